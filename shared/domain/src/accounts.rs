@@ -1,0 +1,61 @@
+//! Accounts: who pays and owns things, and how GitHub's and Stripe's ids lead to them.
+
+use crate::ids::{AccountId, CustomerId, InstallationId, OwnerId};
+use crate::time::Timestamp;
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its customer at Stripe, for ever.
+    pub customer: CustomerId,
+    /// The plan it is on, by its name in the catalogue.
+    pub plan: String,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// What an installation's events lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payer {
+    /// This account.
+    Account(AccountId),
+    /// No account has been provisioned for this owner.
+    Unknown,
+    /// The App is suspended or gone there.
+    Inactive,
+}
+
+/// Where the App stands with one installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstallationState {
+    /// Installed and working.
+    Active,
+    /// Suspended by its owner.
+    Suspended,
+    /// Uninstalled.
+    Deleted,
+}
+
+impl InstallationState {
+    /// The word on the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// What is known when an account is provisioned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAccount {
+    /// The account to be.
+    pub account: Account,
+    /// Where the App is installed.
+    pub installation: InstallationId,
+    /// Whose installation that is, where it is known already; else the first event tells.
+    pub owner: Option<OwnerId>,
+}

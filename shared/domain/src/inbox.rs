@@ -1,0 +1,281 @@
+//! The event log: what a recorded webhook is and how it ends.
+//!
+//! An event is recorded once, under the id its sender gave it, and stays owing until the door that acted on it finishes
+//! it. Only a body that somebody vouched for can be recorded: see [`Verified`].
+
+use crate::ids::BadId;
+use crate::time::Timestamp;
+use std::fmt;
+use std::time::Duration;
+
+/// Who sends webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// GitHub.
+    Github,
+    /// Stripe.
+    Stripe,
+}
+
+impl Source {
+    /// Every source, for listings.
+    pub const ALL: [Self; 2] = [Self::Github, Self::Stripe];
+
+    /// The word in keys, messages and routes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Stripe => "stripe",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == text)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which event: its source and its sender's id. A quarantined one carries the digest of its body behind a `#`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventKey {
+    source: Source,
+    id: String,
+}
+
+const EVENT_ID_BYTES_MAX: usize = 200;
+
+impl EventKey {
+    /// Reads an event's id as it stands in messages and routes.
+    pub fn parse(source: Source, id: &str) -> Result<Self, BadEventId> {
+        let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.#".contains(&byte));
+        if plain && !id.is_empty() && id.len() <= EVENT_ID_BYTES_MAX {
+            Ok(Self { source, id: id.to_owned() })
+        } else {
+            Err(BadEventId)
+        }
+    }
+
+    /// Who sent it.
+    pub const fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Debug for EventKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.source, self.id)
+    }
+}
+
+impl fmt::Display for EventKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// An event's id that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadEventId;
+
+impl fmt::Display for BadEventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an event's id has 1 to {EVENT_ID_BYTES_MAX} letters, digits or any of _-.#")
+    }
+}
+
+impl std::error::Error for BadEventId {}
+
+impl From<BadId> for BadEventId {
+    fn from(_: BadId) -> Self {
+        Self
+    }
+}
+
+/// SHA-256 of a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One webhook as it arrived: the exact bytes, and what its envelope says of them.
+pub struct Delivery {
+    /// Which event.
+    pub key: EventKey,
+    /// The vendor's name for it: `issues` (GitHub's header) or `invoice.paid` (Stripe's type).
+    pub name: String,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Delivery({}, {}, {} bytes)", self.key, self.name, self.body.len())
+    }
+}
+
+/// Who vouches for a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provenance {
+    /// The sender's signature over the raw bytes.
+    Signature,
+    /// The sender's API, asked by us.
+    ProviderApi,
+    /// A person with an operator's token.
+    Operator,
+}
+
+impl Provenance {
+    /// The word on the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::ProviderApi => "provider-api",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// Something that somebody vouched for. `vouch` may be called only where the vouching happens; clippy sees to that.
+#[derive(Debug)]
+pub struct Verified<T> {
+    inner: T,
+    provenance: Provenance,
+}
+
+impl<T> Verified<T> {
+    /// States who vouches.
+    pub const fn vouch(inner: T, provenance: Provenance) -> Self {
+        Self { inner, provenance }
+    }
+
+    /// What was vouched for.
+    pub const fn get(&self) -> &T {
+        &self.inner
+    }
+
+    /// By whom.
+    pub const fn provenance(&self) -> Provenance {
+        self.provenance
+    }
+}
+
+/// Where an event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventState {
+    /// Nobody has finished it yet.
+    Owing,
+    /// The door that acted finished it.
+    Finished,
+    /// It is none of our business, and why is on the row.
+    Ignored,
+    /// It failed for good and waits for a person.
+    Buried,
+    /// Same id as another event, other body: kept aside, never acted on by itself.
+    Quarantined,
+}
+
+impl EventState {
+    /// Every state, for listings.
+    pub const ALL: [Self; 5] = [Self::Owing, Self::Finished, Self::Ignored, Self::Buried, Self::Quarantined];
+
+    /// The word in keys and routes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owing => "owing",
+            Self::Finished => "finished",
+            Self::Ignored => "ignored",
+            Self::Buried => "buried",
+            Self::Quarantined => "quarantined",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// What the log says of one event, without its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Which event.
+    pub key: EventKey,
+    /// The vendor's name for it.
+    pub name: String,
+    /// Where it stands.
+    pub state: EventState,
+    /// Who vouched for it.
+    pub provenance: String,
+    /// When it was recorded.
+    pub received_at: Timestamp,
+    /// When it was finished, ignored or buried.
+    pub processed_at: Option<Timestamp>,
+    /// What became of it, in words.
+    pub outcome: Option<String>,
+    /// How often acting on it failed.
+    pub attempts: u32,
+    /// SHA-256 of its body, in hex.
+    pub digest: String,
+    /// The length of its body.
+    pub body_bytes: u64,
+}
+
+/// How an event ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finish {
+    /// Acted on.
+    Finished(String),
+    /// Not ours to act on.
+    Ignored(String),
+    /// Given up.
+    Buried(String),
+}
+
+impl Finish {
+    /// The state it leads to.
+    pub const fn state(&self) -> EventState {
+        match self {
+            Self::Finished(_) => EventState::Finished,
+            Self::Ignored(_) => EventState::Ignored,
+            Self::Buried(_) => EventState::Buried,
+        }
+    }
+
+    /// What stands on the row.
+    pub fn outcome(&self) -> &str {
+        match self {
+            Self::Finished(why) | Self::Ignored(why) | Self::Buried(why) => why,
+        }
+    }
+}
+
+/// The largest body a receiver takes. Lambda's own limit of 6 MB includes the envelope, in which a JSON body grows by its
+/// quotation marks; 5 MiB is what still comes through.
+pub const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
+/// How long an event may lie unqueued or unfinished before the sweeper sends it again.
+pub const RESEND_AFTER: Duration = Duration::from_secs(60);
+/// How long a finished event is kept.
+pub const KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);

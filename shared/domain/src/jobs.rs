@@ -1,0 +1,397 @@
+//! A job: one issue on its way to one pull request.
+//!
+//! Owns the states and what each needs. A [`Job`] in a stage has only the moves that are legal there (`moves`), work on it
+//! needs a [`Lease`] (`leases`), and both end in a [`Transition`] that the store writes on the version it came from.
+//! Terminal stages have no moves, so a finished job cannot start again:
+//!
+//! ```compile_fail,E0599
+//! # use domain::{jobs::*, time::Timestamp};
+//! fn reopen(job: Job<Merged>) { let _ = job.closed(Timestamp::from_millis(0)); }
+//! ```
+//! A move consumes the job, so it cannot move twice:
+//! ```compile_fail,E0382
+//! # use domain::{jobs::*, time::Timestamp};
+//! fn both(job: Job<Opened>, now: Timestamp) { let _ = job.merged(now); let _ = job.closed(now); }
+//! ```
+//! and a lease cannot be copied:
+//! ```compile_fail,E0599
+//! # use domain::jobs::*;
+//! fn twice(lease: Lease<Coding>) { let _ = lease.clone(); }
+//! ```
+
+mod leases;
+mod moves;
+pub mod steps;
+
+pub use leases::{Claim, Held, Leasable, Lease};
+pub use moves::{Cancelled, MovedOn, Transition};
+
+use crate::ids::{AccountId, CommentId, CustomerId, InstallationId, JobId, RepositoryId};
+use crate::metering::{Meter, Tokens};
+use crate::time::Timestamp;
+use std::time::Duration;
+
+/// Where a job stands, as the store and the wire say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Waiting for a planner.
+    Queued,
+    /// Being planned.
+    Planning,
+    /// Planned; being coded.
+    Coding,
+    /// Coded; being reviewed.
+    Reviewing,
+    /// Approved; waiting for its pull request.
+    ReviewApproved,
+    /// The pull request is being opened: the point of no return.
+    PrCreationInitiated,
+    /// Delivered.
+    PrOpened,
+    /// The pull request was merged.
+    Merged,
+    /// The pull request was closed without merging.
+    Closed,
+    /// The review would not have it.
+    Rejected,
+    /// It could not be done.
+    Failed,
+    /// Somebody called it off.
+    Cancelled,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 12] = [
+        Self::Queued,
+        Self::Planning,
+        Self::Coding,
+        Self::Reviewing,
+        Self::ReviewApproved,
+        Self::PrCreationInitiated,
+        Self::PrOpened,
+        Self::Merged,
+        Self::Closed,
+        Self::Rejected,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The word on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Planning => "PLANNING",
+            Self::Coding => "CODING",
+            Self::Reviewing => "REVIEWING",
+            Self::ReviewApproved => "REVIEW_APPROVED",
+            Self::PrCreationInitiated => "PR_CREATION_INITIATED",
+            Self::PrOpened => "PR_OPENED",
+            Self::Merged => "MERGED",
+            Self::Closed => "CLOSED",
+            Self::Rejected => "REJECTED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Which work is owed in this state, besides the comment that tells of it.
+    pub const fn work(self) -> Option<Work> {
+        match self {
+            Self::Queued | Self::Planning => Some(Work::Plan),
+            Self::Coding => Some(Work::Code),
+            Self::Reviewing => Some(Work::Review),
+            Self::ReviewApproved | Self::PrCreationInitiated => Some(Work::Pull),
+            Self::PrOpened | Self::Merged | Self::Closed | Self::Rejected | Self::Failed | Self::Cancelled => None,
+        }
+    }
+
+    /// What the comment under the issue has to say in this state.
+    pub const fn notice(self) -> Notice {
+        match self {
+            Self::Queued
+            | Self::Planning
+            | Self::Coding
+            | Self::Reviewing
+            | Self::ReviewApproved
+            | Self::PrCreationInitiated => Notice::Working,
+            Self::PrOpened => Notice::Opened,
+            Self::Merged => Notice::Merged,
+            Self::Closed => Notice::Closed,
+            Self::Rejected => Notice::Rejected,
+            Self::Failed => Notice::Failed,
+            Self::Cancelled => Notice::Cancelled,
+        }
+    }
+
+    /// Whether the issue is free for another job.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Merged | Self::Closed | Self::Rejected | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// The work that moves a job on, each with a queue of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Work {
+    /// Look at the repository and plan.
+    Plan,
+    /// Write the change.
+    Code,
+    /// Judge the change.
+    Review,
+    /// Open the pull request.
+    Pull,
+}
+
+/// What the one comment under the issue says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// We are on it.
+    Working,
+    /// Here is the pull request.
+    Opened,
+    /// It was merged.
+    Merged,
+    /// It was closed.
+    Closed,
+    /// The review would not have it.
+    Rejected,
+    /// It could not be done, and why.
+    Failed,
+    /// It was called off, and why.
+    Cancelled,
+}
+
+impl Notice {
+    /// Every notice.
+    pub const ALL: [Self; 7] =
+        [Self::Working, Self::Opened, Self::Merged, Self::Closed, Self::Rejected, Self::Failed, Self::Cancelled];
+
+    /// The word on the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Opened => "opened",
+            Self::Merged => "merged",
+            Self::Closed => "closed",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notice| notice.as_str() == text)
+    }
+}
+
+/// How a job is paid for, fixed at its creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Funding {
+    /// Stripe is told of it, and bills.
+    Metered {
+        /// The account's customer at Stripe.
+        customer: CustomerId,
+        /// The meter.
+        meter: Meter,
+        /// How many one pull request counts.
+        value: u64,
+    },
+}
+
+/// What never changes in a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Its id.
+    pub id: JobId,
+    /// Who pays.
+    pub account: AccountId,
+    /// Through which installation GitHub is reached.
+    pub installation: InstallationId,
+    /// The repository's number.
+    pub repository: RepositoryId,
+    /// The owner's name when the job was made.
+    pub owner_login: String,
+    /// The repository's name when the job was made.
+    pub repository_name: String,
+    /// Where the pull request goes.
+    pub base_branch: String,
+    /// The issue's number.
+    pub issue_number: u64,
+    /// The fact that asked for the job.
+    pub trigger: String,
+    /// Who asked.
+    pub asked_by: String,
+    /// How it is paid for.
+    pub funding: Funding,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// The pull request of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRef {
+    /// Its number.
+    pub number: u64,
+    /// Where people see it.
+    pub url: String,
+}
+
+/// One line of a job's timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// The state it entered.
+    pub state: State,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A job with everything on its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What never changes.
+    pub facts: Facts,
+    /// Where it stands.
+    pub state: State,
+    /// How often it was written; every write names the version it came from.
+    pub version: u64,
+    /// Until when somebody works on it.
+    pub lease_until: Option<Timestamp>,
+    /// Failed tries of the present work.
+    pub attempts: u32,
+    /// How often the review sent it back.
+    pub rounds: u32,
+    /// How many steps stand beside it.
+    pub steps: u32,
+    /// Tokens used so far.
+    pub tokens: Tokens,
+    /// The commit the work is based on.
+    pub base_sha: Option<String>,
+    /// The pull request, once there is one.
+    pub pull: Option<PullRef>,
+    /// Why it ended as it did, or why it shall be called off.
+    pub reason: Option<String>,
+    /// Asked to stop after the point of no return.
+    pub cancel_requested: CancelRequest,
+    /// The comment under the issue.
+    pub comment: Option<CommentId>,
+    /// What that comment says by now.
+    pub told: Option<Notice>,
+    /// When the next look at it is due, if anything is owed.
+    pub due_at: Option<Timestamp>,
+    /// Where it has been.
+    pub timeline: Vec<Moment>,
+}
+
+/// Whether a job past the point of no return was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelRequest {
+    /// No.
+    None,
+    /// Yes.
+    Asked,
+}
+
+impl Snapshot {
+    /// What its comment still has to say, if it does not say so yet.
+    pub fn untold(&self) -> Option<Notice> {
+        let notice = self.state.notice();
+        (self.told != Some(notice)).then_some(notice)
+    }
+}
+
+/// How often a review may send a change back.
+pub const ROUNDS_MAX: u32 = 2;
+/// How long owed work may lie before the sweeper sends it again.
+pub const RESEND_AFTER: Duration = Duration::from_secs(60);
+
+macro_rules! stages {
+    ($($(#[$doc:meta])* $name:ident = $state:ident;)*) => {
+        $($(#[$doc])* #[derive(Debug)] pub struct $name;)*
+
+        impl Snapshot {
+            /// The job in its stage, with the moves of that stage.
+            pub fn staged(self) -> Staged {
+                match self.state {
+                    $(State::$state => Staged::$name(Job { row: self, stage: std::marker::PhantomData }),)*
+                }
+            }
+        }
+
+        /// A job in whichever stage it is.
+        #[derive(Debug)]
+        pub enum Staged {
+            $($(#[$doc])* $name(Job<$name>),)*
+        }
+    };
+}
+
+stages! {
+    /// Waiting for a planner.
+    Queued = Queued;
+    /// Being planned.
+    Planning = Planning;
+    /// To be coded.
+    Coding = Coding;
+    /// To be reviewed.
+    Reviewing = Reviewing;
+    /// To get its pull request.
+    Approved = ReviewApproved;
+    /// Getting its pull request.
+    Opening = PrCreationInitiated;
+    /// With its pull request.
+    Opened = PrOpened;
+    /// Merged.
+    Merged = Merged;
+    /// Closed.
+    Closed = Closed;
+    /// Rejected.
+    Rejected = Rejected;
+    /// Failed.
+    Failed = Failed;
+    /// Called off.
+    CalledOff = Cancelled;
+}
+
+/// A job in one stage. It can only be had from a [`Snapshot`], and its moves consume it.
+#[derive(Debug)]
+pub struct Job<S> {
+    row: Snapshot,
+    stage: std::marker::PhantomData<S>,
+}
+
+impl<S> Job<S> {
+    /// What stands on its row.
+    pub const fn row(&self) -> &Snapshot {
+        &self.row
+    }
+}
+
+/// A new job, as the store creates it.
+pub fn queued(facts: Facts) -> Snapshot {
+    let at = facts.created_at;
+    Snapshot {
+        facts,
+        state: State::Queued,
+        version: 1,
+        lease_until: None,
+        attempts: 0,
+        rounds: 0,
+        steps: 0,
+        tokens: Tokens::default(),
+        base_sha: None,
+        pull: None,
+        reason: None,
+        cancel_requested: CancelRequest::None,
+        comment: None,
+        told: None,
+        due_at: Some(at.plus(RESEND_AFTER)),
+        timeline: vec![Moment { state: State::Queued, at }],
+    }
+}

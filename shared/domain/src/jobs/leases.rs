@@ -1,0 +1,127 @@
+//! The right to work on a job for a while.
+//!
+//! A lease lasts as long as the function that holds it can live, plus a margin, and stands on the row as a deadline.
+//! Taking one raises the version, so whatever an earlier holder still writes fails. It is not what keeps effects single;
+//! it saves work and model fees, and lets one writer at a time look up and then create.
+
+use super::{Approved, Coding, Job, Opening, Planning, Queued, Reviewing, Snapshot, State, Transition};
+use crate::retry::{Retry, Retryable};
+use crate::time::Timestamp;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A stage in which work is done under a lease, and the stage that work puts the job in.
+pub trait Leasable {
+    /// Where the job is while it is worked on.
+    type Working;
+    /// The same, as the row says it.
+    const WORKING: State;
+}
+
+impl Leasable for Queued {
+    type Working = Planning;
+    const WORKING: State = State::Planning;
+}
+impl Leasable for Planning {
+    type Working = Self;
+    const WORKING: State = State::Planning;
+}
+impl Leasable for Coding {
+    type Working = Self;
+    const WORKING: State = State::Coding;
+}
+impl Leasable for Reviewing {
+    type Working = Self;
+    const WORKING: State = State::Reviewing;
+}
+impl Leasable for Approved {
+    type Working = Opening;
+    const WORKING: State = State::PrCreationInitiated;
+}
+impl Leasable for Opening {
+    type Working = Self;
+    const WORKING: State = State::PrCreationInitiated;
+}
+
+/// Somebody else is at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Until when at most.
+    pub until: Timestamp,
+    /// When we asked.
+    pub now: Timestamp,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "somebody works on this job until {}", self.until)
+    }
+}
+
+impl std::error::Error for Held {}
+
+impl Retryable for Held {
+    fn retry(&self) -> Retry {
+        Retry::After(self.until.since(self.now))
+    }
+}
+
+/// The wish to work on a job; the store turns it into a [`Lease`] or says that it came too late.
+#[must_use = "a claim is nothing until the store has written it"]
+#[derive(Debug)]
+pub struct Claim<W> {
+    transition: Transition,
+    stage: PhantomData<W>,
+}
+
+impl<W> Claim<W> {
+    /// The write that takes the lease.
+    pub const fn transition(&self) -> &Transition {
+        &self.transition
+    }
+
+    /// The lease, once that write has succeeded.
+    pub fn granted(self) -> Lease<W> {
+        Lease { row: self.transition.into_row(), stage: PhantomData }
+    }
+}
+
+impl<S: Leasable> Job<S> {
+    /// Asks for the work until `until`, unless somebody else has it.
+    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim<S::Working>, Held> {
+        if let Some(held_until) = self.row.lease_until
+            && held_until > now
+        {
+            return Err(Held { until: held_until, now });
+        }
+        // A lease that ran out was a try that failed without a word.
+        let silent_failures = u32::from(self.row.lease_until.is_some());
+        let transition = Transition::from(self.row, now)
+            .enter(S::WORKING)
+            .with(|row| {
+                row.attempts = row.attempts.saturating_add(silent_failures);
+                row.lease_until = Some(until);
+                row.due_at = Some(until);
+            });
+        Ok(Claim { transition, stage: PhantomData })
+    }
+}
+
+/// The right to work. It is spent by the move that ends the work.
+#[must_use = "a lease that is dropped blocks the job until it runs out"]
+#[derive(Debug)]
+pub struct Lease<W> {
+    row: Snapshot,
+    stage: PhantomData<W>,
+}
+
+impl<W> Lease<W> {
+    /// The job as it stands under this lease.
+    pub const fn row(&self) -> &Snapshot {
+        &self.row
+    }
+
+    pub(super) fn into_row(self) -> Snapshot {
+        self.row
+    }
+}

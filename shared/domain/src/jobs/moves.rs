@@ -1,0 +1,258 @@
+//! The moves: from which stage a job may go where, and what goes with it.
+
+use super::steps::{Output, Review, Step, Verdict};
+use super::{
+    Approved, CancelRequest, Coding, Funding, Job, Lease, Moment, Opened, Opening, Planning, PullRef, Queued,
+    RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, State,
+};
+use crate::ids::UsageId;
+use crate::metering::Usage;
+use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable, backoff};
+use crate::time::Timestamp;
+
+/// One move of a job, to be written whole or not at all, and only on the version it came from.
+#[must_use = "a move is nothing until the store has written it"]
+#[derive(Debug)]
+pub struct Transition {
+    from: State,
+    row: Snapshot,
+    step: Option<Step>,
+    usage: Option<Usage>,
+    entered: Option<Moment>,
+    now: Timestamp,
+}
+
+impl Transition {
+    pub(super) fn from(mut row: Snapshot, now: Timestamp) -> Self {
+        let from = row.state;
+        row.version += 1;
+        Self { from, row, step: None, usage: None, entered: None, now }
+    }
+
+    /// Enters a state; what belonged to the work in the old one is cleared.
+    pub(super) fn enter(mut self, state: State) -> Self {
+        if self.row.state != state {
+            self.row.state = state;
+            self.row.attempts = 0;
+            let moment = Moment { state, at: self.now };
+            self.row.timeline.push(moment.clone());
+            self.entered = Some(moment);
+        }
+        self.row.lease_until = None;
+        self.row.due_at = Some(self.now.plus(RESEND_AFTER));
+        self
+    }
+
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Snapshot)) -> Self {
+        change(&mut self.row);
+        self
+    }
+
+    fn leaving(mut self, step: Step) -> Self {
+        self.row.steps += 1;
+        self.row.tokens = self.row.tokens.plus(step.tokens);
+        self.step = Some(step);
+        self
+    }
+
+    fn ending(self, state: State, reason: &str) -> Self {
+        self.enter(state).with(|row| row.reason = Some(super::steps::head(reason, 1_000).to_owned()))
+    }
+
+    pub(super) fn into_row(self) -> Snapshot {
+        self.row
+    }
+
+    /// The state it leaves.
+    pub const fn from_state(&self) -> State {
+        self.from
+    }
+
+    /// The version it was decided on.
+    pub const fn from_version(&self) -> u64 {
+        self.row.version - 1
+    }
+
+    /// The row afterwards.
+    pub const fn row(&self) -> &Snapshot {
+        &self.row
+    }
+
+    /// The step that is kept with it, under the row's new number of steps.
+    pub const fn step(&self) -> Option<&Step> {
+        self.step.as_ref()
+    }
+
+    /// The usage that becomes due with it.
+    pub const fn usage(&self) -> Option<&Usage> {
+        self.usage.as_ref()
+    }
+
+    /// The line it adds to the timeline.
+    pub const fn entered(&self) -> Option<&Moment> {
+        self.entered.as_ref()
+    }
+
+    /// Whether the issue becomes free with it.
+    pub const fn frees_issue(&self) -> bool {
+        self.row.state.is_over() && !self.from.is_over()
+    }
+}
+
+impl<W> Lease<W> {
+    /// Ends the job: it cannot be done.
+    pub fn fail(self, reason: &str, now: Timestamp) -> Transition {
+        Transition::from(self.into_row(), now).ending(State::Failed, reason)
+    }
+
+    /// Gives the work back after a failed try, to be tried again at `due_at`; after too many tries the job fails.
+    pub fn give_back(self, reason: &str, due_at: Timestamp, now: Timestamp) -> Transition {
+        let tries = self.row().attempts + 1;
+        if tries >= ATTEMPTS_MAX {
+            return self.fail(&format!("gave up after {tries} tries: {reason}"), now);
+        }
+        let state = self.row().state;
+        Transition::from(self.into_row(), now).enter(state).with(|row| {
+            row.attempts = tries;
+            row.due_at = Some(due_at);
+        })
+    }
+
+    /// Gives the work back without counting a try: what was missing is not the work's fault.
+    pub fn postpone(self, due_at: Timestamp, now: Timestamp) -> Transition {
+        let state = self.row().state;
+        Transition::from(self.into_row(), now).enter(state).with(|row| row.due_at = Some(due_at))
+    }
+}
+
+impl<W> Lease<W> {
+    /// Ends a try that failed, as its class says: the job fails, waits, or is tried again.
+    pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Transition {
+        // The outermost words only: people read them in the comment, and what is below may name our insides.
+        let reason = failure.source.to_string();
+        match failure.retry {
+            Retry::Never => self.fail(&reason, now),
+            Retry::After(wait) | Retry::Alarm(wait) => self.postpone(now.plus(wait), now),
+            Retry::Soon => {
+                let due_at = now.plus(backoff(self.row().attempts, jitter));
+                self.give_back(&reason, due_at, now)
+            }
+        }
+    }
+}
+
+impl Lease<Planning> {
+    /// Planned, on this commit.
+    pub fn planned(self, base_sha: String, step: Step) -> Transition {
+        let now = step.at;
+        Transition::from(self.into_row(), now).enter(State::Coding).leaving(step).with(|row| row.base_sha = Some(base_sha))
+    }
+}
+
+impl Lease<Coding> {
+    /// Coded.
+    pub fn coded(self, step: Step) -> Transition {
+        let now = step.at;
+        Transition::from(self.into_row(), now).enter(State::Reviewing).leaving(step)
+    }
+}
+
+impl Lease<Reviewing> {
+    /// Reviewed, with whatever verdict the step carries.
+    pub fn reviewed(self, review: &Review, step: Step) -> Transition {
+        debug_assert!(matches!(&step.output, Output::Review(kept) if kept == review), "the step is the review's");
+        let now = step.at;
+        let rounds = self.row().rounds;
+        let transition = Transition::from(self.into_row(), now).leaving(step);
+        match review.verdict {
+            Verdict::Approve => transition.enter(State::ReviewApproved),
+            Verdict::Rework if rounds < ROUNDS_MAX => transition.enter(State::Coding).with(|row| row.rounds += 1),
+            Verdict::Rework => transition
+                .ending(State::Failed, &format!("the review sent the change back {} times: {}", rounds + 1, review.notes)),
+            Verdict::Reject => transition.ending(State::Rejected, &review.notes),
+        }
+    }
+}
+
+impl Lease<Opening> {
+    /// Delivered: the state and the debt to Stripe in one write.
+    pub fn opened(self, pull: PullRef, now: Timestamp) -> Transition {
+        let mut transition = Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| row.pull = Some(pull));
+        let facts = &transition.row.facts;
+        let Funding::Metered { customer, meter, value } = &facts.funding;
+        transition.usage = Some(Usage {
+            id: UsageId::of_job(&facts.id),
+            account: facts.account.clone(),
+            meter: meter.clone(),
+            customer: customer.clone(),
+            value: *value,
+            at: now,
+            job: facts.id.clone(),
+        });
+        transition
+    }
+
+    /// Called off in time: a look-up has shown that there is no pull request.
+    pub fn not_opened(self, now: Timestamp) -> Transition {
+        let reason = self.row().reason.clone().unwrap_or_else(|| "cancelled".to_owned());
+        Transition::from(self.into_row(), now).ending(State::Cancelled, &reason)
+    }
+}
+
+/// Somebody else moved the job at the same time; what to do now has to be decided anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MovedOn;
+
+impl std::fmt::Display for MovedOn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the job was moved by somebody else at the same time")
+    }
+}
+
+impl std::error::Error for MovedOn {}
+
+impl Retryable for MovedOn {
+    fn retry(&self) -> Retry {
+        Retry::Soon
+    }
+}
+
+impl Job<Opened> {
+    /// A person merged it.
+    pub fn merged(self, now: Timestamp) -> Transition {
+        Transition::from(self.row, now).enter(State::Merged)
+    }
+
+    /// A person closed it.
+    pub fn closed(self, now: Timestamp) -> Transition {
+        Transition::from(self.row, now).enter(State::Closed)
+    }
+}
+
+/// Stages in which a job may simply be called off.
+pub trait Cancelled {}
+impl Cancelled for Queued {}
+impl Cancelled for Planning {}
+impl Cancelled for Coding {}
+impl Cancelled for Reviewing {}
+impl Cancelled for Approved {}
+
+impl<S: Cancelled> Job<S> {
+    /// Calls it off. Whoever works on it finds his version gone.
+    pub fn cancel(self, reason: &str, now: Timestamp) -> Transition {
+        Transition::from(self.row, now).ending(State::Cancelled, reason)
+    }
+}
+
+impl Job<Opening> {
+    /// Asks to stop, past the point of no return: whoever opens the pull request looks whether there is one, and decides.
+    /// The lease stays with its holder, whose next write will find this request.
+    pub fn ask_cancel(self, reason: &str, now: Timestamp) -> Transition {
+        let due_at = self.row.due_at;
+        Transition::from(self.row, now).with(|row| {
+            row.cancel_requested = CancelRequest::Asked;
+            row.reason = Some(super::steps::head(reason, 1_000).to_owned());
+            row.due_at = due_at;
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! What the steps of a job leave behind.
+
+use crate::metering::Tokens;
+use crate::pulls::Proposal;
+use crate::time::Timestamp;
+
+/// One finished step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What came out.
+    pub output: Output,
+    /// What the model used for it.
+    pub tokens: Tokens,
+    /// Which model, by the name the provider gave.
+    pub model: String,
+    /// When it was finished.
+    pub at: Timestamp,
+}
+
+/// What a step brings forth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// The order itself, kept as the first step: what was asked.
+    Order(Order),
+    /// How it shall be done.
+    Plan(Plan),
+    /// The change.
+    Code(Proposal),
+    /// The judgement on it.
+    Review(Review),
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The issue's title.
+    pub title: String,
+    /// The issue's text, cut to [`ORDER_BYTES_MAX`].
+    pub body: String,
+}
+
+/// Bytes kept of an issue's text.
+pub const ORDER_BYTES_MAX: usize = 64 * 1024;
+
+impl Order {
+    /// What an issue asks, within bounds.
+    pub fn of(title: &str, body: &str) -> Self {
+        Self { title: head(title, 1_000).to_owned(), body: head(body, ORDER_BYTES_MAX).to_owned() }
+    }
+}
+
+/// How it shall be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// In words.
+    pub text: String,
+    /// The files to look at.
+    pub files: Vec<String>,
+}
+
+/// Bytes kept of a plan.
+pub const PLAN_BYTES_MAX: usize = 32 * 1024;
+/// Files a plan may name.
+pub const PLAN_FILES_MAX: usize = 20;
+
+/// The judgement of a review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// Why.
+    pub notes: String,
+}
+
+/// What a review comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Good.
+    Approve,
+    /// Once more, with these notes.
+    Rework,
+    /// No good, and will not be.
+    Reject,
+}
+
+impl Verdict {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Rework => "rework",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Approve, Self::Rework, Self::Reject].into_iter().find(|verdict| verdict.as_str() == text)
+    }
+}
+
+/// Bytes kept of a review's notes.
+pub const NOTES_BYTES_MAX: usize = 16 * 1024;
+
+/// The steps of a job, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Steps(pub Vec<Step>);
+
+impl Steps {
+    /// What was asked.
+    pub fn order(&self) -> Option<&Order> {
+        self.0.iter().find_map(|step| match &step.output {
+            Output::Order(order) => Some(order),
+            Output::Plan(_) | Output::Code(_) | Output::Review(_) => None,
+        })
+    }
+
+    /// The newest plan.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.0.iter().rev().find_map(|step| match &step.output {
+            Output::Plan(plan) => Some(plan),
+            Output::Order(_) | Output::Code(_) | Output::Review(_) => None,
+        })
+    }
+
+    /// The newest change.
+    pub fn proposal(&self) -> Option<&Proposal> {
+        self.0.iter().rev().find_map(|step| match &step.output {
+            Output::Code(proposal) => Some(proposal),
+            Output::Order(_) | Output::Plan(_) | Output::Review(_) => None,
+        })
+    }
+
+    /// The newest review.
+    pub fn review(&self) -> Option<&Review> {
+        self.0.iter().rev().find_map(|step| match &step.output {
+            Output::Review(review) => Some(review),
+            Output::Order(_) | Output::Plan(_) | Output::Code(_) => None,
+        })
+    }
+}
+
+/// The beginning of a text, at most `bytes_max` bytes and whole characters.
+pub fn head(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

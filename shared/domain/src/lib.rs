@@ -1,0 +1,18 @@
+//! The room: what Tallyhook decides, in its own words.
+//!
+//! Owns the ids, units, rules and state machines. It promises that nothing here does anything: no IO, no async, no clock,
+//! no random numbers, no serialisation and no dependency. Time and randomness come in as arguments; what is to be done
+//! goes out as values that only the walls can carry out.
+
+pub mod accounts;
+pub mod events;
+pub mod ids;
+pub mod inbox;
+pub mod jobs;
+pub mod metering;
+pub mod operators;
+pub mod pulls;
+pub mod retry;
+pub mod subscriptions;
+pub mod time;
+pub mod triggers;

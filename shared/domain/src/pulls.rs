@@ -1,0 +1,210 @@
+//! The pull request as we intend it: which files change and what it says.
+//!
+//! The agent's output is not trusted: [`Proposal::check`] is the only way to a proposal, and it refuses what an issue's
+//! text might have talked the agent into.
+
+use crate::ids::JobId;
+use std::fmt;
+
+/// One file of a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// Where, relative to the repository's root.
+    pub path: String,
+    /// What.
+    pub change: Change,
+}
+
+/// What happens to a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It has this content afterwards.
+    Write(String),
+    /// It is gone afterwards.
+    Delete,
+}
+
+/// Files a proposal may touch.
+pub const FILES_MAX: usize = 100;
+/// Bytes of all new contents together.
+pub const CONTENT_BYTES_MAX: usize = 256 * 1024;
+/// Characters of a pull request's title.
+pub const TITLE_CHARS_MAX: usize = 200;
+/// Characters of a pull request's body.
+pub const BODY_CHARS_MAX: usize = 20_000;
+const PATH_BYTES_MAX: usize = 400;
+
+/// What the agent proposes, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    title: String,
+    body: String,
+    changes: Vec<FileChange>,
+}
+
+/// Why a proposal is refused. It ends the job, so it says what a person should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Nothing would change.
+    Empty,
+    /// More files than [`FILES_MAX`].
+    TooManyFiles(usize),
+    /// More content than [`CONTENT_BYTES_MAX`].
+    TooLarge(usize),
+    /// A path outside the repository, or one we never touch.
+    Path(String),
+    /// The same path twice.
+    Twice(String),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the agent proposed no change"),
+            Self::TooManyFiles(files) => write!(f, "the agent proposed {files} files, more than {FILES_MAX}"),
+            Self::TooLarge(bytes) => write!(f, "the agent proposed {bytes} bytes, more than {CONTENT_BYTES_MAX}"),
+            Self::Path(path) => write!(f, "the agent proposed a change to {path:?}, which it may not touch"),
+            Self::Twice(path) => write!(f, "the agent proposed {path:?} twice"),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Proposal {
+    /// Takes what the agent wrote, or says why not. Titles and bodies are cut to length, never refused.
+    pub fn check(title: &str, body: &str, changes: Vec<FileChange>) -> Result<Self, Refused> {
+        if changes.is_empty() {
+            return Err(Refused::Empty);
+        }
+        if changes.len() > FILES_MAX {
+            return Err(Refused::TooManyFiles(changes.len()));
+        }
+        let bytes: usize = changes.iter().map(|file| content_bytes(&file.change)).sum();
+        if bytes > CONTENT_BYTES_MAX {
+            return Err(Refused::TooLarge(bytes));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for file in &changes {
+            if !may_touch(&file.path) {
+                return Err(Refused::Path(file.path.clone()));
+            }
+            if !seen.insert(file.path.as_str()) {
+                return Err(Refused::Twice(file.path.clone()));
+            }
+        }
+        Ok(Self { title: one_line(title), body: body.chars().take(BODY_CHARS_MAX).collect(), changes })
+    }
+
+    /// One line.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Markdown, as the agent wrote it.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// The files.
+    pub fn changes(&self) -> &[FileChange] {
+        &self.changes
+    }
+}
+
+fn content_bytes(change: &Change) -> usize {
+    match change {
+        Change::Write(text) => text.len(),
+        Change::Delete => 0,
+    }
+}
+
+fn one_line(title: &str) -> String {
+    let flat = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut: String = flat.chars().filter(|c| !c.is_control()).take(TITLE_CHARS_MAX).collect();
+    if cut.is_empty() { "Proposed change".to_owned() } else { cut }
+}
+
+/// Whether the agent may read or write this path: inside the repository, and neither git's own files nor the workflows
+/// and settings that would let an issue's author run code with the repository's secrets.
+pub fn may_touch(path: &str) -> bool {
+    let plain = !path.is_empty() && path.len() <= PATH_BYTES_MAX && !path.starts_with('/') && !path.contains('\\')
+        && !path.chars().any(char::is_control);
+    let parts_fine = path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !is(part, ".git"));
+    let mut parts = path.split('/');
+    let ours = parts.next().is_some_and(|first| is(first, ".github"));
+    plain && parts_fine && !ours && !is(path, POLICY_PATH)
+}
+
+fn is(part: &str, name: &str) -> bool {
+    part.eq_ignore_ascii_case(name)
+}
+
+/// Where a repository's policy stands. It is read from the base branch only, and never written by an agent.
+pub const POLICY_PATH: &str = ".tallyhook.toml";
+
+/// The branch of a job. Its name is the identity of the effect: a second branch for the job cannot exist.
+pub fn branch(job: &JobId) -> String {
+    format!("tallyhook/{job}")
+}
+
+/// The line by which a commit of ours is known again.
+pub fn commit_marker(job: &JobId) -> String {
+    format!("Tallyhook-Job: {job}")
+}
+
+/// The line, invisible on the page, by which a pull request or comment of ours is known again.
+pub fn hidden_marker(job: &JobId) -> String {
+    format!("<!-- tallyhook:{job} -->")
+}
+
+/// The body of the pull request: the agent's words and the link that closes the issue.
+pub fn pull_body(issue_number: u64, proposal: &Proposal) -> String {
+    format!("{}\n\nCloses #{issue_number}", without_mentions(proposal.body()))
+}
+
+/// Text with its `@names` and hidden comments disarmed, so that an agent cannot be talked into mass mentions or into
+/// forging our markers.
+pub fn without_mentions(text: &str) -> String {
+    text.replace("<!--", "&lt;!--").replace('@', "@\u{200b}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &str, text: &str) -> FileChange {
+        FileChange { path: path.to_owned(), change: Change::Write(text.to_owned()) }
+    }
+
+    #[test]
+    fn paths_that_steer_are_refused() {
+        for path in ["../x", "a/../b", "/etc/passwd", ".git/config", "sub/.git/hooks/x", ".github/workflows/ci.yml",
+            ".GitHub/workflows/x.yml", "a//b", "a/./b", "", "a\\b", "a\nb", ".tallyhook.toml"] {
+            assert_eq!(Proposal::check("t", "b", vec![write(path, "x")]), Err(Refused::Path(path.to_owned())), "{path}");
+        }
+        for path in ["src/lib.rs", ".gitignore", "docs/a b.md", "été.txt", "github/x"] {
+            assert!(Proposal::check("t", "b", vec![write(path, "x")]).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn size_and_number_are_bounded() {
+        assert_eq!(Proposal::check("t", "b", vec![]), Err(Refused::Empty));
+        let many = (0..=FILES_MAX).map(|n| write(&format!("f{n}"), "")).collect();
+        assert_eq!(Proposal::check("t", "b", many), Err(Refused::TooManyFiles(FILES_MAX + 1)));
+        let big = "x".repeat(CONTENT_BYTES_MAX + 1);
+        assert_eq!(Proposal::check("t", "b", vec![write("f", &big)]), Err(Refused::TooLarge(big.len())));
+        assert_eq!(Proposal::check("t", "b", vec![write("f", ""), write("f", "")]), Err(Refused::Twice("f".to_owned())));
+    }
+
+    #[test]
+    fn titles_become_one_line_and_bodies_lose_their_teeth() {
+        let proposal = Proposal::check(" Fix\n the\tthing\u{7} ", "ping @all <!-- tallyhook:job_x -->", vec![write("f", "")]);
+        let proposal = proposal.expect("a fine proposal");
+        assert_eq!(proposal.title(), "Fix the thing");
+        let body = pull_body(7, &proposal);
+        assert!(!body.contains("@all") && !body.contains("<!--"), "{body}");
+        assert!(body.contains("Closes #7"));
+    }
+}
