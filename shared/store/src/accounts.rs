@@ -1,0 +1,177 @@
+//! Accounts, and the ids of GitHub and Stripe that lead to them.
+
+use crate::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::expression::{Change, put_new};
+use crate::item::{Attributes, Item, number, text, time};
+use crate::keys::Key;
+use crate::{Store, keys};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use domain::accounts::{Account, InstallationState, NewAccount, Payer};
+use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
+use domain::time::Timestamp;
+
+/// What became of a new account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountCreated {
+    /// There is a new account.
+    New,
+    /// The customer has that account already, and the installation now leads to it.
+    Existing(AccountId),
+    /// The installation or owner leads to that other account.
+    Taken(AccountId),
+}
+
+/// Whether what was said of an installation was news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstallationNoted {
+    /// Written.
+    Now,
+    /// Something newer was known.
+    Outdated,
+}
+
+impl Store {
+    /// Provisions an account with the ids that lead to it, whole or not at all.
+    pub async fn account_create(&self, new: &NewAccount) -> Result<AccountCreated, StoreError> {
+        let id = &new.account.id;
+        let mut items = vec![
+            put_new(&self.table, pointer(keys::customer(&new.account.customer), id)),
+            self.link(keys::installation(new.installation), id).item(&self.table),
+            put_new(&self.table, account_attributes(&new.account)),
+        ];
+        items.extend(new.owner.map(|owner| self.link(keys::owner(owner), id).item(&self.table)));
+        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+            return Ok(AccountCreated::New);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk("create an account", error)) };
+        if let Some(held) = condition_failed(reasons.first()) {
+            let existing = account_in(held.item())?;
+            return self.account_link(new, existing).await;
+        }
+        match condition_failed(reasons.get(1)).or_else(|| condition_failed(reasons.get(3))) {
+            Some(held) => account_in(held.item()).map(AccountCreated::Taken),
+            None => Err(StoreError::cancelled("create an account", reasons)),
+        }
+    }
+
+    /// A known customer with one more installation or owner: several may share an account.
+    async fn account_link(&self, new: &NewAccount, account: AccountId) -> Result<AccountCreated, StoreError> {
+        let mut items = vec![self.link(keys::installation(new.installation), &account).item(&self.table)];
+        items.extend(new.owner.map(|owner| self.link(keys::owner(owner), &account).item(&self.table)));
+        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+            return Ok(AccountCreated::Existing(account));
+        };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk("link an account", error)) };
+        match reasons.iter().find_map(|reason| condition_failed(Some(reason))) {
+            Some(held) => account_in(held.item()).map(AccountCreated::Taken),
+            None => Err(StoreError::cancelled("link an account", reasons)),
+        }
+    }
+
+    fn link(&self, key: Key, account: &AccountId) -> Change {
+        Change::of(key)
+            .set("account", text(account.as_str()))
+            .when("attribute_not_exists(#account) OR #account = :account", vec![])
+    }
+
+    /// The account, if there is one.
+    pub async fn account_find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::account(id).attributes()));
+        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read an account", e))?;
+        found.item.as_ref().map(account_of).transpose()
+    }
+
+    /// Whose a customer is.
+    pub async fn customer_find(&self, id: &CustomerId) -> Result<Option<AccountId>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::customer(id).attributes()));
+        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("find a customer", e))?;
+        found.item.as_ref().map(|item| account_in(Some(item))).transpose()
+    }
+
+    /// Who pays for what happens in an installation. The owner decides, since reinstalling makes a new number; an owner
+    /// not seen before is known by the installation that an operator named, and remembered.
+    pub async fn payer_find(&self, owner: OwnerId, installation: InstallationId) -> Result<Payer, StoreError> {
+        let (owner_key, installation_key) = (keys::owner(owner), keys::installation(installation));
+        let keys = KeysAndAttributes::builder()
+            .keys(owner_key.attributes())
+            .keys(installation_key.attributes())
+            .consistent_read(true)
+            .build()
+            .map_err(|_| StoreError::bad_item("find a payer", "", "pk"))?;
+        let found = self.client.batch_get_item().request_items(&self.table, keys).send().await;
+        let found = found.map_err(|e| StoreError::sdk("find a payer", e))?;
+        if found.unprocessed_keys().is_some_and(|left| !left.is_empty()) {
+            return Err(StoreError::cancelled("find a payer", &[]));
+        }
+        let items = found.responses().and_then(|tables| tables.get(&self.table)).map_or(&[][..], Vec::as_slice);
+        let at = |key: &Key| items.iter().find(|item| item.get("pk").and_then(|pk| pk.as_s().ok()) == Some(&key.pk));
+        let state = at(&installation_key).map(|item| Item::new(item, "find a payer").find_text("state")).transpose()?.flatten();
+        if state.is_some_and(|state| state != InstallationState::Active.as_str()) {
+            return Ok(Payer::Inactive);
+        }
+        if let Some(item) = at(&owner_key) {
+            return account_in(Some(item)).map(Payer::Account);
+        }
+        let named = at(&installation_key).filter(|item| item.contains_key("account"));
+        let Some(account) = named.map(|item| account_in(Some(item))).transpose()? else { return Ok(Payer::Unknown) };
+        self.quietly("link an owner", self.link(owner_key, &account)).await?;
+        Ok(Payer::Account(account))
+    }
+
+    /// Notes where an installation stands, unless something newer is known. Uninstalled is final for its number.
+    pub async fn installation_note(
+        &self,
+        installation: InstallationId,
+        owner: OwnerId,
+        state: InstallationState,
+        as_of: Timestamp,
+    ) -> Result<InstallationNoted, StoreError> {
+        let change = Change::of(keys::installation(installation))
+            .set("state", text(state.as_str()))
+            .set("as_of", time(as_of))
+            .set("owner_id", number(owner))
+            .when(
+                "(attribute_not_exists(#as_of) OR #as_of <= :as_of) AND (attribute_not_exists(#state) OR #state <> :deleted)",
+                vec![("deleted", text(InstallationState::Deleted.as_str()))],
+            );
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(InstallationNoted::Now),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(InstallationNoted::Outdated)
+            }
+            Err(error) => Err(StoreError::sdk("note an installation", error)),
+        }
+    }
+}
+
+fn pointer(key: Key, account: &AccountId) -> Attributes {
+    let mut item = key.attributes();
+    item.insert("account".to_owned(), text(account.as_str()));
+    item
+}
+
+fn account_in(item: Option<&Attributes>) -> Result<AccountId, StoreError> {
+    let nothing = Attributes::new();
+    Item::new(item.unwrap_or(&nothing), "find an account").parsed("account", AccountId::parse)
+}
+
+fn account_attributes(account: &Account) -> Attributes {
+    let mut item = keys::account(&account.id).attributes();
+    let more = [
+        ("customer", text(account.customer.as_str())),
+        ("plan", text(&account.plan)),
+        ("created_at", time(account.created_at)),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item
+}
+
+fn account_of(attributes: &Attributes) -> Result<Account, StoreError> {
+    let item = Item::new(attributes, "read an account");
+    Ok(Account {
+        id: item.parsed("pk", |pk| AccountId::parse(pk.trim_start_matches("ACCOUNT#")))?,
+        customer: item.parsed("customer", CustomerId::parse)?,
+        plan: item.text("plan")?.to_owned(),
+        created_at: item.time("created_at")?,
+    })
+}

@@ -1,0 +1,96 @@
+//! The to-do list: index `due`, sparse and sharded.
+//!
+//! The index may lag, so what it names is only a hint: taking a row is a strong write on the row itself, conditional on
+//! the moment the index gave, and of two sweepers that try, one wins.
+
+use crate::error::StoreError;
+use crate::expression::Change;
+use crate::item::{Attributes, Item, number, text, time};
+use crate::keys::{DueKey, Key};
+use crate::{Store, keys};
+use domain::ids::JobId;
+use domain::metering::Debts;
+use domain::time::Timestamp;
+use std::time::Duration;
+
+/// What is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DueItem {
+    /// A job has to be looked at.
+    Job(JobId),
+    /// Stripe has to be told.
+    Usage(Debts),
+}
+
+/// A row of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// What.
+    pub item: DueItem,
+    /// Since when.
+    pub due_at: Timestamp,
+    key: Key,
+}
+
+/// Whether a due row was ours to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// Its moment was moved on; send it.
+    On,
+    /// It was done, or taken by another.
+    Gone,
+}
+
+const WAIT_MAX_DOUBLINGS: u32 = 6;
+
+impl Store {
+    /// Rows whose moment has come, at most `limit` of a shard.
+    pub async fn due_list(&self, now: Timestamp, limit: i32) -> Result<Vec<Due>, StoreError> {
+        let shards = (0..keys::SHARDS).map(|shard| async move {
+            let found = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("due")
+                .key_condition_expression("dx = :dx AND due_at <= :now")
+                .expression_attribute_values(":dx", text(keys::due_shard(shard)))
+                .expression_attribute_values(":now", time(now))
+                .limit(limit)
+                .send()
+                .await
+                .map_err(|e| StoreError::sdk("list due rows", e))?;
+            found.items().iter().map(due_of).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(futures::future::try_join_all(shards).await?.concat())
+    }
+
+    /// Takes a due row on: moves its moment, doubling the wait each time nobody has moved the row in between.
+    pub async fn due_take(&self, due: &Due, now: Timestamp) -> Result<Moved, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(due.key.attributes())).consistent_read(true);
+        let found = get.send().await.map_err(|e| StoreError::sdk("take a due row", e))?;
+        let Some(attributes) = found.item else { return Ok(Moved::Gone) };
+        let swept: u32 = Item::new(&attributes, "take a due row").find_number("swept")?.unwrap_or(0);
+        let wait = Duration::from_secs(60 << swept.min(WAIT_MAX_DOUBLINGS));
+        let change = Change::of(due.key.clone())
+            .set("due_at", time(now.plus(wait)))
+            .set("swept", number(swept + 1))
+            .when("#due_at = :was", vec![("was", time(due.due_at))]);
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(Moved::On),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(Moved::Gone)
+            }
+            Err(error) => Err(StoreError::sdk("take a due row", error)),
+        }
+    }
+}
+
+fn due_of(attributes: &Attributes) -> Result<Due, StoreError> {
+    let item = Item::new(attributes, "list due rows");
+    let key = Key { pk: item.text("pk")?.to_owned(), sk: item.text("sk")?.to_owned() };
+    let what = match keys::due_key(&key.pk, &key.sk).ok_or_else(|| item.bad("sk"))? {
+        DueKey::Job(id) => DueItem::Job(id),
+        DueKey::Owed(account, meter) => DueItem::Usage(Debts { account, meter }),
+    };
+    Ok(Due { item: what, due_at: item.time("due_at")?, key })
+}

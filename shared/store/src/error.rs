@@ -1,0 +1,119 @@
+//! What can go wrong at the store, and whether to try again.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::CancellationReason;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use domain::retry::{Retry, Retryable};
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// A store operation that did not give an answer one could decide on.
+#[derive(Debug)]
+pub struct StoreError {
+    operation: &'static str,
+    kind: Kind,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// Too many requests, or two transactions on one item: nothing was decided.
+    Contended,
+    /// No answer, or a server's error: it may have been applied.
+    Unclear,
+    /// Our credentials or rights.
+    Denied,
+    /// The request is wrong: a bug, or a table that is not there.
+    Refused,
+    /// An item does not say what it must.
+    BadItem { key: String, attribute: &'static str },
+}
+
+impl StoreError {
+    pub(crate) fn bad_item(operation: &'static str, key: &str, attribute: &'static str) -> Self {
+        Self { operation, kind: Kind::BadItem { key: key.to_owned(), attribute }, source: None }
+    }
+
+    pub(crate) fn sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let kind = match (error.as_service_error().and_then(ProvideErrorMetadata::code), status) {
+            (Some(code), _) if CONTENDED.contains(&code) => Kind::Contended,
+            (Some(code), _) if DENIED.contains(&code) => Kind::Denied,
+            (Some(_), Some(400..=499)) => Kind::Refused,
+            _ => Kind::Unclear,
+        };
+        Self { operation, kind, source: Some(Box::new(error)) }
+    }
+
+    /// A cancelled transaction in which no condition of ours failed: a conflict or a throttle of one of its items.
+    pub(crate) fn cancelled(operation: &'static str, reasons: &[CancellationReason]) -> Self {
+        let codes: Vec<&str> = reasons.iter().filter_map(CancellationReason::code).collect();
+        let kind = if codes.contains(&"ValidationError") { Kind::Refused } else { Kind::Contended };
+        Self { operation, kind, source: Some(format!("cancelled for {}", codes.join(", ")).into()) }
+    }
+}
+
+const CONTENDED: [&str; 6] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "TransactionCanceledException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+];
+const DENIED: [&str; 6] = [
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+];
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not {}", self.operation)?;
+        match &self.kind {
+            Kind::Contended => f.write_str(" (contended)"),
+            Kind::Unclear => f.write_str(" (no clear answer)"),
+            Kind::Denied => f.write_str(" (denied: see this function's role)"),
+            Kind::Refused => f.write_str(" (refused)"),
+            Kind::BadItem { key, attribute } => write!(f, " (item {key} has no usable `{attribute}`)"),
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
+    }
+}
+
+impl Retryable for StoreError {
+    fn retry(&self) -> Retry {
+        match self.kind {
+            Kind::Contended | Kind::Unclear => Retry::Soon,
+            Kind::Denied => Retry::Alarm(Duration::from_secs(300)),
+            Kind::Refused | Kind::BadItem { .. } => Retry::Never,
+        }
+    }
+}
+
+/// The reasons of a cancelled transaction, in the order of its items; none if it failed otherwise.
+pub(crate) fn cancellation_reasons(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Option<&[CancellationReason]> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => Some(cancelled.cancellation_reasons()),
+        _ => None,
+    }
+}
+
+/// Whether the condition of this item is what cancelled the transaction. Anything else in its place (a conflict, a
+/// throttle) has decided nothing.
+pub(crate) fn condition_failed(reason: Option<&CancellationReason>) -> Option<&CancellationReason> {
+    reason.filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
+}

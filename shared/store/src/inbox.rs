@@ -1,0 +1,411 @@
+//! The event log: record once, act, finish once.
+//!
+//! Recording is one conditional put (bodies that stand apart come first, so a head never points at nothing). What the put
+//! finds in its place tells a repeat from a forgery, without a read. An owing event stands in index `state` under the
+//! moment it is due; leaving the state is what takes it off the list.
+
+use crate::bodies::{self, INLINE_BYTES_MAX, PART_BYTES};
+use crate::error::StoreError;
+use crate::expression::Change;
+use crate::item::{Attributes, Item, bytes, number, text, time};
+use crate::{Inbox, keys};
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use domain::inbox::{Delivery, Digest, EventKey, EventRow, EventState, Finish, KEPT_FOR, RESEND_AFTER, Source, Verified};
+use domain::inbox::Provenance;
+use domain::retry::{ATTEMPTS_MAX, Failure, Fate, Retry, backoff};
+use domain::time::Timestamp;
+use std::time::Duration;
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is new.
+    New,
+    /// It was there, and nobody has finished it: it has to be queued again.
+    Owing,
+    /// It was there, and is done with.
+    Settled,
+    /// Another body stands under its id; this one is kept aside under the given key.
+    Quarantined(EventKey),
+}
+
+/// A recorded event with its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What the log says of it.
+    pub row: EventRow,
+    /// The exact bytes.
+    pub body: Vec<u8>,
+}
+
+/// Whether the finish was ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// Written now.
+    Now,
+    /// It was finished before.
+    Already,
+}
+
+/// An owing event and when it was due, as the index says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redue {
+    /// Which.
+    pub key: EventKey,
+    /// Since when it is due.
+    pub due_at: Timestamp,
+}
+
+/// Where a listing goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last row's moment.
+    pub at: Timestamp,
+    /// The last row's id.
+    pub id: String,
+}
+
+/// Some of the log, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// The rows.
+    pub rows: Vec<EventRow>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+}
+
+const OWING_ATTEMPTS_KEPT: Duration = Duration::from_secs(3_600);
+
+impl Inbox {
+    /// Records a delivery that somebody vouched for.
+    pub async fn record(&self, verified: &Verified<Delivery>, now: Timestamp) -> Result<Recorded, StoreError> {
+        let delivery = verified.get();
+        let head = self.put_body(delivery, &delivery.key, now).await?;
+        let head = head_attributes(head, delivery, verified.provenance(), &delivery.key, EventState::Owing, now);
+        let Some(old) = self.put_new(head).await? else { return Ok(Recorded::New) };
+        let old = Item::new(&old, "record an event");
+        if old.bytes("d")? != delivery.digest.0 {
+            return self.quarantine(verified, now).await;
+        }
+        Ok(if state_of(&old)? == EventState::Owing { Recorded::Owing } else { Recorded::Settled })
+    }
+
+    async fn quarantine(&self, verified: &Verified<Delivery>, now: Timestamp) -> Result<Recorded, StoreError> {
+        let delivery = verified.get();
+        let digest = delivery.digest.to_string();
+        let key = EventKey::parse(delivery.key.source(), &format!("{}#{}", delivery.key.id(), &digest[..16]))
+            .map_err(|_| StoreError::bad_item("quarantine an event", delivery.key.id(), "pk"))?;
+        let head = self.put_body(delivery, &key, now).await?;
+        let head = head_attributes(head, delivery, verified.provenance(), &key, EventState::Quarantined, now);
+        self.put_new(head).await?;
+        Ok(Recorded::Quarantined(key))
+    }
+
+    /// Puts the parts of a body that is too large for its head; returns what the head has to say of the body.
+    async fn put_body(&self, delivery: &Delivery, key: &EventKey, now: Timestamp) -> Result<Attributes, StoreError> {
+        let (codec, packed) = bodies::pack(&delivery.body);
+        let mut head = Attributes::from([("c".to_owned(), number(codec))]);
+        if packed.len() <= INLINE_BYTES_MAX {
+            head.insert("b".to_owned(), bytes(packed));
+            return Ok(head);
+        }
+        for (part, chunk) in packed.chunks(PART_BYTES).enumerate() {
+            let mut item = keys::body(key, delivery.digest, part).attributes();
+            item.insert("b".to_owned(), bytes(chunk));
+            item.insert("ttl".to_owned(), number(now.plus(KEPT_FOR).seconds()));
+            self.put_new(item).await?;
+        }
+        Ok(head)
+    }
+
+    /// Puts an item that must not be there; returns the one that is.
+    async fn put_new(&self, item: Attributes) -> Result<Option<Attributes>, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(None),
+            Err(SdkError::ServiceError(failed)) if failed.err().is_conditional_check_failed_exception() => {
+                match failed.into_err() {
+                    aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(check) => {
+                        Ok(Some(check.item.unwrap_or_default()))
+                    }
+                    _ => Ok(Some(Attributes::new())),
+                }
+            }
+            Err(error) => Err(StoreError::sdk("record an event", error)),
+        }
+    }
+
+    /// The event, if there is one.
+    pub async fn find(&self, key: &EventKey) -> Result<Option<Event>, StoreError> {
+        let Some(head) = self.head(key).await? else { return Ok(None) };
+        let item = Item::new(&head, "read an event");
+        let row = row_of(key.clone(), &item)?;
+        let packed = match item.find_bytes("b")? {
+            Some(inline) => inline.to_vec(),
+            None => self.parts(key, &item).await?,
+        };
+        let length = usize::try_from(row.body_bytes).map_err(|_| item.bad("len"))?;
+        let body = bodies::unpack(item.number("c")?, &packed, length)?;
+        Ok(Some(Event { row, body }))
+    }
+
+    /// What the log says of an event, without its body.
+    pub async fn find_row(&self, key: &EventKey) -> Result<Option<EventRow>, StoreError> {
+        let Some(head) = self.head(key).await? else { return Ok(None) };
+        row_of(key.clone(), &Item::new(&head, "read an event")).map(Some)
+    }
+
+    async fn head(&self, key: &EventKey) -> Result<Option<Attributes>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::event(key).attributes()));
+        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read an event", e))?;
+        Ok(found.item)
+    }
+
+    async fn parts(&self, key: &EventKey, head: &Item<'_>) -> Result<Vec<u8>, StoreError> {
+        let digest: [u8; 32] = head.bytes("d")?.try_into().map_err(|_| head.bad("d"))?;
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :body)")
+            .expression_attribute_values(":pk", text(keys::event(key).pk))
+            .expression_attribute_values(":body", text(keys::body_prefix(Digest(digest))))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut packed = Vec::new();
+        while let Some(part) = pages.next().await {
+            let part = part.map_err(|e| StoreError::sdk("read a body", e))?;
+            packed.extend_from_slice(Item::new(&part, "read a body").bytes("b")?);
+        }
+        Ok(packed)
+    }
+
+    /// Finishes an owing event; only the door that acted on it calls this.
+    pub async fn finish(&self, key: &EventKey, finish: &Finish, now: Timestamp) -> Result<Finished, StoreError> {
+        let outcome = domain::jobs::steps::head(finish.outcome(), 200);
+        let mut change = Change::of(keys::event(key))
+            .set("sx", text(keys::state(key, finish.state())))
+            .set_expression("#at = #rx", vec![])
+            .set("fin", time(now))
+            .set("out", text(outcome))
+            .when("#sx = :owing", vec![("owing", text(keys::state(key, EventState::Owing)))]);
+        // What was given up stays until a person has looked at it.
+        if finish.state() != EventState::Buried {
+            change = change.set("ttl", number(now.plus(KEPT_FOR).seconds()));
+        }
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(Finished::Now),
+            Err(error) if is_condition(&error) => Ok(Finished::Already),
+            Err(error) => Err(StoreError::sdk("finish an event", error)),
+        }
+    }
+
+    /// Writes down that acting on an event failed: when the next try is due, or that there will be none.
+    pub async fn fail(&self, key: &EventKey, failure: &Failure, jitter: u64, now: Timestamp) -> Result<Fate, StoreError> {
+        match failure.retry {
+            Retry::Never => self.bury(key, &failure.chain(), now).await,
+            Retry::After(wait) | Retry::Alarm(wait) => {
+                self.redue(key, Change::of(keys::event(key)), now.plus(wait)).await?;
+                Ok(Fate::Again(wait))
+            }
+            Retry::Soon => {
+                // The count decides; the moment is set with the wait of the first try and the queue's own count does the rest.
+                let counted = Change::of(keys::event(key)).add("t", number(1));
+                let tries = self.redue(key, counted, now.plus(RESEND_AFTER)).await?;
+                if tries >= ATTEMPTS_MAX {
+                    return self.bury(key, &format!("gave up after {tries} tries: {failure}"), now).await;
+                }
+                Ok(Fate::Again(backoff(tries, jitter)))
+            }
+        }
+    }
+
+    async fn bury(&self, key: &EventKey, why: &str, now: Timestamp) -> Result<Fate, StoreError> {
+        self.finish(key, &Finish::Buried(why.to_owned()), now).await?;
+        Ok(Fate::Over)
+    }
+
+    async fn redue(&self, key: &EventKey, change: Change, due_at: Timestamp) -> Result<u32, StoreError> {
+        let owing = text(keys::state(key, EventState::Owing));
+        let update = change.set("at", time(due_at)).when("#sx = :owing", vec![("owing", owing)]);
+        let call = update.call(&self.client, &self.table).return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
+        match call.send().await {
+            Ok(done) => Ok(Item::new(&done.attributes.unwrap_or_default(), "count a try").find_number("t")?.unwrap_or(0)),
+            Err(error) if is_condition(&error) => Ok(0),
+            Err(error) => Err(StoreError::sdk("postpone an event", error)),
+        }
+    }
+
+    /// Owing events whose moment has come, at most `limit` of a shard.
+    pub async fn due_list(&self, source: Source, now: Timestamp, limit: i32) -> Result<Vec<Redue>, StoreError> {
+        let shards = (0..keys::SHARDS).map(|shard| async move {
+            let found = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("state")
+                .key_condition_expression("sx = :sx AND #at <= :now")
+                .expression_attribute_names("#at", "at")
+                .expression_attribute_values(":sx", text(keys::state_shard(source, EventState::Owing, shard)))
+                .expression_attribute_values(":now", time(now))
+                .limit(limit)
+                .send()
+                .await
+                .map_err(|e| StoreError::sdk("list due events", e))?;
+            found.items().iter().map(|item| redue_of(source, item)).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(futures::future::try_join_all(shards).await?.concat())
+    }
+
+    /// Takes a due event on: moves its moment, doubling the wait, if nobody else has. Of two sweepers one wins.
+    pub async fn due_take(&self, due: &Redue, now: Timestamp) -> Result<crate::Moved, StoreError> {
+        let Some(head) = self.head(&due.key).await? else { return Ok(crate::Moved::Gone) };
+        let item = Item::new(&head, "take a due event");
+        if state_of(&item)? != EventState::Owing || item.time("at")? != due.due_at {
+            return Ok(crate::Moved::Gone);
+        }
+        let waited = due.due_at.since(item.time("rx")?).clamp(RESEND_AFTER, OWING_ATTEMPTS_KEPT);
+        let owing = text(keys::state(&due.key, EventState::Owing));
+        let change = Change::of(keys::event(&due.key))
+            .set("at", time(now.plus(waited)))
+            .when("#sx = :owing AND #at = :was", vec![("owing", owing), ("was", time(due.due_at))]);
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(crate::Moved::On),
+            Err(error) if is_condition(&error) => Ok(crate::Moved::Gone),
+            Err(error) => Err(StoreError::sdk("take a due event", error)),
+        }
+    }
+
+    /// Makes an event owing again, whatever became of it; it has to be queued then.
+    pub async fn replay(&self, key: &EventKey, now: Timestamp) -> Result<Option<EventRow>, StoreError> {
+        let change = Change::of(keys::event(key))
+            .set("sx", text(keys::state(key, EventState::Owing)))
+            .set("at", time(now.plus(RESEND_AFTER)))
+            .remove("fin")
+            .remove("out")
+            .remove("t")
+            .remove("ttl")
+            .when("attribute_exists(pk)", vec![]);
+        let call = change.call(&self.client, &self.table).return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
+        match call.send().await {
+            Ok(done) => row_of(key.clone(), &Item::new(&done.attributes.unwrap_or_default(), "replay an event")).map(Some),
+            Err(error) if is_condition(&error) => Ok(None),
+            Err(error) => Err(StoreError::sdk("replay an event", error)),
+        }
+    }
+
+    /// The log of one source and state, newest first.
+    pub async fn list(
+        &self,
+        source: Source,
+        states: &[EventState],
+        from: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<EventPage, StoreError> {
+        let partitions = states.iter().flat_map(|state| (0..keys::SHARDS).map(|shard| keys::state_shard(source, *state, shard)));
+        let found = futures::future::try_join_all(partitions.map(|sx| self.newest(source, sx, from, limit))).await?;
+        let mut found: Vec<Redue> = found.concat();
+        found.sort_by(|a, b| (b.due_at, b.key.id()).cmp(&(a.due_at, a.key.id())));
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|last| Cursor { at: last.due_at, id: last.key.id().to_owned() });
+        let rows = futures::future::try_join_all(found.iter().map(|one| self.find_row(&one.key))).await?;
+        Ok(EventPage { rows: rows.into_iter().flatten().collect(), next })
+    }
+
+    /// Up to one more than `limit` rows of one partition that stand behind the cursor.
+    async fn newest(&self, source: Source, sx: String, from: Option<&Cursor>, limit: usize) -> Result<Vec<Redue>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("state")
+            .key_condition_expression("sx = :sx AND #at <= :from")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":sx", text(sx))
+            .expression_attribute_values(":from", number(from.map_or(i64::MAX, |cursor| cursor.at.millis())))
+            .scan_index_forward(false)
+            .into_paginator()
+            .page_size(i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1))
+            .items()
+            .send();
+        let mut rows = Vec::new();
+        while let Some(item) = pages.next().await {
+            let one = redue_of(source, &item.map_err(|e| StoreError::sdk("list events", e))?)?;
+            let behind = from.is_none_or(|cursor| (one.due_at, one.key.id()) < (cursor.at, cursor.id.as_str()));
+            if behind {
+                rows.push(one);
+            }
+            if rows.len() > limit {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn head_attributes(
+    mut head: Attributes,
+    delivery: &Delivery,
+    provenance: Provenance,
+    key: &EventKey,
+    state: EventState,
+    now: Timestamp,
+) -> Attributes {
+    head.extend(keys::event(key).attributes());
+    let at = if state == EventState::Owing { now.plus(RESEND_AFTER) } else { now };
+    let more: [(&str, AttributeValue); 6] = [
+        ("sx", text(keys::state(key, state))),
+        ("at", time(at)),
+        ("rx", time(now)),
+        ("n", text(&delivery.name)),
+        ("d", bytes(delivery.digest.0)),
+        ("len", number(delivery.body.len())),
+    ];
+    head.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    // A signature is the rule; only what is not the rule is written down.
+    if provenance != Provenance::Signature {
+        head.insert("p".to_owned(), text(provenance.as_str()));
+    }
+    head
+}
+
+fn state_of(item: &Item<'_>) -> Result<EventState, StoreError> {
+    let state = item.text("sx")?.split('#').nth(1).and_then(EventState::parse);
+    state.ok_or_else(|| item.bad("sx"))
+}
+
+fn row_of(key: EventKey, item: &Item<'_>) -> Result<EventRow, StoreError> {
+    let digest: [u8; 32] = item.bytes("d")?.try_into().map_err(|_| item.bad("d"))?;
+    Ok(EventRow {
+        key,
+        name: item.text("n")?.to_owned(),
+        state: state_of(item)?,
+        provenance: item.find_text("p")?.unwrap_or(Provenance::Signature.as_str()).to_owned(),
+        received_at: item.time("rx")?,
+        processed_at: item.find_time("fin")?,
+        outcome: item.find_text("out")?.map(str::to_owned),
+        attempts: item.find_number("t")?.unwrap_or(0),
+        digest: Digest(digest).to_string(),
+        body_bytes: item.number("len")?,
+    })
+}
+
+fn redue_of(source: Source, attributes: &Attributes) -> Result<Redue, StoreError> {
+    let item = Item::new(attributes, "list events");
+    let key = keys::event_of(source, item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
+    Ok(Redue { key, due_at: item.time("at")? })
+}
+
+fn is_condition<R>(error: &SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError, R>) -> bool {
+    error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception())
+}

@@ -1,0 +1,177 @@
+//! Every key of every table; nothing else formats one.
+//!
+//! | table | pk | sk | what | read by |
+//! |---|---|---|---|---|
+//! | events | `EVENT#<source>#<id>` | `HEAD` | a recorded webhook | its id; index `state` |
+//! | events | `EVENT#<source>#<id>` | `BODY#<digest>#<nn>` | its body, when it does not fit in the head | its id |
+//! | main | `ACCOUNT#<id>` | `PROFILE` | an account | its id |
+//! | main | `ACCOUNT#<id>` | `SUBSCRIPTION#<sub>` | what Stripe last said of a subscription | account |
+//! | main | `ACCOUNT#<id>` | `INVOICE#<in>` | what Stripe last said of an invoice | account |
+//! | main | `ACCOUNT#<id>` | `OWED#<meter>#<usage>` | a usage record Stripe must still be told | account and meter; index `due` |
+//! | main | `ACCOUNT#<id>` | `USAGE#<meter>#<usage>` | one Stripe has been told | account and meter |
+//! | main | `ACCOUNT#<id>` | `PARKED#<meter>#<usage>` | one a person has to decide about | account and meter |
+//! | main | `ACCOUNT#<id>` | `REPORT#<meter>` | who is telling Stripe just now | account and meter |
+//! | main | `JOB#<id>` | `JOB` | a job | its id; indexes `due`, `timeline` |
+//! | main | `JOB#<id>` | `STEP#<nn>` | what a step of it left | with the job |
+//! | main | `TRIGGER#<repository>#<fact>` | `JOB` | the job a fact has made, for ever | the fact |
+//! | main | `OPEN#<repository>#<issue>` | `JOB` | the job an issue has now | the issue |
+//! | main | `OWNER#<n>` | `ACCOUNT` | who pays for an owner | GitHub's number |
+//! | main | `INSTALLATION#<n>` | `ACCOUNT` | whose an installation is, and where it stands | GitHub's number |
+//! | main | `CUSTOMER#<cus>` | `ACCOUNT` | whose a customer is | Stripe's id |
+//!
+//! Index `state` (events): `sx` = `<source>#<state>#<shard>`, `at`: when it is due while it owes, when it came afterwards.
+//! Index `due` (main, sparse): `dx` = `due#<shard>`, `due_at`. Index `timeline` (main): `owner`, `at`.
+
+use crate::item::{Attributes, text};
+use domain::ids::{AccountId, CustomerId, InstallationId, InvoiceId, JobId, OwnerId, RepositoryId, SubscriptionId, UsageId};
+use domain::inbox::{Digest, EventKey, EventState, Source};
+use domain::metering::Meter;
+
+/// Shards of an index partition, so that no single one carries every write.
+pub(crate) const SHARDS: u32 = 8;
+
+pub(crate) const HEAD: &str = "HEAD";
+pub(crate) const PROFILE: &str = "PROFILE";
+pub(crate) const JOB: &str = "JOB";
+pub(crate) const ACCOUNT: &str = "ACCOUNT";
+
+/// Where one item stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+
+    pub(crate) fn attributes(&self) -> Attributes {
+        [("pk".to_owned(), text(&self.pk)), ("sk".to_owned(), text(&self.sk))].into()
+    }
+}
+
+pub(crate) fn event(key: &EventKey) -> Key {
+    Key::new(format!("EVENT#{}#{}", key.source(), key.id()), HEAD)
+}
+
+pub(crate) fn event_of(source: Source, pk: &str) -> Option<EventKey> {
+    EventKey::parse(source, pk.strip_prefix("EVENT#")?.strip_prefix(source.as_str())?.strip_prefix('#')?).ok()
+}
+
+/// What all parts of a body begin with: bodies of one id but other bytes stand apart.
+pub(crate) fn body_prefix(digest: Digest) -> String {
+    let digest = digest.to_string();
+    format!("BODY#{}#", &digest[..16])
+}
+
+pub(crate) fn body(key: &EventKey, digest: Digest, part: usize) -> Key {
+    Key::new(event(key).pk, format!("{}{part:02}", body_prefix(digest)))
+}
+
+/// The partition of index `state` for an event.
+pub(crate) fn state(key: &EventKey, state: EventState) -> String {
+    state_shard(key.source(), state, shard(key.id()))
+}
+
+pub(crate) fn state_shard(source: Source, state: EventState, shard: u32) -> String {
+    format!("{source}#{}#{shard}", state.as_str())
+}
+
+pub(crate) fn due_shard(shard: u32) -> String {
+    format!("due#{shard}")
+}
+
+/// The partition of index `due` for whatever stands at this key.
+pub(crate) fn due(key: &Key) -> String {
+    due_shard(shard(&key.pk))
+}
+
+/// FNV-1a: spreads well enough, and is the same on every machine and for ever.
+fn shard(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)) % SHARDS
+}
+
+fn account_pk(id: &AccountId) -> String {
+    format!("ACCOUNT#{id}")
+}
+
+pub(crate) fn account(id: &AccountId) -> Key {
+    Key::new(account_pk(id), PROFILE)
+}
+
+pub(crate) fn subscription(account: &AccountId, id: &SubscriptionId) -> Key {
+    Key::new(account_pk(account), format!("SUBSCRIPTION#{id}"))
+}
+
+pub(crate) fn invoice(account: &AccountId, id: &InvoiceId) -> Key {
+    Key::new(account_pk(account), format!("INVOICE#{id}"))
+}
+
+pub(crate) fn owed_prefix(meter: &Meter) -> String {
+    format!("OWED#{meter}#")
+}
+
+pub(crate) fn owed(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
+    Key::new(account_pk(account), format!("{}{id}", owed_prefix(meter)))
+}
+
+pub(crate) fn usage(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
+    Key::new(account_pk(account), format!("{}{id}", usage_prefix(meter)))
+}
+
+pub(crate) fn usage_prefix(meter: &Meter) -> String {
+    format!("USAGE#{meter}#")
+}
+
+pub(crate) fn parked(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
+    Key::new(account_pk(account), format!("PARKED#{meter}#{id}"))
+}
+
+pub(crate) fn report(account: &AccountId, meter: &Meter) -> Key {
+    Key::new(account_pk(account), format!("REPORT#{meter}"))
+}
+
+pub(crate) fn job(id: &JobId) -> Key {
+    Key::new(format!("JOB#{id}"), JOB)
+}
+
+pub(crate) fn step(id: &JobId, number: u32) -> Key {
+    Key::new(job(id).pk, format!("STEP#{number:02}"))
+}
+
+pub(crate) fn trigger(repository: RepositoryId, fact: &str) -> Key {
+    Key::new(format!("TRIGGER#{repository}#{fact}"), JOB)
+}
+
+pub(crate) fn open(repository: RepositoryId, issue_number: u64) -> Key {
+    Key::new(format!("OPEN#{repository}#{issue_number}"), JOB)
+}
+
+pub(crate) fn owner(id: OwnerId) -> Key {
+    Key::new(format!("OWNER#{id}"), ACCOUNT)
+}
+
+pub(crate) fn installation(id: InstallationId) -> Key {
+    Key::new(format!("INSTALLATION#{id}"), ACCOUNT)
+}
+
+pub(crate) fn customer(id: &CustomerId) -> Key {
+    Key::new(format!("CUSTOMER#{id}"), ACCOUNT)
+}
+
+/// What a row in index `due` is, told by its key.
+pub(crate) enum DueKey {
+    Job(JobId),
+    Owed(AccountId, Meter),
+}
+
+pub(crate) fn due_key(pk: &str, sk: &str) -> Option<DueKey> {
+    if sk == JOB {
+        return Some(DueKey::Job(JobId::parse(pk.strip_prefix("JOB#")?).ok()?));
+    }
+    let account = AccountId::parse(pk.strip_prefix("ACCOUNT#")?).ok()?;
+    let (meter, _) = sk.strip_prefix("OWED#")?.split_once('#')?;
+    Some(DueKey::Owed(account, Meter::parse(meter).ok()?))
+}

@@ -1,0 +1,76 @@
+//! The wall to DynamoDB, the only importer of its SDK.
+//!
+//! Owns every table, key, condition and reading. Promises that no write depends on an earlier read: each is conditional and
+//! says in its outcome what it found. Naming: noun first, then verb; `find_` may be absent, `load_` must exist, `list_`
+//! pages. Two handles, because two roles: receivers hold an [`Inbox`] (the `events` table) and nothing else; who moves
+//! jobs and accounts holds a [`Store`] (the `main` table).
+
+mod accounts;
+mod bodies;
+mod due;
+mod error;
+mod expression;
+mod inbox;
+mod item;
+mod jobs;
+mod keys;
+mod metering;
+pub mod schema;
+mod steps;
+mod subscriptions;
+
+pub use accounts::{AccountCreated, InstallationNoted};
+pub use due::{Due, DueItem, Moved};
+pub use error::StoreError;
+pub use inbox::{Cursor, Event, EventPage, Finished, Recorded, Redue};
+pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
+pub use metering::{Owed, ReportClaim};
+pub use subscriptions::Noted;
+
+use aws_sdk_dynamodb::Client;
+use std::sync::Arc;
+
+/// Random numbers from outside; they mark who wrote a row, so that a write whose answer was lost is known again.
+pub type Random = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// How DynamoDB is reached.
+#[derive(Clone)]
+pub struct Connection {
+    client: Client,
+}
+
+impl Connection {
+    /// Builds the client on the process's AWS settings; `endpoint` replaces the region's own.
+    pub fn new(aws: &aws_types::SdkConfig, endpoint: Option<&str>) -> Self {
+        let mut config = aws_sdk_dynamodb::config::Builder::from(aws);
+        if let Some(url) = endpoint {
+            config = config.endpoint_url(url);
+        }
+        Self { client: Client::from_conf(config.build()) }
+    }
+
+    /// The event log in this table.
+    pub fn inbox(&self, events_table: impl Into<String>) -> Inbox {
+        Inbox { client: self.client.clone(), table: events_table.into() }
+    }
+
+    /// Accounts, jobs and usage in this table.
+    pub fn store(&self, main_table: impl Into<String>, random: Random) -> Store {
+        Store { client: self.client.clone(), table: main_table.into(), random }
+    }
+}
+
+/// The event log: the `events` table.
+#[derive(Clone)]
+pub struct Inbox {
+    client: Client,
+    table: String,
+}
+
+/// Accounts, jobs and usage: the `main` table.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    table: String,
+    random: Random,
+}

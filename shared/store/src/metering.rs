@@ -1,0 +1,222 @@
+//! Usage that Stripe must be told: owed in one key range, told in another.
+//!
+//! Stripe takes one call at a time for a customer and a meter, so one worker at a time holds `REPORT#<meter>` and drains
+//! the account's owed records one after another.
+
+use crate::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::expression::{Change, delete_when, put_new};
+use crate::item::{Attributes, Item, number, text, time};
+use crate::{Finished, Store, keys};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use domain::ids::{AccountId, CustomerId, JobId, UsageId};
+use domain::metering::{Debts, Meter, Usage};
+use domain::time::Timestamp;
+
+/// A usage record that is owed, and how far the telling got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// The record.
+    pub usage: Usage,
+    /// When it was first sent, if it was.
+    pub first_attempt: Option<Timestamp>,
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// Failed tries.
+    pub attempts: u32,
+}
+
+/// What became of the wish to report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReportClaim {
+    /// Report.
+    Yours,
+    /// Somebody else does, until then at most.
+    Held(Timestamp),
+}
+
+impl Store {
+    /// Takes the place of the one who reports an account's debts on a meter.
+    pub async fn report_claim(&self, debts: &Debts, until: Timestamp, now: Timestamp) -> Result<ReportClaim, StoreError> {
+        let change = Change::of(keys::report(&debts.account, &debts.meter))
+            .set("until", time(until))
+            .when("attribute_not_exists(#until) OR #until <= :now", vec![("now", time(now))]);
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(ReportClaim::Yours),
+            Err(error) => match error.as_service_error() {
+                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(held)) => {
+                    let nothing = Attributes::new();
+                    let item = Item::new(held.item.as_ref().unwrap_or(&nothing), "claim a report");
+                    Ok(ReportClaim::Held(item.time("until")?))
+                }
+                _ => Err(StoreError::sdk("claim a report", error)),
+            },
+        }
+    }
+
+    /// Gives the place up again.
+    pub async fn report_release(&self, debts: &Debts, until: Timestamp) -> Result<(), StoreError> {
+        let change = Change::of(keys::report(&debts.account, &debts.meter))
+            .remove("until")
+            .when("#until = :mine", vec![("mine", time(until))]);
+        self.quietly("release a report", change).await
+    }
+
+    /// What an account owes on a meter, oldest first; strongly consistent.
+    pub async fn owed_list(&self, debts: &Debts, limit: i32) -> Result<Vec<Owed>, StoreError> {
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :owed)")
+            .expression_attribute_values(":pk", text(keys::account(&debts.account).pk))
+            .expression_attribute_values(":owed", text(keys::owed_prefix(&debts.meter)))
+            .consistent_read(true)
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("list owed usage", e))?;
+        found.items().iter().map(owed_of).collect()
+    }
+
+    /// Freezes the moment of the first try, before it is made, and answers which it was.
+    pub async fn owed_attempt(&self, owed: &Owed, now: Timestamp) -> Result<Timestamp, StoreError> {
+        if let Some(first) = owed.first_attempt {
+            return Ok(first);
+        }
+        let usage = &owed.usage;
+        let change = Change::of(keys::owed(&usage.account, &usage.meter, &usage.id))
+            .set_expression("#first_attempt = if_not_exists(#first_attempt, :now)", vec![("now", time(now))])
+            .when("attribute_exists(pk)", vec![]);
+        let call = change.call(&self.client, &self.table).return_values(ReturnValue::AllNew);
+        let done = call.send().await.map_err(|e| StoreError::sdk("freeze a first try", e))?;
+        Item::new(&done.attributes.unwrap_or_default(), "freeze a first try").time("first_attempt")
+    }
+
+    /// Records that Stripe has been told: the record leaves the owed range and enters the told one.
+    pub async fn usage_reported(&self, usage: &Usage, now: Timestamp) -> Result<Finished, StoreError> {
+        let told = keys::usage(&usage.account, &usage.meter, &usage.id);
+        self.owed_move(usage, told, [("reported_at", time(now))]).await
+    }
+
+    /// Sets a record aside until a person has decided about it, with the reason beside it.
+    pub async fn usage_park(&self, usage: &Usage, reason: &str, now: Timestamp) -> Result<Finished, StoreError> {
+        let parked = keys::parked(&usage.account, &usage.meter, &usage.id);
+        self.owed_move(usage, parked, [("parked_at", time(now)), ("reason", text(reason))]).await
+    }
+
+    /// Moves a record out of the owed range, once.
+    async fn owed_move<const N: usize>(
+        &self,
+        usage: &Usage,
+        to: keys::Key,
+        more: [(&str, AttributeValue); N],
+    ) -> Result<Finished, StoreError> {
+        let owed = keys::owed(&usage.account, &usage.meter, &usage.id);
+        let mut item = usage_attributes(usage);
+        item.extend(to.attributes());
+        item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        let items = vec![delete_when(&self.table, owed, "attribute_exists(pk)", vec![]), put_new(&self.table, item)];
+        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+            return Ok(Finished::Now);
+        };
+        match cancellation_reasons(&error) {
+            Some(reasons) if condition_failed(reasons.first()).is_some() => Ok(Finished::Already),
+            Some(reasons) => Err(StoreError::cancelled("move a usage record", reasons)),
+            None => Err(StoreError::sdk("move a usage record", error)),
+        }
+    }
+
+    /// Counts a failed try and sets when the next one is due.
+    pub async fn owed_postpone(&self, owed: &Owed, due_at: Timestamp) -> Result<(), StoreError> {
+        let usage = &owed.usage;
+        let change = Change::of(keys::owed(&usage.account, &usage.meter, &usage.id))
+            .set("due_at", time(due_at))
+            .add("attempts", number(1))
+            .when("attribute_exists(pk)", vec![]);
+        self.quietly("postpone usage", change).await
+    }
+
+    /// Usage that Stripe has been told of, within a span of time.
+    pub async fn usage_total(&self, debts: &Debts, from: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :usage)")
+            .filter_expression("#at >= :from AND #at < :until")
+            .expression_attribute_names("#at", "usage_at")
+            .expression_attribute_values(":pk", text(keys::account(&debts.account).pk))
+            .expression_attribute_values(":usage", text(keys::usage_prefix(&debts.meter)))
+            .expression_attribute_values(":from", time(from))
+            .expression_attribute_values(":until", time(until))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut total = 0_u64;
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|e| StoreError::sdk("sum reported usage", e))?;
+            total = total.saturating_add(Item::new(&item, "sum reported usage").number("value")?);
+        }
+        Ok(total)
+    }
+
+    /// When Stripe was told of a record, if it was.
+    pub async fn usage_find(&self, debts: &Debts, id: &UsageId) -> Result<Option<Timestamp>, StoreError> {
+        let key = keys::usage(&debts.account, &debts.meter, id);
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
+        let found = get.send().await.map_err(|e| StoreError::sdk("find reported usage", e))?;
+        found.item.as_ref().map(|item| Item::new(item, "find reported usage").time("reported_at")).transpose()
+    }
+
+    /// A change whose condition says whether it still matters.
+    pub(crate) async fn quietly(&self, operation: &'static str, change: Change) -> Result<(), StoreError> {
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(StoreError::sdk(operation, error)),
+        }
+    }
+}
+
+fn usage_attributes(usage: &Usage) -> Attributes {
+    let attributes: [(&str, AttributeValue); 6] = [
+        ("customer", text(usage.customer.as_str())),
+        ("meter", text(usage.meter.as_str())),
+        ("value", number(usage.value)),
+        ("usage_at", time(usage.at)),
+        ("identifier", text(usage.identifier())),
+        ("job", text(usage.job.as_str())),
+    ];
+    attributes.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// The item of a record that has just become due.
+pub(crate) fn owed_attributes(usage: &Usage) -> Attributes {
+    let key = keys::owed(&usage.account, &usage.meter, &usage.id);
+    let mut item = usage_attributes(usage);
+    item.insert("dx".to_owned(), text(keys::due(&key)));
+    item.insert("due_at".to_owned(), time(usage.at.plus(domain::jobs::RESEND_AFTER)));
+    item.extend(key.attributes());
+    item
+}
+
+fn owed_of(attributes: &Attributes) -> Result<Owed, StoreError> {
+    let item = Item::new(attributes, "read owed usage");
+    let (_, id) = item.text("sk")?.rsplit_once('#').ok_or_else(|| item.bad("sk"))?;
+    let usage = Usage {
+        id: UsageId::parse(id).map_err(|_| item.bad("sk"))?,
+        account: item.parsed("pk", |pk| AccountId::parse(pk.trim_start_matches("ACCOUNT#")))?,
+        meter: item.parsed("meter", Meter::parse)?,
+        customer: item.parsed("customer", CustomerId::parse)?,
+        value: item.number("value")?,
+        at: item.time("usage_at")?,
+        job: item.parsed("job", JobId::parse)?,
+    };
+    Ok(Owed {
+        first_attempt: item.find_time("first_attempt")?,
+        due_at: item.time("due_at")?,
+        attempts: item.find_number("attempts")?.unwrap_or(0),
+        usage,
+    })
+}

@@ -1,0 +1,95 @@
+//! The tables as code, for whoever has to create them: the local stack and the tests. `template.yaml` says the same for
+//! AWS, and `tests/tidy` compares the two.
+//!
+//! Changing an item: *old reader, new data*: readers ignore attributes they do not know and keep them, since writes are
+//! updates of single attributes. *New reader, old data*: a new attribute is optional when read. *Old writer, new data*: a
+//! word an old version does not know (a state, say) makes it refuse the item and leave it to the queue.
+
+use crate::{Connection, StoreError};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+
+/// One index.
+pub struct Index {
+    /// Its name.
+    pub name: &'static str,
+    /// Its partition key, a text.
+    pub hash: &'static str,
+    /// Its sort key, a number.
+    pub range: &'static str,
+    /// Attributes it repeats besides the keys.
+    pub include: &'static [&'static str],
+}
+
+/// One table; the keys are `pk` and `sk`, both texts, and expiry stands in `ttl`.
+pub struct Table {
+    /// Its logical name.
+    pub name: &'static str,
+    /// Its indexes.
+    pub indexes: &'static [Index],
+}
+
+/// The event log.
+pub const EVENTS: Table =
+    Table { name: "events", indexes: &[Index { name: "state", hash: "sx", range: "at", include: &[] }] };
+
+/// Accounts, jobs and usage.
+pub const MAIN: Table = Table {
+    name: "main",
+    indexes: &[
+        Index { name: "due", hash: "dx", range: "due_at", include: &[] },
+        Index { name: "timeline", hash: "owner", range: "at", include: &[] },
+    ],
+};
+
+impl Connection {
+    /// Creates a table under this name, unless it is there already.
+    pub async fn table_ensure(&self, table: &Table, name: &str) -> Result<(), StoreError> {
+        let mut create = self
+            .client
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .key_schema(key("pk", KeyType::Hash))
+            .key_schema(key("sk", KeyType::Range))
+            .attribute_definitions(attribute("pk", ScalarAttributeType::S))
+            .attribute_definitions(attribute("sk", ScalarAttributeType::S));
+        for index in table.indexes {
+            create = create
+                .attribute_definitions(attribute(index.hash, ScalarAttributeType::S))
+                .attribute_definitions(attribute(index.range, ScalarAttributeType::N))
+                .global_secondary_indexes(definition(index));
+        }
+        match create.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => Ok(()),
+            Err(error) => Err(StoreError::sdk("create a table", error)),
+        }
+    }
+}
+
+fn definition(index: &Index) -> GlobalSecondaryIndex {
+    let projection = if index.include.is_empty() {
+        Projection::builder().projection_type(ProjectionType::KeysOnly).build()
+    } else {
+        let names = index.include.iter().map(|name| (*name).to_owned()).collect();
+        Projection::builder().projection_type(ProjectionType::Include).set_non_key_attributes(Some(names)).build()
+    };
+    GlobalSecondaryIndex::builder()
+        .index_name(index.name)
+        .key_schema(key(index.hash, KeyType::Hash))
+        .key_schema(key(index.range, KeyType::Range))
+        .projection(projection)
+        .build()
+        .expect("name, keys and projection are given")
+}
+
+fn key(name: &str, kind: KeyType) -> KeySchemaElement {
+    KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("name and kind are given")
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> AttributeDefinition {
+    AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().expect("name and kind are given")
+}
