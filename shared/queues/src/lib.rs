@@ -1,0 +1,130 @@
+//! The wall to SQS, the only importer of its SDK and of Lambda's SQS events.
+//!
+//! Owns the messages, sending them, and what becomes of a batch (`consume`). A message is a pointer and nothing more: it
+//! may come twice, late or never, because the row it points to is what owes the work.
+
+mod consume;
+mod error;
+mod message;
+
+pub use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+pub use consume::{Delivered, consume};
+pub use error::QueueError;
+pub use message::{BadMessage, Message, Queue};
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use domain::ids::AccountId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The queues a door may send to, and how they are reached.
+#[derive(Clone)]
+pub struct Queues {
+    client: Client,
+    urls: BTreeMap<Queue, String>,
+}
+
+/// SQS delays a message by this at most; what has to wait longer waits on its row.
+pub const DELAY_MAX: Duration = Duration::from_secs(900);
+const BATCH_MAX: usize = 10;
+
+/// A message on its way, with the account whose share of the queue it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sending {
+    /// The pointer.
+    pub message: Message,
+    /// Whose it is, where that is known: SQS serves accounts fairly.
+    pub account: Option<AccountId>,
+}
+
+impl Queues {
+    /// Builds the client on the process's AWS settings; `endpoint` replaces the region's own.
+    pub fn new(aws: &aws_types::SdkConfig, endpoint: Option<&str>, urls: impl IntoIterator<Item = (Queue, String)>) -> Self {
+        let mut config = aws_sdk_sqs::config::Builder::from(aws);
+        if let Some(url) = endpoint {
+            config = config.endpoint_url(url);
+        }
+        Self { client: Client::from_conf(config.build()), urls: urls.into_iter().collect() }
+    }
+
+    fn url(&self, queue: Queue) -> Result<&str, QueueError> {
+        self.urls.get(&queue).map(String::as_str).ok_or(QueueError::not_ours(queue))
+    }
+
+    /// Sends one message.
+    pub async fn send(&self, message: &Message, account: Option<&AccountId>) -> Result<(), QueueError> {
+        self.send_later(message, account, Duration::ZERO).await
+    }
+
+    /// Sends one message that shall not be seen for a while.
+    pub async fn send_later(&self, message: &Message, account: Option<&AccountId>, wait: Duration) -> Result<(), QueueError> {
+        let queue = message.queue();
+        let send = self
+            .client
+            .send_message()
+            .queue_url(self.url(queue)?)
+            .message_body(message.to_json())
+            .set_message_group_id(account.map(|account| account.to_string()));
+        let delay = i32::try_from(wait.min(DELAY_MAX).as_secs()).unwrap_or(0);
+        let send = if delay > 0 { send.delay_seconds(delay) } else { send };
+        send.send().await.map_err(|error| QueueError::sdk("send a message", queue, error))?;
+        Ok(())
+    }
+
+    /// Sends many messages, ten a call. What SQS refuses is an error, and its row sends it again.
+    pub async fn send_all(&self, messages: &[Sending]) -> Result<(), QueueError> {
+        let mut by_queue: BTreeMap<Queue, Vec<&Sending>> = BTreeMap::new();
+        for sending in messages {
+            by_queue.entry(sending.message.queue()).or_default().push(sending);
+        }
+        for (queue, sendings) in by_queue {
+            for batch in sendings.chunks(BATCH_MAX) {
+                self.send_batch(queue, batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_batch(&self, queue: Queue, batch: &[&Sending]) -> Result<(), QueueError> {
+        let entries = batch.iter().enumerate().map(|(place, sending)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(place.to_string())
+                .message_body(sending.message.to_json())
+                .set_message_group_id(sending.account.as_ref().map(AccountId::to_string))
+                .build()
+                .expect("id and body are given")
+        });
+        let call = self.client.send_message_batch().queue_url(self.url(queue)?).set_entries(Some(entries.collect()));
+        let sent = call.send().await.map_err(|error| QueueError::sdk("send messages", queue, error))?;
+        match sent.failed().first() {
+            None => Ok(()),
+            Some(failed) => Err(QueueError::refused(queue, sent.failed().len(), failed.code())),
+        }
+    }
+
+    /// Moves a queue's dead letters back to it; they are worked on as if they had just come.
+    pub async fn redrive(&self, queue: Queue) -> Result<(), QueueError> {
+        let url = self.url(queue)?;
+        let arn = self.arn(queue, &format!("{url}-dlq")).await?;
+        let call = self.client.start_message_move_task().source_arn(arn).destination_arn(self.arn(queue, url).await?);
+        call.send().await.map_err(|error| QueueError::sdk("redrive dead letters", queue, error))?;
+        Ok(())
+    }
+
+    async fn arn(&self, queue: Queue, url: &str) -> Result<String, QueueError> {
+        let name = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
+        let call = self.client.get_queue_attributes().queue_url(url).attribute_names(name.clone());
+        let found = call.send().await.map_err(|error| QueueError::sdk("find a queue", queue, error))?;
+        let arn = found.attributes().and_then(|attributes| attributes.get(&name));
+        arn.cloned().ok_or(QueueError::refused(queue, 1, "NoQueueArn"))
+    }
+
+    /// Makes a message visible again after `wait` instead of after the queue's own timeout.
+    async fn hide(&self, queue: Queue, receipt: &str, wait: Duration) -> Result<(), QueueError> {
+        let seconds = i32::try_from(wait.as_secs().max(1)).unwrap_or(i32::MAX).min(43_200);
+        let call = self.client.change_message_visibility().queue_url(self.url(queue)?).receipt_handle(receipt);
+        call.visibility_timeout(seconds).send().await.map_err(|error| QueueError::sdk("postpone a message", queue, error))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! What travels through the queues.
+//!
+//! `{"v":1,"kind":…,"key":…}`: which work, on which row. A reader that meets another version or kind leaves the message to
+//! the queue, so readers ship before writers.
+
+use domain::ids::JobId;
+use domain::inbox::{EventKey, Source};
+use domain::jobs::Work;
+use domain::metering::Debts;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A queue, by the word in its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Queue {
+    /// Recorded GitHub events.
+    GithubEvents,
+    /// Recorded Stripe events.
+    StripeEvents,
+    /// Jobs to plan.
+    Plan,
+    /// Jobs to code.
+    Code,
+    /// Jobs to review.
+    Review,
+    /// Jobs that want something written to GitHub.
+    Pulls,
+    /// Accounts with debts to Stripe.
+    Usage,
+}
+
+impl Queue {
+    /// Every queue.
+    pub const ALL: [Self; 7] =
+        [Self::GithubEvents, Self::StripeEvents, Self::Plan, Self::Code, Self::Review, Self::Pulls, Self::Usage];
+
+    /// The word in its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GithubEvents => "github-events",
+            Self::StripeEvents => "stripe-events",
+            Self::Plan => "plan",
+            Self::Code => "code",
+            Self::Review => "review",
+            Self::Pulls => "pulls",
+            Self::Usage => "usage",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|queue| queue.as_str() == text)
+    }
+
+    /// The setting that holds its URL.
+    pub const fn setting(self) -> &'static str {
+        match self {
+            Self::GithubEvents => "GITHUB_EVENTS_QUEUE_URL",
+            Self::StripeEvents => "STRIPE_EVENTS_QUEUE_URL",
+            Self::Plan => "PLAN_QUEUE_URL",
+            Self::Code => "CODE_QUEUE_URL",
+            Self::Review => "REVIEW_QUEUE_URL",
+            Self::Pulls => "PULLS_QUEUE_URL",
+            Self::Usage => "USAGE_QUEUE_URL",
+        }
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A pointer to owed work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Act on a recorded event.
+    Event(EventKey),
+    /// Move a job on.
+    Work(Work, JobId),
+    /// Bring a job's comment up to date.
+    Comment(JobId),
+    /// Tell Stripe what an account owes on a meter.
+    Usage(Debts),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire<'a> {
+    v: u32,
+    #[serde(borrow)]
+    kind: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    key: std::borrow::Cow<'a, str>,
+}
+
+/// A message that is not one of ours, or of a version we lack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadMessage;
+
+impl fmt::Display for BadMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a message of this version")
+    }
+}
+
+impl std::error::Error for BadMessage {}
+
+impl Message {
+    /// The queue it belongs in.
+    pub const fn queue(&self) -> Queue {
+        match self {
+            Self::Event(key) => match key.source() {
+                Source::Github => Queue::GithubEvents,
+                Source::Stripe => Queue::StripeEvents,
+            },
+            Self::Work(Work::Plan, _) => Queue::Plan,
+            Self::Work(Work::Code, _) => Queue::Code,
+            Self::Work(Work::Review, _) => Queue::Review,
+            Self::Work(Work::Pull, _) | Self::Comment(_) => Queue::Pulls,
+            Self::Usage(_) => Queue::Usage,
+        }
+    }
+
+    /// Its kind, as it travels.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(key) => key.source().as_str(),
+            Self::Work(Work::Plan, _) => "plan",
+            Self::Work(Work::Code, _) => "code",
+            Self::Work(Work::Review, _) => "review",
+            Self::Work(Work::Pull, _) => "pull",
+            Self::Comment(_) => "comment",
+            Self::Usage(_) => "usage",
+        }
+    }
+
+    /// What it points to, as it travels.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Event(key) => key.id().to_owned(),
+            Self::Work(_, job) | Self::Comment(job) => job.to_string(),
+            Self::Usage(debts) => debts.pointer(),
+        }
+    }
+
+    /// As it travels.
+    pub fn to_json(&self) -> String {
+        let wire = Wire { v: 1, kind: self.kind().into(), key: self.key().into() };
+        serde_json::to_string(&wire).expect("two texts and a number are always JSON")
+    }
+
+    /// Reads what travelled.
+    pub fn from_json(text: &str) -> Result<Self, BadMessage> {
+        let wire: Wire<'_> = serde_json::from_str(text).map_err(|_| BadMessage)?;
+        if wire.v != 1 {
+            return Err(BadMessage);
+        }
+        let job = || JobId::parse(&wire.key).map_err(|_| BadMessage);
+        let event = |source| EventKey::parse(source, &wire.key).map(Self::Event).map_err(|_| BadMessage);
+        match wire.kind.as_ref() {
+            "github" => event(Source::Github),
+            "stripe" => event(Source::Stripe),
+            "plan" => job().map(|job| Self::Work(Work::Plan, job)),
+            "code" => job().map(|job| Self::Work(Work::Code, job)),
+            "review" => job().map(|job| Self::Work(Work::Review, job)),
+            "pull" => job().map(|job| Self::Work(Work::Pull, job)),
+            "comment" => job().map(Self::Comment),
+            "usage" => Debts::parse(&wire.key).map(Self::Usage).map_err(|_| BadMessage),
+            _ => Err(BadMessage),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_round_trip_and_strangers_do_not_parse() {
+        let job = "job_01hf7yat00zzzzzzzzzzzzzzzz";
+        for (kind, key) in [
+            ("github", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
+            ("stripe", "evt_1AbC"),
+            ("plan", job),
+            ("code", job),
+            ("review", job),
+            ("pull", job),
+            ("comment", job),
+            ("usage", "acc_01hf7yat00zzzzzzzzzzzzzzzz#pull_requests"),
+        ] {
+            let json = format!(r#"{{"v":1,"kind":"{kind}","key":"{key}"}}"#);
+            assert_eq!(Message::from_json(&json).expect("a message").to_json(), json);
+        }
+        for json in [
+            "",
+            "{}",
+            r#"{"v":2,"kind":"plan","key":"job_01hf7yat00zzzzzzzzzzzzzzzz"}"#,
+            r#"{"v":1,"kind":"plan","key":"x"}"#,
+            r#"{"v":1,"kind":"dance","key":"x"}"#,
+            r#"{"v":1,"kind":"github","key":"a b"}"#,
+            r#"{"v":1,"kind":"github","key":"a","more":1}"#,
+        ] {
+            assert_eq!(Message::from_json(json), Err(BadMessage), "{json}");
+        }
+    }
+}
