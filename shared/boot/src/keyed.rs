@@ -1,0 +1,41 @@
+//! A client that needs secrets, rebuilt when they change.
+
+use crate::{SecretError, Secrets};
+use domain::retry::{Failure, Retryable};
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+type Build<T> = dyn Fn(&[SecretString]) -> Result<T, Failure> + Send + Sync;
+
+/// A client and the secrets it was built from. It is kept as long as they stay the same, with what it caches.
+pub struct Keyed<T> {
+    secrets: Secrets,
+    build: Box<Build<T>>,
+    kept: Mutex<Option<(Arc<Vec<SecretString>>, T)>>,
+}
+
+impl<T: Clone> Keyed<T> {
+    /// Nothing is built yet.
+    pub fn new<E: Retryable>(secrets: Secrets, build: impl Fn(&[SecretString]) -> Result<T, E> + Send + Sync + 'static) -> Self {
+        Self { secrets, build: Box::new(move |values| build(values).map_err(Failure::from)), kept: Mutex::default() }
+    }
+
+    /// The client for the secrets as they are now.
+    pub async fn client(&self) -> Result<T, Failure> {
+        let current = self.secrets.current().await.map_err(|error: SecretError| Failure::from(error))?;
+        let mut kept = self.kept.lock().await;
+        if let Some((values, client)) = kept.as_ref()
+            && same(values, &current)
+        {
+            return Ok(client.clone());
+        }
+        let client = (self.build)(&current)?;
+        *kept = Some((current, client.clone()));
+        Ok(client)
+    }
+}
+
+fn same(one: &[SecretString], other: &[SecretString]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.expose_secret() == b.expose_secret())
+}

@@ -1,0 +1,24 @@
+//! The edge of the process: everything that comes from outside before a door can work.
+//!
+//! Owns the environment, the clock, random numbers, secrets, logging, the HTTP client under all walls and the Lambda
+//! runtime. It is the only caller of `std::env` and of the clock. [`Outside`] is the seam: on AWS it holds one hyper
+//! client, in tests and on the local stack in-process stand-ins, and nothing else differs.
+
+mod aws;
+mod env;
+mod keyed;
+mod log;
+mod outside;
+#[cfg(any(feature = "receiver", feature = "http", feature = "consumer"))]
+pub mod runtime;
+mod secrets;
+mod ssm;
+mod web;
+
+pub use aws::{Aws, AwsSettings};
+pub use env::{Env, EnvError};
+pub use keyed::Keyed;
+pub use log::log_to_stdout;
+pub use outside::{Clock, Outside, Random, Web, WebError};
+pub use secrets::{Secret, SecretError, Secrets};
+pub use web::{TimeLimit, Trust};

@@ -1,0 +1,35 @@
+//! Logging: one JSON line an event on standard output, where Lambda collects it.
+
+use crate::Env;
+use tracing::level_filters::LevelFilter;
+
+/// Starts logging at the level of `RUST_LOG` (`error`, `warn`, `info`, `debug`; info when it is not set or something
+/// else). Walls' own libraries log at `warn` at most: their lines may carry more than we want to keep.
+pub fn log_to_stdout(env: &Env) {
+    use tracing_subscriber::filter::Targets;
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let level = env.find("RUST_LOG").and_then(|text| text.parse::<LevelFilter>().ok()).unwrap_or(LevelFilter::INFO);
+    let ours = OURS.iter().map(|target| (*target, level));
+    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
+}
+
+const OURS: [&str; 15] = [
+    "admin",
+    "boot",
+    "github_api",
+    "github_events",
+    "github_webhook",
+    "job_steps",
+    "local",
+    "model_api",
+    "pull_requests",
+    "queues",
+    "store",
+    "stripe_api",
+    "stripe_events",
+    "stripe_webhook",
+    "sweeper",
+];

@@ -1,0 +1,141 @@
+//! The one HTTP client: hyper over rustls, no redirects, bounded in time and size.
+//!
+//! Receivers trust Amazon's roots alone and carry them in the binary, since reading the system's store costs more than the
+//! rest of a cold start. A custom AWS endpoint is not Amazon's, so then the system's store is read.
+
+use crate::WebError;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client as Hyper;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// The largest answer anybody may give us.
+const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+const CONNECT_MAX: Duration = Duration::from_millis(1_500);
+/// Lambda freezes the process between invocations; a connection idle for longer is not worth trying.
+const IDLE_MAX: Duration = Duration::from_secs(20);
+
+/// How long one request may take. Put it into a request's extensions where the usual thirty seconds are wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeLimit(pub Duration);
+
+const TIME_USUAL: TimeLimit = TimeLimit(Duration::from_secs(30));
+
+/// Whose certificates are believed.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// Amazon's own roots, carried in the binary.
+    Amazon,
+    /// The roots that browsers trust, carried in the binary.
+    #[cfg(feature = "vendors")]
+    Public,
+    /// The roots in this PEM file.
+    File(String),
+}
+
+const AMAZON_ROOTS: [&[u8]; 5] = [
+    include_bytes!("../roots/amazon-root-ca-1.der"),
+    include_bytes!("../roots/amazon-root-ca-2.der"),
+    include_bytes!("../roots/amazon-root-ca-3.der"),
+    include_bytes!("../roots/amazon-root-ca-4.der"),
+    include_bytes!("../roots/starfield-services-g2.der"),
+];
+
+fn roots(trust: &Trust) -> Result<RootCertStore, WebError> {
+    let mut roots = RootCertStore::empty();
+    match trust {
+        Trust::Amazon => {
+            for der in AMAZON_ROOTS {
+                roots.add(CertificateDer::from(der))?;
+            }
+        }
+        #[cfg(feature = "vendors")]
+        Trust::Public => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Trust::File(path) => {
+            let unreadable = |why: &dyn fmt::Display| format!("cannot read certificates from {path}: {why}");
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
+                // A system's store may hold a certificate that rustls does not take; the others still serve.
+                let _ = roots.add(certificate.map_err(|error| unreadable(&error))?);
+            }
+            if roots.is_empty() {
+                return Err(unreadable(&"there is none in it").into());
+            }
+        }
+    }
+    Ok(roots)
+}
+
+fn provider() -> rustls::crypto::CryptoProvider {
+    #[cfg(feature = "vendors")]
+    return rustls::crypto::aws_lc_rs::default_provider();
+    #[cfg(all(feature = "receiver", not(feature = "vendors")))]
+    return rustls::crypto::ring::default_provider();
+    #[cfg(not(any(feature = "receiver", feature = "vendors")))]
+    compile_error!("boot needs one of its features: receiver, http or consumer");
+}
+
+/// Hyper with our bounds. Cheap to clone; clones share the connections.
+#[derive(Clone)]
+pub(crate) struct Client {
+    hyper: Hyper<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+impl Client {
+    pub(crate) fn new(trust: &Trust) -> Result<Self, WebError> {
+        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots(trust)?)
+            .with_no_client_auth();
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_MAX));
+        let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let mut builder = Hyper::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_MAX);
+        Ok(Self { hyper: builder.build(https.wrap_connector(tcp)) })
+    }
+
+    pub(crate) async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, WebError> {
+        let limit = request.extensions().get().copied().unwrap_or(TIME_USUAL);
+        let exchange = async {
+            let response = self.hyper.request(request.map(Full::new)).await?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
+            Ok(http::Response::from_parts(head, body))
+        };
+        tokio::time::timeout(limit.0, exchange).await.unwrap_or_else(|elapsed| Err(elapsed.into()))
+    }
+}
+
+impl tower::Service<http::Request<Bytes>> for Client {
+    type Response = http::Response<Bytes>;
+    type Error = WebError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, WebError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), WebError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Bytes>) -> Self::Future {
+        let client = self.clone();
+        Box::pin(async move { client.send(request).await })
+    }
+}
