@@ -1,0 +1,106 @@
+//! One request to GitHub and its answer, on octocrab, over the house's [`Web`].
+//!
+//! It sends once. Nothing here repeats, follows or sleeps: octocrab's own retries would repeat writes.
+
+use crate::error::GithubError;
+use crate::route::Route;
+use crate::{BoxError, Web};
+use bytes::Bytes;
+use domain::time::Timestamp;
+use http::header::{ACCEPT, USER_AGENT};
+use http::{HeaderMap, Method, Request, Uri};
+use http_body_util::{BodyExt, Full};
+use octocrab::service::middleware::base_uri::BaseUriLayer;
+use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// One request, before it has a token.
+pub(crate) struct Call {
+    pub operation: &'static str,
+    method: Method,
+    route: Route,
+    body: Option<Value>,
+}
+
+/// What a successful request brought.
+pub(crate) struct Answer {
+    operation: &'static str,
+    pub headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Call {
+    pub fn get(operation: &'static str, route: Route) -> Self {
+        Self { operation, method: Method::GET, route, body: None }
+    }
+
+    pub fn post(operation: &'static str, route: Route, body: Value) -> Self {
+        Self { operation, method: Method::POST, route, body: Some(body) }
+    }
+
+    pub fn put(operation: &'static str, route: Route, body: Value) -> Self {
+        Self { operation, method: Method::PUT, route, body: Some(body) }
+    }
+
+    pub fn patch(operation: &'static str, route: Route, body: Value) -> Self {
+        Self { operation, method: Method::PATCH, route, body: Some(body) }
+    }
+
+    pub fn delete(operation: &'static str, route: Route, body: Value) -> Self {
+        Self { operation, method: Method::DELETE, route, body: Some(body) }
+    }
+
+    /// Whether it changes nothing, so that it may be repeated blindly.
+    pub fn only_reads(&self) -> bool {
+        self.method == Method::GET
+    }
+
+    /// Sends it below `prefix`, with the token that `crab` carries.
+    pub async fn send(&self, crab: &Octocrab, prefix: &Route, now: Timestamp) -> Result<Answer, GithubError> {
+        self.exchange(crab, prefix).await.map_err(|error| GithubError::of_octocrab(self.operation, error, now))
+    }
+
+    async fn exchange(&self, crab: &Octocrab, prefix: &Route) -> octocrab::Result<Answer> {
+        let request = Request::builder()
+            .method(self.method.clone())
+            .uri(self.route.below(prefix).as_str())
+            .header(ACCEPT, "application/vnd.github+json")
+            .header(USER_AGENT, concat!("tallyhook/", env!("CARGO_PKG_VERSION")));
+        let request = crab.build_request(request, self.body.as_ref())?;
+        let response = octocrab::map_github_error(crab.execute(request).await?).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer { operation: self.operation, headers: head.headers, body })
+    }
+}
+
+impl Answer {
+    /// The body as `T`. The reader's own words are not kept, because they quote what they stumbled over.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, GithubError> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let place = format!("the answer has another shape at line {} column {}", error.line(), error.column());
+            GithubError::Unclear { operation: self.operation, source: place.into() }
+        })
+    }
+}
+
+/// An octocrab without a token, whose transport is the house's. Its queue lives on the runtime it is made on.
+pub(crate) fn crab_over(web: Web, base: Uri) -> Octocrab {
+    let service = tower::service_fn(move |request: Request<OctoBody>| {
+        let web = web.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            let response = web.oneshot(Request::from_parts(head, body)).await?;
+            Ok::<_, BoxError>(response.map(Full::new))
+        }
+    });
+    let Ok(crab) = OctocrabBuilder::new_empty()
+        .with_service(service)
+        .with_layer(&BaseUriLayer::new(base))
+        .with_auth(AuthState::None)
+        .build();
+    crab
+}

@@ -1,0 +1,201 @@
+//! One comment per issue and marker, written anew each time it changes.
+//!
+//! Ours is what our App wrote with our marker: anybody can copy a marker, nobody our App's id.
+
+use crate::call::Call;
+use crate::error::GithubError;
+use crate::pulls::marked;
+use crate::repository::Repository;
+use crate::route::Route;
+use domain::ids::CommentId;
+use http::HeaderMap;
+use http::header::LINK;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// A comment as we want it.
+pub struct CommentOrder<'a> {
+    /// The issue's or pull request's number.
+    pub issue: u64,
+    /// The comment, if it is known.
+    pub known: Option<CommentId>,
+    /// Markdown.
+    pub body: &'a str,
+    /// The text by which it is known again; it is added to the body.
+    pub marker: &'a str,
+}
+
+/// Pages of a hundred that are searched: the first, and then from the newest backwards.
+const PAGES_MAX: u64 = 6;
+
+#[derive(Deserialize)]
+struct CommentShape {
+    id: u64,
+    body: Option<String>,
+    performed_via_github_app: Option<AppShape>,
+}
+
+#[derive(Deserialize)]
+struct AppShape {
+    id: u64,
+}
+
+impl Repository {
+    /// Sees to it that the issue has this comment with this body.
+    pub async fn comment_ensure(&self, order: &CommentOrder<'_>) -> Result<CommentId, GithubError> {
+        let text = marked(order.body, order.marker);
+        let body = json!({ "body": text });
+        if let Some(id) = order.known
+            && self.comment_update(id, &body).await?.is_some()
+        {
+            return Ok(id);
+        }
+        match self.comment_find(order).await? {
+            Some(found) if found.body.as_ref() == Some(&text) => Ok(CommentId::new(found.id)),
+            Some(found) => {
+                let id = CommentId::new(found.id);
+                let gone = GithubError::Unsettled { operation: "update the comment" };
+                self.comment_update(id, &body).await?.ok_or(gone)
+            }
+            None => {
+                let route = comments(order.issue);
+                let made: CommentShape = self.send(Call::post("write the comment", route, body)).await?.read()?;
+                Ok(CommentId::new(made.id))
+            }
+        }
+    }
+
+    async fn comment_update(&self, id: CommentId, body: &Value) -> Result<Option<CommentId>, GithubError> {
+        let route = Route::new("/issues/comments/").number(id.get());
+        let answer = self.send_for(Call::patch("update the comment", route, body.clone())).await?;
+        Ok(answer.map(|_| id))
+    }
+
+    async fn comment_find(&self, order: &CommentOrder<'_>) -> Result<Option<CommentShape>, GithubError> {
+        let (first, last) = self.comment_page(order, 1).await?;
+        if first.is_some() {
+            return Ok(first);
+        }
+        for page in (2..=last).rev().take(usize::try_from(PAGES_MAX - 1).unwrap_or(0)) {
+            let (found, _) = self.comment_page(order, page).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ours on one page, and the number of the last page.
+    async fn comment_page(
+        &self,
+        order: &CommentOrder<'_>,
+        page: u64,
+    ) -> Result<(Option<CommentShape>, u64), GithubError> {
+        let route = comments(order.issue).query("per_page", "100").query("page", &page.to_string());
+        let answer = self.send(Call::get("look for the comment", route)).await?;
+        let listed: Vec<CommentShape> = answer.read()?;
+        let ours = listed.into_iter().find(|comment| {
+            comment.performed_via_github_app.as_ref().is_some_and(|app| app.id == self.app_id())
+                && comment.body.as_ref().is_some_and(|body| body.contains(order.marker))
+        });
+        Ok((ours, last_page(&answer.headers).unwrap_or(page)))
+    }
+}
+
+fn comments(issue: u64) -> Route {
+    Route::new("/issues/").number(issue).fixed("/comments")
+}
+
+/// The page number in `<https://…?per_page=100&page=4>; rel="last"`.
+fn last_page(headers: &HeaderMap) -> Option<u64> {
+    let links = headers.get(LINK)?.to_str().ok()?;
+    let last = links.split(',').find(|link| link.contains("rel=\"last\""))?;
+    let (_, query) = last.split_once('>').and_then(|(address, _)| address.split_once('?'))?;
+    query.split('&').find_map(|pair| pair.strip_prefix("page="))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Peer, Reply, found, lost, made, missing, repository};
+    use domain::retry::{Retry, Retryable};
+
+    const PAGE_1: &str = "GET /repos/octo/hello/issues/5/comments?per_page=100&page=1";
+    const PAGE_8: &str = "GET /repos/octo/hello/issues/5/comments?per_page=100&page=8";
+    const PAGE_9: &str = "GET /repos/octo/hello/issues/5/comments?per_page=100&page=9";
+    const POST: &str = "POST /repos/octo/hello/issues/5/comments";
+    const PATCH: &str = "PATCH /repos/octo/hello/issues/comments/70";
+    const MARKER: &str = "<!-- tallyhook:job_1 -->";
+
+    fn comment(id: u64, app: Option<u64>, body: &str) -> Value {
+        let app = app.map(|id| json!({ "id": id, "slug": "x" }));
+        json!({ "id": id, "body": body, "performed_via_github_app": app })
+    }
+
+    fn marked_by(id: u64, app: Option<u64>) -> Value {
+        comment(id, app, &format!("Old\n\n{MARKER}"))
+    }
+
+    async fn ensure(peer: &Peer, known: Option<u64>) -> Result<u64, GithubError> {
+        let order = CommentOrder { issue: 5, known: known.map(CommentId::new), body: "New", marker: MARKER };
+        repository(peer).await.comment_ensure(&order).await.map(CommentId::get)
+    }
+
+    #[tokio::test]
+    async fn a_known_comment_is_rewritten_without_looking() {
+        let peer = Peer::script([found(PATCH, json!({}))]);
+        assert_eq!(ensure(&peer, Some(70)).await.expect("a comment"), 70);
+        assert_eq!(peer.heard(PATCH)[0].body, json!({ "body": format!("New\n\n{MARKER}") }));
+    }
+
+    #[tokio::test]
+    async fn a_deleted_one_is_written_anew() {
+        let peer = Peer::script([missing(PATCH), found(PAGE_1, json!([])), made(POST, comment(71, Some(42), ""))]);
+        assert_eq!(ensure(&peer, Some(70)).await.expect("a comment"), 71);
+        peer.assert_done();
+    }
+
+    #[tokio::test]
+    async fn only_our_apps_comment_is_ours() {
+        let others = json!([
+            marked_by(60, None),
+            marked_by(61, Some(4)),
+            comment(62, Some(42), "no marker"),
+            marked_by(70, Some(42))
+        ]);
+        let peer = Peer::script([found(PAGE_1, others), found(PATCH, json!({}))]);
+        assert_eq!(ensure(&peer, None).await.expect("a comment"), 70);
+        peer.assert_done();
+    }
+
+    #[tokio::test]
+    async fn an_unchanged_one_is_left_alone() {
+        let same = comment(70, Some(42), &format!("New\n\n{MARKER}"));
+        let peer = Peer::script([found(PAGE_1, json!([same]))]);
+        assert_eq!(ensure(&peer, None).await.expect("a comment"), 70);
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_looked_up_by_the_next_attempt() {
+        let peer = Peer::script([found(PAGE_1, json!([])), lost(POST)]);
+        assert_eq!(ensure(&peer, None).await.expect_err("an error").retry(), Retry::Soon);
+        peer.then([found(PAGE_1, json!([comment(70, Some(42), &format!("New\n\n{MARKER}"))]))]);
+        assert_eq!(ensure(&peer, None).await.expect("a comment"), 70);
+        assert_eq!(peer.heard(POST).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn long_issues_are_searched_from_the_end() {
+        let base = "https://github.test/repositories/9/issues/5/comments?per_page=100&page";
+        let link = format!("<{base}=2>; rel=\"next\", <{base}=9>; rel=\"last\"");
+        let first = Reply::with(200, &[("link", link.as_str())], json!([]));
+        let peer = Peer::script([
+            (PAGE_1, first),
+            found(PAGE_9, json!([])),
+            found(PAGE_8, json!([marked_by(70, Some(42))])),
+            found(PATCH, json!({})),
+        ]);
+        assert_eq!(ensure(&peer, None).await.expect("a comment"), 70);
+        peer.assert_done();
+    }
+}

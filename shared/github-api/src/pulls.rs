@@ -1,0 +1,253 @@
+//! Pull requests. Ours is the one from our branch whose body has our marker.
+
+use crate::call::Call;
+use crate::error::GithubError;
+use crate::repository::Repository;
+use crate::route::Route;
+use serde::Deserialize;
+use serde_json::json;
+
+/// A pull request as we want it.
+pub struct PullOrder<'a> {
+    /// The branch with the changes.
+    pub head_branch: &'a str,
+    /// The branch they are for.
+    pub base_branch: &'a str,
+    /// One line.
+    pub title: &'a str,
+    /// Markdown.
+    pub body: &'a str,
+    /// The text by which it is known again; it is added to the body.
+    pub marker: &'a str,
+}
+
+/// A pull request as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pull {
+    /// Its number in the repository.
+    pub number: u64,
+    /// Its page.
+    pub url: String,
+    /// What became of it.
+    pub state: PullState,
+    /// The commit its branch stood at.
+    pub head_sha: String,
+}
+
+/// What became of a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullState {
+    /// Nothing yet.
+    Open,
+    /// Somebody closed it without merging.
+    Closed,
+    /// It was merged.
+    Merged,
+}
+
+/// How opening a pull request went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// It is open now.
+    Created(Pull),
+    /// It was opened before; by now it may be closed or merged.
+    AlreadyThere(Pull),
+}
+
+#[derive(Deserialize)]
+struct PullShape {
+    number: u64,
+    html_url: String,
+    state: String,
+    merged_at: Option<String>,
+    body: Option<String>,
+    head: HeadShape,
+}
+
+#[derive(Deserialize)]
+struct HeadShape {
+    sha: String,
+    #[serde(rename = "ref")]
+    branch: String,
+}
+
+impl Repository {
+    /// Sees to it that our branch has our pull request, open or not.
+    pub async fn pull_ensure(&self, order: &PullOrder<'_>) -> Result<Opened, GithubError> {
+        let ours = |pulls: &[PullShape]| pulls.iter().find(|pull| pull.is_ours(order.marker)).map(PullShape::pull);
+        if let Some(pull) = ours(&self.pull_list(order.head_branch).await?) {
+            return Ok(Opened::AlreadyThere(pull));
+        }
+        let error = match self.pull_create(order).await {
+            Ok(pull) => return Ok(Opened::Created(pull)),
+            Err(error) => error,
+        };
+        if error.says("already exists") {
+            let pulls = self.pull_list(order.head_branch).await?;
+            let taken = pulls.iter().any(|pull| pull.state == "open");
+            return match ours(&pulls) {
+                Some(pull) => Ok(Opened::AlreadyThere(pull)),
+                None if taken => Err(GithubError::PullTaken { branch: order.head_branch.to_owned() }),
+                None => Err(GithubError::Unsettled { operation: CREATE }),
+            };
+        }
+        if error.says("no commits between") {
+            return Err(GithubError::NoChanges { branch: order.head_branch.to_owned() });
+        }
+        if error.says("base invalid") {
+            return Err(GithubError::BaseGone { base: order.base_branch.to_owned() });
+        }
+        Err(error)
+    }
+
+    /// The newest pull request from a branch of this repository, whoever opened it.
+    pub async fn pull_find(&self, head_branch: &str) -> Result<Option<Pull>, GithubError> {
+        Ok(self.pull_list(head_branch).await?.first().map(PullShape::pull))
+    }
+
+    /// Newest first. A branch has a few at most, so the first page is all.
+    async fn pull_list(&self, head_branch: &str) -> Result<Vec<PullShape>, GithubError> {
+        let head = format!("{}:{head_branch}", self.owner());
+        let route = Route::new("/pulls").query("head", &head).query("state", "all").query("per_page", "100");
+        let mut pulls: Vec<PullShape> = self.send(Call::get("look for the pull request", route)).await?.read()?;
+        // GitHub drops a filter it does not understand, and would then show everybody's.
+        pulls.retain(|pull| pull.head.branch == head_branch);
+        Ok(pulls)
+    }
+
+    async fn pull_create(&self, order: &PullOrder<'_>) -> Result<Pull, GithubError> {
+        let body = json!({
+            "title": order.title,
+            "head": order.head_branch,
+            "base": order.base_branch,
+            "body": marked(order.body, order.marker),
+        });
+        let made: PullShape = self.send(Call::post(CREATE, Route::new("/pulls"), body)).await?.read()?;
+        Ok(made.pull())
+    }
+}
+
+const CREATE: &str = "open the pull request";
+
+impl PullShape {
+    fn is_ours(&self, marker: &str) -> bool {
+        self.body.as_ref().is_some_and(|body| body.contains(marker))
+    }
+
+    fn pull(&self) -> Pull {
+        let state = match (self.merged_at.as_ref(), self.state.as_str()) {
+            (Some(_), _) => PullState::Merged,
+            (None, "closed") => PullState::Closed,
+            (None, _) => PullState::Open,
+        };
+        Pull { number: self.number, url: self.html_url.clone(), state, head_sha: self.head.sha.clone() }
+    }
+}
+
+/// A text with its marker, below it unless it is in it.
+pub(crate) fn marked(body: &str, marker: &str) -> String {
+    if body.contains(marker) { body.to_owned() } else { format!("{body}\n\n{marker}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Peer, Reply, found, lost, made, refused, repository};
+    use domain::retry::{Retry, Retryable};
+    use serde_json::Value;
+
+    const LIST: &str = "GET /repos/octo/hello/pulls?head=octo%3Atallyhook%2Fjob_1&state=all&per_page=100";
+    const POST: &str = "POST /repos/octo/hello/pulls";
+    const MARKER: &str = "<!-- tallyhook:job_1 -->";
+
+    fn pull(number: u64, state: &str, body: &str) -> Value {
+        let merged_at = (state == "merged").then_some("2026-11-20T10:00:00Z");
+        let state = if state == "open" { "open" } else { "closed" };
+        json!({ "number": number, "html_url": "https://x/1", "state": state, "merged_at": merged_at, "body": body,
+            "head": { "sha": "c1", "ref": "tallyhook/job_1" } })
+    }
+
+    fn ours(number: u64, state: &str) -> Value {
+        pull(number, state, &format!("Words\n\n{MARKER}"))
+    }
+
+    async fn ensure(peer: &Peer) -> Result<Opened, GithubError> {
+        let order = PullOrder {
+            head_branch: "tallyhook/job_1",
+            base_branch: "main",
+            title: "Fix it",
+            body: "Words",
+            marker: MARKER,
+        };
+        repository(peer).await.pull_ensure(&order).await
+    }
+
+    fn number(result: &Result<Opened, GithubError>) -> u64 {
+        match result {
+            Ok(Opened::Created(pull) | Opened::AlreadyThere(pull)) => pull.number,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pull_request_is_opened_with_its_marker() {
+        let peer = Peer::script([found(LIST, json!([])), made(POST, ours(3, "open"))]);
+        let opened = ensure(&peer).await;
+        assert!(matches!(opened, Ok(Opened::Created(Pull { number: 3, state: PullState::Open, .. }))));
+        let body = json!({ "title": "Fix it", "head": "tallyhook/job_1", "base": "main", "body": format!("Words\n\n{MARKER}") });
+        assert_eq!(peer.heard(POST)[0].body, body);
+    }
+
+    #[tokio::test]
+    async fn whatever_became_of_ours_there_is_no_second() {
+        for (state, expected) in
+            [("open", PullState::Open), ("closed", PullState::Closed), ("merged", PullState::Merged)]
+        {
+            let peer = Peer::script([found(LIST, json!([pull(4, "closed", "a human's"), ours(3, state)]))]);
+            match ensure(&peer).await {
+                Ok(Opened::AlreadyThere(pull)) => assert_eq!((pull.number, pull.state), (3, expected)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_looked_up_by_the_next_attempt() {
+        let peer = Peer::script([found(LIST, json!([])), lost(POST)]);
+        assert_eq!(ensure(&peer).await.expect_err("an error").retry(), Retry::Soon);
+        peer.then([found(LIST, json!([ours(3, "open")]))]);
+        assert_eq!(number(&ensure(&peer).await), 3);
+        assert_eq!(peer.heard(POST).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_list_that_lags_opens_no_second() {
+        let exists = || refused(POST, "A pull request already exists for octo:tallyhook/job_1.");
+        let peer = Peer::script([found(LIST, json!([])), exists(), found(LIST, json!([]))]);
+        assert_eq!(ensure(&peer).await.expect_err("an error").retry(), Retry::Soon);
+        peer.then([found(LIST, json!([])), exists(), found(LIST, json!([ours(3, "open")]))]);
+        assert_eq!(number(&ensure(&peer).await), 3);
+        peer.then([found(LIST, json!([])), exists(), found(LIST, json!([pull(5, "open", "a human's")]))]);
+        assert!(matches!(ensure(&peer).await, Err(GithubError::PullTaken { .. })));
+        peer.assert_done();
+    }
+
+    #[tokio::test]
+    async fn what_cannot_become_a_pull_request_says_why() {
+        let peer = Peer::script([found(LIST, json!([])), refused(POST, "No commits between main and tallyhook/job_1")]);
+        assert!(matches!(ensure(&peer).await, Err(GithubError::NoChanges { .. })));
+        let errors = json!([{ "resource": "PullRequest", "field": "base", "code": "invalid" }]);
+        let base_gone = Reply::json(422, json!({ "message": "Validation Failed", "errors": errors }));
+        let peer = Peer::script([found(LIST, json!([])), (POST, base_gone)]);
+        assert!(matches!(ensure(&peer).await, Err(GithubError::BaseGone { .. })));
+    }
+
+    #[tokio::test]
+    async fn only_pulls_of_the_branch_count() {
+        let mut other = ours(8, "open");
+        other["head"]["ref"] = json!("another");
+        let peer = Peer::script([found(LIST, json!([other, ours(3, "closed")]))]);
+        let found = repository(&peer).await.pull_find("tallyhook/job_1").await.expect("an answer");
+        assert_eq!(found.map(|pull| pull.number), Some(3));
+    }
+}

@@ -1,0 +1,215 @@
+//! One open repository: what it is, who may do what in it, and the one way in which calls to it are sent.
+
+use crate::call::{Answer, Call};
+use crate::error::GithubError;
+use crate::route::Route;
+use crate::sessions::{Scope, Sessions};
+use domain::ids::{OwnerId, RepositoryId};
+use domain::time::Timestamp;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// A repository, open with a token of its own.
+#[derive(Clone)]
+pub struct Repository {
+    sessions: Arc<Sessions>,
+    scope: Scope,
+    owner: String,
+    by_name: Route,
+    now: Timestamp,
+}
+
+/// What GitHub says about a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Details {
+    /// Its number.
+    pub id: RepositoryId,
+    /// Its owner's login.
+    pub owner: String,
+    /// Its owner's number.
+    pub owner_id: OwnerId,
+    /// Its name below the owner.
+    pub name: String,
+    /// `owner/name`.
+    pub full_name: String,
+    /// The branch that pull requests go to.
+    pub default_branch: String,
+    /// Whether it is read-only.
+    pub archived: bool,
+    /// Whether only some may see it.
+    pub private: bool,
+    /// Its page.
+    pub html_url: String,
+    /// Its size on GitHub's disks.
+    pub size_kb: u64,
+}
+
+/// What a person may do in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    /// Nothing.
+    None,
+    /// Read and triage.
+    Read,
+    /// Push, or maintain.
+    Write,
+    /// Everything.
+    Admin,
+}
+
+#[derive(Deserialize)]
+struct RepositoryShape {
+    id: u64,
+    name: String,
+    full_name: String,
+    owner: OwnerShape,
+    default_branch: String,
+    #[serde(default)]
+    archived: bool,
+    #[serde(default)]
+    private: bool,
+    #[serde(default)]
+    html_url: String,
+    #[serde(default)]
+    size: u64,
+}
+
+#[derive(Deserialize)]
+struct OwnerShape {
+    login: String,
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct PermissionShape {
+    permission: String,
+}
+
+impl Repository {
+    pub(crate) fn new(sessions: Arc<Sessions>, scope: Scope, owner: &str, name: &str, now: Timestamp) -> Self {
+        Self { sessions, scope, owner: owner.to_owned(), by_name: Route::of_repository(owner, name), now }
+    }
+
+    /// What GitHub says about it.
+    pub async fn details(&self) -> Result<Details, GithubError> {
+        let shape: RepositoryShape = self.send(Call::get("read the repository", Route::new(""))).await?.read()?;
+        Ok(Details {
+            id: RepositoryId::new(shape.id),
+            owner: shape.owner.login,
+            owner_id: OwnerId::new(shape.owner.id),
+            name: shape.name,
+            full_name: shape.full_name,
+            default_branch: shape.default_branch,
+            archived: shape.archived,
+            private: shape.private,
+            html_url: shape.html_url,
+            size_kb: shape.size,
+        })
+    }
+
+    /// What a person may do here. A stranger, or a word we do not know, may do nothing.
+    pub async fn permission_load(&self, login: &str) -> Result<Permission, GithubError> {
+        let route = Route::new("/collaborators/").segment(login).fixed("/permission");
+        let Some(answer) = self.send_for(Call::get("read a person's permission", route)).await? else {
+            return Ok(Permission::None);
+        };
+        Ok(match answer.read::<PermissionShape>()?.permission.as_str() {
+            "admin" => Permission::Admin,
+            "write" => Permission::Write,
+            "read" => Permission::Read,
+            _ => Permission::None,
+        })
+    }
+
+    /// Sends a call with this repository's token. A refused token is dropped; a read then goes out once more with a
+    /// fresh one, while a write is left to the next attempt, which looks first.
+    pub(crate) async fn send(&self, call: Call) -> Result<Answer, GithubError> {
+        let session = self.sessions.session(self.scope, self.now).await?;
+        let refused = match self.send_to_address(&call, &session.crab).await {
+            Err(GithubError::Credentials { operation, .. }) => operation,
+            other => return other,
+        };
+        self.sessions.forget(self.scope, &session).await;
+        if !call.only_reads() {
+            return Err(GithubError::TokenRefused { operation: refused });
+        }
+        let session = self.sessions.session(self.scope, self.now).await?;
+        self.send_to_address(&call, &session.crab).await
+    }
+
+    /// As [`send`](Self::send), where the thing may be absent.
+    pub(crate) async fn send_for(&self, call: Call) -> Result<Option<Answer>, GithubError> {
+        match self.send(call).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(GithubError::NotThere { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Names change and are redirected, which says that nothing was done; the number stays.
+    async fn send_to_address(&self, call: &Call, crab: &octocrab::Octocrab) -> Result<Answer, GithubError> {
+        match call.send(crab, &self.by_name, self.now).await {
+            Err(GithubError::Moved { .. }) => {
+                let by_number = Route::new("/repositories/").number(self.scope.repository.get());
+                call.send(crab, &by_number, self.now).await
+            }
+            other => other,
+        }
+    }
+
+    /// The owner's login, as it was opened.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    pub(crate) fn app_id(&self) -> u64 {
+        self.sessions.app.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Peer, Reply, found, missing, repository};
+    use serde_json::{Value, json};
+
+    fn hello() -> Value {
+        json!({ "id": 9, "name": "hello", "full_name": "octo/hello", "owner": { "login": "octo", "id": 5 },
+            "default_branch": "main", "archived": false, "private": true, "html_url": "https://x/octo/hello", "size": 12,
+            "a_field_of_tomorrow": {} })
+    }
+
+    #[tokio::test]
+    async fn details_are_read() {
+        let peer = Peer::script([found("GET /repos/octo/hello", hello())]);
+        let details = repository(&peer).await.details().await.expect("details");
+        assert_eq!(details.id, RepositoryId::new(9));
+        assert_eq!(details.owner_id, OwnerId::new(5));
+        assert_eq!((details.default_branch.as_str(), details.size_kb, details.private), ("main", 12, true));
+    }
+
+    #[tokio::test]
+    async fn a_renamed_repository_is_found_by_its_number() {
+        let moved = Reply::with(301, &[("location", "https://evil.test/")], json!({ "message": "Moved Permanently" }));
+        let peer = Peer::script([("GET /repos/octo/hello", moved), found("GET /repositories/9", hello())]);
+        assert_eq!(repository(&peer).await.details().await.expect("details").full_name, "octo/hello");
+    }
+
+    #[tokio::test]
+    async fn permissions_are_read_and_strangers_have_none() {
+        let line = "GET /repos/octo/hello/collaborators/a%2Fb/permission";
+        for (word, expected) in [
+            ("admin", Permission::Admin),
+            ("write", Permission::Write),
+            ("read", Permission::Read),
+            ("none", Permission::None),
+            ("overlord", Permission::None),
+        ] {
+            let peer = Peer::script([found(line, json!({ "permission": word }))]);
+            assert_eq!(repository(&peer).await.permission_load("a/b").await.expect("an answer"), expected);
+        }
+        let peer = Peer::script([missing(line)]);
+        assert_eq!(repository(&peer).await.permission_load("a/b").await.expect("an answer"), Permission::None);
+        assert!(Permission::Write > Permission::Read);
+    }
+}

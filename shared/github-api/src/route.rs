@@ -1,0 +1,103 @@
+//! The path and query of a request, percent-encoded as it grows, so that no name can become a path of its own.
+
+use std::fmt::Write;
+
+/// What follows the host. Fixed text goes in as it is, everything else encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route(String);
+
+impl Route {
+    pub fn new(fixed: &'static str) -> Self {
+        Self(fixed.to_owned())
+    }
+
+    /// The routes of a repository, by name.
+    pub fn of_repository(owner: &str, name: &str) -> Self {
+        Self::new("/repos/").segment(owner).fixed("/").segment(name)
+    }
+
+    pub fn fixed(mut self, text: &'static str) -> Self {
+        self.0.push_str(text);
+        self
+    }
+
+    /// One segment: a slash in it does not divide.
+    pub fn segment(mut self, text: &str) -> Self {
+        encode(&mut self.0, text);
+        self
+    }
+
+    /// A number is a segment that needs no encoding.
+    pub fn number(mut self, number: u64) -> Self {
+        self.0.push_str(&number.to_string());
+        self
+    }
+
+    /// A file's path or a branch's name: its slashes do divide.
+    pub fn path(mut self, path: &str) -> Self {
+        for (place, segment) in path.split('/').enumerate() {
+            if place > 0 {
+                self.0.push('/');
+            }
+            encode(&mut self.0, segment);
+        }
+        self
+    }
+
+    pub fn query(mut self, name: &'static str, value: &str) -> Self {
+        self.0.push(if self.0.contains('?') { '&' } else { '?' });
+        self.0.push_str(name);
+        self.0.push('=');
+        encode(&mut self.0, value);
+        self
+    }
+
+    /// This route below another.
+    pub fn below(&self, prefix: &Self) -> Self {
+        Self(format!("{}{}", prefix.0, self.0))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// RFC 3986's unreserved characters stand for themselves; dots alone would climb, so they do not.
+fn encode(out: &mut String, text: &str) {
+    let climbs = text == "." || text == "..";
+    for byte in text.bytes() {
+        match byte {
+            b'.' if climbs => out.push_str("%2E"),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            other => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "%{other:02X}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_their_place() {
+        let check = |route: Route, expected: &str| {
+            assert_eq!(route.as_str(), expected);
+            assert!(expected.parse::<http::Uri>().is_ok(), "{expected}");
+        };
+        check(Route::of_repository("o/../x", "n?a#b"), "/repos/o%2F..%2Fx/n%3Fa%23b");
+        check(Route::new("/git/ref/heads/").path("tallyhook/job_1"), "/git/ref/heads/tallyhook/job_1");
+        check(Route::new("/contents/").path("a b/é/100%/c#1.md"), "/contents/a%20b/%C3%A9/100%25/c%231.md");
+        check(
+            Route::new("/contents/").path("../../user").query("ref", "a&b=c"),
+            "/contents/%2E%2E/%2E%2E/user?ref=a%26b%3Dc",
+        );
+        check(
+            Route::new("/pulls").query("head", "octo:f+x").query("state", "all"),
+            "/pulls?head=octo%3Af%2Bx&state=all",
+        );
+        check(Route::new("/issues/").number(7).below(&Route::of_repository("o", "n")), "/repos/o/n/issues/7");
+    }
+}
