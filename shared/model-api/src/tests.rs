@@ -1,0 +1,139 @@
+//! The wire against a provider of one answer.
+
+use super::*;
+use bytes::Bytes;
+use domain::retry::{Failure, Retry, Retryable};
+use http::Response;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+type Heard = Arc<Mutex<Option<Request<Bytes>>>>;
+
+fn api(answer: impl Fn() -> Result<Response<Bytes>, BoxError> + Clone + Send + Sync + 'static) -> (ModelApi, Heard) {
+    let heard = Heard::default();
+    let ear = Arc::clone(&heard);
+    let web = Web::new(tower::service_fn(move |request: Request<Bytes>| {
+        *ear.lock().expect("one thread") = Some(request);
+        let answer = answer();
+        async { answer }
+    }));
+    let config = ModelConfig {
+        url: "https://model.test/base/".to_owned(),
+        api_key: SecretString::from("sk-ant-canary"),
+        model: "claude-x".to_owned(),
+    };
+    (ModelApi::new(config, web).expect("a client"), heard)
+}
+
+async fn ask(api: &ModelApi) -> Result<Completion, ModelError> {
+    api.complete(&Prompt { system: "Be brief", user: "canary prompt", tokens_max: 100 }).await
+}
+
+async fn answered(
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+    body: Value,
+) -> Result<Completion, ModelError> {
+    let (api, _) = api(move || {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        Ok(response.body(Bytes::from(body.to_string()))?)
+    });
+    ask(&api).await
+}
+
+fn message(stop_reason: &str) -> Value {
+    json!({ "id": "msg_1", "type": "message", "model": "claude-x-20261101", "stop_reason": stop_reason,
+        "content": [{ "type": "thinking", "thinking": "hm" }, { "type": "text", "text": "Hel" },
+            { "type": "text", "text": "lo" }],
+        "usage": { "input_tokens": 10, "output_tokens": 2, "cache_read_input_tokens": 5,
+            "cache_creation_input_tokens": null } })
+}
+
+#[tokio::test]
+async fn a_prompt_goes_out_in_anthropics_words() {
+    let (api, heard) = api(|| Ok(Response::new(Bytes::from(message("end_turn").to_string()))));
+    ask(&api).await.expect("a reply");
+    let request = heard.lock().expect("one thread").take().expect("a request");
+    assert_eq!(
+        (request.method().as_str(), request.uri().to_string().as_str()),
+        ("POST", "https://model.test/base/v1/messages")
+    );
+    assert_eq!(request.headers()["x-api-key"], "sk-ant-canary");
+    assert_eq!(request.headers()["anthropic-version"], "2023-06-01");
+    let body: Value = serde_json::from_slice(request.body()).expect("JSON");
+    assert_eq!(
+        body,
+        json!({ "model": "claude-x", "max_tokens": 100, "system": "Be brief",
+            "messages": [{ "role": "user", "content": "canary prompt" }] })
+    );
+}
+
+#[tokio::test]
+async fn a_reply_is_text_tokens_and_an_end() {
+    for (reason, stop) in [
+        ("end_turn", Stop::Finished),
+        ("stop_sequence", Stop::Finished),
+        ("a_reason_of_tomorrow", Stop::Finished),
+        ("max_tokens", Stop::CutOff),
+    ] {
+        let reply = answered(200, &[], message(reason)).await.expect("a reply");
+        let tokens = Tokens { input: 15, output: 2 };
+        assert_eq!(reply, Completion { text: "Hello".to_owned(), model: "claude-x-20261101".to_owned(), tokens, stop });
+    }
+}
+
+#[tokio::test]
+async fn failures_have_classes() {
+    let after = |seconds| Retry::After(Duration::from_secs(seconds));
+    let alarm = Retry::Alarm(Duration::from_secs(300));
+    let no_text = json!({ "model": "m", "content": [], "stop_reason": "end_turn",
+        "usage": { "input_tokens": 1, "output_tokens": 0 } });
+    let says = |message: &str| json!({ "type": "error", "error": { "type": "x", "message": message } });
+    for (status, headers, body, expected) in [
+        (200, &[][..], json!("no message"), Retry::Soon),
+        (200, &[], no_text, Retry::Soon),
+        (200, &[], message("refusal"), Retry::Never),
+        (301, &[("location", "https://evil.test/")], json!({}), Retry::Never),
+        (400, &[], says("messages: too long"), Retry::Never),
+        (400, &[], says("Your credit balance is too low"), alarm),
+        (401, &[], says("invalid x-api-key"), alarm),
+        (403, &[], says("no"), alarm),
+        (404, &[], says("model: claude-x"), alarm),
+        (413, &[], says("too large"), Retry::Never),
+        (429, &[("retry-after", "12")], says("slow"), after(12)),
+        (429, &[], says("slow"), after(60)),
+        (500, &[], json!("<html>"), Retry::Soon),
+        (529, &[("retry-after", "3")], says("Overloaded"), after(3)),
+        (529, &[], says("Overloaded"), Retry::Soon),
+    ] {
+        let shown = body.to_string();
+        let error = answered(status, headers, body).await.expect_err("an error");
+        assert_eq!(error.retry(), expected, "{status} {shown}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_printed() {
+    let (api, _) = api(|| Err("the connection was reset".into()));
+    let failure = Failure::from(ask(&api).await.expect_err("an error"));
+    assert_eq!(failure.retry, Retry::Soon);
+    let reply = answered(200, &[], message("end_turn")).await.expect("a reply");
+    let odd = answered(200, &[], json!({ "model": ["canary"] })).await.expect_err("an error");
+    let shown = format!("{failure} {failure:?} {reply:?} {odd} {odd:?}");
+    assert!(!shown.contains("canary") && !shown.contains("Hello"), "{shown}");
+}
+
+#[test]
+fn what_cannot_work_is_refused_at_the_start() {
+    for (url, key, fine) in
+        [("https://x", "k", true), ("x", "k", false), ("https://x", " ", false), ("https://x", "k\nk", false)]
+    {
+        let config = ModelConfig { url: url.to_owned(), api_key: SecretString::from(key), model: String::new() };
+        let web = Web::new(tower::service_fn(async |_| Err("never called".into())));
+        assert_eq!(ModelApi::new(config, web).is_ok(), fine, "{url} {key:?}");
+    }
+}

@@ -1,0 +1,79 @@
+//! The wall to Stripe: telling it what is to be billed, and asking what it has counted.
+//!
+//! Owns the secret key, the wire (async-stripe's types on a transport of our own, because its client hides statuses and
+//! makes up its keys) and is the only importer of async-stripe. Promises one try per call, the pinned API version, and
+//! that the key is never printed.
+//!
+//! Safe to run twice: a report's identifier is its idempotency key and Stripe's own key for the event; "already exists"
+//! is an answer. Stripe forgets both after a day, so older debts are looked up first, by [`StripeApi::usage_total`].
+
+mod error;
+mod meters;
+#[cfg(test)]
+mod testing;
+mod transport;
+mod usage;
+
+pub use error::{Refusal, StripeError};
+pub use usage::{Reported, UsageReport};
+
+use http::{HeaderValue, Uri};
+use secrecy::{ExposeSecret, SecretString};
+
+/// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
+/// the call was carried out.
+pub type Web = tower::util::BoxCloneSyncService<http::Request<bytes::Bytes>, http::Response<bytes::Bytes>, BoxError>;
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Which Stripe, and who we are there.
+pub struct StripeConfig {
+    /// `https://api.stripe.com`, or another one.
+    pub url: String,
+    /// The secret or restricted key.
+    pub secret_key: SecretString,
+}
+
+/// Stripe, as our account sees it.
+#[derive(Clone)]
+pub struct StripeApi {
+    url: String,
+    authorization: HeaderValue,
+    web: Web,
+}
+
+impl StripeApi {
+    /// A client; it calls nobody.
+    pub fn new(config: StripeConfig, web: Web) -> Result<Self, StripeError> {
+        let base: Uri = config.url.parse().map_err(|_| StripeError::Url)?;
+        if base.scheme().is_none() || base.authority().is_none() {
+            return Err(StripeError::Url);
+        }
+        let key = config.secret_key.expose_secret().trim();
+        let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| StripeError::SecretKey)?;
+        if key.is_empty() {
+            return Err(StripeError::SecretKey);
+        }
+        authorization.set_sensitive(true);
+        Ok(Self { url: config.url.trim_end_matches('/').to_owned(), authorization, web })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_refused_at_the_start() {
+        for (url, key, fine) in [
+            ("https://api.stripe.com/", "sk_test_x\n", true),
+            ("api.stripe.com", "sk_test_x", false),
+            ("https://api.stripe.com", " ", false),
+            ("https://api.stripe.com", "sk\n_x", false),
+        ] {
+            let config = StripeConfig { url: url.to_owned(), secret_key: SecretString::from(key) };
+            let web = Web::new(tower::service_fn(async |_| Err("never called".into())));
+            assert_eq!(StripeApi::new(config, web).is_ok(), fine, "{url} {key:?}");
+        }
+    }
+}

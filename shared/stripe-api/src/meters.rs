@@ -1,0 +1,138 @@
+//! Meters: which one counts an event, and what it has counted.
+
+use crate::StripeApi;
+use crate::error::StripeError;
+use domain::ids::CustomerId;
+use domain::time::Timestamp;
+use stripe_billing::BillingMeterStatus;
+use stripe_billing::billing_meter::ListBillingMeter;
+use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
+
+const FIND: &str = "find the meter";
+const TOTAL: &str = "read the usage total";
+const PAGE: i64 = 100;
+/// An account with more meters, or a period with more summaries, is not ours.
+const PAGES_MAX: usize = 20;
+const MINUTE: i64 = 60;
+
+impl StripeApi {
+    /// The id of the active meter for an event name.
+    pub async fn meter_find(&self, event_name: &str) -> Result<Option<String>, StripeError> {
+        let mut list = ListBillingMeter::new().limit(PAGE).status(BillingMeterStatus::Active);
+        for _ in 0..PAGES_MAX {
+            let page = list.send(&self.to(FIND)).await?;
+            if let Some(meter) = page.data.iter().find(|meter| meter.event_name == event_name) {
+                return Ok(Some(meter.id.to_string()));
+            }
+            match page.data.last().filter(|_| page.has_more) {
+                Some(last) => list = list.starting_after(last.id.to_string()),
+                None => return Ok(None),
+            }
+        }
+        Err(StripeError::Unaskable { operation: FIND, why: "there are too many meters" })
+    }
+
+    /// What a meter has counted for a customer from the minute of `from` to the end of the minute of `until`. Stripe
+    /// counts some time after it has taken a report.
+    pub async fn usage_total(
+        &self,
+        meter: &str,
+        customer: &CustomerId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StripeError> {
+        if meter.is_empty() || !meter.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err(StripeError::Unaskable { operation: TOTAL, why: "the meter's id is none" });
+        }
+        let start = from.seconds().div_euclid(MINUTE) * MINUTE;
+        let end = (until.seconds().div_euclid(MINUTE) + 1) * MINUTE;
+        let mut list = ListIdBillingMeterEventSummary::new(meter, customer.as_str(), end, start).limit(PAGE);
+        let mut total = 0_u64;
+        for _ in 0..PAGES_MAX {
+            let page = list.send(&self.to(TOTAL)).await?;
+            for summary in &page.data {
+                let counted = whole(summary.aggregated_value)?;
+                total = total.checked_add(counted).ok_or_else(|| malformed("the total is too large"))?;
+            }
+            match page.data.last().filter(|_| page.has_more) {
+                Some(last) => list = list.starting_after(last.id.to_string()),
+                None => return Ok(total),
+            }
+        }
+        Err(StripeError::Unaskable { operation: TOTAL, why: "there are too many summaries" })
+    }
+}
+
+/// Stripe's sums are floating; ours are whole numbers or not ours. Rust prints a whole float exactly, digit by digit.
+fn whole(value: f64) -> Result<u64, StripeError> {
+    value.to_string().parse().map_err(|_| malformed("a total is no whole number"))
+}
+
+fn malformed(why: &str) -> StripeError {
+    StripeError::Malformed { why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Peer, Reply};
+    use domain::retry::{Retry, Retryable};
+    use serde_json::{Value, json};
+
+    fn meter(id: &str, event_name: &str) -> Value {
+        json!({ "id": id, "object": "billing.meter", "created": 1, "updated": 1, "livemode": false, "status": "active",
+            "customer_mapping": { "event_payload_key": "stripe_customer_id", "type": "by_id" },
+            "default_aggregation": { "formula": "sum" }, "display_name": "Pulls", "event_name": event_name,
+            "event_time_window": null, "status_transitions": { "deactivated_at": null },
+            "value_settings": { "event_payload_key": "value" } })
+    }
+
+    fn summary(id: &str, value: Value) -> Value {
+        json!({ "id": id, "object": "billing.meter_event_summary", "aggregated_value": value, "start_time": 0,
+            "end_time": 60, "livemode": false, "meter": "mtr_1" })
+    }
+
+    fn page(data: &[Value], has_more: &str) -> Reply {
+        let data = Value::from(data);
+        Reply::ok(&format!(r#"{{"object":"list","url":"/v1/x","has_more":{has_more},"data":{data}}}"#))
+    }
+
+    #[tokio::test]
+    async fn meters_are_found_on_any_page() {
+        let peer = Peer::script([
+            page(&[meter("mtr_1", "tokens"), meter("mtr_2", "steps")], "true"),
+            page(&[meter("mtr_3", "pull_requests")], "false"),
+            page(&[], "false"),
+        ]);
+        assert_eq!(peer.api().meter_find("pull_requests").await.expect("an answer").as_deref(), Some("mtr_3"));
+        assert_eq!(peer.heard()[1].line, "GET /v1/billing/meters?limit=100&starting_after=mtr_2&status=active");
+        assert_eq!(peer.api().meter_find("pull_requests").await.expect("an answer"), None);
+    }
+
+    async fn total(peer: &Peer) -> Result<u64, StripeError> {
+        let customer = CustomerId::parse("cus_1").expect("an id");
+        let (from, until) = (Timestamp::from_seconds(119), Timestamp::from_seconds(180));
+        peer.api().usage_total("mtr_1", &customer, from, until).await
+    }
+
+    #[tokio::test]
+    async fn totals_cover_whole_minutes_and_all_pages() {
+        let first = page(&[summary("s1", json!(3.0)), summary("s2", json!(4))], "true");
+        let peer = Peer::script([first, page(&[summary("s3", json!(9_007_199_254_740_992_u64))], "false")]);
+        assert_eq!(total(&peer).await.expect("a total"), 9_007_199_254_740_999);
+        let line = "GET /v1/billing/meters/mtr_1/event_summaries?customer=cus_1&end_time=240&limit=100&start_time=60";
+        assert_eq!(peer.heard()[0].line, line);
+    }
+
+    #[tokio::test]
+    async fn odd_totals_are_refused() {
+        for value in [json!(0.5), json!(-1), json!(1e300)] {
+            let error = total(&Peer::script([page(&[summary("s1", value)], "false")])).await.expect_err("an error");
+            assert_eq!(error.retry(), Retry::Soon, "{error}");
+        }
+        let customer = CustomerId::parse("cus_1").expect("an id");
+        let nobody = Peer::script([]);
+        let error = nobody.api().usage_total("mtr/1", &customer, Timestamp::default(), Timestamp::default()).await;
+        assert_eq!(error.expect_err("an error").retry(), Retry::Never);
+    }
+}
