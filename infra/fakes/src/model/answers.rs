@@ -1,0 +1,114 @@
+//! The answers nobody scripted: one function per step, each from the question's JSON alone.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+struct Issue {
+    number: u64,
+    #[serde(default)]
+    title: String,
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    path: String,
+    content: String,
+}
+
+#[derive(Deserialize)]
+struct PlanAsked {
+    issue: Issue,
+    tree: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct CodeAsked {
+    issue: Issue,
+    #[serde(default)]
+    plan: String,
+    #[serde(default)]
+    files: Vec<File>,
+    notes: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ReviewAsked {
+    diff: String,
+}
+
+/// The text a step gets; a question that cannot be read gets a sentence, as a confused model would give one.
+pub(super) fn made_up(step: &str, question: &str) -> String {
+    let answer = match step {
+        "plan" => serde_json::from_str(question).map(plan),
+        "code" => serde_json::from_str(question).map(code),
+        "review" => serde_json::from_str(question).map(review),
+        _ => return format!("I know no step called {step:?}."),
+    };
+    answer.map_or_else(|error| format!("I could not read the question: {error}."), |answer| answer.to_string())
+}
+
+fn plan(asked: PlanAsked) -> Value {
+    let issue = &asked.issue;
+    let said = format!("{}\n{}", issue.title, issue.text());
+    let mut files: Vec<&String> = asked.tree.iter().filter(|path| said.contains(path.as_str())).collect();
+    if files.is_empty() {
+        files.extend(asked.tree.iter().find(|path| *path == "README.md").or(asked.tree.first()));
+    }
+    json!({"plan": format!("Resolve issue {}: {}", issue.number, issue.title), "files": files})
+}
+
+fn code(asked: CodeAsked) -> Value {
+    let wanted = replacements(asked.issue.text());
+    let mut changes: Vec<Value> = asked.files.iter().filter_map(|file| replaced(file, &wanted)).collect();
+    if changes.is_empty() {
+        changes.push(note(&asked));
+    }
+    let Issue { number, title, .. } = &asked.issue;
+    let mut body = format!("{}\n\nResolves #{number}.", asked.plan);
+    if let Some(notes) = asked.notes.filter(|notes| !notes.is_empty()) {
+        body.push_str(&format!("\n\nReworked after review: {notes}"));
+    }
+    json!({"title": title, "body": body.trim_start(), "changes": changes})
+}
+
+fn review(asked: ReviewAsked) -> Value {
+    if asked.diff.trim().is_empty() {
+        json!({"verdict": "rework", "notes": "The diff is empty."})
+    } else {
+        json!({"verdict": "approve", "notes": "The change does what the plan says."})
+    }
+}
+
+impl Issue {
+    fn text(&self) -> &str {
+        self.body.as_deref().unwrap_or_default()
+    }
+}
+
+/// Every "Replace `A` with `B`" of a text; the first letter may be small.
+fn replacements(text: &str) -> Vec<(&str, &str)> {
+    text.split("eplace `").skip(1).filter_map(pair).collect()
+}
+
+/// `A` and `B` of "A` with `B`…".
+fn pair(text: &str) -> Option<(&str, &str)> {
+    let (old, rest) = text.split_once("` with `")?;
+    let (new, _) = rest.split_once('`')?;
+    (!old.is_empty() && !old.contains('`')).then_some((old, new))
+}
+
+fn replaced(file: &File, wanted: &[(&str, &str)]) -> Option<Value> {
+    let content = wanted.iter().fold(file.content.clone(), |text, (old, new)| text.replace(old, new));
+    (content != file.content).then(|| json!({"path": file.path, "content": content}))
+}
+
+/// What is written when there is nothing to replace, so that every issue leads to a change.
+fn note(asked: &CodeAsked) -> Value {
+    let Issue { number, title, .. } = &asked.issue;
+    let path = format!("docs/notes/issue-{number}.md");
+    let before = asked.files.iter().find(|file| file.path == path).map(|file| format!("{}\n", file.content));
+    let section = format!("## {title}\n\n{}\n", asked.issue.text().trim());
+    json!({"path": path, "content": before.unwrap_or_default() + &section})
+}

@@ -1,0 +1,152 @@
+//! Stripe, standing in: customers, billing meters and meter events, events; more kinds of objects can join as further
+//! files under `stripe/`. Owns the objects in Stripe's own JSON and answers the v1 API at its natural paths. Promises
+//! what a caller's money rests on: an Idempotency-Key replays its first result, 500s included; an identifier counts
+//! once in 24 hours; two meter events for one customer and meter never run at the same time. Delivers no webhooks yet.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
+use axum::middleware::from_fn_with_state;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Now;
+use gate::Remembered;
+use objects::Objects;
+use refusal::Refusal;
+
+mod customers;
+mod events;
+mod gate;
+mod meter_events;
+mod meters;
+mod objects;
+mod pages;
+mod params;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+pub use meter_events::MeterEventView;
+
+/// The API version every object is rendered in.
+pub(crate) const API_VERSION: &str = "2026-09-30.endive";
+
+/// A handle on one Stripe account in test mode; clones share it.
+#[derive(Clone)]
+pub struct Stripe {
+    now: Now,
+    state: Arc<Mutex<State>>,
+    moment: Arc<Mutex<Moment>>,
+}
+
+/// How the next call that is not a replay fails. Nothing of the call is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// With this status, and nothing is stored.
+    Status(u16),
+    /// With 429 `lock_timeout`: the object is in use.
+    LockTimeout,
+    /// With 429 `rate_limit`.
+    RateLimit,
+    /// With a 500 that is stored under the Idempotency-Key, so that the same key gets it again.
+    StoredFailure,
+}
+
+/// What survives a restart.
+#[derive(Default, Serialize, Deserialize)]
+struct State {
+    objects: Objects,
+    meter_events: Vec<meter_events::MeterEvent>,
+    remembered: BTreeMap<String, Remembered>,
+    calls: u64,
+}
+
+/// What is true only now: faults ordered, calls in flight.
+#[derive(Default)]
+struct Moment {
+    faults: VecDeque<Fault>,
+    /// Idempotency keys and customer-and-meter lanes in use.
+    busy: BTreeSet<String>,
+}
+
+impl Stripe {
+    /// An empty account.
+    pub fn new(now: Now) -> Self {
+        Self { now, state: Arc::default(), moment: Arc::default() }
+    }
+
+    /// The API.
+    pub fn router(&self) -> Router {
+        let unknown = async |uri: Uri| Refusal::unknown_address(uri.path());
+        Router::new()
+            .merge(customers::routes())
+            .merge(meters::routes())
+            .merge(meter_events::routes())
+            .merge(events::routes())
+            .fallback(unknown)
+            .method_not_allowed_fallback(unknown)
+            .layer(DefaultBodyLimit::disable())
+            .layer(from_fn_with_state(self.clone(), gate::pass))
+            .with_state(self.clone())
+    }
+
+    /// Pages for people.
+    pub fn pages(&self) -> Router {
+        pages::routes().with_state(self.clone())
+    }
+
+    /// Everything it knows, to be kept across a restart.
+    pub fn export(&self) -> Value {
+        serde_json::to_value(&*self.lock()).expect("the state has text keys and no floats")
+    }
+
+    /// Becomes what was exported.
+    pub fn import(&self, exported: Value) -> Result<(), serde_json::Error> {
+        *self.lock() = serde_json::from_value(exported)?;
+        Ok(())
+    }
+
+    /// The next call that is not a replay fails like this; several orders are filled one call each.
+    pub fn fail_next(&self, fault: Fault) {
+        self.moment().faults.push_back(fault);
+    }
+
+    /// How many calls arrived, refused ones and replays included.
+    pub fn calls(&self) -> u64 {
+        self.lock().calls
+    }
+
+    fn seconds(&self) -> i64 {
+        (self.now)().div_euclid(1000)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moment(&self) -> MutexGuard<'_, Moment> {
+        self.moment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes something only one call may have at a time; `None` if another call has it.
+    fn occupy(&self, what: String) -> Option<Occupied> {
+        let taken = self.moment().busy.insert(what.clone());
+        taken.then(|| Occupied { stripe: self.clone(), what })
+    }
+}
+
+/// Gives back what a call occupied, also when the call is dropped halfway.
+struct Occupied {
+    stripe: Stripe,
+    what: String,
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.stripe.moment().busy.remove(&self.what);
+    }
+}

@@ -1,0 +1,64 @@
+//! `/v1/events`: what happened to the other objects, newest first, for 30 days.
+
+use axum::extract::{Path, State as From};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::Value;
+
+use super::Stripe;
+use super::objects::{EVENT, PAGING, list};
+use super::params::Params;
+use super::refusal::Refusal;
+
+const URL: &str = "/v1/events";
+const KEPT_SECONDS: i64 = 30 * 86_400;
+
+pub(super) fn routes() -> Router<Stripe> {
+    Router::new().route(URL, get(index)).route("/v1/events/{id}", get(show))
+}
+
+impl Stripe {
+    /// Every event so far, oldest first, in Stripe's JSON.
+    pub fn events(&self) -> Vec<Value> {
+        let mut events: Vec<Value> = self.lock().objects.all(EVENT).cloned().collect();
+        events.reverse();
+        events
+    }
+}
+
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    Ok(Json(stripe.lock().objects.find(EVENT, &id)?.clone()))
+}
+
+async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+    params.only(&[&PAGING[..], &["type", "types", "created", "delivery_success"]].concat())?;
+    let oldest = stripe.seconds() - KEPT_SECONDS;
+    let created = |event: &Value| event["created"].as_i64().unwrap_or_default();
+    let mut events: Vec<Value> = stripe.lock().objects.all(EVENT).cloned().collect();
+    events.retain(|event| created(event) >= oldest);
+    for (relation, holds) in RELATIONS {
+        if let Some(limit) = params.integer(relation)? {
+            events.retain(|event| holds(created(event), limit));
+        }
+    }
+    let mut types = params.list("types");
+    types.extend(params.get("type"));
+    if !types.is_empty() {
+        events.retain(|event| event["type"].as_str().is_some_and(|kind| types.contains(&kind)));
+    }
+    if let Some(wanted) = params.get("delivery_success") {
+        // An event counts as delivered when no webhook is left to be told of it.
+        events.retain(|event| (event["pending_webhooks"] == 0) == (wanted == "true"));
+    }
+    Ok(Json(list(URL, &params, events)?))
+}
+
+type Relation = (&'static str, fn(i64, i64) -> bool);
+
+const RELATIONS: [Relation; 5] = [
+    ("created", |at, limit| at == limit),
+    ("created[gt]", |at, limit| at > limit),
+    ("created[gte]", |at, limit| at >= limit),
+    ("created[lt]", |at, limit| at < limit),
+    ("created[lte]", |at, limit| at <= limit),
+];

@@ -1,0 +1,185 @@
+//! `/v1/billing/meters`: meters, and the sums Stripe makes of their events.
+
+use axum::extract::{Path, State as From};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+
+use super::meter_events::MeterEvent;
+use super::objects::{METER, PAGING, list};
+use super::params::Params;
+use super::refusal::Refusal;
+use super::{State, Stripe};
+
+const URL: &str = "/v1/billing/meters";
+const MINUTE: i64 = 60;
+const HOUR: i64 = 3600;
+const DAY: i64 = 86_400;
+
+pub(super) fn routes() -> Router<Stripe> {
+    Router::new()
+        .route(URL, post(create).get(index))
+        .route("/v1/billing/meters/{id}", get(show))
+        .route("/v1/billing/meters/{id}/deactivate", post(deactivate))
+        .route("/v1/billing/meters/{id}/reactivate", post(reactivate))
+        .route("/v1/billing/meters/{id}/event_summaries", get(summaries))
+}
+
+impl Stripe {
+    /// A meter that sums `payload[value]` by `payload[stripe_customer_id]`; returns its id. An active meter of that
+    /// event name that is there already is the answer.
+    pub fn add_meter(&self, event_name: &str) -> String {
+        let now = self.seconds();
+        let mut state = self.lock();
+        let known = active(&state, event_name).and_then(|meter| meter["id"].as_str()).map(str::to_owned);
+        known.unwrap_or_else(|| {
+            let meter = blank(&mut state, event_name, event_name, "sum", now);
+            let meter = state.objects.create(METER, "billing.meter.created", meter, now);
+            meter["id"].as_str().unwrap_or_default().to_owned()
+        })
+    }
+}
+
+/// The meter that takes events of this name.
+pub(super) fn active<'a>(state: &'a State, event_name: &str) -> Option<&'a Value> {
+    state.objects.all(METER).find(|meter| meter["event_name"] == event_name && meter["status"] == "active")
+}
+
+async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+    params.only(&[
+        "display_name",
+        "event_name",
+        "default_aggregation",
+        "customer_mapping",
+        "value_settings",
+        "event_time_window",
+    ])?;
+    let (event_name, display_name) = (params.required("event_name")?, params.required("display_name")?);
+    let formula = params.required("default_aggregation[formula]")?;
+    if !["sum", "count", "last"].contains(&formula) {
+        let message =
+            format!("Invalid default_aggregation[formula]: must be one of count, last, or sum, not {formula}");
+        return Err(Refusal::invalid(message));
+    }
+    let now = stripe.seconds();
+    let mut state = stripe.lock();
+    if active(&state, event_name).is_some() {
+        return Err(Refusal::invalid(format!("An active meter with event name {event_name} already exists.")));
+    }
+    let mut meter = blank(&mut state, event_name, display_name, formula, now);
+    for settings in ["customer_mapping", "value_settings"] {
+        if let Some(key) = params.get(&format!("{settings}[event_payload_key]")) {
+            meter[settings]["event_payload_key"] = json!(key);
+        }
+    }
+    if let Some(window) = params.get("event_time_window") {
+        meter["event_time_window"] = json!(window);
+    }
+    Ok(Json(state.objects.create(METER, "billing.meter.created", meter, now)))
+}
+
+fn blank(state: &mut State, event_name: &str, display_name: &str, formula: &str, now: i64) -> Value {
+    json!({
+        "id": state.objects.fresh_id(METER.prefix),
+        "object": METER.object,
+        "created": now,
+        "customer_mapping": {"event_payload_key": "stripe_customer_id", "type": "by_id"},
+        "default_aggregation": {"formula": formula},
+        "display_name": display_name,
+        "event_name": event_name,
+        "event_time_window": null,
+        "livemode": false,
+        "status": "active",
+        "status_transitions": {"deactivated_at": null},
+        "updated": now,
+        "value_settings": {"event_payload_key": "value"},
+    })
+}
+
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    Ok(Json(stripe.lock().objects.find(METER, &id)?.clone()))
+}
+
+async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+    params.only(&[&PAGING[..], &["status"]].concat())?;
+    let state = stripe.lock();
+    let wanted = |meter: &&Value| params.get("status").is_none_or(|status| meter["status"] == status);
+    Ok(Json(list(URL, &params, state.objects.all(METER).filter(wanted).cloned().collect())?))
+}
+
+async fn deactivate(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    let now = stripe.seconds();
+    set_status(&stripe, &id, "billing.meter.deactivated", "inactive", json!(now))
+}
+
+async fn reactivate(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    set_status(&stripe, &id, "billing.meter.reactivated", "active", Value::Null)
+}
+
+fn set_status(stripe: &Stripe, id: &str, event: &str, status: &str, at: Value) -> Result<Json<Value>, Refusal> {
+    let now = stripe.seconds();
+    let change = |meter: &mut Map<String, Value>| {
+        meter.insert("status".to_owned(), json!(status));
+        meter.insert("status_transitions".to_owned(), json!({"deactivated_at": at}));
+        meter.insert("updated".to_owned(), json!(now));
+    };
+    Ok(Json(stripe.lock().objects.update(METER, id, event, now, change)?))
+}
+
+async fn summaries(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Result<Json<Value>, Refusal> {
+    params.only(&[&PAGING[..], &["customer", "start_time", "end_time", "value_grouping_window"]].concat())?;
+    let customer = params.required("customer")?;
+    let grouping = params.get("value_grouping_window").map(window_seconds).transpose()?;
+    let start = bound(&params, "start_time", grouping.unwrap_or(MINUTE))?;
+    let end = bound(&params, "end_time", grouping.unwrap_or(MINUTE))?;
+    if end <= start {
+        return Err(Refusal::invalid("end_time must be after start_time").about("end_time"));
+    }
+    let state = stripe.lock();
+    let meter = state.objects.find(METER, &id)?;
+    let step = grouping.unwrap_or(end - start);
+    // Newest first; a window without events has no summary.
+    let windows = (0..(end - start) / step).rev().map(|window| start + window * step);
+    let summary = |from: i64| summary(&state, meter, customer, from, from + step);
+    let url = format!("{URL}/{id}/event_summaries");
+    Ok(Json(list(&url, &params, windows.filter_map(summary).collect())?))
+}
+
+fn window_seconds(name: &str) -> Result<i64, Refusal> {
+    match name {
+        "hour" => Ok(HOUR),
+        "day" => Ok(DAY),
+        _ => Err(Refusal::invalid("Invalid value_grouping_window: must be one of day or hour")),
+    }
+}
+
+fn bound(params: &Params, name: &str, unit: i64) -> Result<i64, Refusal> {
+    let time = params.integer(name)?.ok_or_else(|| Refusal::missing_parameter(name))?;
+    if time % unit == 0 {
+        return Ok(time);
+    }
+    let message = format!("{name} must align with {unit}-second boundaries.");
+    Err(Refusal::invalid(message).about(name))
+}
+
+fn summary(state: &State, meter: &Value, customer: &str, start: i64, end: i64) -> Option<Value> {
+    let inside = |at: i64| (start..end).contains(&at);
+    let events = state.counted(customer, meter["event_name"].as_str()?).filter(|event| inside(event.timestamp));
+    let events: Vec<&MeterEvent> = events.collect();
+    let newest = events.iter().max_by_key(|event| event.timestamp)?;
+    let aggregated = match meter["default_aggregation"]["formula"].as_str()? {
+        "count" => i64::try_from(events.len()).ok()?,
+        "last" => newest.value,
+        _ => events.iter().fold(0, |sum, event| i64::saturating_add(sum, event.value)),
+    };
+    let id = meter["id"].as_str()?.replace("mtr_", "mtrusg_");
+    Some(json!({
+        "id": format!("{id}_{start}_{end}"),
+        "object": "billing.meter_event_summary",
+        "aggregated_value": aggregated,
+        "start_time": start,
+        "end_time": end,
+        "livemode": false,
+        "meter": meter["id"],
+    }))
+}

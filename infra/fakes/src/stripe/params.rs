@@ -1,0 +1,79 @@
+//! Parameters as Stripe takes them: form-encoded in a POST's body, in the query of a GET, nested with brackets
+//! (`payload[value]=1`). A parameter Stripe does not know is refused, so a typing error cannot pass for a default.
+
+use axum::extract::{Form, FromRequest, Request};
+use axum::http::{HeaderValue, header};
+
+use super::refusal::Refusal;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+pub(super) struct Params(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequest<S> for Params {
+    type Rejection = Refusal;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Refusal> {
+        // A POST without parameters may leave its content type out.
+        request.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(FORM));
+        let unread = |_| {
+            Refusal::invalid(
+                "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you \
+                 have any questions, we can help at https://support.stripe.com/.",
+            )
+        };
+        Form::from_request(request, state).await.map(|Form(pairs)| Self(pairs)).map_err(unread)
+    }
+}
+
+impl Params {
+    /// Refuses any parameter whose outermost name is not in the list. `expand` changes nothing here.
+    pub fn only(&self, known: &[&str]) -> Result<(), Refusal> {
+        let stranger = self.0.iter().find(|(name, _)| {
+            let outer = name.split('[').next().unwrap_or_default();
+            outer != "expand" && !known.contains(&outer)
+        });
+        match stranger {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Refusal::parameter(name, "parameter_unknown", format!("Received unknown parameter: {name}")))
+            }
+        }
+    }
+
+    /// The same text for the same parameters, in whatever order they came.
+    pub fn canonical(&self) -> String {
+        let mut pairs: Vec<_> = self.0.iter().collect();
+        pairs.sort();
+        format!("{pairs:?}")
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn required(&self, name: &str) -> Result<&str, Refusal> {
+        self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| Refusal::missing_parameter(name))
+    }
+
+    pub fn integer(&self, name: &str) -> Result<Option<i64>, Refusal> {
+        let parse = |value: &str| {
+            let message = format!("Invalid integer: {value}");
+            value.parse().map_err(|_| Refusal::parameter(name, "parameter_invalid_integer", message))
+        };
+        self.get(name).map(parse).transpose()
+    }
+
+    /// The pairs of a map: `metadata[job]=7` is `("job", "7")`.
+    pub fn map<'a>(&'a self, name: &str) -> Vec<(&'a str, &'a str)> {
+        let pair = |(key, value): &'a (String, String)| {
+            Some((key.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')?, value.as_str()))
+        };
+        self.0.iter().filter_map(pair).collect()
+    }
+
+    /// The values of a list: `types[]=a`, `types[0]=a`.
+    pub fn list<'a>(&'a self, name: &str) -> Vec<&'a str> {
+        self.map(name).into_iter().map(|(_, value)| value).collect()
+    }
+}
