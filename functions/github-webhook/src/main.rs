@@ -1,0 +1,16 @@
+//! The Lambda binary of this door.
+
+use boot::runtime::{refuse, serve_http};
+use boot::{Env, Outside, log_to_stdout};
+use github_webhook::{Config, Ctx, receive};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let env = Env::of_process();
+    log_to_stdout(&env);
+    let config = Config::read(env).unwrap_or_else(|error| refuse(&error));
+    let outside = Outside::real(config.trust()).unwrap_or_else(|error| refuse(&error));
+    let ctx = Ctx::connect(config, outside);
+    ctx.warm().await.unwrap_or_else(|error| refuse(&error));
+    serve_http(|request| receive(&ctx, request)).await.unwrap_or_else(|error| refuse(&error));
+}
