@@ -1,0 +1,63 @@
+//! The settings of this door, and what it works with.
+
+use boot::{Aws, AwsSettings, Env, EnvError, Outside, Secret, Secrets, Trust};
+use queues::{Queue, Queues};
+use store::{Connection, Inbox, Store};
+
+/// The settings of this door.
+///
+/// - `EVENTS_TABLE`: the event log
+/// - `MAIN_TABLE`: accounts, jobs and usage
+/// - `GITHUB_EVENTS_QUEUE_URL`, `STRIPE_EVENTS_QUEUE_URL`, `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`,
+///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`: where replays go, and whose dead letters can be redriven
+/// - `OPERATOR_TOKEN`: who may come in: `name:token`, several separated by commas; a bare token is `operator`'s
+pub struct Config {
+    events_table: String,
+    main_table: String,
+    queue_urls: Vec<(Queue, String)>,
+    operator_token: Secret,
+    aws: AwsSettings,
+}
+
+impl Config {
+    /// Reads the settings, or says everything that is wrong with them.
+    pub fn read(mut env: Env) -> Result<Self, EnvError> {
+        let config = Self {
+            events_table: env.text("EVENTS_TABLE"),
+            main_table: env.text("MAIN_TABLE"),
+            queue_urls: Queue::ALL.map(|queue| (queue, env.text(queue.setting()))).into(),
+            operator_token: Secret::read(&mut env, &["OPERATOR_TOKEN"]),
+            aws: AwsSettings::read(&mut env),
+        };
+        env.verdict().map(|()| config)
+    }
+
+    /// Whose certificates this door believes.
+    pub fn trust(&self) -> Trust {
+        self.aws.trust(Trust::Public)
+    }
+}
+
+/// What this door works with.
+pub struct Ctx {
+    pub(crate) inbox: Inbox,
+    pub(crate) store: Store,
+    pub(crate) queues: Queues,
+    pub(crate) tokens: Secrets,
+    pub(crate) outside: Outside,
+}
+
+impl Ctx {
+    /// Joins the walls.
+    pub fn connect(config: Config, outside: Outside) -> Self {
+        let aws = Aws::new(config.aws, &outside);
+        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
+        Self {
+            inbox: connection.inbox(config.events_table),
+            store: connection.store(config.main_table, outside.random.clone()),
+            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
+            tokens: Secrets::new(vec![config.operator_token], aws, outside.clone()),
+            outside,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The door for operators: `/api/v1/admin/…` behind their tokens, and `GET /health` for everybody.
+//!
+//! Shows the event log and jobs, replays events, redrives dead letters, provisions accounts. Woken by API Gateway. Safe to
+//! run twice: a replay makes an event owing again, which its door then finds done; an account is created once a customer.
+//! Every act is logged with its operator's name.
+
+mod config;
+mod error;
+mod operator;
+mod routes;
+
+pub use config::{Config, Ctx};
+pub use error::ApiError;
+
+use axum::Router;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+/// Every route of this door.
+pub fn router(ctx: Ctx) -> Router {
+    Router::new()
+        .route("/health", get(routes::health::show))
+        .route("/api/v1/admin/accounts", post(routes::accounts::create))
+        .route("/api/v1/admin/accounts/{id}", get(routes::accounts::show))
+        .route("/api/v1/admin/events", get(routes::events::list))
+        .route("/api/v1/admin/events/{source}/{id}", get(routes::events::show))
+        .route("/api/v1/admin/events/{source}/{id}/raw", get(routes::events::raw))
+        .route("/api/v1/admin/events/{source}/{id}/replay", post(routes::events::replay))
+        .route("/api/v1/admin/jobs/{id}", get(routes::jobs::show))
+        .route("/api/v1/admin/queues/{queue}/redrive", post(routes::queues::redrive))
+        .fallback(routes::absent)
+        .method_not_allowed_fallback(routes::wrong_method)
+        .with_state(Arc::new(ctx))
+}
+
+/// Answers one request.
+pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes> {
+    let response = match router.oneshot(request.map(axum::body::Body::from)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (head, body) = response.into_parts();
+    // Bodies are made in memory here, so collecting one cannot fail.
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    Response::from_parts(head, body)
+}

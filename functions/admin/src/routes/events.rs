@@ -1,0 +1,117 @@
+//! `/api/v1/admin/events`: the event log.
+
+use crate::operator::Authorized;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::inbox::{EventKey, EventRow, EventState, Source};
+use domain::time::Timestamp;
+use http::{StatusCode, header};
+use queues::Message;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use store::Cursor;
+
+const PAGE: usize = 50;
+
+/// What to list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    source: Option<String>,
+    status: Option<String>,
+    cursor: Option<String>,
+}
+
+/// Lists events, newest first.
+pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>, filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>) -> Result<Json<Value>, ApiError> {
+    let Query(filter) = filter.map_err(|_| ApiError::bad_request("bad_query", "the query takes source, status and cursor"))?;
+    let sources = match filter.source.as_deref() {
+        None | Some("") => Source::ALL.to_vec(),
+        Some(text) => vec![Source::parse(text).ok_or_else(|| ApiError::bad_request("bad_source", "source is github or stripe"))?],
+    };
+    let states = match filter.status.as_deref() {
+        None | Some("") => EventState::ALL.to_vec(),
+        Some(text) => vec![EventState::parse(text).ok_or_else(bad_status)?],
+    };
+    let cursor = filter.cursor.as_deref().filter(|text| !text.is_empty()).map(read_cursor).transpose()?;
+    let (mut rows, mut more) = (Vec::new(), false);
+    for source in sources {
+        let page = ctx.inbox.list(source, &states, cursor.as_ref(), PAGE).await?;
+        more |= page.next.is_some();
+        rows.extend(page.rows);
+    }
+    rows.sort_by(|a, b| (b.listed_at, b.key.id()).cmp(&(a.listed_at, a.key.id())));
+    more |= rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let next = rows.last().filter(|_| more).map(|row| write_cursor(&Cursor { at: row.listed_at, id: row.key.id().to_owned() }));
+    Ok(Json(json!({ "events": rows.iter().map(shown).collect::<Vec<_>>(), "next_cursor": next })))
+}
+
+fn bad_status() -> ApiError {
+    let words: Vec<&str> = EventState::ALL.into_iter().map(EventState::as_str).collect();
+    ApiError::bad_request("bad_status", format!("status is one of {}", words.join(", ")))
+}
+
+/// Shows one event, without its body.
+pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path((source, id)): Path<(String, String)>) -> Result<Json<Value>, ApiError> {
+    let row = ctx.inbox.find_row(&key(&source, &id)?).await?.ok_or_else(absent)?;
+    Ok(Json(shown(&row)))
+}
+
+/// The exact bytes that were received.
+pub async fn raw(Authorized(operator): Authorized, State(ctx): State<Arc<Ctx>>, Path((source, id)): Path<(String, String)>) -> Result<Response, ApiError> {
+    let event = ctx.inbox.find(&key(&source, &id)?).await?.ok_or_else(absent)?;
+    tracing::info!(operator.name = operator.name, event.key = %event.row.key, audit = true, "read a raw event");
+    // Somebody else's bytes: never to be taken for a page of ours.
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    Ok((headers, event.body).into_response())
+}
+
+/// Makes an event owing again and queues it. What it has done already it will find done.
+pub async fn replay(Authorized(operator): Authorized, State(ctx): State<Arc<Ctx>>, Path((source, id)): Path<(String, String)>) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let key = key(&source, &id)?;
+    let row = ctx.inbox.replay(&key, ctx.outside.now()).await?.ok_or_else(absent)?;
+    tracing::info!(operator.name = operator.name, event.key = %key, audit = true, "replayed an event");
+    ctx.queues.send(&Message::Event(key), None).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown(&row))))
+}
+
+fn key(source: &str, id: &str) -> Result<EventKey, ApiError> {
+    Source::parse(source).and_then(|source| EventKey::parse(source, id).ok()).ok_or_else(absent)
+}
+
+fn absent() -> ApiError {
+    ApiError::not_found("there is no such event")
+}
+
+fn shown(row: &EventRow) -> Value {
+    json!({
+        "id": row.key.id(),
+        "source": row.key.source().as_str(),
+        "type": row.name,
+        "status": row.state.as_str(),
+        "provenance": row.provenance,
+        "received_at": row.received_at.to_string(),
+        "processed_at": row.processed_at.map(|at| at.to_string()),
+        "outcome": row.outcome,
+        "attempts": row.attempts,
+        "digest": row.digest,
+        "body_bytes": row.body_bytes,
+    })
+}
+
+fn write_cursor(cursor: &Cursor) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}.{}", cursor.at.millis(), cursor.id))
+}
+
+fn read_cursor(text: &str) -> Result<Cursor, ApiError> {
+    let bad = || ApiError::bad_request("bad_cursor", "take the cursor from next_cursor of the page before");
+    let plain = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
+    let (at, id) = plain.split_once('.').ok_or_else(bad)?;
+    Ok(Cursor { at: Timestamp::from_millis(at.parse().map_err(|_| bad())?), id: id.to_owned() })
+}

@@ -1,0 +1,73 @@
+//! `/api/v1/admin/jobs`: jobs with all they know.
+
+use crate::operator::Authorized;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::{Path, State};
+use domain::ids::{JobId, UsageId};
+use domain::jobs::steps::{Output, Step, Steps};
+use domain::jobs::{Funding, Snapshot};
+use domain::metering::Debts;
+use domain::pulls::{Change, branch};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Shows one job: where it stands, what each step brought and used, and whether Stripe has been told.
+pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let absent = || ApiError::not_found("there is no such job");
+    let id = JobId::parse(&id).map_err(|_| absent())?;
+    let (row, steps) = ctx.store.job_find_whole(&id).await?.ok_or_else(absent)?;
+    let Funding::Metered { meter, .. } = &row.facts.funding;
+    let debts = Debts { account: row.facts.account.clone(), meter: meter.clone() };
+    let reported_at = ctx.store.usage_find(&debts, &UsageId::of_job(&id)).await?;
+    let mut job = shown(&row, &steps);
+    job["usage"] = json!({ "meter": meter.as_str(), "reported_at": reported_at.map(|at| at.to_string()) });
+    Ok(Json(job))
+}
+
+fn shown(row: &Snapshot, steps: &Steps) -> Value {
+    let facts = &row.facts;
+    json!({
+        "id": facts.id.as_str(),
+        "state": row.state.as_str(),
+        "version": row.version,
+        "account": facts.account.as_str(),
+        "repository": { "id": facts.repository.get(), "owner": facts.owner_login, "name": facts.repository_name, "installation": facts.installation.get() },
+        "issue": { "number": facts.issue_number, "title": steps.order().map(|order| &order.title) },
+        "trigger": facts.trigger,
+        "asked_by": facts.asked_by,
+        "base": { "branch": facts.base_branch, "sha": row.base_sha },
+        "branch": branch(&facts.id),
+        "attempts": row.attempts,
+        "rounds": row.rounds,
+        "tokens": { "input": row.tokens.input, "output": row.tokens.output },
+        "pull": row.pull.as_ref().map(|pull| json!({ "number": pull.number, "url": pull.url })),
+        "reason": row.reason,
+        "comment": row.comment.map(domain::ids::CommentId::get),
+        "steps": steps.0.iter().map(step).collect::<Vec<_>>(),
+        "timeline": row.timeline.iter().map(|moment| json!({ "state": moment.state.as_str(), "at": moment.at.to_string() })).collect::<Vec<_>>(),
+    })
+}
+
+fn step(step: &Step) -> Value {
+    let (kind, output) = match &step.output {
+        Output::Order(order) => ("order", json!({ "title": order.title, "body": order.body })),
+        Output::Plan(plan) => ("plan", json!({ "text": plan.text, "files": plan.files })),
+        Output::Code(proposal) => {
+            let changes = proposal.changes().iter().map(|file| match &file.change {
+                Change::Write(content) => json!({ "path": file.path, "content": content }),
+                Change::Delete => json!({ "path": file.path, "delete": true }),
+            });
+            let changes: Vec<_> = changes.collect();
+            ("code", json!({ "title": proposal.title(), "body": proposal.body(), "changes": changes }))
+        }
+        Output::Review(review) => ("review", json!({ "verdict": review.verdict.as_str(), "notes": review.notes })),
+    };
+    json!({
+        "kind": kind,
+        "at": step.at.to_string(),
+        "model": step.model,
+        "tokens": { "input": step.tokens.input, "output": step.tokens.output },
+        "output": output,
+    })
+}

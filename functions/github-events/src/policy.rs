@@ -1,0 +1,91 @@
+//! A repository's policy: `.tallyhook.toml` in its base branch, and only there, so that no pull request can change it.
+//!
+//! ```toml
+//! [triggers]
+//! opened = true            # a new issue is enough
+//! label = "tallyhook"      # the label that asks for a job
+//! commands = true          # comments may say /tallyhook fix
+//! associations = ["OWNER", "MEMBER", "COLLABORATOR"]   # whose issues and commands count; all when absent
+//! ```
+
+use crate::Ctx;
+use domain::events::Origin;
+use domain::pulls::POLICY_PATH;
+use domain::retry::Failure;
+use domain::time::Timestamp;
+use domain::triggers::{Policy, Switch};
+use github_api::{Access, File, FileContent, GithubError};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    triggers: Triggers,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Triggers {
+    opened: Option<bool>,
+    label: Option<String>,
+    commands: Option<bool>,
+    #[serde(default)]
+    associations: Vec<String>,
+}
+
+/// The policy, or why there can be no job. A policy that cannot be read grants nothing: it was meant to narrow.
+pub async fn load(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Result<Policy, &'static str>, Failure> {
+    match read(ctx, origin, now).await {
+        Ok(None) => Ok(Ok(Policy::default())),
+        Ok(Some(FileContent::Text(text))) => Ok(parse(&text).ok_or("the repository's .tallyhook.toml cannot be read")),
+        Ok(Some(FileContent::Binary { .. })) => Ok(Err("the repository's .tallyhook.toml is not text")),
+        Err(Unreadable::Github(GithubError::NoAccess { .. } | GithubError::NotThere { .. })) => {
+            Ok(Err("the App may not read this repository"))
+        }
+        Err(Unreadable::Github(error)) => Err(error.into()),
+        Err(Unreadable::Key(failure)) => Err(failure),
+    }
+}
+
+enum Unreadable {
+    Github(GithubError),
+    Key(Failure),
+}
+
+async fn read(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Option<FileContent>, Unreadable> {
+    let github = ctx.github.client().await.map_err(Unreadable::Key)?;
+    let (owner, name) = (&origin.owner_login, &origin.repository_name);
+    let repository = github.repository(origin.installation, owner, name, origin.repository, Access::Read, now);
+    let repository = repository.await.map_err(Unreadable::Github)?;
+    let file = repository.file_load(POLICY_PATH, &origin.default_branch).await.map_err(Unreadable::Github)?;
+    Ok(file.map(|File { content, .. }| content))
+}
+
+fn parse(text: &str) -> Option<Policy> {
+    let Document { triggers } = toml::from_str(text).ok()?;
+    let switch = |on: Option<bool>| if on.unwrap_or(true) { Switch::On } else { Switch::Off };
+    let label = triggers.label.unwrap_or_else(|| Policy::default().label);
+    Some(Policy {
+        opened: switch(triggers.opened),
+        commands: switch(triggers.commands),
+        label,
+        associations: triggers.associations,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_narrows_and_a_broken_one_is_none() {
+        assert_eq!(parse(""), Some(Policy::default()));
+        let narrowed = parse("[triggers]\nopened = false\nlabel = 'bot'\nassociations = ['OWNER']").expect("a policy");
+        assert_eq!((narrowed.opened, narrowed.commands, narrowed.label.as_str()), (Switch::Off, Switch::On, "bot"));
+        assert_eq!(narrowed.associations, ["OWNER"]);
+        for broken in ["[triggers]\nopend = false", "triggers = 1", "{", "[other]"] {
+            assert_eq!(parse(broken), None, "{broken}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `pull_request.closed`: the fate of a pull request, merged or not, ends its job.
+
+use crate::Ctx;
+use domain::events::{PullEvent, PullFate};
+use domain::ids::JobId;
+use domain::jobs::{MovedOn, Staged};
+use domain::retry::{Done, Failure};
+use domain::time::Timestamp;
+use queues::Message;
+use std::time::Duration;
+use store::Advanced;
+
+/// GitHub is quick: its event may be here before we have recorded the pull request that it is about.
+const NOT_YET: Duration = Duration::from_secs(20);
+
+/// The job whose branch the pull request comes from; a fork's branch of the same name is somebody else's.
+pub fn job_of(event: &PullEvent) -> Option<JobId> {
+    if event.head_repository != Some(event.origin.repository) {
+        return None;
+    }
+    JobId::parse(event.head_branch.strip_prefix("tallyhook/")?).ok()
+}
+
+/// Ends the job.
+pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done, Failure> {
+    let Some(id) = job_of(event) else { return Ok(Done::Ignored("not a pull request of ours")) };
+    let Some(row) = ctx.store.job_find(&id).await? else { return Ok(Done::Ignored("no such job")) };
+    if row.facts.repository != event.origin.repository {
+        return Ok(Done::Ignored("the job belongs to another repository"));
+    }
+    if row.pull.as_ref().is_some_and(|pull| pull.number != event.number) {
+        return Ok(Done::Ignored("not the job's pull request"));
+    }
+    let transition = match (row.staged(), event.fate) {
+        (Staged::Opened(job), PullFate::Merged) => job.merged(now),
+        (Staged::Opened(job), PullFate::Closed) => job.closed(now),
+        (Staged::Approved(_) | Staged::Opening(_), _) => {
+            return Err(Failure::after(NOT_YET, "the pull request is not recorded yet"));
+        }
+        (Staged::Merged(_) | Staged::Closed(_), _) => return Ok(Done::Duplicate),
+        (_, PullFate::Open) => return Ok(Done::Ignored("the pull request is open")),
+        (
+            Staged::Queued(_)
+            | Staged::Planning(_)
+            | Staged::Coding(_)
+            | Staged::Reviewing(_)
+            | Staged::Rejected(_)
+            | Staged::Failed(_)
+            | Staged::CalledOff(_),
+            _,
+        ) => return Ok(Done::Ignored("the job has no pull request")),
+    };
+    match ctx.store.job_advance(&transition).await? {
+        Advanced::Applied(row) => {
+            ctx.queues.send(&Message::Comment(id.clone()), Some(&row.facts.account)).await?;
+            Ok(Done::Applied(format!("job {id} is {}", row.state.as_str())))
+        }
+        Advanced::Stale => Err(MovedOn.into()),
+    }
+}

@@ -1,0 +1,86 @@
+//! One question to the model, answered in JSON.
+//!
+//! The first line of the system text names the step, what follows is the contract; the user text is one JSON document, so
+//! that nothing an issue says can pass for an instruction of ours.
+
+use crate::Ctx;
+use domain::metering::Tokens;
+use domain::retry::{Failure, Retry, Retryable};
+use model_api::{Prompt, Stop};
+use serde::de::DeserializeOwned;
+use std::fmt;
+
+/// What the model said, read.
+pub struct Answer<T> {
+    /// The content.
+    pub content: T,
+    /// What it used.
+    pub tokens: Tokens,
+    /// Which model it was.
+    pub model: String,
+}
+
+/// The model said something, but not what was asked for.
+#[derive(Debug)]
+pub enum Unusable {
+    /// It is not the JSON that the contract wants.
+    NotTheContract,
+    /// It was cut off.
+    CutOff,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotTheContract => "the model did not answer in the form it was asked for",
+            Self::CutOff => "the model's answer was longer than it may be",
+        })
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+impl Retryable for Unusable {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::NotTheContract => Retry::Soon,
+            Self::CutOff => Retry::Never,
+        }
+    }
+}
+
+/// Asks and reads the answer.
+pub async fn ask<T: DeserializeOwned>(ctx: &Ctx, system: &str, user: &serde_json::Value, tokens_max: u32) -> Result<Answer<T>, Failure> {
+    let model = ctx.model.client().await?;
+    let completion = model.complete(&Prompt { system, user: &user.to_string(), tokens_max }).await?;
+    if completion.stop == Stop::CutOff {
+        return Err(Unusable::CutOff.into());
+    }
+    let content = read(&completion.text).ok_or(Unusable::NotTheContract)?;
+    Ok(Answer { content, tokens: completion.tokens, model: completion.model })
+}
+
+/// The JSON object in a text; models like to wrap it in a fence or a sentence.
+fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+    let (start, end) = (text.find('{')?, text.rfind('}')?);
+    serde_json::from_str(text.get(start..=end)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_found_in_its_wrapping() {
+        for (text, found) in [
+            (r#"{"a":1}"#, true),
+            ("```json\n{\"a\":1}\n```", true),
+            (r#"Here you are: {"a":1}. Enjoy!"#, true),
+            ("}{", false),
+            ("no", false),
+            ("", false),
+        ] {
+            assert_eq!(read::<serde_json::Value>(text).is_some(), found, "{text}");
+        }
+    }
+}

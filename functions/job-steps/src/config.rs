@@ -1,0 +1,88 @@
+//! The settings of this door, and what it works with.
+
+use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use github_api::{GithubApi, GithubConfig};
+use model_api::{ModelApi, ModelConfig};
+use queues::{Queue, Queues};
+use store::{Connection, Store};
+
+/// The settings of this door.
+///
+/// - `MAIN_TABLE`: accounts, jobs and usage
+/// - `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`: its own queues, one a kind of step
+/// - `PULLS_QUEUE_URL`: where finished work and comments go
+/// - `GITHUB_URL`: GitHub's API
+/// - `GITHUB_APP_ID` (or `APP_ID`): the App
+/// - `GITHUB_PRIVATE_KEY` (or `PRIVATE_KEY`): the App's key, for tokens that may read one repository
+/// - `MODEL_URL`: the model's API
+/// - `MODEL_NAME`: which model
+/// - `MODEL_API_KEY`: the key to it
+pub struct Config {
+    main_table: String,
+    queue_urls: Vec<(Queue, String)>,
+    github_url: String,
+    app_id: u64,
+    model_url: String,
+    model_name: String,
+    private_key: Secret,
+    model_key: Secret,
+    aws: AwsSettings,
+}
+
+impl Config {
+    /// Reads the settings, or says everything that is wrong with them.
+    pub fn read(mut env: Env) -> Result<Self, EnvError> {
+        let queues = [Queue::Plan, Queue::Code, Queue::Review, Queue::Pulls];
+        let config = Self {
+            main_table: env.text("MAIN_TABLE"),
+            queue_urls: queues.map(|queue| (queue, env.text(queue.setting()))).into(),
+            github_url: env.text("GITHUB_URL"),
+            app_id: env.number_of(&["GITHUB_APP_ID", "APP_ID"]),
+            model_url: env.text("MODEL_URL"),
+            model_name: env.text("MODEL_NAME"),
+            private_key: Secret::read(&mut env, &["GITHUB_PRIVATE_KEY", "PRIVATE_KEY"]),
+            model_key: Secret::read(&mut env, &["MODEL_API_KEY"]),
+            aws: AwsSettings::read(&mut env),
+        };
+        env.verdict().map(|()| config)
+    }
+
+    /// Whose certificates this door believes.
+    pub fn trust(&self) -> Trust {
+        self.aws.trust(Trust::Public)
+    }
+}
+
+/// What this door works with.
+pub struct Ctx {
+    pub(crate) store: Store,
+    pub(crate) queues: Queues,
+    pub(crate) github: Keyed<GithubApi>,
+    pub(crate) model: Keyed<ModelApi>,
+    pub(crate) outside: Outside,
+}
+
+impl Ctx {
+    /// Joins the walls.
+    pub fn connect(config: Config, outside: Outside) -> Self {
+        let aws = Aws::new(config.aws, &outside);
+        let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
+        let (url, app_id, web) = (config.github_url, config.app_id, outside.web.clone());
+        let github = Keyed::new(secrets(config.private_key), move |values| {
+            let private_key_pem = values.first().cloned().unwrap_or_default();
+            GithubApi::new(GithubConfig { url: url.clone(), app_id, private_key_pem }, web.clone())
+        });
+        let (url, model, web) = (config.model_url, config.model_name, outside.web.clone());
+        let model = Keyed::new(secrets(config.model_key), move |values| {
+            let api_key = values.first().cloned().unwrap_or_default();
+            ModelApi::new(ModelConfig { url: url.clone(), api_key, model: model.clone() }, web.clone())
+        });
+        Self {
+            store: Connection::new(&aws.sdk, aws.dynamodb.as_deref()).store(config.main_table, outside.random.clone()),
+            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
+            github,
+            model,
+            outside,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The door that writes to GitHub, and the only one: branches, commits, pull requests, comments.
+//!
+//! Woken by the queue `pulls`; a message names a job and what it owes there. Safe to run twice: every effect has an
+//! identity fixed beforehand (the branch's name, a marker in commit, pull request and comment) and is looked up before it
+//! is made, under a lease, since GitHub would take two comments. What it did is written on the version the lease was
+//! taken on; with the pull request goes the usage that Stripe must be told, in the same transaction.
+
+mod comment;
+mod config;
+mod open;
+mod wording;
+
+pub use config::{Config, Ctx};
+
+use domain::jobs::{Snapshot, Work};
+use domain::retry::{Done, Failure, Fate, Retry, backoff};
+use domain::time::Timestamp;
+use github_api::{Access, Repository};
+use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use std::time::Duration;
+
+const CONCURRENCY: usize = 5;
+/// A lease outlives the function that holds it by this much.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// Acts on a batch of messages.
+pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+    let until = deadline.plus(LEASE_MARGIN);
+    let act = async |delivered: Delivered| match &delivered.message {
+        Message::Work(Work::Pull, job) => open::handle(ctx, job, until).await,
+        Message::Comment(job) => comment::handle(ctx, job, until).await,
+        Message::Work(Work::Plan | Work::Code | Work::Review, _) | Message::Event(_) | Message::Usage(_) => {
+            Ok(Done::Ignored("nothing to write to GitHub"))
+        }
+    };
+    let fail = async |delivered: Delivered, failure: Failure| {
+        // The row says when the job is due; the message comes back at about that time.
+        let fate = match failure.retry {
+            Retry::Soon => Fate::Again(backoff(delivered.receives, (ctx.outside.random)())),
+            Retry::After(wait) | Retry::Alarm(wait) => Fate::Again(wait),
+            Retry::Never => Fate::Over,
+        };
+        Ok((fate, failure))
+    };
+    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+}
+
+/// The job's repository, for writing.
+pub(crate) async fn repository(ctx: &Ctx, row: &Snapshot) -> Result<Repository, Failure> {
+    let facts = &row.facts;
+    let github = ctx.github.client().await?;
+    let opened = github.repository(
+        facts.installation,
+        &facts.owner_login,
+        &facts.repository_name,
+        facts.repository,
+        Access::Write,
+        ctx.outside.now(),
+    );
+    Ok(opened.await?)
+}

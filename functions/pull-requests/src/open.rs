@@ -1,0 +1,87 @@
+//! From an approved change to an open pull request and a debt to Stripe.
+
+use crate::{Ctx, comment, repository, wording};
+use domain::ids::JobId;
+use domain::jobs::steps::Steps;
+use domain::jobs::{CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged};
+use domain::metering::Debts;
+use domain::pulls::{branch, commit_marker, hidden_marker, pull_body};
+use domain::retry::{Done, Failure};
+use domain::time::Timestamp;
+use github_api::{CommitOrder, Opened, Pull, PullOrder};
+use queues::Message;
+use store::{Advanced, Claimed};
+
+/// Opens the job's pull request, once.
+pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Failure> {
+    let Some((row, steps)) = ctx.store.job_find_whole(id).await? else { return Ok(Done::Ignored("no such job")) };
+    match row.staged() {
+        Staged::Approved(job) => deliver(ctx, job, &steps, until).await,
+        Staged::Opening(job) => deliver(ctx, job, &steps, until).await,
+        _ => Ok(Done::Duplicate),
+    }
+}
+
+async fn deliver<S: Leasable<Working = Opening>>(ctx: &Ctx, job: Job<S>, steps: &Steps, until: Timestamp) -> Result<Done, Failure> {
+    let claim = job.claim(until, ctx.outside.now())?;
+    let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else { return Ok(Done::Duplicate) };
+    let (transition, failure) = match pull(ctx, &lease, steps).await {
+        Ok(Some(pull)) => (lease.opened(PullRef { number: pull.number, url: pull.url }, ctx.outside.now()), None),
+        Ok(None) => (lease.not_opened(ctx.outside.now()), None),
+        Err(failure) => (lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()), Some(failure)),
+    };
+    let row = match ctx.store.job_advance(&transition).await? {
+        Advanced::Applied(row) => row,
+        // Somebody asked to stop meanwhile. Whether there is a pull request now is looked up by the next try.
+        Advanced::Stale => return Err(MovedOn.into()),
+    };
+    match failure {
+        Some(failure) if row.state.work().is_some() => return Err(failure),
+        Some(_) | None => {}
+    }
+    if let Some(usage) = transition.usage() {
+        let debts = Debts { account: usage.account.clone(), meter: usage.meter.clone() };
+        ctx.queues.send(&Message::Usage(debts), Some(&usage.account)).await?;
+    }
+    comment::tell(ctx, &row, until).await?;
+    Ok(Done::Applied(row.state.as_str().to_owned()))
+}
+
+/// The pull request, made or found; none when the job was called off in time.
+async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option<Pull>, Failure> {
+    let row = lease.row();
+    if row.is_worn_out() {
+        return Err(Failure::never("the pull request could not be opened; every try ended without a word"));
+    }
+    let repository = repository(ctx, row).await?;
+    let head_branch = branch(&row.facts.id);
+    if row.cancel_requested == CancelRequest::Asked {
+        return Ok(repository.pull_find(&head_branch).await?);
+    }
+    let (proposal, base_sha) = delivered(row, steps)?;
+    let commit = CommitOrder {
+        branch: &head_branch,
+        base_sha,
+        changes: proposal.changes(),
+        message: &wording::commit_message(row, proposal),
+        marker: &commit_marker(&row.facts.id),
+        authored_at: row.facts.created_at,
+    };
+    repository.commit_ensure(&commit).await?;
+    let order = PullOrder {
+        head_branch: &head_branch,
+        base_branch: &row.facts.base_branch,
+        title: proposal.title(),
+        body: &pull_body(row.facts.issue_number, proposal),
+        marker: &hidden_marker(&row.facts.id),
+    };
+    match repository.pull_ensure(&order).await? {
+        Opened::Created(pull) | Opened::AlreadyThere(pull) => Ok(Some(pull)),
+    }
+}
+
+fn delivered<'a>(row: &'a Snapshot, steps: &'a Steps) -> Result<(&'a domain::pulls::Proposal, &'a str), Failure> {
+    let proposal = steps.proposal().ok_or_else(|| Failure::never("the job has no change"))?;
+    let base_sha = row.base_sha.as_deref().ok_or_else(|| Failure::never("the job has no base"))?;
+    Ok((proposal, base_sha))
+}

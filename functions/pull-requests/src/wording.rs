@@ -1,0 +1,30 @@
+//! What people read on GitHub.
+
+use domain::jobs::{Notice, Snapshot};
+use domain::pulls::{Proposal, commit_marker, without_mentions};
+
+/// The commit: a subject, the issue it is for, and the job.
+pub fn commit_message(row: &Snapshot, proposal: &Proposal) -> String {
+    format!("{}\n\nRefs #{}\n\n{}", proposal.title(), row.facts.issue_number, commit_marker(&row.facts.id))
+}
+
+/// The comment under the issue.
+pub fn comment(row: &Snapshot, notice: Notice) -> String {
+    let job = &row.facts.id;
+    let reason = row.reason.as_deref().map(without_mentions).unwrap_or_default();
+    let pull = row.pull.as_ref().map_or_else(String::new, |pull| format!("#{}", pull.number));
+    let tokens = row.tokens.input.saturating_add(row.tokens.output);
+    match notice {
+        Notice::Working => format!("On it: planning, coding and reviewing a change for this issue. Job `{job}`."),
+        Notice::Opened => format!("Here is a pull request: {pull}. Job `{job}`, {tokens} tokens, billed once."),
+        Notice::Merged => format!("{pull} was merged. Job `{job}`."),
+        Notice::Closed => format!("{pull} was closed without merging. Job `{job}`."),
+        Notice::Rejected => {
+            format!("The review did not accept the change, so there is no pull request and nothing is billed. {reason}\n\nJob `{job}`.")
+        }
+        Notice::Failed => {
+            format!("This did not work out, so there is no pull request and nothing is billed: {reason}.\n\nComment `/tallyhook fix` to try again. Job `{job}`.")
+        }
+        Notice::Cancelled => format!("Called off: {reason}. There is no pull request and nothing is billed. Job `{job}`."),
+    }
+}

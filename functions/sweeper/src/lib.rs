@@ -1,0 +1,150 @@
+//! The door that finds work nobody is doing: rows that are due go back to their queues.
+//!
+//! Woken every minute. What it finds was recorded and not queued, queued and lost, or taken by a sandbox that died; most
+//! minutes there is nothing. Safe to run twice or at once: taking a row moves its moment on by a conditional write, so of
+//! two sweepers one sends, and what is sent twice is done once.
+
+use boot::{Aws, AwsSettings, Env, EnvError, Outside, Trust};
+use domain::ids::JobId;
+use domain::inbox::Source;
+use domain::retry::Failure;
+use domain::time::Timestamp;
+use queues::{Message, Queue, Queues, Sending};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use store::{Connection, Due, DueItem, Inbox, Moved, Redue, Store};
+
+/// The settings of this door.
+///
+/// - `EVENTS_TABLE`: the event log
+/// - `MAIN_TABLE`: accounts, jobs and usage
+/// - `GITHUB_EVENTS_QUEUE_URL`, `STRIPE_EVENTS_QUEUE_URL`, `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`,
+///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`: where work goes back to
+pub struct Config {
+    events_table: String,
+    main_table: String,
+    queue_urls: Vec<(Queue, String)>,
+    aws: AwsSettings,
+}
+
+impl Config {
+    /// Reads the settings, or says everything that is wrong with them.
+    pub fn read(mut env: Env) -> Result<Self, EnvError> {
+        let config = Self {
+            events_table: env.text("EVENTS_TABLE"),
+            main_table: env.text("MAIN_TABLE"),
+            queue_urls: Queue::ALL.map(|queue| (queue, env.text(queue.setting()))).into(),
+            aws: AwsSettings::read(&mut env),
+        };
+        env.verdict().map(|()| config)
+    }
+
+    /// Whose certificates this door believes.
+    pub fn trust(&self) -> Trust {
+        self.aws.trust(Trust::Public)
+    }
+}
+
+/// What this door works with.
+pub struct Ctx {
+    inbox: Inbox,
+    store: Store,
+    queues: Queues,
+    outside: Outside,
+}
+
+impl Ctx {
+    /// Joins the walls.
+    pub fn connect(config: Config, outside: Outside) -> Self {
+        let aws = Aws::new(config.aws, &outside);
+        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
+        Self {
+            inbox: connection.inbox(config.events_table),
+            store: connection.store(config.main_table, outside.random.clone()),
+            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
+            outside,
+        }
+    }
+}
+
+/// Rows taken from one shard in one pass.
+const LIMIT: i32 = 25;
+/// Passes in one run; what is left is there in a minute.
+const PASSES_MAX: u32 = 20;
+/// Time kept at the end, so that what was taken is also sent.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// What one run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Rows that were due and went back to a queue.
+    pub sent: usize,
+}
+
+/// Sweeps until nothing is due or the time is up.
+pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
+    let mut swept = Swept::default();
+    for _ in 0..PASSES_MAX {
+        let found = pass(ctx).await?;
+        swept.sent += found;
+        if found == 0 || deadline.since(ctx.outside.now()) < MARGIN {
+            break;
+        }
+    }
+    // The alarm on this line is how one learns that a queue loses messages or a door dies.
+    tracing::info!(sweeper.sent = swept.sent, "swept");
+    Ok(swept)
+}
+
+async fn pass(ctx: &Ctx) -> Result<usize, Failure> {
+    let now = ctx.outside.now();
+    let mut sendings = Vec::new();
+    for source in Source::ALL {
+        for due in ctx.inbox.due_list(source, now, LIMIT).await? {
+            sendings.extend(take_event(ctx, due, now).await?);
+        }
+    }
+    let mut debts = BTreeSet::new();
+    for due in ctx.store.due_list(now, LIMIT).await? {
+        sendings.extend(take_row(ctx, &due, &mut debts, now).await?);
+    }
+    ctx.queues.send_all(&sendings).await?;
+    Ok(sendings.len())
+}
+
+async fn take_event(ctx: &Ctx, due: Redue, now: Timestamp) -> Result<Option<Sending>, Failure> {
+    Ok(match ctx.inbox.due_take(&due, now).await? {
+        Moved::On => Some(Sending { message: Message::Event(due.key), account: None }),
+        Moved::Gone => None,
+    })
+}
+
+async fn take_row(
+    ctx: &Ctx,
+    due: &Due,
+    debts_sent: &mut BTreeSet<domain::metering::Debts>,
+    now: Timestamp,
+) -> Result<Vec<Sending>, Failure> {
+    if ctx.store.due_take(due, now).await? == Moved::Gone {
+        return Ok(Vec::new());
+    }
+    match &due.item {
+        DueItem::Job(id) => job_messages(ctx, id).await,
+        // One message tells of all that an account owes on a meter.
+        DueItem::Usage(debts) if debts_sent.insert(debts.clone()) => {
+            let account = Some(debts.account.clone());
+            Ok(vec![Sending { message: Message::Usage(debts.clone()), account }])
+        }
+        DueItem::Usage(_) => Ok(Vec::new()),
+    }
+}
+
+/// What a job owes: the work of its state, and its comment if that does not say the state yet.
+async fn job_messages(ctx: &Ctx, id: &JobId) -> Result<Vec<Sending>, Failure> {
+    let Some(row) = ctx.store.job_find(id).await? else { return Ok(Vec::new()) };
+    let work = row.state.work().map(|work| Message::Work(work, id.clone()));
+    let comment = row.untold().map(|_| Message::Comment(id.clone()));
+    let account = Some(row.facts.account);
+    let messages = work.into_iter().chain(comment);
+    Ok(messages.map(|message| Sending { message, account: account.clone() }).collect())
+}

@@ -1,0 +1,38 @@
+//! The door that tells Stripe what is owed.
+//!
+//! Woken by the queue `usage`; a message names an account and a meter, and all that this account owes on it is told, one
+//! record after another, by one worker at a time. Safe to run twice: a record's identifier, value and timestamp were fixed
+//! at its birth, the first try is written down before it is made, and once Stripe may have forgotten the identifier it is
+//! asked what it has counted before anything is sent again.
+
+mod config;
+mod report;
+
+pub use config::{Config, Ctx};
+
+use domain::retry::{Done, Failure, Fate, Retry, backoff};
+use domain::time::Timestamp;
+use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use std::time::Duration;
+
+const CONCURRENCY: usize = 5;
+/// A place outlives the function that holds it by this much.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// Acts on a batch of messages.
+pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+    let act = async |delivered: Delivered| match &delivered.message {
+        Message::Usage(debts) => report::handle(ctx, debts, deadline.plus(LEASE_MARGIN)).await,
+        Message::Event(_) | Message::Work(..) | Message::Comment(_) => Ok(Done::Ignored("nothing to tell Stripe")),
+    };
+    let fail = async |delivered: Delivered, failure: Failure| {
+        // Every record says itself when it is due; the message comes back at about that time.
+        let fate = match failure.retry {
+            Retry::Soon => Fate::Again(backoff(delivered.receives, (ctx.outside.random)())),
+            Retry::After(wait) | Retry::Alarm(wait) => Fate::Again(wait),
+            Retry::Never => Fate::Over,
+        };
+        Ok((fate, failure))
+    };
+    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+}

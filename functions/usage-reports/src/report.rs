@@ -1,0 +1,114 @@
+//! Telling Stripe of one account's debts on one meter.
+
+use crate::Ctx;
+use domain::metering::{Debts, Telling, Usage, telling};
+use domain::retry::{Done, Failure, Retry, backoff};
+use domain::time::Timestamp;
+use std::time::Duration;
+use store::{Owed, ReportClaim};
+use stripe_api::{Reported, StripeApi, UsageReport};
+
+/// Records told in one go; more come with the next message.
+const BATCH: i32 = 50;
+const BILLING_OFF: Duration = Duration::from_secs(3_600);
+const MINUTE_MILLIS: i64 = 60_000;
+
+/// Tells what is owed, as the only one who does for this account and meter.
+pub async fn handle(ctx: &Ctx, debts: &Debts, until: Timestamp) -> Result<Done, Failure> {
+    let Some(stripe) = &ctx.stripe else { return Err(Failure::after(BILLING_OFF, "billing is off; the debt is kept")) };
+    let stripe = stripe.client().await?;
+    let now = ctx.outside.now();
+    if let ReportClaim::Held(until) = ctx.store.report_claim(debts, until, now).await? {
+        return Err(Failure::after(until.since(now), "somebody reports this account's usage"));
+    }
+    let told = drain(ctx, &stripe, debts).await;
+    ctx.store.report_release(debts, until).await?;
+    Ok(match told? {
+        0 => Done::Duplicate,
+        count => Done::Applied(format!("told of {count}")),
+    })
+}
+
+async fn drain(ctx: &Ctx, stripe: &StripeApi, debts: &Debts) -> Result<u32, Failure> {
+    let all = ctx.store.owed_list(debts, BATCH).await?;
+    let mut told = 0;
+    for owed in &all {
+        match one(ctx, stripe, &all, owed).await {
+            Ok(()) => told += 1,
+            Err(failure) if failure.retry == Retry::Never => park(ctx, owed, &failure.source.to_string()).await?,
+            Err(failure) => {
+                postpone(ctx, owed, failure.retry).await?;
+                return Err(failure);
+            }
+        }
+    }
+    Ok(told)
+}
+
+/// Tells of one record, as far back as that can be done safely.
+async fn one(ctx: &Ctx, stripe: &StripeApi, all: &[Owed], owed: &Owed) -> Result<(), Failure> {
+    let now = ctx.outside.now();
+    match telling(owed.usage.at, owed.first_attempt, now) {
+        Telling::Send => send(ctx, stripe, owed).await?,
+        Telling::LookUp => look_up(ctx, stripe, all, owed).await?,
+        Telling::TooOld => return Err(Failure::never("Stripe takes no usage this old")),
+    }
+    ctx.store.usage_reported(&owed.usage, ctx.outside.now()).await?;
+    Ok(())
+}
+
+async fn send(ctx: &Ctx, stripe: &StripeApi, owed: &Owed) -> Result<(), Failure> {
+    ctx.store.owed_attempt(owed, ctx.outside.now()).await?;
+    let usage = &owed.usage;
+    let report = UsageReport {
+        event_name: usage.meter.as_str(),
+        customer: &usage.customer,
+        value: usage.value,
+        identifier: &usage.identifier(),
+        timestamp: usage.at,
+    };
+    match stripe.usage_report(&report).await? {
+        Reported::Accepted | Reported::AlreadyThere => Ok(()),
+    }
+}
+
+/// Stripe may have forgotten the identifier, so it is asked what it has counted in the record's minute. All of ours
+/// there: it was told. None but what we know it was told: it was not. Anything else is for a person.
+async fn look_up(ctx: &Ctx, stripe: &StripeApi, all: &[Owed], owed: &Owed) -> Result<(), Failure> {
+    let usage = &owed.usage;
+    let from = Timestamp::from_millis(usage.at.millis().div_euclid(MINUTE_MILLIS) * MINUTE_MILLIS);
+    let until = from.plus(Duration::from_secs(60));
+    let meter = stripe.meter_find(usage.meter.as_str()).await?;
+    let meter = meter.ok_or_else(|| Failure::never("Stripe has no active meter of this name"))?;
+    let last = Timestamp::from_millis(until.millis() - 1);
+    let counted = stripe.usage_total(&meter, &usage.customer, from, last).await?;
+    let debts = Debts { account: usage.account.clone(), meter: usage.meter.clone() };
+    let known = ctx.store.usage_total(&debts, from, until).await?;
+    let open: u64 = all.iter().filter(|other| within(&other.usage, from, until)).map(|other| other.usage.value).sum();
+    if counted == known.saturating_add(open) {
+        return Ok(());
+    }
+    if counted == known {
+        return send(ctx, stripe, owed).await;
+    }
+    Err(Failure::never(format!("Stripe has counted {counted} in this minute, where {known} were told and {open} may have been")))
+}
+
+fn within(usage: &Usage, from: Timestamp, until: Timestamp) -> bool {
+    usage.at >= from && usage.at < until
+}
+
+async fn park(ctx: &Ctx, owed: &Owed, reason: &str) -> Result<(), Failure> {
+    tracing::error!(usage.id = %owed.usage.id, reason, alarm = true, "a debt that Stripe does not take; a person has to decide");
+    ctx.store.usage_park(&owed.usage, reason, ctx.outside.now()).await?;
+    Ok(())
+}
+
+async fn postpone(ctx: &Ctx, owed: &Owed, retry: Retry) -> Result<(), Failure> {
+    let wait = match retry {
+        Retry::Soon | Retry::Never => backoff(owed.attempts, (ctx.outside.random)()),
+        Retry::After(wait) | Retry::Alarm(wait) => wait,
+    };
+    ctx.store.owed_postpone(owed, ctx.outside.now().plus(wait)).await?;
+    Ok(())
+}
