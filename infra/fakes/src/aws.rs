@@ -76,6 +76,7 @@ impl EmbeddedAws {
     async fn queue(&self, operation: &str, body: Bytes) -> Result<HttpResponse, ConnectorError> {
         let operation = SqsOperation::from_name(operation)
             .ok_or_else(|| ConnectorError::user(format!("unknown SQS operation {operation}").into()))?;
+        let body = without_groups(body);
         let (status, body) = match self.queues.handle_operation(operation, body).await {
             Ok(answer) => {
                 let status = answer.status().as_u16();
@@ -93,6 +94,22 @@ impl EmbeddedAws {
         };
         response(status, String::from_utf8_lossy(&body).into_owned(), "application/x-amz-json-1.0")
     }
+}
+
+/// On AWS a group on a standard queue asks for fairness; rustack knows groups on FIFO queues only, and we have none.
+fn without_groups(body: Bytes) -> Bytes {
+    let Ok(mut request) = serde_json::from_slice::<serde_json::Value>(&body) else { return body };
+    let forget = |message: &mut serde_json::Value| {
+        if let Some(fields) = message.as_object_mut() {
+            fields.remove("MessageGroupId");
+        }
+    };
+    forget(&mut request);
+    request["Entries"].as_array_mut().into_iter().flatten().for_each(forget);
+    if request["Entries"].is_null() {
+        request.as_object_mut().map(|fields| fields.remove("Entries"));
+    }
+    Bytes::from(request.to_string())
 }
 
 fn response(status: u16, json: String, content_type: &'static str) -> Result<HttpResponse, ConnectorError> {

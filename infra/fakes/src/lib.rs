@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub mod aws;
 pub mod github;
+pub mod keys;
 pub mod mapping;
 pub mod model;
 mod pages;

@@ -50,20 +50,20 @@ impl Env {
     /// A setting under the first of several names that is set.
     pub fn text_of(&mut self, names: &[&'static str]) -> String {
         names.iter().find_map(|name| self.find(name)).unwrap_or_else(|| {
-            self.wrong.push(format!("{} is not set", names.join(" (or ")+ &")".repeat(names.len() - 1)));
+            self.wrong.push(format!("{} is not set", names.join(" or ")));
             String::new()
         })
     }
 
-    /// A setting that has to be read further.
-    pub fn parsed<T: Default, E: fmt::Display>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> T {
-        let text = self.text(name);
+    /// A number under the first of several names that is set.
+    pub fn number_of(&mut self, names: &[&'static str]) -> u64 {
+        let text = self.text_of(names);
         if text.is_empty() {
-            return T::default();
+            return 0;
         }
-        parse(&text).unwrap_or_else(|error| {
-            self.wrong.push(format!("{name}: {error}"));
-            T::default()
+        text.parse().unwrap_or_else(|_| {
+            self.wrong.push(format!("{} is not a number", names.join(" or ")));
+            0
         })
     }
 
@@ -86,9 +86,9 @@ mod tests {
     fn says_everything_at_once() {
         let mut env = Env::of([("B", " "), ("N", "x"), ("D", "d")]);
         let _ = (env.text("A"), env.text("B"), env.text_of(&["C", "D"]), env.text_of(&["E", "F"]));
-        let _: u64 = env.parsed("N", |text| text.parse::<u64>());
+        let _ = env.number_of(&["N"]);
         let said = env.verdict().expect_err("much is wrong").to_string();
-        for part in ["A is not set", "B is not set", "E (or F) is not set", "N: invalid digit"] {
+        for part in ["A is not set", "B is not set", "E or F is not set", "N is not a number"] {
             assert!(said.contains(part), "{said}");
         }
         assert!(!said.contains('D'), "{said}");

@@ -6,6 +6,8 @@
 
 mod aws;
 mod env;
+#[cfg(any(feature = "receiver", feature = "http"))]
+mod gateway;
 mod keyed;
 mod log;
 mod outside;
@@ -18,7 +20,8 @@ mod web;
 pub use aws::{Aws, AwsSettings};
 pub use env::{Env, EnvError};
 pub use keyed::Keyed;
-pub use log::log_to_stdout;
+pub use log::{log_at, log_to_stdout};
 pub use outside::{Clock, Outside, Random, Web, WebError};
 pub use secrets::{Secret, SecretError, Secrets};
+pub use tracing::level_filters::LevelFilter;
 pub use web::{TimeLimit, Trust};

@@ -6,10 +6,15 @@ use tracing::level_filters::LevelFilter;
 /// Starts logging at the level of `RUST_LOG` (`error`, `warn`, `info`, `debug`; info when it is not set or something
 /// else). Walls' own libraries log at `warn` at most: their lines may carry more than we want to keep.
 pub fn log_to_stdout(env: &Env) {
+    log_at(env, LevelFilter::INFO);
+}
+
+/// The same, with another level where `RUST_LOG` says none.
+pub fn log_at(env: &Env, otherwise: LevelFilter) {
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
-    let level = env.find("RUST_LOG").and_then(|text| text.parse::<LevelFilter>().ok()).unwrap_or(LevelFilter::INFO);
+    let level = env.find("RUST_LOG").and_then(|text| text.parse::<LevelFilter>().ok()).unwrap_or(otherwise);
     let ours = OURS.iter().map(|target| (*target, level));
     let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);

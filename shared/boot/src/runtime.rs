@@ -13,31 +13,24 @@ pub fn refuse(error: &dyn std::fmt::Display) -> ! {
 
 #[cfg(any(feature = "receiver", feature = "http"))]
 mod http_doors {
+    use crate::gateway::{Wrapped, wrap};
     use bytes::Bytes;
-    use lambda_http::{Body, Request, service_fn};
+    use lambda_runtime::{LambdaEvent, Runtime, service_fn};
     use std::future::Future;
 
     /// Serves HTTP events of API Gateway or a function URL. Whether the gateway sent the body as text or base64 is undone
     /// here; a door sees the raw bytes.
-    pub async fn serve_http<H, F>(handle: H) -> Result<(), lambda_http::Error>
+    pub async fn serve_http<H, F>(handle: H) -> Result<(), lambda_runtime::Error>
     where
         H: Fn(http::Request<Bytes>) -> F + Sync,
         F: Future<Output = http::Response<Bytes>> + Send,
     {
         let handle = &handle;
-        lambda_http::run(service_fn(|request: Request| async move {
-            let request = request.map(|body| match body {
-                Body::Text(text) => Bytes::from(text),
-                Body::Binary(bytes) => Bytes::from(bytes),
-                _ => Bytes::new(),
-            });
-            let response = handle(request).await.map(|body| match String::from_utf8(body.to_vec()) {
-                Ok(text) => Body::Text(text),
-                Err(error) => Body::Binary(error.into_bytes()),
-            });
-            Ok::<_, std::convert::Infallible>(response)
-        }))
-        .await
+        let service = service_fn(|event: LambdaEvent<Wrapped>| async move {
+            let request = event.payload.unwrap_request()?;
+            Ok::<_, lambda_runtime::Error>(wrap(handle(request).await))
+        });
+        Runtime::new(service).run().await
     }
 }
 
@@ -60,7 +53,8 @@ mod events {
         let handle = &handle;
         lambda_runtime::run(service_fn(|event: LambdaEvent<E>| async move {
             let deadline = Timestamp::from_millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
-            Ok::<_, lambda_runtime::Error>(handle(event.payload, deadline).await)
+            // Boxed, since a door's whole future inlined into the runtime's is deeper than the compiler likes.
+            Ok::<_, lambda_runtime::Error>(Box::pin(handle(event.payload, deadline)).await)
         }))
         .await
     }

@@ -231,6 +231,8 @@ pub struct EventRow {
     pub provenance: String,
     /// When it was recorded.
     pub received_at: Timestamp,
+    /// The moment it is listed under: when it is due while it owes, when it was recorded afterwards.
+    pub listed_at: Timestamp,
     /// When it was finished, ignored or buried.
     pub processed_at: Option<Timestamp>,
     /// What became of it, in words.

@@ -299,6 +299,12 @@ pub enum CancelRequest {
 }
 
 impl Snapshot {
+    /// Whether the present work has been tried so often that another try would be one too many. Tries that end without a
+    /// word, because the sandbox died, count too.
+    pub const fn is_worn_out(&self) -> bool {
+        self.attempts >= crate::retry::ATTEMPTS_MAX
+    }
+
     /// What its comment still has to say, if it does not say so yet.
     pub fn untold(&self) -> Option<Notice> {
         let notice = self.state.notice();

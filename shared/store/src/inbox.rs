@@ -392,6 +392,7 @@ fn row_of(key: EventKey, item: &Item<'_>) -> Result<EventRow, StoreError> {
         state: state_of(item)?,
         provenance: item.find_text("p")?.unwrap_or(Provenance::Signature.as_str()).to_owned(),
         received_at: item.time("rx")?,
+        listed_at: item.time("at")?,
         processed_at: item.find_time("fin")?,
         outcome: item.find_text("out")?.map(str::to_owned),
         attempts: item.find_number("t")?.unwrap_or(0),

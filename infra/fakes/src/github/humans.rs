@@ -55,6 +55,19 @@ impl GitHub {
         });
     }
 
+    /// The number that the next issue or pull request gets.
+    pub fn next_number(&self, owner: &str, repo: &str) -> u64 {
+        self.lock().repository_named(owner, repo).map_or(1, Repository::next_number)
+    }
+
+    /// Somebody closes an issue.
+    pub fn close_issue(&self, owner: &str, repo: &str, number: u64) {
+        let now = self.now();
+        self.change(owner, repo, |repository| {
+            repository.issues.get_mut(&number).expect("the issue is there").closed = Some(now);
+        });
+    }
+
     /// An issue opened by the repository's owner, under a chosen number. One that is there already stays as it is.
     pub fn add_issue(&self, owner: &str, repo: &str, number: u64, title: &str, body: &str) {
         let (now, id) = (self.now(), self.lock().fresh_id());

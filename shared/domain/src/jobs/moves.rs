@@ -142,6 +142,11 @@ impl<W> Lease<W> {
 }
 
 impl Lease<Planning> {
+    /// Called off before any work: what was asked for is not wanted any more.
+    pub fn called_off(self, reason: &str, now: Timestamp) -> Transition {
+        Transition::from(self.into_row(), now).ending(State::Cancelled, reason)
+    }
+
     /// Planned, on this commit.
     pub fn planned(self, base_sha: String, step: Step) -> Transition {
         let now = step.at;

@@ -1,0 +1,255 @@
+//! All doors, joined.
+
+use crate::world::{APP_ID, Vendors};
+use anyhow::Context;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use axum::Router;
+use boot::{Aws, AwsSettings, Clock, Env, Outside, Random, Web};
+use domain::retry::Failure;
+use domain::time::Timestamp;
+use fakes::Now;
+use fakes::aws::EmbeddedAws;
+use fakes::keys::app_key;
+use fakes::mapping::{Function, Mapping};
+use fakes::weather::Weather;
+use fakes::web::StandInWeb;
+use queues::Queue;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Connection, Inbox, Store, schema};
+use tower::Service;
+
+/// The hosts at which the stand-ins answer.
+pub const GITHUB_HOST: &str = "github.stand-in";
+/// Stripe's.
+pub const STRIPE_HOST: &str = "stripe.stand-in";
+/// The model's.
+pub const MODEL_HOST: &str = "model.stand-in";
+const EVENTS_TABLE: &str = "tallyhook-events";
+const MAIN_TABLE: &str = "tallyhook-main";
+
+/// What a stack is made of.
+pub struct Parts {
+    /// The vendors' stand-ins.
+    pub vendors: Vendors,
+    /// What goes wrong.
+    pub weather: Weather,
+    /// The clock.
+    pub clock: Clock,
+    /// Random numbers.
+    pub random: Random,
+    /// Where the tables are kept; in memory without it.
+    pub tables_file: Option<PathBuf>,
+    /// Who carries requests to hosts that have no stand-in.
+    pub real_web: Option<Web>,
+    /// Settings that differ from the local ones: URLs and credentials of real services.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// The running doors.
+pub struct Stack {
+    /// GitHub's door.
+    pub github_webhook: Arc<github_webhook::Ctx>,
+    /// Stripe's door.
+    pub stripe_webhook: Arc<stripe_webhook::Ctx>,
+    /// The operators' door.
+    pub admin: Router,
+    /// The sweeper.
+    pub sweeper: Arc<sweeper::Ctx>,
+    /// Queues and the doors they wake.
+    pub mappings: Vec<(Queue, Mapping)>,
+    /// For looking into the event log.
+    pub inbox: Inbox,
+    /// For looking into the rest.
+    pub store: Store,
+    /// For looking into queues.
+    pub sqs: aws_sdk_sqs::Client,
+    /// The vendors' stand-ins.
+    pub vendors: Vendors,
+    /// What goes wrong.
+    pub weather: Weather,
+    /// The clock, in milliseconds.
+    pub now: Now,
+    /// The seam of all doors.
+    pub outside: Outside,
+}
+
+/// How long each function may run, and its queue's visibility, six times as long, as in the template.
+const STEP_TIME: Duration = Duration::from_secs(300);
+const OTHER_TIME: Duration = Duration::from_secs(60);
+const RECEIVES_MAX: u32 = 10;
+
+impl Stack {
+    /// Opens the tables, creates the queues and joins every door.
+    pub async fn start(parts: Parts) -> anyhow::Result<Self> {
+        let file = parts.tables_file.as_ref().map(|path| path.display().to_string());
+        let aws = EmbeddedAws::open(file.as_deref(), parts.weather.clone())?;
+        let web = Hybrid { stand_ins: stand_ins(&parts), real: parts.real_web };
+        let outside = Outside {
+            aws: SharedHttpClient::new(aws),
+            web: Web::new(web),
+            clock: parts.clock.clone(),
+            random: parts.random.clone(),
+        };
+        let clients = Aws::new(AwsSettings::embedded(), &outside);
+        let connection = Connection::new(&clients.sdk, None);
+        connection.table_ensure(&schema::EVENTS, EVENTS_TABLE).await?;
+        connection.table_ensure(&schema::MAIN, MAIN_TABLE).await?;
+        let sqs = aws_sdk_sqs::Client::new(&clients.sdk);
+        let mut settings = settings();
+        let mut urls = BTreeMap::new();
+        for queue in Queue::ALL {
+            let url = Mapping::queue_create(&sqs, queue.as_str(), time_of(queue) * 6, RECEIVES_MAX).await;
+            let url = url.map_err(|error| anyhow::anyhow!("cannot create queue {queue}: {error}"))?;
+            settings.insert(queue.setting().to_owned(), url.clone());
+            urls.insert(queue, url);
+        }
+        settings.extend(parts.settings);
+        let doors = Doors { settings, outside: outside.clone() };
+        let clock = parts.clock;
+        Ok(Self {
+            github_webhook: Arc::new(github_webhook::Ctx::connect(github_webhook::Config::read(doors.env())?, outside.clone())),
+            stripe_webhook: Arc::new(stripe_webhook::Ctx::connect(stripe_webhook::Config::read(doors.env())?, outside.clone())),
+            admin: admin::router(admin::Ctx::connect(admin::Config::read(doors.env())?, outside.clone())),
+            sweeper: Arc::new(sweeper::Ctx::connect(sweeper::Config::read(doors.env())?, outside.clone())),
+            mappings: doors.mappings(&urls)?,
+            inbox: connection.inbox(EVENTS_TABLE),
+            store: connection.store(MAIN_TABLE, outside.random.clone()),
+            sqs,
+            vendors: parts.vendors,
+            weather: parts.weather,
+            now: Arc::new(move || clock().millis()),
+            outside,
+        })
+    }
+
+    /// Runs the sweeper once, as its schedule does.
+    pub async fn sweep(&self) -> Result<sweeper::Swept, Failure> {
+        let deadline = self.outside.now().plus(OTHER_TIME);
+        sweeper::handle(&self.sweeper, deadline).await
+    }
+}
+
+fn stand_ins(parts: &Parts) -> StandInWeb {
+    StandInWeb::new(parts.weather.clone())
+        .host(GITHUB_HOST, parts.vendors.github.router())
+        .host(STRIPE_HOST, parts.vendors.stripe.router())
+        .host(MODEL_HOST, parts.vendors.model.router())
+}
+
+/// The settings that every local stack has; the command line may replace those of real services.
+fn settings() -> BTreeMap<String, String> {
+    [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEMBEDDED"),
+        ("AWS_SECRET_ACCESS_KEY", "embedded"),
+        ("EVENTS_TABLE", EVENTS_TABLE),
+        ("MAIN_TABLE", MAIN_TABLE),
+        ("GITHUB_URL", &format!("https://{GITHUB_HOST}")),
+        ("GITHUB_APP_ID", &APP_ID.to_string()),
+        ("GITHUB_PRIVATE_KEY", &app_key().private_pem),
+        ("STRIPE_URL", &format!("https://{STRIPE_HOST}")),
+        ("STRIPE_SECRET_KEY", "sk_test_local"),
+        ("MODEL_URL", &format!("https://{MODEL_HOST}")),
+        ("MODEL_NAME", "stand-in-1"),
+        ("MODEL_API_KEY", "local"),
+        ("GITHUB_WEBHOOK_SECRETS", LOCAL_SECRET),
+        ("STRIPE_WEBHOOK_SECRETS", LOCAL_SECRET),
+        ("OPERATOR_TOKEN", LOCAL_TOKEN),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// What local webhooks are signed with.
+pub const LOCAL_SECRET: &str = "local-secret";
+/// Replaced by a fresh one before anybody outside can use it.
+pub const LOCAL_TOKEN: &str = "local:local-token";
+
+const fn time_of(queue: Queue) -> Duration {
+    match queue {
+        Queue::Plan | Queue::Code | Queue::Review => STEP_TIME,
+        Queue::GithubEvents | Queue::StripeEvents | Queue::Pulls | Queue::Usage => OTHER_TIME,
+    }
+}
+
+const fn batch_of(queue: Queue) -> i32 {
+    match queue {
+        Queue::Plan | Queue::Code | Queue::Review => 1,
+        Queue::GithubEvents | Queue::StripeEvents | Queue::Pulls | Queue::Usage => 10,
+    }
+}
+
+struct Doors {
+    settings: BTreeMap<String, String>,
+    outside: Outside,
+}
+
+/// Turns a door's `handle` into a function that a mapping can call.
+macro_rules! function {
+    ($doors:expr, $door:ident) => {{
+        let ctx = Arc::new($door::Ctx::connect($door::Config::read($doors.env())?, $doors.outside.clone()));
+        let function: Function = Arc::new(move |event, deadline| {
+            let ctx = Arc::clone(&ctx);
+            Box::pin(async move { $door::handle(&ctx, event, Timestamp::from_millis(deadline)).await })
+        });
+        function
+    }};
+}
+
+impl Doors {
+    fn env(&self) -> Env {
+        Env::of(self.settings.clone())
+    }
+
+    fn mappings(&self, urls: &BTreeMap<Queue, String>) -> anyhow::Result<Vec<(Queue, Mapping)>> {
+        let steps = function!(self, job_steps);
+        let github_events = function!(self, github_events);
+        let stripe_events = function!(self, stripe_events);
+        let pull_requests = function!(self, pull_requests);
+        let usage_reports = function!(self, usage_reports);
+        Queue::ALL
+            .into_iter()
+            .map(|queue| {
+                let function = match queue {
+                    Queue::GithubEvents => &github_events,
+                    Queue::StripeEvents => &stripe_events,
+                    Queue::Plan | Queue::Code | Queue::Review => &steps,
+                    Queue::Pulls => &pull_requests,
+                    Queue::Usage => &usage_reports,
+                };
+                let queue_url = urls.get(&queue).cloned().context("every queue was created")?;
+                let mapping =
+                    Mapping { queue_url, batch: batch_of(queue), timeout: time_of(queue), function: Arc::clone(function) };
+                Ok((queue, mapping))
+            })
+            .collect()
+    }
+}
+
+/// Stand-ins where there are any, the real world elsewhere.
+#[derive(Clone)]
+struct Hybrid {
+    stand_ins: StandInWeb,
+    real: Option<Web>,
+}
+
+impl Service<http::Request<bytes::Bytes>> for Hybrid {
+    type Response = http::Response<bytes::Bytes>;
+    type Error = boot::WebError;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<bytes::Bytes>) -> Self::Future {
+        let known = request.uri().host().is_some_and(|host| self.stand_ins.knows(host));
+        match &mut self.real {
+            Some(real) if !known => Box::pin(real.call(request)),
+            Some(_) | None => self.stand_ins.call(request),
+        }
+    }
+}

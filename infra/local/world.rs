@@ -1,0 +1,65 @@
+//! The little world in which the demo and the tests play: one organisation, one repository, one paying account.
+
+use fakes::github::{GitHub, GitHubConfig};
+use fakes::model::Model;
+use fakes::stripe::Stripe;
+use fakes::{Now, keys};
+
+/// GitHub's number for the App.
+pub const APP_ID: u64 = 1234;
+/// The organisation.
+pub const OWNER: &str = "acme";
+/// Its number.
+pub const OWNER_ID: u64 = 9001;
+/// The repository.
+pub const REPOSITORY: &str = "greeter";
+/// Its number.
+pub const REPOSITORY_ID: u64 = 5001;
+/// Where the App is installed.
+pub const INSTALLATION_ID: u64 = 7001;
+/// The account's customer at Stripe.
+pub const CUSTOMER: &str = "cus_TallyhookDemo1";
+/// What an issue of this world says.
+pub const ISSUE_TITLE: &str = "The greeting is misspelled";
+/// What it asks for.
+pub const ISSUE_BODY: &str = "Replace `Helo` with `Hello` in `src/greeting.rs`.";
+
+const FILES: [(&str, &str); 4] = [
+    ("Cargo.toml", "[package]\nname = \"greeter\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
+    ("README.md", "# greeter\n\nSays hello to whoever runs it.\n"),
+    ("src/greeting.rs", "//! The greeting.\n\n/// What we say.\npub fn greeting(name: &str) -> String {\n    format!(\"Helo, {name}!\")\n}\n"),
+    ("src/main.rs", "//! Greets.\n\nmod greeting;\n\nfn main() {\n    println!(\"{}\", greeting::greeting(\"world\"));\n}\n"),
+];
+
+/// The vendors' stand-ins. Clones share their state.
+#[derive(Clone)]
+pub struct Vendors {
+    /// GitHub.
+    pub github: GitHub,
+    /// Stripe.
+    pub stripe: Stripe,
+    /// The model.
+    pub model: Model,
+}
+
+impl Vendors {
+    /// A world in which nothing has happened yet. Pages of the stand-in GitHub are found below `html_base`.
+    pub fn new(html_base: &str, now: Now) -> Self {
+        let config = GitHubConfig {
+            app_id: APP_ID,
+            app_slug: "tallyhook".to_owned(),
+            html_base: html_base.to_owned(),
+            now: now.clone(),
+        };
+        let github = GitHub::new(config);
+        github.trust_key(&keys::app_key().public_pem).expect("a fresh key can be read");
+        Self { github, stripe: Stripe::new(now), model: Model::new() }
+    }
+
+    /// The organisation, its repository and its customer. What is there already stays as it is.
+    pub fn furnish(&self) {
+        self.github.add_repository(INSTALLATION_ID, OWNER_ID, OWNER, REPOSITORY_ID, REPOSITORY, "main", &FILES);
+        self.stripe.add_customer(CUSTOMER, "billing@acme.example");
+        self.stripe.add_meter("pull_requests");
+    }
+}

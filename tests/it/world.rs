@@ -1,0 +1,355 @@
+//! A world for one test: every door in one process, one thread, a clock that only moves when nothing else does, and bad
+//! weather unless a test asks for fair.
+//!
+//! It speaks in verbs. At the end a test calls [`World::done`], which fails if anything was left undone.
+
+use domain::ids::{AccountId, JobId};
+use domain::inbox::{EventKey, EventRow, EventState, Source};
+use domain::jobs::{Snapshot, State};
+use domain::metering::{Debts, Meter};
+use domain::time::Timestamp;
+use fakes::mapping::{Delivery, Turn};
+use fakes::weather::{Weather, scramble};
+use http::{Request, Response, StatusCode};
+use local_stack::signing::{github_request, stripe_request};
+use local_stack::stack::{LOCAL_SECRET, Parts, Stack};
+use local_stack::world::{CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, REPOSITORY, Vendors};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The moment at which every world begins.
+pub const BIRTH: i64 = 1_795_210_980_000;
+const BASE: &str = "http://tallyhook.test";
+
+/// How hard the world is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Climate {
+    /// Every message once, in order, no conflicts.
+    Fair,
+    /// Every message twice and out of order, transactions that conflict, all drawn from this seed.
+    Bad(u64),
+}
+
+/// One world.
+pub struct World {
+    pub stack: Stack,
+    pub vendors: Vendors,
+    climate: Climate,
+    draws: AtomicU64,
+    deliveries: AtomicU64,
+    finished: bool,
+}
+
+impl World {
+    /// A furnished world in bad weather, with one paying account.
+    pub async fn start() -> Self {
+        Self::with(Climate::Bad(7), &[]).await
+    }
+
+    /// A furnished world with its climate and settings chosen.
+    pub async fn with(climate: Climate, settings: &[(&str, &str)]) -> Self {
+        let world = Self::bare(climate, settings).await;
+        world.provision().await;
+        world
+    }
+
+    /// A world in which nobody pays yet.
+    pub async fn bare(climate: Climate, settings: &[(&str, &str)]) -> Self {
+        boot::log_at(&boot::Env::of_process(), boot::LevelFilter::OFF);
+        let birth = tokio::time::Instant::now();
+        let millis = move || BIRTH + i64::try_from(birth.elapsed().as_millis()).expect("tests are short");
+        let random = AtomicU64::new(42);
+        let vendors = Vendors::new("http://github.test", Arc::new(millis));
+        vendors.furnish();
+        vendors.github.add_issue(OWNER, REPOSITORY, 7, ISSUE_TITLE, ISSUE_BODY);
+        let weather = match climate {
+            Climate::Fair => Weather::fair(),
+            Climate::Bad(seed) => Weather::fair().with_conflicts(seed),
+        };
+        let settings: BTreeMap<_, _> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let parts = Parts {
+            vendors: vendors.clone(),
+            weather,
+            clock: Arc::new(move || Timestamp::from_millis(millis())),
+            random: Arc::new(move || random.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed))).expect("always some")),
+            tables_file: None,
+            real_web: None,
+            settings,
+        };
+        let stack = Stack::start(parts).await.expect("the stack starts");
+        let seed = if let Climate::Bad(seed) = climate { seed } else { 0 };
+        Self { stack, vendors, climate, draws: AtomicU64::new(seed), deliveries: AtomicU64::new(0), finished: false }
+    }
+
+    /// The account of the demo's organisation, by the operators' door.
+    pub async fn provision(&self) -> AccountId {
+        let body = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "plan": "payg" });
+        loop {
+            let (status, answer) = self.operator("POST", "/api/v1/admin/accounts", Some(&body)).await;
+            match status {
+                // A conflict of transactions, say; operators try again too.
+                StatusCode::SERVICE_UNAVAILABLE => {}
+                StatusCode::OK | StatusCode::CREATED => return AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id of ours"),
+                other => panic!("cannot provision: {other} {answer}"),
+            }
+        }
+    }
+
+    // --- what people and vendors do ---
+
+    /// GitHub sends a sample event under a fresh delivery id, which is returned.
+    pub async fn github_sends(&self, sample: &str) -> String {
+        self.github_sends_changed(sample, |_| {}).await
+    }
+
+    /// GitHub sends a sample event with something changed.
+    pub async fn github_sends_changed(&self, sample: &str, change: impl FnOnce(&mut Value)) -> String {
+        let mut body = fixture("github", sample);
+        change(&mut body);
+        let delivery = self.fresh_delivery();
+        let event = sample.split('.').next().expect("a name");
+        let response = self.github_delivers(event, &delivery, &serde_json::to_vec(&body).expect("JSON")).await;
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+        delivery
+    }
+
+    /// A delivery id nobody has used.
+    pub fn fresh_delivery(&self) -> String {
+        let n = self.deliveries.fetch_add(1, Ordering::Relaxed);
+        format!("72d3162e-cc78-11e3-81ab-{n:012}")
+    }
+
+    /// GitHub hands over one delivery.
+    pub async fn github_delivers(&self, event: &str, delivery: &str, body: &[u8]) -> Response<bytes::Bytes> {
+        self.github_door(github_request(BASE, LOCAL_SECRET, event, delivery, body)).await
+    }
+
+    /// Any request at GitHub's door; a door that dies gives no answer but a 502.
+    pub async fn github_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
+        tokio::select! {
+            response = github_webhook::receive(&self.stack.github_webhook, request) => response,
+            () = self.stack.weather.death() => died(),
+        }
+    }
+
+    /// Stripe sends a sample event, signed now.
+    pub async fn stripe_sends_changed(&self, sample: &str, change: impl FnOnce(&mut Value)) -> StatusCode {
+        let mut body = fixture("stripe", sample);
+        change(&mut body);
+        let now = self.stack.outside.now().seconds();
+        let body = serde_json::to_vec(&body).expect("JSON");
+        self.stripe_door(stripe_request(BASE, LOCAL_SECRET, now, &body)).await.status()
+    }
+
+    /// Any request at Stripe's door.
+    pub async fn stripe_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
+        tokio::select! {
+            response = stripe_webhook::receive(&self.stack.stripe_webhook, request) => response,
+            () = self.stack.weather.death() => died(),
+        }
+    }
+
+    /// An operator asks the admin door.
+    pub async fn operator(&self, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+        let response = self.admin_door(method, path, Some("local-token"), body).await;
+        let status = response.status();
+        (status, serde_json::from_slice(response.body()).unwrap_or(Value::Null))
+    }
+
+    /// Somebody asks the admin door.
+    pub async fn admin_door(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Response<bytes::Bytes> {
+        let mut request = Request::builder().method(method).uri(format!("{BASE}{path}"));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                serde_json::to_vec(body).expect("JSON").into()
+            }
+            None => bytes::Bytes::new(),
+        };
+        admin::respond(self.stack.admin.clone(), request.body(body).expect("a request")).await
+    }
+
+    // --- how time passes ---
+
+    /// Runs every queue until all are empty and nothing is owed, letting time pass and the sweeper sweep where needed.
+    pub async fn settle(&self) {
+        for _ in 0..600 {
+            if self.turn_all().await > 0 {
+                continue;
+            }
+            if self.is_quiet().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(31)).await;
+            // A sweep that dies or meets a fault is cut short; the next one goes on.
+            tokio::select! {
+                _ = self.stack.sweep() => {}
+                () = self.stack.weather.death() => {}
+            }
+        }
+        panic!("the world does not settle: {:?}", self.owing().await);
+    }
+
+    /// One look at every queue; how many messages were handed over.
+    pub async fn turn_all(&self) -> usize {
+        let mut handed = 0;
+        for (_, mapping) in &self.stack.mappings {
+            let draw = self.draws.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed))).expect("always some");
+            let delivery = match self.climate {
+                Climate::Fair => Delivery::Once,
+                Climate::Bad(_) if draw.is_multiple_of(2) => Delivery::TwiceShuffled(draw),
+                Climate::Bad(_) => Delivery::TwiceAtOnce(draw),
+            };
+            // A queue that cannot be reached is looked at again in the next round.
+            if let Ok(Turn::Delivered(count)) =
+                mapping.turn(&self.stack.sqs, 0, delivery, &self.stack.weather, &self.stack.now).await
+            {
+                handed += count;
+            }
+        }
+        handed
+    }
+
+    async fn is_quiet(&self) -> bool {
+        let owing = self.owing().await;
+        owing.is_empty()
+    }
+
+    /// Everything that still has to happen, in words.
+    pub async fn owing(&self) -> Vec<String> {
+        let mut owing = Vec::new();
+        let far = Timestamp::from_millis(i64::MAX / 4);
+        for due in self.stack.store.due_list(far, 100).await.unwrap_or_default() {
+            owing.push(format!("{:?} due at {}", due.item, due.due_at));
+        }
+        for source in Source::ALL {
+            for due in self.stack.inbox.due_list(source, far, 100).await.unwrap_or_default() {
+                owing.push(format!("{} due at {}", due.key, due.due_at));
+            }
+        }
+        for (queue, mapping) in &self.stack.mappings {
+            let count = self.messages(&mapping.queue_url).await;
+            if count > 0 {
+                owing.push(format!("{count} messages in {queue}"));
+            }
+        }
+        owing
+    }
+
+    /// Messages in a queue: visible, hidden and delayed.
+    pub async fn messages(&self, queue_url: &str) -> i64 {
+        let all = aws_sdk_sqs::types::QueueAttributeName::All;
+        let found = self.stack.sqs.get_queue_attributes().queue_url(queue_url).attribute_names(all).send().await;
+        let Ok(found) = found else { return 1 };
+        let attributes = found.attributes().cloned().unwrap_or_default();
+        attributes.iter().filter(|(name, _)| name.as_str().starts_with("ApproximateNumberOf")).filter_map(|(_, value)| value.parse::<i64>().ok()).sum()
+    }
+
+    /// Messages that were given up.
+    pub async fn dead_letters(&self) -> i64 {
+        let mut count = 0;
+        for (_, mapping) in &self.stack.mappings {
+            count += self.messages(&format!("{}-dlq", mapping.queue_url)).await;
+        }
+        count
+    }
+
+    // --- what is to be seen ---
+
+    /// What the log says of an event.
+    pub async fn event(&self, source: Source, id: &str) -> Option<EventRow> {
+        self.stack.inbox.find_row(&EventKey::parse(source, id).expect("an id")).await.expect("the store answers")
+    }
+
+    /// The job that an event made, by the outcome on its row.
+    pub async fn job_of(&self, delivery: &str) -> Snapshot {
+        let row = self.event(Source::Github, delivery).await.expect("the event is there");
+        let outcome = row.outcome.expect("the event is finished");
+        let id = outcome.rsplit(' ').next().expect("a word");
+        self.job(&JobId::parse(id).unwrap_or_else(|_| panic!("no job in {outcome:?}"))).await
+    }
+
+    /// A job as it is.
+    pub async fn job(&self, id: &JobId) -> Snapshot {
+        self.stack.store.job_find(id).await.expect("the store answers").expect("the job is there")
+    }
+
+    /// The states a job has been in.
+    pub fn states(job: &Snapshot) -> Vec<State> {
+        job.timeline.iter().map(|moment| moment.state).collect()
+    }
+
+    /// The account of the demo's organisation.
+    pub async fn account(&self) -> AccountId {
+        self.provision().await
+    }
+
+    /// What is owed on the pull request meter.
+    pub async fn owed(&self) -> usize {
+        let debts = Debts { account: self.account().await, meter: Meter::pull_requests() };
+        self.stack.store.owed_list(&debts, 100).await.expect("the store answers").len()
+    }
+
+    /// Exactly one branch, one commit on it, one pull request, one comment of ours and one meter event: what one job is
+    /// worth, whatever happened on the way.
+    pub fn assert_delivered_once(&self) {
+        let github = &self.vendors.github;
+        let branches: Vec<_> = github.branches(OWNER, REPOSITORY).into_iter().filter(|(name, _)| name != "main").collect();
+        assert_eq!(branches.len(), 1, "branches: {branches:?}");
+        let commits = github.commits_on(OWNER, REPOSITORY, &branches[0].0);
+        assert_eq!(commits.len(), 2, "the first commit and ours: {commits:?}");
+        let pulls = github.pulls(OWNER, REPOSITORY);
+        assert_eq!(pulls.len(), 1, "pull requests: {pulls:?}");
+        assert_eq!((pulls[0].head.as_str(), pulls[0].base.as_str()), (branches[0].0.as_str(), "main"));
+        let comments = github.comments(OWNER, REPOSITORY, 7);
+        assert_eq!(comments.len(), 1, "comments: {comments:?}");
+        let metered = self.vendors.stripe.meter_events();
+        assert_eq!(metered.len(), 1, "meter events: {metered:?}");
+        assert_eq!(self.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
+    }
+
+    /// No branch, no pull request and no meter event: what a job that was not delivered is worth.
+    pub fn assert_nothing_delivered(&self) {
+        assert_eq!(self.vendors.github.pulls(OWNER, REPOSITORY).len(), 0);
+        assert_eq!(self.vendors.stripe.meter_events().len(), 0);
+    }
+
+    /// The end of a test: nothing may be left undone.
+    pub async fn done(mut self) {
+        self.finished = true;
+        assert_eq!(self.owing().await, Vec::<String>::new(), "something is left undone");
+        assert_eq!(self.dead_letters().await, 0, "there are dead letters");
+        for source in Source::ALL {
+            let buried = self.stack.inbox.list(source, &[EventState::Buried], None, 10).await.expect("the store answers");
+            assert!(buried.rows.is_empty(), "buried events: {:?}", buried.rows);
+        }
+    }
+
+    /// The end of a test that leaves something undone on purpose.
+    pub fn abandoned(mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        assert!(self.finished || std::thread::panicking(), "a test must end with done() or abandoned()");
+    }
+}
+
+/// A sample event, parsed.
+pub fn fixture(source: &str, name: &str) -> Value {
+    let path = format!("{}/events/{source}/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn died() -> Response<bytes::Bytes> {
+    Response::builder().status(StatusCode::BAD_GATEWAY).body(bytes::Bytes::new()).expect("a response")
+}
