@@ -1,0 +1,209 @@
+//! A folder in `functions/`, a package, a binary and a function in `template.yaml` are one thing with one name, and say the
+//! same about their settings.
+
+use crate::repository::{doors, find, names, pascal, read, report};
+use crate::template::{events, template};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Set for every door in the template's Globals; `boot` reads them, so no door lists them.
+const EVERYBODYS: [&str; 2] = ["RUST_LOG", "STAGE"];
+
+#[test]
+fn every_folder_is_a_function() {
+    let template = template();
+    let functions = template.functions();
+    let mut faults = Vec::new();
+    for door in doors() {
+        let Some(function) = functions.get(pascal(&door).as_str()) else {
+            faults.push(format!("functions/{door}: template.yaml has no function {}", pascal(&door)));
+            continue;
+        };
+        if function["CodeUri"] != format!("functions/{door}") {
+            faults.push(format!("{}: CodeUri must be functions/{door}, its own package", pascal(&door)));
+        }
+        if find(format!("functions/{door}/src/main.rs")).is_none() {
+            faults.push(format!("functions/{door}: has no src/main.rs, so no binary to deploy"));
+        }
+    }
+    let folders: BTreeSet<_> = doors().iter().map(|door| pascal(door)).collect();
+    faults.extend(
+        functions
+            .keys()
+            .filter(|name| !folders.contains(**name))
+            .map(|name| format!("{name}: no folder in functions/")),
+    );
+    report(faults);
+}
+
+#[test]
+fn every_function_is_built_by_cargo_lambda() {
+    let template = template();
+    report(
+        template
+            .functions()
+            .keys()
+            .filter(|name| template.resources[**name]["Metadata"]["BuildMethod"] != "rust-cargolambda")
+            .map(|name| format!("{name}: Metadata must say BuildMethod: rust-cargolambda"))
+            .collect(),
+    );
+}
+
+#[test]
+fn a_main_only_starts() {
+    report(
+        doors()
+            .iter()
+            .filter_map(|door| {
+                let lines = find(format!("functions/{door}/src/main.rs"))?
+                    .lines()
+                    .filter(|line| !line.trim().is_empty())
+                    .count();
+                (lines > 20)
+                    .then(|| format!("functions/{door}/src/main.rs: {lines} lines; more than 20 is more than starting"))
+            })
+            .collect(),
+    );
+}
+
+#[test]
+fn settings_are_what_the_template_sets() {
+    let template = template();
+    let functions = template.functions();
+    let mut faults = Vec::new();
+    for door in doors() {
+        let Some(function) = functions.get(pascal(&door).as_str()) else { continue };
+        let Some(documented) = documented(&door) else {
+            faults.push(format!("functions/{door}: no `struct Config` whose doc comment lists its variables"));
+            continue;
+        };
+        let set: BTreeSet<_> =
+            template.variables(function).into_keys().filter(|name| !EVERYBODYS.contains(&name.as_str())).collect();
+        faults.extend(
+            set.difference(&documented)
+                .map(|name| format!("{door}: the template sets {name}, its Config does not list it")),
+        );
+        faults.extend(
+            documented
+                .difference(&set)
+                .map(|name| format!("{door}: Config lists {name}, the template does not set it")),
+        );
+    }
+    report(faults);
+}
+
+/// The variables in the doc comments of a door's `Config` and of its fields. A name in brackets, as in (or `OTHER`), is
+/// another name of the same setting.
+fn documented(door: &str) -> Option<BTreeSet<String>> {
+    let files = ["config.rs", "lib.rs"].iter().filter_map(|file| find(format!("functions/{door}/src/{file}")));
+    let text = files.into_iter().find(|text| text.contains("struct Config"))?;
+    let start = text.find("struct Config")?;
+    let end = text[start..].find("\n}").map_or(text.len(), |length| start + length);
+    let mut above: Vec<_> = text[..start]
+        .lines()
+        .rev()
+        .skip(1)
+        .take_while(|line| line.starts_with("///") || line.starts_with("#["))
+        .collect();
+    above.reverse();
+    let comment: Vec<_> =
+        above.into_iter().chain(text[start..end].lines()).filter_map(|line| line.trim().strip_prefix("///")).collect();
+    let comment = comment.join(" ");
+    let named = comment.split("(or `").enumerate().flat_map(|(at, part)| {
+        match part.split_once("`)") {
+            Some((_, rest)) if at > 0 => rest.split('`'),
+            _ => part.split('`'),
+        }
+        .skip(1)
+        .step_by(2)
+    });
+    Some(named.filter(|word| is_variable(word)).map(str::to_owned).collect())
+}
+
+fn is_variable(word: &str) -> bool {
+    word.contains('_') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[test]
+fn every_door_and_queue_has_a_sample() {
+    let template = template();
+    let mut faults = Vec::new();
+    for (name, function) in template.functions() {
+        let door = doors().into_iter().find(|door| pascal(door) == name).unwrap_or_default();
+        let mut wanted: Vec<_> = events(function, "SQS")
+            .map(|mapping| format!("sqs/{}.json", queue(&crate::template::logical(&mapping["Queue"]))))
+            .collect();
+        wanted.extend(events(function, "Schedule").map(|_| format!("schedule/{door}.json")));
+        wanted.extend(events(function, "HttpApi").map(|_| format!("api/{door}.json")));
+        faults.extend(
+            wanted
+                .iter()
+                .filter(|path| find(format!("events/{path}")).is_none())
+                .map(|path| format!("events/{path}: missing, {name} has no sample")),
+        );
+    }
+    report(faults);
+}
+
+/// `GithubEventsQueue` → `github-events`.
+fn queue(logical_id: &str) -> String {
+    let name = logical_id.trim_end_matches("Queue");
+    name.char_indices()
+        .map(|(at, c)| {
+            if at > 0 && c.is_ascii_uppercase() {
+                format!("-{}", c.to_ascii_lowercase())
+            } else {
+                c.to_ascii_lowercase().to_string()
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn samples_come_by_the_template_s_routes() {
+    let template = template();
+    let mut faults = Vec::new();
+    for file in names("events/api") {
+        let door = file.trim_end_matches(".json");
+        let sample: Value = serde_json::from_str(&read(format!("events/api/{file}"))).expect("samples are JSON");
+        let functions = template.functions();
+        let routes: Vec<_> = functions
+            .get(pascal(door).as_str())
+            .into_iter()
+            .flat_map(|function| events(function, "HttpApi"))
+            .map(|route| {
+                format!(
+                    "{} {}",
+                    route["Method"].as_str().unwrap_or_default(),
+                    route["Path"].as_str().unwrap_or_default()
+                )
+            })
+            .collect();
+        if !routes.iter().any(|route| sample["routeKey"] == *route) {
+            faults.push(format!("events/api/{file}: {} is none of {routes:?}", sample["routeKey"]));
+        }
+    }
+    report(faults);
+}
+
+/// A path that a receiver answers and the gateway does not know is answered by nobody.
+#[test]
+fn receivers_answer_what_the_gateway_routes() {
+    let template = template();
+    let mut faults = Vec::new();
+    for door in ["github-webhook", "stripe-webhook"] {
+        let text = read(format!("functions/{door}/src/lib.rs"));
+        let code = crate::repository::shipped(&text).lines().filter(|line| !line.trim_start().starts_with("//"));
+        let quoted = code.flat_map(|line| line.split('"').skip(1).step_by(2));
+        let answered: BTreeSet<_> = quoted.filter(|text| text.starts_with('/')).map(str::to_owned).collect();
+        let functions = template.functions();
+        let routes = functions.get(pascal(door).as_str()).into_iter().flat_map(|function| events(function, "HttpApi"));
+        let routed: BTreeSet<_> = routes.filter_map(|route| route["Path"].as_str()).map(str::to_owned).collect();
+        faults.extend(
+            answered
+                .symmetric_difference(&routed)
+                .map(|path| format!("{door}: {path} is in lib.rs or in the template, not in both")),
+        );
+    }
+    report(faults);
+}

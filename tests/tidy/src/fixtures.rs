@@ -1,0 +1,149 @@
+//! An event we act on has five parts: fixture, variant, file, match arm and journey. Forget one and this says which.
+
+use crate::repository::{find, names, pascal, read, report};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Whose events, the door that acts on them, and the room's enum of them.
+const SOURCES: [(&str, &str, &str); 2] =
+    [("github", "github-events", "GithubEvent"), ("stripe", "stripe-events", "StripeEvent")];
+
+/// Several actions of one thing may share a file and a variant, where the outside tells them apart by a word we read.
+const SHARED: [(&str, &str); 1] = [("installation.", "installation")];
+
+/// Recorded and ignored: GitHub's hello to a new webhook.
+const NOT_ACTED_ON: [&str; 1] = ["ping"];
+
+fn events(source: &str) -> Vec<String> {
+    let files = names(format!("events/{source}"));
+    files
+        .iter()
+        .filter_map(|file| file.strip_suffix(".json"))
+        .filter(|name| !NOT_ACTED_ON.contains(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The file of an event: its vendor's name with `.` written `_`.
+fn module(event: &str) -> String {
+    let shared = SHARED.iter().find(|(prefix, _)| event.starts_with(prefix));
+    shared.map_or_else(|| event.replace('.', "_"), |(_, module)| (*module).to_owned())
+}
+
+#[test]
+fn every_fixture_has_a_file_an_arm_and_a_variant() {
+    let room = read("shared/domain/src/events.rs");
+    let mut faults = Vec::new();
+    for (source, door, name) in SOURCES {
+        let lib = read(format!("functions/{door}/src/lib.rs"));
+        let variants = variants(&room, name);
+        for event in events(source) {
+            let module = module(&event);
+            if find(format!("functions/{door}/src/{module}.rs")).is_none() {
+                faults.push(format!("{event}: write functions/{door}/src/{module}.rs"));
+            }
+            if !lib.contains(&format!("{module}::handle")) {
+                faults.push(format!("{event}: functions/{door}/src/lib.rs has no arm that calls {module}::handle"));
+            }
+            if !variants.contains(&pascal(&module)) {
+                faults
+                    .push(format!("{event}: {name} in shared/domain/src/events.rs has no variant {}", pascal(&module)));
+            }
+        }
+    }
+    report(faults);
+}
+
+#[test]
+fn every_variant_has_a_fixture() {
+    let room = read("shared/domain/src/events.rs");
+    let mut faults = Vec::new();
+    for (source, _, name) in SOURCES {
+        let has: BTreeSet<_> = events(source).iter().map(|event| pascal(&module(event))).collect();
+        faults.extend(
+            variants(&room, name)
+                .difference(&has)
+                .map(|variant| format!("{name}::{variant}: no fixture in events/{source}/")),
+        );
+    }
+    report(faults);
+}
+
+/// The variants of an enum, told by their place: four spaces, a capital.
+fn variants(text: &str, name: &str) -> BTreeSet<String> {
+    let body = text.split_once(&format!("pub enum {name} {{")).unwrap_or_else(|| panic!("no enum {name}")).1;
+    let body = body.split_once("\n}").map_or(body, |(body, _)| body);
+    let starts =
+        body.lines().filter(|line| line.starts_with("    ") && line[4..].starts_with(|c: char| c.is_ascii_uppercase()));
+    starts
+        .map(|line| line.trim().split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned())
+        .filter(|name| name != "Ignored")
+        .collect()
+}
+
+fn json(path: &str) -> Value {
+    serde_json::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn fixtures_are_what_their_names_say() {
+    let mut faults = Vec::new();
+    for file in names("events/github") {
+        let (event, action) =
+            file.trim_end_matches(".json").split_once('.').unwrap_or((file.trim_end_matches(".json"), ""));
+        let body = json(&format!("events/github/{file}"));
+        let about = if event == "ping" { "hook" } else { event.trim_start_matches("issue_").trim_end_matches('s') };
+        if body["action"].as_str().unwrap_or_default() != action || !body[about].is_object() {
+            faults.push(format!("events/github/{file}: not an {event}, or its action is not {action}"));
+        }
+        if event != "ping" && body["installation"]["id"] != 7001 {
+            faults.push(format!("events/github/{file}: belongs to installation 7001"));
+        }
+    }
+    for file in names("events/stripe") {
+        let body = json(&format!("events/stripe/{file}"));
+        if body["type"] != file.trim_end_matches(".json")
+            || body["object"] != "event"
+            || body["data"]["object"]["customer"] != "cus_TallyhookDemo1"
+        {
+            faults.push(format!("events/stripe/{file}: not such an event of cus_TallyhookDemo1"));
+        }
+    }
+    report(faults);
+}
+
+/// The whole HTTP events carry fixtures, byte for byte: their signatures hold for no other bytes.
+#[test]
+fn http_samples_carry_the_fixtures() {
+    for (door, fixture) in [
+        ("github-webhook", "github/issues.labeled.json"),
+        ("stripe-webhook", "stripe/customer.subscription.created.json"),
+    ] {
+        let sample = json(&format!("events/api/{door}.json"));
+        assert_eq!(
+            sample["body"],
+            read(format!("events/{fixture}")),
+            "sign events/api/{door}.json anew: .ci/sign_samples.py"
+        );
+    }
+}
+
+#[test]
+fn queued_samples_are_pointers() {
+    let mut faults = Vec::new();
+    for file in names("events/sqs") {
+        let queue = file.trim_end_matches(".json");
+        for record in json(&format!("events/sqs/{file}"))["Records"].as_array().expect("records") {
+            let body = record["body"].as_str().expect("a body");
+            let pointer: Value = serde_json::from_str(body).expect("a pointer is JSON");
+            let keys: BTreeSet<_> = pointer.as_object().expect("an object").keys().map(String::as_str).collect();
+            if keys != BTreeSet::from(["key", "kind", "v"]) || pointer["v"] != 1 || body.len() > 1024 {
+                faults.push(format!("events/sqs/{file}: {body} is no pointer"));
+            }
+            if !record["eventSourceARN"].as_str().is_some_and(|arn| arn.ends_with(&format!("-{queue}"))) {
+                faults.push(format!("events/sqs/{file}: says it comes from another queue"));
+            }
+        }
+    }
+    report(faults);
+}
