@@ -129,10 +129,8 @@ impl World {
 
     /// Any request at GitHub's door; a door that dies gives no answer but a 502.
     pub async fn github_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
-        tokio::select! {
-            response = github_webhook::receive(&self.stack.github_webhook, request) => response,
-            () = self.stack.weather.death() => died(),
-        }
+        let receive = github_webhook::receive(&self.stack.github_webhook, request);
+        self.stack.weather.run(receive).await.unwrap_or_else(died)
     }
 
     /// Stripe sends a sample event, signed now.
@@ -146,10 +144,8 @@ impl World {
 
     /// Any request at Stripe's door.
     pub async fn stripe_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
-        tokio::select! {
-            response = stripe_webhook::receive(&self.stack.stripe_webhook, request) => response,
-            () = self.stack.weather.death() => died(),
-        }
+        let receive = stripe_webhook::receive(&self.stack.stripe_webhook, request);
+        self.stack.weather.run(receive).await.unwrap_or_else(died)
     }
 
     /// An operator asks the admin door.
@@ -172,7 +168,8 @@ impl World {
             }
             None => bytes::Bytes::new(),
         };
-        admin::respond(self.stack.admin.clone(), request.body(body).expect("a request")).await
+        let respond = admin::respond(self.stack.admin.clone(), request.body(body).expect("a request"));
+        self.stack.weather.run(respond).await.unwrap_or_else(died)
     }
 
     // --- how time passes ---
@@ -188,10 +185,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_secs(31)).await;
             // A sweep that dies or meets a fault is cut short; the next one goes on.
-            tokio::select! {
-                _ = self.stack.sweep() => {}
-                () = self.stack.weather.death() => {}
-            }
+            let _ = self.stack.weather.run(self.stack.sweep()).await;
         }
         panic!("the world does not settle: {:?}", self.owing().await);
     }
@@ -273,6 +267,12 @@ impl World {
         let outcome = row.outcome.expect("the event is finished");
         let id = outcome.rsplit(' ').next().expect("a word");
         self.job(&JobId::parse(id).unwrap_or_else(|_| panic!("no job in {outcome:?}"))).await
+    }
+
+    /// The job that a branch belongs to.
+    pub async fn job_of_branch(&self, branch: &str) -> Snapshot {
+        let id = branch.strip_prefix("tallyhook/").expect("a branch of ours");
+        self.job(&JobId::parse(id).expect("a job's id")).await
     }
 
     /// A job as it is.

@@ -131,10 +131,7 @@ impl Mapping {
     async fn invoke(&self, messages: &[Message], weather: &Weather, now: &Now) -> Option<BTreeSet<String>> {
         let deadline = now() + i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
         let running = (self.function)(event(messages)?, deadline);
-        let response = tokio::select! {
-            response = tokio::time::timeout(self.timeout, running) => response.ok()?,
-            () = weather.death() => return None,
-        };
+        let response = weather.run(tokio::time::timeout(self.timeout, running)).await?.ok()?;
         let known: BTreeSet<&str> = messages.iter().filter_map(Message::message_id).collect();
         let failed: BTreeSet<String> =
             response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();

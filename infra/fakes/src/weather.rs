@@ -50,9 +50,10 @@ impl std::error::Error for Lost {}
 
 #[derive(Default)]
 struct Inner {
+    running: AtomicU64,
     count: AtomicU64,
     log: Mutex<Vec<String>>,
-    fatal: Mutex<Option<(u64, Moment)>>,
+    fatal: Mutex<Vec<(u64, Moment)>>,
     died: Notify,
     faults: Mutex<Vec<Fault>>,
     conflicts: AtomicU64,
@@ -74,9 +75,9 @@ impl Weather {
         self
     }
 
-    /// The process dies at call number `call`, counted from one.
+    /// A process dies at call number `call`, counted from one.
     pub fn die_at(&self, call: u64, moment: Moment) {
-        *self.lock(&self.0.fatal) = Some((call, moment));
+        self.lock(&self.0.fatal).push((call, moment));
     }
 
     /// Something goes wrong soon.
@@ -84,7 +85,7 @@ impl Weather {
         self.lock(&self.0.faults).push(fault);
     }
 
-    /// How many outside calls there have been.
+    /// How many outside calls processes have made.
     pub fn calls(&self) -> u64 {
         self.0.count.load(Ordering::Relaxed)
     }
@@ -94,9 +95,16 @@ impl Weather {
         self.lock(&self.0.log).clone()
     }
 
-    /// Comes back when the running process has died. Whoever runs it drops it then.
-    pub async fn death(&self) {
-        self.0.died.notified().await;
+    /// Runs a process until it is done or dies; none when it died. Only what runs in here can die, and only its calls
+    /// are counted.
+    pub async fn run<T>(&self, process: impl Future<Output = T>) -> Option<T> {
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+        let outcome = tokio::select! {
+            outcome = process => Some(outcome),
+            () = self.0.died.notified() => None,
+        };
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        outcome
     }
 
     /// Whether this transaction meets a conflict.
@@ -112,6 +120,9 @@ impl Weather {
 
     /// Carries one call through the weather.
     pub async fn carry<T>(&self, name: String, call: impl Future<Output = T>) -> Result<T, Lost> {
+        if self.0.running.load(Ordering::Relaxed) == 0 {
+            return Ok(call.await);
+        }
         let number = self.0.count.fetch_add(1, Ordering::Relaxed) + 1;
         self.lock(&self.0.log).push(name.clone());
         if self.dies(number, Moment::Before) {
@@ -134,11 +145,8 @@ impl Weather {
 
     fn dies(&self, number: u64, moment: Moment) -> bool {
         let mut fatal = self.lock(&self.0.fatal);
-        let now = *fatal == Some((number, moment));
-        if now {
-            *fatal = None;
-        }
-        now
+        let place = fatal.iter().position(|death| *death == (number, moment));
+        place.map(|place| fatal.swap_remove(place)).is_some()
     }
 
     /// A dead process does not go on; its runner is told to let go of it.
