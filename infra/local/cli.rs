@@ -1,1 +1,108 @@
-//! cli.
+//! The command line of the local stack.
+
+use anyhow::bail;
+use clap::{Args, Parser, Subcommand};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Tallyhook on this machine: webhooks in, pull requests out, every unit billed exactly once.
+///
+/// Starts every door in one process on an embedded store, with stand-ins for GitHub, Stripe and the model, sends one
+/// signed sample webhook through the front door, and shows what becomes of it. Then it keeps serving until Ctrl-C.
+#[derive(Parser)]
+#[command(name = "tallyhook", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do; without it, run the demo and keep serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to run.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// What to do.
+#[derive(Subcommand, Clone, Copy)]
+pub enum Command {
+    /// Run the demo once, print a summary and exit.
+    Demo {
+        /// End with one line of JSON, for machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve without sending a sample webhook.
+    Serve,
+}
+
+/// How to run.
+#[derive(Args, Clone)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes any free one.
+    #[arg(long, default_value_t = 8420, global = true)]
+    pub port: u16,
+    /// Keep everything in this folder across restarts; without it, everything is in memory.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data: Option<PathBuf>,
+    /// Use this GitHub instead of the stand-in, e.g. https://api.github.com. Needs GITHUB_APP_ID, GITHUB_PRIVATE_KEY and
+    /// GITHUB_WEBHOOK_SECRETS in the environment.
+    #[arg(long, value_name = "URL", global = true)]
+    pub github_url: Option<String>,
+    /// Use this Stripe instead of the stand-in, e.g. https://api.stripe.com. Needs STRIPE_SECRET_KEY and
+    /// STRIPE_WEBHOOK_SECRETS in the environment.
+    #[arg(long, value_name = "URL", global = true)]
+    pub stripe_url: Option<String>,
+    /// Use this model API instead of the stand-in, e.g. https://api.anthropic.com. Needs MODEL_API_KEY and MODEL_NAME in
+    /// the environment.
+    #[arg(long, value_name = "URL", global = true)]
+    pub model_url: Option<String>,
+    /// Provision the accounts in this JSON file at the start: a list of {"stripe_customer_id", "installation_id",
+    /// "owner_id", "plan"}.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub accounts: Option<PathBuf>,
+}
+
+/// Each real service: its URL's setting, and what must be in the environment for it (any of the names in a group).
+const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
+    (
+        "--github-url",
+        "GITHUB_URL",
+        &[
+            &["GITHUB_APP_ID", "APP_ID"],
+            &["GITHUB_PRIVATE_KEY", "PRIVATE_KEY"],
+            &["GITHUB_WEBHOOK_SECRETS", "GITHUB_WEBHOOK_SECRET"],
+        ],
+    ),
+    ("--stripe-url", "STRIPE_URL", &[&["STRIPE_SECRET_KEY"], &["STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRET"]]),
+    ("--model-url", "MODEL_URL", &[&["MODEL_API_KEY"], &["MODEL_NAME"]]),
+];
+
+/// Settings of the environment that are taken over whenever they are set.
+const OPTIONAL: [&str; 5] =
+    ["OPERATOR_TOKEN", "BILLING_ENABLED", "GITHUB_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRETS", "MODEL_NAME"];
+
+impl Options {
+    /// The settings that differ from the local ones, or one line that says what is missing.
+    pub fn settings(&self, env: &boot::Env) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut settings: BTreeMap<String, String> =
+            OPTIONAL.iter().filter_map(|name| Some(((*name).to_owned(), env.find(name)?))).collect();
+        for ((flag, setting, groups), url) in
+            CREDENTIALS.iter().zip([&self.github_url, &self.stripe_url, &self.model_url])
+        {
+            let Some(url) = url else { continue };
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                bail!("{flag} takes a URL that begins with https:// or http://, not {url:?}");
+            }
+            settings.insert((*setting).to_owned(), url.clone());
+            for names in *groups {
+                let found = names.iter().find_map(|name| env.find(name));
+                let Some(value) = found else { bail!("{flag} needs {} in the environment", names.join(" or ")) };
+                settings.insert(names[0].to_owned(), value);
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Whether the demo can be played: it needs the stand-in GitHub for its repository.
+    pub const fn has_stand_in_github(&self) -> bool {
+        self.github_url.is_none()
+    }
+}

@@ -1,1 +1,182 @@
-//! demo.
+//! The demo: one signed webhook through the front door, and what becomes of it.
+
+use crate::signing::github_request;
+use crate::stack::{LOCAL_SECRET, Stack};
+use crate::world::{CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, OWNER_ID, REPOSITORY};
+use anyhow::{Context, bail};
+use boot::{Outside, Trust};
+use domain::ids::{JobId, UsageId};
+use domain::inbox::{EventKey, EventState, Source};
+use domain::jobs::{Funding, Notice, Snapshot};
+use domain::metering::Debts;
+use domain::time::Timestamp;
+use serde_json::{Value, json};
+use std::fmt;
+use std::time::Duration;
+use tower::Service;
+
+const SAMPLE: &str = include_str!("../../events/github/issues.labeled.json");
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(15);
+
+/// What came of the demo.
+pub struct Summary {
+    job: Snapshot,
+    reported: bool,
+    received: usize,
+    finished: usize,
+    milliseconds: u128,
+}
+
+impl Summary {
+    /// For machines.
+    pub fn json(&self) -> Value {
+        json!({
+            "job": { "id": self.job.facts.id.as_str(), "state": self.job.state.as_str() },
+            "pull": self.job.pull.as_ref().map(|pull| json!({ "number": pull.number, "url": pull.url })),
+            "usage": { "records": 1, "reported": u8::from(self.reported) },
+            "events": { "received": self.received, "finished": self.finished },
+            "milliseconds": u64::try_from(self.milliseconds).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.job.pull.as_ref().map_or("none", |pull| pull.url.as_str());
+        let tokens = self.job.tokens;
+        writeln!(f, "  pull request  {url}")?;
+        writeln!(f, "  model         {} tokens in, {} out", tokens.input, tokens.output)?;
+        writeln!(f, "  Stripe        1 usage record, reported once, to {CUSTOMER}")?;
+        write!(f, "  in all        {} ms from the webhook to the charge", self.milliseconds)
+    }
+}
+
+/// Gives the demo's organisation an account, by the operators' door. What is there already stays.
+pub async fn provision(stack: &Stack, token: &str) -> anyhow::Result<()> {
+    let wanted = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "owner_id": OWNER_ID, "plan": "payg" });
+    provision_one(stack, token, &wanted).await
+}
+
+/// Gives somebody an account, by the operators' door.
+pub async fn provision_one(stack: &Stack, token: &str, wanted: &Value) -> anyhow::Result<()> {
+    let request = http::Request::post("/api/v1/admin/accounts")
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+        .body(bytes::Bytes::from(wanted.to_string()))?;
+    let response = admin::respond(stack.admin.clone(), request).await;
+    if !response.status().is_success() {
+        bail!("cannot provision {wanted}: {}", String::from_utf8_lossy(response.body()));
+    }
+    Ok(())
+}
+
+/// Sends the sample and follows its job until Stripe has been told. `say` gets each line of the job's life.
+pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Result<Summary> {
+    let number = stack.vendors.github.next_number(OWNER, REPOSITORY).max(7);
+    stack.vendors.github.add_issue(OWNER, REPOSITORY, number, ISSUE_TITLE, ISSUE_BODY);
+    let (delivery, body) = sample(number, stack)?;
+    let started = stack.outside.now();
+    send(base, &delivery, &body).await?;
+    say(&format!("POST /github/webhook  issues.labeled on {OWNER}/{REPOSITORY}#{number}  202"));
+    let key = EventKey::parse(Source::Github, &delivery)?;
+    let id = job_of(stack, &key, started).await?;
+    let job = follow(stack, &id, started, &say).await?;
+    let milliseconds = stack.outside.now().since(started).as_millis();
+    told(stack, &id, started).await?;
+    let (received, finished) = events(stack).await?;
+    Ok(Summary { job, reported: true, received, finished, milliseconds })
+}
+
+/// The sample event for another issue, under a fresh delivery id.
+fn sample(number: u64, stack: &Stack) -> anyhow::Result<(String, Vec<u8>)> {
+    let mut event: Value = serde_json::from_str(SAMPLE)?;
+    event["issue"]["number"] = json!(number);
+    event["issue"]["id"] = json!(70_000 + number);
+    event["issue"]["updated_at"] = json!(stack.outside.now().to_string());
+    let random = [(stack.outside.random)(), (stack.outside.random)()];
+    let text = format!("{:016x}{:016x}", random[0], random[1]);
+    let delivery = [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-");
+    Ok((delivery, serde_json::to_vec(&event)?))
+}
+
+async fn send(base: &str, delivery: &str, body: &[u8]) -> anyhow::Result<()> {
+    let mut web = Outside::real(Trust::Amazon).map_err(|error| anyhow::anyhow!(error))?.web;
+    let request = github_request(base, LOCAL_SECRET, "issues", delivery, body);
+    let response =
+        web.call(request).await.map_err(|error| anyhow::anyhow!(error)).context("the front door does not answer")?;
+    if response.status() != http::StatusCode::ACCEPTED {
+        bail!("the front door answered {}: {}", response.status(), String::from_utf8_lossy(response.body()));
+    }
+    Ok(())
+}
+
+/// The job that the event made, once its door has finished it.
+async fn job_of(stack: &Stack, key: &EventKey, started: Timestamp) -> anyhow::Result<JobId> {
+    loop {
+        if let Some(row) = stack.inbox.find_row(key).await?
+            && row.state != EventState::Owing
+        {
+            let outcome = row.outcome.unwrap_or_default();
+            let id = outcome.strip_prefix("job ").and_then(|id| JobId::parse(id).ok());
+            return id.with_context(|| format!("the event made no job: {outcome}"));
+        }
+        wait(stack, started).await?;
+    }
+}
+
+/// Says every state as it comes, until the pull request is open and Stripe has been told.
+async fn follow(stack: &Stack, id: &JobId, started: Timestamp, say: &impl Fn(&str)) -> anyhow::Result<Snapshot> {
+    let mut said = 0;
+    loop {
+        let row = stack.store.job_find(id).await?.context("the job is gone")?;
+        for moment in row.timeline.iter().skip(said) {
+            let after = moment.at.since(row.facts.created_at).as_millis();
+            say(&format!("{:>6} ms  {}", after, moment.state.as_str()));
+        }
+        said = row.timeline.len();
+        if row.state.work().is_none() {
+            if row.state.notice() != Notice::Opened {
+                bail!("the job ended as {}: {}", row.state.as_str(), row.reason.unwrap_or_default());
+            }
+            if let Some(at) = reported_at(stack, &row).await? {
+                say(&format!("{:>6} ms  usage reported to Stripe", at.since(row.facts.created_at).as_millis()));
+                return Ok(row);
+            }
+        }
+        wait(stack, started).await?;
+    }
+}
+
+async fn reported_at(stack: &Stack, row: &Snapshot) -> anyhow::Result<Option<Timestamp>> {
+    let Funding::Metered { meter, .. } = &row.facts.funding;
+    let debts = Debts { account: row.facts.account.clone(), meter: meter.clone() };
+    Ok(stack.store.usage_find(&debts, &UsageId::of_job(&row.facts.id)).await?)
+}
+
+/// Waits for the comment under the issue, the last thing a job does.
+async fn told(stack: &Stack, id: &JobId, started: Timestamp) -> anyhow::Result<()> {
+    while stack.store.job_find(id).await?.is_some_and(|row| row.untold().is_some()) {
+        wait(stack, started).await?;
+    }
+    Ok(())
+}
+
+async fn wait(stack: &Stack, started: Timestamp) -> anyhow::Result<()> {
+    if stack.outside.now().since(started) > PATIENCE {
+        bail!("nothing more happened within {} seconds; RUST_LOG=info shows what the doors say", PATIENCE.as_secs());
+    }
+    tokio::time::sleep(LOOK_EVERY).await;
+    Ok(())
+}
+
+/// Events received and events done with, as far as one page of the log shows.
+async fn events(stack: &Stack) -> anyhow::Result<(usize, usize)> {
+    const PAGE: usize = 1_000;
+    let (mut received, mut owing) = (0, 0);
+    for source in Source::ALL {
+        received += stack.inbox.list(source, &EventState::ALL, None, PAGE).await?.rows.len();
+        owing += stack.inbox.list(source, &[EventState::Owing], None, PAGE).await?.rows.len();
+    }
+    Ok((received, received - owing))
+}

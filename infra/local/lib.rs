@@ -8,4 +8,5 @@ pub mod demo;
 pub mod server;
 pub mod signing;
 pub mod stack;
+pub mod vendors_file;
 pub mod world;

@@ -1,2 +1,116 @@
-//! `cargo run`.
-fn main() {}
+//! `cargo run`: the whole house on this machine.
+
+use anyhow::Context;
+use boot::{Env, LevelFilter, Outside, Trust};
+use clap::Parser;
+use fakes::weather::Weather;
+use local_stack::cli::{Cli, Command, Options};
+use local_stack::stack::{Parts, Stack};
+use local_stack::world::Vendors;
+use local_stack::{demo, server, vendors_file};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tallyhook: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    let env = Env::of_process();
+    boot::log_at(&env, LevelFilter::OFF);
+    let settings = cli.options.settings(&env)?;
+    let listener = server::listen(cli.options.port).await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let real = Outside::real(Trust::Public).map_err(|error| anyhow::anyhow!(error))?;
+    let token = env.find("OPERATOR_TOKEN").map_or_else(|| fresh_token(&real), |list| first_token(&list));
+    let stack = Arc::new(start(&cli.options, &base, real, settings, &token).await?);
+    let server = server::Server::start(Arc::clone(&stack), listener);
+    let kept = vendors_file::keep(&cli.options, &stack.vendors);
+    let outcome = tokio::select! {
+        outcome = act(&cli, &stack, &base, &token) => outcome,
+        signal = tokio::signal::ctrl_c() => signal.context("cannot wait for Ctrl-C"),
+    };
+    server.stop().await;
+    kept.stop().await?;
+    outcome
+}
+
+async fn start(
+    options: &Options,
+    base: &str,
+    real: Outside,
+    mut settings: std::collections::BTreeMap<String, String>,
+    token: &str,
+) -> anyhow::Result<Stack> {
+    let clock = Arc::clone(&real.clock);
+    let vendors = Vendors::new(&format!("{base}/stand-ins/github"), Arc::new(move || clock().millis()));
+    vendors_file::load(options, &vendors)?;
+    vendors.furnish();
+    settings.entry("OPERATOR_TOKEN".to_owned()).or_insert_with(|| format!("local:{token}"));
+    let parts = Parts {
+        vendors,
+        weather: Weather::fair(),
+        clock: real.clock,
+        random: real.random,
+        tables_file: options.data.as_ref().map(|folder| folder.join("tables.db")),
+        real_web: Some(real.web),
+        settings,
+    };
+    let stack = Stack::start(parts).await?;
+    demo::provision(&stack, token).await?;
+    if let Some(file) = &options.accounts {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let wanted: Vec<serde_json::Value> = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not a JSON list of accounts", file.display()))?;
+        for account in &wanted {
+            demo::provision_one(&stack, token, account).await?;
+        }
+    }
+    Ok(stack)
+}
+
+async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Result<()> {
+    match cli.command {
+        Some(Command::Demo { json: true }) => println!("{}", demo::play(stack, base, |_| {}).await?.json()),
+        Some(Command::Demo { json: false }) => show(stack, base).await?,
+        Some(Command::Serve) => serve(base, token).await,
+        None => {
+            if cli.options.has_stand_in_github() {
+                show(stack, base).await?;
+            }
+            serve(base, token).await;
+        }
+    }
+    Ok(())
+}
+
+async fn show(stack: &Stack, base: &str) -> anyhow::Result<()> {
+    println!("A signed webhook goes in at the front door; a pull request and one charge come out.\n");
+    let summary = demo::play(stack, base, |line| println!("  {line}")).await?;
+    println!("\n{summary}");
+    Ok(())
+}
+
+async fn serve(base: &str, token: &str) {
+    println!("\nServing on {base} until Ctrl-C. The page there leads to everything.");
+    println!("Operator token: {token}");
+    std::future::pending().await
+}
+
+/// A token for operators that lasts as long as this process.
+fn fresh_token(outside: &Outside) -> String {
+    (0..4).map(|_| format!("{:016x}", (outside.random)())).collect()
+}
+
+fn first_token(list: &str) -> String {
+    let first = list.split(',').next().unwrap_or_default().trim();
+    first.split_once(':').map_or(first, |(_, token)| token).to_owned()
+}

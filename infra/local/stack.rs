@@ -10,7 +10,7 @@ use domain::time::Timestamp;
 use fakes::Now;
 use fakes::aws::EmbeddedAws;
 use fakes::keys::app_key;
-use fakes::mapping::{Function, Mapping};
+use fakes::mapping::{self, Function, Mapping, SqsClient};
 use fakes::weather::Weather;
 use fakes::web::StandInWeb;
 use queues::Queue;
@@ -65,7 +65,7 @@ pub struct Stack {
     /// For looking into the rest.
     pub store: Store,
     /// For looking into queues.
-    pub sqs: aws_sdk_sqs::Client,
+    pub sqs: SqsClient,
     /// The vendors' stand-ins.
     pub vendors: Vendors,
     /// What goes wrong.
@@ -97,7 +97,7 @@ impl Stack {
         let connection = Connection::new(&clients.sdk, None);
         connection.table_ensure(&schema::EVENTS, EVENTS_TABLE).await?;
         connection.table_ensure(&schema::MAIN, MAIN_TABLE).await?;
-        let sqs = aws_sdk_sqs::Client::new(&clients.sdk);
+        let sqs = mapping::client(&clients.sdk);
         let mut settings = settings();
         let mut urls = BTreeMap::new();
         for queue in Queue::ALL {
@@ -110,8 +110,14 @@ impl Stack {
         let doors = Doors { settings, outside: outside.clone() };
         let clock = parts.clock;
         Ok(Self {
-            github_webhook: Arc::new(github_webhook::Ctx::connect(github_webhook::Config::read(doors.env())?, outside.clone())),
-            stripe_webhook: Arc::new(stripe_webhook::Ctx::connect(stripe_webhook::Config::read(doors.env())?, outside.clone())),
+            github_webhook: Arc::new(github_webhook::Ctx::connect(
+                github_webhook::Config::read(doors.env())?,
+                outside.clone(),
+            )),
+            stripe_webhook: Arc::new(stripe_webhook::Ctx::connect(
+                stripe_webhook::Config::read(doors.env())?,
+                outside.clone(),
+            )),
             admin: admin::router(admin::Ctx::connect(admin::Config::read(doors.env())?, outside.clone())),
             sweeper: Arc::new(sweeper::Ctx::connect(sweeper::Config::read(doors.env())?, outside.clone())),
             mappings: doors.mappings(&urls)?,
@@ -221,8 +227,12 @@ impl Doors {
                     Queue::Usage => &usage_reports,
                 };
                 let queue_url = urls.get(&queue).cloned().context("every queue was created")?;
-                let mapping =
-                    Mapping { queue_url, batch: batch_of(queue), timeout: time_of(queue), function: Arc::clone(function) };
+                let mapping = Mapping {
+                    queue_url,
+                    batch: batch_of(queue),
+                    timeout: time_of(queue),
+                    function: Arc::clone(function),
+                };
                 Ok((queue, mapping))
             })
             .collect()

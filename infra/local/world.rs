@@ -27,8 +27,14 @@ pub const ISSUE_BODY: &str = "Replace `Helo` with `Hello` in `src/greeting.rs`."
 const FILES: [(&str, &str); 4] = [
     ("Cargo.toml", "[package]\nname = \"greeter\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
     ("README.md", "# greeter\n\nSays hello to whoever runs it.\n"),
-    ("src/greeting.rs", "//! The greeting.\n\n/// What we say.\npub fn greeting(name: &str) -> String {\n    format!(\"Helo, {name}!\")\n}\n"),
-    ("src/main.rs", "//! Greets.\n\nmod greeting;\n\nfn main() {\n    println!(\"{}\", greeting::greeting(\"world\"));\n}\n"),
+    (
+        "src/greeting.rs",
+        "//! The greeting.\n\n/// What we say.\npub fn greeting(name: &str) -> String {\n    format!(\"Helo, {name}!\")\n}\n",
+    ),
+    (
+        "src/main.rs",
+        "//! Greets.\n\nmod greeting;\n\nfn main() {\n    println!(\"{}\", greeting::greeting(\"world\"));\n}\n",
+    ),
 ];
 
 /// The vendors' stand-ins. Clones share their state.

@@ -49,7 +49,9 @@ mod tests {
         let name = |list, token| holder(list, token).map(|operator| operator.name);
         assert_eq!(name("secret", "secret").as_deref(), Some("operator"));
         assert_eq!(name("ann:one, ben:two", "two").as_deref(), Some("ben"));
-        for (list, token) in [("", ""), ("ann:", ""), ("ann:one", "ann:one"), ("ann:one", "One"), ("ann:one", "on"), (" , ", "")] {
+        for (list, token) in
+            [("", ""), ("ann:", ""), ("ann:one", "ann:one"), ("ann:one", "One"), ("ann:one", "on"), (" , ", "")]
+        {
             assert_eq!(name(list, token), None, "{list} {token}");
         }
     }

@@ -31,7 +31,9 @@ impl Config {
         let config = Self {
             events_table: env.text("EVENTS_TABLE"),
             main_table: env.text("MAIN_TABLE"),
-            queue_urls: [Queue::GithubEvents, Queue::Plan, Queue::Pulls].map(|queue| (queue, env.text(queue.setting()))).into(),
+            queue_urls: [Queue::GithubEvents, Queue::Plan, Queue::Pulls]
+                .map(|queue| (queue, env.text(queue.setting())))
+                .into(),
             github_url: env.text("GITHUB_URL"),
             app_id: env.number_of(&["GITHUB_APP_ID", "APP_ID"]),
             private_key: Secret::read(&mut env, &["GITHUB_PRIVATE_KEY", "PRIVATE_KEY"]),

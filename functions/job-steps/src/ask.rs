@@ -50,7 +50,12 @@ impl Retryable for Unusable {
 }
 
 /// Asks and reads the answer.
-pub async fn ask<T: DeserializeOwned>(ctx: &Ctx, system: &str, user: &serde_json::Value, tokens_max: u32) -> Result<Answer<T>, Failure> {
+pub async fn ask<T: DeserializeOwned>(
+    ctx: &Ctx,
+    system: &str,
+    user: &serde_json::Value,
+    tokens_max: u32,
+) -> Result<Answer<T>, Failure> {
     let model = ctx.model.client().await?;
     let completion = model.complete(&Prompt { system, user: &user.to_string(), tokens_max }).await?;
     if completion.stop == Stop::CutOff {

@@ -43,7 +43,11 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Plan
     let base_sha = repository.branch_head(base_branch).await?;
     let base_sha = base_sha.ok_or_else(|| GithubError::BaseGone { base: base_branch.clone() })?;
     let tree = repository.tree_list(&base_sha).await?;
-    let paths = tree.entries.into_iter().filter(|entry| entry.mode != Mode::Link && may_touch(&entry.path)).map(|entry| entry.path);
+    let paths = tree
+        .entries
+        .into_iter()
+        .filter(|entry| entry.mode != Mode::Link && may_touch(&entry.path))
+        .map(|entry| entry.path);
     let paths = within(paths, TREE_BYTES_MAX);
 
     let user = json!({

@@ -15,26 +15,36 @@ pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Fai
     tell(ctx, &row, until).await
 }
 
-/// Says what the job's state has to say, unless the comment says it already or somebody is at it.
+/// A job that moves on while its comment is being written is told of again, so many times at most in one go.
+const TIMES_MAX: u32 = 4;
+
+/// Says what the job's state has to say, unless the comment says it already or somebody is at it. Whoever is at it will
+/// notice that the job has moved on.
 pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, Failure> {
-    let Some(notice) = row.untold() else { return Ok(Done::Duplicate) };
-    match ctx.store.comment_claim(row, until, ctx.outside.now()).await? {
-        CommentClaim::Yours => {}
-        CommentClaim::Held => return Ok(Done::Duplicate),
+    let mut row = row.clone();
+    let mut done = Done::Duplicate;
+    for _ in 0..TIMES_MAX {
+        let Some(notice) = row.untold() else { return Ok(done) };
+        match ctx.store.comment_claim(&row, until, ctx.outside.now()).await? {
+            CommentClaim::Yours => {}
+            CommentClaim::Held => return Ok(done),
+        }
+        let comment = match write(ctx, &row, notice).await {
+            Ok(comment) => Some(comment),
+            Err(failure) if failure.retry == Retry::Never => {
+                tracing::warn!(job.id = %row.facts.id, error = %failure, "GitHub takes no comment there");
+                row.comment
+            }
+            Err(failure) => {
+                ctx.store.comment_release(&row, until).await?;
+                return Err(failure);
+            }
+        };
+        done = Done::Applied(format!("told: {}", notice.as_str()));
+        let Some(newer) = ctx.store.comment_told(&row, notice, comment, until).await? else { return Ok(done) };
+        row = newer;
     }
-    let comment = match write(ctx, row, notice).await {
-        Ok(comment) => Some(comment),
-        Err(failure) if failure.retry == Retry::Never => {
-            tracing::warn!(job.id = %row.facts.id, error = %failure, "GitHub takes no comment there");
-            row.comment
-        }
-        Err(failure) => {
-            ctx.store.comment_release(row, until).await?;
-            return Err(failure);
-        }
-    };
-    ctx.store.comment_told(row, notice, comment, until).await?;
-    Ok(Done::Applied(format!("told: {}", notice.as_str())))
+    Ok(done)
 }
 
 async fn write(ctx: &Ctx, row: &Snapshot, notice: Notice) -> Result<CommentId, Failure> {

@@ -22,7 +22,12 @@ pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Fai
     }
 }
 
-async fn deliver<S: Leasable<Working = Opening>>(ctx: &Ctx, job: Job<S>, steps: &Steps, until: Timestamp) -> Result<Done, Failure> {
+async fn deliver<S: Leasable<Working = Opening>>(
+    ctx: &Ctx,
+    job: Job<S>,
+    steps: &Steps,
+    until: Timestamp,
+) -> Result<Done, Failure> {
     let claim = job.claim(until, ctx.outside.now())?;
     let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else { return Ok(Done::Duplicate) };
     let (transition, failure) = match pull(ctx, &lease, steps).await {

@@ -20,11 +20,17 @@ pub fn comment(row: &Snapshot, notice: Notice) -> String {
         Notice::Merged => format!("{pull} was merged. Job `{job}`."),
         Notice::Closed => format!("{pull} was closed without merging. Job `{job}`."),
         Notice::Rejected => {
-            format!("The review did not accept the change, so there is no pull request and nothing is billed. {reason}\n\nJob `{job}`.")
+            format!(
+                "The review did not accept the change, so there is no pull request and nothing is billed. {reason}\n\nJob `{job}`."
+            )
         }
         Notice::Failed => {
-            format!("This did not work out, so there is no pull request and nothing is billed: {reason}.\n\nComment `/tallyhook fix` to try again. Job `{job}`.")
+            format!(
+                "This did not work out, so there is no pull request and nothing is billed: {reason}.\n\nComment `/tallyhook fix` to try again. Job `{job}`."
+            )
         }
-        Notice::Cancelled => format!("Called off: {reason}. There is no pull request and nothing is billed. Job `{job}`."),
+        Notice::Cancelled => {
+            format!("Called off: {reason}. There is no pull request and nothing is billed. Job `{job}`.")
+        }
     }
 }

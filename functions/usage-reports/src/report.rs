@@ -91,7 +91,9 @@ async fn look_up(ctx: &Ctx, stripe: &StripeApi, all: &[Owed], owed: &Owed) -> Re
     if counted == known {
         return send(ctx, stripe, owed).await;
     }
-    Err(Failure::never(format!("Stripe has counted {counted} in this minute, where {known} were told and {open} may have been")))
+    Err(Failure::never(format!(
+        "Stripe has counted {counted} in this minute, where {known} were told and {open} may have been"
+    )))
 }
 
 fn within(usage: &Usage, from: Timestamp, until: Timestamp) -> bool {

@@ -7,7 +7,7 @@
 use crate::Now;
 use crate::weather::Weather;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use aws_sdk_sqs::Client;
+pub use aws_sdk_sqs::Client as SqsClient;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -56,10 +56,24 @@ pub enum Turn {
 /// A call to the queue that failed.
 pub type QueueFailure = Box<dyn std::error::Error + Send + Sync>;
 
+/// A client on the same settings as the doors', for whoever runs the mappings.
+pub fn client(aws: &aws_types::SdkConfig) -> SqsClient {
+    SqsClient::new(aws)
+}
+
+/// Messages in a queue: visible, hidden and delayed.
+pub async fn count(client: &SqsClient, queue_url: &str) -> Result<i64, QueueFailure> {
+    let found =
+        client.get_queue_attributes().queue_url(queue_url).attribute_names(QueueAttributeName::All).send().await?;
+    let attributes = found.attributes().into_iter().flatten();
+    let counts = attributes.filter(|(name, _)| name.as_str().starts_with("ApproximateNumberOf"));
+    Ok(counts.filter_map(|(_, value)| value.parse::<i64>().ok()).sum())
+}
+
 impl Mapping {
     /// Creates the queue and its dead-letter queue, as the template does on AWS.
     pub async fn queue_create(
-        client: &Client,
+        client: &SqsClient,
         name: &str,
         visibility: Duration,
         receives_max: u32,
@@ -88,7 +102,7 @@ impl Mapping {
     /// Takes what is visible (waiting for it up to `wait_seconds`) and hands it over.
     pub async fn turn(
         &self,
-        client: &Client,
+        client: &SqsClient,
         wait_seconds: i32,
         delivery: Delivery,
         weather: &Weather,
@@ -140,7 +154,7 @@ impl Mapping {
 
     async fn delete(
         &self,
-        client: &Client,
+        client: &SqsClient,
         messages: &[Message],
         failed: &BTreeSet<String>,
     ) -> Result<(), QueueFailure> {

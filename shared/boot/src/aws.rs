@@ -74,7 +74,8 @@ impl AwsSettings {
         if let Some(path) = &self.bundle {
             return Trust::File(path.clone());
         }
-        let custom = [&self.dynamodb, &self.sqs, &self.ssm].into_iter().flatten().any(|url| url.starts_with("https://"));
+        let custom =
+            [&self.dynamodb, &self.sqs, &self.ssm].into_iter().flatten().any(|url| url.starts_with("https://"));
         let system = SYSTEM_BUNDLES.iter().find(|path| std::path::Path::new(path).exists());
         match (custom, system) {
             (true, Some(path)) => Trust::File((*path).to_owned()),
@@ -186,11 +187,15 @@ impl HttpClientForAws {
         let user = |error: String| ConnectorError::user(error.into());
         let request = request.try_into_http1x().map_err(|error| user(error.to_string()))?;
         let (mut head, body) = request.into_parts();
-        let body = body.bytes().map(Bytes::copy_from_slice).ok_or_else(|| user("a body must be in memory".to_owned()))?;
+        let body =
+            body.bytes().map(Bytes::copy_from_slice).ok_or_else(|| user("a body must be in memory".to_owned()))?;
         head.extensions.insert(TimeLimit(ATTEMPT_MAX));
         let request = http::Request::from_parts(head, body);
         let response = client.send(request).await.map_err(ConnectorError::io)?;
-        response.map(SdkBody::from).try_into().map_err(|_| ConnectorError::other("an answer with odd headers".into(), None))
+        response
+            .map(SdkBody::from)
+            .try_into()
+            .map_err(|_| ConnectorError::other("an answer with odd headers".into(), None))
     }
 }
 

@@ -25,7 +25,9 @@ impl Env {
     /// The environment of this process.
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
     pub fn of_process() -> Self {
-        Self::of(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))))
+        Self::of(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
     }
 
     /// Settings from elsewhere: a command line, a test.

@@ -140,14 +140,18 @@ mod tests {
         let request = event("/a b/ü#?%23", "a2Vs4oCm", true).unwrap_request().expect("a request");
         assert_eq!((request.method().as_str(), &request.body()[..]), ("POST", "kel…".as_bytes()));
         assert_eq!(request.uri().to_string(), "/a%20b/%C3%BC%23%3F%23?a=1&b=%20");
-        assert_eq!((&request.headers()["x-one"], &request.headers()["cookie"]), (&"1,2".parse().unwrap(), &"x=1; y=2".parse().unwrap()));
+        assert_eq!(
+            (&request.headers()["x-one"], &request.headers()["cookie"]),
+            (&"1,2".parse().unwrap(), &"x=1; y=2".parse().unwrap())
+        );
         assert_eq!(event("/", "a2Vs4oCm", false).unwrap_request().expect("a request").body(), "a2Vs4oCm");
         assert!(event("/", "no base64!", true).unwrap_request().is_err());
     }
 
     #[test]
     fn an_answer_keeps_its_bytes() {
-        let answer = Response::builder().status(202).header("set-cookie", "x=1").header("vary", "a").header("vary", "b");
+        let answer =
+            Response::builder().status(202).header("set-cookie", "x=1").header("vary", "a").header("vary", "b");
         let text = wrap(answer.body(Bytes::from_static(b"recorded")).expect("an answer"));
         assert_eq!((text.status_code, text.body.as_str(), text.is_base64_encoded), (202, "recorded", false));
         assert_eq!((text.headers["vary"].as_str(), text.cookies.as_slice()), ("a, b", &["x=1".to_owned()][..]));

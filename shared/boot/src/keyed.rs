@@ -17,7 +17,10 @@ pub struct Keyed<T> {
 
 impl<T: Clone> Keyed<T> {
     /// Nothing is built yet.
-    pub fn new<E: Retryable>(secrets: Secrets, build: impl Fn(&[SecretString]) -> Result<T, E> + Send + Sync + 'static) -> Self {
+    pub fn new<E: Retryable>(
+        secrets: Secrets,
+        build: impl Fn(&[SecretString]) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self {
         Self { secrets, build: Box::new(move |values| build(values).map_err(Failure::from)), kept: Mutex::default() }
     }
 

@@ -17,7 +17,8 @@ pub fn log_at(env: &Env, otherwise: LevelFilter) {
     let level = env.find("RUST_LOG").and_then(|text| text.parse::<LevelFilter>().ok()).unwrap_or(otherwise);
     let ours = OURS.iter().map(|target| (*target, level));
     let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let lines =
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 

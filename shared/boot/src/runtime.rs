@@ -1,9 +1,9 @@
 //! The Lambda runtime, wrapped around a door's own function.
 
-#[cfg(any(feature = "receiver", feature = "http"))]
-pub use http_doors::serve_http;
 #[cfg(feature = "consumer")]
 pub use events::serve_events;
+#[cfg(any(feature = "receiver", feature = "http"))]
+pub use http_doors::serve_http;
 
 /// Says why a door cannot start, in a line of its log, and ends the process.
 pub fn refuse(error: &dyn std::fmt::Display) -> ! {

@@ -118,15 +118,21 @@ impl Secrets {
     }
 
     async fn fetch(&self) -> Result<Vec<SecretString>, crate::WebError> {
-        let names: Vec<&str> = self.named.iter().filter_map(|secret| match secret {
-            Secret::Parameter(name) => Some(name.as_str()),
-            Secret::Value(_) => None,
-        }).collect();
+        let names: Vec<&str> = self
+            .named
+            .iter()
+            .filter_map(|secret| match secret {
+                Secret::Parameter(name) => Some(name.as_str()),
+                Secret::Value(_) => None,
+            })
+            .collect();
         let fetched: BTreeMap<String, SecretString> =
             if names.is_empty() { BTreeMap::new() } else { ssm::parameters(&self.aws, &self.outside, &names).await? };
         let value = |secret: &Secret| match secret {
             Secret::Value(value) => Ok(value.clone()),
-            Secret::Parameter(name) => fetched.get(name).cloned().ok_or_else(|| format!("there is no parameter {name}").into()),
+            Secret::Parameter(name) => {
+                fetched.get(name).cloned().ok_or_else(|| format!("there is no parameter {name}").into())
+            }
         };
         self.named.iter().map(value).collect()
     }

@@ -215,8 +215,14 @@ mod tests {
 
     #[test]
     fn strangers_do_not_parse() {
-        for text in ["", "job_", "acc_01hf7yat00zzzzzzzzzzzzzzzz", "job_01HF7YAT00ZZZZZZZZZZZZZZZZ", "job_01hf7yat00zzzz#zzzzzzzzzzz",
-            "job_zzzzzzzzzzzzzzzzzzzzzzzzzz"] {
+        for text in [
+            "",
+            "job_",
+            "acc_01hf7yat00zzzzzzzzzzzzzzzz",
+            "job_01HF7YAT00ZZZZZZZZZZZZZZZZ",
+            "job_01hf7yat00zzzz#zzzzzzzzzzz",
+            "job_zzzzzzzzzzzzzzzzzzzzzzzzzz",
+        ] {
             assert!(JobId::parse(text).is_err(), "{text}");
         }
         let long = "a".repeat(101);

@@ -40,7 +40,11 @@ impl Meter {
     /// Reads a meter's name: lower-case letters, digits and underscores.
     pub fn parse(text: &str) -> Result<Self, BadMeter> {
         let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        if plain && !text.is_empty() && text.len() <= METER_CHARS_MAX { Ok(Self(text.to_owned())) } else { Err(BadMeter) }
+        if plain && !text.is_empty() && text.len() <= METER_CHARS_MAX {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadMeter)
+        }
     }
 
     /// The name as text.
@@ -204,10 +208,8 @@ mod tests {
 
     #[test]
     fn pointers_round_trip() {
-        let debts = Debts {
-            account: AccountId::mint(Timestamp::from_millis(1), [7; 10]),
-            meter: Meter::pull_requests(),
-        };
+        let debts =
+            Debts { account: AccountId::mint(Timestamp::from_millis(1), [7; 10]), meter: Meter::pull_requests() };
         assert_eq!(Debts::parse(&debts.pointer()), Ok(debts));
         for bad in ["", "#", "acc_#m", "acc_01hf7yat00zzzzzzzzzzzzzzzz#UPPER"] {
             assert!(Debts::parse(bad).is_err(), "{bad}");

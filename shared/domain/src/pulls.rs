@@ -128,7 +128,10 @@ fn one_line(title: &str) -> String {
 /// Whether the agent may read or write this path: inside the repository, and neither git's own files nor the workflows
 /// and settings that would let an issue's author run code with the repository's secrets.
 pub fn may_touch(path: &str) -> bool {
-    let plain = !path.is_empty() && path.len() <= PATH_BYTES_MAX && !path.starts_with('/') && !path.contains('\\')
+    let plain = !path.is_empty()
+        && path.len() <= PATH_BYTES_MAX
+        && !path.starts_with('/')
+        && !path.contains('\\')
         && !path.chars().any(char::is_control);
     let parts_fine = path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !is(part, ".git"));
     let mut parts = path.split('/');
@@ -179,9 +182,26 @@ mod tests {
 
     #[test]
     fn paths_that_steer_are_refused() {
-        for path in ["../x", "a/../b", "/etc/passwd", ".git/config", "sub/.git/hooks/x", ".github/workflows/ci.yml",
-            ".GitHub/workflows/x.yml", "a//b", "a/./b", "", "a\\b", "a\nb", ".tallyhook.toml"] {
-            assert_eq!(Proposal::check("t", "b", vec![write(path, "x")]), Err(Refused::Path(path.to_owned())), "{path}");
+        for path in [
+            "../x",
+            "a/../b",
+            "/etc/passwd",
+            ".git/config",
+            "sub/.git/hooks/x",
+            ".github/workflows/ci.yml",
+            ".GitHub/workflows/x.yml",
+            "a//b",
+            "a/./b",
+            "",
+            "a\\b",
+            "a\nb",
+            ".tallyhook.toml",
+        ] {
+            assert_eq!(
+                Proposal::check("t", "b", vec![write(path, "x")]),
+                Err(Refused::Path(path.to_owned())),
+                "{path}"
+            );
         }
         for path in ["src/lib.rs", ".gitignore", "docs/a b.md", "été.txt", "github/x"] {
             assert!(Proposal::check("t", "b", vec![write(path, "x")]).is_ok(), "{path}");
@@ -195,12 +215,16 @@ mod tests {
         assert_eq!(Proposal::check("t", "b", many), Err(Refused::TooManyFiles(FILES_MAX + 1)));
         let big = "x".repeat(CONTENT_BYTES_MAX + 1);
         assert_eq!(Proposal::check("t", "b", vec![write("f", &big)]), Err(Refused::TooLarge(big.len())));
-        assert_eq!(Proposal::check("t", "b", vec![write("f", ""), write("f", "")]), Err(Refused::Twice("f".to_owned())));
+        assert_eq!(
+            Proposal::check("t", "b", vec![write("f", ""), write("f", "")]),
+            Err(Refused::Twice("f".to_owned()))
+        );
     }
 
     #[test]
     fn titles_become_one_line_and_bodies_lose_their_teeth() {
-        let proposal = Proposal::check(" Fix\n the\tthing\u{7} ", "ping @all <!-- tallyhook:job_x -->", vec![write("f", "")]);
+        let proposal =
+            Proposal::check(" Fix\n the\tthing\u{7} ", "ping @all <!-- tallyhook:job_x -->", vec![write("f", "")]);
         let proposal = proposal.expect("a fine proposal");
         assert_eq!(proposal.title(), "Fix the thing");
         let body = pull_body(7, &proposal);

@@ -24,7 +24,8 @@ struct IssueShape {
 impl Repository {
     /// Where an issue stands. Events may come late or in the wrong order, so before work begins the issue itself is asked.
     pub async fn issue_state(&self, number: u64) -> Result<IssueState, GithubError> {
-        let Some(answer) = self.send_for(Call::get("read the issue", Route::new("/issues/").number(number))).await? else {
+        let Some(answer) = self.send_for(Call::get("read the issue", Route::new("/issues/").number(number))).await?
+        else {
             return Ok(IssueState::Gone);
         };
         let shape: IssueShape = answer.read()?;

@@ -48,7 +48,13 @@ enum Verdict {
 
 /// Hands every message of a batch to `handle`, at most `concurrency` at once. When that fails, `fail` writes the failure to
 /// the row the message points to and says what shall become of the message.
-pub async fn consume<H, HF, W, WF>(queues: &Queues, event: SqsEvent, concurrency: usize, handle: H, fail: W) -> SqsBatchResponse
+pub async fn consume<H, HF, W, WF>(
+    queues: &Queues,
+    event: SqsEvent,
+    concurrency: usize,
+    handle: H,
+    fail: W,
+) -> SqsBatchResponse
 where
     H: Fn(Delivered) -> HF,
     HF: Future<Output = Result<Done, Failure>>,
@@ -129,7 +135,9 @@ fn say(kind: &str, key: &str, failure: &Failure) {
 async fn again(queues: &Queues, message: &Message, receipt: &str, retry: Retry, wait: std::time::Duration) -> Verdict {
     let postponed = match retry {
         Retry::Soon | Retry::Never => queues.hide(message.queue(), receipt, wait).await.map(|()| Verdict::Return),
-        Retry::After(_) | Retry::Alarm(_) => queues.send_later(message, None, wait).await.map(|()| Verdict::Acknowledge),
+        Retry::After(_) | Retry::Alarm(_) => {
+            queues.send_later(message, None, wait).await.map(|()| Verdict::Acknowledge)
+        }
     };
     // Where even that fails, the queue's own timeout brings the message back.
     postponed.unwrap_or(Verdict::Return)

@@ -30,7 +30,8 @@ impl QueueError {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
-        let denied = ["AccessDenied", "InvalidClientTokenId", "UnrecognizedClient", "NonExistentQueue", "QueueDoesNotExist"];
+        let denied =
+            ["AccessDenied", "InvalidClientTokenId", "UnrecognizedClient", "NonExistentQueue", "QueueDoesNotExist"];
         let kind = if denied.iter().any(|word| code.contains(word)) { Kind::Denied } else { Kind::Unclear };
         Self { operation, queue, kind, source: Some(Box::new(error)) }
     }

@@ -40,7 +40,11 @@ pub struct Sending {
 
 impl Queues {
     /// Builds the client on the process's AWS settings; `endpoint` replaces the region's own.
-    pub fn new(aws: &aws_types::SdkConfig, endpoint: Option<&str>, urls: impl IntoIterator<Item = (Queue, String)>) -> Self {
+    pub fn new(
+        aws: &aws_types::SdkConfig,
+        endpoint: Option<&str>,
+        urls: impl IntoIterator<Item = (Queue, String)>,
+    ) -> Self {
         let mut config = aws_sdk_sqs::config::Builder::from(aws);
         if let Some(url) = endpoint {
             config = config.endpoint_url(url);
@@ -58,7 +62,12 @@ impl Queues {
     }
 
     /// Sends one message that shall not be seen for a while.
-    pub async fn send_later(&self, message: &Message, account: Option<&AccountId>, wait: Duration) -> Result<(), QueueError> {
+    pub async fn send_later(
+        &self,
+        message: &Message,
+        account: Option<&AccountId>,
+        wait: Duration,
+    ) -> Result<(), QueueError> {
         let queue = message.queue();
         let send = self
             .client
@@ -107,8 +116,13 @@ impl Queues {
     pub async fn redrive(&self, queue: Queue) -> Result<(), QueueError> {
         let url = self.url(queue)?;
         let arn = self.arn(queue, &format!("{url}-dlq")).await?;
-        let call = self.client.start_message_move_task().source_arn(arn).destination_arn(self.arn(queue, url).await?);
-        call.send().await.map_err(|error| QueueError::sdk("redrive dead letters", queue, error))?;
+        // Without a destination SQS moves each letter back to where it came from.
+        self.client
+            .start_message_move_task()
+            .source_arn(arn)
+            .send()
+            .await
+            .map_err(|error| QueueError::sdk("redrive dead letters", queue, error))?;
         Ok(())
     }
 
@@ -124,7 +138,10 @@ impl Queues {
     async fn hide(&self, queue: Queue, receipt: &str, wait: Duration) -> Result<(), QueueError> {
         let seconds = i32::try_from(wait.as_secs().max(1)).unwrap_or(i32::MAX).min(43_200);
         let call = self.client.change_message_visibility().queue_url(self.url(queue)?).receipt_handle(receipt);
-        call.visibility_timeout(seconds).send().await.map_err(|error| QueueError::sdk("postpone a message", queue, error))?;
+        call.visibility_timeout(seconds)
+            .send()
+            .await
+            .map_err(|error| QueueError::sdk("postpone a message", queue, error))?;
         Ok(())
     }
 }

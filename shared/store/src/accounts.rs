@@ -43,7 +43,9 @@ impl Store {
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
             return Ok(AccountCreated::New);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk("create an account", error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk("create an account", error));
+        };
         if let Some(held) = condition_failed(reasons.first()) {
             let existing = account_in(held.item())?;
             return self.account_link(new, existing).await;
@@ -105,7 +107,8 @@ impl Store {
         }
         let items = found.responses().and_then(|tables| tables.get(&self.table)).map_or(&[][..], Vec::as_slice);
         let at = |key: &Key| items.iter().find(|item| item.get("pk").and_then(|pk| pk.as_s().ok()) == Some(&key.pk));
-        let state = at(&installation_key).map(|item| Item::new(item, "find a payer").find_text("state")).transpose()?.flatten();
+        let state =
+            at(&installation_key).map(|item| Item::new(item, "find a payer").find_text("state")).transpose()?.flatten();
         if state.is_some_and(|state| state != InstallationState::Active.as_str()) {
             return Ok(Payer::Inactive);
         }
@@ -169,7 +172,7 @@ fn account_attributes(account: &Account) -> Attributes {
 fn account_of(attributes: &Attributes) -> Result<Account, StoreError> {
     let item = Item::new(attributes, "read an account");
     Ok(Account {
-        id: item.parsed("pk", |pk| AccountId::parse(pk.trim_start_matches("ACCOUNT#")))?,
+        id: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         customer: item.parsed("customer", CustomerId::parse)?,
         plan: item.text("plan")?.to_owned(),
         created_at: item.time("created_at")?,

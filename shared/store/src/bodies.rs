@@ -44,7 +44,12 @@ mod tests {
 
     #[test]
     fn bodies_come_back_byte_equal() {
-        let noise: Vec<u8> = (0..=255_u8).cycle().take(70_000).enumerate().map(|(n, byte)| byte ^ u8::try_from(n % 251).unwrap_or(0)).collect();
+        let noise: Vec<u8> = (0..=255_u8)
+            .cycle()
+            .take(70_000)
+            .enumerate()
+            .map(|(n, byte)| byte ^ u8::try_from(n % 251).unwrap_or(0))
+            .collect();
         for body in [&b""[..], b"{}", &noise, &[0; 100_000]] {
             let (codec, packed) = pack(body);
             assert!(packed.len() <= body.len());

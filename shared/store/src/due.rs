@@ -66,7 +66,8 @@ impl Store {
 
     /// Takes a due row on: moves its moment, doubling the wait each time nobody has moved the row in between.
     pub async fn due_take(&self, due: &Due, now: Timestamp) -> Result<Moved, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(due.key.attributes())).consistent_read(true);
+        let get =
+            self.client.get_item().table_name(&self.table).set_key(Some(due.key.attributes())).consistent_read(true);
         let found = get.send().await.map_err(|e| StoreError::sdk("take a due row", e))?;
         let Some(attributes) = found.item else { return Ok(Moved::Gone) };
         let swept: u32 = Item::new(&attributes, "take a due row").find_number("swept")?.unwrap_or(0);

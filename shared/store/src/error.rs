@@ -105,7 +105,9 @@ impl Retryable for StoreError {
 }
 
 /// The reasons of a cancelled transaction, in the order of its items; none if it failed otherwise.
-pub(crate) fn cancellation_reasons(error: &SdkError<TransactWriteItemsError, HttpResponse>) -> Option<&[CancellationReason]> {
+pub(crate) fn cancellation_reasons(
+    error: &SdkError<TransactWriteItemsError, HttpResponse>,
+) -> Option<&[CancellationReason]> {
     match error.as_service_error()? {
         TransactWriteItemsError::TransactionCanceledException(cancelled) => Some(cancelled.cancellation_reasons()),
         _ => None,

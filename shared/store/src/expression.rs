@@ -40,7 +40,14 @@ pub(crate) struct Change {
 
 impl Change {
     pub(crate) const fn of(key: Key) -> Self {
-        Self { key, sets: Vec::new(), adds: Vec::new(), removes: Vec::new(), condition: String::new(), values: Vec::new() }
+        Self {
+            key,
+            sets: Vec::new(),
+            adds: Vec::new(),
+            removes: Vec::new(),
+            condition: String::new(),
+            values: Vec::new(),
+        }
     }
 
     /// `attribute = value`

@@ -11,8 +11,10 @@ use crate::item::{Attributes, Item, bytes, number, text, time};
 use crate::{Inbox, keys};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use domain::inbox::{Delivery, Digest, EventKey, EventRow, EventState, Finish, KEPT_FOR, RESEND_AFTER, Source, Verified};
 use domain::inbox::Provenance;
+use domain::inbox::{
+    Delivery, Digest, EventKey, EventRow, EventState, Finish, KEPT_FOR, RESEND_AFTER, Source, Verified,
+};
 use domain::retry::{ATTEMPTS_MAX, Failure, Fate, Retry, backoff};
 use domain::time::Timestamp;
 use std::time::Duration;
@@ -210,7 +212,13 @@ impl Inbox {
     }
 
     /// Writes down that acting on an event failed: when the next try is due, or that there will be none.
-    pub async fn fail(&self, key: &EventKey, failure: &Failure, jitter: u64, now: Timestamp) -> Result<Fate, StoreError> {
+    pub async fn fail(
+        &self,
+        key: &EventKey,
+        failure: &Failure,
+        jitter: u64,
+        now: Timestamp,
+    ) -> Result<Fate, StoreError> {
         match failure.retry {
             Retry::Never => self.bury(key, &failure.chain(), now).await,
             Retry::After(wait) | Retry::Alarm(wait) => {
@@ -237,9 +245,12 @@ impl Inbox {
     async fn redue(&self, key: &EventKey, change: Change, due_at: Timestamp) -> Result<u32, StoreError> {
         let owing = text(keys::state(key, EventState::Owing));
         let update = change.set("at", time(due_at)).when("#sx = :owing", vec![("owing", owing)]);
-        let call = update.call(&self.client, &self.table).return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
+        let call =
+            update.call(&self.client, &self.table).return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
         match call.send().await {
-            Ok(done) => Ok(Item::new(&done.attributes.unwrap_or_default(), "count a try").find_number("t")?.unwrap_or(0)),
+            Ok(done) => {
+                Ok(Item::new(&done.attributes.unwrap_or_default(), "count a try").find_number("t")?.unwrap_or(0))
+            }
             Err(error) if is_condition(&error) => Ok(0),
             Err(error) => Err(StoreError::sdk("postpone an event", error)),
         }
@@ -297,7 +308,9 @@ impl Inbox {
             .when("attribute_exists(pk)", vec![]);
         let call = change.call(&self.client, &self.table).return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
         match call.send().await {
-            Ok(done) => row_of(key.clone(), &Item::new(&done.attributes.unwrap_or_default(), "replay an event")).map(Some),
+            Ok(done) => {
+                row_of(key.clone(), &Item::new(&done.attributes.unwrap_or_default(), "replay an event")).map(Some)
+            }
             Err(error) if is_condition(&error) => Ok(None),
             Err(error) => Err(StoreError::sdk("replay an event", error)),
         }
@@ -311,7 +324,8 @@ impl Inbox {
         from: Option<&Cursor>,
         limit: usize,
     ) -> Result<EventPage, StoreError> {
-        let partitions = states.iter().flat_map(|state| (0..keys::SHARDS).map(|shard| keys::state_shard(source, *state, shard)));
+        let partitions =
+            states.iter().flat_map(|state| (0..keys::SHARDS).map(|shard| keys::state_shard(source, *state, shard)));
         let found = futures::future::try_join_all(partitions.map(|sx| self.newest(source, sx, from, limit))).await?;
         let mut found: Vec<Redue> = found.concat();
         found.sort_by(|a, b| (b.due_at, b.key.id()).cmp(&(a.due_at, a.key.id())));
@@ -323,7 +337,13 @@ impl Inbox {
     }
 
     /// Up to one more than `limit` rows of one partition that stand behind the cursor.
-    async fn newest(&self, source: Source, sx: String, from: Option<&Cursor>, limit: usize) -> Result<Vec<Redue>, StoreError> {
+    async fn newest(
+        &self,
+        source: Source,
+        sx: String,
+        from: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Vec<Redue>, StoreError> {
         let mut pages = self
             .client
             .query()

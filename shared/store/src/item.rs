@@ -47,7 +47,10 @@ impl<'a> Item<'a> {
     }
 
     pub(crate) fn find_text(&self, attribute: &'static str) -> Result<Option<&'a str>, StoreError> {
-        self.attributes.get(attribute).map(|value| value.as_s().map(String::as_str).map_err(|_| self.bad(attribute))).transpose()
+        self.attributes
+            .get(attribute)
+            .map(|value| value.as_s().map(String::as_str).map_err(|_| self.bad(attribute)))
+            .transpose()
     }
 
     pub(crate) fn text(&self, attribute: &'static str) -> Result<&'a str, StoreError> {
@@ -73,7 +76,10 @@ impl<'a> Item<'a> {
     }
 
     pub(crate) fn find_bytes(&self, attribute: &'static str) -> Result<Option<&'a [u8]>, StoreError> {
-        self.attributes.get(attribute).map(|value| value.as_b().map(AsRef::as_ref).map_err(|_| self.bad(attribute))).transpose()
+        self.attributes
+            .get(attribute)
+            .map(|value| value.as_b().map(AsRef::as_ref).map_err(|_| self.bad(attribute)))
+            .transpose()
     }
 
     pub(crate) fn bytes(&self, attribute: &'static str) -> Result<&'a [u8], StoreError> {
@@ -87,7 +93,11 @@ impl<'a> Item<'a> {
     }
 
     /// An attribute read by a parser of the room.
-    pub(crate) fn parsed<T, E>(&self, attribute: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T, StoreError> {
+    pub(crate) fn parsed<T, E>(
+        &self,
+        attribute: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
         parse(self.text(attribute)?).map_err(|_| self.bad(attribute))
     }
 }

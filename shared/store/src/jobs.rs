@@ -10,7 +10,7 @@ use crate::steps::{step_item, step_of};
 use crate::{Store, keys, metering};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem};
 use domain::ids::{AccountId, CommentId, CustomerId, InstallationId, JobId, RepositoryId};
 use domain::jobs::steps::{Order, Output, Step, Steps};
 use domain::jobs::{CancelRequest, Claim, Facts, Funding, Lease, Moment, Notice, PullRef, Snapshot, State, Transition};
@@ -147,7 +147,11 @@ impl Store {
     }
 
     /// The job an issue has now.
-    pub async fn job_find_open(&self, repository: RepositoryId, issue_number: u64) -> Result<Option<JobId>, StoreError> {
+    pub async fn job_find_open(
+        &self,
+        repository: RepositoryId,
+        issue_number: u64,
+    ) -> Result<Option<JobId>, StoreError> {
         let key = keys::open(repository, issue_number);
         let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
         let found = get.send().await.map_err(|e| StoreError::sdk("find an issue's job", e))?;
@@ -207,7 +211,12 @@ impl Store {
     }
 
     /// Asks to write the job's comment until `until`; one at a time, since GitHub would take two.
-    pub async fn comment_claim(&self, row: &Snapshot, until: Timestamp, now: Timestamp) -> Result<CommentClaim, StoreError> {
+    pub async fn comment_claim(
+        &self,
+        row: &Snapshot,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<CommentClaim, StoreError> {
         let change = Change::of(keys::job(&row.facts.id)).set("telling_until", time(until)).when(
             "#state = :state AND (attribute_not_exists(#telling_until) OR #telling_until <= :now) AND (attribute_not_exists(#told) OR #told <> :notice)",
             vec![("now", time(now)), ("state", text(row.state.as_str())), ("notice", text(row.state.notice().as_str()))],
@@ -218,29 +227,38 @@ impl Store {
         }
     }
 
-    /// Notes what the comment says now. A job that owes nothing else leaves the list of due rows with it.
-    ///
-    /// Without a comment, GitHub will not have one there, and it is owed no longer.
-    pub async fn comment_told(&self, row: &Snapshot, notice: Notice, comment: Option<CommentId>, until: Timestamp) -> Result<(), StoreError> {
+    /// Notes what the comment says now, and answers the job as it is by then. A job that owes nothing else leaves the list
+    /// of due rows with it. Without a comment, GitHub will not have one there, and it is owed no longer.
+    pub async fn comment_told(
+        &self,
+        row: &Snapshot,
+        notice: Notice,
+        comment: Option<CommentId>,
+        until: Timestamp,
+    ) -> Result<Option<Snapshot>, StoreError> {
         let told = |condition: &str, values| {
-            let change = Change::of(keys::job(&row.facts.id)).set("told", text(notice.as_str())).remove("telling_until");
+            let change =
+                Change::of(keys::job(&row.facts.id)).set("told", text(notice.as_str())).remove("telling_until");
             let change = if let Some(comment) = comment { change.set("comment", number(comment)) } else { change };
             change.when(condition, values)
         };
-        let settled = row.state.work().is_none();
-        if settled {
+        if row.state.work().is_none() {
             let still = vec![("until", time(until)), ("version", number(row.version))];
             let last = told("#telling_until = :until AND #version = :version", still).remove("dx").remove("due_at");
-            match last.call(&self.client, &self.table).send().await {
-                Ok(_) => return Ok(()),
-                // The job moved on while we wrote; the newer state owes a comment of its own.
-                Err(error) => failed_item(error)?,
-            };
+            if let Some(settled) = self.job_change(last).await? {
+                return Ok(Some(settled));
+            }
+            // The job moved on while we wrote; the newer state owes words of its own.
         }
-        let now_told = told("#telling_until = :until", vec![("until", time(until))]);
-        match now_told.call(&self.client, &self.table).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => failed_item(error).map(|_| ()),
+        self.job_change(told("#telling_until = :until", vec![("until", time(until))])).await
+    }
+
+    /// Changes a job's row, if the condition holds; the row afterwards.
+    async fn job_change(&self, change: Change) -> Result<Option<Snapshot>, StoreError> {
+        let call = change.call(&self.client, &self.table).return_values(ReturnValue::AllNew);
+        match call.send().await {
+            Ok(done) => done.attributes.as_ref().map(snapshot_of).transpose(),
+            Err(error) => failed_item(error).map(|_| None),
         }
     }
 }
@@ -307,10 +325,16 @@ fn transition_change(transition: &Transition, mark: &str) -> Change {
         .remove("swept")
         .when(
             "#state = :from_state AND #version = :from_version",
-            vec![("from_state", text(transition.from_state().as_str())), ("from_version", number(transition.from_version()))],
+            vec![
+                ("from_state", text(transition.from_state().as_str())),
+                ("from_version", number(transition.from_version())),
+            ],
         );
     if let Some(moment) = transition.entered() {
-        change = change.set_expression("#timeline = list_append(#timeline, :entered)", vec![("entered", texts([moment_text(moment)]))]);
+        change = change.set_expression(
+            "#timeline = list_append(#timeline, :entered)",
+            vec![("entered", texts([moment_text(moment)]))],
+        );
     }
     change
 }
@@ -396,7 +420,7 @@ pub(crate) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
 
 fn facts_of(item: &Item<'_>) -> Result<Facts, StoreError> {
     Ok(Facts {
-        id: item.parsed("pk", |pk| JobId::parse(pk.trim_start_matches("JOB#")))?,
+        id: keys::job_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         account: item.parsed("owner", AccountId::parse)?,
         installation: InstallationId::new(item.number("installation")?),
         repository: RepositoryId::new(item.number("repository")?),

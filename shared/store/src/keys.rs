@@ -23,7 +23,9 @@
 //! Index `due` (main, sparse): `dx` = `due#<shard>`, `due_at`. Index `timeline` (main): `owner`, `at`.
 
 use crate::item::{Attributes, text};
-use domain::ids::{AccountId, CustomerId, InstallationId, InvoiceId, JobId, OwnerId, RepositoryId, SubscriptionId, UsageId};
+use domain::ids::{
+    AccountId, CustomerId, InstallationId, InvoiceId, JobId, OwnerId, RepositoryId, SubscriptionId, UsageId,
+};
 use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::metering::Meter;
 
@@ -101,6 +103,10 @@ pub(crate) fn account(id: &AccountId) -> Key {
     Key::new(account_pk(id), PROFILE)
 }
 
+pub(crate) fn account_of(pk: &str) -> Option<AccountId> {
+    AccountId::parse(pk.strip_prefix("ACCOUNT#")?).ok()
+}
+
 pub(crate) fn subscription(account: &AccountId, id: &SubscriptionId) -> Key {
     Key::new(account_pk(account), format!("SUBSCRIPTION#{id}"))
 }
@@ -137,6 +143,10 @@ pub(crate) fn job(id: &JobId) -> Key {
     Key::new(format!("JOB#{id}"), JOB)
 }
 
+pub(crate) fn job_of(pk: &str) -> Option<JobId> {
+    JobId::parse(pk.strip_prefix("JOB#")?).ok()
+}
+
 pub(crate) fn step(id: &JobId, number: u32) -> Key {
     Key::new(job(id).pk, format!("STEP#{number:02}"))
 }
@@ -169,9 +179,9 @@ pub(crate) enum DueKey {
 
 pub(crate) fn due_key(pk: &str, sk: &str) -> Option<DueKey> {
     if sk == JOB {
-        return Some(DueKey::Job(JobId::parse(pk.strip_prefix("JOB#")?).ok()?));
+        return job_of(pk).map(DueKey::Job);
     }
-    let account = AccountId::parse(pk.strip_prefix("ACCOUNT#")?).ok()?;
+    let account = account_of(pk)?;
     let (meter, _) = sk.strip_prefix("OWED#")?.split_once('#')?;
     Some(DueKey::Owed(account, Meter::parse(meter).ok()?))
 }

@@ -8,7 +8,7 @@ use crate::expression::{Change, delete_when, put_new};
 use crate::item::{Attributes, Item, number, text, time};
 use crate::{Finished, Store, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use domain::ids::{AccountId, CustomerId, JobId, UsageId};
+use domain::ids::{CustomerId, JobId, UsageId};
 use domain::metering::{Debts, Meter, Usage};
 use domain::time::Timestamp;
 
@@ -36,14 +36,21 @@ pub enum ReportClaim {
 
 impl Store {
     /// Takes the place of the one who reports an account's debts on a meter.
-    pub async fn report_claim(&self, debts: &Debts, until: Timestamp, now: Timestamp) -> Result<ReportClaim, StoreError> {
+    pub async fn report_claim(
+        &self,
+        debts: &Debts,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<ReportClaim, StoreError> {
         let change = Change::of(keys::report(&debts.account, &debts.meter))
             .set("until", time(until))
             .when("attribute_not_exists(#until) OR #until <= :now", vec![("now", time(now))]);
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(ReportClaim::Yours),
             Err(error) => match error.as_service_error() {
-                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(held)) => {
+                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
+                    held,
+                )) => {
                     let nothing = Attributes::new();
                     let item = Item::new(held.item.as_ref().unwrap_or(&nothing), "claim a report");
                     Ok(ReportClaim::Held(item.time("until")?))
@@ -206,7 +213,7 @@ fn owed_of(attributes: &Attributes) -> Result<Owed, StoreError> {
     let (_, id) = item.text("sk")?.rsplit_once('#').ok_or_else(|| item.bad("sk"))?;
     let usage = Usage {
         id: UsageId::parse(id).map_err(|_| item.bad("sk"))?,
-        account: item.parsed("pk", |pk| AccountId::parse(pk.trim_start_matches("ACCOUNT#")))?,
+        account: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         meter: item.parsed("meter", Meter::parse)?,
         customer: item.parsed("customer", CustomerId::parse)?,
         value: item.number("value")?,

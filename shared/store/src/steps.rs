@@ -54,10 +54,9 @@ fn output(wire: Wire) -> Option<Output> {
         Wire::Order { title, body } => Output::Order(Order { title, body }),
         Wire::Plan { text, files } => Output::Plan(Plan { text, files }),
         Wire::Code { title, body, changes } => {
-            let changes = changes.into_iter().map(|file| FileChange {
-                path: file.path,
-                change: file.content.map_or(Change::Delete, Change::Write),
-            });
+            let changes = changes
+                .into_iter()
+                .map(|file| FileChange { path: file.path, change: file.content.map_or(Change::Delete, Change::Write) });
             Output::Code(Proposal::check(&title, &body, changes.collect()).ok()?)
         }
         Wire::Review { verdict, notes } => Output::Review(Review { verdict: Verdict::parse(&verdict)?, notes }),
@@ -65,7 +64,8 @@ fn output(wire: Wire) -> Option<Output> {
 }
 
 pub(crate) fn step_item(job: &JobId, index: u32, step: &Step) -> Result<Attributes, StoreError> {
-    let json = serde_json::to_vec(&wire(&step.output)).map_err(|_| StoreError::bad_item("keep a step", job.as_str(), "b"))?;
+    let json =
+        serde_json::to_vec(&wire(&step.output)).map_err(|_| StoreError::bad_item("keep a step", job.as_str(), "b"))?;
     let (codec, packed) = bodies::pack(&json);
     let mut item = keys::step(job, index).attributes();
     item.extend(

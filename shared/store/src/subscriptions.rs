@@ -21,7 +21,11 @@ pub enum Noted {
 
 impl Store {
     /// Notes what an event says of a subscription.
-    pub async fn subscription_note(&self, account: &AccountId, subscription: &Subscription) -> Result<Noted, StoreError> {
+    pub async fn subscription_note(
+        &self,
+        account: &AccountId,
+        subscription: &Subscription,
+    ) -> Result<Noted, StoreError> {
         let change = Change::of(keys::subscription(account, &subscription.id))
             .set("status", text(&subscription.status))
             .set_or_remove("period_end", subscription.period_end.map(time))

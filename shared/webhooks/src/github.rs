@@ -29,7 +29,8 @@ pub fn verify(secrets: &SigningSecrets, headers: &HeaderMap, body: Vec<u8>) -> R
 
     let id = header(headers, "x-github-delivery").ok_or(Rejected::BadBody("X-GitHub-Delivery is missing"))?;
     let id = DeliveryId::parse(id).map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not an id"))?;
-    let key = EventKey::parse(Source::Github, id.as_str()).map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not an id"))?;
+    let key = EventKey::parse(Source::Github, id.as_str())
+        .map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not an id"))?;
     let event = header(headers, "x-github-event").filter(|name| is_word(name));
     let event = event.ok_or(Rejected::BadBody("X-GitHub-Event is missing"))?;
     let envelope: Envelope<'_> = serde_json::from_slice(&body)

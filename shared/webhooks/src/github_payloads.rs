@@ -1,8 +1,8 @@
 //! The few fields of GitHub's bodies that we need, as they stand there.
 
 use domain::events::{
-    CommentOn, GithubEvent, InstallationChange, InstallationEvent, Issue, IssueComment, IssueEvent, IssueLabeled, Origin,
-    PullEvent, PullFate,
+    CommentOn, GithubEvent, InstallationChange, InstallationEvent, Issue, IssueComment, IssueEvent, IssueLabeled,
+    Origin, PullEvent, PullFate,
 };
 use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
 use domain::time::Timestamp;
@@ -139,7 +139,11 @@ pub(crate) fn parse(name: &str, body: &[u8]) -> Result<GithubEvent, serde_json::
         "issues.labeled" => {
             let of: OfLabel = serde_json::from_slice(body)?;
             // An issue that an app opened and a person labelled is the person's wish, so no app is noted here.
-            GithubEvent::IssuesLabeled(IssueLabeled { origin: origin(body, None)?, issue: issue(of.issue), label: of.label.name })
+            GithubEvent::IssuesLabeled(IssueLabeled {
+                origin: origin(body, None)?,
+                issue: issue(of.issue),
+                label: of.label.name,
+            })
         }
         "issue_comment.created" => GithubEvent::IssueCommentCreated(issue_comment(body)?),
         "pull_request.opened" => GithubEvent::PullRequestOpened(pull_event(body)?),

@@ -25,7 +25,12 @@ struct Envelope<'a> {
 
 /// Checks who signed a body, when, and which event it is; reads nothing else of it. Its age counts here and never again:
 /// a replay from our own log may be as late as it likes.
-pub fn verify(secrets: &SigningSecrets, headers: &HeaderMap, body: Vec<u8>, now: Timestamp) -> Result<Signed, Rejected> {
+pub fn verify(
+    secrets: &SigningSecrets,
+    headers: &HeaderMap,
+    body: Vec<u8>,
+    now: Timestamp,
+) -> Result<Signed, Rejected> {
     let mut values = headers.get_all("stripe-signature").iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(Rejected::BadSignature) };
     let text = value.to_str().map_err(|_| Rejected::BadSignature)?;
@@ -37,8 +42,8 @@ pub fn verify(secrets: &SigningSecrets, headers: &HeaderMap, body: Vec<u8>, now:
         return Err(Rejected::OutOfTime { age_seconds });
     }
 
-    let envelope: Envelope<'_> =
-        serde_json::from_slice(&body).map_err(|_| Rejected::BadBody("the body is not an event with an id and a type"))?;
+    let envelope: Envelope<'_> = serde_json::from_slice(&body)
+        .map_err(|_| Rejected::BadBody("the body is not an event with an id and a type"))?;
     let id = StripeEventId::parse(&envelope.id).map_err(|_| Rejected::BadBody("the event's id is none of Stripe's"))?;
     let key = EventKey::parse(Source::Stripe, id.as_str()).map_err(|_| Rejected::BadBody("the event's id is none"))?;
     if !is_type(&envelope.kind) {
@@ -65,7 +70,8 @@ fn read(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
             _ => {}
         }
     }
-    let time = time.filter(|time| !time.is_empty() && time.len() <= 12 && time.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let time =
+        time.filter(|time| !time.is_empty() && time.len() <= 12 && time.bytes().all(|byte| byte.is_ascii_digit()))?;
     (!signatures.is_empty()).then_some((time, signatures))
 }
 

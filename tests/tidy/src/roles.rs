@@ -83,6 +83,8 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("admin", UPDATE, &["EventsTable"]),
     ("admin", GET, &["MainTable"]),
     ("admin", LIST, &["MainTable"]),
+    ("admin", ADD, &["MainTable"]),
+    ("admin", UPDATE, &["MainTable"]),
     ("admin", LIST, &["EventsTable/index/state"]),
     ("admin", SEND, QUEUES),
     (

@@ -32,7 +32,11 @@ fn default_plan() -> String {
 const PLAN_CHARS_MAX: usize = 40;
 
 /// Provisions an account; for a customer that has one, links the installation to it.
-pub async fn create(Authorized(operator): Authorized, State(ctx): State<Arc<Ctx>>, body: Result<Json<Wanted>, JsonRejection>) -> Result<(StatusCode, Json<Value>), ApiError> {
+pub async fn create(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    body: Result<Json<Wanted>, JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let customer = CustomerId::parse(&wanted.stripe_customer_id)
         .map_err(|_| ApiError::bad_request("bad_customer", "stripe_customer_id is Stripe's id of a customer, cus_…"))?;
@@ -42,12 +46,19 @@ pub async fn create(Authorized(operator): Authorized, State(ctx): State<Arc<Ctx>
     let now = ctx.outside.now();
     let id = AccountId::mint(now, ctx.outside.id_bytes());
     let account = Account { id, customer, plan: wanted.plan, created_at: now };
-    let new = NewAccount { account, installation: InstallationId::new(wanted.installation_id), owner: wanted.owner_id.map(OwnerId::new) };
+    let new = NewAccount {
+        account,
+        installation: InstallationId::new(wanted.installation_id),
+        owner: wanted.owner_id.map(OwnerId::new),
+    };
     let (status, id) = match ctx.store.account_create(&new).await? {
         AccountCreated::New => (StatusCode::CREATED, new.account.id),
         AccountCreated::Existing(id) => (StatusCode::OK, id),
         AccountCreated::Taken(other) => {
-            return Err(ApiError::conflict("installation_taken", format!("this installation or owner belongs to account {other}")));
+            return Err(ApiError::conflict(
+                "installation_taken",
+                format!("this installation or owner belongs to account {other}"),
+            ));
         }
     };
     tracing::info!(operator.name = operator.name, account.id = %id, audit = true, "provisioned an account");

@@ -28,11 +28,18 @@ pub struct Filter {
 }
 
 /// Lists events, newest first.
-pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>, filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>) -> Result<Json<Value>, ApiError> {
-    let Query(filter) = filter.map_err(|_| ApiError::bad_request("bad_query", "the query takes source, status and cursor"))?;
+pub async fn list(
+    _: Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Query(filter) =
+        filter.map_err(|_| ApiError::bad_request("bad_query", "the query takes source, status and cursor"))?;
     let sources = match filter.source.as_deref() {
         None | Some("") => Source::ALL.to_vec(),
-        Some(text) => vec![Source::parse(text).ok_or_else(|| ApiError::bad_request("bad_source", "source is github or stripe"))?],
+        Some(text) => {
+            vec![Source::parse(text).ok_or_else(|| ApiError::bad_request("bad_source", "source is github or stripe"))?]
+        }
     };
     let states = match filter.status.as_deref() {
         None | Some("") => EventState::ALL.to_vec(),
@@ -48,7 +55,10 @@ pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>, filter: Result<Que
     rows.sort_by(|a, b| (b.listed_at, b.key.id()).cmp(&(a.listed_at, a.key.id())));
     more |= rows.len() > PAGE;
     rows.truncate(PAGE);
-    let next = rows.last().filter(|_| more).map(|row| write_cursor(&Cursor { at: row.listed_at, id: row.key.id().to_owned() }));
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| write_cursor(&Cursor { at: row.listed_at, id: row.key.id().to_owned() }));
     Ok(Json(json!({ "events": rows.iter().map(shown).collect::<Vec<_>>(), "next_cursor": next })))
 }
 
@@ -58,13 +68,21 @@ fn bad_status() -> ApiError {
 }
 
 /// Shows one event, without its body.
-pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path((source, id)): Path<(String, String)>) -> Result<Json<Value>, ApiError> {
+pub async fn show(
+    _: Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path((source, id)): Path<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
     let row = ctx.inbox.find_row(&key(&source, &id)?).await?.ok_or_else(absent)?;
     Ok(Json(shown(&row)))
 }
 
 /// The exact bytes that were received.
-pub async fn raw(Authorized(operator): Authorized, State(ctx): State<Arc<Ctx>>, Path((source, id)): Path<(String, String)>) -> Result<Response, ApiError> {
+pub async fn raw(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path((source, id)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
     let event = ctx.inbox.find(&key(&source, &id)?).await?.ok_or_else(absent)?;
     tracing::info!(operator.name = operator.name, event.key = %event.row.key, audit = true, "read a raw event");
     // Somebody else's bytes: never to be taken for a page of ours.
@@ -73,7 +91,11 @@ pub async fn raw(Authorized(operator): Authorized, State(ctx): State<Arc<Ctx>>, 
 }
 
 /// Makes an event owing again and queues it. What it has done already it will find done.
-pub async fn replay(Authorized(operator): Authorized, State(ctx): State<Arc<Ctx>>, Path((source, id)): Path<(String, String)>) -> Result<(StatusCode, Json<Value>), ApiError> {
+pub async fn replay(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path((source, id)): Path<(String, String)>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let key = key(&source, &id)?;
     let row = ctx.inbox.replay(&key, ctx.outside.now()).await?.ok_or_else(absent)?;
     tracing::info!(operator.name = operator.name, event.key = %key, audit = true, "replayed an event");

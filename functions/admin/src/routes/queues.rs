@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Moves a queue's dead letters back to it.
-pub async fn redrive(Authorized(operator): Authorized, State(ctx): State<Arc<Ctx>>, Path(queue): Path<String>) -> Result<(StatusCode, Json<Value>), ApiError> {
+pub async fn redrive(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(queue): Path<String>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let words: Vec<&str> = Queue::ALL.into_iter().map(Queue::as_str).collect();
     let absent = || ApiError::not_found(format!("the queues are {}", words.join(", ")));
     let queue = Queue::parse(&queue).ok_or_else(absent)?;

@@ -96,13 +96,11 @@ impl<S: Leasable> Job<S> {
         }
         // A lease that ran out was a try that failed without a word.
         let silent_failures = u32::from(self.row.lease_until.is_some());
-        let transition = Transition::from(self.row, now)
-            .enter(S::WORKING)
-            .with(|row| {
-                row.attempts = row.attempts.saturating_add(silent_failures);
-                row.lease_until = Some(until);
-                row.due_at = Some(until);
-            });
+        let transition = Transition::from(self.row, now).enter(S::WORKING).with(|row| {
+            row.attempts = row.attempts.saturating_add(silent_failures);
+            row.lease_until = Some(until);
+            row.due_at = Some(until);
+        });
         Ok(Claim { transition, stage: PhantomData })
     }
 }

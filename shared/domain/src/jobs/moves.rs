@@ -150,7 +150,10 @@ impl Lease<Planning> {
     /// Planned, on this commit.
     pub fn planned(self, base_sha: String, step: Step) -> Transition {
         let now = step.at;
-        Transition::from(self.into_row(), now).enter(State::Coding).leaving(step).with(|row| row.base_sha = Some(base_sha))
+        Transition::from(self.into_row(), now)
+            .enter(State::Coding)
+            .leaving(step)
+            .with(|row| row.base_sha = Some(base_sha))
     }
 }
 
@@ -172,8 +175,10 @@ impl Lease<Reviewing> {
         match review.verdict {
             Verdict::Approve => transition.enter(State::ReviewApproved),
             Verdict::Rework if rounds < ROUNDS_MAX => transition.enter(State::Coding).with(|row| row.rounds += 1),
-            Verdict::Rework => transition
-                .ending(State::Failed, &format!("the review sent the change back {} times: {}", rounds + 1, review.notes)),
+            Verdict::Rework => transition.ending(
+                State::Failed,
+                &format!("the review sent the change back {} times: {}", rounds + 1, review.notes),
+            ),
             Verdict::Reject => transition.ending(State::Rejected, &review.notes),
         }
     }
@@ -182,7 +187,8 @@ impl Lease<Reviewing> {
 impl Lease<Opening> {
     /// Delivered: the state and the debt to Stripe in one write.
     pub fn opened(self, pull: PullRef, now: Timestamp) -> Transition {
-        let mut transition = Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| row.pull = Some(pull));
+        let mut transition =
+            Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| row.pull = Some(pull));
         let facts = &transition.row.facts;
         let Funding::Metered { customer, meter, value } = &facts.funding;
         transition.usage = Some(Usage {
