@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Starts every door in one process on an embedded store, with stand-ins for GitHub, Stripe and the model, sends one
 /// signed sample webhook through the front door, and shows what becomes of it. Then it keeps serving until Ctrl-C.
 #[derive(Parser)]
-#[command(name = "tallyhook", version, max_term_width = 100)]
+#[command(name = "tallyhook", bin_name = "cargo run --", version, max_term_width = 100)]
 pub struct Cli {
     /// What to do; without it, run the demo and keep serving.
     #[command(subcommand)]

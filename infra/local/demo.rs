@@ -1,7 +1,7 @@
 //! The demo: one signed webhook through the front door, and what becomes of it.
 
 use crate::signing::github_request;
-use crate::stack::{LOCAL_SECRET, Stack};
+use crate::stack::Stack;
 use crate::world::{CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, OWNER_ID, REPOSITORY};
 use anyhow::{Context, bail};
 use boot::{Outside, Trust};
@@ -77,7 +77,7 @@ pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Resu
     stack.vendors.github.add_issue(OWNER, REPOSITORY, number, ISSUE_TITLE, ISSUE_BODY);
     let (delivery, body) = sample(number, stack)?;
     let started = stack.outside.now();
-    send(base, &delivery, &body).await?;
+    send(stack, base, &delivery, &body).await?;
     say(&format!("POST /github/webhook  issues.labeled on {OWNER}/{REPOSITORY}#{number}  202"));
     let key = EventKey::parse(Source::Github, &delivery)?;
     let id = job_of(stack, &key, started).await?;
@@ -100,9 +100,9 @@ fn sample(number: u64, stack: &Stack) -> anyhow::Result<(String, Vec<u8>)> {
     Ok((delivery, serde_json::to_vec(&event)?))
 }
 
-async fn send(base: &str, delivery: &str, body: &[u8]) -> anyhow::Result<()> {
+async fn send(stack: &Stack, base: &str, delivery: &str, body: &[u8]) -> anyhow::Result<()> {
     let mut web = Outside::real(Trust::Amazon).map_err(|error| anyhow::anyhow!(error))?.web;
-    let request = github_request(base, LOCAL_SECRET, "issues", delivery, body);
+    let request = github_request(base, &stack.github_secret, "issues", delivery, body);
     let response =
         web.call(request).await.map_err(|error| anyhow::anyhow!(error)).context("the front door does not answer")?;
     if response.status() != http::StatusCode::ACCEPTED {

@@ -1,6 +1,6 @@
 //! `cargo run`: the whole house on this machine.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use boot::{Env, LevelFilter, Outside, Trust};
 use clap::Parser;
 use fakes::weather::Weather;
@@ -65,7 +65,9 @@ async fn start(
         settings,
     };
     let stack = Stack::start(parts).await?;
-    demo::provision(&stack, token).await?;
+    if options.has_stand_in_github() {
+        demo::provision(&stack, token).await?;
+    }
     if let Some(file) = &options.accounts {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let wanted: Vec<serde_json::Value> = serde_json::from_str(&text)
@@ -78,6 +80,9 @@ async fn start(
 }
 
 async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Result<()> {
+    if matches!(cli.command, Some(Command::Demo { .. })) && !cli.options.has_stand_in_github() {
+        bail!("the demo plays on the stand-in GitHub; leave --github-url away, or use `cargo run -- serve`");
+    }
     match cli.command {
         Some(Command::Demo { json: true }) => println!("{}", demo::play(stack, base, |_| {}).await?.json()),
         Some(Command::Demo { json: false }) => show(stack, base).await?,

@@ -74,6 +74,8 @@ pub struct Stack {
     pub now: Now,
     /// The seam of all doors.
     pub outside: Outside,
+    /// What GitHub's webhooks are signed with; the newest of several.
+    pub github_secret: String,
 }
 
 /// How long each function may run, and its queue's visibility, six times as long, as in the template.
@@ -107,6 +109,8 @@ impl Stack {
             urls.insert(queue, url);
         }
         settings.extend(parts.settings);
+        let github_secret = settings.get("GITHUB_WEBHOOK_SECRETS").and_then(|list| list.split(',').next());
+        let github_secret = github_secret.unwrap_or_default().trim().to_owned();
         let doors = Doors { settings, outside: outside.clone() };
         let clock = parts.clock;
         Ok(Self {
@@ -128,6 +132,7 @@ impl Stack {
             weather: parts.weather,
             now: Arc::new(move || clock().millis()),
             outside,
+            github_secret,
         })
     }
 

@@ -8,8 +8,11 @@ use std::time::Duration;
 use store::{Owed, ReportClaim};
 use stripe_api::{Reported, StripeApi, UsageReport};
 
-/// Records told in one go; more come with the next message.
-const BATCH: i32 = 50;
+/// Records listed at once.
+const BATCH: i32 = 25;
+/// What a batch may take; with less time left the rest waits for its own moment.
+const TIME_FOR_A_BATCH: Duration = Duration::from_secs(30);
+const HELD_WAIT: Duration = Duration::from_secs(3);
 const BILLING_OFF: Duration = Duration::from_secs(3_600);
 const MINUTE_MILLIS: i64 = 60_000;
 
@@ -18,10 +21,11 @@ pub async fn handle(ctx: &Ctx, debts: &Debts, until: Timestamp) -> Result<Done, 
     let Some(stripe) = &ctx.stripe else { return Err(Failure::after(BILLING_OFF, "billing is off; the debt is kept")) };
     let stripe = stripe.client().await?;
     let now = ctx.outside.now();
-    if let ReportClaim::Held(until) = ctx.store.report_claim(debts, until, now).await? {
-        return Err(Failure::after(until.since(now), "somebody reports this account's usage"));
+    if let ReportClaim::Held(held) = ctx.store.report_claim(debts, until, now).await? {
+        // Mostly somebody who is done in a moment; what became due after he looked must not wait for his whole lease.
+        return Err(Failure::after(held.since(now).min(HELD_WAIT), "somebody reports this account's usage"));
     }
-    let told = drain(ctx, &stripe, debts).await;
+    let told = drain(ctx, &stripe, debts, until).await;
     ctx.store.report_release(debts, until).await?;
     Ok(match told? {
         0 => Done::Duplicate,
@@ -29,20 +33,25 @@ pub async fn handle(ctx: &Ctx, debts: &Debts, until: Timestamp) -> Result<Done, 
     })
 }
 
-async fn drain(ctx: &Ctx, stripe: &StripeApi, debts: &Debts) -> Result<u32, Failure> {
-    let all = ctx.store.owed_list(debts, BATCH).await?;
+/// Tells batch after batch while there is time.
+async fn drain(ctx: &Ctx, stripe: &StripeApi, debts: &Debts, until: Timestamp) -> Result<usize, Failure> {
     let mut told = 0;
-    for owed in &all {
-        match one(ctx, stripe, &all, owed).await {
-            Ok(()) => told += 1,
-            Err(failure) if failure.retry == Retry::Never => park(ctx, owed, &failure.source.to_string()).await?,
-            Err(failure) => {
-                postpone(ctx, owed, failure.retry).await?;
-                return Err(failure);
+    loop {
+        let batch = ctx.store.owed_list(debts, BATCH).await?;
+        for owed in &batch {
+            match one(ctx, stripe, &batch, owed).await {
+                Ok(()) => told += 1,
+                Err(failure) if failure.retry == Retry::Never => park(ctx, owed, &failure.source.to_string()).await?,
+                Err(failure) => {
+                    postpone(ctx, owed, failure.retry).await?;
+                    return Err(failure);
+                }
             }
         }
+        if i32::try_from(batch.len()).unwrap_or(BATCH) < BATCH || until.since(ctx.outside.now()) < TIME_FOR_A_BATCH {
+            return Ok(told);
+        }
     }
-    Ok(told)
 }
 
 /// Tells of one record, as far back as that can be done safely.

@@ -22,7 +22,7 @@ pub fn log_at(env: &Env, otherwise: LevelFilter) {
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     "admin",
     "boot",
     "github_api",
@@ -38,4 +38,5 @@ const OURS: [&str; 15] = [
     "stripe_events",
     "stripe_webhook",
     "sweeper",
+    "usage_reports",
 ];

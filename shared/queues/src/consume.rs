@@ -13,12 +13,14 @@
 
 use crate::{Message, Queues, SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::sqs::SqsMessage;
+use domain::ids::AccountId;
 use domain::retry::{Done, Failure, Fate, Retry};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 /// A message as SQS handed it over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Delivered {
     pub message: Message,
     /// How often SQS has handed it over, this time included.
     pub receives: u32,
+    /// Whose share of the queue it took.
+    pub account: Option<AccountId>,
 }
 
 /// A handler that panicked: a bug, treated as a failure that may pass.
@@ -107,7 +111,7 @@ where
         }
         Ok((Fate::Again(wait), failure)) => {
             say(kind, &key, &failure);
-            again(queues, &delivered.message, &receipt, failure.retry, wait).await
+            again(queues, &delivered, &receipt, failure.retry, wait).await
         }
         Err(failure) => {
             tracing::warn!(message.kind = kind, message.key = key, error = %failure, "could not write the failure down");
@@ -119,7 +123,8 @@ where
 fn read(record: &SqsMessage) -> Option<Delivered> {
     let message = Message::from_json(record.body.as_deref()?).ok()?;
     let receives = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-    Some(Delivered { message, receives: receives.unwrap_or(1) })
+    let account = record.attributes.get("MessageGroupId").and_then(|group| AccountId::parse(group).ok());
+    Some(Delivered { message, receives: receives.unwrap_or(1), account })
 }
 
 fn say(kind: &str, key: &str, failure: &Failure) {
@@ -132,11 +137,12 @@ fn say(kind: &str, key: &str, failure: &Failure) {
     }
 }
 
-async fn again(queues: &Queues, message: &Message, receipt: &str, retry: Retry, wait: std::time::Duration) -> Verdict {
+async fn again(queues: &Queues, delivered: &Delivered, receipt: &str, retry: Retry, wait: Duration) -> Verdict {
+    let Delivered { message, account, .. } = delivered;
     let postponed = match retry {
         Retry::Soon | Retry::Never => queues.hide(message.queue(), receipt, wait).await.map(|()| Verdict::Return),
         Retry::After(_) | Retry::Alarm(_) => {
-            queues.send_later(message, None, wait).await.map(|()| Verdict::Acknowledge)
+            queues.send_later(message, account.as_ref(), wait).await.map(|()| Verdict::Acknowledge)
         }
     };
     // Where even that fails, the queue's own timeout brings the message back.
