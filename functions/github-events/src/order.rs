@@ -54,6 +54,7 @@ pub async fn place(
         issue_number: issue.number,
         trigger: trigger.fact(),
         asked_by: origin.sender_login.clone(),
+        wishes: policy.wishes,
         funding: Funding::Metered { customer: account.customer, meter: Meter::pull_requests(), value: VALUE_OF_A_PULL },
         created_at: now,
     };

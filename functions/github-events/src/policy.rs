@@ -6,11 +6,16 @@
 //! label = "tallyhook"      # the label that asks for a job
 //! commands = true          # comments may say /tallyhook fix
 //! associations = ["OWNER", "MEMBER", "COLLABORATOR"]   # whose issues and commands count; all when absent
+//!
+//! [pull]
+//! draft = false                # open pull requests as drafts, where the repository has such
+//! labels = ["tallyhook"]       # at most 10 of at most 50 characters; none when absent
+//! reviewers = ["some-login"]   # at most 10 people; none when absent
 //! ```
 
 use crate::Ctx;
 use domain::events::Origin;
-use domain::pulls::POLICY_PATH;
+use domain::pulls::{POLICY_PATH, PullWishes};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use domain::triggers::{Policy, Switch};
@@ -22,6 +27,8 @@ use serde::Deserialize;
 struct Document {
     #[serde(default)]
     triggers: Triggers,
+    #[serde(default)]
+    pull: Pull,
 }
 
 #[derive(Deserialize, Default)]
@@ -32,6 +39,14 @@ struct Triggers {
     commands: Option<bool>,
     #[serde(default)]
     associations: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Pull {
+    draft: bool,
+    labels: Vec<String>,
+    reviewers: Vec<String>,
 }
 
 /// The policy, or why there can be no job. A policy that cannot be read grants nothing: it was meant to narrow.
@@ -63,14 +78,15 @@ async fn read(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Option<FileC
 }
 
 fn parse(text: &str) -> Option<Policy> {
-    let Document { triggers } = toml::from_str(text).ok()?;
-    let switch = |on: Option<bool>| if on.unwrap_or(true) { Switch::On } else { Switch::Off };
+    let Document { triggers, pull } = toml::from_str(text).ok()?;
+    let switch = |on: Option<bool>| Switch::from(on.unwrap_or(true));
     let label = triggers.label.unwrap_or_else(|| Policy::default().label);
     Some(Policy {
         opened: switch(triggers.opened),
         commands: switch(triggers.commands),
         label,
         associations: triggers.associations,
+        wishes: PullWishes::check(pull.draft.into(), pull.labels, pull.reviewers)?,
     })
 }
 
@@ -85,6 +101,28 @@ mod tests {
         assert_eq!((narrowed.opened, narrowed.commands, narrowed.label.as_str()), (Switch::Off, Switch::On, "bot"));
         assert_eq!(narrowed.associations, ["OWNER"]);
         for broken in ["[triggers]\nopend = false", "triggers = 1", "{", "[other]"] {
+            assert_eq!(parse(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_policy_may_wish_and_not_for_anything() {
+        let policy =
+            parse("[pull]\ndraft = true\nlabels = ['by tallyhook']\nreviewers = ['octocat']").expect("a policy");
+        assert_eq!(policy.wishes.draft(), Switch::On);
+        assert_eq!(
+            (policy.wishes.labels(), policy.wishes.reviewers()),
+            (&["by tallyhook".to_owned()][..], &["octocat".to_owned()][..])
+        );
+        assert_eq!(Policy { wishes: PullWishes::default(), ..policy }, Policy::default());
+        let eleven = format!("[pull]\nlabels = {:?}", ["x"; 11]);
+        for broken in [
+            "[pull]\ndraft = 'yes'",
+            "[pull]\nlabels = ['']",
+            "[pull]\nreviewers = ['@me']",
+            "[pull]\nteams = []",
+            &eleven,
+        ] {
             assert_eq!(parse(broken), None, "{broken}");
         }
     }

@@ -16,7 +16,7 @@ pub use config::{Config, Ctx};
 use domain::ids::JobId;
 use domain::jobs::steps::Steps;
 use domain::jobs::{Job, Leasable, Lease, Snapshot, Staged, Transition, Work};
-use domain::retry::{Done, Failure, Fate, Retry, backoff};
+use domain::retry::{Done, Failure, Fate};
 use domain::time::Timestamp;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use std::time::Duration;
@@ -34,13 +34,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         Message::Event(_) | Message::Comment(_) | Message::Usage(_) => Ok(Done::Ignored("not a step")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
-        // The row says when the job is due; the message comes back at about that time.
-        let fate = match failure.retry {
-            Retry::Soon => Fate::Again(backoff(delivered.receives, (ctx.outside.random)())),
-            Retry::After(wait) | Retry::Alarm(wait) => Fate::Again(wait),
-            Retry::Never => Fate::Over,
-        };
-        Ok((fate, failure))
+        Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

@@ -8,12 +8,13 @@
 mod comment;
 mod config;
 mod open;
+mod wishes;
 mod wording;
 
 pub use config::{Config, Ctx};
 
 use domain::jobs::{Snapshot, Work};
-use domain::retry::{Done, Failure, Fate, Retry, backoff};
+use domain::retry::{Done, Failure, Fate};
 use domain::time::Timestamp;
 use github_api::{Access, Repository};
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
@@ -34,13 +35,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         }
     };
     let fail = async |delivered: Delivered, failure: Failure| {
-        // The row says when the job is due; the message comes back at about that time.
-        let fate = match failure.retry {
-            Retry::Soon => Fate::Again(backoff(delivered.receives, (ctx.outside.random)())),
-            Retry::After(wait) | Retry::Alarm(wait) => Fate::Again(wait),
-            Retry::Never => Fate::Over,
-        };
-        Ok((fate, failure))
+        Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

@@ -1,6 +1,6 @@
 //! From an approved change to an open pull request and a debt to Stripe.
 
-use crate::{Ctx, comment, repository, wording};
+use crate::{Ctx, comment, repository, wishes, wording};
 use domain::ids::JobId;
 use domain::jobs::steps::Steps;
 use domain::jobs::{CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged};
@@ -8,7 +8,7 @@ use domain::metering::Debts;
 use domain::pulls::{branch, commit_marker, hidden_marker, pull_body};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
-use github_api::{CommitOrder, Opened, Pull, PullOrder};
+use github_api::{CommitOrder, Opened, Pull, PullOrder, Repository};
 use queues::Message;
 use store::{Advanced, Claimed};
 
@@ -52,17 +52,25 @@ async fn deliver<S: Leasable<Working = Opening>>(
     Ok(Done::Applied(row.state.as_str().to_owned()))
 }
 
-/// The pull request, made or found; none when the job was called off in time.
+/// The pull request, made or found, with what was wished for it; none when the job was called off in time.
 async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option<Pull>, Failure> {
     let row = lease.row();
     if row.is_worn_out() {
         return Err(Failure::never("the pull request could not be opened; every try ended without a word"));
     }
     let repository = repository(ctx, row).await?;
-    let head_branch = branch(&row.facts.id);
-    if row.cancel_requested == CancelRequest::Asked {
-        return Ok(repository.pull_find(&head_branch).await?);
+    let pull = match row.cancel_requested {
+        CancelRequest::Asked => repository.pull_find(&branch(&row.facts.id)).await?,
+        CancelRequest::None => Some(ensured(&repository, row, steps).await?),
+    };
+    if let Some(pull) = &pull {
+        wishes::grant(&repository, row, pull.number).await?;
     }
+    Ok(pull)
+}
+
+async fn ensured(repository: &Repository, row: &Snapshot, steps: &Steps) -> Result<Pull, Failure> {
+    let head_branch = branch(&row.facts.id);
     let (proposal, base_sha) = delivered(row, steps)?;
     let commit = CommitOrder {
         branch: &head_branch,
@@ -79,9 +87,10 @@ async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option
         title: proposal.title(),
         body: &pull_body(row.facts.issue_number, proposal),
         marker: &hidden_marker(&row.facts.id),
+        draft: row.facts.wishes.draft(),
     };
     match repository.pull_ensure(&order).await? {
-        Opened::Created(pull) | Opened::AlreadyThere(pull) => Ok(Some(pull)),
+        Opened::Created(pull) | Opened::AlreadyThere(pull) => Ok(pull),
     }
 }
 

@@ -10,7 +10,7 @@ mod report;
 
 pub use config::{Config, Ctx};
 
-use domain::retry::{Done, Failure, Fate, Retry, backoff};
+use domain::retry::{Done, Failure, Fate};
 use domain::time::Timestamp;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use std::time::Duration;
@@ -26,13 +26,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         Message::Event(_) | Message::Work(..) | Message::Comment(_) => Ok(Done::Ignored("nothing to tell Stripe")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
-        // Every record says itself when it is due; the message comes back at about that time.
-        let fate = match failure.retry {
-            Retry::Soon => Fate::Again(backoff(delivered.receives, (ctx.outside.random)())),
-            Retry::After(wait) | Retry::Alarm(wait) => Fate::Again(wait),
-            Retry::Never => Fate::Over,
-        };
-        Ok((fate, failure))
+        Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

@@ -28,6 +28,7 @@ pub use moves::{Cancelled, MovedOn, Transition};
 
 use crate::ids::{AccountId, CommentId, CustomerId, InstallationId, JobId, RepositoryId};
 use crate::metering::{Meter, Tokens};
+use crate::pulls::PullWishes;
 use crate::time::Timestamp;
 use std::time::Duration;
 
@@ -228,6 +229,8 @@ pub struct Facts {
     pub trigger: String,
     /// Who asked.
     pub asked_by: String,
+    /// What its pull request shall have, by the repository's policy at that moment.
+    pub wishes: PullWishes,
     /// How it is paid for.
     pub funding: Funding,
     /// When it was made.

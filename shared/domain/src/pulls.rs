@@ -3,6 +3,10 @@
 //! The agent's output is not trusted: [`Proposal::check`] is the only way to a proposal, and it refuses what an issue's
 //! text might have talked the agent into.
 
+mod wishes;
+
+pub use wishes::{LABEL_CHARS_MAX, LABELS_MAX, PullWishes, REVIEWERS_MAX};
+
 use crate::ids::JobId;
 use std::fmt;
 

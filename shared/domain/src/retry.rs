@@ -91,6 +91,18 @@ pub enum Fate {
     Over,
 }
 
+impl Fate {
+    /// The fate of a message whose row says itself when it is due: it comes back at about that time, and what has failed
+    /// for good is over. `tries` and `jitter` are those of [`backoff`].
+    pub fn of(retry: Retry, tries: u32, jitter: u64) -> Self {
+        match retry {
+            Retry::Soon => Self::Again(backoff(tries, jitter)),
+            Retry::After(wait) | Retry::Alarm(wait) => Self::Again(wait),
+            Retry::Never => Self::Over,
+        }
+    }
+}
+
 /// Attempts on one row before it is buried for a human to look at.
 pub const ATTEMPTS_MAX: u32 = 12;
 

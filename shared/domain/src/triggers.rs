@@ -2,6 +2,7 @@
 
 use crate::events::{CommentOn, IssueComment, IssueEvent, IssueLabeled, Origin};
 use crate::ids::CommentId;
+use crate::pulls::PullWishes;
 
 /// The fact that asked for a job. Its key is the job's cause: the same fact never makes a second job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl Trigger {
 }
 
 /// Which facts a repository accepts. The default accepts a bare new issue, the label and the command; a file in the
-/// repository's base branch can only narrow it.
+/// repository's base branch can only narrow it, and say how it wishes its pull requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Whether a new issue is enough by itself.
@@ -50,6 +51,8 @@ pub struct Policy {
     pub commands: Switch,
     /// Whose wishes count, by author association; empty means everybody's.
     pub associations: Vec<String>,
+    /// What the repository's pull requests shall have besides their change.
+    pub wishes: PullWishes,
 }
 
 /// On or off.
@@ -61,9 +64,28 @@ pub enum Switch {
     Off,
 }
 
+impl From<bool> for Switch {
+    fn from(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+}
+
+impl Switch {
+    /// Whether it is on, for those who can only say true and false.
+    pub const fn is_on(self) -> bool {
+        matches!(self, Self::On)
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
-        Self { opened: Switch::On, label: "tallyhook".to_owned(), commands: Switch::On, associations: Vec::new() }
+        Self {
+            opened: Switch::On,
+            label: "tallyhook".to_owned(),
+            commands: Switch::On,
+            associations: Vec::new(),
+            wishes: PullWishes::default(),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod files;
 mod issues;
 mod pulls;
 mod repository;
+mod reviews;
 mod route;
 mod saves;
 mod sessions;

@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::error::GithubError;
 use crate::repository::Repository;
 use crate::route::Route;
+use domain::triggers::Switch;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -19,6 +20,8 @@ pub struct PullOrder<'a> {
     pub body: &'a str,
     /// The text by which it is known again; it is added to the body.
     pub marker: &'a str,
+    /// Whether it is opened as a draft, where the repository has such.
+    pub draft: Switch,
 }
 
 /// A pull request as it is.
@@ -115,12 +118,23 @@ impl Repository {
         Ok(pulls)
     }
 
+    /// Private repositories have no drafts on GitHub's smaller plans; there it is opened as an ordinary one.
     async fn pull_create(&self, order: &PullOrder<'_>) -> Result<Pull, GithubError> {
+        match self.pull_create_as(order, order.draft).await {
+            Err(error) if order.draft.is_on() && error.says("draft pull requests are not supported") => {
+                self.pull_create_as(order, Switch::Off).await
+            }
+            other => other,
+        }
+    }
+
+    async fn pull_create_as(&self, order: &PullOrder<'_>, draft: Switch) -> Result<Pull, GithubError> {
         let body = json!({
             "title": order.title,
             "head": order.head_branch,
             "base": order.base_branch,
             "body": marked(order.body, order.marker),
+            "draft": draft.is_on(),
         });
         let made: PullShape = self.send(Call::post(CREATE, Route::new("/pulls"), body)).await?.read()?;
         Ok(made.pull())
@@ -171,15 +185,20 @@ mod tests {
         pull(number, state, &format!("Words\n\n{MARKER}"))
     }
 
-    async fn ensure(peer: &Peer) -> Result<Opened, GithubError> {
+    async fn ensure_as(peer: &Peer, draft: Switch) -> Result<Opened, GithubError> {
         let order = PullOrder {
             head_branch: "tallyhook/job_1",
             base_branch: "main",
             title: "Fix it",
             body: "Words",
             marker: MARKER,
+            draft,
         };
         repository(peer).await.pull_ensure(&order).await
+    }
+
+    async fn ensure(peer: &Peer) -> Result<Opened, GithubError> {
+        ensure_as(peer, Switch::Off).await
     }
 
     fn number(result: &Result<Opened, GithubError>) -> u64 {
@@ -194,8 +213,20 @@ mod tests {
         let peer = Peer::script([found(LIST, json!([])), made(POST, ours(3, "open"))]);
         let opened = ensure(&peer).await;
         assert!(matches!(opened, Ok(Opened::Created(Pull { number: 3, state: PullState::Open, .. }))));
-        let body = json!({ "title": "Fix it", "head": "tallyhook/job_1", "base": "main", "body": format!("Words\n\n{MARKER}") });
+        let body = json!({ "title": "Fix it", "head": "tallyhook/job_1", "base": "main",
+            "body": format!("Words\n\n{MARKER}"), "draft": false });
         assert_eq!(peer.heard(POST)[0].body, body);
+    }
+
+    #[tokio::test]
+    async fn a_draft_is_opened_where_the_repository_has_such() {
+        let peer = Peer::script([found(LIST, json!([])), made(POST, ours(3, "open"))]);
+        assert_eq!(number(&ensure_as(&peer, Switch::On).await), 3);
+        let none = refused(POST, "Draft pull requests are not supported in this repository.");
+        peer.then([found(LIST, json!([])), none, made(POST, ours(4, "open"))]);
+        assert_eq!(number(&ensure_as(&peer, Switch::On).await), 4);
+        let drafts: Vec<_> = peer.heard(POST).into_iter().map(|call| call.body["draft"].clone()).collect();
+        assert_eq!(drafts, [json!(true), json!(true), json!(false)]);
     }
 
     #[tokio::test]

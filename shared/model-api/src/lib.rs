@@ -1,8 +1,8 @@
 //! The wall to the model: one prompt, one reply, its tokens.
 //!
-//! Owns the provider's key and wire (Anthropic's Messages API, at whatever URL speaks it). Promises one try per call, a
-//! bounded answer, and that neither key, prompt nor reply is ever printed. Decides nothing about what is asked or what
-//! the reply is worth.
+//! Owns the provider's key and its [`Wire`] (Anthropic's Messages API or OpenAI's Chat Completions, at whatever URL speaks
+//! it). Promises one try per call, a bounded answer, and that neither key, prompt nor reply is ever printed. Decides
+//! nothing about what is asked or what the reply is worth.
 //!
 //! Running it twice costs twice and does nothing else; a step's lease is what keeps that rare.
 
@@ -10,12 +10,15 @@ mod error;
 mod wire;
 
 pub use error::ModelError;
+pub use wire::Wire;
 
 use domain::metering::Tokens;
-use http::{HeaderValue, Request, Uri};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use tower::ServiceExt;
+use wire::Outgoing;
 
 /// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
 /// the call was carried out.
@@ -27,6 +30,8 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct ModelConfig {
     /// `https://api.anthropic.com`, or another one.
     pub url: String,
+    /// The language spoken there.
+    pub wire: Wire,
     /// The key.
     pub api_key: SecretString,
     /// The model's name.
@@ -36,8 +41,9 @@ pub struct ModelConfig {
 /// The model.
 #[derive(Clone)]
 pub struct ModelApi {
-    messages: Uri,
-    api_key: HeaderValue,
+    wire: Wire,
+    address: Uri,
+    headers: HeaderMap,
     model: String,
     web: Web,
 }
@@ -77,32 +83,39 @@ pub enum Stop {
 impl ModelApi {
     /// A client; it calls nobody.
     pub fn new(config: ModelConfig, web: Web) -> Result<Self, ModelError> {
-        let address = format!("{}/v1/messages", config.url.trim_end_matches('/'));
-        let messages: Uri = address.parse().map_err(|_| ModelError::Url)?;
-        if messages.scheme().is_none() || messages.authority().is_none() {
+        let address = format!("{}{}", config.url.trim_end_matches('/'), config.wire.path());
+        let address: Uri = address.parse().map_err(|_| ModelError::Url)?;
+        if address.scheme().is_none() || address.authority().is_none() {
             return Err(ModelError::Url);
         }
-        let key = config.api_key.expose_secret().trim();
-        let mut api_key = HeaderValue::try_from(key).map_err(|_| ModelError::ApiKey)?;
-        if key.is_empty() {
-            return Err(ModelError::ApiKey);
-        }
-        api_key.set_sensitive(true);
-        Ok(Self { messages, api_key, model: config.model, web })
+        let headers = headers(config.wire, config.api_key.expose_secret().trim())?;
+        Ok(Self { wire: config.wire, address, headers, model: config.model, web })
     }
 
     /// Asks once.
     pub async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, ModelError> {
-        let request = Request::post(self.messages.clone())
-            .header("x-api-key", self.api_key.clone())
-            .header("anthropic-version", "2023-06-01")
-            .header("content-type", "application/json")
-            .header("user-agent", concat!("tallyhook/", env!("CARGO_PKG_VERSION")))
-            .body(wire::question(&self.model, prompt))
-            .map_err(|source| ModelError::Unclear { source: source.into() })?;
+        let mut request = Request::new(self.wire.question(&self.model, prompt));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.address.clone();
+        *request.headers_mut() = self.headers.clone();
         let response = self.web.clone().oneshot(request).await.map_err(|source| ModelError::Unclear { source })?;
-        if response.status().is_success() { wire::completion(response.body()) } else { Err(wire::refusal(&response)) }
+        if response.status().is_success() { self.wire.completion(response.body()) } else { Err(wire::refusal(&response)) }
     }
+}
+
+fn headers(wire: Wire, key: &str) -> Result<HeaderMap, ModelError> {
+    let Outgoing { credential: (name, shown), more } = wire.headers(key);
+    let mut credential = HeaderValue::try_from(shown).map_err(|_| ModelError::ApiKey)?;
+    if key.is_empty() {
+        return Err(ModelError::ApiKey);
+    }
+    credential.set_sensitive(true);
+    let mut headers = HeaderMap::new();
+    headers.insert(name, credential);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tallyhook/", env!("CARGO_PKG_VERSION"))));
+    headers.extend(more.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))));
+    Ok(headers)
 }
 
 /// Without the text, which is a customer's.

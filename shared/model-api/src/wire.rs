@@ -1,99 +1,128 @@
-//! The shapes of Anthropic's Messages API, read tolerantly.
+//! The languages in which providers are spoken to, and what they have in common: how they refuse.
+
+mod anthropic;
+mod openai;
 
 use crate::{Completion, ModelError, Prompt, Stop};
 use bytes::Bytes;
-use domain::metering::Tokens;
 use http::Response;
 use http::header::RETRY_AFTER;
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::time::Duration;
+
+/// Which language a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// OpenAI's Chat Completions API.
+    OpenAi,
+}
+
+/// What a request carries besides its body.
+pub(crate) struct Outgoing {
+    /// The header that shows the key.
+    pub credential: (&'static str, String),
+    /// The others.
+    pub more: &'static [(&'static str, &'static str)],
+}
+
+impl Wire {
+    /// Every wire.
+    pub const ALL: [Self; 2] = [Self::Anthropic, Self::OpenAi];
+
+    /// The word in the settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::OpenAi => "openai",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|wire| wire.as_str() == text)
+    }
+
+    /// Where questions go, below the provider's URL.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Anthropic => anthropic::PATH,
+            Self::OpenAi => openai::PATH,
+        }
+    }
+
+    pub(crate) fn headers(self, key: &str) -> Outgoing {
+        match self {
+            Self::Anthropic => anthropic::headers(key),
+            Self::OpenAi => openai::headers(key),
+        }
+    }
+
+    /// The body of a request.
+    pub(crate) fn question(self, model: &str, prompt: &Prompt<'_>) -> Bytes {
+        let body = match self {
+            Self::Anthropic => anthropic::question(model, prompt),
+            Self::OpenAi => openai::question(model, prompt),
+        };
+        Bytes::from(body.to_string())
+    }
+
+    /// Reads a success.
+    pub(crate) fn completion(self, body: &[u8]) -> Result<Completion, ModelError> {
+        let completion = match self {
+            Self::Anthropic => anthropic::completion(body),
+            Self::OpenAi => openai::completion(body),
+        }?;
+        if completion.text.is_empty() && completion.stop == Stop::Finished {
+            return Err(malformed("it has no text"));
+        }
+        Ok(completion)
+    }
+}
 
 /// Where the provider sets a limit without saying for how long.
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
 const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
 const MESSAGE_CHARS_MAX: usize = 300;
-
-#[derive(Deserialize)]
-struct MessageShape {
-    model: String,
-    content: Vec<BlockShape>,
-    stop_reason: Option<String>,
-    usage: UsageShape,
-}
-
-#[derive(Deserialize)]
-struct BlockShape {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    text: String,
-}
-
-#[derive(Deserialize)]
-struct UsageShape {
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-}
+/// OpenAI's words for an empty purse; they stand as the error's code, its type, or both.
+const PURSE_CODES: [&str; 3] = ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"];
 
 #[derive(Deserialize)]
 struct ErrorBody {
     error: ErrorShape,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct ErrorShape {
-    #[serde(default)]
     message: String,
+    #[serde(rename = "type")]
+    kind: Value,
+    code: Value,
 }
 
-/// The body of a request.
-pub fn question(model: &str, prompt: &Prompt<'_>) -> Bytes {
-    let mut body = json!({
-        "model": model,
-        "max_tokens": prompt.tokens_max,
-        "messages": [{ "role": "user", "content": prompt.user }],
-    });
-    if !prompt.system.is_empty() {
-        body["system"] = json!(prompt.system);
+impl ErrorShape {
+    /// Anthropic says it in a sentence.
+    fn is_about_our_purse(&self) -> bool {
+        let said = |word: &Value| word.as_str().is_some_and(|word| PURSE_CODES.contains(&word));
+        said(&self.code) || said(&self.kind) || self.message.contains("credit balance")
     }
-    Bytes::from(body.to_string())
 }
 
-/// Reads a success. The reader's own words are not kept, because they quote what they stumbled over.
-pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
-    let message: MessageShape = serde_json::from_slice(body).map_err(|error| {
-        malformed(format!("it has another shape at line {} column {}", error.line(), error.column()))
-    })?;
-    let stop = match message.stop_reason.as_deref() {
-        Some("max_tokens" | "model_context_window_exceeded") => Stop::CutOff,
-        Some("refusal") => return Err(ModelError::Declined),
-        Some(_) => Stop::Finished,
-        None => return Err(malformed("it does not say why it ends".to_owned())),
-    };
-    let text: String =
-        message.content.into_iter().filter(|block| block.kind == "text").map(|block| block.text).collect();
-    if text.is_empty() && stop == Stop::Finished {
-        return Err(malformed("it has no text".to_owned()));
-    }
-    let usage = message.usage;
-    let cached = [usage.cache_creation_input_tokens, usage.cache_read_input_tokens];
-    let input = cached.into_iter().flatten().fold(usage.input_tokens, u64::saturating_add);
-    Ok(Completion { text, model: message.model, tokens: Tokens { input, output: usage.output_tokens }, stop })
-}
-
-/// Reads what is no success, the provider's or a gateway's.
-pub fn refusal(response: &Response<Bytes>) -> ModelError {
+/// Reads what is no success, the provider's or a gateway's. All of them refuse in the same shape.
+pub(crate) fn refusal(response: &Response<Bytes>) -> ModelError {
     let status = response.status().as_u16();
-    let message = serde_json::from_slice::<ErrorBody>(response.body()).map(|body| bounded(&body.error.message));
-    let message = message.unwrap_or_default();
+    let error = serde_json::from_slice::<ErrorBody>(response.body()).map(|body| body.error).unwrap_or_default();
+    let message = bounded(&error.message);
     let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let wait = seconds.map(|count| Duration::from_secs(count.clamp(1, RETRY_AFTER_SECONDS_MAX)));
     match status {
-        // An empty purse comes as a 400; it is our own matter, not the prompt's. So is a model that is not there.
-        400 if message.contains("credit balance") => ModelError::Credentials { status, message },
+        // An empty purse comes as a 400 or a 429, but is neither the prompt's fault nor over in a minute: it is our own
+        // matter. So is a model that is not there.
+        400 | 429 if error.is_about_our_purse() => ModelError::Credentials { status, message },
         401..=404 => ModelError::Credentials { status, message },
         408 | 409 | 425 | 500..=599 => ModelError::Unavailable { status, wait },
         429 => ModelError::Limited { wait: wait.unwrap_or(LIMIT_WAIT) },
@@ -101,8 +130,15 @@ pub fn refusal(response: &Response<Bytes>) -> ModelError {
     }
 }
 
-fn malformed(why: String) -> ModelError {
-    ModelError::Malformed { why }
+/// Reads a shape. The reader's own words are not kept, because they quote what they stumbled over.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ModelError> {
+    serde_json::from_slice(body).map_err(|error| {
+        malformed(format!("it has another shape at line {} column {}", error.line(), error.column()))
+    })
+}
+
+fn malformed(why: impl Into<String>) -> ModelError {
+    ModelError::Malformed { why: why.into() }
 }
 
 fn bounded(text: &str) -> String {

@@ -4,6 +4,7 @@ use crate::error::StoreError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use std::collections::HashMap;
 use std::fmt::Display;
 
@@ -84,6 +85,12 @@ impl<'a> Item<'a> {
 
     pub(crate) fn bytes(&self, attribute: &'static str) -> Result<&'a [u8], StoreError> {
         self.find_bytes(attribute)?.ok_or_else(|| self.bad(attribute))
+    }
+
+    /// A switch; where it is absent, it is off.
+    pub(crate) fn switch(&self, attribute: &'static str) -> Result<Switch, StoreError> {
+        let Some(value) = self.attributes.get(attribute) else { return Ok(Switch::Off) };
+        value.as_bool().map(|on| Switch::from(*on)).map_err(|_| self.bad(attribute))
     }
 
     pub(crate) fn texts(&self, attribute: &'static str) -> Result<Vec<&'a str>, StoreError> {

@@ -15,6 +15,7 @@ use domain::ids::{AccountId, CommentId, CustomerId, InstallationId, JobId, Repos
 use domain::jobs::steps::{Order, Output, Step, Steps};
 use domain::jobs::{CancelRequest, Claim, Facts, Funding, Lease, Moment, Notice, PullRef, Snapshot, State, Transition};
 use domain::metering::{Meter, Tokens};
+use domain::pulls::PullWishes;
 use domain::time::Timestamp;
 
 /// A job that is to be.
@@ -387,7 +388,20 @@ fn row_attributes(row: &Snapshot) -> Attributes {
         item.insert("dx".to_owned(), text(keys::due(&key)));
         item.insert("due_at".to_owned(), time(due_at));
     }
+    item.extend(wish_attributes(&facts.wishes).map(|(name, value)| (name.to_owned(), value)));
     item
+}
+
+/// Only what is wished for stands there, so a job without wishes looks like one from before there were any.
+fn wish_attributes(wishes: &PullWishes) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+    let listed = |list: &[String]| (!list.is_empty()).then(|| texts(list.iter().cloned()));
+    [
+        ("draft", wishes.draft().is_on().then_some(AttributeValue::Bool(true))),
+        ("labels", listed(wishes.labels())),
+        ("reviewers", listed(wishes.reviewers())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
 }
 
 pub(crate) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreError> {
@@ -418,6 +432,11 @@ pub(crate) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
     })
 }
 
+fn wishes_of(item: &Item<'_>) -> Result<PullWishes, StoreError> {
+    let listed = |name| Ok(item.texts(name)?.into_iter().map(str::to_owned).collect());
+    PullWishes::check(item.switch("draft")?, listed("labels")?, listed("reviewers")?).ok_or_else(|| item.bad("labels"))
+}
+
 fn facts_of(item: &Item<'_>) -> Result<Facts, StoreError> {
     Ok(Facts {
         id: keys::job_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
@@ -430,6 +449,7 @@ fn facts_of(item: &Item<'_>) -> Result<Facts, StoreError> {
         issue_number: item.number("issue_number")?,
         trigger: item.text("trigger")?.to_owned(),
         asked_by: item.text("asked_by")?.to_owned(),
+        wishes: wishes_of(item)?,
         funding: Funding::Metered {
             customer: item.parsed("customer", CustomerId::parse)?,
             meter: item.parsed("meter", Meter::parse)?,

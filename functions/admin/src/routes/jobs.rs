@@ -36,6 +36,7 @@ fn shown(row: &Snapshot, steps: &Steps) -> Value {
         "issue": { "number": facts.issue_number, "title": steps.order().map(|order| &order.title) },
         "trigger": facts.trigger,
         "asked_by": facts.asked_by,
+        "wishes": { "draft": facts.wishes.draft().is_on(), "labels": facts.wishes.labels(), "reviewers": facts.wishes.reviewers() },
         "base": { "branch": facts.base_branch, "sha": row.base_sha },
         "branch": branch(&facts.id),
         "attempts": row.attempts,
