@@ -51,7 +51,7 @@ pub struct Options {
     #[arg(long, value_name = "URL", global = true)]
     pub stripe_url: Option<String>,
     /// Use this model API instead of the stand-in, e.g. https://api.anthropic.com. Needs MODEL_API_KEY and MODEL_NAME in
-    /// the environment.
+    /// the environment; MODEL_WIRE=openai there if it speaks OpenAI's Chat Completions.
     #[arg(long, value_name = "URL", global = true)]
     pub model_url: Option<String>,
     /// Provision the accounts in this JSON file at the start: a list of {"stripe_customer_id", "installation_id",
@@ -76,14 +76,25 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
 ];
 
 /// Settings of the environment that are taken over whenever they are set.
-const OPTIONAL: [&str; 5] =
-    ["OPERATOR_TOKEN", "BILLING_ENABLED", "GITHUB_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRETS", "MODEL_NAME"];
+const OPTIONAL: [&str; 6] =
+    ["OPERATOR_TOKEN", "BILLING_ENABLED", "GITHUB_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRETS", "MODEL_NAME", "MODEL_WIRE"];
+
+/// A single secret may be given under its singular name.
+const SINGULAR: [(&str, &str); 2] = [
+    ("GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRETS"),
+    ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS"),
+];
 
 impl Options {
     /// The settings that differ from the local ones, or one line that says what is missing.
     pub fn settings(&self, env: &boot::Env) -> anyhow::Result<BTreeMap<String, String>> {
         let mut settings: BTreeMap<String, String> =
             OPTIONAL.iter().filter_map(|name| Some(((*name).to_owned(), env.find(name)?))).collect();
+        for (one, several) in SINGULAR {
+            if let (Some(value), None) = (env.find(one), env.find(several)) {
+                settings.insert(several.to_owned(), value);
+            }
+        }
         for ((flag, setting, groups), url) in
             CREDENTIALS.iter().zip([&self.github_url, &self.stripe_url, &self.model_url])
         {

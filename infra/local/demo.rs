@@ -1,7 +1,7 @@
 //! The demo: one signed webhook through the front door, and what becomes of it.
 
 use crate::signing::github_request;
-use crate::stack::Stack;
+use crate::stack::{Billing, Stack};
 use crate::world::{CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, OWNER_ID, REPOSITORY};
 use anyhow::{Context, bail};
 use boot::{Outside, Trust};
@@ -47,7 +47,8 @@ impl fmt::Display for Summary {
         let tokens = self.job.tokens;
         writeln!(f, "  pull request  {url}")?;
         writeln!(f, "  model         {} tokens in, {} out", tokens.input, tokens.output)?;
-        writeln!(f, "  Stripe        1 usage record, reported once, to {CUSTOMER}")?;
+        let told = if self.reported { "reported once" } else { "kept, since billing is off" };
+        writeln!(f, "  Stripe        1 usage record, {told}, for {CUSTOMER}")?;
         write!(f, "  in all        {} ms from the webhook to the charge", self.milliseconds)
     }
 }
@@ -85,7 +86,8 @@ pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Resu
     let milliseconds = stack.outside.now().since(started).as_millis();
     told(stack, &id, started).await?;
     let (received, finished) = events(stack).await?;
-    Ok(Summary { job, reported: true, received, finished, milliseconds })
+    let reported = stack.billing == Billing::On;
+    Ok(Summary { job, reported, received, finished, milliseconds })
 }
 
 /// The sample event for another issue, under a fresh delivery id.
@@ -138,6 +140,10 @@ async fn follow(stack: &Stack, id: &JobId, started: Timestamp, say: &impl Fn(&st
         if row.state.work().is_none() {
             if row.state.notice() != Notice::Opened {
                 bail!("the job ended as {}: {}", row.state.as_str(), row.reason.unwrap_or_default());
+            }
+            if stack.billing == Billing::Off {
+                say("           billing is off; the debt to Stripe is kept");
+                return Ok(row);
             }
             if let Some(at) = reported_at(stack, &row).await? {
                 say(&format!("{:>6} ms  usage reported to Stripe", at.since(row.facts.created_at).as_millis()));

@@ -8,6 +8,7 @@ use local_stack::cli::{Cli, Command, Options};
 use local_stack::stack::{Parts, Stack};
 use local_stack::world::Vendors;
 use local_stack::{demo, server, vendors_file};
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -84,7 +85,7 @@ async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Resul
         bail!("the demo plays on the stand-in GitHub; leave --github-url away, or use `cargo run -- serve`");
     }
     match cli.command {
-        Some(Command::Demo { json: true }) => println!("{}", demo::play(stack, base, |_| {}).await?.json()),
+        Some(Command::Demo { json: true }) => say(&demo::play(stack, base, |_| {}).await?.json().to_string()),
         Some(Command::Demo { json: false }) => show(stack, base).await?,
         Some(Command::Serve) => serve(base, token).await,
         None => {
@@ -98,16 +99,21 @@ async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Resul
 }
 
 async fn show(stack: &Stack, base: &str) -> anyhow::Result<()> {
-    println!("A signed webhook goes in at the front door; a pull request and one charge come out.\n");
-    let summary = demo::play(stack, base, |line| println!("  {line}")).await?;
-    println!("\n{summary}");
+    say("A signed webhook goes in at the front door; a pull request and one charge come out.\n");
+    let summary = demo::play(stack, base, |line| say(&format!("  {line}"))).await?;
+    say(&format!("\n{summary}"));
     Ok(())
 }
 
 async fn serve(base: &str, token: &str) {
-    println!("\nServing on {base} until Ctrl-C. The page there leads to everything.");
-    println!("Operator token: {token}");
+    say(&format!("\nServing on {base} until Ctrl-C. The page there leads to everything."));
+    say(&format!("Operator token: {token}"));
     std::future::pending().await
+}
+
+/// Prints a line; whoever listened may have gone, as `| head` does, and then there is nobody to tell.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// A token for operators that lasts as long as this process.

@@ -76,12 +76,23 @@ pub struct Stack {
     pub outside: Outside,
     /// What GitHub's webhooks are signed with; the newest of several.
     pub github_secret: String,
+    /// Whether Stripe is told of debts, or they are kept.
+    pub billing: Billing,
+}
+
+/// Whether Stripe is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Billing {
+    /// It is.
+    On,
+    /// Debts are kept until it is.
+    Off,
 }
 
 /// How long each function may run, and its queue's visibility, six times as long, as in the template.
 const STEP_TIME: Duration = Duration::from_secs(300);
 const OTHER_TIME: Duration = Duration::from_secs(60);
-const RECEIVES_MAX: u32 = 10;
+const RECEIVES_MAX: u32 = 15;
 
 impl Stack {
     /// Opens the tables, creates the queues and joins every door.
@@ -111,6 +122,8 @@ impl Stack {
         settings.extend(parts.settings);
         let github_secret = settings.get("GITHUB_WEBHOOK_SECRETS").and_then(|list| list.split(',').next());
         let github_secret = github_secret.unwrap_or_default().trim().to_owned();
+        let off = settings.get("BILLING_ENABLED").is_some_and(|text| text.eq_ignore_ascii_case("false"));
+        let billing = if off { Billing::Off } else { Billing::On };
         let doors = Doors { settings, outside: outside.clone() };
         let clock = parts.clock;
         Ok(Self {
@@ -133,6 +146,7 @@ impl Stack {
             now: Arc::new(move || clock().millis()),
             outside,
             github_secret,
+            billing,
         })
     }
 

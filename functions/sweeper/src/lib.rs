@@ -6,13 +6,13 @@
 
 use boot::{Aws, AwsSettings, Env, EnvError, Outside, Trust};
 use domain::ids::JobId;
-use domain::inbox::Source;
+use domain::inbox::{OVERDUE_AFTER, Source};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use queues::{Message, Queue, Queues, Sending};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use store::{Connection, Due, DueItem, Inbox, Moved, Redue, Store};
+use store::{Connection, Due, DueItem, Inbox, Moved, Redue, Store, Taken};
 
 /// The settings of this door.
 ///
@@ -113,10 +113,11 @@ async fn pass(ctx: &Ctx) -> Result<usize, Failure> {
 }
 
 async fn take_event(ctx: &Ctx, due: Redue, now: Timestamp) -> Result<Option<Sending>, Failure> {
-    Ok(match ctx.inbox.due_take(&due, now).await? {
-        Moved::On => Some(Sending { message: Message::Event(due.key), account: None }),
-        Moved::Gone => None,
-    })
+    let Taken::Now { received_at } = ctx.inbox.due_take(&due, now).await? else { return Ok(None) };
+    if now.since(received_at) > OVERDUE_AFTER {
+        tracing::error!(event.key = %due.key, alarm = true, "an event has been owing for 60 days; its body will not be kept");
+    }
+    Ok(Some(Sending { message: Message::Event(due.key), account: None }))
 }
 
 async fn take_row(

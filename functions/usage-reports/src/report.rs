@@ -13,12 +13,12 @@ const BATCH: i32 = 25;
 /// What a batch may take; with less time left the rest waits for its own moment.
 const TIME_FOR_A_BATCH: Duration = Duration::from_secs(30);
 const HELD_WAIT: Duration = Duration::from_secs(3);
-const BILLING_OFF: Duration = Duration::from_secs(3_600);
 const MINUTE_MILLIS: i64 = 60_000;
 
 /// Tells what is owed, as the only one who does for this account and meter.
 pub async fn handle(ctx: &Ctx, debts: &Debts, until: Timestamp) -> Result<Done, Failure> {
-    let Some(stripe) = &ctx.stripe else { return Err(Failure::after(BILLING_OFF, "billing is off; the debt is kept")) };
+    // The rows stay due, so the sweeper keeps asking and the debt is told once billing is on.
+    let Some(stripe) = &ctx.stripe else { return Ok(Done::Ignored("billing is off; the debt is kept")) };
     let stripe = stripe.client().await?;
     let now = ctx.outside.now();
     if let ReportClaim::Held(held) = ctx.store.report_claim(debts, until, now).await? {

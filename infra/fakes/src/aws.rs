@@ -19,6 +19,7 @@ use rustack_sqs_core::handler::RustackSqsHandler;
 use rustack_sqs_core::provider::RustackSqs;
 use rustack_sqs_http::dispatch::SqsHandler;
 use rustack_sqs_model::operations::SqsOperation;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The embedded AWS. Clones share it.
@@ -98,8 +99,8 @@ impl EmbeddedAws {
 
 /// On AWS a group on a standard queue asks for fairness; rustack knows groups on FIFO queues only, and we have none.
 fn without_groups(body: Bytes) -> Bytes {
-    let Ok(mut request) = serde_json::from_slice::<serde_json::Value>(&body) else { return body };
-    let forget = |message: &mut serde_json::Value| {
+    let Ok(mut request) = serde_json::from_slice::<Value>(&body) else { return body };
+    let forget = |message: &mut Value| {
         if let Some(fields) = message.as_object_mut() {
             fields.remove("MessageGroupId");
         }
@@ -122,12 +123,12 @@ fn response(status: u16, json: String, content_type: &'static str) -> Result<Htt
 
 /// The answer to a transaction whose first item another one holds.
 fn conflict(body: &[u8]) -> String {
-    let items = serde_json::from_slice::<serde_json::Value>(body).ok();
+    let items = serde_json::from_slice::<Value>(body).ok();
     let count = items.and_then(|body| body["TransactItems"].as_array().map(Vec::len)).unwrap_or(1);
     let reasons: Vec<_> = (0..count)
-        .map(|place| serde_json::json!({ "Code": if place == 0 { "TransactionConflict" } else { "None" } }))
+        .map(|place| json!({ "Code": if place == 0 { "TransactionConflict" } else { "None" } }))
         .collect();
-    serde_json::json!({
+    json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",
         "CancellationReasons": reasons,

@@ -1,7 +1,7 @@
 //! AWS settings, read the way the SDKs' own tools name them, without the machinery of a credential chain: Lambda gives a
 //! function its credentials in the environment, and so does a developer's shell.
 
-use crate::web::{Client, TimeLimit};
+use crate::web::Client;
 use crate::{Env, Outside, Trust};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -189,7 +189,7 @@ impl HttpClientForAws {
         let (mut head, body) = request.into_parts();
         let body =
             body.bytes().map(Bytes::copy_from_slice).ok_or_else(|| user("a body must be in memory".to_owned()))?;
-        head.extensions.insert(TimeLimit(ATTEMPT_MAX));
+        head.extensions.insert(ATTEMPT_MAX);
         let request = http::Request::from_parts(head, body);
         let response = client.send(request).await.map_err(ConnectorError::io)?;
         response

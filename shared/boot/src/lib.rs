@@ -24,4 +24,4 @@ pub use log::{log_at, log_to_stdout};
 pub use outside::{Clock, Outside, Random, Web, WebError};
 pub use secrets::{Secret, SecretError, Secrets};
 pub use tracing::level_filters::LevelFilter;
-pub use web::{TimeLimit, Trust};
+pub use web::Trust;

@@ -279,5 +279,7 @@ impl Finish {
 pub const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// How long an event may lie unqueued or unfinished before the sweeper sends it again.
 pub const RESEND_AFTER: Duration = Duration::from_secs(60);
+/// An event that still owes at this age wakes somebody: a body that stands apart is kept for [`KEPT_FOR`] and no longer.
+pub const OVERDUE_AFTER: Duration = Duration::from_secs(60 * 86_400);
 /// How long a finished event is kept.
 pub const KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);

@@ -34,7 +34,7 @@ pub use error::GithubError;
 pub use files::{FILE_BYTES_MAX, File, FileContent, Mode, Tree, TreeEntry};
 pub use issues::IssueState;
 pub use pulls::{Opened, Pull, PullOrder, PullState};
-pub use repository::{Details, Permission, Repository};
+pub use repository::{Details, Repository};
 pub use saves::{Deleted, FileDelete, FileOrder, Saved};
 
 use domain::ids::{InstallationId, RepositoryId};

@@ -44,19 +44,6 @@ pub struct Details {
     pub size_kb: u64,
 }
 
-/// What a person may do in a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Permission {
-    /// Nothing.
-    None,
-    /// Read and triage.
-    Read,
-    /// Push, or maintain.
-    Write,
-    /// Everything.
-    Admin,
-}
-
 #[derive(Deserialize)]
 struct RepositoryShape {
     id: u64,
@@ -80,11 +67,6 @@ struct OwnerShape {
     id: u64,
 }
 
-#[derive(Deserialize)]
-struct PermissionShape {
-    permission: String,
-}
-
 impl Repository {
     pub(crate) fn new(sessions: Arc<Sessions>, scope: Scope, owner: &str, name: &str, now: Timestamp) -> Self {
         Self { sessions, scope, owner: owner.to_owned(), by_name: Route::of_repository(owner, name), now }
@@ -104,20 +86,6 @@ impl Repository {
             private: shape.private,
             html_url: shape.html_url,
             size_kb: shape.size,
-        })
-    }
-
-    /// What a person may do here. A stranger, or a word we do not know, may do nothing.
-    pub async fn permission_load(&self, login: &str) -> Result<Permission, GithubError> {
-        let route = Route::new("/collaborators/").segment(login).fixed("/permission");
-        let Some(answer) = self.send_for(Call::get("read a person's permission", route)).await? else {
-            return Ok(Permission::None);
-        };
-        Ok(match answer.read::<PermissionShape>()?.permission.as_str() {
-            "admin" => Permission::Admin,
-            "write" => Permission::Write,
-            "read" => Permission::Read,
-            _ => Permission::None,
         })
     }
 
@@ -170,7 +138,7 @@ impl Repository {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Peer, Reply, found, missing, repository};
+    use crate::testing::{Peer, Reply, found, repository};
     use serde_json::{Value, json};
 
     fn hello() -> Value {
@@ -193,23 +161,5 @@ mod tests {
         let moved = Reply::with(301, &[("location", "https://evil.test/")], json!({ "message": "Moved Permanently" }));
         let peer = Peer::script([("GET /repos/octo/hello", moved), found("GET /repositories/9", hello())]);
         assert_eq!(repository(&peer).await.details().await.expect("details").full_name, "octo/hello");
-    }
-
-    #[tokio::test]
-    async fn permissions_are_read_and_strangers_have_none() {
-        let line = "GET /repos/octo/hello/collaborators/a%2Fb/permission";
-        for (word, expected) in [
-            ("admin", Permission::Admin),
-            ("write", Permission::Write),
-            ("read", Permission::Read),
-            ("none", Permission::None),
-            ("overlord", Permission::None),
-        ] {
-            let peer = Peer::script([found(line, json!({ "permission": word }))]);
-            assert_eq!(repository(&peer).await.permission_load("a/b").await.expect("an answer"), expected);
-        }
-        let peer = Peer::script([missing(line)]);
-        assert_eq!(repository(&peer).await.permission_load("a/b").await.expect("an answer"), Permission::None);
-        assert!(Permission::Write > Permission::Read);
     }
 }

@@ -59,6 +59,18 @@ pub struct Redue {
     pub due_at: Timestamp,
 }
 
+/// Whether a due event was ours to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Its moment was moved on; send it.
+    Now {
+        /// How long it has been here.
+        received_at: Timestamp,
+    },
+    /// It was done, or taken by another.
+    Gone,
+}
+
 /// Where a listing goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
@@ -278,20 +290,21 @@ impl Inbox {
     }
 
     /// Takes a due event on: moves its moment, doubling the wait, if nobody else has. Of two sweepers one wins.
-    pub async fn due_take(&self, due: &Redue, now: Timestamp) -> Result<crate::Moved, StoreError> {
-        let Some(head) = self.head(&due.key).await? else { return Ok(crate::Moved::Gone) };
+    pub async fn due_take(&self, due: &Redue, now: Timestamp) -> Result<Taken, StoreError> {
+        let Some(head) = self.head(&due.key).await? else { return Ok(Taken::Gone) };
         let item = Item::new(&head, "take a due event");
         if state_of(&item)? != EventState::Owing || item.time("at")? != due.due_at {
-            return Ok(crate::Moved::Gone);
+            return Ok(Taken::Gone);
         }
-        let waited = due.due_at.since(item.time("rx")?).clamp(RESEND_AFTER, OWING_ATTEMPTS_KEPT);
+        let received_at = item.time("rx")?;
+        let waited = due.due_at.since(received_at).clamp(RESEND_AFTER, OWING_ATTEMPTS_KEPT);
         let owing = text(keys::state(&due.key, EventState::Owing));
         let change = Change::of(keys::event(&due.key))
             .set("at", time(now.plus(waited)))
             .when("#sx = :owing AND #at = :was", vec![("owing", owing), ("was", time(due.due_at))]);
         match change.call(&self.client, &self.table).send().await {
-            Ok(_) => Ok(crate::Moved::On),
-            Err(error) if is_condition(&error) => Ok(crate::Moved::Gone),
+            Ok(_) => Ok(Taken::Now { received_at }),
+            Err(error) if is_condition(&error) => Ok(Taken::Gone),
             Err(error) => Err(StoreError::sdk("take a due event", error)),
         }
     }

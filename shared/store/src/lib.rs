@@ -22,7 +22,7 @@ mod subscriptions;
 pub use accounts::{AccountCreated, InstallationNoted};
 pub use due::{Due, DueItem, Moved};
 pub use error::StoreError;
-pub use inbox::{Cursor, Event, EventPage, Finished, Recorded, Redue};
+pub use inbox::{Cursor, Event, EventPage, Finished, Recorded, Redue, Taken};
 pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
 pub use metering::{Owed, ReportClaim};
 pub use subscriptions::Noted;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Set for every door in the template's Globals; `boot` reads them, so no door lists them.
-const EVERYBODYS: [&str; 2] = ["RUST_LOG", "STAGE"];
+const EVERYBODYS: [&str; 1] = ["RUST_LOG"];
 
 #[test]
 fn every_folder_is_a_function() {
