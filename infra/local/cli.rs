@@ -76,14 +76,18 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
 ];
 
 /// Settings of the environment that are taken over whenever they are set.
-const OPTIONAL: [&str; 6] =
-    ["OPERATOR_TOKEN", "BILLING_ENABLED", "GITHUB_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRETS", "MODEL_NAME", "MODEL_WIRE"];
+const OPTIONAL: [&str; 6] = [
+    "OPERATOR_TOKEN",
+    "BILLING_ENABLED",
+    "GITHUB_WEBHOOK_SECRETS",
+    "STRIPE_WEBHOOK_SECRETS",
+    "MODEL_NAME",
+    "MODEL_WIRE",
+];
 
 /// A single secret may be given under its singular name.
-const SINGULAR: [(&str, &str); 2] = [
-    ("GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRETS"),
-    ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS"),
-];
+const SINGULAR: [(&str, &str); 2] =
+    [("GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRETS"), ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS")];
 
 impl Options {
     /// The settings that differ from the local ones, or one line that says what is missing.

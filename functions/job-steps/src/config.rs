@@ -2,7 +2,7 @@
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use github_api::{GithubApi, GithubConfig};
-use model_api::{ModelApi, ModelConfig};
+use model_api::{ModelApi, ModelConfig, Wire};
 use queues::{Queue, Queues};
 use store::{Connection, Store};
 
@@ -15,6 +15,7 @@ use store::{Connection, Store};
 /// - `GITHUB_APP_ID` (or `APP_ID`): the App
 /// - `GITHUB_PRIVATE_KEY` (or `PRIVATE_KEY`): the App's key, for tokens that may read one repository
 /// - `MODEL_URL`: the model's API
+/// - `MODEL_WIRE`: the language spoken there, `anthropic` (so it is when absent) or `openai`
 /// - `MODEL_NAME`: which model
 /// - `MODEL_API_KEY`: the key to it
 pub struct Config {
@@ -23,6 +24,7 @@ pub struct Config {
     github_url: String,
     app_id: u64,
     model_url: String,
+    model_wire: Wire,
     model_name: String,
     private_key: Secret,
     model_key: Secret,
@@ -39,6 +41,7 @@ impl Config {
             github_url: env.text("GITHUB_URL"),
             app_id: env.number_of(&["GITHUB_APP_ID", "APP_ID"]),
             model_url: env.text("MODEL_URL"),
+            model_wire: wire(&mut env),
             model_name: env.text("MODEL_NAME"),
             private_key: Secret::read(&mut env, &["GITHUB_PRIVATE_KEY", "PRIVATE_KEY"]),
             model_key: Secret::read(&mut env, &["MODEL_API_KEY"]),
@@ -51,6 +54,15 @@ impl Config {
     pub fn trust(&self) -> Trust {
         self.aws.trust(Trust::Public)
     }
+}
+
+fn wire(env: &mut Env) -> Wire {
+    let Some(word) = env.find("MODEL_WIRE") else { return Wire::Anthropic };
+    Wire::parse(&word).unwrap_or_else(|| {
+        let known = Wire::ALL.map(Wire::as_str).join(" or ");
+        env.complain(format!("MODEL_WIRE must be {known}"));
+        Wire::Anthropic
+    })
 }
 
 /// What this door works with.
@@ -72,10 +84,11 @@ impl Ctx {
             let private_key_pem = values.first().cloned().unwrap_or_default();
             GithubApi::new(GithubConfig { url: url.clone(), app_id, private_key_pem }, web.clone())
         });
-        let (url, model, web) = (config.model_url, config.model_name, outside.web.clone());
+        let (url, wire) = (config.model_url, config.model_wire);
+        let (model, web) = (config.model_name, outside.web.clone());
         let model = Keyed::new(secrets(config.model_key), move |values| {
             let api_key = values.first().cloned().unwrap_or_default();
-            ModelApi::new(ModelConfig { url: url.clone(), api_key, model: model.clone() }, web.clone())
+            ModelApi::new(ModelConfig { url: url.clone(), wire, api_key, model: model.clone() }, web.clone())
         });
         Self {
             store: Connection::new(&aws.sdk, aws.dynamodb.as_deref()).store(config.main_table, outside.random.clone()),
@@ -84,5 +97,21 @@ impl Ctx {
             model,
             outside,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_wire_is_refused_by_naming_the_known() {
+        let complaint =
+            |word| Config::read(Env::of([("MODEL_WIRE", word)])).err().expect("much is missing").to_string();
+        for word in ["", "anthropic", "openai"] {
+            assert!(!complaint(word).contains("MODEL_WIRE"), "{word}");
+        }
+        let said = complaint("OpenAI!");
+        assert!(said.contains("MODEL_WIRE must be anthropic or openai"), "{said}");
     }
 }

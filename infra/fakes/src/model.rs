@@ -1,4 +1,5 @@
-//! The model provider, standing in: the Messages API with answers that follow from the question.
+//! The model provider, standing in: Anthropic's and OpenAI's wires, one agent behind both, its answers following from
+//! the question.
 //! Owns a tiny, honest "agent": it can plan over a file list, replace one text by another, and approve a diff, so a whole
 //! job runs without a network. Promises the same answer to the same question and a fixed price per character; tests can
 //! put any text before that, invalid JSON included.
@@ -6,18 +7,19 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State as From};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::pages::{all, classed, page, tag, text};
 
 mod answers;
+mod anthropic;
+mod openai;
 #[cfg(test)]
 mod tests;
 
@@ -62,9 +64,10 @@ impl Model {
 
     /// The API.
     pub fn router(&self) -> Router {
-        let unknown = async || Refusal::new(StatusCode::NOT_FOUND, "Not found");
+        let unknown = async || anthropic::refused(&Refusal::new(StatusCode::NOT_FOUND, "Not found"));
         Router::new()
-            .route("/v1/messages", post(messages))
+            .route("/v1/messages", post(anthropic::messages))
+            .route("/v1/chat/completions", post(openai::chat_completions))
             .fallback(unknown)
             .method_not_allowed_fallback(unknown)
             .layer(DefaultBodyLimit::disable())
@@ -108,13 +111,18 @@ impl Model {
     }
 }
 
-#[derive(Deserialize)]
+/// A question, whichever wire it came by.
 struct Asked {
     model: String,
-    max_tokens: u64,
-    #[serde(default)]
-    system: Text,
-    messages: Vec<Message>,
+    system: String,
+    content: String,
+    tokens_max: u64,
+}
+
+/// How an answer ends.
+enum End {
+    Said,
+    CutOff,
 }
 
 #[derive(Deserialize)]
@@ -151,65 +159,38 @@ impl Text {
     }
 }
 
-async fn messages(From(model): From<Model>, headers: HeaderMap, body: Bytes) -> Response {
-    let mut state = model.lock();
-    state.arrived += 1;
-    let id = format!("req_{:014}", state.arrived).parse().expect("letters and digits");
-    let mut response = answer(&mut state, &headers, &body).map(Json).into_response();
-    response.headers_mut().insert("request-id", id);
-    response
-}
+impl State {
+    /// Counts a request; its id.
+    fn arrive(&mut self) -> HeaderValue {
+        self.arrived += 1;
+        HeaderValue::from_str(&format!("req_{:014}", self.arrived)).expect("letters and digits")
+    }
 
-fn answer(state: &mut State, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
-    let given = |name| headers.get(name).is_some_and(|value| !value.as_bytes().is_empty());
-    if !given("x-api-key") {
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "x-api-key header is required"));
-    }
-    if !given("anthropic-version") {
-        return Err(Refusal::invalid("anthropic-version: header is required"));
-    }
-    if let Some(status) = state.failures.pop_front() {
+    /// Fails if a test has ordered so.
+    fn fail(&mut self) -> Result<(), Refusal> {
+        let Some(status) = self.failures.pop_front() else { return Ok(()) };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        return Err(Refusal::new(status, "ordered by a test"));
+        Err(Refusal::new(status, "ordered by a test"))
     }
-    let asked: Asked = serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))?;
-    if asked.max_tokens == 0 {
-        return Err(Refusal::invalid("max_tokens: must be greater than or equal to 1"));
-    }
-    if asked.messages.first().is_none_or(|message| message.role != "user") {
-        return Err(Refusal::invalid("messages: first message must use the \"user\" role"));
-    }
-    Ok(message(state, asked))
-}
 
-fn message(state: &mut State, asked: Asked) -> Value {
-    let system = asked.system.joined();
-    let content: String = asked.messages.into_iter().map(|message| message.content.joined()).collect();
-    let step = system.lines().next().and_then(|line| line.strip_prefix("step:")).map(str::trim).unwrap_or_default();
-    let scripted = state.scripts.get_mut(step).and_then(VecDeque::pop_front);
-    let whole = scripted.unwrap_or_else(|| answers::made_up(step, &content));
-    let (answer, stop_reason) = cut(whole, asked.max_tokens);
-    let call = CallView {
-        step: step.to_owned(),
-        model: asked.model,
-        input_tokens: tokens(&system) + tokens(&content),
-        output_tokens: tokens(&answer),
-        system,
-        content,
-        answer,
-    };
-    let shape = json!({
-        "id": format!("msg_{:020}", state.arrived),
-        "type": "message",
-        "role": "assistant",
-        "model": call.model,
-        "content": [{"type": "text", "text": call.answer}],
-        "stop_reason": stop_reason,
-        "stop_sequence": null,
-        "usage": {"input_tokens": call.input_tokens, "output_tokens": call.output_tokens},
-    });
-    state.calls.push(call);
-    shape
+    fn complete(&mut self, asked: Asked) -> (CallView, End) {
+        let Asked { model, system, content, tokens_max } = asked;
+        let step = system.lines().next().and_then(|line| line.strip_prefix("step:")).map(str::trim).unwrap_or_default();
+        let scripted = self.scripts.get_mut(step).and_then(VecDeque::pop_front);
+        let whole = scripted.unwrap_or_else(|| answers::made_up(step, &content));
+        let (answer, end) = cut(whole, tokens_max);
+        let call = CallView {
+            step: step.to_owned(),
+            model,
+            input_tokens: tokens(&system) + tokens(&content),
+            output_tokens: tokens(&answer),
+            system,
+            content,
+            answer,
+        };
+        self.calls.push(call.clone());
+        (call, end)
+    }
 }
 
 const CHARS_PER_TOKEN: usize = 4;
@@ -219,12 +200,12 @@ fn tokens(text: &str) -> u64 {
 }
 
 /// An answer longer than it may be ends in the middle of a word, as it would.
-fn cut(text: String, max_tokens: u64) -> (String, &'static str) {
-    if tokens(&text) <= max_tokens {
-        return (text, "end_turn");
+fn cut(text: String, tokens_max: u64) -> (String, End) {
+    if tokens(&text) <= tokens_max {
+        return (text, End::Said);
     }
-    let chars = usize::try_from(max_tokens).unwrap_or(usize::MAX).saturating_mul(CHARS_PER_TOKEN);
-    (text.chars().take(chars).collect(), "max_tokens")
+    let chars = usize::try_from(tokens_max).unwrap_or(usize::MAX).saturating_mul(CHARS_PER_TOKEN);
+    (text.chars().take(chars).collect(), End::CutOff)
 }
 
 struct Refusal {
@@ -239,26 +220,6 @@ impl Refusal {
 
     fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.status.as_u16() {
-            400 => "invalid_request_error",
-            401 => "authentication_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            413 => "request_too_large",
-            429 => "rate_limit_error",
-            529 => "overloaded_error",
-            _ => "api_error",
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let error = json!({"type": self.kind(), "message": self.message});
-        (self.status, Json(json!({"type": "error", "error": error}))).into_response()
     }
 }
 

@@ -14,11 +14,11 @@ pub use wire::Wire;
 
 use domain::metering::Tokens;
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
+use std::time::Duration;
 use tower::ServiceExt;
-use wire::Outgoing;
 
 /// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
 /// the call was carried out.
@@ -80,6 +80,9 @@ pub enum Stop {
     CutOff,
 }
 
+/// How long an answer may take; the functions that ask have five minutes.
+const ANSWER_MAX: Duration = Duration::from_secs(240);
+
 impl ModelApi {
     /// A client; it calls nobody.
     pub fn new(config: ModelConfig, web: Web) -> Result<Self, ModelError> {
@@ -98,23 +101,29 @@ impl ModelApi {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.address.clone();
         *request.headers_mut() = self.headers.clone();
+        // A long answer takes minutes; the client's usual limit is for services that answer at once.
+        request.extensions_mut().insert(ANSWER_MAX);
         let response = self.web.clone().oneshot(request).await.map_err(|source| ModelError::Unclear { source })?;
-        if response.status().is_success() { self.wire.completion(response.body()) } else { Err(wire::refusal(&response)) }
+        if response.status().is_success() {
+            self.wire.completion(response.body())
+        } else {
+            Err(wire::refusal(&response))
+        }
     }
 }
 
 fn headers(wire: Wire, key: &str) -> Result<HeaderMap, ModelError> {
-    let Outgoing { credential: (name, shown), more } = wire.headers(key);
-    let mut credential = HeaderValue::try_from(shown).map_err(|_| ModelError::ApiKey)?;
     if key.is_empty() {
         return Err(ModelError::ApiKey);
     }
-    credential.set_sensitive(true);
     let mut headers = HeaderMap::new();
-    headers.insert(name, credential);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tallyhook/", env!("CARGO_PKG_VERSION"))));
-    headers.extend(more.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))));
+    for (name, text) in wire.headers(key) {
+        let mut value = HeaderValue::try_from(text).map_err(|_| ModelError::ApiKey)?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
     Ok(headers)
 }
 

@@ -1,4 +1,4 @@
-//! The wire against a provider of one answer.
+//! The wires against a provider of one answer.
 
 use super::*;
 use bytes::Bytes;
@@ -10,7 +10,10 @@ use std::time::Duration;
 
 type Heard = Arc<Mutex<Option<Request<Bytes>>>>;
 
-fn api(answer: impl Fn() -> Result<Response<Bytes>, BoxError> + Clone + Send + Sync + 'static) -> (ModelApi, Heard) {
+fn api(
+    wire: Wire,
+    answer: impl Fn() -> Result<Response<Bytes>, BoxError> + Clone + Send + Sync + 'static,
+) -> (ModelApi, Heard) {
     let heard = Heard::default();
     let ear = Arc::clone(&heard);
     let web = Web::new(tower::service_fn(move |request: Request<Bytes>| {
@@ -20,6 +23,7 @@ fn api(answer: impl Fn() -> Result<Response<Bytes>, BoxError> + Clone + Send + S
     }));
     let config = ModelConfig {
         url: "https://model.test/base/".to_owned(),
+        wire,
         api_key: SecretString::from("sk-ant-canary"),
         model: "claude-x".to_owned(),
     };
@@ -31,11 +35,12 @@ async fn ask(api: &ModelApi) -> Result<Completion, ModelError> {
 }
 
 async fn answered(
+    wire: Wire,
     status: u16,
     headers: &'static [(&'static str, &'static str)],
     body: Value,
 ) -> Result<Completion, ModelError> {
-    let (api, _) = api(move || {
+    let (api, _) = api(wire, move || {
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
             response = response.header(*name, *value);
@@ -45,6 +50,7 @@ async fn answered(
     ask(&api).await
 }
 
+/// What Anthropic answers.
 fn message(stop_reason: &str) -> Value {
     json!({ "id": "msg_1", "type": "message", "model": "claude-x-20261101", "stop_reason": stop_reason,
         "content": [{ "type": "thinking", "thinking": "hm" }, { "type": "text", "text": "Hel" },
@@ -55,7 +61,7 @@ fn message(stop_reason: &str) -> Value {
 
 #[tokio::test]
 async fn a_prompt_goes_out_in_anthropics_words() {
-    let (api, heard) = api(|| Ok(Response::new(Bytes::from(message("end_turn").to_string()))));
+    let (api, heard) = api(Wire::Anthropic, || Ok(Response::new(Bytes::from(message("end_turn").to_string()))));
     ask(&api).await.expect("a reply");
     let request = heard.lock().expect("one thread").take().expect("a request");
     assert_eq!(
@@ -80,7 +86,7 @@ async fn a_reply_is_text_tokens_and_an_end() {
         ("a_reason_of_tomorrow", Stop::Finished),
         ("max_tokens", Stop::CutOff),
     ] {
-        let reply = answered(200, &[], message(reason)).await.expect("a reply");
+        let reply = answered(Wire::Anthropic, 200, &[], message(reason)).await.expect("a reply");
         let tokens = Tokens { input: 15, output: 2 };
         assert_eq!(reply, Completion { text: "Hello".to_owned(), model: "claude-x-20261101".to_owned(), tokens, stop });
     }
@@ -111,18 +117,97 @@ async fn failures_have_classes() {
         (529, &[], says("Overloaded"), Retry::Soon),
     ] {
         let shown = body.to_string();
-        let error = answered(status, headers, body).await.expect_err("an error");
+        let error = answered(Wire::Anthropic, status, headers, body).await.expect_err("an error");
+        assert_eq!(error.retry(), expected, "{status} {shown}");
+    }
+}
+
+/// What OpenAI answers.
+fn chat(finish_reason: &str, message: Value) -> Value {
+    json!({ "id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-x-2026-11-01",
+        "choices": [{ "index": 0, "finish_reason": finish_reason, "message": message }],
+        "usage": { "prompt_tokens": 15, "completion_tokens": 2, "total_tokens": 17,
+            "prompt_tokens_details": { "cached_tokens": 5 } } })
+}
+
+fn hello() -> Value {
+    json!({ "role": "assistant", "content": "Hello", "refusal": null })
+}
+
+#[tokio::test]
+async fn a_prompt_goes_out_in_openais_words() {
+    let (api, heard) = api(Wire::OpenAi, || Ok(Response::new(Bytes::from(chat("stop", hello()).to_string()))));
+    ask(&api).await.expect("a reply");
+    let request = heard.lock().expect("one thread").take().expect("a request");
+    assert_eq!(
+        (request.method().as_str(), request.uri().to_string().as_str()),
+        ("POST", "https://model.test/base/v1/chat/completions")
+    );
+    assert_eq!(request.headers()["authorization"], "Bearer sk-ant-canary");
+    assert!(request.headers()["authorization"].is_sensitive());
+    assert!(!request.headers().contains_key("x-api-key"));
+    let body: Value = serde_json::from_slice(request.body()).expect("JSON");
+    let messages = json!([{ "role": "system", "content": "Be brief" }, { "role": "user", "content": "canary prompt" }]);
+    assert_eq!(body, json!({ "model": "claude-x", "max_completion_tokens": 100, "messages": messages }));
+}
+
+#[tokio::test]
+async fn openais_reply_is_text_tokens_and_an_end() {
+    for (reason, stop) in [("stop", Stop::Finished), ("a_reason_of_tomorrow", Stop::Finished), ("length", Stop::CutOff)]
+    {
+        let reply = answered(Wire::OpenAi, 200, &[], chat(reason, hello())).await.expect("a reply");
+        let tokens = Tokens { input: 15, output: 2 };
+        assert_eq!(reply, Completion { text: "Hello".to_owned(), model: "gpt-x-2026-11-01".to_owned(), tokens, stop });
+    }
+}
+
+#[tokio::test]
+async fn openais_failures_have_classes() {
+    let after = |seconds| Retry::After(Duration::from_secs(seconds));
+    let alarm = Retry::Alarm(Duration::from_secs(300));
+    let says =
+        |kind: Value, code: Value| json!({ "error": { "message": "no", "type": kind, "param": null, "code": code } });
+    let error = |code: &str| says(json!("x"), json!(code));
+    let refuses = json!({ "role": "assistant", "content": null, "refusal": "I cannot" });
+    let silent = json!({ "role": "assistant", "content": null });
+    for (status, headers, body, expected) in [
+        (
+            200,
+            &[][..],
+            json!({ "model": "m", "choices": [], "usage": { "prompt_tokens": 1, "completion_tokens": 0 } }),
+            Retry::Soon,
+        ),
+        (200, &[], chat("stop", silent.clone()), Retry::Soon),
+        (200, &[], chat("tool_calls", silent), Retry::Soon),
+        (200, &[], says(Value::Null, json!(502)), Retry::Soon),
+        (200, &[], chat("content_filter", hello()), Retry::Never),
+        (200, &[], chat("stop", refuses), Retry::Never),
+        (400, &[], error("context_length_exceeded"), Retry::Never),
+        (400, &[], error("billing_hard_limit_reached"), alarm),
+        (401, &[], error("invalid_api_key"), alarm),
+        (402, &[], says(Value::Null, json!(402)), alarm),
+        (403, &[], error("unsupported_country_region_territory"), alarm),
+        (404, &[], error("model_not_found"), alarm),
+        (429, &[], error("rate_limit_exceeded"), after(60)),
+        (429, &[("retry-after", "12")], error("rate_limit_exceeded"), after(12)),
+        (429, &[("retry-after", "12")], error("insufficient_quota"), alarm),
+        (429, &[], says(json!("insufficient_quota"), Value::Null), alarm),
+        (500, &[], json!("<html>"), Retry::Soon),
+        (503, &[("retry-after", "3")], error("overloaded"), after(3)),
+    ] {
+        let shown = body.to_string();
+        let error = answered(Wire::OpenAi, status, headers, body).await.expect_err("an error");
         assert_eq!(error.retry(), expected, "{status} {shown}");
     }
 }
 
 #[tokio::test]
 async fn nothing_secret_is_printed() {
-    let (api, _) = api(|| Err("the connection was reset".into()));
+    let (api, _) = api(Wire::Anthropic, || Err("the connection was reset".into()));
     let failure = Failure::from(ask(&api).await.expect_err("an error"));
     assert_eq!(failure.retry, Retry::Soon);
-    let reply = answered(200, &[], message("end_turn")).await.expect("a reply");
-    let odd = answered(200, &[], json!({ "model": ["canary"] })).await.expect_err("an error");
+    let reply = answered(Wire::Anthropic, 200, &[], message("end_turn")).await.expect("a reply");
+    let odd = answered(Wire::Anthropic, 200, &[], json!({ "model": ["canary"] })).await.expect_err("an error");
     let shown = format!("{failure} {failure:?} {reply:?} {odd} {odd:?}");
     assert!(!shown.contains("canary") && !shown.contains("Hello"), "{shown}");
 }
@@ -132,8 +217,11 @@ fn what_cannot_work_is_refused_at_the_start() {
     for (url, key, fine) in
         [("https://x", "k", true), ("x", "k", false), ("https://x", " ", false), ("https://x", "k\nk", false)]
     {
-        let config = ModelConfig { url: url.to_owned(), api_key: SecretString::from(key), model: String::new() };
-        let web = Web::new(tower::service_fn(async |_| Err("never called".into())));
-        assert_eq!(ModelApi::new(config, web).is_ok(), fine, "{url} {key:?}");
+        for wire in Wire::ALL {
+            let (url, api_key) = (url.to_owned(), SecretString::from(key));
+            let config = ModelConfig { url, wire, api_key, model: String::new() };
+            let web = Web::new(tower::service_fn(async |_| Err("never called".into())));
+            assert_eq!(ModelApi::new(config, web).is_ok(), fine, "{wire:?} {key:?}");
+        }
     }
 }

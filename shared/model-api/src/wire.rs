@@ -21,14 +21,6 @@ pub enum Wire {
     OpenAi,
 }
 
-/// What a request carries besides its body.
-pub(crate) struct Outgoing {
-    /// The header that shows the key.
-    pub credential: (&'static str, String),
-    /// The others.
-    pub more: &'static [(&'static str, &'static str)],
-}
-
 impl Wire {
     /// Every wire.
     pub const ALL: [Self; 2] = [Self::Anthropic, Self::OpenAi];
@@ -54,7 +46,8 @@ impl Wire {
         }
     }
 
-    pub(crate) fn headers(self, key: &str) -> Outgoing {
+    /// The headers that differ from wire to wire; one of them shows the key.
+    pub(crate) fn headers(self, key: &str) -> Vec<(&'static str, String)> {
         match self {
             Self::Anthropic => anthropic::headers(key),
             Self::OpenAi => openai::headers(key),
@@ -132,9 +125,8 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> ModelError {
 
 /// Reads a shape. The reader's own words are not kept, because they quote what they stumbled over.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ModelError> {
-    serde_json::from_slice(body).map_err(|error| {
-        malformed(format!("it has another shape at line {} column {}", error.line(), error.column()))
-    })
+    serde_json::from_slice(body)
+        .map_err(|error| malformed(format!("it has another shape at line {} column {}", error.line(), error.column())))
 }
 
 fn malformed(why: impl Into<String>) -> ModelError {

@@ -118,7 +118,7 @@ impl Inbox {
 
     /// Puts the parts of a body that is too large for its head; returns what the head has to say of the body.
     async fn put_body(&self, delivery: &Delivery, key: &EventKey, now: Timestamp) -> Result<Attributes, StoreError> {
-        let (codec, packed) = bodies::pack(&delivery.body);
+        let (codec, packed) = bodies::pack_from(delivery.key.source(), &delivery.body);
         let mut head = Attributes::from([("c".to_owned(), number(codec))]);
         if packed.len() <= INLINE_BYTES_MAX {
             head.insert("b".to_owned(), bytes(packed));

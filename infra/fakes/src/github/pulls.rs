@@ -4,7 +4,7 @@
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,6 +21,7 @@ pub(super) fn routes() -> Router<GitHub> {
         .route("/pulls", get(list).post(create))
         .route("/pulls/{number}", get(show).patch(update).post(update))
         .route("/pulls/{number}/files", get(files))
+        .route("/pulls/{number}/requested_reviewers", post(request_reviewers))
 }
 
 const RESOURCE: &str = "PullRequest";
@@ -88,7 +89,7 @@ fn opened(repository: &Repository, head: &str, base: String, draft: bool) -> Res
     if comparison.ahead.is_empty() {
         return Err(Refusal::custom(RESOURCE, format!("No commits between {base} and {head}")));
     }
-    Ok(Pull { head: head.to_owned(), base, head_sha, base_sha, draft, merged: None })
+    Ok(Pull { head: head.to_owned(), base, head_sha, base_sha, draft, reviewers: vec![], merged: None })
 }
 
 async fn list(access: Access, paging: Paging) -> Result<Response, Refusal> {
@@ -167,6 +168,41 @@ fn change(repository: &mut Repository, number: u64, update: Update, now: i64) ->
     issue.body = update.body.or_else(|| issue.body.clone());
     issue.updated = now;
     Ok(())
+}
+
+#[derive(Deserialize)]
+struct Reviewers {
+    #[serde(default)]
+    reviewers: Vec<String>,
+}
+
+/// All of them are asked or none; who has been asked stays asked.
+async fn request_reviewers(
+    access: Access,
+    Path(numbered): Path<Numbered>,
+    Input(asked): Input<Reviewers>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
+    let mut visit = access.write(PULLS)?;
+    let repository = visit.repository_mut();
+    let (issue, _) = find(repository, numbered.number)?;
+    if asked.reviewers.contains(&issue.author.login) {
+        return Err(Refusal::unprocessable("Review cannot be requested from pull request author."));
+    }
+    if !asked.reviewers.iter().all(|login| repository.has_collaborator(login)) {
+        return Err(Refusal::unprocessable(format!(
+            "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a \
+             collaborator of the {} repository.",
+            repository.full_name()
+        )));
+    }
+    let issue = repository.issues.get_mut(&numbered.number).ok_or_else(Refusal::not_found)?;
+    let pull = issue.pull.as_mut().ok_or_else(Refusal::not_found)?;
+    for login in asked.reviewers {
+        if !pull.reviewers.contains(&login) {
+            pull.reviewers.push(login);
+        }
+    }
+    Ok((StatusCode::CREATED, Json(in_full(&visit, numbered.number)?)))
 }
 
 async fn files(access: Access, Path(numbered): Path<Numbered>, paging: Paging) -> Result<Response, Refusal> {

@@ -144,7 +144,7 @@ pub(super) fn pull(config: &GitHubConfig, repository: &Repository, issue: &Issue
             "draft": pull.draft,
             "merged_at": pull.merged.as_ref().map(|merge| calendar::iso(merge.at)),
             "merge_commit_sha": pull.merged.as_ref().map(|merge| &merge.commit),
-            "requested_reviewers": [],
+            "requested_reviewers": pull.reviewers.iter().map(|login| user(config, &Account::person(login))).collect::<Vec<_>>(),
             "requested_teams": [],
             "auto_merge": null,
         }),

@@ -107,6 +107,9 @@ pub(super) struct Pull {
     pub head_sha: Sha,
     pub base_sha: Sha,
     pub draft: bool,
+    /// Whose review was asked for, by login; states written before there were any have none.
+    #[serde(default)]
+    pub reviewers: Vec<String>,
     pub merged: Option<Merge>,
 }
 
@@ -231,6 +234,12 @@ impl Repository {
 
     pub fn next_number(&self) -> u64 {
         self.issues.last_key_value().map_or(1, |(number, _)| number + 1)
+    }
+
+    /// Whether somebody has a place here: the owner, or whoever was given a role.
+    pub fn has_collaborator(&self, login: &str) -> bool {
+        let is = |name: &str| name.eq_ignore_ascii_case(login);
+        is(&self.owner.login) || self.collaborators.iter().any(|(name, role)| is(name) && role != "none")
     }
 
     /// The comments of one issue or pull request, oldest first.

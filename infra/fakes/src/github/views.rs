@@ -47,6 +47,8 @@ pub struct PullView {
     pub author: String,
     /// Its labels, in the order they were given.
     pub labels: Vec<String>,
+    /// Whose review was asked for, in the order they were asked.
+    pub reviewers: Vec<String>,
 }
 
 /// A comment on an issue or a pull request.
@@ -167,5 +169,6 @@ fn pull_view(issue: &Issue) -> Option<PullView> {
         head_sha: pull.head_sha.clone(),
         author: issue.author.login.clone(),
         labels: issue.labels.clone(),
+        reviewers: pull.reviewers.clone(),
     })
 }

@@ -101,3 +101,34 @@ async fn scripts_come_first_and_failures_before_them() {
     copy.import(model.export()).expect("our own export");
     assert_eq!(copy.calls(), model.calls());
 }
+
+#[tokio::test]
+async fn both_wires_reach_the_same_agent() {
+    let model = Model::new();
+    let user = json!({"diff": "+x"}).to_string();
+    let mut body = json!({"model": "m", "max_completion_tokens": 4096, "messages": [
+        {"role": "system", "content": "step: review\nBe brief."}, {"role": "user", "content": user}]});
+    let chat = async |authorization: &str, body: &Value| {
+        let request = Request::post("/v1/chat/completions").header("authorization", authorization);
+        let request = request.body(Body::from(body.to_string())).expect("a request");
+        let response = model.router().oneshot(request).await.expect("infallible");
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.expect("in memory");
+        (status, serde_json::from_slice::<Value>(&bytes).expect("JSON"))
+    };
+    let (_, message) = send(&model, "key", question("review", &json!({"diff": "+x"}))).await;
+    let (status, completion) = chat("Bearer key", &body).await;
+    let choice = &completion["choices"][0];
+    assert_eq!((status, &choice["finish_reason"]), (200, &json!("stop")));
+    assert_eq!(choice["message"]["content"], message["content"][0]["text"]);
+    assert_eq!(completion["usage"]["prompt_tokens"], message["usage"]["input_tokens"]);
+    assert_eq!(completion["usage"]["completion_tokens"], message["usage"]["output_tokens"]);
+    assert_eq!(model.calls()[0], model.calls()[1]);
+    body["max_completion_tokens"] = json!(2);
+    assert_eq!(chat("Bearer key", &body).await.1["choices"][0]["finish_reason"], "length");
+    model.fail_next(429);
+    let (status, refusal) = chat("Bearer key", &body).await;
+    assert_eq!((status, &refusal["error"]["code"]), (429, &json!("rate_limit_exceeded")));
+    assert_eq!(chat("key", &body).await.0, 401);
+    assert_eq!(chat("Bearer key", &json!({})).await.0, 400);
+}

@@ -1,6 +1,6 @@
 //! Anthropic's Messages API.
 
-use super::{Outgoing, malformed, read};
+use super::{malformed, read};
 use crate::{Completion, ModelError, Prompt, Stop};
 use domain::metering::Tokens;
 use serde::Deserialize;
@@ -32,9 +32,9 @@ struct UsageShape {
     cache_read_input_tokens: Option<u64>,
 }
 
-/// How the key is shown, and what comes with it.
-pub fn headers(key: &str) -> Outgoing {
-    Outgoing { credential: ("x-api-key", key.to_owned()), more: &[("anthropic-version", "2023-06-01")] }
+/// The headers that are this wire's own.
+pub fn headers(key: &str) -> Vec<(&'static str, String)> {
+    vec![("x-api-key", key.to_owned()), ("anthropic-version", "2023-06-01".to_owned())]
 }
 
 /// The body of a request.

@@ -1,6 +1,6 @@
 //! OpenAI's Chat Completions API, which many other providers and gateways speak too.
 
-use super::{Outgoing, malformed, read};
+use super::{malformed, read};
 use crate::{Completion, ModelError, Prompt, Stop};
 use domain::metering::Tokens;
 use serde::Deserialize;
@@ -34,9 +34,9 @@ struct UsageShape {
     completion_tokens: u64,
 }
 
-/// How the key is shown, and what comes with it.
-pub fn headers(key: &str) -> Outgoing {
-    Outgoing { credential: ("authorization", format!("Bearer {key}")), more: &[] }
+/// The headers that are this wire's own.
+pub fn headers(key: &str) -> Vec<(&'static str, String)> {
+    vec![("authorization", format!("Bearer {key}"))]
 }
 
 /// The body of a request.

@@ -77,6 +77,26 @@ async fn lists_filter_by_head_and_lag_when_told_to() {
 }
 
 #[tokio::test]
+async fn drafts_are_kept_and_reviews_asked_of_collaborators_only() {
+    let scene = scene();
+    let token = scene.token(json!({})).await;
+    scene.branch(&token, "one", "a", "1").await;
+    let new = json!({"title": "Fix", "head": "one", "base": "main", "draft": true});
+    assert_eq!(scene.post(PULLS, &token, new).await.expect(201)["draft"], json!(true));
+    scene.github.set_role("acme", "widget", "grace", "write");
+    let path = format!("{PULLS}/4/requested_reviewers");
+    for _ in 0..2 {
+        let pull = scene.post(&path, &token, json!({"reviewers": ["grace", "acme"]})).await.expect(201);
+        assert_eq!(pull["requested_reviewers"][0]["login"], "grace");
+    }
+    let stranger = scene.post(&path, &token, json!({"reviewers": ["grace", "stranger"]})).await.expect(422);
+    assert!(stranger["message"].as_str().is_some_and(|words| words.contains("collaborator")), "{stranger}");
+    let view = scene.github.pulls("acme", "widget").remove(0);
+    assert_eq!((view.draft, view.reviewers), (true, vec!["grace".to_owned(), "acme".to_owned()]));
+    scene.post(&format!("{PULLS}/77/requested_reviewers"), &token, json!({"reviewers": []})).await.expect(404);
+}
+
+#[tokio::test]
 async fn people_merge_close_and_delete() {
     let scene = scene();
     let token = scene.token(json!({})).await;

@@ -1,0 +1,121 @@
+//! What a repository's policy wishes for its pull requests: a draft, labels, reviewers.
+
+use crate::world::{Climate, World};
+use domain::jobs::State;
+use fakes::github::PullView;
+use fakes::weather::{Effect, Fault, Moment};
+use local_stack::world::{OWNER, REPOSITORY};
+use serde_json::json;
+
+const WISHES: &str = "[pull]\ndraft = true\nlabels = ['tallyhook', 'needs eyes']\nreviewers = ['grace']\n";
+const LABELS: &str = "/labels";
+const REVIEWERS: &str = "/requested_reviewers";
+
+/// A world whose repository has this policy, and in which `grace` may review.
+async fn wishing(climate: Climate, policy: &str) -> World {
+    let world = World::with(climate, &[]).await;
+    world.vendors.github.set_role(OWNER, REPOSITORY, "grace", "write");
+    world.vendors.github.push_file(OWNER, REPOSITORY, "main", ".tallyhook.toml", policy);
+    world
+}
+
+/// Lets one issue become what it may: one delivered job with one pull request, billed once, which is returned.
+async fn delivered(world: &World) -> PullView {
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
+    assert_eq!((pulls.len(), world.vendors.stripe.meter_events().len()), (1, 1), "{pulls:?}");
+    let job = world.told_job().await;
+    assert_eq!((job.state, job.pull.map(|pull| pull.number)), (State::PrOpened, Some(pulls[0].number)));
+    pulls[0].clone()
+}
+
+/// The outside calls that wish for something.
+fn wished(world: &World) -> Vec<(u64, String)> {
+    let calls = (1..).zip(world.stack.weather.log());
+    calls.filter(|(_, call)| call.ends_with(LABELS) || call.ends_with(REVIEWERS)).collect()
+}
+
+fn assert_granted(pull: &PullView) {
+    assert!(pull.draft);
+    assert_eq!(pull.labels, ["tallyhook", "needs eyes"]);
+    assert_eq!(pull.reviewers, ["grace"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wishes_are_granted_once_in_bad_weather() {
+    for seed in 1..=3 {
+        let world = wishing(Climate::Bad(seed), WISHES).await;
+        world.stack.weather.break_next(Fault { on: LABELS.to_owned(), times: 1, effect: Effect::AnswerLost });
+        world.stack.weather.break_next(Fault { on: REVIEWERS.to_owned(), times: 1, effect: Effect::Unreachable });
+        assert_granted(&delivered(&world).await);
+        let job = world.told_job().await;
+        let shown = world.shown_job(&job.facts.id).await;
+        let wishes = json!({ "draft": true, "labels": ["tallyhook", "needs eyes"], "reviewers": ["grace"] });
+        assert_eq!(shown["wishes"], wishes);
+        world.done().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_wish_is_lost_by_a_death() {
+    let fair = wishing(Climate::Fair, WISHES).await;
+    delivered(&fair).await;
+    let calls = wished(&fair);
+    assert_eq!(calls.len(), 2, "one call for the labels and one for the reviewers: {calls:?}");
+    fair.done().await;
+    for (call, name) in calls {
+        for moment in [Moment::Before, Moment::After] {
+            let world = wishing(Climate::Fair, WISHES).await;
+            world.stack.weather.die_at(call, moment);
+            let pull = delivered(&world).await;
+            println!("died {moment:?} {name}");
+            assert_granted(&pull);
+            assert!(wished(&world).len() > 2, "somebody died and somebody else went on");
+            world.done().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_review_stops_neither_the_job_nor_the_others() {
+    for climate in [Climate::Fair, Climate::Bad(3)] {
+        let world = wishing(climate, "[pull]\nlabels = ['bot']\nreviewers = ['stranger', 'grace', 'nobody']\n").await;
+        let pull = delivered(&world).await;
+        assert_eq!(
+            (pull.draft, pull.labels, pull.reviewers),
+            (false, vec!["bot".to_owned()], vec!["grace".to_owned()])
+        );
+        world.done().await;
+    }
+}
+
+/// A label is not worth a job: after some tries without an answer, the pull request counts without it.
+#[tokio::test(start_paused = true)]
+async fn a_wish_that_never_comes_through_is_let_go() {
+    let world = wishing(Climate::Fair, WISHES).await;
+    world.stack.weather.break_next(Fault { on: LABELS.to_owned(), times: u32::MAX, effect: Effect::Unreachable });
+    let pull = delivered(&world).await;
+    assert_eq!((pull.labels, pull.reviewers), (vec![], vec!["grace".to_owned()]));
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_wished_nobody_is_asked() {
+    let world = wishing(Climate::Fair, "[triggers]\nopened = true\n").await;
+    let pull = delivered(&world).await;
+    assert_eq!((pull.draft, pull.labels, pull.reviewers), (false, vec![], vec![]));
+    assert_eq!(wished(&world), []);
+    world.done().await;
+}
+
+/// A policy that wishes what cannot be is no policy, and grants nothing.
+#[tokio::test(start_paused = true)]
+async fn impossible_wishes_make_no_job() {
+    let world = wishing(Climate::Fair, "[pull]\nreviewers = ['@grace']\n").await;
+    let delivery = world.github_sends("issues.opened").await;
+    world.settle().await;
+    world.assert_outcome(&delivery, domain::inbox::EventState::Ignored, ".tallyhook.toml cannot be read").await;
+    world.assert_nothing_delivered();
+    world.done().await;
+}
