@@ -73,7 +73,12 @@ async fn webhooks(stack: &Arc<Stack>, base: &str) -> anyhow::Result<()> {
     let drained = stack.outside.now().since(began);
     waits.sort_unstable();
     let at = |share: usize| waits[(waits.len() - 1) * share / 100];
-    println!("webhooks: {WEBHOOKS} of 12 KB in {took:?}, {}/s; p50 {} ms, p99 {} ms; all acted on after {drained:?}", rate(WEBHOOKS, took), at(50), at(99));
+    println!(
+        "webhooks: {WEBHOOKS} of 12 KB in {took:?}, {}/s; p50 {} ms, p99 {} ms; all acted on after {drained:?}",
+        rate(WEBHOOKS, took),
+        at(50),
+        at(99)
+    );
     println!("memory: {} MiB before, {} MiB after", before / 1024, memory_kib() / 1024);
     Ok(())
 }
@@ -102,7 +107,10 @@ async fn jobs(stack: &Arc<Stack>, base: &str) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let pulls = stack.vendors.github.pulls(OWNER, REPOSITORY).len();
     let total = stack.vendors.stripe.total(CUSTOMER, "pull_requests");
-    anyhow::ensure!(pulls == usize::try_from(JOBS)? && total == i64::try_from(JOBS)?, "{pulls} pull requests, {total} charged");
+    anyhow::ensure!(
+        pulls == usize::try_from(JOBS)? && total == i64::try_from(JOBS)?,
+        "{pulls} pull requests, {total} charged"
+    );
     println!("jobs: {JOBS} from webhook to reported usage in {took:?}, {}/s, none lost or doubled", rate(JOBS, took));
     println!("store calls of the queue's doors: {} a job", (store_calls(stack) - calls) / usize::try_from(JOBS)?);
     Ok(())

@@ -1,5 +1,20 @@
 //! The end-to-end tests: journeys through the real doors, the real AWS SDKs and the embedded store.
 
+mod cancel;
 mod crash;
+mod fates;
+mod inbox;
 mod jobs;
+mod metering;
+mod models;
+mod pulls;
+mod queues;
+mod routes;
+mod steps;
+mod stripe_events;
+mod sweeping;
+mod triggers;
+mod verbs;
+mod wire;
+mod wishes;
 mod world;

@@ -3,12 +3,15 @@
 //!
 //! It speaks in verbs. At the end a test calls [`World::done`], which fails if anything was left undone.
 
+use crate::wire::Wire;
+use ::queues::Queue;
 use domain::ids::{AccountId, JobId};
 use domain::inbox::{EventKey, EventRow, EventState, Source};
 use domain::jobs::{Snapshot, State};
 use domain::metering::{Debts, Meter};
 use domain::time::Timestamp;
-use fakes::mapping::{Delivery, Turn};
+use fakes::Now;
+use fakes::mapping::{Delivery, Mapping, Turn};
 use fakes::weather::{Weather, scramble};
 use http::{Request, Response, StatusCode};
 use local_stack::signing::{github_request, stripe_request};
@@ -17,7 +20,7 @@ use local_stack::world::{CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWN
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The moment at which every world begins.
@@ -37,6 +40,10 @@ pub enum Climate {
 pub struct World {
     pub stack: Stack,
     pub vendors: Vendors,
+    /// Where the vendors are reached in a world with the settings [`crate::wire::WIRED`].
+    pub wire: Wire,
+    /// Milliseconds by which every clock but the queues' has been put forward.
+    pub skipped: Arc<AtomicI64>,
     climate: Climate,
     draws: AtomicU64,
     deliveries: AtomicU64,
@@ -60,28 +67,49 @@ impl World {
     pub async fn bare(climate: Climate, settings: &[(&str, &str)]) -> Self {
         boot::log_at(&boot::Env::of_process(), boot::LevelFilter::OFF);
         let birth = tokio::time::Instant::now();
-        let millis = move || BIRTH + i64::try_from(birth.elapsed().as_millis()).expect("tests are short");
+        let skipped = Arc::new(AtomicI64::new(0));
+        let skips = Arc::clone(&skipped);
+        let millis: Now = Arc::new(move || {
+            let elapsed = i64::try_from(birth.elapsed().as_millis()).expect("tests are short");
+            BIRTH + elapsed + skips.load(Ordering::Relaxed)
+        });
+        let clock = Arc::clone(&millis);
         let random = AtomicU64::new(42);
-        let vendors = Vendors::new("http://github.test", Arc::new(millis));
+        let vendors = Vendors::new("http://github.test", Arc::clone(&millis));
         vendors.furnish();
         vendors.github.add_issue(OWNER, REPOSITORY, 7, ISSUE_TITLE, ISSUE_BODY);
         let weather = match climate {
             Climate::Fair => Weather::fair(),
             Climate::Bad(seed) => Weather::fair().with_conflicts(seed),
         };
-        let settings: BTreeMap<_, _> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings: BTreeMap<_, _> =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let wire = Wire::new(&vendors, weather.clone(), millis);
         let parts = Parts {
             vendors: vendors.clone(),
             weather,
-            clock: Arc::new(move || Timestamp::from_millis(millis())),
-            random: Arc::new(move || random.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed))).expect("always some")),
+            clock: Arc::new(move || Timestamp::from_millis(clock())),
+            random: Arc::new(move || {
+                random
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed)))
+                    .expect("always some")
+            }),
             tables_file: None,
-            real_web: None,
+            real_web: Some(boot::Web::new(wire.clone())),
             settings,
         };
         let stack = Stack::start(parts).await.expect("the stack starts");
         let seed = if let Climate::Bad(seed) = climate { seed } else { 0 };
-        Self { stack, vendors, climate, draws: AtomicU64::new(seed), deliveries: AtomicU64::new(0), finished: false }
+        Self {
+            stack,
+            vendors,
+            wire,
+            skipped,
+            climate,
+            draws: AtomicU64::new(seed),
+            deliveries: AtomicU64::new(0),
+            finished: false,
+        }
     }
 
     /// The account of the demo's organisation, by the operators' door.
@@ -92,7 +120,9 @@ impl World {
             match status {
                 // A conflict of transactions, say; operators try again too.
                 StatusCode::SERVICE_UNAVAILABLE => {}
-                StatusCode::OK | StatusCode::CREATED => return AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id of ours"),
+                StatusCode::OK | StatusCode::CREATED => {
+                    return AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id of ours");
+                }
                 other => panic!("cannot provision: {other} {answer}"),
             }
         }
@@ -156,7 +186,13 @@ impl World {
     }
 
     /// Somebody asks the admin door.
-    pub async fn admin_door(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Response<bytes::Bytes> {
+    pub async fn admin_door(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Response<bytes::Bytes> {
         let mut request = Request::builder().method(method).uri(format!("{BASE}{path}"));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -180,10 +216,17 @@ impl World {
             if self.turn_all().await > 0 {
                 continue;
             }
-            if self.is_quiet().await {
-                return;
-            }
-            tokio::time::sleep(Duration::from_secs(31)).await;
+            let (rows, messages) = self.owing_rows_and_messages().await;
+            let Some(next) = rows.iter().map(|(_, due_at)| *due_at).min() else {
+                if messages.is_empty() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(61)).await;
+                continue;
+            };
+            // Hidden messages come back within minutes; where there are none, nothing happens before a row is due.
+            let pause = next.since(self.stack.outside.now()) + Duration::from_secs(1);
+            tokio::time::sleep(if messages.is_empty() { pause } else { pause.min(Duration::from_secs(61)) }).await;
             // A sweep that dies or meets a fault is cut short; the next one goes on.
             let _ = self.stack.weather.run(self.stack.sweep()).await;
         }
@@ -193,56 +236,67 @@ impl World {
     /// One look at every queue; how many messages were handed over.
     pub async fn turn_all(&self) -> usize {
         let mut handed = 0;
-        for (_, mapping) in &self.stack.mappings {
-            let draw = self.draws.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed))).expect("always some");
-            let delivery = match self.climate {
-                Climate::Fair => Delivery::Once,
-                Climate::Bad(_) if draw.is_multiple_of(2) => Delivery::TwiceShuffled(draw),
-                Climate::Bad(_) => Delivery::TwiceAtOnce(draw),
-            };
-            // A queue that cannot be reached is looked at again in the next round.
-            if let Ok(Turn::Delivered(count)) =
-                mapping.turn(&self.stack.sqs, 0, delivery, &self.stack.weather, &self.stack.now).await
-            {
-                handed += count;
-            }
+        for queue in Queue::ALL {
+            handed += self.turn(queue).await;
         }
         handed
     }
 
-    async fn is_quiet(&self) -> bool {
-        let owing = self.owing().await;
-        owing.is_empty()
+    /// One look at one queue; how many messages were handed over.
+    pub async fn turn(&self, queue: Queue) -> usize {
+        let draw = self
+            .draws
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed)))
+            .expect("always some");
+        let delivery = match self.climate {
+            Climate::Fair => Delivery::Once,
+            Climate::Bad(_) if draw.is_multiple_of(2) => Delivery::TwiceShuffled(draw),
+            Climate::Bad(_) => Delivery::TwiceAtOnce(draw),
+        };
+        // A queue that cannot be reached is looked at again in the next round.
+        match self.mapping(queue).turn(&self.stack.sqs, 0, delivery, &self.stack.weather, &self.stack.now).await {
+            Ok(Turn::Delivered(count)) => count,
+            Ok(Turn::Idle) | Err(_) => 0,
+        }
+    }
+
+    /// A queue and the door it wakes.
+    pub fn mapping(&self, queue: Queue) -> &Mapping {
+        let found = self.stack.mappings.iter().find(|(known, _)| *known == queue);
+        &found.expect("every queue wakes a door").1
     }
 
     /// Everything that still has to happen, in words.
     pub async fn owing(&self) -> Vec<String> {
-        let mut owing = Vec::new();
+        let (rows, messages) = self.owing_rows_and_messages().await;
+        let rows = rows.into_iter().map(|(what, due_at)| format!("{what} due at {due_at}"));
+        rows.chain(messages).collect()
+    }
+
+    async fn owing_rows_and_messages(&self) -> (Vec<(String, Timestamp)>, Vec<String>) {
+        let mut rows = Vec::new();
         let far = Timestamp::from_millis(i64::MAX / 4);
         for due in self.stack.store.due_list(far, 100).await.unwrap_or_default() {
-            owing.push(format!("{:?} due at {}", due.item, due.due_at));
+            rows.push((format!("{:?}", due.item), due.due_at));
         }
         for source in Source::ALL {
             for due in self.stack.inbox.due_list(source, far, 100).await.unwrap_or_default() {
-                owing.push(format!("{} due at {}", due.key, due.due_at));
+                rows.push((due.key.to_string(), due.due_at));
             }
         }
+        let mut messages = Vec::new();
         for (queue, mapping) in &self.stack.mappings {
             let count = self.messages(&mapping.queue_url).await;
             if count > 0 {
-                owing.push(format!("{count} messages in {queue}"));
+                messages.push(format!("{count} messages in {queue}"));
             }
         }
-        owing
+        (rows, messages)
     }
 
     /// Messages in a queue: visible, hidden and delayed.
     pub async fn messages(&self, queue_url: &str) -> i64 {
-        let all = aws_sdk_sqs::types::QueueAttributeName::All;
-        let found = self.stack.sqs.get_queue_attributes().queue_url(queue_url).attribute_names(all).send().await;
-        let Ok(found) = found else { return 1 };
-        let attributes = found.attributes().cloned().unwrap_or_default();
-        attributes.iter().filter(|(name, _)| name.as_str().starts_with("ApproximateNumberOf")).filter_map(|(_, value)| value.parse::<i64>().ok()).sum()
+        fakes::mapping::count(&self.stack.sqs, queue_url).await.unwrap_or(1)
     }
 
     /// Messages that were given up.
@@ -300,7 +354,8 @@ impl World {
     /// worth, whatever happened on the way.
     pub fn assert_delivered_once(&self) {
         let github = &self.vendors.github;
-        let branches: Vec<_> = github.branches(OWNER, REPOSITORY).into_iter().filter(|(name, _)| name != "main").collect();
+        let branches: Vec<_> =
+            github.branches(OWNER, REPOSITORY).into_iter().filter(|(name, _)| name != "main").collect();
         assert_eq!(branches.len(), 1, "branches: {branches:?}");
         let commits = github.commits_on(OWNER, REPOSITORY, &branches[0].0);
         assert_eq!(commits.len(), 2, "the first commit and ours: {commits:?}");
@@ -326,7 +381,8 @@ impl World {
         assert_eq!(self.owing().await, Vec::<String>::new(), "something is left undone");
         assert_eq!(self.dead_letters().await, 0, "there are dead letters");
         for source in Source::ALL {
-            let buried = self.stack.inbox.list(source, &[EventState::Buried], None, 10).await.expect("the store answers");
+            let buried =
+                self.stack.inbox.list(source, &[EventState::Buried], None, 10).await.expect("the store answers");
             assert!(buried.rows.is_empty(), "buried events: {:?}", buried.rows);
         }
     }

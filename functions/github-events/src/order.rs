@@ -65,7 +65,7 @@ async fn create(ctx: &Ctx, new: NewJob) -> Result<Done, Failure> {
     let (job, done) = match ctx.store.job_create(&new).await? {
         JobCreated::New => (new.row.facts.id.clone(), Done::Applied(format!("job {}", new.row.facts.id))),
         // Perhaps we made it and died before we could send; what is sent twice is done once.
-        JobCreated::Existing(job) => (job, Done::Duplicate),
+        JobCreated::Existing(job) => (job.clone(), Done::Applied(format!("job {job}"))),
         JobCreated::Joined(job) => return Ok(Done::Applied(format!("joined job {job}"))),
     };
     let account = Some(new.row.facts.account);

@@ -1,6 +1,6 @@
 //! The Lambda binary of this door.
 
-use boot::runtime::{refuse, serve_http};
+use boot::runtime::{refuse, serve_webhooks};
 use boot::{Env, Outside, log_to_stdout};
 use github_webhook::{Config, Ctx, receive};
 
@@ -12,5 +12,5 @@ async fn main() {
     let outside = Outside::real(config.trust()).unwrap_or_else(|error| refuse(&error));
     let ctx = Ctx::connect(config, outside);
     ctx.warm().await.unwrap_or_else(|error| refuse(&error));
-    serve_http(|request| receive(&ctx, request)).await.unwrap_or_else(|error| refuse(&error));
+    serve_webhooks(|request| receive(&ctx, request)).await.unwrap_or_else(|error| refuse(&error));
 }

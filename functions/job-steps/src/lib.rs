@@ -59,7 +59,7 @@ async fn step<S: Leasable>(
     deadline: Timestamp,
     run: impl AsyncFnOnce(&Ctx, &Snapshot, &Steps) -> Result<Finish<S::Working>, Failure>,
 ) -> Result<Done, Failure> {
-    let claim = job.claim(deadline.plus(LEASE_MARGIN), ctx.outside.now())?;
+    let Ok(claim) = job.claim(deadline.plus(LEASE_MARGIN), ctx.outside.now()) else { return Ok(NOT_NOW) };
     let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else { return Ok(Done::Duplicate) };
     let worked = if lease.row().is_worn_out() { Err(worn_out()) } else { run(ctx, lease.row(), steps).await };
     let (transition, failure) = match worked {
@@ -68,13 +68,16 @@ async fn step<S: Leasable>(
     };
     let Advanced::Applied(row) = ctx.store.job_advance(&transition).await? else { return Ok(Done::Duplicate) };
     match failure {
-        Some(failure) if row.state.work().is_some() => Err(failure),
+        Some(failure) if row.state.work().is_some() => Err(failure.due_in(row.wait(ctx.outside.now()))),
         Some(_) | None => {
             ctx.queues.send(&next(&row), Some(&row.facts.account)).await?;
             Ok(Done::Applied(row.state.as_str().to_owned()))
         }
     }
 }
+
+/// Somebody works on it, or nobody may yet; when it is due, the sweeper sends it again.
+const NOT_NOW: Done = Done::Ignored("not now");
 
 fn worn_out() -> Failure {
     Failure::never("every try ended without a word; the work may be too large for one step")

@@ -5,7 +5,7 @@ use domain::ids::JobId;
 use domain::jobs::steps::Steps;
 use domain::jobs::{CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged};
 use domain::metering::Debts;
-use domain::pulls::{branch, commit_marker, hidden_marker, pull_body};
+use domain::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use github_api::{CommitOrder, Opened, Pull, PullOrder, Repository};
@@ -28,7 +28,8 @@ async fn deliver<S: Leasable<Working = Opening>>(
     steps: &Steps,
     until: Timestamp,
 ) -> Result<Done, Failure> {
-    let claim = job.claim(until, ctx.outside.now())?;
+    // Somebody works on it, or nobody may yet; when it is due, the sweeper sends it again.
+    let Ok(claim) = job.claim(until, ctx.outside.now()) else { return Ok(Done::Ignored("not now")) };
     let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else { return Ok(Done::Duplicate) };
     let (transition, failure) = match pull(ctx, &lease, steps).await {
         Ok(Some(pull)) => (lease.opened(PullRef { number: pull.number, url: pull.url }, ctx.outside.now()), None),
@@ -41,7 +42,7 @@ async fn deliver<S: Leasable<Working = Opening>>(
         Advanced::Stale => return Err(MovedOn.into()),
     };
     match failure {
-        Some(failure) if row.state.work().is_some() => return Err(failure),
+        Some(failure) if row.state.work().is_some() => return Err(failure.due_in(row.wait(ctx.outside.now()))),
         Some(_) | None => {}
     }
     if let Some(usage) = transition.usage() {
@@ -60,13 +61,23 @@ async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option
     }
     let repository = repository(ctx, row).await?;
     let pull = match row.cancel_requested {
-        CancelRequest::Asked => repository.pull_find(&branch(&row.facts.id)).await?,
+        CancelRequest::Asked => made(&repository, &branch(&row.facts.id)).await?,
         CancelRequest::None => Some(ensured(&repository, row, steps).await?),
     };
     if let Some(pull) = &pull {
         wishes::grant(&repository, row, pull.number).await?;
     }
     Ok(pull)
+}
+
+/// The pull request that an earlier try may have made. Without its branch there is none. With it, a list that lags shows
+/// itself on a second look.
+async fn made(repository: &Repository, head_branch: &str) -> Result<Option<Pull>, Failure> {
+    let pull = repository.pull_find(head_branch).await?;
+    if pull.is_some() || repository.branch_head(head_branch).await?.is_none() {
+        return Ok(pull);
+    }
+    Ok(repository.pull_find(head_branch).await?)
 }
 
 async fn ensured(repository: &Repository, row: &Snapshot, steps: &Steps) -> Result<Pull, Failure> {
@@ -84,7 +95,7 @@ async fn ensured(repository: &Repository, row: &Snapshot, steps: &Steps) -> Resu
     let order = PullOrder {
         head_branch: &head_branch,
         base_branch: &row.facts.base_branch,
-        title: proposal.title(),
+        title: &without_mentions(proposal.title()),
         body: &pull_body(row.facts.issue_number, proposal),
         marker: &hidden_marker(&row.facts.id),
         draft: row.facts.wishes.draft(),

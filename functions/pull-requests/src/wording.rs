@@ -5,7 +5,12 @@ use domain::pulls::{Proposal, commit_marker, without_mentions};
 
 /// The commit: a subject, the issue it is for, and the job.
 pub fn commit_message(row: &Snapshot, proposal: &Proposal) -> String {
-    format!("{}\n\nRefs #{}\n\n{}", proposal.title(), row.facts.issue_number, commit_marker(&row.facts.id))
+    format!(
+        "{}\n\nRefs #{}\n\n{}",
+        without_mentions(proposal.title()),
+        row.facts.issue_number,
+        commit_marker(&row.facts.id)
+    )
 }
 
 /// The comment under the issue.

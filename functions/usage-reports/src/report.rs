@@ -38,17 +38,19 @@ async fn drain(ctx: &Ctx, stripe: &StripeApi, debts: &Debts, until: Timestamp) -
     let mut told = 0;
     loop {
         let batch = ctx.store.owed_list(debts, BATCH).await?;
-        for owed in &batch {
+        let (now, before) = (ctx.outside.now(), told);
+        for owed in batch.iter().filter(|owed| owed.not_before.is_none_or(|moment| moment <= now)) {
             match one(ctx, stripe, &batch, owed).await {
                 Ok(()) => told += 1,
                 Err(failure) if failure.retry == Retry::Never => park(ctx, owed, &failure.source.to_string()).await?,
                 Err(failure) => {
-                    postpone(ctx, owed, failure.retry).await?;
-                    return Err(failure);
+                    let wait = postpone(ctx, owed, failure.retry).await?;
+                    return Err(failure.due_in(wait));
                 }
             }
         }
-        if i32::try_from(batch.len()).unwrap_or(BATCH) < BATCH || until.since(ctx.outside.now()) < TIME_FOR_A_BATCH {
+        let last = i32::try_from(batch.len()).unwrap_or(BATCH) < BATCH || told == before;
+        if last || until.since(ctx.outside.now()) < TIME_FOR_A_BATCH {
             return Ok(told);
         }
     }
@@ -115,11 +117,11 @@ async fn park(ctx: &Ctx, owed: &Owed, reason: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn postpone(ctx: &Ctx, owed: &Owed, retry: Retry) -> Result<(), Failure> {
+async fn postpone(ctx: &Ctx, owed: &Owed, retry: Retry) -> Result<Duration, Failure> {
     let wait = match retry {
         Retry::Soon | Retry::Never => backoff(owed.attempts, (ctx.outside.random)()),
         Retry::After(wait) | Retry::Alarm(wait) => wait,
     };
     ctx.store.owed_postpone(owed, ctx.outside.now().plus(wait)).await?;
-    Ok(())
+    Ok(wait)
 }

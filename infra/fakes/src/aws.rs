@@ -77,23 +77,53 @@ impl EmbeddedAws {
     async fn queue(&self, operation: &str, body: Bytes) -> Result<HttpResponse, ConnectorError> {
         let operation = SqsOperation::from_name(operation)
             .ok_or_else(|| ConnectorError::user(format!("unknown SQS operation {operation}").into()))?;
-        let body = without_groups(body);
-        let (status, body) = match self.queues.handle_operation(operation, body).await {
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                let body =
-                    answer.into_body().collect().await.map_err(|error| ConnectorError::io(error.to_string().into()))?;
-                (status, body.to_bytes())
-            }
-            Err(error) => {
-                let answer = rustack_sqs_http::response::error_to_response(&error, "local");
-                let status = answer.status().as_u16();
-                let body =
-                    answer.into_body().collect().await.map_err(|error| ConnectorError::io(error.to_string().into()))?;
-                (status, body.to_bytes())
-            }
-        };
+        if operation == SqsOperation::StartMessageMoveTask {
+            return self.redrive(&body).await;
+        }
+        let (status, body) = self.ask_queues(operation, without_groups(body)).await?;
         response(status, String::from_utf8_lossy(&body).into_owned(), "application/x-amz-json-1.0")
+    }
+
+    async fn ask_queues(&self, operation: SqsOperation, body: Bytes) -> Result<(u16, Bytes), ConnectorError> {
+        let answer = match self.queues.handle_operation(operation, body).await {
+            Ok(answer) => answer,
+            Err(error) => rustack_sqs_http::response::error_to_response(&error, "local"),
+        };
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.map_err(|error| ConnectorError::io(error.to_string().into()))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    /// What rustack lacks: moving dead letters back to where they came from. Our dead-letter queues are named after their
+    /// queues.
+    async fn redrive(&self, body: &[u8]) -> Result<HttpResponse, ConnectorError> {
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        let dead = request["SourceArn"].as_str().and_then(|arn| arn.rsplit(':').next()).unwrap_or_default();
+        let (from, to) = (self.queue_url(dead).await?, self.queue_url(dead.trim_end_matches("-dlq")).await?);
+        loop {
+            let ask = json!({ "QueueUrl": from, "MaxNumberOfMessages": 10 });
+            let received = self.queue_json(SqsOperation::ReceiveMessage, &ask).await?;
+            let letters = received["Messages"].as_array().cloned().unwrap_or_default();
+            if letters.is_empty() {
+                let handle = json!({ "TaskHandle": "local" });
+                return response(200, handle.to_string(), "application/x-amz-json-1.0");
+            }
+            for letter in letters {
+                let again = json!({ "QueueUrl": to, "MessageBody": letter["Body"] });
+                self.queue_json(SqsOperation::SendMessage, &again).await?;
+                let done = json!({ "QueueUrl": from, "ReceiptHandle": letter["ReceiptHandle"] });
+                self.queue_json(SqsOperation::DeleteMessage, &done).await?;
+            }
+        }
+    }
+
+    async fn queue_url(&self, name: &str) -> Result<Value, ConnectorError> {
+        Ok(self.queue_json(SqsOperation::GetQueueUrl, &json!({ "QueueName": name })).await?["QueueUrl"].clone())
+    }
+
+    async fn queue_json(&self, operation: SqsOperation, request: &Value) -> Result<Value, ConnectorError> {
+        let (_, body) = self.ask_queues(operation, Bytes::from(request.to_string())).await?;
+        Ok(serde_json::from_slice(&body).unwrap_or_default())
     }
 }
 
@@ -125,9 +155,8 @@ fn response(status: u16, json: String, content_type: &'static str) -> Result<Htt
 fn conflict(body: &[u8]) -> String {
     let items = serde_json::from_slice::<Value>(body).ok();
     let count = items.and_then(|body| body["TransactItems"].as_array().map(Vec::len)).unwrap_or(1);
-    let reasons: Vec<_> = (0..count)
-        .map(|place| json!({ "Code": if place == 0 { "TransactionConflict" } else { "None" } }))
-        .collect();
+    let reasons: Vec<_> =
+        (0..count).map(|place| json!({ "Code": if place == 0 { "TransactionConflict" } else { "None" } })).collect();
     json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",

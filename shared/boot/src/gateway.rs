@@ -1,7 +1,8 @@
 //! HTTP as API Gateway's HTTP APIs and function URLs wrap it: payload format 2.0, read and written as the few fields that
 //! an HTTP request and its answer consist of.
 //!
-//! By hand, since the crate for it knows every gateway and charset there is, and is a tenth of a receiver.
+//! By hand and for the receivers alone, since the crate for it knows every gateway and charset there is, and is a tenth
+//! of a receiver; other HTTP doors use that crate.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

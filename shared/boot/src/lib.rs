@@ -6,7 +6,7 @@
 
 mod aws;
 mod env;
-#[cfg(any(feature = "receiver", feature = "http"))]
+#[cfg(feature = "receiver")]
 mod gateway;
 mod keyed;
 mod log;

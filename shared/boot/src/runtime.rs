@@ -2,8 +2,10 @@
 
 #[cfg(feature = "consumer")]
 pub use events::serve_events;
-#[cfg(any(feature = "receiver", feature = "http"))]
+#[cfg(feature = "http")]
 pub use http_doors::serve_http;
+#[cfg(feature = "receiver")]
+pub use receivers::serve_webhooks;
 
 /// Says why a door cannot start, in a line of its log, and ends the process.
 pub fn refuse(error: &dyn std::fmt::Display) -> ! {
@@ -11,16 +13,16 @@ pub fn refuse(error: &dyn std::fmt::Display) -> ! {
     std::process::exit(1)
 }
 
-#[cfg(any(feature = "receiver", feature = "http"))]
-mod http_doors {
+#[cfg(feature = "receiver")]
+mod receivers {
     use crate::gateway::{Wrapped, wrap};
     use bytes::Bytes;
     use lambda_runtime::{LambdaEvent, Runtime, service_fn};
     use std::future::Future;
 
-    /// Serves HTTP events of API Gateway or a function URL. Whether the gateway sent the body as text or base64 is undone
-    /// here; a door sees the raw bytes.
-    pub async fn serve_http<H, F>(handle: H) -> Result<(), lambda_runtime::Error>
+    /// Serves webhooks as API Gateway or a function URL wraps them. Whether the body came as text or base64 is undone here; a
+    /// receiver sees the raw bytes.
+    pub async fn serve_webhooks<H, F>(handle: H) -> Result<(), lambda_runtime::Error>
     where
         H: Fn(http::Request<Bytes>) -> F + Sync,
         F: Future<Output = http::Response<Bytes>> + Send,
@@ -31,6 +33,35 @@ mod http_doors {
             Ok::<_, lambda_runtime::Error>(wrap(handle(request).await))
         });
         Runtime::new(service).run().await
+    }
+}
+
+#[cfg(feature = "http")]
+mod http_doors {
+    use bytes::Bytes;
+    use lambda_http::{Body, Request, service_fn};
+    use std::future::Future;
+
+    /// Serves HTTP events of API Gateway or a function URL to a door of people and their programs.
+    pub async fn serve_http<H, F>(handle: H) -> Result<(), lambda_http::Error>
+    where
+        H: Fn(http::Request<Bytes>) -> F + Sync,
+        F: Future<Output = http::Response<Bytes>> + Send,
+    {
+        let handle = &handle;
+        lambda_http::run(service_fn(|request: Request| async move {
+            let request = request.map(|body| match body {
+                Body::Text(text) => Bytes::from(text),
+                Body::Binary(bytes) => Bytes::from(bytes),
+                _ => Bytes::new(),
+            });
+            let response = handle(request).await.map(|body| match String::from_utf8(body.to_vec()) {
+                Ok(text) => Body::Text(text),
+                Err(error) => Body::Binary(error.into_bytes()),
+            });
+            Ok::<_, std::convert::Infallible>(response)
+        }))
+        .await
     }
 }
 

@@ -22,6 +22,8 @@
 mod leases;
 mod moves;
 pub mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use leases::{Claim, Held, Leasable, Lease};
 pub use moves::{Cancelled, MovedOn, Transition};
@@ -288,6 +290,8 @@ pub struct Snapshot {
     pub told: Option<Notice>,
     /// When the next look at it is due, if anything is owed.
     pub due_at: Option<Timestamp>,
+    /// Nobody may work on it before: a limit has to be waited out, or a failed try must not be repeated at once.
+    pub not_before: Option<Timestamp>,
     /// Where it has been.
     pub timeline: Vec<Moment>,
 }
@@ -306,6 +310,11 @@ impl Snapshot {
     /// word, because the sandbox died, count too.
     pub const fn is_worn_out(&self) -> bool {
         self.attempts >= crate::retry::ATTEMPTS_MAX
+    }
+
+    /// How long until it is due.
+    pub fn wait(&self, now: Timestamp) -> Duration {
+        self.due_at.map_or(Duration::ZERO, |due_at| due_at.since(now))
     }
 
     /// What its comment still has to say, if it does not say so yet.
@@ -401,6 +410,7 @@ pub fn queued(facts: Facts) -> Snapshot {
         comment: None,
         told: None,
         due_at: Some(at.plus(RESEND_AFTER)),
+        not_before: None,
         timeline: vec![Moment { state: State::Queued, at }],
     }
 }

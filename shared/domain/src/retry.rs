@@ -46,6 +46,17 @@ impl Failure {
         Self { retry: Retry::After(wait), source: why.into() }
     }
 
+    /// The same failure of work whose row has been given its moment: the message comes back then.
+    #[must_use]
+    pub fn due_in(self, wait: Duration) -> Self {
+        let retry = match self.retry {
+            Retry::Soon | Retry::After(_) => Retry::After(wait),
+            Retry::Alarm(_) => Retry::Alarm(wait),
+            Retry::Never => Retry::Never,
+        };
+        Self { retry, source: self.source }
+    }
+
     /// The causes, outermost first, in one line.
     pub fn chain(&self) -> String {
         let mut text = self.source.to_string();

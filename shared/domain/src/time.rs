@@ -42,9 +42,13 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads RFC 3339 in UTC, with or without fractions of a second: `2026-11-20T21:23:00Z`.
+    /// Reads RFC 3339, with or without fractions of a second: `2026-11-20T21:23:00Z`, `2026-11-20T22:23:00.000+01:00`.
     pub fn parse(text: &str) -> Option<Self> {
-        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let (date, rest) = text.split_once('T')?;
+        let (time, offset_minutes) = match rest.strip_suffix('Z') {
+            Some(time) => (time, 0),
+            None => offset(rest)?,
+        };
         let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
         let number = |part: &str| {
             (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i64>().ok())?
@@ -58,13 +62,27 @@ impl Timestamp {
         }
         let millis = number(&format!("{fraction:0<3}")[..3])?;
         let days = days_until(year, month, day);
-        Some(Self((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000 + millis))
+        let minutes = (days * 24 + hour) * 60 + minute - offset_minutes;
+        Some(Self((minutes * 60 + second) * 1_000 + millis))
     }
 
     /// Thirteen digits, so that text sorts as time does (from 1970 to the year 2286).
     pub fn sort_key(self) -> String {
         format!("{:013}", self.0.max(0))
     }
+}
+
+/// A time and its offset from UTC in minutes: `22:23:00.000+01:00`.
+fn offset(text: &str) -> Option<(&str, i64)> {
+    let (time, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let sign = match offset.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let number = |part: &str| part.parse::<u8>().ok().filter(|_| part.len() == 2).map(i64::from);
+    Some((time, sign * (number(hours)? * 60 + number(minutes)?)))
 }
 
 /// Days from 1970 to this day of the proleptic Gregorian calendar.
@@ -126,13 +144,17 @@ mod tests {
     #[test]
     fn reads_only_rfc_3339() {
         assert_eq!(Timestamp::parse("2000-02-29T00:00:00Z"), Some(Timestamp::from_millis(951_782_400_000)));
+        for same in ["2000-02-29T01:30:00.000+01:30", "2000-02-28T16:00:00-08:00"] {
+            assert_eq!(Timestamp::parse(same), Some(Timestamp::from_millis(951_782_400_000)), "{same}");
+        }
         for text in [
             "",
             "Z",
             "2000-02-29",
             "2000-13-01T00:00:00Z",
             "2000-01-01T25:00:00Z",
-            "2000-01-01T00:00:00+01:00",
+            "2000-01-01T00:00:00+1:00",
+            "2000-01-01T00:00:00*01:00",
             "x-y-zT1:2:3Z",
         ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");

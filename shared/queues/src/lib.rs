@@ -29,6 +29,11 @@ pub struct Queues {
 pub const DELAY_MAX: Duration = Duration::from_secs(900);
 const BATCH_MAX: usize = 10;
 
+/// SQS counts in seconds; a message must not come before its time.
+const fn seconds_up(wait: Duration) -> u128 {
+    wait.as_millis().div_ceil(1_000)
+}
+
 /// A message on its way, with the account whose share of the queue it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sending {
@@ -75,7 +80,7 @@ impl Queues {
             .queue_url(self.url(queue)?)
             .message_body(message.to_json())
             .set_message_group_id(account.map(|account| account.to_string()));
-        let delay = i32::try_from(wait.min(DELAY_MAX).as_secs()).unwrap_or(0);
+        let delay = i32::try_from(seconds_up(wait.min(DELAY_MAX))).unwrap_or(0);
         let send = if delay > 0 { send.delay_seconds(delay) } else { send };
         send.send().await.map_err(|error| QueueError::sdk("send a message", queue, error))?;
         Ok(())
@@ -136,7 +141,7 @@ impl Queues {
 
     /// Makes a message visible again after `wait` instead of after the queue's own timeout.
     async fn hide(&self, queue: Queue, receipt: &str, wait: Duration) -> Result<(), QueueError> {
-        let seconds = i32::try_from(wait.as_secs().max(1)).unwrap_or(i32::MAX).min(43_200);
+        let seconds = i32::try_from(seconds_up(wait).max(1)).unwrap_or(i32::MAX).min(43_200);
         let call = self.client.change_message_visibility().queue_url(self.url(queue)?).receipt_handle(receipt);
         call.visibility_timeout(seconds)
             .send()

@@ -318,6 +318,7 @@ fn transition_change(transition: &Transition, mark: &str) -> Change {
         .set_or_remove("dx", due)
         .set_or_remove("due_at", row.due_at.map(time))
         .set_or_remove("lease_until", row.lease_until.map(time))
+        .set_or_remove("not_before", row.not_before.map(time))
         .set_or_remove("base_sha", row.base_sha.as_ref().map(text))
         .set_or_remove("pull_number", row.pull.as_ref().map(|pull| number(pull.number)))
         .set_or_remove("pull_url", row.pull.as_ref().map(|pull| text(&pull.url)))
@@ -428,6 +429,7 @@ pub(crate) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
         comment: item.find_number("comment")?.map(CommentId::new),
         told: item.find_text("told")?.map(|told| Notice::parse(told).ok_or_else(|| item.bad("told"))).transpose()?,
         due_at: item.find_time("due_at")?,
+        not_before: item.find_time("not_before")?,
         timeline: moments.collect::<Option<_>>().ok_or_else(|| item.bad("timeline"))?,
     })
 }

@@ -21,6 +21,8 @@ pub struct Owed {
     pub first_attempt: Option<Timestamp>,
     /// When it is due.
     pub due_at: Timestamp,
+    /// Nobody may send it before.
+    pub not_before: Option<Timestamp>,
     /// Failed tries.
     pub attempts: u32,
 }
@@ -138,6 +140,7 @@ impl Store {
         let usage = &owed.usage;
         let change = Change::of(keys::owed(&usage.account, &usage.meter, &usage.id))
             .set("due_at", time(due_at))
+            .set("not_before", time(due_at))
             .add("attempts", number(1))
             .when("attribute_exists(pk)", vec![]);
         self.quietly("postpone usage", change).await
@@ -223,6 +226,7 @@ fn owed_of(attributes: &Attributes) -> Result<Owed, StoreError> {
     Ok(Owed {
         first_attempt: item.find_time("first_attempt")?,
         due_at: item.time("due_at")?,
+        not_before: item.find_time("not_before")?,
         attempts: item.find_number("attempts")?.unwrap_or(0),
         usage,
     })

@@ -225,3 +225,6 @@ fn issue(body: IssueBody) -> Issue {
         author_association: body.author_association,
     }
 }
+
+#[cfg(test)]
+mod tests;

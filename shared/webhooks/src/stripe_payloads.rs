@@ -112,3 +112,6 @@ fn invoice(body: &[u8]) -> Result<InvoiceEvent, serde_json::Error> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

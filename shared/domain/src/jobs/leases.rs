@@ -5,9 +5,7 @@
 //! it saves work and model fees, and lets one writer at a time look up and then create.
 
 use super::{Approved, Coding, Job, Opening, Planning, Queued, Reviewing, Snapshot, State, Transition};
-use crate::retry::{Retry, Retryable};
 use crate::time::Timestamp;
-use std::fmt;
 use std::marker::PhantomData;
 
 /// A stage in which work is done under a lease, and the stage that work puts the job in.
@@ -43,27 +41,11 @@ impl Leasable for Opening {
     const WORKING: State = State::PrCreationInitiated;
 }
 
-/// Somebody else is at work.
+/// Not now: somebody else is at work, or nobody may be. The row says when it is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// Until when at most.
     pub until: Timestamp,
-    /// When we asked.
-    pub now: Timestamp,
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "somebody works on this job until {}", self.until)
-    }
-}
-
-impl std::error::Error for Held {}
-
-impl Retryable for Held {
-    fn retry(&self) -> Retry {
-        Retry::After(self.until.since(self.now))
-    }
 }
 
 /// The wish to work on a job; the store turns it into a [`Lease`] or says that it came too late.
@@ -80,6 +62,11 @@ impl<W> Claim<W> {
         &self.transition
     }
 
+    #[cfg(test)]
+    pub(super) fn into_transition(self) -> Transition {
+        self.transition
+    }
+
     /// The lease, once that write has succeeded.
     pub fn granted(self) -> Lease<W> {
         Lease { row: self.transition.into_row(), stage: PhantomData }
@@ -89,10 +76,8 @@ impl<W> Claim<W> {
 impl<S: Leasable> Job<S> {
     /// Asks for the work until `until`, unless somebody else has it.
     pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim<S::Working>, Held> {
-        if let Some(held_until) = self.row.lease_until
-            && held_until > now
-        {
-            return Err(Held { until: held_until, now });
+        if let Some(until) = self.row.lease_until.max(self.row.not_before).filter(|until| *until > now) {
+            return Err(Held { until });
         }
         // A lease that ran out was a try that failed without a word.
         let silent_failures = u32::from(self.row.lease_until.is_some());

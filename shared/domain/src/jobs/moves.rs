@@ -9,6 +9,7 @@ use crate::ids::UsageId;
 use crate::metering::Usage;
 use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable, backoff};
 use crate::time::Timestamp;
+use std::time::Duration;
 
 /// One move of a job, to be written whole or not at all, and only on the version it came from.
 #[must_use = "a move is nothing until the store has written it"]
@@ -39,6 +40,7 @@ impl Transition {
             self.entered = Some(moment);
         }
         self.row.lease_until = None;
+        self.row.not_before = None;
         self.row.due_at = Some(self.now.plus(RESEND_AFTER));
         self
     }
@@ -115,13 +117,17 @@ impl<W> Lease<W> {
         Transition::from(self.into_row(), now).enter(state).with(|row| {
             row.attempts = tries;
             row.due_at = Some(due_at);
+            row.not_before = Some(due_at);
         })
     }
 
     /// Gives the work back without counting a try: what was missing is not the work's fault.
     pub fn postpone(self, due_at: Timestamp, now: Timestamp) -> Transition {
         let state = self.row().state;
-        Transition::from(self.into_row(), now).enter(state).with(|row| row.due_at = Some(due_at))
+        Transition::from(self.into_row(), now).enter(state).with(|row| {
+            row.due_at = Some(due_at);
+            row.not_before = Some(due_at);
+        })
     }
 }
 
@@ -255,15 +261,20 @@ impl<S: Cancelled> Job<S> {
     }
 }
 
+/// How long GitHub may take to show everywhere what was made there.
+const SHOWS_AFTER: Duration = Duration::from_secs(60);
+
 impl Job<Opening> {
     /// Asks to stop, past the point of no return: whoever opens the pull request looks whether there is one, and decides.
-    /// The lease stays with its holder, whose next write will find this request.
+    /// The lease stays with its holder, whose next write will find this request. What he may still have made shows on
+    /// GitHub a while later, so nobody looks before.
     pub fn ask_cancel(self, reason: &str, now: Timestamp) -> Transition {
-        let due_at = self.row.due_at;
+        let look_at = self.row.lease_until.max(Some(now)).unwrap_or(now).plus(SHOWS_AFTER);
         Transition::from(self.row, now).with(|row| {
             row.cancel_requested = CancelRequest::Asked;
             row.reason = Some(super::steps::head(reason, 1_000).to_owned());
-            row.due_at = due_at;
+            row.due_at = Some(look_at);
+            row.not_before = Some(look_at);
         })
     }
 }

@@ -1,0 +1,343 @@
+//! The state machine, whole (F-D1): every edge that there is, and that there is no other.
+//!
+//! What is not listed here cannot be written down either: the stages have no method for it, and that the ends have none at
+//! all is shown by the examples in the module's head that do not compile.
+
+use super::steps::{Order, Output, Plan, Review, Step, Verdict};
+use super::*;
+use crate::metering::Tokens;
+use crate::pulls::{Change, FileChange, Proposal, PullWishes};
+use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable};
+use std::collections::BTreeSet;
+
+const BORN: Timestamp = Timestamp::from_millis(1_795_210_980_000);
+const NOW: Timestamp = Timestamp::from_millis(1_795_210_990_000);
+const UNTIL: Timestamp = Timestamp::from_millis(1_795_211_290_000);
+
+fn facts() -> Facts {
+    Facts {
+        id: JobId::mint(BORN, [1; 10]),
+        account: AccountId::mint(BORN, [2; 10]),
+        installation: InstallationId::new(1),
+        repository: RepositoryId::new(2),
+        owner_login: "acme".to_owned(),
+        repository_name: "greeter".to_owned(),
+        base_branch: "main".to_owned(),
+        issue_number: 7,
+        trigger: "issue-70001".to_owned(),
+        asked_by: "ann".to_owned(),
+        funding: Funding::Metered {
+            customer: CustomerId::parse("cus_1").expect("an id"),
+            meter: Meter::pull_requests(),
+            value: 1,
+        },
+        wishes: PullWishes::default(),
+        created_at: BORN,
+    }
+}
+
+/// A job that has got to a state, with attempts and rounds behind it.
+fn at(state: State) -> Snapshot {
+    Snapshot { state, version: 9, attempts: 3, rounds: 1, steps: 4, ..queued(facts()) }
+}
+
+fn step(output: Output) -> Step {
+    Step { output, tokens: Tokens { input: 10, output: 5 }, model: "m".to_owned(), at: NOW }
+}
+
+fn proposal() -> Proposal {
+    let change = FileChange { path: "a".to_owned(), change: Change::Write("x".to_owned()) };
+    Proposal::check("t", "b", vec![change]).expect("a proposal")
+}
+
+fn review(verdict: Verdict) -> (Review, Step) {
+    let review = Review { verdict, notes: "n".to_owned() };
+    (review.clone(), step(Output::Review(review)))
+}
+
+#[derive(Debug)]
+struct Bad(Retry);
+
+impl std::fmt::Display for Bad {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("bad")
+    }
+}
+
+impl std::error::Error for Bad {}
+
+impl Retryable for Bad {
+    fn retry(&self) -> Retry {
+        self.0
+    }
+}
+
+/// Every way in which a try can fail.
+fn failures() -> [Failure; 4] {
+    let wait = Duration::from_secs(60);
+    [Retry::Soon, Retry::After(wait), Retry::Alarm(wait), Retry::Never].map(|retry| Bad(retry).into())
+}
+
+/// What one move comes to.
+struct Seen {
+    from_state: State,
+    from_version: u64,
+    row: Snapshot,
+    entered: Option<State>,
+    step: Option<Step>,
+    usage: Option<crate::metering::Usage>,
+    frees_issue: bool,
+}
+
+fn seen(transition: &Transition) -> Seen {
+    Seen {
+        from_state: transition.from_state(),
+        from_version: transition.from_version(),
+        row: transition.row().clone(),
+        entered: transition.entered().map(|moment| moment.state),
+        step: transition.step().cloned(),
+        usage: transition.usage().cloned(),
+        frees_issue: transition.frees_issue(),
+    }
+}
+
+/// What a lease may always do, whatever work it is for.
+fn any_lease<W>(lease: impl Fn() -> Lease<W>) -> Vec<Seen> {
+    let mut moves = vec![lease().fail("f", NOW), lease().give_back("g", UNTIL, NOW), lease().postpone(UNTIL, NOW)];
+    moves.extend(failures().iter().map(|failure| lease().failed(failure, 0, NOW)));
+    moves.iter().map(seen).collect()
+}
+
+fn lease<S: Leasable>(job: Job<S>) -> Lease<S::Working> {
+    job.claim(UNTIL, NOW).expect("nobody holds it").granted()
+}
+
+/// Everything that can happen to a job in a state. A claim is a move too; a lease's moves start from where the claim has
+/// put the job.
+fn moves(row: &Snapshot) -> Vec<Seen> {
+    macro_rules! job {
+        ($stage:ident) => {
+            || match row.clone().staged() {
+                Staged::$stage(job) => job,
+                other => panic!("{other:?}"),
+            }
+        };
+    }
+    fn claimed<S: Leasable>(job: Job<S>) -> Seen {
+        seen(job.claim(UNTIL, NOW).expect("nobody holds it").transition())
+    }
+    match row.clone().staged() {
+        Staged::Queued(job) => vec![seen(&job.cancel("c", NOW)), claimed(job!(Queued)())],
+        Staged::Planning(job) => {
+            let (again, plan) = (job!(Planning), Plan { text: "p".to_owned(), files: vec![] });
+            let mut moves = any_lease(|| lease(again()));
+            moves.push(seen(&lease(again()).called_off("c", NOW)));
+            moves.push(seen(&lease(again()).planned("sha".to_owned(), step(Output::Plan(plan)))));
+            moves.extend([seen(&job.cancel("c", NOW)), claimed(again())]);
+            moves
+        }
+        Staged::Coding(job) => {
+            let again = job!(Coding);
+            let mut moves = any_lease(|| lease(again()));
+            moves.push(seen(&lease(again()).coded(step(Output::Code(proposal())))));
+            moves.extend([seen(&job.cancel("c", NOW)), claimed(again())]);
+            moves
+        }
+        Staged::Reviewing(job) => {
+            let again = job!(Reviewing);
+            let mut moves = any_lease(|| lease(again()));
+            for verdict in [Verdict::Approve, Verdict::Rework, Verdict::Reject] {
+                let (review, step) = review(verdict);
+                moves.push(seen(&lease(again()).reviewed(&review, step)));
+            }
+            moves.extend([seen(&job.cancel("c", NOW)), claimed(again())]);
+            moves
+        }
+        Staged::Approved(job) => vec![seen(&job.cancel("c", NOW)), claimed(job!(Approved)())],
+        Staged::Opening(job) => {
+            let again = job!(Opening);
+            let mut moves = any_lease(|| lease(again()));
+            moves.push(seen(&lease(again()).opened(PullRef { number: 8, url: "u".to_owned() }, NOW)));
+            moves.push(seen(&lease(again()).not_opened(NOW)));
+            moves.extend([seen(&job.ask_cancel("c", NOW)), claimed(again())]);
+            moves
+        }
+        Staged::Opened(job) => vec![seen(&job.merged(NOW)), seen(&job!(Opened)().closed(NOW))],
+        Staged::Merged(_) | Staged::Closed(_) | Staged::Rejected(_) | Staged::Failed(_) | Staged::CalledOff(_) => {
+            vec![]
+        }
+    }
+}
+
+/// All edges, to other states and to the same one.
+const EDGES: [(State, &[State]); 12] = {
+    use State::*;
+    [
+        (Queued, &[Planning, Cancelled]),
+        (Planning, &[Planning, Coding, Failed, Cancelled]),
+        (Coding, &[Coding, Reviewing, Failed, Cancelled]),
+        (Reviewing, &[Coding, Reviewing, ReviewApproved, Rejected, Failed, Cancelled]),
+        (ReviewApproved, &[PrCreationInitiated, Cancelled]),
+        (PrCreationInitiated, &[PrCreationInitiated, PrOpened, Failed, Cancelled]),
+        (PrOpened, &[Merged, Closed]),
+        (Merged, &[]),
+        (Closed, &[]),
+        (Rejected, &[]),
+        (Failed, &[]),
+        (Cancelled, &[]),
+    ]
+};
+
+#[test]
+fn there_are_the_listed_edges_and_no_others() {
+    for (state, expected) in EDGES {
+        let found: BTreeSet<State> = moves(&at(state)).iter().map(|seen| seen.row.state).collect();
+        assert_eq!(found, expected.iter().copied().collect(), "from {}", state.as_str());
+    }
+    assert_eq!(EDGES.map(|(state, _)| state), State::ALL, "the list is whole");
+}
+
+/// What every move has in common, whatever it is.
+#[test]
+fn every_move_is_one_version_one_line_and_its_own_company() {
+    for state in State::ALL {
+        for seen in moves(&at(state)) {
+            let (row, to) = (&seen.row, seen.row.state);
+            let what = format!("{} to {}", state.as_str(), to.as_str());
+            assert_eq!(row.version, seen.from_version + 1, "{what}");
+            // A lease's move was decided on the version that its claim has written.
+            assert!([9, 10].contains(&seen.from_version), "{what}");
+            let moved = seen.from_state != to;
+            assert_eq!(seen.entered, moved.then_some(to), "{what}");
+            assert!(!moved || row.timeline.last().is_some_and(|moment| moment.state == to), "{what}");
+            assert_eq!(
+                seen.usage.is_some(),
+                to == State::PrOpened,
+                "{what}: charged with the pull request and never else"
+            );
+            assert_eq!(seen.frees_issue, to.is_over(), "{what}");
+            assert_eq!(row.facts, facts(), "{what}: facts never change");
+            assert!(row.due_at.is_some(), "{what}: it owes at least its comment, and so it is on the list");
+            let has_reason = matches!(to, State::Failed | State::Rejected | State::Cancelled);
+            assert_eq!(row.reason.is_some(), has_reason || row.cancel_requested == CancelRequest::Asked, "{what}");
+            assert!(!moved || row.attempts == 0, "{what}: attempts are those of the present work");
+            let (steps, input) = if seen.step.is_some() { (5, 10) } else { (4, 0) };
+            assert_eq!((row.steps, row.tokens.input), (steps, input), "{what}: a step is counted with its move");
+        }
+    }
+}
+
+#[test]
+fn work_is_given_back_until_it_has_been_tried_often_enough() {
+    for (attempts, expected) in
+        [(0, State::Coding), (ATTEMPTS_MAX - 2, State::Coding), (ATTEMPTS_MAX - 1, State::Failed)]
+    {
+        let row = Snapshot { attempts, ..at(State::Coding) };
+        let Staged::Coding(job) = row.staged() else { panic!("coding") };
+        let transition = lease(job).give_back("why", UNTIL, NOW);
+        assert_eq!(transition.row().state, expected, "after {attempts}");
+        if expected == State::Failed {
+            assert_eq!(transition.row().reason.as_deref(), Some("gave up after 12 tries: why"));
+        } else {
+            assert_eq!((transition.row().attempts, transition.row().due_at), (attempts + 1, Some(UNTIL)));
+        }
+    }
+    let Staged::Coding(job) = at(State::Coding).staged() else { panic!("coding") };
+    assert_eq!(lease(job).postpone(UNTIL, NOW).row().attempts, 3, "waiting is no try");
+}
+
+/// Whatever message comes: a limit is waited out, and a failed try is not repeated at once.
+#[test]
+fn postponed_work_is_not_begun_before_its_moment() {
+    let Staged::Coding(job) = at(State::Coding).staged() else { panic!("coding") };
+    let waiting = lease(job).postpone(UNTIL, NOW).row().clone();
+    let claim = |now| match waiting.clone().staged() {
+        Staged::Coding(job) => job.claim(UNTIL.plus(Duration::from_secs(300)), now),
+        other => panic!("{other:?}"),
+    };
+    let just_before = Timestamp::from_millis(UNTIL.millis() - 1);
+    assert_eq!(claim(just_before).err().map(|held| held.until), Some(UNTIL));
+    let begun = claim(UNTIL).expect("it is time").granted();
+    assert_eq!((begun.row().not_before, begun.row().attempts), (None, 3));
+}
+
+#[test]
+fn a_lease_keeps_others_away_until_it_runs_out() {
+    let held = Snapshot { lease_until: Some(UNTIL), ..at(State::Coding) };
+    let claim = |now| match held.clone().staged() {
+        Staged::Coding(job) => job.claim(UNTIL.plus(Duration::from_secs(300)), now),
+        other => panic!("{other:?}"),
+    };
+    let just_before = Timestamp::from_millis(UNTIL.millis() - 1);
+    assert_eq!(claim(just_before).err().map(|held| held.until), Some(UNTIL));
+    let taken = claim(UNTIL).expect("it has run out").granted();
+    assert_eq!(taken.row().attempts, 4, "a lease that ran out was a try that failed without a word");
+    assert_eq!(taken.row().due_at, taken.row().lease_until, "when it runs out, the row is due");
+    let Staged::Coding(job) = at(State::Coding).staged() else { panic!("coding") };
+    assert_eq!(lease(job).row().attempts, 3, "one that was given up was none");
+}
+
+#[test]
+fn a_review_may_send_back_so_often() {
+    for (rounds, expected) in [(0, State::Coding), (ROUNDS_MAX - 1, State::Coding), (ROUNDS_MAX, State::Failed)] {
+        let Staged::Reviewing(job) = (Snapshot { rounds, ..at(State::Reviewing) }).staged() else {
+            panic!("reviewing")
+        };
+        let (review, step) = review(Verdict::Rework);
+        let transition = lease(job).reviewed(&review, step);
+        assert_eq!(transition.row().state, expected, "after {rounds}");
+        assert!(transition.step().is_some(), "the review is kept either way");
+    }
+}
+
+/// Asking to stop while the pull request is being opened takes nobody's lease away.
+#[test]
+fn asking_to_stop_leaves_the_work_to_its_holder() {
+    let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else { panic!("opening") };
+    let working = lease(job).row().clone();
+    let Staged::Opening(job) = working.clone().staged() else { panic!("opening") };
+    let asked = job.ask_cancel("why", NOW);
+    let row = asked.row();
+    assert_eq!(
+        (row.state, row.cancel_requested, row.reason.as_deref()),
+        (State::PrCreationInitiated, CancelRequest::Asked, Some("why"))
+    );
+    assert_eq!(row.lease_until, working.lease_until);
+    assert!(
+        row.due_at > row.lease_until && row.not_before == row.due_at,
+        "who holds it may finish, and then it must show"
+    );
+    assert_eq!(row.version, working.version + 1, "so the holder's own write finds it");
+    assert!(!asked.frees_issue());
+}
+
+#[test]
+fn a_usage_record_is_born_with_its_pull_request() {
+    let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else { panic!("opening") };
+    let transition = lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW);
+    let usage = transition.usage().expect("a pull request is charged");
+    assert_eq!((usage.job.clone(), usage.value, usage.at), (facts().id, 1, NOW));
+    assert_eq!(
+        usage.identifier(),
+        format!("use_{}-pull_requests", facts().id.ulid()),
+        "fixed by the job, not by the try"
+    );
+}
+
+#[test]
+fn words_are_read_back() {
+    for state in State::ALL {
+        assert_eq!(State::parse(state.as_str()), Some(state));
+        assert_eq!(state.is_over(), moves(&at(state)).is_empty(), "{}", state.as_str());
+        assert!(state.is_over() || state == State::PrOpened || state.work().is_some(), "{} owes work", state.as_str());
+    }
+    for notice in Notice::ALL {
+        assert_eq!(Notice::parse(notice.as_str()), Some(notice));
+        assert!(State::ALL.iter().any(|state| state.notice() == notice));
+    }
+    for word in ["", "queued", "PR_OPENED ", "OPENED"] {
+        assert_eq!(State::parse(word), None, "{word:?}");
+    }
+    let order = Order::of(&"ü".repeat(2_000), &"🦀".repeat(100_000));
+    assert_eq!((order.title.len(), order.body.len()), (1_000, steps::ORDER_BYTES_MAX), "cut between characters");
+}

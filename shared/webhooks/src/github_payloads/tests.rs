@@ -1,0 +1,153 @@
+//! GitHub's bodies, read for what we need and no more.
+
+use super::parse;
+use domain::events::{CommentOn, GithubEvent, InstallationChange, PullFate};
+use domain::time::Timestamp;
+use serde_json::{Value, json};
+
+fn read(name: &str, body: &Value) -> Result<GithubEvent, serde_json::Error> {
+    parse(name, &serde_json::to_vec(body).expect("JSON"))
+}
+
+fn place() -> Value {
+    json!({
+        "installation": { "id": 1 },
+        "repository": { "id": 2, "name": "r", "owner": { "id": 3, "login": "o" }, "default_branch": "trunk" },
+        "sender": { "login": "s" },
+    })
+}
+
+fn with(more: Value) -> Value {
+    let mut body = place();
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    body
+}
+
+fn issue() -> Value {
+    json!({ "id": 7, "number": 8, "title": "t", "body": null, "updated_at": "2026-11-20T09:00:00Z" })
+}
+
+#[test]
+fn an_issue_without_text_or_association_is_one() {
+    let Ok(GithubEvent::IssuesOpened(event)) = read("issues.opened", &with(json!({ "issue": issue() }))) else {
+        panic!("an issue")
+    };
+    assert_eq!((event.issue.body.as_str(), event.issue.author_association.as_str()), ("", ""));
+    assert_eq!((event.origin.default_branch.as_str(), event.origin.via_app), ("trunk", None));
+}
+
+#[test]
+fn what_we_need_must_be_there() {
+    for field in ["installation", "repository", "sender", "issue"] {
+        let mut body = with(json!({ "issue": issue() }));
+        body.as_object_mut().expect("an object").remove(field);
+        assert!(read("issues.opened", &body).is_err(), "without {field}");
+    }
+    for field in ["id", "number", "title", "updated_at"] {
+        let mut body = with(json!({ "issue": issue() }));
+        body["issue"].as_object_mut().expect("an object").remove(field);
+        assert!(read("issues.opened", &body).is_err(), "without the issue's {field}");
+    }
+}
+
+#[test]
+fn a_comment_on_a_pull_request_is_told_from_one_on_an_issue() {
+    for (pull, expected) in
+        [(Value::Null, CommentOn::Issue), (json!({ "url": "x" }), CommentOn::Pull), (json!({}), CommentOn::Pull)]
+    {
+        let mut body = with(json!({ "issue": issue(), "comment": { "id": 9, "body": "b" } }));
+        body["issue"]["pull_request"] = pull;
+        let Ok(GithubEvent::IssueCommentCreated(event)) = read("issue_comment.created", &body) else {
+            panic!("a comment")
+        };
+        assert_eq!(event.on, expected);
+    }
+}
+
+#[test]
+fn the_app_that_wrote_is_read_where_it_wrote() {
+    let app = json!({ "id": 42 });
+    let mut body = with(json!({ "issue": issue(), "comment": { "id": 9, "body": "b" } }));
+    body["issue"]["performed_via_github_app"] = app.clone();
+    let Ok(GithubEvent::IssueCommentCreated(event)) = read("issue_comment.created", &body) else { panic!("a comment") };
+    assert_eq!(event.origin.via_app, None, "a person's comment on the App's issue");
+    body["comment"]["performed_via_github_app"] = app;
+    let Ok(GithubEvent::IssueCommentCreated(event)) = read("issue_comment.created", &body) else { panic!("a comment") };
+    assert_eq!(event.origin.via_app, Some(42));
+}
+
+#[test]
+fn a_pull_requests_fate_is_read_from_both_words() {
+    for (merged, state, expected) in [
+        (json!(true), "closed", PullFate::Merged),
+        (json!(false), "closed", PullFate::Closed),
+        (json!(false), "open", PullFate::Open),
+    ] {
+        let pull = json!({ "number": 8, "head": { "ref": "b", "repo": null }, "merged": merged, "state": state });
+        let Ok(GithubEvent::PullRequestClosed(event)) =
+            read("pull_request.closed", &with(json!({ "pull_request": pull })))
+        else {
+            panic!("a pull request")
+        };
+        assert_eq!((event.fate, event.head_repository), (expected, None));
+    }
+}
+
+fn installation(updated_at: Value) -> Result<GithubEvent, serde_json::Error> {
+    read(
+        "installation.suspend",
+        &json!({ "installation": { "id": 1, "account": { "id": 3 }, "updated_at": updated_at } }),
+    )
+}
+
+/// GitHub writes an installation's time in three ways: as seconds, and as text with or without an offset. All three stand
+/// in the samples.
+#[test]
+fn every_way_in_which_github_writes_a_time_is_read() {
+    let noon = Timestamp::from_seconds(1_795_172_400);
+    for written in [
+        json!(1_795_172_400),
+        json!("2026-11-20T11:00:00Z"),
+        json!("2026-11-20T11:00:00.000Z"),
+        json!("2026-11-20T12:00:00.000+01:00"),
+        json!("2026-11-20T12:00:00+01:00"),
+        json!("2026-11-20T05:30:00-05:30"),
+    ] {
+        let Ok(GithubEvent::Installation(event)) = installation(written.clone()) else {
+            panic!("{written} is not read")
+        };
+        assert_eq!((event.as_of, event.change), (noon, InstallationChange::Suspended), "{written}");
+    }
+    let Ok(GithubEvent::Installation(event)) = installation(Value::Null) else { panic!("no time at all") };
+    assert_eq!(event.as_of, Timestamp::from_millis(0));
+}
+
+/// Whatever stands in a time's place, it is an error and no panic: a body is not trusted just because it is signed.
+#[test]
+fn what_is_no_time_is_an_error() {
+    for odd in [
+        json!(""),
+        json!("yesterday"),
+        json!("2026-11-20"),
+        json!("2026-11-20T11:00:00"),
+        json!("2026-11-20T11:00:00.ééZ"),
+        json!("2026-11-20T11:00:00.🦀Z"),
+        json!("éééé-11-20T11:00:00Z"),
+        json!("99999999999999999-11-20T11:00:00Z"),
+        json!("9223372036854775807-01-01T00:00:00Z"),
+        json!("2026-13-20T11:00:00Z"),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!(1.5),
+    ] {
+        assert!(installation(odd.clone()).is_err(), "{odd}");
+    }
+}
+
+#[test]
+fn other_events_are_not_even_read() {
+    for name in ["star.created", "issues.pinned", "issues", "ping", "installation.new_permissions_accepted", ""] {
+        assert_eq!(parse(name, b"not even JSON").expect("ignored"), GithubEvent::Ignored { name: name.to_owned() });
+    }
+}

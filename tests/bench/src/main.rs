@@ -1,0 +1,57 @@
+//! Measures a receiver's release binary as a black box, and checks that it loses nothing.
+//!
+//! ```text
+//! cargo build --release -p github-webhook
+//! cargo run --release -p bench -- receiver target/release/github-webhook
+//! cargo run --release -p bench -- corpus target/release/github-webhook FOLDER
+//! ```
+//!
+//! It plays the Lambda Runtime API and, over TLS, DynamoDB and SQS; everything stays on this machine, and it ends by
+//! itself, with an error when a check fails. `--json` prints for machines, `--log` shows the receiver's own lines.
+//! `corpus` says what storing a folder of payloads (`<event>.<anything>.json`) costs. `samples` makes payloads up, to train
+//! a dictionary from: see `shared/store/dictionaries`.
+//!
+//! *cold CPU*: from exec to the first answer, until the process rests. *overhead*: a webhook's latency less the time in which
+//! AWS was busy with it. *write units, whole life*: the put, its place in the index, and its finish. Linux only: the
+//! kernel's own accounts are read.
+
+mod aws;
+mod checks;
+mod corpus;
+mod lambda;
+mod process;
+mod receiver;
+mod report;
+mod samples;
+mod stage;
+mod tls;
+mod units;
+mod webhook;
+mod wire;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+const USAGE: &str = "bench receiver BINARY | corpus BINARY FOLDER | samples VENDOR FOLDER COUNT  [--json] [--log]";
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let (flags, words): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    let (json, log) = (flags.iter().any(|flag| flag == "--json"), flags.iter().any(|flag| flag == "--log"));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let report = match words.as_slice() {
+        ["samples", vendor, folder, count] => {
+            samples::write(vendor, Path::new(folder), count.parse()?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        ["receiver", binary] => receiver::measure(Path::new(binary), log)?,
+        ["corpus", binary, folder] => corpus::measure(Path::new(binary), Path::new(folder), log)?,
+        _ => return Err(USAGE.into()),
+    };
+    if json {
+        println!("{}", report.json());
+    } else {
+        print!("{report}");
+    }
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

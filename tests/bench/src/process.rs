@@ -1,0 +1,45 @@
+//! The measured process, and what the kernel says of it.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A running function; it ends with this value.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts a binary with these settings and no others.
+    pub fn start(binary: &Path, settings: &[(&str, String)], log: bool) -> Result<Self, Box<dyn Error>> {
+        let stdout = if log { Stdio::inherit() } else { Stdio::null() };
+        let mut command = Command::new(binary);
+        command.env_clear().envs(settings.iter().map(|(name, value)| (name, value)));
+        let child = command.stdin(Stdio::null()).stdout(stdout).spawn();
+        Ok(Self(child.map_err(|error| format!("cannot start {}: {error}", binary.display()))?))
+    }
+
+    /// How long its threads have been on a processor since it began; to the nanosecond while they rest.
+    pub fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
+        let mut nanos = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
+            let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
+            nanos += schedstat.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
+    /// The most memory it ever had resident, in KiB.
+    pub fn peak_kib(&self) -> Result<u32, Box<dyn Error>> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("the process is gone")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

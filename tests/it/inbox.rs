@@ -1,0 +1,7 @@
+//! The event log.
+
+mod bodies;
+mod contents;
+mod log;
+mod secrets;
+mod signatures;

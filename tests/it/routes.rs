@@ -1,0 +1,3 @@
+//! What the HTTP routes answer, a folder for each part of the tree.
+
+mod admin;
