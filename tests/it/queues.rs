@@ -106,7 +106,7 @@ async fn a_batchs_answer_names_the_messages_that_failed() {
         &text("good-unwritable"),
         &text("lost-unwritable"),
     ];
-    let failed = answer(&mixed.map(|text| text as &str)).await;
+    let failed = answer(&mixed).await;
     let ids: Vec<_> = ["id-1", "id-2", "id-3", "id-5"].map(|id| json!({ "itemIdentifier": id })).into();
     let mut failed = failed.as_array().cloned().expect("a list");
     failed.sort_by_key(Value::to_string);

@@ -8,6 +8,9 @@ use http::{HeaderValue, Request, StatusCode};
 use local_stack::signing::{github_signature, stripe_signature};
 use local_stack::stack::LOCAL_SECRET;
 
+/// Names and raw values, as somebody may send them.
+type Sent<'a> = Vec<(&'a str, &'a [u8])>;
+
 const BODY: &[u8] = "{\"action\":\"created\",\"zen\":\"olé\"}".as_bytes();
 /// SHA-1, as GitHub still sends it beside the other, over `BODY` with the right secret.
 const SHA1: &str = "sha1=690bef2fbd12616df287acfb7a15af07fddc62cb";
@@ -53,7 +56,7 @@ async fn githubs_door_refuses_whatever_is_not_signed_right() {
     let misspelt = good.replace("sha256", "SHA256");
     let spaced = good.replace('=', "= ");
     let name = "x-hub-signature-256";
-    let table: [(&str, Vec<(&str, &[u8])>); 21] = [
+    let table: [(&str, Sent<'_>); 21] = [
         ("missing", vec![]),
         ("empty", vec![(name, b"")]),
         ("without a digest", vec![(name, b"sha256=")]),
@@ -87,7 +90,7 @@ async fn githubs_door_takes_the_right_signature_in_every_spelling() {
     let world = World::bare(Climate::Fair, &[]).await;
     let good = github_signature(LOCAL_SECRET, BODY);
     let capitals = format!("sha256={}", good.trim_start_matches("sha256=").to_ascii_uppercase());
-    let table: [(&str, Vec<(&str, &[u8])>); 4] = [
+    let table: [(&str, Sent<'_>); 4] = [
         ("d-plain", vec![("x-hub-signature-256", good.as_bytes())]),
         ("d-header-case", vec![("X-HUB-Signature-256", good.as_bytes())]),
         ("d-hex-in-capitals", vec![("x-hub-signature-256", capitals.as_bytes())]),

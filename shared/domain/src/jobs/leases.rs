@@ -62,11 +62,6 @@ impl<W> Claim<W> {
         &self.transition
     }
 
-    #[cfg(test)]
-    pub(super) fn into_transition(self) -> Transition {
-        self.transition
-    }
-
     /// The lease, once that write has succeeded.
     pub fn granted(self) -> Lease<W> {
         Lease { row: self.transition.into_row(), stage: PhantomData }
