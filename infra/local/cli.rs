@@ -42,15 +42,15 @@ pub struct Options {
     /// Keep everything in this folder across restarts; without it, everything is in memory.
     #[arg(long, value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
-    /// Use this GitHub instead of the stand-in, e.g. https://api.github.com. Needs GITHUB_APP_ID, GITHUB_PRIVATE_KEY and
+    /// Use this GitHub instead of the stand-in, e.g. `https://api.github.com`. Needs GITHUB_APP_ID, GITHUB_PRIVATE_KEY and
     /// GITHUB_WEBHOOK_SECRETS in the environment.
     #[arg(long, value_name = "URL", global = true)]
     pub github_url: Option<String>,
-    /// Use this Stripe instead of the stand-in, e.g. https://api.stripe.com. Needs STRIPE_SECRET_KEY and
+    /// Use this Stripe instead of the stand-in, e.g. `https://api.stripe.com`. Needs STRIPE_SECRET_KEY and
     /// STRIPE_WEBHOOK_SECRETS in the environment.
     #[arg(long, value_name = "URL", global = true)]
     pub stripe_url: Option<String>,
-    /// Use this model API instead of the stand-in, e.g. https://api.anthropic.com. Needs MODEL_API_KEY and MODEL_NAME in
+    /// Use this model API instead of the stand-in, e.g. `https://api.anthropic.com`. Needs MODEL_API_KEY and MODEL_NAME in
     /// the environment; MODEL_WIRE=openai there if it speaks OpenAI's Chat Completions.
     #[arg(long, value_name = "URL", global = true)]
     pub model_url: Option<String>,
