@@ -51,16 +51,24 @@ impl Timestamp {
         };
         let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
         let number = |part: &str| {
-            (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i64>().ok())?
+            (!part.is_empty() && part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| part.parse::<i64>().ok())?
         };
         let mut date = date.splitn(3, '-').map(number);
         let (year, month, day) = (date.next()??, date.next()??, date.next()??);
         let mut time = time.splitn(3, ':').map(number);
         let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        if year > 9_999
+            || !(1..=12).contains(&month)
+            || !(1..=31).contains(&day)
+            || hour > 23
+            || minute > 59
+            || second > 60
+        {
             return None;
         }
-        let millis = number(&format!("{fraction:0<3}")[..3])?;
+        number(fraction)?;
+        let millis = number(format!("{fraction:0<3}").get(..3)?)?;
         let days = days_until(year, month, day);
         let minutes = (days * 24 + hour) * 60 + minute - offset_minutes;
         Some(Self((minutes * 60 + second) * 1_000 + millis))
