@@ -7,6 +7,7 @@ mod inbox;
 mod jobs;
 mod metering;
 mod models;
+mod obstacles;
 mod pulls;
 mod queues;
 mod routes;

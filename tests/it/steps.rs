@@ -223,21 +223,23 @@ async fn a_model_that_is_down_for_good_ends_the_job_and_it_is_told_once() {
 /// What is not the work's fault is not counted against it.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_busy_or_refuses_our_key_is_waited_for() {
-    for (reply, wait) in [
-        (Reply::status(429, "slow down").with("retry-after", 90), 90),
-        (Reply::status(429, "slow down"), 60),
-        (Reply::status(529, "overloaded").with("retry-after", 120), 120),
-        (Reply::status(401, "bad key"), 300),
-        (Reply::status(403, "no rights"), 300),
+    // One more than a job has tries, and a few of the other kinds.
+    let many = usize::try_from(ATTEMPTS_MAX).expect("few") + 1;
+    for (reply, wait, times) in [
+        (Reply::status(429, "slow down").with("retry-after", 90), 90, 2),
+        (Reply::status(429, "slow down"), 60, many),
+        (Reply::status(529, "overloaded").with("retry-after", 120), 120, 2),
+        (Reply::status(401, "bad key"), 300, many),
+        (Reply::status(403, "no rights"), 300, 2),
     ] {
         let world = World::with(Climate::Fair, &WIRED).await;
-        world.wire.answer("model.wire", 20, reply);
+        world.wire.answer("model.wire", u32::try_from(times).expect("few"), reply);
         world.github_sends("issues.opened").await;
         world.settle().await;
         world.assert_delivered_once();
         let heard = world.wire.heard("model.wire");
-        assert_eq!(heard.len(), 20 + 3, "each was asked for once");
-        for pair in heard[..21].windows(2) {
+        assert_eq!(heard.len(), times + 3, "each was asked for once");
+        for pair in heard[..=times].windows(2) {
             assert!(
                 pair[1].at - pair[0].at >= wait * 1_000,
                 "asked again after {} ms, not {wait} s",
