@@ -162,6 +162,8 @@ macro_rules! vendor_number {
 ours! {
     /// Who pays and owns things.
     AccountId = "acc_";
+    /// One act of an operator that moves money.
+    ActionId = "act_";
     /// One order: an issue that is to become a pull request.
     JobId = "job_";
     /// One billable fact that Stripe must be told.
@@ -169,16 +171,32 @@ ours! {
 }
 
 vendor_text! {
+    /// Stripe's id of a charge; other ways to pay than cards have other prefixes than `ch_`.
+    ChargeId = "", 100;
+    /// Stripe's id of a checkout session.
+    CheckoutSessionId = "cs_", 255;
     /// Stripe's id of an account's customer.
     CustomerId = "cus_", 64;
     /// The `X-GitHub-Delivery` of one webhook.
     DeliveryId = "", 100;
+    /// Stripe's id of a dispute, `dp_…` or `du_…`.
+    DisputeId = "d", 64;
+    /// Stripe's id of an invoice.
+    InvoiceId = "in_", 64;
+    /// Stripe's id of one payment, whatever it is for.
+    PaymentIntentId = "pi_", 100;
+    /// Stripe's id of a way to pay: `pm_…`, or `card_…` and others from older times.
+    PaymentMethodId = "", 100;
+    /// Stripe's id of a price; whoever made it may have chosen it.
+    PriceId = "", 255;
+    /// Stripe's id of a product; whoever made it may have chosen it.
+    ProductId = "", 255;
+    /// Stripe's id of a refund, `re_…`, `pyr_…` and others.
+    RefundId = "", 64;
     /// Stripe's id of an event.
     StripeEventId = "evt_", 100;
     /// Stripe's id of a subscription.
     SubscriptionId = "sub_", 64;
-    /// Stripe's id of an invoice.
-    InvoiceId = "in_", 64;
 }
 
 vendor_number! {
