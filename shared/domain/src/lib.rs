@@ -5,12 +5,15 @@
 //! goes out as values that only the walls can carry out.
 
 pub mod accounts;
+pub mod credits;
 pub mod events;
 pub mod ids;
 pub mod inbox;
 pub mod jobs;
 pub mod metering;
+pub mod money;
 pub mod operators;
+pub mod plans;
 pub mod pulls;
 pub mod retry;
 pub mod subscriptions;

@@ -74,6 +74,25 @@ impl Timestamp {
         Some(Self((minutes * 60 + second) * 1_000 + millis))
     }
 
+    /// The day it falls on, as `2026-11-20`.
+    pub fn day(self) -> String {
+        let (year, month, day) = civil(self.0.div_euclid(DAY_MILLIS));
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
+    /// The first moment of its day.
+    pub const fn day_start(self) -> Self {
+        Self(self.0.div_euclid(DAY_MILLIS) * DAY_MILLIS)
+    }
+
+    /// The first moment of its calendar month, and of the next one.
+    pub fn month(self) -> (Self, Self) {
+        let (year, month, _) = civil(self.0.div_euclid(DAY_MILLIS));
+        let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+        let first = |(year, month)| Self(days_until(year, month, 1) * DAY_MILLIS);
+        (first((year, month)), first(next))
+    }
+
     /// Thirteen digits, so that text sorts as time does (from 1970 to the year 2286).
     pub fn sort_key(self) -> String {
         format!("{:013}", self.0.max(0))
@@ -92,6 +111,8 @@ fn offset(text: &str) -> Option<(&str, i64)> {
     let number = |part: &str| part.parse::<u8>().ok().filter(|_| part.len() == 2).map(i64::from);
     Some((time, sign * (number(hours)? * 60 + number(minutes)?)))
 }
+
+const DAY_MILLIS: i64 = 86_400_000;
 
 /// Days from 1970 to this day of the proleptic Gregorian calendar.
 const fn days_until(year: i64, month: i64, day: i64) -> i64 {
@@ -118,8 +139,8 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil(self.0.div_euclid(86_400_000));
-        let of_day = self.0.rem_euclid(86_400_000);
+        let (year, month, day) = civil(self.0.div_euclid(DAY_MILLIS));
+        let of_day = self.0.rem_euclid(DAY_MILLIS);
         let (seconds, millis) = (of_day / 1_000, of_day % 1_000);
         let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")

@@ -1,0 +1,113 @@
+//! What an account may do at a moment: its plan, and whether that is paid for.
+//!
+//! Computed each time from what Stripe last said, so there is nothing to go stale. One table decides by Stripe's status;
+//! of several subscriptions the best counts, so that nobody has two quotas.
+
+use super::{Catalogue, Plan, Span};
+use crate::accounts::Account;
+use crate::subscriptions::{Status, Subscription};
+use crate::time::Timestamp;
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// What an account may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing<'a> {
+    /// By which plan.
+    pub plan: &'a Plan,
+    /// Whether it is paid for.
+    pub service: Service,
+    /// Stripe's word for the subscription that counts, if there is one.
+    pub status: Option<Status>,
+    /// That subscription's period.
+    pub period: Option<Span>,
+}
+
+/// Whether a plan is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// It is, or costs nothing.
+    Full,
+    /// A payment has failed; it goes on for a while.
+    Grace {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// What was subscribed to has lapsed; the plan is what is left.
+    Lapsed,
+}
+
+/// What Stripe's status means for the service.
+enum Meaning {
+    Serve,
+    ServeForAWhile,
+    NotYet,
+    Over,
+}
+
+const fn meaning(status: &Status) -> Meaning {
+    match status {
+        Status::Active | Status::Trialing => Meaning::Serve,
+        Status::PastDue => Meaning::ServeForAWhile,
+        Status::Incomplete => Meaning::NotYet,
+        Status::Unpaid | Status::Paused | Status::IncompleteExpired | Status::Canceled => Meaning::Over,
+        // The store keeps the last word it knew, so this is one that was new from the start: nobody is cut off for it.
+        Status::Other(_) => Meaning::Serve,
+    }
+}
+
+const fn rank(status: &Status) -> u8 {
+    match meaning(status) {
+        Meaning::Serve => 3,
+        Meaning::ServeForAWhile => 2,
+        Meaning::NotYet => 1,
+        Meaning::Over => 0,
+    }
+}
+
+/// What the account may do now; none if the catalogue lacks even its default plan.
+pub fn standing<'a>(
+    catalogue: &'a Catalogue,
+    account: &Account,
+    subscriptions: &[Subscription],
+    now: Timestamp,
+) -> Option<Standing<'a>> {
+    let default = catalogue.plan(&catalogue.default_plan)?;
+    let own = super::PlanId::parse(&account.plan).and_then(|id| catalogue.plan(&id)).unwrap_or(default);
+    let sold = |subscription: &&'_ Subscription| plan_of(catalogue, subscription).is_some();
+    let best = subscriptions
+        .iter()
+        .filter(sold)
+        .max_by_key(|one| (rank(&one.status), one.created_at, Reverse(one.id.clone())));
+    let Some(best) = best else {
+        return Some(Standing { plan: own, service: Service::Full, status: None, period: None });
+    };
+    let plan = plan_of(catalogue, best)?;
+    let (plan, service) = match meaning(&best.status) {
+        Meaning::Serve => (plan, Service::Full),
+        Meaning::ServeForAWhile => {
+            // The period that was not paid for began when its payment failed; every order of events says the same.
+            let since = best.period.map_or(best.as_of, |period| period.start);
+            let until = since.plus(Duration::from_secs(u64::from(plan.grace_days) * 86_400));
+            if now < until { (plan, Service::Grace { until }) } else { (after(catalogue, plan, own), Service::Lapsed) }
+        }
+        Meaning::NotYet => (own, Service::Full),
+        Meaning::Over => (after(catalogue, plan, own), Service::Lapsed),
+    };
+    Some(Standing { plan, service, status: Some(best.status.clone()), period: best.period })
+}
+
+/// The plan that a subscription's items sell; the first that is known.
+pub fn plan_of<'a>(catalogue: &'a Catalogue, subscription: &Subscription) -> Option<&'a Plan> {
+    subscription.items.iter().find_map(|item| catalogue.plan_sold_by(&item.price, item.product.as_ref()))
+}
+
+/// What is left when a plan has lapsed: what it falls back to, or else the account's own plan if that is another one, or
+/// else everybody's.
+fn after<'a>(catalogue: &'a Catalogue, lapsed: &'a Plan, own: &'a Plan) -> &'a Plan {
+    if own.id != lapsed.id {
+        return own;
+    }
+    let fallback = lapsed.fallback.as_ref().and_then(|id| catalogue.plan(id));
+    fallback.or_else(|| catalogue.plan(&catalogue.default_plan)).unwrap_or(own)
+}
