@@ -53,6 +53,13 @@ pub enum StripeError {
         /// What it said.
         refusal: Refusal,
     },
+    /// The idempotency key was used before, for something else: whoever fixed it has changed what it stands for.
+    KeyReused {
+        /// What was asked.
+        operation: &'static str,
+        /// What it said.
+        refusal: Refusal,
+    },
     /// Stripe cannot be asked this.
     Unaskable {
         /// What was asked.
@@ -67,8 +74,10 @@ pub enum StripeError {
 pub struct Refusal {
     /// Its status.
     pub status: u16,
-    /// Stripe's word for the error.
+    /// Stripe's word for the error; where it has none, its word for the kind.
     pub code: Option<String>,
+    /// Whose fault Stripe says it is, as far as that matters.
+    pub fault: Fault,
     /// Stripe's sentence, cut to length; empty where the answer was not Stripe's.
     pub message: String,
     /// By which Stripe finds it in its log.
@@ -79,6 +88,33 @@ pub struct Refusal {
     pub advice: Option<Advice>,
     /// Whether it is the stored answer to an earlier call with the same key.
     pub origin: Origin,
+}
+
+impl Refusal {
+    /// What the path names is not there. A page without Stripe's word for it does not say that.
+    pub(crate) fn is_of_missing(&self) -> bool {
+        // The second word is that of /v2.
+        self.status == 404 && matches!(self.code.as_deref(), Some("resource_missing" | "not_found"))
+    }
+
+    fn is_of_reused_key(&self) -> bool {
+        self.status == 400 && self.fault == Fault::Key
+    }
+
+    fn is_of_card(&self) -> bool {
+        self.status == 402 && self.fault == Fault::Card
+    }
+}
+
+/// Whose fault a refusal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The idempotency key's.
+    Key,
+    /// The card's, or its holder's.
+    Card,
+    /// Anybody else's.
+    Other,
 }
 
 /// What `Stripe-Should-Retry` says.
@@ -109,14 +145,48 @@ impl Retryable for StripeError {
                 refusal.retry_after.map_or(Retry::Soon, Retry::After)
             }
             Self::Url | Self::SecretKey | Self::Credentials { .. } => Retry::Alarm(CREDENTIALS_WAIT),
-            Self::Refused { .. } | Self::Unaskable { .. } => Retry::Never,
+            Self::Refused { .. } | Self::KeyReused { .. } | Self::Unaskable { .. } => Retry::Never,
         }
     }
 }
 
 impl StripeError {
+    /// What Stripe said, if it said something.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Unavailable { refusal, .. }
+            | Self::Busy { refusal, .. }
+            | Self::Credentials { refusal, .. }
+            | Self::Refused { refusal, .. }
+            | Self::KeyReused { refusal, .. } => Some(refusal),
+            Self::Url | Self::SecretKey | Self::Unclear { .. } | Self::Malformed { .. } | Self::Unaskable { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The key stands for another call already.
+    pub fn key_reused(&self) -> bool {
+        matches!(self, Self::KeyReused { .. })
+    }
+
+    /// A failure of Stripe's that is stored with its key: with this key it will never be anything else, so look up whether
+    /// it was done, and take a new key if it was not.
+    pub fn failure_is_stored(&self) -> bool {
+        matches!(self, Self::Unavailable { refusal, .. } if refusal.origin == Origin::Replayed)
+    }
+
+    /// The bank or the card's holder is the cause, not we.
+    pub fn card_declined(&self) -> bool {
+        self.refusal().is_some_and(Refusal::is_of_card)
+    }
+
     pub(crate) fn of_refusal(operation: &'static str, refusal: Refusal) -> Self {
+        if refusal.is_of_reused_key() {
+            return Self::KeyReused { operation, refusal };
+        }
         match (refusal.status, refusal.advice) {
+            (402, _) if refusal.is_of_card() => Self::Refused { operation, refusal },
             (401..=403, _) => Self::Credentials { operation, refusal },
             (408 | 409 | 424 | 425 | 429, _) => Self::Busy { operation, refusal },
             (500..=599, _) => Self::Unavailable { operation, refusal },
@@ -148,6 +218,9 @@ impl fmt::Display for StripeError {
                 write!(f, "could not {operation}: Stripe refuses our key with {refusal}")
             }
             Self::Refused { operation, refusal } => write!(f, "could not {operation}: refused with {refusal}"),
+            Self::KeyReused { operation, refusal } => {
+                write!(f, "could not {operation}: its idempotency key stands for something else: {refusal}")
+            }
             Self::Unaskable { operation, why } => write!(f, "could not {operation}: {why}"),
         }
     }

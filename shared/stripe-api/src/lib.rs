@@ -1,20 +1,38 @@
-//! The wall to Stripe: telling it what is to be billed, and asking what it has counted.
+//! The wall to Stripe: what is sold and to whom, what was paid, what is to be billed and what has been counted.
 //!
-//! Owns the secret key, the wire (async-stripe's types on a transport of our own, because its client hides statuses and
+//! Owns the secret key, the wire (async-stripe's requests on a transport of our own, because its client hides statuses and
 //! makes up its keys) and is the only importer of async-stripe. Promises one try per call, the pinned API version, and
-//! that the key is never printed.
+//! that the key is never printed. What it reads it reads leniently: words that are newer than this code are kept, fields it
+//! does not know are left.
 //!
-//! Safe to run twice: a report's identifier is its idempotency key and Stripe's own key for the event; "already exists"
-//! is an answer. Stripe forgets both after a day, so older debts are looked up first, by [`StripeApi::usage_total`].
+//! Safe to run twice: whoever changes something at Stripe fixes the idempotency key beforehand and hands it in, and a
+//! report's identifier is its key and Stripe's own key for the event; "already exists" is an answer. Stripe forgets keys
+//! after a day, and keeps its own failures with them ([`StripeError::failure_is_stored`]): look up what is older, as
+//! [`StripeApi::usage_total`] does for debts.
 
+mod calls;
+mod charges;
+mod checkout;
+mod customers;
 mod error;
+mod events;
+mod fields;
 mod meters;
+mod prices;
+mod subscriptions;
 #[cfg(test)]
 mod testing;
 mod transport;
 mod usage;
 
-pub use error::{Refusal, StripeError};
+pub use calls::Page;
+pub use charges::Charge;
+pub use checkout::{CheckoutSession, Line, PaymentStatus, SessionMode, SessionStatus};
+pub use customers::{ACCOUNT_NOTE, Customer, CustomerChange, CustomerOrder};
+pub use error::{Advice, Fault, Origin, Refusal, StripeError};
+pub use events::RawEvent;
+pub use prices::{Interval, Price, Recurring, Tier, TiersMode, UsageType};
+pub use subscriptions::{Subscription, SubscriptionItem, SubscriptionStatus};
 pub use usage::{Reported, UsageReport};
 
 use http::{HeaderValue, Uri};

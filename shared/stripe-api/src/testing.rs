@@ -8,6 +8,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tower::util::BoxCloneSyncService;
 
+/// What Stripe says, with 404, of an id it does not know.
+pub const MISSING: &str = r#"{"error":{"code":"resource_missing","type":"invalid_request_error","message":"No such thing: 'x'","param":"id"}}"#;
+
 /// What the peer does with a call.
 pub enum Reply {
     Answer {
@@ -41,6 +44,13 @@ pub struct Heard {
 impl Heard {
     pub fn header(&self, name: &str) -> String {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    }
+
+    /// The form's fields, sorted.
+    pub fn fields(&self) -> Vec<&str> {
+        let mut fields: Vec<_> = self.body.split('&').filter(|field| !field.is_empty()).collect();
+        fields.sort_unstable();
+        fields
     }
 }
 

@@ -1,27 +1,34 @@
-//! async-stripe's requests on the house's [`Web`](crate::Web): sent once, with the caller's key and the pinned version,
-//! and with errors that keep what Stripe said.
+//! Stripe's requests on the house's [`Web`](crate::Web): sent once, with the caller's key and the pinned version, and with
+//! errors that keep what Stripe said. `calls.rs` has the ways to make one.
 
-use crate::error::{Advice, Origin, Refusal, StripeError};
+use crate::error::{Advice, Fault, Origin, Refusal, StripeError};
 use crate::{BoxError, StripeApi};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use serde::Deserialize;
 use std::time::Duration;
-use stripe_client_core::{CustomizedStripeRequest, RequestStrategy, StripeClient, StripeMethod};
+use stripe_client_core::{CustomizedStripeRequest, RequestBuilder, RequestStrategy, StripeClient, StripeMethod};
 use stripe_shared::version::VERSION;
 use tower::ServiceExt;
 
 /// A client for one operation, so that its errors can name it.
 pub(crate) struct Operation<'a> {
     api: &'a StripeApi,
-    name: &'static str,
+    pub name: &'static str,
 }
 
 impl StripeApi {
     pub(crate) fn to(&self, name: &'static str) -> Operation<'_> {
         Operation { api: self, name }
     }
+}
+
+/// Stripe's two families of paths.
+#[derive(Clone, Copy)]
+pub(crate) enum Family {
+    V1,
+    V2,
 }
 
 const MESSAGE_CHARS_MAX: usize = 300;
@@ -45,33 +52,56 @@ impl StripeClient for Operation<'_> {
     type Err = StripeError;
 
     async fn execute(&self, request: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
+        let (request, custom) = request.into_pieces();
+        let key = match &custom.request_strategy {
+            Some(RequestStrategy::Idempotent(key)) => Some(key.as_str()),
+            Some(_) | None => None,
+        };
+        self.exchange(Family::V1, request, key).await
+    }
+}
+
+impl Operation<'_> {
+    /// Sends a request, once, and gives a success's body.
+    pub(crate) async fn exchange(
+        &self,
+        family: Family,
+        request: RequestBuilder,
+        key: Option<&str>,
+    ) -> Result<Bytes, StripeError> {
         let unclear = |source: BoxError| StripeError::Unclear { operation: self.name, source };
-        let request = self.request(request)?;
+        let request = self.request(family, request, key)?;
         let response = self.api.web.clone().oneshot(request).await.map_err(unclear)?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }
         Err(StripeError::of_refusal(self.name, refusal(&response)))
     }
-}
 
-impl Operation<'_> {
-    fn request(&self, request: CustomizedStripeRequest) -> Result<Request<Bytes>, StripeError> {
-        let (request, custom) = request.into_pieces();
+    fn request(
+        &self,
+        family: Family,
+        request: RequestBuilder,
+        key: Option<&str>,
+    ) -> Result<Request<Bytes>, StripeError> {
         let query = request.query.filter(|query| !query.is_empty()).map_or(String::new(), |query| format!("?{query}"));
         let method = match request.method {
             StripeMethod::Get => Method::GET,
             StripeMethod::Post => Method::POST,
             StripeMethod::Delete => Method::DELETE,
         };
+        let root = match family {
+            Family::V1 => "/v1",
+            Family::V2 => "/v2",
+        };
         let mut built = Request::builder()
             .method(method)
-            .uri(format!("{}/v1{}{query}", self.api.url, request.path))
+            .uri(format!("{}{root}{}{query}", self.api.url, request.path))
             .header(AUTHORIZATION, self.api.authorization.clone())
             .header(USER_AGENT, concat!("tallyhook/", env!("CARGO_PKG_VERSION")))
             .header("stripe-version", HeaderValue::from_static(VERSION.as_str()));
-        if let Some(RequestStrategy::Idempotent(key)) = custom.request_strategy {
-            built = built.header("idempotency-key", key.as_str());
+        if let Some(key) = key {
+            built = built.header("idempotency-key", key);
         }
         if request.body.is_some() {
             built = built.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -87,6 +117,11 @@ fn refusal(response: &Response<Bytes>) -> Refusal {
     let headers = response.headers();
     Refusal {
         status: response.status().as_u16(),
+        fault: match error.kind.as_deref() {
+            Some("idempotency_error") => Fault::Key,
+            Some("card_error") => Fault::Card,
+            Some(_) | None => Fault::Other,
+        },
         code: error.code.or(error.kind).map(|code| bounded(&code)),
         message: error.message.map(|message| bounded(&message)).unwrap_or_default(),
         request_id: text(headers, "request-id").map(bounded),

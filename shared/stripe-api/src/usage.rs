@@ -130,6 +130,7 @@ mod tests {
         let body =
             r#"{"error":{"type":"idempotency_error","message":"Keys can only be used with the same parameters"}}"#;
         let error = report(&Peer::script([Reply::with(400, &[], body)])).await.expect_err("an error");
+        assert!(error.key_reused(), "{error}");
         assert_eq!(error.retry(), Retry::Never);
     }
 

@@ -1,0 +1,189 @@
+//! Fields as Stripe writes them: ids or the whole object, seconds, words that may be newer than this code.
+
+use domain::ids::{
+    ChargeId, CheckoutSessionId, CustomerId, InvoiceId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, RefundId,
+    StripeEventId, SubscriptionId,
+};
+use domain::time::Timestamp;
+use secrecy::SecretString;
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::Number;
+
+/// What stands for an object elsewhere.
+pub(crate) trait Reference: Sized {
+    fn of(text: &str) -> Option<Self>;
+}
+
+macro_rules! references {
+    ($($name:ident)*) => {$(
+        impl Reference for $name {
+            fn of(text: &str) -> Option<Self> {
+                Self::parse(text).ok()
+            }
+        }
+    )*};
+}
+
+references! {
+    ChargeId CheckoutSessionId CustomerId InvoiceId PaymentIntentId PaymentMethodId PriceId ProductId RefundId
+    StripeEventId SubscriptionId
+}
+
+impl Reference for String {
+    fn of(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Shape {
+    Id(String),
+    Whole { id: String },
+}
+
+/// An id, or the object that has it.
+pub(crate) fn id<'de, D: Deserializer<'de>, T: Reference>(deserializer: D) -> Result<T, D::Error> {
+    match Shape::deserialize(deserializer)? {
+        Shape::Id(id) | Shape::Whole { id } => T::of(&id).ok_or_else(|| D::Error::custom("not an id of its kind")),
+    }
+}
+
+/// The same, or nothing.
+pub(crate) fn id_maybe<'de, D: Deserializer<'de>, T: Reference>(deserializer: D) -> Result<Option<T>, D::Error> {
+    match Option::<Shape>::deserialize(deserializer)? {
+        Some(Shape::Id(id) | Shape::Whole { id }) => {
+            T::of(&id).map(Some).ok_or_else(|| D::Error::custom("not an id of its kind"))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    i64::deserialize(deserializer).map(Timestamp::from_seconds)
+}
+
+/// The same, or nothing.
+pub(crate) fn moment_maybe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_seconds))
+}
+
+/// What is empty where Stripe writes nothing.
+pub(crate) fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Whether there is anything.
+pub(crate) fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<serde::de::IgnoredAny>::deserialize(deserializer)?.is_some())
+}
+
+/// A text nobody may print.
+pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
+}
+
+/// A decimal, as the text it is; a number would be its own text.
+pub(crate) fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Decimal {
+        Text(String),
+        Number(Number),
+    }
+    Ok(Option::<Decimal>::deserialize(deserializer)?.map(|decimal| match decimal {
+        Decimal::Text(text) => text,
+        Decimal::Number(number) => number.to_string(),
+    }))
+}
+
+/// Enums of Stripe's words, with room for words that are newer than this code.
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+        #[serde(from = "String")]
+        pub enum $name {
+            $($(#[$word_doc])* $word,)*
+            /// A word that is newer than this code.
+            Other(String),
+        }
+
+        impl $name {
+            /// Stripe's word.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$word => $text,)*
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                match word.as_str() {
+                    $($text => Self::$word,)*
+                    _ => Self::Other(word),
+                }
+            }
+        }
+    )*};
+}
+
+pub(crate) use words;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[derive(serde::Deserialize)]
+    struct Thing {
+        #[serde(default, deserialize_with = "id_maybe")]
+        customer: Option<CustomerId>,
+        #[serde(default, deserialize_with = "moment_maybe")]
+        at: Option<Timestamp>,
+        #[serde(default, deserialize_with = "decimal")]
+        amount: Option<String>,
+        #[serde(default, deserialize_with = "is_there")]
+        pause: bool,
+    }
+
+    #[test]
+    fn objects_come_whole_or_as_ids() {
+        let customer = |value| from_value::<Thing>(json!({ "customer": value })).map(|thing| thing.customer);
+        let known = CustomerId::parse("cus_1").ok();
+        assert_eq!(customer(json!("cus_1")).expect("a thing"), known);
+        assert_eq!(customer(json!({ "id": "cus_1", "object": "customer" })).expect("a thing"), known);
+        assert_eq!(customer(json!(null)).expect("a thing"), None);
+        for odd in [json!("sub_1"), json!({}), json!(7)] {
+            assert!(customer(odd).is_err());
+        }
+    }
+
+    #[test]
+    fn absent_fields_are_nothing() {
+        let thing: Thing = from_value(json!({})).expect("a thing");
+        assert!(thing.at.is_none() && thing.amount.is_none() && !thing.pause);
+        let thing: Thing = from_value(json!({ "at": 7, "amount": "0.15", "pause": {} })).expect("a thing");
+        assert_eq!((thing.at, thing.amount.as_deref()), (Some(Timestamp::from_seconds(7)), Some("0.15")));
+        assert!(thing.pause);
+    }
+
+    words! {
+        /// A colour.
+        Colour { /// Red.
+            Red = "red", }
+    }
+
+    #[test]
+    fn new_words_are_kept() {
+        let read = |word: &str| from_value::<Colour>(json!(word)).expect("a word");
+        assert_eq!((read("red"), read("teal")), (Colour::Red, Colour::Other("teal".to_owned())));
+        assert_eq!(read("teal").as_str(), "teal");
+        assert_eq!(read("red").as_str(), "red");
+    }
+}

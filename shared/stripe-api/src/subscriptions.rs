@@ -1,0 +1,161 @@
+//! Subscriptions: what a customer has, and until when.
+
+use crate::StripeApi;
+use crate::calls::Page;
+use crate::error::StripeError;
+use crate::fields::{id, id_maybe, is_there, moment, moment_maybe, or_empty, words};
+use crate::prices::Price;
+use domain::ids::{CustomerId, PaymentMethodId, SubscriptionId};
+use domain::time::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// A subscription as Stripe has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Subscription {
+    /// Its id.
+    #[serde(deserialize_with = "id")]
+    pub id: SubscriptionId,
+    /// Whose it is.
+    #[serde(deserialize_with = "id")]
+    pub customer: CustomerId,
+    /// How it stands.
+    pub status: SubscriptionStatus,
+    /// What it is for.
+    #[serde(deserialize_with = "items")]
+    pub items: Vec<SubscriptionItem>,
+    /// Whether it ends with its period.
+    #[serde(default)]
+    pub cancel_at_period_end: bool,
+    /// When it is going to end.
+    #[serde(default, deserialize_with = "moment_maybe")]
+    pub cancel_at: Option<Timestamp>,
+    /// When somebody said that it shall end.
+    #[serde(default, deserialize_with = "moment_maybe")]
+    pub canceled_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, deserialize_with = "moment_maybe")]
+    pub ended_at: Option<Timestamp>,
+    /// Until when it is tried for nothing.
+    #[serde(default, deserialize_with = "moment_maybe")]
+    pub trial_end: Option<Timestamp>,
+    /// Whether somebody has told Stripe not to collect for now. [`SubscriptionStatus::Paused`] is another thing.
+    #[serde(default, rename = "pause_collection", deserialize_with = "is_there")]
+    pub collection_paused: bool,
+    /// What it is paid with; absent where the customer's usual way serves.
+    #[serde(default, deserialize_with = "id_maybe")]
+    pub default_payment_method: Option<PaymentMethodId>,
+    /// When it was made.
+    #[serde(deserialize_with = "moment")]
+    pub created: Timestamp,
+    /// Our notes on it.
+    #[serde(default, deserialize_with = "or_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// Whether the money is real.
+    pub livemode: bool,
+}
+
+/// One thing that a subscription is for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SubscriptionItem {
+    /// Its id.
+    pub id: String,
+    /// At what price, and with it which product, and whether a meter counts.
+    pub price: Price,
+    /// How many; absent where a meter counts.
+    #[serde(default)]
+    pub quantity: Option<u64>,
+    /// When its period began.
+    #[serde(rename = "current_period_start", deserialize_with = "moment")]
+    pub period_start: Timestamp,
+    /// When its period ends.
+    #[serde(rename = "current_period_end", deserialize_with = "moment")]
+    pub period_end: Timestamp,
+}
+
+words! {
+    /// How a subscription stands.
+    SubscriptionStatus {
+        /// The first payment is still awaited.
+        Incomplete = "incomplete",
+        /// It never came.
+        IncompleteExpired = "incomplete_expired",
+        /// Tried for nothing.
+        Trialing = "trialing",
+        /// As it should be.
+        Active = "active",
+        /// A payment failed, and is tried again.
+        PastDue = "past_due",
+        /// A payment failed for good.
+        Unpaid = "unpaid",
+        /// Its trial ended without a way to pay.
+        Paused = "paused",
+        /// It is over.
+        Canceled = "canceled",
+    }
+}
+
+/// Stripe allows twenty items and sends them all.
+fn items<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<SubscriptionItem>, D::Error> {
+    let page = Page::deserialize(deserializer)?;
+    if page.has_more {
+        return Err(serde::de::Error::custom("there are more items than Stripe allows"));
+    }
+    Ok(page.data)
+}
+
+const FIND: &str = "find the subscription";
+
+impl StripeApi {
+    /// A subscription as it is now; one that is over can still be found.
+    pub async fn subscription_find(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StripeError> {
+        self.to(FIND).find(&["subscriptions", id.as_str()], json!({})).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prices::UsageType;
+    use crate::testing::{MISSING, Peer, Reply};
+    use serde_json::Value;
+
+    fn item(id: &str, price: &str, usage_type: &str, quantity: Value) -> Value {
+        json!({ "id": id, "object": "subscription_item", "current_period_start": 1795000000,
+            "current_period_end": 1797592000, "quantity": quantity, "price": { "id": price, "object": "price",
+            "active": true, "currency": "eur", "lookup_key": null, "product": "prod_1", "unit_amount": 2000,
+            "recurring": { "interval": "month", "interval_count": 1, "meter": null, "usage_type": usage_type } } })
+    }
+
+    fn subscription(items: &[Value]) -> Value {
+        json!({ "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "trialing",
+            "cancel_at_period_end": true, "cancel_at": 1797592000, "canceled_at": 1795000100, "ended_at": null,
+            "trial_end": 1797592000, "pause_collection": null, "default_payment_method": "pm_1",
+            "created": 1795000000, "livemode": false, "metadata": { "plan": "team" },
+            "items": { "object": "list", "data": items, "has_more": false, "url": "/v1/subscription_items" } })
+    }
+
+    #[tokio::test]
+    async fn subscriptions_are_found() {
+        let items = [item("si_1", "price_1", "licensed", json!(3)), item("si_2", "price_2", "metered", json!(null))];
+        let mut paused = subscription(&items);
+        paused["pause_collection"] = json!({ "behavior": "void" });
+        paused["status"] = json!("resting");
+        let replies = [subscription(&items), paused].map(|body| Reply::ok(&body.to_string()));
+        let [first, second] = replies;
+        let peer = Peer::script([first, second, Reply::with(404, &[], MISSING)]);
+        let id = SubscriptionId::parse("sub_1").expect("an id");
+        let found = peer.api().subscription_find(&id).await.expect("an answer").expect("a subscription");
+        assert_eq!(peer.heard()[0].line, "GET /v1/subscriptions/sub_1");
+        assert_eq!((found.status, found.collection_paused), (SubscriptionStatus::Trialing, false));
+        assert_eq!(found.trial_end, Some(Timestamp::from_seconds(1_797_592_000)));
+        let usage = |item: &SubscriptionItem| item.price.recurring.clone().expect("it comes again").usage_type;
+        assert_eq!((usage(&found.items[0]), found.items[0].quantity), (UsageType::Licensed, Some(3)));
+        assert_eq!((usage(&found.items[1]), found.items[1].quantity), (UsageType::Metered, None));
+        assert_eq!(found.items[1].period_end, Timestamp::from_seconds(1_797_592_000));
+        let found = peer.api().subscription_find(&id).await.expect("an answer").expect("a subscription");
+        assert_eq!((found.status.as_str(), found.collection_paused), ("resting", true));
+        assert_eq!(peer.api().subscription_find(&id).await.expect("an answer"), None);
+    }
+}
