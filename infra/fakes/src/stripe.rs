@@ -1,7 +1,9 @@
-//! Stripe, standing in: customers, billing meters and meter events, events; more kinds of objects can join as further
-//! files under `stripe/`. Owns the objects in Stripe's own JSON and answers the v1 API at its natural paths. Promises
-//! what a caller's money rests on: an Idempotency-Key replays its first result, 500s included; an identifier counts
-//! once in 24 hours; two meter events for one customer and meter never run at the same time. Delivers no webhooks yet.
+//! Stripe, standing in: what is sold (products, prices), what is paid (checkout sessions, payment intents, charges) and
+//! what is used (meters and their events), each in a file under `stripe/`. Owns the objects in Stripe's own JSON, answers
+//! the v1 API at its natural paths, and has a verb for what people do at Stripe's pages. Promises what a caller's money
+//! rests on: an Idempotency-Key replays its first result, 500s included; an identifier counts once in 24 hours; two
+//! meter events for one customer and meter never run at the same time; whatever happens leaves the events that Stripe
+//! sends for it. It calls nobody: whoever delivers webhooks takes the events from `outbox_take`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,24 +18,38 @@ use serde_json::Value;
 use crate::Now;
 use gate::Remembered;
 use objects::Objects;
-use refusal::Refusal;
 
+mod amounts;
+mod cards;
+mod checkout;
 mod customers;
+mod desk;
 mod events;
+mod expand;
 mod gate;
+mod metadata;
 mod meter_events;
 mod meters;
 mod objects;
 mod pages;
 mod params;
+mod payments;
+mod prices;
+mod products;
 mod refusal;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
+pub use checkout::Settlement;
 pub use meter_events::MeterEventView;
+pub use refusal::Refusal;
 
 /// The API version every object is rendered in.
 pub(crate) const API_VERSION: &str = "2026-09-30.endive";
+
+/// Where the pages for people stand until [`Stripe::pages_stand_at`] says so.
+const SITE: &str = "https://stripe.stand-in";
 
 /// A handle on one Stripe account in test mode; clones share it.
 #[derive(Clone)]
@@ -63,12 +79,19 @@ struct State {
     meter_events: Vec<meter_events::MeterEvent>,
     remembered: BTreeMap<String, Remembered>,
     calls: u64,
+    /// How many events were taken from the outbox.
+    #[serde(default)]
+    handed_over: usize,
+    /// How many of a customer's next payments the bank declines.
+    #[serde(default)]
+    declines: BTreeMap<String, u32>,
 }
 
 /// What is true only now: faults ordered, calls in flight.
-#[derive(Default)]
 struct Moment {
     faults: VecDeque<Fault>,
+    /// Where the pages for people stand.
+    site: String,
     /// Idempotency keys and customer-and-meter lanes in use.
     busy: BTreeSet<String>,
 }
@@ -76,7 +99,13 @@ struct Moment {
 impl Stripe {
     /// An empty account.
     pub fn new(now: Now) -> Self {
-        Self { now, state: Arc::default(), moment: Arc::default() }
+        let moment = Moment { faults: VecDeque::new(), site: SITE.to_owned(), busy: BTreeSet::new() };
+        Self { now, state: Arc::default(), moment: Arc::new(Mutex::new(moment)) }
+    }
+
+    /// From now on the addresses of pages for people, such as a session's `url`, begin like this.
+    pub fn pages_stand_at(&self, address: &str) {
+        address.trim_end_matches('/').clone_into(&mut self.moment().site);
     }
 
     /// The API.
@@ -87,9 +116,14 @@ impl Stripe {
             .merge(meters::routes())
             .merge(meter_events::routes())
             .merge(events::routes())
+            .merge(products::routes())
+            .merge(prices::routes())
+            .merge(sessions::routes())
+            .merge(payments::routes())
             .fallback(unknown)
             .method_not_allowed_fallback(unknown)
             .layer(DefaultBodyLimit::disable())
+            .layer(from_fn_with_state(self.clone(), expand::pass))
             .layer(from_fn_with_state(self.clone(), gate::pass))
             .with_state(self.clone())
     }

@@ -6,6 +6,7 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::Stripe;
+use super::metadata;
 use super::objects::{CUSTOMER, PAGING, list};
 use super::params::Params;
 use super::refusal::Refusal;
@@ -13,9 +14,6 @@ use super::refusal::Refusal;
 const URL: &str = "/v1/customers";
 /// Plain text fields; an empty value clears one.
 const TEXTS: [&str; 4] = ["email", "name", "description", "phone"];
-const METADATA_KEYS_MAX: usize = 50;
-const METADATA_KEY_CHARS_MAX: usize = 40;
-const METADATA_VALUE_CHARS_MAX: usize = 500;
 
 pub(super) fn routes() -> Router<Stripe> {
     Router::new().route(URL, post(create).get(index)).route("/v1/customers/{id}", get(show).post(update))
@@ -64,16 +62,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>
 
 fn check(params: &Params) -> Result<(), Refusal> {
     params.only(&[&TEXTS[..], &["metadata"]].concat())?;
-    let pairs = params.map("metadata");
-    let fits = |(key, value): &(&str, &str)| {
-        key.chars().count() <= METADATA_KEY_CHARS_MAX && value.chars().count() <= METADATA_VALUE_CHARS_MAX
-    };
-    if pairs.len() > METADATA_KEYS_MAX || !pairs.iter().all(fits) {
-        let message = "Metadata can have up to 50 keys, with key names up to 40 characters long and values up to 500 \
-                       characters long.";
-        return Err(Refusal::invalid(message));
-    }
-    Ok(())
+    metadata::check(params)
 }
 
 fn apply(customer: &mut Map<String, Value>, params: &Params) {
@@ -82,17 +71,12 @@ fn apply(customer: &mut Map<String, Value>, params: &Params) {
             customer.insert(field.to_owned(), if value.is_empty() { Value::Null } else { json!(value) });
         }
     }
-    let Some(metadata) = customer.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    for (key, value) in params.map("metadata") {
-        if value.is_empty() {
-            metadata.remove(key);
-        } else {
-            metadata.insert(key.to_owned(), json!(value));
-        }
+    if let Some(metadata) = customer.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata::merge(metadata, params);
     }
 }
 
-fn blank(id: &str, now: i64) -> Value {
+pub(super) fn blank(id: &str, now: i64) -> Value {
     json!({
         "id": id,
         "object": CUSTOMER.object,

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State as From};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Stripe;
 use super::objects::{EVENT, PAGING, list};
@@ -23,6 +23,27 @@ impl Stripe {
         let mut events: Vec<Value> = self.lock().objects.all(EVENT).cloned().collect();
         events.reverse();
         events
+    }
+
+    /// The events that nobody was handed yet, oldest first. Taking them is handing them over: they count as delivered,
+    /// unless [`Stripe::lose_event`] says otherwise.
+    pub fn outbox_take(&self) -> Vec<Value> {
+        let mut desk = self.desk();
+        let from = desk.handed_over;
+        let waiting = desk.objects.hand_over(from);
+        desk.handed_over += waiting.len();
+        waiting
+    }
+
+    /// An event that was taken reached nobody: it is listed with those that were not delivered, until
+    /// [`Stripe::deliver_event`] says that it arrived after all.
+    pub fn lose_event(&self, event: &str) -> Result<(), Refusal> {
+        self.desk().set(EVENT, event, json!({"pending_webhooks": 1})).map(|_| ())
+    }
+
+    /// An event that had been lost arrived after all.
+    pub fn deliver_event(&self, event: &str) -> Result<(), Refusal> {
+        self.desk().set(EVENT, event, json!({"pending_webhooks": 0})).map(|_| ())
     }
 }
 

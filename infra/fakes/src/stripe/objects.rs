@@ -19,9 +19,20 @@ pub(super) struct Kind {
     pub prefix: &'static str,
 }
 
-pub(super) const CUSTOMER: Kind = Kind { object: "customer", noun: "customer", prefix: "cus" };
-pub(super) const EVENT: Kind = Kind { object: "event", noun: "event", prefix: "evt" };
-pub(super) const METER: Kind = Kind { object: "billing.meter", noun: "meter", prefix: "mtr_test" };
+const fn kind(object: &'static str, noun: &'static str, prefix: &'static str) -> Kind {
+    Kind { object, noun, prefix }
+}
+
+pub(super) const CHARGE: Kind = kind("charge", "charge", "ch");
+pub(super) const CUSTOMER: Kind = kind("customer", "customer", "cus");
+pub(super) const EVENT: Kind = kind("event", "event", "evt");
+pub(super) const INTENT: Kind = kind("payment_intent", "payment_intent", "pi");
+pub(super) const METER: Kind = kind("billing.meter", "meter", "mtr_test");
+pub(super) const METHOD: Kind = kind("payment_method", "PaymentMethod", "pm");
+pub(super) const PRICE: Kind = kind("price", "price", "price");
+pub(super) const PRODUCT: Kind = kind("product", "product", "prod");
+pub(super) const SESSION: Kind = kind("checkout.session", "checkout.session", "cs_test");
+pub(super) const SETUP: Kind = kind("setup_intent", "setupintent", "seti");
 
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Objects {
@@ -40,8 +51,13 @@ impl Objects {
     /// Puts a new object on the shelf and leaves its event.
     pub fn create(&mut self, kind: Kind, event: &str, object: Value, now: i64) -> Value {
         self.by_kind.entry(kind.object.to_owned()).or_default().push(object.clone());
-        self.leave_event(event, &object, now);
+        self.leave_event(event, &object, None, now);
         object
+    }
+
+    /// Puts a new object on the shelf of which nobody is told.
+    pub fn shelve(&mut self, kind: Kind, object: Value) {
+        self.by_kind.entry(kind.object.to_owned()).or_default().push(object);
     }
 
     /// Changes an object and leaves its event, unless nothing changed.
@@ -53,16 +69,38 @@ impl Objects {
         now: i64,
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> Result<Value, Refusal> {
+        let (before, after) = self.change(kind, id, change)?;
+        if before != after {
+            self.leave_event(event, &after, Some(difference(&before, &after)), now);
+        }
+        Ok(after)
+    }
+
+    /// Changes an object without an event; what it was before, and what it is now.
+    pub fn change(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        change: impl FnOnce(&mut Map<String, Value>),
+    ) -> Result<(Value, Value), Refusal> {
         let shelf = self.by_kind.entry(kind.object.to_owned()).or_default();
         let found = shelf.iter_mut().find(|object| object["id"] == id).and_then(Value::as_object_mut);
         let object = found.ok_or_else(|| Refusal::no_such(kind.noun, id))?;
-        let before = object.clone();
+        let before = Value::Object(object.clone());
         change(object);
-        let (after, changed) = (Value::Object(object.clone()), before != *object);
-        if changed {
-            self.leave_event(event, &after, now);
-        }
-        Ok(after)
+        Ok((before, Value::Object(object.clone())))
+    }
+
+    /// Leaves an event about an object as it is now, or as it was when it went.
+    pub fn announce(&mut self, event: &str, object: &Value, now: i64) {
+        self.leave_event(event, object, None, now);
+    }
+
+    /// Takes an object off the shelf.
+    pub fn remove(&mut self, kind: Kind, id: &str) -> Result<Value, Refusal> {
+        let shelf = self.by_kind.entry(kind.object.to_owned()).or_default();
+        let at = shelf.iter().position(|object| object["id"] == id);
+        at.map(|at| shelf.remove(at)).ok_or_else(|| Refusal::no_such(kind.noun, id))
     }
 
     pub fn find(&self, kind: Kind, id: &str) -> Result<&Value, Refusal> {
@@ -74,21 +112,69 @@ impl Objects {
         self.by_kind.get(kind.object).into_iter().flatten().rev()
     }
 
-    fn leave_event(&mut self, event: &str, object: &Value, now: i64) {
+    /// The events after the first so many, which count as delivered from now on.
+    pub fn hand_over(&mut self, after: usize) -> Vec<Value> {
+        let events = self.by_kind.get_mut(EVENT.object).and_then(|events| events.get_mut(after..)).unwrap_or_default();
+        let taken = events.to_vec();
+        events.iter_mut().for_each(|event| event["pending_webhooks"] = json!(0));
+        taken
+    }
+
+    /// Whatever has this id.
+    pub fn any(&self, id: &str) -> Option<&Value> {
+        self.by_kind.values().flatten().find(|object| object["id"] == id)
+    }
+
+    fn leave_event(&mut self, event: &str, object: &Value, previous: Option<Value>, now: i64) {
         let id = self.fresh_id(EVENT.prefix);
+        let mut data = json!({"object": shown(object)});
+        if let Some(previous) = previous {
+            data["previous_attributes"] = previous;
+        }
         let event = json!({
             "id": id,
             "object": EVENT.object,
             "api_version": API_VERSION,
             "created": now,
-            "data": {"object": object},
+            "data": data,
             "livemode": false,
-            "pending_webhooks": 0,
+            "pending_webhooks": 1,
             "request": {"id": null, "idempotency_key": null},
             "type": event,
         });
         self.by_kind.entry(EVENT.object.to_owned()).or_default().push(event);
     }
+}
+
+/// What is kept with an object and only shown on request, or never.
+pub(super) const TIERS: &str = "tiers";
+pub(super) const LINE_ITEMS: &str = "line_items";
+pub(super) const PRIVATE: &str = "_private";
+
+/// An object as Stripe shows it to those who expand nothing.
+pub(super) fn shown(object: &Value) -> Value {
+    let mut object = object.clone();
+    let kind = object["object"].as_str().unwrap_or_default().to_owned();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove(PRIVATE);
+        if kind == PRICE.object {
+            fields.remove(TIERS);
+        } else if kind == SESSION.object {
+            fields.remove(LINE_ITEMS);
+        }
+    }
+    object
+}
+
+/// What the fields that changed were before; a field that is new was null. Lists are told as a whole.
+fn difference(before: &Value, after: &Value) -> Value {
+    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else { return before.clone() };
+    let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
+    let changed = names.filter(|name| *name != PRIVATE && old.get(*name) != new.get(*name));
+    let null = Value::Null;
+    let was =
+        |name: &String| (name.clone(), difference(old.get(name).unwrap_or(&null), new.get(name).unwrap_or(&null)));
+    Value::Object(changed.map(was).collect())
 }
 
 /// The parameters every list takes.
@@ -115,5 +201,6 @@ pub(super) fn list(url: &str, params: &Params, items: Vec<Value>) -> Result<Valu
         let rest = &items[start.map_or(0, |start| start + 1)..];
         (&rest[..size.min(rest.len())], rest.len() > size)
     };
+    let page: Vec<Value> = page.iter().map(shown).collect();
     Ok(json!({"object": "list", "url": url, "has_more": has_more, "data": page}))
 }

@@ -64,6 +64,48 @@ impl Params {
         self.get(name).map(parse).transpose()
     }
 
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        let parse = |value: &str| {
+            let message = format!("Invalid boolean: {value}");
+            value.parse().map_err(|_| Refusal::invalid(message).about(name))
+        };
+        self.get(name).map(parse).transpose()
+    }
+
+    /// One of a few words, if it is given.
+    pub fn word<'a>(&'a self, name: &str, words: &[&str]) -> Result<Option<&'a str>, Refusal> {
+        match self.get(name) {
+            Some(value) if !words.contains(&value) => {
+                Err(Refusal::invalid(format!("Invalid {name}: must be one of {}", words.join(", "))).about(name))
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// Whether anything is said under this outermost name.
+    pub fn mentions(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known.split('[').next() == Some(name))
+    }
+
+    /// What stands inside a name: of `recurring[interval]=day` under `recurring`, it is `interval=day`.
+    pub fn inside(&self, name: &str) -> Self {
+        let strip = |(known, value): &(String, String)| {
+            let (first, rest) = known.strip_prefix(name)?.strip_prefix('[')?.split_once(']')?;
+            Some((format!("{first}{rest}"), value.clone()))
+        };
+        Self(self.0.iter().filter_map(strip).collect())
+    }
+
+    /// The rows of a list of maps, in the order of their numbers: `items[0][price]=p` is `price=p`.
+    pub fn rows(&self, name: &str) -> Vec<Self> {
+        let inside = self.inside(name);
+        let number = |known: &str| known.split('[').next().and_then(|number| number.parse::<usize>().ok());
+        let mut numbers: Vec<usize> = inside.0.iter().filter_map(|(known, _)| number(known)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.into_iter().map(|number| inside.inside(&number.to_string())).collect()
+    }
+
     /// The pairs of a map: `metadata[job]=7` is `("job", "7")`.
     pub fn map<'a>(&'a self, name: &str) -> Vec<(&'a str, &'a str)> {
         let pair = |(key, value): &'a (String, String)| {

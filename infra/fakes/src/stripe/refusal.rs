@@ -1,12 +1,15 @@
 //! How Stripe says no: an `error` object with a type, often a code, sometimes the parameter at fault.
 
+use std::fmt;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+/// A call or an order that Stripe does not carry out, with its words for why.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub struct Refusal {
     status: StatusCode,
     error: Value,
     /// What the `stripe-should-retry` header says, where Stripe knows better than the status.
@@ -19,67 +22,84 @@ impl Refusal {
     }
 
     /// 400.
-    pub fn invalid(message: impl Into<String>) -> Self {
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
 
     /// 400 about one parameter, with Stripe's code for what is wrong with it.
-    pub fn parameter(param: &str, code: &str, message: impl Into<String>) -> Self {
+    pub(super) fn parameter(param: &str, code: &str, message: impl Into<String>) -> Self {
         Self::invalid(message).about(param).with("code", code)
     }
 
-    pub fn about(self, param: &str) -> Self {
+    pub(super) fn about(self, param: &str) -> Self {
         self.with("param", param)
     }
 
-    pub fn missing_parameter(param: &str) -> Self {
+    pub(super) fn missing_parameter(param: &str) -> Self {
         Self::parameter(param, "parameter_missing", format!("Missing required param: {param}."))
     }
 
-    pub fn unauthorized(message: impl Into<String>) -> Self {
+    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
     }
 
     /// 404 for an object that is not there.
-    pub fn no_such(noun: &str, id: &str) -> Self {
+    pub(super) fn no_such(noun: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", format!("No such {noun}: '{id}'"))
             .with("code", "resource_missing")
             .with("param", "id")
     }
 
-    pub fn unknown_address(path: &str) -> Self {
+    /// 400 for a parameter that names an object that is not there.
+    pub(super) fn no_such_reference(noun: &str, id: &str, param: &str) -> Self {
+        Self::parameter(param, "resource_missing", format!("No such {noun}: '{id}'"))
+    }
+
+    /// 402: the bank said no.
+    pub(super) fn card_declined(decline_code: &str) -> Self {
+        Self::new(StatusCode::PAYMENT_REQUIRED, "card_error", "Your card was declined.")
+            .with("code", "card_declined")
+            .with("decline_code", decline_code)
+    }
+
+    pub(super) fn unknown_address(path: &str) -> Self {
         let message = format!("Unrecognized request URL ({path}). Please see https://stripe.com/docs");
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
     }
 
-    pub fn idempotency(message: impl Into<String>) -> Self {
+    pub(super) fn idempotency(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "idempotency_error", message)
     }
 
-    pub fn key_in_use(key: &str) -> Self {
+    pub(super) fn key_in_use(key: &str) -> Self {
         let message = format!("There is currently another in-progress request using this idempotent key ({key}).");
         Self::new(StatusCode::CONFLICT, "idempotency_error", message).with("code", "idempotency_key_in_use")
     }
 
-    pub fn lock_timeout() -> Self {
+    pub(super) fn lock_timeout() -> Self {
         let message = "This object cannot be accessed right now because another API request or Stripe process is \
                        currently accessing it.";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "invalid_request_error", message).with("code", "lock_timeout")
     }
 
-    pub fn rate_limit() -> Self {
+    pub(super) fn rate_limit() -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "invalid_request_error", "Request rate limit exceeded.")
             .with("code", "rate_limit")
     }
 
     /// A failure of Stripe's own.
-    pub fn failure(status: StatusCode) -> Self {
+    pub(super) fn failure(status: StatusCode) -> Self {
         let kind = if status.is_server_error() { "api_error" } else { "invalid_request_error" };
         Self::new(status, kind, "An unknown error occurred")
     }
 
-    pub fn never_retry(self) -> Self {
+    pub(super) fn never_retry(self) -> Self {
         Self { should_retry: Some("false"), ..self }
+    }
+
+    /// With Stripe's code for what is wrong.
+    pub(super) fn coded(self, code: &str) -> Self {
+        self.with("code", code)
     }
 
     fn with(mut self, field: &str, value: &str) -> Self {
@@ -87,6 +107,14 @@ impl Refusal {
         self
     }
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stripe refuses with {}: {}", self.status, self.error["message"].as_str().unwrap_or_default())
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {

@@ -11,6 +11,9 @@ use tower::ServiceExt;
 
 use super::{Fault, Stripe};
 
+mod checkout;
+mod prices;
+
 const NOW: i64 = 1_795_168_800;
 const EVENTS: &str = "/v1/billing/meter_events";
 const USAGE: &str = "event_name=jobs&payload[stripe_customer_id]=cus_1&payload[value]=5";
@@ -63,9 +66,24 @@ impl Scene {
         self.time.fetch_add(seconds, Ordering::Relaxed);
     }
 
+    /// Posts without a key and expects that it works.
+    async fn make(&self, path: &str, form: &str) -> Value {
+        self.post(path, "", form).await.expect(200)
+    }
+
+    /// The types of the events since the last time.
+    fn told(&self) -> Vec<String> {
+        self.stripe.outbox_take().iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     fn total(&self) -> i64 {
         self.stripe.total("cus_1", "jobs")
     }
+}
+
+/// The id of an object.
+fn id(object: &Value) -> &str {
+    object["id"].as_str().expect("an id")
 }
 
 impl Answer {
@@ -99,7 +117,7 @@ async fn only_test_keys_open_the_door() {
         assert!(!answer.body.to_string().contains("sk_live_x"));
     }
     assert_eq!(scene.stripe.calls(), 5);
-    scene.get("/v1/charges").await.expect(404);
+    scene.get("/v1/coupons").await.expect(404);
 }
 
 #[tokio::test]

@@ -1,0 +1,77 @@
+//! `expand[]`: an id in an answer is replaced by the object behind it, and fields that Stripe only shows on request
+//! appear. What cannot be expanded stays as it is.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Request, State as From};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::Stripe;
+use super::desk::text;
+use super::objects::{LINE_ITEMS, Objects, PRICE, SESSION, TIERS, shown};
+use super::params::Params;
+use super::refusal::Refusal;
+
+const DEPTH_MAX: usize = 4;
+
+/// Between the gate and the routes, so that a replay is expanded as its first result was.
+pub(super) async fn pass(From(stripe): From<Stripe>, request: Request, next: Next) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    let unread = |_| Refusal::invalid("The request body could not be read.");
+    let body = to_bytes(body, usize::MAX).await.map_err(unread)?;
+    let copy = Request::from_parts(head.clone(), Body::from(body.clone()));
+    // What cannot be read is refused by the route, which knows whether it takes parameters at all.
+    let params = Params::from_request(copy, &()).await.ok();
+    let paths: Vec<String> = params.iter().flat_map(|params| params.list("expand")).map(str::to_owned).collect();
+    let response = next.run(Request::from_parts(head, Body::from(body))).await;
+    if paths.is_empty() || !response.status().is_success() {
+        return Ok(response);
+    }
+    let (mut head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.expect("our own body is in memory");
+    let mut answer: Value = serde_json::from_slice(&body).expect("our own answers are JSON");
+    let state = stripe.lock();
+    for path in &paths {
+        let steps: Vec<&str> = path.split('.').take(DEPTH_MAX + 1).collect();
+        expand(&state.objects, &mut answer, &steps);
+    }
+    head.headers.remove(header::CONTENT_LENGTH);
+    Ok(Response::from_parts(head, Body::from(answer.to_string())))
+}
+
+fn expand(objects: &Objects, value: &mut Value, steps: &[&str]) {
+    let Some((first, rest)) = steps.split_first() else { return };
+    if let Some(items) = value.as_array_mut() {
+        return items.iter_mut().for_each(|item| expand(objects, item, steps));
+    }
+    if value.get(first).is_none_or(Value::is_null)
+        && let Some(hidden) = hidden(objects, value, first)
+    {
+        value[*first] = hidden;
+    }
+    let Some(inner) = value.get_mut(first) else { return };
+    if let Some(found) = inner.as_str().and_then(|id| objects.any(id)) {
+        *inner = shown(found);
+    }
+    expand(objects, inner, rest);
+}
+
+/// A field that its object has but does not show by itself.
+fn hidden(objects: &Objects, value: &Value, field: &str) -> Option<Value> {
+    let (kind, id) = (text(value, "object"), text(value, "id"));
+    let kept = |name: &str| objects.any(id).and_then(|object| object.get(name)).cloned();
+    if kind == PRICE.object && field == TIERS {
+        return kept(TIERS);
+    }
+    if kind == SESSION.object && field == LINE_ITEMS {
+        return kept(LINE_ITEMS).map(|items| enveloped(&format!("/v1/checkout/sessions/{id}/line_items"), items));
+    }
+    None
+}
+
+/// A list inside an object.
+pub(super) fn enveloped(url: &str, items: Value) -> Value {
+    json!({"object": "list", "data": items, "has_more": false, "url": url})
+}

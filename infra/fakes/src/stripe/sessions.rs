@@ -1,0 +1,404 @@
+//! `/v1/checkout/sessions`: what somebody is asked to pay, once, on a page of Stripe's. This file takes the calls;
+//! `checkout.rs` does what the person at the page does.
+
+use axum::extract::{Path, State as From};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::Stripe;
+use super::amounts;
+use super::desk::{Answer, Desk, answer, number, shape, text};
+use super::metadata;
+use super::objects::{CUSTOMER, LINE_ITEMS, PAGING, PRICE, PRIVATE, PRODUCT, SESSION, list};
+use super::params::Params;
+use super::refusal::Refusal;
+
+const URL: &str = "/v1/checkout/sessions";
+const ONE: &str = "/v1/checkout/sessions/{id}";
+const EXPIRES_SECONDS_MIN: i64 = 30 * 60;
+const EXPIRES_SECONDS_MAX: i64 = 24 * 3600;
+/// Between the caller's clock and ours.
+const EXPIRES_SECONDS_SLACK: i64 = 60;
+const LINE_ITEMS_MAX: usize = 100;
+const REFERENCE_CHARS_MAX: usize = 200;
+const KNOWN: [&str; 29] = [
+    "allow_promotion_codes",
+    "automatic_tax",
+    "billing_address_collection",
+    "cancel_url",
+    "client_reference_id",
+    "consent_collection",
+    "currency",
+    "custom_text",
+    "customer",
+    "customer_creation",
+    "customer_email",
+    "customer_update",
+    "expires_at",
+    "invoice_creation",
+    "line_items",
+    "locale",
+    "metadata",
+    "mode",
+    "payment_intent_data",
+    "payment_method_collection",
+    "payment_method_types",
+    "redirect_on_completion",
+    "return_url",
+    "saved_payment_method_options",
+    "setup_intent_data",
+    "submit_type",
+    "subscription_data",
+    "success_url",
+    "ui_mode",
+];
+
+pub(super) fn routes() -> Router<Stripe> {
+    Router::new()
+        .route(URL, post(create).get(index))
+        .route(ONE, get(show).post(update))
+        .route("/v1/checkout/sessions/{id}/expire", post(expire))
+        .route("/v1/checkout/sessions/{id}/line_items", get(line_items))
+}
+
+async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
+    params.only(&[&KNOWN[..], &["tax_id_collection", "phone_number_collection", "wallet_options"]].concat())?;
+    params.required("mode")?;
+    let mode = params.word("mode", &["payment", "setup", "subscription"])?.unwrap_or_default();
+    let mut desk = stripe.desk();
+    let customer = payer(&desk, &params)?;
+    let orders = orders(&desk, &params, mode)?;
+    let data = data(&params, mode, desk.now)?;
+    let mut session = blank(desk.now, mode, &params)?;
+    addresses(&mut session, &params)?;
+    session["expires_at"] = json!(expiry(&params, desk.now)?);
+    session["customer"] = json!(params.get("customer"));
+    session["customer_details"] = who(customer.as_ref(), params.get("customer_email"));
+    session["metadata"] = metadata::new(&params)?;
+    session[PRIVATE] = data;
+    let id = desk.fresh_id(SESSION);
+    session["id"] = json!(id);
+    if session["ui_mode"] == "hosted_page" {
+        session["url"] = json!(format!("{}/pay/{id}", desk.site));
+    } else {
+        session["client_secret"] = json!(format!("{id}_secret_test"));
+    }
+    let items: Vec<Value> = orders.into_iter().map(|order| order.item(&mut desk)).collect();
+    total(&mut session, &items, &params);
+    session[LINE_ITEMS] = Value::Array(items);
+    // Nobody is told: Stripe has no event for a session that was only made.
+    desk.objects.shelve(SESSION, session.clone());
+    answer(&session)
+}
+
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
+    answer(&stripe.desk().find(SESSION, &id)?)
+}
+
+async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
+    params.only(&["metadata"])?;
+    let mut desk = stripe.desk();
+    let metadata = metadata::merged(&desk.find(SESSION, &id)?, &params)?;
+    answer(&desk.set(SESSION, &id, json!({"metadata": metadata}))?)
+}
+
+async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
+    let fields = ["customer", "payment_intent", "subscription", "status"];
+    params.only(&[&PAGING[..], &fields, &["created", "customer_details"]].concat())?;
+    let email = params.get("customer_details[email]");
+    let wanted = |session: &Value| {
+        fields.into_iter().all(|field| params.get(field).is_none_or(|value| session[field] == value))
+            && email.is_none_or(|email| session["customer_details"]["email"] == email)
+    };
+    Ok(Json(list(URL, &params, stripe.desk().select(SESSION, wanted))?))
+}
+
+async fn expire(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
+    params.only(&[])?;
+    answer(&stripe.desk().expire_session(&id)?)
+}
+
+async fn line_items(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
+    params.only(&PAGING)?;
+    let session = stripe.desk().find(SESSION, &id)?;
+    let items = session[LINE_ITEMS].as_array().cloned().unwrap_or_default();
+    Ok(Json(list(&format!("{URL}/{id}/line_items"), &params, items)?))
+}
+
+/// One line as it was ordered.
+struct Order {
+    price: Value,
+    product: Value,
+    /// `None` where usage decides.
+    quantity: Option<i64>,
+}
+
+impl Order {
+    fn item(self, desk: &mut Desk<'_>) -> Value {
+        let amount = self.quantity.map_or(0, |quantity| amounts::cost(&self.price, quantity));
+        json!({
+            "id": desk.objects.fresh_id("li"),
+            "object": "item",
+            "adjustable_quantity": null,
+            "amount_discount": 0,
+            "amount_subtotal": amount,
+            "amount_tax": 0,
+            "amount_total": amount,
+            "currency": self.price["currency"],
+            "description": self.product["name"],
+            "metadata": {},
+            "price": super::objects::shown(&self.price),
+            "quantity": self.quantity,
+        })
+    }
+}
+
+fn orders(desk: &Desk<'_>, params: &Params, mode: &str) -> Result<Vec<Order>, Refusal> {
+    let rows = params.rows("line_items");
+    if mode == "setup" {
+        let message = "You can not pass `line_items` in `setup` mode.";
+        return if rows.is_empty() { Ok(Vec::new()) } else { Err(Refusal::invalid(message).about("line_items")) };
+    }
+    if rows.is_empty() || rows.len() > LINE_ITEMS_MAX {
+        return Err(Refusal::missing_parameter("line_items"));
+    }
+    let orders = rows.iter().enumerate().map(|(at, row)| order(desk, row, &format!("line_items[{at}]")));
+    let orders: Vec<Order> = orders.collect::<Result<_, Refusal>>()?;
+    let recurring = |order: &Order| order.price["type"] == "recurring";
+    if mode == "payment" && orders.iter().any(recurring) {
+        let message = "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode \
+                       or use only one-time prices.";
+        return Err(Refusal::invalid(message).about("mode"));
+    }
+    if mode == "subscription" && !orders.iter().any(recurring) {
+        let message = "You must provide at least one recurring price in `subscription` mode when using prices.";
+        return Err(Refusal::invalid(message).about("line_items"));
+    }
+    let currency = &orders[0].price["currency"];
+    if orders.iter().any(|order| order.price["currency"] != *currency) {
+        return Err(Refusal::invalid("All prices must have the same currency.").about("line_items"));
+    }
+    Ok(orders)
+}
+
+fn order(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Order, Refusal> {
+    row.only(&["price", "quantity", "adjustable_quantity", "metadata"])?;
+    let at = format!("{name}[price]");
+    let id = row.get("price").filter(|price| !price.is_empty()).ok_or_else(|| Refusal::missing_parameter(&at))?;
+    let price = desk.find(PRICE, id).map_err(|_| Refusal::no_such_reference(PRICE.noun, id, &at))?;
+    if price["active"] != true {
+        let message = "The price specified is inactive. This field only accepts active prices.";
+        return Err(Refusal::invalid(message).about(&at));
+    }
+    let quantity = row.integer("quantity")?;
+    let metered = price["recurring"]["usage_type"] == "metered";
+    let at = format!("{name}[quantity]");
+    if metered && quantity.is_some() {
+        let message =
+            format!("Quantity should not be specified where usage_type is `metered`. Remove quantity from `{name}`");
+        return Err(Refusal::invalid(message).about(&at));
+    }
+    if !metered && quantity.is_none_or(|quantity| quantity < 1) {
+        let message = format!("Quantity is required. Add `quantity` to `{name}`");
+        return Err(Refusal::invalid(message).about(&at));
+    }
+    let product = desk.find(PRODUCT, text(&price, "product"))?;
+    Ok(Order { price, product, quantity })
+}
+
+fn payer(desk: &Desk<'_>, params: &Params) -> Result<Option<Value>, Refusal> {
+    let Some(id) = params.get("customer") else { return Ok(None) };
+    if params.mentions("customer_email") {
+        let message = "You may only specify one of these parameters: customer, customer_email.";
+        return Err(Refusal::invalid(message).about("customer"));
+    }
+    desk.find(CUSTOMER, id).map(Some).map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, id, "customer"))
+}
+
+/// What the payment, the subscription or the set-up is to carry. Kept aside until somebody pays.
+fn data(params: &Params, mode: &str, now: i64) -> Result<Value, Refusal> {
+    for (name, its_mode) in
+        [("payment_intent_data", "payment"), ("subscription_data", "subscription"), ("setup_intent_data", "setup")]
+    {
+        if params.mentions(name) && mode != its_mode {
+            return Err(Refusal::invalid(format!("You can not pass `{name}` in `{mode}` mode.")).about(name));
+        }
+    }
+    let payment = params.inside("payment_intent_data");
+    payment.only(&["metadata", "description", "receipt_email", "setup_future_usage", "statement_descriptor_suffix"])?;
+    let setup = params.inside("setup_intent_data");
+    setup.only(&["metadata", "description"])?;
+    let subscription = params.inside("subscription_data");
+    subscription.only(&["metadata", "description", "trial_end", "trial_period_days", "trial_settings"])?;
+    let trial_end = match subscription.integer("trial_period_days")? {
+        Some(days) => Some(now + days * 86_400),
+        None => subscription.integer("trial_end")?,
+    };
+    let inner = [("payment", &payment), ("subscription", &subscription), ("setup", &setup)];
+    let inner = inner.into_iter().find(|(its_mode, _)| *its_mode == mode).map_or(&payment, |(_, inner)| inner);
+    Ok(json!({
+        "description": inner.get("description"),
+        "metadata": metadata::new(inner)?,
+        "setup_future_usage": payment.get("setup_future_usage"),
+        "trial_end": trial_end,
+        "missing_payment_method": subscription.get("trial_settings[end_behavior][missing_payment_method]"),
+    }))
+}
+
+fn addresses(session: &mut Value, params: &Params) -> Result<(), Refusal> {
+    let modes = ["elements", "embedded_page", "form", "hosted_page"];
+    let ui_mode = params.word("ui_mode", &modes)?.unwrap_or("hosted_page");
+    session["ui_mode"] = json!(ui_mode);
+    let (wanted, strange) = if ui_mode == "hosted_page" {
+        ("success_url", &["return_url"][..])
+    } else {
+        ("return_url", &["success_url", "cancel_url"][..])
+    };
+    if let Some(name) = strange.iter().find(|name| params.mentions(name)) {
+        let message = format!("The `{name}` parameter is not supported when `ui_mode` is `{ui_mode}`.");
+        return Err(Refusal::invalid(message).about(name));
+    }
+    let redirects = params.word("redirect_on_completion", &["always", "if_required", "never"])?;
+    if redirects != Some("never") {
+        params.required(wanted)?;
+    }
+    for name in ["success_url", "cancel_url", "return_url"] {
+        if let Some(url) = params.get(name) {
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                return Err(Refusal::parameter(name, "url_invalid", "Not a valid URL"));
+            }
+            session[name] = json!(url);
+        }
+    }
+    Ok(())
+}
+
+fn expiry(params: &Params, now: i64) -> Result<i64, Refusal> {
+    let Some(at) = params.integer("expires_at")? else { return Ok(now + EXPIRES_SECONDS_MAX) };
+    let message = if at < now + EXPIRES_SECONDS_MIN - EXPIRES_SECONDS_SLACK {
+        "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
+    } else if at > now + EXPIRES_SECONDS_MAX + EXPIRES_SECONDS_SLACK {
+        "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation."
+    } else {
+        return Ok(at);
+    };
+    Err(Refusal::invalid(message).about("expires_at"))
+}
+
+fn total(session: &mut Value, items: &[Value], params: &Params) {
+    let sum: i64 = items.iter().map(|item| number(item, "amount_total")).sum();
+    // A trial asks for nothing today but what is bought once.
+    let recurring = |item: &&Value| item["price"]["type"] == "recurring";
+    let later: i64 = items.iter().filter(recurring).map(|item| number(item, "amount_total")).sum();
+    let sum = if session[PRIVATE]["trial_end"].is_null() { sum } else { sum - later };
+    if let Some(item) = items.first() {
+        session["currency"] = item["currency"].clone();
+        session["amount_subtotal"] = json!(sum);
+        session["amount_total"] = json!(sum);
+    } else {
+        session["currency"] = json!(params.get("currency"));
+    }
+    if sum == 0 {
+        session["payment_status"] = json!("no_payment_required");
+    }
+}
+
+/// Who the person is, as far as it is known.
+pub(super) fn who(customer: Option<&Value>, email: Option<&str>) -> Value {
+    let known = |field: &str| customer.map_or(Value::Null, |customer| customer[field].clone());
+    if customer.is_none() && email.is_none() {
+        return Value::Null;
+    }
+    json!({
+        "address": null,
+        "business_name": null,
+        "email": email.map_or_else(|| known("email"), |email| json!(email)),
+        "individual_name": null,
+        "name": known("name"),
+        "phone": known("phone"),
+        "tax_exempt": "none",
+        "tax_ids": [],
+    })
+}
+
+fn blank(now: i64, mode: &str, params: &Params) -> Result<Value, Refusal> {
+    let reference = params.get("client_reference_id");
+    if reference.is_some_and(|reference| reference.chars().count() > REFERENCE_CHARS_MAX) {
+        let message = format!("Invalid string: client_reference_id must be at most {REFERENCE_CHARS_MAX} characters");
+        return Err(Refusal::invalid(message).about("client_reference_id"));
+    }
+    Ok(shape(
+        &NULLS,
+        json!({
+            "object": SESSION.object,
+            "adaptive_pricing": {"enabled": false},
+            "automatic_tax": {"enabled": false, "liability": null, "provider": null, "status": null},
+            "client_reference_id": reference,
+            "created": now,
+            "custom_fields": [],
+            "custom_text": {
+                "after_submit": null,
+                "shipping_address": null,
+                "submit": null,
+                "terms_of_service_acceptance": null,
+            },
+            "customer_creation": match (mode, params.get("customer")) {
+                (_, Some(_)) | ("setup", None) => Value::Null,
+                ("payment", None) => json!(params.get("customer_creation").unwrap_or("if_required")),
+                (_, None) => json!("always"),
+            },
+            "customer_email": params.get("customer_email"),
+            "livemode": false,
+            "mode": mode,
+            "payment_method_collection": if mode == "subscription" { json!("always") } else { Value::Null },
+            "payment_method_options": {},
+            "payment_method_types": ["card"],
+            "payment_status": if mode == "setup" { "no_payment_required" } else { "unpaid" },
+            "permissions": null,
+            "phone_number_collection": {"enabled": false},
+            "shipping_options": [],
+            "status": "open",
+            "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        }),
+    ))
+}
+
+const NULLS: [&str; 36] = [
+    "after_expiration",
+    "allow_promotion_codes",
+    "amount_subtotal",
+    "amount_total",
+    "billing_address_collection",
+    "cancel_url",
+    "client_secret",
+    "collected_information",
+    "consent",
+    "consent_collection",
+    "currency",
+    "currency_conversion",
+    "customer_account",
+    "discounts",
+    "integration_identifier",
+    "invoice",
+    "invoice_creation",
+    "locale",
+    "managed_payments",
+    "origin_context",
+    "payment_intent",
+    "payment_link",
+    "payment_method_configuration_details",
+    "presentment_details",
+    "recovered_from",
+    "return_url",
+    "saved_payment_method_options",
+    "setup_intent",
+    "shipping_address_collection",
+    "shipping_cost",
+    "submit_type",
+    "subscription",
+    "success_url",
+    "ui_mode",
+    "url",
+    "wallet_options",
+];
