@@ -72,20 +72,21 @@ impl Operation<'_> {
 
     /// Changes something, under the caller's key.
     pub async fn write<T: DeserializeOwned>(&self, path: &[&str], form: Value, key: &str) -> Result<T, StripeError> {
+        self.parse(&self.write_bytes(path, form, key).await?)
+    }
+
+    /// The same, with the answer as it came.
+    pub async fn write_bytes(&self, path: &[&str], form: Value, key: &str) -> Result<Bytes, StripeError> {
         if key.is_empty() || key.len() > KEY_BYTES_MAX {
             return Err(self.unaskable("the idempotency key is none"));
         }
-        self.post(path, form, Some(key)).await
+        let request = self.build(StripeMethod::Post, path, form)?;
+        self.exchange(Family::V1, request, Some(key)).await
     }
 
     async fn fetch(&self, family: Family, path: &[&str], query: Value) -> Result<Bytes, StripeError> {
         let request = self.build(StripeMethod::Get, path, query)?;
         self.exchange(family, request, None).await
-    }
-
-    async fn post<T: DeserializeOwned>(&self, path: &[&str], form: Value, key: Option<&str>) -> Result<T, StripeError> {
-        let request = self.build(StripeMethod::Post, path, form)?;
-        self.parse(&self.exchange(Family::V1, request, key).await?)
     }
 
     /// The reader's own words are not kept, because they quote what they stumbled over.

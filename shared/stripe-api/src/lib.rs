@@ -18,12 +18,15 @@ mod error;
 mod events;
 mod fields;
 mod meters;
+mod portal;
 mod prices;
+mod products;
 mod subscriptions;
 #[cfg(test)]
 mod testing;
 mod transport;
 mod usage;
+mod webhook_endpoints;
 
 pub use calls::Page;
 pub use charges::Charge;
@@ -31,9 +34,15 @@ pub use checkout::{CheckoutSession, Line, PaymentStatus, SessionMode, SessionSta
 pub use customers::{ACCOUNT_NOTE, Customer, CustomerChange, CustomerOrder};
 pub use error::{Advice, Fault, Origin, Refusal, StripeError};
 pub use events::RawEvent;
-pub use prices::{Interval, Price, Recurring, Tier, TiersMode, UsageType};
-pub use subscriptions::{Subscription, SubscriptionItem, SubscriptionStatus};
+pub use meters::{Meter, MeterStatus};
+pub use portal::{PortalCancel, PortalConfiguration, PortalOffer, PortalOrder, PortalSession};
+pub use prices::{Amount, Interval, KeyTransfer, Price, PriceOrder, Recurring, Tier, TiersMode, UsageType};
+pub use products::{Product, ProductChange, ProductOrder};
+pub use subscriptions::{Proration, Subscription, SubscriptionItem, SubscriptionStatus};
 pub use usage::{Reported, UsageReport};
+pub use webhook_endpoints::{
+    EndpointStatus, NewWebhookEndpoint, WebhookEndpoint, WebhookEndpointChange, WebhookEndpointOrder,
+};
 
 use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
@@ -43,6 +52,11 @@ use secrecy::{ExposeSecret, SecretString};
 pub type Web = tower::util::BoxCloneSyncService<http::Request<bytes::Bytes>, http::Response<bytes::Bytes>, BoxError>;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The version of Stripe's API that this wall speaks; what Stripe tells us should be in it, too.
+pub fn api_version() -> &'static str {
+    stripe_shared::version::VERSION.as_str()
+}
 
 /// Which Stripe, and who we are there.
 pub struct StripeConfig {

@@ -2,13 +2,80 @@
 
 use crate::StripeApi;
 use crate::error::StripeError;
+use crate::fields::words;
 use domain::ids::CustomerId;
 use domain::time::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use stripe_billing::BillingMeterStatus;
 use stripe_billing::billing_meter::ListBillingMeter;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
 
+/// A meter as Stripe has it. The names of a report's fields and the way they are added up are fixed for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Shape")]
+pub struct Meter {
+    /// Its id.
+    pub id: String,
+    /// What it counts.
+    pub event_name: String,
+    /// What customers read.
+    pub display_name: String,
+    /// Whether it counts.
+    pub status: MeterStatus,
+    /// Whether it adds up what we report, as [`StripeApi::usage_report`] writes it.
+    pub sums_our_reports: bool,
+}
+
+words! {
+    /// Whether a meter counts.
+    MeterStatus {
+        /// It does.
+        Active = "active",
+        /// It does not, and no new price can have it.
+        Inactive = "inactive",
+    }
+}
+
+#[derive(Deserialize)]
+struct Shape {
+    id: String,
+    event_name: String,
+    display_name: String,
+    status: MeterStatus,
+    #[serde(default)]
+    customer_mapping: Value,
+    #[serde(default)]
+    default_aggregation: Value,
+    #[serde(default)]
+    value_settings: Value,
+}
+
+impl From<Shape> for Meter {
+    fn from(shape: Shape) -> Self {
+        let sums_our_reports = shape.customer_mapping["event_payload_key"] == CUSTOMER_FIELD
+            && shape.value_settings["event_payload_key"] == VALUE_FIELD
+            && shape.default_aggregation["formula"] == "sum";
+        Self {
+            id: shape.id,
+            event_name: shape.event_name,
+            display_name: shape.display_name,
+            status: shape.status,
+            sums_our_reports,
+        }
+    }
+}
+
+/// Who is billed, in a report.
+pub(crate) const CUSTOMER_FIELD: &str = "stripe_customer_id";
+/// How much, in a report.
+pub(crate) const VALUE_FIELD: &str = "value";
+
+const CREATE: &str = "create the meter";
+const DEACTIVATE: &str = "deactivate the meter";
 const FIND: &str = "find the meter";
+const LIST: &str = "list the meters";
+const REACTIVATE: &str = "reactivate the meter";
 const TOTAL: &str = "read the usage total";
 const PAGE: i64 = 100;
 /// An account with more meters, or a period with more summaries, is not ours.
@@ -30,6 +97,33 @@ impl StripeApi {
             }
         }
         Err(StripeError::Unaskable { operation: FIND, why: "there are too many meters" })
+    }
+
+    /// All meters, inactive ones too.
+    pub async fn meter_list(&self) -> Result<Vec<Meter>, StripeError> {
+        self.to(LIST).list(&["billing", "meters"], json!({}), |meter: &Meter| &meter.id).await
+    }
+
+    /// Makes a meter that adds up what we report. Stripe allows one active meter for an event name.
+    pub async fn meter_create(&self, event_name: &str, display_name: &str, key: &str) -> Result<Meter, StripeError> {
+        let form = json!({
+            "event_name": event_name,
+            "display_name": display_name,
+            "customer_mapping": { "type": "by_id", "event_payload_key": CUSTOMER_FIELD },
+            "value_settings": { "event_payload_key": VALUE_FIELD },
+            "default_aggregation": { "formula": "sum" },
+        });
+        self.to(CREATE).write(&["billing", "meters"], form, key).await
+    }
+
+    /// Lets a meter count no more; what is reported to it afterwards is refused.
+    pub async fn meter_deactivate(&self, id: &str, key: &str) -> Result<Meter, StripeError> {
+        self.to(DEACTIVATE).write(&["billing", "meters", id, "deactivate"], json!({}), key).await
+    }
+
+    /// Lets a meter count again.
+    pub async fn meter_reactivate(&self, id: &str, key: &str) -> Result<Meter, StripeError> {
+        self.to(REACTIVATE).write(&["billing", "meters", id, "reactivate"], json!({}), key).await
     }
 
     /// What a meter has counted for a customer from the minute of `from` to the end of the minute of `until`. Stripe
@@ -77,7 +171,6 @@ mod tests {
     use super::*;
     use crate::testing::{Peer, Reply};
     use domain::retry::{Retry, Retryable};
-    use serde_json::{Value, json};
 
     fn meter(id: &str, event_name: &str) -> Value {
         json!({ "id": id, "object": "billing.meter", "created": 1, "updated": 1, "livemode": false, "status": "active",
@@ -107,6 +200,42 @@ mod tests {
         assert_eq!(peer.api().meter_find("pull_requests").await.expect("an answer").as_deref(), Some("mtr_3"));
         assert_eq!(peer.heard()[1].line, "GET /v1/billing/meters?limit=100&starting_after=mtr_2&status=active");
         assert_eq!(peer.api().meter_find("pull_requests").await.expect("an answer"), None);
+    }
+
+    #[tokio::test]
+    async fn a_new_meter_adds_up_what_we_report() {
+        let made = meter("mtr_1", "pull_requests").to_string();
+        let peer = Peer::script([Reply::ok(&made), Reply::ok(&made), Reply::ok(&made)]);
+        let meter = peer.api().meter_create("pull_requests", "Pulls", "meter-1").await.expect("a meter");
+        assert!(meter.sums_our_reports && meter.status == MeterStatus::Active);
+        let heard = &peer.heard()[0];
+        assert_eq!(
+            (heard.line.as_str(), heard.header("idempotency-key").as_str()),
+            ("POST /v1/billing/meters", "meter-1")
+        );
+        let expected = [
+            "customer_mapping[event_payload_key]=stripe_customer_id",
+            "customer_mapping[type]=by_id",
+            "default_aggregation[formula]=sum",
+            "display_name=Pulls",
+            "event_name=pull_requests",
+            "value_settings[event_payload_key]=value",
+        ];
+        assert_eq!(heard.fields(), expected);
+        peer.api().meter_deactivate("mtr_1", "k").await.expect("a meter");
+        peer.api().meter_reactivate("mtr_1", "k").await.expect("a meter");
+        let lines: Vec<_> = peer.heard()[1..].iter().map(|heard| heard.line.clone()).collect();
+        assert_eq!(lines, ["POST /v1/billing/meters/mtr_1/deactivate", "POST /v1/billing/meters/mtr_1/reactivate"]);
+    }
+
+    #[tokio::test]
+    async fn meters_of_another_kind_are_told_apart() {
+        let mut counting = meter("mtr_2", "tokens");
+        counting["default_aggregation"]["formula"] = json!("count");
+        let peer = Peer::script([page(&[meter("mtr_1", "steps"), counting], "false")]);
+        let meters = peer.api().meter_list().await.expect("meters");
+        assert_eq!(peer.heard()[0].line, "GET /v1/billing/meters?limit=100");
+        assert_eq!(meters.iter().map(|meter| meter.sums_our_reports).collect::<Vec<_>>(), [true, false]);
     }
 
     async fn total(peer: &Peer) -> Result<u64, StripeError> {

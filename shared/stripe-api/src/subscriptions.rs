@@ -96,6 +96,28 @@ words! {
     }
 }
 
+/// How a change in the middle of a period is billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proration {
+    /// Not at all.
+    None,
+    /// The difference comes with the next invoice.
+    NextInvoice,
+    /// The difference is invoiced at once.
+    AtOnce,
+}
+
+impl Proration {
+    /// Stripe's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::NextInvoice => "create_prorations",
+            Self::AtOnce => "always_invoice",
+        }
+    }
+}
+
 /// Stripe allows twenty items and sends them all.
 fn items<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<SubscriptionItem>, D::Error> {
     let page = Page::deserialize(deserializer)?;

@@ -2,6 +2,7 @@
 
 use crate::StripeApi;
 use crate::error::{Origin, Refusal, StripeError};
+use crate::meters::{CUSTOMER_FIELD, VALUE_FIELD};
 use domain::ids::CustomerId;
 use domain::time::Timestamp;
 use std::collections::HashMap;
@@ -58,8 +59,8 @@ impl StripeApi {
 
     async fn usage_send(&self, report: &UsageReport<'_>, strategy: RequestStrategy) -> Result<(), StripeError> {
         let payload = HashMap::from([
-            ("stripe_customer_id".to_owned(), report.customer.to_string()),
-            ("value".to_owned(), report.value.to_string()),
+            (CUSTOMER_FIELD.to_owned(), report.customer.to_string()),
+            (VALUE_FIELD.to_owned(), report.value.to_string()),
         ]);
         let event = CreateBillingMeterEvent::new(report.event_name, payload)
             .identifier(report.identifier)
