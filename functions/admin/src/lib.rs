@@ -30,6 +30,7 @@ pub fn router(ctx: Ctx) -> Router {
         .route("/api/v1/admin/events/{source}/{id}", get(routes::events::show))
         .route("/api/v1/admin/events/{source}/{id}/raw", get(routes::events::raw))
         .route("/api/v1/admin/events/{source}/{id}/replay", post(routes::events::replay))
+        .route("/api/v1/admin/events/stripe/{id}/attribute", post(routes::events::attribute))
         .route("/api/v1/admin/jobs/{id}", get(routes::jobs::show))
         .route("/api/v1/admin/queues/{queue}/redrive", post(routes::queues::redrive))
         .fallback(routes::absent)

@@ -45,12 +45,7 @@ async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
         return Ok(Done::Duplicate);
     }
     let done = dispatch(ctx, &stripe::parse(&event.row.name, &event.body)?).await?;
-    let finish = match &done {
-        Done::Applied(what) => Finish::Finished(what.clone()),
-        Done::Duplicate => Finish::Finished("done before".to_owned()),
-        Done::Ignored(why) => Finish::Ignored((*why).to_owned()),
-    };
-    ctx.inbox.finish(key, &finish, ctx.outside.now()).await?;
+    ctx.inbox.finish(key, &Finish::from(&done), ctx.outside.now()).await?;
     Ok(done)
 }
 

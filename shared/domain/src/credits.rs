@@ -84,7 +84,8 @@ pub fn decimal_parse(text: &str, places: usize) -> Option<u64> {
         return None;
     }
     let scale = 10_u64.checked_pow(u32::try_from(places).ok()?)?;
-    let fraction: u64 = format!("{fraction:0<places$}").parse().ok()?;
+    // Where there are no places, `5.0` is still a whole number and `5.1` is none.
+    let fraction: u64 = format!("{fraction:0<places$}").parse().ok().filter(|rest| *rest < scale)?;
     whole.parse::<u64>().ok()?.checked_mul(scale)?.checked_add(fraction)
 }
 
@@ -137,6 +138,24 @@ mod tests {
         assert_eq!(Credits::parse("1000000000"), Ok(Credits::MAX));
         for bad in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1.0000001", "1000000000.000001", "99999999999999999999"] {
             assert_eq!(Credits::parse(bad), Err(BadCredits), "{bad}");
+        }
+    }
+
+    #[test]
+    fn decimals_have_so_many_places_and_no_more() {
+        for (text, places, parsed) in [
+            ("5", 0, Some(5)),
+            ("5.0", 0, Some(5)),
+            ("5.1", 0, None),
+            ("5.9", 1, Some(59)),
+            ("5.90", 1, None),
+            ("5.9", 2, Some(590)),
+            ("0.000001", 6, Some(1)),
+            ("18446744073709551615", 0, Some(u64::MAX)),
+            ("18446744073709551615", 1, None),
+            ("1.", 2, None),
+        ] {
+            assert_eq!(decimal_parse(text, places), parsed, "{text} with {places}");
         }
     }
 

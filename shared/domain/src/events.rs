@@ -3,7 +3,11 @@
 //! `webhooks` turns a recorded body into one of these; a handler never sees a vendor's JSON nor an optional field it
 //! would have to check.
 
-use crate::ids::{CommentId, CustomerId, InstallationId, OwnerId, RepositoryId};
+use crate::ids::{
+    CheckoutSessionId, CommentId, CustomerId, DisputeId, InstallationId, OwnerId, PaymentId, PaymentMethodId, RefundId,
+    RepositoryId, StripeEventId,
+};
+use crate::payments::{Dispute, Refund};
 use crate::subscriptions::{Invoice, Subscription};
 use crate::time::Timestamp;
 
@@ -170,21 +174,193 @@ pub enum InstallationChange {
 /// An event from Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StripeEvent {
+    /// `checkout.session.completed`
+    CheckoutSessionCompleted(CheckoutEvent),
+    /// `checkout.session.async_payment_succeeded`
+    CheckoutSessionAsyncPaymentSucceeded(CheckoutEvent),
+    /// `checkout.session.async_payment_failed`
+    CheckoutSessionAsyncPaymentFailed(CheckoutEvent),
+    /// `checkout.session.expired`
+    CheckoutSessionExpired(CheckoutEvent),
+    /// `payment_intent.succeeded`
+    PaymentIntentSucceeded(PaymentEvent),
+    /// `payment_intent.payment_failed`
+    PaymentIntentPaymentFailed(PaymentEvent),
+    /// `charge.refunded`
+    ChargeRefunded(ChargeEvent),
+    /// `refund.created`
+    RefundCreated(RefundEvent),
+    /// `refund.updated`
+    RefundUpdated(RefundEvent),
+    /// `refund.failed`
+    RefundFailed(RefundEvent),
+    /// `charge.dispute.created`
+    ChargeDisputeCreated(DisputeEvent),
+    /// `charge.dispute.updated`
+    ChargeDisputeUpdated(DisputeEvent),
+    /// `charge.dispute.closed`
+    ChargeDisputeClosed(DisputeEvent),
+    /// `charge.dispute.funds_withdrawn`
+    ChargeDisputeFundsWithdrawn(DisputeEvent),
+    /// `charge.dispute.funds_reinstated`
+    ChargeDisputeFundsReinstated(DisputeEvent),
+    /// `customer.created`
+    CustomerCreated(CustomerEvent),
+    /// `customer.updated`
+    CustomerUpdated(CustomerEvent),
+    /// `customer.deleted`
+    CustomerDeleted(CustomerEvent),
     /// `customer.subscription.created`
     CustomerSubscriptionCreated(SubscriptionEvent),
     /// `customer.subscription.updated`
     CustomerSubscriptionUpdated(SubscriptionEvent),
     /// `customer.subscription.deleted`
     CustomerSubscriptionDeleted(SubscriptionEvent),
+    /// `customer.subscription.paused`
+    CustomerSubscriptionPaused(SubscriptionEvent),
+    /// `customer.subscription.resumed`
+    CustomerSubscriptionResumed(SubscriptionEvent),
+    /// `customer.subscription.trial_will_end`
+    CustomerSubscriptionTrialWillEnd(SubscriptionEvent),
+    /// `invoice.created`
+    InvoiceCreated(InvoiceEvent),
+    /// `invoice.finalized`
+    InvoiceFinalized(InvoiceEvent),
+    /// `invoice.finalization_failed`
+    InvoiceFinalizationFailed(InvoiceEvent),
     /// `invoice.paid`
     InvoicePaid(InvoiceEvent),
+    /// `invoice.payment_succeeded`
+    InvoicePaymentSucceeded(InvoiceEvent),
     /// `invoice.payment_failed`
     InvoicePaymentFailed(InvoiceEvent),
+    /// `invoice.payment_action_required`
+    InvoicePaymentActionRequired(InvoiceEvent),
+    /// `invoice.voided`
+    InvoiceVoided(InvoiceEvent),
+    /// `invoice.marked_uncollectible`
+    InvoiceMarkedUncollectible(InvoiceEvent),
+    /// `payment_method.attached`
+    PaymentMethodAttached(PaymentMethodEvent),
+    /// `payment_method.detached`
+    PaymentMethodDetached(PaymentMethodEvent),
+    /// `v1.billing.meter.error_report_triggered`
+    V1BillingMeterErrorReportTriggered(MeterErrorEvent),
+    /// `v1.billing.meter.no_meter_found`
+    V1BillingMeterNoMeterFound(MeterErrorEvent),
     /// Any other, by its type.
     Ignored {
         /// `charge.updated`, say.
         name: String,
     },
+}
+
+/// What stands around every event of Stripe's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StripeEnvelope {
+    /// When Stripe made it.
+    pub created_at: Timestamp,
+    /// Whether it is about money or only a test.
+    pub mode: Mode,
+}
+
+/// Stripe's two worlds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing costs anything.
+    Test,
+    /// Money.
+    Live,
+}
+
+/// Something happened to a checkout session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckoutEvent {
+    /// Which.
+    pub session: CheckoutSessionId,
+    /// What it is for.
+    pub purpose: CheckoutPurpose,
+    /// Whose, if it has a customer.
+    pub customer: Option<CustomerId>,
+    /// Its payment, once there is one.
+    pub payment: Option<PaymentId>,
+    /// Whether it is paid.
+    pub paid: Paid,
+    /// What was paid or is to be, in minor units, taxes and discounts included.
+    pub total_minor: i64,
+    /// In which currency.
+    pub currency: String,
+}
+
+/// What a checkout session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckoutPurpose {
+    /// Buying something once.
+    Payment,
+    /// Subscribing; the subscription's own events tell the rest.
+    Subscription,
+    /// Leaving a way to pay.
+    Setup,
+}
+
+/// Whether a checkout session is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paid {
+    /// It is.
+    Yes,
+    /// Not yet, and perhaps never.
+    NotYet,
+    /// There was nothing to pay.
+    NothingDue,
+}
+
+/// Something happened to a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentEvent {
+    /// Which.
+    pub payment: PaymentId,
+    /// Whose, if it has a customer.
+    pub customer: Option<CustomerId>,
+}
+
+/// A charge was refunded, in part or in whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargeEvent {
+    /// The payment it belongs to.
+    pub payment: PaymentId,
+    /// Refunded until now, in minor units.
+    pub refunded_minor: i64,
+    /// Its refunds, where the event tells them.
+    pub refunds: Vec<(RefundId, Refund)>,
+}
+
+/// Something happened to a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundEvent {
+    /// Of which payment; a refund of nothing we know has none.
+    pub payment: PaymentId,
+    /// Which refund.
+    pub id: RefundId,
+    /// What it is now.
+    pub refund: Refund,
+}
+
+/// Something happened to a dispute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisputeEvent {
+    /// About which payment.
+    pub payment: PaymentId,
+    /// Which dispute.
+    pub id: DisputeId,
+    /// What it is now.
+    pub dispute: Dispute,
+}
+
+/// Something happened to a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerEvent {
+    /// Which.
+    pub customer: CustomerId,
 }
 
 /// Something happened to a subscription.
@@ -203,4 +379,20 @@ pub struct InvoiceEvent {
     pub customer: CustomerId,
     /// What it is now.
     pub invoice: Invoice,
+}
+
+/// A way to pay came or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentMethodEvent {
+    /// Whose it is or was.
+    pub customer: CustomerId,
+    /// Which.
+    pub method: PaymentMethodId,
+}
+
+/// Stripe could not count usage that it had taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeterErrorEvent {
+    /// The event, whose particulars have to be fetched.
+    pub id: StripeEventId,
 }

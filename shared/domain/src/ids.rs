@@ -183,6 +183,9 @@ vendor_text! {
     DisputeId = "d", 64;
     /// Stripe's id of an invoice.
     InvoiceId = "in_", 64;
+    /// What a payment is known by: Stripe's id of the payment intent; of the charge, where it is so old that it has none; of
+    /// the checkout session, where nothing was to be paid.
+    PaymentId = "", 255;
     /// Stripe's id of one payment, whatever it is for.
     PaymentIntentId = "pi_", 100;
     /// Stripe's id of a way to pay: `pm_…`, or `card_…` and others from older times.

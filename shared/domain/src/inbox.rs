@@ -3,7 +3,8 @@
 //! An event is recorded once, under the id its sender gave it, and stays owing until the door that acted on it finishes
 //! it. Only a body that somebody vouched for can be recorded: see [`Verified`].
 
-use crate::ids::BadId;
+use crate::ids::{AccountId, BadId};
+use crate::retry::Done;
 use crate::time::Timestamp;
 use std::fmt;
 use std::time::Duration;
@@ -195,11 +196,14 @@ pub enum EventState {
     Buried,
     /// Same id as another event, other body: kept aside, never acted on by itself.
     Quarantined,
+    /// It should be acted on, and nobody knows for whom: it waits for a person to say so.
+    Unattributed,
 }
 
 impl EventState {
     /// Every state, for listings.
-    pub const ALL: [Self; 5] = [Self::Owing, Self::Finished, Self::Ignored, Self::Buried, Self::Quarantined];
+    pub const ALL: [Self; 6] =
+        [Self::Owing, Self::Finished, Self::Ignored, Self::Buried, Self::Quarantined, Self::Unattributed];
 
     /// The word in keys and routes.
     pub const fn as_str(self) -> &'static str {
@@ -209,6 +213,7 @@ impl EventState {
             Self::Ignored => "ignored",
             Self::Buried => "buried",
             Self::Quarantined => "quarantined",
+            Self::Unattributed => "unattributed",
         }
     }
 
@@ -239,6 +244,8 @@ pub struct EventRow {
     pub outcome: Option<String>,
     /// How often acting on it failed.
     pub attempts: u32,
+    /// Whose it is, where a person has said so.
+    pub account: Option<AccountId>,
     /// SHA-256 of its body, in hex.
     pub digest: String,
     /// The length of its body.
@@ -254,6 +261,19 @@ pub enum Finish {
     Ignored(String),
     /// Given up.
     Buried(String),
+    /// Kept until somebody says whose it is.
+    Unattributed(String),
+}
+
+impl From<&Done> for Finish {
+    fn from(done: &Done) -> Self {
+        match done {
+            Done::Applied(what) => Self::Finished(what.clone()),
+            Done::Duplicate => Self::Finished("done before".to_owned()),
+            Done::Ignored(why) => Self::Ignored((*why).to_owned()),
+            Done::Unattributed(why) => Self::Unattributed((*why).to_owned()),
+        }
+    }
 }
 
 impl Finish {
@@ -263,13 +283,14 @@ impl Finish {
             Self::Finished(_) => EventState::Finished,
             Self::Ignored(_) => EventState::Ignored,
             Self::Buried(_) => EventState::Buried,
+            Self::Unattributed(_) => EventState::Unattributed,
         }
     }
 
     /// What stands on the row.
     pub fn outcome(&self) -> &str {
         match self {
-            Self::Finished(why) | Self::Ignored(why) | Self::Buried(why) => why,
+            Self::Finished(why) | Self::Ignored(why) | Self::Buried(why) | Self::Unattributed(why) => why,
         }
     }
 }

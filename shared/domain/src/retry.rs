@@ -91,6 +91,8 @@ pub enum Done {
     Duplicate,
     /// We do not act on this, and why.
     Ignored(&'static str),
+    /// It is about money or a promise, and nobody knows whose. A person has to say so; then it is acted on.
+    Unattributed(&'static str),
 }
 
 /// What is to happen with a message whose work failed, after its row has been dealt with.

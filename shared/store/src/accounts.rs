@@ -169,7 +169,7 @@ fn account_attributes(account: &Account) -> Attributes {
     item
 }
 
-fn account_of(attributes: &Attributes) -> Result<Account, StoreError> {
+pub(crate) fn account_of(attributes: &Attributes) -> Result<Account, StoreError> {
     let item = Item::new(attributes, "read an account");
     Ok(Account {
         id: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,

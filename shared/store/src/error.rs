@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::CancellationReason;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use domain::retry::{Retry, Retryable};
+use domain::retry::{Failure, Retry, Retryable};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -27,6 +27,10 @@ enum Kind {
     Denied,
     /// The request is wrong: a bug, or a table that is not there.
     Refused,
+    /// The ledger's key is not to be had, or this door has none.
+    NoKey(Retry),
+    /// An entry that can only be there with its job, is there without: a bug, or somebody's hand in the tables.
+    Inconsistent,
     /// An item does not say what it must.
     BadItem { key: String, attribute: &'static str },
 }
@@ -34,6 +38,21 @@ enum Kind {
 impl StoreError {
     pub(crate) fn bad_item(operation: &'static str, key: &str, attribute: &'static str) -> Self {
         Self { operation, kind: Kind::BadItem { key: key.to_owned(), attribute }, source: None }
+    }
+
+    /// The ledger's key is not to be had.
+    pub(crate) fn no_key(operation: &'static str, failure: Failure) -> Self {
+        Self { operation, kind: Kind::NoKey(failure.retry), source: Some(failure.source) }
+    }
+
+    /// What was found cannot be.
+    pub(crate) fn inconsistent(operation: &'static str, what: String) -> Self {
+        Self { operation, kind: Kind::Inconsistent, source: Some(what.into()) }
+    }
+
+    /// Whether nothing was decided because others wrote at the same moment.
+    pub(crate) fn is_contended(&self) -> bool {
+        self.kind == Kind::Contended
     }
 
     pub(crate) fn sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
@@ -83,6 +102,8 @@ impl fmt::Display for StoreError {
             Kind::Unclear => f.write_str(" (no clear answer)"),
             Kind::Denied => f.write_str(" (denied: see this function's role)"),
             Kind::Refused => f.write_str(" (refused)"),
+            Kind::NoKey(_) => f.write_str(" (without the ledger's key, LEDGER_KEY)"),
+            Kind::Inconsistent => f.write_str(" (the books do not agree)"),
             Kind::BadItem { key, attribute } => write!(f, " (item {key} has no usable `{attribute}`)"),
         }
     }
@@ -99,7 +120,8 @@ impl Retryable for StoreError {
         match self.kind {
             Kind::Contended | Kind::Unclear => Retry::Soon,
             Kind::Denied => Retry::Alarm(Duration::from_secs(300)),
-            Kind::Refused | Kind::BadItem { .. } => Retry::Never,
+            Kind::NoKey(retry) => retry,
+            Kind::Refused | Kind::Inconsistent | Kind::BadItem { .. } => Retry::Never,
         }
     }
 }

@@ -144,6 +144,20 @@ pub(crate) fn put_new(table: &str, item: Attributes) -> TransactWriteItem {
     TransactWriteItem::builder().put(put).build()
 }
 
+/// A put that takes the place of the item on which it was decided.
+pub(crate) fn put_when(table: &str, item: Attributes, condition: &str, values: Values) -> TransactWriteItem {
+    let put = Put::builder()
+        .table_name(table)
+        .set_item(Some(item))
+        .set_expression_attribute_names(Some(names_in(condition)).filter(|names| !names.is_empty()))
+        .set_expression_attribute_values((!values.is_empty()).then(|| named(values)))
+        .condition_expression(condition)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()
+        .expect("table, item and condition are given");
+    TransactWriteItem::builder().put(put).build()
+}
+
 /// A deletion that holds only under a condition.
 pub(crate) fn delete_when(table: &str, key: Key, condition: &str, values: Values) -> TransactWriteItem {
     let delete = Delete::builder()

@@ -11,6 +11,7 @@ use crate::item::{Attributes, Item, bytes, number, text, time};
 use crate::{Inbox, keys};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use domain::ids::AccountId;
 use domain::inbox::Provenance;
 use domain::inbox::{
     Delivery, Digest, EventKey, EventRow, EventState, Finish, KEPT_FOR, RESEND_AFTER, Source, Verified,
@@ -212,8 +213,8 @@ impl Inbox {
             .set("fin", time(now))
             .set("out", text(outcome))
             .when("#sx = :owing", vec![("owing", text(keys::state(key, EventState::Owing)))]);
-        // What was given up stays until a person has looked at it.
-        if finish.state() != EventState::Buried {
+        // What waits for a person stays until he has looked at it.
+        if !matches!(finish.state(), EventState::Buried | EventState::Unattributed) {
             change = change.set("ttl", number(now.plus(KEPT_FOR).seconds()));
         }
         match change.call(&self.client, &self.table).send().await {
@@ -311,14 +312,24 @@ impl Inbox {
 
     /// Makes an event owing again, whatever became of it; it has to be queued then.
     pub async fn replay(&self, key: &EventKey, now: Timestamp) -> Result<Option<EventRow>, StoreError> {
-        let change = Change::of(keys::event(key))
-            .set("sx", text(keys::state(key, EventState::Owing)))
-            .set("at", time(now.plus(RESEND_AFTER)))
-            .remove("fin")
-            .remove("out")
-            .remove("t")
-            .remove("ttl")
-            .when("attribute_exists(pk)", vec![]);
+        self.owing_again(owing_again(key, now).when("attribute_exists(pk)", vec![]), key).await
+    }
+
+    /// Says whose an event is and makes it owing again; none if there is no such event or it is somebody else's by now.
+    pub async fn attribute(
+        &self,
+        key: &EventKey,
+        account: &AccountId,
+        now: Timestamp,
+    ) -> Result<Option<EventRow>, StoreError> {
+        let change = owing_again(key, now).set("acct", text(account.as_str())).when(
+            "attribute_exists(pk) AND (attribute_not_exists(#acct) OR #acct = :acct)",
+            vec![],
+        );
+        self.owing_again(change, key).await
+    }
+
+    async fn owing_again(&self, change: Change, key: &EventKey) -> Result<Option<EventRow>, StoreError> {
         let call = change.call(&self.client, &self.table).return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
         match call.send().await {
             Ok(done) => {
@@ -429,9 +440,20 @@ fn row_of(key: EventKey, item: &Item<'_>) -> Result<EventRow, StoreError> {
         processed_at: item.find_time("fin")?,
         outcome: item.find_text("out")?.map(str::to_owned),
         attempts: item.find_number("t")?.unwrap_or(0),
+        account: item.find_text("acct")?.map(AccountId::parse).transpose().map_err(|_| item.bad("acct"))?,
         digest: Digest(digest).to_string(),
         body_bytes: item.number("len")?,
     })
+}
+
+fn owing_again(key: &EventKey, now: Timestamp) -> Change {
+    Change::of(keys::event(key))
+        .set("sx", text(keys::state(key, EventState::Owing)))
+        .set("at", time(now.plus(RESEND_AFTER)))
+        .remove("fin")
+        .remove("out")
+        .remove("t")
+        .remove("ttl")
 }
 
 fn redue_of(source: Source, attributes: &Attributes) -> Result<Redue, StoreError> {

@@ -99,6 +99,15 @@ impl<'a> Item<'a> {
         list.iter().map(|one| one.as_s().map(String::as_str).map_err(|_| self.bad(attribute))).collect()
     }
 
+    /// A number read by a parser of the room.
+    pub(crate) fn parsed_number<N: std::str::FromStr, T>(
+        &self,
+        attribute: &'static str,
+        parse: impl FnOnce(N) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        parse(self.number(attribute)?).ok_or_else(|| self.bad(attribute))
+    }
+
     /// An attribute read by a parser of the room.
     pub(crate) fn parsed<T, E>(
         &self,

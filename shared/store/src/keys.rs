@@ -18,15 +18,24 @@
 //! | main | `OWNER#<n>` | `ACCOUNT` | who pays for an owner | GitHub's number |
 //! | main | `INSTALLATION#<n>` | `ACCOUNT` | whose an installation is, and where it stands | GitHub's number |
 //! | main | `CUSTOMER#<cus>` | `ACCOUNT` | whose a customer is | Stripe's id |
+//! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
+//! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | a hold that is open | account |
+//! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | what was used of a quota | account |
+//! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | something the customer has to be told, once | account |
+//! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
+//! | ledger | `ACCOUNT#<id>` | `ENTRY#<cause>` | one movement of credits, for ever | cause; indexes `timeline`, `day` |
+//! | ledger | `SEALS` | `SEAL#<day>` | what the ledger was on a day, chained to the day before | the day |
 //!
 //! Index `state` (events): `sx` = `<source>#<state>#<shard>`, `at`: when it is due while it owes, when it came afterwards.
-//! Index `due` (main, sparse): `dx` = `due#<shard>`, `due_at`. Index `timeline` (main): `owner`, `at`.
+//! Index `due` (main, sparse): `dx` = `due#<shard>`, `due_at`. Index `timeline` (main, ledger): `owner`, `at`.
+//! Index `day` (ledger): `day` = `<day>#<shard>`, `at`: the entries of a day, for its seal.
 
 use crate::item::{Attributes, text};
 use domain::ids::{
-    AccountId, CustomerId, InstallationId, InvoiceId, JobId, OwnerId, RepositoryId, SubscriptionId, UsageId,
+    AccountId, CustomerId, InstallationId, InvoiceId, JobId, OwnerId, PaymentId, RepositoryId, SubscriptionId, UsageId,
 };
 use domain::inbox::{Digest, EventKey, EventState, Source};
+use domain::ledger::HoldId;
 use domain::metering::Meter;
 
 /// Shards of an index partition, so that no single one carries every write.
@@ -36,6 +45,12 @@ pub(crate) const HEAD: &str = "HEAD";
 pub(crate) const PROFILE: &str = "PROFILE";
 pub(crate) const JOB: &str = "JOB";
 pub(crate) const ACCOUNT: &str = "ACCOUNT";
+pub(crate) const PAYMENT: &str = "PAYMENT";
+/// What every entry's sort key begins with.
+pub(crate) const ENTRY: &str = "ENTRY#";
+/// What every open hold's sort key begins with.
+pub(crate) const HOLD: &str = "HOLD#";
+const SEALS: &str = "SEALS";
 
 /// Where one item stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +128,53 @@ pub(crate) fn subscription(account: &AccountId, id: &SubscriptionId) -> Key {
 
 pub(crate) fn invoice(account: &AccountId, id: &InvoiceId) -> Key {
     Key::new(account_pk(account), format!("INVOICE#{id}"))
+}
+
+/// The range of an account's items that says what it may do: its profile and its subscriptions. (The few `REPORT#` rows
+/// between them come along.)
+pub(crate) const STANDING: (&str, &str) = (PROFILE, "SUBSCRIPTION~");
+pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
+pub(crate) const INVOICE: &str = "INVOICE#";
+
+pub(crate) fn balance(account: &AccountId) -> Key {
+    Key::new(account_pk(account), "BALANCE")
+}
+
+pub(crate) fn hold(account: &AccountId, hold: &HoldId) -> Key {
+    Key::new(account_pk(account), format!("{HOLD}{hold}"))
+}
+
+pub(crate) fn count(account: &AccountId, meter: &Meter, period: &str) -> Key {
+    Key::new(account_pk(account), format!("COUNT#{meter}#{period}"))
+}
+
+pub(crate) fn notice(account: &AccountId, fact: &str) -> Key {
+    Key::new(account_pk(account), format!("{NOTICE}{fact}"))
+}
+
+pub(crate) const NOTICE: &str = "NOTICE#";
+
+pub(crate) fn payment(id: &PaymentId) -> Key {
+    Key::new(format!("PAYMENT#{id}"), PAYMENT)
+}
+
+/// An entry, in the `ledger` table.
+pub(crate) fn entry(account: &AccountId, cause: &str) -> Key {
+    Key::new(account_pk(account), format!("{ENTRY}{cause}"))
+}
+
+/// The partition of index `day` for an entry.
+pub(crate) fn day(day: &str, entry: &Key) -> String {
+    day_shard(day, shard(&format!("{}{}", entry.pk, entry.sk)))
+}
+
+pub(crate) fn day_shard(day: &str, shard: u32) -> String {
+    format!("{day}#{shard}")
+}
+
+/// A day's seal, in the `ledger` table.
+pub(crate) fn seal(day: &str) -> Key {
+    Key::new(SEALS.to_owned(), format!("SEAL#{day}"))
 }
 
 pub(crate) fn owed_prefix(meter: &Meter) -> String {

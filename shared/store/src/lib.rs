@@ -14,8 +14,14 @@ mod inbox;
 mod item;
 mod jobs;
 mod keys;
+mod ledger;
 mod metering;
+mod notices;
+mod payments;
+mod postings;
+mod quotas;
 pub mod schema;
+mod seals;
 mod steps;
 mod subscriptions;
 
@@ -24,7 +30,12 @@ pub use due::{Due, DueItem, Moved};
 pub use error::StoreError;
 pub use inbox::{Cursor, Event, EventPage, Finished, Recorded, Redue, Taken};
 pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
+pub use ledger::{EntryCursor, EntryPage, OpenHold, Post};
 pub use metering::{Owed, ReportClaim};
+pub use notices::{NoticeOwed, NoticeRow};
+pub use payments::PaymentLearnt;
+pub use postings::{BadLedgerKey, KeyRing, KeySource};
+pub use quotas::Counted;
 pub use subscriptions::Noted;
 
 use aws_sdk_dynamodb::Client;
@@ -56,7 +67,7 @@ impl Connection {
 
     /// Accounts, jobs and usage in this table.
     pub fn store(&self, main_table: impl Into<String>, random: Random) -> Store {
-        Store { client: self.client.clone(), table: main_table.into(), random }
+        Store { client: self.client.clone(), table: main_table.into(), random, ledger: None }
     }
 }
 
@@ -73,4 +84,13 @@ pub struct Store {
     client: Client,
     table: String,
     random: Random,
+    ledger: Option<postings::LedgerSide>,
+}
+
+impl Store {
+    /// The same store for a door that moves credits: with the table of entries and the key they are digested with.
+    #[must_use]
+    pub fn with_ledger(self, ledger_table: impl Into<String>, keys: KeySource) -> Self {
+        Self { ledger: Some(postings::LedgerSide { table: ledger_table.into(), keys }), ..self }
+    }
 }

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
 };
+use std::collections::BTreeSet;
 
 /// One index.
 pub struct Index {
@@ -44,6 +45,20 @@ pub const MAIN: Table = Table {
     ],
 };
 
+/// Entries and seals. What people list is repeated whole in the index: an entry is small, and costs one unit either way.
+pub const LEDGER: Table = Table {
+    name: "ledger",
+    indexes: &[
+        Index { name: "day", hash: "day", range: "at", include: &[] },
+        Index {
+            name: "timeline",
+            hash: "owner",
+            range: "at",
+            include: &["kind", "amount", "free", "held", "note", "source", "priced_by"],
+        },
+    ],
+};
+
 impl Connection {
     /// Creates a table under this name, unless it is there already.
     pub async fn table_ensure(&self, table: &Table, name: &str) -> Result<(), StoreError> {
@@ -56,11 +71,14 @@ impl Connection {
             .key_schema(key("sk", KeyType::Range))
             .attribute_definitions(attribute("pk", ScalarAttributeType::S))
             .attribute_definitions(attribute("sk", ScalarAttributeType::S));
+        let mut defined = BTreeSet::new();
         for index in table.indexes {
-            create = create
-                .attribute_definitions(attribute(index.hash, ScalarAttributeType::S))
-                .attribute_definitions(attribute(index.range, ScalarAttributeType::N))
-                .global_secondary_indexes(definition(index));
+            for (name, kind) in [(index.hash, ScalarAttributeType::S), (index.range, ScalarAttributeType::N)] {
+                if defined.insert(name) {
+                    create = create.attribute_definitions(attribute(name, kind));
+                }
+            }
+            create = create.global_secondary_indexes(definition(index));
         }
         match create.send().await {
             Ok(_) => Ok(()),

@@ -3,10 +3,12 @@
 use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
 use axum::Json;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::ids::AccountId;
 use domain::inbox::{EventKey, EventRow, EventState, Source};
 use domain::time::Timestamp;
 use http::{StatusCode, header};
@@ -103,6 +105,37 @@ pub async fn replay(
     Ok((StatusCode::ACCEPTED, Json(shown(&row))))
 }
 
+/// Whose an event is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attribution {
+    account: String,
+}
+
+/// Says whose a Stripe event is that came without an account we know, and queues it. Said once; the same again does no
+/// harm.
+pub async fn attribute(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    body: Result<Json<Attribution>, JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let Json(said) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let unknown = || ApiError::bad_request("bad_account", "account is the id of an account, acc_…, that exists");
+    let account = AccountId::parse(&said.account).map_err(|_| unknown())?;
+    ctx.store.account_find(&account).await?.ok_or_else(unknown)?;
+    let key = key(Source::Stripe.as_str(), &id)?;
+    let known = ctx.inbox.find_row(&key).await?.ok_or_else(absent)?;
+    let settled = |row: &EventRow| ApiError::conflict("not_unattributed", format!("this event is {}", row.state.as_str()));
+    if known.state != EventState::Unattributed && known.account.as_ref() != Some(&account) {
+        return Err(settled(&known));
+    }
+    let row = ctx.inbox.attribute(&key, &account, ctx.outside.now()).await?.ok_or_else(|| settled(&known))?;
+    tracing::info!(operator.name = operator.name, event.key = %key, account.id = %account, audit = true, "attributed an event");
+    ctx.queues.send(&Message::Event(key), None).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown(&row))))
+}
+
 fn key(source: &str, id: &str) -> Result<EventKey, ApiError> {
     Source::parse(source).and_then(|source| EventKey::parse(source, id).ok()).ok_or_else(absent)
 }
@@ -122,6 +155,7 @@ fn shown(row: &EventRow) -> Value {
         "processed_at": row.processed_at.map(|at| at.to_string()),
         "outcome": row.outcome,
         "attempts": row.attempts,
+        "account": row.account.as_ref().map(AccountId::as_str),
         "digest": row.digest,
         "body_bytes": row.body_bytes,
     })

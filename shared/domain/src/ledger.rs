@@ -1,0 +1,314 @@
+//! The ledger: every movement of credits, each with the reason why it happened once and cannot happen again.
+//!
+//! Owns what a movement is and what it does to a balance. Promises that nothing moves without a [`Cause`], which is the
+//! business fact and the entry's identity: the same fact cannot post twice, and another amount under it is an error. An
+//! account has what is `free` and what is `held`; free below nothing is debt, so whatever comes in pays it first and no
+//! hold passes while it stands. A hold is resolved once: captured in whole or in part, or released.
+
+use crate::credits::Credits;
+use crate::ids::{AccountId, ActionId, JobId, PaymentId};
+use crate::time::Timestamp;
+use std::fmt;
+
+/// What an account has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Balance {
+    /// What it can spend.
+    pub available: Credits,
+    /// What is reserved for work under way.
+    pub held: Credits,
+    /// What it owes, because what it had spent was taken back.
+    pub debt: Credits,
+}
+
+impl Balance {
+    /// Reads the two sums of an account, in microcredits; none if they are none that a balance can have.
+    pub fn of(free: i64, held: i64) -> Option<Self> {
+        let side = Credits::from_micros;
+        let held = side(u64::try_from(held).ok()?)?;
+        let amount = side(free.unsigned_abs())?;
+        let (available, debt) = if free < 0 { (Credits::ZERO, amount) } else { (amount, Credits::ZERO) };
+        Some(Self { available, held, debt })
+    }
+}
+
+/// Why credits move: the business fact, and the identity of the entry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// A payment was made for them.
+    Payment(PaymentId),
+    /// What was paid has come to be refunded or disputed otherwise than before, for the n-th time.
+    Reversal(PaymentId, u64),
+    /// Work was begun.
+    Hold(HoldId),
+    /// That work has ended.
+    Settlement(HoldId),
+    /// An operator wished it.
+    Adjustment(ActionId),
+    /// What was left of a payment's credits has expired.
+    Expiry(PaymentId),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Payment(payment) => write!(f, "PAYMENT#{payment}"),
+            Self::Reversal(payment, nth) => write!(f, "REVERSAL#{payment}#{nth:04}"),
+            Self::Hold(hold) => write!(f, "HOLD#{hold}"),
+            Self::Settlement(hold) => write!(f, "SETTLEMENT#{hold}"),
+            Self::Adjustment(action) => write!(f, "ADJUSTMENT#{action}"),
+            Self::Expiry(payment) => write!(f, "EXPIRY#{payment}"),
+        }
+    }
+}
+
+/// What credits are held for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HoldId {
+    /// A job.
+    Job(JobId),
+    /// Work that a customer does by himself.
+    Own(ActionId),
+}
+
+impl HoldId {
+    /// Reads a hold's name.
+    pub fn parse(text: &str) -> Option<Self> {
+        JobId::parse(text).map(Self::Job).or_else(|_| ActionId::parse(text).map(Self::Own)).ok()
+    }
+}
+
+impl fmt::Display for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job(job) => job.fmt(f),
+            Self::Own(action) => action.fmt(f),
+        }
+    }
+}
+
+/// What kind of movement it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Credits were bought or given.
+    Grant,
+    /// Credits were reserved.
+    Hold,
+    /// Reserved credits were spent, and the rest came back.
+    Capture,
+    /// Reserved credits came back.
+    Release,
+    /// Granted credits were taken back: a refund, a dispute.
+    TakeBack,
+    /// What was taken back came again: a refund that failed, a dispute that was won.
+    GiveBack,
+    /// An operator put something right.
+    Adjustment,
+    /// Credits have run out of time.
+    Expiry,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Grant,
+        Self::Hold,
+        Self::Capture,
+        Self::Release,
+        Self::TakeBack,
+        Self::GiveBack,
+        Self::Adjustment,
+        Self::Expiry,
+    ];
+
+    /// The word on the entry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::Hold => "hold",
+            Self::Capture => "capture",
+            Self::Release => "release",
+            Self::TakeBack => "take_back",
+            Self::GiveBack => "give_back",
+            Self::Adjustment => "adjustment",
+            Self::Expiry => "expiry",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// One movement, as it stands in the ledger for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose.
+    pub account: AccountId,
+    /// Its cause, as text: the identity.
+    pub cause: String,
+    /// What kind of movement.
+    pub kind: Kind,
+    /// How much it is about, in microcredits: what was granted, held, spent, given back, taken.
+    pub amount: Credits,
+    /// By how much what is free changed, in microcredits.
+    pub free: i64,
+    /// By how much what is held changed, in microcredits.
+    pub held: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What people read.
+    pub note: String,
+    /// What it came from: an object of Stripe's, an operator, a job.
+    pub source: String,
+    /// By which version of the catalogue the amount was computed; empty where none was.
+    pub priced_by: String,
+}
+
+/// A movement that is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a posting is nothing until the store has written it"]
+pub struct Posting {
+    entry: Entry,
+    cause: Cause,
+    /// Free must not be below this before it.
+    floor: i64,
+}
+
+/// No balance goes further than this to either side.
+const BALANCE_MAX: i64 = 1_000_000_000_000_000_000;
+
+/// What stands beside the amount of a posting.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Label {
+    /// What people read.
+    pub note: String,
+    /// What it came from.
+    pub source: String,
+    /// By which version of the catalogue the amount was computed; empty where none was.
+    pub priced_by: String,
+}
+
+impl Posting {
+    fn new(
+        account: &AccountId,
+        cause: Cause,
+        kind: Kind,
+        (amount, free, held): (Credits, i64, i64),
+        label: Label,
+        at: Timestamp,
+    ) -> Self {
+        let Label { note, source, priced_by } = label;
+        let entry = Entry {
+            account: account.clone(),
+            cause: cause.to_string(),
+            kind,
+            amount,
+            free,
+            held,
+            at,
+            note,
+            source,
+            priced_by,
+        };
+        Self { entry, cause, floor: -BALANCE_MAX }
+    }
+
+    /// Credits that were paid for.
+    pub fn grant(account: &AccountId, payment: PaymentId, amount: Credits, label: Label, at: Timestamp) -> Self {
+        Self::new(account, Cause::Payment(payment), Kind::Grant, (amount, amount.signed(), 0), label, at)
+    }
+
+    /// What of a payment's credits is taken back, more than before or less; none when nothing changes.
+    pub fn reversal(
+        account: &AccountId,
+        (payment, nth): (PaymentId, u64),
+        (before, after): (Credits, Credits),
+        label: Label,
+        at: Timestamp,
+    ) -> Option<Self> {
+        let cause = Cause::Reversal(payment, nth);
+        let more = after.less(before);
+        if !more.is_zero() {
+            return Some(Self::new(account, cause, Kind::TakeBack, (more, -more.signed(), 0), label, at));
+        }
+        let less = before.less(after);
+        (!less.is_zero()).then(|| Self::new(account, cause, Kind::GiveBack, (less, less.signed(), 0), label, at))
+    }
+
+    /// Credits reserved for work. What is free may go below nothing by `overdraft` and no further.
+    pub fn hold(
+        account: &AccountId,
+        hold: HoldId,
+        (amount, overdraft): (Credits, Credits),
+        label: Label,
+        at: Timestamp,
+    ) -> Self {
+        let moved = (amount, -amount.signed(), amount.signed());
+        let mut posting = Self::new(account, Cause::Hold(hold), Kind::Hold, moved, label, at);
+        posting.floor = amount.signed() - overdraft.signed();
+        posting
+    }
+
+    /// The end of a hold: what was used is spent, at most what was held, and the rest comes back.
+    pub fn settle(
+        account: &AccountId,
+        hold: HoldId,
+        (held, used): (Credits, Credits),
+        label: Label,
+        at: Timestamp,
+    ) -> Self {
+        let used = used.min(held);
+        let rest = held.less(used);
+        let (kind, amount) = if used.is_zero() { (Kind::Release, held) } else { (Kind::Capture, used) };
+        Self::new(account, Cause::Settlement(hold), kind, (amount, rest.signed(), -held.signed()), label, at)
+    }
+
+    /// An operator's correction, to either side.
+    pub fn adjustment(
+        account: &AccountId,
+        action: ActionId,
+        (amount, side): (Credits, Side),
+        label: Label,
+        at: Timestamp,
+    ) -> Self {
+        let free = match side {
+            Side::Credit => amount.signed(),
+            Side::Debit => -amount.signed(),
+        };
+        Self::new(account, Cause::Adjustment(action), Kind::Adjustment, (amount, free, 0), label, at)
+    }
+
+    /// What is left of a payment's credits, gone with their time.
+    pub fn expiry(account: &AccountId, payment: PaymentId, left: Credits, label: Label, at: Timestamp) -> Self {
+        Self::new(account, Cause::Expiry(payment), Kind::Expiry, (left, -left.signed(), 0), label, at)
+    }
+
+    /// The entry it becomes.
+    pub const fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The fact behind it.
+    pub const fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// Between which bounds what is free must be before it.
+    pub const fn bounds(&self) -> (i64, i64) {
+        let high = if self.entry.free > 0 { BALANCE_MAX - self.entry.free } else { BALANCE_MAX };
+        let low =
+            if self.entry.free < 0 && self.floor == -BALANCE_MAX { self.floor - self.entry.free } else { self.floor };
+        (low, high)
+    }
+}
+
+/// Which way a correction goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The account gets something.
+    Credit,
+    /// The account loses something.
+    Debit,
+}

@@ -1,0 +1,224 @@
+//! The ledger: posting, balances, listings. How a posting becomes items is in `postings`.
+
+use crate::error::{StoreError, cancellation_reasons};
+use crate::item::{Attributes, Item, number, text};
+use crate::{Store, keys};
+use aws_smithy_async::rt::sleep::AsyncSleep;
+use domain::credits::Credits;
+use domain::ids::AccountId;
+use domain::ledger::{Balance, Entry, HoldId, Kind, Posting};
+use domain::retry::backoff;
+use domain::time::Timestamp;
+
+/// What became of a posting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Post {
+    /// Written.
+    Posted,
+    /// The same had been written before.
+    AlreadyPosted,
+    /// Something else had been written for the same cause.
+    CauseReused,
+    /// There is not enough.
+    Insufficient(Balance),
+    /// There is no such hold of that amount, or it has ended.
+    NoHold,
+}
+
+/// Some of an account's entries, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryPage {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<EntryCursor>,
+}
+
+/// Where a listing of entries goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryCursor {
+    /// The last entry's moment.
+    pub at: Timestamp,
+    /// The last entry's cause.
+    pub cause: String,
+}
+
+/// A hold that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenHold {
+    /// For what.
+    pub hold: HoldId,
+    /// How much.
+    pub amount: Credits,
+    /// Since when.
+    pub held_at: Timestamp,
+}
+
+const POST: &str = "post to the ledger";
+/// Tries of one posting while others write to the same account at the same moment.
+const TRIES_MAX: u32 = 8;
+/// Of the usual backoff, which begins with a second: others are done within milliseconds.
+const HASTE: u32 = 100;
+
+impl Store {
+    /// Posts to one account, all or nothing. Contention is waited out for a while: it says nothing about the balance.
+    pub async fn ledger_post(&self, postings: &[Posting]) -> Result<Post, StoreError> {
+        let mut tries = 0;
+        loop {
+            match self.ledger_post_once(postings).await {
+                Err(error) if error.is_contended() && tries + 1 < TRIES_MAX => {
+                    self.pause(tries).await;
+                    tries += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn ledger_post_once(&self, postings: &[Posting]) -> Result<Post, StoreError> {
+        let written = self.postings(POST, postings).await?;
+        if written.items.is_empty() {
+            return Ok(Post::AlreadyPosted);
+        }
+        let call = self.client.transact_write_items().set_transact_items(Some(written.items.clone()));
+        let Err(error) = call.send().await else { return Ok(Post::Posted) };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(POST, error)) };
+        written.verdict(reasons)?.ok_or_else(|| StoreError::cancelled(POST, reasons))
+    }
+
+    /// A short while, longer each time and never the same.
+    pub(crate) async fn pause(&self, tries: u32) {
+        if let Some(sleep) = self.client.config().sleep_impl() {
+            sleep.sleep(backoff(tries, (self.random)()) / HASTE).await;
+        }
+    }
+
+    /// What an account has; strongly consistent.
+    pub async fn balance_find(&self, account: &AccountId) -> Result<Balance, StoreError> {
+        Ok(self.grants_count(account).await?.0)
+    }
+
+    /// What an account has, and how many grants it has had: a warning about a low balance belongs to one of them.
+    pub async fn grants_count(&self, account: &AccountId) -> Result<(Balance, u64), StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::balance(account).attributes()));
+        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read a balance", e))?;
+        let Some(attributes) = found.item else { return Ok((Balance::default(), 0)) };
+        let item = Item::new(&attributes, "read a balance");
+        let balance = Balance::of(item.number("free")?, item.number("held")?).ok_or_else(|| item.bad("free"))?;
+        Ok((balance, item.find_number("grants")?.unwrap_or(0)))
+    }
+
+    /// The open holds of an account; strongly consistent.
+    pub async fn hold_list(&self, account: &AccountId) -> Result<Vec<OpenHold>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :hold)")
+            .expression_attribute_values(":pk", text(keys::account(account).pk))
+            .expression_attribute_values(":hold", text(keys::HOLD))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut holds = Vec::new();
+        while let Some(item) = pages.next().await {
+            holds.push(hold_of(&item.map_err(|e| StoreError::sdk("list holds", e))?)?);
+        }
+        Ok(holds)
+    }
+
+    /// An account's entries, newest first. They may be listed some moments after they were written.
+    pub async fn entry_list(
+        &self,
+        account: &AccountId,
+        from: Option<&EntryCursor>,
+        limit: usize,
+    ) -> Result<EntryPage, StoreError> {
+        let side = self.ledger_side("list entries")?;
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&side.table)
+            .index_name("timeline")
+            .key_condition_expression("#owner = :owner AND #at <= :from")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":owner", text(account.as_str()))
+            .expression_attribute_values(":from", number(from.map_or(i64::MAX, |cursor| cursor.at.millis())))
+            .scan_index_forward(false)
+            .into_paginator()
+            .page_size(i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1))
+            .items()
+            .send();
+        let mut entries = Vec::new();
+        // Entries of one moment come in no order, so all of the moment at which the page ends have to be seen.
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|e| StoreError::sdk("list entries", e))?;
+            let entry = entry_of(&Item::new(&item, "list entries"))?;
+            let behind =
+                from.is_none_or(|cursor| (entry.at, entry.cause.as_str()) < (cursor.at, cursor.cause.as_str()));
+            let enough = entries.len() > limit && entries.last().is_some_and(|last: &Entry| entry.at < last.at);
+            if enough {
+                break;
+            }
+            if behind {
+                entries.push(entry);
+            }
+        }
+        entries.sort_by(|a, b| (b.at, &b.cause).cmp(&(a.at, &a.cause)));
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = entries.last().filter(|_| more).map(|last| EntryCursor { at: last.at, cause: last.cause.clone() });
+        Ok(EntryPage { entries, next })
+    }
+
+    /// All entries of an account, oldest first; strongly consistent.
+    pub async fn entry_all(&self, account: &AccountId) -> Result<Vec<Entry>, StoreError> {
+        let side = self.ledger_side("read all entries")?;
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&side.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :entry)")
+            .expression_attribute_values(":pk", text(keys::account(account).pk))
+            .expression_attribute_values(":entry", text(keys::ENTRY))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut entries = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|e| StoreError::sdk("read all entries", e))?;
+            entries.push(entry_of(&Item::new(&item, "read all entries"))?);
+        }
+        entries.sort_by(|a, b| (a.at, &a.cause).cmp(&(b.at, &b.cause)));
+        Ok(entries)
+    }
+}
+
+pub(crate) fn entry_of(item: &Item<'_>) -> Result<Entry, StoreError> {
+    let words = |name| Ok::<_, StoreError>(item.find_text(name)?.unwrap_or_default().to_owned());
+    Ok(Entry {
+        account: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
+        cause: item.text("sk")?.strip_prefix(keys::ENTRY).ok_or_else(|| item.bad("sk"))?.to_owned(),
+        kind: item.parsed("kind", |text| Kind::parse(text).ok_or(()))?,
+        amount: item.parsed_number("amount", Credits::from_micros)?,
+        free: item.number("free")?,
+        held: item.number("held")?,
+        at: item.time("at")?,
+        note: words("note")?,
+        source: words("source")?,
+        priced_by: words("priced_by")?,
+    })
+}
+
+fn hold_of(attributes: &Attributes) -> Result<OpenHold, StoreError> {
+    let item = Item::new(attributes, "list holds");
+    let name = item.text("sk")?.strip_prefix(keys::HOLD).ok_or_else(|| item.bad("sk"))?;
+    Ok(OpenHold {
+        hold: HoldId::parse(name).ok_or_else(|| item.bad("sk"))?,
+        amount: item.parsed_number("amount", Credits::from_micros)?,
+        held_at: item.time("held_at")?,
+    })
+}

@@ -1,0 +1,184 @@
+//! Payments for credits: what is known of each, and what follows from it, written in one transaction.
+//!
+//! What is known decides what has to be posted, so the row is read, and both are written only if nobody wrote it in
+//! between. A fact that was taken in before changes nothing.
+
+use crate::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::expression::put_when;
+use crate::item::{Attributes, Item, number, text, texts};
+use crate::{Store, keys};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use domain::credits::Credits;
+use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
+use domain::ledger::{Entry, Posting};
+use domain::payments::{Contradiction, Dispute, Fact, Payment, Phase, Purchase, Refund, RefundOutcome, Told};
+use domain::time::Timestamp;
+
+/// What came of a fact about a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaymentLearnt {
+    /// It was news; these entries were posted with it, perhaps none.
+    News(Vec<Entry>),
+    /// It was known.
+    Known,
+    /// It cannot be true.
+    Contradicts(Contradiction),
+}
+
+const LEARN: &str = "take in a payment";
+/// Tries while others write to the same payment or account at the same moment.
+const TRIES_MAX: u32 = 8;
+
+impl Store {
+    /// Takes in a fact about a payment, with what has to be posted for it.
+    pub async fn payment_learn(
+        &self,
+        id: &PaymentId,
+        fact: &Fact,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<PaymentLearnt, StoreError> {
+        let mut tries = 0;
+        loop {
+            match self.payment_learn_once(id, fact, source, now).await {
+                Err(error) if error.is_contended() && tries + 1 < TRIES_MAX => {
+                    self.pause(tries).await;
+                    tries += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn payment_learn_once(
+        &self,
+        id: &PaymentId,
+        fact: &Fact,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<PaymentLearnt, StoreError> {
+        let known = self.payment_find(id).await?.unwrap_or_else(|| Payment::unknown(id.clone()));
+        let learnt = match known.learn(fact.clone(), source, now) {
+            Ok(Some(learnt)) => learnt,
+            Ok(None) => return Ok(PaymentLearnt::Known),
+            Err(contradiction) => return Ok(PaymentLearnt::Contradicts(contradiction)),
+        };
+        let written = self.postings(LEARN, &learnt.postings).await?;
+        let row = self.payment_put(&learnt.payment, known.version);
+        let items: Vec<_> = std::iter::once(row).chain(written.items.clone()).collect();
+        let call = self.client.transact_write_items().set_transact_items(Some(items));
+        let Err(error) = call.send().await else {
+            return Ok(PaymentLearnt::News(learnt.postings.iter().map(Posting::entry).cloned().collect()));
+        };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(LEARN, error)) };
+        if condition_failed(reasons.first()).is_some() {
+            // Somebody else learnt something meanwhile, or this was written and its answer lost.
+            return Err(StoreError::cancelled(LEARN, reasons));
+        }
+        match written.verdict(reasons.get(1..).unwrap_or_default())? {
+            None => Err(StoreError::cancelled(LEARN, reasons)),
+            Some(verdict) => Err(StoreError::inconsistent(LEARN, format!("payment {id}: {verdict:?}"))),
+        }
+    }
+
+    /// What is known of a payment; strongly consistent.
+    pub async fn payment_find(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::payment(id).attributes()));
+        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read a payment", e))?;
+        found.item.as_ref().map(|item| payment_of(id, item)).transpose()
+    }
+
+    fn payment_put(&self, payment: &Payment, was: u64) -> TransactWriteItem {
+        let item = payment_attributes(payment);
+        match was {
+            0 => put_when(&self.table, item, "attribute_not_exists(pk)", vec![]),
+            _ => put_when(&self.table, item, "#version = :version", vec![("version", number(was))]),
+        }
+    }
+}
+
+fn payment_attributes(payment: &Payment) -> Attributes {
+    let mut item = keys::payment(&payment.id).attributes();
+    let refund = |(id, refund): (&RefundId, &Refund)| {
+        let outcome = if refund.outcome == RefundOutcome::Failed { "failed" } else { "made" };
+        format!("{id} {} {outcome}", refund.minor)
+    };
+    let told = |told: Told| if told == Told::Yes { "yes" } else { "no" };
+    let dispute = |(id, dispute): (&DisputeId, &Dispute)| {
+        let Dispute { minor, phase, withdrawn, reinstated } = dispute;
+        format!("{id} {minor} {} {} {}", phase.as_str(), told(*withdrawn), told(*reinstated))
+    };
+    let more = [
+        ("refunded_minor", number(payment.refunded_minor)),
+        ("refunds", texts(payment.refunds.iter().map(refund))),
+        ("disputes", texts(payment.disputes.iter().map(dispute))),
+        ("taken", number(payment.taken.micros())),
+        ("reversals", number(payment.reversals)),
+        ("version", number(payment.version)),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(bought) = &payment.purchase {
+        let more = [
+            ("account", text(bought.account.as_str())),
+            ("credits", number(bought.credits.micros())),
+            ("paid_minor", number(bought.paid_minor)),
+            ("currency", text(&bought.currency)),
+            ("what", text(&bought.what)),
+            ("priced_by", text(&bought.priced_by)),
+        ];
+        item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    }
+    item
+}
+
+fn payment_of(id: &PaymentId, attributes: &Attributes) -> Result<Payment, StoreError> {
+    let item = Item::new(attributes, "read a payment");
+    let refunds = item.texts("refunds")?.into_iter().map(refund_of).collect::<Option<_>>();
+    let disputes = item.texts("disputes")?.into_iter().map(dispute_of).collect::<Option<_>>();
+    let purchase = match item.find_text("account")? {
+        None => None,
+        Some(account) => Some(Purchase {
+            account: AccountId::parse(account).map_err(|_| item.bad("account"))?,
+            credits: item.parsed_number("credits", Credits::from_micros)?,
+            paid_minor: item.number("paid_minor")?,
+            currency: item.text("currency")?.to_owned(),
+            what: item.text("what")?.to_owned(),
+            priced_by: item.text("priced_by")?.to_owned(),
+        }),
+    };
+    Ok(Payment {
+        id: id.clone(),
+        purchase,
+        refunded_minor: item.number("refunded_minor")?,
+        refunds: refunds.ok_or_else(|| item.bad("refunds"))?,
+        disputes: disputes.ok_or_else(|| item.bad("disputes"))?,
+        taken: item.parsed_number("taken", Credits::from_micros)?,
+        reversals: item.number("reversals")?,
+        version: item.number("version")?,
+    })
+}
+
+fn refund_of(line: &str) -> Option<(RefundId, Refund)> {
+    let mut words = line.split(' ');
+    let id = RefundId::parse(words.next()?).ok()?;
+    let minor = words.next()?.parse().ok()?;
+    let outcome = match words.next()? {
+        "made" => RefundOutcome::Made,
+        "failed" => RefundOutcome::Failed,
+        _ => return None,
+    };
+    Some((id, Refund { minor, outcome }))
+}
+
+fn dispute_of(line: &str) -> Option<(DisputeId, Dispute)> {
+    let told = |word: &str| match word {
+        "yes" => Some(Told::Yes),
+        "no" => Some(Told::No),
+        _ => None,
+    };
+    let mut words = line.split(' ');
+    let id = DisputeId::parse(words.next()?).ok()?;
+    let minor = words.next()?.parse().ok()?;
+    let phase = Phase::parse(words.next()?)?;
+    Some((id, Dispute { minor, phase, withdrawn: told(words.next()?)?, reinstated: told(words.next()?)? }))
+}
