@@ -103,6 +103,8 @@ pub struct Plan {
     pub name: String,
     /// What people read about it.
     pub description: String,
+    /// Who can have it.
+    pub sold: Sold,
     /// What it costs, apart from what is counted; none where it costs nothing or is agreed with each customer.
     pub price: Option<Recurring>,
     /// How its jobs are paid for.
@@ -136,6 +138,15 @@ impl Plan {
     pub fn product(&self) -> String {
         format!("tallyhook_plan_{}", self.id)
     }
+}
+
+/// Who can have a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sold {
+    /// Everybody, for the price that it says.
+    Openly,
+    /// Who has agreed on a price with us.
+    ByAgreement,
 }
 
 /// A price that comes again.
@@ -333,3 +344,6 @@ impl Catalogue {
 fn sells(prices: &[PriceId], own: &str, price: &PriceId, product: Option<&ProductId>) -> bool {
     prices.contains(price) || product.is_some_and(|product| product.as_str() == own)
 }
+
+#[cfg(test)]
+mod tests;

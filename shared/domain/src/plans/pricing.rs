@@ -100,3 +100,6 @@ pub fn answer_bound(
     }
     TokensBound::AtMost(low)
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,12 +102,16 @@ pub fn plan_of<'a>(catalogue: &'a Catalogue, subscription: &Subscription) -> Opt
     subscription.items.iter().find_map(|item| catalogue.plan_sold_by(&item.price, item.product.as_ref()))
 }
 
-/// What is left when a plan has lapsed: what it falls back to, or else the account's own plan if that is another one, or
-/// else everybody's.
+/// What is left when a plan has lapsed: the account's own plan where somebody chose it, and it is not the one that lapsed;
+/// else what that one falls back to; else everybody's. Everybody's is no choice, so cancelling does not lead to it past a
+/// fallback.
 fn after<'a>(catalogue: &'a Catalogue, lapsed: &'a Plan, own: &'a Plan) -> &'a Plan {
-    if own.id != lapsed.id {
+    if own.id != lapsed.id && own.id != catalogue.default_plan {
         return own;
     }
     let fallback = lapsed.fallback.as_ref().and_then(|id| catalogue.plan(id));
     fallback.or_else(|| catalogue.plan(&catalogue.default_plan)).unwrap_or(own)
 }
+
+#[cfg(test)]
+mod tests;
