@@ -1,0 +1,76 @@
+//! What is wrong with a catalogue: all of it at once, each with its place and its remedy.
+
+use std::cell::RefCell;
+use std::fmt;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogueError {
+    /// The line of the file, where there is one.
+    pub line: Option<usize>,
+    /// The entry, as `plan teams`, or the setting.
+    pub entry: String,
+    /// What is wrong with it and what to do.
+    pub what: String,
+}
+
+impl fmt::Display for CatalogueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}, ")?;
+        }
+        write!(f, "{}: {}", self.entry, self.what)
+    }
+}
+
+/// Everything that is wrong with a catalogue, in the order of its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogueErrors(Vec<CatalogueError>);
+
+impl CatalogueErrors {
+    /// One at a time.
+    pub fn iter(&self) -> impl Iterator<Item = &CatalogueError> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for CatalogueErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the catalogue cannot be used: ")?;
+        for (at, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if at == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CatalogueErrors {}
+
+/// Where readers of a catalogue leave what they find wrong, so that the first fault does not hide the rest.
+#[derive(Default)]
+pub struct Faults(RefCell<Vec<CatalogueError>>);
+
+/// A file with more faults than this is another kind of file.
+const FAULTS_MAX: usize = 100;
+
+impl Faults {
+    /// Notes one fault.
+    pub fn note(&self, line: Option<usize>, entry: &str, what: impl Into<String>) {
+        let mut faults = self.0.borrow_mut();
+        if faults.len() < FAULTS_MAX {
+            faults.push(CatalogueError { line, entry: entry.to_owned(), what: what.into() });
+        }
+    }
+
+    /// The value, if nothing was wrong.
+    pub fn verdict<T>(self, value: Option<T>) -> Result<T, CatalogueErrors> {
+        let mut faults = self.0.into_inner();
+        match value {
+            Some(value) if faults.is_empty() => Ok(value),
+            _ => {
+                faults.sort_by_key(|fault| fault.line);
+                Err(CatalogueErrors(faults))
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The fields of one entry, read one by one. Whatever is missing, misshapen or unknown is noted with its line, and reading
+//! goes on with nothing in its place.
+
+use crate::amounts;
+use crate::fault::Faults;
+use domain::credits::Credits;
+use domain::money::{Currency, Money};
+use std::collections::BTreeMap;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+const TEXT_CHARS_MAX: usize = 500;
+const NAME_CHARS_MAX: usize = 100;
+
+/// The file, for telling lines.
+#[derive(Clone, Copy)]
+pub struct Page<'t> {
+    pub text: &'t str,
+    pub faults: &'t Faults,
+}
+
+impl Page<'_> {
+    pub fn line(self, offset: usize) -> usize {
+        self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    }
+}
+
+/// A value and the line that it stands on.
+pub struct Placed<T> {
+    pub value: T,
+    pub line: usize,
+}
+
+/// One entry's fields.
+pub struct Fields<'t> {
+    page: Page<'t>,
+    /// What faults call it.
+    pub entry: String,
+    /// Where it begins.
+    pub line: usize,
+    values: BTreeMap<String, Spanned<DeValue<'t>>>,
+    asked: Vec<&'static str>,
+}
+
+impl<'t> Fields<'t> {
+    /// A table's fields. `must` names those that have to be there, each with an example.
+    pub fn new(page: Page<'t>, entry: String, start: usize, table: DeTable<'t>, must: &[(&'static str, &str)]) -> Self {
+        let values: BTreeMap<_, _> =
+            table.into_iter().map(|(name, value)| (name.get_ref().to_string(), value)).collect();
+        let fields = Self { page, entry, line: page.line(start), values, asked: Vec::new() };
+        for (name, example) in must.iter().filter(|(name, _)| !fields.values.contains_key(*name)) {
+            fields.fault(fields.line, format!("{name} is missing; add for example {name} = {example}"));
+        }
+        fields
+    }
+
+    /// Calls the entry by its own name from here on.
+    pub fn rename(&mut self, entry: String) {
+        self.entry = entry;
+    }
+
+    /// Notes what is wrong at a line.
+    pub fn fault(&self, line: usize, what: impl Into<String>) {
+        self.page.faults.note(Some(line), &self.entry, what);
+    }
+
+    /// Whether a field is there, read or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<(usize, DeValue<'t>)> {
+        self.asked.push(name);
+        let value = self.values.remove(name)?;
+        Some((self.page.line(value.span().start), value.into_inner()))
+    }
+
+    /// A text that is not blank.
+    pub fn text(&mut self, name: &'static str) -> Option<Placed<String>> {
+        let (line, value) = self.take(name)?;
+        let Some(text) = value.as_str() else {
+            self.fault(line, format!("{name} is {}; write it in quotes", a(&value)));
+            return None;
+        };
+        let most = if matches!(name, "description") { TEXT_CHARS_MAX } else { NAME_CHARS_MAX };
+        if text.trim().is_empty() || text.chars().count() > most || text.chars().any(char::is_control) {
+            self.fault(line, format!("{name} is a line of 1 to {most} characters"));
+            return None;
+        }
+        Some(Placed { value: text.trim().to_owned(), line })
+    }
+
+    /// A text that something can be read from; `shape` says what it looks like.
+    pub fn read<T>(
+        &mut self,
+        name: &'static str,
+        shape: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<Placed<T>> {
+        let text = self.text(name)?;
+        let value = read(&text.value);
+        if value.is_none() {
+            self.fault(text.line, format!("{name} = {:?} cannot be read; it is {shape}", text.value));
+        }
+        value.map(|value| Placed { value, line: text.line })
+    }
+
+    /// A whole number.
+    pub fn whole(&mut self, name: &'static str) -> Option<Placed<u64>> {
+        let (line, value) = self.take(name)?;
+        let number = value.as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+        if number.is_none() {
+            self.fault(line, format!("{name} is a whole number that is not negative, without quotes"));
+        }
+        number.map(|value| Placed { value, line })
+    }
+
+    /// A whole number that is not too large.
+    pub fn small(&mut self, name: &'static str, most: u32) -> Option<u32> {
+        let number = self.whole(name)?;
+        let small = u32::try_from(number.value).ok().filter(|small| *small <= most);
+        if small.is_none() {
+            self.fault(number.line, format!("{name} is at most {most}"));
+        }
+        small
+    }
+
+    /// An amount of credits, as a whole number or as a quoted decimal.
+    pub fn credits(&mut self, name: &'static str) -> Option<Placed<Credits>> {
+        let (line, value) = self.take(name)?;
+        let text = value.as_integer().map(|number| number.as_str()).or_else(|| value.as_str());
+        match Credits::parse(text.unwrap_or_default()) {
+            Ok(value) => Some(Placed { value, line }),
+            Err(error) => {
+                self.fault(line, format!("{name}: {error}; decimals stand in quotes"));
+                None
+            }
+        }
+    }
+
+    /// An amount of money, as a quoted decimal of the currency's major unit.
+    pub fn money(&mut self, name: &'static str, currency: Currency) -> Option<Placed<Money>> {
+        let shape = amounts::money_shape(currency);
+        self.read(name, &shape, |text| amounts::money(text, currency))
+    }
+
+    /// A list of texts.
+    pub fn texts(&mut self, name: &'static str, most: usize) -> Vec<Placed<String>> {
+        let Some((line, value)) = self.take(name) else { return Vec::new() };
+        let DeValue::Array(values) = value else {
+            self.fault(line, format!("{name} is a list of texts: {name} = [\"…\"]"));
+            return Vec::new();
+        };
+        if values.len() > most {
+            self.fault(line, format!("{name} has {} entries; {most} is the most", values.len()));
+        }
+        let mut texts = Vec::new();
+        for value in values.iter().take(most) {
+            let line = self.page.line(value.span().start);
+            match value.get_ref().as_str().map(str::trim).filter(|text| !text.is_empty()) {
+                Some(text) => texts.push(Placed { value: text.to_owned(), line }),
+                None => self.fault(line, format!("{name} is a list of texts, each in quotes")),
+            }
+        }
+        texts
+    }
+
+    /// A table whose names are the file's own.
+    pub fn named(&mut self, name: &'static str) -> Vec<(String, usize, DeTable<'t>)> {
+        let Some((line, value)) = self.take(name) else { return Vec::new() };
+        let DeValue::Table(table) = value else {
+            self.fault(line, format!("{name} is a table: {name}.pull_requests = {{ … }}"));
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (key, value) in table {
+            let start = value.span().start;
+            match value.into_inner() {
+                DeValue::Table(inner) => found.push((key.get_ref().to_string(), start, inner)),
+                _ => {
+                    self.fault(self.page.line(start), format!("{name}.{key} is a table: {{ … }}", key = key.get_ref()))
+                }
+            }
+        }
+        found
+    }
+
+    /// One table.
+    pub fn table(&mut self, name: &'static str, must: &[(&'static str, &str)]) -> Option<Self> {
+        let start = self.values.get(name)?.span().start;
+        let (line, value) = self.take(name)?;
+        let DeValue::Table(table) = value else {
+            self.fault(line, format!("{name} is a table: [{name}]"));
+            return None;
+        };
+        Some(Self::new(self.page, name.to_owned(), start, table, must))
+    }
+
+    /// A list of tables, each with where it begins.
+    pub fn tables(&mut self, name: &'static str, most: usize) -> Vec<(usize, DeTable<'t>)> {
+        let Some((line, value)) = self.take(name) else { return Vec::new() };
+        let DeValue::Array(values) = value else {
+            self.fault(line, format!("{name} is a list of tables; write each as [[{name}]] or {{ … }}"));
+            return Vec::new();
+        };
+        if values.len() > most {
+            self.fault(line, format!("there are {} of {name}; {most} is the most", values.len()));
+        }
+        let mut tables = Vec::new();
+        for value in values.into_iter().take(most) {
+            let start = value.span().start;
+            match value.into_inner() {
+                DeValue::Table(table) => tables.push((start, table)),
+                _ => self.fault(self.page.line(start), format!("{name} is a list of tables")),
+            }
+        }
+        tables
+    }
+
+    /// Notes every field that nobody asked for.
+    pub fn close(self) {
+        for (name, value) in &self.values {
+            let line = self.page.line(value.span().start);
+            let known = self.asked.join(", ");
+            self.fault(line, format!("{name} means nothing here; correct it or leave it away. Known are {known}"));
+        }
+    }
+
+    /// The file this is read from.
+    pub const fn page(&self) -> Page<'t> {
+        self.page
+    }
+}
+
+/// What kind of value it is, with its article.
+fn a(value: &DeValue<'_>) -> String {
+    let kind = value.type_str();
+    format!("{} {kind}", if kind.starts_with(['a', 'i']) { "an" } else { "a" })
+}

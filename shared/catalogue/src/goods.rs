@@ -1,0 +1,131 @@
+//! Everything in the file but its plans: meters, packs, models' prices and the words at its head.
+
+use crate::amounts::{self, BadModelPrice};
+use crate::fields::{Fields, Page, Placed};
+use crate::plans::{Meters, prices};
+use domain::credits::Credits;
+use domain::metering::Meter;
+use domain::money::{Currency, Money};
+use domain::plans::{MeterInfo, MeterKind, ModelPrice, Pack, PhasePredicate, PlanId};
+
+const METERS_MAX: usize = 100;
+const PACKS_MAX: usize = 100;
+const MODELS_MAX: usize = 200;
+const DAYS_MAX: u32 = 3_660;
+const METER: &[(&str, &str)] =
+    &[("id", "\"pull_requests\""), ("name", "\"Pull requests\""), ("kind", "\"counter\" or \"level\"")];
+const PACK: &[(&str, &str)] =
+    &[("id", "\"10k\""), ("name", "\"10,000 credits\""), ("credits", "10000"), ("price", "\"10.00\"")];
+const MODEL: &[(&str, &str)] =
+    &[("model", "\"a-model\""), ("input_cost_per_1k", "\"0.003000\""), ("output_cost_per_1k", "\"0.015000\"")];
+const PHASE: &[(&str, &str)] = &[("phase", "\"mitigate\""), ("result", "\"success\"")];
+
+/// What is counted.
+pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
+    let mut meters = Meters::new();
+    for (at, (start, table)) in head.tables("meter", METERS_MAX).into_iter().enumerate() {
+        let mut fields = Fields::new(page, format!("meter no. {}", at + 1), start, table, METER);
+        let id = fields.read("id", "1 to 40 characters out of a-z, 0-9 and _", |text| Meter::parse(text).ok());
+        let name = fields.text("name").map(|name| name.value).unwrap_or_default();
+        let kind = fields.read("kind", "\"counter\" (adds up) or \"level\" (so many at a time)", |text| match text {
+            "counter" => Some(MeterKind::Counter),
+            "level" => Some(MeterKind::Level),
+            _ => None,
+        });
+        if let Some(id) = id {
+            let kind = kind.map_or(MeterKind::Counter, |kind| kind.value);
+            if meters.insert(id.value.clone(), MeterInfo { name, kind }).is_some() {
+                fields.fault(id.line, format!("there is another meter {}; give each its own id", id.value));
+            }
+        }
+        fields.close();
+    }
+    meters
+}
+
+/// Credits for sale.
+pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<Pack> {
+    let mut packs: Vec<Pack> = Vec::new();
+    for (at, (start, table)) in head.tables("pack", PACKS_MAX).into_iter().enumerate() {
+        let mut fields = Fields::new(page, format!("pack no. {}", at + 1), start, table, PACK);
+        let id = fields.read("id", "a name out of a-z, 0-9, _ and -", PlanId::parse);
+        if let Some(id) = &id {
+            fields.rename(format!("pack {}", id.value));
+            if packs.iter().any(|pack| pack.id == id.value) {
+                fields.fault(id.line, "there is another pack of this name; give each its own id");
+            }
+        }
+        let name = fields.text("name").map(|name| name.value).unwrap_or_default();
+        let credits = fields.credits("credits");
+        if let Some(none) = credits.as_ref().filter(|credits| credits.value.is_zero()) {
+            fields.fault(none.line, "a pack without credits is no pack; say how many");
+        }
+        let price = fields.money("price", currency);
+        if let Some(free) = price.as_ref().filter(|price| price.value.minor == 0) {
+            fields.fault(free.line, "a pack costs something; an operator gives credits away by an adjustment");
+        }
+        let expires_days = fields.small("expires_days", DAYS_MAX).filter(|days| *days > 0);
+        let prices = prices(&mut fields);
+        if let Some(id) = id {
+            packs.push(Pack {
+                id: id.value,
+                name,
+                credits: credits.map_or(Credits::ZERO, |credits| credits.value),
+                price: price.map_or(Money { minor: 0, currency }, |price| price.value),
+                expires_days,
+                prices,
+            });
+        }
+        fields.close();
+    }
+    packs
+}
+
+/// What models cost.
+pub fn models(page: Page<'_>, head: &mut Fields<'_>, credits_per_unit: u64) -> Vec<ModelPrice> {
+    let mut models: Vec<ModelPrice> = Vec::new();
+    for (at, (start, table)) in head.tables("model", MODELS_MAX).into_iter().enumerate() {
+        let mut fields = Fields::new(page, format!("model no. {}", at + 1), start, table, MODEL);
+        let model = fields.text("model");
+        if let Some(Placed { value, line }) = &model {
+            fields.rename(format!("model {value}"));
+            if models.iter().any(|model| model.model == *value) {
+                fields.fault(*line, "there is another model of this name; keep the one that holds");
+            }
+        }
+        let input = per_token(&mut fields, "input_cost_per_1k", credits_per_unit);
+        let output = per_token(&mut fields, "output_cost_per_1k", credits_per_unit);
+        if let Some(model) = model {
+            models.push(ModelPrice { model: model.value, input, output });
+        }
+        fields.close();
+    }
+    models
+}
+
+fn per_token(fields: &mut Fields<'_>, name: &'static str, credits_per_unit: u64) -> u64 {
+    let Some(text) = fields.text(name) else { return 0 };
+    match amounts::per_token(&text.value, credits_per_unit) {
+        Ok(micros) => micros,
+        Err(BadModelPrice::Unreadable) => {
+            fields.fault(text.line, format!("{name} is a decimal in quotes with at most six places, as \"0.003000\""));
+            0
+        }
+        Err(BadModelPrice::TooFine) => {
+            let what = "comes to less than a microcredit a token; round it up, or raise credits_per_unit";
+            fields.fault(text.line, format!("{name} = {:?} {what}", text.value));
+            0
+        }
+    }
+}
+
+/// Which phases of outside agents are billable.
+pub fn phase(head: &mut Fields<'_>) -> PhasePredicate {
+    let Some(mut fields) = head.table("phase", PHASE) else {
+        return PhasePredicate { phase: "mitigate".to_owned(), result: "success".to_owned() };
+    };
+    let mut text = |name| fields.text(name).map(|text| text.value).unwrap_or_default();
+    let phase = PhasePredicate { phase: text("phase"), result: text("result") };
+    fields.close();
+    phase
+}

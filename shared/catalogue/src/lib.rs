@@ -1,0 +1,104 @@
+//! The catalogue: what is sold and for how much, read from one TOML file into `domain::plans`.
+//!
+//! Owns the file's language and is its only reader. Promises that a catalogue that comes out is whole: what its entries
+//! name exists, every plan can be paid for, no amount was rounded. Whatever is wrong with a file is said at once, each with
+//! its line and what to do. It never calls anybody and never changes the file; `infra/local` brings it to Stripe.
+
+mod amounts;
+mod check;
+mod fault;
+mod fields;
+mod goods;
+mod plans;
+mod settings;
+
+pub use fault::{CatalogueError, CatalogueErrors};
+pub use settings::{FILE, PRICES, from_settings};
+
+use domain::credits::Credits;
+use domain::money::Currency;
+use domain::plans::{BasisPoints, Catalogue, PlanId};
+use fault::Faults;
+use fields::{Fields, Page};
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+use toml::de::DeTable;
+
+/// The catalogue that counts where no other is named.
+pub const BUILT_IN: &str = include_str!("../../../catalogue.toml");
+
+const VERSION_BYTES: usize = 6;
+const FILE_BYTES_MAX: usize = 256 * 1024;
+const PLANS_MAX: usize = 100;
+const CREDITS_PER_UNIT_MAX: u32 = 1_000_000;
+const OUTPUT_RESERVE_MAX: u32 = 1_000_000;
+const OUTPUT_RESERVE: u32 = 4_096;
+const HEAD: &[(&str, &str)] = &[("currency", "\"usd\""), ("credits_per_unit", "1000"), ("default_plan", "\"payg\"")];
+
+/// Reads a catalogue, or says everything that is wrong with it.
+pub fn parse(text: &str) -> Result<Catalogue, CatalogueErrors> {
+    let faults = Faults::default();
+    if text.len() > FILE_BYTES_MAX {
+        faults.note(None, "the file", format!("is longer than {FILE_BYTES_MAX} bytes; shorten its descriptions"));
+        return faults.verdict(None);
+    }
+    let page = Page { text, faults: &faults };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let line = error.span().map(|span| page.line(span.start));
+        faults.note(line, "the file", format!("is no TOML: {}", error.message().replace('\n', ", ")));
+    }
+    // A file that is half read would be missing what its other half says.
+    let catalogue = if errors.is_empty() { read(page, table) } else { None };
+    let catalogue = faults.verdict(catalogue)?;
+    Ok(Catalogue { version: version(&catalogue), ..catalogue })
+}
+
+fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
+    let mut head = Fields::new(page, "the catalogue".to_owned(), 0, table.into_inner(), HEAD);
+    let currency = head.read("currency", "three letters, as \"usd\"", Currency::parse).map(|currency| currency.value);
+    // What cannot be read is noted; this is only for reading on.
+    let currency = currency.or_else(|| Currency::parse("usd"))?;
+    let per_unit = head.small("credits_per_unit", CREDITS_PER_UNIT_MAX);
+    if per_unit == Some(0) {
+        head.fault(head.line, "credits_per_unit is how many credits one unit of the currency buys; at least 1");
+    }
+    let default = head.read("default_plan", "a plan's id", PlanId::parse);
+    let meters = goods::meters(page, &mut head);
+    let plans: Vec<_> = head
+        .tables("plan", PLANS_MAX)
+        .into_iter()
+        .enumerate()
+        .filter_map(|(at, table)| plans::read(page, at + 1, table, currency, &meters))
+        .collect();
+    let packs = goods::packs(page, &mut head, currency);
+    let models = goods::models(page, &mut head, per_unit.map_or(1_000, u64::from));
+    let markup = head.read("markup_percentage", "percents in quotes with two places, as \"20.00\"", amounts::markup);
+    let output_reserve = head.small("output_reserve", OUTPUT_RESERVE_MAX).unwrap_or(OUTPUT_RESERVE);
+    let low_balance = head.credits("low_balance").map_or(Credits::ZERO, |credits| credits.value);
+    let phase = goods::phase(&mut head);
+    head.close();
+    check::check(page.faults, &plans, &packs, &models, default.as_ref());
+    Some(Catalogue {
+        version: String::new(),
+        currency,
+        default_plan: default?.value,
+        meters,
+        plans: plans.into_iter().map(|read| read.plan).collect(),
+        packs,
+        models,
+        markup: markup.map_or(BasisPoints(0), |markup| markup.value),
+        output_reserve,
+        low_balance,
+        phase,
+    })
+}
+
+/// What tells this catalogue from every other that means something else; comments and order of fields do not count.
+fn version(catalogue: &Catalogue) -> String {
+    let digest = Sha256::digest(format!("{catalogue:?}"));
+    digest.iter().take(VERSION_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! One plan, read.
+
+use crate::amounts;
+use crate::fields::{Fields, Page, Placed};
+use domain::credits::Credits;
+use domain::ids::PriceId;
+use domain::metering::Meter;
+use domain::money::Currency;
+use domain::plans::{
+    Beyond, Billable, Charge, Counts, Interval, Limit, MeterInfo, MeterKind, Pays, Plan, PlanId, Quota, Rate,
+    Recurring, Renewal, Sold, Tier,
+};
+use std::collections::BTreeMap;
+use toml::de::DeTable;
+
+const CHARGES_MAX: usize = 10;
+const TIERS_MAX: usize = 20;
+pub const PRICES_MAX: usize = 20;
+const DAYS_MAX: u32 = 730;
+/// How long a plan goes on by itself after a payment has failed.
+const GRACE_DAYS: u32 = 7;
+
+const PLAN: &[(&str, &str)] = &[("id", "\"team\""), ("name", "\"Team\""), ("pays", "\"credits\"")];
+const CHARGE: &[(&str, &str)] = &[("meter", "\"pull_requests\""), ("counts", "\"pulls\"")];
+const QUOTA: &[(&str, &str)] = &[("limit", "100, or 0 for as much as one likes")];
+const NAME: &str = "a name out of a-z, 0-9, _ and -";
+
+/// The catalogue's meters.
+pub type Meters = BTreeMap<Meter, MeterInfo>;
+
+/// A plan and where it stands.
+pub struct Read {
+    pub line: usize,
+    pub plan: Plan,
+}
+
+/// Reads one plan; none where it has no name to speak of.
+pub fn read(
+    page: Page<'_>,
+    at: usize,
+    (start, table): (usize, DeTable<'_>),
+    currency: Currency,
+    meters: &Meters,
+) -> Option<Read> {
+    let mut fields = Fields::new(page, format!("plan no. {at}"), start, table, PLAN);
+    let id = fields.read("id", NAME, PlanId::parse).map(|id| id.value);
+    if let Some(id) = &id {
+        fields.rename(format!("plan {id}"));
+    }
+    let (sold, price) = price(&mut fields, currency);
+    let quotas = quotas(&mut fields, meters);
+    let plan = Plan {
+        id: id.clone().or_else(|| PlanId::parse("nameless"))?,
+        name: fields.text("name").map(|name| name.value).unwrap_or_default(),
+        description: fields.text("description").map(|text| text.value).unwrap_or_default(),
+        sold,
+        price,
+        pays: fields
+            .read("pays", "\"credits\", \"meters\" or \"nothing\"", pays)
+            .map_or(Pays::Nothing, |pays| pays.value),
+        charges: charges(&mut fields, currency, meters),
+        fee: credits(&mut fields, "fee"),
+        budget: credits(&mut fields, "budget"),
+        billable: fields
+            .read("billable", "\"pr_opened\" or \"merged\"", Billable::parse)
+            .map_or(Billable::PrOpened, |billable| billable.value),
+        quotas,
+        trial_days: fields.small("trial_days", DAYS_MAX).unwrap_or(0),
+        grace_days: fields.small("grace_days", DAYS_MAX).unwrap_or(GRACE_DAYS),
+        overdraft: credits(&mut fields, "overdraft"),
+        fallback: fields.read("fallback", NAME, PlanId::parse).map(|id| id.value),
+        converts_to: fields.read("converts_to", NAME, PlanId::parse).map(|id| id.value),
+        prices: prices(&mut fields),
+    };
+    let line = fields.line;
+    fields.close();
+    id.map(|_| Read { line, plan })
+}
+
+fn credits(fields: &mut Fields<'_>, name: &'static str) -> Credits {
+    fields.credits(name).map_or(Credits::ZERO, |credits| credits.value)
+}
+
+/// Price ids of Stripe.
+pub fn prices(fields: &mut Fields<'_>) -> Vec<PriceId> {
+    let mut ids = Vec::new();
+    for Placed { value, line } in fields.texts("prices", PRICES_MAX) {
+        match price_id(&value) {
+            Ok(id) => ids.push(id),
+            Err(why) => fields.fault(line, format!("prices: {why}")),
+        }
+    }
+    ids
+}
+
+/// Reads a price's id, and says what somebody has taken for one.
+pub fn price_id(text: &str) -> Result<PriceId, String> {
+    if text.starts_with("prod_") {
+        return Err(format!("{text} is a product; take the id of its price, price_…, from Stripe's dashboard"));
+    }
+    // Prices that were made as plans in older times are called plan_….
+    let named = text.starts_with("price_") || text.starts_with("plan_");
+    PriceId::parse(text).ok().filter(|_| named).ok_or_else(|| format!("{text:?} is no id of a Stripe price, price_…"))
+}
+
+fn price(fields: &mut Fields<'_>, currency: Currency) -> (Sold, Option<Recurring>) {
+    let shape = format!("{}, or \"custom\" where it is agreed with each customer", amounts::money_shape(currency));
+    let price = fields.read("price", &shape, |text| match text {
+        "custom" => Some(None),
+        text => amounts::money(text, currency).map(Some),
+    });
+    let every = fields.read("every", "\"month\" or \"year\"", |text| {
+        [Interval::Month, Interval::Year].into_iter().find(|every| every.as_str() == text)
+    });
+    let amount = price.as_ref().and_then(|price| price.value).filter(|amount| amount.minor > 0);
+    if let (Some(every), None) = (&every, amount) {
+        fields.fault(every.line, "every goes with a price; leave it away or add price");
+    }
+    let sold = if price.is_some_and(|price| price.value.is_none()) { Sold::ByAgreement } else { Sold::Openly };
+    (sold, amount.map(|amount| Recurring { amount, every: every.map_or(Interval::Month, |every| every.value) }))
+}
+
+fn pays(text: &str) -> Option<Pays> {
+    [("credits", Pays::Credits), ("meters", Pays::Meters), ("nothing", Pays::Nothing)]
+        .into_iter()
+        .find_map(|(word, pays)| (word == text).then_some(pays))
+}
+
+fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<Charge> {
+    let (page, entry) = (fields.page(), fields.entry.clone());
+    let mut found: Vec<Charge> = Vec::new();
+    for (at, (start, table)) in fields.tables("charges", CHARGES_MAX).into_iter().enumerate() {
+        let mut charge = Fields::new(page, format!("{entry}, charge no. {}", at + 1), start, table, CHARGE);
+        let meter = charge.text("meter").and_then(|name| {
+            let (meter, kind) = known(&charge, name.line, &name.value, meters)?;
+            if kind == MeterKind::Level {
+                charge.fault(name.line, format!("{meter} says how many there are; charge a counter"));
+            }
+            if found.iter().any(|one| one.meter == meter) {
+                charge.fault(name.line, format!("{meter} is charged twice; put both into one charge"));
+            }
+            Some(meter)
+        });
+        let counts = charge.read("counts", "\"pulls\" or \"tokens\"", |text| match text {
+            "pulls" => Some(Counts::Pulls),
+            "tokens" => Some(Counts::Tokens),
+            _ => None,
+        });
+        let rate = rate(&mut charge, currency);
+        if let (Some(meter), Some(counts), Some(rate)) = (meter, counts, rate) {
+            found.push(Charge { meter, counts: counts.value, rate });
+        }
+        charge.close();
+    }
+    found
+}
+
+fn rate(charge: &mut Fields<'_>, currency: Currency) -> Option<Rate> {
+    let ways = ["each", "each_1k", "tiers"].into_iter().filter(|way| charge.has(way)).count();
+    if ways != 1 {
+        let what = "a charge has a rate: each = \"8.00\", or each_1k = \"0.015\" for a thousand, or tiers = [ … ]";
+        charge.fault(charge.line, if ways == 0 { what.to_owned() } else { format!("{what}; one of them") });
+    }
+    let unit = unit(charge, currency);
+    let tiers = charge.has("tiers").then(|| tiers(charge, currency));
+    match (unit, tiers) {
+        (Some(unit), _) => Some(Rate::PerUnit(unit)),
+        (None, tiers) => tiers.map(Rate::Graduated),
+    }
+}
+
+/// What one unit costs, in minor units.
+fn unit(fields: &mut Fields<'_>, currency: Currency) -> Option<String> {
+    const SHAPE: &str = "an amount in quotes, as \"8.00\", not finer than Stripe's twelve places of a minor unit";
+    let each = fields.read("each", SHAPE, |text| amounts::rate(text, currency, 0));
+    let thousand = fields.read("each_1k", SHAPE, |text| amounts::rate(text, currency, 3));
+    each.or(thousand).map(|unit| unit.value)
+}
+
+fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<Tier> {
+    let (page, entry, line) = (charge.page(), charge.entry.clone(), charge.line);
+    let mut tiers: Vec<Tier> = Vec::new();
+    for (at, (start, table)) in charge.tables("tiers", TIERS_MAX).into_iter().enumerate() {
+        let mut tier = Fields::new(page, format!("{entry}, tier no. {}", at + 1), start, table, &[]);
+        let up_to = tier.whole("up_to");
+        let before = tiers.last().map_or(Some(0), |tier| tier.up_to);
+        match (before, &up_to) {
+            (None, _) => tier.fault(tier.line, "comes after the one without up_to, which has no end; put it before"),
+            (Some(before), Some(up_to)) if up_to.value <= before => {
+                tier.fault(up_to.line, format!("up_to = {} does not rise; it must be over {before}", up_to.value));
+            }
+            (Some(_), _) => {}
+        }
+        if !tier.has("each") && !tier.has("each_1k") {
+            tier.fault(tier.line, "says no price; add each = \"8.00\"");
+        }
+        let unit = unit(&mut tier, currency);
+        tiers.push(Tier { up_to: up_to.map(|up_to| up_to.value), unit: unit.unwrap_or_default() });
+        tier.close();
+    }
+    if tiers.last().is_none_or(|last| last.up_to.is_some()) {
+        page.faults.note(Some(line), &entry, "the last of its tiers has no end; add { each = \"8.00\" } without up_to");
+    }
+    tiers
+}
+
+fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
+    let (page, entry) = (fields.page(), fields.entry.clone());
+    let mut quotas = BTreeMap::new();
+    for (name, start, table) in fields.named("quotas") {
+        let mut quota = Fields::new(page, format!("{entry}, quota {name}"), start, table, QUOTA);
+        let meter = known(&quota, quota.line, &name, meters);
+        let limit = quota.whole("limit").map_or(0, |limit| limit.value);
+        let renews = quota.read("renews", "\"month\", \"subscription\" or \"never\"", Renewal::parse);
+        let beyond = quota.read("beyond", "\"refuse\" or \"charge\"", |text| match text {
+            "refuse" => Some(Beyond::Refuse),
+            "charge" => Some(Beyond::Charge),
+            _ => None,
+        });
+        if let Some((meter, kind)) = meter {
+            let renews = match (kind, renews) {
+                (MeterKind::Counter, renews) => renews.map_or(Renewal::Month, |renews| renews.value),
+                (MeterKind::Level, None) => Renewal::Never,
+                (MeterKind::Level, Some(renews)) => {
+                    quota.fault(renews.line, "how many there are at a time does not renew; leave renews away");
+                    Renewal::Never
+                }
+            };
+            let limit = if limit == 0 { Limit::Unlimited } else { Limit::Of(limit) };
+            quotas.insert(meter, Quota { limit, renews, beyond: beyond.map_or(Beyond::Refuse, |beyond| beyond.value) });
+        }
+        quota.close();
+    }
+    quotas
+}
+
+/// A meter that the catalogue has, and how it counts.
+fn known(fields: &Fields<'_>, line: usize, name: &str, meters: &Meters) -> Option<(Meter, MeterKind)> {
+    let found = Meter::parse(name).ok().and_then(|meter| meters.get(&meter).map(|info| (meter, info.kind)));
+    if found.is_none() {
+        let known: Vec<_> = meters.keys().map(Meter::as_str).collect();
+        let known = known.join(", ");
+        fields.fault(line, format!("there is no meter {name}; add it with [[meter]] or take one of {known}"));
+    }
+    found
+}
