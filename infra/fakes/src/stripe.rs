@@ -24,6 +24,7 @@ mod cards;
 mod checkout;
 mod customers;
 mod desk;
+mod disputes;
 mod events;
 mod expand;
 mod gate;
@@ -36,12 +37,14 @@ mod params;
 mod payments;
 mod prices;
 mod products;
+mod refunds;
 mod refusal;
 mod sessions;
 #[cfg(test)]
 mod tests;
 
 pub use checkout::Settlement;
+pub use disputes::DisputeStatus;
 pub use meter_events::MeterEventView;
 pub use refusal::Refusal;
 
@@ -120,6 +123,8 @@ impl Stripe {
             .merge(prices::routes())
             .merge(sessions::routes())
             .merge(payments::routes())
+            .merge(refunds::routes())
+            .merge(disputes::routes())
             .fallback(unknown)
             .method_not_allowed_fallback(unknown)
             .layer(DefaultBodyLimit::disable())

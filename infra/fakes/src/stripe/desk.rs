@@ -87,6 +87,17 @@ impl Desk<'_> {
         self.objects.update(kind, id, event, now, |object| put(object, fields))
     }
 
+    /// Puts fields in place of what an object has, and tells of it once under each name: the first time as it is, the
+    /// last time with what it was.
+    pub fn turn(&mut self, kind: Kind, id: &str, events: &[&str], fields: Value) -> Result<Value, Refusal> {
+        let now = self.now;
+        let (before, after) = self.objects.change(kind, id, |object| put(object, fields))?;
+        let Some((last, first)) = events.split_last() else { return Ok(after) };
+        first.iter().for_each(|event| self.objects.announce(event, &after, now));
+        self.objects.announce_change(last, &before, &after, now);
+        Ok(after)
+    }
+
     /// Tells of an object as it is.
     pub fn announce(&mut self, event: &str, object: &Value) {
         let now = self.now;

@@ -25,12 +25,14 @@ const fn kind(object: &'static str, noun: &'static str, prefix: &'static str) ->
 
 pub(super) const CHARGE: Kind = kind("charge", "charge", "ch");
 pub(super) const CUSTOMER: Kind = kind("customer", "customer", "cus");
+pub(super) const DISPUTE: Kind = kind("dispute", "dispute", "dp");
 pub(super) const EVENT: Kind = kind("event", "event", "evt");
 pub(super) const INTENT: Kind = kind("payment_intent", "payment_intent", "pi");
 pub(super) const METER: Kind = kind("billing.meter", "meter", "mtr_test");
 pub(super) const METHOD: Kind = kind("payment_method", "PaymentMethod", "pm");
 pub(super) const PRICE: Kind = kind("price", "price", "price");
 pub(super) const PRODUCT: Kind = kind("product", "product", "prod");
+pub(super) const REFUND: Kind = kind("refund", "refund", "re");
 pub(super) const SESSION: Kind = kind("checkout.session", "checkout.session", "cs_test");
 pub(super) const SETUP: Kind = kind("setup_intent", "setupintent", "seti");
 
@@ -94,6 +96,11 @@ impl Objects {
     /// Leaves an event about an object as it is now, or as it was when it went.
     pub fn announce(&mut self, event: &str, object: &Value, now: i64) {
         self.leave_event(event, object, None, now);
+    }
+
+    /// Leaves an event about a change that was made before.
+    pub fn announce_change(&mut self, event: &str, before: &Value, after: &Value, now: i64) {
+        self.leave_event(event, after, Some(difference(before, after)), now);
     }
 
     /// Takes an object off the shelf.

@@ -12,7 +12,9 @@ use tower::ServiceExt;
 use super::{Fault, Stripe};
 
 mod checkout;
+mod disputes;
 mod prices;
+mod refunds;
 
 const NOW: i64 = 1_795_168_800;
 const EVENTS: &str = "/v1/billing/meter_events";

@@ -6,7 +6,7 @@ use crate::stripe::Settlement;
 const URLS: &str = "success_url=https://x.example/ok&cancel_url=https://x.example/no";
 
 /// A shop with a credit pack for 19.00.
-async fn shop() -> (Scene, String) {
+pub(super) async fn shop() -> (Scene, String) {
     let scene = scene();
     scene.make("/v1/products", "id=pack&name=Credits").await;
     let price = scene.make("/v1/prices", "currency=usd&product=pack&unit_amount=1900").await;
@@ -14,7 +14,7 @@ async fn shop() -> (Scene, String) {
     (scene, id(&price).to_owned())
 }
 
-async fn session(scene: &Scene, price: &str, more: &str) -> Value {
+pub(super) async fn session(scene: &Scene, price: &str, more: &str) -> Value {
     let form = format!("mode=payment&line_items[0][price]={price}&line_items[0][quantity]=2&{URLS}{more}");
     scene.make("/v1/checkout/sessions", &form).await
 }
