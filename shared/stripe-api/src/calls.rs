@@ -13,7 +13,7 @@ use serde_json::Value;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
 /// What one page may hold at most.
-pub(crate) const PAGE_ITEMS: u64 = 100;
+const PAGE_ITEMS: u64 = 100;
 /// A list that goes on after so many pages is not one we should read to its end.
 const PAGES_MAX: usize = 20;
 const KEY_BYTES_MAX: usize = 255;
@@ -43,11 +43,7 @@ impl Operation<'_> {
 
     /// The same, as it came.
     pub async fn find_bytes(&self, family: Family, path: &[&str], query: Value) -> Result<Option<Bytes>, StripeError> {
-        match self.fetch(family, path, query).await {
-            Ok(body) => Ok(Some(body)),
-            Err(StripeError::Refused { refusal, .. }) if refusal.is_of_missing() => Ok(None),
-            Err(error) => Err(error),
-        }
+        unless_missing(self.fetch(family, path, query).await)
     }
 
     /// Reads a list to its end.
@@ -82,6 +78,18 @@ impl Operation<'_> {
         }
         let request = self.build(StripeMethod::Post, path, form)?;
         self.exchange(Family::V1, request, Some(key)).await
+    }
+
+    /// Asks a question that Stripe takes as a POST; it changes nothing.
+    pub async fn ask<T: DeserializeOwned>(&self, path: &[&str], form: Value) -> Result<T, StripeError> {
+        let request = self.build(StripeMethod::Post, path, form)?;
+        self.parse(&self.exchange(Family::V1, request, None).await?)
+    }
+
+    /// Deletes, which needs no key: the second time there is nothing left.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &[&str], query: Value) -> Result<T, StripeError> {
+        let request = self.build(StripeMethod::Delete, path, query)?;
+        self.parse(&self.exchange(Family::V1, request, None).await?)
     }
 
     async fn fetch(&self, family: Family, path: &[&str], query: Value) -> Result<Bytes, StripeError> {
@@ -125,6 +133,15 @@ impl Operation<'_> {
             return Err(self.unaskable("an id is none"));
         }
         Ok(parts.iter().fold(String::new(), |path, part| path + "/" + part))
+    }
+}
+
+/// What is not there is nothing, and no error.
+pub(crate) fn unless_missing<T>(answer: Result<T, StripeError>) -> Result<Option<T>, StripeError> {
+    match answer {
+        Ok(there) => Ok(Some(there)),
+        Err(StripeError::Refused { refusal, .. }) if refusal.is_of_missing() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

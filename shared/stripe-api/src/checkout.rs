@@ -1,4 +1,8 @@
-//! Checkout sessions: Stripe's page on which somebody pays, and what became of it.
+//! Checkout sessions: Stripe's page on which somebody pays, and what became of it. `orders.rs` makes them.
+
+mod orders;
+
+pub use orders::{CheckoutMode, CheckoutOrder, CheckoutUi};
 
 use crate::StripeApi;
 use crate::calls::Page;

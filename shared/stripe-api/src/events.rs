@@ -2,13 +2,16 @@
 //! reads them later reads them as a webhook's.
 
 use crate::StripeApi;
+use crate::calls::Page;
 use crate::error::StripeError;
 use crate::fields::id;
 use crate::transport::Family;
 use bytes::Bytes;
 use domain::ids::StripeEventId;
+use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 /// An event, unread but for its id.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +29,23 @@ impl std::fmt::Debug for RawEvent {
     }
 }
 
+/// Which events, and which of them on this page. Stripe lists the newest first.
+#[derive(Debug, Clone, Copy)]
+pub struct EventFilter<'a> {
+    /// Of these types, at most twenty; of all where there are none.
+    pub types: &'a [&'a str],
+    /// Not before this second.
+    pub created_from: Option<Timestamp>,
+    /// Only those that some endpoint has not taken.
+    pub undelivered: bool,
+    /// The page of those that are newer than this one.
+    pub ending_before: Option<&'a StripeEventId>,
+    /// The page of those that are older than this one.
+    pub starting_after: Option<&'a StripeEventId>,
+    /// How many on a page, from 1 to 100.
+    pub limit: u64,
+}
+
 #[derive(Deserialize)]
 struct Head {
     #[serde(deserialize_with = "id")]
@@ -34,6 +54,7 @@ struct Head {
 
 const FIND: &str = "find the event";
 const FIND_THIN: &str = "find the thin event";
+const LIST: &str = "list the events";
 
 impl StripeApi {
     /// An event of the last thirty days.
@@ -44,6 +65,29 @@ impl StripeApi {
     /// An event of the kind that comes without its object.
     pub async fn v2_event_find(&self, id: &StripeEventId) -> Result<Option<RawEvent>, StripeError> {
         self.event_of(FIND_THIN, Family::V2, &["core", "events", id.as_str()]).await
+    }
+
+    /// A page of the last thirty days' events.
+    pub async fn event_list(&self, filter: &EventFilter<'_>) -> Result<Page<RawEvent>, StripeError> {
+        let query = json!({
+            "types": filter.types,
+            "created": { "gte": filter.created_from.map(Timestamp::seconds) },
+            "delivery_success": filter.undelivered.then_some(false),
+            "ending_before": filter.ending_before.map(StripeEventId::as_str),
+            "starting_after": filter.starting_after.map(StripeEventId::as_str),
+            "limit": filter.limit,
+        });
+        let operation = self.to(LIST);
+        let page: Page<Box<RawValue>> = operation.read(&["events"], query).await?;
+        let data: Result<_, _> = page
+            .data
+            .into_iter()
+            .map(|event| {
+                let body = Bytes::from(String::from(Box::<str>::from(event)));
+                operation.parse(&body).map(|Head { id }| RawEvent { id, body })
+            })
+            .collect();
+        Ok(Page { data: data?, has_more: page.has_more })
     }
 
     async fn event_of(
@@ -87,5 +131,35 @@ mod tests {
         assert_eq!(heard.line, "GET /v2/core/events/evt_2");
         assert_eq!(heard.header("stripe-version"), stripe_shared::version::VERSION.as_str());
         assert_eq!(peer.api().v2_event_find(&id).await.expect("an answer"), None);
+    }
+
+    #[tokio::test]
+    async fn lists_keep_the_bytes_of_each() {
+        let peer = Peer::script([
+            Reply::ok("{\"data\": [{ \"zeta\": 1.50, \"id\": \"evt_2\" }, {\"id\":\"evt_1\"}], \"has_more\": true}"),
+            Reply::ok(r#"{"data":[],"has_more":false}"#),
+        ]);
+        let last = StripeEventId::parse("evt_0").expect("an id");
+        let mut filter = EventFilter {
+            types: &["invoice.paid", "charge.refunded"],
+            created_from: Some(Timestamp::from_seconds(1_795_000_000)),
+            undelivered: true,
+            ending_before: Some(&last),
+            starting_after: None,
+            limit: 50,
+        };
+        let page = peer.api().event_list(&filter).await.expect("a page");
+        assert_eq!(page.data[0].id.as_str(), "evt_2");
+        assert_eq!(page.data[0].body.as_ref(), br#"{ "zeta": 1.50, "id": "evt_2" }"#);
+        assert!(page.has_more && page.data.len() == 2);
+        assert_eq!(
+            peer.heard()[0].line,
+            "GET /v1/events?created[gte]=1795000000&delivery_success=false&ending_before=evt_0&limit=50\
+             &types[0]=invoice.paid&types[1]=charge.refunded"
+        );
+        (filter.types, filter.created_from, filter.undelivered, filter.ending_before) = (&[], None, false, None);
+        filter.starting_after = Some(&last);
+        assert!(peer.api().event_list(&filter).await.expect("a page").data.is_empty());
+        assert_eq!(peer.heard()[1].line, "GET /v1/events?limit=50&starting_after=evt_0");
     }
 }

@@ -10,6 +10,7 @@
 //! after a day, and keeps its own failures with them ([`StripeError::failure_is_stored`]): look up what is older, as
 //! [`StripeApi::usage_total`] does for debts.
 
+mod adjustments;
 mod calls;
 mod charges;
 mod checkout;
@@ -17,10 +18,13 @@ mod customers;
 mod error;
 mod events;
 mod fields;
+mod invoices;
 mod meters;
+mod payment_methods;
 mod portal;
 mod prices;
 mod products;
+mod refunds;
 mod subscriptions;
 #[cfg(test)]
 mod testing;
@@ -28,17 +32,26 @@ mod transport;
 mod usage;
 mod webhook_endpoints;
 
+pub use adjustments::AdjustmentStatus;
 pub use calls::Page;
 pub use charges::Charge;
-pub use checkout::{CheckoutSession, Line, PaymentStatus, SessionMode, SessionStatus};
+pub use checkout::{
+    CheckoutMode, CheckoutOrder, CheckoutSession, CheckoutUi, Line, PaymentStatus, SessionMode, SessionStatus,
+};
 pub use customers::{ACCOUNT_NOTE, Customer, CustomerChange, CustomerOrder};
 pub use error::{Advice, Fault, Origin, Refusal, StripeError};
-pub use events::RawEvent;
+pub use events::{EventFilter, RawEvent};
+pub use invoices::{Invoice, InvoiceStatus};
 pub use meters::{Meter, MeterStatus};
+pub use payment_methods::{Card, PaymentMethod};
 pub use portal::{PortalCancel, PortalConfiguration, PortalOffer, PortalOrder, PortalSession};
 pub use prices::{Amount, Interval, KeyTransfer, Price, PriceOrder, Recurring, Tier, TiersMode, UsageType};
 pub use products::{Product, ProductChange, ProductOrder};
-pub use subscriptions::{Proration, Subscription, SubscriptionItem, SubscriptionStatus};
+pub use refunds::{Refund, RefundOrder, RefundReason, RefundStatus};
+pub use subscriptions::{
+    Cancel, ItemChange, MethodMissing, Preview, PreviewLine, PriceChoice, Proration, Subscription, SubscriptionChange,
+    SubscriptionItem, SubscriptionOrder, SubscriptionStatus, Trial, WhenUnpaid,
+};
 pub use usage::{Reported, UsageReport};
 pub use webhook_endpoints::{
     EndpointStatus, NewWebhookEndpoint, WebhookEndpoint, WebhookEndpointChange, WebhookEndpointOrder,

@@ -1,4 +1,12 @@
-//! Subscriptions: what a customer has, and until when.
+//! Subscriptions: what a customer has, and until when. `orders.rs` makes and ends them, `changes.rs` changes what they are
+//! for.
+
+mod changes;
+mod orders;
+
+pub use changes::{ItemChange, Preview, PreviewLine, Proration, SubscriptionChange};
+pub(crate) use orders::chosen;
+pub use orders::{Cancel, MethodMissing, PriceChoice, SubscriptionOrder, Trial, WhenUnpaid};
 
 use crate::StripeApi;
 use crate::calls::Page;
@@ -96,28 +104,6 @@ words! {
     }
 }
 
-/// How a change in the middle of a period is billed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proration {
-    /// Not at all.
-    None,
-    /// The difference comes with the next invoice.
-    NextInvoice,
-    /// The difference is invoiced at once.
-    AtOnce,
-}
-
-impl Proration {
-    /// Stripe's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::NextInvoice => "create_prorations",
-            Self::AtOnce => "always_invoice",
-        }
-    }
-}
-
 /// Stripe allows twenty items and sends them all.
 fn items<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<SubscriptionItem>, D::Error> {
     let page = Page::deserialize(deserializer)?;
@@ -128,29 +114,36 @@ fn items<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Subscr
 }
 
 const FIND: &str = "find the subscription";
+const LIST: &str = "list the customer's subscriptions";
 
 impl StripeApi {
     /// A subscription as it is now; one that is over can still be found.
     pub async fn subscription_find(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StripeError> {
         self.to(FIND).find(&["subscriptions", id.as_str()], json!({})).await
     }
+
+    /// All subscriptions of a customer, those that are over too.
+    pub async fn subscription_list(&self, customer: &CustomerId) -> Result<Vec<Subscription>, StripeError> {
+        let query = json!({ "customer": customer.as_str(), "status": "all" });
+        self.to(LIST).list(&["subscriptions"], query, |subscription: &Subscription| subscription.id.as_str()).await
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::prices::UsageType;
     use crate::testing::{MISSING, Peer, Reply};
     use serde_json::Value;
 
-    fn item(id: &str, price: &str, usage_type: &str, quantity: Value) -> Value {
+    pub(crate) fn item(id: &str, price: &str, usage_type: &str, quantity: Value) -> Value {
         json!({ "id": id, "object": "subscription_item", "current_period_start": 1795000000,
             "current_period_end": 1797592000, "quantity": quantity, "price": { "id": price, "object": "price",
             "active": true, "currency": "eur", "lookup_key": null, "product": "prod_1", "unit_amount": 2000,
             "recurring": { "interval": "month", "interval_count": 1, "meter": null, "usage_type": usage_type } } })
     }
 
-    fn subscription(items: &[Value]) -> Value {
+    pub(crate) fn subscription(items: &[Value]) -> Value {
         json!({ "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "trialing",
             "cancel_at_period_end": true, "cancel_at": 1797592000, "canceled_at": 1795000100, "ended_at": null,
             "trial_end": 1797592000, "pause_collection": null, "default_payment_method": "pm_1",
@@ -179,5 +172,15 @@ mod tests {
         let found = peer.api().subscription_find(&id).await.expect("an answer").expect("a subscription");
         assert_eq!((found.status.as_str(), found.collection_paused), ("resting", true));
         assert_eq!(peer.api().subscription_find(&id).await.expect("an answer"), None);
+    }
+
+    #[tokio::test]
+    async fn lists_have_what_is_over_too() {
+        let one = subscription(&[item("si_1", "price_1", "licensed", json!(1))]);
+        let peer = Peer::script([Reply::ok(&json!({ "data": [one], "has_more": false }).to_string())]);
+        let customer = CustomerId::parse("cus_1").expect("an id");
+        let all = peer.api().subscription_list(&customer).await.expect("a list");
+        assert_eq!(peer.heard()[0].line, "GET /v1/subscriptions?customer=cus_1&limit=100&status=all");
+        assert_eq!(all[0].id.as_str(), "sub_1");
     }
 }

@@ -1,0 +1,157 @@
+//! Invoices: what a customer was billed, and where it can read it.
+
+use crate::StripeApi;
+use crate::calls::Page;
+use crate::error::StripeError;
+use crate::fields::{id, id_maybe, moment, words};
+use domain::ids::{CustomerId, InvoiceId, SubscriptionId};
+use domain::time::Timestamp;
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+
+/// An invoice as Stripe has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Invoice {
+    /// Its id.
+    #[serde(deserialize_with = "id")]
+    pub id: InvoiceId,
+    /// Its number, once it is final.
+    #[serde(default)]
+    pub number: Option<String>,
+    /// How it stands.
+    #[serde(default)]
+    pub status: Option<InvoiceStatus>,
+    /// Whose it is.
+    #[serde(default, deserialize_with = "id_maybe")]
+    pub customer: Option<CustomerId>,
+    /// For which subscription, if for one.
+    #[serde(default, rename = "parent", deserialize_with = "subscription_of")]
+    pub subscription: Option<SubscriptionId>,
+    /// What was to be paid.
+    #[serde(rename = "amount_due")]
+    pub amount_due_minor: i64,
+    /// What was paid.
+    #[serde(rename = "amount_paid")]
+    pub amount_paid_minor: i64,
+    /// What is still to be paid.
+    #[serde(rename = "amount_remaining")]
+    pub amount_remaining_minor: i64,
+    /// In lower case.
+    pub currency: String,
+    /// When it was made.
+    #[serde(deserialize_with = "moment")]
+    pub created: Timestamp,
+    /// From when on things were put on it.
+    #[serde(deserialize_with = "moment")]
+    pub period_start: Timestamp,
+    /// Until when.
+    #[serde(deserialize_with = "moment")]
+    pub period_end: Timestamp,
+    /// Where the customer can read and pay it, once it is final.
+    #[serde(default)]
+    pub hosted_invoice_url: Option<String>,
+    /// The same on paper.
+    #[serde(default)]
+    pub invoice_pdf: Option<String>,
+}
+
+words! {
+    /// How an invoice stands.
+    InvoiceStatus {
+        /// It may still change.
+        Draft = "draft",
+        /// It is to be paid.
+        Open = "open",
+        /// It is paid.
+        Paid = "paid",
+        /// Nobody expects that it will be.
+        Uncollectible = "uncollectible",
+        /// It was a mistake.
+        Void = "void",
+    }
+}
+
+#[derive(Deserialize)]
+struct Parent {
+    subscription_details: Option<SubscriptionDetails>,
+}
+
+#[derive(Deserialize)]
+struct SubscriptionDetails {
+    #[serde(default, deserialize_with = "id_maybe")]
+    subscription: Option<SubscriptionId>,
+}
+
+fn subscription_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SubscriptionId>, D::Error> {
+    let parent = Option::<Parent>::deserialize(deserializer)?;
+    Ok(parent.and_then(|parent| parent.subscription_details?.subscription))
+}
+
+const FIND: &str = "find the invoice";
+const LIST: &str = "list the customer's invoices";
+
+impl StripeApi {
+    /// An invoice as it is now.
+    pub async fn invoice_find(&self, id: &InvoiceId) -> Result<Option<Invoice>, StripeError> {
+        self.to(FIND).find(&["invoices", id.as_str()], json!({})).await
+    }
+
+    /// A page of a customer's invoices, the newest first, from 1 to 100.
+    pub async fn invoice_list(
+        &self,
+        customer: &CustomerId,
+        limit: u64,
+        starting_after: Option<&InvoiceId>,
+    ) -> Result<Page<Invoice>, StripeError> {
+        let query = json!({
+            "customer": customer.as_str(),
+            "limit": limit,
+            "starting_after": starting_after.map(InvoiceId::as_str),
+        });
+        self.to(LIST).read(&["invoices"], query).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{MISSING, Peer, Reply};
+    use serde_json::Value;
+
+    fn invoice(parent: Value) -> Value {
+        json!({ "id": "in_1", "object": "invoice", "amount_due": 2380, "amount_paid": 2000, "amount_remaining": 380,
+            "created": 1795000000, "currency": "eur", "customer": "cus_1", "hosted_invoice_url": "https://i.test/1",
+            "invoice_pdf": null, "number": "A-1", "parent": parent, "period_end": 1795000000,
+            "period_start": 1792408000, "status": "open" })
+    }
+
+    #[tokio::test]
+    async fn invoices_know_their_subscription() {
+        let details = json!({ "metadata": {}, "subscription": "sub_1" });
+        let of_subscription = json!({ "type": "subscription_details", "subscription_details": details });
+        let replies = [of_subscription, json!(null)].map(|parent| Reply::ok(&invoice(parent).to_string()));
+        let [first, second] = replies;
+        let peer = Peer::script([first, second, Reply::with(404, &[], MISSING)]);
+        let id = InvoiceId::parse("in_1").expect("an id");
+        let found = peer.api().invoice_find(&id).await.expect("an answer").expect("an invoice");
+        assert_eq!(peer.heard()[0].line, "GET /v1/invoices/in_1");
+        assert_eq!(found.subscription, SubscriptionId::parse("sub_1").ok());
+        assert_eq!((found.amount_due_minor, found.amount_remaining_minor), (2380, 380));
+        assert_eq!(found.status, Some(InvoiceStatus::Open));
+        let found = peer.api().invoice_find(&id).await.expect("an answer").expect("an invoice");
+        assert_eq!(found.subscription, None);
+        assert_eq!(peer.api().invoice_find(&id).await.expect("an answer"), None);
+    }
+
+    #[tokio::test]
+    async fn invoices_come_in_pages() {
+        let page = json!({ "data": [invoice(json!(null))], "has_more": true }).to_string();
+        let peer = Peer::script([Reply::ok(&page), Reply::ok(&page)]);
+        let customer = CustomerId::parse("cus_1").expect("an id");
+        let page = peer.api().invoice_list(&customer, 10, None).await.expect("a page");
+        peer.api().invoice_list(&customer, 10, Some(&page.data[0].id)).await.expect("a page");
+        assert!(page.has_more);
+        assert_eq!(peer.heard()[0].line, "GET /v1/invoices?customer=cus_1&limit=10");
+        assert_eq!(peer.heard()[1].line, "GET /v1/invoices?customer=cus_1&limit=10&starting_after=in_1");
+    }
+}

@@ -1,0 +1,230 @@
+//! Making a subscription, ending it, and taking the end back.
+
+use super::Subscription;
+use crate::StripeApi;
+use crate::calls::unless_missing;
+use crate::error::StripeError;
+use domain::ids::{CustomerId, PaymentMethodId, PriceId, SubscriptionId};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A price somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceChoice {
+    /// Which.
+    pub price: PriceId,
+    /// How many; nothing where a meter counts, which Stripe insists on.
+    pub quantity: Option<u64>,
+}
+
+/// What a subscription begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trial {
+    /// How long; one at least.
+    pub days: u32,
+    /// What happens at its end if there is no way to pay.
+    pub method_missing: MethodMissing,
+}
+
+/// What happens at the end of a trial if there is no way to pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MethodMissing {
+    /// The subscription goes on and owes.
+    Invoice,
+    /// It waits, as [`super::SubscriptionStatus::Paused`], until it is resumed.
+    Pause,
+    /// It is over.
+    Cancel,
+}
+
+impl Trial {
+    pub(crate) fn settings(self) -> Value {
+        let word = match self.method_missing {
+            MethodMissing::Invoice => "create_invoice",
+            MethodMissing::Pause => "pause",
+            MethodMissing::Cancel => "cancel",
+        };
+        json!({ "end_behavior": { "missing_payment_method": word } })
+    }
+}
+
+/// What becomes of a change that has to be paid at once and is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenUnpaid {
+    /// Stripe refuses it ([`StripeError::card_declined`]) and nothing has changed.
+    Refuse,
+    /// It stands and owes.
+    Owe,
+}
+
+impl WhenUnpaid {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "error_if_incomplete",
+            Self::Owe => "allow_incomplete",
+        }
+    }
+}
+
+/// A subscription to be made.
+pub struct SubscriptionOrder<'a> {
+    /// Whose it is.
+    pub customer: &'a CustomerId,
+    /// What it is for.
+    pub prices: &'a [PriceChoice],
+    /// What it begins with.
+    pub trial: Option<Trial>,
+    /// What it is paid with; without, as the customer pays usually.
+    pub payment_method: Option<&'a PaymentMethodId>,
+    /// What becomes of it if the first invoice is not paid.
+    pub when_unpaid: WhenUnpaid,
+    /// Our notes on it.
+    pub metadata: &'a BTreeMap<String, String>,
+}
+
+/// How a subscription ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    /// When what was paid for is over.
+    AtPeriodEnd,
+    /// At once. What meters have counted since the last invoice is never billed.
+    Now,
+    /// At once, with a last invoice over what meters have counted.
+    NowWithLastInvoice,
+}
+
+const CREATE: &str = "create the subscription";
+const CANCEL: &str = "cancel the subscription";
+const UNCANCEL: &str = "keep the subscription";
+const RESUME: &str = "resume the subscription";
+
+impl StripeApi {
+    /// Makes a subscription.
+    pub async fn subscription_create(
+        &self,
+        order: &SubscriptionOrder<'_>,
+        key: &str,
+    ) -> Result<Subscription, StripeError> {
+        let form = json!({
+            "customer": order.customer.as_str(),
+            "items": chosen(order.prices),
+            "trial_period_days": order.trial.map(|trial| trial.days),
+            "trial_settings": order.trial.map(Trial::settings),
+            "default_payment_method": order.payment_method.map(PaymentMethodId::as_str),
+            "payment_behavior": order.when_unpaid.as_str(),
+            "metadata": order.metadata,
+        });
+        self.to(CREATE).write(&["subscriptions"], form, key).await
+    }
+
+    /// Ends a subscription; nothing where there is none any more. Ending it at once is a deletion, which takes no key and
+    /// needs none.
+    pub async fn subscription_cancel(
+        &self,
+        id: &SubscriptionId,
+        how: Cancel,
+        key: &str,
+    ) -> Result<Option<Subscription>, StripeError> {
+        let path = ["subscriptions", id.as_str()];
+        let operation = self.to(CANCEL);
+        unless_missing(match how {
+            Cancel::AtPeriodEnd => operation.write(&path, json!({ "cancel_at_period_end": true }), key).await,
+            Cancel::Now => operation.delete(&path, json!({})).await,
+            Cancel::NowWithLastInvoice => operation.delete(&path, json!({ "invoice_now": true })).await,
+        })
+    }
+
+    /// Takes back that a subscription ends with its period.
+    pub async fn subscription_uncancel(&self, id: &SubscriptionId, key: &str) -> Result<Subscription, StripeError> {
+        let form = json!({ "cancel_at_period_end": false });
+        self.to(UNCANCEL).write(&["subscriptions", id.as_str()], form, key).await
+    }
+
+    /// Lets a paused subscription go on, with a new period from now.
+    pub async fn subscription_resume(&self, id: &SubscriptionId, key: &str) -> Result<Subscription, StripeError> {
+        self.to(RESUME).write(&["subscriptions", id.as_str(), "resume"], json!({}), key).await
+    }
+}
+
+pub(crate) fn chosen(prices: &[PriceChoice]) -> Value {
+    prices.iter().map(|choice| json!({ "price": choice.price.as_str(), "quantity": choice.quantity })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{item, subscription};
+    use super::*;
+    use crate::testing::{MISSING, Peer, Reply};
+
+    fn sample() -> Reply {
+        Reply::ok(&subscription(&[item("si_1", "price_1", "licensed", json!(1))]).to_string())
+    }
+
+    fn id() -> SubscriptionId {
+        SubscriptionId::parse("sub_1").expect("an id")
+    }
+
+    #[tokio::test]
+    async fn a_subscription_is_made_of_prices() {
+        let peer = Peer::script([sample(), sample()]);
+        let customer = CustomerId::parse("cus_1").expect("an id");
+        let method = PaymentMethodId::parse("pm_1").expect("an id");
+        let prices = [
+            PriceChoice { price: PriceId::parse("price_1").expect("an id"), quantity: Some(3) },
+            PriceChoice { price: PriceId::parse("price_2").expect("an id"), quantity: None },
+        ];
+        let metadata = BTreeMap::from([("plan".to_owned(), "team".to_owned())]);
+        let mut order = SubscriptionOrder {
+            customer: &customer,
+            prices: &prices,
+            trial: None,
+            payment_method: Some(&method),
+            when_unpaid: WhenUnpaid::Refuse,
+            metadata: &metadata,
+        };
+        peer.api().subscription_create(&order, "sub-1").await.expect("a subscription");
+        let heard = &peer.heard()[0];
+        assert_eq!(heard.line, "POST /v1/subscriptions");
+        assert_eq!(heard.header("idempotency-key"), "sub-1");
+        let expected = [
+            "customer=cus_1",
+            "default_payment_method=pm_1",
+            "items[0][price]=price_1",
+            "items[0][quantity]=3",
+            "items[1][price]=price_2",
+            "metadata[plan]=team",
+            "payment_behavior=error_if_incomplete",
+        ];
+        assert_eq!(heard.fields(), expected);
+        order.trial = Some(Trial { days: 14, method_missing: MethodMissing::Cancel });
+        peer.api().subscription_create(&order, "sub-2").await.expect("a subscription");
+        let trial = ["trial_period_days=14", "trial_settings[end_behavior][missing_payment_method]=cancel"];
+        assert_eq!(peer.heard()[1].fields()[7..], trial);
+    }
+
+    #[tokio::test]
+    async fn subscriptions_end_and_do_not() {
+        let gone = Reply::with(404, &[], MISSING);
+        let peer = Peer::script([sample(), sample(), sample(), gone, sample(), sample()]);
+        let api = peer.api();
+        for how in [Cancel::AtPeriodEnd, Cancel::Now, Cancel::NowWithLastInvoice] {
+            assert!(api.subscription_cancel(&id(), how, "k").await.expect("an answer").is_some());
+        }
+        assert_eq!(api.subscription_cancel(&id(), Cancel::Now, "k").await.expect("an answer"), None);
+        api.subscription_uncancel(&id(), "k").await.expect("a subscription");
+        api.subscription_resume(&id(), "k").await.expect("a subscription");
+        let heard = peer.heard();
+        let said: Vec<_> = heard.iter().map(|heard| (heard.line.as_str(), heard.body.as_str())).collect();
+        let expected = [
+            ("POST /v1/subscriptions/sub_1", "cancel_at_period_end=true"),
+            ("DELETE /v1/subscriptions/sub_1", ""),
+            ("DELETE /v1/subscriptions/sub_1?invoice_now=true", ""),
+            ("DELETE /v1/subscriptions/sub_1", ""),
+            ("POST /v1/subscriptions/sub_1", "cancel_at_period_end=false"),
+            ("POST /v1/subscriptions/sub_1/resume", ""),
+        ];
+        assert_eq!(said, expected);
+        let keys: Vec<_> = heard.iter().map(|heard| heard.header("idempotency-key")).collect();
+        assert_eq!(keys, ["k", "", "", "", "k", "k"]);
+    }
+}
