@@ -73,6 +73,16 @@ pub fn rate(text: &str, currency: Currency, per: usize) -> Option<String> {
     }
 }
 
+/// An amount in minor units as people read it, in the currency's major unit.
+pub fn major(minor: &str, currency: Currency) -> String {
+    let (whole, fraction) = minor.split_once('.').unwrap_or((minor, ""));
+    let places = currency.decimals();
+    let digits = format!("{whole:0>width$}", width = places + 1);
+    let (whole, rest) = digits.split_at(digits.len() - places);
+    let point = if places == 0 && fraction.is_empty() { "" } else { "." };
+    format!("{whole}{point}{rest}{fraction}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +113,21 @@ mod tests {
             ("1e3", "usd", 0, None),
         ] {
             assert_eq!(rate(text, currency(of), per).as_deref(), minor, "{text} {of} per 10^{per}");
+        }
+    }
+
+    #[test]
+    fn people_read_the_major_unit() {
+        for (minor, of, text) in [
+            ("800", "usd", "8.00"),
+            ("0", "usd", "0.00"),
+            ("5", "usd", "0.05"),
+            ("0.0018", "usd", "0.000018"),
+            ("500", "jpy", "500"),
+            ("0.5", "jpy", "0.5"),
+            ("1234", "kwd", "1.234"),
+        ] {
+            assert_eq!(major(minor, currency(of)), text, "{minor} {of}");
         }
     }
 

@@ -9,6 +9,7 @@ mod check;
 mod fault;
 mod fields;
 mod goods;
+pub mod offers;
 mod plans;
 mod settings;
 
@@ -26,6 +27,11 @@ use toml::de::DeTable;
 
 /// The catalogue that counts where no other is named.
 pub const BUILT_IN: &str = include_str!("../../../catalogue.toml");
+
+/// The built-in catalogue.
+pub fn built_in() -> Catalogue {
+    parse(BUILT_IN).expect("the built-in catalogue is whole; a test says so")
+}
 
 const VERSION_BYTES: usize = 6;
 const FILE_BYTES_MAX: usize = 256 * 1024;
