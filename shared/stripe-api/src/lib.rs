@@ -57,6 +57,7 @@ pub use webhook_endpoints::{
     EndpointStatus, NewWebhookEndpoint, WebhookEndpoint, WebhookEndpointChange, WebhookEndpointOrder,
 };
 
+use domain::events::Mode;
 use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -84,6 +85,7 @@ pub struct StripeConfig {
 pub struct StripeApi {
     url: String,
     authorization: HeaderValue,
+    mode: Option<Mode>,
     web: Web,
 }
 
@@ -100,8 +102,20 @@ impl StripeApi {
             return Err(StripeError::SecretKey);
         }
         authorization.set_sensitive(true);
-        Ok(Self { url: config.url.trim_end_matches('/').to_owned(), authorization, web })
+        Ok(Self { url: config.url.trim_end_matches('/').to_owned(), authorization, mode: mode_of(key), web })
     }
+
+    /// In which of Stripe's two worlds its key is good; none if the key does not say.
+    pub const fn mode(&self) -> Option<Mode> {
+        self.mode
+    }
+}
+
+/// `sk_test_…`, `rk_live_…` and so on.
+fn mode_of(key: &str) -> Option<Mode> {
+    let world = key.split_once('_')?.1;
+    let of = |(word, mode)| world.starts_with::<&str>(word).then_some(mode);
+    [("test_", Mode::Test), ("live_", Mode::Live)].into_iter().find_map(of)
 }
 
 #[cfg(test)]
@@ -119,6 +133,19 @@ mod tests {
             let config = StripeConfig { url: url.to_owned(), secret_key: SecretString::from(key) };
             let web = Web::new(tower::service_fn(async |_| Err("never called".into())));
             assert_eq!(StripeApi::new(config, web).is_ok(), fine, "{url} {key:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_says_its_mode() {
+        for (key, mode) in [
+            ("sk_test_x", Some(Mode::Test)),
+            ("rk_live_x", Some(Mode::Live)),
+            ("sk_x", None),
+            ("test_x", None),
+            ("x", None),
+        ] {
+            assert_eq!(mode_of(key), mode, "{key}");
         }
     }
 }
