@@ -155,9 +155,14 @@ async fn follow(stack: &Stack, id: &JobId, started: Timestamp, say: &impl Fn(&st
 }
 
 async fn reported_at(stack: &Stack, row: &Snapshot) -> anyhow::Result<Option<Timestamp>> {
-    let Funding::Metered { meter, .. } = &row.facts.funding;
-    let debts = Debts { account: row.facts.account.clone(), meter: meter.clone() };
-    Ok(stack.store.usage_find(&debts, &UsageId::of_job(&row.facts.id)).await?)
+    let Funding::Metered { counts, .. } = &row.facts.terms.funding else { return Ok(None) };
+    let mut last = None;
+    for (meter, _) in counts {
+        let debts = Debts { account: row.facts.account.clone(), meter: meter.clone() };
+        let Some(at) = stack.store.usage_find(&debts, &UsageId::of_job(&row.facts.id)).await? else { return Ok(None) };
+        last = last.max(Some(at));
+    }
+    Ok(last)
 }
 
 /// Waits for the comment under the issue, the last thing a job does.

@@ -41,6 +41,11 @@ impl ApiError {
         Self { status: StatusCode::CONFLICT, code, detail: detail.into() }
     }
 
+    /// It is understood and cannot be done.
+    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, code, detail: detail.into() }
+    }
+
     fn unavailable() -> Self {
         let detail = "something behind this door did not answer; nothing was lost, try again".to_owned();
         Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "unavailable", detail }

@@ -1,7 +1,7 @@
 //! The door for operators: `/api/v1/admin/…` behind their tokens, and `GET /health` for everybody.
 //!
-//! Shows the event log and jobs, replays events, redrives dead letters, provisions accounts. Woken by API Gateway. Safe to
-//! run twice: a replay makes an event owing again, which its door then finds done; an account is created once a customer.
+//! Shows the event log, jobs and balances, replays events, redrives dead letters, provisions accounts, corrects balances. Woken by API Gateway. Safe to
+//! run twice: a replay makes an event owing again, which its door then finds done; an account is created once a customer, a balance is corrected once an idempotency key.
 //! Every act is logged with its operator's name.
 
 mod config;
@@ -26,6 +26,10 @@ pub fn router(ctx: Ctx) -> Router {
         .route("/health", get(routes::health::show))
         .route("/api/v1/admin/accounts", post(routes::accounts::create))
         .route("/api/v1/admin/accounts/{id}", get(routes::accounts::show))
+        .route("/api/v1/admin/accounts/{id}/balance", get(routes::credits::balance))
+        .route("/api/v1/admin/accounts/{id}/ledger", get(routes::credits::ledger))
+        .route("/api/v1/admin/accounts/{id}/adjustments", post(routes::credits::adjust))
+        .route("/api/v1/admin/accounts/{id}/notices", get(routes::accounts::notices))
         .route("/api/v1/admin/events", get(routes::events::list))
         .route("/api/v1/admin/events/{source}/{id}", get(routes::events::show))
         .route("/api/v1/admin/events/{source}/{id}/raw", get(routes::events::raw))

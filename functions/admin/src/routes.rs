@@ -1,6 +1,8 @@
 //! The routes, a file for each part of the path.
 
 pub mod accounts;
+pub mod credits;
+pub mod cursors;
 pub mod events;
 pub mod health;
 pub mod jobs;

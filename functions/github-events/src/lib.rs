@@ -14,6 +14,8 @@ mod order;
 mod policy;
 mod pull_request_closed;
 mod pull_request_opened;
+mod refusal;
+mod warnings;
 
 pub use config::{Config, Ctx};
 

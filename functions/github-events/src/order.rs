@@ -1,20 +1,18 @@
 //! From a wish to a job.
 
-use crate::Ctx;
+use crate::{Ctx, refusal, warnings};
 use domain::accounts::Payer;
 use domain::events::{Issue, Origin};
 use domain::ids::JobId;
 use domain::jobs::steps::Order;
-use domain::jobs::{self, Facts, Funding, Work};
-use domain::metering::Meter;
+use domain::jobs::{self, Facts, Offer, Work};
+use domain::ledger::HoldId;
+use domain::plans::{Plan, standing};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use domain::triggers::{Policy, Wish, is_ours};
 use queues::{Message, Sending};
 use store::{JobCreated, NewJob};
-
-/// One pull request counts one on the meter.
-const VALUE_OF_A_PULL: u64 = 1;
 
 /// Makes a job of an issue if its event is not our own echo, somebody pays, and the repository's policy grants the wish.
 pub async fn place(
@@ -40,9 +38,12 @@ pub async fn place(
         Wish::Granted(trigger) => trigger,
         Wish::Refused(why) => return Ok(Done::Ignored(why)),
     };
-    let Some(account) = ctx.store.account_find(&account).await? else {
+    let Some((account, subscriptions)) = ctx.store.account_find_whole(&account).await? else {
         return Ok(Done::Ignored("the account is gone"));
     };
+    let standing = standing(&ctx.catalogue, &account, &subscriptions, now);
+    let standing = standing.ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
+    let offer = Offer::of(&ctx.catalogue, &standing, &account.customer, now);
     let facts = Facts {
         id: JobId::mint(now, ctx.outside.id_bytes()),
         account: account.id,
@@ -55,19 +56,25 @@ pub async fn place(
         trigger: trigger.fact(),
         asked_by: origin.sender_login.clone(),
         wishes: policy.wishes,
-        funding: Funding::Metered { customer: account.customer, meter: Meter::pull_requests(), value: VALUE_OF_A_PULL },
+        terms: offer.terms.clone(),
         created_at: now,
     };
-    create(ctx, NewJob { row: jobs::queued(facts), order: Order::of(&issue.title, &issue.body) }).await
+    let what = format!("issue #{} of {}/{}", issue.number, origin.owner_login, origin.repository_name);
+    let hold = offer.hold(&facts.account, HoldId::Job(facts.id.clone()), &what, now);
+    let order = Order::of(&issue.title, &issue.body);
+    create(ctx, standing.plan, NewJob { row: jobs::queued(facts), order, limit: offer.limit, hold }).await
 }
 
-async fn create(ctx: &Ctx, new: NewJob) -> Result<Done, Failure> {
+async fn create(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Done, Failure> {
     let (job, done) = match ctx.store.job_create(&new).await? {
+        JobCreated::OutOfCredits(balance) => return refusal::out_of_credits(ctx, plan, new, balance).await,
+        JobCreated::QuotaUsed => return refusal::quota_used(ctx, plan, new).await,
         JobCreated::New => (new.row.facts.id.clone(), Done::Applied(format!("job {}", new.row.facts.id))),
         // Perhaps we made it and died before we could send; what is sent twice is done once.
         JobCreated::Existing(job) => (job.clone(), Done::Applied(format!("job {job}"))),
         JobCreated::Joined(job) => return Ok(Done::Applied(format!("joined job {job}"))),
     };
+    warnings::after(ctx, plan, &new.row.facts).await?;
     let account = Some(new.row.facts.account);
     let sending = |message| Sending { message, account: account.clone() };
     ctx.queues.send_all(&[sending(Message::Work(Work::Plan, job.clone())), sending(Message::Comment(job))]).await?;

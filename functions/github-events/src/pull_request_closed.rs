@@ -6,7 +6,7 @@ use domain::ids::JobId;
 use domain::jobs::{MovedOn, Staged};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
-use queues::Message;
+use queues::{Message, Sending};
 use std::time::Duration;
 use store::Advanced;
 
@@ -52,7 +52,11 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
     };
     match ctx.store.job_advance(&transition).await? {
         Advanced::Applied(row) => {
-            ctx.queues.send(&Message::Comment(id.clone()), Some(&row.facts.account)).await?;
+            let account = Some(row.facts.account.clone());
+            let sending = |message| Sending { message, account: account.clone() };
+            let usage = transition.money().debts().into_iter().map(Message::Usage).map(sending);
+            let messages: Vec<_> = usage.chain([sending(Message::Comment(id.clone()))]).collect();
+            ctx.queues.send_all(&messages).await?;
             Ok(Done::Applied(format!("job {id} is {}", row.state.as_str())))
         }
         Advanced::Stale => Err(MovedOn.into()),

@@ -3,9 +3,13 @@
 //! The first line of the system text names the step, what follows is the contract; the user text is one JSON document, so
 //! that nothing an issue says can pass for an instruction of ours.
 
-use crate::Ctx;
+use crate::{Ctx, budget};
+use domain::credits::Credits;
+use domain::jobs::Snapshot;
+use domain::jobs::steps::{Output, Step};
 use domain::metering::Tokens;
 use domain::retry::{Failure, Retry, Retryable};
+use domain::time::Timestamp;
 use model_api::{Prompt, Stop};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -15,9 +19,21 @@ pub struct Answer<T> {
     /// The content.
     pub content: T,
     /// What it used.
-    pub tokens: Tokens,
-    /// Which model it was.
-    pub model: String,
+    pub used: Used,
+}
+
+/// What an answer used.
+pub struct Used {
+    tokens: Tokens,
+    cost: Credits,
+    model: String,
+}
+
+impl Used {
+    /// The step that used it.
+    pub fn step(self, output: Output, at: Timestamp) -> Step {
+        Step { output, tokens: self.tokens, cost: self.cost, model: self.model, at }
+    }
 }
 
 /// The model said something, but not what was asked for.
@@ -49,20 +65,24 @@ impl Retryable for Unusable {
     }
 }
 
-/// Asks and reads the answer.
+/// Asks and reads the answer, which may be as long as the step needs and the job's budget allows.
 pub async fn ask<T: DeserializeOwned>(
     ctx: &Ctx,
+    row: &Snapshot,
     system: &str,
     user: &serde_json::Value,
-    tokens_max: u32,
+    tokens_wanted: u32,
 ) -> Result<Answer<T>, Failure> {
     let model = ctx.model.client().await?;
-    let completion = model.complete(&Prompt { system, user: &user.to_string(), tokens_max }).await?;
+    let user = user.to_string();
+    let tokens_max = budget::answer_max(ctx, row, system.len() + user.len(), tokens_wanted)?;
+    let completion = model.complete(&Prompt { system, user: &user, tokens_max }).await?;
+    let cost = budget::cost(ctx, row, completion.tokens, &completion.model)?;
     if completion.stop == Stop::CutOff {
-        return Err(Unusable::CutOff.into());
+        return Err(if tokens_max < tokens_wanted { budget::used_up(row).into() } else { Unusable::CutOff.into() });
     }
     let content = read(&completion.text).ok_or(Unusable::NotTheContract)?;
-    Ok(Answer { content, tokens: completion.tokens, model: completion.model })
+    Ok(Answer { content, used: Used { tokens: completion.tokens, cost, model: completion.model } })
 }
 
 /// The JSON object in a text; models like to wrap it in a fence or a sentence.

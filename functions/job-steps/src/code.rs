@@ -3,7 +3,7 @@
 use crate::ask::{Answer, ask};
 use crate::plan::open;
 use crate::{Ctx, Finish};
-use domain::jobs::steps::{Output, Step, Steps, Verdict};
+use domain::jobs::steps::{Output, Steps, Verdict};
 use domain::jobs::{Coding, Snapshot};
 use domain::pulls::{Change, FileChange, Proposal, Refused};
 use domain::retry::Failure;
@@ -52,9 +52,9 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Codi
         "files": shown,
         "notes": notes,
     });
-    let Answer { content, tokens, model } = ask::<Said>(ctx, CONTRACT, &user, TOKENS_MAX).await?;
+    let Answer { content, used } = ask::<Said>(ctx, row, CONTRACT, &user, TOKENS_MAX).await?;
     let proposal = proposal(content).map_err(Failure::never)?;
-    let step = Step { output: Output::Code(proposal), tokens, model, at: ctx.outside.now() };
+    let step = used.step(Output::Code(proposal), ctx.outside.now());
     Ok(Box::new(move |lease| lease.coded(step)))
 }
 

@@ -1,14 +1,18 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use domain::plans::Catalogue;
 use github_api::{GithubApi, GithubConfig};
 use model_api::{ModelApi, ModelConfig, Wire};
 use queues::{Queue, Queues};
-use store::{Connection, Store};
+use store::{Connection, KeyRing, Store};
 
 /// The settings of this door.
 ///
 /// - `MAIN_TABLE`: accounts, jobs and usage
+/// - `LEDGER_TABLE`: the entries of the ledger, for what jobs give back
+/// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
+/// - `CATALOGUE`: the file that says what models cost; the built-in one where it is not set
 /// - `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`: its own queues, one a kind of step
 /// - `PULLS_QUEUE_URL`: where finished work and comments go
 /// - `GITHUB_URL`: GitHub's API
@@ -20,6 +24,9 @@ use store::{Connection, Store};
 /// - `MODEL_API_KEY`: the key to it
 pub struct Config {
     main_table: String,
+    ledger_table: String,
+    ledger_key: Secret,
+    catalogue: Catalogue,
     queue_urls: Vec<(Queue, String)>,
     github_url: String,
     app_id: u64,
@@ -35,8 +42,15 @@ impl Config {
     /// Reads the settings, or says everything that is wrong with them.
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
         let queues = [Queue::Plan, Queue::Code, Queue::Review, Queue::Pulls];
+        let catalogue = catalogue::from_settings(|name| env.find(name)).unwrap_or_else(|errors| {
+            env.complain(errors.to_string());
+            catalogue::built_in()
+        });
         let config = Self {
             main_table: env.text("MAIN_TABLE"),
+            ledger_table: env.text("LEDGER_TABLE"),
+            ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
+            catalogue,
             queue_urls: queues.map(|queue| (queue, env.text(queue.setting()))).into(),
             github_url: env.text("GITHUB_URL"),
             app_id: env.number_of(&["GITHUB_APP_ID", "APP_ID"]),
@@ -71,6 +85,8 @@ pub struct Ctx {
     pub(crate) queues: Queues,
     pub(crate) github: Keyed<GithubApi>,
     pub(crate) model: Keyed<ModelApi>,
+    pub(crate) model_name: String,
+    pub(crate) catalogue: Catalogue,
     pub(crate) outside: Outside,
 }
 
@@ -84,6 +100,10 @@ impl Ctx {
             let private_key_pem = values.first().cloned().unwrap_or_default();
             GithubApi::new(GithubConfig { url: url.clone(), app_id, private_key_pem }, web.clone())
         });
+        let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
+        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
+        let store = connection.store(config.main_table, outside.random.clone());
+        let model_name = config.model_name.clone();
         let (url, wire) = (config.model_url, config.model_wire);
         let (model, web) = (config.model_name, outside.web.clone());
         let model = Keyed::new(secrets(config.model_key), move |values| {
@@ -91,10 +111,12 @@ impl Ctx {
             ModelApi::new(ModelConfig { url: url.clone(), wire, api_key, model: model.clone() }, web.clone())
         });
         Self {
-            store: Connection::new(&aws.sdk, aws.dynamodb.as_deref()).store(config.main_table, outside.random.clone()),
+            store: store.with_ledger(config.ledger_table, ring.into_source()),
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             github,
             model,
+            model_name,
+            catalogue: config.catalogue,
             outside,
         }
     }

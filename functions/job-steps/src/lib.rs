@@ -6,6 +6,7 @@
 //! lease that runs out, and the job's row is due at that moment.
 
 mod ask;
+mod budget;
 mod code;
 mod config;
 mod plan;

@@ -4,7 +4,7 @@ use crate::ask::{Answer, ask};
 use crate::{Ctx, Finish};
 use domain::jobs::Planning;
 use domain::jobs::Snapshot;
-use domain::jobs::steps::{Output, PLAN_BYTES_MAX, PLAN_FILES_MAX, Plan, Step, Steps, head};
+use domain::jobs::steps::{Output, PLAN_BYTES_MAX, PLAN_FILES_MAX, Plan, Steps, head};
 use domain::pulls::may_touch;
 use domain::retry::Failure;
 use github_api::{Access, GithubError, IssueState, Mode, Repository};
@@ -56,10 +56,10 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Plan
         "instructions": null,
         "tree": paths,
     });
-    let Answer { content, tokens, model } = ask::<Said>(ctx, CONTRACT, &user, TOKENS_MAX).await?;
+    let Answer { content, used } = ask::<Said>(ctx, row, CONTRACT, &user, TOKENS_MAX).await?;
     let files = content.files.into_iter().filter(|path| paths.contains(path)).take(PLAN_FILES_MAX).collect();
     let plan = Plan { text: head(&content.plan, PLAN_BYTES_MAX).to_owned(), files };
-    let step = Step { output: Output::Plan(plan), tokens, model, at: ctx.outside.now() };
+    let step = used.step(Output::Plan(plan), ctx.outside.now());
     Ok(Box::new(move |lease| lease.planned(base_sha, step)))
 }
 

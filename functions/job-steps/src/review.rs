@@ -3,7 +3,7 @@
 use crate::ask::{Answer, ask};
 use crate::plan::open;
 use crate::{Ctx, Finish};
-use domain::jobs::steps::{NOTES_BYTES_MAX, Output, Review, Step, Steps, Verdict, head};
+use domain::jobs::steps::{NOTES_BYTES_MAX, Output, Review, Steps, Verdict, head};
 use domain::jobs::{Reviewing, Snapshot};
 use domain::pulls::{Change, FileChange};
 use domain::retry::Failure;
@@ -44,10 +44,10 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Revi
         "plan": plan.text,
         "diff": head(&diff, DIFF_BYTES_MAX),
     });
-    let Answer { content, tokens, model } = ask::<Said>(ctx, CONTRACT, &user, TOKENS_MAX).await?;
+    let Answer { content, used } = ask::<Said>(ctx, row, CONTRACT, &user, TOKENS_MAX).await?;
     let verdict = Verdict::parse(&content.verdict).ok_or(crate::ask::Unusable::NotTheContract)?;
     let review = Review { verdict, notes: head(&content.notes, NOTES_BYTES_MAX).to_owned() };
-    let step = Step { output: Output::Review(review.clone()), tokens, model, at: ctx.outside.now() };
+    let step = used.step(Output::Review(review.clone()), ctx.outside.now());
     Ok(Box::new(move |lease| lease.reviewed(&review, step)))
 }
 

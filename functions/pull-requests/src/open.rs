@@ -4,7 +4,6 @@ use crate::{Ctx, comment, repository, wishes, wording};
 use domain::ids::JobId;
 use domain::jobs::steps::Steps;
 use domain::jobs::{CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged};
-use domain::metering::Debts;
 use domain::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
@@ -45,9 +44,8 @@ async fn deliver<S: Leasable<Working = Opening>>(
         Some(failure) if row.state.work().is_some() => return Err(failure.due_in(row.wait(ctx.outside.now()))),
         Some(_) | None => {}
     }
-    if let Some(usage) = transition.usage() {
-        let debts = Debts { account: usage.account.clone(), meter: usage.meter.clone() };
-        ctx.queues.send(&Message::Usage(debts), Some(&usage.account)).await?;
+    for debts in transition.money().debts() {
+        ctx.queues.send(&Message::Usage(debts), Some(&row.facts.account)).await?;
     }
     comment::tell(ctx, &row, until).await?;
     Ok(Done::Applied(row.state.as_str().to_owned()))

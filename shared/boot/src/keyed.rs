@@ -3,8 +3,13 @@
 use crate::{SecretError, Secrets};
 use domain::retry::{Failure, Retryable};
 use secrecy::{ExposeSecret, SecretString};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Mutex;
+
+/// A function that fetches something.
+pub type Source<T> = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>> + Send + Sync>;
 
 type Build<T> = dyn Fn(&[SecretString]) -> Result<T, Failure> + Send + Sync;
 
@@ -22,6 +27,18 @@ impl<T: Clone> Keyed<T> {
         build: impl Fn(&[SecretString]) -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
         Self { secrets, build: Box::new(move |values| build(values).map_err(Failure::from)), kept: Mutex::default() }
+    }
+
+    /// The same as a function, for a wall that asks for what it needs when it needs it.
+    pub fn into_source(self) -> Source<T>
+    where
+        T: Send + 'static,
+    {
+        let keyed = Arc::new(self);
+        Arc::new(move || {
+            let keyed = Arc::clone(&keyed);
+            Box::pin(async move { keyed.client().await })
+        })
     }
 
     /// The client for the secrets as they are now.

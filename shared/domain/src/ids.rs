@@ -213,6 +213,15 @@ vendor_number! {
     RepositoryId;
 }
 
+impl ActionId {
+    /// An act that is known by a key has an id that follows from it, so that it cannot be done twice.
+    pub fn of_digest(digest: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, random @ ..] = digest;
+        let millis = [a, b, c, d, e, f].into_iter().fold(0_i64, |sum, byte| sum << 8 | i64::from(byte));
+        Self::mint(Timestamp::from_millis(millis), random)
+    }
+}
+
 impl UsageId {
     /// The usage of a job has the job's own ULID: the fact is the job, so it has no second id to be minted twice.
     pub fn of_job(job: &JobId) -> Self {

@@ -19,17 +19,20 @@
 //! fn twice(lease: Lease<Coding>) { let _ = lease.clone(); }
 //! ```
 
+mod funding;
 mod leases;
 mod moves;
 pub mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use funding::{Funding, Money, Offer, Terms, cost_to_customer};
 pub use leases::{Claim, Held, Leasable, Lease};
 pub use moves::{Cancelled, MovedOn, Transition};
 
-use crate::ids::{AccountId, CommentId, CustomerId, InstallationId, JobId, RepositoryId};
-use crate::metering::{Meter, Tokens};
+use crate::credits::Credits;
+use crate::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
+use crate::metering::Tokens;
 use crate::pulls::PullWishes;
 use crate::time::Timestamp;
 use std::time::Duration;
@@ -194,20 +197,6 @@ impl Notice {
     }
 }
 
-/// How a job is paid for, fixed at its creation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Funding {
-    /// Stripe is told of it, and bills.
-    Metered {
-        /// The account's customer at Stripe.
-        customer: CustomerId,
-        /// The meter.
-        meter: Meter,
-        /// How many one pull request counts.
-        value: u64,
-    },
-}
-
 /// What never changes in a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -234,7 +223,7 @@ pub struct Facts {
     /// What its pull request shall have, by the repository's policy at that moment.
     pub wishes: PullWishes,
     /// How it is paid for.
-    pub funding: Funding,
+    pub terms: Terms,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -276,6 +265,8 @@ pub struct Snapshot {
     pub steps: u32,
     /// Tokens used so far.
     pub tokens: Tokens,
+    /// What the models cost so far, before any markup.
+    pub cost: Credits,
     /// The commit the work is based on.
     pub base_sha: Option<String>,
     /// The pull request, once there is one.
@@ -403,6 +394,7 @@ pub fn queued(facts: Facts) -> Snapshot {
         rounds: 0,
         steps: 0,
         tokens: Tokens::default(),
+        cost: Credits::ZERO,
         base_sha: None,
         pull: None,
         reason: None,
@@ -412,5 +404,18 @@ pub fn queued(facts: Facts) -> Snapshot {
         due_at: Some(at.plus(RESEND_AFTER)),
         not_before: None,
         timeline: vec![Moment { state: State::Queued, at }],
+    }
+}
+
+/// A job that is over before any work, because something to be had for it is missing: it says so under its issue. What
+/// was not to be had is neither held nor counted.
+pub fn refused(facts: Facts, reason: &str) -> Snapshot {
+    let at = facts.created_at;
+    let terms = Terms { funding: Funding::Free, ..facts.terms.clone() };
+    Snapshot {
+        state: State::Failed,
+        reason: Some(reason.to_owned()),
+        timeline: vec![Moment { state: State::Failed, at }],
+        ..queued(Facts { terms, ..facts })
     }
 }

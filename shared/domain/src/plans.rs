@@ -208,6 +208,21 @@ pub enum Counts {
     Tokens,
 }
 
+impl Counts {
+    /// The word in the catalogue and on the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pulls => "pulls",
+            Self::Tokens => "tokens",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pulls, Self::Tokens].into_iter().find(|word| word.as_str() == text)
+    }
+}
+
 /// What a meter's units cost, in minor units with up to twelve places, as Stripe writes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rate {
@@ -275,6 +290,16 @@ pub struct Quota {
     pub renews: Renewal,
     /// What happens beyond it.
     pub beyond: Beyond,
+}
+
+impl Quota {
+    /// Where it stops, if it stops.
+    pub const fn hard_limit(&self) -> Limit {
+        match self.beyond {
+            Beyond::Refuse => self.limit,
+            Beyond::Charge => Limit::Unlimited,
+        }
+    }
 }
 
 /// A quota's size.

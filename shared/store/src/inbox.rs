@@ -322,10 +322,9 @@ impl Inbox {
         account: &AccountId,
         now: Timestamp,
     ) -> Result<Option<EventRow>, StoreError> {
-        let change = owing_again(key, now).set("acct", text(account.as_str())).when(
-            "attribute_exists(pk) AND (attribute_not_exists(#acct) OR #acct = :acct)",
-            vec![],
-        );
+        let change = owing_again(key, now)
+            .set("acct", text(account.as_str()))
+            .when("attribute_exists(pk) AND (attribute_not_exists(#acct) OR #acct = :acct)", vec![]);
         self.owing_again(change, key).await
     }
 

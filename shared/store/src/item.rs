@@ -3,6 +3,7 @@
 use crate::error::StoreError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::credits::Credits;
 use domain::time::Timestamp;
 use domain::triggers::Switch;
 use std::collections::HashMap;
@@ -106,6 +107,12 @@ impl<'a> Item<'a> {
         parse: impl FnOnce(N) -> Option<T>,
     ) -> Result<T, StoreError> {
         parse(self.number(attribute)?).ok_or_else(|| self.bad(attribute))
+    }
+
+    /// An amount of credits; where it is absent, it is none.
+    pub(crate) fn find_credits(&self, attribute: &'static str) -> Result<Credits, StoreError> {
+        let micros = self.find_number(attribute)?.unwrap_or(0);
+        Credits::from_micros(micros).ok_or_else(|| self.bad(attribute))
     }
 
     /// An attribute read by a parser of the room.

@@ -3,20 +3,28 @@
 //! A write whose answer was lost leaves its mark (`w`, a random number) on the row, so that its writer knows it again
 //! instead of taking its own success for somebody else's.
 
+mod rows;
+
 use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::{Change, delete_when, put_new};
-use crate::item::{Attributes, Item, number, text, texts, time};
+use crate::item::{Attributes, Item, number, text, time};
+use crate::ledger::Post;
+use crate::quotas::{count_change, uncount_change};
 use crate::steps::{step_item, step_of};
 use crate::{Store, keys, metering};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem};
-use domain::ids::{AccountId, CommentId, CustomerId, InstallationId, JobId, RepositoryId};
+use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
+use domain::credits::Credits;
+use domain::ids::{CommentId, JobId, RepositoryId};
 use domain::jobs::steps::{Order, Output, Step, Steps};
-use domain::jobs::{CancelRequest, Claim, Facts, Funding, Lease, Moment, Notice, PullRef, Snapshot, State, Transition};
+use domain::jobs::{Claim, Facts, Lease, Money, Notice, Snapshot, Transition};
+use domain::ledger::{Balance, Posting};
 use domain::metering::{Meter, Tokens};
-use domain::pulls::PullWishes;
+use domain::plans::Limit;
 use domain::time::Timestamp;
+use rows::{row_attributes, snapshot_of, transition_change};
+use std::sync::LazyLock;
 
 /// A job that is to be.
 pub struct NewJob {
@@ -24,6 +32,10 @@ pub struct NewJob {
     pub row: Snapshot,
     /// What was asked; it becomes the job's first step.
     pub order: Order,
+    /// How many jobs its period allows.
+    pub limit: Limit,
+    /// What has to be reserved for it, if it is paid from credits.
+    pub hold: Option<Posting>,
 }
 
 /// What became of a wish for a job.
@@ -35,6 +47,10 @@ pub enum JobCreated {
     Existing(JobId),
     /// The issue has that job already; the fact is noted to mean it.
     Joined(JobId),
+    /// There are not enough credits; nothing was made.
+    OutOfCredits(Balance),
+    /// The period's jobs are used up; nothing was made.
+    QuotaUsed,
 }
 
 /// What became of a move.
@@ -64,26 +80,34 @@ pub enum CommentClaim {
     Held,
 }
 
+const CREATE: &str = "create a job";
+const MOVE: &str = "move a job";
+
+/// The meter on which every job takes its place in a quota.
+static PULLS: LazyLock<Meter> = LazyLock::new(Meter::pull_requests);
+
 impl Store {
-    /// Creates a job: the fact, the issue's place, the row and the order, whole or not at all.
+    /// Creates a job: the fact, the issue's place, the row, the order, its place in the quota and its hold, whole or not at
+    /// all.
     pub async fn job_create(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
         let facts = &new.row.facts;
-        let order = Step {
-            output: Output::Order(new.order.clone()),
-            tokens: Tokens::default(),
-            model: String::new(),
-            at: facts.created_at,
+        let Some(count) = count_change(&facts.account, (&PULLS, &facts.terms.period), 1, new.limit) else {
+            return Ok(JobCreated::QuotaUsed);
         };
-        let items = vec![
+        let postings = self.postings(CREATE, new.hold.as_slice()).await?;
+        let mut items = vec![
             put_new(&self.table, self.trigger(facts, &facts.id)),
             put_new(&self.table, pointer(keys::open(facts.repository, facts.issue_number), &facts.id)),
+            count.item(&self.table),
             put_new(&self.table, row_attributes(&new.row)),
-            put_new(&self.table, step_item(&facts.id, 0, &order)?),
+            put_new(&self.table, step_item(&facts.id, 0, &order_step(new))?),
         ];
+        let own = items.len();
+        items.extend(postings.items.clone());
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
             return Ok(JobCreated::New);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk("create a job", error)) };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(CREATE, error)) };
         // The fact comes first: a repeated delivery also finds its issue taken.
         if let Some(held) = condition_failed(reasons.first()) {
             return held_by(held.item()).map(JobCreated::Existing);
@@ -92,7 +116,32 @@ impl Store {
             let job = held_by(held.item())?;
             return self.job_join(facts, job).await;
         }
-        Err(StoreError::cancelled("create a job", reasons))
+        if condition_failed(reasons.get(2)).is_some() {
+            return Ok(JobCreated::QuotaUsed);
+        }
+        match postings.verdict(reasons.get(own..).unwrap_or_default())? {
+            Some(Post::Insufficient(balance)) => Ok(JobCreated::OutOfCredits(balance)),
+            Some(verdict) => Err(StoreError::inconsistent(CREATE, format!("a new job's hold: {verdict:?}"))),
+            None => Err(StoreError::cancelled(CREATE, reasons)),
+        }
+    }
+
+    /// Creates a job that is over before any work, so that its issue is told why. It takes no place.
+    pub async fn job_refuse(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
+        let facts = &new.row.facts;
+        let items = vec![
+            put_new(&self.table, self.trigger(facts, &facts.id)),
+            put_new(&self.table, row_attributes(&new.row)),
+            put_new(&self.table, step_item(&facts.id, 0, &order_step(new))?),
+        ];
+        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+            return Ok(JobCreated::New);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(CREATE, error)) };
+        match condition_failed(reasons.first()) {
+            Some(held) => held_by(held.item()).map(JobCreated::Existing),
+            None => Err(StoreError::cancelled(CREATE, reasons)),
+        }
     }
 
     /// Notes that a fact means the job which stands, so that its redelivery does not start another one later.
@@ -170,7 +219,14 @@ impl Store {
     /// Writes a move with everything that belongs to it.
     pub async fn job_advance(&self, transition: &Transition) -> Result<Advanced, StoreError> {
         let mark = format!("{:016x}", (self.random)());
-        let more = self.company(transition)?;
+        let money = transition.money();
+        let posting = match &money {
+            Money::Still => None,
+            Money::Billed { capture, .. } => capture.as_ref(),
+            Money::GivenBack { release } => release.as_ref(),
+        };
+        let postings = self.postings(MOVE, posting.map(std::slice::from_ref).unwrap_or_default()).await?;
+        let more: Vec<_> = self.company(transition, &money)?.into_iter().chain(postings.items.clone()).collect();
         let change = transition_change(transition, &mark);
         let old = if more.is_empty() {
             match change.call(&self.client, &self.table).send().await {
@@ -182,9 +238,13 @@ impl Store {
             let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
                 return Ok(applied(transition));
             };
-            let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk("move a job", error)) };
+            let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(MOVE, error)) };
             let Some(held) = condition_failed(reasons.first()) else {
-                return Err(StoreError::cancelled("move a job", reasons));
+                let behind = reasons.len().saturating_sub(postings.items.len());
+                return Err(match postings.verdict(reasons.get(behind..).unwrap_or_default())? {
+                    Some(verdict) => StoreError::inconsistent(MOVE, format!("a job's settlement: {verdict:?}")),
+                    None => StoreError::cancelled(MOVE, reasons),
+                });
             };
             held.item().cloned().unwrap_or_default()
         };
@@ -194,14 +254,21 @@ impl Store {
     }
 
     /// The items that are written together with a job's row.
-    fn company(&self, transition: &Transition) -> Result<Vec<TransactWriteItem>, StoreError> {
+    fn company(&self, transition: &Transition, money: &Money) -> Result<Vec<TransactWriteItem>, StoreError> {
         let row = transition.row();
         let mut items = Vec::new();
         if let Some(step) = transition.step() {
             items.push(put_new(&self.table, step_item(&row.facts.id, row.steps, step)?));
         }
-        if let Some(usage) = transition.usage() {
-            items.push(put_new(&self.table, metering::owed_attributes(usage)));
+        match money {
+            Money::Still => {}
+            Money::Billed { usage, .. } => {
+                items.extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage))));
+            }
+            Money::GivenBack { .. } => {
+                let change = uncount_change(&row.facts.account, &PULLS, &row.facts.terms.period, 1);
+                items.push(change.item(&self.table));
+            }
         }
         if transition.frees_issue() {
             let open = keys::open(row.facts.repository, row.facts.issue_number);
@@ -285,9 +352,9 @@ fn failed_item(
     match &error {
         SdkError::ServiceError(failed) => match failed.err() {
             UpdateItemError::ConditionalCheckFailedException(check) => Ok(check.item.clone().unwrap_or_default()),
-            _ => Err(StoreError::sdk("move a job", error)),
+            _ => Err(StoreError::sdk(MOVE, error)),
         },
-        _ => Err(StoreError::sdk("move a job", error)),
+        _ => Err(StoreError::sdk(MOVE, error)),
     }
 }
 
@@ -302,161 +369,12 @@ fn pointer(key: keys::Key, job: &JobId) -> Attributes {
     item
 }
 
-fn transition_change(transition: &Transition, mark: &str) -> Change {
-    let row = transition.row();
-    let key = keys::job(&row.facts.id);
-    let due = row.due_at.map(|_| text(keys::due(&key)));
-    let mut change = Change::of(key)
-        .set("state", text(row.state.as_str()))
-        .set("version", number(row.version))
-        .set("attempts", number(row.attempts))
-        .set("rounds", number(row.rounds))
-        .set("steps", number(row.steps))
-        .set("tokens_in", number(row.tokens.input))
-        .set("tokens_out", number(row.tokens.output))
-        .set("w", text(mark))
-        .set_or_remove("dx", due)
-        .set_or_remove("due_at", row.due_at.map(time))
-        .set_or_remove("lease_until", row.lease_until.map(time))
-        .set_or_remove("not_before", row.not_before.map(time))
-        .set_or_remove("base_sha", row.base_sha.as_ref().map(text))
-        .set_or_remove("pull_number", row.pull.as_ref().map(|pull| number(pull.number)))
-        .set_or_remove("pull_url", row.pull.as_ref().map(|pull| text(&pull.url)))
-        .set_or_remove("reason", row.reason.as_ref().map(text))
-        .set_or_remove("cancel", asked(row).then(|| AttributeValue::Bool(true)))
-        .remove("swept")
-        .when(
-            "#state = :from_state AND #version = :from_version",
-            vec![
-                ("from_state", text(transition.from_state().as_str())),
-                ("from_version", number(transition.from_version())),
-            ],
-        );
-    if let Some(moment) = transition.entered() {
-        change = change.set_expression(
-            "#timeline = list_append(#timeline, :entered)",
-            vec![("entered", texts([moment_text(moment)]))],
-        );
+fn order_step(new: &NewJob) -> Step {
+    Step {
+        output: Output::Order(new.order.clone()),
+        tokens: Tokens::default(),
+        cost: Credits::ZERO,
+        model: String::new(),
+        at: new.row.facts.created_at,
     }
-    change
-}
-
-const fn asked(row: &Snapshot) -> bool {
-    matches!(row.cancel_requested, CancelRequest::Asked)
-}
-
-fn moment_text(moment: &Moment) -> String {
-    format!("{}@{}", moment.state.as_str(), moment.at.millis())
-}
-
-fn moment_of(text: &str) -> Option<Moment> {
-    let (state, at) = text.split_once('@')?;
-    Some(Moment { state: State::parse(state)?, at: Timestamp::from_millis(at.parse().ok()?) })
-}
-
-/// A new job's item.
-fn row_attributes(row: &Snapshot) -> Attributes {
-    let facts = &row.facts;
-    let Funding::Metered { customer, meter, value } = &facts.funding;
-    let key = keys::job(&facts.id);
-    let mut item = key.attributes();
-    let more = [
-        ("state", text(row.state.as_str())),
-        ("version", number(row.version)),
-        ("attempts", number(row.attempts)),
-        ("rounds", number(row.rounds)),
-        ("steps", number(row.steps)),
-        ("tokens_in", number(row.tokens.input)),
-        ("tokens_out", number(row.tokens.output)),
-        ("timeline", texts(row.timeline.iter().map(moment_text))),
-        // `owner` and `at` are the keys of index `timeline`.
-        ("owner", text(facts.account.as_str())),
-        ("at", time(facts.created_at)),
-        ("installation", number(facts.installation)),
-        ("repository", number(facts.repository)),
-        ("owner_login", text(&facts.owner_login)),
-        ("repository_name", text(&facts.repository_name)),
-        ("base_branch", text(&facts.base_branch)),
-        ("issue_number", number(facts.issue_number)),
-        ("trigger", text(&facts.trigger)),
-        ("asked_by", text(&facts.asked_by)),
-        ("customer", text(customer.as_str())),
-        ("meter", text(meter.as_str())),
-        ("value", number(value)),
-    ];
-    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-    if let Some(due_at) = row.due_at {
-        item.insert("dx".to_owned(), text(keys::due(&key)));
-        item.insert("due_at".to_owned(), time(due_at));
-    }
-    item.extend(wish_attributes(&facts.wishes).map(|(name, value)| (name.to_owned(), value)));
-    item
-}
-
-/// Only what is wished for stands there, so a job without wishes looks like one from before there were any.
-fn wish_attributes(wishes: &PullWishes) -> impl Iterator<Item = (&'static str, AttributeValue)> {
-    let listed = |list: &[String]| (!list.is_empty()).then(|| texts(list.iter().cloned()));
-    [
-        ("draft", wishes.draft().is_on().then_some(AttributeValue::Bool(true))),
-        ("labels", listed(wishes.labels())),
-        ("reviewers", listed(wishes.reviewers())),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, value?)))
-}
-
-pub(crate) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreError> {
-    let item = Item::new(attributes, "read a job");
-    let pull = match (item.find_number("pull_number")?, item.find_text("pull_url")?) {
-        (Some(number), Some(url)) => Some(PullRef { number, url: url.to_owned() }),
-        (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => return Err(item.bad("pull_url")),
-    };
-    let moments = item.texts("timeline")?.into_iter().map(moment_of);
-    Ok(Snapshot {
-        facts: facts_of(&item)?,
-        state: State::parse(item.text("state")?).ok_or_else(|| item.bad("state"))?,
-        version: item.number("version")?,
-        lease_until: item.find_time("lease_until")?,
-        attempts: item.number("attempts")?,
-        rounds: item.number("rounds")?,
-        steps: item.number("steps")?,
-        tokens: Tokens { input: item.number("tokens_in")?, output: item.number("tokens_out")? },
-        base_sha: item.find_text("base_sha")?.map(str::to_owned),
-        pull,
-        reason: item.find_text("reason")?.map(str::to_owned),
-        cancel_requested: if attributes.contains_key("cancel") { CancelRequest::Asked } else { CancelRequest::None },
-        comment: item.find_number("comment")?.map(CommentId::new),
-        told: item.find_text("told")?.map(|told| Notice::parse(told).ok_or_else(|| item.bad("told"))).transpose()?,
-        due_at: item.find_time("due_at")?,
-        not_before: item.find_time("not_before")?,
-        timeline: moments.collect::<Option<_>>().ok_or_else(|| item.bad("timeline"))?,
-    })
-}
-
-fn wishes_of(item: &Item<'_>) -> Result<PullWishes, StoreError> {
-    let listed = |name| Ok(item.texts(name)?.into_iter().map(str::to_owned).collect());
-    PullWishes::check(item.switch("draft")?, listed("labels")?, listed("reviewers")?).ok_or_else(|| item.bad("labels"))
-}
-
-fn facts_of(item: &Item<'_>) -> Result<Facts, StoreError> {
-    Ok(Facts {
-        id: keys::job_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
-        account: item.parsed("owner", AccountId::parse)?,
-        installation: InstallationId::new(item.number("installation")?),
-        repository: RepositoryId::new(item.number("repository")?),
-        owner_login: item.text("owner_login")?.to_owned(),
-        repository_name: item.text("repository_name")?.to_owned(),
-        base_branch: item.text("base_branch")?.to_owned(),
-        issue_number: item.number("issue_number")?,
-        trigger: item.text("trigger")?.to_owned(),
-        asked_by: item.text("asked_by")?.to_owned(),
-        wishes: wishes_of(item)?,
-        funding: Funding::Metered {
-            customer: item.parsed("customer", CustomerId::parse)?,
-            meter: item.parsed("meter", Meter::parse)?,
-            value: item.number("value")?,
-        },
-        created_at: item.time("at")?,
-    })
 }

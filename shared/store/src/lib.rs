@@ -24,6 +24,7 @@ pub mod schema;
 mod seals;
 mod steps;
 mod subscriptions;
+mod terms;
 
 pub use accounts::{AccountCreated, InstallationNoted};
 pub use due::{Due, DueItem, Moved};
@@ -31,7 +32,7 @@ pub use error::StoreError;
 pub use inbox::{Cursor, Event, EventPage, Finished, Recorded, Redue, Taken};
 pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
 pub use ledger::{EntryCursor, EntryPage, OpenHold, Post};
-pub use metering::{Owed, ReportClaim};
+pub use metering::{Owed, ReportClaim, Unbilled};
 pub use notices::{NoticeOwed, NoticeRow};
 pub use payments::PaymentLearnt;
 pub use postings::{BadLedgerKey, KeyRing, KeySource};

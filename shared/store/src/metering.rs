@@ -36,6 +36,19 @@ pub enum ReportClaim {
     Held(Timestamp),
 }
 
+/// What became of the wish to set aside usage that Stripe had taken and then could not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unbilled {
+    /// It waits for a person now.
+    Now,
+    /// It did so before.
+    Already,
+    /// There is no such record.
+    Unknown,
+}
+
+const UNBILL: &str = "set aside usage that was not counted";
+
 impl Store {
     /// Takes the place of the one who reports an account's debts on a meter.
     pub async fn report_claim(
@@ -135,6 +148,44 @@ impl Store {
         }
     }
 
+    /// Sets a record aside of which Stripe has said afterwards that it was not counted, with the reason beside it. It may
+    /// still stand in the owed range, where the telling has not been written down yet; that is given up then. Safe to
+    /// repeat.
+    pub async fn usage_unbill(
+        &self,
+        debts: &Debts,
+        id: &UsageId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Unbilled, StoreError> {
+        let Debts { account, meter } = debts;
+        let parked = keys::parked(account, meter, id);
+        // In the order in which a record goes from one to the other, so that it is not missed on its way.
+        for from in [keys::owed(account, meter, id), keys::usage(account, meter, id)] {
+            let Some(found) = self.row(UNBILL, &from).await? else { continue };
+            let frozen = |name: &str| FROZEN.contains(&name) || name == "reported_at";
+            let mut item: Attributes = found.into_iter().filter(|(name, _)| frozen(name)).collect();
+            item.extend(parked.attributes());
+            item.extend([("parked_at".to_owned(), time(now)), ("reason".to_owned(), text(reason))]);
+            let gone = delete_when(&self.table, from, "attribute_exists(pk)", vec![]);
+            let items = vec![gone, put_new(&self.table, item)];
+            let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+                return Ok(Unbilled::Now);
+            };
+            match cancellation_reasons(&error) {
+                Some(reasons) if reasons.iter().any(|reason| condition_failed(Some(reason)).is_some()) => {}
+                Some(reasons) => return Err(StoreError::cancelled(UNBILL, reasons)),
+                None => return Err(StoreError::sdk(UNBILL, error)),
+            }
+        }
+        Ok(if self.row(UNBILL, &parked).await?.is_some() { Unbilled::Already } else { Unbilled::Unknown })
+    }
+
+    async fn row(&self, operation: &'static str, key: &keys::Key) -> Result<Option<Attributes>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
+        Ok(get.send().await.map_err(|e| StoreError::sdk(operation, e))?.item)
+    }
+
     /// Counts a failed try and sets when the next one is due.
     pub async fn owed_postpone(&self, owed: &Owed, due_at: Timestamp) -> Result<(), StoreError> {
         let usage = &owed.usage;
@@ -188,6 +239,9 @@ impl Store {
         }
     }
 }
+
+/// What of a record never changes.
+const FROZEN: [&str; 6] = ["customer", "meter", "value", "usage_at", "identifier", "job"];
 
 fn usage_attributes(usage: &Usage) -> Attributes {
     let attributes: [(&str, AttributeValue); 6] = [

@@ -33,11 +33,8 @@ impl Store {
     /// Owes a customer a notice, once for its fact.
     pub async fn notice_owe(&self, account: &AccountId, notice: &Notice) -> Result<NoticeOwed, StoreError> {
         let mut item = keys::notice(account, &notice.topic.fact()).attributes();
-        let more = [
-            ("kind", text(notice.topic.kind())),
-            ("words", text(&notice.words)),
-            ("noticed_at", time(notice.at)),
-        ];
+        let more =
+            [("kind", text(notice.topic.kind())), ("words", text(&notice.words)), ("noticed_at", time(notice.at))];
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
         let put = self
             .client

@@ -75,6 +75,7 @@ pub(crate) fn step_item(job: &JobId, index: u32, step: &Step) -> Result<Attribut
             ("b", bytes(packed)),
             ("tokens_in", number(step.tokens.input)),
             ("tokens_out", number(step.tokens.output)),
+            ("cost", number(step.cost.micros())),
             ("model", text(&step.model)),
             ("at", time(step.at)),
         ]
@@ -90,6 +91,7 @@ pub(crate) fn step_of(attributes: &Attributes) -> Result<Step, StoreError> {
     Ok(Step {
         output: output(wire).ok_or_else(|| item.bad("b"))?,
         tokens: Tokens { input: item.number("tokens_in")?, output: item.number("tokens_out")? },
+        cost: item.find_credits("cost")?,
         model: item.text("model")?.to_owned(),
         at: item.time("at")?,
     })

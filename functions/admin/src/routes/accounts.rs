@@ -7,11 +7,13 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use domain::accounts::{Account, NewAccount};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
+use domain::plans::{PlanId, Service, standing};
+use domain::subscriptions::Subscription;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use store::AccountCreated;
+use store::{AccountCreated, NoticeRow};
 
 /// What an account needs.
 #[derive(Deserialize)]
@@ -29,8 +31,6 @@ fn default_plan() -> String {
     "payg".to_owned()
 }
 
-const PLAN_CHARS_MAX: usize = 40;
-
 /// Provisions an account; for a customer that has one, links the installation to it.
 pub async fn create(
     Authorized(operator): Authorized,
@@ -40,8 +40,9 @@ pub async fn create(
     let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let customer = CustomerId::parse(&wanted.stripe_customer_id)
         .map_err(|_| ApiError::bad_request("bad_customer", "stripe_customer_id is Stripe's id of a customer, cus_…"))?;
-    if wanted.plan.is_empty() || wanted.plan.len() > PLAN_CHARS_MAX {
-        return Err(ApiError::bad_request("bad_plan", "plan is a plan's name of at most 40 characters"));
+    if PlanId::parse(&wanted.plan).is_none_or(|plan| ctx.catalogue.plan(&plan).is_none()) {
+        let known: Vec<_> = ctx.catalogue.plans.iter().map(|plan| plan.id.as_str()).collect();
+        return Err(ApiError::bad_request("bad_plan", format!("plan is one of the catalogue's: {}", known.join(", "))));
     }
     let now = ctx.outside.now();
     let id = AccountId::mint(now, ctx.outside.id_bytes());
@@ -65,15 +66,60 @@ pub async fn create(
     Ok((status, Json(json!({ "id": id.as_str() }))))
 }
 
-/// Shows an account.
+/// Shows an account: whose it is, and what it may do at this moment.
 pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let absent = || ApiError::not_found("there is no such account");
-    let id = AccountId::parse(&id).map_err(|_| absent())?;
-    let account = ctx.store.account_find(&id).await?.ok_or_else(absent)?;
+    let id = parse(&id)?;
+    let (account, subscriptions) = ctx.store.account_find_whole(&id).await?.ok_or_else(absent)?;
+    let standing = standing(&ctx.catalogue, &account, &subscriptions, ctx.outside.now());
+    let service = standing.as_ref().map(|standing| match standing.service {
+        Service::Full => json!({ "state": "full" }),
+        Service::Grace { until } => json!({ "state": "grace", "until": until.to_string() }),
+        Service::Lapsed => json!({ "state": "lapsed" }),
+    });
     Ok(Json(json!({
         "id": account.id.as_str(),
         "stripe_customer_id": account.customer.as_str(),
         "plan": account.plan,
+        "effective_plan": standing.as_ref().map(|standing| standing.plan.id.as_str()),
+        "service": service,
+        "subscriptions": subscriptions.iter().map(subscription).collect::<Vec<_>>(),
         "created_at": account.created_at.to_string(),
     })))
+}
+
+/// What its customer was or will be told, newest first.
+pub async fn notices(
+    _: Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let id = existing(&ctx, &id).await?;
+    let notices = ctx.store.notice_list(&id).await?;
+    let shown = |notice: &NoticeRow| json!({ "kind": notice.kind, "fact": notice.fact, "words": notice.words, "at": notice.at.to_string() });
+    Ok(Json(json!({ "notices": notices.iter().map(shown).collect::<Vec<_>>() })))
+}
+
+fn subscription(subscription: &Subscription) -> Value {
+    json!({
+        "id": subscription.id.as_str(),
+        "status": subscription.status.as_str(),
+        "period_start": subscription.period.map(|period| period.start.to_string()),
+        "period_end": subscription.period.map(|period| period.end.to_string()),
+        "ends_at": subscription.ends_at.map(|at| at.to_string()),
+        "as_of": subscription.as_of.to_string(),
+    })
+}
+
+fn absent() -> ApiError {
+    ApiError::not_found("there is no such account")
+}
+
+fn parse(id: &str) -> Result<AccountId, ApiError> {
+    AccountId::parse(id).map_err(|_| absent())
+}
+
+/// The account of this path, if there is one.
+pub async fn existing(ctx: &Ctx, id: &str) -> Result<AccountId, ApiError> {
+    let account = ctx.store.account_find(&parse(id)?).await?.ok_or_else(absent)?;
+    Ok(account.id)
 }

@@ -1,16 +1,14 @@
 //! `/api/v1/admin/events`: the event log.
 
 use crate::operator::Authorized;
+use crate::routes::cursors;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ids::AccountId;
 use domain::inbox::{EventKey, EventRow, EventState, Source};
-use domain::time::Timestamp;
 use http::{StatusCode, header};
 use queues::Message;
 use serde::Deserialize;
@@ -47,7 +45,8 @@ pub async fn list(
         None | Some("") => EventState::ALL.to_vec(),
         Some(text) => vec![EventState::parse(text).ok_or_else(bad_status)?],
     };
-    let cursor = filter.cursor.as_deref().filter(|text| !text.is_empty()).map(read_cursor).transpose()?;
+    let cursor = filter.cursor.as_deref().filter(|text| !text.is_empty()).map(cursors::read).transpose()?;
+    let cursor = cursor.map(|(at, id)| Cursor { at, id });
     let (mut rows, mut more) = (Vec::new(), false);
     for source in sources {
         let page = ctx.inbox.list(source, &states, cursor.as_ref(), PAGE).await?;
@@ -57,10 +56,7 @@ pub async fn list(
     rows.sort_by(|a, b| (b.listed_at, b.key.id()).cmp(&(a.listed_at, a.key.id())));
     more |= rows.len() > PAGE;
     rows.truncate(PAGE);
-    let next = rows
-        .last()
-        .filter(|_| more)
-        .map(|row| write_cursor(&Cursor { at: row.listed_at, id: row.key.id().to_owned() }));
+    let next = rows.last().filter(|_| more).map(|row| cursors::write(row.listed_at, row.key.id()));
     Ok(Json(json!({ "events": rows.iter().map(shown).collect::<Vec<_>>(), "next_cursor": next })))
 }
 
@@ -126,7 +122,8 @@ pub async fn attribute(
     ctx.store.account_find(&account).await?.ok_or_else(unknown)?;
     let key = key(Source::Stripe.as_str(), &id)?;
     let known = ctx.inbox.find_row(&key).await?.ok_or_else(absent)?;
-    let settled = |row: &EventRow| ApiError::conflict("not_unattributed", format!("this event is {}", row.state.as_str()));
+    let settled =
+        |row: &EventRow| ApiError::conflict("not_unattributed", format!("this event is {}", row.state.as_str()));
     if known.state != EventState::Unattributed && known.account.as_ref() != Some(&account) {
         return Err(settled(&known));
     }
@@ -159,15 +156,4 @@ fn shown(row: &EventRow) -> Value {
         "digest": row.digest,
         "body_bytes": row.body_bytes,
     })
-}
-
-fn write_cursor(cursor: &Cursor) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}.{}", cursor.at.millis(), cursor.id))
-}
-
-fn read_cursor(text: &str) -> Result<Cursor, ApiError> {
-    let bad = || ApiError::bad_request("bad_cursor", "take the cursor from next_cursor of the page before");
-    let plain = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
-    let (at, id) = plain.split_once('.').ok_or_else(bad)?;
-    Ok(Cursor { at: Timestamp::from_millis(at.parse().map_err(|_| bad())?), id: id.to_owned() })
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use domain::ids::{JobId, UsageId};
 use domain::jobs::steps::{Output, Step, Steps};
-use domain::jobs::{Funding, Snapshot};
+use domain::jobs::{Funding, Snapshot, cost_to_customer};
 use domain::metering::Debts;
 use domain::pulls::{Change, branch};
 use serde_json::{Value, json};
@@ -17,12 +17,40 @@ pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<Str
     let absent = || ApiError::not_found("there is no such job");
     let id = JobId::parse(&id).map_err(|_| absent())?;
     let (row, steps) = ctx.store.job_find_whole(&id).await?.ok_or_else(absent)?;
-    let Funding::Metered { meter, .. } = &row.facts.funding;
-    let debts = Debts { account: row.facts.account.clone(), meter: meter.clone() };
-    let reported_at = ctx.store.usage_find(&debts, &UsageId::of_job(&id)).await?;
     let mut job = shown(&row, &steps);
-    job["usage"] = json!({ "meter": meter.as_str(), "reported_at": reported_at.map(|at| at.to_string()) });
+    job["payment"] = payment(&ctx, &row).await?;
     Ok(Json(job))
+}
+
+/// How a job is paid for, and whether Stripe has been told where it bills.
+async fn payment(ctx: &Ctx, row: &Snapshot) -> Result<Value, ApiError> {
+    let terms = &row.facts.terms;
+    let mut payment = json!({
+        "billable": terms.billable.as_str(),
+        "budget": terms.budget.map(|budget| budget.to_string()),
+        "period": terms.period,
+        "price_version": terms.priced_by,
+        "cost": row.cost.to_string(),
+        "price": cost_to_customer(row).to_string(),
+    });
+    match &terms.funding {
+        Funding::Prepaid { held, .. } => {
+            payment["by"] = json!("credits");
+            payment["held"] = json!(held.to_string());
+        }
+        Funding::Free => payment["by"] = json!("nothing"),
+        Funding::Metered { counts, .. } => {
+            let mut usage = Vec::new();
+            for (meter, _) in counts {
+                let debts = Debts { account: row.facts.account.clone(), meter: meter.clone() };
+                let reported_at = ctx.store.usage_find(&debts, &UsageId::of_job(&row.facts.id)).await?;
+                usage.push(json!({ "meter": meter.as_str(), "reported_at": reported_at.map(|at| at.to_string()) }));
+            }
+            payment["by"] = json!("meters");
+            payment["usage"] = json!(usage);
+        }
+    }
+    Ok(payment)
 }
 
 fn shown(row: &Snapshot, steps: &Steps) -> Value {

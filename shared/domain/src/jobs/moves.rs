@@ -2,11 +2,10 @@
 
 use super::steps::{Output, Review, Step, Verdict};
 use super::{
-    Approved, CancelRequest, Coding, Funding, Job, Lease, Moment, Opened, Opening, Planning, PullRef, Queued,
+    Approved, CancelRequest, Coding, Job, Lease, Moment, Money, Opened, Opening, Planning, PullRef, Queued,
     RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, State,
 };
-use crate::ids::UsageId;
-use crate::metering::Usage;
+use crate::credits::Credits;
 use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable, backoff};
 use crate::time::Timestamp;
 use std::time::Duration;
@@ -18,7 +17,6 @@ pub struct Transition {
     from: State,
     row: Snapshot,
     step: Option<Step>,
-    usage: Option<Usage>,
     entered: Option<Moment>,
     now: Timestamp,
 }
@@ -27,7 +25,7 @@ impl Transition {
     pub(super) fn from(mut row: Snapshot, now: Timestamp) -> Self {
         let from = row.state;
         row.version += 1;
-        Self { from, row, step: None, usage: None, entered: None, now }
+        Self { from, row, step: None, entered: None, now }
     }
 
     /// Enters a state; what belonged to the work in the old one is cleared.
@@ -53,6 +51,7 @@ impl Transition {
     fn leaving(mut self, step: Step) -> Self {
         self.row.steps += 1;
         self.row.tokens = self.row.tokens.plus(step.tokens);
+        self.row.cost = self.row.cost.checked_add(step.cost).unwrap_or(Credits::MAX);
         self.step = Some(step);
         self
     }
@@ -85,9 +84,9 @@ impl Transition {
         self.step.as_ref()
     }
 
-    /// The usage that becomes due with it.
-    pub const fn usage(&self) -> Option<&Usage> {
-        self.usage.as_ref()
+    /// What it means for the money, to be written with it.
+    pub fn money(&self) -> Money {
+        super::funding::money(self.from, &self.row, self.now)
     }
 
     /// The line it adds to the timeline.
@@ -191,22 +190,9 @@ impl Lease<Reviewing> {
 }
 
 impl Lease<Opening> {
-    /// Delivered: the state and the debt to Stripe in one write.
+    /// Delivered; where that makes it billable, its money moves in the same write.
     pub fn opened(self, pull: PullRef, now: Timestamp) -> Transition {
-        let mut transition =
-            Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| row.pull = Some(pull));
-        let facts = &transition.row.facts;
-        let Funding::Metered { customer, meter, value } = &facts.funding;
-        transition.usage = Some(Usage {
-            id: UsageId::of_job(&facts.id),
-            account: facts.account.clone(),
-            meter: meter.clone(),
-            customer: customer.clone(),
-            value: *value,
-            at: now,
-            job: facts.id.clone(),
-        });
-        transition
+        Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| row.pull = Some(pull))
     }
 
     /// Called off in time: a look-up has shown that there is no pull request.

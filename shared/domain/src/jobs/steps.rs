@@ -1,5 +1,6 @@
 //! What the steps of a job leave behind.
 
+use crate::credits::Credits;
 use crate::metering::Tokens;
 use crate::pulls::Proposal;
 use crate::time::Timestamp;
@@ -11,6 +12,8 @@ pub struct Step {
     pub output: Output,
     /// What the model used for it.
     pub tokens: Tokens,
+    /// What that cost, before any markup.
+    pub cost: Credits,
     /// Which model, by the name the provider gave.
     pub model: String,
     /// When it was finished.

@@ -5,7 +5,11 @@
 
 use super::steps::{Order, Output, Plan, Review, Step, Verdict};
 use super::*;
+use crate::credits::MICROS;
+use crate::ids::CustomerId;
+use crate::metering::Meter;
 use crate::metering::Tokens;
+use crate::plans::{BasisPoints, Billable, Counts};
 use crate::pulls::{Change, FileChange, Proposal, PullWishes};
 use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable};
 use std::collections::BTreeSet;
@@ -26,10 +30,15 @@ fn facts() -> Facts {
         issue_number: 7,
         trigger: "issue-70001".to_owned(),
         asked_by: "ann".to_owned(),
-        funding: Funding::Metered {
-            customer: CustomerId::parse("cus_1").expect("an id"),
-            meter: Meter::pull_requests(),
-            value: 1,
+        terms: Terms {
+            funding: Funding::Metered {
+                customer: CustomerId::parse("cus_1").expect("an id"),
+                counts: vec![(Meter::pull_requests(), Counts::Pulls)],
+            },
+            billable: Billable::PrOpened,
+            budget: None,
+            period: "2026-11".to_owned(),
+            priced_by: "v1".to_owned(),
         },
         wishes: PullWishes::default(),
         created_at: BORN,
@@ -42,7 +51,7 @@ fn at(state: State) -> Snapshot {
 }
 
 fn step(output: Output) -> Step {
-    Step { output, tokens: Tokens { input: 10, output: 5 }, model: "m".to_owned(), at: NOW }
+    Step { output, tokens: Tokens { input: 10, output: 5 }, cost: Credits::ZERO, model: "m".to_owned(), at: NOW }
 }
 
 fn proposal() -> Proposal {
@@ -85,7 +94,7 @@ struct Seen {
     row: Snapshot,
     entered: Option<State>,
     step: Option<Step>,
-    usage: Option<crate::metering::Usage>,
+    money: Money,
     frees_issue: bool,
 }
 
@@ -96,7 +105,7 @@ fn seen(transition: &Transition) -> Seen {
         row: transition.row().clone(),
         entered: transition.entered().map(|moment| moment.state),
         step: transition.step().cloned(),
-        usage: transition.usage().cloned(),
+        money: transition.money(),
         frees_issue: transition.frees_issue(),
     }
 }
@@ -211,7 +220,7 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
             assert_eq!(seen.entered, moved.then_some(to), "{what}");
             assert!(!moved || row.timeline.last().is_some_and(|moment| moment.state == to), "{what}");
             assert_eq!(
-                seen.usage.is_some(),
+                matches!(seen.money, Money::Billed { .. }),
                 to == State::PrOpened,
                 "{what}: charged with the pull request and never else"
             );
@@ -315,7 +324,8 @@ fn asking_to_stop_leaves_the_work_to_its_holder() {
 fn a_usage_record_is_born_with_its_pull_request() {
     let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else { panic!("opening") };
     let transition = lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW);
-    let usage = transition.usage().expect("a pull request is charged");
+    let Money::Billed { capture: None, usage } = transition.money() else { panic!("a pull request is charged") };
+    let [usage] = usage.as_slice() else { panic!("once") };
     assert_eq!((usage.job.clone(), usage.value, usage.at), (facts().id, 1, NOW));
     assert_eq!(
         usage.identifier(),
@@ -340,4 +350,90 @@ fn words_are_read_back() {
     }
     let order = Order::of(&"ü".repeat(2_000), &"🦀".repeat(100_000));
     assert_eq!((order.title.len(), order.body.len()), (1_000, steps::ORDER_BYTES_MAX), "cut between characters");
+}
+
+const HELD: u64 = 600;
+
+/// A job in a state, paid from credits, that has cost so many of them so far.
+fn prepaid(state: State, billable: Billable, cost: u64) -> Snapshot {
+    let held = Credits::whole(HELD).expect("an amount");
+    let funding = Funding::Prepaid { held, markup: BasisPoints(2_000), fee: Credits::ZERO };
+    let row = at(state);
+    let terms = Terms { funding, billable, ..row.facts.terms.clone() };
+    let pull = Some(PullRef { number: 8, url: "u".to_owned() }).filter(|_| state == State::PrOpened);
+    let cost = Credits::whole(cost).expect("an amount");
+    Snapshot { facts: Facts { terms, ..row.facts.clone() }, cost, pull, ..row }
+}
+
+/// What a move gives back and spends of the hold, in microcredits; nothing where it leaves the hold alone.
+fn settled(money: &Money) -> Option<(u64, u64)> {
+    let posting = match money {
+        Money::Still => return None,
+        Money::Billed { capture: posting, .. } | Money::GivenBack { release: posting } => posting.as_ref()?,
+    };
+    let (back, held) = (posting.entry().free.unsigned_abs(), posting.entry().held.unsigned_abs());
+    assert_eq!(held, HELD * MICROS, "a hold is settled whole");
+    Some((back, held - back))
+}
+
+#[test]
+fn every_way_out_settles_a_hold_once() {
+    for billable in [Billable::PrOpened, Billable::Merged] {
+        for state in State::ALL {
+            for seen in moves(&prepaid(state, billable, 100)) {
+                let to = seen.row.state;
+                let bills = match billable {
+                    Billable::PrOpened => State::PrOpened,
+                    Billable::Merged => State::Merged,
+                };
+                let expected = match (seen.from_state, to) {
+                    (from, to) if from == to => None,
+                    (_, to) if to == bills => Some(((HELD - 120) * MICROS, 120 * MICROS)),
+                    (from, _) if from == bills => None,
+                    (_, to) if to.is_over() => Some((HELD * MICROS, 0)),
+                    _ => None,
+                };
+                assert_eq!(
+                    settled(&seen.money),
+                    expected,
+                    "{} to {}, {billable:?}",
+                    seen.from_state.as_str(),
+                    to.as_str()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_pays_more_than_was_reserved() {
+    for (cost, spent) in [(0, 0), (1, 1_200_000), (500, HELD * MICROS), (501, HELD * MICROS), (10_000, HELD * MICROS)] {
+        let Staged::Opening(job) = prepaid(State::PrCreationInitiated, Billable::PrOpened, cost).staged() else {
+            panic!("opening")
+        };
+        let transition = lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW);
+        assert_eq!(settled(&transition.money()), Some((HELD * MICROS - spent, spent)), "{cost}");
+    }
+}
+
+#[test]
+fn a_metered_job_tells_every_meter_what_it_counts() {
+    let mut row = at(State::PrCreationInitiated);
+    let counts =
+        vec![(Meter::pull_requests(), Counts::Pulls), (Meter::parse("tokens").expect("a meter"), Counts::Tokens)];
+    let customer = CustomerId::parse("cus_1").expect("an id");
+    row.facts.terms.funding = Funding::Metered { customer, counts };
+    row.tokens = Tokens { input: 30, output: 12 };
+    let opened = |row: &Snapshot| {
+        let Staged::Opening(job) = row.clone().staged() else { panic!("opening") };
+        match lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW).money() {
+            Money::Billed { capture: None, usage } => {
+                usage.iter().map(|usage| (usage.meter.to_string(), usage.value)).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(opened(&row), [("pull_requests".to_owned(), 1), ("tokens".to_owned(), 42)]);
+    row.tokens = Tokens::default();
+    assert_eq!(opened(&row), [("pull_requests".to_owned(), 1)], "nothing is not told");
 }

@@ -65,8 +65,8 @@ async fn a_job_shows_all_it_knows() {
     let calls = world.vendors.model.calls();
     let counted: u64 = calls.iter().map(|call| call.input_tokens).sum();
     assert_eq!(sum("input"), counted, "and it is what the provider counted");
-    assert_eq!(shown["usage"]["meter"], "pull_requests");
-    assert!(shown["usage"]["reported_at"].as_str().is_some(), "{shown:#}");
+    assert_eq!(shown["payment"]["usage"][0]["meter"], "pull_requests");
+    assert!(shown["payment"]["usage"][0]["reported_at"].as_str().is_some(), "{shown:#}");
     world.done().await;
 }
 
@@ -81,7 +81,7 @@ async fn a_job_that_failed_says_why() {
     assert_eq!(shown["state"], "FAILED");
     let reason = shown["reason"].as_str().expect("a reason");
     assert!(reason.contains("\"../x\", which it may not touch"), "{reason}");
-    assert_eq!((&shown["pull"], &shown["usage"]["reported_at"]), (&Value::Null, &Value::Null));
+    assert_eq!((&shown["pull"], &shown["payment"]["usage"][0]["reported_at"]), (&Value::Null, &Value::Null));
     world.done().await;
 }
 

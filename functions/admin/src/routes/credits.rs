@@ -1,0 +1,165 @@
+//! `/api/v1/admin/accounts/{id}/balance`, `…/ledger`, `…/adjustments`: what an account has, why, and putting it right.
+
+use crate::operator::Authorized;
+use crate::routes::accounts::existing;
+use crate::routes::cursors;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use domain::credits::{Credits, decimal};
+use domain::ids::{AccountId, ActionId};
+use domain::ledger::{Entry, Kind, Label, Posting, Side};
+use domain::operators::Operator;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use store::{EntryCursor, Post};
+
+const PAGE: usize = 50;
+const REASON_CHARS_MAX: usize = 500;
+const KEY_CHARS_MAX: usize = 200;
+/// The most that one adjustment may move; a typing error must not be able to give away more.
+const ADJUSTMENT_MAX: u64 = 1_000_000;
+
+/// What an account has.
+pub async fn balance(
+    _: Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let account = existing(&ctx, &id).await?;
+    Ok(Json(shown_balance(&ctx, &account).await?))
+}
+
+async fn shown_balance(ctx: &Ctx, account: &AccountId) -> Result<Value, ApiError> {
+    let balance = ctx.store.balance_find(account).await?;
+    Ok(json!({
+        "available": balance.available.to_string(),
+        "held": balance.held.to_string(),
+        "debt": balance.debt.to_string(),
+    }))
+}
+
+/// Where a listing begins.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct From {
+    cursor: Option<String>,
+}
+
+/// An account's entries, newest first.
+pub async fn ledger(
+    _: Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    Query(from): Query<From>,
+) -> Result<Json<Value>, ApiError> {
+    let account = existing(&ctx, &id).await?;
+    let cursor = from.cursor.as_deref().map(cursors::read).transpose()?;
+    let cursor = cursor.map(|(at, cause)| EntryCursor { at, cause });
+    let page = ctx.store.entry_list(&account, cursor.as_ref(), PAGE).await?;
+    Ok(Json(json!({
+        "entries": page.entries.iter().map(shown).collect::<Vec<_>>(),
+        "next_cursor": page.next.map(|next| cursors::write(next.at, &next.cause)),
+    })))
+}
+
+fn shown(entry: &Entry) -> Value {
+    let side = match entry.kind {
+        Kind::Hold => "hold",
+        Kind::Release => "release",
+        _ if entry.free.saturating_add(entry.held) < 0 => "debit",
+        _ => "credit",
+    };
+    json!({
+        "id": entry.cause,
+        "type": side,
+        "kind": entry.kind.as_str(),
+        "amount": entry.amount.to_string(),
+        "available_change": decimal(entry.free),
+        "held_change": decimal(entry.held),
+        "description": entry.note,
+        "source": entry.source,
+        "price_version": (!entry.priced_by.is_empty()).then_some(&entry.priced_by),
+        "at": entry.at.to_string(),
+    })
+}
+
+/// A correction.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Credits, as `12.5`; with `-` in front they are taken.
+    amount: String,
+    /// Why; it stands on the entry.
+    reason: String,
+}
+
+/// Corrects a balance, once for its idempotency key.
+pub async fn adjust(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Json<Wanted>, JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let account = existing(&ctx, &id).await?;
+    let (amount, side) = amount(&wanted.amount)?;
+    let reason = wanted.reason.trim();
+    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
+        let detail = format!("reason says why, in 1 to {REASON_CHARS_MAX} characters");
+        return Err(ApiError::bad_request("bad_reason", detail));
+    }
+    let action = action(&headers, &account)?;
+    let Operator { name } = operator;
+    let label = Label { note: reason.to_owned(), source: format!("operator {name}"), priced_by: String::new() };
+    let posting = Posting::adjustment(&account, action, (amount, side), label, ctx.outside.now());
+    let post = ctx.store.ledger_post(std::slice::from_ref(&posting)).await?;
+    tracing::info!(operator.name = name, account.id = %account, entry.cause = posting.entry().cause, outcome = ?post, audit = true, "adjusted a balance");
+    let status = match post {
+        Post::Posted => StatusCode::CREATED,
+        Post::AlreadyPosted => StatusCode::OK,
+        Post::CauseReused => {
+            let detail = "this Idempotency-Key has made another adjustment; take a new one for a new adjustment";
+            return Err(ApiError::conflict("idempotency_key_reused", detail));
+        }
+        Post::Insufficient(_) | Post::NoHold => {
+            return Err(ApiError::unprocessable("out_of_bounds", "no balance can be that large"));
+        }
+    };
+    let balance = shown_balance(&ctx, &account).await?;
+    Ok((status, Json(json!({ "id": posting.entry().cause, "balance": balance }))))
+}
+
+fn amount(text: &str) -> Result<(Credits, Side), ApiError> {
+    let (digits, side) = text.strip_prefix('-').map_or((text, Side::Credit), |digits| (digits, Side::Debit));
+    let amount = Credits::parse(digits).map_err(|error| ApiError::bad_request("bad_amount", error.to_string()))?;
+    if amount.is_zero() {
+        return Err(ApiError::bad_request("bad_amount", "an adjustment of nothing changes nothing"));
+    }
+    if Credits::whole(ADJUSTMENT_MAX).is_some_and(|most| amount > most) {
+        let detail = format!("one adjustment moves at most {ADJUSTMENT_MAX} credits; split it if it has to be more");
+        return Err(ApiError::bad_request("bad_amount", detail));
+    }
+    Ok((amount, side))
+}
+
+/// The identity of the act, from its key: the same key on the same account is the same act, whoever sends it again.
+fn action(headers: &HeaderMap, account: &AccountId) -> Result<ActionId, ApiError> {
+    let bad = || {
+        let detail =
+            format!("send a header Idempotency-Key of 1 to {KEY_CHARS_MAX} characters, a new one for each act");
+        ApiError::bad_request("bad_idempotency_key", detail)
+    };
+    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::trim).ok_or_else(bad)?;
+    if key.is_empty() || key.len() > KEY_CHARS_MAX {
+        return Err(bad());
+    }
+    let digest = Sha256::digest(format!("{account} {key}"));
+    let bytes: [u8; 16] = digest[..16].try_into().map_err(|_| bad())?;
+    Ok(ActionId::of_digest(bytes))
+}

@@ -1,0 +1,19 @@
+//! Cursors: where a listing goes on, as an opaque text.
+
+use crate::ApiError;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::time::Timestamp;
+
+/// Behind this row.
+pub fn write(at: Timestamp, id: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}.{id}", at.millis()))
+}
+
+/// Reads a cursor back.
+pub fn read(text: &str) -> Result<(Timestamp, String), ApiError> {
+    let bad = || ApiError::bad_request("bad_cursor", "take the cursor from next_cursor of the page before");
+    let plain = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
+    let (at, id) = plain.split_once('.').ok_or_else(bad)?;
+    Ok((Timestamp::from_millis(at.parse().map_err(|_| bad())?), id.to_owned()))
+}

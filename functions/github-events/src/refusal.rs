@@ -1,0 +1,66 @@
+//! A job that cannot be paid for: it is over before any work, and its issue is told why and what to do.
+
+use crate::Ctx;
+use domain::jobs::{self, Work};
+use domain::ledger::Balance;
+use domain::notices::{Notice, Topic};
+use domain::plans::{Limit, Plan};
+use domain::retry::{Done, Failure};
+use queues::Message;
+use store::{JobCreated, NewJob};
+
+/// There are not enough credits.
+pub async fn out_of_credits(ctx: &Ctx, plan: &Plan, new: NewJob, balance: Balance) -> Result<Done, Failure> {
+    let have = if balance.debt.is_zero() {
+        format!("{} are available", balance.available)
+    } else {
+        format!("{} are owed since a payment was taken back", balance.debt)
+    };
+    let reason = format!(
+        "a job on the plan {} reserves {} credits, and {have}.{}",
+        plan.name,
+        plan.budget,
+        pointer(ctx, "Top up at")
+    );
+    let (_, grants) = ctx.store.grants_count(&new.row.facts.account).await?;
+    let topic = Topic::TopUpNeeded(grants);
+    let notice = Notice { topic, words: reason.clone(), at: new.row.facts.created_at };
+    ctx.store.notice_owe(&new.row.facts.account, &notice).await?;
+    refuse(ctx, new, &reason).await
+}
+
+/// The period's jobs are used up.
+pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Done, Failure> {
+    let count = match new.limit {
+        Limit::Of(count) => count.to_string(),
+        Limit::Unlimited => "all".to_owned(),
+    };
+    let next = plan.converts_to.as_ref().and_then(|id| ctx.catalogue.plan(id));
+    let offer = next
+        .map_or_else(|| pointer(ctx, "See your plan at"), |next| pointer(ctx, &format!("Go on with {} at", next.name)));
+    let reason = format!("the {count} pull requests of the plan {} are used up.{offer}", plan.name);
+    let facts = &new.row.facts;
+    let topic = Topic::QuotaUsed(domain::metering::Meter::pull_requests(), facts.terms.period.clone());
+    let notice = Notice { topic, words: reason.clone(), at: facts.created_at };
+    ctx.store.notice_owe(&facts.account, &notice).await?;
+    refuse(ctx, new, &reason).await
+}
+
+fn pointer(ctx: &Ctx, words: &str) -> String {
+    ctx.dashboard_url.as_ref().map_or_else(String::new, |url| format!(" {words} {url}"))
+}
+
+async fn refuse(ctx: &Ctx, new: NewJob, reason: &str) -> Result<Done, Failure> {
+    let account = new.row.facts.account.clone();
+    let refused = NewJob { row: jobs::refused(new.row.facts, reason), hold: None, ..new };
+    let (message, done) = match ctx.store.job_refuse(&refused).await? {
+        // The very fact has made a job before: perhaps one that could be paid for, and died before it was sent.
+        JobCreated::Existing(job) => (Message::Work(Work::Plan, job.clone()), Done::Applied(format!("job {job}"))),
+        JobCreated::New | JobCreated::Joined(_) | JobCreated::OutOfCredits(_) | JobCreated::QuotaUsed => {
+            let job = refused.row.facts.id;
+            (Message::Comment(job.clone()), Done::Applied(format!("refused as job {job}")))
+        }
+    };
+    ctx.queues.send(&message, Some(&account)).await?;
+    Ok(done)
+}

@@ -1,0 +1,34 @@
+//! Warnings that a new job gives rise to: a quota that comes to its end, a balance that gets low. Each is owed once.
+
+use crate::Ctx;
+use domain::jobs::{Facts, Funding};
+use domain::metering::Meter;
+use domain::notices::{Notice, Topic, quota_warning};
+use domain::plans::{Limit, Plan};
+use domain::retry::Failure;
+
+/// Looks whether the account has to be warned after a job was made.
+pub async fn after(ctx: &Ctx, plan: &Plan, facts: &Facts) -> Result<(), Failure> {
+    let meter = Meter::pull_requests();
+    if let Some(Limit::Of(limit)) = plan.quotas.get(&meter).map(|quota| quota.limit) {
+        let used = ctx.store.quota_used(&facts.account, &meter, &facts.terms.period).await?;
+        if let Some(topic) = quota_warning(&meter, &facts.terms.period, used, limit) {
+            let words = format!("{used} of the {limit} pull requests of the plan {} are used.", plan.name);
+            owe(ctx, facts, topic, words).await?;
+        }
+    }
+    if matches!(facts.terms.funding, Funding::Prepaid { .. }) {
+        let (balance, grants) = ctx.store.grants_count(&facts.account).await?;
+        if balance.available < ctx.catalogue.low_balance {
+            let words = format!("{} credits are left to spend.", balance.available);
+            owe(ctx, facts, Topic::LowBalance(grants), words).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn owe(ctx: &Ctx, facts: &Facts, topic: Topic, words: String) -> Result<(), Failure> {
+    let notice = Notice { topic, words, at: facts.created_at };
+    ctx.store.notice_owe(&facts.account, &notice).await?;
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! How a job is paid for, fixed at its creation, and what each of its ends means for the money.
+//!
+//! A job is paid from credits or by a meter or not at all, never by two of them. It becomes billable in one state, which the
+//! plan says; entering it captures what was held or owes Stripe the usage, in the same transaction. Every other end gives
+//! back what was held and what was counted. Since both follow from the states alone, no caller can forget them.
+
+use super::{Snapshot, State};
+use crate::credits::Credits;
+use crate::ids::{AccountId, CustomerId, UsageId};
+use crate::ledger::{HoldId, Label, Posting};
+use crate::metering::{Debts, Meter, Usage};
+use crate::plans::{BasisPoints, Billable, Catalogue, Counts, Limit, Pays, Period, Quota, Standing, price};
+use crate::time::Timestamp;
+
+/// What a job costs and who pays it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Where the money comes from.
+    pub funding: Funding,
+    /// In which state it has become billable.
+    pub billable: Billable,
+    /// The most it may cost, in credits; none is no bound.
+    pub budget: Option<Credits>,
+    /// The period whose quota it was counted in.
+    pub period: String,
+    /// By which version of the catalogue.
+    pub priced_by: String,
+}
+
+/// Where a job's money comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Funding {
+    /// From credits, reserved before the work.
+    Prepaid {
+        /// What is reserved: the most the job can cost.
+        held: Credits,
+        /// What is added to the models' cost.
+        markup: BasisPoints,
+        /// What the pull request itself costs.
+        fee: Credits,
+    },
+    /// Stripe is told of it, and bills.
+    Metered {
+        /// The account's customer at Stripe.
+        customer: CustomerId,
+        /// What it counts, and on which meters.
+        counts: Vec<(Meter, Counts)>,
+    },
+    /// Nobody pays; it is only counted.
+    Free,
+}
+
+/// What is decided before a job is made: its terms, and what has to be had for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The terms.
+    pub terms: Terms,
+    /// How many jobs the period allows.
+    pub limit: Limit,
+    /// How far the hold may take the balance below nothing.
+    pub overdraft: Credits,
+}
+
+impl Offer {
+    /// What an account's standing offers at this moment.
+    pub fn of(catalogue: &Catalogue, standing: &Standing<'_>, customer: &CustomerId, now: Timestamp) -> Self {
+        let plan = standing.plan;
+        let budget = (!plan.budget.is_zero()).then_some(plan.budget);
+        let funding = match plan.pays {
+            Pays::Credits => Funding::Prepaid { held: plan.budget, markup: catalogue.markup, fee: plan.fee },
+            Pays::Meters => Funding::Metered {
+                customer: customer.clone(),
+                counts: plan.charges.iter().map(|charge| (charge.meter.clone(), charge.counts)).collect(),
+            },
+            Pays::Nothing => Funding::Free,
+        };
+        let quota = plan.quotas.get(&Meter::pull_requests());
+        let renews = quota.map_or(crate::plans::Renewal::Month, |quota| quota.renews);
+        Self {
+            terms: Terms {
+                funding,
+                billable: plan.billable,
+                budget,
+                period: Period::at(renews, standing.period, now).key,
+                priced_by: catalogue.version.clone(),
+            },
+            limit: quota.map_or(Limit::Unlimited, Quota::hard_limit),
+            overdraft: plan.overdraft,
+        }
+    }
+
+    /// The hold that has to be had before the work, if the job is paid from credits.
+    pub fn hold(&self, account: &AccountId, hold: HoldId, what: &str, now: Timestamp) -> Option<Posting> {
+        let Funding::Prepaid { held, .. } = self.terms.funding else { return None };
+        let label = Label {
+            note: format!("reserved for {what}"),
+            source: hold.to_string(),
+            priced_by: self.terms.priced_by.clone(),
+        };
+        (!held.is_zero()).then(|| Posting::hold(account, hold, (held, self.overdraft), label, now))
+    }
+}
+
+impl Funding {
+    /// What is put on the models' cost, and what the pull request itself costs.
+    pub const fn surcharge(&self) -> (BasisPoints, Credits) {
+        match self {
+            Self::Prepaid { markup, fee, .. } => (*markup, *fee),
+            Self::Metered { .. } | Self::Free => (BasisPoints(0), Credits::ZERO),
+        }
+    }
+}
+
+/// What a move means for the money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Money {
+    /// Nothing.
+    Still,
+    /// The job is billed.
+    Billed {
+        /// The capture, if it was paid from credits.
+        capture: Option<Posting>,
+        /// What Stripe has to be told, if it is metered.
+        usage: Vec<Usage>,
+    },
+    /// The job is not billed and never will be: the hold goes back, and so does its place in the quota.
+    GivenBack {
+        /// The release, if something was held.
+        release: Option<Posting>,
+    },
+}
+
+impl Money {
+    /// Which of the account's meters owe Stripe something by it.
+    pub fn debts(&self) -> Vec<Debts> {
+        match self {
+            Self::Billed { usage, .. } => {
+                usage.iter().map(|usage| Debts { account: usage.account.clone(), meter: usage.meter.clone() }).collect()
+            }
+            Self::Still | Self::GivenBack { .. } => Vec::new(),
+        }
+    }
+}
+
+/// What it means that a job has gone from one state to where it is now.
+pub(super) fn money(from: State, row: &Snapshot, now: Timestamp) -> Money {
+    let bills = match row.facts.terms.billable {
+        Billable::PrOpened => State::PrOpened,
+        Billable::Merged => State::Merged,
+    };
+    if from == row.state {
+        return Money::Still;
+    }
+    if row.state == bills {
+        return Money::Billed { capture: settlement(row, cost_to_customer(row), now), usage: usage(row, now) };
+    }
+    let billed_before = from == bills;
+    if row.state.is_over() && !from.is_over() && !billed_before {
+        return Money::GivenBack { release: settlement(row, Credits::ZERO, now) };
+    }
+    Money::Still
+}
+
+/// What the work so far comes to for whoever pays it.
+pub fn cost_to_customer(row: &Snapshot) -> Credits {
+    let (markup, fee) = row.facts.terms.funding.surcharge();
+    price(row.cost, markup, fee)
+}
+
+fn settlement(row: &Snapshot, used: Credits, now: Timestamp) -> Option<Posting> {
+    let Funding::Prepaid { held, .. } = row.facts.terms.funding else { return None };
+    if held.is_zero() {
+        return None;
+    }
+    let facts = &row.facts;
+    let label =
+        Label { note: receipt(row, used), source: facts.id.to_string(), priced_by: facts.terms.priced_by.clone() };
+    Some(Posting::settle(&facts.account, HoldId::Job(facts.id.clone()), (held, used), label, now))
+}
+
+/// What the customer reads beside the amount.
+fn receipt(row: &Snapshot, used: Credits) -> String {
+    let facts = &row.facts;
+    let place = format!("{}/{}", facts.owner_login, facts.repository_name);
+    match &row.pull {
+        Some(pull) if !used.is_zero() => {
+            let tokens = row.tokens.input.saturating_add(row.tokens.output);
+            format!("pull request #{} of {place}, {tokens} tokens", pull.number)
+        }
+        Some(pull) => format!("nothing to pay: pull request #{} of {place} is {}", pull.number, row.state.as_str()),
+        None => {
+            let why = row.reason.as_deref().map_or(row.state.as_str(), |reason| super::steps::head(reason, 200));
+            format!("nothing to pay for issue #{} of {place}: {why}", facts.issue_number)
+        }
+    }
+}
+
+fn usage(row: &Snapshot, now: Timestamp) -> Vec<Usage> {
+    let facts = &row.facts;
+    let Funding::Metered { customer, counts } = &facts.terms.funding else { return Vec::new() };
+    let one = |(meter, counts): &(Meter, Counts)| Usage {
+        id: UsageId::of_job(&facts.id),
+        account: facts.account.clone(),
+        meter: meter.clone(),
+        customer: customer.clone(),
+        value: match counts {
+            Counts::Pulls => 1,
+            Counts::Tokens => row.tokens.input.saturating_add(row.tokens.output),
+        },
+        at: now,
+        job: facts.id.clone(),
+    };
+    counts.iter().map(one).filter(|usage| usage.value > 0).collect()
+}

@@ -1,0 +1,167 @@
+//! A job's row, as it stands in its item.
+
+use crate::error::StoreError;
+use crate::expression::Change;
+use crate::item::{Attributes, Item, number, text, texts, time};
+use crate::keys;
+use crate::terms::{terms_attributes, terms_of};
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::ids::{AccountId, CommentId, InstallationId, RepositoryId};
+use domain::jobs::{CancelRequest, Facts, Moment, Notice, PullRef, Snapshot, State, Transition};
+use domain::metering::Tokens;
+use domain::pulls::PullWishes;
+use domain::time::Timestamp;
+
+pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
+    let row = transition.row();
+    let key = keys::job(&row.facts.id);
+    let due = row.due_at.map(|_| text(keys::due(&key)));
+    let mut change = Change::of(key)
+        .set("state", text(row.state.as_str()))
+        .set("version", number(row.version))
+        .set("attempts", number(row.attempts))
+        .set("rounds", number(row.rounds))
+        .set("steps", number(row.steps))
+        .set("tokens_in", number(row.tokens.input))
+        .set("tokens_out", number(row.tokens.output))
+        .set("cost", number(row.cost.micros()))
+        .set("w", text(mark))
+        .set_or_remove("dx", due)
+        .set_or_remove("due_at", row.due_at.map(time))
+        .set_or_remove("lease_until", row.lease_until.map(time))
+        .set_or_remove("not_before", row.not_before.map(time))
+        .set_or_remove("base_sha", row.base_sha.as_ref().map(text))
+        .set_or_remove("pull_number", row.pull.as_ref().map(|pull| number(pull.number)))
+        .set_or_remove("pull_url", row.pull.as_ref().map(|pull| text(&pull.url)))
+        .set_or_remove("reason", row.reason.as_ref().map(text))
+        .set_or_remove("cancel", asked(row).then(|| AttributeValue::Bool(true)))
+        .remove("swept")
+        .when(
+            "#state = :from_state AND #version = :from_version",
+            vec![
+                ("from_state", text(transition.from_state().as_str())),
+                ("from_version", number(transition.from_version())),
+            ],
+        );
+    if let Some(moment) = transition.entered() {
+        change = change.set_expression(
+            "#timeline = list_append(#timeline, :entered)",
+            vec![("entered", texts([moment_text(moment)]))],
+        );
+    }
+    change
+}
+
+const fn asked(row: &Snapshot) -> bool {
+    matches!(row.cancel_requested, CancelRequest::Asked)
+}
+
+fn moment_text(moment: &Moment) -> String {
+    format!("{}@{}", moment.state.as_str(), moment.at.millis())
+}
+
+fn moment_of(text: &str) -> Option<Moment> {
+    let (state, at) = text.split_once('@')?;
+    Some(Moment { state: State::parse(state)?, at: Timestamp::from_millis(at.parse().ok()?) })
+}
+
+/// A new job's item.
+pub(super) fn row_attributes(row: &Snapshot) -> Attributes {
+    let facts = &row.facts;
+    let key = keys::job(&facts.id);
+    let mut item = key.attributes();
+    let more = [
+        ("state", text(row.state.as_str())),
+        ("version", number(row.version)),
+        ("attempts", number(row.attempts)),
+        ("rounds", number(row.rounds)),
+        ("steps", number(row.steps)),
+        ("tokens_in", number(row.tokens.input)),
+        ("tokens_out", number(row.tokens.output)),
+        ("timeline", texts(row.timeline.iter().map(moment_text))),
+        // `owner` and `at` are the keys of index `timeline`.
+        ("owner", text(facts.account.as_str())),
+        ("at", time(facts.created_at)),
+        ("installation", number(facts.installation)),
+        ("repository", number(facts.repository)),
+        ("owner_login", text(&facts.owner_login)),
+        ("repository_name", text(&facts.repository_name)),
+        ("base_branch", text(&facts.base_branch)),
+        ("issue_number", number(facts.issue_number)),
+        ("trigger", text(&facts.trigger)),
+        ("asked_by", text(&facts.asked_by)),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(terms_attributes(&facts.terms));
+    if let Some(due_at) = row.due_at {
+        item.insert("dx".to_owned(), text(keys::due(&key)));
+        item.insert("due_at".to_owned(), time(due_at));
+    }
+    item.extend(wish_attributes(&facts.wishes).map(|(name, value)| (name.to_owned(), value)));
+    item
+}
+
+/// Only what is wished for stands there, so a job without wishes looks like one from before there were any.
+fn wish_attributes(wishes: &PullWishes) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+    let listed = |list: &[String]| (!list.is_empty()).then(|| texts(list.iter().cloned()));
+    [
+        ("draft", wishes.draft().is_on().then_some(AttributeValue::Bool(true))),
+        ("labels", listed(wishes.labels())),
+        ("reviewers", listed(wishes.reviewers())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+}
+
+pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreError> {
+    let item = Item::new(attributes, "read a job");
+    let pull = match (item.find_number("pull_number")?, item.find_text("pull_url")?) {
+        (Some(number), Some(url)) => Some(PullRef { number, url: url.to_owned() }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => return Err(item.bad("pull_url")),
+    };
+    let moments = item.texts("timeline")?.into_iter().map(moment_of);
+    Ok(Snapshot {
+        facts: facts_of(&item)?,
+        state: State::parse(item.text("state")?).ok_or_else(|| item.bad("state"))?,
+        version: item.number("version")?,
+        lease_until: item.find_time("lease_until")?,
+        attempts: item.number("attempts")?,
+        rounds: item.number("rounds")?,
+        steps: item.number("steps")?,
+        tokens: Tokens { input: item.number("tokens_in")?, output: item.number("tokens_out")? },
+        cost: item.find_credits("cost")?,
+        base_sha: item.find_text("base_sha")?.map(str::to_owned),
+        pull,
+        reason: item.find_text("reason")?.map(str::to_owned),
+        cancel_requested: if attributes.contains_key("cancel") { CancelRequest::Asked } else { CancelRequest::None },
+        comment: item.find_number("comment")?.map(CommentId::new),
+        told: item.find_text("told")?.map(|told| Notice::parse(told).ok_or_else(|| item.bad("told"))).transpose()?,
+        due_at: item.find_time("due_at")?,
+        not_before: item.find_time("not_before")?,
+        timeline: moments.collect::<Option<_>>().ok_or_else(|| item.bad("timeline"))?,
+    })
+}
+
+fn wishes_of(item: &Item<'_>) -> Result<PullWishes, StoreError> {
+    let listed = |name| Ok(item.texts(name)?.into_iter().map(str::to_owned).collect());
+    PullWishes::check(item.switch("draft")?, listed("labels")?, listed("reviewers")?).ok_or_else(|| item.bad("labels"))
+}
+
+fn facts_of(item: &Item<'_>) -> Result<Facts, StoreError> {
+    Ok(Facts {
+        id: keys::job_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
+        account: item.parsed("owner", AccountId::parse)?,
+        installation: InstallationId::new(item.number("installation")?),
+        repository: RepositoryId::new(item.number("repository")?),
+        owner_login: item.text("owner_login")?.to_owned(),
+        repository_name: item.text("repository_name")?.to_owned(),
+        base_branch: item.text("base_branch")?.to_owned(),
+        issue_number: item.number("issue_number")?,
+        trigger: item.text("trigger")?.to_owned(),
+        asked_by: item.text("asked_by")?.to_owned(),
+        wishes: wishes_of(item)?,
+        terms: terms_of(item)?,
+        created_at: item.time("at")?,
+    })
+}

@@ -1,0 +1,67 @@
+//! A job's terms, as they stand on its row.
+
+use crate::error::StoreError;
+use crate::item::{Attributes, Item, number, text, texts};
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::credits::Credits;
+use domain::ids::CustomerId;
+use domain::jobs::{Funding, Terms};
+use domain::metering::Meter;
+use domain::plans::{BasisPoints, Billable, Counts};
+
+pub(crate) fn terms_attributes(terms: &Terms) -> Attributes {
+    let mut more: Vec<(&str, AttributeValue)> = vec![
+        ("billable", text(terms.billable.as_str())),
+        ("period", text(&terms.period)),
+        ("priced_by", text(&terms.priced_by)),
+    ];
+    more.extend(terms.budget.map(|budget| ("budget", number(budget.micros()))));
+    match &terms.funding {
+        Funding::Prepaid { held, markup, fee } => more.extend([
+            ("funding", text(PREPAID)),
+            ("held", number(held.micros())),
+            ("markup", number(markup.0)),
+            ("fee", number(fee.micros())),
+        ]),
+        Funding::Metered { customer, counts } => {
+            let lines = counts.iter().map(|(meter, counts)| format!("{meter} {}", counts.as_str()));
+            more.extend([("funding", text(METERED)), ("customer", text(customer.as_str())), ("counts", texts(lines))]);
+        }
+        Funding::Free => more.push(("funding", text(FREE))),
+    }
+    more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+pub(crate) fn terms_of(item: &Item<'_>) -> Result<Terms, StoreError> {
+    let credits = |name| item.parsed_number(name, Credits::from_micros);
+    let funding = match item.text("funding")? {
+        PREPAID => Funding::Prepaid {
+            held: credits("held")?,
+            markup: BasisPoints(item.number("markup")?),
+            fee: credits("fee")?,
+        },
+        METERED => Funding::Metered { customer: item.parsed("customer", CustomerId::parse)?, counts: counts_of(item)? },
+        FREE => Funding::Free,
+        _ => return Err(item.bad("funding")),
+    };
+    let budget: Option<u64> = item.find_number("budget")?;
+    Ok(Terms {
+        funding,
+        billable: item.parsed("billable", |word| Billable::parse(word).ok_or(()))?,
+        budget: budget.map(|micros| Credits::from_micros(micros).ok_or_else(|| item.bad("budget"))).transpose()?,
+        period: item.text("period")?.to_owned(),
+        priced_by: item.text("priced_by")?.to_owned(),
+    })
+}
+
+const PREPAID: &str = "prepaid";
+const METERED: &str = "metered";
+const FREE: &str = "free";
+
+fn counts_of(item: &Item<'_>) -> Result<Vec<(Meter, Counts)>, StoreError> {
+    let one = |line: &str| {
+        let (meter, counts) = line.split_once(' ')?;
+        Some((Meter::parse(meter).ok()?, Counts::parse(counts)?))
+    };
+    item.texts("counts")?.into_iter().map(one).collect::<Option<_>>().ok_or_else(|| item.bad("counts"))
+}
