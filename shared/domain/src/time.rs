@@ -85,6 +85,12 @@ impl Timestamp {
         Self(self.0.div_euclid(DAY_MILLIS) * DAY_MILLIS)
     }
 
+    /// The first moment of the day after.
+    #[must_use]
+    pub const fn next_day(self) -> Self {
+        Self(self.day_start().0 + DAY_MILLIS)
+    }
+
     /// The first moment of its calendar month, and of the next one.
     pub fn month(self) -> (Self, Self) {
         let (year, month, _) = civil(self.0.div_euclid(DAY_MILLIS));

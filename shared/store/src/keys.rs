@@ -50,7 +50,9 @@ pub(crate) const PAYMENT: &str = "PAYMENT";
 pub(crate) const ENTRY: &str = "ENTRY#";
 /// What every open hold's sort key begins with.
 pub(crate) const HOLD: &str = "HOLD#";
-const SEALS: &str = "SEALS";
+pub(crate) const SEALS: &str = "SEALS";
+pub(crate) const SEAL: &str = "SEAL#";
+pub(crate) const BALANCE: &str = "BALANCE";
 
 /// Where one item stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +139,7 @@ pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
 pub(crate) const INVOICE: &str = "INVOICE#";
 
 pub(crate) fn balance(account: &AccountId) -> Key {
-    Key::new(account_pk(account), "BALANCE")
+    Key::new(account_pk(account), BALANCE)
 }
 
 pub(crate) fn hold(account: &AccountId, hold: &HoldId) -> Key {
@@ -174,7 +176,7 @@ pub(crate) fn day_shard(day: &str, shard: u32) -> String {
 
 /// A day's seal, in the `ledger` table.
 pub(crate) fn seal(day: &str) -> Key {
-    Key::new(SEALS.to_owned(), format!("SEAL#{day}"))
+    Key::new(SEALS.to_owned(), format!("{SEAL}{day}"))
 }
 
 pub(crate) fn owed_prefix(meter: &Meter) -> String {

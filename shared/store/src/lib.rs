@@ -6,6 +6,7 @@
 //! jobs and accounts holds a [`Store`] (the `main` table).
 
 mod accounts;
+mod audit;
 mod bodies;
 mod due;
 mod error;
@@ -27,6 +28,7 @@ mod subscriptions;
 mod terms;
 
 pub use accounts::{AccountCreated, InstallationNoted};
+pub use audit::Audit;
 pub use due::{Due, DueItem, Moved};
 pub use error::StoreError;
 pub use inbox::{Cursor, Event, EventPage, Finished, Recorded, Redue, Taken};
@@ -37,6 +39,7 @@ pub use notices::{NoticeOwed, NoticeRow};
 pub use payments::PaymentLearnt;
 pub use postings::{BadLedgerKey, KeyRing, KeySource};
 pub use quotas::Counted;
+pub use seals::Seal;
 pub use subscriptions::Noted;
 
 use aws_sdk_dynamodb::Client;

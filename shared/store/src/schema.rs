@@ -49,7 +49,7 @@ pub const MAIN: Table = Table {
 pub const LEDGER: Table = Table {
     name: "ledger",
     indexes: &[
-        Index { name: "day", hash: "day", range: "at", include: &[] },
+        Index { name: "day", hash: "day", range: "at", include: &["digest"] },
         Index {
             name: "timeline",
             hash: "owner",

@@ -1,0 +1,274 @@
+//! The audit: whether the ledger is what it was written as, and whether every balance is what its entries add up to.
+//!
+//! Reads everything and changes nothing; [`Store::balance_rebuild`] alone writes, and only a balance whose entries have not
+//! moved on meanwhile.
+
+use crate::error::StoreError;
+use crate::expression::Change;
+use crate::item::{Attributes, Item, number, text};
+use crate::ledger::entry_of;
+use crate::postings::KeyRing;
+use crate::seals::{DaySum, Seal, seal_of};
+use crate::{Store, keys};
+use domain::ids::AccountId;
+use domain::ledger::Kind;
+use domain::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What an audit has found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Audit {
+    /// Accounts that have entries or a balance.
+    pub accounts: u64,
+    /// Entries.
+    pub entries: u64,
+    /// Days that were sealed.
+    pub seals: u64,
+    /// Entries of days that no seal covers yet.
+    pub unsealed: u64,
+    /// What does not agree, in words; the first is the first that was met.
+    pub faults: Vec<String>,
+    /// Accounts whose balance is not what their entries add up to.
+    pub unbalanced: Vec<AccountId>,
+}
+
+/// What an account's entries add up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Sums {
+    free: i64,
+    held: i64,
+    entries: u64,
+    digest_sum: u128,
+    grants: u64,
+}
+
+impl Sums {
+    fn of_balance(attributes: &Attributes) -> Result<Self, StoreError> {
+        let item = Item::new(attributes, "read a balance");
+        Ok(Self {
+            free: item.number("free")?,
+            held: item.number("held")?,
+            entries: item.number("entries")?,
+            digest_sum: item.number("digest_sum")?,
+            grants: item.find_number("grants")?.unwrap_or(0),
+        })
+    }
+}
+
+/// One entry as it stands, with the digest beside it.
+struct Read {
+    account: AccountId,
+    cause: String,
+    sums: Sums,
+    day: String,
+    fault: Option<String>,
+}
+
+const AUDIT: &str = "audit the ledger";
+/// Looks at an account whose entries go on being written.
+const LOOKS_MAX: u32 = 5;
+
+impl Store {
+    /// Reads the whole ledger and every balance.
+    pub async fn ledger_audit(&self) -> Result<Audit, StoreError> {
+        let side = self.ledger_side(AUDIT)?;
+        let ring = (side.keys)().await.map_err(|failure| StoreError::no_key(AUDIT, failure))?;
+        let mut audit = Audit::default();
+        let (mut seals, mut days, mut accounts) = (Vec::new(), BTreeMap::<String, DaySum>::new(), BTreeSet::new());
+        let mut pages =
+            self.client.scan().table_name(&side.table).consistent_read(true).into_paginator().items().send();
+        while let Some(found) = pages.next().await {
+            let found = found.map_err(|e| StoreError::sdk(AUDIT, e))?;
+            let item = Item::new(&found, AUDIT);
+            if item.text("pk")? == keys::SEALS {
+                seals.push(seal_of(&item)?);
+                continue;
+            }
+            let read = read(&item, &ring)?;
+            audit.entries += 1;
+            days.entry(read.day).or_default().add(read.sums.digest_sum);
+            audit.faults.extend(read.fault);
+            accounts.insert(read.account);
+        }
+        audit.seals = u64::try_from(seals.len()).unwrap_or(u64::MAX);
+        self.audit_seals(&mut audit, &ring, &seals, &days);
+        accounts.extend(self.accounts_with_balance().await?);
+        audit.accounts = u64::try_from(accounts.len()).unwrap_or(u64::MAX);
+        for account in accounts {
+            if let Some(fault) = self.audit_balance(&account, &ring).await? {
+                audit.faults.push(fault);
+                audit.unbalanced.push(account);
+            }
+        }
+        Ok(audit)
+    }
+
+    fn audit_seals(&self, audit: &mut Audit, ring: &KeyRing, seals: &[Seal], days: &BTreeMap<String, DaySum>) {
+        let mut before: Option<&Seal> = None;
+        for seal in seals {
+            let day = days.get(&seal.day).copied().unwrap_or_default();
+            let follows = before.is_none_or(|before| {
+                let next = Timestamp::parse(&format!("{}T00:00:00Z", before.day)).map(|day| day.next_day().day());
+                seal.previous == before.link && seal.number == before.number + 1 && next.as_ref() == Some(&seal.day)
+            });
+            let fault = if !seal.holds(ring) {
+                Some("is not what its parts make by its key")
+            } else if !follows {
+                Some("does not follow the seal before it")
+            } else if (seal.entries, seal.digest_sum) != (day.entries, day.digest_sum) {
+                Some("covers other entries than the day has")
+            } else {
+                None
+            };
+            audit.faults.extend(fault.map(|fault| format!("the seal of {} {fault}", seal.day)));
+            before = Some(seal);
+        }
+        let last = before.map(|seal| seal.day.as_str());
+        let first = seals.first().map(|seal| seal.day.as_str());
+        for (day, sum) in days {
+            if first.is_some_and(|first| day.as_str() < first) {
+                audit.faults.push(format!("{} entries of {day} are older than the first seal", sum.entries));
+            } else if last.is_none_or(|last| day.as_str() > last) {
+                audit.unsealed += sum.entries;
+            }
+        }
+    }
+
+    /// What is wrong with an account's balance. Entries that are written while one looks are waited out.
+    async fn audit_balance(&self, account: &AccountId, ring: &KeyRing) -> Result<Option<String>, StoreError> {
+        let mut fault = None;
+        for _ in 0..LOOKS_MAX {
+            let before = self.balance_item(account).await?;
+            let (sums, holds) = self.sums_of(account, ring).await?;
+            let known = before.as_ref().map(Sums::of_balance).transpose()?.unwrap_or_default();
+            let open: BTreeMap<String, u64> = self
+                .hold_list(account)
+                .await?
+                .into_iter()
+                .map(|hold| (hold.hold.to_string(), hold.amount.micros()))
+                .collect();
+            fault = if known != sums {
+                Some(format!("the balance of {account} is {known:?}, its entries add up to {sums:?}"))
+            } else if open != holds {
+                Some(format!("the open holds of {account} are {open:?}, by its entries {holds:?}"))
+            } else {
+                return Ok(None);
+            };
+            let after = self.balance_item(account).await?;
+            if before == after {
+                break;
+            }
+        }
+        Ok(fault)
+    }
+
+    /// Writes an account's balance anew from its entries.
+    pub async fn balance_rebuild(&self, account: &AccountId) -> Result<crate::Finished, StoreError> {
+        const REBUILD: &str = "rebuild a balance";
+        let side = self.ledger_side(REBUILD)?;
+        let ring = (side.keys)().await.map_err(|failure| StoreError::no_key(REBUILD, failure))?;
+        let before = self.balance_item(account).await?;
+        let was = before.as_ref().map(Sums::of_balance).transpose()?;
+        let (sums, _) = self.sums_of(account, &ring).await?;
+        if was == Some(sums) || (was.is_none() && sums == Sums::default()) {
+            return Ok(crate::Finished::Already);
+        }
+        let change = Change::of(keys::balance(account))
+            .set("free", number(sums.free))
+            .set("held", number(sums.held))
+            .set("entries", number(sums.entries))
+            .set("digest_sum", number(sums.digest_sum))
+            .set("grants", number(sums.grants));
+        let change = match was {
+            None => change.when("attribute_not_exists(#entries)", vec![]),
+            Some(was) => change.when(
+                "#entries = :was_entries AND #digest_sum = :was_digest",
+                vec![("was_entries", number(was.entries)), ("was_digest", number(was.digest_sum))],
+            ),
+        };
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(crate::Finished::Now),
+            Err(error) => Err(StoreError::sdk(REBUILD, error)),
+        }
+    }
+
+    async fn balance_item(&self, account: &AccountId) -> Result<Option<Attributes>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::balance(account).attributes()));
+        Ok(get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read a balance", e))?.item)
+    }
+
+    /// What an account's entries add up to, and which holds they leave open; strongly consistent.
+    async fn sums_of(&self, account: &AccountId, ring: &KeyRing) -> Result<(Sums, BTreeMap<String, u64>), StoreError> {
+        let side = self.ledger_side(AUDIT)?;
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&side.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :entry)")
+            .expression_attribute_values(":pk", text(keys::account(account).pk))
+            .expression_attribute_values(":entry", text(keys::ENTRY))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let (mut sums, mut open) = (Sums::default(), BTreeMap::new());
+        while let Some(found) = pages.next().await {
+            let found = found.map_err(|e| StoreError::sdk(AUDIT, e))?;
+            let read = read(&Item::new(&found, AUDIT), ring)?;
+            sums.free = sums.free.saturating_add(read.sums.free);
+            sums.held = sums.held.saturating_add(read.sums.held);
+            sums.entries += 1;
+            sums.digest_sum = sums.digest_sum.saturating_add(read.sums.digest_sum);
+            sums.grants += read.sums.grants;
+            // Holds come before settlements in the order of their keys.
+            if let Some(hold) = read.cause.strip_prefix("HOLD#") {
+                open.insert(hold.to_owned(), read.sums.held.unsigned_abs());
+            } else if let Some(hold) = read.cause.strip_prefix("SETTLEMENT#") {
+                open.remove(hold);
+            }
+        }
+        Ok((sums, open))
+    }
+
+    async fn accounts_with_balance(&self) -> Result<Vec<AccountId>, StoreError> {
+        let mut pages = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression("sk = :balance")
+            .expression_attribute_values(":balance", text(keys::BALANCE))
+            .projection_expression("pk")
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut accounts = Vec::new();
+        while let Some(found) = pages.next().await {
+            let found = found.map_err(|e| StoreError::sdk(AUDIT, e))?;
+            let item = Item::new(&found, AUDIT);
+            accounts.push(keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?);
+        }
+        Ok(accounts)
+    }
+}
+
+fn read(item: &Item<'_>, ring: &KeyRing) -> Result<Read, StoreError> {
+    let entry = entry_of(item)?;
+    let digest: u128 = item.number("digest")?;
+    let key = item.text("key")?;
+    let fault = match ring.digest(key, &entry) {
+        None => Some("was made with a key that LEDGER_KEY does not hold"),
+        Some(right) if right != digest => Some("is not what it was written as"),
+        Some(_) if !item.text("day")?.starts_with(&entry.at.day()) => Some("stands under another day than its own"),
+        Some(_) => None,
+    };
+    let fault = fault.map(|fault| format!("entry {} of {} {fault}", entry.cause, entry.account));
+    let grants = u64::from(entry.kind == Kind::Grant);
+    Ok(Read {
+        sums: Sums { free: entry.free, held: entry.held, entries: 1, digest_sum: digest, grants },
+        day: entry.at.day(),
+        account: entry.account,
+        cause: entry.cause,
+        fault,
+    })
+}
