@@ -20,26 +20,35 @@ use gate::Remembered;
 use objects::Objects;
 
 mod amounts;
+mod billing;
 mod cards;
+mod changes;
 mod checkout;
 mod customers;
+mod cycles;
 mod desk;
 mod disputes;
 mod events;
 mod expand;
 mod gate;
+mod invoice_shape;
+mod invoices;
+mod lines;
 mod metadata;
 mod meter_events;
 mod meters;
+mod methods;
 mod objects;
 mod pages;
 mod params;
 mod payments;
+mod periods;
 mod prices;
 mod products;
 mod refunds;
 mod refusal;
 mod sessions;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -123,6 +132,9 @@ impl Stripe {
             .merge(prices::routes())
             .merge(sessions::routes())
             .merge(payments::routes())
+            .merge(methods::routes())
+            .merge(subscriptions::routes())
+            .merge(invoices::routes())
             .merge(refunds::routes())
             .merge(disputes::routes())
             .fallback(unknown)

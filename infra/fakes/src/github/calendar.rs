@@ -38,15 +38,17 @@ fn numbers(text: &str, between: char) -> Option<[i64; 3]> {
     parts.try_into().ok()
 }
 
+/// The number of a day, counted from the epoch.
 // Years counted from March make the leap day the last of the year, so both directions are plain divisions.
-fn days(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468
 }
 
-fn civil(days: i64) -> (i64, i64, i64) {
+/// Year, month and day of a day number.
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

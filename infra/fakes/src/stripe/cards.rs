@@ -12,7 +12,7 @@ pub(super) struct Card {
     last4: &'static str,
     funding: &'static str,
     /// `None` pays.
-    decline_code: Option<&'static str>,
+    pub decline_code: Option<&'static str>,
     /// Whether a customer can have it at all: some are refused at the first look.
     pub attaches: bool,
 }

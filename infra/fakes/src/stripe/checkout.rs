@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::Stripe;
 use super::cards::card;
+use super::cycles::{Start, Wanted};
 use super::desk::{Desk, number, shape, text};
-use super::objects::{CUSTOMER, METHOD, PRIVATE, SESSION, SETUP, shown};
+use super::objects::{CUSTOMER, LINE_ITEMS, METHOD, PRIVATE, SESSION, SETUP, SUBSCRIPTION, shown};
 use super::payments::{Bill, Outcome};
 use super::refusal::Refusal;
 use super::{customers, sessions};
@@ -58,6 +59,7 @@ impl Desk<'_> {
         let session = self.open_session(id)?;
         match text(&session, "mode") {
             "setup" => self.set_up(&session),
+            "subscription" => self.subscribe(&session),
             _ => self.pay_once(&session),
         }
     }
@@ -139,23 +141,51 @@ impl Desk<'_> {
         self.complete(id, json!({"customer": customer, "payment_intent": intent, "payment_status": "paid"}))
     }
 
+    fn subscribe(&mut self, session: &Value) -> Result<Value, Refusal> {
+        let id = text(session, "id");
+        let customer = self.payer(session);
+        let customer_id = customer.as_str().unwrap_or_default().to_owned();
+        let method = self.method_for(&customer);
+        // The bank says no before there is a subscription; the page asks for another card.
+        self.try_out(&customer_id, Some(&method))?;
+        if self.find(METHOD, &method)?["customer"].is_null() {
+            self.give(&method, &customer)?;
+        }
+        let data = &session[PRIVATE];
+        let lines = session[LINE_ITEMS].as_array().cloned().unwrap_or_default();
+        let wanted = |line: &Value| Wanted {
+            price: line["price"].clone(),
+            quantity: line["quantity"].as_i64(),
+            metadata: json!({}),
+        };
+        let (again, once): (Vec<Value>, Vec<Value>) =
+            lines.into_iter().partition(|line| line["price"]["type"] == "recurring");
+        let start = Start {
+            customer: customer_id,
+            items: again.iter().map(wanted).collect(),
+            once: once.iter().map(wanted).collect(),
+            method: json!(method),
+            trial_end: data["trial_end"].as_i64(),
+            missing_method: data["missing_payment_method"].as_str().unwrap_or("create_invoice").to_owned(),
+            metadata: data["metadata"].clone(),
+            description: data["description"].clone(),
+            cancel_at_period_end: false,
+            try_at_once: true,
+        };
+        let (subscription, _) = self.start_subscription(start)?;
+        let invoice = self.find(SUBSCRIPTION, &subscription)?["latest_invoice"].clone();
+        let paid =
+            if session["payment_status"] == "unpaid" { json!("paid") } else { session["payment_status"].clone() };
+        let fields =
+            json!({"customer": customer, "invoice": invoice, "payment_status": paid, "subscription": subscription});
+        self.complete(id, fields)
+    }
+
     fn set_up(&mut self, session: &Value) -> Result<Value, Refusal> {
         let customer = self.payer(session);
         let id = self.fresh_id(SETUP);
         let setup = shape(
-            &[
-                "application",
-                "automatic_payment_methods",
-                "cancellation_reason",
-                "flow_directions",
-                "last_setup_error",
-                "latest_attempt",
-                "mandate",
-                "next_action",
-                "on_behalf_of",
-                "payment_method",
-                "single_use_mandate",
-            ],
+            &SETUP_NULLS,
             json!({
                 "id": id,
                 "object": SETUP.object,
@@ -249,3 +279,17 @@ impl Desk<'_> {
         Ok(session)
     }
 }
+
+const SETUP_NULLS: [&str; 11] = [
+    "application",
+    "automatic_payment_methods",
+    "cancellation_reason",
+    "flow_directions",
+    "last_setup_error",
+    "latest_attempt",
+    "mandate",
+    "next_action",
+    "on_behalf_of",
+    "payment_method",
+    "single_use_mandate",
+];

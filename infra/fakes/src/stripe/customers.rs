@@ -6,20 +6,32 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::Stripe;
+use super::desk::{Desk, answer, text};
 use super::metadata;
-use super::objects::{CUSTOMER, PAGING, list};
+use super::objects::{CUSTOMER, PAGING, SUBSCRIPTION, list};
 use super::params::Params;
 use super::refusal::Refusal;
 
 const URL: &str = "/v1/customers";
+const DEFAULT_METHOD: &str = "invoice_settings[default_payment_method]";
 /// Plain text fields; an empty value clears one.
 const TEXTS: [&str; 4] = ["email", "name", "description", "phone"];
 
 pub(super) fn routes() -> Router<Stripe> {
-    Router::new().route(URL, post(create).get(index)).route("/v1/customers/{id}", get(show).post(update))
+    Router::new().route(URL, post(create).get(index)).route("/v1/customers/{id}", get(show).post(update).delete(remove))
 }
 
 impl Stripe {
+    /// Somebody deletes a customer at the dashboard: their subscriptions end, and they cannot be found by e-mail any more.
+    pub fn delete_customer(&self, id: &str) -> Result<Value, Refusal> {
+        self.desk().delete_customer(id)
+    }
+
+    /// A customer as Stripe would answer it.
+    pub fn customer(&self, id: &str) -> Result<Value, Refusal> {
+        self.read(CUSTOMER, id)
+    }
+
     /// A customer under a chosen id; one that is there already stays as it is.
     pub fn add_customer(&self, id: &str, email: &str) {
         let now = self.seconds();
@@ -35,11 +47,16 @@ impl Stripe {
 async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
     check(&params)?;
     let now = stripe.seconds();
-    let mut state = stripe.lock();
-    let id = state.objects.fresh_id(CUSTOMER.prefix);
+    let mut desk = stripe.desk();
+    let method = params.get("payment_method").filter(|method| !method.is_empty());
+    method.map(|method| desk.check_attachable(method)).transpose()?;
+    let id = desk.fresh_id(CUSTOMER);
     let mut customer = blank(&id, now);
     customer.as_object_mut().into_iter().for_each(|customer| apply(customer, &params));
-    Ok(Json(state.objects.create(CUSTOMER, "customer.created", customer, now)))
+    let customer = desk.create(CUSTOMER, "customer.created", customer);
+    let Some(method) = method else { return Ok(Json(customer)) };
+    desk.attach(method, &id)?;
+    answer(&desk.customer(&id)?)
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
@@ -48,20 +65,47 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Result<Json<Value>, Refusal> {
     check(&params)?;
-    let now = stripe.seconds();
-    let change = |customer: &mut Map<String, Value>| apply(customer, &params);
-    Ok(Json(stripe.lock().objects.update(CUSTOMER, &id, "customer.updated", now, change)?))
+    let mut desk = stripe.desk();
+    let mut customer = desk.customer(&id)?;
+    if let Some(method) = params.get(DEFAULT_METHOD) {
+        let method = if method.is_empty() { Value::Null } else { json!(desk.own_method(&id, method)?) };
+        customer["invoice_settings"]["default_payment_method"] = method;
+    }
+    customer.as_object_mut().into_iter().for_each(|customer| apply(customer, &params));
+    answer(&desk.update(CUSTOMER, &id, "customer.updated", customer)?)
+}
+
+async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    Ok(Json(stripe.desk().delete_customer(&id)?))
+}
+
+impl Desk<'_> {
+    /// A customer goes, and every subscription with it. What is left says only that there was one.
+    fn delete_customer(&mut self, id: &str) -> Result<Value, Refusal> {
+        let customer = self.customer(id)?;
+        let live = |subscription: &Value| subscription["customer"] == id && subscription["ended_at"].is_null();
+        for subscription in self.select(SUBSCRIPTION, live) {
+            self.end_subscription(text(&subscription, "id"), "cancellation_requested")?;
+        }
+        let gone = json!({"id": id, "object": CUSTOMER.object, "deleted": true});
+        self.objects.remove(CUSTOMER, id)?;
+        self.objects.shelve(CUSTOMER, gone.clone());
+        self.announce("customer.deleted", &customer);
+        Ok(gone)
+    }
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
     params.only(&[&PAGING[..], &["email"]].concat())?;
     let state = stripe.lock();
+    let there = |customer: &&Value| customer["deleted"] != true;
     let wanted = |customer: &&Value| params.get("email").is_none_or(|email| customer["email"] == email);
-    Ok(Json(list(URL, &params, state.objects.all(CUSTOMER).filter(wanted).cloned().collect())?))
+    Ok(Json(list(URL, &params, state.objects.all(CUSTOMER).filter(there).filter(wanted).cloned().collect())?))
 }
 
 fn check(params: &Params) -> Result<(), Refusal> {
-    params.only(&[&TEXTS[..], &["metadata"]].concat())?;
+    params.only(&[&TEXTS[..], &["metadata", "invoice_settings", "payment_method"]].concat())?;
+    params.inside("invoice_settings").only(&["default_payment_method"])?;
     metadata::check(params)
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Stripe;
 use super::desk::text;
-use super::objects::{CHARGE, LINE_ITEMS, Objects, PRICE, REFUND, SESSION, TIERS, shown};
+use super::objects::{CHARGE, INVOICE, INVOICE_PAYMENT, LINE_ITEMS, Objects, PRICE, REFUND, SESSION, TIERS, shown};
 use super::params::Params;
 use super::refusal::Refusal;
 
@@ -67,6 +67,10 @@ fn hidden(objects: &Objects, value: &Value, field: &str) -> Option<Value> {
     }
     if kind == SESSION.object && field == LINE_ITEMS {
         return kept(LINE_ITEMS).map(|items| enveloped(&format!("/v1/checkout/sessions/{id}/line_items"), items));
+    }
+    if kind == INVOICE.object && field == "payments" {
+        let payments = objects.all(INVOICE_PAYMENT).filter(|payment| payment["invoice"] == id).cloned();
+        return Some(enveloped(&format!("/v1/invoice_payments?invoice={id}"), payments.collect()));
     }
     if kind == CHARGE.object && field == "refunds" {
         let refunds: Vec<Value> = objects.all(REFUND).filter(|refund| refund["charge"] == id).map(shown).collect();

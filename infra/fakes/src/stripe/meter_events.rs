@@ -78,9 +78,7 @@ impl Stripe {
 impl State {
     /// The events that ended up in a customer's sum.
     pub(super) fn counted(&self, customer: &str, event_name: &str) -> impl Iterator<Item = &MeterEvent> {
-        self.meter_events.iter().filter(move |event| {
-            event.fate == Fate::Counted && event.customer == customer && event.event_name == event_name
-        })
+        self.meter_events.iter().filter(move |event| event.counts_for(customer, event_name))
     }
 }
 
@@ -118,7 +116,8 @@ fn read(stripe: &Stripe, params: &Params) -> Result<MeterEvent, Refusal> {
     let meter = meter.ok_or_else(|| Refusal::invalid(format!("No active meter found for event name {event_name}.")))?;
     let customer = entry(&payload, &meter["customer_mapping"])?.to_owned();
     let value = value(entry(&payload, &meter["value_settings"])?)?;
-    let fate = if state.objects.find(CUSTOMER, &customer).is_ok() { Fate::Counted } else { Fate::UnknownCustomer };
+    let known = state.objects.find(CUSTOMER, &customer).is_ok_and(|customer| customer["deleted"] != true);
+    let fate = if known { Fate::Counted } else { Fate::UnknownCustomer };
     let identifier = match params.get("identifier") {
         Some(identifier) => checked(identifier)?.to_owned(),
         None => state.objects.fresh_id("mevt"),
@@ -157,6 +156,11 @@ fn timestamp(params: &Params, now: i64) -> Result<i64, Refusal> {
 }
 
 impl MeterEvent {
+    /// Whether it ends up in a customer's sum.
+    pub fn counts_for(&self, customer: &str, event_name: &str) -> bool {
+        self.fate == Fate::Counted && self.customer == customer && self.event_name == event_name
+    }
+
     fn shape(&self) -> Value {
         json!({
             "object": "billing.meter_event",

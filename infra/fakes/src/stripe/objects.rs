@@ -28,6 +28,8 @@ pub(super) const CUSTOMER: Kind = kind("customer", "customer", "cus");
 pub(super) const DISPUTE: Kind = kind("dispute", "dispute", "dp");
 pub(super) const EVENT: Kind = kind("event", "event", "evt");
 pub(super) const INTENT: Kind = kind("payment_intent", "payment_intent", "pi");
+pub(super) const INVOICE: Kind = kind("invoice", "invoice", "in");
+pub(super) const INVOICE_PAYMENT: Kind = kind("invoice_payment", "invoice payment", "inpay");
 pub(super) const METER: Kind = kind("billing.meter", "meter", "mtr_test");
 pub(super) const METHOD: Kind = kind("payment_method", "PaymentMethod", "pm");
 pub(super) const PRICE: Kind = kind("price", "price", "price");
@@ -152,6 +154,8 @@ impl Objects {
         self.by_kind.entry(EVENT.object.to_owned()).or_default().push(event);
     }
 }
+
+pub(super) const SUBSCRIPTION: Kind = kind("subscription", "subscription", "sub");
 
 /// What is kept with an object and only shown on request, or never.
 pub(super) const TIERS: &str = "tiers";

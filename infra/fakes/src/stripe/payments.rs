@@ -85,30 +85,7 @@ impl Desk<'_> {
     pub fn ask(&mut self, bill: Bill) -> String {
         let id = self.fresh_id(INTENT);
         let intent = shape(
-            &[
-                "application",
-                "application_fee_amount",
-                "automatic_payment_methods",
-                "canceled_at",
-                "cancellation_reason",
-                "customer_account",
-                "last_payment_error",
-                "latest_charge",
-                "next_action",
-                "on_behalf_of",
-                "payment_method",
-                "payment_method_configuration_details",
-                "processing",
-                "receipt_email",
-                "review",
-                "setup_future_usage",
-                "shipping",
-                "source",
-                "statement_descriptor",
-                "statement_descriptor_suffix",
-                "transfer_data",
-                "transfer_group",
-            ],
+            &INTENT_NULLS,
             json!({
                 "id": id,
                 "object": INTENT.object,
@@ -244,28 +221,7 @@ impl Desk<'_> {
     /// A charge on its way: pending, or failed if the bank has declined it.
     fn charge_shape(&mut self, intent: &Value, method: &Value, declined: Option<&str>) -> Value {
         let mut charge = shape(
-            &[
-                "application",
-                "application_fee",
-                "application_fee_amount",
-                "balance_transaction",
-                "calculated_statement_descriptor",
-                "failure_balance_transaction",
-                "failure_code",
-                "failure_message",
-                "on_behalf_of",
-                "receipt_email",
-                "receipt_number",
-                "receipt_url",
-                "review",
-                "shipping",
-                "source",
-                "source_transfer",
-                "statement_descriptor",
-                "statement_descriptor_suffix",
-                "transfer_data",
-                "transfer_group",
-            ],
+            &CHARGE_NULLS,
             json!({
                 "id": self.fresh_id(CHARGE),
                 "object": CHARGE.object,
@@ -318,3 +274,51 @@ fn fail_charge(charge: &mut Value, code: &str, message: &str) {
     outcome["seller_message"] = json!("The bank did not return any further details with this decline.");
     outcome["type"] = json!("issuer_declined");
 }
+
+const INTENT_NULLS: [&str; 22] = [
+    "application",
+    "application_fee_amount",
+    "automatic_payment_methods",
+    "canceled_at",
+    "cancellation_reason",
+    "customer_account",
+    "last_payment_error",
+    "latest_charge",
+    "next_action",
+    "on_behalf_of",
+    "payment_method",
+    "payment_method_configuration_details",
+    "processing",
+    "receipt_email",
+    "review",
+    "setup_future_usage",
+    "shipping",
+    "source",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "transfer_data",
+    "transfer_group",
+];
+
+const CHARGE_NULLS: [&str; 20] = [
+    "application",
+    "application_fee",
+    "application_fee_amount",
+    "balance_transaction",
+    "calculated_statement_descriptor",
+    "failure_balance_transaction",
+    "failure_code",
+    "failure_message",
+    "on_behalf_of",
+    "receipt_email",
+    "receipt_number",
+    "receipt_url",
+    "review",
+    "shipping",
+    "source",
+    "source_transfer",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "transfer_data",
+    "transfer_group",
+];

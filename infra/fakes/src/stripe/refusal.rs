@@ -62,6 +62,13 @@ impl Refusal {
             .with("decline_code", decline_code)
     }
 
+    /// 400: there is nothing to charge.
+    pub(super) fn no_method() -> Self {
+        let message = "This customer has no attached payment source or default payment method. Please consider adding a \
+                       default payment method.";
+        Self::invalid(message).coded("resource_missing")
+    }
+
     pub(super) fn unknown_address(path: &str) -> Self {
         let message = format!("Unrecognized request URL ({path}). Please see https://stripe.com/docs");
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)

@@ -213,7 +213,7 @@ fn payer(desk: &Desk<'_>, params: &Params) -> Result<Option<Value>, Refusal> {
         let message = "You may only specify one of these parameters: customer, customer_email.";
         return Err(Refusal::invalid(message).about("customer"));
     }
-    desk.find(CUSTOMER, id).map(Some).map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, id, "customer"))
+    desk.customer(id).map(Some).map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, id, "customer"))
 }
 
 /// What the payment, the subscription or the set-up is to carry. Kept aside until somebody pays.

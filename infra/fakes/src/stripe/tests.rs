@@ -15,6 +15,8 @@ mod checkout;
 mod disputes;
 mod prices;
 mod refunds;
+mod renewals;
+mod subscriptions;
 
 const NOW: i64 = 1_795_168_800;
 const EVENTS: &str = "/v1/billing/meter_events";

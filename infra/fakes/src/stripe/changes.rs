@@ -1,0 +1,201 @@
+//! What changes in the middle of a period, and what that costs: the unused time of the old comes back, the remaining
+//! time of the new is due. The same arithmetic answers previews, which change nothing.
+
+use serde_json::{Value, json};
+
+use super::amounts::share;
+use super::billing::{Collected, Draft};
+use super::cycles::{self, Wanted};
+use super::desk::{Desk, number, text};
+use super::lines::{Line, items, metered};
+use super::objects::{PRIVATE, SUBSCRIPTION};
+use super::params::Params;
+use super::periods;
+use super::refusal::Refusal;
+use super::subscriptions::wanted;
+
+/// A change of items, worked out.
+pub(super) struct Change {
+    pub items: Vec<Value>,
+    /// Credits and debits.
+    pub prorations: Vec<Value>,
+    /// The period that begins now, where the new price keeps another pace.
+    pub new_period: Option<(i64, i64)>,
+}
+
+impl Desk<'_> {
+    /// Works a change of items out, as of a moment.
+    pub fn plan_change(
+        &mut self,
+        subscription: &Value,
+        rows: &[Params],
+        prorate: bool,
+        at: i64,
+    ) -> Result<Change, Refusal> {
+        let old = cycles::period(subscription);
+        let mut data = items(subscription).to_vec();
+        for (number, row) in rows.iter().enumerate() {
+            self.apply_row(subscription, &mut data, row, &format!("items[{number}]"))?;
+        }
+        if data.is_empty() {
+            return Err(Refusal::invalid("A subscription must have at least one active plan.").about("items"));
+        }
+        let pace =
+            |price: &Value| (price["recurring"]["interval"].clone(), price["recurring"]["interval_count"].clone());
+        let trialing = subscription["status"] == "trialing";
+        let repaced = !trialing && pace(&data[0]["price"]) != pace(&cycles::price(subscription));
+        let new_period = repaced.then(|| (at, periods::end(at, at, &data[0]["price"])));
+        for item in &mut data {
+            let (start, end) = new_period.unwrap_or(old);
+            item["current_period_start"] = json!(start);
+            item["current_period_end"] = json!(end);
+        }
+        let mut prorations = Vec::new();
+        if prorate && !trialing {
+            let at = at.clamp(old.0, old.1);
+            let before = items(subscription).to_vec();
+            let gone = before.iter().filter(|item| repaced || !data.iter().any(|other| same(item, other)));
+            let lines: Vec<Value> =
+                gone.filter_map(|item| self.proration(subscription, item, at, old, Side::Unused)).collect();
+            prorations.extend(lines);
+            if !repaced {
+                let come = data.iter().filter(|item| !before.iter().any(|other| same(item, other)));
+                let lines: Vec<Value> =
+                    come.filter_map(|item| self.proration(subscription, item, at, old, Side::Remaining)).collect();
+                prorations.extend(lines);
+            }
+        }
+        Ok(Change { items: data, prorations, new_period })
+    }
+
+    /// Carries a change out. What it costs is invoiced at once or left for the next invoice.
+    pub fn carry_out(&mut self, id: &str, change: Change, fields: Value, at_once: bool) -> Result<Value, Refusal> {
+        let before = self.find(SUBSCRIPTION, id)?;
+        let mut list = before["items"].clone();
+        list["data"] = Value::Array(change.items);
+        let mut fields = fields;
+        fields["items"] = list;
+        let mut lines = cycles::pending(&before);
+        lines.extend(change.prorations);
+        let invoiced = at_once || change.new_period.is_some();
+        let mut private = before[PRIVATE].clone();
+        private["pending"] = if invoiced { json!([]) } else { json!(lines) };
+        if let Some(new) = change.new_period {
+            fields["billing_cycle_anchor"] = json!(new.0);
+            lines.extend(self.lines_behind(&before, cycles::period(&before)));
+            private["usage"] = self.usage_seen(&before[PRIVATE]["usage"]["from"]);
+        }
+        fields[PRIVATE] = private;
+        let after = self.update(SUBSCRIPTION, id, "customer.subscription.updated", fields)?;
+        let period = cycles::period(&after);
+        if change.new_period.is_some() {
+            lines.extend(self.lines_ahead(&after, period));
+        }
+        if invoiced && !lines.is_empty() {
+            self.invoice(Draft { subscription: &after, reason: "subscription_update", lines, period })?;
+        }
+        self.find(SUBSCRIPTION, id)
+    }
+
+    /// Whether an invoice for this subscription would be paid, without asking the bank.
+    fn foresee(&self, customer: &str, method: Option<&str>) -> Collected {
+        if self.declines.get(customer).is_some_and(|ordered| *ordered > 0) {
+            return Collected::Declined("generic_decline");
+        }
+        let method = method.and_then(|method| self.find(super::objects::METHOD, method).ok());
+        match method {
+            Some(method) => super::cards::decline_code(&method).map_or(Collected::Paid, Collected::Declined),
+            None => Collected::NoMethod,
+        }
+    }
+
+    /// As `foresee`, where a decline ends the matter: it was the payment that was ordered to fail.
+    pub fn try_out(&mut self, customer: &str, method: Option<&str>) -> Result<(), Refusal> {
+        match self.foresee(customer, method) {
+            Collected::Paid => Ok(()),
+            Collected::NoMethod => Err(Refusal::no_method()),
+            Collected::Declined(code) => {
+                if let Some(ordered) = self.declines.get_mut(customer) {
+                    *ordered = ordered.saturating_sub(1);
+                }
+                Err(Refusal::card_declined(code))
+            }
+        }
+    }
+
+    fn apply_row(
+        &mut self,
+        subscription: &Value,
+        data: &mut Vec<Value>,
+        row: &Params,
+        name: &str,
+    ) -> Result<(), Refusal> {
+        row.only(&["id", "price", "quantity", "deleted", "metadata", "clear_usage"])?;
+        let Some(id) = row.get("id") else {
+            let wanted = wanted(self, row, name)?;
+            let item = self.item_shape(text(subscription, "id"), &wanted, cycles::period(subscription));
+            data.push(item);
+            return Ok(());
+        };
+        let at = data.iter().position(|item| item["id"] == id);
+        let at = at.ok_or_else(|| Refusal::no_such_reference("subscription item", id, &format!("{name}[id]")))?;
+        if row.boolean("deleted")? == Some(true) {
+            data.remove(at);
+            return Ok(());
+        }
+        let old = data[at].clone();
+        let quantity = row.integer("quantity")?;
+        let changed = match row.get("price") {
+            // A new price keeps the quantity of the old one where none is given.
+            Some(price) => Wanted {
+                price: super::subscriptions::recurring_price(self, price, &format!("{name}[price]"))?,
+                quantity: quantity.or_else(|| old["quantity"].as_i64()).or(Some(1)),
+                metadata: old["metadata"].clone(),
+            },
+            None => Wanted {
+                price: old["price"].clone(),
+                quantity: quantity.or_else(|| old["quantity"].as_i64()),
+                metadata: old["metadata"].clone(),
+            },
+        };
+        let mut item = self.item_shape(text(subscription, "id"), &changed, cycles::period(subscription));
+        if metered(&item) {
+            item["quantity"] = Value::Null;
+        }
+        item["id"] = old["id"].clone();
+        item["created"] = old["created"].clone();
+        data[at] = item;
+        Ok(())
+    }
+
+    fn proration(&mut self, subscription: &Value, item: &Value, at: i64, old: (i64, i64), side: Side) -> Option<Value> {
+        if metered(item) {
+            return None;
+        }
+        let quantity = number(item, "quantity");
+        let left = share(self.cost(&item["price"], quantity), old.1 - at, old.1 - old.0);
+        let (amount, words) = match side {
+            Side::Unused => (-left, "Unused time on"),
+            Side::Remaining => (left, "Remaining time on"),
+        };
+        Some(self.line(&Line {
+            item: Some((text(subscription, "id"), item)),
+            price: &item["price"],
+            quantity: Some(quantity),
+            amount,
+            period: (at, old.1),
+            proration: Some(words),
+        }))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Unused,
+    Remaining,
+}
+
+/// Whether nothing about an item changed that costs anything.
+fn same(one: &Value, other: &Value) -> bool {
+    one["id"] == other["id"] && one["price"]["id"] == other["price"]["id"] && one["quantity"] == other["quantity"]
+}

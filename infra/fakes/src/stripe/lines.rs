@@ -1,0 +1,171 @@
+//! The lines of an invoice, and the usage that some of them count.
+
+use serde_json::{Value, json};
+
+use super::State;
+use super::amounts;
+use super::desk::{Desk, number, shape, text};
+use super::objects::{METER, PRICE, PRIVATE, PRODUCT};
+
+/// What a line is about.
+pub(super) struct Line<'a> {
+    /// The subscription and its item; `None` for what is bought once.
+    pub item: Option<(&'a str, &'a Value)>,
+    pub price: &'a Value,
+    pub quantity: Option<i64>,
+    pub amount: i64,
+    pub period: (i64, i64),
+    /// Words for a line that settles a change; everything else says what was bought.
+    pub proration: Option<&'static str>,
+}
+
+impl Desk<'_> {
+    /// What a price costs for a quantity. Tiers are kept with the price, not with what shows it.
+    pub fn cost(&self, price: &Value, quantity: i64) -> i64 {
+        match self.find(PRICE, text(price, "id")) {
+            Ok(price) => amounts::cost(&price, quantity),
+            Err(_) => amounts::cost(price, quantity),
+        }
+    }
+
+    pub fn line(&mut self, line: &Line<'_>) -> Value {
+        let product = self.find(PRODUCT, text(line.price, "product")).unwrap_or_default();
+        let name = text(&product, "name");
+        let description = match (line.proration, line.quantity) {
+            (Some(words), _) => format!("{words} {name}"),
+            (None, Some(quantity)) => format!("{quantity} × {name}"),
+            (None, None) => name.to_owned(),
+        };
+        let parent = match line.item {
+            Some((subscription, item)) => json!({
+                "invoice_item_details": null,
+                "subscription_item_details": {
+                    "invoice_item": null,
+                    "proration": line.proration.is_some(),
+                    "proration_details": {"credited_items": null},
+                    "subscription": subscription,
+                    "subscription_item": item["id"],
+                },
+                "type": "subscription_item_details",
+            }),
+            None => Value::Null,
+        };
+        let subscription = line.item.map(|(subscription, _)| subscription);
+        shape(
+            &["invoice", "quantity_decimal"],
+            json!({
+                "id": self.objects.fresh_id("il"),
+                "object": "line_item",
+                "amount": line.amount,
+                "currency": line.price["currency"],
+                "description": description,
+                "discount_amounts": [],
+                "discountable": line.proration.is_none(),
+                "discounts": [],
+                "livemode": false,
+                "metadata": line.item.map_or_else(|| json!({}), |(_, item)| item["metadata"].clone()),
+                "parent": parent,
+                "period": {"start": line.period.0, "end": line.period.1},
+                "pretax_credit_amounts": [],
+                "pricing": {
+                    "price_details": {"price": line.price["id"], "product": line.price["product"]},
+                    "type": "price_details",
+                    "unit_amount_decimal": line.price["unit_amount_decimal"],
+                },
+                "quantity": line.quantity.unwrap_or(1),
+                "subscription": subscription,
+                "subtotal": line.amount,
+                "taxes": [],
+            }),
+        )
+    }
+
+    /// A line per item that is paid in advance.
+    pub fn lines_ahead(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
+        let id = text(subscription, "id");
+        let ahead = items(subscription).iter().filter(|item| !metered(item)).map(|item| {
+            let quantity = number(item, "quantity");
+            let amount = self.cost(&item["price"], quantity);
+            let item_line = Line {
+                item: Some((id, item)),
+                price: &item["price"],
+                quantity: Some(quantity),
+                amount,
+                period,
+                proration: None,
+            };
+            self.line(&item_line)
+        });
+        ahead.collect()
+    }
+
+    /// A line per item whose usage is paid when the period is over; with the usage up to its end, or up to now if that
+    /// is sooner.
+    pub fn lines_behind(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
+        let behind = items(subscription).iter().filter(|item| metered(item)).map(|item| {
+            let used = self.usage(subscription, item, period.1);
+            let amount = self.cost(&item["price"], used);
+            let item_line = Line {
+                item: Some((text(subscription, "id"), item)),
+                price: &item["price"],
+                quantity: Some(used),
+                amount,
+                period,
+                proration: None,
+            };
+            self.line(&item_line)
+        });
+        behind.collect()
+    }
+
+    /// From where the usage of the next period counts. A period that is closed before its time takes what was reported
+    /// so far; one that is closed in time, or late, takes what happened before its end.
+    pub fn usage_mark(&self, subscription: &Value, end: i64) -> Value {
+        let mark = &subscription[PRIVATE]["usage"];
+        if self.now < end { self.usage_seen(&mark["from"]) } else { json!({"from": end, "seen": mark["seen"]}) }
+    }
+
+    /// A mark behind everything that was reported so far.
+    pub fn usage_seen(&self, from: &Value) -> Value {
+        json!({"from": from, "seen": self.meter_events.len()})
+    }
+
+    fn usage(&self, subscription: &Value, item: &Value, end: i64) -> i64 {
+        let Ok(meter) = self.find(METER, text(&item["price"]["recurring"], "meter")) else { return 0 };
+        let mark = &subscription[PRIVATE]["usage"];
+        let seen = usize::try_from(number(mark, "seen")).unwrap_or_default();
+        let from = number(mark, "from");
+        let customer = text(subscription, "customer");
+        self.used(customer, &meter, seen, (from, end))
+    }
+}
+
+impl State {
+    /// What a meter makes of a customer's events after the first so many, within a period.
+    fn used(&self, customer: &str, meter: &Value, seen: usize, (from, end): (i64, i64)) -> i64 {
+        let recent = self.meter_events.iter().skip(seen);
+        let events = recent.filter(|event| {
+            event.counts_for(customer, text(meter, "event_name")) && (from..end).contains(&event.timestamp)
+        });
+        match text(&meter["default_aggregation"], "formula") {
+            "count" => i64::try_from(events.count()).unwrap_or(i64::MAX),
+            "last" => events.max_by_key(|event| event.timestamp).map_or(0, |event| event.value),
+            _ => events.fold(0, |sum, event| sum.saturating_add(event.value)),
+        }
+    }
+}
+
+/// The items of a subscription.
+pub(super) fn items(subscription: &Value) -> &[Value] {
+    subscription["items"]["data"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Whether usage decides what an item costs.
+pub(super) fn metered(item: &Value) -> bool {
+    item["price"]["recurring"]["usage_type"] == "metered"
+}
+
+/// What lines come to.
+pub(super) fn sum(lines: &[Value]) -> i64 {
+    lines.iter().map(|line| number(line, "amount")).sum()
+}
