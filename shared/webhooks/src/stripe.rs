@@ -3,13 +3,15 @@
 use crate::signing::{self, SIGNATURES_MAX, SigningSecrets};
 use crate::stripe_payloads as payloads;
 use crate::{BadPayload, Rejected, Signed};
-use domain::events::StripeEvent;
+use domain::events::{StripeEnvelope, StripeEvent};
 use domain::ids::StripeEventId;
 use domain::inbox::{Delivery, EventKey, Provenance, Source, Verified};
 use domain::time::Timestamp;
 use http::HeaderMap;
 use serde::Deserialize;
 use std::borrow::Cow;
+
+pub use payloads::{MeterErrors, Uncounted};
 
 /// A signature is good for this long before and after its time.
 const TOLERANCE_SECONDS: i64 = 300;
@@ -80,7 +82,13 @@ fn is_type(text: &str) -> bool {
     !text.is_empty() && text.len() <= TYPE_BYTES_MAX && text.bytes().all(plain)
 }
 
-/// What a recorded body says.
-pub fn parse(name: &str, body: &[u8]) -> Result<StripeEvent, BadPayload> {
+/// What a recorded body says, and the envelope it says it in; without the envelope where the type is one we do not act on,
+/// since nothing of such a body is read.
+pub fn parse(name: &str, body: &[u8]) -> Result<(Option<StripeEnvelope>, StripeEvent), BadPayload> {
     payloads::parse(name, body).map_err(|error| BadPayload::new(name, Some(error)))
+}
+
+/// What Stripe could not count, as the fetched event says it.
+pub fn meter_errors(body: &[u8]) -> Result<MeterErrors, BadPayload> {
+    payloads::meter_errors(body).map_err(|error| BadPayload::new("meter error", Some(error)))
 }

@@ -1,106 +1,122 @@
 //! One fact, however an API version of Stripe writes it.
 
-use super::parse;
-use domain::events::{InvoiceEvent, StripeEvent, SubscriptionEvent};
+mod payments;
+mod subscriptions;
+
+use super::{meter_errors, parse};
+use domain::events::{MeterErrorEvent, Mode, PaymentMethodEvent, StripeEnvelope, StripeEvent};
+use domain::ids::{CustomerId, PaymentMethodId, StripeEventId};
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 
-fn envelope(object: &Value) -> Vec<u8> {
-    let event = json!({ "id": "evt_1", "object": "event", "api_version": "2020-08-27", "created": 1_795_164_001,
-        "type": "x", "livemode": false, "data": { "object": object } });
-    serde_json::to_vec(&event).expect("JSON")
+const SECOND: i64 = 1_795_164_001;
+
+/// What an event of this name says about this object.
+fn told(name: &str, object: &Value) -> Result<StripeEvent, serde_json::Error> {
+    told_of_change(name, object, &json!({}))
 }
 
-fn subscription(object: &Value) -> Result<SubscriptionEvent, serde_json::Error> {
-    match parse("customer.subscription.updated", &envelope(object))? {
-        StripeEvent::CustomerSubscriptionUpdated(event) => Ok(event),
-        other => panic!("{other:?}"),
+fn told_of_change(name: &str, object: &Value, before: &Value) -> Result<StripeEvent, serde_json::Error> {
+    let event = json!({ "id": "evt_1", "object": "event", "api_version": "2020-08-27", "created": SECOND,
+        "type": name, "livemode": false, "data": { "object": object, "previous_attributes": before } });
+    parse(name, &serde_json::to_vec(&event).expect("JSON")).map(|(_, event)| event)
+}
+
+/// The same object with more or other fields.
+fn with(base: &Value, more: &Value) -> Value {
+    let mut object = base.clone();
+    object.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    object
+}
+
+fn is_ignored(event: &StripeEvent) -> bool {
+    matches!(event, StripeEvent::Ignored { .. })
+}
+
+#[test]
+fn the_envelope_says_when_and_in_which_mode() {
+    for (live, mode) in [(false, Mode::Test), (true, Mode::Live)] {
+        let body = json!({ "created": SECOND, "livemode": live, "data": { "object": { "id": "cus_1" } } }).to_string();
+        let (envelope, _) = parse("customer.created", body.as_bytes()).expect("an event");
+        assert_eq!(envelope, Some(StripeEnvelope { created_at: Timestamp::from_seconds(SECOND), mode }));
     }
-}
-
-fn invoice(object: &Value) -> Result<InvoiceEvent, serde_json::Error> {
-    match parse("invoice.paid", &envelope(object))? {
-        StripeEvent::InvoicePaid(event) => Ok(event),
-        other => panic!("{other:?}"),
+    for odd in [
+        json!({ "livemode": false, "data": { "object": { "id": "cus_1" } } }),
+        json!({ "created": "soon", "livemode": false, "data": { "object": { "id": "cus_1" } } }),
+        json!({ "created": 1, "livemode": null, "data": { "object": { "id": "cus_1" } } }),
+        json!({ "created": 1, "livemode": false, "data": {} }),
+    ] {
+        assert!(parse("customer.created", odd.to_string().as_bytes()).is_err(), "{odd}");
     }
 }
 
 #[test]
-fn a_period_reads_the_same_on_the_subscription_and_on_its_items() {
-    let base = |more: Value| {
-        let mut object = json!({ "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active" });
-        object.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-        subscription(&object).expect("a subscription")
+fn what_we_do_not_act_on_is_not_read() {
+    for name in ["charge.updated", "customer.subscription.pending_update_applied", "v1.billing.meter.other", ""] {
+        let ignored = StripeEvent::Ignored { name: name.to_owned() };
+        assert_eq!(parse(name, b"not even JSON").expect("ignored"), (None, ignored));
+    }
+}
+
+#[test]
+fn a_way_to_pay_is_whose_it_is_or_was() {
+    let method = json!({ "id": "pm_1", "object": "payment_method", "customer": "cus_1" });
+    let gone = with(&method, &json!({ "customer": null }));
+    let expected = PaymentMethodEvent {
+        customer: CustomerId::parse("cus_1").expect("an id"),
+        method: PaymentMethodId::parse("pm_1").expect("an id"),
     };
-    let old = base(json!({ "current_period_end": 1_797_756_000, "current_period_start": 1_795_164_000 }));
-    let new =
-        base(json!({ "items": { "object": "list", "data": [{ "id": "si_1", "current_period_end": 1_797_756_000 }] } }));
-    let both = base(
-        json!({ "current_period_end": 1_797_756_000, "items": { "data": [{ "current_period_end": 1_797_756_000 }] } }),
-    );
-    assert_eq!(old.subscription.period_end, Some(Timestamp::from_seconds(1_797_756_000)));
-    assert_eq!((&old, &old), (&new, &both));
-    let several = base(
-        json!({ "items": { "data": [{ "current_period_end": 5 }, {}, { "current_period_end": 9 }, { "current_period_end": 7 }] } }),
-    );
-    assert_eq!(several.subscription.period_end, Some(Timestamp::from_seconds(9)), "paid for until the last item's end");
-    for none in [
-        json!({}),
-        json!({ "items": { "data": [] } }),
-        json!({ "items": {} }),
-        json!({ "items": null }),
-        json!({ "current_period_end": null }),
-    ] {
-        assert_eq!(base(none).subscription.period_end, None);
+    let attached = told("payment_method.attached", &method).expect("an event");
+    assert_eq!(attached, StripeEvent::PaymentMethodAttached(expected.clone()));
+    let before = json!({ "customer": "cus_1", "billing_details": { "email": null } });
+    let detached = told_of_change("payment_method.detached", &gone, &before).expect("an event");
+    assert_eq!(detached, StripeEvent::PaymentMethodDetached(expected));
+    for before in [json!({}), json!({ "customer": null }), json!({ "metadata": {} })] {
+        assert!(is_ignored(&told_of_change("payment_method.detached", &gone, &before).expect("an event")));
+    }
+    assert!(told_of_change("payment_method.detached", &gone, &json!({ "customer": 1 })).is_err());
+}
+
+#[test]
+fn a_thin_event_has_its_time_in_words() {
+    let thin = |created: Value| {
+        let event = json!({ "id": "evt_test_65", "object": "v2.core.event", "created": created, "livemode": true,
+            "type": "v1.billing.meter.error_report_triggered",
+            "related_object": { "id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1" } });
+        parse("v1.billing.meter.error_report_triggered", event.to_string().as_bytes())
+    };
+    let (envelope, event) = thin(json!("2026-11-20T21:23:00.250Z")).expect("an event");
+    let created_at = Timestamp::parse("2026-11-20T21:23:00.250Z").expect("a moment");
+    assert_eq!(envelope, Some(StripeEnvelope { created_at, mode: Mode::Live }));
+    let id = StripeEventId::parse("evt_test_65").expect("an id");
+    assert_eq!(event, StripeEvent::V1BillingMeterErrorReportTriggered(MeterErrorEvent { id }));
+    for odd in [json!("yesterday"), json!(1_795_164_001), Value::Null] {
+        assert!(thin(odd).is_err());
     }
 }
 
 #[test]
-fn a_customer_reads_the_same_alone_and_expanded() {
-    let of = |customer: Value| subscription(&json!({ "id": "sub_1", "customer": customer, "status": "active" }));
-    let alone = of(json!("cus_1")).expect("a subscription");
-    for customer in [
-        json!({ "id": "cus_1", "object": "customer" }),
-        json!({ "object": "customer", "deleted": true, "id": "cus_1" }),
-    ] {
-        assert_eq!(of(customer).expect("a subscription"), alone);
+fn of_usage_that_was_not_counted_ours_is_named() {
+    let ours = "use_01hzy3v7q0m8n4s2e6r5t9w1xa-pull_requests";
+    let fetched = json!({ "id": "evt_1", "object": "v2.core.event", "data": {
+        "developer_message_summary": "There are 4 invalid events",
+        "reason": { "error_count": 4, "error_types": [
+            { "code": "meter_event_customer_not_found", "error_count": 3, "sample_errors": [
+                { "error_message": "No such customer", "request": { "identifier": ours } },
+                { "error_message": "No such customer", "request": { "identifier": "somebody-elses" } },
+                { "error_message": "No such customer", "request": {} },
+            ] },
+            { "code": "archived_meter", "error_count": 1, "sample_errors": [{ "error_message": "x".repeat(500),
+                "request": { "identifier": "use_01hzy3v7q0m8n4s2e6r5t9w1xb-tokens" } }] },
+        ] }, "validation_start": "2026-11-20T21:00:00Z", "validation_end": "2026-11-20T21:10:00Z" } });
+    let errors = meter_errors(fetched.to_string().as_bytes()).expect("particulars");
+    assert_eq!(errors.count, 4);
+    let named: Vec<_> = errors.uncounted.iter().map(|one| format!("{}-{}", one.usage, one.meter)).collect();
+    assert_eq!(named, [ours, "use_01hzy3v7q0m8n4s2e6r5t9w1xb-tokens"]);
+    assert_eq!(errors.uncounted[0].why, "meter_event_customer_not_found: No such customer");
+    assert_eq!(errors.uncounted[1].why.len(), 200);
+    for nothing in [json!({}), json!({ "data": null }), json!({ "data": {} }), json!({ "data": { "reason": {} } })] {
+        assert_eq!(meter_errors(nothing.to_string().as_bytes()).expect("nothing"), super::MeterErrors::default());
     }
-    for customer in [Value::Null, json!(1), json!({}), json!({ "id": 1 }), json!([]), json!("sub_1"), json!("")] {
-        assert!(of(customer.clone()).is_err(), "{customer}");
-    }
-}
-
-#[test]
-fn an_event_tells_when_it_was_made_and_not_when_its_object_was() {
-    let event = subscription(&json!({ "id": "sub_1", "customer": "cus_1", "status": "active", "created": 1 }));
-    assert_eq!(event.expect("a subscription").subscription.as_of, Timestamp::from_seconds(1_795_164_001));
-}
-
-#[test]
-fn an_invoice_keeps_what_was_asked_in_minor_units() {
-    let event = invoice(
-        &json!({ "id": "in_1", "customer": "cus_1", "status": "paid", "amount_due": 1_999, "currency": "usd" }),
-    );
-    let event = event.expect("an invoice");
-    assert_eq!((event.invoice.amount_due_minor, event.invoice.currency.as_str()), (1_999, "usd"));
-    let bare = invoice(&json!({ "id": "in_1", "customer": "cus_1", "currency": "jpy" })).expect("an invoice");
-    assert_eq!((bare.invoice.status.as_str(), bare.invoice.amount_due_minor), ("draft", 0));
-    for bad in [
-        json!({ "id": "in_1", "customer": "cus_1", "amount_due": 19.99, "currency": "usd" }),
-        json!({ "id": "ch_1", "customer": "cus_1", "currency": "usd" }),
-        json!({ "id": "in_1", "customer": "cus_1" }),
-    ] {
-        assert!(invoice(&bad).is_err(), "{bad}");
-    }
-}
-
-#[test]
-fn words_of_tomorrow_are_no_errors() {
-    let event = subscription(
-        &json!({ "id": "sub_1", "customer": "cus_1", "status": "hibernating", "a_new_field": { "deep": [1] } }),
-    );
-    assert_eq!(event.expect("a subscription").subscription.status, "hibernating");
-    for name in ["charge.updated", "customer.subscription.paused", "v1.billing.meter.error_report_triggered", ""] {
-        assert_eq!(parse(name, b"not even JSON").expect("ignored"), StripeEvent::Ignored { name: name.to_owned() });
-    }
+    assert!(meter_errors(br#"{"data":{"reason":{"error_types":"many"}}}"#).is_err());
 }
