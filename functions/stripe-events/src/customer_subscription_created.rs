@@ -1,10 +1,11 @@
-//! `customer.subscription.created`: an account has a subscription.
+//! `customer.subscription.created`: somebody has subscribed, whether it is paid yet or not.
 
 use crate::{Ctx, note};
 use domain::events::SubscriptionEvent;
+use domain::inbox::EventRow;
 use domain::retry::{Done, Failure};
 
 /// Notes it.
-pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent) -> Result<Done, Failure> {
-    note::subscription(ctx, event).await
+pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent, row: &EventRow) -> Result<Done, Failure> {
+    note::subscription(ctx, event, row).await
 }

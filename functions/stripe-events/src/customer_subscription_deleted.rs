@@ -1,10 +1,11 @@
-//! `customer.subscription.deleted`: a subscription ended, for good.
+//! `customer.subscription.deleted`: a subscription is over.
 
 use crate::{Ctx, note};
 use domain::events::SubscriptionEvent;
+use domain::inbox::EventRow;
 use domain::retry::{Done, Failure};
 
-/// Notes the end, after which no other word counts.
-pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent) -> Result<Done, Failure> {
-    note::subscription(ctx, event).await
+/// Notes it.
+pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent, row: &EventRow) -> Result<Done, Failure> {
+    note::subscription(ctx, event, row).await
 }

@@ -1,10 +1,11 @@
-//! `customer.subscription.updated`: a subscription changed.
+//! `customer.subscription.updated`: a subscription has changed: paid, past due, another plan, another period.
 
 use crate::{Ctx, note};
 use domain::events::SubscriptionEvent;
+use domain::inbox::EventRow;
 use domain::retry::{Done, Failure};
 
-/// Notes what it is now.
-pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent) -> Result<Done, Failure> {
-    note::subscription(ctx, event).await
+/// Notes it.
+pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent, row: &EventRow) -> Result<Done, Failure> {
+    note::subscription(ctx, event, row).await
 }

@@ -1,38 +1,121 @@
 //! What all these events have in common: they say what something is now.
+//!
+//! Stripe counts in seconds. Of two events of one second about a subscription Stripe is asked which holds; where it cannot
+//! be asked, what is further along in a subscription's life does, so that every order ends the same.
 
-use crate::Ctx;
+use crate::{Ctx, whose};
 use domain::events::{InvoiceEvent, SubscriptionEvent};
-use domain::ids::{AccountId, CustomerId};
+use domain::ids::{AccountId, SubscriptionId};
+use domain::inbox::EventRow;
+use domain::plans::Span;
 use domain::retry::{Done, Failure};
+use domain::subscriptions::{Status, Subscription, SubscriptionItem};
+use std::time::Duration;
 use store::Noted;
 
+const OUTDATED: Done = Done::Ignored("something newer is known");
+/// Until whoever wrote at the same moment is done.
+const MEANWHILE_WAIT: Duration = Duration::from_secs(1);
+
 /// Notes a subscription's new standing.
-pub async fn subscription(ctx: &Ctx, event: &SubscriptionEvent) -> Result<Done, Failure> {
-    let Some(account) = account_of(ctx, &event.customer).await? else { return Ok(UNATTRIBUTED) };
-    let noted = ctx.store.subscription_note(&account, &event.subscription).await?;
-    Ok(done(noted, format!("subscription {} is {}", event.subscription.id, event.subscription.status)))
+pub async fn subscription(ctx: &Ctx, event: &SubscriptionEvent, row: &EventRow) -> Result<Done, Failure> {
+    let Some(account) = whose::account(ctx, row, Some(&event.customer)).await? else { return Ok(whose::NOBODYS) };
+    subscription_of(ctx, &account, &event.subscription).await
+}
+
+/// The same for a known account.
+pub async fn subscription_of(ctx: &Ctx, account: &AccountId, said: &Subscription) -> Result<Done, Failure> {
+    if let Status::Other(word) = &said.status {
+        tracing::error!(subscription.id = %said.id, subscription.status = word, account.id = %account, alarm = true,
+            "a subscription's status is a word we do not know; it is kept as it was");
+    }
+    match ctx.store.subscription_note(account, said).await? {
+        Noted::Now => Ok(applied(said)),
+        Noted::Outdated => Ok(OUTDATED),
+        Noted::Tie(known) => untie(ctx, account, &known, said).await,
+    }
 }
 
 /// Notes an invoice's new standing.
-pub async fn invoice(ctx: &Ctx, event: &InvoiceEvent) -> Result<Done, Failure> {
-    let Some(account) = account_of(ctx, &event.customer).await? else { return Ok(UNATTRIBUTED) };
-    let noted = ctx.store.invoice_note(&account, &event.invoice).await?;
-    Ok(done(noted, format!("invoice {} is {}", event.invoice.id, event.invoice.status)))
+pub async fn invoice(ctx: &Ctx, event: &InvoiceEvent, row: &EventRow) -> Result<Done, Failure> {
+    let Some(account) = whose::account(ctx, row, Some(&event.customer)).await? else { return Ok(whose::NOBODYS) };
+    invoice_of(ctx, &account, event).await
 }
 
-const UNATTRIBUTED: Done = Done::Ignored("unattributed: no account has this customer");
+/// The same for a known account.
+pub async fn invoice_of(ctx: &Ctx, account: &AccountId, event: &InvoiceEvent) -> Result<Done, Failure> {
+    Ok(match ctx.store.invoice_note(account, &event.invoice).await? {
+        Noted::Now => Done::Applied(format!("invoice {} is {}", event.invoice.id, event.invoice.status)),
+        Noted::Outdated | Noted::Tie(_) => OUTDATED,
+    })
+}
 
-async fn account_of(ctx: &Ctx, customer: &CustomerId) -> Result<Option<AccountId>, Failure> {
-    let found = ctx.store.customer_find(customer).await?;
-    if found.is_none() {
-        tracing::warn!(customer.id = %customer, alarm = true, "an event of a customer without an account");
+fn applied(said: &Subscription) -> Done {
+    Done::Applied(format!("subscription {} is {}", said.id, said.status.as_str()))
+}
+
+/// Two events of one second: the truth is written under that second, so that whatever is newer still wins.
+async fn untie(ctx: &Ctx, account: &AccountId, known: &Subscription, said: &Subscription) -> Result<Done, Failure> {
+    let truth = match ask(ctx, &said.id).await? {
+        Some(asked) => Subscription { as_of: known.as_of, ..asked },
+        None => further(known, said).clone(),
+    };
+    if truth == *known {
+        return Ok(OUTDATED);
     }
-    Ok(found)
+    match ctx.store.subscription_settle(account, known, &truth).await? {
+        Noted::Now => Ok(applied(&truth)),
+        Noted::Outdated | Noted::Tie(_) => {
+            Err(Failure::after(MEANWHILE_WAIT, "another event of this subscription was noted meanwhile"))
+        }
+    }
 }
 
-fn done(noted: Noted, what: String) -> Done {
-    match noted {
-        Noted::Now => Done::Applied(what),
-        Noted::Outdated => Done::Ignored("something newer is known"),
+/// The subscription as Stripe has it now; none where Stripe cannot be asked or has none.
+async fn ask(ctx: &Ctx, id: &SubscriptionId) -> Result<Option<Subscription>, Failure> {
+    let Some(stripe) = ctx.stripe_maybe().await? else { return Ok(None) };
+    Ok(stripe.subscription_find(id).await?.map(|found| {
+        let spans = found.items.iter().map(|item| Span { start: item.period_start, end: item.period_end });
+        let period = spans.max_by_key(|span| (span.end, span.start));
+        let with_period = period.filter(|_| found.cancel_at_period_end).map(|period| period.end);
+        let item = |item: &stripe_api::SubscriptionItem| SubscriptionItem {
+            price: item.price.id.clone(),
+            product: Some(item.price.product.clone()),
+            quantity: item.quantity,
+        };
+        Subscription {
+            id: found.id,
+            status: Status::parse(found.status.as_str()),
+            items: found.items.iter().map(item).collect(),
+            period,
+            ends_at: found.cancel_at.or(with_period),
+            trial_end: found.trial_end,
+            created_at: found.created,
+            as_of: found.created,
+        }
+    }))
+}
+
+/// Of two tellings of one second, the one that is further along; the same one whichever came first.
+fn further<'a>(one: &'a Subscription, other: &'a Subscription) -> &'a Subscription {
+    let place = |said: &Subscription| {
+        let period = said.period.map(|span| (span.end, span.start));
+        (stage(&said.status), period, said.ends_at, said.trial_end, format!("{said:?}"))
+    };
+    if place(one) >= place(other) { one } else { other }
+}
+
+/// How far along its life a status is. A word we do not know says nothing.
+const fn stage(status: &Status) -> u8 {
+    match status {
+        Status::Other(_) => 0,
+        Status::Incomplete => 1,
+        Status::Trialing => 2,
+        Status::Active => 3,
+        Status::PastDue => 4,
+        Status::Unpaid => 5,
+        Status::Paused => 6,
+        Status::IncompleteExpired => 7,
+        Status::Canceled => 8,
     }
 }

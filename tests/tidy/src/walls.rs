@@ -11,7 +11,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("github-webhook", &["boot", "domain", "queues", "store", "webhooks"]),
     ("stripe-webhook", &["boot", "domain", "queues", "store", "webhooks"]),
     ("github-events", &["boot", "catalogue", "domain", "github-api", "queues", "store", "webhooks"]),
-    ("stripe-events", &["boot", "catalogue", "domain", "queues", "store", "webhooks"]),
+    ("stripe-events", &["boot", "catalogue", "domain", "queues", "store", "stripe-api", "webhooks"]),
     ("job-steps", &["boot", "catalogue", "domain", "github-api", "model-api", "queues", "store"]),
     ("pull-requests", &["boot", "domain", "github-api", "queues", "store"]),
     ("usage-reports", &["boot", "domain", "queues", "store", "stripe-api"]),

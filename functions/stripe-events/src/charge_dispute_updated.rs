@@ -1,0 +1,12 @@
+//! `charge.dispute.updated`: a dispute has got further.
+
+use crate::{Ctx, learn};
+use domain::events::DisputeEvent;
+use domain::payments::Fact;
+use domain::retry::{Done, Failure};
+
+/// Takes back or gives back what follows from it.
+pub async fn handle(ctx: &Ctx, event: &DisputeEvent) -> Result<Done, Failure> {
+    let fact = Fact::Disputed(event.id.clone(), event.dispute);
+    learn::facts(ctx, &event.payment, [fact], event.id.as_str()).await
+}

@@ -1,0 +1,13 @@
+//! `charge.refunded`: so much of a charge has gone back by now.
+
+use crate::{Ctx, learn};
+use domain::events::ChargeEvent;
+use domain::payments::Fact;
+use domain::retry::{Done, Failure};
+
+/// Takes back the credits that were bought with what has gone back. Whose they are is known with the payment.
+pub async fn handle(ctx: &Ctx, event: &ChargeEvent) -> Result<Done, Failure> {
+    let refunds = event.refunds.iter().map(|(id, refund)| Fact::Refund(id.clone(), *refund));
+    let facts = refunds.chain([Fact::Refunded(event.refunded_minor)]);
+    learn::facts(ctx, &event.payment, facts, event.payment.as_str()).await
+}

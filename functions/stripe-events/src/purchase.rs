@@ -1,0 +1,76 @@
+//! Credits that were paid for: granted once for a payment, whichever of its events comes first.
+//!
+//! How many they are is said by the catalogue for what the session sold, which Stripe is asked for; never by what was paid,
+//! which may be discounted, nor by metadata.
+
+use crate::{Ctx, learn, whose};
+use domain::credits::Credits;
+use domain::events::{CheckoutEvent, CheckoutPurpose, Paid};
+use domain::ids::PaymentId;
+use domain::inbox::EventRow;
+use domain::payments::{Fact, Purchase};
+use domain::retry::{Done, Failure};
+use stripe_api::Line;
+
+/// What a session has sold of the catalogue.
+struct Goods {
+    credits: Credits,
+    what: String,
+}
+
+/// Grants what a session has sold, if it is paid and that is credits.
+pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<Done, Failure> {
+    match (event.purpose, event.paid) {
+        (CheckoutPurpose::Subscription | CheckoutPurpose::Setup, _) => {
+            return Ok(Done::Ignored("the subscription's own events tell the rest"));
+        }
+        (CheckoutPurpose::Payment, Paid::NotYet) => {
+            return Ok(Done::Applied("not paid yet; nothing granted".to_owned()));
+        }
+        (CheckoutPurpose::Payment, Paid::Yes | Paid::NothingDue) => {}
+    }
+    let payment = payment_of(event)?;
+    if is_bought(ctx, &payment).await? {
+        return Ok(Done::Duplicate);
+    }
+    let lines = ctx.stripe().await?.checkout_lines(&event.session).await?;
+    let Some(goods) = goods(ctx, &lines)? else { return Ok(Done::Ignored("nothing of the catalogue was bought")) };
+    let Some(account) = whose::account(ctx, row, event.customer.as_ref()).await? else { return Ok(whose::NOBODYS) };
+    let purchase = Purchase {
+        account,
+        credits: goods.credits,
+        paid_minor: event.total_minor,
+        currency: event.currency.clone(),
+        what: goods.what,
+        priced_by: ctx.catalogue.version.clone(),
+    };
+    learn::facts(ctx, &payment, [Fact::Bought(purchase)], event.session.as_str()).await
+}
+
+/// Whether it is known already what was bought with a payment.
+pub async fn is_bought(ctx: &Ctx, payment: &PaymentId) -> Result<bool, Failure> {
+    Ok(ctx.store.payment_find(payment).await?.is_some_and(|known| known.purchase.is_some()))
+}
+
+/// Where nothing was due there is no payment, and the session stands for it.
+fn payment_of(event: &CheckoutEvent) -> Result<PaymentId, Failure> {
+    match &event.payment {
+        Some(payment) => Ok(payment.clone()),
+        None => PaymentId::parse(event.session.as_str()).map_err(Failure::never),
+    }
+}
+
+/// The credits in what was sold, all together; none if there is no pack among it.
+fn goods(ctx: &Ctx, lines: &[Line]) -> Result<Option<Goods>, Failure> {
+    let mut credits = Credits::ZERO;
+    let mut what = Vec::new();
+    for line in lines {
+        let Some(pack) = ctx.catalogue.pack_sold_by(&line.price.id, Some(&line.price.product)) else { continue };
+        let quantity = line.quantity.unwrap_or(1);
+        let more = pack.credits.micros().checked_mul(quantity).and_then(Credits::from_micros);
+        let sum = more.and_then(|more| credits.checked_add(more));
+        credits = sum.ok_or_else(|| Failure::never("more credits were bought than can be counted"))?;
+        what.push(if quantity == 1 { pack.name.clone() } else { format!("{quantity} × {}", pack.name) });
+    }
+    Ok((!credits.is_zero()).then(|| Goods { credits, what: what.join(", ") }))
+}
