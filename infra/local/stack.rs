@@ -14,11 +14,12 @@ use fakes::mapping::{self, Function, Mapping, SqsClient};
 use fakes::weather::Weather;
 use fakes::web::StandInWeb;
 use queues::Queue;
+use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Connection, Inbox, Store, schema};
+use store::{Connection, Inbox, KeyRing, KeySource, Store, schema};
 use tower::Service;
 
 /// The hosts at which the stand-ins answer.
@@ -29,6 +30,7 @@ pub const STRIPE_HOST: &str = "stripe.stand-in";
 pub const MODEL_HOST: &str = "model.stand-in";
 const EVENTS_TABLE: &str = "tallyhook-events";
 const MAIN_TABLE: &str = "tallyhook-main";
+const LEDGER_TABLE: &str = "tallyhook-ledger";
 
 /// What a stack is made of.
 pub struct Parts {
@@ -110,6 +112,7 @@ impl Stack {
         let connection = Connection::new(&clients.sdk, None);
         connection.table_ensure(&schema::EVENTS, EVENTS_TABLE).await?;
         connection.table_ensure(&schema::MAIN, MAIN_TABLE).await?;
+        connection.table_ensure(&schema::LEDGER, LEDGER_TABLE).await?;
         let sqs = mapping::client(&clients.sdk);
         let mut settings = settings();
         let mut urls = BTreeMap::new();
@@ -124,6 +127,7 @@ impl Stack {
         let github_secret = github_secret.unwrap_or_default().trim().to_owned();
         let off = settings.get("BILLING_ENABLED").is_some_and(|text| text.eq_ignore_ascii_case("false"));
         let billing = if off { Billing::Off } else { Billing::On };
+        let ledger_key = settings.get("LEDGER_KEY").cloned().unwrap_or_default();
         let doors = Doors { settings, outside: outside.clone() };
         let clock = parts.clock;
         Ok(Self {
@@ -139,7 +143,9 @@ impl Stack {
             sweeper: Arc::new(sweeper::Ctx::connect(sweeper::Config::read(doors.env())?, outside.clone())),
             mappings: doors.mappings(&urls)?,
             inbox: connection.inbox(EVENTS_TABLE),
-            store: connection.store(MAIN_TABLE, outside.random.clone()),
+            store: connection
+                .store(MAIN_TABLE, outside.random.clone())
+                .with_ledger(LEDGER_TABLE, ledger_keys(ledger_key)),
             sqs,
             vendors: parts.vendors,
             weather: parts.weather,
@@ -172,6 +178,8 @@ fn settings() -> BTreeMap<String, String> {
         ("AWS_SECRET_ACCESS_KEY", "embedded"),
         ("EVENTS_TABLE", EVENTS_TABLE),
         ("MAIN_TABLE", MAIN_TABLE),
+        ("LEDGER_TABLE", LEDGER_TABLE),
+        ("LEDGER_KEY", LOCAL_LEDGER_KEY),
         ("GITHUB_URL", &format!("https://{GITHUB_HOST}")),
         ("GITHUB_APP_ID", &APP_ID.to_string()),
         ("GITHUB_PRIVATE_KEY", &app_key().private_pem),
@@ -188,6 +196,17 @@ fn settings() -> BTreeMap<String, String> {
     .into()
 }
 
+/// The ledger's keys by value, for looking into it.
+fn ledger_keys(setting: String) -> KeySource {
+    let setting = SecretString::from(setting);
+    Arc::new(move || {
+        let ring = KeyRing::read(Some(&setting)).map_err(Failure::from);
+        Box::pin(async move { ring })
+    })
+}
+
+/// What local entries of the ledger are digested with.
+const LOCAL_LEDGER_KEY: &str = "local-ledger-key-that-is-no-secret";
 /// What local webhooks are signed with.
 pub const LOCAL_SECRET: &str = "local-secret";
 /// Replaced by a fresh one before anybody outside can use it.
