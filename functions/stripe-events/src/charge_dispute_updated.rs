@@ -8,5 +8,5 @@ use domain::retry::{Done, Failure};
 /// Takes back or gives back what follows from it.
 pub async fn handle(ctx: &Ctx, event: &DisputeEvent) -> Result<Done, Failure> {
     let fact = Fact::Disputed(event.id.clone(), event.dispute);
-    learn::facts(ctx, &event.payment, [fact], event.id.as_str()).await
+    learn::facts(ctx, &event.payment, &[fact], event.id.as_str()).await
 }

@@ -44,7 +44,7 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
         what: goods.what,
         priced_by: ctx.catalogue.version.clone(),
     };
-    learn::facts(ctx, &payment, [Fact::Bought(purchase)], event.session.as_str()).await
+    learn::facts(ctx, &payment, &[Fact::Bought(purchase)], event.session.as_str()).await
 }
 
 /// Whether it is known already what was bought with a payment.
