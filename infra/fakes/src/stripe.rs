@@ -19,6 +19,7 @@ use crate::Now;
 use gate::Remembered;
 use objects::Objects;
 
+mod adjustments;
 mod amounts;
 mod billing;
 mod cards;
@@ -28,6 +29,7 @@ mod customers;
 mod cycles;
 mod desk;
 mod disputes;
+mod endpoints;
 mod events;
 mod expand;
 mod gate;
@@ -43,6 +45,7 @@ mod pages;
 mod params;
 mod payments;
 mod periods;
+mod portal;
 mod prices;
 mod products;
 mod refunds;
@@ -137,6 +140,9 @@ impl Stripe {
             .merge(invoices::routes())
             .merge(refunds::routes())
             .merge(disputes::routes())
+            .merge(portal::routes())
+            .merge(endpoints::routes())
+            .merge(adjustments::routes())
             .fallback(unknown)
             .method_not_allowed_fallback(unknown)
             .layer(DefaultBodyLimit::disable())

@@ -12,9 +12,11 @@ use super::Stripe;
 use super::desk::text;
 use super::objects::{CHARGE, INVOICE, INVOICE_PAYMENT, LINE_ITEMS, Objects, PRICE, REFUND, SESSION, TIERS, shown};
 use super::params::Params;
+use super::portal;
 use super::refusal::Refusal;
 
 const DEPTH_MAX: usize = 4;
+const PORTAL_PRODUCTS: [&str; 3] = ["features", "subscription_update", "products"];
 
 /// Between the gate and the routes, so that a replay is expanded as its first result was.
 pub(super) async fn pass(From(stripe): From<Stripe>, request: Request, next: Next) -> Result<Response, Refusal> {
@@ -45,6 +47,13 @@ fn expand(objects: &Objects, value: &mut Value, steps: &[&str]) {
     let Some((first, rest)) = steps.split_first() else { return };
     if let Some(items) = value.as_array_mut() {
         return items.iter_mut().for_each(|item| expand(objects, item, steps));
+    }
+    if *steps == PORTAL_PRODUCTS {
+        let kept = objects.any(text(value, "id")).and_then(portal::products_of).cloned();
+        if let Some(products) = kept {
+            value["features"]["subscription_update"]["products"] = products;
+        }
+        return;
     }
     if value.get(first).is_none_or(Value::is_null)
         && let Some(hidden) = hidden(objects, value, first)

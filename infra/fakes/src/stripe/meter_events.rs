@@ -42,6 +42,8 @@ pub(super) struct MeterEvent {
 pub(super) enum Fate {
     Counted,
     UnknownCustomer,
+    /// Taken back by an adjustment.
+    Canceled,
 }
 
 /// An accepted meter event.
@@ -59,7 +61,7 @@ pub struct MeterEventView {
     pub timestamp: i64,
     /// When it was reported, in seconds.
     pub created: i64,
-    /// Whether it ended up in a sum: a customer Stripe does not know never does.
+    /// Whether it ended up in a sum: of a customer Stripe does not know, or after it was taken back, it does not.
     pub counted: bool,
 }
 

@@ -19,7 +19,7 @@ const DAY: i64 = 86_400;
 pub(super) fn routes() -> Router<Stripe> {
     Router::new()
         .route(URL, post(create).get(index))
-        .route("/v1/billing/meters/{id}", get(show))
+        .route("/v1/billing/meters/{id}", get(show).post(rename))
         .route("/v1/billing/meters/{id}/deactivate", post(deactivate))
         .route("/v1/billing/meters/{id}/reactivate", post(reactivate))
         .route("/v1/billing/meters/{id}/event_summaries", get(summaries))
@@ -105,6 +105,15 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>
     let state = stripe.lock();
     let wanted = |meter: &&Value| params.get("status").is_none_or(|status| meter["status"] == status);
     Ok(Json(list(URL, &params, state.objects.all(METER).filter(wanted).cloned().collect())?))
+}
+
+async fn rename(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Result<Json<Value>, Refusal> {
+    params.only(&["display_name"])?;
+    let mut desk = stripe.desk();
+    let before = desk.find(METER, &id)?;
+    let name = params.get("display_name").map_or(before["display_name"].clone(), |name| json!(name));
+    let fields = json!({"display_name": name, "updated": desk.now});
+    Ok(Json(desk.update(METER, &id, "billing.meter.updated", fields)?))
 }
 
 async fn deactivate(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {

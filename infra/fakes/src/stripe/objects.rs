@@ -26,17 +26,21 @@ const fn kind(object: &'static str, noun: &'static str, prefix: &'static str) ->
 pub(super) const CHARGE: Kind = kind("charge", "charge", "ch");
 pub(super) const CUSTOMER: Kind = kind("customer", "customer", "cus");
 pub(super) const DISPUTE: Kind = kind("dispute", "dispute", "dp");
+pub(super) const ENDPOINT: Kind = kind("webhook_endpoint", "webhook endpoint", "we");
 pub(super) const EVENT: Kind = kind("event", "event", "evt");
 pub(super) const INTENT: Kind = kind("payment_intent", "payment_intent", "pi");
 pub(super) const INVOICE: Kind = kind("invoice", "invoice", "in");
 pub(super) const INVOICE_PAYMENT: Kind = kind("invoice_payment", "invoice payment", "inpay");
 pub(super) const METER: Kind = kind("billing.meter", "meter", "mtr_test");
 pub(super) const METHOD: Kind = kind("payment_method", "PaymentMethod", "pm");
+pub(super) const PORTAL: Kind = kind("billing_portal.configuration", "configuration", "bpc");
+pub(super) const PORTAL_SESSION: Kind = kind("billing_portal.session", "portal session", "bps");
 pub(super) const PRICE: Kind = kind("price", "price", "price");
 pub(super) const PRODUCT: Kind = kind("product", "product", "prod");
 pub(super) const REFUND: Kind = kind("refund", "refund", "re");
 pub(super) const SESSION: Kind = kind("checkout.session", "checkout.session", "cs_test");
 pub(super) const SETUP: Kind = kind("setup_intent", "setupintent", "seti");
+pub(super) const SUBSCRIPTION: Kind = kind("subscription", "subscription", "sub");
 
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Objects {
@@ -155,8 +159,6 @@ impl Objects {
     }
 }
 
-pub(super) const SUBSCRIPTION: Kind = kind("subscription", "subscription", "sub");
-
 /// What is kept with an object and only shown on request, or never.
 pub(super) const TIERS: &str = "tiers";
 pub(super) const LINE_ITEMS: &str = "line_items";
@@ -173,6 +175,9 @@ pub(super) fn shown(object: &Value) -> Value {
         } else if kind == SESSION.object {
             fields.remove(LINE_ITEMS);
         }
+    }
+    if kind == PORTAL.object {
+        object["features"]["subscription_update"].as_object_mut().and_then(|updates| updates.remove("products"));
     }
     object
 }

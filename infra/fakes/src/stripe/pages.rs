@@ -65,6 +65,7 @@ fn event_row(event: &MeterEvent) -> Vec<Markup> {
     let fate = match event.fate {
         Fate::Counted => "",
         Fate::UnknownCustomer => "not counted: no such customer",
+        Fate::Canceled => "not counted: taken back",
     };
     vec![
         moment(event.created * 1000),
