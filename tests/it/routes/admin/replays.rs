@@ -91,7 +91,7 @@ async fn replaying_an_event_of_stripes_ignores_its_age() {
     let world = World::bare(Climate::Fair, &[]).await;
     assert_eq!(world.stripe_sends_changed("invoice.paid", |_| {}).await, StatusCode::ACCEPTED);
     world.settle().await;
-    assert_eq!(world.outcome(Source::Stripe, "evt_TallyhookDemo2").await.0, EventState::Ignored);
+    assert_eq!(world.outcome(Source::Stripe, "evt_TallyhookDemo2").await.0, EventState::Unattributed);
     world.provision().await;
     world.skip(Duration::from_secs(60 * 86_400));
     replay(&world, "stripe", "evt_TallyhookDemo2").await;
