@@ -42,6 +42,11 @@ pub(crate) fn link(href: &str, label: impl Display) -> Markup {
     Markup(format!("<a href=\"{}\">{}</a>", text(href).0, text(label).0))
 }
 
+/// A button that posts to an address, which is escaped like everything else.
+pub(crate) fn button(address: &str, label: impl Display) -> Markup {
+    Markup(format!("<form method=\"post\" action=\"{}\"><button>{}</button></form>", text(address).0, text(label).0))
+}
+
 /// A moment, to the second.
 pub(crate) fn moment(millis: i64) -> Markup {
     tag("time", text(calendar::iso(millis).replace('T', " ").replace('Z', " UTC")))
@@ -97,6 +102,7 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .
 vertical-align:top;overflow-wrap:anywhere}pre{overflow-x:auto;border:1px solid var(--line);border-radius:6px;padding:.6rem}\
 .body{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid var(--line);border-radius:6px;padding:.8rem}\
 .state{border:1px solid var(--line);border-radius:1rem;padding:.1rem .6rem;font-size:.85rem}\
+form{display:inline-block;margin:0 .4rem .2rem 0}button{font:inherit;padding:.2rem .7rem}\
 .diff div{min-height:1.5em}.add{background:var(--add)}.del{background:var(--del)}.hunk{background:var(--hunk)}";
 
 #[cfg(test)]
@@ -106,6 +112,7 @@ mod tests {
     #[test]
     fn nothing_typed_by_a_user_becomes_html() {
         assert_eq!(text("<b>&'\"").0, "&lt;b&gt;&amp;&#39;&quot;");
+        assert!(button("\"><script>", "<b>").0.contains("&quot;&gt;&lt;script&gt;"));
         assert_eq!(link("\"><script>", "x").0, "<a href=\"&quot;&gt;&lt;script&gt;\">x</a>");
     }
 }

@@ -1,9 +1,11 @@
-//! Stripe, standing in: what is sold (products, prices), what is paid (checkout sessions, payment intents, charges) and
-//! what is used (meters and their events), each in a file under `stripe/`. Owns the objects in Stripe's own JSON, answers
-//! the v1 API at its natural paths, and has a verb for what people do at Stripe's pages. Promises what a caller's money
-//! rests on: an Idempotency-Key replays its first result, 500s included; an identifier counts once in 24 hours; two
-//! meter events for one customer and meter never run at the same time; whatever happens leaves the events that Stripe
-//! sends for it. It calls nobody: whoever delivers webhooks takes the events from `outbox_take`.
+//! Stripe, standing in: what is sold (products, prices), what is paid once (checkout sessions, payment intents, charges,
+//! refunds, disputes) or again and again (subscriptions, invoices), what is used (meters and their events), and the doors
+//! around them (customer portal, webhook endpoints), each in a file under `stripe/`. Owns the objects in Stripe's own JSON,
+//! answers the v1 API at its natural paths, and has a verb and a button for what people do at Stripe's pages. Promises what
+//! a caller's money rests on: an Idempotency-Key replays its first result, 500s included; an identifier counts once in
+//! 24 hours; two meter events for one customer and meter never run at the same time; whatever happens leaves the events
+//! that Stripe sends for it, in its order. Time alone ends only checkout sessions: periods and trials end by a verb. It
+//! calls nobody: whoever delivers webhooks takes the events from [`Stripe::outbox_take`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +29,7 @@ mod changes;
 mod checkout;
 mod customers;
 mod cycles;
+mod dashboard;
 mod desk;
 mod disputes;
 mod endpoints;
@@ -54,6 +57,7 @@ mod sessions;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod till;
 
 pub use checkout::Settlement;
 pub use disputes::DisputeStatus;
@@ -153,7 +157,7 @@ impl Stripe {
 
     /// Pages for people.
     pub fn pages(&self) -> Router {
-        pages::routes().with_state(self.clone())
+        pages::routes().merge(till::routes()).merge(dashboard::routes()).with_state(self.clone())
     }
 
     /// Everything it knows, to be kept across a restart.

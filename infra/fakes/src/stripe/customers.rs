@@ -96,7 +96,7 @@ impl Desk<'_> {
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
-    params.only(&[&PAGING[..], &["email"]].concat())?;
+    params.only(&[&PAGING[..], &["created", "email"]].concat())?;
     let state = stripe.lock();
     let there = |customer: &&Value| customer["deleted"] != true;
     let wanted = |customer: &&Value| params.get("email").is_none_or(|email| customer["email"] == email);

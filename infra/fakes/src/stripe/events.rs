@@ -6,6 +6,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
+use super::desk::number;
 use super::objects::{EVENT, PAGING, list};
 use super::params::Params;
 use super::refusal::Refusal;
@@ -54,14 +55,8 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json
 async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
     params.only(&[&PAGING[..], &["type", "types", "created", "delivery_success"]].concat())?;
     let oldest = stripe.seconds() - KEPT_SECONDS;
-    let created = |event: &Value| event["created"].as_i64().unwrap_or_default();
     let mut events: Vec<Value> = stripe.lock().objects.all(EVENT).cloned().collect();
-    events.retain(|event| created(event) >= oldest);
-    for (relation, holds) in RELATIONS {
-        if let Some(limit) = params.integer(relation)? {
-            events.retain(|event| holds(created(event), limit));
-        }
-    }
+    events.retain(|event| number(event, "created") >= oldest);
     let mut types = params.list("types");
     types.extend(params.get("type"));
     if !types.is_empty() {
@@ -73,13 +68,3 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>
     }
     Ok(Json(list(URL, &params, events)?))
 }
-
-type Relation = (&'static str, fn(i64, i64) -> bool);
-
-const RELATIONS: [Relation; 5] = [
-    ("created", |at, limit| at == limit),
-    ("created[gt]", |at, limit| at > limit),
-    ("created[gte]", |at, limit| at >= limit),
-    ("created[lt]", |at, limit| at < limit),
-    ("created[lte]", |at, limit| at <= limit),
-];

@@ -22,6 +22,7 @@ pub(super) fn routes() -> Router<Stripe> {
         .route("/v1/invoices/{id}", get(show))
         .route("/v1/invoices/{id}/lines", get(lines))
         .route("/v1/invoices/{id}/pay", post(pay))
+        .route("/v1/invoices/{id}/finalize", post(finalize))
         .route("/v1/invoices/{id}/void", post(void))
         .route("/v1/invoices/{id}/mark_uncollectible", post(give_up))
         .route(PAYMENTS, get(payments))
@@ -83,6 +84,17 @@ async fn pay(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params)
     answer(&desk.pay_invoice(&id, method.transpose()?.as_deref())?)
 }
 
+async fn finalize(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
+    params.only(&["auto_advance"])?;
+    let mut desk = stripe.desk();
+    if desk.find(INVOICE, &id)?["status"] != "draft" {
+        let message = "This invoice is already finalized, you can't re-finalize a non-draft invoice.";
+        return Err(Refusal::invalid(message).coded("invoice_not_editable"));
+    }
+    desk.finalize_invoice(&id)?;
+    answer(&desk.find(INVOICE, &id)?)
+}
+
 async fn void(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&[])?;
     answer(&stripe.desk().void_invoice(&id)?)
@@ -112,6 +124,14 @@ impl Desk<'_> {
         let invoice = self.find(INVOICE, id)?;
         match text(&invoice, "status") {
             "open" | "uncollectible" => {}
+            "draft" => {
+                self.finalize_invoice(id)?;
+                return if self.find(INVOICE, id)?["status"] == "paid" {
+                    self.find(INVOICE, id)
+                } else {
+                    self.pay_invoice(id, method)
+                };
+            }
             "paid" => return Err(Refusal::invalid("Invoice is already paid").coded("invoice_already_paid")),
             status => {
                 let message = format!("This invoice cannot be paid because it is {status}.");

@@ -196,8 +196,23 @@ fn difference(before: &Value, after: &Value) -> Value {
 /// The parameters every list takes.
 pub(super) const PAGING: [&str; 3] = ["limit", "starting_after", "ending_before"];
 
-/// One page of a list, in Stripe's envelope.
-pub(super) fn list(url: &str, params: &Params, items: Vec<Value>) -> Result<Value, Refusal> {
+type Relation = (&'static str, fn(i64, i64) -> bool);
+
+const RELATIONS: [Relation; 5] = [
+    ("created", |at, limit| at == limit),
+    ("created[gt]", |at, limit| at > limit),
+    ("created[gte]", |at, limit| at >= limit),
+    ("created[lt]", |at, limit| at < limit),
+    ("created[lte]", |at, limit| at <= limit),
+];
+
+/// One page of a list, in Stripe's envelope; of what was created when the parameters say, where they do.
+pub(super) fn list(url: &str, params: &Params, mut items: Vec<Value>) -> Result<Value, Refusal> {
+    for (relation, holds) in RELATIONS {
+        if let Some(limit) = params.integer(relation)? {
+            items.retain(|item| item["created"].as_i64().is_some_and(|created| holds(created, limit)));
+        }
+    }
     let limit = params.integer("limit")?.unwrap_or(10);
     let size = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit));
     let size = size.ok_or_else(|| {

@@ -1,4 +1,5 @@
-//! Stripe for people: one page with meters and their totals, the newest meter events, and the customers.
+//! Stripe for people: one page with what was sold and paid, meters and their totals, the newest meter events, and the
+//! customers.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::meter_events::{Fate, MeterEvent};
 use super::objects::{CUSTOMER, METER};
-use super::{State, Stripe};
+use super::{State, Stripe, dashboard};
 use crate::pages::{Markup, all, moment, page, table, tag, text};
 
 pub(super) fn routes() -> Router<Stripe> {
@@ -22,10 +23,12 @@ async fn state(From(stripe): From<Stripe>) -> Json<Value> {
 }
 
 async fn overview(From(stripe): From<Stripe>) -> Response {
-    let state = stripe.lock();
+    let state = stripe.desk();
     let customers = state.objects.all(CUSTOMER).map(customer_row).collect();
     let events = state.meter_events.iter().rev().map(event_row).collect();
+    let sales = dashboard::sales(&state);
     let body = [
+        sales,
         heading("Meters"),
         table(&["meter", "event name", "status", "events"], meter_rows(&state)),
         heading("Totals"),
@@ -91,6 +94,6 @@ fn field(object: &Value, name: &str) -> Markup {
     text(object[name].as_str().unwrap_or_default())
 }
 
-fn heading(words: &'static str) -> Markup {
+pub(super) fn heading(words: &'static str) -> Markup {
     tag("h2", text(words))
 }

@@ -59,6 +59,16 @@ impl Stripe {
         Ok(())
     }
 
+    /// Somebody wishes in the portal that a subscription ends with its period.
+    pub fn cancel_at_period_end(&self, subscription: &str) -> Result<Value, Refusal> {
+        self.desk().wish_end(subscription, true).map(|subscription| shown(&subscription))
+    }
+
+    /// Somebody takes that wish back.
+    pub fn keep_subscription(&self, subscription: &str) -> Result<Value, Refusal> {
+        self.desk().wish_end(subscription, false).map(|subscription| shown(&subscription))
+    }
+
     /// Somebody cancels a subscription at the dashboard, at once; or Stripe does, when all tries to collect failed.
     pub fn cancel_subscription(&self, subscription: &str) -> Result<Value, Refusal> {
         self.desk().end_subscription(subscription, "cancellation_requested").map(|subscription| shown(&subscription))
@@ -244,15 +254,36 @@ impl Desk<'_> {
     }
 }
 
+impl Desk<'_> {
+    /// Somebody wishes that a subscription ends with its period, or takes the wish back.
+    pub fn wish_end(&mut self, id: &str, end: bool) -> Result<Value, Refusal> {
+        let subscription = self.live(id)?;
+        let fields = ending(&subscription, end, self.now);
+        self.update(SUBSCRIPTION, id, UPDATED, fields)
+    }
+}
+
+/// What a subscription says of the wish to end it with its period.
+fn ending(subscription: &Value, end: bool, now: i64) -> Value {
+    let mut details = subscription["cancellation_details"].clone();
+    details["reason"] = json!(end.then_some("cancellation_requested"));
+    json!({
+        "cancel_at": end.then_some(cycles::period(subscription).1),
+        "cancel_at_period_end": end,
+        "canceled_at": end.then_some(now),
+        "cancellation_details": details,
+    })
+}
+
 fn changed_fields(desk: &Desk<'_>, subscription: &Value, params: &Params) -> Result<Value, Refusal> {
     let mut fields = json!({"metadata": metadata::merged(subscription, params)?});
     if let Some(cancel) = params.boolean("cancel_at_period_end")? {
-        fields["cancel_at_period_end"] = json!(cancel);
-        fields["cancel_at"] = json!(cancel.then_some(cycles::period(subscription).1));
-        fields["canceled_at"] = json!(cancel.then_some(desk.now));
-        fields["cancellation_details"] = cancellation(subscription, params);
-        let reason = cancel.then_some("cancellation_requested");
-        fields["cancellation_details"]["reason"] = json!(reason);
+        let mut subscription = subscription.clone();
+        subscription["cancellation_details"] = cancellation(&subscription, params);
+        let ending = ending(&subscription, cancel, desk.now);
+        fields.as_object_mut().into_iter().for_each(|fields| {
+            fields.extend(ending.as_object().cloned().unwrap_or_default());
+        });
     }
     if params.mentions("pause_collection") {
         let behavior = ["keep_as_draft", "mark_uncollectible", "void"];

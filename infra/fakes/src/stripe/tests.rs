@@ -13,6 +13,7 @@ use super::{Fault, Stripe};
 
 mod checkout;
 mod disputes;
+mod pages;
 mod portal;
 mod prices;
 mod refunds;

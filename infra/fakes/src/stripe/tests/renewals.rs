@@ -131,6 +131,13 @@ async fn a_pause_in_collection_leaves_the_money() {
         assert_eq!((&rolled["status"], &shop.latest(&subscription)["status"]), (&json!("active"), &json!(status)));
         assert_eq!(shop.scene.told().last().map(String::as_str), Some(last));
         assert_eq!(shop.scene.make(&path, "pause_collection=").await["pause_collection"], Value::Null);
+        if behavior == "keep_as_draft" {
+            let invoice = shop.latest(&subscription);
+            shop.scene.make(&format!("/v1/invoices/{}/finalize", id(&invoice)), "").await;
+            let pay = format!("/v1/invoices/{}/pay", id(&invoice));
+            assert_eq!(shop.scene.make(&pay, "").await["status"], "paid");
+            shop.scene.post(&pay, "", "").await.refuse(400, "code", "invoice_already_paid");
+        }
     }
 }
 
