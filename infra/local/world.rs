@@ -37,6 +37,9 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 
+/// The meters that the built-in catalogue bills by.
+const METERS: [&str; 2] = ["pull_requests", "tokens"];
+
 /// The vendors' stand-ins. Clones share their state.
 #[derive(Clone)]
 pub struct Vendors {
@@ -66,6 +69,8 @@ impl Vendors {
     pub fn furnish(&self) {
         self.github.add_repository(INSTALLATION_ID, OWNER_ID, OWNER, REPOSITORY_ID, REPOSITORY, "main", &FILES);
         self.stripe.add_customer(CUSTOMER, "billing@acme.example");
-        self.stripe.add_meter("pull_requests");
+        for meter in METERS {
+            self.stripe.add_meter(meter);
+        }
     }
 }

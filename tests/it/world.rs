@@ -77,6 +77,8 @@ impl World {
         let random = AtomicU64::new(42);
         let vendors = Vendors::new("http://github.test", Arc::clone(&millis));
         vendors.furnish();
+        // What happened before the world began is no news.
+        vendors.stripe.outbox_take();
         vendors.github.add_issue(OWNER, REPOSITORY, 7, ISSUE_TITLE, ISSUE_BODY);
         let weather = match climate {
             Climate::Fair => Weather::fair(),
@@ -167,9 +169,40 @@ impl World {
     pub async fn stripe_sends_changed(&self, sample: &str, change: impl FnOnce(&mut Value)) -> StatusCode {
         let mut body = fixture("stripe", sample);
         change(&mut body);
+        self.stripe_delivers(&body).await
+    }
+
+    /// Stripe hands over one event, signed now.
+    pub async fn stripe_delivers(&self, event: &Value) -> StatusCode {
         let now = self.stack.outside.now().seconds();
-        let body = serde_json::to_vec(&body).expect("JSON");
+        let body = serde_json::to_vec(event).expect("JSON");
         self.stripe_door(stripe_request(BASE, LOCAL_SECRET, now, &body)).await.status()
+    }
+
+    /// Stripe hands over what has happened there since, in bad weather each event twice and in any order; how many events.
+    /// What is not taken is handed over again, as Stripe does for days.
+    pub async fn stripe_hands_over(&self) -> usize {
+        let mut events = self.vendors.stripe.outbox_take();
+        let count = events.len();
+        if let Climate::Bad(_) = self.climate {
+            events.extend(events.clone());
+            let mut placed: Vec<_> = events.into_iter().map(|event| (self.draw(), event)).collect();
+            placed.sort_by_key(|(place, _)| *place);
+            events = placed.into_iter().map(|(_, event)| event).collect();
+        }
+        for event in events {
+            let mut tries = 0;
+            while !self.stripe_delivers(&event).await.is_success() {
+                tries += 1;
+                assert!(tries < 20, "nobody takes {}", event["id"]);
+            }
+        }
+        count
+    }
+
+    fn draw(&self) -> u64 {
+        let next = |seed| Some(scramble(seed));
+        self.draws.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).expect("always some")
     }
 
     /// Any request at Stripe's door.
@@ -213,7 +246,7 @@ impl World {
     /// Runs every queue until all are empty and nothing is owed, letting time pass and the sweeper sweep where needed.
     pub async fn settle(&self) {
         for _ in 0..600 {
-            if self.turn_all().await > 0 {
+            if self.stripe_hands_over().await + self.turn_all().await > 0 {
                 continue;
             }
             let (rows, messages) = self.owing_rows_and_messages().await;
@@ -244,10 +277,7 @@ impl World {
 
     /// One look at one queue; how many messages were handed over.
     pub async fn turn(&self, queue: Queue) -> usize {
-        let draw = self
-            .draws
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed)))
-            .expect("always some");
+        let draw = self.draw();
         let delivery = match self.climate {
             Climate::Fair => Delivery::Once,
             Climate::Bad(_) if draw.is_multiple_of(2) => Delivery::TwiceShuffled(draw),
@@ -350,9 +380,8 @@ impl World {
         self.stack.store.owed_list(&debts, 100).await.expect("the store answers").len()
     }
 
-    /// Exactly one branch, one commit on it, one pull request, one comment of ours and one meter event: what one job is
-    /// worth, whatever happened on the way.
-    pub fn assert_delivered_once(&self) {
+    /// Exactly one branch, one commit on it, one pull request and one comment of ours.
+    pub fn assert_pulled_once(&self) {
         let github = &self.vendors.github;
         let branches: Vec<_> =
             github.branches(OWNER, REPOSITORY).into_iter().filter(|(name, _)| name != "main").collect();
@@ -364,6 +393,11 @@ impl World {
         assert_eq!((pulls[0].head.as_str(), pulls[0].base.as_str()), (branches[0].0.as_str(), "main"));
         let comments = github.comments(OWNER, REPOSITORY, 7);
         assert_eq!(comments.len(), 1, "comments: {comments:?}");
+    }
+
+    /// The same, and one meter event: what one job is worth that Stripe bills, whatever happened on the way.
+    pub fn assert_delivered_once(&self) {
+        self.assert_pulled_once();
         let metered = self.vendors.stripe.meter_events();
         assert_eq!(metered.len(), 1, "meter events: {metered:?}");
         assert_eq!(self.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);

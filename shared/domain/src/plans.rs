@@ -9,7 +9,7 @@ mod standing;
 
 pub use periods::{Period, Renewal, Span};
 pub use pricing::{BasisPoints, ModelPrice, TokensBound, answer_bound, cost, price, tokens_of_bytes};
-pub use standing::{Service, Standing, plan_of, standing};
+pub use standing::{Coverage, Standing, plan_of, standing};
 
 use crate::credits::Credits;
 use crate::ids::{PriceId, ProductId};

@@ -7,7 +7,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use domain::accounts::{Account, NewAccount};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
-use domain::plans::{PlanId, Service, standing};
+use domain::plans::{Coverage, PlanId, standing};
 use domain::subscriptions::Subscription;
 use http::StatusCode;
 use serde::Deserialize;
@@ -71,10 +71,10 @@ pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<Str
     let id = parse(&id)?;
     let (account, subscriptions) = ctx.store.account_find_whole(&id).await?.ok_or_else(absent)?;
     let standing = standing(&ctx.catalogue, &account, &subscriptions, ctx.outside.now());
-    let service = standing.as_ref().map(|standing| match standing.service {
-        Service::Full => json!({ "state": "full" }),
-        Service::Grace { until } => json!({ "state": "grace", "until": until.to_string() }),
-        Service::Lapsed => json!({ "state": "lapsed" }),
+    let service = standing.as_ref().map(|standing| match standing.coverage {
+        Coverage::Full => json!({ "state": "full" }),
+        Coverage::Grace { until } => json!({ "state": "grace", "until": until.to_string() }),
+        Coverage::Lapsed => json!({ "state": "lapsed" }),
     });
     Ok(Json(json!({
         "id": account.id.as_str(),

@@ -16,7 +16,7 @@ pub struct Standing<'a> {
     /// By which plan.
     pub plan: &'a Plan,
     /// Whether it is paid for.
-    pub service: Service,
+    pub coverage: Coverage,
     /// Stripe's word for the subscription that counts, if there is one.
     pub status: Option<Status>,
     /// That subscription's period.
@@ -25,7 +25,7 @@ pub struct Standing<'a> {
 
 /// Whether a plan is paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
+pub enum Coverage {
     /// It is, or costs nothing.
     Full,
     /// A payment has failed; it goes on for a while.
@@ -80,21 +80,25 @@ pub fn standing<'a>(
         .filter(sold)
         .max_by_key(|one| (rank(&one.status), one.created_at, Reverse(one.id.clone())));
     let Some(best) = best else {
-        return Some(Standing { plan: own, service: Service::Full, status: None, period: None });
+        return Some(Standing { plan: own, coverage: Coverage::Full, status: None, period: None });
     };
     let plan = plan_of(catalogue, best)?;
-    let (plan, service) = match meaning(&best.status) {
-        Meaning::Serve => (plan, Service::Full),
+    let (plan, coverage) = match meaning(&best.status) {
+        Meaning::Serve => (plan, Coverage::Full),
         Meaning::ServeForAWhile => {
             // The period that was not paid for began when its payment failed; every order of events says the same.
             let since = best.period.map_or(best.as_of, |period| period.start);
             let until = since.plus(Duration::from_secs(u64::from(plan.grace_days) * 86_400));
-            if now < until { (plan, Service::Grace { until }) } else { (after(catalogue, plan, own), Service::Lapsed) }
+            if now < until {
+                (plan, Coverage::Grace { until })
+            } else {
+                (after(catalogue, plan, own), Coverage::Lapsed)
+            }
         }
-        Meaning::NotYet => (own, Service::Full),
-        Meaning::Over => (after(catalogue, plan, own), Service::Lapsed),
+        Meaning::NotYet => (own, Coverage::Full),
+        Meaning::Over => (after(catalogue, plan, own), Coverage::Lapsed),
     };
-    Some(Standing { plan, service, status: Some(best.status.clone()), period: best.period })
+    Some(Standing { plan, coverage, status: Some(best.status.clone()), period: best.period })
 }
 
 /// The plan that a subscription's items sell; the first that is known.

@@ -93,6 +93,9 @@ pub(super) fn row_attributes(row: &Snapshot) -> Attributes {
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
     item.extend(terms_attributes(&facts.terms));
+    if let Some(reason) = &row.reason {
+        item.insert("reason".to_owned(), text(reason));
+    }
     if let Some(due_at) = row.due_at {
         item.insert("dx".to_owned(), text(keys::due(&key)));
         item.insert("due_at".to_owned(), time(due_at));

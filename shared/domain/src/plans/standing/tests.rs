@@ -96,25 +96,25 @@ fn item(price: &str, product: Option<&str>) -> SubscriptionItem {
 }
 
 /// The plan's name and the service, for an account whose own plan is `own`.
-fn seen(own: &str, subscriptions: &[Subscription], now: Timestamp) -> (String, Service) {
+fn seen(own: &str, subscriptions: &[Subscription], now: Timestamp) -> (String, Coverage) {
     let catalogue = catalogue();
     let standing = standing(&catalogue, &account(own), subscriptions, now).expect("a standing");
-    (standing.plan.id.to_string(), standing.service)
+    (standing.plan.id.to_string(), standing.coverage)
 }
 
 #[test]
 fn every_word_of_stripe_s_has_its_meaning() {
     let until = day(30 + GRACE_DAYS);
     let told: Vec<_> = [
-        ("active", "teams", Service::Full),
-        ("trialing", "teams", Service::Full),
-        ("past_due", "teams", Service::Grace { until }),
-        ("unpaid", "free", Service::Lapsed),
-        ("paused", "free", Service::Lapsed),
-        ("incomplete", "payg", Service::Full),
-        ("incomplete_expired", "free", Service::Lapsed),
-        ("canceled", "free", Service::Lapsed),
-        ("a_word_of_next_year", "teams", Service::Full),
+        ("active", "teams", Coverage::Full),
+        ("trialing", "teams", Coverage::Full),
+        ("past_due", "teams", Coverage::Grace { until }),
+        ("unpaid", "free", Coverage::Lapsed),
+        ("paused", "free", Coverage::Lapsed),
+        ("incomplete", "payg", Coverage::Full),
+        ("incomplete_expired", "free", Coverage::Lapsed),
+        ("canceled", "free", Coverage::Lapsed),
+        ("a_word_of_next_year", "teams", Coverage::Full),
     ]
     .into_iter()
     .map(|(word, plan, service)| {
@@ -131,11 +131,15 @@ fn grace_ends_so_many_days_after_the_unpaid_period_began() {
     let late = || subscription("1", "teams", Status::PastDue);
     let until = day(30 + GRACE_DAYS);
     let before = Timestamp::from_millis(until.millis() - 1);
-    assert_eq!(seen("payg", &[late()], before), ("teams".to_owned(), Service::Grace { until }));
-    assert_eq!(seen("payg", &[late()], until), ("free".to_owned(), Service::Lapsed));
+    assert_eq!(seen("payg", &[late()], before), ("teams".to_owned(), Coverage::Grace { until }));
+    assert_eq!(seen("payg", &[late()], until), ("free".to_owned(), Coverage::Lapsed));
     let nameless = Subscription { period: None, ..late() };
     let until = day(31 + GRACE_DAYS);
-    assert_eq!(seen("payg", &[nameless], day(32)), ("teams".to_owned(), Service::Grace { until }), "since it was said");
+    assert_eq!(
+        seen("payg", &[nameless], day(32)),
+        ("teams".to_owned(), Coverage::Grace { until }),
+        "since it was said"
+    );
 }
 
 #[test]
@@ -151,16 +155,16 @@ fn what_is_left_of_a_lapsed_plan() {
         ("no such plan", "teams", "free"),
     ] {
         let over = subscription("1", lapsed, Status::Canceled);
-        assert_eq!(seen(own, &[over], day(32)), (left.to_owned(), Service::Lapsed), "own {own}, lapsed {lapsed}");
+        assert_eq!(seen(own, &[over], day(32)), (left.to_owned(), Coverage::Lapsed), "own {own}, lapsed {lapsed}");
     }
 }
 
 #[test]
 fn without_a_known_subscription_it_is_the_account_s_own_plan() {
-    assert_eq!(seen("trial", &[], day(1)), ("trial".to_owned(), Service::Full));
-    assert_eq!(seen("Nonsense!", &[], day(1)), ("payg".to_owned(), Service::Full), "an unknown plan is everybody's");
+    assert_eq!(seen("trial", &[], day(1)), ("trial".to_owned(), Coverage::Full));
+    assert_eq!(seen("Nonsense!", &[], day(1)), ("payg".to_owned(), Coverage::Full), "an unknown plan is everybody's");
     let stranger = subscription("1", "another_shop_s", Status::Active);
-    assert_eq!(seen("trial", &[stranger], day(32)), ("trial".to_owned(), Service::Full));
+    assert_eq!(seen("trial", &[stranger], day(32)), ("trial".to_owned(), Coverage::Full));
     let nothing = Catalogue { plans: vec![], ..catalogue() };
     assert_eq!(standing(&nothing, &account("payg"), &[], day(1)), None);
 }

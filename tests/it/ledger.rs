@@ -1,0 +1,86 @@
+//! The ledger through the real store: whatever is posted, in whatever order and by however many at once, a balance is what
+//! its entries add up to, and nobody gets what he has not.
+
+mod crowds;
+mod jobs;
+mod sequences;
+
+use boot::{Aws, AwsSettings, Outside, Web};
+use domain::credits::Credits;
+use domain::ids::{AccountId, ActionId, JobId};
+use domain::ledger::{HoldId, Label, Posting, Side};
+use domain::retry::Failure;
+use domain::time::Timestamp;
+use fakes::aws::EmbeddedAws;
+use fakes::weather::{Weather, scramble};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::{Connection, KeyRing, Store, schema};
+
+const NOW: Timestamp = Timestamp::from_millis(crate::world::BIRTH);
+const KEY: &str = "a-key-of-the-tests-that-is-long-enough";
+
+/// Books of their own, without any door: a store in memory, with transactions that conflict, drawn from the seed.
+async fn books(seed: u64) -> Store {
+    let weather = Weather::fair().with_conflicts(seed);
+    let random = AtomicU64::new(seed);
+    let outside = Outside {
+        aws: aws_smithy_runtime_api::client::http::SharedHttpClient::new(
+            EmbeddedAws::open(None, weather).expect("memory"),
+        ),
+        web: Web::new(tower::service_fn(async |_| Err("nobody calls anybody here".into()))),
+        clock: Arc::new(|| NOW),
+        random: Arc::new(move || {
+            random.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed))).expect("always some")
+        }),
+    };
+    let aws = Aws::new(AwsSettings::embedded(), &outside);
+    let connection = Connection::new(&aws.sdk, None);
+    connection.table_ensure(&schema::MAIN, "main").await.expect("a table");
+    connection.table_ensure(&schema::LEDGER, "ledger").await.expect("a table");
+    let ring = KeyRing::read(Some(&KEY.into())).expect("a key");
+    let keys = Arc::new(move || -> std::pin::Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> {
+        let ring = ring.clone();
+        Box::pin(async move { Ok(ring) })
+    });
+    connection.store("main", outside.random.clone()).with_ledger("ledger", keys)
+}
+
+fn account(n: u8) -> AccountId {
+    AccountId::mint(NOW, [n; 10])
+}
+
+fn micros(amount: u64) -> Credits {
+    Credits::from_micros(amount).expect("an amount")
+}
+
+fn digest(kind: u8, n: u64) -> [u8; 16] {
+    let mut bytes = [kind; 16];
+    bytes[8..].copy_from_slice(&n.to_be_bytes());
+    bytes
+}
+
+/// Gives an account something, for the n-th time.
+fn gift(account: &AccountId, n: u64, amount: u64) -> Posting {
+    let action = ActionId::of_digest(digest(1, n));
+    Posting::adjustment(account, action, (micros(amount), Side::Credit), Label::default(), NOW)
+}
+
+/// Takes something from an account, for the n-th time.
+fn fine(account: &AccountId, n: u64, amount: u64) -> Posting {
+    let action = ActionId::of_digest(digest(2, n));
+    Posting::adjustment(account, action, (micros(amount), Side::Debit), Label::default(), NOW)
+}
+
+fn hold_id(n: u64) -> HoldId {
+    let [a, b, c, d, e, f, g, h] = n.to_be_bytes();
+    HoldId::Job(JobId::mint(NOW, [a, b, c, d, e, f, g, h, 0, 0]))
+}
+
+fn hold(account: &AccountId, n: u64, amount: u64) -> Posting {
+    Posting::hold(account, hold_id(n), (micros(amount), Credits::ZERO), Label::default(), NOW)
+}
+
+fn settle(account: &AccountId, n: u64, held: u64, used: u64) -> Posting {
+    Posting::settle(account, hold_id(n), (micros(held), micros(used)), Label::default(), NOW)
+}

@@ -1,0 +1,117 @@
+//! Verbs of the world about money.
+
+use crate::world::{Climate, World};
+use domain::ids::AccountId;
+use domain::ledger::Balance;
+use domain::plans::Catalogue;
+use http::{Request, StatusCode};
+use local_stack::world::{CUSTOMER, INSTALLATION_ID};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// A catalogue of the test's own: the built-in one with lines changed.
+pub struct Sold {
+    path: PathBuf,
+}
+
+impl Sold {
+    /// The built-in catalogue with each of these texts replaced by another.
+    pub fn with(name: &str, changes: &[(&str, &str)]) -> Self {
+        let mut text = catalogue::BUILT_IN.to_owned();
+        for (from, to) in changes {
+            assert!(text.contains(from), "the catalogue says {from:?}");
+            text = text.replacen(from, to, 1);
+        }
+        let path = std::env::temp_dir().join(format!("tallyhook-{}-{name}.toml", std::process::id()));
+        std::fs::write(&path, text).expect("a file");
+        Self { path }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &str {
+        self.path.to_str().expect("text")
+    }
+}
+
+impl Drop for Sold {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl World {
+    /// A furnished world whose one account is on this plan.
+    pub async fn on_plan(climate: Climate, plan: &str, settings: &[(&str, &str)]) -> (Self, AccountId) {
+        let world = Self::bare(climate, settings).await;
+        let body = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "plan": plan });
+        let answer = world.insist("POST", "/api/v1/admin/accounts", &body).await;
+        (world, AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id of ours"))
+    }
+
+    /// An operator asks until nobody else is in his way.
+    async fn insist(&self, method: &str, path: &str, body: &Value) -> Value {
+        loop {
+            match self.operator(method, path, Some(body)).await {
+                (StatusCode::SERVICE_UNAVAILABLE, _) => {}
+                (status, answer) => {
+                    assert!(status.is_success(), "{path}: {status} {answer}");
+                    return answer;
+                }
+            }
+        }
+    }
+
+    /// An operator gives an account credits, or takes them with `-` in front; the key tells one act from another.
+    pub async fn adjusts(&self, account: &AccountId, amount: &str, key: &str) -> (StatusCode, Value) {
+        let body = json!({ "amount": amount, "reason": "a test" });
+        loop {
+            let answer = self.keyed("POST", &format!("/api/v1/admin/accounts/{account}/adjustments"), key, &body).await;
+            if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
+                return answer;
+            }
+        }
+    }
+
+    /// An operator's request with an idempotency key.
+    pub async fn keyed(&self, method: &str, path: &str, key: &str, body: &Value) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://tallyhook.test{path}"))
+            .header("authorization", "Bearer local-token")
+            .header("idempotency-key", key)
+            .header("content-type", "application/json")
+            .body(serde_json::to_vec(body).expect("JSON").into())
+            .expect("a request");
+        let answered = self.stack.weather.run(admin::respond(self.stack.admin.clone(), request)).await;
+        let response = answered.expect("nobody dies");
+        (response.status(), serde_json::from_slice(response.body()).unwrap_or(Value::Null))
+    }
+
+    /// What an account has.
+    pub async fn balance(&self, account: &AccountId) -> Balance {
+        self.stack.store.balance_find(account).await.expect("the store answers")
+    }
+
+    /// The kinds of an account's entries, oldest first.
+    pub async fn kinds(&self, account: &AccountId) -> Vec<&'static str> {
+        let entries = self.stack.store.entry_all(account).await.expect("the store answers");
+        entries.iter().map(|entry| entry.kind.as_str()).collect()
+    }
+
+    /// Every entry, balance, hold and seal agrees.
+    pub async fn assert_books_agree(&self) {
+        let audit = self.stack.store.ledger_audit().await.expect("an audit");
+        assert_eq!(audit.faults, Vec::<String>::new());
+    }
+
+    /// The facts of an account's notices, newest first.
+    pub async fn notices(&self, account: &AccountId) -> Vec<String> {
+        let notices = self.stack.store.notice_list(account).await.expect("the store answers");
+        notices.into_iter().map(|notice| notice.fact).collect()
+    }
+}
+
+/// The built-in catalogue.
+pub fn built_in() -> Catalogue {
+    catalogue::built_in()
+}
