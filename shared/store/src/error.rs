@@ -55,6 +55,11 @@ impl StoreError {
         self.kind == Kind::Contended
     }
 
+    /// Whether an item does not say what it must.
+    pub(crate) fn is_bad_item(&self) -> bool {
+        matches!(self.kind, Kind::BadItem { .. })
+    }
+
     pub(crate) fn sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,

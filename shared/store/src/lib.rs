@@ -2,8 +2,9 @@
 //!
 //! Owns every table, key, condition and reading. Promises that no write depends on an earlier read: each is conditional and
 //! says in its outcome what it found. Naming: noun first, then verb; `find_` may be absent, `load_` must exist, `list_`
-//! pages. Two handles, because two roles: receivers hold an [`Inbox`] (the `events` table) and nothing else; who moves
-//! jobs and accounts holds a [`Store`] (the `main` table).
+//! pages. Three handles, because three roles: receivers hold an [`Inbox`] (the `events` table) and nothing else; who moves
+//! jobs and accounts holds a [`Store`] (the `main` table, and where credits move the `ledger`); who seals the ledger's days
+//! holds [`Seals`] (the `ledger` table alone).
 
 mod accounts;
 mod audit;
@@ -39,7 +40,7 @@ pub use notices::{NoticeOwed, NoticeRow};
 pub use payments::PaymentLearnt;
 pub use postings::{BadLedgerKey, KeyRing, KeySource};
 pub use quotas::Counted;
-pub use seals::Seal;
+pub use seals::{Checked, DaySum, Seal, Sealed};
 pub use subscriptions::Noted;
 
 use aws_sdk_dynamodb::Client;
@@ -73,6 +74,18 @@ impl Connection {
     pub fn store(&self, main_table: impl Into<String>, random: Random) -> Store {
         Store { client: self.client.clone(), table: main_table.into(), random, ledger: None }
     }
+
+    /// The days of the ledger in this table, sealed by the newest of these keys.
+    pub fn seals(&self, ledger_table: impl Into<String>, keys: KeySource) -> Seals {
+        Seals { client: self.client.clone(), side: postings::LedgerSide { table: ledger_table.into(), keys } }
+    }
+}
+
+/// The days of the ledger: seals in the `ledger` table.
+#[derive(Clone)]
+pub struct Seals {
+    client: Client,
+    side: postings::LedgerSide,
 }
 
 /// The event log: the `events` table.

@@ -4,11 +4,14 @@
 //! before it. So nobody can change, add or take away an entry of a sealed day without making every seal since anew, and
 //! the key for that is in no table.
 
-use crate::error::{StoreError, condition_failed};
-use crate::expression::put_new;
+use crate::Seals;
+use crate::error::StoreError;
 use crate::item::{Attributes, Item, number, text};
+use crate::keys;
 use crate::postings::KeyRing;
-use crate::{Finished, Store, keys};
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use domain::time::Timestamp;
 
 /// What the ledger was on one day.
@@ -30,6 +33,26 @@ pub struct Seal {
     pub key: String,
 }
 
+/// What became of the wish to seal a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sealed {
+    /// Written.
+    Now(Seal),
+    /// The day has this very seal.
+    Already(Seal),
+    /// The day has a seal, and it is another one than its entries make.
+    Otherwise(Seal),
+}
+
+/// Whether a day still is what its seal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checked {
+    /// It is.
+    Holds,
+    /// It is not, and what is wrong.
+    Broken(&'static str),
+}
+
 /// How many entries there are, and the sum of their digests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DaySum {
@@ -46,6 +69,20 @@ impl Seal {
         ring.seal_by(&self.key, &parts.each_ref().map(String::as_str)).as_ref() == Some(&self.link)
     }
 
+    /// The first moment of the day that has to be sealed next.
+    pub fn next_day(&self) -> Option<Timestamp> {
+        Timestamp::parse(&format!("{}T00:00:00Z", self.day)).map(Timestamp::next_day)
+    }
+
+    /// What does not agree with these entries of its day; none if all does.
+    pub(crate) fn fault(&self, ring: &KeyRing, day: DaySum) -> Option<&'static str> {
+        if !self.holds(ring) {
+            return Some("is not what its parts make by its key");
+        }
+        ((self.entries, self.digest_sum) != (day.entries, day.digest_sum))
+            .then_some("covers other entries than the day has")
+    }
+
     fn parts(&self) -> [String; 5] {
         [
             self.day.clone(),
@@ -58,13 +95,14 @@ impl Seal {
 }
 
 const SEAL: &str = "seal a day";
+const CHECK: &str = "check a seal";
+const LAST: &str = "find the last seal";
 
-impl Store {
-    /// Seals a day behind the one that was sealed last.
-    pub async fn day_seal(&self, day: Timestamp, previous: Option<&Seal>) -> Result<(Finished, Seal), StoreError> {
-        let side = self.ledger_side(SEAL)?;
-        let ring = (side.keys)().await.map_err(|failure| StoreError::no_key(SEAL, failure))?;
-        let DaySum { entries, digest_sum } = self.day_sum(&day.day()).await?;
+impl Seals {
+    /// Seals a day behind the one that was sealed last. A day that has its seal keeps it.
+    pub async fn day_seal(&self, day: Timestamp, previous: Option<&Seal>) -> Result<Sealed, StoreError> {
+        let ring = self.ring(SEAL).await?;
+        let DaySum { entries, digest_sum } = self.day_sum(day).await?;
         let mut seal = Seal {
             day: day.day(),
             number: previous.map_or(1, |previous| previous.number + 1),
@@ -75,27 +113,37 @@ impl Store {
             key: String::new(),
         };
         (seal.key, seal.link) = ring.seal(&seal.parts().each_ref().map(String::as_str));
-        let items = vec![put_new(&side.table, seal_attributes(&seal))];
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
-            return Ok((Finished::Now, seal));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.side.table)
+            .set_item(Some(seal_attributes(&seal)))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let stands = match put.send().await {
+            Ok(_) => return Ok(Sealed::Now(seal)),
+            Err(error) => stands(error)?,
         };
-        let reasons = crate::error::cancellation_reasons(&error).map(<[_]>::to_vec);
-        match reasons {
-            Some(reasons) => match condition_failed(reasons.first()).and_then(|held| held.item()) {
-                Some(item) => Ok((Finished::Already, seal_of(&Item::new(item, SEAL))?)),
-                None => Err(StoreError::cancelled(SEAL, &reasons)),
-            },
-            None => Err(StoreError::sdk(SEAL, error)),
-        }
+        let stands = seal_of(&Item::new(&stands, SEAL))?;
+        // The key may have been rotated between the two; then the links differ and nothing else.
+        let same = stands.parts() == seal.parts() && stands.holds(&ring);
+        Ok(if same { Sealed::Already(stands) } else { Sealed::Otherwise(stands) })
+    }
+
+    /// Whether a day still is what its seal says.
+    pub async fn seal_check(&self, seal: &Seal) -> Result<Checked, StoreError> {
+        let ring = self.ring(CHECK).await?;
+        let Some(next) = seal.next_day() else { return Ok(Checked::Broken("is of no day")) };
+        let day = self.day_sum(Timestamp::from_millis(next.millis() - 1)).await?;
+        Ok(seal.fault(&ring, day).map_or(Checked::Holds, Checked::Broken))
     }
 
     /// The day that was sealed last.
     pub async fn seal_last(&self) -> Result<Option<Seal>, StoreError> {
-        let side = self.ledger_side("find the last seal")?;
         let found = self
             .client
             .query()
-            .table_name(&side.table)
+            .table_name(&self.side.table)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::SEALS))
             .scan_index_forward(false)
@@ -103,23 +151,22 @@ impl Store {
             .limit(1)
             .send()
             .await
-            .map_err(|e| StoreError::sdk("find the last seal", e))?;
-        found.items().first().map(|item| seal_of(&Item::new(item, "find the last seal"))).transpose()
+            .map_err(|e| StoreError::sdk(LAST, e))?;
+        found.items().first().map(|item| seal_of(&Item::new(item, LAST))).transpose()
     }
 
     /// What the entries of a day add up to. They may be listed some moments after they were written.
-    async fn day_sum(&self, day: &str) -> Result<DaySum, StoreError> {
-        let side = self.ledger_side("add up a day")?;
-        let mut sum = DaySum::default();
+    pub async fn day_sum(&self, day: Timestamp) -> Result<DaySum, StoreError> {
+        let (day, mut sum) = (day.day(), DaySum::default());
         for shard in 0..keys::SHARDS {
             let mut pages = self
                 .client
                 .query()
-                .table_name(&side.table)
+                .table_name(&self.side.table)
                 .index_name("day")
                 .key_condition_expression("#day = :day")
                 .expression_attribute_names("#day", "day")
-                .expression_attribute_values(":day", text(keys::day_shard(day, shard)))
+                .expression_attribute_values(":day", text(keys::day_shard(&day, shard)))
                 .into_paginator()
                 .items()
                 .send();
@@ -129,6 +176,23 @@ impl Store {
             }
         }
         Ok(sum)
+    }
+
+    async fn ring(&self, operation: &'static str) -> Result<KeyRing, StoreError> {
+        (self.side.keys)().await.map_err(|failure| StoreError::no_key(operation, failure))
+    }
+}
+
+/// The seal that stood in the way of a put, or the error it really was.
+fn stands(
+    error: SdkError<PutItemError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
+) -> Result<Attributes, StoreError> {
+    match &error {
+        SdkError::ServiceError(failed) => match failed.err() {
+            PutItemError::ConditionalCheckFailedException(check) => Ok(check.item.clone().unwrap_or_default()),
+            _ => Err(StoreError::sdk(SEAL, error)),
+        },
+        _ => Err(StoreError::sdk(SEAL, error)),
     }
 }
 
