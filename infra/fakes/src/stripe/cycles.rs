@@ -113,11 +113,12 @@ impl Desk<'_> {
             }
             _ => {}
         }
-        let now = self.now;
-        let new = (now, periods::end(now, now, &price(&subscription)));
-        let fields = json!({"billing_cycle_anchor": now, "status": "active", "trial_end": now});
-        // What was used in the trial is free, too.
-        let mark = self.usage_seen(&json!(now));
+        // A trial that is ended before its time ends now. What was used in it is free, too.
+        let (now, planned) = (self.now, number(&subscription, "trial_end"));
+        let start = now.min(planned);
+        let mark = if now < planned { self.usage_seen(&json!(now)) } else { self.usage_mark(&subscription, planned) };
+        let new = (start, periods::end(start, start, &price(&subscription)));
+        let fields = json!({"billing_cycle_anchor": start, "status": "active", "trial_end": start});
         let subscription = self.begin_period(&subscription, new, mark, fields)?;
         let lines = self.lines_ahead(&subscription, new);
         self.invoice_period(&subscription, lines, new)?;

@@ -92,6 +92,21 @@ async fn a_trial_costs_nothing_and_then_what_it_should() {
 }
 
 #[tokio::test]
+async fn what_is_used_in_a_trial_is_free() {
+    let shop = shop().await;
+    shop.card();
+    let subscription = shop.subscribe(&shop.metered, "&trial_period_days=14").await;
+    let total = |shop: &super::subscriptions::Shop| shop.latest(&subscription)["total"].clone();
+    shop.scene.make(EVENTS, USAGE).await;
+    shop.scene.pass_seconds(15 * DAY);
+    shop.scene.make(EVENTS, USAGE).await;
+    let active = shop.scene.stripe.roll_period(id(&subscription)).expect("a trial");
+    assert_eq!((&active["billing_cycle_anchor"], total(&shop)), (&json!(NOW + 14 * DAY), json!(0)));
+    shop.scene.stripe.roll_period(id(&subscription)).expect("an active subscription");
+    assert_eq!(total(&shop), 2 * 150);
+}
+
+#[tokio::test]
 async fn a_trial_without_a_card_ends_as_its_settings_say() {
     for (missing, status, last) in [
         ("create_invoice", "past_due", "customer.subscription.updated"),
