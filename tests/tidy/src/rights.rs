@@ -1,62 +1,136 @@
 //! What a door's code does to a table and what its role allows are the same. The code is read as text: which of the
-//! store's functions the door calls, and which of DynamoDB's actions those come down to.
+//! store's functions the door calls, and which of DynamoDB's actions on which table those come down to.
 
-use crate::repository::{doors, names, pascal, read, report, shipped};
+use crate::repository::{doors, pascal, read, report, shipped, sources};
 use crate::template::template;
 use std::collections::{BTreeMap, BTreeSet};
 
-const STORE: &str = "shared/store/src";
+const STORE: &str = "shared/store/src/";
+/// How a conditional write is spelt; which table it is for stands where it is used.
+const SPELLING: &str = "expression.rs";
 
-/// The two handles of the store by their fields' names, the tables behind them, and whether a file belongs to them.
-const HANDLES: [(&str, &str, Files); 2] =
-    [("inbox", "EventsTable", |file| file == "inbox.rs"), ("store", "MainTable", |file| file != "inbox.rs")];
+/// The handles of the store by their fields' names, the table that is their own, and whether a file belongs to them.
+const HANDLES: [(&str, &str, Files); 3] = [
+    ("inbox", "EventsTable", |file| file == "inbox.rs"),
+    ("seals", "LedgerTable", |file| file == "seals.rs"),
+    ("store", "MainTable", |file| !["inbox.rs", "seals.rs"].contains(&file)),
+];
 
 type Files = fn(&str) -> bool;
+/// An action, and the table or index it is done to.
+type Right = (String, String);
 
-/// What a call of the SDK asks for.
-const CALLS: [(&str, &str); 12] = [
+/// How the code names the table of entries, whoever's own table is another one.
+const LEDGER: (&str, &str) = ("side.table", "LedgerTable");
+/// How it names a handle's own.
+const OWN: &str = "self.table";
+
+/// What a call asks for. Of transactions, each item asks for what it does; the store's own ways to write one are known.
+const CALLS: [(&str, &str); 17] = [
     (".get_item()", "GetItem"),
     (".batch_get_item()", "BatchGetItem"),
+    (".transact_get_items()", "GetItem"),
     (".query()", "Query"),
+    (".scan()", "Scan"),
     (".put_item()", "PutItem"),
     (".update_item()", "UpdateItem"),
     (".delete_item()", "DeleteItem"),
+    (".batch_write_item()", "BatchWriteItem"),
     ("Put::builder()", "PutItem"),
     ("Update::builder()", "UpdateItem"),
     ("Delete::builder()", "DeleteItem"),
     ("ConditionCheck::builder()", "ConditionCheckItem"),
-    // The store's own way to write an update, sent by itself or within a transaction.
-    (".call(&self.client,", "UpdateItem"),
-    (".item(&self.table)", "UpdateItem"),
+    ("put_new(&", "PutItem"),
+    ("put_when(&", "PutItem"),
+    ("delete_when(&", "DeleteItem"),
+    (".item(&", "UpdateItem"),
 ];
+/// An update that is sent by itself.
+const UPDATE: &str = ".call(&self.client,";
 
-struct Function {
-    name: String,
+/// What takes a place among the open holds or leaves it: only postings that hold or settle come there. Those of a job do;
+/// those that a door makes itself do if it says so.
+const HOLDS: &str = "hold_item";
+const HOLDING: [&str; 2] = ["Posting::hold(", "Posting::settle("];
+
+pub struct Function {
+    pub file: String,
+    pub name: String,
     /// Without blanks, so that a chain of calls is one text however it is broken into lines.
     body: String,
 }
 
-fn functions(file: &str) -> Vec<Function> {
-    let text = read(format!("{STORE}/{file}"));
+/// One call in a function's body.
+pub struct Call<'a> {
+    pub action: &'static str,
+    pub table: Option<&'static str>,
+    /// From the call to where it is sent.
+    pub text: &'a str,
+}
+
+/// The functions of the store's files, by their paths below it.
+pub fn functions(mine: impl Fn(&str) -> bool) -> Vec<Function> {
+    let paths = sources().into_iter().filter_map(|path| Some(path.strip_prefix(STORE)?.to_owned()));
+    paths.filter(|file| file != SPELLING && mine(file)).flat_map(|file| functions_in(&file)).collect()
+}
+
+fn functions_in(file: &str) -> Vec<Function> {
+    let text = read(format!("{STORE}{file}"));
     let code: String =
         shipped(&text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let one = |part: &str| {
-        let name: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        Function { name, body: part.split_whitespace().collect() }
+        let name = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        Function { file: file.to_owned(), name, body: part.split_whitespace().collect() }
     };
     code.split("fn ").skip(1).map(one).collect()
 }
 
-/// The actions of every function that `mine` files define, followed through the functions they call.
-fn actions(mine: Files) -> BTreeMap<String, BTreeSet<String>> {
-    let files = names(STORE).into_iter().filter(|file| mine(file) || file == "expression.rs");
-    let functions: Vec<_> = files.flat_map(|file| functions(&file)).collect();
-    let mut known: BTreeMap<_, _> =
-        functions.iter().map(|function| (function.name.clone(), direct(&function.body))).collect();
+impl Function {
+    /// Every call of the SDK in it.
+    pub fn calls(&self, own: &'static str) -> Vec<Call<'_>> {
+        let wanted = CALLS.into_iter().chain([(UPDATE, "UpdateItem")]);
+        let found = wanted.flat_map(|(call, action)| self.body.match_indices(call).map(move |(at, _)| (at, action)));
+        found.map(|(at, action)| self.call(at, action, own)).collect()
+    }
+
+    fn call(&self, at: usize, action: &'static str, own: &'static str) -> Call<'_> {
+        let text = &self.body[at..];
+        let text = text.find(".send()").map_or(text, |end| &text[..end]);
+        let named = [(OWN, own), LEDGER];
+        let tables = named.into_iter().filter_map(|(name, table)| Some((text.find(name)?, table)));
+        Call { action, table: tables.min().map(|(_, table)| table), text }
+    }
+
+    /// `self.name(` or `name(`; a method of that name on anything else, an iterator's `find` say, is another one.
+    fn uses(&self, name: &str) -> bool {
+        self.body.match_indices(&format!("{name}(")).any(|(at, _)| {
+            let before = &self.body[..at];
+            before.ends_with("self.")
+                || before.ends_with("Self::")
+                || !before.ends_with(|c: char| c.is_alphanumeric() || "_.:".contains(c))
+        }) && !self.body.starts_with(&format!("{name}("))
+    }
+
+    fn direct(&self, own: &'static str) -> BTreeSet<Right> {
+        let right = |call: Call<'_>| {
+            let table = call.table.unwrap_or_else(|| panic!("{}: on which table does {} act?", self.file, self.name));
+            let index = call.text.split_once(".index_name(\"").and_then(|(_, rest)| rest.split('"').next());
+            (call.action.to_owned(), index.map_or_else(|| table.to_owned(), |index| format!("{table}/index/{index}")))
+        };
+        self.calls(own).into_iter().map(right).collect()
+    }
+}
+
+/// The rights of every function of a handle, followed through the functions it calls.
+fn rights(functions: &[Function], own: &'static str) -> BTreeMap<String, BTreeSet<Right>> {
+    let mut known: BTreeMap<String, BTreeSet<Right>> = BTreeMap::new();
+    for function in functions {
+        known.entry(function.name.clone()).or_default().extend(function.direct(own));
+    }
     loop {
         let mut grown = false;
-        for function in &functions {
-            let called = functions.iter().filter(|other| calls(&function.body, &other.name));
+        for function in functions {
+            let called = functions.iter().filter(|other| function.uses(&other.name));
             let more: BTreeSet<_> = called.flat_map(|other| known[&other.name].clone()).collect();
             let mine = known.entry(function.name.clone()).or_default();
             let before = mine.len();
@@ -69,53 +143,74 @@ fn actions(mine: Files) -> BTreeMap<String, BTreeSet<String>> {
     }
 }
 
-fn direct(body: &str) -> BTreeSet<String> {
-    let on = |action: &str| match (action, body.split_once(".index_name(\"")) {
-        ("Query", Some((_, rest))) => format!("Query on index/{}", rest.split('"').next().unwrap_or_default()),
-        _ => action.to_owned(),
-    };
-    CALLS.iter().filter(|(call, _)| body.contains(call)).map(|(_, action)| on(action)).collect()
-}
-
-/// `self.name(` or `name(`; a method of that name on anything else, an iterator's `find` say, is another one.
-fn calls(body: &str, name: &str) -> bool {
-    body.match_indices(&format!("{name}(")).any(|(at, _)| {
-        let before = &body[..at];
-        before.ends_with("self.")
-            || before.ends_with("Self::")
-            || !before.ends_with(|c: char| c.is_alphanumeric() || "_.:".contains(c))
-    }) && !body.starts_with(&format!("{name}("))
+/// What a door does, by its code without blanks.
+fn needed(code: &str, (handle, own, mine): (&str, &'static str, Files)) -> BTreeSet<Right> {
+    let mut functions = functions(mine);
+    let whole = rights(&functions, own);
+    functions.retain(|function| function.name != HOLDS);
+    let rest = rights(&functions, own);
+    let holds = HOLDING.iter().any(|posting| code.contains(posting));
+    let used = whole.iter().filter(|(name, _)| code.contains(&format!("{handle}.{name}(")));
+    used.flat_map(|(name, all)| if holds || name.starts_with("job_") { all } else { &rest[name] }).cloned().collect()
 }
 
 #[test]
 fn a_role_allows_what_the_code_does() {
-    let template = template();
-    let granted = crate::roles::granted(&template);
+    let granted = crate::roles::granted(&template());
     let mut faults = Vec::new();
     for door in doors() {
-        let code: String = crate::repository::sources()
+        let code: String = sources()
             .iter()
             .filter(|path| path.starts_with(&format!("functions/{door}/src/")))
             .flat_map(|path| shipped(&read(path)).split_whitespace().map(str::to_owned).collect::<Vec<_>>())
             .collect();
-        for (handle, table, mine) in HANDLES {
-            let known = actions(mine);
-            let used = known.iter().filter(|(name, _)| code.contains(&format!("{handle}.{name}(")));
-            let needed: BTreeSet<_> = used.flat_map(|(_, actions)| actions.clone()).collect();
-            let mine = granted.iter().filter(|(name, action, place)| {
-                *name == pascal(&door) && action.starts_with("dynamodb:") && place.split('/').next() == Some(table)
-            });
-            let may: BTreeSet<_> = mine
-                .map(|(_, action, place)| {
-                    let action = action.trim_start_matches("dynamodb:");
-                    place.split_once('/').map_or_else(|| action.to_owned(), |(_, index)| format!("{action} on {index}"))
-                })
-                .collect();
-            faults.extend(needed.difference(&may).map(|right| format!("{door}: does {right} on {table} and may not")));
-            faults.extend(
-                may.difference(&needed).map(|right| format!("{door}: may do {right} on {table} and never does")),
-            );
-        }
+        let needed: BTreeSet<Right> = HANDLES.into_iter().flat_map(|handle| needed(&code, handle)).collect();
+        let mine = granted.iter().filter(|(name, _, _)| *name == pascal(&door));
+        let may: BTreeSet<Right> = mine
+            .filter_map(|(_, action, place)| Some((action.strip_prefix("dynamodb:")?.to_owned(), place.clone())))
+            .collect();
+        let missing = needed.difference(&may);
+        faults.extend(missing.map(|(action, place)| format!("{door}: does {action} on {place} and may not")));
+        let idle = may.difference(&needed);
+        faults.extend(idle.map(|(action, place)| format!("{door}: may do {action} on {place} and never does")));
     }
     report(faults);
+}
+
+/// The table of entries only ever grows. No role may change what stands there, and no code tries to.
+#[test]
+fn the_ledger_is_only_added_to() {
+    let may = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"];
+    let granted = crate::roles::granted(&template());
+    let mut faults: Vec<_> = granted
+        .iter()
+        .filter(|(_, action, place)| place.split('/').next() == Some(LEDGER.1) && !may.contains(&action.as_str()))
+        .map(|(door, action, _)| format!("{door}: {action} on the ledger would change what is written for ever"))
+        .collect();
+    let reads = ["GetItem", "Query", "Scan"];
+    for (_, own, mine) in HANDLES {
+        for function in functions(mine) {
+            let calls = function.calls(own);
+            let known = calls.iter().filter(|call| call.table == Some(LEDGER.1));
+            faults.extend(known.filter(|call| !reads.contains(&call.action) && !is_new(call)).map(|call| {
+                format!(
+                    "{STORE}{}: {} puts into the ledger what may be there: {}",
+                    function.file, function.name, call.text
+                )
+            }));
+        }
+    }
+    let spelling = functions_in(SPELLING);
+    let put_new = spelling.iter().find(|function| function.name == "put_new").expect("a put of what is not there yet");
+    if !put_new.body.contains(NEW) {
+        faults.push(format!("{STORE}{SPELLING}: put_new must say {NEW}"));
+    }
+    report(faults);
+}
+
+const NEW: &str = r#".condition_expression("attribute_not_exists(pk)")"#;
+
+/// A put that is refused where something stands.
+fn is_new(call: &Call<'_>) -> bool {
+    call.text.starts_with("put_new(&") || (call.action == "PutItem" && call.text.contains(NEW))
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 const LINES_MAX: usize = 500;
 const KEYS: &str = "shared/store/src/keys.rs";
+const CAUSES: &str = "shared/domain/src/ledger.rs";
 
 /// This package names what it forbids.
 const TIDY: &str = "tests/tidy/";
@@ -30,7 +31,8 @@ fn no_file_is_too_long_to_read() {
     report(sources().into_iter().filter_map(long).collect());
 }
 
-/// `keys.rs` says which kinds of key there are; nobody else writes one.
+/// `keys.rs` says which kinds of key there are; nobody else writes one. An entry's cause is no key: it is an identity of the
+/// room's, and some of its words are also kinds of key.
 #[test]
 fn keys_are_formatted_in_one_file() {
     let prefixes: BTreeSet<_> = read(KEYS)
@@ -41,7 +43,7 @@ fn keys_are_formatted_in_one_file() {
         .collect();
     assert!(prefixes.contains("EVENT") && prefixes.contains("JOB"), "{KEYS} formats keys: {prefixes:?}");
     let mut faults = Vec::new();
-    for path in sources().iter().filter(|path| *path != KEYS && !path.starts_with(TIDY)) {
+    for path in sources().iter().filter(|path| ![KEYS, CAUSES].contains(&path.as_str()) && !path.starts_with(TIDY)) {
         for (number, line) in read(path).lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
             for prefix in prefixes.iter().filter(|prefix| line.contains(&format!("\"{prefix}#"))) {
                 faults.push(format!("{path}:{}: {prefix}# belongs in {KEYS}", number + 1));

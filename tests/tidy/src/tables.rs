@@ -6,7 +6,7 @@ use crate::template::{each, template};
 use serde_json::{Value, json};
 
 /// Logical id in the template, constant in `shared/store/src/schema.rs`.
-const TABLES: [(&str, &str); 2] = [("EventsTable", "EVENTS"), ("MainTable", "MAIN")];
+const TABLES: [(&str, &str); 3] = [("EventsTable", "EVENTS"), ("MainTable", "MAIN"), ("LedgerTable", "LEDGER")];
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Index {

@@ -16,6 +16,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("pull-requests", &["boot", "domain", "github-api", "queues", "store"]),
     ("usage-reports", &["boot", "domain", "queues", "store", "stripe-api"]),
     ("sweeper", &["boot", "domain", "queues", "store"]),
+    ("reconciliation", &["boot", "domain", "store"]),
     ("admin", &["boot", "catalogue", "domain", "queues", "store"]),
 ];
 

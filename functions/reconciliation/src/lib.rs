@@ -1,0 +1,160 @@
+//! The door that closes the books: every day of the ledger that is over gets its seal.
+//!
+//! Woken every night. Goes on from the last seal, one day after another, so that missed nights are caught up; a day is over
+//! an hour after its end, when nothing of it is still being written. Also looks whether the last sealed day still is what
+//! its seal says. It can add seals and nothing else: it sees no account and no balance. Safe to run twice or at once: a seal
+//! is put only where there is none, and one that stands is compared with what would have been put.
+
+use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use domain::retry::{Failure, Retry, Retryable, backoff};
+use domain::time::Timestamp;
+use std::time::Duration;
+use store::{Checked, Connection, DaySum, KeyRing, Seal, Sealed, Seals, StoreError};
+
+/// The settings of this door.
+///
+/// - `LEDGER_TABLE`: the entries of the ledger, and the seals
+/// - `LEDGER_KEY`: the key days are sealed with; several separated by commas, the newest first
+pub struct Config {
+    ledger_table: String,
+    ledger_key: Secret,
+    aws: AwsSettings,
+}
+
+impl Config {
+    /// Reads the settings, or says everything that is wrong with them.
+    pub fn read(mut env: Env) -> Result<Self, EnvError> {
+        let config = Self {
+            ledger_table: env.text("LEDGER_TABLE"),
+            ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
+            aws: AwsSettings::read(&mut env),
+        };
+        env.verdict().map(|()| config)
+    }
+
+    /// Whose certificates this door believes.
+    pub fn trust(&self) -> Trust {
+        self.aws.trust(Trust::Public)
+    }
+}
+
+/// What this door works with.
+pub struct Ctx {
+    seals: Seals,
+    outside: Outside,
+}
+
+impl Ctx {
+    /// Joins the walls.
+    pub fn connect(config: Config, outside: Outside) -> Self {
+        let aws = Aws::new(config.aws, &outside);
+        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
+        let secrets = Secrets::new(vec![config.ledger_key], aws, outside.clone());
+        let ring = Keyed::new(secrets, |values| KeyRing::read(values.first()));
+        Self { seals: connection.seals(config.ledger_table, ring.into_source()), outside }
+    }
+}
+
+/// How long after its end a day counts as over.
+const SETTLED_AFTER: Duration = Duration::from_secs(3_600);
+/// How far back the first day with entries is looked for where nothing was ever sealed.
+const LOOKBACK_DAYS_MAX: i64 = 60;
+/// Time kept at the end of a run.
+const MARGIN: Duration = Duration::from_secs(20);
+/// Tries of one call while the store does not answer.
+const TRIES_MAX: u32 = 5;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What one run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Books {
+    /// Days it has sealed.
+    pub days: u64,
+    /// Entries of those days.
+    pub entries: u64,
+    /// Seals that are not what their days' entries make.
+    pub faults: u64,
+}
+
+/// Seals every day that is over, or as many as there is time for.
+pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Books, Failure> {
+    let mut books = Books::default();
+    let end = ctx.outside.now();
+    let over = Timestamp::from_millis(end.millis().saturating_sub(millis(SETTLED_AFTER))).day_start();
+    let mut last = patiently(ctx, || ctx.seals.seal_last()).await?;
+    let mut day = match &last {
+        Some(seal) => {
+            if let Checked::Broken(what) = patiently(ctx, || ctx.seals.seal_check(seal)).await? {
+                complain(&mut books, seal, what);
+            }
+            seal.next_day().ok_or_else(|| Failure::never(format!("{} is the seal of no day", seal.day)))?
+        }
+        None => first_day(ctx, over).await?,
+    };
+    while day < over && deadline.since(ctx.outside.now()) > MARGIN {
+        let seal = match patiently(ctx, || ctx.seals.day_seal(day, last.as_ref())).await? {
+            Sealed::Now(seal) => {
+                books.days += 1;
+                books.entries += seal.entries;
+                seal
+            }
+            Sealed::Already(seal) => seal,
+            Sealed::Otherwise(seal) => {
+                complain(&mut books, &seal, "is another one than its entries make");
+                seal
+            }
+        };
+        last = Some(seal);
+        day = day.next_day();
+    }
+    let through = last.as_ref().map_or("no day", |seal| seal.day.as_str());
+    tracing::info!(
+        reconciliation.days = books.days,
+        reconciliation.entries = books.entries,
+        reconciliation.faults = books.faults,
+        reconciliation.waiting = over.since(day).as_secs() / DAY.as_secs(),
+        "the ledger is sealed through {through}"
+    );
+    Ok(books)
+}
+
+fn complain(books: &mut Books, seal: &Seal, what: &str) {
+    books.faults += 1;
+    tracing::error!(
+        alarm = true,
+        seal.day = seal.day,
+        seal.number = seal.number,
+        "the seal of {} {what}; the ledger's audit says which entry it is",
+        seal.day
+    );
+}
+
+/// Where to begin: with the first day that has entries, or else with the last day that is over.
+async fn first_day(ctx: &Ctx, over: Timestamp) -> Result<Timestamp, Failure> {
+    let ago = |days: i64| Timestamp::from_millis(over.millis().saturating_sub(millis(DAY).saturating_mul(days)));
+    for days in (2..=LOOKBACK_DAYS_MAX).rev() {
+        let day = ago(days);
+        if patiently(ctx, || ctx.seals.day_sum(day)).await? != DaySum::default() {
+            return Ok(day);
+        }
+    }
+    Ok(ago(1))
+}
+
+/// Waits out what passes by itself: the next run is a day away.
+async fn patiently<T>(ctx: &Ctx, call: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, Failure> {
+    let mut tries = 0;
+    loop {
+        match call().await {
+            Err(error) if error.retry() == Retry::Soon && tries + 1 < TRIES_MAX => {
+                tokio::time::sleep(backoff(tries, (ctx.outside.random)())).await;
+                tries += 1;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
