@@ -21,7 +21,7 @@ pub struct Cli {
 }
 
 /// What to do.
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand, Clone)]
 pub enum Command {
     /// Run the demo once, print a summary and exit.
     Demo {
@@ -31,6 +31,32 @@ pub enum Command {
     },
     /// Serve without sending a sample webhook.
     Serve,
+    /// Look at what is sold, or bring it to Stripe. Starts nothing.
+    #[command(subcommand)]
+    Catalogue(CatalogueCommand),
+}
+
+/// What to do with the catalogue.
+#[derive(Subcommand, Clone)]
+pub enum CatalogueCommand {
+    /// Print what is sold, or everything that is wrong with the file.
+    Check {
+        /// The file; without it, the one that CATALOGUE names, or else the built-in one.
+        file: Option<PathBuf>,
+    },
+    /// Make Stripe have the products, prices, meters and portal that the catalogue says. Can be run again and again.
+    ///
+    /// Talks to https://api.stripe.com, or to --stripe-url; needs STRIPE_SECRET_KEY in the environment.
+    Push {
+        /// The file; without it, the one that CATALOGUE names, or else the built-in one.
+        file: Option<PathBuf>,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Have Stripe send every event that is acted on to this address of the stripe-webhook door, too.
+        #[arg(long, value_name = "URL")]
+        webhook_url: Option<String>,
+    },
 }
 
 /// How to run.

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod demo;
+pub mod sales;
 pub mod server;
 pub mod signing;
 pub mod stack;

@@ -7,7 +7,7 @@ use fakes::weather::Weather;
 use local_stack::cli::{Cli, Command, Options};
 use local_stack::stack::{Parts, Stack};
 use local_stack::world::Vendors;
-use local_stack::{demo, server, vendors_file};
+use local_stack::{demo, sales, server, vendors_file};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -27,6 +27,9 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let env = Env::of_process();
     boot::log_at(&env, LevelFilter::OFF);
+    if let Some(Command::Catalogue(command)) = &cli.command {
+        return sales::run(command, &cli.options, &env, &mut say).await;
+    }
     let settings = cli.options.settings(&env)?;
     let listener = server::listen(cli.options.port).await?;
     let base = format!("http://{}", listener.local_addr()?);
@@ -84,10 +87,12 @@ async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Resul
     if matches!(cli.command, Some(Command::Demo { .. })) && !cli.options.has_stand_in_github() {
         bail!("the demo plays on the stand-in GitHub; leave --github-url away, or use `cargo run -- serve`");
     }
-    match cli.command {
+    match &cli.command {
         Some(Command::Demo { json: true }) => say(&demo::play(stack, base, |_| {}).await?.json().to_string()),
         Some(Command::Demo { json: false }) => show(stack, base).await?,
         Some(Command::Serve) => serve(base, token).await,
+        // Was done before anything started.
+        Some(Command::Catalogue(_)) => {}
         None => {
             if cli.options.has_stand_in_github() {
                 show(stack, base).await?;

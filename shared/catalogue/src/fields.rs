@@ -187,7 +187,7 @@ impl<'t> Fields<'t> {
 
     /// One table.
     pub fn table(&mut self, name: &'static str, must: &[(&'static str, &str)]) -> Option<Self> {
-        let start = self.values.get(name)?.span().start;
+        let start = self.values.get(name).map_or(0, |value| value.span().start);
         let (line, value) = self.take(name)?;
         let DeValue::Table(table) = value else {
             self.fault(line, format!("{name} is a table: [{name}]"));

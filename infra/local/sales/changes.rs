@@ -1,0 +1,318 @@
+//! What Stripe has, and what it lacks of what the catalogue says. Nothing here changes anything.
+
+use super::events::EVENTS;
+use super::push::Wish;
+use catalogue::offers::{Amount, Price, Product, charged_meters};
+use domain::ids::{PriceId, ProductId};
+use domain::plans::{Catalogue, Interval, Rate};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use stripe_api::{
+    EndpointStatus, Meter, MeterStatus, PortalConfiguration, PortalOffer, StripeApi, StripeError, UsageType,
+    WebhookEndpoint, api_version,
+};
+
+/// The note on a product that names its prices, by what is behind its id in their keys, so that old ones are found.
+pub const PRICES_NOTE: &str = "tallyhook_prices";
+/// The note on the portal's configuration that says what it was made from.
+pub const CONTENT_NOTE: &str = "tallyhook_content";
+/// So many products a customer may choose from in Stripe's portal.
+const PORTAL_PRODUCTS_MAX: usize = 10;
+
+/// One thing to be done at Stripe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A meter that is not there.
+    MeterCreate { event_name: String, name: String },
+    /// A meter that somebody has switched off.
+    MeterReactivate { id: String, event_name: String },
+    /// A product that is not there.
+    ProductCreate(Product),
+    /// A price that is not there; one that has its key without being it gives it up.
+    PriceCreate { product: ProductId, price: Price, replaces: Option<PriceId> },
+    /// A portal's configuration where we have none.
+    PortalCreate,
+    /// One that offers something else.
+    PortalUpdate { id: String },
+    /// A price that the catalogue has no longer; who subscribed to it keeps it.
+    PriceRetire { id: PriceId, product: ProductId },
+    /// A product that reads otherwise, or whose prices have changed.
+    ProductUpdate(Product),
+    /// A webhook endpoint that is not there.
+    EndpointCreate { url: String },
+    /// One that is switched off or is not told everything.
+    EndpointUpdate { id: String, url: String, events: Vec<String> },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MeterCreate { event_name, .. } => write!(f, "create meter    {event_name}"),
+            Self::MeterReactivate { event_name, id } => write!(f, "reactivate meter {event_name} ({id})"),
+            Self::ProductCreate(product) => write!(f, "create product  {}", product.id),
+            Self::ProductUpdate(product) => write!(f, "update product  {}", product.id),
+            Self::PriceCreate { price, .. } => write!(f, "create price    {}: {}", price.lookup_key, price.nickname),
+            Self::PriceRetire { id, product } => write!(f, "retire price    {id} of {product}"),
+            Self::PortalCreate => write!(f, "create portal   configuration"),
+            Self::PortalUpdate { id } => write!(f, "update portal   configuration {id}"),
+            Self::EndpointCreate { url } => write!(f, "create endpoint {url}, told of {} events", EVENTS.len()),
+            Self::EndpointUpdate { url, events, .. } => {
+                write!(f, "update endpoint {url}, told of {} events", events.len())
+            }
+        }
+    }
+}
+
+/// What is to be at Stripe, and what is.
+pub struct Shop {
+    /// What the catalogue sells.
+    pub products: Vec<Product>,
+    /// The meters it charges by, and what people call them.
+    meters_wanted: BTreeMap<String, String>,
+    webhook_url: Option<String>,
+    meters: Vec<Meter>,
+    products_there: BTreeMap<ProductId, stripe_api::Product>,
+    prices_there: BTreeMap<String, stripe_api::Price>,
+    portal: Option<PortalConfiguration>,
+    endpoint: Option<WebhookEndpoint>,
+}
+
+impl Shop {
+    /// Looks at everything that a push may have to change.
+    pub async fn look(api: &StripeApi, catalogue: &Catalogue, wish: &Wish) -> Result<Self, StripeError> {
+        let products = Product::all(catalogue);
+        let meters_wanted = charged_meters(catalogue);
+        let meters_wanted = meters_wanted.into_iter().map(|(meter, name)| (meter.to_string(), name.to_owned()));
+        let mut products_there = BTreeMap::new();
+        let mut keys = BTreeSet::new();
+        for product in &products {
+            keys.extend(product.prices.iter().map(|price| price.lookup_key.clone()));
+            if let Some(there) = api.product_find(&product.id).await? {
+                keys.extend(noted(&there));
+                products_there.insert(product.id.clone(), there);
+            }
+        }
+        let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+        let prices_there = api.price_list_by_lookup_keys(&keys).await?;
+        let prices_there = prices_there.into_iter().filter_map(|price| Some((price.lookup_key.clone()?, price)));
+        let portal = api.portal_configuration_list().await?;
+        let endpoint = match &wish.webhook_url {
+            Some(url) => api.webhook_endpoint_list().await?.into_iter().find(|endpoint| endpoint.url == *url),
+            None => None,
+        };
+        Ok(Self {
+            products,
+            meters_wanted: meters_wanted.collect(),
+            webhook_url: wish.webhook_url.clone(),
+            meters: api.meter_list().await?,
+            products_there,
+            prices_there: prices_there.collect(),
+            portal: portal.into_iter().find(|one| one.active && one.metadata.contains_key(CONTENT_NOTE)),
+            endpoint,
+        })
+    }
+
+    /// What cannot be mended from here, and what to do about it.
+    pub fn obstacles(&self) -> Vec<String> {
+        let other = |meter: &&Meter| {
+            meter.status == MeterStatus::Active
+                && self.meters_wanted.contains_key(&meter.event_name)
+                && !meter.sums_our_reports
+        };
+        let meters = self.meters.iter().filter(other).map(|meter| {
+            format!(
+                "meter {} ({}) does not add up `value` by `stripe_customer_id`, and that cannot be changed; deactivate it in \
+                 Stripe's dashboard and run this again",
+                meter.event_name, meter.id
+            )
+        });
+        let foreign = self.endpoint.iter().filter(|endpoint| endpoint.api_version.as_deref() != Some(api_version()));
+        let foreign = foreign.map(|endpoint| {
+            let speaks = endpoint.api_version.as_deref().unwrap_or("the account's own version");
+            format!(
+                "endpoint {} speaks {speaks} and not {}, which cannot be changed; it works as long as Stripe's shapes stay \
+                 alike, or delete it in Stripe's dashboard and run this again",
+                endpoint.id,
+                api_version()
+            )
+        });
+        meters.chain(foreign).collect()
+    }
+
+    /// What is to be done, in this order.
+    pub fn changes(&self) -> Vec<Change> {
+        let mut changes: Vec<_> =
+            self.meters_wanted.iter().filter_map(|(event, name)| self.meter(event, name)).collect();
+        let missing = |product: &&Product| !self.products_there.contains_key(&product.id);
+        changes.extend(self.products.iter().filter(missing).cloned().map(Change::ProductCreate));
+        changes.extend(
+            self.products
+                .iter()
+                .flat_map(|product| product.prices.iter().filter_map(|price| self.price(&product.id, price))),
+        );
+        changes.extend(self.portal_change());
+        changes.extend(self.products.iter().flat_map(|product| self.retired(product)));
+        changes
+            .extend(self.products.iter().filter(|product| self.differs(product)).cloned().map(Change::ProductUpdate));
+        changes.extend(self.endpoint_change());
+        changes
+    }
+
+    /// Ids of the meters that count, by their event names.
+    pub fn meter_ids(&self) -> BTreeMap<String, String> {
+        let active = self.meters.iter().filter(|meter| meter.status == MeterStatus::Active);
+        active.map(|meter| (meter.event_name.clone(), meter.id.clone())).collect()
+    }
+
+    /// Ids of the prices that can stay, by their lookup keys.
+    pub fn price_ids(&self) -> BTreeMap<String, PriceId> {
+        let all = self.products.iter().flat_map(|product| product.prices.iter().map(|price| (&product.id, price)));
+        let there = all.filter_map(|(product, price)| {
+            let there = self.prices_there.get(&price.lookup_key).filter(|there| self.sells(there, product, price))?;
+            Some((price.lookup_key.clone(), there.id.clone()))
+        });
+        there.collect()
+    }
+
+    fn meter(&self, event_name: &str, name: &str) -> Option<Change> {
+        let mut ours = self.meters.iter().filter(|meter| meter.event_name == event_name && meter.sums_our_reports);
+        if ours.clone().any(|meter| meter.status == MeterStatus::Active) {
+            return None;
+        }
+        let event_name = event_name.to_owned();
+        Some(match ours.next() {
+            Some(meter) => Change::MeterReactivate { id: meter.id.clone(), event_name },
+            None => Change::MeterCreate { event_name, name: name.to_owned() },
+        })
+    }
+
+    fn price(&self, product: &ProductId, price: &Price) -> Option<Change> {
+        let there = self.prices_there.get(&price.lookup_key);
+        if there.is_some_and(|there| self.sells(there, product, price)) {
+            return None;
+        }
+        let replaces = there.map(|there| there.id.clone());
+        Some(Change::PriceCreate { product: product.clone(), price: price.clone(), replaces })
+    }
+
+    /// Whether a price at Stripe is this one: its key says so, and somebody may have changed what the key is on.
+    fn sells(&self, there: &stripe_api::Price, product: &ProductId, price: &Price) -> bool {
+        let plain = |text: &Option<String>| text.as_deref().map(|text| trimmed(text).to_owned());
+        let comes = |every: Interval, usage: &UsageType| {
+            there.recurring.as_ref().is_some_and(|recurring| {
+                recurring.interval.as_str() == every.as_str()
+                    && recurring.interval_count == 1
+                    && recurring.usage_type == *usage
+            })
+        };
+        let amount = plain(&there.unit_amount_minor_decimal);
+        let same = match &price.amount {
+            Amount::Once(money) => there.recurring.is_none() && amount == Some(money.minor.to_string()),
+            Amount::Recurring(price) => {
+                comes(price.every, &UsageType::Licensed) && amount == Some(price.amount.minor.to_string())
+            }
+            Amount::Metered { meter, every, rate } => {
+                let meter = self.meter_ids().get(meter.as_str()).cloned();
+                let by = there.recurring.as_ref().and_then(|recurring| recurring.meter.clone());
+                comes(*every, &UsageType::Metered) && by.is_some() && by == meter && {
+                    match rate {
+                        Rate::PerUnit(unit) => amount.as_deref() == Some(trimmed(unit)),
+                        Rate::Graduated(tiers) => {
+                            let there =
+                                there.tiers.iter().map(|tier| (tier.up_to, plain(&tier.unit_amount_minor_decimal)));
+                            let tiers = tiers.iter().map(|tier| (tier.up_to, Some(trimmed(&tier.unit).to_owned())));
+                            there.eq(tiers)
+                        }
+                    }
+                }
+            }
+        };
+        same && there.active && there.product == *product
+    }
+
+    /// Prices that the product had and has no longer, and those that have a key of its without being what the key says.
+    fn retired(&self, product: &Product) -> impl Iterator<Item = Change> {
+        let stays: BTreeSet<_> = self.price_ids().into_values().collect();
+        let noted = self.products_there.get(&product.id).map(noted).unwrap_or_default();
+        let keys: BTreeSet<_> =
+            noted.into_iter().chain(product.prices.iter().map(|price| price.lookup_key.clone())).collect();
+        let old = keys.into_iter().filter_map(|key| self.prices_there.get(&key));
+        let old: Vec<_> = old
+            .filter(|price| price.active && price.product == product.id && !stays.contains(&price.id))
+            .map(|price| Change::PriceRetire { id: price.id.clone(), product: product.id.clone() })
+            .collect();
+        old.into_iter()
+    }
+
+    fn differs(&self, product: &Product) -> bool {
+        self.products_there.get(&product.id).is_some_and(|there| {
+            there.name != product.name
+                || there.description.as_deref().unwrap_or_default() != product.description
+                || !there.active
+                || there.metadata.get(PRICES_NOTE).map(String::as_str).unwrap_or_default() != note(product)
+        })
+    }
+
+    fn portal_change(&self) -> Option<Change> {
+        let Some(portal) = &self.portal else { return Some(Change::PortalCreate) };
+        let offers = offers(&self.products, &self.price_ids());
+        let same = offers.is_some_and(|offers| portal.metadata.get(CONTENT_NOTE) == Some(&content(&offers)));
+        (!same).then(|| Change::PortalUpdate { id: portal.id.clone() })
+    }
+
+    fn endpoint_change(&self) -> Option<Change> {
+        let url = self.webhook_url.clone()?;
+        let Some(endpoint) = &self.endpoint else { return Some(Change::EndpointCreate { url }) };
+        let told: BTreeSet<_> = endpoint.enabled_events.iter().map(String::as_str).collect();
+        let all = told.contains("*") || EVENTS.iter().all(|event| told.contains(event));
+        if all && endpoint.status == EndpointStatus::Enabled {
+            return None;
+        }
+        // What somebody else has asked for stays.
+        let events = if told.contains("*") { told } else { told.into_iter().chain(EVENTS).collect() };
+        let events = events.into_iter().map(str::to_owned).collect();
+        Some(Change::EndpointUpdate { id: endpoint.id.clone(), url, events })
+    }
+}
+
+/// A decimal without the zeros that say nothing.
+fn trimmed(decimal: &str) -> &str {
+    if decimal.contains('.') { decimal.trim_end_matches('0').trim_end_matches('.') } else { decimal }
+}
+
+/// The keys of the prices that a product at Stripe says it has.
+fn noted(product: &stripe_api::Product) -> Vec<String> {
+    let note = product.metadata.get(PRICES_NOTE).map(String::as_str).unwrap_or_default();
+    note.split_whitespace().map(|end| format!("{}_{end}", product.id)).collect()
+}
+
+/// What a product is to say of its prices.
+pub fn note(product: &Product) -> String {
+    let start = format!("{}_", product.id);
+    let ends = product.prices.iter().map(|price| price.lookup_key.strip_prefix(&start).unwrap_or(&price.lookup_key));
+    ends.collect::<Vec<_>>().join(" ")
+}
+
+/// What a customer may change to in the portal: plans with one price that comes again, since Stripe's portal changes no
+/// subscription that has several or is metered. None while one of the prices is yet to be made.
+pub fn offers(products: &[Product], prices: &BTreeMap<String, PriceId>) -> Option<Vec<PortalOffer>> {
+    let simple = products.iter().filter_map(|product| match product.prices.as_slice() {
+        [price] if matches!(price.amount, Amount::Recurring(_)) => Some((product, price)),
+        _ => None,
+    });
+    let offer = |(product, price): (&Product, &Price)| {
+        Some(PortalOffer { product: product.id.clone(), prices: vec![prices.get(&price.lookup_key)?.clone()] })
+    };
+    simple.take(PORTAL_PRODUCTS_MAX).map(offer).collect()
+}
+
+/// What a portal's configuration says, in short; Stripe's answer does not tell.
+pub fn content(offers: &[PortalOffer]) -> String {
+    digest(&format!("1 {offers:?}"))
+}
+
+/// A text in short, the same for the same.
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,60 @@
+//! What Stripe is asked to tell: every type of event that the house acts on.
+
+/// The types, as a webhook endpoint subscribes to them. Meters' errors are told by another kind of endpoint.
+pub const EVENTS: [&str; 35] = [
+    "charge.dispute.closed",
+    "charge.dispute.created",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
+    "charge.refunded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "customer.created",
+    "customer.deleted",
+    "customer.subscription.created",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "customer.subscription.trial_will_end",
+    "customer.subscription.updated",
+    "customer.updated",
+    "invoice.created",
+    "invoice.finalization_failed",
+    "invoice.finalized",
+    "invoice.marked_uncollectible",
+    "invoice.paid",
+    "invoice.payment_action_required",
+    "invoice.payment_failed",
+    "invoice.payment_succeeded",
+    "invoice.voided",
+    "payment_intent.payment_failed",
+    "payment_intent.succeeded",
+    "payment_method.attached",
+    "payment_method.detached",
+    "refund.created",
+    "refund.failed",
+    "refund.updated",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The room's list of events names each in its comment; Stripe must be asked for exactly those.
+    #[test]
+    fn stripe_is_asked_for_what_is_acted_on() {
+        let text = include_str!("../../../shared/domain/src/events.rs");
+        let (_, list) = text.split_once("pub enum StripeEvent").expect("a list of Stripe's events");
+        let (list, _) = list.split_once("\n}").expect("its end");
+        let mut acted_on: Vec<_> = list
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("/// `")?.strip_suffix('`'))
+            .filter(|name| name.contains('.') && !name.starts_with("v1."))
+            .collect();
+        acted_on.sort_unstable();
+        assert_eq!(EVENTS[..], acted_on, "EVENTS here and StripeEvent in shared/domain/src/events.rs name the same");
+    }
+}
