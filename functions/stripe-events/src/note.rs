@@ -5,11 +5,11 @@
 
 use crate::{Ctx, whose};
 use domain::events::{InvoiceEvent, SubscriptionEvent};
-use domain::ids::{AccountId, SubscriptionId};
+use domain::ids::{AccountId, InvoiceId, SubscriptionId};
 use domain::inbox::EventRow;
 use domain::plans::Span;
 use domain::retry::{Done, Failure};
-use domain::subscriptions::{Status, Subscription, SubscriptionItem};
+use domain::subscriptions::{Invoice, Status, Subscription, SubscriptionItem};
 use std::time::Duration;
 use store::Noted;
 
@@ -31,7 +31,11 @@ pub async fn subscription_of(ctx: &Ctx, account: &AccountId, said: &Subscription
     }
     match ctx.store.subscription_note(account, said).await? {
         Noted::Now => Ok(applied(said)),
-        Noted::Outdated => Ok(OUTDATED),
+        // The same event may be acted on twice at once; whoever comes second says what the first one does.
+        Noted::Outdated => {
+            let known = subscription_known(ctx, account, &said.id).await?;
+            Ok(if known.as_ref() == Some(said) { applied(said) } else { OUTDATED })
+        }
         Noted::Tie(known) => untie(ctx, account, &known, said).await,
     }
 }
@@ -44,10 +48,30 @@ pub async fn invoice(ctx: &Ctx, event: &InvoiceEvent, row: &EventRow) -> Result<
 
 /// The same for a known account.
 pub async fn invoice_of(ctx: &Ctx, account: &AccountId, event: &InvoiceEvent) -> Result<Done, Failure> {
-    Ok(match ctx.store.invoice_note(account, &event.invoice).await? {
-        Noted::Now => Done::Applied(format!("invoice {} is {}", event.invoice.id, event.invoice.status)),
-        Noted::Outdated | Noted::Tie(_) => OUTDATED,
+    let said = &event.invoice;
+    let applied = Done::Applied(format!("invoice {} is {}", said.id, said.status));
+    Ok(match ctx.store.invoice_note(account, said).await? {
+        Noted::Now => applied,
+        Noted::Outdated | Noted::Tie(_) => {
+            let known = invoice_known(ctx, account, &said.id).await?;
+            if known.as_ref() == Some(said) { applied } else { OUTDATED }
+        }
     })
+}
+
+/// What is kept of a subscription.
+pub async fn subscription_known(
+    ctx: &Ctx,
+    account: &AccountId,
+    id: &SubscriptionId,
+) -> Result<Option<Subscription>, Failure> {
+    let whole = ctx.store.account_find_whole(account).await?;
+    Ok(whole.and_then(|(_, all)| all.into_iter().find(|known| known.id == *id)))
+}
+
+/// What is kept of an invoice.
+pub async fn invoice_known(ctx: &Ctx, account: &AccountId, id: &InvoiceId) -> Result<Option<Invoice>, Failure> {
+    Ok(ctx.store.invoice_list(account).await?.into_iter().find(|known| known.id == *id))
 }
 
 fn applied(said: &Subscription) -> Done {

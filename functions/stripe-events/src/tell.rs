@@ -1,8 +1,8 @@
 //! What a customer has to be told of his invoices and subscriptions, each once; in words without addresses or links, which
 //! stand where the customer has signed in.
 
-use crate::Ctx;
-use domain::ids::{AccountId, SubscriptionId};
+use crate::{Ctx, note};
+use domain::ids::AccountId;
 use domain::money::{Currency, Money};
 use domain::notices::{Notice, Topic};
 use domain::plans::plan_of;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// A trial ends, unless that is no longer so.
 pub async fn trial_ending(ctx: &Ctx, account: &AccountId, told: &Subscription) -> Result<(), Failure> {
-    let Some(known) = subscription(ctx, account, &told.id).await? else { return Ok(()) };
+    let Some(known) = note::subscription_known(ctx, account, &told.id).await? else { return Ok(()) };
     let (Status::Trialing, Some(end)) = (&known.status, known.trial_end) else { return Ok(()) };
     let plan = plan_of(&ctx.catalogue, &known).map_or("your plan", |plan| &plan.name);
     let words = format!("The trial of {plan} ends on {}; from then on it has to be paid for.", end.day());
@@ -49,21 +49,16 @@ async fn owe(ctx: &Ctx, account: &AccountId, notice: Notice) -> Result<(), Failu
     Ok(())
 }
 
-async fn subscription(ctx: &Ctx, account: &AccountId, id: &SubscriptionId) -> Result<Option<Subscription>, Failure> {
-    let whole = ctx.store.account_find_whole(account).await?;
-    Ok(whole.and_then(|(_, all)| all.into_iter().find(|known| known.id == *id)))
-}
-
 /// Whether the invoice has got further than what is told of it.
 async fn is_settled(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<bool, Failure> {
-    let known = ctx.store.invoice_list(account).await?.into_iter().find(|known| known.id == told.id);
+    let known = note::invoice_known(ctx, account, &told.id).await?;
     Ok(known.is_some_and(|known| Invoice::rank(&known.status) > Invoice::rank(&told.status)))
 }
 
 /// What becomes of the plan that the invoice is for. The period that is not paid for began when the invoice was made.
 async fn then(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<Option<String>, Failure> {
     let Some(id) = &told.subscription else { return Ok(None) };
-    let Some(subscription) = subscription(ctx, account, id).await? else { return Ok(None) };
+    let Some(subscription) = note::subscription_known(ctx, account, id).await? else { return Ok(None) };
     Ok(plan_of(&ctx.catalogue, &subscription).map(|plan| {
         let until = told.created_at.plus(Duration::from_secs(u64::from(plan.grace_days) * 86_400));
         match plan.grace_days {
