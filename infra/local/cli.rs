@@ -101,8 +101,9 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
     ("--model-url", "MODEL_URL", &[&["MODEL_API_KEY"], &["MODEL_NAME"]]),
 ];
 
-/// Settings of the environment that are taken over whenever they are set.
-const OPTIONAL: [&str; 6] = [
+/// Settings of the environment that are taken over whenever they are set; prices that the catalogue knows of, too.
+const OPTIONAL: [&str; 7] = [
+    catalogue::FILE,
     "OPERATOR_TOKEN",
     "BILLING_ENABLED",
     "GITHUB_WEBHOOK_SECRETS",
@@ -118,8 +119,9 @@ const SINGULAR: [(&str, &str); 2] =
 impl Options {
     /// The settings that differ from the local ones, or one line that says what is missing.
     pub fn settings(&self, env: &boot::Env) -> anyhow::Result<BTreeMap<String, String>> {
+        let prices = catalogue::PRICES.iter().map(|(setting, _)| setting);
         let mut settings: BTreeMap<String, String> =
-            OPTIONAL.iter().filter_map(|name| Some(((*name).to_owned(), env.find(name)?))).collect();
+            OPTIONAL.iter().chain(prices).filter_map(|name| Some(((*name).to_owned(), env.find(name)?))).collect();
         for (one, several) in SINGULAR {
             if let (Some(value), None) = (env.find(one), env.find(several)) {
                 settings.insert(several.to_owned(), value);
