@@ -29,8 +29,36 @@ pub struct Audit {
     pub unsealed: u64,
     /// What does not agree, in words; the first is the first that was met.
     pub faults: Vec<String>,
-    /// Accounts whose balance is not what their entries add up to.
-    pub unbalanced: Vec<AccountId>,
+    /// Balances that are not what their entries add up to. Each is one of the faults.
+    pub unbalanced: Vec<Unbalanced>,
+}
+
+/// A balance that is not what its entries add up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unbalanced {
+    /// Whose.
+    pub account: AccountId,
+    /// What it is, and what it should be.
+    pub words: String,
+}
+
+/// What became of the wish to write a balance anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuilt {
+    /// Written.
+    Now,
+    /// It was what its entries add up to.
+    Already,
+    /// It knows of entries that are not there. Which of the two is wrong nobody can say from here.
+    EntriesMissing,
+    /// An entry is not what it was written as, so its sum proves nothing.
+    EntriesBroken,
+}
+
+/// Two ways in which an account can be wrong.
+enum Wrong {
+    Balance(String),
+    Holds(String),
 }
 
 /// What an account's entries add up to.
@@ -54,6 +82,16 @@ impl Sums {
             grants: item.find_number("grants")?.unwrap_or(0),
         })
     }
+}
+
+/// What all of an account's entries come to.
+#[derive(Default)]
+struct Total {
+    sums: Sums,
+    /// The holds they leave open, with their amounts.
+    holds: BTreeMap<String, u64>,
+    /// Whether one of them is not what it was written as.
+    broken: bool,
 }
 
 impl fmt::Display for Sums {
@@ -80,6 +118,11 @@ const LOOKS_MAX: u32 = 5;
 impl Store {
     /// Reads the whole ledger and every balance.
     pub async fn ledger_audit(&self) -> Result<Audit, StoreError> {
+        self.ledger_audit_told(&|_| {}).await
+    }
+
+    /// The same, and tells what was seen so far after every entry and every account.
+    pub async fn ledger_audit_told(&self, tell: &(dyn Fn(&Audit) + Sync)) -> Result<Audit, StoreError> {
         let side = self.ledger_side(AUDIT)?;
         let ring = (side.keys)().await.map_err(|failure| StoreError::no_key(AUDIT, failure))?;
         let mut audit = Audit::default();
@@ -104,23 +147,26 @@ impl Store {
             days.entry(read.day).or_default().add(read.sums.digest_sum);
             audit.faults.extend(read.fault);
             accounts.insert(read.account);
+            tell(&audit);
         }
         audit.seals = u64::try_from(seals.len()).unwrap_or(u64::MAX);
         self.audit_seals(&mut audit, &ring, &seals, &days);
         accounts.extend(self.accounts_with_balance().await?);
-        audit.accounts = u64::try_from(accounts.len()).unwrap_or(u64::MAX);
         for account in accounts {
-            let fault = match self.audit_balance(&account, &ring).await {
+            audit.accounts += 1;
+            match self.audit_account(&account, &ring).await {
                 Err(error) if error.is_bad_item() => {
-                    audit.faults.push(format!("the balance of {account} cannot be checked: {error}"));
-                    continue;
+                    audit.faults.push(format!("account {account} cannot be added up: {error}"));
                 }
-                fault => fault?,
-            };
-            if let Some(fault) = fault {
-                audit.faults.push(fault);
-                audit.unbalanced.push(account);
+                Err(error) => return Err(error),
+                Ok(None) => {}
+                Ok(Some(Wrong::Holds(words))) => audit.faults.push(words),
+                Ok(Some(Wrong::Balance(words))) => {
+                    audit.faults.push(words.clone());
+                    audit.unbalanced.push(Unbalanced { account, words });
+                }
             }
+            tell(&audit);
         }
         Ok(audit)
     }
@@ -152,12 +198,12 @@ impl Store {
         }
     }
 
-    /// What is wrong with an account's balance. Entries that are written while one looks are waited out.
-    async fn audit_balance(&self, account: &AccountId, ring: &KeyRing) -> Result<Option<String>, StoreError> {
+    /// What is wrong with an account's balance or its open holds. Entries that are written while one looks are waited out.
+    async fn audit_account(&self, account: &AccountId, ring: &KeyRing) -> Result<Option<Wrong>, StoreError> {
         let mut fault = None;
         for _ in 0..LOOKS_MAX {
             let before = self.balance_item(account).await?;
-            let (sums, holds) = self.sums_of(account, ring).await?;
+            let Total { sums, holds, .. } = self.sums_of(account, ring).await?;
             let known = before.as_ref().map(Sums::of_balance).transpose()?.unwrap_or_default();
             let open: BTreeMap<String, u64> = self
                 .hold_list(account)
@@ -166,9 +212,9 @@ impl Store {
                 .map(|hold| (hold.hold.to_string(), hold.amount.micros()))
                 .collect();
             fault = if known != sums {
-                Some(format!("the balance of {account} is {known}; its entries add up to {sums}"))
+                Some(Wrong::Balance(format!("the balance of {account} is {known}; its entries add up to {sums}")))
             } else if open != holds {
-                Some(format!("the open holds of {account} are {open:?}, by its entries {holds:?}"))
+                Some(Wrong::Holds(format!("the open holds of {account} are {open:?}, by its entries {holds:?}")))
             } else {
                 return Ok(None);
             };
@@ -180,16 +226,22 @@ impl Store {
         Ok(fault)
     }
 
-    /// Writes an account's balance anew from its entries.
-    pub async fn balance_rebuild(&self, account: &AccountId) -> Result<crate::Finished, StoreError> {
+    /// Writes an account's balance anew from its entries, if nothing says that they are not all of them.
+    pub async fn balance_rebuild(&self, account: &AccountId) -> Result<Rebuilt, StoreError> {
         const REBUILD: &str = "rebuild a balance";
         let side = self.ledger_side(REBUILD)?;
         let ring = (side.keys)().await.map_err(|failure| StoreError::no_key(REBUILD, failure))?;
         let before = self.balance_item(account).await?;
         let was = before.as_ref().map(Sums::of_balance).transpose()?;
-        let (sums, _) = self.sums_of(account, &ring).await?;
-        if was == Some(sums) || (was.is_none() && sums == Sums::default()) {
-            return Ok(crate::Finished::Already);
+        let Total { sums, broken, .. } = self.sums_of(account, &ring).await?;
+        if broken {
+            return Ok(Rebuilt::EntriesBroken);
+        }
+        if was.is_some_and(|was| was.entries > sums.entries) {
+            return Ok(Rebuilt::EntriesMissing);
+        }
+        if was.unwrap_or_default() == sums {
+            return Ok(Rebuilt::Already);
         }
         let change = Change::of(keys::balance(account))
             .set("free", number(sums.free))
@@ -205,7 +257,7 @@ impl Store {
             ),
         };
         match change.call(&self.client, &self.table).send().await {
-            Ok(_) => Ok(crate::Finished::Now),
+            Ok(_) => Ok(Rebuilt::Now),
             Err(error) => Err(StoreError::sdk(REBUILD, error)),
         }
     }
@@ -216,7 +268,7 @@ impl Store {
     }
 
     /// What an account's entries add up to, and which holds they leave open; strongly consistent.
-    async fn sums_of(&self, account: &AccountId, ring: &KeyRing) -> Result<(Sums, BTreeMap<String, u64>), StoreError> {
+    async fn sums_of(&self, account: &AccountId, ring: &KeyRing) -> Result<Total, StoreError> {
         let side = self.ledger_side(AUDIT)?;
         let mut pages = self
             .client
@@ -229,7 +281,7 @@ impl Store {
             .into_paginator()
             .items()
             .send();
-        let (mut sums, mut open) = (Sums::default(), BTreeMap::new());
+        let Total { mut sums, mut holds, mut broken } = Total::default();
         while let Some(found) = pages.next().await {
             let found = found.map_err(|e| StoreError::sdk(AUDIT, e))?;
             let read = read(&Item::new(&found, AUDIT), ring)?;
@@ -238,15 +290,16 @@ impl Store {
             sums.entries += 1;
             sums.digest_sum = sums.digest_sum.saturating_add(read.sums.digest_sum);
             sums.grants += read.sums.grants;
+            broken |= read.fault.is_some();
             // Holds come before their settlements in the order of the keys.
             let (_, hold) = read.cause.split_once('#').unwrap_or_default();
             match read.kind {
-                Kind::Hold => _ = open.insert(hold.to_owned(), read.sums.held.unsigned_abs()),
-                Kind::Capture | Kind::Release => _ = open.remove(hold),
+                Kind::Hold => _ = holds.insert(hold.to_owned(), read.sums.held.unsigned_abs()),
+                Kind::Capture | Kind::Release => _ = holds.remove(hold),
                 Kind::Grant | Kind::TakeBack | Kind::GiveBack | Kind::Adjustment | Kind::Expiry => {}
             }
         }
-        Ok((sums, open))
+        Ok(Total { sums, holds, broken })
     }
 
     async fn accounts_with_balance(&self) -> Result<Vec<AccountId>, StoreError> {

@@ -29,7 +29,7 @@ mod subscriptions;
 mod terms;
 
 pub use accounts::{AccountCreated, InstallationNoted};
-pub use audit::Audit;
+pub use audit::{Audit, Rebuilt, Unbalanced};
 pub use due::{Due, DueItem, Moved};
 pub use error::StoreError;
 pub use inbox::{Cursor, Event, EventPage, Finished, Recorded, Redue, Taken};
