@@ -34,6 +34,25 @@ pub enum Command {
     /// Look at what is sold, or bring it to Stripe. Starts nothing.
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
+    /// Look at the ledger of credits, or write balances anew from it. Starts nothing.
+    ///
+    /// Looks at the tables in --data, or at those on AWS: MAIN_TABLE, LEDGER_TABLE, LEDGER_KEY, AWS_REGION and credentials in
+    /// the environment.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+}
+
+/// What to do with the ledger.
+#[derive(Subcommand, Clone)]
+pub enum LedgerCommand {
+    /// Read every entry, seal and balance, and say whether they agree. Changes nothing; exits with 1 if they do not.
+    Verify,
+    /// Write every balance anew that is not what its entries add up to. Entries and seals are never written.
+    Rebuild {
+        /// Say what would be written, and write nothing; exits with 1 if anything would.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 /// What to do with the catalogue.

@@ -4,8 +4,9 @@ use anyhow::{Context, bail};
 use boot::{Env, LevelFilter, Outside, Trust};
 use clap::Parser;
 use fakes::weather::Weather;
+use local_stack::books::Books;
 use local_stack::cli::{Cli, Command, Options};
-use local_stack::stack::{Parts, Stack};
+use local_stack::stack::{Parts, Stack, TABLES_FILE};
 use local_stack::world::Vendors;
 use local_stack::{demo, sales, server, vendors_file};
 use std::io::Write;
@@ -29,6 +30,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     boot::log_at(&env, LevelFilter::OFF);
     if let Some(Command::Catalogue(command)) = &cli.command {
         return sales::run(command, &cli.options, &env, &mut say).await;
+    }
+    if let Some(Command::Ledger(command)) = &cli.command {
+        return Books::open(&cli.options, env)?.run(command, &mut say, &tell).await;
     }
     let settings = cli.options.settings(&env)?;
     let listener = server::listen(cli.options.port).await?;
@@ -64,7 +68,7 @@ async fn start(
         weather: Weather::fair(),
         clock: real.clock,
         random: real.random,
-        tables_file: options.data.as_ref().map(|folder| folder.join("tables.db")),
+        tables_file: options.data.as_ref().map(|folder| folder.join(TABLES_FILE)),
         real_web: Some(real.web),
         settings,
     };
@@ -92,7 +96,7 @@ async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Resul
         Some(Command::Demo { json: false }) => show(stack, base).await?,
         Some(Command::Serve) => serve(base, token).await,
         // Was done before anything started.
-        Some(Command::Catalogue(_)) => {}
+        Some(Command::Catalogue(_) | Command::Ledger(_)) => {}
         None => {
             if cli.options.has_stand_in_github() {
                 show(stack, base).await?;
@@ -119,6 +123,11 @@ async fn serve(base: &str, token: &str) {
 /// Prints a line; whoever listened may have gone, as `| head` does, and then there is nobody to tell.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// How far something long is, for whoever watches.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A token for operators that lasts as long as this process.

@@ -20,6 +20,9 @@ use tokio::task::JoinSet;
 /// Workers that look at each queue.
 const WORKERS: usize = 4;
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
+const SEAL_EVERY: Duration = Duration::from_secs(86_400);
+/// The demo is over before that; who keeps his tables has the days sealed in which nothing ran.
+const SEAL_AFTER: Duration = Duration::from_secs(60);
 const LOOK_SECONDS: i32 = 1;
 /// How long what is under way may take to finish when we are asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -58,7 +61,8 @@ impl Server {
                 tasks.spawn(work(Arc::clone(&stack), place, stopped.clone()));
             }
         }
-        tasks.spawn(sweep(Arc::clone(&stack), stopped));
+        tasks.spawn(sweep(Arc::clone(&stack), stopped.clone()));
+        tasks.spawn(seal(Arc::clone(&stack), stopped));
         Self { stack, stop, tasks }
     }
 
@@ -87,6 +91,16 @@ async fn sweep(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
             tracing::warn!(error = %failure, "a sweep was cut short");
         }
         let _ = tokio::time::timeout(SWEEP_EVERY, stopped.wait_for(|stop| *stop)).await;
+    }
+}
+
+async fn seal(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
+    let mut pause = SEAL_AFTER;
+    while tokio::time::timeout(pause, stopped.wait_for(|stop| *stop)).await.is_err() {
+        if let Err(failure) = stack.seal().await {
+            tracing::warn!(error = %failure, "sealing was cut short");
+        }
+        pause = SEAL_EVERY;
     }
 }
 

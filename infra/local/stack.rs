@@ -29,8 +29,12 @@ pub const STRIPE_HOST: &str = "stripe.stand-in";
 /// The model's.
 pub const MODEL_HOST: &str = "model.stand-in";
 const EVENTS_TABLE: &str = "tallyhook-events";
-const MAIN_TABLE: &str = "tallyhook-main";
-const LEDGER_TABLE: &str = "tallyhook-ledger";
+/// The local table of accounts, jobs and usage.
+pub const MAIN_TABLE: &str = "tallyhook-main";
+/// The local table of entries and seals.
+pub const LEDGER_TABLE: &str = "tallyhook-ledger";
+/// The file of the tables within the folder that keeps everything.
+pub const TABLES_FILE: &str = "tables.db";
 
 /// What a stack is made of.
 pub struct Parts {
@@ -60,12 +64,16 @@ pub struct Stack {
     pub admin: Router,
     /// The sweeper.
     pub sweeper: Arc<sweeper::Ctx>,
+    /// The door that seals the ledger's days.
+    pub reconciliation: Arc<reconciliation::Ctx>,
     /// Queues and the doors they wake.
     pub mappings: Vec<(Queue, Mapping)>,
     /// For looking into the event log.
     pub inbox: Inbox,
     /// For looking into the rest.
     pub store: Store,
+    /// For looking into the tables, and for meddling with them.
+    pub tables: EmbeddedAws,
     /// For looking into queues.
     pub sqs: SqsClient,
     /// The vendors' stand-ins.
@@ -96,6 +104,13 @@ const STEP_TIME: Duration = Duration::from_secs(300);
 const OTHER_TIME: Duration = Duration::from_secs(60);
 const RECEIVES_MAX: u32 = 15;
 
+/// What a door works with.
+macro_rules! ctx {
+    ($doors:expr, $door:ident) => {
+        Arc::new($door::Ctx::connect($door::Config::read($doors.env())?, $doors.outside.clone()))
+    };
+}
+
 impl Stack {
     /// Opens the tables, creates the queues and joins every door.
     pub async fn start(parts: Parts) -> anyhow::Result<Self> {
@@ -103,7 +118,7 @@ impl Stack {
         let aws = EmbeddedAws::open(file.as_deref(), parts.weather.clone())?;
         let web = Hybrid { stand_ins: stand_ins(&parts), real: parts.real_web };
         let outside = Outside {
-            aws: SharedHttpClient::new(aws),
+            aws: SharedHttpClient::new(aws.clone()),
             web: Web::new(web),
             clock: parts.clock.clone(),
             random: parts.random.clone(),
@@ -131,21 +146,17 @@ impl Stack {
         let doors = Doors { settings, outside: outside.clone() };
         let clock = parts.clock;
         Ok(Self {
-            github_webhook: Arc::new(github_webhook::Ctx::connect(
-                github_webhook::Config::read(doors.env())?,
-                outside.clone(),
-            )),
-            stripe_webhook: Arc::new(stripe_webhook::Ctx::connect(
-                stripe_webhook::Config::read(doors.env())?,
-                outside.clone(),
-            )),
+            github_webhook: ctx!(doors, github_webhook),
+            stripe_webhook: ctx!(doors, stripe_webhook),
             admin: admin::router(admin::Ctx::connect(admin::Config::read(doors.env())?, outside.clone())),
-            sweeper: Arc::new(sweeper::Ctx::connect(sweeper::Config::read(doors.env())?, outside.clone())),
+            sweeper: ctx!(doors, sweeper),
+            reconciliation: ctx!(doors, reconciliation),
             mappings: doors.mappings(&urls)?,
             inbox: connection.inbox(EVENTS_TABLE),
             store: connection
                 .store(MAIN_TABLE, outside.random.clone())
                 .with_ledger(LEDGER_TABLE, ledger_keys(ledger_key)),
+            tables: aws,
             sqs,
             vendors: parts.vendors,
             weather: parts.weather,
@@ -160,6 +171,12 @@ impl Stack {
     pub async fn sweep(&self) -> Result<sweeper::Swept, Failure> {
         let deadline = self.outside.now().plus(OTHER_TIME);
         sweeper::handle(&self.sweeper, deadline).await
+    }
+
+    /// Seals what days are over, as the night's schedule does.
+    pub async fn seal(&self) -> Result<reconciliation::Books, Failure> {
+        let deadline = self.outside.now().plus(STEP_TIME);
+        reconciliation::handle(&self.reconciliation, deadline).await
     }
 }
 
@@ -197,7 +214,7 @@ fn settings() -> BTreeMap<String, String> {
 }
 
 /// The ledger's keys by value, for looking into it.
-fn ledger_keys(setting: String) -> KeySource {
+pub fn ledger_keys(setting: String) -> KeySource {
     let setting = SecretString::from(setting);
     Arc::new(move || {
         let ring = KeyRing::read(Some(&setting)).map_err(Failure::from);
@@ -206,7 +223,7 @@ fn ledger_keys(setting: String) -> KeySource {
 }
 
 /// What local entries of the ledger are digested with.
-const LOCAL_LEDGER_KEY: &str = "local-ledger-key-that-is-no-secret";
+pub const LOCAL_LEDGER_KEY: &str = "local-ledger-key-that-is-no-secret";
 /// What local webhooks are signed with.
 pub const LOCAL_SECRET: &str = "local-secret";
 /// Replaced by a fresh one before anybody outside can use it.
@@ -234,7 +251,7 @@ struct Doors {
 /// Turns a door's `handle` into a function that a mapping can call.
 macro_rules! function {
     ($doors:expr, $door:ident) => {{
-        let ctx = Arc::new($door::Ctx::connect($door::Config::read($doors.env())?, $doors.outside.clone()));
+        let ctx = ctx!($doors, $door);
         let function: Function = Arc::new(move |event, deadline| {
             let ctx = Arc::clone(&ctx);
             Box::pin(async move { $door::handle(&ctx, event, Timestamp::from_millis(deadline)).await })

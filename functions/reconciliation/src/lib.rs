@@ -142,7 +142,10 @@ async fn first_day(ctx: &Ctx, over: Timestamp) -> Result<Timestamp, Failure> {
 }
 
 /// Waits out what passes by itself: the next run is a day away.
-async fn patiently<T>(ctx: &Ctx, call: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, Failure> {
+async fn patiently<T, F>(ctx: &Ctx, call: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let mut tries = 0;
     loop {
         match call().await {
