@@ -1,212 +1,189 @@
-//! What Stripe says of subscriptions and invoices, in whatever order it says it.
-//!
-//! What is kept shows in the log: an event that changed something is finished and says what it made of it, an older one is
-//! ignored. So the standing of a subscription is what the last finished event said.
+//! What Stripe says of subscriptions, in whatever order it says it.
 
+use super::shop::{whole_life, with_id};
 use crate::fates::permutations;
-use crate::world::{Climate, World};
-use ::queues::Queue;
-use domain::inbox::{EventState, Source};
-use http::StatusCode;
-use serde_json::{Value, json};
+use crate::wire::{ALWAYS, Reply, WIRED};
+use crate::world::{Climate, World, fixture};
+use domain::ids::{AccountId, SubscriptionId};
+use domain::inbox::EventState;
+use domain::subscriptions::{Status, Subscription};
+use local_stack::world::CUSTOMER;
+use serde_json::Value;
 
-const NEWER: &str = "something newer is known";
+/// One event of Stripe's: its sample, the second it was made, and the status it tells.
+type Said = (&'static str, i64, &'static str);
 
-/// One event of Stripe's: its sample, its id, the second it was made, and the status it tells.
-#[derive(Clone, Copy)]
-struct Said {
-    sample: &'static str,
-    id: &'static str,
-    created: i64,
-    status: &'static str,
+const CREATED: &str = "customer.subscription.created";
+const UPDATED: &str = "customer.subscription.updated";
+const PAUSED: &str = "customer.subscription.paused";
+const DELETED: &str = "customer.subscription.deleted";
+
+/// The event about a subscription of this name.
+fn event(name: &str, nth: usize, (sample, created, status): Said) -> Value {
+    let mut event = fixture("stripe", sample);
+    event["id"] = format!("evt_{name}n{nth}").into();
+    event["created"] = created.into();
+    event["data"]["object"]["id"] = format!("sub_{name}").into();
+    event["data"]["object"]["status"] = status.into();
+    event
 }
 
-const fn said(sample: &'static str, id: &'static str, created: i64, status: &'static str) -> Said {
-    Said { sample, id, created, status }
+/// What is kept of a subscription.
+async fn kept(world: &World, account: &AccountId, name: &str) -> Subscription {
+    let whole = world.stack.store.account_find_whole(account).await.expect("the store answers");
+    let id = SubscriptionId::parse(&format!("sub_{name}")).expect("an id");
+    let (_, all) = whole.expect("the account is there");
+    all.into_iter().find(|known| known.id == id).expect("the subscription is kept")
 }
 
-/// Stripe says it; how the log has it afterwards.
-async fn hear(world: &World, said: Said) -> (EventState, String) {
-    let sent = world.stripe_sends_changed(said.sample, |event| {
-        event["id"] = said.id.into();
-        event["created"] = said.created.into();
-        event["data"]["object"]["status"] = said.status.into();
-        if said.sample.starts_with("invoice") {
-            event["data"]["object"]["id"] = "in_1".into();
+/// Says everything in every order, each about a subscription of its own; all must end the same.
+async fn ends_as(world: &World, life: &[Said], expected: &str) {
+    let account = world.account().await;
+    for order in permutations(life.len()) {
+        let name = order.iter().map(usize::to_string).collect::<String>() + expected.get(..1).unwrap_or_default();
+        for place in &order {
+            let (state, says) = world.hears(&event(&name, *place, life[*place])).await;
+            assert!(matches!(state, EventState::Finished | EventState::Ignored), "{state:?}: {says}");
         }
-    });
-    assert_eq!(sent.await, StatusCode::ACCEPTED);
-    world.drain(Queue::StripeEvents).await;
-    world.outcome(Source::Stripe, said.id).await
-}
-
-/// Everything is said in this order; what is kept in the end.
-async fn standing(climate: Climate, all: &[Said], order: &[usize]) -> String {
-    let world = World::with(climate, &[]).await;
-    let mut standing = String::new();
-    for place in order {
-        match hear(&world, all[*place]).await {
-            (EventState::Finished, says) => standing = says,
-            (EventState::Ignored, says) => assert_eq!(says, NEWER),
-            other => panic!("{other:?}"),
-        }
+        let kept = kept(world, &account, &name).await;
+        assert_eq!(kept.status.as_str(), expected, "{order:?} of {life:?}");
     }
-    world.settle().await;
-    world.done().await;
-    standing
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_subscriptions_events_end_the_same_in_every_order() {
-    let life = [
-        said("customer.subscription.created", "evt_1", 1_000, "incomplete"),
-        said("customer.subscription.updated", "evt_2", 1_001, "active"),
-        said("customer.subscription.updated", "evt_3", 2_000, "past_due"),
-        said("customer.subscription.deleted", "evt_4", 3_000, "canceled"),
+    let life: [Said; 5] = [
+        (CREATED, 1_000, "trialing"),
+        (PAUSED, 2_000, "paused"),
+        (UPDATED, 3_000, "active"),
+        (UPDATED, 4_000, "past_due"),
+        (DELETED, 5_000, "canceled"),
     ];
-    for (length, expected) in [(1, "incomplete"), (2, "active"), (3, "past_due"), (4, "canceled")] {
-        for order in permutations(length) {
-            let climate = if length == 3 { Climate::Bad(101) } else { Climate::Fair };
-            let kept = standing(climate, &life, &order).await;
-            assert_eq!(kept, format!("subscription sub_TallyhookDemo1 is {expected}"), "{order:?}");
+    let world = World::with(Climate::Fair, &[]).await;
+    for length in 1..=life.len() {
+        ends_as(&world, &life[..length], life[length - 1].2).await;
+    }
+    world.settle().await;
+    world.done().await;
+}
+
+/// Stripe counts in seconds. Where it knows nothing of the subscription any more, what is further along stands.
+#[tokio::test(start_paused = true)]
+async fn what_fell_into_one_second_ends_the_same_in_every_order() {
+    let lives: [(&[Said], &str); 4] = [
+        (&[(CREATED, 1_000, "incomplete"), (UPDATED, 1_000, "active"), (DELETED, 1_000, "canceled")], "canceled"),
+        (&[(CREATED, 1_000, "incomplete"), (UPDATED, 1_000, "active"), (UPDATED, 1_000, "past_due")], "past_due"),
+        (&[(CREATED, 1_000, "trialing"), (PAUSED, 1_000, "paused")], "paused"),
+        (&[(UPDATED, 1_000, "incomplete"), (UPDATED, 1_000, "active"), (UPDATED, 2_000, "unpaid")], "unpaid"),
+    ];
+    for settings in [&[][..], &[("STRIPE_SECRET_KEY", "")]] {
+        let world = World::with(Climate::Bad(101), settings).await;
+        for (life, expected) in lives {
+            ends_as(&world, life, expected).await;
         }
+        world.settle().await;
+        world.done().await;
     }
 }
 
-/// Stripe counts in seconds, so an update and the end may carry the same one: the end stands.
+/// Where Stripe can be asked, what it says is what counts, under the second that was in question.
 #[tokio::test(start_paused = true)]
-async fn of_the_same_second_the_final_word_stands() {
-    let life = [
-        said("customer.subscription.updated", "evt_1", 1_000, "active"),
-        said("customer.subscription.deleted", "evt_2", 1_000, "canceled"),
-    ];
-    for order in permutations(2) {
-        assert_eq!(
-            standing(Climate::Fair, &life, &order).await,
-            "subscription sub_TallyhookDemo1 is canceled",
-            "{order:?}"
-        );
+async fn of_one_second_stripe_is_asked_which_holds() {
+    let world = World::with(Climate::Fair, &WIRED).await;
+    let account = world.account().await;
+    for (name, order) in [("one", [0, 1]), ("other", [1, 0])] {
+        let life: [Said; 2] = [(UPDATED, 1_000, "active"), (UPDATED, 1_000, "past_due")];
+        let mut now = fixture("stripe", UPDATED)["data"]["object"].clone();
+        now["id"] = format!("sub_{name}").into();
+        now["status"] = "unpaid".into();
+        world.wire.answer(&format!("GET stripe.wire/v1/subscriptions/sub_{name}"), ALWAYS, Reply::json(200, now));
+        for place in order {
+            world.hears(&event(name, place, life[place])).await;
+        }
+        let known = kept(&world, &account, name).await;
+        assert_eq!((known.status.as_str(), known.as_of.seconds()), ("unpaid", 1_000));
+        assert_eq!(world.wire.heard(&format!("subscriptions/sub_{name}")).len(), 1);
+        // What is newer still wins.
+        world.hears(&event(name, 2, (UPDATED, 1_001, "active"))).await;
+        assert_eq!(kept(&world, &account, name).await.status, Status::Active);
     }
+    world.settle().await;
+    world.done().await;
 }
 
 /// A subscription that is over stays over, also when something newer about it comes in.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_subscription_does_not_come_back() {
-    let life = [
-        said("customer.subscription.deleted", "evt_1", 1_000, "canceled"),
-        said("customer.subscription.updated", "evt_2", 2_000, "active"),
-    ];
-    assert_eq!(standing(Climate::Fair, &life, &[0, 1]).await, "subscription sub_TallyhookDemo1 is canceled");
+    let world = World::with(Climate::Fair, &[]).await;
+    let account = world.account().await;
+    world.hears(&event("1", 0, (DELETED, 1_000, "canceled"))).await;
+    let (state, says) = world.hears(&event("1", 1, (UPDATED, 2_000, "active"))).await;
+    assert_eq!((state, says.as_str()), (EventState::Ignored, "something newer is known"));
+    assert_eq!(kept(&world, &account, "1").await.status, Status::Canceled);
+    world.done().await;
 }
 
-/// An invoice that failed twice and was paid in the end, in every order, also when all of it fell into one second.
 #[tokio::test(start_paused = true)]
-async fn an_invoice_that_was_paid_is_paid_in_every_order() {
-    for seconds in [[1_000, 2_000, 3_000], [1_000, 1_000, 1_000]] {
-        let life = [
-            said("invoice.payment_failed", "evt_1", seconds[0], "open"),
-            said("invoice.payment_failed", "evt_2", seconds[1], "open"),
-            said("invoice.paid", "evt_3", seconds[2], "paid"),
-        ];
-        for order in permutations(3) {
-            assert_eq!(
-                standing(Climate::Fair, &life, &order).await,
-                "invoice in_1 is paid",
-                "{order:?} at {seconds:?}"
-            );
-        }
-    }
-    // And nothing newer makes it unpaid.
-    let life = [said("invoice.paid", "evt_1", 1_000, "paid"), said("invoice.payment_failed", "evt_2", 2_000, "open")];
-    assert_eq!(standing(Climate::Fair, &life, &[0, 1]).await, "invoice in_1 is paid");
+async fn a_word_we_do_not_know_changes_no_standing() {
+    let world = World::with(Climate::Bad(104), &[]).await;
+    let account = world.account().await;
+    world.hears(&event("1", 0, (UPDATED, 1_000, "past_due"))).await;
+    let (state, says) = world.hears(&event("1", 1, (UPDATED, 2_000, "hibernating"))).await;
+    assert!(state == EventState::Finished && says.contains("hibernating"), "{says}");
+    let known = kept(&world, &account, "1").await;
+    assert_eq!((known.status, known.as_of.seconds()), (Status::PastDue, 2_000));
+    world.settle().await;
+    world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_same_event_again_changes_nothing() {
     let world = World::with(Climate::Bad(102), &[]).await;
-    let event = said("invoice.paid", "evt_1", 1_000, "paid");
-    let first = hear(&world, event).await;
-    assert_eq!(first.0, EventState::Finished);
-    assert_eq!(hear(&world, event).await, first);
-    assert_eq!(world.logged(Source::Stripe, &EventState::ALL).await.len(), 1);
+    let event = event("1", 0, (UPDATED, 1_000, "active"));
+    let first = world.hears(&event).await;
+    assert_eq!(world.hears(&event).await, first);
+    assert_eq!(world.logged(domain::inbox::Source::Stripe, &EventState::ALL).await.len(), 1);
     world.settle().await;
     world.done().await;
 }
 
-/// F-B14: kept and named, not tried for ever; once an operator knows whose it is, it is attributed by replaying.
+/// A subscription that really lives at Stripe, from its beginning to its end.
 #[tokio::test(start_paused = true)]
-async fn events_of_a_customer_without_an_account_are_kept_as_unattributed() {
-    let world = World::bare(Climate::Fair, &[]).await;
-    for (sample, id) in [("invoice.paid", "evt_1"), ("customer.subscription.created", "evt_2")] {
-        let (state, says) = hear(&world, said(sample, id, 1_000, "active")).await;
-        assert!(state == EventState::Ignored && says.contains("unattributed"), "{says}");
-    }
-    // Whatever metadata says: only the customer decides.
-    let account = world.provision().await;
-    world
-        .stripe_sends_changed("invoice.paid", |event| {
-            event["id"] = "evt_3".into();
-            event["data"]["object"]["customer"] = "cus_stranger".into();
-            event["data"]["object"]["metadata"] =
-                json!({ "account": account.as_str(), "customer": "cus_TallyhookDemo1" });
-        })
-        .await;
+async fn a_real_subscription_is_kept_as_stripe_has_it() {
+    let world = World::with(Climate::Bad(105), &[]).await;
+    let account = world.account().await;
+    let id = whole_life(&world, CUSTOMER).await;
     world.settle().await;
-    assert!(world.outcome(Source::Stripe, "evt_3").await.1.contains("unattributed"));
-    let (status, _) = world.operator("POST", "/api/v1/admin/events/stripe/evt_1/replay", None).await;
-    assert_eq!(status, StatusCode::ACCEPTED);
-    world.settle().await;
-    assert_eq!(world.outcome(Source::Stripe, "evt_1").await.0, EventState::Finished);
+    let known = kept(&world, &account, with_id(&id)).await;
+    assert_eq!((&known.status, known.items.len()), (&Status::Active, 1));
+    assert_eq!(known.items[0].product.as_ref().map(|product| product.as_str()), Some("tallyhook_plan_starter"));
+    let period = known.period.expect("a period");
+    assert!(period.start < period.end && known.ends_at.is_none(), "{known:?}");
+    let invoices = world.stack.store.invoice_list(&account).await.expect("the store answers");
+    assert_eq!(invoices.iter().map(|invoice| invoice.status.as_str()).collect::<Vec<_>>(), ["paid"]);
+    assert_eq!(invoices[0].subscription.as_ref(), Some(&known.id));
+    assert_eq!(world.entries(&account).await, Vec::<&str>::new(), "a subscription buys no credits");
     world.done().await;
 }
 
+/// A trial that is about to end is announced, once, and not if it is over by then.
 #[tokio::test(start_paused = true)]
-async fn a_customer_may_be_expanded_and_must_be_one() {
-    let world = World::with(Climate::Fair, &[]).await;
-    let hear = async |id: &str, customer: Value| {
-        let sent = world.stripe_sends_changed("invoice.paid", |event| {
-            event["id"] = id.into();
-            event["data"]["object"]["id"] = format!("in_{id}").into();
-            event["data"]["object"]["customer"] = customer;
-        });
-        assert_eq!(sent.await, StatusCode::ACCEPTED);
-        world.settle().await;
-        world.outcome(Source::Stripe, id).await.0
-    };
-    let expanded = json!({ "id": "cus_TallyhookDemo1", "object": "customer", "email": "x@example.com" });
-    assert_eq!(hear("evt_expanded", expanded).await, EventState::Finished);
-    let deleted = json!({ "id": "cus_TallyhookDemo1", "object": "customer", "deleted": true });
-    assert_eq!(hear("evt_deleted", deleted).await, EventState::Finished);
-    let mut deep = json!("cus_TallyhookDemo1");
-    for _ in 0..100 {
-        deep = json!({ "x": deep });
-    }
-    for (n, customer) in
-        [Value::Null, json!(17), json!({}), json!({ "id": null }), json!([]), json!("acct_1"), json!("cus_a#b"), deep]
-            .into_iter()
-            .enumerate()
-    {
-        assert_eq!(hear(&format!("evt_bad{n}"), customer).await, EventState::Buried, "{n}");
-    }
-    assert_eq!(world.dead_letters().await, 0);
-    world.abandoned();
-}
-
-/// The samples, as they are.
-#[tokio::test(start_paused = true)]
-async fn the_samples_are_understood() {
-    let world = World::with(Climate::Bad(103), &[]).await;
-    for (sample, id, words) in [
-        ("customer.subscription.created", "evt_TallyhookDemo1", "sub_TallyhookDemo1 is active"),
-        ("invoice.paid", "evt_TallyhookDemo2", "is paid"),
-        ("invoice.payment_failed", "evt_TallyhookDemo3", "is open"),
-        ("customer.subscription.updated", "evt_TallyhookDemo4", "sub_TallyhookDemo1 is past_due"),
-        ("customer.subscription.deleted", "evt_TallyhookDemo5", "sub_TallyhookDemo1 is canceled"),
+async fn a_trial_that_ends_is_announced_once() {
+    let world = World::with(Climate::Bad(106), &[]).await;
+    let account = world.account().await;
+    let ends = "customer.subscription.trial_will_end";
+    for (name, life) in [
+        ("goeson", vec![(ends, 1_000, "trialing"), (ends, 1_001, "trialing")]),
+        ("isover", vec![(DELETED, 2_000, "canceled"), (ends, 1_000, "trialing")]),
     ] {
-        assert_eq!(world.stripe_sends_changed(sample, |_| {}).await, StatusCode::ACCEPTED);
-        world.settle().await;
-        let (state, says) = world.outcome(Source::Stripe, id).await;
-        assert!(state == EventState::Finished && says.contains(words), "{sample}: {says}");
+        for (nth, said) in life.into_iter().enumerate() {
+            world.hears(&event(name, nth, said)).await;
+        }
     }
+    let notices = world.stack.store.notice_list(&account).await.expect("the store answers");
+    let facts: Vec<_> = notices.iter().map(|notice| notice.fact.as_str()).collect();
+    assert_eq!(facts, ["trial_ending#sub_goeson"]);
+    assert!(notices[0].words.contains("ends on 2026-12-04"), "{}", notices[0].words);
+    world.settle().await;
     world.done().await;
 }

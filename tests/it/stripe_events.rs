@@ -1,0 +1,11 @@
+//! What Stripe tells us, in whatever order it tells it: purchases and what is taken back of them, subscriptions, invoices,
+//! usage it could not count.
+
+mod attribution;
+mod invoices;
+mod purchases;
+mod reversals;
+mod samples;
+mod shop;
+mod standing;
+mod uncounted;
