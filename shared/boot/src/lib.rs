@@ -14,6 +14,7 @@ mod outside;
 #[cfg(any(feature = "receiver", feature = "http", feature = "consumer"))]
 pub mod runtime;
 mod secrets;
+mod signing;
 mod ssm;
 mod web;
 
@@ -23,5 +24,6 @@ pub use keyed::Keyed;
 pub use log::{log_at, log_to_stdout};
 pub use outside::{Clock, Outside, Random, Web, WebError};
 pub use secrets::{Secret, SecretError, Secrets};
+pub use signing::Sign;
 pub use tracing::level_filters::LevelFilter;
 pub use web::Trust;
