@@ -5,12 +5,11 @@
 //! Every act is logged with its operator's name.
 
 mod config;
-mod error;
 mod operator;
 mod routes;
 
 pub use config::{Config, Ctx};
-pub use error::ApiError;
+pub use replies::ApiError;
 
 use axum::Router;
 use axum::routing::{get, post};

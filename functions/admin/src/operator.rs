@@ -17,13 +17,17 @@ impl FromRequestParts<Arc<Ctx>> for Authorized {
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, ApiError> {
         let header = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(ApiError::unauthorized)?;
+        let token = header.and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(stranger)?;
         let current = ctx.tokens.current().await?;
         let list = current.first().map_or("", |list| list.expose_secret());
-        let operator = holder(list, token.trim()).ok_or_else(ApiError::unauthorized)?;
+        let operator = holder(list, token.trim()).ok_or_else(stranger)?;
         tracing::info!(operator.name = operator.name, http.method = %parts.method, http.path = parts.uri.path(), "operator");
         Ok(Self(operator))
     }
+}
+
+fn stranger() -> ApiError {
+    ApiError::unauthorized("send an operator's token as Authorization: Bearer <token>")
 }
 
 /// Whose token this is. Digests are compared, each in full and all of them, so the time says nothing.

@@ -2,11 +2,12 @@
 
 pub mod accounts;
 pub mod credits;
-pub mod cursors;
 pub mod events;
 pub mod health;
 pub mod jobs;
 pub mod queues;
+
+pub use replies::cursors;
 
 use crate::ApiError;
 

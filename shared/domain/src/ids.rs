@@ -164,6 +164,8 @@ ours! {
     AccountId = "acc_";
     /// One act of an operator that moves money.
     ActionId = "act_";
+    /// A key of a customer's programs.
+    KeyId = "key_";
     /// One order: an issue that is to become a pull request.
     JobId = "job_";
     /// One billable fact that Stripe must be told.
@@ -218,6 +220,16 @@ impl ActionId {
     pub fn of_digest(digest: [u8; 16]) -> Self {
         let [a, b, c, d, e, f, random @ ..] = digest;
         let millis = [a, b, c, d, e, f].into_iter().fold(0_i64, |sum, byte| sum << 8 | i64::from(byte));
+        Self::mint(Timestamp::from_millis(millis), random)
+    }
+}
+
+impl KeyId {
+    /// A key that is made by an act has an id that follows from it, so that it cannot be made twice.
+    pub fn of_digest(digest: [u8; 32]) -> Self {
+        let [a, b, c, d, e, f, rest @ ..] = digest;
+        let millis = [a, b, c, d, e, f].into_iter().fold(0_i64, |sum, byte| sum << 8 | i64::from(byte));
+        let random = std::array::from_fn(|place| rest[place]);
         Self::mint(Timestamp::from_millis(millis), random)
     }
 }

@@ -174,6 +174,8 @@ pub struct Posting {
     cause: Cause,
     /// Free must not be below this before it.
     floor: i64,
+    /// Until when a hold stands that nobody settles.
+    until: Option<Timestamp>,
 }
 
 /// No balance goes further than this to either side.
@@ -212,7 +214,7 @@ impl Posting {
             source,
             priced_by,
         };
-        Self { entry, cause, floor: -BALANCE_MAX }
+        Self { entry, cause, floor: -BALANCE_MAX, until: None }
     }
 
     /// Credits that were paid for.
@@ -288,6 +290,18 @@ impl Posting {
     /// The entry it becomes.
     pub const fn entry(&self) -> &Entry {
         &self.entry
+    }
+
+    /// The same hold, which may be released from this moment on if nobody has settled it. A job's hold has none: it ends
+    /// with its job.
+    pub fn until(mut self, end: Timestamp) -> Self {
+        self.until = Some(end);
+        self
+    }
+
+    /// From when on it may be released by anybody.
+    pub const fn stands_until(&self) -> Option<Timestamp> {
+        self.until
     }
 
     /// The fact behind it.

@@ -4,6 +4,7 @@
 //! no random numbers, no serialisation and no dependency. Time and randomness come in as arguments; what is to be done
 //! goes out as values that only the walls can carry out.
 
+pub mod access;
 pub mod accounts;
 pub mod credits;
 pub mod events;

@@ -125,6 +125,8 @@ pub struct Plan {
     pub grace_days: u32,
     /// How far below nothing a hold may take the balance.
     pub overdraft: Credits,
+    /// How many delivered jobs may wait for Stripe to be told of them before no new one is made.
+    pub unbilled_max: Limit,
     /// Where its customers go when it has lapsed.
     pub fallback: Option<PlanId>,
     /// What to offer when its quota is used up.

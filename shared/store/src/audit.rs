@@ -183,7 +183,10 @@ impl Store {
                     seal.previous == before.link && seal.number == before.number + 1 && next.as_ref() == Some(&seal.day)
                 }
             };
-            let fault = if follows { seal.fault(ring, day) } else { Some("does not follow the seal before it") };
+            let fault = match seal.fault(ring, day) {
+                None if !follows => Some("does not follow the seal before it"),
+                fault => fault,
+            };
             audit.faults.extend(fault.map(|fault| format!("the seal of {} {fault}", seal.day)));
             before = Some(seal);
         }

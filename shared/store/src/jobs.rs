@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use domain::credits::Credits;
-use domain::ids::{CommentId, JobId, RepositoryId};
+use domain::ids::{AccountId, CommentId, JobId, RepositoryId};
 use domain::jobs::steps::{Order, Output, Step, Steps};
 use domain::jobs::{Claim, Facts, Lease, Money, Notice, Snapshot, Transition};
 use domain::ledger::{Balance, Posting};
@@ -51,6 +51,24 @@ pub enum JobCreated {
     OutOfCredits(Balance),
     /// The period's jobs are used up; nothing was made.
     QuotaUsed,
+}
+
+/// Some of an account's jobs, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobPage {
+    /// The jobs.
+    pub jobs: Vec<Snapshot>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<JobCursor>,
+}
+
+/// Where a listing of jobs goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobCursor {
+    /// The last job's moment.
+    pub at: Timestamp,
+    /// The last job's id.
+    pub id: String,
 }
 
 /// What became of a move.
@@ -194,6 +212,51 @@ impl Store {
             }
         }
         Ok(row.map(|row| (row, Steps(steps))))
+    }
+
+    /// An account's jobs, newest first. They may be listed some moments after they were made.
+    pub async fn job_list(
+        &self,
+        account: &AccountId,
+        from: Option<&JobCursor>,
+        limit: usize,
+    ) -> Result<JobPage, StoreError> {
+        const LIST: &str = "list jobs";
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("timeline")
+            .key_condition_expression("#owner = :owner AND #at <= :from")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":owner", text(account.as_str()))
+            .expression_attribute_values(":from", number(from.map_or(i64::MAX, |cursor| cursor.at.millis())))
+            .scan_index_forward(false)
+            .into_paginator()
+            .page_size(i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1))
+            .items()
+            .send();
+        let mut found: Vec<(Timestamp, JobId)> = Vec::new();
+        // Jobs of one moment come in no order, so all of the moment at which the page ends have to be seen.
+        while let Some(item) = pages.next().await {
+            let attributes = item.map_err(|e| StoreError::sdk(LIST, e))?;
+            let item = Item::new(&attributes, LIST);
+            let Some(id) = keys::job_of(item.text("pk")?) else { continue };
+            let at = item.time("at")?;
+            if found.len() > limit && found.last().is_some_and(|(last, _)| at < *last) {
+                break;
+            }
+            if from.is_none_or(|cursor| (at, id.as_str()) < (cursor.at, cursor.id.as_str())) {
+                found.push((at, id));
+            }
+        }
+        found.sort_by(|a, b| b.cmp(a));
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|(at, id)| JobCursor { at: *at, id: id.to_string() });
+        let jobs = futures::future::try_join_all(found.iter().map(|(_, id)| self.job_find(id))).await?;
+        Ok(JobPage { jobs: jobs.into_iter().flatten().collect(), next })
     }
 
     /// The job an issue has now.

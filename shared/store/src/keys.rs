@@ -21,7 +21,10 @@
 //! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
 //! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | a hold that is open | account |
 //! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | what was used of a quota | account |
+//! | main | `ACCOUNT#<id>` | `RECORD#<act>` | what a customer recorded of his usage, once for the act | account |
 //! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | something the customer has to be told, once | account |
+//! | main | `ACCOUNT#<id>` | `APIKEY#<key>` | where a key of the account is | account |
+//! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
 //! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
 //! | ledger | `ACCOUNT#<id>` | `ENTRY#<cause>` | one movement of credits, for ever | cause; indexes `timeline`, `day` |
 //! | ledger | `SEALS` | `SEAL#<day>` | what the ledger was on a day, chained to the day before | the day |
@@ -32,7 +35,8 @@
 
 use crate::item::{Attributes, text};
 use domain::ids::{
-    AccountId, CustomerId, InstallationId, InvoiceId, JobId, OwnerId, PaymentId, RepositoryId, SubscriptionId, UsageId,
+    AccountId, ActionId, CustomerId, InstallationId, InvoiceId, JobId, KeyId, OwnerId, PaymentId, RepositoryId,
+    SubscriptionId, UsageId,
 };
 use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
@@ -156,6 +160,23 @@ pub(crate) fn notice(account: &AccountId, fact: &str) -> Key {
 
 pub(crate) const NOTICE: &str = "NOTICE#";
 
+/// What a customer recorded of his usage, once for the act.
+pub(crate) fn record(account: &AccountId, act: &ActionId) -> Key {
+    Key::new(account_pk(account), format!("RECORD#{act}"))
+}
+
+pub(crate) const API_KEY: &str = "APIKEY#";
+
+/// Where a key of an account is.
+pub(crate) fn api_key(account: &AccountId, id: &KeyId) -> Key {
+    Key::new(account_pk(account), format!("{API_KEY}{id}"))
+}
+
+/// A key, by the digest of its text.
+pub(crate) fn api_key_text(digest: &str) -> Key {
+    Key::new(format!("{API_KEY}{digest}"), "APIKEY")
+}
+
 pub(crate) fn payment(id: &PaymentId) -> Key {
     Key::new(format!("PAYMENT#{id}"), PAYMENT)
 }
@@ -179,8 +200,11 @@ pub(crate) fn seal(day: &str) -> Key {
     Key::new(SEALS.to_owned(), format!("{SEAL}{day}"))
 }
 
+/// What every owed record's sort key begins with.
+pub(crate) const OWED: &str = "OWED#";
+
 pub(crate) fn owed_prefix(meter: &Meter) -> String {
-    format!("OWED#{meter}#")
+    format!("{OWED}{meter}#")
 }
 
 pub(crate) fn owed(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
@@ -246,6 +270,6 @@ pub(crate) fn due_key(pk: &str, sk: &str) -> Option<DueKey> {
         return job_of(pk).map(DueKey::Job);
     }
     let account = account_of(pk)?;
-    let (meter, _) = sk.strip_prefix("OWED#")?.split_once('#')?;
+    let (meter, _) = sk.strip_prefix(OWED)?.split_once('#')?;
     Some(DueKey::Owed(account, Meter::parse(meter).ok()?))
 }

@@ -6,7 +6,7 @@ use crate::{Store, keys};
 use aws_smithy_async::rt::sleep::AsyncSleep;
 use domain::credits::Credits;
 use domain::ids::AccountId;
-use domain::ledger::{Balance, Entry, HoldId, Kind, Posting};
+use domain::ledger::{Balance, Cause, Entry, HoldId, Kind, Posting};
 use domain::retry::backoff;
 use domain::time::Timestamp;
 
@@ -52,6 +52,8 @@ pub struct OpenHold {
     pub amount: Credits,
     /// Since when.
     pub held_at: Timestamp,
+    /// From when on it may be released although nobody has settled it.
+    pub until: Option<Timestamp>,
 }
 
 const POST: &str = "post to the ledger";
@@ -106,6 +108,20 @@ impl Store {
         let item = Item::new(&attributes, "read a balance");
         let balance = Balance::of(item.number("free")?, item.number("held")?).ok_or_else(|| item.bad("free"))?;
         Ok((balance, item.find_number("grants")?.unwrap_or(0)))
+    }
+
+    /// What a hold has reserved, open or settled; none if there never was such a hold.
+    pub async fn hold_amount(&self, account: &AccountId, hold: &HoldId) -> Result<Option<Credits>, StoreError> {
+        let side = self.ledger_side("read a hold")?;
+        let key = keys::entry(account, &Cause::Hold(hold.clone()).to_string());
+        let get = self.client.get_item().table_name(&side.table).set_key(Some(key.attributes())).consistent_read(true);
+        let found = get.send().await.map_err(|e| StoreError::sdk("read a hold", e))?;
+        Ok(found
+            .item
+            .as_ref()
+            .map(|item| entry_of(&Item::new(item, "read a hold")))
+            .transpose()?
+            .map(|entry| entry.amount))
     }
 
     /// The open holds of an account; strongly consistent.
@@ -220,5 +236,6 @@ fn hold_of(attributes: &Attributes) -> Result<OpenHold, StoreError> {
         hold: HoldId::parse(name).ok_or_else(|| item.bad("sk"))?,
         amount: item.parsed_number("amount", Credits::from_micros)?,
         held_at: item.time("held_at")?,
+        until: item.find_time("until")?,
     })
 }

@@ -7,6 +7,7 @@
 //! holds [`Seals`] (the `ledger` table alone).
 
 mod accounts;
+mod api_keys;
 mod audit;
 mod bodies;
 mod due;
@@ -29,17 +30,18 @@ mod subscriptions;
 mod terms;
 
 pub use accounts::{AccountCreated, InstallationNoted};
+pub use api_keys::{KEYS_MAX, KeyCreated};
 pub use audit::{Audit, Rebuilt, Unbalanced};
 pub use due::{Due, DueItem, Moved};
 pub use error::StoreError;
 pub use inbox::{Cursor, Event, EventPage, Finished, Recorded, Redue, Taken};
-pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
+pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, JobCursor, JobPage, NewJob};
 pub use ledger::{EntryCursor, EntryPage, OpenHold, Post};
 pub use metering::{Owed, ReportClaim, Unbilled};
 pub use notices::{NoticeOwed, NoticeRow};
 pub use payments::PaymentLearnt;
 pub use postings::{BadLedgerKey, KeyRing, KeySource};
-pub use quotas::Counted;
+pub use quotas::{Counted, UsageRecord, UsageRecorded};
 pub use seals::{Checked, DaySum, Seal, Sealed};
 pub use subscriptions::Noted;
 

@@ -7,8 +7,8 @@ use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::{Change, delete_when, put_new};
 use crate::item::{Attributes, Item, number, text, time};
 use crate::{Finished, Store, keys};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use domain::ids::{CustomerId, JobId, UsageId};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Select};
+use domain::ids::{AccountId, CustomerId, JobId, UsageId};
 use domain::metering::{Debts, Meter, Usage};
 use domain::time::Timestamp;
 
@@ -98,6 +98,33 @@ impl Store {
             .await
             .map_err(|e| StoreError::sdk("list owed usage", e))?;
         found.items().iter().map(owed_of).collect()
+    }
+
+    /// How many records an account owes on all meters, counted no further than `most`; strongly consistent.
+    pub async fn owed_count(&self, account: &AccountId, most: u64) -> Result<u64, StoreError> {
+        let (mut count, mut from) = (0_u64, None);
+        while count < most {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :owed)")
+                .expression_attribute_values(":pk", text(keys::account(account).pk))
+                .expression_attribute_values(":owed", text(keys::OWED))
+                .select(Select::Count)
+                .consistent_read(true)
+                .limit(i32::try_from(most - count).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(from)
+                .send()
+                .await
+                .map_err(|e| StoreError::sdk("count owed usage", e))?;
+            count += u64::try_from(page.count).unwrap_or_default();
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(count)
     }
 
     /// Freezes the moment of the first try, before it is made, and answers which it was.

@@ -195,6 +195,7 @@ impl Store {
                 let mut item = keys::hold(&entry.account, hold).attributes();
                 item.insert("amount".to_owned(), number(entry.held));
                 item.insert("held_at".to_owned(), time(entry.at));
+                item.extend(posting.stands_until().map(|end| ("until".to_owned(), time(end))));
                 Some(put_new(&self.table, item))
             }
             Cause::Settlement(hold) => {

@@ -1,14 +1,15 @@
 //! What was used of a quota in a period. A counter belongs to one period by its key, so nothing is ever reset.
 
 use crate::Store;
-use crate::error::StoreError;
-use crate::expression::Change;
-use crate::item::{Attributes, Item, number};
+use crate::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::expression::{Change, put_new};
+use crate::item::{Attributes, Item, number, text, time};
 use crate::keys;
 use aws_sdk_dynamodb::types::ReturnValue;
-use domain::ids::AccountId;
+use domain::ids::{AccountId, ActionId};
 use domain::metering::Meter;
 use domain::plans::Limit;
+use domain::time::Timestamp;
 
 /// What became of the wish to use some of a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,81 @@ impl Store {
         let found = get.send().await.map_err(|e| StoreError::sdk("read a quota", e))?;
         found.item.as_ref().map_or(Ok(0), used_in)
     }
+}
+
+/// What a customer records of his usage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRecord {
+    /// The act, by which it is recorded once.
+    pub act: ActionId,
+    /// What was used.
+    pub meter: Meter,
+    /// In which period.
+    pub period: String,
+    /// How many.
+    pub amount: u64,
+    /// What the customer says of it, as JSON; empty where he says nothing.
+    pub metadata: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageRecorded {
+    /// Recorded and counted.
+    Now,
+    /// It had been recorded before.
+    Already,
+    /// The act had recorded something else before.
+    ActReused,
+    /// That would be more than the limit; nothing was counted.
+    UsedUp,
+}
+
+impl Store {
+    /// Records usage and counts it, once for the act and within the limit, whole or not at all.
+    pub async fn usage_record(
+        &self,
+        account: &AccountId,
+        record: &UsageRecord,
+        limit: Limit,
+    ) -> Result<UsageRecorded, StoreError> {
+        const RECORD: &str = "record usage";
+        let counted = (&record.meter, record.period.as_str());
+        // An act that was recorded is known again, however much is used by now.
+        let Some(count) = count_change(account, counted, record.amount, limit) else {
+            return Ok(UsageRecorded::UsedUp);
+        };
+        let items = vec![put_new(&self.table, record_attributes(account, record)), count.item(&self.table)];
+        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+            return Ok(UsageRecorded::Now);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(RECORD, error)) };
+        if let Some(held) = condition_failed(reasons.first()) {
+            let nothing = Attributes::new();
+            let old = Item::new(held.item().unwrap_or(&nothing), RECORD);
+            let same = old.text("meter")? == record.meter.as_str() && old.number::<u64>("amount")? == record.amount;
+            return Ok(if same { UsageRecorded::Already } else { UsageRecorded::ActReused });
+        }
+        if condition_failed(reasons.get(1)).is_some() {
+            return Ok(UsageRecorded::UsedUp);
+        }
+        Err(StoreError::cancelled(RECORD, reasons))
+    }
+}
+
+fn record_attributes(account: &AccountId, record: &UsageRecord) -> Attributes {
+    let mut item = keys::record(account, &record.act).attributes();
+    let more = [
+        ("meter", text(record.meter.as_str())),
+        ("period", text(&record.period)),
+        ("amount", number(record.amount)),
+        ("metadata", text(&record.metadata)),
+        ("recorded_at", time(record.at)),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item
 }
 
 /// Counts, if that is within the limit; none if it never can be.

@@ -106,15 +106,22 @@ impl<W> Lease<W> {
         Transition::from(self.into_row(), now).ending(State::Failed, reason)
     }
 
-    /// Gives the work back after a failed try, to be tried again at `due_at`; after too many tries the job fails.
+    /// Gives the work back after a failed try, to be tried again at `due_at`; after too many tries the job fails. Past the
+    /// point of no return counting proves nothing: a try without an answer may have made the pull request, so the last
+    /// reason is kept for whoever looks that up and finds none.
     pub fn give_back(self, reason: &str, due_at: Timestamp, now: Timestamp) -> Transition {
-        let tries = self.row().attempts + 1;
-        if tries >= ATTEMPTS_MAX {
-            return self.fail(&format!("gave up after {tries} tries: {reason}"), now);
-        }
+        let tries = self.row().attempts.saturating_add(1);
         let state = self.row().state;
+        let last = (tries >= ATTEMPTS_MAX).then(|| format!("gave up after {ATTEMPTS_MAX} tries: {reason}"));
+        match last {
+            Some(reason) if state != State::PrCreationInitiated => return self.fail(&reason, now),
+            Some(_) | None => {}
+        }
         Transition::from(self.into_row(), now).enter(state).with(|row| {
             row.attempts = tries;
+            if row.reason.is_none() {
+                row.reason = last.map(|reason| super::steps::head(&reason, 1_000).to_owned());
+            }
             row.due_at = Some(due_at);
             row.not_before = Some(due_at);
         })
@@ -192,7 +199,12 @@ impl Lease<Reviewing> {
 impl Lease<Opening> {
     /// Delivered; where that makes it billable, its money moves in the same write.
     pub fn opened(self, pull: PullRef, now: Timestamp) -> Transition {
-        Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| row.pull = Some(pull))
+        Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| {
+            row.pull = Some(pull);
+            if row.cancel_requested == CancelRequest::None {
+                row.reason = None;
+            }
+        })
     }
 
     /// Called off in time: a look-up has shown that there is no pull request.

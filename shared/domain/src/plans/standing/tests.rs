@@ -4,7 +4,7 @@ use super::*;
 use crate::credits::Credits;
 use crate::ids::{AccountId, CustomerId, PriceId, ProductId, SubscriptionId};
 use crate::money::Currency;
-use crate::plans::{BasisPoints, Billable, Pays, PhasePredicate, PlanId, Sold};
+use crate::plans::{BasisPoints, Billable, Limit, Pays, PhasePredicate, PlanId, Sold};
 use crate::subscriptions::SubscriptionItem;
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ fn plan(name: &str, fallback: Option<&str>) -> Plan {
         trial_days: 0,
         grace_days: 7,
         overdraft: Credits::ZERO,
+        unbilled_max: Limit::Unlimited,
         fallback: fallback.map(id),
         converts_to: None,
         prices: PriceId::parse(&format!("price_{name}")).into_iter().collect(),

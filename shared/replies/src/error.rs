@@ -19,10 +19,19 @@ impl ApiError {
         Self { status: StatusCode::BAD_REQUEST, code, detail: detail.into() }
     }
 
-    /// No token, or none that is good.
-    pub fn unauthorized() -> Self {
-        let detail = "send an operator's token as Authorization: Bearer <token>".to_owned();
-        Self { status: StatusCode::UNAUTHORIZED, code: "unauthorized", detail }
+    /// Nobody, or nobody we know; `detail` says how to come in.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, code: "unauthorized", detail: detail.into() }
+    }
+
+    /// It has to be paid for first.
+    pub fn payment_required(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::PAYMENT_REQUIRED, code, detail: detail.into() }
+    }
+
+    /// Somebody we know, who may not do this.
+    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, code, detail: detail.into() }
     }
 
     /// There is no such thing.
@@ -46,6 +55,17 @@ impl ApiError {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code, detail: detail.into() }
     }
 
+    /// It came too often; it may come again at that time.
+    pub fn too_many(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, code: "too_many_requests", detail: detail.into() }
+    }
+
+    /// Something behind this door failed; the cause is logged.
+    pub fn behind(failure: &Failure) -> Self {
+        tracing::error!(error = %failure, "a request could not be served");
+        Self::unavailable()
+    }
+
     fn unavailable() -> Self {
         let detail = "something behind this door did not answer; nothing was lost, try again".to_owned();
         Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "unavailable", detail }
@@ -54,8 +74,7 @@ impl ApiError {
 
 impl<E: Retryable> From<E> for ApiError {
     fn from(error: E) -> Self {
-        tracing::error!(error = %Failure::from(error), "a request could not be served");
-        Self::unavailable()
+        Self::behind(&Failure::from(error))
     }
 }
 

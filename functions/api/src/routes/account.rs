@@ -1,0 +1,170 @@
+//! `GET /api/v1/account`, `…/billing/quota`, `…/billing/invoices`: what an account is, may do and has been asked for.
+
+use crate::caller::Caller;
+use crate::routes::Problem;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::access::Scope;
+use domain::accounts::Account;
+use domain::metering::Meter;
+use domain::plans::{Coverage, Limit, Period, Standing, standing};
+use domain::retry::Failure;
+use domain::subscriptions::Invoice;
+use domain::time::Timestamp;
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// An account, as provisioning and billing agree on it.
+#[derive(Serialize, ToSchema)]
+pub struct AccountShown {
+    id: String,
+    /// Its customer at Stripe.
+    stripe_customer_id: String,
+    /// The plan that counts at this moment.
+    plan: String,
+    /// Stripe's word for its subscription; `none` without one.
+    subscription_status: String,
+    /// Whether it may use the service now.
+    can_use_service: bool,
+    /// Pull requests counted in the present period.
+    current_usage: u64,
+    /// Until when it goes on although a payment has failed.
+    grace_until: Option<String>,
+    created_at: String,
+}
+
+/// Your account.
+#[utoipa::path(get, path = "/api/v1/account", tag = "account",
+    responses((status = 200, body = AccountShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub async fn account(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<AccountShown>, ApiError> {
+    caller.may(Scope::Read)?;
+    let now = ctx.outside.now();
+    let found = load(&ctx, &caller, now).await?;
+    let Found { account, standing } = &found;
+    let pulls = Meter::pull_requests();
+    let period = period(standing, &pulls, now);
+    Ok(Json(AccountShown {
+        id: account.id.to_string(),
+        stripe_customer_id: account.customer.to_string(),
+        plan: standing.plan.id.to_string(),
+        subscription_status: standing.status.as_ref().map_or("none", |status| status.as_str()).to_owned(),
+        can_use_service: !matches!(standing.coverage, Coverage::Lapsed),
+        current_usage: ctx.store.quota_used(&account.id, &pulls, &period.key).await?,
+        grace_until: match standing.coverage {
+            Coverage::Grace { until } => Some(until.to_string()),
+            Coverage::Full | Coverage::Lapsed => None,
+        },
+        created_at: account.created_at.to_string(),
+    }))
+}
+
+/// What of each quota is used.
+#[derive(Serialize, ToSchema)]
+pub struct Quotas {
+    plan: String,
+    quotas: Vec<QuotaUse>,
+}
+
+/// What of one quota is used.
+#[derive(Serialize, ToSchema)]
+pub struct QuotaUse {
+    meter: String,
+    used: u64,
+    /// How many there are in the period; 0 is as many as one likes.
+    limit: u64,
+    /// What is left; none where it is as many as one likes.
+    left: Option<u64>,
+    /// What tells the period from others.
+    period: String,
+    /// When the next period begins, where that is known.
+    renews_at: Option<String>,
+}
+
+/// What of each quota of your plan is used in its present period.
+#[utoipa::path(get, path = "/api/v1/billing/quota", tag = "billing",
+    responses((status = 200, body = Quotas), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub async fn quota(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Quotas>, ApiError> {
+    caller.may(Scope::Read)?;
+    let now = ctx.outside.now();
+    let Found { account, standing } = load(&ctx, &caller, now).await?;
+    let mut quotas = Vec::new();
+    for (meter, quota) in &standing.plan.quotas {
+        let period = Period::at(quota.renews, standing.period, now);
+        let used = ctx.store.quota_used(&account.id, meter, &period.key).await?;
+        let (limit, left) = match quota.limit {
+            Limit::Unlimited => (0, None),
+            Limit::Of(limit) => (limit, Some(limit.saturating_sub(used))),
+        };
+        let renews_at = period.end.map(|end| end.to_string());
+        quotas.push(QuotaUse { meter: meter.to_string(), used, limit, left, period: period.key, renews_at });
+    }
+    Ok(Json(Quotas { plan: standing.plan.id.to_string(), quotas }))
+}
+
+/// What the account was asked to pay.
+#[derive(Serialize, ToSchema)]
+pub struct Invoices {
+    invoices: Vec<InvoiceShown>,
+}
+
+/// One invoice.
+#[derive(Serialize, ToSchema)]
+pub struct InvoiceShown {
+    id: String,
+    number: Option<String>,
+    /// Stripe's word: `open`, `paid` and so on.
+    status: String,
+    amount_due_minor: i64,
+    amount_paid_minor: i64,
+    currency: String,
+    /// Where it can be seen and paid.
+    url: Option<String>,
+    created_at: String,
+}
+
+/// Your invoices, the newest first.
+#[utoipa::path(get, path = "/api/v1/billing/invoices", tag = "billing",
+    responses((status = 200, body = Invoices), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub async fn invoices(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Invoices>, ApiError> {
+    caller.may(Scope::Read)?;
+    let invoices = ctx.store.invoice_list(&caller.account).await?;
+    Ok(Json(Invoices { invoices: invoices.into_iter().map(shown).collect() }))
+}
+
+fn shown(invoice: Invoice) -> InvoiceShown {
+    InvoiceShown {
+        id: invoice.id.to_string(),
+        number: invoice.number,
+        status: invoice.status,
+        amount_due_minor: invoice.amount_due_minor,
+        amount_paid_minor: invoice.amount_paid_minor,
+        currency: invoice.currency,
+        url: invoice.url,
+        created_at: invoice.created_at.to_string(),
+    }
+}
+
+/// The caller's account and what it may do.
+pub struct Found<'a> {
+    /// The account.
+    pub account: Account,
+    /// What it may do now.
+    pub standing: Standing<'a>,
+}
+
+/// Reads the caller's account.
+pub async fn load<'a>(ctx: &'a Ctx, caller: &Caller, now: Timestamp) -> Result<Found<'a>, ApiError> {
+    let found = ctx.store.account_find_whole(&caller.account).await?;
+    let (account, subscriptions) = found.ok_or_else(|| ApiError::not_found("the account is gone"))?;
+    let standing = standing(&ctx.catalogue, &account, &subscriptions, now);
+    let standing = standing.ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
+    Ok(Found { account, standing })
+}
+
+/// The period that a meter counts in for an account now.
+pub fn period(standing: &Standing<'_>, meter: &Meter, now: Timestamp) -> Period {
+    let renews = standing.plan.quotas.get(meter).map_or(domain::plans::Renewal::Month, |quota| quota.renews);
+    Period::at(renews, standing.period, now)
+}

@@ -1,0 +1,236 @@
+//! `/api/v1/api-keys`: keys of the account's programs.
+
+use crate::caller::{Caller, digest};
+use crate::once::{Act, IdempotencyKey};
+use crate::routes::Problem;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use domain::access::{ApiKey, KeyText, LIVE, Scope, TEST};
+use domain::ids::KeyId;
+use domain::time::Timestamp;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{KEYS_MAX, KeyCreated};
+use utoipa::ToSchema;
+
+/// The account's keys.
+#[derive(Serialize, ToSchema)]
+pub struct ApiKeys {
+    keys: Vec<KeyShown>,
+}
+
+/// A key, without the key.
+#[derive(Serialize, ToSchema)]
+pub struct KeyShown {
+    id: String,
+    name: String,
+    /// What it may do.
+    scopes: Vec<String>,
+    /// How it begins.
+    hint: String,
+    created_at: String,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+    /// The day it was last used on.
+    last_used_on: Option<String>,
+}
+
+/// A new key, with its text, which is shown this once.
+#[derive(Serialize, ToSchema)]
+pub struct KeyMade {
+    #[serde(flatten)]
+    key: KeyShown,
+    /// The key itself. Keep it; nobody can show it again.
+    secret: String,
+}
+
+/// What a key shall be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyWanted {
+    /// What you call it.
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+    /// What it may do; at most what your own key may.
+    scopes: Vec<String>,
+    /// Days until it ends by itself; for ever where it is absent.
+    #[schema(minimum = 1, maximum = 3650)]
+    expires_in_days: Option<u32>,
+}
+
+/// How long the old key goes on beside the new one.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// Hours for which both open the door.
+    #[schema(minimum = 0, maximum = 720)]
+    overlap_hours: u32,
+}
+
+const NAME_CHARS_MAX: usize = 100;
+const DAYS_MAX: u32 = 3_650;
+const OVERLAP_HOURS_MAX: u32 = 720;
+
+/// Your keys, the newest first.
+#[utoipa::path(get, path = "/api/v1/api-keys", tag = "keys",
+    responses((status = 200, body = ApiKeys), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<ApiKeys>, ApiError> {
+    caller.may(Scope::Read)?;
+    let keys = ctx.store.api_key_list(&caller.account).await?;
+    Ok(Json(ApiKeys { keys: keys.iter().map(shown).collect() }))
+}
+
+/// Makes a key. Its text is in the answer and nowhere else; the same
+/// Idempotency-Key makes no second one.
+#[utoipa::path(post, path = "/api/v1/api-keys", tag = "keys", request_body = KeyWanted,
+    params(("idempotency-key" = String, Header, description = "a new one for each key", min_length = 1, max_length = 200)),
+    responses((status = 201, body = KeyMade), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    body: Result<Json<KeyWanted>, JsonRejection>,
+) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
+    caller.may(Scope::Keys)?;
+    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let scopes = scopes(&caller, &wanted.scopes)?;
+    if wanted.name.trim().is_empty() || wanted.name.chars().count() > NAME_CHARS_MAX {
+        return Err(ApiError::bad_request("bad_name", format!("name has 1 to {NAME_CHARS_MAX} characters")));
+    }
+    if wanted.expires_in_days.is_some_and(|days| days == 0 || days > DAYS_MAX) {
+        return Err(ApiError::bad_request("bad_expiry", format!("expires_in_days is 1 to {DAYS_MAX}")));
+    }
+    if ctx.store.api_key_list(&caller.account).await?.len() >= KEYS_MAX {
+        let detail = format!("an account has at most {KEYS_MAX} keys; ask for more if you need them");
+        return Err(ApiError::unprocessable("too_many_keys", detail));
+    }
+    let now = ctx.outside.now();
+    let end = wanted.expires_in_days.map(|days| now.plus(Duration::from_secs(u64::from(days) * 86_400)));
+    let act = once.act(&caller, "api-keys");
+    make(&ctx, &caller, &act, (wanted.name.trim(), scopes, end), now).await
+}
+
+/// Ends a key. It opens nothing after a minute at the latest.
+#[utoipa::path(delete, path = "/api/v1/api-keys/{id}", tag = "keys", params(("id" = String, Path)),
+    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub async fn revoke(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    caller.may(Scope::Keys)?;
+    let (key, digest) = existing(&ctx, &caller, &id).await?;
+    ctx.store.api_key_revoke(&digest, ctx.outside.now()).await?;
+    tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.key, audit = true, "revoked a key");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a key like this one, and lets this one end after a while in which both open the door.
+#[utoipa::path(post, path = "/api/v1/api-keys/{id}/rotate", tag = "keys", params(("id" = String, Path),
+    ("idempotency-key" = String, Header, description = "a new one for each rotation", min_length = 1, max_length = 200)), request_body = Rotation,
+    responses((status = 201, body = KeyMade), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn rotate(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    once: IdempotencyKey,
+    body: Result<Json<Rotation>, JsonRejection>,
+) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
+    caller.may(Scope::Keys)?;
+    let Json(rotation) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    if rotation.overlap_hours > OVERLAP_HOURS_MAX {
+        return Err(ApiError::bad_request("bad_overlap", format!("overlap_hours is 0 to {OVERLAP_HOURS_MAX}")));
+    }
+    let (old, digest) = existing(&ctx, &caller, &id).await?;
+    let now = ctx.outside.now();
+    if !old.is_good(now) {
+        return Err(ApiError::conflict("key_ended", "this key has ended; make a new one"));
+    }
+    let act = once.act(&caller, &format!("api-keys/{}/rotate", old.id));
+    let made = make(&ctx, &caller, &act, (&old.name, old.scopes, old.expires_at), now).await?;
+    let end = now.plus(Duration::from_secs(u64::from(rotation.overlap_hours) * 3_600));
+    ctx.store.api_key_expire(&digest, end).await?;
+    Ok(made)
+}
+
+type Wish<'a> = (&'a str, BTreeSet<Scope>, Option<Timestamp>);
+
+/// The id follows from the act, so the act makes one key; its text is random and only this answer has it.
+async fn make(
+    ctx: &Ctx,
+    caller: &Caller,
+    act: &Act,
+    (name, scopes, expires_at): Wish<'_>,
+    now: Timestamp,
+) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
+    let random: [u64; 4] = std::array::from_fn(|_| (ctx.outside.random)());
+    let mut bytes = [0; 32];
+    for (place, byte) in random.iter().flat_map(|number| number.to_be_bytes()).enumerate() {
+        bytes[place] = byte;
+    }
+    let live = ctx.stripe_mode().await? == Some(domain::events::Mode::Live);
+    let text = KeyText::mint(if live { LIVE } else { TEST }, bytes);
+    let key = ApiKey {
+        id: KeyId::of_digest(act.digest()),
+        account: caller.account.clone(),
+        name: name.to_owned(),
+        scopes,
+        hint: text.hint(),
+        created_at: now,
+        expires_at,
+        revoked_at: None,
+        last_used_on: None,
+    };
+    match ctx.store.api_key_create(&key, &digest(&text)).await? {
+        KeyCreated::New => {}
+        KeyCreated::Existing(known) => {
+            let detail = format!(
+                "this Idempotency-Key has made the key {}; its text was shown then and cannot be again",
+                known.id
+            );
+            return Err(ApiError::conflict("key_shown_before", detail));
+        }
+    }
+    tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.key, audit = true, "made a key");
+    Ok((StatusCode::CREATED, Json(KeyMade { key: shown(&key), secret: text.expose().to_owned() })))
+}
+
+fn scopes(caller: &Caller, words: &[String]) -> Result<BTreeSet<Scope>, ApiError> {
+    let known = Scope::ALL.map(Scope::as_str).join(", ");
+    let bad = || ApiError::bad_request("bad_scopes", format!("scopes are some of {known}"));
+    let scopes: BTreeSet<Scope> =
+        words.iter().map(|word| Scope::parse(word).ok_or_else(bad)).collect::<Result<_, _>>()?;
+    if scopes.is_empty() {
+        return Err(bad());
+    }
+    for scope in &scopes {
+        caller.may(*scope)?;
+    }
+    Ok(scopes)
+}
+
+async fn existing(ctx: &Ctx, caller: &Caller, id: &str) -> Result<(ApiKey, String), ApiError> {
+    let absent = || ApiError::not_found("there is no such key");
+    let id = KeyId::parse(id).map_err(|_| absent())?;
+    ctx.store.api_key_load(&caller.account, &id).await?.ok_or_else(absent)
+}
+
+fn shown(key: &ApiKey) -> KeyShown {
+    KeyShown {
+        id: key.id.to_string(),
+        name: key.name.clone(),
+        scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        hint: key.hint.clone(),
+        created_at: key.created_at.to_string(),
+        expires_at: key.expires_at.map(|at| at.to_string()),
+        revoked_at: key.revoked_at.map(|at| at.to_string()),
+        last_used_on: key.last_used_on.clone(),
+    }
+}

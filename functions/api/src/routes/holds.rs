@@ -1,0 +1,280 @@
+//! `/api/v1/credits/holds`: reserve credits before work of your own, and settle when you know what it took.
+
+use crate::caller::Caller;
+use crate::once::IdempotencyKey;
+use crate::routes::Problem;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use domain::access::Scope;
+use domain::credits::Credits;
+use domain::ids::ActionId;
+use domain::ledger::{HoldId, Label, Posting};
+use domain::metering::Tokens;
+use domain::plans::{cost, price};
+use domain::time::Timestamp;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{OpenHold, Post};
+use utoipa::ToSchema;
+
+/// How much, either in credits or by what a model takes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HoldWanted {
+    /// So many credits, as a decimal with at most six places.
+    #[schema(example = "12.5")]
+    credits: Option<String>,
+    /// Or what this call may take at most.
+    tokens: Option<ModelTokens>,
+    /// What it is for; it stands on the entry.
+    #[schema(max_length = 200)]
+    description: Option<String>,
+    /// Seconds after which it may be released although nobody has settled it; an hour where it is absent.
+    #[schema(minimum = 60, maximum = 86400)]
+    expires_in_seconds: Option<u32>,
+}
+
+/// What a call of a model takes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelTokens {
+    /// The model, as its provider names it.
+    model: String,
+    /// Tokens of the prompt.
+    input: u64,
+    /// Tokens of the answer; what the catalogue reckons with where it is absent.
+    output: Option<u64>,
+}
+
+/// What was used of a hold.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Capture {
+    /// So many credits.
+    #[schema(example = "7.25")]
+    credits: Option<String>,
+    /// Or what the call took, as the provider counted it.
+    tokens: Option<ModelTokens>,
+    /// What it was for; it stands on the entry.
+    #[schema(max_length = 200)]
+    description: Option<String>,
+}
+
+/// A hold.
+#[derive(Serialize, ToSchema)]
+pub struct HoldShown {
+    id: String,
+    /// What is reserved.
+    credits: String,
+    held_at: String,
+    /// From when on it may be released although nobody has settled it.
+    expires_at: Option<String>,
+}
+
+/// Open holds.
+#[derive(Serialize, ToSchema)]
+pub struct Holds {
+    holds: Vec<HoldShown>,
+}
+
+/// How a hold ended.
+#[derive(Serialize, ToSchema)]
+pub struct Settled {
+    id: String,
+    /// What was spent.
+    spent: String,
+    /// What came back.
+    returned: String,
+}
+
+const EXPIRES_SECONDS: u32 = 3_600;
+const EXPIRES_SECONDS_MIN: u32 = 60;
+const EXPIRES_SECONDS_MAX: u32 = 86_400;
+const DESCRIPTION_CHARS_MAX: usize = 200;
+
+/// Your open holds.
+#[utoipa::path(get, path = "/api/v1/credits/holds", tag = "credits",
+    responses((status = 200, body = Holds), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Holds>, ApiError> {
+    caller.may(Scope::Read)?;
+    let now = ctx.outside.now();
+    release_expired(&ctx, &caller, now).await?;
+    let holds = ctx.store.hold_list(&caller.account).await?;
+    let shown = |hold: OpenHold| HoldShown {
+        id: hold.hold.to_string(),
+        credits: hold.amount.to_string(),
+        held_at: hold.held_at.to_string(),
+        expires_at: hold.until.map(|end| end.to_string()),
+    };
+    Ok(Json(Holds { holds: holds.into_iter().map(shown).collect() }))
+}
+
+/// Reserves credits. What is reserved cannot be spent otherwise until it is captured or released.
+#[utoipa::path(post, path = "/api/v1/credits/holds", tag = "credits", request_body = HoldWanted,
+    params(("idempotency-key" = String, Header, description = "a new one for each hold", min_length = 1, max_length = 200)),
+    responses((status = 201, body = HoldShown), (status = 200, body = HoldShown, description = "it was made before"),
+        (status = 400, body = Problem), (status = 401, body = Problem), (status = 402, body = Problem),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    body: Result<Json<HoldWanted>, JsonRejection>,
+) -> Result<(StatusCode, Json<HoldShown>), ApiError> {
+    caller.may(Scope::Usage)?;
+    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let amount = amount(&ctx, wanted.credits.as_deref(), wanted.tokens.as_ref())?;
+    if amount.is_zero() {
+        return Err(ApiError::bad_request("bad_amount", "a hold of nothing holds nothing"));
+    }
+    let seconds = wanted.expires_in_seconds.unwrap_or(EXPIRES_SECONDS);
+    if !(EXPIRES_SECONDS_MIN..=EXPIRES_SECONDS_MAX).contains(&seconds) {
+        let detail = format!("expires_in_seconds is {EXPIRES_SECONDS_MIN} to {EXPIRES_SECONDS_MAX}");
+        return Err(ApiError::bad_request("bad_expiry", detail));
+    }
+    let now = ctx.outside.now();
+    let end = now.plus(Duration::from_secs(u64::from(seconds)));
+    let id = once.act(&caller, "credits/holds").id();
+    let label = label(&ctx, &caller, wanted.description.as_deref(), "reserved")?;
+    let hold = HoldId::Own(id.clone());
+    let posting = Posting::hold(&caller.account, hold, (amount, Credits::ZERO), label, now).until(end);
+    let mut post = ctx.store.ledger_post(std::slice::from_ref(&posting)).await?;
+    if matches!(post, Post::Insufficient(_)) && release_expired(&ctx, &caller, now).await? > 0 {
+        post = ctx.store.ledger_post(std::slice::from_ref(&posting)).await?;
+    }
+    let shown = HoldShown {
+        id: id.to_string(),
+        credits: amount.to_string(),
+        held_at: now.to_string(),
+        expires_at: Some(end.to_string()),
+    };
+    match post {
+        Post::Posted => Ok((StatusCode::CREATED, Json(shown))),
+        Post::AlreadyPosted => Ok((StatusCode::OK, Json(shown))),
+        Post::CauseReused => Err(key_reused()),
+        Post::Insufficient(balance) => {
+            let detail = format!(
+                "{amount} credits are needed and {} are available; top up at {}",
+                balance.available, ctx.dashboard_url
+            );
+            Err(ApiError::payment_required("insufficient_credits", detail))
+        }
+        Post::NoHold => Err(no_hold()),
+    }
+}
+
+/// Spends what was used of a hold; the rest comes back. Said again it answers the same.
+#[utoipa::path(post, path = "/api/v1/credits/holds/{id}/capture", tag = "credits", request_body = Capture,
+    params(("id" = String, Path), ("idempotency-key" = String, Header, description = "a new one for each capture", min_length = 1, max_length = 200)),
+    responses((status = 200, body = Settled), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn capture(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    _: IdempotencyKey,
+    body: Result<Json<Capture>, JsonRejection>,
+) -> Result<Json<Settled>, ApiError> {
+    caller.may(Scope::Usage)?;
+    let Json(used) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let amount = amount(&ctx, used.credits.as_deref(), used.tokens.as_ref())?;
+    settle(&ctx, &caller, &id, amount, used.description.as_deref()).await
+}
+
+/// Gives a hold back whole. Said again it answers the same.
+#[utoipa::path(post, path = "/api/v1/credits/holds/{id}/release", tag = "credits",
+    params(("id" = String, Path), ("idempotency-key" = String, Header, description = "a new one for each release", min_length = 1, max_length = 200)),
+    responses((status = 200, body = Settled), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn release(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    _: IdempotencyKey,
+) -> Result<Json<Settled>, ApiError> {
+    caller.may(Scope::Usage)?;
+    settle(&ctx, &caller, &id, Credits::ZERO, None).await
+}
+
+/// A hold's amount stands on its entry, which is there for ever, so a settled hold answers as it did.
+async fn settle(
+    ctx: &Ctx,
+    caller: &Caller,
+    id: &str,
+    used: Credits,
+    description: Option<&str>,
+) -> Result<Json<Settled>, ApiError> {
+    let action = ActionId::parse(id).map_err(|_| no_hold())?;
+    let hold = HoldId::Own(action);
+    let held = ctx.store.hold_amount(&caller.account, &hold).await?.ok_or_else(no_hold)?;
+    let used = used.min(held);
+    let label = label(ctx, caller, description, "spent")?;
+    let posting = Posting::settle(&caller.account, hold, (held, used), label, ctx.outside.now());
+    let settled = || Settled { id: id.to_owned(), spent: used.to_string(), returned: held.less(used).to_string() };
+    match ctx.store.ledger_post(std::slice::from_ref(&posting)).await? {
+        Post::Posted | Post::AlreadyPosted => Ok(Json(settled())),
+        Post::CauseReused => {
+            Err(ApiError::conflict("hold_settled", "this hold has ended with another amount; its entry says which"))
+        }
+        Post::NoHold | Post::Insufficient(_) => Err(no_hold()),
+    }
+}
+
+/// Releases holds that nobody has settled in time; how many.
+async fn release_expired(ctx: &Ctx, caller: &Caller, now: Timestamp) -> Result<usize, ApiError> {
+    let mut released = 0;
+    for open in ctx.store.hold_list(&caller.account).await? {
+        if open.until.is_some_and(|end| end <= now) {
+            let label = Label { note: "its time was over".to_owned(), ..Label::default() };
+            let posting = Posting::settle(&caller.account, open.hold, (open.amount, Credits::ZERO), label, now);
+            ctx.store.ledger_post(std::slice::from_ref(&posting)).await?;
+            released += 1;
+        }
+    }
+    Ok(released)
+}
+
+fn amount(ctx: &Ctx, credits: Option<&str>, tokens: Option<&ModelTokens>) -> Result<Credits, ApiError> {
+    let bad = |detail: String| ApiError::bad_request("bad_amount", detail);
+    match (credits, tokens) {
+        (Some(credits), None) => Credits::parse(credits).map_err(|error| bad(error.to_string())),
+        (None, Some(tokens)) => {
+            let model = ctx.catalogue.model(&tokens.model).ok_or_else(|| {
+                let detail = format!("the catalogue has no price for the model {:?}", head(&tokens.model));
+                ApiError::unprocessable("unknown_model", detail)
+            })?;
+            let output = tokens.output.unwrap_or_else(|| u64::from(ctx.catalogue.output_reserve));
+            let used = Tokens { input: tokens.input, output };
+            let cost = cost(used, model).ok_or_else(|| bad("nobody uses that many tokens".to_owned()))?;
+            Ok(price(cost, ctx.catalogue.markup, Credits::ZERO))
+        }
+        (None, None) | (Some(_), Some(_)) => Err(bad("say either credits or tokens".to_owned())),
+    }
+}
+
+fn head(text: &str) -> &str {
+    domain::jobs::steps::head(text, 100)
+}
+
+fn label(ctx: &Ctx, caller: &Caller, description: Option<&str>, usual: &str) -> Result<Label, ApiError> {
+    let note = description.map_or(usual, str::trim);
+    if note.chars().count() > DESCRIPTION_CHARS_MAX || note.chars().any(char::is_control) {
+        let detail = format!("description has at most {DESCRIPTION_CHARS_MAX} characters on one line");
+        return Err(ApiError::bad_request("bad_description", detail));
+    }
+    let source = caller.key.to_string();
+    Ok(Label { note: note.to_owned(), source, priced_by: ctx.catalogue.version.clone() })
+}
+
+fn no_hold() -> ApiError {
+    ApiError::not_found("there is no such hold")
+}
+
+fn key_reused() -> ApiError {
+    let detail = "this Idempotency-Key has made another hold; take a new one for a new hold";
+    ApiError::conflict("idempotency_key_reused", detail)
+}

@@ -1,0 +1,124 @@
+//! `GET /api/v1/plans` and `GET /api/v1/billing/credit-packs`: what is sold, open to everybody.
+
+use crate::Ctx;
+use axum::Json;
+use axum::extract::State;
+use domain::money::Money;
+use domain::plans::{Beyond, Limit, Pack, Plan, Quota, Sold};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What can be subscribed to.
+#[derive(Serialize, ToSchema)]
+pub struct Plans {
+    /// Changes whenever anything in it does.
+    version: String,
+    plans: Vec<PlanShown>,
+}
+
+/// One plan.
+#[derive(Serialize, ToSchema)]
+pub struct PlanShown {
+    id: String,
+    name: String,
+    description: String,
+    /// What it costs each time, apart from what is counted; none where it costs nothing or is agreed with each customer.
+    price: Option<Price>,
+    /// How often; `month` or `year`.
+    every: Option<&'static str>,
+    /// Whether its price is agreed with each customer.
+    by_agreement: bool,
+    /// Days it can be tried before it costs.
+    trial_days: u32,
+    /// What it allows, by meter.
+    quotas: BTreeMap<String, QuotaShown>,
+}
+
+/// An amount of money.
+#[derive(Serialize, ToSchema)]
+pub struct Price {
+    /// In minor units: cents, or whole yen.
+    amount_minor: i64,
+    /// Three lower-case letters.
+    currency: String,
+    /// For people.
+    text: String,
+}
+
+/// How much of something a plan allows.
+#[derive(Serialize, ToSchema)]
+pub struct QuotaShown {
+    /// How many in a period; 0 is as many as one likes.
+    limit: u64,
+    /// `month`, `subscription` or `never`.
+    renews: &'static str,
+    /// Whether it goes on beyond the limit, and costs.
+    goes_on: bool,
+}
+
+/// Credits for sale.
+#[derive(Serialize, ToSchema)]
+pub struct Packs {
+    packs: Vec<PackShown>,
+}
+
+/// One pack of credits.
+#[derive(Serialize, ToSchema)]
+pub struct PackShown {
+    id: String,
+    name: String,
+    /// How many credits, as a decimal.
+    credits: String,
+    price: Price,
+}
+
+/// What can be subscribed to.
+#[utoipa::path(get, path = "/api/v1/plans", tag = "sales", security(()), responses((status = 200, body = Plans)))]
+pub async fn plans(State(ctx): State<Arc<Ctx>>) -> Json<Plans> {
+    let plans = ctx.catalogue.plans.iter().map(plan).collect();
+    Json(Plans { version: ctx.catalogue.version.clone(), plans })
+}
+
+/// Which packs of credits there are.
+#[utoipa::path(get, path = "/api/v1/billing/credit-packs", tag = "sales", security(()),
+    responses((status = 200, body = Packs)))]
+pub async fn credit_packs(State(ctx): State<Arc<Ctx>>) -> Json<Packs> {
+    Json(Packs { packs: ctx.catalogue.packs.iter().map(pack).collect() })
+}
+
+fn plan(plan: &Plan) -> PlanShown {
+    PlanShown {
+        id: plan.id.to_string(),
+        name: plan.name.clone(),
+        description: plan.description.clone(),
+        price: plan.price.map(|price| money(price.amount)),
+        every: plan.price.map(|price| price.every.as_str()),
+        by_agreement: plan.sold == Sold::ByAgreement,
+        trial_days: plan.trial_days,
+        quotas: plan.quotas.iter().map(|(meter, quota)| (meter.to_string(), shown(quota))).collect(),
+    }
+}
+
+fn shown(quota: &Quota) -> QuotaShown {
+    let limit = match quota.limit {
+        Limit::Unlimited => 0,
+        Limit::Of(limit) => limit,
+    };
+    QuotaShown { limit, renews: quota.renews.as_str(), goes_on: quota.beyond == Beyond::Charge }
+}
+
+fn pack(pack: &Pack) -> PackShown {
+    PackShown {
+        id: pack.id.to_string(),
+        name: pack.name.clone(),
+        credits: pack.credits.to_string(),
+        price: money(pack.price),
+    }
+}
+
+/// An amount of money as it is shown.
+pub fn money(money: Money) -> Price {
+    Price { amount_minor: money.minor, currency: money.currency.to_string(), text: money.to_string() }
+}

@@ -1,0 +1,203 @@
+//! `POST /api/v1/usage` and `…/usage/check`: what the account's own service uses, counted against its quotas.
+
+use crate::caller::Caller;
+use crate::once::IdempotencyKey;
+use crate::routes::Problem;
+use crate::routes::account::{Found, load, period};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use domain::access::Scope;
+use domain::metering::Meter;
+use domain::notices::{Notice, quota_warning};
+use domain::plans::{Limit, MeterKind, Quota};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::{UsageRecord, UsageRecorded};
+use utoipa::ToSchema;
+
+/// What was used.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Used {
+    /// A meter of the catalogue: `tokens`, `api_calls`, `scraping_tasks` and so on.
+    #[schema(example = "tokens")]
+    meter: String,
+    /// How many.
+    #[schema(minimum = 1, maximum = 1000000000000_u64)]
+    amount: u64,
+    /// What you want to find beside it, as `{"model": "…"}`; at most ten short texts.
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+/// One record or several.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Records {
+    /// One.
+    One(Used),
+    /// Up to a hundred; each is recorded by itself.
+    Several(Vec<Used>),
+}
+
+/// What the counters say now.
+#[derive(Serialize, ToSchema)]
+pub struct Counters {
+    /// One for each record, in its order.
+    counters: Vec<Counter>,
+}
+
+/// One counter.
+#[derive(Serialize, ToSchema)]
+pub struct Counter {
+    meter: String,
+    /// Used in the period by now.
+    used: u64,
+    /// How many there are in it; 0 is as many as one likes.
+    limit: u64,
+    period: String,
+}
+
+const RECORDS_MAX: usize = 100;
+const AMOUNT_MAX: u64 = 1_000_000_000_000;
+const METADATA_MAX: usize = 10;
+const METADATA_CHARS_MAX: usize = 100;
+
+/// Records usage that has happened, also beyond a quota. Each record counts once for its Idempotency-Key.
+#[utoipa::path(post, path = "/api/v1/usage", tag = "usage", request_body = Records,
+    params(("idempotency-key" = String, Header, description = "a new one for each record or batch", min_length = 1, max_length = 200)),
+    responses((status = 201, body = Counters), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn record(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    body: Result<Json<Records>, JsonRejection>,
+) -> Result<(StatusCode, Json<Counters>), ApiError> {
+    caller.may(Scope::Usage)?;
+    let Json(records) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let records = match records {
+        Records::One(one) => vec![one],
+        Records::Several(several) => several,
+    };
+    if records.is_empty() || records.len() > RECORDS_MAX {
+        return Err(ApiError::bad_request("bad_batch", format!("a batch has 1 to {RECORDS_MAX} records")));
+    }
+    let meters = records.iter().map(|used| check_record(&ctx, used)).collect::<Result<Vec<_>, _>>()?;
+    let mut counters = Vec::new();
+    for (place, (used, meter)) in records.iter().zip(meters).enumerate() {
+        counters.push(count(&ctx, &caller, &once, (place, used, meter), Beyond::Count).await?);
+    }
+    Ok((StatusCode::CREATED, Json(Counters { counters })))
+}
+
+/// Uses some of a quota if there is as much left, and says so before the work is done.
+#[utoipa::path(post, path = "/api/v1/usage/check", tag = "usage", request_body = Used,
+    params(("idempotency-key" = String, Header, description = "a new one for each use", min_length = 1, max_length = 200)),
+    responses((status = 201, body = Counter), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem, description = "the quota is used up, or the key may not"),
+        (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn check(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    body: Result<Json<Used>, JsonRejection>,
+) -> Result<(StatusCode, Json<Counter>), ApiError> {
+    caller.may(Scope::Usage)?;
+    let Json(used) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let meter = check_record(&ctx, &used)?;
+    let counter = count(&ctx, &caller, &once, (0, &used, meter), Beyond::Refuse).await?;
+    Ok((StatusCode::CREATED, Json(counter)))
+}
+
+/// What to do with usage beyond a quota.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    /// It has happened, so it is counted.
+    Count,
+    /// It has not happened yet, so it is refused.
+    Refuse,
+}
+
+impl Beyond {
+    const fn route(self) -> &'static str {
+        match self {
+            Self::Count => "usage",
+            Self::Refuse => "usage/check",
+        }
+    }
+}
+
+fn check_record(ctx: &Ctx, used: &Used) -> Result<Meter, ApiError> {
+    let unknown = || {
+        let known: Vec<_> = ctx.catalogue.meters.keys().map(Meter::as_str).collect();
+        ApiError::unprocessable("unknown_meter", format!("meter is one of the catalogue's: {}", known.join(", ")))
+    };
+    let meter = Meter::parse(&used.meter).map_err(|_| unknown())?;
+    let info = ctx.catalogue.meters.get(&meter).ok_or_else(unknown)?;
+    if info.kind == MeterKind::Level || meter == Meter::pull_requests() {
+        let detail = format!("{meter} is counted by Tallyhook itself and cannot be recorded");
+        return Err(ApiError::unprocessable("not_recordable", detail));
+    }
+    if used.amount == 0 || used.amount > AMOUNT_MAX {
+        return Err(ApiError::bad_request("bad_amount", format!("amount is 1 to {AMOUNT_MAX}")));
+    }
+    let short = |text: &String| text.chars().count() <= METADATA_CHARS_MAX;
+    if used.metadata.len() > METADATA_MAX || !used.metadata.iter().all(|(name, value)| short(name) && short(value)) {
+        let detail = format!("metadata has at most {METADATA_MAX} texts of at most {METADATA_CHARS_MAX} characters");
+        return Err(ApiError::bad_request("bad_metadata", detail));
+    }
+    Ok(meter)
+}
+
+async fn count(
+    ctx: &Ctx,
+    caller: &Caller,
+    once: &IdempotencyKey,
+    (place, used, meter): (usize, &Used, Meter),
+    beyond: Beyond,
+) -> Result<Counter, ApiError> {
+    let now = ctx.outside.now();
+    let Found { account, standing } = load(ctx, caller, now).await?;
+    let quota = standing.plan.quotas.get(&meter);
+    let period = period(&standing, &meter, now);
+    let limit = match beyond {
+        Beyond::Count => Limit::Unlimited,
+        Beyond::Refuse => quota.map_or(Limit::Unlimited, Quota::hard_limit),
+    };
+    let record = UsageRecord {
+        act: once.act(caller, &format!("{}#{place}", beyond.route())).id(),
+        meter: meter.clone(),
+        period: period.key.clone(),
+        amount: used.amount,
+        metadata: serde_json::to_string(&used.metadata).unwrap_or_default(),
+        at: now,
+    };
+    let outcome = ctx.store.usage_record(&account.id, &record, limit).await?;
+    let total = ctx.store.quota_used(&account.id, &meter, &period.key).await?;
+    let most = match quota.map(|quota| quota.limit) {
+        Some(Limit::Of(most)) => most,
+        Some(Limit::Unlimited) | None => 0,
+    };
+    match outcome {
+        UsageRecorded::Now | UsageRecorded::Already => {}
+        UsageRecorded::ActReused => {
+            let detail = "this Idempotency-Key has recorded other usage; take a new one for each record";
+            return Err(ApiError::conflict("idempotency_key_reused", detail));
+        }
+        UsageRecorded::UsedUp => {
+            let renews = period.end.map_or_else(String::new, |end| format!(" It renews at {end}."));
+            let detail = format!("{total} of {most} {meter} of the plan {} are used.{renews}", standing.plan.name);
+            return Err(ApiError::forbidden("quota_used", detail));
+        }
+    }
+    if let Some(topic) = (most > 0).then(|| quota_warning(&meter, &period.key, total, most)).flatten() {
+        let words = format!("{total} of {most} {meter} of the plan {} are used.", standing.plan.name);
+        ctx.store.notice_owe(&account.id, &Notice { topic, words, at: now }).await?;
+    }
+    Ok(Counter { meter: meter.to_string(), used: total, limit: most, period: period.key })
+}
