@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod addresses;
 pub mod credits;
 pub mod events;
 pub mod ids;

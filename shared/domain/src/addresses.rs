@@ -1,0 +1,99 @@
+//! Where mail goes.
+
+use std::fmt;
+
+/// An address for mail: somebody's personal data, so it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MailAddress(String);
+
+/// A text that is no address to send mail to; no part of it is in here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadAddress;
+
+impl fmt::Display for BadAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a mail address, as somebody@example.com")
+    }
+}
+
+impl std::error::Error for BadAddress {}
+
+/// As long as SMTP lets a path be, and the part before the `@`.
+const BYTES_MAX: usize = 254;
+const LOCAL_BYTES_MAX: usize = 64;
+
+impl MailAddress {
+    /// Reads an address: one recipient, in plain characters, without a name or anything else that a mail's head could take
+    /// for more than one address. Domains beyond ASCII come in their `xn--` form.
+    pub fn parse(text: &str) -> Result<Self, BadAddress> {
+        let text = text.trim();
+        let (local, domain) = text.rsplit_once('@').ok_or(BadAddress)?;
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~.-".contains(&c);
+        let label = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+                && part.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+        };
+        let local_is_fine = !local.is_empty()
+            && local.len() <= LOCAL_BYTES_MAX
+            && local.bytes().all(plain)
+            && local.split('.').all(|part| !part.is_empty());
+        let domain_is_fine = domain.contains('.') && domain.split('.').all(label);
+        if local_is_fine && domain_is_fine && text.len() <= BYTES_MAX {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadAddress)
+        }
+    }
+
+    /// The address, for whoever sends to it or keeps it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// By what an address is known again: nobody's mailbox differs from another's by capitals alone.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl fmt::Debug for MailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MailAddress(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_plain_address_and_nothing_more() {
+        for (text, fine) in [
+            ("billing@acme.example", true),
+            (" Billing+tally@Acme.Example ", true),
+            ("o'neill@xn--bcher-kva.example", true),
+            ("", false),
+            ("@acme.example", false),
+            ("billing@", false),
+            ("billing@localhost", false),
+            ("billing@acme..example", false),
+            ("billing@-acme.example", false),
+            (".billing@acme.example", false),
+            ("a b@acme.example", false),
+            ("a@b@acme.example", false),
+            ("Billing <billing@acme.example>", false),
+            ("billing@acme.example, other@acme.example", false),
+            ("billing@acme.example\r\nBcc: other@acme.example", false),
+            ("büro@acme.example", false),
+            (&format!("{}@acme.example", "x".repeat(65)), false),
+            (&format!("x@{}.example", "x".repeat(250)), false),
+        ] {
+            assert_eq!(MailAddress::parse(text).is_ok(), fine, "{text:?}");
+        }
+        let address = MailAddress::parse("Billing@Acme.Example").expect("an address");
+        assert_eq!(address.folded(), "billing@acme.example");
+        assert!(!format!("{address:?}").contains("Acme"));
+    }
+}

@@ -1,0 +1,160 @@
+//! What can go wrong at SES, and whether trying again makes sense.
+
+use bytes::Bytes;
+use domain::addresses::MailAddress;
+use domain::retry::{Retry, Retryable};
+use http::Response;
+use serde::Deserialize;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Why a mail was not sent, or why nobody knows.
+#[derive(Debug)]
+pub enum MailError {
+    /// The configured URL is none.
+    Url,
+    /// The request could not be signed.
+    Unsigned,
+    /// No answer: it may have been sent.
+    Unclear {
+        /// What the wire said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// SES failed on its side and did not take it.
+    Unavailable {
+        /// The answer's status.
+        status: u16,
+    },
+    /// Too many mails, in this second or on this day.
+    Limited {
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// SES does not let us send: our credentials or rights, our sender's address, or the whole of our sending.
+    Ours {
+        /// The answer's status.
+        status: u16,
+        /// SES's word for it.
+        code: String,
+    },
+    /// SES will not take this mail, whenever it is sent.
+    Refused {
+        /// The answer's status.
+        status: u16,
+        /// SES's word for it.
+        code: String,
+    },
+}
+
+/// Until somebody has mended our rights or our sender.
+const OURS_WAIT: Duration = Duration::from_secs(300);
+/// Until there is room again: the rate is one of a second, the quota one of 24 hours that rolls.
+const RATE_WAIT: Duration = Duration::from_secs(5);
+const QUOTA_WAIT: Duration = Duration::from_secs(900);
+const CODE_BYTES_MAX: usize = 64;
+
+/// What SES calls too much, at this moment and in the whole.
+const THROTTLED: [&str; 4] = ["TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"];
+const QUOTA: &str = "LimitExceededException";
+/// What it says of us rather than of the mail.
+const OURS: [&str; 11] = [
+    "AccessDeniedException",
+    "AccountSuspendedException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MailFromDomainNotVerifiedException",
+    "MissingAuthenticationTokenException",
+    "SendingPausedException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+const REJECTED: &str = "MessageRejected";
+
+impl MailError {
+    /// The mail may have gone out.
+    pub const fn is_doubt(&self) -> bool {
+        matches!(self, Self::Unclear { .. })
+    }
+}
+
+impl Retryable for MailError {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Unclear { .. } | Self::Unavailable { .. } => Retry::Soon,
+            Self::Limited { wait } => Retry::After(*wait),
+            Self::Url | Self::Unsigned | Self::Ours { .. } => Retry::Alarm(OURS_WAIT),
+            Self::Refused { .. } => Retry::Never,
+        }
+    }
+}
+
+/// SES's sentences quote addresses: they are looked at and go no further.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(alias = "Message", default)]
+    message: String,
+}
+
+/// What an answer says that is no success.
+pub(crate) fn refusal(response: &Response<Bytes>, from: &MailAddress) -> MailError {
+    let status = response.status().as_u16();
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    // `MessageRejected:http://…` as well as the bare word.
+    let code = header("x-amzn-errortype").and_then(|code| code.split(':').next()).unwrap_or_default();
+    let plain = |c: &char| c.is_ascii_alphanumeric();
+    let code: String = code.chars().filter(plain).take(CODE_BYTES_MAX).collect();
+    let asked = header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+    match (status, code.as_str()) {
+        (_, QUOTA) => MailError::Limited { wait: asked.unwrap_or(QUOTA_WAIT) },
+        (429, _) => MailError::Limited { wait: asked.unwrap_or(RATE_WAIT) },
+        (_, word) if THROTTLED.contains(&word) => MailError::Limited { wait: asked.unwrap_or(RATE_WAIT) },
+        // Somebody between us waited in vain; SES may have heard it.
+        (504, _) => MailError::Unclear { source: "answered 504".into() },
+        (500..=599, _) => MailError::Unavailable { status },
+        (401 | 403 | 404, _) => MailError::Ours { status, code },
+        (_, word) if OURS.contains(&word) => MailError::Ours { status, code },
+        (_, REJECTED) if names(response.body(), from) => MailError::Ours { status, code },
+        _ => MailError::Refused { status, code },
+    }
+}
+
+/// Whether SES complains of our own address; nobody's mail will go out then.
+fn names(body: &[u8], from: &MailAddress) -> bool {
+    let said: Option<Said> = serde_json::from_slice(body).ok();
+    said.is_some_and(|said| said.message.to_ascii_lowercase().contains(&from.folded()))
+}
+
+impl fmt::Display for MailError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url => {
+                f.write_str("the mail's URL is not an absolute one, as https://email.eu-central-1.amazonaws.com")
+            }
+            Self::Unsigned => f.write_str("could not send a mail: it could not be signed with our credentials"),
+            Self::Unclear { .. } => f.write_str("could not send a mail: no clear answer"),
+            Self::Unavailable { status } => write!(f, "could not send a mail: SES failed with {status}"),
+            Self::Limited { wait } => write!(f, "could not send a mail: asked to wait {} s", wait.as_secs()),
+            Self::Ours { status, code } => write!(
+                f,
+                "could not send a mail: SES does not let us, with {status} {code}: see this function's role, MAIL_FROM's identity and whether SES has paused us"
+            ),
+            Self::Refused { status, code } if code == REJECTED => write!(
+                f,
+                "the mail was rejected with {status}: the address takes none from us, or SES is still in its sandbox and the address is not verified"
+            ),
+            Self::Refused { status, code } => write!(f, "the mail was refused with {status} {code}"),
+        }
+    }
+}
+
+impl Error for MailError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unclear { source } => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}

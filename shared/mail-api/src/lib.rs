@@ -1,0 +1,134 @@
+//! The wall to mail: Amazon SES, version 2 of its API, one mail a call.
+//!
+//! Owns the request and what SES answers to it; whoever signs requests to AWS is handed in. Promises one try per call, and
+//! that no address, subject or body is ever printed, SES's own sentences included, since they quote addresses.
+//!
+//! Never safe to run twice: SES knows no key by which a second call would be the same mail. [`MailError::is_doubt`] says
+//! when a mail may have gone out although nobody was told so; whoever sends decides beforehand what that leads to.
+
+mod error;
+#[cfg(test)]
+mod testing;
+
+pub use error::MailError;
+
+use bytes::Bytes;
+use domain::addresses::MailAddress;
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{Request, Response, Uri};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::fmt;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+/// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
+/// the call was carried out.
+pub type Web = tower::util::BoxCloneSyncService<Request<Bytes>, Response<Bytes>, BoxError>;
+
+/// Whoever signs a request for SES.
+pub type Sign = Arc<dyn Fn(Request<Bytes>) -> Result<Request<Bytes>, BoxError> + Send + Sync>;
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// SES in one region.
+#[derive(Clone)]
+pub struct MailApi {
+    address: Uri,
+    sign: Sign,
+    web: Web,
+}
+
+/// A mail.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mail<'a> {
+    /// To whom.
+    pub to: &'a MailAddress,
+    /// From whom; SES must have verified it.
+    pub from: &'a MailAddress,
+    /// Its subject.
+    pub subject: &'a str,
+    /// Its body as plain text.
+    pub text: &'a str,
+    /// The same as HTML.
+    pub html: &'a str,
+    /// By what the mail is found again in SES's own records; nobody is in it.
+    pub reference: &'a str,
+}
+
+/// A mail that SES has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// SES's id for it, if it gave one.
+    pub id: Option<String>,
+}
+
+/// Where mails are taken, below the configured URL.
+const PATH: &str = "/v2/email/outbound-emails";
+const UTF_8: &str = "UTF-8";
+const TAG_BYTES_MAX: usize = 256;
+const ID_BYTES_MAX: usize = 200;
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "MessageId")]
+    message_id: Option<String>,
+}
+
+impl MailApi {
+    /// A client; it calls nobody. The URL is `https://email.<region>.amazonaws.com`, or another one.
+    pub fn new(url: &str, sign: Sign, web: Web) -> Result<Self, MailError> {
+        let address: Uri = format!("{}{PATH}", url.trim_end_matches('/')).parse().map_err(|_| MailError::Url)?;
+        if address.scheme().is_none() || address.authority().is_none() {
+            return Err(MailError::Url);
+        }
+        Ok(Self { address, sign, web })
+    }
+
+    /// Hands a mail over, once.
+    pub async fn send(&self, mail: &Mail<'_>) -> Result<Sent, MailError> {
+        let request = Request::post(self.address.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, concat!("tallyhook/", env!("CARGO_PKG_VERSION")))
+            .body(Bytes::from(body(mail).to_string()))
+            .map_err(|_| MailError::Url)?;
+        let request = (self.sign)(request).map_err(|_| MailError::Unsigned)?;
+        let response = self.web.clone().oneshot(request).await.map_err(|source| MailError::Unclear { source })?;
+        if !response.status().is_success() {
+            return Err(error::refusal(&response, mail.from));
+        }
+        // Taken is taken, whatever else the answer says.
+        let answer: Option<Answer> = serde_json::from_slice(response.body()).ok();
+        let id = answer.and_then(|answer| answer.message_id);
+        Ok(Sent { id: id.filter(|id| id.len() <= ID_BYTES_MAX && id.bytes().all(|c| c.is_ascii_graphic())) })
+    }
+}
+
+fn body(mail: &Mail<'_>) -> Value {
+    let part = |data: &str| json!({ "Data": data, "Charset": UTF_8 });
+    json!({
+        "FromEmailAddress": mail.from.as_str(),
+        "Destination": { "ToAddresses": [mail.to.as_str()] },
+        "Content": { "Simple": {
+            "Subject": part(mail.subject),
+            "Body": { "Text": part(mail.text), "Html": part(mail.html) },
+        } },
+        "EmailTags": [{ "Name": "reference", "Value": tag(mail.reference) }],
+    })
+}
+
+/// A tag's value knows letters, digits, `_` and `-` only.
+fn tag(reference: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    reference.chars().take(TAG_BYTES_MAX).map(plain).collect()
+}
+
+/// Without address, subject and body, which are a customer's.
+impl fmt::Debug for Mail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mail").field("reference", &self.reference).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
