@@ -1,5 +1,6 @@
 //! The end-to-end tests: journeys through the real doors, the real AWS SDKs and the embedded store.
 
+mod books;
 mod cancel;
 mod crash;
 mod fates;
@@ -13,6 +14,7 @@ mod obstacles;
 mod pulls;
 mod queues;
 mod routes;
+mod sealing;
 mod steps;
 mod stripe_events;
 mod sweeping;
