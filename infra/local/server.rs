@@ -131,8 +131,22 @@ fn app(stack: &Arc<Stack>) -> Router {
     }
     app.nest("/stand-ins/github", stack.vendors.github.pages())
         .nest("/stand-ins/stripe", stack.vendors.stripe.pages())
-        .fallback_service(stack.admin.clone())
+        .fallback(other_doors(stack))
         .layer(DefaultBodyLimit::disable())
+}
+
+/// Operators' requests go to their door and all others to the customers', as the gateway's routes have it.
+fn other_doors(stack: &Arc<Stack>) -> axum::routing::MethodRouter {
+    let stack = Arc::clone(stack);
+    any(move |request: Request| async move {
+        let path = request.uri().path();
+        let operators = path.starts_with("/api/v1/admin/") || path == "/health";
+        match collected(request).await {
+            Ok(request) if operators => admin::respond(stack.admin.clone(), request).await.map(Body::from),
+            Ok(request) => api::respond(stack.api.clone(), request).await.map(Body::from),
+            Err(refusal) => refusal,
+        }
+    })
 }
 
 async fn collected(request: Request) -> Result<http::Request<Bytes>, Response> {

@@ -62,6 +62,8 @@ pub struct Stack {
     pub stripe_webhook: Arc<stripe_webhook::Ctx>,
     /// The operators' door.
     pub admin: Router,
+    /// The customers' door.
+    pub api: Router,
     /// The sweeper.
     pub sweeper: Arc<sweeper::Ctx>,
     /// The door that seals the ledger's days.
@@ -149,6 +151,7 @@ impl Stack {
             github_webhook: ctx!(doors, github_webhook),
             stripe_webhook: ctx!(doors, stripe_webhook),
             admin: admin::router(admin::Ctx::connect(admin::Config::read(doors.env())?, outside.clone())),
+            api: api::router(api::Ctx::connect(api::Config::read(doors.env())?, outside.clone())),
             sweeper: ctx!(doors, sweeper),
             reconciliation: ctx!(doors, reconciliation),
             mappings: doors.mappings(&urls)?,
@@ -208,6 +211,7 @@ fn settings() -> BTreeMap<String, String> {
         ("GITHUB_WEBHOOK_SECRETS", LOCAL_SECRET),
         ("STRIPE_WEBHOOK_SECRETS", LOCAL_SECRET),
         ("OPERATOR_TOKEN", LOCAL_TOKEN),
+        ("DASHBOARD_URL", "http://tallyhook.test/billing"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()

@@ -28,6 +28,7 @@ pub fn router(ctx: Ctx) -> Router {
         .route("/api/v1/admin/accounts/{id}/balance", get(routes::credits::balance))
         .route("/api/v1/admin/accounts/{id}/ledger", get(routes::credits::ledger))
         .route("/api/v1/admin/accounts/{id}/adjustments", post(routes::credits::adjust))
+        .route("/api/v1/admin/accounts/{id}/api-keys", post(routes::api_keys::create))
         .route("/api/v1/admin/accounts/{id}/notices", get(routes::accounts::notices))
         .route("/api/v1/admin/events", get(routes::events::list))
         .route("/api/v1/admin/events/{source}/{id}", get(routes::events::show))

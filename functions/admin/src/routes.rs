@@ -1,6 +1,7 @@
 //! The routes, a file for each part of the path.
 
 pub mod accounts;
+pub mod api_keys;
 pub mod credits;
 pub mod events;
 pub mod health;

@@ -9,10 +9,10 @@ use domain::access::{ApiKey, KeyText, Scope};
 use domain::ids::{AccountId, KeyId};
 use domain::time::Timestamp;
 use http::request::Parts;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use store::key_digest;
 
 /// Somebody who may act for an account.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ impl FromRequestParts<Arc<Ctx>> for Caller {
         let header = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let text = header.and_then(|text| text.strip_prefix("Bearer ")).map(str::trim).ok_or_else(stranger)?;
         let text = KeyText::parse(text).ok_or_else(stranger)?;
-        let digest = digest(&text);
+        let digest = key_digest(&text);
         let now = ctx.outside.now();
         let key = match ctx.known_keys.find(&digest, now) {
             Some(known) => known,
@@ -102,9 +102,4 @@ async fn note_use(ctx: &Ctx, key: Option<&ApiKey>, digest: &str, now: Timestamp)
 
 fn stranger() -> ApiError {
     ApiError::unauthorized("send a key of your account as Authorization: Bearer th_live_…")
-}
-
-/// What a key's text is known by.
-pub fn digest(text: &KeyText) -> String {
-    hex::encode(Sha256::digest(text.expose().as_bytes()))
 }

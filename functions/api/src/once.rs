@@ -47,9 +47,4 @@ impl Act {
     pub fn key(&self) -> String {
         format!("tallyhook-{}", hex::encode(&self.0[..20]))
     }
-
-    /// 32 bytes that follow from it and are not to be guessed without it.
-    pub const fn digest(&self) -> [u8; 32] {
-        self.0
-    }
 }

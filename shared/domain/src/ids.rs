@@ -225,12 +225,9 @@ impl ActionId {
 }
 
 impl KeyId {
-    /// A key that is made by an act has an id that follows from it, so that it cannot be made twice.
-    pub fn of_digest(digest: [u8; 32]) -> Self {
-        let [a, b, c, d, e, f, rest @ ..] = digest;
-        let millis = [a, b, c, d, e, f].into_iter().fold(0_i64, |sum, byte| sum << 8 | i64::from(byte));
-        let random = std::array::from_fn(|place| rest[place]);
-        Self::mint(Timestamp::from_millis(millis), random)
+    /// A key has the ULID of the act that made it, so that the act cannot make two.
+    pub fn of_act(act: &ActionId) -> Self {
+        Self(format!("{}{}", Self::PREFIX, act.ulid()))
     }
 }
 

@@ -4,9 +4,10 @@ use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::{Change, put_new};
 use crate::item::{Attributes, Item, text, texts, time};
 use crate::{Finished, Store, keys};
-use domain::access::{ApiKey, Scope};
+use domain::access::{ApiKey, KeyText, Scope};
 use domain::ids::{AccountId, KeyId};
 use domain::time::Timestamp;
+use sha2::{Digest, Sha256};
 
 /// What became of a new key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,11 @@ pub enum KeyCreated {
     New,
     /// A key of this id is there already.
     Existing(Box<ApiKey>),
+}
+
+/// What a key's text is known by.
+pub fn key_digest(text: &KeyText) -> String {
+    Sha256::digest(text.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Keys of one account; more are of no use and cost listings.

@@ -30,7 +30,7 @@ mod subscriptions;
 mod terms;
 
 pub use accounts::{AccountCreated, InstallationNoted};
-pub use api_keys::{KEYS_MAX, KeyCreated};
+pub use api_keys::{KEYS_MAX, KeyCreated, key_digest};
 pub use audit::{Audit, Rebuilt, Unbalanced};
 pub use due::{Due, DueItem, Moved};
 pub use error::StoreError;

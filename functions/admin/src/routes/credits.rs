@@ -149,7 +149,7 @@ fn amount(text: &str) -> Result<(Credits, Side), ApiError> {
 }
 
 /// The identity of the act, from its key: the same key on the same account is the same act, whoever sends it again.
-fn action(headers: &HeaderMap, account: &AccountId) -> Result<ActionId, ApiError> {
+pub fn action(headers: &HeaderMap, account: &AccountId) -> Result<ActionId, ApiError> {
     let bad = || {
         let detail =
             format!("send a header Idempotency-Key of 1 to {KEY_CHARS_MAX} characters, a new one for each act");

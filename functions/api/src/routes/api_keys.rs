@@ -1,6 +1,6 @@
 //! `/api/v1/api-keys`: keys of the account's programs.
 
-use crate::caller::{Caller, digest};
+use crate::caller::Caller;
 use crate::once::{Act, IdempotencyKey};
 use crate::routes::Problem;
 use crate::{ApiError, Ctx};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{KEYS_MAX, KeyCreated};
+use store::{KEYS_MAX, KeyCreated, key_digest};
 use utoipa::ToSchema;
 
 /// The account's keys.
@@ -170,15 +170,11 @@ async fn make(
     (name, scopes, expires_at): Wish<'_>,
     now: Timestamp,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
-    let random: [u64; 4] = std::array::from_fn(|_| (ctx.outside.random)());
-    let mut bytes = [0; 32];
-    for (place, byte) in random.iter().flat_map(|number| number.to_be_bytes()).enumerate() {
-        bytes[place] = byte;
-    }
+    let random: [[u8; 8]; 4] = std::array::from_fn(|_| (ctx.outside.random)().to_be_bytes());
     let live = ctx.stripe_mode().await? == Some(domain::events::Mode::Live);
-    let text = KeyText::mint(if live { LIVE } else { TEST }, bytes);
+    let text = KeyText::mint(if live { LIVE } else { TEST }, std::array::from_fn(|place| random[place / 8][place % 8]));
     let key = ApiKey {
-        id: KeyId::of_digest(act.digest()),
+        id: KeyId::of_act(&act.id()),
         account: caller.account.clone(),
         name: name.to_owned(),
         scopes,
@@ -188,7 +184,7 @@ async fn make(
         revoked_at: None,
         last_used_on: None,
     };
-    match ctx.store.api_key_create(&key, &digest(&text)).await? {
+    match ctx.store.api_key_create(&key, &key_digest(&text)).await? {
         KeyCreated::New => {}
         KeyCreated::Existing(known) => {
             let detail = format!(

@@ -1,0 +1,73 @@
+//! `/api/v1/admin/accounts/{id}/api-keys`: an account's first key; its owner makes the others.
+
+use crate::operator::Authorized;
+use crate::routes::accounts::existing;
+use crate::routes::credits::action;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use domain::access::{ApiKey, KeyText, LIVE, Scope, TEST};
+use domain::ids::KeyId;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use store::{KeyCreated, key_digest};
+
+/// What the key shall be.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    name: String,
+    /// `live` or `test`: how the key begins.
+    #[serde(default = "live")]
+    mode: String,
+}
+
+fn live() -> String {
+    "live".to_owned()
+}
+
+const NAME_CHARS_MAX: usize = 100;
+
+/// Makes a key that may do everything for its account, once for its idempotency key. Its text is in this answer and
+/// nowhere else.
+pub async fn create(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Json<Wanted>, JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let account = existing(&ctx, &id).await?;
+    if wanted.name.trim().is_empty() || wanted.name.chars().count() > NAME_CHARS_MAX {
+        return Err(ApiError::bad_request("bad_name", format!("name has 1 to {NAME_CHARS_MAX} characters")));
+    }
+    let prefix = match wanted.mode.as_str() {
+        "live" => LIVE,
+        "test" => TEST,
+        _ => return Err(ApiError::bad_request("bad_mode", "mode is live or test")),
+    };
+    let act = action(&headers, &account)?;
+    let random: [[u8; 8]; 4] = std::array::from_fn(|_| (ctx.outside.random)().to_be_bytes());
+    let text = KeyText::mint(prefix, std::array::from_fn(|place| random[place / 8][place % 8]));
+    let key = ApiKey {
+        id: KeyId::of_act(&act),
+        account: account.clone(),
+        name: wanted.name.trim().to_owned(),
+        scopes: Scope::ALL.into(),
+        hint: text.hint(),
+        created_at: ctx.outside.now(),
+        expires_at: None,
+        revoked_at: None,
+        last_used_on: None,
+    };
+    if let KeyCreated::Existing(known) = ctx.store.api_key_create(&key, &key_digest(&text)).await? {
+        let detail = format!("this Idempotency-Key has made the key {}; its text was shown then", known.id);
+        return Err(ApiError::conflict("key_shown_before", detail));
+    }
+    tracing::info!(operator.name = operator.name, account.id = %account, key.id = %key.id, audit = true, "made a key");
+    Ok((StatusCode::CREATED, Json(json!({ "id": key.id.as_str(), "secret": text.expose() }))))
+}
