@@ -1,4 +1,4 @@
-"""One consumer's real binary under ministack. See .ci/ministack.
+"""Real binaries of a receiver, a consumer and a door that wakes by the clock, under ministack. See .ci/ministack.
 
 usage: ministack_run.py <ministack> <translated template> <folder of release binaries>
 """
@@ -26,10 +26,21 @@ REGION = "eu-central-1"
 STACK = "tallyhook-ci"
 BUCKET = "bucket"  # where .ci/template_rules.py says the code is
 SECRET = "whsec_ministack"
-REAL = ["stripe-webhook", "stripe-events"]
+REAL = ["stripe-webhook", "stripe-events", "reconciliation"]
+SECRETS = {
+    "stripe-webhook/stripe-webhook-secrets": SECRET,
+    "stripe-events/stripe-secret-key": "sk_test_ministack",
+    "stripe-events/ledger-key": "a-ledger-key-that-ministack-keeps-to-itself",
+    "reconciliation/ledger-key": "a-ledger-key-that-ministack-keeps-to-itself",
+}
 ACCOUNT = "acc_01hzy3v7q0k5d2c8b4n6m9t7ea"
 CUSTOMER, SUBSCRIPTION = "cus_TallyhookDemo1", "sub_TallyhookDemo1"
-PARAMETERS = {"GitHubAppId": "1234", "ModelUrl": "https://model.example.com", "ModelName": "none"}
+PARAMETERS = {
+    "GitHubAppId": "1234",
+    "ModelUrl": "https://model.example.com",
+    "ModelName": "none",
+    "StripeUrl": "https://stripe.invalid",  # nothing here has to ask Stripe
+}
 
 
 def main():
@@ -41,6 +52,7 @@ def main():
         aws = Aws(url)
         names = deploy(aws, json.loads(pathlib.Path(template).read_text()), binaries, url)
         prove(aws, names)
+        prove_seals(aws, names)
 
 
 # ------------------------------------------------------------------------------------------------------- the stand-in AWS
@@ -128,9 +140,8 @@ def deploy(aws, template, binaries, url):
     aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     for folder in sorted(p.parent.name for p in pathlib.Path("functions").glob("*/Cargo.toml")):
         aws.s3.put_object(Bucket=BUCKET, Key=f"functions/{folder}", Body=zipped(folder, binaries))
-    aws.ssm.put_parameter(
-        Name="/tallyhook/dev/stripe-webhook/stripe-webhook-secrets", Type="SecureString", Value=SECRET
-    )
+    for name, value in SECRETS.items():
+        aws.ssm.put_parameter(Name=f"/tallyhook/dev/{name}", Type="SecureString", Value=value)
     aws.s3.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template))
     aws.cloudformation.create_stack(
         StackName=STACK,
@@ -214,6 +225,36 @@ def prove(aws, names):
     eventually("nothing is left of the duplicate", lambda: waiting(aws, queue) == 0)
     assert row(aws, names, ids[0]) == before, "a duplicate changes nothing"
     print(f"ministack: {len(ids)} events received and finished by the real binaries under their roles, 1 dead letter")
+
+
+def prove_seals(aws, names):
+    """The night: the entries of yesterday are found in every shard of their index, sealed once, and never again."""
+    table = names["LedgerTable"]
+    yesterday = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 24 * 3600 - 3600))
+    for n in range(8):
+        entry = {
+            "pk": {"S": f"ACCOUNT#{ACCOUNT}"},
+            "sk": {"S": f"ENTRY#ADJUSTMENT#act_ministack{n}"},
+            "day": {"S": f"{yesterday}#{n}"},
+            "owner": {"S": ACCOUNT},
+            "at": {"N": str(int(time.time() * 1000))},
+            "digest": {"N": str(10**n)},
+        }
+        aws.dynamodb.put_item(TableName=table, Item=entry)
+    first, second = night(aws, names), night(aws, names)
+    assert first == {"days": 1, "faults": 0}, f"the night seals yesterday: {first}"
+    assert second == {"days": 0, "faults": 0}, f"and does not seal it again: {second}"
+    seal = item(aws, table, "SEALS", f"SEAL#{yesterday}")
+    assert seal and (seal["entries"]["N"], seal["digest_sum"]["N"]) == ("8", "11111111"), f"the seal: {seal}"
+    print("ministack: a day's 8 entries sealed by the real binary under its role, once")
+
+
+def night(aws, names):
+    event = (sign_samples.EVENTS / "schedule/reconciliation.json").read_bytes()
+    answer = aws.functions.invoke(FunctionName=names["Reconciliation"], Payload=event)
+    payload = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, payload
+    return payload
 
 
 def handled(aws):
