@@ -19,6 +19,7 @@ mod steps;
 mod stripe_events;
 mod sweeping;
 mod triggers;
+mod unbilled;
 mod verbs;
 mod wire;
 mod wishes;

@@ -219,7 +219,7 @@ async fn a_count_that_does_not_add_up_is_left_to_a_person() {
 // --- billing switched off ---
 
 /// The door that tells Stripe, as it is set up once billing is switched on.
-fn billing_on(world: &World) -> Function {
+pub fn billing_on(world: &World) -> Function {
     let settings = [
         ("MAIN_TABLE", "tallyhook-main"),
         ("USAGE_QUEUE_URL", &world.mapping(Queue::Usage).queue_url),

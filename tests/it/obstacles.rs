@@ -2,6 +2,7 @@
 //! ends with the reason and without a charge; what people have touched stays as it is.
 
 use crate::pulls::{REPO, approved, wired};
+use crate::wire::Reply;
 use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::inbox::EventState;
@@ -143,5 +144,22 @@ async fn a_permission_that_was_taken_away_ends_the_job() {
     let job = world.job(&job).await;
     assert_eq!(job.state, State::Failed, "{:?}", job.reason);
     world.assert_nothing_delivered();
+    world.done().await;
+}
+
+/// The pull request was made and nobody heard of it; then GitHub was away for longer than a job has tries. Only a look-up
+/// may say that there is none.
+#[tokio::test(start_paused = true)]
+async fn a_pull_request_whose_answer_was_lost_is_found_however_long_github_is_away() {
+    let world = wired().await;
+    approved(&world).await;
+    world.wire.cut(&format!("POST {REPO}/pulls"), 1);
+    world.turn(Queue::Pulls).await;
+    assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 1, "made, and not known");
+    world.wire.answer(&format!("GET {REPO}/pulls"), 2 * domain::retry::ATTEMPTS_MAX, Reply::status(500, "away"));
+    world.settle().await;
+    world.assert_delivered_once();
+    let job = world.told_job().await;
+    assert_eq!((job.state, job.reason), (State::PrOpened, None));
     world.done().await;
 }

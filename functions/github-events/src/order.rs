@@ -5,9 +5,9 @@ use domain::accounts::Payer;
 use domain::events::{Issue, Origin};
 use domain::ids::JobId;
 use domain::jobs::steps::Order;
-use domain::jobs::{self, Facts, Offer, Work};
+use domain::jobs::{self, Facts, Funding, Offer, Work};
 use domain::ledger::HoldId;
-use domain::plans::{Plan, standing};
+use domain::plans::{Limit, Plan, standing};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use domain::triggers::{Policy, Wish, is_ours};
@@ -62,7 +62,26 @@ pub async fn place(
     let what = format!("issue #{} of {}/{}", issue.number, origin.owner_login, origin.repository_name);
     let hold = offer.hold(&facts.account, HoldId::Job(facts.id.clone()), &what, now);
     let order = Order::of(&issue.title, &issue.body);
-    create(ctx, standing.plan, NewJob { row: jobs::queued(facts), order, limit: offer.limit, hold }).await
+    let waiting = unbilled(ctx, standing.plan, &facts).await?;
+    let new = NewJob { row: jobs::queued(facts), order, limit: offer.limit, hold };
+    match waiting {
+        Some(waiting) => refusal::unbilled(ctx, new, waiting).await,
+        None => create(ctx, standing.plan, new).await,
+    }
+}
+
+/// How many delivered jobs wait for Stripe to be told of them, if they are so many that no new one may be made. Where the
+/// issue has a job already, none is made anyhow.
+async fn unbilled(ctx: &Ctx, plan: &Plan, facts: &Facts) -> Result<Option<u64>, Failure> {
+    let (Funding::Metered { counts, .. }, Limit::Of(most)) = (&facts.terms.funding, plan.unbilled_max) else {
+        return Ok(None);
+    };
+    let records = u64::try_from(counts.len()).unwrap_or(u64::MAX).max(1);
+    let waiting = ctx.store.owed_count(&facts.account, most.saturating_mul(records)).await? / records;
+    if waiting < most || ctx.store.job_find_open(facts.repository, facts.issue_number).await?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(waiting))
 }
 
 async fn create(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Done, Failure> {

@@ -1,4 +1,4 @@
-//! A job that cannot be paid for: it is over before any work, and its issue is told why and what to do.
+//! A job that cannot be paid for or billed: it is over before any work, and its issue is told why and what to do.
 
 use crate::Ctx;
 use domain::jobs::{self, Work};
@@ -43,6 +43,16 @@ pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Done, Fai
     let topic = Topic::QuotaUsed(domain::metering::Meter::pull_requests(), facts.terms.period.clone());
     let notice = Notice { topic, words: reason.clone(), at: facts.created_at };
     ctx.store.notice_owe(&facts.account, &notice).await?;
+    refuse(ctx, new, &reason).await
+}
+
+/// So many delivered jobs wait for Stripe to be told of them that another would be a risk.
+pub async fn unbilled(ctx: &Ctx, new: NewJob, waiting: u64) -> Result<Done, Failure> {
+    let account = &new.row.facts.account;
+    tracing::error!(account.id = %account, usage.owed = waiting, alarm = true, "Stripe is told too little; new jobs are refused");
+    let reason = format!(
+        "Stripe could not be told of {waiting} pull requests yet; new ones wait until that is done. Ask again then."
+    );
     refuse(ctx, new, &reason).await
 }
 

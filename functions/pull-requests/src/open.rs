@@ -54,18 +54,25 @@ async fn deliver<S: Leasable<Working = Opening>>(
 /// The pull request, made or found, with what was wished for it; none when the job was called off in time.
 async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option<Pull>, Failure> {
     let row = lease.row();
-    if row.is_worn_out() {
-        return Err(Failure::never("the pull request could not be opened; every try ended without a word"));
-    }
     let repository = repository(ctx, row).await?;
     let pull = match row.cancel_requested {
         CancelRequest::Asked => made(&repository, &branch(&row.facts.id)).await?,
+        // Another try would be one too many, but an earlier one may have succeeded without a word.
+        CancelRequest::None if row.is_worn_out() => {
+            let pull = made(&repository, &branch(&row.facts.id)).await?;
+            Some(pull.ok_or_else(|| worn_out(row))?)
+        }
         CancelRequest::None => Some(ensured(&repository, row, steps).await?),
     };
     if let Some(pull) = &pull {
         wishes::grant(&repository, row, pull.number).await?;
     }
     Ok(pull)
+}
+
+fn worn_out(row: &Snapshot) -> Failure {
+    let reason = row.reason.clone();
+    Failure::never(reason.unwrap_or_else(|| "the pull request could not be opened; every try ended without a word".into()))
 }
 
 /// The pull request that an earlier try may have made. Without its branch there is none. With it, a list that lags shows

@@ -15,6 +15,7 @@ mod pages;
 pub mod stripe;
 pub mod weather;
 pub mod web;
+pub mod yardstick;
 
 /// The clock, handed in: milliseconds since the epoch, UTC.
 pub type Now = Arc<dyn Fn() -> i64 + Send + Sync>;

@@ -19,6 +19,9 @@ pub const PRICES_MAX: usize = 20;
 const DAYS_MAX: u32 = 730;
 /// How long a plan goes on by itself after a payment has failed.
 const GRACE_DAYS: u32 = 7;
+/// How many delivered jobs may wait for Stripe to be told of them.
+const UNBILLED: u64 = 500;
+const UNBILLED_MOST: u32 = 10_000;
 
 const PLAN: &[(&str, &str)] = &[("id", "\"team\""), ("name", "\"Team\""), ("pays", "\"credits\"")];
 const CHARGE: &[(&str, &str)] = &[("meter", "\"pull_requests\""), ("counts", "\"pulls\"")];
@@ -49,6 +52,7 @@ pub fn read(
     }
     let (sold, price) = price(&mut fields, currency);
     let quotas = quotas(&mut fields, meters);
+    let waits = fields.has("unbilled_max");
     let plan = Plan {
         id: id.clone().or_else(|| PlanId::parse("nameless"))?,
         name: fields.text("name").map(|name| name.value).unwrap_or_default(),
@@ -68,13 +72,26 @@ pub fn read(
         trial_days: fields.small("trial_days", DAYS_MAX).unwrap_or(0),
         grace_days: fields.small("grace_days", DAYS_MAX).unwrap_or(GRACE_DAYS),
         overdraft: credits(&mut fields, "overdraft"),
+        unbilled_max: unbilled(&mut fields),
         fallback: fields.read("fallback", NAME, PlanId::parse).map(|id| id.value),
         converts_to: fields.read("converts_to", NAME, PlanId::parse).map(|id| id.value),
         prices: prices(&mut fields),
     };
     let line = fields.line;
+    if waits && plan.pays != Pays::Meters {
+        fields.fault(line, "unbilled_max is for plans that pay by meters; leave it away");
+    }
     fields.close();
     id.map(|_| Read { line, plan })
+}
+
+/// How many delivered jobs may wait for Stripe to be told of them; 0 is as many as there are.
+fn unbilled(fields: &mut Fields<'_>) -> Limit {
+    match fields.small("unbilled_max", UNBILLED_MOST) {
+        None => Limit::Of(UNBILLED),
+        Some(0) => Limit::Unlimited,
+        Some(most) => Limit::Of(u64::from(most)),
+    }
 }
 
 fn credits(fields: &mut Fields<'_>, name: &'static str) -> Credits {

@@ -20,7 +20,8 @@ fn has(available: Credits, held: u64) -> Balance {
 
 /// A world on the plan `credits` with so many of them.
 async fn prepaid(climate: Climate, credits: &str, settings: &[(&str, &str)]) -> (World, AccountId) {
-    let settings: Vec<_> = settings.iter().copied().chain([("DASHBOARD_URL", "https://tallyhook.test/billing")]).collect();
+    let settings: Vec<_> =
+        settings.iter().copied().chain([("DASHBOARD_URL", "https://tallyhook.test/billing")]).collect();
     let (world, account) = World::on_plan(climate, "credits", &settings).await;
     if credits != "0" {
         assert_eq!(world.adjusts(&account, credits, "the first").await.0, StatusCode::CREATED);
@@ -75,12 +76,8 @@ async fn whoever_calls_a_job_off_gets_everything_back() {
     for queues in 1..=4 {
         let (world, account) = prepaid(Climate::Fair, "1000", &[]).await;
         world.github_sends("issues.opened").await;
-        let way = [
-            ::queues::Queue::GithubEvents,
-            ::queues::Queue::Plan,
-            ::queues::Queue::Code,
-            ::queues::Queue::Review,
-        ];
+        let way =
+            [::queues::Queue::GithubEvents, ::queues::Queue::Plan, ::queues::Queue::Code, ::queues::Queue::Review];
         for queue in &way[..queues] {
             world.turn(*queue).await;
         }
@@ -102,7 +99,9 @@ async fn without_enough_credits_there_is_no_work_and_the_issue_says_what_to_do()
     world.assert_nothing_delivered();
     assert_eq!(world.vendors.model.calls().len(), 0, "no work was done");
     let comment = world.comment();
-    for part in ["reserves 600 credits", "599.999999 are available", "https://tallyhook.test/billing", "nothing is billed"] {
+    for part in
+        ["reserves 600 credits", "599.999999 are available", "https://tallyhook.test/billing", "nothing is billed"]
+    {
         assert!(comment.contains(part), "{part}: {comment}");
     }
     assert_eq!(world.balance(&account).await.available.to_string(), "599.999999");

@@ -114,13 +114,16 @@ async fn any_sequence_leaves_what_the_model_says() {
             let expected = models[which].post(&posting, n);
             let post = store.ledger_post(std::slice::from_ref(&posting)).await.expect("an answer");
             assert_eq!(seen(post), expected, "seed {seed} step {step}: {:?}", posting.entry());
-            assert_eq!(store.balance_find(id).await.expect("a balance"), models[which].balance(), "seed {seed} step {step}");
+            assert_eq!(
+                store.balance_find(id).await.expect("a balance"),
+                models[which].balance(),
+                "seed {seed} step {step}"
+            );
         }
         for (model, id) in models.iter().zip([&one, &other]) {
             let holds = store.hold_list(id).await.expect("the holds");
             let open: BTreeMap<_, _> = holds.into_iter().map(|hold| (hold.hold, hold.amount)).collect();
-            let expected: BTreeMap<_, _> =
-                model.open.iter().map(|(n, held)| (hold_id(*n), micros(*held))).collect();
+            let expected: BTreeMap<_, _> = model.open.iter().map(|(n, held)| (hold_id(*n), micros(*held))).collect();
             assert_eq!(open, expected, "seed {seed}");
             let entries = store.entry_all(id).await.expect("the entries");
             assert_eq!(entries.len(), model.posted.len(), "seed {seed}: an entry for each cause and no other");
@@ -210,12 +213,58 @@ fn stories() -> Vec<(&'static str, Vec<Fact>, u64)> {
             ],
             4_000,
         ),
-        ("disputed and won", vec![bought(), disputed(1, PAID, Open, No, No), disputed(1, PAID, Open, Yes, No), disputed(1, PAID, Won, No, No), disputed(1, PAID, Won, No, Yes)], GRANTED),
-        ("disputed and lost", vec![bought(), disputed(1, PAID, Open, No, No), disputed(1, PAID, Open, Yes, No), disputed(1, PAID, Lost, No, No)], 0),
-        ("only an inquiry", vec![bought(), disputed(1, PAID, Inquiry, No, No), disputed(1, PAID, InquiryClosed, No, No)], GRANTED),
-        ("an inquiry that became a dispute", vec![bought(), disputed(1, PAID, Inquiry, No, No), disputed(1, PAID, Open, No, No), disputed(1, PAID, Lost, Yes, No)], 0),
-        ("disputed after a refund", vec![bought(), refund(1, 400, Made), Fact::Refunded(400), disputed(1, PAID, Open, Yes, No)], 0),
-        ("two disputes, one won", vec![bought(), disputed(1, 300, Open, Yes, No), disputed(2, 200, Open, Yes, No), disputed(1, 300, Won, Yes, Yes), disputed(2, 200, Lost, Yes, No)], 8_000),
+        (
+            "disputed and won",
+            vec![
+                bought(),
+                disputed(1, PAID, Open, No, No),
+                disputed(1, PAID, Open, Yes, No),
+                disputed(1, PAID, Won, No, No),
+                disputed(1, PAID, Won, No, Yes),
+            ],
+            GRANTED,
+        ),
+        (
+            "disputed and lost",
+            vec![
+                bought(),
+                disputed(1, PAID, Open, No, No),
+                disputed(1, PAID, Open, Yes, No),
+                disputed(1, PAID, Lost, No, No),
+            ],
+            0,
+        ),
+        (
+            "only an inquiry",
+            vec![bought(), disputed(1, PAID, Inquiry, No, No), disputed(1, PAID, InquiryClosed, No, No)],
+            GRANTED,
+        ),
+        (
+            "an inquiry that became a dispute",
+            vec![
+                bought(),
+                disputed(1, PAID, Inquiry, No, No),
+                disputed(1, PAID, Open, No, No),
+                disputed(1, PAID, Lost, Yes, No),
+            ],
+            0,
+        ),
+        (
+            "disputed after a refund",
+            vec![bought(), refund(1, 400, Made), Fact::Refunded(400), disputed(1, PAID, Open, Yes, No)],
+            0,
+        ),
+        (
+            "two disputes, one won",
+            vec![
+                bought(),
+                disputed(1, 300, Open, Yes, No),
+                disputed(2, 200, Open, Yes, No),
+                disputed(1, 300, Won, Yes, Yes),
+                disputed(2, 200, Lost, Yes, No),
+            ],
+            8_000,
+        ),
     ]
 }
 
@@ -289,10 +338,9 @@ async fn a_payment_has_one_buyer() {
     let payment = PaymentId::parse("pi_1").expect("an id");
     store.payment_learn(&payment, &bought(), "evt_1", NOW).await.expect("an answer");
     let Fact::Bought(purchase) = bought() else { panic!("bought") };
-    for other in [
-        Purchase { account: account(2), ..purchase.clone() },
-        Purchase { paid_minor: PAID + 1, ..purchase.clone() },
-    ] {
+    for other in
+        [Purchase { account: account(2), ..purchase.clone() }, Purchase { paid_minor: PAID + 1, ..purchase.clone() }]
+    {
         let learnt = store.payment_learn(&payment, &Fact::Bought(other), "evt_2", NOW).await.expect("an answer");
         assert!(matches!(learnt, PaymentLearnt::Contradicts(_)), "{learnt:?}");
     }
@@ -309,9 +357,16 @@ async fn saying_it_again_says_the_same() {
         let of = (micros(amount), micros(overdraft));
         Posting::hold(&id, hold_id(1), of, domain::ledger::Label::default(), NOW)
     };
-    assert_eq!(store.ledger_post(&[overdraft(10, 9)]).await.expect("an answer"), Post::Insufficient(Balance::default()));
+    assert_eq!(
+        store.ledger_post(&[overdraft(10, 9)]).await.expect("an answer"),
+        Post::Insufficient(Balance::default())
+    );
     assert_eq!(store.ledger_post(&[overdraft(10, 10)]).await.expect("an answer"), Post::Posted);
-    assert_eq!(store.ledger_post(&[overdraft(10, 10)]).await.expect("an answer"), Post::AlreadyPosted, "though poor by now");
+    assert_eq!(
+        store.ledger_post(&[overdraft(10, 10)]).await.expect("an answer"),
+        Post::AlreadyPosted,
+        "though poor by now"
+    );
     assert_eq!(store.ledger_post(&[overdraft(11, 20)]).await.expect("an answer"), Post::CauseReused);
     assert_eq!(store.balance_find(&id).await.expect("a balance").debt, micros(10), "a debt that the plan allows");
 }

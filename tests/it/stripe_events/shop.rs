@@ -116,7 +116,7 @@ impl World {
 }
 
 /// A customer has subscribed to a plan and paid for it; the subscription.
-pub async fn whole_life(world: &World, customer: &str) -> String {
+pub async fn subscribes(world: &World, customer: &str) -> String {
     let stripe = &world.vendors.stripe;
     stripe.add_card(customer, "pm_card_visa").expect("a card");
     let price = world.priced("tallyhook_plan_starter", 2_900, Some("month")).await;
@@ -126,6 +126,6 @@ pub async fn whole_life(world: &World, customer: &str) -> String {
 }
 
 /// The part of a subscription's id behind its prefix.
-pub fn with_id(id: &str) -> &str {
+pub fn behind_prefix(id: &str) -> &str {
     id.strip_prefix("sub_").expect("a subscription")
 }

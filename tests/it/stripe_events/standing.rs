@@ -1,6 +1,6 @@
 //! What Stripe says of subscriptions, in whatever order it says it.
 
-use super::shop::{whole_life, with_id};
+use super::shop::{behind_prefix, subscribes};
 use crate::fates::permutations;
 use crate::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{Climate, World, fixture};
@@ -152,9 +152,9 @@ async fn the_same_event_again_changes_nothing() {
 async fn a_real_subscription_is_kept_as_stripe_has_it() {
     let world = World::with(Climate::Bad(105), &[]).await;
     let account = world.account().await;
-    let id = whole_life(&world, CUSTOMER).await;
+    let id = subscribes(&world, CUSTOMER).await;
     world.settle().await;
-    let known = kept(&world, &account, with_id(&id)).await;
+    let known = kept(&world, &account, behind_prefix(&id)).await;
     assert_eq!((&known.status, known.items.len()), (&Status::Active, 1));
     assert_eq!(known.items[0].product.as_ref().map(|product| product.as_str()), Some("tallyhook_plan_starter"));
     let period = known.period.expect("a period");

@@ -76,7 +76,9 @@ fn every_order_ends_the_same_and_never_below_nothing() {
 
 #[test]
 fn the_same_share_of_the_credits_goes_as_of_the_money() {
-    for (paid, refunded, left) in [(3, 1, 667), (3, 2, 334), (3, 3, 0), (3, 9, 0), (1_000, 1, 999), (1_000, 0, 1_000)] {
+    for (paid, refunded, left) in
+        [(3, 1, 667_i64), (3, 2, 334), (3, 3, 0), (3, 9, 0), (1_000, 1, 999), (1_000, 0, 1_000)]
+    {
         let (payment, path) = told(&[bought(1_000, paid), Fact::Refunded(refunded)]);
         assert_eq!(
             (path.last(), payment.taken),
