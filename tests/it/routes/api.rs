@@ -1,0 +1,85 @@
+//! `/api/v1/…`: customers' programs, each for its own account and nobody else's.
+
+mod credits;
+mod keys;
+mod matrix;
+mod usage;
+
+use crate::world::{Climate, World};
+use domain::ids::AccountId;
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A customer's program: a world, an account and a key that may do everything for it.
+pub struct Program {
+    pub world: World,
+    pub account: AccountId,
+    pub key: String,
+}
+
+/// A program of an account on this plan.
+pub async fn program(plan: &str, settings: &[(&str, &str)]) -> Program {
+    let (world, account) = World::on_plan(Climate::Bad(7), plan, settings).await;
+    let key = world.key_of(&account, "the first").await;
+    Program { world, account, key }
+}
+
+impl Program {
+    /// Asks the customers' door; a POST has an idempotency key of its own.
+    pub async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let once = format!("once {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.world.customer(&self.key, method, path, &once, body).await
+    }
+
+    /// Asks and insists on success.
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, answer) = self.ask("GET", path, None).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        answer
+    }
+}
+
+impl World {
+    /// A key of an account that may do everything for it, made by an operator.
+    pub async fn key_of(&self, account: &AccountId, name: &str) -> String {
+        let path = format!("/api/v1/admin/accounts/{account}/api-keys");
+        loop {
+            let (status, made) = self.keyed("POST", &path, name, &json!({ "name": name, "mode": "test" })).await;
+            if status != StatusCode::SERVICE_UNAVAILABLE {
+                assert_eq!(status, StatusCode::CREATED, "{made}");
+                return made["secret"].as_str().expect("a key").to_owned();
+            }
+        }
+    }
+
+    /// A request at the customers' door, again while the store is busy, as programs do.
+    pub async fn customer(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        once: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
+        loop {
+            let mut request = Request::builder()
+                .method(method)
+                .uri(format!("http://tallyhook.test{path}"))
+                .header("authorization", format!("Bearer {key}"))
+                .header("idempotency-key", once);
+            if body.is_some() {
+                request = request.header("content-type", "application/json");
+            }
+            let body = body.map(|body| serde_json::to_vec(body).expect("JSON")).unwrap_or_default();
+            let request = request.body(body.into()).expect("a request");
+            let answered = self.stack.weather.run(api::respond(self.stack.api.clone(), request)).await;
+            let response = answered.expect("nobody dies");
+            if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+                let text = String::from_utf8_lossy(response.body()).into_owned();
+                return (response.status(), serde_json::from_str(&text).unwrap_or(Value::String(text)));
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Every route against every kind of caller: strangers come nowhere, callers do what their key says, and what is another
+//! account's looks like what is not there. The routes are those of the document, so a new one cannot be forgotten.
+
+use super::program;
+use crate::world::World;
+use domain::access::Scope;
+use http::StatusCode;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// A route of the document.
+struct Route {
+    method: String,
+    path: String,
+    open: bool,
+}
+
+fn routes() -> Vec<Route> {
+    let document = serde_json::to_value(api::document()).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths");
+    let mut routes = Vec::new();
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let open = operation["security"].as_array().is_some_and(|list| list.iter().any(|one| one == &json!({})));
+            routes.push(Route { method: method.to_uppercase(), path: path.clone(), open });
+        }
+    }
+    routes
+}
+
+/// The scope a route needs.
+fn needs(route: &Route) -> Scope {
+    let path = route.path.trim_start_matches("/api/v1/");
+    match (route.method.as_str(), path) {
+        ("GET", _) => Scope::Read,
+        (_, path) if path.starts_with("api-keys") => Scope::Keys,
+        (_, path) if path.starts_with("billing") => Scope::Billing,
+        (_, path) if path.starts_with("jobs") => Scope::Jobs,
+        _ => Scope::Usage,
+    }
+}
+
+/// Ids that are well formed and belong to nobody, or to another account.
+fn at(path: &str, id: &str) -> String {
+    path.replace("{id}", id)
+}
+
+async fn asked(world: &World, key: &str, route: &Route, path: &str) -> (StatusCode, Value) {
+    let body = (route.method != "GET" && route.method != "DELETE").then(|| json!({}));
+    world.customer(key, &route.method, path, "once", body.as_ref()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_come_nowhere() {
+    let program = program("credits", &[]).await;
+    let wrong = format!("{}{}", &program.key[..59], if program.key.ends_with('0') { "g" } else { "0" });
+    for route in routes() {
+        let path = at(&route.path, "x");
+        for key in ["", "local-token", wrong.as_str()] {
+            let (status, answer) = asked(&program.world, key, &route, &path).await;
+            if route.open {
+                assert_eq!(status, StatusCode::OK, "{} {path}", route.method);
+            } else {
+                let code = (status, &answer["code"]);
+                assert_eq!(
+                    code,
+                    (StatusCode::UNAUTHORIZED, &json!("unauthorized")),
+                    "{} {path} with {key:?}",
+                    route.method
+                );
+            }
+        }
+    }
+    program.world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_does_what_its_scopes_say() {
+    let program = program("credits", &[]).await;
+    for scope in Scope::ALL {
+        let wanted = json!({ "name": scope.as_str(), "scopes": [scope.as_str()] });
+        let (_, made) = program.ask("POST", "/api/v1/api-keys", Some(&wanted)).await;
+        let key = made["secret"].as_str().expect("a key");
+        for route in routes().iter().filter(|route| !route.open) {
+            let (status, answer) = asked(&program.world, key, route, &at(&route.path, "x")).await;
+            let refused = status == StatusCode::FORBIDDEN && answer["code"] == "missing_scope";
+            assert_eq!(
+                refused,
+                needs(route) != scope,
+                "{} {} with {}: {status} {answer}",
+                route.method,
+                route.path,
+                scope.as_str()
+            );
+            assert!(!status.is_server_error(), "{} {}: {answer}", route.method, route.path);
+        }
+    }
+    program.world.abandoned();
+}
+
+/// What one account has made, another one cannot see, change or learn of.
+#[tokio::test(start_paused = true)]
+async fn what_is_another_account_s_looks_absent() {
+    let program = program("credits", &[]).await;
+    let world = &program.world;
+    world.adjusts(&program.account, "1000", "a gift").await;
+    let (_, hold) = program.ask("POST", "/api/v1/credits/holds", Some(&json!({ "credits": "5" }))).await;
+    let (_, key) = program.ask("POST", "/api/v1/api-keys", Some(&json!({ "name": "a", "scopes": ["read"] }))).await;
+    let delivery = world.github_sends("issues.opened").await;
+    world.settle().await;
+    let job = world.job_of(&delivery).await.facts.id;
+
+    let body = json!({ "stripe_customer_id": "cus_Other", "installation_id": 9_009, "plan": "credits" });
+    let other = world.operator("POST", "/api/v1/admin/accounts", Some(&body)).await.1;
+    let other = domain::ids::AccountId::parse(other["id"].as_str().expect("an id")).expect("an id");
+    let stranger = world.key_of(&other, "theirs").await;
+    let before = program.get("/api/v1/billing/balance").await;
+    let ids = [hold["id"].as_str().expect("an id"), key["id"].as_str().expect("an id"), job.as_str()];
+    let nobody_s =
+        ["act_00000000000000000000000000", "key_00000000000000000000000000", "job_00000000000000000000000000"];
+    let mut seen = BTreeSet::new();
+    for route in routes().iter().filter(|route| !route.open && route.path.contains("{id}")) {
+        for (id, absent) in ids.iter().zip(nobody_s) {
+            let theirs = asked(world, &stranger, route, &at(&route.path, id)).await;
+            let nothing = asked(world, &stranger, route, &at(&route.path, absent)).await;
+            assert_eq!(theirs, nothing, "{} {} {id}", route.method, route.path);
+            assert!(theirs.0.is_client_error(), "{} {} {id}: {theirs:?}", route.method, route.path);
+        }
+        seen.insert(route.path.clone());
+    }
+    assert!(seen.len() >= 4, "{seen:?}");
+    for route in routes().iter().filter(|route| !route.open && route.method == "GET" && !route.path.contains("{id}")) {
+        let (_, answer) = asked(world, &stranger, route, &route.path).await;
+        let text = answer.to_string();
+        assert!(
+            !ids.iter().any(|id| text.contains(id)) && !text.contains(program.account.as_str()),
+            "{}: {text}",
+            route.path
+        );
+    }
+    assert_eq!(program.get("/api/v1/billing/balance").await, before);
+    program.world.abandoned();
+}
