@@ -39,6 +39,7 @@ PARAMETERS = {
     "GitHubAppId": "1234",
     "ModelUrl": "https://model.example.com",
     "ModelName": "none",
+    "DashboardUrl": "https://dashboard.example.com/billing",
     "StripeUrl": "https://stripe.invalid",  # nothing here has to ask Stripe
 }
 
@@ -190,6 +191,14 @@ def prove(aws, names):
     # Whose the customer is; the consumer finds it there and notes the subscription on the account.
     whose = {"pk": {"S": f"CUSTOMER#{CUSTOMER}"}, "sk": {"S": "ACCOUNT"}, "account": {"S": ACCOUNT}}
     aws.dynamodb.put_item(TableName=names["MainTable"], Item=whose)
+    account = {
+        "pk": {"S": f"ACCOUNT#{ACCOUNT}"},
+        "sk": {"S": "PROFILE"},
+        "customer": {"S": CUSTOMER},
+        "plan": {"S": "payg"},
+        "created_at": {"N": "1763629200000"},
+    }
+    aws.dynamodb.put_item(TableName=names["MainTable"], Item=account)
 
     # Received under the receiver's role: put, queue, answer. The consumer is held back, so that what follows comes to it
     # in one batch.
