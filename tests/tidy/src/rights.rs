@@ -40,10 +40,10 @@ const CALLS: [(&str, &str); 17] = [
     ("Update::builder()", "UpdateItem"),
     ("Delete::builder()", "DeleteItem"),
     ("ConditionCheck::builder()", "ConditionCheckItem"),
-    ("put_new(&", "PutItem"),
-    ("put_when(&", "PutItem"),
-    ("delete_when(&", "DeleteItem"),
-    (".item(&", "UpdateItem"),
+    ("put_new(", "PutItem"),
+    ("put_when(", "PutItem"),
+    ("delete_when(", "DeleteItem"),
+    (".item(", "UpdateItem"),
 ];
 /// An update that is sent by itself.
 const UPDATE: &str = ".call(&self.client,";
@@ -89,8 +89,17 @@ impl Function {
     /// Every call of the SDK in it.
     pub fn calls(&self, own: &'static str) -> Vec<Call<'_>> {
         let wanted = CALLS.into_iter().chain([(UPDATE, "UpdateItem")]);
-        let found = wanted.flat_map(|(call, action)| self.body.match_indices(call).map(move |(at, _)| (at, action)));
-        found.map(|(at, action)| self.call(at, action, own)).collect()
+        let found =
+            wanted.flat_map(|(call, action)| self.body.match_indices(call).map(move |(at, _)| (at, call, action)));
+        found
+            .filter(|(at, call, _)| self.is_call(*at, call))
+            .map(|(at, _, action)| self.call(at, action, own))
+            .collect()
+    }
+
+    /// Neither its own name, nor a method of ours that is called like one, nor a getter.
+    fn is_call(&self, at: usize, call: &str) -> bool {
+        at > 0 && !self.body[..at].ends_with("self.") && !self.body[at + call.len()..].starts_with(')')
     }
 
     fn call(&self, at: usize, action: &'static str, own: &'static str) -> Call<'_> {
@@ -212,5 +221,46 @@ const NEW: &str = r#".condition_expression("attribute_not_exists(pk)")"#;
 
 /// A put that is refused where something stands.
 fn is_new(call: &Call<'_>) -> bool {
-    call.text.starts_with("put_new(&") || (call.action == "PutItem" && call.text.contains(NEW))
+    call.text.starts_with("put_new(") || (call.action == "PutItem" && call.text.contains(NEW))
+}
+
+/// A rule that cannot fail proves nothing.
+#[test]
+fn a_write_that_could_change_the_ledger_is_seen() {
+    let changes = |code: &str| {
+        let body = format!("name(){{{}}}", code.split_whitespace().collect::<String>());
+        let function = Function { file: "some.rs".to_owned(), name: "name".to_owned(), body };
+        let calls = function.calls("MainTable");
+        calls.iter().any(|call| call.table == Some(LEDGER.1) && call.action != "Query" && !is_new(call))
+    };
+    for code in [
+        "put_when(&side.table, item, condition, values)",
+        "delete_when(&side.table, key, condition, values)",
+        "change.item(&side.table)",
+        "change.call(&self.client, &side.table).send()",
+        "self.client.put_item().table_name(&self.side.table).set_item(item).send()",
+        "self.client.update_item().table_name(&side.table).send()",
+        "self.client.delete_item().table_name(&side.table).send()",
+        "self.client.batch_write_item().request_items(&side.table, all).send()",
+        "Put::builder().table_name(&side.table).set_item(item).build()",
+    ] {
+        assert!(changes(code), "{code}");
+    }
+    for code in [
+        "put_new(&side.table, item)",
+        "self.client.put_item().table_name(&side.table).condition_expression(\"attribute_not_exists(pk)\").send()",
+        "self.client.query().table_name(&side.table).send()",
+        "put_when(&self.table, item, condition, values)",
+    ] {
+        assert!(!changes(code), "{code}");
+    }
+}
+
+/// A table under another name would escape every rule here.
+#[test]
+#[should_panic(expected = "on which table")]
+fn a_write_to_a_table_nobody_can_name_is_refused() {
+    let body = "name(){put_when(table,item,condition,values)}".to_owned();
+    let function = Function { file: "some.rs".to_owned(), name: "name".to_owned(), body };
+    function.direct("MainTable");
 }
