@@ -39,6 +39,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(usage::check))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::show))
+        .routes(routes!(jobs::cancel))
 }
 
 /// No such path.

@@ -2,7 +2,7 @@
 
 use crate::Ctx;
 use domain::events::IssueEvent;
-use domain::jobs::{MovedOn, Staged};
+use domain::jobs::{CallOff, MovedOn};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use queues::Message;
@@ -16,18 +16,11 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         return Ok(Done::Ignored("the issue has no job"));
     };
     let Some(row) = ctx.store.job_find(&id).await? else { return Ok(Done::Ignored("the issue has no job")) };
-    let transition = match row.staged() {
-        Staged::Queued(job) => job.cancel(REASON, now),
-        Staged::Planning(job) => job.cancel(REASON, now),
-        Staged::Coding(job) => job.cancel(REASON, now),
-        Staged::Reviewing(job) => job.cancel(REASON, now),
-        Staged::Approved(job) => job.cancel(REASON, now),
-        Staged::Opening(job) => job.ask_cancel(REASON, now),
+    let transition = match row.staged().call_off(REASON, now) {
+        CallOff::Moved(transition) => transition,
         // Merging our pull request closes the issue too; from here on its own fate decides.
-        Staged::Opened(_) => return Ok(Done::Ignored("the job has its pull request")),
-        Staged::Merged(_) | Staged::Closed(_) | Staged::Rejected(_) | Staged::Failed(_) | Staged::CalledOff(_) => {
-            return Ok(Done::Duplicate);
-        }
+        CallOff::Delivered => return Ok(Done::Ignored("the job has its pull request")),
+        CallOff::Over => return Ok(Done::Duplicate),
     };
     match ctx.store.job_advance(&transition).await? {
         Advanced::Applied(row) => {

@@ -28,7 +28,7 @@ mod tests;
 
 pub use funding::{Funding, Money, Offer, Terms, cost_to_customer};
 pub use leases::{Claim, Held, Leasable, Lease};
-pub use moves::{Cancelled, MovedOn, Transition};
+pub use moves::{CallOff, Cancelled, MovedOn, Transition};
 
 use crate::credits::Credits;
 use crate::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};

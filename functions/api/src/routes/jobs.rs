@@ -1,6 +1,7 @@
 //! `GET /api/v1/jobs`: what was ordered, how far it is, what it cost.
 
 use crate::caller::Caller;
+use crate::once::IdempotencyKey;
 use crate::routes::Problem;
 use crate::{ApiError, Ctx};
 use axum::Json;
@@ -8,11 +9,12 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use domain::access::Scope;
 use domain::ids::JobId;
-use domain::jobs::{Funding, Snapshot, cost_to_customer};
+use domain::jobs::{CallOff, Funding, MovedOn, Snapshot, cost_to_customer};
+use http::StatusCode;
 use replies::cursors;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::JobCursor;
+use store::{Advanced, JobCursor};
 use utoipa::{IntoParams, ToSchema};
 
 const PAGE: usize = 25;
@@ -94,10 +96,48 @@ pub async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<JobShown>, ApiError> {
     caller.may(Scope::Read)?;
-    let absent = || ApiError::not_found("there is no such job");
-    let id = JobId::parse(&id).map_err(|_| absent())?;
-    let row = ctx.store.job_find(&id).await?.filter(|row| row.facts.account == caller.account).ok_or_else(absent)?;
+    let row = existing(&ctx, &caller, &id).await?;
     Ok(Json(shown(&row)))
+}
+
+/// Calls a job off. Nothing is billed; a job whose pull request is being opened right now looks first whether there is one.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs",
+    params(("id" = String, Path), ("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
+    responses((status = 202, body = JobShown), (status = 200, body = JobShown, description = "it was over before"),
+        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn cancel(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    _: IdempotencyKey,
+) -> Result<(StatusCode, Json<JobShown>), ApiError> {
+    caller.may(Scope::Jobs)?;
+    let row = existing(&ctx, &caller, &id).await?;
+    let transition = match row.clone().staged().call_off(REASON, ctx.outside.now()) {
+        CallOff::Moved(transition) => transition,
+        CallOff::Over => return Ok((StatusCode::OK, Json(shown(&row)))),
+        CallOff::Delivered => {
+            let detail = "this job has its pull request; close that one if you do not want it";
+            return Err(ApiError::conflict("delivered", detail));
+        }
+    };
+    match ctx.store.job_advance(&transition).await? {
+        // Its comment is owed by its row, and the sweeper has it said.
+        Advanced::Applied(row) => {
+            tracing::info!(account.id = %caller.account, job.id = %row.facts.id, by = %caller.key, audit = true, "called a job off");
+            Ok((StatusCode::ACCEPTED, Json(shown(&row))))
+        }
+        Advanced::Stale => Err(MovedOn.into()),
+    }
+}
+
+const REASON: &str = "its owner called it off";
+
+async fn existing(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Snapshot, ApiError> {
+    let absent = || ApiError::not_found("there is no such job");
+    let id = JobId::parse(id).map_err(|_| absent())?;
+    ctx.store.job_find(&id).await?.filter(|row| row.facts.account == caller.account).ok_or_else(absent)
 }
 
 fn shown(row: &Snapshot) -> JobShown {

@@ -3,7 +3,7 @@
 use super::steps::{Output, Review, Step, Verdict};
 use super::{
     Approved, CancelRequest, Coding, Job, Lease, Moment, Money, Opened, Opening, Planning, PullRef, Queued,
-    RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, State,
+    RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, Staged, State,
 };
 use crate::credits::Credits;
 use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable, backoff};
@@ -256,6 +256,35 @@ impl<S: Cancelled> Job<S> {
     /// Calls it off. Whoever works on it finds his version gone.
     pub fn cancel(self, reason: &str, now: Timestamp) -> Transition {
         Transition::from(self.row, now).ending(State::Cancelled, reason)
+    }
+}
+
+/// What calling a job off comes to.
+#[derive(Debug)]
+pub enum CallOff {
+    /// It is called off, or asked to stop past the point of no return.
+    Moved(Transition),
+    /// It has its pull request; that one's own fate decides.
+    Delivered,
+    /// It was over before.
+    Over,
+}
+
+impl Staged {
+    /// Calls a job off, wherever it stands.
+    pub fn call_off(self, reason: &str, now: Timestamp) -> CallOff {
+        CallOff::Moved(match self {
+            Self::Queued(job) => job.cancel(reason, now),
+            Self::Planning(job) => job.cancel(reason, now),
+            Self::Coding(job) => job.cancel(reason, now),
+            Self::Reviewing(job) => job.cancel(reason, now),
+            Self::Approved(job) => job.cancel(reason, now),
+            Self::Opening(job) => job.ask_cancel(reason, now),
+            Self::Opened(_) => return CallOff::Delivered,
+            Self::Merged(_) | Self::Closed(_) | Self::Rejected(_) | Self::Failed(_) | Self::CalledOff(_) => {
+                return CallOff::Over;
+            }
+        })
     }
 }
 
