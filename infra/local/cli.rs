@@ -65,7 +65,7 @@ pub enum CatalogueCommand {
     },
     /// Make Stripe have the products, prices, meters and portal that the catalogue says. Can be run again and again.
     ///
-    /// Talks to https://api.stripe.com, or to --stripe-url; needs STRIPE_SECRET_KEY in the environment.
+    /// Talks to `https://api.stripe.com`, or to --stripe-url; needs STRIPE_SECRET_KEY in the environment.
     Push {
         /// The file; without it, the one that CATALOGUE names, or else the built-in one.
         file: Option<PathBuf>,
