@@ -4,6 +4,8 @@
 //! Every outside call of the main journey has a number. The journey is run once for each number and for each side of the
 //! call: the process that makes it dies there, and redelivery and the sweeper have to finish what it left.
 
+mod purchases;
+
 use crate::world::{Climate, World};
 use domain::credits::Credits;
 use domain::ids::AccountId;

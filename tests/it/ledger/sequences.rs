@@ -168,6 +168,7 @@ fn bought() -> Fact {
         currency: "usd".to_owned(),
         what: "10k credits".to_owned(),
         priced_by: "v1".to_owned(),
+        expires_at: None,
     })
 }
 
@@ -180,92 +181,58 @@ fn disputed(n: u64, minor: i64, phase: Phase, withdrawn: Told, reinstated: Told)
     Fact::Disputed(id, Dispute { minor, phase, withdrawn, reinstated })
 }
 
-/// What Stripe tells of one payment, and what is left of its credits in the end.
-fn stories() -> Vec<(&'static str, Vec<Fact>, u64)> {
-    use Phase::{Inquiry, InquiryClosed, Lost, Open, Won};
+/// A name, what Stripe tells of one payment, and what is left of its credits in the end.
+type Story = (&'static str, Vec<Fact>, u64);
+
+fn refunds() -> Vec<Story> {
     use RefundOutcome::{Failed, Made};
-    use Told::{No, Yes};
+    let parts = vec![bought(), refund(1, 100, Made), Fact::Refunded(100), refund(2, 150, Made), Fact::Refunded(250)];
+    let failed = vec![
+        bought(),
+        refund(1, 600, Made),
+        Fact::Refunded(600),
+        refund(2, 400, Made),
+        Fact::Refunded(PAID),
+        refund(2, 400, Failed),
+    ];
     vec![
         ("only paid", vec![bought(), bought()], GRANTED),
-        (
-            "refunded by parts",
-            vec![
-                bought(),
-                refund(1, 100, Made),
-                Fact::Refunded(100),
-                refund(2, 150, Made),
-                Fact::Refunded(250),
-                refund(1, 100, Made),
-            ],
-            7_500,
-        ),
+        ("refunded by parts", parts, 7_500),
         ("refunded whole", vec![bought(), refund(1, PAID, Made), Fact::Refunded(PAID)], 0),
         ("an old version of Stripe's tells sums only", vec![bought(), Fact::Refunded(300), Fact::Refunded(700)], 3_000),
-        (
-            "one refund failed",
-            vec![
-                bought(),
-                refund(1, 600, Made),
-                Fact::Refunded(600),
-                refund(2, 400, Made),
-                Fact::Refunded(PAID),
-                refund(2, 400, Failed),
-            ],
-            4_000,
-        ),
-        (
-            "disputed and won",
-            vec![
-                bought(),
-                disputed(1, PAID, Open, No, No),
-                disputed(1, PAID, Open, Yes, No),
-                disputed(1, PAID, Won, No, No),
-                disputed(1, PAID, Won, No, Yes),
-            ],
-            GRANTED,
-        ),
-        (
-            "disputed and lost",
-            vec![
-                bought(),
-                disputed(1, PAID, Open, No, No),
-                disputed(1, PAID, Open, Yes, No),
-                disputed(1, PAID, Lost, No, No),
-            ],
-            0,
-        ),
-        (
-            "only an inquiry",
-            vec![bought(), disputed(1, PAID, Inquiry, No, No), disputed(1, PAID, InquiryClosed, No, No)],
-            GRANTED,
-        ),
+        ("one refund failed", failed, 4_000),
+    ]
+}
+
+fn disputes() -> Vec<Story> {
+    use Phase::{Inquiry, InquiryClosed, Lost, Open, Won};
+    use Told::{No, Yes};
+    let one = |phase, withdrawn, reinstated| disputed(1, PAID, phase, withdrawn, reinstated);
+    let after_a_refund =
+        vec![bought(), refund(1, 400, RefundOutcome::Made), Fact::Refunded(400), disputed(1, PAID, Open, Yes, No)];
+    let two = vec![
+        bought(),
+        disputed(1, 300, Open, Yes, No),
+        disputed(2, 200, Open, Yes, No),
+        disputed(1, 300, Won, Yes, Yes),
+        disputed(2, 200, Lost, Yes, No),
+    ];
+    vec![
+        ("won", vec![bought(), one(Open, No, No), one(Open, Yes, No), one(Won, No, No), one(Won, No, Yes)], GRANTED),
+        ("lost", vec![bought(), one(Open, No, No), one(Open, Yes, No), one(Lost, No, No)], 0),
+        ("only an inquiry", vec![bought(), one(Inquiry, No, No), one(InquiryClosed, No, No)], GRANTED),
         (
             "an inquiry that became a dispute",
-            vec![
-                bought(),
-                disputed(1, PAID, Inquiry, No, No),
-                disputed(1, PAID, Open, No, No),
-                disputed(1, PAID, Lost, Yes, No),
-            ],
+            vec![bought(), one(Inquiry, No, No), one(Open, No, No), one(Lost, Yes, No)],
             0,
         ),
-        (
-            "disputed after a refund",
-            vec![bought(), refund(1, 400, Made), Fact::Refunded(400), disputed(1, PAID, Open, Yes, No)],
-            0,
-        ),
-        (
-            "two disputes, one won",
-            vec![
-                bought(),
-                disputed(1, 300, Open, Yes, No),
-                disputed(2, 200, Open, Yes, No),
-                disputed(1, 300, Won, Yes, Yes),
-                disputed(2, 200, Lost, Yes, No),
-            ],
-            8_000,
-        ),
+        ("disputed after a refund", after_a_refund, 0),
+        ("two disputes, one won", two, 8_000),
     ]
+}
+
+fn stories() -> Vec<Story> {
+    [refunds(), disputes()].concat()
 }
 
 /// Facts of one payment, in any order, each perhaps twice: the end is the same, and at no moment was more taken back than

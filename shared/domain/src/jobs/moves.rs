@@ -263,7 +263,7 @@ impl<S: Cancelled> Job<S> {
 #[derive(Debug)]
 pub enum CallOff {
     /// It is called off, or asked to stop past the point of no return.
-    Moved(Transition),
+    Moved(Box<Transition>),
     /// It has its pull request; that one's own fate decides.
     Delivered,
     /// It was over before.
@@ -273,7 +273,7 @@ pub enum CallOff {
 impl Staged {
     /// Calls a job off, wherever it stands.
     pub fn call_off(self, reason: &str, now: Timestamp) -> CallOff {
-        CallOff::Moved(match self {
+        CallOff::Moved(Box::new(match self {
             Self::Queued(job) => job.cancel(reason, now),
             Self::Planning(job) => job.cancel(reason, now),
             Self::Coding(job) => job.cancel(reason, now),
@@ -284,7 +284,7 @@ impl Staged {
             Self::Merged(_) | Self::Closed(_) | Self::Rejected(_) | Self::Failed(_) | Self::CalledOff(_) => {
                 return CallOff::Over;
             }
-        })
+        }))
     }
 }
 

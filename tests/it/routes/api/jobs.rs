@@ -23,12 +23,19 @@ async fn jobs_are_listed_by_pages_with_what_they_cost() {
     let first = program.get("/api/v1/jobs").await;
     let next = first["next_cursor"].as_str().expect("27 jobs are two pages");
     let second = program.get(&format!("/api/v1/jobs?cursor={next}")).await;
-    let mut ids: Vec<&Value> = [&first, &second].iter().flat_map(|page| page["jobs"].as_array().expect("a list")).map(|job| &job["id"]).collect();
+    let mut ids: Vec<&Value> = [&first, &second]
+        .iter()
+        .flat_map(|page| page["jobs"].as_array().expect("a list"))
+        .map(|job| &job["id"])
+        .collect();
     assert_eq!((ids.len(), &second["next_cursor"]), (27, &Value::Null));
     ids.dedup();
     assert_eq!(ids.len(), 27);
     let job = &first["jobs"][0];
-    assert_eq!((&job["state"], &job["paid_by"], &job["repository"]), (&json!("PR_OPENED"), &json!("credits"), &json!("acme/greeter")));
+    assert_eq!(
+        (&job["state"], &job["paid_by"], &job["repository"]),
+        (&json!("PR_OPENED"), &json!("credits"), &json!("acme/greeter"))
+    );
     assert!(job["price"].as_str().is_some_and(|price| price != "0") && job["pull_request"].is_u64());
     let shown = program.get(&format!("/api/v1/jobs/{}", job["id"].as_str().expect("an id"))).await;
     assert_eq!(&shown, job);

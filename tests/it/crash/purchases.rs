@@ -1,0 +1,101 @@
+//! A purchase and what may become of it, with a death at every call: granted once, taken back once, given back once.
+
+use crate::world::{Climate, World};
+use domain::ids::AccountId;
+use fakes::stripe::DisputeStatus;
+use fakes::weather::{Moment, scramble};
+
+/// What happens at Stripe, what is left of ten thousand credits then, and the kinds of entries it takes.
+struct Story {
+    name: &'static str,
+    happens: fn(&World, &str),
+    left: u64,
+    kinds: &'static [&'static str],
+}
+
+const STORIES: [Story; 3] = [
+    Story { name: "bought", happens: |_, _| {}, left: 10_000, kinds: &["grant"] },
+    Story {
+        name: "refunded by parts, one of which fails",
+        happens: |world, payment| {
+            let stripe = &world.vendors.stripe;
+            stripe.refund(payment, Some(250)).expect("so much is left");
+            let failed = stripe.refund(payment, Some(300)).expect("so much is left");
+            stripe.fail_refund(failed["id"].as_str().expect("an id")).expect("a refund");
+        },
+        left: 7_500,
+        kinds: &["grant", "take_back"],
+    },
+    Story {
+        name: "disputed and lost",
+        happens: |world, payment| {
+            let stripe = &world.vendors.stripe;
+            let dispute = stripe.open_dispute(payment, None, DisputeStatus::NeedsResponse).expect("a payment");
+            stripe.move_dispute(dispute["id"].as_str().expect("an id"), DisputeStatus::Lost).expect("a way on");
+        },
+        left: 0,
+        kinds: &["grant", "take_back"],
+    },
+];
+
+/// Plays a story with deaths at these calls, counted from its beginning; how many calls it made.
+async fn play(climate: Climate, story: &Story, deaths: &[(u64, Moment)]) -> u64 {
+    let (world, account) = World::on_plan(climate, "credits", &[]).await;
+    let payment = world.buys_a_pack().await;
+    (story.happens)(&world, &payment);
+    let before = world.stack.weather.calls();
+    for (call, moment) in deaths {
+        world.stack.weather.die_at(before + call, *moment);
+    }
+    world.settle().await;
+    ended(&world, &account, story, deaths).await;
+    let calls = world.stack.weather.calls() - before;
+    world.done().await;
+    calls
+}
+
+async fn ended(world: &World, account: &AccountId, story: &Story, deaths: &[(u64, Moment)]) {
+    let what = format!("{} after {deaths:?}", story.name);
+    assert_eq!(world.purse(account).await, (story.left, 0), "{what}");
+    let mut kinds = world.kinds(account).await;
+    // What was taken back for a refund that failed may have come and gone, or never have been noticed.
+    kinds.retain(|kind| story.kinds.contains(kind));
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, story.kinds, "{what}");
+    world.assert_books_agree().await;
+}
+
+async fn die_everywhere(moment: Moment) {
+    for story in &STORIES {
+        let calls = play(Climate::Fair, story, &[]).await;
+        assert!(calls >= 10, "{}: {calls} calls", story.name);
+        for call in 1..=calls {
+            play(Climate::Fair, story, &[(call, moment)]).await;
+        }
+        println!("{}: {calls} stop points {moment:?} a call, all passed", story.name);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_before_any_call_of_a_purchase() {
+    die_everywhere(Moment::Before).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_after_any_call_of_a_purchase() {
+    die_everywhere(Moment::After).await;
+}
+
+/// Two deaths, anywhere, in bad weather; drawn from seeds.
+#[tokio::test(start_paused = true)]
+async fn two_processes_may_die_over_a_purchase_in_bad_weather() {
+    for seed in 1..=30_u64 {
+        for story in &STORIES {
+            let side = |draw: u64| if draw.is_multiple_of(2) { Moment::Before } else { Moment::After };
+            let (first, second) = (scramble(seed), scramble(seed + 1_000));
+            let deaths = [(1 + first % 60, side(first >> 8)), (1 + second % 120, side(second >> 8))];
+            play(Climate::Bad(seed), story, &deaths).await;
+        }
+    }
+}
