@@ -72,7 +72,9 @@ async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option
 
 fn worn_out(row: &Snapshot) -> Failure {
     let reason = row.reason.clone();
-    Failure::never(reason.unwrap_or_else(|| "the pull request could not be opened; every try ended without a word".into()))
+    Failure::never(
+        reason.unwrap_or_else(|| "the pull request could not be opened; every try ended without a word".into()),
+    )
 }
 
 /// The pull request that an earlier try may have made. Without its branch there is none. With it, a list that lags shows
