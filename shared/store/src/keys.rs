@@ -21,11 +21,12 @@
 //! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
 //! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | a hold that is open | account |
 //! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | what was used of a quota | account |
-//! | main | `ACCOUNT#<id>` | `RECORD#<act>` | what a customer recorded of his usage, once for the act | account |
+//! | main | `ACCOUNT#<id>` | `USED#<act>` | what a customer recorded of his usage, once for the act | account |
 //! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | something the customer has to be told, once | account |
 //! | main | `ACCOUNT#<id>` | `APIKEY#<key>` | where a key of the account is | account |
 //! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
 //! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
+//! | main | `EXPIRES` | `<day>#<payment>` | a payment whose credits end on a day | the day |
 //! | ledger | `ACCOUNT#<id>` | `ENTRY#<cause>` | one movement of credits, for ever | cause; indexes `timeline`, `day` |
 //! | ledger | `SEALS` | `SEAL#<day>` | what the ledger was on a day, chained to the day before | the day |
 //!
@@ -137,7 +138,7 @@ pub(crate) fn invoice(account: &AccountId, id: &InvoiceId) -> Key {
 }
 
 /// The range of an account's items that says what it may do: its profile and its subscriptions. (The few `REPORT#` rows
-/// between them come along.)
+/// between them come along. Whatever there are many of must begin with another letter.)
 pub(crate) const STANDING: (&str, &str) = (PROFILE, "SUBSCRIPTION~");
 pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
 pub(crate) const INVOICE: &str = "INVOICE#";
@@ -162,7 +163,7 @@ pub(crate) const NOTICE: &str = "NOTICE#";
 
 /// What a customer recorded of his usage, once for the act.
 pub(crate) fn record(account: &AccountId, act: &ActionId) -> Key {
-    Key::new(account_pk(account), format!("RECORD#{act}"))
+    Key::new(account_pk(account), format!("USED#{act}"))
 }
 
 pub(crate) const API_KEY: &str = "APIKEY#";
@@ -179,6 +180,18 @@ pub(crate) fn api_key_text(digest: &str) -> Key {
 
 pub(crate) fn payment(id: &PaymentId) -> Key {
     Key::new(format!("PAYMENT#{id}"), PAYMENT)
+}
+
+pub(crate) const EXPIRES: &str = "EXPIRES";
+
+/// A payment whose credits end on a day.
+pub(crate) fn expiry(day: &str, payment: &PaymentId) -> Key {
+    Key::new(EXPIRES.to_owned(), format!("{day}#{payment}"))
+}
+
+pub(crate) fn expiry_of(sk: &str) -> Option<(String, PaymentId)> {
+    let (day, payment) = sk.split_once('#')?;
+    Some((day.to_owned(), PaymentId::parse(payment).ok()?))
 }
 
 /// An entry, in the `ledger` table.
