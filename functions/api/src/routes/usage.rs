@@ -1,7 +1,7 @@
 //! `POST /api/v1/usage` and `…/usage/check`: what the account's own service uses, counted against its quotas.
 
 use crate::caller::Caller;
-use crate::once::IdempotencyKey;
+use crate::once::{Act, IdempotencyKey};
 use crate::routes::Problem;
 use crate::routes::account::{Found, load, period};
 use crate::{ApiError, Ctx};
@@ -88,9 +88,11 @@ pub async fn record(
         return Err(ApiError::bad_request("bad_batch", format!("a batch has 1 to {RECORDS_MAX} records")));
     }
     let meters = records.iter().map(|used| check_record(&ctx, used)).collect::<Result<Vec<_>, _>>()?;
+    let found = load(&ctx, &caller, ctx.outside.now()).await?;
     let mut counters = Vec::new();
     for (place, (used, meter)) in records.iter().zip(meters).enumerate() {
-        counters.push(count(&ctx, &caller, &once, (place, used, meter), Beyond::Count).await?);
+        let act = once.act(&caller, &format!("usage#{place}"));
+        counters.push(count(&ctx, &found, act, (used, meter), Beyond::Count).await?);
     }
     Ok((StatusCode::CREATED, Json(Counters { counters })))
 }
@@ -110,7 +112,8 @@ pub async fn check(
     caller.may(Scope::Usage)?;
     let Json(used) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let meter = check_record(&ctx, &used)?;
-    let counter = count(&ctx, &caller, &once, (0, &used, meter), Beyond::Refuse).await?;
+    let found = load(&ctx, &caller, ctx.outside.now()).await?;
+    let counter = count(&ctx, &found, once.act(&caller, "usage/check"), (&used, meter), Beyond::Refuse).await?;
     Ok((StatusCode::CREATED, Json(counter)))
 }
 
@@ -121,15 +124,6 @@ enum Beyond {
     Count,
     /// It has not happened yet, so it is refused.
     Refuse,
-}
-
-impl Beyond {
-    const fn route(self) -> &'static str {
-        match self {
-            Self::Count => "usage",
-            Self::Refuse => "usage/check",
-        }
-    }
 }
 
 fn check_record(ctx: &Ctx, used: &Used) -> Result<Meter, ApiError> {
@@ -156,21 +150,20 @@ fn check_record(ctx: &Ctx, used: &Used) -> Result<Meter, ApiError> {
 
 async fn count(
     ctx: &Ctx,
-    caller: &Caller,
-    once: &IdempotencyKey,
-    (place, used, meter): (usize, &Used, Meter),
+    Found { account, standing }: &Found<'_>,
+    act: Act,
+    (used, meter): (&Used, Meter),
     beyond: Beyond,
 ) -> Result<Counter, ApiError> {
     let now = ctx.outside.now();
-    let Found { account, standing } = load(ctx, caller, now).await?;
     let quota = standing.plan.quotas.get(&meter);
-    let period = period(&standing, &meter, now);
+    let period = period(standing, &meter, now);
     let limit = match beyond {
         Beyond::Count => Limit::Unlimited,
         Beyond::Refuse => quota.map_or(Limit::Unlimited, Quota::hard_limit),
     };
     let record = UsageRecord {
-        act: once.act(caller, &format!("{}#{place}", beyond.route())).id(),
+        act: act.id(),
         meter: meter.clone(),
         period: period.key.clone(),
         amount: used.amount,
