@@ -34,7 +34,8 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// SES in one region.
 #[derive(Clone)]
 pub struct MailApi {
-    address: Uri,
+    /// None where the configured URL is none.
+    address: Option<Uri>,
     sign: Sign,
     web: Web,
 }
@@ -77,17 +78,16 @@ struct Answer {
 
 impl MailApi {
     /// A client; it calls nobody. The URL is `https://email.<region>.amazonaws.com`, or another one.
-    pub fn new(url: &str, sign: Sign, web: Web) -> Result<Self, MailError> {
-        let address: Uri = format!("{}{PATH}", url.trim_end_matches('/')).parse().map_err(|_| MailError::Url)?;
-        if address.scheme().is_none() || address.authority().is_none() {
-            return Err(MailError::Url);
-        }
-        Ok(Self { address, sign, web })
+    pub fn new(url: &str, sign: Sign, web: Web) -> Self {
+        let address: Option<Uri> = format!("{}{PATH}", url.trim_end_matches('/')).parse().ok();
+        let address = address.filter(|uri| uri.scheme().is_some() && uri.authority().is_some());
+        Self { address, sign, web }
     }
 
     /// Hands a mail over, once.
     pub async fn send(&self, mail: &Mail<'_>) -> Result<Sent, MailError> {
-        let request = Request::post(self.address.clone())
+        let address = self.address.clone().ok_or(MailError::Url)?;
+        let request = Request::post(address)
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("tallyhook/", env!("CARGO_PKG_VERSION")))
             .body(Bytes::from(body(mail).to_string()))

@@ -55,7 +55,7 @@ impl Peer {
             request.headers_mut().insert("authorization", http::HeaderValue::from_static("signed"));
             Ok(request)
         });
-        MailApi::new("https://mail.test/", sign, web).expect("a client")
+        MailApi::new("https://mail.test/", sign, web)
     }
 
     fn answer(&self, request: Request<Bytes>) -> Result<Response<Bytes>, crate::BoxError> {

@@ -91,11 +91,14 @@ async fn every_refusal_has_its_class_and_names_nobody() {
     }
 }
 
-#[test]
-fn what_cannot_work_is_refused_at_the_start() {
-    for (url, fine) in [("https://email.eu-central-1.amazonaws.com", true), ("email.amazonaws.com", false), ("", false)]
-    {
+#[tokio::test]
+async fn what_is_no_url_is_said_before_anything_is_sent() {
+    for url in ["email.amazonaws.com", "", "https://"] {
         let web = Web::new(tower::service_fn(async |_| Err("never called".into())));
-        assert_eq!(MailApi::new(url, Arc::new(Ok), web).is_ok(), fine, "{url}");
+        let (to, from) = (address(TO), address(FROM));
+        let mail = Mail { to: &to, from: &from, subject: "", text: "", html: "", reference: "" };
+        let error = MailApi::new(url, Arc::new(Ok), web).send(&mail).await.expect_err("nobody there");
+        assert!(matches!(error, MailError::Url), "{url}");
+        assert_eq!(error.retry(), Retry::Alarm(Duration::from_secs(300)));
     }
 }
