@@ -131,6 +131,7 @@ fn app(stack: &Arc<Stack>) -> Router {
     }
     app.nest("/stand-ins/github", stack.vendors.github.pages())
         .nest("/stand-ins/stripe", stack.vendors.stripe.pages())
+        .nest("/stand-ins/mail", stack.vendors.mail.pages())
         .fallback(other_doors(stack))
         .layer(DefaultBodyLimit::disable())
 }
@@ -168,6 +169,7 @@ code{font-size:.9em}li{margin:.4rem 0}</style>
 <ul>
 <li><a href="/stand-ins/github">The stand-in GitHub</a>: repositories, branches, pull requests, comments</li>
 <li><a href="/stand-ins/stripe">The stand-in Stripe</a>: customers, meters, meter events</li>
+<li><a href="/stand-ins/mail">The mailbox</a>: what customers were told by mail</li>
 <li><code>POST /github/webhook</code>, <code>POST /stripe/webhook</code>: signed with <code>local-secret</code> unless you set others</li>
 <li><code>GET /api/v1/admin/events</code> and more, with the operator token that was printed at the start</li>
 <li><a href="/health">Health</a></li>

@@ -28,6 +28,8 @@ pub const GITHUB_HOST: &str = "github.stand-in";
 pub const STRIPE_HOST: &str = "stripe.stand-in";
 /// The model's.
 pub const MODEL_HOST: &str = "model.stand-in";
+/// Mail's.
+pub const MAIL_HOST: &str = "mail.stand-in";
 const EVENTS_TABLE: &str = "tallyhook-events";
 /// The local table of accounts, jobs and usage.
 pub const MAIN_TABLE: &str = "tallyhook-main";
@@ -188,6 +190,7 @@ fn stand_ins(parts: &Parts) -> StandInWeb {
         .host(GITHUB_HOST, parts.vendors.github.router())
         .host(STRIPE_HOST, parts.vendors.stripe.router())
         .host(MODEL_HOST, parts.vendors.model.router())
+        .host(MAIL_HOST, parts.vendors.mail.router())
 }
 
 /// The settings that every local stack has; the command line may replace those of real services.
@@ -208,6 +211,8 @@ fn settings() -> BTreeMap<String, String> {
         ("MODEL_URL", &format!("https://{MODEL_HOST}")),
         ("MODEL_NAME", "stand-in-1"),
         ("MODEL_API_KEY", "local"),
+        ("MAIL_URL", &format!("https://{MAIL_HOST}")),
+        ("MAIL_FROM", "notices@tallyhook.example"),
         ("GITHUB_WEBHOOK_SECRETS", LOCAL_SECRET),
         ("STRIPE_WEBHOOK_SECRETS", LOCAL_SECRET),
         ("OPERATOR_TOKEN", LOCAL_TOKEN),
@@ -236,14 +241,14 @@ pub const LOCAL_TOKEN: &str = "local:local-token";
 const fn time_of(queue: Queue) -> Duration {
     match queue {
         Queue::Plan | Queue::Code | Queue::Review => STEP_TIME,
-        Queue::GithubEvents | Queue::StripeEvents | Queue::Pulls | Queue::Usage => OTHER_TIME,
+        Queue::GithubEvents | Queue::StripeEvents | Queue::Pulls | Queue::Usage | Queue::Notices => OTHER_TIME,
     }
 }
 
 const fn batch_of(queue: Queue) -> i32 {
     match queue {
         Queue::Plan | Queue::Code | Queue::Review => 1,
-        Queue::GithubEvents | Queue::StripeEvents | Queue::Pulls | Queue::Usage => 10,
+        Queue::GithubEvents | Queue::StripeEvents | Queue::Pulls | Queue::Usage | Queue::Notices => 10,
     }
 }
 
@@ -275,6 +280,7 @@ impl Doors {
         let stripe_events = function!(self, stripe_events);
         let pull_requests = function!(self, pull_requests);
         let usage_reports = function!(self, usage_reports);
+        let notices = function!(self, notices);
         Queue::ALL
             .into_iter()
             .map(|queue| {
@@ -284,6 +290,7 @@ impl Doors {
                     Queue::Plan | Queue::Code | Queue::Review => &steps,
                     Queue::Pulls => &pull_requests,
                     Queue::Usage => &usage_reports,
+                    Queue::Notices => &notices,
                 };
                 let queue_url = urls.get(&queue).cloned().context("every queue was created")?;
                 let mapping = Mapping {

@@ -1,4 +1,5 @@
-//! What the stand-ins remember, kept beside the tables so that a restart finds the same GitHub and the same Stripe.
+//! What the stand-ins remember, kept beside the tables so that a restart finds the same GitHub, Stripe
+//! and mailboxes.
 
 use crate::cli::Options;
 use crate::world::Vendors;
@@ -25,6 +26,10 @@ pub fn load(options: &Options, vendors: &Vendors) -> anyhow::Result<()> {
     let mut kept: Value = serde_json::from_str(&text).with_context(unreadable)?;
     vendors.github.import(kept["github"].take()).with_context(unreadable)?;
     vendors.stripe.import(kept["stripe"].take()).with_context(unreadable)?;
+    // Files from before there was mail have none.
+    if let mail @ Value::Object(_) = kept["mail"].take() {
+        vendors.mail.import(mail).with_context(unreadable)?;
+    }
     Ok(())
 }
 
@@ -37,7 +42,8 @@ pub fn keep(options: &Options, vendors: &Vendors) -> Keeper {
         let mut last = Value::Null;
         loop {
             let over = tokio::time::timeout(WRITE_EVERY, &mut stopped).await.is_ok();
-            let now = json!({ "github": vendors.github.export(), "stripe": vendors.stripe.export() });
+            let (github, stripe, mail) = (vendors.github.export(), vendors.stripe.export(), vendors.mail.export());
+            let now = json!({ "github": github, "stripe": stripe, "mail": mail });
             if now != last {
                 write(&folder, &now)?;
                 last = now;

@@ -1,6 +1,7 @@
 //! The little world in which the demo and the tests play: one organisation, one repository, one paying account.
 
 use fakes::github::{GitHub, GitHubConfig};
+use fakes::mail::MailBox;
 use fakes::model::Model;
 use fakes::stripe::Stripe;
 use fakes::{Now, keys};
@@ -49,6 +50,8 @@ pub struct Vendors {
     pub stripe: Stripe,
     /// The model.
     pub model: Model,
+    /// Mail.
+    pub mail: MailBox,
 }
 
 impl Vendors {
@@ -62,7 +65,7 @@ impl Vendors {
         };
         let github = GitHub::new(config);
         github.trust_key(&keys::app_key().public_pem).expect("a fresh key can be read");
-        Self { github, stripe: Stripe::new(now), model: Model::new() }
+        Self { github, stripe: Stripe::new(now.clone()), model: Model::new(), mail: MailBox::new(now) }
     }
 
     /// The organisation, its repository and its customer. What is there already stays as it is.

@@ -18,6 +18,7 @@ use store::{Connection, Inbox, KeyRing, Store};
 /// - `PLAN_QUEUE_URL`: where new jobs go
 /// - `PULLS_QUEUE_URL`: where comments are owed
 /// - `USAGE_QUEUE_URL`: where usage goes that is billed on merging
+/// - `NOTICES_QUEUE_URL`: where customers are told that something comes to its end
 /// - `GITHUB_URL`: GitHub's API
 /// - `GITHUB_APP_ID` (or `APP_ID`): the App, by which its own doings are known
 /// - `GITHUB_PRIVATE_KEY` (or `PRIVATE_KEY`): the App's key, for reading a repository's policy
@@ -49,7 +50,7 @@ impl Config {
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
             catalogue,
             dashboard_url: env.find("DASHBOARD_URL"),
-            queue_urls: [Queue::GithubEvents, Queue::Plan, Queue::Pulls, Queue::Usage]
+            queue_urls: [Queue::GithubEvents, Queue::Plan, Queue::Pulls, Queue::Usage, Queue::Notices]
                 .map(|queue| (queue, env.text(queue.setting())))
                 .into(),
             github_url: env.text("GITHUB_URL"),

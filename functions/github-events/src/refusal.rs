@@ -1,6 +1,6 @@
 //! A job that cannot be paid for or billed: it is over before any work, and its issue is told why and what to do.
 
-use crate::Ctx;
+use crate::{Ctx, warnings};
 use domain::jobs::{self, Work};
 use domain::ledger::Balance;
 use domain::notices::{Notice, Topic};
@@ -24,8 +24,8 @@ pub async fn out_of_credits(ctx: &Ctx, plan: &Plan, new: NewJob, balance: Balanc
     );
     let (_, grants) = ctx.store.grants_count(&new.row.facts.account).await?;
     let topic = Topic::TopUpNeeded(grants);
-    let notice = Notice { topic, words: reason.clone(), at: new.row.facts.created_at };
-    ctx.store.notice_owe(&new.row.facts.account, &notice).await?;
+    let notice = Notice::new(topic, reason.clone(), new.row.facts.created_at);
+    warnings::owe(ctx, &new.row.facts.account, &notice).await?;
     refuse(ctx, new, &reason).await
 }
 
@@ -41,8 +41,7 @@ pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Done, Fai
     let reason = format!("the {count} pull requests of the plan {} are used up.{offer}", plan.name);
     let facts = &new.row.facts;
     let topic = Topic::QuotaUsed(domain::metering::Meter::pull_requests(), facts.terms.period.clone());
-    let notice = Notice { topic, words: reason.clone(), at: facts.created_at };
-    ctx.store.notice_owe(&facts.account, &notice).await?;
+    warnings::owe(ctx, &facts.account, &Notice::new(topic, reason.clone(), facts.created_at)).await?;
     refuse(ctx, new, &reason).await
 }
 

@@ -16,6 +16,7 @@ use stripe_api::{StripeApi, StripeConfig};
 /// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
 /// - `CATALOGUE`: the file that says what is sold; the built-in one where it is not set
 /// - `STRIPE_EVENTS_QUEUE_URL`: its own queue, for events that must wait
+/// - `NOTICES_QUEUE_URL`: where customers are told of what has become of their money
 /// - `STRIPE_URL`: Stripe's API
 /// - `STRIPE_SECRET_KEY`: the key to it; without one, events about which Stripe has to be asked wait
 pub struct Config {
@@ -24,7 +25,7 @@ pub struct Config {
     ledger_table: String,
     ledger_key: Secret,
     catalogue: Catalogue,
-    queue_url: String,
+    queue_urls: Vec<(Queue, String)>,
     stripe_url: String,
     secret_key: Option<Secret>,
     aws: AwsSettings,
@@ -43,7 +44,7 @@ impl Config {
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
             catalogue,
-            queue_url: env.text("STRIPE_EVENTS_QUEUE_URL"),
+            queue_urls: [Queue::StripeEvents, Queue::Notices].map(|queue| (queue, env.text(queue.setting()))).into(),
             stripe_url: env.text("STRIPE_URL"),
             secret_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
             aws: AwsSettings::read(&mut env),
@@ -89,7 +90,7 @@ impl Ctx {
         Self {
             inbox: connection.inbox(config.events_table),
             store: store.with_ledger(config.ledger_table, ring.into_source()),
-            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), [(Queue::StripeEvents, config.queue_url)]),
+            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             catalogue: config.catalogue,
             stripe,
             outside,

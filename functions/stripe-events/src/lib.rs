@@ -66,14 +66,16 @@ const CONCURRENCY: usize = 10;
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Event(key) => on_event(ctx, key).await,
-        Message::Work(..) | Message::Comment(_) | Message::Usage(_) => Ok(Done::Ignored("not an event")),
+        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
+            Ok(Done::Ignored("not an event"))
+        }
     };
     let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
         Message::Event(key) => {
             let fate = ctx.inbox.fail(key, &failure, (ctx.outside.random)(), ctx.outside.now()).await?;
             Ok((fate, failure))
         }
-        Message::Work(..) | Message::Comment(_) | Message::Usage(_) => Ok((Fate::Over, failure)),
+        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => Ok((Fate::Over, failure)),
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

@@ -8,7 +8,9 @@ use domain::notices::{Notice, Topic};
 use domain::plans::plan_of;
 use domain::retry::Failure;
 use domain::subscriptions::{Invoice, Status, Subscription};
+use queues::Message;
 use std::time::Duration;
+use store::NoticeOwed;
 
 /// A trial ends, unless that is no longer so.
 pub async fn trial_ending(ctx: &Ctx, account: &AccountId, told: &Subscription) -> Result<(), Failure> {
@@ -16,7 +18,7 @@ pub async fn trial_ending(ctx: &Ctx, account: &AccountId, told: &Subscription) -
     let (Status::Trialing, Some(end)) = (&known.status, known.trial_end) else { return Ok(()) };
     let plan = plan_of(&ctx.catalogue, &known).map_or("your plan", |plan| &plan.name);
     let words = format!("The trial of {plan} ends on {}; from then on it has to be paid for.", end.day());
-    owe(ctx, account, Notice { topic: Topic::TrialEnding(known.id), words, at: told.as_of }).await
+    owe(ctx, account, &Notice::new(Topic::TrialEnding(known.id), words, told.as_of)).await
 }
 
 /// A payment has failed, unless the invoice is settled by now.
@@ -30,7 +32,7 @@ pub async fn payment_failed(ctx: &Ctx, account: &AccountId, told: &Invoice) -> R
         words.push_str(&then);
     }
     let topic = Topic::PaymentFailed(told.id.clone());
-    owe(ctx, account, Notice { topic, words, at: told.as_of }).await
+    owe(ctx, account, &Notice::new(topic, words, told.as_of)).await
 }
 
 /// The payer's bank wants to hear from him, unless the invoice is settled by now.
@@ -41,11 +43,14 @@ pub async fn action_required(ctx: &Ctx, account: &AccountId, told: &Invoice) -> 
     let place = if told.url.is_some() { "on the invoice's page" } else { "with your bank" };
     let words = format!("The payment of {} for {} has to be confirmed {place}.", money(told), named(told));
     let topic = Topic::ActionRequired(told.id.clone());
-    owe(ctx, account, Notice { topic, words, at: told.as_of }).await
+    owe(ctx, account, &Notice::new(topic, words, told.as_of)).await
 }
 
-async fn owe(ctx: &Ctx, account: &AccountId, notice: Notice) -> Result<(), Failure> {
-    ctx.store.notice_owe(account, &notice).await?;
+/// Owes a notice and sends its message; where that gets lost, the row is found due.
+async fn owe(ctx: &Ctx, account: &AccountId, notice: &Notice) -> Result<(), Failure> {
+    if ctx.store.notice_owe(account, notice, ctx.outside.now()).await? == NoticeOwed::Now {
+        ctx.queues.send(&Message::Notice(notice.key(account)), Some(account)).await?;
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use domain::ids::JobId;
 use domain::inbox::{EventKey, Source};
 use domain::jobs::Work;
 use domain::metering::Debts;
+use domain::notices::NoticeKey;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -27,12 +28,22 @@ pub enum Queue {
     Pulls,
     /// Accounts with debts to Stripe.
     Usage,
+    /// Customers to be told something.
+    Notices,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 7] =
-        [Self::GithubEvents, Self::StripeEvents, Self::Plan, Self::Code, Self::Review, Self::Pulls, Self::Usage];
+    pub const ALL: [Self; 8] = [
+        Self::GithubEvents,
+        Self::StripeEvents,
+        Self::Plan,
+        Self::Code,
+        Self::Review,
+        Self::Pulls,
+        Self::Usage,
+        Self::Notices,
+    ];
 
     /// The word in its name.
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +55,7 @@ impl Queue {
             Self::Review => "review",
             Self::Pulls => "pulls",
             Self::Usage => "usage",
+            Self::Notices => "notices",
         }
     }
 
@@ -62,6 +74,7 @@ impl Queue {
             Self::Review => "REVIEW_QUEUE_URL",
             Self::Pulls => "PULLS_QUEUE_URL",
             Self::Usage => "USAGE_QUEUE_URL",
+            Self::Notices => "NOTICES_QUEUE_URL",
         }
     }
 }
@@ -83,6 +96,8 @@ pub enum Message {
     Comment(JobId),
     /// Tell Stripe what an account owes on a meter.
     Usage(Debts),
+    /// Tell a customer.
+    Notice(NoticeKey),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -120,6 +135,7 @@ impl Message {
             Self::Work(Work::Review, _) => Queue::Review,
             Self::Work(Work::Pull, _) | Self::Comment(_) => Queue::Pulls,
             Self::Usage(_) => Queue::Usage,
+            Self::Notice(_) => Queue::Notices,
         }
     }
 
@@ -133,6 +149,7 @@ impl Message {
             Self::Work(Work::Pull, _) => "pull",
             Self::Comment(_) => "comment",
             Self::Usage(_) => "usage",
+            Self::Notice(_) => "notice",
         }
     }
 
@@ -142,6 +159,7 @@ impl Message {
             Self::Event(key) => key.id().to_owned(),
             Self::Work(_, job) | Self::Comment(job) => job.to_string(),
             Self::Usage(debts) => debts.pointer(),
+            Self::Notice(key) => key.pointer(),
         }
     }
 
@@ -168,6 +186,7 @@ impl Message {
             "pull" => job().map(|job| Self::Work(Work::Pull, job)),
             "comment" => job().map(Self::Comment),
             "usage" => Debts::parse(&wire.key).map(Self::Usage).map_err(|_| BadMessage),
+            "notice" => NoticeKey::parse(&wire.key).map(Self::Notice).map_err(|_| BadMessage),
             _ => Err(BadMessage),
         }
     }
@@ -189,6 +208,7 @@ mod tests {
             ("pull", job),
             ("comment", job),
             ("usage", "acc_01hf7yat00zzzzzzzzzzzzzzzz#pull_requests"),
+            ("notice", "acc_01hf7yat00zzzzzzzzzzzzzzzz#payment_failed#in_1"),
         ] {
             let json = format!(r#"{{"v":1,"kind":"{kind}","key":"{key}"}}"#);
             assert_eq!(Message::from_json(&json).expect("a message").to_json(), json);

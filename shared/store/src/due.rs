@@ -10,6 +10,7 @@ use crate::keys::{DueKey, Key};
 use crate::{Store, keys};
 use domain::ids::JobId;
 use domain::metering::Debts;
+use domain::notices::NoticeKey;
 use domain::time::Timestamp;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub enum DueItem {
     Job(JobId),
     /// Stripe has to be told.
     Usage(Debts),
+    /// A customer has to be told.
+    Notice(NoticeKey),
 }
 
 /// A row of the list.
@@ -92,6 +95,7 @@ fn due_of(attributes: &Attributes) -> Result<Due, StoreError> {
     let what = match keys::due_key(&key.pk, &key.sk).ok_or_else(|| item.bad("sk"))? {
         DueKey::Job(id) => DueItem::Job(id),
         DueKey::Owed(account, meter) => DueItem::Usage(Debts { account, meter }),
+        DueKey::Notice(key) => DueItem::Notice(key),
     };
     Ok(Due { item: what, due_at: item.time("due_at")?, key })
 }

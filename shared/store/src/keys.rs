@@ -22,7 +22,8 @@
 //! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | a hold that is open | account |
 //! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | what was used of a quota | account |
 //! | main | `ACCOUNT#<id>` | `USED#<act>` | what a customer recorded of his usage, once for the act | account |
-//! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | something the customer has to be told, once | account |
+//! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | something the customer has to be told, once | account; index `due` until it has ended |
+//! | main | `MUTED#<digest>` | `MUTED` | an address that takes no mail | the address's digest |
 //! | main | `ACCOUNT#<id>` | `APIKEY#<key>` | where a key of the account is | account |
 //! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
 //! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
@@ -42,6 +43,7 @@ use domain::ids::{
 use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
 use domain::metering::Meter;
+use domain::notices::NoticeKey;
 
 /// Shards of an index partition, so that no single one carries every write.
 pub(crate) const SHARDS: u32 = 8;
@@ -161,6 +163,11 @@ pub(crate) fn notice(account: &AccountId, fact: &str) -> Key {
 
 pub(crate) const NOTICE: &str = "NOTICE#";
 
+/// An address that takes no mail, by the digest of the address.
+pub(crate) fn muted(digest: &str) -> Key {
+    Key::new(format!("MUTED#{digest}"), "MUTED")
+}
+
 /// What a customer recorded of his usage, once for the act.
 pub(crate) fn record(account: &AccountId, act: &ActionId) -> Key {
     Key::new(account_pk(account), format!("USED#{act}"))
@@ -276,6 +283,7 @@ pub(crate) fn customer(id: &CustomerId) -> Key {
 pub(crate) enum DueKey {
     Job(JobId),
     Owed(AccountId, Meter),
+    Notice(NoticeKey),
 }
 
 pub(crate) fn due_key(pk: &str, sk: &str) -> Option<DueKey> {
@@ -283,6 +291,9 @@ pub(crate) fn due_key(pk: &str, sk: &str) -> Option<DueKey> {
         return job_of(pk).map(DueKey::Job);
     }
     let account = account_of(pk)?;
+    if let Some(fact) = sk.strip_prefix(NOTICE) {
+        return Some(DueKey::Notice(NoticeKey { account, fact: fact.to_owned() }));
+    }
     let (meter, _) = sk.strip_prefix(OWED)?.split_once('#')?;
     Some(DueKey::Owed(account, Meter::parse(meter).ok()?))
 }

@@ -12,6 +12,8 @@ const CONSUME: &[&str] =
 const SEND: &[&str] = &["sqs:SendMessage"];
 const REDRIVE: &[&str] =
     &["sqs:StartMessageMoveTask", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+/// From one verified sender.
+const MAIL: &[&str] = &["ses:SendEmail"];
 const SECRET: &[&str] = &["ssm:GetParameters"];
 /// Put and no more: a receiver learns of a duplicate from the row that its refused put returns, and so does whoever posts to
 /// the ledger.
@@ -37,7 +39,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("stripe-webhook", SECRET, &["stripe-webhook/stripe-webhook-secrets"]),
     ("github-events", LOG, &["GithubEventsLogs"]),
     ("github-events", CONSUME, &["GithubEventsQueue"]),
-    ("github-events", SEND, &["GithubEventsQueue", "PlanQueue", "PullsQueue", "UsageQueue"]),
+    ("github-events", SEND, &["GithubEventsQueue", "PlanQueue", "PullsQueue", "UsageQueue", "NoticesQueue"]),
     ("github-events", GET, &["EventsTable"]),
     ("github-events", LIST, &["EventsTable"]),
     ("github-events", UPDATE, &["EventsTable"]),
@@ -49,7 +51,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("github-events", SECRET, &["github-events/github-private-key", "github-events/ledger-key"]),
     ("stripe-events", LOG, &["StripeEventsLogs"]),
     ("stripe-events", CONSUME, &["StripeEventsQueue"]),
-    ("stripe-events", SEND, &["StripeEventsQueue"]),
+    ("stripe-events", SEND, &["StripeEventsQueue", "NoticesQueue"]),
     ("stripe-events", GET, &["EventsTable"]),
     ("stripe-events", LIST, &["EventsTable"]),
     ("stripe-events", UPDATE, &["EventsTable"]),
@@ -79,6 +81,12 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("usage-reports", MOVE, &["MainTable"]),
     ("usage-reports", LIST, &["MainTable"]),
     ("usage-reports", SECRET, &["usage-reports/stripe-secret-key"]),
+    ("notices", LOG, &["NoticesLogs"]),
+    ("notices", CONSUME, &["NoticesQueue"]),
+    ("notices", SEND, &["NoticesQueue"]),
+    ("notices", GET, &["MainTable"]),
+    ("notices", UPDATE, &["MainTable"]),
+    ("notices", MAIL, &["identity/MailIdentity"]),
     ("sweeper", LOG, &["SweeperLogs"]),
     ("sweeper", LIST, &["EventsTable/index/state", "MainTable/index/due"]),
     ("sweeper", GET, &["EventsTable", "MainTable"]),
@@ -112,13 +120,13 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "admin",
         REDRIVE,
-        &["GithubEventsDlq", "StripeEventsDlq", "PlanDlq", "CodeDlq", "ReviewDlq", "PullsDlq", "UsageDlq"],
+        &["GithubEventsDlq", "StripeEventsDlq", "PlanDlq", "CodeDlq", "ReviewDlq", "PullsDlq", "UsageDlq", "NoticesDlq"],
     ),
     ("admin", SECRET, &["admin/ledger-key", "admin/operator-token"]),
 ];
 
 const QUEUES: &[&str] =
-    &["GithubEventsQueue", "StripeEventsQueue", "PlanQueue", "CodeQueue", "ReviewQueue", "PullsQueue", "UsageQueue"];
+    &["GithubEventsQueue", "StripeEventsQueue", "PlanQueue", "CodeQueue", "ReviewQueue", "PullsQueue", "UsageQueue", "NoticesQueue"];
 
 pub type Right = (String, String, String);
 
@@ -160,9 +168,12 @@ pub fn granted(template: &Template) -> BTreeSet<Right> {
     rights
 }
 
-/// A secret by its path behind the stage; everything else by its logical id.
+/// A secret by its path behind the stage, a sender by its parameter; everything else by its logical id.
 fn place(resource: &Value) -> String {
     let place = logical(resource);
+    if let Some((_, identity)) = place.split_once(":identity/") {
+        return format!("identity/{}", identity.trim_end_matches('}'));
+    }
     place.split_once("parameter/tallyhook/Stage}/").map(|(_, path)| path.to_owned()).unwrap_or(place)
 }
 
@@ -239,6 +250,7 @@ fn a_role_fits_its_walls() {
             ("github-api", "/github-private-key"),
             ("stripe-api", "/stripe-secret-key"),
             ("model-api", "/model-api-key"),
+            ("mail-api", "ses:"),
         ] {
             let knows = manifest
                 .lines()

@@ -15,6 +15,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("job-steps", &["boot", "catalogue", "domain", "github-api", "model-api", "queues", "store"]),
     ("pull-requests", &["boot", "domain", "github-api", "queues", "store"]),
     ("usage-reports", &["boot", "domain", "queues", "store", "stripe-api"]),
+    ("notices", &["boot", "domain", "mail-api", "queues", "store"]),
     ("sweeper", &["boot", "domain", "queues", "store"]),
     ("reconciliation", &["boot", "domain", "store"]),
     ("admin", &["boot", "catalogue", "domain", "queues", "replies", "store"]),

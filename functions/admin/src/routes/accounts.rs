@@ -95,7 +95,17 @@ pub async fn notices(
 ) -> Result<Json<Value>, ApiError> {
     let id = existing(&ctx, &id).await?;
     let notices = ctx.store.notice_list(&id).await?;
-    let shown = |notice: &NoticeRow| json!({ "kind": notice.kind, "fact": notice.fact, "words": notice.words, "at": notice.at.to_string() });
+    let shown = |notice: &NoticeRow| {
+        json!({
+            "kind": notice.kind,
+            "fact": notice.fact,
+            "words": notice.words,
+            "at": notice.at.to_string(),
+            "outcome": notice.ended.map(|(outcome, _)| outcome.as_str()),
+            "ended_at": notice.ended.map(|(_, at)| at.to_string()),
+            "why": notice.why,
+        })
+    };
     Ok(Json(json!({ "notices": notices.iter().map(shown).collect::<Vec<_>>() })))
 }
 

@@ -190,7 +190,7 @@ async fn count(
     }
     if let Some(topic) = (most > 0).then(|| quota_warning(&meter, &period.key, total, most)).flatten() {
         let words = format!("{total} of {most} {meter} of the plan {} are used.", standing.plan.name);
-        ctx.store.notice_owe(&account.id, &Notice { topic, words, at: now }).await?;
+        ctx.store.notice_owe(&account.id, &Notice::new(topic, words, now), now).await?;
     }
     Ok(Counter { meter: meter.to_string(), used: total, limit: most, period: period.key })
 }

@@ -1,0 +1,41 @@
+//! The door that tells customers by mail what they have to know.
+//!
+//! Woken by the queue `notices`; a message names an account and a fact, and the fact's notice is told once: to the account's
+//! address, unless it has none, takes no mail, or does not want this kind. Whatever becomes of a notice stands on its row.
+//!
+//! Mail knows no key by which a second call would be the same mail, and nothing can be looked up. So everything is read and
+//! worded before the row is claimed; the claim is written, the mail handed over, and the row ended, with nothing in between.
+//! Messages that come twice, late or to two processes send one mail, since one of them gets the lease. What is left is an
+//! answer that gets lost, and a process that dies within that window: then nobody knows, and `domain::notices::after_doubt`
+//! decides by kind. Where something has to be done (a welcome's link, a failed payment, an empty balance) each such doubt may
+//! at worst send the mail once more; for mere news it is at worst never sent, and the row says that it is unclear.
+
+mod config;
+mod tell;
+mod wording;
+
+pub use config::{Config, Ctx};
+
+use domain::retry::{Done, Failure, Fate};
+use domain::time::Timestamp;
+use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use std::time::Duration;
+
+/// SES lets new accounts send one mail a second, and others some more.
+const CONCURRENCY: usize = 2;
+/// A lease outlives the function that holds it by this much.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// Acts on a batch of messages.
+pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+    let act = async |delivered: Delivered| match &delivered.message {
+        Message::Notice(key) => tell::handle(ctx, key, deadline.plus(LEASE_MARGIN)).await,
+        Message::Event(_) | Message::Work(..) | Message::Comment(_) | Message::Usage(_) => {
+            Ok(Done::Ignored("nothing to tell a customer"))
+        }
+    };
+    let fail = async |delivered: Delivered, failure: Failure| {
+        Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
+    };
+    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+}

@@ -1,0 +1,138 @@
+//! Telling one notice.
+
+use crate::{Ctx, wording};
+use domain::addresses::MailAddress;
+use domain::notices::{AfterDoubt, Kind, NoticeKey, Outcome, after_doubt};
+use domain::retry::{ATTEMPTS_MAX, Done, Failure, Retry, Retryable, backoff};
+use domain::time::Timestamp;
+use domain::triggers::Switch;
+use mail_api::{Mail, MailError};
+use std::time::Duration;
+use store::{Muted, NoticeClaim, StoreError, Tried, Untold};
+
+/// Tells a notice, unless it has been told, is being told, or cannot be.
+pub async fn handle(ctx: &Ctx, key: &NoticeKey, until: Timestamp) -> Result<Done, Failure> {
+    let Some(kind) = key.kind() else { return Ok(Done::Ignored("no kind of notice")) };
+    // Before the claim, so that nothing has to be read while nobody knows yet whether the mail goes out.
+    let way = way(ctx, key, kind).await?;
+    let mark = (ctx.outside.random)();
+    let untold = match insist(|| ctx.store.notice_claim(key, mark, until, ctx.outside.now())).await? {
+        NoticeClaim::Yours(untold) => untold,
+        // Whoever holds it tells it, or the row is due again when his lease is over.
+        NoticeClaim::Held | NoticeClaim::Ended => return Ok(Done::Duplicate),
+    };
+    match (way, after_doubt(untold.kind, untold.doubts)) {
+        (Way::Closed(outcome), _) => end(ctx, &untold, outcome, None).await,
+        (Way::Open { .. }, AfterDoubt::Stop) => unclear(ctx, &untold).await,
+        (Way::Open { to, from }, AfterDoubt::Again(_)) => send(ctx, &untold, &to, &from).await,
+    }
+}
+
+/// Whether and where a notice can be told.
+enum Way {
+    Open { to: MailAddress, from: MailAddress },
+    Closed(Outcome),
+}
+
+async fn way(ctx: &Ctx, key: &NoticeKey, kind: Kind) -> Result<Way, Failure> {
+    let mailing = ctx.store.account_mail_find(&key.account).await?;
+    if mailing.switch(kind) == Switch::Off {
+        return Ok(Way::Closed(Outcome::SwitchedOff));
+    }
+    let Some(to) = mailing.address else { return Ok(Way::Closed(Outcome::Nobody)) };
+    let Some(from) = ctx.from.clone() else { return Ok(Way::Closed(Outcome::NoSender)) };
+    Ok(match ctx.store.mail_muted(&to).await? {
+        Muted::Yes => Way::Closed(Outcome::Muted),
+        Muted::No => Way::Open { to, from },
+    })
+}
+
+async fn send(ctx: &Ctx, untold: &Untold, to: &MailAddress, from: &MailAddress) -> Result<Done, Failure> {
+    let worded = wording::mail(untold, ctx.dashboard_url.as_deref());
+    let mail = Mail {
+        to,
+        from,
+        subject: worded.subject,
+        text: &worded.text,
+        html: &worded.html,
+        reference: &untold.key.pointer(),
+    };
+    match ctx.mail.send(&mail).await {
+        Ok(sent) => {
+            tracing::info!(account.id = %untold.key.account, notice.kind = %untold.kind, mail.id = sent.id, "told by mail");
+            end(ctx, untold, Outcome::Told, None).await
+        }
+        Err(error) => failed(ctx, untold, error).await,
+    }
+}
+
+/// What a mail that was not sent, or perhaps was, leads to.
+async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Failure> {
+    if error.is_doubt() {
+        return match after_doubt(untold.kind, untold.doubts + 1) {
+            AfterDoubt::Stop => unclear(ctx, untold).await,
+            AfterDoubt::Again(wait) => again(ctx, untold, Tried::InDoubt, wait, error).await,
+        };
+    }
+    match error.retry() {
+        Retry::Soon if untold.attempts + 1 >= ATTEMPTS_MAX => {
+            tracing::error!(account.id = %untold.key.account, notice.kind = %untold.kind, alarm = true, "a mail could not be sent for too long and is given up");
+            end(ctx, untold, Outcome::GivenUp, Some(&error.to_string())).await
+        }
+        Retry::Soon => {
+            let wait = backoff(untold.attempts, (ctx.outside.random)());
+            again(ctx, untold, Tried::Failed, wait, error).await
+        }
+        Retry::After(wait) | Retry::Alarm(wait) => again(ctx, untold, Tried::Postponed, wait, error).await,
+        Retry::Never => {
+            tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, %error, "a mail that is never taken");
+            end(ctx, untold, Outcome::Refused, Some(&error.to_string())).await
+        }
+    }
+}
+
+/// Gives the notice back until then.
+async fn again(ctx: &Ctx, untold: &Untold, tried: Tried, wait: Duration, error: MailError) -> Result<Done, Failure> {
+    let due_at = ctx.outside.now().plus(wait);
+    insist(|| ctx.store.notice_release(untold, tried, due_at)).await?;
+    Err(Failure::from(error).due_in(wait))
+}
+
+async fn unclear(ctx: &Ctx, untold: &Untold) -> Result<Done, Failure> {
+    tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, "nobody knows whether a mail was sent, and it is not sent again");
+    end(ctx, untold, Outcome::Unclear, None).await
+}
+
+async fn end(ctx: &Ctx, untold: &Untold, outcome: Outcome, why: Option<&str>) -> Result<Done, Failure> {
+    insist(|| ctx.store.notice_end(untold, outcome, why, ctx.outside.now())).await?;
+    Ok(match outcome {
+        Outcome::Told => Done::Applied(format!("told: {}", untold.kind)),
+        Outcome::Nobody
+        | Outcome::Muted
+        | Outcome::SwitchedOff
+        | Outcome::NoSender
+        | Outcome::Refused
+        | Outcome::Unclear
+        | Outcome::GivenUp => Done::Applied(format!("not told: {outcome}")),
+    })
+}
+
+/// Tries of one write around a mail.
+const TRIES_MAX: u32 = 4;
+
+/// A write beside a mail that fails makes a doubt, so it is tried some more; each of them may be carried out twice.
+async fn insist<T, F>(write: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut tries = 1;
+    loop {
+        match write().await {
+            Err(error) if error.retry() == Retry::Soon && tries < TRIES_MAX => {
+                tokio::time::sleep(Duration::from_millis(100) * tries).await;
+                tries += 1;
+            }
+            answer => return answer,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What customers read in their mail: what happened, what happens next, and what to do.
+//!
+//! Every mail is said twice, as plain text and as HTML of the same words. What comes from elsewhere (a plan's name, an
+//! invoice's number, a link) enters the HTML escaped and no subject at all.
+
+use domain::notices::Kind;
+use std::fmt::Write;
+use store::Untold;
+
+/// A mail in words.
+pub struct Worded {
+    pub subject: &'static str,
+    pub text: String,
+    pub html: String,
+}
+
+/// What is said of a kind whoever it is said to.
+struct Frame {
+    subject: &'static str,
+    /// What happens next; may be empty.
+    next: &'static str,
+    /// What to do.
+    todo: &'static str,
+    /// What stands on the link.
+    label: &'static str,
+}
+
+const fn frame(kind: Kind) -> Frame {
+    let (subject, next, todo, label) = match kind {
+        Kind::Welcome => (
+            "Welcome to Tallyhook",
+            "From now on an issue with the right label or comment becomes a pull request.",
+            "Sign in to choose a plan and to see what is going on. The link is for you alone and can be used once.",
+            "Sign in",
+        ),
+        Kind::PaymentFailed => (
+            "A payment has failed",
+            "If a later try succeeds, there is nothing you have to do.",
+            "Please look whether your card is still good, and change it if it is not.",
+            "Look at your payment method",
+        ),
+        Kind::ActionRequired => (
+            "A payment waits for your confirmation",
+            "Until it is confirmed, the invoice stays open.",
+            "Please confirm the payment; your bank asks for it.",
+            "Confirm the payment",
+        ),
+        Kind::TrialEnding => (
+            "Your trial ends soon",
+            "With a payment method, your plan goes on by itself; without one, it rests.",
+            "Please look whether you want to go on, and how you want to pay.",
+            "Look at your plan",
+        ),
+        Kind::QuotaNearlyUsed => (
+            "Most of your quota is used",
+            "When it is used up, new jobs and calls are refused until the next period begins.",
+            "If you need more before that, choose a larger plan.",
+            "See plans",
+        ),
+        Kind::QuotaUsed => (
+            "Your quota is used up",
+            "New jobs and calls are refused until the next period begins.",
+            "To go on now, choose a larger plan.",
+            "See plans",
+        ),
+        Kind::LowBalance => (
+            "Your balance is low",
+            "Jobs that are under way are paid for; new ones need enough credits at their beginning.",
+            "Top up before the balance runs out.",
+            "Top up",
+        ),
+        Kind::TopUpNeeded => (
+            "Credits are used up",
+            "An issue got a comment instead of a pull request, and so will others until there are credits again.",
+            "Top up, and ask again under the issue.",
+            "Top up",
+        ),
+        Kind::JobFinished => ("A job has finished", "", "Have a look at what became of it.", "Look at your jobs"),
+    };
+    Frame { subject, next, todo, label }
+}
+
+/// The foot of every mail.
+const FOOT: &str = "You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.";
+const WORDS_CHARS_MAX: usize = 2_000;
+
+/// The mail for a notice. Its own link goes before the dashboard's.
+pub fn mail(untold: &Untold, dashboard_url: Option<&str>) -> Worded {
+    worded(untold.kind, &untold.words, untold.link.as_deref().or(dashboard_url))
+}
+
+fn worded(kind: Kind, words: &str, link: Option<&str>) -> Worded {
+    let frame = frame(kind);
+    let what = sentence(words);
+    let said: Vec<&str> = [what.as_str(), frame.next, frame.todo].into_iter().filter(|part| !part.is_empty()).collect();
+    let mut text = format!("Hello,\n\n{}\n", said.join("\n\n"));
+    let mut html = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{}</title>\
+         <body style=\"font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem\"><p>Hello,</p>",
+        frame.subject
+    );
+    for part in said {
+        let _ = write!(html, "<p>{}</p>", escaped(part));
+    }
+    if let Some(link) = link {
+        let _ = write!(text, "\n{}: {link}\n", frame.label);
+        let _ = write!(html, "<p><a href=\"{}\">{}</a></p>", escaped(link), frame.label);
+    }
+    let _ = write!(text, "\nTallyhook\n{FOOT}\n");
+    let _ = write!(html, "<p style=\"color:#666;font-size:.85em\">Tallyhook<br>{FOOT}</p></body></html>");
+    Worded { subject: frame.subject, text, html }
+}
+
+/// With a capital at the beginning, and not without end.
+fn sentence(words: &str) -> String {
+    let mut chars = words.trim().chars().take(WORDS_CHARS_MAX);
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

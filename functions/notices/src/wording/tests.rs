@@ -1,0 +1,217 @@
+//! The mails, as they are read.
+
+use super::*;
+use insta::assert_snapshot;
+
+fn text(kind: Kind, words: &str, link: Option<&str>) -> String {
+    let mail = worded(kind, words, link);
+    format!("Subject: {}\n\n{}", mail.subject, mail.text)
+}
+
+const DASHBOARD: Option<&str> = Some("https://tallyhook.example/billing");
+
+#[test]
+fn a_welcome() {
+    let words = "the account of acme is ready.";
+    assert_snapshot!(text(Kind::Welcome, words, Some("https://tallyhook.example/in/once")), @r#"
+    Subject: Welcome to Tallyhook
+
+    Hello,
+
+    The account of acme is ready.
+
+    From now on an issue with the right label or comment becomes a pull request.
+
+    Sign in to choose a plan and to see what is going on. The link is for you alone and can be used once.
+
+    Sign in: https://tallyhook.example/in/once
+
+    Tallyhook
+    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    "#);
+}
+
+#[test]
+fn a_failed_payment() {
+    let words = "The payment of 29.00 USD for invoice TH-7 has failed. Stripe will try again. Pro goes on until 2026-12-04, and rests then until it is paid.";
+    assert_snapshot!(text(Kind::PaymentFailed, words, DASHBOARD), @r#"
+    Subject: A payment has failed
+
+    Hello,
+
+    The payment of 29.00 USD for invoice TH-7 has failed. Stripe will try again. Pro goes on until 2026-12-04, and rests then until it is paid.
+
+    If a later try succeeds, there is nothing you have to do.
+
+    Please look whether your card is still good, and change it if it is not.
+
+    Look at your payment method: https://tallyhook.example/billing
+
+    Tallyhook
+    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    "#);
+}
+
+#[test]
+fn a_payment_to_confirm() {
+    let words = "The payment of 29.00 USD for invoice TH-7 has to be confirmed on the invoice's page.";
+    assert_snapshot!(text(Kind::ActionRequired, words, DASHBOARD), @r#"
+    Subject: A payment waits for your confirmation
+
+    Hello,
+
+    The payment of 29.00 USD for invoice TH-7 has to be confirmed on the invoice's page.
+
+    Until it is confirmed, the invoice stays open.
+
+    Please confirm the payment; your bank asks for it.
+
+    Confirm the payment: https://tallyhook.example/billing
+
+    Tallyhook
+    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    "#);
+}
+
+#[test]
+fn a_trial_that_ends() {
+    let words = "The trial of Pro ends on 2026-12-04; from then on it has to be paid for.";
+    assert_snapshot!(text(Kind::TrialEnding, words, DASHBOARD), @r#"
+    Subject: Your trial ends soon
+
+    Hello,
+
+    The trial of Pro ends on 2026-12-04; from then on it has to be paid for.
+
+    With a payment method, your plan goes on by itself; without one, it rests.
+
+    Please look whether you want to go on, and how you want to pay.
+
+    Look at your plan: https://tallyhook.example/billing
+
+    Tallyhook
+    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    "#);
+}
+
+#[test]
+fn a_quota_that_is_nearly_used() {
+    let words = "8 of the 10 pull requests of the plan Basic are used.";
+    assert_snapshot!(text(Kind::QuotaNearlyUsed, words, DASHBOARD), @r#"
+    Subject: Most of your quota is used
+
+    Hello,
+
+    8 of the 10 pull requests of the plan Basic are used.
+
+    When it is used up, new jobs and calls are refused until the next period begins.
+
+    If you need more before that, choose a larger plan.
+
+    See plans: https://tallyhook.example/billing
+
+    Tallyhook
+    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    "#);
+}
+
+#[test]
+fn a_quota_that_is_used() {
+    let words = "10 of the 10 pull requests of the plan Basic are used.";
+    assert_snapshot!(text(Kind::QuotaUsed, words, DASHBOARD), @r#"
+    Subject: Your quota is used up
+
+    Hello,
+
+    10 of the 10 pull requests of the plan Basic are used.
+
+    New jobs and calls are refused until the next period begins.
+
+    To go on now, choose a larger plan.
+
+    See plans: https://tallyhook.example/billing
+
+    Tallyhook
+    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    "#);
+}
+
+#[test]
+fn a_low_balance() {
+    let words = "40 credits are left to spend.";
+    assert_snapshot!(text(Kind::LowBalance, words, DASHBOARD), @r#"
+    Subject: Your balance is low
+
+    Hello,
+
+    40 credits are left to spend.
+
+    Jobs that are under way are paid for; new ones need enough credits at their beginning.
+
+    Top up before the balance runs out.
+
+    Top up: https://tallyhook.example/billing
+
+    Tallyhook
+    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    "#);
+}
+
+#[test]
+fn an_empty_balance() {
+    let words = "a job on the plan Credits reserves 100 credits, and 40 are available.";
+    assert_snapshot!(text(Kind::TopUpNeeded, words, None), @r#"
+    Subject: Credits are used up
+
+    Hello,
+
+    A job on the plan Credits reserves 100 credits, and 40 are available.
+
+    An issue got a comment instead of a pull request, and so will others until there are credits again.
+
+    Top up, and ask again under the issue.
+
+    Tallyhook
+    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    "#);
+}
+
+#[test]
+fn a_finished_job() {
+    let words = "The job for issue 7 of acme/greeter ended with a pull request.";
+    assert_snapshot!(text(Kind::JobFinished, words, DASHBOARD), @r#"
+    Subject: A job has finished
+
+    Hello,
+
+    The job for issue 7 of acme/greeter ended with a pull request.
+
+    Have a look at what became of it.
+
+    Look at your jobs: https://tallyhook.example/billing
+
+    Tallyhook
+    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    "#);
+}
+
+#[test]
+fn what_comes_from_elsewhere_stays_text() {
+    let words = "<b>\"Basic\" & 'more'</b>";
+    let mail = worded(Kind::LowBalance, words, Some("https://x/?a=1&b=\"><script>"));
+    assert_snapshot!(mail.html.replace("<p", "\n<p"), @r#"
+    <!doctype html><html lang="en"><meta charset="utf-8"><title>Your balance is low</title><body style="font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem">
+    <p>Hello,</p>
+    <p>&lt;b&gt;&quot;Basic&quot; &amp; &#39;more&#39;&lt;/b&gt;</p>
+    <p>Jobs that are under way are paid for; new ones need enough credits at their beginning.</p>
+    <p>Top up before the balance runs out.</p>
+    <p><a href="https://x/?a=1&amp;b=&quot;&gt;&lt;script&gt;">Top up</a></p>
+    <p style="color:#666;font-size:.85em">Tallyhook<br>You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.</p></body></html>
+    "#);
+}
+
+#[test]
+fn words_have_an_end() {
+    assert_eq!(sentence(&"x".repeat(WORDS_CHARS_MAX + 1)).len(), WORDS_CHARS_MAX);
+    assert_eq!(sentence(" "), "");
+}
