@@ -10,6 +10,7 @@ mod ledger;
 mod metering;
 mod models;
 mod money;
+mod notices;
 mod obstacles;
 mod pulls;
 mod queues;

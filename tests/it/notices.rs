@@ -1,0 +1,212 @@
+//! Customers are told by mail what they have to know: each notice from its cause to one mail, in bad weather.
+
+mod failures;
+mod stops;
+
+use crate::money::Sold;
+use crate::world::{Climate, World, fixture};
+use ::queues::Message;
+use domain::addresses::MailAddress;
+use domain::ids::{AccountId, InvoiceId, JobId, SubscriptionId};
+use domain::metering::Meter;
+use domain::notices::{Notice, NoticeKey, Outcome, Topic};
+use domain::time::Timestamp;
+use domain::triggers::Switch;
+use fakes::mail::Letter;
+use local_stack::world::{OWNER, REPOSITORY};
+use serde_json::Value;
+use store::AccountChanged;
+
+const ADDRESS: &str = "billing@acme.example";
+
+fn address() -> MailAddress {
+    MailAddress::parse(ADDRESS).expect("an address")
+}
+
+impl World {
+    /// From now on the account can be written to.
+    async fn reachable(&self, account: &AccountId) {
+        let set = self.stack.store.account_mail_set(account, Some(&address())).await;
+        assert_eq!(set.expect("the store answers"), AccountChanged::Now);
+    }
+
+    /// Owes a notice as a door would, and sends its message.
+    async fn owes(&self, account: &AccountId, topic: Topic) -> NoticeKey {
+        let now = self.stack.outside.now();
+        let notice = Notice::new(topic, "something has happened.".to_owned(), now);
+        self.stack.store.notice_owe(account, &notice, now).await.expect("the store answers");
+        let key = notice.key(account);
+        self.queue_gets(&Message::Notice(key.clone())).await;
+        key
+    }
+
+    /// Each notice's fact and how it ended, sorted.
+    async fn ended(&self, account: &AccountId) -> Vec<(String, Option<Outcome>)> {
+        let notices = self.stack.store.notice_list(account).await.expect("the store answers");
+        let mut ended: Vec<_> =
+            notices.into_iter().map(|row| (row.fact, row.ended.map(|(outcome, _)| outcome))).collect();
+        ended.sort();
+        ended
+    }
+
+    /// How the account's only notice ended.
+    async fn outcome_of_one(&self, account: &AccountId) -> Outcome {
+        let ended = self.ended(account).await;
+        assert_eq!(ended.len(), 1, "{ended:?}");
+        ended[0].1.expect("it has ended")
+    }
+
+    /// The only mail there is.
+    fn letter(&self) -> Letter {
+        let letters = self.vendors.mail.letters();
+        assert_eq!(letters.len(), 1, "{:?}", letters.iter().map(|letter| &letter.subject).collect::<Vec<_>>());
+        letters.into_iter().next().expect("one")
+    }
+
+    /// The subjects of all mails, sorted.
+    fn subjects(&self) -> Vec<String> {
+        let mut subjects: Vec<_> = self.vendors.mail.letters().into_iter().map(|letter| letter.subject).collect();
+        subjects.sort();
+        subjects
+    }
+}
+
+/// A world whose one account can be written to.
+async fn world(climate: Climate, settings: &[(&str, &str)]) -> (World, AccountId) {
+    let world = World::with(climate, settings).await;
+    let account = world.account().await;
+    world.reachable(&account).await;
+    (world, account)
+}
+
+fn event(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let mut event = fixture("stripe", sample);
+    change(&mut event["data"]["object"]);
+    event
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stripe_says_of_payments_becomes_one_mail_each() {
+    for (sample, subject, words) in [
+        ("invoice.payment_failed", "A payment has failed", "for invoice TALLY-0002 has failed. Stripe will try again."),
+        ("invoice.payment_action_required", "A payment waits for your confirmation", "has to be confirmed"),
+        ("customer.subscription.trial_will_end", "Your trial ends soon", "ends on 2026-12-04"),
+    ] {
+        let dashboard = [("DASHBOARD_URL", "https://tallyhook.test/billing")];
+        let (world, account) = world(Climate::Bad(201), &dashboard).await;
+        let event = event(sample, |_| {});
+        for _ in 0..2 {
+            assert!(world.stripe_delivers(&event).await.is_success());
+        }
+        world.settle().await;
+        let letter = world.letter();
+        assert_eq!((letter.to.as_str(), letter.from.as_str()), (ADDRESS, "notices@tallyhook.example"));
+        assert_eq!(letter.subject, subject);
+        for body in [&letter.text, &letter.html] {
+            assert!(body.contains(words) && body.contains("https://tallyhook.test/billing"), "{body}");
+        }
+        assert!(letter.reference.starts_with(account.as_str()), "{}", letter.reference);
+        assert_eq!(world.outcome_of_one(&account).await, Outcome::Told);
+        world.done().await;
+    }
+}
+
+async fn issue(world: &World, number: u64) {
+    world.vendors.github.add_issue(OWNER, REPOSITORY, number, "Another", "thing");
+    world
+        .github_sends_changed("issues.opened", |event| {
+            event["issue"]["number"] = number.into();
+            event["issue"]["id"] = (90_000 + number).into();
+        })
+        .await;
+    world.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_is_warned_of_once_at_four_fifths_and_once_at_the_end() {
+    let included = ("quotas.pull_requests = { limit = 60,", "quotas.pull_requests = { limit = 5,");
+    let sold = Sold::with("noticed-teams", &[included]);
+    let (world, account) = World::on_plan(Climate::Bad(202), "teams", &[("CATALOGUE", sold.path())]).await;
+    world.reachable(&account).await;
+    for number in 30..=36 {
+        issue(&world, number).await;
+    }
+    assert_eq!(world.subjects(), ["Most of your quota is used", "Your quota is used up"]);
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balance_is_warned_of_when_it_is_low_and_when_it_does_not_suffice() {
+    let (world, account) = World::on_plan(Climate::Bad(203), "credits", &[]).await;
+    world.reachable(&account).await;
+    world.adjusts(&account, "600", "a gift").await;
+    issue(&world, 30).await;
+    assert_eq!(world.subjects(), ["Your balance is low"]);
+    issue(&world, 31).await;
+    issue(&world, 32).await;
+    assert_eq!(world.subjects(), ["Credits are used up", "Your balance is low"]);
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_welcome_has_a_link_that_is_told_once_and_then_forgotten() {
+    let (world, account) = world(Climate::Bad(204), &[("DASHBOARD_URL", "https://tallyhook.test/billing")]).await;
+    let now = world.stack.outside.now();
+    let welcome = Notice::new(Topic::Welcome, "The account of acme is ready.".to_owned(), now);
+    let welcome = welcome.with_link("https://tallyhook.test/in/canary-once");
+    // Without a message: the sweeper finds it.
+    world.stack.store.notice_owe(&account, &welcome, now).await.expect("the store answers");
+    world.settle().await;
+    let letter = world.letter();
+    assert!(letter.text.contains("https://tallyhook.test/in/canary-once") && !letter.text.contains("/billing"));
+    let (status, listed) = world.operator("GET", &format!("/api/v1/admin/accounts/{account}/notices"), None).await;
+    assert!(status.is_success());
+    assert_eq!(listed["notices"][0]["outcome"], "told");
+    assert!(!listed.to_string().contains("canary") && !listed.to_string().contains(ADDRESS), "{listed}");
+    // The same fact again is no news.
+    world.stack.store.notice_owe(&account, &welcome, now).await.expect("the store answers");
+    world.queue_gets(&Message::Notice(welcome.key(&account))).await;
+    world.settle().await;
+    world.letter();
+    world.done().await;
+}
+
+fn every_topic() -> [Topic; 9] {
+    let invoice = InvoiceId::parse("in_1").expect("an id");
+    let meter = Meter::pull_requests;
+    [
+        Topic::Welcome,
+        Topic::PaymentFailed(invoice.clone()),
+        Topic::ActionRequired(invoice),
+        Topic::TrialEnding(SubscriptionId::parse("sub_1").expect("an id")),
+        Topic::QuotaNearlyUsed(meter(), "2026-11".to_owned()),
+        Topic::QuotaUsed(meter(), "2026-11".to_owned()),
+        Topic::LowBalance(1),
+        Topic::TopUpNeeded(1),
+        Topic::JobFinished(JobId::mint(Timestamp::from_millis(1), [7; 10])),
+    ]
+}
+
+/// Every message three times and more, at once and out of order: each notice is one mail.
+#[tokio::test(start_paused = true)]
+async fn every_topic_is_one_mail_in_any_weather() {
+    for seed in 1..=12 {
+        let (world, account) = world(Climate::Bad(seed), &[]).await;
+        let wanted = domain::notices::Kind::JobFinished;
+        world.stack.store.account_notices_set(&account, wanted, Switch::On).await.expect("the store answers");
+        for topic in every_topic() {
+            let key = world.owes(&account, topic).await;
+            world.queue_gets(&Message::Notice(key)).await;
+        }
+        world.settle().await;
+        let ended = world.ended(&account).await;
+        assert_eq!(ended.len(), 9);
+        assert!(ended.iter().all(|(_, outcome)| *outcome == Some(Outcome::Told)), "seed {seed}: {ended:?}");
+        let mut references: Vec<_> = world.vendors.mail.letters().into_iter().map(|letter| letter.reference).collect();
+        references.sort();
+        let mails = references.len();
+        references.dedup();
+        assert_eq!((mails, references.len()), (9, 9), "seed {seed}: {references:?}");
+        world.done().await;
+    }
+}

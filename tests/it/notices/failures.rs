@@ -1,0 +1,177 @@
+//! Who is not told and why, and what happens while mail does not work.
+
+use super::{ADDRESS, address, world};
+use crate::world::{Climate, World};
+use domain::notices::{Kind, Outcome, Topic};
+use domain::triggers::Switch;
+use fakes::mail::{Fate, Trouble};
+use fakes::weather::{Effect, Fault};
+
+const MAIL: &str = "mail.stand-in";
+
+#[tokio::test(start_paused = true)]
+async fn whoever_cannot_or_will_not_be_told_is_not_and_the_notice_says_why() {
+    // No address.
+    let world = World::start().await;
+    let account = world.account().await;
+    world.owes(&account, Topic::TopUpNeeded(0)).await;
+    world.settle().await;
+    assert_eq!(world.outcome_of_one(&account).await, Outcome::Nobody);
+    // Known from then on: what is over stays over, what is new is told.
+    world.reachable(&account).await;
+    world.owes(&account, Topic::TopUpNeeded(0)).await;
+    world.settle().await;
+    assert_eq!(world.subjects(), Vec::<String>::new());
+    world.owes(&account, Topic::TopUpNeeded(1)).await;
+    world.settle().await;
+    world.letter();
+    // Not this kind, and then again.
+    let store = &world.stack.store;
+    store.account_notices_set(&account, Kind::LowBalance, Switch::Off).await.expect("the store answers");
+    world.owes(&account, Topic::LowBalance(1)).await;
+    world.owes(&account, Topic::TopUpNeeded(2)).await;
+    world.settle().await;
+    store.account_notices_set(&account, Kind::LowBalance, Switch::On).await.expect("the store answers");
+    world.owes(&account, Topic::LowBalance(2)).await;
+    world.settle().await;
+    assert_eq!(world.subjects(), ["Credits are used up", "Credits are used up", "Your balance is low"]);
+    // Mail came back, whatever the capitals.
+    let shouted = domain::addresses::MailAddress::parse(&ADDRESS.to_uppercase()).expect("an address");
+    store.mail_mute(&shouted, world.stack.outside.now()).await.expect("the store answers");
+    world.owes(&account, Topic::TopUpNeeded(3)).await;
+    world.settle().await;
+    assert_eq!(world.subjects().len(), 3);
+    let ended = world.ended(&account).await;
+    let expected = [
+        ("low_balance#1", Outcome::SwitchedOff),
+        ("low_balance#2", Outcome::Told),
+        ("top_up_needed#0", Outcome::Nobody),
+        ("top_up_needed#1", Outcome::Told),
+        ("top_up_needed#2", Outcome::Told),
+        ("top_up_needed#3", Outcome::Muted),
+    ];
+    assert_eq!(ended, expected.map(|(fact, outcome)| (fact.to_owned(), Some(outcome))));
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_installation_without_a_sender_sends_nothing() {
+    let (world, account) = world(Climate::Bad(211), &[("MAIL_FROM", "")]).await;
+    world.owes(&account, Topic::Welcome).await;
+    world.settle().await;
+    assert_eq!(world.outcome_of_one(&account).await, Outcome::NoSender);
+    assert_eq!(world.vendors.mail.letters().len(), 0);
+    world.done().await;
+}
+
+/// GitHub tells of jobs already.
+#[tokio::test(start_paused = true)]
+async fn jobs_are_told_of_by_mail_only_to_who_wants_it() {
+    let (world, account) = world(Climate::Bad(212), &[]).await;
+    let job = |n| domain::ids::JobId::mint(domain::time::Timestamp::from_millis(n), [7; 10]);
+    world.owes(&account, Topic::JobFinished(job(1))).await;
+    world.settle().await;
+    assert_eq!(world.outcome_of_one(&account).await, Outcome::SwitchedOff);
+    let set = world.stack.store.account_notices_set(&account, Kind::JobFinished, Switch::On).await;
+    set.expect("the store answers");
+    world.owes(&account, Topic::JobFinished(job(2))).await;
+    world.settle().await;
+    assert_eq!(world.letter().subject, "A job has finished");
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_ses_fails_or_throttles_a_mail_waits_and_is_sent_once() {
+    for (topic, seed) in [(Topic::TopUpNeeded(1), 221), (Topic::LowBalance(1), 222)] {
+        let (world, account) = world(Climate::Bad(seed), &[]).await;
+        for trouble in [
+            Trouble::Failing,
+            Trouble::Throttled,
+            Trouble::QuotaUsed,
+            Trouble::Paused,
+            Trouble::Failing,
+            Trouble::Failing,
+        ] {
+            world.vendors.mail.trouble_next(trouble);
+        }
+        world.owes(&account, topic).await;
+        world.settle().await;
+        world.letter();
+        assert_eq!(world.outcome_of_one(&account).await, Outcome::Told);
+        world.done().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ses_never_takes_or_fails_over_for_too_long_is_given_up() {
+    for (trouble, times, outcome) in
+        [(Trouble::Rejected, 1, Outcome::Refused), (Trouble::Failing, 12, Outcome::GivenUp)]
+    {
+        let (world, account) = world(Climate::Bad(223), &[]).await;
+        for _ in 0..times {
+            world.vendors.mail.trouble_next(trouble);
+        }
+        world.owes(&account, Topic::Welcome).await;
+        world.settle().await;
+        assert_eq!(world.outcome_of_one(&account).await, outcome);
+        assert_eq!(world.vendors.mail.letters().len(), 0);
+        let notices = world.stack.store.notice_list(&account).await.expect("the store answers");
+        let why = notices[0].why.as_deref().expect("a reason");
+        assert!(!why.contains('@') && why.len() > 20, "{why}");
+        world.done().await;
+    }
+}
+
+/// Our own sender is not verified: nothing is lost, and everything is sent once it is.
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_is_not_verified_holds_mails_back_and_loses_none() {
+    let (world, account) = world(Climate::Bad(224), &[]).await;
+    world.vendors.mail.verify("somebody@else.example");
+    world.owes(&account, Topic::LowBalance(1)).await;
+    for _ in 0..50 {
+        world.turn_all().await;
+        world.elapse(std::time::Duration::from_secs(61)).await;
+    }
+    assert_eq!(world.ended(&account).await, [("low_balance#1".to_owned(), None)]);
+    world.vendors.mail.verify("notices@tallyhook.example");
+    world.settle().await;
+    world.letter();
+    world.done().await;
+}
+
+/// SES takes what will come back, and says so later.
+#[tokio::test(start_paused = true)]
+async fn an_address_that_bounced_gets_no_second_mail() {
+    let (world, account) = world(Climate::Bad(225), &[]).await;
+    world.vendors.mail.bounce(ADDRESS);
+    world.owes(&account, Topic::TopUpNeeded(1)).await;
+    world.settle().await;
+    assert_eq!(world.letter().fate, Fate::Bounced);
+    world.stack.store.mail_mute(&address(), world.stack.outside.now()).await.expect("the store answers");
+    world.owes(&account, Topic::TopUpNeeded(2)).await;
+    world.settle().await;
+    world.letter();
+    world.done().await;
+}
+
+/// What has to be done is rather told twice than never, and mere news rather never than twice.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_lost_is_decided_by_what_it_was_about() {
+    for (topic, effect, times, mails, outcome) in [
+        (Topic::TopUpNeeded(1), Effect::AnswerLost, 1, 2, Outcome::Told),
+        (Topic::TopUpNeeded(1), Effect::Unreachable, 1, 1, Outcome::Told),
+        (Topic::TopUpNeeded(1), Effect::Unreachable, 4, 1, Outcome::Told),
+        (Topic::TopUpNeeded(1), Effect::Unreachable, 5, 0, Outcome::Unclear),
+        (Topic::TopUpNeeded(1), Effect::AnswerLost, 50, 5, Outcome::Unclear),
+        (Topic::LowBalance(1), Effect::AnswerLost, 1, 1, Outcome::Unclear),
+        (Topic::LowBalance(1), Effect::Unreachable, 1, 0, Outcome::Unclear),
+    ] {
+        let (world, account) = world(Climate::Bad(226), &[]).await;
+        world.stack.weather.break_next(Fault { on: MAIL.to_owned(), times, effect });
+        world.owes(&account, topic).await;
+        world.settle().await;
+        assert_eq!(world.vendors.mail.letters().len(), mails, "{effect:?} {times} times");
+        assert_eq!(world.outcome_of_one(&account).await, outcome, "{effect:?} {times} times");
+        world.done().await;
+    }
+}

@@ -1,0 +1,78 @@
+//! Wherever a process dies over a notice: what has to be done is told at least once, mere news at most once, and neither
+//! twice nor never unless the process died with the mail in its hands.
+
+use super::world;
+use crate::world::Climate;
+use domain::notices::Topic;
+use fakes::weather::{Effect, Fault, Moment};
+
+const MAIL: &str = "POST mail.stand-in/v2/email/outbound-emails";
+/// How the store's calls are named in the weather's log.
+const WRITE: &str = "UpdateItem";
+
+/// The outside calls of telling one notice, and the number before their first.
+async fn calls(topic: &Topic) -> (u64, Vec<String>) {
+    let (world, account) = world(Climate::Fair, &[]).await;
+    let before = world.stack.weather.calls();
+    world.owes(&account, topic.clone()).await;
+    world.settle().await;
+    let log = world.stack.weather.log().into_iter().skip(usize::try_from(before).expect("few calls")).collect();
+    world.letter();
+    world.done().await;
+    (before, log)
+}
+
+/// Mails sent by processes of which one died there.
+async fn mails(climate: Climate, topic: &Topic, call: u64, moment: Moment) -> usize {
+    let (world, account) = world(climate, &[]).await;
+    world.stack.weather.die_at(call, moment);
+    world.owes(&account, topic.clone()).await;
+    world.settle().await;
+    let mails = world.vendors.mail.letters().len();
+    assert!(world.ended(&account).await[0].1.is_some(), "it ends");
+    world.done().await;
+    mails
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_call() {
+    for (topic, at_least, at_most) in [(Topic::TopUpNeeded(1), 1, 2), (Topic::LowBalance(1), 0, 1)] {
+        let (before, log) = calls(&topic).await;
+        let sent = log.iter().position(|name| name == MAIL).expect("a mail is sent");
+        let claimed = log[..sent].iter().rposition(|name| name.contains(WRITE)).expect("a claim before it");
+        assert_eq!(claimed + 1, sent, "nothing is done between the claim and the mail: {log:?}");
+        let ended = sent + 1;
+        assert!(log[ended].contains(WRITE), "the row is ended right after the mail: {log:?}");
+        for (place, name) in log.iter().enumerate() {
+            for moment in [Moment::Before, Moment::After] {
+                let call = before + 1 + u64::try_from(place).expect("few calls");
+                let mails = mails(Climate::Fair, &topic, call, moment).await;
+                println!("{} dying {moment:?} {name}: {mails}", topic.kind());
+                let after_claim = place > claimed || (place == claimed && moment == Moment::After);
+                let before_end = place < ended || (place == ended && moment == Moment::Before);
+                if after_claim && before_end {
+                    assert!((at_least..=at_most).contains(&mails), "{moment:?} {name}: {mails}");
+                } else {
+                    assert_eq!(mails, 1, "{moment:?} {name}");
+                }
+            }
+        }
+    }
+}
+
+/// The writes around a mail may fail for a while; that alone sends nothing twice and keeps nothing back.
+#[tokio::test(start_paused = true)]
+async fn writes_around_a_mail_may_fail() {
+    for topic in [Topic::TopUpNeeded(1), Topic::LowBalance(1)] {
+        for effect in [Effect::AnswerLost, Effect::Unreachable] {
+            for times in 1..=4 {
+                let (world, account) = world(Climate::Fair, &[]).await;
+                world.owes(&account, topic.clone()).await;
+                world.stack.weather.break_next(Fault { on: WRITE.to_owned(), times, effect });
+                world.settle().await;
+                assert_eq!(world.vendors.mail.letters().len(), 1, "{} {effect:?} {times}", topic.kind());
+                world.done().await;
+            }
+        }
+    }
+}
