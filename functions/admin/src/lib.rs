@@ -11,8 +11,8 @@ mod routes;
 pub use config::{Config, Ctx};
 pub use replies::ApiError;
 
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 /// Every route of this door.
 pub fn router(ctx: Ctx) -> Router {
+    let names = middleware::from_fn_with_state(ctx.outside.random.clone(), replies::requests::named);
     Router::new()
         .route("/health", get(routes::health::show))
         .route("/api/v1/admin/accounts", post(routes::accounts::create))
@@ -39,6 +40,7 @@ pub fn router(ctx: Ctx) -> Router {
         .route("/api/v1/admin/queues/{queue}/redrive", post(routes::queues::redrive))
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
+        .layer(names)
         .with_state(Arc::new(ctx))
 }
 

@@ -15,7 +15,7 @@ pub use config::{Config, Ctx};
 pub use document::document;
 pub use replies::ApiError;
 
-use axum::Router;
+use axum::{Router, middleware};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::BodyExt;
@@ -27,11 +27,13 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Every route of this door.
 pub fn router(ctx: Ctx) -> Router {
+    let names = middleware::from_fn_with_state(ctx.outside.random.clone(), replies::requests::named);
     let (router, _) = routes::all().split_for_parts();
     router
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(names)
         .with_state(Arc::new(ctx))
 }
 

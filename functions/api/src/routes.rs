@@ -54,7 +54,7 @@ pub async fn wrong_method() -> ApiError {
 
 /// An error, as every route answers it.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "not_found", "detail": "there is no such job" }))]
+#[schema(example = json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "not_found", "detail": "there is no such job", "request_id": "0f5c1e7a90d4b1c63a58d2f7e6b40911" }))]
 pub struct Problem {
     /// Always `about:blank`.
     #[serde(rename = "type")]
@@ -67,4 +67,6 @@ pub struct Problem {
     code: String,
     /// What is wrong and what to do, for people.
     detail: String,
+    /// What the request is called in our log; also in the header x-request-id.
+    request_id: String,
 }

@@ -18,12 +18,13 @@ pub fn log_at(env: &Env, otherwise: LevelFilter) {
     let ours = OURS.iter().map(|target| (*target, level));
     let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
     let lines =
-        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
-const OURS: [&str; 16] = [
+const OURS: [&str; 19] = [
     "admin",
+    "api",
     "boot",
     "github_api",
     "github_events",
@@ -33,6 +34,8 @@ const OURS: [&str; 16] = [
     "model_api",
     "pull_requests",
     "queues",
+    "reconciliation",
+    "replies",
     "store",
     "stripe_api",
     "stripe_events",

@@ -18,7 +18,9 @@ pub fn assert_problem(what: &str, response: &Response<Bytes>, status: u16, code:
     assert_eq!((&problem["status"], &problem["code"]), (&json!(status), &json!(code)), "{what}: {problem}");
     let detail = problem["detail"].as_str().expect("a sentence");
     assert!(!detail.is_empty() && !detail.contains("DynamoDB") && !detail.contains("::"), "{what}: {detail}");
-    assert_eq!(problem.as_object().map(serde_json::Map::len), Some(5), "{what}: {problem}");
+    let id = response.headers()["x-request-id"].to_str().expect("a plain name");
+    assert_eq!((&problem["request_id"], id.is_empty()), (&json!(id), false), "{what}: {problem}");
+    assert_eq!(problem.as_object().map(serde_json::Map::len), Some(6), "{what}: {problem}");
 }
 
 const ID: &str = "acc_01hf7yat00zzzzzzzzzzzzzzzz";

@@ -7,8 +7,9 @@ mod matrix;
 mod usage;
 
 use crate::world::{Climate, World};
+use bytes::Bytes;
 use domain::ids::AccountId;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -40,6 +41,30 @@ impl Program {
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
         answer
     }
+}
+
+/// Any request at all at the customers' door of a world, once.
+pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
+    let answered = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    answered.expect("nobody dies")
+}
+
+/// A request with a key and other headers.
+pub fn request(
+    method: &str,
+    path: &str,
+    key: &str,
+    headers: &[(&str, &[u8])],
+    body: impl Into<Bytes>,
+) -> Request<Bytes> {
+    let mut request = Request::builder().method(method).uri(format!("http://tallyhook.test{path}"));
+    if !key.is_empty() {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    for (name, value) in headers {
+        request = request.header(*name, http::HeaderValue::from_bytes(value).expect("a header may carry it"));
+    }
+    request.body(body.into()).expect("a request")
 }
 
 impl World {

@@ -1,0 +1,80 @@
+//! Request ids: what a request is called in its answer, in a problem and in every line that is logged for it.
+//!
+//! Who asks may name his request himself, if the name is plain and short; all others get a name here. It identifies a
+//! request for people who look for it and proves nothing: nothing is decided by it.
+
+use crate::ApiError;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::sync::Arc;
+use tracing::Instrument;
+
+/// Random numbers, for names.
+pub type Random = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Where the name stands, in the request and in the answer.
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+const NAME_CHARS_MAX: usize = 64;
+const PATH_BYTES_MAX: usize = 200;
+
+/// Names a request, logs how it was answered, and says its name in the answer. The outermost layer of a door.
+pub async fn named(State(random): State<Random>, request: Request, next: Next) -> Response {
+    let name = name_of(request.headers()).map_or_else(|| format!("{:016x}{:016x}", random(), random()), str::to_owned);
+    let span = tracing::info_span!("request", request.id = name);
+    let method = request.method().clone();
+    let path: String = request.uri().path().chars().take(PATH_BYTES_MAX).collect();
+    let answer = async {
+        let response = next.run(request).await;
+        tracing::info!(http.method = %method, http.path = path, http.status = response.status().as_u16(), "answered");
+        response
+    };
+    let mut response = answer.instrument(span).await;
+    if let Some(problem) = response.extensions_mut().remove::<ApiError>() {
+        let headers = std::mem::take(response.headers_mut());
+        response = problem.about(&name);
+        // What other layers have said stays said; what the problem says of itself counts.
+        for (header, value) in &headers {
+            response.headers_mut().entry(header).or_insert_with(|| value.clone());
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&name) {
+        response.headers_mut().insert(HEADER, value);
+    }
+    if method == Method::HEAD {
+        *response.body_mut() = axum::body::Body::empty();
+    }
+    response
+}
+
+/// The request's own name, if it is one that can stand in a log.
+fn name_of(headers: &HeaderMap) -> Option<&str> {
+    let name = headers.get(HEADER)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    ((1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(plain)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_short_names_are_taken_over() {
+        let taken = |name: &[u8]| {
+            let value = HeaderValue::from_bytes(name).expect("a header may carry it");
+            name_of(&HeaderMap::from_iter([(HEADER, value)])).map(str::to_owned)
+        };
+        for good in ["a", "Root-1.2_3", &"x".repeat(64)] {
+            assert_eq!(taken(good.as_bytes()).as_deref(), Some(good));
+        }
+        for bad in ["", "a b", "a\tb", "{\"a\":1}", "a;b", "\u{1b}[31m", "é", &"x".repeat(65)] {
+            if HeaderValue::from_bytes(bad.as_bytes()).is_ok() {
+                assert_eq!(taken(bad.as_bytes()), None, "{bad:?}");
+            }
+        }
+        assert_eq!(taken(b"\xff"), None);
+        assert_eq!(name_of(&HeaderMap::new()), None);
+    }
+}
