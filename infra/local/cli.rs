@@ -121,7 +121,7 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
 ];
 
 /// Settings of the environment that are taken over whenever they are set; prices that the catalogue knows of, too.
-const OPTIONAL: [&str; 7] = [
+const OPTIONAL: [&str; 8] = [
     catalogue::FILE,
     "OPERATOR_TOKEN",
     "BILLING_ENABLED",
@@ -129,6 +129,7 @@ const OPTIONAL: [&str; 7] = [
     "STRIPE_WEBHOOK_SECRETS",
     "MODEL_NAME",
     "MODEL_WIRE",
+    "RATE_LIMIT_PER_MINUTE",
 ];
 
 /// A single secret may be given under its singular name.

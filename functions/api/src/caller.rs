@@ -3,7 +3,7 @@
 //! A key is looked up by its digest, and what was found is believed for a minute, also that nothing was found. So a revoked
 //! key opens nothing after a minute at the latest, and a flood of wrong keys costs few reads.
 
-use crate::{ApiError, Ctx};
+use crate::{ApiError, Ctx, rates};
 use axum::extract::FromRequestParts;
 use domain::access::{ApiKey, KeyText, Scope};
 use domain::ids::{AccountId, KeyId};
@@ -87,7 +87,9 @@ impl FromRequestParts<Arc<Ctx>> for Caller {
             }
         };
         let key = key.filter(|key| key.is_good(now)).ok_or_else(stranger)?;
-        Ok(Self { account: key.account, key: key.id, scopes: key.scopes })
+        let caller = Self { account: key.account, key: key.id, scopes: key.scopes };
+        rates::count(ctx, &caller, parts, now).await?;
+        Ok(caller)
     }
 }
 

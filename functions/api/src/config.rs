@@ -1,6 +1,7 @@
 //! The settings of this door, and what it works with.
 
 use crate::caller::KnownKeys;
+use crate::rates::{self, Rates};
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use domain::events::Mode;
 use domain::plans::Catalogue;
@@ -17,6 +18,7 @@ use stripe_api::{StripeApi, StripeConfig};
 /// - `STRIPE_URL`: Stripe's API
 /// - `STRIPE_SECRET_KEY`: the key to it; without one nothing is sold here, and everything else works
 /// - `DASHBOARD_URL`: where customers come back to after they have paid
+/// - `RATE_LIMIT_PER_MINUTE`: how often one key may ask; all keys of an account together may twice as often
 pub struct Config {
     main_table: String,
     ledger_table: String,
@@ -25,6 +27,7 @@ pub struct Config {
     stripe_url: String,
     stripe_key: Option<Secret>,
     dashboard_url: String,
+    rate_limit_per_minute: u64,
     aws: AwsSettings,
 }
 
@@ -43,6 +46,7 @@ impl Config {
             stripe_url: env.text("STRIPE_URL"),
             stripe_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
             dashboard_url: env.text("DASHBOARD_URL"),
+            rate_limit_per_minute: rate_limit(&mut env),
             aws: AwsSettings::read(&mut env),
         };
         env.verdict().map(|()| config)
@@ -54,6 +58,14 @@ impl Config {
     }
 }
 
+fn rate_limit(env: &mut Env) -> u64 {
+    let Some(text) = env.find("RATE_LIMIT_PER_MINUTE") else { return rates::PER_KEY };
+    text.parse().ok().filter(|limit| *limit > 0).unwrap_or_else(|| {
+        env.complain("RATE_LIMIT_PER_MINUTE is not a number above 0");
+        rates::PER_KEY
+    })
+}
+
 /// What this door works with.
 pub struct Ctx {
     pub(crate) store: Store,
@@ -61,6 +73,7 @@ pub struct Ctx {
     stripe: Option<Keyed<StripeApi>>,
     pub(crate) dashboard_url: String,
     pub(crate) known_keys: KnownKeys,
+    pub(crate) rates: Rates,
     pub(crate) outside: Outside,
 }
 
@@ -85,6 +98,7 @@ impl Ctx {
             stripe,
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),
             known_keys: KnownKeys::default(),
+            rates: Rates::of(config.rate_limit_per_minute),
             outside,
         }
     }

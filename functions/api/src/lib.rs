@@ -9,6 +9,7 @@ mod caller;
 mod config;
 mod document;
 mod once;
+mod rates;
 mod routes;
 
 pub use config::{Config, Ctx};
@@ -33,6 +34,7 @@ pub fn router(ctx: Ctx) -> Router {
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(rates::shown))
         .layer(names)
         .with_state(Arc::new(ctx))
 }

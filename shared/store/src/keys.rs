@@ -26,6 +26,7 @@
 //! | main | `MUTED#<digest>` | `MUTED` | an address that takes no mail | the address's digest |
 //! | main | `ACCOUNT#<id>` | `APIKEY#<key>` | where a key of the account is | account |
 //! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
+//! | main | `RATE#<account>#<window>` | `RATE` | how often an account and its keys have asked in a minute; expires | account and minute |
 //! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
 //! | main | `EXPIRES` | `<day>#<payment>` | a payment whose credits end on a day | the day |
 //! | ledger | `ACCOUNT#<id>` | `ENTRY#<cause>` | one movement of credits, for ever | cause; indexes `timeline`, `day` |
@@ -43,6 +44,7 @@ use domain::ids::{
 use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
 use domain::metering::Meter;
+use domain::time::Timestamp;
 use domain::notices::NoticeKey;
 
 /// Shards of an index partition, so that no single one carries every write.
@@ -183,6 +185,11 @@ pub(crate) fn api_key(account: &AccountId, id: &KeyId) -> Key {
 /// A key, by the digest of its text.
 pub(crate) fn api_key_text(digest: &str) -> Key {
     Key::new(format!("{API_KEY}{digest}"), "APIKEY")
+}
+
+/// How often an account has asked in the window that begins then.
+pub(crate) fn rate(account: &AccountId, start: Timestamp) -> Key {
+    Key::new(format!("RATE#{account}#{}", start.seconds()), "RATE")
 }
 
 pub(crate) fn payment(id: &PaymentId) -> Key {

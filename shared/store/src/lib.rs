@@ -24,6 +24,7 @@ mod notices;
 mod payments;
 mod postings;
 mod quotas;
+mod rates;
 pub mod schema;
 mod seals;
 mod steps;
@@ -44,6 +45,7 @@ pub use notices::{NoticeClaim, NoticeOwed, NoticeRow, Tried, Untold};
 pub use payments::PaymentLearnt;
 pub use postings::{BadLedgerKey, KeyRing, KeySource};
 pub use quotas::{Counted, UsageRecord, UsageRecorded};
+pub use rates::{RateCounted, Requests, Window};
 pub use seals::{Checked, DaySum, Seal, Sealed};
 pub use subscriptions::Noted;
 
