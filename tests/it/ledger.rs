@@ -2,7 +2,9 @@
 //! its entries add up to, and nobody gets what he has not.
 
 mod crowds;
+mod expiry;
 mod jobs;
+mod plans;
 mod sequences;
 
 use boot::{Aws, AwsSettings, Outside, Web};

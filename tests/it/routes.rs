@@ -1,4 +1,4 @@
 //! What the HTTP routes answer, a folder for each part of the tree.
 
 mod admin;
-mod api;
+pub mod api;

@@ -1,0 +1,238 @@
+//! Credits whose time is up: what nobody has spent of a pack goes once, the night after its last day.
+
+use super::{hold_id, micros};
+use crate::money::Sold;
+use crate::stripe_events::shop::whole;
+use crate::verbs::together;
+use crate::world::{Climate, World};
+use domain::credits::Credits;
+use domain::ids::AccountId;
+use domain::ledger::{Label, Posting};
+use domain::time::Timestamp;
+use fakes::weather::Moment;
+use std::time::Duration;
+use store::Post;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const PACK: &str = "credits = 10_000\nprice = \"10.00\"\n";
+
+/// The pack of 10,000 credits can be spent for thirty days.
+fn sold(name: &str) -> Sold {
+    Sold::with(name, &[(PACK, &format!("{PACK}expires_days = 30\n"))])
+}
+
+async fn world(climate: Climate, sold: &Sold) -> (World, AccountId) {
+    World::on_plan(climate, "credits", &[("CATALOGUE", sold.path())]).await
+}
+
+/// A second later than whatever was before, so that entries have an order.
+async fn posts(world: &World, posting: impl FnOnce(Timestamp) -> Posting) {
+    world.skip(Duration::from_secs(1));
+    let posting = posting(world.stack.outside.now());
+
+    assert_eq!(world.stack.store.ledger_post(&[posting]).await.expect("an answer"), Post::Posted);
+}
+
+async fn holds(world: &World, account: &AccountId, n: u64, credits: u64) {
+    let amounts = (whole(credits), Credits::ZERO);
+    posts(world, |now| Posting::hold(account, hold_id(n), amounts, Label::default(), now)).await;
+}
+
+async fn settles(world: &World, account: &AccountId, n: u64, held: u64, used: u64) {
+    let amounts = (whole(held), whole(used));
+    posts(world, |now| Posting::settle(account, hold_id(n), amounts, Label::default(), now)).await;
+    world.skip(Duration::from_secs(1));
+}
+
+async fn spends(world: &World, account: &AccountId, n: u64, credits: u64) {
+    holds(world, account, n, credits).await;
+    settles(world, account, n, credits, credits).await;
+}
+
+/// How many payments a night lets expire, and how many have to wait.
+async fn night(world: &World) -> (u64, u64) {
+    let books = world.seal().await;
+    assert_eq!(books.faults, 0);
+    (books.expired, books.waiting)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_spent_of_a_pack_goes_once() {
+    let sold = sold("rest");
+    for seed in 301..304 {
+        let (world, account) = world(Climate::Bad(seed), &sold).await;
+        world.buys_a_pack().await;
+        world.settle().await;
+        spends(&world, &account, 1, 4_000).await;
+        world.skip(30 * DAY);
+        assert_eq!(night(&world).await, (0, 0), "its last day is not over");
+        assert_eq!(world.purse(&account).await, (6_000, 0));
+        world.skip(DAY);
+        assert_eq!(night(&world).await, (1, 0));
+        assert_eq!(world.purse(&account).await, (0, 0));
+        assert_eq!(night(&world).await, (0, 0), "again");
+        assert_eq!(world.kinds(&account).await, ["grant", "hold", "capture", "expiry"]);
+        world.assert_books_agree().await;
+        world.done().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nights_at_once_let_it_go_once() {
+    let sold = sold("at-once");
+    for seed in 311..316 {
+        let (world, account) = world(Climate::Bad(seed), &sold).await;
+        for n in 0..3 {
+            world.buys_a_pack().await;
+            world.settle().await;
+            spends(&world, &account, n, 3_000).await;
+        }
+        world.skip(31 * DAY);
+        let fine = world.adjusts(&account, "-500", "a fine");
+        let nights = together([night(&world), night(&world), night(&world)]);
+        tokio::join!(nights, fine);
+        // What was left behind because others were in the way for too long, the next night takes.
+        night(&world).await;
+        let expired = world.kinds(&account).await.into_iter().filter(|kind| *kind == "expiry").count();
+        assert!((2..=3).contains(&expired), "seed {seed}: the first pack was spent but for a part: {expired}");
+        let (free, debt) = world.purse(&account).await;
+        assert!(
+            free == 0 && (debt == 0 || debt == 500),
+            "seed {seed}: {free} {debt}, as the fine came before or after"
+        );
+        world.assert_books_agree().await;
+        world.done().await;
+    }
+}
+
+/// What a hold will spend nobody knows before it has ended.
+#[tokio::test(start_paused = true)]
+async fn an_open_hold_is_waited_for() {
+    let sold = sold("held");
+    let (world, account) = world(Climate::Bad(321), &sold).await;
+    world.buys_a_pack().await;
+    world.settle().await;
+    holds(&world, &account, 1, 2_500).await;
+    world.skip(31 * DAY);
+    assert_eq!(night(&world).await, (0, 1));
+    world.skip(DAY);
+    assert_eq!(night(&world).await, (0, 1));
+    assert_eq!(world.balance(&account).await.available, whole(7_500));
+    settles(&world, &account, 1, 2_500, 1_000).await;
+    assert_eq!(night(&world).await, (1, 0));
+    assert_eq!(world.purse(&account).await, (0, 0));
+    let entries = world.stack.store.entry_all(&account).await.expect("the store answers");
+    assert_eq!(entries.last().map(|entry| entry.amount), Some(whole(9_000)));
+    world.assert_books_agree().await;
+    world.done().await;
+}
+
+/// What ends is spent before what does not; what was spent to the last goes without an entry.
+#[tokio::test(start_paused = true)]
+async fn what_ends_is_spent_before_what_does_not() {
+    let sold = sold("order");
+    for (spent, left) in [(4_000, 1_000), (10_000, 1_000), (10_400, 600)] {
+        let (world, account) = world(Climate::Bad(331), &sold).await;
+        world.adjusts(&account, "1000", "a gift").await;
+        world.buys_a_pack().await;
+        world.settle().await;
+        spends(&world, &account, 1, spent).await;
+        world.skip(31 * DAY);
+        assert_eq!(night(&world).await, (u64::from(spent < 10_000), 0));
+        assert_eq!(world.purse(&account).await, (left, 0), "{spent} spent");
+        assert_eq!(night(&world).await, (0, 0));
+        world.assert_books_agree().await;
+        world.done().await;
+    }
+}
+
+/// Money that goes back after its time goes back for what has expired first, and is owed only for what was spent.
+#[tokio::test(start_paused = true)]
+async fn a_refund_after_its_time_takes_what_was_spent_and_no_more() {
+    let sold = sold("refund");
+    for (spent, parts, owed) in [
+        (4_000, &[1_000][..], 4_000),
+        (4_000, &[600], 0),
+        (4_000, &[600, 100], 1_000),
+        (0, &[1_000], 0),
+        (10_000, &[1_000], 10_000),
+    ] {
+        let (world, account) = world(Climate::Bad(341), &sold).await;
+        let payment = world.buys_a_pack().await;
+        world.settle().await;
+        if spent > 0 {
+            spends(&world, &account, 1, spent).await;
+        }
+        world.skip(31 * DAY);
+        night(&world).await;
+        assert_eq!(world.purse(&account).await, (0, 0));
+        for minor in parts {
+            world.vendors.stripe.refund(&payment, Some(*minor)).expect("so much is left");
+            world.settle().await;
+        }
+        assert_eq!(world.purse(&account).await, (0, owed), "{spent} spent, {parts:?} refunded");
+        world.assert_books_agree().await;
+        world.done().await;
+    }
+}
+
+/// What was refunded before is not there to expire.
+#[tokio::test(start_paused = true)]
+async fn a_refund_before_its_time_leaves_less_to_expire() {
+    let sold = sold("refund-before");
+    let (world, account) = world(Climate::Bad(351), &sold).await;
+    let payment = world.buys_a_pack().await;
+    world.settle().await;
+    spends(&world, &account, 1, 1_000).await;
+    world.vendors.stripe.refund(&payment, Some(500)).expect("so much is left");
+    world.settle().await;
+    assert_eq!(world.purse(&account).await, (4_000, 0));
+    world.skip(31 * DAY);
+    assert_eq!(night(&world).await, (1, 0));
+    assert_eq!(world.kinds(&account).await, ["grant", "hold", "capture", "take_back", "expiry"]);
+    world.vendors.stripe.refund(&payment, Some(500)).expect("so much is left");
+    world.settle().await;
+    assert_eq!(world.purse(&account).await, (0, 1_000), "all money is back, and a thousand was spent");
+    world.assert_books_agree().await;
+    world.done().await;
+}
+
+/// Packs without an end never expire.
+#[tokio::test(start_paused = true)]
+async fn without_an_end_nothing_goes() {
+    let (world, account) = World::on_plan(Climate::Bad(361), "credits", &[]).await;
+    world.buys_a_pack().await;
+    world.settle().await;
+    world.skip(400 * DAY);
+    assert_eq!(night(&world).await, (0, 0));
+    assert_eq!(world.balance(&account).await.available, micros(10_000 * domain::credits::MICROS));
+    world.abandoned();
+}
+
+/// Wherever a night dies, the next one takes what is left, and nothing twice.
+#[tokio::test(start_paused = true)]
+async fn a_night_may_die_anywhere() {
+    let sold = sold("deaths");
+    for moment in [Moment::Before, Moment::After] {
+        let (world, account) = world(Climate::Fair, &sold).await;
+        night(&world).await;
+        for call in 1.. {
+            world.buys_a_pack().await;
+            world.settle().await;
+            spends(&world, &account, call, 4_000).await;
+            world.skip(31 * DAY);
+            // The days first, so that this night has nothing to do but this.
+            world.stack.weather.die_at(world.stack.weather.calls() + 31 * 10 + call, moment);
+            let run = world.stack.weather.run(world.stack.seal()).await;
+            world.stack.seal().await.expect("the door comes through");
+            assert_eq!(world.purse(&account).await, (0, 0), "call {call} {moment:?}");
+            let gone = world.kinds(&account).await.into_iter().filter(|kind| *kind == "expiry").count();
+            assert_eq!(u64::try_from(gone), Ok(call), "call {call} {moment:?}");
+            if run.is_some() {
+                break;
+            }
+        }
+        world.assert_books_agree().await;
+        world.abandoned();
+    }
+}
