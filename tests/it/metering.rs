@@ -5,7 +5,7 @@ use crate::wire::{ALWAYS, WIRED};
 use crate::world::{Climate, World};
 use ::queues::{Message, Queue};
 use domain::ids::UsageId;
-use domain::jobs::State;
+use domain::jobs::{Snapshot, State};
 use domain::metering::{Debts, Meter};
 use domain::time::Timestamp;
 use fakes::mapping::Function;
@@ -60,13 +60,21 @@ async fn assert_told_once(world: &World) {
     assert_eq!(events[0].timestamp, opened.seconds(), "when it became billable, not when it was told");
     assert_eq!(events[0].identifier, format!("{}-pull_requests", UsageId::of_job(&job.facts.id)));
     assert_eq!(world.owed().await, 0);
-    assert_ne!(world.shown_job(&job.facts.id).await["usage"]["reported_at"], serde_json::Value::Null);
+    assert_ne!(reported_at(world, &job).await, serde_json::Value::Null);
+}
+
+/// What operators see.
+async fn reported_at(world: &World, job: &Snapshot) -> serde_json::Value {
+    let shown = world.shown_job(&job.facts.id).await;
+    let usage = &shown["payment"]["usage"][0];
+    assert_eq!(usage["meter"], "pull_requests", "{shown}");
+    usage["reported_at"].clone()
 }
 
 async fn assert_nothing_told(world: &World) {
     assert_eq!(world.vendors.stripe.meter_events(), []);
     let job = world.told_job().await;
-    assert_eq!(world.shown_job(&job.facts.id).await["usage"]["reported_at"], serde_json::Value::Null);
+    assert_eq!(reported_at(world, &job).await, serde_json::Value::Null);
 }
 
 #[tokio::test(start_paused = true)]

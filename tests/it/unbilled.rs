@@ -6,6 +6,7 @@ use crate::wire::{ALWAYS, WIRED};
 use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::ids::{JobId, RepositoryId};
+use domain::inbox::{EventState, Source};
 use domain::jobs::State;
 use local_stack::world::{OWNER, REPOSITORY, REPOSITORY_ID};
 use std::time::Duration;
@@ -24,15 +25,21 @@ impl World {
         if sample == "issues.opened" {
             self.vendors.github.add_issue(OWNER, REPOSITORY, number, "Another", "thing");
         }
-        self.github_sends_changed(sample, |event| {
+        let change = |event: &mut serde_json::Value| {
             event["issue"]["number"] = number.into();
             event["issue"]["id"] = (90_000 + number).into();
             if event["comment"].is_object() {
                 event["comment"]["id"] = (65_000 + number).into();
             }
-        })
-        .await;
-        for _ in 0..20 {
+        };
+        let delivery = self.github_sends_changed(sample, change).await;
+        for _ in 0..200 {
+            let event = self.event(Source::Github, &delivery).await.expect("it is recorded");
+            let words = self.last_words(number);
+            let ended = words.contains("Here is a pull request") || words.contains("could not be told");
+            if event.state != EventState::Owing && ended {
+                return;
+            }
             let mut handed = 0;
             for queue in Queue::ALL.into_iter().filter(|queue| *queue != Queue::Usage) {
                 handed += self.turn(queue).await;
@@ -42,6 +49,7 @@ impl World {
                 self.sweep().await;
             }
         }
+        panic!("nothing becomes of issue {number}: {:?}", self.owing().await);
     }
 
     async fn open_job_of(&self, number: u64) -> Option<JobId> {
