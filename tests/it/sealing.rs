@@ -46,7 +46,7 @@ fn seals(world: &World, keys: &str) -> Seals {
 }
 
 fn sealed(days: u64, entries: u64) -> Books {
-    Books { days, entries, faults: 0 }
+    Books { days, entries, ..Books::default() }
 }
 
 #[tokio::test(start_paused = true)]

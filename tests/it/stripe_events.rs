@@ -6,6 +6,6 @@ mod invoices;
 mod purchases;
 mod reversals;
 mod samples;
-mod shop;
+pub mod shop;
 mod standing;
 mod uncounted;

@@ -1,21 +1,27 @@
-//! The door that closes the books: every day of the ledger that is over gets its seal.
+//! The door that closes the books: every day of the ledger that is over gets its seal, and the credits that ended with it
+//! go.
 //!
 //! Woken every night. Goes on from the last seal, one day after another, so that missed nights are caught up; a day is over
 //! an hour after its end, when nothing of it is still being written. Also looks whether the last sealed day still is what
-//! its seal says. It can add seals and nothing else: it sees no account and no balance. Safe to run twice or at once: a seal
-//! is put only where there is none, and one that stands is compared with what would have been put.
+//! its seal says, and lets expire what ended on a day that is over (`expiry.rs`). It can add seals and take away what has
+//! expired, and grants nothing. Safe to run twice or at once: a seal is put only where there is none, and one that stands is
+//! compared with what would have been put; credits go with the row that says so, in one transaction.
+
+mod expiry;
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use domain::retry::{Failure, Retry, Retryable, backoff};
 use domain::time::Timestamp;
 use std::time::Duration;
-use store::{Checked, Connection, DaySum, KeyRing, Seal, Sealed, Seals, StoreError};
+use store::{Checked, Connection, DaySum, KeyRing, Seal, Sealed, Seals, Store, StoreError};
 
 /// The settings of this door.
 ///
+/// - `MAIN_TABLE`: balances, payments, and which of them expire
 /// - `LEDGER_TABLE`: the entries of the ledger, and the seals
-/// - `LEDGER_KEY`: the key days are sealed with; several separated by commas, the newest first
+/// - `LEDGER_KEY`: the key entries are digested and days are sealed with; several separated by commas, the newest first
 pub struct Config {
+    main_table: String,
     ledger_table: String,
     ledger_key: Secret,
     aws: AwsSettings,
@@ -25,6 +31,7 @@ impl Config {
     /// Reads the settings, or says everything that is wrong with them.
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
         let config = Self {
+            main_table: env.text("MAIN_TABLE"),
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
             aws: AwsSettings::read(&mut env),
@@ -41,6 +48,7 @@ impl Config {
 /// What this door works with.
 pub struct Ctx {
     seals: Seals,
+    store: Store,
     outside: Outside,
 }
 
@@ -50,8 +58,13 @@ impl Ctx {
         let aws = Aws::new(config.aws, &outside);
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         let secrets = Secrets::new(vec![config.ledger_key], aws, outside.clone());
-        let ring = Keyed::new(secrets, |values| KeyRing::read(values.first()));
-        Self { seals: connection.seals(config.ledger_table, ring.into_source()), outside }
+        let keys = Keyed::new(secrets, |values| KeyRing::read(values.first())).into_source();
+        let store = connection.store(config.main_table, outside.random.clone());
+        Self {
+            seals: connection.seals(config.ledger_table.clone(), keys.clone()),
+            store: store.with_ledger(config.ledger_table, keys),
+            outside,
+        }
     }
 }
 
@@ -74,18 +87,29 @@ pub struct Books {
     pub entries: u64,
     /// Seals that are not what their days' entries make.
     pub faults: u64,
+    /// Payments of which something was left and has expired.
+    pub expired: u64,
+    /// Payments whose time is up and that wait: of their accounts something is held.
+    pub waiting: u64,
 }
 
-/// Seals every day that is over, or as many as there is time for.
+/// Seals every day that is over and lets expire what ended with it, or as much of that as there is time for.
 pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Books, Failure> {
     let mut books = Books::default();
     let end = ctx.outside.now();
     let over = Timestamp::from_millis(end.millis().saturating_sub(millis(SETTLED_AFTER))).day_start();
+    seal(ctx, &mut books, over, deadline).await?;
+    expiry::run(ctx, &mut books, over, deadline).await?;
+    Ok(books)
+}
+
+/// Seals one day after another.
+async fn seal(ctx: &Ctx, books: &mut Books, over: Timestamp, deadline: Timestamp) -> Result<(), Failure> {
     let mut last = patiently(ctx, || ctx.seals.seal_last()).await?;
     let mut day = match &last {
         Some(seal) => {
             if let Checked::Broken(what) = patiently(ctx, || ctx.seals.seal_check(seal)).await? {
-                complain(&mut books, seal, what);
+                complain(books, seal, what);
             }
             seal.next_day().ok_or_else(|| Failure::never(format!("{} is the seal of no day", seal.day)))?
         }
@@ -100,7 +124,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Books, Failure> {
             }
             Sealed::Already(seal) => seal,
             Sealed::Otherwise(seal) => {
-                complain(&mut books, &seal, "is another one than its entries make");
+                complain(books, &seal, "is another one than its entries make");
                 seal
             }
         };
@@ -115,7 +139,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Books, Failure> {
         reconciliation.waiting = over.since(day).as_secs() / DAY.as_secs(),
         "the ledger is sealed through {through}"
     );
-    Ok(books)
+    Ok(())
 }
 
 fn complain(books: &mut Books, seal: &Seal, what: &str) {

@@ -10,12 +10,15 @@ use domain::ids::PaymentId;
 use domain::inbox::EventRow;
 use domain::payments::{Fact, Purchase};
 use domain::retry::{Done, Failure};
+use std::time::Duration;
 use stripe_api::Line;
 
 /// What a session has sold of the catalogue.
 struct Goods {
     credits: Credits,
     what: String,
+    /// Days until what is left of it goes: of several packs, those of the one that goes first.
+    expires_days: Option<u32>,
 }
 
 /// Grants what a session has sold, if it is paid and that is credits.
@@ -36,6 +39,7 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
     let lines = ctx.stripe().await?.checkout_lines(&event.session).await?;
     let Some(goods) = goods(ctx, &lines)? else { return Ok(Done::Ignored("nothing of the catalogue was bought")) };
     let Some(account) = whose::account(ctx, row, event.customer.as_ref()).await? else { return Ok(whose::NOBODYS) };
+    let days = |days| Duration::from_secs(u64::from(days) * 86_400);
     let purchase = Purchase {
         account,
         credits: goods.credits,
@@ -43,6 +47,7 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
         currency: event.currency.clone(),
         what: goods.what,
         priced_by: ctx.catalogue.version.clone(),
+        expires_at: goods.expires_days.map(|count| ctx.outside.now().plus(days(count))),
     };
     learn::facts(ctx, &payment, &[Fact::Bought(purchase)], event.session.as_str()).await
 }
@@ -64,13 +69,15 @@ fn payment_of(event: &CheckoutEvent) -> Result<PaymentId, Failure> {
 fn goods(ctx: &Ctx, lines: &[Line]) -> Result<Option<Goods>, Failure> {
     let mut credits = Credits::ZERO;
     let mut what = Vec::new();
+    let mut expires_days: Option<u32> = None;
     for line in lines {
         let Some(pack) = ctx.catalogue.pack_sold_by(&line.price.id, Some(&line.price.product)) else { continue };
         let quantity = line.quantity.unwrap_or(1);
         let more = pack.credits.micros().checked_mul(quantity).and_then(Credits::from_micros);
         let sum = more.and_then(|more| credits.checked_add(more));
         credits = sum.ok_or_else(|| Failure::never("more credits were bought than can be counted"))?;
+        expires_days = expires_days.into_iter().chain(pack.expires_days).min();
         what.push(if quantity == 1 { pack.name.clone() } else { format!("{quantity} × {}", pack.name) });
     }
-    Ok((!credits.is_zero()).then(|| Goods { credits, what: what.join(", ") }))
+    Ok((!credits.is_zero()).then(|| Goods { credits, what: what.join(", "), expires_days }))
 }

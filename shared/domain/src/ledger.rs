@@ -5,6 +5,10 @@
 //! account has what is `free` and what is `held`; free below nothing is debt, so whatever comes in pays it first and no
 //! hold passes while it stands. A hold is resolved once: captured in whole or in part, or released.
 
+mod lots;
+
+pub use lots::left_of;
+
 use crate::credits::Credits;
 use crate::ids::{AccountId, ActionId, JobId, PaymentId};
 use crate::time::Timestamp;
@@ -49,15 +53,27 @@ pub enum Cause {
     Expiry(PaymentId),
 }
 
+impl Cause {
+    const PAYMENT: &str = "PAYMENT";
+    const REVERSAL: &str = "REVERSAL";
+    const EXPIRY: &str = "EXPIRY";
+
+    /// The payment that an entry with this cause was a grant for.
+    pub fn granted_for(cause: &str) -> Option<PaymentId> {
+        let (kind, id) = cause.split_once('#')?;
+        (kind == Self::PAYMENT).then(|| PaymentId::parse(id).ok()).flatten()
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Payment(payment) => write!(f, "PAYMENT#{payment}"),
-            Self::Reversal(payment, nth) => write!(f, "REVERSAL#{payment}#{nth:04}"),
+            Self::Payment(payment) => write!(f, "{}#{payment}", Self::PAYMENT),
+            Self::Reversal(payment, nth) => write!(f, "{}#{payment}#{nth:04}", Self::REVERSAL),
             Self::Hold(hold) => write!(f, "HOLD#{hold}"),
             Self::Settlement(hold) => write!(f, "SETTLEMENT#{hold}"),
             Self::Adjustment(action) => write!(f, "ADJUSTMENT#{action}"),
-            Self::Expiry(payment) => write!(f, "EXPIRY#{payment}"),
+            Self::Expiry(payment) => write!(f, "{}#{payment}", Self::EXPIRY),
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Payment {
     pub taken: Credits,
     /// How often that has changed.
     pub reversals: u64,
+    /// What has gone with its time, once it has.
+    pub expired: Option<Expired>,
     /// How often it was written.
     pub version: u64,
 }
@@ -46,6 +48,17 @@ pub struct Purchase {
     pub what: String,
     /// By which version of the catalogue.
     pub priced_by: String,
+    /// When what is left of it goes; none is never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What has gone of a payment's credits with their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    /// How much.
+    pub credits: Credits,
+    /// What had been taken back by then.
+    pub taken: Credits,
 }
 
 /// One refund.
@@ -212,6 +225,7 @@ impl Payment {
             disputes: BTreeMap::new(),
             taken: Credits::ZERO,
             reversals: 0,
+            expired: None,
             version: 0,
         }
     }
@@ -241,6 +255,17 @@ impl Payment {
             }
         }
         Ok(Some(Learnt { payment: next, postings }))
+    }
+
+    /// Lets go with its time what is left of what was bought; none where nothing was, or it has gone before.
+    pub fn expire(&self, left: Credits, now: Timestamp) -> Option<Learnt> {
+        let bought = self.purchase.as_ref().filter(|_| self.expired.is_none())?;
+        let note = format!("time is up for what was left of {}", bought.what);
+        let label = Label { note, source: self.id.to_string(), priced_by: bought.priced_by.clone() };
+        let posting = Posting::expiry(&bought.account, self.id.clone(), left, label, now);
+        let expired = Some(Expired { credits: left, taken: self.taken });
+        let payment = Self { expired, version: self.version + 1, ..self.clone() };
+        Some(Learnt { payment, postings: vec![posting] })
     }
 
     fn note(&mut self, fact: Fact) -> Result<(), Contradiction> {
@@ -275,7 +300,8 @@ impl Payment {
         self.disputes.values().fold(refunded, |total, dispute| total.saturating_add(dispute.disputed_minor()))
     }
 
-    /// What has to be taken back by now: the same share of the credits as of the money, and all only for all.
+    /// What has to be taken back by now: the same share of the credits as of the money, and all only for all. What has
+    /// gone with its time is not taken a second time: money that goes back afterwards goes back for that first.
     fn to_be_taken(&self, bought: &Purchase) -> Credits {
         let lost = u128::from(self.lost_minor().clamp(0, bought.paid_minor.max(0)).unsigned_abs());
         let paid = u128::from(bought.paid_minor.max(0).unsigned_abs());
@@ -283,7 +309,11 @@ impl Payment {
             return Credits::ZERO;
         }
         let share = u128::from(bought.credits.micros()) * lost / paid;
-        u64::try_from(share).ok().and_then(Credits::from_micros).unwrap_or(bought.credits)
+        let share = u64::try_from(share).ok().and_then(Credits::from_micros).unwrap_or(bought.credits);
+        match self.expired {
+            Some(Expired { credits, taken }) => share.less(credits).max(share.min(taken)),
+            None => share,
+        }
     }
 
     /// In words, how the money stands.

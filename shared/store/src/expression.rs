@@ -90,6 +90,13 @@ impl Change {
         self
     }
 
+    /// Only if this, too.
+    pub(crate) fn and(mut self, condition: &str, values: Values) -> Self {
+        self.condition = format!("({}) AND ({condition})", self.condition);
+        self.values.extend(values);
+        self
+    }
+
     fn text(&self) -> String {
         [("SET", &self.sets), ("ADD", &self.adds), ("REMOVE", &self.removes)]
             .into_iter()

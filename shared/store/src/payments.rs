@@ -4,14 +4,14 @@
 //! between. A fact that was taken in before changes nothing.
 
 use crate::error::{StoreError, cancellation_reasons, condition_failed};
-use crate::expression::put_when;
-use crate::item::{Attributes, Item, number, text, texts};
+use crate::expression::{put_new, put_when};
+use crate::item::{Attributes, Item, number, text, texts, time};
 use crate::{Store, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::credits::Credits;
 use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use domain::ledger::{Entry, Posting};
-use domain::payments::{Contradiction, Dispute, Fact, Payment, Phase, Purchase, Refund, RefundOutcome, Told};
+use domain::payments::{Contradiction, Dispute, Expired, Fact, Payment, Phase, Purchase, Refund, RefundOutcome, Told};
 use domain::time::Timestamp;
 
 /// What came of a fact about a payment.
@@ -64,8 +64,9 @@ impl Store {
             Err(contradiction) => return Ok(PaymentLearnt::Contradicts(contradiction)),
         };
         let written = self.postings(LEARN, &learnt.postings).await?;
-        let row = self.payment_put(&learnt.payment, known.version);
-        let items: Vec<_> = std::iter::once(row).chain(written.items.clone()).collect();
+        let mut items = vec![self.payment_put(&learnt.payment, known.version)];
+        items.extend(written.items.clone());
+        items.extend(self.expiry_put(&known, &learnt.payment));
         let call = self.client.transact_write_items().set_transact_items(Some(items));
         let Err(error) = call.send().await else {
             return Ok(PaymentLearnt::News(learnt.postings.iter().map(Posting::entry).cloned().collect()));
@@ -88,7 +89,14 @@ impl Store {
         found.item.as_ref().map(|item| payment_of(id, item)).transpose()
     }
 
-    fn payment_put(&self, payment: &Payment, was: u64) -> TransactWriteItem {
+    /// The row that says when what was bought ends, for a payment of which that is learnt just now.
+    fn expiry_put(&self, known: &Payment, learnt: &Payment) -> Option<TransactWriteItem> {
+        let bought = learnt.purchase.as_ref().filter(|_| known.purchase.is_none())?;
+        let day = bought.expires_at?.day();
+        Some(put_new(&self.table, keys::expiry(&day, &learnt.id).attributes()))
+    }
+
+    pub(crate) fn payment_put(&self, payment: &Payment, was: u64) -> TransactWriteItem {
         let item = payment_attributes(payment);
         match was {
             0 => put_when(&self.table, item, "attribute_not_exists(pk)", vec![]),
@@ -127,6 +135,11 @@ fn payment_attributes(payment: &Payment) -> Attributes {
             ("priced_by", text(&bought.priced_by)),
         ];
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        item.extend(bought.expires_at.map(|end| ("expires_at".to_owned(), time(end))));
+    }
+    if let Some(Expired { credits, taken }) = payment.expired {
+        let more = [("expired", number(credits.micros())), ("expired_taken", number(taken.micros()))];
+        item.extend(more.map(|(name, value)| (name.to_owned(), value)));
     }
     item
 }
@@ -144,6 +157,14 @@ fn payment_of(id: &PaymentId, attributes: &Attributes) -> Result<Payment, StoreE
             currency: item.text("currency")?.to_owned(),
             what: item.text("what")?.to_owned(),
             priced_by: item.text("priced_by")?.to_owned(),
+            expires_at: item.find_time("expires_at")?,
+        }),
+    };
+    let expired = match item.find_number("expired")? {
+        None => None,
+        Some(micros) => Some(Expired {
+            credits: Credits::from_micros(micros).ok_or_else(|| item.bad("expired"))?,
+            taken: item.parsed_number("expired_taken", Credits::from_micros)?,
         }),
     };
     Ok(Payment {
@@ -154,6 +175,7 @@ fn payment_of(id: &PaymentId, attributes: &Attributes) -> Result<Payment, StoreE
         disputes: disputes.ok_or_else(|| item.bad("disputes"))?,
         taken: item.parsed_number("taken", Credits::from_micros)?,
         reversals: item.number("reversals")?,
+        expired,
         version: item.number("version")?,
     })
 }

@@ -140,6 +140,13 @@ pub(crate) struct Postings<'a> {
     pub(crate) items: Vec<TransactWriteItem>,
 }
 
+/// What was seen of a balance: how many entries it has and what is held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) entries: u64,
+    pub(crate) held: i64,
+}
+
 impl Store {
     pub(crate) fn ledger_side(&self, operation: &'static str) -> Result<&LedgerSide, StoreError> {
         self.ledger
@@ -153,6 +160,16 @@ impl Store {
         operation: &'static str,
         postings: &'a [Posting],
     ) -> Result<Postings<'a>, StoreError> {
+        self.postings_if(operation, postings, None).await
+    }
+
+    /// The same, for postings that follow from what was seen of the account: they are written only if that is still so.
+    pub(crate) async fn postings_if<'a>(
+        &self,
+        operation: &'static str,
+        postings: &'a [Posting],
+        seen: Option<Seen>,
+    ) -> Result<Postings<'a>, StoreError> {
         let Some(first) = postings.first() else { return Ok(Postings { postings, items: Vec::new() }) };
         let side = self.ledger_side(operation)?;
         let ring = (side.keys)().await.map_err(|failure| StoreError::no_key(operation, failure))?;
@@ -160,7 +177,15 @@ impl Store {
         let digests: Vec<u128> = postings.iter().map(|posting| key.digest(posting.entry())).collect();
         let mut items: Vec<_> =
             postings.iter().map(|posting| put_new(&side.table, entry_attributes(posting.entry(), key))).collect();
-        items.push(self.balance_change(&first.entry().account, postings, digests.iter().sum()).item(&self.table));
+        let change = self.balance_change(&first.entry().account, postings, digests.iter().sum());
+        let change = match seen {
+            Some(Seen { entries, held }) => {
+                let same = vec![("seen_entries", number(entries)), ("seen_held", number(held))];
+                change.and("#entries = :seen_entries AND #held = :seen_held", same)
+            }
+            None => change,
+        };
+        items.push(change.item(&self.table));
         items.extend(postings.iter().filter_map(|posting| self.hold_item(posting)));
         Ok(Postings { postings, items })
     }

@@ -9,7 +9,6 @@ use domain::credits::Credits;
 use domain::ids::AccountId;
 use domain::ledger::{Label, Posting};
 use domain::time::Timestamp;
-use fakes::weather::Moment;
 use std::time::Duration;
 use store::Post;
 
@@ -207,32 +206,4 @@ async fn without_an_end_nothing_goes() {
     assert_eq!(night(&world).await, (0, 0));
     assert_eq!(world.balance(&account).await.available, micros(10_000 * domain::credits::MICROS));
     world.abandoned();
-}
-
-/// Wherever a night dies, the next one takes what is left, and nothing twice.
-#[tokio::test(start_paused = true)]
-async fn a_night_may_die_anywhere() {
-    let sold = sold("deaths");
-    for moment in [Moment::Before, Moment::After] {
-        let (world, account) = world(Climate::Fair, &sold).await;
-        night(&world).await;
-        for call in 1.. {
-            world.buys_a_pack().await;
-            world.settle().await;
-            spends(&world, &account, call, 4_000).await;
-            world.skip(31 * DAY);
-            // The days first, so that this night has nothing to do but this.
-            world.stack.weather.die_at(world.stack.weather.calls() + 31 * 10 + call, moment);
-            let run = world.stack.weather.run(world.stack.seal()).await;
-            world.stack.seal().await.expect("the door comes through");
-            assert_eq!(world.purse(&account).await, (0, 0), "call {call} {moment:?}");
-            let gone = world.kinds(&account).await.into_iter().filter(|kind| *kind == "expiry").count();
-            assert_eq!(u64::try_from(gone), Ok(call), "call {call} {moment:?}");
-            if run.is_some() {
-                break;
-            }
-        }
-        world.assert_books_agree().await;
-        world.abandoned();
-    }
 }

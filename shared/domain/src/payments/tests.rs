@@ -14,7 +14,8 @@ fn account(n: u8) -> AccountId {
 
 fn bought(micros: u64, paid_minor: i64) -> Fact {
     let (currency, what, priced_by) = ("usd".to_owned(), "credits".to_owned(), "v1".to_owned());
-    Fact::Bought(Purchase { account: account(1), credits: credits(micros), paid_minor, currency, what, priced_by })
+    let (account, credits, expires_at) = (account(1), credits(micros), None);
+    Fact::Bought(Purchase { account, credits, paid_minor, currency, what, priced_by, expires_at })
 }
 
 fn refund(id: &str, minor: i64, outcome: RefundOutcome) -> Fact {
@@ -122,4 +123,44 @@ fn stripe_s_words_for_a_dispute_have_their_phases() {
     for phase in Phase::ALL {
         assert_eq!(Phase::parse(phase.as_str()), Some(phase));
     }
+}
+
+/// What is left goes once, with its time. Money that goes back afterwards goes back for that first.
+#[test]
+fn what_has_gone_with_its_time_is_not_taken_again() {
+    for (spent, before, gone, after, left) in [
+        (0, 0, 1_000, 1_000, 0),
+        (600, 0, 400, 1_000, -600),
+        (600, 0, 400, 400, -600 + 600),
+        (600, 0, 400, 500, -100),
+        // A part had gone back before, and stays gone.
+        (300, 400, 300, 400, 0),
+        (300, 400, 300, 700, 0),
+        (300, 400, 300, 1_000, -300),
+    ] {
+        let mut facts = vec![bought(1_000, 1_000)];
+        facts.extend((before > 0).then_some(Fact::Refunded(before)));
+        let (payment, path) = told(&facts);
+        let free = path.last().expect("a grant") - spent;
+        let learnt = payment.expire(credits(gone), NOW).expect("it had not gone before");
+        let free = free + learnt.postings.iter().map(|posting| posting.entry().free).sum::<i64>();
+        assert!(learnt.payment.expire(credits(gone), NOW).is_none(), "once");
+        let told = learnt.payment.learn(Fact::Refunded(after), "evt_2", NOW).expect("no contradiction");
+        let moved = told.map_or(0, |told| told.postings.iter().map(|posting| posting.entry().free).sum());
+        assert_eq!(free + moved, left, "{spent} spent, {before} back, {gone} gone, {after} back");
+    }
+}
+
+/// A refund that fails after its time gives back what it took, and no more.
+#[test]
+fn a_refund_that_fails_gives_back_what_it_took() {
+    use RefundOutcome::{Failed, Made};
+    let (payment, _) = told(&[bought(1_000, 1_000), refund("re_1", 300, Made)]);
+    let payment = payment.expire(credits(500), NOW).expect("it had not gone before").payment;
+    let told = payment.learn(refund("re_2", 600, Made), "evt_2", NOW).expect("true").expect("news");
+    assert_eq!(told.payment.taken, credits(400), "of 600 more, 500 had gone with their time");
+    let told = told.payment.learn(refund("re_2", 600, Failed), "evt_3", NOW).expect("true").expect("news");
+    assert_eq!(told.payment.taken, credits(300));
+    let told = told.payment.learn(refund("re_1", 300, Failed), "evt_4", NOW).expect("true").expect("news");
+    assert_eq!(told.payment.taken, Credits::ZERO);
 }

@@ -1,0 +1,165 @@
+//! Which credits are left of what, movement by movement, and that nothing is ever left over or missing.
+
+use super::*;
+use crate::ids::{AccountId, ActionId, JobId};
+use crate::ledger::{HoldId, Label, Posting, Side};
+
+const NOW: i64 = 1_795_210_980_000;
+
+fn at(n: i64) -> Timestamp {
+    Timestamp::from_millis(NOW + n)
+}
+
+fn account() -> AccountId {
+    AccountId::mint(at(0), [1; 10])
+}
+
+fn micros(amount: u64) -> Credits {
+    Credits::from_micros(amount).expect("an amount")
+}
+
+fn payment(n: u64) -> PaymentId {
+    PaymentId::parse(&format!("pi_{n}")).expect("an id")
+}
+
+fn hold_id(n: u8) -> HoldId {
+    HoldId::Job(JobId::mint(at(0), [n; 10]))
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy)]
+enum Moves {
+    /// A payment's credits come.
+    Bought(u64, u64),
+    /// So much of a payment is taken back instead of so much.
+    Reversed(u64, u64, u64),
+    /// An operator gives.
+    Given(u64),
+    /// An operator takes.
+    Fined(u64),
+    /// A hold.
+    Held(u8, u64),
+    /// So much of a hold of so much is spent.
+    Settled(u8, u64, u64),
+    /// So much of a payment goes with its time.
+    Gone(u64, u64),
+}
+
+fn entry(n: usize, moves: Moves) -> Entry {
+    let (account, label) = (account(), Label::default());
+    let n = i64::try_from(n).expect("few");
+    let action = ActionId::of_digest([u8::try_from(n).expect("few"); 16]);
+    let nth = n.unsigned_abs();
+    let posting = match moves {
+        Moves::Bought(of, amount) => Posting::grant(&account, payment(of), micros(amount), label, at(n)),
+        Moves::Reversed(of, before, after) => {
+            let both = (micros(before), micros(after));
+            Posting::reversal(&account, (payment(of), nth), both, label, at(n)).expect("a change")
+        }
+        Moves::Given(amount) => Posting::adjustment(&account, action, (micros(amount), Side::Credit), label, at(n)),
+        Moves::Fined(amount) => Posting::adjustment(&account, action, (micros(amount), Side::Debit), label, at(n)),
+        Moves::Held(hold, amount) => {
+            Posting::hold(&account, hold_id(hold), (micros(amount), Credits::ZERO), label, at(n))
+        }
+        Moves::Settled(hold, held, used) => {
+            Posting::settle(&account, hold_id(hold), (micros(held), micros(used)), label, at(n))
+        }
+        Moves::Gone(of, amount) => Posting::expiry(&account, payment(of), micros(amount), label, at(n)),
+    };
+    posting.entry().clone()
+}
+
+fn entries(story: &[Moves]) -> Vec<Entry> {
+    story.iter().enumerate().map(|(n, moves)| entry(n, *moves)).collect()
+}
+
+/// Payments 1 and 2 end, the first one sooner; payment 9 never does.
+fn ends() -> BTreeMap<PaymentId, Timestamp> {
+    [(payment(1), at(100)), (payment(2), at(110))].into()
+}
+
+#[test]
+fn what_ends_soonest_is_spent_first() {
+    use Moves::{Bought, Fined, Given, Gone, Held, Reversed, Settled};
+    for (story, left) in [
+        (vec![Bought(1, 50)], [50, 0]),
+        (vec![Bought(2, 50), Bought(1, 50), Fined(60)], [0, 40]),
+        (vec![Given(50), Bought(9, 50), Bought(2, 50), Fined(20)], [0, 30]),
+        (vec![Bought(1, 50), Held(1, 30)], [50, 0]),
+        (vec![Bought(1, 50), Held(1, 30), Settled(1, 30, 0)], [50, 0]),
+        (vec![Bought(1, 50), Held(1, 30), Settled(1, 30, 20)], [30, 0]),
+        // Taken back from its own, however soon the other ends; and what is missing there from the other.
+        (vec![Bought(1, 50), Bought(2, 50), Reversed(2, 0, 50)], [50, 0]),
+        (vec![Bought(1, 50), Bought(2, 50), Fined(70), Reversed(1, 0, 25)], [0, 5]),
+        (vec![Bought(1, 50), Reversed(1, 0, 50), Reversed(1, 50, 20)], [30, 0]),
+        // Debt is paid first by whatever comes.
+        (vec![Fined(20), Bought(1, 50)], [30, 0]),
+        (vec![Fined(80), Bought(1, 50), Bought(2, 50)], [0, 20]),
+        (vec![Bought(1, 50), Bought(2, 50), Fined(10), Gone(1, 40)], [0, 50]),
+        (vec![Bought(1, 50), Given(50), Fined(20), Gone(1, 30), Fined(10)], [0, 0]),
+    ] {
+        let entries = entries(&story);
+        let seen = [1, 2].map(|n| left_of(&entries, &ends(), &payment(n)).micros());
+        assert_eq!(seen, left, "{story:?}");
+        assert_eq!(left_of(&entries, &ends(), &payment(9)), Credits::ZERO, "without an end nothing goes: {story:?}");
+    }
+}
+
+#[test]
+fn what_comes_back_after_its_time_has_no_end() {
+    let mut story = entries(&[Moves::Bought(1, 50), Moves::Reversed(1, 0, 50)]);
+    story.push(entry(101, Moves::Reversed(1, 50, 0)));
+    assert_eq!(left_of(&story, &ends(), &payment(1)), Credits::ZERO);
+    assert_eq!(total(&story), 50);
+}
+
+fn total(entries: &[Entry]) -> u64 {
+    Lots::of(entries, &ends()).0.iter().map(|lot| lot.left.micros()).sum()
+}
+
+/// Numbers from a seed, as good as any for a test.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+#[test]
+fn lots_are_what_the_balance_is_whatever_happens() {
+    for seed in 1..=300 {
+        let mut dice = Dice(seed);
+        let (mut story, mut open, mut taken) = (Vec::<Entry>::new(), BTreeMap::<u8, u64>::new(), [0_u64; 4]);
+        for n in 0..60 {
+            let (which, amount) = (dice.below(3), 1 + dice.below(40));
+            let of = usize::try_from(which).expect("few");
+            let hold = u8::try_from(n).expect("few");
+            let moves = match dice.below(7) {
+                0 => Moves::Bought(which, amount * 2),
+                1 => Moves::Given(amount),
+                2 => Moves::Fined(amount),
+                3 => Moves::Reversed(which, std::mem::replace(&mut taken[of], amount), amount),
+                4 => {
+                    open.insert(hold, amount);
+                    Moves::Held(hold, amount)
+                }
+                5 => match open.pop_first() {
+                    Some((hold, held)) => Moves::Settled(hold, held, dice.below(held + 1)),
+                    None => continue,
+                },
+                _ => Moves::Gone(which, left_of(&story, &ends(), &payment(which)).micros()),
+            };
+            if matches!(moves, Moves::Reversed(_, before, after) if before == after) {
+                continue;
+            }
+            story.push(entry(n, moves));
+            let net: i64 = story.iter().map(|entry| entry.free + entry.held).sum();
+            assert_eq!(i64::try_from(total(&story)), Ok(net.max(0)), "seed {seed} after {n}: {moves:?}");
+            if let Moves::Gone(of, _) = moves {
+                assert!(left_of(&story, &ends(), &payment(of)).is_zero(), "seed {seed} after {n}: it has all gone");
+            }
+        }
+    }
+}
