@@ -25,6 +25,8 @@
 //! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | something the customer has to be told, once | account; index `due` until it has ended |
 //! | main | `MUTED#<digest>` | `MUTED` | an address that takes no mail | the address's digest |
 //! | main | `ACCOUNT#<id>` | `APIKEY#<key>` | where a key of the account is | account |
+//! | main | `ACCOUNT#<id>` | `INTENT#<act>` | what a customer asked to have made at Stripe, and what came of it | account |
+//! | main | `ACCOUNT#<id>` | `CART#<what>` | the act whose checkout session stands for this thing now | account |
 //! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
 //! | main | `RATE#<account>#<window>` | `RATE` | how often an account and its keys have asked in a minute; expires | account and minute |
 //! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
@@ -44,8 +46,8 @@ use domain::ids::{
 use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
 use domain::metering::Meter;
-use domain::time::Timestamp;
 use domain::notices::NoticeKey;
+use domain::time::Timestamp;
 
 /// Shards of an index partition, so that no single one carries every write.
 pub(crate) const SHARDS: u32 = 8;
@@ -173,6 +175,16 @@ pub(crate) fn muted(digest: &str) -> Key {
 /// What a customer recorded of his usage, once for the act.
 pub(crate) fn record(account: &AccountId, act: &ActionId) -> Key {
     Key::new(account_pk(account), format!("USED#{act}"))
+}
+
+/// What an act asked to have made at Stripe.
+pub(crate) fn intent(account: &AccountId, act: &ActionId) -> Key {
+    Key::new(account_pk(account), format!("INTENT#{act}"))
+}
+
+/// The act that buys this thing just now.
+pub(crate) fn cart(account: &AccountId, what: &str) -> Key {
+    Key::new(account_pk(account), format!("CART#{what}"))
 }
 
 pub(crate) const API_KEY: &str = "APIKEY#";
