@@ -121,6 +121,7 @@ words! {
 
 const FIND: &str = "find the checkout session";
 const FIND_BY_PAYMENT: &str = "find the payment's checkout session";
+const LIST_OPEN: &str = "list the customer's open checkout sessions";
 const LINES: &str = "list what the checkout session sells";
 
 impl StripeApi {
@@ -137,6 +138,13 @@ impl StripeApi {
         let query = json!({ "payment_intent": payment.as_str(), "limit": 1 });
         let page: Page<CheckoutSession> = self.to(FIND_BY_PAYMENT).read(&["checkout", "sessions"], query).await?;
         Ok(page.data.into_iter().next())
+    }
+
+    /// The sessions that a customer could still complete, the newest first.
+    pub async fn checkout_list_open(&self, customer: &CustomerId) -> Result<Vec<CheckoutSession>, StripeError> {
+        let query = json!({ "customer": customer.as_str(), "status": "open" });
+        let operation = self.to(LIST_OPEN);
+        operation.list(&["checkout", "sessions"], query, |session: &CheckoutSession| session.id.as_str()).await
     }
 
     /// All that a session sells.
@@ -191,6 +199,16 @@ mod tests {
         assert_eq!(peer.heard()[0].line, "GET /v1/checkout/sessions?limit=1&payment_intent=pi_1");
         assert_eq!(found.customer, CustomerId::parse("cus_1").ok());
         assert!(peer.api().checkout_find_by_payment(&payment).await.expect("an answer").is_none());
+    }
+
+    #[tokio::test]
+    async fn open_sessions_are_listed() {
+        let page = json!({ "object": "list", "url": "/v1/checkout/sessions", "has_more": false, "data": [session()] });
+        let peer = Peer::script([Reply::ok(&page.to_string())]);
+        let customer = CustomerId::parse("cus_1").expect("an id");
+        let found = peer.api().checkout_list_open(&customer).await.expect("sessions");
+        assert_eq!(peer.heard()[0].line, "GET /v1/checkout/sessions?customer=cus_1&limit=100&status=open");
+        assert_eq!(found[0].client_reference_id.as_deref(), Some("acc_1"));
     }
 
     #[tokio::test]
