@@ -2,6 +2,7 @@
 
 use crate::caller::KnownKeys;
 use crate::rates::{self, Rates};
+use crate::sales::KnownPrices;
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use domain::events::Mode;
 use domain::plans::Catalogue;
@@ -73,6 +74,7 @@ pub struct Ctx {
     stripe: Option<Keyed<StripeApi>>,
     pub(crate) dashboard_url: String,
     pub(crate) known_keys: KnownKeys,
+    pub(crate) known_prices: KnownPrices,
     pub(crate) rates: Rates,
     pub(crate) outside: Outside,
 }
@@ -98,6 +100,7 @@ impl Ctx {
             stripe,
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),
             known_keys: KnownKeys::default(),
+            known_prices: KnownPrices::default(),
             rates: Rates::of(config.rate_limit_per_minute),
             outside,
         }

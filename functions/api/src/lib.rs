@@ -6,11 +6,14 @@
 //! or a field; what is another account's looks absent.
 
 mod caller;
+mod carts;
 mod config;
 mod document;
 mod once;
 mod rates;
 mod routes;
+mod sales;
+mod subscribing;
 
 pub use config::{Config, Ctx};
 pub use document::document;
@@ -31,6 +34,7 @@ pub fn router(ctx: Ctx) -> Router {
     let names = middleware::from_fn_with_state(ctx.outside.random.clone(), replies::requests::named);
     let (router, _) = routes::all().split_for_parts();
     router
+        .merge(routes::aliases())
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))

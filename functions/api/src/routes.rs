@@ -2,15 +2,22 @@
 
 pub mod account;
 pub mod api_keys;
+pub mod billing_usage;
+pub mod checkout;
 pub mod credits;
 pub mod health;
 pub mod holds;
 pub mod jobs;
+pub mod payment_methods;
 pub mod plans;
+pub mod portal;
+pub mod subscription;
 pub mod usage;
 
 use crate::document::Document;
 use crate::{ApiError, Ctx};
+use axum::Router;
+use axum::routing::{get, post};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::{OpenApi, ToSchema};
@@ -27,11 +34,19 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(account::account))
         .routes(routes!(account::quota))
         .routes(routes!(account::invoices))
+        .routes(routes!(billing_usage::usage))
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(api_keys::rotate))
         .routes(routes!(credits::balance))
         .routes(routes!(credits::transactions))
+        .routes(routes!(checkout::create))
+        .routes(routes!(portal::create))
+        .routes(routes!(subscription::show, subscription::create, subscription::update, subscription::cancel))
+        .routes(routes!(subscription::preview))
+        .routes(routes!(payment_methods::list, payment_methods::add))
+        .routes(routes!(payment_methods::remove))
+        .routes(routes!(payment_methods::make_default))
         .routes(routes!(holds::list, holds::create))
         .routes(routes!(holds::capture))
         .routes(routes!(holds::release))
@@ -40,6 +55,25 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::cancel))
+}
+
+/// Other paths to some of them, by which programs may know them. The document does not have these.
+pub fn aliases() -> Router<Arc<Ctx>> {
+    let subscription =
+        || get(subscription::show).post(subscription::create).patch(subscription::update).delete(subscription::cancel);
+    Router::new()
+        .route("/api/billing/balance", get(credits::balance))
+        .route("/api/billing/checkout", post(checkout::create))
+        .route("/api/billing/invoices", get(account::invoices))
+        .route("/api/billing/portal", post(portal::create))
+        .route("/api/billing/quota", get(account::quota))
+        .route("/api/billing/subscription", subscription())
+        .route("/api/billing/usage", get(billing_usage::usage))
+        .route("/billing/plans", get(plans::plans))
+        .route("/invoices", get(account::invoices))
+        .route("/plans", get(plans::plans))
+        .route("/subscription", subscription())
+        .route("/usage", get(billing_usage::usage))
 }
 
 /// No such path.

@@ -4,6 +4,8 @@ mod credits;
 mod jobs;
 mod keys;
 mod matrix;
+mod selling;
+mod subscription;
 mod usage;
 
 use crate::world::{Climate, World};

@@ -1,0 +1,153 @@
+//! `/api/v1/billing/payment-methods`: how the account pays. Cards are given to Stripe alone.
+
+use crate::caller::Caller;
+use crate::carts::{self, Mode, Order};
+use crate::once::IdempotencyKey;
+use crate::routes::Problem;
+use crate::routes::account::load;
+use crate::routes::checkout::{CheckoutShown, embedded, intent, known, shown};
+use crate::sales::{at_stripe, page};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use domain::access::Scope;
+use domain::ids::CustomerId;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use stripe_api::{PaymentMethod, StripeApi};
+use utoipa::ToSchema;
+
+/// How the account can pay.
+#[derive(Serialize, ToSchema)]
+pub struct PaymentMethods {
+    payment_methods: Vec<MethodShown>,
+}
+
+/// One way to pay.
+#[derive(Serialize, ToSchema)]
+pub struct MethodShown {
+    id: String,
+    /// Stripe's word for its kind, as `card`.
+    kind: String,
+    /// Whether invoices are paid with it.
+    is_default: bool,
+    /// Whose card it is, as `visa`.
+    brand: Option<String>,
+    /// Its last four digits.
+    last4: Option<String>,
+    expires: Option<String>,
+}
+
+/// How a way to pay is to be added.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetupWanted {
+    /// `hosted` for a page of Stripe's, or `embedded` for a part of a page of yours; hosted where it is absent.
+    ui: Option<String>,
+}
+
+/// How your account can pay.
+#[utoipa::path(get, path = "/api/v1/billing/payment-methods", tag = "billing",
+    responses((status = 200, body = PaymentMethods), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 422, body = Problem)))]
+pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<PaymentMethods>, ApiError> {
+    caller.may(Scope::Read)?;
+    let stripe = ctx.stripe().await?;
+    let customer = load(&ctx, &caller, ctx.outside.now()).await?.account.customer;
+    let usual = stripe.customer_find(&customer).await.map_err(at_stripe)?;
+    let usual = usual.and_then(|customer| customer.default_payment_method);
+    let methods = stripe.payment_method_list(&customer).await.map_err(at_stripe)?;
+    let one = |method: PaymentMethod| MethodShown {
+        is_default: usual.as_ref() == Some(&method.id),
+        id: method.id.to_string(),
+        kind: method.kind,
+        brand: method.card.as_ref().map(|card| card.brand.clone()),
+        last4: method.card.as_ref().and_then(|card| card.last4.clone()),
+        expires: method.card.as_ref().map(|card| format!("{}-{:02}", card.exp_year, card.exp_month)),
+    };
+    Ok(Json(PaymentMethods { payment_methods: methods.into_iter().map(one).collect() }))
+}
+
+/// Begins a checkout at which the customer gives Stripe a way to pay; nothing is paid.
+#[utoipa::path(post, path = "/api/v1/billing/payment-methods", tag = "billing", request_body = SetupWanted,
+    params(("idempotency-key" = String, Header, description = "a new one for each", min_length = 1, max_length = 200)),
+    responses((status = 201, body = CheckoutShown), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn add(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    body: Result<Json<SetupWanted>, JsonRejection>,
+) -> Result<(StatusCode, Json<CheckoutShown>), ApiError> {
+    caller.may(Scope::Billing)?;
+    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let embedded = embedded(wanted.ui.as_deref())?;
+    let stripe = ctx.stripe().await?;
+    let account = load(&ctx, &caller, ctx.outside.now()).await?.account;
+    let act = once.act(&caller, "billing/payment-methods");
+    let what = format!("setup {embedded}");
+    let order = Order {
+        customer: account.customer.to_string(),
+        mode: Mode::Setup,
+        prices: vec![],
+        trial_days: 0,
+        currency: ctx.catalogue.currency.to_string(),
+        embedded,
+        success_url: page(&ctx, "/billing/success?session_id={CHECKOUT_SESSION_ID}"),
+        cancel_url: page(&ctx, "/billing"),
+    };
+    let begun = known(&ctx, &account, &act, &what).await?;
+    let intent = begun.unwrap_or_else(|| intent(&ctx, what, &order));
+    let session = carts::session((&ctx, &stripe), &account, &act.id(), intent).await?;
+    Ok((StatusCode::CREATED, Json(shown(session))))
+}
+
+/// Takes a way to pay away, for ever.
+#[utoipa::path(delete, path = "/api/v1/billing/payment-methods/{id}", tag = "billing", params(("id" = String, Path),
+    ("idempotency-key" = String, Header, description = "a new one for each", min_length = 1, max_length = 200)),
+    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn remove(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    once: IdempotencyKey,
+) -> Result<StatusCode, ApiError> {
+    caller.may(Scope::Billing)?;
+    let stripe = ctx.stripe().await?;
+    let customer = load(&ctx, &caller, ctx.outside.now()).await?.account.customer;
+    let method = own(&stripe, &customer, &id).await?;
+    let key = once.act(&caller, &format!("billing/payment-methods/{id}")).key();
+    stripe.payment_method_detach(&method.id, &key).await.map_err(at_stripe)?;
+    tracing::info!(account.id = %caller.account, by = %caller.key, audit = true, "took a payment method away");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a way to pay the one that invoices are paid with.
+#[utoipa::path(post, path = "/api/v1/billing/payment-methods/{id}/default", tag = "billing", params(("id" = String, Path),
+    ("idempotency-key" = String, Header, description = "a new one for each", min_length = 1, max_length = 200)),
+    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn make_default(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    once: IdempotencyKey,
+) -> Result<StatusCode, ApiError> {
+    caller.may(Scope::Billing)?;
+    let stripe = ctx.stripe().await?;
+    let customer = load(&ctx, &caller, ctx.outside.now()).await?.account.customer;
+    let method = own(&stripe, &customer, &id).await?;
+    let key = once.act(&caller, &format!("billing/payment-methods/{id}/default")).key();
+    stripe.payment_method_default_set(&customer, &method.id, &key).await.map_err(at_stripe)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Only what is on the account's own customer can be touched; everything else looks absent.
+async fn own(stripe: &StripeApi, customer: &CustomerId, id: &str) -> Result<PaymentMethod, ApiError> {
+    let methods = stripe.payment_method_list(customer).await.map_err(at_stripe)?;
+    let found = methods.into_iter().find(|method| method.id.as_str() == id);
+    found.ok_or_else(|| ApiError::not_found("the account has no such payment method"))
+}

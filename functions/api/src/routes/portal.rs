@@ -1,0 +1,47 @@
+//! `POST /api/v1/billing/portal`: the way into Stripe's portal, where customers change cards and read invoices.
+
+use crate::caller::Caller;
+use crate::once::IdempotencyKey;
+use crate::routes::Problem;
+use crate::routes::account::load;
+use crate::sales::{at_stripe, page};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::access::Scope;
+use http::StatusCode;
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A way into the portal.
+#[derive(Serialize, ToSchema)]
+pub struct PortalShown {
+    /// Where it is. Whoever has it is in, so give it to your customer alone, and at once.
+    url: String,
+}
+
+/// What `catalogue push` calls its configuration of the portal.
+const CONFIGURATION: &str = "Tallyhook";
+
+/// Opens Stripe's customer portal for the account.
+#[utoipa::path(post, path = "/api/v1/billing/portal", tag = "billing",
+    params(("idempotency-key" = String, Header, description = "a new one for each visit", min_length = 1, max_length = 200)),
+    responses((status = 201, body = PortalShown), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+) -> Result<(StatusCode, Json<PortalShown>), ApiError> {
+    caller.may(Scope::Billing)?;
+    let stripe = ctx.stripe().await?;
+    let account = load(&ctx, &caller, ctx.outside.now()).await?.account;
+    let known = stripe.portal_configuration_list().await.map_err(at_stripe)?;
+    let ours = known.iter().find(|one| one.active && one.name.as_deref() == Some(CONFIGURATION));
+    let key = once.act(&caller, "billing/portal").key();
+    let back = page(&ctx, "/billing");
+    let configuration = ours.map(|one| one.id.as_str());
+    let session = stripe.portal_session_create(&account.customer, &back, configuration, &key).await;
+    Ok((StatusCode::CREATED, Json(PortalShown { url: session.map_err(at_stripe)?.url })))
+}

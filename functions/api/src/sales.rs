@@ -1,0 +1,153 @@
+//! What is sold at Stripe: the prices of plans and packs there, believed for a minute, and what Stripe's refusals mean.
+
+use crate::{ApiError, Ctx};
+use catalogue::offers::Product;
+use domain::plans::{Pack, Plan, PlanId, Sold};
+use domain::retry::Failure;
+use domain::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use stripe_api::{Price, PriceChoice, StripeApi, StripeError, UsageType};
+
+/// How long prices are believed.
+const BELIEVED: Duration = Duration::from_secs(60);
+
+/// Prices that were found in the last minute, by the product that they sell. There are no more of them than the catalogue
+/// has plans and packs.
+#[derive(Default)]
+pub struct KnownPrices(Mutex<HashMap<String, (Vec<PriceChoice>, Timestamp)>>);
+
+impl KnownPrices {
+    fn find(&self, product: &str, now: Timestamp) -> Option<Vec<PriceChoice>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(product).filter(|(_, at)| now.since(*at) < BELIEVED).map(|(prices, _)| prices.clone())
+    }
+
+    fn keep(&self, product: String, prices: Vec<PriceChoice>, at: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(product, (prices, at));
+    }
+}
+
+/// A plan that somebody can subscribe to by himself.
+pub fn plan<'a>(ctx: &'a Ctx, name: &str) -> Result<&'a Plan, ApiError> {
+    let known = PlanId::parse(name).and_then(|id| ctx.catalogue.plan(&id));
+    let plan = known.ok_or_else(|| {
+        ApiError::unprocessable("unknown_plan", "plan is the id of one of the plans that /api/v1/plans lists")
+    })?;
+    if plan.sold == Sold::ByAgreement {
+        let detail = format!("the price of {} is agreed with each customer; talk to us", plan.name);
+        return Err(ApiError::unprocessable("by_agreement", detail));
+    }
+    if plan.prices.is_empty() && Product::of_plan(plan, ctx.catalogue.currency).is_none() {
+        let detail = format!("{} costs nothing, so there is nothing to buy or to subscribe to", plan.name);
+        return Err(ApiError::unprocessable("costs_nothing", detail));
+    }
+    Ok(plan)
+}
+
+/// A pack of credits for sale.
+pub fn pack<'a>(ctx: &'a Ctx, name: &str) -> Result<&'a Pack, ApiError> {
+    PlanId::parse(name).and_then(|id| ctx.catalogue.pack(&id)).ok_or_else(|| {
+        ApiError::unprocessable("unknown_pack", "pack is the id of one that /api/v1/billing/credit-packs lists")
+    })
+}
+
+/// All prices at which a plan is subscribed to.
+pub async fn plan_prices(ctx: &Ctx, stripe: &StripeApi, plan: &Plan) -> Result<Vec<PriceChoice>, ApiError> {
+    let now = ctx.outside.now();
+    if let Some(known) = ctx.known_prices.find(&plan.product(), now) {
+        return Ok(known);
+    }
+    let prices = if plan.prices.is_empty() {
+        let keys = Product::of_plan(plan, ctx.catalogue.currency).map(keys).unwrap_or_default();
+        by_keys(stripe, &keys, &plan.name).await?
+    } else {
+        by_ids(stripe, &plan.prices, &plan.name).await?
+    };
+    let prices: Vec<_> = prices.into_iter().map(choice).collect();
+    ctx.known_prices.keep(plan.product(), prices.clone(), now);
+    Ok(prices)
+}
+
+/// The price at which a pack is sold, for so many.
+pub async fn pack_price(
+    ctx: &Ctx,
+    stripe: &StripeApi,
+    pack: &Pack,
+    quantity: u64,
+) -> Result<Vec<PriceChoice>, ApiError> {
+    let now = ctx.outside.now();
+    let known = match ctx.known_prices.find(&pack.product(), now) {
+        Some(known) => known,
+        None => {
+            let prices = if pack.prices.is_empty() {
+                by_keys(stripe, &Product::of_pack(pack).map(keys).unwrap_or_default(), &pack.name).await?
+            } else {
+                by_ids(stripe, &pack.prices, &pack.name).await?
+            };
+            let prices: Vec<_> = prices.into_iter().take(1).map(choice).collect();
+            ctx.known_prices.keep(pack.product(), prices.clone(), now);
+            prices
+        }
+    };
+    Ok(known.into_iter().map(|one| PriceChoice { quantity: Some(quantity), ..one }).collect())
+}
+
+fn keys(product: Product) -> Vec<String> {
+    product.prices.into_iter().map(|price| price.lookup_key).collect()
+}
+
+async fn by_keys(stripe: &StripeApi, keys: &[String], name: &str) -> Result<Vec<Price>, ApiError> {
+    let wanted: Vec<_> = keys.iter().map(String::as_str).collect();
+    let mut found = stripe.price_list_by_lookup_keys(&wanted).await.map_err(at_stripe)?;
+    found.retain(|price| price.active);
+    if keys.is_empty() || found.len() != keys.len() {
+        return Err(not_for_sale(name));
+    }
+    Ok(found)
+}
+
+/// Of several ids of a catalogue some may be of prices that are sold no more.
+async fn by_ids(stripe: &StripeApi, ids: &[domain::ids::PriceId], name: &str) -> Result<Vec<Price>, ApiError> {
+    let mut found = Vec::new();
+    for id in ids {
+        found.extend(stripe.price_find(id).await.map_err(at_stripe)?.filter(|price| price.active));
+    }
+    if found.is_empty() { Err(not_for_sale(name)) } else { Ok(found) }
+}
+
+fn choice(price: Price) -> PriceChoice {
+    let metered = price.recurring.as_ref().is_some_and(|recurring| recurring.usage_type == UsageType::Metered);
+    PriceChoice { price: price.id, quantity: (!metered).then_some(1) }
+}
+
+fn not_for_sale(name: &str) -> ApiError {
+    tracing::error!(offer = name, alarm = true, "Stripe lacks a price of the catalogue; run `catalogue push`");
+    let detail = format!("{name} has no price at Stripe yet; whoever runs this has to run `catalogue push`");
+    ApiError::unprocessable("not_for_sale", detail)
+}
+
+/// What an error of Stripe's means for whoever has asked.
+pub fn at_stripe(error: StripeError) -> ApiError {
+    let word = error.refusal().and_then(|refusal| refusal.code.as_deref()).unwrap_or("no reason").to_owned();
+    if error.card_declined() {
+        let detail = format!("the payment was declined ({word}); add another payment method, or ask your bank");
+        return ApiError::payment_required("payment_declined", detail);
+    }
+    match error {
+        StripeError::Refused { .. } => {
+            tracing::warn!(error = %error, "Stripe refused what a customer has asked");
+            let detail = format!("Stripe does not do this ({word}); see what it has in the portal, or ask us");
+            ApiError::unprocessable("refused_by_stripe", detail)
+        }
+        StripeError::KeyReused { .. } => crate::carts::key_reused(),
+        other => ApiError::behind(&Failure::from(other)),
+    }
+}
+
+/// Where customers are sent: below the dashboard's address, whether or not that names its billing page.
+pub fn page(ctx: &Ctx, path: &str) -> String {
+    let site = ctx.dashboard_url.strip_suffix("/billing").unwrap_or(&ctx.dashboard_url);
+    format!("{site}{path}")
+}
