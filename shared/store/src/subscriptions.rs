@@ -28,10 +28,13 @@ pub enum Noted {
 impl Store {
     /// Notes what an event says of a subscription.
     pub async fn subscription_note(&self, account: &AccountId, said: &Subscription) -> Result<Noted, StoreError> {
-        let change = subscription_change(account, said).when(
-            "attribute_not_exists(#as_of) OR (#as_of < :as_of AND NOT #status IN (:canceled, :expired))",
-            finals(),
-        );
+        // What ends a subscription ends it, however late it is told.
+        let newer = if said.status.is_final() {
+            "attribute_not_exists(#as_of) OR NOT #status IN (:canceled, :expired)"
+        } else {
+            "attribute_not_exists(#as_of) OR (#as_of < :as_of AND NOT #status IN (:canceled, :expired))"
+        };
+        let change = subscription_change(account, said).when(newer, finals());
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(Noted::Now),
             Err(error) => match error.as_service_error() {

@@ -120,6 +120,10 @@ async fn a_cancelled_subscription_does_not_come_back() {
     let (state, says) = world.hears(&event("1", 1, (UPDATED, 2_000, "active"))).await;
     assert_eq!((state, says.as_str()), (EventState::Ignored, "something newer is known"));
     assert_eq!(kept(&world, &account, "1").await.status, Status::Canceled);
+    // And one that goes on by its newest event is over all the same when an older one says so.
+    world.hears(&event("2", 0, (UPDATED, 2_000, "active"))).await;
+    world.hears(&event("2", 1, (DELETED, 1_000, "canceled"))).await;
+    assert_eq!(kept(&world, &account, "2").await.status, Status::Canceled);
     world.done().await;
 }
 
