@@ -31,6 +31,7 @@ pub fn router(ctx: Ctx) -> Router {
         .route("/api/v1/admin/accounts/{id}/adjustments", post(routes::credits::adjust))
         .route("/api/v1/admin/accounts/{id}/api-keys", post(routes::api_keys::create))
         .route("/api/v1/admin/accounts/{id}/notices", get(routes::accounts::notices))
+        .route("/api/v1/admin/accounts/{id}/mail", get(routes::mail::show).put(routes::mail::change))
         .route("/api/v1/admin/events", get(routes::events::list))
         .route("/api/v1/admin/events/{source}/{id}", get(routes::events::show))
         .route("/api/v1/admin/events/{source}/{id}/raw", get(routes::events::raw))

@@ -6,6 +6,7 @@ pub mod credits;
 pub mod events;
 pub mod health;
 pub mod jobs;
+pub mod mail;
 pub mod queues;
 
 pub use replies::cursors;

@@ -6,6 +6,7 @@ use domain::notices::{Kind, Outcome, Topic};
 use domain::triggers::Switch;
 use fakes::mail::{Fate, Trouble};
 use fakes::weather::{Effect, Fault};
+use serde_json::json;
 
 const MAIL: &str = "mail.stand-in";
 
@@ -174,4 +175,39 @@ async fn an_answer_that_is_lost_is_decided_by_what_it_was_about() {
         assert_eq!(world.outcome_of_one(&account).await, outcome, "{effect:?} {times} times");
         world.done().await;
     }
+}
+
+/// Operators say where mail goes and what is told; the address goes in and never out.
+#[tokio::test(start_paused = true)]
+async fn operators_say_where_mail_goes_and_what_is_told() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let path = format!("/api/v1/admin/accounts/{account}/mail");
+    let (_, before) = world.operator("GET", &path, None).await;
+    assert_eq!((&before["has_address"], &before["kinds"]["low_balance"]), (&json!(false), &json!(true)));
+    assert_eq!(before["kinds"]["job_finished"], false);
+    for (wanted, code) in [
+        (json!({ "address": "nobody" }), "bad_address"),
+        (json!({ "address": ADDRESS, "kinds": { "weather": true } }), "bad_kind"),
+        (json!({ "mail": ADDRESS }), "bad_body"),
+    ] {
+        let (status, answer) = world.operator("PUT", &path, Some(&wanted)).await;
+        assert!(status == 400 && answer.to_string().contains(code), "{status} {answer}");
+        assert!(!answer.to_string().contains(ADDRESS), "{answer}");
+    }
+    let (_, refused) = world.operator("GET", &path, None).await;
+    assert_eq!(refused, before, "nothing of what was refused was done");
+    let wanted = json!({ "address": ADDRESS, "kinds": { "low_balance": false } });
+    let (status, changed) = world.operator("PUT", &path, Some(&wanted)).await;
+    assert!(status.is_success() && !changed.to_string().contains(ADDRESS), "{changed}");
+    assert_eq!((&changed["has_address"], &changed["kinds"]["low_balance"]), (&json!(true), &json!(false)));
+    world.owes(&account, Topic::LowBalance(1)).await;
+    world.owes(&account, Topic::TopUpNeeded(1)).await;
+    world.settle().await;
+    assert_eq!(world.letter().to, ADDRESS);
+    let (_, removed) = world.operator("PUT", &path, Some(&json!({ "address": "" }))).await;
+    assert_eq!(removed["has_address"], false);
+    let (status, _) = world.operator("PUT", "/api/v1/admin/accounts/acc_none/mail", Some(&wanted)).await;
+    assert_eq!(status, 404);
+    world.done().await;
 }

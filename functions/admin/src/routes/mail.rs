@@ -1,0 +1,69 @@
+//! `/api/v1/admin/accounts/{id}/mail`: where an account's mail goes, and what it is told of.
+//!
+//! The address goes in and does not come out again: an operator who sets it knows it, and nobody else has to.
+
+use super::accounts::existing;
+use crate::operator::Authorized;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use domain::addresses::MailAddress;
+use domain::notices::Kind;
+use domain::triggers::Switch;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What is to change; what is absent stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// The address; empty for none.
+    address: Option<String>,
+    /// Kinds of notice, and whether the account is told of them.
+    #[serde(default)]
+    kinds: BTreeMap<String, bool>,
+}
+
+/// Changes where an account's mail goes and what it is told of.
+pub async fn change(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    body: Result<Json<Wanted>, JsonRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let id = existing(&ctx, &id).await?;
+    let mut switches = Vec::new();
+    for (word, on) in &wanted.kinds {
+        let known = || Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+        let kind = Kind::parse(word)
+            .ok_or_else(|| ApiError::bad_request("bad_kind", format!("a kind of notice is one of {}", known())))?;
+        switches.push((kind, Switch::from(*on)));
+    }
+    if let Some(text) = &wanted.address {
+        let address = (!text.trim().is_empty()).then(|| MailAddress::parse(text)).transpose();
+        let address = address.map_err(|error| ApiError::bad_request("bad_address", format!("address is {error}")))?;
+        ctx.store.account_mail_set(&id, address.as_ref()).await?;
+    }
+    for (kind, switch) in switches {
+        ctx.store.account_notices_set(&id, kind, switch).await?;
+    }
+    tracing::info!(operator.name = operator.name, account.id = %id, audit = true, "changed what an account is told by mail");
+    shown(&ctx, &id).await
+}
+
+/// Shows whether an account has an address, and what it is told of.
+pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    let id = existing(&ctx, &id).await?;
+    shown(&ctx, &id).await
+}
+
+async fn shown(ctx: &Ctx, id: &domain::ids::AccountId) -> Result<Json<Value>, ApiError> {
+    let mailing = ctx.store.account_mail_find(id).await?;
+    let kind = |kind: &Kind| (kind.as_str().to_owned(), Value::from(mailing.switch(*kind).is_on()));
+    let kinds: Map<_, _> = Kind::ALL.iter().map(kind).collect();
+    Ok(Json(json!({ "has_address": mailing.address.is_some(), "kinds": kinds })))
+}
