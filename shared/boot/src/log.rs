@@ -22,7 +22,7 @@ pub fn log_at(env: &Env, otherwise: LevelFilter) {
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
-const OURS: [&str; 19] = [
+const OURS: [&str; 21] = [
     "admin",
     "api",
     "boot",
@@ -31,7 +31,9 @@ const OURS: [&str; 19] = [
     "github_webhook",
     "job_steps",
     "local",
+    "mail_api",
     "model_api",
+    "notices",
     "pull_requests",
     "queues",
     "reconciliation",
