@@ -9,6 +9,7 @@ use domain::credits::Credits;
 use domain::ids::AccountId;
 use domain::ledger::{Label, Posting};
 use domain::time::Timestamp;
+use fakes::weather::Moment;
 use std::time::Duration;
 use store::Post;
 
@@ -17,7 +18,11 @@ const PACK: &str = "credits = 10_000\nprice = \"10.00\"\n";
 
 /// The pack of 10,000 credits can be spent for thirty days.
 fn sold(name: &str) -> Sold {
-    Sold::with(name, &[(PACK, &format!("{PACK}expires_days = 30\n"))])
+    sold_for(name, 30)
+}
+
+fn sold_for(name: &str, days: u32) -> Sold {
+    Sold::with(name, &[(PACK, &format!("{PACK}expires_days = {days}\n"))])
 }
 
 async fn world(climate: Climate, sold: &Sold) -> (World, AccountId) {
@@ -206,4 +211,43 @@ async fn without_an_end_nothing_goes() {
     assert_eq!(night(&world).await, (0, 0));
     assert_eq!(world.balance(&account).await.available, micros(10_000 * domain::credits::MICROS));
     world.abandoned();
+}
+
+/// Calls at the end of a night that are about the pack, at least: the list of what ends, the payment, its balance and
+/// entries, what is written, and the list's end.
+const CALLS: u64 = 6;
+
+/// A night that ends a pack, with a death so many calls before its own end; how many calls a whole night makes.
+async fn dying_night(sold: &Sold, death: Option<(u64, Moment)>) -> u64 {
+    let (world, account) = world(Climate::Fair, sold).await;
+    night(&world).await;
+    world.buys_a_pack().await;
+    world.settle().await;
+    spends(&world, &account, 1, 4_000).await;
+    world.skip(2 * DAY);
+    let before = world.stack.weather.calls();
+    if let Some((call, moment)) = death {
+        world.stack.weather.die_at(before + call, moment);
+    }
+    let run = world.stack.weather.run(world.stack.seal()).await;
+    assert_eq!(run.is_none(), death.is_some(), "{death:?}");
+    let calls = world.stack.weather.calls() - before;
+    night(&world).await;
+    assert_eq!(world.purse(&account).await, (0, 0), "{death:?}");
+    assert_eq!(world.kinds(&account).await, ["grant", "hold", "capture", "expiry"], "{death:?}");
+    world.assert_books_agree().await;
+    world.done().await;
+    calls
+}
+
+/// Wherever a night dies over a pack, the next one takes what is left, and nothing twice.
+#[tokio::test(start_paused = true)]
+async fn a_night_may_die_anywhere() {
+    let sold = sold_for("deaths", 1);
+    let calls = dying_night(&sold, None).await;
+    for moment in [Moment::Before, Moment::After] {
+        for call in calls - CALLS..=calls {
+            dying_night(&sold, Some((call, moment))).await;
+        }
+    }
 }
