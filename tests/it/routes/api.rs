@@ -4,6 +4,8 @@ mod credits;
 mod jobs;
 mod keys;
 mod matrix;
+mod names;
+mod rates;
 mod selling;
 mod subscription;
 mod usage;

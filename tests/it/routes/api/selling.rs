@@ -3,6 +3,7 @@
 
 use super::{Program, program};
 use crate::world::{Climate, World};
+use fakes::stripe::Fault;
 use fakes::weather::Moment;
 use http::{Request, StatusCode};
 use local_stack::sales::{Push, Wish};
@@ -160,6 +161,21 @@ async fn a_process_may_die_at_any_call_of_a_checkout() {
         for moment in [Moment::Before, Moment::After] {
             dies_at(Some((call, moment))).await;
         }
+    }
+}
+
+/// Stripe keeps a failure of its own with the key of the call; it is asked anew under another one, and never twice.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_stripe_keeps_ends_nothing() {
+    for fault in [Fault::StoredFailure, Fault::LockTimeout, Fault::Status(500), Fault::RateLimit] {
+        let program = shop("credits").await;
+        program.checks_out("before", &json!({ "pack": "10k" })).await;
+        // The prices are known, so the next call makes the session.
+        program.world.vendors.stripe.fail_next(fault);
+        let session = program.checks_out("a", &json!({ "pack": "1k" })).await;
+        assert_eq!(program.checks_out("a", &json!({ "pack": "1k" })).await, session, "{fault:?}");
+        assert_eq!(program.world.sessions(), 2, "{fault:?}");
+        program.world.done().await;
     }
 }
 

@@ -1,7 +1,9 @@
 //! The life of a subscription at the customers' door: begun, changed, cancelled, kept, lost, and never twice.
 
 use super::selling::shop;
-use http::StatusCode;
+use crate::world::{Climate, World};
+use fakes::weather::Moment;
+use http::{Request, StatusCode};
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
 
@@ -55,6 +57,45 @@ async fn two_at_once_are_one_subscription() {
     assert_eq!(world.vendors.stripe.subscriptions().len(), 1, "{one:?} {other:?}");
     world.settle().await;
     program.world.done().await;
+}
+
+/// Subscribing may die at this call; its next try ends in one subscription. How many calls it took.
+async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
+    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let key = world.key_of(&account, "the first").await;
+    world.pushes_the_catalogue().await;
+    let stripe = &world.vendors.stripe;
+    stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card");
+    let before = world.stack.weather.calls();
+    if let Some((call, moment)) = call {
+        world.stack.weather.die_at(before + call, moment);
+    }
+    let body = serde_json::to_vec(&json!({ "plan": "starter" })).expect("JSON");
+    let request = Request::post(format!("http://tallyhook.test{SUBSCRIPTION}"))
+        .header("authorization", format!("Bearer {key}"))
+        .header("idempotency-key", "once")
+        .header("content-type", "application/json")
+        .body(body.into())
+        .expect("a request");
+    let _ = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    let calls = world.stack.weather.calls() - before;
+    let (status, made) = world.customer(&key, "POST", SUBSCRIPTION, "once", plan("starter").as_ref()).await;
+    assert_eq!((status, &made["status"]), (StatusCode::CREATED, &json!("active")), "{call:?}: {made}");
+    assert_eq!(stripe.subscriptions().len(), 1, "{call:?}");
+    world.settle().await;
+    world.done().await;
+    calls
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_call_of_subscribing() {
+    let calls = dies_at(None).await;
+    assert!(calls >= 10, "{calls} calls");
+    for call in 1..=calls {
+        for moment in [Moment::Before, Moment::After] {
+            dies_at(Some((call, moment))).await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
