@@ -1,5 +1,12 @@
 //! The OpenAPI document: what this door says of itself, made from its types.
+//!
+//! What holds for every route alike (the idempotency key, request ids, rate limits, problems) is written here once, so that
+//! a new route has it too.
 
+mod complete;
+
+use serde_json::Value;
+use std::sync::LazyLock;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
@@ -8,7 +15,11 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 #[openapi(
     info(
         title = "Tallyhook",
-        description = "Webhooks in, pull requests out, every unit billed exactly once.",
+        description = "Webhooks in, pull requests out, every unit billed exactly once.\n\n\
+            Send a key of your account as `Authorization: Bearer th_live_…`. Credits are decimals of at most six places, in \
+            texts; times are RFC 3339 in UTC; amounts of money are in minor units. Lists come by pages: pass `next_cursor` \
+            on as `cursor` until there is none. What is asked twice with the same Idempotency-Key is done once. Errors are \
+            `application/problem+json` with a `code` for programs, a `detail` for people and the `request_id` to ask about.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     modifiers(&Keys),
@@ -26,7 +37,13 @@ impl utoipa::Modify for Keys {
 }
 
 /// The whole document.
-pub fn document() -> utoipa::openapi::OpenApi {
-    let (_, document) = crate::routes::all().split_for_parts();
-    document
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let (_, document) = crate::routes::all().split_for_parts();
+        // The types of the document can always be written as JSON.
+        let mut document = serde_json::to_value(document).unwrap_or_default();
+        complete::complete(&mut document);
+        document
+    });
+    &DOCUMENT
 }

@@ -17,11 +17,16 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let key = parts.headers.get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::trim);
-        let key = key.filter(|key| !key.is_empty() && key.len() <= KEY_CHARS_MAX).ok_or_else(|| {
-            let detail =
-                format!("send a header Idempotency-Key of 1 to {KEY_CHARS_MAX} characters, a new one for each act");
-            ApiError::bad_request("bad_idempotency_key", detail)
-        })?;
+        let key = key
+            .filter(|key| {
+                (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+            })
+            .ok_or_else(|| {
+                let detail = format!(
+                    "send a header Idempotency-Key of 1 to {KEY_CHARS_MAX} plain characters, a new one for each act"
+                );
+                ApiError::bad_request("bad_idempotency_key", detail)
+            })?;
         Ok(Self(key.to_owned()))
     }
 }

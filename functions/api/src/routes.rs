@@ -5,6 +5,7 @@ pub mod api_keys;
 pub mod billing_usage;
 pub mod checkout;
 pub mod credits;
+pub mod docs;
 pub mod health;
 pub mod holds;
 pub mod jobs;
@@ -29,6 +30,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(health::health))
         .routes(routes!(health::openapi))
+        .routes(routes!(docs::docs))
         .routes(routes!(plans::plans))
         .routes(routes!(plans::credit_packs))
         .routes(routes!(account::account))

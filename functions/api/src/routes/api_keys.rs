@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{KEYS_MAX, KeyCreated, key_digest};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
 /// The account's keys.
 #[derive(Serialize, ToSchema)]
@@ -54,13 +55,19 @@ pub struct KeyMade {
 #[serde(deny_unknown_fields)]
 pub struct KeyWanted {
     /// What you call it.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "ci")]
     name: String,
     /// What it may do; at most what your own key may.
+    #[schema(schema_with = scope_words)]
     scopes: Vec<String>,
     /// Days until it ends by itself; for ever where it is absent.
     #[schema(minimum = 1, maximum = 3650)]
     expires_in_days: Option<u32>,
+}
+
+fn scope_words() -> ArrayBuilder {
+    let words = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Scope::ALL.map(Scope::as_str)));
+    ArrayBuilder::new().items(words).min_items(Some(1)).examples([serde_json::json!(["read", "usage"])])
 }
 
 /// How long the old key goes on beside the new one.

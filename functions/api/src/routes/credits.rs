@@ -80,8 +80,10 @@ pub struct Filter {
     #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
     /// Only of this kind: `grant`, `hold`, `capture`, `release`, `take_back`, `give_back`, `adjustment` or `expiry`.
+    #[param(pattern = "^(grant|hold|capture|release|take_back|give_back|adjustment|expiry)$")]
     kind: Option<String>,
     /// `json`, or `csv` for a table.
+    #[param(pattern = "^(json|csv)$", example = "json")]
     format: Option<String>,
 }
 

@@ -26,12 +26,12 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct HoldWanted {
     /// So many credits, as a decimal with at most six places.
-    #[schema(example = "12.5")]
+    #[schema(example = "12.5", pattern = r"^[0-9]+(\.[0-9]{1,6})?$")]
     credits: Option<String>,
     /// Or what this call may take at most.
     tokens: Option<ModelTokens>,
     /// What it is for; it stands on the entry.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "a summary")]
     description: Option<String>,
     /// Seconds after which it may be released although nobody has settled it; an hour where it is absent.
     #[schema(minimum = 60, maximum = 86400)]
@@ -43,8 +43,10 @@ pub struct HoldWanted {
 #[serde(deny_unknown_fields)]
 pub struct ModelTokens {
     /// The model, as its provider names it.
+    #[schema(example = "claude-sonnet-4-5")]
     model: String,
     /// Tokens of the prompt.
+    #[schema(example = 1200)]
     input: u64,
     /// Tokens of the answer; what the catalogue reckons with where it is absent.
     output: Option<u64>,
@@ -55,12 +57,12 @@ pub struct ModelTokens {
 #[serde(deny_unknown_fields)]
 pub struct Capture {
     /// So many credits.
-    #[schema(example = "7.25")]
+    #[schema(example = "7.25", pattern = r"^[0-9]+(\.[0-9]{1,6})?$")]
     credits: Option<String>,
     /// Or what the call took, as the provider counted it.
     tokens: Option<ModelTokens>,
     /// What it was for; it stands on the entry.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "a summary")]
     description: Option<String>,
 }
 

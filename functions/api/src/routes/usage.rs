@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{UsageRecord, UsageRecorded};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 /// What was used.
 #[derive(Deserialize, ToSchema)]
@@ -27,11 +28,22 @@ pub struct Used {
     #[schema(example = "tokens")]
     meter: String,
     /// How many.
-    #[schema(minimum = 1, maximum = 1000000000000_u64)]
+    #[schema(minimum = 1, maximum = 1000000000000_u64, example = 1200)]
     amount: u64,
     /// What you want to find beside it, as `{"model": "…"}`; at most ten short texts.
     #[serde(default)]
+    #[schema(schema_with = short_texts)]
     metadata: BTreeMap<String, String>,
+}
+
+fn short_texts() -> ObjectBuilder {
+    let short = || ObjectBuilder::new().schema_type(Type::String).max_length(Some(METADATA_CHARS_MAX));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property_names(Some(short()))
+        .additional_properties(Some(short()))
+        .max_properties(Some(METADATA_MAX))
+        .examples([serde_json::json!({ "model": "claude-sonnet-4-5" })])
 }
 
 /// One record or several.
@@ -41,8 +53,13 @@ pub enum Records {
     /// One.
     One(Used),
     /// Up to a hundred; each is recorded by itself.
-    Several(Vec<Used>),
+    Several(Batch),
 }
+
+/// Several records.
+#[derive(Deserialize, ToSchema)]
+#[schema(min_items = 1, max_items = 100)]
+pub struct Batch(Vec<Used>);
 
 /// What the counters say now.
 #[derive(Serialize, ToSchema)]
@@ -82,7 +99,7 @@ pub async fn record(
     let Json(records) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let records = match records {
         Records::One(one) => vec![one],
-        Records::Several(several) => several,
+        Records::Several(Batch(several)) => several,
     };
     if records.is_empty() || records.len() > RECORDS_MAX {
         return Err(ApiError::bad_request("bad_batch", format!("a batch has 1 to {RECORDS_MAX} records")));

@@ -1,0 +1,157 @@
+//! `GET /api/v1/docs`: the document as a page for people. No script, no font, nothing from outside.
+
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, header};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em}\
+    pre{background:#f4f4f4;padding:.8em;overflow-x:auto}code{font-family:ui-monospace,monospace}\
+    h3{margin-top:2em}small{color:#666}@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}pre{background:#222}\
+    a{color:#8cf}small{color:#999}}";
+
+/// This API as a page for people, with an example of every route.
+#[utoipa::path(get, path = "/api/v1/docs", tag = "service", security(()),
+    responses((status = 200, description = "The page.", body = String, content_type = "text/html")))]
+pub async fn docs() -> Response {
+    static PAGE: LazyLock<String> = LazyLock::new(|| page(crate::document()));
+    static POLICY: LazyLock<String> = LazyLock::new(|| {
+        let style = STANDARD.encode(Sha256::digest(STYLE));
+        format!(
+            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+    });
+    let mut response = Html(PAGE.as_str()).into_response();
+    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// Writing to a text cannot fail, so what `write!` says is not looked at.
+fn page(document: &Value) -> String {
+    let info = &document["info"];
+    let mut page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        <title>{title}: the API</title><style>{STYLE}</style><h1>{title}: the API</h1>",
+        title = text(&info["title"])
+    );
+    for paragraph in info["description"].as_str().unwrap_or_default().split("\n\n") {
+        let _ = write!(page, "<p>{}</p>", escaped(paragraph));
+    }
+    page.push_str("<p>The same for programs: <a href=\"openapi.json\">openapi.json</a>.</p>");
+    let routes = routes(document);
+    for tag in document["tags"].as_array().into_iter().flatten() {
+        let of_tag: Vec<_> = routes.iter().filter(|route| route.operation["tags"][0] == tag["name"]).collect();
+        if !of_tag.is_empty() {
+            let _ = write!(page, "<h2>{}</h2><p>{}</p>", text(&tag["name"]), text(&tag["description"]));
+            of_tag.into_iter().for_each(|route| section(&mut page, document, route));
+        }
+    }
+    page
+}
+
+struct Route<'a> {
+    method: String,
+    path: &'a str,
+    operation: &'a Value,
+}
+
+fn routes(document: &Value) -> Vec<Route<'_>> {
+    let mut routes = Vec::new();
+    for (path, methods) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in methods.as_object().into_iter().flatten() {
+            routes.push(Route { method: method.to_uppercase(), path, operation });
+        }
+    }
+    routes
+}
+
+fn section(page: &mut String, document: &Value, route: &Route<'_>) {
+    let _ = write!(page, "<h3><code>{} {}</code></h3>", route.method, escaped(route.path));
+    let (summary, description) = (&route.operation["summary"], &route.operation["description"]);
+    let _ = write!(page, "<p>{}</p>", text(summary));
+    if description != summary {
+        let _ = write!(page, "<p>{}</p>", text(description));
+    }
+    let _ = write!(page, "<pre>{}</pre><p><small>", escaped(&example(document, route)));
+    for (status, response) in route.operation["responses"].as_object().into_iter().flatten() {
+        let _ = write!(page, "{}: {} ", escaped(status), text(&response["description"]));
+    }
+    page.push_str("</small></p>");
+}
+
+/// A call that can be pasted into a shell.
+fn example(document: &Value, route: &Route<'_>) -> String {
+    let open =
+        route.operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way.get("key").is_none()));
+    let mut call = format!("curl -X {} \"$TALLYHOOK{}\"", route.method, route.path.replace('{', "$").replace('}', ""));
+    if !open {
+        call.push_str(" \\\n  -H \"Authorization: Bearer $KEY\"");
+    }
+    let named = |parameter: &Value| parameter["$ref"].as_str().is_some_and(|place| place.ends_with("/IdempotencyKey"));
+    if route.operation["parameters"].as_array().is_some_and(|list| list.iter().any(named)) {
+        call.push_str(" \\\n  -H \"Idempotency-Key: $(uuidgen)\"");
+    }
+    let schema = &route.operation["requestBody"]["content"]["application/json"]["schema"];
+    if !schema.is_null() {
+        let body = sample(document, schema, DEPTH_MAX);
+        let _ = write!(call, " \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'");
+    }
+    call
+}
+
+/// Schemas are looked into this deep.
+const DEPTH_MAX: usize = 6;
+
+/// Something that fits a schema: its example, or the smallest that it allows.
+fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
+    let Some(depth) = depth.checked_sub(1) else { return Value::Null };
+    if let Some(place) = schema["$ref"].as_str().and_then(|place| place.strip_prefix("#/components/schemas/")) {
+        return sample(document, &document["components"]["schemas"][place], depth);
+    }
+    let given = schema.get("example").or_else(|| schema["examples"].get(0));
+    if let Some(given) = given.or_else(|| schema["enum"].get(0)) {
+        return given.clone();
+    }
+    if let Some(first) = ["oneOf", "anyOf", "allOf"].iter().find_map(|word| schema[*word].as_array()?.first()) {
+        return sample(document, first, depth);
+    }
+    let kind = schema["type"].as_str().or_else(|| schema["type"].get(0)?.as_str());
+    match kind {
+        Some("object") => {
+            let wanted = schema["required"].as_array();
+            let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.iter().any(|one| one == name));
+            let properties = schema["properties"].as_object().into_iter().flatten();
+            let mut properties =
+                properties.filter(|(name, property)| is_wanted(name) && property.get("oneOf").is_none());
+            match wanted {
+                Some(_) => {
+                    properties.map(|(name, property)| (name.clone(), sample(document, property, depth))).collect()
+                }
+                // Nothing is required, so one of them will do.
+                None => properties
+                    .next()
+                    .map(|(name, property)| (name.clone(), sample(document, property, depth)))
+                    .into_iter()
+                    .collect(),
+            }
+        }
+        Some("array") => Value::Array(vec![sample(document, &schema["items"], depth)]),
+        Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or_else(|| 1.into()),
+        Some("boolean") => false.into(),
+        _ => "…".into(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    escaped(value.as_str().unwrap_or_default())
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
