@@ -2,6 +2,7 @@
 //! usage it could not count.
 
 mod attribution;
+mod conversion;
 mod invoices;
 mod purchases;
 mod reversals;

@@ -2,9 +2,10 @@
 //!
 //! Woken by the queue `stripe-events`; a message names an event row. It grants credits that were paid for and takes back
 //! what was refunded or disputed, keeps what Stripe last said of subscriptions and invoices, owes customers notices and
-//! sets usage aside that Stripe could not count. It only reads at Stripe. Safe to run twice and in any order: credits move
-//! by facts about a payment that are taken in once, every other fact carries the moment it was made and an older one
-//! changes nothing, and the row is finished once, by this door and no other.
+//! sets usage aside that Stripe could not count. At Stripe it makes nothing but the subscription of an account whose trial
+//! converts. Safe to run twice and in any order: credits move by facts about a payment that are taken in once, every other
+//! fact carries the moment it was made and an older one changes nothing, a subscription is looked up before it is made, and
+//! the row is finished once, by this door and no other.
 
 mod charge_dispute_closed;
 mod charge_dispute_created;
@@ -17,6 +18,7 @@ mod checkout_session_async_payment_succeeded;
 mod checkout_session_completed;
 mod checkout_session_expired;
 mod config;
+mod convert;
 mod customer_created;
 mod customer_deleted;
 mod customer_subscription_created;

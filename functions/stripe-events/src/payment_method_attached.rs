@@ -1,10 +1,10 @@
 //! `payment_method.attached`: a customer has left a way to pay.
 
-use crate::Ctx;
+use crate::{Ctx, convert};
 use domain::events::PaymentMethodEvent;
 use domain::retry::{Done, Failure};
 
-/// Leaves it at that.
-pub async fn handle(_: &Ctx, _: &PaymentMethodEvent) -> Result<Done, Failure> {
-    Ok(Done::Ignored("ways to pay are not kept; Stripe is asked for them"))
+/// Lets a trial convert; otherwise Stripe is asked for ways to pay when they matter.
+pub async fn handle(ctx: &Ctx, event: &PaymentMethodEvent) -> Result<Done, Failure> {
+    convert::customer(ctx, &event.customer).await
 }

@@ -129,7 +129,7 @@ pub struct Plan {
     pub unbilled_max: Limit,
     /// Where its customers go when it has lapsed.
     pub fallback: Option<PlanId>,
-    /// What to offer when its quota is used up.
+    /// What to offer when its quota is used up; who leaves a way to pay is subscribed to it.
     pub converts_to: Option<PlanId>,
     /// Its prices at Stripe, where they were not made from this catalogue.
     pub prices: Vec<PriceId>,

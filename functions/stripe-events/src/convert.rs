@@ -1,0 +1,104 @@
+//! A trial that becomes a paid plan: whoever is on a plan that converts and leaves a way to pay gets the plan that it
+//! converts to.
+//!
+//! Nobody gets two: what the customer has at Stripe is looked up first, and a subscription of his to anything of ours is
+//! noted instead of another one being made. Its name at Stripe is fixed by account and plan. Who had that plan before and
+//! has ended it is not converted again.
+
+use crate::{Ctx, note};
+use catalogue::offers::Product;
+use domain::accounts::Account;
+use domain::ids::CustomerId;
+use domain::plans::{Plan, standing};
+use domain::retry::{Done, Failure, Retry};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use stripe_api::{Price, PriceChoice, StripeApi, Subscription, SubscriptionOrder, UsageType, WhenUnpaid};
+
+/// Until somebody has pushed the catalogue.
+const UNSOLD_WAIT: Duration = Duration::from_secs(3_600);
+
+/// Converts the customer's account if it is on a plan that converts.
+pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure> {
+    let Some(id) = ctx.store.customer_find(customer).await? else {
+        return Ok(Done::Ignored("no account has this customer"));
+    };
+    let Some((account, known)) = ctx.store.account_find_whole(&id).await? else {
+        return Ok(Done::Ignored("the account is gone"));
+    };
+    let present = standing(&ctx.catalogue, &account, &known, ctx.outside.now());
+    let target = present.and_then(|standing| ctx.catalogue.plan(standing.plan.converts_to.as_ref()?));
+    let Some(target) = target else {
+        return Ok(Done::Ignored("ways to pay are not kept; Stripe is asked for them"));
+    };
+    let stripe = ctx.stripe().await?;
+    if stripe.payment_method_list(customer).await?.is_empty() {
+        return Ok(Done::Ignored("the way to pay is gone again"));
+    }
+    let subscription = match of_ours(ctx, &stripe, customer, target).await? {
+        Some(found) => found,
+        None => subscribe(ctx, &stripe, &account, target).await?,
+    };
+    note::subscription_of(ctx, &account.id, &note::as_told(subscription)).await
+}
+
+/// A subscription that stands in the way of another one: any to a plan of ours that is not over, or one that was to this.
+async fn of_ours(
+    ctx: &Ctx,
+    stripe: &StripeApi,
+    customer: &CustomerId,
+    target: &Plan,
+) -> Result<Option<Subscription>, Failure> {
+    let plan = |subscription: &Subscription| {
+        let mut items = subscription.items.iter();
+        items.find_map(|item| ctx.catalogue.plan_sold_by(&item.price.id, Some(&item.price.product)))
+    };
+    let over = |subscription: &Subscription| subscription.ended_at.is_some();
+    let all = stripe.subscription_list(customer).await?;
+    let ours = all.into_iter().filter(|one| plan(one).is_some_and(|plan| !over(one) || plan.id == target.id));
+    Ok(ours.max_by_key(|one| (!over(one), one.created, one.id.clone())))
+}
+
+async fn subscribe(ctx: &Ctx, stripe: &StripeApi, account: &Account, plan: &Plan) -> Result<Subscription, Failure> {
+    let prices = prices(ctx, stripe, plan).await?;
+    let metadata = BTreeMap::from([("account".to_owned(), account.id.to_string())]);
+    let order = SubscriptionOrder {
+        customer: &account.customer,
+        prices: &prices,
+        trial: None,
+        payment_method: None,
+        when_unpaid: WhenUnpaid::Owe,
+        metadata: &metadata,
+    };
+    let key = format!("convert-{}-{}", account.id, plan.id);
+    Ok(stripe.subscription_create(&order, &key).await?)
+}
+
+/// All prices of the plan, as Stripe has them.
+async fn prices(ctx: &Ctx, stripe: &StripeApi, plan: &Plan) -> Result<Vec<PriceChoice>, Failure> {
+    let mut found = Vec::new();
+    let wanted = if plan.prices.is_empty() {
+        let product = Product::of_plan(plan, ctx.catalogue.currency);
+        let keys: Vec<_> =
+            product.into_iter().flat_map(|product| product.prices).map(|price| price.lookup_key).collect();
+        found = stripe.price_list_by_lookup_keys(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        keys.len()
+    } else {
+        for id in &plan.prices {
+            found.extend(stripe.price_find(id).await?);
+        }
+        plan.prices.len()
+    };
+    found.retain(|price| price.active);
+    if found.is_empty() || found.len() != wanted {
+        let source = format!("Stripe does not sell all of {}: push the catalogue", plan.name);
+        return Err(Failure { retry: Retry::Alarm(UNSOLD_WAIT), source: source.into() });
+    }
+    Ok(found.into_iter().map(choice).collect())
+}
+
+/// One of everything but of what a meter counts.
+fn choice(price: Price) -> PriceChoice {
+    let metered = price.recurring.is_some_and(|recurring| recurring.usage_type == UsageType::Metered);
+    PriceChoice { price: price.id, quantity: (!metered).then_some(1) }
+}
