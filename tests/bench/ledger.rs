@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 const ACCOUNTS: u64 = 1_000;
+/// Each has a thread.
 const WRITERS: u64 = 64;
 /// Turns of the ledger and of the yardstick.
 const ROUNDS: u64 = 4;
@@ -34,7 +35,7 @@ const SEED: u64 = 2_026;
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 const KEY: &str = "a-key-of-the-bench-that-is-long-enough";
 
-#[tokio::main(worker_threads = 4)]
+#[tokio::main(worker_threads = 64)]
 async fn main() -> anyhow::Result<()> {
     for (title, conflicts) in [("nothing in the way", false), ("every seventh transaction conflicts", true)] {
         println!("\n| {title}; {WRITERS} writers | a second | p50 ms | p99 ms | attempts | of the bare transaction |");
@@ -191,23 +192,24 @@ impl Tally {
     {
         let next = Arc::new(AtomicU64::new(first));
         let (calls, began) = (weather.calls(), Instant::now());
-        let mut writers = JoinSet::new();
-        for _ in 0..WRITERS {
-            let (one, next) = (one.clone(), Arc::clone(&next));
-            writers.spawn(async move {
-                let mut waits = Vec::new();
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= first + count {
-                        return anyhow::Ok(waits);
-                    }
-                    let began = Instant::now();
-                    one(n).await?;
-                    waits.push(began.elapsed());
-                }
-            });
-        }
+        // Within the weather's run, which counts the calls.
         let all = async {
+            let mut writers = JoinSet::new();
+            for _ in 0..WRITERS {
+                let (one, next) = (one.clone(), Arc::clone(&next));
+                writers.spawn(async move {
+                    let mut waits = Vec::new();
+                    loop {
+                        let n = next.fetch_add(1, Ordering::Relaxed);
+                        if n >= first + count {
+                            return anyhow::Ok(waits);
+                        }
+                        let began = Instant::now();
+                        one(n).await?;
+                        waits.push(began.elapsed());
+                    }
+                });
+            }
             while let Some(waits) = writers.join_next().await {
                 self.waits.extend(waits??);
             }
