@@ -6,6 +6,7 @@ mod crash;
 mod fates;
 mod inbox;
 mod jobs;
+mod late_usage;
 mod ledger;
 mod metering;
 mod models;

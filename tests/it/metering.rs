@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
 
-const METER_EVENTS: &str = "POST stripe.wire/v1/billing/meter_events";
+pub const METER_EVENTS: &str = "POST stripe.wire/v1/billing/meter_events";
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A world in which a pull request has been opened and Stripe has not been told.
-async fn owing(climate: Climate, settings: &[(&str, &str)]) -> World {
+pub async fn owing(climate: Climate, settings: &[(&str, &str)]) -> World {
     let world = World::with(climate, settings).await;
     world.github_sends("issues.opened").await;
     while world.open_job().await.is_none() || world.present_job().await.state != State::PrOpened {
@@ -41,7 +41,7 @@ async fn owing(climate: Climate, settings: &[(&str, &str)]) -> World {
 }
 
 /// Hours in which the doors and the sweeper run as they always do.
-async fn hours_pass(world: &World, hours: u32) {
+pub async fn hours_pass(world: &World, hours: u32) {
     for _ in 0..hours {
         world.skip(HOUR * 9 / 10);
         world.elapse(HOUR / 10).await;

@@ -29,8 +29,9 @@ pub async fn set_aside(ctx: &Ctx, event: &MeterErrorEvent) -> Result<Done, Failu
 
 /// A usage record has its job's ULID, so the job says whose it is.
 async fn one(ctx: &Ctx, uncounted: &Uncounted) -> Result<Unbilled, Failure> {
-    let job = JobId::parse(&format!("{}{}", JobId::PREFIX, uncounted.usage.ulid())).map_err(Failure::never)?;
+    let identifier = &uncounted.identifier;
+    let job = JobId::parse(&format!("{}{}", JobId::PREFIX, identifier.usage.ulid())).map_err(Failure::never)?;
     let Some(job) = ctx.store.job_find(&job).await? else { return Ok(Unbilled::Unknown) };
-    let debts = Debts { account: job.facts.account, meter: uncounted.meter.clone() };
-    Ok(ctx.store.usage_unbill(&debts, &uncounted.usage, &uncounted.why, ctx.outside.now()).await?)
+    let debts = Debts { account: job.facts.account, meter: identifier.meter.clone() };
+    Ok(ctx.store.usage_unbill(&debts, identifier, &uncounted.why, ctx.outside.now()).await?)
 }

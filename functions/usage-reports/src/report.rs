@@ -1,8 +1,9 @@
 //! Telling Stripe of one account's debts on one meter.
 
 use crate::Ctx;
-use domain::metering::{Debts, Telling, Usage, telling};
+use domain::metering::{Debts, Telling, Usage, carried_to, may_be_late, telling};
 use domain::retry::{Done, Failure, Retry, backoff};
+use domain::subscriptions::Subscription;
 use domain::time::Timestamp;
 use std::time::Duration;
 use store::{Owed, ReportClaim};
@@ -35,12 +36,12 @@ pub async fn handle(ctx: &Ctx, debts: &Debts, until: Timestamp) -> Result<Done, 
 
 /// Tells batch after batch while there is time.
 async fn drain(ctx: &Ctx, stripe: &StripeApi, debts: &Debts, until: Timestamp) -> Result<usize, Failure> {
-    let mut told = 0;
+    let (mut told, mut periods) = (0, Periods::default());
     loop {
-        let batch = ctx.store.owed_list(debts, BATCH).await?;
-        let (now, before) = (ctx.outside.now(), told);
-        for owed in batch.iter().filter(|owed| owed.not_before.is_none_or(|moment| moment <= now)) {
-            match one(ctx, stripe, &batch, owed).await {
+        let mut batch = ctx.store.owed_list(debts, BATCH).await?;
+        let (now, before, count) = (ctx.outside.now(), told, batch.len());
+        for owed in batch.iter_mut().filter(|owed| owed.not_before.is_none_or(|moment| moment <= now)) {
+            match one(ctx, stripe, &mut periods, owed).await {
                 Ok(()) => told += 1,
                 Err(failure) if failure.retry == Retry::Never => park(ctx, owed, &failure.source.to_string()).await?,
                 Err(failure) => {
@@ -49,45 +50,67 @@ async fn drain(ctx: &Ctx, stripe: &StripeApi, debts: &Debts, until: Timestamp) -
                 }
             }
         }
-        let last = i32::try_from(batch.len()).unwrap_or(BATCH) < BATCH || told == before;
+        let last = i32::try_from(count).unwrap_or(BATCH) < BATCH || told == before;
         if last || until.since(ctx.outside.now()) < TIME_FOR_A_BATCH {
             return Ok(told);
         }
     }
 }
 
+/// What Stripe bills the account by, read once and only when some of its usage may be late.
+#[derive(Default)]
+struct Periods(Option<Vec<Subscription>>);
+
+impl Periods {
+    /// The moment to tell a record with that has not been tried yet, where its own would not be billed any more.
+    async fn carry(&mut self, ctx: &Ctx, usage: &Usage, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+        if !may_be_late(usage.at, now) {
+            return Ok(None);
+        }
+        if self.0.is_none() {
+            let found = ctx.store.account_find_whole(&usage.account).await?;
+            self.0 = Some(found.map(|(_, subscriptions)| subscriptions).unwrap_or_default());
+        }
+        Ok(carried_to(usage.at, self.0.as_deref().unwrap_or_default(), now))
+    }
+}
+
 /// Tells of one record, as far back as that can be done safely.
-async fn one(ctx: &Ctx, stripe: &StripeApi, all: &[Owed], owed: &Owed) -> Result<(), Failure> {
+async fn one(ctx: &Ctx, stripe: &StripeApi, periods: &mut Periods, owed: &mut Owed) -> Result<(), Failure> {
     let now = ctx.outside.now();
-    match telling(owed.usage.at, owed.first_attempt, now) {
-        Telling::Send => send(ctx, stripe, owed).await?,
-        Telling::LookUp => look_up(ctx, stripe, all, owed).await?,
+    let carry = match owed.first_attempt {
+        None => periods.carry(ctx, &owed.usage, now).await?,
+        Some(_) => owed.carried_to,
+    };
+    match telling(carry.unwrap_or(owed.usage.at), owed.first_attempt, now) {
+        Telling::Send => send(ctx, stripe, owed, carry).await?,
+        Telling::LookUp => look_up(ctx, stripe, owed).await?,
         Telling::TooOld => return Err(Failure::never("Stripe takes no usage this old")),
     }
-    ctx.store.usage_reported(&owed.usage, ctx.outside.now()).await?;
+    ctx.store.usage_reported(owed, ctx.outside.now()).await?;
     Ok(())
 }
 
-async fn send(ctx: &Ctx, stripe: &StripeApi, owed: &Owed) -> Result<(), Failure> {
-    ctx.store.owed_attempt(owed, ctx.outside.now()).await?;
+async fn send(ctx: &Ctx, stripe: &StripeApi, owed: &mut Owed, carry: Option<Timestamp>) -> Result<(), Failure> {
+    ctx.store.owed_attempt(owed, carry, ctx.outside.now()).await?;
     let usage = &owed.usage;
     let report = UsageReport {
         event_name: usage.meter.as_str(),
         customer: &usage.customer,
         value: usage.value,
-        identifier: &usage.identifier(),
-        timestamp: usage.at,
+        identifier: &usage.identifier.to_string(),
+        timestamp: owed.moment(),
     };
     match stripe.usage_report(&report).await? {
         Reported::Accepted | Reported::AlreadyThere => Ok(()),
     }
 }
 
-/// Stripe may have forgotten the identifier, so it is asked what it has counted in the record's minute. All of ours
-/// there: it was told. None but what we know it was told: it was not. Anything else is for a person.
-async fn look_up(ctx: &Ctx, stripe: &StripeApi, all: &[Owed], owed: &Owed) -> Result<(), Failure> {
+/// Stripe may have forgotten the identifier, so it is asked what it has counted in the minute that the record is told with.
+/// All of ours there: it was told. None but what we know it was told: it was not. Anything else is for a person.
+async fn look_up(ctx: &Ctx, stripe: &StripeApi, owed: &mut Owed) -> Result<(), Failure> {
     let usage = &owed.usage;
-    let from = Timestamp::from_millis(usage.at.millis().div_euclid(MINUTE_MILLIS) * MINUTE_MILLIS);
+    let from = Timestamp::from_millis(owed.moment().millis().div_euclid(MINUTE_MILLIS) * MINUTE_MILLIS);
     let until = from.plus(Duration::from_secs(60));
     let meter = stripe.meter_find(usage.meter.as_str()).await?;
     let meter = meter.ok_or_else(|| Failure::never("Stripe has no active meter of this name"))?;
@@ -95,25 +118,22 @@ async fn look_up(ctx: &Ctx, stripe: &StripeApi, all: &[Owed], owed: &Owed) -> Re
     let counted = stripe.usage_total(&meter, &usage.customer, from, last).await?;
     let debts = Debts { account: usage.account.clone(), meter: usage.meter.clone() };
     let known = ctx.store.usage_total(&debts, from, until).await?;
-    let open: u64 = all.iter().filter(|other| within(&other.usage, from, until)).map(|other| other.usage.value).sum();
+    let open = ctx.store.tried_total(&debts, from, until).await?;
     if counted == known.saturating_add(open) {
         return Ok(());
     }
     if counted == known {
-        return send(ctx, stripe, owed).await;
+        let frozen = owed.carried_to;
+        return send(ctx, stripe, owed, frozen).await;
     }
     Err(Failure::never(format!(
         "Stripe has counted {counted} in this minute, where {known} were told and {open} may have been"
     )))
 }
 
-fn within(usage: &Usage, from: Timestamp, until: Timestamp) -> bool {
-    usage.at >= from && usage.at < until
-}
-
 async fn park(ctx: &Ctx, owed: &Owed, reason: &str) -> Result<(), Failure> {
     tracing::error!(usage.id = %owed.usage.id, reason, alarm = true, "a debt that Stripe does not take; a person has to decide");
-    ctx.store.usage_park(&owed.usage, reason, ctx.outside.now()).await?;
+    ctx.store.usage_park(owed, reason, ctx.outside.now()).await?;
     Ok(())
 }
 

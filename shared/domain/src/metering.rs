@@ -1,12 +1,16 @@
 //! What is counted and what Stripe must be told.
 //!
-//! A usage record is born in the same transaction as the state that makes it billable. From then on its customer, meter,
-//! value, timestamp and identifier never change, so that telling Stripe twice is telling it once.
+//! A usage record is born in the same transaction as the state that makes it billable. From then on its customer, meter
+//! and value never change, nor its identifier and the moment it is told with once Stripe may have heard of it, so that
+//! telling Stripe twice is telling it once.
+
+mod telling;
+
+pub use telling::{Telling, carried_to, may_be_late, telling};
 
 use crate::ids::{AccountId, BadId, CustomerId, JobId, UsageId};
 use crate::time::Timestamp;
 use std::fmt;
-use std::time::Duration;
 
 /// Tokens a model took in and gave out, as the provider counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,12 +98,54 @@ pub struct Usage {
     pub at: Timestamp,
     /// The job it comes from.
     pub job: JobId,
+    /// What makes two tellings one at Stripe.
+    pub identifier: Identifier,
 }
 
-impl Usage {
-    /// What makes two tellings one at Stripe: unique there for at least 24 hours, at most 100 characters.
-    pub fn identifier(&self) -> String {
-        format!("{}-{}", self.id, self.meter)
+/// What makes two tellings one at Stripe: unique there for at least 24 hours, at most 100 characters. The first is
+/// `use_…-meter`; a record that Stripe would not have and that is told again as a new one gets `use_…-meter-2` and so on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identifier {
+    /// Of which usage.
+    pub usage: UsageId,
+    /// On which meter.
+    pub meter: Meter,
+    nth: u32,
+}
+
+impl Identifier {
+    /// A record's first.
+    pub const fn first(usage: UsageId, meter: Meter) -> Self {
+        Self { usage, meter, nth: 1 }
+    }
+
+    /// The one after this.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self { nth: self.nth.saturating_add(1), ..self.clone() }
+    }
+
+    /// Reads an identifier of ours; whoever else reports to the same Stripe account names his otherwise.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (usage, rest) = text.split_once('-')?;
+        let (meter, nth) = match rest.split_once('-') {
+            None => (rest, 1),
+            Some((meter, nth)) => {
+                let number: u32 = nth.parse().ok()?;
+                (meter, Some(number).filter(|number| *number > 1 && number.to_string() == nth)?)
+            }
+        };
+        Some(Self { usage: UsageId::parse(usage).ok()?, meter: Meter::parse(meter).ok()?, nth })
+    }
+}
+
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.usage, self.meter)?;
+        if self.nth > 1 {
+            write!(f, "-{}", self.nth)?;
+        }
+        Ok(())
     }
 }
 
@@ -156,53 +202,26 @@ impl std::error::Error for BadPointer {
     }
 }
 
-/// What to do about a usage record that is still owed to Stripe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Telling {
-    /// Send it; Stripe still knows the identifier if we sent it before.
-    Send,
-    /// Stripe may have forgotten the identifier: ask what it has counted before sending.
-    LookUp,
-    /// Stripe takes no timestamp this old; a human has to bill it another way.
-    TooOld,
-}
-
-/// Stripe promises to know an identifier for 24 hours; an hour is kept as margin.
-const IDENTIFIER_KNOWN: Duration = Duration::from_secs(23 * 3_600);
-/// Stripe takes timestamps of the past 35 days; a day is kept as margin.
-const TIMESTAMP_TAKEN: Duration = Duration::from_secs(34 * 86_400);
-
-/// How to tell Stripe of a record that became billable `at` and was first sent at `first_attempt`.
-pub fn telling(at: Timestamp, first_attempt: Option<Timestamp>, now: Timestamp) -> Telling {
-    if now.since(at) > TIMESTAMP_TAKEN {
-        return Telling::TooOld;
-    }
-    match first_attempt {
-        Some(first) if now.since(first) > IDENTIFIER_KNOWN => Telling::LookUp,
-        Some(_) | None => Telling::Send,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const DAY_SECONDS: i64 = 86_400;
-
     #[test]
-    fn identifiers_are_not_trusted_past_their_window() {
-        let day = |n: i64| Timestamp::from_seconds(n * DAY_SECONDS);
-        for (at, first, now, expected) in [
-            (0, None, 0, Telling::Send),
-            (0, Some(0), 0, Telling::Send),
-            (0, None, 3, Telling::Send),
-            (0, Some(0), 1, Telling::LookUp),
-            (0, Some(2), 2, Telling::Send),
-            (0, Some(2), 4, Telling::LookUp),
-            (0, None, 35, Telling::TooOld),
-            (0, Some(0), 35, Telling::TooOld),
-        ] {
-            assert_eq!(telling(day(at), first.map(day), day(now)), expected, "at {at} first {first:?} now {now}");
+    fn identifiers_say_which_telling_it_is() {
+        let first = Identifier::first(UsageId::mint(Timestamp::from_millis(1), [7; 10]), Meter::pull_requests());
+        let text = first.to_string();
+        assert!(text.starts_with("use_") && text.ends_with("-pull_requests"), "{text}");
+        let second = first.next();
+        assert_eq!(second.to_string(), format!("{text}-2"));
+        assert_eq!(second.next().to_string(), format!("{text}-3"));
+        for one in [first, second] {
+            assert_eq!(Identifier::parse(&one.to_string()), Some(one));
+        }
+        for bad in ["", "-", "use_1-pull_requests", &text.to_uppercase()] {
+            assert_eq!(Identifier::parse(bad), None, "{bad}");
+        }
+        for end in ["-", "-0", "-1", "-02", "-+2", "-2-3", "-x"] {
+            assert_eq!(Identifier::parse(&format!("{text}{end}")), None, "{end}");
         }
     }
 

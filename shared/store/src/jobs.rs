@@ -326,7 +326,8 @@ impl Store {
         match money {
             Money::Still => {}
             Money::Billed { usage, .. } => {
-                items.extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage))));
+                items
+                    .extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))));
             }
             Money::GivenBack { .. } => {
                 let change = uncount_change(&row.facts.account, &PULLS, &row.facts.terms.period, 1);

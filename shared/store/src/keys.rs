@@ -239,8 +239,10 @@ pub(crate) fn seal(day: &str) -> Key {
     Key::new(SEALS.to_owned(), format!("{SEAL}{day}"))
 }
 
-/// What every owed record's sort key begins with.
+/// What every owed record's sort key begins with, every told one's and every parked one's.
 pub(crate) const OWED: &str = "OWED#";
+pub(crate) const USAGE: &str = "USAGE#";
+pub(crate) const PARKED: &str = "PARKED#";
 
 pub(crate) fn owed_prefix(meter: &Meter) -> String {
     format!("{OWED}{meter}#")
@@ -255,11 +257,11 @@ pub(crate) fn usage(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
 }
 
 pub(crate) fn usage_prefix(meter: &Meter) -> String {
-    format!("USAGE#{meter}#")
+    format!("{USAGE}{meter}#")
 }
 
 pub(crate) fn parked(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
-    Key::new(account_pk(account), format!("PARKED#{meter}#{id}"))
+    Key::new(account_pk(account), format!("{PARKED}{meter}#{id}"))
 }
 
 pub(crate) fn report(account: &AccountId, meter: &Meter) -> Key {

@@ -7,9 +7,10 @@ use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::{Change, delete_when, put_new};
 use crate::item::{Attributes, Item, number, text, time};
 use crate::{Finished, Store, keys};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Select};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use domain::ids::{AccountId, CustomerId, JobId, UsageId};
-use domain::metering::{Debts, Meter, Usage};
+use domain::metering::{Debts, Identifier, Meter, Usage};
 use domain::time::Timestamp;
 
 /// A usage record that is owed, and how far the telling got.
@@ -19,12 +20,21 @@ pub struct Owed {
     pub usage: Usage,
     /// When it was first sent, if it was.
     pub first_attempt: Option<Timestamp>,
+    /// The moment it is told with instead of its own, since its period is closed; frozen with the first try.
+    pub carried_to: Option<Timestamp>,
     /// When it is due.
     pub due_at: Timestamp,
     /// Nobody may send it before.
     pub not_before: Option<Timestamp>,
     /// Failed tries.
     pub attempts: u32,
+}
+
+impl Owed {
+    /// The moment it is told with.
+    pub fn moment(&self) -> Timestamp {
+        self.carried_to.unwrap_or(self.usage.at)
+    }
 }
 
 /// What became of the wish to report.
@@ -36,18 +46,9 @@ pub enum ReportClaim {
     Held(Timestamp),
 }
 
-/// What became of the wish to set aside usage that Stripe had taken and then could not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unbilled {
-    /// It waits for a person now.
-    Now,
-    /// It did so before.
-    Already,
-    /// There is no such record.
-    Unknown,
-}
-
-const UNBILL: &str = "set aside usage that was not counted";
+const FREEZE: &str = "freeze a first try";
+/// Told with a moment in a span, be it the usage's own or one that it was carried to.
+const TOLD_WITHIN: &str = "(attribute_not_exists(carried_to) AND usage_at >= :from AND usage_at < :until) OR (carried_to >= :from AND carried_to < :until)";
 
 impl Store {
     /// Takes the place of the one who reports an account's debts on a meter.
@@ -63,9 +64,7 @@ impl Store {
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(ReportClaim::Yours),
             Err(error) => match error.as_service_error() {
-                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
-                    held,
-                )) => {
+                Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
                     let nothing = Attributes::new();
                     let item = Item::new(held.item.as_ref().unwrap_or(&nothing), "claim a report");
                     Ok(ReportClaim::Held(item.time("until")?))
@@ -127,44 +126,57 @@ impl Store {
         Ok(count)
     }
 
-    /// Freezes the moment of the first try, before it is made, and answers which it was.
-    pub async fn owed_attempt(&self, owed: &Owed, now: Timestamp) -> Result<Timestamp, StoreError> {
-        if let Some(first) = owed.first_attempt {
-            return Ok(first);
+    /// Freezes the moment of the first try and the moment that usage is told with, before the try is made. Where a try was
+    /// made before, what was frozen then holds.
+    pub async fn owed_attempt(
+        &self,
+        owed: &mut Owed,
+        carried_to: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if owed.first_attempt.is_some() {
+            return Ok(());
         }
         let usage = &owed.usage;
         let change = Change::of(keys::owed(&usage.account, &usage.meter, &usage.id))
-            .set_expression("#first_attempt = if_not_exists(#first_attempt, :now)", vec![("now", time(now))])
-            .when("attribute_exists(pk)", vec![]);
-        let call = change.call(&self.client, &self.table).return_values(ReturnValue::AllNew);
-        let done = call.send().await.map_err(|e| StoreError::sdk("freeze a first try", e))?;
-        Item::new(&done.attributes.unwrap_or_default(), "freeze a first try").time("first_attempt")
+            .set("first_attempt", time(now))
+            .set_or_remove("carried_to", carried_to.map(time))
+            .when("attribute_exists(pk) AND attribute_not_exists(#first_attempt)", vec![]);
+        let Err(error) = change.call(&self.client, &self.table).send().await else {
+            (owed.first_attempt, owed.carried_to) = (Some(now), carried_to);
+            return Ok(());
+        };
+        let frozen = match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(check)) => check.item.clone(),
+            _ => None,
+        };
+        let Some(frozen) = frozen else { return Err(StoreError::sdk(FREEZE, error)) };
+        let item = Item::new(&frozen, FREEZE);
+        (owed.first_attempt, owed.carried_to) = (Some(item.time("first_attempt")?), item.find_time("carried_to")?);
+        Ok(())
     }
 
     /// Records that Stripe has been told: the record leaves the owed range and enters the told one.
-    pub async fn usage_reported(&self, usage: &Usage, now: Timestamp) -> Result<Finished, StoreError> {
+    pub async fn usage_reported(&self, owed: &Owed, now: Timestamp) -> Result<Finished, StoreError> {
+        let usage = &owed.usage;
         let told = keys::usage(&usage.account, &usage.meter, &usage.id);
-        self.owed_move(usage, told, [("reported_at", time(now))]).await
-    }
-
-    /// Sets a record aside until a person has decided about it, with the reason beside it.
-    pub async fn usage_park(&self, usage: &Usage, reason: &str, now: Timestamp) -> Result<Finished, StoreError> {
-        let parked = keys::parked(&usage.account, &usage.meter, &usage.id);
-        self.owed_move(usage, parked, [("parked_at", time(now)), ("reason", text(reason))]).await
+        self.owed_move(owed, told, [("reported_at", time(now))]).await
     }
 
     /// Moves a record out of the owed range, once.
-    async fn owed_move<const N: usize>(
+    pub(crate) async fn owed_move<const N: usize>(
         &self,
-        usage: &Usage,
+        owed: &Owed,
         to: keys::Key,
         more: [(&str, AttributeValue); N],
     ) -> Result<Finished, StoreError> {
-        let owed = keys::owed(&usage.account, &usage.meter, &usage.id);
+        let usage = &owed.usage;
         let mut item = usage_attributes(usage);
+        item.extend(owed.carried_to.map(|moment| ("carried_to".to_owned(), time(moment))));
         item.extend(to.attributes());
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        let items = vec![delete_when(&self.table, owed, "attribute_exists(pk)", vec![]), put_new(&self.table, item)];
+        let from = keys::owed(&usage.account, &usage.meter, &usage.id);
+        let items = vec![delete_when(&self.table, from, "attribute_exists(pk)", vec![]), put_new(&self.table, item)];
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
             return Ok(Finished::Now);
         };
@@ -173,44 +185,6 @@ impl Store {
             Some(reasons) => Err(StoreError::cancelled("move a usage record", reasons)),
             None => Err(StoreError::sdk("move a usage record", error)),
         }
-    }
-
-    /// Sets a record aside of which Stripe has said afterwards that it was not counted, with the reason beside it. It may
-    /// still stand in the owed range, where the telling has not been written down yet; that is given up then. Safe to
-    /// repeat.
-    pub async fn usage_unbill(
-        &self,
-        debts: &Debts,
-        id: &UsageId,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<Unbilled, StoreError> {
-        let Debts { account, meter } = debts;
-        let parked = keys::parked(account, meter, id);
-        // In the order in which a record goes from one to the other, so that it is not missed on its way.
-        for from in [keys::owed(account, meter, id), keys::usage(account, meter, id)] {
-            let Some(found) = self.row(UNBILL, &from).await? else { continue };
-            let frozen = |name: &str| FROZEN.contains(&name) || name == "reported_at";
-            let mut item: Attributes = found.into_iter().filter(|(name, _)| frozen(name)).collect();
-            item.extend(parked.attributes());
-            item.extend([("parked_at".to_owned(), time(now)), ("reason".to_owned(), text(reason))]);
-            let gone = delete_when(&self.table, from, "attribute_exists(pk)", vec![]);
-            let items = vec![gone, put_new(&self.table, item)];
-            let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
-                return Ok(Unbilled::Now);
-            };
-            match cancellation_reasons(&error) {
-                Some(reasons) if reasons.iter().any(|reason| condition_failed(Some(reason)).is_some()) => {}
-                Some(reasons) => return Err(StoreError::cancelled(UNBILL, reasons)),
-                None => return Err(StoreError::sdk(UNBILL, error)),
-            }
-        }
-        Ok(if self.row(UNBILL, &parked).await?.is_some() { Unbilled::Already } else { Unbilled::Unknown })
-    }
-
-    async fn row(&self, operation: &'static str, key: &keys::Key) -> Result<Option<Attributes>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        Ok(get.send().await.map_err(|e| StoreError::sdk(operation, e))?.item)
     }
 
     /// Counts a failed try and sets when the next one is due.
@@ -224,17 +198,32 @@ impl Store {
         self.quietly("postpone usage", change).await
     }
 
-    /// Usage that Stripe has been told of, within a span of time.
+    /// Usage that Stripe has been told of with moments in this span.
     pub async fn usage_total(&self, debts: &Debts, from: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
+        self.total(debts, keys::usage_prefix(&debts.meter), TOLD_WITHIN, (from, until)).await
+    }
+
+    /// Usage that Stripe may have been told of with moments in this span: it was tried, and is owed still.
+    pub async fn tried_total(&self, debts: &Debts, from: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
+        let tried = format!("({TOLD_WITHIN}) AND attribute_exists(first_attempt)");
+        self.total(debts, keys::owed_prefix(&debts.meter), &tried, (from, until)).await
+    }
+
+    async fn total(
+        &self,
+        debts: &Debts,
+        range: String,
+        which: &str,
+        (from, until): (Timestamp, Timestamp),
+    ) -> Result<u64, StoreError> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :usage)")
-            .filter_expression("#at >= :from AND #at < :until")
-            .expression_attribute_names("#at", "usage_at")
+            .key_condition_expression("pk = :pk AND begins_with(sk, :range)")
+            .filter_expression(which)
             .expression_attribute_values(":pk", text(keys::account(&debts.account).pk))
-            .expression_attribute_values(":usage", text(keys::usage_prefix(&debts.meter)))
+            .expression_attribute_values(":range", text(range))
             .expression_attribute_values(":from", time(from))
             .expression_attribute_values(":until", time(until))
             .consistent_read(true)
@@ -243,8 +232,8 @@ impl Store {
             .send();
         let mut total = 0_u64;
         while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| StoreError::sdk("sum reported usage", e))?;
-            total = total.saturating_add(Item::new(&item, "sum reported usage").number("value")?);
+            let item = item.map_err(|e| StoreError::sdk("sum usage", e))?;
+            total = total.saturating_add(Item::new(&item, "sum usage").number("value")?);
         }
         Ok(total)
     }
@@ -267,35 +256,44 @@ impl Store {
     }
 }
 
-/// What of a record never changes.
-const FROZEN: [&str; 6] = ["customer", "meter", "value", "usage_at", "identifier", "job"];
-
-fn usage_attributes(usage: &Usage) -> Attributes {
+pub(crate) fn usage_attributes(usage: &Usage) -> Attributes {
     let attributes: [(&str, AttributeValue); 6] = [
         ("customer", text(usage.customer.as_str())),
         ("meter", text(usage.meter.as_str())),
         ("value", number(usage.value)),
         ("usage_at", time(usage.at)),
-        ("identifier", text(usage.identifier())),
+        ("identifier", text(usage.identifier.to_string())),
         ("job", text(usage.job.as_str())),
     ];
     attributes.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// The item of a record that has just become due.
-pub(crate) fn owed_attributes(usage: &Usage) -> Attributes {
+/// The item of a record that becomes owed now.
+pub(crate) fn owed_attributes(usage: &Usage, born: Timestamp) -> Attributes {
     let key = keys::owed(&usage.account, &usage.meter, &usage.id);
     let mut item = usage_attributes(usage);
     item.insert("dx".to_owned(), text(keys::due(&key)));
-    item.insert("due_at".to_owned(), time(usage.at.plus(domain::jobs::RESEND_AFTER)));
+    item.insert("due_at".to_owned(), time(born.plus(domain::jobs::RESEND_AFTER)));
     item.extend(key.attributes());
     item
 }
 
 fn owed_of(attributes: &Attributes) -> Result<Owed, StoreError> {
     let item = Item::new(attributes, "read owed usage");
+    Ok(Owed {
+        first_attempt: item.find_time("first_attempt")?,
+        carried_to: item.find_time("carried_to")?,
+        due_at: item.time("due_at")?,
+        not_before: item.find_time("not_before")?,
+        attempts: item.find_number("attempts")?.unwrap_or(0),
+        usage: usage_of(&item)?,
+    })
+}
+
+/// A record, wherever it stands.
+pub(crate) fn usage_of(item: &Item<'_>) -> Result<Usage, StoreError> {
     let (_, id) = item.text("sk")?.rsplit_once('#').ok_or_else(|| item.bad("sk"))?;
-    let usage = Usage {
+    Ok(Usage {
         id: UsageId::parse(id).map_err(|_| item.bad("sk"))?,
         account: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         meter: item.parsed("meter", Meter::parse)?,
@@ -303,12 +301,6 @@ fn owed_of(attributes: &Attributes) -> Result<Owed, StoreError> {
         value: item.number("value")?,
         at: item.time("usage_at")?,
         job: item.parsed("job", JobId::parse)?,
-    };
-    Ok(Owed {
-        first_attempt: item.find_time("first_attempt")?,
-        due_at: item.time("due_at")?,
-        not_before: item.find_time("not_before")?,
-        attempts: item.find_number("attempts")?.unwrap_or(0),
-        usage,
+        identifier: item.parsed("identifier", |text| Identifier::parse(text).ok_or(()))?,
     })
 }

@@ -8,7 +8,7 @@ use super::{Snapshot, State};
 use crate::credits::Credits;
 use crate::ids::{AccountId, CustomerId, UsageId};
 use crate::ledger::{HoldId, Label, Posting};
-use crate::metering::{Debts, Meter, Usage};
+use crate::metering::{Debts, Identifier, Meter, Usage};
 use crate::plans::{BasisPoints, Billable, Catalogue, Counts, Limit, Pays, Period, Quota, Standing, price};
 use crate::time::Timestamp;
 
@@ -209,6 +209,7 @@ fn usage(row: &Snapshot, now: Timestamp) -> Vec<Usage> {
         },
         at: now,
         job: facts.id.clone(),
+        identifier: Identifier::first(UsageId::of_job(&facts.id), meter.clone()),
     };
     counts.iter().map(one).filter(|usage| usage.value > 0).collect()
 }

@@ -328,7 +328,7 @@ fn a_usage_record_is_born_with_its_pull_request() {
     let [usage] = usage.as_slice() else { panic!("once") };
     assert_eq!((usage.job.clone(), usage.value, usage.at), (facts().id, 1, NOW));
     assert_eq!(
-        usage.identifier(),
+        usage.identifier.to_string(),
         format!("use_{}-pull_requests", facts().id.ulid()),
         "fixed by the job, not by the try"
     );

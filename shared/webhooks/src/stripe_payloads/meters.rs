@@ -3,8 +3,8 @@
 
 use super::{Read, Ref, mode};
 use domain::events::{MeterErrorEvent, StripeEnvelope, StripeEvent};
-use domain::ids::{StripeEventId, UsageId};
-use domain::metering::Meter;
+use domain::ids::StripeEventId;
+use domain::metering::Identifier;
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde::de::Error;
@@ -65,10 +65,8 @@ pub struct MeterErrors {
 /// One report that was taken and not counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncounted {
-    /// Of which usage.
-    pub usage: UsageId,
-    /// On which meter.
-    pub meter: Meter,
+    /// Which telling of which usage.
+    pub identifier: Identifier,
     /// Why, in Stripe's words.
     pub why: String,
 }
@@ -97,16 +95,14 @@ pub(crate) fn errors(body: &[u8]) -> Result<MeterErrors, serde_json::Error> {
     Ok(MeterErrors { count: reason.error_count.unwrap_or(named), uncounted })
 }
 
-/// One of ours: its identifier is [`domain::metering::Usage::identifier`]. Who else reports to the same account names his
+/// One of ours, told by its [`Identifier`]. Who else reports to the same account names his
 /// otherwise.
 fn uncounted(kind: &ErrorType, sample: &Sample) -> Option<Uncounted> {
     let identifier = sample.request.as_ref()?.identifier.as_deref()?;
-    let (usage, meter) = identifier.split_once('-')?;
     let words = [kind.code.as_deref(), sample.error_message.as_deref()];
     let why: Vec<_> = words.into_iter().flatten().collect();
     Some(Uncounted {
-        usage: UsageId::parse(usage).ok()?,
-        meter: Meter::parse(meter).ok()?,
+        identifier: Identifier::parse(identifier)?,
         why: why.join(": ").chars().take(WHY_CHARS_MAX).collect(),
     })
 }
