@@ -29,8 +29,15 @@ async fn an_account_is_made_once_a_customer() {
     let id = first["id"].as_str().expect("an id");
     let (status, shown) = world.operator("GET", &format!("{PATH}/{id}"), None).await;
     assert_eq!(status, StatusCode::OK);
-    let expected =
-        json!({ "id": id, "stripe_customer_id": "cus_1", "plan": "payg", "created_at": "2026-11-20T21:43:00.000Z" });
+    let expected = json!({
+        "id": id,
+        "stripe_customer_id": "cus_1",
+        "plan": "payg",
+        "effective_plan": "payg",
+        "service": { "state": "full" },
+        "subscriptions": [],
+        "created_at": "2026-11-20T21:43:00.000Z",
+    });
     assert_eq!(shown, expected);
     world.done().await;
 }

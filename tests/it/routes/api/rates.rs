@@ -49,7 +49,8 @@ async fn next_minute(program: &Program) {
 async fn api_rate_limits_hold() {
     let program = program("credits", LIMIT).await;
     let world = &program.world;
-    let keys = [program.key.clone(), world.key_of(&program.account, "b").await, world.key_of(&program.account, "c").await];
+    let keys =
+        [program.key.clone(), world.key_of(&program.account, "b").await, world.key_of(&program.account, "c").await];
     let doors: Vec<_> = (0..4).map(|_| another(&program)).collect();
     let rush = async |keys: &[String]| {
         let asked = keys.iter().flat_map(|key| (0..40).map(move |n| (key, n)));
@@ -134,7 +135,11 @@ async fn reads_stay_open_and_writes_are_refused_while_nobody_can_count() {
     let world = &program.world;
     assert_eq!(respond(world, asks(&program.key)).await.status(), 200, "the key is known");
     let break_count = || {
-        world.stack.weather.break_next(Fault { on: "dynamodb UpdateItem".to_owned(), times: 10, effect: Effect::Unreachable })
+        world.stack.weather.break_next(Fault {
+            on: "dynamodb UpdateItem".to_owned(),
+            times: 10,
+            effect: Effect::Unreachable,
+        })
     };
     break_count();
     let read = respond(world, asks(&program.key)).await;

@@ -53,6 +53,7 @@ async fn a_quota_is_used_exactly_and_renews_with_the_month() {
     program.world.skip(Duration::from_secs(31 * 86_400));
     let (status, counted) = program.ask("POST", "/api/v1/usage/check", Some(&used)).await;
     assert_eq!((status, &counted["used"], &counted["period"]), (StatusCode::CREATED, &json!(7), &json!("2026-12")));
+    program.world.settle().await;
     program.world.done().await;
 }
 
