@@ -153,7 +153,8 @@ async fn a_permission_that_was_taken_away_ends_the_job() {
 async fn a_pull_request_whose_answer_was_lost_is_found_however_long_github_is_away() {
     let world = wired().await;
     approved(&world).await;
-    let made = Fault { on: "POST github.wire/repos/acme/greeter/pulls".to_owned(), times: 1, effect: Effect::AnswerLost };
+    let made =
+        Fault { on: "POST github.wire/repos/acme/greeter/pulls".to_owned(), times: 1, effect: Effect::AnswerLost };
     world.stack.weather.break_next(made);
     world.turn(Queue::Pulls).await;
     assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 1, "made, and not known");

@@ -30,9 +30,10 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Work(Work::Pull, job) => open::handle(ctx, job, until).await,
         Message::Comment(job) => comment::handle(ctx, job, until).await,
-        Message::Work(Work::Plan | Work::Code | Work::Review, _) | Message::Event(_) | Message::Usage(_) | Message::Notice(_) => {
-            Ok(Done::Ignored("nothing to write to GitHub"))
-        }
+        Message::Work(Work::Plan | Work::Code | Work::Review, _)
+        | Message::Event(_)
+        | Message::Usage(_)
+        | Message::Notice(_) => Ok(Done::Ignored("nothing to write to GitHub")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))

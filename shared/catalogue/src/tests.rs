@@ -211,7 +211,11 @@ fn faults_of_plans() {
             "pays = \"meters\"\nfee = 5",
             "plan payg: fee and overdraft are credits, and it pays meters",
         ),
-        ("budget = 600", "budget = 600\nunbilled_max = 5", "plan credits: unbilled_max is for plans that pay by meters"),
+        (
+            "budget = 600",
+            "budget = 600\nunbilled_max = 5",
+            "plan credits: unbilled_max is for plans that pay by meters",
+        ),
         ("pays = \"meters\"", "pays = \"meters\"\nunbilled_max = 10001", "plan payg: unbilled_max is at most 10000"),
         (
             "pays = \"meters\"",

@@ -123,13 +123,30 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "admin",
         REDRIVE,
-        &["GithubEventsDlq", "StripeEventsDlq", "PlanDlq", "CodeDlq", "ReviewDlq", "PullsDlq", "UsageDlq", "NoticesDlq"],
+        &[
+            "GithubEventsDlq",
+            "StripeEventsDlq",
+            "PlanDlq",
+            "CodeDlq",
+            "ReviewDlq",
+            "PullsDlq",
+            "UsageDlq",
+            "NoticesDlq",
+        ],
     ),
     ("admin", SECRET, &["admin/ledger-key", "admin/operator-token"]),
 ];
 
-const QUEUES: &[&str] =
-    &["GithubEventsQueue", "StripeEventsQueue", "PlanQueue", "CodeQueue", "ReviewQueue", "PullsQueue", "UsageQueue", "NoticesQueue"];
+const QUEUES: &[&str] = &[
+    "GithubEventsQueue",
+    "StripeEventsQueue",
+    "PlanQueue",
+    "CodeQueue",
+    "ReviewQueue",
+    "PullsQueue",
+    "UsageQueue",
+    "NoticesQueue",
+];
 
 pub type Right = (String, String, String);
 
