@@ -111,7 +111,7 @@ fn of_usage_that_was_not_counted_ours_is_named() {
         ] }, "validation_start": "2026-11-20T21:00:00Z", "validation_end": "2026-11-20T21:10:00Z" } });
     let errors = meter_errors(fetched.to_string().as_bytes()).expect("particulars");
     assert_eq!(errors.count, 4);
-    let named: Vec<_> = errors.uncounted.iter().map(|one| format!("{}-{}", one.usage, one.meter)).collect();
+    let named: Vec<_> = errors.uncounted.iter().map(|one| one.identifier.to_string()).collect();
     assert_eq!(named, [ours, "use_01hzy3v7q0m8n4s2e6r5t9w1xb-tokens"]);
     assert_eq!(errors.uncounted[0].why, "meter_event_customer_not_found: No such customer");
     assert_eq!(errors.uncounted[1].why.len(), 200);
