@@ -56,7 +56,8 @@ async fn a_long_log_is_paged_without_gaps_or_repeats_newest_first() {
         ("", vec![50, 50, 22]),
         ("source=github", vec![50, 50, 20]),
         ("source=stripe", vec![2]),
-        ("status=ignored", vec![50, 50, 22]),
+        ("status=ignored", vec![50, 50, 20]),
+        ("status=unattributed", vec![2]),
         ("source=github&status=finished", vec![0]),
     ] {
         let (sizes, rows) = pages(&world, query).await;
