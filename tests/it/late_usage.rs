@@ -21,7 +21,7 @@ impl World {
     }
 
     /// Stripe says that the account's subscription is in a period that began some time ago.
-    async fn period_began(&self, ago: Duration) {
+    pub async fn period_began(&self, ago: Duration) {
         let now = self.now().seconds();
         let start = now - i64::try_from(ago.as_secs()).expect("not that long");
         let said = self

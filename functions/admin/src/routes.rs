@@ -2,12 +2,14 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod billing;
 pub mod credits;
 pub mod events;
 pub mod health;
 pub mod jobs;
 pub mod mail;
 pub mod queues;
+pub mod usage;
 
 pub use replies::cursors;
 

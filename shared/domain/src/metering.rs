@@ -41,6 +41,11 @@ impl Meter {
         Self("pull_requests".to_owned())
     }
 
+    /// Tokens that models have read and written.
+    pub fn tokens() -> Self {
+        Self("tokens".to_owned())
+    }
+
     /// Reads a meter's name: lower-case letters, digits and underscores.
     pub fn parse(text: &str) -> Result<Self, BadMeter> {
         let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');

@@ -103,6 +103,8 @@ const MOVE: &str = "move a job";
 
 /// The meter on which every job takes its place in a quota.
 static PULLS: LazyLock<Meter> = LazyLock::new(Meter::pull_requests);
+/// The meter on which the tokens of delivered jobs are counted.
+static TOKENS: LazyLock<Meter> = LazyLock::new(Meter::tokens);
 
 impl Store {
     /// Creates a job: the fact, the place, the row, the order, its place in the quota and its hold, whole or not at
@@ -328,6 +330,7 @@ impl Store {
             Money::Billed { usage, .. } => {
                 items
                     .extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))));
+                items.extend(self.tokens_count(row));
             }
             Money::GivenBack { .. } => {
                 let change = uncount_change(&row.facts.account, &PULLS, &row.facts.terms.period, 1);
@@ -340,6 +343,14 @@ impl Store {
             items.push(delete_when(&self.table, open, "attribute_not_exists(pk) OR #job = :job", ours));
         }
         Ok(items)
+    }
+
+    /// Counts the tokens of a job that was delivered, however it is paid for: in no quota's way, since they are used.
+    fn tokens_count(&self, row: &Snapshot) -> Option<TransactWriteItem> {
+        let tokens = row.tokens.input.saturating_add(row.tokens.output);
+        let counter = (&*TOKENS, row.facts.terms.period.as_str());
+        let change = count_change(&row.facts.account, counter, tokens, Limit::Unlimited);
+        change.filter(|_| tokens > 0).map(|change| change.item(&self.table))
     }
 
     /// Asks to write the job's comment until `until`; one at a time, since GitHub would take two.

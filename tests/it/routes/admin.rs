@@ -1,9 +1,11 @@
 //! `/api/v1/admin/…`: operators, and nobody else.
 
 mod accounts;
+mod billing;
 mod events;
 mod jobs;
 mod replays;
+mod usage;
 
 use crate::world::{Climate, World};
 use bytes::Bytes;
@@ -25,13 +27,20 @@ pub fn assert_problem(what: &str, response: &Response<Bytes>, status: u16, code:
 
 const ID: &str = "acc_01hf7yat00zzzzzzzzzzzzzzzz";
 const JOB: &str = "job_01hf7yat00zzzzzzzzzzzzzzzz";
+const USAGE: &str = "pull_requests/use_01hf7yat00zzzzzzzzzzzzzzzz";
 
 /// Every route of an operator, and what it answers to one when there is nothing yet.
-fn routes() -> [(&'static str, String, Option<Value>, StatusCode); 8] {
+fn routes() -> [(&'static str, String, Option<Value>, StatusCode); 13] {
     let account = json!({ "stripe_customer_id": "cus_1", "installation_id": 1 });
+    let why = json!({ "reason": "a test" });
     [
         ("POST", "/api/v1/admin/accounts".to_owned(), Some(account), StatusCode::CREATED),
         ("GET", format!("/api/v1/admin/accounts/{ID}"), None, StatusCode::NOT_FOUND),
+        ("GET", format!("/api/v1/admin/accounts/{ID}/invoices"), None, StatusCode::NOT_FOUND),
+        ("GET", format!("/api/v1/admin/accounts/{ID}/quotas"), None, StatusCode::NOT_FOUND),
+        ("GET", format!("/api/v1/admin/accounts/{ID}/usage?state=parked"), None, StatusCode::NOT_FOUND),
+        ("POST", format!("/api/v1/admin/accounts/{ID}/usage/{USAGE}/resend"), None, StatusCode::NOT_FOUND),
+        ("POST", format!("/api/v1/admin/accounts/{ID}/usage/{USAGE}/write-off"), Some(why), StatusCode::NOT_FOUND),
         ("GET", "/api/v1/admin/events".to_owned(), None, StatusCode::OK),
         ("GET", "/api/v1/admin/events/github/d-1".to_owned(), None, StatusCode::NOT_FOUND),
         ("GET", "/api/v1/admin/events/github/d-1/raw".to_owned(), None, StatusCode::NOT_FOUND),

@@ -22,7 +22,7 @@ const GET: &[&str] = &["dynamodb:GetItem"];
 const LIST: &[&str] = &["dynamodb:Query"];
 /// Each write is conditional; transactions ask for the rights of what they contain.
 const UPDATE: &[&str] = &["dynamodb:UpdateItem"];
-/// Who moves jobs or settles usage also takes rows away: OPEN# and OWED#.
+/// Who moves jobs or settles usage also takes rows away: OPEN#, OWED# and PARKED#.
 const MOVE: &[&str] = &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
 /// Who pays is looked up under owner and installation in one read.
 const PAYER: &[&str] = &["dynamodb:BatchGetItem"];
@@ -115,8 +115,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("admin", UPDATE, &["EventsTable"]),
     ("admin", GET, &["MainTable"]),
     ("admin", LIST, &["MainTable"]),
-    ("admin", ADD, &["MainTable"]),
-    ("admin", UPDATE, &["MainTable"]),
+    ("admin", MOVE, &["MainTable"]),
     ("admin", LIST, &["EventsTable/index/state", "LedgerTable/index/timeline"]),
     ("admin", ADD, &["LedgerTable"]),
     ("admin", SEND, QUEUES),

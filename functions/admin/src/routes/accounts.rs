@@ -68,8 +68,7 @@ pub async fn create(
 
 /// Shows an account: whose it is, and what it may do at this moment.
 pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let id = parse(&id)?;
-    let (account, subscriptions) = ctx.store.account_find_whole(&id).await?.ok_or_else(absent)?;
+    let (account, subscriptions) = whole(&ctx, &id).await?;
     let standing = standing(&ctx.catalogue, &account, &subscriptions, ctx.outside.now());
     let service = standing.as_ref().map(|standing| match standing.coverage {
         Coverage::Full => json!({ "state": "full" }),
@@ -85,6 +84,11 @@ pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<Str
         "subscriptions": subscriptions.iter().map(subscription).collect::<Vec<_>>(),
         "created_at": account.created_at.to_string(),
     })))
+}
+
+/// The account of this id and its subscriptions.
+pub async fn whole(ctx: &Ctx, id: &str) -> Result<(Account, Vec<Subscription>), ApiError> {
+    ctx.store.account_find_whole(&parse(id)?).await?.ok_or_else(absent)
 }
 
 /// What its customer was or will be told, newest first.

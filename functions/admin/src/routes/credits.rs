@@ -109,11 +109,7 @@ pub async fn adjust(
     let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let account = existing(&ctx, &id).await?;
     let (amount, side) = amount(&wanted.amount)?;
-    let reason = wanted.reason.trim();
-    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-        let detail = format!("reason says why, in 1 to {REASON_CHARS_MAX} characters");
-        return Err(ApiError::bad_request("bad_reason", detail));
-    }
+    let reason = reason(&wanted.reason)?;
     let action = action(&headers, &account)?;
     let Operator { name } = operator;
     let label = Label { note: reason.to_owned(), source: format!("operator {name}"), priced_by: String::new() };
@@ -133,6 +129,16 @@ pub async fn adjust(
     };
     let balance = shown_balance(&ctx, &account).await?;
     Ok((status, Json(json!({ "id": posting.entry().cause, "balance": balance }))))
+}
+
+/// Why somebody does something.
+pub fn reason(text: &str) -> Result<&str, ApiError> {
+    let reason = text.trim();
+    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
+        let detail = format!("reason says why, in 1 to {REASON_CHARS_MAX} characters");
+        return Err(ApiError::bad_request("bad_reason", detail));
+    }
+    Ok(reason)
 }
 
 fn amount(text: &str) -> Result<(Credits, Side), ApiError> {

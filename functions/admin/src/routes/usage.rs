@@ -1,0 +1,131 @@
+//! `/api/v1/admin/accounts/{id}/usage`: what Stripe was told, must be told and would not have; and what to do about the last.
+
+use super::accounts::existing;
+use super::credits::reason;
+use crate::operator::Authorized;
+use crate::routes::cursors;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use domain::ids::UsageId;
+use domain::metering::{Debts, Identifier, Meter};
+use http::StatusCode;
+use queues::Message;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use store::{Decided, UsageRow, UsageState, WriteOff};
+
+const PAGE: i32 = 50;
+
+/// Which records, and where the listing begins.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    state: Option<String>,
+    cursor: Option<String>,
+}
+
+/// An account's usage records in one state, by meter and newest first.
+pub async fn list(
+    _: Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Query(filter) = filter.map_err(|_| ApiError::bad_request("bad_query", "the query takes state and cursor"))?;
+    let state = filter.state.as_deref().and_then(UsageState::parse);
+    let state = state.ok_or_else(|| ApiError::bad_request("bad_state", "state is owed, parked or told"))?;
+    let behind = filter.cursor.as_deref().map(cursors::read).transpose()?;
+    let behind = behind.map(|(_, text)| Identifier::parse(&text).ok_or_else(cursors::bad)).transpose()?;
+    let account = existing(&ctx, &id).await?;
+    let page = ctx.store.usage_list(&account, state, behind.as_ref(), PAGE).await?;
+    let next = page.rows.last().filter(|_| page.next.is_some()).map(|row| row.usage.at);
+    let next = page.next.zip(next).map(|(last, at)| cursors::write(at, &last.to_string()));
+    Ok(Json(json!({
+        "usage": page.rows.iter().map(|row| shown(state, row)).collect::<Vec<_>>(),
+        "next_cursor": next,
+    })))
+}
+
+/// Owes a parked record to Stripe again, under a new identifier, and queues it.
+pub async fn resend(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(path): Path<(String, String, String)>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let (debts, usage) = named(&ctx, path).await?;
+    let row = decided(ctx.store.usage_resend(&debts, &usage, ctx.outside.now()).await?)?;
+    tracing::info!(operator.name = operator.name, account.id = %debts.account, usage.identifier = %row.usage.identifier, audit = true, "owes parked usage again");
+    ctx.queues.send(&Message::Usage(debts.clone()), Some(&debts.account)).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown(UsageState::Owed, &row))))
+}
+
+/// Why a record is never told.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Why {
+    reason: String,
+}
+
+/// Notes that a parked record is never told to Stripe.
+pub async fn write_off(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(path): Path<(String, String, String)>,
+    body: Result<Json<Why>, JsonRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Json(why) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let reason = reason(&why.reason)?;
+    let (debts, usage) = named(&ctx, path).await?;
+    let word = WriteOff { at: ctx.outside.now(), by: operator.name.clone(), reason: reason.to_owned() };
+    let row = decided(ctx.store.usage_write_off(&debts, &usage, &word).await?)?;
+    tracing::info!(operator.name = operator.name, account.id = %debts.account, usage.identifier = %row.usage.identifier, audit = true, "wrote parked usage off");
+    Ok(Json(shown(UsageState::Parked, &row)))
+}
+
+/// The record that a path names.
+async fn named(ctx: &Ctx, (account, meter, usage): (String, String, String)) -> Result<(Debts, UsageId), ApiError> {
+    let (meter, usage) = (Meter::parse(&meter).map_err(|_| absent())?, UsageId::parse(&usage).map_err(|_| absent())?);
+    Ok((Debts { account: existing(ctx, &account).await?, meter }, usage))
+}
+
+fn decided(decided: Decided) -> Result<UsageRow, ApiError> {
+    match decided {
+        Decided::Now(row) => Ok(*row),
+        Decided::Unknown => Err(absent()),
+        Decided::WrittenOff => Err(ApiError::conflict("written_off", "this record was written off and is never told")),
+        Decided::NotParked(state) => {
+            let detail = format!("this record is {}; only a parked one is decided about", state.as_str());
+            Err(ApiError::conflict("not_parked", detail))
+        }
+    }
+}
+
+fn absent() -> ApiError {
+    ApiError::not_found("there is no such usage record")
+}
+
+fn shown(state: UsageState, row: &UsageRow) -> Value {
+    let usage = &row.usage;
+    let when = |at: Option<domain::time::Timestamp>| at.map(|at| at.to_string());
+    json!({
+        "id": usage.id.as_str(),
+        "meter": usage.meter.as_str(),
+        "state": state.as_str(),
+        "stripe_customer_id": usage.customer.as_str(),
+        "value": usage.value,
+        "job": usage.job.as_str(),
+        "identifier": usage.identifier.to_string(),
+        "used_at": usage.at.to_string(),
+        "carried_to": when(row.carried_to),
+        "first_attempt": when(row.first_attempt),
+        "reported_at": when(row.reported_at),
+        "parked_at": when(row.parked_at),
+        "reason": row.reason,
+        "written_off": row.written_off.as_ref().map(|word| {
+            json!({ "at": word.at.to_string(), "by": word.by, "reason": word.reason })
+        }),
+    })
+}
