@@ -204,7 +204,7 @@ async fn events_we_do_not_act_on_are_kept_and_ignored() {
         ),
         (
             "evt_thin",
-            json!({ "id": "evt_thin", "object": "v2.core.event", "type": "v1.billing.meter.error_report_triggered", "related_object": null }),
+            json!({ "id": "evt_thin", "object": "v2.core.event", "type": "v2.core.event_destination.ping", "related_object": null }),
         ),
     ] {
         let body = serde_json::to_vec(&body).expect("JSON");
@@ -231,7 +231,7 @@ async fn events_we_do_not_act_on_are_kept_and_ignored() {
         "ping",
         "push",
         "star.created",
-        "v1.billing.meter.error_report_triggered",
+        "v2.core.event_destination.ping",
     ];
     expected.sort_unstable();
     assert_eq!(listed, expected);
