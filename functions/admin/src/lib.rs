@@ -1,8 +1,10 @@
 //! The door for operators: `/api/v1/admin/…` behind their tokens, and `GET /health` for everybody.
 //!
-//! Shows the event log, jobs and balances, replays events, redrives dead letters, provisions accounts, corrects balances. Woken by API Gateway. Safe to
-//! run twice: a replay makes an event owing again, which its door then finds done; an account is created once a customer, a balance is corrected once an idempotency key.
-//! Every act is logged with its operator's name.
+//! Shows the event log, jobs, balances, invoices, quotas and usage, replays events, redrives dead letters, provisions
+//! accounts, corrects balances, and tells usage again or writes it off that Stripe would not have. Woken by API Gateway. Safe
+//! to run twice: a replay makes an event owing again, which its door then finds done; an account is created once a customer, a
+//! balance is corrected once an idempotency key, and of parked usage the first word counts. Every act is logged with its
+//! operator's name.
 
 mod config;
 mod operator;
