@@ -251,8 +251,8 @@ def prove_seals(aws, names):
         }
         aws.dynamodb.put_item(TableName=table, Item=entry)
     first, second = night(aws, names), night(aws, names)
-    assert first == {"days": 1, "faults": 0}, f"the night seals yesterday: {first}"
-    assert second == {"days": 0, "faults": 0}, f"and does not seal it again: {second}"
+    assert first == {"days": 1, "expired": 0, "faults": 0}, f"the night seals yesterday: {first}"
+    assert second == {"days": 0, "expired": 0, "faults": 0}, f"and does not seal it again: {second}"
     seal = item(aws, table, "SEALS", f"SEAL#{yesterday}")
     assert seal and (seal["entries"]["N"], seal["digest_sum"]["N"]) == ("8", "11111111"), f"the seal: {seal}"
     print("ministack: a day's 8 entries sealed by the real binary under its role, once")
