@@ -12,9 +12,9 @@ use crate::sales::{self, at_stripe};
 use crate::{ApiError, Ctx};
 use domain::accounts::Account;
 use domain::ids::{ActionId, PaymentMethodId};
-use domain::plans::{Plan, Span};
+use domain::plans::Plan;
 use domain::retry::Failure;
-use domain::subscriptions::{Status, Subscription, SubscriptionItem};
+use domain::subscriptions::Subscription;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub async fn order(
     }
     // Stripe is asked, too: what was subscribed to a moment ago may not have been noted.
     let there = stripe.subscription_list(&account.customer).await.map_err(at_stripe)?;
-    let there: Vec<_> = there.iter().map(|one| ours(one, one.created)).collect();
+    let there: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
     if let Some(live) = live(ctx, &there) {
         return Err(subscribed(live));
     }
@@ -101,7 +101,7 @@ pub async fn subscribe(
         let under_way = theirs
             .is_some_and(|theirs| theirs.answer.is_none() && ctx.outside.now().since(theirs.begun_at) < UNDER_WAY);
         let there = stripe.subscription_list(&account.customer).await.map_err(at_stripe)?;
-        let there: Vec<_> = there.iter().map(|one| ours(one, one.created)).collect();
+        let there: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
         if let Some(live) = live(ctx, &there) {
             return Err(subscribed(live));
         }
@@ -210,42 +210,20 @@ pub async fn at_hand(
     account: &Account,
 ) -> Result<stripe_api::Subscription, ApiError> {
     let there = stripe.subscription_list(&account.customer).await.map_err(at_stripe)?;
-    let known: Vec<_> = there.iter().map(|one| ours(one, one.created)).collect();
+    let known: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
     let live = live(ctx, &known).map(|one| one.id.clone()).ok_or_else(none)?;
     there.into_iter().find(|one| one.id == live).ok_or_else(none)
 }
 
 async fn note(ctx: &Ctx, account: &Account, answered: &stripe_api::Subscription) -> Result<(), ApiError> {
     let now = Timestamp::from_seconds(ctx.outside.now().seconds());
-    let said = ours(answered, now.max(answered.created));
+    let said = answered.as_kept(now.max(answered.created));
     // What is known of the same second is older than an answer that has just come. Whatever else is known is newer.
     if let Noted::Tie(known) = ctx.store.subscription_note(&account.id, &said).await? {
         let said = Subscription { as_of: known.as_of, ..said };
         ctx.store.subscription_settle(&account.id, &known, &said).await?;
     }
     Ok(())
-}
-
-/// What Stripe has, as we keep it.
-fn ours(answered: &stripe_api::Subscription, as_of: Timestamp) -> Subscription {
-    let spans = answered.items.iter().map(|item| Span { start: item.period_start, end: item.period_end });
-    let period = spans.max_by_key(|span| (span.end, span.start));
-    let with_period = period.filter(|_| answered.cancel_at_period_end).map(|period| period.end);
-    let item = |item: &stripe_api::SubscriptionItem| SubscriptionItem {
-        price: item.price.id.clone(),
-        product: Some(item.price.product.clone()),
-        quantity: item.quantity,
-    };
-    Subscription {
-        id: answered.id.clone(),
-        status: Status::parse(answered.status.as_str()),
-        items: answered.items.iter().map(item).collect(),
-        period,
-        ends_at: answered.cancel_at.or(with_period),
-        trial_end: answered.trial_end,
-        created_at: answered.created,
-        as_of,
-    }
 }
 
 fn none() -> ApiError {

@@ -39,7 +39,7 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
         Some(found) => found,
         None => subscribe(ctx, &stripe, &account, target).await?,
     };
-    note::subscription_of(ctx, &account.id, &note::as_told(subscription)).await
+    note::subscription_of(ctx, &account.id, &subscription.as_kept(subscription.created)).await
 }
 
 /// A subscription that stands in the way of another one: any to a plan of ours that is not over, or one that was to this.

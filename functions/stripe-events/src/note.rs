@@ -7,9 +7,8 @@ use crate::{Ctx, whose};
 use domain::events::{InvoiceEvent, SubscriptionEvent};
 use domain::ids::{AccountId, InvoiceId, SubscriptionId};
 use domain::inbox::EventRow;
-use domain::plans::Span;
 use domain::retry::{Done, Failure};
-use domain::subscriptions::{Invoice, Status, Subscription, SubscriptionItem};
+use domain::subscriptions::{Invoice, Status, Subscription};
 use std::time::Duration;
 use store::Noted;
 
@@ -95,32 +94,11 @@ async fn untie(ctx: &Ctx, account: &AccountId, known: &Subscription, said: &Subs
     }
 }
 
-/// The subscription as Stripe has it now; none where Stripe cannot be asked or has none.
+/// The subscription as Stripe has it now, told in the second of its making, so that every event since wins over it; none
+/// where Stripe cannot be asked or has none.
 async fn ask(ctx: &Ctx, id: &SubscriptionId) -> Result<Option<Subscription>, Failure> {
     let Some(stripe) = ctx.stripe_maybe().await? else { return Ok(None) };
-    Ok(stripe.subscription_find(id).await?.map(as_told))
-}
-
-/// What Stripe answered, as an event of the second of its making would tell it, so that every event since wins over it.
-pub fn as_told(found: stripe_api::Subscription) -> Subscription {
-    let spans = found.items.iter().map(|item| Span { start: item.period_start, end: item.period_end });
-    let period = spans.max_by_key(|span| (span.end, span.start));
-    let with_period = period.filter(|_| found.cancel_at_period_end).map(|period| period.end);
-    let item = |item: &stripe_api::SubscriptionItem| SubscriptionItem {
-        price: item.price.id.clone(),
-        product: Some(item.price.product.clone()),
-        quantity: item.quantity,
-    };
-    Subscription {
-        id: found.id,
-        status: Status::parse(found.status.as_str()),
-        items: found.items.iter().map(item).collect(),
-        period,
-        ends_at: found.cancel_at.or(with_period),
-        trial_end: found.trial_end,
-        created_at: found.created,
-        as_of: found.created,
-    }
+    Ok(stripe.subscription_find(id).await?.map(|found| found.as_kept(found.created)))
 }
 
 /// Of two tellings of one second, the one that is further along; the same one whichever came first.

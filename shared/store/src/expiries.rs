@@ -40,8 +40,6 @@ pub enum Expiry {
 
 const LIST: &str = "list what expires";
 const EXPIRE: &str = "let credits expire";
-/// Tries while others post to the same account at the same moment.
-const TRIES_MAX: u32 = 8;
 
 /// What decides how much goes.
 struct Books {
@@ -79,16 +77,7 @@ impl Store {
 
     /// Lets go what is left of a payment's credits. Contention is waited out for a while: it says nothing about them.
     pub async fn payment_expire(&self, row: &Expiring, now: Timestamp) -> Result<Expiry, StoreError> {
-        let mut tries = 0;
-        loop {
-            match self.payment_expire_once(row, now).await {
-                Err(error) if error.is_contended() && tries + 1 < TRIES_MAX => {
-                    self.pause(tries).await;
-                    tries += 1;
-                }
-                other => return other,
-            }
-        }
+        self.while_contended(|| self.payment_expire_once(row, now)).await
     }
 
     async fn payment_expire_once(&self, row: &Expiring, now: Timestamp) -> Result<Expiry, StoreError> {

@@ -57,7 +57,7 @@ pub struct OpenHold {
 }
 
 const POST: &str = "post to the ledger";
-/// Tries of one posting while others write to the same account at the same moment.
+/// Tries of one write while others write to the same rows at the same moment.
 const TRIES_MAX: u32 = 8;
 /// Of the usual backoff, which begins with a second: others are done within milliseconds.
 const HASTE: u32 = 100;
@@ -65,16 +65,7 @@ const HASTE: u32 = 100;
 impl Store {
     /// Posts to one account, all or nothing. Contention is waited out for a while: it says nothing about the balance.
     pub async fn ledger_post(&self, postings: &[Posting]) -> Result<Post, StoreError> {
-        let mut tries = 0;
-        loop {
-            match self.ledger_post_once(postings).await {
-                Err(error) if error.is_contended() && tries + 1 < TRIES_MAX => {
-                    self.pause(tries).await;
-                    tries += 1;
-                }
-                other => return other,
-            }
-        }
+        self.while_contended(|| self.ledger_post_once(postings)).await
     }
 
     async fn ledger_post_once(&self, postings: &[Posting]) -> Result<Post, StoreError> {
@@ -86,6 +77,23 @@ impl Store {
         let Err(error) = call.send().await else { return Ok(Post::Posted) };
         let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(POST, error)) };
         written.verdict(reasons)?.ok_or_else(|| StoreError::cancelled(POST, reasons))
+    }
+
+    /// Writes again while others write to the same rows at the same moment.
+    pub(crate) async fn while_contended<T, W: Future<Output = Result<T, StoreError>>>(
+        &self,
+        write: impl Fn() -> W,
+    ) -> Result<T, StoreError> {
+        let mut tries = 0;
+        loop {
+            match write().await {
+                Err(error) if error.is_contended() && tries + 1 < TRIES_MAX => {
+                    self.pause(tries).await;
+                    tries += 1;
+                }
+                other => return other,
+            }
+        }
     }
 
     /// A short while, longer each time and never the same.

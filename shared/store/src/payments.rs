@@ -26,8 +26,6 @@ pub enum PaymentLearnt {
 }
 
 const LEARN: &str = "take in a payment";
-/// Tries while others write to the same payment or account at the same moment.
-const TRIES_MAX: u32 = 8;
 
 impl Store {
     /// Takes in a fact about a payment, with what has to be posted for it.
@@ -38,16 +36,7 @@ impl Store {
         source: &str,
         now: Timestamp,
     ) -> Result<PaymentLearnt, StoreError> {
-        let mut tries = 0;
-        loop {
-            match self.payment_learn_once(id, fact, source, now).await {
-                Err(error) if error.is_contended() && tries + 1 < TRIES_MAX => {
-                    self.pause(tries).await;
-                    tries += 1;
-                }
-                other => return other,
-            }
-        }
+        self.while_contended(|| self.payment_learn_once(id, fact, source, now)).await
     }
 
     async fn payment_learn_once(

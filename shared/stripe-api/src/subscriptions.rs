@@ -14,6 +14,8 @@ use crate::error::StripeError;
 use crate::fields::{id, id_maybe, is_there, moment, moment_maybe, or_empty, words};
 use crate::prices::Price;
 use domain::ids::{CustomerId, PaymentMethodId, SubscriptionId};
+use domain::plans::Span;
+use domain::subscriptions::{self as kept, Status};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -111,6 +113,31 @@ fn items<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Subscr
         return Err(serde::de::Error::custom("there are more items than Stripe allows"));
     }
     Ok(page.data)
+}
+
+impl Subscription {
+    /// What we keep of it, as an event of that moment would tell it.
+    pub fn as_kept(&self, as_of: Timestamp) -> kept::Subscription {
+        // Items may renew at different times; it is paid for until the last of them ends.
+        let spans = self.items.iter().map(|item| Span { start: item.period_start, end: item.period_end });
+        let period = spans.max_by_key(|span| (span.end, span.start));
+        let with_period = period.filter(|_| self.cancel_at_period_end).map(|period| period.end);
+        let item = |item: &SubscriptionItem| kept::SubscriptionItem {
+            price: item.price.id.clone(),
+            product: Some(item.price.product.clone()),
+            quantity: item.quantity,
+        };
+        kept::Subscription {
+            id: self.id.clone(),
+            status: Status::parse(self.status.as_str()),
+            items: self.items.iter().map(item).collect(),
+            period,
+            ends_at: self.cancel_at.or(with_period),
+            trial_end: self.trial_end,
+            created_at: self.created,
+            as_of,
+        }
+    }
 }
 
 const FIND: &str = "find the subscription";
