@@ -7,11 +7,11 @@
 use crate::caller::Caller;
 use crate::carts::{frozen, key, key_reused, thawed};
 use crate::once::Act;
-use crate::routes::checkout::{intent, live, subscribed};
+use crate::routes::checkout::{intent, known, live, subscribed};
 use crate::sales::{self, at_stripe};
 use crate::{ApiError, Ctx};
 use domain::accounts::Account;
-use domain::ids::{ActionId, PaymentMethodId};
+use domain::ids::{ActionId, PaymentMethodId, SubscriptionId};
 use domain::plans::Plan;
 use domain::retry::Failure;
 use domain::subscriptions::Subscription;
@@ -120,7 +120,6 @@ async fn make(
     act: &ActionId,
     intent: &Intent,
 ) -> Result<(), ApiError> {
-    let unreadable = || ApiError::behind(&Failure::never("what was kept of a subscription cannot be read"));
     let order: Order = serde_json::from_str(&intent.params).map_err(|_| unreadable())?;
     let prices = thawed(&order.prices)?;
     let method = order.payment_method.as_deref().map(PaymentMethodId::parse).transpose().map_err(|_| unreadable())?;
@@ -154,8 +153,15 @@ async fn make(
     Ok(())
 }
 
-/// Changes the subscription that goes on, once for the act, and notes how it stands then. The moment is that of the first
-/// try.
+/// What a change is about, fixed beforehand: a repeat means the same subscription, whatever has begun since.
+#[derive(Serialize, Deserialize)]
+struct Target {
+    subscription: String,
+    /// The moment that parts of a period are counted from.
+    at: i64,
+}
+
+/// Changes the subscription that goes on, once for the act, and notes how it stands then.
 pub async fn act(
     (ctx, caller): (&Ctx, &Caller),
     act: &Act,
@@ -165,26 +171,36 @@ pub async fn act(
     let stripe = ctx.stripe().await?;
     let (account, _) = whole(ctx, caller).await?;
     let id = act.id();
-    let begun = intent(ctx, what.clone(), &at);
-    let (at, again) = match ctx.store.intent_begin(&account.id, &id, &begun).await? {
-        Begun::New => (at, false),
+    let begun = match known(ctx, &account, act, &what).await? {
+        Some(known) => known,
+        None => {
+            let subscription = at_hand((ctx, &stripe), &account).await?.id.to_string();
+            intent(ctx, what.clone(), &Target { subscription, at })
+        }
+    };
+    let begun = match ctx.store.intent_begin(&account.id, &id, &begun).await? {
+        Begun::New => begun,
         Begun::Same(known) if known.answer.is_some() => return Ok(()),
-        Begun::Same(known) => (known.params.parse().unwrap_or(at), true),
+        Begun::Same(known) => known,
         Begun::Other => return Err(key_reused()),
     };
-    let before = match at_hand((ctx, &stripe), &account).await {
-        Ok(before) => before,
-        // What was cancelled by the try before is not there any more.
-        Err(_) if again => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    change(&stripe, &before, &key(&id, 1), at).await?;
-    let after = stripe.subscription_find(&before.id).await.map_err(at_stripe)?.unwrap_or(before);
+    let target: Target = serde_json::from_str(&begun.params).map_err(|_| unreadable())?;
+    let subscription = SubscriptionId::parse(&target.subscription).map_err(|_| unreadable())?;
+    let there = stripe.subscription_find(&subscription).await.map_err(at_stripe)?.ok_or_else(none)?;
+    // What the try before has ended is over; all that is left is to note it.
+    if there.ended_at.is_none() {
+        change(&stripe, &there, &key(&id, 1), target.at).await?;
+    }
+    let after = stripe.subscription_find(&subscription).await.map_err(at_stripe)?.unwrap_or(there);
     note(ctx, &account, &after).await?;
     ctx.store.intent_done(&account.id, &id, after.id.as_str()).await?;
     tracing::info!(account.id = %account.id, subscription.id = %after.id, by = %caller.key, what, audit = true,
         "changed a subscription");
     Ok(())
+}
+
+fn unreadable() -> ApiError {
+    ApiError::behind(&Failure::never("what was kept of a subscription cannot be read"))
 }
 
 /// What has to become of a subscription so that it is for this plan. It is worked out from what is there, so a second try

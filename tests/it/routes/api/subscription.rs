@@ -98,6 +98,102 @@ async fn a_process_may_die_at_any_call_of_subscribing() {
     }
 }
 
+/// A shop in fair weather whose customer has subscribed.
+async fn subscribed() -> (World, String) {
+    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let key = world.key_of(&account, "the first").await;
+    world.pushes_the_catalogue().await;
+    world.vendors.stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card");
+    let (status, made) = world.customer(&key, "POST", SUBSCRIPTION, "begin", plan("starter").as_ref()).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    world.settle().await;
+    (world, key)
+}
+
+/// One request that may die at a call. How many calls it took.
+async fn asked_once(
+    world: &World,
+    key: &str,
+    (method, path, body): (&str, &str, Option<&Value>),
+    call: Option<(u64, Moment)>,
+) -> u64 {
+    let before = world.stack.weather.calls();
+    if let Some((call, moment)) = call {
+        world.stack.weather.die_at(before + call, moment);
+    }
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://tallyhook.test{path}"))
+        .header("authorization", format!("Bearer {key}"))
+        .header("idempotency-key", "once")
+        .header("content-type", "application/json")
+        .body(body.map(|body| serde_json::to_vec(body).expect("JSON")).unwrap_or_default().into())
+        .expect("a request");
+    let _ = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    world.stack.weather.calls() - before
+}
+
+/// An act on a subscription may die at any call; its next try ends as it should, and our store says so at once.
+async fn dies_anywhere(act: (&str, &str, Option<&Value>), shows: (&str, &str)) {
+    let mut calls = u64::MAX;
+    let mut call = 0;
+    while call <= calls {
+        for moment in [Moment::Before, Moment::After] {
+            let (world, key) = subscribed().await;
+            let took = asked_once(&world, &key, act, (call > 0).then_some((call, moment))).await;
+            if call == 0 {
+                assert!(took >= 6, "{took} calls");
+                calls = took;
+            }
+            let (status, shown) = world.customer(&key, act.0, act.1, "once", act.2).await;
+            assert_eq!(status, StatusCode::OK, "{call} {moment:?}: {shown}");
+            assert_eq!(shown[shows.0], shows.1, "{call} {moment:?}: {shown}");
+            assert_eq!(world.vendors.stripe.subscriptions().len(), 1, "{call} {moment:?}");
+            world.settle().await;
+            assert_eq!(world.customer(&key, "GET", SUBSCRIPTION, "", None).await.1[shows.0], shows.1);
+            world.done().await;
+            if call == 0 {
+                break;
+            }
+        }
+        call += 1;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_call_of_cancelling() {
+    dies_anywhere(("DELETE", &format!("{SUBSCRIPTION}?when=now"), None), ("status", "canceled")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_call_of_a_change() {
+    dies_anywhere(("PATCH", SUBSCRIPTION, plan("professional").as_ref()), ("plan", "professional")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_means_the_subscription_that_was_there() {
+    let path = format!("{SUBSCRIPTION}?when=now");
+    // The call after which Stripe has done it, and nobody has heard.
+    for call in 1..20 {
+        let (world, key) = subscribed().await;
+        asked_once(&world, &key, ("DELETE", &path, None), Some((call, Moment::After))).await;
+        let over = world.vendors.stripe.subscriptions().iter().all(|one| one["status"] == "canceled");
+        world.settle().await;
+        if over {
+            let (status, made) = world.customer(&key, "POST", SUBSCRIPTION, "anew", plan("teams").as_ref()).await;
+            assert_eq!(status, StatusCode::CREATED, "{made}");
+            let (status, shown) = world.customer(&key, "DELETE", &path, "once", None).await;
+            assert_eq!(status, StatusCode::OK, "{shown}");
+            world.settle().await;
+            let stands = world.customer(&key, "GET", SUBSCRIPTION, "", None).await.1;
+            assert_eq!((&stands["id"], &stands["status"]), (&made["id"], &json!("active")), "the new one stays");
+            return world.done().await;
+        }
+        world.done().await;
+    }
+    panic!("no call cancels");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_change_costs_what_its_preview_said() {
     let program = shop("credits").await;
