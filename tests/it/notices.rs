@@ -13,7 +13,6 @@ use domain::notices::{Notice, NoticeKey, Outcome, Topic};
 use domain::time::Timestamp;
 use domain::triggers::Switch;
 use fakes::mail::Letter;
-use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::Value;
 use store::AccountChanged;
 
@@ -111,17 +110,6 @@ async fn what_stripe_says_of_payments_becomes_one_mail_each() {
     }
 }
 
-async fn issue(world: &World, number: u64) {
-    world.vendors.github.add_issue(OWNER, REPOSITORY, number, "Another", "thing");
-    world
-        .github_sends_changed("issues.opened", |event| {
-            event["issue"]["number"] = number.into();
-            event["issue"]["id"] = (90_000 + number).into();
-        })
-        .await;
-    world.settle().await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_quota_is_warned_of_once_at_four_fifths_and_once_at_the_end() {
     let included = ("quotas.pull_requests = { limit = 60,", "quotas.pull_requests = { limit = 5,");
@@ -129,7 +117,8 @@ async fn a_quota_is_warned_of_once_at_four_fifths_and_once_at_the_end() {
     let (world, account) = World::on_plan(Climate::Bad(202), "teams", &[("CATALOGUE", sold.path())]).await;
     world.reachable(&account).await;
     for number in 30..=36 {
-        issue(&world, number).await;
+        world.issue_opens(number).await;
+        world.settle().await;
     }
     assert_eq!(world.subjects(), ["Most of your quota is used", "Your quota is used up"]);
     world.done().await;
@@ -140,10 +129,13 @@ async fn a_balance_is_warned_of_when_it_is_low_and_when_it_does_not_suffice() {
     let (world, account) = World::on_plan(Climate::Bad(203), "credits", &[]).await;
     world.reachable(&account).await;
     world.adjusts(&account, "600", "a gift").await;
-    issue(&world, 30).await;
+    world.issue_opens(30).await;
+    world.settle().await;
     assert_eq!(world.subjects(), ["Your balance is low"]);
-    issue(&world, 31).await;
-    issue(&world, 32).await;
+    world.issue_opens(31).await;
+    world.settle().await;
+    world.issue_opens(32).await;
+    world.settle().await;
     assert_eq!(world.subjects(), ["Credits are used up", "Your balance is low"]);
     world.done().await;
 }

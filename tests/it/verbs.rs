@@ -16,6 +16,16 @@ use std::time::Duration;
 pub const ISSUE: u64 = 7;
 
 impl World {
+    /// Another issue is opened, of this number.
+    pub async fn issue_opens(&self, number: u64) {
+        self.vendors.github.add_issue(OWNER, REPOSITORY, number, "Another", "thing");
+        self.github_sends_changed("issues.opened", |event| {
+            event["issue"]["number"] = number.into();
+            event["issue"]["id"] = (90_000 + number).into();
+        })
+        .await;
+    }
+
     // --- queues and time ---
 
     /// Looks at one queue until it hands over nothing more.

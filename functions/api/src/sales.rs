@@ -2,13 +2,14 @@
 
 use crate::{ApiError, Ctx};
 use catalogue::offers::Product;
+use domain::ids::PriceId;
 use domain::plans::{Pack, Plan, PlanId, Sold};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use stripe_api::{Price, PriceChoice, StripeApi, StripeError, UsageType};
+use stripe_api::{PriceChoice, StripeApi, StripeError};
 
 /// How long prices are believed.
 const BELIEVED: Duration = Duration::from_secs(60);
@@ -59,13 +60,8 @@ pub async fn plan_prices(ctx: &Ctx, stripe: &StripeApi, plan: &Plan) -> Result<V
     if let Some(known) = ctx.known_prices.find(&plan.product(), now) {
         return Ok(known);
     }
-    let prices = if plan.prices.is_empty() {
-        let keys = Product::of_plan(plan, ctx.catalogue.currency).map(keys).unwrap_or_default();
-        by_keys(stripe, &keys, &plan.name).await?
-    } else {
-        by_ids(stripe, &plan.prices, &plan.name).await?
-    };
-    let prices: Vec<_> = prices.into_iter().map(choice).collect();
+    let product = Product::of_plan(plan, ctx.catalogue.currency);
+    let prices = for_sale(stripe, &plan.prices, product.as_ref(), &plan.name).await?;
     ctx.known_prices.keep(plan.product(), prices.clone(), now);
     Ok(prices)
 }
@@ -81,12 +77,9 @@ pub async fn pack_price(
     let known = match ctx.known_prices.find(&pack.product(), now) {
         Some(known) => known,
         None => {
-            let prices = if pack.prices.is_empty() {
-                by_keys(stripe, &Product::of_pack(pack).map(keys).unwrap_or_default(), &pack.name).await?
-            } else {
-                by_ids(stripe, &pack.prices, &pack.name).await?
-            };
-            let prices: Vec<_> = prices.into_iter().take(1).map(choice).collect();
+            let product = Product::of_pack(pack);
+            let mut prices = for_sale(stripe, &pack.prices, product.as_ref(), &pack.name).await?;
+            prices.truncate(1);
             ctx.known_prices.keep(pack.product(), prices.clone(), now);
             prices
         }
@@ -94,38 +87,18 @@ pub async fn pack_price(
     Ok(known.into_iter().map(|one| PriceChoice { quantity: Some(quantity), ..one }).collect())
 }
 
-fn keys(product: Product) -> Vec<String> {
-    product.prices.into_iter().map(|price| price.lookup_key).collect()
-}
-
-async fn by_keys(stripe: &StripeApi, keys: &[String], name: &str) -> Result<Vec<Price>, ApiError> {
-    let wanted: Vec<_> = keys.iter().map(String::as_str).collect();
-    let mut found = stripe.price_list_by_lookup_keys(&wanted).await.map_err(at_stripe)?;
-    found.retain(|price| price.active);
-    if keys.is_empty() || found.len() != keys.len() {
-        return Err(not_for_sale(name));
-    }
-    Ok(found)
-}
-
-/// Of several ids of a catalogue some may be of prices that are sold no more.
-async fn by_ids(stripe: &StripeApi, ids: &[domain::ids::PriceId], name: &str) -> Result<Vec<Price>, ApiError> {
-    let mut found = Vec::new();
-    for id in ids {
-        found.extend(stripe.price_find(id).await.map_err(at_stripe)?.filter(|price| price.active));
-    }
-    if found.is_empty() { Err(not_for_sale(name)) } else { Ok(found) }
-}
-
-fn choice(price: Price) -> PriceChoice {
-    let metered = price.recurring.as_ref().is_some_and(|recurring| recurring.usage_type == UsageType::Metered);
-    PriceChoice { price: price.id, quantity: (!metered).then_some(1) }
-}
-
-fn not_for_sale(name: &str) -> ApiError {
-    tracing::error!(offer = name, alarm = true, "Stripe lacks a price of the catalogue; run `catalogue push`");
-    let detail = format!("{name} has no price at Stripe yet; whoever runs this has to run `catalogue push`");
-    ApiError::unprocessable("not_for_sale", detail)
+async fn for_sale(
+    stripe: &StripeApi,
+    ids: &[PriceId],
+    product: Option<&Product>,
+    name: &str,
+) -> Result<Vec<PriceChoice>, ApiError> {
+    let keys = product.map(Product::lookup_keys).unwrap_or_default();
+    stripe.price_choices(ids, &keys).await.map_err(at_stripe)?.ok_or_else(|| {
+        tracing::error!(offer = name, alarm = true, "Stripe lacks a price of the catalogue; run `catalogue push`");
+        let detail = format!("{name} has no price at Stripe yet; whoever runs this has to run `catalogue push`");
+        ApiError::unprocessable("not_for_sale", detail)
+    })
 }
 
 /// What an error of Stripe's means for whoever has asked.

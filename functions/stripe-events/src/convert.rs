@@ -13,7 +13,7 @@ use domain::plans::{Plan, standing};
 use domain::retry::{Done, Failure, Retry};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use stripe_api::{Price, PriceChoice, StripeApi, Subscription, SubscriptionOrder, UsageType, WhenUnpaid};
+use stripe_api::{PriceChoice, StripeApi, Subscription, SubscriptionOrder, WhenUnpaid};
 
 /// Until somebody has pushed the catalogue.
 const UNSOLD_WAIT: Duration = Duration::from_secs(3_600);
@@ -74,31 +74,12 @@ async fn subscribe(ctx: &Ctx, stripe: &StripeApi, account: &Account, plan: &Plan
     Ok(stripe.subscription_create(&order, &key).await?)
 }
 
-/// All prices of the plan, as Stripe has them.
+/// The plan's prices, as Stripe sells them.
 async fn prices(ctx: &Ctx, stripe: &StripeApi, plan: &Plan) -> Result<Vec<PriceChoice>, Failure> {
-    let mut found = Vec::new();
-    let wanted = if plan.prices.is_empty() {
-        let product = Product::of_plan(plan, ctx.catalogue.currency);
-        let keys: Vec<_> =
-            product.into_iter().flat_map(|product| product.prices).map(|price| price.lookup_key).collect();
-        found = stripe.price_list_by_lookup_keys(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-        keys.len()
-    } else {
-        for id in &plan.prices {
-            found.extend(stripe.price_find(id).await?);
-        }
-        plan.prices.len()
-    };
-    found.retain(|price| price.active);
-    if found.is_empty() || found.len() != wanted {
+    let product = Product::of_plan(plan, ctx.catalogue.currency);
+    let keys = product.as_ref().map(Product::lookup_keys).unwrap_or_default();
+    stripe.price_choices(&plan.prices, &keys).await?.ok_or_else(|| {
         let source = format!("Stripe does not sell all of {}: push the catalogue", plan.name);
-        return Err(Failure { retry: Retry::Alarm(UNSOLD_WAIT), source: source.into() });
-    }
-    Ok(found.into_iter().map(choice).collect())
-}
-
-/// One of everything but of what a meter counts.
-fn choice(price: Price) -> PriceChoice {
-    let metered = price.recurring.is_some_and(|recurring| recurring.usage_type == UsageType::Metered);
-    PriceChoice { price: price.id, quantity: (!metered).then_some(1) }
+        Failure { retry: Retry::Alarm(UNSOLD_WAIT), source: source.into() }
+    })
 }

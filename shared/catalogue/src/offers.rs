@@ -57,6 +57,11 @@ pub enum Amount {
 const DIGEST_BYTES: usize = 6;
 
 impl Product {
+    /// What its prices are found by.
+    pub fn lookup_keys(&self) -> Vec<&str> {
+        self.prices.iter().map(|price| price.lookup_key.as_str()).collect()
+    }
+
     /// What a plan is at Stripe. None where nothing of it is sold there, or where it is sold by prices that were not made
     /// from the catalogue.
     pub fn of_plan(plan: &Plan, currency: Currency) -> Option<Self> {

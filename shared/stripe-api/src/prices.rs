@@ -3,6 +3,7 @@
 use crate::StripeApi;
 use crate::error::StripeError;
 use crate::fields::{decimal, id, or_empty, words};
+use crate::subscriptions::PriceChoice;
 use domain::ids::{PriceId, ProductId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -187,7 +188,31 @@ const DEACTIVATE: &str = "deactivate the price";
 const FIND: &str = "find the price";
 const LIST: &str = "list the prices";
 
+impl Price {
+    /// One of it, or as many as a meter counts.
+    pub fn choice(self) -> PriceChoice {
+        let metered = self.recurring.is_some_and(|recurring| recurring.usage_type == UsageType::Metered);
+        PriceChoice { price: self.id, quantity: (!metered).then_some(1) }
+    }
+}
+
 impl StripeApi {
+    /// What is sold just now under these ids, or, where a catalogue gives none, under these lookup keys. None unless it is
+    /// for sale: every key must have its price, but of several ids some may be of prices that are only kept for those who
+    /// have them.
+    pub async fn price_choices(&self, ids: &[PriceId], keys: &[&str]) -> Result<Option<Vec<PriceChoice>>, StripeError> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.price_find(id).await?);
+        }
+        if ids.is_empty() {
+            found = self.price_list_by_lookup_keys(keys).await?;
+        }
+        found.retain(|price| price.active);
+        let whole = !found.is_empty() && (!ids.is_empty() || found.len() == keys.len());
+        Ok(whole.then(|| found.into_iter().map(Price::choice).collect()))
+    }
+
     /// The prices that have these lookup keys, inactive ones too, with their tiers.
     pub async fn price_list_by_lookup_keys(&self, keys: &[&str]) -> Result<Vec<Price>, StripeError> {
         let mut all = Vec::new();
@@ -356,5 +381,33 @@ mod tests {
         peer.api().price_deactivate(&id, "k").await.expect("a price");
         assert_eq!(peer.heard()[2].line, "POST /v1/prices/price_1");
         assert_eq!(peer.heard()[2].fields(), ["active=false"]);
+    }
+
+    #[tokio::test]
+    async fn all_keys_must_be_sold_and_one_of_several_ids() {
+        let one = |id: &str, active: bool| {
+            let mut price = price(id);
+            price["active"] = json!(active);
+            price
+        };
+        let page = |prices: Vec<Value>| {
+            let list = json!({ "object": "list", "data": prices, "has_more": false, "url": "/v1/prices" });
+            Reply::ok(&list.to_string())
+        };
+        let keys = |peer: Peer| async move {
+            let found = peer.api().price_choices(&[], &["a", "b"]).await.expect("an answer");
+            found.map(|found| found.into_iter().map(|one| (one.price.to_string(), one.quantity)).collect::<Vec<_>>())
+        };
+        let both = vec![("price_1".to_owned(), None), ("price_2".to_owned(), None)];
+        assert_eq!(keys(Peer::script([page(vec![one("price_1", true), one("price_2", true)])])).await, Some(both));
+        assert_eq!(keys(Peer::script([page(vec![one("price_1", true), one("price_2", false)])])).await, None);
+        assert_eq!(keys(Peer::script([page(vec![])])).await, None);
+        let ids = ["price_1", "price_2"].map(|id| PriceId::parse(id).expect("an id"));
+        for (first, second, sold) in [(true, true, 2), (false, true, 1), (false, false, 0)] {
+            let reply = |id, active| Reply::ok(&one(id, active).to_string());
+            let peer = Peer::script([reply("price_1", first), reply("price_2", second)]);
+            let found = peer.api().price_choices(&ids, &[]).await.expect("an answer");
+            assert_eq!(found.map_or(0, |found| found.len()), sold, "{first} {second}");
+        }
     }
 }

@@ -123,13 +123,7 @@ async fn as_many_jobs_begin_as_there_are_credits_for() {
     let (world, account) = prepaid(Climate::Bad(11), "2000", &[]).await;
     let issues = 30..40_u64;
     for number in issues.clone() {
-        world.vendors.github.add_issue(OWNER, REPOSITORY, number, "Another", "thing");
-        world
-            .github_sends_changed("issues.opened", |event| {
-                event["issue"]["number"] = number.into();
-                event["issue"]["id"] = (90_000 + number).into();
-            })
-            .await;
+        world.issue_opens(number).await;
     }
     world.drain(::queues::Queue::GithubEvents).await;
     assert_eq!(world.balance(&account).await, has(whole(200), 1_800), "three of ten");
@@ -201,13 +195,7 @@ async fn a_trial_counts_to_its_limit_and_asks_to_convert() {
     // A job that is not delivered gives its place back.
     world.vendors.model.script("review", vec![r#"{"verdict":"reject","notes":"no"}"#.to_owned()]);
     for number in 30..=33_u64 {
-        world.vendors.github.add_issue(OWNER, REPOSITORY, number, "Another", "thing");
-        world
-            .github_sends_changed("issues.opened", |event| {
-                event["issue"]["number"] = number.into();
-                event["issue"]["id"] = (90_000 + number).into();
-            })
-            .await;
+        world.issue_opens(number).await;
         world.settle().await;
     }
     assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 2);
@@ -227,13 +215,7 @@ async fn beyond_what_is_included_work_goes_on_and_is_told_to_stripe() {
     let sold = Sold::with("teams", &[included]);
     let (world, account) = World::on_plan(Climate::Fair, "teams", &[("CATALOGUE", sold.path())]).await;
     for (count, number) in (1_usize..).zip(30..=36_u64) {
-        world.vendors.github.add_issue(OWNER, REPOSITORY, number, "Another", "thing");
-        world
-            .github_sends_changed("issues.opened", |event| {
-                event["issue"]["number"] = number.into();
-                event["issue"]["id"] = (90_000 + number).into();
-            })
-            .await;
+        world.issue_opens(number).await;
         world.settle().await;
         assert_eq!(world.vendors.stripe.meter_events().len(), count, "every one is told; Stripe's tiers price them");
         let warned = match count {

@@ -36,13 +36,7 @@ async fn changes(world: &World, subscription: &str, plan: &str, minor: i64) {
 /// A job for an issue of this number; whether it has got its pull request.
 async fn works(world: &World, number: u64) -> bool {
     let before = world.vendors.github.pulls(OWNER, REPOSITORY).len();
-    world.vendors.github.add_issue(OWNER, REPOSITORY, number, "Another", "thing");
-    world
-        .github_sends_changed("issues.opened", |event| {
-            event["issue"]["number"] = number.into();
-            event["issue"]["id"] = (90_000 + number).into();
-        })
-        .await;
+    world.issue_opens(number).await;
     world.settle().await;
     world.vendors.github.pulls(OWNER, REPOSITORY).len() > before
 }

@@ -115,10 +115,7 @@ pub async fn remove(
     Path(id): Path<String>,
     once: IdempotencyKey,
 ) -> Result<StatusCode, ApiError> {
-    caller.may(Scope::Billing)?;
-    let stripe = ctx.stripe().await?;
-    let customer = load(&ctx, &caller, ctx.outside.now()).await?.account.customer;
-    let method = own(&stripe, &customer, &id).await?;
+    let Own { stripe, method, .. } = own(&ctx, &caller, &id).await?;
     let key = once.act(&caller, &format!("billing/payment-methods/{id}")).key();
     stripe.payment_method_detach(&method.id, &key).await.map_err(at_stripe)?;
     tracing::info!(account.id = %caller.account, by = %caller.key, audit = true, "took a payment method away");
@@ -136,18 +133,26 @@ pub async fn make_default(
     Path(id): Path<String>,
     once: IdempotencyKey,
 ) -> Result<StatusCode, ApiError> {
-    caller.may(Scope::Billing)?;
-    let stripe = ctx.stripe().await?;
-    let customer = load(&ctx, &caller, ctx.outside.now()).await?.account.customer;
-    let method = own(&stripe, &customer, &id).await?;
+    let Own { stripe, customer, method } = own(&ctx, &caller, &id).await?;
     let key = once.act(&caller, &format!("billing/payment-methods/{id}/default")).key();
     stripe.payment_method_default_set(&customer, &method.id, &key).await.map_err(at_stripe)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Only what is on the account's own customer can be touched; everything else looks absent.
-async fn own(stripe: &StripeApi, customer: &CustomerId, id: &str) -> Result<PaymentMethod, ApiError> {
-    let methods = stripe.payment_method_list(customer).await.map_err(at_stripe)?;
-    let found = methods.into_iter().find(|method| method.id.as_str() == id);
-    found.ok_or_else(|| ApiError::not_found("the account has no such payment method"))
+/// A payment method of the account's own customer.
+struct Own {
+    stripe: StripeApi,
+    customer: CustomerId,
+    method: PaymentMethod,
+}
+
+/// Only the account's own can be touched, by who may buy; everything else looks absent.
+async fn own(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Own, ApiError> {
+    caller.may(Scope::Billing)?;
+    let stripe = ctx.stripe().await?;
+    let customer = load(ctx, caller, ctx.outside.now()).await?.account.customer;
+    let methods = stripe.payment_method_list(&customer).await.map_err(at_stripe)?;
+    let method = methods.into_iter().find(|method| method.id.as_str() == id);
+    let method = method.ok_or_else(|| ApiError::not_found("the account has no such payment method"))?;
+    Ok(Own { stripe, customer, method })
 }

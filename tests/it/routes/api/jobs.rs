@@ -11,13 +11,7 @@ async fn jobs_are_listed_by_pages_with_what_they_cost() {
     let world = &program.world;
     world.adjusts(&program.account, "100000", "plenty").await;
     for number in 30..57_u64 {
-        world.vendors.github.add_issue("acme", "greeter", number, "Another", "thing");
-        world
-            .github_sends_changed("issues.opened", |event| {
-                event["issue"]["number"] = number.into();
-                event["issue"]["id"] = (90_000 + number).into();
-            })
-            .await;
+        world.issue_opens(number).await;
     }
     world.settle().await;
     let first = program.get("/api/v1/jobs").await;
