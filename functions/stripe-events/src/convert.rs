@@ -13,10 +13,14 @@ use domain::plans::{Plan, standing};
 use domain::retry::{Done, Failure, Retry};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use stripe_api::{PriceChoice, StripeApi, Subscription, SubscriptionOrder, WhenUnpaid};
+use stripe_api::{PriceChoice, StripeApi, StripeError, Subscription, SubscriptionOrder, WhenUnpaid};
 
 /// Until somebody has pushed the catalogue.
 const UNSOLD_WAIT: Duration = Duration::from_secs(3_600);
+
+/// Keys for one conversion: Stripe keeps its own failures with a key, and what it was first asked with; the catalogue may
+/// have changed since.
+const KEYS_MAX: u32 = 3;
 
 /// Converts the customer's account if it is on a plan that converts.
 pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure> {
@@ -70,8 +74,21 @@ async fn subscribe(ctx: &Ctx, stripe: &StripeApi, account: &Account, plan: &Plan
         when_unpaid: WhenUnpaid::Owe,
         metadata: &metadata,
     };
-    let key = format!("convert-{}-{}", account.id, plan.id);
-    Ok(stripe.subscription_create(&order, &key).await?)
+    for attempt in 1..KEYS_MAX {
+        match stripe.subscription_create(&order, &key(account, plan, attempt)).await {
+            // With this key it will never be anything else; but another try may have done it meanwhile.
+            Err(error) if error.failure_is_stored() || matches!(error, StripeError::KeyReused { .. }) => {}
+            answer => return Ok(answer?),
+        }
+        if let Some(found) = of_ours(ctx, stripe, &account.customer, plan).await? {
+            return Ok(found);
+        }
+    }
+    Ok(stripe.subscription_create(&order, &key(account, plan, KEYS_MAX)).await?)
+}
+
+fn key(account: &Account, plan: &Plan, attempt: u32) -> String {
+    format!("convert-{}-{}-{attempt}", account.id, plan.id)
 }
 
 /// The plan's prices, as Stripe sells them.

@@ -5,6 +5,7 @@ use crate::routes::api::program;
 use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
+use fakes::stripe::Fault;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
@@ -62,6 +63,22 @@ async fn converts(climate: Climate) {
 async fn trial_to_paid_conversion() {
     for seed in 401..406 {
         converts(Climate::Bad(seed)).await;
+    }
+}
+
+/// A key that stands for something else, or for a failure that Stripe keeps, does not stand in the way for a day.
+#[tokio::test(start_paused = true)]
+async fn a_conversion_whose_key_is_spent_takes_another() {
+    for fault in [None, Some(Fault::StoredFailure)] {
+        let (world, account) = World::on_plan(Climate::Bad(413), "trial", &[]).await;
+        world.pushes_the_catalogue().await;
+        let key = format!("convert-{account}-payg-1");
+        fault.into_iter().for_each(|fault| world.vendors.stripe.fail_next(fault));
+        world.stripe_asked_under(&key, "customers", &[("name", "Somebody else")]).await;
+        leaves_a_card(&world);
+        world.settle().await;
+        assert_eq!(subscribed(&world), ["active"]);
+        world.done().await;
     }
 }
 

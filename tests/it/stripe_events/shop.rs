@@ -32,9 +32,22 @@ impl World {
         answer
     }
 
+    /// The same under a key that somebody has used.
+    pub async fn stripe_asked_under(&self, key: &str, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
+        self.stripe_hears(Some(key), path, form).await
+    }
+
     async fn stripe_asked(&self, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
+        self.stripe_hears(None, path, form).await
+    }
+
+    async fn stripe_hears(&self, key: Option<&str>, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
         let body: Vec<_> = form.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-        let request = Request::post(format!("https://stripe.stand-in/v1/{path}"))
+        let mut request = Request::post(format!("https://stripe.stand-in/v1/{path}"));
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request
             .header("authorization", "Bearer sk_test_local")
             .header("content-type", "application/x-www-form-urlencoded")
             .body(axum::body::Body::from(body.join("&")))
