@@ -8,6 +8,7 @@ use crate::bodies::{self, INLINE_BYTES_MAX, PART_BYTES};
 use crate::error::StoreError;
 use crate::expression::Change;
 use crate::item::{Attributes, Item, bytes, number, text, time};
+use crate::pages::{self, Cursor, Page, Placed};
 use crate::{Inbox, keys};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -70,24 +71,6 @@ pub enum Taken {
     },
     /// It was done, or taken by another.
     Gone,
-}
-
-/// Where a listing goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
-    /// The last row's moment.
-    pub at: Timestamp,
-    /// The last row's id.
-    pub id: String,
-}
-
-/// Some of the log, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventPage {
-    /// The rows.
-    pub rows: Vec<EventRow>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<Cursor>,
 }
 
 const OWING_ATTEMPTS_KEPT: Duration = Duration::from_secs(3_600);
@@ -346,53 +329,35 @@ impl Inbox {
         states: &[EventState],
         from: Option<&Cursor>,
         limit: usize,
-    ) -> Result<EventPage, StoreError> {
+    ) -> Result<Page<EventRow>, StoreError> {
         let partitions =
             states.iter().flat_map(|state| (0..keys::SHARDS).map(|shard| keys::state_shard(source, *state, shard)));
         let found = futures::future::try_join_all(partitions.map(|sx| self.newest(source, sx, from, limit))).await?;
-        let mut found: Vec<Redue> = found.concat();
-        found.sort_by(|a, b| (b.due_at, b.key.id()).cmp(&(a.due_at, a.key.id())));
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|last| Cursor { at: last.due_at, id: last.key.id().to_owned() });
-        let rows = futures::future::try_join_all(found.iter().map(|one| self.find_row(&one.key))).await?;
-        Ok(EventPage { rows: rows.into_iter().flatten().collect(), next })
+        let Page { rows, next } = pages::page(found.into_iter().flatten().collect(), limit);
+        let rows = futures::future::try_join_all(rows.iter().map(|key| self.find_row(key))).await?;
+        Ok(Page { rows: rows.into_iter().flatten().collect(), next })
     }
 
-    /// Up to one more than `limit` rows of one partition that stand behind the cursor.
+    /// What one partition has behind the cursor.
     async fn newest(
         &self,
         source: Source,
         sx: String,
         from: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Vec<Redue>, StoreError> {
-        let mut pages = self
+    ) -> Result<Vec<Placed<EventKey>>, StoreError> {
+        let query = self
             .client
             .query()
             .table_name(&self.table)
             .index_name("state")
             .key_condition_expression("sx = :sx AND #at <= :from")
-            .expression_attribute_names("#at", "at")
-            .expression_attribute_values(":sx", text(sx))
-            .expression_attribute_values(":from", number(from.map_or(i64::MAX, |cursor| cursor.at.millis())))
-            .scan_index_forward(false)
-            .into_paginator()
-            .page_size(i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1))
-            .items()
-            .send();
-        let mut rows = Vec::new();
-        while let Some(item) = pages.next().await {
-            let one = redue_of(source, &item.map_err(|e| StoreError::sdk("list events", e))?)?;
-            let behind = from.is_none_or(|cursor| (one.due_at, one.key.id()) < (cursor.at, cursor.id.as_str()));
-            if behind {
-                rows.push(one);
-            }
-            if rows.len() > limit {
-                break;
-            }
-        }
-        Ok(rows)
+            .expression_attribute_values(":sx", text(sx));
+        pages::newest("list events", query, (from, limit), |attributes| {
+            let Redue { key, due_at } = redue_of(source, attributes)?;
+            Ok(Some(Placed::new(due_at, key.id().to_owned(), key)))
+        })
+        .await
     }
 }
 

@@ -9,6 +9,7 @@ use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::{Change, delete_when, put_new};
 use crate::item::{Attributes, Item, number, text, time};
 use crate::ledger::Post;
+use crate::pages::{self, Cursor, Page, Placed};
 use crate::quotas::{count_change, uncount_change};
 use crate::steps::{step_item, step_of};
 use crate::{Store, keys, metering};
@@ -51,24 +52,6 @@ pub enum JobCreated {
     OutOfCredits(Balance),
     /// The period's jobs are used up; nothing was made.
     QuotaUsed,
-}
-
-/// Some of an account's jobs, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobPage {
-    /// The jobs.
-    pub jobs: Vec<Snapshot>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<JobCursor>,
-}
-
-/// Where a listing of jobs goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobCursor {
-    /// The last job's moment.
-    pub at: Timestamp,
-    /// The last job's id.
-    pub id: String,
 }
 
 /// What became of a move.
@@ -220,45 +203,18 @@ impl Store {
     pub async fn job_list(
         &self,
         account: &AccountId,
-        from: Option<&JobCursor>,
+        from: Option<&Cursor>,
         limit: usize,
-    ) -> Result<JobPage, StoreError> {
+    ) -> Result<Page<Snapshot>, StoreError> {
         const LIST: &str = "list jobs";
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("timeline")
-            .key_condition_expression("#owner = :owner AND #at <= :from")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_names("#at", "at")
-            .expression_attribute_values(":owner", text(account.as_str()))
-            .expression_attribute_values(":from", number(from.map_or(i64::MAX, |cursor| cursor.at.millis())))
-            .scan_index_forward(false)
-            .into_paginator()
-            .page_size(i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1))
-            .items()
-            .send();
-        let mut found: Vec<(Timestamp, JobId)> = Vec::new();
-        // Jobs of one moment come in no order, so all of the moment at which the page ends have to be seen.
-        while let Some(item) = pages.next().await {
-            let attributes = item.map_err(|e| StoreError::sdk(LIST, e))?;
-            let item = Item::new(&attributes, LIST);
-            let Some(id) = keys::job_of(item.text("pk")?) else { continue };
-            let at = item.time("at")?;
-            if found.len() > limit && found.last().is_some_and(|(last, _)| at < *last) {
-                break;
-            }
-            if from.is_none_or(|cursor| (at, id.as_str()) < (cursor.at, cursor.id.as_str())) {
-                found.push((at, id));
-            }
-        }
-        found.sort_by(|a, b| b.cmp(a));
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|(at, id)| JobCursor { at: *at, id: id.to_string() });
-        let jobs = futures::future::try_join_all(found.iter().map(|(_, id)| self.job_find(id))).await?;
-        Ok(JobPage { jobs: jobs.into_iter().flatten().collect(), next })
+        let found = pages::newest(LIST, self.timeline(&self.table, account), (from, limit), |attributes| {
+            let item = Item::new(attributes, LIST);
+            let Some(id) = keys::job_of(item.text("pk")?) else { return Ok(None) };
+            Ok(Some(Placed::new(item.time("at")?, id.to_string(), id)))
+        });
+        let Page { rows, next } = pages::page(found.await?, limit);
+        let jobs = futures::future::try_join_all(rows.iter().map(|id| self.job_find(id))).await?;
+        Ok(Page { rows: jobs.into_iter().flatten().collect(), next })
     }
 
     /// The job an issue has now.

@@ -1,7 +1,8 @@
 //! The ledger: posting, balances, listings. How a posting becomes items is in `postings`.
 
 use crate::error::{StoreError, cancellation_reasons};
-use crate::item::{Attributes, Item, number, text};
+use crate::item::{Attributes, Item, text};
+use crate::pages::{self, Cursor, Page, Placed};
 use crate::{Store, keys};
 use aws_smithy_async::rt::sleep::AsyncSleep;
 use domain::credits::Credits;
@@ -23,24 +24,6 @@ pub enum Post {
     Insufficient(Balance),
     /// There is no such hold of that amount, or it has ended.
     NoHold,
-}
-
-/// Some of an account's entries, newest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntryPage {
-    /// The entries.
-    pub entries: Vec<Entry>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<EntryCursor>,
-}
-
-/// Where a listing of entries goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntryCursor {
-    /// The last entry's moment.
-    pub at: Timestamp,
-    /// The last entry's cause.
-    pub cause: String,
 }
 
 /// A hold that is open.
@@ -156,45 +139,16 @@ impl Store {
     pub async fn entry_list(
         &self,
         account: &AccountId,
-        from: Option<&EntryCursor>,
+        from: Option<&Cursor>,
         limit: usize,
-    ) -> Result<EntryPage, StoreError> {
-        let side = self.ledger_side("list entries")?;
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&side.table)
-            .index_name("timeline")
-            .key_condition_expression("#owner = :owner AND #at <= :from")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_names("#at", "at")
-            .expression_attribute_values(":owner", text(account.as_str()))
-            .expression_attribute_values(":from", number(from.map_or(i64::MAX, |cursor| cursor.at.millis())))
-            .scan_index_forward(false)
-            .into_paginator()
-            .page_size(i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1))
-            .items()
-            .send();
-        let mut entries = Vec::new();
-        // Entries of one moment come in no order, so all of the moment at which the page ends have to be seen.
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| StoreError::sdk("list entries", e))?;
-            let entry = entry_of(&Item::new(&item, "list entries"))?;
-            let behind =
-                from.is_none_or(|cursor| (entry.at, entry.cause.as_str()) < (cursor.at, cursor.cause.as_str()));
-            let enough = entries.len() > limit && entries.last().is_some_and(|last: &Entry| entry.at < last.at);
-            if enough {
-                break;
-            }
-            if behind {
-                entries.push(entry);
-            }
-        }
-        entries.sort_by(|a, b| (b.at, &b.cause).cmp(&(a.at, &a.cause)));
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        let next = entries.last().filter(|_| more).map(|last| EntryCursor { at: last.at, cause: last.cause.clone() });
-        Ok(EntryPage { entries, next })
+    ) -> Result<Page<Entry>, StoreError> {
+        const LIST: &str = "list entries";
+        let query = self.timeline(&self.ledger_side(LIST)?.table, account);
+        let found = pages::newest(LIST, query, (from, limit), |attributes| {
+            let entry = entry_of(&Item::new(attributes, LIST))?;
+            Ok(Some(Placed::new(entry.at, entry.cause.clone(), entry)))
+        });
+        Ok(pages::page(found.await?, limit))
     }
 
     /// All entries of an account, oldest first; strongly consistent.

@@ -142,18 +142,18 @@ async fn pages_meet_without_a_gap() {
         store.ledger_post(&[gift(&id, n, 1)]).await.expect("an answer");
     }
     let whole = store.entry_list(&id, None, 100).await.expect("a page");
-    assert_eq!((whole.entries.len(), &whole.next), (23, &None));
+    assert_eq!((whole.rows.len(), &whole.next), (23, &None));
     for size in [1, 2, 7, 22, 23] {
         let (mut entries, mut from) = (Vec::new(), None);
         loop {
             let page = store.entry_list(&id, from.as_ref(), size).await.expect("a page");
-            entries.extend(page.entries);
+            entries.extend(page.rows);
             from = page.next;
             if from.is_none() {
                 break;
             }
         }
-        assert_eq!(entries, whole.entries, "pages of {size}");
+        assert_eq!(entries, whole.rows, "pages of {size}");
     }
 }
 

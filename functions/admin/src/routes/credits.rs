@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use store::{EntryCursor, Post};
+use store::{Cursor, Post};
 
 const PAGE: usize = 50;
 const REASON_CHARS_MAX: usize = 500;
@@ -59,11 +59,11 @@ pub async fn ledger(
 ) -> Result<Json<Value>, ApiError> {
     let account = existing(&ctx, &id).await?;
     let cursor = from.cursor.as_deref().map(cursors::read).transpose()?;
-    let cursor = cursor.map(|(at, cause)| EntryCursor { at, cause });
+    let cursor = cursor.map(Cursor::from);
     let page = ctx.store.entry_list(&account, cursor.as_ref(), PAGE).await?;
     Ok(Json(json!({
-        "entries": page.entries.iter().map(shown).collect::<Vec<_>>(),
-        "next_cursor": page.next.map(|next| cursors::write(next.at, &next.cause)),
+        "entries": page.rows.iter().map(shown).collect::<Vec<_>>(),
+        "next_cursor": page.next.map(|next| cursors::write(next.at, &next.id)),
     })))
 }
 

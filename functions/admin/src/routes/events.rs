@@ -46,7 +46,7 @@ pub async fn list(
         Some(text) => vec![EventState::parse(text).ok_or_else(bad_status)?],
     };
     let cursor = filter.cursor.as_deref().filter(|text| !text.is_empty()).map(cursors::read).transpose()?;
-    let cursor = cursor.map(|(at, id)| Cursor { at, id });
+    let cursor = cursor.map(Cursor::from);
     let (mut rows, mut more) = (Vec::new(), false);
     for source in sources {
         let page = ctx.inbox.list(source, &states, cursor.as_ref(), PAGE).await?;

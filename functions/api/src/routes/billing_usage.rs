@@ -87,7 +87,7 @@ async fn spent(ctx: &Ctx, account: &AccountId, since: Option<Timestamp>) -> Resu
     let (mut sum, mut from) = (Credits::ZERO, None);
     for _ in 0..PAGES_MAX {
         let page = ctx.store.entry_list(account, from.as_ref(), ENTRIES_PAGE).await?;
-        for entry in &page.entries {
+        for entry in &page.rows {
             if since.is_some_and(|since| entry.at < since) {
                 return Ok((sum, true));
             }

@@ -14,7 +14,7 @@ use replies::cursors;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::sync::Arc;
-use store::EntryCursor;
+use store::Cursor;
 use utoipa::{IntoParams, ToSchema};
 
 const PAGE: usize = 50;
@@ -65,7 +65,7 @@ pub async fn balance(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json
         balance: balance.available.to_string(),
         held: balance.held.to_string(),
         debt: balance.debt.to_string(),
-        recent_transactions: recent.entries.iter().map(shown).collect(),
+        recent_transactions: recent.rows.iter().map(shown).collect(),
     }))
 }
 
@@ -112,10 +112,10 @@ pub async fn transactions(
     }
     let kind = filter.kind.as_deref().map(kind).transpose()?;
     let cursor = filter.cursor.as_deref().map(cursors::read).transpose()?;
-    let cursor = cursor.map(|(at, cause)| EntryCursor { at, cause });
+    let cursor = cursor.map(Cursor::from);
     let page = ctx.store.entry_list(&caller.account, cursor.as_ref(), limit).await?;
-    let next_cursor = page.next.map(|next| cursors::write(next.at, &next.cause));
-    let entries: Vec<_> = page.entries.iter().filter(|entry| kind.is_none_or(|kind| entry.kind == kind)).collect();
+    let next_cursor = page.next.map(|next| cursors::write(next.at, &next.id));
+    let entries: Vec<_> = page.rows.iter().filter(|entry| kind.is_none_or(|kind| entry.kind == kind)).collect();
     match filter.format.as_deref() {
         None | Some("json") => {
             let transactions = entries.into_iter().map(shown).collect();

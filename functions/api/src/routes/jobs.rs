@@ -14,7 +14,7 @@ use http::StatusCode;
 use replies::cursors;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::{Advanced, JobCursor};
+use store::{Advanced, Cursor};
 use utoipa::{IntoParams, ToSchema};
 
 const PAGE: usize = 25;
@@ -79,10 +79,10 @@ pub async fn list(
     caller.may(Scope::Read)?;
     let Query(filter) = filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let cursor = filter.cursor.as_deref().map(cursors::read).transpose()?;
-    let cursor = cursor.map(|(at, id)| JobCursor { at, id });
+    let cursor = cursor.map(Cursor::from);
     let page = ctx.store.job_list(&caller.account, cursor.as_ref(), PAGE).await?;
     Ok(Json(Jobs {
-        jobs: page.jobs.iter().map(shown).collect(),
+        jobs: page.rows.iter().map(shown).collect(),
         next_cursor: page.next.map(|next| cursors::write(next.at, &next.id)),
     }))
 }
