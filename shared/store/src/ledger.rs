@@ -143,8 +143,9 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Entry>, StoreError> {
         const LIST: &str = "list entries";
-        let query = self.timeline(&self.ledger_side(LIST)?.table, account);
-        let found = pages::newest(LIST, query, (from, limit), |attributes| {
+        let side = self.ledger_side(LIST)?;
+        let query = self.client.query().table_name(&side.table).index_name("timeline");
+        let found = pages::newest(LIST, pages::of(query, account), (from, limit), |attributes| {
             let entry = entry_of(&Item::new(attributes, LIST))?;
             Ok(Some(Placed::new(entry.at, entry.cause.clone(), entry)))
         });

@@ -3,10 +3,8 @@
 //! An index orders rows by their moment alone: those of one moment come in any order. So a page is read to the end of the
 //! moment at which it is full, ordered by moment and id, and cut there; the next one begins behind its last row.
 
-use crate::Store;
 use crate::error::StoreError;
-use crate::item::text;
-use crate::item::{Attributes, number};
+use crate::item::{Attributes, number, text};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use domain::ids::AccountId;
 use domain::time::Timestamp;
@@ -48,17 +46,12 @@ impl<T> Placed<T> {
     }
 }
 
-impl Store {
-    /// All of an account's rows in index `timeline` of a table, up to the cursor.
-    pub(crate) fn timeline(&self, table: &str, account: &AccountId) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(table)
-            .index_name("timeline")
-            .key_condition_expression("#owner = :owner AND #at <= :from")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":owner", text(account.as_str()))
-    }
+/// The same query of all that an account has in an index `timeline`, up to the cursor.
+pub(crate) fn of(query: QueryFluentBuilder, account: &AccountId) -> QueryFluentBuilder {
+    query
+        .key_condition_expression("#owner = :owner AND #at <= :from")
+        .expression_attribute_names("#owner", "owner")
+        .expression_attribute_values(":owner", text(account.as_str()))
 }
 
 /// What a query finds behind the cursor: `limit` rows and one more, if there are so many, and whatever else is of the last
