@@ -24,6 +24,8 @@ const SEAL_EVERY: Duration = Duration::from_secs(86_400);
 /// The demo is over before that; who keeps his tables has the days sealed in which nothing ran.
 const SEAL_AFTER: Duration = Duration::from_secs(60);
 const LOOK_SECONDS: i32 = 1;
+/// How soon it is told what became of a mail.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How long what is under way may take to finish when we are asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -62,6 +64,7 @@ impl Server {
             }
         }
         tasks.spawn(sweep(Arc::clone(&stack), stopped.clone()));
+        tasks.spawn(mail_events(Arc::clone(&stack), stopped.clone()));
         tasks.spawn(seal(Arc::clone(&stack), stopped));
         Self { stack, stop, tasks }
     }
@@ -91,6 +94,14 @@ async fn sweep(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
             tracing::warn!(error = %failure, "a sweep was cut short");
         }
         let _ = tokio::time::timeout(SWEEP_EVERY, stopped.wait_for(|stop| *stop)).await;
+    }
+}
+
+async fn mail_events(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
+    while tokio::time::timeout(TELL_EVERY, stopped.wait_for(|stop| *stop)).await.is_err() {
+        if let Err(error) = stack.mail_events().await {
+            tracing::warn!(%error, "what became of a mail got lost");
+        }
     }
 }
 

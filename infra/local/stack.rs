@@ -178,6 +178,17 @@ impl Stack {
         sweeper::handle(&self.sweeper, deadline).await
     }
 
+    /// Puts what became of mails into its queue, as SES does by way of SNS; how much there was.
+    pub async fn mail_events(&self) -> anyhow::Result<usize> {
+        let events = self.vendors.mail.outbox_take();
+        let mapping = self.mappings.iter().find(|(queue, _)| *queue == Queue::MailEvents);
+        let (_, mapping) = mapping.context("every queue wakes a door")?;
+        for event in &events {
+            self.sqs.send_message().queue_url(&mapping.queue_url).message_body(event.to_string()).send().await?;
+        }
+        Ok(events.len())
+    }
+
     /// Seals what days are over, as the night's schedule does.
     pub async fn seal(&self) -> Result<reconciliation::Books, Failure> {
         let deadline = self.outside.now().plus(STEP_TIME);
@@ -213,6 +224,7 @@ fn settings() -> BTreeMap<String, String> {
         ("MODEL_API_KEY", "local"),
         ("MAIL_URL", &format!("https://{MAIL_HOST}")),
         ("MAIL_FROM", "notices@tallyhook.example"),
+        ("MAIL_CONFIGURATION_SET", "tallyhook-local"),
         ("GITHUB_WEBHOOK_SECRETS", LOCAL_SECRET),
         ("STRIPE_WEBHOOK_SECRETS", LOCAL_SECRET),
         ("OPERATOR_TOKEN", LOCAL_TOKEN),
@@ -241,14 +253,24 @@ pub const LOCAL_TOKEN: &str = "local:local-token";
 const fn time_of(queue: Queue) -> Duration {
     match queue {
         Queue::Plan | Queue::Code | Queue::Review => STEP_TIME,
-        Queue::GithubEvents | Queue::StripeEvents | Queue::Pulls | Queue::Usage | Queue::Notices => OTHER_TIME,
+        Queue::GithubEvents
+        | Queue::StripeEvents
+        | Queue::Pulls
+        | Queue::Usage
+        | Queue::Notices
+        | Queue::MailEvents => OTHER_TIME,
     }
 }
 
 const fn batch_of(queue: Queue) -> i32 {
     match queue {
         Queue::Plan | Queue::Code | Queue::Review => 1,
-        Queue::GithubEvents | Queue::StripeEvents | Queue::Pulls | Queue::Usage | Queue::Notices => 10,
+        Queue::GithubEvents
+        | Queue::StripeEvents
+        | Queue::Pulls
+        | Queue::Usage
+        | Queue::Notices
+        | Queue::MailEvents => 10,
     }
 }
 
@@ -290,7 +312,7 @@ impl Doors {
                     Queue::Plan | Queue::Code | Queue::Review => &steps,
                     Queue::Pulls => &pull_requests,
                     Queue::Usage => &usage_reports,
-                    Queue::Notices => &notices,
+                    Queue::Notices | Queue::MailEvents => &notices,
                 };
                 let queue_url = urls.get(&queue).cloned().context("every queue was created")?;
                 let mapping = Mapping {

@@ -1,5 +1,6 @@
 //! Customers are told by mail what they have to know: each notice from its cause to one mail, in bad weather.
 
+mod bounces;
 mod failures;
 mod stops;
 

@@ -246,7 +246,8 @@ impl World {
     /// Runs every queue until all are empty and nothing is owed, letting time pass and the sweeper sweep where needed.
     pub async fn settle(&self) {
         for _ in 0..600 {
-            if self.stripe_hands_over().await + self.turn_all().await > 0 {
+            let told = self.stack.mail_events().await.unwrap_or_default();
+            if self.stripe_hands_over().await + told + self.turn_all().await > 0 {
                 continue;
             }
             let (rows, messages) = self.owing_rows_and_messages().await;

@@ -13,7 +13,7 @@ mod routes;
 pub use config::{Config, Ctx};
 pub use replies::ApiError;
 
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -39,6 +39,7 @@ pub fn router(ctx: Ctx) -> Router {
         .route("/api/v1/admin/accounts/{id}/api-keys", post(routes::api_keys::create))
         .route("/api/v1/admin/accounts/{id}/notices", get(routes::accounts::notices))
         .route("/api/v1/admin/accounts/{id}/mail", get(routes::mail::show).put(routes::mail::change))
+        .route("/api/v1/admin/mail/muted", delete(routes::mail::unmute))
         .route("/api/v1/admin/events", get(routes::events::list))
         .route("/api/v1/admin/events/{source}/{id}", get(routes::events::show))
         .route("/api/v1/admin/events/{source}/{id}/raw", get(routes::events::raw))

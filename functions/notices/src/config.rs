@@ -12,12 +12,14 @@ use store::{Connection, Store};
 /// - `NOTICES_QUEUE_URL`: its own queue
 /// - `MAIL_URL`: SES in our region
 /// - `MAIL_FROM`: the address that mails come from, verified at SES; without one no mail is sent, and notices say so
+/// - `MAIL_CONFIGURATION_SET`: SES's configuration set, by which we hear what became of mails; nothing is heard without one
 /// - `DASHBOARD_URL`: where customers can do something about what they are told; no link where it is not set
 pub struct Config {
     main_table: String,
     queue_url: String,
     mail_url: String,
     mail_from: Option<MailAddress>,
+    mail_configuration_set: Option<String>,
     dashboard_url: Option<String>,
     aws: AwsSettings,
 }
@@ -34,6 +36,7 @@ impl Config {
             queue_url: env.text("NOTICES_QUEUE_URL"),
             mail_url: env.text("MAIL_URL"),
             mail_from: mail_from.and_then(Result::ok),
+            mail_configuration_set: env.find("MAIL_CONFIGURATION_SET"),
             dashboard_url: env.find("DASHBOARD_URL"),
             aws: AwsSettings::read(&mut env),
         };
@@ -64,7 +67,8 @@ impl Ctx {
         Self {
             store: Connection::new(&aws.sdk, aws.dynamodb.as_deref()).store(config.main_table, outside.random.clone()),
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), [(Queue::Notices, config.queue_url)]),
-            mail: MailApi::new(&config.mail_url, aws.signer("ses", &outside), outside.web.clone()),
+            mail: MailApi::new(&config.mail_url, aws.signer("ses", &outside), outside.web.clone())
+                .with_configuration_set(config.mail_configuration_set),
             from: config.mail_from,
             dashboard_url: config.dashboard_url,
             outside,

@@ -3,6 +3,9 @@
 //! Woken by the queue `notices`; a message names an account and a fact, and the fact's notice is told once: to the account's
 //! address, unless it has none, takes no mail, or does not want this kind. Whatever becomes of a notice stands on its row.
 //!
+//! Woken by `mail-events`, too, into which SES puts what became of mails: addresses that mail comes back from, and those of
+//! readers who complain, are muted. That queue's messages are SES's own and no pointers.
+//!
 //! Mail knows no key by which a second call would be the same mail, and nothing can be looked up. So everything is read and
 //! worded before the row is claimed; the claim is written, the mail handed over, and the row ended, with nothing in between.
 //! Messages that come twice, late or to two processes send one mail, since one of them gets the lease. What is left is an
@@ -11,6 +14,7 @@
 //! at worst send the mail once more; for mere news it is at worst never sent, and the row says that it is unclear.
 
 mod config;
+mod feedback;
 mod tell;
 mod wording;
 
@@ -18,7 +22,7 @@ pub use config::{Config, Ctx};
 
 use domain::retry::{Done, Failure, Fate};
 use domain::time::Timestamp;
-use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use queues::{Delivered, Message, Queue, SqsBatchResponse, SqsEvent, accept, consume};
 use std::time::Duration;
 
 /// SES lets new accounts send one mail a second, and others some more.
@@ -28,6 +32,9 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Acts on a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+    if Queue::of(&event) == Some(Queue::MailEvents) {
+        return accept(event, CONCURRENCY, async |body| feedback::handle(ctx, &body).await).await;
+    }
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Notice(key) => tell::handle(ctx, key, deadline.plus(LEASE_MARGIN)).await,
         Message::Event(_) | Message::Work(..) | Message::Comment(_) | Message::Usage(_) => {

@@ -33,7 +33,7 @@ impl Config {
         let config = Self {
             events_table: env.text("EVENTS_TABLE"),
             main_table: env.text("MAIN_TABLE"),
-            queue_urls: Queue::ALL.map(|queue| (queue, env.text(queue.setting()))).into(),
+            queue_urls: Queue::OURS.map(|queue| (queue, env.text(queue.setting()))).into(),
             aws: AwsSettings::read(&mut env),
         };
         env.verdict().map(|()| config)

@@ -2,7 +2,8 @@
 //!
 //! Promises SES's own words for its refusals, their order (who signs, who sends, what, how much), and that it never knows a
 //! mail again: the same call twice is two mails. A mail to an address that is said to bounce is taken all the same, as SES
-//! takes it, and ends nowhere.
+//! takes it, and ends nowhere. What became of a mail that named a configuration set is told: whoever plays SNS takes the events
+//! from [`MailBox::outbox_take`]. Addresses of SES's own mailbox simulator do here what they do there.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use crate::Now;
 use crate::pages::{all, classed, moment, page, tag, text};
 
+mod events;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +52,9 @@ pub struct Letter {
     pub reference: String,
     /// What became of it.
     pub fate: Fate,
+    /// By what SES tells what became of it; nobody is told without one.
+    #[serde(default)]
+    pub configuration_set: Option<String>,
 }
 
 /// What becomes of a mail that was taken.
@@ -57,8 +62,10 @@ pub struct Letter {
 pub enum Fate {
     /// It lies in a mailbox.
     Delivered,
-    /// It came back.
+    /// It came back for good.
     Bounced,
+    /// It arrived, and its reader calls it unwelcome.
+    Complained,
 }
 
 /// What the next call meets.
@@ -81,6 +88,9 @@ struct State {
     letters: Vec<Letter>,
     troubles: VecDeque<Trouble>,
     bouncing: BTreeSet<String>,
+    /// What became of mails, not yet handed to whoever is told.
+    #[serde(default)]
+    outbox: Vec<Value>,
     /// Once anybody is verified, mail from others is rejected.
     verified: BTreeSet<String>,
 }
@@ -93,6 +103,7 @@ struct Order {
     content: Content,
     #[serde(default)]
     email_tags: Vec<Tag>,
+    configuration_set_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -164,7 +175,12 @@ impl MailBox {
     /// A page for people: every mail, as it is read.
     pub fn pages(&self) -> Router {
         let state = async |From(mail): From<Self>| Json(mail.export());
-        Router::new().route("/", get(overview)).route("/state.json", get(state)).with_state(self.clone())
+        Router::new()
+            .route("/", get(overview))
+            .route("/state.json", get(state))
+            .route("/letters/{id}/bounce", post(events::bounce))
+            .route("/letters/{id}/complain", post(events::complain))
+            .with_state(self.clone())
     }
 
     /// Everything it knows, to be kept across a restart.
@@ -209,7 +225,7 @@ async fn send(From(mail): From<MailBox>, headers: HeaderMap, body: Bytes) -> Res
     let order = state.order(&headers, &body)?;
     let id = format!("0100019a{:016x}-{:06}", at, state.letters.len() + 1);
     let to = order.destination.to_addresses.into_iter().next().unwrap_or_default();
-    let fate = if state.bouncing.contains(&to.to_ascii_lowercase()) { Fate::Bounced } else { Fate::Delivered };
+    let fate = state.fate(&to.to_ascii_lowercase());
     let reference = order.email_tags.into_iter().find(|tag| tag.name == "reference").map(|tag| tag.value);
     let Simple { subject, body } = order.content.simple;
     state.letters.push(Letter {
@@ -221,8 +237,10 @@ async fn send(From(mail): From<MailBox>, headers: HeaderMap, body: Bytes) -> Res
         text: body.text.data,
         html: body.html.data,
         reference: reference.unwrap_or_default(),
-        fate,
+        fate: Fate::Delivered,
+        configuration_set: order.configuration_set_name,
     });
+    state.meets(&id, fate, at);
     Ok(Json(json!({ "MessageId": id })))
 }
 
@@ -289,12 +307,14 @@ async fn overview(From(mail): From<MailBox>) -> Response {
         let fate = match letter.fate {
             Fate::Delivered => "",
             Fate::Bounced => " (came back)",
+            Fate::Complained => " (unwelcome)",
         };
         let head = format!("To {} from {}{fate}, ", letter.to, letter.from);
         all([
             tag("h2", text(&letter.subject)),
             tag("p", all([classed("span", "by", text(head)), moment(letter.at)])),
             classed("div", "body", text(&letter.text)),
+            events::buttons(letter),
         ])
     });
     let body = all(letters);

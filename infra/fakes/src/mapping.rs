@@ -141,10 +141,14 @@ impl Mapping {
         Ok(Turn::Delivered(messages.len()))
     }
 
+    fn name(&self) -> &str {
+        self.queue_url.rsplit('/').next().unwrap_or_default()
+    }
+
     /// Runs the function on a batch; the messages it reports failed, or nothing when the whole batch has failed.
     async fn invoke(&self, messages: &[Message], weather: &Weather, now: &Now) -> Option<BTreeSet<String>> {
         let deadline = now() + i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
-        let running = (self.function)(event(messages)?, deadline);
+        let running = (self.function)(event(messages, self.name())?, deadline);
         let response = weather.run(tokio::time::timeout(self.timeout, running)).await?.ok()?;
         let known: BTreeSet<&str> = messages.iter().filter_map(Message::message_id).collect();
         let failed: BTreeSet<String> =
@@ -190,7 +194,7 @@ fn shuffle(messages: &mut [Message], seed: u64) {
 }
 
 /// The event as Lambda builds it.
-fn event(messages: &[Message]) -> Option<SqsEvent> {
+fn event(messages: &[Message], queue: &str) -> Option<SqsEvent> {
     let records: Vec<_> = messages
         .iter()
         .map(|message| {
@@ -208,7 +212,7 @@ fn event(messages: &[Message]) -> Option<SqsEvent> {
                 "attributes": attributes,
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:local",
+                "eventSourceARN": format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
                 "awsRegion": "us-east-1",
             })
         })

@@ -1,16 +1,18 @@
 //! The wall to mail: Amazon SES, version 2 of its API, one mail a call.
 //!
-//! Owns the request and what SES answers to it; whoever signs requests to AWS is handed in. Promises one try per call, and
+//! Owns the request, what SES answers to it, and what SES says of a mail afterwards (`feedback.rs`); whoever signs requests to AWS is handed in. Promises one try per call, and
 //! that no address, subject or body is ever printed, SES's own sentences included, since they quote addresses.
 //!
 //! Never safe to run twice: SES knows no key by which a second call would be the same mail. [`MailError::is_doubt`] says
 //! when a mail may have gone out although nobody was told so; whoever sends decides beforehand what that leads to.
 
 mod error;
+mod feedback;
 #[cfg(test)]
 mod testing;
 
 pub use error::MailError;
+pub use feedback::{BadFeedback, Feedback};
 
 use bytes::Bytes;
 use domain::addresses::MailAddress;
@@ -38,6 +40,8 @@ pub struct MailApi {
     address: Option<Uri>,
     sign: Sign,
     web: Web,
+    /// SES's name for what becomes of our mails being told; none where nobody is told.
+    configuration_set: Option<String>,
 }
 
 /// A mail.
@@ -81,7 +85,13 @@ impl MailApi {
     pub fn new(url: &str, sign: Sign, web: Web) -> Self {
         let address: Option<Uri> = format!("{}{PATH}", url.trim_end_matches('/')).parse().ok();
         let address = address.filter(|uri| uri.scheme().is_some() && uri.authority().is_some());
-        Self { address, sign, web }
+        Self { address, sign, web, configuration_set: None }
+    }
+
+    /// The same, and what becomes of its mails is told as this configuration set says.
+    #[must_use]
+    pub fn with_configuration_set(self, name: Option<String>) -> Self {
+        Self { configuration_set: name, ..self }
     }
 
     /// Hands a mail over, once.
@@ -90,7 +100,7 @@ impl MailApi {
         let request = Request::post(address)
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("tallyhook/", env!("CARGO_PKG_VERSION")))
-            .body(Bytes::from(body(mail).to_string()))
+            .body(Bytes::from(self.order(mail).to_string()))
             .map_err(|_| MailError::Url)?;
         let request = (self.sign)(request).map_err(|_| MailError::Unsigned)?;
         let response = self.web.clone().oneshot(request).await.map_err(|source| MailError::Unclear { source })?;
@@ -102,19 +112,23 @@ impl MailApi {
         let id = answer.and_then(|answer| answer.message_id);
         Ok(Sent { id: id.filter(|id| id.len() <= ID_BYTES_MAX && id.bytes().all(|c| c.is_ascii_graphic())) })
     }
-}
 
-fn body(mail: &Mail<'_>) -> Value {
-    let part = |data: &str| json!({ "Data": data, "Charset": UTF_8 });
-    json!({
-        "FromEmailAddress": mail.from.as_str(),
-        "Destination": { "ToAddresses": [mail.to.as_str()] },
-        "Content": { "Simple": {
-            "Subject": part(mail.subject),
-            "Body": { "Text": part(mail.text), "Html": part(mail.html) },
-        } },
-        "EmailTags": [{ "Name": "reference", "Value": tag(mail.reference) }],
-    })
+    fn order(&self, mail: &Mail<'_>) -> Value {
+        let part = |data: &str| json!({ "Data": data, "Charset": UTF_8 });
+        let mut order = json!({
+            "FromEmailAddress": mail.from.as_str(),
+            "Destination": { "ToAddresses": [mail.to.as_str()] },
+            "Content": { "Simple": {
+                "Subject": part(mail.subject),
+                "Body": { "Text": part(mail.text), "Html": part(mail.html) },
+            } },
+            "EmailTags": [{ "Name": "reference", "Value": tag(mail.reference) }],
+        });
+        if let Some(name) = &self.configuration_set {
+            order["ConfigurationSetName"] = name.as_str().into();
+        }
+        order
+    }
 }
 
 /// A tag's value knows letters, digits, `_` and `-` only.

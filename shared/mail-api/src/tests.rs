@@ -51,6 +51,17 @@ async fn a_mail_is_one_signed_call() {
 }
 
 #[tokio::test]
+async fn a_configuration_set_is_named_with_each_mail() {
+    let peer = Peer::script([Reply::with(200, &[], "{}")]);
+    let (to, from) = (address(TO), address(FROM));
+    let mail = Mail { to: &to, from: &from, subject: "s", text: "t", html: "h", reference: "r" };
+    let api = peer.api().with_configuration_set(Some("tallyhook-dev".to_owned()));
+    api.send(&mail).await.expect("it is taken");
+    let said: Value = serde_json::from_slice(peer.heard()[0].body()).expect("JSON");
+    assert_eq!(said["ConfigurationSetName"], "tallyhook-dev");
+}
+
+#[tokio::test]
 async fn what_was_taken_is_sent_whatever_the_answer_looks_like() {
     for body in ["", "<html>", "{}", r#"{"MessageId":7}"#, r#"{"MessageId":"a\nb"}"#] {
         let peer = Peer::script([Reply::with(200, &[], body)]);

@@ -35,7 +35,7 @@ pub struct Delivered {
 
 /// A handler that panicked: a bug, treated as a failure that may pass.
 #[derive(Debug)]
-struct Panicked;
+pub(crate) struct Panicked;
 
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,12 +1,15 @@
 //! The wall to SQS, the only importer of its SDK and of Lambda's SQS events.
 //!
 //! Owns the messages, sending them, and what becomes of a batch (`consume`). A message is a pointer and nothing more: it
-//! may come twice, late or never, because the row it points to is what owes the work.
+//! may come twice, late or never, because the row it points to is what owes the work. What others put into a queue of ours is
+//! no message of ours and is taken by `accept`.
 
+mod accept;
 mod consume;
 mod error;
 mod message;
 
+pub use accept::accept;
 pub use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 pub use consume::{Delivered, consume};
 pub use error::QueueError;

@@ -3,6 +3,7 @@
 //! `{"v":1,"kind":…,"key":…}`: which work, on which row. A reader that meets another version or kind leaves the message to
 //! the queue, so readers ship before writers.
 
+use crate::SqsEvent;
 use domain::ids::JobId;
 use domain::inbox::{EventKey, Source};
 use domain::jobs::Work;
@@ -30,11 +31,26 @@ pub enum Queue {
     Usage,
     /// Customers to be told something.
     Notices,
+    /// What the mail's carrier says became of mails. The only one that others put into: its messages are theirs.
+    MailEvents,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::GithubEvents,
+        Self::StripeEvents,
+        Self::Plan,
+        Self::Code,
+        Self::Review,
+        Self::Pulls,
+        Self::Usage,
+        Self::Notices,
+        Self::MailEvents,
+    ];
+
+    /// Those whose messages are pointers of ours.
+    pub const OURS: [Self; 8] = [
         Self::GithubEvents,
         Self::StripeEvents,
         Self::Plan,
@@ -56,6 +72,7 @@ impl Queue {
             Self::Pulls => "pulls",
             Self::Usage => "usage",
             Self::Notices => "notices",
+            Self::MailEvents => "mail-events",
         }
     }
 
@@ -75,7 +92,18 @@ impl Queue {
             Self::Pulls => "PULLS_QUEUE_URL",
             Self::Usage => "USAGE_QUEUE_URL",
             Self::Notices => "NOTICES_QUEUE_URL",
+            Self::MailEvents => "MAIL_EVENTS_QUEUE_URL",
         }
+    }
+
+    /// The queue that a batch came from: SQS hands over one queue's messages at a time, and each is named by its word, on
+    /// AWS behind the stack's name.
+    pub fn of(event: &SqsEvent) -> Option<Self> {
+        let name = event.records.first()?.event_source_arn.as_deref()?.rsplit(':').next()?;
+        let named = |queue: &Self| {
+            name.strip_suffix(queue.as_str()).is_some_and(|stack| stack.is_empty() || stack.ends_with('-'))
+        };
+        Self::ALL.into_iter().find(named)
     }
 }
 
@@ -195,6 +223,22 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_names_its_queue() {
+        let from = |name: &str| {
+            let arn = format!("arn:aws:sqs:eu-central-1:123456789012:{name}");
+            let event = serde_json::json!({ "Records": [{ "messageId": "m", "eventSourceARN": arn }] });
+            Queue::of(&serde_json::from_value(event).expect("a batch"))
+        };
+        for queue in Queue::ALL {
+            assert_eq!(from(queue.as_str()), Some(queue));
+            assert_eq!(from(&format!("tallyhook-mail-events-{queue}")), Some(queue));
+            assert_eq!(from(&format!("{queue}-dlq")), None);
+            assert_eq!(from(&format!("x{queue}")), None);
+        }
+        assert_eq!(Queue::of(&SqsEvent::default()), None);
+    }
 
     #[test]
     fn messages_round_trip_and_strangers_do_not_parse() {

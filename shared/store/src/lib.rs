@@ -45,7 +45,7 @@ pub use inbox::{Event, Finished, Recorded, Redue, Taken};
 pub use intents::{Begun, Intent};
 pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
 pub use ledger::{OpenHold, Post};
-pub use mailings::{AccountChanged, Mailing, Muted};
+pub use mailings::{AccountChanged, Mailing, Muted, Unmuted};
 pub use metering::{Owed, ReportClaim};
 pub use notices::{NoticeClaim, NoticeOwed, NoticeRow, Tried, Untold};
 pub use pages::{Cursor, Page};

@@ -1,7 +1,8 @@
 //! Where an account's mail goes, what it wants to be told of, and the addresses that take no mail.
 //!
 //! Mail to an address that came back once is not sent again, whoever's address it is; it is kept as its digest, since all
-//! that is ever asked is whether it is one of them.
+//! that is ever asked is whether it is one of them. When it came back and when an operator said that it may be tried again
+//! both stand there, each the latest, so that neither a doubled nor a late word of the one undoes the other.
 
 use crate::error::StoreError;
 use crate::expression::Change;
@@ -38,6 +39,15 @@ pub enum AccountChanged {
     Now,
     /// There is no such account.
     Unknown,
+}
+
+/// Whether an address took no mail before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmuted {
+    /// It was muted, and is not any more.
+    Now,
+    /// It was not.
+    Already,
 }
 
 /// Whether mail goes to an address.
@@ -98,20 +108,43 @@ impl Store {
         Ok(Mailing { address: address.transpose()?, switches })
     }
 
-    /// Sends no more mail to an address; it came back.
-    pub async fn mail_mute(&self, address: &MailAddress, now: Timestamp) -> Result<(), StoreError> {
-        let muted = keys::muted(&digest(address));
-        let change =
-            Change::of(muted).set_expression("#muted_at = if_not_exists(#muted_at, :now)", vec![("now", time(now))]);
+    /// Sends no more mail to an address, since mail to it came back at that moment. What is older than the word of an
+    /// operator that it may be written to again changes nothing.
+    pub async fn mail_mute(&self, address: &MailAddress, at: Timestamp) -> Result<(), StoreError> {
+        let change = Change::of(keys::muted(&digest(address))).set("muted_at", time(at));
+        let change = change.when("attribute_not_exists(#muted_at) OR #muted_at < :at", vec![("at", time(at))]);
         self.quietly("mute an address", change).await
     }
 
-    /// Whether mail goes to an address.
+    /// Sends mail to an address again.
+    pub async fn mail_unmute(&self, address: &MailAddress, now: Timestamp) -> Result<Unmuted, StoreError> {
+        let operation = "unmute an address";
+        let change = Change::of(keys::muted(&digest(address))).set("unmuted_at", time(now)).when(
+            "#muted_at > #unmuted_at OR (attribute_exists(#muted_at) AND attribute_not_exists(#unmuted_at))",
+            vec![],
+        );
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(Unmuted::Now),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(Unmuted::Already)
+            }
+            Err(error) => Err(StoreError::sdk(operation, error)),
+        }
+    }
+
+    /// Whether mail goes to an address: it does not if it came back later than anybody said that it may be tried again.
     pub async fn mail_muted(&self, address: &MailAddress) -> Result<Muted, StoreError> {
+        let operation = "look whether an address is muted";
         let get = self.client.get_item().table_name(&self.table);
         let get = get.set_key(Some(keys::muted(&digest(address)).attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("look whether an address is muted", e))?;
-        Ok(if found.item.is_some() { Muted::Yes } else { Muted::No })
+        let found = get.send().await.map_err(|e| StoreError::sdk(operation, e))?;
+        let Some(found) = found.item else { return Ok(Muted::No) };
+        let item = Item::new(&found, operation);
+        let muted = item.time("muted_at")?;
+        Ok(match item.find_time("unmuted_at")? {
+            Some(unmuted) if unmuted >= muted => Muted::No,
+            Some(_) | None => Muted::Yes,
+        })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Who is not told and why, and what happens while mail does not work.
 
-use super::{ADDRESS, address, world};
+use super::{ADDRESS, world};
 use crate::world::{Climate, World};
 use domain::notices::{Kind, Outcome, Topic};
 use domain::triggers::Switch;
-use fakes::mail::{Fate, Trouble};
+use fakes::mail::Trouble;
 use fakes::weather::{Effect, Fault};
 use serde_json::json;
 
@@ -135,21 +135,6 @@ async fn a_sender_that_is_not_verified_holds_mails_back_and_loses_none() {
     }
     assert_eq!(world.ended(&account).await, [("low_balance#1".to_owned(), None)]);
     world.vendors.mail.verify("notices@tallyhook.example");
-    world.settle().await;
-    world.letter();
-    world.done().await;
-}
-
-/// SES takes what will come back, and says so later.
-#[tokio::test(start_paused = true)]
-async fn an_address_that_bounced_gets_no_second_mail() {
-    let (world, account) = world(Climate::Bad(225), &[]).await;
-    world.vendors.mail.bounce(ADDRESS);
-    world.owes(&account, Topic::TopUpNeeded(1)).await;
-    world.settle().await;
-    assert_eq!(world.letter().fate, Fate::Bounced);
-    world.stack.store.mail_mute(&address(), world.stack.outside.now()).await.expect("the store answers");
-    world.owes(&account, Topic::TopUpNeeded(2)).await;
     world.settle().await;
     world.letter();
     world.done().await;

@@ -138,6 +138,8 @@ fn http_samples_carry_the_fixtures() {
 
 #[test]
 fn queued_samples_are_pointers() {
+    // The one queue that others put into.
+    let others = ["mail-events"];
     let mut faults = Vec::new();
     for file in names("events/sqs") {
         let queue = file.trim_end_matches(".json");
@@ -145,7 +147,8 @@ fn queued_samples_are_pointers() {
             let body = record["body"].as_str().expect("a body");
             let pointer: Value = serde_json::from_str(body).expect("a pointer is JSON");
             let keys: BTreeSet<_> = pointer.as_object().expect("an object").keys().map(String::as_str).collect();
-            if keys != BTreeSet::from(["key", "kind", "v"]) || pointer["v"] != 1 || body.len() > 1024 {
+            let is_ours = !others.contains(&queue);
+            if is_ours && (keys != BTreeSet::from(["key", "kind", "v"]) || pointer["v"] != 1 || body.len() > 1024) {
                 faults.push(format!("events/sqs/{file}: {body} is no pointer"));
             }
             if !record["eventSourceARN"].as_str().is_some_and(|arn| arn.ends_with(&format!("-{queue}"))) {

@@ -12,7 +12,7 @@ const CONSUME: &[&str] =
 const SEND: &[&str] = &["sqs:SendMessage"];
 const REDRIVE: &[&str] =
     &["sqs:StartMessageMoveTask", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
-/// From one verified sender.
+/// From one verified sender, by one configuration set.
 const MAIL: &[&str] = &["ses:SendEmail"];
 const SECRET: &[&str] = &["ssm:GetParameters"];
 /// Put and no more: a receiver learns of a duplicate from the row that its refused put returns, and so does whoever posts to
@@ -82,11 +82,11 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("usage-reports", LIST, &["MainTable"]),
     ("usage-reports", SECRET, &["usage-reports/stripe-secret-key"]),
     ("notices", LOG, &["NoticesLogs"]),
-    ("notices", CONSUME, &["NoticesQueue"]),
+    ("notices", CONSUME, &["NoticesQueue", "MailEventsQueue"]),
     ("notices", SEND, &["NoticesQueue"]),
     ("notices", GET, &["MainTable"]),
     ("notices", UPDATE, &["MainTable"]),
-    ("notices", MAIL, &["identity/MailIdentity"]),
+    ("notices", MAIL, &["identity/MailIdentity", "configuration-set/AWS::StackName"]),
     ("sweeper", LOG, &["SweeperLogs"]),
     ("sweeper", LIST, &["EventsTable/index/state", "MainTable/index/due"]),
     ("sweeper", GET, &["EventsTable", "MainTable"]),
@@ -119,6 +119,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("admin", LIST, &["EventsTable/index/state", "LedgerTable/index/timeline"]),
     ("admin", ADD, &["LedgerTable"]),
     ("admin", SEND, QUEUES),
+    ("admin", SEND, &["MailEventsQueue"]),
     (
         "admin",
         REDRIVE,
@@ -131,6 +132,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "PullsDlq",
             "UsageDlq",
             "NoticesDlq",
+            "MailEventsDlq",
         ],
     ),
     ("admin", SECRET, &["admin/ledger-key", "admin/operator-token"]),
@@ -187,11 +189,14 @@ pub fn granted(template: &Template) -> BTreeSet<Right> {
     rights
 }
 
-/// A secret by its path behind the stage, a sender by its parameter; everything else by its logical id.
+/// A secret by its path behind the stage, a sender and a configuration set by the parameter that names it; everything else by
+/// its logical id.
 fn place(resource: &Value) -> String {
     let place = logical(resource);
-    if let Some((_, identity)) = place.split_once(":identity/") {
-        return format!("identity/{}", identity.trim_end_matches('}'));
+    for kind in ["identity", "configuration-set"] {
+        if let Some((_, name)) = place.split_once(&format!(":{kind}/")) {
+            return format!("{kind}/{}", name.trim_end_matches('}'));
+        }
     }
     place.split_once("parameter/tallyhook/Stage}/").map(|(_, path)| path.to_owned()).unwrap_or(place)
 }

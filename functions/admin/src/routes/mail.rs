@@ -1,4 +1,5 @@
-//! `/api/v1/admin/accounts/{id}/mail`: where an account's mail goes, and what it is told of.
+//! `/api/v1/admin/accounts/{id}/mail`: where an account's mail goes, and what it is told of. `/api/v1/admin/mail/muted`: the
+//! addresses that take no mail.
 //!
 //! The address goes in and does not come out again: an operator who sets it knows it, and nobody else has to.
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use store::Unmuted;
 
 /// What is to change; what is absent stays.
 #[derive(Deserialize)]
@@ -53,6 +55,27 @@ pub async fn change(
     }
     tracing::info!(operator.name = operator.name, account.id = %id, audit = true, "changed what an account is told by mail");
     shown(&ctx, &id).await
+}
+
+/// The address that is meant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meant {
+    address: String,
+}
+
+/// Writes to an address again that mail came back from.
+pub async fn unmute(
+    Authorized(operator): Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    body: Result<Json<Meant>, JsonRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let Json(meant) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let address = MailAddress::parse(&meant.address)
+        .map_err(|error| ApiError::bad_request("bad_address", format!("address is {error}")))?;
+    let unmuted = ctx.store.mail_unmute(&address, ctx.outside.now()).await?;
+    tracing::info!(operator.name = operator.name, outcome = ?unmuted, audit = true, "an address is written to again");
+    Ok(Json(json!({ "muted": false, "was_muted": unmuted == Unmuted::Now })))
 }
 
 /// Shows whether an account has an address, and what it is told of.

@@ -74,9 +74,34 @@ async fn what_bounces_is_taken_and_the_page_shows_it_as_text() {
     mail.bounce("Gone@acme.example");
     assert_eq!(call(&mail, SIGNED, &order("gone@acme.example")).await.0, 200);
     assert_eq!(mail.letters()[0].fate, Fate::Bounced);
+    assert!(mail.outbox_take().is_empty(), "nobody asked to be told");
     let request = Request::get("/").body(axum::body::Body::empty()).expect("a request");
     let response = mail.pages().oneshot(request).await.expect("a page");
     let page = response.into_body().collect().await.expect("a body").to_bytes();
     let page = String::from_utf8_lossy(&page);
     assert!(page.contains("came back") && page.contains("&lt;i&gt;") && !page.contains("<i>"), "{page}");
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_mail_is_told_once_by_its_configuration_set() {
+    let mail = mailbox();
+    for to in
+        ["success@simulator.amazonses.com", "bounce+1@simulator.amazonses.com", "complaint@simulator.amazonses.com"]
+    {
+        let mut order = order(to);
+        order["ConfigurationSetName"] = "tallyhook-dev".into();
+        assert_eq!(call(&mail, SIGNED, &order).await.0, 200);
+    }
+    let told = mail.outbox_take();
+    let kinds: Vec<_> = told.iter().map(|event| event["eventType"].as_str().unwrap_or_default()).collect();
+    assert_eq!(kinds, ["Bounce", "Complaint"]);
+    assert_eq!(told[0]["bounce"]["bouncedRecipients"][0]["emailAddress"], "bounce+1@simulator.amazonses.com");
+    let press = async |id: &str| {
+        let request =
+            Request::post(format!("/letters/{id}/bounce")).body(axum::body::Body::empty()).expect("a request");
+        mail.pages().oneshot(request).await.expect("an answer").status().as_u16()
+    };
+    let arrived = mail.letters()[0].id.clone();
+    assert_eq!((press(&arrived).await, press(&arrived).await, press("nothing").await), (303, 303, 404));
+    assert_eq!(mail.outbox_take().len(), 1);
 }
