@@ -32,7 +32,7 @@ pub use comments::CommentOrder;
 pub use commits::{CommitOrder, Committed};
 pub use error::GithubError;
 pub use files::{FILE_BYTES_MAX, File, FileContent, Mode, Tree, TreeEntry};
-pub use issues::IssueState;
+pub use issues::{IssueFound, IssueKind, IssueState};
 pub use pulls::{Opened, Pull, PullOrder, PullState};
 pub use repository::{Details, Repository};
 pub use saves::{Deleted, FileDelete, FileOrder, Saved};
@@ -69,6 +69,15 @@ pub enum Access {
     Write,
 }
 
+/// A repository that was looked for by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The installation that lets us in.
+    pub installation: InstallationId,
+    /// What GitHub says about it.
+    pub details: Details,
+}
+
 /// GitHub, as our App sees it. Clones share their tokens.
 #[derive(Clone)]
 pub struct GithubApi {
@@ -100,6 +109,21 @@ impl GithubApi {
         let scope = Scope { installation, repository, access };
         self.sessions.session(scope, now).await?;
         Ok(Repository::new(Arc::clone(&self.sessions), scope, owner, name, now))
+    }
+
+    /// Looks for a repository by its name alone, and for the installation that lets us in; none where the App has no place
+    /// there, which GitHub does not tell from a repository that does not exist.
+    pub async fn repository_find(&self, owner: &str, name: &str, now: Timestamp) -> Result<Option<Place>, GithubError> {
+        let Some(installation) = self.sessions.installation_of(owner, name, now).await? else { return Ok(None) };
+        let session = match self.sessions.session_named(installation, name, now).await {
+            Err(GithubError::NoAccess { .. }) => return Ok(None),
+            other => other?,
+        };
+        match repository::details_of(&session.crab, owner, name, now).await {
+            Ok(details) => Ok(Some(Place { installation, details })),
+            Err(GithubError::NotThere { .. } | GithubError::NoAccess { .. } | GithubError::Moved { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -67,15 +67,9 @@ struct OwnerShape {
     id: u64,
 }
 
-impl Repository {
-    pub(crate) fn new(sessions: Arc<Sessions>, scope: Scope, owner: &str, name: &str, now: Timestamp) -> Self {
-        Self { sessions, scope, owner: owner.to_owned(), by_name: Route::of_repository(owner, name), now }
-    }
-
-    /// What GitHub says about it.
-    pub async fn details(&self) -> Result<Details, GithubError> {
-        let shape: RepositoryShape = self.send(Call::get("read the repository", Route::new(""))).await?.read()?;
-        Ok(Details {
+impl From<RepositoryShape> for Details {
+    fn from(shape: RepositoryShape) -> Self {
+        Self {
             id: RepositoryId::new(shape.id),
             owner: shape.owner.login,
             owner_id: OwnerId::new(shape.owner.id),
@@ -86,7 +80,32 @@ impl Repository {
             private: shape.private,
             html_url: shape.html_url,
             size_kb: shape.size,
-        })
+        }
+    }
+}
+
+fn reading() -> Call {
+    Call::get("read the repository", Route::new(""))
+}
+
+/// What GitHub says about the repository of this name, to whoever may see it.
+pub(crate) async fn details_of(
+    crab: &octocrab::Octocrab,
+    owner: &str,
+    name: &str,
+    now: Timestamp,
+) -> Result<Details, GithubError> {
+    Ok(reading().send(crab, &Route::of_repository(owner, name), now).await?.read::<RepositoryShape>()?.into())
+}
+
+impl Repository {
+    pub(crate) fn new(sessions: Arc<Sessions>, scope: Scope, owner: &str, name: &str, now: Timestamp) -> Self {
+        Self { sessions, scope, owner: owner.to_owned(), by_name: Route::of_repository(owner, name), now }
+    }
+
+    /// What GitHub says about it.
+    pub async fn details(&self) -> Result<Details, GithubError> {
+        Ok(self.send(reading()).await?.read::<RepositoryShape>()?.into())
     }
 
     /// Sends a call with this repository's token. A refused token is dropped; a read then goes out once more with a

@@ -50,6 +50,13 @@ const LIFE: Duration = Duration::from_secs(3_600);
 /// A sandbox that has seen this many repositories starts afresh.
 const SLOTS_MAX: usize = 500;
 
+const OPEN: &str = "open the repository";
+
+#[derive(Deserialize)]
+struct Installed {
+    id: u64,
+}
+
 #[derive(Deserialize)]
 struct Minted {
     token: SecretText,
@@ -99,29 +106,72 @@ impl Sessions {
         Arc::clone(slots.entry(scope).or_default())
     }
 
+    /// The installation that a repository of this name is in; none where the App has no place there.
+    pub async fn installation_of(
+        &self,
+        owner: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Option<InstallationId>, GithubError> {
+        let call = Call::get("find the installation", Route::new("/installation"));
+        match call.send(&self.as_app(now)?, &Route::of_repository(owner, name), now).await {
+            Ok(answer) => Ok(Some(InstallationId::new(answer.read::<Installed>()?.id))),
+            Err(GithubError::NotThere { .. } | GithubError::Moved { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A session for reading the repository of this name, whose number nobody has told us yet. It is not kept.
+    pub async fn session_named(
+        &self,
+        installation: InstallationId,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Session, GithubError> {
+        let body = json!({ "repositories": [name], "permissions": permissions(Access::Read) });
+        self.mint_for(installation, body, now).await
+    }
+
     async fn mint(&self, scope: Scope, now: Timestamp) -> Result<Session, GithubError> {
+        self.mint_for(scope.installation, narrowed(scope), now).await
+    }
+
+    /// Acts as the App itself.
+    fn as_app(&self, now: Timestamp) -> Result<Octocrab, GithubError> {
         // Made at the first use and not in `new`, because it needs a running runtime.
         let crab = self.crab.get_or_init(|| crab_over(self.web.clone(), self.base.clone()));
-        let operation = "open the repository";
-        let failed = |error| GithubError::of_octocrab(operation, error, now);
-        let as_app = crab.user_access_token(self.app.jwt(now)?).map_err(failed)?;
-        let route = Route::new("/app/installations/").number(scope.installation.get()).fixed("/access_tokens");
-        let call = Call::post(operation, route, narrowed(scope));
+        let failed = |error| GithubError::of_octocrab(OPEN, error, now);
+        crab.user_access_token(self.app.jwt(now)?).map_err(failed)
+    }
+
+    async fn mint_for(
+        &self,
+        installation: InstallationId,
+        body: Value,
+        now: Timestamp,
+    ) -> Result<Session, GithubError> {
+        let as_app = self.as_app(now)?;
+        let failed = |error| GithubError::of_octocrab(OPEN, error, now);
+        let route = Route::new("/app/installations/").number(installation.get()).fixed("/access_tokens");
+        let call = Call::post(OPEN, route, body);
         let minted: Minted = call.send(&as_app, &Route::new(""), now).await.map_err(of_installation)?.read()?;
         let expires_at = minted.expires_at.as_deref().and_then(parse_utc).unwrap_or_else(|| now.plus(LIFE));
-        Ok(Session { crab: crab.user_access_token(minted.token.0).map_err(failed)?, expires_at })
+        Ok(Session { crab: as_app.user_access_token(minted.token.0).map_err(failed)?, expires_at })
     }
 }
 
 /// One repository, and of the App's permissions only those of the access.
 fn narrowed(scope: Scope) -> Value {
-    let permissions = match scope.access {
+    json!({ "repository_ids": [scope.repository.get()], "permissions": permissions(scope.access) })
+}
+
+fn permissions(access: Access) -> Value {
+    match access {
         Access::Read => json!({ "contents": "read", "issues": "read", "pull_requests": "read", "metadata": "read" }),
         Access::Write => {
             json!({ "contents": "write", "issues": "write", "pull_requests": "write", "metadata": "read" })
         }
-    };
-    json!({ "repository_ids": [scope.repository.get()], "permissions": permissions })
+    }
 }
 
 /// What GitHub answers about the installation is not about our key: it is gone, suspended, or lacks the repository or

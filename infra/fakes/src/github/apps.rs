@@ -23,6 +23,7 @@ pub(super) fn routes() -> Router<GitHub> {
         .route("/app", get(app))
         .route("/app/installations/{installation}", get(installation))
         .route("/app/installations/{installation}/access_tokens", post(create_token))
+        .route("/repos/{owner}/{repository}/installation", get(installation_of))
 }
 
 async fn app(_: AsApp, From(github): From<GitHub>) -> Json<Value> {
@@ -34,6 +35,17 @@ async fn app(_: AsApp, From(github): From<GitHub>) -> Json<Value> {
 async fn installation(_: AsApp, From(github): From<GitHub>, Path(id): Path<u64>) -> Result<Json<Value>, Refusal> {
     let state = github.lock();
     Ok(Json(shapes::installation(&github.config, known(&state, id)?)))
+}
+
+/// The installation that a repository is in; where the app is not installed it looks absent.
+async fn installation_of(
+    _: AsApp,
+    From(github): From<GitHub>,
+    Path((owner, repository)): Path<(String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let state = github.lock();
+    let id = state.repository_named(&owner, &repository).map(|repository| repository.installation);
+    Ok(Json(shapes::installation(&github.config, known(&state, id.ok_or_else(Refusal::not_found)?)?)))
 }
 
 #[derive(Deserialize, Default)]

@@ -31,6 +31,7 @@ impl GitHub {
             owner: owner.clone(),
             name: name.to_owned(),
             default_branch: default_branch.to_owned(),
+            archived: false,
             created: now,
             objects: Default::default(),
             refs: Default::default(),
@@ -58,6 +59,11 @@ impl GitHub {
     /// The number that the next issue or pull request gets.
     pub fn next_number(&self, owner: &str, repo: &str) -> u64 {
         self.lock().repository_named(owner, repo).map_or(1, Repository::next_number)
+    }
+
+    /// The owner archives a repository.
+    pub fn archive(&self, owner: &str, repo: &str) {
+        self.change(owner, repo, |repository| repository.archived = true);
     }
 
     /// Somebody closes an issue.

@@ -86,7 +86,7 @@ pub(super) fn repository(config: &GitHubConfig, repository: &Repository) -> Valu
         "default_branch": repository.default_branch,
         "open_issues_count": open,
         "has_issues": true,
-        "archived": false,
+        "archived": repository.archived,
         "created_at": calendar::iso(repository.created),
         "updated_at": calendar::iso(repository.created),
         "pushed_at": calendar::iso(repository.created),

@@ -56,6 +56,8 @@ pub(super) struct Repository {
     pub owner: Account,
     pub name: String,
     pub default_branch: String,
+    #[serde(default)]
+    pub archived: bool,
     pub created: i64,
     pub objects: Objects,
     /// Full ref name to commit.
