@@ -194,6 +194,7 @@ async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
     for message in [
         event("d-nobody"),
         Message::Event(EventKey::parse(Source::Stripe, "evt_nobody").expect("an id")),
+        Message::Request(job.clone()),
         Message::Work(Work::Plan, job.clone()),
         Message::Work(Work::Code, job.clone()),
         Message::Work(Work::Review, job.clone()),

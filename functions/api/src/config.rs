@@ -6,6 +6,7 @@ use crate::sales::KnownPrices;
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use domain::events::Mode;
 use domain::plans::Catalogue;
+use queues::{Queue, Queues};
 use replies::ApiError;
 use store::{Connection, KeyRing, Store};
 use stripe_api::{StripeApi, StripeConfig};
@@ -15,6 +16,7 @@ use stripe_api::{StripeApi, StripeConfig};
 /// - `MAIN_TABLE`: accounts, jobs and usage
 /// - `LEDGER_TABLE`: the entries of the ledger
 /// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
+/// - `GITHUB_EVENTS_QUEUE_URL`: where jobs that are asked for go, to the door that reads GitHub
 /// - `CATALOGUE`: the file that says what is sold; the built-in one where it is not set
 /// - `STRIPE_URL`: Stripe's API
 /// - `STRIPE_SECRET_KEY`: the key to it; without one nothing is sold here, and everything else works
@@ -24,6 +26,7 @@ pub struct Config {
     main_table: String,
     ledger_table: String,
     ledger_key: Secret,
+    queue_urls: Vec<(Queue, String)>,
     catalogue: Catalogue,
     stripe_url: String,
     stripe_key: Option<Secret>,
@@ -43,6 +46,7 @@ impl Config {
             main_table: env.text("MAIN_TABLE"),
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
+            queue_urls: [Queue::GithubEvents].map(|queue| (queue, env.text(queue.setting()))).into(),
             catalogue,
             stripe_url: env.text("STRIPE_URL"),
             stripe_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
@@ -70,6 +74,7 @@ fn rate_limit(env: &mut Env) -> u64 {
 /// What this door works with.
 pub struct Ctx {
     pub(crate) store: Store,
+    pub(crate) queues: Queues,
     pub(crate) catalogue: Catalogue,
     stripe: Option<Keyed<StripeApi>>,
     pub(crate) dashboard_url: String,
@@ -96,6 +101,7 @@ impl Ctx {
         });
         Self {
             store: store.with_ledger(config.ledger_table, ring.into_source()),
+            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             catalogue: config.catalogue,
             stripe,
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),

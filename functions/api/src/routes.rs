@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod payment_methods;
 pub mod plans;
 pub mod portal;
+pub mod requests;
 pub mod subscription;
 pub mod usage;
 
@@ -54,9 +55,10 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(holds::release))
         .routes(routes!(usage::record))
         .routes(routes!(usage::check))
-        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::list, requests::create))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::cancel))
+        .routes(routes!(requests::retry))
 }
 
 /// Other paths to some of them, by which programs may know them. The document does not have these.

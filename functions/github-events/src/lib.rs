@@ -1,8 +1,9 @@
 //! The door that acts on GitHub's recorded events, a file each.
 //!
-//! Woken by the queue `github-events`; a message names an event row. It creates jobs, calls them off, notes their pull
-//! requests' fate and where the App is installed; of GitHub it only reads. Safe to run twice: a job is created once per
-//! fact, a move holds only on the version it was decided on, and the row is finished once, by this door and no other.
+//! Woken by the queue `github-events`; a message names an event's row or that of a request by the API, which is acted on
+//! here because this door reads GitHub. It creates jobs, calls them off, notes their pull requests' fate and where the App is
+//! installed; of GitHub it only reads. Safe to run twice: a job is created once per fact, a move holds only on the version it
+//! was decided on, and the row is finished once, by this door and no other.
 
 mod config;
 mod installation;
@@ -15,6 +16,7 @@ mod policy;
 mod pull_request_closed;
 mod pull_request_opened;
 mod refusal;
+mod requested;
 mod warnings;
 
 pub use config::{Config, Ctx};
@@ -32,6 +34,7 @@ const CONCURRENCY: usize = 10;
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Event(key) => on_event(ctx, key).await,
+        Message::Request(id) => requested::handle(ctx, id).await,
         Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
             Ok(Done::Ignored("not an event"))
         }
@@ -41,6 +44,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
             let fate = ctx.inbox.fail(key, &failure, (ctx.outside.random)(), ctx.outside.now()).await?;
             Ok((fate, failure))
         }
+        Message::Request(id) => Ok((requested::fail(ctx, id, &failure).await?, failure)),
         Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => Ok((Fate::Over, failure)),
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await

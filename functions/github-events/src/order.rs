@@ -3,11 +3,12 @@
 use crate::{Ctx, refusal, warnings};
 use domain::accounts::Payer;
 use domain::events::{Issue, Origin};
-use domain::ids::JobId;
+use domain::ids::{AccountId, JobId};
 use domain::jobs::steps::Order;
 use domain::jobs::{self, Facts, Funding, Offer, Work};
 use domain::ledger::HoldId;
 use domain::plans::{Limit, Plan, standing};
+use domain::pulls::PullWishes;
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use domain::triggers::{Policy, Wish, is_ours};
@@ -38,14 +39,60 @@ pub async fn place(
         Wish::Granted(trigger) => trigger,
         Wish::Refused(why) => return Ok(Done::Ignored(why)),
     };
-    let Some((account, subscriptions)) = ctx.store.account_find_whole(&account).await? else {
-        return Ok(Done::Ignored("the account is gone"));
+    let wanted = Wanted {
+        id: JobId::mint(now, ctx.outside.id_bytes()),
+        trigger: trigger.fact(),
+        wishes: policy.wishes,
+        retry_of: None,
+    };
+    Ok(match make(ctx, &account, (origin, issue), wanted, now).await? {
+        Placed::Made(job) => Done::Applied(format!("job {job}")),
+        Placed::Joined(job) => Done::Applied(format!("joined job {job}")),
+        Placed::Refused(job) => Done::Applied(format!("refused as job {job}")),
+        Placed::NoAccount => Done::Ignored("the account is gone"),
+    })
+}
+
+/// A job that somebody may have, if it can be paid for.
+pub struct Wanted {
+    /// The id that it gets.
+    pub id: JobId,
+    /// The fact that asks for it.
+    pub trigger: String,
+    /// What its pull request shall have.
+    pub wishes: PullWishes,
+    /// The job that it tries once more.
+    pub retry_of: Option<JobId>,
+}
+
+/// What came of a wish that was granted.
+pub enum Placed {
+    /// The fact made this job.
+    Made(JobId),
+    /// The issue has this job already.
+    Joined(JobId),
+    /// It cannot be paid for; this job was over before it began and says why.
+    Refused(JobId),
+    /// There is no such account any more.
+    NoAccount,
+}
+
+/// Makes a job of an issue on the terms of its account's plan, whoever asked for it.
+pub async fn make(
+    ctx: &Ctx,
+    account: &AccountId,
+    (origin, issue): (&Origin, &Issue),
+    wanted: Wanted,
+    now: Timestamp,
+) -> Result<Placed, Failure> {
+    let Some((account, subscriptions)) = ctx.store.account_find_whole(account).await? else {
+        return Ok(Placed::NoAccount);
     };
     let standing = standing(&ctx.catalogue, &account, &subscriptions, now);
     let standing = standing.ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
     let offer = Offer::of(&ctx.catalogue, &standing, &account.customer, now);
     let facts = Facts {
-        id: JobId::mint(now, ctx.outside.id_bytes()),
+        id: wanted.id,
         account: account.id,
         installation: origin.installation,
         repository: origin.repository,
@@ -53,9 +100,10 @@ pub async fn place(
         repository_name: origin.repository_name.clone(),
         base_branch: origin.default_branch.clone(),
         issue_number: issue.number,
-        trigger: trigger.fact(),
+        trigger: wanted.trigger,
         asked_by: origin.sender_login.clone(),
-        wishes: policy.wishes,
+        retry_of: wanted.retry_of,
+        wishes: wanted.wishes,
         terms: offer.terms.clone(),
         created_at: now,
     };
@@ -84,18 +132,20 @@ async fn unbilled(ctx: &Ctx, plan: &Plan, facts: &Facts) -> Result<Option<u64>, 
     Ok(Some(waiting))
 }
 
-async fn create(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Done, Failure> {
-    let (job, done) = match ctx.store.job_create(&new).await? {
+async fn create(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, Failure> {
+    let job = match ctx.store.job_create(&new).await? {
         JobCreated::OutOfCredits(balance) => return refusal::out_of_credits(ctx, plan, new, balance).await,
         JobCreated::QuotaUsed => return refusal::quota_used(ctx, plan, new).await,
-        JobCreated::New => (new.row.facts.id.clone(), Done::Applied(format!("job {}", new.row.facts.id))),
+        JobCreated::New => new.row.facts.id.clone(),
         // Perhaps we made it and died before we could send; what is sent twice is done once.
-        JobCreated::Existing(job) => (job.clone(), Done::Applied(format!("job {job}"))),
-        JobCreated::Joined(job) => return Ok(Done::Applied(format!("joined job {job}"))),
+        JobCreated::Existing(job) => job,
+        JobCreated::Joined(job) => return Ok(Placed::Joined(job)),
     };
     warnings::after(ctx, plan, &new.row.facts).await?;
     let account = Some(new.row.facts.account);
     let sending = |message| Sending { message, account: account.clone() };
-    ctx.queues.send_all(&[sending(Message::Work(Work::Plan, job.clone())), sending(Message::Comment(job))]).await?;
-    Ok(done)
+    ctx.queues
+        .send_all(&[sending(Message::Work(Work::Plan, job.clone())), sending(Message::Comment(job.clone()))])
+        .await?;
+    Ok(Placed::Made(job))
 }

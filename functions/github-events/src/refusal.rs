@@ -1,16 +1,17 @@
 //! A job that cannot be paid for or billed: it is over before any work, and its issue is told why and what to do.
 
+use crate::order::Placed;
 use crate::{Ctx, warnings};
 use domain::jobs::{self, Work};
 use domain::ledger::Balance;
 use domain::notices::{Notice, Topic};
 use domain::plans::{Limit, Plan};
-use domain::retry::{Done, Failure};
+use domain::retry::Failure;
 use queues::Message;
 use store::{JobCreated, NewJob};
 
 /// There are not enough credits.
-pub async fn out_of_credits(ctx: &Ctx, plan: &Plan, new: NewJob, balance: Balance) -> Result<Done, Failure> {
+pub async fn out_of_credits(ctx: &Ctx, plan: &Plan, new: NewJob, balance: Balance) -> Result<Placed, Failure> {
     let have = if balance.debt.is_zero() {
         format!("{} are available", balance.available)
     } else {
@@ -30,7 +31,7 @@ pub async fn out_of_credits(ctx: &Ctx, plan: &Plan, new: NewJob, balance: Balanc
 }
 
 /// The period's jobs are used up.
-pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Done, Failure> {
+pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, Failure> {
     let count = match new.limit {
         Limit::Of(count) => count.to_string(),
         Limit::Unlimited => "all".to_owned(),
@@ -46,7 +47,7 @@ pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Done, Fai
 }
 
 /// So many delivered jobs wait for Stripe to be told of them that another would be a risk.
-pub async fn unbilled(ctx: &Ctx, new: NewJob, waiting: u64) -> Result<Done, Failure> {
+pub async fn unbilled(ctx: &Ctx, new: NewJob, waiting: u64) -> Result<Placed, Failure> {
     let account = &new.row.facts.account;
     tracing::error!(account.id = %account, usage.owed = waiting, alarm = true, "Stripe is told too little; new jobs are refused");
     let reason = format!(
@@ -59,17 +60,17 @@ fn pointer(ctx: &Ctx, words: &str) -> String {
     ctx.dashboard_url.as_ref().map_or_else(String::new, |url| format!(" {words} {url}"))
 }
 
-async fn refuse(ctx: &Ctx, new: NewJob, reason: &str) -> Result<Done, Failure> {
+async fn refuse(ctx: &Ctx, new: NewJob, reason: &str) -> Result<Placed, Failure> {
     let account = new.row.facts.account.clone();
     let refused = NewJob { row: jobs::refused(new.row.facts, reason), hold: None, ..new };
-    let (message, done) = match ctx.store.job_refuse(&refused).await? {
+    let (message, placed) = match ctx.store.job_refuse(&refused).await? {
         // The very fact has made a job before: perhaps one that could be paid for, and died before it was sent.
-        JobCreated::Existing(job) => (Message::Work(Work::Plan, job.clone()), Done::Applied(format!("job {job}"))),
+        JobCreated::Existing(job) => (Message::Work(Work::Plan, job.clone()), Placed::Made(job)),
         JobCreated::New | JobCreated::Joined(_) | JobCreated::OutOfCredits(_) | JobCreated::QuotaUsed => {
             let job = refused.row.facts.id;
-            (Message::Comment(job.clone()), Done::Applied(format!("refused as job {job}")))
+            (Message::Comment(job.clone()), Placed::Refused(job))
         }
     };
     ctx.queues.send(&message, Some(&account)).await?;
-    Ok(done)
+    Ok(placed)
 }

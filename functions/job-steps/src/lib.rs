@@ -32,7 +32,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Work(work, job) => on_work(ctx, *work, job, deadline).await,
-        Message::Event(_) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
+        Message::Event(_) | Message::Request(_) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
             Ok(Done::Ignored("not a step"))
         }
     };

@@ -37,7 +37,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
     }
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Notice(key) => tell::handle(ctx, key, deadline.plus(LEASE_MARGIN)).await,
-        Message::Event(_) | Message::Work(..) | Message::Comment(_) | Message::Usage(_) => {
+        Message::Event(_) | Message::Request(_) | Message::Work(..) | Message::Comment(_) | Message::Usage(_) => {
             Ok(Done::Ignored("nothing to tell a customer"))
         }
     };

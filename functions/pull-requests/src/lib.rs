@@ -32,6 +32,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         Message::Comment(job) => comment::handle(ctx, job, until).await,
         Message::Work(Work::Plan | Work::Code | Work::Review, _)
         | Message::Event(_)
+        | Message::Request(_)
         | Message::Usage(_)
         | Message::Notice(_) => Ok(Done::Ignored("nothing to write to GitHub")),
     };

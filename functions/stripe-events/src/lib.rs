@@ -68,7 +68,7 @@ const CONCURRENCY: usize = 10;
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Event(key) => on_event(ctx, key).await,
-        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
+        Message::Request(_) | Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
             Ok(Done::Ignored("not an event"))
         }
     };
@@ -77,7 +77,9 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
             let fate = ctx.inbox.fail(key, &failure, (ctx.outside.random)(), ctx.outside.now()).await?;
             Ok((fate, failure))
         }
-        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => Ok((Fate::Over, failure)),
+        Message::Request(_) | Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
+            Ok((Fate::Over, failure))
+        }
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

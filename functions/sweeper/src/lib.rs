@@ -131,6 +131,7 @@ async fn take_row(
     }
     match &due.item {
         DueItem::Job(id) => job_messages(ctx, id).await,
+        DueItem::Request(id) => Ok(vec![Sending { message: Message::Request(id.clone()), account: None }]),
         // One message tells of all that an account owes on a meter.
         DueItem::Usage(debts) if debts_sent.insert(debts.clone()) => {
             let account = Some(debts.account.clone());

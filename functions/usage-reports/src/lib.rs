@@ -23,7 +23,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Usage(debts) => report::handle(ctx, debts, deadline.plus(LEASE_MARGIN)).await,
-        Message::Event(_) | Message::Work(..) | Message::Comment(_) | Message::Notice(_) => {
+        Message::Event(_) | Message::Request(_) | Message::Work(..) | Message::Comment(_) | Message::Notice(_) => {
             Ok(Done::Ignored("nothing to tell Stripe"))
         }
     };

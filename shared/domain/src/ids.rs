@@ -231,6 +231,13 @@ impl KeyId {
     }
 }
 
+impl JobId {
+    /// A job that is asked for by the API has the ULID of the act that asks, so that the act cannot make two.
+    pub fn of_act(act: &ActionId) -> Self {
+        Self(format!("{}{}", Self::PREFIX, act.ulid()))
+    }
+}
+
 impl UsageId {
     /// The usage of a job has the job's own ULID: the fact is the job, so it has no second id to be minted twice.
     pub fn of_job(job: &JobId) -> Self {

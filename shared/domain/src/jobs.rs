@@ -22,6 +22,7 @@
 mod funding;
 mod leases;
 mod moves;
+pub mod requests;
 pub mod steps;
 #[cfg(test)]
 mod tests;
@@ -220,6 +221,8 @@ pub struct Facts {
     pub trigger: String,
     /// Who asked.
     pub asked_by: String,
+    /// The job that this one tries once more.
+    pub retry_of: Option<JobId>,
     /// What its pull request shall have, by the repository's policy at that moment.
     pub wishes: PullWishes,
     /// How it is paid for.

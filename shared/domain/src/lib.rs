@@ -20,6 +20,7 @@ pub mod operators;
 pub mod payments;
 pub mod plans;
 pub mod pulls;
+pub mod repositories;
 pub mod retry;
 pub mod subscriptions;
 pub mod time;

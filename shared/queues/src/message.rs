@@ -118,6 +118,8 @@ impl fmt::Display for Queue {
 pub enum Message {
     /// Act on a recorded event.
     Event(EventKey),
+    /// Look whether there can be a job that was asked for by the API.
+    Request(JobId),
     /// Move a job on.
     Work(Work, JobId),
     /// Bring a job's comment up to date.
@@ -158,6 +160,7 @@ impl Message {
                 Source::Github => Queue::GithubEvents,
                 Source::Stripe => Queue::StripeEvents,
             },
+            Self::Request(_) => Queue::GithubEvents,
             Self::Work(Work::Plan, _) => Queue::Plan,
             Self::Work(Work::Code, _) => Queue::Code,
             Self::Work(Work::Review, _) => Queue::Review,
@@ -171,6 +174,7 @@ impl Message {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Event(key) => key.source().as_str(),
+            Self::Request(_) => "request",
             Self::Work(Work::Plan, _) => "plan",
             Self::Work(Work::Code, _) => "code",
             Self::Work(Work::Review, _) => "review",
@@ -185,7 +189,7 @@ impl Message {
     pub fn key(&self) -> String {
         match self {
             Self::Event(key) => key.id().to_owned(),
-            Self::Work(_, job) | Self::Comment(job) => job.to_string(),
+            Self::Request(job) | Self::Work(_, job) | Self::Comment(job) => job.to_string(),
             Self::Usage(debts) => debts.pointer(),
             Self::Notice(key) => key.pointer(),
         }
@@ -208,6 +212,7 @@ impl Message {
         match wire.kind.as_ref() {
             "github" => event(Source::Github),
             "stripe" => event(Source::Stripe),
+            "request" => job().map(Self::Request),
             "plan" => job().map(|job| Self::Work(Work::Plan, job)),
             "code" => job().map(|job| Self::Work(Work::Code, job)),
             "review" => job().map(|job| Self::Work(Work::Review, job)),
@@ -246,6 +251,7 @@ mod tests {
         for (kind, key) in [
             ("github", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
             ("stripe", "evt_1AbC"),
+            ("request", job),
             ("plan", job),
             ("code", job),
             ("review", job),

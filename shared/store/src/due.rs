@@ -19,6 +19,8 @@ use std::time::Duration;
 pub enum DueItem {
     /// A job has to be looked at.
     Job(JobId),
+    /// A request for a job has to be acted on.
+    Request(JobId),
     /// Stripe has to be told.
     Usage(Debts),
     /// A customer has to be told.
@@ -94,6 +96,7 @@ fn due_of(attributes: &Attributes) -> Result<Due, StoreError> {
     let key = Key { pk: item.text("pk")?.to_owned(), sk: item.text("sk")?.to_owned() };
     let what = match keys::due_key(&key.pk, &key.sk).ok_or_else(|| item.bad("sk"))? {
         DueKey::Job(id) => DueItem::Job(id),
+        DueKey::Request(id) => DueItem::Request(id),
         DueKey::Owed(account, meter) => DueItem::Usage(Debts { account, meter }),
         DueKey::Notice(key) => DueItem::Notice(key),
     };

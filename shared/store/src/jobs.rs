@@ -190,10 +190,10 @@ impl Store {
         let (mut row, mut steps) = (None, Vec::new());
         while let Some(item) = pages.next().await {
             let item = item.map_err(|e| StoreError::sdk("read a job", e))?;
-            if item.get("sk").and_then(|sk| sk.as_s().ok()).is_some_and(|sk| sk == keys::JOB) {
-                row = Some(snapshot_of(&item)?);
-            } else {
-                steps.push(step_of(&item)?);
+            match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
+                Some(keys::JOB) => row = Some(snapshot_of(&item)?),
+                Some(keys::REQUEST) => {}
+                Some(_) | None => steps.push(step_of(&item)?),
             }
         }
         Ok(row.map(|row| (row, Steps(steps))))

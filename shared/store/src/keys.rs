@@ -12,6 +12,7 @@
 //! | main | `ACCOUNT#<id>` | `PARKED#<meter>#<usage>` | one a person has to decide about | account and meter |
 //! | main | `ACCOUNT#<id>` | `REPORT#<meter>` | who is telling Stripe just now | account and meter |
 //! | main | `JOB#<id>` | `JOB` | a job | its id; indexes `due`, `timeline` |
+//! | main | `JOB#<id>` | `REQUEST` | what was asked by the API, and what came of it | its id; index `due` until then |
 //! | main | `JOB#<id>` | `STEP#<nn>` | what a step of it left | with the job |
 //! | main | `TRIGGER#<repository>#<fact>` | `JOB` | the job a fact has made, for ever | the fact |
 //! | main | `OPEN#<repository>#<issue>` | `JOB` | the job an issue has now | the issue |
@@ -55,6 +56,7 @@ pub(crate) const SHARDS: u32 = 8;
 pub(crate) const HEAD: &str = "HEAD";
 pub(crate) const PROFILE: &str = "PROFILE";
 pub(crate) const JOB: &str = "JOB";
+pub(crate) const REQUEST: &str = "REQUEST";
 pub(crate) const ACCOUNT: &str = "ACCOUNT";
 pub(crate) const PAYMENT: &str = "PAYMENT";
 /// What every entry's sort key begins with.
@@ -272,6 +274,11 @@ pub(crate) fn job(id: &JobId) -> Key {
     Key::new(format!("JOB#{id}"), JOB)
 }
 
+/// What was asked for under a job's id.
+pub(crate) fn request(id: &JobId) -> Key {
+    Key::new(job(id).pk, REQUEST)
+}
+
 pub(crate) fn job_of(pk: &str) -> Option<JobId> {
     JobId::parse(pk.strip_prefix("JOB#")?).ok()
 }
@@ -303,6 +310,7 @@ pub(crate) fn customer(id: &CustomerId) -> Key {
 /// What a row in index `due` is, told by its key.
 pub(crate) enum DueKey {
     Job(JobId),
+    Request(JobId),
     Owed(AccountId, Meter),
     Notice(NoticeKey),
 }
@@ -310,6 +318,9 @@ pub(crate) enum DueKey {
 pub(crate) fn due_key(pk: &str, sk: &str) -> Option<DueKey> {
     if sk == JOB {
         return job_of(pk).map(DueKey::Job);
+    }
+    if sk == REQUEST {
+        return job_of(pk).map(DueKey::Request);
     }
     let account = account_of(pk)?;
     if let Some(fact) = sk.strip_prefix(NOTICE) {

@@ -29,6 +29,7 @@ mod payments;
 mod postings;
 mod quotas;
 mod rates;
+mod requests;
 pub mod schema;
 mod seals;
 mod steps;
@@ -54,6 +55,7 @@ pub use payments::PaymentLearnt;
 pub use postings::{BadLedgerKey, KeyRing, KeySource};
 pub use quotas::{Counted, UsageRecord, UsageRecorded};
 pub use rates::{RateCounted, Requests, Window};
+pub use requests::RequestMade;
 pub use seals::{Checked, DaySum, Seal, Sealed};
 pub use subscriptions::Noted;
 

@@ -7,6 +7,7 @@ mod keys;
 mod matrix;
 mod names;
 mod rates;
+mod requests;
 mod selling;
 mod subscription;
 mod usage;

@@ -102,6 +102,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("reconciliation", SEND, &["ReconciliationDlq"]),
     ("reconciliation", SECRET, &["reconciliation/ledger-key"]),
     ("api", LOG, &["ApiLogs"]),
+    ("api", SEND, &["GithubEventsQueue"]),
     ("api", GET, &["MainTable"]),
     ("api", LIST, &["MainTable"]),
     ("api", MOVE, &["MainTable"]),

@@ -19,7 +19,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sweeper", &["boot", "domain", "queues", "store"]),
     ("reconciliation", &["boot", "domain", "store"]),
     ("admin", &["boot", "catalogue", "domain", "queues", "replies", "store"]),
-    ("api", &["boot", "catalogue", "domain", "replies", "store", "stripe-api"]),
+    ("api", &["boot", "catalogue", "domain", "queues", "replies", "store", "stripe-api"]),
 ];
 
 /// Whose SDK is at home where. A trailing `*` stands for a family. The fakes stand on the far side of the same wire, so

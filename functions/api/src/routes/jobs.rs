@@ -1,4 +1,4 @@
-//! `GET /api/v1/jobs`: what was ordered, how far it is, what it cost.
+//! `GET /api/v1/jobs`: what was ordered, how far it is, what it cost. How jobs are asked for stands in `requests`.
 
 use crate::caller::Caller;
 use crate::once::IdempotencyKey;
@@ -9,6 +9,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use domain::access::Scope;
 use domain::ids::JobId;
+use domain::jobs::requests::{Outcome, Request};
 use domain::jobs::{CallOff, Funding, MovedOn, Snapshot, cost_to_customer};
 use http::StatusCode;
 use replies::cursors;
@@ -40,21 +41,24 @@ pub struct Jobs {
 #[derive(Serialize, ToSchema)]
 pub struct JobShown {
     id: String,
-    /// `QUEUED`, `PLANNING` and so on to `PR_OPENED`, and the ends.
+    /// `QUEUED`, `PLANNING` and so on to `PR_OPENED`, and the ends. What was asked for by this API is `REQUESTED` until its
+    /// issue has been looked up, and `REFUSED` where there can be no job.
     state: String,
     /// As `acme/greeter`.
     repository: String,
     issue: u64,
     pull_request: Option<u64>,
     pull_request_url: Option<String>,
+    /// The job that it tries once more.
+    retry_of: Option<String>,
     /// Why it ended as it did.
     reason: Option<String>,
     /// Tokens of the prompts so far.
     tokens_in: u64,
     /// Tokens of the answers so far.
     tokens_out: u64,
-    /// `credits`, `meters` or `nothing`.
-    paid_by: &'static str,
+    /// `credits`, `meters` or `nothing`, once there is a job.
+    paid_by: Option<&'static str>,
     /// What it comes to so far in credits, where it is paid by them.
     price: Option<String>,
     created_at: String,
@@ -87,7 +91,7 @@ pub async fn list(
     }))
 }
 
-/// One of your jobs.
+/// One of your jobs, by its own id or by that of the request which led to it.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobShown), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub async fn show(
@@ -96,8 +100,10 @@ pub async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<JobShown>, ApiError> {
     caller.may(Scope::Read)?;
-    let row = existing(&ctx, &caller, &id).await?;
-    Ok(Json(shown(&row)))
+    Ok(Json(match find(&ctx, &caller, &id).await? {
+        Found::Job(row) => shown(&row),
+        Found::Request(request) => requested(&request),
+    }))
 }
 
 /// Calls a job off. Nothing is billed; a job whose pull request is being opened right now looks first whether there is one.
@@ -113,7 +119,7 @@ pub async fn cancel(
     _: IdempotencyKey,
 ) -> Result<(StatusCode, Json<JobShown>), ApiError> {
     caller.may(Scope::Jobs)?;
-    let row = existing(&ctx, &caller, &id).await?;
+    let row = begun(find(&ctx, &caller, &id).await?)?;
     let transition = match row.clone().staged().call_off(REASON, ctx.outside.now()) {
         CallOff::Moved(transition) => transition,
         CallOff::Over => return Ok((StatusCode::OK, Json(shown(&row)))),
@@ -134,18 +140,78 @@ pub async fn cancel(
 
 const REASON: &str = "its owner called it off";
 
-async fn existing(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Snapshot, ApiError> {
+/// What stands under a job's id.
+pub(crate) enum Found {
+    /// The job, or the one that the request with this id joined.
+    Job(Box<Snapshot>),
+    /// A request that no job has come of, or not yet.
+    Request(Box<Request>),
+}
+
+/// Looks under an id, for what is the caller's.
+pub(crate) async fn find(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Found, ApiError> {
     let absent = || ApiError::not_found("there is no such job");
     let id = JobId::parse(id).map_err(|_| absent())?;
-    ctx.store.job_find(&id).await?.filter(|row| row.facts.account == caller.account).ok_or_else(absent)
+    if let Some(row) = ctx.store.job_find(&id).await? {
+        return own(row, caller).map(Found::Job).ok_or_else(absent);
+    }
+    let request = ctx.store.request_find(&id).await?.filter(|request| request.account == caller.account);
+    let request = request.ok_or_else(absent)?;
+    if let Some(Outcome::Job(job)) = &request.outcome
+        && let Some(row) = ctx.store.job_find(job).await?
+    {
+        return own(row, caller).map(Found::Job).ok_or_else(absent);
+    }
+    Ok(Found::Request(Box::new(request)))
+}
+
+fn own(row: Snapshot, caller: &Caller) -> Option<Box<Snapshot>> {
+    (row.facts.account == caller.account).then(|| Box::new(row))
+}
+
+/// The job, where only a job will do.
+pub(crate) fn begun(found: Found) -> Result<Snapshot, ApiError> {
+    match found {
+        Found::Job(row) => Ok(*row),
+        Found::Request(request) => Err(match request.outcome {
+            None => {
+                ApiError::conflict("not_begun", "the issue of this request is still looked up; try again in a minute")
+            }
+            Some(_) => ApiError::conflict("refused", "no job has come of this request; ask for a new one"),
+        }),
+    }
+}
+
+/// A request, as the job that it may become.
+fn requested(request: &Request) -> JobShown {
+    let (state, reason) = match &request.outcome {
+        Some(Outcome::Refused(why)) => ("REFUSED", Some(why.clone())),
+        Some(Outcome::Job(_)) | None => ("REQUESTED", None),
+    };
+    JobShown {
+        id: request.id.to_string(),
+        state: state.to_owned(),
+        repository: request.repository.to_string(),
+        issue: request.issue_number,
+        pull_request: None,
+        pull_request_url: None,
+        retry_of: request.retry_of.as_ref().map(ToString::to_string),
+        reason,
+        tokens_in: 0,
+        tokens_out: 0,
+        paid_by: None,
+        price: None,
+        created_at: request.at.to_string(),
+        timeline: Vec::new(),
+    }
 }
 
 fn shown(row: &Snapshot) -> JobShown {
     let facts = &row.facts;
     let (paid_by, price) = match facts.terms.funding {
-        Funding::Prepaid { .. } => ("credits", Some(cost_to_customer(row).to_string())),
-        Funding::Metered { .. } => ("meters", None),
-        Funding::Free => ("nothing", None),
+        Funding::Prepaid { .. } => (Some("credits"), Some(cost_to_customer(row).to_string())),
+        Funding::Metered { .. } => (Some("meters"), None),
+        Funding::Free => (Some("nothing"), None),
     };
     JobShown {
         id: facts.id.to_string(),
@@ -154,6 +220,7 @@ fn shown(row: &Snapshot) -> JobShown {
         issue: facts.issue_number,
         pull_request: row.pull.as_ref().map(|pull| pull.number),
         pull_request_url: row.pull.as_ref().map(|pull| pull.url.clone()),
+        retry_of: facts.retry_of.as_ref().map(ToString::to_string),
         reason: row.reason.clone(),
         tokens_in: row.tokens.input,
         tokens_out: row.tokens.output,

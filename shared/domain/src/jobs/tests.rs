@@ -29,6 +29,7 @@ fn facts() -> Facts {
         base_branch: "main".to_owned(),
         issue_number: 7,
         trigger: "issue-70001".to_owned(),
+        retry_of: None,
         asked_by: "ann".to_owned(),
         terms: Terms {
             funding: Funding::Metered {

@@ -6,7 +6,7 @@ use crate::item::{Attributes, Item, number, text, texts, time};
 use crate::keys;
 use crate::terms::{terms_attributes, terms_of};
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::ids::{AccountId, CommentId, InstallationId, RepositoryId};
+use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
 use domain::jobs::{CancelRequest, Facts, Moment, Notice, PullRef, Snapshot, State, Transition};
 use domain::metering::Tokens;
 use domain::pulls::PullWishes;
@@ -93,6 +93,9 @@ pub(super) fn row_attributes(row: &Snapshot) -> Attributes {
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
     item.extend(terms_attributes(&facts.terms));
+    if let Some(job) = &facts.retry_of {
+        item.insert("retry_of".to_owned(), text(job.as_str()));
+    }
     if let Some(reason) = &row.reason {
         item.insert("reason".to_owned(), text(reason));
     }
@@ -163,6 +166,7 @@ fn facts_of(item: &Item<'_>) -> Result<Facts, StoreError> {
         issue_number: item.number("issue_number")?,
         trigger: item.text("trigger")?.to_owned(),
         asked_by: item.text("asked_by")?.to_owned(),
+        retry_of: item.find_text("retry_of")?.map(JobId::parse).transpose().map_err(|_| item.bad("retry_of"))?,
         wishes: wishes_of(item)?,
         terms: terms_of(item)?,
         created_at: item.time("at")?,

@@ -1,0 +1,146 @@
+//! `POST /api/v1/jobs` and `…/retry`: jobs that are asked for by programs.
+//!
+//! This door cannot read GitHub and shall not. So it writes down what was asked, under the id that the job will have, and
+//! the door that reads GitHub acts on it; should the message get lost, the row is found due.
+
+use crate::caller::Caller;
+use crate::once::{Act, IdempotencyKey};
+use crate::routes::Problem;
+use crate::routes::jobs::{begun, find};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use domain::access::Scope;
+use domain::ids::JobId;
+use domain::jobs::State as JobState;
+use domain::jobs::requests::Request;
+use domain::repositories::RepositoryName;
+use http::StatusCode;
+use queues::Message;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::RequestMade;
+use utoipa::ToSchema;
+
+/// Which issue shall become a pull request.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobWanted {
+    /// A repository that the App is installed in, as `owner/name`.
+    #[schema(example = "acme/greeter", max_length = 161, pattern = "^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$")]
+    repository: String,
+    /// The number of an open issue there.
+    #[schema(example = 12, minimum = 1)]
+    issue: u64,
+}
+
+/// What was asked for, and where it will be found.
+#[derive(Serialize, ToSchema)]
+pub struct Requested {
+    /// The job's id. Should the issue have a job already, this id leads to that one.
+    id: String,
+    /// `REQUESTED`.
+    state: &'static str,
+}
+
+/// Asks for a job. Its issue is looked up within moments: `GET /api/v1/jobs/{id}` says how far it is, or why there can be
+/// none. The policy file of the repository says how the pull request shall be; who may ask is up to your keys.
+#[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = JobWanted,
+    params(("idempotency-key" = String, Header, description = "a new one for each job", min_length = 1, max_length = 200)),
+    responses((status = 202, body = Requested), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn create(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    body: Result<Json<JobWanted>, JsonRejection>,
+) -> Result<(StatusCode, Json<Requested>), ApiError> {
+    caller.may(Scope::Jobs)?;
+    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let repository = repository(&wanted.repository)?;
+    if wanted.issue == 0 {
+        return Err(ApiError::bad_request("bad_issue", "issue is the number of an issue, from 1"));
+    }
+    ask(&ctx, &caller, &once.act(&caller, "jobs"), (repository, wanted.issue), None).await
+}
+
+/// Tries an issue once more whose job ended without a pull request that stands. It is a new job, charged as any other: only
+/// when it delivers.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs",
+    params(("id" = String, Path), ("idempotency-key" = String, Header, description = "a new one for each try", min_length = 1, max_length = 200)),
+    responses((status = 202, body = Requested), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn retry(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    once: IdempotencyKey,
+) -> Result<(StatusCode, Json<Requested>), ApiError> {
+    caller.may(Scope::Jobs)?;
+    let row = begun(find(&ctx, &caller, &id).await?)?;
+    may_retry(row.state)?;
+    let facts = row.facts;
+    let repository = repository(&format!("{}/{}", facts.owner_login, facts.repository_name))?;
+    let act = once.act(&caller, &format!("jobs/{}/retry", facts.id));
+    ask(&ctx, &caller, &act, (repository, facts.issue_number), Some(facts.id)).await
+}
+
+fn may_retry(state: JobState) -> Result<(), ApiError> {
+    let (code, detail) = match state {
+        JobState::Failed | JobState::Rejected | JobState::Cancelled | JobState::Closed => return Ok(()),
+        JobState::Merged => ("delivered", "the pull request of this job was merged; open an issue for what is missing"),
+        JobState::PrOpened => {
+            ("delivered", "this job has its pull request; close that one first if you do not want it, then try again")
+        }
+        JobState::Queued
+        | JobState::Planning
+        | JobState::Coding
+        | JobState::Reviewing
+        | JobState::ReviewApproved
+        | JobState::PrCreationInitiated => {
+            ("under_way", "this job is under way; wait for its end, or call it off first")
+        }
+    };
+    Err(ApiError::conflict(code, detail))
+}
+
+fn repository(text: &str) -> Result<RepositoryName, ApiError> {
+    let bad = || ApiError::bad_request("bad_repository", "repository is written as owner/name, as in its address");
+    RepositoryName::parse(text).ok_or_else(bad)
+}
+
+async fn ask(
+    ctx: &Ctx,
+    caller: &Caller,
+    act: &Act,
+    (repository, issue_number): (RepositoryName, u64),
+    retry_of: Option<JobId>,
+) -> Result<(StatusCode, Json<Requested>), ApiError> {
+    let request = Request {
+        id: JobId::of_act(&act.id()),
+        account: caller.account.clone(),
+        repository,
+        issue_number,
+        asked_by: caller.key.to_string(),
+        retry_of,
+        at: ctx.outside.now(),
+        attempts: 0,
+        outcome: None,
+    };
+    match ctx.store.request_make(&request).await? {
+        RequestMade::New => {
+            tracing::info!(account.id = %caller.account, job.id = %request.id, by = %caller.key, audit = true, "asked for a job");
+        }
+        RequestMade::Same(_) => {}
+        RequestMade::ActReused => {
+            let detail = "this Idempotency-Key has asked for another job; take a new one for a new job";
+            return Err(ApiError::conflict("idempotency_key_reused", detail));
+        }
+    }
+    // What cannot be sent now is found due in a minute.
+    if let Err(error) = ctx.queues.send(&Message::Request(request.id.clone()), Some(&caller.account)).await {
+        tracing::warn!(job.id = %request.id, error = %domain::retry::Failure::from(error), "could not pass a request on");
+    }
+    Ok((StatusCode::ACCEPTED, Json(Requested { id: request.id.to_string(), state: "REQUESTED" })))
+}

@@ -1,0 +1,128 @@
+//! A job that was asked for by the API: its repository and issue are looked up, then it goes the way of every other.
+//!
+//! Who holds a key of the account with the scope for jobs was given the right to ask by the account itself, so what the
+//! repository's policy says about labels, commands and people does not matter; what it wishes for pull requests does, and a
+//! policy that cannot be read grants nothing here either. Repositories of other accounts look like those that are not there.
+//!
+//! Safe to run twice: the act behind a request is the fact that makes the job, and the first outcome written stands.
+
+use crate::order::{Placed, Wanted};
+use crate::{Ctx, order, policy};
+use domain::accounts::Payer;
+use domain::events::{Issue, Origin};
+use domain::ids::JobId;
+use domain::jobs::requests::{Outcome, Request};
+use domain::retry::{ATTEMPTS_MAX, Done, Failure, Fate, Retry, backoff};
+use domain::time::Timestamp;
+use github_api::{Access, IssueKind, IssueState, Place};
+
+/// Acts on a request.
+pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
+    let Some(request) = ctx.store.request_find(id).await? else { return Ok(Done::Ignored("no such request")) };
+    if request.outcome.is_some() {
+        return Ok(Done::Duplicate);
+    }
+    let outcome = act(ctx, &request, ctx.outside.now()).await?;
+    ctx.store.request_finish(id, &outcome).await?;
+    Ok(Done::Applied(match outcome {
+        Outcome::Job(job) => format!("job {job}"),
+        Outcome::Refused(why) => format!("refused: {why}"),
+    }))
+}
+
+/// Writes down that a try has failed, and when the next one is; after too many there is none.
+pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<Fate, Failure> {
+    let tries = ctx.store.request_find(id).await?.map_or(0, |request| request.attempts);
+    let (wait, counted) = match failure.retry {
+        Retry::Soon if tries + 1 < ATTEMPTS_MAX => (backoff(tries, (ctx.outside.random)()), 1),
+        Retry::After(wait) | Retry::Alarm(wait) => (wait, 0),
+        Retry::Soon | Retry::Never => {
+            // The outermost words only: customers read them, and what is below may name our insides.
+            let why = format!("{}; ask again", failure.source);
+            ctx.store.request_finish(id, &Outcome::Refused(why)).await?;
+            return Ok(Fate::Over);
+        }
+    };
+    ctx.store.request_postpone(id, ctx.outside.now().plus(wait), counted).await?;
+    Ok(Fate::Again(wait))
+}
+
+async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Failure> {
+    let origin = match locate(ctx, request, now).await? {
+        Ok(origin) => origin,
+        Err(why) => return Ok(Outcome::Refused(why)),
+    };
+    let issue = match issue(ctx, request, &origin, now).await? {
+        Ok(issue) => issue,
+        Err(why) => return Ok(Outcome::Refused(why)),
+    };
+    let policy = match policy::load(ctx, &origin, now).await? {
+        Ok(policy) => policy,
+        Err(why) => return Ok(Outcome::Refused(why.to_owned())),
+    };
+    let wanted = Wanted {
+        id: request.id.clone(),
+        trigger: request.fact(),
+        wishes: policy.wishes,
+        retry_of: request.retry_of.clone(),
+    };
+    Ok(match order::make(ctx, &request.account, (&origin, &issue), wanted, now).await? {
+        Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => Outcome::Job(job),
+        Placed::NoAccount => Outcome::Refused("the account is gone".to_owned()),
+    })
+}
+
+/// Where the issue is, if the account that asks pays for that place; or why there can be no job.
+async fn locate(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Result<Origin, String>, Failure> {
+    let github = ctx.github.client().await?;
+    let name = &request.repository;
+    let found = github.repository_find(name.owner(), name.name(), now).await?;
+    let Some(Place { installation, details }) = found else { return Ok(Err(absent(request))) };
+    let payer = ctx.store.payer_find(details.owner_id, installation).await?;
+    if payer != Payer::Account(request.account.clone()) {
+        return Ok(Err(absent(request)));
+    }
+    if details.archived {
+        return Ok(Err(format!("{name} is archived and takes no pull requests")));
+    }
+    Ok(Ok(Origin {
+        installation,
+        owner: details.owner_id,
+        owner_login: details.owner,
+        repository: details.id,
+        repository_name: details.name,
+        default_branch: details.default_branch,
+        sender_login: request.asked_by.clone(),
+        via_app: None,
+    }))
+}
+
+fn absent(request: &Request) -> String {
+    let name = &request.repository;
+    format!(
+        "{name} is not among this account's repositories. Install the App there, or give it this repository, and ask again"
+    )
+}
+
+/// The issue, or why there can be no job for it.
+async fn issue(
+    ctx: &Ctx,
+    request: &Request,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Result<Issue, String>, Failure> {
+    let github = ctx.github.client().await?;
+    let (owner, name) = (&origin.owner_login, &origin.repository_name);
+    let repository = github.repository(origin.installation, owner, name, origin.repository, Access::Read, now).await?;
+    let number = request.issue_number;
+    let Some(found) = repository.issue_find(number).await? else {
+        return Ok(Err(format!("{owner}/{name} has no issue #{number}")));
+    };
+    Ok(match (found.kind, found.state) {
+        (IssueKind::Pull, _) => Err(format!("#{number} is a pull request; ask for an issue")),
+        (IssueKind::Issue, IssueState::Closed | IssueState::Gone) => {
+            Err(format!("issue #{number} is closed; open it again and ask again"))
+        }
+        (IssueKind::Issue, IssueState::Open) => Ok(found.issue),
+    })
+}
