@@ -121,10 +121,12 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
 ];
 
 /// Settings of the environment that are taken over whenever they are set; prices that the catalogue knows of, too.
-const OPTIONAL: [&str; 8] = [
+const OPTIONAL: [&str; 10] = [
     catalogue::FILE,
     "OPERATOR_TOKEN",
     "BILLING_ENABLED",
+    "AUTO_PROVISION",
+    "PUBLIC_URL",
     "GITHUB_WEBHOOK_SECRETS",
     "STRIPE_WEBHOOK_SECRETS",
     "MODEL_NAME",

@@ -62,6 +62,7 @@ async fn start(
     let vendors = Vendors::new(&format!("{base}/stand-ins/github"), Arc::new(move || clock().millis()));
     vendors_file::load(options, &vendors)?;
     vendors.furnish();
+    settings.entry("PUBLIC_URL".to_owned()).or_insert_with(|| base.to_owned());
     settings.entry("DASHBOARD_URL".to_owned()).or_insert_with(|| format!("{base}/billing"));
     settings.entry("OPERATOR_TOKEN".to_owned()).or_insert_with(|| format!("local:{token}"));
     let parts = Parts {

@@ -229,6 +229,7 @@ fn settings() -> BTreeMap<String, String> {
         ("STRIPE_WEBHOOK_SECRETS", LOCAL_SECRET),
         ("OPERATOR_TOKEN", LOCAL_TOKEN),
         ("DASHBOARD_URL", "http://tallyhook.test/billing"),
+        ("PUBLIC_URL", "http://tallyhook.test"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()
@@ -258,7 +259,8 @@ const fn time_of(queue: Queue) -> Duration {
         | Queue::Pulls
         | Queue::Usage
         | Queue::Notices
-        | Queue::MailEvents => OTHER_TIME,
+        | Queue::MailEvents
+        | Queue::Provisioning => OTHER_TIME,
     }
 }
 
@@ -270,7 +272,8 @@ const fn batch_of(queue: Queue) -> i32 {
         | Queue::Pulls
         | Queue::Usage
         | Queue::Notices
-        | Queue::MailEvents => 10,
+        | Queue::MailEvents
+        | Queue::Provisioning => 10,
     }
 }
 
@@ -303,6 +306,7 @@ impl Doors {
         let pull_requests = function!(self, pull_requests);
         let usage_reports = function!(self, usage_reports);
         let notices = function!(self, notices);
+        let provisioning = function!(self, provisioning);
         Queue::ALL
             .into_iter()
             .map(|queue| {
@@ -313,6 +317,7 @@ impl Doors {
                     Queue::Pulls => &pull_requests,
                     Queue::Usage => &usage_reports,
                     Queue::Notices | Queue::MailEvents => &notices,
+                    Queue::Provisioning => &provisioning,
                 };
                 let queue_url = urls.get(&queue).cloned().context("every queue was created")?;
                 let mapping = Mapping {

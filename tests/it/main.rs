@@ -17,6 +17,7 @@ mod pulls;
 mod queues;
 mod routes;
 mod sealing;
+mod signups;
 mod steps;
 mod stripe_events;
 mod sweeping;

@@ -193,7 +193,7 @@ async fn a_policy_that_cannot_be_read_grants_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn without_somebody_who_pays_there_is_no_job() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(Climate::Fair, &[("AUTO_PROVISION", "false")]).await;
     assert_ignored(&world, "issues.opened", "nobody pays for this owner", |_| {}).await;
     assert_eq!(world.vendors.github.token_requests(), [], "GitHub need not be asked about it");
     world.provision().await;

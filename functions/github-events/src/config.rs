@@ -2,6 +2,7 @@
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use domain::plans::Catalogue;
+use domain::triggers::Switch;
 use github_api::{GithubApi, GithubConfig};
 use queues::{Queue, Queues};
 use store::{Connection, Inbox, KeyRing, Store};
@@ -19,6 +20,8 @@ use store::{Connection, Inbox, KeyRing, Store};
 /// - `PULLS_QUEUE_URL`: where comments are owed
 /// - `USAGE_QUEUE_URL`: where usage goes that is billed on merging
 /// - `NOTICES_QUEUE_URL`: where customers are told that something comes to its end
+/// - `PROVISIONING_QUEUE_URL`: where newcomers are given an account
+/// - `AUTO_PROVISION`: `false` lets newcomers wait for an operator
 /// - `GITHUB_URL`: GitHub's API
 /// - `GITHUB_APP_ID` (or `APP_ID`): the App, by which its own doings are known
 /// - `GITHUB_PRIVATE_KEY` (or `PRIVATE_KEY`): the App's key, for reading a repository's policy
@@ -30,6 +33,7 @@ pub struct Config {
     catalogue: Catalogue,
     dashboard_url: Option<String>,
     queue_urls: Vec<(Queue, String)>,
+    auto_provision: Switch,
     github_url: String,
     app_id: u64,
     private_key: Secret,
@@ -50,9 +54,17 @@ impl Config {
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
             catalogue,
             dashboard_url: env.find("DASHBOARD_URL"),
-            queue_urls: [Queue::GithubEvents, Queue::Plan, Queue::Pulls, Queue::Usage, Queue::Notices]
-                .map(|queue| (queue, env.text(queue.setting())))
-                .into(),
+            queue_urls: [
+                Queue::GithubEvents,
+                Queue::Plan,
+                Queue::Pulls,
+                Queue::Usage,
+                Queue::Notices,
+                Queue::Provisioning,
+            ]
+            .map(|queue| (queue, env.text(queue.setting())))
+            .into(),
+            auto_provision: auto_provision(&env),
             github_url: env.text("GITHUB_URL"),
             app_id: env.number_of(&["GITHUB_APP_ID", "APP_ID"]),
             private_key: Secret::read(&mut env, &["GITHUB_PRIVATE_KEY", "PRIVATE_KEY"]),
@@ -67,6 +79,10 @@ impl Config {
     }
 }
 
+fn auto_provision(env: &Env) -> Switch {
+    Switch::from(!env.find("AUTO_PROVISION").is_some_and(|text| text.eq_ignore_ascii_case("false")))
+}
+
 /// What this door works with.
 pub struct Ctx {
     pub(crate) inbox: Inbox,
@@ -76,6 +92,7 @@ pub struct Ctx {
     pub(crate) app_id: u64,
     pub(crate) catalogue: Catalogue,
     pub(crate) dashboard_url: Option<String>,
+    pub(crate) auto_provision: Switch,
     pub(crate) outside: Outside,
 }
 
@@ -99,6 +116,7 @@ impl Ctx {
             app_id,
             catalogue: config.catalogue,
             dashboard_url: config.dashboard_url,
+            auto_provision: config.auto_provision,
             outside,
         }
     }

@@ -1,19 +1,23 @@
 //! `installation.created`, `.deleted`, `.suspend`, `.unsuspend`: where the App stands with an owner.
 
-use crate::Ctx;
+use crate::{Ctx, newcomers};
 use domain::accounts::InstallationState;
 use domain::events::{InstallationChange, InstallationEvent};
 use domain::retry::{Done, Failure};
+use domain::time::Timestamp;
 use store::InstallationNoted;
 
-/// Notes it. Jobs under way there end by themselves: GitHub refuses their next call.
-pub async fn handle(ctx: &Ctx, event: &InstallationEvent) -> Result<Done, Failure> {
+/// Notes it; an owner who has just installed the App and has no account is given one. Jobs under way there end by themselves: GitHub refuses their next call.
+pub async fn handle(ctx: &Ctx, event: &InstallationEvent, now: Timestamp) -> Result<Done, Failure> {
     let state = match event.change {
         InstallationChange::Created | InstallationChange::Unsuspended => InstallationState::Active,
         InstallationChange::Suspended => InstallationState::Suspended,
         InstallationChange::Deleted => InstallationState::Deleted,
     };
     let noted = ctx.store.installation_note(event.installation, event.owner, state, event.as_of).await?;
+    if event.change == InstallationChange::Created && noted == InstallationNoted::Now {
+        newcomers::welcome(ctx, event.owner, event.installation, now).await?;
+    }
     Ok(match noted {
         InstallationNoted::Now => Done::Applied(format!("installation {} is {}", event.installation, state.as_str())),
         InstallationNoted::Outdated => Done::Ignored("something newer is known"),

@@ -2,7 +2,7 @@
 //!
 //! Woken by the queue `github-events`; a message names an event's row or that of a request by the API, which is acted on
 //! here because this door reads GitHub. It creates jobs, calls them off, notes their pull requests' fate and where the App is
-//! installed; of GitHub it only reads. Safe to run twice: a job is created once per fact, a move holds only on the version it
+//! installed, and signs new owners up; of GitHub it only reads. Safe to run twice: a job is created once per fact, a move holds only on the version it
 //! was decided on, and the row is finished once, by this door and no other.
 
 mod config;
@@ -11,6 +11,7 @@ mod issue_comment_created;
 mod issues_closed;
 mod issues_labeled;
 mod issues_opened;
+mod newcomers;
 mod order;
 mod policy;
 mod pull_request_closed;
@@ -35,7 +36,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Event(key) => on_event(ctx, key).await,
         Message::Request(id) => requested::handle(ctx, id).await,
-        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
+        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) | Message::SignUp(_) => {
             Ok(Done::Ignored("not an event"))
         }
     };
@@ -45,7 +46,9 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
             Ok((fate, failure))
         }
         Message::Request(id) => Ok((requested::fail(ctx, id, &failure).await?, failure)),
-        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => Ok((Fate::Over, failure)),
+        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) | Message::SignUp(_) => {
+            Ok((Fate::Over, failure))
+        }
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }
@@ -69,7 +72,7 @@ async fn dispatch(ctx: &Ctx, event: &GithubEvent) -> Result<Done, Failure> {
         GithubEvent::IssueCommentCreated(event) => issue_comment_created::handle(ctx, event, now).await,
         GithubEvent::PullRequestOpened(event) => pull_request_opened::handle(event),
         GithubEvent::PullRequestClosed(event) => pull_request_closed::handle(ctx, event, now).await,
-        GithubEvent::Installation(event) => installation::handle(ctx, event).await,
+        GithubEvent::Installation(event) => installation::handle(ctx, event, now).await,
         GithubEvent::Ignored { .. } => Ok(Done::Ignored("an event we do not act on")),
     }
 }

@@ -1,6 +1,6 @@
 //! From a wish to a job.
 
-use crate::{Ctx, refusal, warnings};
+use crate::{Ctx, newcomers, refusal, warnings};
 use domain::accounts::Payer;
 use domain::events::{Issue, Origin};
 use domain::ids::{AccountId, JobId};
@@ -28,7 +28,7 @@ pub async fn place(
     }
     let account = match ctx.store.payer_find(origin.owner, origin.installation).await? {
         Payer::Account(account) => account,
-        Payer::Unknown => return Ok(Done::Ignored("nobody pays for this owner: provision an account")),
+        Payer::Unknown => return newcomers::postpone(ctx, origin, now).await,
         Payer::Inactive => return Ok(Done::Ignored("the App is suspended or uninstalled there")),
     };
     let policy = match crate::policy::load(ctx, origin, now).await? {

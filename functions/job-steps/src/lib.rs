@@ -32,9 +32,12 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Work(work, job) => on_work(ctx, *work, job, deadline).await,
-        Message::Event(_) | Message::Request(_) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
-            Ok(Done::Ignored("not a step"))
-        }
+        Message::Event(_)
+        | Message::Request(_)
+        | Message::Comment(_)
+        | Message::Usage(_)
+        | Message::Notice(_)
+        | Message::SignUp(_) => Ok(Done::Ignored("not a step")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))

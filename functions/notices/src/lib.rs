@@ -37,9 +37,12 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
     }
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Notice(key) => tell::handle(ctx, key, deadline.plus(LEASE_MARGIN)).await,
-        Message::Event(_) | Message::Request(_) | Message::Work(..) | Message::Comment(_) | Message::Usage(_) => {
-            Ok(Done::Ignored("nothing to tell a customer"))
-        }
+        Message::Event(_)
+        | Message::Request(_)
+        | Message::Work(..)
+        | Message::Comment(_)
+        | Message::Usage(_)
+        | Message::SignUp(_) => Ok(Done::Ignored("nothing to tell a customer")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))

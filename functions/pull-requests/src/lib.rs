@@ -34,7 +34,8 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Event(_)
         | Message::Request(_)
         | Message::Usage(_)
-        | Message::Notice(_) => Ok(Done::Ignored("nothing to write to GitHub")),
+        | Message::Notice(_)
+        | Message::SignUp(_) => Ok(Done::Ignored("nothing to write to GitHub")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))

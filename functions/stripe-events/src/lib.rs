@@ -68,18 +68,24 @@ const CONCURRENCY: usize = 10;
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Event(key) => on_event(ctx, key).await,
-        Message::Request(_) | Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
-            Ok(Done::Ignored("not an event"))
-        }
+        Message::Request(_)
+        | Message::Work(..)
+        | Message::Comment(_)
+        | Message::Usage(_)
+        | Message::Notice(_)
+        | Message::SignUp(_) => Ok(Done::Ignored("not an event")),
     };
     let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
         Message::Event(key) => {
             let fate = ctx.inbox.fail(key, &failure, (ctx.outside.random)(), ctx.outside.now()).await?;
             Ok((fate, failure))
         }
-        Message::Request(_) | Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) => {
-            Ok((Fate::Over, failure))
-        }
+        Message::Request(_)
+        | Message::Work(..)
+        | Message::Comment(_)
+        | Message::Usage(_)
+        | Message::Notice(_)
+        | Message::SignUp(_) => Ok((Fate::Over, failure)),
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

@@ -19,7 +19,7 @@ use store::{Connection, Due, DueItem, Inbox, Moved, Redue, Store, Taken};
 /// - `EVENTS_TABLE`: the event log
 /// - `MAIN_TABLE`: accounts, jobs and usage
 /// - `GITHUB_EVENTS_QUEUE_URL`, `STRIPE_EVENTS_QUEUE_URL`, `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`,
-///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`: where work goes back to
+///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `PROVISIONING_QUEUE_URL`: where work goes back to
 pub struct Config {
     events_table: String,
     main_table: String,
@@ -142,6 +142,7 @@ async fn take_row(
             let account = Some(key.account.clone());
             Ok(vec![Sending { message: Message::Notice(key.clone()), account }])
         }
+        DueItem::SignUp(newcomer) => Ok(vec![Sending { message: Message::SignUp(newcomer.clone()), account: None }]),
     }
 }
 

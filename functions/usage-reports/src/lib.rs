@@ -23,9 +23,12 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Usage(debts) => report::handle(ctx, debts, deadline.plus(LEASE_MARGIN)).await,
-        Message::Event(_) | Message::Request(_) | Message::Work(..) | Message::Comment(_) | Message::Notice(_) => {
-            Ok(Done::Ignored("nothing to tell Stripe"))
-        }
+        Message::Event(_)
+        | Message::Request(_)
+        | Message::Work(..)
+        | Message::Comment(_)
+        | Message::Notice(_)
+        | Message::SignUp(_) => Ok(Done::Ignored("nothing to tell Stripe")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))

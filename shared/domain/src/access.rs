@@ -7,6 +7,7 @@ use crate::ids::{AccountId, KeyId};
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 /// One thing that a caller may do for his account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,25 +129,13 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 impl KeyText {
     /// A key of these random bytes.
     pub fn mint(prefix: &str, random: [u8; SECRET_BYTES]) -> Self {
-        let mut text = prefix.to_owned();
-        let (mut bits, mut held) = (0_u32, 0_u32);
-        for byte in random {
-            bits = bits << 8 | u32::from(byte);
-            held += 8;
-            while held >= 5 {
-                held -= 5;
-                text.push(letter(bits >> held & 31));
-            }
-        }
-        text.push(letter(bits << (5 - held) & 31));
-        Self(text)
+        Self(prefix.to_owned() + &spelt(random))
     }
 
     /// Reads what somebody sends; none if it cannot be a key, so that nothing needs to be looked up.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix(LIVE).or_else(|| text.strip_prefix(TEST))?;
-        let plain = rest.len() == SECRET_BYTES * 8 / 5 + 1 && rest.bytes().all(|byte| ALPHABET.contains(&byte));
-        plain.then(|| Self(text.to_owned()))
+        is_spelt(rest).then(|| Self(text.to_owned()))
     }
 
     /// The text itself, for its digest and for showing it once.
@@ -160,8 +149,75 @@ impl KeyText {
     }
 }
 
+/// Secret bytes in letters and digits.
+fn spelt(secret: [u8; SECRET_BYTES]) -> String {
+    let mut text = String::new();
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for byte in secret {
+        bits = bits << 8 | u32::from(byte);
+        held += 8;
+        while held >= 5 {
+            held -= 5;
+            text.push(letter(bits >> held & 31));
+        }
+    }
+    text.push(letter(bits << (5 - held) & 31));
+    text
+}
+
+fn is_spelt(text: &str) -> bool {
+    text.len() == SECRET_BYTES * 8 / 5 + 1 && text.bytes().all(|byte| ALPHABET.contains(&byte))
+}
+
 fn letter(digit: u32) -> char {
     usize::try_from(digit).ok().and_then(|place| ALPHABET.get(place)).map_or('0', |letter| char::from(*letter))
+}
+
+/// What stands in a link that shows an account its first key: mailed to its owner, and kept by nobody else.
+pub struct RevealToken(String);
+
+impl RevealToken {
+    /// A token of these random bytes.
+    pub fn mint(random: [u8; SECRET_BYTES]) -> Self {
+        Self(spelt(random))
+    }
+
+    /// Reads what stands in a link; none if it cannot be a token.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_spelt(text).then(|| Self(text.to_owned()))
+    }
+
+    /// The text itself, for its digest and the link.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RevealToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RevealToken")
+    }
+}
+
+/// What is kept of a link that shows a first key. The key's text comes from the token, this salt and what the asker's own
+/// page holds: neither who reads the tables nor who reads the mail later has all three.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reveal {
+    /// Whose key.
+    pub account: AccountId,
+    /// What the token is mixed with.
+    pub salt: [u8; SECRET_BYTES],
+    /// Until when the link is good.
+    pub until: Timestamp,
+}
+
+/// How long such a link is good.
+pub const REVEALED_FOR: Duration = Duration::from_secs(7 * 86_400);
+
+impl fmt::Debug for Reveal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reveal").field("account", &self.account).field("until", &self.until).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for KeyText {
@@ -190,6 +246,12 @@ mod tests {
         assert_eq!(format!("{other:?}"), "KeyText", "a key is never printed");
         for bad in ["", "th_live_", "sk_test_1", "th_live_!"] {
             assert!(KeyText::parse(bad).is_none(), "{bad}");
+        }
+        let token = RevealToken::mint([7; 32]);
+        assert_eq!(RevealToken::parse(token.expose()).as_ref().map(RevealToken::expose), Some(token.expose()));
+        assert_eq!(format!("{token:?}"), "RevealToken", "a token is never printed");
+        for bad in ["", "x", &token.expose()[1..], other.expose()] {
+            assert!(RevealToken::parse(bad).is_none(), "{bad}");
         }
     }
 

@@ -12,6 +12,8 @@ pub struct Account {
     pub customer: CustomerId,
     /// The plan it is on, by its name in the catalogue.
     pub plan: String,
+    /// The plan its owner asked for when he signed up, where it began with another one.
+    pub wish: Option<String>,
     /// Since when.
     pub created_at: Timestamp,
 }
@@ -54,8 +56,8 @@ impl InstallationState {
 pub struct NewAccount {
     /// The account to be.
     pub account: Account,
-    /// Where the App is installed.
-    pub installation: InstallationId,
+    /// Where the App is installed, where it is.
+    pub installation: Option<InstallationId>,
     /// Whose installation that is, where it is known already; else the first event tells.
     pub owner: Option<OwnerId>,
 }

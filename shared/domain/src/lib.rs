@@ -22,6 +22,7 @@ pub mod plans;
 pub mod pulls;
 pub mod repositories;
 pub mod retry;
+pub mod signups;
 pub mod subscriptions;
 pub mod time;
 pub mod triggers;

@@ -9,6 +9,7 @@ use domain::inbox::{EventKey, Source};
 use domain::jobs::Work;
 use domain::metering::Debts;
 use domain::notices::NoticeKey;
+use domain::signups::Newcomer;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -33,11 +34,13 @@ pub enum Queue {
     Notices,
     /// What the mail's carrier says became of mails. The only one that others put into: its messages are theirs.
     MailEvents,
+    /// Newcomers to be given an account.
+    Provisioning,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::GithubEvents,
         Self::StripeEvents,
         Self::Plan,
@@ -47,10 +50,11 @@ impl Queue {
         Self::Usage,
         Self::Notices,
         Self::MailEvents,
+        Self::Provisioning,
     ];
 
     /// Those whose messages are pointers of ours.
-    pub const OURS: [Self; 8] = [
+    pub const OURS: [Self; 9] = [
         Self::GithubEvents,
         Self::StripeEvents,
         Self::Plan,
@@ -59,6 +63,7 @@ impl Queue {
         Self::Pulls,
         Self::Usage,
         Self::Notices,
+        Self::Provisioning,
     ];
 
     /// The word in its name.
@@ -73,6 +78,7 @@ impl Queue {
             Self::Usage => "usage",
             Self::Notices => "notices",
             Self::MailEvents => "mail-events",
+            Self::Provisioning => "provisioning",
         }
     }
 
@@ -93,6 +99,7 @@ impl Queue {
             Self::Usage => "USAGE_QUEUE_URL",
             Self::Notices => "NOTICES_QUEUE_URL",
             Self::MailEvents => "MAIL_EVENTS_QUEUE_URL",
+            Self::Provisioning => "PROVISIONING_QUEUE_URL",
         }
     }
 
@@ -128,6 +135,8 @@ pub enum Message {
     Usage(Debts),
     /// Tell a customer.
     Notice(NoticeKey),
+    /// Give a newcomer an account.
+    SignUp(Newcomer),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -167,6 +176,7 @@ impl Message {
             Self::Work(Work::Pull, _) | Self::Comment(_) => Queue::Pulls,
             Self::Usage(_) => Queue::Usage,
             Self::Notice(_) => Queue::Notices,
+            Self::SignUp(_) => Queue::Provisioning,
         }
     }
 
@@ -182,6 +192,7 @@ impl Message {
             Self::Comment(_) => "comment",
             Self::Usage(_) => "usage",
             Self::Notice(_) => "notice",
+            Self::SignUp(_) => "signup",
         }
     }
 
@@ -192,6 +203,7 @@ impl Message {
             Self::Request(job) | Self::Work(_, job) | Self::Comment(job) => job.to_string(),
             Self::Usage(debts) => debts.pointer(),
             Self::Notice(key) => key.pointer(),
+            Self::SignUp(newcomer) => newcomer.pointer(),
         }
     }
 
@@ -220,6 +232,7 @@ impl Message {
             "comment" => job().map(Self::Comment),
             "usage" => Debts::parse(&wire.key).map(Self::Usage).map_err(|_| BadMessage),
             "notice" => NoticeKey::parse(&wire.key).map(Self::Notice).map_err(|_| BadMessage),
+            "signup" => Newcomer::parse(&wire.key).map(Self::SignUp).map_err(|_| BadMessage),
             _ => Err(BadMessage),
         }
     }
@@ -259,6 +272,7 @@ mod tests {
             ("comment", job),
             ("usage", "acc_01hf7yat00zzzzzzzzzzzzzzzz#pull_requests"),
             ("notice", "acc_01hf7yat00zzzzzzzzzzzzzzzz#payment_failed#in_1"),
+            ("signup", "owner#9001"),
         ] {
             let json = format!(r#"{{"v":1,"kind":"{kind}","key":"{key}"}}"#);
             assert_eq!(Message::from_json(&json).expect("a message").to_json(), json);

@@ -35,11 +35,10 @@ impl Store {
     pub async fn account_create(&self, new: &NewAccount) -> Result<AccountCreated, StoreError> {
         let id = &new.account.id;
         let mut items = vec![
-            put_new(&self.table, pointer(keys::customer(&new.account.customer), id)),
-            self.link(keys::installation(new.installation), id).item(&self.table),
+            put_new(&self.table, customer_attributes(&new.account)),
             put_new(&self.table, account_attributes(&new.account)),
         ];
-        items.extend(new.owner.map(|owner| self.link(keys::owner(owner), id).item(&self.table)));
+        items.extend(self.links(new, id).map(|link| link.item(&self.table)));
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
             return Ok(AccountCreated::New);
         };
@@ -50,7 +49,7 @@ impl Store {
             let existing = account_in(held.item())?;
             return self.account_link(new, existing).await;
         }
-        match condition_failed(reasons.get(1)).or_else(|| condition_failed(reasons.get(3))) {
+        match reasons.iter().skip(2).find_map(|reason| condition_failed(Some(reason))) {
             Some(held) => account_in(held.item()).map(AccountCreated::Taken),
             None => Err(StoreError::cancelled("create an account", reasons)),
         }
@@ -58,8 +57,10 @@ impl Store {
 
     /// A known customer with one more installation or owner: several may share an account.
     async fn account_link(&self, new: &NewAccount, account: AccountId) -> Result<AccountCreated, StoreError> {
-        let mut items = vec![self.link(keys::installation(new.installation), &account).item(&self.table)];
-        items.extend(new.owner.map(|owner| self.link(keys::owner(owner), &account).item(&self.table)));
+        let items: Vec<_> = self.links(new, &account).map(|link| link.item(&self.table)).collect();
+        if items.is_empty() {
+            return Ok(AccountCreated::Existing(account));
+        }
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
             return Ok(AccountCreated::Existing(account));
         };
@@ -68,6 +69,12 @@ impl Store {
             Some(held) => account_in(held.item()).map(AccountCreated::Taken),
             None => Err(StoreError::cancelled("link an account", reasons)),
         }
+    }
+
+    /// What leads to an account from GitHub, once it does.
+    pub(crate) fn links<'a>(&'a self, new: &NewAccount, account: &'a AccountId) -> impl Iterator<Item = Change> + 'a {
+        let keys = [new.installation.map(keys::installation), new.owner.map(keys::owner)];
+        keys.into_iter().flatten().map(|key| self.link(key, account))
     }
 
     fn link(&self, key: Key, account: &AccountId) -> Change {
@@ -81,6 +88,13 @@ impl Store {
         let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::account(id).attributes()));
         let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read an account", e))?;
         found.item.as_ref().map(account_of).transpose()
+    }
+
+    /// Who pays for an owner, if somebody does.
+    pub async fn owner_find(&self, id: OwnerId) -> Result<Option<AccountId>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::owner(id).attributes()));
+        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("find an owner", e))?;
+        found.item.as_ref().map(|item| account_in(Some(item))).transpose()
     }
 
     /// Whose a customer is.
@@ -147,18 +161,19 @@ impl Store {
     }
 }
 
-fn pointer(key: Key, account: &AccountId) -> Attributes {
-    let mut item = key.attributes();
-    item.insert("account".to_owned(), text(account.as_str()));
+/// What leads from a customer to its account.
+pub(crate) fn customer_attributes(account: &Account) -> Attributes {
+    let mut item = keys::customer(&account.customer).attributes();
+    item.insert("account".to_owned(), text(account.id.as_str()));
     item
 }
 
-fn account_in(item: Option<&Attributes>) -> Result<AccountId, StoreError> {
+pub(crate) fn account_in(item: Option<&Attributes>) -> Result<AccountId, StoreError> {
     let nothing = Attributes::new();
     Item::new(item.unwrap_or(&nothing), "find an account").parsed("account", AccountId::parse)
 }
 
-fn account_attributes(account: &Account) -> Attributes {
+pub(crate) fn account_attributes(account: &Account) -> Attributes {
     let mut item = keys::account(&account.id).attributes();
     let more = [
         ("customer", text(account.customer.as_str())),
@@ -166,6 +181,7 @@ fn account_attributes(account: &Account) -> Attributes {
         ("created_at", time(account.created_at)),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(account.wish.as_ref().map(|wish| ("wish".to_owned(), text(wish))));
     item
 }
 
@@ -175,6 +191,7 @@ pub(crate) fn account_of(attributes: &Attributes) -> Result<Account, StoreError>
         id: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         customer: item.parsed("customer", CustomerId::parse)?,
         plan: item.text("plan")?.to_owned(),
+        wish: item.find_text("wish")?.map(str::to_owned),
         created_at: item.time("created_at")?,
     })
 }

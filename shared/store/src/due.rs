@@ -11,6 +11,7 @@ use crate::{Store, keys};
 use domain::ids::JobId;
 use domain::metering::Debts;
 use domain::notices::NoticeKey;
+use domain::signups::Newcomer;
 use domain::time::Timestamp;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub enum DueItem {
     Usage(Debts),
     /// A customer has to be told.
     Notice(NoticeKey),
+    /// A newcomer has to be given an account.
+    SignUp(Newcomer),
 }
 
 /// A row of the list.
@@ -99,6 +102,7 @@ fn due_of(attributes: &Attributes) -> Result<Due, StoreError> {
         DueKey::Request(id) => DueItem::Request(id),
         DueKey::Owed(account, meter) => DueItem::Usage(Debts { account, meter }),
         DueKey::Notice(key) => DueItem::Notice(key),
+        DueKey::SignUp(newcomer) => DueItem::SignUp(newcomer),
     };
     Ok(Due { item: what, due_at: item.time("due_at")?, key })
 }

@@ -208,7 +208,7 @@ impl Store {
     ) -> Result<Page<Snapshot>, StoreError> {
         const LIST: &str = "list jobs";
         let query = self.client.query().table_name(&self.table).index_name("timeline");
-        let found = pages::newest(LIST, pages::of(query, account), (from, limit), |attributes| {
+        let found = pages::newest(LIST, pages::of(query, account.as_str()), (from, limit), |attributes| {
             let item = Item::new(attributes, LIST);
             let Some(id) = keys::job_of(item.text("pk")?) else { return Ok(None) };
             Ok(Some(Placed::new(item.time("at")?, id.to_string(), id)))

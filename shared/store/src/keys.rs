@@ -30,6 +30,8 @@
 //! | main | `ACCOUNT#<id>` | `CART#<what>` | the act whose checkout session stands for this thing now | account |
 //! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
 //! | main | `RATE#<account>#<window>` | `RATE` | how often an account and its keys have asked in a minute; expires | account and minute |
+//! | main | `SIGNUP#<newcomer>` | `SIGNUP` | who wants an account, and what came of it | the newcomer; indexes `due`, `timeline` by state |
+//! | main | `REVEAL#<digest>` | `REVEAL` | whose first key a link shows, by the digest of its token; expires | the digest |
 //! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
 //! | main | `EXPIRES` | `<day>#<payment>` | a payment whose credits end on a day | the day |
 //! | ledger | `ACCOUNT#<id>` | `ENTRY#<cause>` | one movement of credits, for ever | cause; indexes `timeline`, `day` |
@@ -48,6 +50,7 @@ use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
 use domain::metering::Meter;
 use domain::notices::NoticeKey;
+use domain::signups::{Newcomer, State};
 use domain::time::Timestamp;
 
 /// Shards of an index partition, so that no single one carries every write.
@@ -206,6 +209,26 @@ pub(crate) fn rate(account: &AccountId, start: Timestamp) -> Key {
     Key::new(format!("RATE#{account}#{}", start.seconds()), "RATE")
 }
 
+const SIGN_UP: &str = "SIGNUP";
+
+pub(crate) fn sign_up(newcomer: &Newcomer) -> Key {
+    Key::new(format!("{SIGN_UP}#{}", newcomer.pointer()), SIGN_UP)
+}
+
+pub(crate) fn sign_up_of(pk: &str) -> Option<Newcomer> {
+    Newcomer::parse(pk.strip_prefix(SIGN_UP)?.strip_prefix('#')?).ok()
+}
+
+/// The partition of index `timeline` for sign-ups that stand so.
+pub(crate) fn sign_ups(state: State) -> String {
+    format!("{SIGN_UP}S#{}", state.as_str())
+}
+
+/// Whose first key a token shows.
+pub(crate) fn reveal(digest: &str) -> Key {
+    Key::new(format!("REVEAL#{digest}"), "REVEAL")
+}
+
 pub(crate) fn payment(id: &PaymentId) -> Key {
     Key::new(format!("PAYMENT#{id}"), PAYMENT)
 }
@@ -313,6 +336,7 @@ pub(crate) enum DueKey {
     Request(JobId),
     Owed(AccountId, Meter),
     Notice(NoticeKey),
+    SignUp(Newcomer),
 }
 
 pub(crate) fn due_key(pk: &str, sk: &str) -> Option<DueKey> {
@@ -321,6 +345,9 @@ pub(crate) fn due_key(pk: &str, sk: &str) -> Option<DueKey> {
     }
     if sk == REQUEST {
         return job_of(pk).map(DueKey::Request);
+    }
+    if sk == SIGN_UP {
+        return sign_up_of(pk).map(DueKey::SignUp);
     }
     let account = account_of(pk)?;
     if let Some(fact) = sk.strip_prefix(NOTICE) {

@@ -145,7 +145,7 @@ impl Store {
         const LIST: &str = "list entries";
         let side = self.ledger_side(LIST)?;
         let query = self.client.query().table_name(&side.table).index_name("timeline");
-        let found = pages::newest(LIST, pages::of(query, account), (from, limit), |attributes| {
+        let found = pages::newest(LIST, pages::of(query, account.as_str()), (from, limit), |attributes| {
             let entry = entry_of(&Item::new(attributes, LIST))?;
             Ok(Some(Placed::new(entry.at, entry.cause.clone(), entry)))
         });

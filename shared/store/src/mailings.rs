@@ -149,7 +149,7 @@ impl Store {
 }
 
 /// The SHA-256 of an address, in hexadecimal digits.
-fn digest(address: &MailAddress) -> String {
+pub(crate) fn digest(address: &MailAddress) -> String {
     Sha256::digest(address.folded()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -101,17 +101,7 @@ impl Store {
         notice: &Notice,
         now: Timestamp,
     ) -> Result<NoticeOwed, StoreError> {
-        let key = keys::notice(account, &notice.topic.fact());
-        let mut item = key.attributes();
-        let more = [
-            ("kind", text(notice.topic.kind().as_str())),
-            ("words", text(&notice.words)),
-            ("noticed_at", time(notice.at)),
-            ("dx", text(keys::due(&key))),
-            ("due_at", time(now.plus(RESEND_AFTER))),
-        ];
-        item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        item.extend(notice.link.as_ref().map(|link| ("link".to_owned(), text(link))));
+        let item = notice_attributes(account, notice, now);
         let put = self
             .client
             .put_item()
@@ -214,6 +204,22 @@ impl Store {
         notices.sort_by_key(|notice| std::cmp::Reverse(notice.at));
         Ok(notices)
     }
+}
+
+/// A notice that is owed from now on.
+pub(crate) fn notice_attributes(account: &AccountId, notice: &Notice, now: Timestamp) -> Attributes {
+    let key = keys::notice(account, &notice.topic.fact());
+    let mut item = key.attributes();
+    let more = [
+        ("kind", text(notice.topic.kind().as_str())),
+        ("words", text(&notice.words)),
+        ("noticed_at", time(notice.at)),
+        ("dx", text(keys::due(&key))),
+        ("due_at", time(now.plus(RESEND_AFTER))),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(notice.link.as_ref().map(|link| ("link".to_owned(), text(link))));
+    item
 }
 
 fn untold(key: &NoticeKey, mark: String, attributes: &Attributes) -> Result<Untold, StoreError> {

@@ -6,7 +6,6 @@
 use crate::error::StoreError;
 use crate::item::{Attributes, number, text};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use domain::ids::AccountId;
 use domain::time::Timestamp;
 use std::ops::ControlFlow;
 
@@ -46,12 +45,12 @@ impl<T> Placed<T> {
     }
 }
 
-/// The same query of all that an account has in an index `timeline`, up to the cursor.
-pub(crate) fn of(query: QueryFluentBuilder, account: &AccountId) -> QueryFluentBuilder {
+/// The same query of all that an owner (an account, or a listing) has in an index `timeline`, up to the cursor.
+pub(crate) fn of(query: QueryFluentBuilder, owner: &str) -> QueryFluentBuilder {
     query
         .key_condition_expression("#owner = :owner AND #at <= :from")
         .expression_attribute_names("#owner", "owner")
-        .expression_attribute_values(":owner", text(account.as_str()))
+        .expression_attribute_values(":owner", text(owner))
 }
 
 /// What a query finds behind the cursor: `limit` rows and one more, if there are so many, and whatever else is of the last

@@ -1,6 +1,7 @@
 //! Customers: an account's counterpart at Stripe, one for ever.
 
 use crate::StripeApi;
+use crate::calls::Page;
 use crate::error::StripeError;
 use crate::fields::{id, id_maybe};
 use domain::ids::{AccountId, CustomerId, PaymentMethodId};
@@ -89,6 +90,7 @@ impl From<Shape> for Customer {
 
 const CREATE: &str = "create the customer";
 const FIND: &str = "find the customer";
+const SEARCH: &str = "look for the customer";
 const UPDATE: &str = "update the customer";
 
 impl StripeApi {
@@ -113,6 +115,14 @@ impl StripeApi {
         let form = json!({ "email": change.email, "name": change.name });
         let _customer: Customer = self.to(UPDATE).write(&["customers", id.as_str()], form, key).await?;
         Ok(())
+    }
+
+    /// The customer that was made for an account, if there is one. Stripe's search lags behind by a minute, and more when it
+    /// is not well, so it is no answer about what was made just now.
+    pub async fn customer_search(&self, account: &AccountId) -> Result<Option<Customer>, StripeError> {
+        let query = format!("metadata[\"{ACCOUNT_NOTE}\"]:\"{account}\"");
+        let page: Page<Customer> = self.to(SEARCH).read(&["customers", "search"], json!({ "query": query })).await?;
+        Ok(page.data.into_iter().filter(|one| one.account.as_ref() == Some(account)).min_by(|a, b| a.id.cmp(&b.id)))
     }
 
     /// A customer as it is now; one that was deleted is found as such.
@@ -148,6 +158,26 @@ mod tests {
         );
         let note = format!("metadata[tallyhook_account]={account}");
         assert_eq!(heard.fields(), ["email=a%2Bb@c.test", note.as_str()]);
+    }
+
+    #[tokio::test]
+    async fn a_customer_is_looked_for_by_its_account() {
+        let account = account();
+        let page = |notes: &str| {
+            let customer = CUSTOMER.replace(r#""metadata":{}"#, &format!(r#""metadata":{notes}"#));
+            Reply::ok(&format!(r#"{{"object":"search_result","data":[{customer}],"has_more":false}}"#))
+        };
+        let ours = format!(r#"{{"tallyhook_account":"{account}"}}"#);
+        let peer = Peer::script([page(&ours), page("{}")]);
+        let found = peer.api().customer_search(&account).await.expect("an answer");
+        assert_eq!(found.map(|customer| customer.id.to_string()).as_deref(), Some("cus_1"));
+        assert!(
+            peer.heard()[0].line.starts_with("GET /v1/customers/search?query=metadata"),
+            "{}",
+            peer.heard()[0].line
+        );
+        let found = peer.api().customer_search(&account).await.expect("an answer");
+        assert_eq!(found, None, "another's customer is not ours, whatever the search says");
     }
 
     #[tokio::test]

@@ -39,7 +39,11 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("stripe-webhook", SECRET, &["stripe-webhook/stripe-webhook-secrets"]),
     ("github-events", LOG, &["GithubEventsLogs"]),
     ("github-events", CONSUME, &["GithubEventsQueue"]),
-    ("github-events", SEND, &["GithubEventsQueue", "PlanQueue", "PullsQueue", "UsageQueue", "NoticesQueue"]),
+    (
+        "github-events",
+        SEND,
+        &["GithubEventsQueue", "PlanQueue", "PullsQueue", "UsageQueue", "NoticesQueue", "ProvisioningQueue"],
+    ),
     ("github-events", GET, &["EventsTable"]),
     ("github-events", LIST, &["EventsTable"]),
     ("github-events", UPDATE, &["EventsTable"]),
@@ -87,6 +91,13 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("notices", GET, &["MainTable"]),
     ("notices", UPDATE, &["MainTable"]),
     ("notices", MAIL, &["identity/MailIdentity", "configuration-set/AWS::StackName"]),
+    ("provisioning", LOG, &["ProvisioningLogs"]),
+    ("provisioning", CONSUME, &["ProvisioningQueue"]),
+    ("provisioning", SEND, &["ProvisioningQueue", "NoticesQueue"]),
+    ("provisioning", GET, &["MainTable"]),
+    ("provisioning", ADD, &["MainTable"]),
+    ("provisioning", UPDATE, &["MainTable"]),
+    ("provisioning", SECRET, &["provisioning/stripe-secret-key"]),
     ("sweeper", LOG, &["SweeperLogs"]),
     ("sweeper", LIST, &["EventsTable/index/state", "MainTable/index/due"]),
     ("sweeper", GET, &["EventsTable", "MainTable"]),
@@ -134,6 +145,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "UsageDlq",
             "NoticesDlq",
             "MailEventsDlq",
+            "ProvisioningDlq",
         ],
     ),
     ("admin", SECRET, &["admin/ledger-key", "admin/operator-token"]),
@@ -148,6 +160,7 @@ const QUEUES: &[&str] = &[
     "PullsQueue",
     "UsageQueue",
     "NoticesQueue",
+    "ProvisioningQueue",
 ];
 
 pub type Right = (String, String, String);

@@ -17,6 +17,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("usage-reports", &["boot", "domain", "queues", "store", "stripe-api"]),
     ("notices", &["boot", "domain", "mail-api", "queues", "store"]),
     ("sweeper", &["boot", "domain", "queues", "store"]),
+    ("provisioning", &["boot", "domain", "queues", "store", "stripe-api"]),
     ("reconciliation", &["boot", "domain", "store"]),
     ("admin", &["boot", "catalogue", "domain", "queues", "replies", "store"]),
     ("api", &["boot", "catalogue", "domain", "queues", "replies", "store", "stripe-api"]),

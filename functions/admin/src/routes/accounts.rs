@@ -46,10 +46,10 @@ pub async fn create(
     }
     let now = ctx.outside.now();
     let id = AccountId::mint(now, ctx.outside.id_bytes());
-    let account = Account { id, customer, plan: wanted.plan, created_at: now };
+    let account = Account { id, customer, plan: wanted.plan, wish: None, created_at: now };
     let new = NewAccount {
         account,
-        installation: InstallationId::new(wanted.installation_id),
+        installation: Some(InstallationId::new(wanted.installation_id)),
         owner: wanted.owner_id.map(OwnerId::new),
     };
     let (status, id) = match ctx.store.account_create(&new).await? {

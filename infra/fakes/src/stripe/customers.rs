@@ -18,7 +18,10 @@ const DEFAULT_METHOD: &str = "invoice_settings[default_payment_method]";
 const TEXTS: [&str; 4] = ["email", "name", "description", "phone"];
 
 pub(super) fn routes() -> Router<Stripe> {
-    Router::new().route(URL, post(create).get(index)).route("/v1/customers/{id}", get(show).post(update).delete(remove))
+    Router::new()
+        .route(URL, post(create).get(index))
+        .route("/v1/customers/search", get(search))
+        .route("/v1/customers/{id}", get(show).post(update).delete(remove))
 }
 
 impl Stripe {
@@ -30,6 +33,11 @@ impl Stripe {
     /// A customer as Stripe would answer it.
     pub fn customer(&self, id: &str) -> Result<Value, Refusal> {
         self.read(CUSTOMER, id)
+    }
+
+    /// All customers, oldest first.
+    pub fn customers(&self) -> Vec<Value> {
+        self.read_all(CUSTOMER)
     }
 
     /// A customer under a chosen id; one that is there already stays as it is.
@@ -101,6 +109,18 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>
     let there = |customer: &&Value| customer["deleted"] != true;
     let wanted = |customer: &&Value| params.get("email").is_none_or(|email| customer["email"] == email);
     Ok(Json(list(URL, &params, state.objects.all(CUSTOMER).filter(there).filter(wanted).cloned().collect())?))
+}
+
+/// Searches by one note of the metadata, the only question asked here: `metadata["name"]:"value"`.
+async fn search(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+    params.only(&["query", "limit", "page"])?;
+    let query = params.get("query").unwrap_or_default();
+    let note = query.strip_prefix("metadata[\"").and_then(|rest| rest.strip_suffix('"')?.split_once("\"]:\""));
+    let (name, value) = note.ok_or_else(|| Refusal::invalid("We were unable to parse your search query."))?;
+    let state = stripe.lock();
+    let found = state.objects.all(CUSTOMER).filter(|one| one["deleted"] != true && one["metadata"][name] == value);
+    let data: Vec<_> = found.cloned().collect();
+    Ok(Json(json!({"object": "search_result", "url": "/v1/customers/search", "has_more": false, "data": data})))
 }
 
 fn check(params: &Params) -> Result<(), Refusal> {

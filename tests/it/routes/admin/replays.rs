@@ -44,7 +44,7 @@ async fn replaying_a_finished_event_has_no_second_effect() {
 
 #[tokio::test(start_paused = true)]
 async fn replaying_an_ignored_event_works_once_its_reason_is_gone() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(Climate::Fair, &[("AUTO_PROVISION", "false")]).await;
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_outcome(&delivery, EventState::Ignored, "nobody pays").await;

@@ -66,6 +66,7 @@ fn account(plan: &str) -> Account {
         id: AccountId::mint(Timestamp::from_millis(1), [1; 10]),
         customer: CustomerId::parse("cus_1").expect("a customer"),
         plan: plan.to_owned(),
+        wish: None,
         created_at: Timestamp::default(),
     }
 }

@@ -1,0 +1,76 @@
+//! The settings of this door, and what it works with.
+
+use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use queues::{Queue, Queues};
+use store::{Connection, Store};
+use stripe_api::{StripeApi, StripeConfig};
+
+/// The settings of this door.
+///
+/// - `MAIN_TABLE`: sign-ups and accounts
+/// - `PROVISIONING_QUEUE_URL`: its own queue
+/// - `NOTICES_QUEUE_URL`: where a new account is welcomed
+/// - `STRIPE_URL`: Stripe's API
+/// - `STRIPE_SECRET_KEY`: the key to it; without one sign-ups wait until there is one
+/// - `BILLING_ENABLED`: `false` lets sign-ups wait
+/// - `PUBLIC_URL`: where customers reach the API, for the link in the welcome
+pub struct Config {
+    main_table: String,
+    queue_urls: Vec<(Queue, String)>,
+    stripe_url: String,
+    secret_key: Option<Secret>,
+    public_url: String,
+    aws: AwsSettings,
+}
+
+impl Config {
+    /// Reads the settings, or says everything that is wrong with them.
+    pub fn read(mut env: Env) -> Result<Self, EnvError> {
+        let off = env.find("BILLING_ENABLED").is_some_and(|text| text.eq_ignore_ascii_case("false"));
+        let config = Self {
+            main_table: env.text("MAIN_TABLE"),
+            queue_urls: [Queue::Provisioning, Queue::Notices].map(|queue| (queue, env.text(queue.setting()))).into(),
+            stripe_url: env.text("STRIPE_URL"),
+            secret_key: Secret::find(&env, "STRIPE_SECRET_KEY").filter(|_| !off),
+            public_url: env.text("PUBLIC_URL"),
+            aws: AwsSettings::read(&mut env),
+        };
+        env.verdict().map(|()| config)
+    }
+
+    /// Whose certificates this door believes.
+    pub fn trust(&self) -> Trust {
+        self.aws.trust(Trust::Public)
+    }
+}
+
+/// What this door works with.
+pub struct Ctx {
+    pub(crate) store: Store,
+    pub(crate) queues: Queues,
+    /// None while billing is off.
+    pub(crate) stripe: Option<Keyed<StripeApi>>,
+    pub(crate) public_url: String,
+    pub(crate) outside: Outside,
+}
+
+impl Ctx {
+    /// Joins the walls.
+    pub fn connect(config: Config, outside: Outside) -> Self {
+        let aws = Aws::new(config.aws, &outside);
+        let (url, web) = (config.stripe_url, outside.web.clone());
+        let stripe = config.secret_key.map(|secret_key| {
+            Keyed::new(Secrets::new(vec![secret_key], aws.clone(), outside.clone()), move |values| {
+                let secret_key = values.first().cloned().unwrap_or_default();
+                StripeApi::new(StripeConfig { url: url.clone(), secret_key }, web.clone())
+            })
+        });
+        Self {
+            store: Connection::new(&aws.sdk, aws.dynamodb.as_deref()).store(config.main_table, outside.random.clone()),
+            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
+            stripe,
+            public_url: config.public_url.trim_end_matches('/').to_owned(),
+            outside,
+        }
+    }
+}

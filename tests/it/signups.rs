@@ -1,0 +1,54 @@
+//! From a wish to an account that works, exactly once: by installing the App, and by mail.
+
+mod owners;
+
+use crate::world::World;
+use domain::accounts::{Account, Payer};
+use domain::ids::{AccountId, InstallationId, OwnerId};
+use domain::notices::Outcome;
+use domain::signups::{Newcomer, State};
+use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER_ID};
+use serde_json::Value;
+use store::SignUpRow;
+
+impl World {
+    /// Customers at Stripe that were made here, oldest first; the furnished one was there before.
+    pub fn made_customers(&self) -> Vec<Value> {
+        let mut customers = self.vendors.stripe.customers();
+        customers.retain(|customer| customer["id"] != CUSTOMER);
+        customers
+    }
+
+    /// A newcomer's sign-up.
+    pub async fn signup(&self, newcomer: &Newcomer) -> SignUpRow {
+        self.stack.store.signup_find(newcomer).await.expect("the store answers").expect("a sign-up")
+    }
+
+    /// The account that pays for the demo's owner, if there is one.
+    pub async fn payer(&self) -> Option<AccountId> {
+        let (owner, installation) = (OwnerId::new(OWNER_ID), InstallationId::new(INSTALLATION_ID));
+        match self.stack.store.payer_find(owner, installation).await.expect("the store answers") {
+            Payer::Account(account) => Some(account),
+            Payer::Unknown | Payer::Inactive => None,
+        }
+    }
+
+    /// One customer, one account and one welcome have come of the sign-up.
+    pub async fn assert_provisioned_once(&self, newcomer: &Newcomer, welcome: Outcome) -> Account {
+        let row = self.signup(newcomer).await;
+        assert_eq!((row.state, row.sign_up.email, row.sign_up.name), (State::Done, None, None));
+        let found = self.stack.store.account_find(&row.sign_up.account).await.expect("the store answers");
+        let account = found.expect("the account is there");
+        let mine = |customer: &&Value| customer["metadata"]["tallyhook_account"] == account.id.as_str();
+        let customers = self.made_customers();
+        let customers: Vec<_> = customers.iter().filter(mine).map(|customer| &customer["id"]).collect();
+        assert_eq!(customers, [account.customer.as_str()]);
+        let owner = self.stack.store.customer_find(&account.customer).await.expect("the store answers");
+        assert_eq!(owner.as_ref(), Some(&account.id));
+        let notices = self.stack.store.notice_list(&account.id).await.expect("the store answers");
+        let ended: Vec<_> =
+            notices.iter().map(|notice| (notice.fact.as_str(), notice.ended.map(|end| end.0))).collect();
+        assert_eq!(ended, [("welcome", Some(welcome))]);
+        account
+    }
+}

@@ -1,0 +1,112 @@
+//! Installing the App is enough: its owner gets an account with a trial, whichever of his events comes first.
+
+use crate::world::{Climate, World};
+use domain::ids::OwnerId;
+use domain::inbox::{EventState, Source};
+use domain::notices::Outcome;
+use domain::signups::{Newcomer, State};
+use fakes::weather::Moment;
+use local_stack::world::OWNER_ID;
+use std::time::Duration;
+
+fn acme() -> Newcomer {
+    Newcomer::Owner(OwnerId::new(OWNER_ID))
+}
+
+#[tokio::test(start_paused = true)]
+async fn installing_the_app_is_enough_for_a_trial() {
+    for (climate, first) in [
+        (Climate::Bad(31), ["installation.created", "issues.opened"]),
+        (Climate::Bad(32), ["issues.opened", "installation.created"]),
+    ] {
+        let world = World::bare(climate, &[]).await;
+        for sample in first {
+            world.github_sends(sample).await;
+        }
+        world.settle().await;
+        let account = world.assert_provisioned_once(&acme(), Outcome::Nobody).await;
+        assert_eq!((account.plan.as_str(), account.wish.as_deref()), ("trial", None));
+        assert_eq!(world.payer().await, Some(account.id.clone()));
+        world.assert_pulled_once();
+        assert_eq!(world.told_job().await.facts.account, account.id);
+        assert_eq!(world.vendors.stripe.meter_events().len(), 0, "a trial costs nothing");
+        // What is said again changes nothing, also by another installation of the same owner.
+        world.github_sends("installation.created").await;
+        world.github_sends_changed("installation.created", |event| event["installation"]["id"] = 7_077.into()).await;
+        world.settle().await;
+        assert_eq!(world.made_customers().len(), 1);
+        world.assert_provisioned_once(&acme(), Outcome::Nobody).await;
+        world.done().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_who_has_an_account_is_not_signed_up() {
+    let world = World::start().await;
+    world.github_sends("installation.created").await;
+    world.settle().await;
+    assert_eq!(world.stack.store.signup_find(&acme()).await.expect("the store answers"), None);
+    assert_eq!(world.made_customers().len(), 0);
+    world.done().await;
+}
+
+/// While nobody can be made a customer the sign-up waits, and so does what asks for a job; nothing is lost.
+#[tokio::test(start_paused = true)]
+async fn without_billing_a_sign_up_waits() {
+    let world = World::bare(Climate::Bad(33), &[("BILLING_ENABLED", "false")]).await;
+    world.github_sends("installation.created").await;
+    let delivery = world.github_sends("issues.opened").await;
+    for _ in 0..40 {
+        world.turn_all().await;
+        world.elapse(Duration::from_secs(61)).await;
+        world.sweep().await;
+    }
+    let row = world.signup(&acme()).await;
+    assert_eq!((row.state, row.why.as_deref()), (State::Owed, Some("billing is off")));
+    assert_eq!(world.outcome(Source::Github, &delivery).await.0, EventState::Owing);
+    assert_eq!(world.made_customers().len(), 0);
+    world.abandoned();
+}
+
+/// An operator may be faster than the queue, and then his word counts.
+#[tokio::test(start_paused = true)]
+async fn an_operator_s_account_goes_before_a_sign_up() {
+    let world = World::bare(Climate::Fair, &[]).await;
+    world.github_sends("installation.created").await;
+    world.drain(queues::Queue::GithubEvents).await;
+    let account = world.provision().await;
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    let row = world.signup(&acme()).await;
+    assert_eq!((row.state, &row.sign_up.account), (State::Done, &account));
+    world.assert_delivered_once();
+    world.done().await;
+}
+
+/// The journey may die at this call; how many calls it made.
+async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
+    let world = World::bare(Climate::Fair, &[]).await;
+    if let Some((call, moment)) = call {
+        world.stack.weather.die_at(call, moment);
+    }
+    let body = serde_json::to_vec(&crate::world::fixture("github", "installation.created")).expect("JSON");
+    let delivery = world.fresh_delivery();
+    while !world.github_delivers("installation", &delivery, &body).await.status().is_success() {}
+    world.settle().await;
+    let calls = world.stack.weather.calls();
+    world.assert_provisioned_once(&acme(), Outcome::Nobody).await;
+    assert_eq!(world.made_customers().len(), 1, "{call:?}");
+    world.done().await;
+    calls
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_call_of_an_owner_s_sign_up() {
+    let calls = dies_at(None).await;
+    assert!(calls >= 12, "{calls} calls");
+    for call in 1..=calls {
+        for moment in [Moment::Before, Moment::After] {
+            dies_at(Some((call, moment))).await;
+        }
+    }
+}
