@@ -21,6 +21,7 @@ mod signups;
 mod steps;
 mod stripe_events;
 mod sweeping;
+mod switches;
 mod triggers;
 mod unbilled;
 mod verbs;

@@ -80,6 +80,11 @@ impl World {
 
     // --- what is to be seen ---
 
+    /// What doors have asked of the outside, but for reading a row: writes, listings, messages.
+    pub fn effects(&self) -> Vec<String> {
+        self.stack.weather.log().into_iter().filter(|call| call != "dynamodb GetItem").collect()
+    }
+
     /// How an event ended, or that it has not.
     pub async fn outcome(&self, source: Source, id: &str) -> (EventState, String) {
         let row = self.event(source, id).await.expect("the event is there");

@@ -1,9 +1,10 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use domain::inbox::Source;
 use domain::plans::Catalogue;
 use queues::{Queue, Queues};
-use store::{Connection, Inbox, KeyRing, Store};
+use store::{Connection, Inbox, Ingest, KeyRing, Store, Switchboard};
 
 /// The settings of this door.
 ///
@@ -57,6 +58,8 @@ impl Config {
 pub struct Ctx {
     pub(crate) inbox: Inbox,
     pub(crate) store: Store,
+    pub(crate) switches: Switchboard,
+    ingest: [Ingest; 2],
     pub(crate) queues: Queues,
     pub(crate) tokens: Secrets,
     pub(crate) catalogue: Catalogue,
@@ -70,14 +73,27 @@ impl Ctx {
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
         let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
+        let ingest = Source::ALL.map(|source| connection.ingest(config.events_table.clone(), source));
+        let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         Self {
             inbox: connection.inbox(config.events_table),
             store: store.with_ledger(config.ledger_table, ring.into_source()),
+            switches,
+            ingest,
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             tokens: secrets(config.operator_token),
             catalogue: config.catalogue,
             outside,
+        }
+    }
+
+    /// The switch of a sender's receiver.
+    pub(crate) fn ingest(&self, source: Source) -> &Ingest {
+        let [github, stripe] = &self.ingest;
+        match source {
+            Source::Github => github,
+            Source::Stripe => stripe,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The door for operators: `/api/v1/admin/…` behind their tokens, and `GET /health` for everybody.
 //!
 //! Shows the event log, jobs, balances, invoices, quotas and usage, replays events, redrives dead letters, provisions
-//! accounts, corrects balances, and tells usage again or writes it off that Stripe would not have. Woken by API Gateway. Safe
+//! accounts, corrects balances, tells usage again or writes it off that Stripe would not have, and stops work and lets it go on. Woken by
+//! API Gateway. Safe
 //! to run twice: a replay makes an event owing again, which its door then finds done; an account is created once a customer, a
 //! balance is corrected once an idempotency key, and of parked usage the first word counts. Every act is logged with its
 //! operator's name.
@@ -40,6 +41,9 @@ pub fn router(ctx: Ctx) -> Router {
         .route("/api/v1/admin/accounts/{id}/notices", get(routes::accounts::notices))
         .route("/api/v1/admin/accounts/{id}/mail", get(routes::mail::show).put(routes::mail::change))
         .route("/api/v1/admin/mail/muted", delete(routes::mail::unmute))
+        .route("/api/v1/admin/accounts/{id}/paused", get(routes::switches::pause_show).put(routes::switches::pause))
+        .route("/api/v1/admin/switches", get(routes::switches::list))
+        .route("/api/v1/admin/switches/{name}", get(routes::switches::show).put(routes::switches::change))
         .route("/api/v1/admin/events", get(routes::events::list))
         .route("/api/v1/admin/events/{source}/{id}", get(routes::events::show))
         .route("/api/v1/admin/events/{source}/{id}/raw", get(routes::events::raw))

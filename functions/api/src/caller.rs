@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use domain::access::{ApiKey, KeyText, Scope};
 use domain::ids::{AccountId, KeyId};
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use http::request::Parts;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,17 @@ impl Caller {
         }
         let detail = format!("this key lacks the scope {}; make one that has it", scope.as_str());
         Err(ApiError::forbidden("missing_scope", detail))
+    }
+
+    /// Goes on only if the account may begin new work; what is begun may always be ended, and everything read.
+    pub async fn may_begin(&self, ctx: &Ctx) -> Result<(), ApiError> {
+        match ctx.switches.switch_now(ctx.outside.now(), |switches| switches.account(&self.account)).await {
+            Switch::On => Ok(()),
+            Switch::Off => {
+                let detail = "this account is paused, so no new work begins; ask us, or try again later";
+                Err(ApiError::conflict("account_paused", detail))
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use domain::events::Mode;
 use domain::plans::Catalogue;
 use queues::{Queue, Queues};
 use replies::ApiError;
-use store::{Connection, KeyRing, Store};
+use store::{Connection, KeyRing, Store, Switchboard};
 use stripe_api::{StripeApi, StripeConfig};
 
 /// The settings of this door.
@@ -75,6 +75,7 @@ fn rate_limit(env: &mut Env) -> u64 {
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) queues: Queues,
+    pub(crate) switches: Switchboard,
     pub(crate) catalogue: Catalogue,
     stripe: Option<Keyed<StripeApi>>,
     pub(crate) dashboard_url: String,
@@ -91,6 +92,7 @@ impl Ctx {
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
         let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
+        let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         let (url, web) = (config.stripe_url, outside.web.clone());
         let stripe = config.stripe_key.map(|secret| {
@@ -102,6 +104,7 @@ impl Ctx {
         Self {
             store: store.with_ledger(config.ledger_table, ring.into_source()),
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
+            switches,
             catalogue: config.catalogue,
             stripe,
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),

@@ -5,7 +5,7 @@ use domain::plans::Catalogue;
 use domain::triggers::Switch;
 use github_api::{GithubApi, GithubConfig};
 use queues::{Queue, Queues};
-use store::{Connection, Inbox, KeyRing, Store};
+use store::{Connection, Inbox, KeyRing, Store, Switchboard};
 
 /// The settings of this door.
 ///
@@ -87,6 +87,7 @@ fn auto_provision(env: &Env) -> Switch {
 pub struct Ctx {
     pub(crate) inbox: Inbox,
     pub(crate) store: Store,
+    pub(crate) switches: Switchboard,
     pub(crate) queues: Queues,
     pub(crate) github: Keyed<GithubApi>,
     pub(crate) app_id: u64,
@@ -104,10 +105,12 @@ impl Ctx {
         let (url, app_id, web) = (config.github_url, config.app_id, outside.web.clone());
         let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
         let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
+        let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         Self {
             inbox: connection.inbox(config.events_table),
             store: store.with_ledger(config.ledger_table, ring.into_source()),
+            switches,
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             github: Keyed::new(secrets(config.private_key), move |values| {
                 let private_key_pem = values.first().cloned().unwrap_or_default();

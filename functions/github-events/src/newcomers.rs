@@ -10,6 +10,7 @@ use domain::ids::{AccountId, InstallationId, OwnerId};
 use domain::retry::{Done, Failure};
 use domain::signups::{Newcomer, SignUp, State, Way, begins, trial};
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use queues::Message;
 use std::time::Duration;
 use store::SignUpOwed;
@@ -29,7 +30,7 @@ pub async fn welcome(ctx: &Ctx, owner: OwnerId, installation: InstallationId, no
 /// What asks for a job before its owner has an account waits for that, if there will be one.
 pub async fn postpone(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Done, Failure> {
     let (state, since) = match sign_up(ctx, origin.owner, origin.installation, now).await? {
-        SignUpOwed::Now => (begins(ctx.auto_provision), now),
+        SignUpOwed::Now => (begins(auto_provision(ctx, now).await), now),
         SignUpOwed::Already(row) => (row.state, row.sign_up.at),
     };
     match state {
@@ -41,6 +42,11 @@ pub async fn postpone(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Done
         State::WaitingForApproval => Ok(Done::Ignored("nobody pays for this owner: its sign-up waits for approval")),
         State::Refused => Ok(Done::Ignored("nobody pays for this owner: its sign-up was refused")),
     }
+}
+
+/// As an operator says; where none has said anything, as the settings do.
+async fn auto_provision(ctx: &Ctx, now: Timestamp) -> Switch {
+    ctx.switches.switch_now(now, |switches| switches.auto_provision(ctx.auto_provision)).await
 }
 
 async fn sign_up(
@@ -61,7 +67,7 @@ async fn sign_up(
         installation: Some(installation),
         at: now,
     };
-    let owed = ctx.store.signup_owe(&sign_up, begins(ctx.auto_provision), now).await?;
+    let owed = ctx.store.signup_owe(&sign_up, begins(auto_provision(ctx, now).await), now).await?;
     if owed == SignUpOwed::Now {
         tracing::info!(account.id = %sign_up.account, owner.id = %owner, "an owner signed up");
         ctx.queues.send(&Message::SignUp(sign_up.newcomer), None).await?;

@@ -11,7 +11,7 @@ use domain::plans::{Limit, Plan, standing};
 use domain::pulls::PullWishes;
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
-use domain::triggers::{Policy, Wish, is_ours};
+use domain::triggers::{Policy, Switch, Wish, is_ours};
 use queues::{Message, Sending};
 use store::{JobCreated, NewJob};
 
@@ -31,6 +31,9 @@ pub async fn place(
         Payer::Unknown => return newcomers::postpone(ctx, origin, now).await,
         Payer::Inactive => return Ok(Done::Ignored("the App is suspended or uninstalled there")),
     };
+    if goes_on(ctx, &account, now).await == Switch::Off {
+        return Ok(PAUSED);
+    }
     let policy = match crate::policy::load(ctx, origin, now).await? {
         Ok(policy) => policy,
         Err(why) => return Ok(Done::Ignored(why)),
@@ -51,6 +54,14 @@ pub async fn place(
         Placed::Refused(job) => Done::Applied(format!("refused as job {job}")),
         Placed::NoAccount => Done::Ignored("the account is gone"),
     })
+}
+
+/// What is said of a wish that has to wait.
+pub const PAUSED: Done = Done::Waiting("the account is paused");
+
+/// Whether an account's work goes on.
+pub async fn goes_on(ctx: &Ctx, account: &AccountId, now: Timestamp) -> Switch {
+    ctx.switches.switch_now(now, |switches| switches.account(account)).await
 }
 
 /// A job that somebody may have, if it can be paid for.

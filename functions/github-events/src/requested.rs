@@ -14,6 +14,7 @@ use domain::ids::JobId;
 use domain::jobs::requests::{Outcome, Request};
 use domain::retry::{ATTEMPTS_MAX, Done, Failure, Fate, Retry, backoff};
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use github_api::{Access, IssueKind, IssueState, Place};
 
 /// Acts on a request.
@@ -21,6 +22,9 @@ pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
     let Some(request) = ctx.store.request_find(id).await? else { return Ok(Done::Ignored("no such request")) };
     if request.outcome.is_some() {
         return Ok(Done::Duplicate);
+    }
+    if order::goes_on(ctx, &request.account, ctx.outside.now()).await == Switch::Off {
+        return Ok(order::PAUSED);
     }
     let outcome = act(ctx, &request, ctx.outside.now()).await?;
     ctx.store.request_finish(id, &outcome).await?;

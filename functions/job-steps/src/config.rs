@@ -5,7 +5,7 @@ use domain::plans::Catalogue;
 use github_api::{GithubApi, GithubConfig};
 use model_api::{ModelApi, ModelConfig, Wire};
 use queues::{Queue, Queues};
-use store::{Connection, KeyRing, Store};
+use store::{Connection, KeyRing, Store, Switchboard};
 
 /// The settings of this door.
 ///
@@ -82,6 +82,7 @@ fn wire(env: &mut Env) -> Wire {
 /// What this door works with.
 pub struct Ctx {
     pub(crate) store: Store,
+    pub(crate) switches: Switchboard,
     pub(crate) queues: Queues,
     pub(crate) github: Keyed<GithubApi>,
     pub(crate) model: Keyed<ModelApi>,
@@ -102,6 +103,7 @@ impl Ctx {
         });
         let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
+        let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         let model_name = config.model_name.clone();
         let (url, wire) = (config.model_url, config.model_wire);
@@ -112,6 +114,7 @@ impl Ctx {
         });
         Self {
             store: store.with_ledger(config.ledger_table, ring.into_source()),
+            switches,
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             github,
             model,

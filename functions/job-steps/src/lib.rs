@@ -19,6 +19,7 @@ use domain::jobs::steps::Steps;
 use domain::jobs::{Job, Leasable, Lease, Snapshot, Staged, Transition, Work};
 use domain::retry::{Done, Failure, Fate};
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use std::time::Duration;
 use store::{Advanced, Claimed};
@@ -47,6 +48,10 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
 
 async fn on_work(ctx: &Ctx, work: Work, id: &JobId, deadline: Timestamp) -> Result<Done, Failure> {
     let Some((row, steps)) = ctx.store.job_find_whole(id).await? else { return Ok(Done::Ignored("no such job")) };
+    let account = &row.facts.account;
+    if ctx.switches.switch_now(ctx.outside.now(), |switches| switches.account(account)).await == Switch::Off {
+        return Ok(Done::Waiting("the account is paused"));
+    }
     match (work, row.staged()) {
         (Work::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
         (Work::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,

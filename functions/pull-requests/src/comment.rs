@@ -1,17 +1,21 @@
 //! The one comment under the issue, edited in place.
 
-use crate::{Ctx, repository, wording};
+use crate::{Ctx, PAUSED, goes_on, repository, wording};
 use domain::ids::{CommentId, JobId};
 use domain::jobs::{Notice, Snapshot};
 use domain::pulls::hidden_marker;
 use domain::retry::{Done, Failure, Retry};
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use github_api::CommentOrder;
 use store::CommentClaim;
 
 /// Brings a job's comment up to date.
 pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Failure> {
     let Some(row) = ctx.store.job_find(id).await? else { return Ok(Done::Ignored("no such job")) };
+    if goes_on(ctx, &row).await == Switch::Off {
+        return Ok(PAUSED);
+    }
     tell(ctx, &row, until).await
 }
 

@@ -3,7 +3,7 @@
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use github_api::{GithubApi, GithubConfig};
 use queues::{Queue, Queues};
-use store::{Connection, KeyRing, Store};
+use store::{Connection, KeyRing, Store, Switchboard};
 
 /// The settings of this door.
 ///
@@ -51,6 +51,7 @@ impl Config {
 /// What this door works with.
 pub struct Ctx {
     pub(crate) store: Store,
+    pub(crate) switches: Switchboard,
     pub(crate) queues: Queues,
     pub(crate) github: Keyed<GithubApi>,
     pub(crate) outside: Outside,
@@ -63,10 +64,12 @@ impl Ctx {
         let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
         let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
+        let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         let (url, app_id, web) = (config.github_url, config.app_id, outside.web.clone());
         Self {
             store: store.with_ledger(config.ledger_table, ring.into_source()),
+            switches,
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             github: Keyed::new(secrets(config.private_key), move |values| {
                 let private_key_pem = values.first().cloned().unwrap_or_default();

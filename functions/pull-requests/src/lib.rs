@@ -16,6 +16,7 @@ pub use config::{Config, Ctx};
 use domain::jobs::{Snapshot, Work};
 use domain::retry::{Done, Failure, Fate};
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use github_api::{Access, Repository};
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use std::time::Duration;
@@ -41,6 +42,14 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+}
+
+/// What is said of a job that may not go on.
+pub(crate) const PAUSED: Done = Done::Waiting("the account is paused");
+
+/// Whether the job may go on.
+pub(crate) async fn goes_on(ctx: &Ctx, row: &Snapshot) -> Switch {
+    ctx.switches.switch_now(ctx.outside.now(), |switches| switches.account(&row.facts.account)).await
 }
 
 /// The job's repository, for writing.

@@ -1,12 +1,13 @@
 //! From an approved change to an open pull request and a debt to Stripe.
 
-use crate::{Ctx, comment, repository, wishes, wording};
+use crate::{Ctx, PAUSED, comment, goes_on, repository, wishes, wording};
 use domain::ids::JobId;
 use domain::jobs::steps::Steps;
 use domain::jobs::{CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged};
 use domain::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use github_api::{CommitOrder, Opened, Pull, PullOrder, Repository};
 use queues::Message;
 use store::{Advanced, Claimed};
@@ -14,6 +15,9 @@ use store::{Advanced, Claimed};
 /// Opens the job's pull request, once.
 pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Failure> {
     let Some((row, steps)) = ctx.store.job_find_whole(id).await? else { return Ok(Done::Ignored("no such job")) };
+    if goes_on(ctx, &row).await == Switch::Off {
+        return Ok(PAUSED);
+    }
     match row.staged() {
         Staged::Approved(job) => deliver(ctx, job, &steps, until).await,
         Staged::Opening(job) => deliver(ctx, job, &steps, until).await,

@@ -5,7 +5,7 @@ use domain::plans::Catalogue;
 use domain::retry::{Failure, Retry};
 use queues::{Queue, Queues};
 use std::time::Duration;
-use store::{Connection, Inbox, KeyRing, Store};
+use store::{Connection, Inbox, KeyRing, Store, Switchboard};
 use stripe_api::{StripeApi, StripeConfig};
 
 /// The settings of this door.
@@ -62,6 +62,7 @@ impl Config {
 pub struct Ctx {
     pub(crate) inbox: Inbox,
     pub(crate) store: Store,
+    pub(crate) switches: Switchboard,
     pub(crate) queues: Queues,
     pub(crate) catalogue: Catalogue,
     /// None where no key is set.
@@ -86,10 +87,12 @@ impl Ctx {
                 StripeApi::new(StripeConfig { url: url.clone(), secret_key }, web.clone())
             })
         });
+        let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         Self {
             inbox: connection.inbox(config.events_table),
             store: store.with_ledger(config.ledger_table, ring.into_source()),
+            switches,
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             catalogue: config.catalogue,
             stripe,

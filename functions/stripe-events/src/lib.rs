@@ -56,9 +56,10 @@ mod whose;
 pub use config::{Config, Ctx};
 
 use domain::events::{Mode, StripeEvent};
-use domain::inbox::{EventKey, EventRow, EventState, Finish};
+use domain::inbox::{EventKey, EventRow, EventState, Finish, Source};
 use domain::retry::{Done, Failure, Fate};
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use webhooks::stripe;
 
@@ -91,12 +92,20 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
 }
 
 async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
+    let now = ctx.outside.now();
+    if ctx.switches.switch_now(now, |switches| switches.process(Source::Stripe)).await == Switch::Off {
+        ctx.inbox.postpone(key, now).await?;
+        return Ok(Done::Waiting("acting on Stripe's events is stopped"));
+    }
     let Some(event) = ctx.inbox.find(key).await? else { return Ok(Done::Ignored("no such event")) };
     if event.row.state != EventState::Owing {
         return Ok(Done::Duplicate);
     }
     let done = act(ctx, &event.row, &event.body).await?;
-    ctx.inbox.finish(key, &Finish::from(&done), ctx.outside.now()).await?;
+    match Finish::of(&done) {
+        Some(finish) => ctx.inbox.finish(key, &finish, ctx.outside.now()).await.map(drop)?,
+        None => ctx.inbox.postpone(key, ctx.outside.now()).await?,
+    }
     Ok(done)
 }
 

@@ -2,16 +2,17 @@
 //!
 //! Verifies signature and age over the raw bytes, records them by one conditional put, queues a pointer and answers; nothing
 //! else happens here, and no more of the body is read than which event it is. Woken by API Gateway. It may put into the
-//! event log and send to one queue. Safe to run twice: the put is conditional, and a repeat of what nobody has finished is
+//! event log, read the one row there that says whether webhooks are taken, and send to one queue. Safe to run twice: the put is conditional, and a repeat of what nobody has finished is
 //! queued again. A crash after the put loses nothing, since the row itself is on the sweeper's list.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Outside, Secret, SecretError, Secrets, Trust};
 use bytes::Bytes;
-use domain::inbox::{BODY_BYTES_MAX, EventKey};
+use domain::inbox::{BODY_BYTES_MAX, EventKey, Source};
+use domain::triggers::Switch;
 use http::{Method, Request, Response, StatusCode};
 use queues::{Message, Queue, Queues};
 use secrecy::ExposeSecret;
-use store::{Connection, Inbox, Recorded, StoreError};
+use store::{Connection, Inbox, Ingest, Recorded, StoreError};
 use webhooks::{BlankSecret, Rejected, Signed, SigningSecrets, stripe};
 
 /// The settings of this door.
@@ -52,6 +53,7 @@ impl Config {
 /// What this door works with.
 pub struct Ctx {
     inbox: Inbox,
+    ingest: Ingest,
     queues: Queues,
     secrets: Secrets,
     aws: Aws,
@@ -62,8 +64,10 @@ impl Ctx {
     /// Joins the walls.
     pub fn connect(config: Config, outside: Outside) -> Self {
         let aws = Aws::new(config.aws, &outside);
+        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         Self {
-            inbox: Connection::new(&aws.sdk, aws.dynamodb.as_deref()).inbox(config.events_table),
+            ingest: connection.ingest(config.events_table.clone(), Source::Stripe),
+            inbox: connection.inbox(config.events_table),
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), [(Queue::StripeEvents, config.queue_url)]),
             secrets: Secrets::new(vec![config.secrets], aws.clone(), outside.clone()),
             aws,
@@ -71,9 +75,11 @@ impl Ctx {
         }
     }
 
-    /// Opens connections and fetches the secrets before the first webhook comes.
+    /// Opens connections, fetches the secrets and reads the switch before the first webhook comes.
     pub async fn warm(&self) -> Result<(), Box<dyn std::error::Error>> {
-        let ((), secrets) = tokio::join!(self.aws.warm(&self.outside), self.signing());
+        // The switch is the first that the table is asked, so reading it is what opens the connection there.
+        let switch = self.ingest.ingest_now(self.outside.now());
+        let ((), secrets, _) = tokio::join!(self.aws.warm(&self.outside), self.signing(), switch);
         secrets?.map(|_| ()).map_err(Into::into)
     }
 
@@ -85,6 +91,9 @@ impl Ctx {
 
 /// Where Stripe may send to; the first is ours, the others are those of the systems that people move here from.
 pub const PATHS: [&str; 4] = ["/stripe/webhook", "/webhooks/stripe", "/api/billing/webhook", "/api/stripe/webhook"];
+
+/// How soon a sender may look again whether webhooks are taken.
+const RETRY_AFTER_SECONDS: u16 = 60;
 
 /// Takes one webhook.
 pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
@@ -98,7 +107,12 @@ pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
         tracing::error!(body.bytes = request.body().len(), alarm = true, "a webhook larger than we take");
         return answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 5 MiB");
     }
-    let secrets = match ctx.signing().await {
+    // Both are kept for a minute, so they are fetched together or not at all.
+    let (secrets, ingest) = tokio::join!(ctx.signing(), ctx.ingest.ingest_now(ctx.outside.now()));
+    if ingest == Switch::Off {
+        return stopped();
+    }
+    let secrets = match secrets {
         Ok(Ok(secrets)) => secrets,
         Ok(Err(error)) => return unavailable(&error),
         Err(error) => return unavailable(&error),
@@ -147,6 +161,14 @@ fn refuse(rejected: Rejected) -> Response<Bytes> {
         }
         Rejected::BadBody(why) => answer(StatusCode::BAD_REQUEST, why),
     }
+}
+
+/// An operator has switched it off.
+fn stopped() -> Response<Bytes> {
+    tracing::warn!("not taken: webhooks are switched off");
+    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "webhooks are not taken at present; send it again");
+    response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(RETRY_AFTER_SECONDS));
+    response
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> Response<Bytes> {

@@ -2,17 +2,20 @@
 //!
 //! Woken every minute. What it finds was recorded and not queued, queued and lost, or taken by a sandbox that died; most
 //! minutes there is nothing. Safe to run twice or at once: taking a row moves its moment on by a conditional write, so of
-//! two sweepers one sends, and what is sent twice is done once.
+//! two sweepers one sends, and what is sent twice is done once. What an operator has stopped is not sent: it goes on waiting,
+//! and is sent within a minute of being allowed again.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Outside, Trust};
 use domain::ids::JobId;
 use domain::inbox::{OVERDUE_AFTER, Source};
 use domain::retry::Failure;
+use domain::switches::Switches;
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use queues::{Message, Queue, Queues, Sending};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use store::{Connection, Due, DueItem, Inbox, Moved, Redue, Store, Taken};
+use store::{Connection, Due, DueItem, Inbox, Moved, Redue, Store, Switchboard, Taken};
 
 /// The settings of this door.
 ///
@@ -49,6 +52,7 @@ impl Config {
 pub struct Ctx {
     inbox: Inbox,
     store: Store,
+    switches: Switchboard,
     queues: Queues,
     outside: Outside,
 }
@@ -60,6 +64,7 @@ impl Ctx {
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         Self {
             inbox: connection.inbox(config.events_table),
+            switches: connection.switches(config.main_table.clone()),
             store: connection.store(config.main_table, outside.random.clone()),
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             outside,
@@ -79,37 +84,46 @@ const MARGIN: Duration = Duration::from_secs(10);
 pub struct Swept {
     /// Rows that were due and went back to a queue.
     pub sent: usize,
+    /// Rows that were due and have to wait, because an operator has stopped their work.
+    pub waiting: usize,
 }
 
 /// Sweeps until nothing is due or the time is up.
 pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
     let mut swept = Swept::default();
+    let switches = ctx.switches.switches_anew(ctx.outside.now()).await;
     for _ in 0..PASSES_MAX {
-        let found = pass(ctx).await?;
-        swept.sent += found;
-        if found == 0 || deadline.since(ctx.outside.now()) < MARGIN {
+        let passed = pass(ctx, &switches).await?;
+        swept.sent += passed.sent;
+        swept.waiting += passed.waiting;
+        if passed == Swept::default() || deadline.since(ctx.outside.now()) < MARGIN {
             break;
         }
     }
     // The alarm on this line is how one learns that a queue loses messages or a door dies.
-    tracing::info!(sweeper.sent = swept.sent, "swept");
+    tracing::info!(sweeper.sent = swept.sent, sweeper.waiting = swept.waiting, "swept");
     Ok(swept)
 }
 
-async fn pass(ctx: &Ctx) -> Result<usize, Failure> {
+async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     let now = ctx.outside.now();
-    let mut sendings = Vec::new();
-    for source in Source::ALL {
+    let (mut sendings, mut waiting) = (Vec::new(), 0);
+    // Events of a stopped source stay due as they are: nothing else stands in their list.
+    for source in Source::ALL.into_iter().filter(|source| switches.process(*source) == Switch::On) {
         for due in ctx.inbox.due_list(source, now, LIMIT).await? {
             sendings.extend(take_event(ctx, due, now).await?);
         }
     }
     let mut debts = BTreeSet::new();
     for due in ctx.store.due_list(now, LIMIT).await? {
-        sendings.extend(take_row(ctx, &due, &mut debts, now).await?);
+        match ctx.store.due_take(&due, switches, now).await? {
+            Moved::On => sendings.extend(row_messages(ctx, &due, &mut debts).await?),
+            Moved::Waiting => waiting += 1,
+            Moved::Gone => {}
+        }
     }
     ctx.queues.send_all(&sendings).await?;
-    Ok(sendings.len())
+    Ok(Swept { sent: sendings.len(), waiting })
 }
 
 async fn take_event(ctx: &Ctx, due: Redue, now: Timestamp) -> Result<Option<Sending>, Failure> {
@@ -120,15 +134,11 @@ async fn take_event(ctx: &Ctx, due: Redue, now: Timestamp) -> Result<Option<Send
     Ok(Some(Sending { message: Message::Event(due.key), account: None }))
 }
 
-async fn take_row(
+async fn row_messages(
     ctx: &Ctx,
     due: &Due,
     debts_sent: &mut BTreeSet<domain::metering::Debts>,
-    now: Timestamp,
 ) -> Result<Vec<Sending>, Failure> {
-    if ctx.store.due_take(due, now).await? == Moved::Gone {
-        return Ok(Vec::new());
-    }
     match &due.item {
         DueItem::Job(id) => job_messages(ctx, id).await,
         DueItem::Request(id) => Ok(vec![Sending { message: Message::Request(id.clone()), account: None }]),

@@ -1,8 +1,9 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use domain::triggers::Switch;
 use queues::{Queue, Queues};
-use store::{Connection, Store};
+use store::{Connection, Store, Switchboard};
 use stripe_api::{StripeApi, StripeConfig};
 
 /// The settings of this door.
@@ -11,12 +12,13 @@ use stripe_api::{StripeApi, StripeConfig};
 /// - `USAGE_QUEUE_URL`: its own queue
 /// - `STRIPE_URL`: Stripe's API
 /// - `STRIPE_SECRET_KEY`: the key to it; without one everything else works, and debts are kept until there is one
-/// - `BILLING_ENABLED`: `false` keeps debts instead of reporting them
+/// - `BILLING_ENABLED`: `false` keeps debts instead of reporting them, unless an operator has switched it on
 pub struct Config {
     main_table: String,
     queue_url: String,
     stripe_url: String,
     secret_key: Option<Secret>,
+    billing: Switch,
     aws: AwsSettings,
 }
 
@@ -28,7 +30,8 @@ impl Config {
             main_table: env.text("MAIN_TABLE"),
             queue_url: env.text("USAGE_QUEUE_URL"),
             stripe_url: env.text("STRIPE_URL"),
-            secret_key: Secret::find(&env, "STRIPE_SECRET_KEY").filter(|_| !off),
+            secret_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
+            billing: Switch::from(!off),
             aws: AwsSettings::read(&mut env),
         };
         env.verdict().map(|()| config)
@@ -44,7 +47,10 @@ impl Config {
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) queues: Queues,
-    /// None while billing is off.
+    pub(crate) switches: Switchboard,
+    /// Whether Stripe is told of usage where no operator has said anything.
+    pub(crate) billing: Switch,
+    /// None without a key.
     pub(crate) stripe: Option<Keyed<StripeApi>>,
     pub(crate) outside: Outside,
 }
@@ -60,8 +66,11 @@ impl Ctx {
                 StripeApi::new(StripeConfig { url: url.clone(), secret_key }, web.clone())
             })
         });
+        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         Self {
-            store: Connection::new(&aws.sdk, aws.dynamodb.as_deref()).store(config.main_table, outside.random.clone()),
+            switches: connection.switches(config.main_table.clone()),
+            billing: config.billing,
+            store: connection.store(config.main_table, outside.random.clone()),
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), [(Queue::Usage, config.queue_url)]),
             stripe,
             outside,

@@ -5,6 +5,7 @@ use domain::metering::{Debts, Telling, Usage, carried_to, may_be_late, telling};
 use domain::retry::{Done, Failure, Retry, backoff};
 use domain::subscriptions::Subscription;
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use std::time::Duration;
 use store::{Owed, ReportClaim};
 use stripe_api::{Reported, StripeApi, UsageReport};
@@ -16,12 +17,17 @@ const TIME_FOR_A_BATCH: Duration = Duration::from_secs(30);
 const HELD_WAIT: Duration = Duration::from_secs(3);
 const MINUTE_MILLIS: i64 = 60_000;
 
+const KEPT: Done = Done::Waiting("billing is off, or the account is paused; the debt is kept");
+
 /// Tells what is owed, as the only one who does for this account and meter.
 pub async fn handle(ctx: &Ctx, debts: &Debts, until: Timestamp) -> Result<Done, Failure> {
     // The rows stay due, so the sweeper keeps asking and the debt is told once billing is on.
-    let Some(stripe) = &ctx.stripe else { return Ok(Done::Ignored("billing is off; the debt is kept")) };
-    let stripe = stripe.client().await?;
+    let Some(stripe) = &ctx.stripe else { return Ok(KEPT) };
     let now = ctx.outside.now();
+    if ctx.switches.switch_now(now, |switches| switches.usage(&debts.account, ctx.billing)).await == Switch::Off {
+        return Ok(KEPT);
+    }
+    let stripe = stripe.client().await?;
     if let ReportClaim::Held(held) = ctx.store.report_claim(debts, until, now).await? {
         // Mostly somebody who is done in a moment; what became due after he looked must not wait for his whole lease.
         return Err(Failure::after(held.since(now).min(HELD_WAIT), "somebody reports this account's usage"));

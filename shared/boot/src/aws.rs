@@ -135,21 +135,14 @@ impl Aws {
         }
     }
 
-    /// Opens connections while the sandbox starts, so that the first webhook does not wait for handshakes.
+    /// Opens the connection to SQS while the sandbox starts, so that the first webhook does not wait for handshakes. Whoever
+    /// reads from DynamoDB then has opened that one.
     pub async fn warm(&self, outside: &Outside) {
-        let endpoint = |custom: &Option<String>, service: &str| {
-            custom.clone().unwrap_or_else(|| format!("https://{service}.{}.amazonaws.com", self.region))
-        };
-        let hello = |url: String| {
-            let mut web = outside.web.clone();
-            async move {
-                // Any answer will do: the connection stays in the pool.
-                if let Ok(request) = http::Request::get(url).body(Bytes::new()) {
-                    let _ = tower::Service::call(&mut web, request).await;
-                }
-            }
-        };
-        tokio::join!(hello(endpoint(&self.dynamodb, "dynamodb")), hello(endpoint(&self.sqs, "sqs")));
+        let url = self.sqs.clone().unwrap_or_else(|| format!("https://sqs.{}.amazonaws.com", self.region));
+        // Any answer will do: the connection stays in the pool.
+        if let Ok(request) = http::Request::get(url).body(Bytes::new()) {
+            let _ = tower::Service::call(&mut outside.web.clone(), request).await;
+        }
     }
 }
 

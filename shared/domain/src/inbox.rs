@@ -265,18 +265,18 @@ pub enum Finish {
     Unattributed(String),
 }
 
-impl From<&Done> for Finish {
-    fn from(done: &Done) -> Self {
+impl Finish {
+    /// How an event ends of which this came; it does not, while it has to wait.
+    pub fn of(done: &Done) -> Option<Self> {
         match done {
-            Done::Applied(what) => Self::Finished(what.clone()),
-            Done::Duplicate => Self::Finished("done before".to_owned()),
-            Done::Ignored(why) => Self::Ignored((*why).to_owned()),
-            Done::Unattributed(why) => Self::Unattributed((*why).to_owned()),
+            Done::Applied(what) => Some(Self::Finished(what.clone())),
+            Done::Duplicate => Some(Self::Finished("done before".to_owned())),
+            Done::Ignored(why) => Some(Self::Ignored((*why).to_owned())),
+            Done::Unattributed(why) => Some(Self::Unattributed((*why).to_owned())),
+            Done::Waiting(_) => None,
         }
     }
-}
 
-impl Finish {
     /// The state it leads to.
     pub const fn state(&self) -> EventState {
         match self {

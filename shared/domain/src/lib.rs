@@ -24,5 +24,6 @@ pub mod repositories;
 pub mod retry;
 pub mod signups;
 pub mod subscriptions;
+pub mod switches;
 pub mod time;
 pub mod triggers;

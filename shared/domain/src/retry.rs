@@ -93,6 +93,8 @@ pub enum Done {
     Ignored(&'static str),
     /// It is about money or a promise, and nobody knows whose. A person has to say so; then it is acted on.
     Unattributed(&'static str),
+    /// An operator has stopped this kind of work. The row goes on owing it, and the sweeper sends it once it may go on.
+    Waiting(&'static str),
 }
 
 /// What is to happen with a message whose work failed, after its row has been dealt with.

@@ -8,11 +8,13 @@ use crate::expression::Change;
 use crate::item::{Attributes, Item, number, text, time};
 use crate::keys::{DueKey, Key};
 use crate::{Store, keys};
-use domain::ids::JobId;
+use domain::ids::{AccountId, JobId};
 use domain::metering::Debts;
 use domain::notices::NoticeKey;
 use domain::signups::Newcomer;
+use domain::switches::Switches;
 use domain::time::Timestamp;
+use domain::triggers::Switch;
 use std::time::Duration;
 
 /// What is due.
@@ -45,11 +47,15 @@ pub struct Due {
 pub enum Moved {
     /// Its moment was moved on; send it.
     On,
+    /// An operator has stopped it: it is looked at again in a minute.
+    Waiting,
     /// It was done, or taken by another.
     Gone,
 }
 
 const WAIT_MAX_DOUBLINGS: u32 = 6;
+/// Work that is stopped goes on this soon after it may.
+const WAIT_WHILE_STOPPED: Duration = Duration::from_secs(60);
 
 impl Store {
     /// Rows whose moment has come, at most `limit` of a shard.
@@ -72,26 +78,44 @@ impl Store {
         Ok(futures::future::try_join_all(shards).await?.concat())
     }
 
-    /// Takes a due row on: moves its moment, doubling the wait each time nobody has moved the row in between.
-    pub async fn due_take(&self, due: &Due, now: Timestamp) -> Result<Moved, StoreError> {
+    /// Takes a due row on: moves its moment, doubling the wait each time nobody has moved the row in between. What an
+    /// operator has stopped is moved as well, so that it does not stand before what may go on, but no further each time.
+    pub async fn due_take(&self, due: &Due, switches: &Switches, now: Timestamp) -> Result<Moved, StoreError> {
         let get =
             self.client.get_item().table_name(&self.table).set_key(Some(due.key.attributes())).consistent_read(true);
         let found = get.send().await.map_err(|e| StoreError::sdk("take a due row", e))?;
         let Some(attributes) = found.item else { return Ok(Moved::Gone) };
-        let swept: u32 = Item::new(&attributes, "take a due row").find_number("swept")?.unwrap_or(0);
-        let wait = Duration::from_secs(60 << swept.min(WAIT_MAX_DOUBLINGS));
-        let change = Change::of(due.key.clone())
+        let item = Item::new(&attributes, "take a due row");
+        let swept: u32 = item.find_number("swept")?.unwrap_or(0);
+        let (moved, wait) = match goes_on(due, &item, switches)? {
+            Switch::On => (Moved::On, Duration::from_secs(60 << swept.min(WAIT_MAX_DOUBLINGS))),
+            Switch::Off => (Moved::Waiting, WAIT_WHILE_STOPPED),
+        };
+        let mut change = Change::of(due.key.clone())
             .set("due_at", time(now.plus(wait)))
-            .set("swept", number(swept + 1))
             .when("#due_at = :was", vec![("was", time(due.due_at))]);
+        if moved == Moved::On {
+            change = change.set("swept", number(swept + 1));
+        }
         match change.call(&self.client, &self.table).send().await {
-            Ok(_) => Ok(Moved::On),
+            Ok(_) => Ok(moved),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 Ok(Moved::Gone)
             }
             Err(error) => Err(StoreError::sdk("take a due row", error)),
         }
     }
+}
+
+/// Whether the work that a row owes may go on. Customers are told of what has happened, whatever is stopped.
+fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, StoreError> {
+    Ok(match &due.item {
+        DueItem::Job(_) => switches.account(&item.parsed("owner", AccountId::parse)?),
+        DueItem::Usage(debts) => switches.usage(&debts.account, Switch::On),
+        DueItem::Request(_) => switches.account(&item.parsed("account", AccountId::parse)?),
+        // Who signs up has no account yet, and whether he gets one without a person's word was decided when he came.
+        DueItem::SignUp(_) | DueItem::Notice(_) => Switch::On,
+    })
 }
 
 fn due_of(attributes: &Attributes) -> Result<Due, StoreError> {

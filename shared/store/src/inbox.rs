@@ -233,6 +233,11 @@ impl Inbox {
         }
     }
 
+    /// Puts an event off that may not be acted on now. It is no failure, so no try is counted.
+    pub async fn postpone(&self, key: &EventKey, now: Timestamp) -> Result<(), StoreError> {
+        self.redue(key, Change::of(keys::event(key)), now.plus(RESEND_AFTER)).await.map(drop)
+    }
+
     async fn bury(&self, key: &EventKey, why: &str, now: Timestamp) -> Result<Fate, StoreError> {
         self.finish(key, &Finish::Buried(why.to_owned()), now).await?;
         Ok(Fate::Over)

@@ -4,6 +4,10 @@
 //! |---|---|---|---|---|
 //! | events | `EVENT#<source>#<id>` | `HEAD` | a recorded webhook | its id; index `state` |
 //! | events | `EVENT#<source>#<id>` | `BODY#<digest>#<nn>` | its body, when it does not fit in the head | its id |
+//! | events | `SWITCH#<source>` | `SWITCH` | whether a sender's webhooks are taken | its sender |
+//! | events | `SWITCH#<source>` | `CHANGE#<at>#<act>` | who has switched it, and why | its sender |
+//! | main | `SWITCHES` | `<switch>`, `ACCOUNT#<id>` | how another switch stands, and whether an account is paused | all of them |
+//! | main | `SWITCHED#<switch>` | `CHANGE#<at>#<act>` | who has switched it, and why | the switch |
 //! | main | `ACCOUNT#<id>` | `PROFILE` | an account | its id |
 //! | main | `ACCOUNT#<id>` | `SUBSCRIPTION#<sub>` | what Stripe last said of a subscription | account |
 //! | main | `ACCOUNT#<id>` | `INVOICE#<in>` | what Stripe last said of an invoice | account |
@@ -227,6 +231,44 @@ pub(crate) fn sign_ups(state: State) -> String {
 /// Whose first key a token shows.
 pub(crate) fn reveal(digest: &str) -> Key {
     Key::new(format!("REVEAL#{digest}"), "REVEAL")
+}
+
+/// What every switch but the receivers' stands under.
+pub(crate) const SWITCHES: &str = "SWITCHES";
+/// What each change of a switch begins with.
+pub(crate) const CHANGE: &str = "CHANGE#";
+
+/// A switch: by its name, or by the account that it pauses.
+pub(crate) fn switch(which: &str) -> Key {
+    Key::new(SWITCHES.to_owned(), which)
+}
+
+/// What a switch is called that pauses an account.
+pub(crate) fn switch_of(account: &AccountId) -> String {
+    account_pk(account)
+}
+
+/// One change of a switch.
+pub(crate) fn switched(which: &str, at: Timestamp, act: &ActionId) -> Key {
+    change(switched_pk(which), at, act)
+}
+
+pub(crate) fn switched_pk(which: &str) -> String {
+    format!("SWITCHED#{which}")
+}
+
+/// A receiver's switch, in the `events` table.
+pub(crate) fn ingest(source: Source) -> Key {
+    Key::new(format!("SWITCH#{source}"), "SWITCH")
+}
+
+/// One change of a receiver's switch.
+pub(crate) fn ingest_changed(source: Source, at: Timestamp, act: &ActionId) -> Key {
+    change(ingest(source).pk, at, act)
+}
+
+fn change(pk: String, at: Timestamp, act: &ActionId) -> Key {
+    Key::new(pk, format!("{CHANGE}{:013}#{act}", at.millis()))
 }
 
 pub(crate) fn payment(id: &PaymentId) -> Key {

@@ -4,17 +4,20 @@
 //! says in its outcome what it found. Naming: noun first, then verb; `find_` may be absent, `load_` must exist, `list_`
 //! pages. Three handles, because three roles: receivers hold an [`Inbox`] (the `events` table) and nothing else; who moves
 //! jobs and accounts holds a [`Store`] (the `main` table, and where credits move the `ledger`); who seals the ledger's days
-//! holds [`Seals`] (the `ledger` table alone).
+//! holds [`Seals`] (the `ledger` table alone). Beside them stand the switches: [`Ingest`] in `events`, [`Switchboard`] in
+//! `main`.
 
 mod accounts;
 mod api_keys;
 mod audit;
+mod believed;
 mod bodies;
 mod due;
 mod error;
 mod expiries;
 mod expression;
 mod inbox;
+mod ingest;
 mod intents;
 mod item;
 mod jobs;
@@ -36,6 +39,7 @@ mod seals;
 mod signups;
 mod steps;
 mod subscriptions;
+mod switches;
 mod terms;
 
 pub use accounts::{AccountCreated, InstallationNoted};
@@ -45,6 +49,7 @@ pub use due::{Due, DueItem, Moved};
 pub use error::StoreError;
 pub use expiries::{Expiring, Expiry};
 pub use inbox::{Event, Finished, Recorded, Redue, Taken};
+pub use ingest::Ingest;
 pub use intents::{Begun, Intent};
 pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
 pub use ledger::{OpenHold, Post};
@@ -62,6 +67,7 @@ pub use reveals::reveal_digest;
 pub use seals::{Checked, DaySum, Seal, Sealed};
 pub use signups::{Provisioned, SignUpMoved, SignUpOwed, SignUpRow, mail_newcomer};
 pub use subscriptions::Noted;
+pub use switches::{SwitchRow, SwitchWord, Switchboard, Switched, Which};
 
 use aws_sdk_dynamodb::Client;
 use std::sync::Arc;
@@ -93,6 +99,16 @@ impl Connection {
     /// Accounts, jobs and usage in this table.
     pub fn store(&self, main_table: impl Into<String>, random: Random) -> Store {
         Store { client: self.client.clone(), table: main_table.into(), random, ledger: None }
+    }
+
+    /// The switch in this table that says whether a sender's webhooks are taken.
+    pub fn ingest(&self, events_table: impl Into<String>, source: domain::inbox::Source) -> Ingest {
+        Ingest::new(self.client.clone(), events_table.into(), source)
+    }
+
+    /// All other switches, in this table.
+    pub fn switches(&self, main_table: impl Into<String>) -> Switchboard {
+        Switchboard::new(self.client.clone(), main_table.into())
     }
 
     /// The days of the ledger in this table, sealed by the newest of these keys.

@@ -133,7 +133,7 @@ impl Aws {
     fn answer(&self, request: &Request) -> Option<(u16, String)> {
         self.state().begin();
         let target = request.header("x-amz-target");
-        let table = target == "DynamoDB_20120810.PutItem";
+        let table = target.starts_with("DynamoDB_");
         let delays = self.state().delays;
         let delay = if table { delays.0 } else { delays.1 };
         if !delay.is_zero() {
@@ -150,6 +150,7 @@ impl Aws {
         let answer = match (weather, target) {
             (Weather::Failing | Weather::FailingOnce, _) => (500, json!({ "__type": "InternalServerError" })),
             (_, "DynamoDB_20120810.PutItem") => put(state, &request.body),
+            (_, "DynamoDB_20120810.GetItem") => get(&request.body),
             (_, "AmazonSQS.SendMessage") => send(state, &request.body),
             _ => {
                 (400, json!({ "__type": "AccessDeniedException", "message": format!("{target} is not a receiver's") }))
@@ -158,6 +159,15 @@ impl Aws {
         state.end();
         (weather != Weather::LosingOnce).then(|| (answer.0, answer.1.to_string()))
     }
+}
+
+/// Nobody has switched anything off; and that is all that a receiver may read.
+fn get(body: &[u8]) -> (u16, Value) {
+    let input: Value = serde_json::from_slice(body).unwrap_or_default();
+    if input["Key"]["sk"]["S"] == "SWITCH" {
+        return (200, json!({}));
+    }
+    (400, json!({ "__type": "AccessDeniedException", "message": "not within its LeadingKeys" }))
 }
 
 fn put(state: &mut State, body: &[u8]) -> (u16, Value) {

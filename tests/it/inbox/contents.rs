@@ -33,7 +33,7 @@ fn stripe(world: &World, body: &[u8]) -> Request<Bytes> {
 #[tokio::test(start_paused = true)]
 async fn githubs_ids_and_names_are_bounded_and_plain() {
     let world = World::bare(Climate::Fair, &[]).await;
-    let before = world.stack.weather.calls();
+    let before = world.effects().len();
     let long = "a".repeat(3_000);
     let just_too_long = "a".repeat(101);
     for id in [
@@ -60,7 +60,7 @@ async fn githubs_ids_and_names_are_bounded_and_plain() {
         let response = world.github_door(github(Some(b"d-1"), event.map(str::as_bytes), STAR)).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "event {event:?}");
     }
-    assert_eq!(world.stack.weather.calls(), before, "nothing is written");
+    assert_eq!(world.effects().len(), before, "nothing is written");
     let longest = "a".repeat(100);
     assert_eq!(
         world.github_door(github(Some(longest.as_bytes()), Some(b"star"), STAR)).await.status(),
@@ -73,7 +73,7 @@ async fn githubs_ids_and_names_are_bounded_and_plain() {
 #[tokio::test(start_paused = true)]
 async fn stripes_ids_and_types_are_bounded_and_plain() {
     let world = World::bare(Climate::Fair, &[]).await;
-    let before = world.stack.weather.calls();
+    let before = world.effects().len();
     let long = "a".repeat(3_000);
     for body in [
         r#"{"type":"charge.updated"}"#.to_owned(),
@@ -98,14 +98,14 @@ async fn stripes_ids_and_types_are_bounded_and_plain() {
         let response = world.stripe_door(stripe(&world, body.as_bytes())).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{}", &body[..body.len().min(80)]);
     }
-    assert_eq!(world.stack.weather.calls(), before, "nothing is written");
+    assert_eq!(world.effects().len(), before, "nothing is written");
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_post_to_the_path_opens_a_door() {
     let world = World::bare(Climate::Fair, &[]).await;
-    let before = world.stack.weather.calls();
+    let before = world.effects().len();
     for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
         let mut request = github(Some(b"d-1"), Some(b"star"), STAR);
         *request.method_mut() = method.clone();
@@ -134,7 +134,7 @@ async fn only_post_to_the_path_opens_a_door() {
         *request.uri_mut() = format!("http://x{path}").parse().expect("a URI");
         assert_eq!(world.stripe_door(request).await.status(), StatusCode::NOT_FOUND, "{path}");
     }
-    assert_eq!(world.stack.weather.calls(), before, "nothing is written");
+    assert_eq!(world.effects().len(), before, "nothing is written");
     let mut request = github(Some(b"d-1"), Some(b"star"), STAR);
     *request.uri_mut() = "http://x/github/webhook?from=a%20proxy".parse().expect("a URI");
     assert_eq!(world.github_door(request).await.status(), StatusCode::ACCEPTED, "a query is nobody's business");
@@ -145,7 +145,7 @@ async fn only_post_to_the_path_opens_a_door() {
 #[tokio::test(start_paused = true)]
 async fn a_signed_body_that_is_no_json_object_is_refused() {
     let world = World::bare(Climate::Fair, &[]).await;
-    let before = world.stack.weather.calls();
+    let before = world.effects().len();
     let deep = "[".repeat(100_000);
     for body in [
         &b""[..],
@@ -175,7 +175,7 @@ async fn a_signed_body_that_is_no_json_object_is_refused() {
         );
         assert_eq!(world.stripe_door(stripe(&world, body)).await.status(), StatusCode::BAD_REQUEST, "{what}");
     }
-    assert_eq!(world.stack.weather.calls(), before, "nothing is written");
+    assert_eq!(world.effects().len(), before, "nothing is written");
     world.done().await;
 }
 

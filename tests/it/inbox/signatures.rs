@@ -33,14 +33,14 @@ fn star(delivery: &str, signatures: Headers<'_>, body: &[u8]) -> Request<Bytes> 
 
 /// One refusal: 401, one text, and not a single call to store or queue.
 async fn assert_refused(world: &World, what: &str, door: Source, request: Request<Bytes>) {
-    let before = world.stack.weather.calls();
+    let before = world.effects().len();
     let response = match door {
         Source::Github => world.github_door(request).await,
         Source::Stripe => world.stripe_door(request).await,
     };
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{what}");
     assert_eq!(response.body(), "the signature is missing or wrong", "{what}");
-    assert_eq!(world.stack.weather.calls(), before, "{what}: nothing is written, nothing is queued");
+    assert_eq!(world.effects().len(), before, "{what}: nothing is written, nothing is queued");
 }
 
 #[tokio::test(start_paused = true)]

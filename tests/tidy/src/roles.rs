@@ -31,10 +31,12 @@ const PAYER: &[&str] = &["dynamodb:BatchGetItem"];
 const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("github-webhook", LOG, &["GithubWebhookLogs"]),
     ("github-webhook", ADD, &["EventsTable"]),
+    ("github-webhook", GET, &["EventsTable/keys/SWITCH#github"]),
     ("github-webhook", SEND, &["GithubEventsQueue"]),
     ("github-webhook", SECRET, &["github-webhook/github-webhook-secrets"]),
     ("stripe-webhook", LOG, &["StripeWebhookLogs"]),
     ("stripe-webhook", ADD, &["EventsTable"]),
+    ("stripe-webhook", GET, &["EventsTable/keys/SWITCH#stripe"]),
     ("stripe-webhook", SEND, &["StripeEventsQueue"]),
     ("stripe-webhook", SECRET, &["stripe-webhook/stripe-webhook-secrets"]),
     ("github-events", LOG, &["GithubEventsLogs"]),
@@ -99,7 +101,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("provisioning", UPDATE, &["MainTable"]),
     ("provisioning", SECRET, &["provisioning/stripe-secret-key"]),
     ("sweeper", LOG, &["SweeperLogs"]),
-    ("sweeper", LIST, &["EventsTable/index/state", "MainTable/index/due"]),
+    ("sweeper", LIST, &["EventsTable/index/state", "MainTable/index/due", "MainTable"]),
     ("sweeper", GET, &["EventsTable", "MainTable"]),
     ("sweeper", UPDATE, &["EventsTable", "MainTable"]),
     ("sweeper", SEND, QUEUES),
@@ -125,6 +127,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("admin", GET, &["EventsTable"]),
     ("admin", LIST, &["EventsTable"]),
     ("admin", UPDATE, &["EventsTable"]),
+    ("admin", ADD, &["EventsTable/keys/SWITCH#github", "EventsTable/keys/SWITCH#stripe"]),
     ("admin", GET, &["MainTable"]),
     ("admin", LIST, &["MainTable"]),
     ("admin", MOVE, &["MainTable"]),
@@ -191,16 +194,34 @@ pub fn granted(template: &Template) -> BTreeSet<Right> {
         assert!(properties.get("ManagedPolicyArns").is_none(), "{role}: managed policies allow more than a door does");
         for statement in each(&properties["Policies"]).flat_map(|policy| each(&policy["PolicyDocument"]["Statement"])) {
             let keys: BTreeSet<_> = statement.as_object().expect("a statement").keys().map(String::as_str).collect();
-            assert_eq!(keys, BTreeSet::from(["Action", "Effect", "Resource"]), "{role}: a statement of another form");
+            let plain = BTreeSet::from(["Action", "Effect", "Resource"]);
+            assert!(keys.difference(&plain).all(|key| *key == "Condition"), "{role}: a statement of another form");
+            assert!(plain.is_subset(&keys), "{role}: a statement of another form");
+            let within = partitions(&statement["Condition"]);
             assert_eq!(statement["Effect"], "Allow", "{role}");
             for action in texts(&statement["Action"]) {
-                rights.extend(
-                    each(&statement["Resource"]).map(|resource| (name.to_owned(), action.to_owned(), place(resource))),
-                );
+                let places = each(&statement["Resource"]).map(place);
+                let places = places.flat_map(|place| match &within[..] {
+                    [] => vec![place],
+                    keys => keys.iter().map(|key| format!("{place}/keys/{key}")).collect(),
+                });
+                rights.extend(places.map(|place| (name.to_owned(), action.to_owned(), place)));
             }
         }
     }
     rights
+}
+
+/// The partitions of a table that a right is good for; none where it is good for all. No other condition is understood.
+fn partitions(condition: &Value) -> Vec<&str> {
+    let Some(condition) = condition.as_object() else { return Vec::new() };
+    let only = |object: &'_ serde_json::Map<String, Value>, key: &str| object.len() == 1 && object.contains_key(key);
+    assert!(only(condition, "ForAllValues:StringEquals"), "{condition:?}: a condition of another form");
+    let keys = condition["ForAllValues:StringEquals"].as_object().expect("what has to be equal");
+    assert!(only(keys, "dynamodb:LeadingKeys"), "{keys:?}: a condition of another form");
+    let keys: Vec<_> = texts(&keys["dynamodb:LeadingKeys"]).collect();
+    assert!(!keys.is_empty(), "a right that is good for nothing");
+    keys
 }
 
 /// A secret by its path behind the stage, a sender and a configuration set by the parameter that names it; everything else by

@@ -128,6 +128,7 @@ pub async fn create(
     body: Result<Json<HoldWanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<HoldShown>), ApiError> {
     caller.may(Scope::Usage)?;
+    caller.may_begin(&ctx).await?;
     let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let amount = amount(&ctx, wanted.credits.as_deref(), wanted.tokens.as_ref())?;
     if amount.is_zero() {

@@ -57,6 +57,7 @@ pub async fn create(
     body: Result<Json<JobWanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Requested>), ApiError> {
     caller.may(Scope::Jobs)?;
+    caller.may_begin(&ctx).await?;
     let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let repository = repository(&wanted.repository)?;
     if wanted.issue == 0 {
@@ -78,6 +79,7 @@ pub async fn retry(
     once: IdempotencyKey,
 ) -> Result<(StatusCode, Json<Requested>), ApiError> {
     caller.may(Scope::Jobs)?;
+    caller.may_begin(&ctx).await?;
     let row = begun(find(&ctx, &caller, &id).await?)?;
     may_retry(row.state)?;
     let facts = row.facts;

@@ -127,6 +127,7 @@ pub async fn check(
     body: Result<Json<Used>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Counter>), ApiError> {
     caller.may(Scope::Usage)?;
+    caller.may_begin(&ctx).await?;
     let Json(used) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let meter = check_record(&ctx, &used)?;
     let found = load(&ctx, &caller, ctx.outside.now()).await?;
