@@ -15,7 +15,7 @@ use domain::jobs::requests::{Outcome, Request};
 use domain::retry::{ATTEMPTS_MAX, Done, Failure, Fate, Retry, backoff};
 use domain::time::Timestamp;
 use domain::triggers::Switch;
-use github_api::{Access, IssueKind, IssueState, Place};
+use github_api::{Access, GithubError, IssueKind, IssueState, Place};
 
 /// Acts on a request.
 pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
@@ -117,10 +117,18 @@ async fn issue(
 ) -> Result<Result<Issue, String>, Failure> {
     let github = ctx.github.client().await?;
     let (owner, name) = (&origin.owner_login, &origin.repository_name);
-    let repository = github.repository(origin.installation, owner, name, origin.repository, Access::Read, now).await?;
+    let opened = github.repository(origin.installation, owner, name, origin.repository, Access::Read, now).await;
     let number = request.issue_number;
-    let Some(found) = repository.issue_find(number).await? else {
-        return Ok(Err(format!("{owner}/{name} has no issue #{number}")));
+    let found = match opened {
+        Ok(repository) => repository.issue_find(number).await,
+        Err(error) => Err(error),
+    };
+    let found = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(Err(format!("{owner}/{name} has no issue #{number}"))),
+        // The App was taken out of the repository a moment ago, or may not read its issues.
+        Err(GithubError::NoAccess { .. } | GithubError::NotThere { .. }) => return Ok(Err(absent(request))),
+        Err(error) => return Err(error.into()),
     };
     Ok(match (found.kind, found.state) {
         (IssueKind::Pull, _) => Err(format!("#{number} is a pull request; ask for an issue")),
