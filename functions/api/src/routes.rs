@@ -10,6 +10,7 @@ pub mod health;
 pub mod holds;
 pub mod jobs;
 pub mod payment_methods;
+pub mod phases;
 pub mod plans;
 pub mod portal;
 pub mod requests;
@@ -55,6 +56,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(holds::release))
         .routes(routes!(usage::record))
         .routes(routes!(usage::check))
+        .routes(routes!(phases::list, phases::report))
         .routes(routes!(jobs::list, requests::create))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::cancel))

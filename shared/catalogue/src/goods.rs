@@ -6,6 +6,7 @@ use crate::plans::{Meters, prices};
 use domain::credits::Credits;
 use domain::metering::Meter;
 use domain::money::{Currency, Money};
+use domain::phases::{Ending, Phase};
 use domain::plans::{MeterInfo, MeterKind, ModelPrice, Pack, PhasePredicate, PlanId};
 
 const METERS_MAX: usize = 100;
@@ -124,8 +125,12 @@ pub fn phase(head: &mut Fields<'_>) -> PhasePredicate {
     let Some(mut fields) = head.table("phase", PHASE) else {
         return PhasePredicate { phase: "mitigate".to_owned(), result: "success".to_owned() };
     };
-    let mut text = |name| fields.text(name).map(|text| text.value).unwrap_or_default();
-    let phase = PhasePredicate { phase: text("phase"), result: text("result") };
+    let phase = fields.read("phase", "\"scan\", \"validate\" or \"mitigate\"", Phase::parse);
+    let result = fields.read("result", "\"success\" or \"failure\"", Ending::parse);
+    let phase = PhasePredicate {
+        phase: phase.map_or_else(String::new, |phase| phase.value.as_str().to_owned()),
+        result: result.map_or_else(String::new, |result| result.value.as_str().to_owned()),
+    };
     fields.close();
     phase
 }

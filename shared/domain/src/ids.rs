@@ -239,6 +239,11 @@ impl JobId {
 }
 
 impl UsageId {
+    /// The usage that a report of an agent tells of has the ULID of the act of reporting.
+    pub fn of_act(act: &ActionId) -> Self {
+        Self(format!("{}{}", Self::PREFIX, act.ulid()))
+    }
+
     /// The usage of a job has the job's own ULID: the fact is the job, so it has no second id to be minted twice.
     pub fn of_job(job: &JobId) -> Self {
         Self(format!("{}{}", Self::PREFIX, job.ulid()))

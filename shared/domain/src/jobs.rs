@@ -27,13 +27,14 @@ pub mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use funding::{Funding, Money, Offer, Terms, cost_to_customer};
+pub use funding::{FixPaid, Funding, Money, Offer, Terms, cost_to_customer};
 pub use leases::{Claim, Held, Leasable, Lease};
 pub use moves::{CallOff, Cancelled, MovedOn, Transition};
 
 use crate::credits::Credits;
 use crate::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
 use crate::metering::Tokens;
+use crate::phases::Fix;
 use crate::pulls::PullWishes;
 use crate::time::Timestamp;
 use std::time::Duration;
@@ -270,6 +271,8 @@ pub struct Snapshot {
     pub tokens: Tokens,
     /// What the models cost so far, before any markup.
     pub cost: Credits,
+    /// With what its fix is paid for.
+    pub fix_paid: FixPaid,
     /// The commit the work is based on.
     pub base_sha: Option<String>,
     /// The pull request, once there is one.
@@ -300,6 +303,11 @@ pub enum CancelRequest {
 }
 
 impl Snapshot {
+    /// The fix that it is to deliver.
+    pub fn fix(&self) -> Fix {
+        Fix::of_issue(&self.facts.owner_login, &self.facts.repository_name, self.facts.issue_number)
+    }
+
     /// Whether the present work has been tried so often that another try would be one too many. Tries that end without a
     /// word, because the sandbox died, count too.
     pub const fn is_worn_out(&self) -> bool {
@@ -398,6 +406,7 @@ pub fn queued(facts: Facts) -> Snapshot {
         steps: 0,
         tokens: Tokens::default(),
         cost: Credits::ZERO,
+        fix_paid: FixPaid::WithJob,
         base_sha: None,
         pull: None,
         reason: None,

@@ -11,6 +11,7 @@ pub use lots::left_of;
 
 use crate::credits::Credits;
 use crate::ids::{AccountId, ActionId, JobId, PaymentId};
+use crate::phases::Fix;
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -51,6 +52,8 @@ pub enum Cause {
     Adjustment(ActionId),
     /// What was left of a payment's credits has expired.
     Expiry(PaymentId),
+    /// An agent outside has delivered this fix.
+    Fix(Fix),
 }
 
 impl Cause {
@@ -74,6 +77,7 @@ impl fmt::Display for Cause {
             Self::Settlement(hold) => write!(f, "SETTLEMENT#{hold}"),
             Self::Adjustment(action) => write!(f, "ADJUSTMENT#{action}"),
             Self::Expiry(payment) => write!(f, "{}#{payment}", Self::EXPIRY),
+            Self::Fix(fix) => write!(f, "FIX#{fix}"),
         }
     }
 }
@@ -110,7 +114,7 @@ pub enum Kind {
     Grant,
     /// Credits were reserved.
     Hold,
-    /// Reserved credits were spent, and the rest came back.
+    /// Credits were spent; where they had been reserved, the rest came back.
     Capture,
     /// Reserved credits came back.
     Release,
@@ -301,6 +305,12 @@ impl Posting {
     /// What is left of a payment's credits, gone with their time.
     pub fn expiry(account: &AccountId, payment: PaymentId, left: Credits, label: Label, at: Timestamp) -> Self {
         Self::new(account, Cause::Expiry(payment), Kind::Expiry, (left, -left.signed(), 0), label, at)
+    }
+
+    /// A fix that an agent outside has delivered. That has happened, so it may take what is free below nothing: what is
+    /// short is owed, and nothing new begins until it is paid.
+    pub fn fix(account: &AccountId, fix: Fix, fee: Credits, label: Label, at: Timestamp) -> Self {
+        Self::new(account, Cause::Fix(fix), Kind::Capture, (fee, -fee.signed(), 0), label, at)
     }
 
     /// The entry it becomes.

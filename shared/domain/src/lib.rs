@@ -18,6 +18,7 @@ pub mod money;
 pub mod notices;
 pub mod operators;
 pub mod payments;
+pub mod phases;
 pub mod plans;
 pub mod pulls;
 pub mod repositories;

@@ -8,7 +8,7 @@ mod telling;
 
 pub use telling::{Telling, carried_to, may_be_late, telling};
 
-use crate::ids::{AccountId, BadId, CustomerId, JobId, UsageId};
+use crate::ids::{AccountId, ActionId, BadId, CustomerId, JobId, UsageId};
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -86,6 +86,15 @@ impl fmt::Display for BadMeter {
 
 impl std::error::Error for BadMeter {}
 
+/// What was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsageOf {
+    /// A job of ours.
+    Job(JobId),
+    /// A fix by an agent outside, of which this act told.
+    Report(ActionId),
+}
+
 /// One billable fact, frozen at its birth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
@@ -101,8 +110,8 @@ pub struct Usage {
     pub value: u64,
     /// When it became billable.
     pub at: Timestamp,
-    /// The job it comes from.
-    pub job: JobId,
+    /// What it comes from.
+    pub of: UsageOf,
     /// What makes two tellings one at Stripe.
     pub identifier: Identifier,
 }

@@ -19,7 +19,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use domain::credits::Credits;
 use domain::ids::{AccountId, CommentId, JobId, RepositoryId};
 use domain::jobs::steps::{Order, Output, Step, Steps};
-use domain::jobs::{Claim, Facts, Lease, Money, Notice, Snapshot, Transition};
+use domain::jobs::{Claim, Facts, FixPaid, Lease, Money, Notice, Snapshot, Transition};
 use domain::ledger::{Balance, Posting};
 use domain::metering::{Meter, Tokens};
 use domain::plans::Limit;
@@ -238,8 +238,19 @@ impl Store {
         })
     }
 
-    /// Writes a move with everything that belongs to it.
+    /// Writes a move with everything that belongs to it. Where the fix that it bills turns out to have been paid for, it is
+    /// the same move at less cost.
     pub async fn job_advance(&self, transition: &Transition) -> Result<Advanced, StoreError> {
+        if let Some(advanced) = self.job_write(transition).await? {
+            return Ok(advanced);
+        }
+        let advanced = self.job_write(&transition.with_fix_paid()).await?;
+        // Another job was billed for the fix in between; whoever tries again finds it so.
+        advanced.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
+    }
+
+    /// Writes a move; none if its fix is not paid for as the move has it.
+    async fn job_write(&self, transition: &Transition) -> Result<Option<Advanced>, StoreError> {
         let mark = format!("{:016x}", (self.random)());
         let money = transition.money();
         let posting = match &money {
@@ -252,16 +263,19 @@ impl Store {
         let change = transition_change(transition, &mark);
         let old = if more.is_empty() {
             match change.call(&self.client, &self.table).send().await {
-                Ok(_) => return Ok(applied(transition)),
+                Ok(_) => return Ok(Some(applied(transition))),
                 Err(error) => failed_item(error)?,
             }
         } else {
             let items: Vec<_> = std::iter::once(change.item(&self.table)).chain(more).collect();
             let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
-                return Ok(applied(transition));
+                return Ok(Some(applied(transition)));
             };
             let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(MOVE, error)) };
             let Some(held) = condition_failed(reasons.first()) else {
+                if matches!(money, Money::Billed { .. }) && condition_failed(reasons.get(1)).is_some() {
+                    return Ok(None);
+                }
                 let behind = reasons.len().saturating_sub(postings.items.len());
                 return Err(match postings.verdict(reasons.get(behind..).unwrap_or_default())? {
                     Some(verdict) => StoreError::inconsistent(MOVE, format!("a job's settlement: {verdict:?}")),
@@ -272,13 +286,16 @@ impl Store {
         };
         // Our own write, applied although its answer never came.
         let ours = old.get("w").and_then(|mark| mark.as_s().ok()) == Some(&mark);
-        Ok(if ours { applied(transition) } else { Advanced::Stale })
+        Ok(Some(if ours { applied(transition) } else { Advanced::Stale }))
     }
 
-    /// The items that are written together with a job's row.
+    /// The items that are written together with a job's row, the fix that it bills in front.
     fn company(&self, transition: &Transition, money: &Money) -> Result<Vec<TransactWriteItem>, StoreError> {
         let row = transition.row();
         let mut items = Vec::new();
+        if matches!(money, Money::Billed { .. }) {
+            items.push(self.fix_billed(row));
+        }
         if let Some(step) = transition.step() {
             items.push(put_new(&self.table, step_item(&row.facts.id, row.steps, step)?));
         }
@@ -288,11 +305,11 @@ impl Store {
                 items
                     .extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))));
                 items.extend(self.tokens_count(row));
+                if row.fix_paid == FixPaid::Before {
+                    items.push(self.place_returned(row));
+                }
             }
-            Money::GivenBack { .. } => {
-                let change = uncount_change(&row.facts.account, &PULLS, &row.facts.terms.period, 1);
-                items.push(change.item(&self.table));
-            }
+            Money::GivenBack { .. } => items.push(self.place_returned(row)),
         }
         if transition.frees_issue() {
             let open = keys::open(row.facts.repository, row.facts.issue_number);
@@ -300,6 +317,11 @@ impl Store {
             items.push(delete_when(&self.table, open, "attribute_not_exists(pk) OR #job = :job", ours));
         }
         Ok(items)
+    }
+
+    /// Gives back the place in the quota that a job took.
+    fn place_returned(&self, row: &Snapshot) -> TransactWriteItem {
+        uncount_change(&row.facts.account, &PULLS, &row.facts.terms.period, 1).item(&self.table)
     }
 
     /// Counts the tokens of a job that was delivered, however it is paid for: in no quota's way, since they are used.

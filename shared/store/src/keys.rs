@@ -27,6 +27,8 @@
 //! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | a hold that is open | account |
 //! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | what was used of a quota | account |
 //! | main | `ACCOUNT#<id>` | `USED#<act>` | what a customer recorded of his usage, once for the act | account |
+//! | main | `ACCOUNT#<id>` | `PHASE#<act>` | what an agent outside has reported | account; index `timeline` under `<account>#phases` |
+//! | main | `ACCOUNT#<id>` | `FIX#<repository>#<issue or name>` | a fix that was charged, and with what: a report, a job or both | account |
 //! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | something the customer has to be told, once | account; index `due` until it has ended |
 //! | main | `MUTED#<digest>` | `MUTED` | an address that takes no mail | the address's digest |
 //! | main | `ACCOUNT#<id>` | `APIKEY#<key>` | where a key of the account is | account |
@@ -54,6 +56,7 @@ use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
 use domain::metering::Meter;
 use domain::notices::NoticeKey;
+use domain::phases::Fix;
 use domain::signups::{Newcomer, State};
 use domain::time::Timestamp;
 
@@ -184,6 +187,27 @@ pub(crate) fn muted(digest: &str) -> Key {
 /// What a customer recorded of his usage, once for the act.
 pub(crate) fn record(account: &AccountId, act: &ActionId) -> Key {
     Key::new(account_pk(account), format!("USED#{act}"))
+}
+
+const PHASE: &str = "PHASE#";
+
+/// What an agent has reported.
+pub(crate) fn phase(account: &AccountId, act: &ActionId) -> Key {
+    Key::new(account_pk(account), format!("{PHASE}{act}"))
+}
+
+pub(crate) fn phase_of(sk: &str) -> Option<ActionId> {
+    ActionId::parse(sk.strip_prefix(PHASE)?).ok()
+}
+
+/// The partition of index `timeline` for an account's reports: apart from its jobs, since there may be many.
+pub(crate) fn phases_of(account: &AccountId) -> String {
+    format!("{account}#phases")
+}
+
+/// A fix that was charged.
+pub(crate) fn fix(account: &AccountId, fix: &Fix) -> Key {
+    Key::new(account_pk(account), format!("FIX#{fix}"))
 }
 
 /// What an act asked to have made at Stripe.

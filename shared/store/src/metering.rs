@@ -9,8 +9,8 @@ use crate::item::{Attributes, Item, number, text, time};
 use crate::{Finished, Store, keys};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
-use domain::ids::{AccountId, CustomerId, JobId, UsageId};
-use domain::metering::{Debts, Identifier, Meter, Usage};
+use domain::ids::{AccountId, ActionId, CustomerId, JobId, UsageId};
+use domain::metering::{Debts, Identifier, Meter, Usage, UsageOf};
 use domain::time::Timestamp;
 
 /// A usage record that is owed, and how far the telling got.
@@ -257,13 +257,17 @@ impl Store {
 }
 
 pub(crate) fn usage_attributes(usage: &Usage) -> Attributes {
+    let of = match &usage.of {
+        UsageOf::Job(job) => ("job", text(job.as_str())),
+        UsageOf::Report(act) => ("report", text(act.as_str())),
+    };
     let attributes: [(&str, AttributeValue); 6] = [
         ("customer", text(usage.customer.as_str())),
         ("meter", text(usage.meter.as_str())),
         ("value", number(usage.value)),
         ("usage_at", time(usage.at)),
         ("identifier", text(usage.identifier.to_string())),
-        ("job", text(usage.job.as_str())),
+        of,
     ];
     attributes.map(|(name, value)| (name.to_owned(), value)).into()
 }
@@ -300,7 +304,10 @@ pub(crate) fn usage_of(item: &Item<'_>) -> Result<Usage, StoreError> {
         customer: item.parsed("customer", CustomerId::parse)?,
         value: item.number("value")?,
         at: item.time("usage_at")?,
-        job: item.parsed("job", JobId::parse)?,
+        of: match item.find_text("report")? {
+            Some(_) => UsageOf::Report(item.parsed("report", ActionId::parse)?),
+            None => UsageOf::Job(item.parsed("job", JobId::parse)?),
+        },
         identifier: item.parsed("identifier", |text| Identifier::parse(text).ok_or(()))?,
     })
 }

@@ -227,7 +227,7 @@ impl Store {
                 let same = vec![("amount", number(entry.held.unsigned_abs()))];
                 Some(delete_when(&self.table, keys::hold(&entry.account, hold), "#amount = :amount", same))
             }
-            Cause::Payment(_) | Cause::Reversal(..) | Cause::Adjustment(_) | Cause::Expiry(_) => None,
+            Cause::Payment(_) | Cause::Reversal(..) | Cause::Adjustment(_) | Cause::Expiry(_) | Cause::Fix(_) => None,
         }
     }
 }

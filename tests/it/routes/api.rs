@@ -6,6 +6,7 @@ mod jobs;
 mod keys;
 mod matrix;
 mod names;
+mod phases;
 mod rates;
 mod requests;
 mod selling;

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use domain::ids::UsageId;
-use domain::metering::{Debts, Identifier, Meter};
+use domain::metering::{Debts, Identifier, Meter, UsageOf};
 use http::StatusCode;
 use queues::Message;
 use serde::Deserialize;
@@ -109,6 +109,10 @@ fn absent() -> ApiError {
 
 fn shown(state: UsageState, row: &UsageRow) -> Value {
     let usage = &row.usage;
+    let (job, report) = match &usage.of {
+        UsageOf::Job(job) => (Some(job.as_str()), None),
+        UsageOf::Report(act) => (None, Some(act.as_str())),
+    };
     let when = |at: Option<domain::time::Timestamp>| at.map(|at| at.to_string());
     json!({
         "id": usage.id.as_str(),
@@ -116,7 +120,8 @@ fn shown(state: UsageState, row: &UsageRow) -> Value {
         "state": state.as_str(),
         "stripe_customer_id": usage.customer.as_str(),
         "value": usage.value,
-        "job": usage.job.as_str(),
+        "job": job,
+        "report": report,
         "identifier": usage.identifier.to_string(),
         "used_at": usage.at.to_string(),
         "carried_to": when(row.carried_to),

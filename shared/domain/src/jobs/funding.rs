@@ -8,7 +8,7 @@ use super::{Snapshot, State};
 use crate::credits::Credits;
 use crate::ids::{AccountId, CustomerId, UsageId};
 use crate::ledger::{HoldId, Label, Posting};
-use crate::metering::{Debts, Identifier, Meter, Usage};
+use crate::metering::{Debts, Identifier, Meter, Usage, UsageOf};
 use crate::plans::{BasisPoints, Billable, Catalogue, Counts, Limit, Pays, Period, Quota, Standing, price};
 use crate::time::Timestamp;
 
@@ -48,6 +48,15 @@ pub enum Funding {
     },
     /// Nobody pays; it is only counted.
     Free,
+}
+
+/// With what the fix that a job delivers is paid for. The tokens it took are always paid for with the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FixPaid {
+    /// With the job, if it delivers.
+    WithJob,
+    /// With an outside agent's report of the same fix, before the job delivered.
+    Before,
 }
 
 /// What is decided before a job is made: its terms, and what has to be had for it.
@@ -164,6 +173,10 @@ pub(super) fn money(from: State, row: &Snapshot, now: Timestamp) -> Money {
 /// What the work so far comes to for whoever pays it.
 pub fn cost_to_customer(row: &Snapshot) -> Credits {
     let (markup, fee) = row.facts.terms.funding.surcharge();
+    let fee = match row.fix_paid {
+        FixPaid::WithJob => fee,
+        FixPaid::Before => Credits::ZERO,
+    };
     price(row.cost, markup, fee)
 }
 
@@ -208,8 +221,9 @@ fn usage(row: &Snapshot, now: Timestamp) -> Vec<Usage> {
             Counts::Tokens => row.tokens.input.saturating_add(row.tokens.output),
         },
         at: now,
-        job: facts.id.clone(),
+        of: UsageOf::Job(facts.id.clone()),
         identifier: Identifier::first(UsageId::of_job(&facts.id), meter.clone()),
     };
-    counts.iter().map(one).filter(|usage| usage.value > 0).collect()
+    let charged = |(_, counts): &&(Meter, Counts)| row.fix_paid == FixPaid::WithJob || *counts != Counts::Pulls;
+    counts.iter().filter(charged).map(one).filter(|usage| usage.value > 0).collect()
 }

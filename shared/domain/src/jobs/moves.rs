@@ -2,7 +2,7 @@
 
 use super::steps::{Output, Review, Step, Verdict};
 use super::{
-    Approved, CancelRequest, Coding, Job, Lease, Moment, Money, Opened, Opening, Planning, PullRef, Queued,
+    Approved, CancelRequest, Coding, FixPaid, Job, Lease, Moment, Money, Opened, Opening, Planning, PullRef, Queued,
     RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, Staged, State,
 };
 use crate::credits::Credits;
@@ -87,6 +87,12 @@ impl Transition {
     /// What it means for the money, to be written with it.
     pub fn money(&self) -> Money {
         super::funding::money(self.from, &self.row, self.now)
+    }
+
+    /// The same move of a job whose fix turns out to have been paid for: of it only the tokens are charged.
+    pub fn with_fix_paid(&self) -> Self {
+        let row = Snapshot { fix_paid: FixPaid::Before, ..self.row.clone() };
+        Self { from: self.from, row, step: self.step.clone(), entered: self.entered.clone(), now: self.now }
     }
 
     /// The line it adds to the timeline.

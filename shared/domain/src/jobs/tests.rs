@@ -7,8 +7,8 @@ use super::steps::{Order, Output, Plan, Review, Step, Verdict};
 use super::*;
 use crate::credits::MICROS;
 use crate::ids::CustomerId;
-use crate::metering::Meter;
 use crate::metering::Tokens;
+use crate::metering::{Meter, UsageOf};
 use crate::plans::{BasisPoints, Billable, Counts};
 use crate::pulls::{Change, FileChange, Proposal, PullWishes};
 use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable};
@@ -327,7 +327,7 @@ fn a_usage_record_is_born_with_its_pull_request() {
     let transition = lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW);
     let Money::Billed { capture: None, usage } = transition.money() else { panic!("a pull request is charged") };
     let [usage] = usage.as_slice() else { panic!("once") };
-    assert_eq!((usage.job.clone(), usage.value, usage.at), (facts().id, 1, NOW));
+    assert_eq!((usage.of.clone(), usage.value, usage.at), (UsageOf::Job(facts().id), 1, NOW));
     assert_eq!(
         usage.identifier.to_string(),
         format!("use_{}-pull_requests", facts().id.ulid()),
@@ -418,6 +418,20 @@ fn nobody_pays_more_than_was_reserved() {
 }
 
 #[test]
+fn a_fix_that_was_paid_for_costs_its_tokens_only() {
+    let mut row = prepaid(State::PrCreationInitiated, Billable::PrOpened, 100);
+    let held = Credits::whole(HELD).expect("an amount");
+    let fee = Credits::whole(15).expect("an amount");
+    row.facts.terms.funding = Funding::Prepaid { held, markup: BasisPoints(2_000), fee };
+    let Staged::Opening(job) = row.staged() else { panic!("opening") };
+    let opened = lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW);
+    assert_eq!(settled(&opened.money()), Some(((HELD - 135) * MICROS, 135 * MICROS)));
+    let paid = opened.with_fix_paid();
+    assert_eq!(settled(&paid.money()), Some(((HELD - 120) * MICROS, 120 * MICROS)));
+    assert_eq!((paid.from_version(), paid.from_state()), (opened.from_version(), opened.from_state()));
+}
+
+#[test]
 fn a_metered_job_tells_every_meter_what_it_counts() {
     let mut row = at(State::PrCreationInitiated);
     let counts =
@@ -435,6 +449,9 @@ fn a_metered_job_tells_every_meter_what_it_counts() {
         }
     };
     assert_eq!(opened(&row), [("pull_requests".to_owned(), 1), ("tokens".to_owned(), 42)]);
+    row.fix_paid = FixPaid::Before;
+    assert_eq!(opened(&row), [("tokens".to_owned(), 42)], "of a fix that was paid for, only the tokens");
+    row.fix_paid = FixPaid::WithJob;
     row.tokens = Tokens::default();
     assert_eq!(opened(&row), [("pull_requests".to_owned(), 1)], "nothing is not told");
 }

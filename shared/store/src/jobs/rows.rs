@@ -7,7 +7,7 @@ use crate::keys;
 use crate::terms::{terms_attributes, terms_of};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
-use domain::jobs::{CancelRequest, Facts, Moment, Notice, PullRef, Snapshot, State, Transition};
+use domain::jobs::{CancelRequest, Facts, FixPaid, Moment, Notice, PullRef, Snapshot, State, Transition};
 use domain::metering::Tokens;
 use domain::pulls::PullWishes;
 use domain::time::Timestamp;
@@ -35,6 +35,7 @@ pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
         .set_or_remove("pull_url", row.pull.as_ref().map(|pull| text(&pull.url)))
         .set_or_remove("reason", row.reason.as_ref().map(text))
         .set_or_remove("cancel", asked(row).then(|| AttributeValue::Bool(true)))
+        .set_or_remove("fix_paid", (row.fix_paid == FixPaid::Before).then(|| AttributeValue::Bool(true)))
         .remove("swept")
         .when(
             "#state = :from_state AND #version = :from_version",
@@ -137,6 +138,7 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
         steps: item.number("steps")?,
         tokens: Tokens { input: item.number("tokens_in")?, output: item.number("tokens_out")? },
         cost: item.find_credits("cost")?,
+        fix_paid: if attributes.contains_key("fix_paid") { FixPaid::Before } else { FixPaid::WithJob },
         base_sha: item.find_text("base_sha")?.map(str::to_owned),
         pull,
         reason: item.find_text("reason")?.map(str::to_owned),

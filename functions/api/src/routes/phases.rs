@@ -1,0 +1,254 @@
+//! `/api/v1/phase-data`: what an agent outside, as a GitHub Action, reports of its work on a fix.
+//!
+//! A report and what it costs are one transaction, so there is nothing left to be acted on: a fix that was delivered is on
+//! Stripe's bill, in the ledger or in the trial's quota as soon as its report is answered, and once.
+
+use crate::caller::Caller;
+use crate::once::IdempotencyKey;
+use crate::routes::Problem;
+use crate::routes::account::{Found, load, period};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
+use domain::access::Scope;
+use domain::jobs::Offer;
+use domain::metering::Meter;
+use domain::notices::{Notice, quota_warning};
+use domain::phases::{Counted, Ending, Fix, Phase, Report};
+use domain::plans::Limit;
+use domain::repositories::RepositoryName;
+use domain::time::Timestamp;
+use http::StatusCode;
+use replies::cursors;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Cursor, Reported};
+use utoipa::{IntoParams, ToSchema};
+
+/// One phase that has ended.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseData {
+    /// `scan`, `validate` or `mitigate`.
+    #[schema(example = "mitigate", pattern = "^(scan|validate|mitigate)$")]
+    phase: String,
+    /// `success` or `failure`.
+    #[schema(example = "success", pattern = "^(success|failure)$")]
+    status: String,
+    /// As `owner/name`.
+    #[schema(example = "acme/greeter", max_length = 161, pattern = "^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$")]
+    repository: String,
+    /// The issue that is being fixed.
+    #[schema(example = 12, minimum = 1)]
+    issue: Option<u64>,
+    /// Where there is no issue: your own name of what is being fixed, the same in all its phases.
+    #[schema(max_length = 100, pattern = "^[A-Za-z0-9._:-]+$")]
+    fix: Option<String>,
+    /// The commit it was done on.
+    #[schema(min_length = 7, max_length = 64, pattern = "^[0-9a-f]+$")]
+    commit: Option<String>,
+    /// The run that reports, as GitHub counts them.
+    #[schema(max_length = 100, pattern = "^[A-Za-z0-9._:-]+$")]
+    run_id: Option<String>,
+    /// Your account's id or its customer's at Stripe, if you want it checked: another one is refused.
+    #[schema(max_length = 64)]
+    customer_id: Option<String>,
+    /// The pull request that was opened.
+    #[schema(minimum = 1)]
+    pull_request: Option<u64>,
+    /// What you want to find beside it; at most 4 KiB as JSON.
+    data: Option<Map<String, Value>>,
+    /// When the phase ended; now where it is absent.
+    #[schema(format = DateTime, example = "2026-11-20T21:23:00Z")]
+    occurred_at: Option<String>,
+}
+
+/// One report, as it stands.
+#[derive(Serialize, ToSchema)]
+pub struct PhaseShown {
+    id: String,
+    phase: &'static str,
+    status: &'static str,
+    repository: String,
+    issue: Option<u64>,
+    /// What all reports on this fix have in common.
+    fix: String,
+    pull_request: Option<u64>,
+    commit: Option<String>,
+    run_id: Option<String>,
+    data: Option<Map<String, Value>>,
+    occurred_at: String,
+    reported_at: String,
+    /// `billed`; `already_billed`, by another report or by a job; or `not_billable`.
+    billing: &'static str,
+}
+
+/// Some reports, the newest first.
+#[derive(Serialize, ToSchema)]
+pub struct Phases {
+    phases: Vec<PhaseShown>,
+    /// Where the next page begins, if there is one.
+    next_cursor: Option<String>,
+}
+
+/// Which reports.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+const PAGE: usize = 25;
+const DATA_BYTES_MAX: usize = 4 * 1024;
+const WORD_CHARS_MAX: usize = 100;
+/// How far an agent's clock may be ahead of ours.
+const CLOCK_AHEAD: Duration = Duration::from_secs(300);
+
+/// Reports a phase. A fix that was delivered is billed once, by your plan's price of a pull request, however often and in
+/// whatever order it is reported, and not at all where a job of ours was billed for its issue. It has happened, so it also
+/// counts beyond a quota, and credits that do not suffice are owed: ask `GET /api/v1/billing/quota` before the work.
+#[utoipa::path(post, path = "/api/v1/phase-data", tag = "usage", request_body = PhaseData,
+    params(("idempotency-key" = String, Header, description = "a new one for each report", min_length = 1, max_length = 200)),
+    responses((status = 201, body = PhaseShown), (status = 200, body = PhaseShown, description = "it was reported before"),
+        (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem, description = "customer_id is not this key's, or the key may not"),
+        (status = 409, body = Problem)))]
+pub async fn report(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    body: Result<Json<PhaseData>, JsonRejection>,
+) -> Result<(StatusCode, Json<PhaseShown>), ApiError> {
+    caller.may(Scope::Usage)?;
+    let Json(told) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let now = ctx.outside.now();
+    let found = load(&ctx, &caller, now).await?;
+    let Found { account, standing } = &found;
+    if told.customer_id.as_deref().is_some_and(|id| id != account.id.as_str() && id != account.customer.as_str()) {
+        let detail = "customer_id is not that of this key's account; leave it out, or use a key of that account";
+        return Err(ApiError::forbidden("other_customer", detail));
+    }
+    let mut report = read(&caller, once.act(&caller, "phase-data").id(), told, now)?;
+    let terms = Offer::of(&ctx.catalogue, standing, &account.customer, now).terms;
+    let charge = report.is_billable(&ctx.catalogue.phase).then(|| report.charge(&terms));
+    let status = match ctx.store.phase_record(&report, charge.as_ref()).await? {
+        Reported::Now(counted) => {
+            report.counted = counted;
+            StatusCode::CREATED
+        }
+        Reported::Already(known) => {
+            report = *known;
+            StatusCode::OK
+        }
+        Reported::ActReused => {
+            let detail = "this Idempotency-Key has reported something else; take a new one for each report";
+            return Err(ApiError::conflict("idempotency_key_reused", detail));
+        }
+    };
+    if report.counted == Counted::Now {
+        tracing::info!(account.id = %account.id, report.id = %report.id, by = %caller.key, audit = true, "a fix was reported");
+        warn(&ctx, &found, now).await?;
+    }
+    Ok((status, Json(shown(&report))))
+}
+
+/// What was reported, the newest first, by pages.
+#[utoipa::path(get, path = "/api/v1/phase-data", tag = "usage", params(Filter),
+    responses((status = 200, body = Phases), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub async fn list(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<Phases>, ApiError> {
+    caller.may(Scope::Read)?;
+    let Query(filter) = filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let cursor = filter.cursor.as_deref().map(cursors::read).transpose()?.map(Cursor::from);
+    let page = ctx.store.phase_list(&caller.account, cursor.as_ref(), PAGE).await?;
+    Ok(Json(Phases {
+        phases: page.rows.iter().map(shown).collect(),
+        next_cursor: page.next.map(|next| cursors::write(next.at, &next.id)),
+    }))
+}
+
+fn read(caller: &Caller, id: domain::ids::ActionId, told: PhaseData, now: Timestamp) -> Result<Report, ApiError> {
+    let bad = |code, detail: &str| ApiError::bad_request(code, detail);
+    let phase = Phase::parse(&told.phase).ok_or_else(|| bad("bad_phase", "phase is scan, validate or mitigate"))?;
+    let ending = Ending::parse(&told.status).ok_or_else(|| bad("bad_status", "status is success or failure"))?;
+    let repository = RepositoryName::parse(&told.repository)
+        .ok_or_else(|| bad("bad_repository", "repository is written as owner/name, as in its address"))?;
+    let fix = match (told.issue, &told.fix) {
+        (Some(number), None) if number > 0 => Some(Fix::of_issue(repository.owner(), repository.name(), number)),
+        (None, Some(name)) => Fix::named(&repository, name),
+        (Some(_) | None, Some(_) | None) => None,
+    };
+    let detail =
+        "say what is being fixed: issue with its number, or fix with a name of yours of up to 100 plain characters";
+    let fix = fix.ok_or_else(|| bad("bad_fix", detail))?;
+    let word = |text: &Option<String>, more: &[u8]| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
+        text.as_ref().is_none_or(|text| (1..=WORD_CHARS_MAX).contains(&text.len()) && text.bytes().all(plain))
+    };
+    if !word(&told.commit, b"") || !word(&told.run_id, b"._:-") || told.pull_request == Some(0) {
+        return Err(bad("bad_reference", "commit, run_id and pull_request are written as GitHub writes them"));
+    }
+    let data = told.data.map(|data| Value::Object(data).to_string());
+    if data.as_ref().is_some_and(|data| data.len() > DATA_BYTES_MAX) {
+        return Err(bad("bad_data", "data has at most 4096 bytes as JSON"));
+    }
+    let occurred_at = told.occurred_at.as_deref().map_or(Some(now), Timestamp::parse);
+    let occurred_at = occurred_at
+        .filter(|at| *at <= now.plus(CLOCK_AHEAD))
+        .ok_or_else(|| bad("bad_occurred_at", "occurred_at is a time in RFC 3339 that has passed"))?;
+    Ok(Report {
+        id,
+        account: caller.account.clone(),
+        phase,
+        ending,
+        repository,
+        issue_number: told.issue,
+        fix,
+        pull_request: told.pull_request,
+        commit: told.commit,
+        run_id: told.run_id,
+        data,
+        occurred_at,
+        at: now,
+        counted: Counted::Never,
+    })
+}
+
+/// A fix takes a place in the quota as a job does, and its customer is warned alike.
+async fn warn(ctx: &Ctx, Found { account, standing }: &Found<'_>, now: Timestamp) -> Result<(), ApiError> {
+    let meter = Meter::pull_requests();
+    let Some(Limit::Of(limit)) = standing.plan.quotas.get(&meter).map(|quota| quota.limit) else { return Ok(()) };
+    let period = period(standing, &meter, now);
+    let used = ctx.store.quota_used(&account.id, &meter, &period.key).await?;
+    if let Some(topic) = quota_warning(&meter, &period.key, used, limit) {
+        let words = format!("{used} of the {limit} pull requests of the plan {} are used.", standing.plan.name);
+        ctx.store.notice_owe(&account.id, &Notice::new(topic, words, now), now).await?;
+    }
+    Ok(())
+}
+
+fn shown(report: &Report) -> PhaseShown {
+    PhaseShown {
+        id: report.id.to_string(),
+        phase: report.phase.as_str(),
+        status: report.ending.as_str(),
+        repository: report.repository.to_string(),
+        issue: report.issue_number,
+        fix: report.fix.to_string(),
+        pull_request: report.pull_request,
+        commit: report.commit.clone(),
+        run_id: report.run_id.clone(),
+        data: report.data.as_deref().and_then(|data| serde_json::from_str(data).ok()),
+        occurred_at: report.occurred_at.to_string(),
+        reported_at: report.at.to_string(),
+        billing: report.counted.as_str(),
+    }
+}
