@@ -129,13 +129,13 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 impl KeyText {
     /// A key of these random bytes.
     pub fn mint(prefix: &str, random: [u8; SECRET_BYTES]) -> Self {
-        Self(prefix.to_owned() + &spelt(random))
+        Self(format!("{prefix}{}", secret_text(random)))
     }
 
     /// Reads what somebody sends; none if it cannot be a key, so that nothing needs to be looked up.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix(LIVE).or_else(|| text.strip_prefix(TEST))?;
-        is_spelt(rest).then(|| Self(text.to_owned()))
+        is_secret_text(rest).then(|| Self(text.to_owned()))
     }
 
     /// The text itself, for its digest and for showing it once.
@@ -149,11 +149,11 @@ impl KeyText {
     }
 }
 
-/// Secret bytes in letters and digits.
-fn spelt(secret: [u8; SECRET_BYTES]) -> String {
-    let mut text = String::new();
+/// 256 random bits in Crockford's base 32.
+pub(crate) fn secret_text(random: [u8; SECRET_BYTES]) -> String {
+    let mut text = String::with_capacity(SECRET_BYTES * 8 / 5 + 1);
     let (mut bits, mut held) = (0_u32, 0_u32);
-    for byte in secret {
+    for byte in random {
         bits = bits << 8 | u32::from(byte);
         held += 8;
         while held >= 5 {
@@ -165,7 +165,8 @@ fn spelt(secret: [u8; SECRET_BYTES]) -> String {
     text
 }
 
-fn is_spelt(text: &str) -> bool {
+/// Whether a text has the form of 256 bits.
+pub(crate) fn is_secret_text(text: &str) -> bool {
     text.len() == SECRET_BYTES * 8 / 5 + 1 && text.bytes().all(|byte| ALPHABET.contains(&byte))
 }
 
@@ -179,12 +180,12 @@ pub struct RevealToken(String);
 impl RevealToken {
     /// A token of these random bytes.
     pub fn mint(random: [u8; SECRET_BYTES]) -> Self {
-        Self(spelt(random))
+        Self(secret_text(random))
     }
 
     /// Reads what stands in a link; none if it cannot be a token.
     pub fn parse(text: &str) -> Option<Self> {
-        is_spelt(text).then(|| Self(text.to_owned()))
+        is_secret_text(text).then(|| Self(text.to_owned()))
     }
 
     /// The text itself, for its digest and the link.

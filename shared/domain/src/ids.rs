@@ -168,6 +168,8 @@ ours! {
     KeyId = "key_";
     /// One order: an issue that is to become a pull request.
     JobId = "job_";
+    /// A person's being signed in, on one browser.
+    SessionId = "ses_";
     /// One billable fact that Stripe must be told.
     UsageId = "use_";
 }
@@ -213,6 +215,8 @@ vendor_number! {
     OwnerId;
     /// GitHub's number for a repository; it survives renames and transfers.
     RepositoryId;
+    /// GitHub's number for a person; it survives renames.
+    UserId;
 }
 
 impl ActionId {
