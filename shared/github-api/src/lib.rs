@@ -24,6 +24,7 @@ mod reviews;
 mod route;
 mod saves;
 mod sessions;
+mod sign_in;
 #[cfg(test)]
 mod testing;
 
@@ -36,6 +37,7 @@ pub use issues::{IssueFound, IssueKind, IssueState};
 pub use pulls::{Opened, Pull, PullOrder, PullState};
 pub use repository::{Details, Repository};
 pub use saves::{Deleted, FileDelete, FileOrder, Saved};
+pub use sign_in::{Exchanged, OwnerKind, Reached, SignIn, SignInConfig, Visitor};
 
 use domain::ids::{InstallationId, RepositoryId};
 use domain::time::Timestamp;

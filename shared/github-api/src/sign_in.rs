@@ -1,0 +1,262 @@
+//! People who sign in: GitHub's consent page, the exchange of its code, and what the person may read about himself.
+//!
+//! Works with the App's client id and secret alone, so that a door for people does not hold the App's key. The person's
+//! token lives in a [`Visitor`] and goes with it: it is never stored and never printed. Every call is sent once; a code
+//! opens once, so after an unclear answer the person signs in again.
+
+use crate::call::{Call, crab_over};
+use crate::error::GithubError;
+use crate::route::Route;
+use crate::{BoxError, Web};
+use bytes::Bytes;
+use domain::ids::{InstallationId, OwnerId, UserId};
+use domain::members::{Place, User};
+use domain::time::Timestamp;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{Request, Uri};
+use octocrab::Octocrab;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use std::time::Duration;
+use tower::ServiceExt;
+
+const EXCHANGE: &str = "exchange a sign-in's code";
+const PAGE: usize = 100;
+/// Installations of one person; more are not looked at.
+const PAGES_MAX: u64 = 5;
+/// How long to stay away where GitHub does not say.
+const LIMIT_WAIT: Duration = Duration::from_secs(60);
+
+/// Which GitHub people come from, and who we are there.
+pub struct SignInConfig {
+    /// `https://api.github.com`, or another one.
+    pub url: String,
+    /// `https://github.com`, or another one: where its pages are.
+    pub web_url: String,
+    /// The App's client id.
+    pub client_id: String,
+    /// The App's client secret.
+    pub client_secret: SecretString,
+}
+
+/// GitHub, as people sign in with it.
+#[derive(Clone)]
+pub struct SignIn {
+    base: Uri,
+    web_url: String,
+    client_id: String,
+    client_secret: SecretString,
+    web: Web,
+}
+
+/// What came of a code.
+pub enum Exchanged {
+    /// Its owner is here.
+    In(Visitor),
+    /// It is wrong, too old or was used before.
+    Refused,
+}
+
+/// GitHub, as somebody sees it who has just signed in.
+pub struct Visitor {
+    crab: Octocrab,
+    now: Timestamp,
+}
+
+/// An installation that somebody can reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Which.
+    pub installation: InstallationId,
+    /// Whose.
+    pub owner: OwnerId,
+    /// What the owner is called.
+    pub login: String,
+    /// What kind of owner he is.
+    pub kind: OwnerKind,
+}
+
+/// What kind of owner an installation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnerKind {
+    /// A person.
+    Person,
+    /// An organisation, whose members have places in it.
+    Organisation,
+}
+
+impl SignIn {
+    /// A client; it calls nobody.
+    pub fn new(config: SignInConfig, web: Web) -> Result<Self, GithubError> {
+        let absolute = |url: &str| {
+            let uri: Uri = url.parse().map_err(|_| GithubError::Url)?;
+            if uri.scheme().is_none() || uri.authority().is_none() { Err(GithubError::Url) } else { Ok(uri) }
+        };
+        let base = absolute(&config.url)?;
+        absolute(&config.web_url)?;
+        let web_url = config.web_url.trim_end_matches('/').to_owned();
+        Ok(Self { base, web_url, client_id: config.client_id, client_secret: config.client_secret, web })
+    }
+
+    /// Where GitHub asks a person whether he wants to come in. He comes back to the callback that the App has there.
+    pub fn authorize_url(&self, state: &str) -> String {
+        let query = Route::new("/login/oauth/authorize").query("client_id", &self.client_id).query("state", state);
+        format!("{}{}", self.web_url, query.as_str())
+    }
+
+    /// Takes a code for the person behind it, once.
+    pub async fn exchange(&self, code: &str, now: Timestamp) -> Result<Exchanged, GithubError> {
+        let form = Route::new("")
+            .query("client_id", &self.client_id)
+            .query("client_secret", self.client_secret.expose_secret())
+            .query("code", code);
+        let request = Request::post(format!("{}/login/oauth/access_token", self.web_url))
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(USER_AGENT, concat!("tallyhook/", env!("CARGO_PKG_VERSION")))
+            .body(Bytes::from(form.as_str().trim_start_matches('?').to_owned()))
+            .map_err(|_| GithubError::Url)?;
+        let unclear = |source: BoxError| GithubError::Unclear { operation: EXCHANGE, source };
+        let response = self.web.clone().oneshot(request).await.map_err(unclear)?;
+        match response.status().as_u16() {
+            200 => {}
+            429 => return Err(GithubError::Limited { operation: EXCHANGE, wait: LIMIT_WAIT }),
+            status @ 500..=599 => return Err(GithubError::Unavailable { operation: EXCHANGE, status }),
+            status => return Err(GithubError::Refused { operation: EXCHANGE, status, message: String::new() }),
+        }
+        // Neither the body nor the reader's words are kept: either may hold the token.
+        let answer: Answer = serde_json::from_slice(response.body()).map_err(|_| unclear("another shape".into()))?;
+        let Some(token) = answer.access_token else { return refused(answer.error) };
+        let crab = crab_over(self.web.clone(), self.base.clone());
+        let crab = crab.user_access_token(token.0).map_err(|e| GithubError::of_octocrab(EXCHANGE, e, now))?;
+        Ok(Exchanged::In(Visitor { crab, now }))
+    }
+}
+
+/// GitHub says with a 200 what is wrong.
+fn refused(error: Option<String>) -> Result<Exchanged, GithubError> {
+    match error.as_deref() {
+        Some("bad_verification_code") => Ok(Exchanged::Refused),
+        Some(word @ ("incorrect_client_credentials" | "redirect_uri_mismatch")) => {
+            Err(GithubError::Credentials { operation: EXCHANGE, message: word.to_owned() })
+        }
+        Some(_) | None => Err(GithubError::Refused {
+            operation: EXCHANGE,
+            status: 200,
+            message: "no token and no known error".to_owned(),
+        }),
+    }
+}
+
+impl Visitor {
+    /// Who it is.
+    pub async fn user(&self) -> Result<User, GithubError> {
+        let person: Person = self.read("ask who signs in", Route::new("/user")).await?;
+        Ok(User { id: UserId::new(person.id), login: person.login })
+    }
+
+    /// The installations of the App that he can reach.
+    pub async fn installations(&self) -> Result<Vec<Reached>, GithubError> {
+        let mut reached = Vec::new();
+        for page in 1..=PAGES_MAX {
+            let route =
+                Route::new("/user/installations").query("per_page", &PAGE.to_string()).query("page", &page.to_string());
+            let found: Installations = self.read("list a person's installations", route).await?;
+            let count = found.installations.len();
+            reached.extend(found.installations.into_iter().filter_map(Installation::reached));
+            if count < PAGE {
+                break;
+            }
+        }
+        Ok(reached)
+    }
+
+    /// What he is in an organisation; outside, where GitHub does not let us see it.
+    pub async fn place(&self, organisation: &str) -> Result<Place, GithubError> {
+        let route = Route::new("/user/memberships/orgs/").segment(organisation);
+        let found: Result<OrganisationMembership, _> = self.read("ask for a place in an organisation", route).await;
+        match found {
+            Ok(found) if found.state != "active" => Ok(Place::Outside),
+            Ok(found) if found.role == "admin" => Ok(Place::Admin),
+            Ok(_) => Ok(Place::Member),
+            Err(GithubError::NotThere { .. } | GithubError::NoAccess { .. }) => Ok(Place::Outside),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        route: Route,
+    ) -> Result<T, GithubError> {
+        Call::get(operation, route).send(&self.crab, &Route::new(""), self.now).await?.read()
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: Option<Token>,
+    error: Option<String>,
+}
+
+/// A text that is never printed.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct Token(SecretString);
+
+impl From<String> for Token {
+    fn from(text: String) -> Self {
+        Self(SecretString::from(text))
+    }
+}
+
+#[derive(Deserialize)]
+struct Person {
+    id: u64,
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct Installations {
+    installations: Vec<Installation>,
+}
+
+#[derive(Deserialize)]
+struct Installation {
+    id: u64,
+    account: Option<Owner>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    id: u64,
+    /// An enterprise has none, and no repositories.
+    login: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+impl Installation {
+    fn reached(self) -> Option<Reached> {
+        let owner = self.account?;
+        let kind = match owner.kind.as_deref() {
+            Some("Organization") => OwnerKind::Organisation,
+            Some(_) | None => OwnerKind::Person,
+        };
+        Some(Reached {
+            installation: InstallationId::new(self.id),
+            owner: OwnerId::new(owner.id),
+            login: owner.login?,
+            kind,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct OrganisationMembership {
+    state: String,
+    role: String,
+}
+
+#[cfg(test)]
+mod tests;
