@@ -88,7 +88,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
     /// Use this GitHub instead of the stand-in, e.g. `https://api.github.com`. Needs GITHUB_APP_ID, GITHUB_PRIVATE_KEY and
-    /// GITHUB_WEBHOOK_SECRETS in the environment.
+    /// GITHUB_WEBHOOK_SECRETS in the environment; people can sign in if GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET are there, too.
     #[arg(long, value_name = "URL", global = true)]
     pub github_url: Option<String>,
     /// Use this Stripe instead of the stand-in, e.g. `https://api.stripe.com`. Needs STRIPE_SECRET_KEY and
@@ -121,12 +121,15 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
 ];
 
 /// Settings of the environment that are taken over whenever they are set; prices that the catalogue knows of, too.
-const OPTIONAL: [&str; 10] = [
+const OPTIONAL: [&str; 13] = [
     catalogue::FILE,
     "OPERATOR_TOKEN",
     "BILLING_ENABLED",
     "AUTO_PROVISION",
     "PUBLIC_URL",
+    "GITHUB_CLIENT_ID",
+    "GITHUB_CLIENT_SECRET",
+    "GITHUB_WEB_URL",
     "GITHUB_WEBHOOK_SECRETS",
     "STRIPE_WEBHOOK_SECRETS",
     "MODEL_NAME",
@@ -147,6 +150,14 @@ impl Options {
         for (one, several) in SINGULAR {
             if let (Some(value), None) = (env.find(one), env.find(several)) {
                 settings.insert(several.to_owned(), value);
+            }
+        }
+        if self.github_url.is_some() {
+            // The stand-in's client is none at another GitHub.
+            for (setting, usual) in
+                [("GITHUB_CLIENT_ID", ""), ("GITHUB_CLIENT_SECRET", ""), ("GITHUB_WEB_URL", "https://github.com")]
+            {
+                settings.entry(setting.to_owned()).or_insert_with(|| usual.to_owned());
             }
         }
         for ((flag, setting, groups), url) in

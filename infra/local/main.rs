@@ -59,11 +59,15 @@ async fn start(
     token: &str,
 ) -> anyhow::Result<Stack> {
     let clock = Arc::clone(&real.clock);
-    let vendors = Vendors::new(&format!("{base}/stand-ins/github"), Arc::new(move || clock().millis()));
+    let vendors = Vendors::new(&format!("{base}/stand-ins/github"), base, Arc::new(move || clock().millis()));
     vendors_file::load(options, &vendors)?;
     vendors.furnish();
     settings.entry("PUBLIC_URL".to_owned()).or_insert_with(|| base.to_owned());
     settings.entry("DASHBOARD_URL".to_owned()).or_insert_with(|| format!("{base}/billing"));
+    if options.has_stand_in_github() {
+        // The page is for browsers, so it is reached where they reach it.
+        settings.insert("GITHUB_WEB_URL".to_owned(), format!("{base}/stand-ins/github"));
+    }
     settings.entry("OPERATOR_TOKEN".to_owned()).or_insert_with(|| format!("local:{token}"));
     let parts = Parts {
         vendors,

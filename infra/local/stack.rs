@@ -1,6 +1,6 @@
 //! All doors, joined.
 
-use crate::world::{APP_ID, Vendors};
+use crate::world::{APP_ID, CLIENT_ID, CLIENT_SECRET, Vendors};
 use anyhow::Context;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use axum::Router;
@@ -24,6 +24,8 @@ use tower::Service;
 
 /// The hosts at which the stand-ins answer.
 pub const GITHUB_HOST: &str = "github.stand-in";
+/// Its pages.
+pub const GITHUB_WEB_HOST: &str = "github.test";
 /// Stripe's.
 pub const STRIPE_HOST: &str = "stripe.stand-in";
 /// The model's.
@@ -199,6 +201,7 @@ impl Stack {
 fn stand_ins(parts: &Parts) -> StandInWeb {
     StandInWeb::new(parts.weather.clone())
         .host(GITHUB_HOST, parts.vendors.github.router())
+        .host(GITHUB_WEB_HOST, parts.vendors.github.pages())
         .host(STRIPE_HOST, parts.vendors.stripe.router())
         .host(MODEL_HOST, parts.vendors.model.router())
         .host(MAIL_HOST, parts.vendors.mail.router())
@@ -215,6 +218,9 @@ fn settings() -> BTreeMap<String, String> {
         ("LEDGER_TABLE", LEDGER_TABLE),
         ("LEDGER_KEY", LOCAL_LEDGER_KEY),
         ("GITHUB_URL", &format!("https://{GITHUB_HOST}")),
+        ("GITHUB_WEB_URL", &format!("http://{GITHUB_WEB_HOST}")),
+        ("GITHUB_CLIENT_ID", CLIENT_ID),
+        ("GITHUB_CLIENT_SECRET", CLIENT_SECRET),
         ("GITHUB_APP_ID", &APP_ID.to_string()),
         ("GITHUB_PRIVATE_KEY", &app_key().private_pem),
         ("STRIPE_URL", &format!("https://{STRIPE_HOST}")),

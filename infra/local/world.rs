@@ -1,6 +1,6 @@
 //! The little world in which the demo and the tests play: one organisation, one repository, one paying account.
 
-use fakes::github::{GitHub, GitHubConfig};
+use fakes::github::{GitHub, GitHubConfig, OAuthClient};
 use fakes::mail::MailBox;
 use fakes::model::Model;
 use fakes::stripe::Stripe;
@@ -12,6 +12,15 @@ pub const APP_ID: u64 = 1234;
 pub const OWNER: &str = "acme";
 /// Its number.
 pub const OWNER_ID: u64 = 9001;
+/// People on the stand-in GitHub, and what they are in the organisation; `none` reaches its repository as a guest, and who is
+/// not of this list reaches nothing.
+pub const PEOPLE: [(&str, &str); 3] = [("olivia-owner", "admin"), ("mark-member", "member"), ("gus-guest", "none")];
+/// Somebody who has nothing to do with the organisation.
+pub const OUTSIDER: &str = "otto-outsider";
+/// What the App is to people who sign in.
+pub const CLIENT_ID: &str = "Iv1.tallyhook-local";
+/// What it proves itself with.
+pub const CLIENT_SECRET: &str = "local-client-secret";
 /// The repository.
 pub const REPOSITORY: &str = "greeter";
 /// Its number.
@@ -55,8 +64,9 @@ pub struct Vendors {
 }
 
 impl Vendors {
-    /// A world in which nothing has happened yet. Pages of the stand-in GitHub are found below `html_base`.
-    pub fn new(html_base: &str, now: Now) -> Self {
+    /// A world in which nothing has happened yet. Pages of the stand-in GitHub are found below `html_base`; who signs in
+    /// there comes back to `base`.
+    pub fn new(html_base: &str, base: &str, now: Now) -> Self {
         let config = GitHubConfig {
             app_id: APP_ID,
             app_slug: "tallyhook".to_owned(),
@@ -65,12 +75,24 @@ impl Vendors {
         };
         let github = GitHub::new(config);
         github.trust_key(&keys::app_key().public_pem).expect("a fresh key can be read");
+        github.trust_client(OAuthClient {
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: CLIENT_SECRET.to_owned(),
+            callback_url: format!("{base}/signin/callback"),
+        });
         Self { github, stripe: Stripe::new(now.clone()), model: Model::new(), mail: MailBox::new(now) }
     }
 
     /// The organisation, its repository and its customer. What is there already stays as it is.
     pub fn furnish(&self) {
         self.github.add_repository(INSTALLATION_ID, OWNER_ID, OWNER, REPOSITORY_ID, REPOSITORY, "main", &FILES);
+        for (login, place) in PEOPLE {
+            self.github.set_place(OWNER, login, place);
+            if place == "none" {
+                self.github.set_role(OWNER, REPOSITORY, login, "write");
+            }
+        }
+        self.github.add_person(OUTSIDER);
         self.stripe.add_customer(CUSTOMER, "billing@acme.example");
         for meter in METERS {
             self.stripe.add_meter(meter);

@@ -38,7 +38,7 @@ async fn start() -> anyhow::Result<(Arc<Stack>, (tokio::net::TcpListener, String
     let listener = server::listen(0).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let clock = Arc::clone(&real.clock);
-    let vendors = Vendors::new(&base, Arc::new(move || clock().millis()));
+    let vendors = Vendors::new(&base, &base, Arc::new(move || clock().millis()));
     vendors.furnish();
     let parts = Parts {
         vendors,

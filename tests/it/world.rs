@@ -75,7 +75,7 @@ impl World {
         });
         let clock = Arc::clone(&millis);
         let random = AtomicU64::new(42);
-        let vendors = Vendors::new("http://github.test", Arc::clone(&millis));
+        let vendors = Vendors::new("http://github.test", BASE, Arc::clone(&millis));
         vendors.furnish();
         // What happened before the world began is no news.
         vendors.stripe.outbox_take();

@@ -1,4 +1,4 @@
-//! GitHub, standing in: apps and tokens, git, contents, pull requests, issues and their comments.
+//! GitHub, standing in: apps and tokens, people who sign in, git, contents, pull requests, issues and their comments.
 //! Owns a whole little GitHub in memory and answers the REST API at its natural paths, in GitHub's JSON and with
 //! GitHub's refusals. Promises what a caller's safety rests on: tokens are as narrow as they were asked for, a second
 //! ref or a second pull request is refused, objects are named by content. Sends no webhooks and knows no forks;
@@ -30,6 +30,7 @@ mod issues;
 mod objects;
 mod pages;
 mod paging;
+mod people;
 mod pulls;
 mod refs;
 mod refusal;
@@ -41,6 +42,7 @@ mod tests;
 mod trees;
 mod views;
 
+pub use people::OAuthClient;
 pub use views::{CommentView, CommitView, PullView, TokenRequest};
 
 /// Which app this GitHub knows, and where its pages are.
@@ -60,13 +62,14 @@ pub struct GitHubConfig {
 pub struct GitHub {
     config: Arc<GitHubConfig>,
     trusted: Arc<Mutex<Option<DecodingKey>>>,
+    client: Arc<Mutex<Option<OAuthClient>>>,
     state: Arc<Mutex<State>>,
 }
 
 impl GitHub {
     /// A GitHub without repositories.
     pub fn new(config: GitHubConfig) -> Self {
-        Self { config: Arc::new(config), trusted: Arc::default(), state: Arc::default() }
+        Self { config: Arc::new(config), trusted: Arc::default(), client: Arc::default(), state: Arc::default() }
     }
 
     /// From now on a JWT must be signed with the private half of this RSA public key (PEM).
@@ -89,6 +92,7 @@ impl GitHub {
             .merge(issues::routes());
         Router::new()
             .merge(apps::routes())
+            .merge(people::api_routes())
             .nest("/repos/{owner}/{repository}", repository.clone())
             .nest("/repositories/{repository_id}", repository)
             .fallback(unknown)
@@ -100,7 +104,7 @@ impl GitHub {
 
     /// Pages for people, to be mounted at `html_base`.
     pub fn pages(&self) -> Router {
-        pages::routes().with_state(self.clone())
+        pages::routes().merge(people::page_routes()).with_state(self.clone())
     }
 
     /// Everything it knows, to be kept across a restart.

@@ -192,7 +192,7 @@ fn claims(github: &GitHub, jwt: &str) -> Option<Claims> {
     jsonwebtoken::decode::<Claims>(jwt, &key, &only_signature).ok().map(|token| token.claims)
 }
 
-fn credential(headers: &HeaderMap) -> Option<String> {
+pub(super) fn credential(headers: &HeaderMap) -> Option<String> {
     let (scheme, credential) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     ["bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str()).then(|| credential.trim().to_owned())
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::git::{Files, Objects, Sha};
+use super::people::{Pass, Seat};
 use super::views::TokenRequest;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -15,6 +16,16 @@ pub(super) struct State {
     pub repositories: BTreeMap<u64, Repository>,
     pub tokens: BTreeMap<String, Token>,
     pub token_requests: Vec<TokenRequest>,
+    /// Who can sign in; states written before anybody could have none of these four.
+    #[serde(default)]
+    pub people: BTreeMap<u64, Account>,
+    /// Organisation to person to what he is there.
+    #[serde(default)]
+    pub places: BTreeMap<String, BTreeMap<u64, Seat>>,
+    #[serde(default)]
+    pub codes: BTreeMap<String, Pass>,
+    #[serde(default)]
+    pub user_tokens: BTreeMap<String, Pass>,
     pub read_lag: u32,
     last_id: u64,
     requests: u64,
