@@ -1,18 +1,23 @@
 //! Who is asking: the only place where a [`Caller`] is made.
 //!
-//! A key is looked up by its digest, and what was found is believed for a minute, also that nothing was found. So a revoked
-//! key opens nothing after a minute at the latest, and a flood of wrong keys costs few reads.
+//! A program comes with a key, a person with a session; who sends both comes with the key. Either is looked up by the digest
+//! of a secret, and what was found is believed for a minute, also that nothing was found. So a revoked key, a session that
+//! was ended and a role that was taken away open nothing after a minute at the latest, and a flood of wrong ones costs few
+//! reads. For which account a session acts stands on its row and never changes; that its person is still a member there is
+//! looked up with it. Whatever a session changes needs its CSRF token.
 
+use crate::people::{self, Person};
 use crate::{ApiError, Ctx, rates};
 use axum::extract::FromRequestParts;
 use domain::access::{ApiKey, KeyText, Scope};
-use domain::ids::{AccountId, KeyId};
+use domain::ids::{AccountId, KeyId, SessionId, UserId};
 use domain::time::Timestamp;
 use domain::triggers::Switch;
+use http::header;
 use http::request::Parts;
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 use store::key_digest;
 
 /// Somebody who may act for an account.
@@ -20,9 +25,37 @@ use store::key_digest;
 pub struct Caller {
     /// The account.
     pub account: AccountId,
-    /// By which key.
-    pub key: KeyId,
+    /// By what right.
+    pub by: By,
     scopes: BTreeSet<Scope>,
+}
+
+/// By what right somebody acts. As a text it names him in logs and ledgers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// A key.
+    Key(KeyId),
+    /// A person's session.
+    Session(SessionId, UserId),
+}
+
+impl By {
+    /// What its requests are counted under.
+    pub fn counted_as(&self) -> &str {
+        match self {
+            Self::Key(key) => key.as_str(),
+            Self::Session(session, _) => session.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, "{key}"),
+            Self::Session(session, user) => write!(f, "user {user} by {session}"),
+        }
+    }
 }
 
 impl Caller {
@@ -31,7 +64,11 @@ impl Caller {
         if self.scopes.contains(&scope) {
             return Ok(self);
         }
-        let detail = format!("this key lacks the scope {}; make one that has it", scope.as_str());
+        let scope = scope.as_str();
+        let detail = match self.by {
+            By::Key(_) => format!("this key lacks the scope {scope}; make one that has it"),
+            By::Session(..) => format!("your role in this account lacks the scope {scope}; ask one of its admins"),
+        };
         Err(ApiError::forbidden("missing_scope", detail))
     }
 
@@ -47,62 +84,50 @@ impl Caller {
     }
 }
 
-/// How long what was found of a key is believed.
-const BELIEVED: Duration = Duration::from_secs(60);
-/// More keys than this are not remembered at once.
-const REMEMBERED_MAX: usize = 10_000;
-
-/// What was found of keys in the last minute, by their digests.
-#[derive(Default)]
-pub struct KnownKeys(Mutex<HashMap<String, Found>>);
-
-#[derive(Clone)]
-struct Found {
-    key: Option<ApiKey>,
-    at: Timestamp,
-}
-
-impl KnownKeys {
-    fn find(&self, digest: &str, now: Timestamp) -> Option<Option<ApiKey>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known.get(digest).filter(|found| now.since(found.at) < BELIEVED)?;
-        Some(found.key.clone())
-    }
-
-    fn keep(&self, digest: &str, key: Option<ApiKey>, at: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED_MAX {
-            known.retain(|_, found| at.since(found.at) < BELIEVED);
-        }
-        if known.len() < REMEMBERED_MAX {
-            known.insert(digest.to_owned(), Found { key, at });
-        }
-    }
-}
-
 impl FromRequestParts<Arc<Ctx>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, ApiError> {
-        let header = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let text = header.and_then(|text| text.strip_prefix("Bearer ")).map(str::trim).ok_or_else(stranger)?;
-        let text = KeyText::parse(text).ok_or_else(stranger)?;
-        let digest = key_digest(&text);
         let now = ctx.outside.now();
-        let key = match ctx.known_keys.find(&digest, now) {
-            Some(known) => known,
-            None => {
-                let found = ctx.store.api_key_find(&digest).await?;
-                note_use(ctx, found.as_ref(), &digest, now).await?;
-                ctx.known_keys.keep(&digest, found.clone(), now);
-                found
-            }
+        // Whoever sends a key means it, also where it is a bad one.
+        let caller = if parts.headers.contains_key(header::AUTHORIZATION) {
+            by_key(ctx, parts, now).await?
+        } else {
+            by_session(ctx, parts, now).await?
         };
-        let key = key.filter(|key| key.is_good(now)).ok_or_else(stranger)?;
-        let caller = Self { account: key.account, key: key.id, scopes: key.scopes };
-        rates::count(ctx, &caller, parts, now).await?;
+        rates::count(ctx, (caller.account.as_str(), caller.by.counted_as()), parts, now).await?;
         Ok(caller)
     }
+}
+
+async fn by_key(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
+    let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let text = header.and_then(|text| text.strip_prefix("Bearer ")).map(str::trim).ok_or_else(stranger)?;
+    let text = KeyText::parse(text).ok_or_else(stranger)?;
+    let digest = key_digest(&text);
+    let key = match ctx.known_keys.find(&digest, now) {
+        Some(known) => known,
+        None => {
+            let found = ctx.store.api_key_find(&digest).await?;
+            note_use(ctx, found.as_ref(), &digest, now).await?;
+            ctx.known_keys.keep(&digest, found.clone(), now);
+            found
+        }
+    };
+    let key = key.filter(|key| key.is_good(now)).ok_or_else(stranger)?;
+    Ok(Caller { account: key.account, by: By::Key(key.id), scopes: key.scopes })
+}
+
+async fn by_session(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
+    let person: Person = people::person(ctx, &parts.headers, now).await?.ok_or_else(stranger)?;
+    person.vouched(ctx, parts)?;
+    let session = person.session;
+    let (Some(account), Some(role)) = (session.account, person.role) else {
+        let detail = "you are signed in, but act for no account: choose one of yours with PUT /api/v1/session/account, or \
+            sign up where you have none";
+        return Err(ApiError::forbidden("no_account", detail));
+    };
+    Ok(Caller { account, by: By::Session(session.id, session.user.id), scopes: role.scopes() })
 }
 
 /// Keys that are not used any more can be told by the day of their last use.
@@ -115,5 +140,5 @@ async fn note_use(ctx: &Ctx, key: Option<&ApiKey>, digest: &str, now: Timestamp)
 }
 
 fn stranger() -> ApiError {
-    ApiError::unauthorized("send a key of your account as Authorization: Bearer th_live_…")
+    ApiError::unauthorized("send a key of your account as Authorization: Bearer th_live_…, or sign in at /signin")
 }

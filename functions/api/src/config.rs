@@ -1,11 +1,14 @@
 //! The settings of this door, and what it works with.
 
-use crate::caller::KnownKeys;
+use crate::known::Known;
+use crate::people::Found;
 use crate::rates::{self, Rates};
 use crate::sales::KnownPrices;
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use domain::access::ApiKey;
 use domain::events::Mode;
 use domain::plans::Catalogue;
+use github_api::{SignIn, SignInConfig};
 use queues::{Queue, Queues};
 use replies::ApiError;
 use store::{Connection, KeyRing, Store, Switchboard};
@@ -20,8 +23,12 @@ use stripe_api::{StripeApi, StripeConfig};
 /// - `CATALOGUE`: the file that says what is sold; the built-in one where it is not set
 /// - `STRIPE_URL`: Stripe's API
 /// - `STRIPE_SECRET_KEY`: the key to it; without one nothing is sold here, and everything else works
-/// - `DASHBOARD_URL`: where customers come back to after they have paid
-/// - `RATE_LIMIT_PER_MINUTE`: how often one key may ask; all keys of an account together may twice as often
+/// - `GITHUB_URL`: GitHub's API, for people who sign in
+/// - `GITHUB_WEB_URL`: GitHub's pages, where they are asked whether they want to
+/// - `GITHUB_CLIENT_ID`: the App's client id; without one nobody signs in here, and everything else works
+/// - `GITHUB_CLIENT_SECRET`: what it proves itself with
+/// - `DASHBOARD_URL`: where people are led after they have signed in or paid, and the only site that sessions act from
+/// - `RATE_LIMIT_PER_MINUTE`: how often one key or session may ask; all of an account together may twice as often
 pub struct Config {
     main_table: String,
     ledger_table: String,
@@ -30,9 +37,26 @@ pub struct Config {
     catalogue: Catalogue,
     stripe_url: String,
     stripe_key: Option<Secret>,
+    client: Option<Client>,
     dashboard_url: String,
     rate_limit_per_minute: u64,
     aws: AwsSettings,
+}
+
+/// The App, as people who sign in know it.
+struct Client {
+    url: String,
+    web_url: String,
+    id: String,
+    secret: Secret,
+}
+
+impl Client {
+    fn find(env: &mut Env) -> Option<Self> {
+        let id = env.find("GITHUB_CLIENT_ID")?;
+        let (url, web_url) = (env.text("GITHUB_URL"), env.text("GITHUB_WEB_URL"));
+        Some(Self { url, web_url, id, secret: Secret::read(env, &["GITHUB_CLIENT_SECRET"]) })
+    }
 }
 
 impl Config {
@@ -50,6 +74,7 @@ impl Config {
             catalogue,
             stripe_url: env.text("STRIPE_URL"),
             stripe_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
+            client: Client::find(&mut env),
             dashboard_url: env.text("DASHBOARD_URL"),
             rate_limit_per_minute: rate_limit(&mut env),
             aws: AwsSettings::read(&mut env),
@@ -78,8 +103,10 @@ pub struct Ctx {
     pub(crate) switches: Switchboard,
     pub(crate) catalogue: Catalogue,
     stripe: Option<Keyed<StripeApi>>,
+    sign_in: Option<Keyed<SignIn>>,
     pub(crate) dashboard_url: String,
-    pub(crate) known_keys: KnownKeys,
+    pub(crate) known_keys: Known<ApiKey>,
+    pub(crate) known_sessions: Known<Found>,
     pub(crate) known_prices: KnownPrices,
     pub(crate) rates: Rates,
     pub(crate) outside: Outside,
@@ -101,14 +128,25 @@ impl Ctx {
                 StripeApi::new(StripeConfig { url: url.clone(), secret_key }, web.clone())
             })
         });
+        let web = outside.web.clone();
+        let sign_in = config.client.map(|client| {
+            let Client { url, web_url, id, secret } = client;
+            Keyed::new(secrets(secret), move |values| {
+                let client_secret = values.first().cloned().unwrap_or_default();
+                let (url, web_url, client_id) = (url.clone(), web_url.clone(), id.clone());
+                SignIn::new(SignInConfig { url, web_url, client_id, client_secret }, web.clone())
+            })
+        });
         Self {
             store: store.with_ledger(config.ledger_table, ring.into_source()),
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             switches,
             catalogue: config.catalogue,
             stripe,
+            sign_in,
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),
-            known_keys: KnownKeys::default(),
+            known_keys: Known::default(),
+            known_sessions: Known::default(),
             known_prices: KnownPrices::default(),
             rates: Rates::of(config.rate_limit_per_minute),
             outside,
@@ -128,5 +166,14 @@ impl Ctx {
             return Err(ApiError::unprocessable("billing_off", detail));
         };
         stripe.client().await.map_err(|failure| ApiError::behind(&failure))
+    }
+
+    /// GitHub for people who sign in, if it is set up here.
+    pub(crate) async fn sign_in(&self) -> Result<SignIn, ApiError> {
+        let Some(sign_in) = &self.sign_in else {
+            let detail = "nobody signs in here: GITHUB_CLIENT_ID is not set. Keys work, and so does everything else";
+            return Err(ApiError::unprocessable("sign_in_off", detail));
+        };
+        sign_in.client().await.map_err(|failure| ApiError::behind(&failure))
     }
 }

@@ -8,7 +8,7 @@ mod complete;
 use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
 /// What stands in the document besides the routes.
 #[derive(OpenApi)]
@@ -16,14 +16,16 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
     info(
         title = "Tallyhook",
         description = "Webhooks in, pull requests out, every unit billed exactly once.\n\n\
-            Send a key of your account as `Authorization: Bearer th_live_…`. Credits are decimals of at most six places, in \
+            Send a key of your account as `Authorization: Bearer th_live_…`. People sign in at `/signin` and have a session \
+            cookie instead, with which whatever changes something needs the `csrf_token` of `/api/v1/session` as \
+            `X-CSRF-Token`. Credits are decimals of at most six places, in \
             texts; times are RFC 3339 in UTC; amounts of money are in minor units. Lists come by pages: pass `next_cursor` \
             on as `cursor` until there is none. What is asked twice with the same Idempotency-Key is done once. Errors are \
             `application/problem+json` with a `code` for programs, a `detail` for people and the `request_id` to ask about.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     modifiers(&Keys),
-    security(("key" = []))
+    security(("key" = []), ("session" = []))
 )]
 pub struct Document;
 
@@ -32,7 +34,10 @@ struct Keys;
 impl utoipa::Modify for Keys {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        document.components.get_or_insert_default().add_security_scheme("key", scheme);
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("key", scheme);
+        let cookie = ApiKey::Cookie(ApiKeyValue::new("th_session"));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     }
 }
 

@@ -1,18 +1,23 @@
-//! The door for customers: `/api/v1/…` for their programs, behind keys of their own.
+//! The door for customers: `/api/v1/…` for their programs, behind keys, and for themselves, signed in with GitHub.
 //!
 //! Shows an account what it has, may do and has done, records its usage, holds and spends its credits, and sells to it.
 //! Woken by API Gateway. Safe to run twice: whatever a request creates has an identity that follows from its idempotency
-//! key, credits move through the ledger, quotas by conditional writes. Who asks is told by the key alone, never by a header
-//! or a field; what is another account's looks absent.
+//! key, credits move through the ledger, quotas by conditional writes. Who asks is told by the key or the session alone,
+//! never by a header or a field; what is another account's looks absent.
 
 mod caller;
 mod carts;
 mod config;
 mod document;
+mod known;
+mod memberships;
 mod once;
+mod pages;
+mod people;
 mod rates;
 mod routes;
 mod sales;
+mod states;
 mod subscribing;
 
 pub use config::{Config, Ctx};
@@ -35,6 +40,7 @@ pub fn router(ctx: Ctx) -> Router {
     let (router, _) = routes::all().split_for_parts();
     router
         .merge(routes::aliases())
+        .merge(routes::for_browsers())
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -1,11 +1,10 @@
-//! How often a caller may ask: so many times a minute for each key, and twice that for all keys of an account together.
+//! How often a caller may ask: so many times a minute for each key or session, and twice that for all of an account together.
 //!
 //! A request that carries a good key costs one conditional update of one small item, which decides for all processes at
 //! once. A key or account that has used up its minute is remembered here until the minute is over, so that who goes on
 //! asking costs nothing. What is open to everybody is not counted; the gateway's throttle is before it all. While the store
 //! cannot count, reads stay open and everything else is refused: nobody's credits move unmetered.
 
-use crate::caller::Caller;
 use crate::{ApiError, Ctx};
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -18,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::{RateCounted, Requests, Window};
 
-/// Requests of one key in a minute, where `RATE_LIMIT_PER_MINUTE` says nothing else.
+/// Requests of one key or session in a minute, where `RATE_LIMIT_PER_MINUTE` says nothing else.
 pub const PER_KEY: u64 = 600;
 /// An account may ask this many times as often as one key.
 pub const KEYS_WORTH: u64 = 2;
@@ -41,11 +40,11 @@ impl Rates {
     }
 
     /// What was counted of a caller who is known to have used up the window.
-    fn is_used_up(&self, caller: &Caller, window: Window) -> Option<Requests> {
+    fn is_used_up(&self, (whose, by): Who<'_>, window: Window) -> Option<Requests> {
         let used_up = self.used_up.lock().unwrap_or_else(PoisonError::into_inner);
         let known = |who: &str| used_up.get(who) == Some(&window);
-        let account = if known(caller.account.as_str()) { self.limits.account } else { 0 };
-        let key = if known(caller.key.as_str()) { self.limits.key } else { 0 };
+        let account = if known(whose) { self.limits.account } else { 0 };
+        let key = if known(by) { self.limits.key } else { 0 };
         (account > 0 || key > 0).then_some(Requests { account, key })
     }
 
@@ -101,20 +100,23 @@ pub async fn shown(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Counts a caller's request, or refuses it.
-pub async fn count(ctx: &Ctx, caller: &Caller, parts: &Parts, now: Timestamp) -> Result<(), ApiError> {
+/// For whom somebody asks, and by what: an account and a key of it, say.
+pub type Who<'a> = (&'a str, &'a str);
+
+/// Counts a request, or refuses it.
+pub async fn count(ctx: &Ctx, (whose, by): Who<'_>, parts: &Parts, now: Timestamp) -> Result<(), ApiError> {
     let (rates, window) = (&ctx.rates, window(now));
-    let known = rates.is_used_up(caller, window);
+    let known = rates.is_used_up((whose, by), window);
     let counted = if let Some(used) = known {
         Ok(RateCounted::UsedUp(used))
     } else {
-        ctx.store.rate_count(&caller.account, &caller.key, window, rates.limits).await
+        ctx.store.rate_count(whose, by, window, rates.limits).await
     };
     let (used, refused) = match counted {
         Ok(RateCounted::Now(used)) => (used, false),
         Ok(RateCounted::UsedUp(used)) => (used, true),
         Err(error) if matches!(parts.method, Method::GET | Method::HEAD) => {
-            tracing::warn!(account.id = %caller.account, %error, "a request was not counted");
+            tracing::warn!(account.id = whose, %error, "a request was not counted");
             return Ok(());
         }
         Err(error) => return Err(error.into()),
@@ -127,12 +129,12 @@ pub async fn count(ctx: &Ctx, caller: &Caller, parts: &Parts, now: Timestamp) ->
         return Ok(());
     }
     if known.is_none() {
-        let who = if used.account >= rates.limits.account { caller.account.as_str() } else { caller.key.as_str() };
+        let who = if used.account >= rates.limits.account { whose } else { by };
         rates.remember(who, window);
-        tracing::info!(account.id = %caller.account, key.id = %caller.key, "a caller has used up his minute");
+        tracing::info!(account.id = whose, by, "a caller has used up his minute");
     }
     let detail = format!(
-        "at most {} requests a minute for a key and {} for an account; go on in {} seconds",
+        "at most {} requests a minute for a key or a session and {} for an account; go on in {} seconds",
         rates.limits.key, rates.limits.account, allowance.reset_seconds
     );
     Err(ApiError::too_many(detail, allowance.reset_seconds))

@@ -9,11 +9,15 @@ pub mod docs;
 pub mod health;
 pub mod holds;
 pub mod jobs;
+pub mod members;
 pub mod payment_methods;
 pub mod phases;
 pub mod plans;
 pub mod portal;
 pub mod requests;
+pub mod session;
+pub mod setup;
+pub mod sign_in;
 pub mod subscription;
 pub mod usage;
 
@@ -61,6 +65,11 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::cancel))
         .routes(routes!(requests::retry))
+        .routes(routes!(members::list))
+        .routes(routes!(members::change))
+        .routes(routes!(session::show))
+        .routes(routes!(session::choose))
+        .routes(routes!(session::link))
 }
 
 /// Other paths to some of them, by which programs may know them. The document does not have these.
@@ -80,6 +89,15 @@ pub fn aliases() -> Router<Arc<Ctx>> {
         .route("/plans", get(plans::plans))
         .route("/subscription", subscription())
         .route("/usage", get(billing_usage::usage))
+}
+
+/// Where browsers go to sign in and out. They answer with pages and redirections, so the document does not have these.
+pub fn for_browsers() -> Router<Arc<Ctx>> {
+    Router::new()
+        .route("/signin", get(sign_in::begin))
+        .route("/signin/callback", get(sign_in::callback))
+        .route("/signout", post(sign_in::sign_out))
+        .route("/setup", get(setup::begin).post(setup::link))
 }
 
 /// No such path.

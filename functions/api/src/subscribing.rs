@@ -194,7 +194,7 @@ pub async fn act(
     let after = stripe.subscription_find(&subscription).await.map_err(at_stripe)?.unwrap_or(there);
     note(ctx, &account, &after).await?;
     ctx.store.intent_done(&account.id, &id, after.id.as_str()).await?;
-    tracing::info!(account.id = %account.id, subscription.id = %after.id, by = %caller.key, what, audit = true,
+    tracing::info!(account.id = %account.id, subscription.id = %after.id, by = %caller.by, what, audit = true,
         "changed a subscription");
     Ok(())
 }

@@ -77,7 +77,7 @@ impl Store {
         keys.into_iter().flatten().map(|key| self.link(key, account))
     }
 
-    fn link(&self, key: Key, account: &AccountId) -> Change {
+    pub(crate) fn link(&self, key: Key, account: &AccountId) -> Change {
         Change::of(key)
             .set("account", text(account.as_str()))
             .when("attribute_not_exists(#account) OR #account = :account", vec![])
@@ -102,6 +102,31 @@ impl Store {
         let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::customer(id).attributes()));
         let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("find a customer", e))?;
         found.item.as_ref().map(|item| account_in(Some(item))).transpose()
+    }
+
+    /// The account that pays for an owner, whatever state his installation is in; one that was named for the installation
+    /// counts where the owner has none.
+    pub async fn owner_account(
+        &self,
+        owner: OwnerId,
+        installation: InstallationId,
+    ) -> Result<Option<AccountId>, StoreError> {
+        match self.account_at(keys::owner(owner)).await? {
+            Some(account) => Ok(Some(account)),
+            None => self.account_at(keys::installation(installation)).await,
+        }
+    }
+
+    /// The account that pays for an owner, wherever the App is installed.
+    pub async fn owner_account_find(&self, owner: OwnerId) -> Result<Option<AccountId>, StoreError> {
+        self.account_at(keys::owner(owner)).await
+    }
+
+    async fn account_at(&self, key: Key) -> Result<Option<AccountId>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
+        let found = get.send().await.map_err(|e| StoreError::sdk("find an owner's account", e))?;
+        let named = found.item.filter(|item| item.contains_key("account"));
+        named.map(|item| account_in(Some(&item))).transpose()
     }
 
     /// Who pays for what happens in an installation. The owner decides, since reinstalling makes a new number; an owner

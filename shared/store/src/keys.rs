@@ -35,7 +35,12 @@
 //! | main | `ACCOUNT#<id>` | `INTENT#<act>` | what a customer asked to have made at Stripe, and what came of it | account |
 //! | main | `ACCOUNT#<id>` | `CART#<what>` | the act whose checkout session stands for this thing now | account |
 //! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
-//! | main | `RATE#<account>#<window>` | `RATE` | how often an account and its keys have asked in a minute; expires | account and minute |
+//! | main | `RATE#<account or user>#<window>` | `RATE` | how often it and its keys and sessions have asked in a minute; expires | account and minute |
+//! | main | `ACCOUNT#<id>` | `MEMBER#<user>` | a person of the account, and his role | account |
+//! | main | `ACCOUNT#<id>` | `MEMBERS` | how many admins the account has | account |
+//! | main | `USER#<n>` | `MEMBER#<account>` | an account of a person | GitHub's number |
+//! | main | `SESSION#<digest>` | `SESSION` | somebody who is signed in, by the digest of his cookie; expires | the cookie's digest |
+//! | main | `STATE#<digest>` | `STATE` | a sign-in that came back from GitHub, once; expires | the state's digest |
 //! | main | `SIGNUP#<newcomer>` | `SIGNUP` | who wants an account, and what came of it | the newcomer; indexes `due`, `timeline` by state |
 //! | main | `REVEAL#<digest>` | `REVEAL` | whose first key a link shows, by the digest of its token; expires | the digest |
 //! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
@@ -50,7 +55,7 @@
 use crate::item::{Attributes, text};
 use domain::ids::{
     AccountId, ActionId, CustomerId, InstallationId, InvoiceId, JobId, KeyId, OwnerId, PaymentId, RepositoryId,
-    SubscriptionId, UsageId,
+    SubscriptionId, UsageId, UserId,
 };
 use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
@@ -232,9 +237,39 @@ pub(crate) fn api_key_text(digest: &str) -> Key {
     Key::new(format!("{API_KEY}{digest}"), "APIKEY")
 }
 
-/// How often an account has asked in the window that begins then.
-pub(crate) fn rate(account: &AccountId, start: Timestamp) -> Key {
-    Key::new(format!("RATE#{account}#{}", start.seconds()), "RATE")
+/// How often an account, or a person without one, has asked in the window that begins then.
+pub(crate) fn rate(whose: &str, start: Timestamp) -> Key {
+    Key::new(format!("RATE#{whose}#{}", start.seconds()), "RATE")
+}
+
+pub(crate) const MEMBER: &str = "MEMBER#";
+
+/// A person of an account.
+pub(crate) fn member(account: &AccountId, user: UserId) -> Key {
+    Key::new(account_pk(account), format!("{MEMBER}{user}"))
+}
+
+/// How many admins an account has.
+pub(crate) fn members(account: &AccountId) -> Key {
+    Key::new(account_pk(account), "MEMBERS")
+}
+
+/// An account of a person.
+pub(crate) fn membership(user: UserId, account: &AccountId) -> Key {
+    Key::new(format!("USER#{user}"), format!("{MEMBER}{account}"))
+}
+
+pub(crate) fn membership_of(sk: &str) -> Option<AccountId> {
+    AccountId::parse(sk.strip_prefix(MEMBER)?).ok()
+}
+
+pub(crate) fn session(digest: &str) -> Key {
+    Key::new(format!("SESSION#{digest}"), "SESSION")
+}
+
+/// A sign-in that came back.
+pub(crate) fn state_used(digest: &str) -> Key {
+    Key::new(format!("STATE#{digest}"), "STATE")
 }
 
 const SIGN_UP: &str = "SIGNUP";

@@ -1,4 +1,4 @@
-//! How often an account and each of its keys have asked in a window of time.
+//! How often an account and each of its keys and sessions have asked in a window of time.
 //!
 //! One item a window and account counts both, so that a request costs one conditional update, counted or refused, and no
 //! two processes can both take the last place. A window belongs to its item by its key, so nothing is ever reset; what is
@@ -11,7 +11,6 @@ use crate::keys;
 use crate::{Store, item::Item};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use domain::ids::{AccountId, KeyId};
 use domain::time::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -32,9 +31,9 @@ pub struct Window {
 /// So many requests of an account and of one of its keys: what there may be in a window, or what there were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requests {
-    /// Of the account, by whatever key.
+    /// Of the account, by whatever key or session.
     pub account: u64,
-    /// Of the key.
+    /// Of the key or session.
     pub key: u64,
 }
 
@@ -48,15 +47,16 @@ pub enum RateCounted {
 }
 
 impl Store {
-    /// Counts a request of an account by a key in a window, unless one of the limits is reached.
+    /// Counts a request for an account, or for a person without one, by a key or a session in a window, unless one of the
+    /// limits is reached.
     pub async fn rate_count(
         &self,
-        account: &AccountId,
-        key: &KeyId,
+        whose: &str,
+        by: &str,
         window: Window,
         limits: Requests,
     ) -> Result<RateCounted, StoreError> {
-        let names = [("#account", "account"), ("#key", key.as_str()), ("#ttl", "ttl")];
+        let names = [("#account", "account"), ("#key", by), ("#ttl", "ttl")];
         let values = [
             (":one", number(1)),
             (":account", number(limits.account)),
@@ -67,7 +67,7 @@ impl Store {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(keys::rate(account, window.start).attributes()))
+            .set_key(Some(keys::rate(whose, window.start).attributes()))
             .update_expression("SET #ttl = :ttl ADD #account :one, #key :one")
             .condition_expression(
                 "(attribute_not_exists(#account) OR #account < :account) AND (attribute_not_exists(#key) OR #key < :key)",
@@ -77,10 +77,10 @@ impl Store {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match update.send().await {
-            Ok(done) => counted(&done.attributes.unwrap_or_default(), key).map(RateCounted::Now),
+            Ok(done) => counted(&done.attributes.unwrap_or_default(), by).map(RateCounted::Now),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
-                    counted(held.item.as_ref().unwrap_or(&Attributes::new()), key).map(RateCounted::UsedUp)
+                    counted(held.item.as_ref().unwrap_or(&Attributes::new()), by).map(RateCounted::UsedUp)
                 }
                 _ => Err(StoreError::sdk(COUNT, error)),
             },
@@ -92,8 +92,8 @@ fn owned<T, const N: usize>(pairs: [(&str, T); N]) -> HashMap<String, T> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn counted(attributes: &Attributes, key: &KeyId) -> Result<Requests, StoreError> {
+fn counted(attributes: &Attributes, by: &str) -> Result<Requests, StoreError> {
     let account = Item::new(attributes, COUNT).find_number("account")?.unwrap_or(0);
-    let of_key = attributes.get(key.as_str()).and_then(|value| value.as_n().ok()).and_then(|count| count.parse().ok());
+    let of_key = attributes.get(by).and_then(|value| value.as_n().ok()).and_then(|count| count.parse().ok());
     Ok(Requests { account, key: of_key.unwrap_or(0) })
 }

@@ -226,7 +226,7 @@ fn nothing_secret_stands_in_the_template() {
     let mut faults = Vec::new();
     for (name, function) in template.functions() {
         for (variable, value) in template.variables(function) {
-            let secret = ["_SECRETS", "_KEY", "_TOKEN"].iter().any(|suffix| variable.ends_with(suffix));
+            let secret = ["_SECRETS", "_SECRET", "_KEY", "_TOKEN"].iter().any(|suffix| variable.ends_with(suffix));
             if secret && !value["Fn::Sub"].as_str().is_some_and(|text| text.starts_with("ssm:/tallyhook/${Stage}/")) {
                 faults.push(format!("{name}: {variable} must be a reference, ssm:/tallyhook/${{Stage}}/…"));
             }

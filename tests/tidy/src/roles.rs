@@ -122,7 +122,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("api", LIST, &["MainTable/index/timeline", "LedgerTable/index/timeline"]),
     ("api", GET, &["LedgerTable"]),
     ("api", ADD, &["LedgerTable"]),
-    ("api", SECRET, &["api/ledger-key", "api/stripe-secret-key"]),
+    ("api", SECRET, &["api/github-client-secret", "api/ledger-key", "api/stripe-secret-key"]),
     ("admin", LOG, &["AdminLogs"]),
     ("admin", GET, &["EventsTable"]),
     ("admin", LIST, &["EventsTable"]),
@@ -165,6 +165,9 @@ const QUEUES: &[&str] = &[
     "NoticesQueue",
     "ProvisioningQueue",
 ];
+
+/// Doors at which people sign in: they know GitHub by the App's client secret and must not hold its key.
+const SIGNS_IN: &[&str] = &["api"];
 
 pub type Right = (String, String, String);
 
@@ -286,7 +289,7 @@ fn a_role_fits_its_settings() {
         for (what, may, told) in [
             ("tables", of("dynamodb:"), set(&["_TABLE"])),
             ("queues to send to", of("sqs:SendMessage"), set(&["_QUEUE_URL"])),
-            ("secrets", secrets, set(&["_SECRETS", "_KEY", "_TOKEN"])),
+            ("secrets", secrets, set(&["_SECRETS", "_SECRET", "_KEY", "_TOKEN"])),
         ] {
             if may != told {
                 faults.push(format!("{name}: its role has {what} {may:?}, its variables have {told:?}"));
@@ -306,7 +309,10 @@ fn a_role_fits_its_walls() {
         for (wall, right) in [
             ("store", "dynamodb:"),
             ("queues", "sqs:"),
-            ("github-api", "/github-private-key"),
+            (
+                "github-api",
+                if SIGNS_IN.contains(&door.as_str()) { "/github-client-secret" } else { "/github-private-key" },
+            ),
             ("stripe-api", "/stripe-secret-key"),
             ("model-api", "/model-api-key"),
             ("mail-api", "ses:"),

@@ -20,7 +20,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("provisioning", &["boot", "domain", "queues", "store", "stripe-api"]),
     ("reconciliation", &["boot", "domain", "store"]),
     ("admin", &["boot", "catalogue", "domain", "queues", "replies", "store"]),
-    ("api", &["boot", "catalogue", "domain", "queues", "replies", "store", "stripe-api"]),
+    ("api", &["boot", "catalogue", "domain", "github-api", "queues", "replies", "store", "stripe-api"]),
 ];
 
 /// Whose SDK is at home where. A trailing `*` stands for a family. The fakes stand on the far side of the same wire, so

@@ -3,13 +3,14 @@
 use serde_json::{Map, Value, json};
 
 /// What each part of the API is about.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("account", "What your account is and may do."),
     ("billing", "Balance, movements, quotas, invoices and purchases."),
     ("credits", "Holds on credits for work of your own."),
     ("usage", "What your own service uses, counted against its quotas."),
     ("jobs", "Issues on their way to pull requests."),
     ("keys", "Keys for your programs."),
+    ("people", "Who is signed in, for which account, and who belongs to it."),
     ("sales", "What is sold. Open to everybody."),
     ("service", "The door itself. Open to everybody."),
 ];
@@ -21,9 +22,9 @@ const STATUSES: [(&str, &str); 13] = [
     ("202", "Taken; what is under way goes on to its next step first."),
     ("204", "Done; there is nothing to show."),
     ("400", "Something in the request is wrong; `detail` says what."),
-    ("401", "No key, or one that opens nothing."),
+    ("401", "No key and no session, or one that opens nothing."),
     ("402", "There are not enough credits."),
-    ("403", "This key may not do that."),
+    ("403", "This key or role may not do that, or the session sent no CSRF token."),
     ("404", "There is no such thing, or it is not yours."),
     ("409", "It clashes with what is there, or the Idempotency-Key was used for something else."),
     ("422", "It is understood and cannot be done."),

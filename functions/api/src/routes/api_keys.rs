@@ -134,7 +134,7 @@ pub async fn revoke(
     caller.may(Scope::Keys)?;
     let (key, digest) = existing(&ctx, &caller, &id).await?;
     ctx.store.api_key_revoke(&digest, ctx.outside.now()).await?;
-    tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.key, audit = true, "revoked a key");
+    tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.by, audit = true, "revoked a key");
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -201,7 +201,7 @@ async fn make(
             return Err(ApiError::conflict("key_shown_before", detail));
         }
     }
-    tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.key, audit = true, "made a key");
+    tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.by, audit = true, "made a key");
     Ok((StatusCode::CREATED, Json(KeyMade { key: shown(&key), secret: text.expose().to_owned() })))
 }
 

@@ -269,7 +269,7 @@ fn label(ctx: &Ctx, caller: &Caller, description: Option<&str>, usual: &str) -> 
         let detail = format!("description has at most {DESCRIPTION_CHARS_MAX} characters on one line");
         return Err(ApiError::bad_request("bad_description", detail));
     }
-    let source = caller.key.to_string();
+    let source = caller.by.to_string();
     Ok(Label { note: note.to_owned(), source, priced_by: ctx.catalogue.version.clone() })
 }
 

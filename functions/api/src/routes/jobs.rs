@@ -131,7 +131,7 @@ pub async fn cancel(
     match ctx.store.job_advance(&transition).await? {
         // Its comment is owed by its row, and the sweeper has it said.
         Advanced::Applied(row) => {
-            tracing::info!(account.id = %caller.account, job.id = %row.facts.id, by = %caller.key, audit = true, "called a job off");
+            tracing::info!(account.id = %caller.account, job.id = %row.facts.id, by = %caller.by, audit = true, "called a job off");
             Ok((StatusCode::ACCEPTED, Json(shown(&row))))
         }
         Advanced::Stale => Err(MovedOn.into()),

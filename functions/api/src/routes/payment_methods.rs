@@ -118,7 +118,7 @@ pub async fn remove(
     let Own { stripe, method, .. } = own(&ctx, &caller, &id).await?;
     let key = once.act(&caller, &format!("billing/payment-methods/{id}")).key();
     stripe.payment_method_detach(&method.id, &key).await.map_err(at_stripe)?;
-    tracing::info!(account.id = %caller.account, by = %caller.key, audit = true, "took a payment method away");
+    tracing::info!(account.id = %caller.account, by = %caller.by, audit = true, "took a payment method away");
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -151,7 +151,7 @@ pub async fn report(
         }
     };
     if report.counted == Counted::Now {
-        tracing::info!(account.id = %account.id, report.id = %report.id, by = %caller.key, audit = true, "a fix was reported");
+        tracing::info!(account.id = %account.id, report.id = %report.id, by = %caller.by, audit = true, "a fix was reported");
         warn(&ctx, &found, now).await?;
     }
     Ok((status, Json(shown(&report))))

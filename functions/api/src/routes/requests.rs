@@ -124,7 +124,7 @@ async fn ask(
         account: caller.account.clone(),
         repository,
         issue_number,
-        asked_by: caller.key.to_string(),
+        asked_by: caller.by.to_string(),
         retry_of,
         at: ctx.outside.now(),
         attempts: 0,
@@ -132,7 +132,7 @@ async fn ask(
     };
     match ctx.store.request_make(&request).await? {
         RequestMade::New => {
-            tracing::info!(account.id = %caller.account, job.id = %request.id, by = %caller.key, audit = true, "asked for a job");
+            tracing::info!(account.id = %caller.account, job.id = %request.id, by = %caller.by, audit = true, "asked for a job");
         }
         RequestMade::Same(_) => {}
         RequestMade::ActReused => {

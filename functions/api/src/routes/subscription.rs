@@ -132,7 +132,7 @@ pub async fn create(
         }
     };
     subscribing::subscribe((&ctx, &stripe), &account, &act.id(), begun).await?;
-    tracing::info!(account.id = %account.id, plan = %plan.id, by = %caller.key, audit = true, "subscribed");
+    tracing::info!(account.id = %account.id, plan = %plan.id, by = %caller.by, audit = true, "subscribed");
     Ok((StatusCode::CREATED, Json(shown(&ctx, &caller).await?)))
 }
 

@@ -1,0 +1,101 @@
+//! `/api/v1/members`: the people of an account and what they are to it.
+
+use crate::caller::Caller;
+use crate::routes::Problem;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use domain::access::{Role, Scope};
+use domain::ids::UserId;
+use domain::members::Member;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::RoleSet;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+/// The people of the account.
+#[derive(Serialize, ToSchema)]
+pub struct Members {
+    members: Vec<MemberShown>,
+}
+
+/// One of them.
+#[derive(Serialize, ToSchema)]
+pub struct MemberShown {
+    /// His number on GitHub.
+    id: String,
+    login: String,
+    /// `viewer`, `member` or `admin`.
+    role: String,
+    /// Who says so: `github` at his last sign-in, or somebody's `hand`.
+    role_by: String,
+    since: String,
+}
+
+/// What a member shall be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleWanted {
+    #[schema(schema_with = role_words)]
+    role: String,
+}
+
+fn role_words() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Role::ALL.map(Role::as_str)))
+}
+
+/// The people of your account. Whoever can reach one of its installations on GitHub is one from his first sign-in on.
+#[utoipa::path(get, path = "/api/v1/members", tag = "people",
+    responses((status = 200, body = Members), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Members>, ApiError> {
+    caller.may(Scope::Read)?;
+    let members = ctx.store.member_list(&caller.account).await?;
+    Ok(Json(Members { members: members.iter().map(shown).collect() }))
+}
+
+/// Gives a member another role. It stays at his next sign-in, whatever he is on GitHub then. Needs everything that an admin
+/// may do; the last admin stays one.
+#[utoipa::path(patch, path = "/api/v1/members/{id}", tag = "people", params(("id" = String, Path)), request_body = RoleWanted,
+    responses((status = 200, body = MemberShown), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub async fn change(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    body: Result<Json<RoleWanted>, JsonRejection>,
+) -> Result<Json<MemberShown>, ApiError> {
+    caller.may(Scope::Keys)?;
+    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let role = Role::parse(&wanted.role).ok_or_else(|| {
+        ApiError::bad_request("bad_role", format!("role is one of {}", Role::ALL.map(Role::as_str).join(", ")))
+    })?;
+    // A role can be worth more than one scope, so nobody hands out or takes away what he does not have.
+    for scope in Scope::ALL {
+        caller.may(scope)?;
+    }
+    let absent = || ApiError::not_found("there is no such member");
+    let user = id.parse().map(UserId::new).map_err(|_| absent())?;
+    match ctx.store.member_role_set(&caller.account, user, role).await? {
+        RoleSet::Now(member) => {
+            tracing::info!(account.id = %caller.account, user.id = %user, role = role.as_str(), by = %caller.by, audit = true,
+                "gave a role");
+            Ok(Json(shown(&member)))
+        }
+        RoleSet::LastAdmin => {
+            Err(ApiError::conflict("last_admin", "an account needs an admin; make somebody else one first"))
+        }
+        RoleSet::Absent => Err(absent()),
+    }
+}
+
+fn shown(member: &Member) -> MemberShown {
+    MemberShown {
+        id: member.user.id.to_string(),
+        login: member.user.login.clone(),
+        role: member.role.as_str().to_owned(),
+        role_by: member.by.as_str().to_owned(),
+        since: member.since.to_string(),
+    }
+}

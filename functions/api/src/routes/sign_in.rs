@@ -1,0 +1,158 @@
+//! `/signin`, `/signin/callback`, `/signout`: people come in by GitHub's consent page and go out again.
+//!
+//! The person's token is used here and thrown away. Who comes back without the state that his browser left with is sent to
+//! the beginning; so is who comes back twice.
+
+use crate::memberships::{self, Belongings};
+use crate::pages::Page;
+use crate::people::{self, Person};
+use crate::routes::setup;
+use crate::states::{self, Intent};
+use crate::{ApiError, Ctx};
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Form, Query, State};
+use axum::response::{IntoResponse, Response};
+use domain::ids::InstallationId;
+use domain::time::Timestamp;
+use github_api::{Exchanged, Visitor};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use std::sync::Arc;
+
+const CODE_BYTES_MAX: usize = 200;
+
+/// Where to go afterwards.
+#[derive(Deserialize)]
+pub struct Wish {
+    return_to: Option<String>,
+}
+
+/// Sends a browser to GitHub's consent page.
+pub async fn begin(
+    State(ctx): State<Arc<Ctx>>,
+    wish: Result<Query<Wish>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(wish) = wish.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let within = |path: String| states::within(&path).map(str::to_owned);
+    let bad = || ApiError::bad_request("bad_return_to", "return_to is a path of this site, such as /billing");
+    let return_to = wish.return_to.map(|path| within(path).ok_or_else(bad)).transpose()?;
+    leave(&ctx, &Intent { installation: None, return_to }).await
+}
+
+/// Leaves for GitHub with an intent.
+pub async fn leave(ctx: &Ctx, intent: &Intent) -> Result<Response, ApiError> {
+    let github = ctx.sign_in().await?;
+    let begun = states::begin(ctx, intent);
+    let mut response = redirect(&github.authorize_url(&begun.state));
+    response.headers_mut().append(header::SET_COOKIE, begun.cookie);
+    Ok(response)
+}
+
+/// What GitHub sends somebody back with.
+#[derive(Deserialize)]
+pub struct Back {
+    code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+}
+
+/// Takes somebody in who comes back from GitHub.
+pub async fn callback(
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    back: Result<Query<Back>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(back) = back.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let now = ctx.outside.now();
+    let github = ctx.sign_in().await?;
+    let state = back.state.as_deref().unwrap_or_default();
+    let Some(intent) = states::come_back(&ctx, &headers, state, now).await? else {
+        return Ok(again(
+            "This sign-in was not begun in this browser, was used before or has taken more than ten minutes.",
+        ));
+    };
+    if back.error.is_some() {
+        return Ok(again("GitHub says that you did not want to come in."));
+    }
+    let code = back.code.as_deref().filter(|code| (1..=CODE_BYTES_MAX).contains(&code.len()));
+    let Some(code) = code else { return Ok(again("GitHub has sent no code.")) };
+    match github.exchange(code, now).await? {
+        Exchanged::In(visitor) => come_in(&ctx, &headers, &visitor, intent, now).await,
+        Exchanged::Refused => Ok(again("GitHub does not know the code that you came with, or it was too old.")),
+    }
+}
+
+async fn come_in(
+    ctx: &Ctx,
+    headers: &HeaderMap,
+    visitor: &Visitor,
+    intent: Intent,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
+    let user = visitor.user().await?;
+    let has = memberships::refresh(ctx, visitor, &user, intent.installation, now).await?;
+    // Whoever was signed in on this browser is not any more.
+    if let Some(before) = people::person(ctx, headers, now).await? {
+        people::end(ctx, &before.digest()).await?;
+    }
+    let (session, text) = people::begin(ctx, user, has.first_choice(), has.shown.clone(), now);
+    ctx.store.session_create(&session, &store::session_digest(&text)).await?;
+    tracing::info!(user.id = %session.user.id, session.id = %session.id, accounts = has.accounts.len(), audit = true, "signed in");
+    let csrf = people::csrf_token(&text);
+    let mut response = match intent.installation {
+        Some(installation) => arrive(ctx, &has, installation, &csrf),
+        None => redirect(intent.return_to.as_deref().unwrap_or(&ctx.dashboard_url)),
+    };
+    response.headers_mut().append(header::SET_COOKIE, people::hand_over(&text));
+    response.headers_mut().append(header::SET_COOKIE, states::take_away());
+    Ok(response)
+}
+
+/// Where somebody goes who has installed the App.
+fn arrive(ctx: &Ctx, has: &Belongings, installation: InstallationId, csrf: &str) -> Response {
+    if has.account_here.is_some() { redirect(&ctx.dashboard_url) } else { setup::offer(has, installation, csrf) }
+}
+
+/// A form's proof that it is ours.
+#[derive(Deserialize)]
+pub struct SignOut {
+    csrf_token: String,
+}
+
+/// Ends the session of a browser, and does nothing where there is none.
+pub async fn sign_out(
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    form: Result<Form<SignOut>, FormRejection>,
+) -> Result<Response, ApiError> {
+    let now = ctx.outside.now();
+    if let Some(person) = people::person(&ctx, &headers, now).await? {
+        let said = headers.get(people::CSRF).and_then(|value| value.to_str().ok());
+        let form = form.ok().map(|Form(form)| form.csrf_token);
+        person.vouched_by(&ctx, &headers, said.or(form.as_deref()))?;
+        let Person { session, .. } = &person;
+        people::end(&ctx, &person.digest()).await?;
+        tracing::info!(user.id = %session.user.id, session.id = %session.id, audit = true, "signed out");
+    }
+    let mut response = redirect(&ctx.dashboard_url);
+    response.headers_mut().append(header::SET_COOKIE, people::take_away());
+    Ok(response)
+}
+
+/// A page that leads to the beginning.
+fn again(why: &str) -> Response {
+    let page = Page::new(StatusCode::BAD_REQUEST, "You are not signed in").says(why).leads("/signin", "Sign in");
+    let mut response = page.into_response();
+    response.headers_mut().append(header::SET_COOKIE, states::take_away());
+    response
+}
+
+/// Sends a browser on; what it sends there is a GET.
+pub fn redirect(to: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    // All that we send people to is plain: our settings, GitHub's page with encoded words, paths that were looked at.
+    if let Ok(to) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(header::LOCATION, to);
+    }
+    response
+}
