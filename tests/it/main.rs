@@ -1,6 +1,7 @@
 //! The end-to-end tests: journeys through the real doors, the real AWS SDKs and the embedded store.
 
 mod books;
+mod browser;
 mod cancel;
 mod crash;
 mod fates;

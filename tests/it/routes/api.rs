@@ -1,5 +1,6 @@
 //! `/api/v1/…`: customers' programs, each for its own account and nobody else's.
 
+mod belonging;
 mod credits;
 mod document;
 mod jobs;
@@ -10,6 +11,7 @@ mod phases;
 mod rates;
 mod requests;
 mod selling;
+mod signing_in;
 mod subscription;
 mod usage;
 
@@ -17,6 +19,7 @@ use crate::world::{Climate, World};
 use bytes::Bytes;
 use domain::ids::AccountId;
 use http::{Request, Response, StatusCode};
+use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -54,6 +57,24 @@ impl Program {
 pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
     let answered = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
     answered.expect("nobody dies")
+}
+
+/// Another process of the door on the same tables, in which nobody signs in.
+pub fn another(world: &World, settings: &[(&'static str, &'static str)]) -> axum::Router {
+    let usual = [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEMBEDDED"),
+        ("AWS_SECRET_ACCESS_KEY", "embedded"),
+        ("MAIN_TABLE", MAIN_TABLE),
+        ("LEDGER_TABLE", LEDGER_TABLE),
+        ("LEDGER_KEY", LOCAL_LEDGER_KEY),
+        ("GITHUB_EVENTS_QUEUE_URL", "http://queue.test/github-events"),
+        ("STRIPE_URL", "https://stripe.stand-in"),
+        ("DASHBOARD_URL", "https://tallyhook.test/billing"),
+    ];
+    let env = boot::Env::of(usual.into_iter().chain(settings.iter().copied()));
+    let config = api::Config::read(env).expect("whole settings");
+    api::router(api::Ctx::connect(config, world.stack.outside.clone()))
 }
 
 /// A request with a key and other headers.

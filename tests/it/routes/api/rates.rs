@@ -1,12 +1,11 @@
 //! Rate limits: exact over many processes on one table, said in headers, and closed where the store cannot count.
 
-use super::{Program, program, request, respond};
+use super::{Program, another, program, request, respond};
 use crate::routes::admin::assert_problem;
 use crate::verbs::together;
 use bytes::Bytes;
 use fakes::weather::{Effect, Fault};
 use http::{Request, Response};
-use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE};
 use serde_json::json;
 use std::time::Duration;
 
@@ -19,23 +18,6 @@ fn number(response: &Response<Bytes>, header: &str) -> u64 {
 
 fn asks(key: &str) -> Request<Bytes> {
     request("GET", "/api/v1/account", key, &[], "")
-}
-
-/// Another process of the door on the same tables.
-fn another(program: &Program) -> axum::Router {
-    let settings = [
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "AKIDEMBEDDED"),
-        ("AWS_SECRET_ACCESS_KEY", "embedded"),
-        ("MAIN_TABLE", MAIN_TABLE),
-        ("LEDGER_TABLE", LEDGER_TABLE),
-        ("LEDGER_KEY", LOCAL_LEDGER_KEY),
-        ("STRIPE_URL", "https://stripe.stand-in"),
-        ("DASHBOARD_URL", "https://tallyhook.test/billing"),
-    ];
-    let env = boot::Env::of(settings.into_iter().chain(LIMIT.iter().copied()));
-    let config = api::Config::read(env).expect("whole settings");
-    api::router(api::Ctx::connect(config, program.world.stack.outside.clone()))
 }
 
 /// Goes to the beginning of the next minute.
@@ -51,7 +33,7 @@ async fn api_rate_limits_hold() {
     let world = &program.world;
     let keys =
         [program.key.clone(), world.key_of(&program.account, "b").await, world.key_of(&program.account, "c").await];
-    let doors: Vec<_> = (0..4).map(|_| another(&program)).collect();
+    let doors: Vec<_> = (0..4).map(|_| another(world, LIMIT)).collect();
     let rush = async |keys: &[String]| {
         let asked = keys.iter().flat_map(|key| (0..40).map(move |n| (key, n)));
         let asked = asked.map(|(key, n)| world.stack.weather.run(api::respond(doors[n % 4].clone(), asks(key))));
