@@ -34,12 +34,40 @@ pub enum Command {
     /// Look at what is sold, or bring it to Stripe. Starts nothing.
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
+    /// The GitHub App: print its manifest, or make one of it. Starts no door.
+    #[command(subcommand)]
+    App(AppCommand),
     /// Look at the ledger of credits, or write balances anew from it. Starts nothing.
     ///
     /// Looks at the tables in --data, or at those on AWS: MAIN_TABLE, LEDGER_TABLE, LEDGER_KEY, AWS_REGION and credentials in
     /// the environment.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+}
+
+/// What to do with the GitHub App.
+#[derive(Subcommand, Clone)]
+pub enum AppCommand {
+    /// Print the manifest: what the App may do, which events it hears, and where.
+    Show {
+        /// The https:// address at which GitHub reaches the deployment.
+        #[arg(long, value_name = "URL")]
+        url: String,
+    },
+    /// Make the App: opens a page on this machine whose button takes the manifest to GitHub, and keeps what comes back.
+    ///
+    /// Talks to `https://github.com`, or to GITHUB_WEB_URL and --github-url.
+    Create {
+        /// The https:// address at which GitHub reaches the deployment.
+        #[arg(long, value_name = "URL")]
+        url: String,
+        /// The organisation whose App it is; without it, it is yours.
+        #[arg(long, value_name = "LOGIN")]
+        organisation: Option<String>,
+        /// The file that gets its settings and secrets; it must not be there yet.
+        #[arg(long, value_name = "FILE", default_value = "github-app.env")]
+        into: PathBuf,
+    },
 }
 
 /// What to do with the ledger.

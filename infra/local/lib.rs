@@ -3,6 +3,7 @@
 //! Owns the wiring that `cargo run` and the end-to-end tests share. The doors are the very functions that Lambda runs, the
 //! clients are the real SDKs; only what stands behind their HTTP differs. There is no switch inside a door that says so.
 
+pub mod apps;
 pub mod books;
 pub mod cli;
 pub mod demo;

@@ -8,7 +8,7 @@ use local_stack::books::Books;
 use local_stack::cli::{Cli, Command, Options};
 use local_stack::stack::{Parts, Stack, TABLES_FILE};
 use local_stack::world::Vendors;
-use local_stack::{demo, sales, server, vendors_file};
+use local_stack::{apps, demo, sales, server, vendors_file};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     boot::log_at(&env, LevelFilter::OFF);
     if let Some(Command::Catalogue(command)) = &cli.command {
         return sales::run(command, &cli.options, &env, &mut say).await;
+    }
+    if let Some(Command::App(command)) = &cli.command {
+        return apps::run(command, &cli.options, &env, &mut say).await;
     }
     if let Some(Command::Ledger(command)) = &cli.command {
         return Books::open(&cli.options, env)?.run(command, &mut say, &tell).await;
@@ -102,7 +105,7 @@ async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Resul
         Some(Command::Demo { json: false }) => show(stack, base).await?,
         Some(Command::Serve) => serve(base, token).await,
         // Was done before anything started.
-        Some(Command::Catalogue(_) | Command::Ledger(_)) => {}
+        Some(Command::App(_) | Command::Catalogue(_) | Command::Ledger(_)) => {}
         None => {
             if cli.options.has_stand_in_github() {
                 show(stack, base).await?;

@@ -27,6 +27,7 @@ mod diff;
 mod git;
 mod humans;
 mod issues;
+mod manifests;
 mod objects;
 mod pages;
 mod paging;
@@ -93,6 +94,7 @@ impl GitHub {
         Router::new()
             .merge(apps::routes())
             .merge(people::api_routes())
+            .merge(manifests::api_routes())
             .nest("/repos/{owner}/{repository}", repository.clone())
             .nest("/repositories/{repository_id}", repository)
             .fallback(unknown)
@@ -104,7 +106,7 @@ impl GitHub {
 
     /// Pages for people, to be mounted at `html_base`.
     pub fn pages(&self) -> Router {
-        pages::routes().merge(people::page_routes()).with_state(self.clone())
+        pages::routes().merge(people::page_routes()).merge(manifests::page_routes()).with_state(self.clone())
     }
 
     /// Everything it knows, to be kept across a restart.

@@ -158,3 +158,26 @@ fn queued_samples_are_pointers() {
     }
     report(faults);
 }
+
+/// Events that come without being asked for, or from a listing of their own.
+const UNASKED: [&str; 3] = ["installation", "installation_repositories", "marketplace_purchase"];
+
+/// The manifest of the App asks for the events that are acted on and for what tokens are asked for, and for nothing more but
+/// the places of people in their organisations.
+#[test]
+fn the_app_asks_for_what_is_used() {
+    let manifest = json("infra/github-app.json");
+    let words = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let asked: BTreeSet<String> = manifest["default_events"].as_array().into_iter().flatten().map(words).collect();
+    let used: BTreeSet<String> =
+        events("github").iter().filter_map(|event| event.split('.').next()).map(str::to_owned).collect();
+    let used: BTreeSet<String> = used.into_iter().filter(|event| !UNASKED.contains(&event.as_str())).collect();
+    assert_eq!(asked, used, "infra/github-app.json, default_events");
+    let sessions = read("shared/github-api/src/sessions.rs");
+    let write =
+        sessions.split_once("Access::Write => {").and_then(|(_, rest)| rest.split_once("json!(")).map(|(_, rest)| rest);
+    let write = write.and_then(|rest| rest.split_once(')')).map(|(json, _)| json).expect("the permissions of a token");
+    let mut used: Value = serde_json::from_str(write).expect("a list of permissions");
+    used["members"] = "read".into();
+    assert_eq!(manifest["default_permissions"], used, "infra/github-app.json, default_permissions");
+}

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::git::{Files, Objects, Sha};
+use super::manifests::Brought;
 use super::people::{Pass, Seat};
 use super::views::TokenRequest;
 
@@ -27,6 +28,8 @@ pub(super) struct State {
     #[serde(default)]
     pub user_tokens: BTreeMap<String, Pass>,
     pub read_lag: u32,
+    #[serde(default)]
+    pub manifests: BTreeMap<String, Brought>,
     last_id: u64,
     requests: u64,
     requests_by_hour: BTreeMap<i64, u64>,
