@@ -3,8 +3,9 @@
 
 use super::program;
 use crate::world::World;
-use domain::access::Scope;
+use domain::access::{Role, Scope};
 use http::StatusCode;
+use local_stack::world::CLIENT_SECRET;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -149,5 +150,42 @@ async fn what_is_another_account_s_looks_absent() {
         );
     }
     assert_eq!(program.get("/api/v1/billing/balance").await, before);
+    program.world.abandoned();
+}
+
+/// A person does what his role says and only from our own page; afterwards nothing. No answer has his cookie or a token.
+#[tokio::test(start_paused = true)]
+async fn a_session_does_what_its_role_says() {
+    let program = program("credits", &[]).await;
+    let world = &program.world;
+    let people = [("gus-guest", Role::Viewer), ("mark-member", Role::Member), ("olivia-owner", Role::Admin)];
+    for (login, role) in people {
+        let browser = world.signed_in(login).await;
+        let (csrf, cookie) = (browser.csrf().await, browser.cookie("th_session").expect("a session"));
+        let mut secrets = world.vendors.github.user_tokens();
+        secrets.extend([cookie.clone(), CLIENT_SECRET.to_owned()]);
+        for route in routes().iter().filter(|route| !route.open) {
+            let (method, path) = (route.method.as_str(), at(&route.path, "x"));
+            let what = format!("{method} {path} by {login}");
+            let body = (method != "GET" && method != "DELETE").then(|| json!({}));
+            if method != "GET" {
+                let (status, answer) = browser.api(method, &path, "", body.as_ref()).await;
+                let code = (status, &answer["code"]);
+                assert_eq!(code, (StatusCode::FORBIDDEN, &json!("bad_csrf_token")), "{what} without a CSRF token");
+            }
+            let (status, answer) = browser.api(method, &path, &csrf, body.as_ref()).await;
+            let refused = status == StatusCode::FORBIDDEN && answer["code"] == "missing_scope";
+            assert_eq!(refused, !route.people && !role.scopes().contains(&needs(route)), "{what}: {status} {answer}");
+            assert!(!status.is_server_error() && status != StatusCode::UNAUTHORIZED, "{what}: {status} {answer}");
+            let text = answer.to_string();
+            assert!(!secrets.iter().any(|secret| text.contains(secret)), "{what}: {text}");
+        }
+        browser.ask("POST", "/signout", &[("x-csrf-token", &csrf)], "").await;
+        browser.set_cookie("th_session", &cookie);
+        for route in routes().iter().filter(|route| !route.open) {
+            let (status, answer) = browser.api(&route.method, &at(&route.path, "x"), &csrf, None).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{} {} after it: {answer}", route.method, route.path);
+        }
+    }
     program.world.abandoned();
 }
