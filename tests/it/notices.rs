@@ -2,6 +2,7 @@
 
 mod bounces;
 mod failures;
+mod jobs;
 mod stops;
 
 use crate::money::Sold;

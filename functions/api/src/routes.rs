@@ -10,6 +10,7 @@ pub mod health;
 pub mod holds;
 pub mod jobs;
 pub mod members;
+pub mod notices;
 pub mod payment_methods;
 pub mod phases;
 pub mod plans;
@@ -42,6 +43,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(account::account))
         .routes(routes!(account::quota))
         .routes(routes!(account::invoices))
+        .routes(routes!(notices::show, notices::switch))
         .routes(routes!(billing_usage::usage))
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::revoke))

@@ -1,6 +1,7 @@
-//! The one comment under the issue, edited in place.
+//! The one comment under the issue, edited in place. Whoever tells the issue also owes the customer his mail, so that both
+//! are told of the same, and each once.
 
-use crate::{Ctx, PAUSED, goes_on, repository, wording};
+use crate::{Ctx, PAUSED, finished, goes_on, repository, wording};
 use domain::ids::{CommentId, JobId};
 use domain::jobs::{Notice, Snapshot};
 use domain::pulls::hidden_marker;
@@ -32,6 +33,11 @@ pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, F
         match ctx.store.comment_claim(&row, until, ctx.outside.now()).await? {
             CommentClaim::Yours => {}
             CommentClaim::Held => return Ok(done),
+        }
+        // Before the comment, which GitHub may not take for hours, or never.
+        if let Err(failure) = finished::owe(ctx, &row, notice).await {
+            ctx.store.comment_release(&row, until).await?;
+            return Err(failure);
         }
         let comment = match write(ctx, &row, notice).await {
             Ok(comment) => Some(comment),

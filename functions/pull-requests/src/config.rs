@@ -12,6 +12,7 @@ use store::{Connection, KeyRing, Store, Switchboard};
 /// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
 /// - `PULLS_QUEUE_URL`: its own queue
 /// - `USAGE_QUEUE_URL`: where debts to Stripe go
+/// - `NOTICES_QUEUE_URL`: where customers are told by mail of a job, if they want it
 /// - `GITHUB_URL`: GitHub's API
 /// - `GITHUB_APP_ID` (or `APP_ID`): the App
 /// - `GITHUB_PRIVATE_KEY` (or `PRIVATE_KEY`): the App's key, for tokens that may write to one repository
@@ -33,7 +34,9 @@ impl Config {
             main_table: env.text("MAIN_TABLE"),
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
-            queue_urls: [Queue::Pulls, Queue::Usage].map(|queue| (queue, env.text(queue.setting()))).into(),
+            queue_urls: [Queue::Pulls, Queue::Usage, Queue::Notices]
+                .map(|queue| (queue, env.text(queue.setting())))
+                .into(),
             github_url: env.text("GITHUB_URL"),
             app_id: env.number_of(&["GITHUB_APP_ID", "APP_ID"]),
             private_key: Secret::read(&mut env, &["GITHUB_PRIVATE_KEY", "PRIVATE_KEY"]),

@@ -7,6 +7,7 @@
 
 mod comment;
 mod config;
+mod finished;
 mod open;
 mod wishes;
 mod wording;

@@ -1,6 +1,7 @@
-//! What people read on GitHub.
+//! What people read on GitHub, and in their mail of a job.
 
-use domain::jobs::{Notice, Snapshot};
+use domain::jobs::{Facts, Funding, Notice, Snapshot, State, cost_to_customer};
+use domain::plans::Billable;
 use domain::pulls::{Proposal, commit_marker, without_mentions};
 
 /// The commit: a subject, the issue it is for, and the job.
@@ -11,6 +12,23 @@ pub fn commit_message(row: &Snapshot, proposal: &Proposal) -> String {
         row.facts.issue_number,
         commit_marker(&row.facts.id)
     )
+}
+
+/// The mail of a job that is delivered or has ended: what became of it, and what it costs.
+pub fn mail(row: &Snapshot) -> String {
+    let Facts { owner_login, repository_name, issue_number, id, terms, .. } = &row.facts;
+    let issue = format!("issue #{issue_number} of {owner_login}/{repository_name}");
+    let Some(pull) = &row.pull else {
+        let reason = row.reason.as_deref().unwrap_or("it was given up");
+        return format!("{issue} got no pull request, and nothing is billed: {reason}. Job {id}.");
+    };
+    let cost = match (&terms.funding, terms.billable) {
+        (Funding::Free, _) => "It costs nothing".to_owned(),
+        (_, Billable::Merged) if row.state != State::Merged => "It is billed when it is merged".to_owned(),
+        (Funding::Prepaid { .. }, _) => format!("It costs {} credits", cost_to_customer(row)),
+        (Funding::Metered { .. }, _) => "It is on your bill once".to_owned(),
+    };
+    format!("{issue} got pull request #{}: {}. {cost}. Job {id}.", pull.number, pull.url)
 }
 
 /// The comment under the issue.

@@ -7,6 +7,7 @@ mod jobs;
 mod keys;
 mod matrix;
 mod names;
+mod notices;
 mod phases;
 mod rates;
 mod requests;

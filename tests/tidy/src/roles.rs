@@ -75,7 +75,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("job-steps", SECRET, &["job-steps/github-private-key", "job-steps/ledger-key", "job-steps/model-api-key"]),
     ("pull-requests", LOG, &["PullRequestsLogs"]),
     ("pull-requests", CONSUME, &["PullsQueue"]),
-    ("pull-requests", SEND, &["PullsQueue", "UsageQueue"]),
+    ("pull-requests", SEND, &["PullsQueue", "UsageQueue", "NoticesQueue"]),
     ("pull-requests", GET, &["MainTable"]),
     ("pull-requests", MOVE, &["MainTable"]),
     ("pull-requests", LIST, &["MainTable"]),

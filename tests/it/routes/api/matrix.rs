@@ -38,7 +38,7 @@ fn needs(route: &Route) -> Scope {
     match (route.method.as_str(), path) {
         ("GET", _) => Scope::Read,
         (_, path) if path.starts_with("api-keys") || path.starts_with("members") => Scope::Keys,
-        (_, path) if path.starts_with("billing") => Scope::Billing,
+        (_, path) if path.starts_with("billing") || path == "notices" => Scope::Billing,
         (_, path) if path.starts_with("jobs") => Scope::Jobs,
         _ => Scope::Usage,
     }

@@ -1,0 +1,27 @@
+//! The customer's mail of a job: owed once, when the job is delivered or has ended without a pull request, to whoever has
+//! switched such mails on. What becomes of the pull request later is told under the issue only.
+
+use crate::{Ctx, wording};
+use domain::jobs::{Notice as Told, Snapshot};
+use domain::notices::{Kind, Notice, Topic};
+use domain::retry::Failure;
+use queues::Message;
+use store::NoticeOwed;
+
+/// Owes it, if the job has come so far and somebody wants it. The fact is the job, so another state of it is no news.
+pub async fn owe(ctx: &Ctx, row: &Snapshot, told: Told) -> Result<(), Failure> {
+    if told == Told::Working {
+        return Ok(());
+    }
+    let account = &row.facts.account;
+    // Hardly anybody wants it, so nothing is written for the others.
+    if !ctx.store.account_mail_find(account).await?.switch(Kind::JobFinished).is_on() {
+        return Ok(());
+    }
+    let now = ctx.outside.now();
+    let notice = Notice::new(Topic::JobFinished(row.facts.id.clone()), wording::mail(row), now);
+    if ctx.store.notice_owe(account, &notice, now).await? == NoticeOwed::Now {
+        ctx.queues.send(&Message::Notice(notice.key(account)), Some(account)).await?;
+    }
+    Ok(())
+}

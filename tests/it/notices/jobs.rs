@@ -1,0 +1,125 @@
+//! A mail for each job, to whoever wants it: once, when it is delivered or has ended without a pull request.
+
+use super::world;
+use crate::money::Sold;
+use crate::world::{Climate, World};
+use domain::ids::AccountId;
+use domain::notices::Kind;
+use domain::triggers::Switch;
+use fakes::weather::Moment;
+use local_stack::world::{OWNER, REPOSITORY};
+
+async fn wanted(world: &World, account: &AccountId) {
+    let set = world.stack.store.account_notices_set(account, Kind::JobFinished, Switch::On).await;
+    set.expect("the store answers");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivered_job_is_one_mail_that_says_what_it_costs() {
+    let merged = (
+        "meter = \"pull_requests\", counts = \"pulls\", each = \"15.00\" }]",
+        "meter = \"pull_requests\", counts = \"pulls\", each = \"15.00\" }]\nbillable = \"merged\"",
+    );
+    let sold = Sold::with("mailed-merged", &[merged]);
+    for (plan, catalogue, cost) in [
+        ("payg", None, "It is on your bill once."),
+        ("trial", None, "It costs nothing."),
+        ("credits", None, " credits. Job job_"),
+        ("payg", Some(sold.path()), "It is billed when it is merged."),
+    ] {
+        let settings: Vec<_> = catalogue.map(|path| ("CATALOGUE", path)).into_iter().collect();
+        let (world, account) = World::on_plan(Climate::Bad(241), plan, &settings).await;
+        world.reachable(&account).await;
+        wanted(&world, &account).await;
+        if plan == "credits" {
+            world.adjusts(&account, "5000", "a gift").await;
+        }
+        world.github_sends("issues.opened").await;
+        world.settle().await;
+        let letter = world.letter();
+        assert_eq!(letter.subject, "A job has finished");
+        for words in ["Issue #7 of acme/greeter got pull request #8: http://github.test", cost] {
+            assert!(letter.text.contains(words), "{plan}: {}", letter.text);
+        }
+        // What becomes of the pull request is no news by mail.
+        let job = world.told_job().await;
+        world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
+        world.pull_closed(&job, |_| {}).await;
+        world.settle().await;
+        world.letter();
+        world.done().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_ends_without_a_pull_request_is_one_mail_too() {
+    let (world, account) = world(Climate::Bad(242), &[]).await;
+    wanted(&world, &account).await;
+    world.github_sends("issues.opened").await;
+    world.turn(::queues::Queue::GithubEvents).await;
+    world.github_sends("issues.closed").await;
+    world.settle().await;
+    let letter = world.letter();
+    for words in ["Issue #7 of acme/greeter got no pull request, and nothing is billed:", "Job job_"] {
+        assert!(letter.text.contains(words), "{}", letter.text);
+    }
+    world.done().await;
+}
+
+/// GitHub takes no comment any more, since the App is gone: the customer hears of it all the same.
+#[tokio::test(start_paused = true)]
+async fn a_customer_is_told_even_if_the_issue_cannot_be() {
+    let (world, account) = world(Climate::Bad(243), &[]).await;
+    wanted(&world, &account).await;
+    world.github_sends("issues.opened").await;
+    world.turn(::queues::Queue::GithubEvents).await;
+    world.vendors.github.remove_installation(local_stack::world::INSTALLATION_ID);
+    world.settle().await;
+    assert!(world.letter().text.contains("got no pull request"));
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_for_who_does_not_want_it() {
+    let (world, account) = world(Climate::Bad(244), &[]).await;
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    assert_eq!(world.ended(&account).await, [], "no row, not only no mail");
+    world.done().await;
+}
+
+/// Wherever the process that tells the issue dies, the customer is told, once.
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_between_issue_and_customer() {
+    let start = async || {
+        let (world, account) = world(Climate::Fair, &[]).await;
+        wanted(&world, &account).await;
+        world.github_sends("issues.opened").await;
+        for queue in
+            [::queues::Queue::GithubEvents, ::queues::Queue::Plan, ::queues::Queue::Code, ::queues::Queue::Review]
+        {
+            world.turn(queue).await;
+        }
+        (world, account)
+    };
+    let (world, _) = start().await;
+    world.drain(::queues::Queue::Pulls).await;
+    let log = world.stack.weather.log();
+    world.settle().await;
+    world.letter();
+    world.done().await;
+    // What comes before the pull request is there, other tests look at.
+    let pulled = log.iter().rposition(|call| call.ends_with("/pulls")).expect("a pull request is made");
+    let calls = |place| u64::try_from(place).expect("few calls");
+    println!("{:?}", &log[pulled..]);
+    for call in calls(pulled) + 2..=calls(log.len()) {
+        for moment in [Moment::Before, Moment::After] {
+            let (world, _) = start().await;
+            world.stack.weather.die_at(call, moment);
+            world.settle().await;
+            world.letter();
+            world.assert_delivered_once();
+            world.done().await;
+        }
+    }
+}
