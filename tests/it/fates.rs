@@ -278,6 +278,38 @@ async fn an_app_that_is_removed_or_suspended_in_the_middle_ends_the_job() {
     }
 }
 
+/// What was reserved for a job comes back when GitHub refuses it, and its owner's issue cannot be told: no hold stays.
+#[tokio::test(start_paused = true)]
+async fn an_app_that_is_removed_in_the_middle_gives_back_what_was_reserved() {
+    for passed in 1..=4 {
+        for removed in [true, false] {
+            let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+            world.adjusts(&account, "1000", "a gift").await;
+            world.github_sends("issues.opened").await;
+            for queue in &[Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review][..passed] {
+                world.turn(*queue).await;
+            }
+            assert!(!world.balance(&account).await.held.is_zero(), "reserved after {passed}");
+            let (github, change) = (&world.vendors.github, if removed { "deleted" } else { "suspend" });
+            if removed {
+                github.remove_installation(INSTALLATION_ID)
+            } else {
+                github.suspend_installation(INSTALLATION_ID)
+            }
+            installation(&world, change, "2026-11-20T12:00:00Z").await;
+            world.settle().await;
+            let balance = world.balance(&account).await;
+            assert!(
+                balance.held.is_zero() && balance.available.micros() == 1_000_000_000,
+                "after {passed}: {balance:?}"
+            );
+            assert_eq!(world.open_job().await, None);
+            world.assert_books_agree().await;
+            world.done().await;
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_archived_repository_gets_no_pull_request() {
     let world = World::with(Climate::Fair, &WIRED).await;

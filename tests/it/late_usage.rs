@@ -42,8 +42,8 @@ impl World {
         self.drain(Queue::StripeEvents).await;
         let (account, period) = (self.account().await, Some(Timestamp::from_seconds(start)));
         let whole = self.stack.store.account_find_whole(&account).await.expect("the store answers");
-        let (_, subscriptions) = whole.expect("the account is there");
-        assert_eq!(subscriptions[0].period.map(|period| period.start), period, "it is known");
+        let (_, contracts) = whole.expect("the account is there");
+        assert_eq!(contracts.subscriptions[0].period.map(|period| period.start), period, "it is known");
     }
 
     /// What was told, once: with which moment.

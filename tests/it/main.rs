@@ -9,6 +9,7 @@ mod inbox;
 mod jobs;
 mod late_usage;
 mod ledger;
+mod marketplace;
 mod metering;
 mod models;
 mod money;

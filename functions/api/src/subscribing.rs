@@ -14,7 +14,7 @@ use domain::accounts::Account;
 use domain::ids::{ActionId, PaymentMethodId, SubscriptionId};
 use domain::plans::Plan;
 use domain::retry::Failure;
-use domain::subscriptions::Subscription;
+use domain::subscriptions::{Contracts, Subscription};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,8 +42,8 @@ const TURNS_MAX: usize = 4;
 /// An act that has not come back by then has died or was refused.
 const UNDER_WAY: Duration = Duration::from_secs(60);
 
-/// The account with its subscriptions, as the store has them.
-pub async fn whole(ctx: &Ctx, caller: &Caller) -> Result<(Account, Vec<Subscription>), ApiError> {
+/// The account with what it has agreed to pay for, as the store has it.
+pub async fn whole(ctx: &Ctx, caller: &Caller) -> Result<(Account, Contracts), ApiError> {
     let found = ctx.store.account_find_whole(&caller.account).await?;
     found.ok_or_else(|| ApiError::not_found("the account is gone"))
 }

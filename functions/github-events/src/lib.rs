@@ -1,9 +1,10 @@
 //! The door that acts on GitHub's recorded events, a file each.
 //!
 //! Woken by the queue `github-events`; a message names an event's row or that of a request by the API, which is acted on
-//! here because this door reads GitHub. It creates jobs, calls them off, notes their pull requests' fate and where the App is
-//! installed, and signs new owners up; of GitHub it only reads. Safe to run twice: a job is created once per fact, a move holds only on the version it
-//! was decided on, and the row is finished once, by this door and no other.
+//! here because this door reads GitHub. It creates jobs, calls them off, notes their pull requests' fate, where the App is
+//! installed and what was bought on the Marketplace, and signs new owners up; of GitHub it only reads. Safe to run twice: a
+//! job is created once per fact, a move holds only on the version it was decided on, and the row is finished once, by this
+//! door and no other.
 
 mod config;
 mod installation;
@@ -11,6 +12,7 @@ mod issue_comment_created;
 mod issues_closed;
 mod issues_labeled;
 mod issues_opened;
+mod marketplace_purchase;
 mod newcomers;
 mod order;
 mod policy;
@@ -23,7 +25,7 @@ mod warnings;
 pub use config::{Config, Ctx};
 
 use domain::events::GithubEvent;
-use domain::inbox::{EventKey, EventState, Finish, Source};
+use domain::inbox::{EventKey, EventRow, EventState, Finish, Source};
 use domain::retry::{Done, Failure, Fate};
 use domain::time::Timestamp;
 use domain::triggers::Switch;
@@ -64,7 +66,7 @@ async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
     if event.row.state != EventState::Owing {
         return Ok(Done::Duplicate);
     }
-    let done = dispatch(ctx, &github::parse(&event.row.name, &event.body)?).await?;
+    let done = dispatch(ctx, &event.row, &github::parse(&event.row.name, &event.body)?).await?;
     match Finish::of(&done) {
         Some(finish) => ctx.inbox.finish(key, &finish, ctx.outside.now()).await.map(drop)?,
         None => ctx.inbox.postpone(key, ctx.outside.now()).await?,
@@ -72,7 +74,7 @@ async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
     Ok(done)
 }
 
-async fn dispatch(ctx: &Ctx, event: &GithubEvent) -> Result<Done, Failure> {
+async fn dispatch(ctx: &Ctx, row: &EventRow, event: &GithubEvent) -> Result<Done, Failure> {
     let now = ctx.outside.now();
     match event {
         GithubEvent::IssuesOpened(event) => issues_opened::handle(ctx, event, now).await,
@@ -82,6 +84,7 @@ async fn dispatch(ctx: &Ctx, event: &GithubEvent) -> Result<Done, Failure> {
         GithubEvent::PullRequestOpened(event) => pull_request_opened::handle(event),
         GithubEvent::PullRequestClosed(event) => pull_request_closed::handle(ctx, event, now).await,
         GithubEvent::Installation(event) => installation::handle(ctx, event, now).await,
+        GithubEvent::MarketplacePurchase(event) => marketplace_purchase::handle(ctx, event, row, now).await,
         GithubEvent::Ignored { .. } => Ok(Done::Ignored("an event we do not act on")),
     }
 }

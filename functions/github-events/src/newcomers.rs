@@ -1,12 +1,13 @@
-//! Owners without an account: installing the App is enough to get one, with a trial.
+//! Owners without an account: installing the App is enough to get one, with a trial, and so is buying on the Marketplace.
 //!
 //! GitHub's events come in any order, so whichever of a new owner's comes first signs him up, and what asks for a job waits
 //! until there is somebody to pay for it. Signing up is one conditional write; the door `provisioning` does the rest.
 
 use crate::Ctx;
 use domain::accounts::Payer;
-use domain::events::Origin;
+use domain::events::{MarketplaceEvent, Origin};
 use domain::ids::{AccountId, InstallationId, OwnerId};
+use domain::marketplace::ListedPrice;
 use domain::retry::{Done, Failure};
 use domain::signups::{Newcomer, SignUp, State, Way, begins, trial};
 use domain::time::Timestamp;
@@ -49,28 +50,53 @@ async fn auto_provision(ctx: &Ctx, now: Timestamp) -> Switch {
     ctx.switches.switch_now(now, |switches| switches.auto_provision(ctx.auto_provision)).await
 }
 
+/// Signs an owner up who has bought something on the Marketplace and has no account, or is having one made.
+pub async fn bought(ctx: &Ctx, event: &MarketplaceEvent, now: Timestamp) -> Result<(), Failure> {
+    let begun = newcomer(ctx, event.owner, Way::Marketplace, now);
+    // What costs nothing is a plan to begin with, too; what costs stands above the account's own plan while it is paid.
+    let free = ctx.catalogue.plan_listed(&event.listed).filter(|_| event.listed.price == ListedPrice::Free);
+    let sign_up = SignUp {
+        plan: free.map_or(begun.plan, |plan| plan.id.to_string()),
+        email: event.mail.clone(),
+        name: Some(event.owner_login.clone()),
+        ..begun
+    };
+    owe(ctx, &sign_up, now).await?;
+    Ok(())
+}
+
 async fn sign_up(
     ctx: &Ctx,
     owner: OwnerId,
     installation: InstallationId,
     now: Timestamp,
 ) -> Result<SignUpOwed, Failure> {
+    let sign_up = SignUp { installation: Some(installation), ..newcomer(ctx, owner, Way::Installation, now) };
+    owe(ctx, &sign_up, now).await
+}
+
+/// What is known of every owner: he begins with a trial.
+fn newcomer(ctx: &Ctx, owner: OwnerId, way: Way, now: Timestamp) -> SignUp {
     let plan = trial(&ctx.catalogue).map_or(&ctx.catalogue.default_plan, |plan| &plan.id);
-    let sign_up = SignUp {
+    SignUp {
         newcomer: Newcomer::Owner(owner),
         account: AccountId::mint(now, ctx.outside.id_bytes()),
-        way: Way::Installation,
+        way,
         plan: plan.to_string(),
         wish: None,
         email: None,
         name: None,
-        installation: Some(installation),
+        installation: None,
         at: now,
-    };
-    let owed = ctx.store.signup_owe(&sign_up, begins(auto_provision(ctx, now).await), now).await?;
+    }
+}
+
+async fn owe(ctx: &Ctx, sign_up: &SignUp, now: Timestamp) -> Result<SignUpOwed, Failure> {
+    let owed = ctx.store.signup_owe(sign_up, begins(auto_provision(ctx, now).await), now).await?;
     if owed == SignUpOwed::Now {
-        tracing::info!(account.id = %sign_up.account, owner.id = %owner, "an owner signed up");
-        ctx.queues.send(&Message::SignUp(sign_up.newcomer), None).await?;
+        let way = sign_up.way.as_str();
+        tracing::info!(account.id = %sign_up.account, newcomer = sign_up.newcomer.pointer(), way, "an owner signed up");
+        ctx.queues.send(&Message::SignUp(sign_up.newcomer.clone()), None).await?;
     }
     Ok(owed)
 }

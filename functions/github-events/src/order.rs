@@ -96,10 +96,12 @@ pub async fn make(
     wanted: Wanted,
     now: Timestamp,
 ) -> Result<Placed, Failure> {
-    let Some((account, subscriptions)) = ctx.store.account_find_whole(account).await? else {
+    // What the owner has bought on the Marketplace may have been told before anybody knew whose the owner is.
+    ctx.store.marketplace_carry(origin.owner).await?;
+    let Some((account, contracts)) = ctx.store.account_find_whole(account).await? else {
         return Ok(Placed::NoAccount);
     };
-    let standing = standing(&ctx.catalogue, &account, &subscriptions, now);
+    let standing = standing(&ctx.catalogue, &account, &contracts, now);
     let standing = standing.ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
     let offer = Offer::of(&ctx.catalogue, &standing, &account.customer, now);
     let facts = Facts {

@@ -14,7 +14,10 @@ pub async fn handle(ctx: &Ctx, newcomer: &Newcomer) -> Result<Done, Failure> {
     let Some(row) = ctx.store.signup_find(newcomer).await? else { return Ok(Done::Ignored("no such sign-up")) };
     match row.state {
         State::Owed => {}
-        State::Done => return Ok(Done::Duplicate),
+        State::Done => {
+            carry(ctx, &row.sign_up).await?;
+            return Ok(Done::Duplicate);
+        }
         State::WaitingForApproval => return Ok(Done::Ignored("an operator looks at it first")),
         State::Refused => return Ok(Done::Ignored("it was refused")),
     }
@@ -41,6 +44,7 @@ pub async fn handle(ctx: &Ctx, newcomer: &Newcomer) -> Result<Done, Failure> {
             let account = &row.sign_up.account;
             tracing::info!(account.id = %account, signup.way = row.sign_up.way.as_str(), audit = true, "provisioned an account");
             ctx.queues.send(&Message::Notice(welcome.key(account)), Some(account)).await?;
+            carry(ctx, &row.sign_up).await?;
             Ok(Done::Applied(format!("account {account}")))
         }
         Provisioned::Already => Ok(Done::Duplicate),
@@ -49,6 +53,14 @@ pub async fn handle(ctx: &Ctx, newcomer: &Newcomer) -> Result<Done, Failure> {
             Ok(Done::Applied(format!("account {account} was there before")))
         }
     }
+}
+
+/// What the owner bought before there was an account. Where that is lost, the first job carries it.
+async fn carry(ctx: &Ctx, sign_up: &SignUp) -> Result<(), Failure> {
+    if let Some(owner) = sign_up.owner() {
+        ctx.store.marketplace_carry(owner).await?;
+    }
+    Ok(())
 }
 
 /// What can never be provisioned is not tried for ever: a person has to look.

@@ -65,7 +65,7 @@ pub async fn subscription_known(
     id: &SubscriptionId,
 ) -> Result<Option<Subscription>, Failure> {
     let whole = ctx.store.account_find_whole(account).await?;
-    Ok(whole.and_then(|(_, all)| all.into_iter().find(|known| known.id == *id)))
+    Ok(whole.and_then(|(_, all)| all.subscriptions.into_iter().find(|known| known.id == *id)))
 }
 
 /// What is kept of an invoice.

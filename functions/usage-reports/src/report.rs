@@ -75,7 +75,7 @@ impl Periods {
         }
         if self.0.is_none() {
             let found = ctx.store.account_find_whole(&usage.account).await?;
-            self.0 = Some(found.map(|(_, subscriptions)| subscriptions).unwrap_or_default());
+            self.0 = Some(found.map(|(_, contracts)| contracts.subscriptions).unwrap_or_default());
         }
         Ok(carried_to(usage.at, self.0.as_deref().unwrap_or_default(), now))
     }

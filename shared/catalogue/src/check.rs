@@ -25,6 +25,7 @@ pub fn check(
             fault("there is another plan of this name; give each its own id".to_owned());
         }
         payment(&read.plan, models, &fault);
+        marketplace(&read.plan, &plans[..at], &fault);
         for (field, named) in [("fallback", &read.plan.fallback), ("converts_to", &read.plan.converts_to)] {
             let Some(named) = named else { continue };
             if *named == read.plan.id {
@@ -90,6 +91,26 @@ fn payment(plan: &Plan, models: &[ModelPrice], fault: &impl Fn(String)) {
     let charged = |meter: &Meter| plan.charges.iter().any(|charge| charge.meter == *meter);
     for (meter, _) in plan.quotas.iter().filter(|(meter, quota)| quota.beyond == Beyond::Charge && !charged(meter)) {
         fault(format!("beyond its quota of {meter} it goes on, but {meter} is not charged; add a charge or refuse"));
+    }
+}
+
+/// Whether a plan that GitHub bills is billed by nobody else, and bounded, since its price is flat.
+fn marketplace(plan: &Plan, before: &[Read], fault: &impl Fn(String)) {
+    let Some(listed) = &plan.marketplace else { return };
+    if let Some(other) = before.iter().find(|read| read.plan.marketplace.as_ref() == Some(listed)) {
+        fault(format!("marketplace {listed:?} is plan {}, too; give each its own", other.plan.id));
+    }
+    if plan.pays != Pays::Nothing {
+        fault(
+            "marketplace: GitHub bills this plan, so its jobs cannot be paid for a second time; say pays = \"nothing\""
+                .to_owned(),
+        );
+    }
+    if !plan.quotas.contains_key(&Meter::pull_requests()) {
+        fault(
+            "marketplace: its price is flat; say how much it covers with quotas.pull_requests = { limit = 60 }"
+                .to_owned(),
+        );
     }
 }
 

@@ -76,6 +76,7 @@ pub fn read(
         fallback: fields.read("fallback", NAME, PlanId::parse).map(|id| id.value),
         converts_to: fields.read("converts_to", NAME, PlanId::parse).map(|id| id.value),
         prices: prices(&mut fields),
+        marketplace: fields.text("marketplace").map(|listed| listed.value),
     };
     let line = fields.line;
     if waits && plan.pays != Pays::Meters {

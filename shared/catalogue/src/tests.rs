@@ -242,6 +242,32 @@ fn faults_of_plans() {
 }
 
 #[test]
+fn faults_of_plans_that_github_bills() {
+    broken(&[
+        (
+            "pays = \"meters\"",
+            "pays = \"meters\"\nmarketplace = \"Team\"",
+            "plan payg: marketplace: GitHub bills this plan, so its jobs cannot be paid for a second time",
+        ),
+        (
+            "budget = 600",
+            "budget = 600\nmarketplace = \"Team\"",
+            "plan credits: marketplace: its price is flat; say how much it covers with quotas.pull_requests",
+        ),
+        (
+            "[[pack]]",
+            "[[plan]]\nid = \"a\"\nname = \"A\"\npays = \"nothing\"\nquotas.pull_requests = { limit = 60 }\nmarketplace = \"Team\"\n[[pack]]",
+            "",
+        ),
+        (
+            "[[pack]]",
+            "[[plan]]\nid = \"a\"\nname = \"A\"\npays = \"nothing\"\nmarketplace = \"5501\"\n[[plan]]\nid = \"b\"\nname = \"B\"\npays = \"nothing\"\nmarketplace = \"5501\"\n[[pack]]",
+            "plan b: marketplace \"5501\" is plan a, too; give each its own",
+        ),
+    ]);
+}
+
+#[test]
 fn faults_of_packs_models_and_what_is_no_toml() {
     broken(&[
         ("credits = 1000\nprice", "credits = 0\nprice", "pack 1k: a pack without credits is no pack"),

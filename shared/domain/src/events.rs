@@ -3,10 +3,12 @@
 //! `webhooks` turns a recorded body into one of these; a handler never sees a vendor's JSON nor an optional field it
 //! would have to check.
 
+use crate::addresses::MailAddress;
 use crate::ids::{
     CheckoutSessionId, CommentId, CustomerId, DisputeId, InstallationId, OwnerId, PaymentId, PaymentMethodId, RefundId,
     RepositoryId, StripeEventId,
 };
+use crate::marketplace::Listed;
 use crate::payments::{Dispute, Refund};
 use crate::subscriptions::{Invoice, Subscription};
 use crate::time::Timestamp;
@@ -28,6 +30,8 @@ pub enum GithubEvent {
     PullRequestClosed(PullEvent),
     /// `installation.created`, `.deleted`, `.suspend`, `.unsuspend`
     Installation(InstallationEvent),
+    /// `marketplace_purchase.purchased`, `.changed`, `.cancelled`, `.pending_change`, `.pending_change_cancelled`
+    MarketplacePurchase(MarketplaceEvent),
     /// Any other, by its full name.
     Ignored {
         /// `star.created`, say.
@@ -169,6 +173,38 @@ pub enum InstallationChange {
     Suspended,
     /// Working again.
     Unsuspended,
+}
+
+/// An owner's purchase on GitHub's Marketplace changed, or will.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarketplaceEvent {
+    /// Whose.
+    pub owner: OwnerId,
+    /// Their name, which may change.
+    pub owner_login: String,
+    /// Whom GitHub bills, where it says so.
+    pub mail: Option<MailAddress>,
+    /// What happened.
+    pub change: MarketplaceChange,
+    /// Which plan of the listing: the one bought, changed to, or cancelled.
+    pub listed: Listed,
+    /// From when it holds.
+    pub effective_at: Timestamp,
+}
+
+/// What happened to a purchase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarketplaceChange {
+    /// It was made.
+    Purchased,
+    /// It is of another plan now.
+    Changed,
+    /// It is over.
+    Cancelled,
+    /// It will be of another plan, or be over, which `Changed` or `Cancelled` will tell again.
+    Pending,
+    /// It stays as it is after all.
+    PendingCancelled,
 }
 
 /// An event from Stripe.

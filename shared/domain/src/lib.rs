@@ -13,6 +13,7 @@ pub mod ids;
 pub mod inbox;
 pub mod jobs;
 pub mod ledger;
+pub mod marketplace;
 pub mod members;
 pub mod metering;
 pub mod money;

@@ -13,6 +13,7 @@ pub use standing::{Coverage, Standing, plan_of, standing};
 
 use crate::credits::Credits;
 use crate::ids::{PriceId, ProductId};
+use crate::marketplace::Listed;
 use crate::metering::Meter;
 use crate::money::{Currency, Money};
 use std::collections::BTreeMap;
@@ -133,6 +134,8 @@ pub struct Plan {
     pub converts_to: Option<PlanId>,
     /// Its prices at Stripe, where they were not made from this catalogue.
     pub prices: Vec<PriceId>,
+    /// The plan of our listing on GitHub's Marketplace that means this one, by its name or number there.
+    pub marketplace: Option<String>,
 }
 
 impl Plan {
@@ -360,6 +363,11 @@ impl Catalogue {
     /// The plan that is sold by this price of this product.
     pub fn plan_sold_by(&self, price: &PriceId, product: Option<&ProductId>) -> Option<&Plan> {
         self.plans.iter().find(|plan| sells(&plan.prices, &plan.product(), price, product))
+    }
+
+    /// The plan that this one of our listing on GitHub's Marketplace means.
+    pub fn plan_listed(&self, listed: &Listed) -> Option<&Plan> {
+        self.plans.iter().find(|plan| plan.marketplace.as_deref().is_some_and(|meant| listed.is(meant)))
     }
 
     /// The pack that is sold by this price of this product.

@@ -4,6 +4,7 @@
 //! subscription that has ended stays so, and of two of the same second Stripe is asked.
 
 use crate::ids::{InvoiceId, PriceId, ProductId, SubscriptionId};
+use crate::marketplace::Purchase;
 use crate::plans::Span;
 use crate::time::Timestamp;
 
@@ -26,6 +27,15 @@ pub struct Subscription {
     pub created_at: Timestamp,
     /// When Stripe said all this.
     pub as_of: Timestamp,
+}
+
+/// What an account has agreed to pay for, wherever it is billed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contracts {
+    /// At Stripe.
+    pub subscriptions: Vec<Subscription>,
+    /// On GitHub's Marketplace, by its owners.
+    pub purchases: Vec<Purchase>,
 }
 
 /// One thing subscribed to.

@@ -21,6 +21,8 @@
 //! | main | `TRIGGER#<repository>#<fact>` | `JOB` | the job a fact has made, for ever | the fact |
 //! | main | `OPEN#<repository>#<issue>` | `JOB` | the job an issue has now | the issue |
 //! | main | `OWNER#<n>` | `ACCOUNT` | who pays for an owner | GitHub's number |
+//! | main | `OWNER#<n>` | `MARKETPLACE` | what an owner has bought on GitHub's Marketplace | GitHub's number |
+//! | main | `ACCOUNT#<id>` | `PURCHASE#<owner>` | the same with the account that pays for the owner | account |
 //! | main | `INSTALLATION#<n>` | `ACCOUNT` | whose an installation is, and where it stands | GitHub's number |
 //! | main | `CUSTOMER#<cus>` | `ACCOUNT` | whose a customer is | Stripe's id |
 //! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
@@ -73,6 +75,7 @@ pub(crate) const PROFILE: &str = "PROFILE";
 pub(crate) const JOB: &str = "JOB";
 pub(crate) const REQUEST: &str = "REQUEST";
 pub(crate) const ACCOUNT: &str = "ACCOUNT";
+pub(crate) const MARKETPLACE: &str = "MARKETPLACE";
 pub(crate) const PAYMENT: &str = "PAYMENT";
 /// What every entry's sort key begins with.
 pub(crate) const ENTRY: &str = "ENTRY#";
@@ -160,11 +163,21 @@ pub(crate) fn invoice(account: &AccountId, id: &InvoiceId) -> Key {
     Key::new(account_pk(account), format!("INVOICE#{id}"))
 }
 
-/// The range of an account's items that says what it may do: its profile and its subscriptions. (The few `REPORT#` rows
-/// between them come along. Whatever there are many of must begin with another letter.)
+/// The range of an account's items that says what it may do: its profile, its owners' purchases and its subscriptions. (The
+/// few `REPORT#` rows between them come along. Whatever there are many of must begin with another letter.)
 pub(crate) const STANDING: (&str, &str) = (PROFILE, "SUBSCRIPTION~");
 pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
 pub(crate) const INVOICE: &str = "INVOICE#";
+pub(crate) const PURCHASE: &str = "PURCHASE#";
+
+/// What an owner of the account has bought.
+pub(crate) fn purchase(account: &AccountId, owner: OwnerId) -> Key {
+    Key::new(account_pk(account), format!("{PURCHASE}{owner}"))
+}
+
+pub(crate) fn purchase_of(sk: &str) -> Option<OwnerId> {
+    sk.strip_prefix(PURCHASE)?.parse().ok().map(OwnerId::new)
+}
 
 pub(crate) fn balance(account: &AccountId) -> Key {
     Key::new(account_pk(account), BALANCE)
@@ -421,6 +434,11 @@ pub(crate) fn open(repository: RepositoryId, issue_number: u64) -> Key {
 
 pub(crate) fn owner(id: OwnerId) -> Key {
     Key::new(format!("OWNER#{id}"), ACCOUNT)
+}
+
+/// What an owner has bought.
+pub(crate) fn marketplace(owner: OwnerId) -> Key {
+    Key::new(format!("OWNER#{owner}"), MARKETPLACE)
 }
 
 pub(crate) fn installation(id: InstallationId) -> Key {

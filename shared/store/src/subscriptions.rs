@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::accounts::Account;
 use domain::ids::{AccountId, InvoiceId, PriceId, ProductId, SubscriptionId};
 use domain::plans::Span;
-use domain::subscriptions::{Invoice, Status, Subscription, SubscriptionItem};
+use domain::subscriptions::{Contracts, Invoice, Status, Subscription, SubscriptionItem};
 use domain::time::Timestamp;
 
 /// Whether what was said was news.
@@ -92,7 +92,7 @@ impl Store {
     }
 
     /// An account with its subscriptions, in one strongly consistent read: what its standing is computed from.
-    pub async fn account_find_whole(&self, id: &AccountId) -> Result<Option<(Account, Vec<Subscription>)>, StoreError> {
+    pub async fn account_find_whole(&self, id: &AccountId) -> Result<Option<(Account, Contracts)>, StoreError> {
         let (first, last) = keys::STANDING;
         let mut pages = self
             .client
@@ -106,17 +106,19 @@ impl Store {
             .into_paginator()
             .items()
             .send();
-        let (mut account, mut subscriptions) = (None, Vec::new());
+        let (mut account, mut contracts) = (None, Contracts::default());
         while let Some(item) = pages.next().await {
             let item = item.map_err(|e| StoreError::sdk("read an account", e))?;
             let sk = Item::new(&item, "read an account").text("sk")?.to_owned();
             if sk == keys::PROFILE {
                 account = Some(crate::accounts::account_of(&item)?);
             } else if sk.starts_with(keys::SUBSCRIPTION) {
-                subscriptions.push(subscription_of(&item)?);
+                contracts.subscriptions.push(subscription_of(&item)?);
+            } else if sk.starts_with(keys::PURCHASE) {
+                contracts.purchases.push(crate::marketplace::purchase_of(&item)?);
             }
         }
-        Ok(account.map(|account| (account, subscriptions)))
+        Ok(account.map(|account| (account, contracts)))
     }
 
     /// An account's invoices, newest first.

@@ -1,10 +1,12 @@
 //! The few fields of GitHub's bodies that we need, as they stand there.
 
+use domain::addresses::MailAddress;
 use domain::events::{
     CommentOn, GithubEvent, InstallationChange, InstallationEvent, Issue, IssueComment, IssueEvent, IssueLabeled,
-    Origin, PullEvent, PullFate,
+    MarketplaceChange, MarketplaceEvent, Origin, PullEvent, PullFate,
 };
 use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
+use domain::marketplace::{Listed, ListedPrice};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde::de::Error;
@@ -117,6 +119,35 @@ struct OfInstallation {
     installation: InstallationBody,
 }
 
+#[derive(Deserialize)]
+struct OfPurchase {
+    effective_date: When,
+    marketplace_purchase: Bought,
+}
+
+#[derive(Deserialize)]
+struct Bought {
+    account: Buyer,
+    plan: ListedPlan,
+}
+
+#[derive(Deserialize)]
+struct Buyer {
+    id: u64,
+    login: String,
+    organization_billing_email: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ListedPlan {
+    id: u64,
+    name: String,
+    #[serde(default)]
+    monthly_price_in_cents: u64,
+    #[serde(default)]
+    yearly_price_in_cents: u64,
+}
+
 /// GitHub writes times as text, and in installations sometimes as seconds.
 struct When(Timestamp);
 
@@ -152,6 +183,11 @@ pub(crate) fn parse(name: &str, body: &[u8]) -> Result<GithubEvent, serde_json::
         "installation.deleted" => GithubEvent::Installation(installation(body, InstallationChange::Deleted)?),
         "installation.suspend" => GithubEvent::Installation(installation(body, InstallationChange::Suspended)?),
         "installation.unsuspend" => GithubEvent::Installation(installation(body, InstallationChange::Unsuspended)?),
+        "marketplace_purchase.purchased" => purchase(body, MarketplaceChange::Purchased)?,
+        "marketplace_purchase.changed" => purchase(body, MarketplaceChange::Changed)?,
+        "marketplace_purchase.cancelled" => purchase(body, MarketplaceChange::Cancelled)?,
+        "marketplace_purchase.pending_change" => purchase(body, MarketplaceChange::Pending)?,
+        "marketplace_purchase.pending_change_cancelled" => purchase(body, MarketplaceChange::PendingCancelled)?,
         _ => GithubEvent::Ignored { name: name.to_owned() },
     })
 }
@@ -199,6 +235,22 @@ fn installation(body: &[u8], change: InstallationChange) -> Result<InstallationE
         change,
         as_of: installation.updated_at.map_or(Timestamp::from_millis(0), |when| when.0),
     })
+}
+
+fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde_json::Error> {
+    let OfPurchase { effective_date, marketplace_purchase: bought } = serde_json::from_slice(body)?;
+    let ListedPlan { id, name, monthly_price_in_cents, yearly_price_in_cents } = bought.plan;
+    let price =
+        if monthly_price_in_cents > 0 || yearly_price_in_cents > 0 { ListedPrice::Paid } else { ListedPrice::Free };
+    let mail = bought.account.organization_billing_email.filter(|text| !text.is_empty());
+    Ok(GithubEvent::MarketplacePurchase(MarketplaceEvent {
+        owner: OwnerId::new(bought.account.id),
+        owner_login: bought.account.login,
+        mail: mail.and_then(|text| MailAddress::parse(&text).ok()),
+        change,
+        listed: Listed { id, name, price },
+        effective_at: effective_date.0,
+    }))
 }
 
 fn origin(body: &[u8], via_app: Option<u64>) -> Result<Origin, serde_json::Error> {

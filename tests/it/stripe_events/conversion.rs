@@ -52,7 +52,7 @@ async fn converts(climate: Climate) {
     assert_eq!(subscribed(&world), ["active"]);
     let whole = world.stack.store.account_find_whole(&account).await.expect("the store answers");
     let (account, known) = whole.expect("the account is there");
-    assert_eq!(known.len(), 1);
+    assert_eq!(known.subscriptions.len(), 1);
     let sold = catalogue::built_in();
     let standing = domain::plans::standing(&sold, &account, &known, world.stack.outside.now()).expect("a plan");
     assert_eq!(standing.plan.id.as_str(), "payg");
@@ -92,7 +92,7 @@ async fn who_has_chosen_a_plan_keeps_it() {
     world.hears(&told[0]).await;
     assert_eq!(subscribed(&world), ["active"]);
     let whole = world.stack.store.account_find_whole(&account).await.expect("the store answers");
-    assert_eq!(whole.expect("the account is there").1.len(), 1, "noted before its own event has come");
+    assert_eq!(whole.expect("the account is there").1.subscriptions.len(), 1, "noted before its own event has come");
     world.settle().await;
     world.done().await;
 }

@@ -33,7 +33,7 @@ async fn kept(world: &World, account: &AccountId, name: &str) -> Subscription {
     let whole = world.stack.store.account_find_whole(account).await.expect("the store answers");
     let id = SubscriptionId::parse(&format!("sub_{name}")).expect("an id");
     let (_, all) = whole.expect("the account is there");
-    all.into_iter().find(|known| known.id == id).expect("the subscription is kept")
+    all.subscriptions.into_iter().find(|known| known.id == id).expect("the subscription is kept")
 }
 
 /// Says everything in every order, each about a subscription of its own; all must end the same.

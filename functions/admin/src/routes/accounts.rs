@@ -7,8 +7,9 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use domain::accounts::{Account, NewAccount};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
+use domain::marketplace::Purchase;
 use domain::plans::{Coverage, PlanId, standing};
-use domain::subscriptions::Subscription;
+use domain::subscriptions::{Contracts, Subscription};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -62,14 +63,17 @@ pub async fn create(
             ));
         }
     };
+    if let Some(owner) = new.owner {
+        ctx.store.marketplace_carry(owner).await?;
+    }
     tracing::info!(operator.name = operator.name, account.id = %id, audit = true, "provisioned an account");
     Ok((status, Json(json!({ "id": id.as_str() }))))
 }
 
 /// Shows an account: whose it is, and what it may do at this moment.
 pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let (account, subscriptions) = whole(&ctx, &id).await?;
-    let standing = standing(&ctx.catalogue, &account, &subscriptions, ctx.outside.now());
+    let (account, contracts) = whole(&ctx, &id).await?;
+    let standing = standing(&ctx.catalogue, &account, &contracts, ctx.outside.now());
     let service = standing.as_ref().map(|standing| match standing.coverage {
         Coverage::Full => json!({ "state": "full" }),
         Coverage::Grace { until } => json!({ "state": "grace", "until": until.to_string() }),
@@ -81,13 +85,14 @@ pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<Str
         "plan": account.plan,
         "effective_plan": standing.as_ref().map(|standing| standing.plan.id.as_str()),
         "service": service,
-        "subscriptions": subscriptions.iter().map(subscription).collect::<Vec<_>>(),
+        "subscriptions": contracts.subscriptions.iter().map(subscription).collect::<Vec<_>>(),
+        "purchases": contracts.purchases.iter().map(purchase).collect::<Vec<_>>(),
         "created_at": account.created_at.to_string(),
     })))
 }
 
 /// The account of this id and its subscriptions.
-pub async fn whole(ctx: &Ctx, id: &str) -> Result<(Account, Vec<Subscription>), ApiError> {
+pub async fn whole(ctx: &Ctx, id: &str) -> Result<(Account, Contracts), ApiError> {
     ctx.store.account_find_whole(&parse(id)?).await?.ok_or_else(absent)
 }
 
@@ -121,6 +126,17 @@ fn subscription(subscription: &Subscription) -> Value {
         "period_end": subscription.period.map(|period| period.end.to_string()),
         "ends_at": subscription.ends_at.map(|at| at.to_string()),
         "as_of": subscription.as_of.to_string(),
+    })
+}
+
+/// What an owner has bought on GitHub's Marketplace.
+fn purchase(purchase: &Purchase) -> Value {
+    json!({
+        "owner_id": purchase.owner.get(),
+        "listed_plan": purchase.listed.name,
+        "price": purchase.listed.price.as_str(),
+        "state": purchase.state.as_str(),
+        "since": purchase.since.to_string(),
     })
 }
 

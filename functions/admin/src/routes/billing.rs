@@ -45,9 +45,9 @@ pub async fn quotas(
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let (account, subscriptions) = whole(&ctx, &id).await?;
+    let (account, contracts) = whole(&ctx, &id).await?;
     let now = ctx.outside.now();
-    let standing = standing(&ctx.catalogue, &account, &subscriptions, now);
+    let standing = standing(&ctx.catalogue, &account, &contracts, now);
     let standing = standing.ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
     let plan = standing.plan;
     // What is charged or counted and has no quota is counted in the period of the jobs.

@@ -157,8 +157,8 @@ pub struct Found<'a> {
 /// Reads the caller's account.
 pub async fn load<'a>(ctx: &'a Ctx, caller: &Caller, now: Timestamp) -> Result<Found<'a>, ApiError> {
     let found = ctx.store.account_find_whole(&caller.account).await?;
-    let (account, subscriptions) = found.ok_or_else(|| ApiError::not_found("the account is gone"))?;
-    let standing = standing(&ctx.catalogue, &account, &subscriptions, now);
+    let (account, contracts) = found.ok_or_else(|| ApiError::not_found("the account is gone"))?;
+    let standing = standing(&ctx.catalogue, &account, &contracts, now);
     let standing = standing.ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
     Ok(Found { account, standing })
 }

@@ -78,7 +78,7 @@ pub async fn create(
     let wish = wish(&ctx, &wanted)?;
     let stripe = ctx.stripe().await?;
     let whole = ctx.store.account_find_whole(&caller.account).await?;
-    let (account, subscriptions) = whole.ok_or_else(|| ApiError::not_found("the account is gone"))?;
+    let (account, contracts) = whole.ok_or_else(|| ApiError::not_found("the account is gone"))?;
     let act = once.act(&caller, "billing/checkout");
     let what = match &wish {
         Wish::Pack(pack, quantity) => format!("pack {} {quantity} {embedded}", pack.id),
@@ -87,7 +87,7 @@ pub async fn create(
     let intent = match known(&ctx, &account, &act, &what).await? {
         Some(intent) => intent,
         None => {
-            let order = order((&ctx, &stripe), &account, &subscriptions, (&wish, embedded)).await?;
+            let order = order((&ctx, &stripe), &account, &contracts.subscriptions, (&wish, embedded)).await?;
             intent(&ctx, what, &order)
         }
     };

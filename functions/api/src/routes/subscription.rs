@@ -121,13 +121,13 @@ pub async fn create(
     let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let plan = sales::plan(&ctx, &wanted.plan)?;
     let stripe = ctx.stripe().await?;
-    let (account, subscriptions) = whole(&ctx, &caller).await?;
+    let (account, contracts) = whole(&ctx, &caller).await?;
     let act = once.act(&caller, "billing/subscription");
     let what = format!("subscribe {}", plan.id);
     let begun = match known(&ctx, &account, &act, &what).await? {
         Some(begun) => begun,
         None => {
-            let order = subscribing::order((&ctx, &stripe), &account, &subscriptions, plan).await?;
+            let order = subscribing::order((&ctx, &stripe), &account, &contracts.subscriptions, plan).await?;
             intent(&ctx, what, &order)
         }
     };
@@ -253,9 +253,10 @@ pub async fn cancel(
 }
 
 async fn shown(ctx: &Ctx, caller: &Caller) -> Result<SubscriptionShown, ApiError> {
-    let (account, subscriptions) = whole(ctx, caller).await?;
-    let stands = standing(&ctx.catalogue, &account, &subscriptions, ctx.outside.now());
+    let (account, contracts) = whole(ctx, caller).await?;
+    let stands = standing(&ctx.catalogue, &account, &contracts, ctx.outside.now());
     let stands = stands.ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
+    let subscriptions = contracts.subscriptions;
     let ended =
         || subscriptions.iter().filter(|one| plan_of(&ctx.catalogue, one).is_some()).max_by_key(|one| one.created_at);
     let one = live(ctx, &subscriptions).or_else(ended);

@@ -1,11 +1,13 @@
 //! What an account may do at a moment: its plan, and whether that is paid for.
 //!
-//! Computed each time from what Stripe last said, so there is nothing to go stale. One table decides by Stripe's status;
-//! of several subscriptions the best counts, so that nobody has two quotas.
+//! Computed each time from what Stripe and GitHub last said, so there is nothing to go stale. One table decides by Stripe's
+//! status; of several subscriptions the best counts, so that nobody has two quotas. What GitHub bills comes before all that
+//! Stripe does, so that no job is paid for twice; what costs nothing on GitHub comes after it.
 
 use super::{Catalogue, Plan, Span};
 use crate::accounts::Account;
-use crate::subscriptions::{Status, Subscription};
+use crate::marketplace::{ListedPrice, Purchase, PurchaseState};
+use crate::subscriptions::{Contracts, Status, Subscription};
 use crate::time::Timestamp;
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -69,18 +71,33 @@ const fn rank(status: &Status) -> u8 {
 pub fn standing<'a>(
     catalogue: &'a Catalogue,
     account: &Account,
-    subscriptions: &[Subscription],
+    contracts: &Contracts,
     now: Timestamp,
 ) -> Option<Standing<'a>> {
     let default = catalogue.plan(&catalogue.default_plan)?;
     let own = super::PlanId::parse(&account.plan).and_then(|id| catalogue.plan(&id)).unwrap_or(default);
+    let beside_stripe = |plan, coverage| Some(Standing { plan, coverage, status: None, period: None });
+    let bought = bought(catalogue, &contracts.purchases);
+    if let Some((plan, PurchaseState::Active, ListedPrice::Paid)) = bought {
+        return beside_stripe(plan, Coverage::Full);
+    }
     let sold = |subscription: &&'_ Subscription| plan_of(catalogue, subscription).is_some();
-    let best = subscriptions
+    let best = contracts
+        .subscriptions
         .iter()
         .filter(sold)
         .max_by_key(|one| (rank(&one.status), one.created_at, Reverse(one.id.clone())));
     let Some(best) = best else {
-        return Some(Standing { plan: own, coverage: Coverage::Full, status: None, period: None });
+        return match bought {
+            // Somebody has chosen another plan for this account: what costs nothing does not take it away.
+            Some((plan, PurchaseState::Active, _)) if own.id == catalogue.default_plan => {
+                beside_stripe(plan, Coverage::Full)
+            }
+            Some((plan, PurchaseState::Cancelled, ListedPrice::Paid)) => {
+                beside_stripe(after_purchase(catalogue, plan, own), Coverage::Lapsed)
+            }
+            Some(_) | None => beside_stripe(own, Coverage::Full),
+        };
     };
     let plan = plan_of(catalogue, best)?;
     let (plan, coverage) = match meaning(&best.status) {
@@ -99,6 +116,22 @@ pub fn standing<'a>(
         Meaning::Over => (after(catalogue, plan, own), Coverage::Lapsed),
     };
     Some(Standing { plan, coverage, status: Some(best.status.clone()), period: best.period })
+}
+
+/// The purchase that counts, as the plan it means: one that stands before one that does not, one that costs before one that
+/// does not, the latest of each.
+fn bought<'a>(catalogue: &'a Catalogue, purchases: &[Purchase]) -> Option<(&'a Plan, PurchaseState, ListedPrice)> {
+    let order = |one: &Purchase| (one.state == PurchaseState::Active, one.listed.price == ListedPrice::Paid);
+    let meant = purchases.iter().filter_map(|one| Some((one, catalogue.plan_listed(&one.listed)?)));
+    let best = meant.max_by_key(|(one, _)| (order(one), one.rank.clone(), one.owner));
+    best.map(|(one, plan)| (plan, one.state, one.listed.price))
+}
+
+/// What is left when GitHub bills no longer: the account's own plan, unless that is everybody's, which is no choice, and the
+/// one that is over says what it falls back to.
+fn after_purchase<'a>(catalogue: &'a Catalogue, over: &'a Plan, own: &'a Plan) -> &'a Plan {
+    let fallback = over.fallback.as_ref().and_then(|id| catalogue.plan(id));
+    fallback.filter(|_| own.id == catalogue.default_plan).unwrap_or(own)
 }
 
 /// The plan that a subscription's items sell; the first that is known.

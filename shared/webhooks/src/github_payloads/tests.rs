@@ -1,7 +1,9 @@
 //! GitHub's bodies, read for what we need and no more.
 
 use super::parse;
-use domain::events::{CommentOn, GithubEvent, InstallationChange, PullFate};
+use domain::events::{CommentOn, GithubEvent, InstallationChange, MarketplaceChange, PullFate};
+use domain::ids::OwnerId;
+use domain::marketplace::ListedPrice;
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -142,6 +144,30 @@ fn what_is_no_time_is_an_error() {
         json!(1.5),
     ] {
         assert!(installation(odd.clone()).is_err(), "{odd}");
+    }
+}
+
+/// What costs nothing has no price in either rhythm, and whoever is billed may have no address that we can write to.
+#[test]
+fn a_purchase_says_whose_it_is_and_whether_github_takes_money_for_it() {
+    for (monthly, yearly, mail, price, reachable) in [
+        (48_000, 0, json!("billing@acme.example"), ListedPrice::Paid, true),
+        (0, 480_000, json!(""), ListedPrice::Paid, false),
+        (0, 0, json!("nobody"), ListedPrice::Free, false),
+        (0, 0, Value::Null, ListedPrice::Free, false),
+    ] {
+        let plan =
+            json!({ "id": 5501, "name": "Team", "monthly_price_in_cents": monthly, "yearly_price_in_cents": yearly });
+        let account = json!({ "id": 3, "login": "acme", "organization_billing_email": mail });
+        let body = json!({
+            "effective_date": "2026-11-20T00:00:00+00:00",
+            "marketplace_purchase": { "account": account, "plan": plan },
+        });
+        let Ok(GithubEvent::MarketplacePurchase(event)) = read("marketplace_purchase.changed", &body) else {
+            panic!("a purchase")
+        };
+        assert_eq!((event.listed.price, event.mail.is_some()), (price, reachable), "{body}");
+        assert_eq!((event.owner, event.change), (OwnerId::new(3), MarketplaceChange::Changed));
     }
 }
 

@@ -36,6 +36,7 @@ async fn an_account_is_made_once_a_customer() {
         "effective_plan": "payg",
         "service": { "state": "full" },
         "subscriptions": [],
+        "purchases": [],
         "created_at": "2026-11-20T21:43:00.000Z",
     });
     assert_eq!(shown, expected);

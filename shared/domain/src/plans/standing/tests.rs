@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::credits::Credits;
-use crate::ids::{AccountId, CustomerId, PriceId, ProductId, SubscriptionId};
+use crate::ids::{AccountId, CustomerId, OwnerId, PriceId, ProductId, SubscriptionId};
+use crate::inbox::{EventKey, Source};
+use crate::marketplace::{Listed, Rank};
 use crate::money::Currency;
 use crate::plans::{BasisPoints, Billable, Limit, Pays, PhasePredicate, PlanId, Sold};
 use crate::subscriptions::SubscriptionItem;
@@ -35,6 +37,7 @@ fn plan(name: &str, fallback: Option<&str>) -> Plan {
         fallback: fallback.map(id),
         converts_to: None,
         prices: PriceId::parse(&format!("price_{name}")).into_iter().collect(),
+        marketplace: Some(format!("listed {name}")),
     }
 }
 
@@ -99,9 +102,72 @@ fn item(price: &str, product: Option<&str>) -> SubscriptionItem {
 
 /// The plan's name and the service, for an account whose own plan is `own`.
 fn seen(own: &str, subscriptions: &[Subscription], now: Timestamp) -> (String, Coverage) {
+    seen_with(own, subscriptions, &[], now)
+}
+
+/// The same for one that has bought something on GitHub, too.
+fn seen_with(own: &str, subscriptions: &[Subscription], purchases: &[Purchase], now: Timestamp) -> (String, Coverage) {
     let catalogue = catalogue();
-    let standing = standing(&catalogue, &account(own), subscriptions, now).expect("a standing");
+    let contracts = Contracts { subscriptions: subscriptions.to_vec(), purchases: purchases.to_vec() };
+    let standing = standing(&catalogue, &account(own), &contracts, now).expect("a standing");
     (standing.plan.id.to_string(), standing.coverage)
+}
+
+/// What an owner has bought, said on this day.
+fn purchase(owner: u64, plan: &str, price: ListedPrice, state: PurchaseState, said: i64) -> Purchase {
+    let event = EventKey::parse(Source::Github, "d").expect("an id");
+    let listed = Listed { id: 1, name: format!("listed {plan}"), price };
+    Purchase {
+        owner: OwnerId::new(owner),
+        listed,
+        state,
+        since: day(said),
+        rank: Rank::new(day(said), day(said), &event),
+    }
+}
+
+#[test]
+fn what_github_bills_comes_before_stripe_and_what_is_free_after_it() {
+    use ListedPrice::{Free, Paid};
+    use PurchaseState::{Active, Cancelled};
+    let none = || Vec::new();
+    let stripe = |status| vec![subscription("1", "pro", status)];
+    let until = day(30 + GRACE_DAYS);
+    for (own, subscriptions, bought, plan, coverage) in [
+        ("payg", none(), vec![("teams", Paid, Active)], "teams", Coverage::Full),
+        ("trial", none(), vec![("teams", Paid, Active)], "teams", Coverage::Full),
+        ("payg", stripe(Status::Active), vec![("teams", Paid, Active)], "teams", Coverage::Full),
+        ("payg", stripe(Status::PastDue), vec![("teams", Paid, Active)], "teams", Coverage::Full),
+        ("payg", stripe(Status::Canceled), vec![("teams", Paid, Active)], "teams", Coverage::Full),
+        ("payg", stripe(Status::Active), vec![("trial", Free, Active)], "pro", Coverage::Full),
+        ("payg", stripe(Status::PastDue), vec![("trial", Free, Active)], "pro", Coverage::Grace { until }),
+        ("payg", none(), vec![("trial", Free, Active)], "trial", Coverage::Full),
+        ("teams", none(), vec![("trial", Free, Active)], "teams", Coverage::Full),
+        ("payg", none(), vec![("trial", Free, Cancelled)], "payg", Coverage::Full),
+        ("trial", none(), vec![("trial", Free, Cancelled)], "trial", Coverage::Full),
+        ("trial", none(), vec![("teams", Paid, Cancelled)], "trial", Coverage::Lapsed),
+        ("payg", none(), vec![("teams", Paid, Cancelled)], "free", Coverage::Lapsed),
+        ("payg", none(), vec![("pro", Paid, Cancelled)], "payg", Coverage::Lapsed),
+        ("payg", stripe(Status::Active), vec![("teams", Paid, Cancelled)], "pro", Coverage::Full),
+        ("payg", none(), vec![("a plan we never sold", Paid, Active)], "payg", Coverage::Full),
+        // Of several owners one who pays is enough, and the latest of two.
+        ("payg", none(), vec![("teams", Paid, Active), ("trial", Free, Active)], "teams", Coverage::Full),
+        ("payg", none(), vec![("teams", Paid, Active), ("pro", Paid, Cancelled)], "teams", Coverage::Full),
+        ("payg", none(), vec![("teams", Paid, Active), ("pro", Paid, Active)], "pro", Coverage::Full),
+    ] {
+        let what = format!("{own} {subscriptions:?} {bought:?}");
+        let mut purchases: Vec<_> = (1_u64..)
+            .zip(bought)
+            .map(|(owner, (plan, price, state))| {
+                purchase(owner, plan, price, state, i64::try_from(owner).expect("few"))
+            })
+            .collect();
+        for _ in 0..2 {
+            let seen = seen_with(own, &subscriptions, &purchases, day(32));
+            assert_eq!(seen, (plan.to_owned(), coverage), "{what}");
+            purchases.reverse();
+        }
+    }
 }
 
 #[test]
@@ -168,7 +234,7 @@ fn without_a_known_subscription_it_is_the_account_s_own_plan() {
     let stranger = subscription("1", "another_shop_s", Status::Active);
     assert_eq!(seen("trial", &[stranger], day(32)), ("trial".to_owned(), Coverage::Full));
     let nothing = Catalogue { plans: vec![], ..catalogue() };
-    assert_eq!(standing(&nothing, &account("payg"), &[], day(1)), None);
+    assert_eq!(standing(&nothing, &account("payg"), &Contracts::default(), day(1)), None);
 }
 
 #[test]
