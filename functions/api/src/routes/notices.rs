@@ -65,7 +65,7 @@ pub async fn switch(
     for (kind, switch) in switches {
         ctx.store.account_notices_set(&caller.account, kind, switch).await?;
     }
-    tracing::info!(account.id = %caller.account, by = %caller.key, audit = true, "changed what the account is told by mail");
+    tracing::info!(account.id = %caller.account, by = %caller.by, audit = true, "changed what the account is told by mail");
     shown(&ctx, &caller).await
 }
 
