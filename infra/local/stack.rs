@@ -227,7 +227,7 @@ fn settings() -> BTreeMap<String, String> {
         ("STRIPE_SECRET_KEY", "sk_test_local"),
         ("MODEL_URL", &format!("https://{MODEL_HOST}")),
         ("MODEL_NAME", "stand-in-1"),
-        ("MODEL_API_KEY", "local"),
+        ("MODEL_API_KEY", LOCAL_MODEL_KEY),
         ("MAIL_URL", &format!("https://{MAIL_HOST}")),
         ("MAIL_FROM", "notices@tallyhook.example"),
         ("MAIL_CONFIGURATION_SET", "tallyhook-local"),
@@ -252,6 +252,8 @@ pub fn ledger_keys(setting: String) -> KeySource {
 
 /// What local entries of the ledger are digested with.
 pub const LOCAL_LEDGER_KEY: &str = "local-ledger-key-that-is-no-secret";
+/// What the stand-in for the model is asked with.
+pub const LOCAL_MODEL_KEY: &str = "local-model-key";
 /// What local webhooks are signed with.
 pub const LOCAL_SECRET: &str = "local-secret";
 /// Replaced by a fresh one before anybody outside can use it.

@@ -78,7 +78,7 @@ async fn assert_nothing_told(world: &World) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_stripe_answers_usage_is_told_once() {
+async fn recovers_from_stripe_api_failures() {
     let tables: [&[Fault]; 8] = [
         &[Fault::RateLimit],
         &[Fault::LockTimeout, Fault::LockTimeout],

@@ -3,6 +3,7 @@
 //!
 //! It speaks in verbs. At the end a test calls [`World::done`], which fails if anything was left undone.
 
+use crate::leaks;
 use crate::wire::Wire;
 use ::queues::Queue;
 use domain::ids::{AccountId, JobId};
@@ -65,7 +66,7 @@ impl World {
 
     /// A world in which nobody pays yet.
     pub async fn bare(climate: Climate, settings: &[(&str, &str)]) -> Self {
-        boot::log_at(&boot::Env::of_process(), boot::LevelFilter::OFF);
+        leaks::listen();
         let birth = tokio::time::Instant::now();
         let skipped = Arc::new(AtomicI64::new(0));
         let skips = Arc::clone(&skipped);
@@ -141,6 +142,7 @@ impl World {
     pub async fn github_sends_changed(&self, sample: &str, change: impl FnOnce(&mut Value)) -> String {
         let mut body = fixture("github", sample);
         change(&mut body);
+        body["marker"] = leaks::MARKER.into();
         let delivery = self.fresh_delivery();
         let event = sample.split('.').next().expect("a name");
         let response = self.github_delivers(event, &delivery, &serde_json::to_vec(&body).expect("JSON")).await;
@@ -162,7 +164,9 @@ impl World {
     /// Any request at GitHub's door; a door that dies gives no answer but a 502.
     pub async fn github_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
         let receive = github_webhook::receive(&self.stack.github_webhook, request);
-        self.stack.weather.run(receive).await.unwrap_or_else(died)
+        let response = self.stack.weather.run(receive).await.unwrap_or_else(died);
+        leaks::look("/github/webhook", &response);
+        response
     }
 
     /// Stripe sends a sample event, signed now.
@@ -208,7 +212,9 @@ impl World {
     /// Any request at Stripe's door.
     pub async fn stripe_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
         let receive = stripe_webhook::receive(&self.stack.stripe_webhook, request);
-        self.stack.weather.run(receive).await.unwrap_or_else(died)
+        let response = self.stack.weather.run(receive).await.unwrap_or_else(died);
+        leaks::look("/stripe/webhook", &response);
+        response
     }
 
     /// An operator asks the admin door.
@@ -238,7 +244,9 @@ impl World {
             None => bytes::Bytes::new(),
         };
         let respond = admin::respond(self.stack.admin.clone(), request.body(body).expect("a request"));
-        self.stack.weather.run(respond).await.unwrap_or_else(died)
+        let response = self.stack.weather.run(respond).await.unwrap_or_else(died);
+        leaks::look(path, &response);
+        response
     }
 
     // --- how time passes ---
@@ -413,6 +421,7 @@ impl World {
     /// The end of a test: nothing may be left undone.
     pub async fn done(mut self) {
         self.finished = true;
+        assert_eq!(leaks::take(), Vec::<String>::new(), "what nobody may say was said");
         assert_eq!(self.owing().await, Vec::<String>::new(), "something is left undone");
         assert_eq!(self.dead_letters().await, 0, "there are dead letters");
         for source in Source::ALL {
@@ -425,6 +434,7 @@ impl World {
     /// The end of a test that leaves something undone on purpose.
     pub fn abandoned(mut self) {
         self.finished = true;
+        assert_eq!(leaks::take(), Vec::<String>::new(), "what nobody may say was said");
     }
 }
 

@@ -21,7 +21,7 @@ mod web;
 pub use aws::{Aws, AwsSettings};
 pub use env::{Env, EnvError};
 pub use keyed::Keyed;
-pub use log::{log_at, log_to_stdout};
+pub use log::{log_at, log_to, log_to_stdout};
 pub use outside::{Clock, Outside, Random, Web, WebError};
 pub use secrets::{Secret, SecretError, Secrets};
 pub use signing::Sign;

@@ -11,6 +11,14 @@ pub fn log_to_stdout(env: &Env) {
 
 /// The same, with another level where `RUST_LOG` says none.
 pub fn log_at(env: &Env, otherwise: LevelFilter) {
+    log_to(env, otherwise, std::io::stdout);
+}
+
+/// The same lines, written somewhere else.
+pub fn log_to<W>(env: &Env, otherwise: LevelFilter, writer: W)
+where
+    W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
+{
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
@@ -19,6 +27,7 @@ pub fn log_at(env: &Env, otherwise: LevelFilter) {
     let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
     let lines =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let lines = lines.with_writer(writer);
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 

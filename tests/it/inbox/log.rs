@@ -51,7 +51,7 @@ async fn a_repeat_of_a_finished_event_is_taken_and_not_acted_on() {
 
 /// A hundred at once: one row, one job, and every sender is content.
 #[tokio::test(start_paused = true)]
-async fn a_hundred_deliveries_at_once_are_one_event() {
+async fn handles_duplicate_webhooks() {
     for climate in [Climate::Fair, Climate::Bad(3)] {
         let world = World::with(climate, &[]).await;
         let body = body("issues.opened");

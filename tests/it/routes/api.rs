@@ -56,8 +56,11 @@ impl Program {
 
 /// Any request at all at the customers' door of a world, once.
 pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
+    let path = request.uri().path().to_owned();
     let answered = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
-    answered.expect("nobody dies")
+    let response = answered.expect("nobody dies");
+    crate::leaks::look(&path, &response);
+    response
 }
 
 /// Another process of the door on the same tables, in which nobody signs in.
@@ -131,6 +134,7 @@ impl World {
             let request = request.body(body.into()).expect("a request");
             let answered = self.stack.weather.run(api::respond(self.stack.api.clone(), request)).await;
             let response = answered.expect("nobody dies");
+            crate::leaks::look(path, &response);
             if response.status() != StatusCode::SERVICE_UNAVAILABLE {
                 let text = String::from_utf8_lossy(response.body()).into_owned();
                 return (response.status(), serde_json::from_str(&text).unwrap_or(Value::String(text)));

@@ -44,7 +44,7 @@ async fn a_plan_is_subscribed_to_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_at_once_are_one_subscription() {
+async fn prevents_race_conditions() {
     let program = shop("credits").await;
     let world = &program.world;
     world.vendors.stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card");
@@ -266,7 +266,7 @@ async fn a_plan_is_cancelled_kept_and_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_payment_that_fails_is_forgiven_for_a_while() {
+async fn retries_payment_failures() {
     let program = shop("credits").await;
     let world = &program.world;
     let stripe = &world.vendors.stripe;

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
-async fn usage_is_recorded_once_for_its_key() {
+async fn usage_events_accepted() {
     let program = program("basic", &[]).await;
     let world = &program.world;
     let used = json!({ "meter": "tokens", "amount": 500, "metadata": { "model": "a-model" } });
