@@ -14,9 +14,9 @@ pub const OWNER: &str = "acme";
 pub const OWNER_ID: u64 = 9001;
 /// People on the stand-in GitHub, and what they are in the organisation; `none` reaches its repository as a guest, and who is
 /// not of this list reaches nothing.
-pub const PEOPLE: [(&str, &str); 3] = [("olivia-owner", "admin"), ("mark-member", "member"), ("gus-guest", "none")];
+pub const PEOPLE: [(&str, &str); 3] = [("acme-owner", "admin"), ("acme-member", "member"), ("acme-guest", "none")];
 /// Somebody who has nothing to do with the organisation.
-pub const OUTSIDER: &str = "otto-outsider";
+pub const OUTSIDER: &str = "outsider";
 /// What the App is to people who sign in.
 pub const CLIENT_ID: &str = "Iv1.tallyhook-local";
 /// What it proves itself with.

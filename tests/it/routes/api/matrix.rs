@@ -158,7 +158,7 @@ async fn what_is_another_account_s_looks_absent() {
 async fn a_session_does_what_its_role_says() {
     let program = program("credits", &[]).await;
     let world = &program.world;
-    let people = [("gus-guest", Role::Viewer), ("mark-member", Role::Member), ("olivia-owner", Role::Admin)];
+    let people = [("acme-guest", Role::Viewer), ("acme-member", Role::Member), ("acme-owner", Role::Admin)];
     for (login, role) in people {
         let browser = world.signed_in(login).await;
         let (csrf, cookie) = (browser.csrf().await, browser.cookie("th_session").expect("a session"));

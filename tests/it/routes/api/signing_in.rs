@@ -19,7 +19,7 @@ async fn a_person_signs_in_works_and_signs_out() {
         page.starts_with("http://github.test/login/oauth/authorize?client_id=Iv1.tallyhook-local&state="),
         "{page}"
     );
-    let back = browser.consents(&page, "olivia-owner").await;
+    let back = browser.consents(&page, "acme-owner").await;
     let arrived = browser.ask("GET", &back, &[], "").await;
     assert_eq!((arrived.status(), location(&arrived).as_str()), (StatusCode::SEE_OTHER, "/billing?tab=keys"));
     let set: Vec<_> =
@@ -30,7 +30,7 @@ async fn a_person_signs_in_works_and_signs_out() {
     assert!(browser.cookie("th_signin").is_none(), "what tied the sign-in together is gone");
 
     let who = browser.session().await;
-    assert_eq!((&who["login"], &who["account_id"]), (&json!("olivia-owner"), &json!(program.account.as_str())));
+    assert_eq!((&who["login"], &who["account_id"]), (&json!("acme-owner"), &json!(program.account.as_str())));
     assert_eq!(who["accounts"], json!([{ "id": program.account.as_str(), "name": OWNER, "role": "admin" }]));
     let (status, account) = browser.api("GET", "/api/v1/account", "", None).await;
     assert_eq!((status, &account["id"]), (StatusCode::OK, &json!(program.account.as_str())));
@@ -57,7 +57,7 @@ async fn a_person_signs_in_works_and_signs_out() {
 #[tokio::test(start_paused = true)]
 async fn a_session_ends_by_itself() {
     let program = program("credits", &[]).await;
-    let browser = program.world.signed_in("olivia-owner").await;
+    let browser = program.world.signed_in("acme-owner").await;
     program.world.skip(Duration::from_secs(14 * 86_400 - 60));
     browser.session().await;
     program.world.skip(Duration::from_secs(61));
@@ -79,33 +79,36 @@ async fn a_sign_in_fits_one_browser_once() {
         assert!(String::from_utf8_lossy(answer.body()).contains("href=\"/signin\""), "{what}");
         assert_eq!(browser.cookie("th_session"), before, "{what}: nobody is signed in");
     };
-    let (ann, ben) = (world.browser(), world.browser());
-    let page = ann.leaves("/signin").await;
-    let back = ann.consents(&page, "olivia-owner").await;
-    refused(&ben, &back, "a browser that has not left").await;
-    ben.leaves("/signin").await;
-    refused(&ben, &back, "a browser that has left with another state").await;
-    let cookie = ann.cookie("th_signin").expect("a cookie");
-    refused(&ann, "/signin/callback?code=x", "no state").await;
-    ann.set_cookie("th_signin", &cookie);
-    refused(&ann, &format!("{}0", back), "a state with something more").await;
-    ann.set_cookie("th_signin", &format!("{cookie}x"));
-    refused(&ann, &back, "a cookie with something more").await;
-    ann.set_cookie("th_signin", &cookie);
-    assert_eq!(ann.ask("GET", &back, &[], "").await.status(), StatusCode::SEE_OTHER);
-    ann.set_cookie("th_signin", &cookie);
-    refused(&ann, &back, "the same state again").await;
+    let (one, other) = (world.browser(), world.browser());
+    let page = one.leaves("/signin").await;
+    let back = one.consents(&page, "acme-owner").await;
+    let twin = one.consents(&page, "acme-owner").await;
+    refused(&other, &back, "a browser that has not left").await;
+    other.leaves("/signin").await;
+    refused(&other, &back, "a browser that has left with another state").await;
+    let cookie = one.cookie("th_signin").expect("a cookie");
+    refused(&one, "/signin/callback?code=x", "no state").await;
+    one.set_cookie("th_signin", &cookie);
+    refused(&one, &format!("{}0", back), "a state with something more").await;
+    one.set_cookie("th_signin", &format!("{cookie}x"));
+    refused(&one, &back, "a cookie with something more").await;
+    one.set_cookie("th_signin", &cookie);
+    assert_eq!(one.ask("GET", &back, &[], "").await.status(), StatusCode::SEE_OTHER);
+    one.set_cookie("th_signin", &cookie);
+    refused(&one, &back, "the same state again").await;
+    one.set_cookie("th_signin", &cookie);
+    refused(&one, &twin, "the same state with a code of its own").await;
 
     let code = back.split(['=', '&']).nth(1).expect("a code");
-    let fresh = ann.leaves("/signin").await;
+    let fresh = one.leaves("/signin").await;
     let state = fresh.rsplit('=').next().expect("a state");
-    refused(&ann, &format!("/signin/callback?code={code}&state={state}"), "a code that was used").await;
-    let page = ann.leaves("/signin").await;
-    refused(&ann, &ann.consents(&page, "").await, "who does not want to").await;
-    let page = ann.leaves("/signin").await;
-    let back = ann.consents(&page, "olivia-owner").await;
+    refused(&one, &format!("/signin/callback?code={code}&state={state}"), "a code that was used").await;
+    let page = one.leaves("/signin").await;
+    refused(&one, &one.consents(&page, "").await, "who does not want to").await;
+    let page = one.leaves("/signin").await;
+    let back = one.consents(&page, "acme-owner").await;
     world.skip(Duration::from_secs(601));
-    refused(&ann, &back, "a code that is too old").await;
+    refused(&one, &back, "a code that is too old").await;
     program.world.abandoned();
 }
 
@@ -119,7 +122,7 @@ async fn nobody_is_led_to_another_site() {
         let answer = browser.ask("GET", &format!("/signin?return_to={elsewhere}"), &[], "").await;
         assert_problem(elsewhere, &answer, 400, "bad_return_to");
     }
-    let arrived = browser.signs_in("/signin", "olivia-owner").await;
+    let arrived = browser.signs_in("/signin", "acme-owner").await;
     assert_eq!(location(&arrived), DASHBOARD);
     program.world.done().await;
 }
@@ -128,7 +131,7 @@ async fn nobody_is_led_to_another_site() {
 async fn what_a_session_changes_comes_from_our_own_page() {
     let program = program("credits", &[]).await;
     let world = &program.world;
-    let (browser, other) = (world.signed_in("olivia-owner").await, world.signed_in("mark-member").await);
+    let (browser, other) = (world.signed_in("acme-owner").await, world.signed_in("acme-member").await);
     let (ours, theirs) = (browser.csrf().await, other.csrf().await);
     assert_ne!(ours, theirs);
     let wanted = json!({ "name": "a", "scopes": ["read"] });
@@ -179,8 +182,7 @@ async fn without_a_client_nobody_signs_in_and_everything_else_works() {
 #[tokio::test(start_paused = true)]
 async fn sessions_have_a_limit_of_their_own() {
     let program = program("credits", &[("RATE_LIMIT_PER_MINUTE", "5")]).await;
-    let (browser, nobody) =
-        (program.world.signed_in("olivia-owner").await, program.world.signed_in("otto-outsider").await);
+    let (browser, nobody) = (program.world.signed_in("acme-owner").await, program.world.signed_in("outsider").await);
     for browser in [&browser, &nobody] {
         let mut refused = 0;
         for _ in 0..8 {
