@@ -95,6 +95,11 @@ impl Weather {
         self.lock(&self.0.log).clone()
     }
 
+    /// Forgets the names of the calls so far, for who measures what is kept.
+    pub fn forget(&self) {
+        *self.lock(&self.0.log) = Vec::new();
+    }
+
     /// Runs a process until it is done or dies; none when it died. Only what runs in here can die, and only its calls
     /// are counted.
     pub async fn run<T>(&self, process: impl Future<Output = T>) -> Option<T> {

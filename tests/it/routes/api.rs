@@ -11,7 +11,7 @@ mod notices;
 mod phases;
 mod rates;
 mod requests;
-mod selling;
+pub mod selling;
 mod signing_in;
 mod subscription;
 mod usage;

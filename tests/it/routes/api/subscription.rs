@@ -44,7 +44,7 @@ async fn a_plan_is_subscribed_to_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn prevents_race_conditions() {
+async fn two_wishes_at_once_are_one_subscription() {
     let program = shop("credits").await;
     let world = &program.world;
     world.vendors.stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card");
