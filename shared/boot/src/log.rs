@@ -31,7 +31,7 @@ where
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
-const OURS: [&str; 21] = [
+const OURS: [&str; 22] = [
     "admin",
     "api",
     "boot",
@@ -43,6 +43,7 @@ const OURS: [&str; 21] = [
     "mail_api",
     "model_api",
     "notices",
+    "provisioning",
     "pull_requests",
     "queues",
     "reconciliation",

@@ -4,6 +4,8 @@
 //! Every test collects all faults before it fails, one line each, and each line says what to do.
 
 #[cfg(test)]
+mod contracts;
+#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod fixtures;

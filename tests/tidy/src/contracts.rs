@@ -1,0 +1,55 @@
+//! Names by which others look for what is tested and logged.
+
+use crate::repository::{doors, read, report, sources};
+
+/// What the contract between provisioning and billing is proved by, under the names it gives its tests.
+const PROMISED: [&str; 13] = [
+    "billing_returns_correct_status",
+    "usage_events_accepted",
+    "dashboard_queries_work",
+    "trial_to_paid_conversion",
+    "marketplace_installation",
+    "payment_method_addition",
+    "recovers_from_stripe_api_failures",
+    "retries_payment_failures",
+    "handles_duplicate_webhooks",
+    "prevents_race_conditions",
+    "thousand_webhooks_a_minute",
+    "api_rate_limits_hold",
+    "memory_usage_stable",
+];
+
+/// Whether a function of this name stands in a text under an attribute that makes it a test.
+fn is_tested(text: &str, name: &str) -> bool {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let begins = |line: &str| {
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        line.strip_prefix("fn ").and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with("()"))
+    };
+    lines.windows(2).any(|pair| begins(pair[1]) && (pair[0] == "#[test]" || pair[0].starts_with("#[tokio::test")))
+}
+
+#[test]
+fn promised_tests_stand() {
+    let journeys: Vec<_> = sources().into_iter().filter(|path| path.starts_with("tests/it/")).map(read).collect();
+    report(
+        PROMISED
+            .iter()
+            .filter(|name| !journeys.iter().any(|text| is_tested(text, name)))
+            .map(|name| format!("tests/it: no test {name}, which the contract with provisioning names"))
+            .collect(),
+    );
+}
+
+/// A door that is missing there logs at `warn` at most, as if it were somebody else's.
+#[test]
+fn every_door_logs_as_ours() {
+    let text = read("shared/boot/src/log.rs");
+    report(
+        doors()
+            .iter()
+            .filter(|door| !text.lines().any(|line| line.trim() == format!("\"{}\",", door.replace('-', "_"))))
+            .map(|door| format!("shared/boot/src/log.rs: {door} is not among OURS"))
+            .collect(),
+    );
+}
