@@ -1,5 +1,6 @@
 //! From a wish to an account that works, exactly once: by installing the App, and by mail.
 
+mod mails;
 mod owners;
 
 use crate::world::World;

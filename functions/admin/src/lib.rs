@@ -1,8 +1,8 @@
 //! The door for operators: `/api/v1/admin/…` behind their tokens, and `GET /health` for everybody.
 //!
 //! Shows the event log, jobs, balances, invoices, quotas and usage, replays events, redrives dead letters, provisions
-//! accounts, corrects balances, tells usage again or writes it off that Stripe would not have, and stops work and lets it go on. Woken by
-//! API Gateway. Safe
+//! accounts, lets newcomers in, corrects balances, tells usage again or writes it off that Stripe would not have, and stops work
+//! and lets it go on. Woken by API Gateway. Safe
 //! to run twice: a replay makes an event owing again, which its door then finds done; an account is created once a customer, a
 //! balance is corrected once an idempotency key, and of parked usage the first word counts. Every act is logged with its
 //! operator's name.
@@ -50,6 +50,9 @@ pub fn router(ctx: Ctx) -> Router {
         .route("/api/v1/admin/events/{source}/{id}/replay", post(routes::events::replay))
         .route("/api/v1/admin/events/stripe/{id}/attribute", post(routes::events::attribute))
         .route("/api/v1/admin/jobs/{id}", get(routes::jobs::show))
+        .route("/api/v1/admin/signups", get(routes::signups::list))
+        .route("/api/v1/admin/signups/{id}/approve", post(routes::signups::approve))
+        .route("/api/v1/admin/signups/{id}/refuse", post(routes::signups::refuse))
         .route("/api/v1/admin/queues/{queue}/redrive", post(routes::queues::redrive))
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)

@@ -9,6 +9,7 @@ pub mod health;
 pub mod jobs;
 pub mod mail;
 pub mod queues;
+pub mod signups;
 pub mod switches;
 pub mod usage;
 

@@ -8,6 +8,7 @@ use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Tru
 use domain::access::ApiKey;
 use domain::events::Mode;
 use domain::plans::Catalogue;
+use domain::triggers::Switch;
 use github_api::{SignIn, SignInConfig};
 use queues::{Queue, Queues};
 use replies::ApiError;
@@ -20,6 +21,8 @@ use stripe_api::{StripeApi, StripeConfig};
 /// - `LEDGER_TABLE`: the entries of the ledger
 /// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
 /// - `GITHUB_EVENTS_QUEUE_URL`: where jobs that are asked for go, to the door that reads GitHub
+/// - `PROVISIONING_QUEUE_URL`: where newcomers are given an account
+/// - `AUTO_PROVISION`: `false` lets newcomers wait for an operator
 /// - `CATALOGUE`: the file that says what is sold; the built-in one where it is not set
 /// - `STRIPE_URL`: Stripe's API
 /// - `STRIPE_SECRET_KEY`: the key to it; without one nothing is sold here, and everything else works
@@ -34,6 +37,7 @@ pub struct Config {
     ledger_table: String,
     ledger_key: Secret,
     queue_urls: Vec<(Queue, String)>,
+    auto_provision: Switch,
     catalogue: Catalogue,
     stripe_url: String,
     stripe_key: Option<Secret>,
@@ -70,7 +74,12 @@ impl Config {
             main_table: env.text("MAIN_TABLE"),
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
-            queue_urls: [Queue::GithubEvents].map(|queue| (queue, env.text(queue.setting()))).into(),
+            queue_urls: [Queue::GithubEvents, Queue::Provisioning]
+                .map(|queue| (queue, env.text(queue.setting())))
+                .into(),
+            auto_provision: Switch::from(
+                !env.find("AUTO_PROVISION").is_some_and(|text| text.eq_ignore_ascii_case("false")),
+            ),
             catalogue,
             stripe_url: env.text("STRIPE_URL"),
             stripe_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
@@ -101,6 +110,7 @@ pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) queues: Queues,
     pub(crate) switches: Switchboard,
+    pub(crate) auto_provision: Switch,
     pub(crate) catalogue: Catalogue,
     stripe: Option<Keyed<StripeApi>>,
     sign_in: Option<Keyed<SignIn>>,
@@ -141,6 +151,7 @@ impl Ctx {
             store: store.with_ledger(config.ledger_table, ring.into_source()),
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             switches,
+            auto_provision: config.auto_provision,
             catalogue: config.catalogue,
             stripe,
             sign_in,

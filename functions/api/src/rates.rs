@@ -2,16 +2,19 @@
 //!
 //! A request that carries a good key costs one conditional update of one small item, which decides for all processes at
 //! once. A key or account that has used up its minute is remembered here until the minute is over, so that who goes on
-//! asking costs nothing. What is open to everybody is not counted; the gateway's throttle is before it all. While the store
+//! asking costs nothing. Guests, who need no key, are counted the same way by where they come from; what only shows what is
+//! sold is not counted. The gateway's throttle is before it all. While the store
 //! cannot count, reads stay open and everything else is refused: nobody's credits move unmetered.
 
 use crate::{ApiError, Ctx};
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::Response;
+use boot::SourceAddress;
 use domain::time::Timestamp;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,6 +49,10 @@ impl Rates {
         let account = if known(whose) { self.limits.account } else { 0 };
         let key = if known(by) { self.limits.key } else { 0 };
         (account > 0 || key > 0).then_some(Requests { account, key })
+    }
+
+    fn has_used_up(&self, who: &str, window: Window) -> bool {
+        self.used_up.lock().unwrap_or_else(PoisonError::into_inner).get(who) == Some(&window)
     }
 
     fn remember(&self, who: &str, window: Window) {
@@ -138,6 +145,40 @@ pub async fn count(ctx: &Ctx, (whose, by): Who<'_>, parts: &Parts, now: Timestam
         rates.limits.key, rates.limits.account, allowance.reset_seconds
     );
     Err(ApiError::too_many(detail, allowance.reset_seconds))
+}
+
+/// Somebody without a key, who has not asked too often.
+pub struct Guest;
+
+/// Requests of guests from one place in a minute, and of all of them together.
+const GUESTS: Requests = Requests { account: 600, key: 20 };
+const GUESTS_NAME: &str = "guests";
+
+impl FromRequestParts<Arc<Ctx>> for Guest {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, ApiError> {
+        let now = ctx.outside.now();
+        let window = window(now);
+        // Where nobody says where a request came from, all come from one place.
+        let place = parts.extensions.get::<SourceAddress>().map_or_else(String::new, |from| from.neighbourhood());
+        let place = format!("from_{}", hex::encode(&Sha256::digest(place)[..8]));
+        let used_up = ctx.rates.has_used_up(&place, window)
+            || match ctx.store.rate_count(GUESTS_NAME, &place, window, GUESTS).await? {
+                RateCounted::Now(_) => false,
+                RateCounted::UsedUp(used) => {
+                    if used.key >= GUESTS.key {
+                        ctx.rates.remember(&place, window);
+                    }
+                    true
+                }
+            };
+        if !used_up {
+            return Ok(Self);
+        }
+        let seconds = u64::try_from(window.end.since(now).as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
+        Err(ApiError::too_many(format!("too many requests without a key; go on in {seconds} seconds"), seconds))
+    }
 }
 
 fn window(now: Timestamp) -> Window {

@@ -19,8 +19,10 @@ pub mod requests;
 pub mod session;
 pub mod setup;
 pub mod sign_in;
+pub mod signup;
 pub mod subscription;
 pub mod usage;
+pub mod welcome;
 
 use crate::document::Document;
 use crate::{ApiError, Ctx};
@@ -40,6 +42,8 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(docs::docs))
         .routes(routes!(plans::plans))
         .routes(routes!(plans::credit_packs))
+        .routes(routes!(signup::create))
+        .routes(routes!(welcome::show, welcome::reveal))
         .routes(routes!(account::account))
         .routes(routes!(account::quota))
         .routes(routes!(account::invoices))

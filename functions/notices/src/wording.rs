@@ -30,8 +30,8 @@ const fn frame(kind: Kind) -> Frame {
         Kind::Welcome => (
             "Welcome to Tallyhook",
             "From now on an issue with the right label or comment becomes a pull request.",
-            "Sign in to choose a plan and to see what is going on. The link is for you alone and can be used once.",
-            "Sign in",
+            "Open this page to get your first API key. The link is for you alone; it works once, within seven days.",
+            "Get your key",
         ),
         Kind::PaymentFailed => (
             "A payment has failed",
@@ -86,10 +86,11 @@ const WORDS_CHARS_MAX: usize = 2_000;
 
 /// The mail for a notice. Its own link goes before the dashboard's.
 pub fn mail(untold: &Untold, dashboard_url: Option<&str>) -> Worded {
-    worded(untold.kind, &untold.words, untold.link.as_deref().or(dashboard_url))
+    let own = untold.link.as_deref();
+    worded(untold.kind, &untold.words, own.or(dashboard_url), own.and(dashboard_url))
 }
 
-fn worded(kind: Kind, words: &str, link: Option<&str>) -> Worded {
+fn worded(kind: Kind, words: &str, link: Option<&str>, dashboard: Option<&str>) -> Worded {
     let frame = frame(kind);
     let what = sentence(words);
     let said: Vec<&str> = [what.as_str(), frame.next, frame.todo].into_iter().filter(|part| !part.is_empty()).collect();
@@ -102,9 +103,10 @@ fn worded(kind: Kind, words: &str, link: Option<&str>) -> Worded {
     for part in said {
         let _ = write!(html, "<p>{}</p>", escaped(part));
     }
-    if let Some(link) = link {
-        let _ = write!(text, "\n{}: {link}\n", frame.label);
-        let _ = write!(html, "<p><a href=\"{}\">{}</a></p>", escaped(link), frame.label);
+    for (label, link) in [(frame.label, link), ("Your dashboard", dashboard)] {
+        let Some(link) = link else { continue };
+        let _ = write!(text, "\n{label}: {link}\n");
+        let _ = write!(html, "<p><a href=\"{}\">{label}</a></p>", escaped(link));
     }
     let _ = write!(text, "\nTallyhook\n{FOOT}\n");
     let _ = write!(html, "<p style=\"color:#666;font-size:.85em\">Tallyhook<br>{FOOT}</p></body></html>");

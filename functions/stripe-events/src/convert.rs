@@ -1,5 +1,5 @@
 //! A trial that becomes a paid plan: whoever is on a plan that converts and leaves a way to pay gets the plan that it
-//! converts to.
+//! converts to, or the one he asked for when he signed up.
 //!
 //! Nobody gets two: what the customer has at Stripe is looked up first, and a subscription of his to anything of ours is
 //! noted instead of another one being made. Its name at Stripe is fixed by account and plan. Who had that plan before and
@@ -8,9 +8,10 @@
 use crate::{Ctx, note};
 use catalogue::offers::Product;
 use domain::accounts::Account;
-use domain::ids::CustomerId;
-use domain::plans::{Plan, standing};
+use domain::ids::{CustomerId, PaymentMethodId};
+use domain::plans::{Pays, Plan, PlanId, standing};
 use domain::retry::{Done, Failure, Retry};
+use domain::signups::is_open;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use stripe_api::{PriceChoice, StripeApi, StripeError, Subscription, SubscriptionOrder, WhenUnpaid};
@@ -32,18 +33,24 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
     };
     let present = standing(&ctx.catalogue, &account, &known, ctx.outside.now());
     let target = present.and_then(|standing| ctx.catalogue.plan(standing.plan.converts_to.as_ref()?));
+    let target = target.map(|usual| wished(ctx, &account).unwrap_or(usual));
     let Some(target) = target else {
         return Ok(Done::Ignored("ways to pay are not kept; Stripe is asked for them"));
     };
     let stripe = ctx.stripe().await?;
-    if stripe.payment_method_list(customer).await?.is_empty() {
-        return Ok(Done::Ignored("the way to pay is gone again"));
-    }
+    let methods = stripe.payment_method_list(customer).await?;
+    let Some(method) = methods.first() else { return Ok(Done::Ignored("the way to pay is gone again")) };
     let subscription = match of_ours(ctx, &stripe, customer, target).await? {
         Some(found) => found,
-        None => subscribe(ctx, &stripe, &account, target).await?,
+        None => subscribe(ctx, &stripe, &account, target, &method.id).await?,
     };
     note::subscription_of(ctx, &account.id, &subscription.as_kept(subscription.created)).await
+}
+
+/// The plan that was asked for when signing up, where it is still sold and has to be subscribed to.
+fn wished<'a>(ctx: &'a Ctx, account: &Account) -> Option<&'a Plan> {
+    let plan = ctx.catalogue.plan(&PlanId::parse(account.wish.as_ref()?)?)?;
+    (is_open(plan) && (plan.price.is_some() || plan.pays == Pays::Meters)).then_some(plan)
 }
 
 /// A subscription that stands in the way of another one: any to a plan of ours that is not over, or one that was to this.
@@ -63,14 +70,21 @@ async fn of_ours(
     Ok(ours.max_by_key(|one| (!over(one), one.created, one.id.clone())))
 }
 
-async fn subscribe(ctx: &Ctx, stripe: &StripeApi, account: &Account, plan: &Plan) -> Result<Subscription, Failure> {
+async fn subscribe(
+    ctx: &Ctx,
+    stripe: &StripeApi,
+    account: &Account,
+    plan: &Plan,
+    method: &PaymentMethodId,
+) -> Result<Subscription, Failure> {
     let prices = prices(ctx, stripe, plan).await?;
     let metadata = BTreeMap::from([("account".to_owned(), account.id.to_string())]);
     let order = SubscriptionOrder {
         customer: &account.customer,
         prices: &prices,
         trial: None,
-        payment_method: None,
+        // What costs something at once is paid with what was left for that; it need not be the customer's usual way yet.
+        payment_method: plan.price.map(|_| method),
         when_unpaid: WhenUnpaid::Owe,
         metadata: &metadata,
     };

@@ -15,6 +15,7 @@ mod outside;
 pub mod runtime;
 mod secrets;
 mod signing;
+mod source;
 mod ssm;
 mod web;
 
@@ -25,5 +26,6 @@ pub use log::{log_at, log_to, log_to_stdout};
 pub use outside::{Clock, Outside, Random, Web, WebError};
 pub use secrets::{Secret, SecretError, Secrets};
 pub use signing::Sign;
+pub use source::SourceAddress;
 pub use tracing::level_filters::LevelFilter;
 pub use web::Trust;

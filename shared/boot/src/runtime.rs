@@ -38,9 +38,17 @@ mod receivers {
 
 #[cfg(feature = "http")]
 mod http_doors {
+    use crate::SourceAddress;
     use bytes::Bytes;
-    use lambda_http::{Body, Request, service_fn};
+    use lambda_http::request::RequestContext;
+    use lambda_http::{Body, Request, RequestExt, service_fn};
     use std::future::Future;
+
+    /// Where the gateway has seen the request come from.
+    fn source(request: &Request) -> Option<SourceAddress> {
+        let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else { return None };
+        context.http.source_ip.as_ref()?.parse().ok().map(SourceAddress)
+    }
 
     /// Serves HTTP events of API Gateway or a function URL to a door of people and their programs.
     pub async fn serve_http<H, F>(handle: H) -> Result<(), lambda_http::Error>
@@ -50,11 +58,15 @@ mod http_doors {
     {
         let handle = &handle;
         lambda_http::run(service_fn(|request: Request| async move {
-            let request = request.map(|body| match body {
+            let source = source(&request);
+            let mut request = request.map(|body| match body {
                 Body::Text(text) => Bytes::from(text),
                 Body::Binary(bytes) => Bytes::from(bytes),
                 _ => Bytes::new(),
             });
+            if let Some(source) = source {
+                request.extensions_mut().insert(source);
+            }
             let response = handle(request).await.map(|body| match String::from_utf8(body.to_vec()) {
                 Ok(text) => Body::Text(text),
                 Err(error) => Body::Binary(error.into_bytes()),

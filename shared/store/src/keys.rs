@@ -37,7 +37,7 @@
 //! | main | `ACCOUNT#<id>` | `INTENT#<act>` | what a customer asked to have made at Stripe, and what came of it | account |
 //! | main | `ACCOUNT#<id>` | `CART#<what>` | the act whose checkout session stands for this thing now | account |
 //! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
-//! | main | `RATE#<account or user>#<window>` | `RATE` | how often it and its keys and sessions have asked in a minute; expires | account and minute |
+//! | main | `RATE#<account or user>#<window>` | `RATE` | how often it and its keys and sessions have asked in a minute, or guests (`guests`) and each address; expires | whose and minute |
 //! | main | `ACCOUNT#<id>` | `MEMBER#<user>` | a person of the account, and his role | account |
 //! | main | `ACCOUNT#<id>` | `MEMBERS` | how many admins the account has | account |
 //! | main | `USER#<n>` | `MEMBER#<account>` | an account of a person | GitHub's number |
@@ -250,7 +250,7 @@ pub(crate) fn api_key_text(digest: &str) -> Key {
     Key::new(format!("{API_KEY}{digest}"), "APIKEY")
 }
 
-/// How often an account, or a person without one, has asked in the window that begins then.
+/// How often an account, a person without one, or all guests have asked in the window that begins then.
 pub(crate) fn rate(whose: &str, start: Timestamp) -> Key {
     Key::new(format!("RATE#{whose}#{}", start.seconds()), "RATE")
 }

@@ -48,7 +48,7 @@ pub enum RateCounted {
 
 impl Store {
     /// Counts a request for an account, or for a person without one, by a key or a session in a window, unless one of the
-    /// limits is reached.
+    /// limits is reached. What is open to everybody is counted the same way: all guests as one account, each by where he comes from.
     pub async fn rate_count(
         &self,
         whose: &str,

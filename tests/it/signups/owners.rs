@@ -9,7 +9,7 @@ use fakes::weather::Moment;
 use local_stack::world::OWNER_ID;
 use std::time::Duration;
 
-fn acme() -> Newcomer {
+pub fn acme() -> Newcomer {
     Newcomer::Owner(OwnerId::new(OWNER_ID))
 }
 

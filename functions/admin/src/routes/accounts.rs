@@ -83,6 +83,7 @@ pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<Str
         "id": account.id.as_str(),
         "stripe_customer_id": account.customer.as_str(),
         "plan": account.plan,
+        "wished_plan": account.wish,
         "effective_plan": standing.as_ref().map(|standing| standing.plan.id.as_str()),
         "service": service,
         "subscriptions": contracts.subscriptions.iter().map(subscription).collect::<Vec<_>>(),

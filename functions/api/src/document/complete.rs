@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 /// What each part of the API is about.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
+    ("sign-up", "From nobody to an account with a key. Open to everybody."),
     ("account", "What your account is and may do."),
     ("billing", "Balance, movements, quotas, invoices and purchases."),
     ("credits", "Holds on credits for work of your own."),
@@ -16,7 +17,7 @@ const TAGS: [(&str, &str); 9] = [
 ];
 
 /// What a status says where a route does not say it better.
-const STATUSES: [(&str, &str); 13] = [
+const STATUSES: [(&str, &str); 14] = [
     ("200", "Done."),
     ("201", "Made."),
     ("202", "Taken; what is under way goes on to its next step first."),
@@ -26,6 +27,7 @@ const STATUSES: [(&str, &str); 13] = [
     ("402", "There are not enough credits."),
     ("403", "This key or role may not do that, or the session sent no CSRF token."),
     ("404", "There is no such thing, or it is not yours."),
+    ("410", "It is over."),
     ("409", "It clashes with what is there, or the Idempotency-Key was used for something else."),
     ("422", "It is understood and cannot be done."),
     ("429", "Too many requests in this minute; go on after `retry-after` seconds."),

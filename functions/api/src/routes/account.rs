@@ -24,6 +24,8 @@ pub struct AccountShown {
     stripe_customer_id: String,
     /// The plan that counts at this moment.
     plan: String,
+    /// The plan that was asked for when signing up, and that a trial goes on to.
+    wished_plan: Option<String>,
     /// Stripe's word for its subscription; `none` without one.
     subscription_status: String,
     /// Whether it may use the service now.
@@ -49,6 +51,7 @@ pub async fn account(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json
         id: account.id.to_string(),
         stripe_customer_id: account.customer.to_string(),
         plan: standing.plan.id.to_string(),
+        wished_plan: account.wish.clone(),
         subscription_status: standing.status.as_ref().map_or("none", |status| status.as_str()).to_owned(),
         can_use_service: !matches!(standing.coverage, Coverage::Lapsed),
         current_usage: ctx.store.quota_used(&account.id, &pulls, &period.key).await?,

@@ -4,7 +4,7 @@ use super::*;
 use insta::assert_snapshot;
 
 fn text(kind: Kind, words: &str, link: Option<&str>) -> String {
-    let mail = worded(kind, words, link);
+    let mail = worded(kind, words, link, None);
     format!("Subject: {}\n\n{}", mail.subject, mail.text)
 }
 
@@ -13,7 +13,8 @@ const DASHBOARD: Option<&str> = Some("https://tallyhook.example/billing");
 #[test]
 fn a_welcome() {
     let words = "the account of acme is ready.";
-    assert_snapshot!(text(Kind::Welcome, words, Some("https://tallyhook.example/in/once")), @r#"
+    let mail = worded(Kind::Welcome, words, Some("https://tallyhook.example/welcome/once"), DASHBOARD);
+    assert_snapshot!(format!("Subject: {}\n\n{}", mail.subject, mail.text), @r#"
     Subject: Welcome to Tallyhook
 
     Hello,
@@ -22,9 +23,11 @@ fn a_welcome() {
 
     From now on an issue with the right label or comment becomes a pull request.
 
-    Sign in to choose a plan and to see what is going on. The link is for you alone and can be used once.
+    Open this page to get your first API key. The link is for you alone; it works once, within seven days.
 
-    Sign in: https://tallyhook.example/in/once
+    Get your key: https://tallyhook.example/welcome/once
+
+    Your dashboard: https://tallyhook.example/billing
 
     Tallyhook
     You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
@@ -198,7 +201,7 @@ fn a_finished_job() {
 #[test]
 fn what_comes_from_elsewhere_stays_text() {
     let words = "<b>\"Basic\" & 'more'</b>";
-    let mail = worded(Kind::LowBalance, words, Some("https://x/?a=1&b=\"><script>"));
+    let mail = worded(Kind::LowBalance, words, Some("https://x/?a=1&b=\"><script>"), None);
     assert_snapshot!(mail.html.replace("<p", "\n<p"), @r#"
     <!doctype html><html lang="en"><meta charset="utf-8"><title>Your balance is low</title><body style="font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem">
     <p>Hello,</p>

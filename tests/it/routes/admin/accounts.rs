@@ -33,6 +33,7 @@ async fn an_account_is_made_once_a_customer() {
         "id": id,
         "stripe_customer_id": "cus_1",
         "plan": "payg",
+        "wished_plan": null,
         "effective_plan": "payg",
         "service": { "state": "full" },
         "subscriptions": [],
