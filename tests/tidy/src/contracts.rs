@@ -3,10 +3,12 @@
 use crate::repository::{doors, read, report, sources};
 
 /// What the contract between provisioning and billing is proved by, under the names it gives its tests.
-const PROMISED: [&str; 13] = [
+const PROMISED: [&str; 16] = [
+    "provisioning_creates_billing_customer",
     "billing_returns_correct_status",
     "usage_events_accepted",
     "dashboard_queries_work",
+    "trial_signup_to_first_fix",
     "trial_to_paid_conversion",
     "marketplace_installation",
     "payment_method_addition",
@@ -14,6 +16,7 @@ const PROMISED: [&str; 13] = [
     "retries_payment_failures",
     "handles_duplicate_webhooks",
     "prevents_race_conditions",
+    "hundred_concurrent_signups",
     "thousand_webhooks_a_minute",
     "api_rate_limits_hold",
     "memory_usage_stable",
