@@ -24,6 +24,8 @@ use store::{RateCounted, Requests, Window};
 pub const PER_KEY: u64 = 600;
 /// An account may ask this many times as often as one key.
 pub const KEYS_WORTH: u64 = 2;
+/// All guests together may ask as often as one key, and no place more often than this part of that.
+const PLACES_WORTH: u64 = 30;
 
 const WINDOW_MILLIS: i64 = 60_000;
 /// More keys than this are not remembered at once.
@@ -32,6 +34,7 @@ const REMEMBERED_MAX: usize = 10_000;
 /// The limits, and who has reached his.
 pub struct Rates {
     limits: Requests,
+    guests: Requests,
     used_up: Mutex<HashMap<String, Window>>,
 }
 
@@ -39,7 +42,8 @@ impl Rates {
     /// So many requests a minute for each key.
     pub fn of(per_key: u64) -> Self {
         let limits = Requests { account: per_key.saturating_mul(KEYS_WORTH), key: per_key };
-        Self { limits, used_up: Mutex::default() }
+        let guests = Requests { account: per_key, key: (per_key / PLACES_WORTH).max(1) };
+        Self { limits, guests, used_up: Mutex::default() }
     }
 
     /// What was counted of a caller who is known to have used up the window.
@@ -150,8 +154,6 @@ pub async fn count(ctx: &Ctx, (whose, by): Who<'_>, parts: &Parts, now: Timestam
 /// Somebody without a key, who has not asked too often.
 pub struct Guest;
 
-/// Requests of guests from one place in a minute, and of all of them together.
-const GUESTS: Requests = Requests { account: 600, key: 20 };
 const GUESTS_NAME: &str = "guests";
 
 impl FromRequestParts<Arc<Ctx>> for Guest {
@@ -164,10 +166,10 @@ impl FromRequestParts<Arc<Ctx>> for Guest {
         let place = parts.extensions.get::<SourceAddress>().map_or_else(String::new, |from| from.neighbourhood());
         let place = format!("from_{}", hex::encode(&Sha256::digest(place)[..8]));
         let used_up = ctx.rates.has_used_up(&place, window)
-            || match ctx.store.rate_count(GUESTS_NAME, &place, window, GUESTS).await? {
+            || match ctx.store.rate_count(GUESTS_NAME, &place, window, ctx.rates.guests).await? {
                 RateCounted::Now(_) => false,
                 RateCounted::UsedUp(used) => {
-                    if used.key >= GUESTS.key {
+                    if used.key >= ctx.rates.guests.key {
                         ctx.rates.remember(&place, window);
                     }
                     true

@@ -34,6 +34,9 @@ const STATUSES: [(&str, &str); 14] = [
     ("503", "Something behind this door did not answer. Nothing was lost; try again."),
 ];
 
+/// Where people come with a browser.
+const PAGES: &str = "/welcome/";
+
 /// What every caller of a route behind a key can be told.
 const BEHIND_A_KEY: [&str; 4] = ["401", "403", "429", "503"];
 
@@ -70,6 +73,10 @@ fn complete_operation(path: &str, operation: &mut Value) {
     }
     for (status, response) in responses {
         complete_response(status, response, !open);
+        if path.starts_with(PAGES) {
+            // Whoever does not ask for JSON is a person, and gets a page.
+            response["content"]["text/html"] = json!({ "schema": { "type": "string" } });
+        }
     }
 }
 
