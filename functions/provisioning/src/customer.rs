@@ -3,7 +3,7 @@
 use crate::Ctx;
 use domain::ids::CustomerId;
 use domain::retry::Failure;
-use domain::signups::{Next, SignUp, Tried};
+use domain::signups::{FOUND_AFTER, Next, SignUp, Tried};
 use domain::time::Timestamp;
 use stripe_api::{CustomerOrder, StripeApi, StripeError};
 
@@ -16,12 +16,8 @@ pub async fn ensure(
 ) -> Result<Option<CustomerId>, Failure> {
     let Some(tried) = ctx.store.signup_try(&sign_up.newcomer, now).await? else { return Ok(None) };
     match tried.next(now) {
-        Next::Make => match make(stripe, sign_up, tried).await {
-            // Under this name it will never be anything else.
-            Err(error) if error.failure_is_stored() => look_up(ctx, stripe, sign_up, tried, now).await,
-            answer => answer.map(Some).map_err(discreet),
-        },
-        Next::Wait(wait) => Err(Failure::after(wait, "Stripe may forget the customer's name at any moment")),
+        Next::Make => make(ctx, stripe, sign_up, tried, now).await,
+        Next::Wait(wait) => Err(Failure::after(wait, "the customer may have been made and not be found yet")),
         Next::LookUp => look_up(ctx, stripe, sign_up, tried, now).await,
     }
 }
@@ -38,8 +34,30 @@ async fn look_up(
         return Ok(Some(customer.id));
     }
     match ctx.store.signup_try_anew(&sign_up.newcomer, tried, now).await? {
-        Some(anew) => make(stripe, sign_up, anew).await.map(Some).map_err(discreet),
+        Some(anew) => make(ctx, stripe, sign_up, anew, now).await,
         None => Ok(None),
+    }
+}
+
+async fn make(
+    ctx: &Ctx,
+    stripe: &StripeApi,
+    sign_up: &SignUp,
+    tried: Tried,
+    now: Timestamp,
+) -> Result<Option<CustomerId>, Failure> {
+    let order = CustomerOrder {
+        account: &sign_up.account,
+        email: sign_up.email.as_ref().map(domain::addresses::MailAddress::as_str),
+        name: sign_up.name.as_deref(),
+    };
+    match stripe.customer_create(&order, &tried.name(&sign_up.account)).await {
+        // Under this name it will never be anything else, and nobody knows whether Stripe made it all the same.
+        Err(error) if error.failure_is_stored() => {
+            ctx.store.signup_try_failed(&sign_up.newcomer, tried, now).await?;
+            Err(Failure::after(FOUND_AFTER, error))
+        }
+        answer => answer.map(Some).map_err(discreet),
     }
 }
 
@@ -52,13 +70,4 @@ fn discreet(error: StripeError) -> Failure {
         }
         other => other.into(),
     }
-}
-
-async fn make(stripe: &StripeApi, sign_up: &SignUp, tried: Tried) -> Result<CustomerId, StripeError> {
-    let order = CustomerOrder {
-        account: &sign_up.account,
-        email: sign_up.email.as_ref().map(domain::addresses::MailAddress::as_str),
-        name: sign_up.name.as_deref(),
-    };
-    stripe.customer_create(&order, &tried.name(&sign_up.account)).await
 }

@@ -78,7 +78,7 @@ pub struct Stripe {
     moment: Arc<Mutex<Moment>>,
 }
 
-/// How the next call that is not a replay fails. Nothing of the call is carried out.
+/// How the next call that is not a replay fails. Nothing of the call is carried out, but for [`Fault::DoneAndFailed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// With this status, and nothing is stored.
@@ -89,6 +89,8 @@ pub enum Fault {
     RateLimit,
     /// With a 500 that is stored under the Idempotency-Key, so that the same key gets it again.
     StoredFailure,
+    /// With the same stored 500, after the call was carried out: whoever gets it cannot tell.
+    DoneAndFailed,
 }
 
 /// What survives a restart.

@@ -198,6 +198,8 @@ pub struct Tried {
     pub round: u32,
     /// When it was first asked under this one.
     pub since: Timestamp,
+    /// When Stripe said that it failed, which it will say of this name from then on, whatever it made.
+    pub failed_at: Option<Timestamp>,
 }
 
 /// What to do about the customer now.
@@ -205,7 +207,7 @@ pub struct Tried {
 pub enum Next {
     /// Ask for it under the present name: Stripe makes one, however often it is asked.
     Make,
-    /// Wait: the name may be forgotten at any moment, and what was made last may not be found yet.
+    /// Wait: asking under the name says nothing, and what was made under it may not be found yet.
     Wait(Duration),
     /// Look whether there is one; only if not, ask under a new name.
     LookUp,
@@ -213,18 +215,20 @@ pub enum Next {
 
 /// Stripe keeps names for a day at least; this much of it is used.
 const NAMES_LAST: Duration = Duration::from_secs(23 * 3_600);
-/// From then on everything that was made under the name can be found by searching, which lags.
-const FOUND_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// By then a name that was asked for is forgotten, or its customer made long ago.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// Searching sees what was made after a minute, and after an outage later.
+pub const FOUND_AFTER: Duration = Duration::from_secs(600);
 
 impl Tried {
     /// What to do now.
     pub fn next(self, now: Timestamp) -> Next {
-        let age = now.since(self.since);
-        match FOUND_AFTER.checked_sub(age) {
-            _ if age < NAMES_LAST => Next::Make,
-            Some(left) if !left.is_zero() => Next::Wait(left),
-            Some(_) | None => Next::LookUp,
-        }
+        let findable = match self.failed_at {
+            Some(failed_at) => failed_at.plus(FOUND_AFTER),
+            None if now.since(self.since) < NAMES_LAST => return Next::Make,
+            None => self.since.plus(FORGOTTEN_AFTER),
+        };
+        if now < findable { Next::Wait(findable.since(now)) } else { Next::LookUp }
     }
 
     /// By what Stripe knows the making of an account's customer.
@@ -252,7 +256,7 @@ mod tests {
     #[test]
     fn stripe_is_asked_under_one_name_for_a_day_and_then_looked_through() {
         let since = Timestamp::from_seconds(1_795_000_000);
-        let tried = Tried { round: 1, since };
+        let tried = Tried { round: 1, since, failed_at: None };
         for (hours, expected) in [
             (0, Next::Make),
             (22, Next::Make),
@@ -261,6 +265,13 @@ mod tests {
             (24 * 30, Next::LookUp),
         ] {
             assert_eq!(tried.next(since.plus(Duration::from_secs(hours * 3_600))), expected, "{hours} h");
+        }
+        let failed_at = since.plus(Duration::from_secs(3_600));
+        let failed = Tried { failed_at: Some(failed_at), ..tried };
+        for (seconds, expected) in
+            [(0, Next::Wait(FOUND_AFTER)), (599, Next::Wait(Duration::from_secs(1))), (600, Next::LookUp)]
+        {
+            assert_eq!(failed.next(failed_at.plus(Duration::from_secs(seconds))), expected, "{seconds} s");
         }
         let account = AccountId::mint(since, [7; 10]);
         assert_ne!(tried.name(&account), Tried { round: 2, ..tried }.name(&account));

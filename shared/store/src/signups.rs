@@ -121,12 +121,23 @@ impl Store {
         was: Tried,
         now: Timestamp,
     ) -> Result<Option<Tried>, StoreError> {
-        let change =
-            Change::of(keys::sign_up(newcomer)).set("tried_at", time(now)).set("round", number(was.round + 1)).when(
-                "#state = :owed AND #round = :was",
-                vec![("owed", text(State::Owed.as_str())), ("was", number(was.round))],
-            );
-        self.signup_tried(change).await
+        let change = Change::of(keys::sign_up(newcomer))
+            .set("tried_at", time(now))
+            .set("round", number(was.round + 1))
+            .remove("failed_at");
+        self.signup_tried(in_round(change, was)).await
+    }
+
+    /// Writes down that Stripe's failure is what this round's name stands for, unless a new round has begun already.
+    pub async fn signup_try_failed(
+        &self,
+        newcomer: &Newcomer,
+        was: Tried,
+        now: Timestamp,
+    ) -> Result<Option<Tried>, StoreError> {
+        let change = Change::of(keys::sign_up(newcomer))
+            .set_expression("#failed_at = if_not_exists(#failed_at, :now)", vec![("now", time(now))]);
+        self.signup_tried(in_round(change, was)).await
     }
 
     async fn signup_tried(&self, change: Change) -> Result<Option<Tried>, StoreError> {
@@ -313,9 +324,15 @@ fn state_of(item: &Item<'_>) -> Result<State, StoreError> {
     item.parsed("state", |word| State::parse(word).ok_or(()))
 }
 
+/// The change, while the sign-up is owed and still in this round.
+fn in_round(change: Change, was: Tried) -> Change {
+    let values = vec![("owed", text(State::Owed.as_str())), ("was", number(was.round))];
+    change.when("#state = :owed AND #round = :was", values)
+}
+
 fn tried_of(item: &Item<'_>) -> Result<Option<Tried>, StoreError> {
     let Some(since) = item.find_time("tried_at")? else { return Ok(None) };
-    Ok(Some(Tried { round: item.number("round")?, since }))
+    Ok(Some(Tried { round: item.number("round")?, since, failed_at: item.find_time("failed_at")? }))
 }
 
 fn row_of(attributes: &Attributes) -> Result<SignUpRow, StoreError> {

@@ -7,6 +7,7 @@ use domain::addresses::MailAddress;
 use domain::inbox::{EventState, Source};
 use domain::notices::Outcome;
 use domain::signups::{Newcomer, State};
+use fakes::stripe::Fault;
 use fakes::weather::Moment;
 use http::{Request, Response, StatusCode};
 use local_stack::world::INSTALLATION_ID;
@@ -316,6 +317,20 @@ async fn a_customer_whose_answer_was_lost_is_found_days_later() {
     assert_eq!(world.made_customers().len(), 1);
     world.assert_provisioned_once(&newcomer(ANN), Outcome::Told).await;
     world.done().await;
+}
+
+/// Stripe says that it failed, and made the customer all the same; its search does not see it yet.
+#[tokio::test(start_paused = true)]
+async fn a_customer_that_was_made_by_a_failed_call_is_the_only_one() {
+    for fault in [Fault::DoneAndFailed, Fault::StoredFailure] {
+        let world = World::bare(Climate::Bad(49), &[]).await;
+        world.vendors.stripe.fail_next(fault);
+        world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
+        world.settle().await;
+        assert_eq!(world.made_customers().len(), 1, "{fault:?}");
+        world.assert_provisioned_once(&newcomer(ANN), Outcome::Told).await;
+        world.done().await;
+    }
 }
 
 /// Who asked for a plan that has to be paid for gets it once he leaves a way to pay, and not the trial's usual one.

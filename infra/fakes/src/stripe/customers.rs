@@ -13,6 +13,8 @@ use super::params::Params;
 use super::refusal::Refusal;
 
 const URL: &str = "/v1/customers";
+/// Searching sees what is made only after this long; looking by id or listing sees it at once.
+const SEARCH_LAGS_SECONDS: i64 = 60;
 const DEFAULT_METHOD: &str = "invoice_settings[default_payment_method]";
 /// Plain text fields; an empty value clears one.
 const TEXTS: [&str; 4] = ["email", "name", "description", "phone"];
@@ -117,9 +119,11 @@ async fn search(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value
     let query = params.get("query").unwrap_or_default();
     let note = query.strip_prefix("metadata[\"").and_then(|rest| rest.strip_suffix('"')?.split_once("\"]:\""));
     let (name, value) = note.ok_or_else(|| Refusal::invalid("We were unable to parse your search query."))?;
+    let seen_until = stripe.seconds() - SEARCH_LAGS_SECONDS;
+    let seen = |one: &&Value| one["created"].as_i64().is_some_and(|created| created <= seen_until);
     let state = stripe.lock();
     let found = state.objects.all(CUSTOMER).filter(|one| one["deleted"] != true && one["metadata"][name] == value);
-    let data: Vec<_> = found.cloned().collect();
+    let data: Vec<_> = found.filter(seen).cloned().collect();
     Ok(Json(json!({"object": "search_result", "url": "/v1/customers/search", "has_more": false, "data": data})))
 }
 

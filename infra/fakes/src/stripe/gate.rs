@@ -45,10 +45,7 @@ pub(super) async fn pass(From(stripe): From<Stripe>, request: Request, next: Nex
 async fn admit(stripe: &Stripe, request: Request, next: Next, request_id: &str) -> Result<Response, Refusal> {
     authorized(request.headers())?;
     let Some(key) = idempotency_key(&request)? else {
-        return match struck(stripe) {
-            Some((refusal, _)) => Err(refusal),
-            None => Ok(next.run(request).await),
-        };
+        return Ok(run(stripe, request, next).await.0);
     };
     let (asked, request) = fingerprint(request).await?;
     let occupied = stripe.occupy(format!("key {key}"));
@@ -56,14 +53,7 @@ async fn admit(stripe: &Stripe, request: Request, next: Next, request_id: &str) 
     if let Some(first) = recalled(stripe, &key) {
         return first.replayed(&key, &asked);
     }
-    let (response, keep) = match struck(stripe) {
-        Some((refusal, keep)) => (refusal.into_response(), keep),
-        None => {
-            let response = next.run(request).await;
-            let keep = if ran(response.status()) { Keep::Result } else { Keep::Nothing };
-            (response, keep)
-        }
-    };
+    let (response, keep) = run(stripe, request, next).await;
     let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("our own body is in memory");
     if keep == Keep::Result {
@@ -86,15 +76,28 @@ fn ran(status: StatusCode) -> bool {
     status.is_success() || status.is_server_error() || status == StatusCode::PAYMENT_REQUIRED
 }
 
-fn struck(stripe: &Stripe) -> Option<(Refusal, Keep)> {
+/// The call, unless a fault was ordered for it.
+async fn run(stripe: &Stripe, request: Request, next: Next) -> (Response, Keep) {
     let internal = StatusCode::INTERNAL_SERVER_ERROR;
-    let fault = stripe.moment().faults.pop_front()?;
-    Some(match fault {
-        Fault::Status(status) => (Refusal::failure(StatusCode::from_u16(status).unwrap_or(internal)), Keep::Nothing),
-        Fault::LockTimeout => (Refusal::lock_timeout(), Keep::Nothing),
-        Fault::RateLimit => (Refusal::rate_limit(), Keep::Nothing),
-        Fault::StoredFailure => (Refusal::failure(internal), Keep::Result),
-    })
+    let ordered = stripe.moment().faults.pop_front();
+    let (refusal, keep) = match ordered {
+        None => {
+            let response = next.run(request).await;
+            let keep = if ran(response.status()) { Keep::Result } else { Keep::Nothing };
+            return (response, keep);
+        }
+        Some(Fault::DoneAndFailed) => {
+            next.run(request).await;
+            (Refusal::failure(internal), Keep::Result)
+        }
+        Some(Fault::StoredFailure) => (Refusal::failure(internal), Keep::Result),
+        Some(Fault::Status(status)) => {
+            (Refusal::failure(StatusCode::from_u16(status).unwrap_or(internal)), Keep::Nothing)
+        }
+        Some(Fault::LockTimeout) => (Refusal::lock_timeout(), Keep::Nothing),
+        Some(Fault::RateLimit) => (Refusal::rate_limit(), Keep::Nothing),
+    };
+    (refusal.into_response(), keep)
 }
 
 fn recalled(stripe: &Stripe, key: &str) -> Option<Remembered> {
