@@ -3,7 +3,6 @@
 use crate::known::Known;
 use crate::people::Found;
 use crate::rates::{self, Rates};
-use crate::sales::KnownPrices;
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use domain::access::ApiKey;
 use domain::events::Mode;
@@ -13,7 +12,7 @@ use github_api::{SignIn, SignInConfig};
 use queues::{Queue, Queues};
 use replies::ApiError;
 use store::{Connection, KeyRing, Store, Switchboard};
-use stripe_api::{StripeApi, StripeConfig};
+use stripe_api::{PriceChoice, StripeApi, StripeConfig};
 
 /// The settings of this door.
 ///
@@ -117,7 +116,7 @@ pub struct Ctx {
     pub(crate) dashboard_url: String,
     pub(crate) known_keys: Known<ApiKey>,
     pub(crate) known_sessions: Known<Found>,
-    pub(crate) known_prices: KnownPrices,
+    pub(crate) known_prices: Known<Vec<PriceChoice>>,
     pub(crate) rates: Rates,
     pub(crate) outside: Outside,
 }
@@ -158,7 +157,7 @@ impl Ctx {
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),
             known_keys: Known::default(),
             known_sessions: Known::default(),
-            known_prices: KnownPrices::default(),
+            known_prices: Known::default(),
             rates: Rates::of(config.rate_limit_per_minute),
             outside,
         }

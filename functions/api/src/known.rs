@@ -1,4 +1,4 @@
-//! What was found under digests in the last minute, also that nothing was.
+//! What was found in the last minute, also that nothing was: callers by digests, prices by products.
 
 use domain::time::Timestamp;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ const BELIEVED: Duration = Duration::from_secs(60);
 /// More than this is not remembered at once.
 const REMEMBERED_MAX: usize = 10_000;
 
-/// What was found, by digests.
+/// What was found, by the text that it was looked for with.
 pub struct Known<T>(Mutex<HashMap<String, Found<T>>>);
 
 struct Found<T> {
@@ -26,26 +26,26 @@ impl<T> Default for Known<T> {
 
 impl<T: Clone> Known<T> {
     /// What was found in the last minute, if anybody looked.
-    pub fn find(&self, digest: &str, now: Timestamp) -> Option<Option<T>> {
+    pub fn find(&self, text: &str, now: Timestamp) -> Option<Option<T>> {
         let known = self.lock();
-        let found = known.get(digest).filter(|found| now.since(found.at) < BELIEVED)?;
+        let found = known.get(text).filter(|found| now.since(found.at) < BELIEVED)?;
         Some(found.what.clone())
     }
 
     /// Remembers what was found.
-    pub fn keep(&self, digest: &str, what: Option<T>, at: Timestamp) {
+    pub fn keep(&self, text: &str, what: Option<T>, at: Timestamp) {
         let mut known = self.lock();
         if known.len() >= REMEMBERED_MAX {
             known.retain(|_, found| at.since(found.at) < BELIEVED);
         }
         if known.len() < REMEMBERED_MAX {
-            known.insert(digest.to_owned(), Found { what, at });
+            known.insert(text.to_owned(), Found { what, at });
         }
     }
 
     /// Believes nothing of this any more, where that is known to have changed.
-    pub fn forget(&self, digest: &str) {
-        self.lock().remove(digest);
+    pub fn forget(&self, text: &str) {
+        self.lock().remove(text);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Found<T>>> {

@@ -51,7 +51,7 @@ pub async fn refresh(
     reached.sort_by_key(|one| Some(one.installation) != came_for);
     let mut claims = BTreeMap::new();
     let (mut shown, mut account_here) = (Vec::new(), None);
-    if let Some(account) = ctx.store.owner_account_find(OwnerId::new(user.id.get())).await? {
+    if let Some(account) = ctx.store.owner_find(OwnerId::new(user.id.get())).await? {
         claims.insert(account, Claim { name: user.login.clone(), role: Role::Admin });
     }
     for one in reached {

@@ -133,19 +133,9 @@ pub fn begin(
     shown: Vec<Shown>,
     now: Timestamp,
 ) -> (Session, SessionText) {
-    let id = SessionId::mint(now, random(ctx));
+    let id = SessionId::mint(now, ctx.outside.random_bytes());
     let session = Session { id, user, account, shown, expires_at: now.plus(LIFE) };
-    (session, SessionText::mint(random(ctx)))
-}
-
-/// So many random bytes.
-pub fn random<const N: usize>(ctx: &Ctx) -> [u8; N] {
-    let mut bytes = [0; N];
-    for part in bytes.chunks_mut(8) {
-        let drawn = (ctx.outside.random)().to_be_bytes();
-        part.copy_from_slice(&drawn[..part.len()]);
-    }
-    bytes
+    (session, SessionText::mint(ctx.outside.random_bytes()))
 }
 
 /// Ends a session, here at once and elsewhere within a minute.

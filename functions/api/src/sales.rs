@@ -5,30 +5,7 @@ use catalogue::offers::Product;
 use domain::ids::PriceId;
 use domain::plans::{Pack, Plan, PlanId, Sold};
 use domain::retry::Failure;
-use domain::time::Timestamp;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 use stripe_api::{PriceChoice, StripeApi, StripeError};
-
-/// How long prices are believed.
-const BELIEVED: Duration = Duration::from_secs(60);
-
-/// Prices that were found in the last minute, by the product that they sell. There are no more of them than the catalogue
-/// has plans and packs.
-#[derive(Default)]
-pub struct KnownPrices(Mutex<HashMap<String, (Vec<PriceChoice>, Timestamp)>>);
-
-impl KnownPrices {
-    fn find(&self, product: &str, now: Timestamp) -> Option<Vec<PriceChoice>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(product).filter(|(_, at)| now.since(*at) < BELIEVED).map(|(prices, _)| prices.clone())
-    }
-
-    fn keep(&self, product: String, prices: Vec<PriceChoice>, at: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(product, (prices, at));
-    }
-}
 
 /// A plan that somebody can subscribe to by himself.
 pub fn plan<'a>(ctx: &'a Ctx, name: &str) -> Result<&'a Plan, ApiError> {
@@ -57,12 +34,12 @@ pub fn pack<'a>(ctx: &'a Ctx, name: &str) -> Result<&'a Pack, ApiError> {
 /// All prices at which a plan is subscribed to.
 pub async fn plan_prices(ctx: &Ctx, stripe: &StripeApi, plan: &Plan) -> Result<Vec<PriceChoice>, ApiError> {
     let now = ctx.outside.now();
-    if let Some(known) = ctx.known_prices.find(&plan.product(), now) {
+    if let Some(Some(known)) = ctx.known_prices.find(&plan.product(), now) {
         return Ok(known);
     }
     let product = Product::of_plan(plan, ctx.catalogue.currency);
     let prices = for_sale(stripe, &plan.prices, product.as_ref(), &plan.name).await?;
-    ctx.known_prices.keep(plan.product(), prices.clone(), now);
+    ctx.known_prices.keep(&plan.product(), Some(prices.clone()), now);
     Ok(prices)
 }
 
@@ -75,12 +52,12 @@ pub async fn pack_price(
 ) -> Result<Vec<PriceChoice>, ApiError> {
     let now = ctx.outside.now();
     let known = match ctx.known_prices.find(&pack.product(), now) {
-        Some(known) => known,
-        None => {
+        Some(Some(known)) => known,
+        Some(None) | None => {
             let product = Product::of_pack(pack);
             let mut prices = for_sale(stripe, &pack.prices, product.as_ref(), &pack.name).await?;
             prices.truncate(1);
-            ctx.known_prices.keep(pack.product(), prices.clone(), now);
+            ctx.known_prices.keep(&pack.product(), Some(prices.clone()), now);
             prices
         }
     };

@@ -4,7 +4,7 @@
 //! sees the digest of all that, the state, and gives it back: so it fits this browser and this intent, and nobody else's.
 //! Nothing is kept here before somebody comes back; then the state is noted as used, in one conditional write.
 
-use crate::people::{cookie, random, set_cookie};
+use crate::people::{cookie, set_cookie};
 use crate::{ApiError, Ctx};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -44,7 +44,7 @@ pub struct Begun {
 
 /// Begins a sign-in.
 pub fn begin(ctx: &Ctx, intent: &Intent) -> Begun {
-    let secret = SessionText::mint(random(ctx));
+    let secret = SessionText::mint(ctx.outside.random_bytes());
     let installation = intent.installation.map(|installation| installation.to_string()).unwrap_or_default();
     let return_to = URL_SAFE_NO_PAD.encode(intent.return_to.as_deref().unwrap_or_default());
     let value = format!("{}.{installation}.{return_to}", secret.expose());

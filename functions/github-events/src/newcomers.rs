@@ -80,7 +80,7 @@ fn newcomer(ctx: &Ctx, owner: OwnerId, way: Way, now: Timestamp) -> SignUp {
     let plan = trial(&ctx.catalogue).map_or(&ctx.catalogue.default_plan, |plan| &plan.id);
     SignUp {
         newcomer: Newcomer::Owner(owner),
-        account: AccountId::mint(now, ctx.outside.id_bytes()),
+        account: AccountId::mint(now, ctx.outside.random_bytes()),
         way,
         plan: plan.to_string(),
         wish: None,

@@ -43,7 +43,7 @@ pub async fn place(
         Wish::Refused(why) => return Ok(Done::Ignored(why)),
     };
     let wanted = Wanted {
-        id: JobId::mint(now, ctx.outside.id_bytes()),
+        id: JobId::mint(now, ctx.outside.random_bytes()),
         trigger: trigger.fact(),
         wishes: policy.wishes,
         retry_of: None,

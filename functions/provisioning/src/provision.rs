@@ -79,16 +79,14 @@ struct Link {
 
 impl Link {
     fn mint(ctx: &Ctx, sign_up: &SignUp, now: Timestamp) -> Self {
-        let token = RevealToken::mint(random_bytes(ctx));
-        let reveal =
-            Reveal { account: sign_up.account.clone(), salt: random_bytes(ctx), until: now.plus(REVEALED_FOR) };
+        let token = RevealToken::mint(ctx.outside.random_bytes());
+        let reveal = Reveal {
+            account: sign_up.account.clone(),
+            salt: ctx.outside.random_bytes(),
+            until: now.plus(REVEALED_FOR),
+        };
         Self { digest: reveal_digest(&token), token, reveal }
     }
-}
-
-fn random_bytes(ctx: &Ctx) -> [u8; 32] {
-    let random: [[u8; 8]; 4] = std::array::from_fn(|_| (ctx.outside.random)().to_be_bytes());
-    std::array::from_fn(|place| random[place / 8][place % 8])
 }
 
 /// In words without addresses or links; the link stands beside them until it is told.

@@ -36,10 +36,14 @@ impl Outside {
         (self.clock)()
     }
 
-    /// Ten random bytes, for a new id.
-    pub fn id_bytes(&self) -> [u8; 10] {
-        let (a, b) = ((self.random)().to_be_bytes(), (self.random)().to_be_bytes());
-        [a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], b[0], b[1]]
+    /// So many random bytes: ten for a new id, more for a secret.
+    pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        for part in bytes.chunks_mut(8) {
+            let drawn = (self.random)().to_be_bytes();
+            part.copy_from_slice(&drawn[..part.len()]);
+        }
+        bytes
     }
 
     /// The real world, through one HTTP client that trusts whom `trust` says.

@@ -31,3 +31,4 @@ pub mod subscriptions;
 pub mod switches;
 pub mod time;
 pub mod triggers;
+mod words;

@@ -8,6 +8,8 @@ use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId};
 use crate::metering::Meter;
 use crate::time::Timestamp;
 use crate::triggers::Switch;
+use crate::words::words;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -102,35 +104,6 @@ impl Topic {
     }
 }
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name { $($(#[$what])* $variant,)* }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The word.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// Reads the word back.
-            pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == word)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
 words! {
     /// A kind of notice: what an account can switch on and off.
     Kind {
@@ -185,6 +158,25 @@ impl Kind {
             Self::QuotaNearlyUsed | Self::LowBalance | Self::JobFinished => Rather::Never,
         }
     }
+}
+
+/// A word that names no kind of notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadKind;
+
+impl fmt::Display for BadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        write!(f, "a kind of notice is one of {}", known.join(", "))
+    }
+}
+
+impl std::error::Error for BadKind {}
+
+/// Reads which kinds somebody wants switched on and off, by their words.
+pub fn switches(wanted: &BTreeMap<String, bool>) -> Result<Vec<(Kind, Switch)>, BadKind> {
+    let switch = |(word, on): (&String, &bool)| Ok((Kind::parse(word).ok_or(BadKind)?, Switch::from(*on)));
+    wanted.iter().map(switch).collect()
 }
 
 enum Rather {

@@ -10,6 +10,7 @@ use crate::ids::{AccountId, InstallationId, OwnerId};
 use crate::plans::{Catalogue, Pays, Plan, Sold};
 use crate::time::Timestamp;
 use crate::triggers::Switch;
+use crate::words::words;
 use std::fmt;
 use std::time::Duration;
 
@@ -67,29 +68,6 @@ impl Newcomer {
         // One text for each, so that no two rows stand for one newcomer.
         found.filter(|newcomer| newcomer.pointer() == text).ok_or(BadNewcomer)
     }
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$what])* $variant,)* }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The word.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// Reads the word back.
-            pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == word)
-            }
-        }
-    };
 }
 
 words! {

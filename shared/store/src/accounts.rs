@@ -90,18 +90,14 @@ impl Store {
         found.item.as_ref().map(account_of).transpose()
     }
 
-    /// Who pays for an owner, if somebody does.
+    /// Who pays for an owner, wherever the App is installed, if somebody does.
     pub async fn owner_find(&self, id: OwnerId) -> Result<Option<AccountId>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::owner(id).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("find an owner", e))?;
-        found.item.as_ref().map(|item| account_in(Some(item))).transpose()
+        self.account_at(keys::owner(id)).await
     }
 
     /// Whose a customer is.
     pub async fn customer_find(&self, id: &CustomerId) -> Result<Option<AccountId>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::customer(id).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("find a customer", e))?;
-        found.item.as_ref().map(|item| account_in(Some(item))).transpose()
+        self.account_at(keys::customer(id)).await
     }
 
     /// The account that pays for an owner, whatever state his installation is in; one that was named for the installation
@@ -117,14 +113,9 @@ impl Store {
         }
     }
 
-    /// The account that pays for an owner, wherever the App is installed.
-    pub async fn owner_account_find(&self, owner: OwnerId) -> Result<Option<AccountId>, StoreError> {
-        self.account_at(keys::owner(owner)).await
-    }
-
     async fn account_at(&self, key: Key) -> Result<Option<AccountId>, StoreError> {
         let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("find an owner's account", e))?;
+        let found = get.send().await.map_err(|e| StoreError::sdk("find an account", e))?;
         let named = found.item.filter(|item| item.contains_key("account"));
         named.map(|item| account_in(Some(&item))).transpose()
     }

@@ -3,11 +3,10 @@
 use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::{Change, put_new};
 use crate::item::{Attributes, Item, text, texts, time};
-use crate::{Finished, Store, keys};
+use crate::{Finished, Store, digests, keys};
 use domain::access::{ApiKey, KeyText, Scope};
 use domain::ids::{AccountId, KeyId};
 use domain::time::Timestamp;
-use sha2::{Digest, Sha256};
 
 /// What became of a new key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub enum KeyCreated {
 
 /// What a key's text is known by.
 pub fn key_digest(text: &KeyText) -> String {
-    Sha256::digest(text.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digests::of(text.expose())
 }
 
 /// Keys of one account; more are of no use and cost listings.

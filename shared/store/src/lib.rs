@@ -12,6 +12,7 @@ mod api_keys;
 mod audit;
 mod believed;
 mod bodies;
+mod digests;
 mod due;
 mod error;
 mod expiries;

@@ -7,14 +7,13 @@
 use crate::error::StoreError;
 use crate::expression::Change;
 use crate::item::{Item, text, time};
-use crate::{Store, keys};
+use crate::{Store, digests, keys};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::addresses::MailAddress;
 use domain::ids::AccountId;
 use domain::notices::Kind;
 use domain::time::Timestamp;
 use domain::triggers::Switch;
-use sha2::{Digest, Sha256};
 
 /// Where an account's mail goes, and what it does not want.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,9 +147,9 @@ impl Store {
     }
 }
 
-/// The SHA-256 of an address, in hexadecimal digits.
+/// What an address is known by, however it is written.
 pub(crate) fn digest(address: &MailAddress) -> String {
-    Sha256::digest(address.folded()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digests::of(&address.folded())
 }
 
 /// Where an account's profile says whether it wants a kind.

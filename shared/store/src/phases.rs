@@ -96,14 +96,8 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Report>, StoreError> {
         const LIST: &str = "list phases";
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("timeline")
-            .key_condition_expression("#owner = :owner AND #at <= :from")
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":owner", text(keys::phases_of(account)));
+        let query = self.client.query().table_name(&self.table).index_name("timeline");
+        let query = pages::of(query, &keys::phases_of(account));
         let found = pages::newest(LIST, query, (from, limit), |attributes| {
             let item = Item::new(attributes, LIST);
             let id = keys::phase_of(item.text("sk")?).ok_or_else(|| item.bad("sk"))?;

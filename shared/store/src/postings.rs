@@ -8,13 +8,13 @@ use crate::error::{StoreError, condition_failed};
 use crate::expression::{Change, delete_when, put_new};
 use crate::item::{Attributes, Item, number, text, time};
 use crate::ledger::{Post, entry_of};
-use crate::{Store, keys};
+use crate::{Store, digests, keys};
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use domain::ledger::{Balance, Cause, Entry, Kind, Posting};
 use domain::retry::{Failure, Retry, Retryable};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Retryable for BadLedgerKey {
 }
 
 const KEY_CHARS_MIN: usize = 32;
-const NAME_BYTES: usize = 4;
+const NAME_CHARS: usize = 8;
 const DIGEST_BYTES: usize = 12;
 
 impl KeyRing {
@@ -71,8 +71,7 @@ impl KeyRing {
             return Err(BadLedgerKey);
         }
         let key = |text: &str| {
-            let name: String =
-                Sha256::digest(text.as_bytes())[..NAME_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+            let name = digests::of(text)[..NAME_CHARS].to_owned();
             LedgerKey { name, key: SecretSlice::from(text.as_bytes().to_vec()) }
         };
         Ok(Self(Arc::new(texts.into_iter().map(key).collect())))

@@ -2,14 +2,13 @@
 
 use crate::error::StoreError;
 use crate::item::{Attributes, Item, bytes, number, text, time};
-use crate::{Store, keys};
+use crate::{Store, digests, keys};
 use domain::access::{Reveal, RevealToken};
 use domain::ids::AccountId;
-use sha2::{Digest, Sha256};
 
 /// What a token is known by.
 pub fn reveal_digest(token: &RevealToken) -> String {
-    Sha256::digest(token.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digests::of(token.expose())
 }
 
 impl Store {

@@ -5,14 +5,13 @@
 use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::{Change, delete_when, put_new};
 use crate::item::{Attributes, Item, number, text, texts, time};
-use crate::{Finished, Store, keys};
+use crate::{Finished, Store, digests, keys};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::access::Role;
 use domain::ids::{AccountId, InstallationId, OwnerId, SessionId, UserId};
 use domain::members::User;
 use domain::sessions::{Session, SessionText, Shown};
 use domain::time::Timestamp;
-use sha2::{Digest, Sha256};
 
 /// What became of the wish to have an owner's jobs paid by an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub enum Linked {
 
 /// What a session's text is known by.
 pub fn session_digest(text: &SessionText) -> String {
-    Sha256::digest(text.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digests::of(text.expose())
 }
 
 impl Store {

@@ -46,7 +46,7 @@ pub async fn create(
         return Err(ApiError::bad_request("bad_plan", format!("plan is one of the catalogue's: {}", known.join(", "))));
     }
     let now = ctx.outside.now();
-    let id = AccountId::mint(now, ctx.outside.id_bytes());
+    let id = AccountId::mint(now, ctx.outside.random_bytes());
     let account = Account { id, customer, plan: wanted.plan, wish: None, created_at: now };
     let new = NewAccount {
         account,

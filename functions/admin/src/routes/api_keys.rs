@@ -51,8 +51,7 @@ pub async fn create(
         _ => return Err(ApiError::bad_request("bad_mode", "mode is live or test")),
     };
     let act = action(&headers, &account)?;
-    let random: [[u8; 8]; 4] = std::array::from_fn(|_| (ctx.outside.random)().to_be_bytes());
-    let text = KeyText::mint(prefix, std::array::from_fn(|place| random[place / 8][place % 8]));
+    let text = KeyText::mint(prefix, ctx.outside.random_bytes());
     let key = ApiKey {
         id: KeyId::of_act(&act),
         account: account.clone(),

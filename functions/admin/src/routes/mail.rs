@@ -10,8 +10,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use domain::addresses::MailAddress;
-use domain::notices::Kind;
-use domain::triggers::Switch;
+use domain::notices::{self, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -38,13 +37,8 @@ pub async fn change(
 ) -> Result<Json<Value>, ApiError> {
     let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let id = existing(&ctx, &id).await?;
-    let mut switches = Vec::new();
-    for (word, on) in &wanted.kinds {
-        let known = || Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
-        let kind = Kind::parse(word)
-            .ok_or_else(|| ApiError::bad_request("bad_kind", format!("a kind of notice is one of {}", known())))?;
-        switches.push((kind, Switch::from(*on)));
-    }
+    let switches =
+        notices::switches(&wanted.kinds).map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
     if let Some(text) = &wanted.address {
         let address = (!text.trim().is_empty()).then(|| MailAddress::parse(text)).transpose();
         let address = address.map_err(|error| ApiError::bad_request("bad_address", format!("address is {error}")))?;

@@ -139,7 +139,7 @@ fn named(name: &str) -> Result<SwitchName, ApiError> {
 fn said(ctx: &Ctx, by: &Operator, position: Switch, why: &str) -> Result<(SwitchWord, ActionId), ApiError> {
     let at = ctx.outside.now();
     let word = SwitchWord { position, by: by.name.clone(), reason: reason(why)?.to_owned(), at };
-    Ok((word, ActionId::mint(at, ctx.outside.id_bytes())))
+    Ok((word, ActionId::mint(at, ctx.outside.random_bytes())))
 }
 
 /// Where nobody has touched a switch it is on, unless the setting of the same name says otherwise to the door that asks.

@@ -177,9 +177,8 @@ async fn make(
     (name, scopes, expires_at): Wish<'_>,
     now: Timestamp,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
-    let random: [[u8; 8]; 4] = std::array::from_fn(|_| (ctx.outside.random)().to_be_bytes());
     let live = ctx.stripe_mode().await? == Some(domain::events::Mode::Live);
-    let text = KeyText::mint(if live { LIVE } else { TEST }, std::array::from_fn(|place| random[place / 8][place % 8]));
+    let text = KeyText::mint(if live { LIVE } else { TEST }, ctx.outside.random_bytes());
     let key = ApiKey {
         id: KeyId::of_act(&act.id()),
         account: caller.account.clone(),

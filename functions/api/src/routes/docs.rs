@@ -1,58 +1,37 @@
 //! `GET /api/v1/docs`: the document as a page for people. No script, no font, nothing from outside.
 
-use axum::response::{Html, IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::{HeaderValue, header};
+use crate::pages::{Page, escaped};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::sync::LazyLock;
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em}\
-    pre{background:#f4f4f4;padding:.8em;overflow-x:auto}code{font-family:ui-monospace,monospace}\
-    h3{margin-top:2em}small{color:#666}@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}pre{background:#222}\
-    a{color:#8cf}small{color:#999}}";
 
 /// This API as a page for people, with an example of every route.
 #[utoipa::path(get, path = "/api/v1/docs", tag = "service", security(()),
     responses((status = 200, description = "The page.", body = String, content_type = "text/html")))]
 pub async fn docs() -> Response {
-    static PAGE: LazyLock<String> = LazyLock::new(|| page(crate::document()));
-    static POLICY: LazyLock<String> = LazyLock::new(|| {
-        let style = STANDARD.encode(Sha256::digest(STYLE));
-        format!(
-            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-    });
-    let mut response = Html(PAGE.as_str()).into_response();
-    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    response
+    static PAGE: LazyLock<Page> = LazyLock::new(|| page(crate::document()));
+    PAGE.clone().into_response()
 }
 
 /// Writing to a text cannot fail, so what `write!` says is not looked at.
-fn page(document: &Value) -> String {
+fn page(document: &Value) -> Page {
+    let mut body = String::new();
     let info = &document["info"];
-    let mut page = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-        <title>{title}: the API</title><style>{STYLE}</style><h1>{title}: the API</h1>",
-        title = text(&info["title"])
-    );
     for paragraph in info["description"].as_str().unwrap_or_default().split("\n\n") {
-        let _ = write!(page, "<p>{}</p>", escaped(paragraph));
+        let _ = write!(body, "<p>{}</p>", escaped(paragraph));
     }
-    page.push_str("<p>The same for programs: <a href=\"openapi.json\">openapi.json</a>.</p>");
+    body.push_str("<p>The same for programs: <a href=\"openapi.json\">openapi.json</a>.</p>");
     let routes = routes(document);
     for tag in document["tags"].as_array().into_iter().flatten() {
         let of_tag: Vec<_> = routes.iter().filter(|route| route.operation["tags"][0] == tag["name"]).collect();
         if !of_tag.is_empty() {
-            let _ = write!(page, "<h2>{}</h2><p>{}</p>", text(&tag["name"]), text(&tag["description"]));
-            of_tag.into_iter().for_each(|route| section(&mut page, document, route));
+            let _ = write!(body, "<h2>{}</h2><p>{}</p>", text(&tag["name"]), text(&tag["description"]));
+            of_tag.into_iter().for_each(|route| section(&mut body, document, route));
         }
     }
-    page
+    Page::new(StatusCode::OK, "The API").contains(&body)
 }
 
 struct Route<'a> {
@@ -150,8 +129,4 @@ fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
 
 fn text(value: &Value) -> String {
     escaped(value.as_str().unwrap_or_default())
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

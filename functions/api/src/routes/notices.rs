@@ -10,8 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use domain::access::Scope;
-use domain::notices::Kind;
-use domain::triggers::Switch;
+use domain::notices::{self, Kind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,13 +54,8 @@ pub async fn switch(
 ) -> Result<Json<NoticesShown>, ApiError> {
     caller.may(Scope::Billing)?;
     let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let mut switches = Vec::new();
-    for (word, on) in &wanted.kinds {
-        let known = || Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
-        let kind = Kind::parse(word)
-            .ok_or_else(|| ApiError::bad_request("bad_kind", format!("a kind of notice is one of {}", known())))?;
-        switches.push((kind, Switch::from(*on)));
-    }
+    let switches =
+        notices::switches(&wanted.kinds).map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
     for (kind, switch) in switches {
         ctx.store.account_notices_set(&caller.account, kind, switch).await?;
     }

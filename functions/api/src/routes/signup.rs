@@ -77,7 +77,7 @@ pub async fn create(
     let now = ctx.outside.now();
     let sign_up = SignUp {
         newcomer: mail_newcomer(&email),
-        account: AccountId::mint(now, ctx.outside.id_bytes()),
+        account: AccountId::mint(now, ctx.outside.random_bytes()),
         way: Way::Form,
         plan: first.id.to_string(),
         wish: (first.id != plan.id).then(|| plan.id.to_string()),

@@ -6,22 +6,21 @@
 //! button was pressed twice, sees the same key again, and nobody else sees it at all. The key's id follows from the token:
 //! there is one.
 
+use crate::pages::Page;
 use crate::rates::Guest;
 use crate::routes::Problem;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{Html, IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::access::{ApiKey, KeyText, LIVE, Reveal, RevealToken, Scope, TEST};
 use domain::events::Mode;
 use domain::ids::{ActionId, KeyId};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use store::{KeyCreated, key_digest, reveal_digest};
 use utoipa::ToSchema;
 
@@ -46,6 +45,7 @@ pub struct FirstKey {
     dashboard_url: String,
 }
 
+const HEADING: &str = "Your first API key";
 const NAME: &str = "first key";
 const ONCE_CHARS_MAX: usize = 200;
 
@@ -68,17 +68,13 @@ pub async fn show(_: Guest, State(ctx): State<Arc<Ctx>>, Path(token): Path<Strin
             Json(Welcome { status: "ready", until: reveal.until.to_string(), dashboard_url }).into_response()
         }
         (Ok(reveal), false) => {
-            let once = format!("{:016x}{:016x}", (ctx.outside.random)(), (ctx.outside.random)());
-            page(
-                StatusCode::OK,
-                "Your first API key",
-                &format!(
-                    "<p>Your account is ready. The button shows its first API key, <b>once</b>; nobody can show it again, so \
-                     have a place for it. The link is good until {until}.</p><form method=\"post\">\
-                     <input type=\"hidden\" name=\"once\" value=\"{once}\"><button>Show the key</button></form>",
-                    until = reveal.until
-                ),
-            )
+            let once = hex::encode(ctx.outside.random_bytes::<16>());
+            let text = format!(
+                "Your account is ready. The button shows its first API key, once; nobody can show it again, so have a place \
+                 for it. The link is good until {}.",
+                reveal.until
+            );
+            Page::new(StatusCode::OK, HEADING).says(&text).asks(&[("once", &once)], "Show the key").into_response()
         }
         (Err(error), json) => refused(error, json),
     }
@@ -103,17 +99,16 @@ pub async fn reveal(
     };
     match (answer.await, wants_json(&headers)) {
         (Ok(key), true) => (StatusCode::CREATED, Json(key)).into_response(),
-        (Ok(key), false) => page(
-            StatusCode::CREATED,
-            "Your first API key",
-            &format!(
-                "<p>Keep it now; nobody can show it again.</p><pre>{}</pre><p>Send it as <code>Authorization: Bearer …</code>. \
-                 It may do everything for your account: with it you can make others that may do less, at \
-                 <code>/api/v1/api-keys</code>.</p><p><a href=\"{}\">Your dashboard</a> · <a href=\"/api/v1/docs\">The API</a></p>",
-                escaped(&key.secret),
-                escaped(&key.dashboard_url)
-            ),
-        ),
+        (Ok(key), false) => Page::new(StatusCode::CREATED, HEADING)
+            .says("Keep it now; nobody can show it again.")
+            .shows(&key.secret)
+            .says(
+                "Send it as Authorization: Bearer …. It may do everything for your account: with it you can make others \
+                 that may do less, at /api/v1/api-keys.",
+            )
+            .leads(&key.dashboard_url, "Your dashboard")
+            .leads("/api/v1/docs", "The API")
+            .into_response(),
         (Err(error), json) => refused(error, json),
     }
 }
@@ -202,39 +197,10 @@ fn refused(error: ApiError, json: bool) -> Response {
     if json {
         return error.into_response();
     }
-    page(error.status(), "This link does not work", &format!("<p>{}.</p>", escaped(&capital(error.detail()))))
+    Page::new(error.status(), "This link does not work").says(&format!("{}.", capital(error.detail()))).into_response()
 }
 
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:3em auto;padding:0 1em}\
-    pre{background:#f4f4f4;padding:.8em;overflow-x:auto;user-select:all}button{font:inherit;padding:.4em 1em}\
-    @media(prefers-color-scheme:dark){body{background:#111;color:#ddd}pre{background:#222}a{color:#8cf}}";
-
-/// A page without scripts that loads nothing, is kept by nobody, and does not say where it came from.
-fn page(status: StatusCode, title: &str, body: &str) -> Response {
-    static POLICY: LazyLock<String> = LazyLock::new(|| {
-        let style = STANDARD.encode(Sha256::digest(STYLE));
-        format!(
-            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-        )
-    });
-    let text = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Tallyhook: {title}</title><style>{STYLE}</style><h1>{title}</h1>{body}</html>"
-    );
-    let mut response = (status, Html(text)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if let Ok(policy) = HeaderValue::from_str(&POLICY) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
-    response
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
