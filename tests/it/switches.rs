@@ -20,7 +20,7 @@ const METER_EVENTS: &str = "POST stripe.wire/v1/billing/meter_events";
 
 impl World {
     /// An operator switches, and every door has had a minute to see it.
-    async fn switch(&self, name: &str, on: bool) {
+    pub async fn switch(&self, name: &str, on: bool) {
         self.put(&format!("switches/{name}"), &json!({ "on": on, "reason": "a drill" })).await;
         self.elapse(MINUTE).await;
     }
@@ -44,7 +44,7 @@ impl World {
     }
 
     /// So much time in which queues, sweeper and doors go on, minute by minute.
-    async fn minutes(&self, count: u32) {
+    pub async fn minutes(&self, count: u32) {
         for _ in 0..count {
             while self.turn_all().await > 0 {}
             self.elapse(MINUTE).await;

@@ -1,8 +1,9 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use domain::triggers::Switch;
 use queues::{Queue, Queues};
-use store::{Connection, Store};
+use store::{Connection, Store, Switchboard};
 use stripe_api::{StripeApi, StripeConfig};
 
 /// The settings of this door.
@@ -12,13 +13,14 @@ use stripe_api::{StripeApi, StripeConfig};
 /// - `NOTICES_QUEUE_URL`: where a new account is welcomed
 /// - `STRIPE_URL`: Stripe's API
 /// - `STRIPE_SECRET_KEY`: the key to it; without one sign-ups wait until there is one
-/// - `BILLING_ENABLED`: `false` lets sign-ups wait
+/// - `BILLING_ENABLED`: `false` lets sign-ups wait, unless an operator has switched it on
 /// - `PUBLIC_URL`: where customers reach the API, for the link in the welcome
 pub struct Config {
     main_table: String,
     queue_urls: Vec<(Queue, String)>,
     stripe_url: String,
     secret_key: Option<Secret>,
+    billing: Switch,
     public_url: String,
     aws: AwsSettings,
 }
@@ -31,7 +33,8 @@ impl Config {
             main_table: env.text("MAIN_TABLE"),
             queue_urls: [Queue::Provisioning, Queue::Notices].map(|queue| (queue, env.text(queue.setting()))).into(),
             stripe_url: env.text("STRIPE_URL"),
-            secret_key: Secret::find(&env, "STRIPE_SECRET_KEY").filter(|_| !off),
+            secret_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
+            billing: Switch::from(!off),
             public_url: env.text("PUBLIC_URL"),
             aws: AwsSettings::read(&mut env),
         };
@@ -48,7 +51,10 @@ impl Config {
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) queues: Queues,
-    /// None while billing is off.
+    pub(crate) switches: Switchboard,
+    /// Whether customers are made where no operator has said anything.
+    pub(crate) billing: Switch,
+    /// None without a key.
     pub(crate) stripe: Option<Keyed<StripeApi>>,
     pub(crate) public_url: String,
     pub(crate) outside: Outside,
@@ -65,8 +71,11 @@ impl Ctx {
                 StripeApi::new(StripeConfig { url: url.clone(), secret_key }, web.clone())
             })
         });
+        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         Self {
-            store: Connection::new(&aws.sdk, aws.dynamodb.as_deref()).store(config.main_table, outside.random.clone()),
+            switches: connection.switches(config.main_table.clone()),
+            billing: config.billing,
+            store: connection.store(config.main_table, outside.random.clone()),
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             stripe,
             public_url: config.public_url.trim_end_matches('/').to_owned(),

@@ -29,10 +29,11 @@ pub async fn handle(ctx: &Ctx, newcomer: &Newcomer) -> Result<Done, Failure> {
         ctx.store.signup_joined(newcomer, &account, now).await?;
         return Ok(Done::Applied(format!("account {account} pays for this owner")));
     }
-    let Some(stripe) = &ctx.stripe else {
+    let billing = ctx.switches.switch_now(now, |switches| switches.billing(ctx.billing)).await;
+    let Some(stripe) = ctx.stripe.as_ref().filter(|_| billing.is_on()) else {
         // The row stays due, so the sweeper keeps asking, and the account is made once billing is on.
         ctx.store.signup_waits(newcomer, "billing is off").await?;
-        return Ok(Done::Ignored("billing is off; the sign-up is kept"));
+        return Ok(Done::Waiting("billing is off; the sign-up is kept"));
     };
     let stripe = stripe.client().await?;
     let Some(customer) = customer::ensure(ctx, &stripe, &row.sign_up, now).await? else { return Ok(Done::Duplicate) };

@@ -53,7 +53,7 @@ impl SwitchName {
     pub const fn while_off(self) -> &'static str {
         match self {
             Self::Billing => {
-                "usage is kept and told to Stripe when it is on again; Stripe takes none older than 35 days"
+                "usage is kept, and sign-ups wait, until it is on again; Stripe takes no usage older than 35 days"
             }
             Self::AutoProvision => "sign-ups wait for an operator",
             Self::Ingest(Source::Github) => {
@@ -96,7 +96,7 @@ impl Switches {
         self.set.get(&name).copied().unwrap_or(setting)
     }
 
-    /// Whether Stripe is told of usage.
+    /// Whether Stripe is told of usage and of newcomers.
     pub fn billing(&self, setting: Switch) -> Switch {
         self.position(SwitchName::Billing, setting)
     }

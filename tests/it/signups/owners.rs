@@ -68,6 +68,24 @@ async fn without_billing_a_sign_up_waits() {
     world.abandoned();
 }
 
+/// Whichever way the setting stands, the operator's word is what counts, on a door that goes on running.
+#[tokio::test(start_paused = true)]
+async fn a_sign_up_waits_while_billing_is_switched_off() {
+    for setting in ["true", "false"] {
+        let world = World::bare(Climate::Fair, &[("BILLING_ENABLED", setting)]).await;
+        world.switch("billing_enabled", false).await;
+        world.github_sends("installation.created").await;
+        world.minutes(30).await;
+        let row = world.signup(&acme()).await;
+        assert_eq!((row.state, row.why.as_deref()), (State::Owed, Some("billing is off")), "{setting}");
+        assert_eq!(world.made_customers().len(), 0, "{setting}");
+        world.switch("billing_enabled", true).await;
+        world.settle().await;
+        world.assert_provisioned_once(&acme(), Outcome::Nobody).await;
+        world.done().await;
+    }
+}
+
 /// An operator may be faster than the queue, and then his word counts.
 #[tokio::test(start_paused = true)]
 async fn an_operator_s_account_goes_before_a_sign_up() {

@@ -97,6 +97,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("provisioning", CONSUME, &["ProvisioningQueue"]),
     ("provisioning", SEND, &["ProvisioningQueue", "NoticesQueue"]),
     ("provisioning", GET, &["MainTable"]),
+    ("provisioning", LIST, &["MainTable"]),
     ("provisioning", ADD, &["MainTable"]),
     ("provisioning", UPDATE, &["MainTable"]),
     ("provisioning", SECRET, &["provisioning/stripe-secret-key"]),

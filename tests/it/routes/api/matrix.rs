@@ -1,13 +1,15 @@
 //! Every route against every kind of caller: strangers come nowhere, callers do what their key says, and what is another
 //! account's looks like what is not there. The routes are those of the document, so a new one cannot be forgotten.
 
-use super::program;
+use super::{Program, program};
 use crate::world::World;
 use domain::access::{Role, Scope};
+use domain::ids::AccountId;
 use http::StatusCode;
 use local_stack::world::CLIENT_SECRET;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// A route of the document.
 struct Route {
@@ -57,13 +59,32 @@ async fn asked(world: &World, key: &str, route: &Route, path: &str) -> (StatusCo
     (status, answer)
 }
 
+impl Program {
+    /// Keys that were good: a revoked one, and one whose time is over.
+    async fn over(&self) -> [String; 2] {
+        let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        let mut made = Vec::new();
+        for (name, days) in [("revoked", 90), ("expired", 1)] {
+            let wanted = json!({ "name": name, "scopes": all, "expires_in_days": days });
+            let (status, key) = self.ask("POST", "/api/v1/api-keys", Some(&wanted)).await;
+            assert_eq!(status, StatusCode::CREATED, "{key}");
+            made.push(key);
+        }
+        let text = |key: &Value, part: &str| key[part].as_str().expect("a text").to_owned();
+        self.ask("DELETE", &format!("/api/v1/api-keys/{}", text(&made[0], "id")), None).await;
+        self.world.skip(Duration::from_secs(86_400));
+        [text(&made[0], "secret"), text(&made[1], "secret")]
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn strangers_come_nowhere() {
     let program = program("credits", &[]).await;
+    let over = program.over().await;
     let wrong = format!("{}{}", &program.key[..59], if program.key.ends_with('0') { "g" } else { "0" });
     for route in routes() {
         let path = at(&route.path, "x");
-        for key in ["", "local-token", wrong.as_str()] {
+        for key in ["", "local-token", wrong.as_str(), over[0].as_str(), over[1].as_str()] {
             let (status, answer) = asked(&program.world, key, &route, &path).await;
             if route.open {
                 // Open to everybody, though not every question makes sense.
@@ -111,6 +132,19 @@ async fn a_key_does_what_its_scopes_say() {
     program.world.abandoned();
 }
 
+/// Ids that are well formed and nobody's.
+const NOBODY_S: [&str; 3] =
+    ["act_00000000000000000000000000", "key_00000000000000000000000000", "job_00000000000000000000000000"];
+
+/// Another account, and a key of it.
+async fn other(world: &World) -> (AccountId, String) {
+    let body = json!({ "stripe_customer_id": "cus_Other", "installation_id": 9_009, "plan": "credits" });
+    let other = world.operator("POST", "/api/v1/admin/accounts", Some(&body)).await.1;
+    let other = AccountId::parse(other["id"].as_str().expect("an id")).expect("an id");
+    let key = world.key_of(&other, "theirs").await;
+    (other, key)
+}
+
 /// What one account has made, another one cannot see, change or learn of.
 #[tokio::test(start_paused = true)]
 async fn what_is_another_account_s_looks_absent() {
@@ -123,17 +157,12 @@ async fn what_is_another_account_s_looks_absent() {
     world.settle().await;
     let job = world.job_of(&delivery).await.facts.id;
 
-    let body = json!({ "stripe_customer_id": "cus_Other", "installation_id": 9_009, "plan": "credits" });
-    let other = world.operator("POST", "/api/v1/admin/accounts", Some(&body)).await.1;
-    let other = domain::ids::AccountId::parse(other["id"].as_str().expect("an id")).expect("an id");
-    let stranger = world.key_of(&other, "theirs").await;
+    let (_, stranger) = other(world).await;
     let before = program.get("/api/v1/billing/balance").await;
     let ids = [hold["id"].as_str().expect("an id"), key["id"].as_str().expect("an id"), job.as_str()];
-    let nobody_s =
-        ["act_00000000000000000000000000", "key_00000000000000000000000000", "job_00000000000000000000000000"];
     let mut seen = BTreeSet::new();
     for route in routes().iter().filter(|route| !route.open && route.path.contains("{id}")) {
-        for (id, absent) in ids.iter().zip(nobody_s) {
+        for (id, absent) in ids.iter().zip(NOBODY_S) {
             let theirs = asked(world, &stranger, route, &at(&route.path, id)).await;
             let nothing = asked(world, &stranger, route, &at(&route.path, absent)).await;
             assert_eq!(theirs, nothing, "{} {} {id}", route.method, route.path);
@@ -152,6 +181,41 @@ async fn what_is_another_account_s_looks_absent() {
         );
     }
     assert_eq!(program.get("/api/v1/billing/balance").await, before);
+    program.world.abandoned();
+}
+
+/// The same for people, whatever their role is.
+#[tokio::test(start_paused = true)]
+async fn what_is_another_account_s_looks_absent_to_people() {
+    let program = program("credits", &[]).await;
+    let world = &program.world;
+    let (other, stranger) = other(world).await;
+    world.adjusts(&other, "1000", "a gift").await;
+    let theirs = [
+        world.customer(&stranger, "POST", "/api/v1/credits/holds", "theirs", Some(&json!({ "credits": "5" }))).await.1,
+        world
+            .customer(&stranger, "POST", "/api/v1/api-keys", "b", Some(&json!({ "name": "b", "scopes": ["read"] })))
+            .await
+            .1,
+    ];
+    for login in ["acme-guest", "acme-member", "acme-owner"] {
+        let browser = world.signed_in(login).await;
+        let csrf = browser.csrf().await;
+        for route in routes().iter().filter(|route| !route.open && route.path.contains("{id}")) {
+            for (one, absent) in theirs.iter().zip(NOBODY_S) {
+                let body = (route.method != "GET" && route.method != "DELETE").then(|| json!({}));
+                let mut answers = Vec::new();
+                for id in [one["id"].as_str().expect("an id"), absent] {
+                    let (status, mut answer) =
+                        browser.api(&route.method, &at(&route.path, id), &csrf, body.as_ref()).await;
+                    answer.as_object_mut().and_then(|answer| answer.remove("request_id"));
+                    answers.push((status, answer));
+                }
+                assert_eq!(answers[0], answers[1], "{} {} by {login}", route.method, route.path);
+                assert!(answers[0].0.is_client_error(), "{} {} by {login}: {answers:?}", route.method, route.path);
+            }
+        }
+    }
     program.world.abandoned();
 }
 
