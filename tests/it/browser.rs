@@ -1,5 +1,6 @@
 //! Somebody in front of a browser: it keeps cookies, follows where it is led and presses the button on GitHub's page.
 
+use crate::leaks;
 use crate::world::World;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
@@ -84,6 +85,7 @@ impl Browser<'_> {
             if line.contains("Max-Age=0") {
                 cookies.remove(name);
             } else {
+                leaks::keep(value);
                 cookies.insert(name.to_owned(), value.to_owned());
             }
         }

@@ -21,6 +21,8 @@ struct Needle {
 }
 
 thread_local! {
+    /// Secrets that this test has come to know, such as the cookies of its sessions.
+    static KNOWN: RefCell<Vec<Needle>> = const { RefCell::new(Vec::new()) };
     /// What was found in this test: it runs on one thread, and so do all its doors.
     static FOUND: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
@@ -59,6 +61,16 @@ fn needle(text: &str) -> Needle {
     Needle { what: text.chars().take(12).collect(), forms }
 }
 
+/// From now on this test's worlds keep this secret.
+pub fn keep(secret: &str) {
+    KNOWN.with_borrow_mut(|known| known.push(needle(secret)));
+}
+
+/// What of all secrets stands in a text.
+fn secret(text: &str) -> Option<String> {
+    found(&SECRETS, text).or_else(|| KNOWN.with_borrow(|known| found(known, text)))
+}
+
 /// What of these stands in a text.
 fn found(needles: &[Needle], text: &str) -> Option<String> {
     needles.iter().find(|needle| needle.forms.iter().any(|form| text.contains(form.as_str()))).map(|n| n.what.clone())
@@ -67,7 +79,7 @@ fn found(needles: &[Needle], text: &str) -> Option<String> {
 /// A text behind a prefix that is long enough to be a secret.
 fn token(text: &str) -> Option<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    ["ghs_", "ghp_", "th_live_", "th_test_", "whsec_", "eyJhbGciOi", "Bearer "].into_iter().find_map(|prefix| {
+    ["ghs_", "ghp_", "ghu_", "th_live_", "th_test_", "whsec_", "eyJhbGciOi", "Bearer "].into_iter().find_map(|prefix| {
         let long = |rest: &str| rest.chars().take_while(|c| word(*c)).count() >= 16;
         text.split(prefix).skip(1).any(long).then(|| format!("{prefix}…"))
     })
@@ -108,7 +120,7 @@ struct Listener {
 impl Write for Listener {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        let leak = found(&SECRETS, &text).or_else(|| found(&WORDS, &text)).or_else(|| token(&text));
+        let leak = secret(&text).or_else(|| found(&WORDS, &text)).or_else(|| token(&text));
         if let Some(what) = leak.or_else(|| address(&text)) {
             note(what, &text);
         }
@@ -135,7 +147,7 @@ pub fn look(path: &str, response: &Response<Bytes>) {
     let text = String::from_utf8_lossy(response.body());
     let refused = response.status().is_client_error() || response.status().is_server_error();
     let shows_key = path.contains("/api-keys") && !refused;
-    let secret = found(&SECRETS, &text).or_else(|| token(&text).filter(|_| !shows_key));
+    let secret = secret(&text).or_else(|| token(&text).filter(|_| !shows_key));
     let words = || found(&WORDS, &text).or_else(|| address(&text)).filter(|_| refused);
     if let Some(what) = secret.or_else(words) {
         note(what, &format!("{} of {path}: {text}", response.status()));
@@ -192,6 +204,10 @@ mod tests {
         tracing::info_span!(target: "store", "a span", value = CANARY)
             .in_scope(|| tracing::info!(target: "store", "x"));
         assert_eq!(take().len(), 8);
+        tracing::info!(target: "api", "nobody knows a-cookie-of-this-test yet");
+        keep("a-cookie-of-this-test");
+        tracing::info!(target: "api", cookie = "a-cookie-of-this-test", "planted");
+        assert_eq!(take().len(), 1);
         let answer = |status: StatusCode, text: &str| {
             let mut response = Response::new(Bytes::copy_from_slice(text.as_bytes()));
             *response.status_mut() = status;

@@ -1,6 +1,7 @@
 //! Signing up by mail: whoever reads the mail of an address gets into its account, and nobody else.
 
 use super::owners::acme;
+use crate::leaks;
 use crate::world::{Climate, World};
 use bytes::Bytes;
 use domain::addresses::MailAddress;
@@ -59,7 +60,9 @@ impl World {
         let letters: Vec<_> = self.vendors.mail.letters().into_iter().filter(|letter| letter.to == address).collect();
         assert_eq!(letters.len(), 1, "one mail to {address}");
         let start = letters[0].text.find("/welcome/").expect("a link");
-        letters[0].text[start..].lines().next().expect("a line").to_owned()
+        let path = letters[0].text[start..].lines().next().expect("a line").to_owned();
+        leaks::keep(path.strip_prefix("/welcome/").expect("a token"));
+        path
     }
 
     /// What a program gets at a welcome's link.
