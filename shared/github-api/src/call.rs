@@ -22,7 +22,11 @@ pub(crate) struct Call {
     method: Method,
     route: Route,
     body: Option<Value>,
+    accept: &'static str,
 }
+
+const JSON: &str = "application/vnd.github+json";
+const DIFF: &str = "application/vnd.github.diff";
 
 /// What a successful request brought.
 pub(crate) struct Answer {
@@ -33,23 +37,28 @@ pub(crate) struct Answer {
 
 impl Call {
     pub fn get(operation: &'static str, route: Route) -> Self {
-        Self { operation, method: Method::GET, route, body: None }
+        Self { operation, method: Method::GET, route, body: None, accept: JSON }
+    }
+
+    /// What it changes, as git prints it.
+    pub fn get_diff(operation: &'static str, route: Route) -> Self {
+        Self { accept: DIFF, ..Self::get(operation, route) }
     }
 
     pub fn post(operation: &'static str, route: Route, body: Value) -> Self {
-        Self { operation, method: Method::POST, route, body: Some(body) }
+        Self { operation, method: Method::POST, route, body: Some(body), accept: JSON }
     }
 
     pub fn put(operation: &'static str, route: Route, body: Value) -> Self {
-        Self { operation, method: Method::PUT, route, body: Some(body) }
+        Self { operation, method: Method::PUT, route, body: Some(body), accept: JSON }
     }
 
     pub fn patch(operation: &'static str, route: Route, body: Value) -> Self {
-        Self { operation, method: Method::PATCH, route, body: Some(body) }
+        Self { operation, method: Method::PATCH, route, body: Some(body), accept: JSON }
     }
 
     pub fn delete(operation: &'static str, route: Route, body: Value) -> Self {
-        Self { operation, method: Method::DELETE, route, body: Some(body) }
+        Self { operation, method: Method::DELETE, route, body: Some(body), accept: JSON }
     }
 
     /// Whether it changes nothing, so that it may be repeated blindly.
@@ -66,7 +75,7 @@ impl Call {
         let request = Request::builder()
             .method(self.method.clone())
             .uri(self.route.below(prefix).as_str())
-            .header(ACCEPT, "application/vnd.github+json")
+            .header(ACCEPT, self.accept)
             .header(USER_AGENT, concat!("tallyhook/", env!("CARGO_PKG_VERSION")));
         let request = crab.build_request(request, self.body.as_ref())?;
         let response = octocrab::map_github_error(crab.execute(request).await?).await?;
@@ -83,6 +92,13 @@ impl Answer {
             let place = format!("the answer has another shape at line {} column {}", error.line(), error.column());
             GithubError::Unclear { operation: self.operation, source: place.into() }
         })
+    }
+}
+
+impl Answer {
+    /// The body as text; what is not UTF-8 in it is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 

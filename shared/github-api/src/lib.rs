@@ -15,6 +15,7 @@ mod branches;
 mod call;
 mod comments;
 mod commits;
+mod diffs;
 mod error;
 mod files;
 mod issues;

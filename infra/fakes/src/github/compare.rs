@@ -1,6 +1,9 @@
-//! `compare/{base}...{head}`, and the same comparison for pull requests: from the merge base to the head.
+//! `compare/{base}...{head}`, one commit against its first parent, and the same comparison for pull requests: from the merge base to the head.
 
 use axum::extract::Path;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -13,7 +16,7 @@ use super::state::Repository;
 use super::{GitHub, GitHubConfig, diff, objects, shapes};
 
 pub(super) fn routes() -> Router<GitHub> {
-    Router::new().route("/compare/{*basehead}", get(compare))
+    Router::new().route("/compare/{*basehead}", get(compare)).route("/commits/{revision}", get(show_commit))
 }
 
 /// Two commits and how they relate.
@@ -148,6 +151,45 @@ async fn compare(access: Access, Path(range): Path<Range>) -> Result<Json<Value>
         "commits": comparison.ahead.iter().map(commit).collect::<Vec<_>>(),
         "files": changes.iter().map(|c| change_shape(config, repository, &comparison.head, c)).collect::<Vec<_>>(),
     })))
+}
+
+#[derive(Deserialize)]
+struct Revision {
+    revision: String,
+}
+
+/// One commit: as JSON, or as git prints what it changes.
+async fn show_commit(access: Access, Path(asked): Path<Revision>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let visit = access.read(CONTENTS)?;
+    let (config, repository) = (visit.config, visit.repository());
+    let unknown = || Refusal::unprocessable(format!("No commit found for SHA: {}", asked.revision));
+    let sha = repository.resolve(&asked.revision).ok_or_else(unknown)?;
+    let commit = repository.objects.commit(&sha).ok_or_else(unknown)?;
+    let parent = commit.parents.first().map(|parent| repository.files(parent)).unwrap_or_default();
+    let changes = changes(repository, &parent, &repository.files(&sha));
+    let wanted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if wanted.contains("diff") {
+        let text: String = changes.iter().map(printed).collect();
+        return Ok(([(CONTENT_TYPE, "application/vnd.github.diff; charset=utf-8")], text).into_response());
+    }
+    let mut shape = commit_shape(config, repository, &sha);
+    shape["files"] = changes.iter().map(|change| change_shape(config, repository, &sha, change)).collect();
+    Ok(Json(shape).into_response())
+}
+
+/// A file of a diff as git prints it.
+fn printed(change: &Change) -> String {
+    let path = &change.path;
+    let (before, after, mode) = match change.status {
+        "added" => ("/dev/null".to_owned(), format!("b/{path}"), "new file mode 100644\n"),
+        "removed" => (format!("a/{path}"), "/dev/null".to_owned(), "deleted file mode 100644\n"),
+        _ => (format!("a/{path}"), format!("b/{path}"), ""),
+    };
+    let body = match &change.patch {
+        Some(patch) => format!("--- {before}\n+++ {after}\n{patch}\n"),
+        None => format!("Binary files {before} and {after} differ\n"),
+    };
+    format!("diff --git a/{path} b/{path}\n{mode}{body}")
 }
 
 /// A commit as GitHub lists it: git's own facts inside, users (unknown here) outside.
