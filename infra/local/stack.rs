@@ -261,7 +261,7 @@ pub const LOCAL_TOKEN: &str = "local:local-token";
 
 const fn time_of(queue: Queue) -> Duration {
     match queue {
-        Queue::Plan | Queue::Code | Queue::Review => STEP_TIME,
+        Queue::Plan | Queue::Code | Queue::Review | Queue::Errands => STEP_TIME,
         Queue::GithubEvents
         | Queue::StripeEvents
         | Queue::Pulls
@@ -274,7 +274,7 @@ const fn time_of(queue: Queue) -> Duration {
 
 const fn batch_of(queue: Queue) -> i32 {
     match queue {
-        Queue::Plan | Queue::Code | Queue::Review => 1,
+        Queue::Plan | Queue::Code | Queue::Review | Queue::Errands => 1,
         Queue::GithubEvents
         | Queue::StripeEvents
         | Queue::Pulls
@@ -321,7 +321,7 @@ impl Doors {
                 let function = match queue {
                     Queue::GithubEvents => &github_events,
                     Queue::StripeEvents => &stripe_events,
-                    Queue::Plan | Queue::Code | Queue::Review => &steps,
+                    Queue::Plan | Queue::Code | Queue::Review | Queue::Errands => &steps,
                     Queue::Pulls => &pull_requests,
                     Queue::Usage => &usage_reports,
                     Queue::Notices | Queue::MailEvents => &notices,

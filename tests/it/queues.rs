@@ -201,6 +201,7 @@ async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
         Message::Work(Work::Pull, job.clone()),
         Message::Comment(job.clone()),
         Message::Notice(domain::notices::NoticeKey { account: account.clone(), fact: "low_balance#0".to_owned() }),
+        Message::Errand(domain::ids::ErrandId::mint(Timestamp::from_millis(1), [7; 10])),
         Message::Usage(domain::metering::Debts { account, meter: domain::metering::Meter::pull_requests() }),
     ] {
         world.queue_gets(&message).await;

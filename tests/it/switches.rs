@@ -26,7 +26,7 @@ impl World {
     }
 
     /// The same with the work of an account.
-    async fn pause(&self, account: &domain::ids::AccountId, paused: bool) {
+    pub async fn pause(&self, account: &domain::ids::AccountId, paused: bool) {
         let body = json!({ "paused": paused, "reason": "a drill" });
         self.put(&format!("accounts/{account}/paused"), &body).await;
         self.elapse(MINUTE).await;

@@ -14,8 +14,8 @@ use store::{Connection, Inbox, Ingest, KeyRing, Store, Switchboard};
 /// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
 /// - `CATALOGUE`: the file that says what is sold; the built-in one where it is not set
 /// - `GITHUB_EVENTS_QUEUE_URL`, `STRIPE_EVENTS_QUEUE_URL`, `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`,
-///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `MAIL_EVENTS_QUEUE_URL`, `PROVISIONING_QUEUE_URL`: where
-///   replays go, and whose dead letters can be redriven
+///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `MAIL_EVENTS_QUEUE_URL`, `PROVISIONING_QUEUE_URL`,
+///   `ERRANDS_QUEUE_URL`: where replays go, and whose dead letters can be redriven
 /// - `OPERATOR_TOKEN`: who may come in: `name:token`, several separated by commas; a bare token is `operator`'s
 pub struct Config {
     events_table: String,

@@ -20,6 +20,7 @@ use stripe_api::{PriceChoice, StripeApi, StripeConfig};
 /// - `LEDGER_TABLE`: the entries of the ledger
 /// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
 /// - `GITHUB_EVENTS_QUEUE_URL`: where jobs that are asked for go, to the door that reads GitHub
+/// - `ERRANDS_QUEUE_URL`: where errands are worked on
 /// - `PROVISIONING_QUEUE_URL`: where newcomers are given an account
 /// - `AUTO_PROVISION`: `false` lets newcomers wait for an operator
 /// - `CATALOGUE`: the file that says what is sold; the built-in one where it is not set
@@ -73,7 +74,7 @@ impl Config {
             main_table: env.text("MAIN_TABLE"),
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
-            queue_urls: [Queue::GithubEvents, Queue::Provisioning]
+            queue_urls: [Queue::GithubEvents, Queue::Errands, Queue::Provisioning]
                 .map(|queue| (queue, env.text(queue.setting())))
                 .into(),
             auto_provision: Switch::from(

@@ -9,6 +9,7 @@ mod caller;
 mod carts;
 mod config;
 mod document;
+mod errands;
 mod known;
 mod memberships;
 mod once;

@@ -4,6 +4,7 @@ pub mod account;
 pub mod api_keys;
 pub mod billing_usage;
 pub mod checkout;
+pub mod commit_summaries;
 pub mod credits;
 pub mod docs;
 pub mod health;
@@ -66,6 +67,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(holds::release))
         .routes(routes!(usage::record))
         .routes(routes!(usage::check))
+        .routes(routes!(commit_summaries::show, commit_summaries::create))
         .routes(routes!(phases::list, phases::report))
         .routes(routes!(jobs::list, requests::create))
         .routes(routes!(jobs::show))

@@ -39,9 +39,12 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Event(key) => on_event(ctx, key).await,
         Message::Request(id) => requested::handle(ctx, id).await,
-        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) | Message::SignUp(_) => {
-            Ok(Done::Ignored("not an event"))
-        }
+        Message::Work(..)
+        | Message::Comment(_)
+        | Message::Usage(_)
+        | Message::Notice(_)
+        | Message::SignUp(_)
+        | Message::Errand(_) => Ok(Done::Ignored("not an event")),
     };
     let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
         Message::Event(key) => {
@@ -49,9 +52,12 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
             Ok((fate, failure))
         }
         Message::Request(id) => Ok((requested::fail(ctx, id, &failure).await?, failure)),
-        Message::Work(..) | Message::Comment(_) | Message::Usage(_) | Message::Notice(_) | Message::SignUp(_) => {
-            Ok((Fate::Over, failure))
-        }
+        Message::Work(..)
+        | Message::Comment(_)
+        | Message::Usage(_)
+        | Message::Notice(_)
+        | Message::SignUp(_)
+        | Message::Errand(_) => Ok((Fate::Over, failure)),
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

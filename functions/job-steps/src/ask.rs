@@ -3,9 +3,10 @@
 //! The first line of the system text names the step, what follows is the contract; the user text is one JSON document, so
 //! that nothing an issue says can pass for an instruction of ours.
 
-use crate::{Ctx, budget};
+use crate::Ctx;
+use crate::budget::Budget;
 use domain::credits::Credits;
-use domain::jobs::Snapshot;
+use domain::errands;
 use domain::jobs::steps::{Output, Step};
 use domain::metering::Tokens;
 use domain::retry::{Failure, Retry, Retryable};
@@ -30,6 +31,11 @@ pub struct Used {
 }
 
 impl Used {
+    /// The same, as an errand keeps it.
+    pub fn of_errand(self) -> errands::Used {
+        errands::Used { model: self.model, tokens: self.tokens, cost: self.cost }
+    }
+
     /// The step that used it.
     pub fn step(self, output: Output, at: Timestamp) -> Step {
         Step { output, tokens: self.tokens, cost: self.cost, model: self.model, at }
@@ -65,21 +71,21 @@ impl Retryable for Unusable {
     }
 }
 
-/// Asks and reads the answer, which may be as long as the step needs and the job's budget allows.
+/// Asks and reads the answer, which may be as long as the step needs and the budget of the work allows.
 pub async fn ask<T: DeserializeOwned>(
     ctx: &Ctx,
-    row: &Snapshot,
+    budget: &Budget<'_>,
     system: &str,
     user: &serde_json::Value,
     tokens_wanted: u32,
 ) -> Result<Answer<T>, Failure> {
     let model = ctx.model.client().await?;
     let user = user.to_string();
-    let tokens_max = budget::answer_max(ctx, row, system.len() + user.len(), tokens_wanted)?;
+    let tokens_max = budget.answer_max(ctx, system.len() + user.len(), tokens_wanted)?;
     let completion = model.complete(&Prompt { system, user: &user, tokens_max }).await?;
-    let cost = budget::cost(ctx, row, completion.tokens, &completion.model)?;
+    let cost = budget.cost(ctx, completion.tokens, &completion.model)?;
     if completion.stop == Stop::CutOff {
-        return Err(if tokens_max < tokens_wanted { budget::used_up(row).into() } else { Unusable::CutOff.into() });
+        return Err(if tokens_max < tokens_wanted { budget.used_up().into() } else { Unusable::CutOff.into() });
     }
     let content = read(&completion.text).ok_or(Unusable::NotTheContract)?;
     Ok(Answer { content, used: Used { tokens: completion.tokens, cost, model: completion.model } })

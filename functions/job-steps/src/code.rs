@@ -1,6 +1,7 @@
 //! Coding: sees the plan and the files it named; proposes the change.
 
 use crate::ask::{Answer, ask};
+use crate::budget::Budget;
 use crate::plan::open;
 use crate::{Ctx, Finish};
 use domain::jobs::steps::{Output, Steps, Verdict};
@@ -52,7 +53,7 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Codi
         "files": shown,
         "notes": notes,
     });
-    let Answer { content, used } = ask::<Said>(ctx, row, CONTRACT, &user, TOKENS_MAX).await?;
+    let Answer { content, used } = ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
     let proposal = proposal(content).map_err(Failure::never)?;
     let step = used.step(Output::Code(proposal), ctx.outside.now());
     Ok(Box::new(move |lease| lease.coded(step)))

@@ -10,10 +10,11 @@ use store::{Connection, KeyRing, Store, Switchboard};
 /// The settings of this door.
 ///
 /// - `MAIN_TABLE`: accounts, jobs and usage
-/// - `LEDGER_TABLE`: the entries of the ledger, for what jobs give back
+/// - `LEDGER_TABLE`: the entries of the ledger, for what work costs and gives back
 /// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
 /// - `CATALOGUE`: the file that says what models cost; the built-in one where it is not set
 /// - `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`: its own queues, one a kind of step
+/// - `ERRANDS_QUEUE_URL`: its own, too
 /// - `PULLS_QUEUE_URL`: where finished work and comments go
 /// - `GITHUB_URL`: GitHub's API
 /// - `GITHUB_APP_ID` (or `APP_ID`): the App
@@ -41,7 +42,7 @@ pub struct Config {
 impl Config {
     /// Reads the settings, or says everything that is wrong with them.
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
-        let queues = [Queue::Plan, Queue::Code, Queue::Review, Queue::Pulls];
+        let queues = [Queue::Plan, Queue::Code, Queue::Review, Queue::Pulls, Queue::Errands];
         let catalogue = catalogue::from_settings(|name| env.find(name)).unwrap_or_else(|errors| {
             env.complain(errors.to_string());
             catalogue::built_in()

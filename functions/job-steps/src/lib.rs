@@ -1,6 +1,7 @@
-//! The door that works on jobs: one step of one job an invocation.
+//! The door that asks the model: one step of one job an invocation, or one errand.
 //!
-//! Woken by the queues `plan`, `code` and `review`; a message names a job. It reads GitHub with a token for one repository,
+//! Woken by the queues `plan`, `code` and `review`, whose messages name a job, and `errands`, which work of the same kind is
+//! asked for by (see `errands.rs`). It reads GitHub with a token for one repository,
 //! asks the model, and moves the job on. Safe to run twice: a step is worked on under a lease, its outcome is written on
 //! the version the lease was taken on, and a message for a step that is over is ignored. A sandbox that dies leaves a
 //! lease that runs out, and the job's row is due at that moment.
@@ -9,8 +10,10 @@ mod ask;
 mod budget;
 mod code;
 mod config;
+mod errands;
 mod plan;
 mod review;
+mod summary;
 
 pub use config::{Config, Ctx};
 
@@ -33,6 +36,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Work(work, job) => on_work(ctx, *work, job, deadline).await,
+        Message::Errand(errand) => errands::on_errand(ctx, errand, deadline).await,
         Message::Event(_)
         | Message::Request(_)
         | Message::Comment(_)

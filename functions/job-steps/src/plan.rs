@@ -1,6 +1,7 @@
 //! Planning: sees the issue and the names of the repository's files; says what to do and which files to look at.
 
 use crate::ask::{Answer, ask};
+use crate::budget::Budget;
 use crate::{Ctx, Finish};
 use domain::jobs::Planning;
 use domain::jobs::Snapshot;
@@ -56,7 +57,7 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Plan
         "instructions": null,
         "tree": paths,
     });
-    let Answer { content, used } = ask::<Said>(ctx, row, CONTRACT, &user, TOKENS_MAX).await?;
+    let Answer { content, used } = ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
     let files = content.files.into_iter().filter(|path| paths.contains(path)).take(PLAN_FILES_MAX).collect();
     let plan = Plan { text: head(&content.plan, PLAN_BYTES_MAX).to_owned(), files };
     let step = used.step(Output::Plan(plan), ctx.outside.now());

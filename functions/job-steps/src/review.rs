@@ -1,6 +1,7 @@
 //! Reviewing: sees the issue, the plan and the change as a diff; approves it, sends it back or refuses it.
 
 use crate::ask::{Answer, ask};
+use crate::budget::Budget;
 use crate::plan::open;
 use crate::{Ctx, Finish};
 use domain::jobs::steps::{NOTES_BYTES_MAX, Output, Review, Steps, Verdict, head};
@@ -44,7 +45,7 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Revi
         "plan": plan.text,
         "diff": head(&diff, DIFF_BYTES_MAX),
     });
-    let Answer { content, used } = ask::<Said>(ctx, row, CONTRACT, &user, TOKENS_MAX).await?;
+    let Answer { content, used } = ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
     let verdict = Verdict::parse(&content.verdict).ok_or(crate::ask::Unusable::NotTheContract)?;
     let review = Review { verdict, notes: head(&content.notes, NOTES_BYTES_MAX).to_owned() };
     let step = used.step(Output::Review(review.clone()), ctx.outside.now());

@@ -42,7 +42,8 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Work(..)
         | Message::Comment(_)
         | Message::Usage(_)
-        | Message::SignUp(_) => Ok(Done::Ignored("nothing to tell a customer")),
+        | Message::SignUp(_)
+        | Message::Errand(_) => Ok(Done::Ignored("nothing to tell a customer")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))

@@ -28,7 +28,8 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Work(..)
         | Message::Comment(_)
         | Message::Usage(_)
-        | Message::Notice(_) => Ok(Done::Ignored("nobody to give an account to")),
+        | Message::Notice(_)
+        | Message::Errand(_) => Ok(Done::Ignored("nobody to give an account to")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         if let (Message::SignUp(newcomer), Retry::Never) = (&delivered.message, &failure.retry) {

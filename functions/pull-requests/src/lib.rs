@@ -37,7 +37,8 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Request(_)
         | Message::Usage(_)
         | Message::Notice(_)
-        | Message::SignUp(_) => Ok(Done::Ignored("nothing to write to GitHub")),
+        | Message::SignUp(_)
+        | Message::Errand(_) => Ok(Done::Ignored("nothing to write to GitHub")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))

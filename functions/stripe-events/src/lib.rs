@@ -74,7 +74,8 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Comment(_)
         | Message::Usage(_)
         | Message::Notice(_)
-        | Message::SignUp(_) => Ok(Done::Ignored("not an event")),
+        | Message::SignUp(_)
+        | Message::Errand(_) => Ok(Done::Ignored("not an event")),
     };
     let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
         Message::Event(key) => {
@@ -86,7 +87,8 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Comment(_)
         | Message::Usage(_)
         | Message::Notice(_)
-        | Message::SignUp(_) => Ok((Fate::Over, failure)),
+        | Message::SignUp(_)
+        | Message::Errand(_) => Ok((Fate::Over, failure)),
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

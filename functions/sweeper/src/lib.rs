@@ -22,7 +22,8 @@ use store::{Connection, Due, DueItem, Inbox, Moved, Redue, Store, Switchboard, T
 /// - `EVENTS_TABLE`: the event log
 /// - `MAIN_TABLE`: accounts, jobs and usage
 /// - `GITHUB_EVENTS_QUEUE_URL`, `STRIPE_EVENTS_QUEUE_URL`, `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`,
-///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `PROVISIONING_QUEUE_URL`: where work goes back to
+///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `PROVISIONING_QUEUE_URL`, `ERRANDS_QUEUE_URL`: where work
+///   goes back to
 pub struct Config {
     events_table: String,
     main_table: String,
@@ -148,6 +149,10 @@ async fn row_messages(
             Ok(vec![Sending { message: Message::Usage(debts.clone()), account }])
         }
         DueItem::Usage(_) => Ok(Vec::new()),
+        DueItem::Errand(id) => {
+            let account = ctx.store.errand_account(id).await?;
+            Ok(vec![Sending { message: Message::Errand(id.clone()), account }])
+        }
         DueItem::Notice(key) => {
             let account = Some(key.account.clone());
             Ok(vec![Sending { message: Message::Notice(key.clone()), account }])

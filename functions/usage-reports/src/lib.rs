@@ -28,7 +28,8 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Work(..)
         | Message::Comment(_)
         | Message::Notice(_)
-        | Message::SignUp(_) => Ok(Done::Ignored("nothing to tell Stripe")),
+        | Message::SignUp(_)
+        | Message::Errand(_) => Ok(Done::Ignored("nothing to tell Stripe")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))

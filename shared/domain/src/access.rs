@@ -16,7 +16,7 @@ pub enum Scope {
     Read,
     /// Record usage, hold and spend credits.
     Usage,
-    /// Create, cancel and retry jobs.
+    /// Create, cancel and retry jobs; ask for errands.
     Jobs,
     /// Buy, subscribe, change how it is paid.
     Billing,

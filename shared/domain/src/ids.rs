@@ -166,6 +166,8 @@ ours! {
     ActionId = "act_";
     /// A key of a customer's programs.
     KeyId = "key_";
+    /// A small piece of model work with an answer to read.
+    ErrandId = "erd_";
     /// One order: an issue that is to become a pull request.
     JobId = "job_";
     /// A person's being signed in, on one browser.
@@ -228,6 +230,13 @@ impl ActionId {
     }
 }
 
+impl ErrandId {
+    /// An errand has the ULID of the act that asked for it, so that the act cannot ask for two.
+    pub fn of_act(act: &ActionId) -> Self {
+        Self(format!("{}{}", Self::PREFIX, act.ulid()))
+    }
+}
+
 impl KeyId {
     /// A key has the ULID of the act that made it, so that the act cannot make two.
     pub fn of_act(act: &ActionId) -> Self {
@@ -251,6 +260,11 @@ impl UsageId {
     /// The usage of a job has the job's own ULID: the fact is the job, so it has no second id to be minted twice.
     pub fn of_job(job: &JobId) -> Self {
         Self(format!("{}{}", Self::PREFIX, job.ulid()))
+    }
+
+    /// The usage of an errand, likewise.
+    pub fn of_errand(errand: &ErrandId) -> Self {
+        Self(format!("{}{}", Self::PREFIX, errand.ulid()))
     }
 }
 

@@ -37,6 +37,8 @@ use crate::metering::Tokens;
 use crate::phases::Fix;
 use crate::pulls::PullWishes;
 use crate::time::Timestamp;
+pub use crate::tries::RESEND_AFTER;
+use crate::tries::Tries;
 use std::time::Duration;
 
 /// Where a job stands, as the store and the wire say it.
@@ -308,15 +310,30 @@ impl Snapshot {
         Fix::of_issue(&self.facts.owner_login, &self.facts.repository_name, self.facts.issue_number)
     }
 
+    /// Who works on it, and how often that has failed.
+    pub const fn tries(&self) -> Tries {
+        Tries {
+            attempts: self.attempts,
+            lease_until: self.lease_until,
+            not_before: self.not_before,
+            due_at: self.due_at,
+        }
+    }
+
+    fn try_on(&mut self, tries: Tries) {
+        let Tries { attempts, lease_until, not_before, due_at } = tries;
+        (self.attempts, self.lease_until, self.not_before, self.due_at) = (attempts, lease_until, not_before, due_at);
+    }
+
     /// Whether the present work has been tried so often that another try would be one too many. Tries that end without a
     /// word, because the sandbox died, count too.
     pub const fn is_worn_out(&self) -> bool {
-        self.attempts >= crate::retry::ATTEMPTS_MAX
+        self.tries().is_worn_out()
     }
 
     /// How long until it is due.
     pub fn wait(&self, now: Timestamp) -> Duration {
-        self.due_at.map_or(Duration::ZERO, |due_at| due_at.since(now))
+        self.tries().wait(now)
     }
 
     /// What its comment still has to say, if it does not say so yet.
@@ -328,8 +345,6 @@ impl Snapshot {
 
 /// How often a review may send a change back.
 pub const ROUNDS_MAX: u32 = 2;
-/// How long owed work may lie before the sweeper sends it again.
-pub const RESEND_AFTER: Duration = Duration::from_secs(60);
 
 macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident = $state:ident;)*) => {

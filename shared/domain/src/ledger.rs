@@ -10,7 +10,7 @@ mod lots;
 pub use lots::left_of;
 
 use crate::credits::Credits;
-use crate::ids::{AccountId, ActionId, JobId, PaymentId};
+use crate::ids::{AccountId, ActionId, ErrandId, JobId, PaymentId};
 use crate::phases::Fix;
 use crate::time::Timestamp;
 use std::fmt;
@@ -87,6 +87,8 @@ impl fmt::Display for Cause {
 pub enum HoldId {
     /// A job.
     Job(JobId),
+    /// An errand.
+    Errand(ErrandId),
     /// Work that a customer does by himself.
     Own(ActionId),
 }
@@ -94,7 +96,9 @@ pub enum HoldId {
 impl HoldId {
     /// Reads a hold's name.
     pub fn parse(text: &str) -> Option<Self> {
-        JobId::parse(text).map(Self::Job).or_else(|_| ActionId::parse(text).map(Self::Own)).ok()
+        let job = JobId::parse(text).map(Self::Job);
+        let errand = || ErrandId::parse(text).map(Self::Errand);
+        job.or_else(|_| errand()).or_else(|_| ActionId::parse(text).map(Self::Own)).ok()
     }
 }
 
@@ -102,6 +106,7 @@ impl fmt::Display for HoldId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Job(job) => job.fmt(f),
+            Self::Errand(errand) => errand.fmt(f),
             Self::Own(action) => action.fmt(f),
         }
     }

@@ -8,7 +8,7 @@ mod telling;
 
 pub use telling::{Telling, carried_to, may_be_late, telling};
 
-use crate::ids::{AccountId, ActionId, BadId, CustomerId, JobId, UsageId};
+use crate::ids::{AccountId, ActionId, BadId, CustomerId, ErrandId, JobId, UsageId};
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -44,6 +44,11 @@ impl Meter {
     /// Tokens that models have read and written.
     pub fn tokens() -> Self {
         Self("tokens".to_owned())
+    }
+
+    /// Errands that cost nothing, of which an account has so many a day.
+    pub fn free_errands() -> Self {
+        Self("free_errands".to_owned())
     }
 
     /// Reads a meter's name: lower-case letters, digits and underscores.
@@ -93,6 +98,19 @@ pub enum UsageOf {
     Job(JobId),
     /// A fix by an agent outside, of which this act told.
     Report(ActionId),
+    /// An errand.
+    Errand(ErrandId),
+}
+
+impl UsageOf {
+    /// The id of the usage, which follows from what was used.
+    pub fn usage(&self) -> UsageId {
+        match self {
+            Self::Job(job) => UsageId::of_job(job),
+            Self::Report(act) => UsageId::of_act(act),
+            Self::Errand(errand) => UsageId::of_errand(errand),
+        }
+    }
 }
 
 /// One billable fact, frozen at its birth.

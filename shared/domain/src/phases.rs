@@ -5,11 +5,11 @@
 //! for it; what comes later finds that it has been.
 
 use crate::credits::Credits;
-use crate::ids::{AccountId, ActionId, UsageId};
+use crate::ids::{AccountId, ActionId};
 use crate::jobs::{Funding, Terms};
 use crate::ledger::{Label, Posting};
-use crate::metering::{Identifier, Usage, UsageOf};
-use crate::plans::{Counts, PhasePredicate};
+use crate::metering::{Tokens, Usage, UsageOf};
+use crate::plans::PhasePredicate;
 use crate::repositories::RepositoryName;
 use crate::time::Timestamp;
 use std::fmt;
@@ -186,25 +186,11 @@ impl Report {
 
     /// What the fix costs on these terms. An agent outside pays for its own models, so there is the fix and nothing else.
     pub fn charge(&self, terms: &Terms) -> Charge {
-        let (posting, usage) = match &terms.funding {
-            Funding::Prepaid { fee, .. } => (self.spent(*fee, &terms.priced_by), Vec::new()),
-            Funding::Metered { customer, counts } => {
-                let id = UsageId::of_act(&self.id);
-                let pulls = counts.iter().filter(|(_, counts)| *counts == Counts::Pulls);
-                let usage = pulls.map(|(meter, _)| Usage {
-                    id: id.clone(),
-                    account: self.account.clone(),
-                    meter: meter.clone(),
-                    customer: customer.clone(),
-                    value: 1,
-                    at: self.at,
-                    of: UsageOf::Report(self.id.clone()),
-                    identifier: Identifier::first(id.clone(), meter.clone()),
-                });
-                (None, usage.collect())
-            }
-            Funding::Free => (None, Vec::new()),
+        let posting = match &terms.funding {
+            Funding::Prepaid { fee, .. } => self.spent(*fee, &terms.priced_by),
+            Funding::Metered { .. } | Funding::Free => None,
         };
+        let usage = terms.usage(&self.account, &UsageOf::Report(self.id.clone()), (1, Tokens::default()), self.at);
         Charge { period: terms.period.clone(), posting, usage }
     }
 

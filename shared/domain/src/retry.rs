@@ -3,6 +3,7 @@
 //! Every wall's error says through [`Retryable`] whether the same attempt may succeed later. `?` turns it into a
 //! [`Failure`], so a handler stays plain and the class cannot get lost on the way to the queue.
 
+use crate::time::Timestamp;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -116,6 +117,33 @@ impl Fate {
             Retry::Never => Self::Over,
         }
     }
+}
+
+/// What a try that failed means for the row it was made on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// No other try will mend it.
+    Over,
+    /// It waits until then for what is not its fault; no try is counted.
+    Later(Timestamp),
+    /// It is tried again then; a try is counted.
+    Again(Timestamp),
+}
+
+impl Next {
+    /// By the class of the failure and the tries that failed before. `jitter` is that of [`backoff`].
+    pub fn after(failure: &Failure, attempts: u32, jitter: u64, now: Timestamp) -> Self {
+        match failure.retry {
+            Retry::Never => Self::Over,
+            Retry::After(wait) | Retry::Alarm(wait) => Self::Later(now.plus(wait)),
+            Retry::Soon => Self::Again(now.plus(backoff(attempts, jitter))),
+        }
+    }
+}
+
+/// What is said of work that was tried too often.
+pub fn gave_up(reason: &str) -> String {
+    format!("gave up after {ATTEMPTS_MAX} tries: {reason}")
 }
 
 /// Attempts on one row before it is buried for a human to look at.

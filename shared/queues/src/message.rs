@@ -4,7 +4,7 @@
 //! the queue, so readers ship before writers.
 
 use crate::SqsEvent;
-use domain::ids::JobId;
+use domain::ids::{ErrandId, JobId};
 use domain::inbox::{EventKey, Source};
 use domain::jobs::Work;
 use domain::metering::Debts;
@@ -36,11 +36,13 @@ pub enum Queue {
     MailEvents,
     /// Newcomers to be given an account.
     Provisioning,
+    /// Errands to be worked on.
+    Errands,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::GithubEvents,
         Self::StripeEvents,
         Self::Plan,
@@ -51,10 +53,11 @@ impl Queue {
         Self::Notices,
         Self::MailEvents,
         Self::Provisioning,
+        Self::Errands,
     ];
 
     /// Those whose messages are pointers of ours.
-    pub const OURS: [Self; 9] = [
+    pub const OURS: [Self; 10] = [
         Self::GithubEvents,
         Self::StripeEvents,
         Self::Plan,
@@ -64,6 +67,7 @@ impl Queue {
         Self::Usage,
         Self::Notices,
         Self::Provisioning,
+        Self::Errands,
     ];
 
     /// The word in its name.
@@ -79,6 +83,7 @@ impl Queue {
             Self::Notices => "notices",
             Self::MailEvents => "mail-events",
             Self::Provisioning => "provisioning",
+            Self::Errands => "errands",
         }
     }
 
@@ -100,6 +105,7 @@ impl Queue {
             Self::Notices => "NOTICES_QUEUE_URL",
             Self::MailEvents => "MAIL_EVENTS_QUEUE_URL",
             Self::Provisioning => "PROVISIONING_QUEUE_URL",
+            Self::Errands => "ERRANDS_QUEUE_URL",
         }
     }
 
@@ -137,6 +143,8 @@ pub enum Message {
     Notice(NoticeKey),
     /// Give a newcomer an account.
     SignUp(Newcomer),
+    /// Work on an errand.
+    Errand(ErrandId),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -177,6 +185,7 @@ impl Message {
             Self::Usage(_) => Queue::Usage,
             Self::Notice(_) => Queue::Notices,
             Self::SignUp(_) => Queue::Provisioning,
+            Self::Errand(_) => Queue::Errands,
         }
     }
 
@@ -193,6 +202,7 @@ impl Message {
             Self::Usage(_) => "usage",
             Self::Notice(_) => "notice",
             Self::SignUp(_) => "signup",
+            Self::Errand(_) => "errand",
         }
     }
 
@@ -204,6 +214,7 @@ impl Message {
             Self::Usage(debts) => debts.pointer(),
             Self::Notice(key) => key.pointer(),
             Self::SignUp(newcomer) => newcomer.pointer(),
+            Self::Errand(id) => id.to_string(),
         }
     }
 
@@ -233,6 +244,7 @@ impl Message {
             "usage" => Debts::parse(&wire.key).map(Self::Usage).map_err(|_| BadMessage),
             "notice" => NoticeKey::parse(&wire.key).map(Self::Notice).map_err(|_| BadMessage),
             "signup" => Newcomer::parse(&wire.key).map(Self::SignUp).map_err(|_| BadMessage),
+            "errand" => ErrandId::parse(&wire.key).map(Self::Errand).map_err(|_| BadMessage),
             _ => Err(BadMessage),
         }
     }
@@ -271,6 +283,7 @@ mod tests {
             ("pull", job),
             ("comment", job),
             ("usage", "acc_01hf7yat00zzzzzzzzzzzzzzzz#pull_requests"),
+            ("errand", "erd_01hf7yat00zzzzzzzzzzzzzzzz"),
             ("notice", "acc_01hf7yat00zzzzzzzzzzzzzzzz#payment_failed#in_1"),
             ("signup", "owner#9001"),
         ] {

@@ -6,9 +6,9 @@
 use crate::error::StoreError;
 use crate::expression::Change;
 use crate::item::{Attributes, Item, number, text, time};
-use crate::keys::{DueKey, Key};
+use crate::keys::Key;
 use crate::{Store, keys};
-use domain::ids::{AccountId, JobId};
+use domain::ids::{AccountId, ErrandId, JobId};
 use domain::metering::Debts;
 use domain::notices::NoticeKey;
 use domain::signups::Newcomer;
@@ -24,6 +24,8 @@ pub enum DueItem {
     Job(JobId),
     /// A request for a job has to be acted on.
     Request(JobId),
+    /// An errand has to be worked on.
+    Errand(ErrandId),
     /// Stripe has to be told.
     Usage(Debts),
     /// A customer has to be told.
@@ -112,7 +114,7 @@ fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, St
     Ok(match &due.item {
         DueItem::Job(_) => switches.account(&item.parsed("owner", AccountId::parse)?),
         DueItem::Usage(debts) => switches.usage(&debts.account, Switch::On),
-        DueItem::Request(_) => switches.account(&item.parsed("account", AccountId::parse)?),
+        DueItem::Request(_) | DueItem::Errand(_) => switches.account(&item.parsed("account", AccountId::parse)?),
         // Who signs up has no account yet, and whether he gets one without a person's word was decided when he came.
         DueItem::SignUp(_) | DueItem::Notice(_) => Switch::On,
     })
@@ -121,12 +123,6 @@ fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, St
 fn due_of(attributes: &Attributes) -> Result<Due, StoreError> {
     let item = Item::new(attributes, "list due rows");
     let key = Key { pk: item.text("pk")?.to_owned(), sk: item.text("sk")?.to_owned() };
-    let what = match keys::due_key(&key.pk, &key.sk).ok_or_else(|| item.bad("sk"))? {
-        DueKey::Job(id) => DueItem::Job(id),
-        DueKey::Request(id) => DueItem::Request(id),
-        DueKey::Owed(account, meter) => DueItem::Usage(Debts { account, meter }),
-        DueKey::Notice(key) => DueItem::Notice(key),
-        DueKey::SignUp(newcomer) => DueItem::SignUp(newcomer),
-    };
+    let what = keys::due_item(&key.pk, &key.sk).ok_or_else(|| item.bad("sk"))?;
     Ok(Due { item: what, due_at: item.time("due_at")?, key })
 }

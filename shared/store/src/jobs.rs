@@ -12,9 +12,8 @@ use crate::ledger::Post;
 use crate::pages::{self, Cursor, Page, Placed};
 use crate::quotas::{count_change, uncount_change};
 use crate::steps::{step_item, step_of};
+use crate::writes::{Write, Written, failed_item};
 use crate::{Store, keys, metering};
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use domain::credits::Credits;
 use domain::ids::{AccountId, CommentId, JobId, RepositoryId};
@@ -86,8 +85,6 @@ const MOVE: &str = "move a job";
 
 /// The meter on which every job takes its place in a quota.
 static PULLS: LazyLock<Meter> = LazyLock::new(Meter::pull_requests);
-/// The meter on which the tokens of delivered jobs are counted.
-static TOKENS: LazyLock<Meter> = LazyLock::new(Meter::tokens);
 
 impl Store {
     /// Creates a job: the fact, the place, the row, the order, its place in the quota and its hold, whole or not at
@@ -251,42 +248,21 @@ impl Store {
 
     /// Writes a move; none if its fix is not paid for as the move has it.
     async fn job_write(&self, transition: &Transition) -> Result<Option<Advanced>, StoreError> {
-        let mark = format!("{:016x}", (self.random)());
+        let mark = self.mark();
         let money = transition.money();
-        let posting = match &money {
-            Money::Still => None,
-            Money::Billed { capture, .. } => capture.as_ref(),
-            Money::GivenBack { release } => release.as_ref(),
+        let postings = self.postings(MOVE, money.posting()).await?;
+        let write = Write {
+            operation: MOVE,
+            change: transition_change(transition, &mark),
+            company: self.company(transition, &money)?,
+            contends: matches!(money, Money::Billed { .. }),
+            postings,
         };
-        let postings = self.postings(MOVE, posting.map(std::slice::from_ref).unwrap_or_default()).await?;
-        let more: Vec<_> = self.company(transition, &money)?.into_iter().chain(postings.items.clone()).collect();
-        let change = transition_change(transition, &mark);
-        let old = if more.is_empty() {
-            match change.call(&self.client, &self.table).send().await {
-                Ok(_) => return Ok(Some(applied(transition))),
-                Err(error) => failed_item(error)?,
-            }
-        } else {
-            let items: Vec<_> = std::iter::once(change.item(&self.table)).chain(more).collect();
-            let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
-                return Ok(Some(applied(transition)));
-            };
-            let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(MOVE, error)) };
-            let Some(held) = condition_failed(reasons.first()) else {
-                if matches!(money, Money::Billed { .. }) && condition_failed(reasons.get(1)).is_some() {
-                    return Ok(None);
-                }
-                let behind = reasons.len().saturating_sub(postings.items.len());
-                return Err(match postings.verdict(reasons.get(behind..).unwrap_or_default())? {
-                    Some(verdict) => StoreError::inconsistent(MOVE, format!("a job's settlement: {verdict:?}")),
-                    None => StoreError::cancelled(MOVE, reasons),
-                });
-            };
-            held.item().cloned().unwrap_or_default()
-        };
-        // Our own write, applied although its answer never came.
-        let ours = old.get("w").and_then(|mark| mark.as_s().ok()) == Some(&mark);
-        Ok(Some(if ours { applied(transition) } else { Advanced::Stale }))
+        let written = self.write_marked(write, &mark).await?;
+        Ok(written.map(|written| match written {
+            Written::Now => Advanced::Applied(Box::new(transition.row().clone())),
+            Written::Stale => Advanced::Stale,
+        }))
     }
 
     /// The items that are written together with a job's row, the fix that it bills in front.
@@ -304,7 +280,7 @@ impl Store {
             Money::Billed { usage, .. } => {
                 items
                     .extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))));
-                items.extend(self.tokens_count(row));
+                items.extend(self.tokens_count(&row.facts.account, &row.facts.terms, row.tokens));
                 if row.fix_paid == FixPaid::Before {
                     items.push(self.place_returned(row));
                 }
@@ -324,14 +300,6 @@ impl Store {
         uncount_change(&row.facts.account, &PULLS, &row.facts.terms.period, 1).item(&self.table)
     }
 
-    /// Counts the tokens of a job that was delivered, however it is paid for: in no quota's way, since they are used.
-    fn tokens_count(&self, row: &Snapshot) -> Option<TransactWriteItem> {
-        let tokens = row.tokens.input.saturating_add(row.tokens.output);
-        let counter = (&*TOKENS, row.facts.terms.period.as_str());
-        let change = count_change(&row.facts.account, counter, tokens, Limit::Unlimited);
-        change.filter(|_| tokens > 0).map(|change| change.item(&self.table))
-    }
-
     /// Asks to write the job's comment until `until`; one at a time, since GitHub would take two.
     pub async fn comment_claim(
         &self,
@@ -345,7 +313,7 @@ impl Store {
         );
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(CommentClaim::Yours),
-            Err(error) => failed_item(error).map(|_| CommentClaim::Held),
+            Err(error) => failed_item(MOVE, error).map(|_| CommentClaim::Held),
         }
     }
 
@@ -380,7 +348,7 @@ impl Store {
         let call = change.call(&self.client, &self.table).return_values(ReturnValue::AllNew);
         match call.send().await {
             Ok(done) => done.attributes.as_ref().map(snapshot_of).transpose(),
-            Err(error) => failed_item(error).map(|_| None),
+            Err(error) => failed_item(MOVE, error).map(|_| None),
         }
     }
 }
@@ -392,23 +360,6 @@ impl Store {
             .remove("telling_until")
             .when("#telling_until = :mine", vec![("mine", time(until))]);
         self.quietly("give up a comment", change).await
-    }
-}
-
-fn applied(transition: &Transition) -> Advanced {
-    Advanced::Applied(Box::new(transition.row().clone()))
-}
-
-/// The item that stood against a condition, or the error it really was.
-fn failed_item(
-    error: SdkError<UpdateItemError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
-) -> Result<Attributes, StoreError> {
-    match &error {
-        SdkError::ServiceError(failed) => match failed.err() {
-            UpdateItemError::ConditionalCheckFailedException(check) => Ok(check.item.clone().unwrap_or_default()),
-            _ => Err(StoreError::sdk(MOVE, error)),
-        },
-        _ => Err(StoreError::sdk(MOVE, error)),
     }
 }
 

@@ -18,6 +18,9 @@
 //! | main | `JOB#<id>` | `JOB` | a job | its id; indexes `due`, `timeline` |
 //! | main | `JOB#<id>` | `REQUEST` | what was asked by the API, and what came of it | its id; index `due` until then |
 //! | main | `JOB#<id>` | `STEP#<nn>` | what a step of it left | with the job |
+//! | main | `ERRAND#<id>` | `ERRAND` | an errand | its id; index `due` |
+//! | main | `ERRAND#<id>` | `TASK`, `ANSWER` | what it was asked, what came of it | with the errand |
+//! | main | `SUMMARY#<account>#<commit>` | `SUMMARY` | the errand that summarises a commit for an account | the commit |
 //! | main | `TRIGGER#<repository>#<fact>` | `JOB` | the job a fact has made, for ever | the fact |
 //! | main | `OPEN#<repository>#<issue>` | `JOB` | the job an issue has now | the issue |
 //! | main | `OWNER#<n>` | `ACCOUNT` | who pays for an owner | GitHub's number |
@@ -54,14 +57,16 @@
 //! Index `due` (main, sparse): `dx` = `due#<shard>`, `due_at`. Index `timeline` (main, ledger): `owner`, `at`.
 //! Index `day` (ledger): `day` = `<day>#<shard>`, `at`: the entries of a day, for its seal.
 
+use crate::due::DueItem;
 use crate::item::{Attributes, text};
+use domain::errands::Commit;
 use domain::ids::{
-    AccountId, ActionId, CustomerId, InstallationId, InvoiceId, JobId, KeyId, OwnerId, PaymentId, RepositoryId,
-    SubscriptionId, UsageId, UserId,
+    AccountId, ActionId, CustomerId, ErrandId, InstallationId, InvoiceId, JobId, KeyId, OwnerId, PaymentId,
+    RepositoryId, SubscriptionId, UsageId, UserId,
 };
 use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
-use domain::metering::Meter;
+use domain::metering::{Debts, Meter};
 use domain::notices::NoticeKey;
 use domain::phases::Fix;
 use domain::signups::{Newcomer, State};
@@ -74,6 +79,9 @@ pub(crate) const HEAD: &str = "HEAD";
 pub(crate) const PROFILE: &str = "PROFILE";
 pub(crate) const JOB: &str = "JOB";
 pub(crate) const REQUEST: &str = "REQUEST";
+pub(crate) const ERRAND: &str = "ERRAND";
+pub(crate) const TASK: &str = "TASK";
+pub(crate) const ANSWER: &str = "ANSWER";
 pub(crate) const ACCOUNT: &str = "ACCOUNT";
 pub(crate) const MARKETPLACE: &str = "MARKETPLACE";
 pub(crate) const PAYMENT: &str = "PAYMENT";
@@ -424,6 +432,24 @@ pub(crate) fn step(id: &JobId, number: u32) -> Key {
     Key::new(job(id).pk, format!("STEP#{number:02}"))
 }
 
+pub(crate) fn errand(id: &ErrandId) -> Key {
+    Key::new(format!("ERRAND#{id}"), ERRAND)
+}
+
+pub(crate) fn errand_of(pk: &str) -> Option<ErrandId> {
+    ErrandId::parse(pk.strip_prefix("ERRAND#")?).ok()
+}
+
+/// What an errand was asked, or what came of it.
+pub(crate) fn errand_part(id: &ErrandId, part: &'static str) -> Key {
+    Key::new(errand(id).pk, part)
+}
+
+/// The errand that summarises a commit for an account.
+pub(crate) fn summary(account: &AccountId, commit: &Commit) -> Key {
+    Key::new(format!("SUMMARY#{account}#{commit}"), "SUMMARY")
+}
+
 pub(crate) fn trigger(repository: RepositoryId, fact: &str) -> Key {
     Key::new(format!("TRIGGER#{repository}#{fact}"), JOB)
 }
@@ -449,29 +475,19 @@ pub(crate) fn customer(id: &CustomerId) -> Key {
     Key::new(format!("CUSTOMER#{id}"), ACCOUNT)
 }
 
-/// What a row in index `due` is, told by its key.
-pub(crate) enum DueKey {
-    Job(JobId),
-    Request(JobId),
-    Owed(AccountId, Meter),
-    Notice(NoticeKey),
-    SignUp(Newcomer),
-}
-
-pub(crate) fn due_key(pk: &str, sk: &str) -> Option<DueKey> {
-    if sk == JOB {
-        return job_of(pk).map(DueKey::Job);
-    }
-    if sk == REQUEST {
-        return job_of(pk).map(DueKey::Request);
-    }
-    if sk == SIGN_UP {
-        return sign_up_of(pk).map(DueKey::SignUp);
+/// What a row in index `due` owes, told by its key.
+pub(crate) fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
+    match sk {
+        JOB => return job_of(pk).map(DueItem::Job),
+        REQUEST => return job_of(pk).map(DueItem::Request),
+        ERRAND => return errand_of(pk).map(DueItem::Errand),
+        SIGN_UP => return sign_up_of(pk).map(DueItem::SignUp),
+        _ => {}
     }
     let account = account_of(pk)?;
     if let Some(fact) = sk.strip_prefix(NOTICE) {
-        return Some(DueKey::Notice(NoticeKey { account, fact: fact.to_owned() }));
+        return Some(DueItem::Notice(NoticeKey { account, fact: fact.to_owned() }));
     }
     let (meter, _) = sk.strip_prefix(OWED)?.split_once('#')?;
-    Some(DueKey::Owed(account, Meter::parse(meter).ok()?))
+    Some(DueItem::Usage(Debts { account, meter: Meter::parse(meter).ok()? }))
 }

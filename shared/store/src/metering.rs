@@ -9,7 +9,7 @@ use crate::item::{Attributes, Item, number, text, time};
 use crate::{Finished, Store, keys};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
-use domain::ids::{AccountId, ActionId, CustomerId, JobId, UsageId};
+use domain::ids::{AccountId, ActionId, CustomerId, ErrandId, JobId, UsageId};
 use domain::metering::{Debts, Identifier, Meter, Usage, UsageOf};
 use domain::time::Timestamp;
 
@@ -260,6 +260,7 @@ pub(crate) fn usage_attributes(usage: &Usage) -> Attributes {
     let of = match &usage.of {
         UsageOf::Job(job) => ("job", text(job.as_str())),
         UsageOf::Report(act) => ("report", text(act.as_str())),
+        UsageOf::Errand(errand) => ("errand", text(errand.as_str())),
     };
     let attributes: [(&str, AttributeValue); 6] = [
         ("customer", text(usage.customer.as_str())),
@@ -304,9 +305,12 @@ pub(crate) fn usage_of(item: &Item<'_>) -> Result<Usage, StoreError> {
         customer: item.parsed("customer", CustomerId::parse)?,
         value: item.number("value")?,
         at: item.time("usage_at")?,
-        of: match item.find_text("report")? {
-            Some(_) => UsageOf::Report(item.parsed("report", ActionId::parse)?),
-            None => UsageOf::Job(item.parsed("job", JobId::parse)?),
+        of: if item.find_text("report")?.is_some() {
+            UsageOf::Report(item.parsed("report", ActionId::parse)?)
+        } else if item.find_text("errand")?.is_some() {
+            UsageOf::Errand(item.parsed("errand", ErrandId::parse)?)
+        } else {
+            UsageOf::Job(item.parsed("job", JobId::parse)?)
         },
         identifier: item.parsed("identifier", |text| Identifier::parse(text).ok_or(()))?,
     })

@@ -8,6 +8,7 @@ use domain::ids::JobId;
 use domain::jobs::steps::{Order, Output, Plan, Review, Step, Verdict};
 use domain::metering::Tokens;
 use domain::pulls::{Change, FileChange, Proposal};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -63,16 +64,25 @@ fn output(wire: Wire) -> Option<Output> {
     })
 }
 
-pub(crate) fn step_item(job: &JobId, index: u32, step: &Step) -> Result<Attributes, StoreError> {
-    let json =
-        serde_json::to_vec(&wire(&step.output)).map_err(|_| StoreError::bad_item("keep a step", job.as_str(), "b"))?;
+/// What a document is kept as: one compressed JSON text.
+pub(crate) fn packed<T: Serialize>(document: &T, whose: &str) -> Result<Attributes, StoreError> {
+    let json = serde_json::to_vec(document).map_err(|_| StoreError::bad_item("keep a document", whose, "b"))?;
     let (codec, packed) = bodies::pack(&json);
+    let parts = [("c", number(codec)), ("len", number(json.len())), ("b", bytes(packed))];
+    Ok(parts.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+/// The document again.
+pub(crate) fn unpacked<T: DeserializeOwned>(item: &Item<'_>) -> Result<T, StoreError> {
+    let json = bodies::unpack(item.number("c")?, item.bytes("b")?, item.number("len")?)?;
+    serde_json::from_slice(&json).map_err(|_| item.bad("b"))
+}
+
+pub(crate) fn step_item(job: &JobId, index: u32, step: &Step) -> Result<Attributes, StoreError> {
     let mut item = keys::step(job, index).attributes();
+    item.extend(packed(&wire(&step.output), job.as_str())?);
     item.extend(
         [
-            ("c", number(codec)),
-            ("len", number(json.len())),
-            ("b", bytes(packed)),
             ("tokens_in", number(step.tokens.input)),
             ("tokens_out", number(step.tokens.output)),
             ("cost", number(step.cost.micros())),
@@ -86,10 +96,8 @@ pub(crate) fn step_item(job: &JobId, index: u32, step: &Step) -> Result<Attribut
 
 pub(crate) fn step_of(attributes: &Attributes) -> Result<Step, StoreError> {
     let item = Item::new(attributes, "read a step");
-    let json = bodies::unpack(item.number("c")?, item.bytes("b")?, item.number("len")?)?;
-    let wire: Wire = serde_json::from_slice(&json).map_err(|_| item.bad("b"))?;
     Ok(Step {
-        output: output(wire).ok_or_else(|| item.bad("b"))?,
+        output: output(unpacked(&item)?).ok_or_else(|| item.bad("b"))?,
         tokens: Tokens { input: item.number("tokens_in")?, output: item.number("tokens_out")? },
         cost: item.find_credits("cost")?,
         model: item.text("model")?.to_owned(),

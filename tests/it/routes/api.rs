@@ -1,6 +1,7 @@
 //! `/api/v1/…`: customers' programs, each for its own account and nobody else's.
 
 mod belonging;
+mod commit_summaries;
 mod credits;
 mod document;
 mod jobs;

@@ -53,7 +53,7 @@ const CALLS: [(&str, &str); 17] = [
 /// An update that is sent by itself.
 const UPDATE: &str = ".call(&self.client,";
 
-/// What takes a place among the open holds or leaves it: only postings that hold or settle come there. Those of a job do;
+/// What takes a place among the open holds or leaves it: only postings that hold or settle come there. Those of jobs and errands do;
 /// those that a door makes itself do if it says so.
 const HOLDS: &str = "hold_item";
 const HOLDING: [&str; 2] = ["Posting::hold(", "Posting::settle("];
@@ -165,7 +165,13 @@ fn needed(code: &str, (handle, own, mine): (&str, &'static str, Files)) -> BTree
     let rest = rights(&functions, own);
     let holds = HOLDING.iter().any(|posting| code.contains(posting));
     let used = whole.iter().filter(|(name, _)| code.contains(&format!("{handle}.{name}(")));
-    used.flat_map(|(name, all)| if holds || name.starts_with("job_") { all } else { &rest[name] }).cloned().collect()
+    used.flat_map(
+        |(name, all)| {
+            if holds || ["job_", "errand_"].iter().any(|own| name.starts_with(own)) { all } else { &rest[name] }
+        },
+    )
+    .cloned()
+    .collect()
 }
 
 #[test]

@@ -67,8 +67,9 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("stripe-events", ADD, &["LedgerTable"]),
     ("stripe-events", SECRET, &["stripe-events/ledger-key", "stripe-events/stripe-secret-key"]),
     ("job-steps", LOG, &["JobStepsLogs"]),
-    ("job-steps", CONSUME, &["PlanQueue", "CodeQueue", "ReviewQueue"]),
-    ("job-steps", SEND, &["PlanQueue", "CodeQueue", "ReviewQueue", "PullsQueue"]),
+    ("job-steps", CONSUME, &["PlanQueue", "CodeQueue", "ReviewQueue", "ErrandsQueue"]),
+    ("job-steps", SEND, &["PlanQueue", "CodeQueue", "ReviewQueue", "PullsQueue", "ErrandsQueue"]),
+    ("job-steps", PAYER, &["MainTable"]),
     ("job-steps", MOVE, &["MainTable"]),
     ("job-steps", LIST, &["MainTable"]),
     ("job-steps", ADD, &["LedgerTable"]),
@@ -116,7 +117,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("reconciliation", SEND, &["ReconciliationDlq"]),
     ("reconciliation", SECRET, &["reconciliation/ledger-key"]),
     ("api", LOG, &["ApiLogs"]),
-    ("api", SEND, &["GithubEventsQueue", "ProvisioningQueue"]),
+    ("api", SEND, &["GithubEventsQueue", "ProvisioningQueue", "ErrandsQueue"]),
     ("api", GET, &["MainTable"]),
     ("api", LIST, &["MainTable"]),
     ("api", MOVE, &["MainTable"]),
@@ -150,6 +151,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "NoticesDlq",
             "MailEventsDlq",
             "ProvisioningDlq",
+            "ErrandsDlq",
         ],
     ),
     ("admin", SECRET, &["admin/ledger-key", "admin/operator-token"]),
@@ -165,6 +167,7 @@ const QUEUES: &[&str] = &[
     "UsageQueue",
     "NoticesQueue",
     "ProvisioningQueue",
+    "ErrandsQueue",
 ];
 
 /// Doors at which people sign in: they know GitHub by the App's client secret and must not hold its key.

@@ -109,9 +109,10 @@ fn absent() -> ApiError {
 
 fn shown(state: UsageState, row: &UsageRow) -> Value {
     let usage = &row.usage;
-    let (job, report) = match &usage.of {
-        UsageOf::Job(job) => (Some(job.as_str()), None),
-        UsageOf::Report(act) => (None, Some(act.as_str())),
+    let (job, report, errand) = match &usage.of {
+        UsageOf::Job(job) => (Some(job.as_str()), None, None),
+        UsageOf::Report(act) => (None, Some(act.as_str()), None),
+        UsageOf::Errand(errand) => (None, None, Some(errand.as_str())),
     };
     let when = |at: Option<domain::time::Timestamp>| at.map(|at| at.to_string());
     json!({
@@ -122,6 +123,7 @@ fn shown(state: UsageState, row: &UsageRow) -> Value {
         "value": usage.value,
         "job": job,
         "report": report,
+        "errand": errand,
         "identifier": usage.identifier.to_string(),
         "used_at": usage.at.to_string(),
         "carried_to": when(row.carried_to),

@@ -3,13 +3,14 @@
 use serde_json::{Map, Value, json};
 
 /// What each part of the API is about.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("sign-up", "From nobody to an account with a key. Open to everybody."),
     ("account", "What your account is and may do."),
     ("billing", "Balance, movements, quotas, invoices and purchases."),
     ("credits", "Holds on credits for work of your own."),
     ("usage", "What your own service uses, counted against its quotas."),
     ("jobs", "Issues on their way to pull requests."),
+    ("commits", "Commits in words."),
     ("keys", "Keys for your programs."),
     ("people", "Who is signed in, for which account, and who belongs to it."),
     ("sales", "What is sold. Open to everybody."),

@@ -44,6 +44,7 @@ pub(super) fn made_up(step: &str, question: &str) -> String {
         "plan" => serde_json::from_str(question).map(plan),
         "code" => serde_json::from_str(question).map(code),
         "review" => serde_json::from_str(question).map(review),
+        "generate_summary" => serde_json::from_str(question).map(summary),
         _ => return format!("I know no step called {step:?}."),
     };
     answer.map_or_else(|error| format!("I could not read the question: {error}."), |answer| answer.to_string())
@@ -79,6 +80,23 @@ fn review(asked: ReviewAsked) -> Value {
     } else {
         json!({"verdict": "approve", "notes": "The change does what the plan says."})
     }
+}
+
+#[derive(Deserialize)]
+struct SummaryAsked {
+    diff: String,
+}
+
+/// Says what the diff itself says: its files, and how many lines come and go.
+fn summary(asked: SummaryAsked) -> Value {
+    let paths: Vec<&str> =
+        asked.diff.lines().filter_map(|line| line.strip_prefix("diff --git a/")?.split(" b/").next()).collect();
+    let count = |sign: char, head: &str| {
+        asked.diff.lines().filter(|line| line.starts_with(sign) && !line.starts_with(head)).count()
+    };
+    let (added, removed) = (count('+', "+++ "), count('-', "--- "));
+    let names = paths.join(", ");
+    json!({"summary": format!("Changes {} file(s): {names}. {added} line(s) added, {removed} removed.", paths.len())})
 }
 
 impl Issue {

@@ -6,9 +6,9 @@
 
 use super::{Snapshot, State};
 use crate::credits::Credits;
-use crate::ids::{AccountId, CustomerId, UsageId};
+use crate::ids::{AccountId, CustomerId};
 use crate::ledger::{HoldId, Label, Posting};
-use crate::metering::{Debts, Identifier, Meter, Usage, UsageOf};
+use crate::metering::{Debts, Identifier, Meter, Tokens, Usage, UsageOf};
 use crate::plans::{BasisPoints, Billable, Catalogue, Counts, Limit, Pays, Period, Quota, Standing, price};
 use crate::time::Timestamp;
 
@@ -98,6 +98,36 @@ impl Offer {
         }
     }
 
+    /// What it offers an errand: what the model reads and writes is paid for, and there is no fee. A plan that bills no
+    /// tokens has nothing to ask for. `worst` is the most it can cost; none for one that nobody pays for.
+    pub fn of_errand(
+        catalogue: &Catalogue,
+        standing: &Standing<'_>,
+        customer: &CustomerId,
+        worst: Option<Credits>,
+        now: Timestamp,
+    ) -> Self {
+        let mut offer = Self::of(catalogue, standing, customer, now);
+        offer.limit = Limit::Unlimited;
+        let terms = &mut offer.terms;
+        let Some(worst) = worst else {
+            (terms.funding, terms.budget) = (Funding::Free, None);
+            return offer;
+        };
+        match &mut terms.funding {
+            Funding::Prepaid { held, fee, .. } => {
+                (*held, *fee) = ((*held).min(worst), Credits::ZERO);
+                terms.budget = Some(*held);
+            }
+            Funding::Metered { counts, .. } => counts.retain(|(_, counts)| *counts == Counts::Tokens),
+            Funding::Free => {}
+        }
+        if matches!(&terms.funding, Funding::Metered { counts, .. } if counts.is_empty()) {
+            terms.funding = Funding::Free;
+        }
+        offer
+    }
+
     /// The hold that has to be had before the work, if the job is paid from credits.
     pub fn hold(&self, account: &AccountId, hold: HoldId, what: &str, now: Timestamp) -> Option<Posting> {
         let Funding::Prepaid { held, .. } = self.terms.funding else { return None };
@@ -117,6 +147,53 @@ impl Funding {
             Self::Prepaid { markup, fee, .. } => (*markup, *fee),
             Self::Metered { .. } | Self::Free => (BasisPoints(0), Credits::ZERO),
         }
+    }
+}
+
+impl Terms {
+    /// What work of this cost comes to for whoever pays it, with the fee.
+    pub fn price(&self, cost: Credits) -> Credits {
+        let (markup, fee) = self.funding.surcharge();
+        price(cost, markup, fee)
+    }
+
+    /// The end of the hold, if there is one: so much was used, and the rest comes back.
+    pub(crate) fn settlement(
+        &self,
+        account: &AccountId,
+        hold: HoldId,
+        used: Credits,
+        note: String,
+        now: Timestamp,
+    ) -> Option<Posting> {
+        let Funding::Prepaid { held, .. } = self.funding else { return None };
+        let label = Label { note, source: hold.to_string(), priced_by: self.priced_by.clone() };
+        (!held.is_zero()).then(|| Posting::settle(account, hold, (held, used), label, now))
+    }
+
+    /// What Stripe has to be told of so many pull requests and tokens, if they are metered.
+    pub(crate) fn usage(
+        &self,
+        account: &AccountId,
+        of: &UsageOf,
+        (pulls, tokens): (u64, Tokens),
+        now: Timestamp,
+    ) -> Vec<Usage> {
+        let Funding::Metered { customer, counts } = &self.funding else { return Vec::new() };
+        let one = |(meter, counts): &(Meter, Counts)| Usage {
+            id: of.usage(),
+            account: account.clone(),
+            meter: meter.clone(),
+            customer: customer.clone(),
+            value: match counts {
+                Counts::Pulls => pulls,
+                Counts::Tokens => tokens.input.saturating_add(tokens.output),
+            },
+            at: now,
+            of: of.clone(),
+            identifier: Identifier::first(of.usage(), meter.clone()),
+        };
+        counts.iter().map(one).filter(|usage| usage.value > 0).collect()
     }
 }
 
@@ -140,6 +217,16 @@ pub enum Money {
 }
 
 impl Money {
+    /// The credits that move by it: one posting or none.
+    pub fn posting(&self) -> &[Posting] {
+        match self {
+            Self::Still => None,
+            Self::Billed { capture, .. } => capture.as_ref(),
+            Self::GivenBack { release } => release.as_ref(),
+        }
+        .map_or(&[], std::slice::from_ref)
+    }
+
     /// Which of the account's meters owe Stripe something by it.
     pub fn debts(&self) -> Vec<Debts> {
         match self {
@@ -181,14 +268,8 @@ pub fn cost_to_customer(row: &Snapshot) -> Credits {
 }
 
 fn settlement(row: &Snapshot, used: Credits, now: Timestamp) -> Option<Posting> {
-    let Funding::Prepaid { held, .. } = row.facts.terms.funding else { return None };
-    if held.is_zero() {
-        return None;
-    }
     let facts = &row.facts;
-    let label =
-        Label { note: receipt(row, used), source: facts.id.to_string(), priced_by: facts.terms.priced_by.clone() };
-    Some(Posting::settle(&facts.account, HoldId::Job(facts.id.clone()), (held, used), label, now))
+    facts.terms.settlement(&facts.account, HoldId::Job(facts.id.clone()), used, receipt(row, used), now)
 }
 
 /// What the customer reads beside the amount.
@@ -210,20 +291,9 @@ fn receipt(row: &Snapshot, used: Credits) -> String {
 
 fn usage(row: &Snapshot, now: Timestamp) -> Vec<Usage> {
     let facts = &row.facts;
-    let Funding::Metered { customer, counts } = &facts.terms.funding else { return Vec::new() };
-    let one = |(meter, counts): &(Meter, Counts)| Usage {
-        id: UsageId::of_job(&facts.id),
-        account: facts.account.clone(),
-        meter: meter.clone(),
-        customer: customer.clone(),
-        value: match counts {
-            Counts::Pulls => 1,
-            Counts::Tokens => row.tokens.input.saturating_add(row.tokens.output),
-        },
-        at: now,
-        of: UsageOf::Job(facts.id.clone()),
-        identifier: Identifier::first(UsageId::of_job(&facts.id), meter.clone()),
+    let pulls = match row.fix_paid {
+        FixPaid::WithJob => 1,
+        FixPaid::Before => 0,
     };
-    let charged = |(_, counts): &&(Meter, Counts)| row.fix_paid == FixPaid::WithJob || *counts != Counts::Pulls;
-    counts.iter().filter(charged).map(one).filter(|usage| usage.value > 0).collect()
+    facts.terms.usage(&facts.account, &UsageOf::Job(facts.id.clone()), (pulls, row.tokens), now)
 }

@@ -6,6 +6,8 @@
 
 use super::{Approved, Coding, Job, Opening, Planning, Queued, Reviewing, Snapshot, State, Transition};
 use crate::time::Timestamp;
+pub use crate::tries::Held;
+use crate::tries::Tries;
 use std::marker::PhantomData;
 
 /// A stage in which work is done under a lease, and the stage that work puts the job in.
@@ -41,13 +43,6 @@ impl Leasable for Opening {
     const WORKING: State = State::PrCreationInitiated;
 }
 
-/// Not now: somebody else is at work, or nobody may be. The row says when it is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// Until when at most.
-    pub until: Timestamp,
-}
-
 /// The wish to work on a job; the store turns it into a [`Lease`] or says that it came too late.
 #[must_use = "a claim is nothing until the store has written it"]
 #[derive(Debug)]
@@ -71,16 +66,10 @@ impl<W> Claim<W> {
 impl<S: Leasable> Job<S> {
     /// Asks for the work until `until`, unless somebody else has it.
     pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim<S::Working>, Held> {
-        if let Some(until) = self.row.lease_until.max(self.row.not_before).filter(|until| *until > now) {
-            return Err(Held { until });
-        }
-        // A lease that ran out was a try that failed without a word.
-        let silent_failures = u32::from(self.row.lease_until.is_some());
-        let transition = Transition::from(self.row, now).enter(S::WORKING).with(|row| {
-            row.attempts = row.attempts.saturating_add(silent_failures);
-            row.lease_until = Some(until);
-            row.due_at = Some(until);
-        });
+        // Tries are those of the present work.
+        let attempts = if self.row.state == S::WORKING { self.row.attempts } else { 0 };
+        let taken = Tries { attempts, ..self.row.tries() }.taken(until, now)?;
+        let transition = Transition::from(self.row, now).enter(S::WORKING).with(|row| row.try_on(taken));
         Ok(Claim { transition, stage: PhantomData })
     }
 }

@@ -6,7 +6,7 @@ use super::{
     RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, Staged, State,
 };
 use crate::credits::Credits;
-use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable, backoff};
+use crate::retry::{ATTEMPTS_MAX, Failure, Next, Retry, Retryable, gave_up};
 use crate::time::Timestamp;
 use std::time::Duration;
 
@@ -118,28 +118,23 @@ impl<W> Lease<W> {
     pub fn give_back(self, reason: &str, due_at: Timestamp, now: Timestamp) -> Transition {
         let tries = self.row().attempts.saturating_add(1);
         let state = self.row().state;
-        let last = (tries >= ATTEMPTS_MAX).then(|| format!("gave up after {ATTEMPTS_MAX} tries: {reason}"));
+        let last = (tries >= ATTEMPTS_MAX).then(|| gave_up(reason));
         match last {
             Some(reason) if state != State::PrCreationInitiated => return self.fail(&reason, now),
             Some(_) | None => {}
         }
         Transition::from(self.into_row(), now).enter(state).with(|row| {
-            row.attempts = tries;
+            row.try_on(row.tries().given_back(due_at));
             if row.reason.is_none() {
                 row.reason = last.map(|reason| super::steps::head(&reason, 1_000).to_owned());
             }
-            row.due_at = Some(due_at);
-            row.not_before = Some(due_at);
         })
     }
 
     /// Gives the work back without counting a try: what was missing is not the work's fault.
     pub fn postpone(self, due_at: Timestamp, now: Timestamp) -> Transition {
         let state = self.row().state;
-        Transition::from(self.into_row(), now).enter(state).with(|row| {
-            row.due_at = Some(due_at);
-            row.not_before = Some(due_at);
-        })
+        Transition::from(self.into_row(), now).enter(state).with(|row| row.try_on(row.tries().postponed(due_at)))
     }
 }
 
@@ -148,13 +143,10 @@ impl<W> Lease<W> {
     pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Transition {
         // The outermost words only: people read them in the comment, and what is below may name our insides.
         let reason = failure.source.to_string();
-        match failure.retry {
-            Retry::Never => self.fail(&reason, now),
-            Retry::After(wait) | Retry::Alarm(wait) => self.postpone(now.plus(wait), now),
-            Retry::Soon => {
-                let due_at = now.plus(backoff(self.row().attempts, jitter));
-                self.give_back(&reason, due_at, now)
-            }
+        match Next::after(failure, self.row().attempts, jitter, now) {
+            Next::Over => self.fail(&reason, now),
+            Next::Later(due_at) => self.postpone(due_at, now),
+            Next::Again(due_at) => self.give_back(&reason, due_at, now),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::ids::CustomerId;
 use crate::ledger::Cause;
 use crate::metering::Meter;
-use crate::plans::{BasisPoints, Billable};
+use crate::plans::{BasisPoints, Billable, Counts};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_210_980_000);
 

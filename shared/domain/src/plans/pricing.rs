@@ -64,6 +64,16 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// The most that one call of any model can cost a customer: a prompt of so many bytes, and the longest answer that is
+    /// reckoned with.
+    pub fn call_max(&self, prompt_bytes: usize) -> Credits {
+        let tokens = Tokens { input: tokens_of_bytes(prompt_bytes), output: u64::from(self.output_reserve) };
+        let most = self.models.iter().map(|model| cost(tokens, model).unwrap_or(Credits::MAX)).max();
+        price(most.unwrap_or_default(), self.markup, Credits::ZERO)
+    }
+}
+
 /// `20260929` or `2026-09-29`.
 fn is_date(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();

@@ -5,38 +5,33 @@ use crate::expression::Change;
 use crate::item::{Attributes, Item, number, text, texts, time};
 use crate::keys;
 use crate::terms::{terms_attributes, terms_of};
+use crate::writes::{tries_attributes, tries_change, tries_of};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
 use domain::jobs::{CancelRequest, Facts, FixPaid, Moment, Notice, PullRef, Snapshot, State, Transition};
 use domain::metering::Tokens;
 use domain::pulls::PullWishes;
 use domain::time::Timestamp;
+use domain::tries::Tries;
 
 pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
     let row = transition.row();
     let key = keys::job(&row.facts.id);
-    let due = row.due_at.map(|_| text(keys::due(&key)));
-    let mut change = Change::of(key)
+    let mut change = tries_change(Change::of(key.clone()), &key, row.tries())
         .set("state", text(row.state.as_str()))
         .set("version", number(row.version))
-        .set("attempts", number(row.attempts))
         .set("rounds", number(row.rounds))
         .set("steps", number(row.steps))
         .set("tokens_in", number(row.tokens.input))
         .set("tokens_out", number(row.tokens.output))
         .set("cost", number(row.cost.micros()))
         .set("w", text(mark))
-        .set_or_remove("dx", due)
-        .set_or_remove("due_at", row.due_at.map(time))
-        .set_or_remove("lease_until", row.lease_until.map(time))
-        .set_or_remove("not_before", row.not_before.map(time))
         .set_or_remove("base_sha", row.base_sha.as_ref().map(text))
         .set_or_remove("pull_number", row.pull.as_ref().map(|pull| number(pull.number)))
         .set_or_remove("pull_url", row.pull.as_ref().map(|pull| text(&pull.url)))
         .set_or_remove("reason", row.reason.as_ref().map(text))
         .set_or_remove("cancel", asked(row).then(|| AttributeValue::Bool(true)))
         .set_or_remove("fix_paid", (row.fix_paid == FixPaid::Before).then(|| AttributeValue::Bool(true)))
-        .remove("swept")
         .when(
             "#state = :from_state AND #version = :from_version",
             vec![
@@ -74,7 +69,6 @@ pub(super) fn row_attributes(row: &Snapshot) -> Attributes {
     let more = [
         ("state", text(row.state.as_str())),
         ("version", number(row.version)),
-        ("attempts", number(row.attempts)),
         ("rounds", number(row.rounds)),
         ("steps", number(row.steps)),
         ("tokens_in", number(row.tokens.input)),
@@ -93,16 +87,13 @@ pub(super) fn row_attributes(row: &Snapshot) -> Attributes {
         ("asked_by", text(&facts.asked_by)),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(tries_attributes(&key, row.tries()));
     item.extend(terms_attributes(&facts.terms));
     if let Some(job) = &facts.retry_of {
         item.insert("retry_of".to_owned(), text(job.as_str()));
     }
     if let Some(reason) = &row.reason {
         item.insert("reason".to_owned(), text(reason));
-    }
-    if let Some(due_at) = row.due_at {
-        item.insert("dx".to_owned(), text(keys::due(&key)));
-        item.insert("due_at".to_owned(), time(due_at));
     }
     item.extend(wish_attributes(&facts.wishes).map(|(name, value)| (name.to_owned(), value)));
     item
@@ -127,13 +118,14 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => return Err(item.bad("pull_url")),
     };
+    let Tries { attempts, lease_until, not_before, due_at } = tries_of(&item)?;
     let moments = item.texts("timeline")?.into_iter().map(moment_of);
     Ok(Snapshot {
         facts: facts_of(&item)?,
         state: State::parse(item.text("state")?).ok_or_else(|| item.bad("state"))?,
         version: item.number("version")?,
-        lease_until: item.find_time("lease_until")?,
-        attempts: item.number("attempts")?,
+        lease_until,
+        attempts,
         rounds: item.number("rounds")?,
         steps: item.number("steps")?,
         tokens: Tokens { input: item.number("tokens_in")?, output: item.number("tokens_out")? },
@@ -145,8 +137,8 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
         cancel_requested: if attributes.contains_key("cancel") { CancelRequest::Asked } else { CancelRequest::None },
         comment: item.find_number("comment")?.map(CommentId::new),
         told: item.find_text("told")?.map(|told| Notice::parse(told).ok_or_else(|| item.bad("told"))).transpose()?,
-        due_at: item.find_time("due_at")?,
-        not_before: item.find_time("not_before")?,
+        due_at,
+        not_before,
         timeline: moments.collect::<Option<_>>().ok_or_else(|| item.bad("timeline"))?,
     })
 }

@@ -6,7 +6,7 @@ use crate::world::World;
 use domain::access::{Role, Scope};
 use domain::ids::AccountId;
 use http::StatusCode;
-use local_stack::world::CLIENT_SECRET;
+use local_stack::world::{CLIENT_SECRET, OWNER, REPOSITORY};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -41,14 +41,15 @@ fn needs(route: &Route) -> Scope {
         ("GET", _) => Scope::Read,
         (_, path) if path.starts_with("api-keys") || path.starts_with("members") => Scope::Keys,
         (_, path) if path.starts_with("billing") || path == "notices" => Scope::Billing,
-        (_, path) if path.starts_with("jobs") => Scope::Jobs,
+        (_, path) if path.starts_with("jobs") || path.starts_with("repos") => Scope::Jobs,
         _ => Scope::Usage,
     }
 }
 
 /// Ids that are well formed and belong to nobody, or to another account.
 fn at(path: &str, id: &str) -> String {
-    path.replace("{id}", id).replace("{token}", id)
+    let commit = format!("{OWNER}/{REPOSITORY}/commits/{}", "1".repeat(40));
+    path.replace("{id}", id).replace("{token}", id).replace("{owner}/{repo}/commits/{sha}", &commit)
 }
 
 async fn asked(world: &World, key: &str, route: &Route, path: &str) -> (StatusCode, Value) {
@@ -133,8 +134,12 @@ async fn a_key_does_what_its_scopes_say() {
 }
 
 /// Ids that are well formed and nobody's.
-const NOBODY_S: [&str; 3] =
-    ["act_00000000000000000000000000", "key_00000000000000000000000000", "job_00000000000000000000000000"];
+const NOBODY_S: [&str; 4] = [
+    "act_00000000000000000000000000",
+    "key_00000000000000000000000000",
+    "job_00000000000000000000000000",
+    "erd_00000000000000000000000000",
+];
 
 /// Another account, and a key of it.
 async fn other(world: &World) -> (AccountId, String) {
@@ -156,10 +161,14 @@ async fn what_is_another_account_s_looks_absent() {
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
     let job = world.job_of(&delivery).await.facts.id;
+    let summary = at("/api/v1/repos/{owner}/{repo}/commits/{sha}/summary", "");
+    let (_, summary) = program.ask("POST", &summary, None).await;
+    world.settle().await;
 
     let (_, stranger) = other(world).await;
     let before = program.get("/api/v1/billing/balance").await;
-    let ids = [hold["id"].as_str().expect("an id"), key["id"].as_str().expect("an id"), job.as_str()];
+    let [hold, key, summary] = [hold, key, summary].map(|made| made["id"].as_str().expect("an id").to_owned());
+    let ids = [hold.as_str(), &key, job.as_str(), &summary];
     let mut seen = BTreeSet::new();
     for route in routes().iter().filter(|route| !route.open && route.path.contains("{id}")) {
         for (id, absent) in ids.iter().zip(NOBODY_S) {
@@ -172,7 +181,7 @@ async fn what_is_another_account_s_looks_absent() {
     }
     assert!(seen.len() >= 4, "{seen:?}");
     for route in routes().iter().filter(|route| !route.open && route.method == "GET" && !route.path.contains("{id}")) {
-        let (_, answer) = asked(world, &stranger, route, &route.path).await;
+        let (_, answer) = asked(world, &stranger, route, &at(&route.path, "")).await;
         let text = answer.to_string();
         assert!(
             !ids.iter().any(|id| text.contains(id)) && !text.contains(program.account.as_str()),

@@ -1,0 +1,107 @@
+//! Asking for errands: what an account's plan offers for one, and the order for it.
+//!
+//! This door never talks to a model. It writes the row, with the credits reserved for it in the same write, and sends a
+//! pointer; a pointer that is lost is sent again by the sweeper.
+
+use crate::caller::Caller;
+use crate::routes::account::{Found, load};
+use crate::{ApiError, Ctx};
+use domain::credits::Credits;
+use domain::errands::{Errand, FREE_A_DAY_MAX, Facts, Task};
+use domain::ids::ErrandId;
+use domain::jobs::{Funding, Offer};
+use domain::ledger::HoldId;
+use domain::metering::Meter;
+use domain::plans::{Limit, Plan};
+use queues::Message;
+use store::{ErrandCreated, NewErrand, SummaryPlace, WholeErrand};
+
+/// An errand that is wanted.
+pub struct Wanted {
+    /// Its id, which follows from the act.
+    pub id: ErrandId,
+    /// What is asked.
+    pub task: Task,
+    /// The place it takes, where there is one.
+    pub place: Option<SummaryPlace>,
+    /// What it is for, in words.
+    pub what: String,
+    /// The most it can cost whoever pays for it; none if nobody does.
+    pub worst: Option<Credits>,
+}
+
+/// Asks for it; none if somebody else has taken its place.
+pub async fn order(ctx: &Ctx, caller: &Caller, wanted: Wanted) -> Result<Option<WholeErrand>, ApiError> {
+    let Wanted { id, task, place, what, worst } = wanted;
+    let now = ctx.outside.now();
+    let Found { account, standing } = load(ctx, caller, now).await?;
+    let offer = Offer::of_errand(&ctx.catalogue, &standing, &account.customer, worst, now);
+    may_be_billed(ctx, caller, standing.plan, &offer.terms.funding).await?;
+    let hold = offer.hold(&account.id, HoldId::Errand(id.clone()), &what, now);
+    let free = matches!(offer.terms.funding, Funding::Free);
+    let needed = offer.terms.budget.unwrap_or_default();
+    let facts = Facts { id, account: account.id, kind: task.kind(), terms: offer.terms, created_at: now };
+    let counts = free.then(|| (Meter::free_errands(), now.day(), Limit::Of(FREE_A_DAY_MAX)));
+    let new = NewErrand { row: Errand::queued(facts), task, place, counts, hold };
+    match ctx.store.errand_create(&new).await? {
+        ErrandCreated::New => {
+            send(ctx, &new.row.facts).await;
+            Ok(Some(WholeErrand { row: new.row, task: new.task, answer: None }))
+        }
+        ErrandCreated::Existing => existing(ctx, new).await.map(Some),
+        ErrandCreated::Taken => Ok(None),
+        ErrandCreated::OutOfCredits(balance) => {
+            let detail = format!(
+                "up to {needed} credits are reserved for {what} and {} are available; top up at {}",
+                balance.available, ctx.dashboard_url
+            );
+            Err(ApiError::payment_required("insufficient_credits", detail))
+        }
+        ErrandCreated::UsedUp => {
+            let free_at = now.next_day();
+            let detail = format!(
+                "an account has {FREE_A_DAY_MAX} of these a day that cost nothing; there are new ones from {free_at} on"
+            );
+            Err(ApiError::too_many(detail, free_at.since(now).as_secs().saturating_add(1)))
+        }
+    }
+}
+
+/// When Stripe cannot be told for long, an account asks for no more than its plan trusts it with.
+async fn may_be_billed(ctx: &Ctx, caller: &Caller, plan: &Plan, funding: &Funding) -> Result<(), ApiError> {
+    let (Funding::Metered { .. }, Limit::Of(most)) = (funding, plan.unbilled_max) else { return Ok(()) };
+    if ctx.store.owed_count(&caller.account, most).await? < most {
+        return Ok(());
+    }
+    let detail = format!("{most} records of what you have used wait to be billed; ask again when they are, or ask us");
+    Err(ApiError::conflict("too_much_unbilled", detail))
+}
+
+/// What the same act has asked for before.
+async fn existing(ctx: &Ctx, new: NewErrand) -> Result<WholeErrand, ApiError> {
+    let facts = &new.row.facts;
+    let mine = ctx.store.errand_find(&facts.id).await?.filter(|whole| whole.row.facts.account == facts.account);
+    let whole = mine.ok_or_else(|| ApiError::not_found("there is no such errand"))?;
+    if whole.task != new.task {
+        let detail = "this Idempotency-Key has asked for something else; take a new one for something new";
+        return Err(ApiError::conflict("idempotency_key_reused", detail));
+    }
+    Ok(whole)
+}
+
+/// Its row owes the work, so a pointer that cannot be sent costs a minute and no more.
+async fn send(ctx: &Ctx, facts: &Facts) {
+    let message = Message::Errand(facts.id.clone());
+    if let Err(error) = ctx.queues.send(&message, Some(&facts.account)).await {
+        tracing::warn!(errand.id = %facts.id, %error, "an errand could not be queued; the sweeper will");
+    }
+}
+
+/// How an errand is paid for, and what it came to where that is credits.
+pub fn paid(row: &Errand) -> (&'static str, Option<String>) {
+    match row.facts.terms.funding {
+        Funding::Prepaid { .. } => ("credits", row.used.as_ref().map(|_| row.price().to_string())),
+        Funding::Metered { .. } => ("meters", None),
+        Funding::Free => ("nothing", None),
+    }
+}

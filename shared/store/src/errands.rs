@@ -1,0 +1,281 @@
+//! Errands: asked for once, moved only by moves, each written on the version it came from.
+//!
+//! What is asked and what comes of it stand beside the row, so that a lease does not write them again.
+
+mod parts;
+
+use crate::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::expression::{Change, put_new};
+use crate::item::{Attributes, Item, number, text, time};
+use crate::ledger::Post;
+use crate::quotas::count_change;
+use crate::terms::{terms_attributes, terms_of};
+use crate::writes::{Write, Written, tries_attributes, tries_change, tries_of};
+use crate::{Store, keys, metering};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use domain::credits::Credits;
+use domain::errands::{Answer, Claim, Commit, Errand, Facts, Kind, Lease, Move, State, Task, Used};
+use domain::ids::{AccountId, ErrandId};
+use domain::jobs::Money;
+use domain::ledger::{Balance, Posting};
+use domain::metering::{Meter, Tokens};
+use domain::plans::Limit;
+use parts::{answer_of, answer_part, task_of, task_part};
+
+/// An errand that is to be.
+pub struct NewErrand {
+    /// Its row.
+    pub row: Errand,
+    /// What is asked.
+    pub task: Task,
+    /// The place it takes, where there is one for what it asks.
+    pub place: Option<SummaryPlace>,
+    /// What it counts on, in which period, and how far; none where it is paid for.
+    pub counts: Option<(Meter, String, Limit)>,
+    /// What has to be reserved for it, if it is paid from credits.
+    pub hold: Option<Posting>,
+}
+
+/// The one place of a commit's summary.
+pub struct SummaryPlace {
+    /// Of which commit.
+    pub commit: Commit,
+    /// The errand that it takes the place of, since that one has failed.
+    pub instead_of: Option<ErrandId>,
+}
+
+/// What became of the wish for an errand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrandCreated {
+    /// It is queued.
+    New,
+    /// This very act has asked before.
+    Existing,
+    /// Somebody else has taken the place.
+    Taken,
+    /// There are not enough credits; nothing was made.
+    OutOfCredits(Balance),
+    /// So many were asked for in this period; nothing was made.
+    UsedUp,
+}
+
+/// An errand with what stands beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeErrand {
+    /// Its row.
+    pub row: Errand,
+    /// What is asked.
+    pub task: Task,
+    /// What came of it.
+    pub answer: Option<Answer>,
+}
+
+/// What became of a claim.
+#[derive(Debug)]
+pub enum ErrandClaimed {
+    /// The work is yours.
+    Yours(Box<Lease>),
+    /// Somebody else moved the errand first.
+    Stale,
+}
+
+const ASK: &str = "ask for an errand";
+const MOVE: &str = "move an errand";
+const READ: &str = "read an errand";
+
+impl Store {
+    /// Asks for an errand: the row, what is asked, its place, what it counts and its hold, whole or not at all.
+    pub async fn errand_create(&self, new: &NewErrand) -> Result<ErrandCreated, StoreError> {
+        self.while_contended(|| self.errand_create_once(new)).await
+    }
+
+    async fn errand_create_once(&self, new: &NewErrand) -> Result<ErrandCreated, StoreError> {
+        let facts = &new.row.facts;
+        let postings = self.postings(ASK, new.hold.as_slice()).await?;
+        let mut items = vec![
+            put_new(&self.table, row_attributes(&new.row)),
+            put_new(&self.table, task_part(&facts.id, &new.task)?),
+        ];
+        let place = new.place.as_ref().map(|place| self.place_item(facts, place));
+        let count = match &new.counts {
+            Some((meter, period, limit)) => match count_change(&facts.account, (meter, period), 1, *limit) {
+                Some(change) => Some(change.item(&self.table)),
+                None => return Ok(ErrandCreated::UsedUp),
+            },
+            None => None,
+        };
+        let place_at = place.map(|item| put_at(&mut items, item));
+        let count_at = count.map(|item| put_at(&mut items, item));
+        let own = items.len();
+        items.extend(postings.items.clone());
+        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+            return Ok(ErrandCreated::New);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(ASK, error)) };
+        let refused = |at: Option<usize>| at.is_some_and(|at| condition_failed(reasons.get(at)).is_some());
+        // The act comes first: who repeats himself also finds his place taken.
+        if refused(Some(0)) {
+            return Ok(ErrandCreated::Existing);
+        }
+        if refused(place_at) {
+            return Ok(ErrandCreated::Taken);
+        }
+        if refused(count_at) {
+            return Ok(ErrandCreated::UsedUp);
+        }
+        match postings.verdict(reasons.get(own..).unwrap_or_default())? {
+            Some(Post::Insufficient(balance)) => Ok(ErrandCreated::OutOfCredits(balance)),
+            Some(verdict) => Err(StoreError::inconsistent(ASK, format!("a new errand's hold: {verdict:?}"))),
+            None => Err(StoreError::cancelled(ASK, reasons)),
+        }
+    }
+
+    fn place_item(&self, facts: &Facts, place: &SummaryPlace) -> TransactWriteItem {
+        let change = Change::of(keys::summary(&facts.account, &place.commit)).set("errand", text(facts.id.as_str()));
+        let change = match &place.instead_of {
+            Some(failed) => change.when("#errand = :failed", vec![("failed", text(failed.as_str()))]),
+            None => change.when("attribute_not_exists(#errand)", vec![]),
+        };
+        change.item(&self.table)
+    }
+
+    /// The errand that summarises a commit for an account, if one was asked for.
+    pub async fn summary_find(&self, account: &AccountId, commit: &Commit) -> Result<Option<ErrandId>, StoreError> {
+        let key = keys::summary(account, commit);
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
+        let found = get.send().await.map_err(|e| StoreError::sdk("find a summary", e))?;
+        found.item.as_ref().map(|item| Item::new(item, "find a summary").parsed("errand", ErrandId::parse)).transpose()
+    }
+
+    /// Whose an errand is.
+    pub async fn errand_account(&self, id: &ErrandId) -> Result<Option<AccountId>, StoreError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::errand(id).attributes()));
+        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(READ, e))?;
+        found.item.as_ref().map(|item| Item::new(item, READ).parsed("account", AccountId::parse)).transpose()
+    }
+
+    /// The errand with what is asked and what came of it, in one strongly consistent read.
+    pub async fn errand_find(&self, id: &ErrandId) -> Result<Option<WholeErrand>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::errand(id).pk))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let (mut row, mut task, mut answer) = (None, None, None);
+        while let Some(found) = pages.next().await {
+            let found = found.map_err(|e| StoreError::sdk(READ, e))?;
+            match Item::new(&found, READ).text("sk")? {
+                keys::ERRAND => row = Some(errand_of(&found)?),
+                keys::TASK => task = Some(task_of(&found)?),
+                keys::ANSWER => answer = Some(answer_of(&found)?),
+                other => return Err(StoreError::bad_item(READ, other, "sk")),
+            }
+        }
+        let Some(row) = row else { return Ok(None) };
+        let task = task.ok_or_else(|| StoreError::bad_item(READ, id.as_str(), "TASK"))?;
+        Ok(Some(WholeErrand { row, task, answer }))
+    }
+
+    /// Takes the lease of a claim, if the errand still is as it was when the claim was made.
+    pub async fn errand_claim(&self, claim: Claim) -> Result<ErrandClaimed, StoreError> {
+        Ok(match self.errand_advance(claim.write()).await? {
+            Written::Now => ErrandClaimed::Yours(Box::new(claim.granted())),
+            Written::Stale => ErrandClaimed::Stale,
+        })
+    }
+}
+
+impl Store {
+    /// Writes a move with everything that belongs to it: the answer, and what it means for the money.
+    pub async fn errand_advance(&self, write: &Move) -> Result<Written, StoreError> {
+        let mark = self.mark();
+        let (facts, money) = (&write.row().facts, write.money());
+        let mut company = Vec::new();
+        if let Some(answer) = write.answer() {
+            company.push(put_new(&self.table, answer_part(&facts.id, answer)?));
+        }
+        if let Money::Billed { capture, usage } = &money {
+            company.extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))));
+            if capture.is_some() || !usage.is_empty() {
+                let tokens = write.row().used.as_ref().map(|used| used.tokens).unwrap_or_default();
+                company.extend(self.tokens_count(&facts.account, &facts.terms, tokens));
+            }
+        }
+        let postings = self.postings(MOVE, money.posting()).await?;
+        let write = Write { operation: MOVE, change: move_change(write, &mark), company, contends: false, postings };
+        let written = self.write_marked(write, &mark).await?;
+        written.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
+    }
+}
+
+/// Adds an item to a transaction; its place there.
+fn put_at(items: &mut Vec<TransactWriteItem>, item: TransactWriteItem) -> usize {
+    items.push(item);
+    items.len() - 1
+}
+
+fn row_attributes(row: &Errand) -> Attributes {
+    let facts = &row.facts;
+    let key = keys::errand(&facts.id);
+    let mut item = key.attributes();
+    let more = [
+        ("kind", text(facts.kind.as_str())),
+        ("account", text(facts.account.as_str())),
+        ("state", text(row.state.as_str())),
+        ("version", number(row.version)),
+        ("created_at", time(facts.created_at)),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(tries_attributes(&key, row.tries));
+    item.extend(terms_attributes(&facts.terms));
+    item
+}
+
+fn move_change(write: &Move, mark: &str) -> Change {
+    let row = write.row();
+    let key = keys::errand(&row.facts.id);
+    let change = tries_change(Change::of(key.clone()), &key, row.tries)
+        .set("state", text(row.state.as_str()))
+        .set("version", number(row.version))
+        .set("w", text(mark))
+        .set_or_remove("reason", row.reason.as_ref().map(text))
+        .set_or_remove("ended_at", row.ended_at.map(time))
+        .when("#version = :from_version", vec![("from_version", number(write.from_version()))]);
+    let Some(used) = &row.used else { return change };
+    change
+        .set("model", text(&used.model))
+        .set("tokens_in", number(used.tokens.input))
+        .set("tokens_out", number(used.tokens.output))
+        .set("cost", number(used.cost.micros()))
+}
+
+fn errand_of(attributes: &Attributes) -> Result<Errand, StoreError> {
+    let item = Item::new(attributes, READ);
+    let used = |model: &str| -> Result<Used, StoreError> {
+        Ok(Used {
+            model: model.to_owned(),
+            tokens: Tokens { input: item.number("tokens_in")?, output: item.number("tokens_out")? },
+            cost: item.parsed_number("cost", Credits::from_micros)?,
+        })
+    };
+    Ok(Errand {
+        facts: Facts {
+            id: keys::errand_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
+            account: item.parsed("account", AccountId::parse)?,
+            kind: item.parsed("kind", |word| Kind::parse(word).ok_or(()))?,
+            terms: terms_of(&item)?,
+            created_at: item.time("created_at")?,
+        },
+        state: item.parsed("state", |word| State::parse(word).ok_or(()))?,
+        version: item.number("version")?,
+        tries: tries_of(&item)?,
+        used: item.find_text("model")?.map(used).transpose()?,
+        reason: item.find_text("reason")?.map(str::to_owned),
+        ended_at: item.find_time("ended_at")?,
+    })
+}
