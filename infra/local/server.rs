@@ -181,6 +181,8 @@ code{font-size:.9em}li{margin:.4rem 0}</style>
 <li><a href="/stand-ins/github">The stand-in GitHub</a>: repositories, branches, pull requests, comments</li>
 <li><a href="/stand-ins/stripe">The stand-in Stripe</a>: customers, meters, meter events</li>
 <li><a href="/stand-ins/mail">The mailbox</a>: what customers were told by mail</li>
+<li><a href="/api/v1/docs">The API</a>, with an example of every route; <a href="/api/v1/plans">what is sold</a></li>
+<li><code>POST /api/v1/signup</code> with an address, a name and a plan: the mail leads to the first API key</li>
 <li><a href="/signin">Sign in</a> as somebody of the stand-in GitHub; <a href="/api/v1/session">who is signed in</a></li>
 <li><code>POST /github/webhook</code>, <code>POST /stripe/webhook</code>: signed with <code>local-secret</code> unless you set others</li>
 <li><code>GET /api/v1/admin/events</code> and more, with the operator token that was printed at the start</li>

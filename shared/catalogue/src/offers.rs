@@ -132,7 +132,7 @@ impl Amount {
 }
 
 /// What a rate says to a person: `15.00 USD each`, `0.00 USD each up to 60, then 8.00 USD each`.
-fn rate_text(rate: &Rate, currency: Currency) -> String {
+pub fn rate_text(rate: &Rate, currency: Currency) -> String {
     let each = |unit: &str| format!("{} {} each", major(unit, currency), currency.as_str().to_ascii_uppercase());
     let tier = |tier: &Tier| match tier.up_to {
         Some(up_to) => format!("{} up to {up_to}", each(&tier.unit)),

@@ -193,6 +193,17 @@ pub enum Pays {
     Nothing,
 }
 
+impl Pays {
+    /// The word in the catalogue.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Credits => "credits",
+            Self::Meters => "meters",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
 /// What one delivered job counts on a meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {

@@ -3,8 +3,10 @@
 use crate::Ctx;
 use axum::Json;
 use axum::extract::State;
-use domain::money::Money;
-use domain::plans::{Beyond, Limit, Pack, Plan, Quota, Sold};
+use catalogue::offers;
+use domain::credits::Credits;
+use domain::money::{Currency, Money};
+use domain::plans::{Beyond, Charge, Limit, Pack, Pays, Plan, Quota, Rate, Sold};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,12 +30,43 @@ pub struct PlanShown {
     price: Option<Price>,
     /// How often; `month` or `year`.
     every: Option<&'static str>,
+    /// How its fixes are paid for: by `meters` at Stripe, from `credits`, or by `nothing`.
+    pays: &'static str,
+    /// When a fix is billed: `pr_opened` or `merged`.
+    billed_when: &'static str,
+    /// What Stripe asks for a fix that is delivered; nothing else is counted.
+    charges: Vec<ChargeShown>,
+    /// From credits: what a fix that is delivered costs besides its tokens.
+    fee: Option<String>,
+    /// From credits: the most that a job costs, reserved before it begins; none is no bound.
+    budget: Option<String>,
     /// Whether its price is agreed with each customer.
     by_agreement: bool,
     /// Days it can be tried before it costs.
     trial_days: u32,
     /// What it allows, by meter.
     quotas: BTreeMap<String, QuotaShown>,
+}
+
+/// What a meter's units cost.
+#[derive(Serialize, ToSchema)]
+pub struct ChargeShown {
+    meter: String,
+    /// What of a fix is counted: one for its `pulls`, or its `tokens`.
+    counts: &'static str,
+    /// For people.
+    text: String,
+    /// By steps, each up to so many in a period.
+    tiers: Vec<TierShown>,
+}
+
+/// One step.
+#[derive(Serialize, ToSchema)]
+pub struct TierShown {
+    /// Up to and with this unit; none for the last.
+    up_to: Option<u64>,
+    /// What each costs in minor units, a decimal of at most twelve places.
+    each_minor: String,
 }
 
 /// An amount of money.
@@ -77,7 +110,7 @@ pub struct PackShown {
 /// What can be subscribed to.
 #[utoipa::path(get, path = "/api/v1/plans", tag = "sales", security(()), responses((status = 200, body = Plans)))]
 pub async fn plans(State(ctx): State<Arc<Ctx>>) -> Json<Plans> {
-    let plans = ctx.catalogue.plans.iter().map(plan).collect();
+    let plans = ctx.catalogue.plans.iter().map(|one| plan(one, ctx.catalogue.currency)).collect();
     Json(Plans { version: ctx.catalogue.version.clone(), plans })
 }
 
@@ -88,17 +121,33 @@ pub async fn credit_packs(State(ctx): State<Arc<Ctx>>) -> Json<Packs> {
     Json(Packs { packs: ctx.catalogue.packs.iter().map(pack).collect() })
 }
 
-fn plan(plan: &Plan) -> PlanShown {
+fn plan(plan: &Plan, currency: Currency) -> PlanShown {
+    let from_credits = |credits: Credits| (plan.pays == Pays::Credits).then(|| credits.to_string());
     PlanShown {
         id: plan.id.to_string(),
         name: plan.name.clone(),
         description: plan.description.clone(),
         price: plan.price.map(|price| money(price.amount)),
         every: plan.price.map(|price| price.every.as_str()),
+        pays: plan.pays.as_str(),
+        billed_when: plan.billable.as_str(),
+        charges: plan.charges.iter().map(|one| charge(one, currency)).collect(),
+        fee: from_credits(plan.fee),
+        budget: from_credits(plan.budget).filter(|_| !plan.budget.is_zero()),
         by_agreement: plan.sold == Sold::ByAgreement,
         trial_days: plan.trial_days,
         quotas: plan.quotas.iter().map(|(meter, quota)| (meter.to_string(), shown(quota))).collect(),
     }
+}
+
+fn charge(charge: &Charge, currency: Currency) -> ChargeShown {
+    let tier = |up_to, unit: &str| TierShown { up_to, each_minor: unit.to_owned() };
+    let tiers = match &charge.rate {
+        Rate::PerUnit(unit) => vec![tier(None, unit)],
+        Rate::Graduated(tiers) => tiers.iter().map(|one| tier(one.up_to, &one.unit)).collect(),
+    };
+    let text = offers::rate_text(&charge.rate, currency);
+    ChargeShown { meter: charge.meter.to_string(), counts: charge.counts.as_str(), text, tiers }
 }
 
 fn shown(quota: &Quota) -> QuotaShown {

@@ -287,6 +287,28 @@ async fn a_period_says_what_it_has_come_to() {
     program.world.done().await;
 }
 
+/// Whoever looks for a plan reads what a fix costs him, by meter or in credits.
+#[tokio::test(start_paused = true)]
+async fn plans_say_what_a_fix_costs() {
+    let program = program("credits", &[]).await;
+    let plans = program.get("/api/v1/plans").await["plans"].clone();
+    let plan = |id: &str| plans.as_array().and_then(|all| all.iter().find(|plan| plan["id"] == id)).expect("a plan");
+    let by_the_fix = json!([{ "meter": "pull_requests", "counts": "pulls", "text": "15.00 USD each",
+        "tiers": [{ "up_to": null, "each_minor": "1500" }] }]);
+    let (payg, credits) = (plan("payg"), plan("credits"));
+    assert_eq!(
+        (&payg["pays"], &payg["billed_when"], &payg["charges"]),
+        (&json!("meters"), &json!("pr_opened"), &by_the_fix)
+    );
+    assert_eq!((&payg["fee"], &payg["budget"]), (&Value::Null, &Value::Null));
+    let tiers = json!([{ "up_to": 60, "each_minor": "0" }, { "up_to": null, "each_minor": "800" }]);
+    assert_eq!(plan("teams")["charges"][0]["tiers"], tiers);
+    assert_eq!((&credits["pays"], &credits["charges"]), (&json!("credits"), &json!([])));
+    assert!(credits["fee"].is_string() && credits["budget"].is_string(), "{credits}");
+    assert_eq!(plan("trial")["pays"], "nothing");
+    program.world.done().await;
+}
+
 /// The paths by which others' programs know these routes answer alike, and ask for a key as they do.
 #[tokio::test(start_paused = true)]
 async fn other_paths_lead_to_the_same() {
