@@ -1,16 +1,25 @@
 //! From a wish to an account that works, exactly once: by installing the App, and by mail.
 
+mod joining;
 mod mails;
+mod moving;
 mod owners;
 
 use crate::world::World;
+use bytes::Bytes;
 use domain::accounts::{Account, Payer};
 use domain::ids::{AccountId, InstallationId, OwnerId};
 use domain::notices::Outcome;
 use domain::signups::{Newcomer, State};
+use http::Response;
 use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER_ID};
 use serde_json::Value;
 use store::SignUpRow;
+
+/// What a page says.
+pub fn text(response: &Response<Bytes>) -> String {
+    String::from_utf8(response.body().to_vec()).expect("UTF-8")
+}
 
 impl World {
     /// Customers at Stripe that were made here, oldest first; the furnished one was there before.

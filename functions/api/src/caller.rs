@@ -4,7 +4,8 @@
 //! of a secret, and what was found is believed for a minute, also that nothing was found. So a revoked key, a session that
 //! was ended and a role that was taken away open nothing after a minute at the latest, and a flood of wrong ones costs few
 //! reads. For which account a session acts stands on its row and never changes; that its person is still a member there is
-//! looked up with it. Whatever a session changes needs its CSRF token.
+//! looked up with it. An account whose owner has moved to another one is closed, and nobody acts for it. Whatever a session
+//! changes needs its CSRF token.
 
 use crate::people::{self, Person};
 use crate::{ApiError, Ctx, rates};
@@ -109,6 +110,7 @@ async fn by_key(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiE
         Some(known) => known,
         None => {
             let found = ctx.store.api_key_find(&digest).await?;
+            let found = of_open_account(ctx, found, now).await?;
             note_use(ctx, found.as_ref(), &digest, now).await?;
             ctx.known_keys.keep(&digest, found.clone(), now);
             found
@@ -123,11 +125,18 @@ async fn by_session(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, 
     person.vouched(ctx, parts)?;
     let session = person.session;
     let (Some(account), Some(role)) = (session.account, person.role) else {
-        let detail = "you are signed in, but act for no account: choose one of yours with PUT /api/v1/session/account, or \
-            sign up where you have none";
+        let detail = "you are signed in, but act for no account: choose one of yours with PUT /api/v1/session/account. If \
+            you have signed up by mail, show your account's key with POST /api/v1/session/accounts; /setup says how to get one";
         return Err(ApiError::forbidden("no_account", detail));
     };
     Ok(Caller { account, by: By::Session(session.id, session.user.id), scopes: role.scopes() })
+}
+
+/// The key, if it is good and its account is one for which somebody may act.
+async fn of_open_account(ctx: &Ctx, key: Option<ApiKey>, now: Timestamp) -> Result<Option<ApiKey>, ApiError> {
+    let Some(key) = key.filter(|key| key.is_good(now)) else { return Ok(None) };
+    let account = ctx.store.account_find(&key.account).await?;
+    Ok(account.is_some_and(|account| account.is_open()).then_some(key))
 }
 
 /// Keys that are not used any more can be told by the day of their last use.

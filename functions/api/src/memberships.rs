@@ -1,9 +1,10 @@
 //! What a person is to accounts, as GitHub shows him: written down at each sign-in.
 //!
 //! Only the person's own list of installations is believed. Whoever owns something is the admin of its account even where
-//! the App is not installed any more, so that he can still see and end what he pays for.
+//! the App is not installed any more, so that he can still see and end what he pays for. Who has once shown an account's key
+//! belongs to it without GitHub's word.
 
-use crate::{ApiError, Ctx};
+use crate::{ApiError, Ctx, people};
 use domain::access::Role;
 use domain::ids::{AccountId, InstallationId, OwnerId};
 use domain::members::{Place, User, role_by_github};
@@ -11,6 +12,7 @@ use domain::sessions::Shown;
 use domain::time::Timestamp;
 use github_api::{OwnerKind, Reached, Visitor};
 use std::collections::BTreeMap;
+use store::Left;
 
 /// Installations without an account that a session remembers.
 const SHOWN_MAX: usize = 20;
@@ -87,13 +89,23 @@ async fn write(
     claims: BTreeMap<AccountId, Claim>,
     now: Timestamp,
 ) -> Result<BTreeMap<AccountId, Role>, ApiError> {
-    for gone in ctx.store.membership_list(user.id).await? {
-        if !claims.contains_key(&gone.account) {
-            ctx.store.member_remove(&gone.account, user.id).await?;
-            tracing::info!(account.id = %gone.account, user.id = %user.id, audit = true, "a member has left");
+    let mut accounts = BTreeMap::new();
+    for known in ctx.store.membership_list(user.id).await? {
+        if claims.contains_key(&known.account) {
+            continue;
+        }
+        match ctx.store.member_leave(&known.account, user.id).await? {
+            Left::Stays(role) if people::is_open(ctx, &known.account).await? => {
+                accounts.insert(known.account, role);
+            }
+            Left::Stays(_) => {
+                ctx.store.member_remove(&known.account, user.id).await?;
+            }
+            Left::Gone => {
+                tracing::info!(account.id = %known.account, user.id = %user.id, audit = true, "a member has left");
+            }
         }
     }
-    let mut accounts = BTreeMap::new();
     for (account, claim) in claims {
         let role = ctx.store.member_refresh(&account, &claim.name, user, claim.role, now).await?;
         accounts.insert(account, role);

@@ -70,6 +70,16 @@ impl Page {
         self.button(&form, fields, label)
     }
 
+    /// The same with a secret that somebody fills in, which no browser shows or keeps.
+    pub fn takes(self, path: &str, fields: &[(&str, &str)], (name, what): (&str, &str), label: &str) -> Self {
+        let (path, name, what) = (escaped(path), escaped(name), escaped(what));
+        let form = format!(
+            "<form method=\"post\" action=\"{path}\"><label>{what} \
+            <input type=\"password\" name=\"{name}\" autocomplete=\"off\" required></label> "
+        );
+        self.button(&form, fields, label)
+    }
+
     /// A button that sends these fields to where the page itself is.
     pub fn asks(self, fields: &[(&str, &str)], label: &str) -> Self {
         self.button("<form method=\"post\">", fields, label)
@@ -137,8 +147,8 @@ mod tests {
     fn nothing_from_outside_becomes_html() {
         let bad = "\"><script>'&";
         let page = Page::new(StatusCode::OK, bad).says(bad).shows(bad).leads(bad, bad);
-        let page = page.offers(bad, &[(bad, bad)], bad).asks(&[], bad);
+        let page = page.offers(bad, &[(bad, bad)], bad).asks(&[], bad).takes(bad, &[], (bad, bad), bad);
         assert!(!page.html.contains("<script") && !page.html.contains("\">'"), "{}", page.html);
-        assert_eq!(page.html.matches("&quot;&gt;&lt;script&gt;&#39;&amp;").count(), 11);
+        assert_eq!(page.html.matches("&quot;&gt;&lt;script&gt;&#39;&amp;").count(), 15);
     }
 }

@@ -58,10 +58,15 @@ pub async fn person(ctx: &Ctx, headers: &HeaderMap, now: Timestamp) -> Result<Op
 async fn look_up(ctx: &Ctx, digest: &str) -> Result<Option<Found>, ApiError> {
     let Some(session) = ctx.store.session_find(digest).await? else { return Ok(None) };
     let member = match &session.account {
-        Some(account) => ctx.store.member_find(account, session.user.id).await?,
-        None => None,
+        Some(account) if is_open(ctx, account).await? => ctx.store.member_find(account, session.user.id).await?,
+        Some(_) | None => None,
     };
     Ok(Some(Found { session, role: member.map(|member| member.role) }))
+}
+
+/// Whether anybody may act for an account.
+pub async fn is_open(ctx: &Ctx, account: &AccountId) -> Result<bool, ApiError> {
+    Ok(ctx.store.account_find(account).await?.is_some_and(|account| account.is_open()))
 }
 
 impl Person {

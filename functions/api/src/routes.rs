@@ -77,6 +77,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(members::change))
         .routes(routes!(session::show))
         .routes(routes!(session::choose))
+        .routes(routes!(session::join))
         .routes(routes!(session::link))
 }
 
@@ -106,6 +107,7 @@ pub fn for_browsers() -> Router<Arc<Ctx>> {
         .route("/signin/callback", get(sign_in::callback))
         .route("/signout", post(sign_in::sign_out))
         .route("/setup", get(setup::begin).post(setup::link))
+        .route("/setup/account", post(setup::join))
 }
 
 /// No such path.

@@ -13,6 +13,7 @@ use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use domain::triggers::{Policy, Switch, Wish, is_ours};
 use queues::{Message, Sending};
+use std::time::Duration;
 use store::{JobCreated, NewJob};
 
 /// Makes a job of an issue if its event is not our own echo, somebody pays, and the repository's policy grants the wish.
@@ -52,9 +53,14 @@ pub async fn place(
         Placed::Made(job) => Done::Applied(format!("job {job}")),
         Placed::Joined(job) => Done::Applied(format!("joined job {job}")),
         Placed::Refused(job) => Done::Applied(format!("refused as job {job}")),
+        // Next time the account is found that its owner has moved to.
+        Placed::Closed => return Err(Failure::after(MOVED_WAIT, "the account has just been closed")),
         Placed::NoAccount => Done::Ignored("the account is gone"),
     })
 }
+
+/// How long an event waits that met its owner on the way from one account to another.
+const MOVED_WAIT: Duration = Duration::from_secs(1);
 
 /// What is said of a wish that has to wait.
 pub const PAUSED: Done = Done::Waiting("the account is paused");
@@ -84,6 +90,8 @@ pub enum Placed {
     Joined(JobId),
     /// It cannot be paid for; this job was over before it began and says why.
     Refused(JobId),
+    /// The account was closed at this moment: its owner has moved to another one.
+    Closed,
     /// There is no such account any more.
     NoAccount,
 }
@@ -149,6 +157,7 @@ async fn create(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, Failure> 
     let job = match ctx.store.job_create(&new).await? {
         JobCreated::OutOfCredits(balance) => return refusal::out_of_credits(ctx, plan, new, balance).await,
         JobCreated::QuotaUsed => return refusal::quota_used(ctx, plan, new).await,
+        JobCreated::AccountClosed => return Ok(Placed::Closed),
         JobCreated::New => new.row.facts.id.clone(),
         // Perhaps we made it and died before we could send; what is sent twice is done once.
         JobCreated::Existing(job) => job,

@@ -66,7 +66,11 @@ async fn refuse(ctx: &Ctx, new: NewJob, reason: &str) -> Result<Placed, Failure>
     let (message, placed) = match ctx.store.job_refuse(&refused).await? {
         // The very fact has made a job before: perhaps one that could be paid for, and died before it was sent.
         JobCreated::Existing(job) => (Message::Work(Work::Plan, job.clone()), Placed::Made(job)),
-        JobCreated::New | JobCreated::Joined(_) | JobCreated::OutOfCredits(_) | JobCreated::QuotaUsed => {
+        JobCreated::New
+        | JobCreated::Joined(_)
+        | JobCreated::OutOfCredits(_)
+        | JobCreated::QuotaUsed
+        | JobCreated::AccountClosed => {
             let job = refused.row.facts.id;
             (Message::Comment(job.clone()), Placed::Refused(job))
         }

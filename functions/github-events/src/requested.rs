@@ -72,7 +72,7 @@ async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Fa
     };
     Ok(match order::make(ctx, &request.account, (&origin, &issue), wanted, now).await? {
         Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => Outcome::Job(job),
-        Placed::NoAccount => Outcome::Refused("the account is gone".to_owned()),
+        Placed::Closed | Placed::NoAccount => Outcome::Refused("the account is gone".to_owned()),
     })
 }
 

@@ -31,6 +31,9 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
     let Some((account, known)) = ctx.store.account_find_whole(&id).await? else {
         return Ok(Done::Ignored("the account is gone"));
     };
+    if !account.is_open() {
+        return Ok(Done::Ignored("the account is closed: its owner has moved to another one"));
+    }
     let present = standing(&ctx.catalogue, &account, &known, ctx.outside.now());
     let target = present.and_then(|standing| ctx.catalogue.plan(standing.plan.converts_to.as_ref()?));
     let target = target.map(|usual| wished(ctx, &account).unwrap_or(usual));

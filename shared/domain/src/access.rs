@@ -113,6 +113,11 @@ impl ApiKey {
     pub fn is_good(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
+
+    /// Whether it may do everything, and so proves that the account is its bearer's.
+    pub fn is_whole(&self) -> bool {
+        Scope::ALL.iter().all(|scope| self.scopes.contains(scope))
+    }
 }
 
 /// The text of a key: shown once, kept by its owner alone.

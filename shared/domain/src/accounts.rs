@@ -1,6 +1,7 @@
 //! Accounts: who pays and owns things, and how GitHub's and Stripe's ids lead to them.
 
 use crate::ids::{AccountId, CustomerId, InstallationId, OwnerId};
+use crate::signups::Way;
 use crate::time::Timestamp;
 
 /// An account.
@@ -14,8 +15,25 @@ pub struct Account {
     pub plan: String,
     /// The plan its owner asked for when he signed up, where it began with another one.
     pub wish: Option<String>,
+    /// By which sign-up it came to be; none where an operator made it.
+    pub way: Option<Way>,
+    /// The account to which its owner has moved. From then on it is closed and opens nothing.
+    pub moved_to: Option<AccountId>,
     /// Since when.
     pub created_at: Timestamp,
+}
+
+impl Account {
+    /// Whether it came to be by itself, because the App was installed, and nobody has asked for it: only then can its owner
+    /// move to another account.
+    pub fn came_by_itself(&self) -> bool {
+        self.way == Some(Way::Installation) && self.is_open()
+    }
+
+    /// Whether anybody may act for it.
+    pub const fn is_open(&self) -> bool {
+        self.moved_to.is_none()
+    }
 }
 
 /// What an installation's events lead to.

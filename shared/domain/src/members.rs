@@ -1,7 +1,8 @@
-//! People and what they are to accounts: a role that GitHub's word gives, or an admin's hand.
+//! People and what they are to accounts: a role that GitHub's word gives, an admin's hand, or the account's key.
 //!
 //! GitHub says at each sign-in who belongs to what. A role that was set by hand stays over that; a membership does not: who
-//! can no longer reach an owner's installation is no member of its account.
+//! can no longer reach an owner's installation is no member of its account. Who has shown the account's key is one whatever
+//! GitHub says, since an account can be there before any owner is.
 
 use crate::access::Role;
 use crate::ids::{AccountId, OwnerId, UserId};
@@ -46,6 +47,8 @@ pub enum RoleBy {
     Github,
     /// An admin of the account.
     Hand,
+    /// The account's key, which he has shown: he belongs to it without GitHub's word. What an admin makes him then, he is.
+    Key,
 }
 
 impl RoleBy {
@@ -54,12 +57,13 @@ impl RoleBy {
         match self {
             Self::Github => "github",
             Self::Hand => "hand",
+            Self::Key => "key",
         }
     }
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Github, Self::Hand].into_iter().find(|by| by.as_str() == text)
+        [Self::Github, Self::Hand, Self::Key].into_iter().find(|by| by.as_str() == text)
     }
 }
 
@@ -81,7 +85,7 @@ pub struct Member {
 pub struct Membership {
     /// Which.
     pub account: AccountId,
-    /// What people call it: an owner on GitHub that it pays for.
+    /// What people call it: an owner on GitHub that it pays for, or what its owner has called it.
     pub name: String,
 }
 
@@ -91,10 +95,25 @@ pub fn refreshed(before: Option<&Member>, user: &User, by_github: Role, now: Tim
     match before {
         None => fresh(),
         Some(before) => match before.by {
-            RoleBy::Hand => Member { user: user.clone(), ..before.clone() },
+            RoleBy::Hand | RoleBy::Key => Member { user: user.clone(), ..before.clone() },
             RoleBy::Github => Member { since: before.since, ..fresh() },
         },
     }
+}
+
+/// What a member is after an admin has given him a role.
+pub fn given(before: &Member, role: Role) -> Member {
+    let by = match before.by {
+        RoleBy::Github | RoleBy::Hand => RoleBy::Hand,
+        RoleBy::Key => RoleBy::Key,
+    };
+    Member { role, by, ..before.clone() }
+}
+
+/// What somebody is who has shown a key of the account that may do everything: as much as the key.
+pub fn let_in(before: Option<&Member>, user: &User, now: Timestamp) -> Member {
+    let since = before.map_or(now, |before| before.since);
+    Member { user: user.clone(), role: Role::Admin, by: RoleBy::Key, since }
 }
 
 #[cfg(test)]
@@ -126,5 +145,23 @@ mod tests {
             refreshed(Some(&by_hand), &user("anna"), Role::Viewer, now),
             Member { user: user("anna"), ..by_hand }
         );
+    }
+
+    #[test]
+    fn who_has_shown_the_key_is_an_admin_until_another_one_says_otherwise() {
+        let ann = User { id: UserId::new(8), login: "ann".to_owned() };
+        let (then, now) = (Timestamp::from_seconds(1), Timestamp::from_seconds(2));
+        let viewer = refreshed(None, &ann, Role::Viewer, then);
+        for (before, since) in [(None, now), (Some(&viewer), then)] {
+            let member = let_in(before, &ann, now);
+            assert_eq!((member.role, member.by, member.since), (Role::Admin, RoleBy::Key, since));
+            assert_eq!(refreshed(Some(&member), &ann, Role::Viewer, now), member, "GitHub's word changes nothing");
+        }
+        let less = given(&let_in(None, &ann, now), Role::Viewer);
+        assert_eq!((less.role, less.by), (Role::Viewer, RoleBy::Key), "he still belongs to it");
+        assert_eq!(given(&viewer, Role::Admin).by, RoleBy::Hand);
+        for by in [RoleBy::Github, RoleBy::Hand, RoleBy::Key] {
+            assert_eq!(RoleBy::parse(by.as_str()), Some(by));
+        }
     }
 }

@@ -8,7 +8,11 @@ use crate::{Store, keys};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::accounts::{Account, InstallationState, NewAccount, Payer};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
+use domain::signups::Way;
 use domain::time::Timestamp;
+
+/// What is so of an account for which somebody may act.
+pub(crate) const OPEN: &str = "attribute_exists(pk) AND attribute_not_exists(#moved_to)";
 
 /// What became of a new account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +81,14 @@ impl Store {
         keys.into_iter().flatten().map(|key| self.link(key, account))
     }
 
+    /// Notes that an account has begun something that is its own for ever, a job, a purchase or a fix: from then on its owner
+    /// moves no more. One that is closed begins nothing.
+    pub(crate) fn begun(&self, account: &AccountId, now: Timestamp) -> Change {
+        Change::of(keys::account(account))
+            .set_expression("#begun_at = if_not_exists(#begun_at, :now)", vec![("now", time(now))])
+            .when(OPEN, vec![])
+    }
+
     pub(crate) fn link(&self, key: Key, account: &AccountId) -> Change {
         Change::of(key)
             .set("account", text(account.as_str()))
@@ -90,9 +102,27 @@ impl Store {
         found.item.as_ref().map(account_of).transpose()
     }
 
+    /// What an account's owner has called it when he signed up, if he has.
+    pub async fn account_name(&self, id: &AccountId) -> Result<Option<String>, StoreError> {
+        const NAME: &str = "read an account's name";
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::account(id).attributes()));
+        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(NAME, e))?;
+        let name = found.item.as_ref().map(|item| Item::new(item, NAME).find_text("name")).transpose()?;
+        Ok(name.flatten().map(str::to_owned))
+    }
+
     /// Who pays for an owner, wherever the App is installed, if somebody does.
     pub async fn owner_find(&self, id: OwnerId) -> Result<Option<AccountId>, StoreError> {
         self.account_at(keys::owner(id)).await
+    }
+
+    /// Who on GitHub has an installation, once one of its events has said so.
+    pub async fn installation_owner(&self, id: InstallationId) -> Result<Option<OwnerId>, StoreError> {
+        const FIND: &str = "find an installation's owner";
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::installation(id).attributes()));
+        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(FIND, e))?;
+        let owner = found.item.as_ref().map(|item| Item::new(item, FIND).find_number("owner_id")).transpose()?;
+        Ok(owner.flatten().map(OwnerId::new))
     }
 
     /// Whose a customer is.
@@ -198,7 +228,13 @@ pub(crate) fn account_attributes(account: &Account) -> Attributes {
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
     item.extend(account.wish.as_ref().map(|wish| ("wish".to_owned(), text(wish))));
+    item.extend(account.way.map(|way| ("way".to_owned(), text(way.as_str()))));
     item
+}
+
+/// To which account the owner of this one has moved.
+pub(crate) fn moved_to(item: &Item<'_>) -> Result<Option<AccountId>, StoreError> {
+    item.find_text("moved_to")?.map(AccountId::parse).transpose().map_err(|_| item.bad("moved_to"))
 }
 
 pub(crate) fn account_of(attributes: &Attributes) -> Result<Account, StoreError> {
@@ -208,6 +244,8 @@ pub(crate) fn account_of(attributes: &Attributes) -> Result<Account, StoreError>
         customer: item.parsed("customer", CustomerId::parse)?,
         plan: item.text("plan")?.to_owned(),
         wish: item.find_text("wish")?.map(str::to_owned),
+        way: item.find_text("way")?.map(|word| Way::parse(word).ok_or_else(|| item.bad("way"))).transpose()?,
+        moved_to: moved_to(&item)?,
         created_at: item.time("created_at")?,
     })
 }

@@ -95,6 +95,7 @@ impl Store {
         let mut items = vec![
             put_new(&self.table, row_attributes(&new.row)),
             put_new(&self.table, task_part(&facts.id, &new.task)?),
+            self.begun(&facts.account, facts.created_at).item(&self.table),
         ];
         let place = new.place.as_ref().map(|place| self.place_item(facts, place));
         let count = match &new.counts {

@@ -6,7 +6,7 @@
 use crate::item::Attributes;
 use crate::keys::Key;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use std::collections::HashMap;
 
@@ -177,6 +177,20 @@ pub(crate) fn delete_when(table: &str, key: Key, condition: &str, values: Values
         .build()
         .expect("table, key and condition are given");
     TransactWriteItem::builder().delete(delete).build()
+}
+
+/// What has to be so for a transaction that does not change it.
+pub(crate) fn check_when(table: &str, key: Key, condition: &str, values: Values) -> TransactWriteItem {
+    let check = ConditionCheck::builder()
+        .table_name(table)
+        .set_key(Some(key.attributes()))
+        .set_expression_attribute_names(Some(names_in(condition)).filter(|names| !names.is_empty()))
+        .set_expression_attribute_values((!values.is_empty()).then(|| named(values)))
+        .condition_expression(condition)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()
+        .expect("table, key and condition are given");
+    TransactWriteItem::builder().condition_check(check).build()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! So whoever takes an act up again says the same thing under the same name, and Stripe makes one. A cart leads from a
 //! thing to the act that buys it just now, so that two acts for the same thing at once lead to one.
 
-use crate::error::StoreError;
-use crate::expression::Change;
+use crate::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::expression::{Change, put_new};
 use crate::item::{Attributes, Item, text, time};
 use crate::{Store, keys};
 use domain::ids::{AccountId, ActionId};
@@ -42,20 +42,33 @@ impl Store {
         act: &ActionId,
         intent: &Intent,
     ) -> Result<Begun, StoreError> {
+        self.while_contended(|| self.intent_begin_once(account, act, intent)).await
+    }
+
+    async fn intent_begin_once(
+        &self,
+        account: &AccountId,
+        act: &ActionId,
+        intent: &Intent,
+    ) -> Result<Begun, StoreError> {
         const BEGIN: &str = "begin an intent";
         let mut item = keys::intent(account, act).attributes();
         let more =
             [("what", text(&intent.what)), ("params", text(&intent.params)), ("begun_at", time(intent.begun_at))];
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        match put.condition_expression("attribute_not_exists(pk)").send().await {
-            Ok(_) => Ok(Begun::New),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                let known = self.intent_find(account, act).await?;
-                let known = known.ok_or_else(|| StoreError::bad_item(BEGIN, act.as_str(), "pk"))?;
+        let items = vec![put_new(&self.table, item), self.begun(account, intent.begun_at).item(&self.table)];
+        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+            return Ok(Begun::New);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(BEGIN, error)) };
+        match condition_failed(reasons.first()) {
+            Some(held) => {
+                let nothing = Attributes::new();
+                let known = intent_of(held.item().unwrap_or(&nothing))?;
                 Ok(if known.what == intent.what { Begun::Same(known) } else { Begun::Other })
             }
-            Err(error) => Err(StoreError::sdk(BEGIN, error)),
+            // Of an account that was closed a moment ago nothing is begun; whoever asks again finds it closed.
+            None => Err(StoreError::cancelled(BEGIN, reasons)),
         }
     }
 

@@ -51,6 +51,8 @@ pub enum JobCreated {
     OutOfCredits(Balance),
     /// The period's jobs are used up; nothing was made.
     QuotaUsed,
+    /// The account is closed, since its owner has moved to another one; nothing was made.
+    AccountClosed,
 }
 
 /// What became of a move.
@@ -101,6 +103,7 @@ impl Store {
             count.item(&self.table),
             put_new(&self.table, row_attributes(&new.row)),
             put_new(&self.table, step_item(&facts.id, 0, &order_step(new))?),
+            self.begun(&facts.account, facts.created_at).item(&self.table),
         ];
         let own = items.len();
         items.extend(postings.items.clone());
@@ -118,6 +121,9 @@ impl Store {
         }
         if condition_failed(reasons.get(2)).is_some() {
             return Ok(JobCreated::QuotaUsed);
+        }
+        if condition_failed(reasons.get(5)).is_some() {
+            return Ok(JobCreated::AccountClosed);
         }
         match postings.verdict(reasons.get(own..).unwrap_or_default())? {
             Some(Post::Insufficient(balance)) => Ok(JobCreated::OutOfCredits(balance)),

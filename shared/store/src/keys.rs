@@ -8,7 +8,7 @@
 //! | events | `SWITCH#<source>` | `CHANGE#<at>#<act>` | who has switched it, and why | its sender |
 //! | main | `SWITCHES` | `<switch>`, `ACCOUNT#<id>` | how another switch stands, and whether an account is paused | all of them |
 //! | main | `SWITCHED#<switch>` | `CHANGE#<at>#<act>` | who has switched it, and why | the switch |
-//! | main | `ACCOUNT#<id>` | `PROFILE` | an account | its id |
+//! | main | `ACCOUNT#<id>` | `PROFILE` | an account, since when it has begun anything, and to which other one its owner has moved | its id |
 //! | main | `ACCOUNT#<id>` | `SUBSCRIPTION#<sub>` | what Stripe last said of a subscription | account |
 //! | main | `ACCOUNT#<id>` | `INVOICE#<in>` | what Stripe last said of an invoice | account |
 //! | main | `ACCOUNT#<id>` | `OWED#<meter>#<usage>` | a usage record Stripe must still be told | account and meter; index `due` |
@@ -264,6 +264,7 @@ pub(crate) fn rate(whose: &str, start: Timestamp) -> Key {
 }
 
 pub(crate) const MEMBER: &str = "MEMBER#";
+pub(crate) const MEMBERS: &str = "MEMBERS";
 
 /// A person of an account.
 pub(crate) fn member(account: &AccountId, user: UserId) -> Key {
@@ -272,7 +273,7 @@ pub(crate) fn member(account: &AccountId, user: UserId) -> Key {
 
 /// How many admins an account has.
 pub(crate) fn members(account: &AccountId) -> Key {
-    Key::new(account_pk(account), "MEMBERS")
+    Key::new(account_pk(account), MEMBERS)
 }
 
 /// An account of a person.

@@ -2,14 +2,15 @@
 //!
 //! Each change is decided on the row as it is read and written only if the row is still so; otherwise it is decided anew.
 
+use crate::accounts::OPEN;
 use crate::error::{StoreError, cancellation_reasons, condition_failed};
-use crate::expression::{Change, delete_when, put_new, put_when};
+use crate::expression::{Change, check_when, delete_when, put_new, put_when};
 use crate::item::{Attributes, Item, number, text, time};
 use crate::{Finished, Store, keys};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::access::Role;
 use domain::ids::{AccountId, UserId};
-use domain::members::{Member, Membership, RoleBy, User, refreshed};
+use domain::members::{Member, Membership, RoleBy, User, given, let_in, refreshed};
 use domain::time::Timestamp;
 
 const CHANGE: &str = "change a member";
@@ -31,6 +32,24 @@ pub enum RoleSet {
     Absent,
 }
 
+/// What became of the wish to take somebody out who is not shown by GitHub any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// He is no member.
+    Gone,
+    /// He has shown the account's key, so he stays one as this.
+    Stays(Role),
+}
+
+/// What became of a key that was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LetIn {
+    /// Who showed it is an admin of the account.
+    Now,
+    /// The key or the account had ended meanwhile.
+    Ended,
+}
+
 /// What a member shall be, decided on what he is.
 enum Next {
     Stays,
@@ -43,6 +62,7 @@ enum Tried {
     Done,
     Changed,
     LastAdmin,
+    Unproved,
 }
 
 /// Whether the last admin may be taken away.
@@ -103,21 +123,62 @@ impl Store {
             let after = refreshed(before.as_ref(), user, by_github, now);
             let role = after.role;
             let next = if before.as_ref() == Some(&after) { Next::Stays } else { Next::Becomes(after) };
-            match self.member_try((account, name, user.id), before, next, Keep::Nothing).await? {
+            match self.member_try((account, name, user.id), before, next, (Keep::Nothing, vec![])).await? {
                 Tried::Done => return Ok(role),
+                Tried::Changed | Tried::LastAdmin | Tried::Unproved => {}
+            }
+        }
+        Err(StoreError::cancelled(CHANGE, &[]))
+    }
+
+    /// Makes a person an admin of an account who has shown a key of it, if at that moment the key is good and the account open.
+    pub async fn member_let_in(
+        &self,
+        account: &AccountId,
+        name: &str,
+        user: &User,
+        key_digest: &str,
+        now: Timestamp,
+    ) -> Result<LetIn, StoreError> {
+        for _ in 0..TRIES_MAX {
+            let before = self.member_find(account, user.id).await?;
+            let after = let_in(before.as_ref(), user, now);
+            let next = if before.as_ref() == Some(&after) { Next::Stays } else { Next::Becomes(after) };
+            let proof = vec![
+                check_when(
+                    &self.table,
+                    keys::api_key_text(key_digest),
+                    "attribute_exists(pk) AND attribute_not_exists(#revoked_at) AND \
+                     (attribute_not_exists(#expires_at) OR #expires_at > :now)",
+                    vec![("now", time(now))],
+                ),
+                check_when(&self.table, keys::account(account), OPEN, vec![]),
+            ];
+            match self.member_try((account, name, user.id), before, next, (Keep::Nothing, proof)).await? {
+                Tried::Done => return Ok(LetIn::Now),
+                Tried::Unproved => return Ok(LetIn::Ended),
                 Tried::Changed | Tried::LastAdmin => {}
             }
         }
         Err(StoreError::cancelled(CHANGE, &[]))
     }
 
-    /// Takes a person out of an account, since GitHub shows him none of its owners any more.
+    /// Takes a person out of an account, since GitHub shows him none of its owners any more; who has shown its key stays.
+    pub async fn member_leave(&self, account: &AccountId, user: UserId) -> Result<Left, StoreError> {
+        match self.member_find(account, user).await? {
+            Some(member) if member.by == RoleBy::Key => Ok(Left::Stays(member.role)),
+            Some(_) => self.member_remove(account, user).await.map(|_| Left::Gone),
+            None => Ok(Left::Gone),
+        }
+    }
+
+    /// Takes a person out of an account.
     pub async fn member_remove(&self, account: &AccountId, user: UserId) -> Result<Finished, StoreError> {
         for _ in 0..TRIES_MAX {
             let Some(before) = self.member_find(account, user).await? else { return Ok(Finished::Already) };
-            match self.member_try((account, "", user), Some(before), Next::Goes, Keep::Nothing).await? {
+            match self.member_try((account, "", user), Some(before), Next::Goes, (Keep::Nothing, vec![])).await? {
                 Tried::Done => return Ok(Finished::Now),
-                Tried::Changed | Tried::LastAdmin => {}
+                Tried::Changed | Tried::LastAdmin | Tried::Unproved => {}
             }
         }
         Err(StoreError::cancelled(CHANGE, &[]))
@@ -127,12 +188,12 @@ impl Store {
     pub async fn member_role_set(&self, account: &AccountId, user: UserId, role: Role) -> Result<RoleSet, StoreError> {
         for _ in 0..TRIES_MAX {
             let Some(before) = self.member_find(account, user).await? else { return Ok(RoleSet::Absent) };
-            let after = Member { role, by: RoleBy::Hand, ..before.clone() };
+            let after = given(&before, role);
             let next = if before == after { Next::Stays } else { Next::Becomes(after.clone()) };
-            match self.member_try((account, "", user), Some(before), next, Keep::OneAdmin).await? {
+            match self.member_try((account, "", user), Some(before), next, (Keep::OneAdmin, vec![])).await? {
                 Tried::Done => return Ok(RoleSet::Now(after)),
                 Tried::LastAdmin => return Ok(RoleSet::LastAdmin),
-                Tried::Changed => {}
+                Tried::Changed | Tried::Unproved => {}
             }
         }
         Err(StoreError::cancelled(CHANGE, &[]))
@@ -143,7 +204,7 @@ impl Store {
         (account, name, user): (&AccountId, &str, UserId),
         before: Option<Member>,
         next: Next,
-        keep: Keep,
+        (keep, proof): (Keep, Vec<TransactWriteItem>),
     ) -> Result<Tried, StoreError> {
         let is_admin = |member: Option<&Member>| member.is_some_and(|member| member.role == Role::Admin);
         let after = match next {
@@ -168,11 +229,16 @@ impl Store {
             (true, false) => items.push(delete_when(&self.table, membership, "attribute_exists(pk)", vec![])),
             (true, true) | (false, false) => {}
         }
+        let own = items.len();
+        items.extend(proof);
         let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
         let Err(error) = sent else { return Ok(Tried::Done) };
         let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(CHANGE, error)) };
         if condition_failed(reasons.first()).is_some() {
             return Ok(Tried::Changed);
+        }
+        if reasons.iter().skip(own).any(|reason| condition_failed(Some(reason)).is_some()) {
+            return Ok(Tried::Unproved);
         }
         if has_count && condition_failed(reasons.get(1)).is_some() {
             return Ok(Tried::LastAdmin);

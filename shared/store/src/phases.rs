@@ -59,6 +59,7 @@ impl Store {
             items.push(put_new(&self.table, fix));
             let counted = count_change(&report.account, (&Meter::pull_requests(), &charge.period), 1, Limit::Unlimited);
             items.extend(counted.map(|count| count.item(&self.table)));
+            items.push(self.begun(&report.account, report.at).item(&self.table));
             let owed = charge.usage.iter().map(|usage| metering::owed_attributes(usage, usage.at));
             items.extend(owed.map(|owed| put_new(&self.table, owed)));
         }

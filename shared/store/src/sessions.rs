@@ -2,11 +2,12 @@
 //!
 //! A session's row is put once and never changed but for the proofs that were spent of it. Signing out takes it away.
 
+use crate::accounts::OPEN;
 use crate::error::{StoreError, cancellation_reasons, condition_failed};
-use crate::expression::{Change, delete_when, put_new};
+use crate::expression::{check_when, delete_when, put_new};
 use crate::item::{Attributes, Item, number, text, texts, time};
+use crate::moving::spent;
 use crate::{Finished, Store, digests, keys};
-use aws_sdk_dynamodb::types::AttributeValue;
 use domain::access::Role;
 use domain::ids::{AccountId, InstallationId, OwnerId, SessionId, UserId};
 use domain::members::User;
@@ -20,6 +21,8 @@ pub enum Linked {
     Now,
     /// They are paid by another account.
     Taken,
+    /// There is no such account any more.
+    Closed,
     /// The session has ended, or this proof of it was used before.
     Spent,
 }
@@ -96,15 +99,11 @@ impl Store {
     /// Lets an account pay for an owner from now on, on the word of GitHub that a session keeps, which is spent by that.
     pub async fn owner_link(&self, digest: &str, shown: &Shown, account: &AccountId) -> Result<Linked, StoreError> {
         const LINK: &str = "link an owner";
-        let installation = AttributeValue::Ns(vec![shown.installation.to_string()]);
-        let spent = Change::of(keys::session(digest)).add("spent", installation).when(
-            "attribute_exists(pk) AND (attribute_not_exists(#spent) OR NOT contains(#spent, :installation))",
-            vec![("installation", number(shown.installation))],
-        );
         let items = vec![
-            spent.item(&self.table),
+            spent(digest, shown.installation).item(&self.table),
             self.link(keys::owner(shown.owner), account).item(&self.table),
             self.link(keys::installation(shown.installation), account).item(&self.table),
+            check_when(&self.table, keys::account(account), OPEN, vec![]),
         ];
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
             return Ok(Linked::Now);
@@ -112,6 +111,9 @@ impl Store {
         let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(LINK, error)) };
         if [1, 2].iter().any(|place| condition_failed(reasons.get(*place)).is_some()) {
             return Ok(Linked::Taken);
+        }
+        if condition_failed(reasons.get(3)).is_some() {
+            return Ok(Linked::Closed);
         }
         if condition_failed(reasons.first()).is_none() {
             return Err(StoreError::cancelled(LINK, reasons));

@@ -164,6 +164,8 @@ impl Store {
             customer,
             plan: sign_up.plan.clone(),
             wish: sign_up.wish.clone(),
+            way: Some(sign_up.way),
+            moved_to: None,
             created_at: now,
         };
         let new = NewAccount { account, installation: sign_up.installation, owner: sign_up.owner() };

@@ -1,6 +1,8 @@
 //! Signing up by mail: whoever reads the mail of an address gets into its account, and nobody else.
 
 use super::owners::acme;
+use super::text;
+use crate::browser::location;
 use crate::leaks;
 use crate::world::{Climate, World};
 use bytes::Bytes;
@@ -16,13 +18,13 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use store::mail_newcomer;
 
-const ANN: &str = "ann@acme.example";
+pub const ANN: &str = "ann@acme.example";
 
-fn newcomer(address: &str) -> Newcomer {
+pub fn newcomer(address: &str) -> Newcomer {
     mail_newcomer(&MailAddress::parse(address).expect("an address"))
 }
 
-fn wish(address: &str, plan: &str) -> Value {
+pub fn wish(address: &str, plan: &str) -> Value {
     json!({ "email": address, "name": "Acme & Co", "plan": plan })
 }
 
@@ -44,7 +46,7 @@ impl World {
     }
 
     /// Somebody signs up, and again while the door is busy or dies, as people do.
-    async fn signs_up(&self, from: &str, wish: &Value) -> (StatusCode, Value) {
+    pub async fn signs_up(&self, from: &str, wish: &Value) -> (StatusCode, Value) {
         loop {
             let headers = [("content-type", "application/json"), ("idempotency-key", "once")];
             let body = serde_json::to_vec(wish).expect("JSON");
@@ -56,7 +58,7 @@ impl World {
     }
 
     /// The path of the link in the only mail to an address.
-    fn link_to(&self, address: &str) -> String {
+    pub fn link_to(&self, address: &str) -> String {
         let letters: Vec<_> = self.vendors.mail.letters().into_iter().filter(|letter| letter.to == address).collect();
         assert_eq!(letters.len(), 1, "one mail to {address}");
         let start = letters[0].text.find("/welcome/").expect("a link");
@@ -66,7 +68,7 @@ impl World {
     }
 
     /// What a program gets at a welcome's link.
-    async fn reveals(&self, path: &str, once: &str) -> (StatusCode, Value) {
+    pub async fn reveals(&self, path: &str, once: &str) -> (StatusCode, Value) {
         loop {
             let headers = [("accept", "application/json"), ("idempotency-key", once)];
             let answer = self.guest_asks(guest("POST", path, "192.0.2.200", &headers, "")).await;
@@ -117,6 +119,8 @@ async fn provisioning_creates_billing_customer() {
     world.done().await;
 }
 
+/// Nobody helps: sign up by mail, see the key, sign in with GitHub, show that the account is yours, install the App, and let
+/// that account pay for its owner, who has got another one meanwhile.
 #[tokio::test(start_paused = true)]
 async fn trial_signup_to_first_fix() {
     let world = World::bare(Climate::Bad(42), &[]).await;
@@ -125,16 +129,35 @@ async fn trial_signup_to_first_fix() {
     let account = world.assert_provisioned_once(&newcomer(ANN), Outcome::Told).await;
     let (_, key) = world.reveals(&world.link_to(ANN), "a").await;
     let secret = key["secret"].as_str().expect("a key");
-    // The App is installed, and an operator has said whose that is before GitHub did.
-    let body = json!({ "stripe_customer_id": account.customer.as_str(), "installation_id": INSTALLATION_ID });
-    while world.operator("POST", "/api/v1/admin/accounts", Some(&body)).await.0 != StatusCode::OK {}
-    for sample in ["installation.created", "issues.opened"] {
-        world.github_sends(sample).await;
+
+    let browser = world.browser();
+    let arrived = browser.signs_in("/signin", "acme-owner").await;
+    assert_eq!(location(&arrived), "/setup", "who has no account is told how to get one");
+    let page = text(&browser.ask("GET", "/setup", &[], "").await);
+    assert!(page.contains("You have no account yet") && page.contains("action=\"/setup/account\""), "{page}");
+    let csrf = browser.csrf().await;
+    let page = text(&browser.sends("/setup/account", &[("key", secret), ("csrf_token", &csrf)]).await);
+    assert!(page.contains(&format!("You are an admin of Acme &amp; Co ({})", account.id)), "{page}");
+
+    world.github_sends("installation.created").await;
+    world.settle().await;
+    let by_itself = world.assert_provisioned_once(&acme(), Outcome::Nobody).await;
+    let setup = format!("/setup?installation_id={INSTALLATION_ID}&setup_action=install");
+    let page = text(&browser.signs_in(&setup, "acme-owner").await);
+    assert!(page.contains(&format!("Let {} pay", account.id)), "{page}");
+    let (number, csrf) = (INSTALLATION_ID.to_string(), browser.csrf().await);
+    let choice = [("installation_id", number.as_str()), ("account_id", account.id.as_str()), ("csrf_token", &csrf)];
+    for _ in 0..2 {
+        let linked = browser.sends("/setup", &choice).await;
+        assert_eq!(location(&linked), "http://tallyhook.test/billing", "and pressed twice it is so already");
     }
+    let left = world.stack.store.account_find(&by_itself.id).await.expect("the store answers").expect("an account");
+    assert_eq!(left.moved_to.as_ref(), Some(&account.id));
+
+    world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_pulled_once();
     assert_eq!(world.told_job().await.facts.account, account.id);
-    assert_eq!(world.stack.store.signup_find(&acme()).await.expect("the store answers"), None);
     let shown = world.customer(secret, "GET", "/api/v1/account", "", None).await.1;
     assert_eq!((&shown["plan"], &shown["current_usage"]), (&json!("trial"), &json!(1)));
     assert_eq!(world.vendors.stripe.meter_events().len(), 0, "nothing is charged");

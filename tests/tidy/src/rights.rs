@@ -31,7 +31,7 @@ const LEDGER: (&str, &str) = ("side.table", "LedgerTable");
 const OWN: &str = "self.table";
 
 /// What a call asks for. Of transactions, each item asks for what it does; the store's own ways to write one are known.
-const CALLS: [(&str, &str); 17] = [
+const CALLS: [(&str, &str); 18] = [
     (".get_item()", "GetItem"),
     (".batch_get_item()", "BatchGetItem"),
     (".transact_get_items()", "GetItem"),
@@ -48,6 +48,7 @@ const CALLS: [(&str, &str); 17] = [
     ("put_new(", "PutItem"),
     ("put_when(", "PutItem"),
     ("delete_when(", "DeleteItem"),
+    ("check_when(", "ConditionCheckItem"),
     (".item(", "UpdateItem"),
 ];
 /// An update that is sent by itself.

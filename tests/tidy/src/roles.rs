@@ -24,6 +24,8 @@ const LIST: &[&str] = &["dynamodb:Query"];
 const UPDATE: &[&str] = &["dynamodb:UpdateItem"];
 /// Who moves jobs or settles usage also takes rows away: OPEN#, OWED# and PARKED#.
 const MOVE: &[&str] = &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
+/// Who lets people in and closes accounts asks in the same transaction whether what he goes by is still so.
+const CHECK: &[&str] = &["dynamodb:ConditionCheckItem"];
 /// Who pays is looked up under owner and installation in one read.
 const PAYER: &[&str] = &["dynamodb:BatchGetItem"];
 
@@ -121,6 +123,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("api", GET, &["MainTable"]),
     ("api", LIST, &["MainTable"]),
     ("api", MOVE, &["MainTable"]),
+    ("api", CHECK, &["MainTable"]),
     ("api", LIST, &["MainTable/index/timeline", "LedgerTable/index/timeline"]),
     ("api", GET, &["LedgerTable"]),
     ("api", ADD, &["LedgerTable"]),

@@ -47,7 +47,7 @@ pub async fn create(
     }
     let now = ctx.outside.now();
     let id = AccountId::mint(now, ctx.outside.random_bytes());
-    let account = Account { id, customer, plan: wanted.plan, wish: None, created_at: now };
+    let account = Account { id, customer, plan: wanted.plan, wish: None, way: None, moved_to: None, created_at: now };
     let new = NewAccount {
         account,
         installation: Some(InstallationId::new(wanted.installation_id)),
@@ -84,6 +84,7 @@ pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<Str
         "stripe_customer_id": account.customer.as_str(),
         "plan": account.plan,
         "wished_plan": account.wish,
+        "moved_to": account.moved_to.as_ref().map(AccountId::as_str),
         "effective_plan": standing.as_ref().map(|standing| standing.plan.id.as_str()),
         "service": service,
         "subscriptions": contracts.subscriptions.iter().map(subscription).collect::<Vec<_>>(),

@@ -2,8 +2,9 @@
 
 use crate::once::IdempotencyKey;
 use crate::people::{self, Person};
-use crate::routes::{Problem, setup};
-use crate::{ApiError, Ctx};
+use crate::rates::Guest;
+use crate::routes::Problem;
+use crate::{ApiError, Ctx, joining, owners};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -39,7 +40,7 @@ pub struct SessionShown {
 #[derive(Serialize, ToSchema)]
 pub struct AccountOfMine {
     id: String,
-    /// Somebody on GitHub for whom it pays.
+    /// What it was called when it was signed up, or somebody on GitHub for whom it pays.
     name: String,
     /// `viewer`, `member` or `admin`.
     role: String,
@@ -62,6 +63,15 @@ pub struct InstallationShown {
 pub struct AccountChosen {
     /// One of your accounts.
     account_id: String,
+}
+
+/// A key that proves an account to be yours.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountKey {
+    /// A key of the account that may do everything.
+    #[schema(min_length = 1, max_length = 100)]
+    key: String,
 }
 
 /// Which installation's owner your account shall pay for.
@@ -109,7 +119,31 @@ pub async fn choose(
     Ok(response)
 }
 
-/// Lets your account pay for the owner of an installation that GitHub has shown you. You have to run both.
+/// Makes you an admin of the account whose key you show, also where GitHub shows you nothing of it: an account that was signed
+/// up by mail, say. It has to be a key that may do everything, as the first one; whatever is wrong with it, the answer is
+/// the same. Then choose the account.
+#[utoipa::path(post, path = "/api/v1/session/accounts", tag = "people", request_body = AccountKey, security(("session" = [])),
+    params(("idempotency-key" = String, Header, description = "a new one for each act", min_length = 1, max_length = 200)),
+    responses((status = 200, body = AccountOfMine), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
+pub async fn join(
+    person: Person,
+    // Secrets that are tried are counted by where they come from, too.
+    _: Guest,
+    State(ctx): State<Arc<Ctx>>,
+    // Who is let in twice is in, whatever the act is called.
+    _: IdempotencyKey,
+    body: Result<Json<AccountKey>, JsonRejection>,
+) -> Result<Json<AccountOfMine>, ApiError> {
+    // Not in the words of what reads it, which could say the key again.
+    let Json(shown) =
+        body.map_err(|_| ApiError::bad_request("bad_body", "send {\"key\": \"th_…\"} and nothing else"))?;
+    let joined = joining::join(&ctx, &person, &shown.key).await?;
+    Ok(Json(AccountOfMine { id: joined.account.to_string(), name: joined.name, role: Role::Admin.as_str().to_owned() }))
+}
+
+/// Lets your account pay for the owner of an installation that GitHub has shown you. You have to run both. An owner who got an
+/// account of his own by installing the App moves to yours and his own is closed, as long as nothing was done with it.
 #[utoipa::path(post, path = "/api/v1/session/installations", tag = "people", request_body = InstallationChosen,
     security(("session" = [])),
     params(("idempotency-key" = String, Header, description = "a new one for each act", min_length = 1, max_length = 200)),
@@ -126,7 +160,7 @@ pub async fn link(
     let no_account =
         || ApiError::forbidden("no_account", "choose one of your accounts with PUT /api/v1/session/account");
     let account = person.session.account.clone().ok_or_else(no_account)?;
-    setup::link_owner(&ctx, &person, InstallationId::new(chosen.installation_id), &account).await?;
+    owners::link(&ctx, &person, InstallationId::new(chosen.installation_id), &account).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

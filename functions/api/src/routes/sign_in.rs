@@ -3,7 +3,7 @@
 //! The person's token is used here and thrown away. Who comes back without the state that his browser left with is sent to
 //! the beginning; so is who comes back twice.
 
-use crate::memberships::{self, Belongings};
+use crate::memberships;
 use crate::pages::Page;
 use crate::people::{self, Person};
 use crate::routes::setup;
@@ -12,7 +12,6 @@ use crate::{ApiError, Ctx};
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Response};
-use domain::ids::InstallationId;
 use domain::time::Timestamp;
 use github_api::{Exchanged, Visitor};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -100,17 +99,15 @@ async fn come_in(
     tracing::info!(user.id = %session.user.id, session.id = %session.id, accounts = has.accounts.len(), audit = true, "signed in");
     let csrf = people::csrf_token(&text);
     let mut response = match intent.installation {
-        Some(installation) => arrive(ctx, &has, installation, &csrf),
-        None => redirect(intent.return_to.as_deref().unwrap_or(&ctx.dashboard_url)),
+        Some(installation) => setup::arrive(ctx, &has, installation, &csrf).await?,
+        None => {
+            let usual = if has.accounts.is_empty() { setup::PATH } else { &ctx.dashboard_url };
+            redirect(intent.return_to.as_deref().unwrap_or(usual))
+        }
     };
     response.headers_mut().append(header::SET_COOKIE, people::hand_over(&text));
     response.headers_mut().append(header::SET_COOKIE, states::take_away());
     Ok(response)
-}
-
-/// Where somebody goes who has installed the App.
-fn arrive(ctx: &Ctx, has: &Belongings, installation: InstallationId, csrf: &str) -> Response {
-    if has.account_here.is_some() { redirect(&ctx.dashboard_url) } else { setup::offer(has, installation, csrf) }
 }
 
 /// A form's proof that it is ours.

@@ -70,6 +70,8 @@ fn account(plan: &str) -> Account {
         customer: CustomerId::parse("cus_1").expect("a customer"),
         plan: plan.to_owned(),
         wish: None,
+        way: None,
+        moved_to: None,
         created_at: Timestamp::default(),
     }
 }
