@@ -22,6 +22,7 @@ pub mod setup;
 pub mod sign_in;
 pub mod signup;
 pub mod subscription;
+pub mod test_integration;
 pub mod usage;
 pub mod welcome;
 
@@ -68,6 +69,9 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(usage::record))
         .routes(routes!(usage::check))
         .routes(routes!(commit_summaries::show, commit_summaries::create))
+        .routes(routes!(test_integration::analyze))
+        .routes(routes!(test_integration::generate))
+        .routes(routes!(test_integration::show))
         .routes(routes!(phases::list, phases::report))
         .routes(routes!(jobs::list, requests::create))
         .routes(routes!(jobs::show))

@@ -5,7 +5,7 @@
 
 use crate::ask::{self, Unusable};
 use crate::budget::Budget;
-use crate::{Ctx, LEASE_MARGIN, NOT_NOW, summary, worn_out};
+use crate::{Ctx, LEASE_MARGIN, NOT_NOW, summary, test_files, worn_out};
 use domain::errands::{Answer, Errand, State, Task, Used};
 use domain::ids::ErrandId;
 use domain::retry::{Done, Failure};
@@ -46,6 +46,8 @@ pub async fn on_errand(ctx: &Ctx, id: &ErrandId, deadline: Timestamp) -> Result<
 async fn run(ctx: &Ctx, row: &Errand, task: &Task) -> Result<(Answer, Used), Failure> {
     match task {
         Task::CommitSummary(commit) => summary::run(ctx, row, commit).await,
+        Task::TestAnalysis(asked) => test_files::analyze(ctx, row, asked).await,
+        Task::TestIntegration(asked) => test_files::integrate(ctx, row, asked).await,
     }
 }
 

@@ -14,6 +14,7 @@ mod errands;
 mod plan;
 mod review;
 mod summary;
+mod test_files;
 
 pub use config::{Config, Ctx};
 

@@ -6,8 +6,12 @@
 //! errand without one costs nothing.
 
 mod commits;
+mod test_files;
 
 pub use commits::{Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary};
+pub use test_files::{
+    BadFiles, Integrated, SCORE_MAX, Score, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis, TestIntegration,
+};
 
 use crate::credits::Credits;
 use crate::ids::{AccountId, ErrandId};
@@ -18,12 +22,17 @@ use crate::metering::{Tokens, UsageOf};
 use crate::retry::{ATTEMPTS_MAX, Failure, Next, gave_up};
 use crate::time::Timestamp;
 use crate::tries::{Held, Tries};
+use std::time::Duration;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     /// Say in words what a commit changes.
     CommitSummary(Commit),
+    /// Say how well test files suit.
+    TestAnalysis(TestAnalysis),
+    /// Put tests into a file.
+    TestIntegration(TestIntegration),
 }
 
 /// What came of it.
@@ -31,6 +40,10 @@ pub enum Task {
 pub enum Answer {
     /// What the commit changes.
     CommitSummary(Summary),
+    /// The test files, the best first.
+    TestAnalysis(Vec<Score>),
+    /// The file with the tests in it.
+    TestIntegration(Integrated),
 }
 
 /// What kind of errand it is.
@@ -38,22 +51,36 @@ pub enum Answer {
 pub enum Kind {
     /// A commit in words.
     CommitSummary,
+    /// Test files with their scores.
+    TestAnalysis,
+    /// A file with tests put into it.
+    TestIntegration,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::CommitSummary];
+    pub const ALL: [Self; 3] = [Self::CommitSummary, Self::TestAnalysis, Self::TestIntegration];
 
     /// The word on the row and in answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CommitSummary => "commit_summary",
+            Self::TestAnalysis => "test_analysis",
+            Self::TestIntegration => "test_integration",
         }
     }
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// How long it is kept after its end; a commit's summary stays, since the commit does. Files that were sent do not.
+    pub const fn kept_for(self) -> Option<Duration> {
+        match self {
+            Self::CommitSummary => None,
+            Self::TestAnalysis | Self::TestIntegration => Some(FILES_KEPT_FOR),
+        }
     }
 }
 
@@ -62,6 +89,8 @@ impl Task {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::CommitSummary(_) => Kind::CommitSummary,
+            Self::TestAnalysis(_) => Kind::TestAnalysis,
+            Self::TestIntegration(_) => Kind::TestIntegration,
         }
     }
 }
@@ -142,8 +171,9 @@ pub struct Errand {
 }
 
 /// Errands that an account may ask for in a day, UTC, that cost nothing.
-pub const FREE_A_DAY_MAX: u64 = 200;
+pub const FREE_A_DAY_MAX: u64 = 100;
 const REASON_BYTES_MAX: usize = 1_000;
+const FILES_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 impl Errand {
     /// A new one.
@@ -161,6 +191,11 @@ impl Errand {
     /// What the answer costs whoever pays it.
     pub fn price(&self) -> Credits {
         self.used.as_ref().map_or(Credits::ZERO, |used| self.facts.terms.price(used.cost))
+    }
+
+    /// From when on it may be forgotten, if it is over and not for keeping.
+    pub fn forget_at(&self) -> Option<Timestamp> {
+        Some(self.ended_at?.plus(self.facts.kind.kept_for()?))
     }
 
     fn hold(&self) -> HoldId {

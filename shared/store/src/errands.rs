@@ -197,9 +197,16 @@ impl Store {
         let mark = self.mark();
         let (facts, money) = (&write.row().facts, write.money());
         let mut company = Vec::new();
+        let ttl = write.row().forget_at().map(|at| number(at.seconds()));
         if let Some(answer) = write.answer() {
-            company.push(put_new(&self.table, answer_part(&facts.id, answer)?));
+            let mut item = answer_part(&facts.id, answer)?;
+            item.extend(ttl.clone().map(|ttl| ("ttl".to_owned(), ttl)));
+            company.push(put_new(&self.table, item));
         }
+        // What was sent goes with what came of it.
+        company.extend(
+            ttl.map(|ttl| Change::of(keys::errand_part(&facts.id, keys::TASK)).set("ttl", ttl).item(&self.table)),
+        );
         if let Money::Billed { capture, usage } = &money {
             company.extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))));
             if capture.is_some() || !usage.is_empty() {
@@ -246,6 +253,7 @@ fn move_change(write: &Move, mark: &str) -> Change {
         .set("w", text(mark))
         .set_or_remove("reason", row.reason.as_ref().map(text))
         .set_or_remove("ended_at", row.ended_at.map(time))
+        .set_or_remove("ttl", row.forget_at().map(|at| number(at.seconds())))
         .when("#version = :from_version", vec![("from_version", number(write.from_version()))]);
     let Some(used) = &row.used else { return change };
     change

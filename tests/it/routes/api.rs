@@ -15,6 +15,7 @@ mod requests;
 pub mod selling;
 mod signing_in;
 mod subscription;
+mod test_integration;
 mod usage;
 
 use crate::world::{Climate, World};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// What each part of the API is about.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     ("sign-up", "From nobody to an account with a key. Open to everybody."),
     ("account", "What your account is and may do."),
     ("billing", "Balance, movements, quotas, invoices and purchases."),
@@ -11,6 +11,7 @@ const TAGS: [(&str, &str); 11] = [
     ("usage", "What your own service uses, counted against its quotas."),
     ("jobs", "Issues on their way to pull requests."),
     ("commits", "Commits in words."),
+    ("tests", "Test files scored, and tests put into one. Nothing to pay."),
     ("keys", "Keys for your programs."),
     ("people", "Who is signed in, for which account, and who belongs to it."),
     ("sales", "What is sold. Open to everybody."),
@@ -31,7 +32,7 @@ const STATUSES: [(&str, &str); 14] = [
     ("409", "It clashes with what is there, or the Idempotency-Key was used for something else."),
     ("410", "It is over."),
     ("422", "It is understood and cannot be done."),
-    ("429", "Too many requests in this minute; go on after `retry-after` seconds."),
+    ("429", "Too many for now; go on after `retry-after` seconds."),
     ("503", "Something behind this door did not answer. Nothing was lost; try again."),
 ];
 

@@ -142,8 +142,10 @@ fn answered(whole: &WholeErrand, commit: &Commit) -> Answered {
 
 fn shown(whole: &WholeErrand, commit: &Commit) -> CommitSummary {
     let row = &whole.row;
-    let said =
-        whole.answer.as_ref().map(|Answer::CommitSummary(Summary { text, diff })| (text.clone(), counted(*diff)));
+    let said = match &whole.answer {
+        Some(Answer::CommitSummary(Summary { text, diff })) => Some((text.clone(), counted(*diff))),
+        Some(Answer::TestAnalysis(_) | Answer::TestIntegration(_)) | None => None,
+    };
     let (summary, diff) = said.unzip();
     let tokens = row.used.as_ref().map(|used| used.tokens).unwrap_or_default();
     let (paid_by, price) = paid(row);

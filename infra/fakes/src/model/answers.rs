@@ -45,6 +45,8 @@ pub(super) fn made_up(step: &str, question: &str) -> String {
         "code" => serde_json::from_str(question).map(code),
         "review" => serde_json::from_str(question).map(review),
         "generate_summary" => serde_json::from_str(question).map(summary),
+        "analyze_tests" => serde_json::from_str(question).map(scores),
+        "integrate_tests" => serde_json::from_str(question).map(integrated),
         _ => return format!("I know no step called {step:?}."),
     };
     answer.map_or_else(|error| format!("I could not read the question: {error}."), |answer| answer.to_string())
@@ -80,6 +82,42 @@ fn review(asked: ReviewAsked) -> Value {
     } else {
         json!({"verdict": "approve", "notes": "The change does what the plan says."})
     }
+}
+
+#[derive(Deserialize)]
+struct AnalysisAsked {
+    code: Option<File>,
+    tests: Vec<File>,
+}
+
+/// Counts what each file tests and checks, and whether it speaks of the code by its name.
+fn scores(asked: AnalysisAsked) -> Value {
+    let count = |text: &str, words: [&str; 3]| words.iter().map(|word| text.matches(word).count()).sum::<usize>();
+    let stem = asked.code.as_ref().and_then(|code| code.path.rsplit('/').next()?.split('.').next().map(str::to_owned));
+    let score = |file: &File| {
+        let tests = count(&file.content, ["#[test]", "it(", "def test_"]);
+        let checks = count(&file.content, ["assert", "expect(", "should"]);
+        let named = stem.as_ref().is_some_and(|stem| file.content.contains(stem) || file.path.contains(stem));
+        let score = (tests * 10 + checks * 5 + if named { 40 } else { 0 }).min(100);
+        let reason = format!("{tests} test(s), {checks} check(s); names the code: {named}");
+        json!({ "path": file.path, "score": score, "reason": reason })
+    };
+    json!({ "scores": asked.tests.iter().map(score).collect::<Vec<_>>() })
+}
+
+#[derive(Deserialize)]
+struct IntegrationAsked {
+    target: File,
+    tests: Vec<File>,
+}
+
+/// The target with the tests at its end.
+fn integrated(asked: IntegrationAsked) -> Value {
+    let mut content = asked.target.content.trim_end().to_owned();
+    for test in asked.tests {
+        content.push_str(&format!("\n\n{}", test.content.trim_end()));
+    }
+    json!({ "path": asked.target.path, "content": content + "\n" })
 }
 
 #[derive(Deserialize)]

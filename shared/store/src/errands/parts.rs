@@ -4,7 +4,9 @@ use crate::error::StoreError;
 use crate::item::{Attributes, Item};
 use crate::keys;
 use crate::steps::{packed, unpacked};
-use domain::errands::{Answer, Commit, DiffFacts, Summary, Task};
+use domain::errands::{
+    Answer, Commit, DiffFacts, Integrated, Score, SourceFile, Summary, Task, TestAnalysis, TestIntegration,
+};
 use domain::ids::ErrandId;
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +14,41 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum WireTask {
     CommitSummary { owner: String, repository: String, sha: String },
+    TestAnalysis { code: Option<WireFile>, tests: Vec<WireFile> },
+    TestIntegration { target: WireFile, tests: Vec<WireFile> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireFile {
+    path: String,
+    content: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireScore {
+    path: String,
+    score: u8,
+    reason: String,
+}
+
+impl From<&SourceFile> for WireFile {
+    fn from(file: &SourceFile) -> Self {
+        Self { path: file.path.clone(), content: file.content.clone() }
+    }
+}
+
+impl From<WireFile> for SourceFile {
+    fn from(WireFile { path, content }: WireFile) -> Self {
+        Self { path, content }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum WireAnswer {
     CommitSummary { text: String, files: u64, additions: u64, deletions: u64, bytes: u64, shown_bytes: u64 },
+    TestAnalysis { scores: Vec<WireScore> },
+    TestIntegration { file: WireFile, lines_added: u64, lines_removed: u64 },
 }
 
 pub(super) fn task_part(id: &ErrandId, task: &Task) -> Result<Attributes, StoreError> {
@@ -27,6 +58,12 @@ pub(super) fn task_part(id: &ErrandId, task: &Task) -> Result<Attributes, StoreE
             repository: commit.repository().name().to_owned(),
             sha: commit.sha().to_owned(),
         },
+        Task::TestAnalysis(asked) => {
+            WireTask::TestAnalysis { code: asked.code().map(WireFile::from), tests: wired(asked.tests()) }
+        }
+        Task::TestIntegration(asked) => {
+            WireTask::TestIntegration { target: asked.target().into(), tests: wired(asked.tests()) }
+        }
     };
     part(id, keys::TASK, &wire)
 }
@@ -37,6 +74,12 @@ pub(super) fn task_of(attributes: &Attributes) -> Result<Task, StoreError> {
         WireTask::CommitSummary { owner, repository, sha } => {
             Task::CommitSummary(Commit::parse(&owner, &repository, &sha).ok_or_else(|| item.bad("b"))?)
         }
+        WireTask::TestAnalysis { code, tests } => {
+            Task::TestAnalysis(TestAnalysis::check(code.map(SourceFile::from), read(tests)).map_err(|_| item.bad("b"))?)
+        }
+        WireTask::TestIntegration { target, tests } => {
+            Task::TestIntegration(TestIntegration::check(target.into(), read(tests)).map_err(|_| item.bad("b"))?)
+        }
     })
 }
 
@@ -45,6 +88,17 @@ pub(super) fn answer_part(id: &ErrandId, answer: &Answer) -> Result<Attributes, 
         Answer::CommitSummary(Summary { text, diff }) => {
             let DiffFacts { files, additions, deletions, bytes, shown_bytes } = *diff;
             WireAnswer::CommitSummary { text: text.clone(), files, additions, deletions, bytes, shown_bytes }
+        }
+        Answer::TestAnalysis(scores) => {
+            let wired = |Score { path, score, reason }: &Score| WireScore {
+                path: path.clone(),
+                score: *score,
+                reason: reason.clone(),
+            };
+            WireAnswer::TestAnalysis { scores: scores.iter().map(wired).collect() }
+        }
+        Answer::TestIntegration(Integrated { file, lines_added, lines_removed }) => {
+            WireAnswer::TestIntegration { file: file.into(), lines_added: *lines_added, lines_removed: *lines_removed }
         }
     };
     part(id, keys::ANSWER, &wire)
@@ -56,6 +110,13 @@ pub(super) fn answer_of(attributes: &Attributes) -> Result<Answer, StoreError> {
         WireAnswer::CommitSummary { text, files, additions, deletions, bytes, shown_bytes } => {
             Answer::CommitSummary(Summary { text, diff: DiffFacts { files, additions, deletions, bytes, shown_bytes } })
         }
+        WireAnswer::TestAnalysis { scores } => {
+            let read = |WireScore { path, score, reason }| Score { path, score, reason };
+            Answer::TestAnalysis(scores.into_iter().map(read).collect())
+        }
+        WireAnswer::TestIntegration { file, lines_added, lines_removed } => {
+            Answer::TestIntegration(Integrated { file: file.into(), lines_added, lines_removed })
+        }
     })
 }
 
@@ -63,4 +124,12 @@ fn part<T: Serialize>(id: &ErrandId, part: &'static str, wire: &T) -> Result<Att
     let mut item = keys::errand_part(id, part).attributes();
     item.extend(packed(wire, id.as_str())?);
     Ok(item)
+}
+
+fn wired(files: &[SourceFile]) -> Vec<WireFile> {
+    files.iter().map(WireFile::from).collect()
+}
+
+fn read(files: Vec<WireFile>) -> Vec<SourceFile> {
+    files.into_iter().map(SourceFile::from).collect()
 }

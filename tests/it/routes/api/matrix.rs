@@ -41,7 +41,7 @@ fn needs(route: &Route) -> Scope {
         ("GET", _) => Scope::Read,
         (_, path) if path.starts_with("api-keys") || path.starts_with("members") => Scope::Keys,
         (_, path) if path.starts_with("billing") || path == "notices" => Scope::Billing,
-        (_, path) if path.starts_with("jobs") || path.starts_with("repos") => Scope::Jobs,
+        (_, path) if ["jobs", "repos", "test-integration"].iter().any(|part| path.starts_with(part)) => Scope::Jobs,
         _ => Scope::Usage,
     }
 }
@@ -134,11 +134,12 @@ async fn a_key_does_what_its_scopes_say() {
 }
 
 /// Ids that are well formed and nobody's.
-const NOBODY_S: [&str; 4] = [
+const NOBODY_S: [&str; 5] = [
     "act_00000000000000000000000000",
     "key_00000000000000000000000000",
     "job_00000000000000000000000000",
     "erd_00000000000000000000000000",
+    "erd_00000000000000000000000001",
 ];
 
 /// Another account, and a key of it.
@@ -167,8 +168,12 @@ async fn what_is_another_account_s_looks_absent() {
 
     let (_, stranger) = other(world).await;
     let before = program.get("/api/v1/billing/balance").await;
-    let [hold, key, summary] = [hold, key, summary].map(|made| made["id"].as_str().expect("an id").to_owned());
-    let ids = [hold.as_str(), &key, job.as_str(), &summary];
+    let files = json!({ "tests": [{ "path": "spec/a.rb", "content": "it 'is theirs'" }] });
+    let (_, analysis) = program.ask("POST", "/api/v1/test-integration/analyze", Some(&files)).await;
+    world.settle().await;
+    let [hold, key, summary, analysis] =
+        [hold, key, summary, analysis].map(|made| made["id"].as_str().expect("an id").to_owned());
+    let ids = [hold.as_str(), &key, job.as_str(), &summary, &analysis];
     let mut seen = BTreeSet::new();
     for route in routes().iter().filter(|route| !route.open && route.path.contains("{id}")) {
         for (id, absent) in ids.iter().zip(NOBODY_S) {

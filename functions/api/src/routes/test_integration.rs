@@ -1,0 +1,207 @@
+//! `/api/v1/test-integration`: test files scored, and tests put into a file. It comes before a fix is made and is never billed.
+
+use crate::caller::Caller;
+use crate::errands::{Wanted, order};
+use crate::once::IdempotencyKey;
+use crate::routes::Problem;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use domain::access::Scope;
+use domain::errands::{
+    Answer, BadFiles, Integrated, Score, SourceFile, State as Stands, Task, TestAnalysis, TestIntegration,
+};
+use domain::ids::ErrandId;
+use domain::retry::Failure;
+use http::{HeaderName, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::WholeErrand;
+use utoipa::ToSchema;
+
+/// A file. All contents of a request together have at most 64 KiB.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileContent {
+    /// Where, relative to the repository's root.
+    #[schema(example = "spec/greeter_spec.rb", max_length = 400)]
+    path: String,
+    /// Its whole content, as plain text.
+    #[schema(max_length = 131_072)]
+    content: String,
+}
+
+/// Which test files are to be scored.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestsToScore {
+    /// The code that is to be tested. Without it the files are judged by themselves.
+    code: Option<FileContent>,
+    /// The test files.
+    #[schema(min_items = 1, max_items = 20)]
+    tests: Vec<FileContent>,
+}
+
+/// Which tests are to be put into which file.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestsToIntegrate {
+    /// The file that they are put into.
+    target: FileContent,
+    /// The tests.
+    #[schema(min_items = 1, max_items = 20)]
+    tests: Vec<FileContent>,
+}
+
+/// What is made of tests.
+#[derive(Serialize, ToSchema)]
+pub struct TestErrand {
+    id: String,
+    /// `test_analysis` or `test_integration`.
+    kind: &'static str,
+    /// `QUEUED`, `DONE` or `FAILED`.
+    state: &'static str,
+    /// Each test file with its score, the best first, once an analysis is done.
+    scores: Option<Vec<TestScore>>,
+    /// The target with the tests in it, once an integration is done. Read it before you use it.
+    file: Option<FileContent>,
+    /// Lines that it has more than the target.
+    lines_added: Option<u64>,
+    /// Lines of the target that it has no more.
+    lines_removed: Option<u64>,
+    /// Why there is nothing, where it failed.
+    reason: Option<String>,
+    /// The model that said it.
+    model: Option<String>,
+    created_at: String,
+    ended_at: Option<String>,
+}
+
+/// How well a test file suits.
+#[derive(Serialize, ToSchema)]
+pub struct TestScore {
+    path: String,
+    /// From 0 to 100.
+    #[schema(maximum = 100)]
+    score: u8,
+    /// Why, in words.
+    reason: String,
+}
+
+type Answered = (StatusCode, [(HeaderName, String); 1], Json<TestErrand>);
+
+/// Scores test files as places for a new test, from 0 to 100 each. It costs nothing; an account has so many of these a day.
+/// What is sent and what comes of it are kept for 30 days.
+#[utoipa::path(post, path = "/api/v1/test-integration/analyze", tag = "tests", request_body = TestsToScore,
+    params(("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
+    responses((status = 202, body = TestErrand, description = "it is queued"),
+        (status = 200, body = TestErrand, description = "it was over before"),
+        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 409, body = Problem)))]
+pub async fn analyze(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    body: Result<Json<TestsToScore>, JsonRejection>,
+) -> Result<Answered, ApiError> {
+    let asked = |wanted: TestsToScore| {
+        TestAnalysis::check(wanted.code.map(sent), all_sent(wanted.tests)).map(Task::TestAnalysis)
+    };
+    ask(&ctx, &caller, &once, body, asked).await
+}
+
+/// Puts tests into a test file. It costs nothing; an account has so many of these a day. What is sent and what comes of it are
+/// kept for 30 days.
+#[utoipa::path(post, path = "/api/v1/test-integration/generate", tag = "tests", request_body = TestsToIntegrate,
+    params(("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
+    responses((status = 202, body = TestErrand, description = "it is queued"),
+        (status = 200, body = TestErrand, description = "it was over before"),
+        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 409, body = Problem)))]
+pub async fn generate(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    body: Result<Json<TestsToIntegrate>, JsonRejection>,
+) -> Result<Answered, ApiError> {
+    let asked = |wanted: TestsToIntegrate| {
+        TestIntegration::check(sent(wanted.target), all_sent(wanted.tests)).map(Task::TestIntegration)
+    };
+    ask(&ctx, &caller, &once, body, asked).await
+}
+
+/// How far it is, and what came of it.
+#[utoipa::path(get, path = "/api/v1/test-integration/{id}", tag = "tests", params(("id" = String, Path)),
+    responses((status = 200, body = TestErrand), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem)))]
+pub async fn show(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<Json<TestErrand>, ApiError> {
+    caller.may(Scope::Read)?;
+    let absent = || ApiError::not_found("there is no such analysis or integration; they are kept for 30 days");
+    let id = ErrandId::parse(&id).map_err(|_| absent())?;
+    let found = ctx.store.errand_find(&id).await?.filter(|whole| whole.row.facts.account == caller.account);
+    let whole = found.filter(|whole| !matches!(whole.task, Task::CommitSummary(_))).ok_or_else(absent)?;
+    Ok(Json(shown(whole)))
+}
+
+async fn ask<T>(
+    ctx: &Ctx,
+    caller: &Caller,
+    once: &IdempotencyKey,
+    body: Result<Json<T>, JsonRejection>,
+    asked: impl FnOnce(T) -> Result<Task, BadFiles>,
+) -> Result<Answered, ApiError> {
+    caller.may(Scope::Jobs)?;
+    caller.may_begin(ctx).await?;
+    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let task = asked(wanted).map_err(|error| ApiError::bad_request("bad_files", error.to_string()))?;
+    let kind = task.kind().as_str();
+    let id = ErrandId::of_act(&once.act(caller, kind).id());
+    let wanted = Wanted { id: id.clone(), task, place: None, what: kind.to_owned(), worst: None };
+    let whole = order(ctx, caller, wanted).await?;
+    // Without a place nobody can have taken it.
+    let whole = whole.ok_or_else(|| ApiError::behind(&Failure::never("an errand without a place was taken")))?;
+    tracing::info!(account.id = %caller.account, errand.id = %id, by = %caller.by, audit = true, "asked for tests");
+    let status = if whole.row.state == Stands::Queued { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok((status, [(header::LOCATION, format!("/api/v1/test-integration/{id}"))], Json(shown(whole))))
+}
+
+fn sent(FileContent { path, content }: FileContent) -> SourceFile {
+    SourceFile { path, content }
+}
+
+fn all_sent(files: Vec<FileContent>) -> Vec<SourceFile> {
+    files.into_iter().map(sent).collect()
+}
+
+fn shown(whole: WholeErrand) -> TestErrand {
+    let row = whole.row;
+    let (mut scores, mut integrated) = (None, None);
+    match whole.answer {
+        Some(Answer::TestAnalysis(found)) => {
+            let one = |Score { path, score, reason }| TestScore { path, score, reason };
+            scores = Some(found.into_iter().map(one).collect());
+        }
+        Some(Answer::TestIntegration(made)) => integrated = Some(made),
+        Some(Answer::CommitSummary(_)) | None => {}
+    }
+    let lines = |Integrated { lines_added, lines_removed, .. }: &Integrated| (*lines_added, *lines_removed);
+    let (lines_added, lines_removed) = integrated.as_ref().map(lines).unzip();
+    TestErrand {
+        id: row.facts.id.to_string(),
+        kind: row.facts.kind.as_str(),
+        state: row.state.as_str(),
+        scores,
+        file: integrated.map(|Integrated { file: SourceFile { path, content }, .. }| FileContent { path, content }),
+        lines_added,
+        lines_removed,
+        reason: row.reason,
+        model: row.used.map(|used| used.model),
+        created_at: row.facts.created_at.to_string(),
+        ended_at: row.ended_at.map(|at| at.to_string()),
+    }
+}
