@@ -2,7 +2,8 @@
 //!
 //! A cookie for ten minutes has a random secret, the installation that it is about and where to go afterwards. GitHub only
 //! sees the digest of all that, the state, and gives it back: so it fits this browser and this intent, and nobody else's.
-//! Nothing is kept here before somebody comes back; then the state is noted as used, in one conditional write.
+//! What GitHub's code opens with, the verifier, follows from the cookie as well, and GitHub is told its digest: so a code that
+//! was made in another browser opens nothing here. Nothing is kept here before somebody comes back; then the state is noted as used, in one conditional write.
 
 use crate::people::{cookie, set_cookie};
 use crate::{ApiError, Ctx};
@@ -38,6 +39,8 @@ pub struct Intent {
 pub struct Begun {
     /// What GitHub gives back.
     pub state: String,
+    /// The digest of what its code opens with.
+    pub challenge: String,
     /// What the browser keeps.
     pub cookie: HeaderValue,
 }
@@ -48,21 +51,23 @@ pub fn begin(ctx: &Ctx, intent: &Intent) -> Begun {
     let installation = intent.installation.map(|installation| installation.to_string()).unwrap_or_default();
     let return_to = URL_SAFE_NO_PAD.encode(intent.return_to.as_deref().unwrap_or_default());
     let value = format!("{}.{installation}.{return_to}", secret.expose());
-    Begun { state: state_of(&value), cookie: set_cookie(COOKIE, &value, PATH, LIFE_SECONDS) }
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier_of(&value)));
+    Begun { state: state_of(&value), challenge, cookie: set_cookie(COOKIE, &value, PATH, LIFE_SECONDS) }
 }
 
-/// The intent with which somebody left who comes back with this state; none if it is not this browser's or was used.
+/// The intent with which somebody left who comes back with this state, and what his code opens with; none if it is not this
+/// browser's or was used.
 pub async fn come_back(
     ctx: &Ctx,
     headers: &HeaderMap,
     state: &str,
     now: Timestamp,
-) -> Result<Option<Intent>, ApiError> {
+) -> Result<Option<(Intent, String)>, ApiError> {
     let Some(value) = cookie(headers, COOKIE) else { return Ok(None) };
     let same: bool = state_of(value).as_bytes().ct_eq(state.as_bytes()).into();
     let Some(intent) = intent_of(value).filter(|_| same) else { return Ok(None) };
     let used = ctx.store.state_use(state, now.plus(REMEMBERED)).await?;
-    Ok((used == Finished::Now).then_some(intent))
+    Ok((used == Finished::Now).then(|| (intent, verifier_of(value))))
 }
 
 /// The header that takes the cookie away.
@@ -72,6 +77,10 @@ pub fn take_away() -> HeaderValue {
 
 fn state_of(value: &str) -> String {
     hex::encode(Sha256::digest(format!("tallyhook sign-in {value}")))
+}
+
+fn verifier_of(value: &str) -> String {
+    hex::encode(Sha256::digest(format!("tallyhook verifier {value}")))
 }
 
 fn intent_of(value: &str) -> Option<Intent> {

@@ -98,18 +98,24 @@ impl SignIn {
         Ok(Self { base, web_url, client_id: config.client_id, client_secret: config.client_secret, web })
     }
 
-    /// Where GitHub asks a person whether he wants to come in. He comes back to the callback that the App has there.
-    pub fn authorize_url(&self, state: &str) -> String {
-        let query = Route::new("/login/oauth/authorize").query("client_id", &self.client_id).query("state", state);
+    /// Where GitHub asks a person whether he wants to come in. He comes back to the callback that the App has there, with a
+    /// code that opens only with what the challenge is the digest of.
+    pub fn authorize_url(&self, state: &str, challenge: &str) -> String {
+        let query = Route::new("/login/oauth/authorize")
+            .query("client_id", &self.client_id)
+            .query("code_challenge", challenge)
+            .query("code_challenge_method", "S256")
+            .query("state", state);
         format!("{}{}", self.web_url, query.as_str())
     }
 
-    /// Takes a code for the person behind it, once.
-    pub async fn exchange(&self, code: &str, now: Timestamp) -> Result<Exchanged, GithubError> {
+    /// Takes a code for the person behind it, once, with what its challenge was made of.
+    pub async fn exchange(&self, code: &str, verifier: &str, now: Timestamp) -> Result<Exchanged, GithubError> {
         let form = Route::new("")
             .query("client_id", &self.client_id)
             .query("client_secret", self.client_secret.expose_secret())
-            .query("code", code);
+            .query("code", code)
+            .query("code_verifier", verifier);
         let request = Request::post(format!("{}/login/oauth/access_token", self.web_url))
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")

@@ -42,7 +42,7 @@ pub async fn begin(
 pub async fn leave(ctx: &Ctx, intent: &Intent) -> Result<Response, ApiError> {
     let github = ctx.sign_in().await?;
     let begun = states::begin(ctx, intent);
-    let mut response = redirect(&github.authorize_url(&begun.state));
+    let mut response = redirect(&github.authorize_url(&begun.state, &begun.challenge));
     response.headers_mut().append(header::SET_COOKIE, begun.cookie);
     Ok(response)
 }
@@ -65,7 +65,7 @@ pub async fn callback(
     let now = ctx.outside.now();
     let github = ctx.sign_in().await?;
     let state = back.state.as_deref().unwrap_or_default();
-    let Some(intent) = states::come_back(&ctx, &headers, state, now).await? else {
+    let Some((intent, verifier)) = states::come_back(&ctx, &headers, state, now).await? else {
         return Ok(again(
             "This sign-in was not begun in this browser, was used before or has taken more than ten minutes.",
         ));
@@ -75,7 +75,7 @@ pub async fn callback(
     }
     let code = back.code.as_deref().filter(|code| (1..=CODE_BYTES_MAX).contains(&code.len()));
     let Some(code) = code else { return Ok(again("GitHub has sent no code.")) };
-    match github.exchange(code, now).await? {
+    match github.exchange(code, &verifier, now).await? {
         Exchanged::In(visitor) => come_in(&ctx, &headers, &visitor, intent, now).await,
         Exchanged::Refused => Ok(again("GitHub does not know the code that you came with, or it was too old.")),
     }

@@ -1,7 +1,7 @@
 //! People who sign in to somebody's app: the consent page, the exchange of its code for a token, and what the person may
 //! ask of himself with it. Who signs in is chosen on the page, since nobody has a password here.
 //!
-//! A code opens once, for ten minutes. What is wrong with an exchange is said as GitHub says it: with a 200 and an `error`.
+//! A code opens once, for ten minutes, and where it was asked for with a challenge only with what that is the digest of. What is wrong with an exchange is said as GitHub says it: with a 200 and an `error`.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -41,6 +43,9 @@ pub struct OAuthClient {
 pub(super) struct Pass {
     user: u64,
     expires: i64,
+    /// The digest of what its code has to come with.
+    #[serde(default)]
+    challenge: Option<String>,
 }
 
 /// What somebody is in an organisation.
@@ -108,6 +113,8 @@ impl GitHub {
 struct Asked {
     client_id: String,
     state: Option<String>,
+    code_challenge: Option<String>,
+    code_challenge_method: Option<String>,
     login: Option<String>,
 }
 
@@ -116,9 +123,10 @@ async fn consent(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Resp
         return (StatusCode::NOT_FOUND, page("Not found", Default::default())).into_response();
     };
     let here = format!(
-        "{}/login/oauth/authorize?client_id={}&state={}",
+        "{}/login/oauth/authorize?client_id={}{}&state={}",
         github.config.html_base,
         encoded(&client.client_id),
+        challenged(&asked),
         encoded(asked.state.as_deref().unwrap_or_default())
     );
     let state = github.lock();
@@ -132,6 +140,14 @@ async fn consent(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Resp
     page(format!("Sign in to {}", github.config.app_slug), all(body))
 }
 
+/// What of the address says with what a code has to come.
+fn challenged(asked: &Asked) -> String {
+    let part = |name: &str, value: &Option<String>| {
+        value.as_ref().map(|value| format!("&{name}={}", encoded(value))).unwrap_or_default()
+    };
+    part("code_challenge", &asked.code_challenge) + &part("code_challenge_method", &asked.code_challenge_method)
+}
+
 async fn consented(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Response {
     let Some(client) = github.client().filter(|client| client.client_id == asked.client_id) else {
         return StatusCode::NOT_FOUND.into_response();
@@ -142,8 +158,9 @@ async fn consented(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Re
     let person = state.people.values().find(|person| person.login == login).map(|person| person.id);
     let answer = match person {
         Some(user) => {
+            let challenge = asked.code_challenge.filter(|_| asked.code_challenge_method.as_deref() == Some("S256"));
             let code = secret(&mut state, "code")[..20].to_owned();
-            state.codes.insert(code.clone(), Pass { user, expires: now + CODE_MILLIS });
+            state.codes.insert(code.clone(), Pass { user, expires: now + CODE_MILLIS, challenge });
             format!("code={code}")
         }
         None => "error=access_denied&error_description=The+user+has+denied+your+application+access.".to_owned(),
@@ -157,6 +174,7 @@ struct Exchange {
     client_id: Option<String>,
     client_secret: Option<String>,
     code: Option<String>,
+    code_verifier: Option<String>,
 }
 
 async fn exchange(From(github): From<GitHub>, headers: HeaderMap, Form(asked): Form<Exchange>) -> Response {
@@ -182,11 +200,18 @@ fn token(github: &GitHub, asked: &Exchange) -> Value {
     let now = github.now();
     let mut state = github.lock();
     let pass = asked.code.as_ref().and_then(|code| state.codes.remove(code)).filter(|pass| now < pass.expires);
+    let proved = |pass: &Pass| {
+        let digest = |verifier: &String| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
+        pass.challenge.is_none() || pass.challenge == asked.code_verifier.as_ref().map(digest)
+    };
+    let pass = pass.filter(proved);
     let Some(pass) = pass else {
         return wrong("bad_verification_code", "The code passed is incorrect or expired.");
     };
     let token = format!("ghu_{}", secret(&mut state, "token"));
-    state.user_tokens.insert(token.clone(), Pass { user: pass.user, expires: now + TOKEN_SECONDS * 1000 });
+    state
+        .user_tokens
+        .insert(token.clone(), Pass { user: pass.user, expires: now + TOKEN_SECONDS * 1000, challenge: None });
     json!({
         "access_token": token,
         "expires_in": TOKEN_SECONDS,

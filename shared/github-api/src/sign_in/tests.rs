@@ -32,7 +32,7 @@ fn sign_in(answers: Vec<(u16, Value)>) -> (SignIn, Heard) {
 async fn visitor(mut answers: Vec<(u16, Value)>) -> (Visitor, Heard) {
     answers.insert(0, (200, json!({ "access_token": "ghu_1", "token_type": "bearer", "scope": "" })));
     let (github, heard) = sign_in(answers);
-    let Ok(Exchanged::In(visitor)) = github.exchange("c0de", NOW).await else { panic!("the code is good") };
+    let Ok(Exchanged::In(visitor)) = github.exchange("c0de", "proof", NOW).await else { panic!("the code is good") };
     (visitor, heard)
 }
 
@@ -40,16 +40,17 @@ async fn visitor(mut answers: Vec<(u16, Value)>) -> (Visitor, Heard) {
 async fn a_code_is_exchanged_once_with_our_secret() {
     let (github, heard) = sign_in(vec![(200, json!({ "access_token": "ghu_1", "token_type": "bearer" }))]);
     assert_eq!(
-        github.authorize_url("a state"),
-        "https://github.test/login/oauth/authorize?client_id=Iv1.a%26b&state=a%20state"
+        github.authorize_url("a state", "a challenge"),
+        "https://github.test/login/oauth/authorize?client_id=Iv1.a%26b&code_challenge=a%20challenge\
+         &code_challenge_method=S256&state=a%20state"
     );
-    assert!(matches!(github.exchange("c0de&x", NOW).await, Ok(Exchanged::In(_))));
+    assert!(matches!(github.exchange("c0de&x", "proof", NOW).await, Ok(Exchanged::In(_))));
     let heard = heard.lock().expect("one thread").clone();
     assert_eq!(
         heard,
         [(
             "POST https://github.test/login/oauth/access_token".to_owned(),
-            "client_id=Iv1.a%26b&client_secret=a%20secret&code=c0de%26x".to_owned()
+            "client_id=Iv1.a%26b&client_secret=a%20secret&code=c0de%26x&code_verifier=proof".to_owned()
         )]
     );
 }
@@ -66,12 +67,12 @@ async fn refusals_have_classes_and_hold_no_secret() {
         (502, json!({}), Retry::Soon),
     ] {
         let (github, _) = sign_in(vec![(status, answer.clone())]);
-        let error = github.exchange("c0de", NOW).await.err().expect("an error");
+        let error = github.exchange("c0de", "proof", NOW).await.err().expect("an error");
         assert_eq!(std::mem::discriminant(&error.retry()), std::mem::discriminant(&expected), "{status} {answer}");
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     }
     let (github, _) = sign_in(vec![(200, json!({ "error": "bad_verification_code", "error_description": "expired" }))]);
-    assert!(matches!(github.exchange("c0de", NOW).await, Ok(Exchanged::Refused)));
+    assert!(matches!(github.exchange("c0de", "proof", NOW).await, Ok(Exchanged::Refused)));
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use super::{another, program, request, respond};
 use crate::browser::{SITE, location};
 use crate::routes::admin::assert_problem;
+use crate::world::{Climate, World};
+use fakes::weather::Moment;
 use http::{StatusCode, header};
 use local_stack::world::{INSTALLATION_ID, OWNER};
 use serde_json::json;
@@ -16,7 +18,7 @@ async fn a_person_signs_in_works_and_signs_out() {
     let browser = program.world.browser();
     let page = browser.leaves("/signin?return_to=/billing?tab=keys").await;
     assert!(
-        page.starts_with("http://github.test/login/oauth/authorize?client_id=Iv1.tallyhook-local&state="),
+        page.starts_with("http://github.test/login/oauth/authorize?client_id=Iv1.tallyhook-local&code_challenge="),
         "{page}"
     );
     let back = browser.consents(&page, "acme-owner").await;
@@ -103,6 +105,11 @@ async fn a_sign_in_fits_one_browser_once() {
     let fresh = one.leaves("/signin").await;
     let state = fresh.rsplit('=').next().expect("a state");
     refused(&one, &format!("/signin/callback?code={code}&state={state}"), "a code that was used").await;
+    let theirs = other.leaves("/signin").await;
+    let theirs = other.consents(&theirs, "acme-member").await;
+    let fresh = one.leaves("/signin").await;
+    let (code, state) = (theirs.split(['=', '&']).nth(1).expect("a code"), fresh.rsplit('=').next().expect("a state"));
+    refused(&one, &format!("/signin/callback?code={code}&state={state}"), "another browser's code").await;
     let page = one.leaves("/signin").await;
     refused(&one, &one.consents(&page, "").await, "who does not want to").await;
     let page = one.leaves("/signin").await;
@@ -193,4 +200,36 @@ async fn sessions_have_a_limit_of_their_own() {
     }
     program.get("/api/v1/account").await;
     program.world.done().await;
+}
+
+/// Somebody signs in and the door dies at this call; people begin again. How many calls it took.
+async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
+    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let before = world.stack.weather.calls();
+    if let Some((call, moment)) = call {
+        world.stack.weather.die_at(before + call, moment);
+    }
+    let browser = world.browser();
+    let arrived = browser.signs_in("/signin", "acme-owner").await;
+    assert_eq!((arrived.status(), location(&arrived).as_str()), (StatusCode::SEE_OTHER, DASHBOARD), "{call:?}");
+    let calls = world.stack.weather.calls() - before;
+    let who = browser.session().await;
+    assert_eq!(who["accounts"], json!([{ "id": account.as_str(), "name": OWNER, "role": "admin" }]), "{call:?}");
+    // He was counted once: he is the last admin.
+    let mine = format!("/api/v1/members/{}", who["user_id"]);
+    let less = browser.acts("PATCH", &mine, Some(&json!({ "role": "viewer" }))).await;
+    assert_eq!((less.0, &less.1["code"]), (StatusCode::CONFLICT, &json!("last_admin")), "{call:?}");
+    world.done().await;
+    calls
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_call_of_a_sign_in() {
+    let calls = dies_at(None).await;
+    assert!(calls >= 8, "{calls} calls");
+    for call in 1..=calls {
+        for moment in [Moment::Before, Moment::After] {
+            dies_at(Some((call, moment))).await;
+        }
+    }
 }
