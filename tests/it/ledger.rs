@@ -19,11 +19,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use store::{Connection, KeyRing, Store, schema};
 
-const NOW: Timestamp = Timestamp::from_millis(crate::world::BIRTH);
+pub const NOW: Timestamp = Timestamp::from_millis(crate::world::BIRTH);
 const KEY: &str = "a-key-of-the-tests-that-is-long-enough";
 
 /// Books of their own, without any door: a store in memory, with transactions that conflict, drawn from the seed.
-async fn books(seed: u64) -> Store {
+pub async fn books(seed: u64) -> Store {
     let weather = Weather::fair().with_conflicts(seed);
     let random = AtomicU64::new(seed);
     let outside = Outside {
@@ -48,11 +48,11 @@ async fn books(seed: u64) -> Store {
     connection.store("main", outside.random.clone()).with_ledger("ledger", keys)
 }
 
-fn account(n: u8) -> AccountId {
+pub fn account(n: u8) -> AccountId {
     AccountId::mint(NOW, [n; 10])
 }
 
-fn micros(amount: u64) -> Credits {
+pub fn micros(amount: u64) -> Credits {
     Credits::from_micros(amount).expect("an amount")
 }
 
@@ -63,7 +63,7 @@ fn digest(kind: u8, n: u64) -> [u8; 16] {
 }
 
 /// Gives an account something, for the n-th time.
-fn gift(account: &AccountId, n: u64, amount: u64) -> Posting {
+pub fn gift(account: &AccountId, n: u64, amount: u64) -> Posting {
     let action = ActionId::of_digest(digest(1, n));
     Posting::adjustment(account, action, (micros(amount), Side::Credit), Label::default(), NOW)
 }

@@ -25,6 +25,7 @@ mod races;
 mod routes;
 mod sealing;
 mod signups;
+mod spending;
 mod steps;
 mod stripe_events;
 mod sweeping;

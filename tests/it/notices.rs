@@ -26,7 +26,7 @@ fn address() -> MailAddress {
 
 impl World {
     /// From now on the account can be written to.
-    async fn reachable(&self, account: &AccountId) {
+    pub async fn reachable(&self, account: &AccountId) {
         let set = self.stack.store.account_mail_set(account, Some(&address())).await;
         assert_eq!(set.expect("the store answers"), AccountChanged::Now);
     }
@@ -65,7 +65,7 @@ impl World {
     }
 
     /// The subjects of all mails, sorted.
-    fn subjects(&self) -> Vec<String> {
+    pub fn subjects(&self) -> Vec<String> {
         let mut subjects: Vec<_> = self.vendors.mail.letters().into_iter().map(|letter| letter.subject).collect();
         subjects.sort();
         subjects

@@ -5,14 +5,15 @@
 
 use crate::caller::Caller;
 use crate::routes::account::{Found, load};
+use crate::routes::spend_limit;
 use crate::{ApiError, Ctx};
-use domain::credits::Credits;
 use domain::errands::{Errand, FREE_A_DAY_MAX, Facts, Task};
 use domain::ids::ErrandId;
 use domain::jobs::{Funding, Offer};
 use domain::ledger::HoldId;
 use domain::metering::Meter;
 use domain::plans::{Limit, Plan};
+use domain::spending::Unit;
 use queues::Message;
 use store::{ErrandCreated, NewErrand, SummaryPlace, WholeErrand};
 
@@ -26,26 +27,30 @@ pub struct Wanted {
     pub place: Option<SummaryPlace>,
     /// What it is for, in words.
     pub what: String,
-    /// The most it can cost whoever pays for it; none if nobody does.
-    pub worst: Option<Credits>,
+    /// The most bytes that its prompt has, from which its price follows; none if nobody pays for it.
+    pub prompt_bytes_max: Option<usize>,
 }
 
 /// Asks for it; none if somebody else has taken its place.
 pub async fn order(ctx: &Ctx, caller: &Caller, wanted: Wanted) -> Result<Option<WholeErrand>, ApiError> {
-    let Wanted { id, task, place, what, worst } = wanted;
+    let Wanted { id, task, place, what, prompt_bytes_max } = wanted;
     let now = ctx.outside.now();
     let Found { account, standing } = load(ctx, caller, now).await?;
-    let offer = Offer::of_errand(&ctx.catalogue, &standing, &account.customer, worst, now);
+    let offer = Offer::of_errand(&ctx.catalogue, &standing, &account.customer, prompt_bytes_max, now);
     may_be_billed(ctx, caller, standing.plan, &offer.terms.funding).await?;
     let hold = offer.hold(&account.id, HoldId::Errand(id.clone()), &what, now);
     let free = matches!(offer.terms.funding, Funding::Free);
     let needed = offer.terms.budget.unwrap_or_default();
     let facts = Facts { id, account: account.id, kind: task.kind(), terms: offer.terms, created_at: now };
     let counts = free.then(|| (Meter::free_errands(), now.day(), Limit::Of(FREE_A_DAY_MAX)));
+    let spends = facts.terms.spending.as_ref().map(|spending| (spending.unit, spending.period.clone()));
     let new = NewErrand { row: Errand::queued(facts), task, place, counts, hold };
     match ctx.store.errand_create(&new).await? {
         ErrandCreated::New => {
             send(ctx, &new.row.facts).await;
+            if let Some((unit, period)) = &spends {
+                ctx.store.spend_warn(&caller.account, (*unit, period), now).await?;
+            }
             Ok(Some(WholeErrand { row: new.row, task: new.task, answer: None }))
         }
         ErrandCreated::Existing => existing(ctx, new).await.map(Some),
@@ -56,6 +61,10 @@ pub async fn order(ctx: &Ctx, caller: &Caller, wanted: Wanted) -> Result<Option<
                 balance.available, ctx.dashboard_url
             );
             Err(ApiError::payment_required("insufficient_credits", detail))
+        }
+        ErrandCreated::SpendLimitReached => {
+            let (unit, period) = spends.as_ref().map_or((Unit::Money, ""), |(unit, period)| (*unit, period.as_str()));
+            Err(spend_limit::reached(ctx, caller, (unit, period), now).await?)
         }
         ErrandCreated::UsedUp => {
             let free_at = now.next_day();

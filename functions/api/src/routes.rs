@@ -21,6 +21,7 @@ pub mod session;
 pub mod setup;
 pub mod sign_in;
 pub mod signup;
+pub mod spend_limit;
 pub mod subscription;
 pub mod test_integration;
 pub mod usage;
@@ -51,6 +52,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(account::invoices))
         .routes(routes!(notices::show, notices::switch))
         .routes(routes!(billing_usage::usage))
+        .routes(routes!(spend_limit::show, spend_limit::set, spend_limit::remove))
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(api_keys::rotate))

@@ -158,6 +158,7 @@ async fn create(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, Failure> 
         JobCreated::OutOfCredits(balance) => return refusal::out_of_credits(ctx, plan, new, balance).await,
         JobCreated::QuotaUsed => return refusal::quota_used(ctx, plan, new).await,
         JobCreated::AccountClosed => return Ok(Placed::Closed),
+        JobCreated::SpendLimitReached => return refusal::spend_limit_reached(ctx, new).await,
         JobCreated::New => new.row.facts.id.clone(),
         // Perhaps we made it and died before we could send; what is sent twice is done once.
         JobCreated::Existing(job) => job,

@@ -7,6 +7,7 @@ use domain::ledger::Balance;
 use domain::notices::{Notice, Topic};
 use domain::plans::{Limit, Plan};
 use domain::retry::Failure;
+use domain::spending::Unit;
 use queues::Message;
 use store::{JobCreated, NewJob};
 
@@ -46,6 +47,24 @@ pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, F
     refuse(ctx, new, &reason).await
 }
 
+/// The job could cost more than the customer still wants to spend.
+pub async fn spend_limit_reached(ctx: &Ctx, new: NewJob) -> Result<Placed, Failure> {
+    let facts = &new.row.facts;
+    let spending = facts.terms.spending.as_ref();
+    let (unit, period) = spending.map_or((Unit::Money, ""), |spending| (spending.unit, spending.period.as_str()));
+    let limit = ctx.store.spend_limit_find(&facts.account).await?;
+    let spent = ctx.store.spent_find(&facts.account, period, unit).await?;
+    if let Some(notice) = limit.reached((unit, period), spent, facts.created_at) {
+        warnings::owe(ctx, &facts.account, &notice).await?;
+    }
+    let words = limit.standing(unit, spent).unwrap_or_else(|| "your spend limit is reached".to_owned());
+    let reason = format!(
+        "{words}; a job could cost more than is left.{} Or ask again when the next billing period has begun.",
+        pointer(ctx, "Raise the limit at")
+    );
+    refuse(ctx, new, &reason).await
+}
+
 /// So many delivered jobs wait for Stripe to be told of them that another would be a risk.
 pub async fn unbilled(ctx: &Ctx, new: NewJob, waiting: u64) -> Result<Placed, Failure> {
     let account = &new.row.facts.account;
@@ -70,7 +89,8 @@ async fn refuse(ctx: &Ctx, new: NewJob, reason: &str) -> Result<Placed, Failure>
         | JobCreated::Joined(_)
         | JobCreated::OutOfCredits(_)
         | JobCreated::QuotaUsed
-        | JobCreated::AccountClosed => {
+        | JobCreated::AccountClosed
+        | JobCreated::SpendLimitReached => {
             let job = refused.row.facts.id;
             (Message::Comment(job.clone()), Placed::Refused(job))
         }

@@ -8,7 +8,7 @@ use domain::credits::Credits;
 use domain::errands::Errand;
 use domain::jobs::{Funding, Snapshot, Terms};
 use domain::metering::Tokens;
-use domain::plans::{ModelPrice, TokensBound, answer_bound, cost as cost_of};
+use domain::plans::{ModelPrice, TokensBound, answer_bound, cost as cost_of, tokens_of_bytes};
 use domain::retry::{Failure, Retry, Retryable};
 use std::fmt;
 
@@ -17,6 +17,8 @@ use std::fmt;
 pub enum OverBudget {
     /// What is left does not pay for the next call.
     UsedUp(Credits),
+    /// So many tokens may be taken, and those that are left do not suffice for the next call.
+    TokensUsedUp(u64),
     /// The catalogue has no price for the model.
     NoPrice(String),
 }
@@ -25,6 +27,7 @@ impl fmt::Display for OverBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UsedUp(budget) => write!(f, "the budget of {budget} credits does not suffice for this work"),
+            Self::TokensUsedUp(most) => write!(f, "the {most} tokens that it may take do not suffice for this work"),
             Self::NoPrice(model) => write!(f, "the catalogue has no price for the model {model}"),
         }
     }
@@ -35,7 +38,7 @@ impl std::error::Error for OverBudget {}
 impl Retryable for OverBudget {
     fn retry(&self) -> Retry {
         match self {
-            Self::UsedUp(_) | Self::NoPrice(_) => Retry::Never,
+            Self::UsedUp(_) | Self::TokensUsedUp(_) | Self::NoPrice(_) => Retry::Never,
         }
     }
 }
@@ -44,27 +47,32 @@ impl Retryable for OverBudget {
 pub struct Budget<'a> {
     terms: &'a Terms,
     spent: Credits,
+    taken: Tokens,
 }
 
 impl<'a> Budget<'a> {
     /// What is left to a job.
     pub const fn of_job(row: &'a Snapshot) -> Self {
-        Self { terms: &row.facts.terms, spent: row.cost }
+        Self { terms: &row.facts.terms, spent: row.cost, taken: row.tokens }
     }
 
     /// What an errand has; it costs its one answer.
     pub const fn of_errand(row: &'a Errand) -> Self {
-        Self { terms: &row.facts.terms, spent: Credits::ZERO }
+        Self { terms: &row.facts.terms, spent: Credits::ZERO, taken: Tokens { input: 0, output: 0 } }
     }
 
     /// It has run out.
     pub fn used_up(&self) -> OverBudget {
-        OverBudget::UsedUp(self.terms.budget.unwrap_or_default())
+        match (self.terms.tokens_max(), self.terms.budget) {
+            (Some(most), None) => OverBudget::TokensUsedUp(most),
+            (Some(_) | None, budget) => OverBudget::UsedUp(budget.unwrap_or_default()),
+        }
     }
 
     /// How long the next answer may get.
     pub fn answer_max(&self, ctx: &Ctx, prompt_bytes: usize, wanted: u32) -> Result<u32, Failure> {
         let terms = self.terms;
+        let wanted = self.within_tokens(ctx, prompt_bytes, wanted)?;
         let Some(model) = self.price(ctx, &ctx.model_name)? else { return Ok(wanted) };
         let Some(budget) = terms.budget else { return Ok(wanted) };
         let lengths = (ctx.catalogue.output_reserve, wanted);
@@ -72,6 +80,15 @@ impl<'a> Budget<'a> {
             TokensBound::AtMost(tokens) => Ok(tokens),
             TokensBound::TooPoor => Err(self.used_up().into()),
         }
+    }
+
+    /// How long it may get where so many tokens may be taken and no more: as many were reserved.
+    fn within_tokens(&self, ctx: &Ctx, prompt_bytes: usize, wanted: u32) -> Result<u32, OverBudget> {
+        let Some(most) = self.terms.tokens_max() else { return Ok(wanted) };
+        let taken = [self.taken.input, self.taken.output, tokens_of_bytes(prompt_bytes)];
+        let left = taken.into_iter().fold(most, u64::saturating_sub);
+        let bound = u32::try_from(left).unwrap_or(u32::MAX).min(wanted);
+        if bound < ctx.catalogue.output_reserve.min(wanted) { Err(OverBudget::TokensUsedUp(most)) } else { Ok(bound) }
     }
 
     /// What a call has cost, by the price of the model that answered.

@@ -25,6 +25,7 @@ struct Frame {
     label: &'static str,
 }
 
+#[expect(clippy::too_many_lines, reason = "one table, with an entry for each kind")]
 const fn frame(kind: Kind) -> Frame {
     let (subject, next, todo, label) = match kind {
         Kind::Welcome => (
@@ -74,6 +75,18 @@ const fn frame(kind: Kind) -> Frame {
             "An issue got a comment instead of a pull request, and so will others until there are credits again.",
             "Top up, and ask again under the issue.",
             "Top up",
+        ),
+        Kind::SpendLimitNear => (
+            "Most of your spend limit is spent",
+            "When work could cost more than is left, it is refused until the next billing period begins.",
+            "If you want more done before that, raise the limit.",
+            "See what you have spent",
+        ),
+        Kind::SpendLimitReached => (
+            "Your spend limit is reached",
+            "Work that could cost more than is left is refused until the next billing period begins. What is under way goes on.",
+            "To go on now, raise the limit, and ask again.",
+            "See what you have spent",
         ),
         Kind::JobFinished => ("A job has finished", "", "Have a look at what became of it.", "Look at your jobs"),
     };

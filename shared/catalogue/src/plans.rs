@@ -19,6 +19,9 @@ pub const PRICES_MAX: usize = 20;
 const DAYS_MAX: u32 = 730;
 /// How long a plan goes on by itself after a payment has failed.
 const GRACE_DAYS: u32 = 7;
+/// Tokens that one job may take where they are charged.
+const TOKENS: u64 = 500_000;
+const TOKENS_MOST: u32 = 100_000_000;
 /// How many delivered jobs may wait for Stripe to be told of them.
 const UNBILLED: u64 = 500;
 const UNBILLED_MOST: u32 = 10_000;
@@ -71,6 +74,7 @@ pub fn read(
         quotas,
         trial_days: fields.small("trial_days", DAYS_MAX).unwrap_or(0),
         grace_days: fields.small("grace_days", DAYS_MAX).unwrap_or(GRACE_DAYS),
+        tokens_max: fields.small("tokens_max", TOKENS_MOST).filter(|most| *most > 0).map_or(TOKENS, u64::from),
         overdraft: credits(&mut fields, "overdraft"),
         unbilled_max: unbilled(&mut fields),
         fallback: fields.read("fallback", NAME, PlanId::parse).map(|id| id.value),

@@ -259,12 +259,16 @@ impl Move {
                 Money::Billed {
                     capture: terms.settlement(account, row.hold(), row.price(), note, now),
                     usage: terms.usage(account, &UsageOf::Errand(id.clone()), (0, tokens), now),
+                    outlay: terms.ends(account, row.price(), (0, tokens)),
                 }
             }
             State::Failed => {
                 let why = row.reason.as_deref().unwrap_or("it failed");
                 let note = format!("nothing to pay for {}: {}", kind.as_str(), head(why, 200));
-                Money::GivenBack { release: terms.settlement(account, row.hold(), Credits::ZERO, note, now) }
+                Money::GivenBack {
+                    release: terms.settlement(account, row.hold(), Credits::ZERO, note, now),
+                    outlay: terms.ends(account, Credits::ZERO, (0, Tokens::default())),
+                }
             }
         }
     }

@@ -438,7 +438,7 @@ pub fn queued(facts: Facts) -> Snapshot {
 /// was not to be had is neither held nor counted.
 pub fn refused(facts: Facts, reason: &str) -> Snapshot {
     let at = facts.created_at;
-    let terms = Terms { funding: Funding::Free, ..facts.terms.clone() };
+    let terms = Terms { funding: Funding::Free, spending: None, ..facts.terms.clone() };
     Snapshot {
         state: State::Failed,
         reason: Some(reason.to_owned()),

@@ -201,6 +201,8 @@ pub struct Posting {
     floor: i64,
     /// Until when a hold stands that nobody settles.
     until: Option<Timestamp>,
+    /// The billing period in whose spending a customer's own hold is counted.
+    counted_in: Option<String>,
 }
 
 /// No balance goes further than this to either side.
@@ -239,7 +241,7 @@ impl Posting {
             source,
             priced_by,
         };
-        Self { entry, cause, floor: -BALANCE_MAX, until: None }
+        Self { entry, cause, floor: -BALANCE_MAX, until: None, counted_in: None }
     }
 
     /// Credits that were paid for.
@@ -333,6 +335,16 @@ impl Posting {
     /// From when on it may be released by anybody.
     pub const fn stands_until(&self) -> Option<Timestamp> {
         self.until
+    }
+
+    /// The same hold, counted in the spending of this billing period. A job's hold has none: its terms say it.
+    pub fn counted_in(self, period: &str) -> Self {
+        Self { counted_in: Some(period.to_owned()), ..self }
+    }
+
+    /// In the spending of which period it is counted.
+    pub fn counts_in(&self) -> Option<&str> {
+        self.counted_in.as_deref()
     }
 
     /// The fact behind it.

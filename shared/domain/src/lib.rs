@@ -28,6 +28,7 @@ pub mod repositories;
 pub mod retry;
 pub mod sessions;
 pub mod signups;
+pub mod spending;
 pub mod subscriptions;
 pub mod switches;
 pub mod time;

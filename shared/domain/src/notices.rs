@@ -6,6 +6,7 @@
 
 use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId};
 use crate::metering::Meter;
+use crate::spending::Unit;
 use crate::time::Timestamp;
 use crate::triggers::Switch;
 use crate::words::words;
@@ -70,6 +71,10 @@ pub enum Topic {
     LowBalance(u64),
     /// Something was refused for want of credits, after so many grants.
     TopUpNeeded(u64),
+    /// Most of a spend limit is spent, in this period, of a limit of so many millionths.
+    SpendLimitNear(Unit, String, u64),
+    /// A spend limit is reached, or something was refused for it.
+    SpendLimitReached(Unit, String, u64),
     /// A job has come to its end.
     JobFinished(JobId),
 }
@@ -86,6 +91,8 @@ impl Topic {
             Self::QuotaUsed(..) => Kind::QuotaUsed,
             Self::LowBalance(_) => Kind::LowBalance,
             Self::TopUpNeeded(_) => Kind::TopUpNeeded,
+            Self::SpendLimitNear(..) => Kind::SpendLimitNear,
+            Self::SpendLimitReached(..) => Kind::SpendLimitReached,
             Self::JobFinished(_) => Kind::JobFinished,
         }
     }
@@ -99,6 +106,10 @@ impl Topic {
             Self::TrialEnding(subscription) => format!("{kind}#{subscription}"),
             Self::QuotaNearlyUsed(meter, period) | Self::QuotaUsed(meter, period) => format!("{kind}#{meter}#{period}"),
             Self::LowBalance(grants) | Self::TopUpNeeded(grants) => format!("{kind}#{grants}"),
+            // A limit that was changed is another one, so whoever raises it is warned anew.
+            Self::SpendLimitNear(unit, period, limit) | Self::SpendLimitReached(unit, period, limit) => {
+                format!("{kind}#{unit}#{period}#{limit}")
+            }
             Self::JobFinished(job) => format!("{kind}#{job}"),
         }
     }
@@ -123,6 +134,10 @@ words! {
         LowBalance = "low_balance",
         /// See [`Topic::TopUpNeeded`].
         TopUpNeeded = "top_up_needed",
+        /// See [`Topic::SpendLimitNear`].
+        SpendLimitNear = "spend_limit_near",
+        /// See [`Topic::SpendLimitReached`].
+        SpendLimitReached = "spend_limit_reached",
         /// See [`Topic::JobFinished`].
         JobFinished = "job_finished",
     }
@@ -140,7 +155,9 @@ impl Kind {
             | Self::QuotaNearlyUsed
             | Self::QuotaUsed
             | Self::LowBalance
-            | Self::TopUpNeeded => Switch::On,
+            | Self::TopUpNeeded
+            | Self::SpendLimitNear
+            | Self::SpendLimitReached => Switch::On,
         }
     }
 
@@ -153,9 +170,10 @@ impl Kind {
             | Self::ActionRequired
             | Self::TrialEnding
             | Self::QuotaUsed
-            | Self::TopUpNeeded => Rather::Twice,
+            | Self::TopUpNeeded
+            | Self::SpendLimitReached => Rather::Twice,
             // Nothing stops yet, and it is said again when it does; or GitHub has said it.
-            Self::QuotaNearlyUsed | Self::LowBalance | Self::JobFinished => Rather::Never,
+            Self::QuotaNearlyUsed | Self::LowBalance | Self::SpendLimitNear | Self::JobFinished => Rather::Never,
         }
     }
 }
@@ -329,6 +347,8 @@ mod tests {
             Topic::QuotaUsed(Meter::pull_requests(), "2026-11".to_owned()),
             Topic::LowBalance(3),
             Topic::TopUpNeeded(3),
+            Topic::SpendLimitNear(Unit::Money, "2026-11".to_owned(), 50_000_000),
+            Topic::SpendLimitReached(Unit::Credits, "from-2026-11-17".to_owned(), 0),
             Topic::JobFinished(job),
         ] {
             let key = NoticeKey { account: account.clone(), fact: topic.fact() };

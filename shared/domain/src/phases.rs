@@ -9,8 +9,9 @@ use crate::ids::{AccountId, ActionId};
 use crate::jobs::{Funding, Terms};
 use crate::ledger::{Label, Posting};
 use crate::metering::{Tokens, Usage, UsageOf};
-use crate::plans::PhasePredicate;
+use crate::plans::{Counts, PhasePredicate};
 use crate::repositories::RepositoryName;
+use crate::spending::Outlay;
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -191,7 +192,11 @@ impl Report {
             Funding::Metered { .. } | Funding::Free => None,
         };
         let usage = terms.usage(&self.account, &UsageOf::Report(self.id.clone()), (1, Tokens::default()), self.at);
-        Charge { period: terms.period.clone(), posting, usage }
+        let outlay = terms.spending.as_ref().map(|spending| {
+            let cost = posting.as_ref().map_or(0, |posting| posting.entry().amount.micros());
+            spending.done(&self.account, cost, |line| u64::from(line.counts == Counts::Pulls))
+        });
+        Charge { period: terms.period.clone(), posting, usage, outlay }
     }
 
     fn spent(&self, fee: Credits, priced_by: &str) -> Option<Posting> {
@@ -210,6 +215,8 @@ pub struct Charge {
     pub posting: Option<Posting>,
     /// What Stripe has to be told.
     pub usage: Vec<Usage>,
+    /// What it adds to what the account spends.
+    pub outlay: Option<Outlay>,
 }
 
 #[cfg(test)]

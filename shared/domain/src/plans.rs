@@ -1,10 +1,11 @@
 //! Plans: what is sold, for how much, and what it allows.
 //!
 //! The catalogue comes from outside, checked; everything here is a reading of it. Prices of work are computed in `pricing`,
-//! what an account may do at a moment in `standing`, what a quota counts in `periods`.
+//! what an account may do at a moment in `standing`, what a quota counts in `periods`, what units cost in `rates`.
 
 mod periods;
 mod pricing;
+mod rates;
 mod standing;
 
 pub use periods::{Period, Renewal, Span};
@@ -124,6 +125,8 @@ pub struct Plan {
     pub trial_days: u32,
     /// Days it goes on after a payment has failed.
     pub grace_days: u32,
+    /// The most tokens that one job may take, where they are charged.
+    pub tokens_max: u64,
     /// How far below nothing a hold may take the balance.
     pub overdraft: Credits,
     /// How many delivered jobs may wait for Stripe to be told of them before no new one is made.

@@ -9,7 +9,7 @@ use crate::item::{Attributes, Item, number, text, time};
 use crate::keys::Key;
 use crate::{Store, keys};
 use domain::ids::{AccountId, ErrandId, JobId};
-use domain::metering::Debts;
+use domain::metering::{Debts, Meter};
 use domain::notices::NoticeKey;
 use domain::signups::Newcomer;
 use domain::switches::Switches;
@@ -123,6 +123,23 @@ fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, St
 fn due_of(attributes: &Attributes) -> Result<Due, StoreError> {
     let item = Item::new(attributes, "list due rows");
     let key = Key { pk: item.text("pk")?.to_owned(), sk: item.text("sk")?.to_owned() };
-    let what = keys::due_item(&key.pk, &key.sk).ok_or_else(|| item.bad("sk"))?;
+    let what = due_item(&key.pk, &key.sk).ok_or_else(|| item.bad("sk"))?;
     Ok(Due { item: what, due_at: item.time("due_at")?, key })
+}
+
+/// What a row in index `due` owes, told by its key.
+fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
+    match sk {
+        keys::JOB => return keys::job_of(pk).map(DueItem::Job),
+        keys::REQUEST => return keys::job_of(pk).map(DueItem::Request),
+        keys::ERRAND => return keys::errand_of(pk).map(DueItem::Errand),
+        keys::SIGN_UP => return keys::sign_up_of(pk).map(DueItem::SignUp),
+        _ => {}
+    }
+    let account = keys::account_of(pk)?;
+    if let Some(fact) = sk.strip_prefix(keys::NOTICE) {
+        return Some(DueItem::Notice(NoticeKey { account, fact: fact.to_owned() }));
+    }
+    let (meter, _) = sk.strip_prefix(keys::OWED)?.split_once('#')?;
+    Some(DueItem::Usage(Debts { account, meter: Meter::parse(meter).ok()? }))
 }

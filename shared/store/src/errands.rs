@@ -8,6 +8,7 @@ use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::{Change, put_new};
 use crate::item::{Attributes, Item, number, text, time};
 use crate::ledger::Post;
+use crate::outlays::Within;
 use crate::quotas::count_change;
 use crate::terms::{terms_attributes, terms_of};
 use crate::writes::{Write, Written, tries_attributes, tries_change, tries_of};
@@ -57,6 +58,8 @@ pub enum ErrandCreated {
     OutOfCredits(Balance),
     /// So many were asked for in this period; nothing was made.
     UsedUp,
+    /// It could cost more than the customer still wants to spend in this billing period; nothing was made.
+    SpendLimitReached,
 }
 
 /// An errand with what stands beside it.
@@ -92,8 +95,11 @@ impl Store {
     async fn errand_create_once(&self, new: &NewErrand) -> Result<ErrandCreated, StoreError> {
         let facts = &new.row.facts;
         let postings = self.postings(ASK, new.hold.as_slice()).await?;
+        let laid = self.outlay_begin(facts.terms.begins(&facts.account).as_ref()).await?;
+        let mut row = row_attributes(&new.row);
+        row.extend(laid.reserved());
         let mut items = vec![
-            put_new(&self.table, row_attributes(&new.row)),
+            put_new(&self.table, row),
             put_new(&self.table, task_part(&facts.id, &new.task)?),
             self.begun(&facts.account, facts.created_at).item(&self.table),
         ];
@@ -108,6 +114,8 @@ impl Store {
         let place_at = place.map(|item| put_at(&mut items, item));
         let count_at = count.map(|item| put_at(&mut items, item));
         let own = items.len();
+        items.extend(laid.items.clone());
+        let before = items.len();
         items.extend(postings.items.clone());
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
             return Ok(ErrandCreated::New);
@@ -124,7 +132,10 @@ impl Store {
         if refused(count_at) {
             return Ok(ErrandCreated::UsedUp);
         }
-        match postings.verdict(reasons.get(own..).unwrap_or_default())? {
+        if laid.verdict(ASK, reasons.get(own..before).unwrap_or_default())? == Within::Beyond {
+            return Ok(ErrandCreated::SpendLimitReached);
+        }
+        match postings.verdict(reasons.get(before..).unwrap_or_default())? {
             Some(Post::Insufficient(balance)) => Ok(ErrandCreated::OutOfCredits(balance)),
             Some(verdict) => Err(StoreError::inconsistent(ASK, format!("a new errand's hold: {verdict:?}"))),
             None => Err(StoreError::cancelled(ASK, reasons)),
@@ -194,6 +205,10 @@ impl Store {
 impl Store {
     /// Writes a move with everything that belongs to it: the answer, and what it means for the money.
     pub async fn errand_advance(&self, write: &Move) -> Result<Written, StoreError> {
+        self.while_contended(|| self.errand_write(write)).await
+    }
+
+    async fn errand_write(&self, write: &Move) -> Result<Written, StoreError> {
         let mark = self.mark();
         let (facts, money) = (&write.row().facts, write.money());
         let mut company = Vec::new();
@@ -207,7 +222,7 @@ impl Store {
         company.extend(
             ttl.map(|ttl| Change::of(keys::errand_part(&facts.id, keys::TASK)).set("ttl", ttl).item(&self.table)),
         );
-        if let Money::Billed { capture, usage } = &money {
+        if let Money::Billed { capture, usage, .. } = &money {
             company.extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))));
             if capture.is_some() || !usage.is_empty() {
                 let tokens = write.row().used.as_ref().map(|used| used.tokens).unwrap_or_default();
@@ -215,7 +230,8 @@ impl Store {
             }
         }
         let postings = self.postings(MOVE, money.posting()).await?;
-        let write = Write { operation: MOVE, change: move_change(write, &mark), company, contends: false, postings };
+        let (change, laid) = (move_change(write, &mark), self.outlay_end(money.outlay()).await?);
+        let write = Write { operation: MOVE, change, company, contends: false, laid, postings };
         let written = self.write_marked(write, &mark).await?;
         written.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
     }

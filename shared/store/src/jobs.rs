@@ -9,6 +9,7 @@ use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::{Change, delete_when, put_new};
 use crate::item::{Attributes, Item, number, text, time};
 use crate::ledger::Post;
+use crate::outlays::Within;
 use crate::pages::{self, Cursor, Page, Placed};
 use crate::quotas::{count_change, uncount_change};
 use crate::steps::{step_item, step_of};
@@ -53,6 +54,8 @@ pub enum JobCreated {
     QuotaUsed,
     /// The account is closed, since its owner has moved to another one; nothing was made.
     AccountClosed,
+    /// It could cost more than the customer still wants to spend in this billing period; nothing was made.
+    SpendLimitReached,
 }
 
 /// What became of a move.
@@ -89,23 +92,32 @@ const MOVE: &str = "move a job";
 static PULLS: LazyLock<Meter> = LazyLock::new(Meter::pull_requests);
 
 impl Store {
-    /// Creates a job: the fact, the issue's place, the row, the order, its place in the quota and its hold, whole or not at
-    /// all.
+    /// Creates a job: the fact, the issue's place, the row, the order, its place in the quota, what it may spend and its
+    /// hold, whole or not at all.
     pub async fn job_create(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
+        self.while_contended(|| self.job_create_once(new)).await
+    }
+
+    async fn job_create_once(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
         let facts = &new.row.facts;
         let Some(count) = count_change(&facts.account, (&PULLS, &facts.terms.period), 1, new.limit) else {
             return Ok(JobCreated::QuotaUsed);
         };
         let postings = self.postings(CREATE, new.hold.as_slice()).await?;
+        let laid = self.outlay_begin(facts.terms.begins(&facts.account).as_ref()).await?;
+        let mut row = row_attributes(&new.row);
+        row.extend(laid.reserved());
         let mut items = vec![
             put_new(&self.table, self.trigger(facts, &facts.id)),
             put_new(&self.table, pointer(keys::open(facts.repository, facts.issue_number), &facts.id)),
             count.item(&self.table),
-            put_new(&self.table, row_attributes(&new.row)),
+            put_new(&self.table, row),
             put_new(&self.table, step_item(&facts.id, 0, &order_step(new))?),
             self.begun(&facts.account, facts.created_at).item(&self.table),
         ];
         let own = items.len();
+        items.extend(laid.items.clone());
+        let before = items.len();
         items.extend(postings.items.clone());
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
             return Ok(JobCreated::New);
@@ -125,7 +137,10 @@ impl Store {
         if condition_failed(reasons.get(5)).is_some() {
             return Ok(JobCreated::AccountClosed);
         }
-        match postings.verdict(reasons.get(own..).unwrap_or_default())? {
+        if laid.verdict(CREATE, reasons.get(own..before).unwrap_or_default())? == Within::Beyond {
+            return Ok(JobCreated::SpendLimitReached);
+        }
+        match postings.verdict(reasons.get(before..).unwrap_or_default())? {
             Some(Post::Insufficient(balance)) => Ok(JobCreated::OutOfCredits(balance)),
             Some(verdict) => Err(StoreError::inconsistent(CREATE, format!("a new job's hold: {verdict:?}"))),
             None => Err(StoreError::cancelled(CREATE, reasons)),
@@ -244,10 +259,11 @@ impl Store {
     /// Writes a move with everything that belongs to it. Where the fix that it bills turns out to have been paid for, it is
     /// the same move at less cost.
     pub async fn job_advance(&self, transition: &Transition) -> Result<Advanced, StoreError> {
-        if let Some(advanced) = self.job_write(transition).await? {
+        if let Some(advanced) = self.while_contended(|| self.job_write(transition)).await? {
             return Ok(advanced);
         }
-        let advanced = self.job_write(&transition.with_fix_paid()).await?;
+        let paid = transition.with_fix_paid();
+        let advanced = self.while_contended(|| self.job_write(&paid)).await?;
         // Another job was billed for the fix in between; whoever tries again finds it so.
         advanced.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
     }
@@ -262,6 +278,7 @@ impl Store {
             change: transition_change(transition, &mark),
             company: self.company(transition, &money)?,
             contends: matches!(money, Money::Billed { .. }),
+            laid: self.outlay_end(money.outlay()).await?,
             postings,
         };
         let written = self.write_marked(write, &mark).await?;

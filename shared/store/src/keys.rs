@@ -31,6 +31,9 @@
 //! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
 //! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | a hold that is open | account |
 //! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | what was used of a quota | account |
+//! | main | `ACCOUNT#<id>` | `LIMIT` | the most that a customer wants to spend in a billing period | account |
+//! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#<unit>` | what was spent and is reserved in a billing period | account |
+//! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#on#<meter>#<rate>` | how many units of a rate with tiers it has come to | account and period |
 //! | main | `ACCOUNT#<id>` | `USED#<act>` | what a customer recorded of his usage, once for the act | account |
 //! | main | `ACCOUNT#<id>` | `PHASE#<act>` | what an agent outside has reported | account; index `timeline` under `<account>#phases` |
 //! | main | `ACCOUNT#<id>` | `FIX#<repository>#<issue or name>` | a fix that was charged, and with what: a report, a job or both | account |
@@ -57,7 +60,6 @@
 //! Index `due` (main, sparse): `dx` = `due#<shard>`, `due_at`. Index `timeline` (main, ledger): `owner`, `at`.
 //! Index `day` (ledger): `day` = `<day>#<shard>`, `at`: the entries of a day, for its seal.
 
-use crate::due::DueItem;
 use crate::item::{Attributes, text};
 use domain::errands::Commit;
 use domain::ids::{
@@ -66,10 +68,10 @@ use domain::ids::{
 };
 use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
-use domain::metering::{Debts, Meter};
-use domain::notices::NoticeKey;
+use domain::metering::Meter;
 use domain::phases::Fix;
 use domain::signups::{Newcomer, State};
+use domain::spending::Unit;
 use domain::time::Timestamp;
 
 /// Shards of an index partition, so that no single one carries every write.
@@ -199,6 +201,25 @@ pub(crate) fn count(account: &AccountId, meter: &Meter, period: &str) -> Key {
     Key::new(account_pk(account), format!("COUNT#{meter}#{period}"))
 }
 
+/// The most that an account wants to spend.
+pub(crate) fn spend_limit(account: &AccountId) -> Key {
+    Key::new(account_pk(account), "LIMIT")
+}
+
+/// What an account spends in a billing period.
+pub(crate) fn outlay(account: &AccountId, period: &str, unit: Unit) -> Key {
+    Key::new(account_pk(account), format!("OUTLAY#{period}#{unit}"))
+}
+
+/// What all counts of units with tiers begin with in a period. A rate is in its key, since prices and plans may change.
+pub(crate) fn units_prefix(period: &str) -> String {
+    format!("OUTLAY#{period}#on#")
+}
+
+pub(crate) fn units(account: &AccountId, period: &str, meter: &Meter, rate: &str) -> Key {
+    Key::new(account_pk(account), format!("{}{meter}#{rate}", units_prefix(period)))
+}
+
 pub(crate) fn notice(account: &AccountId, fact: &str) -> Key {
     Key::new(account_pk(account), format!("{NOTICE}{fact}"))
 }
@@ -294,7 +315,7 @@ pub(crate) fn state_used(digest: &str) -> Key {
     Key::new(format!("STATE#{digest}"), "STATE")
 }
 
-const SIGN_UP: &str = "SIGNUP";
+pub(crate) const SIGN_UP: &str = "SIGNUP";
 
 pub(crate) fn sign_up(newcomer: &Newcomer) -> Key {
     Key::new(format!("{SIGN_UP}#{}", newcomer.pointer()), SIGN_UP)
@@ -474,21 +495,4 @@ pub(crate) fn installation(id: InstallationId) -> Key {
 
 pub(crate) fn customer(id: &CustomerId) -> Key {
     Key::new(format!("CUSTOMER#{id}"), ACCOUNT)
-}
-
-/// What a row in index `due` owes, told by its key.
-pub(crate) fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
-    match sk {
-        JOB => return job_of(pk).map(DueItem::Job),
-        REQUEST => return job_of(pk).map(DueItem::Request),
-        ERRAND => return errand_of(pk).map(DueItem::Errand),
-        SIGN_UP => return sign_up_of(pk).map(DueItem::SignUp),
-        _ => {}
-    }
-    let account = account_of(pk)?;
-    if let Some(fact) = sk.strip_prefix(NOTICE) {
-        return Some(DueItem::Notice(NoticeKey { account, fact: fact.to_owned() }));
-    }
-    let (meter, _) = sk.strip_prefix(OWED)?.split_once('#')?;
-    Some(DueItem::Usage(Debts { account, meter: Meter::parse(meter).ok()? }))
 }

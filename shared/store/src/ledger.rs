@@ -2,6 +2,7 @@
 
 use crate::error::{StoreError, cancellation_reasons};
 use crate::item::{Attributes, Item, text};
+use crate::outlays::{Laid, Within};
 use crate::pages::{self, Cursor, Page, Placed};
 use crate::{Store, keys};
 use aws_smithy_async::rt::sleep::AsyncSleep;
@@ -9,6 +10,7 @@ use domain::credits::Credits;
 use domain::ids::AccountId;
 use domain::ledger::{Balance, Cause, Entry, HoldId, Kind, Posting};
 use domain::retry::backoff;
+use domain::spending::Outlay;
 use domain::time::Timestamp;
 
 /// What became of a posting.
@@ -24,6 +26,8 @@ pub enum Post {
     Insufficient(Balance),
     /// There is no such hold of that amount, or it has ended.
     NoHold,
+    /// It is more than the customer still wants to spend in this billing period.
+    SpendLimitReached,
 }
 
 /// A hold that is open.
@@ -37,6 +41,8 @@ pub struct OpenHold {
     pub held_at: Timestamp,
     /// From when on it may be released although nobody has settled it.
     pub until: Option<Timestamp>,
+    /// In the spending of which period it is counted, where it is a customer's own.
+    pub period: Option<String>,
 }
 
 const POST: &str = "post to the ledger";
@@ -48,18 +54,43 @@ const HASTE: u32 = 100;
 impl Store {
     /// Posts to one account, all or nothing. Contention is waited out for a while: it says nothing about the balance.
     pub async fn ledger_post(&self, postings: &[Posting]) -> Result<Post, StoreError> {
-        self.while_contended(|| self.ledger_post_once(postings)).await
+        self.while_contended(|| self.ledger_post_with(postings, Laid::default())).await
     }
 
-    async fn ledger_post_once(&self, postings: &[Posting]) -> Result<Post, StoreError> {
+    /// Posts a hold of a customer's own work, if that is within what he wants to spend.
+    pub async fn hold_make(&self, hold: &Posting, outlay: &Outlay) -> Result<Post, StoreError> {
+        self.while_contended(|| async {
+            let laid = self.outlay_begin(Some(outlay)).await?;
+            self.ledger_post_with(std::slice::from_ref(hold), laid).await
+        })
+        .await
+    }
+
+    /// Posts the end of such a hold, with what it has come to of what was counted for it.
+    pub async fn hold_settle(&self, end: &Posting, outlay: Option<&Outlay>) -> Result<Post, StoreError> {
+        self.while_contended(|| async {
+            let laid = self.outlay_end(outlay).await?;
+            self.ledger_post_with(std::slice::from_ref(end), laid).await
+        })
+        .await
+    }
+
+    /// Posts with an outlay, which stands behind the postings: whoever repeats himself may have reached his limit by now.
+    async fn ledger_post_with(&self, postings: &[Posting], laid: Laid) -> Result<Post, StoreError> {
         let written = self.postings(POST, postings).await?;
         if written.items.is_empty() {
             return Ok(Post::AlreadyPosted);
         }
-        let call = self.client.transact_write_items().set_transact_items(Some(written.items.clone()));
+        let items = written.items.iter().chain(&laid.items).cloned().collect();
+        let call = self.client.transact_write_items().set_transact_items(Some(items));
         let Err(error) = call.send().await else { return Ok(Post::Posted) };
         let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(POST, error)) };
-        written.verdict(reasons)?.ok_or_else(|| StoreError::cancelled(POST, reasons))
+        let (own, rest) = reasons.split_at_checked(written.items.len()).unwrap_or((reasons, &[]));
+        match written.verdict(own)? {
+            Some(post) => Ok(post),
+            None if laid.verdict(POST, rest)? == Within::Beyond => Ok(Post::SpendLimitReached),
+            None => Err(StoreError::cancelled(POST, reasons)),
+        }
     }
 
     /// Writes again while others write to the same rows at the same moment.
@@ -113,6 +144,14 @@ impl Store {
             .map(|item| entry_of(&Item::new(item, "read a hold")))
             .transpose()?
             .map(|entry| entry.amount))
+    }
+
+    /// A hold, while it is open.
+    pub async fn hold_find(&self, account: &AccountId, hold: &HoldId) -> Result<Option<OpenHold>, StoreError> {
+        let key = keys::hold(account, hold);
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
+        let found = get.send().await.map_err(|e| StoreError::sdk("find a hold", e))?;
+        found.item.as_ref().map(hold_of).transpose()
     }
 
     /// The open holds of an account; strongly consistent.
@@ -200,5 +239,6 @@ fn hold_of(attributes: &Attributes) -> Result<OpenHold, StoreError> {
         amount: item.parsed_number("amount", Credits::from_micros)?,
         held_at: item.time("held_at")?,
         until: item.find_time("until")?,
+        period: item.find_text("period")?.map(str::to_owned),
     })
 }

@@ -31,6 +31,7 @@ mod members;
 mod metering;
 mod moving;
 mod notices;
+mod outlays;
 mod pages;
 mod parked;
 mod payments;

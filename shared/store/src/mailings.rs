@@ -163,6 +163,8 @@ const fn attribute(kind: Kind) -> &'static str {
         Kind::QuotaUsed => "notices_quota_used",
         Kind::LowBalance => "notices_low_balance",
         Kind::TopUpNeeded => "notices_top_up_needed",
+        Kind::SpendLimitNear => "notices_spend_limit_near",
+        Kind::SpendLimitReached => "notices_spend_limit_reached",
         Kind::JobFinished => "notices_job_finished",
     }
 }

@@ -38,13 +38,13 @@ impl Store {
     pub async fn phase_record(&self, report: &Report, charge: Option<&Charge>) -> Result<Reported, StoreError> {
         if let Some(charge) = charge {
             let report = Report { counted: Counted::Now, ..report.clone() };
-            if let Some(reported) = self.phase_write(&report, Some(charge)).await? {
+            if let Some(reported) = self.while_contended(|| self.phase_write(&report, Some(charge))).await? {
                 return Ok(reported);
             }
         }
         let counted = if charge.is_some() { Counted::Before } else { Counted::Never };
         let report = Report { counted, ..report.clone() };
-        let reported = self.phase_write(&report, None).await?;
+        let reported = self.while_contended(|| self.phase_write(&report, None)).await?;
         reported.ok_or_else(|| StoreError::bad_item(REPORT, report.id.as_str(), "pk"))
     }
 
@@ -53,6 +53,7 @@ impl Store {
         let mut items = vec![put_new(&self.table, report_attributes(report))];
         let posting = charge.and_then(|charge| charge.posting.as_ref());
         let postings = self.postings(REPORT, posting.map(std::slice::from_ref).unwrap_or_default()).await?;
+        let laid = self.outlay_end(charge.and_then(|charge| charge.outlay.as_ref())).await?;
         if let Some(charge) = charge {
             let mut fix = keys::fix(&report.account, &report.fix).attributes();
             fix.insert("report".to_owned(), text(report.id.as_str()));
@@ -63,6 +64,8 @@ impl Store {
             let owed = charge.usage.iter().map(|usage| metering::owed_attributes(usage, usage.at));
             items.extend(owed.map(|owed| put_new(&self.table, owed)));
         }
+        let between = items.len();
+        items.extend(laid.items.clone());
         let own = items.len();
         items.extend(postings.items.clone());
         let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
@@ -79,6 +82,7 @@ impl Store {
         if charge.is_some() && condition_failed(reasons.get(1)).is_some() {
             return Ok(None);
         }
+        laid.verdict(REPORT, reasons.get(between..own).unwrap_or_default())?;
         Err(match postings.verdict(reasons.get(own..).unwrap_or_default())? {
             // The balance is as far below nothing as a balance can be.
             Some(Post::Insufficient(balance)) => {

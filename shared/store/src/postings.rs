@@ -220,6 +220,7 @@ impl Store {
                 item.insert("amount".to_owned(), number(entry.held));
                 item.insert("held_at".to_owned(), time(entry.at));
                 item.extend(posting.stands_until().map(|end| ("until".to_owned(), time(end))));
+                item.extend(posting.counts_in().map(|period| ("period".to_owned(), text(period))));
                 Some(put_new(&self.table, item))
             }
             Cause::Settlement(hold) => {

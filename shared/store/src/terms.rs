@@ -7,7 +7,8 @@ use domain::credits::Credits;
 use domain::ids::CustomerId;
 use domain::jobs::{Funding, Terms};
 use domain::metering::Meter;
-use domain::plans::{BasisPoints, Billable, Counts};
+use domain::plans::{BasisPoints, Billable, Counts, Rate};
+use domain::spending::{Line, Spending, Unit};
 
 pub(crate) fn terms_attributes(terms: &Terms) -> Attributes {
     let mut more: Vec<(&str, AttributeValue)> = vec![
@@ -16,6 +17,7 @@ pub(crate) fn terms_attributes(terms: &Terms) -> Attributes {
         ("priced_by", text(&terms.priced_by)),
     ];
     more.extend(terms.budget.map(|budget| ("budget", number(budget.micros()))));
+    more.extend(terms.spending.iter().flat_map(spending_attributes));
     match &terms.funding {
         Funding::Prepaid { held, markup, fee } => more.extend([
             ("funding", text(PREPAID)),
@@ -51,7 +53,43 @@ pub(crate) fn terms_of(item: &Item<'_>) -> Result<Terms, StoreError> {
         budget: budget.map(|micros| Credits::from_micros(micros).ok_or_else(|| item.bad("budget"))).transpose()?,
         period: item.text("period")?.to_owned(),
         priced_by: item.text("priced_by")?.to_owned(),
+        spending: spending_of(item)?,
     })
+}
+
+/// What was counted for a job when it began.
+pub(crate) const RESERVED: &str = "reserved";
+
+fn spending_attributes(spending: &Spending) -> [(&'static str, AttributeValue); 4] {
+    let line = |line: &Line| format!("{} {} {} {}", line.meter, line.counts.as_str(), line.most, line.rate.text());
+    [
+        ("spent_in", text(&spending.period)),
+        ("spends", text(spending.unit.as_str())),
+        ("lines", texts(spending.lines.iter().map(line))),
+        (RESERVED, number(spending.reserved)),
+    ]
+}
+
+/// Jobs from before there was a count have none.
+fn spending_of(item: &Item<'_>) -> Result<Option<Spending>, StoreError> {
+    let Some(period) = item.find_text("spent_in")? else { return Ok(None) };
+    let line = |line: &str| {
+        let mut words = line.split(' ');
+        let mut word = || words.next();
+        Some(Line {
+            meter: Meter::parse(word()?).ok()?,
+            counts: Counts::parse(word()?)?,
+            most: word()?.parse().ok()?,
+            rate: Rate::parse(word()?)?,
+        })
+    };
+    let lines = item.texts("lines")?.into_iter().map(line).collect::<Option<_>>();
+    Ok(Some(Spending {
+        period: period.to_owned(),
+        unit: item.parsed("spends", |word| Unit::parse(word).ok_or(()))?,
+        lines: lines.ok_or_else(|| item.bad("lines"))?,
+        reserved: item.number(RESERVED)?,
+    }))
 }
 
 const PREPAID: &str = "prepaid";

@@ -8,6 +8,7 @@ use crate::error::{StoreError, cancellation_reasons, condition_failed};
 use crate::expression::Change;
 use crate::item::{Attributes, Item, number, text, time};
 use crate::keys::{self, Key};
+use crate::outlays::Laid;
 use crate::postings::Postings;
 use crate::quotas::count_change;
 use aws_sdk_dynamodb::error::SdkError;
@@ -32,6 +33,8 @@ pub(crate) struct Write<'a> {
     pub(crate) company: Vec<TransactWriteItem>,
     /// Whether the first of the company may stand there already, which is then an answer and no error.
     pub(crate) contends: bool,
+    /// What it does to what its account spends.
+    pub(crate) laid: Laid,
     /// The credits that move with it.
     pub(crate) postings: Postings<'a>,
 }
@@ -54,8 +57,8 @@ impl Store {
     /// Writes a move; one whose mark stands on the row has been written already. None where it contends and the first of
     /// its company stands there.
     pub(crate) async fn write_marked(&self, write: Write<'_>, mark: &str) -> Result<Option<Written>, StoreError> {
-        let Write { operation, change, company, contends, postings } = write;
-        let more: Vec<_> = company.into_iter().chain(postings.items.clone()).collect();
+        let Write { operation, change, company, contends, laid, postings } = write;
+        let more: Vec<_> = company.into_iter().chain(laid.items.clone()).chain(postings.items.clone()).collect();
         let old = if more.is_empty() {
             match change.call(&self.client, &self.table).send().await {
                 Ok(_) => return Ok(Some(Written::Now)),
@@ -72,6 +75,8 @@ impl Store {
                     return Ok(None);
                 }
                 let behind = reasons.len().saturating_sub(postings.items.len());
+                let between = behind.saturating_sub(laid.items.len());
+                laid.verdict(operation, reasons.get(between..behind).unwrap_or_default())?;
                 return Err(match postings.verdict(reasons.get(behind..).unwrap_or_default())? {
                     Some(verdict) => StoreError::inconsistent(operation, format!("a settlement: {verdict:?}")),
                     None => StoreError::cancelled(operation, reasons),

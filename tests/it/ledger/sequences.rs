@@ -80,6 +80,7 @@ fn seen(post: Post) -> Expected {
         Post::CauseReused => Expected::Reused,
         Post::Insufficient(_) => Expected::Poor,
         Post::NoHold => Expected::NoHold,
+        Post::SpendLimitReached => panic!("nobody has a limit here"),
     }
 }
 

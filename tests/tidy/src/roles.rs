@@ -25,6 +25,7 @@ const UPDATE: &[&str] = &["dynamodb:UpdateItem"];
 /// Who moves jobs or settles usage also takes rows away: OPEN#, OWED# and PARKED#.
 const MOVE: &[&str] = &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
 /// Who lets people in and closes accounts asks in the same transaction whether what he goes by is still so.
+/// Who begins work that costs something does so only if the customer's limit is what it was read as.
 const CHECK: &[&str] = &["dynamodb:ConditionCheckItem"];
 /// Who pays is looked up under owner and installation in one read.
 const PAYER: &[&str] = &["dynamodb:BatchGetItem"];
@@ -55,6 +56,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("github-events", LIST, &["MainTable"]),
     ("github-events", MOVE, &["MainTable"]),
     ("github-events", PAYER, &["MainTable"]),
+    ("github-events", CHECK, &["MainTable"]),
     ("github-events", ADD, &["LedgerTable"]),
     ("github-events", SECRET, &["github-events/github-private-key", "github-events/ledger-key"]),
     ("stripe-events", LOG, &["StripeEventsLogs"]),

@@ -123,7 +123,7 @@ pub async fn adjust(
             let detail = "this Idempotency-Key has made another adjustment; take a new one for a new adjustment";
             return Err(ApiError::conflict("idempotency_key_reused", detail));
         }
-        Post::Insufficient(_) | Post::NoHold => {
+        Post::Insufficient(_) | Post::NoHold | Post::SpendLimitReached => {
             return Err(ApiError::unprocessable("out_of_bounds", "no balance can be that large"));
         }
     };

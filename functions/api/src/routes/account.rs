@@ -2,6 +2,7 @@
 
 use crate::caller::Caller;
 use crate::routes::Problem;
+use crate::routes::spend_limit::{self, SpendingShown};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
@@ -68,6 +69,8 @@ pub async fn account(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json
 pub struct Quotas {
     plan: String,
     quotas: Vec<QuotaUse>,
+    /// What the present billing period has come to, and the most you want it to.
+    spending: SpendingShown,
 }
 
 /// What of one quota is used.
@@ -103,7 +106,8 @@ pub async fn quota(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Q
         let renews_at = period.end.map(|end| end.to_string());
         quotas.push(QuotaUse { meter: meter.to_string(), used, limit, left, period: period.key, renews_at });
     }
-    Ok(Json(Quotas { plan: standing.plan.id.to_string(), quotas }))
+    let spending = spend_limit::shown(&ctx, &account.id, &standing, now).await?;
+    Ok(Json(Quotas { plan: standing.plan.id.to_string(), quotas, spending }))
 }
 
 /// What the account was asked to pay.

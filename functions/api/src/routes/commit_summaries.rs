@@ -112,7 +112,7 @@ pub async fn create(
             task: Task::CommitSummary(commit.clone()),
             place: Some(SummaryPlace { commit: commit.clone(), instead_of }),
             what: format!("the summary of {commit}"),
-            worst: Some(ctx.catalogue.call_max(SUMMARY_PROMPT_BYTES_MAX)),
+            prompt_bytes_max: Some(SUMMARY_PROMPT_BYTES_MAX),
         };
         if let Some(whole) = order(&ctx, &caller, wanted).await? {
             tracing::info!(account.id = %caller.account, errand.id = %id, by = %caller.by, audit = true, "asked for a summary");

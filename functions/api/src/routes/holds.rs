@@ -3,6 +3,8 @@
 use crate::caller::Caller;
 use crate::once::IdempotencyKey;
 use crate::routes::Problem;
+use crate::routes::account::load;
+use crate::routes::spend_limit;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -13,6 +15,7 @@ use domain::ids::ActionId;
 use domain::ledger::{HoldId, Label, Posting};
 use domain::metering::Tokens;
 use domain::plans::{cost, price};
+use domain::spending::{Outlay, Unit, billing_period};
 use domain::time::Timestamp;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -140,14 +143,18 @@ pub async fn create(
         return Err(ApiError::bad_request("bad_expiry", detail));
     }
     let now = ctx.outside.now();
+    let period = billing_period(&load(&ctx, &caller, now).await?.standing, now).key;
     let end = now.plus(Duration::from_secs(u64::from(seconds)));
     let id = once.act(&caller, "credits/holds").id();
     let label = label(&ctx, &caller, wanted.description.as_deref(), "reserved")?;
     let hold = HoldId::Own(id.clone());
-    let posting = Posting::hold(&caller.account, hold, (amount, Credits::ZERO), label, now).until(end);
-    let mut post = ctx.store.ledger_post(std::slice::from_ref(&posting)).await?;
-    if matches!(post, Post::Insufficient(_)) && release_expired(&ctx, &caller, now).await? > 0 {
-        post = ctx.store.ledger_post(std::slice::from_ref(&posting)).await?;
+    let posting =
+        Posting::hold(&caller.account, hold, (amount, Credits::ZERO), label, now).until(end).counted_in(&period);
+    let outlay = Outlay::hold(&caller.account, &period, amount);
+    let mut post = ctx.store.hold_make(&posting, &outlay).await?;
+    let short = matches!(post, Post::Insufficient(_) | Post::SpendLimitReached);
+    if short && release_expired(&ctx, &caller, now).await? > 0 {
+        post = ctx.store.hold_make(&posting, &outlay).await?;
     }
     let shown = HoldShown {
         id: id.to_string(),
@@ -166,6 +173,7 @@ pub async fn create(
             );
             Err(ApiError::payment_required("insufficient_credits", detail))
         }
+        Post::SpendLimitReached => Err(spend_limit::reached(&ctx, &caller, (Unit::Credits, &period), now).await?),
         Post::NoHold => Err(no_hold()),
     }
 }
@@ -216,14 +224,22 @@ async fn settle(
     let held = ctx.store.hold_amount(&caller.account, &hold).await?.ok_or_else(no_hold)?;
     let used = used.min(held);
     let label = label(ctx, caller, description, "spent")?;
-    let posting = Posting::settle(&caller.account, hold, (held, used), label, ctx.outside.now());
+    // One that has ended is known by its entry, and its period is not asked for any more.
+    let period = ctx.store.hold_find(&caller.account, &hold).await?.and_then(|open| open.period);
+    let outlay = period.as_deref().map(|period| Outlay::settlement(&caller.account, period, (held, used)));
+    let now = ctx.outside.now();
+    let posting = Posting::settle(&caller.account, hold, (held, used), label, now);
     let settled = || Settled { id: id.to_owned(), spent: used.to_string(), returned: held.less(used).to_string() };
-    match ctx.store.ledger_post(std::slice::from_ref(&posting)).await? {
+    let post = ctx.store.hold_settle(&posting, outlay.as_ref()).await?;
+    if let (Post::Posted, Some(period)) = (post, &period) {
+        ctx.store.spend_warn(&caller.account, (Unit::Credits, period), now).await?;
+    }
+    match post {
         Post::Posted | Post::AlreadyPosted => Ok(Json(settled())),
         Post::CauseReused => {
             Err(ApiError::conflict("hold_settled", "this hold has ended with another amount; its entry says which"))
         }
-        Post::NoHold | Post::Insufficient(_) => Err(no_hold()),
+        Post::NoHold | Post::Insufficient(_) | Post::SpendLimitReached => Err(no_hold()),
     }
 }
 
@@ -233,8 +249,10 @@ async fn release_expired(ctx: &Ctx, caller: &Caller, now: Timestamp) -> Result<u
     for open in ctx.store.hold_list(&caller.account).await? {
         if open.until.is_some_and(|end| end <= now) {
             let label = Label { note: "its time was over".to_owned(), ..Label::default() };
-            let posting = Posting::settle(&caller.account, open.hold, (open.amount, Credits::ZERO), label, now);
-            ctx.store.ledger_post(std::slice::from_ref(&posting)).await?;
+            let settled = (open.amount, Credits::ZERO);
+            let outlay = open.period.map(|period| Outlay::settlement(&caller.account, &period, settled));
+            let posting = Posting::settle(&caller.account, open.hold, settled, label, now);
+            ctx.store.hold_settle(&posting, outlay.as_ref()).await?;
             released += 1;
         }
     }

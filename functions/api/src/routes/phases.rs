@@ -153,6 +153,9 @@ pub async fn report(
     if report.counted == Counted::Now {
         tracing::info!(account.id = %account.id, report.id = %report.id, by = %caller.by, audit = true, "a fix was reported");
         warn(&ctx, &found, now).await?;
+        if let Some(spending) = &terms.spending {
+            ctx.store.spend_warn(&account.id, (spending.unit, &spending.period), now).await?;
+        }
     }
     Ok((status, Json(shown(&report))))
 }

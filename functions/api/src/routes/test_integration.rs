@@ -161,7 +161,7 @@ async fn ask<T>(
     let task = asked(wanted).map_err(|error| ApiError::bad_request("bad_files", error.to_string()))?;
     let kind = task.kind().as_str();
     let id = ErrandId::of_act(&once.act(caller, kind).id());
-    let wanted = Wanted { id: id.clone(), task, place: None, what: kind.to_owned(), worst: None };
+    let wanted = Wanted { id: id.clone(), task, place: None, what: kind.to_owned(), prompt_bytes_max: None };
     let whole = order(ctx, caller, wanted).await?;
     // Without a place nobody can have taken it.
     let whole = whole.ok_or_else(|| ApiError::behind(&Failure::never("an errand without a place was taken")))?;

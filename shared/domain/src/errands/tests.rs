@@ -26,6 +26,7 @@ fn errand() -> Errand {
             budget: Some(held),
             period: "2026-11".to_owned(),
             priced_by: "v".to_owned(),
+            spending: None,
         },
         created_at: NOW,
     })
@@ -45,7 +46,7 @@ fn an_answer_is_paid_for_and_the_rest_comes_back() {
     let used = Used { model: "m".to_owned(), tokens: Tokens { input: 3, output: 4 }, cost: credits(5) };
     let done = lease().done(answer, used, NOW);
     assert_eq!((done.row().state, done.row().tries.due_at), (State::Done, None));
-    let Money::Billed { capture: Some(capture), usage } = done.money() else { panic!("{:?}", done.money()) };
+    let Money::Billed { capture: Some(capture), usage, .. } = done.money() else { panic!("{:?}", done.money()) };
     let entry = capture.entry();
     assert_eq!((entry.kind, entry.amount, entry.free), (ledger::Kind::Capture, credits(6), credits(4).signed()));
     assert_eq!(entry.cause, format!("SETTLEMENT#{}", errand().facts.id));
@@ -56,7 +57,7 @@ fn an_answer_is_paid_for_and_the_rest_comes_back() {
 fn without_an_answer_nothing_is_paid() {
     let failed = lease().failed(&failure(Retry::Never), 0, NOW);
     assert_eq!((failed.row().state, failed.row().reason.as_deref()), (State::Failed, Some("why")));
-    let Money::GivenBack { release: Some(release) } = failed.money() else { panic!("{:?}", failed.money()) };
+    let Money::GivenBack { release: Some(release), .. } = failed.money() else { panic!("{:?}", failed.money()) };
     assert_eq!((release.entry().kind, release.entry().free), (ledger::Kind::Release, credits(10).signed()));
 }
 

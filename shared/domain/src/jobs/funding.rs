@@ -9,7 +9,10 @@ use crate::credits::Credits;
 use crate::ids::{AccountId, CustomerId};
 use crate::ledger::{HoldId, Label, Posting};
 use crate::metering::{Debts, Identifier, Meter, Tokens, Usage, UsageOf};
-use crate::plans::{BasisPoints, Billable, Catalogue, Counts, Limit, Pays, Period, Quota, Standing, price};
+use crate::plans::{
+    BasisPoints, Billable, Catalogue, Charge, Counts, Limit, Pays, Period, Plan, Quota, Standing, price,
+};
+use crate::spending::{Line, Outlay, Spending, Unit, billing_period};
 use crate::time::Timestamp;
 
 /// What a job costs and who pays it.
@@ -25,6 +28,8 @@ pub struct Terms {
     pub period: String,
     /// By which version of the catalogue.
     pub priced_by: String,
+    /// What it does to what its account spends; none where it costs nothing.
+    pub spending: Option<Spending>,
 }
 
 /// Where a job's money comes from.
@@ -92,6 +97,7 @@ impl Offer {
                 budget,
                 period: Period::at(renews, standing.period, now).key,
                 priced_by: catalogue.version.clone(),
+                spending: spending(plan, billing_period(standing, now).key),
             },
             limit: quota.map_or(Limit::Unlimited, Quota::hard_limit),
             overdraft: plan.overdraft,
@@ -99,31 +105,41 @@ impl Offer {
     }
 
     /// What it offers an errand: what the model reads and writes is paid for, and there is no fee. A plan that bills no
-    /// tokens has nothing to ask for. `worst` is the most it can cost; none for one that nobody pays for.
+    /// tokens has nothing to ask for. Its prompt has at most so many bytes, from which follows the most that it can cost;
+    /// none for one that nobody pays for.
     pub fn of_errand(
         catalogue: &Catalogue,
         standing: &Standing<'_>,
         customer: &CustomerId,
-        worst: Option<Credits>,
+        prompt_bytes_max: Option<usize>,
         now: Timestamp,
     ) -> Self {
         let mut offer = Self::of(catalogue, standing, customer, now);
         offer.limit = Limit::Unlimited;
         let terms = &mut offer.terms;
-        let Some(worst) = worst else {
-            (terms.funding, terms.budget) = (Funding::Free, None);
+        let Some(bytes) = prompt_bytes_max else {
+            (terms.funding, terms.budget, terms.spending) = (Funding::Free, None, None);
             return offer;
         };
+        let most = catalogue.call_tokens_max(bytes);
         match &mut terms.funding {
             Funding::Prepaid { held, fee, .. } => {
-                (*held, *fee) = ((*held).min(worst), Credits::ZERO);
+                (*held, *fee) = ((*held).min(catalogue.call_max(bytes)), Credits::ZERO);
                 terms.budget = Some(*held);
+                terms.spending.iter_mut().for_each(|spending| spending.reserved = held.micros());
             }
-            Funding::Metered { counts, .. } => counts.retain(|(_, counts)| *counts == Counts::Tokens),
+            Funding::Metered { counts, .. } => {
+                counts.retain(|(_, counts)| *counts == Counts::Tokens);
+                if let Some(spending) = &mut terms.spending {
+                    spending.lines.retain(|line| line.counts == Counts::Tokens);
+                    let lines = spending.lines.iter_mut();
+                    lines.for_each(|line| line.most = line.most.min(most.input.saturating_add(most.output)));
+                }
+            }
             Funding::Free => {}
         }
         if matches!(&terms.funding, Funding::Metered { counts, .. } if counts.is_empty()) {
-            terms.funding = Funding::Free;
+            (terms.funding, terms.spending) = (Funding::Free, None);
         }
         offer
     }
@@ -138,6 +154,24 @@ impl Offer {
         };
         (!held.is_zero()).then(|| Posting::hold(account, hold, (held, self.overdraft), label, now))
     }
+}
+
+/// What a job of a plan spends at most.
+fn spending(plan: &Plan, period: String) -> Option<Spending> {
+    let (unit, lines, reserved) = match plan.pays {
+        Pays::Credits => (Unit::Credits, Vec::new(), plan.budget.micros()),
+        Pays::Meters => (Unit::Money, plan.charges.iter().map(|charge| line(plan, charge)).collect(), 0),
+        Pays::Nothing => return None,
+    };
+    (reserved > 0 || !lines.is_empty()).then_some(Spending { period, unit, lines, reserved })
+}
+
+fn line(plan: &Plan, charge: &Charge) -> Line {
+    let most = match charge.counts {
+        Counts::Pulls => 1,
+        Counts::Tokens => plan.tokens_max,
+    };
+    Line { meter: charge.meter.clone(), counts: charge.counts, most, rate: charge.rate.clone() }
 }
 
 impl Funding {
@@ -171,24 +205,43 @@ impl Terms {
         (!held.is_zero()).then(|| Posting::settle(account, hold, (held, used), label, now))
     }
 
+    /// How many tokens the work may take, where they cost money.
+    pub fn tokens_max(&self) -> Option<u64> {
+        self.spending.as_ref()?.tokens_max()
+    }
+
+    /// What is counted: of tokens no more than were reserved, as of credits.
+    fn counted(&self, counts: Counts, (pulls, tokens): (u64, Tokens)) -> u64 {
+        match counts {
+            Counts::Pulls => pulls,
+            Counts::Tokens => {
+                let taken = tokens.input.saturating_add(tokens.output);
+                self.tokens_max().map_or(taken, |most| taken.min(most))
+            }
+        }
+    }
+
+    /// What the beginning of the work does to what its account spends: the most that it can come to.
+    pub fn begins(&self, account: &AccountId) -> Option<Outlay> {
+        self.spending.as_ref().map(|spending| spending.begins(account))
+    }
+
+    /// What the end of the work does to what its account spends: what was counted for it, but for what it came to.
+    pub(crate) fn ends(&self, account: &AccountId, cost: Credits, used: (u64, Tokens)) -> Option<Outlay> {
+        let spending = self.spending.as_ref()?;
+        let cost = cost.micros().min(spending.reserved);
+        Some(spending.ends(account, cost, |line| self.counted(line.counts, used)))
+    }
+
     /// What Stripe has to be told of so many pull requests and tokens, if they are metered.
-    pub(crate) fn usage(
-        &self,
-        account: &AccountId,
-        of: &UsageOf,
-        (pulls, tokens): (u64, Tokens),
-        now: Timestamp,
-    ) -> Vec<Usage> {
+    pub(crate) fn usage(&self, account: &AccountId, of: &UsageOf, used: (u64, Tokens), now: Timestamp) -> Vec<Usage> {
         let Funding::Metered { customer, counts } = &self.funding else { return Vec::new() };
         let one = |(meter, counts): &(Meter, Counts)| Usage {
             id: of.usage(),
             account: account.clone(),
             meter: meter.clone(),
             customer: customer.clone(),
-            value: match counts {
-                Counts::Pulls => pulls,
-                Counts::Tokens => tokens.input.saturating_add(tokens.output),
-            },
+            value: self.counted(*counts, used),
             at: now,
             of: of.clone(),
             identifier: Identifier::first(of.usage(), meter.clone()),
@@ -208,11 +261,15 @@ pub enum Money {
         capture: Option<Posting>,
         /// What Stripe has to be told, if it is metered.
         usage: Vec<Usage>,
+        /// What it has come to of what was counted for it.
+        outlay: Option<Outlay>,
     },
     /// The job is not billed and never will be: the hold goes back, and so does its place in the quota.
     GivenBack {
         /// The release, if something was held.
         release: Option<Posting>,
+        /// What was counted for it, taken off again.
+        outlay: Option<Outlay>,
     },
 }
 
@@ -222,9 +279,17 @@ impl Money {
         match self {
             Self::Still => None,
             Self::Billed { capture, .. } => capture.as_ref(),
-            Self::GivenBack { release } => release.as_ref(),
+            Self::GivenBack { release, .. } => release.as_ref(),
         }
         .map_or(&[], std::slice::from_ref)
+    }
+
+    /// What it does to what the account spends.
+    pub const fn outlay(&self) -> Option<&Outlay> {
+        match self {
+            Self::Still => None,
+            Self::Billed { outlay, .. } | Self::GivenBack { outlay, .. } => outlay.as_ref(),
+        }
     }
 
     /// Which of the account's meters owe Stripe something by it.
@@ -248,11 +313,17 @@ pub(super) fn money(from: State, row: &Snapshot, now: Timestamp) -> Money {
         return Money::Still;
     }
     if row.state == bills {
-        return Money::Billed { capture: settlement(row, cost_to_customer(row), now), usage: usage(row, now) };
+        let (facts, cost, used) = (&row.facts, cost_to_customer(row), (pulls(row), row.tokens));
+        return Money::Billed {
+            capture: settlement(row, cost, now),
+            usage: facts.terms.usage(&facts.account, &UsageOf::Job(facts.id.clone()), used, now),
+            outlay: facts.terms.ends(&facts.account, cost, used),
+        };
     }
     let billed_before = from == bills;
     if row.state.is_over() && !from.is_over() && !billed_before {
-        return Money::GivenBack { release: settlement(row, Credits::ZERO, now) };
+        let outlay = row.facts.terms.ends(&row.facts.account, Credits::ZERO, (0, Tokens::default()));
+        return Money::GivenBack { release: settlement(row, Credits::ZERO, now), outlay };
     }
     Money::Still
 }
@@ -289,11 +360,10 @@ fn receipt(row: &Snapshot, used: Credits) -> String {
     }
 }
 
-fn usage(row: &Snapshot, now: Timestamp) -> Vec<Usage> {
-    let facts = &row.facts;
-    let pulls = match row.fix_paid {
+/// How many pull requests a job counts that delivers.
+fn pulls(row: &Snapshot) -> u64 {
+    match row.fix_paid {
         FixPaid::WithJob => 1,
         FixPaid::Before => 0,
-    };
-    facts.terms.usage(&facts.account, &UsageOf::Job(facts.id.clone()), (pulls, row.tokens), now)
+    }
 }

@@ -40,6 +40,7 @@ fn facts() -> Facts {
             budget: None,
             period: "2026-11".to_owned(),
             priced_by: "v1".to_owned(),
+            spending: None,
         },
         wishes: PullWishes::default(),
         created_at: BORN,
@@ -325,7 +326,7 @@ fn asking_to_stop_leaves_the_work_to_its_holder() {
 fn a_usage_record_is_born_with_its_pull_request() {
     let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else { panic!("opening") };
     let transition = lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW);
-    let Money::Billed { capture: None, usage } = transition.money() else { panic!("a pull request is charged") };
+    let Money::Billed { capture: None, usage, .. } = transition.money() else { panic!("a pull request is charged") };
     let [usage] = usage.as_slice() else { panic!("once") };
     assert_eq!((usage.of.clone(), usage.value, usage.at), (UsageOf::Job(facts().id), 1, NOW));
     assert_eq!(
@@ -370,7 +371,7 @@ fn prepaid(state: State, billable: Billable, cost: u64) -> Snapshot {
 fn settled(money: &Money) -> Option<(u64, u64)> {
     let posting = match money {
         Money::Still => return None,
-        Money::Billed { capture: posting, .. } | Money::GivenBack { release: posting } => posting.as_ref()?,
+        Money::Billed { capture: posting, .. } | Money::GivenBack { release: posting, .. } => posting.as_ref()?,
     };
     let (back, held) = (posting.entry().free.unsigned_abs(), posting.entry().held.unsigned_abs());
     assert_eq!(held, HELD * MICROS, "a hold is settled whole");
@@ -442,7 +443,7 @@ fn a_metered_job_tells_every_meter_what_it_counts() {
     let opened = |row: &Snapshot| {
         let Staged::Opening(job) = row.clone().staged() else { panic!("opening") };
         match lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW).money() {
-            Money::Billed { capture: None, usage } => {
+            Money::Billed { capture: None, usage, .. } => {
                 usage.iter().map(|usage| (usage.meter.to_string(), usage.value)).collect::<Vec<_>>()
             }
             other => panic!("{other:?}"),

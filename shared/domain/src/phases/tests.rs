@@ -70,6 +70,7 @@ fn a_fix_is_paid_for_in_the_plan_s_way() {
         budget: None,
         period: "2026-11".to_owned(),
         priced_by: "v".to_owned(),
+        spending: None,
     };
     let fee = Credits::whole(15).expect("an amount");
     let prepaid = |fee| Funding::Prepaid { held: fee, markup: BasisPoints(2_000), fee };

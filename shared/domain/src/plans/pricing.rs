@@ -68,9 +68,14 @@ impl Catalogue {
     /// The most that one call of any model can cost a customer: a prompt of so many bytes, and the longest answer that is
     /// reckoned with.
     pub fn call_max(&self, prompt_bytes: usize) -> Credits {
-        let tokens = Tokens { input: tokens_of_bytes(prompt_bytes), output: u64::from(self.output_reserve) };
+        let tokens = self.call_tokens_max(prompt_bytes);
         let most = self.models.iter().map(|model| cost(tokens, model).unwrap_or(Credits::MAX)).max();
         price(most.unwrap_or_default(), self.markup, Credits::ZERO)
+    }
+
+    /// The most tokens that such a call takes.
+    pub fn call_tokens_max(&self, prompt_bytes: usize) -> Tokens {
+        Tokens { input: tokens_of_bytes(prompt_bytes), output: u64::from(self.output_reserve) }
     }
 }
 

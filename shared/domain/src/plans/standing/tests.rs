@@ -32,6 +32,7 @@ fn plan(name: &str, fallback: Option<&str>) -> Plan {
         quotas: BTreeMap::new(),
         trial_days: 0,
         grace_days: 7,
+        tokens_max: 0,
         overdraft: Credits::ZERO,
         unbilled_max: Limit::Unlimited,
         fallback: fallback.map(id),

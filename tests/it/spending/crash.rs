@@ -1,0 +1,116 @@
+//! Wherever a process dies, what a job was reserved for is spent or given back, once.
+
+use super::{HOLDS, LIMIT};
+use crate::routes::api::request;
+use crate::world::{Climate, World};
+use domain::credits::Credits;
+use domain::jobs::cost_to_customer;
+use domain::money::{Currency, Money};
+use domain::spending::{SpendLimit, Spent, Unit};
+use fakes::weather::Moment;
+use http::StatusCode;
+use local_stack::world::{OWNER, REPOSITORY};
+use serde_json::{Value, json};
+
+/// How a job is paid for and ends.
+#[derive(Debug, Clone, Copy)]
+struct Story {
+    plan: &'static str,
+    delivered: bool,
+}
+
+/// Plays it with a death at this call, counted from the beginning; the calls that write transactions.
+async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
+    let (world, account) = World::on_plan(Climate::Fair, story.plan, &[]).await;
+    world.adjusts(&account, "1000", "a gift").await;
+    let currency = Currency::parse("usd").expect("a currency");
+    let limit = SpendLimit { money: Some(Money { minor: 1_500, currency }), credits: Credits::whole(600) };
+    let now = world.stack.outside.now();
+    world.stack.store.spend_limit_set(&account, &limit, now).await.expect("an answer");
+    if !story.delivered {
+        let reject = r#"{"verdict":"reject","notes":"no"}"#;
+        world.vendors.model.script("review", vec![reject.to_owned(); 3]);
+    }
+    let before = world.stack.weather.calls();
+    if let Some((call, moment)) = death {
+        world.stack.weather.die_at(before + call, moment);
+    }
+    world.issue_opens(30).await;
+    world.settle().await;
+    let what = format!("{story:?} after {death:?}");
+    let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
+    assert_eq!(pulls.len(), usize::from(story.delivered), "{what}");
+    let unit = if story.plan == "credits" { Unit::Credits } else { Unit::Money };
+    let cost = match pulls.first() {
+        None => 0,
+        Some(_) if unit == Unit::Money => 1_500_000_000,
+        Some(pull) => cost_to_customer(&world.job_of_branch(&pull.head).await).micros(),
+    };
+    let found = world.stack.store.spent_find(&account, "2026-11", unit).await.expect("an answer");
+    assert_eq!(found, Spent { spent: cost, reserved: 0 }, "{what}");
+    world.assert_books_agree().await;
+    let log = world.stack.weather.log().into_iter().skip(usize::try_from(before).expect("few"));
+    let calls = log.zip(1..).filter(|(name, _)| name == "dynamodb TransactWriteItems").map(|(_, call)| call).collect();
+    world.done().await;
+    calls
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_write_that_spends() {
+    for plan in ["payg", "credits"] {
+        for delivered in [true, false] {
+            let story = Story { plan, delivered };
+            let calls = play(story, None).await;
+            assert!(calls.len() >= 3, "{story:?}: {calls:?}");
+            for call in calls {
+                play(story, Some((call, Moment::Before))).await;
+                play(story, Some((call, Moment::After))).await;
+            }
+        }
+    }
+}
+
+/// Asks; a program that gets no answer asks again.
+async fn persists(world: &World, key: &str, path: &str, once: &str, body: &Value) -> (StatusCode, Value) {
+    let headers: [(&str, &[u8]); 2] = [("idempotency-key", once.as_bytes()), ("content-type", b"application/json")];
+    loop {
+        let request = request("POST", path, key, &headers, serde_json::to_vec(body).expect("JSON"));
+        let answered = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+        if let Some(response) = answered.filter(|response| !response.status().is_server_error()) {
+            return (response.status(), serde_json::from_slice(response.body()).expect("JSON"));
+        }
+    }
+}
+
+/// A hold of a customer's own, made and captured by a program that asks again when it gets no answer.
+async fn held(death: Option<(u64, Moment)>) -> u64 {
+    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let key = world.key_of(&account, "the first").await;
+    world.adjusts(&account, "1000", "a gift").await;
+    let wanted = json!({ "credits": "600" });
+    assert_eq!(world.customer(&key, "PUT", LIMIT, "l", Some(&wanted)).await.0, StatusCode::OK);
+    let before = world.stack.weather.calls();
+    if let Some((call, moment)) = death {
+        world.stack.weather.die_at(before + call, moment);
+    }
+    let (_, hold) = persists(&world, &key, HOLDS, "h", &wanted).await;
+    let path = format!("{HOLDS}/{}/capture", hold["id"].as_str().expect("an id"));
+    let (status, settled) = persists(&world, &key, &path, "c", &json!({ "credits": "20" })).await;
+    assert_eq!(status, StatusCode::OK, "{death:?}: {settled}");
+    let spent = world.stack.store.spent_find(&account, "2026-11", Unit::Credits).await.expect("an answer");
+    assert_eq!(spent, Spent { spent: 20_000_000, reserved: 0 }, "{death:?}");
+    world.assert_books_agree().await;
+    let calls = world.stack.weather.calls() - before;
+    world.done().await;
+    calls
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_at_any_call_of_a_hold() {
+    let calls = held(None).await;
+    assert!(calls >= 6, "{calls}");
+    for call in 1..=calls {
+        held(Some((call, Moment::Before))).await;
+        held(Some((call, Moment::After))).await;
+    }
+}
