@@ -1,6 +1,7 @@
 //! Many spend at once, on real threads, and never a unit too much.
 
 use crate::ledger::{NOW, account, books, gift, micros};
+use domain::accounts::{Account, NewAccount};
 use domain::credits::Credits;
 use domain::ids::{AccountId, ActionId, CustomerId, InstallationId, JobId, RepositoryId};
 use domain::jobs::steps::Order;
@@ -52,6 +53,21 @@ fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
         created_at: NOW,
     };
     NewJob { row: jobs::queued(facts), order: Order::of("t", "b"), limit: Limit::Unlimited, hold: None }
+}
+
+/// The account is there: jobs are for open ones only.
+async fn opened(store: &Store, id: &AccountId) {
+    let account = Account {
+        id: id.clone(),
+        customer: CustomerId::parse("cus_1").expect("an id"),
+        plan: "payg".to_owned(),
+        wish: None,
+        way: None,
+        moved_to: None,
+        created_at: NOW,
+    };
+    let new = NewAccount { account, installation: None, owner: None };
+    while store.account_create(&new).await.is_err() {}
 }
 
 fn money(minor: i64) -> SpendLimit {
@@ -125,6 +141,7 @@ async fn of_64_jobs_at_once_as_many_begin_as_the_limit_pays_for() {
         ("10:1500,inf:800", 23_000, 20),
     ] {
         let (store, id) = (books(u64::from(fit) + 3).await, account(1));
+        opened(&store, &id).await;
         store.spend_limit_set(&id, &money(minor), NOW).await.expect("an answer");
         let won = made(&store, &id, 0..64, rate).await;
         assert_eq!(won.len(), usize::from(fit), "at {rate} of {minor}");
