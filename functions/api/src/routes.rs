@@ -80,7 +80,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(jobs::cancel))
         .routes(routes!(requests::retry))
         .routes(routes!(members::list))
-        .routes(routes!(members::change))
+        .routes(routes!(members::change, members::remove))
         .routes(routes!(session::show))
         .routes(routes!(session::choose))
         .routes(routes!(session::join))

@@ -65,7 +65,7 @@ pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
 pub use ledger::{OpenHold, Post};
 pub use mailings::{AccountChanged, Mailing, Muted, Unmuted};
 pub use marketplace::PurchaseNoted;
-pub use members::{Left, LetIn, MEMBERS_MAX, RoleSet};
+pub use members::{Left, LetIn, MEMBERS_MAX, RoleSet, TakenOut};
 pub use metering::{Owed, ReportClaim};
 pub use moving::{Move, OwnerMoved, Proof};
 pub use notices::{NoticeClaim, NoticeOwed, NoticeRow, Tried, Untold};

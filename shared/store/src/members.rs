@@ -32,6 +32,17 @@ pub enum RoleSet {
     Absent,
 }
 
+/// What became of the wish to take a member out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenOut {
+    /// He is none any more.
+    Now,
+    /// He is the only admin, and an account needs one.
+    LastAdmin,
+    /// There is no such member.
+    Absent,
+}
+
 /// What became of the wish to take somebody out who is not shown by GitHub any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Left {
@@ -172,13 +183,26 @@ impl Store {
         }
     }
 
-    /// Takes a person out of an account.
+    /// Takes a person out of an account, the last admin, too.
     pub async fn member_remove(&self, account: &AccountId, user: UserId) -> Result<Finished, StoreError> {
+        Ok(match self.member_goes(account, user, Keep::Nothing).await? {
+            TakenOut::Now => Finished::Now,
+            TakenOut::Absent | TakenOut::LastAdmin => Finished::Already,
+        })
+    }
+
+    /// Takes a person out of an account by hand, unless he is its last admin.
+    pub async fn member_take_out(&self, account: &AccountId, user: UserId) -> Result<TakenOut, StoreError> {
+        self.member_goes(account, user, Keep::OneAdmin).await
+    }
+
+    async fn member_goes(&self, account: &AccountId, user: UserId, keep: Keep) -> Result<TakenOut, StoreError> {
         for _ in 0..TRIES_MAX {
-            let Some(before) = self.member_find(account, user).await? else { return Ok(Finished::Already) };
-            match self.member_try((account, "", user), Some(before), Next::Goes, (Keep::Nothing, vec![])).await? {
-                Tried::Done => return Ok(Finished::Now),
-                Tried::Changed | Tried::LastAdmin | Tried::Unproved => {}
+            let Some(before) = self.member_find(account, user).await? else { return Ok(TakenOut::Absent) };
+            match self.member_try((account, "", user), Some(before), Next::Goes, (keep, vec![])).await? {
+                Tried::Done => return Ok(TakenOut::Now),
+                Tried::LastAdmin => return Ok(TakenOut::LastAdmin),
+                Tried::Changed | Tried::Unproved => {}
             }
         }
         Err(StoreError::cancelled(CHANGE, &[]))

@@ -111,8 +111,20 @@ async fn who_was_let_in_stays_whatever_github_shows_him() {
     assert_eq!((status, &member["role"], &member["role_by"]), (StatusCode::OK, &json!("viewer"), &json!("key")));
     let outsider = world.signed_in("outsider").await;
     assert_eq!(outsider.session().await["accounts"][0]["role"], "viewer", "he still belongs to it");
+    assert_eq!(boss.acts("DELETE", &theirs, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(boss.acts("DELETE", &theirs, None).await.1["code"], "not_found", "he is out");
+    world.elapse(Duration::from_secs(60)).await;
+    let (status, answer) = outsider.api("GET", "/api/v1/account", "", None).await;
+    assert_eq!((status, &answer["code"]), (StatusCode::FORBIDDEN, &json!("no_account")), "also by the session he had");
+    assert_eq!(
+        world.signed_in("outsider").await.session().await["accounts"],
+        json!([]),
+        "GitHub does not bring him back"
+    );
     let mine = format!("/api/v1/members/{}", boss.session().await["user_id"]);
     let last = boss.acts("PATCH", &mine, Some(&json!({ "role": "viewer" }))).await;
+    assert_eq!((last.0, &last.1["code"]), (StatusCode::CONFLICT, &json!("last_admin")));
+    let last = boss.acts("DELETE", &mine, None).await;
     assert_eq!((last.0, &last.1["code"]), (StatusCode::CONFLICT, &json!("last_admin")));
     world.done().await;
 }

@@ -9,9 +9,10 @@ use axum::extract::{Path, State};
 use domain::access::{Role, Scope};
 use domain::ids::UserId;
 use domain::members::Member;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::RoleSet;
+use store::{RoleSet, TakenOut};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
@@ -29,7 +30,7 @@ pub struct MemberShown {
     login: String,
     /// `viewer`, `member` or `admin`.
     role: String,
-    /// Who says so: `github` at his last sign-in, or somebody's `hand`.
+    /// Who says so: `github` at his last sign-in, an admin's `hand`, or the account's `key`, which he has shown.
     role_by: String,
     since: String,
 }
@@ -71,23 +72,58 @@ pub async fn change(
     let role = Role::parse(&wanted.role).ok_or_else(|| {
         ApiError::bad_request("bad_role", format!("role is one of {}", Role::ALL.map(Role::as_str).join(", ")))
     })?;
-    // A role can be worth more than one scope, so nobody hands out or takes away what he does not have.
-    for scope in Scope::ALL {
-        caller.may(scope)?;
-    }
-    let absent = || ApiError::not_found("there is no such member");
-    let user = id.parse().map(UserId::new).map_err(|_| absent())?;
+    let user = user(&id)?;
+    may_all(&caller)?;
     match ctx.store.member_role_set(&caller.account, user, role).await? {
         RoleSet::Now(member) => {
             tracing::info!(account.id = %caller.account, user.id = %user, role = role.as_str(), by = %caller.by, audit = true,
                 "gave a role");
             Ok(Json(shown(&member)))
         }
-        RoleSet::LastAdmin => {
-            Err(ApiError::conflict("last_admin", "an account needs an admin; make somebody else one first"))
-        }
+        RoleSet::LastAdmin => Err(last_admin()),
         RoleSet::Absent => Err(absent()),
     }
+}
+
+/// Takes a member out. His sessions do nothing here any more within a minute. Whom GitHub shows one of the account's
+/// installations comes back at his next sign-in: take him out there, too. Needs everything that an admin may do; the last
+/// admin stays.
+#[utoipa::path(delete, path = "/api/v1/members/{id}", tag = "people", params(("id" = String, Path)),
+    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
+pub async fn remove(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    caller.may(Scope::Keys)?;
+    let user = user(&id)?;
+    may_all(&caller)?;
+    match ctx.store.member_take_out(&caller.account, user).await? {
+        TakenOut::Now => {
+            tracing::info!(account.id = %caller.account, user.id = %user, by = %caller.by, audit = true, "took a member out");
+            Ok(StatusCode::NO_CONTENT)
+        }
+        TakenOut::LastAdmin => Err(last_admin()),
+        TakenOut::Absent => Err(absent()),
+    }
+}
+
+/// A role can be worth more than one scope, so nobody hands out or takes away what he does not have.
+fn may_all(caller: &Caller) -> Result<(), ApiError> {
+    Scope::ALL.into_iter().try_for_each(|scope| caller.may(scope).map(|_| ()))
+}
+
+fn user(id: &str) -> Result<UserId, ApiError> {
+    id.parse().map(UserId::new).map_err(|_| absent())
+}
+
+fn absent() -> ApiError {
+    ApiError::not_found("there is no such member")
+}
+
+fn last_admin() -> ApiError {
+    ApiError::conflict("last_admin", "an account needs an admin; make somebody else one first")
 }
 
 fn shown(member: &Member) -> MemberShown {
