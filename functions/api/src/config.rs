@@ -27,7 +27,7 @@ use stripe_api::{PriceChoice, StripeApi, StripeConfig};
 /// - `STRIPE_URL`: Stripe's API
 /// - `STRIPE_SECRET_KEY`: the key to it; without one nothing is sold here, and everything else works
 /// - `GITHUB_URL`: GitHub's API, for people who sign in
-/// - `GITHUB_WEB_URL`: GitHub's pages, where they are asked whether they want to
+/// - `GITHUB_WEB_URL`: GitHub's pages, where they are asked whether they want to, and where pull requests are seen
 /// - `GITHUB_CLIENT_ID`: the App's client id; without one nobody signs in here, and everything else works
 /// - `GITHUB_CLIENT_SECRET`: what it proves itself with
 /// - `DASHBOARD_URL`: where people are led after they have signed in or paid, and the only site that sessions act from
@@ -42,6 +42,7 @@ pub struct Config {
     stripe_url: String,
     stripe_key: Option<Secret>,
     client: Option<Client>,
+    github_web_url: String,
     dashboard_url: String,
     rate_limit_per_minute: u64,
     aws: AwsSettings,
@@ -84,6 +85,7 @@ impl Config {
             stripe_url: env.text("STRIPE_URL"),
             stripe_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
             client: Client::find(&mut env),
+            github_web_url: env.find("GITHUB_WEB_URL").unwrap_or_else(|| "https://github.com".to_owned()),
             dashboard_url: env.text("DASHBOARD_URL"),
             rate_limit_per_minute: rate_limit(&mut env),
             aws: AwsSettings::read(&mut env),
@@ -114,6 +116,7 @@ pub struct Ctx {
     pub(crate) catalogue: Catalogue,
     stripe: Option<Keyed<StripeApi>>,
     sign_in: Option<Keyed<SignIn>>,
+    pub(crate) github_web_url: String,
     pub(crate) dashboard_url: String,
     pub(crate) known_keys: Known<ApiKey>,
     pub(crate) known_sessions: Known<Found>,
@@ -155,6 +158,7 @@ impl Ctx {
             catalogue: config.catalogue,
             stripe,
             sign_in,
+            github_web_url: config.github_web_url.trim_end_matches('/').to_owned(),
             dashboard_url: config.dashboard_url.trim_end_matches('/').to_owned(),
             known_keys: Known::default(),
             known_sessions: Known::default(),

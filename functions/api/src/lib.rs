@@ -8,6 +8,7 @@
 mod caller;
 mod carts;
 mod config;
+mod delegated;
 mod document;
 mod errands;
 mod joining;

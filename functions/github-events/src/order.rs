@@ -4,8 +4,9 @@ use crate::{Ctx, newcomers, refusal, warnings};
 use domain::accounts::Payer;
 use domain::events::{Issue, Origin};
 use domain::ids::{AccountId, JobId};
+use domain::jobs::requests::Agent;
 use domain::jobs::steps::Order;
-use domain::jobs::{self, Facts, Funding, Offer, Work};
+use domain::jobs::{self, Facts, Funding, Offer, Snapshot, Work};
 use domain::ledger::HoldId;
 use domain::plans::{Limit, Plan, standing};
 use domain::pulls::PullWishes;
@@ -48,6 +49,7 @@ pub async fn place(
         trigger: trigger.fact(),
         wishes: policy.wishes,
         retry_of: None,
+        agent: Agent::Ours,
     };
     Ok(match make(ctx, &account, (origin, issue), wanted, now).await? {
         Placed::Made(job) => Done::Applied(format!("job {job}")),
@@ -80,6 +82,8 @@ pub struct Wanted {
     pub wishes: PullWishes,
     /// The job that it tries once more.
     pub retry_of: Option<JobId>,
+    /// Who is to work on it.
+    pub agent: Agent,
 }
 
 /// What came of a wish that was granted.
@@ -112,6 +116,10 @@ pub async fn make(
     let standing = standing(&ctx.catalogue, &account, &contracts, now);
     let standing = standing.ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
     let offer = Offer::of(&ctx.catalogue, &standing, &account.customer, now);
+    let (offer, row): (_, fn(Facts) -> Snapshot) = match wanted.agent {
+        Agent::Ours => (offer, jobs::queued),
+        Agent::Outside => (offer.outside(), jobs::delegated),
+    };
     let facts = Facts {
         id: wanted.id,
         account: account.id,
@@ -132,7 +140,7 @@ pub async fn make(
     let hold = offer.hold(&facts.account, HoldId::Job(facts.id.clone()), &what, now);
     let order = Order::of(&issue.title, &issue.body);
     let waiting = unbilled(ctx, standing.plan, &facts).await?;
-    let new = NewJob { row: jobs::queued(facts), order, limit: offer.limit, hold };
+    let new = NewJob { row: row(facts), order, limit: offer.limit, hold };
     match waiting {
         Some(waiting) => refusal::unbilled(ctx, new, waiting).await,
         None => create(ctx, standing.plan, new).await,

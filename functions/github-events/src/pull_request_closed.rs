@@ -40,7 +40,8 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
         (Staged::Merged(_) | Staged::Closed(_), _) => return Ok(Done::Duplicate),
         (_, PullFate::Open) => return Ok(Done::Ignored("the pull request is open")),
         (
-            Staged::Queued(_)
+            Staged::Delegated(_)
+            | Staged::Queued(_)
             | Staged::Planning(_)
             | Staged::Coding(_)
             | Staged::Reviewing(_)

@@ -69,6 +69,7 @@ async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Fa
         trigger: request.fact(),
         wishes: policy.wishes,
         retry_of: request.retry_of.clone(),
+        agent: request.agent,
     };
     Ok(match order::make(ctx, &request.account, (&origin, &issue), wanted, now).await? {
         Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => Outcome::Job(job),

@@ -10,6 +10,7 @@ mod ask;
 mod budget;
 mod code;
 mod config;
+mod delegated;
 mod errands;
 mod plan;
 mod review;
@@ -58,6 +59,7 @@ async fn on_work(ctx: &Ctx, work: Work, id: &JobId, deadline: Timestamp) -> Resu
         return Ok(Done::Waiting("the account is paused"));
     }
     match (work, row.staged()) {
+        (Work::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
         (Work::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
         (Work::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,
         (Work::Code, Staged::Coding(job)) => step(ctx, job, &steps, deadline, code::run).await,

@@ -38,7 +38,11 @@ pub fn comment(row: &Snapshot, notice: Notice) -> String {
     let pull = row.pull.as_ref().map_or_else(String::new, |pull| format!("#{}", pull.number));
     let tokens = row.tokens.input.saturating_add(row.tokens.output);
     match notice {
+        Notice::Working if row.is_delegated() => {
+            format!("An agent outside is at work on this issue, and its report is waited for. Job `{job}`.")
+        }
         Notice::Working => format!("On it: planning, coding and reviewing a change for this issue. Job `{job}`."),
+        Notice::Opened if row.is_delegated() => format!("Here is a pull request: {pull}. Job `{job}`, billed once."),
         Notice::Opened => format!("Here is a pull request: {pull}. Job `{job}`, {tokens} tokens, billed once."),
         Notice::Merged => format!("{pull} was merged. Job `{job}`."),
         Notice::Closed => format!("{pull} was closed without merging. Job `{job}`."),

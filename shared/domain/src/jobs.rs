@@ -19,6 +19,7 @@
 //! fn twice(lease: Lease<Coding>) { let _ = lease.clone(); }
 //! ```
 
+mod delegated;
 mod funding;
 mod leases;
 mod moves;
@@ -27,6 +28,7 @@ pub mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use delegated::WAITED_FOR;
 pub use funding::{FixPaid, Funding, Money, Offer, Terms, cost_to_customer};
 pub use leases::{Claim, Held, Leasable, Lease};
 pub use moves::{CallOff, Cancelled, MovedOn, Transition};
@@ -44,6 +46,8 @@ use std::time::Duration;
 /// Where a job stands, as the store and the wire say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
+    /// Waiting for the word of an agent outside.
+    Delegated,
     /// Waiting for a planner.
     Queued,
     /// Being planned.
@@ -72,7 +76,8 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
+        Self::Delegated,
         Self::Queued,
         Self::Planning,
         Self::Coding,
@@ -90,6 +95,7 @@ impl State {
     /// The word on the wire and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Delegated => "DELEGATED",
             Self::Queued => "QUEUED",
             Self::Planning => "PLANNING",
             Self::Coding => "CODING",
@@ -113,7 +119,7 @@ impl State {
     /// Which work is owed in this state, besides the comment that tells of it.
     pub const fn work(self) -> Option<Work> {
         match self {
-            Self::Queued | Self::Planning => Some(Work::Plan),
+            Self::Delegated | Self::Queued | Self::Planning => Some(Work::Plan),
             Self::Coding => Some(Work::Code),
             Self::Reviewing => Some(Work::Review),
             Self::ReviewApproved | Self::PrCreationInitiated => Some(Work::Pull),
@@ -124,7 +130,8 @@ impl State {
     /// What the comment under the issue has to say in this state.
     pub const fn notice(self) -> Notice {
         match self {
-            Self::Queued
+            Self::Delegated
+            | Self::Queued
             | Self::Planning
             | Self::Coding
             | Self::Reviewing
@@ -148,7 +155,7 @@ impl State {
 /// The work that moves a job on, each with a queue of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Work {
-    /// Look at the repository and plan.
+    /// Look at the repository and plan; or look whether the agent outside is still waited for.
     Plan,
     /// Write the change.
     Code,
@@ -368,6 +375,8 @@ macro_rules! stages {
 }
 
 stages! {
+    /// Waiting for the word of an agent outside.
+    Delegated = Delegated;
     /// Waiting for a planner.
     Queued = Queued;
     /// Being planned.
@@ -406,6 +415,10 @@ impl<S> Job<S> {
     pub const fn row(&self) -> &Snapshot {
         &self.row
     }
+
+    fn into_row(self) -> Snapshot {
+        self.row
+    }
 }
 
 /// A new job, as the store creates it.
@@ -432,6 +445,13 @@ pub fn queued(facts: Facts) -> Snapshot {
         not_before: None,
         timeline: vec![Moment { state: State::Queued, at }],
     }
+}
+
+/// The same of a job that an agent outside works on.
+pub fn delegated(facts: Facts) -> Snapshot {
+    let at = facts.created_at;
+    let timeline = vec![Moment { state: State::Delegated, at }];
+    Snapshot { state: State::Delegated, timeline, ..queued(facts) }
 }
 
 /// A job that is over before any work, because something to be had for it is missing: it says so under its issue. What

@@ -5,7 +5,7 @@
 //! for it; what comes later finds that it has been.
 
 use crate::credits::Credits;
-use crate::ids::{AccountId, ActionId};
+use crate::ids::{AccountId, ActionId, JobId};
 use crate::jobs::{Funding, Terms};
 use crate::ledger::{Label, Posting};
 use crate::metering::{Tokens, Usage, UsageOf};
@@ -125,6 +125,8 @@ pub struct Report {
     pub issue_number: Option<u64>,
     /// For which fix.
     pub fix: Fix,
+    /// The job that the agent was given, where it was given one.
+    pub job: Option<JobId>,
     /// The pull request, where there is one.
     pub pull_request: Option<u64>,
     /// On which commit.

@@ -259,24 +259,37 @@ impl Store {
     /// Writes a move with everything that belongs to it. Where the fix that it bills turns out to have been paid for, it is
     /// the same move at less cost.
     pub async fn job_advance(&self, transition: &Transition) -> Result<Advanced, StoreError> {
-        if let Some(advanced) = self.while_contended(|| self.job_write(transition)).await? {
+        self.job_advance_with(transition, |_| None).await
+    }
+
+    /// The same, with an item that tells of the move as it is written.
+    pub(crate) async fn job_advance_with(
+        &self,
+        transition: &Transition,
+        beside: impl Fn(&Transition) -> Option<TransactWriteItem>,
+    ) -> Result<Advanced, StoreError> {
+        if let Some(advanced) = self.while_contended(|| self.job_write(transition, beside(transition))).await? {
             return Ok(advanced);
         }
         let paid = transition.with_fix_paid();
-        let advanced = self.while_contended(|| self.job_write(&paid)).await?;
+        let advanced = self.while_contended(|| self.job_write(&paid, beside(&paid))).await?;
         // Another job was billed for the fix in between; whoever tries again finds it so.
         advanced.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
     }
 
     /// Writes a move; none if its fix is not paid for as the move has it.
-    async fn job_write(&self, transition: &Transition) -> Result<Option<Advanced>, StoreError> {
+    async fn job_write(
+        &self,
+        transition: &Transition,
+        beside: Option<TransactWriteItem>,
+    ) -> Result<Option<Advanced>, StoreError> {
         let mark = self.mark();
         let money = transition.money();
         let postings = self.postings(MOVE, money.posting()).await?;
         let write = Write {
             operation: MOVE,
             change: transition_change(transition, &mark),
-            company: self.company(transition, &money)?,
+            company: self.company(transition, &money)?.into_iter().chain(beside).collect(),
             contends: matches!(money, Money::Billed { .. }),
             laid: self.outlay_end(money.outlay()).await?,
             postings,

@@ -10,10 +10,10 @@ use crate::item::{Attributes, Item, number, text, time};
 use crate::ledger::Post;
 use crate::pages::{self, Cursor, Page, Placed};
 use crate::quotas::count_change;
-use crate::{Store, keys, metering};
+use crate::{Advanced, Store, keys, metering};
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use domain::ids::{AccountId, ActionId};
-use domain::jobs::{FixPaid, Snapshot};
+use domain::ids::{AccountId, ActionId, JobId};
+use domain::jobs::{FixPaid, Money, Snapshot, Transition};
 use domain::metering::Meter;
 use domain::phases::{Charge, Counted, Ending, Fix, Phase, Report};
 use domain::plans::Limit;
@@ -43,9 +43,43 @@ impl Store {
             }
         }
         let counted = if charge.is_some() { Counted::Before } else { Counted::Never };
-        let report = Report { counted, ..report.clone() };
-        let reported = self.while_contended(|| self.phase_write(&report, None)).await?;
+        self.phase_note(&Report { counted, ..report.clone() }).await
+    }
+
+    /// Records a report that costs nothing by itself, whatever it counts as.
+    pub async fn phase_note(&self, report: &Report) -> Result<Reported, StoreError> {
+        let reported = self.while_contended(|| self.phase_write(report, None)).await?;
         reported.ok_or_else(|| StoreError::bad_item(REPORT, report.id.as_str(), "pk"))
+    }
+
+    /// Records a report together with the move of a delegated job that it brings about, which has the money; none if somebody
+    /// else has moved the job first.
+    pub async fn phase_move(&self, report: &Report, transition: &Transition) -> Result<Option<Reported>, StoreError> {
+        let told = |written: &Transition| {
+            let counted = match (written.money(), written.row().fix_paid) {
+                (Money::Billed { .. }, FixPaid::WithJob) => Counted::Now,
+                (Money::Billed { .. }, FixPaid::Before) => Counted::Before,
+                (Money::Still | Money::GivenBack { .. }, _) => Counted::Never,
+            };
+            Report { counted, ..report.clone() }
+        };
+        let beside = |written: &Transition| Some(put_new(&self.table, report_attributes(&told(written))));
+        Ok(match self.job_advance_with(transition, beside).await? {
+            Advanced::Applied(row) => Some(Reported::Now(match row.fix_paid {
+                FixPaid::WithJob => told(transition).counted,
+                FixPaid::Before => told(&transition.with_fix_paid()).counted,
+            })),
+            Advanced::Stale => None,
+        })
+    }
+
+    /// What the act of a report has said before, if it has said anything.
+    pub async fn phase_known(&self, report: &Report) -> Result<Option<Reported>, StoreError> {
+        let known = self.phase_find(&report.account, &report.id).await?;
+        let same = |known: Report| {
+            if known.says_as(report) { Reported::Already(Box::new(known)) } else { Reported::ActReused }
+        };
+        Ok(known.map(same))
     }
 
     /// Writes it so; none if the fix had been charged before.
@@ -147,6 +181,7 @@ fn report_attributes(report: &Report) -> Attributes {
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
     let numbers = [("issue_number", report.issue_number), ("pull_request", report.pull_request)];
     item.extend(numbers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), number(value?)))));
+    item.extend(report.job.as_ref().map(|job| ("job".to_owned(), text(job.as_str()))));
     let texts = [("commit", &report.commit), ("run_id", &report.run_id), ("data", &report.data)];
     item.extend(texts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), text(value.as_ref()?)))));
     item
@@ -163,6 +198,7 @@ fn report_of(attributes: &Attributes) -> Result<Report, StoreError> {
         repository: item.parsed("repository", |text| RepositoryName::parse(text).ok_or(()))?,
         issue_number: item.find_number("issue_number")?,
         fix: item.parsed("fix", |text| Fix::parse(text).ok_or(()))?,
+        job: item.find_text("job")?.map(JobId::parse).transpose().map_err(|_| item.bad("job"))?,
         pull_request: item.find_number("pull_request")?,
         commit: word("commit")?,
         run_id: word("run_id")?,

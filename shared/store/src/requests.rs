@@ -6,7 +6,7 @@ use crate::item::{Attributes, Item, number, text, time};
 use crate::{Store, keys};
 use domain::ids::{AccountId, JobId};
 use domain::jobs::RESEND_AFTER;
-use domain::jobs::requests::{Outcome, Request};
+use domain::jobs::requests::{Agent, Outcome, Request};
 use domain::repositories::RepositoryName;
 use domain::time::Timestamp;
 
@@ -82,6 +82,9 @@ fn request_attributes(request: &Request) -> Attributes {
         ("due_at", time(request.at.plus(RESEND_AFTER))),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    if request.agent == Agent::Outside {
+        item.insert("agent".to_owned(), text(request.agent.as_str()));
+    }
     item.extend(request.retry_of.as_ref().map(|job| ("retry_of".to_owned(), text(job.as_str()))));
     item
 }
@@ -99,6 +102,7 @@ fn request_of(attributes: &Attributes) -> Result<Request, StoreError> {
         account: item.parsed("account", AccountId::parse)?,
         repository: repository.ok_or_else(|| item.bad("repository_name"))?,
         issue_number: item.number("issue_number")?,
+        agent: item.find_text("agent")?.map_or(Some(Agent::Ours), Agent::parse).ok_or_else(|| item.bad("agent"))?,
         asked_by: item.text("asked_by")?.to_owned(),
         retry_of: job("retry_of")?,
         at: item.time("asked_at")?,

@@ -3,6 +3,7 @@
 mod belonging;
 mod commit_summaries;
 mod credits;
+mod delegated;
 mod document;
 mod jobs;
 mod keys;

@@ -9,7 +9,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use domain::access::Scope;
 use domain::ids::JobId;
-use domain::jobs::requests::{Outcome, Request};
+use domain::jobs::requests::{Agent, Outcome, Request};
 use domain::jobs::{CallOff, Funding, MovedOn, Snapshot, cost_to_customer};
 use http::StatusCode;
 use replies::cursors;
@@ -41,12 +41,14 @@ pub struct Jobs {
 #[derive(Serialize, ToSchema)]
 pub struct JobShown {
     id: String,
-    /// `QUEUED`, `PLANNING` and so on to `PR_OPENED`, and the ends. What was asked for by this API is `REQUESTED` until its
+    /// `QUEUED`, `PLANNING` and so on to `PR_OPENED`, and the ends; `DELEGATED` while an agent of yours is at work. What was asked for by this API is `REQUESTED` until its
     /// issue has been looked up, and `REFUSED` where there can be no job.
     state: String,
     /// As `acme/greeter`.
     repository: String,
     issue: u64,
+    /// Who works on it: `tallyhook`, or an `external` agent.
+    agent: &'static str,
     pull_request: Option<u64>,
     pull_request_url: Option<String>,
     /// The job that it tries once more.
@@ -193,6 +195,7 @@ fn requested(request: &Request) -> JobShown {
         state: state.to_owned(),
         repository: request.repository.to_string(),
         issue: request.issue_number,
+        agent: request.agent.as_str(),
         pull_request: None,
         pull_request_url: None,
         retry_of: request.retry_of.as_ref().map(ToString::to_string),
@@ -218,6 +221,7 @@ fn shown(row: &Snapshot) -> JobShown {
         state: row.state.as_str().to_owned(),
         repository: format!("{}/{}", facts.owner_login, facts.repository_name),
         issue: facts.issue_number,
+        agent: if row.is_delegated() { Agent::Outside } else { Agent::Ours }.as_str(),
         pull_request: row.pull.as_ref().map(|pull| pull.number),
         pull_request_url: row.pull.as_ref().map(|pull| pull.url.clone()),
         retry_of: facts.retry_of.as_ref().map(ToString::to_string),

@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
 use domain::access::Scope;
+use domain::ids::JobId;
 use domain::jobs::Offer;
 use domain::metering::Meter;
 use domain::notices::{Notice, quota_warning};
@@ -56,6 +57,9 @@ pub struct PhaseData {
     /// Your account's id or its customer's at Stripe, if you want it checked: another one is refused.
     #[schema(max_length = 64)]
     customer_id: Option<String>,
+    /// The job that the agent was given, by `agent` of `POST /api/v1/jobs`: a delivered fix opens it, a failed one fails it.
+    #[schema(max_length = 30, pattern = "^job_[0-9a-z]{26}$")]
+    job_id: Option<String>,
     /// The pull request that was opened.
     #[schema(minimum = 1)]
     pull_request: Option<u64>,
@@ -76,6 +80,8 @@ pub struct PhaseShown {
     issue: Option<u64>,
     /// What all reports on this fix have in common.
     fix: String,
+    /// The job that the agent was given.
+    job_id: Option<String>,
     pull_request: Option<u64>,
     commit: Option<String>,
     run_id: Option<String>,
@@ -117,7 +123,7 @@ const CLOCK_AHEAD: Duration = Duration::from_secs(300);
     responses((status = 201, body = PhaseShown), (status = 200, body = PhaseShown, description = "it was reported before"),
         (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem, description = "customer_id is not this key's, or the key may not"),
-        (status = 409, body = Problem)))]
+        (status = 404, body = Problem, description = "there is no such job"), (status = 409, body = Problem)))]
 pub async fn report(
     caller: Caller,
     State(ctx): State<Arc<Ctx>>,
@@ -135,8 +141,14 @@ pub async fn report(
     }
     let mut report = read(&caller, once.act(&caller, "phase-data").id(), told, now)?;
     let terms = Offer::of(&ctx.catalogue, standing, &account.customer, now).terms;
-    let charge = report.is_billable(&ctx.catalogue.phase).then(|| report.charge(&terms));
-    let status = match ctx.store.phase_record(&report, charge.as_ref()).await? {
+    let reported = match report.job.clone() {
+        Some(job) => crate::delegated::report(&ctx, &report, &job, now).await?,
+        None => {
+            let charge = report.is_billable(&ctx.catalogue.phase).then(|| report.charge(&terms));
+            ctx.store.phase_record(&report, charge.as_ref()).await?
+        }
+    };
+    let status = match reported {
         Reported::Now(counted) => {
             report.counted = counted;
             StatusCode::CREATED
@@ -215,6 +227,7 @@ fn read(caller: &Caller, id: domain::ids::ActionId, told: PhaseData, now: Timest
         repository,
         issue_number: told.issue,
         fix,
+        job: told.job_id.as_deref().map(JobId::parse).transpose().map_err(|_| crate::delegated::absent())?,
         pull_request: told.pull_request,
         commit: told.commit,
         run_id: told.run_id,
@@ -246,6 +259,7 @@ fn shown(report: &Report) -> PhaseShown {
         repository: report.repository.to_string(),
         issue: report.issue_number,
         fix: report.fix.to_string(),
+        job_id: report.job.as_ref().map(ToString::to_string),
         pull_request: report.pull_request,
         commit: report.commit.clone(),
         run_id: report.run_id.clone(),

@@ -14,7 +14,7 @@ use axum::extract::{Path, State};
 use domain::access::Scope;
 use domain::ids::JobId;
 use domain::jobs::State as JobState;
-use domain::jobs::requests::Request;
+use domain::jobs::requests::{Agent, Request};
 use domain::repositories::RepositoryName;
 use http::StatusCode;
 use queues::Message;
@@ -33,6 +33,10 @@ pub struct JobWanted {
     /// The number of an open issue there.
     #[schema(example = 12, minimum = 1)]
     issue: u64,
+    /// Who works on it: `tallyhook`, or an `external` agent of yours, which reports with `job_id` to `/api/v1/phase-data`
+    /// within seven days; `tallyhook` where it is absent.
+    #[schema(example = "tallyhook", pattern = "^(tallyhook|external)$")]
+    agent: Option<String>,
 }
 
 /// What was asked for, and where it will be found.
@@ -63,7 +67,9 @@ pub async fn create(
     if wanted.issue == 0 {
         return Err(ApiError::bad_request("bad_issue", "issue is the number of an issue, from 1"));
     }
-    ask(&ctx, &caller, &once.act(&caller, "jobs"), (repository, wanted.issue), None).await
+    let agent = wanted.agent.as_deref().map_or(Some(Agent::Ours), Agent::parse);
+    let agent = agent.ok_or_else(|| ApiError::bad_request("bad_agent", "agent is tallyhook or external"))?;
+    ask(&ctx, &caller, &once.act(&caller, "jobs"), (repository, wanted.issue, agent), None).await
 }
 
 /// Tries an issue once more whose job ended without a pull request that stands. It is a new job, charged as any other: only
@@ -85,7 +91,7 @@ pub async fn retry(
     let facts = row.facts;
     let repository = repository(&format!("{}/{}", facts.owner_login, facts.repository_name))?;
     let act = once.act(&caller, &format!("jobs/{}/retry", facts.id));
-    ask(&ctx, &caller, &act, (repository, facts.issue_number), Some(facts.id)).await
+    ask(&ctx, &caller, &act, (repository, facts.issue_number, Agent::Ours), Some(facts.id)).await
 }
 
 fn may_retry(state: JobState) -> Result<(), ApiError> {
@@ -95,7 +101,8 @@ fn may_retry(state: JobState) -> Result<(), ApiError> {
         JobState::PrOpened => {
             ("delivered", "this job has its pull request; close that one first if you do not want it, then try again")
         }
-        JobState::Queued
+        JobState::Delegated
+        | JobState::Queued
         | JobState::Planning
         | JobState::Coding
         | JobState::Reviewing
@@ -116,7 +123,7 @@ async fn ask(
     ctx: &Ctx,
     caller: &Caller,
     act: &Act,
-    (repository, issue_number): (RepositoryName, u64),
+    (repository, issue_number, agent): (RepositoryName, u64, Agent),
     retry_of: Option<JobId>,
 ) -> Result<(StatusCode, Json<Requested>), ApiError> {
     let request = Request {
@@ -124,6 +131,7 @@ async fn ask(
         account: caller.account.clone(),
         repository,
         issue_number,
+        agent,
         asked_by: caller.by.to_string(),
         retry_of,
         at: ctx.outside.now(),

@@ -144,6 +144,34 @@ impl Offer {
         offer
     }
 
+    /// The same for a job that an agent outside works on: the fix is paid for as soon as it is reported, and no tokens are,
+    /// since the agent pays for its own models.
+    pub fn outside(mut self) -> Self {
+        let terms = &mut self.terms;
+        (terms.billable, terms.budget) = (Billable::PrOpened, None);
+        match &mut terms.funding {
+            Funding::Prepaid { held, fee, .. } => {
+                *held = *fee;
+                terms.spending.iter_mut().for_each(|spending| spending.reserved = fee.micros());
+            }
+            Funding::Metered { counts, .. } => {
+                counts.retain(|(_, counts)| *counts == Counts::Pulls);
+                let spending = terms.spending.iter_mut();
+                spending.for_each(|spending| spending.lines.retain(|line| line.counts == Counts::Pulls));
+            }
+            Funding::Free => {}
+        }
+        let nothing = match &terms.funding {
+            Funding::Prepaid { fee, .. } => fee.is_zero(),
+            Funding::Metered { counts, .. } => counts.is_empty(),
+            Funding::Free => true,
+        };
+        if nothing {
+            (terms.funding, terms.spending) = (Funding::Free, None);
+        }
+        self
+    }
+
     /// The hold that has to be had before the work, if the job is paid from credits.
     pub fn hold(&self, account: &AccountId, hold: HoldId, what: &str, now: Timestamp) -> Option<Posting> {
         let Funding::Prepaid { held, .. } = self.terms.funding else { return None };

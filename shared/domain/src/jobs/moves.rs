@@ -56,7 +56,7 @@ impl Transition {
         self
     }
 
-    fn ending(self, state: State, reason: &str) -> Self {
+    pub(super) fn ending(self, state: State, reason: &str) -> Self {
         self.enter(state).with(|row| row.reason = Some(super::steps::head(reason, 1_000).to_owned()))
     }
 
@@ -101,7 +101,10 @@ impl Transition {
     }
 
     /// Whether the issue becomes free with it.
-    pub const fn frees_issue(&self) -> bool {
+    pub fn frees_issue(&self) -> bool {
+        if self.row.is_delegated() {
+            return self.from == State::Delegated && self.row.state != State::Delegated;
+        }
         self.row.state.is_over() && !self.from.is_over()
     }
 }
@@ -272,6 +275,7 @@ impl Staged {
     /// Calls a job off, wherever it stands.
     pub fn call_off(self, reason: &str, now: Timestamp) -> CallOff {
         CallOff::Moved(Box::new(match self {
+            Self::Delegated(job) => job.cancel(reason, now),
             Self::Queued(job) => job.cancel(reason, now),
             Self::Planning(job) => job.cancel(reason, now),
             Self::Coding(job) => job.cancel(reason, now),

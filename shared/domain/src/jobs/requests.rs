@@ -6,6 +6,30 @@ use crate::ids::{AccountId, JobId};
 use crate::repositories::RepositoryName;
 use crate::time::Timestamp;
 
+/// Who is to work on a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agent {
+    /// We do.
+    Ours,
+    /// An agent outside does, and reports.
+    Outside,
+}
+
+impl Agent {
+    /// The word in the API and on the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours => "tallyhook",
+            Self::Outside => "external",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Ours, Self::Outside].into_iter().find(|agent| agent.as_str() == word)
+    }
+}
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -17,6 +41,8 @@ pub struct Request {
     pub repository: RepositoryName,
     /// For which issue.
     pub issue_number: u64,
+    /// Who is to work on it.
+    pub agent: Agent,
     /// By which key.
     pub asked_by: String,
     /// The job that it tries once more.
@@ -49,6 +75,7 @@ impl Request {
     pub fn asks_for(&self, other: &Self) -> bool {
         self.repository == other.repository
             && self.issue_number == other.issue_number
+            && self.agent == other.agent
             && self.retry_of == other.retry_of
             && self.account == other.account
     }

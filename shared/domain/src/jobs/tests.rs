@@ -14,6 +14,8 @@ use crate::pulls::{Change, FileChange, Proposal, PullWishes};
 use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable};
 use std::collections::BTreeSet;
 
+mod delegated;
+
 const BORN: Timestamp = Timestamp::from_millis(1_795_210_980_000);
 const NOW: Timestamp = Timestamp::from_millis(1_795_210_990_000);
 const UNTIL: Timestamp = Timestamp::from_millis(1_795_211_290_000);
@@ -49,7 +51,8 @@ fn facts() -> Facts {
 
 /// A job that has got to a state, with attempts and rounds behind it.
 fn at(state: State) -> Snapshot {
-    Snapshot { state, version: 9, attempts: 3, rounds: 1, steps: 4, ..queued(facts()) }
+    let new = if state == State::Delegated { delegated(facts()) } else { queued(facts()) };
+    Snapshot { state, version: 9, attempts: 3, rounds: 1, steps: 4, ..new }
 }
 
 fn step(output: Output) -> Step {
@@ -138,6 +141,13 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
         seen(job.claim(UNTIL, NOW).expect("nobody holds it").transition())
     }
     match row.clone().staged() {
+        Staged::Delegated(job) => {
+            let again = job!(Delegated);
+            let pull = PullRef { number: 8, url: "u".to_owned() };
+            let moves =
+                [again().delivered(pull, NOW), again().given_up("why", NOW), again().waits(NOW), job.cancel("c", NOW)];
+            moves.iter().map(seen).collect()
+        }
         Staged::Queued(job) => vec![seen(&job.cancel("c", NOW)), claimed(job!(Queued)())],
         Staged::Planning(job) => {
             let (again, plan) = (job!(Planning), Plan { text: "p".to_owned(), files: vec![] });
@@ -181,9 +191,10 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
 }
 
 /// All edges, to other states and to the same one.
-const EDGES: [(State, &[State]); 12] = {
+const EDGES: [(State, &[State]); 13] = {
     use State::*;
     [
+        (Delegated, &[Delegated, PrOpened, Failed, Cancelled]),
         (Queued, &[Planning, Cancelled]),
         (Planning, &[Planning, Coding, Failed, Cancelled]),
         (Coding, &[Coding, Reviewing, Failed, Cancelled]),
@@ -226,7 +237,8 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
                 to == State::PrOpened,
                 "{what}: charged with the pull request and never else"
             );
-            assert_eq!(seen.frees_issue, to.is_over(), "{what}");
+            let reported = state == State::Delegated && to == State::PrOpened;
+            assert_eq!(seen.frees_issue, to.is_over() || reported, "{what}: what an agent reports is its own affair");
             assert_eq!(row.facts, facts(), "{what}: facts never change");
             assert!(row.due_at.is_some(), "{what}: it owes at least its comment, and so it is on the list");
             let has_reason = matches!(to, State::Failed | State::Rejected | State::Cancelled);

@@ -18,6 +18,7 @@ fn report(phase: Phase, ending: Ending) -> Report {
         fix: Fix::of_issue(repository.owner(), repository.name(), 12),
         repository,
         issue_number: Some(12),
+        job: None,
         pull_request: None,
         commit: None,
         run_id: None,

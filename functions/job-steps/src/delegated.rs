@@ -1,0 +1,28 @@
+//! A job that an agent outside works on: nothing is done for it here, but it ends when its agent's time is over.
+
+use crate::{Ctx, next};
+use domain::jobs::{Delegated, Job, Transition};
+use domain::retry::{Done, Failure};
+use store::Advanced;
+
+/// Looks whether its agent is still waited for. As long as its issue has not been told of it the row stays due, so that the
+/// sweeper sends for that, too.
+pub async fn look(ctx: &Ctx, job: Job<Delegated>) -> Result<Done, Failure> {
+    let (now, until) = (ctx.outside.now(), job.until());
+    if until <= now {
+        return advance(ctx, &job.given_up("the agent that it was given to has not reported for seven days", now))
+            .await;
+    }
+    if job.row().untold().is_some() || job.row().due_at == Some(until) {
+        return Ok(Done::Ignored("an agent outside works on it"));
+    }
+    advance(ctx, &job.waits(now)).await
+}
+
+async fn advance(ctx: &Ctx, transition: &Transition) -> Result<Done, Failure> {
+    let Advanced::Applied(row) = ctx.store.job_advance(transition).await? else { return Ok(Done::Duplicate) };
+    if row.untold().is_some() {
+        ctx.queues.send(&next(&row), Some(&row.facts.account)).await?;
+    }
+    Ok(Done::Applied(row.state.as_str().to_owned()))
+}
