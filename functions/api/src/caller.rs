@@ -135,8 +135,7 @@ async fn by_session(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, 
 /// The key, if it is good and its account is one for which somebody may act.
 async fn of_open_account(ctx: &Ctx, key: Option<ApiKey>, now: Timestamp) -> Result<Option<ApiKey>, ApiError> {
     let Some(key) = key.filter(|key| key.is_good(now)) else { return Ok(None) };
-    let account = ctx.store.account_find(&key.account).await?;
-    Ok(account.is_some_and(|account| account.is_open()).then_some(key))
+    Ok(people::is_open(ctx, &key.account).await?.then_some(key))
 }
 
 /// Keys that are not used any more can be told by the day of their last use.

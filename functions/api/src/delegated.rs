@@ -6,7 +6,7 @@
 use crate::{ApiError, Ctx};
 use domain::ids::JobId;
 use domain::jobs::{Delegated, Job, PullRef, Staged, Transition};
-use domain::phases::{Counted, Ending, Phase, Report};
+use domain::phases::{Charge, Ending, Phase, Report};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use store::Reported;
@@ -15,7 +15,13 @@ use store::Reported;
 const TRIES_MAX: u32 = 4;
 
 /// Records a report on a job, with the move that it brings about.
-pub async fn report(ctx: &Ctx, report: &Report, id: &JobId, now: Timestamp) -> Result<Reported, ApiError> {
+/// `charge` is what it would cost without a job.
+pub async fn report(
+    ctx: &Ctx,
+    (report, charge): (&Report, Option<&Charge>),
+    id: &JobId,
+    now: Timestamp,
+) -> Result<Reported, ApiError> {
     for _ in 0..TRIES_MAX {
         if let Some(known) = ctx.store.phase_known(report).await? {
             return Ok(known);
@@ -30,14 +36,12 @@ pub async fn report(ctx: &Ctx, report: &Report, id: &JobId, now: Timestamp) -> R
             let detail = format!("{id} is worked on here; leave job_id out, or ask for a job with agent external");
             return Err(ApiError::conflict("not_delegated", detail));
         }
-        let delivers = report.is_billable(&ctx.catalogue.phase);
         let Staged::Delegated(job) = row.staged() else {
-            // It is over, or delivered; what is said of it now changes nothing.
-            let counted = if delivers { Counted::Before } else { Counted::Never };
-            return Ok(ctx.store.phase_note(&Report { counted, ..report.clone() }).await?);
+            // Delivered, and so paid for; or over without a pull request, and what is delivered all the same has happened.
+            return Ok(ctx.store.phase_record(report, charge).await?);
         };
         let Some(transition) = brings_about(ctx, job, report, now)? else {
-            return Ok(ctx.store.phase_note(report).await?);
+            return Ok(ctx.store.phase_record(report, None).await?);
         };
         if let Some(reported) = ctx.store.phase_move(report, &transition).await? {
             return Ok(reported);

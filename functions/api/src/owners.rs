@@ -148,7 +148,7 @@ fn taken(login: &str) -> ApiError {
 
 fn used(login: &str) -> ApiError {
     let detail = format!(
-        "the account that pays for {login} has been used: it has jobs, usage or a purchase, which stay with it. Go on with \
+        "the account that pays for {login} has been used: it has jobs, errands, usage or a purchase, which stay with it. Go on with \
          that one, or ask whoever runs this"
     );
     ApiError::conflict("account_in_use", detail)

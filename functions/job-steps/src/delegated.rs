@@ -10,8 +10,7 @@ use store::Advanced;
 pub async fn look(ctx: &Ctx, job: Job<Delegated>) -> Result<Done, Failure> {
     let (now, until) = (ctx.outside.now(), job.until());
     if until <= now {
-        return advance(ctx, &job.given_up("the agent that it was given to has not reported for seven days", now))
-            .await;
+        return advance(ctx, &job.forgotten(now)).await;
     }
     if job.row().untold().is_some() || job.row().due_at == Some(until) {
         return Ok(Done::Ignored("an agent outside works on it"));

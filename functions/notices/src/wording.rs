@@ -30,7 +30,8 @@ const fn frame(kind: Kind) -> Frame {
     let (subject, next, todo, label) = match kind {
         Kind::Welcome => (
             "Welcome to Tallyhook",
-            "From now on an issue with the right label or comment becomes a pull request.",
+            "Once the App is installed on GitHub and this account pays there, an issue with the right label or comment becomes a \
+             pull request.",
             "Open this page to get your first API key. The link is for you alone; it works once, within seven days.",
             "Get your key",
         ),

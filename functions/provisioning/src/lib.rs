@@ -2,8 +2,8 @@
 //!
 //! Woken by the queue `provisioning`; a message names a newcomer, and his sign-up owes an account: a customer at Stripe, the
 //! account with all that leads to it, and the welcome with the link to its first key. Safe to run twice, or to die anywhere:
-//! the customer is made under a name that was fixed before, and looked for once Stripe may have forgotten the name; the rest
-//! is one transaction that ends the sign-up, so there is one account, one welcome and one link, or none yet.
+//! the customer is made under a name that was fixed before, and looked for once Stripe may have forgotten the name, or
+//! has said that it failed; the rest is one transaction that ends the sign-up, so there is one account, one welcome and one link, or none yet.
 //! It makes no key: whoever opens the link has proved that the address is his.
 
 mod config;

@@ -14,6 +14,7 @@ use domain::retry::{Done, Failure, Retry};
 use domain::signups::is_open;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use store::AccountBegun;
 use stripe_api::{PriceChoice, StripeApi, StripeError, Subscription, SubscriptionOrder, WhenUnpaid};
 
 /// Until somebody has pushed the catalogue.
@@ -22,6 +23,9 @@ const UNSOLD_WAIT: Duration = Duration::from_secs(3_600);
 /// Keys for one conversion: Stripe keeps its own failures with a key, and what it was first asked with; the catalogue may
 /// have changed since.
 const KEYS_MAX: u32 = 3;
+
+/// What is said of an account that its owner has left.
+const CLOSED: Done = Done::Ignored("the account is closed: its owner has moved to another one");
 
 /// Converts the customer's account if it is on a plan that converts.
 pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure> {
@@ -32,7 +36,7 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
         return Ok(Done::Ignored("the account is gone"));
     };
     if !account.is_open() {
-        return Ok(Done::Ignored("the account is closed: its owner has moved to another one"));
+        return Ok(CLOSED);
     }
     let present = standing(&ctx.catalogue, &account, &known, ctx.outside.now());
     let target = present.and_then(|standing| ctx.catalogue.plan(standing.plan.converts_to.as_ref()?));
@@ -43,6 +47,10 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
     let stripe = ctx.stripe().await?;
     let methods = stripe.payment_method_list(customer).await?;
     let Some(method) = methods.first() else { return Ok(Done::Ignored("the way to pay is gone again")) };
+    // Before Stripe makes anything: a death after that must not find the owner gone.
+    if ctx.store.account_begin(&id, ctx.outside.now()).await? == AccountBegun::Closed {
+        return Ok(CLOSED);
+    }
     let subscription = match of_ours(ctx, &stripe, customer, target).await? {
         Some(found) => found,
         None => subscribe(ctx, &stripe, &account, target, &method.id).await?,

@@ -10,7 +10,7 @@ mod test_files;
 
 pub use commits::{Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary};
 pub use test_files::{
-    BadFiles, Integrated, SCORE_MAX, Score, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis, TestIntegration,
+    BadFiles, Integrated, Score, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis, TestIntegration,
 };
 
 use crate::credits::Credits;
@@ -184,6 +184,9 @@ impl Errand {
 
     /// Asks for the work until `until`, unless somebody else has it or it is over.
     pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim, Held> {
+        if self.state != State::Queued {
+            return Err(Held { until: now });
+        }
         let tries = self.tries.taken(until, now)?;
         Ok(Claim(Move::of(self, now).with(|row| row.tries = tries)))
     }

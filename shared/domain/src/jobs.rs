@@ -28,7 +28,6 @@ pub mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use delegated::WAITED_FOR;
 pub use funding::{FixPaid, Funding, Money, Offer, Terms, cost_to_customer};
 pub use leases::{Claim, Held, Leasable, Lease};
 pub use moves::{CallOff, Cancelled, MovedOn, Transition};

@@ -185,7 +185,8 @@ impl Outlay {
     }
 }
 
-fn signed(number: u64) -> i64 {
+/// A sum as a change; what is too large for one is more than anybody owes.
+pub fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX / 4)
 }
 

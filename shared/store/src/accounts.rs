@@ -11,6 +11,15 @@ use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
 use domain::signups::Way;
 use domain::time::Timestamp;
 
+/// Whether something may be begun for an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountBegun {
+    /// It may, and the account's owner moves no more.
+    Now,
+    /// The account is closed or gone.
+    Closed,
+}
+
 /// What is so of an account for which somebody may act.
 pub(crate) const OPEN: &str = "attribute_exists(pk) AND attribute_not_exists(#moved_to)";
 
@@ -81,12 +90,23 @@ impl Store {
         keys.into_iter().flatten().map(|key| self.link(key, account))
     }
 
-    /// Notes that an account has begun something that is its own for ever, a job, a purchase or a fix: from then on its owner
+    /// Notes that an account has begun something that is its own for ever, a job, an errand, a purchase or a fix: from then on its owner
     /// moves no more. One that is closed begins nothing.
     pub(crate) fn begun(&self, account: &AccountId, now: Timestamp) -> Change {
         Change::of(keys::account(account))
             .set_expression("#begun_at = if_not_exists(#begun_at, :now)", vec![("now", time(now))])
             .when(OPEN, vec![])
+    }
+
+    /// Notes the same by itself, before something is made for an account elsewhere.
+    pub async fn account_begin(&self, account: &AccountId, now: Timestamp) -> Result<AccountBegun, StoreError> {
+        match self.begun(account, now).call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(AccountBegun::Now),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(AccountBegun::Closed)
+            }
+            Err(error) => Err(StoreError::sdk("begin something for an account", error)),
+        }
     }
 
     pub(crate) fn link(&self, key: Key, account: &AccountId) -> Change {

@@ -51,7 +51,7 @@ mod switches;
 mod terms;
 mod writes;
 
-pub use accounts::{AccountCreated, InstallationNoted};
+pub use accounts::{AccountBegun, AccountCreated, InstallationNoted};
 pub use api_keys::{KEYS_MAX, KeyCreated, key_digest};
 pub use audit::{Audit, Rebuilt, Unbalanced};
 pub use due::{Due, DueItem, Moved};

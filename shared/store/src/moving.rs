@@ -1,7 +1,7 @@
 //! An owner moves from the account that came to be by itself to one that somebody has.
 //!
 //! Installing the App gives its owner an account, also where whoever installed it has signed up by mail before. Such an account
-//! can be left as long as nothing is in it: no job, no fix, no purchase, no credits. What begins such a thing says so on the
+//! can be left as long as nothing is in it: no job, errand, fix or purchase, and no credits. What begins such a thing says so on the
 //! account's row (`Store::begun`), and the move closes that very row; so one of both comes first, and the other one finds it so.
 
 use crate::accounts::{OPEN, moved_to};

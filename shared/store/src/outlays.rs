@@ -15,7 +15,7 @@ use domain::credits::Credits;
 use domain::ids::AccountId;
 use domain::money::{Currency, Money};
 use domain::notices::Notice;
-use domain::spending::{Climb, Outlay, SpendLimit, Spent, Stage, Unit};
+use domain::spending::{Climb, Outlay, SpendLimit, Spent, Stage, Unit, signed};
 use domain::time::Timestamp;
 
 const SPEND: &str = "count what is spent";
@@ -208,10 +208,6 @@ impl Laid {
 
 fn cost(climb: &Climb, units: u64) -> i64 {
     signed(climb.rate.micros(units))
-}
-
-fn signed(micros: u64) -> i64 {
-    i64::try_from(micros).unwrap_or(i64::MAX / 4)
 }
 
 fn limit_of(attributes: &Attributes) -> Result<SpendLimit, StoreError> {

@@ -43,12 +43,8 @@ impl Store {
             }
         }
         let counted = if charge.is_some() { Counted::Before } else { Counted::Never };
-        self.phase_note(&Report { counted, ..report.clone() }).await
-    }
-
-    /// Records a report that costs nothing by itself, whatever it counts as.
-    pub async fn phase_note(&self, report: &Report) -> Result<Reported, StoreError> {
-        let reported = self.while_contended(|| self.phase_write(report, None)).await?;
+        let report = Report { counted, ..report.clone() };
+        let reported = self.while_contended(|| self.phase_write(&report, None)).await?;
         reported.ok_or_else(|| StoreError::bad_item(REPORT, report.id.as_str(), "pk"))
     }
 

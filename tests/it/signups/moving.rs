@@ -105,6 +105,31 @@ async fn an_account_that_was_left_opens_nothing() {
     world.done().await;
 }
 
+/// A trial whose card has just come is about to be subscribed: its owner stays, also while nobody knows what Stripe made.
+#[tokio::test(start_paused = true)]
+async fn an_owner_whose_account_is_being_subscribed_stays() {
+    let world = World::bare(Climate::Fair, &[]).await;
+    world.pushes_the_catalogue().await;
+    let new = newcomer(&world).await;
+    let boss = new.acts_for_it(&world, "acme-owner").await;
+    let (_, shown) = world.operator("GET", &format!("/api/v1/admin/accounts/{}", new.by_itself), None).await;
+    let customer = shown["stripe_customer_id"].as_str().expect("a customer");
+    world.vendors.stripe.add_card(customer, "pm_card_visa").expect("a card");
+    world.stack.weather.break_next(fakes::weather::Fault {
+        on: "POST stripe.stand-in".to_owned(),
+        times: 1,
+        effect: fakes::weather::Effect::AnswerLost,
+    });
+    world.stripe_hands_over().await;
+    world.turn(queues::Queue::StripeEvents).await;
+    assert_eq!(world.vendors.stripe.subscriptions().len(), 1, "made, and nobody knows");
+    let (status, answer) = boss.acts("POST", MOVE, Some(&installation())).await;
+    assert_eq!((status, &answer["code"]), (StatusCode::CONFLICT, &json!("account_in_use")), "{answer}");
+    world.settle().await;
+    assert_eq!(world.vendors.stripe.subscriptions().len(), 1);
+    world.done().await;
+}
+
 /// What an account has done stays with it, and so does its trial: there is no second one to be had.
 #[tokio::test(start_paused = true)]
 async fn an_owner_whose_account_was_used_stays() {

@@ -1,7 +1,6 @@
 //! Wherever a process dies, what a job was reserved for is spent or given back, once.
 
 use super::{HOLDS, LIMIT};
-use crate::routes::api::request;
 use crate::world::{Climate, World};
 use domain::credits::Credits;
 use domain::jobs::cost_to_customer;
@@ -72,12 +71,10 @@ async fn a_process_may_die_at_any_write_that_spends() {
 
 /// Asks; a program that gets no answer asks again.
 async fn persists(world: &World, key: &str, path: &str, once: &str, body: &Value) -> (StatusCode, Value) {
-    let headers: [(&str, &[u8]); 2] = [("idempotency-key", once.as_bytes()), ("content-type", b"application/json")];
     loop {
-        let request = request("POST", path, key, &headers, serde_json::to_vec(body).expect("JSON"));
-        let answered = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
-        if let Some(response) = answered.filter(|response| !response.status().is_server_error()) {
-            return (response.status(), serde_json::from_slice(response.body()).expect("JSON"));
+        let answered = world.customer_once(key, "POST", path, once, Some(body)).await;
+        if let Some(answer) = answered.filter(|(status, _)| !status.is_server_error()) {
+            return answer;
         }
     }
 }

@@ -9,7 +9,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use domain::access::Scope;
 use domain::ids::JobId;
-use domain::jobs::requests::{Agent, Outcome, Request};
+use domain::jobs::requests::{Outcome, Request};
 use domain::jobs::{CallOff, Funding, MovedOn, Snapshot, cost_to_customer};
 use http::StatusCode;
 use replies::cursors;
@@ -221,7 +221,7 @@ fn shown(row: &Snapshot) -> JobShown {
         state: row.state.as_str().to_owned(),
         repository: format!("{}/{}", facts.owner_login, facts.repository_name),
         issue: facts.issue_number,
-        agent: if row.is_delegated() { Agent::Outside } else { Agent::Ours }.as_str(),
+        agent: row.agent().as_str(),
         pull_request: row.pull.as_ref().map(|pull| pull.number),
         pull_request_url: row.pull.as_ref().map(|pull| pull.url.clone()),
         retry_of: facts.retry_of.as_ref().map(ToString::to_string),

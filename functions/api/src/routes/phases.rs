@@ -141,12 +141,10 @@ pub async fn report(
     }
     let mut report = read(&caller, once.act(&caller, "phase-data").id(), told, now)?;
     let terms = Offer::of(&ctx.catalogue, standing, &account.customer, now).terms;
-    let reported = match report.job.clone() {
-        Some(job) => crate::delegated::report(&ctx, &report, &job, now).await?,
-        None => {
-            let charge = report.is_billable(&ctx.catalogue.phase).then(|| report.charge(&terms));
-            ctx.store.phase_record(&report, charge.as_ref()).await?
-        }
+    let charge = report.is_billable(&ctx.catalogue.phase).then(|| report.charge(&terms));
+    let reported = match &report.job {
+        Some(job) => crate::delegated::report(&ctx, (&report, charge.as_ref()), job, now).await?,
+        None => ctx.store.phase_record(&report, charge.as_ref()).await?,
     };
     let status = match reported {
         Reported::Now(counted) => {
@@ -165,7 +163,8 @@ pub async fn report(
     if report.counted == Counted::Now {
         tracing::info!(account.id = %account.id, report.id = %report.id, by = %caller.by, audit = true, "a fix was reported");
         warn(&ctx, &found, now).await?;
-        if let Some(spending) = &terms.spending {
+        // What a job spends is counted by the job's own terms, and warned of with its mail.
+        if let Some(spending) = terms.spending.as_ref().filter(|_| report.job.is_none()) {
             ctx.store.spend_warn(&account.id, (spending.unit, &spending.period), now).await?;
         }
     }

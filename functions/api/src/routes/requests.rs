@@ -72,8 +72,8 @@ pub async fn create(
     ask(&ctx, &caller, &once.act(&caller, "jobs"), (repository, wanted.issue, agent), None).await
 }
 
-/// Tries an issue once more whose job ended without a pull request that stands. It is a new job, charged as any other: only
-/// when it delivers.
+/// Tries an issue once more whose job ended without a pull request that stands. It is a new job for the same agent, charged as
+/// any other: only when it delivers.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs",
     params(("id" = String, Path), ("idempotency-key" = String, Header, description = "a new one for each try", min_length = 1, max_length = 200)),
     responses((status = 202, body = Requested), (status = 400, body = Problem), (status = 401, body = Problem),
@@ -88,10 +88,11 @@ pub async fn retry(
     caller.may_begin(&ctx).await?;
     let row = begun(find(&ctx, &caller, &id).await?)?;
     may_retry(row.state)?;
+    let agent = row.agent();
     let facts = row.facts;
     let repository = repository(&format!("{}/{}", facts.owner_login, facts.repository_name))?;
     let act = once.act(&caller, &format!("jobs/{}/retry", facts.id));
-    ask(&ctx, &caller, &act, (repository, facts.issue_number, Agent::Ours), Some(facts.id)).await
+    ask(&ctx, &caller, &act, (repository, facts.issue_number, agent), Some(facts.id)).await
 }
 
 fn may_retry(state: JobState) -> Result<(), ApiError> {

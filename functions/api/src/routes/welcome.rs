@@ -58,7 +58,7 @@ pub async fn show(_: Guest, State(ctx): State<Arc<Ctx>>, Path(token): Path<Strin
     let answer = async {
         let (token, reveal) = good(&ctx, &token).await?;
         if ctx.store.api_key_load(&reveal.account, &key_id(&token)).await?.is_some() {
-            return Err(used(&ctx));
+            return Err(used());
         }
         Ok(reveal)
     };
@@ -119,18 +119,15 @@ async fn good(ctx: &Ctx, token: &str) -> Result<(RevealToken, Reveal), ApiError>
     let token = RevealToken::parse(token).ok_or_else(absent)?;
     let reveal = ctx.store.reveal_find(&reveal_digest(&token)).await?.ok_or_else(absent)?;
     if reveal.until <= ctx.outside.now() {
-        let detail = "the link is over; sign in at the dashboard, or ask whoever runs this for a key";
+        let detail = "the link is over; ask whoever runs this for another key";
         return Err(ApiError::gone("link_over", detail));
     }
     Ok((token, reveal))
 }
 
-fn used(ctx: &Ctx) -> ApiError {
-    let detail = format!(
-        "this link has shown its key, and nobody can show it again. If you do not have it, sign in at {} and make another one, \
-         or ask whoever runs this; if it was not you who saw it, revoke it there",
-        ctx.dashboard_url
-    );
+fn used() -> ApiError {
+    let detail = "this link has shown its key, and nobody can show it again. If you do not have it, or if it was not you who saw \
+        it, tell whoever runs this, who can make another one and have that one revoked";
     ApiError::gone("key_shown_before", detail)
 }
 
@@ -170,7 +167,7 @@ async fn make(ctx: &Ctx, token: &RevealToken, reveal: &Reveal, once: &str) -> Re
         // The same page once more: an answer that was lost, or a button that was pressed twice.
         KeyCreated::Existing(known)
             if ctx.store.api_key_find(&digest).await?.is_some_and(|same| same.id == known.id) => {}
-        KeyCreated::Existing(_) => return Err(used(ctx)),
+        KeyCreated::Existing(_) => return Err(used()),
     }
     Ok(FirstKey {
         id: key.id.to_string(),

@@ -21,7 +21,7 @@ fn a_welcome() {
 
     The account of acme is ready.
 
-    From now on an issue with the right label or comment becomes a pull request.
+    Once the App is installed on GitHub and this account pays there, an issue with the right label or comment becomes a pull request.
 
     Open this page to get your first API key. The link is for you alone; it works once, within seven days.
 

@@ -66,7 +66,7 @@ pub const TEST_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that a file may have after tests were put into it.
 const INTEGRATED_BYTES_MAX: usize = 2 * TEST_BYTES_MAX;
 /// What a score may be at most.
-pub const SCORE_MAX: u8 = 100;
+const SCORE_MAX: u8 = 100;
 const REASON_BYTES_MAX: usize = 500;
 
 /// Why files are not taken.

@@ -2,17 +2,23 @@
 //! of ours does. Their issue is free as soon as they are delivered: whether we hear of the pull request's fate is up to the
 //! agent, which may or may not push the branch that we know.
 
+use super::requests::Agent;
 use super::{Cancelled, Delegated, Job, PullRef, Snapshot, State, Transition};
 use crate::time::Timestamp;
 use std::time::Duration;
 
 /// How long an agent is waited for.
-pub const WAITED_FOR: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const WAITED_FOR: Duration = Duration::from_secs(7 * 86_400);
 
 impl Snapshot {
     /// Whether an agent outside works on it, or did.
     pub fn is_delegated(&self) -> bool {
         self.timeline.first().is_some_and(|moment| moment.state == State::Delegated)
+    }
+
+    /// Who works on it.
+    pub fn agent(&self) -> Agent {
+        if self.is_delegated() { Agent::Outside } else { Agent::Ours }
     }
 }
 
@@ -29,7 +35,13 @@ impl Job<Delegated> {
         Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| row.pull = Some(pull))
     }
 
-    /// There will be none, as the agent says or its silence.
+    /// There will be none: its agent has been silent for all that time.
+    pub fn forgotten(self, now: Timestamp) -> Transition {
+        let days = WAITED_FOR.as_secs() / 86_400;
+        self.given_up(&format!("the agent that it was given to has not reported for {days} days"), now)
+    }
+
+    /// There will be none, as the agent says.
     pub fn given_up(self, reason: &str, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now).ending(State::Failed, reason)
     }

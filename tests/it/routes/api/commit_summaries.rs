@@ -236,8 +236,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     if let Some((call, moment)) = call {
         world.stack.weather.die_at(before + call, moment);
     }
-    let request = super::request("POST", &path, &key, &[("idempotency-key", b"once".as_slice())], "");
-    let _ = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    let _ = world.customer_once(&key, "POST", &path, "once", None).await;
     world.settle().await;
     let calls = world.stack.weather.calls() - before;
     // Whoever got no answer asks again, by the same key.

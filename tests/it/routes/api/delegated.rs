@@ -7,12 +7,15 @@ use crate::world::{Climate, World};
 use domain::ids::JobId;
 use domain::jobs::State;
 use fakes::weather::Moment;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const JOBS: &str = "/api/v1/jobs";
 const PHASES: &str = "/api/v1/phase-data";
+/// How long an agent is waited for.
+const SILENCE: Duration = Duration::from_secs(7 * 86_400);
 
 fn wanted(issue: u64) -> Value {
     json!({ "repository": "acme/greeter", "issue": issue, "agent": "external" })
@@ -133,7 +136,7 @@ async fn an_outside_agent_s_job_is_on_the_meter_once_however_many_report_it() {
 #[tokio::test(start_paused = true)]
 async fn a_job_whose_agent_fails_or_falls_silent_costs_nothing() {
     let sold = with_fee("delegated_ends");
-    for (body, words) in [(Some("mitigate"), "has not managed it"), (None, "seven days")] {
+    for (body, words) in [(Some("mitigate"), "has not managed it"), (None, "for 7 days")] {
         let program = program("credits", &[("CATALOGUE", sold.path())]).await;
         let world = &program.world;
         world.adjusts(&program.account, "20", "a gift").await;
@@ -142,14 +145,27 @@ async fn a_job_whose_agent_fails_or_falls_silent_costs_nothing() {
             assert_eq!(program.told(&report(&id, phase, "failure")).await.1["billing"], "not_billable");
         }
         // All that is due comes to its end, the agent's seven days, too.
+        world.skip(SILENCE);
         world.settle().await;
         let shown = program.get(&format!("{JOBS}/{id}")).await;
         assert_eq!(shown["state"], "FAILED", "{shown}");
         assert!(shown["reason"].as_str().is_some_and(|reason| reason.contains(words)), "{shown}");
         assert_eq!(program.balance().await, (json!("20"), json!("0")));
         assert_eq!(program.get("/api/v1/account").await["current_usage"], 0);
-        assert_eq!(program.told(&fixed(&id)).await.1["billing"], "already_billed", "what is over stays so");
+        let (status, again) = program.ask("POST", &format!("{JOBS}/{id}/retry"), None).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{again}");
+        world.minutes(3).await;
+        let again = program.get(&format!("{JOBS}/{}", again["id"].as_str().expect("an id"))).await;
+        assert_eq!((&again["state"], &again["agent"]), (&json!("DELEGATED"), &json!("external")), "by the same agent");
+        assert!(world.vendors.model.calls().is_empty(), "and nobody else");
+        world.skip(SILENCE);
+        world.settle().await;
         assert_eq!(program.balance().await, (json!("20"), json!("0")));
+        // What is delivered all the same has happened, and is charged as without a job, once.
+        assert_eq!(program.told(&fixed(&id)).await.1["billing"], "billed");
+        assert_eq!(program.told(&fixed(&id)).await.1["billing"], "already_billed");
+        assert_eq!((program.balance().await, program.state(&id).await), ((json!("5"), json!("0")), State::Failed));
+        assert_eq!(program.get("/api/v1/account").await["current_usage"], 1);
         world.assert_books_agree().await;
         program.world.done().await;
     }
@@ -200,13 +216,7 @@ async fn dies_at(plan: &str, sold: &Sold, call: Option<(u64, Moment)>) -> u64 {
     if let Some((call, moment)) = call {
         world.stack.weather.die_at(before + call, moment);
     }
-    let request = Request::post(format!("http://tallyhook.test{PHASES}"))
-        .header("authorization", format!("Bearer {key}"))
-        .header("idempotency-key", "once")
-        .header("content-type", "application/json")
-        .body(serde_json::to_vec(&fixed(id)).expect("JSON").into())
-        .expect("a request");
-    let _ = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    let _ = world.customer_once(&key, "POST", PHASES, "once", Some(&fixed(id))).await;
     let calls = world.stack.weather.calls() - before;
     let (_, answer) = world.customer(&key, "POST", PHASES, "once", Some(&fixed(id))).await;
     assert_eq!(answer["billing"], "billed", "{call:?}: {answer}");

@@ -9,7 +9,7 @@ use domain::jobs::{FixPaid, State};
 use domain::ledger::Cause;
 use domain::phases::Fix;
 use fakes::weather::Moment;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};
 use serde_json::{Value, json};
 
@@ -283,13 +283,7 @@ async fn dies_at(plan: &str, sold: &Sold, call: Option<(u64, Moment)>) -> u64 {
         world.stack.weather.die_at(before + call, moment);
     }
     let body = phase("mitigate", "success", 12);
-    let request = Request::post(format!("http://tallyhook.test{PHASES}"))
-        .header("authorization", format!("Bearer {key}"))
-        .header("idempotency-key", "once")
-        .header("content-type", "application/json")
-        .body(serde_json::to_vec(&body).expect("JSON").into())
-        .expect("a request");
-    let _ = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    let _ = world.customer_once(&key, "POST", PHASES, "once", Some(&body)).await;
     let calls = world.stack.weather.calls() - before;
     let (_, answer) = world.customer(&key, "POST", PHASES, "once", Some(&body)).await;
     assert_eq!(answer["billing"], "billed", "{call:?}: {answer}");

@@ -6,7 +6,7 @@ use ::queues::Queue;
 use domain::ids::AccountId;
 use domain::jobs::State;
 use fakes::weather::{Effect, Fault, Moment};
-use http::{Request, StatusCode};
+use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
 
@@ -231,14 +231,8 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         world.stack.weather.die_at(before + call, moment);
     }
     let body = wanted("acme/greeter", 7);
-    let request = Request::post(format!("http://tallyhook.test{JOBS}"))
-        .header("authorization", format!("Bearer {key}"))
-        .header("idempotency-key", "once")
-        .header("content-type", "application/json")
-        .body(serde_json::to_vec(&body).expect("JSON").into())
-        .expect("a request");
-    let answered = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
-    if answered.is_none_or(|answer| answer.status() != StatusCode::ACCEPTED) {
+    let answered = world.customer_once(&key, "POST", JOBS, "once", Some(&body)).await;
+    if answered.is_none_or(|answer| answer.0 != StatusCode::ACCEPTED) {
         let (status, answer) = world.customer(&key, "POST", JOBS, "once", Some(&body)).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{call:?}: {answer}");
     }

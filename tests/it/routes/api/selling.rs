@@ -5,7 +5,7 @@ use super::{Program, program};
 use crate::world::{Climate, World};
 use fakes::stripe::Fault;
 use fakes::weather::Moment;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use local_stack::sales::{Push, Wish};
 use local_stack::stack::STRIPE_HOST;
 use local_stack::world::CUSTOMER;
@@ -132,14 +132,8 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     if let Some((call, moment)) = call {
         world.stack.weather.die_at(before + call, moment);
     }
-    let body = serde_json::to_vec(&json!({ "pack": "10k" })).expect("JSON");
-    let request = Request::post(format!("http://tallyhook.test{CHECKOUT}"))
-        .header("authorization", format!("Bearer {key}"))
-        .header("idempotency-key", "once")
-        .header("content-type", "application/json")
-        .body(body.into())
-        .expect("a request");
-    let _ = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    let body = json!({ "pack": "10k" });
+    let _ = world.customer_once(&key, "POST", CHECKOUT, "once", Some(&body)).await;
     let calls = world.stack.weather.calls() - before;
     // The same customer comes again, by the same key or by another.
     let (_, same) = world.customer(&key, "POST", CHECKOUT, "once", Some(&json!({ "pack": "10k" }))).await;

@@ -3,7 +3,7 @@
 use super::selling::shop;
 use crate::world::{Climate, World};
 use fakes::weather::Moment;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
 
@@ -70,14 +70,8 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     if let Some((call, moment)) = call {
         world.stack.weather.die_at(before + call, moment);
     }
-    let body = serde_json::to_vec(&json!({ "plan": "starter" })).expect("JSON");
-    let request = Request::post(format!("http://tallyhook.test{SUBSCRIPTION}"))
-        .header("authorization", format!("Bearer {key}"))
-        .header("idempotency-key", "once")
-        .header("content-type", "application/json")
-        .body(body.into())
-        .expect("a request");
-    let _ = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    let body = json!({ "plan": "starter" });
+    let _ = world.customer_once(&key, "POST", SUBSCRIPTION, "once", Some(&body)).await;
     let calls = world.stack.weather.calls() - before;
     let (status, made) = world.customer(&key, "POST", SUBSCRIPTION, "once", plan("starter").as_ref()).await;
     assert_eq!((status, &made["status"]), (StatusCode::CREATED, &json!("active")), "{call:?}: {made}");
@@ -121,15 +115,7 @@ async fn asked_once(
     if let Some((call, moment)) = call {
         world.stack.weather.die_at(before + call, moment);
     }
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("http://tallyhook.test{path}"))
-        .header("authorization", format!("Bearer {key}"))
-        .header("idempotency-key", "once")
-        .header("content-type", "application/json")
-        .body(body.map(|body| serde_json::to_vec(body).expect("JSON")).unwrap_or_default().into())
-        .expect("a request");
-    let _ = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    let _ = world.customer_once(key, method, path, "once", body).await;
     world.stack.weather.calls() - before
 }
 

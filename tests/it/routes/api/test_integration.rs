@@ -228,10 +228,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     if let Some((call, moment)) = call {
         world.stack.weather.die_at(before + call, moment);
     }
-    let body = serde_json::to_vec(&to_score()).expect("JSON");
-    let headers = [("idempotency-key", b"once".as_slice()), ("content-type", b"application/json".as_slice())];
-    let asked = request("POST", ANALYZE, &key, &headers, body);
-    let _ = world.stack.weather.run(api::respond(world.stack.api.clone(), asked)).await;
+    let _ = world.customer_once(&key, "POST", ANALYZE, "once", Some(&to_score())).await;
     world.settle().await;
     let calls = world.stack.weather.calls() - before;
     let (status, answer) = world.customer(&key, "POST", ANALYZE, "once", Some(&to_score())).await;

@@ -1,6 +1,7 @@
 //! Jobs that an agent outside works on.
 
 use super::*;
+use crate::jobs::delegated::WAITED_FOR;
 use crate::plans::Limit;
 
 #[test]
