@@ -33,13 +33,22 @@ const GITHUB: &str = "https://api.github.com";
 const GITHUB_WEB: &str = "https://github.com";
 
 /// Does what the command says; `say` gets each line.
-pub async fn run(command: &AppCommand, options: &Options, env: &Env, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+pub async fn run(
+    command: &AppCommand,
+    options: &Options,
+    env: &Env,
+    say: &mut dyn FnMut(&str),
+) -> anyhow::Result<()> {
     match command {
         AppCommand::Show { url } => {
             say(&format!("{:#}", manifest(url)?));
             Ok(())
         }
-        AppCommand::Create { url, organisation, into } => {
+        AppCommand::Create {
+            url,
+            organisation,
+            into,
+        } => {
             let outside = Outside::real(Trust::Public).map_err(|error| anyhow::anyhow!(error))?;
             let mut file = fresh(into)?;
             let listener = server::listen(options.port).await?;
@@ -47,18 +56,27 @@ pub async fn run(command: &AppCommand, options: &Options, env: &Env, say: &mut d
             let (taken, mut apps) = mpsc::channel(1);
             let desk = Desk {
                 manifest: with_redirect(manifest(url)?, &here),
-                action: action(env.find("GITHUB_WEB_URL").as_deref().unwrap_or(GITHUB_WEB), organisation.as_deref()),
+                action: action(
+                    env.find("GITHUB_WEB_URL").as_deref().unwrap_or(GITHUB_WEB),
+                    organisation.as_deref(),
+                ),
                 state: format!("{:016x}{:016x}", (outside.random)(), (outside.random)()),
-                api: options.github_url.clone().unwrap_or_else(|| GITHUB.to_owned()),
+                api: options
+                    .github_url
+                    .clone()
+                    .unwrap_or_else(|| GITHUB.to_owned()),
                 outside,
                 taken,
             };
-            say(&format!("Open {here} and press the button. This waits for GitHub to send you back; Ctrl-C gives up."));
+            say(&format!(
+                "Open {here} and press the button. This waits for GitHub to send you back; Ctrl-C gives up."
+            ));
             let app = tokio::select! {
                 app = apps.recv() => app.context("nobody came back")?,
                 served = axum::serve(listener, router(desk)) => { served?; bail!("the page is gone") }
             };
-            file.write_all(settings(&app).as_bytes()).with_context(|| format!("cannot write {}", into.display()))?;
+            file.write_all(settings(&app).as_bytes())
+                .with_context(|| format!("cannot write {}", into.display()))?;
             say(&format!(
                 "App {} ({}) is made. Its settings and secrets are in {}.",
                 app.id,
@@ -74,12 +92,18 @@ pub async fn run(command: &AppCommand, options: &Options, env: &Env, say: &mut d
 
 /// The manifest of the App whose doors are at this address.
 fn manifest(url: &str) -> anyhow::Result<Value> {
-    let uri: http::Uri = url.parse().ok().with_context(|| format!("--url takes an address, not {url:?}"))?;
+    let uri: http::Uri = url
+        .parse()
+        .ok()
+        .with_context(|| format!("--url takes an address, not {url:?}"))?;
     let bare = uri.scheme().is_some() && uri.authority().is_some() && uri.query().is_none();
     if !bare || uri.scheme_str() != Some("https") {
-        bail!("--url takes the https:// address that GitHub reaches the deployment at, not {url:?}");
+        bail!(
+            "--url takes the https:// address that GitHub reaches the deployment at, not {url:?}"
+        );
     }
-    let mut manifest = serde_json::from_str(MANIFEST).context("infra/github-app.json is no JSON")?;
+    let mut manifest =
+        serde_json::from_str(MANIFEST).context("infra/github-app.json is no JSON")?;
     place(&mut manifest, url.trim_end_matches('/'));
     Ok(manifest)
 }
@@ -115,7 +139,10 @@ fn fresh(path: &Path) -> anyhow::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).with_context(|| {
-        format!("{} is to hold the App's secrets and must not be there yet; name another with --into", path.display())
+        format!(
+            "{} is to hold the App's secrets and must not be there yet; name another with --into",
+            path.display()
+        )
     })
 }
 
@@ -131,7 +158,10 @@ struct Desk {
 }
 
 fn router(desk: Desk) -> Router {
-    Router::new().route("/", get(page)).route("/made", get(made)).with_state(Arc::new(desk))
+    Router::new()
+        .route("/", get(page))
+        .route("/made", get(made))
+        .with_state(Arc::new(desk))
 }
 
 async fn page(State(desk): State<Arc<Desk>>) -> Html<String> {
@@ -146,9 +176,15 @@ async fn page(State(desk): State<Arc<Desk>>) -> Html<String> {
     ))
 }
 
-async fn made(State(desk): State<Arc<Desk>>, Query(query): Query<HashMap<String, String>>) -> Response {
+async fn made(
+    State(desk): State<Arc<Desk>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     let (Some(code), Some(state)) = (query.get("code"), query.get("state")) else {
-        return said(StatusCode::BAD_REQUEST, "GitHub sends you here with a code; begin at the first page.");
+        return said(
+            StatusCode::BAD_REQUEST,
+            "GitHub sends you here with a code; begin at the first page.",
+        );
     };
     if *state != desk.state {
         return said(
@@ -156,13 +192,26 @@ async fn made(State(desk): State<Arc<Desk>>, Query(query): Query<HashMap<String,
             "This is not the answer to what was asked here; begin at the first page.",
         );
     }
-    match github_api::app_take(&desk.api, code, desk.outside.web.clone(), desk.outside.now()).await {
+    match github_api::app_take(
+        &desk.api,
+        code,
+        desk.outside.web.clone(),
+        desk.outside.now(),
+    )
+    .await
+    {
         Ok(app) => {
             // Nobody waits any more if one was taken already.
             let _ = desk.taken.try_send(app);
-            said(StatusCode::OK, "The App is made. Go back to the command line; this page can be closed.")
+            said(
+                StatusCode::OK,
+                "The App is made. Go back to the command line; this page can be closed.",
+            )
         }
-        Err(error) => said(StatusCode::BAD_GATEWAY, &format!("GitHub did not hand the App out: {error}. Begin anew.")),
+        Err(error) => said(
+            StatusCode::BAD_GATEWAY,
+            &format!("GitHub did not hand the App out: {error}. Begin anew."),
+        ),
     }
 }
 
@@ -175,13 +224,23 @@ fn said(status: StatusCode, words: &str) -> Response {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// What the doors need of it, as lines for the environment; the key's newlines are written out.
 fn settings(app: &NewApp) -> String {
-    let webhook = app.webhook_secret.as_ref().map_or("", |secret| secret.expose_secret());
-    let key = app.private_key_pem.expose_secret().trim().replace('\n', "\\n");
+    let webhook = app
+        .webhook_secret
+        .as_ref()
+        .map_or("", |secret| secret.expose_secret());
+    let key = app
+        .private_key_pem
+        .expose_secret()
+        .trim()
+        .replace('\n', "\\n");
     format!(
         "GITHUB_APP_ID={}\nGITHUB_CLIENT_ID={}\nGITHUB_CLIENT_SECRET={}\nGITHUB_WEBHOOK_SECRETS={webhook}\nGITHUB_PRIVATE_KEY=\"{key}\"\n",
         app.id,

@@ -43,7 +43,10 @@ impl Books {
         say: &mut dyn FnMut(&str),
         tell: &(dyn Fn(&str) + Sync),
     ) -> anyhow::Result<()> {
-        let audit = self.store.ledger_audit_told(&|audit| progress(audit, tell)).await?;
+        let audit = self
+            .store
+            .ledger_audit_told(&|audit| progress(audit, tell))
+            .await?;
         match command {
             LedgerCommand::Verify => verify(&audit, say),
             LedgerCommand::Rebuild { check: true } => would_rebuild(&audit, say),
@@ -69,13 +72,19 @@ impl Books {
         }
         say(&match written {
             0 => "No balance was written anew.".to_owned(),
-            _ => format!("{} written anew.", counted(written, "balance was", "balances were")),
+            _ => format!(
+                "{} written anew.",
+                counted(written, "balance was", "balances were")
+            ),
         });
         if left.is_empty() {
             return Ok(());
         }
         list(&left, say);
-        bail!("{} left that a rebuild cannot put right", counted_usize(left.len(), "fault is", "faults are"))
+        bail!(
+            "{} left that a rebuild cannot put right",
+            counted_usize(left.len(), "fault is", "faults are")
+        )
     }
 }
 
@@ -86,20 +95,35 @@ fn verify(audit: &Audit, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
             1 => "1 entry agrees with its balance".to_owned(),
             entries => {
                 let accounts = counted(audit.accounts, "account", "accounts");
-                format!("{} entries of {accounts} agree with their balances", grouped(entries))
+                format!(
+                    "{} entries of {accounts} agree with their balances",
+                    grouped(entries)
+                )
             }
         };
         let sealed = counted(audit.seals, "day is sealed", "days are sealed");
-        let waiting = counted(audit.unsealed, "entry waits for its seal", "entries wait for their seal");
+        let waiting = counted(
+            audit.unsealed,
+            "entry waits for its seal",
+            "entries wait for their seal",
+        );
         say(&format!("{agree}; {sealed}, {waiting}."));
         return Ok(());
     }
     list(&audit.faults, say);
-    bail!("the books do not agree: {}", counted_usize(audit.faults.len(), "fault", "faults"))
+    bail!(
+        "the books do not agree: {}",
+        counted_usize(audit.faults.len(), "fault", "faults")
+    )
 }
 
 fn would_rebuild(audit: &Audit, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    let wrong: Vec<String> = audit.unbalanced.iter().map(|one| one.words.clone()).chain(others(audit)).collect();
+    let wrong: Vec<String> = audit
+        .unbalanced
+        .iter()
+        .map(|one| one.words.clone())
+        .chain(others(audit))
+        .collect();
     list(&wrong, say);
     let balances = audit.unbalanced.len();
     match (balances, wrong.len() - balances) {
@@ -107,7 +131,10 @@ fn would_rebuild(audit: &Audit, say: &mut dyn FnMut(&str)) -> anyhow::Result<()>
             say("Every balance is what its entries add up to; nothing would be written.");
             Ok(())
         }
-        (_, 0) => bail!("{} not what the entries add up to", counted_usize(balances, "balance is", "balances are")),
+        (_, 0) => bail!(
+            "{} not what the entries add up to",
+            counted_usize(balances, "balance is", "balances are")
+        ),
         (_, rest) => bail!(
             "{} not what the entries add up to, and {} that a rebuild cannot put right",
             counted_usize(balances, "balance is", "balances are"),
@@ -119,7 +146,12 @@ fn would_rebuild(audit: &Audit, say: &mut dyn FnMut(&str)) -> anyhow::Result<()>
 /// What is wrong besides the balances.
 fn others(audit: &Audit) -> Vec<String> {
     let balance = |fault: &&String| audit.unbalanced.iter().any(|one| one.words == **fault);
-    audit.faults.iter().filter(|fault| !balance(fault)).cloned().collect()
+    audit
+        .faults
+        .iter()
+        .filter(|fault| !balance(fault))
+        .cloned()
+        .collect()
 }
 
 fn list(lines: &[String], say: &mut dyn FnMut(&str)) {
@@ -133,9 +165,15 @@ fn list(lines: &[String], say: &mut dyn FnMut(&str)) {
 
 fn progress(audit: &Audit, tell: &(dyn Fn(&str) + Sync)) {
     if audit.accounts == 0 && audit.entries.is_multiple_of(TELL_EVERY) {
-        tell(&format!("{} read", counted(audit.entries, "entry", "entries")));
+        tell(&format!(
+            "{} read",
+            counted(audit.entries, "entry", "entries")
+        ));
     } else if audit.accounts > 0 && audit.accounts.is_multiple_of(TELL_EVERY) {
-        tell(&format!("{} added up", counted(audit.accounts, "account", "accounts")));
+        tell(&format!(
+            "{} added up",
+            counted(audit.accounts, "account", "accounts")
+        ));
     }
 }
 
@@ -143,11 +181,17 @@ fn progress(audit: &Audit, tell: &(dyn Fn(&str) + Sync)) {
 fn embedded(folder: &Path) -> anyhow::Result<Store> {
     let file = folder.join(TABLES_FILE);
     if !file.is_file() {
-        bail!("{} has no {TABLES_FILE}; a stack that ran with --data {0} leaves it there", folder.display());
+        bail!(
+            "{} has no {TABLES_FILE}; a stack that ran with --data {0} leaves it there",
+            folder.display()
+        );
     }
     let aws = EmbeddedAws::open(file.to_str(), Weather::fair())?;
     let real = Outside::real(Trust::Public).map_err(|error| anyhow::anyhow!(error))?;
-    let outside = Outside { aws: SharedHttpClient::new(aws), ..real };
+    let outside = Outside {
+        aws: SharedHttpClient::new(aws),
+        ..real
+    };
     let clients = Aws::new(AwsSettings::embedded(), &outside);
     let store = Connection::new(&clients.sdk, None).store(MAIN_TABLE, outside.random.clone());
     Ok(store.with_ledger(LEDGER_TABLE, ledger_keys(LOCAL_LEDGER_KEY.to_owned())))
@@ -158,13 +202,17 @@ fn real(mut env: Env) -> anyhow::Result<Store> {
     let (main, ledger) = (env.text("MAIN_TABLE"), env.text("LEDGER_TABLE"));
     let key = Secret::read(&mut env, &["LEDGER_KEY"]);
     let settings = AwsSettings::read(&mut env);
-    env.verdict().map_err(|error: EnvError| anyhow::anyhow!("{error}"))?;
-    let outside = Outside::real(settings.trust(Trust::Public)).map_err(|error| anyhow::anyhow!(error))?;
+    env.verdict()
+        .map_err(|error: EnvError| anyhow::anyhow!("{error}"))?;
+    let outside =
+        Outside::real(settings.trust(Trust::Public)).map_err(|error| anyhow::anyhow!(error))?;
     let aws = Aws::new(settings, &outside);
     let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
     let secrets = Secrets::new(vec![key], aws, outside.clone());
     let ring = Keyed::new(secrets, |values| KeyRing::read(values.first()));
-    Ok(connection.store(main, outside.random.clone()).with_ledger(ledger, ring.into_source()))
+    Ok(connection
+        .store(main, outside.random.clone())
+        .with_ledger(ledger, ring.into_source()))
 }
 
 fn counted_usize(count: usize, one: &str, several: &str) -> String {
@@ -215,6 +263,9 @@ mod tests {
         let lines: Vec<String> = (0..23).map(|line| line.to_string()).collect();
         let mut said = Vec::new();
         list(&lines, &mut |line| said.push(line.to_owned()));
-        assert_eq!((said.len(), said.last().map(String::as_str)), (21, Some("and 3 more")));
+        assert_eq!(
+            (said.len(), said.last().map(String::as_str)),
+            (21, Some("and 3 more"))
+        );
     }
 }

@@ -10,7 +10,12 @@ use std::path::PathBuf;
 /// Starts every door in one process on an embedded store, with stand-ins for GitHub, Stripe and the model, sends one
 /// signed sample webhook through the front door, and shows what becomes of it. Then it keeps serving until Ctrl-C.
 #[derive(Parser)]
-#[command(name = "tallyhook", bin_name = "cargo run --", version, max_term_width = 100)]
+#[command(
+    name = "tallyhook",
+    bin_name = "cargo run --",
+    version,
+    max_term_width = 100
+)]
 pub struct Cli {
     /// What to do; without it, run the demo and keep serving.
     #[command(subcommand)]
@@ -144,8 +149,19 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
             &["GITHUB_WEBHOOK_SECRETS", "GITHUB_WEBHOOK_SECRET"],
         ],
     ),
-    ("--stripe-url", "STRIPE_URL", &[&["STRIPE_SECRET_KEY"], &["STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRET"]]),
-    ("--model-url", "MODEL_URL", &[&["MODEL_API_KEY"], &["MODEL_NAME"]]),
+    (
+        "--stripe-url",
+        "STRIPE_URL",
+        &[
+            &["STRIPE_SECRET_KEY"],
+            &["STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRET"],
+        ],
+    ),
+    (
+        "--model-url",
+        "MODEL_URL",
+        &[&["MODEL_API_KEY"], &["MODEL_NAME"]],
+    ),
 ];
 
 /// Settings of the environment that are taken over whenever they are set; prices that the catalogue knows of, too.
@@ -166,15 +182,20 @@ const OPTIONAL: [&str; 13] = [
 ];
 
 /// A single secret may be given under its singular name.
-const SINGULAR: [(&str, &str); 2] =
-    [("GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRETS"), ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS")];
+const SINGULAR: [(&str, &str); 2] = [
+    ("GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRETS"),
+    ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS"),
+];
 
 impl Options {
     /// The settings that differ from the local ones, or one line that says what is missing.
     pub fn settings(&self, env: &boot::Env) -> anyhow::Result<BTreeMap<String, String>> {
         let prices = catalogue::PRICES.iter().map(|(setting, _)| setting);
-        let mut settings: BTreeMap<String, String> =
-            OPTIONAL.iter().chain(prices).filter_map(|name| Some(((*name).to_owned(), env.find(name)?))).collect();
+        let mut settings: BTreeMap<String, String> = OPTIONAL
+            .iter()
+            .chain(prices)
+            .filter_map(|name| Some(((*name).to_owned(), env.find(name)?)))
+            .collect();
         for (one, several) in SINGULAR {
             if let (Some(value), None) = (env.find(one), env.find(several)) {
                 settings.insert(several.to_owned(), value);
@@ -182,14 +203,20 @@ impl Options {
         }
         if self.github_url.is_some() {
             // The stand-in's client is none at another GitHub.
-            for (setting, usual) in
-                [("GITHUB_CLIENT_ID", ""), ("GITHUB_CLIENT_SECRET", ""), ("GITHUB_WEB_URL", "https://github.com")]
-            {
-                settings.entry(setting.to_owned()).or_insert_with(|| usual.to_owned());
+            for (setting, usual) in [
+                ("GITHUB_CLIENT_ID", ""),
+                ("GITHUB_CLIENT_SECRET", ""),
+                ("GITHUB_WEB_URL", "https://github.com"),
+            ] {
+                settings
+                    .entry(setting.to_owned())
+                    .or_insert_with(|| usual.to_owned());
             }
         }
         for ((flag, setting, groups), url) in
-            CREDENTIALS.iter().zip([&self.github_url, &self.stripe_url, &self.model_url])
+            CREDENTIALS
+                .iter()
+                .zip([&self.github_url, &self.stripe_url, &self.model_url])
         {
             let Some(url) = url else { continue };
             if !url.starts_with("https://") && !url.starts_with("http://") {
@@ -198,7 +225,9 @@ impl Options {
             settings.insert((*setting).to_owned(), url.clone());
             for names in *groups {
                 let found = names.iter().find_map(|name| env.find(name));
-                let Some(value) = found else { bail!("{flag} needs {} in the environment", names.join(" or ")) };
+                let Some(value) = found else {
+                    bail!("{flag} needs {} in the environment", names.join(" or "))
+                };
                 settings.insert(names[0].to_owned(), value);
             }
         }

@@ -2,7 +2,9 @@
 
 use crate::signing::github_request;
 use crate::stack::{Billing, Stack};
-use crate::world::{CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, OWNER_ID, REPOSITORY};
+use crate::world::{
+    CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, OWNER_ID, REPOSITORY,
+};
 use anyhow::{Context, bail};
 use boot::{Outside, Trust};
 use domain::ids::{JobId, UsageId};
@@ -43,13 +45,29 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.job.pull.as_ref().map_or("none", |pull| pull.url.as_str());
+        let url = self
+            .job
+            .pull
+            .as_ref()
+            .map_or("none", |pull| pull.url.as_str());
         let tokens = self.job.tokens;
         writeln!(f, "  pull request  {url}")?;
-        writeln!(f, "  model         {} tokens in, {} out", tokens.input, tokens.output)?;
-        let told = if self.reported { "reported once" } else { "kept, since billing is off" };
+        writeln!(
+            f,
+            "  model         {} tokens in, {} out",
+            tokens.input, tokens.output
+        )?;
+        let told = if self.reported {
+            "reported once"
+        } else {
+            "kept, since billing is off"
+        };
         writeln!(f, "  Stripe        1 usage record, {told}, for {CUSTOMER}")?;
-        write!(f, "  in all        {} ms from the webhook to the charge", self.milliseconds)
+        write!(
+            f,
+            "  in all        {} ms from the webhook to the charge",
+            self.milliseconds
+        )
     }
 }
 
@@ -67,7 +85,10 @@ pub async fn provision_one(stack: &Stack, token: &str, wanted: &Value) -> anyhow
         .body(bytes::Bytes::from(wanted.to_string()))?;
     let response = admin::respond(stack.admin.clone(), request).await;
     if !response.status().is_success() {
-        bail!("cannot provision {wanted}: {}", String::from_utf8_lossy(response.body()));
+        bail!(
+            "cannot provision {wanted}: {}",
+            String::from_utf8_lossy(response.body())
+        );
     }
     Ok(())
 }
@@ -75,11 +96,16 @@ pub async fn provision_one(stack: &Stack, token: &str, wanted: &Value) -> anyhow
 /// Sends the sample and follows its job until Stripe has been told. `say` gets each line of the job's life.
 pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Result<Summary> {
     let number = stack.vendors.github.next_number(OWNER, REPOSITORY).max(7);
-    stack.vendors.github.add_issue(OWNER, REPOSITORY, number, ISSUE_TITLE, ISSUE_BODY);
+    stack
+        .vendors
+        .github
+        .add_issue(OWNER, REPOSITORY, number, ISSUE_TITLE, ISSUE_BODY);
     let (delivery, body) = sample(number, stack)?;
     let started = stack.outside.now();
     send(stack, base, &delivery, &body).await?;
-    say(&format!("POST /github/webhook  issues.labeled on {OWNER}/{REPOSITORY}#{number}  202"));
+    say(&format!(
+        "POST /github/webhook  issues.labeled on {OWNER}/{REPOSITORY}#{number}  202"
+    ));
     let key = EventKey::parse(Source::Github, &delivery)?;
     let id = job_of(stack, &key, started).await?;
     let job = follow(stack, &id, started, &say).await?;
@@ -87,7 +113,13 @@ pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Resu
     told(stack, &id, started).await?;
     let (received, finished) = events(stack).await?;
     let reported = stack.billing == Billing::On;
-    Ok(Summary { job, reported, received, finished, milliseconds })
+    Ok(Summary {
+        job,
+        reported,
+        received,
+        finished,
+        milliseconds,
+    })
 }
 
 /// The sample event for another issue, under a fresh delivery id.
@@ -98,17 +130,33 @@ fn sample(number: u64, stack: &Stack) -> anyhow::Result<(String, Vec<u8>)> {
     event["issue"]["updated_at"] = json!(stack.outside.now().to_string());
     let random = [(stack.outside.random)(), (stack.outside.random)()];
     let text = format!("{:016x}{:016x}", random[0], random[1]);
-    let delivery = [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-");
+    let delivery = [
+        &text[..8],
+        &text[8..12],
+        &text[12..16],
+        &text[16..20],
+        &text[20..],
+    ]
+    .join("-");
     Ok((delivery, serde_json::to_vec(&event)?))
 }
 
 async fn send(stack: &Stack, base: &str, delivery: &str, body: &[u8]) -> anyhow::Result<()> {
-    let mut web = Outside::real(Trust::Amazon).map_err(|error| anyhow::anyhow!(error))?.web;
+    let mut web = Outside::real(Trust::Amazon)
+        .map_err(|error| anyhow::anyhow!(error))?
+        .web;
     let request = github_request(base, &stack.github_secret, "issues", delivery, body);
-    let response =
-        web.call(request).await.map_err(|error| anyhow::anyhow!(error)).context("the front door does not answer")?;
+    let response = web
+        .call(request)
+        .await
+        .map_err(|error| anyhow::anyhow!(error))
+        .context("the front door does not answer")?;
     if response.status() != http::StatusCode::ACCEPTED {
-        bail!("the front door answered {}: {}", response.status(), String::from_utf8_lossy(response.body()));
+        bail!(
+            "the front door answered {}: {}",
+            response.status(),
+            String::from_utf8_lossy(response.body())
+        );
     }
     Ok(())
 }
@@ -120,7 +168,9 @@ async fn job_of(stack: &Stack, key: &EventKey, started: Timestamp) -> anyhow::Re
             && row.state != EventState::Owing
         {
             let outcome = row.outcome.unwrap_or_default();
-            let id = outcome.strip_prefix("job ").and_then(|id| JobId::parse(id).ok());
+            let id = outcome
+                .strip_prefix("job ")
+                .and_then(|id| JobId::parse(id).ok());
             return id.with_context(|| format!("the event made no job: {outcome}"));
         }
         wait(stack, started).await?;
@@ -128,7 +178,12 @@ async fn job_of(stack: &Stack, key: &EventKey, started: Timestamp) -> anyhow::Re
 }
 
 /// Says every state as it comes, until the pull request is open and Stripe has been told.
-async fn follow(stack: &Stack, id: &JobId, started: Timestamp, say: &impl Fn(&str)) -> anyhow::Result<Snapshot> {
+async fn follow(
+    stack: &Stack,
+    id: &JobId,
+    started: Timestamp,
+    say: &impl Fn(&str),
+) -> anyhow::Result<Snapshot> {
     let mut said = 0;
     loop {
         let row = stack.store.job_find(id).await?.context("the job is gone")?;
@@ -139,14 +194,21 @@ async fn follow(stack: &Stack, id: &JobId, started: Timestamp, say: &impl Fn(&st
         said = row.timeline.len();
         if row.state.work().is_none() {
             if row.state.notice() != Notice::Opened {
-                bail!("the job ended as {}: {}", row.state.as_str(), row.reason.unwrap_or_default());
+                bail!(
+                    "the job ended as {}: {}",
+                    row.state.as_str(),
+                    row.reason.unwrap_or_default()
+                );
             }
             if stack.billing == Billing::Off {
                 say("           billing is off; the debt to Stripe is kept");
                 return Ok(row);
             }
             if let Some(at) = reported_at(stack, &row).await? {
-                say(&format!("{:>6} ms  usage reported to Stripe", at.since(row.facts.created_at).as_millis()));
+                say(&format!(
+                    "{:>6} ms  usage reported to Stripe",
+                    at.since(row.facts.created_at).as_millis()
+                ));
                 return Ok(row);
             }
         }
@@ -155,11 +217,22 @@ async fn follow(stack: &Stack, id: &JobId, started: Timestamp, say: &impl Fn(&st
 }
 
 async fn reported_at(stack: &Stack, row: &Snapshot) -> anyhow::Result<Option<Timestamp>> {
-    let Funding::Metered { counts, .. } = &row.facts.terms.funding else { return Ok(None) };
+    let Funding::Metered { counts, .. } = &row.facts.terms.funding else {
+        return Ok(None);
+    };
     let mut last = None;
     for (meter, _) in counts {
-        let debts = Debts { account: row.facts.account.clone(), meter: meter.clone() };
-        let Some(at) = stack.store.usage_find(&debts, &UsageId::of_job(&row.facts.id)).await? else { return Ok(None) };
+        let debts = Debts {
+            account: row.facts.account.clone(),
+            meter: meter.clone(),
+        };
+        let Some(at) = stack
+            .store
+            .usage_find(&debts, &UsageId::of_job(&row.facts.id))
+            .await?
+        else {
+            return Ok(None);
+        };
         last = last.max(Some(at));
     }
     Ok(last)
@@ -167,7 +240,12 @@ async fn reported_at(stack: &Stack, row: &Snapshot) -> anyhow::Result<Option<Tim
 
 /// Waits for the comment under the issue, the last thing a job does.
 async fn told(stack: &Stack, id: &JobId, started: Timestamp) -> anyhow::Result<()> {
-    while stack.store.job_find(id).await?.is_some_and(|row| row.untold().is_some()) {
+    while stack
+        .store
+        .job_find(id)
+        .await?
+        .is_some_and(|row| row.untold().is_some())
+    {
         wait(stack, started).await?;
     }
     Ok(())
@@ -175,7 +253,10 @@ async fn told(stack: &Stack, id: &JobId, started: Timestamp) -> anyhow::Result<(
 
 async fn wait(stack: &Stack, started: Timestamp) -> anyhow::Result<()> {
     if stack.outside.now().since(started) > PATIENCE {
-        bail!("nothing more happened within {} seconds; RUST_LOG=info shows what the doors say", PATIENCE.as_secs());
+        bail!(
+            "nothing more happened within {} seconds; RUST_LOG=info shows what the doors say",
+            PATIENCE.as_secs()
+        );
     }
     tokio::time::sleep(LOOK_EVERY).await;
     Ok(())
@@ -186,8 +267,18 @@ async fn events(stack: &Stack) -> anyhow::Result<(usize, usize)> {
     const PAGE: usize = 1_000;
     let (mut received, mut owing) = (0, 0);
     for source in Source::ALL {
-        received += stack.inbox.list(source, &EventState::ALL, None, PAGE).await?.rows.len();
-        owing += stack.inbox.list(source, &[EventState::Owing], None, PAGE).await?.rows.len();
+        received += stack
+            .inbox
+            .list(source, &EventState::ALL, None, PAGE)
+            .await?
+            .rows
+            .len();
+        owing += stack
+            .inbox
+            .list(source, &[EventState::Owing], None, PAGE)
+            .await?
+            .rows
+            .len();
     }
     Ok((received, received - owing))
 }

@@ -35,13 +35,17 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         return apps::run(command, &cli.options, &env, &mut say).await;
     }
     if let Some(Command::Ledger(command)) = &cli.command {
-        return Books::open(&cli.options, env)?.run(command, &mut say, &tell).await;
+        return Books::open(&cli.options, env)?
+            .run(command, &mut say, &tell)
+            .await;
     }
     let settings = cli.options.settings(&env)?;
     let listener = server::listen(cli.options.port).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let real = Outside::real(Trust::Public).map_err(|error| anyhow::anyhow!(error))?;
-    let token = env.find("OPERATOR_TOKEN").map_or_else(|| fresh_token(&real), |list| first_token(&list));
+    let token = env
+        .find("OPERATOR_TOKEN")
+        .map_or_else(|| fresh_token(&real), |list| first_token(&list));
     let stack = Arc::new(start(&cli.options, &base, real, settings, &token).await?);
     let server = server::Server::start(Arc::clone(&stack), listener);
     let kept = vendors_file::keep(&cli.options, &stack.vendors);
@@ -62,16 +66,29 @@ async fn start(
     token: &str,
 ) -> anyhow::Result<Stack> {
     let clock = Arc::clone(&real.clock);
-    let vendors = Vendors::new(&format!("{base}/stand-ins/github"), base, Arc::new(move || clock().millis()));
+    let vendors = Vendors::new(
+        &format!("{base}/stand-ins/github"),
+        base,
+        Arc::new(move || clock().millis()),
+    );
     vendors_file::load(options, &vendors)?;
     vendors.furnish();
-    settings.entry("PUBLIC_URL".to_owned()).or_insert_with(|| base.to_owned());
-    settings.entry("DASHBOARD_URL".to_owned()).or_insert_with(|| format!("{base}/billing"));
+    settings
+        .entry("PUBLIC_URL".to_owned())
+        .or_insert_with(|| base.to_owned());
+    settings
+        .entry("DASHBOARD_URL".to_owned())
+        .or_insert_with(|| format!("{base}/billing"));
     if options.has_stand_in_github() {
         // The page is for browsers, so it is reached where they reach it.
-        settings.insert("GITHUB_WEB_URL".to_owned(), format!("{base}/stand-ins/github"));
+        settings.insert(
+            "GITHUB_WEB_URL".to_owned(),
+            format!("{base}/stand-ins/github"),
+        );
     }
-    settings.entry("OPERATOR_TOKEN".to_owned()).or_insert_with(|| format!("local:{token}"));
+    settings
+        .entry("OPERATOR_TOKEN".to_owned())
+        .or_insert_with(|| format!("local:{token}"));
     let parts = Parts {
         vendors,
         weather: Weather::fair(),
@@ -86,7 +103,8 @@ async fn start(
         demo::provision(&stack, token).await?;
     }
     if let Some(file) = &options.accounts {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
         let wanted: Vec<serde_json::Value> = serde_json::from_str(&text)
             .with_context(|| format!("{} is not a JSON list of accounts", file.display()))?;
         for account in &wanted {
@@ -98,10 +116,14 @@ async fn start(
 
 async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Result<()> {
     if matches!(cli.command, Some(Command::Demo { .. })) && !cli.options.has_stand_in_github() {
-        bail!("the demo plays on the stand-in GitHub; leave --github-url away, or use `cargo run -- serve`");
+        bail!(
+            "the demo plays on the stand-in GitHub; leave --github-url away, or use `cargo run -- serve`"
+        );
     }
     match &cli.command {
-        Some(Command::Demo { json: true }) => say(&demo::play(stack, base, |_| {}).await?.json().to_string()),
+        Some(Command::Demo { json: true }) => {
+            say(&demo::play(stack, base, |_| {}).await?.json().to_string())
+        }
         Some(Command::Demo { json: false }) => show(stack, base).await?,
         Some(Command::Serve) => serve(base, token).await,
         // Was done before anything started.
@@ -124,7 +146,9 @@ async fn show(stack: &Stack, base: &str) -> anyhow::Result<()> {
 }
 
 async fn serve(base: &str, token: &str) {
-    say(&format!("\nServing on {base} until Ctrl-C. The page there leads to everything."));
+    say(&format!(
+        "\nServing on {base} until Ctrl-C. The page there leads to everything."
+    ));
     say(&format!("Operator token: {token}"));
     std::future::pending().await
 }
@@ -141,10 +165,15 @@ fn tell(line: &str) {
 
 /// A token for operators that lasts as long as this process.
 fn fresh_token(outside: &Outside) -> String {
-    (0..4).map(|_| format!("{:016x}", (outside.random)())).collect()
+    (0..4)
+        .map(|_| format!("{:016x}", (outside.random)()))
+        .collect()
 }
 
 fn first_token(list: &str) -> String {
     let first = list.split(',').next().unwrap_or_default().trim();
-    first.split_once(':').map_or(first, |(_, token)| token).to_owned()
+    first
+        .split_once(':')
+        .map_or(first, |(_, token)| token)
+        .to_owned()
 }

@@ -37,17 +37,37 @@ pub async fn run(
             say(&table::of(&catalogue));
             Ok(())
         }
-        CatalogueCommand::Push { file, dry_run, webhook_url } => {
+        CatalogueCommand::Push {
+            file,
+            dry_run,
+            webhook_url,
+        } => {
             let catalogue = read(file.as_deref(), env)?;
             let url = options.stripe_url.as_deref().unwrap_or(STRIPE);
             let key = key(url, env)?;
-            let mode = if key.contains("_live_") { "live mode: real money" } else { "test mode" };
+            let mode = if key.contains("_live_") {
+                "live mode: real money"
+            } else {
+                "test mode"
+            };
             say(&format!("catalogue {} → {url}, {mode}", catalogue.version));
             let outside = Outside::real(Trust::Public).map_err(|error| anyhow::anyhow!(error))?;
-            let api =
-                StripeApi::new(StripeConfig { url: url.to_owned(), secret_key: key.into() }, outside.web.clone())?;
-            let wish = Wish { webhook_url: webhook_url.clone() };
-            let push = Push { api: &api, catalogue: &catalogue, wish: &wish, now: outside.now() };
+            let api = StripeApi::new(
+                StripeConfig {
+                    url: url.to_owned(),
+                    secret_key: key.into(),
+                },
+                outside.web.clone(),
+            )?;
+            let wish = Wish {
+                webhook_url: webhook_url.clone(),
+            };
+            let push = Push {
+                api: &api,
+                catalogue: &catalogue,
+                wish: &wish,
+                now: outside.now(),
+            };
             if *dry_run {
                 push.show(say).await?
             } else {
@@ -60,7 +80,13 @@ pub async fn run(
 
 /// The catalogue that doors would have with this environment, or all that is wrong with it, a line each.
 fn read(file: Option<&Path>, env: &Env) -> anyhow::Result<Catalogue> {
-    let file = file.map(|path| path.to_str().context("the file's path is no text").map(str::to_owned)).transpose()?;
+    let file = file
+        .map(|path| {
+            path.to_str()
+                .context("the file's path is no text")
+                .map(str::to_owned)
+        })
+        .transpose()?;
     let find = |name: &str| match (name, &file) {
         (catalogue::FILE, Some(path)) => Some(path.clone()),
         (name, _) => env.find(name),
@@ -75,11 +101,17 @@ fn key(url: &str, env: &Env) -> anyhow::Result<String> {
     if !url.starts_with("https://") && !url.starts_with("http://") {
         bail!("--stripe-url takes a URL that begins with https:// or http://, not {url:?}");
     }
-    let here = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|host| url.starts_with(host));
+    let here = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+        .iter()
+        .any(|host| url.starts_with(host));
     match env.find(KEY) {
-        Some(key) if key.starts_with("ssm:") => bail!("{KEY} is a reference here; give the key itself, sk_… or rk_…"),
+        Some(key) if key.starts_with("ssm:") => {
+            bail!("{KEY} is a reference here; give the key itself, sk_… or rk_…")
+        }
         Some(key) => Ok(key),
         None if here => Ok(KEY_OF_STAND_INS.to_owned()),
-        None => bail!("{url} needs {KEY} in the environment: a secret or restricted key, sk_… or rk_…"),
+        None => {
+            bail!("{url} needs {KEY} in the environment: a secret or restricted key, sk_… or rk_…")
+        }
     }
 }

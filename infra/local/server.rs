@@ -56,7 +56,9 @@ impl Server {
             let ended = async move {
                 let _ = until.wait_for(|stop| *stop).await;
             };
-            let _ = axum::serve(listener, app).with_graceful_shutdown(ended).await;
+            let _ = axum::serve(listener, app)
+                .with_graceful_shutdown(ended)
+                .await;
         });
         for (place, _) in stack.mappings.iter().enumerate() {
             for _ in 0..WORKERS {
@@ -81,7 +83,15 @@ impl Server {
 async fn work(stack: Arc<Stack>, place: usize, stopped: watch::Receiver<bool>) {
     let (_, mapping) = &stack.mappings[place];
     while !*stopped.borrow() {
-        let turned = mapping.turn(&stack.sqs, LOOK_SECONDS, Delivery::Once, &stack.weather, &stack.now).await;
+        let turned = mapping
+            .turn(
+                &stack.sqs,
+                LOOK_SECONDS,
+                Delivery::Once,
+                &stack.weather,
+                &stack.now,
+            )
+            .await;
         if turned.is_err() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -98,7 +108,10 @@ async fn sweep(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
 }
 
 async fn mail_events(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
-    while tokio::time::timeout(TELL_EVERY, stopped.wait_for(|stop| *stop)).await.is_err() {
+    while tokio::time::timeout(TELL_EVERY, stopped.wait_for(|stop| *stop))
+        .await
+        .is_err()
+    {
         if let Err(error) = stack.mail_events().await {
             tracing::warn!(%error, "what became of a mail got lost");
         }
@@ -107,7 +120,10 @@ async fn mail_events(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
 
 async fn seal(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
     let mut pause = SEAL_AFTER;
-    while tokio::time::timeout(pause, stopped.wait_for(|stop| *stop)).await.is_err() {
+    while tokio::time::timeout(pause, stopped.wait_for(|stop| *stop))
+        .await
+        .is_err()
+    {
         if let Err(failure) = stack.seal().await {
             tracing::warn!(error = %failure, "sealing was cut short");
         }
@@ -122,7 +138,9 @@ fn app(stack: &Arc<Stack>) -> Router {
         any(move |request: Request| async move {
             // One byte more than the door takes, so that the door itself refuses what is too large.
             match collected(request).await {
-                Ok(request) => github_webhook::receive(&stack.github_webhook, request).await.map(Body::from),
+                Ok(request) => github_webhook::receive(&stack.github_webhook, request)
+                    .await
+                    .map(Body::from),
                 Err(refusal) => refusal,
             }
         })
@@ -131,12 +149,16 @@ fn app(stack: &Arc<Stack>) -> Router {
         let stack = Arc::clone(stack);
         any(move |request: Request| async move {
             match collected(request).await {
-                Ok(request) => stripe_webhook::receive(&stack.stripe_webhook, request).await.map(Body::from),
+                Ok(request) => stripe_webhook::receive(&stack.stripe_webhook, request)
+                    .await
+                    .map(Body::from),
                 Err(refusal) => refusal,
             }
         })
     };
-    let mut app = Router::new().route("/", get(|| async { Html(INDEX) })).route("/github/webhook", github);
+    let mut app = Router::new()
+        .route("/", get(|| async { Html(INDEX) }))
+        .route("/github/webhook", github);
     for path in stripe_webhook::PATHS {
         app = app.route(path, stripe.clone());
     }
@@ -154,8 +176,12 @@ fn other_doors(stack: &Arc<Stack>) -> axum::routing::MethodRouter {
         let path = request.uri().path();
         let operators = path.starts_with("/api/v1/admin/") || path == "/health";
         match collected(request).await {
-            Ok(request) if operators => admin::respond(stack.admin.clone(), request).await.map(Body::from),
-            Ok(request) => api::respond(stack.api.clone(), request).await.map(Body::from),
+            Ok(request) if operators => admin::respond(stack.admin.clone(), request)
+                .await
+                .map(Body::from),
+            Ok(request) => api::respond(stack.api.clone(), request)
+                .await
+                .map(Body::from),
             Err(refusal) => refusal,
         }
     })
@@ -167,7 +193,9 @@ async fn collected(request: Request) -> Result<http::Request<Bytes>, Response> {
         Ok(body) => Ok(http::Request::from_parts(head, body.to_bytes())),
         Err(_) => {
             let refusal = Response::builder().status(http::StatusCode::PAYLOAD_TOO_LARGE);
-            Err(refusal.body(Body::from("the body is larger than 5 MiB")).expect("a plain response"))
+            Err(refusal
+                .body(Body::from("the body is larger than 5 MiB"))
+                .expect("a plain response"))
         }
     }
 }

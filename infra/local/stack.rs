@@ -113,16 +113,25 @@ const RECEIVES_MAX: u32 = 15;
 /// What a door works with.
 macro_rules! ctx {
     ($doors:expr, $door:ident) => {
-        Arc::new($door::Ctx::connect($door::Config::read($doors.env())?, $doors.outside.clone()))
+        Arc::new($door::Ctx::connect(
+            $door::Config::read($doors.env())?,
+            $doors.outside.clone(),
+        ))
     };
 }
 
 impl Stack {
     /// Opens the tables, creates the queues and joins every door.
     pub async fn start(parts: Parts) -> anyhow::Result<Self> {
-        let file = parts.tables_file.as_ref().map(|path| path.display().to_string());
+        let file = parts
+            .tables_file
+            .as_ref()
+            .map(|path| path.display().to_string());
         let aws = EmbeddedAws::open(file.as_deref(), parts.weather.clone())?;
-        let web = Hybrid { stand_ins: stand_ins(&parts), real: parts.real_web };
+        let web = Hybrid {
+            stand_ins: stand_ins(&parts),
+            real: parts.real_web,
+        };
         let outside = Outside {
             aws: SharedHttpClient::new(aws.clone()),
             web: Web::new(web),
@@ -131,31 +140,50 @@ impl Stack {
         };
         let clients = Aws::new(AwsSettings::embedded(), &outside);
         let connection = Connection::new(&clients.sdk, None);
-        connection.table_ensure(&schema::EVENTS, EVENTS_TABLE).await?;
+        connection
+            .table_ensure(&schema::EVENTS, EVENTS_TABLE)
+            .await?;
         connection.table_ensure(&schema::MAIN, MAIN_TABLE).await?;
-        connection.table_ensure(&schema::LEDGER, LEDGER_TABLE).await?;
+        connection
+            .table_ensure(&schema::LEDGER, LEDGER_TABLE)
+            .await?;
         let sqs = mapping::client(&clients.sdk);
         let mut settings = settings();
         let mut urls = BTreeMap::new();
         for queue in Queue::ALL {
-            let url = Mapping::queue_create(&sqs, queue.as_str(), time_of(queue) * 6, RECEIVES_MAX).await;
-            let url = url.map_err(|error| anyhow::anyhow!("cannot create queue {queue}: {error}"))?;
+            let url =
+                Mapping::queue_create(&sqs, queue.as_str(), time_of(queue) * 6, RECEIVES_MAX).await;
+            let url =
+                url.map_err(|error| anyhow::anyhow!("cannot create queue {queue}: {error}"))?;
             settings.insert(queue.setting().to_owned(), url.clone());
             urls.insert(queue, url);
         }
         settings.extend(parts.settings);
-        let github_secret = settings.get("GITHUB_WEBHOOK_SECRETS").and_then(|list| list.split(',').next());
+        let github_secret = settings
+            .get("GITHUB_WEBHOOK_SECRETS")
+            .and_then(|list| list.split(',').next());
         let github_secret = github_secret.unwrap_or_default().trim().to_owned();
-        let off = settings.get("BILLING_ENABLED").is_some_and(|text| text.eq_ignore_ascii_case("false"));
+        let off = settings
+            .get("BILLING_ENABLED")
+            .is_some_and(|text| text.eq_ignore_ascii_case("false"));
         let billing = if off { Billing::Off } else { Billing::On };
         let ledger_key = settings.get("LEDGER_KEY").cloned().unwrap_or_default();
-        let doors = Doors { settings, outside: outside.clone() };
+        let doors = Doors {
+            settings,
+            outside: outside.clone(),
+        };
         let clock = parts.clock;
         Ok(Self {
             github_webhook: ctx!(doors, github_webhook),
             stripe_webhook: ctx!(doors, stripe_webhook),
-            admin: admin::router(admin::Ctx::connect(admin::Config::read(doors.env())?, outside.clone())),
-            api: api::router(api::Ctx::connect(api::Config::read(doors.env())?, outside.clone())),
+            admin: admin::router(admin::Ctx::connect(
+                admin::Config::read(doors.env())?,
+                outside.clone(),
+            )),
+            api: api::router(api::Ctx::connect(
+                api::Config::read(doors.env())?,
+                outside.clone(),
+            )),
             sweeper: ctx!(doors, sweeper),
             reconciliation: ctx!(doors, reconciliation),
             mappings: doors.mappings(&urls)?,
@@ -183,10 +211,18 @@ impl Stack {
     /// Puts what became of mails into its queue, as SES does by way of SNS; how much there was.
     pub async fn mail_events(&self) -> anyhow::Result<usize> {
         let events = self.vendors.mail.outbox_take();
-        let mapping = self.mappings.iter().find(|(queue, _)| *queue == Queue::MailEvents);
+        let mapping = self
+            .mappings
+            .iter()
+            .find(|(queue, _)| *queue == Queue::MailEvents);
         let (_, mapping) = mapping.context("every queue wakes a door")?;
         for event in &events {
-            self.sqs.send_message().queue_url(&mapping.queue_url).message_body(event.to_string()).send().await?;
+            self.sqs
+                .send_message()
+                .queue_url(&mapping.queue_url)
+                .message_body(event.to_string())
+                .send()
+                .await?;
         }
         Ok(events.len())
     }
@@ -296,7 +332,9 @@ macro_rules! function {
         let ctx = ctx!($doors, $door);
         let function: Function = Arc::new(move |event, deadline| {
             let ctx = Arc::clone(&ctx);
-            Box::pin(async move { $door::handle(&ctx, event, Timestamp::from_millis(deadline)).await })
+            Box::pin(
+                async move { $door::handle(&ctx, event, Timestamp::from_millis(deadline)).await },
+            )
         });
         function
     }};
@@ -327,7 +365,10 @@ impl Doors {
                     Queue::Notices | Queue::MailEvents => &notices,
                     Queue::Provisioning => &provisioning,
                 };
-                let queue_url = urls.get(&queue).cloned().context("every queue was created")?;
+                let queue_url = urls
+                    .get(&queue)
+                    .cloned()
+                    .context("every queue was created")?;
                 let mapping = Mapping {
                     queue_url,
                     batch: batch_of(queue),
@@ -350,14 +391,21 @@ struct Hybrid {
 impl Service<http::Request<bytes::Bytes>> for Hybrid {
     type Response = http::Response<bytes::Bytes>;
     type Error = boot::WebError;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future =
+        std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Self::Error>> {
         std::task::Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<bytes::Bytes>) -> Self::Future {
-        let known = request.uri().host().is_some_and(|host| self.stand_ins.knows(host));
+        let known = request
+            .uri()
+            .host()
+            .is_some_and(|host| self.stand_ins.knows(host));
         match &mut self.real {
             Some(real) if !known => Box::pin(real.call(request)),
             Some(_) | None => self.stand_ins.call(request),

@@ -18,14 +18,30 @@ fn file(folder: &Path) -> PathBuf {
 
 /// Lets the stand-ins remember what was kept, if something was.
 pub fn load(options: &Options, vendors: &Vendors) -> anyhow::Result<()> {
-    let Some(folder) = &options.data else { return Ok(()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let Some(folder) = &options.data else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let file = file(folder);
-    let Ok(text) = std::fs::read_to_string(&file) else { return Ok(()) };
-    let unreadable = || format!("{} cannot be read; move it away to begin with fresh stand-ins", file.display());
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        return Ok(());
+    };
+    let unreadable = || {
+        format!(
+            "{} cannot be read; move it away to begin with fresh stand-ins",
+            file.display()
+        )
+    };
     let mut kept: Value = serde_json::from_str(&text).with_context(unreadable)?;
-    vendors.github.import(kept["github"].take()).with_context(unreadable)?;
-    vendors.stripe.import(kept["stripe"].take()).with_context(unreadable)?;
+    vendors
+        .github
+        .import(kept["github"].take())
+        .with_context(unreadable)?;
+    vendors
+        .stripe
+        .import(kept["stripe"].take())
+        .with_context(unreadable)?;
     // Files from before there was mail have none.
     if let mail @ Value::Object(_) = kept["mail"].take() {
         vendors.mail.import(mail).with_context(unreadable)?;
@@ -35,14 +51,22 @@ pub fn load(options: &Options, vendors: &Vendors) -> anyhow::Result<()> {
 
 /// Writes what the stand-ins remember every second, and once more at the end.
 pub fn keep(options: &Options, vendors: &Vendors) -> Keeper {
-    let Some(folder) = options.data.clone() else { return Keeper(None) };
+    let Some(folder) = options.data.clone() else {
+        return Keeper(None);
+    };
     let vendors = vendors.clone();
     let (stop, mut stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
         let mut last = Value::Null;
         loop {
-            let over = tokio::time::timeout(WRITE_EVERY, &mut stopped).await.is_ok();
-            let (github, stripe, mail) = (vendors.github.export(), vendors.stripe.export(), vendors.mail.export());
+            let over = tokio::time::timeout(WRITE_EVERY, &mut stopped)
+                .await
+                .is_ok();
+            let (github, stripe, mail) = (
+                vendors.github.export(),
+                vendors.stripe.export(),
+                vendors.mail.export(),
+            );
             let now = json!({ "github": github, "stripe": stripe, "mail": mail });
             if now != last {
                 write(&folder, &now)?;
@@ -59,8 +83,10 @@ pub fn keep(options: &Options, vendors: &Vendors) -> Keeper {
 /// Whole or not at all: a new file takes the old one's place.
 fn write(folder: &Path, kept: &Value) -> anyhow::Result<()> {
     let fresh = folder.join("stand-ins.json.new");
-    std::fs::write(&fresh, kept.to_string()).with_context(|| format!("cannot write {}", fresh.display()))?;
-    std::fs::rename(&fresh, file(folder)).with_context(|| format!("cannot write {}", file(folder).display()))
+    std::fs::write(&fresh, kept.to_string())
+        .with_context(|| format!("cannot write {}", fresh.display()))?;
+    std::fs::rename(&fresh, file(folder))
+        .with_context(|| format!("cannot write {}", file(folder).display()))
 }
 
 /// The writer; it ends when it is told to.
@@ -69,7 +95,9 @@ pub struct Keeper(Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>)
 impl Keeper {
     /// Writes once more and ends.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let Some((stop, task)) = self.0 else { return Ok(()) };
+        let Some((stop, task)) = self.0 else {
+            return Ok(());
+        };
         let _ = stop.send(());
         task.await.context("the stand-ins' keeper died")?
     }

@@ -14,7 +14,11 @@ pub const OWNER: &str = "acme";
 pub const OWNER_ID: u64 = 9001;
 /// People on the stand-in GitHub, and what they are in the organisation; `none` reaches its repository as a guest, and who is
 /// not of this list reaches nothing.
-pub const PEOPLE: [(&str, &str); 3] = [("acme-owner", "admin"), ("acme-member", "member"), ("acme-guest", "none")];
+pub const PEOPLE: [(&str, &str); 3] = [
+    ("acme-owner", "admin"),
+    ("acme-member", "member"),
+    ("acme-guest", "none"),
+];
 /// Somebody who has nothing to do with the organisation.
 pub const OUTSIDER: &str = "outsider";
 /// What the App is to people who sign in.
@@ -35,7 +39,10 @@ pub const ISSUE_TITLE: &str = "The greeting is misspelled";
 pub const ISSUE_BODY: &str = "Replace `Helo` with `Hello` in `src/greeting.rs`.";
 
 const FILES: [(&str, &str); 4] = [
-    ("Cargo.toml", "[package]\nname = \"greeter\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
+    (
+        "Cargo.toml",
+        "[package]\nname = \"greeter\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+    ),
     ("README.md", "# greeter\n\nSays hello to whoever runs it.\n"),
     (
         "src/greeting.rs",
@@ -74,18 +81,33 @@ impl Vendors {
             now: now.clone(),
         };
         let github = GitHub::new(config);
-        github.trust_key(&keys::app_key().public_pem).expect("a fresh key can be read");
+        github
+            .trust_key(&keys::app_key().public_pem)
+            .expect("a fresh key can be read");
         github.trust_client(OAuthClient {
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.to_owned(),
             callback_url: format!("{base}/signin/callback"),
         });
-        Self { github, stripe: Stripe::new(now.clone()), model: Model::new(), mail: MailBox::new(now) }
+        Self {
+            github,
+            stripe: Stripe::new(now.clone()),
+            model: Model::new(),
+            mail: MailBox::new(now),
+        }
     }
 
     /// The organisation, its repository and its customer. What is there already stays as it is.
     pub fn furnish(&self) {
-        self.github.add_repository(INSTALLATION_ID, OWNER_ID, OWNER, REPOSITORY_ID, REPOSITORY, "main", &FILES);
+        self.github.add_repository(
+            INSTALLATION_ID,
+            OWNER_ID,
+            OWNER,
+            REPOSITORY_ID,
+            REPOSITORY,
+            "main",
+            &FILES,
+        );
         for (login, place) in PEOPLE {
             self.github.set_place(OWNER, login, place);
             if place == "none" {

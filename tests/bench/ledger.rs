@@ -37,11 +37,18 @@ const KEY: &str = "a-key-of-the-bench-that-is-long-enough";
 
 #[tokio::main(worker_threads = 64)]
 async fn main() -> anyhow::Result<()> {
-    for (title, conflicts) in [("nothing in the way", false), ("every seventh transaction conflicts", true)] {
-        println!("\n| {title}; {WRITERS} writers | a second | p50 ms | p99 ms | attempts | of the bare transaction |");
+    for (title, conflicts) in [
+        ("nothing in the way", false),
+        ("every seventh transaction conflicts", true),
+    ] {
+        println!(
+            "\n| {title}; {WRITERS} writers | a second | p50 ms | p99 ms | attempts | of the bare transaction |"
+        );
         println!("|---|---|---|---|---|---|");
         let bench = Bench::open(conflicts).await?;
-        bench.postings(&format!("postings on {ACCOUNTS} accounts"), ACCOUNTS, 0).await?;
+        bench
+            .postings(&format!("postings on {ACCOUNTS} accounts"), ACCOUNTS, 0)
+            .await?;
         bench.postings("postings on one account", 1, 1).await?;
         bench.pairs().await?;
         bench.reads().await?;
@@ -70,23 +77,35 @@ struct Tally {
 
 impl Bench {
     async fn open(conflicts: bool) -> anyhow::Result<Self> {
-        let weather = || if conflicts { Weather::fair().with_conflicts(SEED) } else { Weather::fair() };
+        let weather = || {
+            if conflicts {
+                Weather::fair().with_conflicts(SEED)
+            } else {
+                Weather::fair()
+            }
+        };
         let (ledger_weather, bare_weather) = (weather(), weather());
         let ((aws, random), (bare, _)) = (embedded(&ledger_weather)?, embedded(&bare_weather)?);
         let ring = KeyRing::read(Some(&KEY.into()))?;
-        let keys = Arc::new(move || -> Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> {
-            let ring = ring.clone();
-            Box::pin(async move { Ok(ring) })
-        });
+        let keys = Arc::new(
+            move || -> Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> {
+                let ring = ring.clone();
+                Box::pin(async move { Ok(ring) })
+            },
+        );
         for aws in [&aws, &bare] {
             let connection = Connection::new(&aws.sdk, None);
             connection.table_ensure(&schema::MAIN, "main").await?;
             connection.table_ensure(&schema::LEDGER, "ledger").await?;
         }
         // The last one is the hot one.
-        let accounts = (0..=ACCOUNTS).map(|n| AccountId::mint(NOW, number_bytes(n))).collect();
+        let accounts = (0..=ACCOUNTS)
+            .map(|n| AccountId::mint(NOW, number_bytes(n)))
+            .collect();
         Ok(Self {
-            store: Connection::new(&aws.sdk, None).store("main", random).with_ledger("ledger", keys),
+            store: Connection::new(&aws.sdk, None)
+                .store("main", random)
+                .with_ledger("ledger", keys),
             ledger_weather,
             yardstick: Yardstick::new(&bare.sdk, "main", "ledger"),
             bare_weather,
@@ -113,7 +132,15 @@ impl Bench {
                 let (yard, all) = (self.yardstick.clone(), Arc::clone(&self.accounts));
                 let one = move |n: u64| {
                     let (yard, all) = (yard.clone(), Arc::clone(&all));
-                    async move { Ok(yard.write(all[whose(n)?].as_str(), &format!("{load} {n}"), NOW.millis()).await?) }
+                    async move {
+                        Ok(yard
+                            .write(
+                                all[whose(n)?].as_str(),
+                                &format!("{load} {n}"),
+                                NOW.millis(),
+                            )
+                            .await?)
+                    }
                 };
                 tally.run(&self.bare_weather, first, POSTINGS, one).await
             };
@@ -139,14 +166,28 @@ impl Bench {
             let (store, all) = (store.clone(), Arc::clone(&all));
             async move {
                 let account = &all[usize::try_from(n % ACCOUNTS)?];
-                let (hold, half) = (HoldId::Job(JobId::mint(NOW, number_bytes(n))), credits(500_000)?);
+                let (hold, half) = (
+                    HoldId::Job(JobId::mint(NOW, number_bytes(n))),
+                    credits(500_000)?,
+                );
                 let label = || label("hold");
-                posted(&store, Posting::hold(account, hold.clone(), (half, Credits::ZERO), label(), NOW)).await?;
-                posted(&store, Posting::settle(account, hold, (half, credits(300_000)?), label(), NOW)).await
+                posted(
+                    &store,
+                    Posting::hold(account, hold.clone(), (half, Credits::ZERO), label(), NOW),
+                )
+                .await?;
+                posted(
+                    &store,
+                    Posting::settle(account, hold, (half, credits(300_000)?), label(), NOW),
+                )
+                .await
             }
         };
         tally.run(&self.ledger_weather, 0, PAIRS, one).await?;
-        tally.print(&format!("pairs of a hold and its settlement on {ACCOUNTS} accounts"), "");
+        tally.print(
+            &format!("pairs of a hold and its settlement on {ACCOUNTS} accounts"),
+            "",
+        );
         Ok(())
     }
 
@@ -157,7 +198,9 @@ impl Bench {
         let one = move |n: u64| {
             let (store, all) = (store.clone(), Arc::clone(&all));
             async move {
-                let balance = store.balance_find(&all[usize::try_from(n % ACCOUNTS)?]).await?;
+                let balance = store
+                    .balance_find(&all[usize::try_from(n % ACCOUNTS)?])
+                    .await?;
                 anyhow::ensure!(!balance.available.is_zero(), "everybody has something");
                 Ok(())
             }
@@ -172,8 +215,15 @@ impl Bench {
         let audit = self.store.ledger_audit().await?;
         let expected = 2 * ROUNDS * POSTINGS + 2 * PAIRS;
         anyhow::ensure!(audit.faults.is_empty(), "{}", audit.faults.join("; "));
-        anyhow::ensure!(audit.entries == expected, "{} entries, not {expected}", audit.entries);
-        println!("\n{expected} entries on {} accounts agree with their balances", audit.accounts);
+        anyhow::ensure!(
+            audit.entries == expected,
+            "{} entries, not {expected}",
+            audit.entries
+        );
+        println!(
+            "\n{expected} entries on {} accounts agree with their balances",
+            audit.accounts
+        );
         Ok(())
     }
 }
@@ -215,7 +265,10 @@ impl Tally {
             }
             anyhow::Ok(())
         };
-        weather.run(all).await.ok_or_else(|| anyhow::anyhow!("nobody dies here"))??;
+        weather
+            .run(all)
+            .await
+            .ok_or_else(|| anyhow::anyhow!("nobody dies here"))??;
         self.took += began.elapsed();
         self.calls += weather.calls() - calls;
         self.done += count;
@@ -223,14 +276,18 @@ impl Tally {
     }
 
     fn rate(&self) -> u64 {
-        u64::try_from(u128::from(self.done) * 1_000_000 / self.took.as_micros().max(1)).unwrap_or(u64::MAX)
+        u64::try_from(u128::from(self.done) * 1_000_000 / self.took.as_micros().max(1))
+            .unwrap_or(u64::MAX)
     }
 
     fn print(&self, title: &str, share: &str) {
         let mut waits = self.waits.clone();
         waits.sort_unstable();
         let at = |percent: usize| {
-            let tenths = waits.get((waits.len().max(1) - 1) * percent / 100).map_or(0, Duration::as_micros) / 100;
+            let tenths = waits
+                .get((waits.len().max(1) - 1) * percent / 100)
+                .map_or(0, Duration::as_micros)
+                / 100;
             format!("{}.{}", tenths / 10, tenths % 10)
         };
         let attempts = self.calls * 100 / self.done.max(1);
@@ -249,11 +306,19 @@ impl Tally {
 fn embedded(weather: &Weather) -> anyhow::Result<(Aws, store::Random)> {
     let seed = AtomicU64::new(SEED);
     let random: store::Random = Arc::new(move || {
-        seed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed))).unwrap_or_else(|seed| seed)
+        seed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| {
+            Some(scramble(seed))
+        })
+        .unwrap_or_else(|seed| seed)
     });
     let outside = Outside {
-        aws: aws_smithy_runtime_api::client::http::SharedHttpClient::new(EmbeddedAws::open(None, weather.clone())?),
-        web: Web::new(tower::service_fn(async |_| Err("nobody calls anybody here".into()))),
+        aws: aws_smithy_runtime_api::client::http::SharedHttpClient::new(EmbeddedAws::open(
+            None,
+            weather.clone(),
+        )?),
+        web: Web::new(tower::service_fn(async |_| {
+            Err("nobody calls anybody here".into())
+        })),
         clock: Arc::new(|| NOW),
         random: Arc::clone(&random),
     };
@@ -272,7 +337,13 @@ fn gift(account: &AccountId, load: u8, n: u64) -> Posting {
     let mut digest = [load; 16];
     digest[8..].copy_from_slice(&n.to_be_bytes());
     let one = Credits::whole(1).unwrap_or(Credits::ZERO);
-    Posting::adjustment(account, ActionId::of_digest(digest), (one, Side::Credit), label("bench"), NOW)
+    Posting::adjustment(
+        account,
+        ActionId::of_digest(digest),
+        (one, Side::Credit),
+        label("bench"),
+        NOW,
+    )
 }
 
 fn credits(micros: u64) -> anyhow::Result<Credits> {
@@ -280,7 +351,10 @@ fn credits(micros: u64) -> anyhow::Result<Credits> {
 }
 
 fn label(source: &str) -> Label {
-    Label { source: source.to_owned(), ..Label::default() }
+    Label {
+        source: source.to_owned(),
+        ..Label::default()
+    }
 }
 
 fn number_bytes(n: u64) -> [u8; 10] {

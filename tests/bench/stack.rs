@@ -79,7 +79,11 @@ async fn webhooks(stack: &Arc<Stack>, base: &str) -> anyhow::Result<()> {
         at(50),
         at(99)
     );
-    println!("memory: {} MiB before, {} MiB after", before / 1024, memory_kib() / 1024);
+    println!(
+        "memory: {} MiB before, {} MiB after",
+        before / 1024,
+        memory_kib() / 1024
+    );
     Ok(())
 }
 
@@ -89,7 +93,10 @@ async fn jobs(stack: &Arc<Stack>, base: &str) -> anyhow::Result<()> {
     let first = stack.vendors.github.next_number(OWNER, REPOSITORY);
     let bodies: Vec<_> = (first..first + JOBS)
         .map(|number| {
-            stack.vendors.github.add_issue(OWNER, REPOSITORY, number, ISSUE_TITLE, ISSUE_BODY);
+            stack
+                .vendors
+                .github
+                .add_issue(OWNER, REPOSITORY, number, ISSUE_TITLE, ISSUE_BODY);
             let mut body = body.clone();
             body["issue"]["number"] = json!(number);
             body["issue"]["id"] = json!(1_000_000 + number);
@@ -111,27 +118,54 @@ async fn jobs(stack: &Arc<Stack>, base: &str) -> anyhow::Result<()> {
         pulls == usize::try_from(JOBS)? && total == i64::try_from(JOBS)?,
         "{pulls} pull requests, {total} charged"
     );
-    println!("jobs: {JOBS} from webhook to reported usage in {took:?}, {}/s, none lost or doubled", rate(JOBS, took));
-    println!("store calls of the queue's doors: {} a job", (store_calls(stack) - calls) / usize::try_from(JOBS)?);
+    println!(
+        "jobs: {JOBS} from webhook to reported usage in {took:?}, {}/s, none lost or doubled",
+        rate(JOBS, took)
+    );
+    println!(
+        "store calls of the queue's doors: {} a job",
+        (store_calls(stack) - calls) / usize::try_from(JOBS)?
+    );
     Ok(())
 }
 
 /// Sends bodies through the front door, several senders at once; how long each waited, in milliseconds.
-async fn send(stack: &Arc<Stack>, base: &str, bodies: Vec<(String, Value)>) -> anyhow::Result<Vec<u128>> {
-    let web = boot::Outside::real(boot::Trust::Amazon).map_err(|error| anyhow::anyhow!(error))?.web;
+async fn send(
+    stack: &Arc<Stack>,
+    base: &str,
+    bodies: Vec<(String, Value)>,
+) -> anyhow::Result<Vec<u128>> {
+    let web = boot::Outside::real(boot::Trust::Amazon)
+        .map_err(|error| anyhow::anyhow!(error))?
+        .web;
     let bodies = Arc::new(tokio::sync::Mutex::new(bodies));
     let mut senders = JoinSet::new();
     for _ in 0..SENDERS {
-        let (stack, base, bodies, mut web) = (Arc::clone(stack), base.to_owned(), Arc::clone(&bodies), web.clone());
+        let (stack, base, bodies, mut web) = (
+            Arc::clone(stack),
+            base.to_owned(),
+            Arc::clone(&bodies),
+            web.clone(),
+        );
         senders.spawn(async move {
             let mut waits = Vec::new();
             loop {
-                let Some((delivery, body)) = bodies.lock().await.pop() else { return anyhow::Ok(waits) };
+                let Some((delivery, body)) = bodies.lock().await.pop() else {
+                    return anyhow::Ok(waits);
+                };
                 let body = serde_json::to_vec(&body)?;
-                let request = github_request(&base, &stack.github_secret, "issues", &delivery, &body);
+                let request =
+                    github_request(&base, &stack.github_secret, "issues", &delivery, &body);
                 let began: Timestamp = stack.outside.now();
-                let response = web.call(request).await.map_err(|error| anyhow::anyhow!(error))?;
-                anyhow::ensure!(response.status() == http::StatusCode::ACCEPTED, "{}", response.status());
+                let response = web
+                    .call(request)
+                    .await
+                    .map_err(|error| anyhow::anyhow!(error))?;
+                anyhow::ensure!(
+                    response.status() == http::StatusCode::ACCEPTED,
+                    "{}",
+                    response.status()
+                );
                 waits.push(stack.outside.now().since(began).as_millis());
             }
         });
@@ -144,15 +178,28 @@ async fn send(stack: &Arc<Stack>, base: &str, bodies: Vec<(String, Value)>) -> a
 }
 
 async fn owing(stack: &Stack) -> anyhow::Result<usize> {
-    Ok(stack.inbox.list(Source::Github, &[EventState::Owing], None, 1).await?.rows.len())
+    Ok(stack
+        .inbox
+        .list(Source::Github, &[EventState::Owing], None, 1)
+        .await?
+        .rows
+        .len())
 }
 
 fn store_calls(stack: &Stack) -> usize {
-    stack.weather.log().iter().filter(|name| name.starts_with("dynamodb")).count()
+    stack
+        .weather
+        .log()
+        .iter()
+        .filter(|name| name.starts_with("dynamodb"))
+        .count()
 }
 
 fn patience(stack: &Stack, began: Timestamp) -> anyhow::Result<()> {
-    anyhow::ensure!(stack.outside.now().since(began) < PATIENCE, "nothing more happens");
+    anyhow::ensure!(
+        stack.outside.now().since(began) < PATIENCE,
+        "nothing more happens"
+    );
     Ok(())
 }
 
@@ -164,5 +211,6 @@ fn rate(count: u64, took: Duration) -> u128 {
 fn memory_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }

@@ -28,27 +28,52 @@ impl Drop for Folder {
 impl Folder {
     /// With so many entries of each of these accounts, the day before sealed.
     async fn with(name: &str, accounts: &[u8], entries: u64) -> Self {
-        let folder = Self(std::env::temp_dir().join(format!("tallyhook-{}-{name}", std::process::id())));
+        let folder =
+            Self(std::env::temp_dir().join(format!("tallyhook-{}-{name}", std::process::id())));
         std::fs::create_dir_all(&folder.0).expect("a folder");
         let real = Outside::real(Trust::Public).expect("an outside");
-        let outside = Outside { aws: SharedHttpClient::new(folder.tables()), ..real };
+        let outside = Outside {
+            aws: SharedHttpClient::new(folder.tables()),
+            ..real
+        };
         let connection = Connection::new(&Aws::new(AwsSettings::embedded(), &outside).sdk, None);
-        connection.table_ensure(&schema::MAIN, MAIN_TABLE).await.expect("a table");
-        connection.table_ensure(&schema::LEDGER, LEDGER_TABLE).await.expect("a table");
+        connection
+            .table_ensure(&schema::MAIN, MAIN_TABLE)
+            .await
+            .expect("a table");
+        connection
+            .table_ensure(&schema::LEDGER, LEDGER_TABLE)
+            .await
+            .expect("a table");
         let keys = ledger_keys(LOCAL_LEDGER_KEY.to_owned());
-        let store = connection.store(MAIN_TABLE, outside.random).with_ledger(LEDGER_TABLE, keys.clone());
+        let store = connection
+            .store(MAIN_TABLE, outside.random)
+            .with_ledger(LEDGER_TABLE, keys.clone());
         for account in accounts {
             let id = AccountId::mint(NOW, [*account; 10]);
             for n in 0..entries {
                 let mut digest = [*account; 16];
                 digest[8..].copy_from_slice(&n.to_be_bytes());
-                let amount = (Credits::from_micros(1_000_000).expect("an amount"), Side::Credit);
-                let posting = Posting::adjustment(&id, ActionId::of_digest(digest), amount, Label::default(), NOW);
+                let amount = (
+                    Credits::from_micros(1_000_000).expect("an amount"),
+                    Side::Credit,
+                );
+                let posting = Posting::adjustment(
+                    &id,
+                    ActionId::of_digest(digest),
+                    amount,
+                    Label::default(),
+                    NOW,
+                );
                 store.ledger_post(&[posting]).await.expect("an answer");
             }
         }
         let yesterday = Timestamp::from_millis(NOW.day_start().millis() - 1);
-        connection.seals(LEDGER_TABLE, keys).day_seal(yesterday, None).await.expect("an answer");
+        connection
+            .seals(LEDGER_TABLE, keys)
+            .day_seal(yesterday, None)
+            .await
+            .expect("an answer");
         folder
     }
 
@@ -70,7 +95,14 @@ impl Folder {
     /// What the program says, to whom, and how it ends.
     fn says(&self, words: &[&str]) -> (Option<i32>, String, String) {
         let mut program = Command::new(env!("CARGO_BIN_EXE_local"));
-        let done = program.env_clear().arg("ledger").args(words).arg("--data").arg(&self.0).output().expect("it runs");
+        let done = program
+            .env_clear()
+            .arg("ledger")
+            .args(words)
+            .arg("--data")
+            .arg(&self.0)
+            .output()
+            .expect("it runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (done.status.code(), text(&done.stdout), text(&done.stderr))
     }
@@ -79,13 +111,22 @@ impl Folder {
 #[tokio::test]
 async fn books_that_agree_are_one_sentence() {
     let folder = Folder::with("agree", &[1, 2, 3], 4).await;
-    let sentence =
-        "12 entries of 3 accounts agree with their balances; 1 day is sealed, 12 entries wait for their seal.\n";
-    assert_eq!(folder.says(&["verify"]), (Some(0), sentence.to_owned(), String::new()));
+    let sentence = "12 entries of 3 accounts agree with their balances; 1 day is sealed, 12 entries wait for their seal.\n";
+    assert_eq!(
+        folder.says(&["verify"]),
+        (Some(0), sentence.to_owned(), String::new())
+    );
     let (code, said, _) = folder.says(&["rebuild", "--check"]);
-    assert_eq!((code, said.contains("nothing would be written")), (Some(0), true), "{said}");
+    assert_eq!(
+        (code, said.contains("nothing would be written")),
+        (Some(0), true),
+        "{said}"
+    );
     let (code, said, _) = folder.says(&["rebuild"]);
-    assert_eq!((code, said.as_str()), (Some(0), "No balance was written anew.\n"));
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "No balance was written anew.\n")
+    );
 }
 
 #[tokio::test]
@@ -96,12 +137,21 @@ async fn a_wrong_balance_is_named_and_written_anew() {
     for words in [&["verify"][..], &["rebuild", "--check"]] {
         let (code, said, complaint) = folder.says(words);
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains(wrong) && said.contains("add up to 3000000 free"), "{said}");
-        assert!(complaint.contains("tallyhook: ") && complaint.lines().count() == 1, "{complaint}");
+        assert!(
+            said.contains(wrong) && said.contains("add up to 3000000 free"),
+            "{said}"
+        );
+        assert!(
+            complaint.contains("tallyhook: ") && complaint.lines().count() == 1,
+            "{complaint}"
+        );
     }
     let (code, said, _) = folder.says(&["rebuild"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains(wrong) && said.contains("1 balance was written anew."), "{said}");
+    assert!(
+        said.contains(wrong) && said.contains("1 balance was written anew."),
+        "{said}"
+    );
     assert_eq!(folder.says(&["verify"]).0, Some(0));
 }
 
@@ -111,8 +161,14 @@ async fn what_cannot_be_put_right_stays_and_is_said() {
     folder.falsify("entries", "4");
     let (code, said, complaint) = folder.says(&["rebuild"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("it knows of entries that are not in the ledger"), "{said}");
-    assert!(complaint.contains("1 fault is left that a rebuild cannot put right"), "{complaint}");
+    assert!(
+        said.contains("it knows of entries that are not in the ledger"),
+        "{said}"
+    );
+    assert!(
+        complaint.contains("1 fault is left that a rebuild cannot put right"),
+        "{complaint}"
+    );
     assert_eq!(folder.says(&["verify"]).0, Some(1), "nothing was written");
 }
 
@@ -128,20 +184,38 @@ async fn many_faults_are_listed_in_part_and_counted() {
     }
     let (code, said, complaint) = folder.says(&["verify"]);
     assert_eq!((code, said.lines().count()), (Some(1), 21), "{said}");
-    assert!(said.lines().next().is_some_and(|line| line.starts_with("entry ADJUSTMENT#")), "{said}");
-    assert!(said.ends_with("and 10 more\n") && complaint.contains("30 faults"), "{said} {complaint}");
+    assert!(
+        said.lines()
+            .next()
+            .is_some_and(|line| line.starts_with("entry ADJUSTMENT#")),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("and 10 more\n") && complaint.contains("30 faults"),
+        "{said} {complaint}"
+    );
 }
 
 #[tokio::test]
 async fn tables_that_are_not_there_are_asked_for() {
-    let folder = Folder(std::env::temp_dir().join(format!("tallyhook-{}-none", std::process::id())));
+    let folder =
+        Folder(std::env::temp_dir().join(format!("tallyhook-{}-none", std::process::id())));
     let (code, said, complaint) = folder.says(&["verify"]);
     assert_eq!((code, said.as_str()), (Some(1), ""));
     assert!(complaint.contains("has no tables.db"), "{complaint}");
     assert!(!folder.0.exists(), "looking makes nothing");
-    let done = Command::new(env!("CARGO_BIN_EXE_local")).env_clear().args(["ledger", "verify"]).output();
+    let done = Command::new(env!("CARGO_BIN_EXE_local"))
+        .env_clear()
+        .args(["ledger", "verify"])
+        .output();
     let complaint = String::from_utf8_lossy(&done.expect("it runs").stderr).into_owned();
-    for name in ["--data DIR", "MAIN_TABLE", "LEDGER_TABLE", "LEDGER_KEY", "AWS_REGION"] {
+    for name in [
+        "--data DIR",
+        "MAIN_TABLE",
+        "LEDGER_TABLE",
+        "LEDGER_KEY",
+        "AWS_REGION",
+    ] {
         assert!(complaint.contains(name), "{name}: {complaint}");
     }
 }

@@ -23,7 +23,10 @@ pub struct Browser<'a> {
 impl World {
     /// A browser in which nobody has been anywhere.
     pub fn browser(&self) -> Browser<'_> {
-        Browser { world: self, cookies: Mutex::default() }
+        Browser {
+            world: self,
+            cookies: Mutex::default(),
+        }
     }
 
     /// A browser in which somebody has signed in.
@@ -43,15 +46,26 @@ impl Browser<'_> {
 
     /// Puts a cookie into the browser.
     pub fn set_cookie(&self, name: &str, value: &str) {
-        self.cookies.lock().expect("one thread").insert(name.to_owned(), value.to_owned());
+        self.cookies
+            .lock()
+            .expect("one thread")
+            .insert(name.to_owned(), value.to_owned());
     }
 
     /// Asks our site for something, with its cookies, and keeps what is set; again while the store is busy, but for a
     /// callback, whose code is good once.
-    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {
+    pub async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response<Bytes> {
         loop {
             let response = self.ask_once(method, path, headers, body).await;
-            if response.status() != StatusCode::SERVICE_UNAVAILABLE || path.starts_with("/signin/callback") {
+            if response.status() != StatusCode::SERVICE_UNAVAILABLE
+                || path.starts_with("/signin/callback")
+            {
                 return response;
             }
         }
@@ -59,26 +73,52 @@ impl Browser<'_> {
 
     /// Sends one of our pages' forms.
     pub async fn sends(&self, path: &str, fields: &[(&str, &str)]) -> Response<Bytes> {
-        let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.ask("POST", path, &[("content-type", "application/x-www-form-urlencoded")], &pairs.join("&")).await
+        let pairs: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        self.ask(
+            "POST",
+            path,
+            &[("content-type", "application/x-www-form-urlencoded")],
+            &pairs.join("&"),
+        )
+        .await
     }
 
     /// One answer; where the door dies over it the gateway has one.
-    async fn ask_once(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {
+    async fn ask_once(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response<Bytes> {
         let cookies: Vec<_> = {
             let cookies = self.cookies.lock().expect("one thread");
-            cookies.iter().map(|(name, value)| format!("{name}={value}")).collect()
+            cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect()
         };
-        let mut request = Request::builder().method(method).uri(format!("{SITE}{path}"));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{SITE}{path}"));
         if !cookies.is_empty() {
             request = request.header(header::COOKIE, cookies.join("; "));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Bytes::from(body.to_owned())).expect("a request");
+        let request = request
+            .body(Bytes::from(body.to_owned()))
+            .expect("a request");
         let world = self.world;
-        let answered = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+        let answered = world
+            .stack
+            .weather
+            .run(api::respond(world.stack.api.clone(), request))
+            .await;
         let died = || {
             let mut response = Response::new(Bytes::new());
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -94,7 +134,11 @@ impl Browser<'_> {
         let mut cookies = self.cookies.lock().expect("one thread");
         for line in headers.get_all(header::SET_COOKIE) {
             let line = line.to_str().expect("a text");
-            let (name, value) = line.split(';').next().and_then(|pair| pair.split_once('=')).expect("a cookie");
+            let (name, value) = line
+                .split(';')
+                .next()
+                .and_then(|pair| pair.split_once('='))
+                .expect("a cookie");
             if line.contains("Max-Age=0") {
                 cookies.remove(name);
             } else {
@@ -116,18 +160,42 @@ impl Browser<'_> {
         let shown = self.github("GET", page).await;
         assert_eq!(shown.status(), StatusCode::OK, "{shown:?}");
         let html = String::from_utf8(shown.body().to_vec()).expect("UTF-8");
-        let actions = html.split("action=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let actions = html
+            .split("action=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next());
         let mut actions = actions.map(|action| action.replace("&amp;", "&"));
         let action = actions.find(|action| action.ends_with(&format!("&login={login}")));
-        let sent = self.github("POST", &action.unwrap_or_else(|| panic!("no {login} on {html}"))).await;
+        let sent = self
+            .github(
+                "POST",
+                &action.unwrap_or_else(|| panic!("no {login} on {html}")),
+            )
+            .await;
         assert_eq!(sent.status(), StatusCode::FOUND, "{sent:?}");
-        location(&sent).strip_prefix(SITE).expect("back to us").to_owned()
+        location(&sent)
+            .strip_prefix(SITE)
+            .expect("back to us")
+            .to_owned()
     }
 
     async fn github(&self, method: &str, url: &str) -> Response<Bytes> {
-        let path = url.strip_prefix(GITHUB).unwrap_or_else(|| panic!("not GitHub: {url}"));
-        let request = Request::builder().method(method).uri(path).body(axum::body::Body::empty()).expect("a request");
-        let response = self.world.vendors.github.pages().oneshot(request).await.expect("it answers");
+        let path = url
+            .strip_prefix(GITHUB)
+            .unwrap_or_else(|| panic!("not GitHub: {url}"));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(axum::body::Body::empty())
+            .expect("a request");
+        let response = self
+            .world
+            .vendors
+            .github
+            .pages()
+            .oneshot(request)
+            .await
+            .expect("it answers");
         let (head, body) = response.into_parts();
         Response::from_parts(head, body.collect().await.expect("a body").to_bytes())
     }
@@ -154,11 +222,20 @@ impl Browser<'_> {
 
     /// The CSRF token of the session, as its page has it.
     pub async fn csrf(&self) -> String {
-        self.session().await["csrf_token"].as_str().expect("a token").to_owned()
+        self.session().await["csrf_token"]
+            .as_str()
+            .expect("a token")
+            .to_owned()
     }
 
     /// What the page's program asks of the API with a CSRF token.
-    pub async fn api(&self, method: &str, path: &str, csrf: &str, body: Option<&Value>) -> (StatusCode, Value) {
+    pub async fn api(
+        &self,
+        method: &str,
+        path: &str,
+        csrf: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
         let mut headers = vec![("idempotency-key", "once")];
         if !csrf.is_empty() {
             headers.push(("x-csrf-token", csrf));
@@ -169,11 +246,19 @@ impl Browser<'_> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let response = self.ask(method, path, &headers, &body).await;
         let text = String::from_utf8_lossy(response.body()).into_owned();
-        (response.status(), serde_json::from_str(&text).unwrap_or_else(|_| json!(text)))
+        (
+            response.status(),
+            serde_json::from_str(&text).unwrap_or_else(|_| json!(text)),
+        )
     }
 
     /// The same with the session's own token.
-    pub async fn acts(&self, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+    pub async fn acts(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
         let csrf = self.csrf().await;
         self.api(method, path, &csrf, body).await
     }
@@ -181,5 +266,8 @@ impl Browser<'_> {
 
 /// Where an answer leads.
 pub fn location(response: &Response<Bytes>) -> String {
-    response.headers()[header::LOCATION].to_str().expect("a text").to_owned()
+    response.headers()[header::LOCATION]
+        .to_str()
+        .expect("a text")
+        .to_owned()
 }

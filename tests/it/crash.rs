@@ -16,10 +16,16 @@ use http::StatusCode;
 
 /// Sends the event as GitHub would, and once more by hand when the receiver died over it.
 async fn deliver(world: &World) -> String {
-    let body = serde_json::to_vec(&crate::world::fixture("github", "issues.labeled")).expect("JSON");
+    let body =
+        serde_json::to_vec(&crate::world::fixture("github", "issues.labeled")).expect("JSON");
     let delivery = world.fresh_delivery();
     for _ in 0..5 {
-        if world.github_delivers("issues", &delivery, &body).await.status() == StatusCode::ACCEPTED {
+        if world
+            .github_delivers("issues", &delivery, &body)
+            .await
+            .status()
+            == StatusCode::ACCEPTED
+        {
             return delivery;
         }
     }
@@ -54,7 +60,12 @@ async fn calls(pays: Pays) -> (u64, Vec<String>) {
     world.settle().await;
     let log = world.stack.weather.log();
     world.done().await;
-    (before, log.into_iter().skip(usize::try_from(before).expect("few calls")).collect())
+    (
+        before,
+        log.into_iter()
+            .skip(usize::try_from(before).expect("few calls"))
+            .collect(),
+    )
 }
 
 /// The journey with deaths at these calls.
@@ -73,10 +84,19 @@ async fn journey(climate: Climate, pays: Pays, deaths: &[(u64, Moment)]) {
         Pays::ByMeter => world.assert_delivered_once(),
         Pays::FromCredits => {
             world.assert_pulled_once();
-            let left = Credits::parse(GIVEN).expect("an amount").less(cost_to_customer(&job));
-            let expected = Balance { available: left, ..Balance::default() };
+            let left = Credits::parse(GIVEN)
+                .expect("an amount")
+                .less(cost_to_customer(&job));
+            let expected = Balance {
+                available: left,
+                ..Balance::default()
+            };
             assert_eq!(world.balance(&account).await, expected, "after {deaths:?}");
-            assert_eq!(world.kinds(&account).await, ["adjustment", "hold", "capture"], "after {deaths:?}");
+            assert_eq!(
+                world.kinds(&account).await,
+                ["adjustment", "hold", "capture"],
+                "after {deaths:?}"
+            );
             assert_eq!(world.vendors.stripe.meter_events().len(), 0);
         }
     }
@@ -86,7 +106,10 @@ async fn journey(climate: Climate, pays: Pays, deaths: &[(u64, Moment)]) {
 
 async fn die_everywhere(pays: Pays, moment: Moment) {
     let (before, log) = calls(pays).await;
-    assert!(log.len() >= 30, "the journey makes its calls through the weather: {log:?}");
+    assert!(
+        log.len() >= 30,
+        "the journey makes its calls through the weather: {log:?}"
+    );
     for (place, name) in log.iter().enumerate() {
         let call = before + 1 + u64::try_from(place).expect("few calls");
         println!("dying {moment:?} call {call}, {name}");
@@ -122,10 +145,23 @@ async fn two_processes_may_die_in_bad_weather() {
     for seed in 1..=WORLDS {
         let climate = Climate::Bad(seed);
         let (first, second) = (scramble(seed), scramble(seed + WORLDS));
-        let side = |draw: u64| if draw.is_multiple_of(2) { Moment::Before } else { Moment::After };
-        let deaths = [(2 + first % 100, side(first >> 8)), (2 + second % 160, side(second >> 8))];
+        let side = |draw: u64| {
+            if draw.is_multiple_of(2) {
+                Moment::Before
+            } else {
+                Moment::After
+            }
+        };
+        let deaths = [
+            (2 + first % 100, side(first >> 8)),
+            (2 + second % 160, side(second >> 8)),
+        ];
         println!("world {seed}, deaths {deaths:?}");
-        let pays = if seed % 2 == 0 { Pays::ByMeter } else { Pays::FromCredits };
+        let pays = if seed % 2 == 0 {
+            Pays::ByMeter
+        } else {
+            Pays::FromCredits
+        };
         journey(climate, pays, &deaths).await;
     }
 }

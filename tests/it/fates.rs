@@ -24,9 +24,12 @@ async fn delivered(climate: Climate) -> World {
 
 #[tokio::test(start_paused = true)]
 async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
-    for (climate, merge) in
-        [(Climate::Fair, true), (Climate::Fair, false), (Climate::Bad(21), true), (Climate::Bad(22), false)]
-    {
+    for (climate, merge) in [
+        (Climate::Fair, true),
+        (Climate::Fair, false),
+        (Climate::Bad(21), true),
+        (Climate::Bad(22), false),
+    ] {
         let world = delivered(climate).await;
         let job = world.told_job().await;
         let (expected, words) = if merge {
@@ -42,7 +45,10 @@ async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
         assert_eq!(world.told_job().await.state, expected);
         assert!(world.comment().contains(words), "{}", world.comment());
         assert_eq!(
-            world.vendors.stripe.total(local_stack::world::CUSTOMER, "pull_requests"),
+            world
+                .vendors
+                .stripe
+                .total(local_stack::world::CUSTOMER, "pull_requests"),
             1,
             "charged once, whatever became of it"
         );
@@ -62,13 +68,21 @@ async fn a_pull_request_that_is_not_the_jobs_ends_no_job() {
     let job = world.told_job().await;
     type Change = fn(&mut Value);
     let changes: [(&str, Change); 6] = [
-        ("from a fork", |event| event["pull_request"]["head"]["repo"]["id"] = (REPOSITORY_ID + 1).into()),
-        ("from a fork that is gone", |event| event["pull_request"]["head"]["repo"] = Value::Null),
-        ("of another number", |event| event["pull_request"]["number"] = 99.into()),
+        ("from a fork", |event| {
+            event["pull_request"]["head"]["repo"]["id"] = (REPOSITORY_ID + 1).into()
+        }),
+        ("from a fork that is gone", |event| {
+            event["pull_request"]["head"]["repo"] = Value::Null
+        }),
+        ("of another number", |event| {
+            event["pull_request"]["number"] = 99.into()
+        }),
         ("of a job that is not there", |event| {
             event["pull_request"]["head"]["ref"] = "tallyhook/job_01hzy3v7q0m8n4s2e6r5t9w1xa".into()
         }),
-        ("of no job", |event| event["pull_request"]["head"]["ref"] = "tallyhook/x".into()),
+        ("of no job", |event| {
+            event["pull_request"]["head"]["ref"] = "tallyhook/x".into()
+        }),
         ("of another repository", |event| {
             event["repository"]["id"] = (REPOSITORY_ID + 1).into();
             event["pull_request"]["head"]["repo"]["id"] = (REPOSITORY_ID + 1).into();
@@ -83,7 +97,9 @@ async fn a_pull_request_that_is_not_the_jobs_ends_no_job() {
     }
     let delivery = world.pull_closed(&job, merged).await;
     world.settle().await;
-    world.assert_outcome(&delivery, EventState::Finished, "is MERGED").await;
+    world
+        .assert_outcome(&delivery, EventState::Finished, "is MERGED")
+        .await;
     world.done().await;
 }
 
@@ -95,22 +111,44 @@ async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
     for queue in [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review] {
         world.turn(queue).await;
     }
-    let held = world.wire.hold("POST github.wire/repos/acme/greeter/pulls", Moment::After);
+    let held = world
+        .wire
+        .hold("POST github.wire/repos/acme/greeter/pulls", Moment::After);
     let (_, delivery) = tokio::join!(world.turn(Queue::Pulls), async {
         held.reached().await;
         world.vendors.github.merge_pull(OWNER, REPOSITORY, 8);
         let delivery = world.pull_closed(&world.present_job().await, merged).await;
         world.turn(Queue::GithubEvents).await;
-        assert_eq!(world.outcome(Source::Github, &delivery).await.0, EventState::Owing, "not yet");
+        assert_eq!(
+            world.outcome(Source::Github, &delivery).await.0,
+            EventState::Owing,
+            "not yet"
+        );
         held.release();
         delivery
     });
     assert_eq!(world.present_job().await.state, State::PrOpened);
     world.settle().await;
-    world.assert_outcome(&delivery, EventState::Finished, "").await;
+    world
+        .assert_outcome(&delivery, EventState::Finished, "")
+        .await;
     assert_eq!(world.told_job().await.state, State::Merged);
-    assert_eq!(world.event(Source::Github, &delivery).await.expect("it is there").attempts, 0, "waiting is no failure");
-    assert_eq!(world.vendors.stripe.total(local_stack::world::CUSTOMER, "pull_requests"), 1);
+    assert_eq!(
+        world
+            .event(Source::Github, &delivery)
+            .await
+            .expect("it is there")
+            .attempts,
+        0,
+        "waiting is no failure"
+    );
+    assert_eq!(
+        world
+            .vendors
+            .stripe
+            .total(local_stack::world::CUSTOMER, "pull_requests"),
+        1
+    );
     world.done().await;
 }
 
@@ -125,12 +163,18 @@ async fn a_closed_pull_request_frees_the_issue_for_another_job() {
     world.settle().await;
     let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
     assert_eq!(
-        pulls.iter().map(|pull| (pull.number, pull.state.as_str())).collect::<Vec<_>>(),
+        pulls
+            .iter()
+            .map(|pull| (pull.number, pull.state.as_str()))
+            .collect::<Vec<_>>(),
         [(8, "closed"), (9, "open")]
     );
     assert_ne!(pulls[0].head, pulls[1].head);
     assert_eq!(
-        world.vendors.stripe.total(local_stack::world::CUSTOMER, "pull_requests"),
+        world
+            .vendors
+            .stripe
+            .total(local_stack::world::CUSTOMER, "pull_requests"),
         2,
         "two pull requests, two charges"
     );
@@ -150,12 +194,19 @@ async fn installation(world: &World, change: &str, at: &str) -> String {
 
 /// Whether a wish becomes a job now.
 async fn is_active(world: &World) -> bool {
-    let id = 900_000 + (world.stack.now)() + i64::try_from(world.stack.weather.calls()).expect("few");
-    let delivery =
-        world.github_sends_changed("issue_comment.created", |event| event["comment"]["id"] = id.into()).await;
+    let id =
+        900_000 + (world.stack.now)() + i64::try_from(world.stack.weather.calls()).expect("few");
+    let delivery = world
+        .github_sends_changed("issue_comment.created", |event| {
+            event["comment"]["id"] = id.into()
+        })
+        .await;
     world.settle().await;
     let (state, says) = world.outcome(Source::Github, &delivery).await;
-    assert!(state == EventState::Finished || says.contains("suspended or uninstalled"), "{says}");
+    assert!(
+        state == EventState::Finished || says.contains("suspended or uninstalled"),
+        "{says}"
+    );
     state == EventState::Finished
 }
 
@@ -171,7 +222,9 @@ async fn the_samples_of_an_installations_life_are_understood() {
     ] {
         let delivery = world.github_sends(sample).await;
         world.settle().await;
-        world.assert_outcome(&delivery, EventState::Finished, words).await;
+        world
+            .assert_outcome(&delivery, EventState::Finished, words)
+            .await;
     }
     assert!(!is_active(&world).await);
     world.done().await;
@@ -221,7 +274,9 @@ pub fn permutations(length: usize) -> Vec<Vec<usize>> {
     let shorter = permutations(length - 1);
     shorter
         .iter()
-        .flat_map(|order| (0..length).map(|place| [&order[..place], &[length - 1], &order[place..]].concat()))
+        .flat_map(|order| {
+            (0..length).map(|place| [&order[..place], &[length - 1], &order[place..]].concat())
+        })
         .collect()
 }
 
@@ -229,12 +284,26 @@ pub fn permutations(length: usize) -> Vec<Vec<usize>> {
 #[tokio::test(start_paused = true)]
 async fn whoever_installs_the_app_again_is_known() {
     let world = World::start().await;
-    assert!(is_active(&world).await, "the owner is known by his first event");
+    assert!(
+        is_active(&world).await,
+        "the owner is known by his first event"
+    );
     installation(&world, "deleted", "2026-11-20T11:00:00Z").await;
     world.settle().await;
     world.vendors.github.remove_installation(INSTALLATION_ID);
-    world.vendors.github.add_repository(7003, 9001, OWNER, 5003, "farewell", "main", &[("README.md", "# farewell\n")]);
-    world.vendors.github.add_issue(OWNER, "farewell", 7, "Say goodbye", "Please.");
+    world.vendors.github.add_repository(
+        7003,
+        9001,
+        OWNER,
+        5003,
+        "farewell",
+        "main",
+        &[("README.md", "# farewell\n")],
+    );
+    world
+        .vendors
+        .github
+        .add_issue(OWNER, "farewell", 7, "Say goodbye", "Please.");
     world
         .github_sends_changed("issues.opened", |event| {
             event["installation"]["id"] = 7003.into();
@@ -245,7 +314,14 @@ async fn whoever_installs_the_app_again_is_known() {
         .await;
     world.settle().await;
     assert_eq!(world.vendors.github.pulls(OWNER, "farewell").len(), 1);
-    assert_eq!(world.vendors.stripe.total(local_stack::world::CUSTOMER, "pull_requests"), 2, "the same account pays");
+    assert_eq!(
+        world
+            .vendors
+            .stripe
+            .total(local_stack::world::CUSTOMER, "pull_requests"),
+        2,
+        "the same account pays"
+    );
     world.done().await;
 }
 
@@ -269,7 +345,13 @@ async fn an_app_that_is_removed_or_suspended_in_the_middle_ends_the_job() {
             world.settle().await;
             let job = world.job(&job).await;
             assert_eq!(job.state, State::Failed, "after {passed}, {:?}", job.reason);
-            assert!(job.reason.as_deref().is_some_and(|reason| reason.contains("no access")), "{:?}", job.reason);
+            assert!(
+                job.reason
+                    .as_deref()
+                    .is_some_and(|reason| reason.contains("no access")),
+                "{:?}",
+                job.reason
+            );
             world.assert_nothing_delivered();
             assert_eq!(world.owed().await, 0);
             assert_eq!(world.open_job().await, None);
@@ -289,8 +371,14 @@ async fn an_app_that_is_removed_in_the_middle_gives_back_what_was_reserved() {
             for queue in &[Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review][..passed] {
                 world.turn(*queue).await;
             }
-            assert!(!world.balance(&account).await.held.is_zero(), "reserved after {passed}");
-            let (github, change) = (&world.vendors.github, if removed { "deleted" } else { "suspend" });
+            assert!(
+                !world.balance(&account).await.held.is_zero(),
+                "reserved after {passed}"
+            );
+            let (github, change) = (
+                &world.vendors.github,
+                if removed { "deleted" } else { "suspend" },
+            );
             if removed {
                 github.remove_installation(INSTALLATION_ID)
             } else {
@@ -321,8 +409,18 @@ async fn an_archived_repository_gets_no_pull_request() {
     world.turn(Queue::GithubEvents).await;
     world.wire.answer_exactly(details, Reply::json(200, shape));
     world.settle().await;
-    assert_eq!(world.wire.heard(details).iter().filter(|heard| heard.line == details).count(), 1);
-    world.assert_not_delivered(State::Failed, "the repository is archived").await;
+    assert_eq!(
+        world
+            .wire
+            .heard(details)
+            .iter()
+            .filter(|heard| heard.line == details)
+            .count(),
+        1
+    );
+    world
+        .assert_not_delivered(State::Failed, "the repository is archived")
+        .await;
     assert!(world.vendors.model.calls().is_empty());
     world.done().await;
 }
@@ -332,7 +430,13 @@ async fn an_archived_repository_gets_no_pull_request() {
 async fn a_job_may_take_longer_than_a_token_lives() {
     let world = World::with(Climate::Fair, &[]).await;
     world.github_sends("issues.opened").await;
-    for queue in [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review, Queue::Pulls] {
+    for queue in [
+        Queue::GithubEvents,
+        Queue::Plan,
+        Queue::Code,
+        Queue::Review,
+        Queue::Pulls,
+    ] {
         world.turn(queue).await;
         world.elapse(Duration::from_secs(3_590)).await;
     }
@@ -347,11 +451,21 @@ async fn the_samples_of_pull_requests_are_understood() {
     for sample in ["pull_request.opened", "pull_request.closed"] {
         let event = fixture("github", sample);
         let answer = world
-            .github_delivers("pull_request", &world.fresh_delivery(), &serde_json::to_vec(&event).expect("JSON"))
+            .github_delivers(
+                "pull_request",
+                &world.fresh_delivery(),
+                &serde_json::to_vec(&event).expect("JSON"),
+            )
             .await;
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
     }
     world.settle().await;
-    assert_eq!(world.logged(Source::Github, &[EventState::Ignored]).await.len(), 2);
+    assert_eq!(
+        world
+            .logged(Source::Github, &[EventState::Ignored])
+            .await
+            .len(),
+        2
+    );
     world.done().await;
 }

@@ -27,17 +27,27 @@ async fn gate_a_github_webhook_triggers_the_entire_pipeline() {
     assert_eq!(World::states(&job), JOURNEY);
     let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
     let pull = job.pull.expect("the job has its pull request");
-    assert_eq!((pull.number, pull.url.as_str()), (8, "http://github.test/acme/greeter/pull/8"));
+    assert_eq!(
+        (pull.number, pull.url.as_str()),
+        (8, "http://github.test/acme/greeter/pull/8")
+    );
     assert_eq!(pulls[0].head, format!("tallyhook/{}", job.facts.id));
     assert_eq!(pulls[0].base, "main");
     assert!(pulls[0].title.contains("#7") || !pulls[0].title.is_empty());
     assert!(pulls[0].body.contains("Closes #7"), "{}", pulls[0].body);
-    let fixed =
-        world.vendors.github.file(OWNER, REPOSITORY, &pulls[0].head, "src/greeting.rs").expect("the file is there");
+    let fixed = world
+        .vendors
+        .github
+        .file(OWNER, REPOSITORY, &pulls[0].head, "src/greeting.rs")
+        .expect("the file is there");
     assert!(fixed.contains("Hello, {name}!"), "{fixed}");
     let metered = &world.vendors.stripe.meter_events()[0];
     assert_eq!(
-        (metered.event_name.as_str(), metered.customer.as_str(), metered.value),
+        (
+            metered.event_name.as_str(),
+            metered.customer.as_str(),
+            metered.value
+        ),
         ("pull_requests", "cus_TallyhookDemo1", 1)
     );
     assert!(job.tokens.input > 0 && job.tokens.output > 0);

@@ -41,9 +41,18 @@ impl World {
         assert!(said.is_success(), "{said}");
         self.drain(Queue::StripeEvents).await;
         let (account, period) = (self.account().await, Some(Timestamp::from_seconds(start)));
-        let whole = self.stack.store.account_find_whole(&account).await.expect("the store answers");
+        let whole = self
+            .stack
+            .store
+            .account_find_whole(&account)
+            .await
+            .expect("the store answers");
         let (_, contracts) = whole.expect("the account is there");
-        assert_eq!(contracts.subscriptions[0].period.map(|period| period.start), period, "it is known");
+        assert_eq!(
+            contracts.subscriptions[0].period.map(|period| period.start),
+            period,
+            "it is known"
+        );
     }
 
     /// What was told, once: with which moment.
@@ -65,7 +74,10 @@ async fn usage_of_a_closed_period_is_told_within_the_present_one() {
             world.period_began(2 * HOUR).await;
             let before = world.now().seconds();
             world.settle().await;
-            assert!(world.told_with() >= before, "it is billed in the period that runs");
+            assert!(
+                world.told_with() >= before,
+                "it is billed in the period that runs"
+            );
             let job = world.told_job().await;
             let usage = &world.shown_job(&job.facts.id).await["payment"]["usage"][0];
             assert_ne!(usage["reported_at"], Value::Null);
@@ -83,7 +95,10 @@ async fn what_its_own_period_still_bills_keeps_its_moment() {
         world.skip(late);
         world.period_began(began).await;
         world.settle().await;
-        assert!(world.told_with() <= used, "{late:?} late, {began:?} into the period");
+        assert!(
+            world.told_with() <= used,
+            "{late:?} late, {began:?} into the period"
+        );
         world.done().await;
     }
 }
@@ -108,7 +123,11 @@ async fn what_was_carried_forward_is_looked_for_where_it_was_carried() {
     world.period_began(3 * HOUR).await;
     world.settle().await;
     assert_eq!(world.told_with(), carried);
-    assert_eq!(world.wire.heard(METER_EVENTS).len(), sent, "it was looked up, not sent");
+    assert_eq!(
+        world.wire.heard(METER_EVENTS).len(),
+        sent,
+        "it was looked up, not sent"
+    );
     world.done().await;
 }
 
@@ -124,6 +143,9 @@ async fn a_later_try_says_what_the_first_one_said() {
     hours_pass(&world, 30).await;
     world.wire.clear();
     world.settle().await;
-    assert!((carried..carried + 60).contains(&world.told_with()), "{carried}");
+    assert!(
+        (carried..carried + 60).contains(&world.told_with()),
+        "{carried}"
+    );
     world.done().await;
 }

@@ -34,12 +34,28 @@ static STRAY: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static SECRETS: LazyLock<Vec<Needle>> = LazyLock::new(|| {
     let key = fakes::keys::app_key().private_pem;
     let key = key.lines().nth(5).expect("a key has many lines").to_owned();
-    [LOCAL_SECRET, LOCAL_LEDGER_KEY, LOCAL_MODEL_KEY, "local-token", "sk_test_local", CANARY, &key].map(needle).into()
+    [
+        LOCAL_SECRET,
+        LOCAL_LEDGER_KEY,
+        LOCAL_MODEL_KEY,
+        "local-token",
+        "sk_test_local",
+        CANARY,
+        &key,
+    ]
+    .map(needle)
+    .into()
 });
 
 /// What people and models say: in no line and in no error.
 static WORDS: LazyLock<Vec<Needle>> = LazyLock::new(|| {
-    let says = [ISSUE_BODY, ISSUE_TITLE, "Says hello to whoever", "The change does what the plan says", MARKER];
+    let says = [
+        ISSUE_BODY,
+        ISSUE_TITLE,
+        "Says hello to whoever",
+        "The change does what the plan says",
+        MARKER,
+    ];
     says.map(needle).into()
 });
 
@@ -51,14 +67,24 @@ pub const MARKER: &str = "canary-in-a-payload, as people write";
 fn needle(text: &str) -> Needle {
     let (hex, mut forms) = (hex::encode(text), base64_forms(text.as_bytes()));
     let percent = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+            char::from(byte).to_string()
+        }
         _ => format!("%{byte:02X}"),
     };
-    forms.extend([text.to_owned(), hex.to_uppercase(), hex, text.bytes().map(percent).collect()]);
+    forms.extend([
+        text.to_owned(),
+        hex.to_uppercase(),
+        hex,
+        text.bytes().map(percent).collect(),
+    ]);
     forms.push(text.replace(' ', "+"));
     forms.sort();
     forms.dedup();
-    Needle { what: text.chars().take(12).collect(), forms }
+    Needle {
+        what: text.chars().take(12).collect(),
+        forms,
+    }
 }
 
 /// From now on this test's worlds keep this secret.
@@ -73,15 +99,32 @@ fn secret(text: &str) -> Option<String> {
 
 /// What of these stands in a text.
 fn found(needles: &[Needle], text: &str) -> Option<String> {
-    needles.iter().find(|needle| needle.forms.iter().any(|form| text.contains(form.as_str()))).map(|n| n.what.clone())
+    needles
+        .iter()
+        .find(|needle| needle.forms.iter().any(|form| text.contains(form.as_str())))
+        .map(|n| n.what.clone())
 }
 
 /// A text behind a prefix that is long enough to be a secret.
 fn token(text: &str) -> Option<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    ["ghs_", "ghp_", "ghu_", "th_live_", "th_test_", "whsec_", "eyJhbGciOi", "Bearer "].into_iter().find_map(|prefix| {
+    [
+        "ghs_",
+        "ghp_",
+        "ghu_",
+        "th_live_",
+        "th_test_",
+        "whsec_",
+        "eyJhbGciOi",
+        "Bearer ",
+    ]
+    .into_iter()
+    .find_map(|prefix| {
         let long = |rest: &str| rest.chars().take_while(|c| word(*c)).count() >= 16;
-        text.split(prefix).skip(1).any(long).then(|| format!("{prefix}…"))
+        text.split(prefix)
+            .skip(1)
+            .any(long)
+            .then(|| format!("{prefix}…"))
     })
 }
 
@@ -92,8 +135,11 @@ fn address(text: &str) -> Option<String> {
     while let Some((before, after)) = rest.split_once('@') {
         let domain: String = after.chars().take_while(word).collect();
         let named = before.chars().next_back().is_some_and(|c| word(&c));
-        let dotted = domain.split_once('.').is_some_and(|(name, top)| !name.is_empty() && top.len() >= 2);
-        let ours = domain.starts_with("tallyhook.") || before.ends_with("somebody") && domain == "example.com";
+        let dotted = domain
+            .split_once('.')
+            .is_some_and(|(name, top)| !name.is_empty() && top.len() >= 2);
+        let ours = domain.starts_with("tallyhook.")
+            || before.ends_with("somebody") && domain == "example.com";
         if named && dotted && !ours {
             return Some(format!("…@{domain}"));
         }
@@ -108,7 +154,10 @@ fn note(what: String, line: &str) {
     if std::thread::current().name().is_some() {
         FOUND.with_borrow_mut(|found| found.push(leak));
     } else {
-        STRAY.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(leak);
+        STRAY
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(leak);
     }
 }
 
@@ -120,7 +169,9 @@ struct Listener {
 impl Write for Listener {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        let leak = secret(&text).or_else(|| found(&WORDS, &text)).or_else(|| token(&text));
+        let leak = secret(&text)
+            .or_else(|| found(&WORDS, &text))
+            .or_else(|| token(&text));
         if let Some(what) = leak.or_else(|| address(&text)) {
             note(what, &text);
         }
@@ -148,7 +199,11 @@ pub fn look(path: &str, response: &Response<Bytes>) {
     let refused = response.status().is_client_error() || response.status().is_server_error();
     let shows_key = path.contains("/api-keys") && !refused;
     let secret = secret(&text).or_else(|| token(&text).filter(|_| !shows_key));
-    let words = || found(&WORDS, &text).or_else(|| address(&text)).filter(|_| refused);
+    let words = || {
+        found(&WORDS, &text)
+            .or_else(|| address(&text))
+            .filter(|_| refused)
+    };
     if let Some(what) = secret.or_else(words) {
         note(what, &format!("{} of {path}: {text}", response.status()));
     }
@@ -156,8 +211,15 @@ pub fn look(path: &str, response: &Response<Bytes>) {
 
 /// What has leaked in this test so far, and is known by that.
 pub fn take() -> Vec<String> {
-    let stray = STRAY.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    FOUND.with_borrow_mut(std::mem::take).into_iter().chain(stray).collect()
+    let stray = STRAY
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .clone();
+    FOUND
+        .with_borrow_mut(std::mem::take)
+        .into_iter()
+        .chain(stray)
+        .collect()
 }
 
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -170,7 +232,10 @@ fn base64_forms(bytes: &[u8]) -> Vec<String> {
             .flat_map(|byte| (0..8).rev().map(move |bit| (byte >> bit) & 1))
             .collect();
         let letters = bits.chunks_exact(6).skip((8 * shift).div_ceil(6));
-        let sum = |six: &[u8]| six.iter().fold(0_usize, |sum, bit| sum * 2 + usize::from(*bit));
+        let sum = |six: &[u8]| {
+            six.iter()
+                .fold(0_usize, |sum, bit| sum * 2 + usize::from(*bit))
+        };
         let plain: String = letters.map(|six| char::from(LETTERS[sum(six)])).collect();
         [plain.replace('+', "-").replace('/', "_"), plain]
     });
@@ -217,10 +282,16 @@ mod tests {
         look("/api/v1/jobs", &answer(StatusCode::OK, CANARY));
         look("/api/v1/jobs", &answer(StatusCode::OK, key));
         look("/api/v1/api-keys", &answer(StatusCode::BAD_REQUEST, key));
-        look("/api/v1/jobs", &answer(StatusCode::CONFLICT, "jenny@example.com has it"));
+        look(
+            "/api/v1/jobs",
+            &answer(StatusCode::CONFLICT, "jenny@example.com has it"),
+        );
         assert_eq!(take().len(), 4);
         look("/api/v1/api-keys", &answer(StatusCode::CREATED, key));
-        look("/api/v1/account", &answer(StatusCode::OK, "jenny@example.com"));
+        look(
+            "/api/v1/account",
+            &answer(StatusCode::OK, "jenny@example.com"),
+        );
         tracing::info!(target: "somebody_else", "production does not show {CANARY}");
         assert_eq!(take(), Vec::<String>::new(), "what may be said");
         world.done().await;

@@ -30,22 +30,38 @@ pub async fn books(seed: u64) -> Store {
         aws: aws_smithy_runtime_api::client::http::SharedHttpClient::new(
             EmbeddedAws::open(None, weather).expect("memory"),
         ),
-        web: Web::new(tower::service_fn(async |_| Err("nobody calls anybody here".into()))),
+        web: Web::new(tower::service_fn(async |_| {
+            Err("nobody calls anybody here".into())
+        })),
         clock: Arc::new(|| NOW),
         random: Arc::new(move || {
-            random.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed))).expect("always some")
+            random
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| {
+                    Some(scramble(seed))
+                })
+                .expect("always some")
         }),
     };
     let aws = Aws::new(AwsSettings::embedded(), &outside);
     let connection = Connection::new(&aws.sdk, None);
-    connection.table_ensure(&schema::MAIN, "main").await.expect("a table");
-    connection.table_ensure(&schema::LEDGER, "ledger").await.expect("a table");
+    connection
+        .table_ensure(&schema::MAIN, "main")
+        .await
+        .expect("a table");
+    connection
+        .table_ensure(&schema::LEDGER, "ledger")
+        .await
+        .expect("a table");
     let ring = KeyRing::read(Some(&KEY.into())).expect("a key");
-    let keys = Arc::new(move || -> std::pin::Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> {
-        let ring = ring.clone();
-        Box::pin(async move { Ok(ring) })
-    });
-    connection.store("main", outside.random.clone()).with_ledger("ledger", keys)
+    let keys = Arc::new(
+        move || -> std::pin::Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> {
+            let ring = ring.clone();
+            Box::pin(async move { Ok(ring) })
+        },
+    );
+    connection
+        .store("main", outside.random.clone())
+        .with_ledger("ledger", keys)
 }
 
 pub fn account(n: u8) -> AccountId {
@@ -65,13 +81,25 @@ fn digest(kind: u8, n: u64) -> [u8; 16] {
 /// Gives an account something, for the n-th time.
 pub fn gift(account: &AccountId, n: u64, amount: u64) -> Posting {
     let action = ActionId::of_digest(digest(1, n));
-    Posting::adjustment(account, action, (micros(amount), Side::Credit), Label::default(), NOW)
+    Posting::adjustment(
+        account,
+        action,
+        (micros(amount), Side::Credit),
+        Label::default(),
+        NOW,
+    )
 }
 
 /// Takes something from an account, for the n-th time.
 fn fine(account: &AccountId, n: u64, amount: u64) -> Posting {
     let action = ActionId::of_digest(digest(2, n));
-    Posting::adjustment(account, action, (micros(amount), Side::Debit), Label::default(), NOW)
+    Posting::adjustment(
+        account,
+        action,
+        (micros(amount), Side::Debit),
+        Label::default(),
+        NOW,
+    )
 }
 
 fn hold_id(n: u64) -> HoldId {
@@ -80,9 +108,21 @@ fn hold_id(n: u64) -> HoldId {
 }
 
 fn hold(account: &AccountId, n: u64, amount: u64) -> Posting {
-    Posting::hold(account, hold_id(n), (micros(amount), Credits::ZERO), Label::default(), NOW)
+    Posting::hold(
+        account,
+        hold_id(n),
+        (micros(amount), Credits::ZERO),
+        Label::default(),
+        NOW,
+    )
 }
 
 fn settle(account: &AccountId, n: u64, held: u64, used: u64) -> Posting {
-    Posting::settle(account, hold_id(n), (micros(held), micros(used)), Label::default(), NOW)
+    Posting::settle(
+        account,
+        hold_id(n),
+        (micros(held), micros(used)),
+        Label::default(),
+        NOW,
+    )
 }

@@ -50,47 +50,72 @@ impl World {
         bought["plan"]["name"] = name.into();
         bought["plan"]["monthly_price_in_cents"] = cents.into();
         bought["plan"]["yearly_price_in_cents"] = (cents * 10).into();
-        let (delivery, body) = (self.fresh_delivery(), serde_json::to_vec(&event).expect("JSON"));
+        let (delivery, body) = (
+            self.fresh_delivery(),
+            serde_json::to_vec(&event).expect("JSON"),
+        );
         for _ in 0..2 {
-            assert_eq!(self.github_delivers("marketplace_purchase", &delivery, &body).await.status(), 202);
+            assert_eq!(
+                self.github_delivers("marketplace_purchase", &delivery, &body)
+                    .await
+                    .status(),
+                202
+            );
         }
         delivery
     }
 
     /// An account for this owner, by the operators' door.
     async fn account_of(&self, owner: u64, customer: &str, plan: &str) -> AccountId {
-        let installation = if owner == OWNER_ID { INSTALLATION_ID } else { 700_000 + owner };
+        let installation = if owner == OWNER_ID {
+            INSTALLATION_ID
+        } else {
+            700_000 + owner
+        };
         let body = json!({
             "stripe_customer_id": customer, "installation_id": installation, "owner_id": owner, "plan": plan,
         });
         loop {
-            let (status, answer) = self.operator("POST", "/api/v1/admin/accounts", Some(&body)).await;
+            let (status, answer) = self
+                .operator("POST", "/api/v1/admin/accounts", Some(&body))
+                .await;
             if status != 503 {
                 assert!(status.is_success(), "{status} {answer}");
-                return AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id of ours");
+                return AccountId::parse(answer["id"].as_str().expect("an id"))
+                    .expect("an id of ours");
             }
         }
     }
 
     async fn account_shown(&self, account: &AccountId) -> Value {
-        self.operator("GET", &format!("/api/v1/admin/accounts/{account}"), None).await.1
+        self.operator("GET", &format!("/api/v1/admin/accounts/{account}"), None)
+            .await
+            .1
     }
 
     async fn effective_plan(&self, account: &AccountId) -> String {
-        self.account_shown(account).await["effective_plan"].as_str().expect("a plan").to_owned()
+        self.account_shown(account).await["effective_plan"]
+            .as_str()
+            .expect("a plan")
+            .to_owned()
     }
 
     /// Another issue becomes a pull request.
     async fn one_more(&self, number: u64) {
         let before = self.vendors.github.pulls(OWNER, REPOSITORY).len();
-        self.vendors.github.add_issue(OWNER, REPOSITORY, number, "Another", "thing");
+        self.vendors
+            .github
+            .add_issue(OWNER, REPOSITORY, number, "Another", "thing");
         self.github_sends_changed("issues.opened", |event| {
             event["issue"]["number"] = number.into();
             event["issue"]["id"] = (90_000 + number).into();
         })
         .await;
         self.settle().await;
-        assert_eq!(self.vendors.github.pulls(OWNER, REPOSITORY).len(), before + 1);
+        assert_eq!(
+            self.vendors.github.pulls(OWNER, REPOSITORY).len(),
+            before + 1
+        );
     }
 }
 
@@ -98,13 +123,23 @@ impl World {
 #[tokio::test(start_paused = true)]
 async fn marketplace_installation() {
     let sold = listed("market-install");
-    for (seed, plan, meant, limit) in
-        [(601, TEAM, "market", 60), (602, TRYOUT, "trial", 10), (603, PLUS, "market_plus", 200)]
-    {
+    for (seed, plan, meant, limit) in [
+        (601, TEAM, "market", 60),
+        (602, TRYOUT, "trial", 10),
+        (603, PLUS, "market_plus", 200),
+    ] {
         let world = World::bare(Climate::Bad(seed), &[("CATALOGUE", sold.path())]).await;
-        let bought = world.marketplace_says(OWNER_ID, said("purchased", plan, "2026-11-20")).await;
+        let bought = world
+            .marketplace_says(OWNER_ID, said("purchased", plan, "2026-11-20"))
+            .await;
         world.settle().await;
-        world.assert_outcome(&bought, EventState::Finished, "for owner 9001, who signs up with it").await;
+        world
+            .assert_outcome(
+                &bought,
+                EventState::Finished,
+                "for owner 9001, who signs up with it",
+            )
+            .await;
         let acme = Newcomer::Owner(OwnerId::new(OWNER_ID));
         let account = world.assert_provisioned_once(&acme, Outcome::Told).await.id;
         world.github_sends("installation.created").await;
@@ -112,10 +147,27 @@ async fn marketplace_installation() {
         assert_eq!(world.payer().await.as_ref(), Some(&account));
         assert_eq!(world.effective_plan(&account).await, meant);
         world.one_more(30).await;
-        assert_eq!(world.vendors.stripe.meter_events().len(), 0, "GitHub bills it");
-        let (_, quotas) = world.operator("GET", &format!("/api/v1/admin/accounts/{account}/quotas"), None).await;
-        let pulls = quotas["quotas"].as_array().expect("quotas").iter().find(|one| one["meter"] == "pull_requests");
-        assert_eq!(pulls.map(|one| (&one["used"], &one["limit"])), Some((&json!(1), &json!(limit))));
+        assert_eq!(
+            world.vendors.stripe.meter_events().len(),
+            0,
+            "GitHub bills it"
+        );
+        let (_, quotas) = world
+            .operator(
+                "GET",
+                &format!("/api/v1/admin/accounts/{account}/quotas"),
+                None,
+            )
+            .await;
+        let pulls = quotas["quotas"]
+            .as_array()
+            .expect("quotas")
+            .iter()
+            .find(|one| one["meter"] == "pull_requests");
+        assert_eq!(
+            pulls.map(|one| (&one["used"], &one["limit"])),
+            Some((&json!(1), &json!(limit)))
+        );
         world.done().await;
     }
 }
@@ -126,7 +178,9 @@ async fn a_purchase_finds_its_account_at_the_first_issue() {
     let sold = listed("market-late");
     let settings = [("CATALOGUE", sold.path()), ("AUTO_PROVISION", "false")];
     let (world, account) = World::on_plan(Climate::Bad(611), "payg", &settings).await;
-    world.marketplace_says(OWNER_ID, said("purchased", TEAM, "2026-11-20")).await;
+    world
+        .marketplace_says(OWNER_ID, said("purchased", TEAM, "2026-11-20"))
+        .await;
     world.settle().await;
     assert_eq!(world.effective_plan(&account).await, "payg");
     world.one_more(30).await;
@@ -143,20 +197,40 @@ async fn no_job_is_billed_by_both() {
     let account = world.account_of(OWNER_ID, CUSTOMER, "payg").await;
     world.one_more(30).await;
     assert_eq!(world.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
-    let bought = world.marketplace_says(OWNER_ID, said("purchased", TEAM, "2026-11-20")).await;
+    let bought = world
+        .marketplace_says(OWNER_ID, said("purchased", TEAM, "2026-11-20"))
+        .await;
     world.settle().await;
-    world.assert_outcome(&bought, EventState::Finished, account.as_str()).await;
+    world
+        .assert_outcome(&bought, EventState::Finished, account.as_str())
+        .await;
     world.one_more(31).await;
-    world.marketplace_says(OWNER_ID, said("pending_change", TRYOUT, "2026-12-20")).await;
-    world.marketplace_says(OWNER_ID, said("pending_change_cancelled", TEAM, "2026-12-20")).await;
+    world
+        .marketplace_says(OWNER_ID, said("pending_change", TRYOUT, "2026-12-20"))
+        .await;
+    world
+        .marketplace_says(
+            OWNER_ID,
+            said("pending_change_cancelled", TEAM, "2026-12-20"),
+        )
+        .await;
     world.settle().await;
-    assert_eq!(world.effective_plan(&account).await, "market", "what will be is not yet");
+    assert_eq!(
+        world.effective_plan(&account).await,
+        "market",
+        "what will be is not yet"
+    );
     world.one_more(32).await;
     assert_eq!(world.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
-    world.marketplace_says(OWNER_ID, said("cancelled", TEAM, "2026-12-20")).await;
+    world
+        .marketplace_says(OWNER_ID, said("cancelled", TEAM, "2026-12-20"))
+        .await;
     world.settle().await;
     assert_eq!(world.effective_plan(&account).await, "payg");
-    assert_eq!(world.account_shown(&account).await["purchases"][0]["state"], "cancelled");
+    assert_eq!(
+        world.account_shown(&account).await["purchases"][0]["state"],
+        "cancelled"
+    );
     world.one_more(33).await;
     assert_eq!(world.vendors.stripe.total(CUSTOMER, "pull_requests"), 2);
     world.done().await;
@@ -182,7 +256,9 @@ async fn a_purchase_ends_the_same_in_every_order() {
             let known_after = ends.len() % (length + 1);
             for (at, place) in order.iter().enumerate() {
                 if at == known_after {
-                    world.account_of(owner, &format!("cus_{owner}"), "trial").await;
+                    world
+                        .account_of(owner, &format!("cus_{owner}"), "trial")
+                        .await;
                 }
                 world.marketplace_says(owner, story[*place].0).await;
                 if at % 2 == 0 {
@@ -195,9 +271,19 @@ async fn a_purchase_ends_the_same_in_every_order() {
     world.settle().await;
     for (owner, plan, order) in ends {
         // Who was heard to have cancelled before he was heard to have bought has not signed up.
-        let account = match world.stack.store.owner_find(OwnerId::new(owner)).await.expect("the store answers") {
+        let account = match world
+            .stack
+            .store
+            .owner_find(OwnerId::new(owner))
+            .await
+            .expect("the store answers")
+        {
             Some(account) => account,
-            None => world.account_of(owner, &format!("cus_{owner}"), "trial").await,
+            None => {
+                world
+                    .account_of(owner, &format!("cus_{owner}"), "trial")
+                    .await
+            }
         };
         assert_eq!(world.effective_plan(&account).await, plan, "{order:?}");
     }
@@ -211,11 +297,17 @@ async fn of_one_day_the_last_to_arrive_counts() {
     let world = World::bare(Climate::Bad(614), &[("CATALOGUE", sold.path())]).await;
     let account = world.account_of(OWNER_ID, CUSTOMER, "trial").await;
     let mut deliveries = Vec::new();
-    for (action, plan, expected) in
-        [("purchased", TEAM, "market"), ("cancelled", TEAM, "trial"), ("purchased", PLUS, "market_plus")]
-    {
+    for (action, plan, expected) in [
+        ("purchased", TEAM, "market"),
+        ("cancelled", TEAM, "trial"),
+        ("purchased", PLUS, "market_plus"),
+    ] {
         world.skip(Duration::from_secs(60));
-        deliveries.push(world.marketplace_says(OWNER_ID, said(action, plan, "2026-11-20")).await);
+        deliveries.push(
+            world
+                .marketplace_says(OWNER_ID, said(action, plan, "2026-11-20"))
+                .await,
+        );
         world.settle().await;
         assert_eq!(world.effective_plan(&account).await, expected, "{action}");
     }
@@ -232,11 +324,22 @@ async fn of_one_day_the_last_to_arrive_counts() {
 async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
     let world = World::bare(Climate::Bad(615), &[]).await;
     let account = world.account_of(OWNER_ID, CUSTOMER, "payg").await;
-    for sample in ["purchased", "changed", "pending_change", "pending_change_cancelled", "cancelled"] {
-        let delivery = world.github_sends(&format!("marketplace_purchase.{sample}")).await;
+    for sample in [
+        "purchased",
+        "changed",
+        "pending_change",
+        "pending_change_cancelled",
+        "cancelled",
+    ] {
+        let delivery = world
+            .github_sends(&format!("marketplace_purchase.{sample}"))
+            .await;
         world.settle().await;
         let (state, words) = world.outcome(Source::Github, &delivery).await;
-        assert!(state == EventState::Finished && words.contains("owner 9001"), "{sample}: {words}");
+        assert!(
+            state == EventState::Finished && words.contains("owner 9001"),
+            "{sample}: {words}"
+        );
         assert!(!words.contains("acme.example"), "{words}");
         assert_eq!(world.effective_plan(&account).await, "payg");
     }
@@ -248,21 +351,38 @@ async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
 async fn what_is_none_of_our_business_is_listed_as_such() {
     let world = World::with(Climate::Bad(616), &[("AUTO_PROVISION", "false")]).await;
     let account = json!({ "id": OWNER_ID, "login": OWNER, "type": "Organization" });
-    let here = json!({ "id": INSTALLATION_ID, "account": account, "updated_at": "2026-11-20T12:00:00Z" });
+    let here =
+        json!({ "id": INSTALLATION_ID, "account": account, "updated_at": "2026-11-20T12:00:00Z" });
     for (event, action, words) in [
-        ("installation_repositories", "added", "an event we do not act on"),
-        ("installation_repositories", "removed", "an event we do not act on"),
-        ("installation", "new_permissions_accepted", "an event we do not act on"),
+        (
+            "installation_repositories",
+            "added",
+            "an event we do not act on",
+        ),
+        (
+            "installation_repositories",
+            "removed",
+            "an event we do not act on",
+        ),
+        (
+            "installation",
+            "new_permissions_accepted",
+            "an event we do not act on",
+        ),
     ] {
         let body = json!({
             "action": action, "installation": here, "repository_selection": "selected",
             "repositories_added": [], "repositories_removed": [{ "id": 5001, "name": "greeter" }],
         });
         let delivery = world.fresh_delivery();
-        let answer = world.github_delivers(event, &delivery, &serde_json::to_vec(&body).expect("JSON")).await;
+        let answer = world
+            .github_delivers(event, &delivery, &serde_json::to_vec(&body).expect("JSON"))
+            .await;
         assert_eq!(answer.status(), 202);
         world.settle().await;
-        world.assert_outcome(&delivery, EventState::Ignored, words).await;
+        world
+            .assert_outcome(&delivery, EventState::Ignored, words)
+            .await;
     }
     let stranger = |event: &mut Value| {
         event["installation"]["id"] = 7_999.into();
@@ -270,9 +390,20 @@ async fn what_is_none_of_our_business_is_listed_as_such() {
     };
     let delivery = world.github_sends_changed("issues.opened", stranger).await;
     world.settle().await;
-    world.assert_outcome(&delivery, EventState::Ignored, "nobody pays for this owner").await;
-    let (status, listed) = world.operator("GET", "/api/v1/admin/events?source=github&status=ignored", None).await;
-    assert!(status.is_success() && listed.to_string().contains("nobody pays for this owner"), "{listed}");
+    world
+        .assert_outcome(&delivery, EventState::Ignored, "nobody pays for this owner")
+        .await;
+    let (status, listed) = world
+        .operator(
+            "GET",
+            "/api/v1/admin/events?source=github&status=ignored",
+            None,
+        )
+        .await;
+    assert!(
+        status.is_success() && listed.to_string().contains("nobody pays for this owner"),
+        "{listed}"
+    );
     world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_delivered_once();

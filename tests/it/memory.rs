@@ -29,22 +29,46 @@ fn stranger(day: usize, nth: u64) -> KeyText {
 async fn day(world: &World, key: &str, day: usize) {
     for nth in 0..WEBHOOKS {
         let body = br#"{"zen":"Keep it logically awesome."}"#;
-        let taken = world.github_delivers("ping", &format!("day-{day}-{nth}"), body).await;
+        let taken = world
+            .github_delivers("ping", &format!("day-{day}-{nth}"), body)
+            .await;
         assert_eq!(taken.status(), StatusCode::ACCEPTED);
         let mut event = fixture("stripe", "invoice.paid");
-        (event["id"], event["type"]) = (json!(format!("evt_day{day}n{nth}")), json!("tax_rate.created"));
+        (event["id"], event["type"]) = (
+            json!(format!("evt_day{day}n{nth}")),
+            json!("tax_rate.created"),
+        );
         assert_eq!(world.stripe_delivers(&event).await, StatusCode::ACCEPTED);
     }
-    world.issue_opens(100 + u64::try_from(day).expect("few")).await;
+    world
+        .issue_opens(100 + u64::try_from(day).expect("few"))
+        .await;
     world.settle().await;
     let browser = world.signed_in("acme-owner").await;
-    for path in ["/api/v1/account", "/api/v1/jobs", "/api/v1/billing/usage", "/api/v1/billing/balance"] {
+    for path in [
+        "/api/v1/account",
+        "/api/v1/jobs",
+        "/api/v1/billing/usage",
+        "/api/v1/billing/balance",
+    ] {
         assert_eq!(browser.api("GET", path, "", None).await.0, StatusCode::OK);
-        assert_eq!(world.customer(key, "GET", path, "", None).await.0, StatusCode::OK);
+        assert_eq!(
+            world.customer(key, "GET", path, "", None).await.0,
+            StatusCode::OK
+        );
     }
     for nth in 0..STRANGERS[day] {
-        let asked = request("GET", "/api/v1/account", stranger(day, nth).expose(), &[], "");
-        assert_eq!(respond(world, asked).await.status(), StatusCode::UNAUTHORIZED);
+        let asked = request(
+            "GET",
+            "/api/v1/account",
+            stranger(day, nth).expose(),
+            &[],
+            "",
+        );
+        assert_eq!(
+            respond(world, asked).await.status(),
+            StatusCode::UNAUTHORIZED
+        );
     }
     // What was found today is not believed tomorrow.
     world.elapse(Duration::from_secs(61)).await;
@@ -59,7 +83,10 @@ async fn furnished() -> (World, String) {
 
 #[test]
 fn memory_usage_stable() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build();
     let runtime = runtime.expect("a runtime");
     let (world, key) = runtime.block_on(furnished());
     let kept = [0, 1, 2].map(|nth| {
@@ -70,6 +97,9 @@ fn memory_usage_stable() {
         kept[0] > 8 * GROWTH_BYTES_MAX,
         "the first day fills what is remembered, or nothing is seen here: {kept:?}"
     );
-    assert!(kept[1..].iter().all(|more| *more < GROWTH_BYTES_MAX), "each day keeps more than the one before: {kept:?}");
+    assert!(
+        kept[1..].iter().all(|more| *more < GROWTH_BYTES_MAX),
+        "each day keeps more than the one before: {kept:?}"
+    );
     runtime.block_on(world.done());
 }

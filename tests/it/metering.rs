@@ -27,7 +27,10 @@ pub async fn owing(climate: Climate, settings: &[(&str, &str)]) -> World {
     world.github_sends("issues.opened").await;
     while world.open_job().await.is_none() || world.present_job().await.state != State::PrOpened {
         let mut handed = 0;
-        for queue in Queue::ALL.into_iter().filter(|queue| *queue != Queue::Usage) {
+        for queue in Queue::ALL
+            .into_iter()
+            .filter(|queue| *queue != Queue::Usage)
+        {
             handed += world.turn(queue).await;
         }
         if handed == 0 {
@@ -56,9 +59,21 @@ async fn assert_told_once(world: &World) {
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(world.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
     let job = world.told_job().await;
-    let opened = job.timeline.iter().find(|moment| moment.state == State::PrOpened).expect("it was opened").at;
-    assert_eq!(events[0].timestamp, opened.seconds(), "when it became billable, not when it was told");
-    assert_eq!(events[0].identifier, format!("{}-pull_requests", UsageId::of_job(&job.facts.id)));
+    let opened = job
+        .timeline
+        .iter()
+        .find(|moment| moment.state == State::PrOpened)
+        .expect("it was opened")
+        .at;
+    assert_eq!(
+        events[0].timestamp,
+        opened.seconds(),
+        "when it became billable, not when it was told"
+    );
+    assert_eq!(
+        events[0].identifier,
+        format!("{}-pull_requests", UsageId::of_job(&job.facts.id))
+    );
     assert_eq!(world.owed().await, 0);
     assert_ne!(reported_at(world, &job).await, serde_json::Value::Null);
 }
@@ -83,16 +98,27 @@ async fn recovers_from_stripe_api_failures() {
         &[Fault::RateLimit],
         &[Fault::LockTimeout, Fault::LockTimeout],
         &[Fault::Status(500)],
-        &[Fault::Status(503), Fault::RateLimit, Fault::Status(409), Fault::LockTimeout],
+        &[
+            Fault::Status(503),
+            Fault::RateLimit,
+            Fault::Status(409),
+            Fault::LockTimeout,
+        ],
         &[Fault::StoredFailure],
         &[Fault::Status(402), Fault::Status(401), Fault::Status(403)],
-        &[Fault::StoredFailure, Fault::Status(500), Fault::StoredFailure],
+        &[
+            Fault::StoredFailure,
+            Fault::Status(500),
+            Fault::StoredFailure,
+        ],
         &[Fault::Status(500); 6],
     ];
     for faults in tables {
         for climate in [Climate::Fair, Climate::Bad(61)] {
             let world = owing(climate, &[]).await;
-            faults.iter().for_each(|fault| world.vendors.stripe.fail_next(*fault));
+            faults
+                .iter()
+                .for_each(|fault| world.vendors.stripe.fail_next(*fault));
             world.settle().await;
             assert_told_once(&world).await;
             world.done().await;
@@ -107,7 +133,11 @@ async fn a_report_whose_answer_is_lost_is_not_made_twice() {
         for climate in [Climate::Fair, Climate::Bad(62)] {
             let world = owing(climate, &[]).await;
             let on = "POST stripe.stand-in/v1/billing/meter_events".to_owned();
-            world.stack.weather.break_next(fakes::weather::Fault { on, times, effect: Effect::AnswerLost });
+            world.stack.weather.break_next(fakes::weather::Fault {
+                on,
+                times,
+                effect: Effect::AnswerLost,
+            });
             world.settle().await;
             assert_told_once(&world).await;
             world.done().await;
@@ -121,7 +151,10 @@ async fn what_was_never_tried_is_simply_sent_however_late() {
     world.skip(33 * DAY);
     world.settle().await;
     assert_told_once(&world).await;
-    assert!(world.wire.heard("meters").is_empty(), "there is nothing to look up");
+    assert!(
+        world.wire.heard("meters").is_empty(),
+        "there is nothing to look up"
+    );
     world.done().await;
 }
 
@@ -142,7 +175,11 @@ async fn after_an_outage_what_stripe_has_counted_is_not_sent_again() {
     let sent = world.wire.heard(METER_EVENTS).len();
     world.settle().await;
     assert_told_once(&world).await;
-    assert_eq!(world.wire.heard(METER_EVENTS).len(), sent, "it was looked up, not sent");
+    assert_eq!(
+        world.wire.heard(METER_EVENTS).len(),
+        sent,
+        "it was looked up, not sent"
+    );
     assert!(!world.wire.heard("event_summaries").is_empty());
     world.done().await;
 }
@@ -169,7 +206,11 @@ async fn a_late_send_whose_answer_is_lost_is_looked_up_again() {
     hours_pass(&world, 30).await;
     world.wire.clear();
     let on = METER_EVENTS.to_owned();
-    world.stack.weather.break_next(fakes::weather::Fault { on, times: 1, effect: Effect::AnswerLost });
+    world.stack.weather.break_next(fakes::weather::Fault {
+        on,
+        times: 1,
+        effect: Effect::AnswerLost,
+    });
     world.settle().await;
     assert_told_once(&world).await;
     world.done().await;
@@ -192,12 +233,20 @@ async fn a_meter_stripe_does_not_know_parks_the_usage() {
     let meter = world.vendors.stripe.add_meter("pull_requests");
     let request = http::Request::post(format!("/v1/billing/meters/{meter}/deactivate"))
         .header("authorization", "Bearer sk_test_x");
-    let response =
-        world.vendors.stripe.router().oneshot(request.body(axum::body::Body::empty()).expect("a request")).await;
+    let response = world
+        .vendors
+        .stripe
+        .router()
+        .oneshot(request.body(axum::body::Body::empty()).expect("a request"))
+        .await;
     assert!(response.expect("infallible").status().is_success());
     world.settle().await;
     assert_nothing_told(&world).await;
-    assert_eq!((world.owed().await, world.wire.heard(METER_EVENTS).len()), (0, 1), "asked once, and set aside");
+    assert_eq!(
+        (world.owed().await, world.wire.heard(METER_EVENTS).len()),
+        (0, 1),
+        "asked once, and set aside"
+    );
     world.done().await;
 }
 
@@ -208,18 +257,37 @@ async fn a_count_that_does_not_add_up_is_left_to_a_person() {
     world.wire.cut("stripe.wire", ALWAYS);
     hours_pass(&world, 30).await;
     world.wire.clear();
-    let at = world.told_job().await.timeline.last().expect("a moment").at.seconds();
+    let at = world
+        .told_job()
+        .await
+        .timeline
+        .last()
+        .expect("a moment")
+        .at
+        .seconds();
     let form = format!(
         "event_name=pull_requests&payload[stripe_customer_id]={CUSTOMER}&payload[value]=5&timestamp={at}&identifier=strange"
     );
     let request = http::Request::post("/v1/billing/meter_events")
         .header("authorization", "Bearer sk_test_x")
         .header("content-type", "application/x-www-form-urlencoded");
-    let response =
-        world.vendors.stripe.router().oneshot(request.body(axum::body::Body::from(form)).expect("a request")).await;
+    let response = world
+        .vendors
+        .stripe
+        .router()
+        .oneshot(
+            request
+                .body(axum::body::Body::from(form))
+                .expect("a request"),
+        )
+        .await;
     assert!(response.expect("infallible").status().is_success());
     world.settle().await;
-    assert_eq!(world.vendors.stripe.meter_events().len(), 1, "only the strange one");
+    assert_eq!(
+        world.vendors.stripe.meter_events().len(),
+        1,
+        "only the strange one"
+    );
     assert_eq!(world.owed().await, 0, "set aside");
     world.done().await;
 }
@@ -237,11 +305,18 @@ pub fn billing_on(world: &World) -> Function {
         ("AWS_ACCESS_KEY_ID", "AKIDEMBEDDED"),
         ("AWS_SECRET_ACCESS_KEY", "embedded"),
     ];
-    let Ok(config) = usage_reports::Config::read(boot::Env::of(settings)) else { panic!("the settings are complete") };
-    let ctx = Arc::new(usage_reports::Ctx::connect(config, world.stack.outside.clone()));
+    let Ok(config) = usage_reports::Config::read(boot::Env::of(settings)) else {
+        panic!("the settings are complete")
+    };
+    let ctx = Arc::new(usage_reports::Ctx::connect(
+        config,
+        world.stack.outside.clone(),
+    ));
     Arc::new(move |event, deadline| {
         let ctx = Arc::clone(&ctx);
-        Box::pin(async move { usage_reports::handle(&ctx, event, Timestamp::from_millis(deadline)).await })
+        Box::pin(async move {
+            usage_reports::handle(&ctx, event, Timestamp::from_millis(deadline)).await
+        })
     })
 }
 
@@ -250,12 +325,19 @@ async fn with_billing_off_the_debt_is_kept_and_told_when_it_is_on() {
     let off = [WIRED[0], WIRED[1], WIRED[2], ("BILLING_ENABLED", "false")];
     let mut world = owing(Climate::Fair, &off).await;
     hours_pass(&world, 72).await;
-    assert!(world.wire.heard("stripe.wire").is_empty(), "Stripe is not even called");
+    assert!(
+        world.wire.heard("stripe.wire").is_empty(),
+        "Stripe is not even called"
+    );
     assert_eq!(world.owed().await, 1);
     let waiting = world.waiting(Queue::Usage).await;
     assert!(waiting <= 3, "{waiting} messages about one debt");
     let door = billing_on(&world);
-    let usage = world.stack.mappings.iter_mut().find(|(queue, _)| *queue == Queue::Usage);
+    let usage = world
+        .stack
+        .mappings
+        .iter_mut()
+        .find(|(queue, _)| *queue == Queue::Usage);
     usage.expect("the queue is there").1.function = door;
     world.settle().await;
     assert_told_once(&world).await;
@@ -267,14 +349,21 @@ async fn with_billing_off_the_debt_is_kept_and_told_when_it_is_on() {
 #[tokio::test(start_paused = true)]
 async fn of_two_workers_one_tells_and_the_other_waits() {
     let world = owing(Climate::Fair, &WIRED).await;
-    let debts = Debts { account: world.account().await, meter: Meter::pull_requests() };
+    let debts = Debts {
+        account: world.account().await,
+        meter: Meter::pull_requests(),
+    };
     world.queue_gets(&Message::Usage(debts.clone())).await;
     let held = world.wire.hold(METER_EVENTS, Moment::Before);
     tokio::join!(world.turn(Queue::Usage), async {
         held.reached().await;
         world.queue_gets(&Message::Usage(debts)).await;
         world.turn(Queue::Usage).await;
-        assert_eq!(world.wire.heard(METER_EVENTS).len(), 1, "the second one keeps away");
+        assert_eq!(
+            world.wire.heard(METER_EVENTS).len(),
+            1,
+            "the second one keeps away"
+        );
         held.release();
     });
     world.settle().await;
@@ -306,7 +395,13 @@ async fn twenty_jobs_of_one_account_are_told_one_after_another() {
     for climate in [Climate::Fair, Climate::Bad(71)] {
         let world = World::with(climate, &WIRED).await;
         for n in 0..JOBS {
-            world.vendors.github.add_issue(OWNER, REPOSITORY, 100 + n, &format!("Issue {n}"), "Please.");
+            world.vendors.github.add_issue(
+                OWNER,
+                REPOSITORY,
+                100 + n,
+                &format!("Issue {n}"),
+                "Please.",
+            );
         }
         let world_ref = &world;
         together((0..JOBS).map(|n| {
@@ -322,9 +417,23 @@ async fn twenty_jobs_of_one_account_are_told_one_after_another() {
         assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), jobs);
         let events = world.vendors.stripe.meter_events();
         assert_eq!(events.len(), jobs);
-        assert_eq!(events.iter().map(|event| &event.identifier).collect::<std::collections::BTreeSet<_>>().len(), jobs);
-        assert_eq!(world.vendors.stripe.total(CUSTOMER, "pull_requests"), i64::try_from(JOBS).expect("few"));
-        assert_eq!(world.wire.busiest(METER_EVENTS), 1, "never two calls at the same time");
+        assert_eq!(
+            events
+                .iter()
+                .map(|event| &event.identifier)
+                .collect::<std::collections::BTreeSet<_>>()
+                .len(),
+            jobs
+        );
+        assert_eq!(
+            world.vendors.stripe.total(CUSTOMER, "pull_requests"),
+            i64::try_from(JOBS).expect("few")
+        );
+        assert_eq!(
+            world.wire.busiest(METER_EVENTS),
+            1,
+            "never two calls at the same time"
+        );
         assert_eq!(world.owed().await, 0);
         world.done().await;
     }

@@ -15,12 +15,25 @@ async fn a_job_runs_over_openai_s_wire() {
     let job = world.told_job().await;
     assert_eq!(job.state, State::PrOpened);
     let calls = world.vendors.model.calls();
-    let counted =
-        calls.iter().fold((0, 0), |(read, wrote), call| (read + call.input_tokens, wrote + call.output_tokens));
-    assert_eq!((job.tokens.input, job.tokens.output), counted, "every call is counted");
-    let asked: BTreeSet<_> =
-        world.stack.weather.log().into_iter().filter(|call| call.contains("model.stand-in")).collect();
-    assert_eq!(asked, BTreeSet::from(["POST model.stand-in/v1/chat/completions".to_owned()]));
+    let counted = calls.iter().fold((0, 0), |(read, wrote), call| {
+        (read + call.input_tokens, wrote + call.output_tokens)
+    });
+    assert_eq!(
+        (job.tokens.input, job.tokens.output),
+        counted,
+        "every call is counted"
+    );
+    let asked: BTreeSet<_> = world
+        .stack
+        .weather
+        .log()
+        .into_iter()
+        .filter(|call| call.contains("model.stand-in"))
+        .collect();
+    assert_eq!(
+        asked,
+        BTreeSet::from(["POST model.stand-in/v1/chat/completions".to_owned()])
+    );
     world.assert_delivered_once();
     world.done().await;
 }

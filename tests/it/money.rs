@@ -22,7 +22,8 @@ impl Sold {
             assert!(text.contains(from), "the catalogue says {from:?}");
             text = text.replacen(from, to, 1);
         }
-        let path = std::env::temp_dir().join(format!("tallyhook-{}-{name}.toml", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("tallyhook-{}-{name}.toml", std::process::id()));
         std::fs::write(&path, text).expect("a file");
         Self { path }
     }
@@ -41,11 +42,18 @@ impl Drop for Sold {
 
 impl World {
     /// A furnished world whose one account is on this plan.
-    pub async fn on_plan(climate: Climate, plan: &str, settings: &[(&str, &str)]) -> (Self, AccountId) {
+    pub async fn on_plan(
+        climate: Climate,
+        plan: &str,
+        settings: &[(&str, &str)],
+    ) -> (Self, AccountId) {
         let world = Self::bare(climate, settings).await;
         let body = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "plan": plan });
         let answer = world.insist("POST", "/api/v1/admin/accounts", &body).await;
-        (world, AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id of ours"))
+        (
+            world,
+            AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id of ours"),
+        )
     }
 
     /// An operator asks until nobody else is in his way.
@@ -62,10 +70,22 @@ impl World {
     }
 
     /// An operator gives an account credits, or takes them with `-` in front; the key tells one act from another.
-    pub async fn adjusts(&self, account: &AccountId, amount: &str, key: &str) -> (StatusCode, Value) {
+    pub async fn adjusts(
+        &self,
+        account: &AccountId,
+        amount: &str,
+        key: &str,
+    ) -> (StatusCode, Value) {
         let body = json!({ "amount": amount, "reason": "a test" });
         loop {
-            let answer = self.keyed("POST", &format!("/api/v1/admin/accounts/{account}/adjustments"), key, &body).await;
+            let answer = self
+                .keyed(
+                    "POST",
+                    &format!("/api/v1/admin/accounts/{account}/adjustments"),
+                    key,
+                    &body,
+                )
+                .await;
             if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
                 return answer;
             }
@@ -73,7 +93,13 @@ impl World {
     }
 
     /// An operator's request with an idempotency key.
-    pub async fn keyed(&self, method: &str, path: &str, key: &str, body: &Value) -> (StatusCode, Value) {
+    pub async fn keyed(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> (StatusCode, Value) {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://tallyhook.test{path}"))
@@ -82,19 +108,35 @@ impl World {
             .header("content-type", "application/json")
             .body(serde_json::to_vec(body).expect("JSON").into())
             .expect("a request");
-        let answered = self.stack.weather.run(admin::respond(self.stack.admin.clone(), request)).await;
+        let answered = self
+            .stack
+            .weather
+            .run(admin::respond(self.stack.admin.clone(), request))
+            .await;
         let response = answered.expect("nobody dies");
-        (response.status(), serde_json::from_slice(response.body()).unwrap_or(Value::Null))
+        (
+            response.status(),
+            serde_json::from_slice(response.body()).unwrap_or(Value::Null),
+        )
     }
 
     /// What an account has.
     pub async fn balance(&self, account: &AccountId) -> Balance {
-        self.stack.store.balance_find(account).await.expect("the store answers")
+        self.stack
+            .store
+            .balance_find(account)
+            .await
+            .expect("the store answers")
     }
 
     /// The kinds of an account's entries, oldest first.
     pub async fn kinds(&self, account: &AccountId) -> Vec<&'static str> {
-        let entries = self.stack.store.entry_all(account).await.expect("the store answers");
+        let entries = self
+            .stack
+            .store
+            .entry_all(account)
+            .await
+            .expect("the store answers");
         entries.iter().map(|entry| entry.kind.as_str()).collect()
     }
 
@@ -106,7 +148,12 @@ impl World {
 
     /// The facts of an account's notices, newest first.
     pub async fn notices(&self, account: &AccountId) -> Vec<String> {
-        let notices = self.stack.store.notice_list(account).await.expect("the store answers");
+        let notices = self
+            .stack
+            .store
+            .notice_list(account)
+            .await
+            .expect("the store answers");
         notices.into_iter().map(|notice| notice.fact).collect()
     }
 }

@@ -27,7 +27,11 @@ fn address() -> MailAddress {
 impl World {
     /// From now on the account can be written to.
     pub async fn reachable(&self, account: &AccountId) {
-        let set = self.stack.store.account_mail_set(account, Some(&address())).await;
+        let set = self
+            .stack
+            .store
+            .account_mail_set(account, Some(&address()))
+            .await;
         assert_eq!(set.expect("the store answers"), AccountChanged::Now);
     }
 
@@ -35,7 +39,11 @@ impl World {
     async fn owes(&self, account: &AccountId, topic: Topic) -> NoticeKey {
         let now = self.stack.outside.now();
         let notice = Notice::new(topic, "something has happened.".to_owned(), now);
-        self.stack.store.notice_owe(account, &notice, now).await.expect("the store answers");
+        self.stack
+            .store
+            .notice_owe(account, &notice, now)
+            .await
+            .expect("the store answers");
         let key = notice.key(account);
         self.queue_gets(&Message::Notice(key.clone())).await;
         key
@@ -43,9 +51,16 @@ impl World {
 
     /// Each notice's fact and how it ended, sorted.
     async fn ended(&self, account: &AccountId) -> Vec<(String, Option<Outcome>)> {
-        let notices = self.stack.store.notice_list(account).await.expect("the store answers");
-        let mut ended: Vec<_> =
-            notices.into_iter().map(|row| (row.fact, row.ended.map(|(outcome, _)| outcome))).collect();
+        let notices = self
+            .stack
+            .store
+            .notice_list(account)
+            .await
+            .expect("the store answers");
+        let mut ended: Vec<_> = notices
+            .into_iter()
+            .map(|row| (row.fact, row.ended.map(|(outcome, _)| outcome)))
+            .collect();
         ended.sort();
         ended
     }
@@ -60,13 +75,27 @@ impl World {
     /// The only mail there is.
     fn letter(&self) -> Letter {
         let letters = self.vendors.mail.letters();
-        assert_eq!(letters.len(), 1, "{:?}", letters.iter().map(|letter| &letter.subject).collect::<Vec<_>>());
+        assert_eq!(
+            letters.len(),
+            1,
+            "{:?}",
+            letters
+                .iter()
+                .map(|letter| &letter.subject)
+                .collect::<Vec<_>>()
+        );
         letters.into_iter().next().expect("one")
     }
 
     /// The subjects of all mails, sorted.
     pub fn subjects(&self) -> Vec<String> {
-        let mut subjects: Vec<_> = self.vendors.mail.letters().into_iter().map(|letter| letter.subject).collect();
+        let mut subjects: Vec<_> = self
+            .vendors
+            .mail
+            .letters()
+            .into_iter()
+            .map(|letter| letter.subject)
+            .collect();
         subjects.sort();
         subjects
     }
@@ -89,9 +118,21 @@ fn event(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
 #[tokio::test(start_paused = true)]
 async fn what_stripe_says_of_payments_becomes_one_mail_each() {
     for (sample, subject, words) in [
-        ("invoice.payment_failed", "A payment has failed", "for invoice TALLY-0002 has failed. Stripe will try again."),
-        ("invoice.payment_action_required", "A payment waits for your confirmation", "has to be confirmed"),
-        ("customer.subscription.trial_will_end", "Your trial ends soon", "ends on 2026-12-04"),
+        (
+            "invoice.payment_failed",
+            "A payment has failed",
+            "for invoice TALLY-0002 has failed. Stripe will try again.",
+        ),
+        (
+            "invoice.payment_action_required",
+            "A payment waits for your confirmation",
+            "has to be confirmed",
+        ),
+        (
+            "customer.subscription.trial_will_end",
+            "Your trial ends soon",
+            "ends on 2026-12-04",
+        ),
     ] {
         let dashboard = [("DASHBOARD_URL", "https://tallyhook.test/billing")];
         let (world, account) = world(Climate::Bad(201), &dashboard).await;
@@ -101,12 +142,22 @@ async fn what_stripe_says_of_payments_becomes_one_mail_each() {
         }
         world.settle().await;
         let letter = world.letter();
-        assert_eq!((letter.to.as_str(), letter.from.as_str()), (ADDRESS, "notices@tallyhook.example"));
+        assert_eq!(
+            (letter.to.as_str(), letter.from.as_str()),
+            (ADDRESS, "notices@tallyhook.example")
+        );
         assert_eq!(letter.subject, subject);
         for body in [&letter.text, &letter.html] {
-            assert!(body.contains(words) && body.contains("https://tallyhook.test/billing"), "{body}");
+            assert!(
+                body.contains(words) && body.contains("https://tallyhook.test/billing"),
+                "{body}"
+            );
         }
-        assert!(letter.reference.starts_with(account.as_str()), "{}", letter.reference);
+        assert!(
+            letter.reference.starts_with(account.as_str()),
+            "{}",
+            letter.reference
+        );
         assert_eq!(world.outcome_of_one(&account).await, Outcome::Told);
         world.done().await;
     }
@@ -114,15 +165,22 @@ async fn what_stripe_says_of_payments_becomes_one_mail_each() {
 
 #[tokio::test(start_paused = true)]
 async fn a_quota_is_warned_of_once_at_four_fifths_and_once_at_the_end() {
-    let included = ("quotas.pull_requests = { limit = 60,", "quotas.pull_requests = { limit = 5,");
+    let included = (
+        "quotas.pull_requests = { limit = 60,",
+        "quotas.pull_requests = { limit = 5,",
+    );
     let sold = Sold::with("noticed-teams", &[included]);
-    let (world, account) = World::on_plan(Climate::Bad(202), "teams", &[("CATALOGUE", sold.path())]).await;
+    let (world, account) =
+        World::on_plan(Climate::Bad(202), "teams", &[("CATALOGUE", sold.path())]).await;
     world.reachable(&account).await;
     for number in 30..=36 {
         world.issue_opens(number).await;
         world.settle().await;
     }
-    assert_eq!(world.subjects(), ["Most of your quota is used", "Your quota is used up"]);
+    assert_eq!(
+        world.subjects(),
+        ["Most of your quota is used", "Your quota is used up"]
+    );
     world.done().await;
 }
 
@@ -138,32 +196,65 @@ async fn a_balance_is_warned_of_when_it_is_low_and_when_it_does_not_suffice() {
     world.settle().await;
     world.issue_opens(32).await;
     world.settle().await;
-    assert_eq!(world.subjects(), ["Credits are used up", "Your balance is low"]);
+    assert_eq!(
+        world.subjects(),
+        ["Credits are used up", "Your balance is low"]
+    );
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_welcome_has_a_link_that_is_told_once_and_then_forgotten() {
-    let (world, account) = world(Climate::Bad(204), &[("DASHBOARD_URL", "https://tallyhook.test/billing")]).await;
+    let (world, account) = world(
+        Climate::Bad(204),
+        &[("DASHBOARD_URL", "https://tallyhook.test/billing")],
+    )
+    .await;
     let now = world.stack.outside.now();
-    let welcome = Notice::new(Topic::Welcome, "The account of acme is ready.".to_owned(), now);
+    let welcome = Notice::new(
+        Topic::Welcome,
+        "The account of acme is ready.".to_owned(),
+        now,
+    );
     let welcome = welcome.with_link("https://tallyhook.test/in/canary-once");
     // Without a message: the sweeper finds it.
-    world.stack.store.notice_owe(&account, &welcome, now).await.expect("the store answers");
+    world
+        .stack
+        .store
+        .notice_owe(&account, &welcome, now)
+        .await
+        .expect("the store answers");
     world.settle().await;
     let letter = world.letter();
-    for link in
-        ["Get your key: https://tallyhook.test/in/canary-once", "Your dashboard: https://tallyhook.test/billing"]
-    {
+    for link in [
+        "Get your key: https://tallyhook.test/in/canary-once",
+        "Your dashboard: https://tallyhook.test/billing",
+    ] {
         assert!(letter.text.contains(link), "{}", letter.text);
     }
-    let (status, listed) = world.operator("GET", &format!("/api/v1/admin/accounts/{account}/notices"), None).await;
+    let (status, listed) = world
+        .operator(
+            "GET",
+            &format!("/api/v1/admin/accounts/{account}/notices"),
+            None,
+        )
+        .await;
     assert!(status.is_success());
     assert_eq!(listed["notices"][0]["outcome"], "told");
-    assert!(!listed.to_string().contains("canary") && !listed.to_string().contains(ADDRESS), "{listed}");
+    assert!(
+        !listed.to_string().contains("canary") && !listed.to_string().contains(ADDRESS),
+        "{listed}"
+    );
     // The same fact again is no news.
-    world.stack.store.notice_owe(&account, &welcome, now).await.expect("the store answers");
-    world.queue_gets(&Message::Notice(welcome.key(&account))).await;
+    world
+        .stack
+        .store
+        .notice_owe(&account, &welcome, now)
+        .await
+        .expect("the store answers");
+    world
+        .queue_gets(&Message::Notice(welcome.key(&account)))
+        .await;
     world.settle().await;
     world.letter();
     world.done().await;
@@ -191,7 +282,12 @@ async fn every_topic_is_one_mail_in_any_weather() {
     for seed in 1..=12 {
         let (world, account) = world(Climate::Bad(seed), &[]).await;
         let wanted = domain::notices::Kind::JobFinished;
-        world.stack.store.account_notices_set(&account, wanted, Switch::On).await.expect("the store answers");
+        world
+            .stack
+            .store
+            .account_notices_set(&account, wanted, Switch::On)
+            .await
+            .expect("the store answers");
         for topic in every_topic() {
             let key = world.owes(&account, topic).await;
             world.queue_gets(&Message::Notice(key)).await;
@@ -199,12 +295,27 @@ async fn every_topic_is_one_mail_in_any_weather() {
         world.settle().await;
         let ended = world.ended(&account).await;
         assert_eq!(ended.len(), 9);
-        assert!(ended.iter().all(|(_, outcome)| *outcome == Some(Outcome::Told)), "seed {seed}: {ended:?}");
-        let mut references: Vec<_> = world.vendors.mail.letters().into_iter().map(|letter| letter.reference).collect();
+        assert!(
+            ended
+                .iter()
+                .all(|(_, outcome)| *outcome == Some(Outcome::Told)),
+            "seed {seed}: {ended:?}"
+        );
+        let mut references: Vec<_> = world
+            .vendors
+            .mail
+            .letters()
+            .into_iter()
+            .map(|letter| letter.reference)
+            .collect();
         references.sort();
         let mails = references.len();
         references.dedup();
-        assert_eq!((mails, references.len()), (9, 9), "seed {seed}: {references:?}");
+        assert_eq!(
+            (mails, references.len()),
+            (9, 9),
+            "seed {seed}: {references:?}"
+        );
         world.done().await;
     }
 }

@@ -52,7 +52,8 @@ async fn a_limit_on_any_call_is_waited_out() {
         for (what, wait) in [LIMITS[place % 3], LIMITS[(place + 1) % 3]] {
             let world = wired().await;
             let reply = match what {
-                "secondary" => Reply::status(403, "You have exceeded a secondary rate limit").with("retry-after", wait),
+                "secondary" => Reply::status(403, "You have exceeded a secondary rate limit")
+                    .with("retry-after", wait),
                 "too many" => Reply::status(429, "slow down"),
                 _ => Reply::status(403, "API rate limit exceeded")
                     .with("x-ratelimit-remaining", 0)
@@ -62,14 +63,24 @@ async fn a_limit_on_any_call_is_waited_out() {
             world.github_sends("issues.opened").await;
             world.settle().await;
             world.assert_delivered_once();
-            assert_eq!(world.told_job().await.state, State::PrOpened, "{what} on {on}");
+            assert_eq!(
+                world.told_job().await.state,
+                State::PrOpened,
+                "{what} on {on}"
+            );
             let heard = world.wire.heard(on.trim_end_matches('$'));
-            let heard: Vec<_> = heard.iter().filter(|heard| format!("{}$", heard.line).contains(on)).collect();
+            let heard: Vec<_> = heard
+                .iter()
+                .filter(|heard| format!("{}$", heard.line).contains(on))
+                .collect();
             let until = heard[0].at + wait * 1_000;
             let early = heard[1..].iter().filter(|heard| heard.at < until).count();
             // The comment has two occasions, when work begins and when it ends, and the second does not know of the first.
             let occasions = usize::from(on.contains("comments"));
-            assert!(early <= occasions, "{what} on {on}: asked to wait {wait} s, and asked again {heard:?}");
+            assert!(
+                early <= occasions,
+                "{what} on {on}: asked to wait {wait} s, and asked again {heard:?}"
+            );
             world.done().await;
         }
     }
@@ -101,7 +112,10 @@ async fn a_limit_of_an_hour_is_waited_out() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_of_githubs_on_any_call_is_tried_again() {
     for on in CALLS {
-        let mut replies = vec![Reply::status(500, "oops"), Reply::status(503, "unavailable")];
+        let mut replies = vec![
+            Reply::status(500, "oops"),
+            Reply::status(503, "unavailable"),
+        ];
         if on.starts_with("GET") {
             replies.push(Reply::json(200, json!("nonsense")));
         }
@@ -128,13 +142,27 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
         ("POST github.stand-in/repos/acme/greeter/pulls", 0),
         ("POST github.stand-in/repos/acme/greeter/pulls", 1),
         ("POST github.stand-in/repos/acme/greeter/pulls", 3),
-        ("POST github.stand-in/repos/acme/greeter/issues/7/comments", 0),
-        ("PATCH github.stand-in/repos/acme/greeter/issues/comments/", 0),
+        (
+            "POST github.stand-in/repos/acme/greeter/issues/7/comments",
+            0,
+        ),
+        (
+            "PATCH github.stand-in/repos/acme/greeter/issues/comments/",
+            0,
+        ),
     ] {
-        for (climate, times) in [(Climate::Fair, 1), (Climate::Fair, 3), (Climate::Bad(41), 2)] {
+        for (climate, times) in [
+            (Climate::Fair, 1),
+            (Climate::Fair, 3),
+            (Climate::Bad(41), 2),
+        ] {
             let world = World::with(climate, &[]).await;
             world.github_sends("issues.opened").await;
-            let lost = Fault { on: on.to_owned(), times, effect: Effect::AnswerLost };
+            let lost = Fault {
+                on: on.to_owned(),
+                times,
+                effect: Effect::AnswerLost,
+            };
             world.stack.weather.break_next(lost);
             // GitHub's lists lag from the moment of the write on, not before.
             while lag > 0 && world.vendors.github.pulls(OWNER, REPOSITORY).is_empty() {
@@ -143,7 +171,11 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
             world.vendors.github.set_read_lag(lag);
             world.settle().await;
             world.assert_delivered_once();
-            assert_eq!(world.told_job().await.state, State::PrOpened, "{on}, {times} times, lag {lag}, {climate:?}");
+            assert_eq!(
+                world.told_job().await.state,
+                State::PrOpened,
+                "{on}, {times} times, lag {lag}, {climate:?}"
+            );
             world.done().await;
         }
     }
@@ -154,7 +186,11 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
 async fn a_comment_that_does_not_show_yet_is_not_written_twice() {
     let world = World::with(Climate::Fair, &[]).await;
     let on = "POST github.stand-in/repos/acme/greeter/issues/7/comments".to_owned();
-    world.stack.weather.break_next(Fault { on, times: 1, effect: Effect::AnswerLost });
+    world.stack.weather.break_next(Fault {
+        on,
+        times: 1,
+        effect: Effect::AnswerLost,
+    });
     world.github_sends("issues.opened").await;
     while world.comments().is_empty() {
         world.turn_all().await;
@@ -187,7 +223,10 @@ async fn a_persons_comment_with_our_marker_is_left_alone() {
     world.github_sends("issues.opened").await;
     world.turn(Queue::GithubEvents).await;
     let marker = domain::pulls::hidden_marker(&world.open_job().await.expect("a job"));
-    world.vendors.github.add_comment(OWNER, REPOSITORY, 7, "mallory", &format!("mine {marker}"));
+    world
+        .vendors
+        .github
+        .add_comment(OWNER, REPOSITORY, 7, "mallory", &format!("mine {marker}"));
     world.settle().await;
     let all = world.vendors.github.comments(OWNER, REPOSITORY, 7);
     assert_eq!(all.len(), 2);
@@ -209,18 +248,40 @@ async fn nobody_is_called_and_no_marker_is_forged() {
     });
     let world = World::with(Climate::Fair, &[]).await;
     world.vendors.model.script("code", vec![said.to_string()]);
-    world.github_sends_changed("issues.opened", |event| event["issue"]["title"] = "For @everyone".into()).await;
+    world
+        .github_sends_changed("issues.opened", |event| {
+            event["issue"]["title"] = "For @everyone".into()
+        })
+        .await;
     world.settle().await;
     world.assert_delivered_once();
     let pull = &world.vendors.github.pulls(OWNER, REPOSITORY)[0];
-    let commit = &world.vendors.github.commits_on(OWNER, REPOSITORY, &pull.head)[0];
-    for (what, text) in [("body", &pull.body), ("commit", &commit.message), ("comment", &world.comment())] {
-        assert!(!text.contains("@everyone") && !text.contains("@acme"), "the {what} calls people: {text}");
+    let commit = &world
+        .vendors
+        .github
+        .commits_on(OWNER, REPOSITORY, &pull.head)[0];
+    for (what, text) in [
+        ("body", &pull.body),
+        ("commit", &commit.message),
+        ("comment", &world.comment()),
+    ] {
+        assert!(
+            !text.contains("@everyone") && !text.contains("@acme"),
+            "the {what} calls people: {text}"
+        );
     }
     assert!(!pull.body.contains(forged), "{}", pull.body);
-    assert!(pull.title.contains("everyone"), "the words stay: {}", pull.title);
+    assert!(
+        pull.title.contains("everyone"),
+        "the words stay: {}",
+        pull.title
+    );
     assert_eq!(
-        world.vendors.github.file(OWNER, REPOSITORY, &pull.head, "a.txt").as_deref(),
+        world
+            .vendors
+            .github
+            .file(OWNER, REPOSITORY, &pull.head, "a.txt")
+            .as_deref(),
         Some("@everyone may stand in a file")
     );
     world.done().await;
@@ -235,19 +296,33 @@ async fn a_change_may_write_and_delete_many_files_in_one_commit() {
         { "path": "src/main.rs", "content": "fn main() {}\n" },
     ]);
     let world = World::with(Climate::Bad(51), &[]).await;
-    world.vendors.model.script("code", vec![json!({ "title": "t", "body": "b", "changes": changes }).to_string(); 9]);
+    world.vendors.model.script(
+        "code",
+        vec![json!({ "title": "t", "body": "b", "changes": changes }).to_string(); 9],
+    );
     world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_delivered_once();
     let head = &world.vendors.github.pulls(OWNER, REPOSITORY)[0].head;
     let file = |path| world.vendors.github.file(OWNER, REPOSITORY, head, path);
     assert_eq!(
-        (file("docs/new.md").as_deref(), file("README.md"), file("src/main.rs").as_deref()),
+        (
+            file("docs/new.md").as_deref(),
+            file("README.md"),
+            file("src/main.rs").as_deref()
+        ),
         (Some("new\n"), None, Some("fn main() {}\n"))
     );
-    assert!(file("src/greeting.rs").is_some(), "what was not named stays");
+    assert!(
+        file("src/greeting.rs").is_some(),
+        "what was not named stays"
+    );
     let commits = world.vendors.github.commits_on(OWNER, REPOSITORY, head);
-    assert!(commits[0].message.contains("Refs #7") && commits[0].author == "Tallyhook", "{:?}", commits[0]);
+    assert!(
+        commits[0].message.contains("Refs #7") && commits[0].author == "Tallyhook",
+        "{:?}",
+        commits[0]
+    );
     world.done().await;
 }
 
@@ -257,8 +332,14 @@ async fn tokens_are_as_narrow_as_the_door_that_asks() {
     let world = World::with(Climate::Fair, &[]).await;
     world.github_sends("issues.opened").await;
     let permissions = |level: &str| -> BTreeMap<String, String> {
-        let all = [("contents", level), ("issues", level), ("metadata", "read"), ("pull_requests", level)];
-        all.map(|(name, level)| (name.to_owned(), level.to_owned())).into()
+        let all = [
+            ("contents", level),
+            ("issues", level),
+            ("metadata", "read"),
+            ("pull_requests", level),
+        ];
+        all.map(|(name, level)| (name.to_owned(), level.to_owned()))
+            .into()
     };
     let mut seen = 0;
     for (queue, asked) in [
@@ -283,7 +364,14 @@ async fn tokens_are_as_narrow_as_the_door_that_asks() {
             .collect();
         let expected: Vec<_> = asked
             .iter()
-            .map(|level| (INSTALLATION_ID, vec![REPOSITORY_ID], vec![], Some(permissions(level))))
+            .map(|level| {
+                (
+                    INSTALLATION_ID,
+                    vec![REPOSITORY_ID],
+                    vec![],
+                    Some(permissions(level)),
+                )
+            })
             .collect();
         assert_eq!(new, expected, "{queue}");
         seen = all.len();
@@ -298,9 +386,18 @@ async fn tokens_are_as_narrow_as_the_door_that_asks() {
 async fn a_github_that_takes_no_pull_request_ends_the_job_unbilled() {
     let world = wired().await;
     approved(&world).await;
-    world.wire.answer(&format!("POST {REPO}/pulls"), ALWAYS, Reply::status(500, "oops"));
+    world.wire.answer(
+        &format!("POST {REPO}/pulls"),
+        ALWAYS,
+        Reply::status(500, "oops"),
+    );
     world.settle().await;
-    world.assert_not_delivered(State::Failed, "gave up after 12 tries: could not open the pull request").await;
+    world
+        .assert_not_delivered(
+            State::Failed,
+            "gave up after 12 tries: could not open the pull request",
+        )
+        .await;
     world.done().await;
 }
 
@@ -327,6 +424,9 @@ impl World {
     pub fn change_github(&self, change: impl FnOnce(&mut Value)) {
         let mut all = self.vendors.github.export();
         change(&mut all["repositories"][REPOSITORY_ID.to_string()]);
-        self.vendors.github.import(all).expect("it can be read back");
+        self.vendors
+            .github
+            .import(all)
+            .expect("it can be read back");
     }
 }

@@ -46,7 +46,11 @@ async fn world_of_words() -> (World, Handled) {
     let url = world.mapping(Queue::GithubEvents).queue_url.clone();
     let aws = boot::Aws::new(boot::AwsSettings::embedded(), &outside);
     let queues = Queues::new(&aws.sdk, None, [(Queue::GithubEvents, url)]);
-    let door = world.stack.mappings.iter_mut().find(|(queue, _)| *queue == Queue::GithubEvents);
+    let door = world
+        .stack
+        .mappings
+        .iter_mut()
+        .find(|(queue, _)| *queue == Queue::GithubEvents);
     door.expect("the queue is there").1.function = Arc::new(move |event, _| {
         let (seen, queues) = (Arc::clone(&seen), queues.clone());
         Box::pin(async move { act(&queues, event, &seen).await })
@@ -57,13 +61,19 @@ async fn world_of_words() -> (World, Handled) {
 async fn act(queues: &Queues, event: SqsEvent, seen: &Handled) -> SqsBatchResponse {
     let handle = async |delivered: Delivered| {
         let key = delivered.message.key();
-        *seen.lock().expect("nobody panics here").entry(key.clone()).or_default() += 1;
+        *seen
+            .lock()
+            .expect("nobody panics here")
+            .entry(key.clone())
+            .or_default() += 1;
         match key.split('-').next() {
             Some("good") => Ok(Done::Applied("it".to_owned())),
             Some("known") => Ok(Done::Duplicate),
             Some("odd") => Ok(Done::Ignored("odd")),
             Some("unlucky") => Err(Unlucky.into()),
-            Some("early") if delivered.receives == 1 => Err(Failure::after(Duration::from_secs(30), "not yet")),
+            Some("early") if delivered.receives == 1 => {
+                Err(Failure::after(Duration::from_secs(30), "not yet"))
+            }
             Some("lost") => Err(Failure::never("lost")),
             _ => panic!("a bug, on purpose"),
         }
@@ -97,7 +107,16 @@ async fn a_batchs_answer_names_the_messages_that_failed() {
     };
     let text = |id: &str| event(id).to_json();
     assert_eq!(answer(&[]).await, json!([]), "an empty batch is a success");
-    assert_eq!(answer(&[&text("good-1"), &text("known-1"), &text("odd-1"), &text("lost-1")]).await, json!([]));
+    assert_eq!(
+        answer(&[
+            &text("good-1"),
+            &text("known-1"),
+            &text("odd-1"),
+            &text("lost-1")
+        ])
+        .await,
+        json!([])
+    );
     let mixed = [
         &text("good-1"),
         "no JSON",
@@ -107,10 +126,15 @@ async fn a_batchs_answer_names_the_messages_that_failed() {
         &text("lost-unwritable"),
     ];
     let failed = answer(&mixed).await;
-    let ids: Vec<_> = ["id-1", "id-2", "id-3", "id-5"].map(|id| json!({ "itemIdentifier": id })).into();
+    let ids: Vec<_> = ["id-1", "id-2", "id-3", "id-5"]
+        .map(|id| json!({ "itemIdentifier": id }))
+        .into();
     let mut failed = failed.as_array().cloned().expect("a list");
     failed.sort_by_key(Value::to_string);
-    assert_eq!(failed, ids, "message ids, and those of the failed ones only");
+    assert_eq!(
+        failed, ids,
+        "message ids, and those of the failed ones only"
+    );
     world.done().await;
 }
 
@@ -147,7 +171,11 @@ async fn what_is_early_comes_back_and_what_is_lost_does_not() {
     world.drain(Queue::GithubEvents).await;
     assert_eq!(world.waiting(Queue::GithubEvents).await, 1);
     world.elapse(Duration::from_secs(29)).await;
-    assert_eq!(world.turn(Queue::GithubEvents).await, 0, "not before its time");
+    assert_eq!(
+        world.turn(Queue::GithubEvents).await,
+        0,
+        "not before its time"
+    );
     world.elapse(Duration::from_secs(2)).await;
     assert_eq!(world.turn(Queue::GithubEvents).await, 1);
     let seen = handled.lock().expect("nobody panics here").clone();
@@ -173,7 +201,10 @@ async fn what_cannot_be_read_becomes_a_dead_letter_and_the_work_beside_it_is_don
         r#"{"v":1,"kind":"plan","key":"acc_01hf7yat00zzzzzzzzzzzzzzzz"}"#,
         r#"{"v":1,"kind":"usage","key":"nobody"}"#,
     ];
-    let strange: Vec<_> = strange.into_iter().filter(|text| !text.is_empty()).collect();
+    let strange: Vec<_> = strange
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect();
     for text in &strange {
         assert!(Message::from_json(text).is_err(), "{text} is one of ours");
         world.queue_gets_text(Queue::GithubEvents, text).await;
@@ -181,8 +212,15 @@ async fn what_cannot_be_read_becomes_a_dead_letter_and_the_work_beside_it_is_don
     world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_delivered_once();
-    assert_eq!(world.vendors.model.calls().len(), 3, "the good one was not repeated");
-    assert_eq!(world.dead_letters().await, i64::try_from(strange.len()).expect("few"));
+    assert_eq!(
+        world.vendors.model.calls().len(),
+        3,
+        "the good one was not repeated"
+    );
+    assert_eq!(
+        world.dead_letters().await,
+        i64::try_from(strange.len()).expect("few")
+    );
     world.abandoned();
 }
 
@@ -200,12 +238,24 @@ async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
         Message::Work(Work::Review, job.clone()),
         Message::Work(Work::Pull, job.clone()),
         Message::Comment(job.clone()),
-        Message::Notice(domain::notices::NoticeKey { account: account.clone(), fact: "low_balance#0".to_owned() }),
-        Message::Errand(domain::ids::ErrandId::mint(Timestamp::from_millis(1), [7; 10])),
-        Message::Usage(domain::metering::Debts { account, meter: domain::metering::Meter::pull_requests() }),
+        Message::Notice(domain::notices::NoticeKey {
+            account: account.clone(),
+            fact: "low_balance#0".to_owned(),
+        }),
+        Message::Errand(domain::ids::ErrandId::mint(
+            Timestamp::from_millis(1),
+            [7; 10],
+        )),
+        Message::Usage(domain::metering::Debts {
+            account,
+            meter: domain::metering::Meter::pull_requests(),
+        }),
     ] {
         world.queue_gets(&message).await;
-        for queue in Queue::OURS.into_iter().filter(|queue| *queue != message.queue()) {
+        for queue in Queue::OURS
+            .into_iter()
+            .filter(|queue| *queue != message.queue())
+        {
             world.queue_gets_text(queue, &message.to_json()).await;
         }
     }
@@ -219,12 +269,22 @@ async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
 #[tokio::test(start_paused = true)]
 async fn dead_letters_are_moved_back_and_done() {
     let mut world = World::with(Climate::Fair, &[]).await;
-    let place = world.stack.mappings.iter().position(|(queue, _)| *queue == Queue::GithubEvents).expect("it is there");
+    let place = world
+        .stack
+        .mappings
+        .iter()
+        .position(|(queue, _)| *queue == Queue::GithubEvents)
+        .expect("it is there");
     let whole = world.stack.mappings[place].1.function.clone();
     world.stack.mappings[place].1.function = Arc::new(|event, _| {
         Box::pin(async move {
             let mut response = SqsBatchResponse::default();
-            response.set_failures(event.records.into_iter().filter_map(|record| record.message_id));
+            response.set_failures(
+                event
+                    .records
+                    .into_iter()
+                    .filter_map(|record| record.message_id),
+            );
             response
         })
     });
@@ -233,22 +293,42 @@ async fn dead_letters_are_moved_back_and_done() {
         world.turn(Queue::GithubEvents).await;
         world.elapse(Duration::from_secs(361)).await;
     }
-    assert_eq!((world.dead_letters().await, world.waiting(Queue::GithubEvents).await), (1, 0));
-    assert_eq!(world.outcome(Source::Github, &delivery).await.0, EventState::Owing);
+    assert_eq!(
+        (
+            world.dead_letters().await,
+            world.waiting(Queue::GithubEvents).await
+        ),
+        (1, 0)
+    );
+    assert_eq!(
+        world.outcome(Source::Github, &delivery).await.0,
+        EventState::Owing
+    );
 
     world.stack.mappings[place].1.function = whole;
     // Days later somebody looks.
     world.skip(Duration::from_secs(13 * 86_400));
-    let (status, answer) = world.operator("POST", "/api/v1/admin/queues/github-events/redrive", None).await;
+    let (status, answer) = world
+        .operator("POST", "/api/v1/admin/queues/github-events/redrive", None)
+        .await;
     assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
     assert_eq!(world.dead_letters().await, 0);
     world.drain(Queue::GithubEvents).await;
-    assert_eq!(world.outcome(Source::Github, &delivery).await.0, EventState::Finished);
+    assert_eq!(
+        world.outcome(Source::Github, &delivery).await.0,
+        EventState::Finished
+    );
     world.settle().await;
     world.assert_delivered_once();
     // Nothing is left to move, and moving nothing is no error.
     for queue in Queue::ALL {
-        let (status, answer) = world.operator("POST", &format!("/api/v1/admin/queues/{queue}/redrive"), None).await;
+        let (status, answer) = world
+            .operator(
+                "POST",
+                &format!("/api/v1/admin/queues/{queue}/redrive"),
+                None,
+            )
+            .await;
         assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
     }
     world.settle().await;
@@ -260,13 +340,31 @@ async fn dead_letters_are_moved_back_and_done() {
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_tried_in_vain_is_buried_and_not_a_dead_letter() {
     let world = World::with(Climate::Fair, &WIRED).await;
-    world.wire.answer("GET github.wire", ALWAYS, Reply::status(500, "oops"));
+    world
+        .wire
+        .answer("GET github.wire", ALWAYS, Reply::status(500, "oops"));
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
-    world.assert_outcome(&delivery, EventState::Buried, "gave up after 12 tries: could not read the file").await;
-    assert_eq!(world.dead_letters().await, 0, "the row says it; a letter about the same would only be noise");
+    world
+        .assert_outcome(
+            &delivery,
+            EventState::Buried,
+            "gave up after 12 tries: could not read the file",
+        )
+        .await;
+    assert_eq!(
+        world.dead_letters().await,
+        0,
+        "the row says it; a letter about the same would only be noise"
+    );
     world.wire.clear();
-    let (status, _) = world.operator("POST", &format!("/api/v1/admin/events/github/{delivery}/replay"), None).await;
+    let (status, _) = world
+        .operator(
+            "POST",
+            &format!("/api/v1/admin/events/github/{delivery}/replay"),
+            None,
+        )
+        .await;
     assert_eq!(status, StatusCode::ACCEPTED);
     world.settle().await;
     assert_eq!(world.told_job().await.state, State::PrOpened);

@@ -29,7 +29,11 @@ impl UnderWay {
 
     /// Who runs one after the other proves nothing here.
     fn assert_raced(&self, racers: u32) {
-        assert!(self.0.get().1 >= racers, "{} of {racers} at once", self.0.get().1);
+        assert!(
+            self.0.get().1 >= racers,
+            "{} of {racers} at once",
+            self.0.get().1
+        );
     }
 }
 
@@ -46,22 +50,41 @@ async fn a_payment_and_holds() {
     world.adjusts(account, "35", "a gift").await;
     let payment = world.buys_a_pack().await;
     let paid = world.vendors.stripe.outbox_take();
-    world.vendors.stripe.refund(&payment, Some(400)).expect("a refund");
+    world
+        .vendors
+        .stripe
+        .refund(&payment, Some(400))
+        .expect("a refund");
     let refunded = world.vendors.stripe.outbox_take();
-    let told: Vec<_> = refunded.iter().chain(&paid).chain(&paid).chain(&refunded).collect();
+    let told: Vec<_> = refunded
+        .iter()
+        .chain(&paid)
+        .chain(&paid)
+        .chain(&refunded)
+        .collect();
     let hold = json!({ "credits": "10" });
     let hold = &hold;
     let under_way = UnderWay::default();
     let takes = |_| under_way.with(program.ask("POST", "/api/v1/credits/holds", Some(hold)));
     let (_, one, other) = tokio::join!(
-        together(told.into_iter().map(|event| under_way.with(comes_in(world, event)))),
+        together(
+            told.into_iter()
+                .map(|event| under_way.with(comes_in(world, event)))
+        ),
         together((0..6).map(takes)),
         together((0..6).map(takes)),
     );
     under_way.assert_raced(12);
     world.settle().await;
-    let statuses: Vec<_> = one.iter().chain(&other).map(|(status, _)| *status).collect();
-    let won = statuses.iter().filter(|status| **status == StatusCode::CREATED).count();
+    let statuses: Vec<_> = one
+        .iter()
+        .chain(&other)
+        .map(|(status, _)| *status)
+        .collect();
+    let won = statuses
+        .iter()
+        .filter(|status| **status == StatusCode::CREATED)
+        .count();
     assert!((3..=12).contains(&won), "{statuses:?}");
     let kinds = world.kinds(account).await;
     let count = |kind: &str| kinds.iter().filter(|known| **known == kind).count();
@@ -69,7 +92,11 @@ async fn a_payment_and_holds() {
     let balance = world.balance(account).await;
     let won = u64::try_from(won).expect("few");
     assert_eq!(balance.held, whole(10 * won));
-    assert_eq!((balance.available, balance.debt), (whole(10_035 - 4_000 - 10 * won), whole(0)), "{kinds:?}");
+    assert_eq!(
+        (balance.available, balance.debt),
+        (whole(10_035 - 4_000 - 10 * won), whole(0)),
+        "{kinds:?}"
+    );
     world.assert_books_agree().await;
     program.world.abandoned();
 }
@@ -81,14 +108,24 @@ async fn a_change_and_an_invoice() {
     let stripe = &world.vendors.stripe;
     world.pushes_the_catalogue().await;
     stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card");
-    let (status, made) = program.ask("POST", SUBSCRIPTION, Some(&json!({ "plan": "starter" }))).await;
+    let (status, made) = program
+        .ask("POST", SUBSCRIPTION, Some(&json!({ "plan": "starter" })))
+        .await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     world.settle().await;
     world.skip(Duration::from_secs(31 * 86_400));
     stripe.fail_next_payment(CUSTOMER).expect("a customer");
-    stripe.roll_period(made["id"].as_str().expect("an id")).expect("a period");
-    let open = stripe.invoices().into_iter().find(|invoice| invoice["status"] == "open").expect("an invoice");
-    stripe.pay_invoice(open["id"].as_str().expect("an id")).expect("it is paid");
+    stripe
+        .roll_period(made["id"].as_str().expect("an id"))
+        .expect("a period");
+    let open = stripe
+        .invoices()
+        .into_iter()
+        .find(|invoice| invoice["status"] == "open")
+        .expect("an invoice");
+    stripe
+        .pay_invoice(open["id"].as_str().expect("an id"))
+        .expect("it is paid");
     let told = stripe.outbox_take();
     let wanted = json!({ "plan": "professional" });
     let under_way = UnderWay::default();
@@ -100,20 +137,41 @@ async fn a_change_and_an_invoice() {
         together(told.iter().map(comes)),
     );
     under_way.assert_raced(4);
-    assert_eq!((changed.0, shown.0), (StatusCode::OK, StatusCode::OK), "{changed:?} {shown:?}");
+    assert_eq!(
+        (changed.0, shown.0),
+        (StatusCode::OK, StatusCode::OK),
+        "{changed:?} {shown:?}"
+    );
     world.settle().await;
     let stands = program.get(SUBSCRIPTION).await;
     assert_eq!(
-        (&stands["id"], &stands["status"], &stands["plan"], &stands["grace_until"]),
-        (&made["id"], &json!("active"), &json!("professional"), &Value::Null)
+        (
+            &stands["id"],
+            &stands["status"],
+            &stands["plan"],
+            &stands["grace_until"]
+        ),
+        (
+            &made["id"],
+            &json!("active"),
+            &json!("professional"),
+            &Value::Null
+        )
     );
     assert_eq!(stripe.subscriptions().len(), 1);
     let ours = program.get("/api/v1/billing/invoices").await;
     let ours = ours["invoices"].as_array().expect("a list");
     let theirs = stripe.invoices();
-    assert_eq!(theirs.len(), 3, "the first period, the second and the change: {theirs:?}");
+    assert_eq!(
+        theirs.len(),
+        3,
+        "the first period, the second and the change: {theirs:?}"
+    );
     assert_eq!(ours.len(), theirs.len(), "each once");
-    assert!(ours.iter().all(|invoice| invoice["status"] == "paid"), "{ours:?}");
+    assert!(
+        ours.iter().all(|invoice| invoice["status"] == "paid"),
+        "{ours:?}"
+    );
     program.world.done().await;
 }
 
@@ -126,13 +184,19 @@ async fn deliveries_about_one_issue() {
     let (world_ref, body) = (&world, &body);
     let comes = |n: u32| async move {
         // Each id twice.
-        let taken = world_ref.github_delivers("issues", &of(900 + n / 2), body).await.status();
+        let taken = world_ref
+            .github_delivers("issues", &of(900 + n / 2), body)
+            .await
+            .status();
         world_ref.turn(Queue::GithubEvents).await;
         taken
     };
     let sent = together((0..8).map(|n| under_way.with(comes(n)))).await;
     under_way.assert_raced(8);
-    assert!(sent.iter().all(|status| *status == StatusCode::ACCEPTED), "{sent:?}");
+    assert!(
+        sent.iter().all(|status| *status == StatusCode::ACCEPTED),
+        "{sent:?}"
+    );
     world.settle().await;
     world.assert_delivered_once();
     world.done().await;

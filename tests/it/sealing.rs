@@ -46,13 +46,21 @@ fn seals(world: &World, keys: &str) -> Seals {
 }
 
 fn sealed(days: u64, entries: u64) -> Books {
-    Books { days, entries, ..Books::default() }
+    Books {
+        days,
+        entries,
+        ..Books::default()
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_day_that_is_over_is_sealed_once() {
     let (world, account) = World::on_plan(Climate::Bad(3), "credits", &[]).await;
-    assert_eq!(world.seal().await, sealed(1, 0), "where nothing was ever sealed, yesterday");
+    assert_eq!(
+        world.seal().await,
+        sealed(1, 0),
+        "where nothing was ever sealed, yesterday"
+    );
     world.moves(&account, "first", 3).await;
     assert_eq!(world.seal().await, sealed(0, 0), "today is not over");
     assert_eq!(world.sealed().await, (1, 3));
@@ -66,7 +74,11 @@ async fn every_day_that_is_over_is_sealed_once() {
     assert_eq!(world.sealed().await, (2, 2));
 
     world.skip(2 * DAY);
-    assert_eq!(world.seal().await, sealed(2, 2), "one day with entries, one without");
+    assert_eq!(
+        world.seal().await,
+        sealed(2, 2),
+        "one day with entries, one without"
+    );
     assert_eq!(world.sealed().await, (4, 0));
     world.done().await;
 }
@@ -116,7 +128,11 @@ async fn two_at_once_seal_each_day_once() {
     world.skip(4 * DAY);
     let runs = together([world.seal(), world.seal(), world.seal()]).await;
     assert_eq!(runs.iter().map(|run| run.days).sum::<u64>(), 4, "{runs:?}");
-    assert_eq!(runs.iter().map(|run| run.faults).sum::<u64>(), 0, "{runs:?}");
+    assert_eq!(
+        runs.iter().map(|run| run.faults).sum::<u64>(),
+        0,
+        "{runs:?}"
+    );
     assert_eq!(world.sealed().await, (4, 0));
     world.done().await;
 }
@@ -130,13 +146,23 @@ async fn a_run_may_die_anywhere() {
         for call in 1.. {
             world.moves(&account, &format!("day {call}"), 1).await;
             world.skip(DAY);
-            world.stack.weather.die_at(world.stack.weather.calls() + call, moment);
+            world
+                .stack
+                .weather
+                .die_at(world.stack.weather.calls() + call, moment);
             let run = world.stack.weather.run(world.stack.seal()).await;
             // Not within a process that the weather could still end.
             world.stack.seal().await.expect("the door comes through");
-            assert_eq!(world.sealed().await, (call + 1, 0), "call {call} {moment:?}");
+            assert_eq!(
+                world.sealed().await,
+                (call + 1, 0),
+                "call {call} {moment:?}"
+            );
             if run.is_some() {
-                assert!(call > 18, "the last seal, its check, the day's entries and its seal: {call} calls");
+                assert!(
+                    call > 18,
+                    "the last seal, its check, the day's entries and its seal: {call} calls"
+                );
                 break;
             }
         }
@@ -147,14 +173,25 @@ async fn a_run_may_die_anywhere() {
 /// A store that does not answer is waited out within the night; one that stays away leaves the rest to the next.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_is_away_for_a_while_costs_nothing() {
-    for (times, effect, comes_through) in
-        [(8, Effect::Unreachable, true), (8, Effect::AnswerLost, true), (1_000, Effect::Unreachable, false)]
-    {
+    for (times, effect, comes_through) in [
+        (8, Effect::Unreachable, true),
+        (8, Effect::AnswerLost, true),
+        (1_000, Effect::Unreachable, false),
+    ] {
         let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
         world.moves(&account, "some", 1).await;
         world.skip(DAY);
-        world.stack.weather.break_next(Fault { on: "dynamodb PutItem".to_owned(), times, effect });
-        let run = world.stack.weather.run(world.stack.seal()).await.expect("nobody dies");
+        world.stack.weather.break_next(Fault {
+            on: "dynamodb PutItem".to_owned(),
+            times,
+            effect,
+        });
+        let run = world
+            .stack
+            .weather
+            .run(world.stack.seal())
+            .await
+            .expect("nobody dies");
         assert_eq!(run.is_ok(), comes_through);
         if comes_through {
             assert_eq!(world.sealed().await, (1, 0));
@@ -173,7 +210,9 @@ async fn a_run_ends_before_its_time_is_up() {
     world.skip(DAY);
     let now = world.stack.outside.now();
     let soon = now.plus(Duration::from_secs(5));
-    let run = reconciliation::handle(&world.stack.reconciliation, soon).await.expect("the door comes through");
+    let run = reconciliation::handle(&world.stack.reconciliation, soon)
+        .await
+        .expect("the door comes through");
     assert_eq!(run, sealed(0, 0));
     assert_eq!(world.seal().await, sealed(1, 1));
     world.done().await;
@@ -188,15 +227,32 @@ async fn keys_rotate_and_old_ones_stay() {
     let yesterday = Timestamp::from_millis(world.stack.outside.now().day_start().millis() - 1);
     let old = seals(&world, LOCAL_LEDGER_KEY);
     let both = seals(&world, &format!("{NEW},{LOCAL_LEDGER_KEY}"));
-    let Ok(Sealed::Now(first)) = old.day_seal(yesterday, None).await else { panic!("sealed") };
-    let Ok(Sealed::Already(again)) = both.day_seal(yesterday, None).await else { panic!("the same") };
+    let Ok(Sealed::Now(first)) = old.day_seal(yesterday, None).await else {
+        panic!("sealed")
+    };
+    let Ok(Sealed::Already(again)) = both.day_seal(yesterday, None).await else {
+        panic!("the same")
+    };
     assert_eq!(again, first);
-    let Ok(Sealed::Now(second)) = both.day_seal(first.next_day().expect("a day"), Some(&first)).await else {
+    let Ok(Sealed::Now(second)) = both
+        .day_seal(first.next_day().expect("a day"), Some(&first))
+        .await
+    else {
         panic!("sealed")
     };
     assert_ne!(first.key, second.key);
-    assert_eq!(both.seal_check(&second).await.expect("an answer"), store::Checked::Holds);
-    let alone = seals(&world, LOCAL_LEDGER_KEY).seal_check(&second).await.expect("an answer");
-    assert_ne!(alone, store::Checked::Holds, "without the key nothing can be said for it");
+    assert_eq!(
+        both.seal_check(&second).await.expect("an answer"),
+        store::Checked::Holds
+    );
+    let alone = seals(&world, LOCAL_LEDGER_KEY)
+        .seal_check(&second)
+        .await
+        .expect("an answer");
+    assert_ne!(
+        alone,
+        store::Checked::Holds,
+        "without the key nothing can be said for it"
+    );
     world.abandoned();
 }

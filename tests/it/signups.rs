@@ -31,13 +31,24 @@ impl World {
 
     /// A newcomer's sign-up.
     pub async fn signup(&self, newcomer: &Newcomer) -> SignUpRow {
-        self.stack.store.signup_find(newcomer).await.expect("the store answers").expect("a sign-up")
+        self.stack
+            .store
+            .signup_find(newcomer)
+            .await
+            .expect("the store answers")
+            .expect("a sign-up")
     }
 
     /// The account that pays for the demo's owner, if there is one.
     pub async fn payer(&self) -> Option<AccountId> {
         let (owner, installation) = (OwnerId::new(OWNER_ID), InstallationId::new(INSTALLATION_ID));
-        match self.stack.store.payer_find(owner, installation).await.expect("the store answers") {
+        match self
+            .stack
+            .store
+            .payer_find(owner, installation)
+            .await
+            .expect("the store answers")
+        {
             Payer::Account(account) => Some(account),
             Payer::Unknown | Payer::Inactive => None,
         }
@@ -46,18 +57,43 @@ impl World {
     /// One customer, one account and one welcome have come of the sign-up.
     pub async fn assert_provisioned_once(&self, newcomer: &Newcomer, welcome: Outcome) -> Account {
         let row = self.signup(newcomer).await;
-        assert_eq!((row.state, row.sign_up.email, row.sign_up.name), (State::Done, None, None));
-        let found = self.stack.store.account_find(&row.sign_up.account).await.expect("the store answers");
+        assert_eq!(
+            (row.state, row.sign_up.email, row.sign_up.name),
+            (State::Done, None, None)
+        );
+        let found = self
+            .stack
+            .store
+            .account_find(&row.sign_up.account)
+            .await
+            .expect("the store answers");
         let account = found.expect("the account is there");
-        let mine = |customer: &&Value| customer["metadata"]["tallyhook_account"] == account.id.as_str();
+        let mine =
+            |customer: &&Value| customer["metadata"]["tallyhook_account"] == account.id.as_str();
         let customers = self.made_customers();
-        let customers: Vec<_> = customers.iter().filter(mine).map(|customer| &customer["id"]).collect();
+        let customers: Vec<_> = customers
+            .iter()
+            .filter(mine)
+            .map(|customer| &customer["id"])
+            .collect();
         assert_eq!(customers, [account.customer.as_str()]);
-        let owner = self.stack.store.customer_find(&account.customer).await.expect("the store answers");
+        let owner = self
+            .stack
+            .store
+            .customer_find(&account.customer)
+            .await
+            .expect("the store answers");
         assert_eq!(owner.as_ref(), Some(&account.id));
-        let notices = self.stack.store.notice_list(&account.id).await.expect("the store answers");
-        let ended: Vec<_> =
-            notices.iter().map(|notice| (notice.fact.as_str(), notice.ended.map(|end| end.0))).collect();
+        let notices = self
+            .stack
+            .store
+            .notice_list(&account.id)
+            .await
+            .expect("the store answers");
+        let ended: Vec<_> = notices
+            .iter()
+            .map(|notice| (notice.fact.as_str(), notice.ended.map(|end| end.0)))
+            .collect();
         assert_eq!(ended, [("welcome", Some(welcome))]);
         account
     }

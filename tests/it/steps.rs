@@ -35,32 +35,67 @@ async fn a_change_that_is_sent_back_once_is_mended_and_delivered() {
     let world = job_with("review", vec![review("rework", "mind the comma")]).await;
     let job = world.told_job().await;
     assert_eq!((job.state, job.rounds), (State::PrOpened, 1));
-    let [queued, planning, coding, reviewing] = [State::Queued, State::Planning, State::Coding, State::Reviewing];
-    let [approved, opening, opened] = [State::ReviewApproved, State::PrCreationInitiated, State::PrOpened];
-    let expected = [queued, planning, coding, reviewing, coding, reviewing, approved, opening, opened];
+    let [queued, planning, coding, reviewing] = [
+        State::Queued,
+        State::Planning,
+        State::Coding,
+        State::Reviewing,
+    ];
+    let [approved, opening, opened] = [
+        State::ReviewApproved,
+        State::PrCreationInitiated,
+        State::PrOpened,
+    ];
+    let expected = [
+        queued, planning, coding, reviewing, coding, reviewing, approved, opening, opened,
+    ];
     assert_eq!(World::states(&job), expected);
     let calls = world.vendors.model.calls();
-    assert!(calls[3].step == "code" && calls[3].content.contains("mind the comma"), "the coder reads the notes");
+    assert!(
+        calls[3].step == "code" && calls[3].content.contains("mind the comma"),
+        "the coder reads the notes"
+    );
     assert!(!calls[1].content.contains("mind the comma"));
-    let counted =
-        calls.iter().fold((0, 0), |(input, output), call| (input + call.input_tokens, output + call.output_tokens));
-    assert_eq!((job.tokens.input, job.tokens.output), counted, "every call is counted");
+    let counted = calls.iter().fold((0, 0), |(input, output), call| {
+        (input + call.input_tokens, output + call.output_tokens)
+    });
+    assert_eq!(
+        (job.tokens.input, job.tokens.output),
+        counted,
+        "every call is counted"
+    );
     world.assert_delivered_once();
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_may_be_sent_back_twice_and_not_thrice() {
-    let world = job_with("review", vec![review("rework", "one"), review("rework", "two")]).await;
+    let world = job_with(
+        "review",
+        vec![review("rework", "one"), review("rework", "two")],
+    )
+    .await;
     assert_eq!(world.told_job().await.rounds, 2);
     world.assert_delivered_once();
     world.done().await;
 
-    let world =
-        job_with("review", vec![review("rework", "one"), review("rework", "two"), review("rework", "@all three")])
-            .await;
-    world.assert_not_delivered(State::Failed, "the review sent the change back 3 times").await;
-    assert!(!world.comment().contains("@all"), "nobody is called by what a model says: {}", world.comment());
+    let world = job_with(
+        "review",
+        vec![
+            review("rework", "one"),
+            review("rework", "two"),
+            review("rework", "@all three"),
+        ],
+    )
+    .await;
+    world
+        .assert_not_delivered(State::Failed, "the review sent the change back 3 times")
+        .await;
+    assert!(
+        !world.comment().contains("@all"),
+        "nobody is called by what a model says: {}",
+        world.comment()
+    );
     assert_eq!((world.asked("code"), world.asked("review")), (3, 3));
     world.done().await;
 }
@@ -68,7 +103,9 @@ async fn a_change_may_be_sent_back_twice_and_not_thrice() {
 #[tokio::test(start_paused = true)]
 async fn a_change_that_is_rejected_ends_the_job() {
     let world = job_with("review", vec![review("reject", "It deletes the license.")]).await;
-    world.assert_not_delivered(State::Rejected, "It deletes the license.").await;
+    world
+        .assert_not_delivered(State::Rejected, "It deletes the license.")
+        .await;
     assert_eq!(world.asked("code"), 1);
     world.done().await;
 }
@@ -86,7 +123,11 @@ async fn nonsense_from_the_model_is_asked_again() {
         ("review", "}{"),
     ] {
         let world = job_with(step, vec![nonsense.to_owned(), nonsense.to_owned()]).await;
-        assert_eq!(world.told_job().await.state, State::PrOpened, "{step}: {nonsense}");
+        assert_eq!(
+            world.told_job().await.state,
+            State::PrOpened,
+            "{step}: {nonsense}"
+        );
         assert_eq!(world.asked(step), 3, "{step}: {nonsense}");
         world.assert_delivered_once();
         world.done().await;
@@ -96,17 +137,35 @@ async fn nonsense_from_the_model_is_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn a_model_that_never_makes_sense_ends_the_job() {
     let world = job_with("code", vec!["hm".to_owned(); 40]).await;
-    let words = format!("gave up after {ATTEMPTS_MAX} tries: the model did not answer in the form it was asked for");
+    let words = format!(
+        "gave up after {ATTEMPTS_MAX} tries: the model did not answer in the form it was asked for"
+    );
     world.assert_not_delivered(State::Failed, &words).await;
-    assert_eq!(u32::try_from(world.asked("code")).expect("few"), ATTEMPTS_MAX);
+    assert_eq!(
+        u32::try_from(world.asked("code")).expect("few"),
+        ATTEMPTS_MAX
+    );
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_cut_off_ends_the_job() {
-    let world = job_with("plan", vec![format!(r#"{{"plan":"{}"}}"#, "x".repeat(20_000))]).await;
-    world.assert_not_delivered(State::Failed, "the model's answer was longer than it may be").await;
-    assert_eq!(world.asked("plan"), 1, "the same question gets the same answer");
+    let world = job_with(
+        "plan",
+        vec![format!(r#"{{"plan":"{}"}}"#, "x".repeat(20_000))],
+    )
+    .await;
+    world
+        .assert_not_delivered(
+            State::Failed,
+            "the model's answer was longer than it may be",
+        )
+        .await;
+    assert_eq!(
+        world.asked("plan"),
+        1,
+        "the same question gets the same answer"
+    );
     world.done().await;
 }
 
@@ -114,7 +173,9 @@ async fn an_answer_that_is_cut_off_ends_the_job() {
 #[tokio::test(start_paused = true)]
 async fn changes_that_we_do_not_make_end_the_job_with_the_reason() {
     let write = |path: &str| json!([{ "path": path, "content": "x" }]);
-    let many: Vec<Value> = (0..101).map(|n| json!({ "path": format!("f{n}"), "content": "" })).collect();
+    let many: Vec<Value> = (0..101)
+        .map(|n| json!({ "path": format!("f{n}"), "content": "" }))
+        .collect();
     for (changes, words) in [
         (write(".github/workflows/ci.yml"), "which it may not touch"),
         (write(".GITHUB/actions/x.yml"), "which it may not touch"),
@@ -125,17 +186,33 @@ async fn changes_that_we_do_not_make_end_the_job_with_the_reason() {
         (write(".tallyhook.toml"), "which it may not touch"),
         (write("a\\b"), "which it may not touch"),
         (write(""), "which it may not touch"),
-        (json!([{ "path": ".github/CODEOWNERS", "delete": true }]), "which it may not touch"),
-        (json!([{ "path": "a", "content": "x", "delete": true }]), "which it may not touch"),
-        (json!([{ "path": "a", "content": "x" }, { "path": "a", "content": "y" }]), "twice"),
-        (json!([{ "path": "a", "content": "🦀".repeat(64 * 1024 + 1) }]), "bytes, more than"),
+        (
+            json!([{ "path": ".github/CODEOWNERS", "delete": true }]),
+            "which it may not touch",
+        ),
+        (
+            json!([{ "path": "a", "content": "x", "delete": true }]),
+            "which it may not touch",
+        ),
+        (
+            json!([{ "path": "a", "content": "x" }, { "path": "a", "content": "y" }]),
+            "twice",
+        ),
+        (
+            json!([{ "path": "a", "content": "🦀".repeat(64 * 1024 + 1) }]),
+            "bytes, more than",
+        ),
         (json!(many), "101 files, more than 100"),
         (json!([]), "the agent proposed no change"),
     ] {
         let world = job_with("code", vec![code(changes)]).await;
         world.assert_not_delivered(State::Failed, words).await;
         assert_eq!(world.asked("code"), 1, "{words}");
-        assert_eq!(world.vendors.github.branches(OWNER, REPOSITORY).len(), 1, "nothing was written");
+        assert_eq!(
+            world.vendors.github.branches(OWNER, REPOSITORY).len(),
+            1,
+            "nothing was written"
+        );
         world.done().await;
     }
 }
@@ -143,8 +220,10 @@ async fn changes_that_we_do_not_make_end_the_job_with_the_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_change_that_changes_nothing_ends_the_job() {
     let same = world_file("README.md").await;
-    for changes in [json!([{ "path": "README.md", "content": same }]), json!([{ "path": "not/there", "delete": true }])]
-    {
+    for changes in [
+        json!([{ "path": "README.md", "content": same }]),
+        json!([{ "path": "not/there", "delete": true }]),
+    ] {
         let world = job_with("code", vec![code(changes)]).await;
         // The review sees an empty diff and wants rework; the stand-in coder then mends it.
         let job = world.told_job().await;
@@ -153,17 +232,29 @@ async fn a_change_that_changes_nothing_ends_the_job() {
     }
     // A reviewer that approves an empty diff does not help either.
     let world = World::with(Climate::Fair, &[]).await;
-    world.vendors.model.script("code", vec![code(json!([{ "path": "README.md", "content": same }]))]);
-    world.vendors.model.script("review", vec![review("approve", "")]);
+    world.vendors.model.script(
+        "code",
+        vec![code(json!([{ "path": "README.md", "content": same }]))],
+    );
+    world
+        .vendors
+        .model
+        .script("review", vec![review("approve", "")]);
     world.github_sends("issues.opened").await;
     world.settle().await;
-    world.assert_not_delivered(State::Failed, "would change nothing").await;
+    world
+        .assert_not_delivered(State::Failed, "would change nothing")
+        .await;
     world.done().await;
 }
 
 async fn world_file(path: &str) -> String {
     let world = World::bare(Climate::Fair, &[]).await;
-    let text = world.vendors.github.file(OWNER, REPOSITORY, "main", path).expect("it is there");
+    let text = world
+        .vendors
+        .github
+        .file(OWNER, REPOSITORY, "main", path)
+        .expect("it is there");
     world.done().await;
     text
 }
@@ -176,7 +267,13 @@ async fn the_largest_change_we_make_is_delivered() {
     assert_eq!(world.told_job().await.state, State::PrOpened);
     world.assert_delivered_once();
     let branch = &world.vendors.github.pulls(OWNER, REPOSITORY)[0].head;
-    assert!(world.vendors.github.file(OWNER, REPOSITORY, branch, "big/99.txt").is_some());
+    assert!(
+        world
+            .vendors
+            .github
+            .file(OWNER, REPOSITORY, branch, "big/99.txt")
+            .is_some()
+    );
     world.done().await;
 }
 
@@ -185,23 +282,52 @@ async fn what_the_model_is_shown_is_bounded() {
     let world = World::with(Climate::Fair, &[]).await;
     for n in 0..30 {
         let path = format!("{n}/{}", "long".repeat(60));
-        world.vendors.github.push_file(OWNER, REPOSITORY, "main", &path, &"x".repeat(64 * 1024));
+        world
+            .vendors
+            .github
+            .push_file(OWNER, REPOSITORY, "main", &path, &"x".repeat(64 * 1024));
     }
-    world.vendors.github.push_file(OWNER, REPOSITORY, "main", ".github/workflows/ci.yml", "secret: yes");
+    world.vendors.github.push_file(
+        OWNER,
+        REPOSITORY,
+        "main",
+        ".github/workflows/ci.yml",
+        "secret: yes",
+    );
     let files: Vec<String> = (0..30)
         .map(|n| format!("{n}/{}", "long".repeat(60)))
-        .chain([".github/workflows/ci.yml".to_owned(), "not/there".to_owned()])
+        .chain([
+            ".github/workflows/ci.yml".to_owned(),
+            "not/there".to_owned(),
+        ])
         .collect();
-    world.vendors.model.script("plan", vec![json!({ "plan": "p".repeat(2_000), "files": files }).to_string()]);
-    world.github_sends_changed("issues.opened", |event| event["issue"]["body"] = "y".repeat(200_000).into()).await;
+    world.vendors.model.script(
+        "plan",
+        vec![json!({ "plan": "p".repeat(2_000), "files": files }).to_string()],
+    );
+    world
+        .github_sends_changed("issues.opened", |event| {
+            event["issue"]["body"] = "y".repeat(200_000).into()
+        })
+        .await;
     world.settle().await;
     let calls = world.vendors.model.calls();
     let asked: Value = serde_json::from_str(&calls[0].content).expect("a question in JSON");
-    assert_eq!(asked["issue"]["body"].as_str().map(str::len), Some(ORDER_BYTES_MAX));
-    assert!(!calls[0].content.contains("workflows"), "what it may not touch it need not see");
+    assert_eq!(
+        asked["issue"]["body"].as_str().map(str::len),
+        Some(ORDER_BYTES_MAX)
+    );
+    assert!(
+        !calls[0].content.contains("workflows"),
+        "what it may not touch it need not see"
+    );
     let asked: Value = serde_json::from_str(&calls[1].content).expect("a question in JSON");
     let shown = asked["files"].as_array().expect("files");
-    assert_eq!(shown.len(), 6, "400 KB of 64 KB files, of the 20 that a plan may name");
+    assert_eq!(
+        shown.len(),
+        6,
+        "400 KB of 64 KB files, of the 20 that a plan may name"
+    );
     assert_eq!(world.told_job().await.state, State::PrOpened);
     world.done().await;
 }
@@ -211,12 +337,21 @@ async fn what_the_model_is_shown_is_bounded() {
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_down_for_good_ends_the_job_and_it_is_told_once() {
     let world = World::with(Climate::Fair, &WIRED).await;
-    world.wire.answer("model.wire", crate::wire::ALWAYS, Reply::status(500, "down"));
+    world.wire.answer(
+        "model.wire",
+        crate::wire::ALWAYS,
+        Reply::status(500, "down"),
+    );
     world.github_sends("issues.opened").await;
     world.settle().await;
-    let words = format!("gave up after {ATTEMPTS_MAX} tries: could not ask the model: the provider failed with 500");
+    let words = format!(
+        "gave up after {ATTEMPTS_MAX} tries: could not ask the model: the provider failed with 500"
+    );
     world.assert_not_delivered(State::Failed, &words).await;
-    assert_eq!(u32::try_from(world.wire.heard("model.wire").len()).expect("few"), ATTEMPTS_MAX);
+    assert_eq!(
+        u32::try_from(world.wire.heard("model.wire").len()).expect("few"),
+        ATTEMPTS_MAX
+    );
     world.done().await;
 }
 
@@ -226,14 +361,24 @@ async fn a_model_that_is_busy_or_refuses_our_key_is_waited_for() {
     // One more than a job has tries, and a few of the other kinds.
     let many = usize::try_from(ATTEMPTS_MAX).expect("few") + 1;
     for (reply, wait, times) in [
-        (Reply::status(429, "slow down").with("retry-after", 90), 90, 2),
+        (
+            Reply::status(429, "slow down").with("retry-after", 90),
+            90,
+            2,
+        ),
         (Reply::status(429, "slow down"), 60, many),
-        (Reply::status(529, "overloaded").with("retry-after", 120), 120, 2),
+        (
+            Reply::status(529, "overloaded").with("retry-after", 120),
+            120,
+            2,
+        ),
         (Reply::status(401, "bad key"), 300, many),
         (Reply::status(403, "no rights"), 300, 2),
     ] {
         let world = World::with(Climate::Fair, &WIRED).await;
-        world.wire.answer("model.wire", u32::try_from(times).expect("few"), reply);
+        world
+            .wire
+            .answer("model.wire", u32::try_from(times).expect("few"), reply);
         world.github_sends("issues.opened").await;
         world.settle().await;
         world.assert_delivered_once();
@@ -254,7 +399,11 @@ async fn a_model_that_is_busy_or_refuses_our_key_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_lasts_is_not_answered_with_a_storm() {
     let world = World::with(Climate::Fair, &WIRED).await;
-    world.wire.answer("model.wire", crate::wire::ALWAYS, Reply::status(429, "slow down").with("retry-after", 60));
+    world.wire.answer(
+        "model.wire",
+        crate::wire::ALWAYS,
+        Reply::status(429, "slow down").with("retry-after", 60),
+    );
     world.github_sends("issues.opened").await;
     for _ in 0..60 {
         world.drain(Queue::GithubEvents).await;
@@ -262,8 +411,14 @@ async fn a_limit_that_lasts_is_not_answered_with_a_storm() {
         world.elapse(Duration::from_secs(60)).await;
         world.sweep().await;
     }
-    let (calls, waiting) = (world.wire.heard("model.wire").len(), world.waiting(Queue::Plan).await);
-    assert!(calls <= 65 && waiting <= 5, "{calls} calls in 60 minutes, and {waiting} messages about one job");
+    let (calls, waiting) = (
+        world.wire.heard("model.wire").len(),
+        world.waiting(Queue::Plan).await,
+    );
+    assert!(
+        calls <= 65 && waiting <= 5,
+        "{calls} calls in 60 minutes, and {waiting} messages about one job"
+    );
     world.wire.clear();
     world.settle().await;
     world.assert_delivered_once();
@@ -273,10 +428,16 @@ async fn a_limit_that_lasts_is_not_answered_with_a_storm() {
 #[tokio::test(start_paused = true)]
 async fn a_prompt_the_provider_refuses_ends_the_job() {
     let world = World::with(Climate::Fair, &WIRED).await;
-    world.wire.answer("model.wire", 1, Reply::json(400, json!({ "error": { "message": "prompt is too long" } })));
+    world.wire.answer(
+        "model.wire",
+        1,
+        Reply::json(400, json!({ "error": { "message": "prompt is too long" } })),
+    );
     world.github_sends("issues.opened").await;
     world.settle().await;
-    world.assert_not_delivered(State::Failed, "refused with 400: prompt is too long").await;
+    world
+        .assert_not_delivered(State::Failed, "refused with 400: prompt is too long")
+        .await;
     world.done().await;
 }
 
@@ -294,13 +455,26 @@ async fn a_step_whose_sandbox_dies_is_done_by_another() {
         }
         die_in_a_model_call(&world, way[place]).await;
         let job = world.present_job().await;
-        assert!(job.lease_until.is_some(), "{step} is still leased to the dead");
+        assert!(
+            job.lease_until.is_some(),
+            "{step} is still leased to the dead"
+        );
         world.settle().await;
-        assert_eq!(world.asked(step), 2, "{step} was asked again, and nothing else");
+        assert_eq!(
+            world.asked(step),
+            2,
+            "{step} was asked again, and nothing else"
+        );
         assert_eq!(world.vendors.model.calls().len(), 4);
         assert_eq!(
             world.told_job().await.tokens.input,
-            world.vendors.model.calls().iter().map(|call| call.input_tokens).sum::<u64>()
+            world
+                .vendors
+                .model
+                .calls()
+                .iter()
+                .map(|call| call.input_tokens)
+                .sum::<u64>()
                 - world.vendors.model.calls()[place].input_tokens,
             "the job counts what it got"
         );
@@ -329,8 +503,13 @@ async fn work_that_kills_every_sandbox_ends_the_job() {
         world.sweep().await;
     }
     world.settle().await;
-    world.assert_not_delivered(State::Failed, "every try ended without a word").await;
-    assert_eq!(u32::try_from(world.asked("plan")).expect("few"), ATTEMPTS_MAX);
+    world
+        .assert_not_delivered(State::Failed, "every try ended without a word")
+        .await;
+    assert_eq!(
+        u32::try_from(world.asked("plan")).expect("few"),
+        ATTEMPTS_MAX
+    );
     world.done().await;
 }
 
@@ -378,15 +557,26 @@ async fn a_worker_that_has_lost_its_lease_changes_nothing() {
         held.reached().await;
         world.elapse(Duration::from_secs(7)).await;
         world.turn(Queue::Code).await;
-        assert_eq!(world.present_job().await.state, State::Reviewing, "the second one has taken over and is done");
+        assert_eq!(
+            world.present_job().await.state,
+            State::Reviewing,
+            "the second one has taken over and is done"
+        );
         held.release();
     });
-    assert!(response.batch_item_failures.is_empty(), "the late one has nothing to report");
+    assert!(
+        response.batch_item_failures.is_empty(),
+        "the late one has nothing to report"
+    );
     let job = world.present_job().await;
     assert_eq!((job.state, job.steps), (State::Reviewing, 2));
     world.settle().await;
     assert_eq!(world.asked("code"), 2);
-    assert_eq!(world.told_job().await.steps, 3, "one plan, one change, one review are kept");
+    assert_eq!(
+        world.told_job().await.steps,
+        3,
+        "one plan, one change, one review are kept"
+    );
     world.assert_delivered_once();
     world.done().await;
 }

@@ -9,21 +9,42 @@ use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::json;
 use std::time::Duration;
 
-const WAY: [Queue; 5] = [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review, Queue::Pulls];
+const WAY: [Queue; 5] = [
+    Queue::GithubEvents,
+    Queue::Plan,
+    Queue::Code,
+    Queue::Review,
+    Queue::Pulls,
+];
 
 /// Every message of every queue gets lost, also those that are hidden or delayed.
 async fn lose_all_messages(world: &World) {
     for queue in Queue::ALL {
         let url = &world.mapping(queue).queue_url;
         while world.waiting(queue).await > 0 {
-            let received = world.stack.sqs.receive_message().queue_url(url).max_number_of_messages(10).send().await;
-            let messages = received.expect("the queue answers").messages.unwrap_or_default();
+            let received = world
+                .stack
+                .sqs
+                .receive_message()
+                .queue_url(url)
+                .max_number_of_messages(10)
+                .send()
+                .await;
+            let messages = received
+                .expect("the queue answers")
+                .messages
+                .unwrap_or_default();
             if messages.is_empty() {
                 world.elapse(Duration::from_secs(100)).await;
             }
             for message in messages {
                 let handle = message.receipt_handle.expect("a handle");
-                let delete = world.stack.sqs.delete_message().queue_url(url).receipt_handle(handle);
+                let delete = world
+                    .stack
+                    .sqs
+                    .delete_message()
+                    .queue_url(url)
+                    .receipt_handle(handle);
                 delete.send().await.expect("it is gone");
             }
         }
@@ -42,8 +63,16 @@ async fn a_job_nobody_has_a_message_of_goes_on() {
         lose_all_messages(&world).await;
         world.settle().await;
         world.assert_delivered_once();
-        assert_eq!(world.told_job().await.state, State::PrOpened, "after {passed}");
-        assert_eq!(world.vendors.model.calls().len(), 3, "after {passed}: nothing was done twice");
+        assert_eq!(
+            world.told_job().await.state,
+            State::PrOpened,
+            "after {passed}"
+        );
+        assert_eq!(
+            world.vendors.model.calls().len(),
+            3,
+            "after {passed}: nothing was done twice"
+        );
         world.done().await;
     }
 }
@@ -72,7 +101,10 @@ async fn a_job_whose_every_message_is_lost_once_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_comment_nobody_has_a_message_of_is_written() {
     let world = World::with(Climate::Fair, &[]).await;
-    world.vendors.model.script("review", vec![json!({ "verdict": "reject", "notes": "no" }).to_string()]);
+    world.vendors.model.script(
+        "review",
+        vec![json!({ "verdict": "reject", "notes": "no" }).to_string()],
+    );
     world.github_sends("issues.opened").await;
     for queue in &WAY[..4] {
         world.turn(*queue).await;
@@ -80,7 +112,9 @@ async fn a_comment_nobody_has_a_message_of_is_written() {
     lose_all_messages(&world).await;
     assert_eq!(world.comments(), Vec::<String>::new());
     world.settle().await;
-    world.assert_not_delivered(State::Rejected, "did not accept the change").await;
+    world
+        .assert_not_delivered(State::Rejected, "did not accept the change")
+        .await;
     world.done().await;
 }
 
@@ -91,19 +125,36 @@ async fn many_lost_events_are_swept_up_in_bounded_runs() {
     let world = World::with(Climate::Fair, &[]).await;
     for n in 0..EVENTS {
         let body = serde_json::to_vec(&json!({ "action": "created", "n": n })).expect("JSON");
-        world.github_delivers("star", &format!("d-{n}"), &body).await;
+        world
+            .github_delivers("star", &format!("d-{n}"), &body)
+            .await;
     }
     lose_all_messages(&world).await;
     world.elapse(Duration::from_secs(61)).await;
     together((0..2).map(|_| world.sweep())).await;
     let waiting = world.waiting(Queue::GithubEvents).await;
-    assert_eq!(usize::try_from(waiting), Ok(EVENTS), "each once, of two sweepers at once");
+    assert_eq!(
+        usize::try_from(waiting),
+        Ok(EVENTS),
+        "each once, of two sweepers at once"
+    );
     world.sweep().await;
-    assert_eq!(world.waiting(Queue::GithubEvents).await, waiting, "what is on its way is not sent again");
+    assert_eq!(
+        world.waiting(Queue::GithubEvents).await,
+        waiting,
+        "what is on its way is not sent again"
+    );
     world.settle().await;
-    let (status, _) = world.operator("GET", "/api/v1/admin/events?status=owing", None).await;
+    let (status, _) = world
+        .operator("GET", "/api/v1/admin/events?status=owing", None)
+        .await;
     assert_eq!(status, http::StatusCode::OK);
-    assert!(world.logged(Source::Github, &[EventState::Owing]).await.is_empty());
+    assert!(
+        world
+            .logged(Source::Github, &[EventState::Owing])
+            .await
+            .is_empty()
+    );
     world.done().await;
 }
 
@@ -116,7 +167,10 @@ async fn a_sweeper_with_nothing_to_do_writes_nothing() {
     let before = world.stack.weather.log().len();
     world.sweep().await;
     let calls = world.stack.weather.log().split_off(before);
-    assert!(calls.iter().all(|name| name == "dynamodb Query"), "{calls:?}");
+    assert!(
+        calls.iter().all(|name| name == "dynamodb Query"),
+        "{calls:?}"
+    );
     assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 1);
     world.done().await;
 }
@@ -129,10 +183,17 @@ async fn no_work_is_left_behind_an_answer() {
     world.stripe_sends_changed("invoice.paid", |_| {}).await;
     world.settle().await;
     // By now every client has been used once, and what it keeps for good is there.
-    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let alive = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
     let before = alive();
     for round in 0..5_u64 {
-        world.vendors.github.add_issue(OWNER, REPOSITORY, 100 + round, "Another", "Please.");
+        world
+            .vendors
+            .github
+            .add_issue(OWNER, REPOSITORY, 100 + round, "Another", "Please.");
         let change = |event: &mut serde_json::Value| {
             event["issue"]["number"] = (100 + round).into();
             event["issue"]["id"] = (70_100 + round).into();

@@ -19,8 +19,11 @@ use tokio::sync::Notify;
 use tower::Service;
 
 /// The settings that lead the doors to the wire.
-pub const WIRED: [(&str, &str); 3] =
-    [("GITHUB_URL", "https://github.wire"), ("STRIPE_URL", "https://stripe.wire"), ("MODEL_URL", "https://model.wire")];
+pub const WIRED: [(&str, &str); 3] = [
+    ("GITHUB_URL", "https://github.wire"),
+    ("STRIPE_URL", "https://stripe.wire"),
+    ("MODEL_URL", "https://model.wire"),
+];
 
 /// Calls that something has been ordered for end so.
 pub const ALWAYS: u32 = u32::MAX;
@@ -67,12 +70,19 @@ pub struct Reply {
 impl Reply {
     /// A status and a body.
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body }
+        Self {
+            status,
+            headers: Vec::new(),
+            body,
+        }
     }
 
     /// A status with a message, as GitHub words it.
     pub fn status(status: u16, message: &str) -> Self {
-        Self::json(status, json!({ "message": message, "documentation_url": "https://docs.github.com/rest" }))
+        Self::json(
+            status,
+            json!({ "message": message, "documentation_url": "https://docs.github.com/rest" }),
+        )
     }
 
     /// The same with a header.
@@ -82,11 +92,15 @@ impl Reply {
     }
 
     fn response(&self) -> Response<Bytes> {
-        let mut response = Response::builder().status(self.status).header("content-type", "application/json");
+        let mut response = Response::builder()
+            .status(self.status)
+            .header("content-type", "application/json");
         for (name, value) in &self.headers {
             response = response.header(*name, value);
         }
-        response.body(Bytes::from(self.body.to_string())).expect("plain headers")
+        response
+            .body(Bytes::from(self.body.to_string()))
+            .expect("plain headers")
     }
 }
 
@@ -128,7 +142,11 @@ impl Wire {
             .host("github.wire", vendors.github.router())
             .host("stripe.wire", vendors.stripe.router())
             .host("model.wire", vendors.model.router());
-        Self { vendors, now, desk: Arc::default() }
+        Self {
+            vendors,
+            now,
+            desk: Arc::default(),
+        }
     }
 
     /// The next calls whose line (`POST github.wire/repos/…`) contains a text are answered so; the vendor never hears them.
@@ -160,7 +178,12 @@ impl Wire {
 
     /// Every call whose line contains a text.
     pub fn heard(&self, on: &str) -> Vec<Heard> {
-        self.desk().heard.iter().filter(|heard| heard.line.contains(on)).cloned().collect()
+        self.desk()
+            .heard
+            .iter()
+            .filter(|heard| heard.line.contains(on))
+            .cloned()
+            .collect()
     }
 
     /// How many calls of one line were under way at the same time, at most.
@@ -170,11 +193,17 @@ impl Wire {
 
     /// A parameter gets this value.
     pub fn set_secret(&self, name: &str, value: &str) {
-        self.desk().secrets.insert(name.to_owned(), value.to_owned());
+        self.desk()
+            .secrets
+            .insert(name.to_owned(), value.to_owned());
     }
 
     fn order(&self, on: &str, times: u32, act: Act) {
-        self.desk().orders.push(Order { on: on.to_owned(), times, act });
+        self.desk().orders.push(Order {
+            on: on.to_owned(),
+            times,
+            act,
+        });
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -185,9 +214,15 @@ impl Wire {
     fn take(&self, line: &str) -> Option<Act> {
         let at = (self.now)();
         let mut desk = self.desk();
-        desk.heard.push(Heard { at, line: line.to_owned() });
+        desk.heard.push(Heard {
+            at,
+            line: line.to_owned(),
+        });
         let line = format!("{line}$");
-        let order = desk.orders.iter_mut().find(|order| order.times > 0 && line.contains(&order.on))?;
+        let order = desk
+            .orders
+            .iter_mut()
+            .find(|order| order.times > 0 && line.contains(&order.on))?;
         if order.times != ALWAYS {
             order.times -= 1;
         }
@@ -197,9 +232,14 @@ impl Wire {
     fn secrets(&self, asked: &[u8]) -> Response<Bytes> {
         let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
         let desk = self.desk();
-        let names = asked["Names"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let found: Vec<Value> =
-            names.filter_map(|name| Some(json!({ "Name": name, "Value": desk.secrets.get(name)? }))).collect();
+        let names = asked["Names"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        let found: Vec<Value> = names
+            .filter_map(|name| Some(json!({ "Name": name, "Value": desk.secrets.get(name)? })))
+            .collect();
         Reply::json(200, json!({ "Parameters": found })).response()
     }
 
@@ -238,7 +278,10 @@ impl Flight {
         *now += 1;
         *most = (*most).max(*now);
         drop(open);
-        Self { desk: Arc::clone(desk), line }
+        Self {
+            desk: Arc::clone(desk),
+            line,
+        }
     }
 }
 

@@ -7,15 +7,22 @@ use fakes::weather::{Effect, Fault, Moment};
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::json;
 
-const WISHES: &str = "[pull]\ndraft = true\nlabels = ['tallyhook', 'needs eyes']\nreviewers = ['grace']\n";
+const WISHES: &str =
+    "[pull]\ndraft = true\nlabels = ['tallyhook', 'needs eyes']\nreviewers = ['grace']\n";
 const LABELS: &str = "/labels";
 const REVIEWERS: &str = "/requested_reviewers";
 
 /// A world whose repository has this policy, and in which `grace` may review.
 async fn wishing(climate: Climate, policy: &str) -> World {
     let world = World::with(climate, &[]).await;
-    world.vendors.github.set_role(OWNER, REPOSITORY, "grace", "write");
-    world.vendors.github.push_file(OWNER, REPOSITORY, "main", ".tallyhook.toml", policy);
+    world
+        .vendors
+        .github
+        .set_role(OWNER, REPOSITORY, "grace", "write");
+    world
+        .vendors
+        .github
+        .push_file(OWNER, REPOSITORY, "main", ".tallyhook.toml", policy);
     world
 }
 
@@ -24,16 +31,25 @@ async fn delivered(world: &World) -> PullView {
     world.github_sends("issues.opened").await;
     world.settle().await;
     let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
-    assert_eq!((pulls.len(), world.vendors.stripe.meter_events().len()), (1, 1), "{pulls:?}");
+    assert_eq!(
+        (pulls.len(), world.vendors.stripe.meter_events().len()),
+        (1, 1),
+        "{pulls:?}"
+    );
     let job = world.told_job().await;
-    assert_eq!((job.state, job.pull.map(|pull| pull.number)), (State::PrOpened, Some(pulls[0].number)));
+    assert_eq!(
+        (job.state, job.pull.map(|pull| pull.number)),
+        (State::PrOpened, Some(pulls[0].number))
+    );
     pulls[0].clone()
 }
 
 /// The outside calls that wish for something.
 fn wished(world: &World) -> Vec<(u64, String)> {
     let calls = (1..).zip(world.stack.weather.log());
-    calls.filter(|(_, call)| call.ends_with(LABELS) || call.ends_with(REVIEWERS)).collect()
+    calls
+        .filter(|(_, call)| call.ends_with(LABELS) || call.ends_with(REVIEWERS))
+        .collect()
 }
 
 fn assert_granted(pull: &PullView) {
@@ -46,12 +62,21 @@ fn assert_granted(pull: &PullView) {
 async fn wishes_are_granted_once_in_bad_weather() {
     for seed in 1..=3 {
         let world = wishing(Climate::Bad(seed), WISHES).await;
-        world.stack.weather.break_next(Fault { on: LABELS.to_owned(), times: 1, effect: Effect::AnswerLost });
-        world.stack.weather.break_next(Fault { on: REVIEWERS.to_owned(), times: 1, effect: Effect::Unreachable });
+        world.stack.weather.break_next(Fault {
+            on: LABELS.to_owned(),
+            times: 1,
+            effect: Effect::AnswerLost,
+        });
+        world.stack.weather.break_next(Fault {
+            on: REVIEWERS.to_owned(),
+            times: 1,
+            effect: Effect::Unreachable,
+        });
         assert_granted(&delivered(&world).await);
         let job = world.told_job().await;
         let shown = world.shown_job(&job.facts.id).await;
-        let wishes = json!({ "draft": true, "labels": ["tallyhook", "needs eyes"], "reviewers": ["grace"] });
+        let wishes =
+            json!({ "draft": true, "labels": ["tallyhook", "needs eyes"], "reviewers": ["grace"] });
         assert_eq!(shown["wishes"], wishes);
         world.done().await;
     }
@@ -62,7 +87,11 @@ async fn no_wish_is_lost_by_a_death() {
     let fair = wishing(Climate::Fair, WISHES).await;
     delivered(&fair).await;
     let calls = wished(&fair);
-    assert_eq!(calls.len(), 2, "one call for the labels and one for the reviewers: {calls:?}");
+    assert_eq!(
+        calls.len(),
+        2,
+        "one call for the labels and one for the reviewers: {calls:?}"
+    );
     fair.done().await;
     for (call, name) in calls {
         for moment in [Moment::Before, Moment::After] {
@@ -71,7 +100,10 @@ async fn no_wish_is_lost_by_a_death() {
             let pull = delivered(&world).await;
             println!("died {moment:?} {name}");
             assert_granted(&pull);
-            assert!(wished(&world).len() > 2, "somebody died and somebody else went on");
+            assert!(
+                wished(&world).len() > 2,
+                "somebody died and somebody else went on"
+            );
             world.done().await;
         }
     }
@@ -80,7 +112,11 @@ async fn no_wish_is_lost_by_a_death() {
 #[tokio::test(start_paused = true)]
 async fn who_may_not_review_stops_neither_the_job_nor_the_others() {
     for climate in [Climate::Fair, Climate::Bad(3)] {
-        let world = wishing(climate, "[pull]\nlabels = ['bot']\nreviewers = ['stranger', 'grace', 'nobody']\n").await;
+        let world = wishing(
+            climate,
+            "[pull]\nlabels = ['bot']\nreviewers = ['stranger', 'grace', 'nobody']\n",
+        )
+        .await;
         let pull = delivered(&world).await;
         assert_eq!(
             (pull.draft, pull.labels, pull.reviewers),
@@ -94,9 +130,16 @@ async fn who_may_not_review_stops_neither_the_job_nor_the_others() {
 #[tokio::test(start_paused = true)]
 async fn a_wish_that_never_comes_through_is_let_go() {
     let world = wishing(Climate::Fair, WISHES).await;
-    world.stack.weather.break_next(Fault { on: LABELS.to_owned(), times: u32::MAX, effect: Effect::Unreachable });
+    world.stack.weather.break_next(Fault {
+        on: LABELS.to_owned(),
+        times: u32::MAX,
+        effect: Effect::Unreachable,
+    });
     let pull = delivered(&world).await;
-    assert_eq!((pull.labels, pull.reviewers), (vec![], vec!["grace".to_owned()]));
+    assert_eq!(
+        (pull.labels, pull.reviewers),
+        (vec![], vec!["grace".to_owned()])
+    );
     world.done().await;
 }
 
@@ -104,7 +147,10 @@ async fn a_wish_that_never_comes_through_is_let_go() {
 async fn where_nothing_is_wished_nobody_is_asked() {
     let world = wishing(Climate::Fair, "[triggers]\nopened = true\n").await;
     let pull = delivered(&world).await;
-    assert_eq!((pull.draft, pull.labels, pull.reviewers), (false, vec![], vec![]));
+    assert_eq!(
+        (pull.draft, pull.labels, pull.reviewers),
+        (false, vec![], vec![])
+    );
     assert_eq!(wished(&world), []);
     world.done().await;
 }
@@ -115,7 +161,13 @@ async fn impossible_wishes_make_no_job() {
     let world = wishing(Climate::Fair, "[pull]\nreviewers = ['@grace']\n").await;
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
-    world.assert_outcome(&delivery, domain::inbox::EventState::Ignored, ".tallyhook.toml cannot be read").await;
+    world
+        .assert_outcome(
+            &delivery,
+            domain::inbox::EventState::Ignored,
+            ".tallyhook.toml cannot be read",
+        )
+        .await;
     world.assert_nothing_delivered();
     world.done().await;
 }

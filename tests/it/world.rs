@@ -17,7 +17,9 @@ use fakes::weather::{Weather, scramble};
 use http::{Request, Response, StatusCode};
 use local_stack::signing::{github_request, stripe_request};
 use local_stack::stack::{LOCAL_SECRET, Parts, Stack};
-use local_stack::world::{CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, REPOSITORY, Vendors};
+use local_stack::world::{
+    CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, REPOSITORY, Vendors,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,13 +82,17 @@ impl World {
         vendors.furnish();
         // What happened before the world began is no news.
         vendors.stripe.outbox_take();
-        vendors.github.add_issue(OWNER, REPOSITORY, 7, ISSUE_TITLE, ISSUE_BODY);
+        vendors
+            .github
+            .add_issue(OWNER, REPOSITORY, 7, ISSUE_TITLE, ISSUE_BODY);
         let weather = match climate {
             Climate::Fair => Weather::fair(),
             Climate::Bad(seed) => Weather::fair().with_conflicts(seed),
         };
-        let settings: BTreeMap<_, _> =
-            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings: BTreeMap<_, _> = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let wire = Wire::new(&vendors, weather.clone(), millis);
         let parts = Parts {
             vendors: vendors.clone(),
@@ -94,7 +100,9 @@ impl World {
             clock: Arc::new(move || Timestamp::from_millis(clock())),
             random: Arc::new(move || {
                 random
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(scramble(seed)))
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| {
+                        Some(scramble(seed))
+                    })
                     .expect("always some")
             }),
             tables_file: None,
@@ -102,7 +110,11 @@ impl World {
             settings,
         };
         let stack = Stack::start(parts).await.expect("the stack starts");
-        let seed = if let Climate::Bad(seed) = climate { seed } else { 0 };
+        let seed = if let Climate::Bad(seed) = climate {
+            seed
+        } else {
+            0
+        };
         Self {
             stack,
             vendors,
@@ -119,12 +131,15 @@ impl World {
     pub async fn provision(&self) -> AccountId {
         let body = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "plan": "payg" });
         loop {
-            let (status, answer) = self.operator("POST", "/api/v1/admin/accounts", Some(&body)).await;
+            let (status, answer) = self
+                .operator("POST", "/api/v1/admin/accounts", Some(&body))
+                .await;
             match status {
                 // A conflict of transactions, say; operators try again too.
                 StatusCode::SERVICE_UNAVAILABLE => {}
                 StatusCode::OK | StatusCode::CREATED => {
-                    return AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id of ours");
+                    return AccountId::parse(answer["id"].as_str().expect("an id"))
+                        .expect("an id of ours");
                 }
                 other => panic!("cannot provision: {other} {answer}"),
             }
@@ -139,13 +154,19 @@ impl World {
     }
 
     /// GitHub sends a sample event with something changed.
-    pub async fn github_sends_changed(&self, sample: &str, change: impl FnOnce(&mut Value)) -> String {
+    pub async fn github_sends_changed(
+        &self,
+        sample: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> String {
         let mut body = fixture("github", sample);
         change(&mut body);
         body["marker"] = leaks::MARKER.into();
         let delivery = self.fresh_delivery();
         let event = sample.split('.').next().expect("a name");
-        let response = self.github_delivers(event, &delivery, &serde_json::to_vec(&body).expect("JSON")).await;
+        let response = self
+            .github_delivers(event, &delivery, &serde_json::to_vec(&body).expect("JSON"))
+            .await;
         assert_eq!(response.status(), StatusCode::ACCEPTED);
         delivery
     }
@@ -157,8 +178,14 @@ impl World {
     }
 
     /// GitHub hands over one delivery.
-    pub async fn github_delivers(&self, event: &str, delivery: &str, body: &[u8]) -> Response<bytes::Bytes> {
-        self.github_door(github_request(BASE, LOCAL_SECRET, event, delivery, body)).await
+    pub async fn github_delivers(
+        &self,
+        event: &str,
+        delivery: &str,
+        body: &[u8],
+    ) -> Response<bytes::Bytes> {
+        self.github_door(github_request(BASE, LOCAL_SECRET, event, delivery, body))
+            .await
     }
 
     /// Any request at GitHub's door; a door that dies gives no answer but a 502.
@@ -170,7 +197,11 @@ impl World {
     }
 
     /// Stripe sends a sample event, signed now.
-    pub async fn stripe_sends_changed(&self, sample: &str, change: impl FnOnce(&mut Value)) -> StatusCode {
+    pub async fn stripe_sends_changed(
+        &self,
+        sample: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> StatusCode {
         let mut body = fixture("stripe", sample);
         change(&mut body);
         self.stripe_delivers(&body).await
@@ -180,10 +211,16 @@ impl World {
     pub async fn stripe_delivers(&self, event: &Value) -> StatusCode {
         let now = self.stack.outside.now().seconds();
         let mut event = event.clone();
-        let object = if event["data"]["object"].is_object() { &mut event["data"]["object"] } else { &mut event };
+        let object = if event["data"]["object"].is_object() {
+            &mut event["data"]["object"]
+        } else {
+            &mut event
+        };
         object["marker"] = leaks::MARKER.into();
         let body = serde_json::to_vec(&event).expect("JSON");
-        self.stripe_door(stripe_request(BASE, LOCAL_SECRET, now, &body)).await.status()
+        self.stripe_door(stripe_request(BASE, LOCAL_SECRET, now, &body))
+            .await
+            .status()
     }
 
     /// Stripe hands over what has happened there since, in bad weather each event twice and in any order; how many events.
@@ -193,7 +230,10 @@ impl World {
         let count = events.len();
         if let Climate::Bad(_) = self.climate {
             events.extend(events.clone());
-            let mut placed: Vec<_> = events.into_iter().map(|event| (self.draw(), event)).collect();
+            let mut placed: Vec<_> = events
+                .into_iter()
+                .map(|event| (self.draw(), event))
+                .collect();
             placed.sort_by_key(|(place, _)| *place);
             events = placed.into_iter().map(|(_, event)| event).collect();
         }
@@ -209,7 +249,9 @@ impl World {
 
     fn draw(&self) -> u64 {
         let next = |seed| Some(scramble(seed));
-        self.draws.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).expect("always some")
+        self.draws
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .expect("always some")
     }
 
     /// Any request at Stripe's door.
@@ -221,10 +263,20 @@ impl World {
     }
 
     /// An operator asks the admin door.
-    pub async fn operator(&self, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
-        let response = self.admin_door(method, path, Some("local-token"), body).await;
+    pub async fn operator(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
+        let response = self
+            .admin_door(method, path, Some("local-token"), body)
+            .await;
         let status = response.status();
-        (status, serde_json::from_slice(response.body()).unwrap_or(Value::Null))
+        (
+            status,
+            serde_json::from_slice(response.body()).unwrap_or(Value::Null),
+        )
     }
 
     /// Somebody asks the admin door.
@@ -235,7 +287,9 @@ impl World {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> Response<bytes::Bytes> {
-        let mut request = Request::builder().method(method).uri(format!("{BASE}{path}"));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{BASE}{path}"));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -246,7 +300,10 @@ impl World {
             }
             None => bytes::Bytes::new(),
         };
-        let respond = admin::respond(self.stack.admin.clone(), request.body(body).expect("a request"));
+        let respond = admin::respond(
+            self.stack.admin.clone(),
+            request.body(body).expect("a request"),
+        );
         let response = self.stack.weather.run(respond).await.unwrap_or_else(died);
         leaks::look(path, &response);
         response
@@ -271,7 +328,12 @@ impl World {
             };
             // Hidden messages come back within minutes; where there are none, nothing happens before a row is due.
             let pause = next.since(self.stack.outside.now()) + Duration::from_secs(1);
-            tokio::time::sleep(if messages.is_empty() { pause } else { pause.min(Duration::from_secs(61)) }).await;
+            tokio::time::sleep(if messages.is_empty() {
+                pause
+            } else {
+                pause.min(Duration::from_secs(61))
+            })
+            .await;
             // A sweep that dies or meets a fault is cut short; the next one goes on.
             let _ = self.stack.weather.run(self.stack.sweep()).await;
         }
@@ -296,7 +358,17 @@ impl World {
             Climate::Bad(_) => Delivery::TwiceAtOnce(draw),
         };
         // A queue that cannot be reached is looked at again in the next round.
-        match self.mapping(queue).turn(&self.stack.sqs, 0, delivery, &self.stack.weather, &self.stack.now).await {
+        match self
+            .mapping(queue)
+            .turn(
+                &self.stack.sqs,
+                0,
+                delivery,
+                &self.stack.weather,
+                &self.stack.now,
+            )
+            .await
+        {
             Ok(Turn::Delivered(count)) => count,
             Ok(Turn::Idle) | Err(_) => 0,
         }
@@ -304,25 +376,43 @@ impl World {
 
     /// A queue and the door it wakes.
     pub fn mapping(&self, queue: Queue) -> &Mapping {
-        let found = self.stack.mappings.iter().find(|(known, _)| *known == queue);
+        let found = self
+            .stack
+            .mappings
+            .iter()
+            .find(|(known, _)| *known == queue);
         &found.expect("every queue wakes a door").1
     }
 
     /// Everything that still has to happen, in words.
     pub async fn owing(&self) -> Vec<String> {
         let (rows, messages) = self.owing_rows_and_messages().await;
-        let rows = rows.into_iter().map(|(what, due_at)| format!("{what} due at {due_at}"));
+        let rows = rows
+            .into_iter()
+            .map(|(what, due_at)| format!("{what} due at {due_at}"));
         rows.chain(messages).collect()
     }
 
     async fn owing_rows_and_messages(&self) -> (Vec<(String, Timestamp)>, Vec<String>) {
         let mut rows = Vec::new();
         let far = Timestamp::from_millis(i64::MAX / 4);
-        for due in self.stack.store.due_list(far, 100).await.unwrap_or_default() {
+        for due in self
+            .stack
+            .store
+            .due_list(far, 100)
+            .await
+            .unwrap_or_default()
+        {
             rows.push((format!("{:?}", due.item), due.due_at));
         }
         for source in Source::ALL {
-            for due in self.stack.inbox.due_list(source, far, 100).await.unwrap_or_default() {
+            for due in self
+                .stack
+                .inbox
+                .due_list(source, far, 100)
+                .await
+                .unwrap_or_default()
+            {
                 rows.push((due.key.to_string(), due.due_at));
             }
         }
@@ -338,7 +428,9 @@ impl World {
 
     /// Messages in a queue: visible, hidden and delayed.
     pub async fn messages(&self, queue_url: &str) -> i64 {
-        fakes::mapping::count(&self.stack.sqs, queue_url).await.unwrap_or(1)
+        fakes::mapping::count(&self.stack.sqs, queue_url)
+            .await
+            .unwrap_or(1)
     }
 
     /// Messages that were given up.
@@ -354,15 +446,23 @@ impl World {
 
     /// What the log says of an event.
     pub async fn event(&self, source: Source, id: &str) -> Option<EventRow> {
-        self.stack.inbox.find_row(&EventKey::parse(source, id).expect("an id")).await.expect("the store answers")
+        self.stack
+            .inbox
+            .find_row(&EventKey::parse(source, id).expect("an id"))
+            .await
+            .expect("the store answers")
     }
 
     /// The job that an event made, by the outcome on its row.
     pub async fn job_of(&self, delivery: &str) -> Snapshot {
-        let row = self.event(Source::Github, delivery).await.expect("the event is there");
+        let row = self
+            .event(Source::Github, delivery)
+            .await
+            .expect("the event is there");
         let outcome = row.outcome.expect("the event is finished");
         let id = outcome.rsplit(' ').next().expect("a word");
-        self.job(&JobId::parse(id).unwrap_or_else(|_| panic!("no job in {outcome:?}"))).await
+        self.job(&JobId::parse(id).unwrap_or_else(|_| panic!("no job in {outcome:?}")))
+            .await
     }
 
     /// The job that a branch belongs to.
@@ -373,7 +473,12 @@ impl World {
 
     /// A job as it is.
     pub async fn job(&self, id: &JobId) -> Snapshot {
-        self.stack.store.job_find(id).await.expect("the store answers").expect("the job is there")
+        self.stack
+            .store
+            .job_find(id)
+            .await
+            .expect("the store answers")
+            .expect("the job is there")
     }
 
     /// The states a job has been in.
@@ -388,21 +493,35 @@ impl World {
 
     /// What is owed on the pull request meter.
     pub async fn owed(&self) -> usize {
-        let debts = Debts { account: self.account().await, meter: Meter::pull_requests() };
-        self.stack.store.owed_list(&debts, 100).await.expect("the store answers").len()
+        let debts = Debts {
+            account: self.account().await,
+            meter: Meter::pull_requests(),
+        };
+        self.stack
+            .store
+            .owed_list(&debts, 100)
+            .await
+            .expect("the store answers")
+            .len()
     }
 
     /// Exactly one branch, one commit on it, one pull request and one comment of ours.
     pub fn assert_pulled_once(&self) {
         let github = &self.vendors.github;
-        let branches: Vec<_> =
-            github.branches(OWNER, REPOSITORY).into_iter().filter(|(name, _)| name != "main").collect();
+        let branches: Vec<_> = github
+            .branches(OWNER, REPOSITORY)
+            .into_iter()
+            .filter(|(name, _)| name != "main")
+            .collect();
         assert_eq!(branches.len(), 1, "branches: {branches:?}");
         let commits = github.commits_on(OWNER, REPOSITORY, &branches[0].0);
         assert_eq!(commits.len(), 2, "the first commit and ours: {commits:?}");
         let pulls = github.pulls(OWNER, REPOSITORY);
         assert_eq!(pulls.len(), 1, "pull requests: {pulls:?}");
-        assert_eq!((pulls[0].head.as_str(), pulls[0].base.as_str()), (branches[0].0.as_str(), "main"));
+        assert_eq!(
+            (pulls[0].head.as_str(), pulls[0].base.as_str()),
+            (branches[0].0.as_str(), "main")
+        );
         let comments = github.comments(OWNER, REPOSITORY, 7);
         assert_eq!(comments.len(), 1, "comments: {comments:?}");
     }
@@ -424,12 +543,24 @@ impl World {
     /// The end of a test: nothing may be left undone.
     pub async fn done(mut self) {
         self.finished = true;
-        assert_eq!(leaks::take(), Vec::<String>::new(), "what nobody may say was said");
-        assert_eq!(self.owing().await, Vec::<String>::new(), "something is left undone");
+        assert_eq!(
+            leaks::take(),
+            Vec::<String>::new(),
+            "what nobody may say was said"
+        );
+        assert_eq!(
+            self.owing().await,
+            Vec::<String>::new(),
+            "something is left undone"
+        );
         assert_eq!(self.dead_letters().await, 0, "there are dead letters");
         for source in Source::ALL {
-            let buried =
-                self.stack.inbox.list(source, &[EventState::Buried], None, 10).await.expect("the store answers");
+            let buried = self
+                .stack
+                .inbox
+                .list(source, &[EventState::Buried], None, 10)
+                .await
+                .expect("the store answers");
             assert!(buried.rows.is_empty(), "buried events: {:?}", buried.rows);
         }
     }
@@ -437,13 +568,20 @@ impl World {
     /// The end of a test that leaves something undone on purpose.
     pub fn abandoned(mut self) {
         self.finished = true;
-        assert_eq!(leaks::take(), Vec::<String>::new(), "what nobody may say was said");
+        assert_eq!(
+            leaks::take(),
+            Vec::<String>::new(),
+            "what nobody may say was said"
+        );
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        assert!(self.finished || std::thread::panicking(), "a test must end with done() or abandoned()");
+        assert!(
+            self.finished || std::thread::panicking(),
+            "a test must end with done() or abandoned()"
+        );
     }
 }
 
@@ -455,5 +593,8 @@ pub fn fixture(source: &str, name: &str) -> Value {
 }
 
 fn died() -> Response<bytes::Bytes> {
-    Response::builder().status(StatusCode::BAD_GATEWAY).body(bytes::Bytes::new()).expect("a response")
+    Response::builder()
+        .status(StatusCode::BAD_GATEWAY)
+        .body(bytes::Bytes::new())
+        .expect("a response")
 }

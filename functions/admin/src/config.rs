@@ -41,7 +41,9 @@ impl Config {
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
             catalogue,
-            queue_urls: Queue::ALL.map(|queue| (queue, env.text(queue.setting()))).into(),
+            queue_urls: Queue::ALL
+                .map(|queue| (queue, env.text(queue.setting())))
+                .into(),
             operator_token: Secret::read(&mut env, &["OPERATOR_TOKEN"]),
             aws: AwsSettings::read(&mut env),
         };
@@ -72,8 +74,11 @@ impl Ctx {
         let aws = Aws::new(config.aws, &outside);
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
-        let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
-        let ingest = Source::ALL.map(|source| connection.ingest(config.events_table.clone(), source));
+        let ring = Keyed::new(secrets(config.ledger_key), |values| {
+            KeyRing::read(values.first())
+        });
+        let ingest =
+            Source::ALL.map(|source| connection.ingest(config.events_table.clone(), source));
         let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         Self {

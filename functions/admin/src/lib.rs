@@ -24,36 +24,97 @@ use tower::ServiceExt;
 
 /// Every route of this door.
 pub fn router(ctx: Ctx) -> Router {
-    let names = middleware::from_fn_with_state(ctx.outside.random.clone(), replies::requests::named);
+    let names =
+        middleware::from_fn_with_state(ctx.outside.random.clone(), replies::requests::named);
     Router::new()
         .route("/health", get(routes::health::show))
         .route("/api/v1/admin/accounts", post(routes::accounts::create))
         .route("/api/v1/admin/accounts/{id}", get(routes::accounts::show))
-        .route("/api/v1/admin/accounts/{id}/balance", get(routes::credits::balance))
-        .route("/api/v1/admin/accounts/{id}/ledger", get(routes::credits::ledger))
-        .route("/api/v1/admin/accounts/{id}/adjustments", post(routes::credits::adjust))
-        .route("/api/v1/admin/accounts/{id}/invoices", get(routes::billing::invoices))
-        .route("/api/v1/admin/accounts/{id}/quotas", get(routes::billing::quotas))
-        .route("/api/v1/admin/accounts/{id}/usage", get(routes::usage::list))
-        .route("/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/resend", post(routes::usage::resend))
-        .route("/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/write-off", post(routes::usage::write_off))
-        .route("/api/v1/admin/accounts/{id}/api-keys", post(routes::api_keys::create))
-        .route("/api/v1/admin/accounts/{id}/notices", get(routes::accounts::notices))
-        .route("/api/v1/admin/accounts/{id}/mail", get(routes::mail::show).put(routes::mail::change))
+        .route(
+            "/api/v1/admin/accounts/{id}/balance",
+            get(routes::credits::balance),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/ledger",
+            get(routes::credits::ledger),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/adjustments",
+            post(routes::credits::adjust),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/invoices",
+            get(routes::billing::invoices),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/quotas",
+            get(routes::billing::quotas),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/usage",
+            get(routes::usage::list),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/resend",
+            post(routes::usage::resend),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/usage/{meter}/{usage}/write-off",
+            post(routes::usage::write_off),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/api-keys",
+            post(routes::api_keys::create),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/notices",
+            get(routes::accounts::notices),
+        )
+        .route(
+            "/api/v1/admin/accounts/{id}/mail",
+            get(routes::mail::show).put(routes::mail::change),
+        )
         .route("/api/v1/admin/mail/muted", delete(routes::mail::unmute))
-        .route("/api/v1/admin/accounts/{id}/paused", get(routes::switches::pause_show).put(routes::switches::pause))
+        .route(
+            "/api/v1/admin/accounts/{id}/paused",
+            get(routes::switches::pause_show).put(routes::switches::pause),
+        )
         .route("/api/v1/admin/switches", get(routes::switches::list))
-        .route("/api/v1/admin/switches/{name}", get(routes::switches::show).put(routes::switches::change))
+        .route(
+            "/api/v1/admin/switches/{name}",
+            get(routes::switches::show).put(routes::switches::change),
+        )
         .route("/api/v1/admin/events", get(routes::events::list))
-        .route("/api/v1/admin/events/{source}/{id}", get(routes::events::show))
-        .route("/api/v1/admin/events/{source}/{id}/raw", get(routes::events::raw))
-        .route("/api/v1/admin/events/{source}/{id}/replay", post(routes::events::replay))
-        .route("/api/v1/admin/events/stripe/{id}/attribute", post(routes::events::attribute))
+        .route(
+            "/api/v1/admin/events/{source}/{id}",
+            get(routes::events::show),
+        )
+        .route(
+            "/api/v1/admin/events/{source}/{id}/raw",
+            get(routes::events::raw),
+        )
+        .route(
+            "/api/v1/admin/events/{source}/{id}/replay",
+            post(routes::events::replay),
+        )
+        .route(
+            "/api/v1/admin/events/stripe/{id}/attribute",
+            post(routes::events::attribute),
+        )
         .route("/api/v1/admin/jobs/{id}", get(routes::jobs::show))
         .route("/api/v1/admin/signups", get(routes::signups::list))
-        .route("/api/v1/admin/signups/{id}/approve", post(routes::signups::approve))
-        .route("/api/v1/admin/signups/{id}/refuse", post(routes::signups::refuse))
-        .route("/api/v1/admin/queues/{queue}/redrive", post(routes::queues::redrive))
+        .route(
+            "/api/v1/admin/signups/{id}/approve",
+            post(routes::signups::approve),
+        )
+        .route(
+            "/api/v1/admin/signups/{id}/refuse",
+            post(routes::signups::refuse),
+        )
+        .route(
+            "/api/v1/admin/queues/{queue}/redrive",
+            post(routes::queues::redrive),
+        )
         .fallback(routes::absent)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(names)
@@ -68,6 +129,10 @@ pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes>
     };
     let (head, body) = response.into_parts();
     // Bodies are made in memory here, so collecting one cannot fail.
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
     Response::from_parts(head, body)
 }

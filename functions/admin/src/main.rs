@@ -11,5 +11,7 @@ async fn main() {
     let config = Config::read(env).unwrap_or_else(|error| refuse(&error));
     let outside = Outside::real(config.trust()).unwrap_or_else(|error| refuse(&error));
     let router = router(Ctx::connect(config, outside));
-    serve_http(|request| respond(router.clone(), request)).await.unwrap_or_else(|error| refuse(&error));
+    serve_http(|request| respond(router.clone(), request))
+        .await
+        .unwrap_or_else(|error| refuse(&error));
 }

@@ -16,8 +16,13 @@ impl FromRequestParts<Arc<Ctx>> for Authorized {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, ApiError> {
-        let header = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|text| text.strip_prefix("Bearer ")).ok_or_else(stranger)?;
+        let header = parts
+            .headers
+            .get(http::header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let token = header
+            .and_then(|text| text.strip_prefix("Bearer "))
+            .ok_or_else(stranger)?;
         let current = ctx.tokens.current().await?;
         let list = current.first().map_or("", |list| list.expose_secret());
         let operator = holder(list, token.trim()).ok_or_else(stranger)?;
@@ -38,7 +43,9 @@ fn holder(list: &str, token: &str) -> Option<Operator> {
         let (name, known) = entry.split_once(':').unwrap_or(("operator", entry));
         let same: bool = Sha256::digest(known.trim().as_bytes()).ct_eq(&given).into();
         if same && !known.trim().is_empty() {
-            found = Some(Operator { name: name.trim().to_owned() });
+            found = Some(Operator {
+                name: name.trim().to_owned(),
+            });
         }
     }
     found
@@ -53,9 +60,14 @@ mod tests {
         let name = |list, token| holder(list, token).map(|operator| operator.name);
         assert_eq!(name("secret", "secret").as_deref(), Some("operator"));
         assert_eq!(name("ann:one, ben:two", "two").as_deref(), Some("ben"));
-        for (list, token) in
-            [("", ""), ("ann:", ""), ("ann:one", "ann:one"), ("ann:one", "One"), ("ann:one", "on"), (" , ", "")]
-        {
+        for (list, token) in [
+            ("", ""),
+            ("ann:", ""),
+            ("ann:one", "ann:one"),
+            ("ann:one", "One"),
+            ("ann:one", "on"),
+            (" , ", ""),
+        ] {
             assert_eq!(name(list, token), None, "{list} {token}");
         }
     }

@@ -68,17 +68,26 @@ impl Caller {
         let scope = scope.as_str();
         let detail = match self.by {
             By::Key(_) => format!("this key lacks the scope {scope}; make one that has it"),
-            By::Session(..) => format!("your role in this account lacks the scope {scope}; ask one of its admins"),
+            By::Session(..) => {
+                format!("your role in this account lacks the scope {scope}; ask one of its admins")
+            }
         };
         Err(ApiError::forbidden("missing_scope", detail))
     }
 
     /// Goes on only if the account may begin new work; what is begun may always be ended, and everything read.
     pub async fn may_begin(&self, ctx: &Ctx) -> Result<(), ApiError> {
-        match ctx.switches.switch_now(ctx.outside.now(), |switches| switches.account(&self.account)).await {
+        match ctx
+            .switches
+            .switch_now(ctx.outside.now(), |switches| {
+                switches.account(&self.account)
+            })
+            .await
+        {
             Switch::On => Ok(()),
             Switch::Off => {
-                let detail = "this account is paused, so no new work begins; ask us, or try again later";
+                let detail =
+                    "this account is paused, so no new work begins; ask us, or try again later";
                 Err(ApiError::conflict("account_paused", detail))
             }
         }
@@ -96,14 +105,26 @@ impl FromRequestParts<Arc<Ctx>> for Caller {
         } else {
             by_session(ctx, parts, now).await?
         };
-        rates::count(ctx, (caller.account.as_str(), caller.by.counted_as()), parts, now).await?;
+        rates::count(
+            ctx,
+            (caller.account.as_str(), caller.by.counted_as()),
+            parts,
+            now,
+        )
+        .await?;
         Ok(caller)
     }
 }
 
 async fn by_key(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
-    let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let text = header.and_then(|text| text.strip_prefix("Bearer ")).map(str::trim).ok_or_else(stranger)?;
+    let header = parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let text = header
+        .and_then(|text| text.strip_prefix("Bearer "))
+        .map(str::trim)
+        .ok_or_else(stranger)?;
     let text = KeyText::parse(text).ok_or_else(stranger)?;
     let digest = key_digest(&text);
     let key = match ctx.known_keys.find(&digest, now) {
@@ -117,11 +138,17 @@ async fn by_key(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiE
         }
     };
     let key = key.filter(|key| key.is_good(now)).ok_or_else(stranger)?;
-    Ok(Caller { account: key.account, by: By::Key(key.id), scopes: key.scopes })
+    Ok(Caller {
+        account: key.account,
+        by: By::Key(key.id),
+        scopes: key.scopes,
+    })
 }
 
 async fn by_session(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
-    let person: Person = people::person(ctx, &parts.headers, now).await?.ok_or_else(stranger)?;
+    let person: Person = people::person(ctx, &parts.headers, now)
+        .await?
+        .ok_or_else(stranger)?;
     person.vouched(ctx, parts)?;
     let session = person.session;
     let (Some(account), Some(role)) = (session.account, person.role) else {
@@ -129,17 +156,32 @@ async fn by_session(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, 
             you have signed up by mail, show your account's key with POST /api/v1/session/accounts; /setup says how to get one";
         return Err(ApiError::forbidden("no_account", detail));
     };
-    Ok(Caller { account, by: By::Session(session.id, session.user.id), scopes: role.scopes() })
+    Ok(Caller {
+        account,
+        by: By::Session(session.id, session.user.id),
+        scopes: role.scopes(),
+    })
 }
 
 /// The key, if it is good and its account is one for which somebody may act.
-async fn of_open_account(ctx: &Ctx, key: Option<ApiKey>, now: Timestamp) -> Result<Option<ApiKey>, ApiError> {
-    let Some(key) = key.filter(|key| key.is_good(now)) else { return Ok(None) };
+async fn of_open_account(
+    ctx: &Ctx,
+    key: Option<ApiKey>,
+    now: Timestamp,
+) -> Result<Option<ApiKey>, ApiError> {
+    let Some(key) = key.filter(|key| key.is_good(now)) else {
+        return Ok(None);
+    };
     Ok(people::is_open(ctx, &key.account).await?.then_some(key))
 }
 
 /// Keys that are not used any more can be told by the day of their last use.
-async fn note_use(ctx: &Ctx, key: Option<&ApiKey>, digest: &str, now: Timestamp) -> Result<(), ApiError> {
+async fn note_use(
+    ctx: &Ctx,
+    key: Option<&ApiKey>,
+    digest: &str,
+    now: Timestamp,
+) -> Result<(), ApiError> {
     let today = now.day();
     if key.is_some_and(|key| key.is_good(now) && key.last_used_on.as_ref() != Some(&today)) {
         ctx.store.api_key_used(digest, &today).await?;
@@ -148,5 +190,7 @@ async fn note_use(ctx: &Ctx, key: Option<&ApiKey>, digest: &str, now: Timestamp)
 }
 
 fn stranger() -> ApiError {
-    ApiError::unauthorized("send a key of your account as Authorization: Bearer th_live_…, or sign in at /signin")
+    ApiError::unauthorized(
+        "send a key of your account as Authorization: Bearer th_live_…, or sign in at /signin",
+    )
 }

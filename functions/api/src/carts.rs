@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Begun, Intent};
 use stripe_api::{
-    CheckoutMode, CheckoutOrder, CheckoutSession, CheckoutUi, MethodMissing, PriceChoice, SessionStatus, StripeApi,
-    Trial,
+    CheckoutMode, CheckoutOrder, CheckoutSession, CheckoutUi, MethodMissing, PriceChoice,
+    SessionStatus, StripeApi, Trial,
 };
 
 /// All that Stripe is told of a session, fixed beforehand.
@@ -60,14 +60,20 @@ const TURNS_MAX: usize = 4;
 
 /// Prices as they are kept.
 pub fn frozen(prices: &[PriceChoice]) -> Vec<(String, Option<u64>)> {
-    prices.iter().map(|choice| (choice.price.to_string(), choice.quantity)).collect()
+    prices
+        .iter()
+        .map(|choice| (choice.price.to_string(), choice.quantity))
+        .collect()
 }
 
 /// The same, for Stripe.
 pub fn thawed(prices: &[(String, Option<u64>)]) -> Result<Vec<PriceChoice>, ApiError> {
     let one = |(price, quantity): &(String, Option<u64>)| {
         let price = PriceId::parse(price).map_err(|_| unreadable())?;
-        Ok(PriceChoice { price, quantity: *quantity })
+        Ok(PriceChoice {
+            price,
+            quantity: *quantity,
+        })
     };
     prices.iter().map(one).collect()
 }
@@ -107,20 +113,31 @@ async fn settle(
     let cart = cart(&intent.what);
     let mut instead_of = None;
     for _ in 0..TURNS_MAX {
-        let first = ctx.store.cart_claim(&account.id, &cart, act, instead_of.as_ref()).await?;
+        let first = ctx
+            .store
+            .cart_claim(&account.id, &cart, act, instead_of.as_ref())
+            .await?;
         let ours = first == *act;
-        let wish = if ours { Some(intent.clone()) } else { ctx.store.intent_find(&account.id, &first).await? };
+        let wish = if ours {
+            Some(intent.clone())
+        } else {
+            ctx.store.intent_find(&account.id, &first).await?
+        };
         let wish = wish.filter(|wish| wish.params == intent.params);
         let session = match &wish {
             Some(wish) => made((ctx, stripe), &first, wish).await?,
             None => None,
         };
         if let Some(session) = &session {
-            ctx.store.intent_done(&account.id, &first, session.id.as_str()).await?;
+            ctx.store
+                .intent_done(&account.id, &first, session.id.as_str())
+                .await?;
         }
         match session {
             Some(session) if ours || session.status == Some(SessionStatus::Open) => {
-                ctx.store.intent_done(&account.id, act, session.id.as_str()).await?;
+                ctx.store
+                    .intent_done(&account.id, act, session.id.as_str())
+                    .await?;
                 return Ok(session);
             }
             None if ours => return Err(expired()),
@@ -166,30 +183,58 @@ async fn create(
     (order, what): (&Order, &str),
     attempt: u32,
 ) -> Result<CheckoutSession, stripe_api::StripeError> {
-    let bad = |_| stripe_api::StripeError::Malformed { why: "a price that was kept is none".to_owned() };
+    let bad = |_| stripe_api::StripeError::Malformed {
+        why: "a price that was kept is none".to_owned(),
+    };
     let prices = thawed(&order.prices).map_err(bad)?;
     let method_missing = MethodMissing::Cancel;
     let mode = match (order.mode, prices.first()) {
-        (Mode::Payment, Some(one)) => CheckoutMode::Payment { price: &one.price, quantity: one.quantity.unwrap_or(1) },
+        (Mode::Payment, Some(one)) => CheckoutMode::Payment {
+            price: &one.price,
+            quantity: one.quantity.unwrap_or(1),
+        },
         (Mode::Subscription, _) => {
-            let trial = (order.trial_days > 0).then_some(Trial { days: order.trial_days, method_missing });
-            CheckoutMode::Subscription { prices: &prices, trial }
+            let trial = (order.trial_days > 0).then_some(Trial {
+                days: order.trial_days,
+                method_missing,
+            });
+            CheckoutMode::Subscription {
+                prices: &prices,
+                trial,
+            }
         }
-        (Mode::Setup | Mode::Payment, _) => CheckoutMode::Setup { currency: &order.currency },
+        (Mode::Setup | Mode::Payment, _) => CheckoutMode::Setup {
+            currency: &order.currency,
+        },
     };
     let ui = if order.embedded {
-        CheckoutUi::Embedded { return_url: &order.success_url }
+        CheckoutUi::Embedded {
+            return_url: &order.success_url,
+        }
     } else {
-        CheckoutUi::Hosted { success_url: &order.success_url, cancel_url: &order.cancel_url }
+        CheckoutUi::Hosted {
+            success_url: &order.success_url,
+            cancel_url: &order.cancel_url,
+        }
     };
     let metadata = BTreeMap::from([("tallyhook_what".to_owned(), what.to_owned())]);
-    let order = CheckoutOrder { customer, mode, ui, reference: act.as_str(), metadata: &metadata };
+    let order = CheckoutOrder {
+        customer,
+        mode,
+        ui,
+        reference: act.as_str(),
+        metadata: &metadata,
+    };
     stripe.checkout_create(&order, &key(act, attempt)).await
 }
 
 /// The name of an act at Stripe.
 pub fn key(act: &ActionId, attempt: u32) -> String {
-    if attempt == 1 { format!("tallyhook-{act}") } else { format!("tallyhook-{act}-{attempt}") }
+    if attempt == 1 {
+        format!("tallyhook-{act}")
+    } else {
+        format!("tallyhook-{act}-{attempt}")
+    }
 }
 
 /// An open session that an act has made.
@@ -198,13 +243,22 @@ async fn standing(
     customer: &CustomerId,
     act: &ActionId,
 ) -> Result<Option<CheckoutSession>, ApiError> {
-    let open = stripe.checkout_list_open(customer).await.map_err(at_stripe)?;
-    Ok(open.into_iter().find(|session| session.client_reference_id.as_deref() == Some(act.as_str())))
+    let open = stripe
+        .checkout_list_open(customer)
+        .await
+        .map_err(at_stripe)?;
+    Ok(open
+        .into_iter()
+        .find(|session| session.client_reference_id.as_deref() == Some(act.as_str())))
 }
 
 async fn find(stripe: &StripeApi, answer: &str) -> Result<CheckoutSession, ApiError> {
     let id = CheckoutSessionId::parse(answer).map_err(|_| unreadable())?;
-    stripe.checkout_find(&id).await.map_err(at_stripe)?.ok_or_else(expired)
+    stripe
+        .checkout_find(&id)
+        .await
+        .map_err(at_stripe)?
+        .ok_or_else(expired)
 }
 
 /// What of a wish tells its cart from others: everything but spaces, which no key needs.
@@ -218,7 +272,9 @@ fn expired() -> ApiError {
 }
 
 fn unreadable() -> ApiError {
-    ApiError::behind(&domain::retry::Failure::never("what was kept of a checkout cannot be read"))
+    ApiError::behind(&domain::retry::Failure::never(
+        "what was kept of a checkout cannot be read",
+    ))
 }
 
 /// The act stands for something else.

@@ -60,7 +60,12 @@ impl Client {
     fn find(env: &mut Env) -> Option<Self> {
         let id = env.find("GITHUB_CLIENT_ID")?;
         let (url, web_url) = (env.text("GITHUB_URL"), env.text("GITHUB_WEB_URL"));
-        Some(Self { url, web_url, id, secret: Secret::read(env, &["GITHUB_CLIENT_SECRET"]) })
+        Some(Self {
+            url,
+            web_url,
+            id,
+            secret: Secret::read(env, &["GITHUB_CLIENT_SECRET"]),
+        })
     }
 }
 
@@ -79,13 +84,16 @@ impl Config {
                 .map(|queue| (queue, env.text(queue.setting())))
                 .into(),
             auto_provision: Switch::from(
-                !env.find("AUTO_PROVISION").is_some_and(|text| text.eq_ignore_ascii_case("false")),
+                !env.find("AUTO_PROVISION")
+                    .is_some_and(|text| text.eq_ignore_ascii_case("false")),
             ),
             catalogue,
             stripe_url: env.text("STRIPE_URL"),
             stripe_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
             client: Client::find(&mut env),
-            github_web_url: env.find("GITHUB_WEB_URL").unwrap_or_else(|| "https://github.com".to_owned()),
+            github_web_url: env
+                .find("GITHUB_WEB_URL")
+                .unwrap_or_else(|| "https://github.com".to_owned()),
             dashboard_url: env.text("DASHBOARD_URL"),
             rate_limit_per_minute: rate_limit(&mut env),
             aws: AwsSettings::read(&mut env),
@@ -100,11 +108,16 @@ impl Config {
 }
 
 fn rate_limit(env: &mut Env) -> u64 {
-    let Some(text) = env.find("RATE_LIMIT_PER_MINUTE") else { return rates::PER_KEY };
-    text.parse().ok().filter(|limit| *limit > 0).unwrap_or_else(|| {
-        env.complain("RATE_LIMIT_PER_MINUTE is not a number above 0");
-        rates::PER_KEY
-    })
+    let Some(text) = env.find("RATE_LIMIT_PER_MINUTE") else {
+        return rates::PER_KEY;
+    };
+    text.parse()
+        .ok()
+        .filter(|limit| *limit > 0)
+        .unwrap_or_else(|| {
+            env.complain("RATE_LIMIT_PER_MINUTE is not a number above 0");
+            rates::PER_KEY
+        })
 }
 
 /// What this door works with.
@@ -131,23 +144,44 @@ impl Ctx {
         let aws = Aws::new(config.aws, &outside);
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
-        let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
+        let ring = Keyed::new(secrets(config.ledger_key), |values| {
+            KeyRing::read(values.first())
+        });
         let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         let (url, web) = (config.stripe_url, outside.web.clone());
         let stripe = config.stripe_key.map(|secret| {
             Keyed::new(secrets(secret), move |values| {
                 let secret_key = values.first().cloned().unwrap_or_default();
-                StripeApi::new(StripeConfig { url: url.clone(), secret_key }, web.clone())
+                StripeApi::new(
+                    StripeConfig {
+                        url: url.clone(),
+                        secret_key,
+                    },
+                    web.clone(),
+                )
             })
         });
         let web = outside.web.clone();
         let sign_in = config.client.map(|client| {
-            let Client { url, web_url, id, secret } = client;
+            let Client {
+                url,
+                web_url,
+                id,
+                secret,
+            } = client;
             Keyed::new(secrets(secret), move |values| {
                 let client_secret = values.first().cloned().unwrap_or_default();
                 let (url, web_url, client_id) = (url.clone(), web_url.clone(), id.clone());
-                SignIn::new(SignInConfig { url, web_url, client_id, client_secret }, web.clone())
+                SignIn::new(
+                    SignInConfig {
+                        url,
+                        web_url,
+                        client_id,
+                        client_secret,
+                    },
+                    web.clone(),
+                )
             })
         });
         Self {
@@ -170,8 +204,14 @@ impl Ctx {
 
     /// In which of Stripe's modes we sell, if we do.
     pub(crate) async fn stripe_mode(&self) -> Result<Option<Mode>, ApiError> {
-        let Some(stripe) = &self.stripe else { return Ok(None) };
-        Ok(stripe.client().await.map_err(|failure| ApiError::behind(&failure))?.mode())
+        let Some(stripe) = &self.stripe else {
+            return Ok(None);
+        };
+        Ok(stripe
+            .client()
+            .await
+            .map_err(|failure| ApiError::behind(&failure))?
+            .mode())
     }
 
     /// Stripe, if it is set up here.
@@ -180,7 +220,10 @@ impl Ctx {
             let detail = "nothing is sold here: Stripe is not set up. Everything else works; ask whoever runs this";
             return Err(ApiError::unprocessable("billing_off", detail));
         };
-        stripe.client().await.map_err(|failure| ApiError::behind(&failure))
+        stripe
+            .client()
+            .await
+            .map_err(|failure| ApiError::behind(&failure))
     }
 
     /// GitHub for people who sign in, if it is set up here.
@@ -189,6 +232,9 @@ impl Ctx {
             let detail = "nobody signs in here: GITHUB_CLIENT_ID is not set. Keys work, and so does everything else";
             return Err(ApiError::unprocessable("sign_in_off", detail));
         };
-        sign_in.client().await.map_err(|failure| ApiError::behind(&failure))
+        sign_in
+            .client()
+            .await
+            .map_err(|failure| ApiError::behind(&failure))
     }
 }

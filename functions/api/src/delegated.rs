@@ -26,14 +26,23 @@ pub async fn report(
         if let Some(known) = ctx.store.phase_known(report).await? {
             return Ok(known);
         }
-        let row = ctx.store.job_find(id).await?.filter(|row| row.facts.account == report.account);
+        let row = ctx
+            .store
+            .job_find(id)
+            .await?
+            .filter(|row| row.facts.account == report.account);
         let row = row.ok_or_else(absent)?;
         if row.fix() != report.fix {
-            let detail = format!("{id} is about {}; report what it is about, or leave job_id out", row.fix());
+            let detail = format!(
+                "{id} is about {}; report what it is about, or leave job_id out",
+                row.fix()
+            );
             return Err(ApiError::conflict("other_job", detail));
         }
         if !row.is_delegated() {
-            let detail = format!("{id} is worked on here; leave job_id out, or ask for a job with agent external");
+            let detail = format!(
+                "{id} is worked on here; leave job_id out, or ask for a job with agent external"
+            );
             return Err(ApiError::conflict("not_delegated", detail));
         }
         let Staged::Delegated(job) = row.staged() else {
@@ -47,7 +56,10 @@ pub async fn report(
             return Ok(reported);
         }
     }
-    Err(ApiError::behind(&Failure::after(std::time::Duration::from_secs(1), "others move the job at the same time")))
+    Err(ApiError::behind(&Failure::after(
+        std::time::Duration::from_secs(1),
+        "others move the job at the same time",
+    )))
 }
 
 /// The move of a job that a report on it brings about, if it does.
@@ -63,7 +75,10 @@ fn brings_about(
             return Err(ApiError::bad_request("bad_pull_request", detail));
         };
         let facts = &job.row().facts;
-        let url = format!("{}/{}/{}/pull/{number}", ctx.github_web_url, facts.owner_login, facts.repository_name);
+        let url = format!(
+            "{}/{}/{}/pull/{number}",
+            ctx.github_web_url, facts.owner_login, facts.repository_name
+        );
         return Ok(Some(job.delivered(PullRef { number, url }, now)));
     }
     let failed = (report.phase, report.ending) == (Phase::Mitigate, Ending::Failure);

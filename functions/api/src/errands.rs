@@ -32,26 +32,64 @@ pub struct Wanted {
 }
 
 /// Asks for it; none if somebody else has taken its place.
-pub async fn order(ctx: &Ctx, caller: &Caller, wanted: Wanted) -> Result<Option<WholeErrand>, ApiError> {
-    let Wanted { id, task, place, what, prompt_bytes_max } = wanted;
+pub async fn order(
+    ctx: &Ctx,
+    caller: &Caller,
+    wanted: Wanted,
+) -> Result<Option<WholeErrand>, ApiError> {
+    let Wanted {
+        id,
+        task,
+        place,
+        what,
+        prompt_bytes_max,
+    } = wanted;
     let now = ctx.outside.now();
     let Found { account, standing } = load(ctx, caller, now).await?;
-    let offer = Offer::of_errand(&ctx.catalogue, &standing, &account.customer, prompt_bytes_max, now);
+    let offer = Offer::of_errand(
+        &ctx.catalogue,
+        &standing,
+        &account.customer,
+        prompt_bytes_max,
+        now,
+    );
     may_be_billed(ctx, caller, standing.plan, &offer.terms.funding).await?;
     let hold = offer.hold(&account.id, HoldId::Errand(id.clone()), &what, now);
     let free = matches!(offer.terms.funding, Funding::Free);
     let needed = offer.terms.budget.unwrap_or_default();
-    let facts = Facts { id, account: account.id, kind: task.kind(), terms: offer.terms, created_at: now };
+    let facts = Facts {
+        id,
+        account: account.id,
+        kind: task.kind(),
+        terms: offer.terms,
+        created_at: now,
+    };
     let counts = free.then(|| (Meter::free_errands(), now.day(), Limit::Of(FREE_A_DAY_MAX)));
-    let spends = facts.terms.spending.as_ref().map(|spending| (spending.unit, spending.period.clone()));
-    let new = NewErrand { row: Errand::queued(facts), task, place, counts, hold };
+    let spends = facts
+        .terms
+        .spending
+        .as_ref()
+        .map(|spending| (spending.unit, spending.period.clone()));
+    let new = NewErrand {
+        row: Errand::queued(facts),
+        task,
+        place,
+        counts,
+        hold,
+    };
     match ctx.store.errand_create(&new).await? {
         ErrandCreated::New => {
             send(ctx, &new.row.facts).await;
             if let Some((unit, period)) = &spends {
-                ctx.store.spend_warn(&caller.account, (*unit, period), now).await?;
+                ctx.store
+                    .spend_warn(&caller.account, (*unit, period), now)
+                    .await?;
             }
-            Ok(Some(WholeErrand { row: new.row, task: new.task, answer: None }))
+            Ok(Some(WholeErrand {
+                row: new.row,
+                task: new.task,
+                answer: None,
+            }))
         }
         ErrandCreated::Existing => existing(ctx, new).await.map(Some),
         ErrandCreated::Taken => Ok(None),
@@ -63,7 +101,9 @@ pub async fn order(ctx: &Ctx, caller: &Caller, wanted: Wanted) -> Result<Option<
             Err(ApiError::payment_required("insufficient_credits", detail))
         }
         ErrandCreated::SpendLimitReached => {
-            let (unit, period) = spends.as_ref().map_or((Unit::Money, ""), |(unit, period)| (*unit, period.as_str()));
+            let (unit, period) = spends
+                .as_ref()
+                .map_or((Unit::Money, ""), |(unit, period)| (*unit, period.as_str()));
             Err(spend_limit::reached(ctx, caller, (unit, period), now).await?)
         }
         ErrandCreated::UsedUp => {
@@ -71,28 +111,45 @@ pub async fn order(ctx: &Ctx, caller: &Caller, wanted: Wanted) -> Result<Option<
             let detail = format!(
                 "an account has {FREE_A_DAY_MAX} of these a day that cost nothing; there are new ones from {free_at} on"
             );
-            Err(ApiError::too_many(detail, free_at.since(now).as_secs().saturating_add(1)))
+            Err(ApiError::too_many(
+                detail,
+                free_at.since(now).as_secs().saturating_add(1),
+            ))
         }
     }
 }
 
 /// When Stripe cannot be told for long, an account asks for no more than its plan trusts it with.
-async fn may_be_billed(ctx: &Ctx, caller: &Caller, plan: &Plan, funding: &Funding) -> Result<(), ApiError> {
-    let (Funding::Metered { .. }, Limit::Of(most)) = (funding, plan.unbilled_max) else { return Ok(()) };
+async fn may_be_billed(
+    ctx: &Ctx,
+    caller: &Caller,
+    plan: &Plan,
+    funding: &Funding,
+) -> Result<(), ApiError> {
+    let (Funding::Metered { .. }, Limit::Of(most)) = (funding, plan.unbilled_max) else {
+        return Ok(());
+    };
     if ctx.store.owed_count(&caller.account, most).await? < most {
         return Ok(());
     }
-    let detail = format!("{most} records of what you have used wait to be billed; ask again when they are, or ask us");
+    let detail = format!(
+        "{most} records of what you have used wait to be billed; ask again when they are, or ask us"
+    );
     Err(ApiError::conflict("too_much_unbilled", detail))
 }
 
 /// What the same act has asked for before.
 async fn existing(ctx: &Ctx, new: NewErrand) -> Result<WholeErrand, ApiError> {
     let facts = &new.row.facts;
-    let mine = ctx.store.errand_find(&facts.id).await?.filter(|whole| whole.row.facts.account == facts.account);
+    let mine = ctx
+        .store
+        .errand_find(&facts.id)
+        .await?
+        .filter(|whole| whole.row.facts.account == facts.account);
     let whole = mine.ok_or_else(|| ApiError::not_found("there is no such errand"))?;
     if whole.task != new.task {
-        let detail = "this Idempotency-Key has asked for something else; take a new one for something new";
+        let detail =
+            "this Idempotency-Key has asked for something else; take a new one for something new";
         return Err(ApiError::conflict("idempotency_key_reused", detail));
     }
     Ok(whole)
@@ -109,7 +166,10 @@ async fn send(ctx: &Ctx, facts: &Facts) {
 /// How an errand is paid for, and what it came to where that is credits.
 pub fn paid(row: &Errand) -> (&'static str, Option<String>) {
     match row.facts.terms.funding {
-        Funding::Prepaid { .. } => ("credits", row.used.as_ref().map(|_| row.price().to_string())),
+        Funding::Prepaid { .. } => (
+            "credits",
+            row.used.as_ref().map(|_| row.price().to_string()),
+        ),
         Funding::Metered { .. } => ("meters", None),
         Funding::Free => ("nothing", None),
     }

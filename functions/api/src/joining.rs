@@ -23,18 +23,33 @@ pub async fn join(ctx: &Ctx, person: &Person, key: &str) -> Result<Joined, ApiEr
     let now = ctx.outside.now();
     let text = KeyText::parse(key.trim()).ok_or_else(no_proof)?;
     let digest = key_digest(&text);
-    let key = ctx.store.api_key_find(&digest).await?.filter(|key| key.is_good(now) && key.is_whole());
+    let key = ctx
+        .store
+        .api_key_find(&digest)
+        .await?
+        .filter(|key| key.is_good(now) && key.is_whole());
     let key = key.ok_or_else(no_proof)?;
     let user = &person.session.user;
-    let name = ctx.store.account_name(&key.account).await?.unwrap_or_else(|| key.account.to_string());
-    match ctx.store.member_let_in(&key.account, &name, user, &digest, now).await? {
+    let name = ctx
+        .store
+        .account_name(&key.account)
+        .await?
+        .unwrap_or_else(|| key.account.to_string());
+    match ctx
+        .store
+        .member_let_in(&key.account, &name, user, &digest, now)
+        .await?
+    {
         LetIn::Now => {}
         LetIn::Ended => return Err(no_proof()),
     }
     ctx.known_sessions.forget(&person.digest());
     tracing::info!(account.id = %key.account, key.id = %key.id, user.id = %user.id, session.id = %person.session.id,
         audit = true, "came into an account by its key");
-    Ok(Joined { account: key.account, name })
+    Ok(Joined {
+        account: key.account,
+        name,
+    })
 }
 
 fn no_proof() -> ApiError {

@@ -28,7 +28,9 @@ impl<T: Clone> Known<T> {
     /// What was found in the last minute, if anybody looked.
     pub fn find(&self, text: &str, now: Timestamp) -> Option<Option<T>> {
         let known = self.lock();
-        let found = known.get(text).filter(|found| now.since(found.at) < BELIEVED)?;
+        let found = known
+            .get(text)
+            .filter(|found| now.since(found.at) < BELIEVED)?;
         Some(found.what.clone())
     }
 

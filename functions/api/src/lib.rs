@@ -40,7 +40,8 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Every route of this door.
 pub fn router(ctx: Ctx) -> Router {
-    let names = middleware::from_fn_with_state(ctx.outside.random.clone(), replies::requests::named);
+    let names =
+        middleware::from_fn_with_state(ctx.outside.random.clone(), replies::requests::named);
     let (router, _) = routes::all().split_for_parts();
     router
         .merge(routes::aliases())
@@ -61,10 +62,19 @@ pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes>
     };
     // Answers are about one account and this moment.
     let headers = response.headers_mut();
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     let (head, body) = response.into_parts();
     // Bodies are made in memory here, so collecting one cannot fail.
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
     Response::from_parts(head, body)
 }

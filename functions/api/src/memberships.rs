@@ -30,8 +30,14 @@ pub struct Belongings {
 impl Belongings {
     /// The account he acts for at first: the one he came for, or else the one in which he may do most.
     pub fn first_choice(&self) -> Option<AccountId> {
-        let most = || self.accounts.iter().max_by_key(|(id, role)| (**role, std::cmp::Reverse((*id).clone())));
-        self.account_here.clone().or_else(|| most().map(|(id, _)| id.clone()))
+        let most = || {
+            self.accounts
+                .iter()
+                .max_by_key(|(id, role)| (**role, std::cmp::Reverse((*id).clone())))
+        };
+        self.account_here
+            .clone()
+            .or_else(|| most().map(|(id, _)| id.clone()))
     }
 }
 
@@ -54,7 +60,13 @@ pub async fn refresh(
     let mut claims = BTreeMap::new();
     let (mut shown, mut account_here) = (Vec::new(), None);
     if let Some(account) = ctx.store.owner_find(OwnerId::new(user.id.get())).await? {
-        claims.insert(account, Claim { name: user.login.clone(), role: Role::Admin });
+        claims.insert(
+            account,
+            Claim {
+                name: user.login.clone(),
+                role: Role::Admin,
+            },
+        );
     }
     for one in reached {
         let account = ctx.store.owner_account(one.owner, one.installation).await?;
@@ -63,17 +75,29 @@ pub async fn refresh(
         }
         let role = role_by_github(user.id, one.owner, place(visitor, &one).await?);
         let Some(account) = account else {
-            shown.push(Shown { installation: one.installation, owner: one.owner, login: one.login, role });
+            shown.push(Shown {
+                installation: one.installation,
+                owner: one.owner,
+                login: one.login,
+                role,
+            });
             continue;
         };
         if Some(one.installation) == came_for {
             account_here = Some(account.clone());
         }
-        let claim = claims.entry(account).or_insert(Claim { name: one.login, role });
+        let claim = claims.entry(account).or_insert(Claim {
+            name: one.login,
+            role,
+        });
         claim.role = claim.role.max(role);
     }
     let accounts = write(ctx, user, claims, now).await?;
-    Ok(Belongings { accounts, account_here, shown })
+    Ok(Belongings {
+        accounts,
+        account_here,
+        shown,
+    })
 }
 
 async fn place(visitor: &Visitor, one: &Reached) -> Result<Place, ApiError> {
@@ -107,7 +131,10 @@ async fn write(
         }
     }
     for (account, claim) in claims {
-        let role = ctx.store.member_refresh(&account, &claim.name, user, claim.role, now).await?;
+        let role = ctx
+            .store
+            .member_refresh(&account, &claim.name, user, claim.role, now)
+            .await?;
         accounts.insert(account, role);
     }
     Ok(accounts)

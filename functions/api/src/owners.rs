@@ -21,8 +21,15 @@ pub async fn link(
 ) -> Result<(), ApiError> {
     let user = person.session.user.id;
     let member = ctx.store.member_find(account, user).await?;
-    let mine = member.ok_or_else(|| ApiError::not_found("you have no such account"))?.role;
-    let owner = match person.session.shown.iter().find(|one| one.installation == installation) {
+    let mine = member
+        .ok_or_else(|| ApiError::not_found("you have no such account"))?
+        .role;
+    let owner = match person
+        .session
+        .shown
+        .iter()
+        .find(|one| one.installation == installation)
+    {
         Some(shown) if mine == Role::Admin && shown.role == Role::Admin => {
             link_shown(ctx, person, shown, account).await?;
             shown.owner
@@ -37,7 +44,12 @@ pub async fn link(
 }
 
 /// An owner who had no account when the person signed in.
-async fn link_shown(ctx: &Ctx, person: &Person, shown: &Shown, account: &AccountId) -> Result<(), ApiError> {
+async fn link_shown(
+    ctx: &Ctx,
+    person: &Person,
+    shown: &Shown,
+    account: &AccountId,
+) -> Result<(), ApiError> {
     let (digest, session) = (person.digest(), &person.session);
     match ctx.store.owner_link(&digest, shown, account).await? {
         Linked::Now => {
@@ -46,7 +58,10 @@ async fn link_shown(ctx: &Ctx, person: &Person, shown: &Shown, account: &Account
             Ok(())
         }
         Linked::Taken => {
-            let from = ctx.store.owner_account(shown.owner, shown.installation).await?;
+            let from = ctx
+                .store
+                .owner_account(shown.owner, shown.installation)
+                .await?;
             let wish = Move {
                 owner: shown.owner,
                 installation: shown.installation,
@@ -69,17 +84,38 @@ async fn move_known(
     installation: InstallationId,
     (account, mine): (&AccountId, Role),
 ) -> Result<OwnerId, ApiError> {
-    let absent = || ApiError::not_found("GitHub has not shown you such an installation; sign in again");
-    let owner = ctx.store.installation_owner(installation).await?.ok_or_else(absent)?;
-    let from = ctx.store.owner_account(owner, installation).await?.ok_or_else(absent)?;
+    let absent =
+        || ApiError::not_found("GitHub has not shown you such an installation; sign in again");
+    let owner = ctx
+        .store
+        .installation_owner(installation)
+        .await?
+        .ok_or_else(absent)?;
+    let from = ctx
+        .store
+        .owner_account(owner, installation)
+        .await?
+        .ok_or_else(absent)?;
     if from == *account {
         return Ok(owner);
     }
-    let theirs = ctx.store.member_find(&from, user).await?.ok_or_else(absent)?.role;
+    let theirs = ctx
+        .store
+        .member_find(&from, user)
+        .await?
+        .ok_or_else(absent)?
+        .role;
     if mine != Role::Admin || theirs != Role::Admin {
         return Err(not_an_admin(NAMELESS));
     }
-    let wish = Move { owner, installation, from, to: account.clone(), user, proof: Proof::Admin };
+    let wish = Move {
+        owner,
+        installation,
+        from,
+        to: account.clone(),
+        user,
+        proof: Proof::Admin,
+    };
     move_owner(ctx, &wish, NAMELESS).await?;
     Ok(owner)
 }
@@ -88,7 +124,11 @@ async fn move_known(
 const NAMELESS: &str = "this owner";
 
 async fn move_owner(ctx: &Ctx, wish: &Move, login: &str) -> Result<(), ApiError> {
-    let from = ctx.store.account_find(&wish.from).await?.ok_or_else(|| taken(login))?;
+    let from = ctx
+        .store
+        .account_find(&wish.from)
+        .await?
+        .ok_or_else(|| taken(login))?;
     if from.moved_to.as_ref() != Some(&wish.to) {
         if !from.came_by_itself() {
             return Err(taken(login));
@@ -123,13 +163,25 @@ async fn clear(ctx: &Ctx, account: &AccountId, user: UserId) -> Result<(), ApiEr
 /// last, so that he can take this up again.
 async fn close(ctx: &Ctx, closed: &AccountId, by: UserId) -> Result<(), ApiError> {
     let now = ctx.outside.now();
-    for key in ctx.store.api_key_list(closed).await?.into_iter().filter(|key| key.revoked_at.is_none()) {
+    for key in ctx
+        .store
+        .api_key_list(closed)
+        .await?
+        .into_iter()
+        .filter(|key| key.revoked_at.is_none())
+    {
         if let Some((_, digest)) = ctx.store.api_key_load(closed, &key.id).await? {
             ctx.store.api_key_revoke(&digest, now).await?;
             ctx.known_keys.forget(&digest);
         }
     }
-    for member in ctx.store.member_list(closed).await?.into_iter().filter(|member| member.user.id != by) {
+    for member in ctx
+        .store
+        .member_list(closed)
+        .await?
+        .into_iter()
+        .filter(|member| member.user.id != by)
+    {
         ctx.store.member_remove(closed, member.user.id).await?;
     }
     ctx.store.member_remove(closed, by).await?;
@@ -155,5 +207,8 @@ fn used(login: &str) -> ApiError {
 }
 
 fn spent() -> ApiError {
-    ApiError::conflict("proof_spent", "this was used before, or is not so any more; sign in again")
+    ApiError::conflict(
+        "proof_spent",
+        "this was used before, or is not so any more; sign in again",
+    )
 }

@@ -37,7 +37,11 @@ impl Page {
             <meta name=\"viewport\" content=\"width=device-width\"><title>{heading} · Tallyhook</title>\
             <style>{STYLE}</style><h1>{heading}</h1>"
         );
-        Self { status, forms: Forms::Nowhere, html }
+        Self {
+            status,
+            forms: Forms::Nowhere,
+            html,
+        }
     }
 
     /// A paragraph.
@@ -60,7 +64,11 @@ impl Page {
 
     /// A link to a place of our own.
     pub fn leads(mut self, path: &str, label: &str) -> Self {
-        self.html.push_str(&format!("<p><a href=\"{}\">{}</a></p>", escaped(path), escaped(label)));
+        self.html.push_str(&format!(
+            "<p><a href=\"{}\">{}</a></p>",
+            escaped(path),
+            escaped(label)
+        ));
         self
     }
 
@@ -71,7 +79,13 @@ impl Page {
     }
 
     /// The same with a secret that somebody fills in, which no browser shows or keeps.
-    pub fn takes(self, path: &str, fields: &[(&str, &str)], (name, what): (&str, &str), label: &str) -> Self {
+    pub fn takes(
+        self,
+        path: &str,
+        fields: &[(&str, &str)],
+        (name, what): (&str, &str),
+        label: &str,
+    ) -> Self {
         let (path, name, what) = (escaped(path), escaped(name), escaped(what));
         let form = format!(
             "<form method=\"post\" action=\"{path}\"><label>{what} \
@@ -95,7 +109,8 @@ impl Page {
                 escaped(value)
             ));
         }
-        self.html.push_str(&format!("<button>{}</button></form>", escaped(label)));
+        self.html
+            .push_str(&format!("<button>{}</button></form>", escaped(label)));
         self
     }
 }
@@ -105,7 +120,10 @@ impl IntoResponse for Page {
         let mut response = (self.status, Html(self.html)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_SECURITY_POLICY, policy(self.forms));
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        );
         response
     }
 }
@@ -146,9 +164,24 @@ mod tests {
     #[test]
     fn nothing_from_outside_becomes_html() {
         let bad = "\"><script>'&";
-        let page = Page::new(StatusCode::OK, bad).says(bad).shows(bad).leads(bad, bad);
-        let page = page.offers(bad, &[(bad, bad)], bad).asks(&[], bad).takes(bad, &[], (bad, bad), bad);
-        assert!(!page.html.contains("<script") && !page.html.contains("\">'"), "{}", page.html);
-        assert_eq!(page.html.matches("&quot;&gt;&lt;script&gt;&#39;&amp;").count(), 15);
+        let page = Page::new(StatusCode::OK, bad)
+            .says(bad)
+            .shows(bad)
+            .leads(bad, bad);
+        let page =
+            page.offers(bad, &[(bad, bad)], bad)
+                .asks(&[], bad)
+                .takes(bad, &[], (bad, bad), bad);
+        assert!(
+            !page.html.contains("<script") && !page.html.contains("\">'"),
+            "{}",
+            page.html
+        );
+        assert_eq!(
+            page.html
+                .matches("&quot;&gt;&lt;script&gt;&#39;&amp;")
+                .count(),
+            15
+        );
     }
 }

@@ -40,8 +40,14 @@ pub struct Found {
 }
 
 /// The person whose session a request carries, if that is good.
-pub async fn person(ctx: &Ctx, headers: &HeaderMap, now: Timestamp) -> Result<Option<Person>, ApiError> {
-    let Some(text) = cookie(headers, COOKIE).and_then(SessionText::parse) else { return Ok(None) };
+pub async fn person(
+    ctx: &Ctx,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Option<Person>, ApiError> {
+    let Some(text) = cookie(headers, COOKIE).and_then(SessionText::parse) else {
+        return Ok(None);
+    };
     let digest = session_digest(&text);
     let found = match ctx.known_sessions.find(&digest, now) {
         Some(known) => known,
@@ -52,21 +58,36 @@ pub async fn person(ctx: &Ctx, headers: &HeaderMap, now: Timestamp) -> Result<Op
         }
     };
     let good = found.filter(|found| found.session.is_good(now));
-    Ok(good.map(|Found { session, role }| Person { session, role, text }))
+    Ok(good.map(|Found { session, role }| Person {
+        session,
+        role,
+        text,
+    }))
 }
 
 async fn look_up(ctx: &Ctx, digest: &str) -> Result<Option<Found>, ApiError> {
-    let Some(session) = ctx.store.session_find(digest).await? else { return Ok(None) };
+    let Some(session) = ctx.store.session_find(digest).await? else {
+        return Ok(None);
+    };
     let member = match &session.account {
-        Some(account) if is_open(ctx, account).await? => ctx.store.member_find(account, session.user.id).await?,
+        Some(account) if is_open(ctx, account).await? => {
+            ctx.store.member_find(account, session.user.id).await?
+        }
         Some(_) | None => None,
     };
-    Ok(Some(Found { session, role: member.map(|member| member.role) }))
+    Ok(Some(Found {
+        session,
+        role: member.map(|member| member.role),
+    }))
 }
 
 /// Whether anybody may act for an account.
 pub async fn is_open(ctx: &Ctx, account: &AccountId) -> Result<bool, ApiError> {
-    Ok(ctx.store.account_find(account).await?.is_some_and(|account| account.is_open()))
+    Ok(ctx
+        .store
+        .account_find(account)
+        .await?
+        .is_some_and(|account| account.is_open()))
 }
 
 impl Person {
@@ -80,13 +101,25 @@ impl Person {
         if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
             return Ok(());
         }
-        let token = parts.headers.get(CSRF).and_then(|value| value.to_str().ok());
+        let token = parts
+            .headers
+            .get(CSRF)
+            .and_then(|value| value.to_str().ok());
         self.vouched_by(ctx, &parts.headers, token)
     }
 
     /// The same for a form, which has the token in a field.
-    pub fn vouched_by(&self, ctx: &Ctx, headers: &HeaderMap, token: Option<&str>) -> Result<(), ApiError> {
-        let right: bool = self.csrf_token().as_bytes().ct_eq(token.unwrap_or_default().as_bytes()).into();
+    pub fn vouched_by(
+        &self,
+        ctx: &Ctx,
+        headers: &HeaderMap,
+        token: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let right: bool = self
+            .csrf_token()
+            .as_bytes()
+            .ct_eq(token.unwrap_or_default().as_bytes())
+            .into();
         if !right {
             let detail = "send the csrf_token of GET /api/v1/session as X-CSRF-Token; each session has its own";
             return Err(ApiError::forbidden("bad_csrf_token", detail));
@@ -94,7 +127,10 @@ impl Person {
         let ours = origin(&ctx.dashboard_url);
         match headers.get(header::ORIGIN) {
             Some(said) if ours.is_none_or(|ours| said.as_bytes() != ours.as_bytes()) => {
-                Err(ApiError::forbidden("foreign_origin", "this comes from another site; use the dashboard"))
+                Err(ApiError::forbidden(
+                    "foreign_origin",
+                    "this comes from another site; use the dashboard",
+                ))
             }
             Some(_) | None => Ok(()),
         }
@@ -117,14 +153,21 @@ impl FromRequestParts<Arc<Ctx>> for Person {
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, ApiError> {
         let now = ctx.outside.now();
-        let stranger = || ApiError::unauthorized("this is for people: sign in at /signin and send no key");
+        let stranger =
+            || ApiError::unauthorized("this is for people: sign in at /signin and send no key");
         if parts.headers.contains_key(header::AUTHORIZATION) {
             return Err(stranger());
         }
-        let person = person(ctx, &parts.headers, now).await?.ok_or_else(stranger)?;
+        let person = person(ctx, &parts.headers, now)
+            .await?
+            .ok_or_else(stranger)?;
         person.vouched(ctx, parts)?;
-        let Session { id, user, account, .. } = &person.session;
-        let whose = account.as_ref().map_or_else(|| format!("user_{}", user.id), AccountId::to_string);
+        let Session {
+            id, user, account, ..
+        } = &person.session;
+        let whose = account
+            .as_ref()
+            .map_or_else(|| format!("user_{}", user.id), AccountId::to_string);
         rates::count(ctx, (&whose, id.as_str()), parts, now).await?;
         Ok(person)
     }
@@ -139,7 +182,13 @@ pub fn begin(
     now: Timestamp,
 ) -> (Session, SessionText) {
     let id = SessionId::mint(now, ctx.outside.random_bytes());
-    let session = Session { id, user, account, shown, expires_at: now.plus(LIFE) };
+    let session = Session {
+        id,
+        user,
+        account,
+        shown,
+        expires_at: now.plus(LIFE),
+    };
     (session, SessionText::mint(ctx.outside.random_bytes()))
 }
 
@@ -162,15 +211,23 @@ pub fn take_away() -> HeaderValue {
 
 /// A cookie that no script can read and no page elsewhere can send along with a form. All its parts are ours and plain.
 pub fn set_cookie(name: &str, value: &str, path: &str, seconds: u64) -> HeaderValue {
-    let text = format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
+    let text =
+        format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// A cookie of a request. Of two of one name none counts: one of them is not ours.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+    let lines = headers
+        .get_all(header::COOKIE)
+        .into_iter()
+        .filter_map(|line| line.to_str().ok());
+    let pairs = lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    let mut values = pairs
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value);
     let value = values.next()?;
     values.next().is_none().then_some(value)
 }
@@ -188,7 +245,9 @@ mod tests {
     #[test]
     fn a_cookie_is_found_among_others_and_two_are_none() {
         let find = |lines: &[&'static str]| {
-            let pairs = lines.iter().map(|line| (header::COOKIE, HeaderValue::from_static(line)));
+            let pairs = lines
+                .iter()
+                .map(|line| (header::COOKIE, HeaderValue::from_static(line)));
             cookie(&pairs.collect(), COOKIE).map(str::to_owned)
         };
         for (lines, found) in [
@@ -206,7 +265,10 @@ mod tests {
     #[test]
     fn an_origin_is_what_browsers_say() {
         for (url, expected) in [
-            ("http://127.0.0.1:8420/billing", Some("http://127.0.0.1:8420")),
+            (
+                "http://127.0.0.1:8420/billing",
+                Some("http://127.0.0.1:8420"),
+            ),
             ("https://tallyhook.test", Some("https://tallyhook.test")),
             ("/billing", None),
         ] {

@@ -41,9 +41,19 @@ pub struct Rates {
 impl Rates {
     /// So many requests a minute for each key.
     pub fn of(per_key: u64) -> Self {
-        let limits = Requests { account: per_key.saturating_mul(KEYS_WORTH), key: per_key };
-        let guests = Requests { account: per_key, key: (per_key / PLACES_WORTH).max(1) };
-        Self { limits, guests, used_up: Mutex::default() }
+        let limits = Requests {
+            account: per_key.saturating_mul(KEYS_WORTH),
+            key: per_key,
+        };
+        let guests = Requests {
+            account: per_key,
+            key: (per_key / PLACES_WORTH).max(1),
+        };
+        Self {
+            limits,
+            guests,
+            used_up: Mutex::default(),
+        }
     }
 
     /// What was counted of a caller who is known to have used up the window.
@@ -56,7 +66,11 @@ impl Rates {
     }
 
     fn has_used_up(&self, who: &str, window: Window) -> bool {
-        self.used_up.lock().unwrap_or_else(PoisonError::into_inner).get(who) == Some(&window)
+        self.used_up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(who)
+            == Some(&window)
     }
 
     fn remember(&self, who: &str, window: Window) {
@@ -77,7 +91,11 @@ impl Rates {
         let (limit, remaining) = if account.1 < key.1 { account } else { key };
         // Rounded up, so that who waits that long is in the next window.
         let reset_seconds = window.end.since(now).as_millis().div_ceil(1_000);
-        Allowance { limit, remaining, reset_seconds: u64::try_from(reset_seconds).unwrap_or(u64::MAX) }
+        Allowance {
+            limit,
+            remaining,
+            reset_seconds: u64::try_from(reset_seconds).unwrap_or(u64::MAX),
+        }
     }
 }
 
@@ -105,7 +123,9 @@ pub async fn shown(mut request: Request, next: Next) -> Response {
             ("ratelimit-remaining", allowance.remaining),
             ("ratelimit-reset", allowance.reset_seconds),
         ] {
-            response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), HeaderValue::from(value));
         }
     }
     response
@@ -115,7 +135,12 @@ pub async fn shown(mut request: Request, next: Next) -> Response {
 pub type Who<'a> = (&'a str, &'a str);
 
 /// Counts a request, or refuses it.
-pub async fn count(ctx: &Ctx, (whose, by): Who<'_>, parts: &Parts, now: Timestamp) -> Result<(), ApiError> {
+pub async fn count(
+    ctx: &Ctx,
+    (whose, by): Who<'_>,
+    parts: &Parts,
+    now: Timestamp,
+) -> Result<(), ApiError> {
     let (rates, window) = (&ctx.rates, window(now));
     let known = rates.is_used_up((whose, by), window);
     let counted = if let Some(used) = known {
@@ -140,7 +165,11 @@ pub async fn count(ctx: &Ctx, (whose, by): Who<'_>, parts: &Parts, now: Timestam
         return Ok(());
     }
     if known.is_none() {
-        let who = if used.account >= rates.limits.account { whose } else { by };
+        let who = if used.account >= rates.limits.account {
+            whose
+        } else {
+            by
+        };
         rates.remember(who, window);
         tracing::info!(account.id = whose, by, "a caller has used up his minute");
     }
@@ -163,10 +192,17 @@ impl FromRequestParts<Arc<Ctx>> for Guest {
         let now = ctx.outside.now();
         let window = window(now);
         // Where nobody says where a request came from, all come from one place.
-        let place = parts.extensions.get::<SourceAddress>().map_or_else(String::new, |from| from.neighbourhood());
+        let place = parts
+            .extensions
+            .get::<SourceAddress>()
+            .map_or_else(String::new, |from| from.neighbourhood());
         let place = format!("from_{}", hex::encode(&Sha256::digest(place)[..8]));
         let used_up = ctx.rates.has_used_up(&place, window)
-            || match ctx.store.rate_count(GUESTS_NAME, &place, window, ctx.rates.guests).await? {
+            || match ctx
+                .store
+                .rate_count(GUESTS_NAME, &place, window, ctx.rates.guests)
+                .await?
+            {
                 RateCounted::Now(_) => false,
                 RateCounted::UsedUp(used) => {
                     if used.key >= ctx.rates.guests.key {
@@ -178,14 +214,21 @@ impl FromRequestParts<Arc<Ctx>> for Guest {
         if !used_up {
             return Ok(Self);
         }
-        let seconds = u64::try_from(window.end.since(now).as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
-        Err(ApiError::too_many(format!("too many requests without a key; go on in {seconds} seconds"), seconds))
+        let seconds =
+            u64::try_from(window.end.since(now).as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
+        Err(ApiError::too_many(
+            format!("too many requests without a key; go on in {seconds} seconds"),
+            seconds,
+        ))
     }
 }
 
 fn window(now: Timestamp) -> Window {
     let start = Timestamp::from_millis(now.millis().div_euclid(WINDOW_MILLIS) * WINDOW_MILLIS);
-    Window { start, end: start.plus(Duration::from_secs(60)) }
+    Window {
+        start,
+        end: start.plus(Duration::from_secs(60)),
+    }
 }
 
 #[cfg(test)]
@@ -195,18 +238,38 @@ mod tests {
     #[test]
     fn a_window_is_a_minute_of_the_clock_and_what_is_left_is_of_the_tighter_limit() {
         let rates = Rates::of(10);
-        for (at, start, reset) in [(0, 0, 60), (1, 0, 60), (59_000, 0, 1), (59_999, 0, 1), (60_000, 60_000, 60)] {
+        for (at, start, reset) in [
+            (0, 0, 60),
+            (1, 0, 60),
+            (59_000, 0, 1),
+            (59_999, 0, 1),
+            (60_000, 60_000, 60),
+        ] {
             let now = Timestamp::from_millis(at);
             let window = window(now);
             assert_eq!(window.start.millis(), start, "{at}");
-            assert_eq!(rates.allowance(Requests { account: 0, key: 0 }, window, now).reset_seconds, reset, "{at}");
+            assert_eq!(
+                rates
+                    .allowance(Requests { account: 0, key: 0 }, window, now)
+                    .reset_seconds,
+                reset,
+                "{at}"
+            );
         }
-        for ((account, key), (limit, remaining)) in
-            [((1, 1), (10, 9)), ((10, 10), (10, 0)), ((19, 3), (20, 1)), ((20, 3), (20, 0)), ((30, 30), (10, 0))]
-        {
+        for ((account, key), (limit, remaining)) in [
+            ((1, 1), (10, 9)),
+            ((10, 10), (10, 0)),
+            ((19, 3), (20, 1)),
+            ((20, 3), (20, 0)),
+            ((30, 30), (10, 0)),
+        ] {
             let now = Timestamp::from_millis(0);
             let left = rates.allowance(Requests { account, key }, window(now), now);
-            assert_eq!((left.limit, left.remaining), (limit, remaining), "{account} {key}");
+            assert_eq!(
+                (left.limit, left.remaining),
+                (limit, remaining),
+                "{account} {key}"
+            );
         }
     }
 }

@@ -52,7 +52,11 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(account::invoices))
         .routes(routes!(notices::show, notices::switch))
         .routes(routes!(billing_usage::usage))
-        .routes(routes!(spend_limit::show, spend_limit::set, spend_limit::remove))
+        .routes(routes!(
+            spend_limit::show,
+            spend_limit::set,
+            spend_limit::remove
+        ))
         .routes(routes!(api_keys::list, api_keys::create))
         .routes(routes!(api_keys::revoke))
         .routes(routes!(api_keys::rotate))
@@ -60,7 +64,12 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(credits::transactions))
         .routes(routes!(checkout::create))
         .routes(routes!(portal::create))
-        .routes(routes!(subscription::show, subscription::create, subscription::update, subscription::cancel))
+        .routes(routes!(
+            subscription::show,
+            subscription::create,
+            subscription::update,
+            subscription::cancel
+        ))
         .routes(routes!(subscription::preview))
         .routes(routes!(payment_methods::list, payment_methods::add))
         .routes(routes!(payment_methods::remove))
@@ -89,8 +98,12 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
 
 /// Other paths to some of them, by which programs may know them. The document does not have these.
 pub fn aliases() -> Router<Arc<Ctx>> {
-    let subscription =
-        || get(subscription::show).post(subscription::create).patch(subscription::update).delete(subscription::cancel);
+    let subscription = || {
+        get(subscription::show)
+            .post(subscription::create)
+            .patch(subscription::update)
+            .delete(subscription::cancel)
+    };
     Router::new()
         .route("/api/billing/balance", get(credits::balance))
         .route("/api/billing/checkout", post(checkout::create))

@@ -48,11 +48,18 @@ pub struct Begun {
 /// Begins a sign-in.
 pub fn begin(ctx: &Ctx, intent: &Intent) -> Begun {
     let secret = SessionText::mint(ctx.outside.random_bytes());
-    let installation = intent.installation.map(|installation| installation.to_string()).unwrap_or_default();
+    let installation = intent
+        .installation
+        .map(|installation| installation.to_string())
+        .unwrap_or_default();
     let return_to = URL_SAFE_NO_PAD.encode(intent.return_to.as_deref().unwrap_or_default());
     let value = format!("{}.{installation}.{return_to}", secret.expose());
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier_of(&value)));
-    Begun { state: state_of(&value), challenge, cookie: set_cookie(COOKIE, &value, PATH, LIFE_SECONDS) }
+    Begun {
+        state: state_of(&value),
+        challenge,
+        cookie: set_cookie(COOKIE, &value, PATH, LIFE_SECONDS),
+    }
 }
 
 /// The intent with which somebody left who comes back with this state, and what his code opens with; none if it is not this
@@ -63,9 +70,13 @@ pub async fn come_back(
     state: &str,
     now: Timestamp,
 ) -> Result<Option<(Intent, String)>, ApiError> {
-    let Some(value) = cookie(headers, COOKIE) else { return Ok(None) };
+    let Some(value) = cookie(headers, COOKIE) else {
+        return Ok(None);
+    };
     let same: bool = state_of(value).as_bytes().ct_eq(state.as_bytes()).into();
-    let Some(intent) = intent_of(value).filter(|_| same) else { return Ok(None) };
+    let Some(intent) = intent_of(value).filter(|_| same) else {
+        return Ok(None);
+    };
     let used = ctx.store.state_use(state, now.plus(REMEMBERED)).await?;
     Ok((used == Finished::Now).then(|| (intent, verifier_of(value))))
 }
@@ -91,13 +102,22 @@ fn intent_of(value: &str) -> Option<Intent> {
         number => Some(InstallationId::new(number.parse().ok()?)),
     };
     let return_to = String::from_utf8(URL_SAFE_NO_PAD.decode(parts.next()?).ok()?).ok()?;
-    let return_to = if return_to.is_empty() { None } else { Some(within(&return_to)?.to_owned()) };
-    Some(Intent { installation, return_to })
+    let return_to = if return_to.is_empty() {
+        None
+    } else {
+        Some(within(&return_to)?.to_owned())
+    };
+    Some(Intent {
+        installation,
+        return_to,
+    })
 }
 
 /// A path of this site, and nothing that a browser could take for another one.
 pub fn within(path: &str) -> Option<&str> {
-    let plain = path.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'\\');
+    let plain = path
+        .bytes()
+        .all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'\\');
     let ours = path.starts_with('/') && !path.starts_with("//");
     (plain && ours && path.len() <= RETURN_BYTES_MAX).then_some(path)
 }
@@ -131,11 +151,25 @@ mod tests {
     #[test]
     fn an_intent_reads_back() {
         let secret = SessionText::mint([3; 32]);
-        let value = format!("{}.7001.{}", secret.expose(), URL_SAFE_NO_PAD.encode("/x?y=1"));
-        let intent = Intent { installation: Some(InstallationId::new(7001)), return_to: Some("/x?y=1".to_owned()) };
+        let value = format!(
+            "{}.7001.{}",
+            secret.expose(),
+            URL_SAFE_NO_PAD.encode("/x?y=1")
+        );
+        let intent = Intent {
+            installation: Some(InstallationId::new(7001)),
+            return_to: Some("/x?y=1".to_owned()),
+        };
         assert_eq!(intent_of(&value), Some(intent));
-        assert_eq!(intent_of(&format!("{}..", secret.expose())), Some(Intent::default()));
-        let elsewhere = format!("{}..{}", secret.expose(), URL_SAFE_NO_PAD.encode("//evil.test"));
+        assert_eq!(
+            intent_of(&format!("{}..", secret.expose())),
+            Some(Intent::default())
+        );
+        let elsewhere = format!(
+            "{}..{}",
+            secret.expose(),
+            URL_SAFE_NO_PAD.encode("//evil.test")
+        );
         for bad in ["", "..", "short..", &elsewhere] {
             assert_eq!(intent_of(bad), None, "{bad}");
         }

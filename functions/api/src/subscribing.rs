@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Begun, Intent, Noted};
-use stripe_api::{MethodMissing, Proration, StripeApi, SubscriptionChange, SubscriptionOrder, Trial, WhenUnpaid};
+use stripe_api::{
+    MethodMissing, Proration, StripeApi, SubscriptionChange, SubscriptionOrder, Trial, WhenUnpaid,
+};
 
 /// What a new subscription is asked for with, fixed beforehand.
 #[derive(Serialize, Deserialize)]
@@ -59,23 +61,39 @@ pub async fn order(
         return Err(subscribed(live));
     }
     // Stripe is asked, too: what was subscribed to a moment ago may not have been noted.
-    let there = stripe.subscription_list(&account.customer).await.map_err(at_stripe)?;
+    let there = stripe
+        .subscription_list(&account.customer)
+        .await
+        .map_err(at_stripe)?;
     let there: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
     if let Some(live) = live(ctx, &there) {
         return Err(subscribed(live));
     }
     let trial_days = if there.is_empty() { plan.trial_days } else { 0 };
     let prices = sales::plan_prices(ctx, stripe, plan).await?;
-    let methods = stripe.payment_method_list(&account.customer).await.map_err(at_stripe)?;
+    let methods = stripe
+        .payment_method_list(&account.customer)
+        .await
+        .map_err(at_stripe)?;
     if trial_days == 0 && methods.is_empty() {
         let detail = "the account has no payment method; add one with POST /api/v1/billing/payment-methods, or buy the \
                       plan with POST /api/v1/billing/checkout";
         return Err(ApiError::payment_required("no_payment_method", detail));
     }
-    let usual = stripe.customer_find(&account.customer).await.map_err(at_stripe)?;
+    let usual = stripe
+        .customer_find(&account.customer)
+        .await
+        .map_err(at_stripe)?;
     let has_usual = usual.is_some_and(|customer| customer.default_payment_method.is_some());
-    let payment_method = methods.first().filter(|_| !has_usual).map(|method| method.id.to_string());
-    Ok(Order { prices: frozen(&prices), trial_days, payment_method })
+    let payment_method = methods
+        .first()
+        .filter(|_| !has_usual)
+        .map(|method| method.id.to_string());
+    Ok(Order {
+        prices: frozen(&prices),
+        trial_days,
+        payment_method,
+    })
 }
 
 /// Subscribes, once for the act; of several acts at once one does.
@@ -93,14 +111,21 @@ pub async fn subscribe(
     };
     let mut instead_of = None;
     for _ in 0..TURNS_MAX {
-        let first = ctx.store.cart_claim(&account.id, CART, act, instead_of.as_ref()).await?;
+        let first = ctx
+            .store
+            .cart_claim(&account.id, CART, act, instead_of.as_ref())
+            .await?;
         if first == *act {
             return make((ctx, stripe), account, act, &intent).await;
         }
         let theirs = ctx.store.intent_find(&account.id, &first).await?;
-        let under_way = theirs
-            .is_some_and(|theirs| theirs.answer.is_none() && ctx.outside.now().since(theirs.begun_at) < UNDER_WAY);
-        let there = stripe.subscription_list(&account.customer).await.map_err(at_stripe)?;
+        let under_way = theirs.is_some_and(|theirs| {
+            theirs.answer.is_none() && ctx.outside.now().since(theirs.begun_at) < UNDER_WAY
+        });
+        let there = stripe
+            .subscription_list(&account.customer)
+            .await
+            .map_err(at_stripe)?;
         let there: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
         if let Some(live) = live(ctx, &there) {
             return Err(subscribed(live));
@@ -110,7 +135,8 @@ pub async fn subscribe(
         }
         instead_of = Some(first);
     }
-    let detail = "another subscription is just being begun; look at it with GET, or try again in a minute";
+    let detail =
+        "another subscription is just being begun; look at it with GET, or try again in a minute";
     Err(ApiError::conflict("subscription_busy", detail))
 }
 
@@ -122,20 +148,35 @@ async fn make(
 ) -> Result<(), ApiError> {
     let order: Order = serde_json::from_str(&intent.params).map_err(|_| unreadable())?;
     let prices = thawed(&order.prices)?;
-    let method = order.payment_method.as_deref().map(PaymentMethodId::parse).transpose().map_err(|_| unreadable())?;
+    let method = order
+        .payment_method
+        .as_deref()
+        .map(PaymentMethodId::parse)
+        .transpose()
+        .map_err(|_| unreadable())?;
     let metadata = BTreeMap::from([(ACT_NOTE.to_owned(), act.to_string())]);
     let method_missing = MethodMissing::Cancel;
     let order = SubscriptionOrder {
         customer: &account.customer,
         prices: &prices,
-        trial: (order.trial_days > 0).then_some(Trial { days: order.trial_days, method_missing }),
+        trial: (order.trial_days > 0).then_some(Trial {
+            days: order.trial_days,
+            method_missing,
+        }),
         payment_method: method.as_ref(),
         when_unpaid: WhenUnpaid::Refuse,
         metadata: &metadata,
     };
     for attempt in 1..=KEYS_MAX {
-        let there = stripe.subscription_list(&account.customer).await.map_err(at_stripe)?;
-        let made = there.into_iter().find(|one| one.metadata.get(ACT_NOTE).is_some_and(|by| *by == act.as_str()));
+        let there = stripe
+            .subscription_list(&account.customer)
+            .await
+            .map_err(at_stripe)?;
+        let made = there.into_iter().find(|one| {
+            one.metadata
+                .get(ACT_NOTE)
+                .is_some_and(|by| *by == act.as_str())
+        });
         let answer = match made {
             Some(made) => Ok(made),
             None => stripe.subscription_create(&order, &key(act, attempt)).await,
@@ -145,7 +186,9 @@ async fn make(
             Err(error) => return Err(at_stripe(error)),
             Ok(made) => {
                 note(ctx, account, &made).await?;
-                ctx.store.intent_done(&account.id, act, made.id.as_str()).await?;
+                ctx.store
+                    .intent_done(&account.id, act, made.id.as_str())
+                    .await?;
                 return Ok(());
             }
         }
@@ -186,21 +229,33 @@ pub async fn act(
     };
     let target: Target = serde_json::from_str(&begun.params).map_err(|_| unreadable())?;
     let subscription = SubscriptionId::parse(&target.subscription).map_err(|_| unreadable())?;
-    let there = stripe.subscription_find(&subscription).await.map_err(at_stripe)?.ok_or_else(none)?;
+    let there = stripe
+        .subscription_find(&subscription)
+        .await
+        .map_err(at_stripe)?
+        .ok_or_else(none)?;
     // What the try before has ended is over; all that is left is to note it.
     if there.ended_at.is_none() {
         change(&stripe, &there, &key(&id, 1), target.at).await?;
     }
-    let after = stripe.subscription_find(&subscription).await.map_err(at_stripe)?.unwrap_or(there);
+    let after = stripe
+        .subscription_find(&subscription)
+        .await
+        .map_err(at_stripe)?
+        .unwrap_or(there);
     note(ctx, &account, &after).await?;
-    ctx.store.intent_done(&account.id, &id, after.id.as_str()).await?;
+    ctx.store
+        .intent_done(&account.id, &id, after.id.as_str())
+        .await?;
     tracing::info!(account.id = %account.id, subscription.id = %after.id, by = %caller.by, what, audit = true,
         "changed a subscription");
     Ok(())
 }
 
 fn unreadable() -> ApiError {
-    ApiError::behind(&Failure::never("what was kept of a subscription cannot be read"))
+    ApiError::behind(&Failure::never(
+        "what was kept of a subscription cannot be read",
+    ))
 }
 
 /// What has to become of a subscription so that it is for this plan. It is worked out from what is there, so a second try
@@ -225,19 +280,36 @@ pub async fn at_hand(
     (ctx, stripe): (&Ctx, &StripeApi),
     account: &Account,
 ) -> Result<stripe_api::Subscription, ApiError> {
-    let there = stripe.subscription_list(&account.customer).await.map_err(at_stripe)?;
+    let there = stripe
+        .subscription_list(&account.customer)
+        .await
+        .map_err(at_stripe)?;
     let known: Vec<_> = there.iter().map(|one| one.as_kept(one.created)).collect();
-    let live = live(ctx, &known).map(|one| one.id.clone()).ok_or_else(none)?;
-    there.into_iter().find(|one| one.id == live).ok_or_else(none)
+    let live = live(ctx, &known)
+        .map(|one| one.id.clone())
+        .ok_or_else(none)?;
+    there
+        .into_iter()
+        .find(|one| one.id == live)
+        .ok_or_else(none)
 }
 
-async fn note(ctx: &Ctx, account: &Account, answered: &stripe_api::Subscription) -> Result<(), ApiError> {
+async fn note(
+    ctx: &Ctx,
+    account: &Account,
+    answered: &stripe_api::Subscription,
+) -> Result<(), ApiError> {
     let now = Timestamp::from_seconds(ctx.outside.now().seconds());
     let said = answered.as_kept(now.max(answered.created));
     // What is known of the same second is older than an answer that has just come. Whatever else is known is newer.
     if let Noted::Tie(known) = ctx.store.subscription_note(&account.id, &said).await? {
-        let said = Subscription { as_of: known.as_of, ..said };
-        ctx.store.subscription_settle(&account.id, &known, &said).await?;
+        let said = Subscription {
+            as_of: known.as_of,
+            ..said
+        };
+        ctx.store
+            .subscription_settle(&account.id, &known, &said)
+            .await?;
     }
     Ok(())
 }

@@ -80,7 +80,10 @@ impl Config {
 }
 
 fn auto_provision(env: &Env) -> Switch {
-    Switch::from(!env.find("AUTO_PROVISION").is_some_and(|text| text.eq_ignore_ascii_case("false")))
+    Switch::from(
+        !env.find("AUTO_PROVISION")
+            .is_some_and(|text| text.eq_ignore_ascii_case("false")),
+    )
 }
 
 /// What this door works with.
@@ -104,7 +107,9 @@ impl Ctx {
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         let (url, app_id, web) = (config.github_url, config.app_id, outside.web.clone());
         let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
-        let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
+        let ring = Keyed::new(secrets(config.ledger_key), |values| {
+            KeyRing::read(values.first())
+        });
         let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         Self {
@@ -114,7 +119,14 @@ impl Ctx {
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             github: Keyed::new(secrets(config.private_key), move |values| {
                 let private_key_pem = values.first().cloned().unwrap_or_default();
-                GithubApi::new(GithubConfig { url: url.clone(), app_id, private_key_pem }, web.clone())
+                GithubApi::new(
+                    GithubConfig {
+                        url: url.clone(),
+                        app_id,
+                        private_key_pem,
+                    },
+                    web.clone(),
+                )
             }),
             app_id,
             catalogue: config.catalogue,

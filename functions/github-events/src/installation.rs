@@ -14,12 +14,19 @@ pub async fn handle(ctx: &Ctx, event: &InstallationEvent, now: Timestamp) -> Res
         InstallationChange::Suspended => InstallationState::Suspended,
         InstallationChange::Deleted => InstallationState::Deleted,
     };
-    let noted = ctx.store.installation_note(event.installation, event.owner, state, event.as_of).await?;
+    let noted = ctx
+        .store
+        .installation_note(event.installation, event.owner, state, event.as_of)
+        .await?;
     if event.change == InstallationChange::Created && noted == InstallationNoted::Now {
         newcomers::welcome(ctx, event.owner, event.installation, now).await?;
     }
     Ok(match noted {
-        InstallationNoted::Now => Done::Applied(format!("installation {} is {}", event.installation, state.as_str())),
+        InstallationNoted::Now => Done::Applied(format!(
+            "installation {} is {}",
+            event.installation,
+            state.as_str()
+        )),
         InstallationNoted::Outdated => Done::Ignored("something newer is known"),
     })
 }

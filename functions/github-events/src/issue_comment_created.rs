@@ -12,5 +12,12 @@ pub async fn handle(ctx: &Ctx, event: &IssueComment, now: Timestamp) -> Result<D
     if command(&event.text).is_none() {
         return Ok(Done::Ignored("no command"));
     }
-    order::place(ctx, &event.origin, &event.issue, |policy| policy.on_comment(event), now).await
+    order::place(
+        ctx,
+        &event.origin,
+        &event.issue,
+        |policy| policy.on_comment(event),
+        now,
+    )
+    .await
 }

@@ -12,10 +12,16 @@ const REASON: &str = "the issue was closed";
 
 /// Calls the issue's job off.
 pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Done, Failure> {
-    let Some(id) = ctx.store.job_find_open(event.origin.repository, event.issue.number).await? else {
+    let Some(id) = ctx
+        .store
+        .job_find_open(event.origin.repository, event.issue.number)
+        .await?
+    else {
         return Ok(Done::Ignored("the issue has no job"));
     };
-    let Some(row) = ctx.store.job_find(&id).await? else { return Ok(Done::Ignored("the issue has no job")) };
+    let Some(row) = ctx.store.job_find(&id).await? else {
+        return Ok(Done::Ignored("the issue has no job"));
+    };
     let transition = match row.staged().call_off(REASON, now) {
         CallOff::Moved(transition) => transition,
         // Merging our pull request closes the issue too; from here on its own fate decides.
@@ -24,7 +30,9 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
     };
     match ctx.store.job_advance(&transition).await? {
         Advanced::Applied(row) => {
-            ctx.queues.send(&Message::Comment(id.clone()), Some(&row.facts.account)).await?;
+            ctx.queues
+                .send(&Message::Comment(id.clone()), Some(&row.facts.account))
+                .await?;
             Ok(Done::Applied(format!("called job {id} off")))
         }
         Advanced::Stale => Err(MovedOn.into()),

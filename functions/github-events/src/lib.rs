@@ -48,7 +48,10 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
     };
     let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
         Message::Event(key) => {
-            let fate = ctx.inbox.fail(key, &failure, (ctx.outside.random)(), ctx.outside.now()).await?;
+            let fate = ctx
+                .inbox
+                .fail(key, &failure, (ctx.outside.random)(), ctx.outside.now())
+                .await?;
             Ok((fate, failure))
         }
         Message::Request(id) => Ok((requested::fail(ctx, id, &failure).await?, failure)),
@@ -64,17 +67,33 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
 
 async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
     let now = ctx.outside.now();
-    if ctx.switches.switch_now(now, |switches| switches.process(Source::Github)).await == Switch::Off {
+    if ctx
+        .switches
+        .switch_now(now, |switches| switches.process(Source::Github))
+        .await
+        == Switch::Off
+    {
         ctx.inbox.postpone(key, now).await?;
         return Ok(Done::Waiting("acting on GitHub's events is stopped"));
     }
-    let Some(event) = ctx.inbox.find(key).await? else { return Ok(Done::Ignored("no such event")) };
+    let Some(event) = ctx.inbox.find(key).await? else {
+        return Ok(Done::Ignored("no such event"));
+    };
     if event.row.state != EventState::Owing {
         return Ok(Done::Duplicate);
     }
-    let done = dispatch(ctx, &event.row, &github::parse(&event.row.name, &event.body)?).await?;
+    let done = dispatch(
+        ctx,
+        &event.row,
+        &github::parse(&event.row.name, &event.body)?,
+    )
+    .await?;
     match Finish::of(&done) {
-        Some(finish) => ctx.inbox.finish(key, &finish, ctx.outside.now()).await.map(drop)?,
+        Some(finish) => ctx
+            .inbox
+            .finish(key, &finish, ctx.outside.now())
+            .await
+            .map(drop)?,
         None => ctx.inbox.postpone(key, ctx.outside.now()).await?,
     }
     Ok(done)
@@ -86,11 +105,15 @@ async fn dispatch(ctx: &Ctx, row: &EventRow, event: &GithubEvent) -> Result<Done
         GithubEvent::IssuesOpened(event) => issues_opened::handle(ctx, event, now).await,
         GithubEvent::IssuesLabeled(event) => issues_labeled::handle(ctx, event, now).await,
         GithubEvent::IssuesClosed(event) => issues_closed::handle(ctx, event, now).await,
-        GithubEvent::IssueCommentCreated(event) => issue_comment_created::handle(ctx, event, now).await,
+        GithubEvent::IssueCommentCreated(event) => {
+            issue_comment_created::handle(ctx, event, now).await
+        }
         GithubEvent::PullRequestOpened(event) => pull_request_opened::handle(event),
         GithubEvent::PullRequestClosed(event) => pull_request_closed::handle(ctx, event, now).await,
         GithubEvent::Installation(event) => installation::handle(ctx, event, now).await,
-        GithubEvent::MarketplacePurchase(event) => marketplace_purchase::handle(ctx, event, row, now).await,
+        GithubEvent::MarketplacePurchase(event) => {
+            marketplace_purchase::handle(ctx, event, row, now).await
+        }
         GithubEvent::Ignored { .. } => Ok(Done::Ignored("an event we do not act on")),
     }
 }

@@ -11,16 +11,27 @@ use store::PurchaseNoted;
 
 /// Notes it with the owner and with the account that pays for the owner; who has none gets one. What will be changes nothing yet
 /// and stands in the event's outcome: GitHub tells again when it is.
-pub async fn handle(ctx: &Ctx, event: &MarketplaceEvent, row: &EventRow, now: Timestamp) -> Result<Done, Failure> {
+pub async fn handle(
+    ctx: &Ctx,
+    event: &MarketplaceEvent,
+    row: &EventRow,
+    now: Timestamp,
+) -> Result<Done, Failure> {
     let state = match event.change {
         MarketplaceChange::Purchased | MarketplaceChange::Changed => PurchaseState::Active,
         MarketplaceChange::Cancelled => PurchaseState::Cancelled,
         MarketplaceChange::Pending => {
             let (plan, from) = (&event.listed.name, event.effective_at);
-            return Ok(Done::Applied(format!("noted for owner {}: {plan:?} from {from}", event.owner)));
+            return Ok(Done::Applied(format!(
+                "noted for owner {}: {plan:?} from {from}",
+                event.owner
+            )));
         }
         MarketplaceChange::PendingCancelled => {
-            return Ok(Done::Applied(format!("noted for owner {}: it stays as it is", event.owner)));
+            return Ok(Done::Applied(format!(
+                "noted for owner {}: it stays as it is",
+                event.owner
+            )));
         }
     };
     let said = Purchase {
@@ -34,7 +45,9 @@ pub async fn handle(ctx: &Ctx, event: &MarketplaceEvent, row: &EventRow, now: Ti
     // Also where that was noted before: perhaps by us, who died before the account knew.
     let account = ctx.store.marketplace_carry(event.owner).await?;
     if noted == PurchaseNoted::Outdated {
-        return Ok(Done::Ignored("something later is known of this owner's purchase"));
+        return Ok(Done::Ignored(
+            "something later is known of this owner's purchase",
+        ));
     }
     if state == PurchaseState::Active {
         look_up(ctx, &said);
@@ -48,7 +61,10 @@ pub async fn handle(ctx: &Ctx, event: &MarketplaceEvent, row: &EventRow, now: Ti
         (None, PurchaseState::Cancelled) => "who has no account".to_owned(),
     };
     let (listed, word) = (&said.listed.name, state.as_str());
-    Ok(Done::Applied(format!("purchase of {listed:?} is {word} for owner {}, {whose}", said.owner)))
+    Ok(Done::Applied(format!(
+        "purchase of {listed:?} is {word} for owner {}, {whose}",
+        said.owner
+    )))
 }
 
 /// Somebody pays GitHub for what the catalogue does not know, and gets nothing for it.

@@ -21,7 +21,12 @@ const WAIT_MIN: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(900);
 
 /// Signs an owner up who has no account.
-pub async fn welcome(ctx: &Ctx, owner: OwnerId, installation: InstallationId, now: Timestamp) -> Result<(), Failure> {
+pub async fn welcome(
+    ctx: &Ctx,
+    owner: OwnerId,
+    installation: InstallationId,
+    now: Timestamp,
+) -> Result<(), Failure> {
     if ctx.store.payer_find(owner, installation).await? == Payer::Unknown {
         sign_up(ctx, owner, installation, now).await?;
     }
@@ -40,21 +45,30 @@ pub async fn postpone(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Done
             let wait = now.since(since).clamp(WAIT_MIN, WAIT_MAX);
             Err(Failure::after(wait, "the owner's account is being made"))
         }
-        State::WaitingForApproval => Ok(Done::Ignored("nobody pays for this owner: its sign-up waits for approval")),
-        State::Refused => Ok(Done::Ignored("nobody pays for this owner: its sign-up was refused")),
+        State::WaitingForApproval => Ok(Done::Ignored(
+            "nobody pays for this owner: its sign-up waits for approval",
+        )),
+        State::Refused => Ok(Done::Ignored(
+            "nobody pays for this owner: its sign-up was refused",
+        )),
     }
 }
 
 /// As an operator says; where none has said anything, as the settings do.
 async fn auto_provision(ctx: &Ctx, now: Timestamp) -> Switch {
-    ctx.switches.switch_now(now, |switches| switches.auto_provision(ctx.auto_provision)).await
+    ctx.switches
+        .switch_now(now, |switches| switches.auto_provision(ctx.auto_provision))
+        .await
 }
 
 /// Signs an owner up who has bought something on the Marketplace and has no account, or is having one made.
 pub async fn bought(ctx: &Ctx, event: &MarketplaceEvent, now: Timestamp) -> Result<(), Failure> {
     let begun = newcomer(ctx, event.owner, Way::Marketplace, now);
     // What costs nothing is a plan to begin with, too; what costs stands above the account's own plan while it is paid.
-    let free = ctx.catalogue.plan_listed(&event.listed).filter(|_| event.listed.price == ListedPrice::Free);
+    let free = ctx
+        .catalogue
+        .plan_listed(&event.listed)
+        .filter(|_| event.listed.price == ListedPrice::Free);
     let sign_up = SignUp {
         plan: free.map_or(begun.plan, |plan| plan.id.to_string()),
         email: event.mail.clone(),
@@ -71,7 +85,10 @@ async fn sign_up(
     installation: InstallationId,
     now: Timestamp,
 ) -> Result<SignUpOwed, Failure> {
-    let sign_up = SignUp { installation: Some(installation), ..newcomer(ctx, owner, Way::Installation, now) };
+    let sign_up = SignUp {
+        installation: Some(installation),
+        ..newcomer(ctx, owner, Way::Installation, now)
+    };
     owe(ctx, &sign_up, now).await
 }
 
@@ -92,11 +109,16 @@ fn newcomer(ctx: &Ctx, owner: OwnerId, way: Way, now: Timestamp) -> SignUp {
 }
 
 async fn owe(ctx: &Ctx, sign_up: &SignUp, now: Timestamp) -> Result<SignUpOwed, Failure> {
-    let owed = ctx.store.signup_owe(sign_up, begins(auto_provision(ctx, now).await), now).await?;
+    let owed = ctx
+        .store
+        .signup_owe(sign_up, begins(auto_provision(ctx, now).await), now)
+        .await?;
     if owed == SignUpOwed::Now {
         let way = sign_up.way.as_str();
         tracing::info!(account.id = %sign_up.account, newcomer = sign_up.newcomer.pointer(), way, "an owner signed up");
-        ctx.queues.send(&Message::SignUp(sign_up.newcomer.clone()), None).await?;
+        ctx.queues
+            .send(&Message::SignUp(sign_up.newcomer.clone()), None)
+            .await?;
     }
     Ok(owed)
 }

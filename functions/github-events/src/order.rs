@@ -28,7 +28,11 @@ pub async fn place(
     if is_ours(origin, ctx.app_id) {
         return Ok(Done::Ignored("our own doing"));
     }
-    let account = match ctx.store.payer_find(origin.owner, origin.installation).await? {
+    let account = match ctx
+        .store
+        .payer_find(origin.owner, origin.installation)
+        .await?
+    {
         Payer::Account(account) => account,
         Payer::Unknown => return newcomers::postpone(ctx, origin, now).await,
         Payer::Inactive => return Ok(Done::Ignored("the App is suspended or uninstalled there")),
@@ -51,14 +55,21 @@ pub async fn place(
         retry_of: None,
         agent: Agent::Ours,
     };
-    Ok(match make(ctx, &account, (origin, issue), wanted, now).await? {
-        Placed::Made(job) => Done::Applied(format!("job {job}")),
-        Placed::Joined(job) => Done::Applied(format!("joined job {job}")),
-        Placed::Refused(job) => Done::Applied(format!("refused as job {job}")),
-        // Next time the account is found that its owner has moved to.
-        Placed::Closed => return Err(Failure::after(MOVED_WAIT, "the account has just been closed")),
-        Placed::NoAccount => Done::Ignored("the account is gone"),
-    })
+    Ok(
+        match make(ctx, &account, (origin, issue), wanted, now).await? {
+            Placed::Made(job) => Done::Applied(format!("job {job}")),
+            Placed::Joined(job) => Done::Applied(format!("joined job {job}")),
+            Placed::Refused(job) => Done::Applied(format!("refused as job {job}")),
+            // Next time the account is found that its owner has moved to.
+            Placed::Closed => {
+                return Err(Failure::after(
+                    MOVED_WAIT,
+                    "the account has just been closed",
+                ));
+            }
+            Placed::NoAccount => Done::Ignored("the account is gone"),
+        },
+    )
 }
 
 /// How long an event waits that met its owner on the way from one account to another.
@@ -69,7 +80,9 @@ pub const PAUSED: Done = Done::Waiting("the account is paused");
 
 /// Whether an account's work goes on.
 pub async fn goes_on(ctx: &Ctx, account: &AccountId, now: Timestamp) -> Switch {
-    ctx.switches.switch_now(now, |switches| switches.account(account)).await
+    ctx.switches
+        .switch_now(now, |switches| switches.account(account))
+        .await
 }
 
 /// A job that somebody may have, if it can be paid for.
@@ -114,7 +127,8 @@ pub async fn make(
         return Ok(Placed::NoAccount);
     };
     let standing = standing(&ctx.catalogue, &account, &contracts, now);
-    let standing = standing.ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
+    let standing =
+        standing.ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
     let offer = Offer::of(&ctx.catalogue, &standing, &account.customer, now);
     let (offer, row): (_, fn(Facts) -> Snapshot) = match wanted.agent {
         Agent::Ours => (offer, jobs::queued),
@@ -136,11 +150,19 @@ pub async fn make(
         terms: offer.terms.clone(),
         created_at: now,
     };
-    let what = format!("issue #{} of {}/{}", issue.number, origin.owner_login, origin.repository_name);
+    let what = format!(
+        "issue #{} of {}/{}",
+        issue.number, origin.owner_login, origin.repository_name
+    );
     let hold = offer.hold(&facts.account, HoldId::Job(facts.id.clone()), &what, now);
     let order = Order::of(&issue.title, &issue.body);
     let waiting = unbilled(ctx, standing.plan, &facts).await?;
-    let new = NewJob { row: row(facts), order, limit: offer.limit, hold };
+    let new = NewJob {
+        row: row(facts),
+        order,
+        limit: offer.limit,
+        hold,
+    };
     match waiting {
         Some(waiting) => refusal::unbilled(ctx, new, waiting).await,
         None => create(ctx, standing.plan, new).await,
@@ -150,12 +172,24 @@ pub async fn make(
 /// How many delivered jobs wait for Stripe to be told of them, if they are so many that no new one may be made. Where the
 /// issue has a job already, none is made anyhow.
 async fn unbilled(ctx: &Ctx, plan: &Plan, facts: &Facts) -> Result<Option<u64>, Failure> {
-    let (Funding::Metered { counts, .. }, Limit::Of(most)) = (&facts.terms.funding, plan.unbilled_max) else {
+    let (Funding::Metered { counts, .. }, Limit::Of(most)) =
+        (&facts.terms.funding, plan.unbilled_max)
+    else {
         return Ok(None);
     };
     let records = u64::try_from(counts.len()).unwrap_or(u64::MAX).max(1);
-    let waiting = ctx.store.owed_count(&facts.account, most.saturating_mul(records)).await? / records;
-    if waiting < most || ctx.store.job_find_open(facts.repository, facts.issue_number).await?.is_some() {
+    let waiting = ctx
+        .store
+        .owed_count(&facts.account, most.saturating_mul(records))
+        .await?
+        / records;
+    if waiting < most
+        || ctx
+            .store
+            .job_find_open(facts.repository, facts.issue_number)
+            .await?
+            .is_some()
+    {
         return Ok(None);
     }
     Ok(Some(waiting))
@@ -163,7 +197,9 @@ async fn unbilled(ctx: &Ctx, plan: &Plan, facts: &Facts) -> Result<Option<u64>, 
 
 async fn create(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, Failure> {
     let job = match ctx.store.job_create(&new).await? {
-        JobCreated::OutOfCredits(balance) => return refusal::out_of_credits(ctx, plan, new, balance).await,
+        JobCreated::OutOfCredits(balance) => {
+            return refusal::out_of_credits(ctx, plan, new, balance).await;
+        }
         JobCreated::QuotaUsed => return refusal::quota_used(ctx, plan, new).await,
         JobCreated::AccountClosed => return Ok(Placed::Closed),
         JobCreated::SpendLimitReached => return refusal::spend_limit_reached(ctx, new).await,
@@ -174,9 +210,15 @@ async fn create(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, Failure> 
     };
     warnings::after(ctx, plan, &new.row.facts).await?;
     let account = Some(new.row.facts.account);
-    let sending = |message| Sending { message, account: account.clone() };
+    let sending = |message| Sending {
+        message,
+        account: account.clone(),
+    };
     ctx.queues
-        .send_all(&[sending(Message::Work(Work::Plan, job.clone())), sending(Message::Comment(job.clone()))])
+        .send_all(&[
+            sending(Message::Work(Work::Plan, job.clone())),
+            sending(Message::Comment(job.clone())),
+        ])
         .await?;
     Ok(Placed::Made(job))
 }

@@ -50,11 +50,19 @@ struct Pull {
 }
 
 /// The policy, or why there can be no job. A policy that cannot be read grants nothing: it was meant to narrow.
-pub async fn load(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Result<Policy, &'static str>, Failure> {
+pub async fn load(
+    ctx: &Ctx,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Result<Policy, &'static str>, Failure> {
     match read(ctx, origin, now).await {
         Ok(None) => Ok(Ok(Policy::default())),
-        Ok(Some(FileContent::Text(text))) => Ok(parse(&text).ok_or("the repository's .tallyhook.toml cannot be read")),
-        Ok(Some(FileContent::Binary { .. })) => Ok(Err("the repository's .tallyhook.toml is not text")),
+        Ok(Some(FileContent::Text(text))) => {
+            Ok(parse(&text).ok_or("the repository's .tallyhook.toml cannot be read"))
+        }
+        Ok(Some(FileContent::Binary { .. })) => {
+            Ok(Err("the repository's .tallyhook.toml is not text"))
+        }
         Err(Unreadable::Github(GithubError::NoAccess { .. } | GithubError::NotThere { .. })) => {
             Ok(Err("the App may not read this repository"))
         }
@@ -68,12 +76,26 @@ enum Unreadable {
     Key(Failure),
 }
 
-async fn read(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Option<FileContent>, Unreadable> {
+async fn read(
+    ctx: &Ctx,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Option<FileContent>, Unreadable> {
     let github = ctx.github.client().await.map_err(Unreadable::Key)?;
     let (owner, name) = (&origin.owner_login, &origin.repository_name);
-    let repository = github.repository(origin.installation, owner, name, origin.repository, Access::Read, now);
+    let repository = github.repository(
+        origin.installation,
+        owner,
+        name,
+        origin.repository,
+        Access::Read,
+        now,
+    );
     let repository = repository.await.map_err(Unreadable::Github)?;
-    let file = repository.file_load(POLICY_PATH, &origin.default_branch).await.map_err(Unreadable::Github)?;
+    let file = repository
+        .file_load(POLICY_PATH, &origin.default_branch)
+        .await
+        .map_err(Unreadable::Github)?;
     Ok(file.map(|File { content, .. }| content))
 }
 
@@ -97,8 +119,12 @@ mod tests {
     #[test]
     fn a_policy_narrows_and_a_broken_one_is_none() {
         assert_eq!(parse(""), Some(Policy::default()));
-        let narrowed = parse("[triggers]\nopened = false\nlabel = 'bot'\nassociations = ['OWNER']").expect("a policy");
-        assert_eq!((narrowed.opened, narrowed.commands, narrowed.label.as_str()), (Switch::Off, Switch::On, "bot"));
+        let narrowed = parse("[triggers]\nopened = false\nlabel = 'bot'\nassociations = ['OWNER']")
+            .expect("a policy");
+        assert_eq!(
+            (narrowed.opened, narrowed.commands, narrowed.label.as_str()),
+            (Switch::Off, Switch::On, "bot")
+        );
         assert_eq!(narrowed.associations, ["OWNER"]);
         for broken in ["[triggers]\nopend = false", "triggers = 1", "{", "[other]"] {
             assert_eq!(parse(broken), None, "{broken}");
@@ -108,13 +134,23 @@ mod tests {
     #[test]
     fn a_policy_may_wish_and_not_for_anything() {
         let policy =
-            parse("[pull]\ndraft = true\nlabels = ['by tallyhook']\nreviewers = ['octocat']").expect("a policy");
+            parse("[pull]\ndraft = true\nlabels = ['by tallyhook']\nreviewers = ['octocat']")
+                .expect("a policy");
         assert_eq!(policy.wishes.draft(), Switch::On);
         assert_eq!(
             (policy.wishes.labels(), policy.wishes.reviewers()),
-            (&["by tallyhook".to_owned()][..], &["octocat".to_owned()][..])
+            (
+                &["by tallyhook".to_owned()][..],
+                &["octocat".to_owned()][..]
+            )
         );
-        assert_eq!(Policy { wishes: PullWishes::default(), ..policy }, Policy::default());
+        assert_eq!(
+            Policy {
+                wishes: PullWishes::default(),
+                ..policy
+            },
+            Policy::default()
+        );
         let eleven = format!("[pull]\nlabels = {:?}", ["x"; 11]);
         for broken in [
             "[pull]\ndraft = 'yes'",

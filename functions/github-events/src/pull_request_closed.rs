@@ -23,19 +23,30 @@ pub fn job_of(event: &PullEvent) -> Option<JobId> {
 
 /// Ends the job.
 pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done, Failure> {
-    let Some(id) = job_of(event) else { return Ok(Done::Ignored("not a pull request of ours")) };
-    let Some(row) = ctx.store.job_find(&id).await? else { return Ok(Done::Ignored("no such job")) };
+    let Some(id) = job_of(event) else {
+        return Ok(Done::Ignored("not a pull request of ours"));
+    };
+    let Some(row) = ctx.store.job_find(&id).await? else {
+        return Ok(Done::Ignored("no such job"));
+    };
     if row.facts.repository != event.origin.repository {
         return Ok(Done::Ignored("the job belongs to another repository"));
     }
-    if row.pull.as_ref().is_some_and(|pull| pull.number != event.number) {
+    if row
+        .pull
+        .as_ref()
+        .is_some_and(|pull| pull.number != event.number)
+    {
         return Ok(Done::Ignored("not the job's pull request"));
     }
     let transition = match (row.staged(), event.fate) {
         (Staged::Opened(job), PullFate::Merged) => job.merged(now),
         (Staged::Opened(job), PullFate::Closed) => job.closed(now),
         (Staged::Approved(_) | Staged::Opening(_), _) => {
-            return Err(Failure::after(NOT_YET, "the pull request is not recorded yet"));
+            return Err(Failure::after(
+                NOT_YET,
+                "the pull request is not recorded yet",
+            ));
         }
         (Staged::Merged(_) | Staged::Closed(_), _) => return Ok(Done::Duplicate),
         (_, PullFate::Open) => return Ok(Done::Ignored("the pull request is open")),
@@ -54,9 +65,19 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
     match ctx.store.job_advance(&transition).await? {
         Advanced::Applied(row) => {
             let account = Some(row.facts.account.clone());
-            let sending = |message| Sending { message, account: account.clone() };
-            let usage = transition.money().debts().into_iter().map(Message::Usage).map(sending);
-            let messages: Vec<_> = usage.chain([sending(Message::Comment(id.clone()))]).collect();
+            let sending = |message| Sending {
+                message,
+                account: account.clone(),
+            };
+            let usage = transition
+                .money()
+                .debts()
+                .into_iter()
+                .map(Message::Usage)
+                .map(sending);
+            let messages: Vec<_> = usage
+                .chain([sending(Message::Comment(id.clone()))])
+                .collect();
             ctx.queues.send_all(&messages).await?;
             Ok(Done::Applied(format!("job {id} is {}", row.state.as_str())))
         }

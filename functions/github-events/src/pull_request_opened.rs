@@ -6,5 +6,9 @@ use domain::retry::{Done, Failure};
 
 /// Notes that there is nothing to do: whoever opened our pull request records it, and of others nobody asked for a job.
 pub fn handle(event: &PullEvent) -> Result<Done, Failure> {
-    Ok(Done::Ignored(if job_of(event).is_some() { "our own pull request" } else { "nobody asked for a job" }))
+    Ok(Done::Ignored(if job_of(event).is_some() {
+        "our own pull request"
+    } else {
+        "nobody asked for a job"
+    }))
 }

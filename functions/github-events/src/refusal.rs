@@ -12,7 +12,12 @@ use queues::Message;
 use store::{JobCreated, NewJob};
 
 /// There are not enough credits.
-pub async fn out_of_credits(ctx: &Ctx, plan: &Plan, new: NewJob, balance: Balance) -> Result<Placed, Failure> {
+pub async fn out_of_credits(
+    ctx: &Ctx,
+    plan: &Plan,
+    new: NewJob,
+    balance: Balance,
+) -> Result<Placed, Failure> {
     let have = if balance.debt.is_zero() {
         format!("{} are available", balance.available)
     } else {
@@ -37,13 +42,29 @@ pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, F
         Limit::Of(count) => count.to_string(),
         Limit::Unlimited => "all".to_owned(),
     };
-    let next = plan.converts_to.as_ref().and_then(|id| ctx.catalogue.plan(id));
-    let offer = next
-        .map_or_else(|| pointer(ctx, "See your plan at"), |next| pointer(ctx, &format!("Go on with {} at", next.name)));
-    let reason = format!("the {count} pull requests of the plan {} are used up.{offer}", plan.name);
+    let next = plan
+        .converts_to
+        .as_ref()
+        .and_then(|id| ctx.catalogue.plan(id));
+    let offer = next.map_or_else(
+        || pointer(ctx, "See your plan at"),
+        |next| pointer(ctx, &format!("Go on with {} at", next.name)),
+    );
+    let reason = format!(
+        "the {count} pull requests of the plan {} are used up.{offer}",
+        plan.name
+    );
     let facts = &new.row.facts;
-    let topic = Topic::QuotaUsed(domain::metering::Meter::pull_requests(), facts.terms.period.clone());
-    warnings::owe(ctx, &facts.account, &Notice::new(topic, reason.clone(), facts.created_at)).await?;
+    let topic = Topic::QuotaUsed(
+        domain::metering::Meter::pull_requests(),
+        facts.terms.period.clone(),
+    );
+    warnings::owe(
+        ctx,
+        &facts.account,
+        &Notice::new(topic, reason.clone(), facts.created_at),
+    )
+    .await?;
     refuse(ctx, new, &reason).await
 }
 
@@ -51,13 +72,17 @@ pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, F
 pub async fn spend_limit_reached(ctx: &Ctx, new: NewJob) -> Result<Placed, Failure> {
     let facts = &new.row.facts;
     let spending = facts.terms.spending.as_ref();
-    let (unit, period) = spending.map_or((Unit::Money, ""), |spending| (spending.unit, spending.period.as_str()));
+    let (unit, period) = spending.map_or((Unit::Money, ""), |spending| {
+        (spending.unit, spending.period.as_str())
+    });
     let limit = ctx.store.spend_limit_find(&facts.account).await?;
     let spent = ctx.store.spent_find(&facts.account, period, unit).await?;
     if let Some(notice) = limit.reached((unit, period), spent, facts.created_at) {
         warnings::owe(ctx, &facts.account, &notice).await?;
     }
-    let words = limit.standing(unit, spent).unwrap_or_else(|| "your spend limit is reached".to_owned());
+    let words = limit
+        .standing(unit, spent)
+        .unwrap_or_else(|| "your spend limit is reached".to_owned());
     let reason = format!(
         "{words}; a job could cost more than is left.{} Or ask again when the next billing period has begun.",
         pointer(ctx, "Raise the limit at")
@@ -76,12 +101,18 @@ pub async fn unbilled(ctx: &Ctx, new: NewJob, waiting: u64) -> Result<Placed, Fa
 }
 
 fn pointer(ctx: &Ctx, words: &str) -> String {
-    ctx.dashboard_url.as_ref().map_or_else(String::new, |url| format!(" {words} {url}"))
+    ctx.dashboard_url
+        .as_ref()
+        .map_or_else(String::new, |url| format!(" {words} {url}"))
 }
 
 async fn refuse(ctx: &Ctx, new: NewJob, reason: &str) -> Result<Placed, Failure> {
     let account = new.row.facts.account.clone();
-    let refused = NewJob { row: jobs::refused(new.row.facts, reason), hold: None, ..new };
+    let refused = NewJob {
+        row: jobs::refused(new.row.facts, reason),
+        hold: None,
+        ..new
+    };
     let (message, placed) = match ctx.store.job_refuse(&refused).await? {
         // The very fact has made a job before: perhaps one that could be paid for, and died before it was sent.
         JobCreated::Existing(job) => (Message::Work(Work::Plan, job.clone()), Placed::Made(job)),

@@ -19,7 +19,9 @@ use github_api::{Access, GithubError, IssueKind, IssueState, Place};
 
 /// Acts on a request.
 pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
-    let Some(request) = ctx.store.request_find(id).await? else { return Ok(Done::Ignored("no such request")) };
+    let Some(request) = ctx.store.request_find(id).await? else {
+        return Ok(Done::Ignored("no such request"));
+    };
     if request.outcome.is_some() {
         return Ok(Done::Duplicate);
     }
@@ -36,7 +38,11 @@ pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
 
 /// Writes down that a try has failed, and when the next one is; after too many there is none.
 pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<Fate, Failure> {
-    let tries = ctx.store.request_find(id).await?.map_or(0, |request| request.attempts);
+    let tries = ctx
+        .store
+        .request_find(id)
+        .await?
+        .map_or(0, |request| request.attempts);
     let (wait, counted) = match failure.retry {
         Retry::Soon if tries + 1 < ATTEMPTS_MAX => (backoff(tries, (ctx.outside.random)()), 1),
         Retry::After(wait) | Retry::Alarm(wait) => (wait, 0),
@@ -47,7 +53,9 @@ pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<Fate, Fail
             return Ok(Fate::Over);
         }
     };
-    ctx.store.request_postpone(id, ctx.outside.now().plus(wait), counted).await?;
+    ctx.store
+        .request_postpone(id, ctx.outside.now().plus(wait), counted)
+        .await?;
     Ok(Fate::Again(wait))
 }
 
@@ -71,24 +79,42 @@ async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Fa
         retry_of: request.retry_of.clone(),
         agent: request.agent,
     };
-    Ok(match order::make(ctx, &request.account, (&origin, &issue), wanted, now).await? {
-        Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => Outcome::Job(job),
-        Placed::Closed | Placed::NoAccount => Outcome::Refused("the account is gone".to_owned()),
-    })
+    Ok(
+        match order::make(ctx, &request.account, (&origin, &issue), wanted, now).await? {
+            Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => Outcome::Job(job),
+            Placed::Closed | Placed::NoAccount => {
+                Outcome::Refused("the account is gone".to_owned())
+            }
+        },
+    )
 }
 
 /// Where the issue is, if the account that asks pays for that place; or why there can be no job.
-async fn locate(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Result<Origin, String>, Failure> {
+async fn locate(
+    ctx: &Ctx,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Result<Origin, String>, Failure> {
     let github = ctx.github.client().await?;
     let name = &request.repository;
-    let found = github.repository_find(name.owner(), name.name(), now).await?;
-    let Some(Place { installation, details }) = found else { return Ok(Err(absent(request))) };
+    let found = github
+        .repository_find(name.owner(), name.name(), now)
+        .await?;
+    let Some(Place {
+        installation,
+        details,
+    }) = found
+    else {
+        return Ok(Err(absent(request)));
+    };
     let payer = ctx.store.payer_find(details.owner_id, installation).await?;
     if payer != Payer::Account(request.account.clone()) {
         return Ok(Err(absent(request)));
     }
     if details.archived {
-        return Ok(Err(format!("{name} is archived and takes no pull requests")));
+        return Ok(Err(format!(
+            "{name} is archived and takes no pull requests"
+        )));
     }
     Ok(Ok(Origin {
         installation,
@@ -118,7 +144,16 @@ async fn issue(
 ) -> Result<Result<Issue, String>, Failure> {
     let github = ctx.github.client().await?;
     let (owner, name) = (&origin.owner_login, &origin.repository_name);
-    let opened = github.repository(origin.installation, owner, name, origin.repository, Access::Read, now).await;
+    let opened = github
+        .repository(
+            origin.installation,
+            owner,
+            name,
+            origin.repository,
+            Access::Read,
+            now,
+        )
+        .await;
     let number = request.issue_number;
     let found = match opened {
         Ok(repository) => repository.issue_find(number).await,
@@ -128,14 +163,16 @@ async fn issue(
         Ok(Some(found)) => found,
         Ok(None) => return Ok(Err(format!("{owner}/{name} has no issue #{number}"))),
         // The App was taken out of the repository a moment ago, or may not read its issues.
-        Err(GithubError::NoAccess { .. } | GithubError::NotThere { .. }) => return Ok(Err(absent(request))),
+        Err(GithubError::NoAccess { .. } | GithubError::NotThere { .. }) => {
+            return Ok(Err(absent(request)));
+        }
         Err(error) => return Err(error.into()),
     };
     Ok(match (found.kind, found.state) {
         (IssueKind::Pull, _) => Err(format!("#{number} is a pull request; ask for an issue")),
-        (IssueKind::Issue, IssueState::Closed | IssueState::Gone) => {
-            Err(format!("issue #{number} is closed; open it again and ask again"))
-        }
+        (IssueKind::Issue, IssueState::Closed | IssueState::Gone) => Err(format!(
+            "issue #{number} is closed; open it again and ask again"
+        )),
         (IssueKind::Issue, IssueState::Open) => Ok(found.issue),
     })
 }

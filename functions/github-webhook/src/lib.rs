@@ -33,7 +33,10 @@ impl Config {
         let config = Self {
             events_table: env.text("EVENTS_TABLE"),
             queue_url: env.text("GITHUB_EVENTS_QUEUE_URL"),
-            secrets: Secret::read(&mut env, &["GITHUB_WEBHOOK_SECRETS", "GITHUB_WEBHOOK_SECRET"]),
+            secrets: Secret::read(
+                &mut env,
+                &["GITHUB_WEBHOOK_SECRETS", "GITHUB_WEBHOOK_SECRET"],
+            ),
             aws: AwsSettings::read(&mut env),
         };
         if let Secret::Value(list) = &config.secrets
@@ -68,7 +71,11 @@ impl Ctx {
         Self {
             ingest: connection.ingest(config.events_table.clone(), Source::Github),
             inbox: connection.inbox(config.events_table),
-            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), [(Queue::GithubEvents, config.queue_url)]),
+            queues: Queues::new(
+                &aws.sdk,
+                aws.sqs.as_deref(),
+                [(Queue::GithubEvents, config.queue_url)],
+            ),
             secrets: Secrets::new(vec![config.secrets], aws.clone(), outside.clone()),
             aws,
             outside,
@@ -85,7 +92,9 @@ impl Ctx {
 
     async fn signing(&self) -> Result<Result<SigningSecrets, BlankSecret>, SecretError> {
         let current = self.secrets.current().await?;
-        Ok(SigningSecrets::parse(current.first().map_or("", |list| list.expose_secret())))
+        Ok(SigningSecrets::parse(
+            current.first().map_or("", |list| list.expose_secret()),
+        ))
     }
 }
 
@@ -95,14 +104,27 @@ const RETRY_AFTER_SECONDS: u16 = 60;
 /// Takes one webhook.
 pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
     if request.uri().path() != "/github/webhook" {
-        return answer(StatusCode::NOT_FOUND, "GitHub's webhooks go to POST /github/webhook");
+        return answer(
+            StatusCode::NOT_FOUND,
+            "GitHub's webhooks go to POST /github/webhook",
+        );
     }
     if request.method() != Method::POST {
-        return answer(StatusCode::METHOD_NOT_ALLOWED, "GitHub's webhooks come by POST");
+        return answer(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "GitHub's webhooks come by POST",
+        );
     }
     if request.body().len() > BODY_BYTES_MAX {
-        tracing::error!(body.bytes = request.body().len(), alarm = true, "a webhook larger than we take");
-        return answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 5 MiB");
+        tracing::error!(
+            body.bytes = request.body().len(),
+            alarm = true,
+            "a webhook larger than we take"
+        );
+        return answer(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is larger than 5 MiB",
+        );
     }
     // Both are kept for a minute, so they are fetched together or not at all.
     let (secrets, ingest) = tokio::join!(ctx.signing(), ctx.ingest.ingest_now(ctx.outside.now()));
@@ -116,7 +138,9 @@ pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
     };
     let (head, body) = request.into_parts();
     match github::verify(&secrets, &head.headers, body.into()) {
-        Ok(signed) => record(ctx, signed).await.unwrap_or_else(|error| unavailable(&error)),
+        Ok(signed) => record(ctx, signed)
+            .await
+            .unwrap_or_else(|error| unavailable(&error)),
         Err(rejected) => refuse(rejected),
     }
 }
@@ -125,7 +149,10 @@ pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
 async fn record(ctx: &Ctx, signed: Signed) -> Result<Response<Bytes>, StoreError> {
     let delivery = signed.delivery.get();
     let (key, name) = (&delivery.key, &delivery.name);
-    let recorded = ctx.inbox.record(&signed.delivery, ctx.outside.now()).await?;
+    let recorded = ctx
+        .inbox
+        .record(&signed.delivery, ctx.outside.now())
+        .await?;
     tracing::info!(event.key = %key, event.name = name, secret.index = signed.secret_index, outcome = ?recorded, "received");
     Ok(match recorded {
         Recorded::New | Recorded::Owing => {
@@ -135,7 +162,10 @@ async fn record(ctx: &Ctx, signed: Signed) -> Result<Response<Bytes>, StoreError
         Recorded::Settled => answer(StatusCode::ACCEPTED, "recorded before"),
         Recorded::Quarantined(kept_as) => {
             tracing::error!(event.key = %kept_as, alarm = true, "same id, other body: quarantined");
-            answer(StatusCode::ACCEPTED, "recorded, but set aside: another body came under this id")
+            answer(
+                StatusCode::ACCEPTED,
+                "recorded, but set aside: another body came under this id",
+            )
         }
     })
 }
@@ -151,9 +181,10 @@ async fn enqueue(ctx: &Ctx, key: &EventKey) {
 fn refuse(rejected: Rejected) -> Response<Bytes> {
     tracing::warn!(reason = %rejected, signature.rejected = true, "refused");
     match rejected {
-        Rejected::BadSignature | Rejected::OutOfTime { .. } => {
-            answer(StatusCode::UNAUTHORIZED, "the signature is missing or wrong")
-        }
+        Rejected::BadSignature | Rejected::OutOfTime { .. } => answer(
+            StatusCode::UNAUTHORIZED,
+            "the signature is missing or wrong",
+        ),
         Rejected::BadBody(why) => answer(StatusCode::BAD_REQUEST, why),
     }
 }
@@ -161,14 +192,23 @@ fn refuse(rejected: Rejected) -> Response<Bytes> {
 /// An operator has switched it off.
 fn stopped() -> Response<Bytes> {
     tracing::warn!("not taken: webhooks are switched off");
-    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "webhooks are not taken at present; send it again");
-    response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(RETRY_AFTER_SECONDS));
+    let mut response = answer(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "webhooks are not taken at present; send it again",
+    );
+    response.headers_mut().insert(
+        http::header::RETRY_AFTER,
+        http::HeaderValue::from(RETRY_AFTER_SECONDS),
+    );
     response
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> Response<Bytes> {
     tracing::error!(error, alarm = true, "not recorded");
-    answer(StatusCode::SERVICE_UNAVAILABLE, "not recorded; send it again")
+    answer(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not recorded; send it again",
+    )
 }
 
 fn answer(status: StatusCode, text: &'static str) -> Response<Bytes> {

@@ -33,12 +33,22 @@ pub struct Used {
 impl Used {
     /// The same, as an errand keeps it.
     pub fn of_errand(self) -> errands::Used {
-        errands::Used { model: self.model, tokens: self.tokens, cost: self.cost }
+        errands::Used {
+            model: self.model,
+            tokens: self.tokens,
+            cost: self.cost,
+        }
     }
 
     /// The step that used it.
     pub fn step(self, output: Output, at: Timestamp) -> Step {
-        Step { output, tokens: self.tokens, cost: self.cost, model: self.model, at }
+        Step {
+            output,
+            tokens: self.tokens,
+            cost: self.cost,
+            model: self.model,
+            at,
+        }
     }
 }
 
@@ -82,13 +92,30 @@ pub async fn ask<T: DeserializeOwned>(
     let model = ctx.model.client().await?;
     let user = user.to_string();
     let tokens_max = budget.answer_max(ctx, system.len() + user.len(), tokens_wanted)?;
-    let completion = model.complete(&Prompt { system, user: &user, tokens_max }).await?;
+    let completion = model
+        .complete(&Prompt {
+            system,
+            user: &user,
+            tokens_max,
+        })
+        .await?;
     let cost = budget.cost(ctx, completion.tokens, &completion.model)?;
     if completion.stop == Stop::CutOff {
-        return Err(if tokens_max < tokens_wanted { budget.used_up().into() } else { Unusable::CutOff.into() });
+        return Err(if tokens_max < tokens_wanted {
+            budget.used_up().into()
+        } else {
+            Unusable::CutOff.into()
+        });
     }
     let content = read(&completion.text).ok_or(Unusable::NotTheContract)?;
-    Ok(Answer { content, used: Used { tokens: completion.tokens, cost, model: completion.model } })
+    Ok(Answer {
+        content,
+        used: Used {
+            tokens: completion.tokens,
+            cost,
+            model: completion.model,
+        },
+    })
 }
 
 /// The JSON object in a text; models like to wrap it in a fence or a sentence.

@@ -26,8 +26,14 @@ pub enum OverBudget {
 impl fmt::Display for OverBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UsedUp(budget) => write!(f, "the budget of {budget} credits does not suffice for this work"),
-            Self::TokensUsedUp(most) => write!(f, "the {most} tokens that it may take do not suffice for this work"),
+            Self::UsedUp(budget) => write!(
+                f,
+                "the budget of {budget} credits does not suffice for this work"
+            ),
+            Self::TokensUsedUp(most) => write!(
+                f,
+                "the {most} tokens that it may take do not suffice for this work"
+            ),
             Self::NoPrice(model) => write!(f, "the catalogue has no price for the model {model}"),
         }
     }
@@ -53,12 +59,23 @@ pub struct Budget<'a> {
 impl<'a> Budget<'a> {
     /// What is left to a job.
     pub const fn of_job(row: &'a Snapshot) -> Self {
-        Self { terms: &row.facts.terms, spent: row.cost, taken: row.tokens }
+        Self {
+            terms: &row.facts.terms,
+            spent: row.cost,
+            taken: row.tokens,
+        }
     }
 
     /// What an errand has; it costs its one answer.
     pub const fn of_errand(row: &'a Errand) -> Self {
-        Self { terms: &row.facts.terms, spent: Credits::ZERO, taken: Tokens { input: 0, output: 0 } }
+        Self {
+            terms: &row.facts.terms,
+            spent: Credits::ZERO,
+            taken: Tokens {
+                input: 0,
+                output: 0,
+            },
+        }
     }
 
     /// It has run out.
@@ -73,28 +90,56 @@ impl<'a> Budget<'a> {
     pub fn answer_max(&self, ctx: &Ctx, prompt_bytes: usize, wanted: u32) -> Result<u32, Failure> {
         let terms = self.terms;
         let wanted = self.within_tokens(ctx, prompt_bytes, wanted)?;
-        let Some(model) = self.price(ctx, &ctx.model_name)? else { return Ok(wanted) };
-        let Some(budget) = terms.budget else { return Ok(wanted) };
+        let Some(model) = self.price(ctx, &ctx.model_name)? else {
+            return Ok(wanted);
+        };
+        let Some(budget) = terms.budget else {
+            return Ok(wanted);
+        };
         let lengths = (ctx.catalogue.output_reserve, wanted);
-        match answer_bound(budget, terms.funding.surcharge(), self.spent, prompt_bytes, model, lengths) {
+        match answer_bound(
+            budget,
+            terms.funding.surcharge(),
+            self.spent,
+            prompt_bytes,
+            model,
+            lengths,
+        ) {
             TokensBound::AtMost(tokens) => Ok(tokens),
             TokensBound::TooPoor => Err(self.used_up().into()),
         }
     }
 
     /// How long it may get where so many tokens may be taken and no more: as many were reserved.
-    fn within_tokens(&self, ctx: &Ctx, prompt_bytes: usize, wanted: u32) -> Result<u32, OverBudget> {
-        let Some(most) = self.terms.tokens_max() else { return Ok(wanted) };
-        let taken = [self.taken.input, self.taken.output, tokens_of_bytes(prompt_bytes)];
+    fn within_tokens(
+        &self,
+        ctx: &Ctx,
+        prompt_bytes: usize,
+        wanted: u32,
+    ) -> Result<u32, OverBudget> {
+        let Some(most) = self.terms.tokens_max() else {
+            return Ok(wanted);
+        };
+        let taken = [
+            self.taken.input,
+            self.taken.output,
+            tokens_of_bytes(prompt_bytes),
+        ];
         let left = taken.into_iter().fold(most, u64::saturating_sub);
         let bound = u32::try_from(left).unwrap_or(u32::MAX).min(wanted);
-        if bound < ctx.catalogue.output_reserve.min(wanted) { Err(OverBudget::TokensUsedUp(most)) } else { Ok(bound) }
+        if bound < ctx.catalogue.output_reserve.min(wanted) {
+            Err(OverBudget::TokensUsedUp(most))
+        } else {
+            Ok(bound)
+        }
     }
 
     /// What a call has cost, by the price of the model that answered.
     pub fn cost(&self, ctx: &Ctx, tokens: Tokens, model: &str) -> Result<Credits, Failure> {
         let price = self.price(ctx, model)?;
-        Ok(price.map_or(Credits::ZERO, |price| cost_of(tokens, price).unwrap_or(Credits::MAX)))
+        Ok(price.map_or(Credits::ZERO, |price| {
+            cost_of(tokens, price).unwrap_or(Credits::MAX)
+        }))
     }
 
     /// A model's price. Credits cannot pay for a model without one; elsewhere it only keeps the cost from being known.

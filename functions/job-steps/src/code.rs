@@ -39,37 +39,64 @@ struct SaidChange {
 
 /// Writes the change.
 pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Coding>, Failure> {
-    let order = steps.order().ok_or_else(|| Failure::never("the job has no order"))?;
-    let plan = steps.plan().ok_or_else(|| Failure::never("the job has no plan"))?;
-    let base_sha = row.base_sha.as_deref().ok_or_else(|| Failure::never("the job has no base"))?;
+    let order = steps
+        .order()
+        .ok_or_else(|| Failure::never("the job has no order"))?;
+    let plan = steps
+        .plan()
+        .ok_or_else(|| Failure::never("the job has no plan"))?;
+    let base_sha = row
+        .base_sha
+        .as_deref()
+        .ok_or_else(|| Failure::never("the job has no base"))?;
     let repository = open(ctx, row).await?;
     let files = load(&repository, &plan.files, base_sha).await?;
-    let notes = steps.review().filter(|review| review.verdict == Verdict::Rework).map(|review| &review.notes);
+    let notes = steps
+        .review()
+        .filter(|review| review.verdict == Verdict::Rework)
+        .map(|review| &review.notes);
 
-    let shown: Vec<_> = files.iter().map(|(path, content)| json!({ "path": path, "content": content })).collect();
+    let shown: Vec<_> = files
+        .iter()
+        .map(|(path, content)| json!({ "path": path, "content": content }))
+        .collect();
     let user = json!({
         "issue": { "number": row.facts.issue_number, "title": order.title, "body": order.body },
         "plan": plan.text,
         "files": shown,
         "notes": notes,
     });
-    let Answer { content, used } = ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
+    let Answer { content, used } =
+        ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
     let proposal = proposal(content).map_err(Failure::never)?;
     let step = used.step(Output::Code(proposal), ctx.outside.now());
     Ok(Box::new(move |lease| lease.coded(step)))
 }
 
 fn proposal(said: Said) -> Result<Proposal, Refused> {
-    let changes = said.changes.into_iter().map(|file| match (file.content, file.delete) {
-        (Some(content), false) => Ok(FileChange { path: file.path, change: Change::Write(content) }),
-        (None, true) => Ok(FileChange { path: file.path, change: Change::Delete }),
-        (None, false) | (Some(_), true) => Err(Refused::Path(file.path)),
-    });
+    let changes = said
+        .changes
+        .into_iter()
+        .map(|file| match (file.content, file.delete) {
+            (Some(content), false) => Ok(FileChange {
+                path: file.path,
+                change: Change::Write(content),
+            }),
+            (None, true) => Ok(FileChange {
+                path: file.path,
+                change: Change::Delete,
+            }),
+            (None, false) | (Some(_), true) => Err(Refused::Path(file.path)),
+        });
     Proposal::check(&said.title, &said.body, changes.collect::<Result<_, _>>()?)
 }
 
 /// The text files among those named, as they are in the base, as far as they fit.
-async fn load(repository: &Repository, paths: &[String], base_sha: &str) -> Result<Vec<(String, String)>, Failure> {
+async fn load(
+    repository: &Repository,
+    paths: &[String],
+    base_sha: &str,
+) -> Result<Vec<(String, String)>, Failure> {
     let mut files = Vec::new();
     let mut bytes = 0;
     for path in paths {

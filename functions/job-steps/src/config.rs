@@ -42,7 +42,13 @@ pub struct Config {
 impl Config {
     /// Reads the settings, or says everything that is wrong with them.
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
-        let queues = [Queue::Plan, Queue::Code, Queue::Review, Queue::Pulls, Queue::Errands];
+        let queues = [
+            Queue::Plan,
+            Queue::Code,
+            Queue::Review,
+            Queue::Pulls,
+            Queue::Errands,
+        ];
         let catalogue = catalogue::from_settings(|name| env.find(name)).unwrap_or_else(|errors| {
             env.complain(errors.to_string());
             catalogue::built_in()
@@ -52,7 +58,9 @@ impl Config {
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
             catalogue,
-            queue_urls: queues.map(|queue| (queue, env.text(queue.setting()))).into(),
+            queue_urls: queues
+                .map(|queue| (queue, env.text(queue.setting())))
+                .into(),
             github_url: env.text("GITHUB_URL"),
             app_id: env.number_of(&["GITHUB_APP_ID", "APP_ID"]),
             model_url: env.text("MODEL_URL"),
@@ -72,7 +80,9 @@ impl Config {
 }
 
 fn wire(env: &mut Env) -> Wire {
-    let Some(word) = env.find("MODEL_WIRE") else { return Wire::Anthropic };
+    let Some(word) = env.find("MODEL_WIRE") else {
+        return Wire::Anthropic;
+    };
     Wire::parse(&word).unwrap_or_else(|| {
         let known = Wire::ALL.map(Wire::as_str).join(" or ");
         env.complain(format!("MODEL_WIRE must be {known}"));
@@ -100,9 +110,18 @@ impl Ctx {
         let (url, app_id, web) = (config.github_url, config.app_id, outside.web.clone());
         let github = Keyed::new(secrets(config.private_key), move |values| {
             let private_key_pem = values.first().cloned().unwrap_or_default();
-            GithubApi::new(GithubConfig { url: url.clone(), app_id, private_key_pem }, web.clone())
+            GithubApi::new(
+                GithubConfig {
+                    url: url.clone(),
+                    app_id,
+                    private_key_pem,
+                },
+                web.clone(),
+            )
         });
-        let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
+        let ring = Keyed::new(secrets(config.ledger_key), |values| {
+            KeyRing::read(values.first())
+        });
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
@@ -111,7 +130,15 @@ impl Ctx {
         let (model, web) = (config.model_name, outside.web.clone());
         let model = Keyed::new(secrets(config.model_key), move |values| {
             let api_key = values.first().cloned().unwrap_or_default();
-            ModelApi::new(ModelConfig { url: url.clone(), wire, api_key, model: model.clone() }, web.clone())
+            ModelApi::new(
+                ModelConfig {
+                    url: url.clone(),
+                    wire,
+                    api_key,
+                    model: model.clone(),
+                },
+                web.clone(),
+            )
         });
         Self {
             store: store.with_ledger(config.ledger_table, ring.into_source()),
@@ -132,12 +159,19 @@ mod tests {
 
     #[test]
     fn an_unknown_wire_is_refused_by_naming_the_known() {
-        let complaint =
-            |word| Config::read(Env::of([("MODEL_WIRE", word)])).err().expect("much is missing").to_string();
+        let complaint = |word| {
+            Config::read(Env::of([("MODEL_WIRE", word)]))
+                .err()
+                .expect("much is missing")
+                .to_string()
+        };
         for word in ["", "anthropic", "openai"] {
             assert!(!complaint(word).contains("MODEL_WIRE"), "{word}");
         }
         let said = complaint("OpenAI!");
-        assert!(said.contains("MODEL_WIRE must be anthropic or openai"), "{said}");
+        assert!(
+            said.contains("MODEL_WIRE must be anthropic or openai"),
+            "{said}"
+        );
     }
 }

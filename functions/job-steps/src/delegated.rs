@@ -19,9 +19,13 @@ pub async fn look(ctx: &Ctx, job: Job<Delegated>) -> Result<Done, Failure> {
 }
 
 async fn advance(ctx: &Ctx, transition: &Transition) -> Result<Done, Failure> {
-    let Advanced::Applied(row) = ctx.store.job_advance(transition).await? else { return Ok(Done::Duplicate) };
+    let Advanced::Applied(row) = ctx.store.job_advance(transition).await? else {
+        return Ok(Done::Duplicate);
+    };
     if row.untold().is_some() {
-        ctx.queues.send(&next(&row), Some(&row.facts.account)).await?;
+        ctx.queues
+            .send(&next(&row), Some(&row.facts.account))
+            .await?;
     }
     Ok(Done::Applied(row.state.as_str().to_owned()))
 }

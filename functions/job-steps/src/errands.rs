@@ -16,28 +16,51 @@ use store::{ErrandClaimed, Written};
 
 /// Works an errand off, unless that was done or somebody is at it.
 pub async fn on_errand(ctx: &Ctx, id: &ErrandId, deadline: Timestamp) -> Result<Done, Failure> {
-    let Some(errand) = ctx.store.errand_find(id).await? else { return Ok(Done::Ignored("no such errand")) };
+    let Some(errand) = ctx.store.errand_find(id).await? else {
+        return Ok(Done::Ignored("no such errand"));
+    };
     if errand.row.state != State::Queued {
         return Ok(Done::Duplicate);
     }
     let account = &errand.row.facts.account;
-    if ctx.switches.switch_now(ctx.outside.now(), |switches| switches.account(account)).await == Switch::Off {
+    if ctx
+        .switches
+        .switch_now(ctx.outside.now(), |switches| switches.account(account))
+        .await
+        == Switch::Off
+    {
         return Ok(Done::Waiting("the account is paused"));
     }
-    let Ok(claim) = errand.row.claim(deadline.plus(LEASE_MARGIN), ctx.outside.now()) else { return Ok(NOT_NOW) };
-    let ErrandClaimed::Yours(lease) = ctx.store.errand_claim(claim).await? else { return Ok(Done::Duplicate) };
+    let Ok(claim) = errand
+        .row
+        .claim(deadline.plus(LEASE_MARGIN), ctx.outside.now())
+    else {
+        return Ok(NOT_NOW);
+    };
+    let ErrandClaimed::Yours(lease) = ctx.store.errand_claim(claim).await? else {
+        return Ok(Done::Duplicate);
+    };
     let tries = lease.row().tries;
-    let worked = if tries.is_worn_out() { Err(worn_out()) } else { run(ctx, lease.row(), &errand.task).await };
+    let worked = if tries.is_worn_out() {
+        Err(worn_out())
+    } else {
+        run(ctx, lease.row(), &errand.task).await
+    };
     let (write, failure) = match worked {
         Ok((answer, used)) => (lease.done(answer, used, ctx.outside.now()), None),
-        Err(failure) => (lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()), Some(failure)),
+        Err(failure) => (
+            lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()),
+            Some(failure),
+        ),
     };
     if ctx.store.errand_advance(&write).await? == Written::Stale {
         return Ok(Done::Duplicate);
     }
     let row = write.row();
     match failure {
-        Some(failure) if row.state == State::Queued => Err(failure.due_in(row.tries.wait(ctx.outside.now()))),
+        Some(failure) if row.state == State::Queued => {
+            Err(failure.due_in(row.tries.wait(ctx.outside.now())))
+        }
         // What Stripe is owed for it is owed by its row, and the sweeper has it told.
         Some(_) | None => Ok(Done::Applied(row.state.as_str().to_owned())),
     }
@@ -70,7 +93,15 @@ pub async fn insist<S: DeserializeOwned, A>(
 ) -> Result<(A, Used), Failure> {
     for _ in 0..2 {
         let budget = Budget::of_errand(row);
-        match ask::ask::<S>(ctx, &budget, question.system, &question.user, question.tokens_max).await {
+        match ask::ask::<S>(
+            ctx,
+            &budget,
+            question.system,
+            &question.user,
+            question.tokens_max,
+        )
+        .await
+        {
             Ok(answer) => {
                 if let Some(content) = read(answer.content) {
                     return Ok((content, answer.used.of_errand()));
@@ -84,7 +115,10 @@ pub async fn insist<S: DeserializeOwned, A>(
 }
 
 fn is_bad_form(failure: &Failure) -> bool {
-    matches!(failure.source.downcast_ref::<Unusable>(), Some(Unusable::NotTheContract))
+    matches!(
+        failure.source.downcast_ref::<Unusable>(),
+        Some(Unusable::NotTheContract)
+    )
 }
 
 /// The beginning of a text that takes at most `bytes_max` bytes within a JSON document.
@@ -111,9 +145,15 @@ mod tests {
         for bytes_max in 0..30 {
             let head = head_in_json(text, bytes_max);
             let length = |text: &str| serde_json::to_string(text).expect("JSON").len() - 2;
-            assert!(text.starts_with(head) && length(head) <= bytes_max, "{bytes_max}: {head:?}");
+            assert!(
+                text.starts_with(head) && length(head) <= bytes_max,
+                "{bytes_max}: {head:?}"
+            );
             let next = text[head.len()..].chars().next();
-            assert!(next.is_none_or(|c| length(&format!("{head}{c}")) > bytes_max), "{bytes_max}: {head:?}");
+            assert!(
+                next.is_none_or(|c| length(&format!("{head}{c}")) > bytes_max),
+                "{bytes_max}: {head:?}"
+            );
         }
     }
 }

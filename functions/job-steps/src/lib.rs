@@ -47,15 +47,25 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::SignUp(_) => Ok(Done::Ignored("not a step")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
-        Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
+        Ok((
+            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            failure,
+        ))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }
 
 async fn on_work(ctx: &Ctx, work: Work, id: &JobId, deadline: Timestamp) -> Result<Done, Failure> {
-    let Some((row, steps)) = ctx.store.job_find_whole(id).await? else { return Ok(Done::Ignored("no such job")) };
+    let Some((row, steps)) = ctx.store.job_find_whole(id).await? else {
+        return Ok(Done::Ignored("no such job"));
+    };
     let account = &row.facts.account;
-    if ctx.switches.switch_now(ctx.outside.now(), |switches| switches.account(account)).await == Switch::Off {
+    if ctx
+        .switches
+        .switch_now(ctx.outside.now(), |switches| switches.account(account))
+        .await
+        == Switch::Off
+    {
         return Ok(Done::Waiting("the account is paused"));
     }
     match (work, row.staged()) {
@@ -63,7 +73,9 @@ async fn on_work(ctx: &Ctx, work: Work, id: &JobId, deadline: Timestamp) -> Resu
         (Work::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
         (Work::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,
         (Work::Code, Staged::Coding(job)) => step(ctx, job, &steps, deadline, code::run).await,
-        (Work::Review, Staged::Reviewing(job)) => step(ctx, job, &steps, deadline, review::run).await,
+        (Work::Review, Staged::Reviewing(job)) => {
+            step(ctx, job, &steps, deadline, review::run).await
+        }
         // The job has gone on, and this message is late.
         _ => Ok(Done::Duplicate),
     }
@@ -77,18 +89,35 @@ async fn step<S: Leasable>(
     deadline: Timestamp,
     run: impl AsyncFnOnce(&Ctx, &Snapshot, &Steps) -> Result<Finish<S::Working>, Failure>,
 ) -> Result<Done, Failure> {
-    let Ok(claim) = job.claim(deadline.plus(LEASE_MARGIN), ctx.outside.now()) else { return Ok(NOT_NOW) };
-    let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else { return Ok(Done::Duplicate) };
-    let worked = if lease.row().is_worn_out() { Err(worn_out()) } else { run(ctx, lease.row(), steps).await };
+    let Ok(claim) = job.claim(deadline.plus(LEASE_MARGIN), ctx.outside.now()) else {
+        return Ok(NOT_NOW);
+    };
+    let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else {
+        return Ok(Done::Duplicate);
+    };
+    let worked = if lease.row().is_worn_out() {
+        Err(worn_out())
+    } else {
+        run(ctx, lease.row(), steps).await
+    };
     let (transition, failure) = match worked {
         Ok(finish) => (finish(*lease), None),
-        Err(failure) => (lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()), Some(failure)),
+        Err(failure) => (
+            lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()),
+            Some(failure),
+        ),
     };
-    let Advanced::Applied(row) = ctx.store.job_advance(&transition).await? else { return Ok(Done::Duplicate) };
+    let Advanced::Applied(row) = ctx.store.job_advance(&transition).await? else {
+        return Ok(Done::Duplicate);
+    };
     match failure {
-        Some(failure) if row.state.work().is_some() => Err(failure.due_in(row.wait(ctx.outside.now()))),
+        Some(failure) if row.state.work().is_some() => {
+            Err(failure.due_in(row.wait(ctx.outside.now())))
+        }
         Some(_) | None => {
-            ctx.queues.send(&next(&row), Some(&row.facts.account)).await?;
+            ctx.queues
+                .send(&next(&row), Some(&row.facts.account))
+                .await?;
             Ok(Done::Applied(row.state.as_str().to_owned()))
         }
     }

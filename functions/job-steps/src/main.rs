@@ -11,5 +11,7 @@ async fn main() {
     let config = Config::read(env).unwrap_or_else(|error| refuse(&error));
     let outside = Outside::real(config.trust()).unwrap_or_else(|error| refuse(&error));
     let ctx = Ctx::connect(config, outside);
-    serve_events(|event, deadline| handle(&ctx, event, deadline)).await.unwrap_or_else(|error| refuse(&error));
+    serve_events(|event, deadline| handle(&ctx, event, deadline))
+        .await
+        .unwrap_or_else(|error| refuse(&error));
 }

@@ -29,20 +29,26 @@ struct Said {
 
 /// Plans a job on the present head of its base branch.
 pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Planning>, Failure> {
-    let order = steps.order().ok_or_else(|| Failure::never("the job has no order"))?;
+    let order = steps
+        .order()
+        .ok_or_else(|| Failure::never("the job has no order"))?;
     let repository = open(ctx, row).await?;
     let issue_number = row.facts.issue_number;
     // The event that says so may be late or may have come before the job was there.
     if repository.issue_state(issue_number).await? != IssueState::Open {
         let now = ctx.outside.now();
-        return Ok(Box::new(move |lease| lease.called_off("the issue was closed", now)));
+        return Ok(Box::new(move |lease| {
+            lease.called_off("the issue was closed", now)
+        }));
     }
     if repository.details().await?.archived {
         return Err(Failure::never("the repository is archived"));
     }
     let base_branch = &row.facts.base_branch;
     let base_sha = repository.branch_head(base_branch).await?;
-    let base_sha = base_sha.ok_or_else(|| GithubError::BaseGone { base: base_branch.clone() })?;
+    let base_sha = base_sha.ok_or_else(|| GithubError::BaseGone {
+        base: base_branch.clone(),
+    })?;
     let tree = repository.tree_list(&base_sha).await?;
     let paths = tree
         .entries
@@ -57,9 +63,18 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Plan
         "instructions": null,
         "tree": paths,
     });
-    let Answer { content, used } = ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
-    let files = content.files.into_iter().filter(|path| paths.contains(path)).take(PLAN_FILES_MAX).collect();
-    let plan = Plan { text: head(&content.plan, PLAN_BYTES_MAX).to_owned(), files };
+    let Answer { content, used } =
+        ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
+    let files = content
+        .files
+        .into_iter()
+        .filter(|path| paths.contains(path))
+        .take(PLAN_FILES_MAX)
+        .collect();
+    let plan = Plan {
+        text: head(&content.plan, PLAN_BYTES_MAX).to_owned(),
+        files,
+    };
     let step = used.step(Output::Plan(plan), ctx.outside.now());
     Ok(Box::new(move |lease| lease.planned(base_sha, step)))
 }

@@ -30,10 +30,19 @@ struct Said {
 
 /// Reviews the newest change.
 pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Reviewing>, Failure> {
-    let order = steps.order().ok_or_else(|| Failure::never("the job has no order"))?;
-    let plan = steps.plan().ok_or_else(|| Failure::never("the job has no plan"))?;
-    let proposal = steps.proposal().ok_or_else(|| Failure::never("the job has no change"))?;
-    let base_sha = row.base_sha.as_deref().ok_or_else(|| Failure::never("the job has no base"))?;
+    let order = steps
+        .order()
+        .ok_or_else(|| Failure::never("the job has no order"))?;
+    let plan = steps
+        .plan()
+        .ok_or_else(|| Failure::never("the job has no plan"))?;
+    let proposal = steps
+        .proposal()
+        .ok_or_else(|| Failure::never("the job has no change"))?;
+    let base_sha = row
+        .base_sha
+        .as_deref()
+        .ok_or_else(|| Failure::never("the job has no base"))?;
     let repository = open(ctx, row).await?;
     let mut diff = String::new();
     for file in proposal.changes() {
@@ -45,14 +54,22 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Revi
         "plan": plan.text,
         "diff": head(&diff, DIFF_BYTES_MAX),
     });
-    let Answer { content, used } = ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
+    let Answer { content, used } =
+        ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
     let verdict = Verdict::parse(&content.verdict).ok_or(crate::ask::Unusable::NotTheContract)?;
-    let review = Review { verdict, notes: head(&content.notes, NOTES_BYTES_MAX).to_owned() };
+    let review = Review {
+        verdict,
+        notes: head(&content.notes, NOTES_BYTES_MAX).to_owned(),
+    };
     let step = used.step(Output::Review(review.clone()), ctx.outside.now());
     Ok(Box::new(move |lease| lease.reviewed(&review, step)))
 }
 
-async fn file_diff(repository: &Repository, file: &FileChange, base_sha: &str) -> Result<String, Failure> {
+async fn file_diff(
+    repository: &Repository,
+    file: &FileChange,
+    base_sha: &str,
+) -> Result<String, Failure> {
     let old = match repository.file_load(&file.path, base_sha).await {
         Ok(Some(old)) => match old.content {
             FileContent::Text(text) => text,
@@ -67,5 +84,8 @@ async fn file_diff(repository: &Repository, file: &FileChange, base_sha: &str) -
         Change::Delete => "",
     };
     let (before, after) = (format!("a/{}", file.path), format!("b/{}", file.path));
-    Ok(TextDiff::from_lines(old.as_str(), new).unified_diff().header(&before, &after).to_string())
+    Ok(TextDiff::from_lines(old.as_str(), new)
+        .unified_diff()
+        .header(&before, &after)
+        .to_string())
 }

@@ -4,7 +4,8 @@ use crate::Ctx;
 use crate::errands::{Question, head_in_json, insist};
 use domain::accounts::Payer;
 use domain::errands::{
-    Answer, Commit, DiffFacts, Errand, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary, Used,
+    Answer, Commit, DiffFacts, Errand, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary,
+    Used,
 };
 use domain::ids::AccountId;
 use domain::jobs::steps::head;
@@ -44,18 +45,42 @@ async fn fetch_diff(ctx: &Ctx, account: &AccountId, commit: &Commit) -> Result<S
             "{name} is not among this account's repositories. Install the App there, or give it this repository, and ask again"
         ))
     };
-    let found = github.repository_find(name.owner(), name.name(), now).await?;
-    let Place { installation, details } = found.ok_or_else(absent)?;
-    if ctx.store.payer_find(details.owner_id, installation).await? != Payer::Account(account.clone()) {
+    let found = github
+        .repository_find(name.owner(), name.name(), now)
+        .await?;
+    let Place {
+        installation,
+        details,
+    } = found.ok_or_else(absent)?;
+    if ctx.store.payer_find(details.owner_id, installation).await?
+        != Payer::Account(account.clone())
+    {
         return Err(absent());
     }
-    let opened = github.repository(installation, name.owner(), name.name(), details.id, Access::Read, now).await?;
+    let opened = github
+        .repository(
+            installation,
+            name.owner(),
+            name.name(),
+            details.id,
+            Access::Read,
+            now,
+        )
+        .await?;
     let diff = opened.commit_diff(commit.sha()).await?;
     diff.ok_or_else(|| Failure::never(format!("there is no commit {} in {name}", commit.sha())))
 }
 
-async fn generate_summary(ctx: &Ctx, row: &Errand, commit: &Commit, diff: &str) -> Result<(Answer, Used), Failure> {
-    let shown = head_in_json(diff, SUMMARY_PROMPT_BYTES_MAX - CONTRACT.len() - FRAME_BYTES_MAX);
+async fn generate_summary(
+    ctx: &Ctx,
+    row: &Errand,
+    commit: &Commit,
+    diff: &str,
+) -> Result<(Answer, Used), Failure> {
+    let shown = head_in_json(
+        diff,
+        SUMMARY_PROMPT_BYTES_MAX - CONTRACT.len() - FRAME_BYTES_MAX,
+    );
     let question = Question {
         system: CONTRACT,
         user: json!({

@@ -2,7 +2,9 @@
 
 use crate::Ctx;
 use crate::errands::{Question, insist};
-use domain::errands::{Answer, Errand, Integrated, Score, SourceFile, TestAnalysis, TestIntegration, Used};
+use domain::errands::{
+    Answer, Errand, Integrated, Score, SourceFile, TestAnalysis, TestIntegration, Used,
+};
 use domain::retry::Failure;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,11 +43,27 @@ struct SaidFile {
 }
 
 /// Has each test file scored.
-pub async fn analyze(ctx: &Ctx, row: &Errand, asked: &TestAnalysis) -> Result<(Answer, Used), Failure> {
+pub async fn analyze(
+    ctx: &Ctx,
+    row: &Errand,
+    asked: &TestAnalysis,
+) -> Result<(Answer, Used), Failure> {
     let user = json!({ "code": asked.code().map(shown), "tests": all_shown(asked.tests()) });
-    let question = Question { system: ANALYSIS, user, tokens_max: ANALYSIS_TOKENS_MAX };
+    let question = Question {
+        system: ANALYSIS,
+        user,
+        tokens_max: ANALYSIS_TOKENS_MAX,
+    };
     let read = |said: SaidScores| {
-        let score = |SaidScore { path, score, reason }| Score { path, score, reason };
+        let score = |SaidScore {
+                         path,
+                         score,
+                         reason,
+                     }| Score {
+            path,
+            score,
+            reason,
+        };
         asked.scored(said.scores.into_iter().map(score).collect())
     };
     let (scores, used) = insist(ctx, row, &question, read).await?;
@@ -53,12 +71,23 @@ pub async fn analyze(ctx: &Ctx, row: &Errand, asked: &TestAnalysis) -> Result<(A
 }
 
 /// Has the tests put into the target.
-pub async fn integrate(ctx: &Ctx, row: &Errand, asked: &TestIntegration) -> Result<(Answer, Used), Failure> {
+pub async fn integrate(
+    ctx: &Ctx,
+    row: &Errand,
+    asked: &TestIntegration,
+) -> Result<(Answer, Used), Failure> {
     let user = json!({ "target": shown(asked.target()), "tests": all_shown(asked.tests()) });
-    let question = Question { system: INTEGRATION, user, tokens_max: INTEGRATION_TOKENS_MAX };
+    let question = Question {
+        system: INTEGRATION,
+        user,
+        tokens_max: INTEGRATION_TOKENS_MAX,
+    };
     let read = |SaidFile { path, content }| asked.integrated(SourceFile { path, content });
     let (file, used) = insist(ctx, row, &question, read).await?;
-    Ok((Answer::TestIntegration(counted(&asked.target().content, file)), used))
+    Ok((
+        Answer::TestIntegration(counted(&asked.target().content, file)),
+        used,
+    ))
 }
 
 fn counted(before: &str, file: SourceFile) -> Integrated {
@@ -70,7 +99,11 @@ fn counted(before: &str, file: SourceFile) -> Integrated {
             ChangeTag::Equal => {}
         }
     }
-    Integrated { file, lines_added, lines_removed }
+    Integrated {
+        file,
+        lines_added,
+        lines_removed,
+    }
 }
 
 fn all_shown(files: &[SourceFile]) -> Vec<Value> {

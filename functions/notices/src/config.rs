@@ -65,10 +65,19 @@ impl Ctx {
     pub fn connect(config: Config, outside: Outside) -> Self {
         let aws = Aws::new(config.aws, &outside);
         Self {
-            store: Connection::new(&aws.sdk, aws.dynamodb.as_deref()).store(config.main_table, outside.random.clone()),
-            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), [(Queue::Notices, config.queue_url)]),
-            mail: MailApi::new(&config.mail_url, aws.signer("ses", &outside), outside.web.clone())
-                .with_configuration_set(config.mail_configuration_set),
+            store: Connection::new(&aws.sdk, aws.dynamodb.as_deref())
+                .store(config.main_table, outside.random.clone()),
+            queues: Queues::new(
+                &aws.sdk,
+                aws.sqs.as_deref(),
+                [(Queue::Notices, config.queue_url)],
+            ),
+            mail: MailApi::new(
+                &config.mail_url,
+                aws.signer("ses", &outside),
+                outside.web.clone(),
+            )
+            .with_configuration_set(config.mail_configuration_set),
             from: config.mail_from,
             dashboard_url: config.dashboard_url,
             outside,

@@ -15,6 +15,9 @@ pub async fn handle(ctx: &Ctx, body: &str) -> Result<Done, Failure> {
     for address in &addresses {
         ctx.store.mail_mute(address, at).await?;
     }
-    tracing::warn!(mail.muted = addresses.len(), "mail came back, and its address is not written to again");
+    tracing::warn!(
+        mail.muted = addresses.len(),
+        "mail came back, and its address is not written to again"
+    );
     Ok(Done::Applied(format!("muted: {}", addresses.len())))
 }

@@ -33,7 +33,10 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// Acts on a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     if Queue::of(&event) == Some(Queue::MailEvents) {
-        return accept(event, CONCURRENCY, async |body| feedback::handle(ctx, &body).await).await;
+        return accept(event, CONCURRENCY, async |body| {
+            feedback::handle(ctx, &body).await
+        })
+        .await;
     }
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Notice(key) => tell::handle(ctx, key, deadline.plus(LEASE_MARGIN)).await,
@@ -46,7 +49,10 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Errand(_) => Ok(Done::Ignored("nothing to tell a customer")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
-        Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
+        Ok((
+            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            failure,
+        ))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

@@ -12,15 +12,18 @@ use store::{Muted, NoticeClaim, StoreError, Tried, Untold};
 
 /// Tells a notice, unless it has been told, is being told, or cannot be.
 pub async fn handle(ctx: &Ctx, key: &NoticeKey, until: Timestamp) -> Result<Done, Failure> {
-    let Some(kind) = key.kind() else { return Ok(Done::Ignored("no kind of notice")) };
+    let Some(kind) = key.kind() else {
+        return Ok(Done::Ignored("no kind of notice"));
+    };
     // Before the claim, so that nothing has to be read while nobody knows yet whether the mail goes out.
     let way = way(ctx, key, kind).await?;
     let mark = (ctx.outside.random)();
-    let untold = match insist(|| ctx.store.notice_claim(key, mark, until, ctx.outside.now())).await? {
-        NoticeClaim::Yours(untold) => untold,
-        // Whoever holds it tells it, or the row is due again when his lease is over.
-        NoticeClaim::Held | NoticeClaim::Ended => return Ok(Done::Duplicate),
-    };
+    let untold =
+        match insist(|| ctx.store.notice_claim(key, mark, until, ctx.outside.now())).await? {
+            NoticeClaim::Yours(untold) => untold,
+            // Whoever holds it tells it, or the row is due again when his lease is over.
+            NoticeClaim::Held | NoticeClaim::Ended => return Ok(Done::Duplicate),
+        };
     match (way, after_doubt(untold.kind, untold.doubts)) {
         (Way::Closed(outcome), _) => end(ctx, &untold, outcome, None).await,
         (Way::Open { .. }, AfterDoubt::Stop) => unclear(ctx, &untold).await,
@@ -39,15 +42,24 @@ async fn way(ctx: &Ctx, key: &NoticeKey, kind: Kind) -> Result<Way, Failure> {
     if mailing.switch(kind) == Switch::Off {
         return Ok(Way::Closed(Outcome::SwitchedOff));
     }
-    let Some(to) = mailing.address else { return Ok(Way::Closed(Outcome::Nobody)) };
-    let Some(from) = ctx.from.clone() else { return Ok(Way::Closed(Outcome::NoSender)) };
+    let Some(to) = mailing.address else {
+        return Ok(Way::Closed(Outcome::Nobody));
+    };
+    let Some(from) = ctx.from.clone() else {
+        return Ok(Way::Closed(Outcome::NoSender));
+    };
     Ok(match ctx.store.mail_muted(&to).await? {
         Muted::Yes => Way::Closed(Outcome::Muted),
         Muted::No => Way::Open { to, from },
     })
 }
 
-async fn send(ctx: &Ctx, untold: &Untold, to: &MailAddress, from: &MailAddress) -> Result<Done, Failure> {
+async fn send(
+    ctx: &Ctx,
+    untold: &Untold,
+    to: &MailAddress,
+    from: &MailAddress,
+) -> Result<Done, Failure> {
     let worded = wording::mail(untold, ctx.dashboard_url.as_deref());
     let mail = Mail {
         to,
@@ -83,7 +95,9 @@ async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Fa
             let wait = backoff(untold.attempts, (ctx.outside.random)());
             again(ctx, untold, Tried::Failed, wait, error).await
         }
-        Retry::After(wait) | Retry::Alarm(wait) => again(ctx, untold, Tried::Postponed, wait, error).await,
+        Retry::After(wait) | Retry::Alarm(wait) => {
+            again(ctx, untold, Tried::Postponed, wait, error).await
+        }
         Retry::Never => {
             tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, %error, "a mail that is never taken");
             end(ctx, untold, Outcome::Refused, Some(&error.to_string())).await
@@ -92,7 +106,13 @@ async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Fa
 }
 
 /// Gives the notice back until then.
-async fn again(ctx: &Ctx, untold: &Untold, tried: Tried, wait: Duration, error: MailError) -> Result<Done, Failure> {
+async fn again(
+    ctx: &Ctx,
+    untold: &Untold,
+    tried: Tried,
+    wait: Duration,
+    error: MailError,
+) -> Result<Done, Failure> {
     let due_at = ctx.outside.now().plus(wait);
     insist(|| ctx.store.notice_release(untold, tried, due_at)).await?;
     Err(Failure::from(error).due_in(wait))
@@ -103,8 +123,17 @@ async fn unclear(ctx: &Ctx, untold: &Untold) -> Result<Done, Failure> {
     end(ctx, untold, Outcome::Unclear, None).await
 }
 
-async fn end(ctx: &Ctx, untold: &Untold, outcome: Outcome, why: Option<&str>) -> Result<Done, Failure> {
-    insist(|| ctx.store.notice_end(untold, outcome, why, ctx.outside.now())).await?;
+async fn end(
+    ctx: &Ctx,
+    untold: &Untold,
+    outcome: Outcome,
+    why: Option<&str>,
+) -> Result<Done, Failure> {
+    insist(|| {
+        ctx.store
+            .notice_end(untold, outcome, why, ctx.outside.now())
+    })
+    .await?;
     Ok(match outcome {
         Outcome::Told => Done::Applied(format!("told: {}", untold.kind)),
         Outcome::Nobody

@@ -25,7 +25,10 @@ struct Frame {
     label: &'static str,
 }
 
-#[expect(clippy::too_many_lines, reason = "one table, with an entry for each kind")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one table, with an entry for each kind"
+)]
 const fn frame(kind: Kind) -> Frame {
     let (subject, next, todo, label) = match kind {
         Kind::Welcome => (
@@ -89,9 +92,19 @@ const fn frame(kind: Kind) -> Frame {
             "To go on now, raise the limit, and ask again.",
             "See what you have spent",
         ),
-        Kind::JobFinished => ("A job has finished", "", "Have a look at what became of it.", "Look at your jobs"),
+        Kind::JobFinished => (
+            "A job has finished",
+            "",
+            "Have a look at what became of it.",
+            "Look at your jobs",
+        ),
     };
-    Frame { subject, next, todo, label }
+    Frame {
+        subject,
+        next,
+        todo,
+        label,
+    }
 }
 
 /// The foot of every mail.
@@ -101,13 +114,21 @@ const WORDS_CHARS_MAX: usize = 2_000;
 /// The mail for a notice. Its own link goes before the dashboard's.
 pub fn mail(untold: &Untold, dashboard_url: Option<&str>) -> Worded {
     let own = untold.link.as_deref();
-    worded(untold.kind, &untold.words, own.or(dashboard_url), own.and(dashboard_url))
+    worded(
+        untold.kind,
+        &untold.words,
+        own.or(dashboard_url),
+        own.and(dashboard_url),
+    )
 }
 
 fn worded(kind: Kind, words: &str, link: Option<&str>, dashboard: Option<&str>) -> Worded {
     let frame = frame(kind);
     let what = sentence(words);
-    let said: Vec<&str> = [what.as_str(), frame.next, frame.todo].into_iter().filter(|part| !part.is_empty()).collect();
+    let said: Vec<&str> = [what.as_str(), frame.next, frame.todo]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
     let mut text = format!("Hello,\n\n{}\n", said.join("\n\n"));
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{}</title>\
@@ -123,14 +144,23 @@ fn worded(kind: Kind, words: &str, link: Option<&str>, dashboard: Option<&str>) 
         let _ = write!(html, "<p><a href=\"{}\">{label}</a></p>", escaped(link));
     }
     let _ = write!(text, "\nTallyhook\n{FOOT}\n");
-    let _ = write!(html, "<p style=\"color:#666;font-size:.85em\">Tallyhook<br>{FOOT}</p></body></html>");
-    Worded { subject: frame.subject, text, html }
+    let _ = write!(
+        html,
+        "<p style=\"color:#666;font-size:.85em\">Tallyhook<br>{FOOT}</p></body></html>"
+    );
+    Worded {
+        subject: frame.subject,
+        text,
+        html,
+    }
 }
 
 /// With a capital at the beginning, and not without end.
 fn sentence(words: &str) -> String {
     let mut chars = words.trim().chars().take(WORDS_CHARS_MAX);
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }
 
 fn escaped(text: &str) -> String {

@@ -14,10 +14,15 @@ pub async fn ensure(
     sign_up: &SignUp,
     now: Timestamp,
 ) -> Result<Option<CustomerId>, Failure> {
-    let Some(tried) = ctx.store.signup_try(&sign_up.newcomer, now).await? else { return Ok(None) };
+    let Some(tried) = ctx.store.signup_try(&sign_up.newcomer, now).await? else {
+        return Ok(None);
+    };
     match tried.next(now) {
         Next::Make => make(ctx, stripe, sign_up, tried, now).await,
-        Next::Wait(wait) => Err(Failure::after(wait, "the customer may have been made and not be found yet")),
+        Next::Wait(wait) => Err(Failure::after(
+            wait,
+            "the customer may have been made and not be found yet",
+        )),
         Next::LookUp => look_up(ctx, stripe, sign_up, tried, now).await,
     }
 }
@@ -33,7 +38,11 @@ async fn look_up(
     if let Some(customer) = stripe.customer_search(&sign_up.account).await? {
         return Ok(Some(customer.id));
     }
-    match ctx.store.signup_try_anew(&sign_up.newcomer, tried, now).await? {
+    match ctx
+        .store
+        .signup_try_anew(&sign_up.newcomer, tried, now)
+        .await?
+    {
         Some(anew) => make(ctx, stripe, sign_up, anew, now).await,
         None => Ok(None),
     }
@@ -48,13 +57,21 @@ async fn make(
 ) -> Result<Option<CustomerId>, Failure> {
     let order = CustomerOrder {
         account: &sign_up.account,
-        email: sign_up.email.as_ref().map(domain::addresses::MailAddress::as_str),
+        email: sign_up
+            .email
+            .as_ref()
+            .map(domain::addresses::MailAddress::as_str),
         name: sign_up.name.as_deref(),
     };
-    match stripe.customer_create(&order, &tried.name(&sign_up.account)).await {
+    match stripe
+        .customer_create(&order, &tried.name(&sign_up.account))
+        .await
+    {
         // Under this name it will never be anything else, and nobody knows whether Stripe made it all the same.
         Err(error) if error.failure_is_stored() => {
-            ctx.store.signup_try_failed(&sign_up.newcomer, tried, now).await?;
+            ctx.store
+                .signup_try_failed(&sign_up.newcomer, tried, now)
+                .await?;
             Err(Failure::after(FOUND_AFTER, error))
         }
         answer => answer.map(Some).map_err(discreet),
@@ -66,7 +83,10 @@ fn discreet(error: StripeError) -> Failure {
     match error {
         StripeError::Refused { refusal, .. } => {
             let code = refusal.code.unwrap_or_default();
-            Failure::never(format!("Stripe refuses to make the customer: {} {code}", refusal.status))
+            Failure::never(format!(
+                "Stripe refuses to make the customer: {} {code}",
+                refusal.status
+            ))
         }
         other => other.into(),
     }

@@ -35,7 +35,10 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         if let (Message::SignUp(newcomer), Retry::Never) = (&delivered.message, &failure.retry) {
             provision::refuse(ctx, newcomer, &failure).await?;
         }
-        Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
+        Ok((
+            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            failure,
+        ))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

@@ -11,7 +11,9 @@ use store::{Provisioned, reveal_digest};
 
 /// Gives the newcomer the account that his sign-up owes.
 pub async fn handle(ctx: &Ctx, newcomer: &Newcomer) -> Result<Done, Failure> {
-    let Some(row) = ctx.store.signup_find(newcomer).await? else { return Ok(Done::Ignored("no such sign-up")) };
+    let Some(row) = ctx.store.signup_find(newcomer).await? else {
+        return Ok(Done::Ignored("no such sign-up"));
+    };
     match row.state {
         State::Owed => {}
         State::Done => {
@@ -27,24 +29,43 @@ pub async fn handle(ctx: &Ctx, newcomer: &Newcomer) -> Result<Done, Failure> {
         && let Some(account) = ctx.store.owner_find(owner).await?
     {
         ctx.store.signup_joined(newcomer, &account, now).await?;
-        return Ok(Done::Applied(format!("account {account} pays for this owner")));
+        return Ok(Done::Applied(format!(
+            "account {account} pays for this owner"
+        )));
     }
-    let billing = ctx.switches.switch_now(now, |switches| switches.billing(ctx.billing)).await;
+    let billing = ctx
+        .switches
+        .switch_now(now, |switches| switches.billing(ctx.billing))
+        .await;
     let Some(stripe) = ctx.stripe.as_ref().filter(|_| billing.is_on()) else {
         // The row stays due, so the sweeper keeps asking, and the account is made once billing is on.
         ctx.store.signup_waits(newcomer, "billing is off").await?;
         return Ok(Done::Waiting("billing is off; the sign-up is kept"));
     };
     let stripe = stripe.client().await?;
-    let Some(customer) = customer::ensure(ctx, &stripe, &row.sign_up, now).await? else { return Ok(Done::Duplicate) };
-    let link = row.sign_up.email.as_ref().map(|_| Link::mint(ctx, &row.sign_up, now));
+    let Some(customer) = customer::ensure(ctx, &stripe, &row.sign_up, now).await? else {
+        return Ok(Done::Duplicate);
+    };
+    let link = row
+        .sign_up
+        .email
+        .as_ref()
+        .map(|_| Link::mint(ctx, &row.sign_up, now));
     let welcome = welcome(ctx, &row.sign_up, link.as_ref(), now);
-    let reveal = link.as_ref().map(|link| (link.digest.as_str(), &link.reveal));
-    match ctx.store.signup_provision(&row.sign_up, customer, &welcome, reveal, now).await? {
+    let reveal = link
+        .as_ref()
+        .map(|link| (link.digest.as_str(), &link.reveal));
+    match ctx
+        .store
+        .signup_provision(&row.sign_up, customer, &welcome, reveal, now)
+        .await?
+    {
         Provisioned::Now => {
             let account = &row.sign_up.account;
             tracing::info!(account.id = %account, signup.way = row.sign_up.way.as_str(), audit = true, "provisioned an account");
-            ctx.queues.send(&Message::Notice(welcome.key(account)), Some(account)).await?;
+            ctx.queues
+                .send(&Message::Notice(welcome.key(account)), Some(account))
+                .await?;
             carry(ctx, &row.sign_up).await?;
             Ok(Done::Applied(format!("account {account}")))
         }
@@ -66,7 +87,9 @@ async fn carry(ctx: &Ctx, sign_up: &SignUp) -> Result<(), Failure> {
 
 /// What can never be provisioned is not tried for ever: a person has to look.
 pub async fn refuse(ctx: &Ctx, newcomer: &Newcomer, failure: &Failure) -> Result<(), Failure> {
-    ctx.store.signup_refuse(newcomer, &failure.source.to_string(), ctx.outside.now()).await?;
+    ctx.store
+        .signup_refuse(newcomer, &failure.source.to_string(), ctx.outside.now())
+        .await?;
     Ok(())
 }
 
@@ -86,19 +109,30 @@ impl Link {
             salt: ctx.outside.random_bytes(),
             until: now.plus(REVEALED_FOR),
         };
-        Self { digest: reveal_digest(&token), token, reveal }
+        Self {
+            digest: reveal_digest(&token),
+            token,
+            reveal,
+        }
     }
 }
 
 /// In words without addresses or links; the link stands beside them until it is told.
 fn welcome(ctx: &Ctx, sign_up: &SignUp, link: Option<&Link>, now: Timestamp) -> Notice {
-    let mut words = format!("Your account is ready. It begins with the plan {}.", sign_up.plan);
+    let mut words = format!(
+        "Your account is ready. It begins with the plan {}.",
+        sign_up.plan
+    );
     if let Some(wish) = &sign_up.wish {
         words = format!("{words} Once you leave a way to pay, it goes on with the plan {wish}.");
     }
     let notice = Notice::new(Topic::Welcome, words, now);
     match link {
-        Some(link) => notice.with_link(format!("{}/welcome/{}", ctx.public_url, link.token.expose())),
+        Some(link) => notice.with_link(format!(
+            "{}/welcome/{}",
+            ctx.public_url,
+            link.token.expose()
+        )),
         None => notice,
     }
 }

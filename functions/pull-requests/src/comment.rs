@@ -13,7 +13,9 @@ use store::CommentClaim;
 
 /// Brings a job's comment up to date.
 pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Failure> {
-    let Some(row) = ctx.store.job_find(id).await? else { return Ok(Done::Ignored("no such job")) };
+    let Some(row) = ctx.store.job_find(id).await? else {
+        return Ok(Done::Ignored("no such job"));
+    };
     if goes_on(ctx, &row).await == Switch::Off {
         return Ok(PAUSED);
     }
@@ -29,8 +31,14 @@ pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, F
     let mut row = row.clone();
     let mut done = Done::Duplicate;
     for _ in 0..TIMES_MAX {
-        let Some(notice) = row.untold() else { return Ok(done) };
-        match ctx.store.comment_claim(&row, until, ctx.outside.now()).await? {
+        let Some(notice) = row.untold() else {
+            return Ok(done);
+        };
+        match ctx
+            .store
+            .comment_claim(&row, until, ctx.outside.now())
+            .await?
+        {
             CommentClaim::Yours => {}
             CommentClaim::Held => return Ok(done),
         }
@@ -51,7 +59,9 @@ pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, F
             }
         };
         done = Done::Applied(format!("told: {}", notice.as_str()));
-        let Some(newer) = ctx.store.comment_told(&row, notice, comment, until).await? else { return Ok(done) };
+        let Some(newer) = ctx.store.comment_told(&row, notice, comment, until).await? else {
+            return Ok(done);
+        };
         row = newer;
     }
     Ok(done)

@@ -65,7 +65,9 @@ impl Ctx {
     pub fn connect(config: Config, outside: Outside) -> Self {
         let aws = Aws::new(config.aws, &outside);
         let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
-        let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
+        let ring = Keyed::new(secrets(config.ledger_key), |values| {
+            KeyRing::read(values.first())
+        });
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
@@ -76,7 +78,14 @@ impl Ctx {
             queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
             github: Keyed::new(secrets(config.private_key), move |values| {
                 let private_key_pem = values.first().cloned().unwrap_or_default();
-                GithubApi::new(GithubConfig { url: url.clone(), app_id, private_key_pem }, web.clone())
+                GithubApi::new(
+                    GithubConfig {
+                        url: url.clone(),
+                        app_id,
+                        private_key_pem,
+                    },
+                    web.clone(),
+                )
             }),
             outside,
         }

@@ -16,24 +16,44 @@ pub async fn owe(ctx: &Ctx, row: &Snapshot, told: Told) -> Result<(), Failure> {
     warn(ctx, row).await?;
     let account = &row.facts.account;
     // Hardly anybody wants it, so nothing is written for the others.
-    if !ctx.store.account_mail_find(account).await?.switch(Kind::JobFinished).is_on() {
+    if !ctx
+        .store
+        .account_mail_find(account)
+        .await?
+        .switch(Kind::JobFinished)
+        .is_on()
+    {
         return Ok(());
     }
     let now = ctx.outside.now();
-    let notice = Notice::new(Topic::JobFinished(row.facts.id.clone()), wording::mail(row), now);
+    let notice = Notice::new(
+        Topic::JobFinished(row.facts.id.clone()),
+        wording::mail(row),
+        now,
+    );
     if ctx.store.notice_owe(account, &notice, now).await? == NoticeOwed::Now {
-        ctx.queues.send(&Message::Notice(notice.key(account)), Some(account)).await?;
+        ctx.queues
+            .send(&Message::Notice(notice.key(account)), Some(account))
+            .await?;
     }
     Ok(())
 }
 
 /// Owes the warning that most of a spend limit is spent, or all of it.
 async fn warn(ctx: &Ctx, row: &Snapshot) -> Result<(), Failure> {
-    let Some(spending) = &row.facts.terms.spending else { return Ok(()) };
+    let Some(spending) = &row.facts.terms.spending else {
+        return Ok(());
+    };
     let account = &row.facts.account;
     let what = (spending.unit, spending.period.as_str());
-    if let Some(notice) = ctx.store.spend_warn(account, what, ctx.outside.now()).await? {
-        ctx.queues.send(&Message::Notice(notice.key(account)), Some(account)).await?;
+    if let Some(notice) = ctx
+        .store
+        .spend_warn(account, what, ctx.outside.now())
+        .await?
+    {
+        ctx.queues
+            .send(&Message::Notice(notice.key(account)), Some(account))
+            .await?;
     }
     Ok(())
 }

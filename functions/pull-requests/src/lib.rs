@@ -41,7 +41,10 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Errand(_) => Ok(Done::Ignored("nothing to write to GitHub")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
-        Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
+        Ok((
+            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            failure,
+        ))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }
@@ -51,7 +54,11 @@ pub(crate) const PAUSED: Done = Done::Waiting("the account is paused");
 
 /// Whether the job may go on.
 pub(crate) async fn goes_on(ctx: &Ctx, row: &Snapshot) -> Switch {
-    ctx.switches.switch_now(ctx.outside.now(), |switches| switches.account(&row.facts.account)).await
+    ctx.switches
+        .switch_now(ctx.outside.now(), |switches| {
+            switches.account(&row.facts.account)
+        })
+        .await
 }
 
 /// The job's repository, for writing.

@@ -3,7 +3,9 @@
 use crate::{Ctx, PAUSED, comment, goes_on, repository, wishes, wording};
 use domain::ids::JobId;
 use domain::jobs::steps::Steps;
-use domain::jobs::{CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged};
+use domain::jobs::{
+    CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged,
+};
 use domain::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
@@ -14,7 +16,9 @@ use store::{Advanced, Claimed};
 
 /// Opens the job's pull request, once.
 pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Failure> {
-    let Some((row, steps)) = ctx.store.job_find_whole(id).await? else { return Ok(Done::Ignored("no such job")) };
+    let Some((row, steps)) = ctx.store.job_find_whole(id).await? else {
+        return Ok(Done::Ignored("no such job"));
+    };
     if goes_on(ctx, &row).await == Switch::Off {
         return Ok(PAUSED);
     }
@@ -32,12 +36,28 @@ async fn deliver<S: Leasable<Working = Opening>>(
     until: Timestamp,
 ) -> Result<Done, Failure> {
     // Somebody works on it, or nobody may yet; when it is due, the sweeper sends it again.
-    let Ok(claim) = job.claim(until, ctx.outside.now()) else { return Ok(Done::Ignored("not now")) };
-    let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else { return Ok(Done::Duplicate) };
+    let Ok(claim) = job.claim(until, ctx.outside.now()) else {
+        return Ok(Done::Ignored("not now"));
+    };
+    let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else {
+        return Ok(Done::Duplicate);
+    };
     let (transition, failure) = match pull(ctx, &lease, steps).await {
-        Ok(Some(pull)) => (lease.opened(PullRef { number: pull.number, url: pull.url }, ctx.outside.now()), None),
+        Ok(Some(pull)) => (
+            lease.opened(
+                PullRef {
+                    number: pull.number,
+                    url: pull.url,
+                },
+                ctx.outside.now(),
+            ),
+            None,
+        ),
         Ok(None) => (lease.not_opened(ctx.outside.now()), None),
-        Err(failure) => (lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()), Some(failure)),
+        Err(failure) => (
+            lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()),
+            Some(failure),
+        ),
     };
     let row = match ctx.store.job_advance(&transition).await? {
         Advanced::Applied(row) => row,
@@ -45,11 +65,15 @@ async fn deliver<S: Leasable<Working = Opening>>(
         Advanced::Stale => return Err(MovedOn.into()),
     };
     match failure {
-        Some(failure) if row.state.work().is_some() => return Err(failure.due_in(row.wait(ctx.outside.now()))),
+        Some(failure) if row.state.work().is_some() => {
+            return Err(failure.due_in(row.wait(ctx.outside.now())));
+        }
         Some(_) | None => {}
     }
     for debts in transition.money().debts() {
-        ctx.queues.send(&Message::Usage(debts), Some(&row.facts.account)).await?;
+        ctx.queues
+            .send(&Message::Usage(debts), Some(&row.facts.account))
+            .await?;
     }
     comment::tell(ctx, &row, until).await?;
     Ok(Done::Applied(row.state.as_str().to_owned()))
@@ -76,9 +100,9 @@ async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option
 
 fn worn_out(row: &Snapshot) -> Failure {
     let reason = row.reason.clone();
-    Failure::never(
-        reason.unwrap_or_else(|| "the pull request could not be opened; every try ended without a word".into()),
-    )
+    Failure::never(reason.unwrap_or_else(|| {
+        "the pull request could not be opened; every try ended without a word".into()
+    }))
 }
 
 /// The pull request that an earlier try may have made. Without its branch there is none. With it, a list that lags shows
@@ -116,8 +140,16 @@ async fn ensured(repository: &Repository, row: &Snapshot, steps: &Steps) -> Resu
     }
 }
 
-fn delivered<'a>(row: &'a Snapshot, steps: &'a Steps) -> Result<(&'a domain::pulls::Proposal, &'a str), Failure> {
-    let proposal = steps.proposal().ok_or_else(|| Failure::never("the job has no change"))?;
-    let base_sha = row.base_sha.as_deref().ok_or_else(|| Failure::never("the job has no base"))?;
+fn delivered<'a>(
+    row: &'a Snapshot,
+    steps: &'a Steps,
+) -> Result<(&'a domain::pulls::Proposal, &'a str), Failure> {
+    let proposal = steps
+        .proposal()
+        .ok_or_else(|| Failure::never("the job has no change"))?;
+    let base_sha = row
+        .base_sha
+        .as_deref()
+        .ok_or_else(|| Failure::never("the job has no base"))?;
     Ok((proposal, base_sha))
 }

@@ -20,7 +20,12 @@ pub async fn grant(repository: &Repository, row: &Snapshot, pull: u64) -> Result
         // One who may not review here spoils the list for the others, so each is asked alone.
         Err(GithubError::Refused { .. }) if wishes.reviewers().len() > 1 => {
             for login in wishes.reviewers() {
-                granted_or_let_go(row, repository.reviewers_request(pull, slice::from_ref(login)).await)?;
+                granted_or_let_go(
+                    row,
+                    repository
+                        .reviewers_request(pull, slice::from_ref(login))
+                        .await,
+                )?;
             }
             Ok(())
         }
@@ -29,7 +34,9 @@ pub async fn grant(repository: &Repository, row: &Snapshot, pull: u64) -> Result
 }
 
 fn granted_or_let_go(row: &Snapshot, outcome: Result<(), GithubError>) -> Result<(), Failure> {
-    let Err(failure) = outcome.map_err(Failure::from) else { return Ok(()) };
+    let Err(failure) = outcome.map_err(Failure::from) else {
+        return Ok(());
+    };
     if failure.retry != Retry::Never && row.attempts < WISH_TRIES_MAX {
         return Err(failure);
     }

@@ -16,7 +16,14 @@ pub fn commit_message(row: &Snapshot, proposal: &Proposal) -> String {
 
 /// The mail of a job that is delivered or has ended: what became of it, and what it costs.
 pub fn mail(row: &Snapshot) -> String {
-    let Facts { owner_login, repository_name, issue_number, id, terms, .. } = &row.facts;
+    let Facts {
+        owner_login,
+        repository_name,
+        issue_number,
+        id,
+        terms,
+        ..
+    } = &row.facts;
     let issue = format!("issue #{issue_number} of {owner_login}/{repository_name}");
     let Some(pull) = &row.pull else {
         let reason = row.reason.as_deref().unwrap_or("it was given up");
@@ -24,26 +31,46 @@ pub fn mail(row: &Snapshot) -> String {
     };
     let cost = match (&terms.funding, terms.billable) {
         (Funding::Free, _) => "It costs nothing".to_owned(),
-        (_, Billable::Merged) if row.state != State::Merged => "It is billed when it is merged".to_owned(),
+        (_, Billable::Merged) if row.state != State::Merged => {
+            "It is billed when it is merged".to_owned()
+        }
         (Funding::Prepaid { .. }, _) => format!("It costs {} credits", cost_to_customer(row)),
         (Funding::Metered { .. }, _) => "It is on your bill once".to_owned(),
     };
-    format!("{issue} got pull request #{}: {}. {cost}. Job {id}.", pull.number, pull.url)
+    format!(
+        "{issue} got pull request #{}: {}. {cost}. Job {id}.",
+        pull.number, pull.url
+    )
 }
 
 /// The comment under the issue.
 pub fn comment(row: &Snapshot, notice: Notice) -> String {
     let job = &row.facts.id;
-    let reason = row.reason.as_deref().map(without_mentions).unwrap_or_default();
-    let pull = row.pull.as_ref().map_or_else(String::new, |pull| format!("#{}", pull.number));
+    let reason = row
+        .reason
+        .as_deref()
+        .map(without_mentions)
+        .unwrap_or_default();
+    let pull = row
+        .pull
+        .as_ref()
+        .map_or_else(String::new, |pull| format!("#{}", pull.number));
     let tokens = row.tokens.input.saturating_add(row.tokens.output);
     match notice {
         Notice::Working if row.is_delegated() => {
-            format!("An agent outside is at work on this issue, and its report is waited for. Job `{job}`.")
+            format!(
+                "An agent outside is at work on this issue, and its report is waited for. Job `{job}`."
+            )
         }
-        Notice::Working => format!("On it: planning, coding and reviewing a change for this issue. Job `{job}`."),
-        Notice::Opened if row.is_delegated() => format!("Here is a pull request: {pull}. Job `{job}`, billed once."),
-        Notice::Opened => format!("Here is a pull request: {pull}. Job `{job}`, {tokens} tokens, billed once."),
+        Notice::Working => {
+            format!("On it: planning, coding and reviewing a change for this issue. Job `{job}`.")
+        }
+        Notice::Opened if row.is_delegated() => {
+            format!("Here is a pull request: {pull}. Job `{job}`, billed once.")
+        }
+        Notice::Opened => {
+            format!("Here is a pull request: {pull}. Job `{job}`, {tokens} tokens, billed once.")
+        }
         Notice::Merged => format!("{pull} was merged. Job `{job}`."),
         Notice::Closed => format!("{pull} was closed without merging. Job `{job}`."),
         Notice::Rejected => {
@@ -57,7 +84,9 @@ pub fn comment(row: &Snapshot, notice: Notice) -> String {
             )
         }
         Notice::Cancelled => {
-            format!("Called off: {reason}. There is no pull request and nothing is billed. Job `{job}`.")
+            format!(
+                "Called off: {reason}. There is no pull request and nothing is billed. Job `{job}`."
+            )
         }
     }
 }

@@ -12,13 +12,20 @@ use store::{Expiring, Expiry};
 const PAGE: i32 = 100;
 
 /// Lets expire what ended on a day before `over`.
-pub async fn run(ctx: &Ctx, books: &mut Books, over: Timestamp, deadline: Timestamp) -> Result<(), Failure> {
+pub async fn run(
+    ctx: &Ctx,
+    books: &mut Books,
+    over: Timestamp,
+    deadline: Timestamp,
+) -> Result<(), Failure> {
     let mut after: Option<Expiring> = None;
     loop {
         let page = patiently(ctx, || ctx.store.expiry_list(over, after.as_ref(), PAGE)).await?;
         for row in &page {
             if deadline.since(ctx.outside.now()) <= MARGIN {
-                tracing::warn!("no time is left to let more credits expire; the next night goes on");
+                tracing::warn!(
+                    "no time is left to let more credits expire; the next night goes on"
+                );
                 return Ok(());
             }
             one(ctx, books, row).await;

@@ -97,21 +97,28 @@ pub struct Books {
 pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Books, Failure> {
     let mut books = Books::default();
     let end = ctx.outside.now();
-    let over = Timestamp::from_millis(end.millis().saturating_sub(millis(SETTLED_AFTER))).day_start();
+    let over =
+        Timestamp::from_millis(end.millis().saturating_sub(millis(SETTLED_AFTER))).day_start();
     seal(ctx, &mut books, over, deadline).await?;
     expiry::run(ctx, &mut books, over, deadline).await?;
     Ok(books)
 }
 
 /// Seals one day after another.
-async fn seal(ctx: &Ctx, books: &mut Books, over: Timestamp, deadline: Timestamp) -> Result<(), Failure> {
+async fn seal(
+    ctx: &Ctx,
+    books: &mut Books,
+    over: Timestamp,
+    deadline: Timestamp,
+) -> Result<(), Failure> {
     let mut last = patiently(ctx, || ctx.seals.seal_last()).await?;
     let mut day = match &last {
         Some(seal) => {
             if let Checked::Broken(what) = patiently(ctx, || ctx.seals.seal_check(seal)).await? {
                 complain(books, seal, what);
             }
-            seal.next_day().ok_or_else(|| Failure::never(format!("{} is the seal of no day", seal.day)))?
+            seal.next_day()
+                .ok_or_else(|| Failure::never(format!("{} is the seal of no day", seal.day)))?
         }
         None => first_day(ctx, over).await?,
     };
@@ -155,7 +162,12 @@ fn complain(books: &mut Books, seal: &Seal, what: &str) {
 
 /// Where to begin: with the first day that has entries, or else with the last day that is over.
 async fn first_day(ctx: &Ctx, over: Timestamp) -> Result<Timestamp, Failure> {
-    let ago = |days: i64| Timestamp::from_millis(over.millis().saturating_sub(millis(DAY).saturating_mul(days)));
+    let ago = |days: i64| {
+        Timestamp::from_millis(
+            over.millis()
+                .saturating_sub(millis(DAY).saturating_mul(days)),
+        )
+    };
     for days in (2..=LOOKBACK_DAYS_MAX).rev() {
         let day = ago(days);
         if patiently(ctx, || ctx.seals.day_sum(day)).await? != DaySum::default() {

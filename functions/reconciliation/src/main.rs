@@ -12,11 +12,15 @@ async fn main() {
     let outside = Outside::real(config.trust()).unwrap_or_else(|error| refuse(&error));
     let ctx = Ctx::connect(config, outside);
     let run = async |_: serde_json::Value, deadline| match handle(&ctx, deadline).await {
-        Ok(books) => serde_json::json!({ "days": books.days, "expired": books.expired, "faults": books.faults }),
+        Ok(books) => {
+            serde_json::json!({ "days": books.days, "expired": books.expired, "faults": books.faults })
+        }
         Err(failure) => {
             tracing::error!(error = %failure, alarm = true, "the night was cut short; the next one goes on");
             serde_json::json!({ "error": "cut short" })
         }
     };
-    serve_events(run).await.unwrap_or_else(|error| refuse(&error));
+    serve_events(run)
+        .await
+        .unwrap_or_else(|error| refuse(&error));
 }

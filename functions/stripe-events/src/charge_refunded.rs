@@ -7,7 +7,12 @@ use domain::retry::{Done, Failure};
 
 /// Takes back the credits that were bought with what has gone back. Whose they are is known with the payment.
 pub async fn handle(ctx: &Ctx, event: &ChargeEvent) -> Result<Done, Failure> {
-    let refunds = event.refunds.iter().map(|(id, refund)| Fact::Refund(id.clone(), *refund));
-    let facts: Vec<_> = refunds.chain([Fact::Refunded(event.refunded_minor)]).collect();
+    let refunds = event
+        .refunds
+        .iter()
+        .map(|(id, refund)| Fact::Refund(id.clone(), *refund));
+    let facts: Vec<_> = refunds
+        .chain([Fact::Refunded(event.refunded_minor)])
+        .collect();
     learn::facts(ctx, &event.payment, &facts, event.payment.as_str()).await
 }

@@ -44,7 +44,9 @@ impl Config {
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
             catalogue,
-            queue_urls: [Queue::StripeEvents, Queue::Notices].map(|queue| (queue, env.text(queue.setting()))).into(),
+            queue_urls: [Queue::StripeEvents, Queue::Notices]
+                .map(|queue| (queue, env.text(queue.setting())))
+                .into(),
             stripe_url: env.text("STRIPE_URL"),
             secret_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
             aws: AwsSettings::read(&mut env),
@@ -79,12 +81,20 @@ impl Ctx {
         let aws = Aws::new(config.aws, &outside);
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         let secrets = |secret| Secrets::new(vec![secret], aws.clone(), outside.clone());
-        let ring = Keyed::new(secrets(config.ledger_key), |values| KeyRing::read(values.first()));
+        let ring = Keyed::new(secrets(config.ledger_key), |values| {
+            KeyRing::read(values.first())
+        });
         let (url, web) = (config.stripe_url, outside.web.clone());
         let stripe = config.secret_key.map(|secret_key| {
             Keyed::new(secrets(secret_key), move |values| {
                 let secret_key = values.first().cloned().unwrap_or_default();
-                StripeApi::new(StripeConfig { url: url.clone(), secret_key }, web.clone())
+                StripeApi::new(
+                    StripeConfig {
+                        url: url.clone(),
+                        secret_key,
+                    },
+                    web.clone(),
+                )
             })
         });
         let switches = connection.switches(config.main_table.clone());

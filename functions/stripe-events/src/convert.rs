@@ -15,7 +15,9 @@ use domain::signups::is_open;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::AccountBegun;
-use stripe_api::{PriceChoice, StripeApi, StripeError, Subscription, SubscriptionOrder, WhenUnpaid};
+use stripe_api::{
+    PriceChoice, StripeApi, StripeError, Subscription, SubscriptionOrder, WhenUnpaid,
+};
 
 /// Until somebody has pushed the catalogue.
 const UNSOLD_WAIT: Duration = Duration::from_secs(3_600);
@@ -39,14 +41,19 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
         return Ok(CLOSED);
     }
     let present = standing(&ctx.catalogue, &account, &known, ctx.outside.now());
-    let target = present.and_then(|standing| ctx.catalogue.plan(standing.plan.converts_to.as_ref()?));
+    let target =
+        present.and_then(|standing| ctx.catalogue.plan(standing.plan.converts_to.as_ref()?));
     let target = target.map(|usual| wished(ctx, &account).unwrap_or(usual));
     let Some(target) = target else {
-        return Ok(Done::Ignored("ways to pay are not kept; Stripe is asked for them"));
+        return Ok(Done::Ignored(
+            "ways to pay are not kept; Stripe is asked for them",
+        ));
     };
     let stripe = ctx.stripe().await?;
     let methods = stripe.payment_method_list(customer).await?;
-    let Some(method) = methods.first() else { return Ok(Done::Ignored("the way to pay is gone again")) };
+    let Some(method) = methods.first() else {
+        return Ok(Done::Ignored("the way to pay is gone again"));
+    };
     // Before Stripe makes anything: a death after that must not find the owner gone.
     if ctx.store.account_begin(&id, ctx.outside.now()).await? == AccountBegun::Closed {
         return Ok(CLOSED);
@@ -55,12 +62,19 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
         Some(found) => found,
         None => subscribe(ctx, &stripe, &account, target, &method.id).await?,
     };
-    note::subscription_of(ctx, &account.id, &subscription.as_kept(subscription.created)).await
+    note::subscription_of(
+        ctx,
+        &account.id,
+        &subscription.as_kept(subscription.created),
+    )
+    .await
 }
 
 /// The plan that was asked for when signing up, where it is still sold and has to be subscribed to.
 fn wished<'a>(ctx: &'a Ctx, account: &Account) -> Option<&'a Plan> {
-    let plan = ctx.catalogue.plan(&PlanId::parse(account.wish.as_ref()?)?)?;
+    let plan = ctx
+        .catalogue
+        .plan(&PlanId::parse(account.wish.as_ref()?)?)?;
     (is_open(plan) && (plan.price.is_some() || plan.pays == Pays::Meters)).then_some(plan)
 }
 
@@ -73,11 +87,16 @@ async fn of_ours(
 ) -> Result<Option<Subscription>, Failure> {
     let plan = |subscription: &Subscription| {
         let mut items = subscription.items.iter();
-        items.find_map(|item| ctx.catalogue.plan_sold_by(&item.price.id, Some(&item.price.product)))
+        items.find_map(|item| {
+            ctx.catalogue
+                .plan_sold_by(&item.price.id, Some(&item.price.product))
+        })
     };
     let over = |subscription: &Subscription| subscription.ended_at.is_some();
     let all = stripe.subscription_list(customer).await?;
-    let ours = all.into_iter().filter(|one| plan(one).is_some_and(|plan| !over(one) || plan.id == target.id));
+    let ours = all
+        .into_iter()
+        .filter(|one| plan(one).is_some_and(|plan| !over(one) || plan.id == target.id));
     Ok(ours.max_by_key(|one| (!over(one), one.created, one.id.clone())))
 }
 
@@ -100,16 +119,22 @@ async fn subscribe(
         metadata: &metadata,
     };
     for attempt in 1..KEYS_MAX {
-        match stripe.subscription_create(&order, &key(account, plan, attempt)).await {
+        match stripe
+            .subscription_create(&order, &key(account, plan, attempt))
+            .await
+        {
             // With this key it will never be anything else; but another try may have done it meanwhile.
-            Err(error) if error.failure_is_stored() || matches!(error, StripeError::KeyReused { .. }) => {}
+            Err(error)
+                if error.failure_is_stored() || matches!(error, StripeError::KeyReused { .. }) => {}
             answer => return Ok(answer?),
         }
         if let Some(found) = of_ours(ctx, stripe, &account.customer, plan).await? {
             return Ok(found);
         }
     }
-    Ok(stripe.subscription_create(&order, &key(account, plan, KEYS_MAX)).await?)
+    Ok(stripe
+        .subscription_create(&order, &key(account, plan, KEYS_MAX))
+        .await?)
 }
 
 fn key(account: &Account, plan: &Plan, attempt: u32) -> String {
@@ -119,9 +144,21 @@ fn key(account: &Account, plan: &Plan, attempt: u32) -> String {
 /// The plan's prices, as Stripe sells them.
 async fn prices(ctx: &Ctx, stripe: &StripeApi, plan: &Plan) -> Result<Vec<PriceChoice>, Failure> {
     let product = Product::of_plan(plan, ctx.catalogue.currency);
-    let keys = product.as_ref().map(Product::lookup_keys).unwrap_or_default();
-    stripe.price_choices(&plan.prices, &keys).await?.ok_or_else(|| {
-        let source = format!("Stripe does not sell all of {}: push the catalogue", plan.name);
-        Failure { retry: Retry::Alarm(UNSOLD_WAIT), source: source.into() }
-    })
+    let keys = product
+        .as_ref()
+        .map(Product::lookup_keys)
+        .unwrap_or_default();
+    stripe
+        .price_choices(&plan.prices, &keys)
+        .await?
+        .ok_or_else(|| {
+            let source = format!(
+                "Stripe does not sell all of {}: push the catalogue",
+                plan.name
+            );
+            Failure {
+                retry: Retry::Alarm(UNSOLD_WAIT),
+                source: source.into(),
+            }
+        })
 }

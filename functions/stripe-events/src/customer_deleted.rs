@@ -11,5 +11,7 @@ pub async fn handle(ctx: &Ctx, event: &CustomerEvent) -> Result<Done, Failure> {
     };
     tracing::error!(account.id = %account, customer.id = %event.customer, alarm = true,
         "the customer of an account was deleted at Stripe; nothing can be billed to it any more");
-    Ok(Done::Applied(format!("the customer is gone at Stripe; account {account} stays")))
+    Ok(Done::Applied(format!(
+        "the customer is gone at Stripe; account {account} stays"
+    )))
 }

@@ -9,10 +9,19 @@ use domain::retry::{Done, Failure};
 use store::PaymentLearnt;
 
 /// Takes in facts about one payment, and says what they have moved. `source` is the object of Stripe's that tells them.
-pub async fn facts(ctx: &Ctx, payment: &PaymentId, facts: &[Fact], source: &str) -> Result<Done, Failure> {
+pub async fn facts(
+    ctx: &Ctx,
+    payment: &PaymentId,
+    facts: &[Fact],
+    source: &str,
+) -> Result<Done, Failure> {
     let mut news = None;
     for fact in facts {
-        match ctx.store.payment_learn(payment, fact, source, ctx.outside.now()).await? {
+        match ctx
+            .store
+            .payment_learn(payment, fact, source, ctx.outside.now())
+            .await?
+        {
             PaymentLearnt::News(entries) => news.get_or_insert_with(Vec::new).extend(entries),
             PaymentLearnt::Known => {}
             // Buried, which wakes somebody: two accounts cannot have bought with one payment.
@@ -26,7 +35,10 @@ pub async fn facts(ctx: &Ctx, payment: &PaymentId, facts: &[Fact], source: &str)
 }
 
 fn said(payment: &PaymentId, entries: &[Entry]) -> String {
-    let words: Vec<_> = entries.iter().map(|entry| moved(entry.kind, entry.amount)).collect();
+    let words: Vec<_> = entries
+        .iter()
+        .map(|entry| moved(entry.kind, entry.amount))
+        .collect();
     if words.is_empty() {
         return format!("noted for payment {payment}; no credits moved");
     }

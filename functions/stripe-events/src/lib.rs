@@ -79,7 +79,10 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
     };
     let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
         Message::Event(key) => {
-            let fate = ctx.inbox.fail(key, &failure, (ctx.outside.random)(), ctx.outside.now()).await?;
+            let fate = ctx
+                .inbox
+                .fail(key, &failure, (ctx.outside.random)(), ctx.outside.now())
+                .await?;
             Ok((fate, failure))
         }
         Message::Request(_)
@@ -95,17 +98,28 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
 
 async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
     let now = ctx.outside.now();
-    if ctx.switches.switch_now(now, |switches| switches.process(Source::Stripe)).await == Switch::Off {
+    if ctx
+        .switches
+        .switch_now(now, |switches| switches.process(Source::Stripe))
+        .await
+        == Switch::Off
+    {
         ctx.inbox.postpone(key, now).await?;
         return Ok(Done::Waiting("acting on Stripe's events is stopped"));
     }
-    let Some(event) = ctx.inbox.find(key).await? else { return Ok(Done::Ignored("no such event")) };
+    let Some(event) = ctx.inbox.find(key).await? else {
+        return Ok(Done::Ignored("no such event"));
+    };
     if event.row.state != EventState::Owing {
         return Ok(Done::Duplicate);
     }
     let done = act(ctx, &event.row, &event.body).await?;
     match Finish::of(&done) {
-        Some(finish) => ctx.inbox.finish(key, &finish, ctx.outside.now()).await.map(drop)?,
+        Some(finish) => ctx
+            .inbox
+            .finish(key, &finish, ctx.outside.now())
+            .await
+            .map(drop)?,
         None => ctx.inbox.postpone(key, ctx.outside.now()).await?,
     }
     Ok(done)
@@ -132,14 +146,22 @@ async fn is_foreign(ctx: &Ctx, mode: Mode) -> Result<bool, Failure> {
 async fn dispatch(ctx: &Ctx, event: &StripeEvent, row: &EventRow) -> Result<Done, Failure> {
     use StripeEvent as Is;
     match event {
-        Is::CheckoutSessionCompleted(event) => checkout_session_completed::handle(ctx, event, row).await,
+        Is::CheckoutSessionCompleted(event) => {
+            checkout_session_completed::handle(ctx, event, row).await
+        }
         Is::CheckoutSessionAsyncPaymentSucceeded(event) => {
             checkout_session_async_payment_succeeded::handle(ctx, event, row).await
         }
-        Is::CheckoutSessionAsyncPaymentFailed(event) => checkout_session_async_payment_failed::handle(ctx, event).await,
+        Is::CheckoutSessionAsyncPaymentFailed(event) => {
+            checkout_session_async_payment_failed::handle(ctx, event).await
+        }
         Is::CheckoutSessionExpired(event) => checkout_session_expired::handle(ctx, event).await,
-        Is::PaymentIntentSucceeded(event) => payment_intent_succeeded::handle(ctx, event, row).await,
-        Is::PaymentIntentPaymentFailed(event) => payment_intent_payment_failed::handle(ctx, event).await,
+        Is::PaymentIntentSucceeded(event) => {
+            payment_intent_succeeded::handle(ctx, event, row).await
+        }
+        Is::PaymentIntentPaymentFailed(event) => {
+            payment_intent_payment_failed::handle(ctx, event).await
+        }
         Is::ChargeRefunded(event) => charge_refunded::handle(ctx, event).await,
         Is::RefundCreated(event) => refund_created::handle(ctx, event).await,
         Is::RefundUpdated(event) => refund_updated::handle(ctx, event).await,
@@ -147,34 +169,58 @@ async fn dispatch(ctx: &Ctx, event: &StripeEvent, row: &EventRow) -> Result<Done
         Is::ChargeDisputeCreated(event) => charge_dispute_created::handle(ctx, event).await,
         Is::ChargeDisputeUpdated(event) => charge_dispute_updated::handle(ctx, event).await,
         Is::ChargeDisputeClosed(event) => charge_dispute_closed::handle(ctx, event).await,
-        Is::ChargeDisputeFundsWithdrawn(event) => charge_dispute_funds_withdrawn::handle(ctx, event).await,
-        Is::ChargeDisputeFundsReinstated(event) => charge_dispute_funds_reinstated::handle(ctx, event).await,
+        Is::ChargeDisputeFundsWithdrawn(event) => {
+            charge_dispute_funds_withdrawn::handle(ctx, event).await
+        }
+        Is::ChargeDisputeFundsReinstated(event) => {
+            charge_dispute_funds_reinstated::handle(ctx, event).await
+        }
         Is::CustomerCreated(event) => customer_created::handle(ctx, event).await,
         Is::CustomerUpdated(event) => customer_updated::handle(ctx, event).await,
         Is::CustomerDeleted(event) => customer_deleted::handle(ctx, event).await,
-        Is::CustomerSubscriptionCreated(event) => customer_subscription_created::handle(ctx, event, row).await,
-        Is::CustomerSubscriptionUpdated(event) => customer_subscription_updated::handle(ctx, event, row).await,
-        Is::CustomerSubscriptionDeleted(event) => customer_subscription_deleted::handle(ctx, event, row).await,
-        Is::CustomerSubscriptionPaused(event) => customer_subscription_paused::handle(ctx, event, row).await,
-        Is::CustomerSubscriptionResumed(event) => customer_subscription_resumed::handle(ctx, event, row).await,
+        Is::CustomerSubscriptionCreated(event) => {
+            customer_subscription_created::handle(ctx, event, row).await
+        }
+        Is::CustomerSubscriptionUpdated(event) => {
+            customer_subscription_updated::handle(ctx, event, row).await
+        }
+        Is::CustomerSubscriptionDeleted(event) => {
+            customer_subscription_deleted::handle(ctx, event, row).await
+        }
+        Is::CustomerSubscriptionPaused(event) => {
+            customer_subscription_paused::handle(ctx, event, row).await
+        }
+        Is::CustomerSubscriptionResumed(event) => {
+            customer_subscription_resumed::handle(ctx, event, row).await
+        }
         Is::CustomerSubscriptionTrialWillEnd(event) => {
             customer_subscription_trial_will_end::handle(ctx, event, row).await
         }
         Is::InvoiceCreated(event) => invoice_created::handle(ctx, event, row).await,
         Is::InvoiceFinalized(event) => invoice_finalized::handle(ctx, event, row).await,
-        Is::InvoiceFinalizationFailed(event) => invoice_finalization_failed::handle(ctx, event, row).await,
+        Is::InvoiceFinalizationFailed(event) => {
+            invoice_finalization_failed::handle(ctx, event, row).await
+        }
         Is::InvoicePaid(event) => invoice_paid::handle(ctx, event, row).await,
-        Is::InvoicePaymentSucceeded(event) => invoice_payment_succeeded::handle(ctx, event, row).await,
+        Is::InvoicePaymentSucceeded(event) => {
+            invoice_payment_succeeded::handle(ctx, event, row).await
+        }
         Is::InvoicePaymentFailed(event) => invoice_payment_failed::handle(ctx, event, row).await,
-        Is::InvoicePaymentActionRequired(event) => invoice_payment_action_required::handle(ctx, event, row).await,
+        Is::InvoicePaymentActionRequired(event) => {
+            invoice_payment_action_required::handle(ctx, event, row).await
+        }
         Is::InvoiceVoided(event) => invoice_voided::handle(ctx, event, row).await,
-        Is::InvoiceMarkedUncollectible(event) => invoice_marked_uncollectible::handle(ctx, event, row).await,
+        Is::InvoiceMarkedUncollectible(event) => {
+            invoice_marked_uncollectible::handle(ctx, event, row).await
+        }
         Is::PaymentMethodAttached(event) => payment_method_attached::handle(ctx, event).await,
         Is::PaymentMethodDetached(event) => payment_method_detached::handle(ctx, event).await,
         Is::V1BillingMeterErrorReportTriggered(event) => {
             v1_billing_meter_error_report_triggered::handle(ctx, event).await
         }
-        Is::V1BillingMeterNoMeterFound(event) => v1_billing_meter_no_meter_found::handle(ctx, event).await,
+        Is::V1BillingMeterNoMeterFound(event) => {
+            v1_billing_meter_no_meter_found::handle(ctx, event).await
+        }
         Is::Ignored { .. } => Ok(Done::Ignored("an event we do not act on")),
     }
 }

@@ -15,7 +15,12 @@ pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<D
         return Ok(Done::Duplicate);
     }
     let intent = PaymentIntentId::parse(event.payment.as_str()).map_err(Failure::never)?;
-    match ctx.stripe().await?.checkout_find_by_payment(&intent).await? {
+    match ctx
+        .stripe()
+        .await?
+        .checkout_find_by_payment(&intent)
+        .await?
+    {
         Some(session) => purchase::of_session(ctx, &told(event, session), row).await,
         None => Ok(Done::Ignored("this payment is not of a checkout")),
     }

@@ -6,5 +6,7 @@ use domain::retry::{Done, Failure};
 
 /// Leaves it at that.
 pub async fn handle(_: &Ctx, _: &PaymentMethodEvent) -> Result<Done, Failure> {
-    Ok(Done::Ignored("ways to pay are not kept; Stripe is asked for them"))
+    Ok(Done::Ignored(
+        "ways to pay are not kept; Stripe is asked for them",
+    ))
 }

@@ -37,8 +37,12 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
         return Ok(Done::Duplicate);
     }
     let lines = ctx.stripe().await?.checkout_lines(&event.session).await?;
-    let Some(goods) = goods(ctx, &lines)? else { return Ok(Done::Ignored("nothing of the catalogue was bought")) };
-    let Some(account) = whose::account(ctx, row, event.customer.as_ref()).await? else { return Ok(whose::NOBODYS) };
+    let Some(goods) = goods(ctx, &lines)? else {
+        return Ok(Done::Ignored("nothing of the catalogue was bought"));
+    };
+    let Some(account) = whose::account(ctx, row, event.customer.as_ref()).await? else {
+        return Ok(whose::NOBODYS);
+    };
     let days = |days| Duration::from_secs(u64::from(days) * 86_400);
     let purchase = Purchase {
         account,
@@ -47,14 +51,26 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
         currency: event.currency.clone(),
         what: goods.what,
         priced_by: ctx.catalogue.version.clone(),
-        expires_at: goods.expires_days.map(|count| ctx.outside.now().plus(days(count))),
+        expires_at: goods
+            .expires_days
+            .map(|count| ctx.outside.now().plus(days(count))),
     };
-    learn::facts(ctx, &payment, &[Fact::Bought(purchase)], event.session.as_str()).await
+    learn::facts(
+        ctx,
+        &payment,
+        &[Fact::Bought(purchase)],
+        event.session.as_str(),
+    )
+    .await
 }
 
 /// Whether it is known already what was bought with a payment.
 pub async fn is_bought(ctx: &Ctx, payment: &PaymentId) -> Result<bool, Failure> {
-    Ok(ctx.store.payment_find(payment).await?.is_some_and(|known| known.purchase.is_some()))
+    Ok(ctx
+        .store
+        .payment_find(payment)
+        .await?
+        .is_some_and(|known| known.purchase.is_some()))
 }
 
 /// Where nothing was due there is no payment, and the session stands for it.
@@ -71,13 +87,31 @@ fn goods(ctx: &Ctx, lines: &[Line]) -> Result<Option<Goods>, Failure> {
     let mut what = Vec::new();
     let mut expires_days: Option<u32> = None;
     for line in lines {
-        let Some(pack) = ctx.catalogue.pack_sold_by(&line.price.id, Some(&line.price.product)) else { continue };
+        let Some(pack) = ctx
+            .catalogue
+            .pack_sold_by(&line.price.id, Some(&line.price.product))
+        else {
+            continue;
+        };
         let quantity = line.quantity.unwrap_or(1);
-        let more = pack.credits.micros().checked_mul(quantity).and_then(Credits::from_micros);
+        let more = pack
+            .credits
+            .micros()
+            .checked_mul(quantity)
+            .and_then(Credits::from_micros);
         let sum = more.and_then(|more| credits.checked_add(more));
-        credits = sum.ok_or_else(|| Failure::never("more credits were bought than can be counted"))?;
+        credits =
+            sum.ok_or_else(|| Failure::never("more credits were bought than can be counted"))?;
         expires_days = expires_days.into_iter().chain(pack.expires_days).min();
-        what.push(if quantity == 1 { pack.name.clone() } else { format!("{quantity} × {}", pack.name) });
+        what.push(if quantity == 1 {
+            pack.name.clone()
+        } else {
+            format!("{quantity} × {}", pack.name)
+        });
     }
-    Ok((!credits.is_zero()).then(|| Goods { credits, what: what.join(", "), expires_days }))
+    Ok((!credits.is_zero()).then(|| Goods {
+        credits,
+        what: what.join(", "),
+        expires_days,
+    }))
 }

@@ -13,7 +13,10 @@ use webhooks::stripe::{self, Uncounted};
 pub async fn set_aside(ctx: &Ctx, event: &MeterErrorEvent) -> Result<Done, Failure> {
     let found = ctx.stripe().await?.v2_event_find(&event.id).await?;
     let Some(found) = found else {
-        return Err(Failure { retry: Retry::Soon, source: "Stripe does not have this event".into() });
+        return Err(Failure {
+            retry: Retry::Soon,
+            source: "Stripe does not have this event".into(),
+        });
     };
     let errors = stripe::meter_errors(&found.body)?;
     tracing::error!(event.id = %event.id, errors.count = errors.count, errors.named = errors.uncounted.len(), alarm = true,
@@ -24,14 +27,26 @@ pub async fn set_aside(ctx: &Ctx, event: &MeterErrorEvent) -> Result<Done, Failu
             aside += 1;
         }
     }
-    Ok(Done::Applied(format!("Stripe could not count {} reports; {aside} of ours wait for a person", errors.count)))
+    Ok(Done::Applied(format!(
+        "Stripe could not count {} reports; {aside} of ours wait for a person",
+        errors.count
+    )))
 }
 
 /// A usage record has its job's ULID, so the job says whose it is.
 async fn one(ctx: &Ctx, uncounted: &Uncounted) -> Result<Unbilled, Failure> {
     let identifier = &uncounted.identifier;
-    let job = JobId::parse(&format!("{}{}", JobId::PREFIX, identifier.usage.ulid())).map_err(Failure::never)?;
-    let Some(job) = ctx.store.job_find(&job).await? else { return Ok(Unbilled::Unknown) };
-    let debts = Debts { account: job.facts.account, meter: identifier.meter.clone() };
-    Ok(ctx.store.usage_unbill(&debts, identifier, &uncounted.why, ctx.outside.now()).await?)
+    let job = JobId::parse(&format!("{}{}", JobId::PREFIX, identifier.usage.ulid()))
+        .map_err(Failure::never)?;
+    let Some(job) = ctx.store.job_find(&job).await? else {
+        return Ok(Unbilled::Unknown);
+    };
+    let debts = Debts {
+        account: job.facts.account,
+        meter: identifier.meter.clone(),
+    };
+    Ok(ctx
+        .store
+        .usage_unbill(&debts, identifier, &uncounted.why, ctx.outside.now())
+        .await?)
 }

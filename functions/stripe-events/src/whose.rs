@@ -10,7 +10,11 @@ use domain::retry::{Done, Failure};
 pub const NOBODYS: Done = Done::Unattributed("no account has this customer");
 
 /// The account an event is about; none wakes somebody, who has to say whose it is.
-pub async fn account(ctx: &Ctx, row: &EventRow, customer: Option<&CustomerId>) -> Result<Option<AccountId>, Failure> {
+pub async fn account(
+    ctx: &Ctx,
+    row: &EventRow,
+    customer: Option<&CustomerId>,
+) -> Result<Option<AccountId>, Failure> {
     if let Some(account) = &row.account {
         return Ok(Some(account.clone()));
     }

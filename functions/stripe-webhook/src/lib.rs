@@ -33,7 +33,10 @@ impl Config {
         let config = Self {
             events_table: env.text("EVENTS_TABLE"),
             queue_url: env.text("STRIPE_EVENTS_QUEUE_URL"),
-            secrets: Secret::read(&mut env, &["STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRET"]),
+            secrets: Secret::read(
+                &mut env,
+                &["STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRET"],
+            ),
             aws: AwsSettings::read(&mut env),
         };
         if let Secret::Value(list) = &config.secrets
@@ -68,7 +71,11 @@ impl Ctx {
         Self {
             ingest: connection.ingest(config.events_table.clone(), Source::Stripe),
             inbox: connection.inbox(config.events_table),
-            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), [(Queue::StripeEvents, config.queue_url)]),
+            queues: Queues::new(
+                &aws.sdk,
+                aws.sqs.as_deref(),
+                [(Queue::StripeEvents, config.queue_url)],
+            ),
             secrets: Secrets::new(vec![config.secrets], aws.clone(), outside.clone()),
             aws,
             outside,
@@ -85,12 +92,19 @@ impl Ctx {
 
     async fn signing(&self) -> Result<Result<SigningSecrets, BlankSecret>, SecretError> {
         let current = self.secrets.current().await?;
-        Ok(SigningSecrets::parse(current.first().map_or("", |list| list.expose_secret())))
+        Ok(SigningSecrets::parse(
+            current.first().map_or("", |list| list.expose_secret()),
+        ))
     }
 }
 
 /// Where Stripe may send to; the first is ours, the others are those of the systems that people move here from.
-pub const PATHS: [&str; 4] = ["/stripe/webhook", "/webhooks/stripe", "/api/billing/webhook", "/api/stripe/webhook"];
+pub const PATHS: [&str; 4] = [
+    "/stripe/webhook",
+    "/webhooks/stripe",
+    "/api/billing/webhook",
+    "/api/stripe/webhook",
+];
 
 /// How soon a sender may look again whether webhooks are taken.
 const RETRY_AFTER_SECONDS: u16 = 60;
@@ -98,14 +112,27 @@ const RETRY_AFTER_SECONDS: u16 = 60;
 /// Takes one webhook.
 pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
     if !PATHS.contains(&request.uri().path()) {
-        return answer(StatusCode::NOT_FOUND, "Stripe's webhooks go to POST /stripe/webhook");
+        return answer(
+            StatusCode::NOT_FOUND,
+            "Stripe's webhooks go to POST /stripe/webhook",
+        );
     }
     if request.method() != Method::POST {
-        return answer(StatusCode::METHOD_NOT_ALLOWED, "Stripe's webhooks come by POST");
+        return answer(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Stripe's webhooks come by POST",
+        );
     }
     if request.body().len() > BODY_BYTES_MAX {
-        tracing::error!(body.bytes = request.body().len(), alarm = true, "a webhook larger than we take");
-        return answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 5 MiB");
+        tracing::error!(
+            body.bytes = request.body().len(),
+            alarm = true,
+            "a webhook larger than we take"
+        );
+        return answer(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is larger than 5 MiB",
+        );
     }
     // Both are kept for a minute, so they are fetched together or not at all.
     let (secrets, ingest) = tokio::join!(ctx.signing(), ctx.ingest.ingest_now(ctx.outside.now()));
@@ -119,7 +146,9 @@ pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
     };
     let (head, body) = request.into_parts();
     match stripe::verify(&secrets, &head.headers, body.into(), ctx.outside.now()) {
-        Ok(signed) => record(ctx, signed).await.unwrap_or_else(|error| unavailable(&error)),
+        Ok(signed) => record(ctx, signed)
+            .await
+            .unwrap_or_else(|error| unavailable(&error)),
         Err(rejected) => refuse(rejected),
     }
 }
@@ -128,7 +157,10 @@ pub async fn receive(ctx: &Ctx, request: Request<Bytes>) -> Response<Bytes> {
 async fn record(ctx: &Ctx, signed: Signed) -> Result<Response<Bytes>, StoreError> {
     let delivery = signed.delivery.get();
     let (key, name) = (&delivery.key, &delivery.name);
-    let recorded = ctx.inbox.record(&signed.delivery, ctx.outside.now()).await?;
+    let recorded = ctx
+        .inbox
+        .record(&signed.delivery, ctx.outside.now())
+        .await?;
     tracing::info!(event.key = %key, event.name = name, secret.index = signed.secret_index, outcome = ?recorded, "received");
     Ok(match recorded {
         Recorded::New | Recorded::Owing => {
@@ -138,7 +170,10 @@ async fn record(ctx: &Ctx, signed: Signed) -> Result<Response<Bytes>, StoreError
         Recorded::Settled => answer(StatusCode::ACCEPTED, "recorded before"),
         Recorded::Quarantined(kept_as) => {
             tracing::error!(event.key = %kept_as, alarm = true, "same id, other body: quarantined");
-            answer(StatusCode::ACCEPTED, "recorded, but set aside: another body came under this id")
+            answer(
+                StatusCode::ACCEPTED,
+                "recorded, but set aside: another body came under this id",
+            )
         }
     })
 }
@@ -156,9 +191,10 @@ fn refuse(rejected: Rejected) -> Response<Bytes> {
     let clock = matches!(rejected, Rejected::OutOfTime { .. });
     tracing::warn!(reason = %rejected, signature.rejected = true, alarm = clock, "refused");
     match rejected {
-        Rejected::BadSignature | Rejected::OutOfTime { .. } => {
-            answer(StatusCode::UNAUTHORIZED, "the signature is missing or wrong")
-        }
+        Rejected::BadSignature | Rejected::OutOfTime { .. } => answer(
+            StatusCode::UNAUTHORIZED,
+            "the signature is missing or wrong",
+        ),
         Rejected::BadBody(why) => answer(StatusCode::BAD_REQUEST, why),
     }
 }
@@ -166,14 +202,23 @@ fn refuse(rejected: Rejected) -> Response<Bytes> {
 /// An operator has switched it off.
 fn stopped() -> Response<Bytes> {
     tracing::warn!("not taken: webhooks are switched off");
-    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "webhooks are not taken at present; send it again");
-    response.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from(RETRY_AFTER_SECONDS));
+    let mut response = answer(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "webhooks are not taken at present; send it again",
+    );
+    response.headers_mut().insert(
+        http::header::RETRY_AFTER,
+        http::HeaderValue::from(RETRY_AFTER_SECONDS),
+    );
     response
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> Response<Bytes> {
     tracing::error!(error, alarm = true, "not recorded");
-    answer(StatusCode::SERVICE_UNAVAILABLE, "not recorded; send it again")
+    answer(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not recorded; send it again",
+    )
 }
 
 fn answer(status: StatusCode, text: &'static str) -> Response<Bytes> {

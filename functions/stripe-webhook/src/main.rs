@@ -12,5 +12,7 @@ async fn main() {
     let outside = Outside::real(config.trust()).unwrap_or_else(|error| refuse(&error));
     let ctx = Ctx::connect(config, outside);
     ctx.warm().await.unwrap_or_else(|error| refuse(&error));
-    serve_webhooks(|request| receive(&ctx, request)).await.unwrap_or_else(|error| refuse(&error));
+    serve_webhooks(|request| receive(&ctx, request))
+        .await
+        .unwrap_or_else(|error| refuse(&error));
 }

@@ -37,7 +37,9 @@ impl Config {
         let config = Self {
             events_table: env.text("EVENTS_TABLE"),
             main_table: env.text("MAIN_TABLE"),
-            queue_urls: Queue::OURS.map(|queue| (queue, env.text(queue.setting()))).into(),
+            queue_urls: Queue::OURS
+                .map(|queue| (queue, env.text(queue.setting())))
+                .into(),
             aws: AwsSettings::read(&mut env),
         };
         env.verdict().map(|()| config)
@@ -102,7 +104,11 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
         }
     }
     // The alarm on this line is how one learns that a queue loses messages or a door dies.
-    tracing::info!(sweeper.sent = swept.sent, sweeper.waiting = swept.waiting, "swept");
+    tracing::info!(
+        sweeper.sent = swept.sent,
+        sweeper.waiting = swept.waiting,
+        "swept"
+    );
     Ok(swept)
 }
 
@@ -110,7 +116,10 @@ async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     let now = ctx.outside.now();
     let (mut sendings, mut waiting) = (Vec::new(), 0);
     // Events of a stopped source stay due as they are: nothing else stands in their list.
-    for source in Source::ALL.into_iter().filter(|source| switches.process(*source) == Switch::On) {
+    for source in Source::ALL
+        .into_iter()
+        .filter(|source| switches.process(*source) == Switch::On)
+    {
         for due in ctx.inbox.due_list(source, now, LIMIT).await? {
             sendings.extend(take_event(ctx, due, now).await?);
         }
@@ -124,15 +133,23 @@ async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
         }
     }
     ctx.queues.send_all(&sendings).await?;
-    Ok(Swept { sent: sendings.len(), waiting })
+    Ok(Swept {
+        sent: sendings.len(),
+        waiting,
+    })
 }
 
 async fn take_event(ctx: &Ctx, due: Redue, now: Timestamp) -> Result<Option<Sending>, Failure> {
-    let Taken::Now { received_at } = ctx.inbox.due_take(&due, now).await? else { return Ok(None) };
+    let Taken::Now { received_at } = ctx.inbox.due_take(&due, now).await? else {
+        return Ok(None);
+    };
     if now.since(received_at) > OVERDUE_AFTER {
         tracing::error!(event.key = %due.key, alarm = true, "an event has been owing for 60 days; its body will not be kept");
     }
-    Ok(Some(Sending { message: Message::Event(due.key), account: None }))
+    Ok(Some(Sending {
+        message: Message::Event(due.key),
+        account: None,
+    }))
 }
 
 async fn row_messages(
@@ -142,31 +159,53 @@ async fn row_messages(
 ) -> Result<Vec<Sending>, Failure> {
     match &due.item {
         DueItem::Job(id) => job_messages(ctx, id).await,
-        DueItem::Request(id) => Ok(vec![Sending { message: Message::Request(id.clone()), account: None }]),
+        DueItem::Request(id) => Ok(vec![Sending {
+            message: Message::Request(id.clone()),
+            account: None,
+        }]),
         // One message tells of all that an account owes on a meter.
         DueItem::Usage(debts) if debts_sent.insert(debts.clone()) => {
             let account = Some(debts.account.clone());
-            Ok(vec![Sending { message: Message::Usage(debts.clone()), account }])
+            Ok(vec![Sending {
+                message: Message::Usage(debts.clone()),
+                account,
+            }])
         }
         DueItem::Usage(_) => Ok(Vec::new()),
         DueItem::Errand(id) => {
             let account = ctx.store.errand_account(id).await?;
-            Ok(vec![Sending { message: Message::Errand(id.clone()), account }])
+            Ok(vec![Sending {
+                message: Message::Errand(id.clone()),
+                account,
+            }])
         }
         DueItem::Notice(key) => {
             let account = Some(key.account.clone());
-            Ok(vec![Sending { message: Message::Notice(key.clone()), account }])
+            Ok(vec![Sending {
+                message: Message::Notice(key.clone()),
+                account,
+            }])
         }
-        DueItem::SignUp(newcomer) => Ok(vec![Sending { message: Message::SignUp(newcomer.clone()), account: None }]),
+        DueItem::SignUp(newcomer) => Ok(vec![Sending {
+            message: Message::SignUp(newcomer.clone()),
+            account: None,
+        }]),
     }
 }
 
 /// What a job owes: the work of its state, and its comment if that does not say the state yet.
 async fn job_messages(ctx: &Ctx, id: &JobId) -> Result<Vec<Sending>, Failure> {
-    let Some(row) = ctx.store.job_find(id).await? else { return Ok(Vec::new()) };
+    let Some(row) = ctx.store.job_find(id).await? else {
+        return Ok(Vec::new());
+    };
     let work = row.state.work().map(|work| Message::Work(work, id.clone()));
     let comment = row.untold().map(|_| Message::Comment(id.clone()));
     let account = Some(row.facts.account);
     let messages = work.into_iter().chain(comment);
-    Ok(messages.map(|message| Sending { message, account: account.clone() }).collect())
+    Ok(messages
+        .map(|message| Sending {
+            message,
+            account: account.clone(),
+        })
+        .collect())
 }

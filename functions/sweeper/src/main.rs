@@ -18,5 +18,7 @@ async fn main() {
             serde_json::json!({ "error": "cut short" })
         }
     };
-    serve_events(run).await.unwrap_or_else(|error| refuse(&error));
+    serve_events(run)
+        .await
+        .unwrap_or_else(|error| refuse(&error));
 }

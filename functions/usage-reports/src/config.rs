@@ -25,7 +25,9 @@ pub struct Config {
 impl Config {
     /// Reads the settings, or says everything that is wrong with them.
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
-        let off = env.find("BILLING_ENABLED").is_some_and(|text| text.eq_ignore_ascii_case("false"));
+        let off = env
+            .find("BILLING_ENABLED")
+            .is_some_and(|text| text.eq_ignore_ascii_case("false"));
         let config = Self {
             main_table: env.text("MAIN_TABLE"),
             queue_url: env.text("USAGE_QUEUE_URL"),
@@ -61,17 +63,30 @@ impl Ctx {
         let aws = Aws::new(config.aws, &outside);
         let (url, web) = (config.stripe_url, outside.web.clone());
         let stripe = config.secret_key.map(|secret_key| {
-            Keyed::new(Secrets::new(vec![secret_key], aws.clone(), outside.clone()), move |values| {
-                let secret_key = values.first().cloned().unwrap_or_default();
-                StripeApi::new(StripeConfig { url: url.clone(), secret_key }, web.clone())
-            })
+            Keyed::new(
+                Secrets::new(vec![secret_key], aws.clone(), outside.clone()),
+                move |values| {
+                    let secret_key = values.first().cloned().unwrap_or_default();
+                    StripeApi::new(
+                        StripeConfig {
+                            url: url.clone(),
+                            secret_key,
+                        },
+                        web.clone(),
+                    )
+                },
+            )
         });
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         Self {
             switches: connection.switches(config.main_table.clone()),
             billing: config.billing,
             store: connection.store(config.main_table, outside.random.clone()),
-            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), [(Queue::Usage, config.queue_url)]),
+            queues: Queues::new(
+                &aws.sdk,
+                aws.sqs.as_deref(),
+                [(Queue::Usage, config.queue_url)],
+            ),
             stripe,
             outside,
         }

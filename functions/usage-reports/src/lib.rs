@@ -32,7 +32,10 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Errand(_) => Ok(Done::Ignored("nothing to tell Stripe")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
-        Ok((Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()), failure))
+        Ok((
+            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            failure,
+        ))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }

@@ -53,9 +53,18 @@ impl EmbeddedAws {
     pub fn open(file: Option<&str>, weather: Weather) -> Result<Self, BadData> {
         let database = file
             .map_or_else(Database::memory, Database::new)
-            .map_err(|error| BadData(format!("cannot open {}: {error}", file.unwrap_or("the store in memory"))))?;
+            .map_err(|error| {
+                BadData(format!(
+                    "cannot open {}: {error}",
+                    file.unwrap_or("the store in memory")
+                ))
+            })?;
         let queues = RustackSqsHandler::new(Arc::new(RustackSqs::new(SqsConfig::default())));
-        Ok(Self { database, queues: Arc::new(queues), weather })
+        Ok(Self {
+            database,
+            queues: Arc::new(queues),
+            weather,
+        })
     }
 
     /// Every row of a table, in DynamoDB's JSON.
@@ -63,7 +72,10 @@ impl EmbeddedAws {
     /// This and the two below are a hand in the tables: past the SDK, the weather and every condition, so that a test can do
     /// what no door may.
     pub fn rows(&self, table: &str) -> Vec<Value> {
-        self.by_hand("Scan", &json!({ "TableName": table }))["Items"].as_array().cloned().unwrap_or_default()
+        self.by_hand("Scan", &json!({ "TableName": table }))["Items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Writes a row, whatever stood there.
@@ -79,13 +91,18 @@ impl EmbeddedAws {
 
     fn by_hand(&self, operation: &str, request: &Value) -> Value {
         let answer = dispatch(&self.database, operation, request.to_string().as_bytes());
-        let answer = answer.unwrap_or_else(|error| panic!("{operation} by hand: {}", error.to_json()));
+        let answer =
+            answer.unwrap_or_else(|error| panic!("{operation} by hand: {}", error.to_json()));
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
     async fn answer(&self, target: &str, body: Bytes) -> Result<HttpResponse, ConnectorError> {
         let operation = target.rsplit('.').next().unwrap_or_default();
-        if target.starts_with("AmazonSQS") { self.queue(operation, body).await } else { self.table(operation, &body) }
+        if target.starts_with("AmazonSQS") {
+            self.queue(operation, body).await
+        } else {
+            self.table(operation, &body)
+        }
     }
 
     fn table(&self, operation: &str, body: &[u8]) -> Result<HttpResponse, ConnectorError> {
@@ -100,22 +117,35 @@ impl EmbeddedAws {
     }
 
     async fn queue(&self, operation: &str, body: Bytes) -> Result<HttpResponse, ConnectorError> {
-        let operation = SqsOperation::from_name(operation)
-            .ok_or_else(|| ConnectorError::user(format!("unknown SQS operation {operation}").into()))?;
+        let operation = SqsOperation::from_name(operation).ok_or_else(|| {
+            ConnectorError::user(format!("unknown SQS operation {operation}").into())
+        })?;
         if operation == SqsOperation::StartMessageMoveTask {
             return self.redrive(&body).await;
         }
         let (status, body) = self.ask_queues(operation, without_groups(body)).await?;
-        response(status, String::from_utf8_lossy(&body).into_owned(), "application/x-amz-json-1.0")
+        response(
+            status,
+            String::from_utf8_lossy(&body).into_owned(),
+            "application/x-amz-json-1.0",
+        )
     }
 
-    async fn ask_queues(&self, operation: SqsOperation, body: Bytes) -> Result<(u16, Bytes), ConnectorError> {
+    async fn ask_queues(
+        &self,
+        operation: SqsOperation,
+        body: Bytes,
+    ) -> Result<(u16, Bytes), ConnectorError> {
         let answer = match self.queues.handle_operation(operation, body).await {
             Ok(answer) => answer,
             Err(error) => rustack_sqs_http::response::error_to_response(&error, "local"),
         };
         let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.map_err(|error| ConnectorError::io(error.to_string().into()))?;
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| ConnectorError::io(error.to_string().into()))?;
         Ok((status, body.to_bytes()))
     }
 
@@ -123,8 +153,14 @@ impl EmbeddedAws {
     /// queues.
     async fn redrive(&self, body: &[u8]) -> Result<HttpResponse, ConnectorError> {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
-        let dead = request["SourceArn"].as_str().and_then(|arn| arn.rsplit(':').next()).unwrap_or_default();
-        let (from, to) = (self.queue_url(dead).await?, self.queue_url(dead.trim_end_matches("-dlq")).await?);
+        let dead = request["SourceArn"]
+            .as_str()
+            .and_then(|arn| arn.rsplit(':').next())
+            .unwrap_or_default();
+        let (from, to) = (
+            self.queue_url(dead).await?,
+            self.queue_url(dead.trim_end_matches("-dlq")).await?,
+        );
         loop {
             let ask = json!({ "QueueUrl": from, "MaxNumberOfMessages": 10 });
             let received = self.queue_json(SqsOperation::ReceiveMessage, &ask).await?;
@@ -143,33 +179,56 @@ impl EmbeddedAws {
     }
 
     async fn queue_url(&self, name: &str) -> Result<Value, ConnectorError> {
-        Ok(self.queue_json(SqsOperation::GetQueueUrl, &json!({ "QueueName": name })).await?["QueueUrl"].clone())
+        Ok(self
+            .queue_json(SqsOperation::GetQueueUrl, &json!({ "QueueName": name }))
+            .await?["QueueUrl"]
+            .clone())
     }
 
-    async fn queue_json(&self, operation: SqsOperation, request: &Value) -> Result<Value, ConnectorError> {
-        let (_, body) = self.ask_queues(operation, Bytes::from(request.to_string())).await?;
+    async fn queue_json(
+        &self,
+        operation: SqsOperation,
+        request: &Value,
+    ) -> Result<Value, ConnectorError> {
+        let (_, body) = self
+            .ask_queues(operation, Bytes::from(request.to_string()))
+            .await?;
         Ok(serde_json::from_slice(&body).unwrap_or_default())
     }
 }
 
 /// On AWS a group on a standard queue asks for fairness; rustack knows groups on FIFO queues only, and we have none.
 fn without_groups(body: Bytes) -> Bytes {
-    let Ok(mut request) = serde_json::from_slice::<Value>(&body) else { return body };
+    let Ok(mut request) = serde_json::from_slice::<Value>(&body) else {
+        return body;
+    };
     let forget = |message: &mut Value| {
         if let Some(fields) = message.as_object_mut() {
             fields.remove("MessageGroupId");
         }
     };
     forget(&mut request);
-    request["Entries"].as_array_mut().into_iter().flatten().for_each(forget);
+    request["Entries"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .for_each(forget);
     if request["Entries"].is_null() {
-        request.as_object_mut().map(|fields| fields.remove("Entries"));
+        request
+            .as_object_mut()
+            .map(|fields| fields.remove("Entries"));
     }
     Bytes::from(request.to_string())
 }
 
-fn response(status: u16, json: String, content_type: &'static str) -> Result<HttpResponse, ConnectorError> {
-    let status = status.try_into().map_err(|_| ConnectorError::other("an odd status".into(), None))?;
+fn response(
+    status: u16,
+    json: String,
+    content_type: &'static str,
+) -> Result<HttpResponse, ConnectorError> {
+    let status = status
+        .try_into()
+        .map_err(|_| ConnectorError::other("an odd status".into(), None))?;
     let mut response = HttpResponse::new(status, SdkBody::from(json));
     response.headers_mut().insert("content-type", content_type);
     response.headers_mut().insert("x-amzn-requestid", "local");
@@ -179,9 +238,12 @@ fn response(status: u16, json: String, content_type: &'static str) -> Result<Htt
 /// The answer to a transaction whose first item another one holds.
 fn conflict(body: &[u8]) -> String {
     let items = serde_json::from_slice::<Value>(body).ok();
-    let count = items.and_then(|body| body["TransactItems"].as_array().map(Vec::len)).unwrap_or(1);
-    let reasons: Vec<_> =
-        (0..count).map(|place| json!({ "Code": if place == 0 { "TransactionConflict" } else { "None" } })).collect();
+    let count = items
+        .and_then(|body| body["TransactItems"].as_array().map(Vec::len))
+        .unwrap_or(1);
+    let reasons: Vec<_> = (0..count)
+        .map(|place| json!({ "Code": if place == 0 { "TransactionConflict" } else { "None" } }))
+        .collect();
     json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict]",
@@ -224,10 +286,16 @@ impl HttpConnector for EmbeddedAws {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let aws = self.clone();
         HttpConnectorFuture::new(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+            let target = request
+                .headers()
+                .get("x-amz-target")
+                .unwrap_or_default()
+                .to_owned();
             let body = request.body().bytes().map(Bytes::copy_from_slice);
             let body = body.ok_or_else(|| ConnectorError::user("a streaming body".into()))?;
-            let name = target.replace("DynamoDB_20120810.", "dynamodb ").replace("AmazonSQS.", "sqs ");
+            let name = target
+                .replace("DynamoDB_20120810.", "dynamodb ")
+                .replace("AmazonSQS.", "sqs ");
             let carried = aws.weather.carry(name, aws.answer(&target, body)).await;
             carried.map_err(|lost| ConnectorError::io(lost.into()))?
         })
@@ -235,7 +303,11 @@ impl HttpConnector for EmbeddedAws {
 }
 
 impl HttpClient for EmbeddedAws {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }

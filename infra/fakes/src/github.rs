@@ -70,12 +70,18 @@ pub struct GitHub {
 impl GitHub {
     /// A GitHub without repositories.
     pub fn new(config: GitHubConfig) -> Self {
-        Self { config: Arc::new(config), trusted: Arc::default(), client: Arc::default(), state: Arc::default() }
+        Self {
+            config: Arc::new(config),
+            trusted: Arc::default(),
+            client: Arc::default(),
+            state: Arc::default(),
+        }
     }
 
     /// From now on a JWT must be signed with the private half of this RSA public key (PEM).
     pub fn trust_key(&self, pem: &str) -> Result<(), jsonwebtoken::errors::Error> {
-        *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(DecodingKey::from_rsa_pem(pem.as_bytes())?);
+        *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(DecodingKey::from_rsa_pem(pem.as_bytes())?);
         Ok(())
     }
 
@@ -106,7 +112,10 @@ impl GitHub {
 
     /// Pages for people, to be mounted at `html_base`.
     pub fn pages(&self) -> Router {
-        pages::routes().merge(people::page_routes()).merge(manifests::page_routes()).with_state(self.clone())
+        pages::routes()
+            .merge(people::page_routes())
+            .merge(manifests::page_routes())
+            .with_state(self.clone())
     }
 
     /// Everything it knows, to be kept across a restart.
@@ -135,7 +144,10 @@ impl GitHub {
     }
 
     fn trusted(&self) -> Option<DecodingKey> {
-        self.trusted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trusted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -150,11 +162,17 @@ async fn with_headers(From(github): From<GitHub>, mut request: Request, next: Ne
     request.extensions_mut().insert(asked);
     let mut response = next.run(request).await;
     let mut set = |name: &'static str, value: String| {
-        response.headers_mut().insert(name, HeaderValue::from_str(&value).expect("digits and colons"));
+        response.headers_mut().insert(
+            name,
+            HeaderValue::from_str(&value).expect("digits and colons"),
+        );
     };
     set("x-github-request-id", format!("FA4E:{number:08X}"));
     set("x-ratelimit-limit", RATE_LIMIT.to_string());
-    set("x-ratelimit-remaining", RATE_LIMIT.saturating_sub(used).to_string());
+    set(
+        "x-ratelimit-remaining",
+        RATE_LIMIT.saturating_sub(used).to_string(),
+    );
     set("x-ratelimit-used", used.to_string());
     set("x-ratelimit-reset", ((hour + 1) * HOUR_SECONDS).to_string());
     set("x-ratelimit-resource", "core".to_owned());

@@ -19,8 +19,14 @@ pub struct AppKey {
 static KEY: LazyLock<AppKey> = LazyLock::new(|| {
     let key = KeyPair::generate(KeySize::Rsa2048).expect("the system gives random numbers");
     let private: Pkcs8V1Der<'_> = key.as_der().expect("a fresh key can be written");
-    let public: PublicKeyX509Der<'_> = key.public_key().as_der().expect("a fresh key can be written");
-    AppKey { private_pem: pem("PRIVATE KEY", private.as_ref()), public_pem: pem("PUBLIC KEY", public.as_ref()) }
+    let public: PublicKeyX509Der<'_> = key
+        .public_key()
+        .as_der()
+        .expect("a fresh key can be written");
+    AppKey {
+        private_pem: pem("PRIVATE KEY", private.as_ref()),
+        public_pem: pem("PUBLIC KEY", public.as_ref()),
+    }
 });
 
 /// The key pair of this process, made at first use.
@@ -30,6 +36,13 @@ pub fn app_key() -> AppKey {
 
 fn pem(label: &str, der: &[u8]) -> String {
     let encoded = BASE64_STANDARD.encode(der);
-    let lines: Vec<_> = encoded.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    let lines: Vec<_> = encoded
+        .as_bytes()
+        .chunks(64)
+        .map(String::from_utf8_lossy)
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }

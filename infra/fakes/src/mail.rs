@@ -151,7 +151,10 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self(status, code, message) = self;
         let mut response = (status, Json(json!({ "message": message }))).into_response();
-        response.headers_mut().insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(code));
+        response.headers_mut().insert(
+            HeaderName::from_static("x-amzn-errortype"),
+            HeaderValue::from_static(code),
+        );
         response
     }
 }
@@ -159,12 +162,21 @@ impl IntoResponse for Refusal {
 impl MailBox {
     /// Mailboxes nobody has written to yet.
     pub fn new(now: Now) -> Self {
-        Self { state: Arc::default(), now }
+        Self {
+            state: Arc::default(),
+            now,
+        }
     }
 
     /// The API.
     pub fn router(&self) -> Router {
-        let unknown = async || Refusal(StatusCode::NOT_FOUND, "NotFoundException", "no such route".to_owned());
+        let unknown = async || {
+            Refusal(
+                StatusCode::NOT_FOUND,
+                "NotFoundException",
+                "no such route".to_owned(),
+            )
+        };
         Router::new()
             .route("/v2/email/outbound-emails", post(send))
             .fallback(unknown)
@@ -219,14 +231,27 @@ impl MailBox {
     }
 }
 
-async fn send(From(mail): From<MailBox>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Refusal> {
+async fn send(
+    From(mail): From<MailBox>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Refusal> {
     let at = (mail.now)();
     let mut state = mail.lock();
     let order = state.order(&headers, &body)?;
     let id = format!("0100019a{:016x}-{:06}", at, state.letters.len() + 1);
-    let to = order.destination.to_addresses.into_iter().next().unwrap_or_default();
+    let to = order
+        .destination
+        .to_addresses
+        .into_iter()
+        .next()
+        .unwrap_or_default();
     let fate = state.fate(&to.to_ascii_lowercase());
-    let reference = order.email_tags.into_iter().find(|tag| tag.name == "reference").map(|tag| tag.value);
+    let reference = order
+        .email_tags
+        .into_iter()
+        .find(|tag| tag.name == "reference")
+        .map(|tag| tag.value);
     let Simple { subject, body } = order.content.simple;
     state.letters.push(Letter {
         id: id.clone(),
@@ -247,11 +272,21 @@ async fn send(From(mail): From<MailBox>, headers: HeaderMap, body: Bytes) -> Res
 impl State {
     /// What is asked, if it may be.
     fn order(&mut self, headers: &HeaderMap, body: &[u8]) -> Result<Order, Refusal> {
-        let bad = |message: String| Refusal(StatusCode::BAD_REQUEST, "BadRequestException", message);
-        let signed = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !signed.starts_with("AWS4-HMAC-SHA256 Credential=") || !signed.contains("/ses/aws4_request") {
+        let bad =
+            |message: String| Refusal(StatusCode::BAD_REQUEST, "BadRequestException", message);
+        let signed = headers
+            .get("authorization")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if !signed.starts_with("AWS4-HMAC-SHA256 Credential=")
+            || !signed.contains("/ses/aws4_request")
+        {
             let words = "The security token included in the request is invalid.".to_owned();
-            return Err(Refusal(StatusCode::FORBIDDEN, "UnrecognizedClientException", words));
+            return Err(Refusal(
+                StatusCode::FORBIDDEN,
+                "UnrecognizedClientException",
+                words,
+            ));
         }
         let order: Order = serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?;
         let addresses = &order.destination.to_addresses;
@@ -259,10 +294,20 @@ impl State {
             return Err(bad("Illegal address".to_owned()));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if order.email_tags.iter().any(|tag| tag.value.is_empty() || !tag.value.chars().all(plain)) {
-            return Err(bad("Invalid tag value: only letters, numbers, underscores and dashes".to_owned()));
+        if order
+            .email_tags
+            .iter()
+            .any(|tag| tag.value.is_empty() || !tag.value.chars().all(plain))
+        {
+            return Err(bad(
+                "Invalid tag value: only letters, numbers, underscores and dashes".to_owned(),
+            ));
         }
-        if !self.verified.is_empty() && !self.verified.contains(&order.from_email_address.to_ascii_lowercase()) {
+        if !self.verified.is_empty()
+            && !self
+                .verified
+                .contains(&order.from_email_address.to_ascii_lowercase())
+        {
             let words = format!(
                 "Email address is not verified. The following identities failed the check in region US-EAST-1: {}",
                 order.from_email_address
@@ -278,8 +323,16 @@ impl State {
 
 fn refused(trouble: Trouble, order: &Order) -> Refusal {
     let (status, code, words) = match trouble {
-        Trouble::Throttled => (429, "TooManyRequestsException", "Maximum sending rate exceeded.".to_owned()),
-        Trouble::QuotaUsed => (400, "LimitExceededException", "Daily message quota exceeded.".to_owned()),
+        Trouble::Throttled => (
+            429,
+            "TooManyRequestsException",
+            "Maximum sending rate exceeded.".to_owned(),
+        ),
+        Trouble::QuotaUsed => (
+            400,
+            "LimitExceededException",
+            "Daily message quota exceeded.".to_owned(),
+        ),
         Trouble::Failing => (500, "InternalFailure", "an internal error".to_owned()),
         Trouble::Rejected => {
             let to = order.destination.to_addresses.join(", ");
@@ -291,13 +344,22 @@ fn refused(trouble: Trouble, order: &Order) -> Refusal {
                 ),
             )
         }
-        Trouble::Paused => (400, "SendingPausedException", "Sending is disabled for this account.".to_owned()),
+        Trouble::Paused => (
+            400,
+            "SendingPausedException",
+            "Sending is disabled for this account.".to_owned(),
+        ),
     };
-    Refusal(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, words)
+    Refusal(
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        code,
+        words,
+    )
 }
 
 fn is_address(text: &str) -> bool {
-    text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+    text.split_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
         && !text.contains(|c: char| c.is_whitespace() || c == ',' || c == '<')
 }
 
@@ -312,11 +374,21 @@ async fn overview(From(mail): From<MailBox>) -> Response {
         let head = format!("To {} from {}{fate}, ", letter.to, letter.from);
         all([
             tag("h2", text(&letter.subject)),
-            tag("p", all([classed("span", "by", text(head)), moment(letter.at)])),
+            tag(
+                "p",
+                all([classed("span", "by", text(head)), moment(letter.at)]),
+            ),
             classed("div", "body", text(&letter.text)),
             events::buttons(letter),
         ])
     });
     let body = all(letters);
-    page("Mailbox", if state.letters.is_empty() { classed("p", "none", text("no mail yet")) } else { body })
+    page(
+        "Mailbox",
+        if state.letters.is_empty() {
+            classed("p", "none", text("no mail yet"))
+        } else {
+            body
+        },
+    )
 }

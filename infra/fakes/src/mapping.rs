@@ -8,7 +8,9 @@ use crate::Now;
 use crate::weather::Weather;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 pub use aws_sdk_sqs::Client as SqsClient;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -63,11 +65,17 @@ pub fn client(aws: &aws_types::SdkConfig) -> SqsClient {
 
 /// Messages in a queue: visible, hidden and delayed.
 pub async fn count(client: &SqsClient, queue_url: &str) -> Result<i64, QueueFailure> {
-    let found =
-        client.get_queue_attributes().queue_url(queue_url).attribute_names(QueueAttributeName::All).send().await?;
+    let found = client
+        .get_queue_attributes()
+        .queue_url(queue_url)
+        .attribute_names(QueueAttributeName::All)
+        .send()
+        .await?;
     let attributes = found.attributes().into_iter().flatten();
     let counts = attributes.filter(|(name, _)| name.as_str().starts_with("ApproximateNumberOf"));
-    Ok(counts.filter_map(|(_, value)| value.parse::<i64>().ok()).sum())
+    Ok(counts
+        .filter_map(|(_, value)| value.parse::<i64>().ok())
+        .sum())
 }
 
 impl Mapping {
@@ -78,7 +86,11 @@ impl Mapping {
         visibility: Duration,
         receives_max: u32,
     ) -> Result<String, QueueFailure> {
-        let dead = client.create_queue().queue_name(format!("{name}-dlq")).send().await?;
+        let dead = client
+            .create_queue()
+            .queue_name(format!("{name}-dlq"))
+            .send()
+            .await?;
         let dead_url = dead.queue_url().unwrap_or_default();
         let found = client
             .get_queue_attributes()
@@ -86,13 +98,21 @@ impl Mapping {
             .attribute_names(QueueAttributeName::QueueArn)
             .send()
             .await?;
-        let arn =
-            found.attributes().and_then(|all| all.get(&QueueAttributeName::QueueArn)).cloned().unwrap_or_default();
-        let redrive = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": receives_max }).to_string();
+        let arn = found
+            .attributes()
+            .and_then(|all| all.get(&QueueAttributeName::QueueArn))
+            .cloned()
+            .unwrap_or_default();
+        let redrive =
+            serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": receives_max })
+                .to_string();
         let live = client
             .create_queue()
             .queue_name(name)
-            .attributes(QueueAttributeName::VisibilityTimeout, visibility.as_secs().to_string())
+            .attributes(
+                QueueAttributeName::VisibilityTimeout,
+                visibility.as_secs().to_string(),
+            )
             .attributes(QueueAttributeName::RedrivePolicy, redrive)
             .send()
             .await?;
@@ -130,8 +150,10 @@ impl Mapping {
             }
             Delivery::TwiceAtOnce(seed) => {
                 shuffle(&mut messages, seed);
-                let (first, second) =
-                    tokio::join!(self.invoke(&messages, weather, now), self.invoke(&messages, weather, now));
+                let (first, second) = tokio::join!(
+                    self.invoke(&messages, weather, now),
+                    self.invoke(&messages, weather, now)
+                );
                 both(first, second)
             }
         };
@@ -146,14 +168,28 @@ impl Mapping {
     }
 
     /// Runs the function on a batch; the messages it reports failed, or nothing when the whole batch has failed.
-    async fn invoke(&self, messages: &[Message], weather: &Weather, now: &Now) -> Option<BTreeSet<String>> {
+    async fn invoke(
+        &self,
+        messages: &[Message],
+        weather: &Weather,
+        now: &Now,
+    ) -> Option<BTreeSet<String>> {
         let deadline = now() + i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
         let running = (self.function)(event(messages, self.name())?, deadline);
-        let response = weather.run(tokio::time::timeout(self.timeout, running)).await?.ok()?;
+        let response = weather
+            .run(tokio::time::timeout(self.timeout, running))
+            .await?
+            .ok()?;
         let known: BTreeSet<&str> = messages.iter().filter_map(Message::message_id).collect();
-        let failed: BTreeSet<String> =
-            response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
-        failed.iter().all(|id| known.contains(id.as_str())).then_some(failed)
+        let failed: BTreeSet<String> = response
+            .batch_item_failures
+            .into_iter()
+            .map(|failure| failure.item_identifier)
+            .collect();
+        failed
+            .iter()
+            .all(|id| known.contains(id.as_str()))
+            .then_some(failed)
     }
 
     async fn delete(
@@ -162,23 +198,36 @@ impl Mapping {
         messages: &[Message],
         failed: &BTreeSet<String>,
     ) -> Result<(), QueueFailure> {
-        let done = messages.iter().filter(|message| message.message_id().is_some_and(|id| !failed.contains(id)));
+        let done = messages
+            .iter()
+            .filter(|message| message.message_id().is_some_and(|id| !failed.contains(id)));
         let entries: Vec<_> = done
             .enumerate()
             .filter_map(|(place, message)| {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(place.to_string());
-                entry.set_receipt_handle(message.receipt_handle.clone()).build().ok()
+                entry
+                    .set_receipt_handle(message.receipt_handle.clone())
+                    .build()
+                    .ok()
             })
             .collect();
         if !entries.is_empty() {
-            client.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(entries)).send().await?;
+            client
+                .delete_message_batch()
+                .queue_url(&self.queue_url)
+                .set_entries(Some(entries))
+                .send()
+                .await?;
         }
         Ok(())
     }
 }
 
 /// A batch counts as done only where both runs say so.
-fn both(first: Option<BTreeSet<String>>, second: Option<BTreeSet<String>>) -> Option<BTreeSet<String>> {
+fn both(
+    first: Option<BTreeSet<String>>,
+    second: Option<BTreeSet<String>>,
+) -> Option<BTreeSet<String>> {
     let mut failed = first?;
     failed.extend(second?);
     Some(failed)

@@ -64,7 +64,8 @@ impl Model {
 
     /// The API.
     pub fn router(&self) -> Router {
-        let unknown = async || anthropic::refused(&Refusal::new(StatusCode::NOT_FOUND, "Not found"));
+        let unknown =
+            async || anthropic::refused(&Refusal::new(StatusCode::NOT_FOUND, "Not found"));
         Router::new()
             .route("/v1/messages", post(anthropic::messages))
             .route("/v1/chat/completions", post(openai::chat_completions))
@@ -77,7 +78,10 @@ impl Model {
     /// A page for people: every call with its answer.
     pub fn pages(&self) -> Router {
         let state = async |From(model): From<Self>| Json(model.export());
-        Router::new().route("/", get(overview)).route("/state.json", get(state)).with_state(self.clone())
+        Router::new()
+            .route("/", get(overview))
+            .route("/state.json", get(state))
+            .with_state(self.clone())
     }
 
     /// Everything it knows, to be kept across a restart.
@@ -93,7 +97,11 @@ impl Model {
 
     /// The next calls of this step get these texts, as they are, before answers are made up again.
     pub fn script(&self, step: &str, answers: Vec<String>) {
-        self.lock().scripts.entry(step.to_owned()).or_default().extend(answers);
+        self.lock()
+            .scripts
+            .entry(step.to_owned())
+            .or_default()
+            .extend(answers);
     }
 
     /// The next call fails with this status; several orders are filled one call each.
@@ -168,14 +176,26 @@ impl State {
 
     /// Fails if a test has ordered so.
     fn fail(&mut self) -> Result<(), Refusal> {
-        let Some(status) = self.failures.pop_front() else { return Ok(()) };
+        let Some(status) = self.failures.pop_front() else {
+            return Ok(());
+        };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Err(Refusal::new(status, "ordered by a test"))
     }
 
     fn complete(&mut self, asked: Asked) -> (CallView, End) {
-        let Asked { model, system, content, tokens_max } = asked;
-        let step = system.lines().next().and_then(|line| line.strip_prefix("step:")).map(str::trim).unwrap_or_default();
+        let Asked {
+            model,
+            system,
+            content,
+            tokens_max,
+        } = asked;
+        let step = system
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("step:"))
+            .map(str::trim)
+            .unwrap_or_default();
         let scripted = self.scripts.get_mut(step).and_then(VecDeque::pop_front);
         let whole = scripted.unwrap_or_else(|| answers::made_up(step, &content));
         let (answer, end) = cut(whole, tokens_max);
@@ -204,7 +224,9 @@ fn cut(text: String, tokens_max: u64) -> (String, End) {
     if tokens(&text) <= tokens_max {
         return (text, End::Said);
     }
-    let chars = usize::try_from(tokens_max).unwrap_or(usize::MAX).saturating_mul(CHARS_PER_TOKEN);
+    let chars = usize::try_from(tokens_max)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(CHARS_PER_TOKEN);
     (text.chars().take(chars).collect(), End::CutOff)
 }
 
@@ -215,7 +237,10 @@ struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self {
+            status,
+            message: message.into(),
+        }
     }
 
     fn invalid(message: impl Into<String>) -> Self {
@@ -226,8 +251,15 @@ impl Refusal {
 async fn overview(From(model): From<Model>) -> Response {
     let state = model.lock();
     let calls = state.calls.iter().enumerate().rev().map(|(at, call)| {
-        let title = format!("{}. {} ({} → {} tokens)", at + 1, call.step, call.input_tokens, call.output_tokens);
-        let parts = [&call.system, &call.content, &call.answer].map(|part| classed("div", "body", text(part)));
+        let title = format!(
+            "{}. {} ({} → {} tokens)",
+            at + 1,
+            call.step,
+            call.input_tokens,
+            call.output_tokens
+        );
+        let parts = [&call.system, &call.content, &call.answer]
+            .map(|part| classed("div", "body", text(part)));
         all([tag("h2", text(title)), all(parts)])
     });
     page("Model calls", all(calls))

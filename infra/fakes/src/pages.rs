@@ -39,17 +39,28 @@ pub(crate) fn classed(name: &'static str, class: &'static str, inside: Markup) -
 
 /// A link whose address is escaped like everything else.
 pub(crate) fn link(href: &str, label: impl Display) -> Markup {
-    Markup(format!("<a href=\"{}\">{}</a>", text(href).0, text(label).0))
+    Markup(format!(
+        "<a href=\"{}\">{}</a>",
+        text(href).0,
+        text(label).0
+    ))
 }
 
 /// A button that posts to an address, which is escaped like everything else.
 pub(crate) fn button(address: &str, label: impl Display) -> Markup {
-    Markup(format!("<form method=\"post\" action=\"{}\"><button>{}</button></form>", text(address).0, text(label).0))
+    Markup(format!(
+        "<form method=\"post\" action=\"{}\"><button>{}</button></form>",
+        text(address).0,
+        text(label).0
+    ))
 }
 
 /// A moment, to the second.
 pub(crate) fn moment(millis: i64) -> Markup {
-    tag("time", text(calendar::iso(millis).replace('T', " ").replace('Z', " UTC")))
+    tag(
+        "time",
+        text(calendar::iso(millis).replace('T', " ").replace('Z', " UTC")),
+    )
 }
 
 /// Pieces one after the other.
@@ -63,7 +74,9 @@ pub(crate) fn table(heads: &[&'static str], rows: Vec<Vec<Markup>>) -> Markup {
         return classed("p", "none", text("none yet"));
     }
     let head = all(heads.iter().map(|head| tag("th", text(head))));
-    let body = rows.into_iter().map(|row| tag("tr", all(row.into_iter().map(|cell| tag("td", cell)))));
+    let body = rows
+        .into_iter()
+        .map(|row| tag("tr", all(row.into_iter().map(|cell| tag("td", cell)))));
     tag("table", all([tag("tr", head), all(body)]))
 }
 
@@ -112,7 +125,14 @@ mod tests {
     #[test]
     fn nothing_typed_by_a_user_becomes_html() {
         assert_eq!(text("<b>&'\"").0, "&lt;b&gt;&amp;&#39;&quot;");
-        assert!(button("\"><script>", "<b>").0.contains("&quot;&gt;&lt;script&gt;"));
-        assert_eq!(link("\"><script>", "x").0, "<a href=\"&quot;&gt;&lt;script&gt;\">x</a>");
+        assert!(
+            button("\"><script>", "<b>")
+                .0
+                .contains("&quot;&gt;&lt;script&gt;")
+        );
+        assert_eq!(
+            link("\"><script>", "x").0,
+            "<a href=\"&quot;&gt;&lt;script&gt;\">x</a>"
+        );
     }
 }

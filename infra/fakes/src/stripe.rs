@@ -120,13 +120,23 @@ struct Moment {
 impl Stripe {
     /// An empty account.
     pub fn new(now: Now) -> Self {
-        let moment = Moment { faults: VecDeque::new(), site: SITE.to_owned(), busy: BTreeSet::new() };
-        Self { now, state: Arc::default(), moment: Arc::new(Mutex::new(moment)) }
+        let moment = Moment {
+            faults: VecDeque::new(),
+            site: SITE.to_owned(),
+            busy: BTreeSet::new(),
+        };
+        Self {
+            now,
+            state: Arc::default(),
+            moment: Arc::new(Mutex::new(moment)),
+        }
     }
 
     /// From now on the addresses of pages for people, such as a session's `url`, begin like this.
     pub fn pages_stand_at(&self, address: &str) {
-        address.trim_end_matches('/').clone_into(&mut self.moment().site);
+        address
+            .trim_end_matches('/')
+            .clone_into(&mut self.moment().site);
     }
 
     /// The API.
@@ -159,7 +169,10 @@ impl Stripe {
 
     /// Pages for people.
     pub fn pages(&self) -> Router {
-        pages::routes().merge(till::routes()).merge(dashboard::routes()).with_state(self.clone())
+        pages::routes()
+            .merge(till::routes())
+            .merge(dashboard::routes())
+            .with_state(self.clone())
     }
 
     /// Everything it knows, to be kept across a restart.
@@ -198,7 +211,10 @@ impl Stripe {
     /// Takes something only one call may have at a time; `None` if another call has it.
     fn occupy(&self, what: String) -> Option<Occupied> {
         let taken = self.moment().busy.insert(what.clone());
-        taken.then(|| Occupied { stripe: self.clone(), what })
+        taken.then(|| Occupied {
+            stripe: self.clone(),
+            what,
+        })
     }
 }
 

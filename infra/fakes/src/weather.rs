@@ -162,13 +162,17 @@ impl Weather {
 
     fn fault_on(&self, name: &str) -> Option<Effect> {
         let mut faults = self.lock(&self.0.faults);
-        let place = faults.iter().position(|fault| fault.times > 0 && name.contains(&fault.on))?;
+        let place = faults
+            .iter()
+            .position(|fault| fault.times > 0 && name.contains(&fault.on))?;
         faults[place].times -= 1;
         Some(faults[place].effect)
     }
 
     fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
-        mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        mutex
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

@@ -23,7 +23,10 @@ pub struct StandInWeb {
 impl StandInWeb {
     /// Nobody answers yet.
     pub fn new(weather: Weather) -> Self {
-        Self { hosts: BTreeMap::new(), weather }
+        Self {
+            hosts: BTreeMap::new(),
+            weather,
+        }
     }
 
     /// From now on this router answers for a host.
@@ -38,10 +41,16 @@ impl StandInWeb {
         self.hosts.contains_key(host)
     }
 
-    async fn answer(router: Router, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, WebError> {
+    async fn answer(
+        router: Router,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, WebError> {
         let response = router.oneshot(request.map(axum::body::Body::from)).await?;
         let (head, body) = response.into_parts();
-        Ok(http::Response::from_parts(head, body.collect().await?.to_bytes()))
+        Ok(http::Response::from_parts(
+            head,
+            body.collect().await?.to_bytes(),
+        ))
     }
 }
 
@@ -59,7 +68,8 @@ impl Service<http::Request<Bytes>> for StandInWeb {
         let name = format!("{} {host}{}", request.method(), request.uri().path());
         let (router, weather) = (self.hosts.get(&host).cloned(), self.weather.clone());
         Box::pin(async move {
-            let router = router.ok_or_else(|| WebError::from(format!("nobody answers for {host}")))?;
+            let router =
+                router.ok_or_else(|| WebError::from(format!("nobody answers for {host}")))?;
             weather.carry(name, Self::answer(router, request)).await?
         })
     }

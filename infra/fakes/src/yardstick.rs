@@ -3,7 +3,9 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use std::collections::HashMap;
 
 /// Writes bare transactions.
@@ -14,7 +16,8 @@ pub struct Yardstick {
     ledger_table: String,
 }
 
-const ADD: &str = "ADD #free :free, #held :held, #entries :entries, #digest_sum :digest_sum, #grants :grants";
+const ADD: &str =
+    "ADD #free :free, #held :held, #entries :entries, #digest_sum :digest_sum, #grants :grants";
 const WITHIN: &str = "attribute_not_exists(#free) OR #free BETWEEN :low AND :high";
 /// As long as a digest is.
 const DIGEST: &str = "39614081257132168796771975167";
@@ -22,14 +25,28 @@ const DIGEST: &str = "39614081257132168796771975167";
 impl Yardstick {
     /// On these two tables.
     pub fn new(aws: &aws_types::SdkConfig, main_table: &str, ledger_table: &str) -> Self {
-        Self { client: Client::new(aws), main_table: main_table.to_owned(), ledger_table: ledger_table.to_owned() }
+        Self {
+            client: Client::new(aws),
+            main_table: main_table.to_owned(),
+            ledger_table: ledger_table.to_owned(),
+        }
     }
 
     /// Writes once for this owner and name; a transaction that conflicts is written again at once.
-    pub async fn write(&self, owner: &str, name: &str, at: i64) -> Result<(), Box<TransactWriteItemsError>> {
+    pub async fn write(
+        &self,
+        owner: &str,
+        name: &str,
+        at: i64,
+    ) -> Result<(), Box<TransactWriteItemsError>> {
         loop {
-            let call = self.client.transact_write_items().transact_items(self.put(owner, name, at));
-            let Err(error) = call.transact_items(self.update(owner)).send().await else { return Ok(()) };
+            let call = self
+                .client
+                .transact_write_items()
+                .transact_items(self.put(owner, name, at));
+            let Err(error) = call.transact_items(self.update(owner)).send().await else {
+                return Ok(());
+            };
             let error = error.into_service_error();
             let conflicts = matches!(&error, TransactWriteItemsError::TransactionCanceledException(cancelled)
                 if cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict")));
@@ -65,7 +82,10 @@ impl Yardstick {
     }
 
     fn update(&self, owner: &str) -> TransactWriteItem {
-        let key = [("pk", text(&format!("YARD{owner}"))), ("sk", text("BALANCE"))];
+        let key = [
+            ("pk", text(&format!("YARD{owner}"))),
+            ("sk", text("BALANCE")),
+        ];
         let names = ["free", "held", "entries", "digest_sum", "grants"];
         let values = [
             ("free", number(1_000_000)),
@@ -81,7 +101,11 @@ impl Yardstick {
             .set_key(Some(named("", key)))
             .update_expression(ADD)
             .condition_expression(WITHIN)
-            .set_expression_attribute_names(Some(names.map(|name| (format!("#{name}"), name.to_owned())).into()))
+            .set_expression_attribute_names(Some(
+                names
+                    .map(|name| (format!("#{name}"), name.to_owned()))
+                    .into(),
+            ))
             .set_expression_attribute_values(Some(named(":", values)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
@@ -98,6 +122,11 @@ fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-fn named<const N: usize>(mark: &str, values: [(&'static str, AttributeValue); N]) -> HashMap<String, AttributeValue> {
-    values.map(|(name, value)| (format!("{mark}{name}"), value)).into()
+fn named<const N: usize>(
+    mark: &str,
+    values: [(&'static str, AttributeValue); N],
+) -> HashMap<String, AttributeValue> {
+    values
+        .map(|(name, value)| (format!("{mark}{name}"), value))
+        .into()
 }

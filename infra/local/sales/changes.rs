@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use stripe_api::{
-    EndpointStatus, Meter, MeterStatus, PortalConfiguration, PortalOffer, StripeApi, StripeError, UsageType,
-    WebhookEndpoint, api_version,
+    EndpointStatus, Meter, MeterStatus, PortalConfiguration, PortalOffer, StripeApi, StripeError,
+    UsageType, WebhookEndpoint, api_version,
 };
 
 /// The note on a product that names its prices, by what is behind its id in their keys, so that old ones are found.
@@ -30,7 +30,11 @@ pub enum Change {
     /// A product that is not there.
     ProductCreate(Product),
     /// A price that is not there; one that has its key without being it gives it up.
-    PriceCreate { product: ProductId, price: Price, replaces: Option<PriceId> },
+    PriceCreate {
+        product: ProductId,
+        price: Price,
+        replaces: Option<PriceId>,
+    },
     /// A portal's configuration where we have none.
     PortalCreate,
     /// One that offers something else.
@@ -42,21 +46,33 @@ pub enum Change {
     /// A webhook endpoint that is not there.
     EndpointCreate { url: String },
     /// One that is switched off or is not told everything.
-    EndpointUpdate { id: String, url: String, events: Vec<String> },
+    EndpointUpdate {
+        id: String,
+        url: String,
+        events: Vec<String>,
+    },
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MeterCreate { event_name, .. } => write!(f, "create meter    {event_name}"),
-            Self::MeterReactivate { event_name, id } => write!(f, "reactivate meter {event_name} ({id})"),
+            Self::MeterReactivate { event_name, id } => {
+                write!(f, "reactivate meter {event_name} ({id})")
+            }
             Self::ProductCreate(product) => write!(f, "create product  {}", product.id),
             Self::ProductUpdate(product) => write!(f, "update product  {}", product.id),
-            Self::PriceCreate { price, .. } => write!(f, "create price    {}: {}", price.lookup_key, price.nickname),
+            Self::PriceCreate { price, .. } => write!(
+                f,
+                "create price    {}: {}",
+                price.lookup_key, price.nickname
+            ),
             Self::PriceRetire { id, product } => write!(f, "retire price    {id} of {product}"),
             Self::PortalCreate => write!(f, "create portal   configuration"),
             Self::PortalUpdate { id } => write!(f, "update portal   configuration {id}"),
-            Self::EndpointCreate { url } => write!(f, "create endpoint {url}, told of {} events", EVENTS.len()),
+            Self::EndpointCreate { url } => {
+                write!(f, "create endpoint {url}, told of {} events", EVENTS.len())
+            }
             Self::EndpointUpdate { url, events, .. } => {
                 write!(f, "update endpoint {url}, told of {} events", events.len())
             }
@@ -80,10 +96,16 @@ pub struct Shop {
 
 impl Shop {
     /// Looks at everything that a push may have to change.
-    pub async fn look(api: &StripeApi, catalogue: &Catalogue, wish: &Wish) -> Result<Self, StripeError> {
+    pub async fn look(
+        api: &StripeApi,
+        catalogue: &Catalogue,
+        wish: &Wish,
+    ) -> Result<Self, StripeError> {
         let products = Product::all(catalogue);
         let meters_wanted = charged_meters(catalogue);
-        let meters_wanted = meters_wanted.into_iter().map(|(meter, name)| (meter.to_string(), name.to_owned()));
+        let meters_wanted = meters_wanted
+            .into_iter()
+            .map(|(meter, name)| (meter.to_string(), name.to_owned()));
         let mut products_there = BTreeMap::new();
         let mut keys = BTreeSet::new();
         for product in &products {
@@ -95,10 +117,16 @@ impl Shop {
         }
         let keys: Vec<_> = keys.iter().map(String::as_str).collect();
         let prices_there = api.price_list_by_lookup_keys(&keys).await?;
-        let prices_there = prices_there.into_iter().filter_map(|price| Some((price.lookup_key.clone()?, price)));
+        let prices_there = prices_there
+            .into_iter()
+            .filter_map(|price| Some((price.lookup_key.clone()?, price)));
         let portal = api.portal_configuration_list().await?;
         let endpoint = match &wish.webhook_url {
-            Some(url) => api.webhook_endpoint_list().await?.into_iter().find(|endpoint| endpoint.url == *url),
+            Some(url) => api
+                .webhook_endpoint_list()
+                .await?
+                .into_iter()
+                .find(|endpoint| endpoint.url == *url),
             None => None,
         };
         Ok(Self {
@@ -108,7 +136,9 @@ impl Shop {
             meters: api.meter_list().await?,
             products_there,
             prices_there: prices_there.collect(),
-            portal: portal.into_iter().find(|one| one.active && one.metadata.contains_key(CONTENT_NOTE)),
+            portal: portal
+                .into_iter()
+                .find(|one| one.active && one.metadata.contains_key(CONTENT_NOTE)),
             endpoint,
         })
     }
@@ -127,7 +157,10 @@ impl Shop {
                 meter.event_name, meter.id
             )
         });
-        let foreign = self.endpoint.iter().filter(|endpoint| endpoint.api_version.as_deref() != Some(api_version()));
+        let foreign = self
+            .endpoint
+            .iter()
+            .filter(|endpoint| endpoint.api_version.as_deref() != Some(api_version()));
         let foreign = foreign.map(|endpoint| {
             let speaks = endpoint.api_version.as_deref().unwrap_or("the account's own version");
             format!(
@@ -142,48 +175,90 @@ impl Shop {
 
     /// What is to be done, in this order.
     pub fn changes(&self) -> Vec<Change> {
-        let mut changes: Vec<_> =
-            self.meters_wanted.iter().filter_map(|(event, name)| self.meter(event, name)).collect();
+        let mut changes: Vec<_> = self
+            .meters_wanted
+            .iter()
+            .filter_map(|(event, name)| self.meter(event, name))
+            .collect();
         let missing = |product: &&Product| !self.products_there.contains_key(&product.id);
-        changes.extend(self.products.iter().filter(missing).cloned().map(Change::ProductCreate));
         changes.extend(
             self.products
                 .iter()
-                .flat_map(|product| product.prices.iter().filter_map(|price| self.price(&product.id, price))),
+                .filter(missing)
+                .cloned()
+                .map(Change::ProductCreate),
         );
+        changes.extend(self.products.iter().flat_map(|product| {
+            product
+                .prices
+                .iter()
+                .filter_map(|price| self.price(&product.id, price))
+        }));
         changes.extend(self.portal_change());
-        changes.extend(self.products.iter().flat_map(|product| self.retired(product)));
-        changes
-            .extend(self.products.iter().filter(|product| self.differs(product)).cloned().map(Change::ProductUpdate));
+        changes.extend(
+            self.products
+                .iter()
+                .flat_map(|product| self.retired(product)),
+        );
+        changes.extend(
+            self.products
+                .iter()
+                .filter(|product| self.differs(product))
+                .cloned()
+                .map(Change::ProductUpdate),
+        );
         changes.extend(self.endpoint_change());
         changes
     }
 
     /// Ids of the meters that count, by their event names.
     pub fn meter_ids(&self) -> BTreeMap<String, String> {
-        let active = self.meters.iter().filter(|meter| meter.status == MeterStatus::Active);
-        active.map(|meter| (meter.event_name.clone(), meter.id.clone())).collect()
+        let active = self
+            .meters
+            .iter()
+            .filter(|meter| meter.status == MeterStatus::Active);
+        active
+            .map(|meter| (meter.event_name.clone(), meter.id.clone()))
+            .collect()
     }
 
     /// Ids of the prices that can stay, by their lookup keys.
     pub fn price_ids(&self) -> BTreeMap<String, PriceId> {
-        let all = self.products.iter().flat_map(|product| product.prices.iter().map(|price| (&product.id, price)));
+        let all = self
+            .products
+            .iter()
+            .flat_map(|product| product.prices.iter().map(|price| (&product.id, price)));
         let there = all.filter_map(|(product, price)| {
-            let there = self.prices_there.get(&price.lookup_key).filter(|there| self.sells(there, product, price))?;
+            let there = self
+                .prices_there
+                .get(&price.lookup_key)
+                .filter(|there| self.sells(there, product, price))?;
             Some((price.lookup_key.clone(), there.id.clone()))
         });
         there.collect()
     }
 
     fn meter(&self, event_name: &str, name: &str) -> Option<Change> {
-        let mut ours = self.meters.iter().filter(|meter| meter.event_name == event_name && meter.sums_our_reports);
-        if ours.clone().any(|meter| meter.status == MeterStatus::Active) {
+        let mut ours = self
+            .meters
+            .iter()
+            .filter(|meter| meter.event_name == event_name && meter.sums_our_reports);
+        if ours
+            .clone()
+            .any(|meter| meter.status == MeterStatus::Active)
+        {
             return None;
         }
         let event_name = event_name.to_owned();
         Some(match ours.next() {
-            Some(meter) => Change::MeterReactivate { id: meter.id.clone(), event_name },
-            None => Change::MeterCreate { event_name, name: name.to_owned() },
+            Some(meter) => Change::MeterReactivate {
+                id: meter.id.clone(),
+                event_name,
+            },
+            None => Change::MeterCreate {
+                event_name,
+                name: name.to_owned(),
+            },
         })
     }
 
@@ -193,7 +268,11 @@ impl Shop {
             return None;
         }
         let replaces = there.map(|there| there.id.clone());
-        Some(Change::PriceCreate { product: product.clone(), price: price.clone(), replaces })
+        Some(Change::PriceCreate {
+            product: product.clone(),
+            price: price.clone(),
+            replaces,
+        })
     }
 
     /// Whether a price at Stripe is this one: its key says so, and somebody may have changed what the key is on.
@@ -208,20 +287,30 @@ impl Shop {
         };
         let amount = plain(&there.unit_amount_minor_decimal);
         let same = match &price.amount {
-            Amount::Once(money) => there.recurring.is_none() && amount == Some(money.minor.to_string()),
+            Amount::Once(money) => {
+                there.recurring.is_none() && amount == Some(money.minor.to_string())
+            }
             Amount::Recurring(price) => {
-                comes(price.every, &UsageType::Licensed) && amount == Some(price.amount.minor.to_string())
+                comes(price.every, &UsageType::Licensed)
+                    && amount == Some(price.amount.minor.to_string())
             }
             Amount::Metered { meter, every, rate } => {
                 let meter = self.meter_ids().get(meter.as_str()).cloned();
-                let by = there.recurring.as_ref().and_then(|recurring| recurring.meter.clone());
+                let by = there
+                    .recurring
+                    .as_ref()
+                    .and_then(|recurring| recurring.meter.clone());
                 comes(*every, &UsageType::Metered) && by.is_some() && by == meter && {
                     match rate {
                         Rate::PerUnit(unit) => amount.as_deref() == Some(trimmed(unit)),
                         Rate::Graduated(tiers) => {
-                            let there =
-                                there.tiers.iter().map(|tier| (tier.up_to, plain(&tier.unit_amount_minor_decimal)));
-                            let tiers = tiers.iter().map(|tier| (tier.up_to, Some(trimmed(&tier.unit).to_owned())));
+                            let there = there
+                                .tiers
+                                .iter()
+                                .map(|tier| (tier.up_to, plain(&tier.unit_amount_minor_decimal)));
+                            let tiers = tiers
+                                .iter()
+                                .map(|tier| (tier.up_to, Some(trimmed(&tier.unit).to_owned())));
                             there.eq(tiers)
                         }
                     }
@@ -234,13 +323,26 @@ impl Shop {
     /// Prices that the product had and has no longer, and those that have a key of its without being what the key says.
     fn retired(&self, product: &Product) -> impl Iterator<Item = Change> {
         let stays: BTreeSet<_> = self.price_ids().into_values().collect();
-        let noted = self.products_there.get(&product.id).map(noted).unwrap_or_default();
-        let keys: BTreeSet<_> =
-            noted.into_iter().chain(product.prices.iter().map(|price| price.lookup_key.clone())).collect();
-        let old = keys.into_iter().filter_map(|key| self.prices_there.get(&key));
+        let noted = self
+            .products_there
+            .get(&product.id)
+            .map(noted)
+            .unwrap_or_default();
+        let keys: BTreeSet<_> = noted
+            .into_iter()
+            .chain(product.prices.iter().map(|price| price.lookup_key.clone()))
+            .collect();
+        let old = keys
+            .into_iter()
+            .filter_map(|key| self.prices_there.get(&key));
         let old: Vec<_> = old
-            .filter(|price| price.active && price.product == product.id && !stays.contains(&price.id))
-            .map(|price| Change::PriceRetire { id: price.id.clone(), product: product.id.clone() })
+            .filter(|price| {
+                price.active && price.product == product.id && !stays.contains(&price.id)
+            })
+            .map(|price| Change::PriceRetire {
+                id: price.id.clone(),
+                product: product.id.clone(),
+            })
             .collect();
         old.into_iter()
     }
@@ -250,59 +352,102 @@ impl Shop {
             there.name != product.name
                 || there.description.as_deref().unwrap_or_default() != product.description
                 || !there.active
-                || there.metadata.get(PRICES_NOTE).map(String::as_str).unwrap_or_default() != note(product)
+                || there
+                    .metadata
+                    .get(PRICES_NOTE)
+                    .map(String::as_str)
+                    .unwrap_or_default()
+                    != note(product)
         })
     }
 
     fn portal_change(&self) -> Option<Change> {
-        let Some(portal) = &self.portal else { return Some(Change::PortalCreate) };
+        let Some(portal) = &self.portal else {
+            return Some(Change::PortalCreate);
+        };
         let offers = offers(&self.products, &self.price_ids());
-        let same = offers.is_some_and(|offers| portal.metadata.get(CONTENT_NOTE) == Some(&content(&offers)));
-        (!same).then(|| Change::PortalUpdate { id: portal.id.clone() })
+        let same = offers
+            .is_some_and(|offers| portal.metadata.get(CONTENT_NOTE) == Some(&content(&offers)));
+        (!same).then(|| Change::PortalUpdate {
+            id: portal.id.clone(),
+        })
     }
 
     fn endpoint_change(&self) -> Option<Change> {
         let url = self.webhook_url.clone()?;
-        let Some(endpoint) = &self.endpoint else { return Some(Change::EndpointCreate { url }) };
+        let Some(endpoint) = &self.endpoint else {
+            return Some(Change::EndpointCreate { url });
+        };
         let told: BTreeSet<_> = endpoint.enabled_events.iter().map(String::as_str).collect();
         let all = told.contains("*") || EVENTS.iter().all(|event| told.contains(event));
         if all && endpoint.status == EndpointStatus::Enabled {
             return None;
         }
         // What somebody else has asked for stays.
-        let events = if told.contains("*") { told } else { told.into_iter().chain(EVENTS).collect() };
+        let events = if told.contains("*") {
+            told
+        } else {
+            told.into_iter().chain(EVENTS).collect()
+        };
         let events = events.into_iter().map(str::to_owned).collect();
-        Some(Change::EndpointUpdate { id: endpoint.id.clone(), url, events })
+        Some(Change::EndpointUpdate {
+            id: endpoint.id.clone(),
+            url,
+            events,
+        })
     }
 }
 
 /// A decimal without the zeros that say nothing.
 fn trimmed(decimal: &str) -> &str {
-    if decimal.contains('.') { decimal.trim_end_matches('0').trim_end_matches('.') } else { decimal }
+    if decimal.contains('.') {
+        decimal.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        decimal
+    }
 }
 
 /// The keys of the prices that a product at Stripe says it has.
 fn noted(product: &stripe_api::Product) -> Vec<String> {
-    let note = product.metadata.get(PRICES_NOTE).map(String::as_str).unwrap_or_default();
-    note.split_whitespace().map(|end| format!("{}_{end}", product.id)).collect()
+    let note = product
+        .metadata
+        .get(PRICES_NOTE)
+        .map(String::as_str)
+        .unwrap_or_default();
+    note.split_whitespace()
+        .map(|end| format!("{}_{end}", product.id))
+        .collect()
 }
 
 /// What a product is to say of its prices.
 pub fn note(product: &Product) -> String {
     let start = format!("{}_", product.id);
-    let ends = product.prices.iter().map(|price| price.lookup_key.strip_prefix(&start).unwrap_or(&price.lookup_key));
+    let ends = product.prices.iter().map(|price| {
+        price
+            .lookup_key
+            .strip_prefix(&start)
+            .unwrap_or(&price.lookup_key)
+    });
     ends.collect::<Vec<_>>().join(" ")
 }
 
 /// What a customer may change to in the portal: plans with one price that comes again, since Stripe's portal changes no
 /// subscription that has several or is metered. None while one of the prices is yet to be made.
-pub fn offers(products: &[Product], prices: &BTreeMap<String, PriceId>) -> Option<Vec<PortalOffer>> {
-    let simple = products.iter().filter_map(|product| match product.prices.as_slice() {
-        [price] if matches!(price.amount, Amount::Recurring(_)) => Some((product, price)),
-        _ => None,
-    });
+pub fn offers(
+    products: &[Product],
+    prices: &BTreeMap<String, PriceId>,
+) -> Option<Vec<PortalOffer>> {
+    let simple = products
+        .iter()
+        .filter_map(|product| match product.prices.as_slice() {
+            [price] if matches!(price.amount, Amount::Recurring(_)) => Some((product, price)),
+            _ => None,
+        });
     let offer = |(product, price): (&Product, &Price)| {
-        Some(PortalOffer { product: product.id.clone(), prices: vec![prices.get(&price.lookup_key)?.clone()] })
+        Some(PortalOffer {
+            product: product.id.clone(),
+            prices: vec![prices.get(&price.lookup_key)?.clone()],
+        })
     };
     simple.take(PORTAL_PRODUCTS_MAX).map(offer).collect()
 }
@@ -314,5 +459,9 @@ pub fn content(offers: &[PortalOffer]) -> String {
 
 /// A text in short, the same for the same.
 pub fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text)
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

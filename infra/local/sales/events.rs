@@ -47,7 +47,9 @@ mod tests {
     #[test]
     fn stripe_is_asked_for_what_is_acted_on() {
         let text = include_str!("../../../shared/domain/src/events.rs");
-        let (_, list) = text.split_once("pub enum StripeEvent").expect("a list of Stripe's events");
+        let (_, list) = text
+            .split_once("pub enum StripeEvent")
+            .expect("a list of Stripe's events");
         let (list, _) = list.split_once("\n}").expect("its end");
         let mut acted_on: Vec<_> = list
             .lines()
@@ -55,6 +57,10 @@ mod tests {
             .filter(|name| name.contains('.') && !name.starts_with("v1."))
             .collect();
         acted_on.sort_unstable();
-        assert_eq!(EVENTS[..], acted_on, "EVENTS here and StripeEvent in shared/domain/src/events.rs name the same");
+        assert_eq!(
+            EVENTS[..],
+            acted_on,
+            "EVENTS here and StripeEvent in shared/domain/src/events.rs name the same"
+        );
     }
 }

@@ -18,8 +18,8 @@ use domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use stripe_api::{
-    KeyTransfer, PortalCancel, PortalOrder, PriceOrder, ProductChange, ProductOrder, Proration, StripeApi, StripeError,
-    WebhookEndpointChange, WebhookEndpointOrder, api_version,
+    KeyTransfer, PortalCancel, PortalOrder, PriceOrder, ProductChange, ProductOrder, Proration,
+    StripeApi, StripeError, WebhookEndpointChange, WebhookEndpointOrder, api_version,
 };
 
 /// What is wanted beside the catalogue.
@@ -53,7 +53,11 @@ pub enum Outcome {
 }
 
 /// Between tries of one call.
-const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+const WAITS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
 const OURS: &str = "Tallyhook";
 
 /// What is at Stripe by now.
@@ -77,24 +81,44 @@ impl Push<'_> {
     /// Says what is to be done and does it.
     pub async fn apply(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<Outcome> {
         let (shop, changes) = self.look(say).await?;
-        let mut made = Made { meters: shop.meter_ids(), prices: shop.price_ids() };
+        let mut made = Made {
+            meters: shop.meter_ids(),
+            prices: shop.price_ids(),
+        };
         for (at, change) in changes.iter().enumerate() {
             let done = self.make(change, &shop, &mut made).await;
-            let done = done.with_context(|| format!("stopped at: {change}. Run it again; it goes on from here"))?;
+            let done = done.with_context(|| {
+                format!("stopped at: {change}. Run it again; it goes on from here")
+            })?;
             say(&format!("{:>4}/{}  {change}{done}", at + 1, changes.len()));
         }
         say(&format!("\n{}", summary(&shop.products, &made.prices)));
-        Ok(if changes.is_empty() { Outcome::NothingToDo } else { Outcome::Applied(changes.len()) })
+        Ok(if changes.is_empty() {
+            Outcome::NothingToDo
+        } else {
+            Outcome::Applied(changes.len())
+        })
     }
 
     async fn look(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<(Shop, Vec<Change>)> {
-        let shop = Shop::look(self.api, self.catalogue, self.wish).await.context("cannot see what Stripe has")?;
-        let elsewhere = self.catalogue.plans.iter().filter(|plan| !plan.prices.is_empty());
+        let shop = Shop::look(self.api, self.catalogue, self.wish)
+            .await
+            .context("cannot see what Stripe has")?;
+        let elsewhere = self
+            .catalogue
+            .plans
+            .iter()
+            .filter(|plan| !plan.prices.is_empty());
         for plan in elsewhere {
-            say(&format!("plan {} is sold by {:?}, which was made elsewhere and is left alone", plan.id, plan.prices));
+            say(&format!(
+                "plan {} is sold by {:?}, which was made elsewhere and is left alone",
+                plan.id, plan.prices
+            ));
         }
-        let (blocked, notes): (Vec<_>, Vec<_>) =
-            shop.obstacles().into_iter().partition(|obstacle| obstacle.starts_with("meter"));
+        let (blocked, notes): (Vec<_>, Vec<_>) = shop
+            .obstacles()
+            .into_iter()
+            .partition(|obstacle| obstacle.starts_with("meter"));
         for note in notes {
             say(&note);
         }
@@ -118,7 +142,8 @@ impl Push<'_> {
         match change {
             Change::MeterCreate { event_name, name } => {
                 let key = fixed(&["meter", event_name, name]);
-                let meter = again(async || self.api.meter_create(event_name, name, &key).await).await?;
+                let meter =
+                    again(async || self.api.meter_create(event_name, name, &key).await).await?;
                 made.meters.insert(event_name.clone(), meter.id);
             }
             Change::MeterReactivate { id, event_name } => {
@@ -128,8 +153,14 @@ impl Push<'_> {
             }
             Change::ProductCreate(product) => self.product_create(product).await?,
             Change::ProductUpdate(product) => self.product_update(product).await?,
-            Change::PriceCreate { product, price, replaces } => {
-                let id = self.price_create(product, price, replaces.as_ref(), made).await?;
+            Change::PriceCreate {
+                product,
+                price,
+                replaces,
+            } => {
+                let id = self
+                    .price_create(product, price, replaces.as_ref(), made)
+                    .await?;
                 made.prices.insert(price.lookup_key.clone(), id);
             }
             Change::PriceRetire { id, .. } => {
@@ -142,7 +173,11 @@ impl Push<'_> {
             Change::EndpointUpdate { id, events, .. } => {
                 let events: Vec<_> = events.iter().map(String::as_str).collect();
                 let key = self.passing(&["endpoint", id]);
-                let change = WebhookEndpointChange { url: None, events: Some(&events), disabled: Some(false) };
+                let change = WebhookEndpointChange {
+                    url: None,
+                    events: Some(&events),
+                    disabled: Some(false),
+                };
                 again(async || self.api.webhook_endpoint_update(id, &change, &key).await).await?;
             }
         }
@@ -157,8 +192,16 @@ impl Push<'_> {
             description: Some(product.description.as_str()).filter(|text| !text.is_empty()),
             metadata: &metadata,
         };
-        let key = fixed(&["product", product.id.as_str(), &product.name, &product.description, &note(product)]);
-        again(async || self.api.product_create(&order, &key).await).await.map(drop)
+        let key = fixed(&[
+            "product",
+            product.id.as_str(),
+            &product.name,
+            &product.description,
+            &note(product),
+        ]);
+        again(async || self.api.product_create(&order, &key).await)
+            .await
+            .map(drop)
     }
 
     async fn product_update(&self, product: &Product) -> Result<(), StripeError> {
@@ -170,7 +213,9 @@ impl Push<'_> {
             metadata: Some(&metadata),
         };
         let key = self.passing(&["product", product.id.as_str()]);
-        again(async || self.api.product_update(&product.id, &change, &key).await).await.map(drop)
+        again(async || self.api.product_update(&product.id, &change, &key).await)
+            .await
+            .map(drop)
     }
 
     async fn price_create(
@@ -181,7 +226,11 @@ impl Push<'_> {
         made: &Made,
     ) -> anyhow::Result<PriceId> {
         let meter = match &price.amount {
-            Amount::Metered { meter, .. } => made.meters.get(meter.as_str()).context("its meter is missing")?.as_str(),
+            Amount::Metered { meter, .. } => made
+                .meters
+                .get(meter.as_str())
+                .context("its meter is missing")?
+                .as_str(),
             Amount::Once(_) | Amount::Recurring(_) => "",
         };
         let tiers = tiers(&price.amount);
@@ -189,17 +238,29 @@ impl Push<'_> {
             product,
             currency: self.catalogue.currency.as_str(),
             lookup_key: &price.lookup_key,
-            transfer: if replaces.is_some() { KeyTransfer::IfTaken } else { KeyTransfer::Never },
+            transfer: if replaces.is_some() {
+                KeyTransfer::IfTaken
+            } else {
+                KeyTransfer::Never
+            },
             amount: amount(&price.amount, meter, &tiers),
             nickname: Some(&price.nickname),
             metadata: &BTreeMap::new(),
         };
-        let key = fixed(&["price", &price.lookup_key, meter, replaces.map_or("", PriceId::as_str)]);
-        Ok(again(async || self.api.price_create(&order, &key).await).await?.id)
+        let key = fixed(&[
+            "price",
+            &price.lookup_key,
+            meter,
+            replaces.map_or("", PriceId::as_str),
+        ]);
+        Ok(again(async || self.api.price_create(&order, &key).await)
+            .await?
+            .id)
     }
 
     async fn portal(&self, id: Option<&str>, shop: &Shop, made: &Made) -> anyhow::Result<()> {
-        let offers = offers(&shop.products, &made.prices).context("one of its prices is missing")?;
+        let offers =
+            offers(&shop.products, &made.prices).context("one of its prices is missing")?;
         let metadata = BTreeMap::from([(CONTENT_NOTE.to_owned(), content(&offers))]);
         let order = PortalOrder {
             name: OURS,
@@ -215,7 +276,8 @@ impl Push<'_> {
         match id {
             Some(id) => {
                 let key = self.passing(&["portal", id]);
-                again(async || self.api.portal_configuration_update(id, &order, &key).await).await?;
+                again(async || self.api.portal_configuration_update(id, &order, &key).await)
+                    .await?;
             }
             None => {
                 let key = self.passing(&["portal", &content(&offers)]);
@@ -238,7 +300,9 @@ impl Push<'_> {
         let key = self.passing(&["endpoint", url]);
         let made = again(async || self.api.webhook_endpoint_create(&order, &key).await).await?;
         let secret = secrecy::ExposeSecret::expose_secret(&made.secret).to_owned();
-        Ok(format!("\n           Keep its secret, which is said only now: STRIPE_WEBHOOK_SECRETS={secret}"))
+        Ok(format!(
+            "\n           Keep its secret, which is said only now: STRIPE_WEBHOOK_SECRETS={secret}"
+        ))
     }
 
     /// A key for what may be done again at any time.
@@ -279,23 +343,50 @@ fn tiers(amount: &Amount) -> Vec<stripe_api::Tier> {
         flat_amount_minor_decimal: None,
     };
     match amount {
-        Amount::Metered { rate: Rate::Graduated(tiers), .. } => tiers.iter().map(tier).collect(),
-        Amount::Metered { rate: Rate::PerUnit(_), .. } | Amount::Once(_) | Amount::Recurring(_) => Vec::new(),
+        Amount::Metered {
+            rate: Rate::Graduated(tiers),
+            ..
+        } => tiers.iter().map(tier).collect(),
+        Amount::Metered {
+            rate: Rate::PerUnit(_),
+            ..
+        }
+        | Amount::Once(_)
+        | Amount::Recurring(_) => Vec::new(),
     }
 }
 
-fn amount<'p>(amount: &'p Amount, meter: &'p str, tiers: &'p [stripe_api::Tier]) -> stripe_api::Amount<'p> {
+fn amount<'p>(
+    amount: &'p Amount,
+    meter: &'p str,
+    tiers: &'p [stripe_api::Tier],
+) -> stripe_api::Amount<'p> {
     match amount {
-        Amount::Once(money) => stripe_api::Amount::Once { unit_minor: money.minor },
-        Amount::Recurring(price) => {
-            stripe_api::Amount::Licensed { unit_minor: price.amount.minor, interval: interval(price.every) }
-        }
-        Amount::Metered { every, rate: Rate::PerUnit(unit), .. } => {
-            stripe_api::Amount::PerUnit { unit_minor_decimal: unit, interval: interval(*every), meter }
-        }
-        Amount::Metered { every, rate: Rate::Graduated(_), .. } => {
-            stripe_api::Amount::Graduated { tiers, interval: interval(*every), meter }
-        }
+        Amount::Once(money) => stripe_api::Amount::Once {
+            unit_minor: money.minor,
+        },
+        Amount::Recurring(price) => stripe_api::Amount::Licensed {
+            unit_minor: price.amount.minor,
+            interval: interval(price.every),
+        },
+        Amount::Metered {
+            every,
+            rate: Rate::PerUnit(unit),
+            ..
+        } => stripe_api::Amount::PerUnit {
+            unit_minor_decimal: unit,
+            interval: interval(*every),
+            meter,
+        },
+        Amount::Metered {
+            every,
+            rate: Rate::Graduated(_),
+            ..
+        } => stripe_api::Amount::Graduated {
+            tiers,
+            interval: interval(*every),
+            meter,
+        },
     }
 }
 
@@ -304,10 +395,16 @@ fn summary(products: &[Product], prices: &BTreeMap<String, PriceId>) -> String {
     let mut rows = vec![["product", "price", "how much"].map(str::to_owned).to_vec()];
     for product in products {
         if product.prices.is_empty() {
-            rows.push(vec![product.id.to_string(), "–".to_owned(), "agreed with each customer".to_owned()]);
+            rows.push(vec![
+                product.id.to_string(),
+                "–".to_owned(),
+                "agreed with each customer".to_owned(),
+            ]);
         }
         for price in &product.prices {
-            let id = prices.get(&price.lookup_key).map_or("?".to_owned(), PriceId::to_string);
+            let id = prices
+                .get(&price.lookup_key)
+                .map_or("?".to_owned(), PriceId::to_string);
             rows.push(vec![product.id.to_string(), id, price.nickname.clone()]);
         }
     }

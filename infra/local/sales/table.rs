@@ -18,27 +18,47 @@ pub fn of(catalogue: &Catalogue) -> String {
         catalogue.default_plan,
     );
     let mut plans = vec![row(["plan", "price", "a job costs", "allows"])];
-    plans.extend(
-        catalogue.plans.iter().map(|plan| {
-            row([plan.id.as_str(), &price(plan, currency), &jobs(plan, currency), &allows(plan, catalogue)])
-        }),
-    );
+    plans.extend(catalogue.plans.iter().map(|plan| {
+        row([
+            plan.id.as_str(),
+            &price(plan, currency),
+            &jobs(plan, currency),
+            &allows(plan, catalogue),
+        ])
+    }));
     let mut packs = vec![row(["pack", "credits", "price"])];
     packs.extend(catalogue.packs.iter().map(|pack| {
-        let days = pack.expires_days.map_or(String::new(), |days| format!(", for {days} days"));
-        row([pack.id.as_str(), &pack.credits.to_string(), &format!("{}{days}", pack.price)])
+        let days = pack
+            .expires_days
+            .map_or(String::new(), |days| format!(", for {days} days"));
+        row([
+            pack.id.as_str(),
+            &pack.credits.to_string(),
+            &format!("{}{days}", pack.price),
+        ])
     }));
     let thousand = |micros: u64| {
         let credits = micros.checked_mul(1_000).and_then(Credits::from_micros);
-        credits.map_or("more than can be counted".to_owned(), |credits| credits.to_string())
+        credits.map_or("more than can be counted".to_owned(), |credits| {
+            credits.to_string()
+        })
     };
     let mut models = vec![row(["model", "credits for 1k tokens in", "out"])];
-    models.extend(
-        catalogue.models.iter().map(|model| row([&model.model, &thousand(model.input), &thousand(model.output)])),
-    );
+    models.extend(catalogue.models.iter().map(|model| {
+        row([
+            &model.model,
+            &thousand(model.input),
+            &thousand(model.output),
+        ])
+    }));
     let (whole, hundredths) = (catalogue.markup.0 / 100, catalogue.markup.0 % 100);
     let note = format!("A customer pays {whole}.{hundredths:02} % more than the models cost.");
-    format!("{head}\n\n{}\n{}\n{}\n{note}", columns(&plans), columns(&packs), columns(&models))
+    format!(
+        "{head}\n\n{}\n{}\n{}\n{note}",
+        columns(&plans),
+        columns(&packs),
+        columns(&models)
+    )
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
@@ -47,7 +67,12 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 
 /// Rows with their columns below each other.
 pub fn columns(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
     let mut text = String::new();
     for row in rows {
         let mut line = String::from("  ");
@@ -71,14 +96,28 @@ fn price(plan: &Plan, currency: Currency) -> String {
 fn jobs(plan: &Plan, currency: Currency) -> String {
     match plan.pays {
         Pays::Nothing => "nothing".to_owned(),
-        Pays::Credits if plan.fee.is_zero() => format!("its tokens, at most {} credits", plan.budget),
-        Pays::Credits => format!("its tokens and {} credits, at most {} credits", plan.fee, plan.budget),
+        Pays::Credits if plan.fee.is_zero() => {
+            format!("its tokens, at most {} credits", plan.budget)
+        }
+        Pays::Credits => format!(
+            "its tokens and {} credits, at most {} credits",
+            plan.fee, plan.budget
+        ),
         Pays::Meters => {
             let text = |charge: &domain::plans::Charge| {
                 let (meter, every) = (charge.meter.clone(), domain::plans::Interval::Month);
-                Amount::Metered { meter, every, rate: charge.rate.clone() }.text(currency)
+                Amount::Metered {
+                    meter,
+                    every,
+                    rate: charge.rate.clone(),
+                }
+                .text(currency)
             };
-            plan.charges.iter().map(text).collect::<Vec<_>>().join(" · ")
+            plan.charges
+                .iter()
+                .map(text)
+                .collect::<Vec<_>>()
+                .join(" · ")
         }
     }
 }
@@ -88,8 +127,15 @@ fn allows(plan: &Plan, catalogue: &Catalogue) -> String {
         .quotas
         .iter()
         .map(|(meter, quota)| {
-            let level = catalogue.meters.get(meter).is_some_and(|info| info.kind == MeterKind::Level);
-            format!("{meter}: {}{}", size(quota), if level { "" } else { again(quota) })
+            let level = catalogue
+                .meters
+                .get(meter)
+                .is_some_and(|info| info.kind == MeterKind::Level);
+            format!(
+                "{meter}: {}{}",
+                size(quota),
+                if level { "" } else { again(quota) }
+            )
         })
         .collect();
     if let Some(next) = &plan.converts_to {
@@ -120,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_person_sees_what_is_sold() {
-        let catalogue = catalogue::parse(catalogue::BUILT_IN).unwrap_or_else(|errors| panic!("{errors}"));
+        let catalogue =
+            catalogue::parse(catalogue::BUILT_IN).unwrap_or_else(|errors| panic!("{errors}"));
         let text = of(&catalogue);
         for line in [
             "trial           –                          nothing",

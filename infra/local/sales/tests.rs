@@ -41,7 +41,11 @@ impl Shop {
         let now = Arc::clone(&clock);
         let stripe = Stripe::new(Arc::new(move || now.load(Ordering::Relaxed)));
         let router = stripe.router();
-        Self { stripe, router, clock }
+        Self {
+            stripe,
+            router,
+            clock,
+        }
     }
 
     /// A way to it on which all changes from number `from` on are broken.
@@ -57,21 +61,44 @@ impl Shop {
                     return Err("the line broke".into());
                 }
                 let answer = web.oneshot(request).await;
-                if broken { Err("the line broke".into()) } else { answer }
+                if broken {
+                    Err("the line broke".into())
+                } else {
+                    answer
+                }
             }
         });
-        let config = StripeConfig { url: "https://stripe.stand-in".to_owned(), secret_key: "sk_test_1".into() };
+        let config = StripeConfig {
+            url: "https://stripe.stand-in".to_owned(),
+            secret_key: "sk_test_1".into(),
+        };
         StripeApi::new(config, Web::new(web)).expect("a client")
     }
 
-    async fn push_by(&self, api: &StripeApi, text: &str, dry: bool) -> Result<(Outcome, String), String> {
+    async fn push_by(
+        &self,
+        api: &StripeApi,
+        text: &str,
+        dry: bool,
+    ) -> Result<(Outcome, String), String> {
         let catalogue = read(text);
-        let wish = Wish { webhook_url: Some(HOOK.to_owned()) };
+        let wish = Wish {
+            webhook_url: Some(HOOK.to_owned()),
+        };
         let now = Timestamp::from_millis(self.clock.fetch_add(60_000, Ordering::Relaxed));
-        let push = Push { api, catalogue: &catalogue, wish: &wish, now };
+        let push = Push {
+            api,
+            catalogue: &catalogue,
+            wish: &wish,
+            now,
+        };
         let mut said = String::new();
         let mut say = |line: &str| said += &format!("{line}\n");
-        let outcome = if dry { push.show(&mut say).await } else { push.apply(&mut say).await };
+        let outcome = if dry {
+            push.show(&mut say).await
+        } else {
+            push.apply(&mut say).await
+        };
         match outcome {
             Ok(outcome) => Ok((outcome, said)),
             Err(error) => Err(format!("{error:#}")),
@@ -79,7 +106,9 @@ impl Shop {
     }
 
     async fn push(&self, text: &str) -> (Outcome, String) {
-        self.push_by(&self.api(usize::MAX, Break::Before), text, false).await.unwrap_or_else(|error| panic!("{error}"))
+        self.push_by(&self.api(usize::MAX, Break::Before), text, false)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// A product's active prices: amount and lookup key.
@@ -87,9 +116,17 @@ impl Shop {
         let query = format!("/v1/prices?active=true&limit=100&product={product}");
         let prices = elsewhere::get(&self.router, &query).await;
         let price = |price: &serde_json::Value| {
-            (price["unit_amount"].as_i64(), price["lookup_key"].as_str().unwrap_or_default().to_owned())
+            (
+                price["unit_amount"].as_i64(),
+                price["lookup_key"].as_str().unwrap_or_default().to_owned(),
+            )
         };
-        prices["data"].as_array().expect("a list").iter().map(price).collect()
+        prices["data"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(price)
+            .collect()
     }
 }
 
@@ -116,18 +153,27 @@ async fn the_first_push_makes_everything_and_the_second_nothing() {
     let (outcome, said) = shop.push(BUILT_IN).await;
     assert_eq!(outcome, Outcome::NothingToDo, "{said}");
     assert!(said.starts_with("nothing to do"), "{said}");
-    assert_eq!(shop.prices("tallyhook_plan_starter").await[0].0, Some(2_900));
+    assert_eq!(
+        shop.prices("tallyhook_plan_starter").await[0].0,
+        Some(2_900)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_writes_nothing() {
     let shop = Shop::open();
     let api = shop.api(0, Break::Before);
-    let (outcome, said) = shop.push_by(&api, BUILT_IN, true).await.expect("it only looks");
+    let (outcome, said) = shop
+        .push_by(&api, BUILT_IN, true)
+        .await
+        .expect("it only looks");
     assert_eq!(outcome, Outcome::Shown(28), "{said}");
     assert!(said.contains("Nothing was changed"), "{said}");
     shop.push(BUILT_IN).await;
-    let (outcome, _) = shop.push_by(&api, BUILT_IN, true).await.expect("it only looks");
+    let (outcome, _) = shop
+        .push_by(&api, BUILT_IN, true)
+        .await
+        .expect("it only looks");
     assert_eq!(outcome, Outcome::NothingToDo);
 }
 
@@ -137,12 +183,21 @@ async fn a_changed_price_is_a_new_one_and_the_old_one_is_retired_there_and_back_
     shop.push(BUILT_IN).await;
     let dearer = BUILT_IN.replace("\"29.00\"", "\"31.00\"");
     // Within a day, so that Stripe still knows every key.
-    for (text, minor) in [(&*dearer, 3_100), (BUILT_IN, 2_900), (&dearer, 3_100), (BUILT_IN, 2_900)] {
+    for (text, minor) in [
+        (&*dearer, 3_100),
+        (BUILT_IN, 2_900),
+        (&dearer, 3_100),
+        (BUILT_IN, 2_900),
+    ] {
         let (outcome, said) = shop.push(text).await;
         // The price, the portal that offers it, the old price, the product's note.
         assert_eq!(outcome, Outcome::Applied(4), "{said}");
         let prices = shop.prices("tallyhook_plan_starter").await;
-        assert_eq!(prices.iter().map(|(minor, _)| *minor).collect::<Vec<_>>(), [Some(minor)], "{said}");
+        assert_eq!(
+            prices.iter().map(|(minor, _)| *minor).collect::<Vec<_>>(),
+            [Some(minor)],
+            "{said}"
+        );
         assert_eq!(shop.push(text).await.0, Outcome::NothingToDo);
     }
 }
@@ -155,7 +210,11 @@ async fn names_tiers_and_meters_follow_the_catalogue() {
         ("name = \"Starter\"", "name = \"Small\"", 1),
         ("description = \"For a small team.\"\n", "", 1),
         ("each = \"8.00\"", "each = \"9.00\"", 3),
-        ("meter = \"tokens\", counts", "meter = \"api_calls\", counts", 4),
+        (
+            "meter = \"tokens\", counts",
+            "meter = \"api_calls\", counts",
+            4,
+        ),
         (
             "pays = \"meters\"\ncharges = [{ meter = \"tokens\"",
             "prices = [\"price_1\"]\npays = \"meters\"\ncharges = [{ meter = \"tokens\"",
@@ -164,10 +223,18 @@ async fn names_tiers_and_meters_follow_the_catalogue() {
     ] {
         assert!(BUILT_IN.contains(from), "{from}");
         let (outcome, said) = shop.push(&BUILT_IN.replacen(from, to, 1)).await;
-        let expected = if changes == 0 { Outcome::NothingToDo } else { Outcome::Applied(changes) };
+        let expected = if changes == 0 {
+            Outcome::NothingToDo
+        } else {
+            Outcome::Applied(changes)
+        };
         assert_eq!(outcome, expected, "{to}: {said}");
         shop.push(BUILT_IN).await;
-        assert_eq!(shop.push(BUILT_IN).await.0, Outcome::NothingToDo, "back from {to}");
+        assert_eq!(
+            shop.push(BUILT_IN).await.0,
+            Outcome::NothingToDo,
+            "back from {to}"
+        );
     }
 }
 
@@ -175,7 +242,9 @@ async fn names_tiers_and_meters_follow_the_catalogue() {
 /// is there once.
 #[tokio::test(start_paused = true)]
 async fn a_push_that_was_stopped_goes_on() {
-    let dearer = BUILT_IN.replace("\"29.00\"", "\"31.00\"").replace("each = \"8.00\"", "each = \"9.00\"");
+    let dearer = BUILT_IN
+        .replace("\"29.00\"", "\"31.00\"")
+        .replace("each = \"8.00\"", "each = \"9.00\"");
     for (before, last) in [(None, 28), (Some(BUILT_IN), 7)] {
         for stop in 0..last {
             for how in [Break::Before, Break::After] {
@@ -183,14 +252,33 @@ async fn a_push_that_was_stopped_goes_on() {
                 if let Some(text) = before {
                     shop.push(text).await;
                 }
-                let error = shop.push_by(&shop.api(stop, how), &dearer, false).await.expect_err("it was stopped");
+                let error = shop
+                    .push_by(&shop.api(stop, how), &dearer, false)
+                    .await
+                    .expect_err("it was stopped");
                 assert!(error.contains("Run it again"), "{error}");
                 let (_, said) = shop.push(&dearer).await;
-                assert_eq!(shop.push(&dearer).await.0, Outcome::NothingToDo, "{stop} {how:?}: {said}");
-                assert_eq!(shop.prices("tallyhook_plan_starter").await.len(), 1, "{stop} {how:?}: {said}");
-                assert_eq!(shop.prices("tallyhook_plan_teams").await.len(), 2, "{stop} {how:?}: {said}");
+                assert_eq!(
+                    shop.push(&dearer).await.0,
+                    Outcome::NothingToDo,
+                    "{stop} {how:?}: {said}"
+                );
+                assert_eq!(
+                    shop.prices("tallyhook_plan_starter").await.len(),
+                    1,
+                    "{stop} {how:?}: {said}"
+                );
+                assert_eq!(
+                    shop.prices("tallyhook_plan_teams").await.len(),
+                    2,
+                    "{stop} {how:?}: {said}"
+                );
                 let counts = elsewhere::counts(&shop.router).await;
-                assert_eq!(counts, (1, 1), "one portal's configuration and one endpoint, {stop} {how:?}");
+                assert_eq!(
+                    counts,
+                    (1, 1),
+                    "one portal's configuration and one endpoint, {stop} {how:?}"
+                );
             }
         }
     }
@@ -203,14 +291,34 @@ async fn what_somebody_changed_at_stripe_is_mended() {
     let pro = "/v1/products/tallyhook_plan_pro";
     elsewhere::post(&shop.router, pro, "active=false").await;
     let meters = elsewhere::get(&shop.router, "/v1/billing/meters").await;
-    let meter = meters["data"][0]["id"].as_str().expect("a meter").to_owned();
-    elsewhere::post(&shop.router, &format!("/v1/billing/meters/{meter}/deactivate"), "").await;
+    let meter = meters["data"][0]["id"]
+        .as_str()
+        .expect("a meter")
+        .to_owned();
+    elsewhere::post(
+        &shop.router,
+        &format!("/v1/billing/meters/{meter}/deactivate"),
+        "",
+    )
+    .await;
     let endpoints = elsewhere::get(&shop.router, "/v1/webhook_endpoints").await;
-    let endpoint = endpoints["data"][0]["id"].as_str().expect("an endpoint").to_owned();
+    let endpoint = endpoints["data"][0]["id"]
+        .as_str()
+        .expect("an endpoint")
+        .to_owned();
     let narrowed = "enabled_events[0]=charge.updated&enabled_events[1]=invoice.paid";
-    elsewhere::post(&shop.router, &format!("/v1/webhook_endpoints/{endpoint}"), narrowed).await;
+    elsewhere::post(
+        &shop.router,
+        &format!("/v1/webhook_endpoints/{endpoint}"),
+        narrowed,
+    )
+    .await;
     let (_, said) = shop.push(BUILT_IN).await;
-    for line in ["reactivate meter", "update product  tallyhook_plan_pro", "told of 36 events"] {
+    for line in [
+        "reactivate meter",
+        "update product  tallyhook_plan_pro",
+        "told of 36 events",
+    ] {
         assert!(said.contains(line), "{line} is not in\n{said}");
     }
     assert_eq!(shop.push(BUILT_IN).await.0, Outcome::NothingToDo);
@@ -222,13 +330,21 @@ async fn a_price_that_is_not_what_its_key_says_is_replaced() {
     let shop = Shop::open();
     shop.push(BUILT_IN).await;
     let (_, key) = shop.prices("tallyhook_pack_1k").await.remove(0);
-    let form =
-        format!("product=tallyhook_pack_1k&currency=usd&unit_amount=1&lookup_key={key}&transfer_lookup_key=true");
+    let form = format!(
+        "product=tallyhook_pack_1k&currency=usd&unit_amount=1&lookup_key={key}&transfer_lookup_key=true"
+    );
     elsewhere::post(&shop.router, "/v1/prices", &form).await;
     let (_, said) = shop.push(BUILT_IN).await;
     let sold = shop.prices("tallyhook_pack_1k").await;
-    assert!(sold.iter().any(|(minor, found)| *minor == Some(100) && *found == key), "{sold:?}: {said}");
-    assert!(sold.iter().all(|(minor, _)| *minor != Some(1)), "the wrong one is retired: {sold:?}");
+    assert!(
+        sold.iter()
+            .any(|(minor, found)| *minor == Some(100) && *found == key),
+        "{sold:?}: {said}"
+    );
+    assert!(
+        sold.iter().all(|(minor, _)| *minor != Some(1)),
+        "the wrong one is retired: {sold:?}"
+    );
     assert_eq!(shop.push(BUILT_IN).await.0, Outcome::NothingToDo);
 }
 
@@ -237,8 +353,14 @@ async fn a_meter_that_counts_otherwise_is_said_and_nothing_is_done() {
     let shop = Shop::open();
     let form = "event_name=pull_requests&display_name=Pulls&default_aggregation[formula]=count";
     elsewhere::post(&shop.router, "/v1/billing/meters", form).await;
-    let error = shop.push_by(&shop.api(0, Break::Before), BUILT_IN, false).await.expect_err("it cannot be mended");
-    assert!(error.contains("deactivate it in Stripe's dashboard and run this again"), "{error}");
+    let error = shop
+        .push_by(&shop.api(0, Break::Before), BUILT_IN, false)
+        .await
+        .expect_err("it cannot be mended");
+    assert!(
+        error.contains("deactivate it in Stripe's dashboard and run this again"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,14 +369,22 @@ async fn a_product_says_which_prices_it_has() {
     shop.push(BUILT_IN).await;
     let api = shop.api(usize::MAX, Break::Before);
     let id = ProductId::parse("tallyhook_plan_payg").expect("an id");
-    let product = api.product_find(&id).await.expect("an answer").expect("a product");
-    assert_eq!(product.metadata.get(PRICES_NOTE).map(String::as_str), Some("25b9b8e6cb84"));
+    let product = api
+        .product_find(&id)
+        .await
+        .expect("an answer")
+        .expect("a product");
+    assert_eq!(
+        product.metadata.get(PRICES_NOTE).map(String::as_str),
+        Some("25b9b8e6cb84")
+    );
     assert!(shop.stripe.calls() > 40, "all of it went to the stand-in");
 }
 
 #[test]
 fn only_a_stripe_on_this_machine_needs_no_key() {
-    let key = |url: &str, value: &str| super::key(url, &Env::of([("STRIPE_SECRET_KEY", value)])).ok();
+    let key =
+        |url: &str, value: &str| super::key(url, &Env::of([("STRIPE_SECRET_KEY", value)])).ok();
     for (url, value, found) in [
         ("https://api.stripe.com", "sk_test_1", Some("sk_test_1")),
         ("https://api.stripe.com", "", None),
@@ -268,11 +398,19 @@ fn only_a_stripe_on_this_machine_needs_no_key() {
 
 #[test]
 fn faults_of_a_file_stand_a_line_each() {
-    let env = Env::of([("STRIPE_PRICE_PRO", "prod_1"), ("STRIPE_PRICE_BASIC", "prod_2")]);
+    let env = Env::of([
+        ("STRIPE_PRICE_PRO", "prod_1"),
+        ("STRIPE_PRICE_BASIC", "prod_2"),
+    ]);
     let error = super::read(None, &env).expect_err("two faults").to_string();
     assert_eq!(error.lines().count(), 3, "{error}");
     let file = std::path::Path::new("/nowhere/shop.toml");
-    let error = super::read(Some(file), &Env::of([("", "")])).expect_err("no file").to_string();
+    let error = super::read(Some(file), &Env::of([("", "")]))
+        .expect_err("no file")
+        .to_string();
     assert!(error.contains("cannot read /nowhere/shop.toml"), "{error}");
-    assert!(super::read(None, &Env::of([("", "")])).is_ok(), "the built-in one");
+    assert!(
+        super::read(None, &Env::of([("", "")])).is_ok(),
+        "the built-in one"
+    );
 }

@@ -37,7 +37,10 @@ pub struct AwsSettings {
 }
 
 /// Where a system keeps its own certificates: Debian's and Amazon Linux's places.
-const SYSTEM_BUNDLES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+const SYSTEM_BUNDLES: [&str; 2] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+];
 
 impl AwsSettings {
     /// Reads the settings; what is missing is noted in `env`.
@@ -50,10 +53,14 @@ impl AwsSettings {
         Self {
             region,
             credentials: Credentials::new(key, secret, token, None, "environment"),
-            dynamodb: env.find("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| all.clone()),
+            dynamodb: env
+                .find("AWS_ENDPOINT_URL_DYNAMODB")
+                .or_else(|| all.clone()),
             sqs: env.find("AWS_ENDPOINT_URL_SQS").or_else(|| all.clone()),
             ssm: env.find("AWS_ENDPOINT_URL_SSM").or(all),
-            bundle: env.find("AWS_CA_BUNDLE").or_else(|| env.find("SSL_CERT_FILE")),
+            bundle: env
+                .find("AWS_CA_BUNDLE")
+                .or_else(|| env.find("SSL_CERT_FILE")),
         }
     }
 
@@ -74,9 +81,13 @@ impl AwsSettings {
         if let Some(path) = &self.bundle {
             return Trust::File(path.clone());
         }
-        let custom =
-            [&self.dynamodb, &self.sqs, &self.ssm].into_iter().flatten().any(|url| url.starts_with("https://"));
-        let system = SYSTEM_BUNDLES.iter().find(|path| std::path::Path::new(path).exists());
+        let custom = [&self.dynamodb, &self.sqs, &self.ssm]
+            .into_iter()
+            .flatten()
+            .any(|url| url.starts_with("https://"));
+        let system = SYSTEM_BUNDLES
+            .iter()
+            .find(|path| std::path::Path::new(path).exists());
         match (custom, system) {
             (true, Some(path)) => Trust::File((*path).to_owned()),
             (true, None) | (false, _) => usual,
@@ -111,10 +122,13 @@ impl Aws {
             .operation_timeout(OPERATION_MAX)
             .read_timeout(ATTEMPT_MAX)
             .build();
-        let retries =
-            RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(Duration::from_millis(50));
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS)
+            .with_initial_backoff(Duration::from_millis(50));
         let sdk = SdkConfig::builder()
-            .behavior_version(aws_smithy_runtime_api::client::behavior_version::BehaviorVersion::latest())
+            .behavior_version(
+                aws_smithy_runtime_api::client::behavior_version::BehaviorVersion::latest(),
+            )
             .region(Region::new(settings.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(settings.credentials.clone()))
             .http_client(outside.aws.clone())
@@ -127,7 +141,9 @@ impl Aws {
             .build();
         Self {
             sdk,
-            ssm: settings.ssm.unwrap_or_else(|| format!("https://ssm.{}.amazonaws.com", settings.region)),
+            ssm: settings
+                .ssm
+                .unwrap_or_else(|| format!("https://ssm.{}.amazonaws.com", settings.region)),
             dynamodb: settings.dynamodb,
             sqs: settings.sqs,
             credentials: settings.credentials,
@@ -138,7 +154,10 @@ impl Aws {
     /// Opens the connection to SQS while the sandbox starts, so that the first webhook does not wait for handshakes. Whoever
     /// reads from DynamoDB then has opened that one.
     pub async fn warm(&self, outside: &Outside) {
-        let url = self.sqs.clone().unwrap_or_else(|| format!("https://sqs.{}.amazonaws.com", self.region));
+        let url = self
+            .sqs
+            .clone()
+            .unwrap_or_else(|| format!("https://sqs.{}.amazonaws.com", self.region));
         // Any answer will do: the connection stays in the pool.
         if let Ok(request) = http::Request::get(url).body(Bytes::new()) {
             let _ = tower::Service::call(&mut outside.web.clone(), request).await;
@@ -178,10 +197,14 @@ impl HttpClientForAws {
         request: HttpRequest,
     ) -> Result<aws_smithy_runtime_api::client::orchestrator::HttpResponse, ConnectorError> {
         let user = |error: String| ConnectorError::user(error.into());
-        let request = request.try_into_http1x().map_err(|error| user(error.to_string()))?;
+        let request = request
+            .try_into_http1x()
+            .map_err(|error| user(error.to_string()))?;
         let (mut head, body) = request.into_parts();
-        let body =
-            body.bytes().map(Bytes::copy_from_slice).ok_or_else(|| user("a body must be in memory".to_owned()))?;
+        let body = body
+            .bytes()
+            .map(Bytes::copy_from_slice)
+            .ok_or_else(|| user("a body must be in memory".to_owned()))?;
         head.extensions.insert(ATTEMPT_MAX);
         let request = http::Request::from_parts(head, body);
         let response = client.send(request).await.map_err(ConnectorError::io)?;
@@ -199,7 +222,11 @@ impl HttpConnector for HttpClientForAws {
 }
 
 impl HttpClient for HttpClientForAws {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }

@@ -23,22 +23,34 @@ impl std::error::Error for EnvError {}
 
 impl Env {
     /// The environment of this process.
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one reader of the environment"
+    )]
     pub fn of_process() -> Self {
-        Self::of(
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        )
+        Self::of(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }))
     }
 
     /// Settings from elsewhere: a command line, a test.
     pub fn of<N: Into<String>, V: Into<String>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
-        let values = values.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Self { values, wrong: Vec::new() }
+        let values = values
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        Self {
+            values,
+            wrong: Vec::new(),
+        }
     }
 
     /// A setting that may be absent; blank is absent.
     pub fn find(&self, name: &str) -> Option<String> {
-        self.values.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        self.values
+            .get(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
     }
 
     /// A setting that must be there.
@@ -51,10 +63,14 @@ impl Env {
 
     /// A setting under the first of several names that is set.
     pub fn text_of(&mut self, names: &[&'static str]) -> String {
-        names.iter().find_map(|name| self.find(name)).unwrap_or_else(|| {
-            self.wrong.push(format!("{} is not set", names.join(" or ")));
-            String::new()
-        })
+        names
+            .iter()
+            .find_map(|name| self.find(name))
+            .unwrap_or_else(|| {
+                self.wrong
+                    .push(format!("{} is not set", names.join(" or ")));
+                String::new()
+            })
     }
 
     /// A number under the first of several names that is set.
@@ -64,7 +80,8 @@ impl Env {
             return 0;
         }
         text.parse().unwrap_or_else(|_| {
-            self.wrong.push(format!("{} is not a number", names.join(" or ")));
+            self.wrong
+                .push(format!("{} is not a number", names.join(" or ")));
             0
         })
     }
@@ -76,7 +93,11 @@ impl Env {
 
     /// The verdict on all settings together.
     pub fn verdict(self) -> Result<(), EnvError> {
-        if self.wrong.is_empty() { Ok(()) } else { Err(EnvError(self.wrong)) }
+        if self.wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(EnvError(self.wrong))
+        }
     }
 }
 
@@ -87,10 +108,20 @@ mod tests {
     #[test]
     fn says_everything_at_once() {
         let mut env = Env::of([("B", " "), ("N", "x"), ("D", "d")]);
-        let _ = (env.text("A"), env.text("B"), env.text_of(&["C", "D"]), env.text_of(&["E", "F"]));
+        let _ = (
+            env.text("A"),
+            env.text("B"),
+            env.text_of(&["C", "D"]),
+            env.text_of(&["E", "F"]),
+        );
         let _ = env.number_of(&["N"]);
         let said = env.verdict().expect_err("much is wrong").to_string();
-        for part in ["A is not set", "B is not set", "E or F is not set", "N is not a number"] {
+        for part in [
+            "A is not set",
+            "B is not set",
+            "E or F is not set",
+            "N is not a number",
+        ] {
             assert!(said.contains(part), "{said}");
         }
         assert!(!said.contains('D'), "{said}");

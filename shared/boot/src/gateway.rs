@@ -68,7 +68,10 @@ impl Wrapped {
         *request.uri_mut() = uri(&self.raw_path, &self.raw_query_string)?;
         let headers = request.headers_mut();
         for (name, value) in &self.headers {
-            headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_bytes(value.as_bytes())?);
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes())?,
+                HeaderValue::from_bytes(value.as_bytes())?,
+            );
         }
         if !self.cookies.is_empty() {
             headers.insert(COOKIE, self.cookies.join("; ").parse()?);
@@ -104,16 +107,28 @@ pub(crate) fn wrap(response: Response<Bytes>) -> Answer {
         Ok(text) => (text, false),
         Err(error) => (STANDARD.encode(error.as_bytes()), true),
     };
-    Answer { status_code: head.status.as_u16(), headers: joined(&head.headers), cookies, body, is_base64_encoded }
+    Answer {
+        status_code: head.status.as_u16(),
+        headers: joined(&head.headers),
+        cookies,
+        body,
+        is_base64_encoded,
+    }
 }
 
 /// The format has one value a name; several are one list.
 fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
     let list = |name| {
-        let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let values = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
         values.collect::<Vec<_>>().join(", ")
     };
-    headers.keys().map(|name| (name.to_string(), list(name))).collect()
+    headers
+        .keys()
+        .map(|name| (name.to_string(), list(name)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -138,26 +153,56 @@ mod tests {
 
     #[test]
     fn a_request_is_what_was_sent() {
-        let request = event("/a b/ü#?%23", "a2Vs4oCm", true).unwrap_request().expect("a request");
-        assert_eq!((request.method().as_str(), &request.body()[..]), ("POST", "kel…".as_bytes()));
-        assert_eq!(request.uri().to_string(), "/a%20b/%C3%BC%23%3F%23?a=1&b=%20");
+        let request = event("/a b/ü#?%23", "a2Vs4oCm", true)
+            .unwrap_request()
+            .expect("a request");
+        assert_eq!(
+            (request.method().as_str(), &request.body()[..]),
+            ("POST", "kel…".as_bytes())
+        );
+        assert_eq!(
+            request.uri().to_string(),
+            "/a%20b/%C3%BC%23%3F%23?a=1&b=%20"
+        );
         assert_eq!(
             (&request.headers()["x-one"], &request.headers()["cookie"]),
             (&"1,2".parse().unwrap(), &"x=1; y=2".parse().unwrap())
         );
-        assert_eq!(event("/", "a2Vs4oCm", false).unwrap_request().expect("a request").body(), "a2Vs4oCm");
+        assert_eq!(
+            event("/", "a2Vs4oCm", false)
+                .unwrap_request()
+                .expect("a request")
+                .body(),
+            "a2Vs4oCm"
+        );
         assert!(event("/", "no base64!", true).unwrap_request().is_err());
     }
 
     #[test]
     fn an_answer_keeps_its_bytes() {
-        let answer =
-            Response::builder().status(202).header("set-cookie", "x=1").header("vary", "a").header("vary", "b");
-        let text = wrap(answer.body(Bytes::from_static(b"recorded")).expect("an answer"));
-        assert_eq!((text.status_code, text.body.as_str(), text.is_base64_encoded), (202, "recorded", false));
-        assert_eq!((text.headers["vary"].as_str(), text.cookies.as_slice()), ("a, b", &["x=1".to_owned()][..]));
+        let answer = Response::builder()
+            .status(202)
+            .header("set-cookie", "x=1")
+            .header("vary", "a")
+            .header("vary", "b");
+        let text = wrap(
+            answer
+                .body(Bytes::from_static(b"recorded"))
+                .expect("an answer"),
+        );
+        assert_eq!(
+            (text.status_code, text.body.as_str(), text.is_base64_encoded),
+            (202, "recorded", false)
+        );
+        assert_eq!(
+            (text.headers["vary"].as_str(), text.cookies.as_slice()),
+            ("a, b", &["x=1".to_owned()][..])
+        );
         assert_eq!(text.headers.len(), 1);
         let bytes = wrap(Response::new(Bytes::from_static(&[0xFF, 0])));
-        assert_eq!((bytes.body.as_str(), bytes.is_base64_encoded), ("/wA=", true));
+        assert_eq!(
+            (bytes.body.as_str(), bytes.is_base64_encoded),
+            ("/wA=", true)
+        );
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// A function that fetches something.
-pub type Source<T> = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>> + Send + Sync>;
+pub type Source<T> =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>> + Send + Sync>;
 
 type Build<T> = dyn Fn(&[SecretString]) -> Result<T, Failure> + Send + Sync;
 
@@ -26,7 +27,11 @@ impl<T: Clone> Keyed<T> {
         secrets: Secrets,
         build: impl Fn(&[SecretString]) -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
-        Self { secrets, build: Box::new(move |values| build(values).map_err(Failure::from)), kept: Mutex::default() }
+        Self {
+            secrets,
+            build: Box::new(move |values| build(values).map_err(Failure::from)),
+            kept: Mutex::default(),
+        }
     }
 
     /// The same as a function, for a wall that asks for what it needs when it needs it.
@@ -43,7 +48,11 @@ impl<T: Clone> Keyed<T> {
 
     /// The client for the secrets as they are now.
     pub async fn client(&self) -> Result<T, Failure> {
-        let current = self.secrets.current().await.map_err(|error: SecretError| Failure::from(error))?;
+        let current = self
+            .secrets
+            .current()
+            .await
+            .map_err(|error: SecretError| Failure::from(error))?;
         let mut kept = self.kept.lock().await;
         if let Some((values, client)) = kept.as_ref()
             && same(values, &current)
@@ -57,5 +66,9 @@ impl<T: Clone> Keyed<T> {
 }
 
 fn same(one: &[SecretString], other: &[SecretString]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.expose_secret() == b.expose_secret())
+    one.len() == other.len()
+        && one
+            .iter()
+            .zip(other)
+            .all(|(a, b)| a.expose_secret() == b.expose_secret())
 }

@@ -22,13 +22,24 @@ where
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
-    let level = env.find("RUST_LOG").and_then(|text| text.parse::<LevelFilter>().ok()).unwrap_or(otherwise);
+    let level = env
+        .find("RUST_LOG")
+        .and_then(|text| text.parse::<LevelFilter>().ok())
+        .unwrap_or(otherwise);
     let ours = OURS.iter().map(|target| (*target, level));
-    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
-    let lines =
-        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(ours);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false);
     let lines = lines.with_writer(writer);
-    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(targets)
+        .with(lines)
+        .try_init();
 }
 
 const OURS: [&str; 22] = [

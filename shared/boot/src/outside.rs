@@ -9,7 +9,8 @@ use std::sync::Arc;
 pub type WebError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Whoever carries HTTP requests to vendors: absolute URLs, no redirects, a cap on the answer's size and on the time.
-pub type Web = tower::util::BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, WebError>;
+pub type Web =
+    tower::util::BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, WebError>;
 
 /// The only clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -60,7 +61,9 @@ impl Outside {
 
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 fn system_clock() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 

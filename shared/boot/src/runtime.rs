@@ -46,8 +46,16 @@ mod http_doors {
 
     /// Where the gateway has seen the request come from.
     fn source(request: &Request) -> Option<SourceAddress> {
-        let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else { return None };
-        context.http.source_ip.as_ref()?.parse().ok().map(SourceAddress)
+        let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else {
+            return None;
+        };
+        context
+            .http
+            .source_ip
+            .as_ref()?
+            .parse()
+            .ok()
+            .map(SourceAddress)
     }
 
     /// Serves HTTP events of API Gateway or a function URL to a door of people and their programs.
@@ -67,10 +75,13 @@ mod http_doors {
             if let Some(source) = source {
                 request.extensions_mut().insert(source);
             }
-            let response = handle(request).await.map(|body| match String::from_utf8(body.to_vec()) {
-                Ok(text) => Body::Text(text),
-                Err(error) => Body::Binary(error.into_bytes()),
-            });
+            let response =
+                handle(request)
+                    .await
+                    .map(|body| match String::from_utf8(body.to_vec()) {
+                        Ok(text) => Body::Text(text),
+                        Err(error) => Body::Binary(error.into_bytes()),
+                    });
             Ok::<_, std::convert::Infallible>(response)
         }))
         .await
@@ -95,7 +106,8 @@ mod events {
     {
         let handle = &handle;
         lambda_runtime::run(service_fn(|event: LambdaEvent<E>| async move {
-            let deadline = Timestamp::from_millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+            let deadline =
+                Timestamp::from_millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
             // Boxed, since a door's whole future inlined into the runtime's is deeper than the compiler likes.
             Ok::<_, lambda_runtime::Error>(Box::pin(handle(event.payload, deadline)).await)
         }))

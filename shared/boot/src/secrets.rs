@@ -87,7 +87,12 @@ pub struct Secrets {
 impl Secrets {
     /// Nothing is fetched yet.
     pub fn new(named: Vec<Secret>, aws: Aws, outside: Outside) -> Self {
-        Self { named: Arc::new(named), aws, outside, kept: Arc::default() }
+        Self {
+            named: Arc::new(named),
+            aws,
+            outside,
+            kept: Arc::default(),
+        }
     }
 
     /// The values as they are now, at most a minute old unless they cannot be had.
@@ -103,7 +108,11 @@ impl Secrets {
         match self.fetch().await {
             Ok(values) => {
                 let values = Arc::new(values);
-                *kept = Some(Kept { values: Arc::clone(&values), fetched_at: now, tried_at: now });
+                *kept = Some(Kept {
+                    values: Arc::clone(&values),
+                    fetched_at: now,
+                    tried_at: now,
+                });
                 Ok(values)
             }
             Err(source) => match kept.as_mut() {
@@ -126,13 +135,17 @@ impl Secrets {
                 Secret::Value(_) => None,
             })
             .collect();
-        let fetched: BTreeMap<String, SecretString> =
-            if names.is_empty() { BTreeMap::new() } else { ssm::parameters(&self.aws, &self.outside, &names).await? };
+        let fetched: BTreeMap<String, SecretString> = if names.is_empty() {
+            BTreeMap::new()
+        } else {
+            ssm::parameters(&self.aws, &self.outside, &names).await?
+        };
         let value = |secret: &Secret| match secret {
             Secret::Value(value) => Ok(value.clone()),
-            Secret::Parameter(name) => {
-                fetched.get(name).cloned().ok_or_else(|| format!("there is no parameter {name}").into())
-            }
+            Secret::Parameter(name) => fetched
+                .get(name)
+                .cloned()
+                .ok_or_else(|| format!("there is no parameter {name}").into()),
         };
         self.named.iter().map(value).collect()
     }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Signs a request with this process's credentials, at the moment it is asked to.
-pub type Sign = Arc<dyn Fn(http::Request<Bytes>) -> Result<http::Request<Bytes>, WebError> + Send + Sync>;
+pub type Sign =
+    Arc<dyn Fn(http::Request<Bytes>) -> Result<http::Request<Bytes>, WebError> + Send + Sync>;
 
 impl Aws {
     /// Whoever signs requests to one of AWS's services, in our region.
@@ -27,9 +28,12 @@ impl Aws {
                 .build()?
                 .into();
             let (method, url) = (request.method().to_string(), request.uri().to_string());
-            let headers =
-                request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
-            let signable = SignableRequest::new(&method, url, headers, SignableBody::Bytes(request.body()))?;
+            let headers = request
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
+            let signable =
+                SignableRequest::new(&method, url, headers, SignableBody::Bytes(request.body()))?;
             let (instructions, _) = sign(signable, &params)?.into_parts();
             instructions.apply_to_request_http1x(&mut request);
             Ok(request)
@@ -53,15 +57,26 @@ mod tests {
             random: Arc::new(|| 1),
         };
         let sign = Aws::new(AwsSettings::embedded(), &outside).signer("ses", &outside);
-        let request = http::Request::post("https://email.us-east-1.amazonaws.com/v2/email/outbound-emails")
-            .header("content-type", "application/json")
-            .body(Bytes::from_static(b"{}"))
-            .expect("a request");
+        let request =
+            http::Request::post("https://email.us-east-1.amazonaws.com/v2/email/outbound-emails")
+                .header("content-type", "application/json")
+                .body(Bytes::from_static(b"{}"))
+                .expect("a request");
         let signed = sign(request).expect("a signature");
-        let header = |name| signed.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header = |name| {
+            signed
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
         assert_eq!(header("x-amz-date"), "20261120T214300Z");
         let by = "AWS4-HMAC-SHA256 Credential=AKIDEMBEDDED/20261120/us-east-1/ses/aws4_request, SignedHeaders=content-type;host;x-amz-date";
-        assert!(header("authorization").starts_with(by), "{}", header("authorization"));
+        assert!(
+            header("authorization").starts_with(by),
+            "{}",
+            header("authorization")
+        );
     }
 
     #[derive(Debug)]

@@ -35,8 +35,17 @@ pub(crate) async fn parameters(
     let mut web = outside.web.clone();
     let response = tower::Service::call(&mut web, request).await?;
     if !response.status().is_success() {
-        return Err(format!("Systems Manager answered {} for {}", response.status().as_u16(), names.join(", ")).into());
+        return Err(format!(
+            "Systems Manager answered {} for {}",
+            response.status().as_u16(),
+            names.join(", ")
+        )
+        .into());
     }
     let answer: Answer = serde_json::from_slice(response.body())?;
-    Ok(answer.parameters.into_iter().map(|one| (one.name, SecretString::from(one.value))).collect())
+    Ok(answer
+        .parameters
+        .into_iter()
+        .map(|one| (one.name, SecretString::from(one.value)))
+        .collect())
 }

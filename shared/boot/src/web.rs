@@ -61,8 +61,11 @@ fn roots(trust: &Trust) -> Result<RootCertStore, WebError> {
         #[cfg(feature = "vendors")]
         Trust::Public => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Trust::File(path) => {
-            let unreadable = |why: &dyn fmt::Display| format!("cannot read certificates from {path}: {why}");
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
+            let unreadable =
+                |why: &dyn fmt::Display| format!("cannot read certificates from {path}: {why}");
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))?
+            {
                 // A system's store may hold a certificate that rustls does not take; the others still serve.
                 let _ = roots.add(certificate.map_err(|error| unreadable(&error))?);
             }
@@ -105,21 +108,40 @@ impl Client {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_MAX));
-        let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1();
         let mut builder = Hyper::builder(TokioExecutor::new());
-        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_MAX);
-        Ok(Self { hyper: builder.build(https.wrap_connector(tcp)) })
+        builder
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX);
+        Ok(Self {
+            hyper: builder.build(https.wrap_connector(tcp)),
+        })
     }
 
-    pub(crate) async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, WebError> {
-        let limit = request.extensions().get::<Duration>().copied().unwrap_or(TIME_USUAL);
+    pub(crate) async fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, WebError> {
+        let limit = request
+            .extensions()
+            .get::<Duration>()
+            .copied()
+            .unwrap_or(TIME_USUAL);
         let exchange = async {
             let response = self.hyper.request(request.map(Full::new)).await?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
+            let body = Limited::new(body, ANSWER_BYTES_MAX)
+                .collect()
+                .await?
+                .to_bytes();
             Ok(http::Response::from_parts(head, body))
         };
-        tokio::time::timeout(limit, exchange).await.unwrap_or_else(|elapsed| Err(elapsed.into()))
+        tokio::time::timeout(limit, exchange)
+            .await
+            .unwrap_or_else(|elapsed| Err(elapsed.into()))
     }
 }
 

@@ -17,14 +17,20 @@ const MARKUP_MAX: u64 = 99_999;
 pub fn money_shape(currency: Currency) -> String {
     match currency.decimals() {
         0 => format!("a whole number of {currency} in quotes, as \"500\""),
-        places => format!("an amount of {currency} in quotes with at most {places} places, as \"8.{:0>places$}\"", 0),
+        places => format!(
+            "an amount of {currency} in quotes with at most {places} places, as \"8.{:0>places$}\"",
+            0
+        ),
     }
 }
 
 /// Reads an amount in the currency's major unit.
 pub fn money(text: &str, currency: Currency) -> Option<Money> {
     let minor = decimal_parse(text, currency.decimals()).filter(|minor| *minor <= MINOR_MAX)?;
-    Some(Money { minor: i64::try_from(minor).ok()?, currency })
+    Some(Money {
+        minor: i64::try_from(minor).ok()?,
+        currency,
+    })
 }
 
 /// Reads percents with at most two places.
@@ -45,8 +51,14 @@ pub enum BadModelPrice {
 pub fn per_token(text: &str, credits_per_unit: u64) -> Result<u64, BadModelPrice> {
     let millionths = decimal_parse(text, 6).ok_or(BadModelPrice::Unreadable)?;
     // A millionth of the unit is `credits_per_unit` microcredits.
-    let per_thousand = millionths.checked_mul(credits_per_unit).ok_or(BadModelPrice::Unreadable)?;
-    if per_thousand % 1_000 == 0 { Ok(per_thousand / 1_000) } else { Err(BadModelPrice::TooFine) }
+    let per_thousand = millionths
+        .checked_mul(credits_per_unit)
+        .ok_or(BadModelPrice::Unreadable)?;
+    if per_thousand % 1_000 == 0 {
+        Ok(per_thousand / 1_000)
+    } else {
+        Err(BadModelPrice::TooFine)
+    }
 }
 
 /// A rate in minor units, as Stripe writes it, of one in the major unit for 10^`per` units.
@@ -59,12 +71,19 @@ pub fn rate(text: &str, currency: Currency, per: usize) -> Option<String> {
     // The point moves right to minor units and left for each power of the units that share the price.
     let (mut whole, mut fraction) = (whole.to_owned(), fraction.to_owned());
     for _ in 0..currency.decimals() {
-        whole.push(if fraction.is_empty() { '0' } else { fraction.remove(0) });
+        whole.push(if fraction.is_empty() {
+            '0'
+        } else {
+            fraction.remove(0)
+        });
     }
     for _ in 0..per {
         fraction.insert(0, whole.pop().unwrap_or('0'));
     }
-    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    let (whole, fraction) = (
+        whole.trim_start_matches('0'),
+        fraction.trim_end_matches('0'),
+    );
     let whole = if whole.is_empty() { "0" } else { whole };
     match fraction.len() {
         0 => Some(whole.to_owned()),
@@ -79,7 +98,11 @@ pub fn major(minor: &str, currency: Currency) -> String {
     let places = currency.decimals();
     let digits = format!("{whole:0>width$}", width = places + 1);
     let (whole, rest) = digits.split_at(digits.len() - places);
-    let point = if places == 0 && fraction.is_empty() { "" } else { "." };
+    let point = if places == 0 && fraction.is_empty() {
+        ""
+    } else {
+        "."
+    };
     format!("{whole}{point}{rest}{fraction}")
 }
 
@@ -112,7 +135,11 @@ mod tests {
             (".5", "usd", 0, None),
             ("1e3", "usd", 0, None),
         ] {
-            assert_eq!(rate(text, currency(of), per).as_deref(), minor, "{text} {of} per 10^{per}");
+            assert_eq!(
+                rate(text, currency(of), per).as_deref(),
+                minor,
+                "{text} {of} per 10^{per}"
+            );
         }
     }
 
@@ -143,19 +170,35 @@ mod tests {
             ("999999.99", "usd", Some(99_999_999)),
             ("1000000.00", "usd", None),
         ] {
-            assert_eq!(money(text, currency(of)).map(|money| money.minor), minor, "{text} {of}");
+            assert_eq!(
+                money(text, currency(of)).map(|money| money.minor),
+                minor,
+                "{text} {of}"
+            );
         }
     }
 
     #[test]
     fn a_thousand_tokens_share_a_price_without_a_rest() {
-        for (text, per_unit, micros) in
-            [("0.003000", 1_000, Some(3_000)), ("0.000001", 1_000, Some(1)), ("15", 100, Some(1_500_000))]
-        {
-            assert_eq!(per_token(text, per_unit).ok(), micros, "{text} at {per_unit}");
+        for (text, per_unit, micros) in [
+            ("0.003000", 1_000, Some(3_000)),
+            ("0.000001", 1_000, Some(1)),
+            ("15", 100, Some(1_500_000)),
+        ] {
+            assert_eq!(
+                per_token(text, per_unit).ok(),
+                micros,
+                "{text} at {per_unit}"
+            );
         }
-        assert!(matches!(per_token("0.000001", 100), Err(BadModelPrice::TooFine)));
-        assert!(matches!(per_token("0.0000001", 1_000), Err(BadModelPrice::Unreadable)));
+        assert!(matches!(
+            per_token("0.000001", 100),
+            Err(BadModelPrice::TooFine)
+        ));
+        assert!(matches!(
+            per_token("0.0000001", 1_000),
+            Err(BadModelPrice::Unreadable)
+        ));
     }
 
     #[test]

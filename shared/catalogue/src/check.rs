@@ -17,25 +17,49 @@ pub fn check(
     default_plan: Option<&Placed<PlanId>>,
 ) {
     if plans.is_empty() {
-        faults.note(None, "the catalogue", "sells nothing; add a plan with [[plan]]");
+        faults.note(
+            None,
+            "the catalogue",
+            "sells nothing; add a plan with [[plan]]",
+        );
     }
     for (at, read) in plans.iter().enumerate() {
-        let fault = |what: String| faults.note(Some(read.line), &format!("plan {}", read.plan.id), what);
-        if plans[..at].iter().any(|before| before.plan.id == read.plan.id) {
+        let fault =
+            |what: String| faults.note(Some(read.line), &format!("plan {}", read.plan.id), what);
+        if plans[..at]
+            .iter()
+            .any(|before| before.plan.id == read.plan.id)
+        {
             fault("there is another plan of this name; give each its own id".to_owned());
         }
         payment(&read.plan, models, &fault);
         marketplace(&read.plan, &plans[..at], &fault);
-        for (field, named) in [("fallback", &read.plan.fallback), ("converts_to", &read.plan.converts_to)] {
+        for (field, named) in [
+            ("fallback", &read.plan.fallback),
+            ("converts_to", &read.plan.converts_to),
+        ] {
             let Some(named) = named else { continue };
             if *named == read.plan.id {
-                fault(format!("{field} names the plan itself; name another one or leave it away"));
+                fault(format!(
+                    "{field} names the plan itself; name another one or leave it away"
+                ));
             } else if find(plans, named).is_none() {
-                fault(format!("{field} names {named}, which is no plan here; correct it or add that plan"));
+                fault(format!(
+                    "{field} names {named}, which is no plan here; correct it or add that plan"
+                ));
             }
         }
-        if let Some(free) = read.plan.fallback.as_ref().and_then(|id| find(plans, id)).filter(|plan| costs(plan)) {
-            fault(format!("fallback names {}, which has to be paid for; name one without a price", free.id));
+        if let Some(free) = read
+            .plan
+            .fallback
+            .as_ref()
+            .and_then(|id| find(plans, id))
+            .filter(|plan| costs(plan))
+        {
+            fault(format!(
+                "fallback names {}, which has to be paid for; name one without a price",
+                free.id
+            ));
         }
         if circles(plans, &read.plan) {
             fault("its fallbacks lead back to it; let one of them end".to_owned());
@@ -45,15 +69,24 @@ pub fn check(
         let fault = |what: String| faults.note(Some(*line), "default_plan", what);
         match find(plans, id) {
             None => fault(format!("there is no plan {id}; name one of the plans")),
-            Some(plan) if costs(plan) => fault(format!("{id} has to be paid for; name one without a price")),
+            Some(plan) if costs(plan) => {
+                fault(format!("{id} has to be paid for; name one without a price"))
+            }
             Some(_) => {}
         }
     }
-    twice(plans.iter().map(|read| &read.plan), packs, &|entry, what| faults.note(None, entry, what));
+    twice(
+        plans.iter().map(|read| &read.plan),
+        packs,
+        &|entry, what| faults.note(None, entry, what),
+    );
 }
 
 fn find<'p>(plans: &'p [Read], id: &PlanId) -> Option<&'p Plan> {
-    plans.iter().map(|read| &read.plan).find(|plan| plan.id == *id)
+    plans
+        .iter()
+        .map(|read| &read.plan)
+        .find(|plan| plan.id == *id)
 }
 
 fn costs(plan: &Plan) -> bool {
@@ -74,31 +107,56 @@ fn payment(plan: &Plan, models: &[ModelPrice], fault: &impl Fn(String)) {
                     .to_owned(),
             );
         } else if plan.budget <= plan.fee {
-            fault(format!("its budget of {} leaves nothing beside its fee of {}; raise budget", plan.budget, plan.fee));
+            fault(format!(
+                "its budget of {} leaves nothing beside its fee of {}; raise budget",
+                plan.budget, plan.fee
+            ));
         }
         if models.is_empty() {
-            fault("pays from credits, and no model has a price; add them with [[model]]".to_owned());
+            fault(
+                "pays from credits, and no model has a price; add them with [[model]]".to_owned(),
+            );
         }
     } else if !plan.fee.is_zero() || !plan.overdraft.is_zero() {
-        fault(format!("fee and overdraft are credits, and it pays {way}; leave them away or say pays = \"credits\""));
+        fault(format!(
+            "fee and overdraft are credits, and it pays {way}; leave them away or say pays = \"credits\""
+        ));
     }
     if plan.pays == Pays::Meters && plan.charges.is_empty() {
-        fault("pays by meters and charges nothing; add charges, or say pays = \"nothing\"".to_owned());
+        fault(
+            "pays by meters and charges nothing; add charges, or say pays = \"nothing\"".to_owned(),
+        );
     }
     if plan.pays != Pays::Meters && !plan.charges.is_empty() {
-        fault(format!("charges are for plans that pay by meters, and it pays {way}; leave one of them away"));
+        fault(format!(
+            "charges are for plans that pay by meters, and it pays {way}; leave one of them away"
+        ));
     }
     let charged = |meter: &Meter| plan.charges.iter().any(|charge| charge.meter == *meter);
-    for (meter, _) in plan.quotas.iter().filter(|(meter, quota)| quota.beyond == Beyond::Charge && !charged(meter)) {
-        fault(format!("beyond its quota of {meter} it goes on, but {meter} is not charged; add a charge or refuse"));
+    for (meter, _) in plan
+        .quotas
+        .iter()
+        .filter(|(meter, quota)| quota.beyond == Beyond::Charge && !charged(meter))
+    {
+        fault(format!(
+            "beyond its quota of {meter} it goes on, but {meter} is not charged; add a charge or refuse"
+        ));
     }
 }
 
 /// Whether a plan that GitHub bills is billed by nobody else, and bounded, since its price is flat.
 fn marketplace(plan: &Plan, before: &[Read], fault: &impl Fn(String)) {
-    let Some(listed) = &plan.marketplace else { return };
-    if let Some(other) = before.iter().find(|read| read.plan.marketplace.as_ref() == Some(listed)) {
-        fault(format!("marketplace {listed:?} is plan {}, too; give each its own", other.plan.id));
+    let Some(listed) = &plan.marketplace else {
+        return;
+    };
+    if let Some(other) = before
+        .iter()
+        .find(|read| read.plan.marketplace.as_ref() == Some(listed))
+    {
+        fault(format!(
+            "marketplace {listed:?} is plan {}, too; give each its own",
+            other.plan.id
+        ));
     }
     if plan.pays != Pays::Nothing {
         fault(
@@ -129,14 +187,29 @@ fn circles(plans: &[Read], start: &Plan) -> bool {
 }
 
 /// Notes prices that would sell two things.
-pub fn twice<'p>(plans: impl Iterator<Item = &'p Plan>, packs: &'p [Pack], fault: &impl Fn(&str, String)) {
+pub fn twice<'p>(
+    plans: impl Iterator<Item = &'p Plan>,
+    packs: &'p [Pack],
+    fault: &impl Fn(&str, String),
+) {
     let sold = plans
-        .flat_map(|plan| plan.prices.iter().map(|price| (price, format!("plan {}", plan.id))))
-        .chain(packs.iter().flat_map(|pack| pack.prices.iter().map(|price| (price, format!("pack {}", pack.id)))));
+        .flat_map(|plan| {
+            plan.prices
+                .iter()
+                .map(|price| (price, format!("plan {}", plan.id)))
+        })
+        .chain(packs.iter().flat_map(|pack| {
+            pack.prices
+                .iter()
+                .map(|price| (price, format!("pack {}", pack.id)))
+        }));
     let mut seen: BTreeMap<&PriceId, String> = BTreeMap::new();
     for (price, entry) in sold {
         if let Some(before) = seen.get(price) {
-            fault(&entry, format!("{price} sells {before}, too; give each its own price"));
+            fault(
+                &entry,
+                format!("{price} sells {before}, too; give each its own price"),
+            );
         }
         seen.insert(price, entry);
     }

@@ -58,7 +58,11 @@ impl Faults {
     pub fn note(&self, line: Option<usize>, entry: &str, what: impl Into<String>) {
         let mut faults = self.0.borrow_mut();
         if faults.len() < FAULTS_MAX {
-            faults.push(CatalogueError { line, entry: entry.to_owned(), what: what.into() });
+            faults.push(CatalogueError {
+                line,
+                entry: entry.to_owned(),
+                what: what.into(),
+            });
         }
     }
 

@@ -21,7 +21,12 @@ pub struct Page<'t> {
 
 impl Page<'_> {
     pub fn line(self, offset: usize) -> usize {
-        self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+        self.text
+            .bytes()
+            .take(offset)
+            .filter(|byte| *byte == b'\n')
+            .count()
+            + 1
     }
 }
 
@@ -44,12 +49,32 @@ pub struct Fields<'t> {
 
 impl<'t> Fields<'t> {
     /// A table's fields. `must` names those that have to be there, each with an example.
-    pub fn new(page: Page<'t>, entry: String, start: usize, table: DeTable<'t>, must: &[(&'static str, &str)]) -> Self {
-        let values: BTreeMap<_, _> =
-            table.into_iter().map(|(name, value)| (name.get_ref().to_string(), value)).collect();
-        let fields = Self { page, entry, line: page.line(start), values, asked: Vec::new() };
-        for (name, example) in must.iter().filter(|(name, _)| !fields.values.contains_key(*name)) {
-            fields.fault(fields.line, format!("{name} is missing; add for example {name} = {example}"));
+    pub fn new(
+        page: Page<'t>,
+        entry: String,
+        start: usize,
+        table: DeTable<'t>,
+        must: &[(&'static str, &str)],
+    ) -> Self {
+        let values: BTreeMap<_, _> = table
+            .into_iter()
+            .map(|(name, value)| (name.get_ref().to_string(), value))
+            .collect();
+        let fields = Self {
+            page,
+            entry,
+            line: page.line(start),
+            values,
+            asked: Vec::new(),
+        };
+        for (name, example) in must
+            .iter()
+            .filter(|(name, _)| !fields.values.contains_key(*name))
+        {
+            fields.fault(
+                fields.line,
+                format!("{name} is missing; add for example {name} = {example}"),
+            );
         }
         fields
     }
@@ -82,12 +107,22 @@ impl<'t> Fields<'t> {
             self.fault(line, format!("{name} is {}; write it in quotes", a(&value)));
             return None;
         };
-        let most = if matches!(name, "description") { TEXT_CHARS_MAX } else { NAME_CHARS_MAX };
-        if text.trim().is_empty() || text.chars().count() > most || text.chars().any(char::is_control) {
+        let most = if matches!(name, "description") {
+            TEXT_CHARS_MAX
+        } else {
+            NAME_CHARS_MAX
+        };
+        if text.trim().is_empty()
+            || text.chars().count() > most
+            || text.chars().any(char::is_control)
+        {
             self.fault(line, format!("{name} is a line of 1 to {most} characters"));
             return None;
         }
-        Some(Placed { value: text.trim().to_owned(), line })
+        Some(Placed {
+            value: text.trim().to_owned(),
+            line,
+        })
     }
 
     /// A text that something can be read from; `shape` says what it looks like.
@@ -100,17 +135,28 @@ impl<'t> Fields<'t> {
         let text = self.text(name)?;
         let value = read(&text.value);
         if value.is_none() {
-            self.fault(text.line, format!("{name} = {:?} cannot be read; it is {shape}", text.value));
+            self.fault(
+                text.line,
+                format!("{name} = {:?} cannot be read; it is {shape}", text.value),
+            );
         }
-        value.map(|value| Placed { value, line: text.line })
+        value.map(|value| Placed {
+            value,
+            line: text.line,
+        })
     }
 
     /// A whole number.
     pub fn whole(&mut self, name: &'static str) -> Option<Placed<u64>> {
         let (line, value) = self.take(name)?;
-        let number = value.as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+        let number = value
+            .as_integer()
+            .and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
         if number.is_none() {
-            self.fault(line, format!("{name} is a whole number that is not negative, without quotes"));
+            self.fault(
+                line,
+                format!("{name} is a whole number that is not negative, without quotes"),
+            );
         }
         number.map(|value| Placed { value, line })
     }
@@ -118,7 +164,9 @@ impl<'t> Fields<'t> {
     /// A whole number that is not too large.
     pub fn small(&mut self, name: &'static str, most: u32) -> Option<u32> {
         let number = self.whole(name)?;
-        let small = u32::try_from(number.value).ok().filter(|small| *small <= most);
+        let small = u32::try_from(number.value)
+            .ok()
+            .filter(|small| *small <= most);
         if small.is_none() {
             self.fault(number.line, format!("{name} is at most {most}"));
         }
@@ -128,7 +176,10 @@ impl<'t> Fields<'t> {
     /// An amount of credits, as a whole number or as a quoted decimal.
     pub fn credits(&mut self, name: &'static str) -> Option<Placed<Credits>> {
         let (line, value) = self.take(name)?;
-        let text = value.as_integer().map(|number| number.as_str()).or_else(|| value.as_str());
+        let text = value
+            .as_integer()
+            .map(|number| number.as_str())
+            .or_else(|| value.as_str());
         match Credits::parse(text.unwrap_or_default()) {
             Ok(value) => Some(Placed { value, line }),
             Err(error) => {
@@ -146,19 +197,32 @@ impl<'t> Fields<'t> {
 
     /// A list of texts.
     pub fn texts(&mut self, name: &'static str, most: usize) -> Vec<Placed<String>> {
-        let Some((line, value)) = self.take(name) else { return Vec::new() };
+        let Some((line, value)) = self.take(name) else {
+            return Vec::new();
+        };
         let DeValue::Array(values) = value else {
             self.fault(line, format!("{name} is a list of texts: {name} = [\"…\"]"));
             return Vec::new();
         };
         if values.len() > most {
-            self.fault(line, format!("{name} has {} entries; {most} is the most", values.len()));
+            self.fault(
+                line,
+                format!("{name} has {} entries; {most} is the most", values.len()),
+            );
         }
         let mut texts = Vec::new();
         for value in values.iter().take(most) {
             let line = self.page.line(value.span().start);
-            match value.get_ref().as_str().map(str::trim).filter(|text| !text.is_empty()) {
-                Some(text) => texts.push(Placed { value: text.to_owned(), line }),
+            match value
+                .get_ref()
+                .as_str()
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+            {
+                Some(text) => texts.push(Placed {
+                    value: text.to_owned(),
+                    line,
+                }),
                 None => self.fault(line, format!("{name} is a list of texts, each in quotes")),
             }
         }
@@ -167,9 +231,14 @@ impl<'t> Fields<'t> {
 
     /// A table whose names are the file's own.
     pub fn named(&mut self, name: &'static str) -> Vec<(String, usize, DeTable<'t>)> {
-        let Some((line, value)) = self.take(name) else { return Vec::new() };
+        let Some((line, value)) = self.take(name) else {
+            return Vec::new();
+        };
         let DeValue::Table(table) = value else {
-            self.fault(line, format!("{name} is a table: {name}.pull_requests = {{ … }}"));
+            self.fault(
+                line,
+                format!("{name} is a table: {name}.pull_requests = {{ … }}"),
+            );
             return Vec::new();
         };
         let mut found = Vec::new();
@@ -177,9 +246,10 @@ impl<'t> Fields<'t> {
             let start = value.span().start;
             match value.into_inner() {
                 DeValue::Table(inner) => found.push((key.get_ref().to_string(), start, inner)),
-                _ => {
-                    self.fault(self.page.line(start), format!("{name}.{key} is a table: {{ … }}", key = key.get_ref()))
-                }
+                _ => self.fault(
+                    self.page.line(start),
+                    format!("{name}.{key} is a table: {{ … }}", key = key.get_ref()),
+                ),
             }
         }
         found
@@ -198,13 +268,21 @@ impl<'t> Fields<'t> {
 
     /// A list of tables, each with where it begins.
     pub fn tables(&mut self, name: &'static str, most: usize) -> Vec<(usize, DeTable<'t>)> {
-        let Some((line, value)) = self.take(name) else { return Vec::new() };
+        let Some((line, value)) = self.take(name) else {
+            return Vec::new();
+        };
         let DeValue::Array(values) = value else {
-            self.fault(line, format!("{name} is a list of tables; write each as [[{name}]] or {{ … }}"));
+            self.fault(
+                line,
+                format!("{name} is a list of tables; write each as [[{name}]] or {{ … }}"),
+            );
             return Vec::new();
         };
         if values.len() > most {
-            self.fault(line, format!("there are {} of {name}; {most} is the most", values.len()));
+            self.fault(
+                line,
+                format!("there are {} of {name}; {most} is the most", values.len()),
+            );
         }
         let mut tables = Vec::new();
         for value in values.into_iter().take(most) {
@@ -222,7 +300,12 @@ impl<'t> Fields<'t> {
         for (name, value) in &self.values {
             let line = self.page.line(value.span().start);
             let known = self.asked.join(", ");
-            self.fault(line, format!("{name} means nothing here; correct it or leave it away. Known are {known}"));
+            self.fault(
+                line,
+                format!(
+                    "{name} means nothing here; correct it or leave it away. Known are {known}"
+                ),
+            );
         }
     }
 
@@ -235,5 +318,12 @@ impl<'t> Fields<'t> {
 /// What kind of value it is, with its article.
 fn a(value: &DeValue<'_>) -> String {
     let kind = value.type_str();
-    format!("{} {kind}", if kind.starts_with(['a', 'i']) { "an" } else { "a" })
+    format!(
+        "{} {kind}",
+        if kind.starts_with(['a', 'i']) {
+            "an"
+        } else {
+            "a"
+        }
+    )
 }

@@ -13,12 +13,22 @@ const METERS_MAX: usize = 100;
 const PACKS_MAX: usize = 100;
 const MODELS_MAX: usize = 200;
 const DAYS_MAX: u32 = 3_660;
-const METER: &[(&str, &str)] =
-    &[("id", "\"pull_requests\""), ("name", "\"Pull requests\""), ("kind", "\"counter\" or \"level\"")];
-const PACK: &[(&str, &str)] =
-    &[("id", "\"10k\""), ("name", "\"10,000 credits\""), ("credits", "10000"), ("price", "\"10.00\"")];
-const MODEL: &[(&str, &str)] =
-    &[("model", "\"a-model\""), ("input_cost_per_1k", "\"0.003000\""), ("output_cost_per_1k", "\"0.015000\"")];
+const METER: &[(&str, &str)] = &[
+    ("id", "\"pull_requests\""),
+    ("name", "\"Pull requests\""),
+    ("kind", "\"counter\" or \"level\""),
+];
+const PACK: &[(&str, &str)] = &[
+    ("id", "\"10k\""),
+    ("name", "\"10,000 credits\""),
+    ("credits", "10000"),
+    ("price", "\"10.00\""),
+];
+const MODEL: &[(&str, &str)] = &[
+    ("model", "\"a-model\""),
+    ("input_cost_per_1k", "\"0.003000\""),
+    ("output_cost_per_1k", "\"0.015000\""),
+];
 const PHASE: &[(&str, &str)] = &[("phase", "\"mitigate\""), ("result", "\"success\"")];
 
 /// What is counted.
@@ -26,17 +36,32 @@ pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
     let mut meters = Meters::new();
     for (at, (start, table)) in head.tables("meter", METERS_MAX).into_iter().enumerate() {
         let mut fields = Fields::new(page, format!("meter no. {}", at + 1), start, table, METER);
-        let id = fields.read("id", "1 to 40 characters out of a-z, 0-9 and _", |text| Meter::parse(text).ok());
-        let name = fields.text("name").map(|name| name.value).unwrap_or_default();
-        let kind = fields.read("kind", "\"counter\" (adds up) or \"level\" (so many at a time)", |text| match text {
-            "counter" => Some(MeterKind::Counter),
-            "level" => Some(MeterKind::Level),
-            _ => None,
+        let id = fields.read("id", "1 to 40 characters out of a-z, 0-9 and _", |text| {
+            Meter::parse(text).ok()
         });
+        let name = fields
+            .text("name")
+            .map(|name| name.value)
+            .unwrap_or_default();
+        let kind = fields.read(
+            "kind",
+            "\"counter\" (adds up) or \"level\" (so many at a time)",
+            |text| match text {
+                "counter" => Some(MeterKind::Counter),
+                "level" => Some(MeterKind::Level),
+                _ => None,
+            },
+        );
         if let Some(id) = id {
             let kind = kind.map_or(MeterKind::Counter, |kind| kind.value);
-            if meters.insert(id.value.clone(), MeterInfo { name, kind }).is_some() {
-                fields.fault(id.line, format!("there is another meter {}; give each its own id", id.value));
+            if meters
+                .insert(id.value.clone(), MeterInfo { name, kind })
+                .is_some()
+            {
+                fields.fault(
+                    id.line,
+                    format!("there is another meter {}; give each its own id", id.value),
+                );
             }
         }
         fields.close();
@@ -53,19 +78,30 @@ pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<P
         if let Some(id) = &id {
             fields.rename(format!("pack {}", id.value));
             if packs.iter().any(|pack| pack.id == id.value) {
-                fields.fault(id.line, "there is another pack of this name; give each its own id");
+                fields.fault(
+                    id.line,
+                    "there is another pack of this name; give each its own id",
+                );
             }
         }
-        let name = fields.text("name").map(|name| name.value).unwrap_or_default();
+        let name = fields
+            .text("name")
+            .map(|name| name.value)
+            .unwrap_or_default();
         let credits = fields.credits("credits");
         if let Some(none) = credits.as_ref().filter(|credits| credits.value.is_zero()) {
             fields.fault(none.line, "a pack without credits is no pack; say how many");
         }
         let price = fields.money("price", currency);
         if let Some(free) = price.as_ref().filter(|price| price.value.minor == 0) {
-            fields.fault(free.line, "a pack costs something; an operator gives credits away by an adjustment");
+            fields.fault(
+                free.line,
+                "a pack costs something; an operator gives credits away by an adjustment",
+            );
         }
-        let expires_days = fields.small("expires_days", DAYS_MAX).filter(|days| *days > 0);
+        let expires_days = fields
+            .small("expires_days", DAYS_MAX)
+            .filter(|days| *days > 0);
         let prices = prices(&mut fields);
         if let Some(id) = id {
             packs.push(Pack {
@@ -91,13 +127,20 @@ pub fn models(page: Page<'_>, head: &mut Fields<'_>, credits_per_unit: u64) -> V
         if let Some(Placed { value, line }) = &model {
             fields.rename(format!("model {value}"));
             if models.iter().any(|model| model.model == *value) {
-                fields.fault(*line, "there is another model of this name; keep the one that holds");
+                fields.fault(
+                    *line,
+                    "there is another model of this name; keep the one that holds",
+                );
             }
         }
         let input = per_token(&mut fields, "input_cost_per_1k", credits_per_unit);
         let output = per_token(&mut fields, "output_cost_per_1k", credits_per_unit);
         if let Some(model) = model {
-            models.push(ModelPrice { model: model.value, input, output });
+            models.push(ModelPrice {
+                model: model.value,
+                input,
+                output,
+            });
         }
         fields.close();
     }
@@ -105,15 +148,21 @@ pub fn models(page: Page<'_>, head: &mut Fields<'_>, credits_per_unit: u64) -> V
 }
 
 fn per_token(fields: &mut Fields<'_>, name: &'static str, credits_per_unit: u64) -> u64 {
-    let Some(text) = fields.text(name) else { return 0 };
+    let Some(text) = fields.text(name) else {
+        return 0;
+    };
     match amounts::per_token(&text.value, credits_per_unit) {
         Ok(micros) => micros,
         Err(BadModelPrice::Unreadable) => {
-            fields.fault(text.line, format!("{name} is a decimal in quotes with at most six places, as \"0.003000\""));
+            fields.fault(
+                text.line,
+                format!("{name} is a decimal in quotes with at most six places, as \"0.003000\""),
+            );
             0
         }
         Err(BadModelPrice::TooFine) => {
-            let what = "comes to less than a microcredit a token; round it up, or raise credits_per_unit";
+            let what =
+                "comes to less than a microcredit a token; round it up, or raise credits_per_unit";
             fields.fault(text.line, format!("{name} = {:?} {what}", text.value));
             0
         }
@@ -123,9 +172,16 @@ fn per_token(fields: &mut Fields<'_>, name: &'static str, credits_per_unit: u64)
 /// Which phases of outside agents are billable.
 pub fn phase(head: &mut Fields<'_>) -> PhasePredicate {
     let Some(mut fields) = head.table("phase", PHASE) else {
-        return PhasePredicate { phase: "mitigate".to_owned(), result: "success".to_owned() };
+        return PhasePredicate {
+            phase: "mitigate".to_owned(),
+            result: "success".to_owned(),
+        };
     };
-    let phase = fields.read("phase", "\"scan\", \"validate\" or \"mitigate\"", Phase::parse);
+    let phase = fields.read(
+        "phase",
+        "\"scan\", \"validate\" or \"mitigate\"",
+        Phase::parse,
+    );
     let result = fields.read("result", "\"success\" or \"failure\"", Ending::parse);
     let phase = PhasePredicate {
         phase: phase.map_or_else(String::new, |phase| phase.value.as_str().to_owned()),

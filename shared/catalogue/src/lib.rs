@@ -39,35 +39,68 @@ const PLANS_MAX: usize = 100;
 const CREDITS_PER_UNIT_MAX: u32 = 1_000_000;
 const OUTPUT_RESERVE_MAX: u32 = 1_000_000;
 const OUTPUT_RESERVE: u32 = 4_096;
-const HEAD: &[(&str, &str)] = &[("currency", "\"usd\""), ("credits_per_unit", "1000"), ("default_plan", "\"payg\"")];
+const HEAD: &[(&str, &str)] = &[
+    ("currency", "\"usd\""),
+    ("credits_per_unit", "1000"),
+    ("default_plan", "\"payg\""),
+];
 
 /// Reads a catalogue, or says everything that is wrong with it.
 pub fn parse(text: &str) -> Result<Catalogue, CatalogueErrors> {
     let faults = Faults::default();
     if text.len() > FILE_BYTES_MAX {
-        faults.note(None, "the file", format!("is longer than {FILE_BYTES_MAX} bytes; shorten its descriptions"));
+        faults.note(
+            None,
+            "the file",
+            format!("is longer than {FILE_BYTES_MAX} bytes; shorten its descriptions"),
+        );
         return faults.verdict(None);
     }
-    let page = Page { text, faults: &faults };
+    let page = Page {
+        text,
+        faults: &faults,
+    };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let line = error.span().map(|span| page.line(span.start));
-        faults.note(line, "the file", format!("is no TOML: {}", error.message().replace('\n', ", ")));
+        faults.note(
+            line,
+            "the file",
+            format!("is no TOML: {}", error.message().replace('\n', ", ")),
+        );
     }
     // A file that is half read would be missing what its other half says.
-    let catalogue = if errors.is_empty() { read(page, table) } else { None };
+    let catalogue = if errors.is_empty() {
+        read(page, table)
+    } else {
+        None
+    };
     let catalogue = faults.verdict(catalogue)?;
-    Ok(Catalogue { version: version(&catalogue), ..catalogue })
+    Ok(Catalogue {
+        version: version(&catalogue),
+        ..catalogue
+    })
 }
 
 fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
-    let mut head = Fields::new(page, "the catalogue".to_owned(), 0, table.into_inner(), HEAD);
-    let currency = head.read("currency", "three letters, as \"usd\"", Currency::parse).map(|currency| currency.value);
+    let mut head = Fields::new(
+        page,
+        "the catalogue".to_owned(),
+        0,
+        table.into_inner(),
+        HEAD,
+    );
+    let currency = head
+        .read("currency", "three letters, as \"usd\"", Currency::parse)
+        .map(|currency| currency.value);
     // What cannot be read is noted; this is only for reading on.
     let currency = currency.or_else(|| Currency::parse("usd"))?;
     let per_unit = head.small("credits_per_unit", CREDITS_PER_UNIT_MAX);
     if per_unit == Some(0) {
-        head.fault(head.line, "credits_per_unit is how many credits one unit of the currency buys; at least 1");
+        head.fault(
+            head.line,
+            "credits_per_unit is how many credits one unit of the currency buys; at least 1",
+        );
     }
     let default = head.read("default_plan", "a plan's id", PlanId::parse);
     let meters = goods::meters(page, &mut head);
@@ -79,9 +112,17 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
         .collect();
     let packs = goods::packs(page, &mut head, currency);
     let models = goods::models(page, &mut head, per_unit.map_or(1_000, u64::from));
-    let markup = head.read("markup_percentage", "percents in quotes with two places, as \"20.00\"", amounts::markup);
-    let output_reserve = head.small("output_reserve", OUTPUT_RESERVE_MAX).unwrap_or(OUTPUT_RESERVE);
-    let low_balance = head.credits("low_balance").map_or(Credits::ZERO, |credits| credits.value);
+    let markup = head.read(
+        "markup_percentage",
+        "percents in quotes with two places, as \"20.00\"",
+        amounts::markup,
+    );
+    let output_reserve = head
+        .small("output_reserve", OUTPUT_RESERVE_MAX)
+        .unwrap_or(OUTPUT_RESERVE);
+    let low_balance = head
+        .credits("low_balance")
+        .map_or(Credits::ZERO, |credits| credits.value);
     let phase = goods::phase(&mut head);
     head.close();
     check::check(page.faults, &plans, &packs, &models, default.as_ref());
@@ -103,7 +144,11 @@ fn read(page: Page<'_>, table: Spanned<DeTable<'_>>) -> Option<Catalogue> {
 /// What tells this catalogue from every other that means something else; comments and order of fields do not count.
 fn version(catalogue: &Catalogue) -> String {
     let digest = Sha256::digest(format!("{catalogue:?}"));
-    digest.iter().take(VERSION_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(VERSION_BYTES)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -59,7 +59,10 @@ const DIGEST_BYTES: usize = 6;
 impl Product {
     /// What its prices are found by.
     pub fn lookup_keys(&self) -> Vec<&str> {
-        self.prices.iter().map(|price| price.lookup_key.as_str()).collect()
+        self.prices
+            .iter()
+            .map(|price| price.lookup_key.as_str())
+            .collect()
     }
 
     /// What a plan is at Stripe. None where nothing of it is sold there, or where it is sold by prices that were not made
@@ -73,10 +76,22 @@ impl Product {
         let every = plan.price.map_or(Interval::Month, |price| price.every);
         let fee = plan.price.map(Amount::Recurring);
         let charges = plan.charges.iter().filter(|_| plan.pays == Pays::Meters);
-        let charges =
-            charges.map(|charge| Amount::Metered { meter: charge.meter.clone(), every, rate: charge.rate.clone() });
-        let prices = fee.into_iter().chain(charges).map(|amount| Price::new(&id, amount, currency)).collect();
-        Some(Self { id, name: plan.name.clone(), description: plan.description.clone(), prices })
+        let charges = charges.map(|charge| Amount::Metered {
+            meter: charge.meter.clone(),
+            every,
+            rate: charge.rate.clone(),
+        });
+        let prices = fee
+            .into_iter()
+            .chain(charges)
+            .map(|amount| Price::new(&id, amount, currency))
+            .collect();
+        Some(Self {
+            id,
+            name: plan.name.clone(),
+            description: plan.description.clone(),
+            prices,
+        })
     }
 
     /// What a pack is at Stripe; none where it is sold by prices that were not made from the catalogue.
@@ -85,22 +100,44 @@ impl Product {
             return None;
         }
         let id = ProductId::parse(&pack.product()).ok()?;
-        let prices = vec![Price::new(&id, Amount::Once(pack.price), pack.price.currency)];
-        Some(Self { id, name: pack.name.clone(), description: String::new(), prices })
+        let prices = vec![Price::new(
+            &id,
+            Amount::Once(pack.price),
+            pack.price.currency,
+        )];
+        Some(Self {
+            id,
+            name: pack.name.clone(),
+            description: String::new(),
+            prices,
+        })
     }
 
     /// Everything that Stripe sells of a catalogue.
     pub fn all(catalogue: &Catalogue) -> Vec<Self> {
-        let plans = catalogue.plans.iter().filter_map(|plan| Self::of_plan(plan, catalogue.currency));
-        plans.chain(catalogue.packs.iter().filter_map(Self::of_pack)).collect()
+        let plans = catalogue
+            .plans
+            .iter()
+            .filter_map(|plan| Self::of_plan(plan, catalogue.currency));
+        plans
+            .chain(catalogue.packs.iter().filter_map(Self::of_pack))
+            .collect()
     }
 }
 
 impl Price {
     fn new(product: &ProductId, amount: Amount, currency: Currency) -> Self {
         let digest = Sha256::digest(format!("{currency} {}", amount.meaning()));
-        let digest: String = digest.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
-        Self { lookup_key: format!("{product}_{digest}"), nickname: amount.text(currency), amount }
+        let digest: String = digest
+            .iter()
+            .take(DIGEST_BYTES)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            lookup_key: format!("{product}_{digest}"),
+            nickname: amount.text(currency),
+            amount,
+        }
     }
 }
 
@@ -110,13 +147,26 @@ impl Amount {
         match self {
             Self::Once(money) => format!("once {}", money.minor),
             Self::Recurring(price) => format!("{} {}", price.every.as_str(), price.amount.minor),
-            Self::Metered { meter, every, rate: Rate::PerUnit(unit) } => {
+            Self::Metered {
+                meter,
+                every,
+                rate: Rate::PerUnit(unit),
+            } => {
                 format!("{} of {meter} {unit}", every.as_str())
             }
-            Self::Metered { meter, every, rate: Rate::Graduated(tiers) } => {
+            Self::Metered {
+                meter,
+                every,
+                rate: Rate::Graduated(tiers),
+            } => {
                 let start = format!("{} of {meter}", every.as_str());
-                let end = |tier: &Tier| tier.up_to.map_or("inf".to_owned(), |up_to| up_to.to_string());
-                tiers.iter().fold(start, |text, tier| format!("{text} {}:{}", end(tier), tier.unit))
+                let end = |tier: &Tier| {
+                    tier.up_to
+                        .map_or("inf".to_owned(), |up_to| up_to.to_string())
+                };
+                tiers.iter().fold(start, |text, tier| {
+                    format!("{text} {}:{}", end(tier), tier.unit)
+                })
             }
         }
     }
@@ -133,7 +183,13 @@ impl Amount {
 
 /// What a rate says to a person: `15.00 USD each`, `0.00 USD each up to 60, then 8.00 USD each`.
 pub fn rate_text(rate: &Rate, currency: Currency) -> String {
-    let each = |unit: &str| format!("{} {} each", major(unit, currency), currency.as_str().to_ascii_uppercase());
+    let each = |unit: &str| {
+        format!(
+            "{} {} each",
+            major(unit, currency),
+            currency.as_str().to_ascii_uppercase()
+        )
+    };
     let tier = |tier: &Tier| match tier.up_to {
         Some(up_to) => format!("{} up to {up_to}", each(&tier.unit)),
         None => each(&tier.unit),
@@ -147,7 +203,14 @@ pub fn rate_text(rate: &Rate, currency: Currency) -> String {
 /// The meters that Stripe has to have, by their event names, with what people call them: those that some plan charges.
 pub fn charged_meters(catalogue: &Catalogue) -> BTreeMap<&Meter, &str> {
     let charged = catalogue.plans.iter().flat_map(|plan| &plan.charges);
-    charged.filter_map(|charge| Some((&charge.meter, catalogue.meters.get(&charge.meter)?.name.as_str()))).collect()
+    charged
+        .filter_map(|charge| {
+            Some((
+                &charge.meter,
+                catalogue.meters.get(&charge.meter)?.name.as_str(),
+            ))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -163,25 +226,46 @@ mod tests {
     fn what_costs_something_is_a_product_with_prices_a_person_can_read() {
         let products = Product::all(&built_in());
         let nicknames = |id: &str| -> Vec<&str> {
-            let product = products.iter().find(|product| product.id.as_str() == id).expect("a product");
-            product.prices.iter().map(|price| price.nickname.as_str()).collect()
+            let product = products
+                .iter()
+                .find(|product| product.id.as_str() == id)
+                .expect("a product");
+            product
+                .prices
+                .iter()
+                .map(|price| price.nickname.as_str())
+                .collect()
         };
         for (id, said) in [
             ("tallyhook_plan_payg", vec!["pull_requests: 15.00 USD each"]),
             (
                 "tallyhook_plan_teams",
-                vec!["480.00 USD each month", "pull_requests: 0.00 USD each up to 60, then 8.00 USD each"],
+                vec![
+                    "480.00 USD each month",
+                    "pull_requests: 0.00 USD each up to 60, then 8.00 USD each",
+                ],
             ),
-            ("tallyhook_plan_hybrid", vec!["20.00 USD each month", "tokens: 0.000018 USD each"]),
+            (
+                "tallyhook_plan_hybrid",
+                vec!["20.00 USD each month", "tokens: 0.000018 USD each"],
+            ),
             ("tallyhook_plan_enterprise", vec![]),
             ("tallyhook_pack_10k", vec!["10.00 USD"]),
         ] {
             assert_eq!(nicknames(id), said, "{id}");
         }
         for free in ["trial", "free", "credits"] {
-            assert!(products.iter().all(|product| product.id.as_str() != format!("tallyhook_plan_{free}")), "{free}");
+            assert!(
+                products
+                    .iter()
+                    .all(|product| product.id.as_str() != format!("tallyhook_plan_{free}")),
+                "{free}"
+            );
         }
-        let meters: Vec<_> = charged_meters(&built_in()).into_keys().map(|meter| meter.to_string()).collect();
+        let meters: Vec<_> = charged_meters(&built_in())
+            .into_keys()
+            .map(|meter| meter.to_string())
+            .collect();
         assert_eq!(meters, ["pull_requests", "tokens"]);
     }
 
@@ -190,13 +274,25 @@ mod tests {
         let keys = |text: &str| -> Vec<String> {
             let catalogue = parse(text).unwrap_or_else(|errors| panic!("{errors}"));
             let products = Product::all(&catalogue);
-            products.into_iter().flat_map(|product| product.prices).map(|price| price.lookup_key).collect()
+            products
+                .into_iter()
+                .flat_map(|product| product.prices)
+                .map(|price| price.lookup_key)
+                .collect()
         };
         let before = keys(BUILT_IN);
-        assert!(before.iter().all(|key| key.len() <= 200 && key.starts_with("tallyhook_p")), "{before:?}");
+        assert!(
+            before
+                .iter()
+                .all(|key| key.len() <= 200 && key.starts_with("tallyhook_p")),
+            "{before:?}"
+        );
         let changed = |from: &str, to: &str| {
             assert!(BUILT_IN.contains(from), "{from}");
-            keys(&BUILT_IN.replace(from, to)).iter().filter(|key| !before.contains(key)).count()
+            keys(&BUILT_IN.replace(from, to))
+                .iter()
+                .filter(|key| !before.contains(key))
+                .count()
         };
         for (from, to, others) in [
             ("\"29.00\"", "\"30.00\"", 1),
@@ -214,7 +310,11 @@ mod tests {
     #[test]
     fn keys_are_for_ever() {
         let products = Product::all(&built_in());
-        let keys: Vec<_> = products.iter().flat_map(|product| &product.prices).map(|price| &price.lookup_key).collect();
+        let keys: Vec<_> = products
+            .iter()
+            .flat_map(|product| &product.prices)
+            .map(|price| &price.lookup_key)
+            .collect();
         for key in [
             "tallyhook_plan_payg_25b9b8e6cb84",
             "tallyhook_plan_teams_7fc7e8b549d2",
@@ -229,6 +329,10 @@ mod tests {
     fn what_has_prices_elsewhere_is_left_alone() {
         let text = BUILT_IN.replace("id = \"pro\"", "id = \"pro\"\nprices = [\"price_1\"]");
         let catalogue = parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
-        assert!(Product::all(&catalogue).iter().all(|product| product.id.as_str() != "tallyhook_plan_pro"));
+        assert!(
+            Product::all(&catalogue)
+                .iter()
+                .all(|product| product.id.as_str() != "tallyhook_plan_pro")
+        );
     }
 }

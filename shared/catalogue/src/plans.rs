@@ -7,8 +7,8 @@ use domain::ids::PriceId;
 use domain::metering::Meter;
 use domain::money::Currency;
 use domain::plans::{
-    Beyond, Billable, Charge, Counts, Interval, Limit, MeterInfo, MeterKind, Pays, Plan, PlanId, Quota, Rate,
-    Recurring, Renewal, Sold, Tier,
+    Beyond, Billable, Charge, Counts, Interval, Limit, MeterInfo, MeterKind, Pays, Plan, PlanId,
+    Quota, Rate, Recurring, Renewal, Sold, Tier,
 };
 use std::collections::BTreeMap;
 use toml::de::DeTable;
@@ -26,7 +26,11 @@ const TOKENS_MOST: u32 = 100_000_000;
 const UNBILLED: u64 = 500;
 const UNBILLED_MOST: u32 = 10_000;
 
-const PLAN: &[(&str, &str)] = &[("id", "\"team\""), ("name", "\"Team\""), ("pays", "\"credits\"")];
+const PLAN: &[(&str, &str)] = &[
+    ("id", "\"team\""),
+    ("name", "\"Team\""),
+    ("pays", "\"credits\""),
+];
 const CHARGE: &[(&str, &str)] = &[("meter", "\"pull_requests\""), ("counts", "\"pulls\"")];
 const QUOTA: &[(&str, &str)] = &[("limit", "100, or 0 for as much as one likes")];
 const NAME: &str = "a name out of a-z, 0-9, _ and -";
@@ -58,8 +62,14 @@ pub fn read(
     let waits = fields.has("unbilled_max");
     let plan = Plan {
         id: id.clone().or_else(|| PlanId::parse("nameless"))?,
-        name: fields.text("name").map(|name| name.value).unwrap_or_default(),
-        description: fields.text("description").map(|text| text.value).unwrap_or_default(),
+        name: fields
+            .text("name")
+            .map(|name| name.value)
+            .unwrap_or_default(),
+        description: fields
+            .text("description")
+            .map(|text| text.value)
+            .unwrap_or_default(),
         sold,
         price,
         pays: fields
@@ -74,17 +84,27 @@ pub fn read(
         quotas,
         trial_days: fields.small("trial_days", DAYS_MAX).unwrap_or(0),
         grace_days: fields.small("grace_days", DAYS_MAX).unwrap_or(GRACE_DAYS),
-        tokens_max: fields.small("tokens_max", TOKENS_MOST).filter(|most| *most > 0).map_or(TOKENS, u64::from),
+        tokens_max: fields
+            .small("tokens_max", TOKENS_MOST)
+            .filter(|most| *most > 0)
+            .map_or(TOKENS, u64::from),
         overdraft: credits(&mut fields, "overdraft"),
         unbilled_max: unbilled(&mut fields),
-        fallback: fields.read("fallback", NAME, PlanId::parse).map(|id| id.value),
-        converts_to: fields.read("converts_to", NAME, PlanId::parse).map(|id| id.value),
+        fallback: fields
+            .read("fallback", NAME, PlanId::parse)
+            .map(|id| id.value),
+        converts_to: fields
+            .read("converts_to", NAME, PlanId::parse)
+            .map(|id| id.value),
         prices: prices(&mut fields),
         marketplace: fields.text("marketplace").map(|listed| listed.value),
     };
     let line = fields.line;
     if waits && plan.pays != Pays::Meters {
-        fields.fault(line, "unbilled_max is for plans that pay by meters; leave it away");
+        fields.fault(
+            line,
+            "unbilled_max is for plans that pay by meters; leave it away",
+        );
     }
     fields.close();
     id.map(|_| Read { line, plan })
@@ -100,7 +120,9 @@ fn unbilled(fields: &mut Fields<'_>) -> Limit {
 }
 
 fn credits(fields: &mut Fields<'_>, name: &'static str) -> Credits {
-    fields.credits(name).map_or(Credits::ZERO, |credits| credits.value)
+    fields
+        .credits(name)
+        .map_or(Credits::ZERO, |credits| credits.value)
 }
 
 /// Price ids of Stripe.
@@ -118,48 +140,94 @@ pub fn prices(fields: &mut Fields<'_>) -> Vec<PriceId> {
 /// Reads a price's id, and says what somebody has taken for one.
 pub fn price_id(text: &str) -> Result<PriceId, String> {
     if text.starts_with("prod_") {
-        return Err(format!("{text} is a product; take the id of its price, price_…, from Stripe's dashboard"));
+        return Err(format!(
+            "{text} is a product; take the id of its price, price_…, from Stripe's dashboard"
+        ));
     }
     // Prices that were made as plans in older times are called plan_….
     let named = text.starts_with("price_") || text.starts_with("plan_");
-    PriceId::parse(text).ok().filter(|_| named).ok_or_else(|| format!("{text:?} is no id of a Stripe price, price_…"))
+    PriceId::parse(text)
+        .ok()
+        .filter(|_| named)
+        .ok_or_else(|| format!("{text:?} is no id of a Stripe price, price_…"))
 }
 
 fn price(fields: &mut Fields<'_>, currency: Currency) -> (Sold, Option<Recurring>) {
-    let shape = format!("{}, or \"custom\" where it is agreed with each customer", amounts::money_shape(currency));
+    let shape = format!(
+        "{}, or \"custom\" where it is agreed with each customer",
+        amounts::money_shape(currency)
+    );
     let price = fields.read("price", &shape, |text| match text {
         "custom" => Some(None),
         text => amounts::money(text, currency).map(Some),
     });
     let every = fields.read("every", "\"month\" or \"year\"", |text| {
-        [Interval::Month, Interval::Year].into_iter().find(|every| every.as_str() == text)
+        [Interval::Month, Interval::Year]
+            .into_iter()
+            .find(|every| every.as_str() == text)
     });
-    let amount = price.as_ref().and_then(|price| price.value).filter(|amount| amount.minor > 0);
+    let amount = price
+        .as_ref()
+        .and_then(|price| price.value)
+        .filter(|amount| amount.minor > 0);
     if let (Some(every), None) = (&every, amount) {
-        fields.fault(every.line, "every goes with a price; leave it away or add price");
+        fields.fault(
+            every.line,
+            "every goes with a price; leave it away or add price",
+        );
     }
-    let sold = if price.is_some_and(|price| price.value.is_none()) { Sold::ByAgreement } else { Sold::Openly };
-    (sold, amount.map(|amount| Recurring { amount, every: every.map_or(Interval::Month, |every| every.value) }))
+    let sold = if price.is_some_and(|price| price.value.is_none()) {
+        Sold::ByAgreement
+    } else {
+        Sold::Openly
+    };
+    (
+        sold,
+        amount.map(|amount| Recurring {
+            amount,
+            every: every.map_or(Interval::Month, |every| every.value),
+        }),
+    )
 }
 
 fn pays(text: &str) -> Option<Pays> {
-    [("credits", Pays::Credits), ("meters", Pays::Meters), ("nothing", Pays::Nothing)]
-        .into_iter()
-        .find_map(|(word, pays)| (word == text).then_some(pays))
+    [
+        ("credits", Pays::Credits),
+        ("meters", Pays::Meters),
+        ("nothing", Pays::Nothing),
+    ]
+    .into_iter()
+    .find_map(|(word, pays)| (word == text).then_some(pays))
 }
 
 fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<Charge> {
     let (page, entry) = (fields.page(), fields.entry.clone());
     let mut found: Vec<Charge> = Vec::new();
-    for (at, (start, table)) in fields.tables("charges", CHARGES_MAX).into_iter().enumerate() {
-        let mut charge = Fields::new(page, format!("{entry}, charge no. {}", at + 1), start, table, CHARGE);
+    for (at, (start, table)) in fields
+        .tables("charges", CHARGES_MAX)
+        .into_iter()
+        .enumerate()
+    {
+        let mut charge = Fields::new(
+            page,
+            format!("{entry}, charge no. {}", at + 1),
+            start,
+            table,
+            CHARGE,
+        );
         let meter = charge.text("meter").and_then(|name| {
             let (meter, kind) = known(&charge, name.line, &name.value, meters)?;
             if kind == MeterKind::Level {
-                charge.fault(name.line, format!("{meter} says how many there are; charge a counter"));
+                charge.fault(
+                    name.line,
+                    format!("{meter} says how many there are; charge a counter"),
+                );
             }
             if found.iter().any(|one| one.meter == meter) {
-                charge.fault(name.line, format!("{meter} is charged twice; put both into one charge"));
+                charge.fault(
+                    name.line,
+                    format!("{meter} is charged twice; put both into one charge"),
+                );
             }
             Some(meter)
         });
@@ -170,7 +238,11 @@ fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<
         });
         let rate = rate(&mut charge, currency);
         if let (Some(meter), Some(counts), Some(rate)) = (meter, counts, rate) {
-            found.push(Charge { meter, counts: counts.value, rate });
+            found.push(Charge {
+                meter,
+                counts: counts.value,
+                rate,
+            });
         }
         charge.close();
     }
@@ -178,10 +250,20 @@ fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<
 }
 
 fn rate(charge: &mut Fields<'_>, currency: Currency) -> Option<Rate> {
-    let ways = ["each", "each_1k", "tiers"].into_iter().filter(|way| charge.has(way)).count();
+    let ways = ["each", "each_1k", "tiers"]
+        .into_iter()
+        .filter(|way| charge.has(way))
+        .count();
     if ways != 1 {
         let what = "a charge has a rate: each = \"8.00\", or each_1k = \"0.015\" for a thousand, or tiers = [ … ]";
-        charge.fault(charge.line, if ways == 0 { what.to_owned() } else { format!("{what}; one of them") });
+        charge.fault(
+            charge.line,
+            if ways == 0 {
+                what.to_owned()
+            } else {
+                format!("{what}; one of them")
+            },
+        );
     }
     let unit = unit(charge, currency);
     let tiers = charge.has("tiers").then(|| tiers(charge, currency));
@@ -193,7 +275,8 @@ fn rate(charge: &mut Fields<'_>, currency: Currency) -> Option<Rate> {
 
 /// What one unit costs, in minor units.
 fn unit(fields: &mut Fields<'_>, currency: Currency) -> Option<String> {
-    const SHAPE: &str = "an amount in quotes, as \"8.00\", not finer than Stripe's twelve places of a minor unit";
+    const SHAPE: &str =
+        "an amount in quotes, as \"8.00\", not finer than Stripe's twelve places of a minor unit";
     let each = fields.read("each", SHAPE, |text| amounts::rate(text, currency, 0));
     let thousand = fields.read("each_1k", SHAPE, |text| amounts::rate(text, currency, 3));
     each.or(thousand).map(|unit| unit.value)
@@ -203,13 +286,28 @@ fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<Tier> {
     let (page, entry, line) = (charge.page(), charge.entry.clone(), charge.line);
     let mut tiers: Vec<Tier> = Vec::new();
     for (at, (start, table)) in charge.tables("tiers", TIERS_MAX).into_iter().enumerate() {
-        let mut tier = Fields::new(page, format!("{entry}, tier no. {}", at + 1), start, table, &[]);
+        let mut tier = Fields::new(
+            page,
+            format!("{entry}, tier no. {}", at + 1),
+            start,
+            table,
+            &[],
+        );
         let up_to = tier.whole("up_to");
         let before = tiers.last().map_or(Some(0), |tier| tier.up_to);
         match (before, &up_to) {
-            (None, _) => tier.fault(tier.line, "comes after the one without up_to, which has no end; put it before"),
+            (None, _) => tier.fault(
+                tier.line,
+                "comes after the one without up_to, which has no end; put it before",
+            ),
             (Some(before), Some(up_to)) if up_to.value <= before => {
-                tier.fault(up_to.line, format!("up_to = {} does not rise; it must be over {before}", up_to.value));
+                tier.fault(
+                    up_to.line,
+                    format!(
+                        "up_to = {} does not rise; it must be over {before}",
+                        up_to.value
+                    ),
+                );
             }
             (Some(_), _) => {}
         }
@@ -217,11 +315,18 @@ fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<Tier> {
             tier.fault(tier.line, "says no price; add each = \"8.00\"");
         }
         let unit = unit(&mut tier, currency);
-        tiers.push(Tier { up_to: up_to.map(|up_to| up_to.value), unit: unit.unwrap_or_default() });
+        tiers.push(Tier {
+            up_to: up_to.map(|up_to| up_to.value),
+            unit: unit.unwrap_or_default(),
+        });
         tier.close();
     }
     if tiers.last().is_none_or(|last| last.up_to.is_some()) {
-        page.faults.note(Some(line), &entry, "the last of its tiers has no end; add { each = \"8.00\" } without up_to");
+        page.faults.note(
+            Some(line),
+            &entry,
+            "the last of its tiers has no end; add { each = \"8.00\" } without up_to",
+        );
     }
     tiers
 }
@@ -233,7 +338,11 @@ fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
         let mut quota = Fields::new(page, format!("{entry}, quota {name}"), start, table, QUOTA);
         let meter = known(&quota, quota.line, &name, meters);
         let limit = quota.whole("limit").map_or(0, |limit| limit.value);
-        let renews = quota.read("renews", "\"month\", \"subscription\" or \"never\"", Renewal::parse);
+        let renews = quota.read(
+            "renews",
+            "\"month\", \"subscription\" or \"never\"",
+            Renewal::parse,
+        );
         let beyond = quota.read("beyond", "\"refuse\" or \"charge\"", |text| match text {
             "refuse" => Some(Beyond::Refuse),
             "charge" => Some(Beyond::Charge),
@@ -241,15 +350,31 @@ fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
         });
         if let Some((meter, kind)) = meter {
             let renews = match (kind, renews) {
-                (MeterKind::Counter, renews) => renews.map_or(Renewal::Month, |renews| renews.value),
+                (MeterKind::Counter, renews) => {
+                    renews.map_or(Renewal::Month, |renews| renews.value)
+                }
                 (MeterKind::Level, None) => Renewal::Never,
                 (MeterKind::Level, Some(renews)) => {
-                    quota.fault(renews.line, "how many there are at a time does not renew; leave renews away");
+                    quota.fault(
+                        renews.line,
+                        "how many there are at a time does not renew; leave renews away",
+                    );
                     Renewal::Never
                 }
             };
-            let limit = if limit == 0 { Limit::Unlimited } else { Limit::Of(limit) };
-            quotas.insert(meter, Quota { limit, renews, beyond: beyond.map_or(Beyond::Refuse, |beyond| beyond.value) });
+            let limit = if limit == 0 {
+                Limit::Unlimited
+            } else {
+                Limit::Of(limit)
+            };
+            quotas.insert(
+                meter,
+                Quota {
+                    limit,
+                    renews,
+                    beyond: beyond.map_or(Beyond::Refuse, |beyond| beyond.value),
+                },
+            );
         }
         quota.close();
     }
@@ -257,12 +382,22 @@ fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
 }
 
 /// A meter that the catalogue has, and how it counts.
-fn known(fields: &Fields<'_>, line: usize, name: &str, meters: &Meters) -> Option<(Meter, MeterKind)> {
-    let found = Meter::parse(name).ok().and_then(|meter| meters.get(&meter).map(|info| (meter, info.kind)));
+fn known(
+    fields: &Fields<'_>,
+    line: usize,
+    name: &str,
+    meters: &Meters,
+) -> Option<(Meter, MeterKind)> {
+    let found = Meter::parse(name)
+        .ok()
+        .and_then(|meter| meters.get(&meter).map(|info| (meter, info.kind)));
     if found.is_none() {
         let known: Vec<_> = meters.keys().map(Meter::as_str).collect();
         let known = known.join(", ");
-        fields.fault(line, format!("there is no meter {name}; add it with [[meter]] or take one of {known}"));
+        fields.fault(
+            line,
+            format!("there is no meter {name}; add it with [[meter]] or take one of {known}"),
+        );
     }
     found
 }

@@ -27,35 +27,48 @@ const PUBLISHABLE: &str = "STRIPE_PUBLISHABLE_KEY";
 
 /// The catalogue that the settings ask for. Its version is the file's: prices that settings add change no amount.
 pub fn from_settings(find: impl Fn(&str) -> Option<String>) -> Result<Catalogue, CatalogueErrors> {
-    let find = |name: &str| find(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    let find = |name: &str| {
+        find(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
+    };
     let faults = Faults::default();
     let mut catalogue = match find(FILE) {
         None => parse(BUILT_IN)?,
         Some(path) => match std::fs::read_to_string(&path) {
             Ok(text) => parse(&text)?,
             Err(error) => {
-                faults.note(None, FILE, format!("cannot read {path} ({error}); correct the path or leave it away"));
+                faults.note(
+                    None,
+                    FILE,
+                    format!("cannot read {path} ({error}); correct the path or leave it away"),
+                );
                 return faults.verdict(None);
             }
         },
     };
     for (setting, plan) in PRICES {
         let Some(value) = find(setting) else { continue };
-        let sold = PlanId::parse(plan).and_then(|id| catalogue.plans.iter_mut().find(|one| one.id == id));
+        let sold =
+            PlanId::parse(plan).and_then(|id| catalogue.plans.iter_mut().find(|one| one.id == id));
         match (price_id(&value), sold) {
             (Err(why), _) => faults.note(None, setting, why),
             (Ok(_), None) => {
                 faults.note(
                     None,
                     setting,
-                    format!("is {plan}'s price, which is no plan here; leave it away or add the plan"),
+                    format!(
+                        "is {plan}'s price, which is no plan here; leave it away or add the plan"
+                    ),
                 );
             }
             (Ok(price), Some(plan)) if plan.prices.contains(&price) => {}
             (Ok(price), Some(plan)) => plan.prices.push(price),
         }
     }
-    twice(catalogue.plans.iter(), &catalogue.packs, &|entry, what| faults.note(None, entry, what));
+    twice(catalogue.plans.iter(), &catalogue.packs, &|entry, what| {
+        faults.note(None, entry, what)
+    });
     modes(&find, &faults);
     faults.verdict(Some(catalogue))
 }
@@ -63,16 +76,24 @@ pub fn from_settings(find: impl Fn(&str) -> Option<String>) -> Result<Catalogue,
 /// Whether a key is for real money; none where it does not say, as a reference does not.
 fn is_live(key: &str) -> Option<bool> {
     let mode = key.split_once('_')?.1;
-    [("live_", true), ("test_", false)].into_iter().find_map(|(word, live)| mode.starts_with(word).then_some(live))
+    [("live_", true), ("test_", false)]
+        .into_iter()
+        .find_map(|(word, live)| mode.starts_with(word).then_some(live))
 }
 
 fn modes(find: &impl Fn(&str) -> Option<String>, faults: &Faults) {
-    let (Some(secret), Some(publishable)) = (find(SECRET), find(PUBLISHABLE)) else { return };
+    let (Some(secret), Some(publishable)) = (find(SECRET), find(PUBLISHABLE)) else {
+        return;
+    };
     let mode = |live| if live { "live" } else { "test" };
     if let (Some(one), Some(other)) = (is_live(&secret), is_live(&publishable))
         && one != other
     {
-        let what = format!("is of {} mode and {SECRET} of {} mode; take both from one mode", mode(other), mode(one));
+        let what = format!(
+            "is of {} mode and {SECRET} of {} mode; take both from one mode",
+            mode(other),
+            mode(one)
+        );
         faults.note(None, PUBLISHABLE, what);
     }
 }
@@ -82,26 +103,50 @@ mod tests {
     use super::*;
 
     fn with(settings: &[(&str, &str)]) -> Result<Catalogue, String> {
-        let find = |name: &str| settings.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| {
+            settings
+                .iter()
+                .find(|(one, _)| *one == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         from_settings(find).map_err(|errors| errors.to_string())
     }
 
     #[test]
     fn without_settings_it_is_the_built_in_one() {
-        assert_eq!(with(&[]), with(&[("CATALOGUE", " "), ("STRIPE_PRICE_PRO", ""), ("STRIPE_SECRET_KEY", " ")]));
+        assert_eq!(
+            with(&[]),
+            with(&[
+                ("CATALOGUE", " "),
+                ("STRIPE_PRICE_PRO", ""),
+                ("STRIPE_SECRET_KEY", " ")
+            ])
+        );
     }
 
     #[test]
     fn every_price_setting_finds_its_plan() {
-        let settings: Vec<_> = PRICES.iter().map(|(setting, plan)| (*setting, format!("price_of_{plan}"))).collect();
-        let settings: Vec<_> = settings.iter().map(|(setting, price)| (*setting, price.as_str())).collect();
+        let settings: Vec<_> = PRICES
+            .iter()
+            .map(|(setting, plan)| (*setting, format!("price_of_{plan}")))
+            .collect();
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|(setting, price)| (*setting, price.as_str()))
+            .collect();
         let catalogue = with(&settings).expect("a catalogue");
         for (_, plan) in PRICES {
             let price = domain::ids::PriceId::parse(&format!("price_of_{plan}")).expect("a price");
-            let sold = catalogue.plan_sold_by(&price, None).map(|plan| plan.id.as_str());
+            let sold = catalogue
+                .plan_sold_by(&price, None)
+                .map(|plan| plan.id.as_str());
             assert_eq!(sold, Some(plan));
         }
-        assert_eq!(catalogue.version, with(&[]).expect("a catalogue").version, "prices change no amount");
+        assert_eq!(
+            catalogue.version,
+            with(&[]).expect("a catalogue").version,
+            "prices change no amount"
+        );
     }
 
     #[test]
@@ -136,7 +181,10 @@ mod tests {
             ("ssm:/tallyhook/secret", "pk_test_x", true),
             ("", "pk_test_x", true),
         ] {
-            let keys = [("STRIPE_SECRET_KEY", secret), ("STRIPE_PUBLISHABLE_KEY", publishable)];
+            let keys = [
+                ("STRIPE_SECRET_KEY", secret),
+                ("STRIPE_PUBLISHABLE_KEY", publishable),
+            ];
             assert_eq!(with(&keys).is_ok(), fine, "{keys:?}");
         }
     }
@@ -144,6 +192,9 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_said_by_its_path() {
         let errors = with(&[("CATALOGUE", "/nowhere/catalogue.toml")]).expect_err("no such file");
-        assert!(errors.contains("CATALOGUE: cannot read /nowhere/catalogue.toml"), "{errors}");
+        assert!(
+            errors.contains("CATALOGUE: cannot read /nowhere/catalogue.toml"),
+            "{errors}"
+        );
     }
 }

@@ -9,7 +9,9 @@ fn built_in() -> Catalogue {
 }
 
 fn plan<'c>(catalogue: &'c Catalogue, id: &str) -> &'c Plan {
-    catalogue.plan(&PlanId::parse(id).expect("an id")).expect("a plan")
+    catalogue
+        .plan(&PlanId::parse(id).expect("an id"))
+        .expect("a plan")
 }
 
 fn limits(plan: &Plan) -> Vec<(&str, u64)> {
@@ -17,7 +19,10 @@ fn limits(plan: &Plan) -> Vec<(&str, u64)> {
         Limit::Unlimited => 0,
         Limit::Of(limit) => limit,
     };
-    plan.quotas.iter().map(|(meter, quota)| (meter.as_str(), limit(quota.limit))).collect()
+    plan.quotas
+        .iter()
+        .map(|(meter, quota)| (meter.as_str(), limit(quota.limit)))
+        .collect()
 }
 
 #[test]
@@ -26,35 +31,110 @@ fn the_built_in_catalogue_sells_what_is_promised() {
     for (id, price_minor, pays, quotas) in [
         ("trial", None, Pays::Nothing, vec![("pull_requests", 10)]),
         ("payg", None, Pays::Meters, vec![]),
-        ("teams", Some(48_000), Pays::Meters, vec![("pull_requests", 60)]),
+        (
+            "teams",
+            Some(48_000),
+            Pays::Meters,
+            vec![("pull_requests", 60)],
+        ),
         ("hybrid", Some(2_000), Pays::Meters, vec![]),
         ("credits", None, Pays::Credits, vec![]),
-        ("free", None, Pays::Credits, vec![("agents", 1), ("messages", 1_000), ("users", 1)]),
-        ("starter", Some(2_900), Pays::Credits, vec![("agents", 5), ("messages", 10_000), ("users", 3)]),
-        ("professional", Some(9_900), Pays::Credits, vec![("agents", 25), ("messages", 100_000), ("users", 10)]),
-        ("enterprise", None, Pays::Credits, vec![("agents", 0), ("messages", 0), ("users", 0)]),
-        ("basic", Some(1_900), Pays::Credits, vec![("api_calls", 1_000), ("scraping_tasks", 100), ("tokens", 100_000)]),
+        (
+            "free",
+            None,
+            Pays::Credits,
+            vec![("agents", 1), ("messages", 1_000), ("users", 1)],
+        ),
+        (
+            "starter",
+            Some(2_900),
+            Pays::Credits,
+            vec![("agents", 5), ("messages", 10_000), ("users", 3)],
+        ),
+        (
+            "professional",
+            Some(9_900),
+            Pays::Credits,
+            vec![("agents", 25), ("messages", 100_000), ("users", 10)],
+        ),
+        (
+            "enterprise",
+            None,
+            Pays::Credits,
+            vec![("agents", 0), ("messages", 0), ("users", 0)],
+        ),
+        (
+            "basic",
+            Some(1_900),
+            Pays::Credits,
+            vec![
+                ("api_calls", 1_000),
+                ("scraping_tasks", 100),
+                ("tokens", 100_000),
+            ],
+        ),
         (
             "pro",
             Some(4_900),
             Pays::Credits,
-            vec![("api_calls", 10_000), ("scraping_tasks", 1_000), ("tokens", 1_000_000)],
+            vec![
+                ("api_calls", 10_000),
+                ("scraping_tasks", 1_000),
+                ("tokens", 1_000_000),
+            ],
         ),
-        ("enterprise_api", None, Pays::Credits, vec![("api_calls", 0), ("scraping_tasks", 0), ("tokens", 0)]),
+        (
+            "enterprise_api",
+            None,
+            Pays::Credits,
+            vec![("api_calls", 0), ("scraping_tasks", 0), ("tokens", 0)],
+        ),
     ] {
         let plan = plan(&catalogue, id);
-        assert_eq!(plan.price.map(|price| price.amount.minor), price_minor, "{id}");
-        assert!(plan.price.is_none_or(|price| price.every == Interval::Month), "{id}");
+        assert_eq!(
+            plan.price.map(|price| price.amount.minor),
+            price_minor,
+            "{id}"
+        );
+        assert!(
+            plan.price
+                .is_none_or(|price| price.every == Interval::Month),
+            "{id}"
+        );
         assert_eq!(plan.pays, pays, "{id}");
         assert_eq!(limits(plan), quotas, "{id}");
-        assert_eq!(plan.sold == Sold::ByAgreement, id.starts_with("enterprise"), "{id}");
+        assert_eq!(
+            plan.sold == Sold::ByAgreement,
+            id.starts_with("enterprise"),
+            "{id}"
+        );
     }
     assert_eq!(catalogue.default_plan.as_str(), "payg");
-    assert_eq!((catalogue.markup, catalogue.output_reserve), (BasisPoints(2_000), 4_096));
-    assert!(catalogue.phase.holds("mitigate", "success") && !catalogue.phase.holds("mitigate", "failure"));
-    let packs: Vec<_> = catalogue.packs.iter().map(|pack| (pack.credits.to_string(), pack.price.to_string())).collect();
-    let packs: Vec<_> = packs.iter().map(|(credits, price)| (credits.as_str(), price.as_str())).collect();
-    assert_eq!(packs, [("1000", "1.00 USD"), ("10000", "10.00 USD"), ("100000", "100.00 USD")]);
+    assert_eq!(
+        (catalogue.markup, catalogue.output_reserve),
+        (BasisPoints(2_000), 4_096)
+    );
+    assert!(
+        catalogue.phase.holds("mitigate", "success")
+            && !catalogue.phase.holds("mitigate", "failure")
+    );
+    let packs: Vec<_> = catalogue
+        .packs
+        .iter()
+        .map(|pack| (pack.credits.to_string(), pack.price.to_string()))
+        .collect();
+    let packs: Vec<_> = packs
+        .iter()
+        .map(|(credits, price)| (credits.as_str(), price.as_str()))
+        .collect();
+    assert_eq!(
+        packs,
+        [
+            ("1000", "1.00 USD"),
+            ("10000", "10.00 USD"),
+            ("100000", "100.00 USD")
+        ]
+    );
 }
 
 #[test]
@@ -65,21 +145,40 @@ fn trial_pay_as_you_go_and_teams_charge_for_fixes() {
     assert_eq!(trial.converts_to.as_ref().map(PlanId::as_str), Some("payg"));
     let rate = |id| &plan(&catalogue, id).charges[0].rate;
     assert_eq!(*rate("payg"), Rate::PerUnit("1500".to_owned()));
-    let Rate::Graduated(tiers) = rate("teams") else { panic!("teams has tiers") };
-    let tiers: Vec<_> = tiers.iter().map(|tier| (tier.up_to, tier.unit.as_str())).collect();
+    let Rate::Graduated(tiers) = rate("teams") else {
+        panic!("teams has tiers")
+    };
+    let tiers: Vec<_> = tiers
+        .iter()
+        .map(|tier| (tier.up_to, tier.unit.as_str()))
+        .collect();
     assert_eq!(tiers, [(Some(60), "0"), (None, "800")]);
     assert_eq!(*rate("hybrid"), Rate::PerUnit("0.0018".to_owned()));
 }
 
 #[test]
 fn a_version_follows_the_meaning() {
-    let version = |text: &str| parse(text).unwrap_or_else(|errors| panic!("{errors}")).version;
+    let version = |text: &str| {
+        parse(text)
+            .unwrap_or_else(|errors| panic!("{errors}"))
+            .version
+    };
     let base = version(BUILT_IN);
-    assert!(base.len() == 12 && base.bytes().all(|byte| byte.is_ascii_hexdigit()), "{base}");
+    assert!(
+        base.len() == 12 && base.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{base}"
+    );
     assert_eq!(version(&format!("# another word\n{BUILT_IN}")), base);
-    assert_eq!(version(&BUILT_IN.replace("\"15.00\"", "\"15\"")), base, "the same amount");
+    assert_eq!(
+        version(&BUILT_IN.replace("\"15.00\"", "\"15\"")),
+        base,
+        "the same amount"
+    );
     assert_ne!(version(&BUILT_IN.replace("\"15.00\"", "\"15.01\"")), base);
-    assert_ne!(version(&BUILT_IN.replace("name = \"Trial\"", "name = \"Try\"")), base);
+    assert_ne!(
+        version(&BUILT_IN.replace("name = \"Trial\"", "name = \"Try\"")),
+        base
+    );
 }
 
 /// A catalogue that is right, for breaking.
@@ -126,7 +225,10 @@ fn broken(cases: &[(&str, &str, &str)]) {
             Ok(_) => assert_eq!(*said, "", "{to} is not refused"),
             Err(errors) => {
                 let errors = errors.to_string();
-                assert!(!said.is_empty() && errors.contains(said), "{to}\nis to say {said}\nsays {errors}");
+                assert!(
+                    !said.is_empty() && errors.contains(said),
+                    "{to}\nis to say {said}\nsays {errors}"
+                );
             }
         }
     }
@@ -140,28 +242,72 @@ fn faults_of_the_head_and_its_meters() {
             "\"usdollar\"",
             "line 1, the catalogue: currency = \"usdollar\" cannot be read; it is three letters",
         ),
-        ("currency = \"usd\"", "", "line 1, the catalogue: currency is missing; add for example currency = \"usd\""),
+        (
+            "currency = \"usd\"",
+            "",
+            "line 1, the catalogue: currency is missing; add for example currency = \"usd\"",
+        ),
         (
             "= 1000\ndefault",
             "= 0\ndefault",
             "credits_per_unit is how many credits one unit of the currency buys; at least 1",
         ),
-        ("= 1000\ndefault", "= 1000\ncolour = 1\ndefault", "line 3, the catalogue: colour means nothing here"),
-        ("default_plan = \"payg\"", "default_plan = \"pay\"", "line 3, default_plan: there is no plan pay"),
-        ("\"counter\"", "\"meter\"", "line 7, meter no. 1: kind = \"meter\" cannot be read; it is \"counter\""),
-        ("id = \"users\"", "id = \"pull_requests\"", "line 9, meter no. 2: there is another meter pull_requests"),
+        (
+            "= 1000\ndefault",
+            "= 1000\ncolour = 1\ndefault",
+            "line 3, the catalogue: colour means nothing here",
+        ),
+        (
+            "default_plan = \"payg\"",
+            "default_plan = \"pay\"",
+            "line 3, default_plan: there is no plan pay",
+        ),
+        (
+            "\"counter\"",
+            "\"meter\"",
+            "line 7, meter no. 1: kind = \"meter\" cannot be read; it is \"counter\"",
+        ),
+        (
+            "id = \"users\"",
+            "id = \"pull_requests\"",
+            "line 9, meter no. 2: there is another meter pull_requests",
+        ),
     ]);
 }
 
 #[test]
 fn faults_of_charges() {
     broken(&[
-        ("meter = \"pull_requests\"", "meter = \"pulls\"", "plan payg, charge no. 1: there is no meter pulls; add it"),
-        ("meter = \"pull_requests\"", "meter = \"users\"", "plan payg, charge no. 1: users says how many there are"),
-        (", each = \"15.00\"", "", "line 16, plan payg, charge no. 1: a charge has a rate: each = \"8.00\""),
-        ("each = \"15.00\"", "each = 15.00", "plan payg, charge no. 1: each is a float; write it in quotes"),
-        ("each = \"15.00\"", "each = \"15.00\", tiers = []", "has a rate: each = \"8.00\", or each_1k"),
-        ("each = \"15.00\"", "each_1k = \"0.00000000000001\"", "not finer than Stripe's twelve places"),
+        (
+            "meter = \"pull_requests\"",
+            "meter = \"pulls\"",
+            "plan payg, charge no. 1: there is no meter pulls; add it",
+        ),
+        (
+            "meter = \"pull_requests\"",
+            "meter = \"users\"",
+            "plan payg, charge no. 1: users says how many there are",
+        ),
+        (
+            ", each = \"15.00\"",
+            "",
+            "line 16, plan payg, charge no. 1: a charge has a rate: each = \"8.00\"",
+        ),
+        (
+            "each = \"15.00\"",
+            "each = 15.00",
+            "plan payg, charge no. 1: each is a float; write it in quotes",
+        ),
+        (
+            "each = \"15.00\"",
+            "each = \"15.00\", tiers = []",
+            "has a rate: each = \"8.00\", or each_1k",
+        ),
+        (
+            "each = \"15.00\"",
+            "each_1k = \"0.00000000000001\"",
+            "not finer than Stripe's twelve places",
+        ),
         (
             "each = \"15.00\"",
             "tiers = [{ up_to = 5, each = \"1\" }]",
@@ -177,35 +323,67 @@ fn faults_of_charges() {
             "tiers = [{ each = \"1\" }, { each = \"2\" }]",
             "tier no. 2: comes after the one without up_to",
         ),
-        ("each = \"15.00\"", "tiers = [{ up_to = 1 }, { each = \"2\" }]", "tier no. 1: says no price"),
+        (
+            "each = \"15.00\"",
+            "tiers = [{ up_to = 1 }, { each = \"2\" }]",
+            "tier no. 1: says no price",
+        ),
         (
             "charges = [{ meter = \"pull_requests\", counts = \"pulls\", each = \"15.00\" }]\n",
             "",
             "line 12, plan payg: pays by meters and charges nothing",
         ),
-        ("pays = \"meters\"", "pays = \"nothing\"", "charges are for plans that pay by meters, and it pays nothing"),
+        (
+            "pays = \"meters\"",
+            "pays = \"nothing\"",
+            "charges are for plans that pay by meters, and it pays nothing",
+        ),
     ]);
 }
 
 #[test]
 fn faults_of_plans() {
     broken(&[
-        ("fallback = \"credits\"", "fallback = \"credit\"", "plan payg: fallback names credit, which is no plan here"),
-        ("fallback = \"credits\"", "converts_to = \"more\"", "plan payg: converts_to names more, which is no plan"),
-        ("fallback = \"credits\"", "fallback = \"payg\"", "plan payg: fallback names the plan itself"),
-        ("budget = 600", "budget = 600\nfallback = \"payg\"", "plan credits: its fallbacks lead back to it"),
+        (
+            "fallback = \"credits\"",
+            "fallback = \"credit\"",
+            "plan payg: fallback names credit, which is no plan here",
+        ),
+        (
+            "fallback = \"credits\"",
+            "converts_to = \"more\"",
+            "plan payg: converts_to names more, which is no plan",
+        ),
+        (
+            "fallback = \"credits\"",
+            "fallback = \"payg\"",
+            "plan payg: fallback names the plan itself",
+        ),
+        (
+            "budget = 600",
+            "budget = 600\nfallback = \"payg\"",
+            "plan credits: its fallbacks lead back to it",
+        ),
         (
             "budget = 600",
             "budget = 600\nprice = \"1.00\"",
             "plan payg: fallback names credits, which has to be paid for",
         ),
-        ("pays = \"meters\"", "pays = \"meters\"\nprice = \"1.00\"", "line 3, default_plan: payg has to be paid for"),
+        (
+            "pays = \"meters\"",
+            "pays = \"meters\"\nprice = \"1.00\"",
+            "line 3, default_plan: payg has to be paid for",
+        ),
         (
             "pays = \"meters\"",
             "pays = \"meters\"\nprice = \"1.001\"",
             "price = \"1.001\" cannot be read; it is an amount of usd in quotes with at most 2 places",
         ),
-        ("pays = \"meters\"", "pays = \"meters\"\nevery = \"year\"", "plan payg: every goes with a price"),
+        (
+            "pays = \"meters\"",
+            "pays = \"meters\"\nevery = \"year\"",
+            "plan payg: every goes with a price",
+        ),
         (
             "pays = \"meters\"",
             "pays = \"meters\"\nfee = 5",
@@ -216,7 +394,11 @@ fn faults_of_plans() {
             "budget = 600\nunbilled_max = 5",
             "plan credits: unbilled_max is for plans that pay by meters",
         ),
-        ("pays = \"meters\"", "pays = \"meters\"\nunbilled_max = 10001", "plan payg: unbilled_max is at most 10000"),
+        (
+            "pays = \"meters\"",
+            "pays = \"meters\"\nunbilled_max = 10001",
+            "plan payg: unbilled_max is at most 10000",
+        ),
         (
             "pays = \"meters\"",
             "pays = \"meters\"\nquotas.pull = { limit = 5 }",
@@ -227,17 +409,41 @@ fn faults_of_plans() {
             "pays = \"credits\"\nquotas.pull_requests = { limit = 5, beyond = \"charge\" }",
             "pull_requests is not charged",
         ),
-        ("{ limit = 3 }", "{ limit = 3, renews = \"month\" }", "how many there are at a time does not renew"),
-        ("{ limit = 3 }", "{ limit = -3 }", "plan credits, quota users: limit is a whole number that is not negative"),
-        ("{ limit = 3 }", "{ }", "plan credits, quota users: limit is missing"),
-        ("budget = 600\n", "", "line 18, plan credits: pays from credits and has no budget"),
+        (
+            "{ limit = 3 }",
+            "{ limit = 3, renews = \"month\" }",
+            "how many there are at a time does not renew",
+        ),
+        (
+            "{ limit = 3 }",
+            "{ limit = -3 }",
+            "plan credits, quota users: limit is a whole number that is not negative",
+        ),
+        (
+            "{ limit = 3 }",
+            "{ }",
+            "plan credits, quota users: limit is missing",
+        ),
+        (
+            "budget = 600\n",
+            "",
+            "line 18, plan credits: pays from credits and has no budget",
+        ),
         (
             "budget = 600",
             "budget = 600\nfee = 600",
             "plan credits: its budget of 600 leaves nothing beside its fee of 600",
         ),
-        ("id = \"credits\"", "id = \"payg\"", "line 18, plan payg: there is another plan of this name"),
-        ("id = \"credits\"", "id = \"My plan\"", "line 19, plan no. 2: id = \"My plan\" cannot be read"),
+        (
+            "id = \"credits\"",
+            "id = \"payg\"",
+            "line 18, plan payg: there is another plan of this name",
+        ),
+        (
+            "id = \"credits\"",
+            "id = \"My plan\"",
+            "line 19, plan no. 2: id = \"My plan\" cannot be read",
+        ),
     ]);
 }
 
@@ -270,43 +476,89 @@ fn faults_of_plans_that_github_bills() {
 #[test]
 fn faults_of_packs_models_and_what_is_no_toml() {
     broken(&[
-        ("credits = 1000\nprice", "credits = 0\nprice", "pack 1k: a pack without credits is no pack"),
-        ("price = \"1.00\"", "price = \"0.00\"", "pack 1k: a pack costs something"),
-        ("price = \"1.00\"", "price = \"1.00\"\nprices = [\"prod_1\"]", "pack 1k: prices: prod_1 is a product; take"),
-        ("\"0.003000\"", "\"0.0030001\"", "model m: input_cost_per_1k is a decimal in quotes with at most six places"),
+        (
+            "credits = 1000\nprice",
+            "credits = 0\nprice",
+            "pack 1k: a pack without credits is no pack",
+        ),
+        (
+            "price = \"1.00\"",
+            "price = \"0.00\"",
+            "pack 1k: a pack costs something",
+        ),
+        (
+            "price = \"1.00\"",
+            "price = \"1.00\"\nprices = [\"prod_1\"]",
+            "pack 1k: prices: prod_1 is a product; take",
+        ),
+        (
+            "\"0.003000\"",
+            "\"0.0030001\"",
+            "model m: input_cost_per_1k is a decimal in quotes with at most six places",
+        ),
         ("= 1000\ndefault", "= 100\ndefault", ""),
-        ("[[model]]\nmodel = \"m\"", "[[model]]\nmodel = \"m\"\nprice = 1", "model m: price means nothing here"),
-        ("kind = \"level\"", "kind = \"level", "line 11, the file: is no TOML"),
+        (
+            "[[model]]\nmodel = \"m\"",
+            "[[model]]\nmodel = \"m\"\nprice = 1",
+            "model m: price means nothing here",
+        ),
+        (
+            "kind = \"level\"",
+            "kind = \"level",
+            "line 11, the file: is no TOML",
+        ),
     ]);
 }
 
 #[test]
 fn a_token_costs_whole_microcredits_or_is_refused() {
-    let text = SMALL.replace("= 1000\ndefault", "= 100\ndefault").replace("0.003000", "0.000001");
-    let errors = parse(&text).expect_err("a hundredth of a microcredit").to_string();
-    assert!(errors.contains("model m: input_cost_per_1k = \"0.000001\" comes to less than a microcredit"), "{errors}");
+    let text = SMALL
+        .replace("= 1000\ndefault", "= 100\ndefault")
+        .replace("0.003000", "0.000001");
+    let errors = parse(&text)
+        .expect_err("a hundredth of a microcredit")
+        .to_string();
+    assert!(
+        errors
+            .contains("model m: input_cost_per_1k = \"0.000001\" comes to less than a microcredit"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn a_plan_that_pays_from_credits_needs_models() {
     let text = SMALL.split("[[model]]").next().expect("a half");
     let errors = parse(text).expect_err("no models").to_string();
-    assert!(errors.contains("line 18, plan credits: pays from credits, and no model has a price"), "{errors}");
+    assert!(
+        errors.contains("line 18, plan credits: pays from credits, and no model has a price"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn a_price_at_stripe_sells_one_thing() {
     let text = SMALL
-        .replace("pays = \"meters\"", "pays = \"meters\"\nprices = [\"price_1\"]")
-        .replace("price = \"1.00\"", "price = \"1.00\"\nprices = [\"price_1\"]");
+        .replace(
+            "pays = \"meters\"",
+            "pays = \"meters\"\nprices = [\"price_1\"]",
+        )
+        .replace(
+            "price = \"1.00\"",
+            "price = \"1.00\"\nprices = [\"price_1\"]",
+        );
     let errors = parse(&text).expect_err("one price, two goods").to_string();
-    assert!(errors.contains("pack 1k: price_1 sells plan payg, too"), "{errors}");
+    assert!(
+        errors.contains("pack 1k: price_1 sells plan payg, too"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn everything_wrong_is_said_at_once_in_the_order_of_lines() {
-    let text =
-        SMALL.replace("\"counter\"", "\"count\"").replace("= 600", "= \"six\"").replace("1000\nprice", "0\nprice");
+    let text = SMALL
+        .replace("\"counter\"", "\"count\"")
+        .replace("= 600", "= \"six\"")
+        .replace("1000\nprice", "0\nprice");
     let errors = parse(&text).expect_err("three faults");
     let lines: Vec<_> = errors.iter().filter_map(|error| error.line).collect();
     assert!(errors.iter().count() >= 3 && lines.is_sorted(), "{errors}");
@@ -314,11 +566,22 @@ fn everything_wrong_is_said_at_once_in_the_order_of_lines() {
 
 #[test]
 fn there_are_limits() {
-    let plans: String =
-        (0..=PLANS_MAX).map(|at| format!("[[plan]]\nid = \"p{at}\"\nname = \"P\"\npays = \"nothing\"\n")).collect();
-    let errors = parse(&format!("{SMALL}{plans}")).expect_err("too many").to_string();
-    assert!(errors.contains("there are 103 of plan; 100 is the most"), "{errors}");
+    let plans: String = (0..=PLANS_MAX)
+        .map(|at| format!("[[plan]]\nid = \"p{at}\"\nname = \"P\"\npays = \"nothing\"\n"))
+        .collect();
+    let errors = parse(&format!("{SMALL}{plans}"))
+        .expect_err("too many")
+        .to_string();
+    assert!(
+        errors.contains("there are 103 of plan; 100 is the most"),
+        "{errors}"
+    );
     let long = format!("{SMALL}#{}", " ".repeat(FILE_BYTES_MAX));
-    assert!(parse(&long).expect_err("too long").to_string().contains("is longer than"));
+    assert!(
+        parse(&long)
+            .expect_err("too long")
+            .to_string()
+            .contains("is longer than")
+    );
     assert!(parse("").is_err());
 }

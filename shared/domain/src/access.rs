@@ -26,7 +26,13 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Usage, Self::Jobs, Self::Billing, Self::Keys];
+    pub const ALL: [Self; 5] = [
+        Self::Read,
+        Self::Usage,
+        Self::Jobs,
+        Self::Billing,
+        Self::Keys,
+    ];
 
     /// The word in the API and on the row.
     pub const fn as_str(self) -> &'static str {
@@ -139,7 +145,9 @@ impl KeyText {
 
     /// Reads what somebody sends; none if it cannot be a key, so that nothing needs to be looked up.
     pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix(LIVE).or_else(|| text.strip_prefix(TEST))?;
+        let rest = text
+            .strip_prefix(LIVE)
+            .or_else(|| text.strip_prefix(TEST))?;
         is_secret_text(rest).then(|| Self(text.to_owned()))
     }
 
@@ -176,7 +184,10 @@ pub(crate) fn is_secret_text(text: &str) -> bool {
 }
 
 fn letter(digit: u32) -> char {
-    usize::try_from(digit).ok().and_then(|place| ALPHABET.get(place)).map_or('0', |letter| char::from(*letter))
+    usize::try_from(digit)
+        .ok()
+        .and_then(|place| ALPHABET.get(place))
+        .map_or('0', |letter| char::from(*letter))
 }
 
 /// What stands in a link that shows an account its first key: mailed to its owner, and kept by nobody else.
@@ -222,7 +233,10 @@ pub const REVEALED_FOR: Duration = Duration::from_secs(7 * 86_400);
 
 impl fmt::Debug for Reveal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reveal").field("account", &self.account).field("until", &self.until).finish_non_exhaustive()
+        f.debug_struct("Reveal")
+            .field("account", &self.account)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
     }
 }
 
@@ -247,15 +261,31 @@ mod tests {
             assert!(KeyText::parse(&key.expose()[1..]).is_none());
             assert!(KeyText::parse(&format!("{}0", key.expose())).is_none());
         }
-        let other = KeyText::mint(TEST, std::array::from_fn(|place| u8::try_from(place).unwrap_or(0)));
-        assert!(other.hint().starts_with(TEST) && other.hint().len() < 20, "{}", other.hint());
+        let other = KeyText::mint(
+            TEST,
+            std::array::from_fn(|place| u8::try_from(place).unwrap_or(0)),
+        );
+        assert!(
+            other.hint().starts_with(TEST) && other.hint().len() < 20,
+            "{}",
+            other.hint()
+        );
         assert_eq!(format!("{other:?}"), "KeyText", "a key is never printed");
         for bad in ["", "th_live_", "sk_test_1", "th_live_!"] {
             assert!(KeyText::parse(bad).is_none(), "{bad}");
         }
         let token = RevealToken::mint([7; 32]);
-        assert_eq!(RevealToken::parse(token.expose()).as_ref().map(RevealToken::expose), Some(token.expose()));
-        assert_eq!(format!("{token:?}"), "RevealToken", "a token is never printed");
+        assert_eq!(
+            RevealToken::parse(token.expose())
+                .as_ref()
+                .map(RevealToken::expose),
+            Some(token.expose())
+        );
+        assert_eq!(
+            format!("{token:?}"),
+            "RevealToken",
+            "a token is never printed"
+        );
         for bad in ["", "x", &token.expose()[1..], other.expose()] {
             assert!(RevealToken::parse(bad).is_none(), "{bad}");
         }
@@ -264,7 +294,10 @@ mod tests {
     #[test]
     fn a_role_may_do_what_the_lesser_one_may() {
         for pair in Role::ALL.windows(2) {
-            assert!(pair[0].scopes().is_subset(&pair[1].scopes()) && pair[0].scopes() != pair[1].scopes());
+            assert!(
+                pair[0].scopes().is_subset(&pair[1].scopes())
+                    && pair[0].scopes() != pair[1].scopes()
+            );
         }
         for role in Role::ALL {
             assert_eq!(Role::parse(role.as_str()), Some(role));

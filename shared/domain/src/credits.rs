@@ -20,7 +20,11 @@ impl Credits {
 
     /// So many microcredits, if that is not too many.
     pub const fn from_micros(micros: u64) -> Option<Self> {
-        if micros <= Self::MAX.0 { Some(Self(micros)) } else { None }
+        if micros <= Self::MAX.0 {
+            Some(Self(micros))
+        } else {
+            None
+        }
     }
 
     /// So many whole credits, if that is not too many.
@@ -85,14 +89,24 @@ pub fn decimal_parse(text: &str, places: usize) -> Option<u64> {
     }
     let scale = 10_u64.checked_pow(u32::try_from(places).ok()?)?;
     // Where there are no places, `5.0` is still a whole number and `5.1` is none.
-    let fraction: u64 = format!("{fraction:0<places$}").parse().ok().filter(|rest| *rest < scale)?;
-    whole.parse::<u64>().ok()?.checked_mul(scale)?.checked_add(fraction)
+    let fraction: u64 = format!("{fraction:0<places$}")
+        .parse()
+        .ok()
+        .filter(|rest| *rest < scale)?;
+    whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(scale)?
+        .checked_add(fraction)
 }
 
 /// A signed number of microcredits as people read it: credits with at most six places.
 pub fn decimal(micros: i64) -> String {
     let sign = if micros < 0 { "-" } else { "" };
-    let (whole, fraction) = (micros.unsigned_abs() / MICROS, micros.unsigned_abs() % MICROS);
+    let (whole, fraction) = (
+        micros.unsigned_abs() / MICROS,
+        micros.unsigned_abs() % MICROS,
+    );
     if fraction == 0 {
         return format!("{sign}{whole}");
     }
@@ -130,13 +144,35 @@ mod tests {
 
     #[test]
     fn amounts_read_and_write_the_same() {
-        for (text, micros) in [("0", 0), ("12", 12_000_000), ("0.000001", 1), ("12.5", 12_500_000)] {
+        for (text, micros) in [
+            ("0", 0),
+            ("12", 12_000_000),
+            ("0.000001", 1),
+            ("12.5", 12_500_000),
+        ] {
             let credits = Credits::parse(text).expect("an amount");
-            assert_eq!((credits.micros(), credits.to_string().as_str()), (micros, text));
+            assert_eq!(
+                (credits.micros(), credits.to_string().as_str()),
+                (micros, text)
+            );
         }
-        assert_eq!(Credits::parse("1.50").expect("an amount").to_string(), "1.5");
+        assert_eq!(
+            Credits::parse("1.50").expect("an amount").to_string(),
+            "1.5"
+        );
         assert_eq!(Credits::parse("1000000000"), Ok(Credits::MAX));
-        for bad in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1.0000001", "1000000000.000001", "99999999999999999999"] {
+        for bad in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "+1",
+            "1e3",
+            "1.0000001",
+            "1000000000.000001",
+            "99999999999999999999",
+        ] {
             assert_eq!(Credits::parse(bad), Err(BadCredits), "{bad}");
         }
     }
@@ -171,7 +207,12 @@ mod tests {
 
     #[test]
     fn signed_numbers_show_their_sign() {
-        for (micros, text) in [(-1_500_000, "-1.5"), (0, "0"), (7, "0.000007"), (-1, "-0.000001")] {
+        for (micros, text) in [
+            (-1_500_000, "-1.5"),
+            (0, "0"),
+            (7, "0.000007"),
+            (-1, "-0.000001"),
+        ] {
             assert_eq!(decimal(micros), text);
         }
     }

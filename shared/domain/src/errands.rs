@@ -10,7 +10,8 @@ mod test_files;
 
 pub use commits::{Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary};
 pub use test_files::{
-    BadFiles, Integrated, Score, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis, TestIntegration,
+    BadFiles, Integrated, Score, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis,
+    TestIntegration,
 };
 
 use crate::credits::Credits;
@@ -59,7 +60,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::CommitSummary, Self::TestAnalysis, Self::TestIntegration];
+    pub const ALL: [Self; 3] = [
+        Self::CommitSummary,
+        Self::TestAnalysis,
+        Self::TestIntegration,
+    ];
 
     /// The word on the row and in answers.
     pub const fn as_str(self) -> &'static str {
@@ -179,7 +184,15 @@ impl Errand {
     /// A new one.
     pub fn queued(facts: Facts) -> Self {
         let tries = Tries::owed(facts.created_at);
-        Self { facts, state: State::Queued, version: 1, tries, used: None, reason: None, ended_at: None }
+        Self {
+            facts,
+            state: State::Queued,
+            version: 1,
+            tries,
+            used: None,
+            reason: None,
+            ended_at: None,
+        }
     }
 
     /// Asks for the work until `until`, unless somebody else has it or it is over.
@@ -193,7 +206,9 @@ impl Errand {
 
     /// What the answer costs whoever pays it.
     pub fn price(&self) -> Credits {
-        self.used.as_ref().map_or(Credits::ZERO, |used| self.facts.terms.price(used.cost))
+        self.used
+            .as_ref()
+            .map_or(Credits::ZERO, |used| self.facts.terms.price(used.cost))
     }
 
     /// From when on it may be forgotten, if it is over and not for keeping.
@@ -218,7 +233,11 @@ pub struct Move {
 impl Move {
     fn of(mut row: Errand, now: Timestamp) -> Self {
         row.version += 1;
-        Self { row, answer: None, now }
+        Self {
+            row,
+            answer: None,
+            now,
+        }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Errand)) -> Self {
@@ -231,7 +250,10 @@ impl Move {
         self.with(|row| {
             row.state = state;
             row.ended_at = Some(now);
-            row.tries = Tries { attempts: row.tries.attempts, ..Tries::default() };
+            row.tries = Tries {
+                attempts: row.tries.attempts,
+                ..Tries::default()
+            };
         })
     }
 
@@ -253,12 +275,26 @@ impl Move {
     /// What it means for the money, to be written with it.
     pub fn money(&self) -> Money {
         let (row, now) = (&self.row, self.now);
-        let Facts { id, account, terms, kind, .. } = &row.facts;
+        let Facts {
+            id,
+            account,
+            terms,
+            kind,
+            ..
+        } = &row.facts;
         match row.state {
             State::Queued => Money::Still,
             State::Done => {
-                let tokens = row.used.as_ref().map(|used| used.tokens).unwrap_or_default();
-                let note = format!("{}, {} tokens", kind.as_str(), tokens.input.saturating_add(tokens.output));
+                let tokens = row
+                    .used
+                    .as_ref()
+                    .map(|used| used.tokens)
+                    .unwrap_or_default();
+                let note = format!(
+                    "{}, {} tokens",
+                    kind.as_str(),
+                    tokens.input.saturating_add(tokens.output)
+                );
                 Money::Billed {
                     capture: terms.settlement(account, row.hold(), row.price(), note, now),
                     usage: terms.usage(account, &UsageOf::Errand(id.clone()), (0, tokens), now),
@@ -307,7 +343,9 @@ impl Lease {
 
     /// Ends it with its answer.
     pub fn done(self, answer: Answer, used: Used, now: Timestamp) -> Move {
-        let mut ended = Move::of(self.0, now).ending(State::Done).with(|row| row.used = Some(used));
+        let mut ended = Move::of(self.0, now)
+            .ending(State::Done)
+            .with(|row| row.used = Some(used));
         ended.answer = Some(answer);
         ended
     }
@@ -319,15 +357,23 @@ impl Lease {
         let tries = self.0.tries;
         match Next::after(failure, tries.attempts, jitter, now) {
             Next::Over => self.fail(&reason, now),
-            Next::Later(due_at) => Move::of(self.0, now).with(|row| row.tries = tries.postponed(due_at)),
-            Next::Again(_) if tries.attempts.saturating_add(1) >= ATTEMPTS_MAX => self.fail(&gave_up(&reason), now),
-            Next::Again(due_at) => Move::of(self.0, now).with(|row| row.tries = tries.given_back(due_at)),
+            Next::Later(due_at) => {
+                Move::of(self.0, now).with(|row| row.tries = tries.postponed(due_at))
+            }
+            Next::Again(_) if tries.attempts.saturating_add(1) >= ATTEMPTS_MAX => {
+                self.fail(&gave_up(&reason), now)
+            }
+            Next::Again(due_at) => {
+                Move::of(self.0, now).with(|row| row.tries = tries.given_back(due_at))
+            }
         }
     }
 
     fn fail(self, reason: &str, now: Timestamp) -> Move {
         let reason = head(reason, REASON_BYTES_MAX).to_owned();
-        Move::of(self.0, now).ending(State::Failed).with(|row| row.reason = Some(reason))
+        Move::of(self.0, now)
+            .ending(State::Failed)
+            .with(|row| row.reason = Some(reason))
     }
 }
 

@@ -5,8 +5,8 @@
 
 use crate::addresses::MailAddress;
 use crate::ids::{
-    CheckoutSessionId, CommentId, CustomerId, DisputeId, InstallationId, OwnerId, PaymentId, PaymentMethodId, RefundId,
-    RepositoryId, StripeEventId,
+    CheckoutSessionId, CommentId, CustomerId, DisputeId, InstallationId, OwnerId, PaymentId,
+    PaymentMethodId, RefundId, RepositoryId, StripeEventId,
 };
 use crate::marketplace::Listed;
 use crate::payments::{Dispute, Refund};

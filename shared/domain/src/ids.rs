@@ -39,7 +39,9 @@ fn ulid(at: Timestamp, random: [u8; 10]) -> String {
 }
 
 fn is_ulid(text: &str) -> bool {
-    text.len() == ULID_CHARS && text.bytes().all(|byte| ALPHABET.contains(&byte)) && text.as_bytes()[0] <= b'7'
+    text.len() == ULID_CHARS
+        && text.bytes().all(|byte| ALPHABET.contains(&byte))
+        && text.as_bytes()[0] <= b'7'
 }
 
 macro_rules! ours {
@@ -225,7 +227,9 @@ impl ActionId {
     /// An act that is known by a key has an id that follows from it, so that it cannot be done twice.
     pub fn of_digest(digest: [u8; 16]) -> Self {
         let [a, b, c, d, e, f, random @ ..] = digest;
-        let millis = [a, b, c, d, e, f].into_iter().fold(0_i64, |sum, byte| sum << 8 | i64::from(byte));
+        let millis = [a, b, c, d, e, f]
+            .into_iter()
+            .fold(0_i64, |sum, byte| sum << 8 | i64::from(byte));
         Self::mint(Timestamp::from_millis(millis), random)
     }
 }

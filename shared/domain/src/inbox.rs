@@ -54,9 +54,14 @@ const EVENT_ID_BYTES_MAX: usize = 200;
 impl EventKey {
     /// Reads an event's id as it stands in messages and routes.
     pub fn parse(source: Source, id: &str) -> Result<Self, BadEventId> {
-        let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.#".contains(&byte));
+        let plain = id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.#".contains(&byte));
         if plain && !id.is_empty() && id.len() <= EVENT_ID_BYTES_MAX {
-            Ok(Self { source, id: id.to_owned() })
+            Ok(Self {
+                source,
+                id: id.to_owned(),
+            })
         } else {
             Err(BadEventId)
         }
@@ -91,7 +96,10 @@ pub struct BadEventId;
 
 impl fmt::Display for BadEventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an event's id has 1 to {EVENT_ID_BYTES_MAX} letters, digits or any of _-.#")
+        write!(
+            f,
+            "an event's id has 1 to {EVENT_ID_BYTES_MAX} letters, digits or any of _-.#"
+        )
     }
 }
 
@@ -133,7 +141,13 @@ pub struct Delivery {
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Delivery({}, {}, {} bytes)", self.key, self.name, self.body.len())
+        write!(
+            f,
+            "Delivery({}, {}, {} bytes)",
+            self.key,
+            self.name,
+            self.body.len()
+        )
     }
 }
 
@@ -202,8 +216,14 @@ pub enum EventState {
 
 impl EventState {
     /// Every state, for listings.
-    pub const ALL: [Self; 6] =
-        [Self::Owing, Self::Finished, Self::Ignored, Self::Buried, Self::Quarantined, Self::Unattributed];
+    pub const ALL: [Self; 6] = [
+        Self::Owing,
+        Self::Finished,
+        Self::Ignored,
+        Self::Buried,
+        Self::Quarantined,
+        Self::Unattributed,
+    ];
 
     /// The word in keys and routes.
     pub const fn as_str(self) -> &'static str {
@@ -290,7 +310,10 @@ impl Finish {
     /// What stands on the row.
     pub fn outcome(&self) -> &str {
         match self {
-            Self::Finished(why) | Self::Ignored(why) | Self::Buried(why) | Self::Unattributed(why) => why,
+            Self::Finished(why)
+            | Self::Ignored(why)
+            | Self::Buried(why)
+            | Self::Unattributed(why) => why,
         }
     }
 }

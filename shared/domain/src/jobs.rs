@@ -122,7 +122,12 @@ impl State {
             Self::Coding => Some(Work::Code),
             Self::Reviewing => Some(Work::Review),
             Self::ReviewApproved | Self::PrCreationInitiated => Some(Work::Pull),
-            Self::PrOpened | Self::Merged | Self::Closed | Self::Rejected | Self::Failed | Self::Cancelled => None,
+            Self::PrOpened
+            | Self::Merged
+            | Self::Closed
+            | Self::Rejected
+            | Self::Failed
+            | Self::Cancelled => None,
         }
     }
 
@@ -147,7 +152,10 @@ impl State {
 
     /// Whether the issue is free for another job.
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Merged | Self::Closed | Self::Rejected | Self::Failed | Self::Cancelled)
+        matches!(
+            self,
+            Self::Merged | Self::Closed | Self::Rejected | Self::Failed | Self::Cancelled
+        )
     }
 }
 
@@ -185,8 +193,15 @@ pub enum Notice {
 
 impl Notice {
     /// Every notice.
-    pub const ALL: [Self; 7] =
-        [Self::Working, Self::Opened, Self::Merged, Self::Closed, Self::Rejected, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 7] = [
+        Self::Working,
+        Self::Opened,
+        Self::Merged,
+        Self::Closed,
+        Self::Rejected,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     /// The word on the row.
     pub const fn as_str(self) -> &'static str {
@@ -313,7 +328,11 @@ pub enum CancelRequest {
 impl Snapshot {
     /// The fix that it is to deliver.
     pub fn fix(&self) -> Fix {
-        Fix::of_issue(&self.facts.owner_login, &self.facts.repository_name, self.facts.issue_number)
+        Fix::of_issue(
+            &self.facts.owner_login,
+            &self.facts.repository_name,
+            self.facts.issue_number,
+        )
     }
 
     /// Who works on it, and how often that has failed.
@@ -327,8 +346,18 @@ impl Snapshot {
     }
 
     fn try_on(&mut self, tries: Tries) {
-        let Tries { attempts, lease_until, not_before, due_at } = tries;
-        (self.attempts, self.lease_until, self.not_before, self.due_at) = (attempts, lease_until, not_before, due_at);
+        let Tries {
+            attempts,
+            lease_until,
+            not_before,
+            due_at,
+        } = tries;
+        (
+            self.attempts,
+            self.lease_until,
+            self.not_before,
+            self.due_at,
+        ) = (attempts, lease_until, not_before, due_at);
     }
 
     /// Whether the present work has been tried so often that another try would be one too many. Tries that end without a
@@ -442,26 +471,43 @@ pub fn queued(facts: Facts) -> Snapshot {
         told: None,
         due_at: Some(at.plus(RESEND_AFTER)),
         not_before: None,
-        timeline: vec![Moment { state: State::Queued, at }],
+        timeline: vec![Moment {
+            state: State::Queued,
+            at,
+        }],
     }
 }
 
 /// The same of a job that an agent outside works on.
 pub fn delegated(facts: Facts) -> Snapshot {
     let at = facts.created_at;
-    let timeline = vec![Moment { state: State::Delegated, at }];
-    Snapshot { state: State::Delegated, timeline, ..queued(facts) }
+    let timeline = vec![Moment {
+        state: State::Delegated,
+        at,
+    }];
+    Snapshot {
+        state: State::Delegated,
+        timeline,
+        ..queued(facts)
+    }
 }
 
 /// A job that is over before any work, because something to be had for it is missing: it says so under its issue. What
 /// was not to be had is neither held nor counted.
 pub fn refused(facts: Facts, reason: &str) -> Snapshot {
     let at = facts.created_at;
-    let terms = Terms { funding: Funding::Free, spending: None, ..facts.terms.clone() };
+    let terms = Terms {
+        funding: Funding::Free,
+        spending: None,
+        ..facts.terms.clone()
+    };
     Snapshot {
         state: State::Failed,
         reason: Some(reason.to_owned()),
-        timeline: vec![Moment { state: State::Failed, at }],
+        timeline: vec![Moment {
+            state: State::Failed,
+            at,
+        }],
         ..queued(Facts { terms, ..facts })
     }
 }

@@ -32,8 +32,16 @@ impl Balance {
         let side = Credits::from_micros;
         let held = side(u64::try_from(held).ok()?)?;
         let amount = side(free.unsigned_abs())?;
-        let (available, debt) = if free < 0 { (Credits::ZERO, amount) } else { (amount, Credits::ZERO) };
-        Some(Self { available, held, debt })
+        let (available, debt) = if free < 0 {
+            (Credits::ZERO, amount)
+        } else {
+            (amount, Credits::ZERO)
+        };
+        Some(Self {
+            available,
+            held,
+            debt,
+        })
     }
 }
 
@@ -64,7 +72,9 @@ impl Cause {
     /// The payment that an entry with this cause was a grant for.
     pub fn granted_for(cause: &str) -> Option<PaymentId> {
         let (kind, id) = cause.split_once('#')?;
-        (kind == Self::PAYMENT).then(|| PaymentId::parse(id).ok()).flatten()
+        (kind == Self::PAYMENT)
+            .then(|| PaymentId::parse(id).ok())
+            .flatten()
     }
 }
 
@@ -98,7 +108,9 @@ impl HoldId {
     pub fn parse(text: &str) -> Option<Self> {
         let job = JobId::parse(text).map(Self::Job);
         let errand = || ErrandId::parse(text).map(Self::Errand);
-        job.or_else(|_| errand()).or_else(|_| ActionId::parse(text).map(Self::Own)).ok()
+        job.or_else(|_| errand())
+            .or_else(|_| ActionId::parse(text).map(Self::Own))
+            .ok()
     }
 }
 
@@ -228,7 +240,11 @@ impl Posting {
         label: Label,
         at: Timestamp,
     ) -> Self {
-        let Label { note, source, priced_by } = label;
+        let Label {
+            note,
+            source,
+            priced_by,
+        } = label;
         let entry = Entry {
             account: account.clone(),
             cause: cause.to_string(),
@@ -241,12 +257,31 @@ impl Posting {
             source,
             priced_by,
         };
-        Self { entry, cause, floor: -BALANCE_MAX, until: None, counted_in: None }
+        Self {
+            entry,
+            cause,
+            floor: -BALANCE_MAX,
+            until: None,
+            counted_in: None,
+        }
     }
 
     /// Credits that were paid for.
-    pub fn grant(account: &AccountId, payment: PaymentId, amount: Credits, label: Label, at: Timestamp) -> Self {
-        Self::new(account, Cause::Payment(payment), Kind::Grant, (amount, amount.signed(), 0), label, at)
+    pub fn grant(
+        account: &AccountId,
+        payment: PaymentId,
+        amount: Credits,
+        label: Label,
+        at: Timestamp,
+    ) -> Self {
+        Self::new(
+            account,
+            Cause::Payment(payment),
+            Kind::Grant,
+            (amount, amount.signed(), 0),
+            label,
+            at,
+        )
     }
 
     /// What of a payment's credits is taken back, more than before or less; none when nothing changes.
@@ -260,10 +295,26 @@ impl Posting {
         let cause = Cause::Reversal(payment, nth);
         let more = after.less(before);
         if !more.is_zero() {
-            return Some(Self::new(account, cause, Kind::TakeBack, (more, -more.signed(), 0), label, at));
+            return Some(Self::new(
+                account,
+                cause,
+                Kind::TakeBack,
+                (more, -more.signed(), 0),
+                label,
+                at,
+            ));
         }
         let less = before.less(after);
-        (!less.is_zero()).then(|| Self::new(account, cause, Kind::GiveBack, (less, less.signed(), 0), label, at))
+        (!less.is_zero()).then(|| {
+            Self::new(
+                account,
+                cause,
+                Kind::GiveBack,
+                (less, less.signed(), 0),
+                label,
+                at,
+            )
+        })
     }
 
     /// Credits reserved for work. What is free may go below nothing by `overdraft` and no further.
@@ -290,8 +341,19 @@ impl Posting {
     ) -> Self {
         let used = used.min(held);
         let rest = held.less(used);
-        let (kind, amount) = if used.is_zero() { (Kind::Release, held) } else { (Kind::Capture, used) };
-        Self::new(account, Cause::Settlement(hold), kind, (amount, rest.signed(), -held.signed()), label, at)
+        let (kind, amount) = if used.is_zero() {
+            (Kind::Release, held)
+        } else {
+            (Kind::Capture, used)
+        };
+        Self::new(
+            account,
+            Cause::Settlement(hold),
+            kind,
+            (amount, rest.signed(), -held.signed()),
+            label,
+            at,
+        )
     }
 
     /// An operator's correction, to either side.
@@ -306,18 +368,45 @@ impl Posting {
             Side::Credit => amount.signed(),
             Side::Debit => -amount.signed(),
         };
-        Self::new(account, Cause::Adjustment(action), Kind::Adjustment, (amount, free, 0), label, at)
+        Self::new(
+            account,
+            Cause::Adjustment(action),
+            Kind::Adjustment,
+            (amount, free, 0),
+            label,
+            at,
+        )
     }
 
     /// What is left of a payment's credits, gone with their time.
-    pub fn expiry(account: &AccountId, payment: PaymentId, left: Credits, label: Label, at: Timestamp) -> Self {
-        Self::new(account, Cause::Expiry(payment), Kind::Expiry, (left, -left.signed(), 0), label, at)
+    pub fn expiry(
+        account: &AccountId,
+        payment: PaymentId,
+        left: Credits,
+        label: Label,
+        at: Timestamp,
+    ) -> Self {
+        Self::new(
+            account,
+            Cause::Expiry(payment),
+            Kind::Expiry,
+            (left, -left.signed(), 0),
+            label,
+            at,
+        )
     }
 
     /// A fix that an agent outside has delivered. That has happened, so it may take what is free below nothing: what is
     /// short is owed, and nothing new begins until it is paid.
     pub fn fix(account: &AccountId, fix: Fix, fee: Credits, label: Label, at: Timestamp) -> Self {
-        Self::new(account, Cause::Fix(fix), Kind::Capture, (fee, -fee.signed(), 0), label, at)
+        Self::new(
+            account,
+            Cause::Fix(fix),
+            Kind::Capture,
+            (fee, -fee.signed(), 0),
+            label,
+            at,
+        )
     }
 
     /// The entry it becomes.
@@ -339,7 +428,10 @@ impl Posting {
 
     /// The same hold, counted in the spending of this billing period. A job's hold has none: its terms say it.
     pub fn counted_in(self, period: &str) -> Self {
-        Self { counted_in: Some(period.to_owned()), ..self }
+        Self {
+            counted_in: Some(period.to_owned()),
+            ..self
+        }
     }
 
     /// In the spending of which period it is counted.
@@ -354,9 +446,16 @@ impl Posting {
 
     /// Between which bounds what is free must be before it.
     pub const fn bounds(&self) -> (i64, i64) {
-        let high = if self.entry.free > 0 { BALANCE_MAX - self.entry.free } else { BALANCE_MAX };
-        let low =
-            if self.entry.free < 0 && self.floor == -BALANCE_MAX { self.floor - self.entry.free } else { self.floor };
+        let high = if self.entry.free > 0 {
+            BALANCE_MAX - self.entry.free
+        } else {
+            BALANCE_MAX
+        };
+        let low = if self.entry.free < 0 && self.floor == -BALANCE_MAX {
+            self.floor - self.entry.free
+        } else {
+            self.floor
+        };
         (low, high)
     }
 }

@@ -40,7 +40,9 @@ impl ListedPrice {
 
     /// Reads the word back.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Free, Self::Paid].into_iter().find(|known| known.as_str() == word)
+        [Self::Free, Self::Paid]
+            .into_iter()
+            .find(|known| known.as_str() == word)
     }
 }
 
@@ -86,7 +88,9 @@ impl PurchaseState {
 
     /// Reads the word back.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Active, Self::Cancelled].into_iter().find(|known| known.as_str() == word)
+        [Self::Active, Self::Cancelled]
+            .into_iter()
+            .find(|known| known.as_str() == word)
     }
 }
 
@@ -98,7 +102,12 @@ pub struct Rank(String);
 impl Rank {
     /// Of an event that holds from then.
     pub fn new(from: Timestamp, received_at: Timestamp, event: &EventKey) -> Self {
-        Self(format!("{}#{}#{}", from.sort_key(), received_at.sort_key(), event.id()))
+        Self(format!(
+            "{}#{}#{}",
+            from.sort_key(),
+            received_at.sort_key(),
+            event.id()
+        ))
     }
 
     /// As it stands on the row.
@@ -125,20 +134,40 @@ mod tests {
 
     fn rank(from: i64, received: i64, id: &str) -> Rank {
         let event = EventKey::parse(Source::Github, id).expect("an id");
-        Rank::new(Timestamp::from_seconds(from), Timestamp::from_millis(received), &event)
+        Rank::new(
+            Timestamp::from_seconds(from),
+            Timestamp::from_millis(received),
+            &event,
+        )
     }
 
     #[test]
     fn the_moment_it_holds_from_comes_first_then_its_arrival() {
-        let ranks = [rank(1, 9, "z"), rank(2, 1, "b"), rank(2, 2, "a"), rank(2, 2, "b"), rank(1_000_000_000, 1, "a")];
+        let ranks = [
+            rank(1, 9, "z"),
+            rank(2, 1, "b"),
+            rank(2, 2, "a"),
+            rank(2, 2, "b"),
+            rank(1_000_000_000, 1, "a"),
+        ];
         assert!(ranks.is_sorted() && ranks.windows(2).all(|pair| pair[0] < pair[1]));
         assert_eq!(Rank::parse(ranks[0].as_str()), ranks[0]);
     }
 
     #[test]
     fn a_plan_is_meant_by_name_or_number() {
-        let listed = Listed { id: 435, name: "Team".to_owned(), price: ListedPrice::Paid };
-        for (meant, is) in [("Team", true), ("435", true), ("team", false), ("43", false), ("", false)] {
+        let listed = Listed {
+            id: 435,
+            name: "Team".to_owned(),
+            price: ListedPrice::Paid,
+        };
+        for (meant, is) in [
+            ("Team", true),
+            ("435", true),
+            ("team", false),
+            ("43", false),
+            ("", false),
+        ] {
             assert_eq!(listed.is(meant), is, "{meant}");
         }
     }

@@ -63,7 +63,9 @@ impl RoleBy {
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Github, Self::Hand, Self::Key].into_iter().find(|by| by.as_str() == text)
+        [Self::Github, Self::Hand, Self::Key]
+            .into_iter()
+            .find(|by| by.as_str() == text)
     }
 }
 
@@ -91,12 +93,23 @@ pub struct Membership {
 
 /// What a member is after GitHub has said what he is there.
 pub fn refreshed(before: Option<&Member>, user: &User, by_github: Role, now: Timestamp) -> Member {
-    let fresh = || Member { user: user.clone(), role: by_github, by: RoleBy::Github, since: now };
+    let fresh = || Member {
+        user: user.clone(),
+        role: by_github,
+        by: RoleBy::Github,
+        since: now,
+    };
     match before {
         None => fresh(),
         Some(before) => match before.by {
-            RoleBy::Hand | RoleBy::Key => Member { user: user.clone(), ..before.clone() },
-            RoleBy::Github => Member { since: before.since, ..fresh() },
+            RoleBy::Hand | RoleBy::Key => Member {
+                user: user.clone(),
+                ..before.clone()
+            },
+            RoleBy::Github => Member {
+                since: before.since,
+                ..fresh()
+            },
         },
     }
 }
@@ -107,13 +120,22 @@ pub fn given(before: &Member, role: Role) -> Member {
         RoleBy::Github | RoleBy::Hand => RoleBy::Hand,
         RoleBy::Key => RoleBy::Key,
     };
-    Member { role, by, ..before.clone() }
+    Member {
+        role,
+        by,
+        ..before.clone()
+    }
 }
 
 /// What somebody is who has shown a key of the account that may do everything: as much as the key.
 pub fn let_in(before: Option<&Member>, user: &User, now: Timestamp) -> Member {
     let since = before.map_or(now, |before| before.since);
-    Member { user: user.clone(), role: Role::Admin, by: RoleBy::Key, since }
+    Member {
+        user: user.clone(),
+        role: Role::Admin,
+        by: RoleBy::Key,
+        since,
+    }
 }
 
 #[cfg(test)]
@@ -129,36 +151,67 @@ mod tests {
             (8, Place::Member, Role::Member),
             (8, Place::Outside, Role::Viewer),
         ] {
-            assert_eq!(role_by_github(UserId::new(user), owner, place), role, "{user} {place:?}");
+            assert_eq!(
+                role_by_github(UserId::new(user), owner, place),
+                role,
+                "{user} {place:?}"
+            );
         }
     }
 
     #[test]
     fn what_was_set_by_hand_stays() {
-        let user = |login: &str| User { id: UserId::new(8), login: login.to_owned() };
+        let user = |login: &str| User {
+            id: UserId::new(8),
+            login: login.to_owned(),
+        };
         let (then, now) = (Timestamp::from_seconds(1), Timestamp::from_seconds(2));
         let first = refreshed(None, &user("ann"), Role::Member, then);
         let second = refreshed(Some(&first), &user("anne"), Role::Viewer, now);
-        assert_eq!((second.role, second.since, second.user.login.as_str()), (Role::Viewer, then, "anne"));
-        let by_hand = Member { role: Role::Admin, by: RoleBy::Hand, ..second };
+        assert_eq!(
+            (second.role, second.since, second.user.login.as_str()),
+            (Role::Viewer, then, "anne")
+        );
+        let by_hand = Member {
+            role: Role::Admin,
+            by: RoleBy::Hand,
+            ..second
+        };
         assert_eq!(
             refreshed(Some(&by_hand), &user("anna"), Role::Viewer, now),
-            Member { user: user("anna"), ..by_hand }
+            Member {
+                user: user("anna"),
+                ..by_hand
+            }
         );
     }
 
     #[test]
     fn who_has_shown_the_key_is_an_admin_until_another_one_says_otherwise() {
-        let ann = User { id: UserId::new(8), login: "ann".to_owned() };
+        let ann = User {
+            id: UserId::new(8),
+            login: "ann".to_owned(),
+        };
         let (then, now) = (Timestamp::from_seconds(1), Timestamp::from_seconds(2));
         let viewer = refreshed(None, &ann, Role::Viewer, then);
         for (before, since) in [(None, now), (Some(&viewer), then)] {
             let member = let_in(before, &ann, now);
-            assert_eq!((member.role, member.by, member.since), (Role::Admin, RoleBy::Key, since));
-            assert_eq!(refreshed(Some(&member), &ann, Role::Viewer, now), member, "GitHub's word changes nothing");
+            assert_eq!(
+                (member.role, member.by, member.since),
+                (Role::Admin, RoleBy::Key, since)
+            );
+            assert_eq!(
+                refreshed(Some(&member), &ann, Role::Viewer, now),
+                member,
+                "GitHub's word changes nothing"
+            );
         }
         let less = given(&let_in(None, &ann, now), Role::Viewer);
-        assert_eq!((less.role, less.by), (Role::Viewer, RoleBy::Key), "he still belongs to it");
+        assert_eq!(
+            (less.role, less.by),
+            (Role::Viewer, RoleBy::Key),
+            "he still belongs to it"
+        );
         assert_eq!(given(&viewer, Role::Admin).by, RoleBy::Hand);
         for by in [RoleBy::Github, RoleBy::Hand, RoleBy::Key] {
             assert_eq!(RoleBy::parse(by.as_str()), Some(by));

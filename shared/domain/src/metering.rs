@@ -25,7 +25,10 @@ impl Tokens {
     /// Both counts with another call's added.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self { input: self.input.saturating_add(other.input), output: self.output.saturating_add(other.output) }
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+        }
     }
 }
 
@@ -53,7 +56,9 @@ impl Meter {
 
     /// Reads a meter's name: lower-case letters, digits and underscores.
     pub fn parse(text: &str) -> Result<Self, BadMeter> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         if plain && !text.is_empty() && text.len() <= METER_CHARS_MAX {
             Ok(Self(text.to_owned()))
         } else {
@@ -85,7 +90,10 @@ pub struct BadMeter;
 
 impl fmt::Display for BadMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a meter's name has 1 to {METER_CHARS_MAX} characters out of a-z, 0-9 and _")
+        write!(
+            f,
+            "a meter's name has 1 to {METER_CHARS_MAX} characters out of a-z, 0-9 and _"
+        )
     }
 }
 
@@ -148,13 +156,20 @@ pub struct Identifier {
 impl Identifier {
     /// A record's first.
     pub const fn first(usage: UsageId, meter: Meter) -> Self {
-        Self { usage, meter, nth: 1 }
+        Self {
+            usage,
+            meter,
+            nth: 1,
+        }
     }
 
     /// The one after this.
     #[must_use]
     pub fn next(&self) -> Self {
-        Self { nth: self.nth.saturating_add(1), ..self.clone() }
+        Self {
+            nth: self.nth.saturating_add(1),
+            ..self.clone()
+        }
     }
 
     /// Reads an identifier of ours; whoever else reports to the same Stripe account names his otherwise.
@@ -164,10 +179,17 @@ impl Identifier {
             None => (rest, 1),
             Some((meter, nth)) => {
                 let number: u32 = nth.parse().ok()?;
-                (meter, Some(number).filter(|number| *number > 1 && number.to_string() == nth)?)
+                (
+                    meter,
+                    Some(number).filter(|number| *number > 1 && number.to_string() == nth)?,
+                )
             }
         };
-        Some(Self { usage: UsageId::parse(usage).ok()?, meter: Meter::parse(meter).ok()?, nth })
+        Some(Self {
+            usage: UsageId::parse(usage).ok()?,
+            meter: Meter::parse(meter).ok()?,
+            nth,
+        })
     }
 }
 
@@ -240,9 +262,15 @@ mod tests {
 
     #[test]
     fn identifiers_say_which_telling_it_is() {
-        let first = Identifier::first(UsageId::mint(Timestamp::from_millis(1), [7; 10]), Meter::pull_requests());
+        let first = Identifier::first(
+            UsageId::mint(Timestamp::from_millis(1), [7; 10]),
+            Meter::pull_requests(),
+        );
         let text = first.to_string();
-        assert!(text.starts_with("use_") && text.ends_with("-pull_requests"), "{text}");
+        assert!(
+            text.starts_with("use_") && text.ends_with("-pull_requests"),
+            "{text}"
+        );
         let second = first.next();
         assert_eq!(second.to_string(), format!("{text}-2"));
         assert_eq!(second.next().to_string(), format!("{text}-3"));
@@ -259,8 +287,10 @@ mod tests {
 
     #[test]
     fn pointers_round_trip() {
-        let debts =
-            Debts { account: AccountId::mint(Timestamp::from_millis(1), [7; 10]), meter: Meter::pull_requests() };
+        let debts = Debts {
+            account: AccountId::mint(Timestamp::from_millis(1), [7; 10]),
+            meter: Meter::pull_requests(),
+        };
         assert_eq!(Debts::parse(&debts.pointer()), Ok(debts));
         for bad in ["", "#", "acc_#m", "acc_01hf7yat00zzzzzzzzzzzzzzzz#UPPER"] {
             assert!(Debts::parse(bad).is_err(), "{bad}");

@@ -10,7 +10,10 @@ impl Currency {
     /// Reads three letters, in either case.
     pub fn parse(text: &str) -> Option<Self> {
         let letters: [u8; 3] = text.as_bytes().try_into().ok()?;
-        letters.iter().all(u8::is_ascii_alphabetic).then(|| Self(letters.map(|letter| letter.to_ascii_lowercase())))
+        letters
+            .iter()
+            .all(u8::is_ascii_alphabetic)
+            .then(|| Self(letters.map(|letter| letter.to_ascii_lowercase())))
     }
 
     /// The letters.
@@ -21,8 +24,8 @@ impl Currency {
     /// How many minor units make a major one, as powers of ten.
     pub fn decimals(&self) -> usize {
         match &self.0 {
-            b"bif" | b"clp" | b"djf" | b"gnf" | b"jpy" | b"kmf" | b"krw" | b"mga" | b"pyg" | b"rwf" | b"ugx"
-            | b"vnd" | b"vuv" | b"xaf" | b"xof" | b"xpf" => 0,
+            b"bif" | b"clp" | b"djf" | b"gnf" | b"jpy" | b"kmf" | b"krw" | b"mga" | b"pyg"
+            | b"rwf" | b"ugx" | b"vnd" | b"vuv" | b"xaf" | b"xof" | b"xpf" => 0,
             b"bhd" | b"jod" | b"kwd" | b"omr" | b"tnd" => 3,
             _ => 2,
         }
@@ -57,7 +60,10 @@ impl Money {
             return Err(NotAddable);
         }
         let minor = self.minor.checked_add(other.minor).ok_or(NotAddable)?;
-        Ok(Self { minor, currency: self.currency })
+        Ok(Self {
+            minor,
+            currency: self.currency,
+        })
     }
 }
 
@@ -68,7 +74,11 @@ impl fmt::Display for Money {
         let digits = format!("{:0>width$}", self.minor.unsigned_abs(), width = places + 1);
         let (whole, fraction) = digits.split_at(digits.len() - places);
         let point = if places == 0 { "" } else { "." };
-        write!(f, "{sign}{whole}{point}{fraction} {}", self.currency.as_str().to_ascii_uppercase())
+        write!(
+            f,
+            "{sign}{whole}{point}{fraction} {}",
+            self.currency.as_str().to_ascii_uppercase()
+        )
     }
 }
 
@@ -89,7 +99,10 @@ mod tests {
     use super::*;
 
     fn money(minor: i64, currency: &str) -> Money {
-        Money { minor, currency: Currency::parse(currency).expect("a currency") }
+        Money {
+            minor,
+            currency: Currency::parse(currency).expect("a currency"),
+        }
     }
 
     #[test]
@@ -111,8 +124,17 @@ mod tests {
 
     #[test]
     fn two_currencies_have_no_sum() {
-        assert_eq!(money(1, "usd").checked_add(money(2, "usd")), Ok(money(3, "usd")));
-        assert_eq!(money(1, "usd").checked_add(money(1, "eur")), Err(NotAddable));
-        assert_eq!(money(i64::MAX, "usd").checked_add(money(1, "usd")), Err(NotAddable));
+        assert_eq!(
+            money(1, "usd").checked_add(money(2, "usd")),
+            Ok(money(3, "usd"))
+        );
+        assert_eq!(
+            money(1, "usd").checked_add(money(1, "eur")),
+            Err(NotAddable)
+        );
+        assert_eq!(
+            money(i64::MAX, "usd").checked_add(money(1, "usd")),
+            Err(NotAddable)
+        );
     }
 }

@@ -30,25 +30,39 @@ pub struct Notice {
 impl Notice {
     /// A notice without a link of its own.
     pub const fn new(topic: Topic, words: String, at: Timestamp) -> Self {
-        Self { topic, words, link: None, at }
+        Self {
+            topic,
+            words,
+            link: None,
+            at,
+        }
     }
 
     /// Which it is, in the hands of an account.
     pub fn key(&self, account: &AccountId) -> NoticeKey {
-        NoticeKey { account: account.clone(), fact: self.topic.fact() }
+        NoticeKey {
+            account: account.clone(),
+            fact: self.topic.fact(),
+        }
     }
 
     /// The same with a link that is good once.
     #[must_use]
     pub fn with_link(self, link: impl Into<String>) -> Self {
-        Self { link: Some(link.into()), ..self }
+        Self {
+            link: Some(link.into()),
+            ..self
+        }
     }
 }
 
 /// Without the words and the link, which are the customer's.
 impl fmt::Debug for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notice").field("topic", &self.topic).field("at", &self.at).finish_non_exhaustive()
+        f.debug_struct("Notice")
+            .field("topic", &self.topic)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,12 +116,17 @@ impl Topic {
         let kind = self.kind();
         match self {
             Self::Welcome => kind.to_string(),
-            Self::PaymentFailed(invoice) | Self::ActionRequired(invoice) => format!("{kind}#{invoice}"),
+            Self::PaymentFailed(invoice) | Self::ActionRequired(invoice) => {
+                format!("{kind}#{invoice}")
+            }
             Self::TrialEnding(subscription) => format!("{kind}#{subscription}"),
-            Self::QuotaNearlyUsed(meter, period) | Self::QuotaUsed(meter, period) => format!("{kind}#{meter}#{period}"),
+            Self::QuotaNearlyUsed(meter, period) | Self::QuotaUsed(meter, period) => {
+                format!("{kind}#{meter}#{period}")
+            }
             Self::LowBalance(grants) | Self::TopUpNeeded(grants) => format!("{kind}#{grants}"),
             // A limit that was changed is another one, so whoever raises it is warned anew.
-            Self::SpendLimitNear(unit, period, limit) | Self::SpendLimitReached(unit, period, limit) => {
+            Self::SpendLimitNear(unit, period, limit)
+            | Self::SpendLimitReached(unit, period, limit) => {
                 format!("{kind}#{unit}#{period}#{limit}")
             }
             Self::JobFinished(job) => format!("{kind}#{job}"),
@@ -173,7 +192,9 @@ impl Kind {
             | Self::TopUpNeeded
             | Self::SpendLimitReached => Rather::Twice,
             // Nothing stops yet, and it is said again when it does; or GitHub has said it.
-            Self::QuotaNearlyUsed | Self::LowBalance | Self::SpendLimitNear | Self::JobFinished => Rather::Never,
+            Self::QuotaNearlyUsed | Self::LowBalance | Self::SpendLimitNear | Self::JobFinished => {
+                Rather::Never
+            }
         }
     }
 }
@@ -193,7 +214,8 @@ impl std::error::Error for BadKind {}
 
 /// Reads which kinds somebody wants switched on and off, by their words.
 pub fn switches(wanted: &BTreeMap<String, bool>) -> Result<Vec<(Kind, Switch)>, BadKind> {
-    let switch = |(word, on): (&String, &bool)| Ok((Kind::parse(word).ok_or(BadKind)?, Switch::from(*on)));
+    let switch =
+        |(word, on): (&String, &bool)| Ok((Kind::parse(word).ok_or(BadKind)?, Switch::from(*on)));
     wanted.iter().map(switch).collect()
 }
 
@@ -267,9 +289,16 @@ impl NoticeKey {
     /// Reads a message's pointer.
     pub fn parse(text: &str) -> Result<Self, BadNoticeKey> {
         let (account, fact) = text.split_once('#').ok_or(BadNoticeKey::Shape)?;
-        let key = Self { account: AccountId::parse(account).map_err(BadNoticeKey::Account)?, fact: fact.to_owned() };
+        let key = Self {
+            account: AccountId::parse(account).map_err(BadNoticeKey::Account)?,
+            fact: fact.to_owned(),
+        };
         let plain = fact.len() <= FACT_BYTES_MAX && fact.bytes().all(|c| c.is_ascii_graphic());
-        if plain && key.kind().is_some() { Ok(key) } else { Err(BadNoticeKey::Shape) }
+        if plain && key.kind().is_some() {
+            Ok(key)
+        } else {
+            Err(BadNoticeKey::Shape)
+        }
     }
 
     /// The kind of the fact; none if it is none that this version knows.
@@ -309,7 +338,11 @@ pub fn quota_warning(meter: &Meter, period: &str, used: u64, limit: u64) -> Opti
         return topic(Topic::QuotaUsed);
     }
     // used / limit >= 4 / 5, without a fraction and without an overflow.
-    if u128::from(used) * 5 >= u128::from(limit) * 4 { topic(Topic::QuotaNearlyUsed) } else { None }
+    if u128::from(used) * 5 >= u128::from(limit) * 4 {
+        topic(Topic::QuotaNearlyUsed)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -329,7 +362,11 @@ mod tests {
             (u64::MAX - 1, u64::MAX, Some(Kind::QuotaNearlyUsed)),
         ] {
             let topic = quota_warning(&meter, "2026-11", used, limit);
-            assert_eq!(topic.as_ref().map(Topic::kind), expected, "{used} of {limit}");
+            assert_eq!(
+                topic.as_ref().map(Topic::kind),
+                expected,
+                "{used} of {limit}"
+            );
         }
     }
 
@@ -351,7 +388,10 @@ mod tests {
             Topic::SpendLimitReached(Unit::Credits, "from-2026-11-17".to_owned(), 0),
             Topic::JobFinished(job),
         ] {
-            let key = NoticeKey { account: account.clone(), fact: topic.fact() };
+            let key = NoticeKey {
+                account: account.clone(),
+                fact: topic.fact(),
+            };
             assert_eq!(NoticeKey::parse(&key.pointer()).as_ref(), Ok(&key));
             assert_eq!(key.kind(), Some(topic.kind()));
         }
@@ -372,8 +412,16 @@ mod tests {
         for (kind, doubts, expected) in [
             (Kind::Welcome, 0, AfterDoubt::Again(Duration::ZERO)),
             (Kind::LowBalance, 0, AfterDoubt::Again(Duration::ZERO)),
-            (Kind::Welcome, 1, AfterDoubt::Again(Duration::from_secs(300))),
-            (Kind::PaymentFailed, 4, AfterDoubt::Again(Duration::from_secs(1_200))),
+            (
+                Kind::Welcome,
+                1,
+                AfterDoubt::Again(Duration::from_secs(300)),
+            ),
+            (
+                Kind::PaymentFailed,
+                4,
+                AfterDoubt::Again(Duration::from_secs(1_200)),
+            ),
             (Kind::PaymentFailed, 5, AfterDoubt::Stop),
             (Kind::LowBalance, 1, AfterDoubt::Stop),
             (Kind::JobFinished, 1, AfterDoubt::Stop),
@@ -385,7 +433,8 @@ mod tests {
     #[test]
     fn what_is_the_customer_s_is_not_printed() {
         let at = Timestamp::from_millis(1);
-        let notice = Notice::new(Topic::Welcome, "canary".to_owned(), at).with_link("https://canary");
+        let notice =
+            Notice::new(Topic::Welcome, "canary".to_owned(), at).with_link("https://canary");
         assert!(!format!("{notice:?}").contains("canary"));
     }
 }

@@ -119,7 +119,13 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 5] = [Self::Inquiry, Self::InquiryClosed, Self::Open, Self::Lost, Self::Won];
+    pub const ALL: [Self; 5] = [
+        Self::Inquiry,
+        Self::InquiryClosed,
+        Self::Open,
+        Self::Lost,
+        Self::Won,
+    ];
 
     /// The word on the row.
     pub const fn as_str(self) -> &'static str {
@@ -154,7 +160,9 @@ impl Dispute {
     const fn disputed_minor(&self) -> i64 {
         let gone = match (self.phase, self.withdrawn) {
             (Phase::Won, _) => false,
-            (Phase::Open | Phase::Lost, _) | (Phase::Inquiry | Phase::InquiryClosed, Told::Yes) => true,
+            (Phase::Open | Phase::Lost, _) | (Phase::Inquiry | Phase::InquiryClosed, Told::Yes) => {
+                true
+            }
             (Phase::Inquiry | Phase::InquiryClosed, Told::No) => false,
         };
         match (gone, self.reinstated) {
@@ -231,7 +239,12 @@ impl Payment {
     }
 
     /// Takes in a fact; none if it says nothing new.
-    pub fn learn(&self, fact: Fact, source: &str, now: Timestamp) -> Result<Option<Learnt>, Contradiction> {
+    pub fn learn(
+        &self,
+        fact: Fact,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<Option<Learnt>, Contradiction> {
         let mut next = self.clone();
         next.note(fact)?;
         if next == *self {
@@ -242,43 +255,81 @@ impl Payment {
         if let Some(bought) = &next.purchase {
             if self.purchase.is_none() {
                 let (note, priced_by) = (bought.what.clone(), bought.priced_by.clone());
-                let label = Label { note, source: source.to_owned(), priced_by };
-                postings.push(Posting::grant(&bought.account, next.id.clone(), bought.credits, label, now));
+                let label = Label {
+                    note,
+                    source: source.to_owned(),
+                    priced_by,
+                };
+                postings.push(Posting::grant(
+                    &bought.account,
+                    next.id.clone(),
+                    bought.credits,
+                    label,
+                    now,
+                ));
             }
             let target = next.to_be_taken(bought);
-            let label = Label { note: next.state(), source: source.to_owned(), priced_by: bought.priced_by.clone() };
+            let label = Label {
+                note: next.state(),
+                source: source.to_owned(),
+                priced_by: bought.priced_by.clone(),
+            };
             let nth = (next.id.clone(), self.reversals + 1);
-            if let Some(posting) = Posting::reversal(&bought.account, nth, (self.taken, target), label, now) {
+            if let Some(posting) =
+                Posting::reversal(&bought.account, nth, (self.taken, target), label, now)
+            {
                 postings.push(posting);
                 next.reversals += 1;
                 next.taken = target;
             }
         }
-        Ok(Some(Learnt { payment: next, postings }))
+        Ok(Some(Learnt {
+            payment: next,
+            postings,
+        }))
     }
 
     /// Lets go with its time what is left of what was bought; none where nothing was, or it has gone before.
     pub fn expire(&self, left: Credits, now: Timestamp) -> Option<Learnt> {
         let bought = self.purchase.as_ref().filter(|_| self.expired.is_none())?;
         let note = format!("time is up for what was left of {}", bought.what);
-        let label = Label { note, source: self.id.to_string(), priced_by: bought.priced_by.clone() };
+        let label = Label {
+            note,
+            source: self.id.to_string(),
+            priced_by: bought.priced_by.clone(),
+        };
         let posting = Posting::expiry(&bought.account, self.id.clone(), left, label, now);
-        let expired = Some(Expired { credits: left, taken: self.taken });
-        let payment = Self { expired, version: self.version + 1, ..self.clone() };
-        Some(Learnt { payment, postings: vec![posting] })
+        let expired = Some(Expired {
+            credits: left,
+            taken: self.taken,
+        });
+        let payment = Self {
+            expired,
+            version: self.version + 1,
+            ..self.clone()
+        };
+        Some(Learnt {
+            payment,
+            postings: vec![posting],
+        })
     }
 
     fn note(&mut self, fact: Fact) -> Result<(), Contradiction> {
         match fact {
             Fact::Bought(purchase) => match &self.purchase {
                 None => self.purchase = Some(purchase),
-                Some(known) if known.account == purchase.account && known.paid_minor == purchase.paid_minor => {}
+                Some(known)
+                    if known.account == purchase.account
+                        && known.paid_minor == purchase.paid_minor => {}
                 Some(_) => return Err(Contradiction),
             },
             Fact::Refunded(minor) => self.refunded_minor = self.refunded_minor.max(minor),
             Fact::Refund(id, refund) => {
                 let known = self.refunds.entry(id).or_insert(refund);
-                *known = Refund { minor: known.minor.max(refund.minor), outcome: known.outcome.max(refund.outcome) };
+                *known = Refund {
+                    minor: known.minor.max(refund.minor),
+                    outcome: known.outcome.max(refund.outcome),
+                };
             }
             Fact::Disputed(id, dispute) => {
                 let known = self.disputes.entry(id).or_insert(dispute);
@@ -295,21 +346,33 @@ impl Payment {
             refunds.fold(0_i64, |total, refund| total.saturating_add(refund.minor))
         };
         let all = sum(&mut self.refunds.values());
-        let failed = sum(&mut self.refunds.values().filter(|refund| refund.outcome == RefundOutcome::Failed));
+        let failed = sum(&mut self
+            .refunds
+            .values()
+            .filter(|refund| refund.outcome == RefundOutcome::Failed));
         let refunded = self.refunded_minor.max(all).saturating_sub(failed);
-        self.disputes.values().fold(refunded, |total, dispute| total.saturating_add(dispute.disputed_minor()))
+        self.disputes.values().fold(refunded, |total, dispute| {
+            total.saturating_add(dispute.disputed_minor())
+        })
     }
 
     /// What has to be taken back by now: the same share of the credits as of the money, and all only for all. What has
     /// gone with its time is not taken a second time: money that goes back afterwards goes back for that first.
     fn to_be_taken(&self, bought: &Purchase) -> Credits {
-        let lost = u128::from(self.lost_minor().clamp(0, bought.paid_minor.max(0)).unsigned_abs());
+        let lost = u128::from(
+            self.lost_minor()
+                .clamp(0, bought.paid_minor.max(0))
+                .unsigned_abs(),
+        );
         let paid = u128::from(bought.paid_minor.max(0).unsigned_abs());
         if paid == 0 {
             return Credits::ZERO;
         }
         let share = u128::from(bought.credits.micros()) * lost / paid;
-        let share = u64::try_from(share).ok().and_then(Credits::from_micros).unwrap_or(bought.credits);
+        let share = u64::try_from(share)
+            .ok()
+            .and_then(Credits::from_micros)
+            .unwrap_or(bought.credits);
         match self.expired {
             Some(Expired { credits, taken }) => share.less(credits).max(share.min(taken)),
             None => share,

@@ -65,7 +65,9 @@ impl Ending {
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Success, Self::Failure].into_iter().find(|ending| ending.as_str() == text)
+        [Self::Success, Self::Failure]
+            .into_iter()
+            .find(|ending| ending.as_str() == text)
     }
 }
 
@@ -79,12 +81,18 @@ const FIX_CHARS_MAX: usize = 100;
 impl Fix {
     /// The fix of an issue.
     pub fn of_issue(owner: &str, repository: &str, number: u64) -> Self {
-        Self(format!("{}/{}#issue-{number}", owner.to_ascii_lowercase(), repository.to_ascii_lowercase()))
+        Self(format!(
+            "{}/{}#issue-{number}",
+            owner.to_ascii_lowercase(),
+            repository.to_ascii_lowercase()
+        ))
     }
 
     /// A fix for which there is no issue, by the agent's own name of it: up to 100 letters, digits and `. _ : -`.
     pub fn named(repository: &RepositoryName, name: &str) -> Option<Self> {
-        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
+        let plain = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
         (plain && !name.is_empty() && name.len() <= FIX_CHARS_MAX)
             .then(|| Self(format!("{}#fix-{name}", repository.folded())))
     }
@@ -166,7 +174,9 @@ impl Counted {
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Now, Self::Before, Self::Never].into_iter().find(|counted| counted.as_str() == text)
+        [Self::Now, Self::Before, Self::Never]
+            .into_iter()
+            .find(|counted| counted.as_str() == text)
     }
 }
 
@@ -193,17 +203,35 @@ impl Report {
             Funding::Prepaid { fee, .. } => self.spent(*fee, &terms.priced_by),
             Funding::Metered { .. } | Funding::Free => None,
         };
-        let usage = terms.usage(&self.account, &UsageOf::Report(self.id.clone()), (1, Tokens::default()), self.at);
+        let usage = terms.usage(
+            &self.account,
+            &UsageOf::Report(self.id.clone()),
+            (1, Tokens::default()),
+            self.at,
+        );
         let outlay = terms.spending.as_ref().map(|spending| {
-            let cost = posting.as_ref().map_or(0, |posting| posting.entry().amount.micros());
-            spending.done(&self.account, cost, |line| u64::from(line.counts == Counts::Pulls))
+            let cost = posting
+                .as_ref()
+                .map_or(0, |posting| posting.entry().amount.micros());
+            spending.done(&self.account, cost, |line| {
+                u64::from(line.counts == Counts::Pulls)
+            })
         });
-        Charge { period: terms.period.clone(), posting, usage, outlay }
+        Charge {
+            period: terms.period.clone(),
+            posting,
+            usage,
+            outlay,
+        }
     }
 
     fn spent(&self, fee: Credits, priced_by: &str) -> Option<Posting> {
         let source = self.id.to_string();
-        let label = Label { note: format!("fix of {}", self.fix), source, priced_by: priced_by.to_owned() };
+        let label = Label {
+            note: format!("fix of {}", self.fix),
+            source,
+            priced_by: priced_by.to_owned(),
+        };
         (!fee.is_zero()).then(|| Posting::fix(&self.account, self.fix.clone(), fee, label, self.at))
     }
 }

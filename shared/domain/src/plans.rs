@@ -9,7 +9,9 @@ mod rates;
 mod standing;
 
 pub use periods::{Period, Renewal, Span};
-pub use pricing::{BasisPoints, ModelPrice, TokensBound, answer_bound, cost, price, tokens_of_bytes};
+pub use pricing::{
+    BasisPoints, ModelPrice, TokensBound, answer_bound, cost, price, tokens_of_bytes,
+};
 pub use standing::{Coverage, Standing, plan_of, standing};
 
 use crate::credits::Credits;
@@ -29,8 +31,10 @@ const PLAN_CHARS_MAX: usize = 40;
 impl PlanId {
     /// Reads a plan's name: lower-case letters, digits, `_` and `-`.
     pub fn parse(text: &str) -> Option<Self> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-        (text.bytes().all(plain) && !text.is_empty() && text.len() <= PLAN_CHARS_MAX).then(|| Self(text.to_owned()))
+        let plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        (text.bytes().all(plain) && !text.is_empty() && text.len() <= PLAN_CHARS_MAX)
+            .then(|| Self(text.to_owned()))
     }
 
     /// The name.
@@ -238,7 +242,9 @@ impl Counts {
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pulls, Self::Tokens].into_iter().find(|word| word.as_str() == text)
+        [Self::Pulls, Self::Tokens]
+            .into_iter()
+            .find(|word| word.as_str() == text)
     }
 }
 
@@ -280,7 +286,9 @@ impl Billable {
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::PrOpened, Self::Merged].into_iter().find(|word| word.as_str() == text)
+        [Self::PrOpened, Self::Merged]
+            .into_iter()
+            .find(|word| word.as_str() == text)
     }
 }
 
@@ -376,17 +384,25 @@ impl Catalogue {
 
     /// The plan that is sold by this price of this product.
     pub fn plan_sold_by(&self, price: &PriceId, product: Option<&ProductId>) -> Option<&Plan> {
-        self.plans.iter().find(|plan| sells(&plan.prices, &plan.product(), price, product))
+        self.plans
+            .iter()
+            .find(|plan| sells(&plan.prices, &plan.product(), price, product))
     }
 
     /// The plan that this one of our listing on GitHub's Marketplace means.
     pub fn plan_listed(&self, listed: &Listed) -> Option<&Plan> {
-        self.plans.iter().find(|plan| plan.marketplace.as_deref().is_some_and(|meant| listed.is(meant)))
+        self.plans.iter().find(|plan| {
+            plan.marketplace
+                .as_deref()
+                .is_some_and(|meant| listed.is(meant))
+        })
     }
 
     /// The pack that is sold by this price of this product.
     pub fn pack_sold_by(&self, price: &PriceId, product: Option<&ProductId>) -> Option<&Pack> {
-        self.packs.iter().find(|pack| sells(&pack.prices, &pack.product(), price, product))
+        self.packs
+            .iter()
+            .find(|pack| sells(&pack.prices, &pack.product(), price, product))
     }
 }
 

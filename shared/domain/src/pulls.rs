@@ -65,9 +65,17 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the agent proposed no change"),
-            Self::TooManyFiles(files) => write!(f, "the agent proposed {files} files, more than {FILES_MAX}"),
-            Self::TooLarge(bytes) => write!(f, "the agent proposed {bytes} bytes, more than {CONTENT_BYTES_MAX}"),
-            Self::Path(path) => write!(f, "the agent proposed a change to {path:?}, which it may not touch"),
+            Self::TooManyFiles(files) => {
+                write!(f, "the agent proposed {files} files, more than {FILES_MAX}")
+            }
+            Self::TooLarge(bytes) => write!(
+                f,
+                "the agent proposed {bytes} bytes, more than {CONTENT_BYTES_MAX}"
+            ),
+            Self::Path(path) => write!(
+                f,
+                "the agent proposed a change to {path:?}, which it may not touch"
+            ),
             Self::Twice(path) => write!(f, "the agent proposed {path:?} twice"),
         }
     }
@@ -97,7 +105,11 @@ impl Proposal {
                 return Err(Refused::Twice(file.path.clone()));
             }
         }
-        Ok(Self { title: one_line(title), body: body.chars().take(BODY_CHARS_MAX).collect(), changes })
+        Ok(Self {
+            title: one_line(title),
+            body: body.chars().take(BODY_CHARS_MAX).collect(),
+            changes,
+        })
     }
 
     /// One line.
@@ -125,8 +137,16 @@ fn content_bytes(change: &Change) -> usize {
 
 fn one_line(title: &str) -> String {
     let flat = title.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cut: String = flat.chars().filter(|c| !c.is_control()).take(TITLE_CHARS_MAX).collect();
-    if cut.is_empty() { "Proposed change".to_owned() } else { cut }
+    let cut: String = flat
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(TITLE_CHARS_MAX)
+        .collect();
+    if cut.is_empty() {
+        "Proposed change".to_owned()
+    } else {
+        cut
+    }
 }
 
 /// Whether the agent may read or write this path: inside the repository, and neither git's own files nor the workflows
@@ -137,7 +157,9 @@ pub fn may_touch(path: &str) -> bool {
         && !path.starts_with('/')
         && !path.contains('\\')
         && !path.chars().any(char::is_control);
-    let parts_fine = path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !is(part, ".git"));
+    let parts_fine = path
+        .split('/')
+        .all(|part| !part.is_empty() && part != "." && part != ".." && !is(part, ".git"));
     let mut parts = path.split('/');
     let ours = parts.next().is_some_and(|first| is(first, ".github"));
     plain && parts_fine && !ours && !is(path, POLICY_PATH)
@@ -167,7 +189,10 @@ pub fn hidden_marker(job: &JobId) -> String {
 
 /// The body of the pull request: the agent's words and the link that closes the issue.
 pub fn pull_body(issue_number: u64, proposal: &Proposal) -> String {
-    format!("{}\n\nCloses #{issue_number}", without_mentions(proposal.body()))
+    format!(
+        "{}\n\nCloses #{issue_number}",
+        without_mentions(proposal.body())
+    )
 }
 
 /// Text with its `@names` and hidden comments disarmed, so that an agent cannot be talked into mass mentions or into
@@ -181,7 +206,10 @@ mod tests {
     use super::*;
 
     fn write(path: &str, text: &str) -> FileChange {
-        FileChange { path: path.to_owned(), change: Change::Write(text.to_owned()) }
+        FileChange {
+            path: path.to_owned(),
+            change: Change::Write(text.to_owned()),
+        }
     }
 
     #[test]
@@ -207,18 +235,35 @@ mod tests {
                 "{path}"
             );
         }
-        for path in ["src/lib.rs", ".gitignore", "docs/a b.md", "été.txt", "github/x"] {
-            assert!(Proposal::check("t", "b", vec![write(path, "x")]).is_ok(), "{path}");
+        for path in [
+            "src/lib.rs",
+            ".gitignore",
+            "docs/a b.md",
+            "été.txt",
+            "github/x",
+        ] {
+            assert!(
+                Proposal::check("t", "b", vec![write(path, "x")]).is_ok(),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn size_and_number_are_bounded() {
         assert_eq!(Proposal::check("t", "b", vec![]), Err(Refused::Empty));
-        let many = (0..=FILES_MAX).map(|n| write(&format!("f{n}"), "")).collect();
-        assert_eq!(Proposal::check("t", "b", many), Err(Refused::TooManyFiles(FILES_MAX + 1)));
+        let many = (0..=FILES_MAX)
+            .map(|n| write(&format!("f{n}"), ""))
+            .collect();
+        assert_eq!(
+            Proposal::check("t", "b", many),
+            Err(Refused::TooManyFiles(FILES_MAX + 1))
+        );
         let big = "x".repeat(CONTENT_BYTES_MAX + 1);
-        assert_eq!(Proposal::check("t", "b", vec![write("f", &big)]), Err(Refused::TooLarge(big.len())));
+        assert_eq!(
+            Proposal::check("t", "b", vec![write("f", &big)]),
+            Err(Refused::TooLarge(big.len()))
+        );
         assert_eq!(
             Proposal::check("t", "b", vec![write("f", ""), write("f", "")]),
             Err(Refused::Twice("f".to_owned()))
@@ -227,8 +272,11 @@ mod tests {
 
     #[test]
     fn titles_become_one_line_and_bodies_lose_their_teeth() {
-        let proposal =
-            Proposal::check(" Fix\n the\tthing\u{7} ", "ping @all <!-- tallyhook:job_x -->", vec![write("f", "")]);
+        let proposal = Proposal::check(
+            " Fix\n the\tthing\u{7} ",
+            "ping @all <!-- tallyhook:job_x -->",
+            vec![write("f", "")],
+        );
         let proposal = proposal.expect("a fine proposal");
         assert_eq!(proposal.title(), "Fix the thing");
         let body = pull_body(7, &proposal);

@@ -22,11 +22,16 @@ impl RepositoryName {
     /// Joins an owner and a name.
     pub fn of(owner: &str, name: &str) -> Option<Self> {
         let plain = |text: &str, more: &[u8]| {
-            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte)) && !text.is_empty()
+            text.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+                && !text.is_empty()
         };
         let fits = plain(owner, b"-_") && plain(name, b"-_.") && name != "." && name != "..";
         let short = owner.len() <= OWNER_CHARS_MAX && name.len() <= NAME_CHARS_MAX;
-        (fits && short).then(|| Self { owner: owner.to_owned(), name: name.to_owned() })
+        (fits && short).then(|| Self {
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+        })
     }
 
     /// The part before the slash.
@@ -42,7 +47,10 @@ impl RepositoryName {
     /// The same in the one form in which names are compared: GitHub does not tell capitals from small letters.
     #[must_use]
     pub fn folded(&self) -> Self {
-        Self { owner: self.owner.to_ascii_lowercase(), name: self.name.to_ascii_lowercase() }
+        Self {
+            owner: self.owner.to_ascii_lowercase(),
+            name: self.name.to_ascii_lowercase(),
+        }
     }
 }
 
@@ -59,15 +67,22 @@ mod tests {
     #[test]
     fn names_are_read_and_nothing_else() {
         for good in ["acme/greeter", "a-b_c/x.y-z_1", "A/.github"] {
-            assert_eq!(RepositoryName::parse(good).map(|name| name.to_string()).as_deref(), Some(good));
+            assert_eq!(
+                RepositoryName::parse(good)
+                    .map(|name| name.to_string())
+                    .as_deref(),
+                Some(good)
+            );
         }
         assert_eq!(
             RepositoryName::parse("Acme/Greeter").map(|name| name.folded()),
             RepositoryName::parse("acme/greeter")
         );
         let long = format!("a/{}", "x".repeat(101));
-        for bad in ["", "acme", "/greeter", "acme/", "acme/a/b", "acme/..", "acme/.", "ac me/a", "a#b/c", "é/c", &long]
-        {
+        for bad in [
+            "", "acme", "/greeter", "acme/", "acme/a/b", "acme/..", "acme/.", "ac me/a", "a#b/c",
+            "é/c", &long,
+        ] {
             assert_eq!(RepositoryName::parse(bad), None, "{bad}");
         }
     }

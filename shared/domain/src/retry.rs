@@ -39,12 +39,18 @@ pub struct Failure {
 impl Failure {
     /// A failure that no other attempt will mend.
     pub fn never(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { retry: Retry::Never, source: why.into() }
+        Self {
+            retry: Retry::Never,
+            source: why.into(),
+        }
     }
 
     /// Work that has to wait for a known time.
     pub fn after(wait: Duration, why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { retry: Retry::After(wait), source: why.into() }
+        Self {
+            retry: Retry::After(wait),
+            source: why.into(),
+        }
     }
 
     /// The same failure of work whose row has been given its moment: the message comes back then.
@@ -55,7 +61,10 @@ impl Failure {
             Retry::Alarm(_) => Retry::Alarm(wait),
             Retry::Never => Retry::Never,
         };
-        Self { retry, source: self.source }
+        Self {
+            retry,
+            source: self.source,
+        }
     }
 
     /// The causes, outermost first, in one line.
@@ -73,7 +82,10 @@ impl Failure {
 
 impl<E: Retryable> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { retry: error.retry(), source: Box::new(error) }
+        Self {
+            retry: error.retry(),
+            source: Box::new(error),
+        }
     }
 }
 
@@ -162,10 +174,19 @@ mod tests {
 
     #[test]
     fn backoff_doubles_within_bounds() {
-        for (attempt, jitter, expected) in
-            [(0, 0, 1_000), (1, 0, 2_000), (3, 0, 8_000), (30, 0, 900_000), (0, 249, 751), (0, 250, 1_000)]
-        {
-            assert_eq!(backoff(attempt, jitter), Duration::from_millis(expected), "attempt {attempt} jitter {jitter}");
+        for (attempt, jitter, expected) in [
+            (0, 0, 1_000),
+            (1, 0, 2_000),
+            (3, 0, 8_000),
+            (30, 0, 900_000),
+            (0, 249, 751),
+            (0, 250, 1_000),
+        ] {
+            assert_eq!(
+                backoff(attempt, jitter),
+                Duration::from_millis(expected),
+                "attempt {attempt} jitter {jitter}"
+            );
         }
     }
 }

@@ -81,7 +81,10 @@ mod tests {
     #[test]
     fn a_session_reads_back_and_is_never_printed() {
         let text = SessionText::mint([7; 32]);
-        assert_eq!(SessionText::parse(text.expose()).map(|read| read.0), Some(text.0.clone()));
+        assert_eq!(
+            SessionText::parse(text.expose()).map(|read| read.0),
+            Some(text.0.clone())
+        );
         assert_eq!(format!("{text:?}"), "SessionText");
         for bad in ["", "th_live_0", &text.0.to_uppercase(), &text.0[1..]] {
             assert!(SessionText::parse(bad).is_none(), "{bad}");

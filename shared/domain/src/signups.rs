@@ -32,7 +32,9 @@ const DIGEST_CHARS: usize = 64;
 impl AddressDigest {
     /// Reads a digest; none if it cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         (plain && text.len() == DIGEST_CHARS).then(|| Self(text.to_owned()))
     }
 }
@@ -62,11 +64,16 @@ impl Newcomer {
     pub fn parse(text: &str) -> Result<Self, BadNewcomer> {
         let found = match text.split_once('#') {
             Some(("mail", digest)) => AddressDigest::parse(digest).map(Self::Mail),
-            Some(("owner", number)) => number.parse().ok().map(|number| Self::Owner(OwnerId::new(number))),
+            Some(("owner", number)) => number
+                .parse()
+                .ok()
+                .map(|number| Self::Owner(OwnerId::new(number))),
             Some(_) | None => None,
         };
         // One text for each, so that no two rows stand for one newcomer.
-        found.filter(|newcomer| newcomer.pointer() == text).ok_or(BadNewcomer)
+        found
+            .filter(|newcomer| newcomer.pointer() == text)
+            .ok_or(BadNewcomer)
     }
 }
 
@@ -160,12 +167,16 @@ pub fn begins_with<'a>(catalogue: &'a Catalogue, wanted: &'a Plan) -> &'a Plan {
         return wanted;
     }
     let fallback = || catalogue.plan(wanted.fallback.as_ref()?).filter(is_free);
-    trial(catalogue).or_else(fallback).or_else(|| catalogue.plan(&catalogue.default_plan)).unwrap_or(wanted)
+    trial(catalogue)
+        .or_else(fallback)
+        .or_else(|| catalogue.plan(&catalogue.default_plan))
+        .unwrap_or(wanted)
 }
 
 /// The plan for who wants to try first: the first that costs nothing and leads to another one.
 pub fn trial(catalogue: &Catalogue) -> Option<&Plan> {
-    let is_trial = |plan: &&Plan| plan.pays == Pays::Nothing && plan.converts_to.is_some() && is_open(plan);
+    let is_trial =
+        |plan: &&Plan| plan.pays == Pays::Nothing && plan.converts_to.is_some() && is_open(plan);
     catalogue.plans.iter().find(is_trial)
 }
 
@@ -206,7 +217,11 @@ impl Tried {
             None if now.since(self.since) < NAMES_LAST => return Next::Make,
             None => self.since.plus(FORGOTTEN_AFTER),
         };
-        if now < findable { Next::Wait(findable.since(now)) } else { Next::LookUp }
+        if now < findable {
+            Next::Wait(findable.since(now))
+        } else {
+            Next::LookUp
+        }
     }
 
     /// By what Stripe knows the making of an account's customer.
@@ -225,16 +240,33 @@ mod tests {
         for text in [format!("mail#{digest}"), "owner#9001".to_owned()] {
             assert_eq!(Newcomer::parse(&text).expect("a newcomer").pointer(), text);
         }
-        for text in ["", "mail#", "owner#", "owner#+1", "owner#01", "owner#-1", "user#1", "owner#1#2", "mail#0A"] {
+        for text in [
+            "",
+            "mail#",
+            "owner#",
+            "owner#+1",
+            "owner#01",
+            "owner#-1",
+            "user#1",
+            "owner#1#2",
+            "mail#0A",
+        ] {
             assert_eq!(Newcomer::parse(text), Err(BadNewcomer), "{text}");
         }
-        assert_eq!(Newcomer::parse(&format!("mail#{}", digest.to_uppercase())), Err(BadNewcomer));
+        assert_eq!(
+            Newcomer::parse(&format!("mail#{}", digest.to_uppercase())),
+            Err(BadNewcomer)
+        );
     }
 
     #[test]
     fn stripe_is_asked_under_one_name_for_a_day_and_then_looked_through() {
         let since = Timestamp::from_seconds(1_795_000_000);
-        let tried = Tried { round: 1, since, failed_at: None };
+        let tried = Tried {
+            round: 1,
+            since,
+            failed_at: None,
+        };
         for (hours, expected) in [
             (0, Next::Make),
             (22, Next::Make),
@@ -242,17 +274,33 @@ mod tests {
             (24, Next::LookUp),
             (24 * 30, Next::LookUp),
         ] {
-            assert_eq!(tried.next(since.plus(Duration::from_secs(hours * 3_600))), expected, "{hours} h");
+            assert_eq!(
+                tried.next(since.plus(Duration::from_secs(hours * 3_600))),
+                expected,
+                "{hours} h"
+            );
         }
         let failed_at = since.plus(Duration::from_secs(3_600));
-        let failed = Tried { failed_at: Some(failed_at), ..tried };
-        for (seconds, expected) in
-            [(0, Next::Wait(FOUND_AFTER)), (599, Next::Wait(Duration::from_secs(1))), (600, Next::LookUp)]
-        {
-            assert_eq!(failed.next(failed_at.plus(Duration::from_secs(seconds))), expected, "{seconds} s");
+        let failed = Tried {
+            failed_at: Some(failed_at),
+            ..tried
+        };
+        for (seconds, expected) in [
+            (0, Next::Wait(FOUND_AFTER)),
+            (599, Next::Wait(Duration::from_secs(1))),
+            (600, Next::LookUp),
+        ] {
+            assert_eq!(
+                failed.next(failed_at.plus(Duration::from_secs(seconds))),
+                expected,
+                "{seconds} s"
+            );
         }
         let account = AccountId::mint(since, [7; 10]);
-        assert_ne!(tried.name(&account), Tried { round: 2, ..tried }.name(&account));
+        assert_ne!(
+            tried.name(&account),
+            Tried { round: 2, ..tried }.name(&account)
+        );
     }
 
     #[test]
@@ -263,7 +311,10 @@ mod tests {
         for way in Way::ALL {
             assert_eq!(Way::parse(way.as_str()), Some(*way));
         }
-        assert_eq!((begins(Switch::On), begins(Switch::Off)), (State::Owed, State::WaitingForApproval));
+        assert_eq!(
+            (begins(Switch::On), begins(Switch::Off)),
+            (State::Owed, State::WaitingForApproval)
+        );
     }
 
     #[test]

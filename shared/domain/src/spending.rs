@@ -34,7 +34,9 @@ impl Unit {
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Money, Self::Credits].into_iter().find(|unit| unit.as_str() == text)
+        [Self::Money, Self::Credits]
+            .into_iter()
+            .find(|unit| unit.as_str() == text)
     }
 }
 
@@ -81,29 +83,53 @@ pub struct Line {
 impl Spending {
     /// How many tokens the job may take, where they cost money.
     pub fn tokens_max(&self) -> Option<u64> {
-        self.lines.iter().filter(|line| line.counts == Counts::Tokens).map(|line| line.most).min()
+        self.lines
+            .iter()
+            .filter(|line| line.counts == Counts::Tokens)
+            .map(|line| line.most)
+            .min()
     }
 
     /// What its beginning does.
     pub fn begins(&self, account: &AccountId) -> Outlay {
-        let flat = if self.lines.is_empty() { self.reserved } else { 0 };
+        let flat = if self.lines.is_empty() {
+            self.reserved
+        } else {
+            0
+        };
         let outlay = Outlay::of(account, &self.period, self.unit, Stage::Begins).plus(signed(flat));
-        self.lines.iter().fold(outlay, |outlay, line| outlay.moves(line, 0, line.most))
+        self.lines
+            .iter()
+            .fold(outlay, |outlay, line| outlay.moves(line, 0, line.most))
     }
 
     /// What its end does, given what it counts in the end of each line, or what it cost where there are none.
     pub fn ends(&self, account: &AccountId, cost: u64, counted: impl Fn(&Line) -> u64) -> Outlay {
-        let stage = Stage::Ends { reserved: self.reserved };
-        let flat = if self.lines.is_empty() { signed(cost) - signed(self.reserved) } else { 0 };
+        let stage = Stage::Ends {
+            reserved: self.reserved,
+        };
+        let flat = if self.lines.is_empty() {
+            signed(cost) - signed(self.reserved)
+        } else {
+            0
+        };
         let outlay = Outlay::of(account, &self.period, self.unit, stage).plus(flat);
-        self.lines.iter().fold(outlay, |outlay, line| outlay.moves(line, line.most, counted(line)))
+        self.lines.iter().fold(outlay, |outlay, line| {
+            outlay.moves(line, line.most, counted(line))
+        })
     }
 
     /// What something does that has happened already.
     pub fn done(&self, account: &AccountId, cost: u64, counted: impl Fn(&Line) -> u64) -> Outlay {
-        let flat = if self.lines.is_empty() { signed(cost) } else { 0 };
+        let flat = if self.lines.is_empty() {
+            signed(cost)
+        } else {
+            0
+        };
         let outlay = Outlay::of(account, &self.period, self.unit, Stage::Done).plus(flat);
-        self.lines.iter().fold(outlay, |outlay, line| outlay.moves(line, 0, counted(line)))
+        self.lines
+            .iter()
+            .fold(outlay, |outlay, line| outlay.moves(line, 0, counted(line)))
     }
 }
 
@@ -151,7 +177,14 @@ pub struct Climb {
 
 impl Outlay {
     fn of(account: &AccountId, period: &str, unit: Unit, stage: Stage) -> Self {
-        Self { account: account.clone(), period: period.to_owned(), unit, stage, flat: 0, climbs: Vec::new() }
+        Self {
+            account: account.clone(),
+            period: period.to_owned(),
+            unit,
+            stage,
+            flat: 0,
+            climbs: Vec::new(),
+        }
     }
 
     /// Credits that a customer reserves for work of his own.
@@ -161,17 +194,24 @@ impl Outlay {
 
     /// The end of such work.
     pub fn settlement(account: &AccountId, period: &str, (held, used): (Credits, Credits)) -> Self {
-        let stage = Stage::Ends { reserved: held.micros() };
+        let stage = Stage::Ends {
+            reserved: held.micros(),
+        };
         Self::of(account, period, Unit::Credits, stage).plus(used.signed() - held.signed())
     }
 
     fn plus(self, micros: i64) -> Self {
-        Self { flat: self.flat + micros, ..self }
+        Self {
+            flat: self.flat + micros,
+            ..self
+        }
     }
 
     fn moves(mut self, line: &Line, from: u64, to: u64) -> Self {
         match &line.rate {
-            Rate::PerUnit(_) => self.plus(signed(line.rate.micros(to)) - signed(line.rate.micros(from))),
+            Rate::PerUnit(_) => {
+                self.plus(signed(line.rate.micros(to)) - signed(line.rate.micros(from)))
+            }
             Rate::Graduated(_) => {
                 let units = signed(to) - signed(from);
                 self.climbs.extend((units != 0).then(|| Climb {
@@ -203,7 +243,11 @@ impl SpendLimit {
     /// The limit in a unit, in millionths.
     pub fn of(&self, unit: Unit) -> Option<u64> {
         match unit {
-            Unit::Money => Some(u64::try_from(self.money?.minor).unwrap_or(0).saturating_mul(MICROS)),
+            Unit::Money => Some(
+                u64::try_from(self.money?.minor)
+                    .unwrap_or(0)
+                    .saturating_mul(MICROS),
+            ),
             Unit::Credits => self.credits.map(Credits::micros),
         }
     }
@@ -211,7 +255,11 @@ impl SpendLimit {
     /// A sum as people read it. Parts of a minor unit count as a whole one.
     fn words(&self, unit: Unit, micros: u64) -> String {
         match (unit, self.money) {
-            (Unit::Money, Some(limit)) => Money { minor: minor(micros), currency: limit.currency }.to_string(),
+            (Unit::Money, Some(limit)) => Money {
+                minor: minor(micros),
+                currency: limit.currency,
+            }
+            .to_string(),
             (Unit::Money, None) | (Unit::Credits, _) => {
                 format!("{} credits", crate::credits::decimal(signed(micros)))
             }
@@ -223,7 +271,10 @@ impl SpendLimit {
         let limit = self.words(unit, self.of(unit)?);
         let under_way = match spent.reserved {
             0 => String::new(),
-            reserved => format!(", and {} are reserved for work under way", self.words(unit, reserved)),
+            reserved => format!(
+                ", and {} are reserved for work under way",
+                self.words(unit, reserved)
+            ),
         };
         Some(format!(
             "of the {limit} that you want to spend at most in this billing period, {} are spent{under_way}",
@@ -232,7 +283,12 @@ impl SpendLimit {
     }
 
     /// What the customer has to be told when so much is spent: at four fifths of the limit, and when it is reached.
-    pub fn warning(&self, (unit, period): (Unit, &str), spent: Spent, now: Timestamp) -> Option<Notice> {
+    pub fn warning(
+        &self,
+        (unit, period): (Unit, &str),
+        spent: Spent,
+        now: Timestamp,
+    ) -> Option<Notice> {
         // Who wants to spend nothing is told when something is refused for it.
         let limit = self.of(unit).filter(|_| spent.spent > 0)?;
         if spent.spent >= limit {
@@ -240,13 +296,26 @@ impl SpendLimit {
         }
         let near = u128::from(spent.spent) * 5 >= u128::from(limit) * 4;
         let topic = Topic::SpendLimitNear(unit, period.to_owned(), limit);
-        near.then(|| self.standing(unit, spent).map(|words| Notice::new(topic, format!("{words}."), now))).flatten()
+        near.then(|| {
+            self.standing(unit, spent)
+                .map(|words| Notice::new(topic, format!("{words}."), now))
+        })
+        .flatten()
     }
 
     /// What he has to be told when something was refused.
-    pub fn reached(&self, (unit, period): (Unit, &str), spent: Spent, now: Timestamp) -> Option<Notice> {
+    pub fn reached(
+        &self,
+        (unit, period): (Unit, &str),
+        spent: Spent,
+        now: Timestamp,
+    ) -> Option<Notice> {
         let topic = Topic::SpendLimitReached(unit, period.to_owned(), self.of(unit)?);
-        Some(Notice::new(topic, format!("{}.", self.standing(unit, spent)?), now))
+        Some(Notice::new(
+            topic,
+            format!("{}.", self.standing(unit, spent)?),
+            now,
+        ))
     }
 }
 
@@ -263,7 +332,10 @@ impl Spent {
     /// Of the sum of both, and the part of it that is reserved. While tiers shift, that part may be the larger for a while.
     pub fn of(used: u64, reserved: u64) -> Self {
         let reserved = reserved.min(used);
-        Self { spent: used - reserved, reserved }
+        Self {
+            spent: used - reserved,
+            reserved,
+        }
     }
 }
 

@@ -102,7 +102,10 @@ impl Status {
 
     /// Reads Stripe's word.
     pub fn parse(text: &str) -> Self {
-        Self::KNOWN.into_iter().find(|word| word.as_str() == text).unwrap_or_else(|| Self::Other(text.to_owned()))
+        Self::KNOWN
+            .into_iter()
+            .find(|word| word.as_str() == text)
+            .unwrap_or_else(|| Self::Other(text.to_owned()))
     }
 
     /// Whether Stripe never changes it again.

@@ -63,8 +63,12 @@ impl SwitchName {
             Self::Ingest(Source::Stripe) => {
                 "Stripe's webhooks are answered 503 and not recorded. Stripe sends them again by itself, for three days"
             }
-            Self::Process(Source::Github) => "GitHub's webhooks are recorded and wait; nothing is lost",
-            Self::Process(Source::Stripe) => "Stripe's webhooks are recorded and wait; nothing is lost",
+            Self::Process(Source::Github) => {
+                "GitHub's webhooks are recorded and wait; nothing is lost"
+            }
+            Self::Process(Source::Stripe) => {
+                "Stripe's webhooks are recorded and wait; nothing is lost"
+            }
         }
     }
 }
@@ -146,14 +150,25 @@ mod tests {
             assert_eq!(touched.billing(setting), Switch::On);
             assert_eq!(touched.auto_provision(setting), setting);
         }
-        let paused = untouched.clone().with(SwitchName::Process(Source::Github), Switch::Off);
-        assert_eq!((paused.process(Source::Github), paused.process(Source::Stripe)), (Switch::Off, Switch::On));
+        let paused = untouched
+            .clone()
+            .with(SwitchName::Process(Source::Github), Switch::Off);
+        assert_eq!(
+            (
+                paused.process(Source::Github),
+                paused.process(Source::Stripe)
+            ),
+            (Switch::Off, Switch::On)
+        );
     }
 
     #[test]
     fn a_pause_is_of_one_account() {
         let account = |byte| AccountId::mint(Timestamp::from_millis(1), [byte; 10]);
         let switches = Switches::default().with_paused(account(1));
-        assert_eq!((switches.account(&account(1)), switches.account(&account(2))), (Switch::Off, Switch::On));
+        assert_eq!(
+            (switches.account(&account(1)), switches.account(&account(2))),
+            (Switch::Off, Switch::On)
+        );
     }
 }

@@ -34,7 +34,10 @@ impl Timestamp {
     /// This moment and a while.
     #[must_use]
     pub fn plus(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How long from `earlier` until this moment; nothing when it is not later.
@@ -94,7 +97,11 @@ impl Timestamp {
     /// The first moment of its calendar month, and of the next one.
     pub fn month(self) -> (Self, Self) {
         let (year, month, _) = civil(self.0.div_euclid(DAY_MILLIS));
-        let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+        let next = if month == 12 {
+            (year + 1, 1)
+        } else {
+            (year, month + 1)
+        };
         let first = |(year, month)| Self(days_until(year, month, 1) * DAY_MILLIS);
         (first((year, month)), first(next))
     }
@@ -114,7 +121,12 @@ fn offset(text: &str) -> Option<(&str, i64)> {
         b'-' => -1,
         _ => return None,
     };
-    let number = |part: &str| part.parse::<u8>().ok().filter(|_| part.len() == 2).map(i64::from);
+    let number = |part: &str| {
+        part.parse::<u8>()
+            .ok()
+            .filter(|_| part.len() == 2)
+            .map(i64::from)
+    };
     Some((time, sign * (number(hours)? * 60 + number(minutes)?)))
 }
 
@@ -135,11 +147,16 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
@@ -149,7 +166,10 @@ impl fmt::Display for Timestamp {
         let of_day = self.0.rem_euclid(DAY_MILLIS);
         let (seconds, millis) = (of_day / 1_000, of_day % 1_000);
         let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
+        )
     }
 }
 
@@ -178,9 +198,16 @@ mod tests {
 
     #[test]
     fn reads_only_rfc_3339() {
-        assert_eq!(Timestamp::parse("2000-02-29T00:00:00Z"), Some(Timestamp::from_millis(951_782_400_000)));
+        assert_eq!(
+            Timestamp::parse("2000-02-29T00:00:00Z"),
+            Some(Timestamp::from_millis(951_782_400_000))
+        );
         for same in ["2000-02-29T01:30:00.000+01:30", "2000-02-28T16:00:00-08:00"] {
-            assert_eq!(Timestamp::parse(same), Some(Timestamp::from_millis(951_782_400_000)), "{same}");
+            assert_eq!(
+                Timestamp::parse(same),
+                Some(Timestamp::from_millis(951_782_400_000)),
+                "{same}"
+            );
         }
         for text in [
             "",

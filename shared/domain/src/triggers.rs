@@ -33,7 +33,11 @@ impl Trigger {
     pub fn fact(&self) -> String {
         match self {
             Self::Opened { issue_id } => format!("issue-{issue_id}"),
-            Self::Labeled { label, updated_at, issue_id } => format!("label-{issue_id}-{updated_at}-{label}"),
+            Self::Labeled {
+                label,
+                updated_at,
+                issue_id,
+            } => format!("label-{issue_id}-{updated_at}-{label}"),
             Self::Command { comment } => format!("comment-{comment}"),
         }
     }
@@ -109,7 +113,12 @@ impl Policy {
         if self.opened == Switch::Off {
             return Wish::Refused("the repository wants a label or a command");
         }
-        self.allowed(&event.issue.author_association, Trigger::Opened { issue_id: event.issue.id })
+        self.allowed(
+            &event.issue.author_association,
+            Trigger::Opened {
+                issue_id: event.issue.id,
+            },
+        )
     }
 
     /// A new label. Who may set labels may ask: GitHub gives that right to triagers only.
@@ -130,14 +139,22 @@ impl Policy {
             (None, _, _) => Wish::Refused("no command"),
             (Some(_), Switch::Off, _) => Wish::Refused("the repository takes no commands"),
             (Some(_), Switch::On, CommentOn::Pull) => Wish::Refused("commands are taken on issues"),
-            (Some(Command::Fix), Switch::On, CommentOn::Issue) => {
-                self.allowed(&event.author_association, Trigger::Command { comment: event.comment })
-            }
+            (Some(Command::Fix), Switch::On, CommentOn::Issue) => self.allowed(
+                &event.author_association,
+                Trigger::Command {
+                    comment: event.comment,
+                },
+            ),
         }
     }
 
     fn allowed(&self, association: &str, trigger: Trigger) -> Wish {
-        if self.associations.is_empty() || self.associations.iter().any(|one| one.eq_ignore_ascii_case(association)) {
+        if self.associations.is_empty()
+            || self
+                .associations
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(association))
+        {
             Wish::Granted(trigger)
         } else {
             Wish::Refused("the repository's policy does not take wishes from this author")
@@ -162,7 +179,10 @@ pub fn command(text: &str) -> Option<Command> {
         } else if !in_code {
             let mut words = line.split_whitespace();
             // A quote begins with `>` and an indented block with a space, so the command must begin the line.
-            if line.starts_with("/tallyhook") && words.next() == Some("/tallyhook") && words.next() == Some("fix") {
+            if line.starts_with("/tallyhook")
+                && words.next() == Some("/tallyhook")
+                && words.next() == Some("fix")
+            {
                 return Some(Command::Fix);
             }
         }

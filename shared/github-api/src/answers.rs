@@ -11,11 +11,18 @@ const LIMIT_SECONDS_MAX: u64 = 86_400;
 const MESSAGE_CHARS_MAX: usize = 300;
 
 impl GithubError {
-    pub(crate) fn of_octocrab(operation: &'static str, error: octocrab::Error, now: Timestamp) -> Self {
+    pub(crate) fn of_octocrab(
+        operation: &'static str,
+        error: octocrab::Error,
+        now: Timestamp,
+    ) -> Self {
         match error {
             octocrab::Error::GitHub { source, .. } => Self::of_answer(operation, &source, now),
             octocrab::Error::Service { source, .. } => Self::Unclear { operation, source },
-            other => Self::Unclear { operation, source: Box::new(other) },
+            other => Self::Unclear {
+                operation,
+                source: Box::new(other),
+            },
         }
     }
 
@@ -30,17 +37,30 @@ impl GithubError {
             403 | 451 => Self::NoAccess { operation, message },
             404 | 410 => Self::NotThere { operation },
             // An empty repository answers every question about its objects so; it will not fill by waiting.
-            409 if message.contains("empty") => Self::Refused { operation, status, message },
+            409 if message.contains("empty") => Self::Refused {
+                operation,
+                status,
+                message,
+            },
             408 | 409 | 425 => Self::Conflict { operation, message },
             500..=599 => Self::Unavailable { operation, status },
-            _ => Self::Refused { operation, status, message },
+            _ => Self::Refused {
+                operation,
+                status,
+                message,
+            },
         }
     }
 }
 
 /// How long to stay away, where the answer is about a rate limit: what GitHub says, or a minute.
 fn wait(answer: &GitHubError, now: Timestamp) -> Option<Duration> {
-    let header = |name: &str| answer.headers.as_ref().and_then(|headers| headers.get(name)?.to_str().ok());
+    let header = |name: &str| {
+        answer
+            .headers
+            .as_ref()
+            .and_then(|headers| headers.get(name)?.to_str().ok())
+    };
     let status = answer.status_code.as_u16();
     if status != 403 && status != 429 {
         return None;
@@ -50,11 +70,16 @@ fn wait(answer: &GitHubError, now: Timestamp) -> Option<Duration> {
         return Some(seconds(count));
     }
     if header("x-ratelimit-remaining") == Some("0") {
-        let reset = answer.rate_limit_reset.and_then(|at| i64::try_from(at).ok());
-        return Some(reset.map_or(LIMIT_WAIT, |at| seconds(Timestamp::from_seconds(at).since(now).as_secs())));
+        let reset = answer
+            .rate_limit_reset
+            .and_then(|at| i64::try_from(at).ok());
+        return Some(reset.map_or(LIMIT_WAIT, |at| {
+            seconds(Timestamp::from_seconds(at).since(now).as_secs())
+        }));
     }
     let words = answer.message.to_ascii_lowercase();
-    (status == 429 || words.contains("rate limit") || words.contains("abuse detection")).then_some(LIMIT_WAIT)
+    (status == 429 || words.contains("rate limit") || words.contains("abuse detection"))
+        .then_some(LIMIT_WAIT)
 }
 
 /// GitHub's message and the details it lists, in one bounded line.
@@ -64,12 +89,19 @@ fn described(answer: &GitHubError) -> String {
         let word = |name: &str| detail.get(name).and_then(|value| value.as_str());
         let detail = match (detail.as_str(), word("message")) {
             (Some(text), _) | (None, Some(text)) => text.to_owned(),
-            (None, None) => format!("{} {}", word("field").unwrap_or_default(), word("code").unwrap_or_default()),
+            (None, None) => format!(
+                "{} {}",
+                word("field").unwrap_or_default(),
+                word("code").unwrap_or_default()
+            ),
         };
         text.push_str("; ");
         text.push_str(&detail);
     }
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_CHARS_MAX).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MESSAGE_CHARS_MAX)
+        .collect()
 }
 
 #[cfg(test)]
@@ -81,7 +113,11 @@ mod tests {
 
     async fn class_of(reply: Reply) -> (Retry, String) {
         let peer = Peer::script([("GET /repos/octo/hello", reply)]);
-        let error = repository(&peer).await.details().await.expect_err("an error");
+        let error = repository(&peer)
+            .await
+            .details()
+            .await
+            .expect_err("an error");
         (error.retry(), error.to_string())
     }
 
@@ -89,14 +125,32 @@ mod tests {
     async fn answers_have_classes() {
         let after = |seconds| Retry::After(Duration::from_secs(seconds));
         let reset = (NOW.seconds() + 1_200).to_string();
-        let primary = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset.as_str())];
+        let primary = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", reset.as_str()),
+        ];
         for (status, headers, message, expected) in [
             (403, &primary[..], "API rate limit exceeded", after(1_200)),
             (429, &primary[..], "API rate limit exceeded", after(1_200)),
-            (403, &[("retry-after", "17")][..], "You have exceeded a secondary rate limit", after(17)),
-            (403, &[][..], "You have exceeded a secondary rate limit", after(60)),
+            (
+                403,
+                &[("retry-after", "17")][..],
+                "You have exceeded a secondary rate limit",
+                after(17),
+            ),
+            (
+                403,
+                &[][..],
+                "You have exceeded a secondary rate limit",
+                after(60),
+            ),
             (429, &[][..], "slow down", after(60)),
-            (403, &[("x-ratelimit-remaining", "4999")][..], "Resource not accessible by integration", Retry::Never),
+            (
+                403,
+                &[("x-ratelimit-remaining", "4999")][..],
+                "Resource not accessible by integration",
+                Retry::Never,
+            ),
             (404, &[][..], "Not Found", Retry::Never),
             (409, &[][..], "Git Repository is empty.", Retry::Never),
             (409, &[][..], "Conflict", Retry::Soon),
@@ -104,9 +158,13 @@ mod tests {
             (500, &[][..], "oops", Retry::Soon),
             (502, &[][..], "oops", Retry::Soon),
         ] {
-            let (class, text) = class_of(Reply::with(status, headers, json!({ "message": message }))).await;
+            let (class, text) =
+                class_of(Reply::with(status, headers, json!({ "message": message }))).await;
             assert_eq!(class, expected, "{status} {message}");
-            assert!(text.starts_with("could not read the repository: "), "{text}");
+            assert!(
+                text.starts_with("could not read the repository: "),
+                "{text}"
+            );
         }
     }
 
@@ -114,7 +172,13 @@ mod tests {
     async fn silence_is_unclear() {
         assert_eq!(class_of(Reply::Lost).await.0, Retry::Soon);
         let (class, text) = class_of(Reply::json(200, json!({ "id": "a canary" }))).await;
-        assert_eq!((class, text.as_str()), (Retry::Soon, "could not read the repository: no clear answer"));
+        assert_eq!(
+            (class, text.as_str()),
+            (
+                Retry::Soon,
+                "could not read the repository: no clear answer"
+            )
+        );
     }
 
     #[tokio::test]

@@ -30,8 +30,8 @@ impl App {
     /// Takes the key, whose newlines may have come through an environment variable as `\n`, and tries it once.
     pub fn parse(id: u64, private_key_pem: &SecretString) -> Result<Self, GithubError> {
         let pem = SecretString::from(private_key_pem.expose_secret().replace("\\n", "\n"));
-        let key =
-            EncodingKey::from_rsa_pem(pem.expose_secret().trim().as_bytes()).map_err(|_| GithubError::PrivateKey)?;
+        let key = EncodingKey::from_rsa_pem(pem.expose_secret().trim().as_bytes())
+            .map_err(|_| GithubError::PrivateKey)?;
         let app = Self { id, key };
         app.jwt(Timestamp::default())?;
         Ok(app)
@@ -45,7 +45,9 @@ impl App {
             exp: now.seconds() + LIFE_SECONDS,
         };
         let signed = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &self.key);
-        signed.map(SecretString::from).map_err(|_| GithubError::PrivateKey)
+        signed
+            .map(SecretString::from)
+            .map_err(|_| GithubError::PrivateKey)
     }
 }
 
@@ -62,12 +64,20 @@ mod tests {
 
     #[test]
     fn a_jwt_says_who_and_for_how_long() {
-        let jwt = app(private_key_pem()).expect("a key").jwt(NOW).expect("a JWT");
+        let jwt = app(private_key_pem())
+            .expect("a key")
+            .jwt(NOW)
+            .expect("a JWT");
         let mut validation = Validation::new(Algorithm::RS256);
         validation.validate_exp = false;
         let key = DecodingKey::from_rsa_pem(public_key_pem().as_bytes()).expect("a key");
-        let claims = decode::<Value>(jwt.expose_secret(), &key, &validation).expect("a signature").claims;
-        assert_eq!(claims, json!({ "iss": "42", "iat": NOW.seconds() - 60, "exp": NOW.seconds() + 540 }));
+        let claims = decode::<Value>(jwt.expose_secret(), &key, &validation)
+            .expect("a signature")
+            .claims;
+        assert_eq!(
+            claims,
+            json!({ "iss": "42", "iat": NOW.seconds() - 60, "exp": NOW.seconds() + 540 })
+        );
     }
 
     #[test]

@@ -34,14 +34,23 @@ impl Repository {
     pub async fn branch_head(&self, branch: &str) -> Result<Option<String>, GithubError> {
         let route = Route::new("/git/ref/heads/").path(branch);
         let answer = self.send_for(Call::get("read the branch", route)).await?;
-        answer.map(|answer| Ok(answer.read::<RefShape>()?.object.sha)).transpose()
+        answer
+            .map(|answer| Ok(answer.read::<RefShape>()?.object.sha))
+            .transpose()
     }
 
     /// Begins a branch at a commit, unless it is there.
-    pub async fn branch_create(&self, branch: &str, sha: &str) -> Result<BranchCreated, GithubError> {
+    pub async fn branch_create(
+        &self,
+        branch: &str,
+        sha: &str,
+    ) -> Result<BranchCreated, GithubError> {
         let operation = "create the branch";
         let body = json!({ "ref": format!("refs/heads/{branch}"), "sha": sha });
-        match self.send(Call::post(operation, Route::new("/git/refs"), body)).await {
+        match self
+            .send(Call::post(operation, Route::new("/git/refs"), body))
+            .await
+        {
             Ok(_) => Ok(BranchCreated::Created),
             Err(error) if error.says("already exists") => match self.branch_head(branch).await? {
                 Some(sha) => Ok(BranchCreated::AlreadyThere { sha }),
@@ -64,23 +73,54 @@ mod tests {
     #[tokio::test]
     async fn a_branch_begins_once() {
         let head = || found(HEAD, json!({ "object": { "sha": "s0" } }));
-        let peer =
-            Peer::script([missing(HEAD), made(CREATE, json!({})), refused(CREATE, "Reference already exists"), head()]);
+        let peer = Peer::script([
+            missing(HEAD),
+            made(CREATE, json!({})),
+            refused(CREATE, "Reference already exists"),
+            head(),
+        ]);
         let repository = repository(&peer).await;
-        assert_eq!(repository.branch_head("f/a b").await.expect("an answer"), None);
-        assert_eq!(repository.branch_create("f/a b", "s0").await.expect("a branch"), BranchCreated::Created);
-        assert_eq!(peer.heard(CREATE)[0].body, json!({ "ref": "refs/heads/f/a b", "sha": "s0" }));
-        let again = repository.branch_create("f/a b", "s0").await.expect("a branch");
-        assert_eq!(again, BranchCreated::AlreadyThere { sha: "s0".to_owned() });
+        assert_eq!(
+            repository.branch_head("f/a b").await.expect("an answer"),
+            None
+        );
+        assert_eq!(
+            repository
+                .branch_create("f/a b", "s0")
+                .await
+                .expect("a branch"),
+            BranchCreated::Created
+        );
+        assert_eq!(
+            peer.heard(CREATE)[0].body,
+            json!({ "ref": "refs/heads/f/a b", "sha": "s0" })
+        );
+        let again = repository
+            .branch_create("f/a b", "s0")
+            .await
+            .expect("a branch");
+        assert_eq!(
+            again,
+            BranchCreated::AlreadyThere {
+                sha: "s0".to_owned()
+            }
+        );
         peer.assert_done();
     }
 
     #[tokio::test]
     async fn what_cannot_be_seen_is_tried_again() {
-        let peer = Peer::script([refused(CREATE, "Reference already exists"), missing(HEAD), lost(CREATE)]);
+        let peer = Peer::script([
+            refused(CREATE, "Reference already exists"),
+            missing(HEAD),
+            lost(CREATE),
+        ]);
         let repository = repository(&peer).await;
         for _ in 0..2 {
-            let error = repository.branch_create("f/a b", "s0").await.expect_err("an error");
+            let error = repository
+                .branch_create("f/a b", "s0")
+                .await
+                .expect_err("an error");
             assert_eq!(error.retry(), Retry::Soon, "{error}");
         }
         peer.assert_done();

@@ -37,28 +37,61 @@ pub(crate) struct Answer {
 
 impl Call {
     pub fn get(operation: &'static str, route: Route) -> Self {
-        Self { operation, method: Method::GET, route, body: None, accept: JSON }
+        Self {
+            operation,
+            method: Method::GET,
+            route,
+            body: None,
+            accept: JSON,
+        }
     }
 
     /// What it changes, as git prints it.
     pub fn get_diff(operation: &'static str, route: Route) -> Self {
-        Self { accept: DIFF, ..Self::get(operation, route) }
+        Self {
+            accept: DIFF,
+            ..Self::get(operation, route)
+        }
     }
 
     pub fn post(operation: &'static str, route: Route, body: Value) -> Self {
-        Self { operation, method: Method::POST, route, body: Some(body), accept: JSON }
+        Self {
+            operation,
+            method: Method::POST,
+            route,
+            body: Some(body),
+            accept: JSON,
+        }
     }
 
     pub fn put(operation: &'static str, route: Route, body: Value) -> Self {
-        Self { operation, method: Method::PUT, route, body: Some(body), accept: JSON }
+        Self {
+            operation,
+            method: Method::PUT,
+            route,
+            body: Some(body),
+            accept: JSON,
+        }
     }
 
     pub fn patch(operation: &'static str, route: Route, body: Value) -> Self {
-        Self { operation, method: Method::PATCH, route, body: Some(body), accept: JSON }
+        Self {
+            operation,
+            method: Method::PATCH,
+            route,
+            body: Some(body),
+            accept: JSON,
+        }
     }
 
     pub fn delete(operation: &'static str, route: Route, body: Value) -> Self {
-        Self { operation, method: Method::DELETE, route, body: Some(body), accept: JSON }
+        Self {
+            operation,
+            method: Method::DELETE,
+            route,
+            body: Some(body),
+            accept: JSON,
+        }
     }
 
     /// Whether it changes nothing, so that it may be repeated blindly.
@@ -67,8 +100,15 @@ impl Call {
     }
 
     /// Sends it below `prefix`, with the token that `crab` carries.
-    pub async fn send(&self, crab: &Octocrab, prefix: &Route, now: Timestamp) -> Result<Answer, GithubError> {
-        self.exchange(crab, prefix).await.map_err(|error| GithubError::of_octocrab(self.operation, error, now))
+    pub async fn send(
+        &self,
+        crab: &Octocrab,
+        prefix: &Route,
+        now: Timestamp,
+    ) -> Result<Answer, GithubError> {
+        self.exchange(crab, prefix)
+            .await
+            .map_err(|error| GithubError::of_octocrab(self.operation, error, now))
     }
 
     async fn exchange(&self, crab: &Octocrab, prefix: &Route) -> octocrab::Result<Answer> {
@@ -81,7 +121,11 @@ impl Call {
         let response = octocrab::map_github_error(crab.execute(request).await?).await?;
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
-        Ok(Answer { operation: self.operation, headers: head.headers, body })
+        Ok(Answer {
+            operation: self.operation,
+            headers: head.headers,
+            body,
+        })
     }
 }
 
@@ -89,8 +133,15 @@ impl Answer {
     /// The body as `T`. The reader's own words are not kept, because they quote what they stumbled over.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, GithubError> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            let place = format!("the answer has another shape at line {} column {}", error.line(), error.column());
-            GithubError::Unclear { operation: self.operation, source: place.into() }
+            let place = format!(
+                "the answer has another shape at line {} column {}",
+                error.line(),
+                error.column()
+            );
+            GithubError::Unclear {
+                operation: self.operation,
+                source: place.into(),
+            }
         })
     }
 }

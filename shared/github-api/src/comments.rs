@@ -54,29 +54,46 @@ impl Repository {
             Some(found) if found.body.as_ref() == Some(&text) => Ok(CommentId::new(found.id)),
             Some(found) => {
                 let id = CommentId::new(found.id);
-                let gone = GithubError::Unsettled { operation: "update the comment" };
+                let gone = GithubError::Unsettled {
+                    operation: "update the comment",
+                };
                 self.comment_update(id, &body).await?.ok_or(gone)
             }
             None => {
                 let route = comments(order.issue);
-                let made: CommentShape = self.send(Call::post("write the comment", route, body)).await?.read()?;
+                let made: CommentShape = self
+                    .send(Call::post("write the comment", route, body))
+                    .await?
+                    .read()?;
                 Ok(CommentId::new(made.id))
             }
         }
     }
 
-    async fn comment_update(&self, id: CommentId, body: &Value) -> Result<Option<CommentId>, GithubError> {
+    async fn comment_update(
+        &self,
+        id: CommentId,
+        body: &Value,
+    ) -> Result<Option<CommentId>, GithubError> {
         let route = Route::new("/issues/comments/").number(id.get());
-        let answer = self.send_for(Call::patch("update the comment", route, body.clone())).await?;
+        let answer = self
+            .send_for(Call::patch("update the comment", route, body.clone()))
+            .await?;
         Ok(answer.map(|_| id))
     }
 
-    async fn comment_find(&self, order: &CommentOrder<'_>) -> Result<Option<CommentShape>, GithubError> {
+    async fn comment_find(
+        &self,
+        order: &CommentOrder<'_>,
+    ) -> Result<Option<CommentShape>, GithubError> {
         let (first, last) = self.comment_page(order, 1).await?;
         if first.is_some() {
             return Ok(first);
         }
-        for page in (2..=last).rev().take(usize::try_from(PAGES_MAX - 1).unwrap_or(0)) {
+        for page in (2..=last)
+            .rev()
+            .take(usize::try_from(PAGES_MAX - 1).unwrap_or(0))
+        {
             let (found, _) = self.comment_page(order, page).await?;
             if found.is_some() {
                 return Ok(found);
@@ -91,12 +108,20 @@ impl Repository {
         order: &CommentOrder<'_>,
         page: u64,
     ) -> Result<(Option<CommentShape>, u64), GithubError> {
-        let route = comments(order.issue).query("per_page", "100").query("page", &page.to_string());
+        let route = comments(order.issue)
+            .query("per_page", "100")
+            .query("page", &page.to_string());
         let answer = self.send(Call::get("look for the comment", route)).await?;
         let listed: Vec<CommentShape> = answer.read()?;
         let ours = listed.into_iter().find(|comment| {
-            comment.performed_via_github_app.as_ref().is_some_and(|app| app.id == self.app_id())
-                && comment.body.as_ref().is_some_and(|body| body.contains(order.marker))
+            comment
+                .performed_via_github_app
+                .as_ref()
+                .is_some_and(|app| app.id == self.app_id())
+                && comment
+                    .body
+                    .as_ref()
+                    .is_some_and(|body| body.contains(order.marker))
         });
         Ok((ours, last_page(&answer.headers).unwrap_or(page)))
     }
@@ -109,9 +134,17 @@ fn comments(issue: u64) -> Route {
 /// The page number in `<https://…?per_page=100&page=4>; rel="last"`.
 fn last_page(headers: &HeaderMap) -> Option<u64> {
     let links = headers.get(LINK)?.to_str().ok()?;
-    let last = links.split(',').find(|link| link.contains("rel=\"last\""))?;
-    let (_, query) = last.split_once('>').and_then(|(address, _)| address.split_once('?'))?;
-    query.split('&').find_map(|pair| pair.strip_prefix("page="))?.parse().ok()
+    let last = links
+        .split(',')
+        .find(|link| link.contains("rel=\"last\""))?;
+    let (_, query) = last
+        .split_once('>')
+        .and_then(|(address, _)| address.split_once('?'))?;
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("page="))?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -137,20 +170,36 @@ mod tests {
     }
 
     async fn ensure(peer: &Peer, known: Option<u64>) -> Result<u64, GithubError> {
-        let order = CommentOrder { issue: 5, known: known.map(CommentId::new), body: "New", marker: MARKER };
-        repository(peer).await.comment_ensure(&order).await.map(CommentId::get)
+        let order = CommentOrder {
+            issue: 5,
+            known: known.map(CommentId::new),
+            body: "New",
+            marker: MARKER,
+        };
+        repository(peer)
+            .await
+            .comment_ensure(&order)
+            .await
+            .map(CommentId::get)
     }
 
     #[tokio::test]
     async fn a_known_comment_is_rewritten_without_looking() {
         let peer = Peer::script([found(PATCH, json!({}))]);
         assert_eq!(ensure(&peer, Some(70)).await.expect("a comment"), 70);
-        assert_eq!(peer.heard(PATCH)[0].body, json!({ "body": format!("New\n\n{MARKER}") }));
+        assert_eq!(
+            peer.heard(PATCH)[0].body,
+            json!({ "body": format!("New\n\n{MARKER}") })
+        );
     }
 
     #[tokio::test]
     async fn a_deleted_one_is_written_anew() {
-        let peer = Peer::script([missing(PATCH), found(PAGE_1, json!([])), made(POST, comment(71, Some(42), ""))]);
+        let peer = Peer::script([
+            missing(PATCH),
+            found(PAGE_1, json!([])),
+            made(POST, comment(71, Some(42), "")),
+        ]);
         assert_eq!(ensure(&peer, Some(70)).await.expect("a comment"), 71);
         peer.assert_done();
     }
@@ -178,8 +227,14 @@ mod tests {
     #[tokio::test]
     async fn a_lost_answer_is_looked_up_by_the_next_attempt() {
         let peer = Peer::script([found(PAGE_1, json!([])), lost(POST)]);
-        assert_eq!(ensure(&peer, None).await.expect_err("an error").retry(), Retry::Soon);
-        peer.then([found(PAGE_1, json!([comment(70, Some(42), &format!("New\n\n{MARKER}"))]))]);
+        assert_eq!(
+            ensure(&peer, None).await.expect_err("an error").retry(),
+            Retry::Soon
+        );
+        peer.then([found(
+            PAGE_1,
+            json!([comment(70, Some(42), &format!("New\n\n{MARKER}"))]),
+        )]);
         assert_eq!(ensure(&peer, None).await.expect("a comment"), 70);
         assert_eq!(peer.heard(POST).len(), 1);
     }

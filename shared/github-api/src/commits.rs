@@ -67,47 +67,95 @@ impl Repository {
         if let Some(head) = self.branch_head(order.branch).await? {
             return self.commit_adopt(order, head).await;
         }
-        let base_gone = || GithubError::BaseGone { base: order.base_sha.to_owned() };
-        let base = self.commit_load(order.base_sha).await?.ok_or_else(base_gone)?;
+        let base_gone = || GithubError::BaseGone {
+            base: order.base_sha.to_owned(),
+        };
+        let base = self
+            .commit_load(order.base_sha)
+            .await?
+            .ok_or_else(base_gone)?;
         let tree = self.tree_create(order, &base.tree.sha).await?;
         let sha = self.commit_create(order, &tree).await?;
         match self.branch_create(order.branch, &sha).await? {
             BranchCreated::Created => Ok(Committed::Created { sha }),
-            BranchCreated::AlreadyThere { sha: head } if head == sha => Ok(Committed::AlreadyThere { sha }),
+            BranchCreated::AlreadyThere { sha: head } if head == sha => {
+                Ok(Committed::AlreadyThere { sha })
+            }
             BranchCreated::AlreadyThere { sha: head } => self.commit_adopt(order, head).await,
         }
     }
 
     /// Takes the branch's head for ours if it says so.
-    async fn commit_adopt(&self, order: &CommitOrder<'_>, head: String) -> Result<Committed, GithubError> {
-        let commit = self.commit_load(&head).await?.ok_or(GithubError::Unsettled { operation: "read the commit" })?;
+    async fn commit_adopt(
+        &self,
+        order: &CommitOrder<'_>,
+        head: String,
+    ) -> Result<Committed, GithubError> {
+        let commit = self
+            .commit_load(&head)
+            .await?
+            .ok_or(GithubError::Unsettled {
+                operation: "read the commit",
+            })?;
         if has_line(&commit.message, order.marker) {
             Ok(Committed::AlreadyThere { sha: head })
         } else {
-            Err(GithubError::BranchTaken { branch: order.branch.to_owned() })
+            Err(GithubError::BranchTaken {
+                branch: order.branch.to_owned(),
+            })
         }
     }
 
     async fn commit_load(&self, sha: &str) -> Result<Option<CommitShape>, GithubError> {
-        let answer = self.send_for(Call::get("read the commit", Route::new("/git/commits/").segment(sha))).await?;
+        let answer = self
+            .send_for(Call::get(
+                "read the commit",
+                Route::new("/git/commits/").segment(sha),
+            ))
+            .await?;
         answer.map(|answer| answer.read()).transpose()
     }
 
     /// The base's tree with the changes in it. Contents go along in one call: a blob each would soon meet GitHub's limit
     /// of 80 new things a minute.
-    async fn tree_create(&self, order: &CommitOrder<'_>, base_tree: &str) -> Result<String, GithubError> {
+    async fn tree_create(
+        &self,
+        order: &CommitOrder<'_>,
+        base_tree: &str,
+    ) -> Result<String, GithubError> {
         let before = self.tree_list(order.base_sha).await?;
-        let entries: Vec<Value> = order.changes.iter().filter_map(|file| entry(file, &before)).collect();
-        let no_changes = || GithubError::NoChanges { branch: order.branch.to_owned() };
+        let entries: Vec<Value> = order
+            .changes
+            .iter()
+            .filter_map(|file| entry(file, &before))
+            .collect();
+        let no_changes = || GithubError::NoChanges {
+            branch: order.branch.to_owned(),
+        };
         if entries.is_empty() {
             return Err(no_changes());
         }
         let body = json!({ "base_tree": base_tree, "tree": entries });
-        let tree: ShaShape = self.send(Call::post("create the tree", Route::new("/git/trees"), body)).await?.read()?;
-        if tree.sha == base_tree { Err(no_changes()) } else { Ok(tree.sha) }
+        let tree: ShaShape = self
+            .send(Call::post(
+                "create the tree",
+                Route::new("/git/trees"),
+                body,
+            ))
+            .await?
+            .read()?;
+        if tree.sha == base_tree {
+            Err(no_changes())
+        } else {
+            Ok(tree.sha)
+        }
     }
 
-    async fn commit_create(&self, order: &CommitOrder<'_>, tree: &str) -> Result<String, GithubError> {
+    async fn commit_create(
+        &self,
+        order: &CommitOrder<'_>,
+        tree: &str,
+    ) -> Result<String, GithubError> {
         // Git knows no smaller unit than a second.
         let date = Timestamp::from_seconds(order.authored_at.seconds()).to_string();
         let person = json!({ "name": AUTHOR_NAME, "email": AUTHOR_EMAIL, "date": date });
@@ -118,8 +166,14 @@ impl Repository {
             "author": person,
             "committer": person,
         });
-        let commit: ShaShape =
-            self.send(Call::post("create the commit", Route::new("/git/commits"), body)).await?.read()?;
+        let commit: ShaShape = self
+            .send(Call::post(
+                "create the commit",
+                Route::new("/git/commits"),
+                body,
+            ))
+            .await?
+            .read()?;
         Ok(commit.sha)
     }
 }
@@ -132,9 +186,13 @@ fn entry(file: &FileChange, before: &Tree) -> Option<Value> {
         Some(_) | None => "100644",
     };
     match &file.change {
-        Change::Write(text) => Some(json!({ "path": file.path, "mode": mode, "type": "blob", "content": text })),
+        Change::Write(text) => {
+            Some(json!({ "path": file.path, "mode": mode, "type": "blob", "content": text }))
+        }
         Change::Delete if known.is_none() && !before.truncated => None,
-        Change::Delete => Some(json!({ "path": file.path, "mode": mode, "type": "blob", "sha": null })),
+        Change::Delete => {
+            Some(json!({ "path": file.path, "mode": mode, "type": "blob", "sha": null }))
+        }
     }
 }
 
@@ -143,7 +201,11 @@ fn has_line(text: &str, line: &str) -> bool {
 }
 
 fn marked(message: &str, marker: &str) -> String {
-    if has_line(message, marker) { message.to_owned() } else { format!("{}\n\n{marker}", message.trim_end()) }
+    if has_line(message, marker) {
+        message.to_owned()
+    } else {
+        format!("{}\n\n{marker}", message.trim_end())
+    }
 }
 
 #[cfg(test)]
@@ -167,13 +229,23 @@ mod tests {
     }
 
     fn commit(line: &'static str, message: &str) -> Step {
-        found(line, json!({ "sha": "x", "message": message, "tree": { "sha": "t0" } }))
+        found(
+            line,
+            json!({ "sha": "x", "message": message, "tree": { "sha": "t0" } }),
+        )
     }
 
     fn before() -> Step {
         let entry = |path, mode| json!({ "path": path, "mode": mode, "type": "blob", "sha": "b", "size": 1 });
-        let entries = json!([entry("run.sh", "100755"), entry("old.txt", "100644"), entry("link", "120000")]);
-        found(BEFORE, json!({ "sha": "t0", "tree": entries, "truncated": false }))
+        let entries = json!([
+            entry("run.sh", "100755"),
+            entry("old.txt", "100644"),
+            entry("link", "120000")
+        ]);
+        found(
+            BEFORE,
+            json!({ "sha": "t0", "tree": entries, "truncated": false }),
+        )
     }
 
     fn objects() -> [Step; 5] {
@@ -187,9 +259,21 @@ mod tests {
     }
 
     fn changes() -> Vec<FileChange> {
-        let write = |path: &str| FileChange { path: path.to_owned(), change: Change::Write("new".to_owned()) };
-        let delete = |path: &str| FileChange { path: path.to_owned(), change: Change::Delete };
-        vec![write("run.sh"), write("a b.txt"), write("link"), delete("old.txt"), delete("never.txt")]
+        let write = |path: &str| FileChange {
+            path: path.to_owned(),
+            change: Change::Write("new".to_owned()),
+        };
+        let delete = |path: &str| FileChange {
+            path: path.to_owned(),
+            change: Change::Delete,
+        };
+        vec![
+            write("run.sh"),
+            write("a b.txt"),
+            write("link"),
+            delete("old.txt"),
+            delete("never.txt"),
+        ]
     }
 
     async fn ensure(peer: &Peer, changes: &[FileChange]) -> Result<Committed, GithubError> {
@@ -209,12 +293,22 @@ mod tests {
         let peer = Peer::script(objects());
         peer.then([made(REF, json!({}))]);
         let made = ensure(&peer, &changes()).await.expect("a commit");
-        assert_eq!(made, Committed::Created { sha: "c1".to_owned() });
+        assert_eq!(
+            made,
+            Committed::Created {
+                sha: "c1".to_owned()
+            }
+        );
         let tree = &peer.heard(TREE)[0].body;
         assert_eq!(tree["base_tree"], "t0");
         let entry = |path: &str, mode: &str| json!({ "path": path, "mode": mode, "type": "blob", "content": "new" });
         let deleted = json!({ "path": "old.txt", "mode": "100644", "type": "blob", "sha": null });
-        let expected = json!([entry("run.sh", "100755"), entry("a b.txt", "100644"), entry("link", "100644"), deleted]);
+        let expected = json!([
+            entry("run.sh", "100755"),
+            entry("a b.txt", "100644"),
+            entry("link", "100644"),
+            deleted
+        ]);
         assert_eq!(tree["tree"], expected);
         let person = json!({ "name": AUTHOR_NAME, "email": AUTHOR_EMAIL, "date": "2026-11-18T11:06:40.000Z" });
         assert_eq!(
@@ -222,7 +316,10 @@ mod tests {
             json!({ "message": "Fix it\n\nTallyhook-Job: job_1", "tree": "t1", "parents": ["base"],
                 "author": person, "committer": person })
         );
-        assert_eq!(peer.heard(REF)[0].body, json!({ "ref": "refs/heads/tallyhook/job_1", "sha": "c1" }));
+        assert_eq!(
+            peer.heard(REF)[0].body,
+            json!({ "ref": "refs/heads/tallyhook/job_1", "sha": "c1" })
+        );
         peer.assert_done();
     }
 
@@ -230,7 +327,12 @@ mod tests {
     async fn a_second_time_finds_the_first() {
         let peer = Peer::script([head("c1"), commit(OURS, "Fix it\n\nTallyhook-Job: job_1")]);
         let found = ensure(&peer, &changes()).await.expect("a commit");
-        assert_eq!(found, Committed::AlreadyThere { sha: "c1".to_owned() });
+        assert_eq!(
+            found,
+            Committed::AlreadyThere {
+                sha: "c1".to_owned()
+            }
+        );
         peer.assert_done();
     }
 
@@ -248,7 +350,13 @@ mod tests {
             let error = ensure(&peer, &changes()).await.expect_err("an error");
             assert_eq!(error.retry(), Retry::Soon, "{error}");
             peer.then([head("c1"), commit(OURS, "Tallyhook-Job: job_1")]);
-            assert!(matches!(ensure(&peer, &changes()).await, Ok(Committed::AlreadyThere { .. })), "{call}");
+            assert!(
+                matches!(
+                    ensure(&peer, &changes()).await,
+                    Ok(Committed::AlreadyThere { .. })
+                ),
+                "{call}"
+            );
             peer.assert_done();
         }
     }
@@ -259,8 +367,14 @@ mod tests {
         let other = "GET /repos/octo/hello/git/commits/c9";
         for (steps, expected) in [
             (vec![head("c1")], Ok(())),
-            (vec![head("c9"), commit(other, "x\nTallyhook-Job: job_1\n")], Ok(())),
-            (vec![head("c9"), commit(other, "x Tallyhook-Job: job_1")], Err(Retry::Never)),
+            (
+                vec![head("c9"), commit(other, "x\nTallyhook-Job: job_1\n")],
+                Ok(()),
+            ),
+            (
+                vec![head("c9"), commit(other, "x Tallyhook-Job: job_1")],
+                Err(Retry::Never),
+            ),
             (vec![head("c9"), missing(other)], Err(Retry::Soon)),
             (vec![missing(HEAD)], Err(Retry::Soon)),
         ] {
@@ -278,19 +392,34 @@ mod tests {
     #[tokio::test]
     async fn strangers_branches_and_lost_bases_end_it() {
         let peer = Peer::script([head("c1"), commit(OURS, "Tallyhook-Job: job_10")]);
-        assert!(matches!(ensure(&peer, &changes()).await, Err(GithubError::BranchTaken { .. })));
+        assert!(matches!(
+            ensure(&peer, &changes()).await,
+            Err(GithubError::BranchTaken { .. })
+        ));
         let peer = Peer::script([missing(HEAD), missing(BASE)]);
-        assert!(matches!(ensure(&peer, &changes()).await, Err(GithubError::BaseGone { .. })));
+        assert!(matches!(
+            ensure(&peer, &changes()).await,
+            Err(GithubError::BaseGone { .. })
+        ));
     }
 
     #[tokio::test]
     async fn nothing_is_no_commit() {
-        let gone = [FileChange { path: "never.txt".to_owned(), change: Change::Delete }];
+        let gone = [FileChange {
+            path: "never.txt".to_owned(),
+            change: Change::Delete,
+        }];
         let peer = Peer::script([missing(HEAD), commit(BASE, "base"), before()]);
-        assert!(matches!(ensure(&peer, &gone).await, Err(GithubError::NoChanges { .. })));
+        assert!(matches!(
+            ensure(&peer, &gone).await,
+            Err(GithubError::NoChanges { .. })
+        ));
         let same = made(TREE, json!({ "sha": "t0" }));
         let peer = Peer::script([missing(HEAD), commit(BASE, "base"), before(), same]);
-        assert!(matches!(ensure(&peer, &changes()).await, Err(GithubError::NoChanges { .. })));
+        assert!(matches!(
+            ensure(&peer, &changes()).await,
+            Err(GithubError::NoChanges { .. })
+        ));
         peer.assert_done();
     }
 }

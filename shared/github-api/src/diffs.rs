@@ -7,7 +7,10 @@ use crate::{GithubError, Repository};
 impl Repository {
     /// What a commit changes against its first parent, as git prints it; none if there is no such commit.
     pub async fn commit_diff(&self, sha: &str) -> Result<Option<String>, GithubError> {
-        let call = Call::get_diff("read the commit's diff", Route::new("/commits/").segment(sha));
+        let call = Call::get_diff(
+            "read the commit's diff",
+            Route::new("/commits/").segment(sha),
+        );
         match self.send_for(call).await {
             Ok(answer) => Ok(answer.map(|answer| answer.text())),
             // GitHub's words for a commit id that it does not know.
@@ -29,12 +32,28 @@ mod tests {
     async fn a_commit_that_is_not_there_is_none() {
         for answer in [missing(GET), refused(GET, "No commit found for SHA: abc")] {
             let peer = Peer::script([answer]);
-            assert_eq!(repository(&peer).await.commit_diff("abc").await.expect("an answer"), None);
+            assert_eq!(
+                repository(&peer)
+                    .await
+                    .commit_diff("abc")
+                    .await
+                    .expect("an answer"),
+                None
+            );
         }
         // Larger than GitHub shows.
-        let peer =
-            Peer::script([(GET, Reply::json(406, json!({ "message": "Sorry, the diff exceeded the maximum" })))]);
-        let error = repository(&peer).await.commit_diff("abc").await.expect_err("an error");
+        let peer = Peer::script([(
+            GET,
+            Reply::json(
+                406,
+                json!({ "message": "Sorry, the diff exceeded the maximum" }),
+            ),
+        )]);
+        let error = repository(&peer)
+            .await
+            .commit_diff("abc")
+            .await
+            .expect_err("an error");
         assert_eq!(error.retry(), Retry::Never);
     }
 }

@@ -132,7 +132,9 @@ impl Retryable for GithubError {
             | Self::TokenRefused { .. }
             | Self::FileChanged { .. } => Retry::Soon,
             Self::Limited { wait, .. } => Retry::After(*wait),
-            Self::PrivateKey | Self::Url | Self::Credentials { .. } => Retry::Alarm(CREDENTIALS_WAIT),
+            Self::PrivateKey | Self::Url | Self::Credentials { .. } => {
+                Retry::Alarm(CREDENTIALS_WAIT)
+            }
             Self::NoAccess { .. }
             | Self::NotThere { .. }
             | Self::Moved { .. }

@@ -103,10 +103,23 @@ struct BlobShape {
 impl Repository {
     /// All files of a commit.
     pub async fn tree_list(&self, commit_sha: &str) -> Result<Tree, GithubError> {
-        let route = Route::new("/git/trees/").segment(commit_sha).query("recursive", "1");
-        let shape: TreeShape = self.send(Call::get("list the files", route)).await?.read()?;
-        let entries = shape.tree.into_iter().filter(|entry| entry.kind == "blob").map(EntryShape::entry).collect();
-        Ok(Tree { entries, truncated: shape.truncated })
+        let route = Route::new("/git/trees/")
+            .segment(commit_sha)
+            .query("recursive", "1");
+        let shape: TreeShape = self
+            .send(Call::get("list the files", route))
+            .await?
+            .read()?;
+        let entries = shape
+            .tree
+            .into_iter()
+            .filter(|entry| entry.kind == "blob")
+            .map(EntryShape::entry)
+            .collect();
+        Ok(Tree {
+            entries,
+            truncated: shape.truncated,
+        })
     }
 
     /// One file at a branch, tag or commit; nothing where there is none, or a directory.
@@ -124,18 +137,27 @@ impl Repository {
             return Ok(None);
         }
         if file.size > FILE_BYTES_MAX {
-            return Err(GithubError::FileTooLarge { path: path.to_owned(), bytes: file.size });
+            return Err(GithubError::FileTooLarge {
+                path: path.to_owned(),
+                bytes: file.size,
+            });
         }
         // Above 1 MB the contents API leaves the content out.
         let bytes = match file.blob.bytes()? {
             Some(bytes) => bytes,
             None => self.blob_load(&file.sha).await?,
         };
-        Ok(Some(File { sha: file.sha, content: FileContent::of(bytes) }))
+        Ok(Some(File {
+            sha: file.sha,
+            content: FileContent::of(bytes),
+        }))
     }
 
     async fn blob_load(&self, sha: &str) -> Result<Vec<u8>, GithubError> {
-        let blob: BlobShape = self.send(Call::get(READ, Route::new("/git/blobs/").segment(sha))).await?.read()?;
+        let blob: BlobShape = self
+            .send(Call::get(READ, Route::new("/git/blobs/").segment(sha)))
+            .await?
+            .read()?;
         blob.bytes()?.ok_or_else(unreadable)
     }
 }
@@ -147,7 +169,10 @@ pub(crate) fn contents(path: &str) -> Route {
 }
 
 fn unreadable() -> GithubError {
-    GithubError::Unclear { operation: READ, source: "the content is not in base64".into() }
+    GithubError::Unclear {
+        operation: READ,
+        source: "the content is not in base64".into(),
+    }
 }
 
 impl EntryShape {
@@ -157,18 +182,30 @@ impl EntryShape {
             "120000" => Mode::Link,
             _ => Mode::File,
         };
-        TreeEntry { path: self.path, mode, sha: self.sha, size: self.size }
+        TreeEntry {
+            path: self.path,
+            mode,
+            sha: self.sha,
+            size: self.size,
+        }
     }
 }
 
 impl BlobShape {
     /// The content, where it was sent along.
     fn bytes(&self) -> Result<Option<Vec<u8>>, GithubError> {
-        let Some(content) = self.content.as_ref().filter(|_| self.encoding.as_deref() == Some("base64")) else {
+        let Some(content) = self
+            .content
+            .as_ref()
+            .filter(|_| self.encoding.as_deref() == Some("base64"))
+        else {
             return Ok(None);
         };
         let packed: String = content.split_ascii_whitespace().collect();
-        BASE64_STANDARD.decode(packed).map(Some).map_err(|_| unreadable())
+        BASE64_STANDARD
+            .decode(packed)
+            .map(Some)
+            .map_err(|_| unreadable())
     }
 }
 
@@ -177,7 +214,12 @@ impl FileContent {
         if bytes.contains(&0) {
             return Self::Binary { bytes };
         }
-        String::from_utf8(bytes).map_or_else(|error| Self::Binary { bytes: error.into_bytes() }, Self::Text)
+        String::from_utf8(bytes).map_or_else(
+            |error| Self::Binary {
+                bytes: error.into_bytes(),
+            },
+            Self::Text,
+        )
     }
 }
 
@@ -202,7 +244,10 @@ mod tests {
     const BLOB: &str = "GET /repos/octo/hello/git/blobs/b1";
 
     async fn load(peer: &Peer) -> Result<Option<File>, GithubError> {
-        repository(peer).await.file_load("a dir/é#.md", "feature/x").await
+        repository(peer)
+            .await
+            .file_load("a dir/é#.md", "feature/x")
+            .await
     }
 
     fn file(size: u64, encoding: &str, content: &str) -> Value {
@@ -220,10 +265,28 @@ mod tests {
             entry("module", "160000", "commit"),
         ]);
         let line = "GET /repos/octo/hello/git/trees/c1?recursive=1";
-        let peer = Peer::script([found(line, json!({ "sha": "t", "tree": entries, "truncated": true }))]);
-        let tree = repository(&peer).await.tree_list("c1").await.expect("a tree");
-        let seen: Vec<_> = tree.entries.iter().map(|entry| (entry.path.as_str(), entry.mode)).collect();
-        assert_eq!(seen, [("src/a.rs", Mode::File), ("run", Mode::Executable), ("link", Mode::Link)]);
+        let peer = Peer::script([found(
+            line,
+            json!({ "sha": "t", "tree": entries, "truncated": true }),
+        )]);
+        let tree = repository(&peer)
+            .await
+            .tree_list("c1")
+            .await
+            .expect("a tree");
+        let seen: Vec<_> = tree
+            .entries
+            .iter()
+            .map(|entry| (entry.path.as_str(), entry.mode))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("src/a.rs", Mode::File),
+                ("run", Mode::Executable),
+                ("link", Mode::Link)
+            ]
+        );
         assert!(tree.truncated && tree.entries[0].size == 3);
     }
 
@@ -232,19 +295,38 @@ mod tests {
         for (content, expected) in [
             ("aGVs\nbG8=\n", FileContent::Text("hello".to_owned())),
             ("", FileContent::Text(String::new())),
-            ("AAEC", FileContent::Binary { bytes: vec![0, 1, 2] }),
-            ("//4=", FileContent::Binary { bytes: vec![255, 254] }),
+            (
+                "AAEC",
+                FileContent::Binary {
+                    bytes: vec![0, 1, 2],
+                },
+            ),
+            (
+                "//4=",
+                FileContent::Binary {
+                    bytes: vec![255, 254],
+                },
+            ),
         ] {
             let peer = Peer::script([found(LINE, file(5, "base64", content))]);
             let loaded = load(&peer).await.expect("an answer").expect("a file");
-            assert_eq!(loaded, File { sha: "b1".to_owned(), content: expected });
+            assert_eq!(
+                loaded,
+                File {
+                    sha: "b1".to_owned(),
+                    content: expected
+                }
+            );
         }
     }
 
     #[tokio::test]
     async fn large_files_come_as_blobs_up_to_a_size() {
         let blob = json!({ "encoding": "base64", "content": "aGVsbG8=" });
-        let peer = Peer::script([found(LINE, file(FILE_BYTES_MAX, "none", "")), found(BLOB, blob)]);
+        let peer = Peer::script([
+            found(LINE, file(FILE_BYTES_MAX, "none", "")),
+            found(BLOB, blob),
+        ]);
         let loaded = load(&peer).await.expect("an answer").expect("a file");
         assert_eq!(loaded.content, FileContent::Text("hello".to_owned()));
         let peer = Peer::script([found(LINE, file(FILE_BYTES_MAX + 1, "none", ""))]);
@@ -266,7 +348,13 @@ mod tests {
 
     #[test]
     fn contents_are_not_printed() {
-        let shown = format!("{:?}", File { sha: "b1".to_owned(), content: FileContent::Text("canary".to_owned()) });
+        let shown = format!(
+            "{:?}",
+            File {
+                sha: "b1".to_owned(),
+                content: FileContent::Text("canary".to_owned())
+            }
+        );
         assert!(!shown.contains("canary"), "{shown}");
     }
 }

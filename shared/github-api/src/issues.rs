@@ -58,13 +58,22 @@ struct WholeShape {
 }
 
 fn standing(state: &str) -> IssueState {
-    if state == "closed" { IssueState::Closed } else { IssueState::Open }
+    if state == "closed" {
+        IssueState::Closed
+    } else {
+        IssueState::Open
+    }
 }
 
 impl Repository {
     /// Where an issue stands. Events may come late or in the wrong order, so before work begins the issue itself is asked.
     pub async fn issue_state(&self, number: u64) -> Result<IssueState, GithubError> {
-        let Some(answer) = self.send_for(Call::get("read the issue", Route::new("/issues/").number(number))).await?
+        let Some(answer) = self
+            .send_for(Call::get(
+                "read the issue",
+                Route::new("/issues/").number(number),
+            ))
+            .await?
         else {
             return Ok(IssueState::Gone);
         };
@@ -75,11 +84,17 @@ impl Repository {
     /// An issue as it is now, for who has only its number.
     pub async fn issue_find(&self, number: u64) -> Result<Option<IssueFound>, GithubError> {
         let call = Call::get("read the issue", Route::new("/issues/").number(number));
-        let Some(answer) = self.send_for(call).await? else { return Ok(None) };
+        let Some(answer) = self.send_for(call).await? else {
+            return Ok(None);
+        };
         let shape: WholeShape = answer.read()?;
         Ok(Some(IssueFound {
             state: standing(&shape.state),
-            kind: if shape.pull_request.is_some() { IssueKind::Pull } else { IssueKind::Issue },
+            kind: if shape.pull_request.is_some() {
+                IssueKind::Pull
+            } else {
+                IssueKind::Issue
+            },
             issue: Issue {
                 id: shape.id,
                 number: shape.number,
@@ -98,7 +113,13 @@ impl Repository {
             return Ok(());
         }
         let route = Route::new("/issues/").number(number).fixed("/labels");
-        self.send(Call::post("set the labels", route, json!({ "labels": labels }))).await.map(drop)
+        self.send(Call::post(
+            "set the labels",
+            route,
+            json!({ "labels": labels }),
+        ))
+        .await
+        .map(drop)
     }
 }
 
@@ -113,21 +134,42 @@ mod tests {
     #[tokio::test]
     async fn an_issue_is_told_from_a_pull_request() {
         let shape = |state: &str, more: serde_json::Value| {
-            let mut issue = json!({ "id": 70, "number": 8, "title": "A", "body": null, "state": state });
-            issue.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            let mut issue =
+                json!({ "id": 70, "number": 8, "title": "A", "body": null, "state": state });
+            issue
+                .as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
             issue
         };
         const GET: &str = "GET /repos/octo/hello/issues/8";
         let peer = Peer::script([
             found(GET, shape("open", json!({}))),
-            found(GET, shape("closed", json!({ "pull_request": { "url": "x" } }))),
+            found(
+                GET,
+                shape("closed", json!({ "pull_request": { "url": "x" } })),
+            ),
             missing(GET),
         ]);
         let repository = repository(&peer).await;
-        let issue = repository.issue_find(8).await.expect("an answer").expect("an issue");
-        assert_eq!((issue.state, issue.kind, issue.issue.id), (IssueState::Open, IssueKind::Issue, 70));
-        let pull = repository.issue_find(8).await.expect("an answer").expect("a pull request");
-        assert_eq!((pull.state, pull.kind), (IssueState::Closed, IssueKind::Pull));
+        let issue = repository
+            .issue_find(8)
+            .await
+            .expect("an answer")
+            .expect("an issue");
+        assert_eq!(
+            (issue.state, issue.kind, issue.issue.id),
+            (IssueState::Open, IssueKind::Issue, 70)
+        );
+        let pull = repository
+            .issue_find(8)
+            .await
+            .expect("an answer")
+            .expect("a pull request");
+        assert_eq!(
+            (pull.state, pull.kind),
+            (IssueState::Closed, IssueKind::Pull)
+        );
         assert_eq!(repository.issue_find(8).await.expect("an answer"), None);
     }
 
@@ -135,11 +177,23 @@ mod tests {
     async fn labels_are_added_together_and_none_without_a_call() {
         let peer = Peer::script([found(POST, json!([]))]);
         let labels = ["a".to_owned(), "b c".to_owned()];
-        repository(&peer).await.labels_ensure(8, &labels).await.expect("labels");
+        repository(&peer)
+            .await
+            .labels_ensure(8, &labels)
+            .await
+            .expect("labels");
         assert_eq!(peer.heard(POST)[0].body, json!({ "labels": ["a", "b c"] }));
-        repository(&peer).await.labels_ensure(8, &[]).await.expect("nothing to do");
+        repository(&peer)
+            .await
+            .labels_ensure(8, &[])
+            .await
+            .expect("nothing to do");
         peer.then([lost(POST)]);
-        let error = repository(&peer).await.labels_ensure(8, &labels).await.expect_err("an error");
+        let error = repository(&peer)
+            .await
+            .labels_ensure(8, &labels)
+            .await
+            .expect_err("an error");
         assert_eq!(error.retry(), Retry::Soon);
     }
 }

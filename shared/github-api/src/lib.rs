@@ -51,7 +51,11 @@ use std::sync::Arc;
 
 /// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
 /// the call was carried out.
-pub type Web = tower::util::BoxCloneSyncService<http::Request<bytes::Bytes>, http::Response<bytes::Bytes>, BoxError>;
+pub type Web = tower::util::BoxCloneSyncService<
+    http::Request<bytes::Bytes>,
+    http::Response<bytes::Bytes>,
+    BoxError,
+>;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -97,7 +101,9 @@ impl GithubApi {
             return Err(GithubError::Url);
         }
         let app = app::App::parse(config.app_id, &config.private_key_pem)?;
-        Ok(Self { sessions: Arc::new(Sessions::new(app, base, web)) })
+        Ok(Self {
+            sessions: Arc::new(Sessions::new(app, base, web)),
+        })
     }
 
     /// Opens one repository, with a token of its own that is minted where none is at hand. `owner` and `name` may be old
@@ -111,22 +117,46 @@ impl GithubApi {
         access: Access,
         now: Timestamp,
     ) -> Result<Repository, GithubError> {
-        let scope = Scope { installation, repository, access };
+        let scope = Scope {
+            installation,
+            repository,
+            access,
+        };
         self.sessions.session(scope, now).await?;
-        Ok(Repository::new(Arc::clone(&self.sessions), scope, owner, name, now))
+        Ok(Repository::new(
+            Arc::clone(&self.sessions),
+            scope,
+            owner,
+            name,
+            now,
+        ))
     }
 
     /// Looks for a repository by its name alone, and for the installation that lets us in; none where the App has no place
     /// there, which GitHub does not tell from a repository that does not exist.
-    pub async fn repository_find(&self, owner: &str, name: &str, now: Timestamp) -> Result<Option<Place>, GithubError> {
-        let Some(installation) = self.sessions.installation_of(owner, name, now).await? else { return Ok(None) };
+    pub async fn repository_find(
+        &self,
+        owner: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Option<Place>, GithubError> {
+        let Some(installation) = self.sessions.installation_of(owner, name, now).await? else {
+            return Ok(None);
+        };
         let session = match self.sessions.session_named(installation, name, now).await {
             Err(GithubError::NoAccess { .. }) => return Ok(None),
             other => other?,
         };
         match repository::details_of(&session.crab, owner, name, now).await {
-            Ok(details) => Ok(Some(Place { installation, details })),
-            Err(GithubError::NotThere { .. } | GithubError::NoAccess { .. } | GithubError::Moved { .. }) => Ok(None),
+            Ok(details) => Ok(Some(Place {
+                installation,
+                details,
+            })),
+            Err(
+                GithubError::NotThere { .. }
+                | GithubError::NoAccess { .. }
+                | GithubError::Moved { .. },
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -145,7 +175,10 @@ mod tests {
                 private_key_pem: SecretString::from(testing::private_key_pem()),
             };
             let web = Web::new(tower::service_fn(async |_| Err("never called".into())));
-            assert!(matches!(GithubApi::new(config, web), Err(GithubError::Url)), "{url}");
+            assert!(
+                matches!(GithubApi::new(config, web), Err(GithubError::Url)),
+                "{url}"
+            );
         }
     }
 }

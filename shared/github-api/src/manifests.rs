@@ -38,13 +38,23 @@ pub struct NewApp {
 }
 
 /// Takes the App that was made from a manifest, by the code that GitHub sent back with its maker.
-pub async fn app_take(url: &str, code: &str, web: Web, now: Timestamp) -> Result<NewApp, GithubError> {
+pub async fn app_take(
+    url: &str,
+    code: &str,
+    web: Web,
+    now: Timestamp,
+) -> Result<NewApp, GithubError> {
     let base: Uri = url.parse().map_err(|_| GithubError::Url)?;
     if base.scheme().is_none() || base.authority().is_none() {
         return Err(GithubError::Url);
     }
-    let route = Route::new("/app-manifests/").segment(code).fixed("/conversions");
-    Call::post(CONVERT, route, json!({})).send(&crab_over(web, base), &Route::new(""), now).await?.read()
+    let route = Route::new("/app-manifests/")
+        .segment(code)
+        .fixed("/conversions");
+    Call::post(CONVERT, route, json!({}))
+        .send(&crab_over(web, base), &Route::new(""), now)
+        .await?
+        .read()
 }
 
 fn secret<'de, D: Deserializer<'de>>(text: D) -> Result<SecretString, D::Error> {

@@ -77,7 +77,12 @@ struct HeadShape {
 impl Repository {
     /// Sees to it that our branch has our pull request, open or not.
     pub async fn pull_ensure(&self, order: &PullOrder<'_>) -> Result<Opened, GithubError> {
-        let ours = |pulls: &[PullShape]| pulls.iter().find(|pull| pull.is_ours(order.marker)).map(PullShape::pull);
+        let ours = |pulls: &[PullShape]| {
+            pulls
+                .iter()
+                .find(|pull| pull.is_ours(order.marker))
+                .map(PullShape::pull)
+        };
         if let Some(pull) = ours(&self.pull_list(order.head_branch).await?) {
             return Ok(Opened::AlreadyThere(pull));
         }
@@ -90,29 +95,45 @@ impl Repository {
             let taken = pulls.iter().any(|pull| pull.state == "open");
             return match ours(&pulls) {
                 Some(pull) => Ok(Opened::AlreadyThere(pull)),
-                None if taken => Err(GithubError::PullTaken { branch: order.head_branch.to_owned() }),
+                None if taken => Err(GithubError::PullTaken {
+                    branch: order.head_branch.to_owned(),
+                }),
                 None => Err(GithubError::Unsettled { operation: CREATE }),
             };
         }
         if error.says("no commits between") {
-            return Err(GithubError::NoChanges { branch: order.head_branch.to_owned() });
+            return Err(GithubError::NoChanges {
+                branch: order.head_branch.to_owned(),
+            });
         }
         if error.says("base invalid") {
-            return Err(GithubError::BaseGone { base: order.base_branch.to_owned() });
+            return Err(GithubError::BaseGone {
+                base: order.base_branch.to_owned(),
+            });
         }
         Err(error)
     }
 
     /// The newest pull request from a branch of this repository, whoever opened it.
     pub async fn pull_find(&self, head_branch: &str) -> Result<Option<Pull>, GithubError> {
-        Ok(self.pull_list(head_branch).await?.first().map(PullShape::pull))
+        Ok(self
+            .pull_list(head_branch)
+            .await?
+            .first()
+            .map(PullShape::pull))
     }
 
     /// Newest first. A branch has a few at most, so the first page is all.
     async fn pull_list(&self, head_branch: &str) -> Result<Vec<PullShape>, GithubError> {
         let head = format!("{}:{head_branch}", self.owner());
-        let route = Route::new("/pulls").query("head", &head).query("state", "all").query("per_page", "100");
-        let mut pulls: Vec<PullShape> = self.send(Call::get("look for the pull request", route)).await?.read()?;
+        let route = Route::new("/pulls")
+            .query("head", &head)
+            .query("state", "all")
+            .query("per_page", "100");
+        let mut pulls: Vec<PullShape> = self
+            .send(Call::get("look for the pull request", route))
+            .await?
+            .read()?;
         // GitHub drops a filter it does not understand, and would then show everybody's.
         pulls.retain(|pull| pull.head.branch == head_branch);
         Ok(pulls)
@@ -121,14 +142,20 @@ impl Repository {
     /// Private repositories have no drafts on GitHub's smaller plans; there it is opened as an ordinary one.
     async fn pull_create(&self, order: &PullOrder<'_>) -> Result<Pull, GithubError> {
         match self.pull_create_as(order, order.draft).await {
-            Err(error) if order.draft.is_on() && error.says("draft pull requests are not supported") => {
+            Err(error)
+                if order.draft.is_on() && error.says("draft pull requests are not supported") =>
+            {
                 self.pull_create_as(order, Switch::Off).await
             }
             other => other,
         }
     }
 
-    async fn pull_create_as(&self, order: &PullOrder<'_>, draft: Switch) -> Result<Pull, GithubError> {
+    async fn pull_create_as(
+        &self,
+        order: &PullOrder<'_>,
+        draft: Switch,
+    ) -> Result<Pull, GithubError> {
         let body = json!({
             "title": order.title,
             "head": order.head_branch,
@@ -136,7 +163,10 @@ impl Repository {
             "body": marked(order.body, order.marker),
             "draft": draft.is_on(),
         });
-        let made: PullShape = self.send(Call::post(CREATE, Route::new("/pulls"), body)).await?.read()?;
+        let made: PullShape = self
+            .send(Call::post(CREATE, Route::new("/pulls"), body))
+            .await?
+            .read()?;
         Ok(made.pull())
     }
 }
@@ -154,13 +184,22 @@ impl PullShape {
             (None, "closed") => PullState::Closed,
             (None, _) => PullState::Open,
         };
-        Pull { number: self.number, url: self.html_url.clone(), state, head_sha: self.head.sha.clone() }
+        Pull {
+            number: self.number,
+            url: self.html_url.clone(),
+            state,
+            head_sha: self.head.sha.clone(),
+        }
     }
 }
 
 /// A text with its marker, below it unless it is in it.
 pub(crate) fn marked(body: &str, marker: &str) -> String {
-    if body.contains(marker) { body.to_owned() } else { format!("{body}\n\n{marker}") }
+    if body.contains(marker) {
+        body.to_owned()
+    } else {
+        format!("{body}\n\n{marker}")
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +209,8 @@ mod tests {
     use domain::retry::{Retry, Retryable};
     use serde_json::Value;
 
-    const LIST: &str = "GET /repos/octo/hello/pulls?head=octo%3Atallyhook%2Fjob_1&state=all&per_page=100";
+    const LIST: &str =
+        "GET /repos/octo/hello/pulls?head=octo%3Atallyhook%2Fjob_1&state=all&per_page=100";
     const POST: &str = "POST /repos/octo/hello/pulls";
     const MARKER: &str = "<!-- tallyhook:job_1 -->";
 
@@ -212,7 +252,14 @@ mod tests {
     async fn a_pull_request_is_opened_with_its_marker() {
         let peer = Peer::script([found(LIST, json!([])), made(POST, ours(3, "open"))]);
         let opened = ensure(&peer).await;
-        assert!(matches!(opened, Ok(Opened::Created(Pull { number: 3, state: PullState::Open, .. }))));
+        assert!(matches!(
+            opened,
+            Ok(Opened::Created(Pull {
+                number: 3,
+                state: PullState::Open,
+                ..
+            }))
+        ));
         let body = json!({ "title": "Fix it", "head": "tallyhook/job_1", "base": "main",
             "body": format!("Words\n\n{MARKER}"), "draft": false });
         assert_eq!(peer.heard(POST)[0].body, body);
@@ -222,21 +269,35 @@ mod tests {
     async fn a_draft_is_opened_where_the_repository_has_such() {
         let peer = Peer::script([found(LIST, json!([])), made(POST, ours(3, "open"))]);
         assert_eq!(number(&ensure_as(&peer, Switch::On).await), 3);
-        let none = refused(POST, "Draft pull requests are not supported in this repository.");
+        let none = refused(
+            POST,
+            "Draft pull requests are not supported in this repository.",
+        );
         peer.then([found(LIST, json!([])), none, made(POST, ours(4, "open"))]);
         assert_eq!(number(&ensure_as(&peer, Switch::On).await), 4);
-        let drafts: Vec<_> = peer.heard(POST).into_iter().map(|call| call.body["draft"].clone()).collect();
+        let drafts: Vec<_> = peer
+            .heard(POST)
+            .into_iter()
+            .map(|call| call.body["draft"].clone())
+            .collect();
         assert_eq!(drafts, [json!(true), json!(true), json!(false)]);
     }
 
     #[tokio::test]
     async fn whatever_became_of_ours_there_is_no_second() {
-        for (state, expected) in
-            [("open", PullState::Open), ("closed", PullState::Closed), ("merged", PullState::Merged)]
-        {
-            let peer = Peer::script([found(LIST, json!([pull(4, "closed", "a human's"), ours(3, state)]))]);
+        for (state, expected) in [
+            ("open", PullState::Open),
+            ("closed", PullState::Closed),
+            ("merged", PullState::Merged),
+        ] {
+            let peer = Peer::script([found(
+                LIST,
+                json!([pull(4, "closed", "a human's"), ours(3, state)]),
+            )]);
             match ensure(&peer).await {
-                Ok(Opened::AlreadyThere(pull)) => assert_eq!((pull.number, pull.state), (3, expected)),
+                Ok(Opened::AlreadyThere(pull)) => {
+                    assert_eq!((pull.number, pull.state), (3, expected))
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -245,7 +306,10 @@ mod tests {
     #[tokio::test]
     async fn a_lost_answer_is_looked_up_by_the_next_attempt() {
         let peer = Peer::script([found(LIST, json!([])), lost(POST)]);
-        assert_eq!(ensure(&peer).await.expect_err("an error").retry(), Retry::Soon);
+        assert_eq!(
+            ensure(&peer).await.expect_err("an error").retry(),
+            Retry::Soon
+        );
         peer.then([found(LIST, json!([ours(3, "open")]))]);
         assert_eq!(number(&ensure(&peer).await), 3);
         assert_eq!(peer.heard(POST).len(), 1);
@@ -253,24 +317,55 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_that_lags_opens_no_second() {
-        let exists = || refused(POST, "A pull request already exists for octo:tallyhook/job_1.");
+        let exists = || {
+            refused(
+                POST,
+                "A pull request already exists for octo:tallyhook/job_1.",
+            )
+        };
         let peer = Peer::script([found(LIST, json!([])), exists(), found(LIST, json!([]))]);
-        assert_eq!(ensure(&peer).await.expect_err("an error").retry(), Retry::Soon);
-        peer.then([found(LIST, json!([])), exists(), found(LIST, json!([ours(3, "open")]))]);
+        assert_eq!(
+            ensure(&peer).await.expect_err("an error").retry(),
+            Retry::Soon
+        );
+        peer.then([
+            found(LIST, json!([])),
+            exists(),
+            found(LIST, json!([ours(3, "open")])),
+        ]);
         assert_eq!(number(&ensure(&peer).await), 3);
-        peer.then([found(LIST, json!([])), exists(), found(LIST, json!([pull(5, "open", "a human's")]))]);
-        assert!(matches!(ensure(&peer).await, Err(GithubError::PullTaken { .. })));
+        peer.then([
+            found(LIST, json!([])),
+            exists(),
+            found(LIST, json!([pull(5, "open", "a human's")])),
+        ]);
+        assert!(matches!(
+            ensure(&peer).await,
+            Err(GithubError::PullTaken { .. })
+        ));
         peer.assert_done();
     }
 
     #[tokio::test]
     async fn what_cannot_become_a_pull_request_says_why() {
-        let peer = Peer::script([found(LIST, json!([])), refused(POST, "No commits between main and tallyhook/job_1")]);
-        assert!(matches!(ensure(&peer).await, Err(GithubError::NoChanges { .. })));
+        let peer = Peer::script([
+            found(LIST, json!([])),
+            refused(POST, "No commits between main and tallyhook/job_1"),
+        ]);
+        assert!(matches!(
+            ensure(&peer).await,
+            Err(GithubError::NoChanges { .. })
+        ));
         let errors = json!([{ "resource": "PullRequest", "field": "base", "code": "invalid" }]);
-        let base_gone = Reply::json(422, json!({ "message": "Validation Failed", "errors": errors }));
+        let base_gone = Reply::json(
+            422,
+            json!({ "message": "Validation Failed", "errors": errors }),
+        );
         let peer = Peer::script([found(LIST, json!([])), (POST, base_gone)]);
-        assert!(matches!(ensure(&peer).await, Err(GithubError::BaseGone { .. })));
+        assert!(matches!(
+            ensure(&peer).await,
+            Err(GithubError::BaseGone { .. })
+        ));
     }
 
     #[tokio::test]
@@ -278,7 +373,11 @@ mod tests {
         let mut other = ours(8, "open");
         other["head"]["ref"] = json!("another");
         let peer = Peer::script([found(LIST, json!([other, ours(3, "closed")]))]);
-        let found = repository(&peer).await.pull_find("tallyhook/job_1").await.expect("an answer");
+        let found = repository(&peer)
+            .await
+            .pull_find("tallyhook/job_1")
+            .await
+            .expect("an answer");
         assert_eq!(found.map(|pull| pull.number), Some(3));
     }
 }

@@ -95,17 +95,37 @@ pub(crate) async fn details_of(
     name: &str,
     now: Timestamp,
 ) -> Result<Details, GithubError> {
-    Ok(reading().send(crab, &Route::of_repository(owner, name), now).await?.read::<RepositoryShape>()?.into())
+    Ok(reading()
+        .send(crab, &Route::of_repository(owner, name), now)
+        .await?
+        .read::<RepositoryShape>()?
+        .into())
 }
 
 impl Repository {
-    pub(crate) fn new(sessions: Arc<Sessions>, scope: Scope, owner: &str, name: &str, now: Timestamp) -> Self {
-        Self { sessions, scope, owner: owner.to_owned(), by_name: Route::of_repository(owner, name), now }
+    pub(crate) fn new(
+        sessions: Arc<Sessions>,
+        scope: Scope,
+        owner: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            sessions,
+            scope,
+            owner: owner.to_owned(),
+            by_name: Route::of_repository(owner, name),
+            now,
+        }
     }
 
     /// What GitHub says about it.
     pub async fn details(&self) -> Result<Details, GithubError> {
-        Ok(self.send(reading()).await?.read::<RepositoryShape>()?.into())
+        Ok(self
+            .send(reading())
+            .await?
+            .read::<RepositoryShape>()?
+            .into())
     }
 
     /// Sends a call with this repository's token. A refused token is dropped; a read then goes out once more with a
@@ -134,7 +154,11 @@ impl Repository {
     }
 
     /// Names change and are redirected, which says that nothing was done; the number stays.
-    async fn send_to_address(&self, call: &Call, crab: &octocrab::Octocrab) -> Result<Answer, GithubError> {
+    async fn send_to_address(
+        &self,
+        call: &Call,
+        crab: &octocrab::Octocrab,
+    ) -> Result<Answer, GithubError> {
         match call.send(crab, &self.by_name, self.now).await {
             Err(GithubError::Moved { .. }) => {
                 let by_number = Route::new("/repositories/").number(self.scope.repository.get());
@@ -172,13 +196,35 @@ mod tests {
         let details = repository(&peer).await.details().await.expect("details");
         assert_eq!(details.id, RepositoryId::new(9));
         assert_eq!(details.owner_id, OwnerId::new(5));
-        assert_eq!((details.default_branch.as_str(), details.size_kb, details.private), ("main", 12, true));
+        assert_eq!(
+            (
+                details.default_branch.as_str(),
+                details.size_kb,
+                details.private
+            ),
+            ("main", 12, true)
+        );
     }
 
     #[tokio::test]
     async fn a_renamed_repository_is_found_by_its_number() {
-        let moved = Reply::with(301, &[("location", "https://evil.test/")], json!({ "message": "Moved Permanently" }));
-        let peer = Peer::script([("GET /repos/octo/hello", moved), found("GET /repositories/9", hello())]);
-        assert_eq!(repository(&peer).await.details().await.expect("details").full_name, "octo/hello");
+        let moved = Reply::with(
+            301,
+            &[("location", "https://evil.test/")],
+            json!({ "message": "Moved Permanently" }),
+        );
+        let peer = Peer::script([
+            ("GET /repos/octo/hello", moved),
+            found("GET /repositories/9", hello()),
+        ]);
+        assert_eq!(
+            repository(&peer)
+                .await
+                .details()
+                .await
+                .expect("details")
+                .full_name,
+            "octo/hello"
+        );
     }
 }

@@ -13,8 +13,16 @@ impl Repository {
         if logins.is_empty() {
             return Ok(());
         }
-        let route = Route::new("/pulls/").number(pull).fixed("/requested_reviewers");
-        self.send(Call::post("ask for a review", route, json!({ "reviewers": logins }))).await.map(drop)
+        let route = Route::new("/pulls/")
+            .number(pull)
+            .fixed("/requested_reviewers");
+        self.send(Call::post(
+            "ask for a review",
+            route,
+            json!({ "reviewers": logins }),
+        ))
+        .await
+        .map(drop)
     }
 }
 
@@ -30,12 +38,27 @@ mod tests {
     async fn reviewers_are_asked_together_and_strangers_refused() {
         let peer = Peer::script([made(POST, json!({}))]);
         let logins = ["grace".to_owned(), "ada".to_owned()];
-        repository(&peer).await.reviewers_request(8, &logins).await.expect("asked");
-        assert_eq!(peer.heard(POST)[0].body, json!({ "reviewers": ["grace", "ada"] }));
-        repository(&peer).await.reviewers_request(8, &[]).await.expect("nothing to do");
+        repository(&peer)
+            .await
+            .reviewers_request(8, &logins)
+            .await
+            .expect("asked");
+        assert_eq!(
+            peer.heard(POST)[0].body,
+            json!({ "reviewers": ["grace", "ada"] })
+        );
+        repository(&peer)
+            .await
+            .reviewers_request(8, &[])
+            .await
+            .expect("nothing to do");
         let message = "Reviews may only be requested from collaborators.";
         peer.then([(POST, Reply::json(422, json!({ "message": message })))]);
-        let error = repository(&peer).await.reviewers_request(8, &logins).await.expect_err("an error");
+        let error = repository(&peer)
+            .await
+            .reviewers_request(8, &logins)
+            .await
+            .expect_err("an error");
         assert_eq!(error.retry(), Retry::Never);
         assert!(error.to_string().contains("collaborators"), "{error}");
     }

@@ -68,7 +68,9 @@ fn encode(out: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
             b'.' if climbs => out.push_str("%2E"),
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
             other => {
                 // Writing to a String cannot fail.
                 let _ = write!(out, "%{other:02X}");
@@ -87,17 +89,35 @@ mod tests {
             assert_eq!(route.as_str(), expected);
             assert!(expected.parse::<http::Uri>().is_ok(), "{expected}");
         };
-        check(Route::of_repository("o/../x", "n?a#b"), "/repos/o%2F..%2Fx/n%3Fa%23b");
-        check(Route::new("/git/ref/heads/").path("tallyhook/job_1"), "/git/ref/heads/tallyhook/job_1");
-        check(Route::new("/contents/").path("a b/é/100%/c#1.md"), "/contents/a%20b/%C3%A9/100%25/c%231.md");
         check(
-            Route::new("/contents/").path("../../user").query("ref", "a&b=c"),
+            Route::of_repository("o/../x", "n?a#b"),
+            "/repos/o%2F..%2Fx/n%3Fa%23b",
+        );
+        check(
+            Route::new("/git/ref/heads/").path("tallyhook/job_1"),
+            "/git/ref/heads/tallyhook/job_1",
+        );
+        check(
+            Route::new("/contents/").path("a b/é/100%/c#1.md"),
+            "/contents/a%20b/%C3%A9/100%25/c%231.md",
+        );
+        check(
+            Route::new("/contents/")
+                .path("../../user")
+                .query("ref", "a&b=c"),
             "/contents/%2E%2E/%2E%2E/user?ref=a%26b%3Dc",
         );
         check(
-            Route::new("/pulls").query("head", "octo:f+x").query("state", "all"),
+            Route::new("/pulls")
+                .query("head", "octo:f+x")
+                .query("state", "all"),
             "/pulls?head=octo%3Af%2Bx&state=all",
         );
-        check(Route::new("/issues/").number(7).below(&Route::of_repository("o", "n")), "/repos/o/n/issues/7");
+        check(
+            Route::new("/issues/")
+                .number(7)
+                .below(&Route::of_repository("o", "n")),
+            "/repos/o/n/issues/7",
+        );
     }
 }

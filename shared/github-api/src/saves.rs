@@ -82,8 +82,13 @@ impl Repository {
     }
 
     /// Writes a file anew whose content still is `sha`.
-    pub async fn file_update(&self, order: &FileOrder<'_>, sha: &str) -> Result<Saved, GithubError> {
-        self.file_save("update the file", order, json!({ "sha": sha })).await
+    pub async fn file_update(
+        &self,
+        order: &FileOrder<'_>,
+        sha: &str,
+    ) -> Result<Saved, GithubError> {
+        self.file_save("update the file", order, json!({ "sha": sha }))
+            .await
     }
 
     async fn file_save(
@@ -95,18 +100,29 @@ impl Repository {
         body["branch"] = json!(order.branch);
         body["message"] = json!(order.message);
         body["content"] = json!(BASE64_STANDARD.encode(order.content));
-        match self.send(Call::put(operation, contents(order.path), body)).await {
+        match self
+            .send(Call::put(operation, contents(order.path), body))
+            .await
+        {
             Ok(answer) => {
                 let saved: SavedShape = answer.read()?;
                 let sha = saved.content.map(|content| content.sha).unwrap_or_default();
-                Ok(Saved::Written { sha, commit_sha: saved.commit.sha })
+                Ok(Saved::Written {
+                    sha,
+                    commit_sha: saved.commit.sha,
+                })
             }
-            Err(error) if is_other_sha(&error) => match self.file_load(order.path, order.branch).await? {
-                Some(File { sha, content: FileContent::Text(text) }) if text == order.content => {
-                    Ok(Saved::AlreadyThere { sha })
+            Err(error) if is_other_sha(&error) => {
+                match self.file_load(order.path, order.branch).await? {
+                    Some(File {
+                        sha,
+                        content: FileContent::Text(text),
+                    }) if text == order.content => Ok(Saved::AlreadyThere { sha }),
+                    Some(_) | None => Err(GithubError::FileChanged {
+                        path: order.path.to_owned(),
+                    }),
                 }
-                Some(_) | None => Err(GithubError::FileChanged { path: order.path.to_owned() }),
-            },
+            }
             Err(error) => Err(error),
         }
     }
@@ -114,10 +130,17 @@ impl Repository {
     /// Takes away a file whose content still is what the order says.
     pub async fn file_delete(&self, order: &FileDelete<'_>) -> Result<Deleted, GithubError> {
         let body = json!({ "branch": order.branch, "message": order.message, "sha": order.sha });
-        match self.send_for(Call::delete("delete the file", contents(order.path), body)).await {
-            Ok(Some(answer)) => Ok(Deleted::Deleted { commit_sha: answer.read::<SavedShape>()?.commit.sha }),
+        match self
+            .send_for(Call::delete("delete the file", contents(order.path), body))
+            .await
+        {
+            Ok(Some(answer)) => Ok(Deleted::Deleted {
+                commit_sha: answer.read::<SavedShape>()?.commit.sha,
+            }),
             Ok(None) => Ok(Deleted::AlreadyGone),
-            Err(error) if is_other_sha(&error) => Err(GithubError::FileChanged { path: order.path.to_owned() }),
+            Err(error) if is_other_sha(&error) => Err(GithubError::FileChanged {
+                path: order.path.to_owned(),
+            }),
             Err(error) => Err(error),
         }
     }
@@ -138,7 +161,12 @@ mod tests {
     const PUT: &str = "PUT /repos/octo/hello/contents/docs/a%20b.md";
     const DELETE: &str = "DELETE /repos/octo/hello/contents/docs/a%20b.md";
     const LOAD: &str = "GET /repos/octo/hello/contents/docs/a%20b.md?ref=main";
-    const ORDER: FileOrder<'_> = FileOrder { branch: "main", path: "docs/a b.md", content: "hello", message: "Say it" };
+    const ORDER: FileOrder<'_> = FileOrder {
+        branch: "main",
+        path: "docs/a b.md",
+        content: "hello",
+        message: "Say it",
+    };
 
     fn saved() -> Value {
         json!({ "content": { "sha": "b1" }, "commit": { "sha": "c1" } })
@@ -152,9 +180,18 @@ mod tests {
     async fn files_are_created_and_updated() {
         let peer = Peer::script([made(PUT, saved()), found(PUT, saved())]);
         let repository = repository(&peer).await;
-        let written = Saved::Written { sha: "b1".to_owned(), commit_sha: "c1".to_owned() };
-        assert_eq!(repository.file_create(&ORDER).await.expect("a file"), written);
-        assert_eq!(repository.file_update(&ORDER, "b0").await.expect("a file"), written);
+        let written = Saved::Written {
+            sha: "b1".to_owned(),
+            commit_sha: "c1".to_owned(),
+        };
+        assert_eq!(
+            repository.file_create(&ORDER).await.expect("a file"),
+            written
+        );
+        assert_eq!(
+            repository.file_update(&ORDER, "b0").await.expect("a file"),
+            written
+        );
         let body = json!({ "branch": "main", "message": "Say it", "content": "aGVsbG8=" });
         assert_eq!(peer.heard(PUT)[0].body, body);
         assert_eq!(peer.heard(PUT)[1].body["sha"], "b0");
@@ -163,31 +200,84 @@ mod tests {
     #[tokio::test]
     async fn a_second_time_finds_the_first() {
         let not_supplied = || refused(PUT, "Invalid request.\n\n\"sha\" wasn't supplied.");
-        let differs = || (PUT, Reply::json(409, json!({ "message": "docs/a b.md does not match b0" })));
-        let already = Saved::AlreadyThere { sha: "b1".to_owned() };
+        let differs = || {
+            (
+                PUT,
+                Reply::json(409, json!({ "message": "docs/a b.md does not match b0" })),
+            )
+        };
+        let already = Saved::AlreadyThere {
+            sha: "b1".to_owned(),
+        };
         let peer = Peer::script([not_supplied(), found(LOAD, present("aGVsbG8="))]);
-        assert_eq!(repository(&peer).await.file_create(&ORDER).await.expect("a file"), already);
+        assert_eq!(
+            repository(&peer)
+                .await
+                .file_create(&ORDER)
+                .await
+                .expect("a file"),
+            already
+        );
         peer.then([differs(), found(LOAD, present("aGVsbG8="))]);
-        assert_eq!(repository(&peer).await.file_update(&ORDER, "b0").await.expect("a file"), already);
+        assert_eq!(
+            repository(&peer)
+                .await
+                .file_update(&ORDER, "b0")
+                .await
+                .expect("a file"),
+            already
+        );
         peer.then([differs(), found(LOAD, present("AAAA"))]);
-        let error = repository(&peer).await.file_update(&ORDER, "b0").await.expect_err("an error");
-        assert!(matches!(error, GithubError::FileChanged { .. }) && error.retry() == Retry::Soon, "{error}");
+        let error = repository(&peer)
+            .await
+            .file_update(&ORDER, "b0")
+            .await
+            .expect_err("an error");
+        assert!(
+            matches!(error, GithubError::FileChanged { .. }) && error.retry() == Retry::Soon,
+            "{error}"
+        );
     }
 
     #[tokio::test]
     async fn files_are_deleted_once() {
-        let order = FileDelete { branch: "main", path: "docs/a b.md", sha: "b1", message: "Gone" };
-        let differs = (DELETE, Reply::json(409, json!({ "message": "does not match" })));
+        let order = FileDelete {
+            branch: "main",
+            path: "docs/a b.md",
+            sha: "b1",
+            message: "Gone",
+        };
+        let differs = (
+            DELETE,
+            Reply::json(409, json!({ "message": "does not match" })),
+        );
         let peer = Peer::script([
-            found(DELETE, json!({ "content": null, "commit": { "sha": "c1" } })),
+            found(
+                DELETE,
+                json!({ "content": null, "commit": { "sha": "c1" } }),
+            ),
             missing(DELETE),
             differs,
         ]);
         let repository = repository(&peer).await;
         let deleted = repository.file_delete(&order).await.expect("an answer");
-        assert_eq!(deleted, Deleted::Deleted { commit_sha: "c1".to_owned() });
-        assert_eq!(repository.file_delete(&order).await.expect("an answer"), Deleted::AlreadyGone);
-        assert!(matches!(repository.file_delete(&order).await, Err(GithubError::FileChanged { .. })));
-        assert_eq!(peer.heard(DELETE)[0].body, json!({ "branch": "main", "message": "Gone", "sha": "b1" }));
+        assert_eq!(
+            deleted,
+            Deleted::Deleted {
+                commit_sha: "c1".to_owned()
+            }
+        );
+        assert_eq!(
+            repository.file_delete(&order).await.expect("an answer"),
+            Deleted::AlreadyGone
+        );
+        assert!(matches!(
+            repository.file_delete(&order).await,
+            Err(GithubError::FileChanged { .. })
+        ));
+        assert_eq!(
+            peer.heard(DELETE)[0].body,
+            json!({ "branch": "main", "message": "Gone", "sha": "b1" })
+        );
     }
 }

@@ -76,14 +76,23 @@ impl From<String> for SecretText {
 
 impl Sessions {
     pub fn new(app: App, base: Uri, web: Web) -> Self {
-        Self { app, base, web, crab: OnceLock::new(), slots: Mutex::default() }
+        Self {
+            app,
+            base,
+            web,
+            crab: OnceLock::new(),
+            slots: Mutex::default(),
+        }
     }
 
     /// A session with at least [`MARGIN`] left.
     pub async fn session(&self, scope: Scope, now: Timestamp) -> Result<Arc<Session>, GithubError> {
         let slot = self.slot(scope);
         let mut held = slot.lock().await;
-        if let Some(session) = held.as_ref().filter(|session| now.plus(MARGIN) < session.expires_at) {
+        if let Some(session) = held
+            .as_ref()
+            .filter(|session| now.plus(MARGIN) < session.expires_at)
+        {
             return Ok(Arc::clone(session));
         }
         let session = Arc::new(self.mint(scope, now).await?);
@@ -114,7 +123,10 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<Option<InstallationId>, GithubError> {
         let call = Call::get("find the installation", Route::new("/installation"));
-        match call.send(&self.as_app(now)?, &Route::of_repository(owner, name), now).await {
+        match call
+            .send(&self.as_app(now)?, &Route::of_repository(owner, name), now)
+            .await
+        {
             Ok(answer) => Ok(Some(InstallationId::new(answer.read::<Installed>()?.id))),
             Err(GithubError::NotThere { .. } | GithubError::Moved { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -133,13 +145,16 @@ impl Sessions {
     }
 
     async fn mint(&self, scope: Scope, now: Timestamp) -> Result<Session, GithubError> {
-        self.mint_for(scope.installation, narrowed(scope), now).await
+        self.mint_for(scope.installation, narrowed(scope), now)
+            .await
     }
 
     /// Acts as the App itself.
     fn as_app(&self, now: Timestamp) -> Result<Octocrab, GithubError> {
         // Made at the first use and not in `new`, because it needs a running runtime.
-        let crab = self.crab.get_or_init(|| crab_over(self.web.clone(), self.base.clone()));
+        let crab = self
+            .crab
+            .get_or_init(|| crab_over(self.web.clone(), self.base.clone()));
         let failed = |error| GithubError::of_octocrab(OPEN, error, now);
         crab.user_access_token(self.app.jwt(now)?).map_err(failed)
     }
@@ -152,11 +167,24 @@ impl Sessions {
     ) -> Result<Session, GithubError> {
         let as_app = self.as_app(now)?;
         let failed = |error| GithubError::of_octocrab(OPEN, error, now);
-        let route = Route::new("/app/installations/").number(installation.get()).fixed("/access_tokens");
+        let route = Route::new("/app/installations/")
+            .number(installation.get())
+            .fixed("/access_tokens");
         let call = Call::post(OPEN, route, body);
-        let minted: Minted = call.send(&as_app, &Route::new(""), now).await.map_err(of_installation)?.read()?;
-        let expires_at = minted.expires_at.as_deref().and_then(parse_utc).unwrap_or_else(|| now.plus(LIFE));
-        Ok(Session { crab: as_app.user_access_token(minted.token.0).map_err(failed)?, expires_at })
+        let minted: Minted = call
+            .send(&as_app, &Route::new(""), now)
+            .await
+            .map_err(of_installation)?
+            .read()?;
+        let expires_at = minted
+            .expires_at
+            .as_deref()
+            .and_then(parse_utc)
+            .unwrap_or_else(|| now.plus(LIFE));
+        Ok(Session {
+            crab: as_app.user_access_token(minted.token.0).map_err(failed)?,
+            expires_at,
+        })
     }
 }
 
@@ -167,7 +195,9 @@ fn narrowed(scope: Scope) -> Value {
 
 fn permissions(access: Access) -> Value {
     match access {
-        Access::Read => json!({ "contents": "read", "issues": "read", "pull_requests": "read", "metadata": "read" }),
+        Access::Read => {
+            json!({ "contents": "read", "issues": "read", "pull_requests": "read", "metadata": "read" })
+        }
         Access::Write => {
             json!({ "contents": "write", "issues": "write", "pull_requests": "write", "metadata": "read" })
         }
@@ -178,10 +208,15 @@ fn permissions(access: Access) -> Value {
 /// the permission.
 fn of_installation(error: GithubError) -> GithubError {
     match error {
-        GithubError::NotThere { operation } => {
-            GithubError::NoAccess { operation, message: "the installation is gone".to_owned() }
-        }
-        GithubError::Refused { operation, status: 422, message } => GithubError::NoAccess { operation, message },
+        GithubError::NotThere { operation } => GithubError::NoAccess {
+            operation,
+            message: "the installation is gone".to_owned(),
+        },
+        GithubError::Refused {
+            operation,
+            status: 422,
+            message,
+        } => GithubError::NoAccess { operation, message },
         GithubError::NoAccess { operation, message } if !message.contains("suspended") => {
             GithubError::Credentials { operation, message }
         }
@@ -201,8 +236,12 @@ fn parse_utc(text: &str) -> Option<Timestamp> {
     let year = if month > 2 { year } else { year - 1 };
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some(Timestamp::from_seconds(((days * 24 + hour) * 60 + minute) * 60 + second))
+    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100
+        + day_of_year
+        - 719_468;
+    Some(Timestamp::from_seconds(
+        ((days * 24 + hour) * 60 + minute) * 60 + second,
+    ))
 }
 
 #[cfg(test)]
@@ -220,9 +259,16 @@ mod tests {
 
     #[test]
     fn times_are_read() {
-        for text in ["2026-11-20T10:00:00.000Z", "2000-02-29T23:59:59.000Z", "1970-01-01T00:00:00.000Z"] {
+        for text in [
+            "2026-11-20T10:00:00.000Z",
+            "2000-02-29T23:59:59.000Z",
+            "1970-01-01T00:00:00.000Z",
+        ] {
             let short = text.replace(".000Z", "Z");
-            assert_eq!(parse_utc(&short).map(|at| at.to_string()).as_deref(), Some(text));
+            assert_eq!(
+                parse_utc(&short).map(|at| at.to_string()).as_deref(),
+                Some(text)
+            );
         }
         assert_eq!(parse_utc("2026-11-20T10:00:00+01:00"), None);
     }
@@ -252,7 +298,13 @@ mod tests {
         let peer = Peer::script([]);
         let api = api(&peer);
         for (minutes, mints) in [(0, 1), (54, 1), (56, 2), (57, 2)] {
-            open(&api, Access::Read, NOW.plus(Duration::from_secs(minutes * 60))).await.expect("a repository");
+            open(
+                &api,
+                Access::Read,
+                NOW.plus(Duration::from_secs(minutes * 60)),
+            )
+            .await
+            .expect("a repository");
             assert_eq!(peer.heard(MINT).len(), mints, "after {minutes} minutes");
         }
     }
@@ -261,8 +313,11 @@ mod tests {
     async fn one_token_for_all_who_wait() {
         let peer = Peer::script([]);
         let api = api(&peer);
-        let (a, b, c) =
-            tokio::join!(open(&api, Access::Read, NOW), open(&api, Access::Read, NOW), open(&api, Access::Read, NOW));
+        let (a, b, c) = tokio::join!(
+            open(&api, Access::Read, NOW),
+            open(&api, Access::Read, NOW),
+            open(&api, Access::Read, NOW)
+        );
         assert!(a.is_ok() && b.is_ok() && c.is_ok());
         assert_eq!(peer.heard(MINT).len(), 1);
     }
@@ -271,20 +326,48 @@ mod tests {
     async fn a_read_is_repeated_with_a_fresh_token() {
         let expired = || (DETAILS, Reply::json(401, refused("Bad credentials")));
         let peer = Peer::script([expired(), expired()]);
-        let error = repository(&peer).await.details().await.expect_err("an error");
+        let error = repository(&peer)
+            .await
+            .details()
+            .await
+            .expect_err("an error");
         assert!(matches!(error.retry(), Retry::Alarm(_)), "{error}");
         assert_eq!(peer.heard(MINT).len(), 2);
-        let used: Vec<_> = peer.heard(DETAILS).into_iter().map(|heard| heard.authorization).collect();
+        let used: Vec<_> = peer
+            .heard(DETAILS)
+            .into_iter()
+            .map(|heard| heard.authorization)
+            .collect();
         assert_eq!(used, ["Bearer ghs_1", "Bearer ghs_2"]);
     }
 
     #[tokio::test]
     async fn a_write_is_not_repeated_but_the_token_is_dropped() {
-        let peer = Peer::script([("POST /repos/octo/hello/git/refs", Reply::json(401, refused("Bad credentials")))]);
-        let error = repository(&peer).await.branch_create("b", "s1").await.expect_err("an error");
-        assert!(matches!(error, GithubError::TokenRefused { .. }) && error.retry() == Retry::Soon, "{error}");
-        peer.then([("GET /repos/octo/hello/git/ref/heads/b", Reply::json(404, refused("Not Found")))]);
-        assert_eq!(repository(&peer).await.branch_head("b").await.expect("an answer"), None);
+        let peer = Peer::script([(
+            "POST /repos/octo/hello/git/refs",
+            Reply::json(401, refused("Bad credentials")),
+        )]);
+        let error = repository(&peer)
+            .await
+            .branch_create("b", "s1")
+            .await
+            .expect_err("an error");
+        assert!(
+            matches!(error, GithubError::TokenRefused { .. }) && error.retry() == Retry::Soon,
+            "{error}"
+        );
+        peer.then([(
+            "GET /repos/octo/hello/git/ref/heads/b",
+            Reply::json(404, refused("Not Found")),
+        )]);
+        assert_eq!(
+            repository(&peer)
+                .await
+                .branch_head("b")
+                .await
+                .expect("an answer"),
+            None
+        );
         assert_eq!(peer.heard(MINT).len(), 2);
     }
 
@@ -296,11 +379,18 @@ mod tests {
             (403, "Forbidden", alarm),
             (403, "This installation has been suspended", Retry::Never),
             (404, "Not Found", Retry::Never),
-            (422, "The permissions requested are not granted to this installation.", Retry::Never),
+            (
+                422,
+                "The permissions requested are not granted to this installation.",
+                Retry::Never,
+            ),
             (502, "", Retry::Soon),
         ] {
             let peer = Peer::script([(MINT, Reply::json(status, refused(message)))]);
-            let error = open(&api(&peer), Access::Read, NOW).await.err().expect("an error");
+            let error = open(&api(&peer), Access::Read, NOW)
+                .await
+                .err()
+                .expect("an error");
             assert_eq!(error.retry(), expected, "{status} {message}");
         }
     }
@@ -309,7 +399,10 @@ mod tests {
     async fn tokens_are_never_printed() {
         let odd = Reply::json(201, json!({ "token": ["ghs_canary"] }));
         let peer = Peer::script([(MINT, odd)]);
-        let error = open(&api(&peer), Access::Read, NOW).await.err().expect("an error");
+        let error = open(&api(&peer), Access::Read, NOW)
+            .await
+            .err()
+            .expect("an error");
         let failure = domain::retry::Failure::from(error);
         let shown = format!("{failure:?} {failure}");
         assert!(!shown.contains("canary"), "{shown}");

@@ -90,12 +90,22 @@ impl SignIn {
     pub fn new(config: SignInConfig, web: Web) -> Result<Self, GithubError> {
         let absolute = |url: &str| {
             let uri: Uri = url.parse().map_err(|_| GithubError::Url)?;
-            if uri.scheme().is_none() || uri.authority().is_none() { Err(GithubError::Url) } else { Ok(uri) }
+            if uri.scheme().is_none() || uri.authority().is_none() {
+                Err(GithubError::Url)
+            } else {
+                Ok(uri)
+            }
         };
         let base = absolute(&config.url)?;
         absolute(&config.web_url)?;
         let web_url = config.web_url.trim_end_matches('/').to_owned();
-        Ok(Self { base, web_url, client_id: config.client_id, client_secret: config.client_secret, web })
+        Ok(Self {
+            base,
+            web_url,
+            client_id: config.client_id,
+            client_secret: config.client_secret,
+            web,
+        })
     }
 
     /// Where GitHub asks a person whether he wants to come in. He comes back to the callback that the App has there, with a
@@ -110,7 +120,12 @@ impl SignIn {
     }
 
     /// Takes a code for the person behind it, once, with what its challenge was made of.
-    pub async fn exchange(&self, code: &str, verifier: &str, now: Timestamp) -> Result<Exchanged, GithubError> {
+    pub async fn exchange(
+        &self,
+        code: &str,
+        verifier: &str,
+        now: Timestamp,
+    ) -> Result<Exchanged, GithubError> {
         let form = Route::new("")
             .query("client_id", &self.client_id)
             .query("client_secret", self.client_secret.expose_secret())
@@ -120,21 +135,47 @@ impl SignIn {
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(USER_AGENT, concat!("tallyhook/", env!("CARGO_PKG_VERSION")))
-            .body(Bytes::from(form.as_str().trim_start_matches('?').to_owned()))
+            .body(Bytes::from(
+                form.as_str().trim_start_matches('?').to_owned(),
+            ))
             .map_err(|_| GithubError::Url)?;
-        let unclear = |source: BoxError| GithubError::Unclear { operation: EXCHANGE, source };
+        let unclear = |source: BoxError| GithubError::Unclear {
+            operation: EXCHANGE,
+            source,
+        };
         let response = self.web.clone().oneshot(request).await.map_err(unclear)?;
         match response.status().as_u16() {
             200 => {}
-            429 => return Err(GithubError::Limited { operation: EXCHANGE, wait: LIMIT_WAIT }),
-            status @ 500..=599 => return Err(GithubError::Unavailable { operation: EXCHANGE, status }),
-            status => return Err(GithubError::Refused { operation: EXCHANGE, status, message: String::new() }),
+            429 => {
+                return Err(GithubError::Limited {
+                    operation: EXCHANGE,
+                    wait: LIMIT_WAIT,
+                });
+            }
+            status @ 500..=599 => {
+                return Err(GithubError::Unavailable {
+                    operation: EXCHANGE,
+                    status,
+                });
+            }
+            status => {
+                return Err(GithubError::Refused {
+                    operation: EXCHANGE,
+                    status,
+                    message: String::new(),
+                });
+            }
         }
         // Neither the body nor the reader's words are kept: either may hold the token.
-        let answer: Answer = serde_json::from_slice(response.body()).map_err(|_| unclear("another shape".into()))?;
-        let Some(token) = answer.access_token else { return refused(answer.error) };
+        let answer: Answer =
+            serde_json::from_slice(response.body()).map_err(|_| unclear("another shape".into()))?;
+        let Some(token) = answer.access_token else {
+            return refused(answer.error);
+        };
         let crab = crab_over(self.web.clone(), self.base.clone());
-        let crab = crab.user_access_token(token.0).map_err(|e| GithubError::of_octocrab(EXCHANGE, e, now))?;
+        let crab = crab
+            .user_access_token(token.0)
+            .map_err(|e| GithubError::of_octocrab(EXCHANGE, e, now))?;
         Ok(Exchanged::In(Visitor { crab, now }))
     }
 }
@@ -144,7 +185,10 @@ fn refused(error: Option<String>) -> Result<Exchanged, GithubError> {
     match error.as_deref() {
         Some("bad_verification_code") => Ok(Exchanged::Refused),
         Some(word @ ("incorrect_client_credentials" | "redirect_uri_mismatch")) => {
-            Err(GithubError::Credentials { operation: EXCHANGE, message: word.to_owned() })
+            Err(GithubError::Credentials {
+                operation: EXCHANGE,
+                message: word.to_owned(),
+            })
         }
         Some(_) | None => Err(GithubError::Refused {
             operation: EXCHANGE,
@@ -158,18 +202,27 @@ impl Visitor {
     /// Who it is.
     pub async fn user(&self) -> Result<User, GithubError> {
         let person: Person = self.read("ask who signs in", Route::new("/user")).await?;
-        Ok(User { id: UserId::new(person.id), login: person.login })
+        Ok(User {
+            id: UserId::new(person.id),
+            login: person.login,
+        })
     }
 
     /// The installations of the App that he can reach.
     pub async fn installations(&self) -> Result<Vec<Reached>, GithubError> {
         let mut reached = Vec::new();
         for page in 1..=PAGES_MAX {
-            let route =
-                Route::new("/user/installations").query("per_page", &PAGE.to_string()).query("page", &page.to_string());
+            let route = Route::new("/user/installations")
+                .query("per_page", &PAGE.to_string())
+                .query("page", &page.to_string());
             let found: Installations = self.read("list a person's installations", route).await?;
             let count = found.installations.len();
-            reached.extend(found.installations.into_iter().filter_map(Installation::reached));
+            reached.extend(
+                found
+                    .installations
+                    .into_iter()
+                    .filter_map(Installation::reached),
+            );
             if count < PAGE {
                 break;
             }
@@ -180,7 +233,8 @@ impl Visitor {
     /// What he is in an organisation; outside, where GitHub does not let us see it.
     pub async fn place(&self, organisation: &str) -> Result<Place, GithubError> {
         let route = Route::new("/user/memberships/orgs/").segment(organisation);
-        let found: Result<OrganisationMembership, _> = self.read("ask for a place in an organisation", route).await;
+        let found: Result<OrganisationMembership, _> =
+            self.read("ask for a place in an organisation", route).await;
         match found {
             Ok(found) if found.state != "active" => Ok(Place::Outside),
             Ok(found) if found.role == "admin" => Ok(Place::Admin),
@@ -195,7 +249,10 @@ impl Visitor {
         operation: &'static str,
         route: Route,
     ) -> Result<T, GithubError> {
-        Call::get(operation, route).send(&self.crab, &Route::new(""), self.now).await?.read()
+        Call::get(operation, route)
+            .send(&self.crab, &Route::new(""), self.now)
+            .await?
+            .read()
     }
 }
 

@@ -36,8 +36,15 @@ impl Reply {
     }
 
     pub fn with(status: u16, headers: &[(&str, &str)], body: Value) -> Self {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self::Answer { status, headers, body }
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Self::Answer {
+            status,
+            headers,
+            body,
+        }
     }
 
     fn not_found() -> Self {
@@ -74,7 +81,13 @@ pub fn made(line: &'static str, body: Value) -> (&'static str, Reply) {
 
 pub fn refused(line: &'static str, message: &str) -> (&'static str, Reply) {
     let errors = json!([{ "resource": "X", "code": "custom", "message": message }]);
-    (line, Reply::json(422, json!({ "message": "Validation Failed", "errors": errors })))
+    (
+        line,
+        Reply::json(
+            422,
+            json!({ "message": "Validation Failed", "errors": errors }),
+        ),
+    )
 }
 
 pub fn lost(line: &'static str) -> (&'static str, Reply) {
@@ -95,12 +108,22 @@ impl Peer {
     /// The calls of this line, so far.
     pub fn heard(&self, line: &str) -> Vec<Heard> {
         let heard = self.heard.lock().expect("one thread");
-        heard.iter().filter(|call| call.line == line).cloned().collect()
+        heard
+            .iter()
+            .filter(|call| call.line == line)
+            .cloned()
+            .collect()
     }
 
     /// Everything expected has come.
     pub fn assert_done(&self) {
-        let left: Vec<_> = self.script.lock().expect("one thread").iter().map(|(line, _)| *line).collect();
+        let left: Vec<_> = self
+            .script
+            .lock()
+            .expect("one thread")
+            .iter()
+            .map(|(line, _)| *line)
+            .collect();
         assert!(left.is_empty(), "never called: {left:?}");
     }
 
@@ -116,39 +139,80 @@ impl Peer {
         }))
     }
 
-    fn answer(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
-        assert_eq!(request.uri().authority().map(http::uri::Authority::as_str), Some("github.test"));
-        let target = request.uri().path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+    fn answer(
+        &self,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+        assert_eq!(
+            request.uri().authority().map(http::uri::Authority::as_str),
+            Some("github.test")
+        );
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or("", http::uri::PathAndQuery::as_str);
         let line = format!("{} {target}", request.method());
-        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header = |name: &str| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
         let authorization = header("authorization").to_owned();
         let body = serde_json::from_slice(request.body()).unwrap_or(Value::Null);
         assert_eq!(header("x-github-api-version"), "2022-11-28");
         assert_eq!(header("user-agent").split('/').next(), Some("tallyhook"));
-        self.heard.lock().expect("one thread").push(Heard { line: line.clone(), authorization, body });
+        self.heard.lock().expect("one thread").push(Heard {
+            line: line.clone(),
+            authorization,
+            body,
+        });
         match self.reply(&line) {
             Reply::Lost => Err("the connection was reset".into()),
-            Reply::Answer { status, headers, body } => {
+            Reply::Answer {
+                status,
+                headers,
+                body,
+            } => {
                 let mut response = Response::builder().status(status);
                 for (name, value) in headers {
                     response = response.header(name, value);
                 }
-                Ok(response.body(Bytes::from(body.to_string())).expect("a response"))
+                Ok(response
+                    .body(Bytes::from(body.to_string()))
+                    .expect("a response"))
             }
         }
     }
 
     fn reply(&self, line: &str) -> Reply {
         let mut script = self.script.lock().expect("one thread");
-        if script.front().is_some_and(|(expected, _)| *expected == line) {
+        if script
+            .front()
+            .is_some_and(|(expected, _)| *expected == line)
+        {
             return script.pop_front().map_or(Reply::Lost, |(_, reply)| reply);
         }
         drop(script);
-        assert_eq!(line, "POST /app/installations/7/access_tokens", "not the call the script expects next");
+        assert_eq!(
+            line, "POST /app/installations/7/access_tokens",
+            "not the call the script expects next"
+        );
         let number = self.heard(line).len();
-        let expires_at = NOW.plus(Duration::from_secs(3_600)).to_string().replace(".000Z", "Z");
-        let expires_at = if number == 1 { expires_at } else { "2099-01-01T00:00:00Z".to_owned() };
-        Reply::json(201, json!({ "token": format!("ghs_{number}"), "expires_at": expires_at }))
+        let expires_at = NOW
+            .plus(Duration::from_secs(3_600))
+            .to_string()
+            .replace(".000Z", "Z");
+        let expires_at = if number == 1 {
+            expires_at
+        } else {
+            "2099-01-01T00:00:00Z".to_owned()
+        };
+        Reply::json(
+            201,
+            json!({ "token": format!("ghs_{number}"), "expires_at": expires_at }),
+        )
     }
 }
 
@@ -161,26 +225,53 @@ pub fn api(peer: &Peer) -> GithubApi {
     GithubApi::new(config, peer.web()).expect("a client")
 }
 
-pub async fn open(api: &GithubApi, access: Access, now: Timestamp) -> Result<Repository, GithubError> {
-    api.repository(InstallationId::new(7), "octo", "hello", RepositoryId::new(9), access, now).await
+pub async fn open(
+    api: &GithubApi,
+    access: Access,
+    now: Timestamp,
+) -> Result<Repository, GithubError> {
+    api.repository(
+        InstallationId::new(7),
+        "octo",
+        "hello",
+        RepositoryId::new(9),
+        access,
+        now,
+    )
+    .await
 }
 
 /// `octo/hello`, open for writing; always from the same instance of the client.
 pub async fn repository(peer: &Peer) -> Repository {
-    let api = peer.api.lock().expect("one thread").get_or_insert_with(|| api(peer)).clone();
+    let api = peer
+        .api
+        .lock()
+        .expect("one thread")
+        .get_or_insert_with(|| api(peer))
+        .clone();
     open(&api, Access::Write, NOW).await.expect("a repository")
 }
 
 static KEY: LazyLock<(String, String)> = LazyLock::new(|| {
     let pem = |label: &str, der: &[u8]| {
         let encoded = BASE64_STANDARD.encode(der);
-        let lines: Vec<_> = encoded.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+        let lines: Vec<_> = encoded
+            .as_bytes()
+            .chunks(64)
+            .map(String::from_utf8_lossy)
+            .collect();
+        format!(
+            "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+            lines.join("\n")
+        )
     };
     let key = KeyPair::generate(KeySize::Rsa2048).expect("a key");
     let private: Pkcs8V1Der<'_> = key.as_der().expect("a key");
     let public: PublicKeyX509Der<'_> = key.public_key().as_der().expect("a key");
-    (pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", public.as_ref()))
+    (
+        pem("PRIVATE KEY", private.as_ref()),
+        pem("PUBLIC KEY", public.as_ref()),
+    )
 });
 
 pub fn private_key_pem() -> &'static str {

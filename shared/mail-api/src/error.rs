@@ -55,7 +55,12 @@ const QUOTA_WAIT: Duration = Duration::from_secs(900);
 const CODE_BYTES_MAX: usize = 64;
 
 /// What SES calls too much, at this moment and in the whole.
-const THROTTLED: [&str; 4] = ["TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded"];
+const THROTTLED: [&str; 4] = [
+    "TooManyRequestsException",
+    "ThrottlingException",
+    "Throttling",
+    "RequestLimitExceeded",
+];
 const QUOTA: &str = "LimitExceededException";
 /// What it says of us rather than of the mail.
 const OURS: [&str; 11] = [
@@ -101,18 +106,35 @@ struct Said {
 /// What an answer says that is no success.
 pub(crate) fn refusal(response: &Response<Bytes>, from: &MailAddress) -> MailError {
     let status = response.status().as_u16();
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let header = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     // `MessageRejected:http://…` as well as the bare word.
-    let code = header("x-amzn-errortype").and_then(|code| code.split(':').next()).unwrap_or_default();
+    let code = header("x-amzn-errortype")
+        .and_then(|code| code.split(':').next())
+        .unwrap_or_default();
     let plain = |c: &char| c.is_ascii_alphanumeric();
     let code: String = code.chars().filter(plain).take(CODE_BYTES_MAX).collect();
-    let asked = header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+    let asked = header("retry-after")
+        .and_then(|text| text.parse().ok())
+        .map(Duration::from_secs);
     match (status, code.as_str()) {
-        (_, QUOTA) => MailError::Limited { wait: asked.unwrap_or(QUOTA_WAIT) },
-        (429, _) => MailError::Limited { wait: asked.unwrap_or(RATE_WAIT) },
-        (_, word) if THROTTLED.contains(&word) => MailError::Limited { wait: asked.unwrap_or(RATE_WAIT) },
+        (_, QUOTA) => MailError::Limited {
+            wait: asked.unwrap_or(QUOTA_WAIT),
+        },
+        (429, _) => MailError::Limited {
+            wait: asked.unwrap_or(RATE_WAIT),
+        },
+        (_, word) if THROTTLED.contains(&word) => MailError::Limited {
+            wait: asked.unwrap_or(RATE_WAIT),
+        },
         // Somebody between us waited in vain; SES may have heard it.
-        (504, _) => MailError::Unclear { source: "answered 504".into() },
+        (504, _) => MailError::Unclear {
+            source: "answered 504".into(),
+        },
         (500..=599, _) => MailError::Unavailable { status },
         (401 | 403 | 404, _) => MailError::Ours { status, code },
         (_, word) if OURS.contains(&word) => MailError::Ours { status, code },

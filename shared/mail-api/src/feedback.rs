@@ -107,7 +107,11 @@ impl Feedback {
         let at = Timestamp::parse(at).ok_or(BadFeedback)?;
         // Every mail of ours goes to one address of the plain kind. One of another kind is nobody whom we write to.
         let addresses: Vec<_> = recipients.iter().filter_map(Recipient::read).collect();
-        if addresses.is_empty() { Err(BadFeedback) } else { Ok(Self::Unwelcome { addresses, at }) }
+        if addresses.is_empty() {
+            Err(BadFeedback)
+        } else {
+            Ok(Self::Unwelcome { addresses, at })
+        }
     }
 }
 
@@ -133,7 +137,9 @@ impl Recipient {
     /// `somebody@example.com`, or the same between angles and behind a name.
     fn read(&self) -> Option<MailAddress> {
         let text = self.email_address.as_str();
-        let plain = text.rsplit_once('<').and_then(|(_, rest)| rest.trim_end().strip_suffix('>'));
+        let plain = text
+            .rsplit_once('<')
+            .and_then(|(_, rest)| rest.trim_end().strip_suffix('>'));
         MailAddress::parse(plain.unwrap_or(text)).ok()
     }
 }
@@ -167,30 +173,62 @@ mod tests {
     }
 
     fn wrapped(said: &str) -> String {
-        json!({ "Type": "Notification", "MessageId": "m", "TopicArn": "arn", "Message": said }).to_string()
+        json!({ "Type": "Notification", "MessageId": "m", "TopicArn": "arn", "Message": said })
+            .to_string()
     }
 
     #[test]
     fn every_shape_says_the_same() {
         let of = |addresses: &[&str]| Feedback::Unwelcome {
-            addresses: addresses.iter().map(|text| MailAddress::parse(text).expect("an address")).collect(),
+            addresses: addresses
+                .iter()
+                .map(|text| MailAddress::parse(text).expect("an address"))
+                .collect(),
             at: Timestamp::parse(AT).expect("a moment"),
         };
         for shape in ["eventType", "notificationType"] {
             for (said, expected) in [
-                (bounce(shape, "Permanent", "a@acme.example"), of(&["a@acme.example"])),
-                (bounce(shape, "Permanent", "A. Person <a@acme.example>"), of(&["a@acme.example"])),
-                (bounce(shape, "Transient", "a@acme.example"), Feedback::Harmless),
-                (bounce(shape, "Undetermined", "a@acme.example"), Feedback::Harmless),
-                (complaint(shape, Some("abuse")), of(&["a@acme.example", "b@acme.example"])),
-                (complaint(shape, None), of(&["a@acme.example", "b@acme.example"])),
+                (
+                    bounce(shape, "Permanent", "a@acme.example"),
+                    of(&["a@acme.example"]),
+                ),
+                (
+                    bounce(shape, "Permanent", "A. Person <a@acme.example>"),
+                    of(&["a@acme.example"]),
+                ),
+                (
+                    bounce(shape, "Transient", "a@acme.example"),
+                    Feedback::Harmless,
+                ),
+                (
+                    bounce(shape, "Undetermined", "a@acme.example"),
+                    Feedback::Harmless,
+                ),
+                (
+                    complaint(shape, Some("abuse")),
+                    of(&["a@acme.example", "b@acme.example"]),
+                ),
+                (
+                    complaint(shape, None),
+                    of(&["a@acme.example", "b@acme.example"]),
+                ),
                 (complaint(shape, Some("not-spam")), Feedback::Harmless),
-                (json!({ shape: "Delivery", "delivery": {} }), Feedback::Harmless),
-                (json!({ shape: "AmazonSnsSubscriptionSucceeded", "message": "…" }), Feedback::Harmless),
+                (
+                    json!({ shape: "Delivery", "delivery": {} }),
+                    Feedback::Harmless,
+                ),
+                (
+                    json!({ shape: "AmazonSnsSubscriptionSucceeded", "message": "…" }),
+                    Feedback::Harmless,
+                ),
             ] {
                 let said = said.to_string();
                 assert_eq!(Feedback::read(&said).as_ref(), Ok(&expected), "{said}");
-                assert_eq!(Feedback::read(&wrapped(&said)).as_ref(), Ok(&expected), "{said}");
+                assert_eq!(
+                    Feedback::read(&wrapped(&said)).as_ref(),
+                    Ok(&expected),
+                    "{said}"
+                );
             }
         }
         let greeting = "Successfully validated SNS topic for Amazon SES event publishing.";
@@ -216,7 +254,8 @@ mod tests {
             let refused = Feedback::read(&body).expect_err(&body);
             assert!(!format!("{refused} {refused:?}").contains("canary"));
         }
-        let feedback = Feedback::read(&bounce("eventType", "Permanent", "canary@acme.example").to_string());
+        let feedback =
+            Feedback::read(&bounce("eventType", "Permanent", "canary@acme.example").to_string());
         assert!(!format!("{feedback:?}").contains("canary"), "{feedback:?}");
     }
 }

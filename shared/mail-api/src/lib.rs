@@ -85,13 +85,21 @@ impl MailApi {
     pub fn new(url: &str, sign: Sign, web: Web) -> Self {
         let address: Option<Uri> = format!("{}{PATH}", url.trim_end_matches('/')).parse().ok();
         let address = address.filter(|uri| uri.scheme().is_some() && uri.authority().is_some());
-        Self { address, sign, web, configuration_set: None }
+        Self {
+            address,
+            sign,
+            web,
+            configuration_set: None,
+        }
     }
 
     /// The same, and what becomes of its mails is told as this configuration set says.
     #[must_use]
     pub fn with_configuration_set(self, name: Option<String>) -> Self {
-        Self { configuration_set: name, ..self }
+        Self {
+            configuration_set: name,
+            ..self
+        }
     }
 
     /// Hands a mail over, once.
@@ -103,14 +111,22 @@ impl MailApi {
             .body(Bytes::from(self.order(mail).to_string()))
             .map_err(|_| MailError::Url)?;
         let request = (self.sign)(request).map_err(|_| MailError::Unsigned)?;
-        let response = self.web.clone().oneshot(request).await.map_err(|source| MailError::Unclear { source })?;
+        let response = self
+            .web
+            .clone()
+            .oneshot(request)
+            .await
+            .map_err(|source| MailError::Unclear { source })?;
         if !response.status().is_success() {
             return Err(error::refusal(&response, mail.from));
         }
         // Taken is taken, whatever else the answer says.
         let answer: Option<Answer> = serde_json::from_slice(response.body()).ok();
         let id = answer.and_then(|answer| answer.message_id);
-        Ok(Sent { id: id.filter(|id| id.len() <= ID_BYTES_MAX && id.bytes().all(|c| c.is_ascii_graphic())) })
+        Ok(Sent {
+            id: id
+                .filter(|id| id.len() <= ID_BYTES_MAX && id.bytes().all(|c| c.is_ascii_graphic())),
+        })
     }
 
     fn order(&self, mail: &Mail<'_>) -> Value {
@@ -133,14 +149,22 @@ impl MailApi {
 
 /// A tag's value knows letters, digits, `_` and `-` only.
 fn tag(reference: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            c
+        } else {
+            '-'
+        }
+    };
     reference.chars().take(TAG_BYTES_MAX).map(plain).collect()
 }
 
 /// Without address, subject and body, which are a customer's.
 impl fmt::Debug for Mail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mail").field("reference", &self.reference).finish_non_exhaustive()
+        f.debug_struct("Mail")
+            .field("reference", &self.reference)
+            .finish_non_exhaustive()
     }
 }
 

@@ -19,8 +19,15 @@ pub enum Reply {
 
 impl Reply {
     pub fn with(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self::Answer { status, headers, body: body.to_owned() }
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Self::Answer {
+            status,
+            headers,
+            body: body.to_owned(),
+        }
     }
 
     /// An error as SES words it.
@@ -38,7 +45,10 @@ pub struct Peer {
 
 impl Peer {
     pub fn script<const N: usize>(replies: [Reply; N]) -> Self {
-        Self { script: Arc::new(Mutex::new(VecDeque::from(replies))), heard: Arc::default() }
+        Self {
+            script: Arc::new(Mutex::new(VecDeque::from(replies))),
+            heard: Arc::default(),
+        }
     }
 
     pub fn heard(&self) -> Vec<Request<Bytes>> {
@@ -52,7 +62,9 @@ impl Peer {
             async { answer }
         }));
         let sign = Arc::new(|mut request: Request<Bytes>| {
-            request.headers_mut().insert("authorization", http::HeaderValue::from_static("signed"));
+            request
+                .headers_mut()
+                .insert("authorization", http::HeaderValue::from_static("signed"));
             Ok(request)
         });
         MailApi::new("https://mail.test/", sign, web)
@@ -60,9 +72,19 @@ impl Peer {
 
     fn answer(&self, request: Request<Bytes>) -> Result<Response<Bytes>, crate::BoxError> {
         self.heard.lock().expect("one thread").push(request);
-        match self.script.lock().expect("one thread").pop_front().expect("a call the script expects") {
+        match self
+            .script
+            .lock()
+            .expect("one thread")
+            .pop_front()
+            .expect("a call the script expects")
+        {
             Reply::Lost => Err("the connection was reset".into()),
-            Reply::Answer { status, headers, body } => {
+            Reply::Answer {
+                status,
+                headers,
+                body,
+            } => {
                 let mut response = Response::builder().status(status);
                 for (name, value) in headers {
                     response = response.header(name, value);

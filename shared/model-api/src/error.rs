@@ -57,8 +57,13 @@ const CREDENTIALS_WAIT: Duration = Duration::from_secs(300);
 impl Retryable for ModelError {
     fn retry(&self) -> Retry {
         match self {
-            Self::Unclear { .. } | Self::Malformed { .. } | Self::Unavailable { wait: None, .. } => Retry::Soon,
-            Self::Unavailable { wait: Some(wait), .. } | Self::Limited { wait } => Retry::After(*wait),
+            Self::Unclear { .. }
+            | Self::Malformed { .. }
+            | Self::Unavailable { wait: None, .. } => Retry::Soon,
+            Self::Unavailable {
+                wait: Some(wait), ..
+            }
+            | Self::Limited { wait } => Retry::After(*wait),
             Self::Url | Self::ApiKey | Self::Credentials { .. } => Retry::Alarm(CREDENTIALS_WAIT),
             Self::Refused { .. } | Self::Declined => Retry::Never,
         }
@@ -68,16 +73,33 @@ impl Retryable for ModelError {
 impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url => f.write_str("the model's URL is not an absolute one, as https://api.anthropic.com"),
-            Self::ApiKey => f.write_str("the model's API key is not one: create one in the provider's console"),
+            Self::Url => {
+                f.write_str("the model's URL is not an absolute one, as https://api.anthropic.com")
+            }
+            Self::ApiKey => {
+                f.write_str("the model's API key is not one: create one in the provider's console")
+            }
             Self::Unclear { .. } => f.write_str("could not ask the model: no clear answer"),
             Self::Malformed { why } => write!(f, "could not read the model's answer: {why}"),
-            Self::Unavailable { status, .. } => write!(f, "could not ask the model: the provider failed with {status}"),
-            Self::Limited { wait } => write!(f, "could not ask the model: asked to wait {} s", wait.as_secs()),
+            Self::Unavailable { status, .. } => write!(
+                f,
+                "could not ask the model: the provider failed with {status}"
+            ),
+            Self::Limited { wait } => write!(
+                f,
+                "could not ask the model: asked to wait {} s",
+                wait.as_secs()
+            ),
             Self::Credentials { status, message } => {
-                write!(f, "could not ask the model: our key is refused with {status}: {message}")
+                write!(
+                    f,
+                    "could not ask the model: our key is refused with {status}: {message}"
+                )
             }
-            Self::Refused { status, message } => write!(f, "could not ask the model: refused with {status}: {message}"),
+            Self::Refused { status, message } => write!(
+                f,
+                "could not ask the model: refused with {status}: {message}"
+            ),
             Self::Declined => f.write_str("the model declined to answer"),
         }
     }

@@ -22,7 +22,11 @@ use tower::ServiceExt;
 
 /// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
 /// the call was carried out.
-pub type Web = tower::util::BoxCloneSyncService<http::Request<bytes::Bytes>, http::Response<bytes::Bytes>, BoxError>;
+pub type Web = tower::util::BoxCloneSyncService<
+    http::Request<bytes::Bytes>,
+    http::Response<bytes::Bytes>,
+    BoxError,
+>;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -92,7 +96,13 @@ impl ModelApi {
             return Err(ModelError::Url);
         }
         let headers = headers(config.wire, config.api_key.expose_secret().trim())?;
-        Ok(Self { wire: config.wire, address, headers, model: config.model, web })
+        Ok(Self {
+            wire: config.wire,
+            address,
+            headers,
+            model: config.model,
+            web,
+        })
     }
 
     /// Asks once.
@@ -103,7 +113,12 @@ impl ModelApi {
         *request.headers_mut() = self.headers.clone();
         // A long answer takes minutes; the client's usual limit is for services that answer at once.
         request.extensions_mut().insert(ANSWER_MAX);
-        let response = self.web.clone().oneshot(request).await.map_err(|source| ModelError::Unclear { source })?;
+        let response = self
+            .web
+            .clone()
+            .oneshot(request)
+            .await
+            .map_err(|source| ModelError::Unclear { source })?;
         if response.status().is_success() {
             self.wire.completion(response.body())
         } else {
@@ -118,7 +133,10 @@ fn headers(wire: Wire, key: &str) -> Result<HeaderMap, ModelError> {
     }
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tallyhook/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("tallyhook/", env!("CARGO_PKG_VERSION"))),
+    );
     for (name, text) in wire.headers(key) {
         let mut value = HeaderValue::try_from(text).map_err(|_| ModelError::ApiKey)?;
         value.set_sensitive(true);

@@ -31,7 +31,12 @@ fn api(
 }
 
 async fn ask(api: &ModelApi) -> Result<Completion, ModelError> {
-    api.complete(&Prompt { system: "Be brief", user: "canary prompt", tokens_max: 100 }).await
+    api.complete(&Prompt {
+        system: "Be brief",
+        user: "canary prompt",
+        tokens_max: 100,
+    })
+    .await
 }
 
 async fn answered(
@@ -61,11 +66,16 @@ fn message(stop_reason: &str) -> Value {
 
 #[tokio::test]
 async fn a_prompt_goes_out_in_anthropics_words() {
-    let (api, heard) = api(Wire::Anthropic, || Ok(Response::new(Bytes::from(message("end_turn").to_string()))));
+    let (api, heard) = api(Wire::Anthropic, || {
+        Ok(Response::new(Bytes::from(message("end_turn").to_string())))
+    });
     ask(&api).await.expect("a reply");
     let request = heard.lock().expect("one thread").take().expect("a request");
     assert_eq!(
-        (request.method().as_str(), request.uri().to_string().as_str()),
+        (
+            request.method().as_str(),
+            request.uri().to_string().as_str()
+        ),
         ("POST", "https://model.test/base/v1/messages")
     );
     assert_eq!(request.headers()["x-api-key"], "sk-ant-canary");
@@ -86,9 +96,22 @@ async fn a_reply_is_text_tokens_and_an_end() {
         ("a_reason_of_tomorrow", Stop::Finished),
         ("max_tokens", Stop::CutOff),
     ] {
-        let reply = answered(Wire::Anthropic, 200, &[], message(reason)).await.expect("a reply");
-        let tokens = Tokens { input: 15, output: 2 };
-        assert_eq!(reply, Completion { text: "Hello".to_owned(), model: "claude-x-20261101".to_owned(), tokens, stop });
+        let reply = answered(Wire::Anthropic, 200, &[], message(reason))
+            .await
+            .expect("a reply");
+        let tokens = Tokens {
+            input: 15,
+            output: 2,
+        };
+        assert_eq!(
+            reply,
+            Completion {
+                text: "Hello".to_owned(),
+                model: "claude-x-20261101".to_owned(),
+                tokens,
+                stop
+            }
+        );
     }
 }
 
@@ -98,12 +121,18 @@ async fn failures_have_classes() {
     let alarm = Retry::Alarm(Duration::from_secs(300));
     let no_text = json!({ "model": "m", "content": [], "stop_reason": "end_turn",
         "usage": { "input_tokens": 1, "output_tokens": 0 } });
-    let says = |message: &str| json!({ "type": "error", "error": { "type": "x", "message": message } });
+    let says =
+        |message: &str| json!({ "type": "error", "error": { "type": "x", "message": message } });
     for (status, headers, body, expected) in [
         (200, &[][..], json!("no message"), Retry::Soon),
         (200, &[], no_text, Retry::Soon),
         (200, &[], message("refusal"), Retry::Never),
-        (301, &[("location", "https://evil.test/")], json!({}), Retry::Never),
+        (
+            301,
+            &[("location", "https://evil.test/")],
+            json!({}),
+            Retry::Never,
+        ),
         (400, &[], says("messages: too long"), Retry::Never),
         (400, &[], says("Your credit balance is too low"), alarm),
         (401, &[], says("invalid x-api-key"), alarm),
@@ -117,7 +146,9 @@ async fn failures_have_classes() {
         (529, &[], says("Overloaded"), Retry::Soon),
     ] {
         let shown = body.to_string();
-        let error = answered(Wire::Anthropic, status, headers, body).await.expect_err("an error");
+        let error = answered(Wire::Anthropic, status, headers, body)
+            .await
+            .expect_err("an error");
         assert_eq!(error.retry(), expected, "{status} {shown}");
     }
 }
@@ -136,11 +167,18 @@ fn hello() -> Value {
 
 #[tokio::test]
 async fn a_prompt_goes_out_in_openais_words() {
-    let (api, heard) = api(Wire::OpenAi, || Ok(Response::new(Bytes::from(chat("stop", hello()).to_string()))));
+    let (api, heard) = api(Wire::OpenAi, || {
+        Ok(Response::new(Bytes::from(
+            chat("stop", hello()).to_string(),
+        )))
+    });
     ask(&api).await.expect("a reply");
     let request = heard.lock().expect("one thread").take().expect("a request");
     assert_eq!(
-        (request.method().as_str(), request.uri().to_string().as_str()),
+        (
+            request.method().as_str(),
+            request.uri().to_string().as_str()
+        ),
         ("POST", "https://model.test/base/v1/chat/completions")
     );
     assert_eq!(request.headers()["authorization"], "Bearer sk-ant-canary");
@@ -148,16 +186,35 @@ async fn a_prompt_goes_out_in_openais_words() {
     assert!(!request.headers().contains_key("x-api-key"));
     let body: Value = serde_json::from_slice(request.body()).expect("JSON");
     let messages = json!([{ "role": "system", "content": "Be brief" }, { "role": "user", "content": "canary prompt" }]);
-    assert_eq!(body, json!({ "model": "claude-x", "max_completion_tokens": 100, "messages": messages }));
+    assert_eq!(
+        body,
+        json!({ "model": "claude-x", "max_completion_tokens": 100, "messages": messages })
+    );
 }
 
 #[tokio::test]
 async fn openais_reply_is_text_tokens_and_an_end() {
-    for (reason, stop) in [("stop", Stop::Finished), ("a_reason_of_tomorrow", Stop::Finished), ("length", Stop::CutOff)]
-    {
-        let reply = answered(Wire::OpenAi, 200, &[], chat(reason, hello())).await.expect("a reply");
-        let tokens = Tokens { input: 15, output: 2 };
-        assert_eq!(reply, Completion { text: "Hello".to_owned(), model: "gpt-x-2026-11-01".to_owned(), tokens, stop });
+    for (reason, stop) in [
+        ("stop", Stop::Finished),
+        ("a_reason_of_tomorrow", Stop::Finished),
+        ("length", Stop::CutOff),
+    ] {
+        let reply = answered(Wire::OpenAi, 200, &[], chat(reason, hello()))
+            .await
+            .expect("a reply");
+        let tokens = Tokens {
+            input: 15,
+            output: 2,
+        };
+        assert_eq!(
+            reply,
+            Completion {
+                text: "Hello".to_owned(),
+                model: "gpt-x-2026-11-01".to_owned(),
+                tokens,
+                stop
+            }
+        );
     }
 }
 
@@ -165,8 +222,7 @@ async fn openais_reply_is_text_tokens_and_an_end() {
 async fn openais_failures_have_classes() {
     let after = |seconds| Retry::After(Duration::from_secs(seconds));
     let alarm = Retry::Alarm(Duration::from_secs(300));
-    let says =
-        |kind: Value, code: Value| json!({ "error": { "message": "no", "type": kind, "param": null, "code": code } });
+    let says = |kind: Value, code: Value| json!({ "error": { "message": "no", "type": kind, "param": null, "code": code } });
     let error = |code: &str| says(json!("x"), json!(code));
     let refuses = json!({ "role": "assistant", "content": null, "refusal": "I cannot" });
     let silent = json!({ "role": "assistant", "content": null });
@@ -186,17 +242,39 @@ async fn openais_failures_have_classes() {
         (400, &[], error("billing_hard_limit_reached"), alarm),
         (401, &[], error("invalid_api_key"), alarm),
         (402, &[], says(Value::Null, json!(402)), alarm),
-        (403, &[], error("unsupported_country_region_territory"), alarm),
+        (
+            403,
+            &[],
+            error("unsupported_country_region_territory"),
+            alarm,
+        ),
         (404, &[], error("model_not_found"), alarm),
         (429, &[], error("rate_limit_exceeded"), after(60)),
-        (429, &[("retry-after", "12")], error("rate_limit_exceeded"), after(12)),
-        (429, &[("retry-after", "12")], error("insufficient_quota"), alarm),
-        (429, &[], says(json!("insufficient_quota"), Value::Null), alarm),
+        (
+            429,
+            &[("retry-after", "12")],
+            error("rate_limit_exceeded"),
+            after(12),
+        ),
+        (
+            429,
+            &[("retry-after", "12")],
+            error("insufficient_quota"),
+            alarm,
+        ),
+        (
+            429,
+            &[],
+            says(json!("insufficient_quota"), Value::Null),
+            alarm,
+        ),
         (500, &[], json!("<html>"), Retry::Soon),
         (503, &[("retry-after", "3")], error("overloaded"), after(3)),
     ] {
         let shown = body.to_string();
-        let error = answered(Wire::OpenAi, status, headers, body).await.expect_err("an error");
+        let error = answered(Wire::OpenAi, status, headers, body)
+            .await
+            .expect_err("an error");
         assert_eq!(error.retry(), expected, "{status} {shown}");
     }
 }
@@ -206,20 +284,35 @@ async fn nothing_secret_is_printed() {
     let (api, _) = api(Wire::Anthropic, || Err("the connection was reset".into()));
     let failure = Failure::from(ask(&api).await.expect_err("an error"));
     assert_eq!(failure.retry, Retry::Soon);
-    let reply = answered(Wire::Anthropic, 200, &[], message("end_turn")).await.expect("a reply");
-    let odd = answered(Wire::Anthropic, 200, &[], json!({ "model": ["canary"] })).await.expect_err("an error");
+    let reply = answered(Wire::Anthropic, 200, &[], message("end_turn"))
+        .await
+        .expect("a reply");
+    let odd = answered(Wire::Anthropic, 200, &[], json!({ "model": ["canary"] }))
+        .await
+        .expect_err("an error");
     let shown = format!("{failure} {failure:?} {reply:?} {odd} {odd:?}");
-    assert!(!shown.contains("canary") && !shown.contains("Hello"), "{shown}");
+    assert!(
+        !shown.contains("canary") && !shown.contains("Hello"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn what_cannot_work_is_refused_at_the_start() {
-    for (url, key, fine) in
-        [("https://x", "k", true), ("x", "k", false), ("https://x", " ", false), ("https://x", "k\nk", false)]
-    {
+    for (url, key, fine) in [
+        ("https://x", "k", true),
+        ("x", "k", false),
+        ("https://x", " ", false),
+        ("https://x", "k\nk", false),
+    ] {
         for wire in Wire::ALL {
             let (url, api_key) = (url.to_owned(), SecretString::from(key));
-            let config = ModelConfig { url, wire, api_key, model: String::new() };
+            let config = ModelConfig {
+                url,
+                wire,
+                api_key,
+                model: String::new(),
+            };
             let web = Web::new(tower::service_fn(async |_| Err("never called".into())));
             assert_eq!(ModelApi::new(config, web).is_ok(), fine, "{wire:?} {key:?}");
         }

@@ -81,7 +81,11 @@ const LIMIT_WAIT: Duration = Duration::from_secs(60);
 const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
 const MESSAGE_CHARS_MAX: usize = 300;
 /// OpenAI's words for an empty purse; they stand as the error's code, its type, or both.
-const PURSE_CODES: [&str; 3] = ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active"];
+const PURSE_CODES: [&str; 3] = [
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+];
 
 #[derive(Deserialize)]
 struct ErrorBody {
@@ -100,7 +104,10 @@ struct ErrorShape {
 impl ErrorShape {
     /// Anthropic says it in a sentence.
     fn is_about_our_purse(&self) -> bool {
-        let said = |word: &Value| word.as_str().is_some_and(|word| PURSE_CODES.contains(&word));
+        let said = |word: &Value| {
+            word.as_str()
+                .is_some_and(|word| PURSE_CODES.contains(&word))
+        };
         said(&self.code) || said(&self.kind) || self.message.contains("credit balance")
     }
 }
@@ -108,9 +115,14 @@ impl ErrorShape {
 /// Reads what is no success, the provider's or a gateway's. All of them refuse in the same shape.
 pub(crate) fn refusal(response: &Response<Bytes>) -> ModelError {
     let status = response.status().as_u16();
-    let error = serde_json::from_slice::<ErrorBody>(response.body()).map(|body| body.error).unwrap_or_default();
+    let error = serde_json::from_slice::<ErrorBody>(response.body())
+        .map(|body| body.error)
+        .unwrap_or_default();
     let message = bounded(&error.message);
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let seconds = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let wait = seconds.map(|count| Duration::from_secs(count.clamp(1, RETRY_AFTER_SECONDS_MAX)));
     match status {
         // An empty purse comes as a 400 or a 429, but is neither the prompt's fault nor over in a minute: it is our own
@@ -118,15 +130,22 @@ pub(crate) fn refusal(response: &Response<Bytes>) -> ModelError {
         400 | 429 if error.is_about_our_purse() => ModelError::Credentials { status, message },
         401..=404 => ModelError::Credentials { status, message },
         408 | 409 | 425 | 500..=599 => ModelError::Unavailable { status, wait },
-        429 => ModelError::Limited { wait: wait.unwrap_or(LIMIT_WAIT) },
+        429 => ModelError::Limited {
+            wait: wait.unwrap_or(LIMIT_WAIT),
+        },
         _ => ModelError::Refused { status, message },
     }
 }
 
 /// Reads a shape. The reader's own words are not kept, because they quote what they stumbled over.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ModelError> {
-    serde_json::from_slice(body)
-        .map_err(|error| malformed(format!("it has another shape at line {} column {}", error.line(), error.column())))
+    serde_json::from_slice(body).map_err(|error| {
+        malformed(format!(
+            "it has another shape at line {} column {}",
+            error.line(),
+            error.column()
+        ))
+    })
 }
 
 fn malformed(why: impl Into<String>) -> ModelError {
@@ -134,5 +153,8 @@ fn malformed(why: impl Into<String>) -> ModelError {
 }
 
 fn bounded(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_CHARS_MAX).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MESSAGE_CHARS_MAX)
+        .collect()
 }

@@ -18,8 +18,11 @@ where
     HF: Future<Output = Result<Done, Failure>>,
 {
     let handle = &handle;
-    let failed: Vec<Option<String>> =
-        stream::iter(event.records).map(|record| one(record, handle)).buffer_unordered(concurrency).collect().await;
+    let failed: Vec<Option<String>> = stream::iter(event.records)
+        .map(|record| one(record, handle))
+        .buffer_unordered(concurrency)
+        .collect()
+        .await;
     let mut response = SqsBatchResponse::default();
     response.set_failures(failed.into_iter().flatten());
     response
@@ -32,20 +35,27 @@ where
     HF: Future<Output = Result<Done, Failure>>,
 {
     let id = record.message_id.unwrap_or_default();
-    let handled = AssertUnwindSafe(handle(record.body.unwrap_or_default())).catch_unwind().await;
+    let handled = AssertUnwindSafe(handle(record.body.unwrap_or_default()))
+        .catch_unwind()
+        .await;
     let failure = match handled {
         Ok(Ok(done)) => {
             tracing::info!(message.id = id, outcome = ?done, "accepted");
             return None;
         }
         Ok(Err(failure)) => failure,
-        Err(_) => Failure { retry: Retry::Soon, source: Box::new(Panicked) },
+        Err(_) => Failure {
+            retry: Retry::Soon,
+            source: Box::new(Panicked),
+        },
     };
     match failure.retry {
         Retry::Never => {
             tracing::error!(message.id = id, error = %failure, "a message that cannot be read stays in the queue")
         }
-        Retry::Soon | Retry::After(_) | Retry::Alarm(_) => tracing::warn!(message.id = id, error = %failure, "again"),
+        Retry::Soon | Retry::After(_) | Retry::Alarm(_) => {
+            tracing::warn!(message.id = id, error = %failure, "again")
+        }
     }
     Some(id)
 }

@@ -90,18 +90,26 @@ where
     WF: Future<Output = Result<(Fate, Failure), Failure>>,
 {
     let Some(delivered) = read(&record) else {
-        tracing::error!(message.id = record.message_id, "a message that is not ours stays in the queue");
+        tracing::error!(
+            message.id = record.message_id,
+            "a message that is not ours stays in the queue"
+        );
         return Verdict::Return;
     };
     let (kind, key) = (delivered.message.kind(), delivered.message.key());
-    let handled = AssertUnwindSafe(handle(delivered.clone())).catch_unwind().await;
+    let handled = AssertUnwindSafe(handle(delivered.clone()))
+        .catch_unwind()
+        .await;
     let failure = match handled {
         Ok(Ok(done)) => {
             tracing::info!(message.kind = kind, message.key = key, outcome = ?done, "handled");
             return Verdict::Acknowledge;
         }
         Ok(Err(failure)) => failure,
-        Err(_) => Failure { retry: Retry::Soon, source: Box::new(Panicked) },
+        Err(_) => Failure {
+            retry: Retry::Soon,
+            source: Box::new(Panicked),
+        },
     };
     let receipt = record.receipt_handle.unwrap_or_default();
     match fail(delivered.clone(), failure).await {
@@ -122,28 +130,54 @@ where
 
 fn read(record: &SqsMessage) -> Option<Delivered> {
     let message = Message::from_json(record.body.as_deref()?).ok()?;
-    let receives = record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-    let account = record.attributes.get("MessageGroupId").and_then(|group| AccountId::parse(group).ok());
-    Some(Delivered { message, receives: receives.unwrap_or(1), account })
+    let receives = record
+        .attributes
+        .get("ApproximateReceiveCount")
+        .and_then(|count| count.parse().ok());
+    let account = record
+        .attributes
+        .get("MessageGroupId")
+        .and_then(|group| AccountId::parse(group).ok());
+    Some(Delivered {
+        message,
+        receives: receives.unwrap_or(1),
+        account,
+    })
 }
 
 fn say(kind: &str, key: &str, failure: &Failure) {
     match failure.retry {
-        Retry::After(_) => tracing::info!(message.kind = kind, message.key = key, error = %failure, "later"),
+        Retry::After(_) => {
+            tracing::info!(message.kind = kind, message.key = key, error = %failure, "later")
+        }
         Retry::Alarm(_) => {
             tracing::error!(message.kind = kind, message.key = key, error = %failure, alarm = true, "our set-up is refused");
         }
-        Retry::Soon | Retry::Never => tracing::warn!(message.kind = kind, message.key = key, error = %failure, "again"),
+        Retry::Soon | Retry::Never => {
+            tracing::warn!(message.kind = kind, message.key = key, error = %failure, "again")
+        }
     }
 }
 
-async fn again(queues: &Queues, delivered: &Delivered, receipt: &str, retry: Retry, wait: Duration) -> Verdict {
-    let Delivered { message, account, .. } = delivered;
+async fn again(
+    queues: &Queues,
+    delivered: &Delivered,
+    receipt: &str,
+    retry: Retry,
+    wait: Duration,
+) -> Verdict {
+    let Delivered {
+        message, account, ..
+    } = delivered;
     let postponed = match retry {
-        Retry::Soon | Retry::Never => queues.hide(message.queue(), receipt, wait).await.map(|()| Verdict::Return),
-        Retry::After(_) | Retry::Alarm(_) => {
-            queues.send_later(message, account.as_ref(), wait).await.map(|()| Verdict::Acknowledge)
-        }
+        Retry::Soon | Retry::Never => queues
+            .hide(message.queue(), receipt, wait)
+            .await
+            .map(|()| Verdict::Return),
+        Retry::After(_) | Retry::Alarm(_) => queues
+            .send_later(message, account.as_ref(), wait)
+            .await
+            .map(|()| Verdict::Acknowledge),
     };
     // Where even that fails, the queue's own timeout brings the message back.
     postponed.unwrap_or(Verdict::Return)

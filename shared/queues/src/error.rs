@@ -25,24 +25,55 @@ enum Kind {
 }
 
 impl QueueError {
-    pub(crate) fn sdk<E>(operation: &'static str, queue: Queue, error: SdkError<E, HttpResponse>) -> Self
+    pub(crate) fn sdk<E>(
+        operation: &'static str,
+        queue: Queue,
+        error: SdkError<E, HttpResponse>,
+    ) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
-        let denied =
-            ["AccessDenied", "InvalidClientTokenId", "UnrecognizedClient", "NonExistentQueue", "QueueDoesNotExist"];
-        let kind = if denied.iter().any(|word| code.contains(word)) { Kind::Denied } else { Kind::Unclear };
-        Self { operation, queue, kind, source: Some(Box::new(error)) }
+        let code = error
+            .as_service_error()
+            .and_then(ProvideErrorMetadata::code)
+            .unwrap_or_default();
+        let denied = [
+            "AccessDenied",
+            "InvalidClientTokenId",
+            "UnrecognizedClient",
+            "NonExistentQueue",
+            "QueueDoesNotExist",
+        ];
+        let kind = if denied.iter().any(|word| code.contains(word)) {
+            Kind::Denied
+        } else {
+            Kind::Unclear
+        };
+        Self {
+            operation,
+            queue,
+            kind,
+            source: Some(Box::new(error)),
+        }
     }
 
     pub(crate) fn refused(queue: Queue, count: usize, code: &str) -> Self {
         let source = format!("{count} refused, the first with {code}");
-        Self { operation: "send messages", queue, kind: Kind::Unclear, source: Some(source.into()) }
+        Self {
+            operation: "send messages",
+            queue,
+            kind: Kind::Unclear,
+            source: Some(source.into()),
+        }
     }
 
     pub(crate) const fn not_ours(queue: Queue) -> Self {
-        Self { operation: "send a message", queue, kind: Kind::NotOurs, source: None }
+        Self {
+            operation: "send a message",
+            queue,
+            kind: Kind::NotOurs,
+            source: None,
+        }
     }
 }
 
@@ -51,7 +82,9 @@ impl fmt::Display for QueueError {
         write!(f, "could not {} at queue {}", self.operation, self.queue)?;
         match self.kind {
             Kind::Unclear => Ok(()),
-            Kind::Denied => f.write_str(" (denied, or no such queue: see this function's role and settings)"),
+            Kind::Denied => {
+                f.write_str(" (denied, or no such queue: see this function's role and settings)")
+            }
             Kind::NotOurs => write!(f, " (this function was not given {})", self.queue.setting()),
         }
     }
@@ -59,7 +92,9 @@ impl fmt::Display for QueueError {
 
 impl Error for QueueError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
+        self.source
+            .as_deref()
+            .map(|source| -> &(dyn Error + 'static) { source })
     }
 }
 

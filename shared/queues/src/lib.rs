@@ -57,15 +57,25 @@ impl Queues {
         if let Some(url) = endpoint {
             config = config.endpoint_url(url);
         }
-        Self { client: Client::from_conf(config.build()), urls: urls.into_iter().collect() }
+        Self {
+            client: Client::from_conf(config.build()),
+            urls: urls.into_iter().collect(),
+        }
     }
 
     fn url(&self, queue: Queue) -> Result<&str, QueueError> {
-        self.urls.get(&queue).map(String::as_str).ok_or(QueueError::not_ours(queue))
+        self.urls
+            .get(&queue)
+            .map(String::as_str)
+            .ok_or(QueueError::not_ours(queue))
     }
 
     /// Sends one message.
-    pub async fn send(&self, message: &Message, account: Option<&AccountId>) -> Result<(), QueueError> {
+    pub async fn send(
+        &self,
+        message: &Message,
+        account: Option<&AccountId>,
+    ) -> Result<(), QueueError> {
         self.send_later(message, account, Duration::ZERO).await
     }
 
@@ -84,8 +94,14 @@ impl Queues {
             .message_body(message.to_json())
             .set_message_group_id(account.map(|account| account.to_string()));
         let delay = i32::try_from(seconds_up(wait.min(DELAY_MAX))).unwrap_or(0);
-        let send = if delay > 0 { send.delay_seconds(delay) } else { send };
-        send.send().await.map_err(|error| QueueError::sdk("send a message", queue, error))?;
+        let send = if delay > 0 {
+            send.delay_seconds(delay)
+        } else {
+            send
+        };
+        send.send()
+            .await
+            .map_err(|error| QueueError::sdk("send a message", queue, error))?;
         Ok(())
     }
 
@@ -93,7 +109,10 @@ impl Queues {
     pub async fn send_all(&self, messages: &[Sending]) -> Result<(), QueueError> {
         let mut by_queue: BTreeMap<Queue, Vec<&Sending>> = BTreeMap::new();
         for sending in messages {
-            by_queue.entry(sending.message.queue()).or_default().push(sending);
+            by_queue
+                .entry(sending.message.queue())
+                .or_default()
+                .push(sending);
         }
         for (queue, sendings) in by_queue {
             for batch in sendings.chunks(BATCH_MAX) {
@@ -112,11 +131,22 @@ impl Queues {
                 .build()
                 .expect("id and body are given")
         });
-        let call = self.client.send_message_batch().queue_url(self.url(queue)?).set_entries(Some(entries.collect()));
-        let sent = call.send().await.map_err(|error| QueueError::sdk("send messages", queue, error))?;
+        let call = self
+            .client
+            .send_message_batch()
+            .queue_url(self.url(queue)?)
+            .set_entries(Some(entries.collect()));
+        let sent = call
+            .send()
+            .await
+            .map_err(|error| QueueError::sdk("send messages", queue, error))?;
         match sent.failed().first() {
             None => Ok(()),
-            Some(failed) => Err(QueueError::refused(queue, sent.failed().len(), failed.code())),
+            Some(failed) => Err(QueueError::refused(
+                queue,
+                sent.failed().len(),
+                failed.code(),
+            )),
         }
     }
 
@@ -136,16 +166,32 @@ impl Queues {
 
     async fn arn(&self, queue: Queue, url: &str) -> Result<String, QueueError> {
         let name = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
-        let call = self.client.get_queue_attributes().queue_url(url).attribute_names(name.clone());
-        let found = call.send().await.map_err(|error| QueueError::sdk("find a queue", queue, error))?;
-        let arn = found.attributes().and_then(|attributes| attributes.get(&name));
-        arn.cloned().ok_or(QueueError::refused(queue, 1, "NoQueueArn"))
+        let call = self
+            .client
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(name.clone());
+        let found = call
+            .send()
+            .await
+            .map_err(|error| QueueError::sdk("find a queue", queue, error))?;
+        let arn = found
+            .attributes()
+            .and_then(|attributes| attributes.get(&name));
+        arn.cloned()
+            .ok_or(QueueError::refused(queue, 1, "NoQueueArn"))
     }
 
     /// Makes a message visible again after `wait` instead of after the queue's own timeout.
     async fn hide(&self, queue: Queue, receipt: &str, wait: Duration) -> Result<(), QueueError> {
-        let seconds = i32::try_from(seconds_up(wait).max(1)).unwrap_or(i32::MAX).min(43_200);
-        let call = self.client.change_message_visibility().queue_url(self.url(queue)?).receipt_handle(receipt);
+        let seconds = i32::try_from(seconds_up(wait).max(1))
+            .unwrap_or(i32::MAX)
+            .min(43_200);
+        let call = self
+            .client
+            .change_message_visibility()
+            .queue_url(self.url(queue)?)
+            .receipt_handle(receipt);
         call.visibility_timeout(seconds)
             .send()
             .await

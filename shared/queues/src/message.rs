@@ -112,9 +112,16 @@ impl Queue {
     /// The queue that a batch came from: SQS hands over one queue's messages at a time, and each is named by its word, on
     /// AWS behind the stack's name.
     pub fn of(event: &SqsEvent) -> Option<Self> {
-        let name = event.records.first()?.event_source_arn.as_deref()?.rsplit(':').next()?;
+        let name = event
+            .records
+            .first()?
+            .event_source_arn
+            .as_deref()?
+            .rsplit(':')
+            .next()?;
         let named = |queue: &Self| {
-            name.strip_suffix(queue.as_str()).is_some_and(|stack| stack.is_empty() || stack.ends_with('-'))
+            name.strip_suffix(queue.as_str())
+                .is_some_and(|stack| stack.is_empty() || stack.ends_with('-'))
         };
         Self::ALL.into_iter().find(named)
     }
@@ -220,7 +227,11 @@ impl Message {
 
     /// As it travels.
     pub fn to_json(&self) -> String {
-        let wire = Wire { v: 1, kind: self.kind().into(), key: self.key().into() };
+        let wire = Wire {
+            v: 1,
+            kind: self.kind().into(),
+            key: self.key().into(),
+        };
         serde_json::to_string(&wire).expect("two texts and a number are always JSON")
     }
 
@@ -231,7 +242,11 @@ impl Message {
             return Err(BadMessage);
         }
         let job = || JobId::parse(&wire.key).map_err(|_| BadMessage);
-        let event = |source| EventKey::parse(source, &wire.key).map(Self::Event).map_err(|_| BadMessage);
+        let event = |source| {
+            EventKey::parse(source, &wire.key)
+                .map(Self::Event)
+                .map_err(|_| BadMessage)
+        };
         match wire.kind.as_ref() {
             "github" => event(Source::Github),
             "stripe" => event(Source::Stripe),
@@ -241,10 +256,18 @@ impl Message {
             "review" => job().map(|job| Self::Work(Work::Review, job)),
             "pull" => job().map(|job| Self::Work(Work::Pull, job)),
             "comment" => job().map(Self::Comment),
-            "usage" => Debts::parse(&wire.key).map(Self::Usage).map_err(|_| BadMessage),
-            "notice" => NoticeKey::parse(&wire.key).map(Self::Notice).map_err(|_| BadMessage),
-            "signup" => Newcomer::parse(&wire.key).map(Self::SignUp).map_err(|_| BadMessage),
-            "errand" => ErrandId::parse(&wire.key).map(Self::Errand).map_err(|_| BadMessage),
+            "usage" => Debts::parse(&wire.key)
+                .map(Self::Usage)
+                .map_err(|_| BadMessage),
+            "notice" => NoticeKey::parse(&wire.key)
+                .map(Self::Notice)
+                .map_err(|_| BadMessage),
+            "signup" => Newcomer::parse(&wire.key)
+                .map(Self::SignUp)
+                .map_err(|_| BadMessage),
+            "errand" => ErrandId::parse(&wire.key)
+                .map(Self::Errand)
+                .map_err(|_| BadMessage),
             _ => Err(BadMessage),
         }
     }
@@ -258,7 +281,8 @@ mod tests {
     fn a_batch_names_its_queue() {
         let from = |name: &str| {
             let arn = format!("arn:aws:sqs:eu-central-1:123456789012:{name}");
-            let event = serde_json::json!({ "Records": [{ "messageId": "m", "eventSourceARN": arn }] });
+            let event =
+                serde_json::json!({ "Records": [{ "messageId": "m", "eventSourceARN": arn }] });
             Queue::of(&serde_json::from_value(event).expect("a batch"))
         };
         for queue in Queue::ALL {
@@ -284,11 +308,17 @@ mod tests {
             ("comment", job),
             ("usage", "acc_01hf7yat00zzzzzzzzzzzzzzzz#pull_requests"),
             ("errand", "erd_01hf7yat00zzzzzzzzzzzzzzzz"),
-            ("notice", "acc_01hf7yat00zzzzzzzzzzzzzzzz#payment_failed#in_1"),
+            (
+                "notice",
+                "acc_01hf7yat00zzzzzzzzzzzzzzzz#payment_failed#in_1",
+            ),
             ("signup", "owner#9001"),
         ] {
             let json = format!(r#"{{"v":1,"kind":"{kind}","key":"{key}"}}"#);
-            assert_eq!(Message::from_json(&json).expect("a message").to_json(), json);
+            assert_eq!(
+                Message::from_json(&json).expect("a message").to_json(),
+                json
+            );
         }
         for json in [
             "",

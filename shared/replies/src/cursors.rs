@@ -12,12 +12,22 @@ pub fn write(at: Timestamp, id: &str) -> String {
 
 /// Reads a cursor back.
 pub fn read(text: &str) -> Result<(Timestamp, String), ApiError> {
-    let plain = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(bad)?;
+    let plain = URL_SAFE_NO_PAD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(bad)?;
     let (at, id) = plain.split_once('.').ok_or_else(bad)?;
-    Ok((Timestamp::from_millis(at.parse().map_err(|_| bad())?), id.to_owned()))
+    Ok((
+        Timestamp::from_millis(at.parse().map_err(|_| bad())?),
+        id.to_owned(),
+    ))
 }
 
 /// That a text is no cursor of this listing.
 pub fn bad() -> ApiError {
-    ApiError::bad_request("bad_cursor", "take the cursor from next_cursor of the page before")
+    ApiError::bad_request(
+        "bad_cursor",
+        "take the cursor from next_cursor of the page before",
+    )
 }

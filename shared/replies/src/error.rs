@@ -43,7 +43,11 @@ impl ApiError {
 
     /// The method does not go with the path.
     pub fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this path takes another method",
+        )
     }
 
     /// It clashes with what is there.
@@ -74,7 +78,10 @@ impl ApiError {
     /// It came too often; it may come again in so many seconds.
     pub fn too_many(detail: impl Into<String>, retry_after_seconds: u64) -> Self {
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
-        Self { retry_after: Some(retry_after_seconds), ..error }
+        Self {
+            retry_after: Some(retry_after_seconds),
+            ..error
+        }
     }
 
     /// Something behind this door failed; the cause is logged.
@@ -89,7 +96,12 @@ impl ApiError {
     }
 
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            retry_after: None,
+        }
     }
 
     /// The answer to the request of this name.
@@ -115,7 +127,10 @@ impl ApiError {
     fn answer(&self, problem: Value) -> Response {
         let mut response = (self.status, Json(problem)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

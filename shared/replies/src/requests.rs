@@ -22,7 +22,10 @@ const PATH_BYTES_MAX: usize = 200;
 
 /// Names a request, logs how it was answered, and says its name in the answer. The outermost layer of a door.
 pub async fn named(State(random): State<Random>, request: Request, next: Next) -> Response {
-    let name = name_of(request.headers()).map_or_else(|| format!("{:016x}{:016x}", random(), random()), str::to_owned);
+    let name = name_of(request.headers()).map_or_else(
+        || format!("{:016x}{:016x}", random(), random()),
+        str::to_owned,
+    );
     let span = tracing::info_span!("request", request.id = name);
     let method = request.method().clone();
     let path = discreet(request.uri().path());
@@ -37,7 +40,10 @@ pub async fn named(State(random): State<Random>, request: Request, next: Next) -
         response = problem.about(&name);
         // What other layers have said stays said; what the problem says of itself counts.
         for (header, value) in &headers {
-            response.headers_mut().entry(header).or_insert_with(|| value.clone());
+            response
+                .headers_mut()
+                .entry(header)
+                .or_insert_with(|| value.clone());
         }
     }
     if let Ok(value) = HeaderValue::from_str(&name) {
@@ -51,8 +57,13 @@ pub async fn named(State(random): State<Random>, request: Request, next: Next) -
 
 /// A path as it may be logged: what stands behind these opens something.
 fn discreet(path: &str) -> String {
-    let secret = SECRETS_BEHIND.into_iter().find(|start| path.starts_with(start));
-    secret.map_or_else(|| path.chars().take(PATH_BYTES_MAX).collect(), |start| format!("{start}…"))
+    let secret = SECRETS_BEHIND
+        .into_iter()
+        .find(|start| path.starts_with(start));
+    secret.map_or_else(
+        || path.chars().take(PATH_BYTES_MAX).collect(),
+        |start| format!("{start}…"),
+    )
 }
 
 /// Paths that carry a secret.
@@ -85,7 +96,16 @@ mod tests {
         for good in ["a", "Root-1.2_3", &"x".repeat(64)] {
             assert_eq!(taken(good.as_bytes()).as_deref(), Some(good));
         }
-        for bad in ["", "a b", "a\tb", "{\"a\":1}", "a;b", "\u{1b}[31m", "é", &"x".repeat(65)] {
+        for bad in [
+            "",
+            "a b",
+            "a\tb",
+            "{\"a\":1}",
+            "a;b",
+            "\u{1b}[31m",
+            "é",
+            &"x".repeat(65),
+        ] {
             if HeaderValue::from_bytes(bad.as_bytes()).is_ok() {
                 assert_eq!(taken(bad.as_bytes()), None, "{bad:?}");
             }

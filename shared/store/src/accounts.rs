@@ -52,7 +52,13 @@ impl Store {
             put_new(&self.table, account_attributes(&new.account)),
         ];
         items.extend(self.links(new, id).map(|link| link.item(&self.table)));
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(AccountCreated::New);
         };
         let Some(reasons) = cancellation_reasons(&error) else {
@@ -62,47 +68,94 @@ impl Store {
             let existing = account_in(held.item())?;
             return self.account_link(new, existing).await;
         }
-        match reasons.iter().skip(2).find_map(|reason| condition_failed(Some(reason))) {
+        match reasons
+            .iter()
+            .skip(2)
+            .find_map(|reason| condition_failed(Some(reason)))
+        {
             Some(held) => account_in(held.item()).map(AccountCreated::Taken),
             None => Err(StoreError::cancelled("create an account", reasons)),
         }
     }
 
     /// A known customer with one more installation or owner: several may share an account.
-    async fn account_link(&self, new: &NewAccount, account: AccountId) -> Result<AccountCreated, StoreError> {
-        let items: Vec<_> = self.links(new, &account).map(|link| link.item(&self.table)).collect();
+    async fn account_link(
+        &self,
+        new: &NewAccount,
+        account: AccountId,
+    ) -> Result<AccountCreated, StoreError> {
+        let items: Vec<_> = self
+            .links(new, &account)
+            .map(|link| link.item(&self.table))
+            .collect();
         if items.is_empty() {
             return Ok(AccountCreated::Existing(account));
         }
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(AccountCreated::Existing(account));
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk("link an account", error)) };
-        match reasons.iter().find_map(|reason| condition_failed(Some(reason))) {
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk("link an account", error));
+        };
+        match reasons
+            .iter()
+            .find_map(|reason| condition_failed(Some(reason)))
+        {
             Some(held) => account_in(held.item()).map(AccountCreated::Taken),
             None => Err(StoreError::cancelled("link an account", reasons)),
         }
     }
 
     /// What leads to an account from GitHub, once it does.
-    pub(crate) fn links<'a>(&'a self, new: &NewAccount, account: &'a AccountId) -> impl Iterator<Item = Change> + 'a {
-        let keys = [new.installation.map(keys::installation), new.owner.map(keys::owner)];
-        keys.into_iter().flatten().map(|key| self.link(key, account))
+    pub(crate) fn links<'a>(
+        &'a self,
+        new: &NewAccount,
+        account: &'a AccountId,
+    ) -> impl Iterator<Item = Change> + 'a {
+        let keys = [
+            new.installation.map(keys::installation),
+            new.owner.map(keys::owner),
+        ];
+        keys.into_iter()
+            .flatten()
+            .map(|key| self.link(key, account))
     }
 
     /// Notes that an account has begun something that is its own for ever, a job, an errand, a purchase or a fix: from then on its owner
     /// moves no more. One that is closed begins nothing.
     pub(crate) fn begun(&self, account: &AccountId, now: Timestamp) -> Change {
         Change::of(keys::account(account))
-            .set_expression("#begun_at = if_not_exists(#begun_at, :now)", vec![("now", time(now))])
+            .set_expression(
+                "#begun_at = if_not_exists(#begun_at, :now)",
+                vec![("now", time(now))],
+            )
             .when(OPEN, vec![])
     }
 
     /// Notes the same by itself, before something is made for an account elsewhere.
-    pub async fn account_begin(&self, account: &AccountId, now: Timestamp) -> Result<AccountBegun, StoreError> {
-        match self.begun(account, now).call(&self.client, &self.table).send().await {
+    pub async fn account_begin(
+        &self,
+        account: &AccountId,
+        now: Timestamp,
+    ) -> Result<AccountBegun, StoreError> {
+        match self
+            .begun(account, now)
+            .call(&self.client, &self.table)
+            .send()
+            .await
+        {
             Ok(_) => Ok(AccountBegun::Now),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(AccountBegun::Closed)
             }
             Err(error) => Err(StoreError::sdk("begin something for an account", error)),
@@ -110,24 +163,45 @@ impl Store {
     }
 
     pub(crate) fn link(&self, key: Key, account: &AccountId) -> Change {
-        Change::of(key)
-            .set("account", text(account.as_str()))
-            .when("attribute_not_exists(#account) OR #account = :account", vec![])
+        Change::of(key).set("account", text(account.as_str())).when(
+            "attribute_not_exists(#account) OR #account = :account",
+            vec![],
+        )
     }
 
     /// The account, if there is one.
     pub async fn account_find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::account(id).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read an account", e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::account(id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read an account", e))?;
         found.item.as_ref().map(account_of).transpose()
     }
 
     /// What an account's owner has called it when he signed up, if he has.
     pub async fn account_name(&self, id: &AccountId) -> Result<Option<String>, StoreError> {
         const NAME: &str = "read an account's name";
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::account(id).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(NAME, e))?;
-        let name = found.item.as_ref().map(|item| Item::new(item, NAME).find_text("name")).transpose()?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::account(id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(NAME, e))?;
+        let name = found
+            .item
+            .as_ref()
+            .map(|item| Item::new(item, NAME).find_text("name"))
+            .transpose()?;
         Ok(name.flatten().map(str::to_owned))
     }
 
@@ -137,11 +211,26 @@ impl Store {
     }
 
     /// Who on GitHub has an installation, once one of its events has said so.
-    pub async fn installation_owner(&self, id: InstallationId) -> Result<Option<OwnerId>, StoreError> {
+    pub async fn installation_owner(
+        &self,
+        id: InstallationId,
+    ) -> Result<Option<OwnerId>, StoreError> {
         const FIND: &str = "find an installation's owner";
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::installation(id).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(FIND, e))?;
-        let owner = found.item.as_ref().map(|item| Item::new(item, FIND).find_number("owner_id")).transpose()?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::installation(id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(FIND, e))?;
+        let owner = found
+            .item
+            .as_ref()
+            .map(|item| Item::new(item, FIND).find_number("owner_id"))
+            .transpose()?;
         Ok(owner.flatten().map(OwnerId::new))
     }
 
@@ -164,15 +253,27 @@ impl Store {
     }
 
     async fn account_at(&self, key: Key) -> Result<Option<AccountId>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("find an account", e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find an account", e))?;
         let named = found.item.filter(|item| item.contains_key("account"));
         named.map(|item| account_in(Some(&item))).transpose()
     }
 
     /// Who pays for what happens in an installation. The owner decides, since reinstalling makes a new number; an owner
     /// not seen before is known by the installation that an operator named, and remembered.
-    pub async fn payer_find(&self, owner: OwnerId, installation: InstallationId) -> Result<Payer, StoreError> {
+    pub async fn payer_find(
+        &self,
+        owner: OwnerId,
+        installation: InstallationId,
+    ) -> Result<Payer, StoreError> {
         let (owner_key, installation_key) = (keys::owner(owner), keys::installation(installation));
         let keys = KeysAndAttributes::builder()
             .keys(owner_key.attributes())
@@ -180,15 +281,32 @@ impl Store {
             .consistent_read(true)
             .build()
             .map_err(|_| StoreError::bad_item("find a payer", "", "pk"))?;
-        let found = self.client.batch_get_item().request_items(&self.table, keys).send().await;
+        let found = self
+            .client
+            .batch_get_item()
+            .request_items(&self.table, keys)
+            .send()
+            .await;
         let found = found.map_err(|e| StoreError::sdk("find a payer", e))?;
-        if found.unprocessed_keys().is_some_and(|left| !left.is_empty()) {
+        if found
+            .unprocessed_keys()
+            .is_some_and(|left| !left.is_empty())
+        {
             return Err(StoreError::cancelled("find a payer", &[]));
         }
-        let items = found.responses().and_then(|tables| tables.get(&self.table)).map_or(&[][..], Vec::as_slice);
-        let at = |key: &Key| items.iter().find(|item| item.get("pk").and_then(|pk| pk.as_s().ok()) == Some(&key.pk));
-        let state =
-            at(&installation_key).map(|item| Item::new(item, "find a payer").find_text("state")).transpose()?.flatten();
+        let items = found
+            .responses()
+            .and_then(|tables| tables.get(&self.table))
+            .map_or(&[][..], Vec::as_slice);
+        let at = |key: &Key| {
+            items
+                .iter()
+                .find(|item| item.get("pk").and_then(|pk| pk.as_s().ok()) == Some(&key.pk))
+        };
+        let state = at(&installation_key)
+            .map(|item| Item::new(item, "find a payer").find_text("state"))
+            .transpose()?
+            .flatten();
         if state.is_some_and(|state| state != InstallationState::Active.as_str()) {
             return Ok(Payer::Inactive);
         }
@@ -196,8 +314,11 @@ impl Store {
             return account_in(Some(item)).map(Payer::Account);
         }
         let named = at(&installation_key).filter(|item| item.contains_key("account"));
-        let Some(account) = named.map(|item| account_in(Some(item))).transpose()? else { return Ok(Payer::Unknown) };
-        self.quietly("link an owner", self.link(owner_key, &account)).await?;
+        let Some(account) = named.map(|item| account_in(Some(item))).transpose()? else {
+            return Ok(Payer::Unknown);
+        };
+        self.quietly("link an owner", self.link(owner_key, &account))
+            .await?;
         Ok(Payer::Account(account))
     }
 
@@ -219,7 +340,11 @@ impl Store {
             );
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(InstallationNoted::Now),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(InstallationNoted::Outdated)
             }
             Err(error) => Err(StoreError::sdk("note an installation", error)),
@@ -247,14 +372,26 @@ pub(crate) fn account_attributes(account: &Account) -> Attributes {
         ("created_at", time(account.created_at)),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-    item.extend(account.wish.as_ref().map(|wish| ("wish".to_owned(), text(wish))));
-    item.extend(account.way.map(|way| ("way".to_owned(), text(way.as_str()))));
+    item.extend(
+        account
+            .wish
+            .as_ref()
+            .map(|wish| ("wish".to_owned(), text(wish))),
+    );
+    item.extend(
+        account
+            .way
+            .map(|way| ("way".to_owned(), text(way.as_str()))),
+    );
     item
 }
 
 /// To which account the owner of this one has moved.
 pub(crate) fn moved_to(item: &Item<'_>) -> Result<Option<AccountId>, StoreError> {
-    item.find_text("moved_to")?.map(AccountId::parse).transpose().map_err(|_| item.bad("moved_to"))
+    item.find_text("moved_to")?
+        .map(AccountId::parse)
+        .transpose()
+        .map_err(|_| item.bad("moved_to"))
 }
 
 pub(crate) fn account_of(attributes: &Attributes) -> Result<Account, StoreError> {
@@ -264,7 +401,10 @@ pub(crate) fn account_of(attributes: &Attributes) -> Result<Account, StoreError>
         customer: item.parsed("customer", CustomerId::parse)?,
         plan: item.text("plan")?.to_owned(),
         wish: item.find_text("wish")?.map(str::to_owned),
-        way: item.find_text("way")?.map(|word| Way::parse(word).ok_or_else(|| item.bad("way"))).transpose()?,
+        way: item
+            .find_text("way")?
+            .map(|word| Way::parse(word).ok_or_else(|| item.bad("way")))
+            .transpose()?,
         moved_to: moved_to(&item)?,
         created_at: item.time("created_at")?,
     })

@@ -27,28 +27,54 @@ pub const KEYS_MAX: usize = 100;
 
 impl Store {
     /// Keeps a new key by the digest of its text.
-    pub async fn api_key_create(&self, key: &ApiKey, digest: &str) -> Result<KeyCreated, StoreError> {
+    pub async fn api_key_create(
+        &self,
+        key: &ApiKey,
+        digest: &str,
+    ) -> Result<KeyCreated, StoreError> {
         const CREATE: &str = "create a key";
         let mut listed = keys::api_key(&key.account, &key.id).attributes();
         listed.insert("digest".to_owned(), text(digest));
-        let items = vec![put_new(&self.table, listed), put_new(&self.table, key_attributes(key, digest))];
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let items = vec![
+            put_new(&self.table, listed),
+            put_new(&self.table, key_attributes(key, digest)),
+        ];
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(KeyCreated::New);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(CREATE, error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(CREATE, error));
+        };
         let Some(held) = condition_failed(reasons.first()) else {
             return Err(StoreError::cancelled(CREATE, reasons));
         };
         let nothing = Attributes::new();
-        let digest = Item::new(held.item().unwrap_or(&nothing), CREATE).text("digest")?.to_owned();
+        let digest = Item::new(held.item().unwrap_or(&nothing), CREATE)
+            .text("digest")?
+            .to_owned();
         let known = self.api_key_find(&digest).await?;
-        known.map(|key| KeyCreated::Existing(Box::new(key))).ok_or_else(|| StoreError::bad_item(CREATE, &digest, "pk"))
+        known
+            .map(|key| KeyCreated::Existing(Box::new(key)))
+            .ok_or_else(|| StoreError::bad_item(CREATE, &digest, "pk"))
     }
 
     /// The key with this digest, good or not.
     pub async fn api_key_find(&self, digest: &str) -> Result<Option<ApiKey>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::api_key_text(digest).attributes()));
-        let found = get.send().await.map_err(|e| StoreError::sdk("find a key", e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::api_key_text(digest).attributes()));
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a key", e))?;
         found.item.as_ref().map(key_of).transpose()
     }
 
@@ -75,29 +101,62 @@ impl Store {
             .send()
             .await
             .map_err(|e| StoreError::sdk("list keys", e))?;
-        found.items().iter().map(|item| Item::new(item, "list keys").text("digest").map(str::to_owned)).collect()
+        found
+            .items()
+            .iter()
+            .map(|item| {
+                Item::new(item, "list keys")
+                    .text("digest")
+                    .map(str::to_owned)
+            })
+            .collect()
     }
 
     /// An account's key by its id.
-    pub async fn api_key_load(&self, account: &AccountId, id: &KeyId) -> Result<Option<(ApiKey, String)>, StoreError> {
+    pub async fn api_key_load(
+        &self,
+        account: &AccountId,
+        id: &KeyId,
+    ) -> Result<Option<(ApiKey, String)>, StoreError> {
         let key = keys::api_key(account, id);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("find a key", e))?;
-        let Some(item) = found.item else { return Ok(None) };
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a key", e))?;
+        let Some(item) = found.item else {
+            return Ok(None);
+        };
         let digest = Item::new(&item, "find a key").text("digest")?.to_owned();
         Ok(self.api_key_find(&digest).await?.map(|key| (key, digest)))
     }
 
     /// Revokes a key; it opens nothing from then on.
-    pub async fn api_key_revoke(&self, digest: &str, now: Timestamp) -> Result<Finished, StoreError> {
+    pub async fn api_key_revoke(
+        &self,
+        digest: &str,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
         let change = Change::of(keys::api_key_text(digest))
             .set("revoked_at", time(now))
-            .when("attribute_exists(pk) AND attribute_not_exists(#revoked_at)", vec![]);
+            .when(
+                "attribute_exists(pk) AND attribute_not_exists(#revoked_at)",
+                vec![],
+            );
         self.key_change("revoke a key", change).await
     }
 
     /// Lets a key end at a moment, if it would not end before.
-    pub async fn api_key_expire(&self, digest: &str, end: Timestamp) -> Result<Finished, StoreError> {
+    pub async fn api_key_expire(
+        &self,
+        digest: &str,
+        end: Timestamp,
+    ) -> Result<Finished, StoreError> {
         let change = Change::of(keys::api_key_text(digest))
             .set("expires_at", time(end))
             .when("attribute_exists(pk) AND (attribute_not_exists(#expires_at) OR #expires_at > :expires_at)", vec![]);
@@ -113,10 +172,18 @@ impl Store {
         self.key_change("note the use of a key", change).await
     }
 
-    async fn key_change(&self, operation: &'static str, change: Change) -> Result<Finished, StoreError> {
+    async fn key_change(
+        &self,
+        operation: &'static str,
+        change: Change,
+    ) -> Result<Finished, StoreError> {
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(Finished::Now),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(Finished::Already)
             }
             Err(error) => Err(StoreError::sdk(operation, error)),
@@ -136,13 +203,20 @@ fn key_attributes(key: &ApiKey, digest: &str) -> Attributes {
         ("created_at", time(key.created_at)),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-    item.extend(key.expires_at.map(|end| ("expires_at".to_owned(), time(end))));
+    item.extend(
+        key.expires_at
+            .map(|end| ("expires_at".to_owned(), time(end))),
+    );
     item
 }
 
 fn key_of(attributes: &Attributes) -> Result<ApiKey, StoreError> {
     let item = Item::new(attributes, "read a key");
-    let scopes = item.texts("scopes")?.into_iter().map(Scope::parse).collect::<Option<_>>();
+    let scopes = item
+        .texts("scopes")?
+        .into_iter()
+        .map(Scope::parse)
+        .collect::<Option<_>>();
     Ok(ApiKey {
         id: item.parsed("id", KeyId::parse)?,
         account: item.parsed("account", AccountId::parse)?,

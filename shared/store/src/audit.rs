@@ -96,8 +96,17 @@ struct Total {
 
 impl fmt::Display for Sums {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { free, held, entries, digest_sum, grants } = self;
-        write!(f, "{free} free and {held} held by {entries} entries, {grants} of them grants (digests {digest_sum:x})")
+        let Self {
+            free,
+            held,
+            entries,
+            digest_sum,
+            grants,
+        } = self;
+        write!(
+            f,
+            "{free} free and {held} held by {entries} entries, {grants} of them grants (digests {digest_sum:x})"
+        )
     }
 }
 
@@ -122,13 +131,28 @@ impl Store {
     }
 
     /// The same, and tells what was seen so far after every entry and every account.
-    pub async fn ledger_audit_told(&self, tell: &(dyn Fn(&Audit) + Sync)) -> Result<Audit, StoreError> {
+    pub async fn ledger_audit_told(
+        &self,
+        tell: &(dyn Fn(&Audit) + Sync),
+    ) -> Result<Audit, StoreError> {
         let side = self.ledger_side(AUDIT)?;
-        let ring = (side.keys)().await.map_err(|failure| StoreError::no_key(AUDIT, failure))?;
+        let ring = (side.keys)()
+            .await
+            .map_err(|failure| StoreError::no_key(AUDIT, failure))?;
         let mut audit = Audit::default();
-        let (mut seals, mut days, mut accounts) = (Vec::new(), BTreeMap::<String, DaySum>::new(), BTreeSet::new());
-        let mut pages =
-            self.client.scan().table_name(&side.table).consistent_read(true).into_paginator().items().send();
+        let (mut seals, mut days, mut accounts) = (
+            Vec::new(),
+            BTreeMap::<String, DaySum>::new(),
+            BTreeSet::new(),
+        );
+        let mut pages = self
+            .client
+            .scan()
+            .table_name(&side.table)
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
         while let Some(found) = pages.next().await {
             let found = found.map_err(|e| StoreError::sdk(AUDIT, e))?;
             let item = Item::new(&found, AUDIT);
@@ -156,7 +180,9 @@ impl Store {
             audit.accounts += 1;
             match self.audit_account(&account, &ring).await {
                 Err(error) if error.is_bad_item() => {
-                    audit.faults.push(format!("account {account} cannot be added up: {error}"));
+                    audit
+                        .faults
+                        .push(format!("account {account} cannot be added up: {error}"));
                 }
                 Err(error) => return Err(error),
                 Ok(None) => {}
@@ -171,7 +197,13 @@ impl Store {
         Ok(audit)
     }
 
-    fn audit_seals(&self, audit: &mut Audit, ring: &KeyRing, seals: &[Seal], days: &BTreeMap<String, DaySum>) {
+    fn audit_seals(
+        &self,
+        audit: &mut Audit,
+        ring: &KeyRing,
+        seals: &[Seal],
+        days: &BTreeMap<String, DaySum>,
+    ) {
         let mut before: Option<&Seal> = None;
         for seal in seals {
             let day = days.get(&seal.day).copied().unwrap_or_default();
@@ -180,21 +212,28 @@ impl Store {
                 None => seal.number == 1 && seal.previous.is_empty(),
                 Some(before) => {
                     let next = before.next_day().map(Timestamp::day);
-                    seal.previous == before.link && seal.number == before.number + 1 && next.as_ref() == Some(&seal.day)
+                    seal.previous == before.link
+                        && seal.number == before.number + 1
+                        && next.as_ref() == Some(&seal.day)
                 }
             };
             let fault = match seal.fault(ring, day) {
                 None if !follows => Some("does not follow the seal before it"),
                 fault => fault,
             };
-            audit.faults.extend(fault.map(|fault| format!("the seal of {} {fault}", seal.day)));
+            audit
+                .faults
+                .extend(fault.map(|fault| format!("the seal of {} {fault}", seal.day)));
             before = Some(seal);
         }
         let last = before.map(|seal| seal.day.as_str());
         let first = seals.first().map(|seal| seal.day.as_str());
         for (day, sum) in days {
             if first.is_some_and(|first| day.as_str() < first) {
-                audit.faults.push(format!("{} entries of {day} are older than the first seal", sum.entries));
+                audit.faults.push(format!(
+                    "{} entries of {day} are older than the first seal",
+                    sum.entries
+                ));
             } else if last.is_none_or(|last| day.as_str() > last) {
                 audit.unsealed += sum.entries;
             }
@@ -202,12 +241,20 @@ impl Store {
     }
 
     /// What is wrong with an account's balance or its open holds. Entries that are written while one looks are waited out.
-    async fn audit_account(&self, account: &AccountId, ring: &KeyRing) -> Result<Option<Wrong>, StoreError> {
+    async fn audit_account(
+        &self,
+        account: &AccountId,
+        ring: &KeyRing,
+    ) -> Result<Option<Wrong>, StoreError> {
         let mut fault = None;
         for _ in 0..LOOKS_MAX {
             let before = self.balance_item(account).await?;
             let Total { sums, holds, .. } = self.sums_of(account, ring).await?;
-            let known = before.as_ref().map(Sums::of_balance).transpose()?.unwrap_or_default();
+            let known = before
+                .as_ref()
+                .map(Sums::of_balance)
+                .transpose()?
+                .unwrap_or_default();
             let open: BTreeMap<String, u64> = self
                 .hold_list(account)
                 .await?
@@ -215,9 +262,13 @@ impl Store {
                 .map(|hold| (hold.hold.to_string(), hold.amount.micros()))
                 .collect();
             fault = if known != sums {
-                Some(Wrong::Balance(format!("the balance of {account} is {known}; its entries add up to {sums}")))
+                Some(Wrong::Balance(format!(
+                    "the balance of {account} is {known}; its entries add up to {sums}"
+                )))
             } else if open != holds {
-                Some(Wrong::Holds(format!("the open holds of {account} are {open:?}, by its entries {holds:?}")))
+                Some(Wrong::Holds(format!(
+                    "the open holds of {account} are {open:?}, by its entries {holds:?}"
+                )))
             } else {
                 return Ok(None);
             };
@@ -233,7 +284,9 @@ impl Store {
     pub async fn balance_rebuild(&self, account: &AccountId) -> Result<Rebuilt, StoreError> {
         const REBUILD: &str = "rebuild a balance";
         let side = self.ledger_side(REBUILD)?;
-        let ring = (side.keys)().await.map_err(|failure| StoreError::no_key(REBUILD, failure))?;
+        let ring = (side.keys)()
+            .await
+            .map_err(|failure| StoreError::no_key(REBUILD, failure))?;
         let before = self.balance_item(account).await?;
         let was = before.as_ref().map(Sums::of_balance).transpose()?;
         let Total { sums, broken, .. } = self.sums_of(account, &ring).await?;
@@ -256,7 +309,10 @@ impl Store {
             None => change.when("attribute_not_exists(#entries)", vec![]),
             Some(was) => change.when(
                 "#entries = :was_entries AND #digest_sum = :was_digest",
-                vec![("was_entries", number(was.entries)), ("was_digest", number(was.digest_sum))],
+                vec![
+                    ("was_entries", number(was.entries)),
+                    ("was_digest", number(was.digest_sum)),
+                ],
             ),
         };
         match change.call(&self.client, &self.table).send().await {
@@ -266,8 +322,17 @@ impl Store {
     }
 
     async fn balance_item(&self, account: &AccountId) -> Result<Option<Attributes>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::balance(account).attributes()));
-        Ok(get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read a balance", e))?.item)
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::balance(account).attributes()));
+        Ok(get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read a balance", e))?
+            .item)
     }
 
     /// What an account's entries add up to, and which holds they leave open; strongly consistent.
@@ -284,7 +349,11 @@ impl Store {
             .into_paginator()
             .items()
             .send();
-        let Total { mut sums, mut holds, mut broken } = Total::default();
+        let Total {
+            mut sums,
+            mut holds,
+            mut broken,
+        } = Total::default();
         while let Some(found) = pages.next().await {
             let found = found.map_err(|e| StoreError::sdk(AUDIT, e))?;
             let read = read(&Item::new(&found, AUDIT), ring)?;
@@ -299,10 +368,15 @@ impl Store {
             match read.kind {
                 Kind::Hold => _ = holds.insert(hold.to_owned(), read.sums.held.unsigned_abs()),
                 Kind::Capture | Kind::Release => _ = holds.remove(hold),
-                Kind::Grant | Kind::TakeBack | Kind::GiveBack | Kind::Adjustment | Kind::Expiry => {}
+                Kind::Grant | Kind::TakeBack | Kind::GiveBack | Kind::Adjustment | Kind::Expiry => {
+                }
             }
         }
-        Ok(Total { sums, holds, broken })
+        Ok(Total {
+            sums,
+            holds,
+            broken,
+        })
     }
 
     async fn accounts_with_balance(&self) -> Result<Vec<AccountId>, StoreError> {
@@ -334,13 +408,21 @@ fn read(item: &Item<'_>, ring: &KeyRing) -> Result<Read, StoreError> {
     let fault = match ring.digest(key, &entry) {
         None => Some("was made with a key that LEDGER_KEY does not hold"),
         Some(right) if right != digest => Some("is not what it was written as"),
-        Some(_) if !item.text("day")?.starts_with(&entry.at.day()) => Some("stands under another day than its own"),
+        Some(_) if !item.text("day")?.starts_with(&entry.at.day()) => {
+            Some("stands under another day than its own")
+        }
         Some(_) => None,
     };
     let fault = fault.map(|fault| format!("entry {} of {} {fault}", entry.cause, entry.account));
     let grants = u64::from(entry.kind == Kind::Grant);
     Ok(Read {
-        sums: Sums { free: entry.free, held: entry.held, entries: 1, digest_sum: digest, grants },
+        sums: Sums {
+            free: entry.free,
+            held: entry.held,
+            entries: 1,
+            digest_sum: digest,
+            grants,
+        },
         day: entry.at.day(),
         account: entry.account,
         cause: entry.cause,

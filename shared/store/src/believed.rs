@@ -17,7 +17,10 @@ struct Kept<T> {
 impl<T: Clone> Believed<T> {
     /// Nothing has been read yet.
     pub(crate) fn at_first(value: T) -> Self {
-        Self(Mutex::new(Kept { value, tried_at: None }))
+        Self(Mutex::new(Kept {
+            value,
+            tried_at: None,
+        }))
     }
 
     /// The value, read anew if the last try is this old.
@@ -29,7 +32,10 @@ impl<T: Clone> Believed<T> {
     ) -> T {
         // Held across the read: whoever comes meanwhile waits for it instead of reading too.
         let mut kept = self.0.lock().await;
-        if kept.tried_at.is_some_and(|tried_at| now.since(tried_at) < age_max) {
+        if kept
+            .tried_at
+            .is_some_and(|tried_at| now.since(tried_at) < age_max)
+        {
             return kept.value.clone();
         }
         match read().await {

@@ -41,12 +41,14 @@ type Known = LazyLock<Mutex<Compressor<'static>>>;
 
 fn known(codec: u32) -> Mutex<Compressor<'static>> {
     let compressor =
-        Compressor::with_dictionary(KNOWN_LEVEL, dictionary(codec).unwrap_or_default()).and_then(|mut zstd| {
-            // Tables of this size serve bodies of this size as well as the level's own, which take a megabyte.
-            zstd.set_parameter(CParameter::HashLog(15))?;
-            zstd.set_parameter(CParameter::ChainLog(15))?;
-            Ok(zstd)
-        });
+        Compressor::with_dictionary(KNOWN_LEVEL, dictionary(codec).unwrap_or_default()).and_then(
+            |mut zstd| {
+                // Tables of this size serve bodies of this size as well as the level's own, which take a megabyte.
+                zstd.set_parameter(CParameter::HashLog(15))?;
+                zstd.set_parameter(CParameter::ChainLog(15))?;
+                Ok(zstd)
+            },
+        );
     Mutex::new(compressor.expect("there is memory for a compressor"))
 }
 
@@ -66,7 +68,14 @@ pub(crate) fn pack_from(source: Source, body: &[u8]) -> (u32, Vec<u8>) {
         Source::Github => (GITHUB, &OF_GITHUB),
         Source::Stripe => (STRIPE, &OF_STRIPE),
     };
-    smaller(body, codec, known.lock().unwrap_or_else(PoisonError::into_inner).compress(body))
+    smaller(
+        body,
+        codec,
+        known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .compress(body),
+    )
 }
 
 fn smaller(text: &[u8], codec: u32, packed: io::Result<Vec<u8>>) -> (u32, Vec<u8>) {
@@ -91,7 +100,11 @@ pub(crate) fn unpack(codec: u32, packed: &[u8], bytes: usize) -> Result<Vec<u8>,
             .map_err(|_| bad("not zstd with this dictionary"))?,
         (_, None) => return Err(bad("of an unknown codec")),
     };
-    if body.len() == bytes { Ok(body) } else { Err(bad("of another length")) }
+    if body.len() == bytes {
+        Ok(body)
+    } else {
+        Err(bad("of another length"))
+    }
 }
 
 #[cfg(test)]
@@ -109,8 +122,21 @@ mod tests {
             .enumerate()
             .map(|(n, byte)| byte ^ u8::try_from(n % 251).unwrap_or(0))
             .collect();
-        for body in [&b""[..], b"{}", &noise[..70_000], &noise, &[0; 100_000], &[0; 200_000], ISSUE, INVOICE] {
-            for (codec, packed) in [pack(body), pack_from(Source::Github, body), pack_from(Source::Stripe, body)] {
+        for body in [
+            &b""[..],
+            b"{}",
+            &noise[..70_000],
+            &noise,
+            &[0; 100_000],
+            &[0; 200_000],
+            ISSUE,
+            INVOICE,
+        ] {
+            for (codec, packed) in [
+                pack(body),
+                pack_from(Source::Github, body),
+                pack_from(Source::Stripe, body),
+            ] {
                 assert!(packed.len() <= body.len());
                 assert_eq!(unpack(codec, &packed, body.len()).expect("unpacks"), body);
             }
@@ -127,8 +153,14 @@ mod tests {
     fn a_usual_webhook_is_one_write_unit_all_its_life() {
         // GitHub sends no blanks; Stripe sends its bodies as they stand in the file.
         let text = str::from_utf8(ISSUE).expect("JSON is text");
-        let issue: String = text.lines().map(|line| line.trim_start().replacen("\": ", "\":", 1)).collect();
-        for (source, codec, body) in [(Source::Github, GITHUB, issue.as_bytes()), (Source::Stripe, STRIPE, INVOICE)] {
+        let issue: String = text
+            .lines()
+            .map(|line| line.trim_start().replacen("\": ", "\":", 1))
+            .collect();
+        for (source, codec, body) in [
+            (Source::Github, GITHUB, issue.as_bytes()),
+            (Source::Stripe, STRIPE, INVOICE),
+        ] {
             let (by, packed) = pack_from(source, body);
             assert_eq!(by, codec);
             assert!(packed.len() < 780, "{source}: {} bytes", packed.len());
@@ -139,10 +171,13 @@ mod tests {
     fn dictionaries_are_for_ever() {
         let sum = |codec| {
             let known = dictionary(codec).expect("it is here for ever");
-            known
-                .iter()
-                .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+            known.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+                (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+            })
         };
-        assert_eq!((sum(GITHUB), sum(STRIPE)), (0x6610_ccaf_bd7b_e3b2, 0x5040_8d0e_2180_a393));
+        assert_eq!(
+            (sum(GITHUB), sum(STRIPE)),
+            (0x6610_ccaf_bd7b_e3b2, 0x5040_8d0e_2180_a393)
+        );
     }
 }

@@ -75,22 +75,43 @@ impl Store {
                 .send()
                 .await
                 .map_err(|e| StoreError::sdk("list due rows", e))?;
-            found.items().iter().map(due_of).collect::<Result<Vec<_>, _>>()
+            found
+                .items()
+                .iter()
+                .map(due_of)
+                .collect::<Result<Vec<_>, _>>()
         });
         Ok(futures::future::try_join_all(shards).await?.concat())
     }
 
     /// Takes a due row on: moves its moment, doubling the wait each time nobody has moved the row in between. What an
     /// operator has stopped is moved as well, so that it does not stand before what may go on, but no further each time.
-    pub async fn due_take(&self, due: &Due, switches: &Switches, now: Timestamp) -> Result<Moved, StoreError> {
-        let get =
-            self.client.get_item().table_name(&self.table).set_key(Some(due.key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("take a due row", e))?;
-        let Some(attributes) = found.item else { return Ok(Moved::Gone) };
+    pub async fn due_take(
+        &self,
+        due: &Due,
+        switches: &Switches,
+        now: Timestamp,
+    ) -> Result<Moved, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(due.key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("take a due row", e))?;
+        let Some(attributes) = found.item else {
+            return Ok(Moved::Gone);
+        };
         let item = Item::new(&attributes, "take a due row");
         let swept: u32 = item.find_number("swept")?.unwrap_or(0);
         let (moved, wait) = match goes_on(due, &item, switches)? {
-            Switch::On => (Moved::On, Duration::from_secs(60 << swept.min(WAIT_MAX_DOUBLINGS))),
+            Switch::On => (
+                Moved::On,
+                Duration::from_secs(60 << swept.min(WAIT_MAX_DOUBLINGS)),
+            ),
             Switch::Off => (Moved::Waiting, WAIT_WHILE_STOPPED),
         };
         let mut change = Change::of(due.key.clone())
@@ -101,7 +122,11 @@ impl Store {
         }
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(moved),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(Moved::Gone)
             }
             Err(error) => Err(StoreError::sdk("take a due row", error)),
@@ -114,7 +139,9 @@ fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, St
     Ok(match &due.item {
         DueItem::Job(_) => switches.account(&item.parsed("owner", AccountId::parse)?),
         DueItem::Usage(debts) => switches.usage(&debts.account, Switch::On),
-        DueItem::Request(_) | DueItem::Errand(_) => switches.account(&item.parsed("account", AccountId::parse)?),
+        DueItem::Request(_) | DueItem::Errand(_) => {
+            switches.account(&item.parsed("account", AccountId::parse)?)
+        }
         // Who signs up has no account yet, and whether he gets one without a person's word was decided when he came.
         DueItem::SignUp(_) | DueItem::Notice(_) => Switch::On,
     })
@@ -122,9 +149,16 @@ fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, St
 
 fn due_of(attributes: &Attributes) -> Result<Due, StoreError> {
     let item = Item::new(attributes, "list due rows");
-    let key = Key { pk: item.text("pk")?.to_owned(), sk: item.text("sk")?.to_owned() };
+    let key = Key {
+        pk: item.text("pk")?.to_owned(),
+        sk: item.text("sk")?.to_owned(),
+    };
     let what = due_item(&key.pk, &key.sk).ok_or_else(|| item.bad("sk"))?;
-    Ok(Due { item: what, due_at: item.time("due_at")?, key })
+    Ok(Due {
+        item: what,
+        due_at: item.time("due_at")?,
+        key,
+    })
 }
 
 /// What a row in index `due` owes, told by its key.
@@ -138,8 +172,14 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
     }
     let account = keys::account_of(pk)?;
     if let Some(fact) = sk.strip_prefix(keys::NOTICE) {
-        return Some(DueItem::Notice(NoticeKey { account, fact: fact.to_owned() }));
+        return Some(DueItem::Notice(NoticeKey {
+            account,
+            fact: fact.to_owned(),
+        }));
     }
     let (meter, _) = sk.strip_prefix(keys::OWED)?.split_once('#')?;
-    Some(DueItem::Usage(Debts { account, meter: Meter::parse(meter).ok()? }))
+    Some(DueItem::Usage(Debts {
+        account,
+        meter: Meter::parse(meter).ok()?,
+    }))
 }

@@ -95,20 +95,28 @@ impl Store {
     async fn errand_create_once(&self, new: &NewErrand) -> Result<ErrandCreated, StoreError> {
         let facts = &new.row.facts;
         let postings = self.postings(ASK, new.hold.as_slice()).await?;
-        let laid = self.outlay_begin(facts.terms.begins(&facts.account).as_ref()).await?;
+        let laid = self
+            .outlay_begin(facts.terms.begins(&facts.account).as_ref())
+            .await?;
         let mut row = row_attributes(&new.row);
         row.extend(laid.reserved());
         let mut items = vec![
             put_new(&self.table, row),
             put_new(&self.table, task_part(&facts.id, &new.task)?),
-            self.begun(&facts.account, facts.created_at).item(&self.table),
+            self.begun(&facts.account, facts.created_at)
+                .item(&self.table),
         ];
-        let place = new.place.as_ref().map(|place| self.place_item(facts, place));
+        let place = new
+            .place
+            .as_ref()
+            .map(|place| self.place_item(facts, place));
         let count = match &new.counts {
-            Some((meter, period, limit)) => match count_change(&facts.account, (meter, period), 1, *limit) {
-                Some(change) => Some(change.item(&self.table)),
-                None => return Ok(ErrandCreated::UsedUp),
-            },
+            Some((meter, period, limit)) => {
+                match count_change(&facts.account, (meter, period), 1, *limit) {
+                    Some(change) => Some(change.item(&self.table)),
+                    None => return Ok(ErrandCreated::UsedUp),
+                }
+            }
             None => None,
         };
         let place_at = place.map(|item| put_at(&mut items, item));
@@ -117,11 +125,20 @@ impl Store {
         items.extend(laid.items.clone());
         let before = items.len();
         items.extend(postings.items.clone());
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(ErrandCreated::New);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(ASK, error)) };
-        let refused = |at: Option<usize>| at.is_some_and(|at| condition_failed(reasons.get(at)).is_some());
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(ASK, error));
+        };
+        let refused =
+            |at: Option<usize>| at.is_some_and(|at| condition_failed(reasons.get(at)).is_some());
         // The act comes first: who repeats himself also finds his place taken.
         if refused(Some(0)) {
             return Ok(ErrandCreated::Existing);
@@ -137,33 +154,67 @@ impl Store {
         }
         match postings.verdict(reasons.get(before..).unwrap_or_default())? {
             Some(Post::Insufficient(balance)) => Ok(ErrandCreated::OutOfCredits(balance)),
-            Some(verdict) => Err(StoreError::inconsistent(ASK, format!("a new errand's hold: {verdict:?}"))),
+            Some(verdict) => Err(StoreError::inconsistent(
+                ASK,
+                format!("a new errand's hold: {verdict:?}"),
+            )),
             None => Err(StoreError::cancelled(ASK, reasons)),
         }
     }
 
     fn place_item(&self, facts: &Facts, place: &SummaryPlace) -> TransactWriteItem {
-        let change = Change::of(keys::summary(&facts.account, &place.commit)).set("errand", text(facts.id.as_str()));
+        let change = Change::of(keys::summary(&facts.account, &place.commit))
+            .set("errand", text(facts.id.as_str()));
         let change = match &place.instead_of {
-            Some(failed) => change.when("#errand = :failed", vec![("failed", text(failed.as_str()))]),
+            Some(failed) => {
+                change.when("#errand = :failed", vec![("failed", text(failed.as_str()))])
+            }
             None => change.when("attribute_not_exists(#errand)", vec![]),
         };
         change.item(&self.table)
     }
 
     /// The errand that summarises a commit for an account, if one was asked for.
-    pub async fn summary_find(&self, account: &AccountId, commit: &Commit) -> Result<Option<ErrandId>, StoreError> {
+    pub async fn summary_find(
+        &self,
+        account: &AccountId,
+        commit: &Commit,
+    ) -> Result<Option<ErrandId>, StoreError> {
         let key = keys::summary(account, commit);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("find a summary", e))?;
-        found.item.as_ref().map(|item| Item::new(item, "find a summary").parsed("errand", ErrandId::parse)).transpose()
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a summary", e))?;
+        found
+            .item
+            .as_ref()
+            .map(|item| Item::new(item, "find a summary").parsed("errand", ErrandId::parse))
+            .transpose()
     }
 
     /// Whose an errand is.
     pub async fn errand_account(&self, id: &ErrandId) -> Result<Option<AccountId>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::errand(id).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(READ, e))?;
-        found.item.as_ref().map(|item| Item::new(item, READ).parsed("account", AccountId::parse)).transpose()
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::errand(id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(READ, e))?;
+        found
+            .item
+            .as_ref()
+            .map(|item| Item::new(item, READ).parsed("account", AccountId::parse))
+            .transpose()
     }
 
     /// The errand with what is asked and what came of it, in one strongly consistent read.
@@ -219,19 +270,40 @@ impl Store {
             company.push(put_new(&self.table, item));
         }
         // What was sent goes with what came of it.
-        company.extend(
-            ttl.map(|ttl| Change::of(keys::errand_part(&facts.id, keys::TASK)).set("ttl", ttl).item(&self.table)),
-        );
+        company.extend(ttl.map(|ttl| {
+            Change::of(keys::errand_part(&facts.id, keys::TASK))
+                .set("ttl", ttl)
+                .item(&self.table)
+        }));
         if let Money::Billed { capture, usage, .. } = &money {
-            company.extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))));
+            company.extend(
+                usage
+                    .iter()
+                    .map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))),
+            );
             if capture.is_some() || !usage.is_empty() {
-                let tokens = write.row().used.as_ref().map(|used| used.tokens).unwrap_or_default();
+                let tokens = write
+                    .row()
+                    .used
+                    .as_ref()
+                    .map(|used| used.tokens)
+                    .unwrap_or_default();
                 company.extend(self.tokens_count(&facts.account, &facts.terms, tokens));
             }
         }
         let postings = self.postings(MOVE, money.posting()).await?;
-        let (change, laid) = (move_change(write, &mark), self.outlay_end(money.outlay()).await?);
-        let write = Write { operation: MOVE, change, company, contends: false, laid, postings };
+        let (change, laid) = (
+            move_change(write, &mark),
+            self.outlay_end(money.outlay()).await?,
+        );
+        let write = Write {
+            operation: MOVE,
+            change,
+            company,
+            contends: false,
+            laid,
+            postings,
+        };
         let written = self.write_marked(write, &mark).await?;
         written.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
     }
@@ -270,7 +342,10 @@ fn move_change(write: &Move, mark: &str) -> Change {
         .set_or_remove("reason", row.reason.as_ref().map(text))
         .set_or_remove("ended_at", row.ended_at.map(time))
         .set_or_remove("ttl", row.forget_at().map(|at| number(at.seconds())))
-        .when("#version = :from_version", vec![("from_version", number(write.from_version()))]);
+        .when(
+            "#version = :from_version",
+            vec![("from_version", number(write.from_version()))],
+        );
     let Some(used) = &row.used else { return change };
     change
         .set("model", text(&used.model))
@@ -284,7 +359,10 @@ fn errand_of(attributes: &Attributes) -> Result<Errand, StoreError> {
     let used = |model: &str| -> Result<Used, StoreError> {
         Ok(Used {
             model: model.to_owned(),
-            tokens: Tokens { input: item.number("tokens_in")?, output: item.number("tokens_out")? },
+            tokens: Tokens {
+                input: item.number("tokens_in")?,
+                output: item.number("tokens_out")?,
+            },
             cost: item.parsed_number("cost", Credits::from_micros)?,
         })
     };

@@ -32,22 +32,40 @@ enum Kind {
     /// An entry that can only be there with its job, is there without: a bug, or somebody's hand in the tables.
     Inconsistent,
     /// An item does not say what it must.
-    BadItem { key: String, attribute: &'static str },
+    BadItem {
+        key: String,
+        attribute: &'static str,
+    },
 }
 
 impl StoreError {
     pub(crate) fn bad_item(operation: &'static str, key: &str, attribute: &'static str) -> Self {
-        Self { operation, kind: Kind::BadItem { key: key.to_owned(), attribute }, source: None }
+        Self {
+            operation,
+            kind: Kind::BadItem {
+                key: key.to_owned(),
+                attribute,
+            },
+            source: None,
+        }
     }
 
     /// The ledger's key is not to be had.
     pub(crate) fn no_key(operation: &'static str, failure: Failure) -> Self {
-        Self { operation, kind: Kind::NoKey(failure.retry), source: Some(failure.source) }
+        Self {
+            operation,
+            kind: Kind::NoKey(failure.retry),
+            source: Some(failure.source),
+        }
     }
 
     /// What was found cannot be.
     pub(crate) fn inconsistent(operation: &'static str, what: String) -> Self {
-        Self { operation, kind: Kind::Inconsistent, source: Some(what.into()) }
+        Self {
+            operation,
+            kind: Kind::Inconsistent,
+            source: Some(what.into()),
+        }
     }
 
     /// Whether nothing was decided because others wrote at the same moment.
@@ -64,21 +82,43 @@ impl StoreError {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let kind = match (error.as_service_error().and_then(ProvideErrorMetadata::code), status) {
+        let status = error
+            .raw_response()
+            .map(|response| response.status().as_u16());
+        let kind = match (
+            error
+                .as_service_error()
+                .and_then(ProvideErrorMetadata::code),
+            status,
+        ) {
             (Some(code), _) if CONTENDED.contains(&code) => Kind::Contended,
             (Some(code), _) if DENIED.contains(&code) => Kind::Denied,
             (Some(_), Some(400..=499)) => Kind::Refused,
             _ => Kind::Unclear,
         };
-        Self { operation, kind, source: Some(Box::new(error)) }
+        Self {
+            operation,
+            kind,
+            source: Some(Box::new(error)),
+        }
     }
 
     /// A cancelled transaction in which no condition of ours failed: a conflict or a throttle of one of its items.
     pub(crate) fn cancelled(operation: &'static str, reasons: &[CancellationReason]) -> Self {
-        let codes: Vec<&str> = reasons.iter().filter_map(CancellationReason::code).collect();
-        let kind = if codes.contains(&"ValidationError") { Kind::Refused } else { Kind::Contended };
-        Self { operation, kind, source: Some(format!("cancelled for {}", codes.join(", ")).into()) }
+        let codes: Vec<&str> = reasons
+            .iter()
+            .filter_map(CancellationReason::code)
+            .collect();
+        let kind = if codes.contains(&"ValidationError") {
+            Kind::Refused
+        } else {
+            Kind::Contended
+        };
+        Self {
+            operation,
+            kind,
+            source: Some(format!("cancelled for {}", codes.join(", ")).into()),
+        }
     }
 }
 
@@ -109,14 +149,18 @@ impl fmt::Display for StoreError {
             Kind::Refused => f.write_str(" (refused)"),
             Kind::NoKey(_) => f.write_str(" (without the ledger's key, LEDGER_KEY)"),
             Kind::Inconsistent => f.write_str(" (the books do not agree)"),
-            Kind::BadItem { key, attribute } => write!(f, " (item {key} has no usable `{attribute}`)"),
+            Kind::BadItem { key, attribute } => {
+                write!(f, " (item {key} has no usable `{attribute}`)")
+            }
         }
     }
 }
 
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
+        self.source
+            .as_deref()
+            .map(|source| -> &(dyn Error + 'static) { source })
     }
 }
 
@@ -136,7 +180,9 @@ pub(crate) fn cancellation_reasons(
     error: &SdkError<TransactWriteItemsError, HttpResponse>,
 ) -> Option<&[CancellationReason]> {
     match error.as_service_error()? {
-        TransactWriteItemsError::TransactionCanceledException(cancelled) => Some(cancelled.cancellation_reasons()),
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            Some(cancelled.cancellation_reasons())
+        }
         _ => None,
     }
 }

@@ -63,7 +63,9 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk < :today")
             .expression_attribute_values(":pk", text(keys::EXPIRES))
             .expression_attribute_values(":today", text(today.day()))
-            .set_exclusive_start_key(after.map(|row| keys::expiry(&row.day, &row.payment).attributes()))
+            .set_exclusive_start_key(
+                after.map(|row| keys::expiry(&row.day, &row.payment).attributes()),
+            )
             .consistent_read(true)
             .limit(limit);
         let page = query.send().await.map_err(|e| StoreError::sdk(LIST, e))?;
@@ -76,26 +78,59 @@ impl Store {
     }
 
     /// Lets go what is left of a payment's credits. Contention is waited out for a while: it says nothing about them.
-    pub async fn payment_expire(&self, row: &Expiring, now: Timestamp) -> Result<Expiry, StoreError> {
-        self.while_contended(|| self.payment_expire_once(row, now)).await
+    pub async fn payment_expire(
+        &self,
+        row: &Expiring,
+        now: Timestamp,
+    ) -> Result<Expiry, StoreError> {
+        self.while_contended(|| self.payment_expire_once(row, now))
+            .await
     }
 
-    async fn payment_expire_once(&self, row: &Expiring, now: Timestamp) -> Result<Expiry, StoreError> {
-        let Some(books) = self.expiry_books(row).await? else { return Ok(Expiry::Held) };
-        let gone = (!books.left.is_zero()).then(|| books.payment.expire(books.left, now)).flatten();
-        let done = delete_when(&self.table, keys::expiry(&row.day, &row.payment), "attribute_exists(pk)", vec![]);
+    async fn payment_expire_once(
+        &self,
+        row: &Expiring,
+        now: Timestamp,
+    ) -> Result<Expiry, StoreError> {
+        let Some(books) = self.expiry_books(row).await? else {
+            return Ok(Expiry::Held);
+        };
+        let gone = (!books.left.is_zero())
+            .then(|| books.payment.expire(books.left, now))
+            .flatten();
+        let done = delete_when(
+            &self.table,
+            keys::expiry(&row.day, &row.payment),
+            "attribute_exists(pk)",
+            vec![],
+        );
         let (mut items, mut postings) = (vec![done], Vec::new());
-        if let Some(Learnt { payment, postings: posted }) = gone {
+        if let Some(Learnt {
+            payment,
+            postings: posted,
+        }) = gone
+        {
             items.push(self.payment_put(&payment, books.payment.version));
             postings = posted;
         }
-        let written = self.postings_if(EXPIRE, &postings, Some(books.seen)).await?;
+        let written = self
+            .postings_if(EXPIRE, &postings, Some(books.seen))
+            .await?;
         items.extend(written.items.clone());
-        let call = self.client.transact_write_items().set_transact_items(Some(items));
+        let call = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items));
         let Err(error) = call.send().await else {
-            return Ok(if postings.is_empty() { Expiry::Spent } else { Expiry::Posted(books.left) });
+            return Ok(if postings.is_empty() {
+                Expiry::Spent
+            } else {
+                Expiry::Posted(books.left)
+            });
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(EXPIRE, error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(EXPIRE, error));
+        };
         if condition_failed(reasons.first()).is_some() {
             return Ok(Expiry::Before);
         }
@@ -105,9 +140,16 @@ impl Store {
 
     /// What the account's entries leave of a payment; none while something is held.
     async fn expiry_books(&self, row: &Expiring) -> Result<Option<Books>, StoreError> {
-        let wrong = |what: &str| StoreError::inconsistent(EXPIRE, format!("payment {}: {what}", row.payment));
-        let payment = self.payment_find(&row.payment).await?.ok_or_else(|| wrong("not known"))?;
-        let Some(Purchase { account, .. }) = &payment.purchase else { return Err(wrong("nothing was bought")) };
+        let wrong = |what: &str| {
+            StoreError::inconsistent(EXPIRE, format!("payment {}: {what}", row.payment))
+        };
+        let payment = self
+            .payment_find(&row.payment)
+            .await?
+            .ok_or_else(|| wrong("not known"))?;
+        let Some(Purchase { account, .. }) = &payment.purchase else {
+            return Err(wrong("nothing was bought"));
+        };
         let seen = self.balance_seen(account).await?;
         if seen.held != 0 {
             return Ok(None);
@@ -117,22 +159,44 @@ impl Store {
             return Err(StoreError::cancelled(EXPIRE, &[]));
         }
         let mut ends = BTreeMap::new();
-        for granted in entries.iter().filter_map(|entry| Cause::granted_for(&entry.cause)) {
-            let known = if granted == row.payment { None } else { self.payment_find(&granted).await? };
+        for granted in entries
+            .iter()
+            .filter_map(|entry| Cause::granted_for(&entry.cause))
+        {
+            let known = if granted == row.payment {
+                None
+            } else {
+                self.payment_find(&granted).await?
+            };
             let purchase = known.as_ref().unwrap_or(&payment).purchase.as_ref();
             if let Some(end) = purchase.and_then(|purchase| purchase.expires_at) {
                 ends.insert(granted, end);
             }
         }
         let left = left_of(&entries, &ends, &row.payment);
-        Ok(Some(Books { payment, seen, left }))
+        Ok(Some(Books {
+            payment,
+            seen,
+            left,
+        }))
     }
 
     async fn balance_seen(&self, account: &AccountId) -> Result<Seen, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::balance(account).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(EXPIRE, e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::balance(account).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(EXPIRE, e))?;
         let attributes = found.item.unwrap_or_default();
         let item = Item::new(&attributes, EXPIRE);
-        Ok(Seen { entries: item.number("entries")?, held: item.number("held")? })
+        Ok(Seen {
+            entries: item.number("entries")?,
+            held: item.number("held")?,
+        })
     }
 }

@@ -6,7 +6,8 @@
 use crate::item::Attributes;
 use crate::keys::Key;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
 };
 use std::collections::HashMap;
 
@@ -25,7 +26,10 @@ fn names_in(text: &str) -> HashMap<String, String> {
 }
 
 fn named(values: Values) -> HashMap<String, AttributeValue> {
-    values.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect()
+    values
+        .into_iter()
+        .map(|(name, value)| (format!(":{name}"), value))
+        .collect()
 }
 
 /// An update of one item.
@@ -58,7 +62,11 @@ impl Change {
     }
 
     /// `attribute = value`, or no attribute at all.
-    pub(crate) fn set_or_remove(self, attribute: &'static str, value: Option<AttributeValue>) -> Self {
+    pub(crate) fn set_or_remove(
+        self,
+        attribute: &'static str,
+        value: Option<AttributeValue>,
+    ) -> Self {
         match value {
             Some(value) => self.set(attribute, value),
             None => self.remove(attribute),
@@ -98,12 +106,16 @@ impl Change {
     }
 
     fn text(&self) -> String {
-        [("SET", &self.sets), ("ADD", &self.adds), ("REMOVE", &self.removes)]
-            .into_iter()
-            .filter(|(_, parts)| !parts.is_empty())
-            .map(|(verb, parts)| format!("{verb} {}", parts.join(", ")))
-            .collect::<Vec<_>>()
-            .join(" ")
+        [
+            ("SET", &self.sets),
+            ("ADD", &self.adds),
+            ("REMOVE", &self.removes),
+        ]
+        .into_iter()
+        .filter(|(_, parts)| !parts.is_empty())
+        .map(|(verb, parts)| format!("{verb} {}", parts.join(", ")))
+        .collect::<Vec<_>>()
+        .join(" ")
     }
 
     pub(crate) fn item(self, table: &str) -> TransactWriteItem {
@@ -152,7 +164,12 @@ pub(crate) fn put_new(table: &str, item: Attributes) -> TransactWriteItem {
 }
 
 /// A put that takes the place of the item on which it was decided.
-pub(crate) fn put_when(table: &str, item: Attributes, condition: &str, values: Values) -> TransactWriteItem {
+pub(crate) fn put_when(
+    table: &str,
+    item: Attributes,
+    condition: &str,
+    values: Values,
+) -> TransactWriteItem {
     let put = Put::builder()
         .table_name(table)
         .set_item(Some(item))
@@ -166,7 +183,12 @@ pub(crate) fn put_when(table: &str, item: Attributes, condition: &str, values: V
 }
 
 /// A deletion that holds only under a condition.
-pub(crate) fn delete_when(table: &str, key: Key, condition: &str, values: Values) -> TransactWriteItem {
+pub(crate) fn delete_when(
+    table: &str,
+    key: Key,
+    condition: &str,
+    values: Values,
+) -> TransactWriteItem {
     let delete = Delete::builder()
         .table_name(table)
         .set_key(Some(key.attributes()))
@@ -180,7 +202,12 @@ pub(crate) fn delete_when(table: &str, key: Key, condition: &str, values: Values
 }
 
 /// What has to be so for a transaction that does not change it.
-pub(crate) fn check_when(table: &str, key: Key, condition: &str, values: Values) -> TransactWriteItem {
+pub(crate) fn check_when(
+    table: &str,
+    key: Key,
+    condition: &str,
+    values: Values,
+) -> TransactWriteItem {
     let check = ConditionCheck::builder()
         .table_name(table)
         .set_key(Some(key.attributes()))

@@ -15,7 +15,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use domain::ids::AccountId;
 use domain::inbox::Provenance;
 use domain::inbox::{
-    Delivery, Digest, EventKey, EventRow, EventState, Finish, KEPT_FOR, RESEND_AFTER, Source, Verified,
+    Delivery, Digest, EventKey, EventRow, EventState, Finish, KEPT_FOR, RESEND_AFTER, Source,
+    Verified,
 };
 use domain::retry::{ATTEMPTS_MAX, Failure, Fate, Retry, backoff};
 use domain::time::Timestamp;
@@ -77,31 +78,67 @@ const OWING_ATTEMPTS_KEPT: Duration = Duration::from_secs(3_600);
 
 impl Inbox {
     /// Records a delivery that somebody vouched for.
-    pub async fn record(&self, verified: &Verified<Delivery>, now: Timestamp) -> Result<Recorded, StoreError> {
+    pub async fn record(
+        &self,
+        verified: &Verified<Delivery>,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
         let delivery = verified.get();
         let head = self.put_body(delivery, &delivery.key, now).await?;
-        let head = head_attributes(head, delivery, verified.provenance(), &delivery.key, EventState::Owing, now);
-        let Some(old) = self.put_new(head).await? else { return Ok(Recorded::New) };
+        let head = head_attributes(
+            head,
+            delivery,
+            verified.provenance(),
+            &delivery.key,
+            EventState::Owing,
+            now,
+        );
+        let Some(old) = self.put_new(head).await? else {
+            return Ok(Recorded::New);
+        };
         let old = Item::new(&old, "record an event");
         if old.bytes("d")? != delivery.digest.0 {
             return self.quarantine(verified, now).await;
         }
-        Ok(if state_of(&old)? == EventState::Owing { Recorded::Owing } else { Recorded::Settled })
+        Ok(if state_of(&old)? == EventState::Owing {
+            Recorded::Owing
+        } else {
+            Recorded::Settled
+        })
     }
 
-    async fn quarantine(&self, verified: &Verified<Delivery>, now: Timestamp) -> Result<Recorded, StoreError> {
+    async fn quarantine(
+        &self,
+        verified: &Verified<Delivery>,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
         let delivery = verified.get();
         let digest = delivery.digest.to_string();
-        let key = EventKey::parse(delivery.key.source(), &format!("{}#{}", delivery.key.id(), &digest[..16]))
-            .map_err(|_| StoreError::bad_item("quarantine an event", delivery.key.id(), "pk"))?;
+        let key = EventKey::parse(
+            delivery.key.source(),
+            &format!("{}#{}", delivery.key.id(), &digest[..16]),
+        )
+        .map_err(|_| StoreError::bad_item("quarantine an event", delivery.key.id(), "pk"))?;
         let head = self.put_body(delivery, &key, now).await?;
-        let head = head_attributes(head, delivery, verified.provenance(), &key, EventState::Quarantined, now);
+        let head = head_attributes(
+            head,
+            delivery,
+            verified.provenance(),
+            &key,
+            EventState::Quarantined,
+            now,
+        );
         self.put_new(head).await?;
         Ok(Recorded::Quarantined(key))
     }
 
     /// Puts the parts of a body that is too large for its head; returns what the head has to say of the body.
-    async fn put_body(&self, delivery: &Delivery, key: &EventKey, now: Timestamp) -> Result<Attributes, StoreError> {
+    async fn put_body(
+        &self,
+        delivery: &Delivery,
+        key: &EventKey,
+        now: Timestamp,
+    ) -> Result<Attributes, StoreError> {
         let (codec, packed) = bodies::pack_from(delivery.key.source(), &delivery.body);
         let mut head = Attributes::from([("c".to_owned(), number(codec))]);
         if packed.len() <= INLINE_BYTES_MAX {
@@ -142,7 +179,9 @@ impl Inbox {
 
     /// The event, if there is one.
     pub async fn find(&self, key: &EventKey) -> Result<Option<Event>, StoreError> {
-        let Some(head) = self.head(key).await? else { return Ok(None) };
+        let Some(head) = self.head(key).await? else {
+            return Ok(None);
+        };
         let item = Item::new(&head, "read an event");
         let row = row_of(key.clone(), &item)?;
         let packed = match item.find_bytes("b")? {
@@ -156,13 +195,23 @@ impl Inbox {
 
     /// What the log says of an event, without its body.
     pub async fn find_row(&self, key: &EventKey) -> Result<Option<EventRow>, StoreError> {
-        let Some(head) = self.head(key).await? else { return Ok(None) };
+        let Some(head) = self.head(key).await? else {
+            return Ok(None);
+        };
         row_of(key.clone(), &Item::new(&head, "read an event")).map(Some)
     }
 
     async fn head(&self, key: &EventKey) -> Result<Option<Attributes>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::event(key).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read an event", e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::event(key).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read an event", e))?;
         Ok(found.item)
     }
 
@@ -188,16 +237,27 @@ impl Inbox {
     }
 
     /// Finishes an owing event; only the door that acted on it calls this.
-    pub async fn finish(&self, key: &EventKey, finish: &Finish, now: Timestamp) -> Result<Finished, StoreError> {
+    pub async fn finish(
+        &self,
+        key: &EventKey,
+        finish: &Finish,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
         let outcome = domain::jobs::steps::head(finish.outcome(), 200);
         let mut change = Change::of(keys::event(key))
             .set("sx", text(keys::state(key, finish.state())))
             .set_expression("#at = #rx", vec![])
             .set("fin", time(now))
             .set("out", text(outcome))
-            .when("#sx = :owing", vec![("owing", text(keys::state(key, EventState::Owing)))]);
+            .when(
+                "#sx = :owing",
+                vec![("owing", text(keys::state(key, EventState::Owing)))],
+            );
         // What waits for a person stays until he has looked at it.
-        if !matches!(finish.state(), EventState::Buried | EventState::Unattributed) {
+        if !matches!(
+            finish.state(),
+            EventState::Buried | EventState::Unattributed
+        ) {
             change = change.set("ttl", number(now.plus(KEPT_FOR).seconds()));
         }
         match change.call(&self.client, &self.table).send().await {
@@ -218,7 +278,8 @@ impl Inbox {
         match failure.retry {
             Retry::Never => self.bury(key, &failure.chain(), now).await,
             Retry::After(wait) | Retry::Alarm(wait) => {
-                self.redue(key, Change::of(keys::event(key)), now.plus(wait)).await?;
+                self.redue(key, Change::of(keys::event(key)), now.plus(wait))
+                    .await?;
                 Ok(Fate::Again(wait))
             }
             Retry::Soon => {
@@ -226,7 +287,9 @@ impl Inbox {
                 let counted = Change::of(keys::event(key)).add("t", number(1));
                 let tries = self.redue(key, counted, now.plus(RESEND_AFTER)).await?;
                 if tries >= ATTEMPTS_MAX {
-                    return self.bury(key, &format!("gave up after {tries} tries: {failure}"), now).await;
+                    return self
+                        .bury(key, &format!("gave up after {tries} tries: {failure}"), now)
+                        .await;
                 }
                 Ok(Fate::Again(backoff(tries, jitter)))
             }
@@ -235,30 +298,48 @@ impl Inbox {
 
     /// Puts an event off that may not be acted on now. It is no failure, so no try is counted.
     pub async fn postpone(&self, key: &EventKey, now: Timestamp) -> Result<(), StoreError> {
-        self.redue(key, Change::of(keys::event(key)), now.plus(RESEND_AFTER)).await.map(drop)
+        self.redue(key, Change::of(keys::event(key)), now.plus(RESEND_AFTER))
+            .await
+            .map(drop)
     }
 
     async fn bury(&self, key: &EventKey, why: &str, now: Timestamp) -> Result<Fate, StoreError> {
-        self.finish(key, &Finish::Buried(why.to_owned()), now).await?;
+        self.finish(key, &Finish::Buried(why.to_owned()), now)
+            .await?;
         Ok(Fate::Over)
     }
 
-    async fn redue(&self, key: &EventKey, change: Change, due_at: Timestamp) -> Result<u32, StoreError> {
+    async fn redue(
+        &self,
+        key: &EventKey,
+        change: Change,
+        due_at: Timestamp,
+    ) -> Result<u32, StoreError> {
         let owing = text(keys::state(key, EventState::Owing));
-        let update = change.set("at", time(due_at)).when("#sx = :owing", vec![("owing", owing)]);
-        let call =
-            update.call(&self.client, &self.table).return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
+        let update = change
+            .set("at", time(due_at))
+            .when("#sx = :owing", vec![("owing", owing)]);
+        let call = update
+            .call(&self.client, &self.table)
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
         match call.send().await {
-            Ok(done) => {
-                Ok(Item::new(&done.attributes.unwrap_or_default(), "count a try").find_number("t")?.unwrap_or(0))
-            }
+            Ok(done) => Ok(
+                Item::new(&done.attributes.unwrap_or_default(), "count a try")
+                    .find_number("t")?
+                    .unwrap_or(0),
+            ),
             Err(error) if is_condition(&error) => Ok(0),
             Err(error) => Err(StoreError::sdk("postpone an event", error)),
         }
     }
 
     /// Owing events whose moment has come, at most `limit` of a shard.
-    pub async fn due_list(&self, source: Source, now: Timestamp, limit: i32) -> Result<Vec<Redue>, StoreError> {
+    pub async fn due_list(
+        &self,
+        source: Source,
+        now: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<Redue>, StoreError> {
         let shards = (0..keys::SHARDS).map(|shard| async move {
             let found = self
                 .client
@@ -267,30 +348,45 @@ impl Inbox {
                 .index_name("state")
                 .key_condition_expression("sx = :sx AND #at <= :now")
                 .expression_attribute_names("#at", "at")
-                .expression_attribute_values(":sx", text(keys::state_shard(source, EventState::Owing, shard)))
+                .expression_attribute_values(
+                    ":sx",
+                    text(keys::state_shard(source, EventState::Owing, shard)),
+                )
                 .expression_attribute_values(":now", time(now))
                 .limit(limit)
                 .send()
                 .await
                 .map_err(|e| StoreError::sdk("list due events", e))?;
-            found.items().iter().map(|item| redue_of(source, item)).collect::<Result<Vec<_>, _>>()
+            found
+                .items()
+                .iter()
+                .map(|item| redue_of(source, item))
+                .collect::<Result<Vec<_>, _>>()
         });
         Ok(futures::future::try_join_all(shards).await?.concat())
     }
 
     /// Takes a due event on: moves its moment, doubling the wait, if nobody else has. Of two sweepers one wins.
     pub async fn due_take(&self, due: &Redue, now: Timestamp) -> Result<Taken, StoreError> {
-        let Some(head) = self.head(&due.key).await? else { return Ok(Taken::Gone) };
+        let Some(head) = self.head(&due.key).await? else {
+            return Ok(Taken::Gone);
+        };
         let item = Item::new(&head, "take a due event");
         if state_of(&item)? != EventState::Owing || item.time("at")? != due.due_at {
             return Ok(Taken::Gone);
         }
         let received_at = item.time("rx")?;
-        let waited = due.due_at.since(received_at).clamp(RESEND_AFTER, OWING_ATTEMPTS_KEPT);
+        let waited = due
+            .due_at
+            .since(received_at)
+            .clamp(RESEND_AFTER, OWING_ATTEMPTS_KEPT);
         let owing = text(keys::state(&due.key, EventState::Owing));
         let change = Change::of(keys::event(&due.key))
             .set("at", time(now.plus(waited)))
-            .when("#sx = :owing AND #at = :was", vec![("owing", owing), ("was", time(due.due_at))]);
+            .when(
+                "#sx = :owing AND #at = :was",
+                vec![("owing", owing), ("was", time(due.due_at))],
+            );
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(Taken::Now { received_at }),
             Err(error) if is_condition(&error) => Ok(Taken::Gone),
@@ -299,8 +395,16 @@ impl Inbox {
     }
 
     /// Makes an event owing again, whatever became of it; it has to be queued then.
-    pub async fn replay(&self, key: &EventKey, now: Timestamp) -> Result<Option<EventRow>, StoreError> {
-        self.owing_again(owing_again(key, now).when("attribute_exists(pk)", vec![]), key).await
+    pub async fn replay(
+        &self,
+        key: &EventKey,
+        now: Timestamp,
+    ) -> Result<Option<EventRow>, StoreError> {
+        self.owing_again(
+            owing_again(key, now).when("attribute_exists(pk)", vec![]),
+            key,
+        )
+        .await
     }
 
     /// Says whose an event is and makes it owing again; none if there is no such event or it is somebody else's by now.
@@ -312,16 +416,27 @@ impl Inbox {
     ) -> Result<Option<EventRow>, StoreError> {
         let change = owing_again(key, now)
             .set("acct", text(account.as_str()))
-            .when("attribute_exists(pk) AND (attribute_not_exists(#acct) OR #acct = :acct)", vec![]);
+            .when(
+                "attribute_exists(pk) AND (attribute_not_exists(#acct) OR #acct = :acct)",
+                vec![],
+            );
         self.owing_again(change, key).await
     }
 
-    async fn owing_again(&self, change: Change, key: &EventKey) -> Result<Option<EventRow>, StoreError> {
-        let call = change.call(&self.client, &self.table).return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
+    async fn owing_again(
+        &self,
+        change: Change,
+        key: &EventKey,
+    ) -> Result<Option<EventRow>, StoreError> {
+        let call = change
+            .call(&self.client, &self.table)
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
         match call.send().await {
-            Ok(done) => {
-                row_of(key.clone(), &Item::new(&done.attributes.unwrap_or_default(), "replay an event")).map(Some)
-            }
+            Ok(done) => row_of(
+                key.clone(),
+                &Item::new(&done.attributes.unwrap_or_default(), "replay an event"),
+            )
+            .map(Some),
             Err(error) if is_condition(&error) => Ok(None),
             Err(error) => Err(StoreError::sdk("replay an event", error)),
         }
@@ -335,12 +450,19 @@ impl Inbox {
         from: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<EventRow>, StoreError> {
-        let partitions =
-            states.iter().flat_map(|state| (0..keys::SHARDS).map(|shard| keys::state_shard(source, *state, shard)));
-        let found = futures::future::try_join_all(partitions.map(|sx| self.newest(source, sx, from, limit))).await?;
+        let partitions = states.iter().flat_map(|state| {
+            (0..keys::SHARDS).map(|shard| keys::state_shard(source, *state, shard))
+        });
+        let found = futures::future::try_join_all(
+            partitions.map(|sx| self.newest(source, sx, from, limit)),
+        )
+        .await?;
         let Page { rows, next } = pages::page(found.into_iter().flatten().collect(), limit);
         let rows = futures::future::try_join_all(rows.iter().map(|key| self.find_row(key))).await?;
-        Ok(Page { rows: rows.into_iter().flatten().collect(), next })
+        Ok(Page {
+            rows: rows.into_iter().flatten().collect(),
+            next,
+        })
     }
 
     /// What one partition has behind the cursor.
@@ -375,7 +497,11 @@ fn head_attributes(
     now: Timestamp,
 ) -> Attributes {
     head.extend(keys::event(key).attributes());
-    let at = if state == EventState::Owing { now.plus(RESEND_AFTER) } else { now };
+    let at = if state == EventState::Owing {
+        now.plus(RESEND_AFTER)
+    } else {
+        now
+    };
     let more: [(&str, AttributeValue); 6] = [
         ("sx", text(keys::state(key, state))),
         ("at", time(at)),
@@ -393,7 +519,11 @@ fn head_attributes(
 }
 
 fn state_of(item: &Item<'_>) -> Result<EventState, StoreError> {
-    let state = item.text("sx")?.split('#').nth(1).and_then(EventState::parse);
+    let state = item
+        .text("sx")?
+        .split('#')
+        .nth(1)
+        .and_then(EventState::parse);
     state.ok_or_else(|| item.bad("sx"))
 }
 
@@ -403,13 +533,20 @@ fn row_of(key: EventKey, item: &Item<'_>) -> Result<EventRow, StoreError> {
         key,
         name: item.text("n")?.to_owned(),
         state: state_of(item)?,
-        provenance: item.find_text("p")?.unwrap_or(Provenance::Signature.as_str()).to_owned(),
+        provenance: item
+            .find_text("p")?
+            .unwrap_or(Provenance::Signature.as_str())
+            .to_owned(),
         received_at: item.time("rx")?,
         listed_at: item.time("at")?,
         processed_at: item.find_time("fin")?,
         outcome: item.find_text("out")?.map(str::to_owned),
         attempts: item.find_number("t")?.unwrap_or(0),
-        account: item.find_text("acct")?.map(AccountId::parse).transpose().map_err(|_| item.bad("acct"))?,
+        account: item
+            .find_text("acct")?
+            .map(AccountId::parse)
+            .transpose()
+            .map_err(|_| item.bad("acct"))?,
         digest: Digest(digest).to_string(),
         body_bytes: item.number("len")?,
     })
@@ -428,9 +565,16 @@ fn owing_again(key: &EventKey, now: Timestamp) -> Change {
 fn redue_of(source: Source, attributes: &Attributes) -> Result<Redue, StoreError> {
     let item = Item::new(attributes, "list events");
     let key = keys::event_of(source, item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
-    Ok(Redue { key, due_at: item.time("at")? })
+    Ok(Redue {
+        key,
+        due_at: item.time("at")?,
+    })
 }
 
-fn is_condition<R>(error: &SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError, R>) -> bool {
-    error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception())
+fn is_condition<R>(
+    error: &SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError, R>,
+) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(|e| e.is_conditional_check_failed_exception())
 }

@@ -7,7 +7,9 @@ use crate::error::StoreError;
 use crate::expression::put_new;
 use crate::item::{Item, text};
 use crate::keys;
-use crate::switches::{BELIEVED, SwitchRow, SwitchWord, Switched, attributes, change_of, row_of, switched};
+use crate::switches::{
+    BELIEVED, SwitchRow, SwitchWord, Switched, attributes, change_of, row_of, switched,
+};
 use aws_sdk_dynamodb::Client;
 use domain::ids::ActionId;
 use domain::inbox::Source;
@@ -28,28 +30,61 @@ pub struct Ingest {
 
 impl Ingest {
     pub(crate) fn new(client: Client, table: String, source: Source) -> Self {
-        Self { client, table, source, believed: Believed::at_first(Switch::On) }
+        Self {
+            client,
+            table,
+            source,
+            believed: Believed::at_first(Switch::On),
+        }
     }
 
     /// Whether webhooks are taken, at most a minute old.
     pub async fn ingest_now(&self, now: Timestamp) -> Switch {
-        let read = async || Ok(self.ingest_find().await?.map_or(Switch::On, |row| row.position));
+        let read = async || {
+            Ok(self
+                .ingest_find()
+                .await?
+                .map_or(Switch::On, |row| row.position))
+        };
         self.believed.now(now, BELIEVED, read).await
     }
 
     /// How it stands, if anybody has ever touched it.
     pub async fn ingest_find(&self) -> Result<Option<SwitchRow>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::ingest(self.source).attributes()));
-        let found = get.send().await.map_err(|error| StoreError::sdk(READ, error))?;
-        found.item.map(|item| row_of(&Item::new(&item, READ))).transpose()
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::ingest(self.source).attributes()));
+        let found = get
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk(READ, error))?;
+        found
+            .item
+            .map(|item| row_of(&Item::new(&item, READ)))
+            .transpose()
     }
 
     /// Switches, and keeps who has and why.
-    pub async fn ingest_set(&self, word: &SwitchWord, act: &ActionId) -> Result<Switched, StoreError> {
+    pub async fn ingest_set(
+        &self,
+        word: &SwitchWord,
+        act: &ActionId,
+    ) -> Result<Switched, StoreError> {
         let mut kept = keys::ingest_changed(self.source, word.at, act).attributes();
         kept.extend(attributes(word));
-        let items = [change_of(keys::ingest(self.source), word).item(&self.table), put_new(&self.table, kept)];
-        switched(self.client.transact_write_items().set_transact_items(Some(items.into())).send().await)
+        let items = [
+            change_of(keys::ingest(self.source), word).item(&self.table),
+            put_new(&self.table, kept),
+        ];
+        switched(
+            self.client
+                .transact_write_items()
+                .set_transact_items(Some(items.into()))
+                .send()
+                .await,
+        )
     }
 
     /// The last changes, newest first.
@@ -63,7 +98,14 @@ impl Ingest {
             .expression_attribute_values(":change", text(keys::CHANGE))
             .scan_index_forward(false)
             .limit(CHANGES_MAX);
-        let found = query.send().await.map_err(|error| StoreError::sdk(READ, error))?;
-        found.items().iter().map(|found| row_of(&Item::new(found, READ))).collect()
+        let found = query
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk(READ, error))?;
+        found
+            .items()
+            .iter()
+            .map(|found| row_of(&Item::new(found, READ)))
+            .collect()
     }
 }

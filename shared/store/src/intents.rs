@@ -42,7 +42,8 @@ impl Store {
         act: &ActionId,
         intent: &Intent,
     ) -> Result<Begun, StoreError> {
-        self.while_contended(|| self.intent_begin_once(account, act, intent)).await
+        self.while_contended(|| self.intent_begin_once(account, act, intent))
+            .await
     }
 
     async fn intent_begin_once(
@@ -53,19 +54,37 @@ impl Store {
     ) -> Result<Begun, StoreError> {
         const BEGIN: &str = "begin an intent";
         let mut item = keys::intent(account, act).attributes();
-        let more =
-            [("what", text(&intent.what)), ("params", text(&intent.params)), ("begun_at", time(intent.begun_at))];
+        let more = [
+            ("what", text(&intent.what)),
+            ("params", text(&intent.params)),
+            ("begun_at", time(intent.begun_at)),
+        ];
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        let items = vec![put_new(&self.table, item), self.begun(account, intent.begun_at).item(&self.table)];
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let items = vec![
+            put_new(&self.table, item),
+            self.begun(account, intent.begun_at).item(&self.table),
+        ];
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(Begun::New);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(BEGIN, error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(BEGIN, error));
+        };
         match condition_failed(reasons.first()) {
             Some(held) => {
                 let nothing = Attributes::new();
                 let known = intent_of(held.item().unwrap_or(&nothing))?;
-                Ok(if known.what == intent.what { Begun::Same(known) } else { Begun::Other })
+                Ok(if known.what == intent.what {
+                    Begun::Same(known)
+                } else {
+                    Begun::Other
+                })
             }
             // Of an account that was closed a moment ago nothing is begun; whoever asks again finds it closed.
             None => Err(StoreError::cancelled(BEGIN, reasons)),
@@ -73,17 +92,37 @@ impl Store {
     }
 
     /// What an act asked for, if it did.
-    pub async fn intent_find(&self, account: &AccountId, act: &ActionId) -> Result<Option<Intent>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::intent(account, act).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("find an intent", e))?;
+    pub async fn intent_find(
+        &self,
+        account: &AccountId,
+        act: &ActionId,
+    ) -> Result<Option<Intent>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::intent(account, act).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find an intent", e))?;
         found.item.as_ref().map(intent_of).transpose()
     }
 
     /// Writes down what came of it. The first answer stands.
-    pub async fn intent_done(&self, account: &AccountId, act: &ActionId, answer: &str) -> Result<(), StoreError> {
+    pub async fn intent_done(
+        &self,
+        account: &AccountId,
+        act: &ActionId,
+        answer: &str,
+    ) -> Result<(), StoreError> {
         let change = Change::of(keys::intent(account, act))
             .set("answer", text(answer))
-            .when("attribute_exists(pk) AND attribute_not_exists(#answer)", vec![]);
+            .when(
+                "attribute_exists(pk) AND attribute_not_exists(#answer)",
+                vec![],
+            );
         self.quietly("finish an intent", change).await
     }
 
@@ -99,7 +138,10 @@ impl Store {
         let before = instead_of.unwrap_or(act);
         let change = Change::of(keys::cart(account, what))
             .set("act", text(act.as_str()))
-            .when("attribute_not_exists(#act) OR #act = :before", vec![("before", text(before.as_str()))]);
+            .when(
+                "attribute_not_exists(#act) OR #act = :before",
+                vec![("before", text(before.as_str()))],
+            );
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(act.clone()),
             Err(error) => match error.as_service_error() {

@@ -39,65 +39,118 @@ pub(crate) struct Item<'a> {
 
 impl<'a> Item<'a> {
     pub(crate) const fn new(attributes: &'a Attributes, operation: &'static str) -> Self {
-        Self { attributes, operation }
+        Self {
+            attributes,
+            operation,
+        }
     }
 
     /// The error that says which attribute is wrong.
     pub(crate) fn bad(&self, attribute: &'static str) -> StoreError {
-        let part = |name| self.attributes.get(name).and_then(|value| value.as_s().ok()).map_or("?", String::as_str);
-        StoreError::bad_item(self.operation, &format!("{} {}", part("pk"), part("sk")), attribute)
+        let part = |name| {
+            self.attributes
+                .get(name)
+                .and_then(|value| value.as_s().ok())
+                .map_or("?", String::as_str)
+        };
+        StoreError::bad_item(
+            self.operation,
+            &format!("{} {}", part("pk"), part("sk")),
+            attribute,
+        )
     }
 
     pub(crate) fn find_text(&self, attribute: &'static str) -> Result<Option<&'a str>, StoreError> {
         self.attributes
             .get(attribute)
-            .map(|value| value.as_s().map(String::as_str).map_err(|_| self.bad(attribute)))
+            .map(|value| {
+                value
+                    .as_s()
+                    .map(String::as_str)
+                    .map_err(|_| self.bad(attribute))
+            })
             .transpose()
     }
 
     pub(crate) fn text(&self, attribute: &'static str) -> Result<&'a str, StoreError> {
-        self.find_text(attribute)?.ok_or_else(|| self.bad(attribute))
+        self.find_text(attribute)?
+            .ok_or_else(|| self.bad(attribute))
     }
 
-    pub(crate) fn find_number<N: std::str::FromStr>(&self, attribute: &'static str) -> Result<Option<N>, StoreError> {
-        let Some(value) = self.attributes.get(attribute) else { return Ok(None) };
+    pub(crate) fn find_number<N: std::str::FromStr>(
+        &self,
+        attribute: &'static str,
+    ) -> Result<Option<N>, StoreError> {
+        let Some(value) = self.attributes.get(attribute) else {
+            return Ok(None);
+        };
         let digits = value.as_n().map_err(|_| self.bad(attribute))?;
         digits.parse().map(Some).map_err(|_| self.bad(attribute))
     }
 
-    pub(crate) fn number<N: std::str::FromStr>(&self, attribute: &'static str) -> Result<N, StoreError> {
-        self.find_number(attribute)?.ok_or_else(|| self.bad(attribute))
+    pub(crate) fn number<N: std::str::FromStr>(
+        &self,
+        attribute: &'static str,
+    ) -> Result<N, StoreError> {
+        self.find_number(attribute)?
+            .ok_or_else(|| self.bad(attribute))
     }
 
-    pub(crate) fn find_time(&self, attribute: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    pub(crate) fn find_time(
+        &self,
+        attribute: &'static str,
+    ) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.find_number(attribute)?.map(Timestamp::from_millis))
     }
 
     pub(crate) fn time(&self, attribute: &'static str) -> Result<Timestamp, StoreError> {
-        self.find_time(attribute)?.ok_or_else(|| self.bad(attribute))
+        self.find_time(attribute)?
+            .ok_or_else(|| self.bad(attribute))
     }
 
-    pub(crate) fn find_bytes(&self, attribute: &'static str) -> Result<Option<&'a [u8]>, StoreError> {
+    pub(crate) fn find_bytes(
+        &self,
+        attribute: &'static str,
+    ) -> Result<Option<&'a [u8]>, StoreError> {
         self.attributes
             .get(attribute)
-            .map(|value| value.as_b().map(AsRef::as_ref).map_err(|_| self.bad(attribute)))
+            .map(|value| {
+                value
+                    .as_b()
+                    .map(AsRef::as_ref)
+                    .map_err(|_| self.bad(attribute))
+            })
             .transpose()
     }
 
     pub(crate) fn bytes(&self, attribute: &'static str) -> Result<&'a [u8], StoreError> {
-        self.find_bytes(attribute)?.ok_or_else(|| self.bad(attribute))
+        self.find_bytes(attribute)?
+            .ok_or_else(|| self.bad(attribute))
     }
 
     /// A switch; where it is absent, it is off.
     pub(crate) fn switch(&self, attribute: &'static str) -> Result<Switch, StoreError> {
-        let Some(value) = self.attributes.get(attribute) else { return Ok(Switch::Off) };
-        value.as_bool().map(|on| Switch::from(*on)).map_err(|_| self.bad(attribute))
+        let Some(value) = self.attributes.get(attribute) else {
+            return Ok(Switch::Off);
+        };
+        value
+            .as_bool()
+            .map(|on| Switch::from(*on))
+            .map_err(|_| self.bad(attribute))
     }
 
     pub(crate) fn texts(&self, attribute: &'static str) -> Result<Vec<&'a str>, StoreError> {
-        let Some(value) = self.attributes.get(attribute) else { return Ok(Vec::new()) };
+        let Some(value) = self.attributes.get(attribute) else {
+            return Ok(Vec::new());
+        };
         let list = value.as_l().map_err(|_| self.bad(attribute))?;
-        list.iter().map(|one| one.as_s().map(String::as_str).map_err(|_| self.bad(attribute))).collect()
+        list.iter()
+            .map(|one| {
+                one.as_s()
+                    .map(String::as_str)
+                    .map_err(|_| self.bad(attribute))
+            })
+            .collect()
     }
 
     /// A number read by a parser of the room.

@@ -100,29 +100,44 @@ impl Store {
 
     async fn job_create_once(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
         let facts = &new.row.facts;
-        let Some(count) = count_change(&facts.account, (&PULLS, &facts.terms.period), 1, new.limit) else {
+        let Some(count) = count_change(&facts.account, (&PULLS, &facts.terms.period), 1, new.limit)
+        else {
             return Ok(JobCreated::QuotaUsed);
         };
         let postings = self.postings(CREATE, new.hold.as_slice()).await?;
-        let laid = self.outlay_begin(facts.terms.begins(&facts.account).as_ref()).await?;
+        let laid = self
+            .outlay_begin(facts.terms.begins(&facts.account).as_ref())
+            .await?;
         let mut row = row_attributes(&new.row);
         row.extend(laid.reserved());
         let mut items = vec![
             put_new(&self.table, self.trigger(facts, &facts.id)),
-            put_new(&self.table, pointer(keys::open(facts.repository, facts.issue_number), &facts.id)),
+            put_new(
+                &self.table,
+                pointer(keys::open(facts.repository, facts.issue_number), &facts.id),
+            ),
             count.item(&self.table),
             put_new(&self.table, row),
             put_new(&self.table, step_item(&facts.id, 0, &order_step(new))?),
-            self.begun(&facts.account, facts.created_at).item(&self.table),
+            self.begun(&facts.account, facts.created_at)
+                .item(&self.table),
         ];
         let own = items.len();
         items.extend(laid.items.clone());
         let before = items.len();
         items.extend(postings.items.clone());
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(JobCreated::New);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(CREATE, error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(CREATE, error));
+        };
         // The fact comes first: a repeated delivery also finds its issue taken.
         if let Some(held) = condition_failed(reasons.first()) {
             return held_by(held.item()).map(JobCreated::Existing);
@@ -142,7 +157,10 @@ impl Store {
         }
         match postings.verdict(reasons.get(before..).unwrap_or_default())? {
             Some(Post::Insufficient(balance)) => Ok(JobCreated::OutOfCredits(balance)),
-            Some(verdict) => Err(StoreError::inconsistent(CREATE, format!("a new job's hold: {verdict:?}"))),
+            Some(verdict) => Err(StoreError::inconsistent(
+                CREATE,
+                format!("a new job's hold: {verdict:?}"),
+            )),
             None => Err(StoreError::cancelled(CREATE, reasons)),
         }
     }
@@ -155,10 +173,18 @@ impl Store {
             put_new(&self.table, row_attributes(&new.row)),
             put_new(&self.table, step_item(&facts.id, 0, &order_step(new))?),
         ];
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(JobCreated::New);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(CREATE, error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(CREATE, error));
+        };
         match condition_failed(reasons.first()) {
             Some(held) => held_by(held.item()).map(JobCreated::Existing),
             None => Err(StoreError::cancelled(CREATE, reasons)),
@@ -175,7 +201,11 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)");
         match put.send().await {
             Ok(_) => Ok(JobCreated::Joined(job)),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(JobCreated::Joined(job))
             }
             Err(error) => Err(StoreError::sdk("note a fact", error)),
@@ -188,13 +218,24 @@ impl Store {
 
     /// The job, if there is one.
     pub async fn job_find(&self, id: &JobId) -> Result<Option<Snapshot>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::job(id).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read a job", e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::job(id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read a job", e))?;
         found.item.as_ref().map(snapshot_of).transpose()
     }
 
     /// The job with all its steps, in one strongly consistent read.
-    pub async fn job_find_whole(&self, id: &JobId) -> Result<Option<(Snapshot, Steps)>, StoreError> {
+    pub async fn job_find_whole(
+        &self,
+        id: &JobId,
+    ) -> Result<Option<(Snapshot, Steps)>, StoreError> {
         let mut pages = self
             .client
             .query()
@@ -208,7 +249,11 @@ impl Store {
         let (mut row, mut steps) = (None, Vec::new());
         while let Some(item) = pages.next().await {
             let item = item.map_err(|e| StoreError::sdk("read a job", e))?;
-            match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
+            match item
+                .get("sk")
+                .and_then(|sk| sk.as_s().ok())
+                .map(String::as_str)
+            {
                 Some(keys::JOB) => row = Some(snapshot_of(&item)?),
                 Some(keys::REQUEST) => {}
                 Some(_) | None => steps.push(step_of(&item)?),
@@ -225,15 +270,29 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Snapshot>, StoreError> {
         const LIST: &str = "list jobs";
-        let query = self.client.query().table_name(&self.table).index_name("timeline");
-        let found = pages::newest(LIST, pages::of(query, account.as_str()), (from, limit), |attributes| {
-            let item = Item::new(attributes, LIST);
-            let Some(id) = keys::job_of(item.text("pk")?) else { return Ok(None) };
-            Ok(Some(Placed::new(item.time("at")?, id.to_string(), id)))
-        });
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("timeline");
+        let found = pages::newest(
+            LIST,
+            pages::of(query, account.as_str()),
+            (from, limit),
+            |attributes| {
+                let item = Item::new(attributes, LIST);
+                let Some(id) = keys::job_of(item.text("pk")?) else {
+                    return Ok(None);
+                };
+                Ok(Some(Placed::new(item.time("at")?, id.to_string(), id)))
+            },
+        );
         let Page { rows, next } = pages::page(found.await?, limit);
         let jobs = futures::future::try_join_all(rows.iter().map(|id| self.job_find(id))).await?;
-        Ok(Page { rows: jobs.into_iter().flatten().collect(), next })
+        Ok(Page {
+            rows: jobs.into_iter().flatten().collect(),
+            next,
+        })
     }
 
     /// The job an issue has now.
@@ -243,9 +302,21 @@ impl Store {
         issue_number: u64,
     ) -> Result<Option<JobId>, StoreError> {
         let key = keys::open(repository, issue_number);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("find an issue's job", e))?;
-        found.item.as_ref().map(|item| held_by(Some(item))).transpose()
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find an issue's job", e))?;
+        found
+            .item
+            .as_ref()
+            .map(|item| held_by(Some(item)))
+            .transpose()
     }
 
     /// Takes the lease of a claim, if the job still is as it was when the claim was made.
@@ -268,11 +339,16 @@ impl Store {
         transition: &Transition,
         beside: impl Fn(&Transition) -> Option<TransactWriteItem>,
     ) -> Result<Advanced, StoreError> {
-        if let Some(advanced) = self.while_contended(|| self.job_write(transition, beside(transition))).await? {
+        if let Some(advanced) = self
+            .while_contended(|| self.job_write(transition, beside(transition)))
+            .await?
+        {
             return Ok(advanced);
         }
         let paid = transition.with_fix_paid();
-        let advanced = self.while_contended(|| self.job_write(&paid, beside(&paid))).await?;
+        let advanced = self
+            .while_contended(|| self.job_write(&paid, beside(&paid)))
+            .await?;
         // Another job was billed for the fix in between; whoever tries again finds it so.
         advanced.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
     }
@@ -289,7 +365,11 @@ impl Store {
         let write = Write {
             operation: MOVE,
             change: transition_change(transition, &mark),
-            company: self.company(transition, &money)?.into_iter().chain(beside).collect(),
+            company: self
+                .company(transition, &money)?
+                .into_iter()
+                .chain(beside)
+                .collect(),
             contends: matches!(money, Money::Billed { .. }),
             laid: self.outlay_end(money.outlay()).await?,
             postings,
@@ -302,20 +382,30 @@ impl Store {
     }
 
     /// The items that are written together with a job's row, the fix that it bills in front.
-    fn company(&self, transition: &Transition, money: &Money) -> Result<Vec<TransactWriteItem>, StoreError> {
+    fn company(
+        &self,
+        transition: &Transition,
+        money: &Money,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let row = transition.row();
         let mut items = Vec::new();
         if matches!(money, Money::Billed { .. }) {
             items.push(self.fix_billed(row));
         }
         if let Some(step) = transition.step() {
-            items.push(put_new(&self.table, step_item(&row.facts.id, row.steps, step)?));
+            items.push(put_new(
+                &self.table,
+                step_item(&row.facts.id, row.steps, step)?,
+            ));
         }
         match money {
             Money::Still => {}
             Money::Billed { usage, .. } => {
-                items
-                    .extend(usage.iter().map(|usage| put_new(&self.table, metering::owed_attributes(usage, usage.at))));
+                items.extend(
+                    usage.iter().map(|usage| {
+                        put_new(&self.table, metering::owed_attributes(usage, usage.at))
+                    }),
+                );
                 items.extend(self.tokens_count(&row.facts.account, &row.facts.terms, row.tokens));
                 if row.fix_paid == FixPaid::Before {
                     items.push(self.place_returned(row));
@@ -326,7 +416,12 @@ impl Store {
         if transition.frees_issue() {
             let open = keys::open(row.facts.repository, row.facts.issue_number);
             let ours = vec![("job", text(row.facts.id.as_str()))];
-            items.push(delete_when(&self.table, open, "attribute_not_exists(pk) OR #job = :job", ours));
+            items.push(delete_when(
+                &self.table,
+                open,
+                "attribute_not_exists(pk) OR #job = :job",
+                ours,
+            ));
         }
         Ok(items)
     }
@@ -363,25 +458,38 @@ impl Store {
         until: Timestamp,
     ) -> Result<Option<Snapshot>, StoreError> {
         let told = |condition: &str, values| {
-            let change =
-                Change::of(keys::job(&row.facts.id)).set("told", text(notice.as_str())).remove("telling_until");
-            let change = if let Some(comment) = comment { change.set("comment", number(comment)) } else { change };
+            let change = Change::of(keys::job(&row.facts.id))
+                .set("told", text(notice.as_str()))
+                .remove("telling_until");
+            let change = if let Some(comment) = comment {
+                change.set("comment", number(comment))
+            } else {
+                change
+            };
             change.when(condition, values)
         };
         if row.state.work().is_none() {
             let still = vec![("until", time(until)), ("version", number(row.version))];
-            let last = told("#telling_until = :until AND #version = :version", still).remove("dx").remove("due_at");
+            let last = told("#telling_until = :until AND #version = :version", still)
+                .remove("dx")
+                .remove("due_at");
             if let Some(settled) = self.job_change(last).await? {
                 return Ok(Some(settled));
             }
             // The job moved on while we wrote; the newer state owes words of its own.
         }
-        self.job_change(told("#telling_until = :until", vec![("until", time(until))])).await
+        self.job_change(told(
+            "#telling_until = :until",
+            vec![("until", time(until))],
+        ))
+        .await
     }
 
     /// Changes a job's row, if the condition holds; the row afterwards.
     async fn job_change(&self, change: Change) -> Result<Option<Snapshot>, StoreError> {
-        let call = change.call(&self.client, &self.table).return_values(ReturnValue::AllNew);
+        let call = change
+            .call(&self.client, &self.table)
+            .return_values(ReturnValue::AllNew);
         match call.send().await {
             Ok(done) => done.attributes.as_ref().map(snapshot_of).transpose(),
             Err(error) => failed_item(MOVE, error).map(|_| None),
@@ -391,7 +499,11 @@ impl Store {
 
 impl Store {
     /// Gives up the wish to write the comment, after a try that failed.
-    pub async fn comment_release(&self, row: &Snapshot, until: Timestamp) -> Result<(), StoreError> {
+    pub async fn comment_release(
+        &self,
+        row: &Snapshot,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
         let change = Change::of(keys::job(&row.facts.id))
             .remove("telling_until")
             .when("#telling_until = :mine", vec![("mine", time(until))]);

@@ -63,8 +63,8 @@
 use crate::item::{Attributes, text};
 use domain::errands::Commit;
 use domain::ids::{
-    AccountId, ActionId, CustomerId, ErrandId, InstallationId, InvoiceId, JobId, KeyId, OwnerId, PaymentId,
-    RepositoryId, SubscriptionId, UsageId, UserId,
+    AccountId, ActionId, CustomerId, ErrandId, InstallationId, InvoiceId, JobId, KeyId, OwnerId,
+    PaymentId, RepositoryId, SubscriptionId, UsageId, UserId,
 };
 use domain::inbox::{Digest, EventKey, EventState, Source};
 use domain::ledger::HoldId;
@@ -108,7 +108,11 @@ impl Key {
     }
 
     pub(crate) fn attributes(&self) -> Attributes {
-        [("pk".to_owned(), text(&self.pk)), ("sk".to_owned(), text(&self.sk))].into()
+        [
+            ("pk".to_owned(), text(&self.pk)),
+            ("sk".to_owned(), text(&self.sk)),
+        ]
+        .into()
     }
 }
 
@@ -117,7 +121,13 @@ pub(crate) fn event(key: &EventKey) -> Key {
 }
 
 pub(crate) fn event_of(source: Source, pk: &str) -> Option<EventKey> {
-    EventKey::parse(source, pk.strip_prefix("EVENT#")?.strip_prefix(source.as_str())?.strip_prefix('#')?).ok()
+    EventKey::parse(
+        source,
+        pk.strip_prefix("EVENT#")?
+            .strip_prefix(source.as_str())?
+            .strip_prefix('#')?,
+    )
+    .ok()
 }
 
 /// What all parts of a body begin with: bodies of one id but other bytes stand apart.
@@ -150,7 +160,9 @@ pub(crate) fn due(key: &Key) -> String {
 
 /// FNV-1a: spreads well enough, and is the same on every machine and for ever.
 fn shard(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)) % SHARDS
+    text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    }) % SHARDS
 }
 
 fn account_pk(id: &AccountId) -> String {
@@ -217,7 +229,10 @@ pub(crate) fn units_prefix(period: &str) -> String {
 }
 
 pub(crate) fn units(account: &AccountId, period: &str, meter: &Meter, rate: &str) -> Key {
-    Key::new(account_pk(account), format!("{}{meter}#{rate}", units_prefix(period)))
+    Key::new(
+        account_pk(account),
+        format!("{}{meter}#{rate}", units_prefix(period)),
+    )
 }
 
 pub(crate) fn notice(account: &AccountId, fact: &str) -> Key {

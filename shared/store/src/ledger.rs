@@ -54,20 +54,26 @@ const HASTE: u32 = 100;
 impl Store {
     /// Posts to one account, all or nothing. Contention is waited out for a while: it says nothing about the balance.
     pub async fn ledger_post(&self, postings: &[Posting]) -> Result<Post, StoreError> {
-        self.while_contended(|| self.ledger_post_with(postings, Laid::default())).await
+        self.while_contended(|| self.ledger_post_with(postings, Laid::default()))
+            .await
     }
 
     /// Posts a hold of a customer's own work, if that is within what he wants to spend.
     pub async fn hold_make(&self, hold: &Posting, outlay: &Outlay) -> Result<Post, StoreError> {
         self.while_contended(|| async {
             let laid = self.outlay_begin(Some(outlay)).await?;
-            self.ledger_post_with(std::slice::from_ref(hold), laid).await
+            self.ledger_post_with(std::slice::from_ref(hold), laid)
+                .await
         })
         .await
     }
 
     /// Posts the end of such a hold, with what it has come to of what was counted for it.
-    pub async fn hold_settle(&self, end: &Posting, outlay: Option<&Outlay>) -> Result<Post, StoreError> {
+    pub async fn hold_settle(
+        &self,
+        end: &Posting,
+        outlay: Option<&Outlay>,
+    ) -> Result<Post, StoreError> {
         self.while_contended(|| async {
             let laid = self.outlay_end(outlay).await?;
             self.ledger_post_with(std::slice::from_ref(end), laid).await
@@ -82,10 +88,19 @@ impl Store {
             return Ok(Post::AlreadyPosted);
         }
         let items = written.items.iter().chain(&laid.items).cloned().collect();
-        let call = self.client.transact_write_items().set_transact_items(Some(items));
-        let Err(error) = call.send().await else { return Ok(Post::Posted) };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(POST, error)) };
-        let (own, rest) = reasons.split_at_checked(written.items.len()).unwrap_or((reasons, &[]));
+        let call = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items));
+        let Err(error) = call.send().await else {
+            return Ok(Post::Posted);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(POST, error));
+        };
+        let (own, rest) = reasons
+            .split_at_checked(written.items.len())
+            .unwrap_or((reasons, &[]));
         match written.verdict(own)? {
             Some(post) => Ok(post),
             None if laid.verdict(POST, rest)? == Within::Beyond => Ok(Post::SpendLimitReached),
@@ -124,20 +139,43 @@ impl Store {
 
     /// What an account has, and how many grants it has had: a warning about a low balance belongs to one of them.
     pub async fn grants_count(&self, account: &AccountId) -> Result<(Balance, u64), StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::balance(account).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read a balance", e))?;
-        let Some(attributes) = found.item else { return Ok((Balance::default(), 0)) };
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::balance(account).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read a balance", e))?;
+        let Some(attributes) = found.item else {
+            return Ok((Balance::default(), 0));
+        };
         let item = Item::new(&attributes, "read a balance");
-        let balance = Balance::of(item.number("free")?, item.number("held")?).ok_or_else(|| item.bad("free"))?;
+        let balance = Balance::of(item.number("free")?, item.number("held")?)
+            .ok_or_else(|| item.bad("free"))?;
         Ok((balance, item.find_number("grants")?.unwrap_or(0)))
     }
 
     /// What a hold has reserved, open or settled; none if there never was such a hold.
-    pub async fn hold_amount(&self, account: &AccountId, hold: &HoldId) -> Result<Option<Credits>, StoreError> {
+    pub async fn hold_amount(
+        &self,
+        account: &AccountId,
+        hold: &HoldId,
+    ) -> Result<Option<Credits>, StoreError> {
         let side = self.ledger_side("read a hold")?;
         let key = keys::entry(account, &Cause::Hold(hold.clone()).to_string());
-        let get = self.client.get_item().table_name(&side.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("read a hold", e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&side.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read a hold", e))?;
         Ok(found
             .item
             .as_ref()
@@ -147,10 +185,22 @@ impl Store {
     }
 
     /// A hold, while it is open.
-    pub async fn hold_find(&self, account: &AccountId, hold: &HoldId) -> Result<Option<OpenHold>, StoreError> {
+    pub async fn hold_find(
+        &self,
+        account: &AccountId,
+        hold: &HoldId,
+    ) -> Result<Option<OpenHold>, StoreError> {
         let key = keys::hold(account, hold);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("find a hold", e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a hold", e))?;
         found.item.as_ref().map(hold_of).transpose()
     }
 
@@ -169,7 +219,9 @@ impl Store {
             .send();
         let mut holds = Vec::new();
         while let Some(item) = pages.next().await {
-            holds.push(hold_of(&item.map_err(|e| StoreError::sdk("list holds", e))?)?);
+            holds.push(hold_of(
+                &item.map_err(|e| StoreError::sdk("list holds", e))?,
+            )?);
         }
         Ok(holds)
     }
@@ -183,11 +235,20 @@ impl Store {
     ) -> Result<Page<Entry>, StoreError> {
         const LIST: &str = "list entries";
         let side = self.ledger_side(LIST)?;
-        let query = self.client.query().table_name(&side.table).index_name("timeline");
-        let found = pages::newest(LIST, pages::of(query, account.as_str()), (from, limit), |attributes| {
-            let entry = entry_of(&Item::new(attributes, LIST))?;
-            Ok(Some(Placed::new(entry.at, entry.cause.clone(), entry)))
-        });
+        let query = self
+            .client
+            .query()
+            .table_name(&side.table)
+            .index_name("timeline");
+        let found = pages::newest(
+            LIST,
+            pages::of(query, account.as_str()),
+            (from, limit),
+            |attributes| {
+                let entry = entry_of(&Item::new(attributes, LIST))?;
+                Ok(Some(Placed::new(entry.at, entry.cause.clone(), entry)))
+            },
+        );
         Ok(pages::page(found.await?, limit))
     }
 
@@ -219,7 +280,11 @@ pub(crate) fn entry_of(item: &Item<'_>) -> Result<Entry, StoreError> {
     let words = |name| Ok::<_, StoreError>(item.find_text(name)?.unwrap_or_default().to_owned());
     Ok(Entry {
         account: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
-        cause: item.text("sk")?.strip_prefix(keys::ENTRY).ok_or_else(|| item.bad("sk"))?.to_owned(),
+        cause: item
+            .text("sk")?
+            .strip_prefix(keys::ENTRY)
+            .ok_or_else(|| item.bad("sk"))?
+            .to_owned(),
         kind: item.parsed("kind", |text| Kind::parse(text).ok_or(()))?,
         amount: item.parsed_number("amount", Credits::from_micros)?,
         free: item.number("free")?,
@@ -233,7 +298,10 @@ pub(crate) fn entry_of(item: &Item<'_>) -> Result<Entry, StoreError> {
 
 fn hold_of(attributes: &Attributes) -> Result<OpenHold, StoreError> {
     let item = Item::new(attributes, "list holds");
-    let name = item.text("sk")?.strip_prefix(keys::HOLD).ok_or_else(|| item.bad("sk"))?;
+    let name = item
+        .text("sk")?
+        .strip_prefix(keys::HOLD)
+        .ok_or_else(|| item.bad("sk"))?;
     Ok(OpenHold {
         hold: HoldId::parse(name).ok_or_else(|| item.bad("sk"))?,
         amount: item.parsed_number("amount", Credits::from_micros)?,

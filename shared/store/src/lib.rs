@@ -104,17 +104,27 @@ impl Connection {
         if let Some(url) = endpoint {
             config = config.endpoint_url(url);
         }
-        Self { client: Client::from_conf(config.build()) }
+        Self {
+            client: Client::from_conf(config.build()),
+        }
     }
 
     /// The event log in this table.
     pub fn inbox(&self, events_table: impl Into<String>) -> Inbox {
-        Inbox { client: self.client.clone(), table: events_table.into() }
+        Inbox {
+            client: self.client.clone(),
+            table: events_table.into(),
+        }
     }
 
     /// Accounts, jobs and usage in this table.
     pub fn store(&self, main_table: impl Into<String>, random: Random) -> Store {
-        Store { client: self.client.clone(), table: main_table.into(), random, ledger: None }
+        Store {
+            client: self.client.clone(),
+            table: main_table.into(),
+            random,
+            ledger: None,
+        }
     }
 
     /// The switch in this table that says whether a sender's webhooks are taken.
@@ -129,7 +139,13 @@ impl Connection {
 
     /// The days of the ledger in this table, sealed by the newest of these keys.
     pub fn seals(&self, ledger_table: impl Into<String>, keys: KeySource) -> Seals {
-        Seals { client: self.client.clone(), side: postings::LedgerSide { table: ledger_table.into(), keys } }
+        Seals {
+            client: self.client.clone(),
+            side: postings::LedgerSide {
+                table: ledger_table.into(),
+                keys,
+            },
+        }
     }
 }
 
@@ -160,6 +176,12 @@ impl Store {
     /// The same store for a door that moves credits: with the table of entries and the key they are digested with.
     #[must_use]
     pub fn with_ledger(self, ledger_table: impl Into<String>, keys: KeySource) -> Self {
-        Self { ledger: Some(postings::LedgerSide { table: ledger_table.into(), keys }), ..self }
+        Self {
+            ledger: Some(postings::LedgerSide {
+                table: ledger_table.into(),
+                keys,
+            }),
+            ..self
+        }
     }
 }

@@ -77,15 +77,25 @@ impl Store {
         kind: Kind,
         switch: Switch,
     ) -> Result<AccountChanged, StoreError> {
-        let change = Change::of(keys::account(account)).set(attribute(kind), AttributeValue::Bool(switch.is_on()));
-        self.account_change("switch an account's notices", change).await
+        let change = Change::of(keys::account(account))
+            .set(attribute(kind), AttributeValue::Bool(switch.is_on()));
+        self.account_change("switch an account's notices", change)
+            .await
     }
 
-    async fn account_change(&self, operation: &'static str, change: Change) -> Result<AccountChanged, StoreError> {
+    async fn account_change(
+        &self,
+        operation: &'static str,
+        change: Change,
+    ) -> Result<AccountChanged, StoreError> {
         let change = change.when("attribute_exists(pk)", vec![]);
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(AccountChanged::Now),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(AccountChanged::Unknown)
             }
             Err(error) => Err(StoreError::sdk(operation, error)),
@@ -95,28 +105,52 @@ impl Store {
     /// Where an account's mail goes, and what it wants.
     pub async fn account_mail_find(&self, account: &AccountId) -> Result<Mailing, StoreError> {
         let operation = "find an account's mail";
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::account(account).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(operation, e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::account(account).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(operation, e))?;
         let attributes = found.item.unwrap_or_default();
         let item = Item::new(&attributes, operation);
-        let address = item.find_text("mail")?.map(|text| MailAddress::parse(text).map_err(|_| item.bad("mail")));
+        let address = item
+            .find_text("mail")?
+            .map(|text| MailAddress::parse(text).map_err(|_| item.bad("mail")));
         let mut switches = Vec::new();
-        for kind in Kind::ALL.iter().copied().filter(|kind| attributes.contains_key(attribute(*kind))) {
+        for kind in Kind::ALL
+            .iter()
+            .copied()
+            .filter(|kind| attributes.contains_key(attribute(*kind)))
+        {
             switches.push((kind, item.switch(attribute(kind))?));
         }
-        Ok(Mailing { address: address.transpose()?, switches })
+        Ok(Mailing {
+            address: address.transpose()?,
+            switches,
+        })
     }
 
     /// Sends no more mail to an address, since mail to it came back at that moment. What is older than the word of an
     /// operator that it may be written to again changes nothing.
     pub async fn mail_mute(&self, address: &MailAddress, at: Timestamp) -> Result<(), StoreError> {
         let change = Change::of(keys::muted(&digest(address))).set("muted_at", time(at));
-        let change = change.when("attribute_not_exists(#muted_at) OR #muted_at < :at", vec![("at", time(at))]);
+        let change = change.when(
+            "attribute_not_exists(#muted_at) OR #muted_at < :at",
+            vec![("at", time(at))],
+        );
         self.quietly("mute an address", change).await
     }
 
     /// Sends mail to an address again.
-    pub async fn mail_unmute(&self, address: &MailAddress, now: Timestamp) -> Result<Unmuted, StoreError> {
+    pub async fn mail_unmute(
+        &self,
+        address: &MailAddress,
+        now: Timestamp,
+    ) -> Result<Unmuted, StoreError> {
         let operation = "unmute an address";
         let change = Change::of(keys::muted(&digest(address))).set("unmuted_at", time(now)).when(
             "#muted_at > #unmuted_at OR (attribute_exists(#muted_at) AND attribute_not_exists(#unmuted_at))",
@@ -124,7 +158,11 @@ impl Store {
         );
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(Unmuted::Now),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(Unmuted::Already)
             }
             Err(error) => Err(StoreError::sdk(operation, error)),
@@ -135,9 +173,16 @@ impl Store {
     pub async fn mail_muted(&self, address: &MailAddress) -> Result<Muted, StoreError> {
         let operation = "look whether an address is muted";
         let get = self.client.get_item().table_name(&self.table);
-        let get = get.set_key(Some(keys::muted(&digest(address)).attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk(operation, e))?;
-        let Some(found) = found.item else { return Ok(Muted::No) };
+        let get = get
+            .set_key(Some(keys::muted(&digest(address)).attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(operation, e))?;
+        let Some(found) = found.item else {
+            return Ok(Muted::No);
+        };
         let item = Item::new(&found, operation);
         let muted = item.time("muted_at")?;
         Ok(match item.find_time("unmuted_at")? {

@@ -38,7 +38,11 @@ impl Store {
                 Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
                     let rank = held.item.as_ref().and_then(|item| item.get("rank"));
                     let same = rank == Some(&text(said.rank.as_str()));
-                    Ok(if same { PurchaseNoted::Same } else { PurchaseNoted::Outdated })
+                    Ok(if same {
+                        PurchaseNoted::Same
+                    } else {
+                        PurchaseNoted::Outdated
+                    })
                 }
                 _ => Err(StoreError::sdk(NOTE, error)),
             },
@@ -47,12 +51,26 @@ impl Store {
 
     /// Copies what an owner has bought to the account that pays for the owner, if there is one; whose that is.
     pub async fn marketplace_carry(&self, owner: OwnerId) -> Result<Option<AccountId>, StoreError> {
-        let Some(account) = self.owner_find(owner).await? else { return Ok(None) };
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::marketplace(owner).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(CARRY, e))?;
+        let Some(account) = self.owner_find(owner).await? else {
+            return Ok(None);
+        };
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::marketplace(owner).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(CARRY, e))?;
         if let Some(found) = found.item {
             let bought = purchase(&Item::new(&found, CARRY), owner)?;
-            self.quietly(CARRY, purchase_change(keys::purchase(&account, owner), &bought)).await?;
+            self.quietly(
+                CARRY,
+                purchase_change(keys::purchase(&account, owner), &bought),
+            )
+            .await?;
         }
         Ok(Some(account))
     }

@@ -85,16 +85,27 @@ enum Keep {
 
 impl Store {
     /// A person of an account.
-    pub async fn member_find(&self, account: &AccountId, user: UserId) -> Result<Option<Member>, StoreError> {
+    pub async fn member_find(
+        &self,
+        account: &AccountId,
+        user: UserId,
+    ) -> Result<Option<Member>, StoreError> {
         let get = self.client.get_item().table_name(&self.table);
-        let get = get.set_key(Some(keys::member(account, user).attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("find a member", e))?;
+        let get = get
+            .set_key(Some(keys::member(account, user).attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a member", e))?;
         found.item.as_ref().map(member_of).transpose()
     }
 
     /// The people of an account, in no order that means anything.
     pub async fn member_list(&self, account: &AccountId) -> Result<Vec<Member>, StoreError> {
-        let found = self.list_members("list members", keys::members(account).pk, MEMBERS_MAX).await?;
+        let found = self
+            .list_members("list members", keys::members(account).pk, MEMBERS_MAX)
+            .await?;
         found.iter().map(member_of).collect()
     }
 
@@ -102,21 +113,39 @@ impl Store {
     pub async fn membership_list(&self, user: UserId) -> Result<Vec<Membership>, StoreError> {
         const LIST: &str = "list memberships";
         let nobody = AccountId::mint(Timestamp::default(), [0; 10]);
-        let found = self.list_members(LIST, keys::membership(user, &nobody).pk, MEMBERSHIPS_MAX).await?;
+        let found = self
+            .list_members(LIST, keys::membership(user, &nobody).pk, MEMBERSHIPS_MAX)
+            .await?;
         let one = |attributes: &Attributes| {
             let item = Item::new(attributes, LIST);
             let account = keys::membership_of(item.text("sk")?).ok_or_else(|| item.bad("sk"))?;
-            Ok(Membership { account, name: item.text("name")?.to_owned() })
+            Ok(Membership {
+                account,
+                name: item.text("name")?.to_owned(),
+            })
         };
         found.iter().map(one).collect()
     }
 
-    async fn list_members(&self, operation: &'static str, pk: String, max: i32) -> Result<Vec<Attributes>, StoreError> {
-        let query = self.client.query().table_name(&self.table).consistent_read(true).limit(max);
+    async fn list_members(
+        &self,
+        operation: &'static str,
+        pk: String,
+        max: i32,
+    ) -> Result<Vec<Attributes>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .limit(max);
         let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :member)");
         let query = query.expression_attribute_values(":pk", text(pk));
         let query = query.expression_attribute_values(":member", text(keys::MEMBER));
-        let found = query.send().await.map_err(|e| StoreError::sdk(operation, e))?;
+        let found = query
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(operation, e))?;
         Ok(found.items.unwrap_or_default())
     }
 
@@ -133,8 +162,20 @@ impl Store {
             let before = self.member_find(account, user.id).await?;
             let after = refreshed(before.as_ref(), user, by_github, now);
             let role = after.role;
-            let next = if before.as_ref() == Some(&after) { Next::Stays } else { Next::Becomes(after) };
-            match self.member_try((account, name, user.id), before, next, (Keep::Nothing, vec![])).await? {
+            let next = if before.as_ref() == Some(&after) {
+                Next::Stays
+            } else {
+                Next::Becomes(after)
+            };
+            match self
+                .member_try(
+                    (account, name, user.id),
+                    before,
+                    next,
+                    (Keep::Nothing, vec![]),
+                )
+                .await?
+            {
                 Tried::Done => return Ok(role),
                 Tried::Changed | Tried::LastAdmin | Tried::Unproved => {}
             }
@@ -154,7 +195,11 @@ impl Store {
         for _ in 0..TRIES_MAX {
             let before = self.member_find(account, user.id).await?;
             let after = let_in(before.as_ref(), user, now);
-            let next = if before.as_ref() == Some(&after) { Next::Stays } else { Next::Becomes(after) };
+            let next = if before.as_ref() == Some(&after) {
+                Next::Stays
+            } else {
+                Next::Becomes(after)
+            };
             let proof = vec![
                 check_when(
                     &self.table,
@@ -165,7 +210,15 @@ impl Store {
                 ),
                 check_when(&self.table, keys::account(account), OPEN, vec![]),
             ];
-            match self.member_try((account, name, user.id), before, next, (Keep::Nothing, proof)).await? {
+            match self
+                .member_try(
+                    (account, name, user.id),
+                    before,
+                    next,
+                    (Keep::Nothing, proof),
+                )
+                .await?
+            {
                 Tried::Done => return Ok(LetIn::Now),
                 Tried::Unproved => return Ok(LetIn::Ended),
                 Tried::Changed | Tried::LastAdmin => {}
@@ -175,7 +228,11 @@ impl Store {
     }
 
     /// Takes a person out of an account, since GitHub shows him none of its owners any more; who has shown its key stays.
-    pub async fn member_leave(&self, account: &AccountId, user: UserId) -> Result<Left, StoreError> {
+    pub async fn member_leave(
+        &self,
+        account: &AccountId,
+        user: UserId,
+    ) -> Result<Left, StoreError> {
         match self.member_find(account, user).await? {
             Some(member) if member.by == RoleBy::Key => Ok(Left::Stays(member.role)),
             Some(_) => self.member_remove(account, user).await.map(|_| Left::Gone),
@@ -184,22 +241,47 @@ impl Store {
     }
 
     /// Takes a person out of an account, the last admin, too.
-    pub async fn member_remove(&self, account: &AccountId, user: UserId) -> Result<Finished, StoreError> {
-        Ok(match self.member_goes(account, user, Keep::Nothing).await? {
-            TakenOut::Now => Finished::Now,
-            TakenOut::Absent | TakenOut::LastAdmin => Finished::Already,
-        })
+    pub async fn member_remove(
+        &self,
+        account: &AccountId,
+        user: UserId,
+    ) -> Result<Finished, StoreError> {
+        Ok(
+            match self.member_goes(account, user, Keep::Nothing).await? {
+                TakenOut::Now => Finished::Now,
+                TakenOut::Absent | TakenOut::LastAdmin => Finished::Already,
+            },
+        )
     }
 
     /// Takes a person out of an account by hand, unless he is its last admin.
-    pub async fn member_take_out(&self, account: &AccountId, user: UserId) -> Result<TakenOut, StoreError> {
+    pub async fn member_take_out(
+        &self,
+        account: &AccountId,
+        user: UserId,
+    ) -> Result<TakenOut, StoreError> {
         self.member_goes(account, user, Keep::OneAdmin).await
     }
 
-    async fn member_goes(&self, account: &AccountId, user: UserId, keep: Keep) -> Result<TakenOut, StoreError> {
+    async fn member_goes(
+        &self,
+        account: &AccountId,
+        user: UserId,
+        keep: Keep,
+    ) -> Result<TakenOut, StoreError> {
         for _ in 0..TRIES_MAX {
-            let Some(before) = self.member_find(account, user).await? else { return Ok(TakenOut::Absent) };
-            match self.member_try((account, "", user), Some(before), Next::Goes, (keep, vec![])).await? {
+            let Some(before) = self.member_find(account, user).await? else {
+                return Ok(TakenOut::Absent);
+            };
+            match self
+                .member_try(
+                    (account, "", user),
+                    Some(before),
+                    Next::Goes,
+                    (keep, vec![]),
+                )
+                .await?
+            {
                 Tried::Done => return Ok(TakenOut::Now),
                 Tried::LastAdmin => return Ok(TakenOut::LastAdmin),
                 Tried::Changed | Tried::Unproved => {}
@@ -209,12 +291,31 @@ impl Store {
     }
 
     /// Gives a member a role by hand; it stays whatever GitHub says. Two admins cannot demote each other at once.
-    pub async fn member_role_set(&self, account: &AccountId, user: UserId, role: Role) -> Result<RoleSet, StoreError> {
+    pub async fn member_role_set(
+        &self,
+        account: &AccountId,
+        user: UserId,
+        role: Role,
+    ) -> Result<RoleSet, StoreError> {
         for _ in 0..TRIES_MAX {
-            let Some(before) = self.member_find(account, user).await? else { return Ok(RoleSet::Absent) };
+            let Some(before) = self.member_find(account, user).await? else {
+                return Ok(RoleSet::Absent);
+            };
             let after = given(&before, role);
-            let next = if before == after { Next::Stays } else { Next::Becomes(after.clone()) };
-            match self.member_try((account, "", user), Some(before), next, (Keep::OneAdmin, vec![])).await? {
+            let next = if before == after {
+                Next::Stays
+            } else {
+                Next::Becomes(after.clone())
+            };
+            match self
+                .member_try(
+                    (account, "", user),
+                    Some(before),
+                    next,
+                    (Keep::OneAdmin, vec![]),
+                )
+                .await?
+            {
                 Tried::Done => return Ok(RoleSet::Now(after)),
                 Tried::LastAdmin => return Ok(RoleSet::LastAdmin),
                 Tried::Changed | Tried::Unproved => {}
@@ -230,7 +331,8 @@ impl Store {
         next: Next,
         (keep, proof): (Keep, Vec<TransactWriteItem>),
     ) -> Result<Tried, StoreError> {
-        let is_admin = |member: Option<&Member>| member.is_some_and(|member| member.role == Role::Admin);
+        let is_admin =
+            |member: Option<&Member>| member.is_some_and(|member| member.role == Role::Admin);
         let after = match next {
             Next::Stays => return Ok(Tried::Done),
             Next::Becomes(after) => Some(after),
@@ -250,25 +352,47 @@ impl Store {
                 item.insert("name".to_owned(), text(name));
                 items.push(put_new(&self.table, item));
             }
-            (true, false) => items.push(delete_when(&self.table, membership, "attribute_exists(pk)", vec![])),
+            (true, false) => items.push(delete_when(
+                &self.table,
+                membership,
+                "attribute_exists(pk)",
+                vec![],
+            )),
             (true, true) | (false, false) => {}
         }
         let own = items.len();
         items.extend(proof);
-        let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
-        let Err(error) = sent else { return Ok(Tried::Done) };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(CHANGE, error)) };
+        let sent = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await;
+        let Err(error) = sent else {
+            return Ok(Tried::Done);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(CHANGE, error));
+        };
         if condition_failed(reasons.first()).is_some() {
             return Ok(Tried::Changed);
         }
-        if reasons.iter().skip(own).any(|reason| condition_failed(Some(reason)).is_some()) {
+        if reasons
+            .iter()
+            .skip(own)
+            .any(|reason| condition_failed(Some(reason)).is_some())
+        {
             return Ok(Tried::Unproved);
         }
         if has_count && condition_failed(reasons.get(1)).is_some() {
             return Ok(Tried::LastAdmin);
         }
         let error = StoreError::cancelled(CHANGE, reasons);
-        if error.is_contended() { Ok(Tried::Changed) } else { Err(error) }
+        if error.is_contended() {
+            Ok(Tried::Changed)
+        } else {
+            Err(error)
+        }
     }
 
     fn member_row(
@@ -283,7 +407,10 @@ impl Store {
             None => ("attribute_not_exists(pk)", vec![]),
             Some(before) => (
                 "#role = :role_before AND #role_by = :by_before",
-                vec![("role_before", text(before.role.as_str())), ("by_before", text(before.by.as_str()))],
+                vec![
+                    ("role_before", text(before.role.as_str())),
+                    ("by_before", text(before.by.as_str())),
+                ],
             ),
         };
         match after {
@@ -316,7 +443,10 @@ impl Store {
 fn member_of(attributes: &Attributes) -> Result<Member, StoreError> {
     let item = Item::new(attributes, "read a member");
     Ok(Member {
-        user: User { id: UserId::new(item.number("user_id")?), login: item.text("login")?.to_owned() },
+        user: User {
+            id: UserId::new(item.number("user_id")?),
+            login: item.text("login")?.to_owned(),
+        },
         role: Role::parse(item.text("role")?).ok_or_else(|| item.bad("role"))?,
         by: RoleBy::parse(item.text("role_by")?).ok_or_else(|| item.bad("role_by"))?,
         since: item.time("since")?,

@@ -60,7 +60,10 @@ impl Store {
     ) -> Result<ReportClaim, StoreError> {
         let change = Change::of(keys::report(&debts.account, &debts.meter))
             .set("until", time(until))
-            .when("attribute_not_exists(#until) OR #until <= :now", vec![("now", time(now))]);
+            .when(
+                "attribute_not_exists(#until) OR #until <= :now",
+                vec![("now", time(now))],
+            );
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(ReportClaim::Yours),
             Err(error) => match error.as_service_error() {
@@ -141,7 +144,10 @@ impl Store {
         let change = Change::of(keys::owed(&usage.account, &usage.meter, &usage.id))
             .set("first_attempt", time(now))
             .set_or_remove("carried_to", carried_to.map(time))
-            .when("attribute_exists(pk) AND attribute_not_exists(#first_attempt)", vec![]);
+            .when(
+                "attribute_exists(pk) AND attribute_not_exists(#first_attempt)",
+                vec![],
+            );
         let Err(error) = change.call(&self.client, &self.table).send().await else {
             (owed.first_attempt, owed.carried_to) = (Some(now), carried_to);
             return Ok(());
@@ -150,17 +156,27 @@ impl Store {
             Some(UpdateItemError::ConditionalCheckFailedException(check)) => check.item.clone(),
             _ => None,
         };
-        let Some(frozen) = frozen else { return Err(StoreError::sdk(FREEZE, error)) };
+        let Some(frozen) = frozen else {
+            return Err(StoreError::sdk(FREEZE, error));
+        };
         let item = Item::new(&frozen, FREEZE);
-        (owed.first_attempt, owed.carried_to) = (Some(item.time("first_attempt")?), item.find_time("carried_to")?);
+        (owed.first_attempt, owed.carried_to) = (
+            Some(item.time("first_attempt")?),
+            item.find_time("carried_to")?,
+        );
         Ok(())
     }
 
     /// Records that Stripe has been told: the record leaves the owed range and enters the told one.
-    pub async fn usage_reported(&self, owed: &Owed, now: Timestamp) -> Result<Finished, StoreError> {
+    pub async fn usage_reported(
+        &self,
+        owed: &Owed,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
         let usage = &owed.usage;
         let told = keys::usage(&usage.account, &usage.meter, &usage.id);
-        self.owed_move(owed, told, [("reported_at", time(now))]).await
+        self.owed_move(owed, told, [("reported_at", time(now))])
+            .await
     }
 
     /// Moves a record out of the owed range, once.
@@ -172,12 +188,24 @@ impl Store {
     ) -> Result<Finished, StoreError> {
         let usage = &owed.usage;
         let mut item = usage_attributes(usage);
-        item.extend(owed.carried_to.map(|moment| ("carried_to".to_owned(), time(moment))));
+        item.extend(
+            owed.carried_to
+                .map(|moment| ("carried_to".to_owned(), time(moment))),
+        );
         item.extend(to.attributes());
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
         let from = keys::owed(&usage.account, &usage.meter, &usage.id);
-        let items = vec![delete_when(&self.table, from, "attribute_exists(pk)", vec![]), put_new(&self.table, item)];
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let items = vec![
+            delete_when(&self.table, from, "attribute_exists(pk)", vec![]),
+            put_new(&self.table, item),
+        ];
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(Finished::Now);
         };
         match cancellation_reasons(&error) {
@@ -199,14 +227,36 @@ impl Store {
     }
 
     /// Usage that Stripe has been told of with moments in this span.
-    pub async fn usage_total(&self, debts: &Debts, from: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
-        self.total(debts, keys::usage_prefix(&debts.meter), TOLD_WITHIN, (from, until)).await
+    pub async fn usage_total(
+        &self,
+        debts: &Debts,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.total(
+            debts,
+            keys::usage_prefix(&debts.meter),
+            TOLD_WITHIN,
+            (from, until),
+        )
+        .await
     }
 
     /// Usage that Stripe may have been told of with moments in this span: it was tried, and is owed still.
-    pub async fn tried_total(&self, debts: &Debts, from: Timestamp, until: Timestamp) -> Result<u64, StoreError> {
+    pub async fn tried_total(
+        &self,
+        debts: &Debts,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
         let tried = format!("({TOLD_WITHIN}) AND attribute_exists(first_attempt)");
-        self.total(debts, keys::owed_prefix(&debts.meter), &tried, (from, until)).await
+        self.total(
+            debts,
+            keys::owed_prefix(&debts.meter),
+            &tried,
+            (from, until),
+        )
+        .await
     }
 
     async fn total(
@@ -239,18 +289,44 @@ impl Store {
     }
 
     /// When Stripe was told of a record, if it was.
-    pub async fn usage_find(&self, debts: &Debts, id: &UsageId) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn usage_find(
+        &self,
+        debts: &Debts,
+        id: &UsageId,
+    ) -> Result<Option<Timestamp>, StoreError> {
         let key = keys::usage(&debts.account, &debts.meter, id);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("find reported usage", e))?;
-        found.item.as_ref().map(|item| Item::new(item, "find reported usage").time("reported_at")).transpose()
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find reported usage", e))?;
+        found
+            .item
+            .as_ref()
+            .map(|item| Item::new(item, "find reported usage").time("reported_at"))
+            .transpose()
     }
 
     /// A change whose condition says whether it still matters.
-    pub(crate) async fn quietly(&self, operation: &'static str, change: Change) -> Result<(), StoreError> {
+    pub(crate) async fn quietly(
+        &self,
+        operation: &'static str,
+        change: Change,
+    ) -> Result<(), StoreError> {
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(StoreError::sdk(operation, error)),
         }
     }
@@ -270,7 +346,9 @@ pub(crate) fn usage_attributes(usage: &Usage) -> Attributes {
         ("identifier", text(usage.identifier.to_string())),
         of,
     ];
-    attributes.map(|(name, value)| (name.to_owned(), value)).into()
+    attributes
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
 }
 
 /// The item of a record that becomes owed now.
@@ -278,7 +356,10 @@ pub(crate) fn owed_attributes(usage: &Usage, born: Timestamp) -> Attributes {
     let key = keys::owed(&usage.account, &usage.meter, &usage.id);
     let mut item = usage_attributes(usage);
     item.insert("dx".to_owned(), text(keys::due(&key)));
-    item.insert("due_at".to_owned(), time(born.plus(domain::jobs::RESEND_AFTER)));
+    item.insert(
+        "due_at".to_owned(),
+        time(born.plus(domain::jobs::RESEND_AFTER)),
+    );
     item.extend(key.attributes());
     item
 }
@@ -297,7 +378,10 @@ fn owed_of(attributes: &Attributes) -> Result<Owed, StoreError> {
 
 /// A record, wherever it stands.
 pub(crate) fn usage_of(item: &Item<'_>) -> Result<Usage, StoreError> {
-    let (_, id) = item.text("sk")?.rsplit_once('#').ok_or_else(|| item.bad("sk"))?;
+    let (_, id) = item
+        .text("sk")?
+        .rsplit_once('#')
+        .ok_or_else(|| item.bad("sk"))?;
     Ok(Usage {
         id: UsageId::parse(id).map_err(|_| item.bad("sk"))?,
         account: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,

@@ -65,13 +65,24 @@ impl Store {
             vec![("installation", text(Way::Installation.as_str()))],
         );
         let lead = |key, condition: &str| {
-            Change::of(key).set("account", to.clone()).when(condition, vec![("from", from.clone())]).item(&self.table)
+            Change::of(key)
+                .set("account", to.clone())
+                .when(condition, vec![("from", from.clone())])
+                .item(&self.table)
         };
         let mut items = vec![
             close.item(&self.table),
-            check_when(&self.table, keys::balance(&wish.from), "attribute_not_exists(pk)", vec![]),
+            check_when(
+                &self.table,
+                keys::balance(&wish.from),
+                "attribute_not_exists(pk)",
+                vec![],
+            ),
             lead(keys::owner(wish.owner), "#account = :from"),
-            lead(keys::installation(wish.installation), "attribute_not_exists(#account) OR #account = :from"),
+            lead(
+                keys::installation(wish.installation),
+                "attribute_not_exists(#account) OR #account = :from",
+            ),
             check_when(&self.table, keys::account(&wish.to), OPEN, vec![]),
             self.is_admin(&wish.to, wish.user),
         ];
@@ -79,16 +90,28 @@ impl Store {
             Proof::Admin => self.is_admin(&wish.from, wish.user),
             Proof::Session(digest) => spent(digest, wish.installation).item(&self.table),
         });
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(OwnerMoved::Now);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(MOVE, error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(MOVE, error));
+        };
         let failed = |place: usize| condition_failed(reasons.get(place));
         if let Some(held) = failed(0) {
             let nothing = Attributes::new();
             let stands = moved_to(&Item::new(held.item().unwrap_or(&nothing), MOVE))?;
             // This very wish, if its answer was lost.
-            return Ok(if stands.as_ref() == Some(&wish.to) { OwnerMoved::Now } else { OwnerMoved::Stays });
+            return Ok(if stands.as_ref() == Some(&wish.to) {
+                OwnerMoved::Now
+            } else {
+                OwnerMoved::Stays
+            });
         }
         if failed(1).is_some() {
             return Ok(OwnerMoved::Stays);
@@ -104,13 +127,24 @@ impl Store {
 
     fn is_admin(&self, account: &AccountId, user: UserId) -> TransactWriteItem {
         let admin = vec![("admin", text(Role::Admin.as_str()))];
-        check_when(&self.table, keys::member(account, user), "#role = :admin", admin)
+        check_when(
+            &self.table,
+            keys::member(account, user),
+            "#role = :admin",
+            admin,
+        )
     }
 
     /// Whether an account has nothing but its own rows: people, keys, and what it was told.
     pub async fn account_is_unused(&self, account: &AccountId) -> Result<bool, StoreError> {
         const LOOK: &str = "look into an account";
-        let of_its_own = [keys::PROFILE, keys::MEMBERS, keys::MEMBER, keys::API_KEY, keys::NOTICE];
+        let of_its_own = [
+            keys::PROFILE,
+            keys::MEMBERS,
+            keys::MEMBER,
+            keys::API_KEY,
+            keys::NOTICE,
+        ];
         let mut pages = self
             .client
             .query()
@@ -125,7 +159,10 @@ impl Store {
         while let Some(found) = pages.next().await {
             let found = found.map_err(|error| StoreError::sdk(LOOK, error))?;
             let sk = Item::new(&found, LOOK).text("sk")?;
-            if !of_its_own.iter().any(|own| sk == *own || own.ends_with('#') && sk.starts_with(own)) {
+            if !of_its_own
+                .iter()
+                .any(|own| sk == *own || own.ends_with('#') && sk.starts_with(own))
+            {
                 return Ok(false);
             }
         }

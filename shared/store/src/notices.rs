@@ -76,7 +76,10 @@ pub struct Untold {
 /// Without the words and the link, which are the customer's.
 impl fmt::Debug for Untold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Untold").field("key", &self.key).field("doubts", &self.doubts).finish_non_exhaustive()
+        f.debug_struct("Untold")
+            .field("key", &self.key)
+            .field("doubts", &self.doubts)
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,7 +113,11 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)");
         match put.send().await {
             Ok(_) => Ok(NoticeOwed::Now),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(NoticeOwed::Already)
             }
             Err(error) => Err(StoreError::sdk("owe a notice", error)),
@@ -135,24 +142,35 @@ impl Store {
             .add("tries", number(1))
             .remove("swept")
             .when("attribute_exists(#dx) AND (attribute_not_exists(#telling_until) OR #telling_until <= :now)", vec![]);
-        let call = change.call(&self.client, &self.table).return_values(ReturnValue::AllNew);
+        let call = change
+            .call(&self.client, &self.table)
+            .return_values(ReturnValue::AllNew);
         match call.send().await {
-            Ok(done) => untold(key, mark, &done.attributes.unwrap_or_default()).map(NoticeClaim::Yours),
+            Ok(done) => {
+                untold(key, mark, &done.attributes.unwrap_or_default()).map(NoticeClaim::Yours)
+            }
             Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(check)) => match &check.item {
-                    Some(item) if item.get("teller") == Some(&text(&mark)) => {
-                        untold(key, mark, item).map(NoticeClaim::Yours)
+                Some(UpdateItemError::ConditionalCheckFailedException(check)) => {
+                    match &check.item {
+                        Some(item) if item.get("teller") == Some(&text(&mark)) => {
+                            untold(key, mark, item).map(NoticeClaim::Yours)
+                        }
+                        Some(item) if item.contains_key("dx") => Ok(NoticeClaim::Held),
+                        Some(_) | None => Ok(NoticeClaim::Ended),
                     }
-                    Some(item) if item.contains_key("dx") => Ok(NoticeClaim::Held),
-                    Some(_) | None => Ok(NoticeClaim::Ended),
-                },
+                }
                 _ => Err(StoreError::sdk(TELL, error)),
             },
         }
     }
 
     /// Gives a notice back that could not be told; it is due again then.
-    pub async fn notice_release(&self, untold: &Untold, tried: Tried, due_at: Timestamp) -> Result<(), StoreError> {
+    pub async fn notice_release(
+        &self,
+        untold: &Untold,
+        tried: Tried,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
         let change = self.handed_back(untold).set("due_at", time(due_at));
         let change = match tried {
             Tried::Postponed => change.add("clear", number(1)),
@@ -170,9 +188,20 @@ impl Store {
         why: Option<&str>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let change = self.handed_back(untold).set("outcome", text(outcome.as_str())).set("ended_at", time(now));
-        let change = if outcome == Outcome::Told { change.set("told_at", time(now)) } else { change };
-        let change = change.set_or_remove("why", why.map(text)).remove("dx").remove("due_at").remove("link");
+        let change = self
+            .handed_back(untold)
+            .set("outcome", text(outcome.as_str()))
+            .set("ended_at", time(now));
+        let change = if outcome == Outcome::Told {
+            change.set("told_at", time(now))
+        } else {
+            change
+        };
+        let change = change
+            .set_or_remove("why", why.map(text))
+            .remove("dx")
+            .remove("due_at")
+            .remove("link");
         self.quietly("end a notice", change).await
     }
 
@@ -207,7 +236,11 @@ impl Store {
 }
 
 /// A notice that is owed from now on.
-pub(crate) fn notice_attributes(account: &AccountId, notice: &Notice, now: Timestamp) -> Attributes {
+pub(crate) fn notice_attributes(
+    account: &AccountId,
+    notice: &Notice,
+    now: Timestamp,
+) -> Attributes {
     let key = keys::notice(account, &notice.topic.fact());
     let mut item = key.attributes();
     let more = [
@@ -218,7 +251,12 @@ pub(crate) fn notice_attributes(account: &AccountId, notice: &Notice, now: Times
         ("due_at", time(now.plus(RESEND_AFTER))),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-    item.extend(notice.link.as_ref().map(|link| ("link".to_owned(), text(link))));
+    item.extend(
+        notice
+            .link
+            .as_ref()
+            .map(|link| ("link".to_owned(), text(link))),
+    );
     item
 }
 
@@ -231,20 +269,31 @@ fn untold(key: &NoticeKey, mark: String, attributes: &Attributes) -> Result<Unto
         words: item.text("words")?.to_owned(),
         link: item.find_text("link")?.map(str::to_owned),
         first_attempt: item.time("first_attempt")?,
-        doubts: count("tries")?.saturating_sub(1).saturating_sub(count("clear")?),
+        doubts: count("tries")?
+            .saturating_sub(1)
+            .saturating_sub(count("clear")?),
         attempts: count("attempts")?,
         mark,
     })
 }
 
 fn row_of(item: &Item<'_>) -> Result<NoticeRow, StoreError> {
-    let outcome = item.find_text("outcome")?.map(|word| Outcome::parse(word).ok_or_else(|| item.bad("outcome")));
+    let outcome = item
+        .find_text("outcome")?
+        .map(|word| Outcome::parse(word).ok_or_else(|| item.bad("outcome")));
     Ok(NoticeRow {
         kind: item.text("kind")?.to_owned(),
-        fact: item.text("sk")?.strip_prefix(keys::NOTICE).ok_or_else(|| item.bad("sk"))?.to_owned(),
+        fact: item
+            .text("sk")?
+            .strip_prefix(keys::NOTICE)
+            .ok_or_else(|| item.bad("sk"))?
+            .to_owned(),
         words: item.text("words")?.to_owned(),
         at: item.time("noticed_at")?,
-        ended: outcome.transpose()?.map(|outcome| Ok((outcome, item.time("ended_at")?))).transpose()?,
+        ended: outcome
+            .transpose()?
+            .map(|outcome| Ok((outcome, item.time("ended_at")?)))
+            .transpose()?,
         why: item.find_text("why")?.map(str::to_owned),
     })
 }

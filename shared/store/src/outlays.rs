@@ -42,7 +42,9 @@ pub(crate) enum Within {
 impl Store {
     /// The items with which work begins, if that is within the limit.
     pub(crate) async fn outlay_begin(&self, outlay: Option<&Outlay>) -> Result<Laid, StoreError> {
-        let Some(outlay) = outlay else { return Ok(Laid::default()) };
+        let Some(outlay) = outlay else {
+            return Ok(Laid::default());
+        };
         let limit = self.spend_limit_find(&outlay.account).await?;
         let mut laid = self.outlay_end(Some(outlay)).await?;
         let sum = self.sum_change(outlay, laid.change);
@@ -53,7 +55,10 @@ impl Store {
                 let before = vec![("before", number(most - laid.change))];
                 sum.when("attribute_not_exists(#used) OR #used <= :before", before)
             }
-            Some(most) => sum.when("#used <= :before", vec![("before", number(most - laid.change))]),
+            Some(most) => sum.when(
+                "#used <= :before",
+                vec![("before", number(most - laid.change))],
+            ),
         };
         if let Some(first) = laid.items.first_mut() {
             *first = sum.item(&self.table);
@@ -64,19 +69,34 @@ impl Store {
 
     /// The items with which work ends, or tells that it has been done: whatever the limit is, it is counted.
     pub(crate) async fn outlay_end(&self, outlay: Option<&Outlay>) -> Result<Laid, StoreError> {
-        let Some(outlay) = outlay else { return Ok(Laid::default()) };
+        let Some(outlay) = outlay else {
+            return Ok(Laid::default());
+        };
         let seen = self.units_seen(outlay).await?;
         let (mut change, mut climbs) = (outlay.flat, Vec::new());
         for climb in &outlay.climbs {
-            let key = keys::units(&outlay.account, &outlay.period, &climb.meter, &climb.rate.text());
-            let before = seen.iter().find(|(sk, _)| *sk == key.sk).map(|(_, units)| *units);
+            let key = keys::units(
+                &outlay.account,
+                &outlay.period,
+                &climb.meter,
+                &climb.rate.text(),
+            );
+            let before = seen
+                .iter()
+                .find(|(sk, _)| *sk == key.sk)
+                .map(|(_, units)| *units);
             let after = before.unwrap_or(0).saturating_add_signed(climb.units);
             change += cost(climb, after) - cost(climb, before.unwrap_or(0));
             let still = match before {
                 Some(before) => ("#used = :before", vec![("before", number(before))]),
                 None => ("attribute_not_exists(#used)", vec![]),
             };
-            climbs.push(Change::of(key).set("used", number(after)).when(still.0, still.1).item(&self.table));
+            climbs.push(
+                Change::of(key)
+                    .set("used", number(after))
+                    .when(still.0, still.1)
+                    .item(&self.table),
+            );
         }
         let mut items = vec![self.sum_change(outlay, change).item(&self.table)];
         items.extend(climbs);
@@ -98,13 +118,23 @@ impl Store {
     fn unchanged(&self, outlay: &Outlay, limit: &SpendLimit) -> TransactWriteItem {
         let key = keys::spend_limit(&outlay.account);
         let (condition, seen) = match outlay.unit {
-            Unit::Money => ("#money = :seen", limit.money.map(|money| number(money.minor))),
-            Unit::Credits => ("#credits = :seen", limit.credits.map(|credits| number(credits.micros()))),
+            Unit::Money => (
+                "#money = :seen",
+                limit.money.map(|money| number(money.minor)),
+            ),
+            Unit::Credits => (
+                "#credits = :seen",
+                limit.credits.map(|credits| number(credits.micros())),
+            ),
         };
         match (seen, outlay.unit) {
             (Some(seen), _) => check_when(&self.table, key, condition, vec![("seen", seen)]),
-            (None, Unit::Money) => check_when(&self.table, key, "attribute_not_exists(#money)", vec![]),
-            (None, Unit::Credits) => check_when(&self.table, key, "attribute_not_exists(#credits)", vec![]),
+            (None, Unit::Money) => {
+                check_when(&self.table, key, "attribute_not_exists(#money)", vec![])
+            }
+            (None, Unit::Credits) => {
+                check_when(&self.table, key, "attribute_not_exists(#credits)", vec![])
+            }
         }
     }
 
@@ -136,9 +166,17 @@ impl Store {
     /// The most that an account wants to spend in a period; strongly consistent.
     pub async fn spend_limit_find(&self, account: &AccountId) -> Result<SpendLimit, StoreError> {
         let key = keys::spend_limit(account);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
         let found = get.send().await.map_err(|e| StoreError::sdk(READ, e))?;
-        found.item.as_ref().map_or(Ok(SpendLimit::default()), limit_of)
+        found
+            .item
+            .as_ref()
+            .map_or(Ok(SpendLimit::default()), limit_of)
     }
 
     /// Sets what an account wants to spend at most. What is under way goes on; what begins from now on is measured by it.
@@ -150,21 +188,48 @@ impl Store {
     ) -> Result<(), StoreError> {
         let change = Change::of(keys::spend_limit(account))
             .set_or_remove("money", limit.money.map(|money| number(money.minor)))
-            .set_or_remove("currency", limit.money.map(|money| text(money.currency.as_str())))
-            .set_or_remove("credits", limit.credits.map(|credits| number(credits.micros())))
+            .set_or_remove(
+                "currency",
+                limit.money.map(|money| text(money.currency.as_str())),
+            )
+            .set_or_remove(
+                "credits",
+                limit.credits.map(|credits| number(credits.micros())),
+            )
             .set("changed_at", time(at));
         let set = change.call(&self.client, &self.table).send().await;
-        set.map(|_| ()).map_err(|e| StoreError::sdk("set a spend limit", e))
+        set.map(|_| ())
+            .map_err(|e| StoreError::sdk("set a spend limit", e))
     }
 
     /// What a period has come to so far; strongly consistent.
-    pub async fn spent_find(&self, account: &AccountId, period: &str, unit: Unit) -> Result<Spent, StoreError> {
+    pub async fn spent_find(
+        &self,
+        account: &AccountId,
+        period: &str,
+        unit: Unit,
+    ) -> Result<Spent, StoreError> {
         let key = keys::outlay(account, period, unit);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("read what was spent", e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read what was spent", e))?;
         let nothing = Attributes::new();
-        let item = Item::new(found.item.as_ref().unwrap_or(&nothing), "read what was spent");
-        let sum = |name| Ok(item.find_number::<i64>(name)?.map_or(0, |sum| u64::try_from(sum).unwrap_or(0)));
+        let item = Item::new(
+            found.item.as_ref().unwrap_or(&nothing),
+            "read what was spent",
+        );
+        let sum = |name| {
+            Ok(item
+                .find_number::<i64>(name)?
+                .map_or(0, |sum| u64::try_from(sum).unwrap_or(0)))
+        };
         Ok(Spent::of(sum("used")?, sum("reserved")?))
     }
 
@@ -180,7 +245,9 @@ impl Store {
             return Ok(None);
         }
         let spent = self.spent_find(account, period, unit).await?;
-        let Some(notice) = limit.warning((unit, period), spent, now) else { return Ok(None) };
+        let Some(notice) = limit.warning((unit, period), spent, now) else {
+            return Ok(None);
+        };
         Ok((self.notice_owe(account, &notice, now).await? == NoticeOwed::Now).then_some(notice))
     }
 }
@@ -199,10 +266,18 @@ impl Laid {
         reasons: &[CancellationReason],
     ) -> Result<Within, StoreError> {
         let mine = reasons.get(..self.items.len()).unwrap_or(reasons);
-        if mine.iter().skip(1).any(|reason| condition_failed(Some(reason)).is_some()) {
+        if mine
+            .iter()
+            .skip(1)
+            .any(|reason| condition_failed(Some(reason)).is_some())
+        {
             return Err(StoreError::cancelled(operation, &[]));
         }
-        Ok(if condition_failed(mine.first()).is_some() { Within::Beyond } else { Within::Limit })
+        Ok(if condition_failed(mine.first()).is_some() {
+            Within::Beyond
+        } else {
+            Within::Limit
+        })
     }
 }
 
@@ -220,6 +295,8 @@ fn limit_of(attributes: &Attributes) -> Result<SpendLimit, StoreError> {
         }
         None => None,
     };
-    let credits = credits.map(|micros| Credits::from_micros(micros).ok_or_else(|| item.bad("credits"))).transpose()?;
+    let credits = credits
+        .map(|micros| Credits::from_micros(micros).ok_or_else(|| item.bad("credits")))
+        .transpose()?;
     Ok(SpendLimit { money, credits })
 }

@@ -41,7 +41,10 @@ pub(crate) struct Placed<T> {
 
 impl<T> Placed<T> {
     pub(crate) fn new(at: Timestamp, id: impl Into<String>, row: T) -> Self {
-        Self { place: Cursor { at, id: id.into() }, row }
+        Self {
+            place: Cursor { at, id: id.into() },
+            row,
+        }
     }
 }
 
@@ -63,7 +66,10 @@ pub(crate) async fn newest<T>(
 ) -> Result<Vec<Placed<T>>, StoreError> {
     let mut pages = query
         .expression_attribute_names("#at", "at")
-        .expression_attribute_values(":from", number(from.map_or(i64::MAX, |cursor| cursor.at.millis())))
+        .expression_attribute_values(
+            ":from",
+            number(from.map_or(i64::MAX, |cursor| cursor.at.millis())),
+        )
         .scan_index_forward(false)
         .into_paginator()
         .page_size(i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1))
@@ -71,7 +77,9 @@ pub(crate) async fn newest<T>(
         .send();
     let mut found = Vec::new();
     while let Some(item) = pages.next().await {
-        let Some(placed) = read(&item.map_err(|e| StoreError::sdk(operation, e))?)? else { continue };
+        let Some(placed) = read(&item.map_err(|e| StoreError::sdk(operation, e))?)? else {
+            continue;
+        };
         if take(&mut found, placed, (from, limit)).is_break() {
             break;
         }
@@ -80,8 +88,16 @@ pub(crate) async fn newest<T>(
 }
 
 /// Takes one more, unless there is enough and it is older.
-fn take<T>(found: &mut Vec<Placed<T>>, one: Placed<T>, (from, limit): (Option<&Cursor>, usize)) -> ControlFlow<()> {
-    if found.len() > limit && found.last().is_some_and(|last| one.place.at < last.place.at) {
+fn take<T>(
+    found: &mut Vec<Placed<T>>,
+    one: Placed<T>,
+    (from, limit): (Option<&Cursor>, usize),
+) -> ControlFlow<()> {
+    if found.len() > limit
+        && found
+            .last()
+            .is_some_and(|last| one.place.at < last.place.at)
+    {
         return ControlFlow::Break(());
     }
     if from.is_none_or(|cursor| order(&one.place) < order(cursor)) {
@@ -96,7 +112,10 @@ pub(crate) fn page<T>(mut found: Vec<Placed<T>>, limit: usize) -> Page<T> {
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| last.place.clone());
-    Page { rows: found.into_iter().map(|placed| placed.row).collect(), next }
+    Page {
+        rows: found.into_iter().map(|placed| placed.row).collect(),
+        next,
+    }
 }
 
 fn order(place: &Cursor) -> (Timestamp, &str) {
@@ -130,12 +149,20 @@ mod tests {
 
     #[test]
     fn rows_of_one_moment_may_stand_in_any_order() {
-        for moment in [["a", "b", "c", "d"], ["d", "c", "b", "a"], ["c", "a", "d", "b"]] {
+        for moment in [
+            ["a", "b", "c", "d"],
+            ["d", "c", "b", "a"],
+            ["c", "a", "d", "b"],
+        ] {
             let mut index = vec![(9, "new")];
             index.extend(moment.map(|id| (5, id)));
             index.push((1, "old"));
             for limit in 1..=7 {
-                assert_eq!(paged(&index, limit), ["new", "d", "c", "b", "a", "old"], "{moment:?} by {limit}");
+                assert_eq!(
+                    paged(&index, limit),
+                    ["new", "d", "c", "b", "a", "old"],
+                    "{moment:?} by {limit}"
+                );
             }
         }
     }

@@ -108,14 +108,33 @@ const UNBILL: &str = "set aside usage that was not counted";
 const RESEND: &str = "owe parked usage again";
 const WRITE_OFF: &str = "write parked usage off";
 /// Of a record that is set aside after it was told, what stays on it.
-const KEPT: [&str; 8] = ["customer", "meter", "value", "usage_at", "identifier", "job", "carried_to", "reported_at"];
+const KEPT: [&str; 8] = [
+    "customer",
+    "meter",
+    "value",
+    "usage_at",
+    "identifier",
+    "job",
+    "carried_to",
+    "reported_at",
+];
 
 impl Store {
     /// Sets a record aside until a person has decided about it, with the reason beside it.
-    pub async fn usage_park(&self, owed: &Owed, reason: &str, now: Timestamp) -> Result<Finished, StoreError> {
+    pub async fn usage_park(
+        &self,
+        owed: &Owed,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
         let usage = &owed.usage;
         let parked = keys::parked(&usage.account, &usage.meter, &usage.id);
-        self.owed_move(owed, parked, [("parked_at", time(now)), ("reason", text(reason))]).await
+        self.owed_move(
+            owed,
+            parked,
+            [("parked_at", time(now)), ("reason", text(reason))],
+        )
+        .await
     }
 
     /// Sets a record aside of which Stripe has said afterwards that this telling was not counted, with the reason beside
@@ -131,37 +150,67 @@ impl Store {
         let (Debts { account, meter }, id) = (debts, &identifier.usage);
         let parked = keys::parked(account, meter, id);
         // In the order in which a record goes from one to the other, so that it is not missed on its way.
-        for from in [keys::owed(account, meter, id), keys::usage(account, meter, id)] {
-            let Some(found) = self.row(UNBILL, &from).await? else { continue };
+        for from in [
+            keys::owed(account, meter, id),
+            keys::usage(account, meter, id),
+        ] {
+            let Some(found) = self.row(UNBILL, &from).await? else {
+                continue;
+            };
             if usage_of(&Item::new(&found, UNBILL))?.identifier != *identifier {
                 return Ok(Unbilled::Already);
             }
-            let mut item: Attributes = found.into_iter().filter(|(name, _)| KEPT.contains(&name.as_str())).collect();
+            let mut item: Attributes = found
+                .into_iter()
+                .filter(|(name, _)| KEPT.contains(&name.as_str()))
+                .collect();
             item.extend(parked.attributes());
-            item.extend([("parked_at".to_owned(), time(now)), ("reason".to_owned(), text(reason))]);
+            item.extend([
+                ("parked_at".to_owned(), time(now)),
+                ("reason".to_owned(), text(reason)),
+            ]);
             let same = vec![("identifier", text(identifier.to_string()))];
             let gone = delete_when(&self.table, from, "#identifier = :identifier", same);
-            if self.moved(UNBILL, vec![gone, put_new(&self.table, item)]).await? {
+            if self
+                .moved(UNBILL, vec![gone, put_new(&self.table, item)])
+                .await?
+            {
                 return Ok(Unbilled::Now);
             }
         }
-        Ok(if self.row(UNBILL, &parked).await?.is_some() { Unbilled::Already } else { Unbilled::Unknown })
+        Ok(if self.row(UNBILL, &parked).await?.is_some() {
+            Unbilled::Already
+        } else {
+            Unbilled::Unknown
+        })
     }
 
     /// Owes a parked record again, under a new identifier: Stripe knows the old one. Whether it is carried forward is
     /// decided anew, too, and nothing of it has been tried.
-    pub async fn usage_resend(&self, debts: &Debts, id: &UsageId, now: Timestamp) -> Result<Decided, StoreError> {
+    pub async fn usage_resend(
+        &self,
+        debts: &Debts,
+        id: &UsageId,
+        now: Timestamp,
+    ) -> Result<Decided, StoreError> {
         let parked = keys::parked(&debts.account, &debts.meter, id);
-        let Some(found) = self.row(RESEND, &parked).await? else { return self.undecided(debts, id).await };
+        let Some(found) = self.row(RESEND, &parked).await? else {
+            return self.undecided(debts, id).await;
+        };
         let row = row_of(&found)?;
         if row.written_off.is_some() {
             return Ok(Decided::WrittenOff);
         }
         let same = vec![("identifier", text(row.usage.identifier.to_string()))];
         let still = "#identifier = :identifier AND attribute_not_exists(#written_off_at)";
-        let usage = Usage { identifier: row.usage.identifier.next(), ..row.usage };
-        let items =
-            vec![delete_when(&self.table, parked, still, same), put_new(&self.table, owed_attributes(&usage, now))];
+        let usage = Usage {
+            identifier: row.usage.identifier.next(),
+            ..row.usage
+        };
+        let items = vec![
+            delete_when(&self.table, parked, still, same),
+            put_new(&self.table, owed_attributes(&usage, now)),
+        ];
         if self.moved(RESEND, items).await? {
             return Ok(Decided::Now(Box::new(UsageRow {
                 usage,
@@ -177,17 +226,35 @@ impl Store {
     }
 
     /// Notes that a parked record is never told.
-    pub async fn usage_write_off(&self, debts: &Debts, id: &UsageId, word: &WriteOff) -> Result<Decided, StoreError> {
+    pub async fn usage_write_off(
+        &self,
+        debts: &Debts,
+        id: &UsageId,
+        word: &WriteOff,
+    ) -> Result<Decided, StoreError> {
         let key = keys::parked(&debts.account, &debts.meter, id);
         let change = Change::of(key)
             .set("written_off_at", time(word.at))
             .set("written_off_by", text(&word.by))
             .set("written_off_reason", text(&word.reason))
-            .when("attribute_exists(pk) AND attribute_not_exists(#written_off_at)", vec![]);
+            .when(
+                "attribute_exists(pk) AND attribute_not_exists(#written_off_at)",
+                vec![],
+            );
         let call = change.call(&self.client, &self.table);
-        match call.return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew).send().await {
-            Ok(done) => row_of(&done.attributes.unwrap_or_default()).map(|row| Decided::Now(Box::new(row))),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+        match call
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .send()
+            .await
+        {
+            Ok(done) => {
+                row_of(&done.attributes.unwrap_or_default()).map(|row| Decided::Now(Box::new(row)))
+            }
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 self.undecided(debts, id).await
             }
             Err(error) => Err(StoreError::sdk(WRITE_OFF, error)),
@@ -204,7 +271,11 @@ impl Store {
         ] {
             if let Some(found) = self.row("find usage", &key).await? {
                 let written_off = row_of(&found)?.written_off.is_some();
-                return Ok(if written_off { Decided::WrittenOff } else { Decided::NotParked(state) });
+                return Ok(if written_off {
+                    Decided::WrittenOff
+                } else {
+                    Decided::NotParked(state)
+                });
             }
         }
         Ok(Decided::Unknown)
@@ -231,7 +302,9 @@ impl Store {
             .key_condition_expression("pk = :pk AND begins_with(sk, :range)")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .expression_attribute_values(":range", text(range))
-            .set_exclusive_start_key(behind.map(|last| at(account, &last.meter, &last.usage).attributes()))
+            .set_exclusive_start_key(
+                behind.map(|last| at(account, &last.meter, &last.usage).attributes()),
+            )
             .scan_index_forward(false)
             .consistent_read(true)
             .limit(limit)
@@ -239,26 +312,60 @@ impl Store {
             .await
             .map_err(|e| StoreError::sdk(LIST, e))?;
         let rows: Vec<_> = found.items().iter().map(row_of).collect::<Result<_, _>>()?;
-        let more = found.last_evaluated_key().is_some_and(|key| !key.is_empty());
-        let next = rows.last().filter(|_| more).map(|row: &UsageRow| row.usage.identifier.clone());
+        let more = found
+            .last_evaluated_key()
+            .is_some_and(|key| !key.is_empty());
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|row: &UsageRow| row.usage.identifier.clone());
         Ok(UsagePage { rows, next })
     }
 
     /// Writes a move, unless a condition of it does not hold any more.
-    async fn moved(&self, operation: &'static str, items: Vec<TransactWriteItem>) -> Result<bool, StoreError> {
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+    async fn moved(
+        &self,
+        operation: &'static str,
+        items: Vec<TransactWriteItem>,
+    ) -> Result<bool, StoreError> {
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(true);
         };
         match cancellation_reasons(&error) {
-            Some(reasons) if reasons.iter().any(|reason| condition_failed(Some(reason)).is_some()) => Ok(false),
+            Some(reasons)
+                if reasons
+                    .iter()
+                    .any(|reason| condition_failed(Some(reason)).is_some()) =>
+            {
+                Ok(false)
+            }
             Some(reasons) => Err(StoreError::cancelled(operation, reasons)),
             None => Err(StoreError::sdk(operation, error)),
         }
     }
 
-    async fn row(&self, operation: &'static str, key: &keys::Key) -> Result<Option<Attributes>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        Ok(get.send().await.map_err(|e| StoreError::sdk(operation, e))?.item)
+    async fn row(
+        &self,
+        operation: &'static str,
+        key: &keys::Key,
+    ) -> Result<Option<Attributes>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        Ok(get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(operation, e))?
+            .item)
     }
 }
 
@@ -267,7 +374,11 @@ fn row_of(attributes: &Attributes) -> Result<UsageRow, StoreError> {
     let words = |name| Ok::<_, StoreError>(item.find_text(name)?.map(str::to_owned));
     let word = |at| {
         let (by, reason) = (words("written_off_by")?, words("written_off_reason")?);
-        Ok::<_, StoreError>(WriteOff { at, by: by.unwrap_or_default(), reason: reason.unwrap_or_default() })
+        Ok::<_, StoreError>(WriteOff {
+            at,
+            by: by.unwrap_or_default(),
+            reason: reason.unwrap_or_default(),
+        })
     };
     Ok(UsageRow {
         carried_to: item.find_time("carried_to")?,

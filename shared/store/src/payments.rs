@@ -11,7 +11,9 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::credits::Credits;
 use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use domain::ledger::{Entry, Posting};
-use domain::payments::{Contradiction, Dispute, Expired, Fact, Payment, Phase, Purchase, Refund, RefundOutcome, Told};
+use domain::payments::{
+    Contradiction, Dispute, Expired, Fact, Payment, Phase, Purchase, Refund, RefundOutcome, Told,
+};
 use domain::time::Timestamp;
 
 /// What came of a fact about a payment.
@@ -36,7 +38,8 @@ impl Store {
         source: &str,
         now: Timestamp,
     ) -> Result<PaymentLearnt, StoreError> {
-        self.while_contended(|| self.payment_learn_once(id, fact, source, now)).await
+        self.while_contended(|| self.payment_learn_once(id, fact, source, now))
+            .await
     }
 
     async fn payment_learn_once(
@@ -46,7 +49,10 @@ impl Store {
         source: &str,
         now: Timestamp,
     ) -> Result<PaymentLearnt, StoreError> {
-        let known = self.payment_find(id).await?.unwrap_or_else(|| Payment::unknown(id.clone()));
+        let known = self
+            .payment_find(id)
+            .await?
+            .unwrap_or_else(|| Payment::unknown(id.clone()));
         let learnt = match known.learn(fact.clone(), source, now) {
             Ok(Some(learnt)) => learnt,
             Ok(None) => return Ok(PaymentLearnt::Known),
@@ -56,40 +62,78 @@ impl Store {
         let mut items = vec![self.payment_put(&learnt.payment, known.version)];
         items.extend(written.items.clone());
         items.extend(self.expiry_put(&known, &learnt.payment));
-        let call = self.client.transact_write_items().set_transact_items(Some(items));
+        let call = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items));
         let Err(error) = call.send().await else {
-            return Ok(PaymentLearnt::News(learnt.postings.iter().map(Posting::entry).cloned().collect()));
+            return Ok(PaymentLearnt::News(
+                learnt
+                    .postings
+                    .iter()
+                    .map(Posting::entry)
+                    .cloned()
+                    .collect(),
+            ));
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(LEARN, error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(LEARN, error));
+        };
         if condition_failed(reasons.first()).is_some() {
             // Somebody else learnt something meanwhile, or this was written and its answer lost.
             return Err(StoreError::cancelled(LEARN, reasons));
         }
         match written.verdict(reasons.get(1..).unwrap_or_default())? {
             None => Err(StoreError::cancelled(LEARN, reasons)),
-            Some(verdict) => Err(StoreError::inconsistent(LEARN, format!("payment {id}: {verdict:?}"))),
+            Some(verdict) => Err(StoreError::inconsistent(
+                LEARN,
+                format!("payment {id}: {verdict:?}"),
+            )),
         }
     }
 
     /// What is known of a payment; strongly consistent.
     pub async fn payment_find(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::payment(id).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk("read a payment", e))?;
-        found.item.as_ref().map(|item| payment_of(id, item)).transpose()
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::payment(id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read a payment", e))?;
+        found
+            .item
+            .as_ref()
+            .map(|item| payment_of(id, item))
+            .transpose()
     }
 
     /// The row that says when what was bought ends, for a payment of which that is learnt just now.
     fn expiry_put(&self, known: &Payment, learnt: &Payment) -> Option<TransactWriteItem> {
-        let bought = learnt.purchase.as_ref().filter(|_| known.purchase.is_none())?;
+        let bought = learnt
+            .purchase
+            .as_ref()
+            .filter(|_| known.purchase.is_none())?;
         let day = bought.expires_at?.day();
-        Some(put_new(&self.table, keys::expiry(&day, &learnt.id).attributes()))
+        Some(put_new(
+            &self.table,
+            keys::expiry(&day, &learnt.id).attributes(),
+        ))
     }
 
     pub(crate) fn payment_put(&self, payment: &Payment, was: u64) -> TransactWriteItem {
         let item = payment_attributes(payment);
         match was {
             0 => put_when(&self.table, item, "attribute_not_exists(pk)", vec![]),
-            _ => put_when(&self.table, item, "#version = :version", vec![("version", number(was))]),
+            _ => put_when(
+                &self.table,
+                item,
+                "#version = :version",
+                vec![("version", number(was))],
+            ),
         }
     }
 }
@@ -97,13 +141,27 @@ impl Store {
 fn payment_attributes(payment: &Payment) -> Attributes {
     let mut item = keys::payment(&payment.id).attributes();
     let refund = |(id, refund): (&RefundId, &Refund)| {
-        let outcome = if refund.outcome == RefundOutcome::Failed { "failed" } else { "made" };
+        let outcome = if refund.outcome == RefundOutcome::Failed {
+            "failed"
+        } else {
+            "made"
+        };
         format!("{id} {} {outcome}", refund.minor)
     };
     let told = |told: Told| if told == Told::Yes { "yes" } else { "no" };
     let dispute = |(id, dispute): (&DisputeId, &Dispute)| {
-        let Dispute { minor, phase, withdrawn, reinstated } = dispute;
-        format!("{id} {minor} {} {} {}", phase.as_str(), told(*withdrawn), told(*reinstated))
+        let Dispute {
+            minor,
+            phase,
+            withdrawn,
+            reinstated,
+        } = dispute;
+        format!(
+            "{id} {minor} {} {} {}",
+            phase.as_str(),
+            told(*withdrawn),
+            told(*reinstated)
+        )
     };
     let more = [
         ("refunded_minor", number(payment.refunded_minor)),
@@ -124,10 +182,17 @@ fn payment_attributes(payment: &Payment) -> Attributes {
             ("priced_by", text(&bought.priced_by)),
         ];
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        item.extend(bought.expires_at.map(|end| ("expires_at".to_owned(), time(end))));
+        item.extend(
+            bought
+                .expires_at
+                .map(|end| ("expires_at".to_owned(), time(end))),
+        );
     }
     if let Some(Expired { credits, taken }) = payment.expired {
-        let more = [("expired", number(credits.micros())), ("expired_taken", number(taken.micros()))];
+        let more = [
+            ("expired", number(credits.micros())),
+            ("expired_taken", number(taken.micros())),
+        ];
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
     }
     item
@@ -135,8 +200,16 @@ fn payment_attributes(payment: &Payment) -> Attributes {
 
 fn payment_of(id: &PaymentId, attributes: &Attributes) -> Result<Payment, StoreError> {
     let item = Item::new(attributes, "read a payment");
-    let refunds = item.texts("refunds")?.into_iter().map(refund_of).collect::<Option<_>>();
-    let disputes = item.texts("disputes")?.into_iter().map(dispute_of).collect::<Option<_>>();
+    let refunds = item
+        .texts("refunds")?
+        .into_iter()
+        .map(refund_of)
+        .collect::<Option<_>>();
+    let disputes = item
+        .texts("disputes")?
+        .into_iter()
+        .map(dispute_of)
+        .collect::<Option<_>>();
     let purchase = match item.find_text("account")? {
         None => None,
         Some(account) => Some(Purchase {
@@ -191,5 +264,13 @@ fn dispute_of(line: &str) -> Option<(DisputeId, Dispute)> {
     let id = DisputeId::parse(words.next()?).ok()?;
     let minor = words.next()?.parse().ok()?;
     let phase = Phase::parse(words.next()?)?;
-    Some((id, Dispute { minor, phase, withdrawn: told(words.next()?)?, reinstated: told(words.next()?)? }))
+    Some((
+        id,
+        Dispute {
+            minor,
+            phase,
+            withdrawn: told(words.next()?)?,
+            reinstated: told(words.next()?)?,
+        },
+    ))
 }

@@ -20,7 +20,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 /// Fetches the keys that entries are digested with.
-pub type KeySource = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> + Send + Sync>;
+pub type KeySource =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct LedgerSide {
@@ -66,13 +67,21 @@ const DIGEST_BYTES: usize = 12;
 impl KeyRing {
     /// Reads the setting: keys separated by commas, newest first.
     pub fn read(setting: Option<&SecretString>) -> Result<Self, BadLedgerKey> {
-        let texts: Vec<_> = setting.ok_or(BadLedgerKey)?.expose_secret().split(',').map(str::trim).collect();
+        let texts: Vec<_> = setting
+            .ok_or(BadLedgerKey)?
+            .expose_secret()
+            .split(',')
+            .map(str::trim)
+            .collect();
         if texts.iter().any(|text| text.len() < KEY_CHARS_MIN) {
             return Err(BadLedgerKey);
         }
         let key = |text: &str| {
             let name = digests::of(text)[..NAME_CHARS].to_owned();
-            LedgerKey { name, key: SecretSlice::from(text.as_bytes().to_vec()) }
+            LedgerKey {
+                name,
+                key: SecretSlice::from(text.as_bytes().to_vec()),
+            }
         };
         Ok(Self(Arc::new(texts.into_iter().map(key).collect())))
     }
@@ -104,7 +113,8 @@ impl KeyRing {
 
 impl LedgerKey {
     fn hmac(&self, parts: &[&str]) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret()).expect("a key of any length will do");
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret())
+            .expect("a key of any length will do");
         for part in parts {
             // The length before each part, so that no two lists of parts look the same.
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -114,7 +124,10 @@ impl LedgerKey {
     }
 
     fn mac(&self, parts: &[&str]) -> String {
-        self.hmac(parts).iter().map(|byte| format!("{byte:02x}")).collect()
+        self.hmac(parts)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// 96 bits, so that a thousand million of them still add up within the 38 digits of a number.
@@ -126,10 +139,26 @@ impl LedgerKey {
             entry.at.millis().to_string(),
         ];
         let [amount, free, held, at] = &numbers;
-        let (account, cause, kind) = (entry.account.as_str(), entry.cause.as_str(), entry.kind.as_str());
-        let bytes =
-            self.hmac(&[account, cause, kind, amount, free, held, at, &entry.note, &entry.source, &entry.priced_by]);
-        bytes[..DIGEST_BYTES].iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte))
+        let (account, cause, kind) = (
+            entry.account.as_str(),
+            entry.cause.as_str(),
+            entry.kind.as_str(),
+        );
+        let bytes = self.hmac(&[
+            account,
+            cause,
+            kind,
+            amount,
+            free,
+            held,
+            at,
+            &entry.note,
+            &entry.source,
+            &entry.priced_by,
+        ]);
+        bytes[..DIGEST_BYTES]
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u128::from(*byte))
     }
 }
 
@@ -148,9 +177,9 @@ pub(crate) struct Seen {
 
 impl Store {
     pub(crate) fn ledger_side(&self, operation: &'static str) -> Result<&LedgerSide, StoreError> {
-        self.ledger
-            .as_ref()
-            .ok_or_else(|| StoreError::no_key(operation, Failure::never("this door does not move credits")))
+        self.ledger.as_ref().ok_or_else(|| {
+            StoreError::no_key(operation, Failure::never("this door does not move credits"))
+        })
     }
 
     /// The items that write these postings, all on one account.
@@ -169,27 +198,51 @@ impl Store {
         postings: &'a [Posting],
         seen: Option<Seen>,
     ) -> Result<Postings<'a>, StoreError> {
-        let Some(first) = postings.first() else { return Ok(Postings { postings, items: Vec::new() }) };
+        let Some(first) = postings.first() else {
+            return Ok(Postings {
+                postings,
+                items: Vec::new(),
+            });
+        };
         let side = self.ledger_side(operation)?;
-        let ring = (side.keys)().await.map_err(|failure| StoreError::no_key(operation, failure))?;
+        let ring = (side.keys)()
+            .await
+            .map_err(|failure| StoreError::no_key(operation, failure))?;
         let key = ring.newest();
-        let digests: Vec<u128> = postings.iter().map(|posting| key.digest(posting.entry())).collect();
-        let mut items: Vec<_> =
-            postings.iter().map(|posting| put_new(&side.table, entry_attributes(posting.entry(), key))).collect();
+        let digests: Vec<u128> = postings
+            .iter()
+            .map(|posting| key.digest(posting.entry()))
+            .collect();
+        let mut items: Vec<_> = postings
+            .iter()
+            .map(|posting| put_new(&side.table, entry_attributes(posting.entry(), key)))
+            .collect();
         let change = self.balance_change(&first.entry().account, postings, digests.iter().sum());
         let change = match seen {
             Some(Seen { entries, held }) => {
-                let same = vec![("seen_entries", number(entries)), ("seen_held", number(held))];
+                let same = vec![
+                    ("seen_entries", number(entries)),
+                    ("seen_held", number(held)),
+                ];
                 change.and("#entries = :seen_entries AND #held = :seen_held", same)
             }
             None => change,
         };
         items.push(change.item(&self.table));
-        items.extend(postings.iter().filter_map(|posting| self.hold_item(posting)));
+        items.extend(
+            postings
+                .iter()
+                .filter_map(|posting| self.hold_item(posting)),
+        );
         Ok(Postings { postings, items })
     }
 
-    fn balance_change(&self, account: &domain::ids::AccountId, postings: &[Posting], digest: u128) -> Change {
+    fn balance_change(
+        &self,
+        account: &domain::ids::AccountId,
+        postings: &[Posting],
+        digest: u128,
+    ) -> Change {
         let (mut free, mut held, mut low, mut high) = (0_i64, 0_i64, i64::MIN, i64::MAX);
         for posting in postings {
             let (least, most) = posting.bounds();
@@ -198,18 +251,27 @@ impl Store {
             free = free.saturating_add(posting.entry().free);
             held = held.saturating_add(posting.entry().held);
         }
-        let grants = postings.iter().filter(|posting| posting.entry().kind == Kind::Grant).count();
+        let grants = postings
+            .iter()
+            .filter(|posting| posting.entry().kind == Kind::Grant)
+            .count();
         let within = "#free BETWEEN :low AND :high";
         // An account without a balance has nothing.
-        let condition =
-            if low <= 0 && high >= 0 { format!("attribute_not_exists(#free) OR {within}") } else { within.to_owned() };
+        let condition = if low <= 0 && high >= 0 {
+            format!("attribute_not_exists(#free) OR {within}")
+        } else {
+            within.to_owned()
+        };
         Change::of(keys::balance(account))
             .add("free", number(free))
             .add("held", number(held))
             .add("entries", number(postings.len()))
             .add("digest_sum", number(digest))
             .add("grants", number(grants))
-            .when(&condition, vec![("low", number(low)), ("high", number(high))])
+            .when(
+                &condition,
+                vec![("low", number(low)), ("high", number(high))],
+            )
     }
 
     fn hold_item(&self, posting: &Posting) -> Option<TransactWriteItem> {
@@ -219,15 +281,32 @@ impl Store {
                 let mut item = keys::hold(&entry.account, hold).attributes();
                 item.insert("amount".to_owned(), number(entry.held));
                 item.insert("held_at".to_owned(), time(entry.at));
-                item.extend(posting.stands_until().map(|end| ("until".to_owned(), time(end))));
-                item.extend(posting.counts_in().map(|period| ("period".to_owned(), text(period))));
+                item.extend(
+                    posting
+                        .stands_until()
+                        .map(|end| ("until".to_owned(), time(end))),
+                );
+                item.extend(
+                    posting
+                        .counts_in()
+                        .map(|period| ("period".to_owned(), text(period))),
+                );
                 Some(put_new(&self.table, item))
             }
             Cause::Settlement(hold) => {
                 let same = vec![("amount", number(entry.held.unsigned_abs()))];
-                Some(delete_when(&self.table, keys::hold(&entry.account, hold), "#amount = :amount", same))
+                Some(delete_when(
+                    &self.table,
+                    keys::hold(&entry.account, hold),
+                    "#amount = :amount",
+                    same,
+                ))
             }
-            Cause::Payment(_) | Cause::Reversal(..) | Cause::Adjustment(_) | Cause::Expiry(_) | Cause::Fix(_) => None,
+            Cause::Payment(_)
+            | Cause::Reversal(..)
+            | Cause::Adjustment(_)
+            | Cause::Expiry(_)
+            | Cause::Fix(_) => None,
         }
     }
 }
@@ -235,28 +314,47 @@ impl Store {
 impl Postings<'_> {
     /// What a cancelled transaction says of these postings, whose first reason is `reasons[0]`; none if nothing of theirs
     /// stood against it. The entry is looked at first: whoever repeats himself may also be short of credits by now.
-    pub(crate) fn verdict(&self, reasons: &[CancellationReason]) -> Result<Option<Post>, StoreError> {
+    pub(crate) fn verdict(
+        &self,
+        reasons: &[CancellationReason],
+    ) -> Result<Option<Post>, StoreError> {
         if self.postings.is_empty() {
             return Ok(None);
         }
-        let (entries, rest) = reasons.split_at_checked(self.postings.len()).unwrap_or((reasons, &[]));
+        let (entries, rest) = reasons
+            .split_at_checked(self.postings.len())
+            .unwrap_or((reasons, &[]));
         for (posting, reason) in self.postings.iter().zip(entries) {
             if let Some(failed) = condition_failed(Some(reason)) {
                 let nothing = Attributes::new();
-                let old = entry_of(&Item::new(failed.item().unwrap_or(&nothing), "compare an entry"))?;
+                let old = entry_of(&Item::new(
+                    failed.item().unwrap_or(&nothing),
+                    "compare an entry",
+                ))?;
                 let new = posting.entry();
                 let same = (old.kind, old.free, old.held) == (new.kind, new.free, new.held);
-                return Ok(Some(if same { Post::AlreadyPosted } else { Post::CauseReused }));
+                return Ok(Some(if same {
+                    Post::AlreadyPosted
+                } else {
+                    Post::CauseReused
+                }));
             }
         }
         if let Some(failed) = condition_failed(rest.first()) {
             let nothing = Attributes::new();
             let item = Item::new(failed.item().unwrap_or(&nothing), "read a balance");
-            let (free, held) = (item.find_number("free")?.unwrap_or(0), item.find_number("held")?.unwrap_or(0));
+            let (free, held) = (
+                item.find_number("free")?.unwrap_or(0),
+                item.find_number("held")?.unwrap_or(0),
+            );
             let balance = Balance::of(free, held).ok_or_else(|| item.bad("free"))?;
             return Ok(Some(Post::Insufficient(balance)));
         }
-        Ok(rest.iter().skip(1).any(|reason| condition_failed(Some(reason)).is_some()).then_some(Post::NoHold))
+        Ok(rest
+            .iter()
+            .skip(1)
+            .any(|reason| condition_failed(Some(reason)).is_some())
+            .then_some(Post::NoHold))
     }
 }
 
@@ -274,10 +372,17 @@ fn entry_attributes(entry: &Entry, key: &LedgerKey) -> Attributes {
         ("digest", number(key.digest(entry))),
         ("key", text(&key.name)),
     ];
-    let texts = [("note", &entry.note), ("source", &entry.source), ("priced_by", &entry.priced_by)];
+    let texts = [
+        ("note", &entry.note),
+        ("source", &entry.source),
+        ("priced_by", &entry.priced_by),
+    ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
     item.extend(
-        texts.into_iter().filter(|(_, words)| !words.is_empty()).map(|(name, words)| (name.to_owned(), text(words))),
+        texts
+            .into_iter()
+            .filter(|(_, words)| !words.is_empty())
+            .map(|(name, words)| (name.to_owned(), text(words))),
     );
     item
 }

@@ -30,9 +30,13 @@ impl Store {
         limit: Limit,
     ) -> Result<Counted, StoreError> {
         let Some(change) = count_change(account, (meter, period), amount, limit) else {
-            return Ok(Counted::UsedUp(self.quota_used(account, meter, period).await?));
+            return Ok(Counted::UsedUp(
+                self.quota_used(account, meter, period).await?,
+            ));
         };
-        let call = change.call(&self.client, &self.table).return_values(ReturnValue::UpdatedNew);
+        let call = change
+            .call(&self.client, &self.table)
+            .return_values(ReturnValue::UpdatedNew);
         match call.send().await {
             Ok(done) => used_in(&done.attributes.unwrap_or_default()).map(Counted::Now),
             Err(error) => match error.as_service_error() {
@@ -45,10 +49,23 @@ impl Store {
     }
 
     /// What was used of a quota; strongly consistent.
-    pub async fn quota_used(&self, account: &AccountId, meter: &Meter, period: &str) -> Result<u64, StoreError> {
+    pub async fn quota_used(
+        &self,
+        account: &AccountId,
+        meter: &Meter,
+        period: &str,
+    ) -> Result<u64, StoreError> {
         let key = keys::count(account, meter, period);
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk("read a quota", e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read a quota", e))?;
         found.item.as_ref().map_or(Ok(0), used_in)
     }
 }
@@ -97,16 +114,32 @@ impl Store {
         let Some(count) = count_change(account, counted, record.amount, limit) else {
             return Ok(UsageRecorded::UsedUp);
         };
-        let items = vec![put_new(&self.table, record_attributes(account, record)), count.item(&self.table)];
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        let items = vec![
+            put_new(&self.table, record_attributes(account, record)),
+            count.item(&self.table),
+        ];
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(UsageRecorded::Now);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(RECORD, error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(RECORD, error));
+        };
         if let Some(held) = condition_failed(reasons.first()) {
             let nothing = Attributes::new();
             let old = Item::new(held.item().unwrap_or(&nothing), RECORD);
-            let same = old.text("meter")? == record.meter.as_str() && old.number::<u64>("amount")? == record.amount;
-            return Ok(if same { UsageRecorded::Already } else { UsageRecorded::ActReused });
+            let same = old.text("meter")? == record.meter.as_str()
+                && old.number::<u64>("amount")? == record.amount;
+            return Ok(if same {
+                UsageRecorded::Already
+            } else {
+                UsageRecorded::ActReused
+            });
         }
         if condition_failed(reasons.get(1)).is_some() {
             return Ok(UsageRecorded::UsedUp);
@@ -140,18 +173,28 @@ pub(crate) fn count_change(
         Limit::Unlimited => Some(change),
         Limit::Of(most) => {
             let before = most.checked_sub(amount)?;
-            Some(change.when("attribute_not_exists(#used) OR #used <= :before", vec![("before", number(before))]))
+            Some(change.when(
+                "attribute_not_exists(#used) OR #used <= :before",
+                vec![("before", number(before))],
+            ))
         }
     }
 }
 
 /// Gives back what was counted and not delivered.
-pub(crate) fn uncount_change(account: &AccountId, meter: &Meter, period: &str, amount: u64) -> Change {
+pub(crate) fn uncount_change(
+    account: &AccountId,
+    meter: &Meter,
+    period: &str,
+    amount: u64,
+) -> Change {
     Change::of(keys::count(account, meter, period))
         .set_expression("#used = #used - :amount", vec![("amount", number(amount))])
         .when("#used >= :amount", vec![])
 }
 
 pub(crate) fn used_in(attributes: &Attributes) -> Result<u64, StoreError> {
-    Ok(Item::new(attributes, "read a quota").find_number("used")?.unwrap_or(0))
+    Ok(Item::new(attributes, "read a quota")
+        .find_number("used")?
+        .unwrap_or(0))
 }

@@ -80,7 +80,8 @@ impl Store {
             Ok(done) => counted(&done.attributes.unwrap_or_default(), by).map(RateCounted::Now),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
-                    counted(held.item.as_ref().unwrap_or(&Attributes::new()), by).map(RateCounted::UsedUp)
+                    counted(held.item.as_ref().unwrap_or(&Attributes::new()), by)
+                        .map(RateCounted::UsedUp)
                 }
                 _ => Err(StoreError::sdk(COUNT, error)),
             },
@@ -89,11 +90,22 @@ impl Store {
 }
 
 fn owned<T, const N: usize>(pairs: [(&str, T); N]) -> HashMap<String, T> {
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn counted(attributes: &Attributes, by: &str) -> Result<Requests, StoreError> {
-    let account = Item::new(attributes, COUNT).find_number("account")?.unwrap_or(0);
-    let of_key = attributes.get(by).and_then(|value| value.as_n().ok()).and_then(|count| count.parse().ok());
-    Ok(Requests { account, key: of_key.unwrap_or(0) })
+    let account = Item::new(attributes, COUNT)
+        .find_number("account")?
+        .unwrap_or(0);
+    let of_key = attributes
+        .get(by)
+        .and_then(|value| value.as_n().ok())
+        .and_then(|count| count.parse().ok());
+    Ok(Requests {
+        account,
+        key: of_key.unwrap_or(0),
+    })
 }

@@ -15,13 +15,26 @@ impl Store {
     /// What is kept of the link with this token, good or not; none when it is long over or never was.
     pub async fn reveal_find(&self, digest: &str) -> Result<Option<Reveal>, StoreError> {
         const FIND: &str = "find a link to a key";
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::reveal(digest).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(FIND, e))?;
-        let Some(attributes) = found.item else { return Ok(None) };
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::reveal(digest).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(FIND, e))?;
+        let Some(attributes) = found.item else {
+            return Ok(None);
+        };
         let item = Item::new(&attributes, FIND);
         Ok(Some(Reveal {
             account: item.parsed("account", AccountId::parse)?,
-            salt: item.bytes("salt")?.try_into().map_err(|_| item.bad("salt"))?,
+            salt: item
+                .bytes("salt")?
+                .try_into()
+                .map_err(|_| item.bad("salt"))?,
             until: item.time("until")?,
         }))
     }

@@ -7,8 +7,8 @@
 
 use crate::{Connection, StoreError};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
 use std::collections::BTreeSet;
 
@@ -33,15 +33,32 @@ pub struct Table {
 }
 
 /// The event log.
-pub const EVENTS: Table =
-    Table { name: "events", indexes: &[Index { name: "state", hash: "sx", range: "at", include: &[] }] };
+pub const EVENTS: Table = Table {
+    name: "events",
+    indexes: &[Index {
+        name: "state",
+        hash: "sx",
+        range: "at",
+        include: &[],
+    }],
+};
 
 /// Accounts, jobs and usage.
 pub const MAIN: Table = Table {
     name: "main",
     indexes: &[
-        Index { name: "due", hash: "dx", range: "due_at", include: &[] },
-        Index { name: "timeline", hash: "owner", range: "at", include: &[] },
+        Index {
+            name: "due",
+            hash: "dx",
+            range: "due_at",
+            include: &[],
+        },
+        Index {
+            name: "timeline",
+            hash: "owner",
+            range: "at",
+            include: &[],
+        },
     ],
 };
 
@@ -49,12 +66,25 @@ pub const MAIN: Table = Table {
 pub const LEDGER: Table = Table {
     name: "ledger",
     indexes: &[
-        Index { name: "day", hash: "day", range: "at", include: &["digest"] },
+        Index {
+            name: "day",
+            hash: "day",
+            range: "at",
+            include: &["digest"],
+        },
         Index {
             name: "timeline",
             hash: "owner",
             range: "at",
-            include: &["kind", "amount", "free", "held", "note", "source", "priced_by"],
+            include: &[
+                "kind",
+                "amount",
+                "free",
+                "held",
+                "note",
+                "source",
+                "priced_by",
+            ],
         },
     ],
 };
@@ -73,7 +103,10 @@ impl Connection {
             .attribute_definitions(attribute("sk", ScalarAttributeType::S));
         let mut defined = BTreeSet::new();
         for index in table.indexes {
-            for (name, kind) in [(index.hash, ScalarAttributeType::S), (index.range, ScalarAttributeType::N)] {
+            for (name, kind) in [
+                (index.hash, ScalarAttributeType::S),
+                (index.range, ScalarAttributeType::N),
+            ] {
                 if defined.insert(name) {
                     create = create.attribute_definitions(attribute(name, kind));
                 }
@@ -82,7 +115,13 @@ impl Connection {
         }
         match create.send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_resource_in_use_exception()) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(StoreError::sdk("create a table", error)),
         }
     }
@@ -90,10 +129,19 @@ impl Connection {
 
 fn definition(index: &Index) -> GlobalSecondaryIndex {
     let projection = if index.include.is_empty() {
-        Projection::builder().projection_type(ProjectionType::KeysOnly).build()
+        Projection::builder()
+            .projection_type(ProjectionType::KeysOnly)
+            .build()
     } else {
-        let names = index.include.iter().map(|name| (*name).to_owned()).collect();
-        Projection::builder().projection_type(ProjectionType::Include).set_non_key_attributes(Some(names)).build()
+        let names = index
+            .include
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect();
+        Projection::builder()
+            .projection_type(ProjectionType::Include)
+            .set_non_key_attributes(Some(names))
+            .build()
     };
     GlobalSecondaryIndex::builder()
         .index_name(index.name)
@@ -105,9 +153,17 @@ fn definition(index: &Index) -> GlobalSecondaryIndex {
 }
 
 fn key(name: &str, kind: KeyType) -> KeySchemaElement {
-    KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("name and kind are given")
+    KeySchemaElement::builder()
+        .attribute_name(name)
+        .key_type(kind)
+        .build()
+        .expect("name and kind are given")
 }
 
 fn attribute(name: &str, kind: ScalarAttributeType) -> AttributeDefinition {
-    AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().expect("name and kind are given")
+    AttributeDefinition::builder()
+        .attribute_name(name)
+        .attribute_type(kind)
+        .build()
+        .expect("name and kind are given")
 }

@@ -66,7 +66,9 @@ impl Seal {
     /// Whether its link is what its parts make by the key it names.
     pub fn holds(&self, ring: &KeyRing) -> bool {
         let parts = self.parts();
-        ring.seal_by(&self.key, &parts.each_ref().map(String::as_str)).as_ref() == Some(&self.link)
+        ring.seal_by(&self.key, &parts.each_ref().map(String::as_str))
+            .as_ref()
+            == Some(&self.link)
     }
 
     /// The first moment of the day that has to be sealed next.
@@ -100,9 +102,16 @@ const LAST: &str = "find the last seal";
 
 impl Seals {
     /// Seals a day behind the one that was sealed last. A day that has its seal keeps it.
-    pub async fn day_seal(&self, day: Timestamp, previous: Option<&Seal>) -> Result<Sealed, StoreError> {
+    pub async fn day_seal(
+        &self,
+        day: Timestamp,
+        previous: Option<&Seal>,
+    ) -> Result<Sealed, StoreError> {
         let ring = self.ring(SEAL).await?;
-        let DaySum { entries, digest_sum } = self.day_sum(day).await?;
+        let DaySum {
+            entries,
+            digest_sum,
+        } = self.day_sum(day).await?;
         let mut seal = Seal {
             day: day.day(),
             number: previous.map_or(1, |previous| previous.number + 1),
@@ -127,15 +136,25 @@ impl Seals {
         let stands = seal_of(&Item::new(&stands, SEAL))?;
         // The key may have been rotated between the two; then the links differ and nothing else.
         let same = stands.parts() == seal.parts() && stands.holds(&ring);
-        Ok(if same { Sealed::Already(stands) } else { Sealed::Otherwise(stands) })
+        Ok(if same {
+            Sealed::Already(stands)
+        } else {
+            Sealed::Otherwise(stands)
+        })
     }
 
     /// Whether a day still is what its seal says.
     pub async fn seal_check(&self, seal: &Seal) -> Result<Checked, StoreError> {
         let ring = self.ring(CHECK).await?;
-        let Some(next) = seal.next_day() else { return Ok(Checked::Broken("is of no day")) };
-        let day = self.day_sum(Timestamp::from_millis(next.millis() - 1)).await?;
-        Ok(seal.fault(&ring, day).map_or(Checked::Holds, Checked::Broken))
+        let Some(next) = seal.next_day() else {
+            return Ok(Checked::Broken("is of no day"));
+        };
+        let day = self
+            .day_sum(Timestamp::from_millis(next.millis() - 1))
+            .await?;
+        Ok(seal
+            .fault(&ring, day)
+            .map_or(Checked::Holds, Checked::Broken))
     }
 
     /// The day that was sealed last.
@@ -152,7 +171,11 @@ impl Seals {
             .send()
             .await
             .map_err(|e| StoreError::sdk(LAST, e))?;
-        found.items().first().map(|item| seal_of(&Item::new(item, LAST))).transpose()
+        found
+            .items()
+            .first()
+            .map(|item| seal_of(&Item::new(item, LAST)))
+            .transpose()
     }
 
     /// What the entries of a day add up to. They may be listed some moments after they were written.
@@ -179,7 +202,9 @@ impl Seals {
     }
 
     async fn ring(&self, operation: &'static str) -> Result<KeyRing, StoreError> {
-        (self.side.keys)().await.map_err(|failure| StoreError::no_key(operation, failure))
+        (self.side.keys)()
+            .await
+            .map_err(|failure| StoreError::no_key(operation, failure))
     }
 }
 
@@ -189,7 +214,9 @@ fn stands(
 ) -> Result<Attributes, StoreError> {
     match &error {
         SdkError::ServiceError(failed) => match failed.err() {
-            PutItemError::ConditionalCheckFailedException(check) => Ok(check.item.clone().unwrap_or_default()),
+            PutItemError::ConditionalCheckFailedException(check) => {
+                Ok(check.item.clone().unwrap_or_default())
+            }
             _ => Err(StoreError::sdk(SEAL, error)),
         },
         _ => Err(StoreError::sdk(SEAL, error)),
@@ -219,7 +246,11 @@ fn seal_attributes(seal: &Seal) -> Attributes {
 
 pub(crate) fn seal_of(item: &Item<'_>) -> Result<Seal, StoreError> {
     Ok(Seal {
-        day: item.text("sk")?.strip_prefix(keys::SEAL).ok_or_else(|| item.bad("sk"))?.to_owned(),
+        day: item
+            .text("sk")?
+            .strip_prefix(keys::SEAL)
+            .ok_or_else(|| item.bad("sk"))?
+            .to_owned(),
         number: item.number("number")?,
         entries: item.number("entries")?,
         digest_sum: item.number("digest_sum")?,

@@ -80,7 +80,12 @@ const PROVISION: &str = "provision an account";
 
 impl Store {
     /// Writes a newcomer's sign-up down, once; it begins where [`domain::signups::begins`] says.
-    pub async fn signup_owe(&self, sign_up: &SignUp, begins: State, now: Timestamp) -> Result<SignUpOwed, StoreError> {
+    pub async fn signup_owe(
+        &self,
+        sign_up: &SignUp,
+        begins: State,
+        now: Timestamp,
+    ) -> Result<SignUpOwed, StoreError> {
         let put = self
             .client
             .put_item()
@@ -89,9 +94,14 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)");
         match put.send().await {
             Ok(_) => Ok(SignUpOwed::Now),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 let known = self.signup_find(&sign_up.newcomer).await?;
-                let known = known.ok_or_else(|| StoreError::bad_item(READ, &sign_up.newcomer.pointer(), "pk"))?;
+                let known = known
+                    .ok_or_else(|| StoreError::bad_item(READ, &sign_up.newcomer.pointer(), "pk"))?;
                 Ok(SignUpOwed::Already(Box::new(known)))
             }
             Err(error) => Err(StoreError::sdk("owe a sign-up", error)),
@@ -100,16 +110,34 @@ impl Store {
 
     /// A newcomer's sign-up, if there is one.
     pub async fn signup_find(&self, newcomer: &Newcomer) -> Result<Option<SignUpRow>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(keys::sign_up(newcomer).attributes()));
-        let found = get.consistent_read(true).send().await.map_err(|e| StoreError::sdk(READ, e))?;
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::sign_up(newcomer).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(READ, e))?;
         found.item.as_ref().map(row_of).transpose()
     }
 
     /// Writes down that the customer is asked for, before he is: in which round, and since when.
-    pub async fn signup_try(&self, newcomer: &Newcomer, now: Timestamp) -> Result<Option<Tried>, StoreError> {
+    pub async fn signup_try(
+        &self,
+        newcomer: &Newcomer,
+        now: Timestamp,
+    ) -> Result<Option<Tried>, StoreError> {
         let change = Change::of(keys::sign_up(newcomer))
-            .set_expression("#tried_at = if_not_exists(#tried_at, :now)", vec![("now", time(now))])
-            .set_expression("#round = if_not_exists(#round, :one)", vec![("one", number(1))])
+            .set_expression(
+                "#tried_at = if_not_exists(#tried_at, :now)",
+                vec![("now", time(now))],
+            )
+            .set_expression(
+                "#round = if_not_exists(#round, :one)",
+                vec![("one", number(1))],
+            )
             .when("#state = :owed", vec![("owed", text(State::Owed.as_str()))]);
         self.signup_tried(change).await
     }
@@ -135,15 +163,26 @@ impl Store {
         was: Tried,
         now: Timestamp,
     ) -> Result<Option<Tried>, StoreError> {
-        let change = Change::of(keys::sign_up(newcomer))
-            .set_expression("#failed_at = if_not_exists(#failed_at, :now)", vec![("now", time(now))]);
+        let change = Change::of(keys::sign_up(newcomer)).set_expression(
+            "#failed_at = if_not_exists(#failed_at, :now)",
+            vec![("now", time(now))],
+        );
         self.signup_tried(in_round(change, was)).await
     }
 
     async fn signup_tried(&self, change: Change) -> Result<Option<Tried>, StoreError> {
-        match change.call(&self.client, &self.table).return_values(ReturnValue::AllNew).send().await {
+        match change
+            .call(&self.client, &self.table)
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await
+        {
             Ok(done) => tried_of(&Item::new(&done.attributes.unwrap_or_default(), READ)),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(StoreError::sdk("begin a customer", error)),
@@ -168,26 +207,60 @@ impl Store {
             moved_to: None,
             created_at: now,
         };
-        let new = NewAccount { account, installation: sign_up.installation, owner: sign_up.owner() };
+        let new = NewAccount {
+            account,
+            installation: sign_up.installation,
+            owner: sign_up.owner(),
+        };
         let mut profile = account_attributes(&new.account);
-        profile.extend(sign_up.email.as_ref().map(|mail| ("mail".to_owned(), text(mail.as_str()))));
-        profile.extend(sign_up.name.as_ref().map(|name| ("name".to_owned(), text(name))));
+        profile.extend(
+            sign_up
+                .email
+                .as_ref()
+                .map(|mail| ("mail".to_owned(), text(mail.as_str()))),
+        );
+        profile.extend(
+            sign_up
+                .name
+                .as_ref()
+                .map(|name| ("name".to_owned(), text(name))),
+        );
         let mut items = vec![
             ended(&sign_up.newcomer, State::Done, now).item(&self.table),
             put_new(&self.table, profile),
-            put_new(&self.table, notice_attributes(&sign_up.account, welcome, now)),
+            put_new(
+                &self.table,
+                notice_attributes(&sign_up.account, welcome, now),
+            ),
             put_new(&self.table, customer_attributes(&new.account)),
         ];
-        items.extend(self.links(&new, &sign_up.account).map(|link| link.item(&self.table)));
-        items.extend(reveal.map(|(digest, reveal)| put_new(&self.table, reveal_attributes(digest, reveal))));
-        let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+        items.extend(
+            self.links(&new, &sign_up.account)
+                .map(|link| link.item(&self.table)),
+        );
+        items.extend(
+            reveal.map(|(digest, reveal)| put_new(&self.table, reveal_attributes(digest, reveal))),
+        );
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
             return Ok(Provisioned::Now);
         };
-        let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(PROVISION, error)) };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(PROVISION, error));
+        };
         if condition_failed(reasons.first()).is_some() {
             return Ok(Provisioned::Already);
         }
-        match reasons.iter().skip(3).find_map(|reason| condition_failed(Some(reason))) {
+        match reasons
+            .iter()
+            .skip(3)
+            .find_map(|reason| condition_failed(Some(reason)))
+        {
             Some(held) => account_in(held.item()).map(Provisioned::Taken),
             None => Err(StoreError::cancelled(PROVISION, reasons)),
         }
@@ -213,7 +286,11 @@ impl Store {
     }
 
     /// Owes the account of a sign-up that waited for that, or was refused before.
-    pub async fn signup_approve(&self, newcomer: &Newcomer, now: Timestamp) -> Result<SignUpMoved, StoreError> {
+    pub async fn signup_approve(
+        &self,
+        newcomer: &Newcomer,
+        now: Timestamp,
+    ) -> Result<SignUpMoved, StoreError> {
         let key = keys::sign_up(newcomer);
         let due = keys::due(&key);
         let change = Change::of(key)
@@ -225,7 +302,10 @@ impl Store {
             .remove("ended_at")
             .when(
                 "#state = :waiting OR #state = :refused",
-                vec![("waiting", text(State::WaitingForApproval.as_str())), ("refused", text(State::Refused.as_str()))],
+                vec![
+                    ("waiting", text(State::WaitingForApproval.as_str())),
+                    ("refused", text(State::Refused.as_str())),
+                ],
             );
         self.signup_moved(change).await
     }
@@ -246,7 +326,10 @@ impl Store {
             .remove("due_at")
             .when(
                 "#state = :waiting OR #state = :owed",
-                vec![("waiting", text(State::WaitingForApproval.as_str())), ("owed", text(State::Owed.as_str()))],
+                vec![
+                    ("waiting", text(State::WaitingForApproval.as_str())),
+                    ("owed", text(State::Owed.as_str())),
+                ],
             );
         self.signup_moved(change).await
     }
@@ -272,16 +355,29 @@ impl Store {
         limit: usize,
     ) -> Result<Page<SignUpRow>, StoreError> {
         const LIST: &str = "list sign-ups";
-        let query = self.client.query().table_name(&self.table).index_name("timeline");
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("timeline");
         let query = pages::of(query, &keys::sign_ups(state));
         let found = pages::newest(LIST, query, (from, limit), |attributes| {
             let item = Item::new(attributes, LIST);
             let newcomer = keys::sign_up_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
-            Ok(Some(Placed::new(item.time("at")?, newcomer.pointer(), newcomer)))
+            Ok(Some(Placed::new(
+                item.time("at")?,
+                newcomer.pointer(),
+                newcomer,
+            )))
         });
         let Page { rows, next } = pages::page(found.await?, limit);
-        let rows = futures::future::try_join_all(rows.iter().map(|newcomer| self.signup_find(newcomer))).await?;
-        Ok(Page { rows: rows.into_iter().flatten().collect(), next })
+        let rows =
+            futures::future::try_join_all(rows.iter().map(|newcomer| self.signup_find(newcomer)))
+                .await?;
+        Ok(Page {
+            rows: rows.into_iter().flatten().collect(),
+            next,
+        })
     }
 }
 
@@ -312,13 +408,28 @@ fn attributes(sign_up: &SignUp, state: State, now: Timestamp) -> Attributes {
         ("at", time(sign_up.at)),
     ];
     more.extend(sign_up.wish.as_ref().map(|wish| ("wish", text(wish))));
-    more.extend(sign_up.email.as_ref().map(|email| ("email", text(email.as_str()))));
+    more.extend(
+        sign_up
+            .email
+            .as_ref()
+            .map(|email| ("email", text(email.as_str()))),
+    );
     more.extend(sign_up.name.as_ref().map(|name| ("name", text(name))));
-    more.extend(sign_up.installation.map(|installation| ("installation", number(installation))));
+    more.extend(
+        sign_up
+            .installation
+            .map(|installation| ("installation", number(installation))),
+    );
     if state == State::Owed {
-        more.extend([("dx", text(keys::due(&key))), ("due_at", time(now.plus(RESEND_AFTER)))]);
+        more.extend([
+            ("dx", text(keys::due(&key))),
+            ("due_at", time(now.plus(RESEND_AFTER))),
+        ]);
     }
-    item.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    item.extend(
+        more.into_iter()
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
     item
 }
 
@@ -328,19 +439,30 @@ fn state_of(item: &Item<'_>) -> Result<State, StoreError> {
 
 /// The change, while the sign-up is owed and still in this round.
 fn in_round(change: Change, was: Tried) -> Change {
-    let values = vec![("owed", text(State::Owed.as_str())), ("was", number(was.round))];
+    let values = vec![
+        ("owed", text(State::Owed.as_str())),
+        ("was", number(was.round)),
+    ];
     change.when("#state = :owed AND #round = :was", values)
 }
 
 fn tried_of(item: &Item<'_>) -> Result<Option<Tried>, StoreError> {
-    let Some(since) = item.find_time("tried_at")? else { return Ok(None) };
-    Ok(Some(Tried { round: item.number("round")?, since, failed_at: item.find_time("failed_at")? }))
+    let Some(since) = item.find_time("tried_at")? else {
+        return Ok(None);
+    };
+    Ok(Some(Tried {
+        round: item.number("round")?,
+        since,
+        failed_at: item.find_time("failed_at")?,
+    }))
 }
 
 fn row_of(attributes: &Attributes) -> Result<SignUpRow, StoreError> {
     let item = Item::new(attributes, READ);
     let owned = |name| Ok::<_, StoreError>(item.find_text(name)?.map(str::to_owned));
-    let email = item.find_text("email")?.map(|text| MailAddress::parse(text).map_err(|_| item.bad("email")));
+    let email = item
+        .find_text("email")?
+        .map(|text| MailAddress::parse(text).map_err(|_| item.bad("email")));
     let sign_up = SignUp {
         newcomer: keys::sign_up_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         account: item.parsed("account", AccountId::parse)?,

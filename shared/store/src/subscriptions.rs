@@ -27,7 +27,11 @@ pub enum Noted {
 
 impl Store {
     /// Notes what an event says of a subscription.
-    pub async fn subscription_note(&self, account: &AccountId, said: &Subscription) -> Result<Noted, StoreError> {
+    pub async fn subscription_note(
+        &self,
+        account: &AccountId,
+        said: &Subscription,
+    ) -> Result<Noted, StoreError> {
         // What ends a subscription ends it, however late it is told.
         let newer = if said.status.is_final() {
             "attribute_not_exists(#as_of) OR NOT #status IN (:canceled, :expired)"
@@ -57,14 +61,22 @@ impl Store {
         known: &Subscription,
         asked: &Subscription,
     ) -> Result<Noted, StoreError> {
-        let same = vec![("known_status", text(known.status.as_str())), ("known", time(known.as_of))];
-        let change = subscription_change(account, asked).when("#as_of = :known AND #status = :known_status", same);
+        let same = vec![
+            ("known_status", text(known.status.as_str())),
+            ("known", time(known.as_of)),
+        ];
+        let change = subscription_change(account, asked)
+            .when("#as_of = :known AND #status = :known_status", same);
         self.note("settle a subscription", change).await
     }
 
     /// Notes what an event says of an invoice. Within a second the status that is further along stands, and it never goes
     /// back.
-    pub async fn invoice_note(&self, account: &AccountId, invoice: &Invoice) -> Result<Noted, StoreError> {
+    pub async fn invoice_note(
+        &self,
+        account: &AccountId,
+        invoice: &Invoice,
+    ) -> Result<Noted, StoreError> {
         let rank = Invoice::rank(&invoice.status);
         let change = Change::of(keys::invoice(account, &invoice.id))
             .set("status", text(&invoice.status))
@@ -84,7 +96,11 @@ impl Store {
     async fn note(&self, operation: &'static str, change: Change) -> Result<Noted, StoreError> {
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(Noted::Now),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
                 Ok(Noted::Outdated)
             }
             Err(error) => Err(StoreError::sdk(operation, error)),
@@ -92,7 +108,10 @@ impl Store {
     }
 
     /// An account with its subscriptions, in one strongly consistent read: what its standing is computed from.
-    pub async fn account_find_whole(&self, id: &AccountId) -> Result<Option<(Account, Contracts)>, StoreError> {
+    pub async fn account_find_whole(
+        &self,
+        id: &AccountId,
+    ) -> Result<Option<(Account, Contracts)>, StoreError> {
         let (first, last) = keys::STANDING;
         let mut pages = self
             .client
@@ -115,7 +134,9 @@ impl Store {
             } else if sk.starts_with(keys::SUBSCRIPTION) {
                 contracts.subscriptions.push(subscription_of(&item)?);
             } else if sk.starts_with(keys::PURCHASE) {
-                contracts.purchases.push(crate::marketplace::purchase_of(&item)?);
+                contracts
+                    .purchases
+                    .push(crate::marketplace::purchase_of(&item)?);
             }
         }
         Ok(account.map(|account| (account, contracts)))
@@ -136,7 +157,9 @@ impl Store {
             .send();
         let mut invoices = Vec::new();
         while let Some(item) = pages.next().await {
-            invoices.push(invoice_of(&item.map_err(|e| StoreError::sdk("list invoices", e))?)?);
+            invoices.push(invoice_of(
+                &item.map_err(|e| StoreError::sdk("list invoices", e))?,
+            )?);
         }
         invoices.sort_by_key(|invoice| std::cmp::Reverse((invoice.created_at, invoice.id.clone())));
         Ok(invoices)
@@ -144,16 +167,20 @@ impl Store {
 }
 
 fn finals() -> Vec<(&'static str, AttributeValue)> {
-    vec![("canceled", text(Status::Canceled.as_str())), ("expired", text(Status::IncompleteExpired.as_str()))]
+    vec![
+        ("canceled", text(Status::Canceled.as_str())),
+        ("expired", text(Status::IncompleteExpired.as_str())),
+    ]
 }
 
 /// A status that is new to us is not written over one that we know.
 fn subscription_change(account: &AccountId, said: &Subscription) -> Change {
     let change = Change::of(keys::subscription(account, &said.id));
     let change = match &said.status {
-        Status::Other(word) => {
-            change.set_expression("#status = if_not_exists(#status, :status)", vec![("status", text(word))])
-        }
+        Status::Other(word) => change.set_expression(
+            "#status = if_not_exists(#status, :status)",
+            vec![("status", text(word))],
+        ),
         known => change.set("status", text(known.as_str())),
     };
     change
@@ -168,23 +195,49 @@ fn subscription_change(account: &AccountId, said: &Subscription) -> Change {
 
 fn item_text(item: &SubscriptionItem) -> String {
     let product = item.product.as_ref().map_or("-", ProductId::as_str);
-    let quantity = item.quantity.map_or_else(|| "-".to_owned(), |quantity| quantity.to_string());
+    let quantity = item
+        .quantity
+        .map_or_else(|| "-".to_owned(), |quantity| quantity.to_string());
     format!("{} {product} {quantity}", item.price)
 }
 
 fn item_of(line: &str) -> Option<SubscriptionItem> {
     let mut words = line.split(' ');
     let price = PriceId::parse(words.next()?).ok()?;
-    let product = words.next().filter(|word| *word != "-").map(ProductId::parse).transpose().ok()?;
-    let quantity = words.next().filter(|word| *word != "-").map(str::parse).transpose().ok()?;
-    Some(SubscriptionItem { price, product, quantity })
+    let product = words
+        .next()
+        .filter(|word| *word != "-")
+        .map(ProductId::parse)
+        .transpose()
+        .ok()?;
+    let quantity = words
+        .next()
+        .filter(|word| *word != "-")
+        .map(str::parse)
+        .transpose()
+        .ok()?;
+    Some(SubscriptionItem {
+        price,
+        product,
+        quantity,
+    })
 }
 
 fn subscription_of(attributes: &Attributes) -> Result<Subscription, StoreError> {
     let item = Item::new(attributes, "read a subscription");
-    let id = item.text("sk")?.strip_prefix(keys::SUBSCRIPTION).ok_or_else(|| item.bad("sk"))?;
-    let items = item.texts("items")?.into_iter().map(item_of).collect::<Option<_>>();
-    let period = match (item.find_time("period_start")?, item.find_time("period_end")?) {
+    let id = item
+        .text("sk")?
+        .strip_prefix(keys::SUBSCRIPTION)
+        .ok_or_else(|| item.bad("sk"))?;
+    let items = item
+        .texts("items")?
+        .into_iter()
+        .map(item_of)
+        .collect::<Option<_>>();
+    let period = match (
+        item.find_time("period_start")?,
+        item.find_time("period_end")?,
+    ) {
         (Some(start), Some(end)) => Some(Span { start, end }),
         _ => None,
     };
@@ -203,8 +256,14 @@ fn subscription_of(attributes: &Attributes) -> Result<Subscription, StoreError> 
 
 fn invoice_of(attributes: &Attributes) -> Result<Invoice, StoreError> {
     let item = Item::new(attributes, "read an invoice");
-    let id = item.text("sk")?.strip_prefix(keys::INVOICE).ok_or_else(|| item.bad("sk"))?;
-    let subscription = item.find_text("subscription")?.map(SubscriptionId::parse).transpose();
+    let id = item
+        .text("sk")?
+        .strip_prefix(keys::INVOICE)
+        .ok_or_else(|| item.bad("sk"))?;
+    let subscription = item
+        .find_text("subscription")?
+        .map(SubscriptionId::parse)
+        .transpose();
     let as_of: Timestamp = item.time("as_of")?;
     Ok(Invoice {
         id: InvoiceId::parse(id).map_err(|_| item.bad("sk"))?,

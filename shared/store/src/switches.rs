@@ -82,12 +82,19 @@ pub struct Switchboard {
 
 impl Switchboard {
     pub(crate) fn new(client: Client, table: String) -> Self {
-        Self { client, table, believed: Believed::at_first(Switches::default()) }
+        Self {
+            client,
+            table,
+            believed: Believed::at_first(Switches::default()),
+        }
     }
 
     /// Whether something may go on.
     pub async fn switch_now(&self, now: Timestamp, of: impl Fn(&Switches) -> Switch) -> Switch {
-        let believed = of(&self.believed.now(now, BELIEVED, async || self.switch_read().await).await);
+        let believed = of(&self
+            .believed
+            .now(now, BELIEVED, async || self.switch_read().await)
+            .await);
         match believed {
             Switch::On => Switch::On,
             Switch::Off => of(&self.switches_anew(now).await),
@@ -96,7 +103,9 @@ impl Switchboard {
 
     /// All of them, as they stand.
     pub async fn switches_anew(&self, now: Timestamp) -> Switches {
-        self.believed.now(now, ANEW, async || self.switch_read().await).await
+        self.believed
+            .now(now, ANEW, async || self.switch_read().await)
+            .await
     }
 
     async fn switch_read(&self) -> Result<Switches, StoreError> {
@@ -105,7 +114,11 @@ impl Switchboard {
             Which::Account(id) if row.position == Switch::Off => switches.with_paused(id),
             Which::Account(_) => switches,
         };
-        Ok(self.switch_list().await?.into_iter().fold(Switches::default(), with))
+        Ok(self
+            .switch_list()
+            .await?
+            .into_iter()
+            .fold(Switches::default(), with))
     }
 
     /// All that somebody has ever touched.
@@ -133,21 +146,49 @@ impl Switchboard {
     }
 
     /// Switches, and keeps who has and why.
-    pub async fn switch_set(&self, which: &Which, word: &SwitchWord, act: &ActionId) -> Result<Switched, StoreError> {
+    pub async fn switch_set(
+        &self,
+        which: &Which,
+        word: &SwitchWord,
+        act: &ActionId,
+    ) -> Result<Switched, StoreError> {
         let which = which.key();
         let mut kept = keys::switched(&which, word.at, act).attributes();
         kept.extend(attributes(word));
-        let items = [change_of(keys::switch(&which), word).item(&self.table), put_new(&self.table, kept)];
-        switched(self.client.transact_write_items().set_transact_items(Some(items.into())).send().await)
+        let items = [
+            change_of(keys::switch(&which), word).item(&self.table),
+            put_new(&self.table, kept),
+        ];
+        switched(
+            self.client
+                .transact_write_items()
+                .set_transact_items(Some(items.into()))
+                .send()
+                .await,
+        )
     }
 
     /// The last changes of a switch, newest first.
     pub async fn switch_changes(&self, which: &Which) -> Result<Vec<SwitchRow>, StoreError> {
         let pk = keys::switched_pk(&which.key());
-        let query = self.client.query().table_name(&self.table).key_condition_expression("pk = :pk");
-        let query = query.expression_attribute_values(":pk", text(pk)).scan_index_forward(false).limit(CHANGES_MAX);
-        let found = query.send().await.map_err(|error| StoreError::sdk(READ, error))?;
-        found.items().iter().map(|found| row_of(&Item::new(found, READ))).collect()
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk");
+        let query = query
+            .expression_attribute_values(":pk", text(pk))
+            .scan_index_forward(false)
+            .limit(CHANGES_MAX);
+        let found = query
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk(READ, error))?;
+        found
+            .items()
+            .iter()
+            .map(|found| row_of(&Item::new(found, READ)))
+            .collect()
     }
 }
 
@@ -191,8 +232,12 @@ pub(crate) fn row_of(item: &Item<'_>) -> Result<SwitchRow, StoreError> {
 pub(crate) fn switched<T>(
     written: Result<T, SdkError<TransactWriteItemsError, HttpResponse>>,
 ) -> Result<Switched, StoreError> {
-    let Err(error) = written else { return Ok(Switched::Now) };
-    let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(SET, error)) };
+    let Err(error) = written else {
+        return Ok(Switched::Now);
+    };
+    let Some(reasons) = cancellation_reasons(&error) else {
+        return Err(StoreError::sdk(SET, error));
+    };
     match condition_failed(reasons.first()) {
         Some(_) => Ok(Switched::Already),
         None => Err(StoreError::cancelled(SET, reasons)),

@@ -16,7 +16,11 @@ pub(crate) fn terms_attributes(terms: &Terms) -> Attributes {
         ("period", text(&terms.period)),
         ("priced_by", text(&terms.priced_by)),
     ];
-    more.extend(terms.budget.map(|budget| ("budget", number(budget.micros()))));
+    more.extend(
+        terms
+            .budget
+            .map(|budget| ("budget", number(budget.micros()))),
+    );
     more.extend(terms.spending.iter().flat_map(spending_attributes));
     match &terms.funding {
         Funding::Prepaid { held, markup, fee } => more.extend([
@@ -26,12 +30,20 @@ pub(crate) fn terms_attributes(terms: &Terms) -> Attributes {
             ("fee", number(fee.micros())),
         ]),
         Funding::Metered { customer, counts } => {
-            let lines = counts.iter().map(|(meter, counts)| format!("{meter} {}", counts.as_str()));
-            more.extend([("funding", text(METERED)), ("customer", text(customer.as_str())), ("counts", texts(lines))]);
+            let lines = counts
+                .iter()
+                .map(|(meter, counts)| format!("{meter} {}", counts.as_str()));
+            more.extend([
+                ("funding", text(METERED)),
+                ("customer", text(customer.as_str())),
+                ("counts", texts(lines)),
+            ]);
         }
         Funding::Free => more.push(("funding", text(FREE))),
     }
-    more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    more.into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 pub(crate) fn terms_of(item: &Item<'_>) -> Result<Terms, StoreError> {
@@ -42,7 +54,10 @@ pub(crate) fn terms_of(item: &Item<'_>) -> Result<Terms, StoreError> {
             markup: BasisPoints(item.number("markup")?),
             fee: credits("fee")?,
         },
-        METERED => Funding::Metered { customer: item.parsed("customer", CustomerId::parse)?, counts: counts_of(item)? },
+        METERED => Funding::Metered {
+            customer: item.parsed("customer", CustomerId::parse)?,
+            counts: counts_of(item)?,
+        },
         FREE => Funding::Free,
         _ => return Err(item.bad("funding")),
     };
@@ -50,7 +65,9 @@ pub(crate) fn terms_of(item: &Item<'_>) -> Result<Terms, StoreError> {
     Ok(Terms {
         funding,
         billable: item.parsed("billable", |word| Billable::parse(word).ok_or(()))?,
-        budget: budget.map(|micros| Credits::from_micros(micros).ok_or_else(|| item.bad("budget"))).transpose()?,
+        budget: budget
+            .map(|micros| Credits::from_micros(micros).ok_or_else(|| item.bad("budget")))
+            .transpose()?,
         period: item.text("period")?.to_owned(),
         priced_by: item.text("priced_by")?.to_owned(),
         spending: spending_of(item)?,
@@ -61,7 +78,15 @@ pub(crate) fn terms_of(item: &Item<'_>) -> Result<Terms, StoreError> {
 pub(crate) const RESERVED: &str = "reserved";
 
 fn spending_attributes(spending: &Spending) -> [(&'static str, AttributeValue); 4] {
-    let line = |line: &Line| format!("{} {} {} {}", line.meter, line.counts.as_str(), line.most, line.rate.text());
+    let line = |line: &Line| {
+        format!(
+            "{} {} {} {}",
+            line.meter,
+            line.counts.as_str(),
+            line.most,
+            line.rate.text()
+        )
+    };
     [
         ("spent_in", text(&spending.period)),
         ("spends", text(spending.unit.as_str())),
@@ -72,7 +97,9 @@ fn spending_attributes(spending: &Spending) -> [(&'static str, AttributeValue); 
 
 /// Jobs from before there was a count have none.
 fn spending_of(item: &Item<'_>) -> Result<Option<Spending>, StoreError> {
-    let Some(period) = item.find_text("spent_in")? else { return Ok(None) };
+    let Some(period) = item.find_text("spent_in")? else {
+        return Ok(None);
+    };
     let line = |line: &str| {
         let mut words = line.split(' ');
         let mut word = || words.next();
@@ -83,7 +110,11 @@ fn spending_of(item: &Item<'_>) -> Result<Option<Spending>, StoreError> {
             rate: Rate::parse(word()?)?,
         })
     };
-    let lines = item.texts("lines")?.into_iter().map(line).collect::<Option<_>>();
+    let lines = item
+        .texts("lines")?
+        .into_iter()
+        .map(line)
+        .collect::<Option<_>>();
     Ok(Some(Spending {
         period: period.to_owned(),
         unit: item.parsed("spends", |word| Unit::parse(word).ok_or(()))?,
@@ -101,5 +132,9 @@ fn counts_of(item: &Item<'_>) -> Result<Vec<(Meter, Counts)>, StoreError> {
         let (meter, counts) = line.split_once(' ')?;
         Some((Meter::parse(meter).ok()?, Counts::parse(counts)?))
     };
-    item.texts("counts")?.into_iter().map(one).collect::<Option<_>>().ok_or_else(|| item.bad("counts"))
+    item.texts("counts")?
+        .into_iter()
+        .map(one)
+        .collect::<Option<_>>()
+        .ok_or_else(|| item.bad("counts"))
 }

@@ -56,20 +56,45 @@ impl Store {
 
     /// Writes a move; one whose mark stands on the row has been written already. None where it contends and the first of
     /// its company stands there.
-    pub(crate) async fn write_marked(&self, write: Write<'_>, mark: &str) -> Result<Option<Written>, StoreError> {
-        let Write { operation, change, company, contends, laid, postings } = write;
-        let more: Vec<_> = company.into_iter().chain(laid.items.clone()).chain(postings.items.clone()).collect();
+    pub(crate) async fn write_marked(
+        &self,
+        write: Write<'_>,
+        mark: &str,
+    ) -> Result<Option<Written>, StoreError> {
+        let Write {
+            operation,
+            change,
+            company,
+            contends,
+            laid,
+            postings,
+        } = write;
+        let more: Vec<_> = company
+            .into_iter()
+            .chain(laid.items.clone())
+            .chain(postings.items.clone())
+            .collect();
         let old = if more.is_empty() {
             match change.call(&self.client, &self.table).send().await {
                 Ok(_) => return Ok(Some(Written::Now)),
                 Err(error) => failed_item(operation, error)?,
             }
         } else {
-            let items: Vec<_> = std::iter::once(change.item(&self.table)).chain(more).collect();
-            let Err(error) = self.client.transact_write_items().set_transact_items(Some(items)).send().await else {
+            let items: Vec<_> = std::iter::once(change.item(&self.table))
+                .chain(more)
+                .collect();
+            let Err(error) = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(items))
+                .send()
+                .await
+            else {
                 return Ok(Some(Written::Now));
             };
-            let Some(reasons) = cancellation_reasons(&error) else { return Err(StoreError::sdk(operation, error)) };
+            let Some(reasons) = cancellation_reasons(&error) else {
+                return Err(StoreError::sdk(operation, error));
+            };
             let Some(held) = condition_failed(reasons.first()) else {
                 if contends && condition_failed(reasons.get(1)).is_some() {
                     return Ok(None);
@@ -77,23 +102,43 @@ impl Store {
                 let behind = reasons.len().saturating_sub(postings.items.len());
                 let between = behind.saturating_sub(laid.items.len());
                 laid.verdict(operation, reasons.get(between..behind).unwrap_or_default())?;
-                return Err(match postings.verdict(reasons.get(behind..).unwrap_or_default())? {
-                    Some(verdict) => StoreError::inconsistent(operation, format!("a settlement: {verdict:?}")),
-                    None => StoreError::cancelled(operation, reasons),
-                });
+                return Err(
+                    match postings.verdict(reasons.get(behind..).unwrap_or_default())? {
+                        Some(verdict) => StoreError::inconsistent(
+                            operation,
+                            format!("a settlement: {verdict:?}"),
+                        ),
+                        None => StoreError::cancelled(operation, reasons),
+                    },
+                );
             };
             held.item().cloned().unwrap_or_default()
         };
         // Our own write, applied although its answer never came.
-        let ours = old.get("w").and_then(|old| old.as_s().ok()).is_some_and(|old| old == mark);
+        let ours = old
+            .get("w")
+            .and_then(|old| old.as_s().ok())
+            .is_some_and(|old| old == mark);
         Ok(Some(if ours { Written::Now } else { Written::Stale }))
     }
 
     /// Counts the tokens of work that is billed, however it is paid for: in no quota's way, since they are used.
-    pub(crate) fn tokens_count(&self, account: &AccountId, terms: &Terms, used: Tokens) -> Option<TransactWriteItem> {
+    pub(crate) fn tokens_count(
+        &self,
+        account: &AccountId,
+        terms: &Terms,
+        used: Tokens,
+    ) -> Option<TransactWriteItem> {
         let tokens = used.input.saturating_add(used.output);
-        let change = count_change(account, (&*TOKENS, terms.period.as_str()), tokens, Limit::Unlimited);
-        change.filter(|_| tokens > 0).map(|change| change.item(&self.table))
+        let change = count_change(
+            account,
+            (&*TOKENS, terms.period.as_str()),
+            tokens,
+            Limit::Unlimited,
+        );
+        change
+            .filter(|_| tokens > 0)
+            .map(|change| change.item(&self.table))
     }
 }
 
@@ -134,7 +179,9 @@ pub(crate) fn failed_item(
 ) -> Result<Attributes, StoreError> {
     match &error {
         SdkError::ServiceError(failed) => match failed.err() {
-            UpdateItemError::ConditionalCheckFailedException(check) => Ok(check.item.clone().unwrap_or_default()),
+            UpdateItemError::ConditionalCheckFailedException(check) => {
+                Ok(check.item.clone().unwrap_or_default())
+            }
             _ => Err(StoreError::sdk(operation, error)),
         },
         _ => Err(StoreError::sdk(operation, error)),

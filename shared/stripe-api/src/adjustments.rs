@@ -32,7 +32,10 @@ impl StripeApi {
         key: &str,
     ) -> Result<AdjustmentStatus, StripeError> {
         let form = json!({ "event_name": event_name, "type": "cancel", "cancel": { "identifier": identifier } });
-        let adjustment: Adjustment = self.to(ADJUST).write(&["billing", "meter_event_adjustments"], form, key).await?;
+        let adjustment: Adjustment = self
+            .to(ADJUST)
+            .write(&["billing", "meter_event_adjustments"], form, key)
+            .await?;
         Ok(adjustment.status)
     }
 }
@@ -48,11 +51,22 @@ mod tests {
             r#"{"object":"billing.meter_event_adjustment","cancel":{"identifier":"use_1"},"event_name":"pull_requests",
                 "livemode":false,"status":"pending","type":"cancel"}"#,
         )]);
-        let status = peer.api().meter_event_adjust("pull_requests", "use_1", "adjust-1").await.expect("an answer");
+        let status = peer
+            .api()
+            .meter_event_adjust("pull_requests", "use_1", "adjust-1")
+            .await
+            .expect("an answer");
         assert_eq!(status, AdjustmentStatus::Pending);
         let heard = &peer.heard()[0];
         assert_eq!(heard.line, "POST /v1/billing/meter_event_adjustments");
         assert_eq!(heard.header("idempotency-key"), "adjust-1");
-        assert_eq!(heard.fields(), ["cancel[identifier]=use_1", "event_name=pull_requests", "type=cancel"]);
+        assert_eq!(
+            heard.fields(),
+            [
+                "cancel[identifier]=use_1",
+                "event_name=pull_requests",
+                "type=cancel"
+            ]
+        );
     }
 }

@@ -29,12 +29,20 @@ pub struct Page<T> {
 
 impl Operation<'_> {
     /// Reads what is there.
-    pub async fn read<T: DeserializeOwned>(&self, path: &[&str], query: Value) -> Result<T, StripeError> {
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: Value,
+    ) -> Result<T, StripeError> {
         self.parse(&self.fetch(Family::V1, path, query).await?)
     }
 
     /// Reads what may be there.
-    pub async fn find<T: DeserializeOwned>(&self, path: &[&str], query: Value) -> Result<Option<T>, StripeError> {
+    pub async fn find<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: Value,
+    ) -> Result<Option<T>, StripeError> {
         match self.find_bytes(Family::V1, path, query).await? {
             Some(body) => self.parse(&body).map(Some),
             None => Ok(None),
@@ -42,7 +50,12 @@ impl Operation<'_> {
     }
 
     /// The same, as it came.
-    pub async fn find_bytes(&self, family: Family, path: &[&str], query: Value) -> Result<Option<Bytes>, StripeError> {
+    pub async fn find_bytes(
+        &self,
+        family: Family,
+        path: &[&str],
+        query: Value,
+    ) -> Result<Option<Bytes>, StripeError> {
         unless_missing(self.fetch(family, path, query).await)
     }
 
@@ -67,12 +80,22 @@ impl Operation<'_> {
     }
 
     /// Changes something, under the caller's key.
-    pub async fn write<T: DeserializeOwned>(&self, path: &[&str], form: Value, key: &str) -> Result<T, StripeError> {
+    pub async fn write<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        form: Value,
+        key: &str,
+    ) -> Result<T, StripeError> {
         self.parse(&self.write_bytes(path, form, key).await?)
     }
 
     /// The same, with the answer as it came.
-    pub async fn write_bytes(&self, path: &[&str], form: Value, key: &str) -> Result<Bytes, StripeError> {
+    pub async fn write_bytes(
+        &self,
+        path: &[&str],
+        form: Value,
+        key: &str,
+    ) -> Result<Bytes, StripeError> {
         if key.is_empty() || key.len() > KEY_BYTES_MAX {
             return Err(self.unaskable("the idempotency key is none"));
         }
@@ -81,18 +104,31 @@ impl Operation<'_> {
     }
 
     /// Asks a question that Stripe takes as a POST; it changes nothing.
-    pub async fn ask<T: DeserializeOwned>(&self, path: &[&str], form: Value) -> Result<T, StripeError> {
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        form: Value,
+    ) -> Result<T, StripeError> {
         let request = self.build(StripeMethod::Post, path, form)?;
         self.parse(&self.exchange(Family::V1, request, None).await?)
     }
 
     /// Deletes, which needs no key: the second time there is nothing left.
-    pub async fn delete<T: DeserializeOwned>(&self, path: &[&str], query: Value) -> Result<T, StripeError> {
+    pub async fn delete<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: Value,
+    ) -> Result<T, StripeError> {
         let request = self.build(StripeMethod::Delete, path, query)?;
         self.parse(&self.exchange(Family::V1, request, None).await?)
     }
 
-    async fn fetch(&self, family: Family, path: &[&str], query: Value) -> Result<Bytes, StripeError> {
+    async fn fetch(
+        &self,
+        family: Family,
+        path: &[&str],
+        query: Value,
+    ) -> Result<Bytes, StripeError> {
         let request = self.build(StripeMethod::Get, path, query)?;
         self.exchange(family, request, None).await
     }
@@ -110,10 +146,18 @@ impl Operation<'_> {
     }
 
     pub fn unaskable(&self, why: &'static str) -> StripeError {
-        StripeError::Unaskable { operation: self.name, why }
+        StripeError::Unaskable {
+            operation: self.name,
+            why,
+        }
     }
 
-    fn build(&self, method: StripeMethod, path: &[&str], params: Value) -> Result<RequestBuilder, StripeError> {
+    fn build(
+        &self,
+        method: StripeMethod,
+        path: &[&str],
+        params: Value,
+    ) -> Result<RequestBuilder, StripeError> {
         let request = RequestBuilder::new(method, self.path(path)?);
         let params = filled(params);
         Ok(match method {
@@ -127,12 +171,16 @@ impl Operation<'_> {
     fn path(&self, parts: &[&str]) -> Result<String, StripeError> {
         let plain = |part: &str| {
             part.bytes().any(|byte| byte != b'.')
-                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
         };
         if !parts.iter().all(|part| plain(part)) {
             return Err(self.unaskable("an id is none"));
         }
-        Ok(parts.iter().fold(String::new(), |path, part| path + "/" + part))
+        Ok(parts
+            .iter()
+            .fold(String::new(), |path, part| path + "/" + part))
     }
 }
 
@@ -149,7 +197,9 @@ pub(crate) fn unless_missing<T>(answer: Result<T, StripeError>) -> Result<Option
 fn filled(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let fields = fields.into_iter().map(|(name, field)| (name, filled(field)));
+            let fields = fields
+                .into_iter()
+                .map(|(name, field)| (name, filled(field)));
             fields.filter(|(_, field)| !is_open(field)).collect()
         }
         Value::Array(items) => items.into_iter().map(filled).collect(),
@@ -178,11 +228,19 @@ mod tests {
         let peer = Peer::script([Reply::ok("{}"), Reply::ok("{}")]);
         let form = json!({ "line_items": [{ "price": "price_1", "quantity": null }, { "price": "price_2", "quantity": 3 }],
             "metadata": { "a][b": "a&b=c [d] é +%" }, "on": true, "none": "", "left": null, "expand": [], "data": { "x": null } });
-        let _: Value = peer.api().to("try").write(&["things"], form.clone(), "key-1").await.expect("an answer");
+        let _: Value = peer
+            .api()
+            .to("try")
+            .write(&["things"], form.clone(), "key-1")
+            .await
+            .expect("an answer");
         let heard = &peer.heard()[0];
         assert_eq!(heard.line, "POST /v1/things");
         assert_eq!(heard.header("idempotency-key"), "key-1");
-        assert_eq!(heard.header("content-type"), "application/x-www-form-urlencoded");
+        assert_eq!(
+            heard.header("content-type"),
+            "application/x-www-form-urlencoded"
+        );
         let expected = [
             "line_items[0][price]=price_1",
             "line_items[1][price]=price_2",
@@ -192,38 +250,65 @@ mod tests {
             "on=true",
         ];
         assert_eq!(heard.fields(), expected);
-        let _: Value = peer.api().to("try").read(&["things", "a.b"], form).await.expect("an answer");
+        let _: Value = peer
+            .api()
+            .to("try")
+            .read(&["things", "a.b"], form)
+            .await
+            .expect("an answer");
         let line = &peer.heard()[1].line;
-        assert!(line.starts_with("GET /v1/things/a.b?") && line.contains("line_items[1][quantity]=3"), "{line}");
+        assert!(
+            line.starts_with("GET /v1/things/a.b?") && line.contains("line_items[1][quantity]=3"),
+            "{line}"
+        );
     }
 
     #[tokio::test]
     async fn paths_lead_where_they_say() {
         for part in ["", ".", "..", "a/b", "a?b", "é", "a b", "%2e"] {
-            let error = Peer::script([]).api().to("try").find::<Value>(&["things", part], json!({})).await;
-            assert_eq!(error.expect_err("an error").retry(), Retry::Never, "{part:?}");
+            let error = Peer::script([])
+                .api()
+                .to("try")
+                .find::<Value>(&["things", part], json!({}))
+                .await;
+            assert_eq!(
+                error.expect_err("an error").retry(),
+                Retry::Never,
+                "{part:?}"
+            );
         }
     }
 
     #[tokio::test]
     async fn keys_are_keys() {
         for key in ["", "k\n", "k".repeat(256).as_str()] {
-            let error = Peer::script([]).api().to("try").write::<Value>(&["things"], json!({}), key).await;
-            assert_eq!(error.expect_err("an error").retry(), Retry::Never, "{key:?}");
+            let error = Peer::script([])
+                .api()
+                .to("try")
+                .write::<Value>(&["things"], json!({}), key)
+                .await;
+            assert_eq!(
+                error.expect_err("an error").retry(),
+                Retry::Never,
+                "{key:?}"
+            );
         }
     }
 
     #[tokio::test]
     async fn only_stripe_says_that_something_is_missing() {
-        let missing =
-            r#"{"error":{"code":"resource_missing","type":"invalid_request_error","message":"No such thing"}}"#;
+        let missing = r#"{"error":{"code":"resource_missing","type":"invalid_request_error","message":"No such thing"}}"#;
         for (reply, there) in [
             (Reply::with(404, &[], missing), Some(false)),
             (Reply::with(404, &[], "<html>"), None),
             (Reply::with(400, &[], missing), None),
             (Reply::ok("{}"), Some(true)),
         ] {
-            let found = Peer::script([reply]).api().to("try").find::<Value>(&["things", "x"], json!({})).await;
+            let found = Peer::script([reply])
+                .api()
+                .to("try")
+                .find::<Value>(&["things", "x"], json!({}))
+                .await;
             assert_eq!(found.ok().map(|found| found.is_some()), there);
         }
     }
@@ -234,30 +319,60 @@ mod tests {
             Reply::ok(r#"{"data":["a","b"],"has_more":true}"#),
             Reply::ok(r#"{"data":["c"],"has_more":false}"#),
         ]);
-        let all = peer.api().to("try").list(&["things"], json!({ "x": 1 }), String::as_str).await.expect("a list");
+        let all = peer
+            .api()
+            .to("try")
+            .list(&["things"], json!({ "x": 1 }), String::as_str)
+            .await
+            .expect("a list");
         assert_eq!(all, ["a", "b", "c"]);
         assert_eq!(peer.heard()[0].line, "GET /v1/things?limit=100&x=1");
-        assert_eq!(peer.heard()[1].line, "GET /v1/things?limit=100&starting_after=b&x=1");
+        assert_eq!(
+            peer.heard()[1].line,
+            "GET /v1/things?limit=100&starting_after=b&x=1"
+        );
     }
 
     #[tokio::test]
     async fn a_key_that_stands_for_something_else_is_known() {
-        let body =
-            r#"{"error":{"type":"idempotency_error","message":"Keys can only be used with the same parameters"}}"#;
+        let body = r#"{"error":{"type":"idempotency_error","message":"Keys can only be used with the same parameters"}}"#;
         let in_use = r#"{"error":{"type":"idempotency_error","code":"idempotency_key_in_use","message":"wait"}}"#;
-        for (status, body, reused, retry) in [(400, body, true, Retry::Never), (409, in_use, false, Retry::Soon)] {
+        for (status, body, reused, retry) in [
+            (400, body, true, Retry::Never),
+            (409, in_use, false, Retry::Soon),
+        ] {
             let peer = Peer::script([Reply::with(status, &[], body)]);
-            let error = peer.api().to("try").write::<Value>(&["things"], json!({}), "k").await.expect_err("an error");
-            assert_eq!((error.key_reused(), error.retry()), (reused, retry), "{error}");
+            let error = peer
+                .api()
+                .to("try")
+                .write::<Value>(&["things"], json!({}), "k")
+                .await
+                .expect_err("an error");
+            assert_eq!(
+                (error.key_reused(), error.retry()),
+                (reused, retry),
+                "{error}"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_stored_failure_is_known() {
-        for (headers, stored) in [(&[][..], false), (&[("idempotent-replayed", "true")][..], true)] {
+        for (headers, stored) in [
+            (&[][..], false),
+            (&[("idempotent-replayed", "true")][..], true),
+        ] {
             let peer = Peer::script([Reply::with(500, headers, "{}")]);
-            let error = peer.api().to("try").write::<Value>(&["things"], json!({}), "k").await.expect_err("an error");
-            assert_eq!((error.failure_is_stored(), error.retry()), (stored, Retry::Soon));
+            let error = peer
+                .api()
+                .to("try")
+                .write::<Value>(&["things"], json!({}), "k")
+                .await
+                .expect_err("an error");
+            assert_eq!(
+                (error.failure_is_stored(), error.retry()),
+                (stored, Retry::Soon)
+            );
         }
     }
 
@@ -265,7 +380,12 @@ mod tests {
     async fn a_declined_card_is_not_our_fault() {
         let body = r#"{"error":{"type":"card_error","code":"card_declined","message":"Your card was declined."}}"#;
         let peer = Peer::script([Reply::with(402, &[], body)]);
-        let error = peer.api().to("try").write::<Value>(&["things"], json!({}), "k").await.expect_err("an error");
+        let error = peer
+            .api()
+            .to("try")
+            .write::<Value>(&["things"], json!({}), "k")
+            .await
+            .expect_err("an error");
         assert!(error.card_declined());
         assert_eq!(error.retry(), Retry::Never);
     }
@@ -273,8 +393,16 @@ mod tests {
     #[tokio::test]
     async fn an_unreadable_answer_is_not_quoted() {
         let peer = Peer::script([Reply::ok(r#"{"data":"canary","has_more":"canary"}"#)]);
-        let error = peer.api().to("find it").read::<Page<String>>(&["things"], json!({})).await.expect_err("an error");
+        let error = peer
+            .api()
+            .to("find it")
+            .read::<Page<String>>(&["things"], json!({}))
+            .await
+            .expect_err("an error");
         let text = error.to_string();
-        assert!(text.contains("find it") && !format!("{text}{error:?}").contains("canary"), "{error:?}");
+        assert!(
+            text.contains("find it") && !format!("{text}{error:?}").contains("canary"),
+            "{error:?}"
+        );
     }
 }

@@ -45,7 +45,9 @@ const FIND: &str = "find the charge";
 impl StripeApi {
     /// A charge as it is now.
     pub async fn charge_find(&self, id: &ChargeId) -> Result<Option<Charge>, StripeError> {
-        self.to(FIND).find(&["charges", id.as_str()], json!({})).await
+        self.to(FIND)
+            .find(&["charges", id.as_str()], json!({}))
+            .await
     }
 }
 
@@ -59,11 +61,22 @@ mod tests {
         let charge = json!({ "id": "ch_1", "object": "charge", "amount": 2380, "amount_refunded": 380, "created": 1795000000,
             "currency": "eur", "customer": { "id": "cus_1", "object": "customer", "deleted": true }, "disputed": true,
             "livemode": false, "payment_intent": "pi_1", "refunded": false });
-        let peer = Peer::script([Reply::ok(&charge.to_string()), Reply::with(404, &[], MISSING)]);
+        let peer = Peer::script([
+            Reply::ok(&charge.to_string()),
+            Reply::with(404, &[], MISSING),
+        ]);
         let id = ChargeId::parse("ch_1").expect("an id");
-        let found = peer.api().charge_find(&id).await.expect("an answer").expect("a charge");
+        let found = peer
+            .api()
+            .charge_find(&id)
+            .await
+            .expect("an answer")
+            .expect("a charge");
         assert_eq!(peer.heard()[0].line, "GET /v1/charges/ch_1");
-        assert_eq!((found.amount_minor, found.amount_refunded_minor), (2380, 380));
+        assert_eq!(
+            (found.amount_minor, found.amount_refunded_minor),
+            (2380, 380)
+        );
         assert_eq!((found.refunded, found.disputed), (false, true));
         assert_eq!(found.customer, CustomerId::parse("cus_1").ok());
         assert_eq!(peer.api().charge_find(&id).await.expect("an answer"), None);

@@ -126,8 +126,13 @@ const LINES: &str = "list what the checkout session sells";
 
 impl StripeApi {
     /// A session as it is now.
-    pub async fn checkout_find(&self, id: &CheckoutSessionId) -> Result<Option<CheckoutSession>, StripeError> {
-        self.to(FIND).find(&["checkout", "sessions", id.as_str()], json!({})).await
+    pub async fn checkout_find(
+        &self,
+        id: &CheckoutSessionId,
+    ) -> Result<Option<CheckoutSession>, StripeError> {
+        self.to(FIND)
+            .find(&["checkout", "sessions", id.as_str()], json!({}))
+            .await
     }
 
     /// The session that has led to a payment.
@@ -136,21 +141,35 @@ impl StripeApi {
         payment: &PaymentIntentId,
     ) -> Result<Option<CheckoutSession>, StripeError> {
         let query = json!({ "payment_intent": payment.as_str(), "limit": 1 });
-        let page: Page<CheckoutSession> = self.to(FIND_BY_PAYMENT).read(&["checkout", "sessions"], query).await?;
+        let page: Page<CheckoutSession> = self
+            .to(FIND_BY_PAYMENT)
+            .read(&["checkout", "sessions"], query)
+            .await?;
         Ok(page.data.into_iter().next())
     }
 
     /// The sessions that a customer could still complete, the newest first.
-    pub async fn checkout_list_open(&self, customer: &CustomerId) -> Result<Vec<CheckoutSession>, StripeError> {
+    pub async fn checkout_list_open(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Vec<CheckoutSession>, StripeError> {
         let query = json!({ "customer": customer.as_str(), "status": "open" });
         let operation = self.to(LIST_OPEN);
-        operation.list(&["checkout", "sessions"], query, |session: &CheckoutSession| session.id.as_str()).await
+        operation
+            .list(
+                &["checkout", "sessions"],
+                query,
+                |session: &CheckoutSession| session.id.as_str(),
+            )
+            .await
     }
 
     /// All that a session sells.
     pub async fn checkout_lines(&self, id: &CheckoutSessionId) -> Result<Vec<Line>, StripeError> {
         let path = ["checkout", "sessions", id.as_str(), "line_items"];
-        self.to(LINES).list(&path, json!({}), |line: &Line| &line.id).await
+        self.to(LINES)
+            .list(&path, json!({}), |line: &Line| &line.id)
+            .await
     }
 }
 
@@ -180,25 +199,62 @@ mod tests {
         let session = session().to_string();
         let peer = Peer::script([Reply::ok(&session), Reply::with(404, &[], MISSING)]);
         let id = CheckoutSessionId::parse("cs_test_1").expect("an id");
-        let found = peer.api().checkout_find(&id).await.expect("an answer").expect("a session");
+        let found = peer
+            .api()
+            .checkout_find(&id)
+            .await
+            .expect("an answer")
+            .expect("a session");
         assert_eq!(peer.heard()[0].line, "GET /v1/checkout/sessions/cs_test_1");
-        assert_eq!((found.id, found.status), (id.clone(), Some(SessionStatus::Complete)));
-        assert_eq!((found.payment_status, found.mode), (PaymentStatus::Paid, SessionMode::Payment));
-        assert_eq!((found.amount_subtotal_minor, found.amount_total_minor), (Some(2000), Some(2380)));
+        assert_eq!(
+            (found.id, found.status),
+            (id.clone(), Some(SessionStatus::Complete))
+        );
+        assert_eq!(
+            (found.payment_status, found.mode),
+            (PaymentStatus::Paid, SessionMode::Payment)
+        );
+        assert_eq!(
+            (found.amount_subtotal_minor, found.amount_total_minor),
+            (Some(2000), Some(2380))
+        );
         assert_eq!(found.payment_intent, PaymentIntentId::parse("pi_1").ok());
         assert_eq!(found.metadata["pack"], "small");
-        assert!(peer.api().checkout_find(&id).await.expect("an answer").is_none());
+        assert!(
+            peer.api()
+                .checkout_find(&id)
+                .await
+                .expect("an answer")
+                .is_none()
+        );
     }
 
     #[tokio::test]
     async fn sessions_are_found_by_their_payment() {
         let page = json!({ "object": "list", "url": "/v1/checkout/sessions", "has_more": false, "data": [session()] });
-        let peer = Peer::script([Reply::ok(&page.to_string()), Reply::ok(r#"{"data":[],"has_more":false}"#)]);
+        let peer = Peer::script([
+            Reply::ok(&page.to_string()),
+            Reply::ok(r#"{"data":[],"has_more":false}"#),
+        ]);
         let payment = PaymentIntentId::parse("pi_1").expect("an id");
-        let found = peer.api().checkout_find_by_payment(&payment).await.expect("an answer").expect("a session");
-        assert_eq!(peer.heard()[0].line, "GET /v1/checkout/sessions?limit=1&payment_intent=pi_1");
+        let found = peer
+            .api()
+            .checkout_find_by_payment(&payment)
+            .await
+            .expect("an answer")
+            .expect("a session");
+        assert_eq!(
+            peer.heard()[0].line,
+            "GET /v1/checkout/sessions?limit=1&payment_intent=pi_1"
+        );
         assert_eq!(found.customer, CustomerId::parse("cus_1").ok());
-        assert!(peer.api().checkout_find_by_payment(&payment).await.expect("an answer").is_none());
+        assert!(
+            peer.api()
+                .checkout_find_by_payment(&payment)
+                .await
+                .expect("an answer")
+                .is_none()
+        );
     }
 
     #[tokio::test]
@@ -206,14 +262,22 @@ mod tests {
         let page = json!({ "object": "list", "url": "/v1/checkout/sessions", "has_more": false, "data": [session()] });
         let peer = Peer::script([Reply::ok(&page.to_string())]);
         let customer = CustomerId::parse("cus_1").expect("an id");
-        let found = peer.api().checkout_list_open(&customer).await.expect("sessions");
-        assert_eq!(peer.heard()[0].line, "GET /v1/checkout/sessions?customer=cus_1&limit=100&status=open");
+        let found = peer
+            .api()
+            .checkout_list_open(&customer)
+            .await
+            .expect("sessions");
+        assert_eq!(
+            peer.heard()[0].line,
+            "GET /v1/checkout/sessions?customer=cus_1&limit=100&status=open"
+        );
         assert_eq!(found[0].client_reference_id.as_deref(), Some("acc_1"));
     }
 
     #[tokio::test]
     async fn lines_say_what_was_sold() {
-        let page = |id, more| Reply::ok(&json!({ "has_more": more, "data": [line(id)] }).to_string());
+        let page =
+            |id, more| Reply::ok(&json!({ "has_more": more, "data": [line(id)] }).to_string());
         let peer = Peer::script([page("li_1", true), page("li_2", false)]);
         let id = CheckoutSessionId::parse("cs_test_1").expect("an id");
         let lines = peer.api().checkout_lines(&id).await.expect("lines");
@@ -223,7 +287,10 @@ mod tests {
         );
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].price.lookup_key.as_deref(), Some("pack_small"));
-        assert_eq!((lines[0].quantity, lines[0].amount_subtotal_minor), (Some(1), 2000));
+        assert_eq!(
+            (lines[0].quantity, lines[0].amount_subtotal_minor),
+            (Some(1), 2000)
+        );
     }
 
     #[test]

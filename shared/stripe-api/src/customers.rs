@@ -52,7 +52,10 @@ pub struct Customer {
 /// A person's words are not for the log.
 impl std::fmt::Debug for Customer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Customer").field("id", &self.id).field("deleted", &self.deleted).finish_non_exhaustive()
+        f.debug_struct("Customer")
+            .field("id", &self.id)
+            .field("deleted", &self.deleted)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,13 +79,17 @@ struct InvoiceSettings {
 
 impl From<Shape> for Customer {
     fn from(shape: Shape) -> Self {
-        let account = shape.metadata.and_then(|notes| AccountId::parse(notes.get(ACCOUNT_NOTE)?).ok());
+        let account = shape
+            .metadata
+            .and_then(|notes| AccountId::parse(notes.get(ACCOUNT_NOTE)?).ok());
         Self {
             id: shape.id,
             deleted: shape.deleted,
             email: shape.email,
             name: shape.name,
-            default_payment_method: shape.invoice_settings.and_then(|settings| settings.default_payment_method),
+            default_payment_method: shape
+                .invoice_settings
+                .and_then(|settings| settings.default_payment_method),
             account,
         }
     }
@@ -95,7 +102,11 @@ const UPDATE: &str = "update the customer";
 
 impl StripeApi {
     /// Makes a customer. The key should be of the account alone, so that an account cannot get two.
-    pub async fn customer_create(&self, order: &CustomerOrder<'_>, key: &str) -> Result<CustomerId, StripeError> {
+    pub async fn customer_create(
+        &self,
+        order: &CustomerOrder<'_>,
+        key: &str,
+    ) -> Result<CustomerId, StripeError> {
         let form = json!({
             "email": order.email,
             "name": order.name,
@@ -113,21 +124,36 @@ impl StripeApi {
         key: &str,
     ) -> Result<(), StripeError> {
         let form = json!({ "email": change.email, "name": change.name });
-        let _customer: Customer = self.to(UPDATE).write(&["customers", id.as_str()], form, key).await?;
+        let _customer: Customer = self
+            .to(UPDATE)
+            .write(&["customers", id.as_str()], form, key)
+            .await?;
         Ok(())
     }
 
     /// The customer that was made for an account, if there is one. Stripe's search lags behind by a minute, and more when it
     /// is not well, so it is no answer about what was made just now.
-    pub async fn customer_search(&self, account: &AccountId) -> Result<Option<Customer>, StripeError> {
+    pub async fn customer_search(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<Customer>, StripeError> {
         let query = format!("metadata[\"{ACCOUNT_NOTE}\"]:\"{account}\"");
-        let page: Page<Customer> = self.to(SEARCH).read(&["customers", "search"], json!({ "query": query })).await?;
-        Ok(page.data.into_iter().filter(|one| one.account.as_ref() == Some(account)).min_by(|a, b| a.id.cmp(&b.id)))
+        let page: Page<Customer> = self
+            .to(SEARCH)
+            .read(&["customers", "search"], json!({ "query": query }))
+            .await?;
+        Ok(page
+            .data
+            .into_iter()
+            .filter(|one| one.account.as_ref() == Some(account))
+            .min_by(|a, b| a.id.cmp(&b.id)))
     }
 
     /// A customer as it is now; one that was deleted is found as such.
     pub async fn customer_find(&self, id: &CustomerId) -> Result<Option<Customer>, StripeError> {
-        self.to(FIND).find(&["customers", id.as_str()], json!({})).await
+        self.to(FIND)
+            .find(&["customers", id.as_str()], json!({}))
+            .await
     }
 }
 
@@ -148,12 +174,23 @@ mod tests {
     async fn a_customer_is_made_for_its_account() {
         let peer = Peer::script([Reply::ok(CUSTOMER)]);
         let account = account();
-        let order = CustomerOrder { account: &account, email: Some("a+b@c.test"), name: None };
-        let id = peer.api().customer_create(&order, "customer-1").await.expect("a customer");
+        let order = CustomerOrder {
+            account: &account,
+            email: Some("a+b@c.test"),
+            name: None,
+        };
+        let id = peer
+            .api()
+            .customer_create(&order, "customer-1")
+            .await
+            .expect("a customer");
         assert_eq!(id.as_str(), "cus_1");
         let heard = &peer.heard()[0];
         assert_eq!(
-            (heard.line.as_str(), heard.header("idempotency-key").as_str()),
+            (
+                heard.line.as_str(),
+                heard.header("idempotency-key").as_str()
+            ),
             ("POST /v1/customers", "customer-1")
         );
         let note = format!("metadata[tallyhook_account]={account}");
@@ -165,27 +202,51 @@ mod tests {
         let account = account();
         let page = |notes: &str| {
             let customer = CUSTOMER.replace(r#""metadata":{}"#, &format!(r#""metadata":{notes}"#));
-            Reply::ok(&format!(r#"{{"object":"search_result","data":[{customer}],"has_more":false}}"#))
+            Reply::ok(&format!(
+                r#"{{"object":"search_result","data":[{customer}],"has_more":false}}"#
+            ))
         };
         let ours = format!(r#"{{"tallyhook_account":"{account}"}}"#);
         let peer = Peer::script([page(&ours), page("{}")]);
-        let found = peer.api().customer_search(&account).await.expect("an answer");
-        assert_eq!(found.map(|customer| customer.id.to_string()).as_deref(), Some("cus_1"));
+        let found = peer
+            .api()
+            .customer_search(&account)
+            .await
+            .expect("an answer");
+        assert_eq!(
+            found.map(|customer| customer.id.to_string()).as_deref(),
+            Some("cus_1")
+        );
         assert!(
-            peer.heard()[0].line.starts_with("GET /v1/customers/search?query=metadata"),
+            peer.heard()[0]
+                .line
+                .starts_with("GET /v1/customers/search?query=metadata"),
             "{}",
             peer.heard()[0].line
         );
-        let found = peer.api().customer_search(&account).await.expect("an answer");
-        assert_eq!(found, None, "another's customer is not ours, whatever the search says");
+        let found = peer
+            .api()
+            .customer_search(&account)
+            .await
+            .expect("an answer");
+        assert_eq!(
+            found, None,
+            "another's customer is not ours, whatever the search says"
+        );
     }
 
     #[tokio::test]
     async fn only_what_changes_is_sent() {
         let peer = Peer::script([Reply::ok(CUSTOMER)]);
         let id = CustomerId::parse("cus_1").expect("an id");
-        let change = CustomerChange { name: Some("B"), ..CustomerChange::default() };
-        peer.api().customer_update(&id, &change, "k").await.expect("an answer");
+        let change = CustomerChange {
+            name: Some("B"),
+            ..CustomerChange::default()
+        };
+        peer.api()
+            .customer_update(&id, &change, "k")
+            .await
+            .expect("an answer");
         assert_eq!(peer.heard()[0].line, "POST /v1/customers/cus_1");
         assert_eq!(peer.heard()[0].fields(), ["name=B"]);
     }
@@ -193,16 +254,42 @@ mod tests {
     #[tokio::test]
     async fn customers_are_found_even_deleted() {
         let account = account();
-        let ours = CUSTOMER.replace(r#""metadata":{}"#, &format!(r#""metadata":{{"tallyhook_account":"{account}"}}"#));
+        let ours = CUSTOMER.replace(
+            r#""metadata":{}"#,
+            &format!(r#""metadata":{{"tallyhook_account":"{account}"}}"#),
+        );
         let deleted = r#"{"id":"cus_1","object":"customer","deleted":true}"#;
-        let peer = Peer::script([Reply::ok(&ours), Reply::ok(deleted), Reply::with(404, &[], MISSING)]);
+        let peer = Peer::script([
+            Reply::ok(&ours),
+            Reply::ok(deleted),
+            Reply::with(404, &[], MISSING),
+        ]);
         let id = CustomerId::parse("cus_1").expect("an id");
-        let found = peer.api().customer_find(&id).await.expect("an answer").expect("a customer");
-        assert_eq!((found.account.as_ref(), found.deleted), (Some(&account), false));
-        assert_eq!(found.default_payment_method, PaymentMethodId::parse("pm_1").ok());
+        let found = peer
+            .api()
+            .customer_find(&id)
+            .await
+            .expect("an answer")
+            .expect("a customer");
+        assert_eq!(
+            (found.account.as_ref(), found.deleted),
+            (Some(&account), false)
+        );
+        assert_eq!(
+            found.default_payment_method,
+            PaymentMethodId::parse("pm_1").ok()
+        );
         assert!(!format!("{found:?}").contains("canary"));
-        let found = peer.api().customer_find(&id).await.expect("an answer").expect("a customer");
+        let found = peer
+            .api()
+            .customer_find(&id)
+            .await
+            .expect("an answer")
+            .expect("a customer");
         assert_eq!((found.email, found.deleted), (None, true));
-        assert_eq!(peer.api().customer_find(&id).await.expect("an answer"), None);
+        assert_eq!(
+            peer.api().customer_find(&id).await.expect("an answer"),
+            None
+        );
     }
 }

@@ -144,7 +144,9 @@ impl Retryable for StripeError {
             Self::Unavailable { refusal, .. } | Self::Busy { refusal, .. } => {
                 refusal.retry_after.map_or(Retry::Soon, Retry::After)
             }
-            Self::Url | Self::SecretKey | Self::Credentials { .. } => Retry::Alarm(CREDENTIALS_WAIT),
+            Self::Url | Self::SecretKey | Self::Credentials { .. } => {
+                Retry::Alarm(CREDENTIALS_WAIT)
+            }
             Self::Refused { .. } | Self::KeyReused { .. } | Self::Unaskable { .. } => Retry::Never,
         }
     }
@@ -159,9 +161,11 @@ impl StripeError {
             | Self::Credentials { refusal, .. }
             | Self::Refused { refusal, .. }
             | Self::KeyReused { refusal, .. } => Some(refusal),
-            Self::Url | Self::SecretKey | Self::Unclear { .. } | Self::Malformed { .. } | Self::Unaskable { .. } => {
-                None
-            }
+            Self::Url
+            | Self::SecretKey
+            | Self::Unclear { .. }
+            | Self::Malformed { .. }
+            | Self::Unaskable { .. } => None,
         }
     }
 
@@ -199,7 +203,9 @@ impl StripeError {
 /// async-stripe's readers report here, and they read successes only.
 impl StripeClientErr for StripeError {
     fn deserialize_err(msg: impl fmt::Display) -> Self {
-        Self::Malformed { why: msg.to_string() }
+        Self::Malformed {
+            why: msg.to_string(),
+        }
     }
 }
 

@@ -25,7 +25,10 @@ pub struct RawEvent {
 /// A payload is not for the log.
 impl std::fmt::Debug for RawEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RawEvent").field("id", &self.id).field("body_bytes", &self.body.len()).finish()
+        f.debug_struct("RawEvent")
+            .field("id", &self.id)
+            .field("body_bytes", &self.body.len())
+            .finish()
     }
 }
 
@@ -59,16 +62,21 @@ const LIST: &str = "list the events";
 impl StripeApi {
     /// An event of the last thirty days.
     pub async fn event_find(&self, id: &StripeEventId) -> Result<Option<RawEvent>, StripeError> {
-        self.event_of(FIND, Family::V1, &["events", id.as_str()]).await
+        self.event_of(FIND, Family::V1, &["events", id.as_str()])
+            .await
     }
 
     /// An event of the kind that comes without its object.
     pub async fn v2_event_find(&self, id: &StripeEventId) -> Result<Option<RawEvent>, StripeError> {
-        self.event_of(FIND_THIN, Family::V2, &["core", "events", id.as_str()]).await
+        self.event_of(FIND_THIN, Family::V2, &["core", "events", id.as_str()])
+            .await
     }
 
     /// A page of the last thirty days' events.
-    pub async fn event_list(&self, filter: &EventFilter<'_>) -> Result<Page<RawEvent>, StripeError> {
+    pub async fn event_list(
+        &self,
+        filter: &EventFilter<'_>,
+    ) -> Result<Page<RawEvent>, StripeError> {
         let query = json!({
             "types": filter.types,
             "created": { "gte": filter.created_from.map(Timestamp::seconds) },
@@ -84,10 +92,15 @@ impl StripeApi {
             .into_iter()
             .map(|event| {
                 let body = Bytes::from(String::from(Box::<str>::from(event)));
-                operation.parse(&body).map(|Head { id }| RawEvent { id, body })
+                operation
+                    .parse(&body)
+                    .map(|Head { id }| RawEvent { id, body })
             })
             .collect();
-        Ok(Page { data: data?, has_more: page.has_more })
+        Ok(Page {
+            data: data?,
+            has_more: page.has_more,
+        })
     }
 
     async fn event_of(
@@ -97,7 +110,9 @@ impl StripeApi {
         path: &[&str],
     ) -> Result<Option<RawEvent>, StripeError> {
         let operation = self.to(operation);
-        let Some(body) = operation.find_bytes(family, path, json!({})).await? else { return Ok(None) };
+        let Some(body) = operation.find_bytes(family, path, json!({})).await? else {
+            return Ok(None);
+        };
         let head: Head = operation.parse(&body)?;
         Ok(Some(RawEvent { id: head.id, body }))
     }
@@ -113,7 +128,12 @@ mod tests {
         let body = "{\n  \"id\": \"evt_1\", \"zeta\": 1.50, \"alpha\": \"canary\"}";
         let peer = Peer::script([Reply::ok(body), Reply::with(404, &[], MISSING)]);
         let id = StripeEventId::parse("evt_1").expect("an id");
-        let found = peer.api().event_find(&id).await.expect("an answer").expect("an event");
+        let found = peer
+            .api()
+            .event_find(&id)
+            .await
+            .expect("an answer")
+            .expect("an event");
         assert_eq!(peer.heard()[0].line, "GET /v1/events/evt_1");
         assert_eq!((&found.id, found.body.as_ref()), (&id, body.as_bytes()));
         assert!(!format!("{found:?}").contains("canary"));
@@ -123,20 +143,36 @@ mod tests {
     #[tokio::test]
     async fn thin_events_are_of_the_second_version() {
         let missing = r#"{"error":{"code":"not_found","message":"Event not found"}}"#;
-        let peer =
-            Peer::script([Reply::ok(r#"{"id":"evt_2","object":"v2.core.event"}"#), Reply::with(404, &[], missing)]);
+        let peer = Peer::script([
+            Reply::ok(r#"{"id":"evt_2","object":"v2.core.event"}"#),
+            Reply::with(404, &[], missing),
+        ]);
         let id = StripeEventId::parse("evt_2").expect("an id");
-        assert!(peer.api().v2_event_find(&id).await.expect("an answer").is_some());
+        assert!(
+            peer.api()
+                .v2_event_find(&id)
+                .await
+                .expect("an answer")
+                .is_some()
+        );
         let heard = &peer.heard()[0];
         assert_eq!(heard.line, "GET /v2/core/events/evt_2");
-        assert_eq!(heard.header("stripe-version"), stripe_shared::version::VERSION.as_str());
-        assert_eq!(peer.api().v2_event_find(&id).await.expect("an answer"), None);
+        assert_eq!(
+            heard.header("stripe-version"),
+            stripe_shared::version::VERSION.as_str()
+        );
+        assert_eq!(
+            peer.api().v2_event_find(&id).await.expect("an answer"),
+            None
+        );
     }
 
     #[tokio::test]
     async fn lists_keep_the_bytes_of_each() {
         let peer = Peer::script([
-            Reply::ok("{\"data\": [{ \"zeta\": 1.50, \"id\": \"evt_2\" }, {\"id\":\"evt_1\"}], \"has_more\": true}"),
+            Reply::ok(
+                "{\"data\": [{ \"zeta\": 1.50, \"id\": \"evt_2\" }, {\"id\":\"evt_1\"}], \"has_more\": true}",
+            ),
             Reply::ok(r#"{"data":[],"has_more":false}"#),
         ]);
         let last = StripeEventId::parse("evt_0").expect("an id");
@@ -150,16 +186,34 @@ mod tests {
         };
         let page = peer.api().event_list(&filter).await.expect("a page");
         assert_eq!(page.data[0].id.as_str(), "evt_2");
-        assert_eq!(page.data[0].body.as_ref(), br#"{ "zeta": 1.50, "id": "evt_2" }"#);
+        assert_eq!(
+            page.data[0].body.as_ref(),
+            br#"{ "zeta": 1.50, "id": "evt_2" }"#
+        );
         assert!(page.has_more && page.data.len() == 2);
         assert_eq!(
             peer.heard()[0].line,
             "GET /v1/events?created[gte]=1795000000&delivery_success=false&ending_before=evt_0&limit=50\
              &types[0]=invoice.paid&types[1]=charge.refunded"
         );
-        (filter.types, filter.created_from, filter.undelivered, filter.ending_before) = (&[], None, false, None);
+        (
+            filter.types,
+            filter.created_from,
+            filter.undelivered,
+            filter.ending_before,
+        ) = (&[], None, false, None);
         filter.starting_after = Some(&last);
-        assert!(peer.api().event_list(&filter).await.expect("a page").data.is_empty());
-        assert_eq!(peer.heard()[1].line, "GET /v1/events?limit=50&starting_after=evt_0");
+        assert!(
+            peer.api()
+                .event_list(&filter)
+                .await
+                .expect("a page")
+                .data
+                .is_empty()
+        );
+        assert_eq!(
+            peer.heard()[1].line,
+            "GET /v1/events?limit=50&starting_after=evt_0"
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Fields as Stripe writes them: ids or the whole object, seconds, words that may be newer than this code.
 
 use domain::ids::{
-    ChargeId, CheckoutSessionId, CustomerId, InvoiceId, PaymentIntentId, PaymentMethodId, PriceId, ProductId, RefundId,
-    StripeEventId, SubscriptionId,
+    ChargeId, CheckoutSessionId, CustomerId, InvoiceId, PaymentIntentId, PaymentMethodId, PriceId,
+    ProductId, RefundId, StripeEventId, SubscriptionId,
 };
 use domain::time::Timestamp;
 use secrecy::SecretString;
@@ -45,16 +45,20 @@ enum Shape {
 /// An id, or the object that has it.
 pub(crate) fn id<'de, D: Deserializer<'de>, T: Reference>(deserializer: D) -> Result<T, D::Error> {
     match Shape::deserialize(deserializer)? {
-        Shape::Id(id) | Shape::Whole { id } => T::of(&id).ok_or_else(|| D::Error::custom("not an id of its kind")),
+        Shape::Id(id) | Shape::Whole { id } => {
+            T::of(&id).ok_or_else(|| D::Error::custom("not an id of its kind"))
+        }
     }
 }
 
 /// The same, or nothing.
-pub(crate) fn id_maybe<'de, D: Deserializer<'de>, T: Reference>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn id_maybe<'de, D: Deserializer<'de>, T: Reference>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     match Option::<Shape>::deserialize(deserializer)? {
-        Some(Shape::Id(id) | Shape::Whole { id }) => {
-            T::of(&id).map(Some).ok_or_else(|| D::Error::custom("not an id of its kind"))
-        }
+        Some(Shape::Id(id) | Shape::Whole { id }) => T::of(&id)
+            .map(Some)
+            .ok_or_else(|| D::Error::custom("not an id of its kind")),
         None => Ok(None),
     }
 }
@@ -65,7 +69,9 @@ pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Times
 }
 
 /// The same, or nothing.
-pub(crate) fn moment_maybe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+pub(crate) fn moment_maybe<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
     Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_seconds))
 }
 
@@ -82,22 +88,28 @@ pub(crate) fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<boo
 }
 
 /// A text nobody may print.
-pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+pub(crate) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
 /// A decimal, as the text it is; a number would be its own text.
-pub(crate) fn decimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(crate) fn decimal<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
     enum Decimal {
         Text(String),
         Number(Number),
     }
-    Ok(Option::<Decimal>::deserialize(deserializer)?.map(|decimal| match decimal {
-        Decimal::Text(text) => text,
-        Decimal::Number(number) => number.to_string(),
-    }))
+    Ok(
+        Option::<Decimal>::deserialize(deserializer)?.map(|decimal| match decimal {
+            Decimal::Text(text) => text,
+            Decimal::Number(number) => number.to_string(),
+        }),
+    )
 }
 
 /// Enums of Stripe's words, with room for words that are newer than this code.
@@ -154,10 +166,14 @@ mod tests {
 
     #[test]
     fn objects_come_whole_or_as_ids() {
-        let customer = |value| from_value::<Thing>(json!({ "customer": value })).map(|thing| thing.customer);
+        let customer =
+            |value| from_value::<Thing>(json!({ "customer": value })).map(|thing| thing.customer);
         let known = CustomerId::parse("cus_1").ok();
         assert_eq!(customer(json!("cus_1")).expect("a thing"), known);
-        assert_eq!(customer(json!({ "id": "cus_1", "object": "customer" })).expect("a thing"), known);
+        assert_eq!(
+            customer(json!({ "id": "cus_1", "object": "customer" })).expect("a thing"),
+            known
+        );
         assert_eq!(customer(json!(null)).expect("a thing"), None);
         for odd in [json!("sub_1"), json!({}), json!(7)] {
             assert!(customer(odd).is_err());
@@ -168,8 +184,12 @@ mod tests {
     fn absent_fields_are_nothing() {
         let thing: Thing = from_value(json!({})).expect("a thing");
         assert!(thing.at.is_none() && thing.amount.is_none() && !thing.pause);
-        let thing: Thing = from_value(json!({ "at": 7, "amount": "0.15", "pause": {} })).expect("a thing");
-        assert_eq!((thing.at, thing.amount.as_deref()), (Some(Timestamp::from_seconds(7)), Some("0.15")));
+        let thing: Thing =
+            from_value(json!({ "at": 7, "amount": "0.15", "pause": {} })).expect("a thing");
+        assert_eq!(
+            (thing.at, thing.amount.as_deref()),
+            (Some(Timestamp::from_seconds(7)), Some("0.15"))
+        );
         assert!(thing.pause);
     }
 
@@ -182,7 +202,10 @@ mod tests {
     #[test]
     fn new_words_are_kept() {
         let read = |word: &str| from_value::<Colour>(json!(word)).expect("a word");
-        assert_eq!((read("red"), read("teal")), (Colour::Red, Colour::Other("teal".to_owned())));
+        assert_eq!(
+            (read("red"), read("teal")),
+            (Colour::Red, Colour::Other("teal".to_owned()))
+        );
         assert_eq!(read("teal").as_str(), "teal");
         assert_eq!(read("red").as_str(), "red");
     }

@@ -82,7 +82,9 @@ struct SubscriptionDetails {
     subscription: Option<SubscriptionId>,
 }
 
-fn subscription_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SubscriptionId>, D::Error> {
+fn subscription_of<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SubscriptionId>, D::Error> {
     let parent = Option::<Parent>::deserialize(deserializer)?;
     Ok(parent.and_then(|parent| parent.subscription_details?.subscription))
 }
@@ -93,7 +95,9 @@ const LIST: &str = "list the customer's invoices";
 impl StripeApi {
     /// An invoice as it is now.
     pub async fn invoice_find(&self, id: &InvoiceId) -> Result<Option<Invoice>, StripeError> {
-        self.to(FIND).find(&["invoices", id.as_str()], json!({})).await
+        self.to(FIND)
+            .find(&["invoices", id.as_str()], json!({}))
+            .await
     }
 
     /// A page of a customer's invoices, the newest first, from 1 to 100.
@@ -128,17 +132,32 @@ mod tests {
     #[tokio::test]
     async fn invoices_know_their_subscription() {
         let details = json!({ "metadata": {}, "subscription": "sub_1" });
-        let of_subscription = json!({ "type": "subscription_details", "subscription_details": details });
-        let replies = [of_subscription, json!(null)].map(|parent| Reply::ok(&invoice(parent).to_string()));
+        let of_subscription =
+            json!({ "type": "subscription_details", "subscription_details": details });
+        let replies =
+            [of_subscription, json!(null)].map(|parent| Reply::ok(&invoice(parent).to_string()));
         let [first, second] = replies;
         let peer = Peer::script([first, second, Reply::with(404, &[], MISSING)]);
         let id = InvoiceId::parse("in_1").expect("an id");
-        let found = peer.api().invoice_find(&id).await.expect("an answer").expect("an invoice");
+        let found = peer
+            .api()
+            .invoice_find(&id)
+            .await
+            .expect("an answer")
+            .expect("an invoice");
         assert_eq!(peer.heard()[0].line, "GET /v1/invoices/in_1");
         assert_eq!(found.subscription, SubscriptionId::parse("sub_1").ok());
-        assert_eq!((found.amount_due_minor, found.amount_remaining_minor), (2380, 380));
+        assert_eq!(
+            (found.amount_due_minor, found.amount_remaining_minor),
+            (2380, 380)
+        );
         assert_eq!(found.status, Some(InvoiceStatus::Open));
-        let found = peer.api().invoice_find(&id).await.expect("an answer").expect("an invoice");
+        let found = peer
+            .api()
+            .invoice_find(&id)
+            .await
+            .expect("an answer")
+            .expect("an invoice");
         assert_eq!(found.subscription, None);
         assert_eq!(peer.api().invoice_find(&id).await.expect("an answer"), None);
     }
@@ -148,10 +167,23 @@ mod tests {
         let page = json!({ "data": [invoice(json!(null))], "has_more": true }).to_string();
         let peer = Peer::script([Reply::ok(&page), Reply::ok(&page)]);
         let customer = CustomerId::parse("cus_1").expect("an id");
-        let page = peer.api().invoice_list(&customer, 10, None).await.expect("a page");
-        peer.api().invoice_list(&customer, 10, Some(&page.data[0].id)).await.expect("a page");
+        let page = peer
+            .api()
+            .invoice_list(&customer, 10, None)
+            .await
+            .expect("a page");
+        peer.api()
+            .invoice_list(&customer, 10, Some(&page.data[0].id))
+            .await
+            .expect("a page");
         assert!(page.has_more);
-        assert_eq!(peer.heard()[0].line, "GET /v1/invoices?customer=cus_1&limit=10");
-        assert_eq!(peer.heard()[1].line, "GET /v1/invoices?customer=cus_1&limit=10&starting_after=in_1");
+        assert_eq!(
+            peer.heard()[0].line,
+            "GET /v1/invoices?customer=cus_1&limit=10"
+        );
+        assert_eq!(
+            peer.heard()[1].line,
+            "GET /v1/invoices?customer=cus_1&limit=10&starting_after=in_1"
+        );
     }
 }

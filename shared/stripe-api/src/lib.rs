@@ -36,7 +36,8 @@ pub use adjustments::AdjustmentStatus;
 pub use calls::Page;
 pub use charges::Charge;
 pub use checkout::{
-    CheckoutMode, CheckoutOrder, CheckoutSession, CheckoutUi, Line, PaymentStatus, SessionMode, SessionStatus,
+    CheckoutMode, CheckoutOrder, CheckoutSession, CheckoutUi, Line, PaymentStatus, SessionMode,
+    SessionStatus,
 };
 pub use customers::{ACCOUNT_NOTE, Customer, CustomerChange, CustomerOrder};
 pub use error::{Advice, Fault, Origin, Refusal, StripeError};
@@ -45,16 +46,19 @@ pub use invoices::{Invoice, InvoiceStatus};
 pub use meters::{Meter, MeterStatus};
 pub use payment_methods::{Card, PaymentMethod};
 pub use portal::{PortalCancel, PortalConfiguration, PortalOffer, PortalOrder, PortalSession};
-pub use prices::{Amount, Interval, KeyTransfer, Price, PriceOrder, Recurring, Tier, TiersMode, UsageType};
+pub use prices::{
+    Amount, Interval, KeyTransfer, Price, PriceOrder, Recurring, Tier, TiersMode, UsageType,
+};
 pub use products::{Product, ProductChange, ProductOrder};
 pub use refunds::{Refund, RefundOrder, RefundReason, RefundStatus};
 pub use subscriptions::{
-    Cancel, ItemChange, MethodMissing, Preview, PreviewLine, PriceChoice, Proration, Subscription, SubscriptionChange,
-    SubscriptionItem, SubscriptionOrder, SubscriptionStatus, Trial, WhenUnpaid,
+    Cancel, ItemChange, MethodMissing, Preview, PreviewLine, PriceChoice, Proration, Subscription,
+    SubscriptionChange, SubscriptionItem, SubscriptionOrder, SubscriptionStatus, Trial, WhenUnpaid,
 };
 pub use usage::{Reported, UsageReport};
 pub use webhook_endpoints::{
-    EndpointStatus, NewWebhookEndpoint, WebhookEndpoint, WebhookEndpointChange, WebhookEndpointOrder,
+    EndpointStatus, NewWebhookEndpoint, WebhookEndpoint, WebhookEndpointChange,
+    WebhookEndpointOrder,
 };
 
 use domain::events::Mode;
@@ -63,7 +67,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
 /// the call was carried out.
-pub type Web = tower::util::BoxCloneSyncService<http::Request<bytes::Bytes>, http::Response<bytes::Bytes>, BoxError>;
+pub type Web = tower::util::BoxCloneSyncService<
+    http::Request<bytes::Bytes>,
+    http::Response<bytes::Bytes>,
+    BoxError,
+>;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -97,12 +105,18 @@ impl StripeApi {
             return Err(StripeError::Url);
         }
         let key = config.secret_key.expose_secret().trim();
-        let mut authorization = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| StripeError::SecretKey)?;
+        let mut authorization =
+            HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| StripeError::SecretKey)?;
         if key.is_empty() {
             return Err(StripeError::SecretKey);
         }
         authorization.set_sensitive(true);
-        Ok(Self { url: config.url.trim_end_matches('/').to_owned(), authorization, mode: mode_of(key), web })
+        Ok(Self {
+            url: config.url.trim_end_matches('/').to_owned(),
+            authorization,
+            mode: mode_of(key),
+            web,
+        })
     }
 
     /// In which of Stripe's two worlds its key is good; none if the key does not say.
@@ -115,7 +129,9 @@ impl StripeApi {
 fn mode_of(key: &str) -> Option<Mode> {
     let world = key.split_once('_')?.1;
     let of = |(word, mode)| world.starts_with::<&str>(word).then_some(mode);
-    [("test_", Mode::Test), ("live_", Mode::Live)].into_iter().find_map(of)
+    [("test_", Mode::Test), ("live_", Mode::Live)]
+        .into_iter()
+        .find_map(of)
 }
 
 #[cfg(test)]
@@ -130,7 +146,10 @@ mod tests {
             ("https://api.stripe.com", " ", false),
             ("https://api.stripe.com", "sk\n_x", false),
         ] {
-            let config = StripeConfig { url: url.to_owned(), secret_key: SecretString::from(key) };
+            let config = StripeConfig {
+                url: url.to_owned(),
+                secret_key: SecretString::from(key),
+            };
             let web = Web::new(tower::service_fn(async |_| Err("never called".into())));
             assert_eq!(StripeApi::new(config, web).is_ok(), fine, "{url} {key:?}");
         }

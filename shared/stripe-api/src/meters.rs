@@ -85,10 +85,16 @@ const MINUTE: i64 = 60;
 impl StripeApi {
     /// The id of the active meter for an event name.
     pub async fn meter_find(&self, event_name: &str) -> Result<Option<String>, StripeError> {
-        let mut list = ListBillingMeter::new().limit(PAGE).status(BillingMeterStatus::Active);
+        let mut list = ListBillingMeter::new()
+            .limit(PAGE)
+            .status(BillingMeterStatus::Active);
         for _ in 0..PAGES_MAX {
             let page = list.send(&self.to(FIND)).await?;
-            if let Some(meter) = page.data.iter().find(|meter| meter.event_name == event_name) {
+            if let Some(meter) = page
+                .data
+                .iter()
+                .find(|meter| meter.event_name == event_name)
+            {
                 return Ok(Some(meter.id.to_string()));
             }
             match page.data.last().filter(|_| page.has_more) {
@@ -96,16 +102,26 @@ impl StripeApi {
                 None => return Ok(None),
             }
         }
-        Err(StripeError::Unaskable { operation: FIND, why: "there are too many meters" })
+        Err(StripeError::Unaskable {
+            operation: FIND,
+            why: "there are too many meters",
+        })
     }
 
     /// All meters, inactive ones too.
     pub async fn meter_list(&self) -> Result<Vec<Meter>, StripeError> {
-        self.to(LIST).list(&["billing", "meters"], json!({}), |meter: &Meter| &meter.id).await
+        self.to(LIST)
+            .list(&["billing", "meters"], json!({}), |meter: &Meter| &meter.id)
+            .await
     }
 
     /// Makes a meter that adds up what we report. Stripe allows one active meter for an event name.
-    pub async fn meter_create(&self, event_name: &str, display_name: &str, key: &str) -> Result<Meter, StripeError> {
+    pub async fn meter_create(
+        &self,
+        event_name: &str,
+        display_name: &str,
+        key: &str,
+    ) -> Result<Meter, StripeError> {
         let form = json!({
             "event_name": event_name,
             "display_name": display_name,
@@ -113,17 +129,23 @@ impl StripeApi {
             "value_settings": { "event_payload_key": VALUE_FIELD },
             "default_aggregation": { "formula": "sum" },
         });
-        self.to(CREATE).write(&["billing", "meters"], form, key).await
+        self.to(CREATE)
+            .write(&["billing", "meters"], form, key)
+            .await
     }
 
     /// Lets a meter count no more; what is reported to it afterwards is refused.
     pub async fn meter_deactivate(&self, id: &str, key: &str) -> Result<Meter, StripeError> {
-        self.to(DEACTIVATE).write(&["billing", "meters", id, "deactivate"], json!({}), key).await
+        self.to(DEACTIVATE)
+            .write(&["billing", "meters", id, "deactivate"], json!({}), key)
+            .await
     }
 
     /// Lets a meter count again.
     pub async fn meter_reactivate(&self, id: &str, key: &str) -> Result<Meter, StripeError> {
-        self.to(REACTIVATE).write(&["billing", "meters", id, "reactivate"], json!({}), key).await
+        self.to(REACTIVATE)
+            .write(&["billing", "meters", id, "reactivate"], json!({}), key)
+            .await
     }
 
     /// What a meter has counted for a customer from the minute of `from` to the end of the minute of `until`. Stripe
@@ -135,35 +157,53 @@ impl StripeApi {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<u64, StripeError> {
-        if meter.is_empty() || !meter.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(StripeError::Unaskable { operation: TOTAL, why: "the meter's id is none" });
+        if meter.is_empty()
+            || !meter
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            return Err(StripeError::Unaskable {
+                operation: TOTAL,
+                why: "the meter's id is none",
+            });
         }
         let start = from.seconds().div_euclid(MINUTE) * MINUTE;
         let end = (until.seconds().div_euclid(MINUTE) + 1) * MINUTE;
-        let mut list = ListIdBillingMeterEventSummary::new(meter, customer.as_str(), end, start).limit(PAGE);
+        let mut list =
+            ListIdBillingMeterEventSummary::new(meter, customer.as_str(), end, start).limit(PAGE);
         let mut total = 0_u64;
         for _ in 0..PAGES_MAX {
             let page = list.send(&self.to(TOTAL)).await?;
             for summary in &page.data {
                 let counted = whole(summary.aggregated_value)?;
-                total = total.checked_add(counted).ok_or_else(|| malformed("the total is too large"))?;
+                total = total
+                    .checked_add(counted)
+                    .ok_or_else(|| malformed("the total is too large"))?;
             }
             match page.data.last().filter(|_| page.has_more) {
                 Some(last) => list = list.starting_after(last.id.to_string()),
                 None => return Ok(total),
             }
         }
-        Err(StripeError::Unaskable { operation: TOTAL, why: "there are too many summaries" })
+        Err(StripeError::Unaskable {
+            operation: TOTAL,
+            why: "there are too many summaries",
+        })
     }
 }
 
 /// Stripe's sums are floating; ours are whole numbers or not ours. Rust prints a whole float exactly, digit by digit.
 fn whole(value: f64) -> Result<u64, StripeError> {
-    value.to_string().parse().map_err(|_| malformed("a total is no whole number"))
+    value
+        .to_string()
+        .parse()
+        .map_err(|_| malformed("a total is no whole number"))
 }
 
 fn malformed(why: &str) -> StripeError {
-    StripeError::Malformed { why: why.to_owned() }
+    StripeError::Malformed {
+        why: why.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -187,7 +227,9 @@ mod tests {
 
     fn page(data: &[Value], has_more: &str) -> Reply {
         let data = Value::from(data);
-        Reply::ok(&format!(r#"{{"object":"list","url":"/v1/x","has_more":{has_more},"data":{data}}}"#))
+        Reply::ok(&format!(
+            r#"{{"object":"list","url":"/v1/x","has_more":{has_more},"data":{data}}}"#
+        ))
     }
 
     #[tokio::test]
@@ -197,20 +239,43 @@ mod tests {
             page(&[meter("mtr_3", "pull_requests")], "false"),
             page(&[], "false"),
         ]);
-        assert_eq!(peer.api().meter_find("pull_requests").await.expect("an answer").as_deref(), Some("mtr_3"));
-        assert_eq!(peer.heard()[1].line, "GET /v1/billing/meters?limit=100&starting_after=mtr_2&status=active");
-        assert_eq!(peer.api().meter_find("pull_requests").await.expect("an answer"), None);
+        assert_eq!(
+            peer.api()
+                .meter_find("pull_requests")
+                .await
+                .expect("an answer")
+                .as_deref(),
+            Some("mtr_3")
+        );
+        assert_eq!(
+            peer.heard()[1].line,
+            "GET /v1/billing/meters?limit=100&starting_after=mtr_2&status=active"
+        );
+        assert_eq!(
+            peer.api()
+                .meter_find("pull_requests")
+                .await
+                .expect("an answer"),
+            None
+        );
     }
 
     #[tokio::test]
     async fn a_new_meter_adds_up_what_we_report() {
         let made = meter("mtr_1", "pull_requests").to_string();
         let peer = Peer::script([Reply::ok(&made), Reply::ok(&made), Reply::ok(&made)]);
-        let meter = peer.api().meter_create("pull_requests", "Pulls", "meter-1").await.expect("a meter");
+        let meter = peer
+            .api()
+            .meter_create("pull_requests", "Pulls", "meter-1")
+            .await
+            .expect("a meter");
         assert!(meter.sums_our_reports && meter.status == MeterStatus::Active);
         let heard = &peer.heard()[0];
         assert_eq!(
-            (heard.line.as_str(), heard.header("idempotency-key").as_str()),
+            (
+                heard.line.as_str(),
+                heard.header("idempotency-key").as_str()
+            ),
             ("POST /v1/billing/meters", "meter-1")
         );
         let expected = [
@@ -222,10 +287,25 @@ mod tests {
             "value_settings[event_payload_key]=value",
         ];
         assert_eq!(heard.fields(), expected);
-        peer.api().meter_deactivate("mtr_1", "k").await.expect("a meter");
-        peer.api().meter_reactivate("mtr_1", "k").await.expect("a meter");
-        let lines: Vec<_> = peer.heard()[1..].iter().map(|heard| heard.line.clone()).collect();
-        assert_eq!(lines, ["POST /v1/billing/meters/mtr_1/deactivate", "POST /v1/billing/meters/mtr_1/reactivate"]);
+        peer.api()
+            .meter_deactivate("mtr_1", "k")
+            .await
+            .expect("a meter");
+        peer.api()
+            .meter_reactivate("mtr_1", "k")
+            .await
+            .expect("a meter");
+        let lines: Vec<_> = peer.heard()[1..]
+            .iter()
+            .map(|heard| heard.line.clone())
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "POST /v1/billing/meters/mtr_1/deactivate",
+                "POST /v1/billing/meters/mtr_1/reactivate"
+            ]
+        );
     }
 
     #[tokio::test]
@@ -235,19 +315,33 @@ mod tests {
         let peer = Peer::script([page(&[meter("mtr_1", "steps"), counting], "false")]);
         let meters = peer.api().meter_list().await.expect("meters");
         assert_eq!(peer.heard()[0].line, "GET /v1/billing/meters?limit=100");
-        assert_eq!(meters.iter().map(|meter| meter.sums_our_reports).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(
+            meters
+                .iter()
+                .map(|meter| meter.sums_our_reports)
+                .collect::<Vec<_>>(),
+            [true, false]
+        );
     }
 
     async fn total(peer: &Peer) -> Result<u64, StripeError> {
         let customer = CustomerId::parse("cus_1").expect("an id");
         let (from, until) = (Timestamp::from_seconds(119), Timestamp::from_seconds(180));
-        peer.api().usage_total("mtr_1", &customer, from, until).await
+        peer.api()
+            .usage_total("mtr_1", &customer, from, until)
+            .await
     }
 
     #[tokio::test]
     async fn totals_cover_whole_minutes_and_all_pages() {
-        let first = page(&[summary("s1", json!(3.0)), summary("s2", json!(4))], "true");
-        let peer = Peer::script([first, page(&[summary("s3", json!(9_007_199_254_740_992_u64))], "false")]);
+        let first = page(
+            &[summary("s1", json!(3.0)), summary("s2", json!(4))],
+            "true",
+        );
+        let peer = Peer::script([
+            first,
+            page(&[summary("s3", json!(9_007_199_254_740_992_u64))], "false"),
+        ]);
         assert_eq!(total(&peer).await.expect("a total"), 9_007_199_254_740_999);
         let line = "GET /v1/billing/meters/mtr_1/event_summaries?customer=cus_1&end_time=240&limit=100&start_time=60";
         assert_eq!(peer.heard()[0].line, line);
@@ -256,12 +350,22 @@ mod tests {
     #[tokio::test]
     async fn odd_totals_are_refused() {
         for value in [json!(0.5), json!(-1), json!(1e300)] {
-            let error = total(&Peer::script([page(&[summary("s1", value)], "false")])).await.expect_err("an error");
+            let error = total(&Peer::script([page(&[summary("s1", value)], "false")]))
+                .await
+                .expect_err("an error");
             assert_eq!(error.retry(), Retry::Soon, "{error}");
         }
         let customer = CustomerId::parse("cus_1").expect("an id");
         let nobody = Peer::script([]);
-        let error = nobody.api().usage_total("mtr/1", &customer, Timestamp::default(), Timestamp::default()).await;
+        let error = nobody
+            .api()
+            .usage_total(
+                "mtr/1",
+                &customer,
+                Timestamp::default(),
+                Timestamp::default(),
+            )
+            .await;
         assert_eq!(error.expect_err("an error").retry(), Retry::Never);
     }
 }

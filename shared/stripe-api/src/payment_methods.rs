@@ -49,14 +49,27 @@ const SET_DEFAULT: &str = "set the customer's usual payment method";
 
 impl StripeApi {
     /// All ways to pay that a customer has.
-    pub async fn payment_method_list(&self, customer: &CustomerId) -> Result<Vec<PaymentMethod>, StripeError> {
+    pub async fn payment_method_list(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Vec<PaymentMethod>, StripeError> {
         let path = ["customers", customer.as_str(), "payment_methods"];
-        self.to(LIST).list(&path, json!({}), |method: &PaymentMethod| method.id.as_str()).await
+        self.to(LIST)
+            .list(&path, json!({}), |method: &PaymentMethod| {
+                method.id.as_str()
+            })
+            .await
     }
 
     /// Takes a way to pay from its customer, for ever.
-    pub async fn payment_method_detach(&self, id: &PaymentMethodId, key: &str) -> Result<PaymentMethod, StripeError> {
-        self.to(DETACH).write(&["payment_methods", id.as_str(), "detach"], json!({}), key).await
+    pub async fn payment_method_detach(
+        &self,
+        id: &PaymentMethodId,
+        key: &str,
+    ) -> Result<PaymentMethod, StripeError> {
+        self.to(DETACH)
+            .write(&["payment_methods", id.as_str(), "detach"], json!({}), key)
+            .await
     }
 
     /// Makes a way to pay the one that invoices are paid with.
@@ -67,7 +80,10 @@ impl StripeApi {
         key: &str,
     ) -> Result<(), StripeError> {
         let form = json!({ "invoice_settings": { "default_payment_method": id.as_str() } });
-        let _customer: Customer = self.to(SET_DEFAULT).write(&["customers", customer.as_str()], form, key).await?;
+        let _customer: Customer = self
+            .to(SET_DEFAULT)
+            .write(&["customers", customer.as_str()], form, key)
+            .await?;
         Ok(())
     }
 }
@@ -85,20 +101,46 @@ mod tests {
         let page = format!(
             r#"{{"data":[{METHOD},{{"id":"pm_2","created":1,"type":"sepa_debit","sepa_debit":{{}}}}],"has_more":false}}"#
         );
-        let peer = Peer::script([Reply::ok(&page), Reply::ok(METHOD), Reply::ok(r#"{"id":"cus_1"}"#)]);
+        let peer = Peer::script([
+            Reply::ok(&page),
+            Reply::ok(METHOD),
+            Reply::ok(r#"{"id":"cus_1"}"#),
+        ]);
         let customer = CustomerId::parse("cus_1").expect("an id");
-        let methods = peer.api().payment_method_list(&customer).await.expect("methods");
-        assert_eq!(methods[0].card.as_ref().map(|card| card.exp_year), Some(2030));
-        assert_eq!((methods[1].kind.as_str(), &methods[1].card), ("sepa_debit", &None));
+        let methods = peer
+            .api()
+            .payment_method_list(&customer)
+            .await
+            .expect("methods");
+        assert_eq!(
+            methods[0].card.as_ref().map(|card| card.exp_year),
+            Some(2030)
+        );
+        assert_eq!(
+            (methods[1].kind.as_str(), &methods[1].card),
+            ("sepa_debit", &None)
+        );
         let id = &methods[0].id;
-        peer.api().payment_method_detach(id, "detach-1").await.expect("a method");
-        peer.api().payment_method_default_set(&customer, id, "default-1").await.expect("an answer");
+        peer.api()
+            .payment_method_detach(id, "detach-1")
+            .await
+            .expect("a method");
+        peer.api()
+            .payment_method_default_set(&customer, id, "default-1")
+            .await
+            .expect("an answer");
         let heard = peer.heard();
-        let said: Vec<_> = heard.iter().map(|heard| (heard.line.as_str(), heard.body.as_str())).collect();
+        let said: Vec<_> = heard
+            .iter()
+            .map(|heard| (heard.line.as_str(), heard.body.as_str()))
+            .collect();
         let expected = [
             ("GET /v1/customers/cus_1/payment_methods?limit=100", ""),
             ("POST /v1/payment_methods/pm_1/detach", ""),
-            ("POST /v1/customers/cus_1", "invoice_settings[default_payment_method]=pm_1"),
+            (
+                "POST /v1/customers/cus_1",
+                "invoice_settings[default_payment_method]=pm_1",
+            ),
         ];
         assert_eq!(said, expected);
         assert_eq!(heard[1].header("idempotency-key"), "detach-1");

@@ -98,12 +98,20 @@ impl StripeApi {
         key: &str,
     ) -> Result<PortalSession, StripeError> {
         let form = json!({ "customer": customer.as_str(), "return_url": return_url, "configuration": configuration });
-        self.to(ENTER).write(&["billing_portal", "sessions"], form, key).await
+        self.to(ENTER)
+            .write(&["billing_portal", "sessions"], form, key)
+            .await
     }
 
     /// All configurations, inactive ones too.
     pub async fn portal_configuration_list(&self) -> Result<Vec<PortalConfiguration>, StripeError> {
-        self.to(LIST).list(&CONFIGURATIONS, json!({}), |configuration: &PortalConfiguration| &configuration.id).await
+        self.to(LIST)
+            .list(
+                &CONFIGURATIONS,
+                json!({}),
+                |configuration: &PortalConfiguration| &configuration.id,
+            )
+            .await
     }
 
     /// Makes a configuration.
@@ -112,7 +120,9 @@ impl StripeApi {
         order: &PortalOrder<'_>,
         key: &str,
     ) -> Result<PortalConfiguration, StripeError> {
-        self.to(CREATE).write(&CONFIGURATIONS, configuration(order), key).await
+        self.to(CREATE)
+            .write(&CONFIGURATIONS, configuration(order), key)
+            .await
     }
 
     /// Makes a configuration say what the order says.
@@ -123,7 +133,9 @@ impl StripeApi {
         key: &str,
     ) -> Result<PortalConfiguration, StripeError> {
         let [first, second] = CONFIGURATIONS;
-        self.to(UPDATE).write(&[first, second, id], configuration(order), key).await
+        self.to(UPDATE)
+            .write(&[first, second, id], configuration(order), key)
+            .await
     }
 }
 
@@ -176,25 +188,40 @@ mod tests {
 
     #[tokio::test]
     async fn the_way_in_is_not_printed() {
-        let peer = Peer::script([Reply::ok(r#"{"id":"bps_1","url":"https://billing.test/canary"}"#)]);
+        let peer = Peer::script([Reply::ok(
+            r#"{"id":"bps_1","url":"https://billing.test/canary"}"#,
+        )]);
         let customer = CustomerId::parse("cus_1").expect("an id");
-        let session =
-            peer.api().portal_session_create(&customer, "https://a.test/back", None, "portal-1").await.expect("a way");
+        let session = peer
+            .api()
+            .portal_session_create(&customer, "https://a.test/back", None, "portal-1")
+            .await
+            .expect("a way");
         assert_eq!(session.url, "https://billing.test/canary");
         assert!(!format!("{session:?}").contains("canary"));
         assert_eq!(peer.heard()[0].line, "POST /v1/billing_portal/sessions");
-        assert_eq!(peer.heard()[0].fields(), ["customer=cus_1", "return_url=https://a.test/back"]);
+        assert_eq!(
+            peer.heard()[0].fields(),
+            ["customer=cus_1", "return_url=https://a.test/back"]
+        );
         assert_eq!(peer.heard()[0].header("idempotency-key"), "portal-1");
     }
 
-    fn order<'a>(offers: &'a [PortalOffer], metadata: &'a BTreeMap<String, String>) -> PortalOrder<'a> {
+    fn order<'a>(
+        offers: &'a [PortalOffer],
+        metadata: &'a BTreeMap<String, String>,
+    ) -> PortalOrder<'a> {
         PortalOrder {
             name: "team",
             headline: None,
             privacy_url: Some("https://a.test/privacy"),
             terms_url: None,
             return_url: None,
-            cancel: if offers.is_empty() { PortalCancel::Off } else { PortalCancel::AtPeriodEnd },
+            cancel: if offers.is_empty() {
+                PortalCancel::Off
+            } else {
+                PortalCancel::AtPeriodEnd
+            },
             offers,
             proration: Proration::NextInvoice,
             metadata,
@@ -207,9 +234,14 @@ mod tests {
         let metadata = BTreeMap::new();
         let offers = [PortalOffer {
             product: ProductId::parse("prod_1").expect("an id"),
-            prices: ["price_1", "price_2"].map(|id| PriceId::parse(id).expect("an id")).to_vec(),
+            prices: ["price_1", "price_2"]
+                .map(|id| PriceId::parse(id).expect("an id"))
+                .to_vec(),
         }];
-        peer.api().portal_configuration_create(&order(&offers, &metadata), "c").await.expect("a configuration");
+        peer.api()
+            .portal_configuration_create(&order(&offers, &metadata), "c")
+            .await
+            .expect("a configuration");
         let heard = &peer.heard()[0];
         assert_eq!(heard.line, "POST /v1/billing_portal/configurations");
         for field in [
@@ -224,21 +256,47 @@ mod tests {
             "features[subscription_update][proration_behavior]=create_prorations",
             "name=team",
         ] {
-            assert!(heard.fields().contains(&field), "{field} in {:?}", heard.fields());
+            assert!(
+                heard.fields().contains(&field),
+                "{field} in {:?}",
+                heard.fields()
+            );
         }
-        peer.api().portal_configuration_update("bpc_1", &order(&[], &metadata), "u").await.expect("a configuration");
+        peer.api()
+            .portal_configuration_update("bpc_1", &order(&[], &metadata), "u")
+            .await
+            .expect("a configuration");
         let heard = &peer.heard()[1];
         assert_eq!(heard.line, "POST /v1/billing_portal/configurations/bpc_1");
-        for field in ["features[subscription_cancel][enabled]=false", "features[subscription_update][enabled]=false"] {
-            assert!(heard.fields().contains(&field), "{field} in {:?}", heard.fields());
+        for field in [
+            "features[subscription_cancel][enabled]=false",
+            "features[subscription_update][enabled]=false",
+        ] {
+            assert!(
+                heard.fields().contains(&field),
+                "{field} in {:?}",
+                heard.fields()
+            );
         }
     }
 
     #[tokio::test]
     async fn configurations_are_listed() {
-        let peer = Peer::script([Reply::ok(&format!(r#"{{"data":[{CONFIGURATION}],"has_more":false}}"#))]);
-        let all = peer.api().portal_configuration_list().await.expect("configurations");
-        assert_eq!(peer.heard()[0].line, "GET /v1/billing_portal/configurations?limit=100");
-        assert_eq!((all[0].id.as_str(), all[0].name.as_deref(), all[0].active), ("bpc_1", Some("team"), true));
+        let peer = Peer::script([Reply::ok(&format!(
+            r#"{{"data":[{CONFIGURATION}],"has_more":false}}"#
+        ))]);
+        let all = peer
+            .api()
+            .portal_configuration_list()
+            .await
+            .expect("configurations");
+        assert_eq!(
+            peer.heard()[0].line,
+            "GET /v1/billing_portal/configurations?limit=100"
+        );
+        assert_eq!(
+            (all[0].id.as_str(), all[0].name.as_deref(), all[0].active),
+            ("bpc_1", Some("team"), true)
+        );
     }
 }

@@ -191,8 +191,13 @@ const LIST: &str = "list the prices";
 impl Price {
     /// One of it, or as many as a meter counts.
     pub fn choice(self) -> PriceChoice {
-        let metered = self.recurring.is_some_and(|recurring| recurring.usage_type == UsageType::Metered);
-        PriceChoice { price: self.id, quantity: (!metered).then_some(1) }
+        let metered = self
+            .recurring
+            .is_some_and(|recurring| recurring.usage_type == UsageType::Metered);
+        PriceChoice {
+            price: self.id,
+            quantity: (!metered).then_some(1),
+        }
     }
 }
 
@@ -200,7 +205,11 @@ impl StripeApi {
     /// What is sold just now under these ids, or, where a catalogue gives none, under these lookup keys. None unless it is
     /// for sale: every key must have its price, but of several ids some may be of prices that are only kept for those who
     /// have them.
-    pub async fn price_choices(&self, ids: &[PriceId], keys: &[&str]) -> Result<Option<Vec<PriceChoice>>, StripeError> {
+    pub async fn price_choices(
+        &self,
+        ids: &[PriceId],
+        keys: &[&str],
+    ) -> Result<Option<Vec<PriceChoice>>, StripeError> {
         let mut found = Vec::new();
         for id in ids {
             found.extend(self.price_find(id).await?);
@@ -214,22 +223,35 @@ impl StripeApi {
     }
 
     /// The prices that have these lookup keys, inactive ones too, with their tiers.
-    pub async fn price_list_by_lookup_keys(&self, keys: &[&str]) -> Result<Vec<Price>, StripeError> {
+    pub async fn price_list_by_lookup_keys(
+        &self,
+        keys: &[&str],
+    ) -> Result<Vec<Price>, StripeError> {
         let mut all = Vec::new();
         for keys in keys.chunks(LOOKUP_KEYS_MAX) {
             let query = json!({ "lookup_keys": keys, "expand": ["data.tiers"] });
-            all.extend(self.to(LIST).list(&["prices"], query, |price: &Price| price.id.as_str()).await?);
+            all.extend(
+                self.to(LIST)
+                    .list(&["prices"], query, |price: &Price| price.id.as_str())
+                    .await?,
+            );
         }
         Ok(all)
     }
 
     /// A price, with its tiers.
     pub async fn price_find(&self, id: &PriceId) -> Result<Option<Price>, StripeError> {
-        self.to(FIND).find(&["prices", id.as_str()], json!({ "expand": ["tiers"] })).await
+        self.to(FIND)
+            .find(&["prices", id.as_str()], json!({ "expand": ["tiers"] }))
+            .await
     }
 
     /// Makes a price.
-    pub async fn price_create(&self, order: &PriceOrder<'_>, key: &str) -> Result<Price, StripeError> {
+    pub async fn price_create(
+        &self,
+        order: &PriceOrder<'_>,
+        key: &str,
+    ) -> Result<Price, StripeError> {
         let mut form = amount(&order.amount);
         form["product"] = json!(order.product.as_str());
         form["currency"] = json!(order.currency);
@@ -243,7 +265,9 @@ impl StripeApi {
 
     /// Nothing new is sold at this price any more; who has it keeps it.
     pub async fn price_deactivate(&self, id: &PriceId, key: &str) -> Result<Price, StripeError> {
-        self.to(DEACTIVATE).write(&["prices", id.as_str()], json!({ "active": false }), key).await
+        self.to(DEACTIVATE)
+            .write(&["prices", id.as_str()], json!({ "active": false }), key)
+            .await
     }
 }
 
@@ -251,13 +275,24 @@ fn amount(amount: &Amount<'_>) -> Value {
     let metered = |interval: &Interval, meter: &str| json!({ "interval": interval.as_str(), "usage_type": "metered", "meter": meter });
     match amount {
         Amount::Once { unit_minor } => json!({ "unit_amount": unit_minor }),
-        Amount::Licensed { unit_minor, interval } => {
+        Amount::Licensed {
+            unit_minor,
+            interval,
+        } => {
             json!({ "unit_amount": unit_minor, "recurring": { "interval": interval.as_str(), "usage_type": "licensed" } })
         }
-        Amount::PerUnit { unit_minor_decimal, interval, meter } => {
+        Amount::PerUnit {
+            unit_minor_decimal,
+            interval,
+            meter,
+        } => {
             json!({ "unit_amount_decimal": unit_minor_decimal, "recurring": metered(interval, meter) })
         }
-        Amount::Graduated { tiers, interval, meter } => json!({
+        Amount::Graduated {
+            tiers,
+            interval,
+            meter,
+        } => json!({
             "billing_scheme": "tiered",
             "tiers_mode": "graduated",
             "tiers": tiers.iter().map(tier).collect::<Vec<_>>(),
@@ -303,14 +338,32 @@ mod tests {
             nickname: None,
             metadata: &metadata,
         };
-        let made = peer.api().price_create(&order, "price-1").await.expect("a price");
+        let made = peer
+            .api()
+            .price_create(&order, "price-1")
+            .await
+            .expect("a price");
         assert_eq!(made.id.as_str(), "price_1");
         let heard = &peer.heard()[0];
-        assert_eq!((heard.line.as_str(), heard.header("idempotency-key").as_str()), ("POST /v1/prices", "price-1"));
-        let shared =
-            ["currency=", "expand", "lookup_key=", "metadata[plan]=team", "product=", "transfer_lookup_key=true"];
-        let (shared, own): (Vec<_>, Vec<_>) =
-            heard.fields().into_iter().partition(|field| shared.iter().any(|start| field.starts_with(start)));
+        assert_eq!(
+            (
+                heard.line.as_str(),
+                heard.header("idempotency-key").as_str()
+            ),
+            ("POST /v1/prices", "price-1")
+        );
+        let shared = [
+            "currency=",
+            "expand",
+            "lookup_key=",
+            "metadata[plan]=team",
+            "product=",
+            "transfer_lookup_key=true",
+        ];
+        let (shared, own): (Vec<_>, Vec<_>) = heard
+            .fields()
+            .into_iter()
+            .partition(|field| shared.iter().any(|start| field.starts_with(start)));
         assert_eq!(shared.len(), 6);
         own.into_iter().map(str::to_owned).collect()
     }
@@ -318,13 +371,29 @@ mod tests {
     #[tokio::test]
     async fn amounts_are_written_as_stripe_takes_them() {
         let month = || Interval::Month;
-        assert_eq!(ordered(Amount::Once { unit_minor: 2000 }).await, ["unit_amount=2000"]);
         assert_eq!(
-            ordered(Amount::Licensed { unit_minor: 900, interval: Interval::Year }).await,
-            ["recurring[interval]=year", "recurring[usage_type]=licensed", "unit_amount=900"]
+            ordered(Amount::Once { unit_minor: 2000 }).await,
+            ["unit_amount=2000"]
         );
         assert_eq!(
-            ordered(Amount::PerUnit { unit_minor_decimal: "0.15", interval: month(), meter: "mtr_1" }).await,
+            ordered(Amount::Licensed {
+                unit_minor: 900,
+                interval: Interval::Year
+            })
+            .await,
+            [
+                "recurring[interval]=year",
+                "recurring[usage_type]=licensed",
+                "unit_amount=900"
+            ]
+        );
+        assert_eq!(
+            ordered(Amount::PerUnit {
+                unit_minor_decimal: "0.15",
+                interval: month(),
+                meter: "mtr_1"
+            })
+            .await,
             [
                 "recurring[interval]=month",
                 "recurring[meter]=mtr_1",
@@ -334,7 +403,12 @@ mod tests {
         );
         let tiers: Price = serde_json::from_value(price("price_1")).expect("a price");
         assert_eq!(
-            ordered(Amount::Graduated { tiers: &tiers.tiers, interval: month(), meter: "mtr_1" }).await,
+            ordered(Amount::Graduated {
+                tiers: &tiers.tiers,
+                interval: month(),
+                meter: "mtr_1"
+            })
+            .await,
             [
                 "billing_scheme=tiered",
                 "recurring[interval]=month",
@@ -356,12 +430,36 @@ mod tests {
         let peer = Peer::script([page("price_1"), page("price_2")]);
         let keys: Vec<_> = (0..11).map(|n| format!("k{n}")).collect();
         let keys: Vec<_> = keys.iter().map(String::as_str).collect();
-        let prices = peer.api().price_list_by_lookup_keys(&keys).await.expect("prices");
-        assert_eq!(peer.heard()[1].line, "GET /v1/prices?expand[0]=data.tiers&limit=100&lookup_keys[0]=k10");
-        assert_eq!(prices.iter().map(|price| price.id.as_str()).collect::<Vec<_>>(), ["price_1", "price_2"]);
+        let prices = peer
+            .api()
+            .price_list_by_lookup_keys(&keys)
+            .await
+            .expect("prices");
+        assert_eq!(
+            peer.heard()[1].line,
+            "GET /v1/prices?expand[0]=data.tiers&limit=100&lookup_keys[0]=k10"
+        );
+        assert_eq!(
+            prices
+                .iter()
+                .map(|price| price.id.as_str())
+                .collect::<Vec<_>>(),
+            ["price_1", "price_2"]
+        );
         assert_eq!(prices[0].tiers_mode, Some(TiersMode::Graduated));
-        assert_eq!(prices[0].tiers[1].unit_amount_minor_decimal.as_deref(), Some("12.5"));
-        assert_eq!(prices[0].recurring.clone().expect("it comes again").meter.as_deref(), Some("mtr_1"));
+        assert_eq!(
+            prices[0].tiers[1].unit_amount_minor_decimal.as_deref(),
+            Some("12.5")
+        );
+        assert_eq!(
+            prices[0]
+                .recurring
+                .clone()
+                .expect("it comes again")
+                .meter
+                .as_deref(),
+            Some("mtr_1")
+        );
     }
 
     #[tokio::test]
@@ -372,13 +470,31 @@ mod tests {
         }
         plain["active"] = json!(false);
         let plain = plain.to_string();
-        let peer = Peer::script([Reply::ok(&plain), Reply::with(404, &[], MISSING), Reply::ok(&plain)]);
+        let peer = Peer::script([
+            Reply::ok(&plain),
+            Reply::with(404, &[], MISSING),
+            Reply::ok(&plain),
+        ]);
         let id = PriceId::parse("price_1").expect("an id");
-        let found = peer.api().price_find(&id).await.expect("an answer").expect("a price");
-        assert_eq!(peer.heard()[0].line, "GET /v1/prices/price_1?expand[0]=tiers");
-        assert_eq!((found.recurring, found.tiers, found.active), (None, vec![], false));
+        let found = peer
+            .api()
+            .price_find(&id)
+            .await
+            .expect("an answer")
+            .expect("a price");
+        assert_eq!(
+            peer.heard()[0].line,
+            "GET /v1/prices/price_1?expand[0]=tiers"
+        );
+        assert_eq!(
+            (found.recurring, found.tiers, found.active),
+            (None, vec![], false)
+        );
         assert_eq!(peer.api().price_find(&id).await.expect("an answer"), None);
-        peer.api().price_deactivate(&id, "k").await.expect("a price");
+        peer.api()
+            .price_deactivate(&id, "k")
+            .await
+            .expect("a price");
         assert_eq!(peer.heard()[2].line, "POST /v1/prices/price_1");
         assert_eq!(peer.heard()[2].fields(), ["active=false"]);
     }
@@ -391,23 +507,55 @@ mod tests {
             price
         };
         let page = |prices: Vec<Value>| {
-            let list = json!({ "object": "list", "data": prices, "has_more": false, "url": "/v1/prices" });
+            let list =
+                json!({ "object": "list", "data": prices, "has_more": false, "url": "/v1/prices" });
             Reply::ok(&list.to_string())
         };
         let keys = |peer: Peer| async move {
-            let found = peer.api().price_choices(&[], &["a", "b"]).await.expect("an answer");
-            found.map(|found| found.into_iter().map(|one| (one.price.to_string(), one.quantity)).collect::<Vec<_>>())
+            let found = peer
+                .api()
+                .price_choices(&[], &["a", "b"])
+                .await
+                .expect("an answer");
+            found.map(|found| {
+                found
+                    .into_iter()
+                    .map(|one| (one.price.to_string(), one.quantity))
+                    .collect::<Vec<_>>()
+            })
         };
         let both = vec![("price_1".to_owned(), None), ("price_2".to_owned(), None)];
-        assert_eq!(keys(Peer::script([page(vec![one("price_1", true), one("price_2", true)])])).await, Some(both));
-        assert_eq!(keys(Peer::script([page(vec![one("price_1", true), one("price_2", false)])])).await, None);
+        assert_eq!(
+            keys(Peer::script([page(vec![
+                one("price_1", true),
+                one("price_2", true)
+            ])]))
+            .await,
+            Some(both)
+        );
+        assert_eq!(
+            keys(Peer::script([page(vec![
+                one("price_1", true),
+                one("price_2", false)
+            ])]))
+            .await,
+            None
+        );
         assert_eq!(keys(Peer::script([page(vec![])])).await, None);
         let ids = ["price_1", "price_2"].map(|id| PriceId::parse(id).expect("an id"));
         for (first, second, sold) in [(true, true, 2), (false, true, 1), (false, false, 0)] {
             let reply = |id, active| Reply::ok(&one(id, active).to_string());
             let peer = Peer::script([reply("price_1", first), reply("price_2", second)]);
-            let found = peer.api().price_choices(&ids, &[]).await.expect("an answer");
-            assert_eq!(found.map_or(0, |found| found.len()), sold, "{first} {second}");
+            let found = peer
+                .api()
+                .price_choices(&ids, &[])
+                .await
+                .expect("an answer");
+            assert_eq!(
+                found.map_or(0, |found| found.len()),
+                sold,
+                "{first} {second}"
+            );
         }
     }
 }

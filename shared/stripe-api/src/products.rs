@@ -58,11 +58,17 @@ const UPDATE: &str = "update the product";
 impl StripeApi {
     /// A product as it is now.
     pub async fn product_find(&self, id: &ProductId) -> Result<Option<Product>, StripeError> {
-        self.to(FIND).find(&["products", id.as_str()], json!({})).await
+        self.to(FIND)
+            .find(&["products", id.as_str()], json!({}))
+            .await
     }
 
     /// Makes a product; it is refused where its id is taken.
-    pub async fn product_create(&self, order: &ProductOrder<'_>, key: &str) -> Result<Product, StripeError> {
+    pub async fn product_create(
+        &self,
+        order: &ProductOrder<'_>,
+        key: &str,
+    ) -> Result<Product, StripeError> {
         let form = json!({
             "id": order.id.as_str(),
             "name": order.name,
@@ -85,7 +91,9 @@ impl StripeApi {
             "active": change.active,
             "metadata": change.metadata,
         });
-        self.to(UPDATE).write(&["products", id.as_str()], form, key).await
+        self.to(UPDATE)
+            .write(&["products", id.as_str()], form, key)
+            .await
     }
 }
 
@@ -99,26 +107,58 @@ mod tests {
 
     #[tokio::test]
     async fn products_have_the_ids_we_choose() {
-        let peer = Peer::script([Reply::with(404, &[], MISSING), Reply::ok(PRODUCT), Reply::ok(PRODUCT)]);
+        let peer = Peer::script([
+            Reply::with(404, &[], MISSING),
+            Reply::ok(PRODUCT),
+            Reply::ok(PRODUCT),
+        ]);
         let id = ProductId::parse("tallyhook_team").expect("an id");
         assert_eq!(peer.api().product_find(&id).await.expect("an answer"), None);
         assert_eq!(peer.heard()[0].line, "GET /v1/products/tallyhook_team");
         let metadata = BTreeMap::from([("plan".to_owned(), "team".to_owned())]);
-        let order = ProductOrder { id: &id, name: "Team", description: None, metadata: &metadata };
-        let made = peer.api().product_create(&order, "product-1").await.expect("a product");
+        let order = ProductOrder {
+            id: &id,
+            name: "Team",
+            description: None,
+            metadata: &metadata,
+        };
+        let made = peer
+            .api()
+            .product_create(&order, "product-1")
+            .await
+            .expect("a product");
         assert_eq!((&made.id, &made.metadata), (&id, &metadata));
         let heard = &peer.heard()[1];
-        assert_eq!((heard.line.as_str(), heard.header("idempotency-key").as_str()), ("POST /v1/products", "product-1"));
-        assert_eq!(heard.fields(), ["id=tallyhook_team", "metadata[plan]=team", "name=Team"]);
-        assert_eq!(peer.api().product_find(&id).await.expect("an answer"), Some(made));
+        assert_eq!(
+            (
+                heard.line.as_str(),
+                heard.header("idempotency-key").as_str()
+            ),
+            ("POST /v1/products", "product-1")
+        );
+        assert_eq!(
+            heard.fields(),
+            ["id=tallyhook_team", "metadata[plan]=team", "name=Team"]
+        );
+        assert_eq!(
+            peer.api().product_find(&id).await.expect("an answer"),
+            Some(made)
+        );
     }
 
     #[tokio::test]
     async fn only_what_changes_is_sent() {
         let peer = Peer::script([Reply::ok(PRODUCT)]);
         let id = ProductId::parse("tallyhook_team").expect("an id");
-        let change = ProductChange { active: Some(false), description: Some(""), ..ProductChange::default() };
-        peer.api().product_update(&id, &change, "k").await.expect("a product");
+        let change = ProductChange {
+            active: Some(false),
+            description: Some(""),
+            ..ProductChange::default()
+        };
+        peer.api()
+            .product_update(&id, &change, "k")
+            .await
+            .expect("a product");
         assert_eq!(peer.heard()[0].line, "POST /v1/products/tallyhook_team");
         assert_eq!(peer.heard()[0].fields(), ["active=false", "description="]);
     }

@@ -83,7 +83,11 @@ const LIST: &str = "list the payment's refunds";
 
 impl StripeApi {
     /// Gives money back.
-    pub async fn refund_create(&self, order: &RefundOrder<'_>, key: &str) -> Result<Refund, StripeError> {
+    pub async fn refund_create(
+        &self,
+        order: &RefundOrder<'_>,
+        key: &str,
+    ) -> Result<Refund, StripeError> {
         let form = json!({
             "payment_intent": order.payment.as_str(),
             "amount": order.amount_minor,
@@ -95,13 +99,17 @@ impl StripeApi {
 
     /// A refund as it is now.
     pub async fn refund_find(&self, id: &RefundId) -> Result<Option<Refund>, StripeError> {
-        self.to(FIND).find(&["refunds", id.as_str()], json!({})).await
+        self.to(FIND)
+            .find(&["refunds", id.as_str()], json!({}))
+            .await
     }
 
     /// All refunds of a payment, those too that were made elsewhere.
     pub async fn refund_list(&self, payment: &PaymentIntentId) -> Result<Vec<Refund>, StripeError> {
         let query = json!({ "payment_intent": payment.as_str() });
-        self.to(LIST).list(&["refunds"], query, |refund: &Refund| refund.id.as_str()).await
+        self.to(LIST)
+            .list(&["refunds"], query, |refund: &Refund| refund.id.as_str())
+            .await
     }
 }
 
@@ -119,29 +127,76 @@ mod tests {
         let payment = PaymentIntentId::parse("pi_1").expect("an id");
         let metadata = BTreeMap::from([("action".to_owned(), "act_1".to_owned())]);
         let reason = Some(RefundReason::RequestedByCustomer);
-        let order = RefundOrder { payment: &payment, amount_minor: Some(500), reason, metadata: &metadata };
-        let refund = peer.api().refund_create(&order, "act_1").await.expect("a refund");
-        assert_eq!((refund.amount_minor, refund.status), (500, Some(RefundStatus::Succeeded)));
+        let order = RefundOrder {
+            payment: &payment,
+            amount_minor: Some(500),
+            reason,
+            metadata: &metadata,
+        };
+        let refund = peer
+            .api()
+            .refund_create(&order, "act_1")
+            .await
+            .expect("a refund");
+        assert_eq!(
+            (refund.amount_minor, refund.status),
+            (500, Some(RefundStatus::Succeeded))
+        );
         let heard = &peer.heard()[0];
-        assert_eq!((heard.line.as_str(), heard.header("idempotency-key").as_str()), ("POST /v1/refunds", "act_1"));
-        let expected = ["amount=500", "metadata[action]=act_1", "payment_intent=pi_1", "reason=requested_by_customer"];
+        assert_eq!(
+            (
+                heard.line.as_str(),
+                heard.header("idempotency-key").as_str()
+            ),
+            ("POST /v1/refunds", "act_1")
+        );
+        let expected = [
+            "amount=500",
+            "metadata[action]=act_1",
+            "payment_intent=pi_1",
+            "reason=requested_by_customer",
+        ];
         assert_eq!(heard.fields(), expected);
-        let whole = RefundOrder { payment: &payment, amount_minor: None, reason: None, metadata: &BTreeMap::new() };
-        peer.api().refund_create(&whole, "act_2").await.expect("a refund");
+        let whole = RefundOrder {
+            payment: &payment,
+            amount_minor: None,
+            reason: None,
+            metadata: &BTreeMap::new(),
+        };
+        peer.api()
+            .refund_create(&whole, "act_2")
+            .await
+            .expect("a refund");
         assert_eq!(peer.heard()[1].fields(), ["payment_intent=pi_1"]);
     }
 
     #[tokio::test]
     async fn refunds_are_found_and_listed() {
         let page = format!(r#"{{"data":[{REFUND}],"has_more":false}}"#);
-        let peer = Peer::script([Reply::ok(REFUND), Reply::with(404, &[], MISSING), Reply::ok(&page)]);
+        let peer = Peer::script([
+            Reply::ok(REFUND),
+            Reply::with(404, &[], MISSING),
+            Reply::ok(&page),
+        ]);
         let id = RefundId::parse("re_1").expect("an id");
-        let found = peer.api().refund_find(&id).await.expect("an answer").expect("a refund");
+        let found = peer
+            .api()
+            .refund_find(&id)
+            .await
+            .expect("an answer")
+            .expect("a refund");
         assert_eq!(found.charge, ChargeId::parse("ch_1").ok());
         assert_eq!(peer.api().refund_find(&id).await.expect("an answer"), None);
         let payment = PaymentIntentId::parse("pi_1").expect("an id");
-        assert_eq!(peer.api().refund_list(&payment).await.expect("refunds"), [found]);
-        let lines: Vec<_> = peer.heard().iter().map(|heard| heard.line.clone()).collect();
+        assert_eq!(
+            peer.api().refund_list(&payment).await.expect("refunds"),
+            [found]
+        );
+        let lines: Vec<_> = peer
+            .heard()
+            .iter()
+            .map(|heard| heard.line.clone())
+            .collect();
         assert_eq!(lines[0], "GET /v1/refunds/re_1");
         assert_eq!(lines[2], "GET /v1/refunds?limit=100&payment_intent=pi_1");
     }

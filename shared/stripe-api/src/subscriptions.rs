@@ -107,10 +107,14 @@ words! {
 }
 
 /// Stripe allows twenty items and sends them all.
-fn items<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<SubscriptionItem>, D::Error> {
+fn items<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<SubscriptionItem>, D::Error> {
     let page = Page::deserialize(deserializer)?;
     if page.has_more {
-        return Err(serde::de::Error::custom("there are more items than Stripe allows"));
+        return Err(serde::de::Error::custom(
+            "there are more items than Stripe allows",
+        ));
     }
     Ok(page.data)
 }
@@ -119,9 +123,14 @@ impl Subscription {
     /// What we keep of it, as an event of that moment would tell it.
     pub fn as_kept(&self, as_of: Timestamp) -> kept::Subscription {
         // Items may renew at different times; it is paid for until the last of them ends.
-        let spans = self.items.iter().map(|item| Span { start: item.period_start, end: item.period_end });
+        let spans = self.items.iter().map(|item| Span {
+            start: item.period_start,
+            end: item.period_end,
+        });
         let period = spans.max_by_key(|span| (span.end, span.start));
-        let with_period = period.filter(|_| self.cancel_at_period_end).map(|period| period.end);
+        let with_period = period
+            .filter(|_| self.cancel_at_period_end)
+            .map(|period| period.end);
         let item = |item: &SubscriptionItem| kept::SubscriptionItem {
             price: item.price.id.clone(),
             product: Some(item.price.product.clone()),
@@ -145,14 +154,26 @@ const LIST: &str = "list the customer's subscriptions";
 
 impl StripeApi {
     /// A subscription as it is now; one that is over can still be found.
-    pub async fn subscription_find(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StripeError> {
-        self.to(FIND).find(&["subscriptions", id.as_str()], json!({})).await
+    pub async fn subscription_find(
+        &self,
+        id: &SubscriptionId,
+    ) -> Result<Option<Subscription>, StripeError> {
+        self.to(FIND)
+            .find(&["subscriptions", id.as_str()], json!({}))
+            .await
     }
 
     /// All subscriptions of a customer, those that are over too.
-    pub async fn subscription_list(&self, customer: &CustomerId) -> Result<Vec<Subscription>, StripeError> {
+    pub async fn subscription_list(
+        &self,
+        customer: &CustomerId,
+    ) -> Result<Vec<Subscription>, StripeError> {
         let query = json!({ "customer": customer.as_str(), "status": "all" });
-        self.to(LIST).list(&["subscriptions"], query, |subscription: &Subscription| subscription.id.as_str()).await
+        self.to(LIST)
+            .list(&["subscriptions"], query, |subscription: &Subscription| {
+                subscription.id.as_str()
+            })
+            .await
     }
 }
 
@@ -180,7 +201,10 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn subscriptions_are_found() {
-        let items = [item("si_1", "price_1", "licensed", json!(3)), item("si_2", "price_2", "metered", json!(null))];
+        let items = [
+            item("si_1", "price_1", "licensed", json!(3)),
+            item("si_2", "price_2", "metered", json!(null)),
+        ];
         let mut paused = subscription(&items);
         paused["pause_collection"] = json!({ "behavior": "void" });
         paused["status"] = json!("resting");
@@ -188,26 +212,72 @@ pub(crate) mod tests {
         let [first, second] = replies;
         let peer = Peer::script([first, second, Reply::with(404, &[], MISSING)]);
         let id = SubscriptionId::parse("sub_1").expect("an id");
-        let found = peer.api().subscription_find(&id).await.expect("an answer").expect("a subscription");
+        let found = peer
+            .api()
+            .subscription_find(&id)
+            .await
+            .expect("an answer")
+            .expect("a subscription");
         assert_eq!(peer.heard()[0].line, "GET /v1/subscriptions/sub_1");
-        assert_eq!((found.status, found.collection_paused), (SubscriptionStatus::Trialing, false));
-        assert_eq!(found.trial_end, Some(Timestamp::from_seconds(1_797_592_000)));
-        let usage = |item: &SubscriptionItem| item.price.recurring.clone().expect("it comes again").usage_type;
-        assert_eq!((usage(&found.items[0]), found.items[0].quantity), (UsageType::Licensed, Some(3)));
-        assert_eq!((usage(&found.items[1]), found.items[1].quantity), (UsageType::Metered, None));
-        assert_eq!(found.items[1].period_end, Timestamp::from_seconds(1_797_592_000));
-        let found = peer.api().subscription_find(&id).await.expect("an answer").expect("a subscription");
-        assert_eq!((found.status.as_str(), found.collection_paused), ("resting", true));
-        assert_eq!(peer.api().subscription_find(&id).await.expect("an answer"), None);
+        assert_eq!(
+            (found.status, found.collection_paused),
+            (SubscriptionStatus::Trialing, false)
+        );
+        assert_eq!(
+            found.trial_end,
+            Some(Timestamp::from_seconds(1_797_592_000))
+        );
+        let usage = |item: &SubscriptionItem| {
+            item.price
+                .recurring
+                .clone()
+                .expect("it comes again")
+                .usage_type
+        };
+        assert_eq!(
+            (usage(&found.items[0]), found.items[0].quantity),
+            (UsageType::Licensed, Some(3))
+        );
+        assert_eq!(
+            (usage(&found.items[1]), found.items[1].quantity),
+            (UsageType::Metered, None)
+        );
+        assert_eq!(
+            found.items[1].period_end,
+            Timestamp::from_seconds(1_797_592_000)
+        );
+        let found = peer
+            .api()
+            .subscription_find(&id)
+            .await
+            .expect("an answer")
+            .expect("a subscription");
+        assert_eq!(
+            (found.status.as_str(), found.collection_paused),
+            ("resting", true)
+        );
+        assert_eq!(
+            peer.api().subscription_find(&id).await.expect("an answer"),
+            None
+        );
     }
 
     #[tokio::test]
     async fn lists_have_what_is_over_too() {
         let one = subscription(&[item("si_1", "price_1", "licensed", json!(1))]);
-        let peer = Peer::script([Reply::ok(&json!({ "data": [one], "has_more": false }).to_string())]);
+        let peer = Peer::script([Reply::ok(
+            &json!({ "data": [one], "has_more": false }).to_string(),
+        )]);
         let customer = CustomerId::parse("cus_1").expect("an id");
-        let all = peer.api().subscription_list(&customer).await.expect("a list");
-        assert_eq!(peer.heard()[0].line, "GET /v1/subscriptions?customer=cus_1&limit=100&status=all");
+        let all = peer
+            .api()
+            .subscription_list(&customer)
+            .await
+            .expect("a list");
+        assert_eq!(
+            peer.heard()[0].line,
+            "GET /v1/subscriptions?customer=cus_1&limit=100&status=all"
+        );
         assert_eq!(all[0].id.as_str(), "sub_1");
     }
 }

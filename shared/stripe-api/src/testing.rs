@@ -28,8 +28,15 @@ impl Reply {
     }
 
     pub fn with(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self::Answer { status, headers, body: body.to_owned() }
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Self::Answer {
+            status,
+            headers,
+            body: body.to_owned(),
+        }
     }
 }
 
@@ -43,12 +50,20 @@ pub struct Heard {
 
 impl Heard {
     pub fn header(&self, name: &str) -> String {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// The form's fields, sorted.
     pub fn fields(&self) -> Vec<&str> {
-        let mut fields: Vec<_> = self.body.split('&').filter(|field| !field.is_empty()).collect();
+        let mut fields: Vec<_> = self
+            .body
+            .split('&')
+            .filter(|field| !field.is_empty())
+            .collect();
         fields.sort_unstable();
         fields
     }
@@ -62,7 +77,10 @@ pub struct Peer {
 
 impl Peer {
     pub fn script<const N: usize>(replies: [Reply; N]) -> Self {
-        Self { script: Arc::new(Mutex::new(VecDeque::from(replies))), heard: Arc::default() }
+        Self {
+            script: Arc::new(Mutex::new(VecDeque::from(replies))),
+            heard: Arc::default(),
+        }
     }
 
     pub fn heard(&self) -> Vec<Heard> {
@@ -76,20 +94,46 @@ impl Peer {
             async { answer }
         }));
         let key = SecretString::from("sk_test_canary");
-        StripeApi::new(StripeConfig { url: "https://stripe.test/".to_owned(), secret_key: key }, web).expect("a client")
+        StripeApi::new(
+            StripeConfig {
+                url: "https://stripe.test/".to_owned(),
+                secret_key: key,
+            },
+            web,
+        )
+        .expect("a client")
     }
 
-    fn answer(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
-        assert_eq!(request.uri().authority().map(http::uri::Authority::as_str), Some("stripe.test"));
-        let target = request.uri().path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+    fn answer(
+        &self,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+        assert_eq!(
+            request.uri().authority().map(http::uri::Authority::as_str),
+            Some("stripe.test")
+        );
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or("", http::uri::PathAndQuery::as_str);
         self.heard.lock().expect("one thread").push(Heard {
             line: format!("{} {target}", request.method()),
             headers: request.headers().clone(),
             body: String::from_utf8_lossy(request.body()).into_owned(),
         });
-        match self.script.lock().expect("one thread").pop_front().expect("a call the script expects") {
+        match self
+            .script
+            .lock()
+            .expect("one thread")
+            .pop_front()
+            .expect("a call the script expects")
+        {
             Reply::Lost => Err("the connection was reset".into()),
-            Reply::Answer { status, headers, body } => {
+            Reply::Answer {
+                status,
+                headers,
+                body,
+            } => {
                 let mut response = Response::builder().status(status);
                 for (name, value) in headers {
                     response = response.header(name, value);

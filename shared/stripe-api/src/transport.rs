@@ -8,7 +8,9 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use serde::Deserialize;
 use std::time::Duration;
-use stripe_client_core::{CustomizedStripeRequest, RequestBuilder, RequestStrategy, StripeClient, StripeMethod};
+use stripe_client_core::{
+    CustomizedStripeRequest, RequestBuilder, RequestStrategy, StripeClient, StripeMethod,
+};
 use stripe_shared::version::VERSION;
 use tower::ServiceExt;
 
@@ -69,9 +71,18 @@ impl Operation<'_> {
         request: RequestBuilder,
         key: Option<&str>,
     ) -> Result<Bytes, StripeError> {
-        let unclear = |source: BoxError| StripeError::Unclear { operation: self.name, source };
+        let unclear = |source: BoxError| StripeError::Unclear {
+            operation: self.name,
+            source,
+        };
         let request = self.request(family, request, key)?;
-        let response = self.api.web.clone().oneshot(request).await.map_err(unclear)?;
+        let response = self
+            .api
+            .web
+            .clone()
+            .oneshot(request)
+            .await
+            .map_err(unclear)?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }
@@ -84,7 +95,10 @@ impl Operation<'_> {
         request: RequestBuilder,
         key: Option<&str>,
     ) -> Result<Request<Bytes>, StripeError> {
-        let query = request.query.filter(|query| !query.is_empty()).map_or(String::new(), |query| format!("?{query}"));
+        let query = request
+            .query
+            .filter(|query| !query.is_empty())
+            .map_or(String::new(), |query| format!("?{query}"));
         let method = match request.method {
             StripeMethod::Get => Method::GET,
             StripeMethod::Post => Method::POST,
@@ -106,14 +120,21 @@ impl Operation<'_> {
         if request.body.is_some() {
             built = built.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
-        let unaskable = |_| StripeError::Unaskable { operation: self.name, why: "it does not fit into a request" };
-        built.body(Bytes::from(request.body.unwrap_or_default())).map_err(unaskable)
+        let unaskable = |_| StripeError::Unaskable {
+            operation: self.name,
+            why: "it does not fit into a request",
+        };
+        built
+            .body(Bytes::from(request.body.unwrap_or_default()))
+            .map_err(unaskable)
     }
 }
 
 /// What an answer says, whether it is Stripe's or a gateway's in front of it.
 fn refusal(response: &Response<Bytes>) -> Refusal {
-    let error = serde_json::from_slice::<ErrorBody>(response.body()).map(|body| body.error).unwrap_or_default();
+    let error = serde_json::from_slice::<ErrorBody>(response.body())
+        .map(|body| body.error)
+        .unwrap_or_default();
     let headers = response.headers();
     Refusal {
         status: response.status().as_u16(),
@@ -123,7 +144,10 @@ fn refusal(response: &Response<Bytes>) -> Refusal {
             Some(_) | None => Fault::Other,
         },
         code: error.code.or(error.kind).map(|code| bounded(&code)),
-        message: error.message.map(|message| bounded(&message)).unwrap_or_default(),
+        message: error
+            .message
+            .map(|message| bounded(&message))
+            .unwrap_or_default(),
         request_id: text(headers, "request-id").map(bounded),
         retry_after: text(headers, RETRY_AFTER.as_str())
             .and_then(|seconds| seconds.parse().ok())
@@ -145,7 +169,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn bounded(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_CHARS_MAX).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MESSAGE_CHARS_MAX)
+        .collect()
 }
 
 #[cfg(test)]
@@ -179,8 +206,12 @@ mod tests {
             (503, &[("retry-after", "30")][..], after(30)),
             (302, &[("location", "https://evil.test/")][..], Retry::Never),
         ] {
-            let error =
-                error_of(Reply::with(status, headers, r#"{"error":{"message":"no","type":"api_error"}}"#)).await;
+            let error = error_of(Reply::with(
+                status,
+                headers,
+                r#"{"error":{"message":"no","type":"api_error"}}"#,
+            ))
+            .await;
             assert_eq!(error.retry(), expected, "{status} {headers:?}");
         }
         assert_eq!(error_of(Reply::Lost).await.retry(), Retry::Soon);
@@ -188,8 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_stripe_says_is_kept() {
-        let body =
-            r#"{"error":{"code":"lock_timeout","type":"invalid_request_error","message":"This object\nis locked"}}"#;
+        let body = r#"{"error":{"code":"lock_timeout","type":"invalid_request_error","message":"This object\nis locked"}}"#;
         let error = error_of(Reply::with(429, &[("request-id", "req_1")], body)).await;
         assert_eq!(
             error.to_string(),
@@ -200,14 +230,18 @@ mod tests {
     #[tokio::test]
     async fn a_gateways_page_keeps_its_status() {
         let error = error_of(Reply::with(502, &[], "<html>Bad Gateway</html>")).await;
-        assert_eq!(error.to_string(), "could not find the meter: Stripe failed with 502");
+        assert_eq!(
+            error.to_string(),
+            "could not find the meter: Stripe failed with 502"
+        );
         assert_eq!(error.retry(), Retry::Soon);
     }
 
     #[tokio::test]
     async fn requests_carry_what_they_must() {
-        let peer =
-            Peer::script([Reply::ok(r#"{"object":"list","data":[],"has_more":false,"url":"/v1/billing/meters"}"#)]);
+        let peer = Peer::script([Reply::ok(
+            r#"{"object":"list","data":[],"has_more":false,"url":"/v1/billing/meters"}"#,
+        )]);
         assert_eq!(peer.api().meter_find("x").await.expect("an answer"), None);
         let heard = &peer.heard()[0];
         assert_eq!(heard.line, "GET /v1/billing/meters?limit=100&status=active");
@@ -218,7 +252,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_key_is_never_printed() {
-        for reply in [Reply::Lost, Reply::with(401, &[], "{}"), Reply::ok("canary")] {
+        for reply in [
+            Reply::Lost,
+            Reply::with(401, &[], "{}"),
+            Reply::ok("canary"),
+        ] {
             let error = error_of(reply).await;
             let failure = domain::retry::Failure::from(error);
             let shown = format!("{failure:?} {failure}");

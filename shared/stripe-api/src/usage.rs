@@ -41,23 +41,37 @@ impl StripeApi {
             operation: OPERATION,
             why: "the identifier is no idempotency key",
         })?;
-        let answer = match self.usage_send(report, RequestStrategy::Idempotent(key)).await {
+        let answer = match self
+            .usage_send(report, RequestStrategy::Idempotent(key))
+            .await
+        {
             // Stripe keeps a failure with its key and repeats it without trying. Without a key it tries, and the
             // identifier still makes the two one.
-            Err(StripeError::Unavailable { refusal: Refusal { origin: Origin::Replayed, .. }, .. }) => {
-                self.usage_send(report, RequestStrategy::Once).await
-            }
+            Err(StripeError::Unavailable {
+                refusal:
+                    Refusal {
+                        origin: Origin::Replayed,
+                        ..
+                    },
+                ..
+            }) => self.usage_send(report, RequestStrategy::Once).await,
             other => other,
         };
         match answer {
             // It is taken all the same when only its echo cannot be read.
             Ok(()) | Err(StripeError::Malformed { .. }) => Ok(Reported::Accepted),
-            Err(StripeError::Refused { refusal, .. }) if is_duplicate(&refusal) => Ok(Reported::AlreadyThere),
+            Err(StripeError::Refused { refusal, .. }) if is_duplicate(&refusal) => {
+                Ok(Reported::AlreadyThere)
+            }
             Err(error) => Err(error),
         }
     }
 
-    async fn usage_send(&self, report: &UsageReport<'_>, strategy: RequestStrategy) -> Result<(), StripeError> {
+    async fn usage_send(
+        &self,
+        report: &UsageReport<'_>,
+        strategy: RequestStrategy,
+    ) -> Result<(), StripeError> {
         let payload = HashMap::from([
             (CUSTOMER_FIELD.to_owned(), report.customer.to_string()),
             (VALUE_FIELD.to_owned(), report.value.to_string()),
@@ -65,7 +79,12 @@ impl StripeApi {
         let event = CreateBillingMeterEvent::new(report.event_name, payload)
             .identifier(report.identifier)
             .timestamp(report.timestamp.seconds());
-        event.customize().request_strategy(strategy).send(&self.to(OPERATION)).await.map(|_echo| ())
+        event
+            .customize()
+            .request_strategy(strategy)
+            .send(&self.to(OPERATION))
+            .await
+            .map(|_echo| ())
     }
 }
 
@@ -104,7 +123,10 @@ mod tests {
         let heard = &peer.heard()[0];
         assert_eq!(heard.line, "POST /v1/billing/meter_events");
         assert_eq!(heard.header("idempotency-key"), "use_1-pull_requests");
-        assert_eq!(heard.header("content-type"), "application/x-www-form-urlencoded");
+        assert_eq!(
+            heard.header("content-type"),
+            "application/x-www-form-urlencoded"
+        );
         let mut fields: Vec<_> = heard.body.split('&').collect();
         fields.sort_unstable();
         let expected = [
@@ -119,18 +141,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_lost_answer_is_told_again_and_known() {
-        let peer = Peer::script([Reply::Lost, Reply::with(400, &[("stripe-should-retry", "false")], DUPLICATE)]);
-        assert_eq!(report(&peer).await.expect_err("an error").retry(), Retry::Soon);
-        assert_eq!(report(&peer).await.expect("an answer"), Reported::AlreadyThere);
-        let keys: Vec<_> = peer.heard().iter().map(|heard| heard.header("idempotency-key")).collect();
+        let peer = Peer::script([
+            Reply::Lost,
+            Reply::with(400, &[("stripe-should-retry", "false")], DUPLICATE),
+        ]);
+        assert_eq!(
+            report(&peer).await.expect_err("an error").retry(),
+            Retry::Soon
+        );
+        assert_eq!(
+            report(&peer).await.expect("an answer"),
+            Reported::AlreadyThere
+        );
+        let keys: Vec<_> = peer
+            .heard()
+            .iter()
+            .map(|heard| heard.header("idempotency-key"))
+            .collect();
         assert_eq!(keys[0], keys[1]);
     }
 
     #[tokio::test]
     async fn other_refusals_are_final() {
-        let body =
-            r#"{"error":{"type":"idempotency_error","message":"Keys can only be used with the same parameters"}}"#;
-        let error = report(&Peer::script([Reply::with(400, &[], body)])).await.expect_err("an error");
+        let body = r#"{"error":{"type":"idempotency_error","message":"Keys can only be used with the same parameters"}}"#;
+        let error = report(&Peer::script([Reply::with(400, &[], body)]))
+            .await
+            .expect_err("an error");
         assert!(error.key_reused(), "{error}");
         assert_eq!(error.retry(), Retry::Never);
     }
@@ -138,15 +174,30 @@ mod tests {
     #[tokio::test]
     async fn a_stored_failure_is_not_repeated_for_ever() {
         let stored = || Reply::with(500, &[("idempotent-replayed", "true")], "{}");
-        let peer = Peer::script([Reply::with(500, &[], "{}"), stored(), Reply::with(400, &[], DUPLICATE)]);
-        assert_eq!(report(&peer).await.expect_err("an error").retry(), Retry::Soon);
-        assert_eq!(report(&peer).await.expect("an answer"), Reported::AlreadyThere);
+        let peer = Peer::script([
+            Reply::with(500, &[], "{}"),
+            stored(),
+            Reply::with(400, &[], DUPLICATE),
+        ]);
+        assert_eq!(
+            report(&peer).await.expect_err("an error").retry(),
+            Retry::Soon
+        );
+        assert_eq!(
+            report(&peer).await.expect("an answer"),
+            Reported::AlreadyThere
+        );
         assert_eq!(peer.heard()[2].header("idempotency-key"), "");
         assert_eq!(peer.heard()[2].body.len(), peer.heard()[1].body.len());
     }
 
     #[tokio::test]
     async fn an_unreadable_echo_is_no_failure() {
-        assert_eq!(report(&Peer::script([Reply::ok("{}")])).await.expect("an answer"), Reported::Accepted);
+        assert_eq!(
+            report(&Peer::script([Reply::ok("{}")]))
+                .await
+                .expect("an answer"),
+            Reported::Accepted
+        );
     }
 }

@@ -87,7 +87,13 @@ const UPDATE: &str = "update the webhook endpoint";
 impl StripeApi {
     /// All endpoints.
     pub async fn webhook_endpoint_list(&self) -> Result<Vec<WebhookEndpoint>, StripeError> {
-        self.to(LIST).list(&["webhook_endpoints"], json!({}), |endpoint: &WebhookEndpoint| &endpoint.id).await
+        self.to(LIST)
+            .list(
+                &["webhook_endpoints"],
+                json!({}),
+                |endpoint: &WebhookEndpoint| &endpoint.id,
+            )
+            .await
     }
 
     /// Makes an endpoint. Two may have the same URL, so look first.
@@ -104,10 +110,14 @@ impl StripeApi {
             "metadata": order.metadata,
         });
         let operation = self.to(CREATE);
-        let body = operation.write_bytes(&["webhook_endpoints"], form, key).await?;
+        let body = operation
+            .write_bytes(&["webhook_endpoints"], form, key)
+            .await?;
         let endpoint = operation.parse(&body)?;
         let Secret { secret } = operation.parse(&body)?;
-        let secret = secret.ok_or_else(|| StripeError::Malformed { why: "a new endpoint has no secret".to_owned() })?;
+        let secret = secret.ok_or_else(|| StripeError::Malformed {
+            why: "a new endpoint has no secret".to_owned(),
+        })?;
         Ok(NewWebhookEndpoint { endpoint, secret })
     }
 
@@ -119,7 +129,9 @@ impl StripeApi {
         key: &str,
     ) -> Result<WebhookEndpoint, StripeError> {
         let form = json!({ "url": change.url, "enabled_events": change.events, "disabled": change.disabled });
-        self.to(UPDATE).write(&["webhook_endpoints", id], form, key).await
+        self.to(UPDATE)
+            .write(&["webhook_endpoints", id], form, key)
+            .await
     }
 }
 
@@ -143,7 +155,11 @@ mod tests {
             description: None,
             metadata: &BTreeMap::new(),
         };
-        let made = peer.api().webhook_endpoint_create(&order, "endpoint-1").await.expect("an endpoint");
+        let made = peer
+            .api()
+            .webhook_endpoint_create(&order, "endpoint-1")
+            .await
+            .expect("an endpoint");
         assert!(!format!("{made:?}").contains("canary"));
         assert_eq!(made.endpoint.status, EndpointStatus::Enabled);
         let heard = &peer.heard()[0];
@@ -158,7 +174,11 @@ mod tests {
                 "url=https://a.test/stripe/webhook"
             ]
         );
-        let error = peer.api().webhook_endpoint_create(&order, "endpoint-1").await.expect_err("an error");
+        let error = peer
+            .api()
+            .webhook_endpoint_create(&order, "endpoint-1")
+            .await
+            .expect_err("an error");
         assert_eq!(error.retry(), Retry::Soon);
     }
 
@@ -168,8 +188,14 @@ mod tests {
         let peer = Peer::script([Reply::ok(&page), Reply::ok(&format!("{{{ENDPOINT}}}"))]);
         let endpoints = peer.api().webhook_endpoint_list().await.expect("endpoints");
         assert_eq!(endpoints[0].enabled_events, ["invoice.paid"]);
-        let change = WebhookEndpointChange { disabled: Some(true), ..WebhookEndpointChange::default() };
-        peer.api().webhook_endpoint_update("we_1", &change, "k").await.expect("an endpoint");
+        let change = WebhookEndpointChange {
+            disabled: Some(true),
+            ..WebhookEndpointChange::default()
+        };
+        peer.api()
+            .webhook_endpoint_update("we_1", &change, "k")
+            .await
+            .expect("an endpoint");
         assert_eq!(peer.heard()[1].line, "POST /v1/webhook_endpoints/we_1");
         assert_eq!(peer.heard()[1].fields(), ["disabled=true"]);
     }

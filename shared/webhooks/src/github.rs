@@ -20,29 +20,57 @@ struct Envelope<'a> {
 const NAME_BYTES_MAX: usize = 64;
 
 /// Checks who signed a body and which event it is; reads nothing else of it.
-pub fn verify(secrets: &SigningSecrets, headers: &HeaderMap, body: Vec<u8>) -> Result<Signed, Rejected> {
+pub fn verify(
+    secrets: &SigningSecrets,
+    headers: &HeaderMap,
+    body: Vec<u8>,
+) -> Result<Signed, Rejected> {
     let mut values = headers.get_all("x-hub-signature-256").iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Rejected::BadSignature) };
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Rejected::BadSignature);
+    };
     let text = value.to_str().map_err(|_| Rejected::BadSignature)?;
-    let given = text.strip_prefix("sha256=").and_then(signing::signature).ok_or(Rejected::BadSignature)?;
-    let secret_index = secrets.find(&[given], &[&body]).ok_or(Rejected::BadSignature)?;
+    let given = text
+        .strip_prefix("sha256=")
+        .and_then(signing::signature)
+        .ok_or(Rejected::BadSignature)?;
+    let secret_index = secrets
+        .find(&[given], &[&body])
+        .ok_or(Rejected::BadSignature)?;
 
-    let id = header(headers, "x-github-delivery").ok_or(Rejected::BadBody("X-GitHub-Delivery is missing"))?;
-    let id = DeliveryId::parse(id).map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not an id"))?;
+    let id = header(headers, "x-github-delivery")
+        .ok_or(Rejected::BadBody("X-GitHub-Delivery is missing"))?;
+    let id =
+        DeliveryId::parse(id).map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not an id"))?;
     let key = EventKey::parse(Source::Github, id.as_str())
         .map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not an id"))?;
     let event = header(headers, "x-github-event").filter(|name| is_word(name));
     let event = event.ok_or(Rejected::BadBody("X-GitHub-Event is missing"))?;
-    let envelope: Envelope<'_> = serde_json::from_slice(&body)
-        .map_err(|_| Rejected::BadBody("the body is not a JSON object; choose application/json for the webhook"))?;
+    let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(|_| {
+        Rejected::BadBody("the body is not a JSON object; choose application/json for the webhook")
+    })?;
     let name = match envelope.action.as_deref().filter(|action| is_word(action)) {
         Some(action) => format!("{event}.{action}"),
         None => event.to_owned(),
     };
     let digest = signing::digest(&body);
-    #[expect(clippy::disallowed_methods, reason = "the signature has just been verified")]
-    let delivery = Verified::vouch(Delivery { key, name, body, digest }, Provenance::Signature);
-    Ok(Signed { delivery, secret_index })
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the signature has just been verified"
+    )]
+    let delivery = Verified::vouch(
+        Delivery {
+            key,
+            name,
+            body,
+            digest,
+        },
+        Provenance::Signature,
+    );
+    Ok(Signed {
+        delivery,
+        secret_index,
+    })
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -2,8 +2,8 @@
 
 use domain::addresses::MailAddress;
 use domain::events::{
-    CommentOn, GithubEvent, InstallationChange, InstallationEvent, Issue, IssueComment, IssueEvent, IssueLabeled,
-    MarketplaceChange, MarketplaceEvent, Origin, PullEvent, PullFate,
+    CommentOn, GithubEvent, InstallationChange, InstallationEvent, Issue, IssueComment, IssueEvent,
+    IssueLabeled, MarketplaceChange, MarketplaceEvent, Origin, PullEvent, PullFate,
 };
 use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
 use domain::marketplace::{Listed, ListedPrice};
@@ -179,31 +179,54 @@ pub(crate) fn parse(name: &str, body: &[u8]) -> Result<GithubEvent, serde_json::
         "issue_comment.created" => GithubEvent::IssueCommentCreated(issue_comment(body)?),
         "pull_request.opened" => GithubEvent::PullRequestOpened(pull_event(body)?),
         "pull_request.closed" => GithubEvent::PullRequestClosed(pull_event(body)?),
-        "installation.created" => GithubEvent::Installation(installation(body, InstallationChange::Created)?),
-        "installation.deleted" => GithubEvent::Installation(installation(body, InstallationChange::Deleted)?),
-        "installation.suspend" => GithubEvent::Installation(installation(body, InstallationChange::Suspended)?),
-        "installation.unsuspend" => GithubEvent::Installation(installation(body, InstallationChange::Unsuspended)?),
+        "installation.created" => {
+            GithubEvent::Installation(installation(body, InstallationChange::Created)?)
+        }
+        "installation.deleted" => {
+            GithubEvent::Installation(installation(body, InstallationChange::Deleted)?)
+        }
+        "installation.suspend" => {
+            GithubEvent::Installation(installation(body, InstallationChange::Suspended)?)
+        }
+        "installation.unsuspend" => {
+            GithubEvent::Installation(installation(body, InstallationChange::Unsuspended)?)
+        }
         "marketplace_purchase.purchased" => purchase(body, MarketplaceChange::Purchased)?,
         "marketplace_purchase.changed" => purchase(body, MarketplaceChange::Changed)?,
         "marketplace_purchase.cancelled" => purchase(body, MarketplaceChange::Cancelled)?,
         "marketplace_purchase.pending_change" => purchase(body, MarketplaceChange::Pending)?,
-        "marketplace_purchase.pending_change_cancelled" => purchase(body, MarketplaceChange::PendingCancelled)?,
-        _ => GithubEvent::Ignored { name: name.to_owned() },
+        "marketplace_purchase.pending_change_cancelled" => {
+            purchase(body, MarketplaceChange::PendingCancelled)?
+        }
+        _ => GithubEvent::Ignored {
+            name: name.to_owned(),
+        },
     })
 }
 
 fn issue_event(body: &[u8]) -> Result<IssueEvent, serde_json::Error> {
     let of: OfIssue = serde_json::from_slice(body)?;
     let via_app = of.issue.performed_via_github_app.as_ref().map(|app| app.id);
-    Ok(IssueEvent { origin: origin(body, via_app)?, issue: issue(of.issue) })
+    Ok(IssueEvent {
+        origin: origin(body, via_app)?,
+        issue: issue(of.issue),
+    })
 }
 
 fn issue_comment(body: &[u8]) -> Result<IssueComment, serde_json::Error> {
     let of: OfComment = serde_json::from_slice(body)?;
-    let via_app = of.comment.performed_via_github_app.as_ref().map(|app| app.id);
+    let via_app = of
+        .comment
+        .performed_via_github_app
+        .as_ref()
+        .map(|app| app.id);
     Ok(IssueComment {
         origin: origin(body, via_app)?,
-        on: if of.issue.pull_request.is_some() { CommentOn::Pull } else { CommentOn::Issue },
+        on: if of.issue.pull_request.is_some() {
+            CommentOn::Pull
+        } else {
+            CommentOn::Issue
+        },
         issue: issue(of.issue),
         comment: CommentId::new(of.comment.id),
         text: of.comment.body,
@@ -222,27 +245,49 @@ fn pull_event(body: &[u8]) -> Result<PullEvent, serde_json::Error> {
         origin: origin(body, None)?,
         number: pull.number,
         head_branch: pull.head.branch,
-        head_repository: pull.head.repo.map(|repository| RepositoryId::new(repository.id)),
+        head_repository: pull
+            .head
+            .repo
+            .map(|repository| RepositoryId::new(repository.id)),
         fate,
     })
 }
 
-fn installation(body: &[u8], change: InstallationChange) -> Result<InstallationEvent, serde_json::Error> {
+fn installation(
+    body: &[u8],
+    change: InstallationChange,
+) -> Result<InstallationEvent, serde_json::Error> {
     let OfInstallation { installation } = serde_json::from_slice(body)?;
     Ok(InstallationEvent {
         installation: InstallationId::new(installation.id),
         owner: OwnerId::new(installation.account.id),
         change,
-        as_of: installation.updated_at.map_or(Timestamp::from_millis(0), |when| when.0),
+        as_of: installation
+            .updated_at
+            .map_or(Timestamp::from_millis(0), |when| when.0),
     })
 }
 
 fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde_json::Error> {
-    let OfPurchase { effective_date, marketplace_purchase: bought } = serde_json::from_slice(body)?;
-    let ListedPlan { id, name, monthly_price_in_cents, yearly_price_in_cents } = bought.plan;
-    let price =
-        if monthly_price_in_cents > 0 || yearly_price_in_cents > 0 { ListedPrice::Paid } else { ListedPrice::Free };
-    let mail = bought.account.organization_billing_email.filter(|text| !text.is_empty());
+    let OfPurchase {
+        effective_date,
+        marketplace_purchase: bought,
+    } = serde_json::from_slice(body)?;
+    let ListedPlan {
+        id,
+        name,
+        monthly_price_in_cents,
+        yearly_price_in_cents,
+    } = bought.plan;
+    let price = if monthly_price_in_cents > 0 || yearly_price_in_cents > 0 {
+        ListedPrice::Paid
+    } else {
+        ListedPrice::Free
+    };
+    let mail = bought
+        .account
+        .organization_billing_email
+        .filter(|text| !text.is_empty());
     Ok(GithubEvent::MarketplacePurchase(MarketplaceEvent {
         owner: OwnerId::new(bought.account.id),
         owner_login: bought.account.login,
@@ -254,7 +299,11 @@ fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde
 }
 
 fn origin(body: &[u8], via_app: Option<u64>) -> Result<Origin, serde_json::Error> {
-    let Where { installation, repository, sender } = serde_json::from_slice(body)?;
+    let Where {
+        installation,
+        repository,
+        sender,
+    } = serde_json::from_slice(body)?;
     Ok(Origin {
         installation: InstallationId::new(installation.id),
         owner: OwnerId::new(repository.owner.id),

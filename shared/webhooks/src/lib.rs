@@ -35,7 +35,10 @@ pub struct BadPayload {
 
 impl BadPayload {
     fn new(name: &str, source: Option<serde_json::Error>) -> Self {
-        Self { name: name.to_owned(), source }
+        Self {
+            name: name.to_owned(),
+            source,
+        }
     }
 }
 
@@ -47,7 +50,9 @@ impl fmt::Display for BadPayload {
 
 impl std::error::Error for BadPayload {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| -> &(dyn std::error::Error + 'static) { source })
+        self.source
+            .as_ref()
+            .map(|source| -> &(dyn std::error::Error + 'static) { source })
     }
 }
 

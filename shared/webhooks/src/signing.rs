@@ -40,7 +40,9 @@ impl SigningSecrets {
             if secret.trim().is_empty() {
                 continue;
             }
-            let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { continue };
+            let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+                continue;
+            };
             for part in parts {
                 mac.update(part);
             }
@@ -65,7 +67,9 @@ pub(crate) const SIGNATURES_MAX: usize = 16;
 /// A signature in hex, if it is one.
 pub(crate) fn signature(hex_text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    hex::decode_to_slice(hex_text, &mut bytes).ok().map(|()| bytes)
+    hex::decode_to_slice(hex_text, &mut bytes)
+        .ok()
+        .map(|()| bytes)
 }
 
 /// Why a delivery is not taken.
@@ -86,7 +90,9 @@ impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadSignature => f.write_str("the signature is missing or wrong"),
-            Self::OutOfTime { age_seconds } => write!(f, "the signature is {age_seconds} seconds old"),
+            Self::OutOfTime { age_seconds } => {
+                write!(f, "the signature is {age_seconds} seconds old")
+            }
             Self::BadBody(why) => f.write_str(why),
         }
     }

@@ -34,10 +34,14 @@ pub fn verify(
     now: Timestamp,
 ) -> Result<Signed, Rejected> {
     let mut values = headers.get_all("stripe-signature").iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Rejected::BadSignature) };
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Rejected::BadSignature);
+    };
     let text = value.to_str().map_err(|_| Rejected::BadSignature)?;
     let (time, signatures) = read(text).ok_or(Rejected::BadSignature)?;
-    let secret_index = secrets.find(&signatures, &[time.as_bytes(), b".", &body]).ok_or(Rejected::BadSignature)?;
+    let secret_index = secrets
+        .find(&signatures, &[time.as_bytes(), b".", &body])
+        .ok_or(Rejected::BadSignature)?;
     let signed_at: i64 = time.parse().map_err(|_| Rejected::BadSignature)?;
     let age_seconds = now.seconds().saturating_sub(signed_at);
     if age_seconds.saturating_abs() > TOLERANCE_SECONDS {
@@ -46,16 +50,32 @@ pub fn verify(
 
     let envelope: Envelope<'_> = serde_json::from_slice(&body)
         .map_err(|_| Rejected::BadBody("the body is not an event with an id and a type"))?;
-    let id = StripeEventId::parse(&envelope.id).map_err(|_| Rejected::BadBody("the event's id is none of Stripe's"))?;
-    let key = EventKey::parse(Source::Stripe, id.as_str()).map_err(|_| Rejected::BadBody("the event's id is none"))?;
+    let id = StripeEventId::parse(&envelope.id)
+        .map_err(|_| Rejected::BadBody("the event's id is none of Stripe's"))?;
+    let key = EventKey::parse(Source::Stripe, id.as_str())
+        .map_err(|_| Rejected::BadBody("the event's id is none"))?;
     if !is_type(&envelope.kind) {
         return Err(Rejected::BadBody("the event's type is none of Stripe's"));
     }
     let name = envelope.kind.into_owned();
     let digest = signing::digest(&body);
-    #[expect(clippy::disallowed_methods, reason = "the signature has just been verified")]
-    let delivery = Verified::vouch(Delivery { key, name, body, digest }, Provenance::Signature);
-    Ok(Signed { delivery, secret_index })
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the signature has just been verified"
+    )]
+    let delivery = Verified::vouch(
+        Delivery {
+            key,
+            name,
+            body,
+            digest,
+        },
+        Provenance::Signature,
+    );
+    Ok(Signed {
+        delivery,
+        secret_index,
+    })
 }
 
 /// The time as it was signed, and every signature of the one scheme we take; none when the header is not of the form.
@@ -67,18 +87,22 @@ fn read(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
         match name {
             "t" if time.is_none() => time = Some(value),
             "t" => return None,
-            "v1" if signatures.len() < SIGNATURES_MAX => signatures.extend(signing::signature(value)),
+            "v1" if signatures.len() < SIGNATURES_MAX => {
+                signatures.extend(signing::signature(value))
+            }
             "v1" => return None,
             _ => {}
         }
     }
-    let time =
-        time.filter(|time| !time.is_empty() && time.len() <= 12 && time.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let time = time.filter(|time| {
+        !time.is_empty() && time.len() <= 12 && time.bytes().all(|byte| byte.is_ascii_digit())
+    })?;
     (!signatures.is_empty()).then_some((time, signatures))
 }
 
 fn is_type(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'[' | b']' | b'-');
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'[' | b']' | b'-');
     !text.is_empty() && text.len() <= TYPE_BYTES_MAX && text.bytes().all(plain)
 }
 

@@ -27,9 +27,16 @@ use subscriptions::{invoice, subscription};
 type Read = Result<(StripeEnvelope, Option<StripeEvent>), serde_json::Error>;
 
 /// What a body says; without the envelope where nothing of the body was read.
-pub(crate) fn parse(name: &str, body: &[u8]) -> Result<(Option<StripeEnvelope>, StripeEvent), serde_json::Error> {
-    let ignored = || StripeEvent::Ignored { name: name.to_owned() };
-    let Some(read) = of_money(name, body).or_else(|| of_standing(name, body)) else { return Ok((None, ignored())) };
+pub(crate) fn parse(
+    name: &str,
+    body: &[u8],
+) -> Result<(Option<StripeEnvelope>, StripeEvent), serde_json::Error> {
+    let ignored = || StripeEvent::Ignored {
+        name: name.to_owned(),
+    };
+    let Some(read) = of_money(name, body).or_else(|| of_standing(name, body)) else {
+        return Ok((None, ignored()));
+    };
     let (envelope, event) = read?;
     Ok((Some(envelope), event.unwrap_or_else(ignored)))
 }
@@ -39,8 +46,12 @@ fn of_money(name: &str, body: &[u8]) -> Option<Read> {
     use StripeEvent as Is;
     Some(match name {
         "checkout.session.completed" => checkout(body, Is::CheckoutSessionCompleted),
-        "checkout.session.async_payment_succeeded" => checkout(body, Is::CheckoutSessionAsyncPaymentSucceeded),
-        "checkout.session.async_payment_failed" => checkout(body, Is::CheckoutSessionAsyncPaymentFailed),
+        "checkout.session.async_payment_succeeded" => {
+            checkout(body, Is::CheckoutSessionAsyncPaymentSucceeded)
+        }
+        "checkout.session.async_payment_failed" => {
+            checkout(body, Is::CheckoutSessionAsyncPaymentFailed)
+        }
         "checkout.session.expired" => checkout(body, Is::CheckoutSessionExpired),
         "payment_intent.succeeded" => intent(body, Is::PaymentIntentSucceeded),
         "payment_intent.payment_failed" => intent(body, Is::PaymentIntentPaymentFailed),
@@ -51,8 +62,12 @@ fn of_money(name: &str, body: &[u8]) -> Option<Read> {
         "charge.dispute.created" => dispute(body, Movement::None, Is::ChargeDisputeCreated),
         "charge.dispute.updated" => dispute(body, Movement::None, Is::ChargeDisputeUpdated),
         "charge.dispute.closed" => dispute(body, Movement::None, Is::ChargeDisputeClosed),
-        "charge.dispute.funds_withdrawn" => dispute(body, Movement::Withdrawn, Is::ChargeDisputeFundsWithdrawn),
-        "charge.dispute.funds_reinstated" => dispute(body, Movement::Reinstated, Is::ChargeDisputeFundsReinstated),
+        "charge.dispute.funds_withdrawn" => {
+            dispute(body, Movement::Withdrawn, Is::ChargeDisputeFundsWithdrawn)
+        }
+        "charge.dispute.funds_reinstated" => {
+            dispute(body, Movement::Reinstated, Is::ChargeDisputeFundsReinstated)
+        }
         _ => return None,
     })
 }
@@ -69,7 +84,9 @@ fn of_standing(name: &str, body: &[u8]) -> Option<Read> {
         "customer.subscription.deleted" => subscription(body, Is::CustomerSubscriptionDeleted),
         "customer.subscription.paused" => subscription(body, Is::CustomerSubscriptionPaused),
         "customer.subscription.resumed" => subscription(body, Is::CustomerSubscriptionResumed),
-        "customer.subscription.trial_will_end" => subscription(body, Is::CustomerSubscriptionTrialWillEnd),
+        "customer.subscription.trial_will_end" => {
+            subscription(body, Is::CustomerSubscriptionTrialWillEnd)
+        }
         "invoice.created" => invoice(body, Is::InvoiceCreated),
         "invoice.finalized" => invoice(body, Is::InvoiceFinalized),
         "invoice.finalization_failed" => invoice(body, Is::InvoiceFinalizationFailed),
@@ -81,7 +98,9 @@ fn of_standing(name: &str, body: &[u8]) -> Option<Read> {
         "invoice.marked_uncollectible" => invoice(body, Is::InvoiceMarkedUncollectible),
         "payment_method.attached" => method(body, Is::PaymentMethodAttached),
         "payment_method.detached" => method(body, Is::PaymentMethodDetached),
-        "v1.billing.meter.error_report_triggered" => thin(body, Is::V1BillingMeterErrorReportTriggered),
+        "v1.billing.meter.error_report_triggered" => {
+            thin(body, Is::V1BillingMeterErrorReportTriggered)
+        }
         "v1.billing.meter.no_meter_found" => thin(body, Is::V1BillingMeterNoMeterFound),
         _ => return None,
     })
@@ -119,10 +138,26 @@ fn read<T: DeserializeOwned, P: DeserializeOwned, E>(
     is: fn(E) -> StripeEvent,
     of: impl FnOnce(T, Around<P>) -> Result<Option<E>, serde_json::Error>,
 ) -> Read {
-    let Envelope { created, livemode, data } = serde_json::from_slice::<Envelope<T, P>>(body)?;
+    let Envelope {
+        created,
+        livemode,
+        data,
+    } = serde_json::from_slice::<Envelope<T, P>>(body)?;
     let created_at = Timestamp::from_seconds(created);
-    let event = of(data.object, Around { as_of: created_at, previous: data.previous_attributes })?;
-    Ok((StripeEnvelope { created_at, mode: mode(livemode) }, event.map(is)))
+    let event = of(
+        data.object,
+        Around {
+            as_of: created_at,
+            previous: data.previous_attributes,
+        },
+    )?;
+    Ok((
+        StripeEnvelope {
+            created_at,
+            mode: mode(livemode),
+        },
+        event.map(is),
+    ))
 }
 
 /// An object's id, whether it stands alone or was expanded to the object.
@@ -148,7 +183,10 @@ impl Ref {
 }
 
 /// The same where there may be none.
-fn maybe<T>(id: Option<&Ref>, parse: fn(&str) -> Result<T, BadId>) -> Result<Option<T>, serde_json::Error> {
+fn maybe<T>(
+    id: Option<&Ref>,
+    parse: fn(&str) -> Result<T, BadId>,
+) -> Result<Option<T>, serde_json::Error> {
     id.map(|id| id.parsed(parse)).transpose()
 }
 

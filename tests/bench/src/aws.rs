@@ -60,7 +60,11 @@ impl State {
     /// Empties table and queue, in fair weather; connections stay.
     pub fn reset(&mut self, put: Duration, send: Duration) {
         let connections = std::mem::take(&mut self.connections);
-        *self = Self { delays: (put, send), connections, ..Self::default() };
+        *self = Self {
+            delays: (put, send),
+            connections,
+            ..Self::default()
+        };
     }
 
     /// Closes every connection, as AWS does with those a frozen function leaves idle.
@@ -79,7 +83,10 @@ impl State {
     fn end(&mut self) {
         self.under_way -= 1;
         if self.under_way == 0 {
-            self.busy += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+            self.busy += self
+                .since
+                .take()
+                .map_or(Duration::ZERO, |since| since.elapsed());
         }
     }
 }
@@ -96,7 +103,10 @@ impl Aws {
     /// Listens on a free port of this machine.
     pub fn start(tls: &Arc<ServerConfig>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let aws = Self { port: listener.local_addr()?.port(), state: Arc::default() };
+        let aws = Self {
+            port: listener.local_addr()?.port(),
+            state: Arc::default(),
+        };
         let (serving, tls) = (aws.clone(), Arc::clone(tls));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -118,7 +128,9 @@ impl Aws {
         let tls = ServerConnection::new(tls).map_err(io::Error::other)?;
         let mut stream = BufReader::new(StreamOwned::new(tls, stream));
         while let Some(request) = wire::read(&mut stream)? {
-            let Some((status, answer)) = self.answer(&request) else { break };
+            let Some((status, answer)) = self.answer(&request) else {
+                break;
+            };
             wire::write(
                 stream.get_mut(),
                 status,
@@ -142,19 +154,26 @@ impl Aws {
 
         let mut guard = self.state();
         let state = &mut *guard;
-        let service = if table { &mut state.table } else { &mut state.queue };
+        let service = if table {
+            &mut state.table
+        } else {
+            &mut state.queue
+        };
         let weather = *service;
         if weather != Weather::Failing {
             *service = Weather::Fair;
         }
         let answer = match (weather, target) {
-            (Weather::Failing | Weather::FailingOnce, _) => (500, json!({ "__type": "InternalServerError" })),
+            (Weather::Failing | Weather::FailingOnce, _) => {
+                (500, json!({ "__type": "InternalServerError" }))
+            }
             (_, "DynamoDB_20120810.PutItem") => put(state, &request.body),
             (_, "DynamoDB_20120810.GetItem") => get(&request.body),
             (_, "AmazonSQS.SendMessage") => send(state, &request.body),
-            _ => {
-                (400, json!({ "__type": "AccessDeniedException", "message": format!("{target} is not a receiver's") }))
-            }
+            _ => (
+                400,
+                json!({ "__type": "AccessDeniedException", "message": format!("{target} is not a receiver's") }),
+            ),
         };
         state.end();
         (weather != Weather::LosingOnce).then(|| (answer.0, answer.1.to_string()))
@@ -167,20 +186,29 @@ fn get(body: &[u8]) -> (u16, Value) {
     if input["Key"]["sk"]["S"] == "SWITCH" {
         return (200, json!({}));
     }
-    (400, json!({ "__type": "AccessDeniedException", "message": "not within its LeadingKeys" }))
+    (
+        400,
+        json!({ "__type": "AccessDeniedException", "message": "not within its LeadingKeys" }),
+    )
 }
 
 fn put(state: &mut State, body: &[u8]) -> (u16, Value) {
     let mut input: Value = serde_json::from_slice(body).unwrap_or_default();
     let item = input["Item"].take();
     if input["ConditionExpression"] != "attribute_not_exists(pk)" {
-        return (400, json!({ "__type": "ValidationException", "message": "a receiver's put is conditional" }));
+        return (
+            400,
+            json!({ "__type": "ValidationException", "message": "a receiver's put is conditional" }),
+        );
     }
     state.units += units::of(units::bytes(&item));
     let key = |name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
     let key = (key("pk"), key("sk"));
     if let Some(old) = state.items.get(&key) {
-        return (400, json!({ "__type": "ConditionalCheckFailedException", "message": "it is there", "Item": old }));
+        return (
+            400,
+            json!({ "__type": "ConditionalCheckFailedException", "message": "it is there", "Item": old }),
+        );
     }
     state.items.insert(key, item);
     (200, json!({}))
@@ -189,8 +217,14 @@ fn put(state: &mut State, body: &[u8]) -> (u16, Value) {
 fn send(state: &mut State, body: &[u8]) -> (u16, Value) {
     let mut input: Value = serde_json::from_slice(body).unwrap_or_default();
     let Value::String(message) = input["MessageBody"].take() else {
-        return (400, json!({ "__type": "InvalidMessageContents", "message": "a message has a body" }));
+        return (
+            400,
+            json!({ "__type": "InvalidMessageContents", "message": "a message has a body" }),
+        );
     };
     state.messages.push(message);
-    (200, json!({ "MessageId": "5fea7756-0ea4-451a-a703-a558b933e274" }))
+    (
+        200,
+        json!({ "MessageId": "5fea7756-0ea4-451a-a703-a558b933e274" }),
+    )
 }

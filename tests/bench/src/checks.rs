@@ -28,7 +28,12 @@ struct Checks<'a> {
 /// Runs all checks on one process, in which each leaves the next an empty table and fair weather.
 pub fn all(stage: &Stage) -> Result<Vec<Check>, Box<dyn Error>> {
     stage.reset(Duration::ZERO, Duration::ZERO);
-    let mut checks = Checks { stage, run: stage.run()?, number: 0, done: Vec::new() };
+    let mut checks = Checks {
+        stage,
+        run: stage.run()?,
+        number: 0,
+        done: Vec::new(),
+    };
     checks.ordinary()?;
     checks.refused()?;
     checks.failing()?;
@@ -38,9 +43,24 @@ pub fn all(stage: &Stage) -> Result<Vec<Check>, Box<dyn Error>> {
 impl Checks<'_> {
     fn ordinary(&mut self) -> Result<(), Box<dyn Error>> {
         let one = self.fresh();
-        self.expect("a new one is stored and queued", &one, Coming::Signed, (202, 1, 1))?;
-        self.expect("a repeat that nobody has finished is queued again", &one, Coming::Signed, (202, 1, 2))?;
-        self.expect("the same in base64 is the same", &one, Coming::Base64, (202, 1, 3))?;
+        self.expect(
+            "a new one is stored and queued",
+            &one,
+            Coming::Signed,
+            (202, 1, 1),
+        )?;
+        self.expect(
+            "a repeat that nobody has finished is queued again",
+            &one,
+            Coming::Signed,
+            (202, 1, 2),
+        )?;
+        self.expect(
+            "the same in base64 is the same",
+            &one,
+            Coming::Base64,
+            (202, 1, 3),
+        )?;
         self.expect(
             "another body under its id is set aside, not queued",
             &one.tampered(),
@@ -48,18 +68,38 @@ impl Checks<'_> {
             (202, 2, 3),
         )?;
         self.finish(&one);
-        self.expect("a repeat of a finished one is not queued", &one, Coming::Signed, (202, 2, 3))?;
+        self.expect(
+            "a repeat of a finished one is not queued",
+            &one,
+            Coming::Signed,
+            (202, 2, 3),
+        )?;
         let one = self.fresh();
-        self.expect("base64 is stored and queued", &one, Coming::Base64, (202, 1, 1))?;
+        self.expect(
+            "base64 is stored and queued",
+            &one,
+            Coming::Base64,
+            (202, 1, 1),
+        )?;
         let one = self.fresh();
         self.stage.aws().hang_up();
-        self.expect("connections that AWS closed meanwhile", &one, Coming::Signed, (202, 1, 1))
+        self.expect(
+            "connections that AWS closed meanwhile",
+            &one,
+            Coming::Signed,
+            (202, 1, 1),
+        )
     }
 
     fn refused(&mut self) -> Result<(), Box<dyn Error>> {
         let one = self.fresh();
         self.expect("a forged one is refused", &one, Coming::Forged, (401, 0, 0))?;
-        self.expect("an unsigned one is refused", &one, Coming::Unsigned, (401, 0, 0))
+        self.expect(
+            "an unsigned one is refused",
+            &one,
+            Coming::Unsigned,
+            (401, 0, 0),
+        )
     }
 
     fn failing(&mut self) -> Result<(), Box<dyn Error>> {
@@ -69,13 +109,28 @@ impl Checks<'_> {
 
         let one = self.fresh();
         self.stage.aws().table = Weather::Failing;
-        self.expect("DynamoDB fails: no 2xx, not queued", &one, Coming::Signed, (503, 0, 0))?;
+        self.expect(
+            "DynamoDB fails: no 2xx, not queued",
+            &one,
+            Coming::Signed,
+            (503, 0, 0),
+        )?;
         self.stage.aws().table = Weather::Fair;
-        self.expect("then recovers: the redelivery is stored and queued", &one, Coming::Signed, (202, 1, 1))?;
+        self.expect(
+            "then recovers: the redelivery is stored and queued",
+            &one,
+            Coming::Signed,
+            (202, 1, 1),
+        )?;
 
         let one = self.fresh();
         self.stage.aws().table = Weather::LosingOnce;
-        self.expect("the put's answer is lost", &one, Coming::Signed, (202, 1, 1))?;
+        self.expect(
+            "the put's answer is lost",
+            &one,
+            Coming::Signed,
+            (202, 1, 1),
+        )?;
 
         let one = self.fresh();
         self.stage.aws().queue = Weather::FailingOnce;
@@ -83,9 +138,19 @@ impl Checks<'_> {
 
         let one = self.fresh();
         self.stage.aws().queue = Weather::Failing;
-        self.expect("SQS fails after the put: stored, so a 2xx", &one, Coming::Signed, (202, 1, 0))?;
+        self.expect(
+            "SQS fails after the put: stored, so a 2xx",
+            &one,
+            Coming::Signed,
+            (202, 1, 0),
+        )?;
         self.stage.aws().queue = Weather::Fair;
-        self.expect("then recovers: the redelivery is queued", &one, Coming::Signed, (202, 1, 1))
+        self.expect(
+            "then recovers: the redelivery is queued",
+            &one,
+            Coming::Signed,
+            (202, 1, 1),
+        )
     }
 
     /// A webhook that nobody has seen.
@@ -105,11 +170,22 @@ impl Checks<'_> {
         let (answer, _) = self.run.feed(webhook, coming)?;
         let aws = self.stage.aws();
         // A body may stand apart from its head; heads are what counts.
-        let heads = aws.items.keys().filter(|(pk, sk)| pk.contains(&webhook.id) && sk == "HEAD").count();
-        let messages = aws.messages.iter().filter(|message| message.contains(&webhook.id)).count();
+        let heads = aws
+            .items
+            .keys()
+            .filter(|(pk, sk)| pk.contains(&webhook.id) && sk == "HEAD")
+            .count();
+        let messages = aws
+            .messages
+            .iter()
+            .filter(|message| message.contains(&webhook.id))
+            .count();
         let seen = (answer.status, heads, messages);
-        let say = |(status, items, messages): Seen| format!("{status}, {items} stored, {messages} queued");
-        let fault = (seen != expected).then(|| format!("expected {}; saw {}", say(expected), say(seen)));
+        let say = |(status, items, messages): Seen| {
+            format!("{status}, {items} stored, {messages} queued")
+        };
+        let fault =
+            (seen != expected).then(|| format!("expected {}; saw {}", say(expected), say(seen)));
         drop(aws);
         self.done.push(Check { name, fault });
         Ok(())

@@ -14,13 +14,29 @@ pub fn measure(binary: &Path, folder: &Path, log: bool) -> Result<Report, Box<dy
     let stage = Stage::new(binary, log)?;
     let run = stage.run()?;
     let mut files: Vec<_> = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
-    files.retain(|file| file.path().extension().is_some_and(|extension| extension == "json"));
+    files.retain(|file| {
+        file.path()
+            .extension()
+            .is_some_and(|extension| extension == "json")
+    });
     let (mut bytes, mut puts, mut lives) = (0, Vec::new(), Vec::new());
     for (n, file) in (0..).zip(&files) {
-        let name = file.file_name().into_string().map_err(|name| format!("{} is no text", name.display()))?;
+        let name = file
+            .file_name()
+            .into_string()
+            .map_err(|name| format!("{} is no text", name.display()))?;
         let text = fs::read_to_string(file.path())?;
-        let body = if let Vendor::Github = stage.vendor() { compact(&text) } else { text };
-        let webhook = Webhook::new(stage.vendor(), name.split('.').next().unwrap_or_default(), &body, n);
+        let body = if let Vendor::Github = stage.vendor() {
+            compact(&text)
+        } else {
+            text
+        };
+        let webhook = Webhook::new(
+            stage.vendor(),
+            name.split('.').next().unwrap_or_default(),
+            &body,
+            n,
+        );
         stage.reset(Duration::ZERO, Duration::ZERO);
         let (answer, _) = run.feed(&webhook, Coming::Signed)?;
         if answer.status != 202 {
@@ -29,7 +45,9 @@ pub fn measure(binary: &Path, folder: &Path, log: bool) -> Result<Report, Box<dy
         let aws = stage.aws();
         bytes += webhook.bytes();
         puts.push(aws.units);
-        lives.push(units::life(aws.items.iter().map(|((_, sk), item)| (sk.as_str(), item))));
+        lives.push(units::life(
+            aws.items.iter().map(|((_, sk), item)| (sk.as_str(), item)),
+        ));
     }
     if files.is_empty() {
         return Err(format!("there is no payload in {}", folder.display()).into());
@@ -39,15 +57,30 @@ pub fn measure(binary: &Path, folder: &Path, log: bool) -> Result<Report, Box<dy
         Figure::whole("payloads", "", files.len()),
         Figure::whole("mean body", "bytes", bytes / files.len()),
         Figure::new("write units, put, mean", "", mean(&puts)),
-        Figure::new("write units, put, most", "", f64::from(puts.iter().copied().max().unwrap_or(0))),
+        Figure::new(
+            "write units, put, most",
+            "",
+            f64::from(puts.iter().copied().max().unwrap_or(0)),
+        ),
         Figure::whole("payloads of 1 unit", "", at_most(1)),
         Figure::whole("payloads of at most 2", "", at_most(2)),
         Figure::whole("payloads of at most 3", "", at_most(3)),
         Figure::new("write units, life, mean", "", mean(&lives)),
-        Figure::new("write units, life, most", "", f64::from(lives.iter().copied().max().unwrap_or(0))),
-        Figure::new("peak memory", "MiB", f64::from(run.process.peak_kib()?) / 1024.0),
+        Figure::new(
+            "write units, life, most",
+            "",
+            f64::from(lives.iter().copied().max().unwrap_or(0)),
+        ),
+        Figure::new(
+            "peak memory",
+            "MiB",
+            f64::from(run.process.peak_kib()?) / 1024.0,
+        ),
     ];
-    Ok(Report { checks: Vec::new(), figures })
+    Ok(Report {
+        checks: Vec::new(),
+        figures,
+    })
 }
 
 fn mean(of: &[u32]) -> f64 {

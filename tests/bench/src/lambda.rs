@@ -42,22 +42,34 @@ impl Lambda {
         let address = listener.local_addr()?;
         let (events, waiting) = channel();
         let (answered, answers) = channel();
-        let desk = Arc::new(Desk { events: Mutex::new(waiting), handed_out: Mutex::new(Instant::now()) });
+        let desk = Arc::new(Desk {
+            events: Mutex::new(waiting),
+            handed_out: Mutex::new(Instant::now()),
+        });
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (desk, answered) = (Arc::clone(&desk), answered.clone());
                 thread::spawn(move || desk.serve(&stream, &answered));
             }
         });
-        Ok(Self { address, events, answers })
+        Ok(Self {
+            address,
+            events,
+            answers,
+        })
     }
 
     /// Hands one event to the function and waits for its answer.
     pub fn invoke(&self, event: String) -> Result<Answer, Box<dyn Error>> {
         self.events.send(event)?;
-        let (latency, answer) = self.answers.recv_timeout(PATIENCE).map_err(|_| "the function does not answer")?;
+        let (latency, answer) = self
+            .answers
+            .recv_timeout(PATIENCE)
+            .map_err(|_| "the function does not answer")?;
         let answer: Value = serde_json::from_slice(&answer)?;
-        let status = answer["statusCode"].as_u64().ok_or_else(|| format!("the function failed: {answer}"))?;
+        let status = answer["statusCode"]
+            .as_u64()
+            .ok_or_else(|| format!("the function failed: {answer}"))?;
         Ok(Answer { status, latency })
     }
 }
@@ -69,11 +81,25 @@ impl Desk {
         while let Some(request) = wire::read(&mut reader)? {
             if request.line.contains("/invocation/next") {
                 // Ends with the program's side of the channel.
-                let Ok(event) = self.events.lock().unwrap_or_else(PoisonError::into_inner).recv() else { break };
-                *self.handed_out.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                let Ok(event) = self
+                    .events
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .recv()
+                else {
+                    break;
+                };
+                *self
+                    .handed_out
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Instant::now();
                 wire::write(&mut writer, 200, &HEADERS, event.as_bytes())?;
             } else {
-                let latency = self.handed_out.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+                let latency = self
+                    .handed_out
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .elapsed();
                 let _ = answered.send((latency, request.body));
                 wire::write(&mut writer, 202, &[], b"")?;
             }
@@ -84,8 +110,17 @@ impl Desk {
 
 const HEADERS: [(&str, &str); 5] = [
     ("content-type", "application/json"),
-    ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
+    (
+        "lambda-runtime-aws-request-id",
+        "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
+    ),
     ("lambda-runtime-deadline-ms", "4102444800000"),
-    ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:receiver"),
-    ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0"),
+    (
+        "lambda-runtime-invoked-function-arn",
+        "arn:aws:lambda:eu-central-1:123456789012:function:receiver",
+    ),
+    (
+        "lambda-runtime-trace-id",
+        "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0",
+    ),
 ];

@@ -33,11 +33,17 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "bench receiver BINARY | corpus BINARY FOLDER | samples VENDOR FOLDER COUNT  [--json] [--log]";
+const USAGE: &str =
+    "bench receiver BINARY | corpus BINARY FOLDER | samples VENDOR FOLDER COUNT  [--json] [--log]";
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let (flags, words): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
-    let (json, log) = (flags.iter().any(|flag| flag == "--json"), flags.iter().any(|flag| flag == "--log"));
+    let (flags, words): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|word| word.starts_with("--"));
+    let (json, log) = (
+        flags.iter().any(|flag| flag == "--json"),
+        flags.iter().any(|flag| flag == "--log"),
+    );
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let report = match words.as_slice() {
         ["samples", vendor, folder, count] => {
@@ -53,5 +59,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     } else {
         print!("{report}");
     }
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.holds() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -11,12 +11,20 @@ pub struct Process(Child);
 
 impl Process {
     /// Starts a binary with these settings and no others.
-    pub fn start(binary: &Path, settings: &[(&str, String)], log: bool) -> Result<Self, Box<dyn Error>> {
+    pub fn start(
+        binary: &Path,
+        settings: &[(&str, String)],
+        log: bool,
+    ) -> Result<Self, Box<dyn Error>> {
         let stdout = if log { Stdio::inherit() } else { Stdio::null() };
         let mut command = Command::new(binary);
-        command.env_clear().envs(settings.iter().map(|(name, value)| (name, value)));
+        command
+            .env_clear()
+            .envs(settings.iter().map(|(name, value)| (name, value)));
         let child = command.stdin(Stdio::null()).stdout(stdout).spawn();
-        Ok(Self(child.map_err(|error| format!("cannot start {}: {error}", binary.display()))?))
+        Ok(Self(child.map_err(|error| {
+            format!("cannot start {}: {error}", binary.display())
+        })?))
     }
 
     /// How long its threads have been on a processor since it began; to the nanosecond while they rest.
@@ -24,7 +32,11 @@ impl Process {
         let mut nanos = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
             let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
-            nanos += schedstat.split(' ').next().unwrap_or_default().parse::<u64>()?;
+            nanos += schedstat
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .parse::<u64>()?;
         }
         Ok(Duration::from_nanos(nanos))
     }
@@ -32,7 +44,10 @@ impl Process {
     /// The most memory it ever had resident, in KiB.
     pub fn peak_kib(&self) -> Result<u32, Box<dyn Error>> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("the process is gone")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .ok_or("the process is gone")?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 }

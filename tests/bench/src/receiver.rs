@@ -27,10 +27,18 @@ const SEND: Duration = Duration::from_millis(5);
 pub fn measure(binary: &Path, log: bool) -> Result<Report, Box<dyn Error>> {
     let stage = Stage::new(binary, log)?;
     let (event, body) = stage.vendor().sample();
-    let feed = Feed { stage: &stage, event, body };
+    let feed = Feed {
+        stage: &stage,
+        event,
+        body,
+    };
     let checks = checks::all(&stage)?;
 
-    let mut figures = vec![Figure::whole("body", "bytes", Webhook::new(stage.vendor(), event, &feed.body, 0).bytes())];
+    let mut figures = vec![Figure::whole(
+        "body",
+        "bytes",
+        Webhook::new(stage.vendor(), event, &feed.body, 0).bytes(),
+    )];
     figures.extend(feed.cold()?);
     figures.extend(feed.warm()?);
     figures.extend(sizes(binary)?);
@@ -83,7 +91,11 @@ impl Feed<'_> {
         let (calls, put_units, life) = {
             let aws = self.stage.aws();
             let items = aws.items.iter().map(|((_, sk), item)| (sk.as_str(), item));
-            (f64::from(aws.calls), f64::from(aws.units), f64::from(units::life(items)))
+            (
+                f64::from(aws.calls),
+                f64::from(aws.units),
+                f64::from(units::life(items)),
+            )
         };
         self.stage.reset(PUT, SEND);
         let (slow_whole, slow_own, slow_cpu) = spin(WARM_UP + FAST, SLOW)?;
@@ -97,7 +109,11 @@ impl Feed<'_> {
             Figure::millis("overhead p50 at 3 + 5 ms", percentile(slow_own.clone(), 50)),
             Figure::millis("overhead p99 at 3 + 5 ms", percentile(slow_own, 99)),
             Figure::micros("CPU per webhook at 3 + 5 ms", slow_cpu),
-            Figure::new("peak memory", "MiB", f64::from(run.process.peak_kib()?) / 1024.0),
+            Figure::new(
+                "peak memory",
+                "MiB",
+                f64::from(run.process.peak_kib()?) / 1024.0,
+            ),
             Figure::new("calls per webhook", "", calls / count),
             Figure::new("write units, put", "", put_units / count),
             Figure::new("write units, whole life", "", life / count),
@@ -110,7 +126,10 @@ fn sizes(binary: &Path) -> Result<[Figure; 2], Box<dyn Error>> {
     let mut zip = DeflateEncoder::new(Vec::new(), Compression::default());
     zip.write_all(&bytes)?;
     let zip = zip.finish()?;
-    Ok([Figure::whole("binary", "KiB", bytes.len() / 1024), Figure::whole("binary, deflated", "KiB", zip.len() / 1024)])
+    Ok([
+        Figure::whole("binary", "KiB", bytes.len() / 1024),
+        Figure::whole("binary, deflated", "KiB", zip.len() / 1024),
+    ])
 }
 
 fn median(of: Vec<Duration>) -> Duration {
@@ -119,5 +138,7 @@ fn median(of: Vec<Duration>) -> Duration {
 
 fn percentile(mut of: Vec<Duration>, percent: usize) -> Duration {
     of.sort();
-    of.get(of.len() * percent / 100).copied().unwrap_or_default()
+    of.get(of.len() * percent / 100)
+        .copied()
+        .unwrap_or_default()
 }

@@ -20,7 +20,11 @@ impl Figure {
 
     /// A count.
     pub fn whole(name: &'static str, unit: &'static str, value: usize) -> Self {
-        Self::new(name, unit, f64::from(u32::try_from(value).unwrap_or(u32::MAX)))
+        Self::new(
+            name,
+            unit,
+            f64::from(u32::try_from(value).unwrap_or(u32::MAX)),
+        )
     }
 
     /// A time in milliseconds.
@@ -50,8 +54,14 @@ impl Report {
 
     /// The same as one JSON object.
     pub fn json(&self) -> Value {
-        let figures = self.figures.iter().map(|one| json!({ "name": one.name, "unit": one.unit, "value": one.value }));
-        let checks = self.checks.iter().map(|one| json!({ "name": one.name, "fault": one.fault }));
+        let figures = self
+            .figures
+            .iter()
+            .map(|one| json!({ "name": one.name, "unit": one.unit, "value": one.value }));
+        let checks = self
+            .checks
+            .iter()
+            .map(|one| json!({ "name": one.name, "fault": one.fault }));
         json!({ "checks": checks.collect::<Value>(), "figures": figures.collect::<Value>() })
     }
 }

@@ -38,7 +38,10 @@ pub fn write(vendor: &str, folder: &Path, count: usize) -> Result<(), Box<dyn Er
 
 /// Shapes by their names, and whole payloads, each as often as it is common.
 fn github() -> (BTreeMap<&'static str, &'static str>, Vec<&'static str>) {
-    let lines = GITHUB.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '));
+    let lines = GITHUB
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(' '));
     let (mut shapes, mut events) = (BTreeMap::new(), Vec::new());
     for (name, text) in lines {
         match name.strip_prefix("event") {
@@ -56,12 +59,16 @@ fn github() -> (BTreeMap<&'static str, &'static str>, Vec<&'static str>) {
 
 /// Stripe's fixture with other ids, times and amounts, each the same throughout.
 fn rename(fixture: &str, random: &mut Random) -> String {
-    let words: BTreeSet<&str> = fixture.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let words: BTreeSet<&str> = fixture
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .collect();
     let mut payload = fixture.to_owned();
     for word in words {
         let other = match word {
             id if id.starts_with("Tallyhook") && id.len() > "Tallyhook".len() => random.letters(20),
-            time if time.len() == 10 && time.bytes().all(|byte| byte.is_ascii_digit()) => random.epoch(),
+            time if time.len() == 10 && time.bytes().all(|byte| byte.is_ascii_digit()) => {
+                random.epoch()
+            }
             "500" => random.number(5),
             _ => continue,
         };
@@ -96,7 +103,15 @@ impl<'a> Payload<'a> {
         ];
         let sender = (random.word(), random.number(9));
         let ids = vec![random.number(9)];
-        Self { shapes, fixed: fixed.into(), users: vec![sender.clone()], sender, ids, hashes: Vec::new(), random }
+        Self {
+            shapes,
+            fixed: fixed.into(),
+            users: vec![sender.clone()],
+            sender,
+            ids,
+            hashes: Vec::new(),
+            random,
+        }
     }
 
     /// The text with everything in it made up.
@@ -107,7 +122,9 @@ impl<'a> Payload<'a> {
             written.push_str(&rest[..at]);
             let mark = &rest[at..];
             if let Some(after) = mark.strip_prefix('$') {
-                let end = after.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(after.len());
+                let end = after
+                    .find(|c: char| !c.is_ascii_lowercase() && c != '_')
+                    .unwrap_or(after.len());
                 written.push_str(&self.one(&after[..end])?);
                 rest = &after[end..];
             } else if mark.starts_with("< ") {
@@ -131,8 +148,14 @@ impl<'a> Payload<'a> {
         let random = &mut *self.random;
         Ok(match name {
             "user" | "owner_user" | "sender_user" => return self.user(name),
-            "login" => self.users.last().map_or(String::new(), |user| user.0.clone()),
-            "uid" => self.users.last().map_or(String::new(), |user| user.1.clone()),
+            "login" => self
+                .users
+                .last()
+                .map_or(String::new(), |user| user.0.clone()),
+            "uid" => self
+                .users
+                .last()
+                .map_or(String::new(), |user| user.1.clone()),
             "cid" => self.ids.last().cloned().unwrap_or_default(),
             "sha" => self.hash(),
             "id" => random.number(10),
@@ -141,7 +164,14 @@ impl<'a> Payload<'a> {
             "hex" => random.hex(12),
             "color" => random.hex(6),
             "node" => {
-                let kind = random.pick(&["R_kgDO", "U_kgDO", "I_kwDO", "PR_kwDO", "MDQ6VXNlcj", "MDEwOlJlcG9zaXRvcnk"]);
+                let kind = random.pick(&[
+                    "R_kgDO",
+                    "U_kgDO",
+                    "I_kwDO",
+                    "PR_kwDO",
+                    "MDQ6VXNlcj",
+                    "MDEwOlJlcG9zaXRvcnk",
+                ]);
                 let length = 7 + random.below(8);
                 format!("{kind}{}", random.letters(length))
             }
@@ -159,11 +189,24 @@ impl<'a> Payload<'a> {
                 }
             }
             "path" => {
-                format!("{}{}.{}", random.pick(&["src/", "docs/", ""]), random.word(), random.pick(&["rs", "md"]))
+                format!(
+                    "{}{}.{}",
+                    random.pick(&["src/", "docs/", ""]),
+                    random.word(),
+                    random.pick(&["rs", "md"])
+                )
             }
-            "version" => format!("v{}.{}.{}", random.below(9), random.below(20), random.below(9)),
+            "version" => format!(
+                "v{}.{}.{}",
+                random.below(9),
+                random.below(20),
+                random.below(9)
+            ),
             shape => {
-                let text = *self.shapes.get(shape).ok_or_else(|| format!("there is no shape `{shape}`"))?;
+                let text = *self
+                    .shapes
+                    .get(shape)
+                    .ok_or_else(|| format!("there is no shape `{shape}`"))?;
                 if text.contains("$cid") {
                     let id = random.number(10);
                     self.ids.push(id);
@@ -242,7 +285,9 @@ impl Random {
     }
 
     fn some(&mut self, length: usize, alphabet: &str) -> String {
-        (0..length).map(|_| char::from(alphabet.as_bytes()[self.below(alphabet.len())])).collect()
+        (0..length)
+            .map(|_| char::from(alphabet.as_bytes()[self.below(alphabet.len())]))
+            .collect()
     }
 
     fn hex(&mut self, length: usize) -> String {
@@ -250,15 +295,26 @@ impl Random {
     }
 
     fn letters(&mut self, length: usize) -> String {
-        self.some(length, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+        self.some(
+            length,
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+        )
     }
 
     /// A number of at most so many digits.
     fn number(&mut self, digits: usize) -> String {
         let least = if digits > 5 { 3 } else { 0 };
         let rest = least + self.below(digits - least);
-        let first = if digits > 2 { self.some(1, "123456789") } else { self.some(1, "0012345678") };
-        if first == "0" { first } else { first + &self.some(rest, "0123456789") }
+        let first = if digits > 2 {
+            self.some(1, "123456789")
+        } else {
+            self.some(1, "0012345678")
+        };
+        if first == "0" {
+            first
+        } else {
+            first + &self.some(rest, "0123456789")
+        }
     }
 
     fn word(&mut self) -> String {
@@ -271,7 +327,10 @@ impl Random {
     }
 
     fn words(&mut self, most: usize) -> String {
-        (0..1 + self.below(most)).map(|_| self.word()).collect::<Vec<_>>().join(" ")
+        (0..1 + self.below(most))
+            .map(|_| self.word())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn epoch(&mut self) -> String {
@@ -281,6 +340,11 @@ impl Random {
     fn time(&mut self) -> String {
         let mut part = |from: usize, span: usize| from + self.below(span);
         let (year, month, day) = (part(2019, 9), part(1, 12), part(1, 28));
-        format!("{year}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", part(0, 24), part(0, 60), part(0, 60))
+        format!(
+            "{year}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+            part(0, 24),
+            part(0, 60),
+            part(0, 60)
+        )
     }
 }

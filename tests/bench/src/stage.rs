@@ -35,7 +35,13 @@ impl Stage {
         let bundle = std::env::temp_dir().join(format!("bench-{}.pem", std::process::id()));
         fs::write(&bundle, root)?;
         let aws = Aws::start(&tls)?;
-        Ok(Self { binary: binary.canonicalize()?, vendor: Vendor::of(binary), aws, bundle, log })
+        Ok(Self {
+            binary: binary.canonicalize()?,
+            vendor: Vendor::of(binary),
+            aws,
+            bundle,
+            log,
+        })
     }
 
     /// Whose webhooks come.
@@ -67,7 +73,10 @@ impl Stage {
             ("AWS_LAMBDA_LOG_GROUP_NAME", "bench".to_owned()),
             ("AWS_REGION", "eu-central-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "ASIABENCHBENCHBENCH0".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "bench/bench/bench/bench/bench/bench/benc".to_owned()),
+            (
+                "AWS_SECRET_ACCESS_KEY",
+                "bench/bench/bench/bench/bench/bench/benc".to_owned(),
+            ),
             // As long as the real ones: it is signed and sent with every call.
             ("AWS_SESSION_TOKEN", "IQoJbenc".repeat(100)),
             ("AWS_CA_BUNDLE", self.bundle.display().to_string()),
@@ -80,7 +89,11 @@ impl Stage {
             ("STRIPE_WEBHOOK_SECRETS", SECRET.to_owned()),
         ];
         let process = Process::start(&self.binary, &settings, self.log)?;
-        Ok(Run { stage: self, lambda, process })
+        Ok(Run {
+            stage: self,
+            lambda,
+            process,
+        })
     }
 }
 
@@ -92,7 +105,11 @@ impl Drop for Stage {
 
 impl Run<'_> {
     /// Lets one webhook come; says how it was answered, and how much of the time was not AWS's.
-    pub fn feed(&self, webhook: &Webhook, coming: Coming) -> Result<(Answer, Duration), Box<dyn Error>> {
+    pub fn feed(
+        &self,
+        webhook: &Webhook,
+        coming: Coming,
+    ) -> Result<(Answer, Duration), Box<dyn Error>> {
         let event = webhook.wrap(coming);
         let before = self.stage.aws().busy();
         let answer = self.lambda.invoke(event)?;

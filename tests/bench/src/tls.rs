@@ -24,6 +24,9 @@ pub fn authority() -> Result<(String, Arc<ServerConfig>), Box<dyn Error>> {
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))?;
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )?;
     Ok((root.pem(), Arc::new(config)))
 }

@@ -9,7 +9,13 @@ pub fn bytes(item: &Value) -> usize {
 
 fn attributes(map: &Map<String, Value>) -> usize {
     map.iter()
-        .map(|(name, value)| name.len() + value.as_object().and_then(|typed| typed.iter().next()).map_or(0, one))
+        .map(|(name, value)| {
+            name.len()
+                + value
+                    .as_object()
+                    .and_then(|typed| typed.iter().next())
+                    .map_or(0, one)
+        })
         .sum()
 }
 
@@ -39,7 +45,12 @@ pub fn life<'a>(items: impl Iterator<Item = (&'a str, &'a Value)>) -> u32 {
     items
         .map(|(sort_key, item)| {
             let bytes = bytes(item);
-            of(bytes) + if sort_key == "HEAD" { 1 + of(bytes + FINISH_BYTES) + 2 } else { 0 }
+            of(bytes)
+                + if sort_key == "HEAD" {
+                    1 + of(bytes + FINISH_BYTES) + 2
+                } else {
+                    0
+                }
         })
         .sum()
 }

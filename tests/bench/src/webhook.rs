@@ -23,7 +23,11 @@ impl Vendor {
     /// Whose receiver a binary is, by its name.
     pub fn of(binary: &std::path::Path) -> Self {
         let name = binary.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("stripe") { Self::Stripe } else { Self::Github }
+        if name.starts_with("stripe") {
+            Self::Stripe
+        } else {
+            Self::Github
+        }
     }
 
     const fn path(self) -> &'static str {
@@ -36,8 +40,14 @@ impl Vendor {
     /// The repository's own sample, in the shape in which it travels.
     pub fn sample(self) -> (&'static str, String) {
         match self {
-            Self::Github => ("issues", compact(include_str!("../../../events/github/issues.opened.json"))),
-            Self::Stripe => ("invoice.paid", include_str!("../../../events/stripe/invoice.paid.json").to_owned()),
+            Self::Github => (
+                "issues",
+                compact(include_str!("../../../events/github/issues.opened.json")),
+            ),
+            Self::Stripe => (
+                "invoice.paid",
+                include_str!("../../../events/stripe/invoice.paid.json").to_owned(),
+            ),
         }
     }
 }
@@ -82,7 +92,10 @@ impl Webhook {
     /// The webhook number `n` with this body.
     pub fn new(vendor: Vendor, event: &str, body: &str, n: u32) -> Self {
         let (id, body) = match vendor {
-            Vendor::Github => (format!("5d1c0f7e-c5ee-11f1-8d2b-0a58{n:08x}"), body.to_owned()),
+            Vendor::Github => (
+                format!("5d1c0f7e-c5ee-11f1-8d2b-0a58{n:08x}"),
+                body.to_owned(),
+            ),
             Vendor::Stripe => {
                 let id = format!("evt_1Bench{n:018}");
                 let body_now: Value = serde_json::from_str(body).unwrap_or_default();
@@ -90,12 +103,20 @@ impl Webhook {
                 (id.clone(), body.replacen(old, &id, 1))
             }
         };
-        Self { vendor, event: event.to_owned(), id, body }
+        Self {
+            vendor,
+            event: event.to_owned(),
+            id,
+            body,
+        }
     }
 
     /// The same id over other bytes.
     pub fn tampered(&self) -> Self {
-        Self { body: format!("{}\n", self.body), ..self.clone() }
+        Self {
+            body: format!("{}\n", self.body),
+            ..self.clone()
+        }
     }
 
     /// Bytes of the body.
@@ -122,7 +143,11 @@ impl Webhook {
             headers["x-github-hook-id"] = json!("520001");
         }
         if coming != Coming::Unsigned {
-            let (name, value) = self.signature(if coming == Coming::Forged { "not-our-secret" } else { SECRET });
+            let (name, value) = self.signature(if coming == Coming::Forged {
+                "not-our-secret"
+            } else {
+                SECRET
+            });
             headers[name] = json!(value);
         }
         let base64 = coming == Coming::Base64;
@@ -161,12 +186,21 @@ impl Webhook {
         match self.vendor {
             Vendor::Github => {
                 mac.update(self.body.as_bytes());
-                ("x-hub-signature-256", format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
+                (
+                    "x-hub-signature-256",
+                    format!("sha256={}", hex::encode(mac.finalize().into_bytes())),
+                )
             }
             Vendor::Stripe => {
-                let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+                let time = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default()
+                    .as_secs();
                 mac.update(format!("{time}.{}", self.body).as_bytes());
-                ("stripe-signature", format!("t={time},v1={}", hex::encode(mac.finalize().into_bytes())))
+                (
+                    "stripe-signature",
+                    format!("t={time},v1={}", hex::encode(mac.finalize().into_bytes())),
+                )
             }
         }
     }

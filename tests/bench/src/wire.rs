@@ -14,7 +14,10 @@ pub struct Request {
 impl Request {
     /// A header's value; blank when it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map_or("", |(_, value)| value)
     }
 }
 
@@ -27,14 +30,25 @@ pub fn read(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut headers = Vec::new();
     loop {
         let line = self::line(stream)?;
-        let Some((name, value)) = line.split_once(':') else { break };
+        let Some((name, value)) = line.split_once(':') else {
+            break;
+        };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut request = Request { line, headers, body: Vec::new() };
+    let mut request = Request {
+        line,
+        headers,
+        body: Vec::new(),
+    };
     if !request.header("transfer-encoding").is_empty() {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "a body in chunks"));
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "a body in chunks",
+        ));
     }
-    request.body.resize(request.header("content-length").parse().unwrap_or(0), 0);
+    request
+        .body
+        .resize(request.header("content-length").parse().unwrap_or(0), 0);
     stream.read_exact(&mut request.body)?;
     Ok(Some(request))
 }
@@ -47,8 +61,16 @@ fn line(stream: &mut impl BufRead) -> io::Result<String> {
 }
 
 /// Writes one answer, in one piece.
-pub fn write(stream: &mut impl Write, status: u16, headers: &[(&str, &str)], body: &[u8]) -> io::Result<()> {
-    let mut answer = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n", body.len());
+pub fn write(
+    stream: &mut impl Write,
+    status: u16,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<()> {
+    let mut answer = format!(
+        "HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         answer.push_str(&format!("{name}: {value}\r\n"));
     }

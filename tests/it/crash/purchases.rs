@@ -14,14 +14,21 @@ struct Story {
 }
 
 const STORIES: [Story; 3] = [
-    Story { name: "bought", happens: |_, _| {}, left: 10_000, kinds: &["grant"] },
+    Story {
+        name: "bought",
+        happens: |_, _| {},
+        left: 10_000,
+        kinds: &["grant"],
+    },
     Story {
         name: "refunded by parts, one of which fails",
         happens: |world, payment| {
             let stripe = &world.vendors.stripe;
             stripe.refund(payment, Some(250)).expect("so much is left");
             let failed = stripe.refund(payment, Some(300)).expect("so much is left");
-            stripe.fail_refund(failed["id"].as_str().expect("an id")).expect("a refund");
+            stripe
+                .fail_refund(failed["id"].as_str().expect("an id"))
+                .expect("a refund");
         },
         left: 7_500,
         kinds: &["grant", "take_back"],
@@ -30,8 +37,12 @@ const STORIES: [Story; 3] = [
         name: "disputed and lost",
         happens: |world, payment| {
             let stripe = &world.vendors.stripe;
-            let dispute = stripe.open_dispute(payment, None, DisputeStatus::NeedsResponse).expect("a payment");
-            stripe.move_dispute(dispute["id"].as_str().expect("an id"), DisputeStatus::Lost).expect("a way on");
+            let dispute = stripe
+                .open_dispute(payment, None, DisputeStatus::NeedsResponse)
+                .expect("a payment");
+            stripe
+                .move_dispute(dispute["id"].as_str().expect("an id"), DisputeStatus::Lost)
+                .expect("a way on");
         },
         left: 0,
         kinds: &["grant", "take_back"],
@@ -73,7 +84,10 @@ async fn die_everywhere(moment: Moment) {
         for call in 1..=calls {
             play(Climate::Fair, story, &[(call, moment)]).await;
         }
-        println!("{}: {calls} stop points {moment:?} a call, all passed", story.name);
+        println!(
+            "{}: {calls} stop points {moment:?} a call, all passed",
+            story.name
+        );
     }
 }
 
@@ -92,9 +106,18 @@ async fn a_process_may_die_after_any_call_of_a_purchase() {
 async fn two_processes_may_die_over_a_purchase_in_bad_weather() {
     for seed in 1..=30_u64 {
         for story in &STORIES {
-            let side = |draw: u64| if draw.is_multiple_of(2) { Moment::Before } else { Moment::After };
+            let side = |draw: u64| {
+                if draw.is_multiple_of(2) {
+                    Moment::Before
+                } else {
+                    Moment::After
+                }
+            };
             let (first, second) = (scramble(seed), scramble(seed + 1_000));
-            let deaths = [(1 + first % 60, side(first >> 8)), (1 + second % 120, side(second >> 8))];
+            let deaths = [
+                (1 + first % 60, side(first >> 8)),
+                (1 + second % 120, side(second >> 8)),
+            ];
             play(Climate::Bad(seed), story, &deaths).await;
         }
     }

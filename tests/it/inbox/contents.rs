@@ -14,20 +14,27 @@ const STAR: &[u8] = br#"{"action":"created"}"#;
 
 /// A signed request with these id headers, as raw bytes.
 fn github(delivery: Option<&[u8]>, event: Option<&[u8]>, body: &[u8]) -> Request<Bytes> {
-    let mut request =
-        Request::post("http://x/github/webhook").header("x-hub-signature-256", github_signature(LOCAL_SECRET, body));
+    let mut request = Request::post("http://x/github/webhook")
+        .header("x-hub-signature-256", github_signature(LOCAL_SECRET, body));
     for (name, value) in [("x-github-delivery", delivery), ("x-github-event", event)] {
         if let Some(value) = value {
-            request = request.header(name, HeaderValue::from_bytes(value).expect("a header may carry it"));
+            request = request.header(
+                name,
+                HeaderValue::from_bytes(value).expect("a header may carry it"),
+            );
         }
     }
-    request.body(Bytes::copy_from_slice(body)).expect("a request")
+    request
+        .body(Bytes::copy_from_slice(body))
+        .expect("a request")
 }
 
 fn stripe(world: &World, body: &[u8]) -> Request<Bytes> {
     let signature = stripe_signature(LOCAL_SECRET, body, world.stack.outside.now().seconds());
     let request = Request::post("http://x/stripe/webhook").header("stripe-signature", signature);
-    request.body(Bytes::copy_from_slice(body)).expect("a request")
+    request
+        .body(Bytes::copy_from_slice(body))
+        .expect("a request")
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,22 +55,49 @@ async fn githubs_ids_and_names_are_bounded_and_plain() {
         Some(long.as_str()),
         Some(just_too_long.as_str()),
     ] {
-        let response = world.github_door(github(id.map(str::as_bytes), Some(b"star"), STAR)).await;
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "delivery {id:?}");
+        let response = world
+            .github_door(github(id.map(str::as_bytes), Some(b"star"), STAR))
+            .await;
+        assert_eq!(
+            response.status(),
+            StatusCode::BAD_REQUEST,
+            "delivery {id:?}"
+        );
     }
     for id in [&b"caf\xc3\xa9"[..], b"\xff"] {
-        assert_eq!(world.github_door(github(Some(id), Some(b"star"), STAR)).await.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(
+            world
+                .github_door(github(Some(id), Some(b"star"), STAR))
+                .await
+                .status(),
+            StatusCode::BAD_REQUEST
+        );
     }
-    for event in
-        [None, Some(""), Some("is sues"), Some("issues.opened"), Some("Issues"), Some("a#b"), Some(long.as_str())]
-    {
-        let response = world.github_door(github(Some(b"d-1"), event.map(str::as_bytes), STAR)).await;
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "event {event:?}");
+    for event in [
+        None,
+        Some(""),
+        Some("is sues"),
+        Some("issues.opened"),
+        Some("Issues"),
+        Some("a#b"),
+        Some(long.as_str()),
+    ] {
+        let response = world
+            .github_door(github(Some(b"d-1"), event.map(str::as_bytes), STAR))
+            .await;
+        assert_eq!(
+            response.status(),
+            StatusCode::BAD_REQUEST,
+            "event {event:?}"
+        );
     }
     assert_eq!(world.effects().len(), before, "nothing is written");
     let longest = "a".repeat(100);
     assert_eq!(
-        world.github_door(github(Some(longest.as_bytes()), Some(b"star"), STAR)).await.status(),
+        world
+            .github_door(github(Some(longest.as_bytes()), Some(b"star"), STAR))
+            .await
+            .status(),
         StatusCode::ACCEPTED
     );
     world.settle().await;
@@ -96,7 +130,12 @@ async fn stripes_ids_and_types_are_bounded_and_plain() {
         r#"{"id":"evt_1","type":"charge.updated"#.to_owned(),
     ] {
         let response = world.stripe_door(stripe(&world, body.as_bytes())).await;
-        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{}", &body[..body.len().min(80)]);
+        assert_eq!(
+            response.status(),
+            StatusCode::BAD_REQUEST,
+            "{}",
+            &body[..body.len().min(80)]
+        );
     }
     assert_eq!(world.effects().len(), before, "nothing is written");
     world.done().await;
@@ -106,13 +145,28 @@ async fn stripes_ids_and_types_are_bounded_and_plain() {
 async fn only_post_to_the_path_opens_a_door() {
     let world = World::bare(Climate::Fair, &[]).await;
     let before = world.effects().len();
-    for method in [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+    for method in [
+        Method::GET,
+        Method::HEAD,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ] {
         let mut request = github(Some(b"d-1"), Some(b"star"), STAR);
         *request.method_mut() = method.clone();
-        assert_eq!(world.github_door(request).await.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        assert_eq!(
+            world.github_door(request).await.status(),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method}"
+        );
         let mut request = stripe(&world, br#"{"id":"evt_1","type":"charge.updated"}"#);
         *request.method_mut() = method.clone();
-        assert_eq!(world.stripe_door(request).await.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        assert_eq!(
+            world.stripe_door(request).await.status(),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method}"
+        );
     }
     for path in [
         "/",
@@ -127,17 +181,31 @@ async fn only_post_to_the_path_opens_a_door() {
     ] {
         let mut request = github(Some(b"d-1"), Some(b"star"), STAR);
         *request.uri_mut() = format!("http://x{path}").parse().expect("a URI");
-        assert_eq!(world.github_door(request).await.status(), StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(
+            world.github_door(request).await.status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
     for path in ["/", "/stripe/webhook/", "/github/webhook", "/api/stripe"] {
         let mut request = stripe(&world, br#"{"id":"evt_1","type":"charge.updated"}"#);
         *request.uri_mut() = format!("http://x{path}").parse().expect("a URI");
-        assert_eq!(world.stripe_door(request).await.status(), StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(
+            world.stripe_door(request).await.status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
     assert_eq!(world.effects().len(), before, "nothing is written");
     let mut request = github(Some(b"d-1"), Some(b"star"), STAR);
-    *request.uri_mut() = "http://x/github/webhook?from=a%20proxy".parse().expect("a URI");
-    assert_eq!(world.github_door(request).await.status(), StatusCode::ACCEPTED, "a query is nobody's business");
+    *request.uri_mut() = "http://x/github/webhook?from=a%20proxy"
+        .parse()
+        .expect("a URI");
+    assert_eq!(
+        world.github_door(request).await.status(),
+        StatusCode::ACCEPTED,
+        "a query is nobody's business"
+    );
     world.settle().await;
     world.done().await;
 }
@@ -169,11 +237,18 @@ async fn a_signed_body_that_is_no_json_object_is_refused() {
     ] {
         let what = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
         assert_eq!(
-            world.github_door(github(Some(b"d-1"), Some(b"star"), body)).await.status(),
+            world
+                .github_door(github(Some(b"d-1"), Some(b"star"), body))
+                .await
+                .status(),
             StatusCode::BAD_REQUEST,
             "{what}"
         );
-        assert_eq!(world.stripe_door(stripe(&world, body)).await.status(), StatusCode::BAD_REQUEST, "{what}");
+        assert_eq!(
+            world.stripe_door(stripe(&world, body)).await.status(),
+            StatusCode::BAD_REQUEST,
+            "{what}"
+        );
     }
     assert_eq!(world.effects().len(), before, "nothing is written");
     world.done().await;
@@ -189,19 +264,34 @@ fn opened_with(field: &str) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn what_passes_the_door_and_makes_no_sense_is_buried_with_its_reason() {
     let world = World::start().await;
-    let deep = format!(r#""issue":{}1{}"#, r#"{"x":"#.repeat(100_000), "}".repeat(100_000));
-    let broken_title =
-        String::from_utf8(opened_with("\"a\":1")).expect("text").replace("The greeting", "\u{1}The greeting");
+    let deep = format!(
+        r#""issue":{}1{}"#,
+        r#"{"x":"#.repeat(100_000),
+        "}".repeat(100_000)
+    );
+    let broken_title = String::from_utf8(opened_with("\"a\":1"))
+        .expect("text")
+        .replace("The greeting", "\u{1}The greeting");
     let mut not_utf8 = opened_with("\"a\":1");
-    let place = not_utf8.windows(12).position(|part| part == b"The greeting").expect("the title");
+    let place = not_utf8
+        .windows(12)
+        .position(|part| part == b"The greeting")
+        .expect("the title");
     not_utf8[place] = 0xff;
-    for body in [opened_with("\"a\":1,\"a\":2,\"action\":\"opened\""), broken_title.into_bytes()] {
-        assert_eq!(world.github_delivers("issues", "d-0", &body).await.status(), StatusCode::BAD_REQUEST);
+    for body in [
+        opened_with("\"a\":1,\"a\":2,\"action\":\"opened\""),
+        broken_title.into_bytes(),
+    ] {
+        assert_eq!(
+            world.github_delivers("issues", "d-0", &body).await.status(),
+            StatusCode::BAD_REQUEST
+        );
     }
     let bodies = [
         br#"{"action":"opened"}"#.to_vec(),
         br#"["opened"]"#.to_vec(),
-        br#"{"action":"opened","issue":null,"repository":null,"installation":null,"sender":null}"#.to_vec(),
+        br#"{"action":"opened","issue":null,"repository":null,"installation":null,"sender":null}"#
+            .to_vec(),
         opened_with("\"issue\":{}"),
         opened_with("\"issue\":{\"number\":1e999}"),
         opened_with("\"issue\":{\"number\":-1}"),
@@ -212,12 +302,29 @@ async fn what_passes_the_door_and_makes_no_sense_is_buried_with_its_reason() {
     ];
     for (place, body) in bodies.iter().enumerate() {
         let id = format!("d-{place}");
-        assert_eq!(world.github_delivers("issues", &id, body).await.status(), StatusCode::ACCEPTED, "body {place}");
+        assert_eq!(
+            world.github_delivers("issues", &id, body).await.status(),
+            StatusCode::ACCEPTED,
+            "body {place}"
+        );
         world.settle().await;
-        world.assert_outcome(&id, EventState::Buried, "the body is not what a issues.opened event looks like").await;
+        world
+            .assert_outcome(
+                &id,
+                EventState::Buried,
+                "the body is not what a issues.opened event looks like",
+            )
+            .await;
     }
-    assert!(world.vendors.model.calls().is_empty(), "no job was made of any");
-    assert_eq!(world.dead_letters().await, 0, "they are in the log, not in a dead-letter queue");
+    assert!(
+        world.vendors.model.calls().is_empty(),
+        "no job was made of any"
+    );
+    assert_eq!(
+        world.dead_letters().await,
+        0,
+        "they are in the log, not in a dead-letter queue"
+    );
     world.abandoned();
 }
 
@@ -235,7 +342,10 @@ async fn odd_json_beside_what_we_read_does_no_harm() {
         r#""🦀":"\u202e""#,
     ];
     let body = opened_with(&odd.join(","));
-    assert_eq!(world.github_delivers("issues", "odd", &body).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        world.github_delivers("issues", "odd", &body).await.status(),
+        StatusCode::ACCEPTED
+    );
     world.settle().await;
     world.assert_delivered_once();
     world.done().await;
@@ -245,12 +355,24 @@ async fn odd_json_beside_what_we_read_does_no_harm() {
 async fn naughty_words_travel_as_data() {
     let world = World::start().await;
     let title = "\u{0}\u{7}' OR 1=1 -- <script>alert(1)</script> \u{202e}{{7*7}} $(reboot) `x` 🦀\r\nX-Evil: 1";
-    world.github_sends_changed("issues.opened", |event| event["issue"]["title"] = title.into()).await;
+    world
+        .github_sends_changed("issues.opened", |event| {
+            event["issue"]["title"] = title.into()
+        })
+        .await;
     world.settle().await;
     assert_eq!(world.told_job().await.state, State::PrOpened);
     world.assert_delivered_once();
     let pull = &world.vendors.github.pulls(OWNER, REPOSITORY)[0];
-    assert!(!pull.title.chars().any(char::is_control), "{:?}", pull.title);
-    assert!(pull.title.contains("<script>alert(1)</script>"), "kept, as text: {:?}", pull.title);
+    assert!(
+        !pull.title.chars().any(char::is_control),
+        "{:?}",
+        pull.title
+    );
+    assert!(
+        pull.title.contains("<script>alert(1)</script>"),
+        "kept, as text: {:?}",
+        pull.title
+    );
     world.done().await;
 }

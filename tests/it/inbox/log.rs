@@ -16,7 +16,11 @@ fn body(sample: &str) -> Vec<u8> {
 
 /// The next calls of a name fail; the SDK tries each of them twice.
 fn break_next(world: &World, on: &str, times: u32, effect: Effect) {
-    world.stack.weather.break_next(Fault { on: on.to_owned(), times, effect });
+    world.stack.weather.break_next(Fault {
+        on: on.to_owned(),
+        times,
+        effect,
+    });
 }
 
 #[tokio::test(start_paused = true)]
@@ -24,12 +28,18 @@ async fn a_repeat_of_an_unfinished_event_is_queued_again() {
     let world = World::with(Climate::Fair, &[]).await;
     let body = body("issues.opened");
     for sent in 1..=3 {
-        assert_eq!(world.github_delivers("issues", "d-1", &body).await.status(), StatusCode::ACCEPTED);
+        assert_eq!(
+            world.github_delivers("issues", "d-1", &body).await.status(),
+            StatusCode::ACCEPTED
+        );
         assert_eq!(world.waiting(Queue::GithubEvents).await, sent);
     }
     world.settle().await;
     world.assert_delivered_once();
-    assert_eq!(world.logged(Source::Github, &EventState::ALL).await.len(), 1);
+    assert_eq!(
+        world.logged(Source::Github, &EventState::ALL).await.len(),
+        1
+    );
     world.done().await;
 }
 
@@ -39,12 +49,22 @@ async fn a_repeat_of_a_finished_event_is_taken_and_not_acted_on() {
     let body = body("issues.opened");
     world.github_delivers("issues", "d-1", &body).await;
     world.settle().await;
-    let before = world.event(Source::Github, "d-1").await.expect("it is there");
+    let before = world
+        .event(Source::Github, "d-1")
+        .await
+        .expect("it is there");
     assert_eq!(before.state, EventState::Finished);
     world.elapse(Duration::from_secs(600)).await;
-    assert_eq!(world.github_delivers("issues", "d-1", &body).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        world.github_delivers("issues", "d-1", &body).await.status(),
+        StatusCode::ACCEPTED
+    );
     assert_eq!(world.waiting(Queue::GithubEvents).await, 0);
-    assert_eq!(world.event(Source::Github, "d-1").await, Some(before), "the row is as it was");
+    assert_eq!(
+        world.event(Source::Github, "d-1").await,
+        Some(before),
+        "the row is as it was"
+    );
     world.assert_delivered_once();
     world.done().await;
 }
@@ -55,10 +75,18 @@ async fn handles_duplicate_webhooks() {
     for climate in [Climate::Fair, Climate::Bad(3)] {
         let world = World::with(climate, &[]).await;
         let body = body("issues.opened");
-        let answers = together((0..100).map(|_| world.github_delivers("issues", "d-1", &body))).await;
-        assert!(answers.iter().all(|answer| answer.status() == StatusCode::ACCEPTED));
+        let answers =
+            together((0..100).map(|_| world.github_delivers("issues", "d-1", &body))).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.status() == StatusCode::ACCEPTED)
+        );
         world.settle().await;
-        assert_eq!(world.logged(Source::Github, &EventState::ALL).await.len(), 1);
+        assert_eq!(
+            world.logged(Source::Github, &EventState::ALL).await.len(),
+            1
+        );
         assert_eq!(world.asked("plan"), 1, "one job, planned once");
         world.assert_delivered_once();
         world.done().await;
@@ -71,10 +99,17 @@ async fn the_log_names_the_job_that_an_event_made() {
     for lost in [0, 1, 2] {
         let world = World::with(Climate::Fair, &[]).await;
         let delivery = world.github_sends("issues.opened").await;
-        break_next(&world, "dynamodb TransactWriteItems", lost, Effect::AnswerLost);
+        break_next(
+            &world,
+            "dynamodb TransactWriteItems",
+            lost,
+            Effect::AnswerLost,
+        );
         world.settle().await;
         let job = world.told_job().await.facts.id;
-        world.assert_outcome(&delivery, EventState::Finished, job.as_str()).await;
+        world
+            .assert_outcome(&delivery, EventState::Finished, job.as_str())
+            .await;
         world.assert_delivered_once();
         world.done().await;
     }
@@ -83,8 +118,11 @@ async fn the_log_names_the_job_that_an_event_made() {
 #[tokio::test(start_paused = true)]
 async fn another_body_under_a_known_id_is_set_aside() {
     let world = World::with(Climate::Fair, &[]).await;
-    let (real, forged, large) =
-        (body("issues.opened"), body("issues.closed"), [body("issues.closed"), b" ".repeat(2_000_000)].concat());
+    let (real, forged, large) = (
+        body("issues.opened"),
+        body("issues.closed"),
+        [body("issues.closed"), b" ".repeat(2_000_000)].concat(),
+    );
     for settled_before in [false, true] {
         let id = format!("d-{settled_before}");
         world.github_delivers("issues", &id, &real).await;
@@ -94,23 +132,56 @@ async fn another_body_under_a_known_id_is_set_aside() {
         let before = world.event(Source::Github, &id).await;
         for other in [&forged, &large, &forged] {
             let answer = world.github_delivers("issues", &id, other).await;
-            assert_eq!(answer.status(), StatusCode::ACCEPTED, "its sender need not send it again");
+            assert_eq!(
+                answer.status(),
+                StatusCode::ACCEPTED,
+                "its sender need not send it again"
+            );
         }
-        assert_eq!(world.event(Source::Github, &id).await, before, "the first one stands");
+        assert_eq!(
+            world.event(Source::Github, &id).await,
+            before,
+            "the first one stands"
+        );
         let path = format!("/api/v1/admin/events/github/{id}/raw");
-        assert!(world.admin_door("GET", &path, Some("local-token"), None).await.body() == &real);
+        assert!(
+            world
+                .admin_door("GET", &path, Some("local-token"), None)
+                .await
+                .body()
+                == &real
+        );
     }
     world.settle().await;
-    let aside = world.logged(Source::Github, &[EventState::Quarantined]).await;
-    assert_eq!(aside.len(), 4, "two bodies under each id, however often they came: {aside:?}");
+    let aside = world
+        .logged(Source::Github, &[EventState::Quarantined])
+        .await;
+    assert_eq!(
+        aside.len(),
+        4,
+        "two bodies under each id, however often they came: {aside:?}"
+    );
     for row in &aside {
-        let path = format!("/api/v1/admin/events/github/{}/raw", row.key.id().replace('#', "%23"));
-        let kept = world.admin_door("GET", &path, Some("local-token"), None).await;
-        let expected = if row.body_bytes > 1_000_000 { &large } else { &forged };
+        let path = format!(
+            "/api/v1/admin/events/github/{}/raw",
+            row.key.id().replace('#', "%23")
+        );
+        let kept = world
+            .admin_door("GET", &path, Some("local-token"), None)
+            .await;
+        let expected = if row.body_bytes > 1_000_000 {
+            &large
+        } else {
+            &forged
+        };
         assert!(kept.body() == expected, "{row:?}");
         assert_eq!(row.outcome, None);
     }
-    assert_eq!(world.told_job().await.state, State::PrOpened, "nothing set aside was acted on");
+    assert_eq!(
+        world.told_job().await.state,
+        State::PrOpened,
+        "nothing set aside was acted on"
+    );
     world.assert_delivered_once();
     world.done().await;
 }
@@ -120,12 +191,25 @@ async fn without_the_store_nothing_is_taken_and_the_next_delivery_works() {
     let world = World::with(Climate::Fair, &[]).await;
     let body = body("issues.opened");
     break_next(&world, "dynamodb PutItem", 2, Effect::Unreachable);
-    assert_eq!(world.github_delivers("issues", "d-1", &body).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        world.github_delivers("issues", "d-1", &body).await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert!(world.event(Source::Github, "d-1").await.is_none());
-    assert_eq!(world.waiting(Queue::GithubEvents).await, 0, "what is not stored is not queued");
+    assert_eq!(
+        world.waiting(Queue::GithubEvents).await,
+        0,
+        "what is not stored is not queued"
+    );
     break_next(&world, "dynamodb PutItem", 2, Effect::Unreachable);
-    assert_eq!(world.stripe_sends_changed("invoice.paid", |_| {}).await, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(world.github_delivers("issues", "d-1", &body).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        world.stripe_sends_changed("invoice.paid", |_| {}).await,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(
+        world.github_delivers("issues", "d-1", &body).await.status(),
+        StatusCode::ACCEPTED
+    );
     world.settle().await;
     world.assert_delivered_once();
     world.done().await;
@@ -138,7 +222,11 @@ async fn what_is_stored_and_not_queued_is_swept_up() {
     world.github_sends("issues.opened").await;
     assert_eq!(world.waiting(Queue::GithubEvents).await, 0);
     world.sweep().await;
-    assert_eq!(world.waiting(Queue::GithubEvents).await, 0, "it is not overdue yet");
+    assert_eq!(
+        world.waiting(Queue::GithubEvents).await,
+        0,
+        "it is not overdue yet"
+    );
     world.elapse(Duration::from_secs(60)).await;
     world.sweep().await;
     assert_eq!(world.waiting(Queue::GithubEvents).await, 1);
@@ -155,12 +243,30 @@ async fn a_put_whose_answer_is_lost_is_recognised() {
         let body = body("issues.opened");
         break_next(&world, "dynamodb PutItem", lost, Effect::AnswerLost);
         let first = world.github_delivers("issues", "d-1", &body).await.status();
-        let expected = if lost == 1 { StatusCode::ACCEPTED } else { StatusCode::SERVICE_UNAVAILABLE };
-        assert_eq!(first, expected, "the SDK's second try finds our own row; after that the sender tries");
-        assert_eq!(world.github_delivers("issues", "d-1", &body).await.status(), StatusCode::ACCEPTED);
+        let expected = if lost == 1 {
+            StatusCode::ACCEPTED
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        assert_eq!(
+            first, expected,
+            "the SDK's second try finds our own row; after that the sender tries"
+        );
+        assert_eq!(
+            world.github_delivers("issues", "d-1", &body).await.status(),
+            StatusCode::ACCEPTED
+        );
         world.settle().await;
-        assert_eq!(world.logged(Source::Github, &EventState::ALL).await.len(), 1);
-        assert!(world.logged(Source::Github, &[EventState::Quarantined]).await.is_empty());
+        assert_eq!(
+            world.logged(Source::Github, &EventState::ALL).await.len(),
+            1
+        );
+        assert!(
+            world
+                .logged(Source::Github, &[EventState::Quarantined])
+                .await
+                .is_empty()
+        );
         world.assert_delivered_once();
         world.done().await;
     }
@@ -173,7 +279,11 @@ async fn two_sweepers_at_once_send_an_event_once() {
     world.github_sends("issues.opened").await;
     world.elapse(Duration::from_secs(60)).await;
     together((0..2).map(|_| world.sweep())).await;
-    assert_eq!(world.waiting(Queue::GithubEvents).await, 1, "of two sweepers one takes the row");
+    assert_eq!(
+        world.waiting(Queue::GithubEvents).await,
+        1,
+        "of two sweepers one takes the row"
+    );
     world.settle().await;
     world.assert_delivered_once();
     world.done().await;
@@ -184,13 +294,20 @@ async fn events_we_do_not_act_on_are_kept_and_ignored() {
     let world = World::with(Climate::Bad(5), &[]).await;
     for (event, delivery, body) in [
         ("star", "d-star", json!({ "action": "created" })),
-        ("issues", "d-pinned", json!({ "action": "pinned", "issue": {} })),
+        (
+            "issues",
+            "d-pinned",
+            json!({ "action": "pinned", "issue": {} }),
+        ),
         ("push", "d-push", json!({ "ref": "refs/heads/main" })),
         ("a_word_of_tomorrow", "d-tomorrow", json!({})),
         ("issues", "d-odd-action", json!({ "action": "Opened\n#" })),
     ] {
         let body = serde_json::to_vec(&body).expect("JSON");
-        assert_eq!(world.github_delivers(event, delivery, &body).await.status(), StatusCode::ACCEPTED);
+        assert_eq!(
+            world.github_delivers(event, delivery, &body).await.status(),
+            StatusCode::ACCEPTED
+        );
     }
     let ping = world.github_sends("ping").await;
     for (id, body) in [
@@ -209,12 +326,25 @@ async fn events_we_do_not_act_on_are_kept_and_ignored() {
     ] {
         let body = serde_json::to_vec(&body).expect("JSON");
         let now = world.stack.outside.now().seconds();
-        let request = local_stack::signing::stripe_request("http://x", local_stack::stack::LOCAL_SECRET, now, &body);
-        assert_eq!(world.stripe_door(request).await.status(), StatusCode::ACCEPTED, "{id}");
+        let request = local_stack::signing::stripe_request(
+            "http://x",
+            local_stack::stack::LOCAL_SECRET,
+            now,
+            &body,
+        );
+        assert_eq!(
+            world.stripe_door(request).await.status(),
+            StatusCode::ACCEPTED,
+            "{id}"
+        );
     }
     world.settle().await;
-    world.assert_outcome(&ping, EventState::Ignored, "an event we do not act on").await;
-    let (_, listed) = world.operator("GET", "/api/v1/admin/events?status=ignored", None).await;
+    world
+        .assert_outcome(&ping, EventState::Ignored, "an event we do not act on")
+        .await;
+    let (_, listed) = world
+        .operator("GET", "/api/v1/admin/events?status=ignored", None)
+        .await;
     let mut listed: Vec<_> = listed["events"]
         .as_array()
         .expect("a list")
@@ -319,20 +449,34 @@ async fn a_body_under_another_events_name_has_no_effect() {
         let own = sample.split('.').next().expect("a name");
         for name in NAMES.into_iter().filter(|name| *name != own) {
             assert_eq!(
-                world.github_delivers(name, &world.fresh_delivery(), &body).await.status(),
+                world
+                    .github_delivers(name, &world.fresh_delivery(), &body)
+                    .await
+                    .status(),
                 StatusCode::ACCEPTED
             );
         }
     }
     world.settle().await;
-    let acted_on = world.logged(Source::Github, &[EventState::Finished, EventState::Owing]).await;
+    let acted_on = world
+        .logged(Source::Github, &[EventState::Finished, EventState::Owing])
+        .await;
     assert!(acted_on.is_empty(), "{acted_on:?}");
-    assert_eq!((world.open_job().await, world.comments().len(), world.asked("plan")), (None, 0, 0));
+    assert_eq!(
+        (
+            world.open_job().await,
+            world.comments().len(),
+            world.asked("plan")
+        ),
+        (None, 0, 0)
+    );
 
     // Under its own name one of them has its effect, and under any number of ids it has that one.
     let body = body("issues.opened");
     for _ in 0..5 {
-        world.github_delivers("issues", &world.fresh_delivery(), &body).await;
+        world
+            .github_delivers("issues", &world.fresh_delivery(), &body)
+            .await;
     }
     world.settle().await;
     world.assert_delivered_once();

@@ -21,13 +21,21 @@ type Headers<'a> = &'a [(&'a str, &'a [u8])];
 fn post(path: &str, headers: Headers<'_>, body: &[u8]) -> Request<Bytes> {
     let mut request = Request::post(format!("http://tallyhook.test{path}"));
     for (name, value) in headers {
-        request = request.header(*name, HeaderValue::from_bytes(value).expect("a header may carry it"));
+        request = request.header(
+            *name,
+            HeaderValue::from_bytes(value).expect("a header may carry it"),
+        );
     }
-    request.body(Bytes::copy_from_slice(body)).expect("a request")
+    request
+        .body(Bytes::copy_from_slice(body))
+        .expect("a request")
 }
 
 fn star(delivery: &str, signatures: Headers<'_>, body: &[u8]) -> Request<Bytes> {
-    let fixed: [(&str, &[u8]); 2] = [("x-github-event", b"star"), ("x-github-delivery", delivery.as_bytes())];
+    let fixed: [(&str, &[u8]); 2] = [
+        ("x-github-event", b"star"),
+        ("x-github-delivery", delivery.as_bytes()),
+    ];
     post("/github/webhook", &[&fixed, signatures].concat(), body)
 }
 
@@ -39,8 +47,16 @@ async fn assert_refused(world: &World, what: &str, door: Source, request: Reques
         Source::Stripe => world.stripe_door(request).await,
     };
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{what}");
-    assert_eq!(response.body(), "the signature is missing or wrong", "{what}");
-    assert_eq!(world.effects().len(), before, "{what}: nothing is written, nothing is queued");
+    assert_eq!(
+        response.body(),
+        "the signature is missing or wrong",
+        "{what}"
+    );
+    assert_eq!(
+        world.effects().len(),
+        before,
+        "{what}: nothing is written, nothing is queued"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,22 +78,49 @@ async fn githubs_door_refuses_whatever_is_not_signed_right() {
         ("without a digest", vec![(name, b"sha256=")]),
         ("without its scheme", vec![(name, hex.as_bytes())]),
         ("of another scheme", vec![(name, in_sha1.as_bytes())]),
-        ("with its scheme in capitals", vec![(name, misspelt.as_bytes())]),
+        (
+            "with its scheme in capitals",
+            vec![(name, misspelt.as_bytes())],
+        ),
         ("with a space inside", vec![(name, spaced.as_bytes())]),
         ("of another secret", vec![(name, other_secret.as_bytes())]),
         ("of another body", vec![(name, other_body.as_bytes())]),
-        ("a character short", vec![(name, &good.as_bytes()[..good.len() - 1])]),
-        ("a byte short", vec![(name, &good.as_bytes()[..good.len() - 2])]),
+        (
+            "a character short",
+            vec![(name, &good.as_bytes()[..good.len() - 1])],
+        ),
+        (
+            "a byte short",
+            vec![(name, &good.as_bytes()[..good.len() - 2])],
+        ),
         ("far too long", vec![(name, long.as_bytes())]),
-        ("not hex", vec![(name, b"sha256=zz5a5c9f0d2d1a5a2d5d9f0f6d6a6f0f6d6a6f0f6d6a6f0f6d6a6f0f6d6a6f0f")]),
+        (
+            "not hex",
+            vec![(
+                name,
+                b"sha256=zz5a5c9f0d2d1a5a2d5d9f0f6d6a6f0f6d6a6f0f6d6a6f0f6d6a6f0f6d6a6f0f",
+            )],
+        ),
         ("not ASCII", vec![(name, b"sha256=\xff\xfe")]),
-        ("twice, both good", vec![(name, good.as_bytes()), (name, good.as_bytes())]),
-        ("twice, the first good", vec![(name, good.as_bytes()), (name, b"sha256=00")]),
-        ("twice, the second good", vec![(name, b"sha256=00"), (name, good.as_bytes())]),
+        (
+            "twice, both good",
+            vec![(name, good.as_bytes()), (name, good.as_bytes())],
+        ),
+        (
+            "twice, the first good",
+            vec![(name, good.as_bytes()), (name, b"sha256=00")],
+        ),
+        (
+            "twice, the second good",
+            vec![(name, b"sha256=00"), (name, good.as_bytes())],
+        ),
         ("two in one header", vec![(name, repeated.as_bytes())]),
         ("SHA-1 only", vec![("x-hub-signature", SHA1.as_bytes())]),
         ("SHA-1 in the other's place", vec![(name, SHA1.as_bytes())]),
-        ("the right one in the old header", vec![("x-hub-signature", good.as_bytes())]),
+        (
+            "the right one in the old header",
+            vec![("x-hub-signature", good.as_bytes())],
+        ),
     ];
     for (what, signatures) in &table {
         assert_refused(&world, what, Source::Github, star("d-1", signatures, BODY)).await;
@@ -89,17 +132,39 @@ async fn githubs_door_refuses_whatever_is_not_signed_right() {
 async fn githubs_door_takes_the_right_signature_in_every_spelling() {
     let world = World::bare(Climate::Fair, &[]).await;
     let good = github_signature(LOCAL_SECRET, BODY);
-    let capitals = format!("sha256={}", good.trim_start_matches("sha256=").to_ascii_uppercase());
+    let capitals = format!(
+        "sha256={}",
+        good.trim_start_matches("sha256=").to_ascii_uppercase()
+    );
     let table: [(&str, Sent<'_>); 4] = [
         ("d-plain", vec![("x-hub-signature-256", good.as_bytes())]),
-        ("d-header-case", vec![("X-HUB-Signature-256", good.as_bytes())]),
-        ("d-hex-in-capitals", vec![("x-hub-signature-256", capitals.as_bytes())]),
-        ("d-beside-sha1", vec![("x-hub-signature", SHA1.as_bytes()), ("x-hub-signature-256", good.as_bytes())]),
+        (
+            "d-header-case",
+            vec![("X-HUB-Signature-256", good.as_bytes())],
+        ),
+        (
+            "d-hex-in-capitals",
+            vec![("x-hub-signature-256", capitals.as_bytes())],
+        ),
+        (
+            "d-beside-sha1",
+            vec![
+                ("x-hub-signature", SHA1.as_bytes()),
+                ("x-hub-signature-256", good.as_bytes()),
+            ],
+        ),
     ];
     for (delivery, signatures) in &table {
         let response = world.github_door(star(delivery, signatures, BODY)).await;
         assert_eq!(response.status(), StatusCode::ACCEPTED, "{delivery}");
-        assert_eq!(world.event(Source::Github, delivery).await.expect("it is recorded").name, "star.created");
+        assert_eq!(
+            world
+                .event(Source::Github, delivery)
+                .await
+                .expect("it is recorded")
+                .name,
+            "star.created"
+        );
     }
     world.settle().await;
     world.done().await;
@@ -128,21 +193,34 @@ async fn signatures_hold_for_the_raw_bytes_only() {
         ("letters escaped", BODY, escaped),
     ] {
         let signature = github_signature(LOCAL_SECRET, signed);
-        let request = star("d-1", &[("x-hub-signature-256", signature.as_bytes())], sent);
+        let request = star(
+            "d-1",
+            &[("x-hub-signature-256", signature.as_bytes())],
+            sent,
+        );
         assert_refused(&world, what, Source::Github, request).await;
         let signature = stripe_signature(LOCAL_SECRET, signed, now);
-        let request = post("/stripe/webhook", &[("stripe-signature", signature.as_bytes())], sent);
+        let request = post(
+            "/stripe/webhook",
+            &[("stripe-signature", signature.as_bytes())],
+            sent,
+        );
         assert_refused(&world, what, Source::Stripe, request).await;
     }
     world.done().await;
 }
 
-const EVENT: &[u8] = br#"{"id":"evt_1","type":"charge.updated","created":1795210980,"data":{"object":{}}}"#;
+const EVENT: &[u8] =
+    br#"{"id":"evt_1","type":"charge.updated","created":1795210980,"data":{"object":{}}}"#;
 
 /// The hex digest of `EVENT` at a moment.
 fn v1(secret: &str, at: i64) -> String {
     let signature = stripe_signature(secret, EVENT, at);
-    signature.rsplit_once("v1=").expect("a signature").1.to_owned()
+    signature
+        .rsplit_once("v1=")
+        .expect("a signature")
+        .1
+        .to_owned()
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +230,9 @@ async fn stripes_door_refuses_whatever_is_not_signed_right_and_now() {
     let good = v1(LOCAL_SECRET, now);
     let bad = v1("other-secret", now);
     let without_time = github_signature(LOCAL_SECRET, EVENT);
-    let many = |count: usize, last: &str| format!("t={now},{}v1={last}", format!("v1={bad},").repeat(count));
+    let many = |count: usize, last: &str| {
+        format!("t={now},{}v1={last}", format!("v1={bad},").repeat(count))
+    };
     let old = |age: i64| format!("t={},v1={}", now - age, v1(LOCAL_SECRET, now - age));
     for (what, header) in [
         ("empty", String::new()),
@@ -171,26 +251,57 @@ async fn stripes_door_refuses_whatever_is_not_signed_right_and_now() {
         ("with a time too long", format!("t=000{now},v1={good}")),
         ("of another moment", format!("t={},v1={good}", now - 1)),
         ("of another secret", format!("t={now},v1={bad}")),
-        ("without the time in it", format!("t={now},v1={}", without_time.trim_start_matches("sha256="))),
+        (
+            "without the time in it",
+            format!("t={now},v1={}", without_time.trim_start_matches("sha256=")),
+        ),
         ("a character short", format!("t={now},v1={}", &good[1..])),
         ("a byte short", format!("t={now},v1={}", &good[2..])),
         ("too long", format!("t={now},v1={good}00")),
-        ("not hex", format!("t={now},v1={}", good.replace(|c: char| c.is_ascii_digit(), "x"))),
+        (
+            "not hex",
+            format!(
+                "t={now},v1={}",
+                good.replace(|c: char| c.is_ascii_digit(), "x")
+            ),
+        ),
         ("no pair", format!("t={now},v1={good},x")),
         ("after sixteen others", many(16, &good)),
         ("after twenty thousand others", many(20_000, &good)),
     ] {
-        let request = post("/stripe/webhook", &[("stripe-signature", header.as_bytes())], EVENT);
+        let request = post(
+            "/stripe/webhook",
+            &[("stripe-signature", header.as_bytes())],
+            EVENT,
+        );
         assert_refused(&world, what, Source::Stripe, request).await;
     }
     let right = format!("t={now},v1={good}");
     for (what, headers) in [
         ("missing", &[][..]),
-        ("in two headers", &[("stripe-signature", right.as_bytes()), ("stripe-signature", right.as_bytes())][..]),
-        ("not ASCII", &[("stripe-signature", &b"t=1,v1=\xff"[..])][..]),
-        ("in GitHub's header", &[("x-hub-signature-256", without_time.as_bytes())][..]),
+        (
+            "in two headers",
+            &[
+                ("stripe-signature", right.as_bytes()),
+                ("stripe-signature", right.as_bytes()),
+            ][..],
+        ),
+        (
+            "not ASCII",
+            &[("stripe-signature", &b"t=1,v1=\xff"[..])][..],
+        ),
+        (
+            "in GitHub's header",
+            &[("x-hub-signature-256", without_time.as_bytes())][..],
+        ),
     ] {
-        assert_refused(&world, what, Source::Stripe, post("/stripe/webhook", headers, EVENT)).await;
+        assert_refused(
+            &world,
+            what,
+            Source::Stripe,
+            post("/stripe/webhook", headers, EVENT),
+        )
+        .await;
     }
     world.done().await;
 }
@@ -205,21 +316,74 @@ async fn stripes_door_takes_every_form_that_stripe_sends() {
     for (what, path, header) in [
         ("300 seconds old", "/stripe/webhook", old(300)),
         ("300 seconds ahead", "/stripe/webhook", old(-300)),
-        ("beside v0", "/stripe/webhook", format!("t={now},v1={good},v0={bad}")),
-        ("the other way round", "/stripe/webhook", format!("v1={good},t={now}")),
-        ("the first of two", "/stripe/webhook", format!("t={now},v1={good},v1={bad}")),
-        ("the last of sixteen", "/stripe/webhook", format!("t={now},{}v1={good}", format!("v1={bad},").repeat(15))),
-        ("beside one that is none", "/stripe/webhook", format!("t={now},v1=xyz,v1={good}")),
-        ("with spaces", "/stripe/webhook", format!("t={now}, v1={good}")),
-        ("in capitals", "/stripe/webhook", format!("t={now},v1={}", good.to_ascii_uppercase())),
-        ("at an older path", "/webhooks/stripe", format!("t={now},v1={good}")),
-        ("at another older path", "/api/billing/webhook", format!("t={now},v1={good}")),
-        ("at a third", "/api/stripe/webhook", format!("t={now},v1={good}")),
+        (
+            "beside v0",
+            "/stripe/webhook",
+            format!("t={now},v1={good},v0={bad}"),
+        ),
+        (
+            "the other way round",
+            "/stripe/webhook",
+            format!("v1={good},t={now}"),
+        ),
+        (
+            "the first of two",
+            "/stripe/webhook",
+            format!("t={now},v1={good},v1={bad}"),
+        ),
+        (
+            "the last of sixteen",
+            "/stripe/webhook",
+            format!("t={now},{}v1={good}", format!("v1={bad},").repeat(15)),
+        ),
+        (
+            "beside one that is none",
+            "/stripe/webhook",
+            format!("t={now},v1=xyz,v1={good}"),
+        ),
+        (
+            "with spaces",
+            "/stripe/webhook",
+            format!("t={now}, v1={good}"),
+        ),
+        (
+            "in capitals",
+            "/stripe/webhook",
+            format!("t={now},v1={}", good.to_ascii_uppercase()),
+        ),
+        (
+            "at an older path",
+            "/webhooks/stripe",
+            format!("t={now},v1={good}"),
+        ),
+        (
+            "at another older path",
+            "/api/billing/webhook",
+            format!("t={now},v1={good}"),
+        ),
+        (
+            "at a third",
+            "/api/stripe/webhook",
+            format!("t={now},v1={good}"),
+        ),
     ] {
-        let response = world.stripe_door(post(path, &[("Stripe-Signature", header.as_bytes())], EVENT)).await;
+        let response = world
+            .stripe_door(post(
+                path,
+                &[("Stripe-Signature", header.as_bytes())],
+                EVENT,
+            ))
+            .await;
         assert_eq!(response.status(), StatusCode::ACCEPTED, "{what}");
     }
-    assert_eq!(world.event(Source::Stripe, "evt_1").await.expect("it is recorded").name, "charge.updated");
+    assert_eq!(
+        world
+            .event(Source::Stripe, "evt_1")
+            .await
+            .expect("it is recorded")
+            .name,
+        "charge.updated"
+    );
     world.settle().await;
     world.done().await;
 }

@@ -32,7 +32,10 @@ async fn of_many_holds_as_many_win_as_there_is_money_for() {
     for (crowd_of, balance, each) in [(2, 10, 7), (10, 35, 10), (100, 1_000, 11), (1_000, 700, 7)] {
         let store = books(crowd_of).await;
         let id = account(1);
-        store.ledger_post(&[gift(&id, 1, balance)]).await.expect("an answer");
+        store
+            .ledger_post(&[gift(&id, 1, balance)])
+            .await
+            .expect("an answer");
         let posts = crowd(&store, (0..crowd_of).map(|n| hold(&id, n, each)).collect()).await;
         let won = posts.iter().filter(|post| **post == Post::Posted).count();
         assert_eq!(
@@ -41,13 +44,21 @@ async fn of_many_holds_as_many_win_as_there_is_money_for() {
             "{crowd_of} holds of {each} on {balance}"
         );
         assert!(
-            posts.iter().all(|post| matches!(post, Post::Posted | Post::Insufficient(_))),
+            posts
+                .iter()
+                .all(|post| matches!(post, Post::Posted | Post::Insufficient(_))),
             "contention is not poverty"
         );
         let left = store.balance_find(&id).await.expect("a balance");
         let held = each * u64::try_from(won).expect("few");
-        assert_eq!((left.available, left.held, left.debt), (micros(balance - held), micros(held), Credits::ZERO));
-        assert_eq!(store.ledger_audit().await.expect("an audit").faults, Vec::<String>::new());
+        assert_eq!(
+            (left.available, left.held, left.debt),
+            (micros(balance - held), micros(held), Credits::ZERO)
+        );
+        assert_eq!(
+            store.ledger_audit().await.expect("an audit").faults,
+            Vec::<String>::new()
+        );
     }
 }
 
@@ -57,8 +68,9 @@ async fn many_writers_on_one_account_lose_nothing() {
     const EACH: u64 = 10;
     let store = books(64).await;
     let id = account(1);
-    let postings =
-        (0..WRITERS).flat_map(|writer| (0..EACH).map(move |n| writer * EACH + n)).map(|n| gift(&id, n, n + 1));
+    let postings = (0..WRITERS)
+        .flat_map(|writer| (0..EACH).map(move |n| writer * EACH + n))
+        .map(|n| gift(&id, n, n + 1));
     let posts = crowd(&store, postings.collect()).await;
     assert!(posts.iter().all(|post| *post == Post::Posted), "{posts:?}");
     let all = WRITERS * EACH;

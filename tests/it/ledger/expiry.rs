@@ -34,17 +34,31 @@ async fn posts(world: &World, posting: impl FnOnce(Timestamp) -> Posting) {
     world.skip(Duration::from_secs(1));
     let posting = posting(world.stack.outside.now());
 
-    assert_eq!(world.stack.store.ledger_post(&[posting]).await.expect("an answer"), Post::Posted);
+    assert_eq!(
+        world
+            .stack
+            .store
+            .ledger_post(&[posting])
+            .await
+            .expect("an answer"),
+        Post::Posted
+    );
 }
 
 async fn holds(world: &World, account: &AccountId, n: u64, credits: u64) {
     let amounts = (whole(credits), Credits::ZERO);
-    posts(world, |now| Posting::hold(account, hold_id(n), amounts, Label::default(), now)).await;
+    posts(world, |now| {
+        Posting::hold(account, hold_id(n), amounts, Label::default(), now)
+    })
+    .await;
 }
 
 async fn settles(world: &World, account: &AccountId, n: u64, held: u64, used: u64) {
     let amounts = (whole(held), whole(used));
-    posts(world, |now| Posting::settle(account, hold_id(n), amounts, Label::default(), now)).await;
+    posts(world, |now| {
+        Posting::settle(account, hold_id(n), amounts, Label::default(), now)
+    })
+    .await;
     world.skip(Duration::from_secs(1));
 }
 
@@ -75,7 +89,10 @@ async fn what_nobody_spent_of_a_pack_goes_once() {
         assert_eq!(night(&world).await, (1, 0));
         assert_eq!(world.purse(&account).await, (0, 0));
         assert_eq!(night(&world).await, (0, 0), "again");
-        assert_eq!(world.kinds(&account).await, ["grant", "hold", "capture", "expiry"]);
+        assert_eq!(
+            world.kinds(&account).await,
+            ["grant", "hold", "capture", "expiry"]
+        );
         world.assert_books_agree().await;
         world.done().await;
     }
@@ -97,8 +114,16 @@ async fn nights_at_once_let_it_go_once() {
         tokio::join!(nights, fine);
         // What was left behind because others were in the way for too long, the next night takes.
         night(&world).await;
-        let expired = world.kinds(&account).await.into_iter().filter(|kind| *kind == "expiry").count();
-        assert!((2..=3).contains(&expired), "seed {seed}: the first pack was spent but for a part: {expired}");
+        let expired = world
+            .kinds(&account)
+            .await
+            .into_iter()
+            .filter(|kind| *kind == "expiry")
+            .count();
+        assert!(
+            (2..=3).contains(&expired),
+            "seed {seed}: the first pack was spent but for a part: {expired}"
+        );
         let (free, debt) = world.purse(&account).await;
         assert!(
             free == 0 && (debt == 0 || debt == 500),
@@ -125,7 +150,12 @@ async fn an_open_hold_is_waited_for() {
     settles(&world, &account, 1, 2_500, 1_000).await;
     assert_eq!(night(&world).await, (1, 0));
     assert_eq!(world.purse(&account).await, (0, 0));
-    let entries = world.stack.store.entry_all(&account).await.expect("the store answers");
+    let entries = world
+        .stack
+        .store
+        .entry_all(&account)
+        .await
+        .expect("the store answers");
     assert_eq!(entries.last().map(|entry| entry.amount), Some(whole(9_000)));
     world.assert_books_agree().await;
     world.done().await;
@@ -171,10 +201,18 @@ async fn a_refund_after_its_time_takes_what_was_spent_and_no_more() {
         night(&world).await;
         assert_eq!(world.purse(&account).await, (0, 0));
         for minor in parts {
-            world.vendors.stripe.refund(&payment, Some(*minor)).expect("so much is left");
+            world
+                .vendors
+                .stripe
+                .refund(&payment, Some(*minor))
+                .expect("so much is left");
             world.settle().await;
         }
-        assert_eq!(world.purse(&account).await, (0, owed), "{spent} spent, {parts:?} refunded");
+        assert_eq!(
+            world.purse(&account).await,
+            (0, owed),
+            "{spent} spent, {parts:?} refunded"
+        );
         world.assert_books_agree().await;
         world.done().await;
     }
@@ -188,15 +226,30 @@ async fn a_refund_before_its_time_leaves_less_to_expire() {
     let payment = world.buys_a_pack().await;
     world.settle().await;
     spends(&world, &account, 1, 1_000).await;
-    world.vendors.stripe.refund(&payment, Some(500)).expect("so much is left");
+    world
+        .vendors
+        .stripe
+        .refund(&payment, Some(500))
+        .expect("so much is left");
     world.settle().await;
     assert_eq!(world.purse(&account).await, (4_000, 0));
     world.skip(31 * DAY);
     assert_eq!(night(&world).await, (1, 0));
-    assert_eq!(world.kinds(&account).await, ["grant", "hold", "capture", "take_back", "expiry"]);
-    world.vendors.stripe.refund(&payment, Some(500)).expect("so much is left");
+    assert_eq!(
+        world.kinds(&account).await,
+        ["grant", "hold", "capture", "take_back", "expiry"]
+    );
+    world
+        .vendors
+        .stripe
+        .refund(&payment, Some(500))
+        .expect("so much is left");
     world.settle().await;
-    assert_eq!(world.purse(&account).await, (0, 1_000), "all money is back, and a thousand was spent");
+    assert_eq!(
+        world.purse(&account).await,
+        (0, 1_000),
+        "all money is back, and a thousand was spent"
+    );
     world.assert_books_agree().await;
     world.done().await;
 }
@@ -209,7 +262,10 @@ async fn without_an_end_nothing_goes() {
     world.settle().await;
     world.skip(400 * DAY);
     assert_eq!(night(&world).await, (0, 0));
-    assert_eq!(world.balance(&account).await.available, micros(10_000 * domain::credits::MICROS));
+    assert_eq!(
+        world.balance(&account).await.available,
+        micros(10_000 * domain::credits::MICROS)
+    );
     world.abandoned();
 }
 
@@ -234,7 +290,11 @@ async fn dying_night(sold: &Sold, death: Option<(u64, Moment)>) -> u64 {
     let calls = world.stack.weather.calls() - before;
     night(&world).await;
     assert_eq!(world.purse(&account).await, (0, 0), "{death:?}");
-    assert_eq!(world.kinds(&account).await, ["grant", "hold", "capture", "expiry"], "{death:?}");
+    assert_eq!(
+        world.kinds(&account).await,
+        ["grant", "hold", "capture", "expiry"],
+        "{death:?}"
+    );
     world.assert_books_agree().await;
     world.done().await;
     calls

@@ -15,16 +15,26 @@ fn whole(credits: u64) -> Credits {
 }
 
 fn has(available: Credits, held: u64) -> Balance {
-    Balance { available, held: whole(held), debt: Credits::ZERO }
+    Balance {
+        available,
+        held: whole(held),
+        debt: Credits::ZERO,
+    }
 }
 
 /// A world on the plan `credits` with so many of them.
 async fn prepaid(climate: Climate, credits: &str, settings: &[(&str, &str)]) -> (World, AccountId) {
-    let settings: Vec<_> =
-        settings.iter().copied().chain([("DASHBOARD_URL", "https://tallyhook.test/billing")]).collect();
+    let settings: Vec<_> = settings
+        .iter()
+        .copied()
+        .chain([("DASHBOARD_URL", "https://tallyhook.test/billing")])
+        .collect();
     let (world, account) = World::on_plan(climate, "credits", &settings).await;
     if credits != "0" {
-        assert_eq!(world.adjusts(&account, credits, "the first").await.0, StatusCode::CREATED);
+        assert_eq!(
+            world.adjusts(&account, credits, "the first").await.0,
+            StatusCode::CREATED
+        );
     }
     (world, account)
 }
@@ -34,7 +44,11 @@ async fn a_job_reserves_its_budget_and_pays_what_it_used() {
     let (world, account) = prepaid(Climate::Bad(7), "1000", &[]).await;
     let delivery = world.github_sends("issues.opened").await;
     world.turn(::queues::Queue::GithubEvents).await;
-    assert_eq!(world.balance(&account).await, has(whole(400), 600), "reserved before the model is asked");
+    assert_eq!(
+        world.balance(&account).await,
+        has(whole(400), 600),
+        "reserved before the model is asked"
+    );
     assert_eq!(world.vendors.model.calls().len(), 0);
     world.settle().await;
 
@@ -42,14 +56,35 @@ async fn a_job_reserves_its_budget_and_pays_what_it_used() {
     assert_eq!(job.state, State::PrOpened);
     let model = built_in();
     let model = model.model("stand-in-1").expect("the stand-in has a price");
-    assert_eq!(Some(job.cost), cost(job.tokens, model), "what was used, by the price of the model that answered");
+    assert_eq!(
+        Some(job.cost),
+        cost(job.tokens, model),
+        "what was used, by the price of the model that answered"
+    );
     let price = cost_to_customer(&job);
-    assert_eq!(price.micros(), (job.cost.micros() * 12).div_ceil(10), "and a fifth on top");
-    assert_eq!(world.balance(&account).await, has(whole(1_000).less(price), 0));
-    assert_eq!(world.kinds(&account).await, ["adjustment", "hold", "capture"]);
-    assert_eq!(world.vendors.stripe.meter_events().len(), 0, "paid from credits and not by Stripe too");
+    assert_eq!(
+        price.micros(),
+        (job.cost.micros() * 12).div_ceil(10),
+        "and a fifth on top"
+    );
+    assert_eq!(
+        world.balance(&account).await,
+        has(whole(1_000).less(price), 0)
+    );
+    assert_eq!(
+        world.kinds(&account).await,
+        ["adjustment", "hold", "capture"]
+    );
+    assert_eq!(
+        world.vendors.stripe.meter_events().len(),
+        0,
+        "paid from credits and not by Stripe too"
+    );
     let shown = world.shown_job(&job.facts.id).await;
-    assert_eq!((&shown["payment"]["by"], &shown["payment"]["price"]), (&"credits".into(), &price.to_string().into()));
+    assert_eq!(
+        (&shown["payment"]["by"], &shown["payment"]["price"]),
+        (&"credits".into(), &price.to_string().into())
+    );
     world.assert_books_agree().await;
     world.done().await;
 }
@@ -58,15 +93,31 @@ async fn a_job_reserves_its_budget_and_pays_what_it_used() {
 async fn what_is_not_delivered_costs_nothing() {
     let reject = r#"{"verdict":"reject","notes":"it breaks everything"}"#;
     let (world, account) = prepaid(Climate::Bad(3), "1000", &[]).await;
-    world.vendors.model.script("review", vec![reject.to_owned()]);
+    world
+        .vendors
+        .model
+        .script("review", vec![reject.to_owned()]);
     world.github_sends("issues.opened").await;
     world.settle().await;
-    world.assert_not_delivered(State::Rejected, "it breaks everything").await;
+    world
+        .assert_not_delivered(State::Rejected, "it breaks everything")
+        .await;
     assert_eq!(world.balance(&account).await, has(whole(1_000), 0));
-    assert_eq!(world.kinds(&account).await, ["adjustment", "hold", "release"]);
-    let entries = world.stack.store.entry_all(&account).await.expect("the entries");
+    assert_eq!(
+        world.kinds(&account).await,
+        ["adjustment", "hold", "release"]
+    );
+    let entries = world
+        .stack
+        .store
+        .entry_all(&account)
+        .await
+        .expect("the entries");
     let receipt = &entries.last().expect("a release").note;
-    assert!(receipt.contains("nothing to pay") && receipt.contains("it breaks everything"), "{receipt}");
+    assert!(
+        receipt.contains("nothing to pay") && receipt.contains("it breaks everything"),
+        "{receipt}"
+    );
     world.assert_books_agree().await;
     world.done().await;
 }
@@ -76,16 +127,26 @@ async fn whoever_calls_a_job_off_gets_everything_back() {
     for queues in 1..=4 {
         let (world, account) = prepaid(Climate::Fair, "1000", &[]).await;
         world.github_sends("issues.opened").await;
-        let way =
-            [::queues::Queue::GithubEvents, ::queues::Queue::Plan, ::queues::Queue::Code, ::queues::Queue::Review];
+        let way = [
+            ::queues::Queue::GithubEvents,
+            ::queues::Queue::Plan,
+            ::queues::Queue::Code,
+            ::queues::Queue::Review,
+        ];
         for queue in &way[..queues] {
             world.turn(*queue).await;
         }
         world.vendors.github.close_issue(OWNER, REPOSITORY, 7);
         world.github_sends("issues.closed").await;
         world.settle().await;
-        world.assert_not_delivered(State::Cancelled, "the issue was closed").await;
-        assert_eq!(world.balance(&account).await, has(whole(1_000), 0), "after {queues} steps");
+        world
+            .assert_not_delivered(State::Cancelled, "the issue was closed")
+            .await;
+        assert_eq!(
+            world.balance(&account).await,
+            has(whole(1_000), 0),
+            "after {queues} steps"
+        );
         world.assert_books_agree().await;
         world.done().await;
     }
@@ -99,12 +160,18 @@ async fn without_enough_credits_there_is_no_work_and_the_issue_says_what_to_do()
     world.assert_nothing_delivered();
     assert_eq!(world.vendors.model.calls().len(), 0, "no work was done");
     let comment = world.comment();
-    for part in
-        ["reserves 600 credits", "599.999999 are available", "https://tallyhook.test/billing", "nothing is billed"]
-    {
+    for part in [
+        "reserves 600 credits",
+        "599.999999 are available",
+        "https://tallyhook.test/billing",
+        "nothing is billed",
+    ] {
         assert!(comment.contains(part), "{part}: {comment}");
     }
-    assert_eq!(world.balance(&account).await.available.to_string(), "599.999999");
+    assert_eq!(
+        world.balance(&account).await.available.to_string(),
+        "599.999999"
+    );
     assert_eq!(world.notices(&account).await, ["top_up_needed#0"]);
     assert_eq!(world.open_job().await, None, "the issue is free");
 
@@ -113,7 +180,11 @@ async fn without_enough_credits_there_is_no_work_and_the_issue_says_what_to_do()
     world.github_sends("issue_comment.created").await;
     world.settle().await;
     assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 1);
-    assert_eq!(world.notices(&account).await.len(), 2, "the balance is low now");
+    assert_eq!(
+        world.notices(&account).await.len(),
+        2,
+        "the balance is low now"
+    );
     world.assert_books_agree().await;
     world.done().await;
 }
@@ -126,7 +197,11 @@ async fn as_many_jobs_begin_as_there_are_credits_for() {
         world.issue_opens(number).await;
     }
     world.drain(::queues::Queue::GithubEvents).await;
-    assert_eq!(world.balance(&account).await, has(whole(200), 1_800), "three of ten");
+    assert_eq!(
+        world.balance(&account).await,
+        has(whole(200), 1_800),
+        "three of ten"
+    );
     world.settle().await;
     assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 3);
     assert_eq!(world.balance(&account).await.held, Credits::ZERO);
@@ -136,11 +211,19 @@ async fn as_many_jobs_begin_as_there_are_credits_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_that_does_not_suffice_stops_the_work_before_the_model_is_asked() {
-    let sold = Sold::with("poor", &[("pays = \"credits\"\nbudget = 600", "pays = \"credits\"\nbudget = 1")]);
+    let sold = Sold::with(
+        "poor",
+        &[(
+            "pays = \"credits\"\nbudget = 600",
+            "pays = \"credits\"\nbudget = 1",
+        )],
+    );
     let (world, account) = prepaid(Climate::Bad(2), "1000", &[("CATALOGUE", sold.path())]).await;
     world.github_sends("issues.opened").await;
     world.settle().await;
-    world.assert_not_delivered(State::Failed, "the budget of 1 credits does not suffice").await;
+    world
+        .assert_not_delivered(State::Failed, "the budget of 1 credits does not suffice")
+        .await;
     assert_eq!(world.vendors.model.calls().len(), 0);
     assert_eq!(world.balance(&account).await, has(whole(1_000), 0));
     world.done().await;
@@ -148,10 +231,17 @@ async fn a_budget_that_does_not_suffice_stops_the_work_before_the_model_is_asked
 
 #[tokio::test(start_paused = true)]
 async fn a_model_without_a_price_does_no_work_for_credits() {
-    let (world, account) = prepaid(Climate::Bad(2), "1000", &[("MODEL_NAME", "a-model-of-tomorrow")]).await;
+    let (world, account) = prepaid(
+        Climate::Bad(2),
+        "1000",
+        &[("MODEL_NAME", "a-model-of-tomorrow")],
+    )
+    .await;
     world.github_sends("issues.opened").await;
     world.settle().await;
-    world.assert_not_delivered(State::Failed, "no price for the model a-model-of-tomorrow").await;
+    world
+        .assert_not_delivered(State::Failed, "no price for the model a-model-of-tomorrow")
+        .await;
     assert_eq!(world.balance(&account).await, has(whole(1_000), 0));
     world.done().await;
 }
@@ -159,13 +249,21 @@ async fn a_model_without_a_price_does_no_work_for_credits() {
 /// Where merging is what is billed, the hold stays until somebody merges, and closing gives it back.
 #[tokio::test(start_paused = true)]
 async fn where_merging_bills_the_hold_waits_for_it() {
-    let billed = ("pays = \"credits\"\nbudget = 600", "pays = \"credits\"\nbillable = \"merged\"\nbudget = 600");
+    let billed = (
+        "pays = \"credits\"\nbudget = 600",
+        "pays = \"credits\"\nbillable = \"merged\"\nbudget = 600",
+    );
     let sold = Sold::with("merged", &[billed]);
     for (merged, kind) in [(true, "capture"), (false, "release")] {
-        let (world, account) = prepaid(Climate::Bad(13), "1000", &[("CATALOGUE", sold.path())]).await;
+        let (world, account) =
+            prepaid(Climate::Bad(13), "1000", &[("CATALOGUE", sold.path())]).await;
         let delivery = world.github_sends("issues.opened").await;
         world.settle().await;
-        assert_eq!(world.balance(&account).await, has(whole(400), 600), "open, and not billed yet");
+        assert_eq!(
+            world.balance(&account).await,
+            has(whole(400), 600),
+            "open, and not billed yet"
+        );
         let pull = world.vendors.github.pulls(OWNER, REPOSITORY).remove(0);
         world
             .github_sends_changed("pull_request.closed", |event| {
@@ -177,7 +275,10 @@ async fn where_merging_bills_the_hold_waits_for_it() {
             .await;
         world.settle().await;
         let job = world.job_of(&delivery).await;
-        assert_eq!(job.state, if merged { State::Merged } else { State::Closed });
+        assert_eq!(
+            job.state,
+            if merged { State::Merged } else { State::Closed }
+        );
         assert_eq!(world.kinds(&account).await, ["adjustment", "hold", kind]);
         assert_eq!(world.balance(&account).await.held, Credits::ZERO);
         world.assert_books_agree().await;
@@ -188,36 +289,67 @@ async fn where_merging_bills_the_hold_waits_for_it() {
 /// The trial counts what is delivered, to its limit, and then asks to go on with another plan.
 #[tokio::test(start_paused = true)]
 async fn a_trial_counts_to_its_limit_and_asks_to_convert() {
-    let limit = ("quotas.pull_requests = { limit = 10,", "quotas.pull_requests = { limit = 2,");
+    let limit = (
+        "quotas.pull_requests = { limit = 10,",
+        "quotas.pull_requests = { limit = 2,",
+    );
     let sold = Sold::with("trial", &[limit]);
-    let settings = [("CATALOGUE", sold.path()), ("DASHBOARD_URL", "https://tallyhook.test/billing")];
+    let settings = [
+        ("CATALOGUE", sold.path()),
+        ("DASHBOARD_URL", "https://tallyhook.test/billing"),
+    ];
     let (world, account) = World::on_plan(Climate::Bad(17), "trial", &settings).await;
     // A job that is not delivered gives its place back.
-    world.vendors.model.script("review", vec![r#"{"verdict":"reject","notes":"no"}"#.to_owned()]);
+    world.vendors.model.script(
+        "review",
+        vec![r#"{"verdict":"reject","notes":"no"}"#.to_owned()],
+    );
     for number in 30..=33_u64 {
         world.issue_opens(number).await;
         world.settle().await;
     }
     assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 2);
-    assert_eq!(world.vendors.stripe.meter_events().len(), 0, "a trial costs nothing");
+    assert_eq!(
+        world.vendors.stripe.meter_events().len(),
+        0,
+        "a trial costs nothing"
+    );
     let comments = world.vendors.github.comments(OWNER, REPOSITORY, 33);
     let comment = &comments[0].body;
-    assert!(comment.contains("the 2 pull requests of the plan Trial are used up"), "{comment}");
-    assert!(comment.contains("Go on with Pay as you go at https://tallyhook.test/billing"), "{comment}");
-    assert_eq!(world.notices(&account).await, ["quota_used#pull_requests#ever"], "said once");
+    assert!(
+        comment.contains("the 2 pull requests of the plan Trial are used up"),
+        "{comment}"
+    );
+    assert!(
+        comment.contains("Go on with Pay as you go at https://tallyhook.test/billing"),
+        "{comment}"
+    );
+    assert_eq!(
+        world.notices(&account).await,
+        ["quota_used#pull_requests#ever"],
+        "said once"
+    );
     world.done().await;
 }
 
 /// Teams: 60 included and then more; the count warns once at four fifths and once at the end, and nothing stops.
 #[tokio::test(start_paused = true)]
 async fn beyond_what_is_included_work_goes_on_and_is_told_to_stripe() {
-    let included = ("quotas.pull_requests = { limit = 60,", "quotas.pull_requests = { limit = 5,");
+    let included = (
+        "quotas.pull_requests = { limit = 60,",
+        "quotas.pull_requests = { limit = 5,",
+    );
     let sold = Sold::with("teams", &[included]);
-    let (world, account) = World::on_plan(Climate::Fair, "teams", &[("CATALOGUE", sold.path())]).await;
+    let (world, account) =
+        World::on_plan(Climate::Fair, "teams", &[("CATALOGUE", sold.path())]).await;
     for (count, number) in (1_usize..).zip(30..=36_u64) {
         world.issue_opens(number).await;
         world.settle().await;
-        assert_eq!(world.vendors.stripe.meter_events().len(), count, "every one is told; Stripe's tiers price them");
+        assert_eq!(
+            world.vendors.stripe.meter_events().len(),
+            count,
+            "every one is told; Stripe's tiers price them"
+        );
         let warned = match count {
             0..4 => 0,
             4 => 1,
@@ -236,7 +368,10 @@ async fn a_plan_by_tokens_tells_the_tokens() {
     world.settle().await;
     let job = world.job_of(&delivery).await;
     let told = world.vendors.stripe.meter_events();
-    let told: Vec<_> = told.iter().map(|event| (event.event_name.as_str(), event.value)).collect();
+    let told: Vec<_> = told
+        .iter()
+        .map(|event| (event.event_name.as_str(), event.value))
+        .collect();
     let tokens = i64::try_from(job.tokens.input + job.tokens.output).expect("few");
     assert_eq!(told, [("tokens", tokens)]);
     world.done().await;
@@ -249,7 +384,12 @@ async fn every_plan_on_sale_can_do_a_job() {
         world.adjusts(&account, "100000", "enough").await;
         world.github_sends("issues.opened").await;
         world.settle().await;
-        assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 1, "{}", plan.id);
+        assert_eq!(
+            world.vendors.github.pulls(OWNER, REPOSITORY).len(),
+            1,
+            "{}",
+            plan.id
+        );
         world.assert_books_agree().await;
         world.done().await;
     }
@@ -262,14 +402,27 @@ async fn an_adjustment_is_made_once_for_its_key() {
     let (world, account) = prepaid(Climate::Bad(23), "0", &[]).await;
     let key = |n: u32| format!("key {n}");
     let (status, made) = world.adjusts(&account, "12.5", &key(1)).await;
-    assert_eq!((status, &made["balance"]["available"]), (StatusCode::CREATED, &"12.5".into()));
+    assert_eq!(
+        (status, &made["balance"]["available"]),
+        (StatusCode::CREATED, &"12.5".into())
+    );
     let (status, again) = world.adjusts(&account, "12.5", &key(1)).await;
-    assert_eq!((status, &again["id"], &again["balance"]["available"]), (StatusCode::OK, &made["id"], &"12.5".into()));
+    assert_eq!(
+        (status, &again["id"], &again["balance"]["available"]),
+        (StatusCode::OK, &made["id"], &"12.5".into())
+    );
     let (status, other) = world.adjusts(&account, "13", &key(1)).await;
-    assert_eq!((status, &other["code"]), (StatusCode::CONFLICT, &"idempotency_key_reused".into()));
+    assert_eq!(
+        (status, &other["code"]),
+        (StatusCode::CONFLICT, &"idempotency_key_reused".into())
+    );
     world.elapse(std::time::Duration::from_secs(1)).await;
     let (status, taken) = world.adjusts(&account, "-20", &key(2)).await;
-    assert_eq!((status, &taken["balance"]["debt"]), (StatusCode::CREATED, &"7.5".into()), "a debt is shown as one");
+    assert_eq!(
+        (status, &taken["balance"]["debt"]),
+        (StatusCode::CREATED, &"7.5".into()),
+        "a debt is shown as one"
+    );
     for (amount, code) in [
         ("0", "bad_amount"),
         ("1e3", "bad_amount"),
@@ -278,26 +431,68 @@ async fn an_adjustment_is_made_once_for_its_key() {
         ("0.0000001", "bad_amount"),
     ] {
         let (status, refused) = world.adjusts(&account, amount, &key(3)).await;
-        assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &code.into()), "{amount:?}");
+        assert_eq!(
+            (status, &refused["code"]),
+            (StatusCode::BAD_REQUEST, &code.into()),
+            "{amount:?}"
+        );
     }
     let path = format!("/api/v1/admin/accounts/{account}/adjustments");
     let body = serde_json::json!({ "amount": "1", "reason": "why not" });
     let (status, refused) = world.operator("POST", &path, Some(&body)).await;
-    assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &"bad_idempotency_key".into()));
-    let (status, refused) = world.keyed("POST", &path, "k", &serde_json::json!({ "amount": "1", "reason": " " })).await;
-    assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &"bad_reason".into()));
+    assert_eq!(
+        (status, &refused["code"]),
+        (StatusCode::BAD_REQUEST, &"bad_idempotency_key".into())
+    );
+    let (status, refused) = world
+        .keyed(
+            "POST",
+            &path,
+            "k",
+            &serde_json::json!({ "amount": "1", "reason": " " }),
+        )
+        .await;
+    assert_eq!(
+        (status, &refused["code"]),
+        (StatusCode::BAD_REQUEST, &"bad_reason".into())
+    );
 
-    let (_, balance) = world.operator("GET", &format!("/api/v1/admin/accounts/{account}/balance"), None).await;
-    assert_eq!(balance, serde_json::json!({ "available": "0", "held": "0", "debt": "7.5" }));
-    let (_, ledger) = world.operator("GET", &format!("/api/v1/admin/accounts/{account}/ledger"), None).await;
+    let (_, balance) = world
+        .operator(
+            "GET",
+            &format!("/api/v1/admin/accounts/{account}/balance"),
+            None,
+        )
+        .await;
+    assert_eq!(
+        balance,
+        serde_json::json!({ "available": "0", "held": "0", "debt": "7.5" })
+    );
+    let (_, ledger) = world
+        .operator(
+            "GET",
+            &format!("/api/v1/admin/accounts/{account}/ledger"),
+            None,
+        )
+        .await;
     let entries = ledger["entries"].as_array().expect("a list");
     let line = |entry: &serde_json::Value| {
-        ["type", "kind", "amount", "description", "source"].map(|name| entry[name].as_str().unwrap_or("?").to_owned())
+        ["type", "kind", "amount", "description", "source"]
+            .map(|name| entry[name].as_str().unwrap_or("?").to_owned())
     };
-    assert_eq!(line(&entries[0]), ["debit", "adjustment", "20", "a test", "operator local"]);
-    assert_eq!(line(&entries[1]), ["credit", "adjustment", "12.5", "a test", "operator local"]);
+    assert_eq!(
+        line(&entries[0]),
+        ["debit", "adjustment", "20", "a test", "operator local"]
+    );
+    assert_eq!(
+        line(&entries[1]),
+        ["credit", "adjustment", "12.5", "a test", "operator local"]
+    );
     assert_eq!(ledger["next_cursor"], serde_json::Value::Null);
     let absent = "/api/v1/admin/accounts/acc_00000000000000000000000000/balance";
-    assert_eq!(world.operator("GET", absent, None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        world.operator("GET", absent, None).await.0,
+        StatusCode::NOT_FOUND
+    );
     world.done().await;
 }

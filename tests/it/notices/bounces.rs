@@ -14,7 +14,12 @@ use store::Muted;
 const MUTED: &str = "/api/v1/admin/mail/muted";
 
 async fn muted(world: &World) -> Muted {
-    world.stack.store.mail_muted(&address()).await.expect("the store answers")
+    world
+        .stack
+        .store
+        .mail_muted(&address())
+        .await
+        .expect("the store answers")
 }
 
 /// How the next mail to the account ends.
@@ -22,7 +27,11 @@ async fn next(world: &World, account: &AccountId, grants: u64) -> Outcome {
     let key = world.owes(account, Topic::TopUpNeeded(grants)).await;
     world.settle().await;
     let ended = world.ended(account).await;
-    ended.into_iter().find(|(fact, _)| *fact == key.fact).and_then(|(_, outcome)| outcome).expect("it has ended")
+    ended
+        .into_iter()
+        .find(|(fact, _)| *fact == key.fact)
+        .and_then(|(_, outcome)| outcome)
+        .expect("it has ended")
 }
 
 #[tokio::test(start_paused = true)]
@@ -38,14 +47,27 @@ async fn an_address_that_bounced_gets_no_second_mail() {
 
 #[tokio::test(start_paused = true)]
 async fn ses_s_own_simulator_bounces_and_complains() {
-    for to in ["bounce@simulator.amazonses.com", "complaint@simulator.amazonses.com", "success@simulator.amazonses.com"]
-    {
+    for to in [
+        "bounce@simulator.amazonses.com",
+        "complaint@simulator.amazonses.com",
+        "success@simulator.amazonses.com",
+    ] {
         let (world, account) = world(Climate::Bad(231), &[]).await;
         let body = json!({ "address": to });
         let path = format!("/api/v1/admin/accounts/{account}/mail");
-        assert!(world.operator("PUT", &path, Some(&body)).await.0.is_success());
+        assert!(
+            world
+                .operator("PUT", &path, Some(&body))
+                .await
+                .0
+                .is_success()
+        );
         assert_eq!(next(&world, &account, 1).await, Outcome::Told, "{to}");
-        let expected = if to.starts_with("success") { Outcome::Told } else { Outcome::Muted };
+        let expected = if to.starts_with("success") {
+            Outcome::Told
+        } else {
+            Outcome::Muted
+        };
         assert_eq!(next(&world, &account, 2).await, expected, "{to}");
         world.done().await;
     }
@@ -61,12 +83,19 @@ fn bounce(kind: &str, at: &str) -> Value {
 async fn only_what_is_for_good_mutes() {
     let (world, account) = world(Climate::Bad(232), &[]).await;
     let at = "2026-11-20T21:43:00.000Z";
-    for harmless in [bounce("Transient", at), json!({ "eventType": "Delivery", "delivery": {} })] {
-        world.queue_gets_text(Queue::MailEvents, &harmless.to_string()).await;
+    for harmless in [
+        bounce("Transient", at),
+        json!({ "eventType": "Delivery", "delivery": {} }),
+    ] {
+        world
+            .queue_gets_text(Queue::MailEvents, &harmless.to_string())
+            .await;
     }
     assert_eq!(next(&world, &account, 1).await, Outcome::Told);
     let wrapped = json!({ "Type": "Notification", "Message": bounce("Permanent", at).to_string() });
-    world.queue_gets_text(Queue::MailEvents, &wrapped.to_string()).await;
+    world
+        .queue_gets_text(Queue::MailEvents, &wrapped.to_string())
+        .await;
     world.settle().await;
     assert_eq!(muted(&world).await, Muted::Yes);
     assert_eq!(next(&world, &account, 2).await, Outcome::Muted);
@@ -79,26 +108,45 @@ async fn an_operator_s_word_stands_until_it_bounces_again() {
     let (world, account) = world(Climate::Bad(233), &[]).await;
     let body = json!({ "address": ADDRESS });
     let unmute = async || world.operator("DELETE", MUTED, Some(&body)).await;
-    assert_eq!(unmute().await.1, json!({ "muted": false, "was_muted": false }), "nothing is known of it");
+    assert_eq!(
+        unmute().await.1,
+        json!({ "muted": false, "was_muted": false }),
+        "nothing is known of it"
+    );
     world.vendors.mail.bounce(ADDRESS);
     assert_eq!(next(&world, &account, 1).await, Outcome::Told);
     assert_eq!(muted(&world).await, Muted::Yes);
     world.skip(Duration::from_secs(60));
     let (status, answer) = unmute().await;
-    assert!(status.is_success() && !answer.to_string().contains(ADDRESS), "{answer}");
+    assert!(
+        status.is_success() && !answer.to_string().contains(ADDRESS),
+        "{answer}"
+    );
     assert_eq!(answer["was_muted"], true);
     assert_eq!(unmute().await.1["was_muted"], false);
     let old = bounce("Permanent", "2026-11-20T21:43:00.000Z");
-    world.queue_gets_text(Queue::MailEvents, &old.to_string()).await;
+    world
+        .queue_gets_text(Queue::MailEvents, &old.to_string())
+        .await;
     world.settle().await;
-    assert_eq!(muted(&world).await, Muted::No, "that is why it was muted before");
+    assert_eq!(
+        muted(&world).await,
+        Muted::No,
+        "that is why it was muted before"
+    );
     // It does not arrive now, either.
     world.skip(Duration::from_secs(60));
     assert_eq!(next(&world, &account, 2).await, Outcome::Told);
     assert_eq!(muted(&world).await, Muted::Yes);
-    for (body, code) in [(json!({ "address": "nobody" }), "bad_address"), (json!({ "mail": ADDRESS }), "bad_body")] {
+    for (body, code) in [
+        (json!({ "address": "nobody" }), "bad_address"),
+        (json!({ "mail": ADDRESS }), "bad_body"),
+    ] {
         let (status, answer) = world.operator("DELETE", MUTED, Some(&body)).await;
-        assert!(status == 400 && answer.to_string().contains(code), "{status} {answer}");
+        assert!(
+            status == 400 && answer.to_string().contains(code),
+            "{status} {answer}"
+        );
     }
     world.done().await;
 }
@@ -109,15 +157,28 @@ async fn a_message_is_kept_until_it_is_done_or_dead() {
     let (world, account) = world(Climate::Fair, &[]).await;
     world.vendors.mail.bounce(ADDRESS);
     assert_eq!(next(&world, &account, 1).await, Outcome::Told);
-    world.operator("DELETE", MUTED, Some(&json!({ "address": ADDRESS }))).await;
+    world
+        .operator("DELETE", MUTED, Some(&json!({ "address": ADDRESS })))
+        .await;
     world.skip(Duration::from_secs(60));
-    world.stack.weather.break_next(Fault { on: "UpdateItem".to_owned(), times: 6, effect: Effect::Unreachable });
+    world.stack.weather.break_next(Fault {
+        on: "UpdateItem".to_owned(),
+        times: 6,
+        effect: Effect::Unreachable,
+    });
     let again = bounce("Permanent", "2036-11-20T21:43:00.000Z");
-    world.queue_gets_text(Queue::MailEvents, &again.to_string()).await;
+    world
+        .queue_gets_text(Queue::MailEvents, &again.to_string())
+        .await;
     world.settle().await;
     assert_eq!(muted(&world).await, Muted::Yes);
     assert_eq!(world.dead_letters().await, 0);
-    for strange in ["canary", "{}", r#"{"v":1,"kind":"notice","key":"acc_1#welcome"}"#, r#"{"eventType":"Bounce"}"#] {
+    for strange in [
+        "canary",
+        "{}",
+        r#"{"v":1,"kind":"notice","key":"acc_1#welcome"}"#,
+        r#"{"eventType":"Bounce"}"#,
+    ] {
         world.queue_gets_text(Queue::MailEvents, strange).await;
     }
     world.settle().await;

@@ -28,17 +28,34 @@ async fn whoever_cannot_or_will_not_be_told_is_not_and_the_notice_says_why() {
     world.letter();
     // Not this kind, and then again.
     let store = &world.stack.store;
-    store.account_notices_set(&account, Kind::LowBalance, Switch::Off).await.expect("the store answers");
+    store
+        .account_notices_set(&account, Kind::LowBalance, Switch::Off)
+        .await
+        .expect("the store answers");
     world.owes(&account, Topic::LowBalance(1)).await;
     world.owes(&account, Topic::TopUpNeeded(2)).await;
     world.settle().await;
-    store.account_notices_set(&account, Kind::LowBalance, Switch::On).await.expect("the store answers");
+    store
+        .account_notices_set(&account, Kind::LowBalance, Switch::On)
+        .await
+        .expect("the store answers");
     world.owes(&account, Topic::LowBalance(2)).await;
     world.settle().await;
-    assert_eq!(world.subjects(), ["Credits are used up", "Credits are used up", "Your balance is low"]);
+    assert_eq!(
+        world.subjects(),
+        [
+            "Credits are used up",
+            "Credits are used up",
+            "Your balance is low"
+        ]
+    );
     // Mail came back, whatever the capitals.
-    let shouted = domain::addresses::MailAddress::parse(&ADDRESS.to_uppercase()).expect("an address");
-    store.mail_mute(&shouted, world.stack.outside.now()).await.expect("the store answers");
+    let shouted =
+        domain::addresses::MailAddress::parse(&ADDRESS.to_uppercase()).expect("an address");
+    store
+        .mail_mute(&shouted, world.stack.outside.now())
+        .await
+        .expect("the store answers");
     world.owes(&account, Topic::TopUpNeeded(3)).await;
     world.settle().await;
     assert_eq!(world.subjects().len(), 3);
@@ -51,7 +68,10 @@ async fn whoever_cannot_or_will_not_be_told_is_not_and_the_notice_says_why() {
         ("top_up_needed#2", Outcome::Told),
         ("top_up_needed#3", Outcome::Muted),
     ];
-    assert_eq!(ended, expected.map(|(fact, outcome)| (fact.to_owned(), Some(outcome))));
+    assert_eq!(
+        ended,
+        expected.map(|(fact, outcome)| (fact.to_owned(), Some(outcome)))
+    );
     world.done().await;
 }
 
@@ -73,7 +93,11 @@ async fn jobs_are_told_of_by_mail_only_to_who_wants_it() {
     world.owes(&account, Topic::JobFinished(job(1))).await;
     world.settle().await;
     assert_eq!(world.outcome_of_one(&account).await, Outcome::SwitchedOff);
-    let set = world.stack.store.account_notices_set(&account, Kind::JobFinished, Switch::On).await;
+    let set = world
+        .stack
+        .store
+        .account_notices_set(&account, Kind::JobFinished, Switch::On)
+        .await;
     set.expect("the store answers");
     world.owes(&account, Topic::JobFinished(job(2))).await;
     world.settle().await;
@@ -105,9 +129,10 @@ async fn while_ses_fails_or_throttles_a_mail_waits_and_is_sent_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_ses_never_takes_or_fails_over_for_too_long_is_given_up() {
-    for (trouble, times, outcome) in
-        [(Trouble::Rejected, 1, Outcome::Refused), (Trouble::Failing, 12, Outcome::GivenUp)]
-    {
+    for (trouble, times, outcome) in [
+        (Trouble::Rejected, 1, Outcome::Refused),
+        (Trouble::Failing, 12, Outcome::GivenUp),
+    ] {
         let (world, account) = world(Climate::Bad(223), &[]).await;
         for _ in 0..times {
             world.vendors.mail.trouble_next(trouble);
@@ -116,7 +141,12 @@ async fn what_ses_never_takes_or_fails_over_for_too_long_is_given_up() {
         world.settle().await;
         assert_eq!(world.outcome_of_one(&account).await, outcome);
         assert_eq!(world.vendors.mail.letters().len(), 0);
-        let notices = world.stack.store.notice_list(&account).await.expect("the store answers");
+        let notices = world
+            .stack
+            .store
+            .notice_list(&account)
+            .await
+            .expect("the store answers");
         let why = notices[0].why.as_deref().expect("a reason");
         assert!(!why.contains('@') && why.len() > 20, "{why}");
         world.done().await;
@@ -133,7 +163,10 @@ async fn a_sender_that_is_not_verified_holds_mails_back_and_loses_none() {
         world.turn_all().await;
         world.elapse(std::time::Duration::from_secs(61)).await;
     }
-    assert_eq!(world.ended(&account).await, [("low_balance#1".to_owned(), None)]);
+    assert_eq!(
+        world.ended(&account).await,
+        [("low_balance#1".to_owned(), None)]
+    );
     world.vendors.mail.verify("notices@tallyhook.example");
     world.settle().await;
     world.letter();
@@ -144,20 +177,74 @@ async fn a_sender_that_is_not_verified_holds_mails_back_and_loses_none() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_lost_is_decided_by_what_it_was_about() {
     for (topic, effect, times, mails, outcome) in [
-        (Topic::TopUpNeeded(1), Effect::AnswerLost, 1, 2, Outcome::Told),
-        (Topic::TopUpNeeded(1), Effect::Unreachable, 1, 1, Outcome::Told),
-        (Topic::TopUpNeeded(1), Effect::Unreachable, 4, 1, Outcome::Told),
-        (Topic::TopUpNeeded(1), Effect::Unreachable, 5, 0, Outcome::Unclear),
-        (Topic::TopUpNeeded(1), Effect::AnswerLost, 50, 5, Outcome::Unclear),
-        (Topic::LowBalance(1), Effect::AnswerLost, 1, 1, Outcome::Unclear),
-        (Topic::LowBalance(1), Effect::Unreachable, 1, 0, Outcome::Unclear),
+        (
+            Topic::TopUpNeeded(1),
+            Effect::AnswerLost,
+            1,
+            2,
+            Outcome::Told,
+        ),
+        (
+            Topic::TopUpNeeded(1),
+            Effect::Unreachable,
+            1,
+            1,
+            Outcome::Told,
+        ),
+        (
+            Topic::TopUpNeeded(1),
+            Effect::Unreachable,
+            4,
+            1,
+            Outcome::Told,
+        ),
+        (
+            Topic::TopUpNeeded(1),
+            Effect::Unreachable,
+            5,
+            0,
+            Outcome::Unclear,
+        ),
+        (
+            Topic::TopUpNeeded(1),
+            Effect::AnswerLost,
+            50,
+            5,
+            Outcome::Unclear,
+        ),
+        (
+            Topic::LowBalance(1),
+            Effect::AnswerLost,
+            1,
+            1,
+            Outcome::Unclear,
+        ),
+        (
+            Topic::LowBalance(1),
+            Effect::Unreachable,
+            1,
+            0,
+            Outcome::Unclear,
+        ),
     ] {
         let (world, account) = world(Climate::Bad(226), &[]).await;
-        world.stack.weather.break_next(Fault { on: MAIL.to_owned(), times, effect });
+        world.stack.weather.break_next(Fault {
+            on: MAIL.to_owned(),
+            times,
+            effect,
+        });
         world.owes(&account, topic).await;
         world.settle().await;
-        assert_eq!(world.vendors.mail.letters().len(), mails, "{effect:?} {times} times");
-        assert_eq!(world.outcome_of_one(&account).await, outcome, "{effect:?} {times} times");
+        assert_eq!(
+            world.vendors.mail.letters().len(),
+            mails,
+            "{effect:?} {times} times"
+        );
+        assert_eq!(
+            world.outcome_of_one(&account).await,
+            outcome,
+            "{effect:?} {times} times"
+        );
         world.done().await;
     }
 }
@@ -169,30 +256,49 @@ async fn operators_say_where_mail_goes_and_what_is_told() {
     let account = world.account().await;
     let path = format!("/api/v1/admin/accounts/{account}/mail");
     let (_, before) = world.operator("GET", &path, None).await;
-    assert_eq!((&before["has_address"], &before["kinds"]["low_balance"]), (&json!(false), &json!(true)));
+    assert_eq!(
+        (&before["has_address"], &before["kinds"]["low_balance"]),
+        (&json!(false), &json!(true))
+    );
     assert_eq!(before["kinds"]["job_finished"], false);
     for (wanted, code) in [
         (json!({ "address": "nobody" }), "bad_address"),
-        (json!({ "address": ADDRESS, "kinds": { "weather": true } }), "bad_kind"),
+        (
+            json!({ "address": ADDRESS, "kinds": { "weather": true } }),
+            "bad_kind",
+        ),
         (json!({ "mail": ADDRESS }), "bad_body"),
     ] {
         let (status, answer) = world.operator("PUT", &path, Some(&wanted)).await;
-        assert!(status == 400 && answer.to_string().contains(code), "{status} {answer}");
+        assert!(
+            status == 400 && answer.to_string().contains(code),
+            "{status} {answer}"
+        );
         assert!(!answer.to_string().contains(ADDRESS), "{answer}");
     }
     let (_, refused) = world.operator("GET", &path, None).await;
     assert_eq!(refused, before, "nothing of what was refused was done");
     let wanted = json!({ "address": ADDRESS, "kinds": { "low_balance": false } });
     let (status, changed) = world.operator("PUT", &path, Some(&wanted)).await;
-    assert!(status.is_success() && !changed.to_string().contains(ADDRESS), "{changed}");
-    assert_eq!((&changed["has_address"], &changed["kinds"]["low_balance"]), (&json!(true), &json!(false)));
+    assert!(
+        status.is_success() && !changed.to_string().contains(ADDRESS),
+        "{changed}"
+    );
+    assert_eq!(
+        (&changed["has_address"], &changed["kinds"]["low_balance"]),
+        (&json!(true), &json!(false))
+    );
     world.owes(&account, Topic::LowBalance(1)).await;
     world.owes(&account, Topic::TopUpNeeded(1)).await;
     world.settle().await;
     assert_eq!(world.letter().to, ADDRESS);
-    let (_, removed) = world.operator("PUT", &path, Some(&json!({ "address": "" }))).await;
+    let (_, removed) = world
+        .operator("PUT", &path, Some(&json!({ "address": "" })))
+        .await;
     assert_eq!(removed["has_address"], false);
-    let (status, _) = world.operator("PUT", "/api/v1/admin/accounts/acc_none/mail", Some(&wanted)).await;
+    let (status, _) = world
+        .operator("PUT", "/api/v1/admin/accounts/acc_none/mail", Some(&wanted))
+        .await;
     assert_eq!(status, 404);
     world.done().await;
 }

@@ -10,7 +10,11 @@ use fakes::weather::Moment;
 use local_stack::world::{OWNER, REPOSITORY};
 
 async fn wanted(world: &World, account: &AccountId) {
-    let set = world.stack.store.account_notices_set(account, Kind::JobFinished, Switch::On).await;
+    let set = world
+        .stack
+        .store
+        .account_notices_set(account, Kind::JobFinished, Switch::On)
+        .await;
     set.expect("the store answers");
 }
 
@@ -27,7 +31,10 @@ async fn a_delivered_job_is_one_mail_that_says_what_it_costs() {
         ("credits", None, " credits. Job job_"),
         ("payg", Some(sold.path()), "It is billed when it is merged."),
     ] {
-        let settings: Vec<_> = catalogue.map(|path| ("CATALOGUE", path)).into_iter().collect();
+        let settings: Vec<_> = catalogue
+            .map(|path| ("CATALOGUE", path))
+            .into_iter()
+            .collect();
         let (world, account) = World::on_plan(Climate::Bad(241), plan, &settings).await;
         world.reachable(&account).await;
         wanted(&world, &account).await;
@@ -38,7 +45,10 @@ async fn a_delivered_job_is_one_mail_that_says_what_it_costs() {
         world.settle().await;
         let letter = world.letter();
         assert_eq!(letter.subject, "A job has finished");
-        for words in ["Issue #7 of acme/greeter got pull request #8: http://github.test", cost] {
+        for words in [
+            "Issue #7 of acme/greeter got pull request #8: http://github.test",
+            cost,
+        ] {
             assert!(letter.text.contains(words), "{plan}: {}", letter.text);
         }
         // What becomes of the pull request is no news by mail.
@@ -60,7 +70,10 @@ async fn a_job_that_ends_without_a_pull_request_is_one_mail_too() {
     world.github_sends("issues.closed").await;
     world.settle().await;
     let letter = world.letter();
-    for words in ["Issue #7 of acme/greeter got no pull request, and nothing is billed:", "Job job_"] {
+    for words in [
+        "Issue #7 of acme/greeter got no pull request, and nothing is billed:",
+        "Job job_",
+    ] {
         assert!(letter.text.contains(words), "{}", letter.text);
     }
     world.done().await;
@@ -73,7 +86,10 @@ async fn a_customer_is_told_even_if_the_issue_cannot_be() {
     wanted(&world, &account).await;
     world.github_sends("issues.opened").await;
     world.turn(::queues::Queue::GithubEvents).await;
-    world.vendors.github.remove_installation(local_stack::world::INSTALLATION_ID);
+    world
+        .vendors
+        .github
+        .remove_installation(local_stack::world::INSTALLATION_ID);
     world.settle().await;
     assert!(world.letter().text.contains("got no pull request"));
     world.done().await;
@@ -95,9 +111,12 @@ async fn a_process_may_die_between_issue_and_customer() {
         let (world, account) = world(Climate::Fair, &[]).await;
         wanted(&world, &account).await;
         world.github_sends("issues.opened").await;
-        for queue in
-            [::queues::Queue::GithubEvents, ::queues::Queue::Plan, ::queues::Queue::Code, ::queues::Queue::Review]
-        {
+        for queue in [
+            ::queues::Queue::GithubEvents,
+            ::queues::Queue::Plan,
+            ::queues::Queue::Code,
+            ::queues::Queue::Review,
+        ] {
             world.turn(queue).await;
         }
         (world, account)
@@ -109,7 +128,10 @@ async fn a_process_may_die_between_issue_and_customer() {
     world.letter();
     world.done().await;
     // What comes before the pull request is there, other tests look at.
-    let pulled = log.iter().rposition(|call| call.ends_with("/pulls")).expect("a pull request is made");
+    let pulled = log
+        .iter()
+        .rposition(|call| call.ends_with("/pulls"))
+        .expect("a pull request is made");
     let calls = |place| u64::try_from(place).expect("few calls");
     println!("{:?}", &log[pulled..]);
     for call in calls(pulled) + 2..=calls(log.len()) {

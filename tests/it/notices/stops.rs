@@ -16,7 +16,13 @@ async fn calls(topic: &Topic) -> (u64, Vec<String>) {
     let before = world.stack.weather.calls();
     world.owes(&account, topic.clone()).await;
     world.settle().await;
-    let log = world.stack.weather.log().into_iter().skip(usize::try_from(before).expect("few calls")).collect();
+    let log = world
+        .stack
+        .weather
+        .log()
+        .into_iter()
+        .skip(usize::try_from(before).expect("few calls"))
+        .collect();
     world.letter();
     world.done().await;
     (before, log)
@@ -36,13 +42,27 @@ async fn mails(climate: Climate, topic: &Topic, call: u64, moment: Moment) -> us
 
 #[tokio::test(start_paused = true)]
 async fn a_process_may_die_at_any_call() {
-    for (topic, at_least, at_most) in [(Topic::TopUpNeeded(1), 1, 2), (Topic::LowBalance(1), 0, 1)] {
+    for (topic, at_least, at_most) in [(Topic::TopUpNeeded(1), 1, 2), (Topic::LowBalance(1), 0, 1)]
+    {
         let (before, log) = calls(&topic).await;
-        let sent = log.iter().position(|name| name == MAIL).expect("a mail is sent");
-        let claimed = log[..sent].iter().rposition(|name| name.contains(WRITE)).expect("a claim before it");
-        assert_eq!(claimed + 1, sent, "nothing is done between the claim and the mail: {log:?}");
+        let sent = log
+            .iter()
+            .position(|name| name == MAIL)
+            .expect("a mail is sent");
+        let claimed = log[..sent]
+            .iter()
+            .rposition(|name| name.contains(WRITE))
+            .expect("a claim before it");
+        assert_eq!(
+            claimed + 1,
+            sent,
+            "nothing is done between the claim and the mail: {log:?}"
+        );
         let ended = sent + 1;
-        assert!(log[ended].contains(WRITE), "the row is ended right after the mail: {log:?}");
+        assert!(
+            log[ended].contains(WRITE),
+            "the row is ended right after the mail: {log:?}"
+        );
         for (place, name) in log.iter().enumerate() {
             for moment in [Moment::Before, Moment::After] {
                 let call = before + 1 + u64::try_from(place).expect("few calls");
@@ -51,7 +71,10 @@ async fn a_process_may_die_at_any_call() {
                 let after_claim = place > claimed || (place == claimed && moment == Moment::After);
                 let before_end = place < ended || (place == ended && moment == Moment::Before);
                 if after_claim && before_end {
-                    assert!((at_least..=at_most).contains(&mails), "{moment:?} {name}: {mails}");
+                    assert!(
+                        (at_least..=at_most).contains(&mails),
+                        "{moment:?} {name}: {mails}"
+                    );
                 } else {
                     assert_eq!(mails, 1, "{moment:?} {name}");
                 }
@@ -68,9 +91,18 @@ async fn writes_around_a_mail_may_fail() {
             for times in 1..=4 {
                 let (world, account) = world(Climate::Fair, &[]).await;
                 world.owes(&account, topic.clone()).await;
-                world.stack.weather.break_next(Fault { on: WRITE.to_owned(), times, effect });
+                world.stack.weather.break_next(Fault {
+                    on: WRITE.to_owned(),
+                    times,
+                    effect,
+                });
                 world.settle().await;
-                assert_eq!(world.vendors.mail.letters().len(), 1, "{} {effect:?} {times}", topic.kind());
+                assert_eq!(
+                    world.vendors.mail.letters().len(),
+                    1,
+                    "{} {effect:?} {times}",
+                    topic.kind()
+                );
                 world.done().await;
             }
         }

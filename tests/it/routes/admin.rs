@@ -14,15 +14,41 @@ use serde_json::{Value, json};
 
 /// Asserts an error as programs get it: a problem in JSON with a status, a code and a sentence, and nothing of our insides.
 pub fn assert_problem(what: &str, response: &Response<Bytes>, status: u16, code: &str) {
-    assert_eq!(response.status().as_u16(), status, "{what}: {:?}", response.body());
-    assert_eq!(response.headers()["content-type"], "application/problem+json", "{what}");
+    assert_eq!(
+        response.status().as_u16(),
+        status,
+        "{what}: {:?}",
+        response.body()
+    );
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json",
+        "{what}"
+    );
     let problem: Value = serde_json::from_slice(response.body()).expect("JSON");
-    assert_eq!((&problem["status"], &problem["code"]), (&json!(status), &json!(code)), "{what}: {problem}");
+    assert_eq!(
+        (&problem["status"], &problem["code"]),
+        (&json!(status), &json!(code)),
+        "{what}: {problem}"
+    );
     let detail = problem["detail"].as_str().expect("a sentence");
-    assert!(!detail.is_empty() && !detail.contains("DynamoDB") && !detail.contains("::"), "{what}: {detail}");
-    let id = response.headers()["x-request-id"].to_str().expect("a plain name");
-    assert_eq!((&problem["request_id"], id.is_empty()), (&json!(id), false), "{what}: {problem}");
-    assert_eq!(problem.as_object().map(serde_json::Map::len), Some(6), "{what}: {problem}");
+    assert!(
+        !detail.is_empty() && !detail.contains("DynamoDB") && !detail.contains("::"),
+        "{what}: {detail}"
+    );
+    let id = response.headers()["x-request-id"]
+        .to_str()
+        .expect("a plain name");
+    assert_eq!(
+        (&problem["request_id"], id.is_empty()),
+        (&json!(id), false),
+        "{what}: {problem}"
+    );
+    assert_eq!(
+        problem.as_object().map(serde_json::Map::len),
+        Some(6),
+        "{what}: {problem}"
+    );
 }
 
 const ID: &str = "acc_01hf7yat00zzzzzzzzzzzzzzzz";
@@ -34,19 +60,84 @@ fn routes() -> [(&'static str, String, Option<Value>, StatusCode); 13] {
     let account = json!({ "stripe_customer_id": "cus_1", "installation_id": 1 });
     let why = json!({ "reason": "a test" });
     [
-        ("POST", "/api/v1/admin/accounts".to_owned(), Some(account), StatusCode::CREATED),
-        ("GET", format!("/api/v1/admin/accounts/{ID}"), None, StatusCode::NOT_FOUND),
-        ("GET", format!("/api/v1/admin/accounts/{ID}/invoices"), None, StatusCode::NOT_FOUND),
-        ("GET", format!("/api/v1/admin/accounts/{ID}/quotas"), None, StatusCode::NOT_FOUND),
-        ("GET", format!("/api/v1/admin/accounts/{ID}/usage?state=parked"), None, StatusCode::NOT_FOUND),
-        ("POST", format!("/api/v1/admin/accounts/{ID}/usage/{USAGE}/resend"), None, StatusCode::NOT_FOUND),
-        ("POST", format!("/api/v1/admin/accounts/{ID}/usage/{USAGE}/write-off"), Some(why), StatusCode::NOT_FOUND),
-        ("GET", "/api/v1/admin/events".to_owned(), None, StatusCode::OK),
-        ("GET", "/api/v1/admin/events/github/d-1".to_owned(), None, StatusCode::NOT_FOUND),
-        ("GET", "/api/v1/admin/events/github/d-1/raw".to_owned(), None, StatusCode::NOT_FOUND),
-        ("POST", "/api/v1/admin/events/github/d-1/replay".to_owned(), None, StatusCode::NOT_FOUND),
-        ("GET", format!("/api/v1/admin/jobs/{JOB}"), None, StatusCode::NOT_FOUND),
-        ("POST", "/api/v1/admin/queues/plan/redrive".to_owned(), None, StatusCode::ACCEPTED),
+        (
+            "POST",
+            "/api/v1/admin/accounts".to_owned(),
+            Some(account),
+            StatusCode::CREATED,
+        ),
+        (
+            "GET",
+            format!("/api/v1/admin/accounts/{ID}"),
+            None,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "GET",
+            format!("/api/v1/admin/accounts/{ID}/invoices"),
+            None,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "GET",
+            format!("/api/v1/admin/accounts/{ID}/quotas"),
+            None,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "GET",
+            format!("/api/v1/admin/accounts/{ID}/usage?state=parked"),
+            None,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "POST",
+            format!("/api/v1/admin/accounts/{ID}/usage/{USAGE}/resend"),
+            None,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "POST",
+            format!("/api/v1/admin/accounts/{ID}/usage/{USAGE}/write-off"),
+            Some(why),
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "GET",
+            "/api/v1/admin/events".to_owned(),
+            None,
+            StatusCode::OK,
+        ),
+        (
+            "GET",
+            "/api/v1/admin/events/github/d-1".to_owned(),
+            None,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "GET",
+            "/api/v1/admin/events/github/d-1/raw".to_owned(),
+            None,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "POST",
+            "/api/v1/admin/events/github/d-1/replay".to_owned(),
+            None,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "GET",
+            format!("/api/v1/admin/jobs/{JOB}"),
+            None,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            "POST",
+            "/api/v1/admin/queues/plan/redrive".to_owned(),
+            None,
+            StatusCode::ACCEPTED,
+        ),
     ]
 }
 
@@ -58,9 +149,14 @@ async fn asked(
     authorization: Option<&[u8]>,
     body: Option<&Value>,
 ) -> Response<Bytes> {
-    let mut request = Request::builder().method(method).uri(format!("http://tallyhook.test{path}"));
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://tallyhook.test{path}"));
     if let Some(value) = authorization {
-        request = request.header("authorization", http::HeaderValue::from_bytes(value).expect("a header may carry it"));
+        request = request.header(
+            "authorization",
+            http::HeaderValue::from_bytes(value).expect("a header may carry it"),
+        );
     }
     let body = match body {
         Some(body) => {
@@ -80,7 +176,11 @@ async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_comes_in_without_an_operators_token() {
-    let world = World::bare(Climate::Fair, &[("OPERATOR_TOKEN", "ann:one-token, ben:two-token,bare-token")]).await;
+    let world = World::bare(
+        Climate::Fair,
+        &[("OPERATOR_TOKEN", "ann:one-token, ben:two-token,bare-token")],
+    )
+    .await;
     let before = world.stack.weather.calls();
     let refused: [Option<&[u8]>; 16] = [
         None,
@@ -102,11 +202,23 @@ async fn nobody_comes_in_without_an_operators_token() {
     ];
     for (method, path, body, _) in routes() {
         for token in refused {
-            let what = format!("{method} {path} with {:?}", token.map(String::from_utf8_lossy));
-            assert_problem(&what, &asked(&world, method, &path, token, body.as_ref()).await, 401, "unauthorized");
+            let what = format!(
+                "{method} {path} with {:?}",
+                token.map(String::from_utf8_lossy)
+            );
+            assert_problem(
+                &what,
+                &asked(&world, method, &path, token, body.as_ref()).await,
+                401,
+                "unauthorized",
+            );
         }
     }
-    assert_eq!(world.stack.weather.calls(), before, "nobody's wishes reach the store");
+    assert_eq!(
+        world.stack.weather.calls(),
+        before,
+        "nobody's wishes reach the store"
+    );
     world.done().await;
 }
 
@@ -114,12 +226,30 @@ async fn nobody_comes_in_without_an_operators_token() {
 #[tokio::test(start_paused = true)]
 async fn every_operator_of_the_list_comes_in() {
     for token in ["one-token", "two-token", "bare-token"] {
-        let world =
-            World::bare(Climate::Fair, &[("OPERATOR_TOKEN", "ann:one-token, ben: two-token ,bare-token,")]).await;
+        let world = World::bare(
+            Climate::Fair,
+            &[(
+                "OPERATOR_TOKEN",
+                "ann:one-token, ben: two-token ,bare-token,",
+            )],
+        )
+        .await;
         for (method, path, body, expected) in routes() {
             let authorization = format!("Bearer {token}");
-            let response = asked(&world, method, &path, Some(authorization.as_bytes()), body.as_ref()).await;
-            assert_eq!(response.status(), expected, "{method} {path} with {token}: {:?}", response.body());
+            let response = asked(
+                &world,
+                method,
+                &path,
+                Some(authorization.as_bytes()),
+                body.as_ref(),
+            )
+            .await;
+            assert_eq!(
+                response.status(),
+                expected,
+                "{method} {path} with {token}: {:?}",
+                response.body()
+            );
         }
         world.done().await;
     }
@@ -127,10 +257,23 @@ async fn every_operator_of_the_list_comes_in() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_withdrawn_is_refused_within_a_minute() {
-    let world = World::bare(Climate::Fair, &[("OPERATOR_TOKEN", "ssm:/tallyhook/operators")]).await;
+    let world = World::bare(
+        Climate::Fair,
+        &[("OPERATOR_TOKEN", "ssm:/tallyhook/operators")],
+    )
+    .await;
     let status = async |token: &str| {
         let authorization = format!("Bearer {token}");
-        asked(&world, "GET", "/api/v1/admin/events", Some(authorization.as_bytes()), None).await.status().as_u16()
+        asked(
+            &world,
+            "GET",
+            "/api/v1/admin/events",
+            Some(authorization.as_bytes()),
+            None,
+        )
+        .await
+        .status()
+        .as_u16()
     };
     world.wire.set_secret("/tallyhook/operators", "ann:old");
     assert_eq!((status("old").await, status("new").await), (200, 401));
@@ -174,7 +317,9 @@ async fn other_paths_and_methods_are_problems_too() {
         "/api/v1/admin/../admin/events",
         "/admin",
     ] {
-        let response = world.admin_door("GET", path, Some("local-token"), None).await;
+        let response = world
+            .admin_door("GET", path, Some("local-token"), None)
+            .await;
         assert_problem(path, &response, 404, "not_found");
     }
     for (method, path) in [
@@ -185,8 +330,15 @@ async fn other_paths_and_methods_are_problems_too() {
         ("GET", "/api/v1/admin/queues/plan/redrive"),
         ("POST", "/health"),
     ] {
-        let response = world.admin_door(method, path, Some("local-token"), None).await;
-        assert_problem(&format!("{method} {path}"), &response, 405, "method_not_allowed");
+        let response = world
+            .admin_door(method, path, Some("local-token"), None)
+            .await;
+        assert_problem(
+            &format!("{method} {path}"),
+            &response,
+            405,
+            "method_not_allowed",
+        );
     }
     world.done().await;
 }
@@ -195,8 +347,14 @@ async fn other_paths_and_methods_are_problems_too() {
 async fn a_queue_nobody_has_cannot_be_redriven() {
     let world = World::bare(Climate::Fair, &[]).await;
     for queue in ["x", "Plan", "plan-dlq", "plan%20", "..", "%00"] {
-        let response =
-            world.admin_door("POST", &format!("/api/v1/admin/queues/{queue}/redrive"), Some("local-token"), None).await;
+        let response = world
+            .admin_door(
+                "POST",
+                &format!("/api/v1/admin/queues/{queue}/redrive"),
+                Some("local-token"),
+                None,
+            )
+            .await;
         assert_problem(queue, &response, 404, "not_found");
     }
     world.done().await;
@@ -207,9 +365,19 @@ async fn a_store_that_does_not_answer_is_said_without_details() {
     use fakes::weather::{Effect, Fault};
     let world = World::bare(Climate::Fair, &[]).await;
     for (method, path, body, _) in routes() {
-        let on = if path.contains("queues") { "sqs" } else { "dynamodb" };
-        world.stack.weather.break_next(Fault { on: on.to_owned(), times: 90, effect: Effect::Unreachable });
-        let response = world.admin_door(method, &path, Some("local-token"), body.as_ref()).await;
+        let on = if path.contains("queues") {
+            "sqs"
+        } else {
+            "dynamodb"
+        };
+        world.stack.weather.break_next(Fault {
+            on: on.to_owned(),
+            times: 90,
+            effect: Effect::Unreachable,
+        });
+        let response = world
+            .admin_door(method, &path, Some("local-token"), body.as_ref())
+            .await;
         assert_problem(&path, &response, 503, "unavailable");
     }
     world.abandoned();

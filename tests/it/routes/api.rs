@@ -38,7 +38,11 @@ pub struct Program {
 pub async fn program(plan: &str, settings: &[(&str, &str)]) -> Program {
     let (world, account) = World::on_plan(Climate::Bad(7), plan, settings).await;
     let key = world.key_of(&account, "the first").await;
-    Program { world, account, key }
+    Program {
+        world,
+        account,
+        key,
+    }
 }
 
 impl Program {
@@ -46,7 +50,9 @@ impl Program {
     pub async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let once = format!("once {}", COUNT.fetch_add(1, Ordering::Relaxed));
-        self.world.customer(&self.key, method, path, &once, body).await
+        self.world
+            .customer(&self.key, method, path, &once, body)
+            .await
     }
 
     /// Asks and insists on success.
@@ -60,7 +66,11 @@ impl Program {
 /// Any request at all at the customers' door of a world, once.
 pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
     let path = request.uri().path().to_owned();
-    let answered = world.stack.weather.run(api::respond(world.stack.api.clone(), request)).await;
+    let answered = world
+        .stack
+        .weather
+        .run(api::respond(world.stack.api.clone(), request))
+        .await;
     let response = answered.expect("nobody dies");
     crate::leaks::look(&path, &response);
     response
@@ -94,12 +104,17 @@ pub fn request(
     headers: &[(&str, &[u8])],
     body: impl Into<Bytes>,
 ) -> Request<Bytes> {
-    let mut request = Request::builder().method(method).uri(format!("http://tallyhook.test{path}"));
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://tallyhook.test{path}"));
     if !key.is_empty() {
         request = request.header("authorization", format!("Bearer {key}"));
     }
     for (name, value) in headers {
-        request = request.header(*name, http::HeaderValue::from_bytes(value).expect("a header may carry it"));
+        request = request.header(
+            *name,
+            http::HeaderValue::from_bytes(value).expect("a header may carry it"),
+        );
     }
     request.body(body.into()).expect("a request")
 }
@@ -109,7 +124,14 @@ impl World {
     pub async fn key_of(&self, account: &AccountId, name: &str) -> String {
         let path = format!("/api/v1/admin/accounts/{account}/api-keys");
         loop {
-            let (status, made) = self.keyed("POST", &path, name, &json!({ "name": name, "mode": "test" })).await;
+            let (status, made) = self
+                .keyed(
+                    "POST",
+                    &path,
+                    name,
+                    &json!({ "name": name, "mode": "test" }),
+                )
+                .await;
             if status != StatusCode::SERVICE_UNAVAILABLE {
                 assert_eq!(status, StatusCode::CREATED, "{made}");
                 return made["secret"].as_str().expect("a key").to_owned();
@@ -127,7 +149,10 @@ impl World {
         body: Option<&Value>,
     ) -> (StatusCode, Value) {
         loop {
-            let answer = self.customer_once(key, method, path, once, body).await.expect("nobody dies");
+            let answer = self
+                .customer_once(key, method, path, once, body)
+                .await
+                .expect("nobody dies");
             if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
                 return answer;
             }
@@ -151,11 +176,20 @@ impl World {
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
-        let body = body.map(|body| serde_json::to_vec(body).expect("JSON")).unwrap_or_default();
+        let body = body
+            .map(|body| serde_json::to_vec(body).expect("JSON"))
+            .unwrap_or_default();
         let request = request.body(body.into()).expect("a request");
-        let response = self.stack.weather.run(api::respond(self.stack.api.clone(), request)).await?;
+        let response = self
+            .stack
+            .weather
+            .run(api::respond(self.stack.api.clone(), request))
+            .await?;
         crate::leaks::look(path, &response);
         let text = String::from_utf8_lossy(response.body()).into_owned();
-        Some((response.status(), serde_json::from_str(&text).unwrap_or(Value::String(text))))
+        Some((
+            response.status(),
+            serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        ))
     }
 }

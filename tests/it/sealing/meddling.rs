@@ -43,12 +43,22 @@ fn with(row: &Value, attribute: &str, value: Value) -> Value {
 }
 
 fn more(row: &Value, attribute: &str) -> Value {
-    let number: i128 = row[attribute]["N"].as_str().expect("a number").parse().expect("digits");
+    let number: i128 = row[attribute]["N"]
+        .as_str()
+        .expect("a number")
+        .parse()
+        .expect("digits");
     with(row, attribute, json!({ "N": (number + 1).to_string() }))
 }
 
 async fn faults(world: &World) -> Vec<String> {
-    world.stack.store.ledger_audit().await.expect("an audit").faults
+    world
+        .stack
+        .store
+        .ledger_audit()
+        .await
+        .expect("an audit")
+        .faults
 }
 
 /// Three sealed days, with entries on the first two, an unsealed day with entries and an open hold.
@@ -65,7 +75,15 @@ async fn furnished() -> (World, AccountId) {
     let held = Credits::from_micros(500_000).expect("an amount");
     let hold = HoldId::Job(JobId::mint(now, [7; 10]));
     let posting = Posting::hold(&account, hold, (held, Credits::ZERO), Label::default(), now);
-    assert_eq!(world.stack.store.ledger_post(&[posting]).await.expect("an answer"), Post::Posted);
+    assert_eq!(
+        world
+            .stack
+            .store
+            .ledger_post(&[posting])
+            .await
+            .expect("an answer"),
+        Post::Posted
+    );
     assert_eq!(world.sealed().await, (3, 3));
     (world, account)
 }
@@ -79,37 +97,85 @@ struct Meddling {
 }
 
 fn put(table: &'static str, row: Value, says: &'static str) -> Meddling {
-    Meddling { table, put: vec![row], removed: vec![], says }
+    Meddling {
+        table,
+        put: vec![row],
+        removed: vec![],
+        says,
+    }
 }
 
 fn removed(table: &'static str, row: &Value, says: &'static str) -> Meddling {
-    Meddling { table, put: vec![], removed: vec![row.clone()], says }
+    Meddling {
+        table,
+        put: vec![],
+        removed: vec![row.clone()],
+        says,
+    }
 }
 
 fn with_entries(world: &World) -> Vec<Meddling> {
     let entries = entries(world);
     let (old, new) = (&entries[0], entries.last().expect("entries"));
-    let other = |row: &Value| with(row, "sk", json!({ "S": format!("{}x", row["sk"]["S"].as_str().expect("text")) }));
+    let other = |row: &Value| {
+        with(
+            row,
+            "sk",
+            json!({ "S": format!("{}x", row["sk"]["S"].as_str().expect("text")) }),
+        )
+    };
     let mut ways = Vec::new();
     for entry in [old, new] {
         let sealed = entry == old;
         for number in ["amount", "free", "held", "digest"] {
-            ways.push(put(LEDGER_TABLE, more(entry, number), "is not what it was written as"));
+            ways.push(put(
+                LEDGER_TABLE,
+                more(entry, number),
+                "is not what it was written as",
+            ));
         }
         for words in ["note", "source", "priced_by"] {
-            ways.push(put(LEDGER_TABLE, with(entry, words, json!({ "S": "else" })), "is not what it was written as"));
+            ways.push(put(
+                LEDGER_TABLE,
+                with(entry, words, json!({ "S": "else" })),
+                "is not what it was written as",
+            ));
         }
-        ways.push(put(LEDGER_TABLE, with(entry, "kind", json!({ "S": "grant" })), "is not what it was written as"));
-        ways.push(put(LEDGER_TABLE, more(entry, "at"), "is not what it was written as"));
+        ways.push(put(
+            LEDGER_TABLE,
+            with(entry, "kind", json!({ "S": "grant" })),
+            "is not what it was written as",
+        ));
+        ways.push(put(
+            LEDGER_TABLE,
+            more(entry, "at"),
+            "is not what it was written as",
+        ));
         ways.push(put(
             LEDGER_TABLE,
             with(entry, "key", json!({ "S": "00000000" })),
             "a key that LEDGER_KEY does not hold",
         ));
-        ways.push(put(LEDGER_TABLE, with(entry, "day", json!({ "S": "2026-01-01#0" })), "another day than its own"));
-        ways.push(put(LEDGER_TABLE, with(entry, "free", json!({ "S": "many" })), "has no usable `free`"));
-        ways.push(put(LEDGER_TABLE, other(entry), "is not what it was written as"));
-        let says = if sealed { "covers other entries than the day has" } else { "its entries add up to" };
+        ways.push(put(
+            LEDGER_TABLE,
+            with(entry, "day", json!({ "S": "2026-01-01#0" })),
+            "another day than its own",
+        ));
+        ways.push(put(
+            LEDGER_TABLE,
+            with(entry, "free", json!({ "S": "many" })),
+            "has no usable `free`",
+        ));
+        ways.push(put(
+            LEDGER_TABLE,
+            other(entry),
+            "is not what it was written as",
+        ));
+        let says = if sealed {
+            "covers other entries than the day has"
+        } else {
+            "its entries add up to"
+        };
         ways.push(removed(LEDGER_TABLE, entry, says));
     }
     ways
@@ -120,7 +186,11 @@ fn with_seals(world: &World) -> Vec<Meddling> {
     let mut ways = Vec::new();
     for seal in &seals {
         for number in ["entries", "digest_sum", "number"] {
-            ways.push(put(LEDGER_TABLE, more(seal, number), "is not what its parts make by its key"));
+            ways.push(put(
+                LEDGER_TABLE,
+                more(seal, number),
+                "is not what its parts make by its key",
+            ));
         }
         for words in ["previous", "link", "key"] {
             ways.push(put(
@@ -132,7 +202,11 @@ fn with_seals(world: &World) -> Vec<Meddling> {
     }
     // The last one is made again in the next night; until then its day counts as open.
     for seal in &seals[..2] {
-        ways.push(removed(LEDGER_TABLE, seal, "does not follow the seal before it"));
+        ways.push(removed(
+            LEDGER_TABLE,
+            seal,
+            "does not follow the seal before it",
+        ));
     }
     ways.push(Meddling {
         table: LEDGER_TABLE,
@@ -150,11 +224,19 @@ fn with_balances(world: &World) -> Vec<Meddling> {
         .map(|number| put(MAIN_TABLE, more(balance, number), "its entries add up to"))
         .collect();
     ways.push(removed(MAIN_TABLE, balance, "its entries add up to"));
-    ways.push(put(MAIN_TABLE, with(balance, "free", json!({ "S": "much" })), "cannot be added up"));
+    ways.push(put(
+        MAIN_TABLE,
+        with(balance, "free", json!({ "S": "much" })),
+        "cannot be added up",
+    ));
     ways.push(put(MAIN_TABLE, more(hold, "amount"), "the open holds"));
     ways.push(removed(MAIN_TABLE, hold, "the open holds"));
     let another = hold["sk"]["S"].as_str().expect("text").replace('e', "f");
-    ways.push(put(MAIN_TABLE, with(hold, "sk", json!({ "S": another })), "the open holds"));
+    ways.push(put(
+        MAIN_TABLE,
+        with(hold, "sk", json!({ "S": another })),
+        "the open holds",
+    ));
     ways
 }
 
@@ -162,17 +244,39 @@ fn with_balances(world: &World) -> Vec<Meddling> {
 #[tokio::test(start_paused = true)]
 async fn whatever_is_changed_by_hand_is_found() {
     let (world, _) = furnished().await;
-    let ways: Vec<_> =
-        with_entries(&world).into_iter().chain(with_seals(&world)).chain(with_balances(&world)).collect();
-    for Meddling { table, put, removed, says } in ways {
+    let ways: Vec<_> = with_entries(&world)
+        .into_iter()
+        .chain(with_seals(&world))
+        .chain(with_balances(&world))
+        .collect();
+    for Meddling {
+        table,
+        put,
+        removed,
+        says,
+    } in ways
+    {
         let before = world.stack.tables.rows(table);
-        put.iter().for_each(|row| world.stack.tables.row_put(table, row));
-        removed.iter().for_each(|row| world.stack.tables.row_remove(table, row));
+        put.iter()
+            .for_each(|row| world.stack.tables.row_put(table, row));
+        removed
+            .iter()
+            .for_each(|row| world.stack.tables.row_remove(table, row));
         let found = faults(&world).await;
-        assert!(found.iter().any(|fault| fault.contains(says)), "{says:?} for {put:?} {removed:?}: {found:?}");
-        put.iter().for_each(|row| world.stack.tables.row_remove(table, row));
-        before.iter().for_each(|row| world.stack.tables.row_put(table, row));
-        assert_eq!(faults(&world).await, Vec::<String>::new(), "put right again");
+        assert!(
+            found.iter().any(|fault| fault.contains(says)),
+            "{says:?} for {put:?} {removed:?}: {found:?}"
+        );
+        put.iter()
+            .for_each(|row| world.stack.tables.row_remove(table, row));
+        before
+            .iter()
+            .for_each(|row| world.stack.tables.row_put(table, row));
+        assert_eq!(
+            faults(&world).await,
+            Vec::<String>::new(),
+            "put right again"
+        );
     }
     world.abandoned();
 }
@@ -182,10 +286,20 @@ async fn whatever_is_changed_by_hand_is_found() {
 async fn the_broken_entry_is_named_first() {
     let (world, _) = furnished().await;
     let entry = entries(&world)[1].clone();
-    world.stack.tables.row_put(LEDGER_TABLE, &more(&entry, "free"));
+    world
+        .stack
+        .tables
+        .row_put(LEDGER_TABLE, &more(&entry, "free"));
     let found = faults(&world).await;
-    let cause = entry["sk"]["S"].as_str().and_then(|key| key.split_once('#')).expect("a cause").1;
-    assert!(found[0].contains(cause) && found[0].contains("is not what it was written as"), "{found:?}");
+    let cause = entry["sk"]["S"]
+        .as_str()
+        .and_then(|key| key.split_once('#'))
+        .expect("a cause")
+        .1;
+    assert!(
+        found[0].contains(cause) && found[0].contains("is not what it was written as"),
+        "{found:?}"
+    );
     assert!(found[1].contains("the balance of"), "{found:?}");
     world.abandoned();
 }
@@ -197,12 +311,19 @@ async fn a_sealed_day_that_has_changed_shows_in_the_next_night() {
     world.moves(&account, "some", 2).await;
     world.skip(DAY);
     assert_eq!(world.seal().await, super::sealed(1, 2));
-    world.stack.tables.row_remove(LEDGER_TABLE, &entries(&world)[0]);
+    world
+        .stack
+        .tables
+        .row_remove(LEDGER_TABLE, &entries(&world)[0]);
     world.skip(HOUR);
     let run = world.seal().await;
     assert_eq!((run.days, run.faults), (0, 1));
     world.skip(DAY);
-    assert_eq!(world.seal().await.days, 1, "the days since are sealed all the same");
+    assert_eq!(
+        world.seal().await.days,
+        1,
+        "the days since are sealed all the same"
+    );
     world.abandoned();
 }
 
@@ -216,7 +337,10 @@ async fn a_seal_that_is_another_is_told_of() {
     let seals = super::seals(&world, local_stack::stack::LOCAL_LEDGER_KEY);
     let last = seals.seal_last().await.expect("an answer").expect("a seal");
     let day = domain::time::Timestamp::from_millis(last.next_day().expect("a day").millis() - 1);
-    world.stack.tables.row_put(LEDGER_TABLE, &more(&seal_rows(&world)[0], "entries"));
+    world
+        .stack
+        .tables
+        .row_put(LEDGER_TABLE, &more(&seal_rows(&world)[0], "entries"));
     match seals.day_seal(day, None).await {
         Ok(store::Sealed::Otherwise(stands)) => assert_eq!(stands.entries, last.entries + 1),
         other => panic!("{other:?}"),
@@ -230,22 +354,44 @@ async fn balances_are_written_anew_from_their_entries() {
     let (world, account) = furnished().await;
     let (balance, store) = (balances(&world)[0].clone(), world.stack.store.clone());
     let had = world.balance(&account).await;
-    assert_eq!(store.balance_rebuild(&account).await.expect("an answer"), Rebuilt::Already);
+    assert_eq!(
+        store.balance_rebuild(&account).await.expect("an answer"),
+        Rebuilt::Already
+    );
     for number in ["free", "held", "grants", "digest_sum"] {
-        world.stack.tables.row_put(MAIN_TABLE, &more(&balance, number));
-        assert_eq!(store.balance_rebuild(&account).await.expect("an answer"), Rebuilt::Now, "{number}");
+        world
+            .stack
+            .tables
+            .row_put(MAIN_TABLE, &more(&balance, number));
+        assert_eq!(
+            store.balance_rebuild(&account).await.expect("an answer"),
+            Rebuilt::Now,
+            "{number}"
+        );
         assert_eq!(world.balance(&account).await, had);
         world.assert_books_agree().await;
     }
     world.stack.tables.row_remove(MAIN_TABLE, &balance);
-    assert_eq!(store.balance_rebuild(&account).await.expect("an answer"), Rebuilt::Now);
+    assert_eq!(
+        store.balance_rebuild(&account).await.expect("an answer"),
+        Rebuilt::Now
+    );
     world.assert_books_agree().await;
 
     let entry = entries(&world).last().cloned().expect("an entry");
     world.stack.tables.row_remove(LEDGER_TABLE, &entry);
-    assert_eq!(store.balance_rebuild(&account).await.expect("an answer"), Rebuilt::EntriesMissing);
-    world.stack.tables.row_put(LEDGER_TABLE, &more(&entry, "free"));
-    assert_eq!(store.balance_rebuild(&account).await.expect("an answer"), Rebuilt::EntriesBroken);
+    assert_eq!(
+        store.balance_rebuild(&account).await.expect("an answer"),
+        Rebuilt::EntriesMissing
+    );
+    world
+        .stack
+        .tables
+        .row_put(LEDGER_TABLE, &more(&entry, "free"));
+    assert_eq!(
+        store.balance_rebuild(&account).await.expect("an answer"),
+        Rebuilt::EntriesBroken
+    );
     assert_eq!(world.balance(&account).await, had, "it stays as it was");
     world.abandoned();
 }

@@ -16,7 +16,10 @@ impl World {
     pub async fn mailed(&self) -> (AccountId, String) {
         self.signs_up("192.0.2.1", &wish(ANN, "payg")).await;
         self.settle().await;
-        let account = self.assert_provisioned_once(&newcomer(ANN), Outcome::Told).await.id;
+        let account = self
+            .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+            .await
+            .id;
         let (_, key) = self.reveals(&self.link_to(ANN), "a").await;
         (account, key["secret"].as_str().expect("a key").to_owned())
     }
@@ -24,7 +27,9 @@ impl World {
     /// Another key of an account.
     async fn another_key(&self, key: &str, wanted: Value) -> (String, String) {
         let name = wanted["name"].as_str().expect("a name");
-        let (status, made) = self.customer(key, "POST", "/api/v1/api-keys", name, Some(&wanted)).await;
+        let (status, made) = self
+            .customer(key, "POST", "/api/v1/api-keys", name, Some(&wanted))
+            .await;
         assert_eq!(status, StatusCode::CREATED, "{made}");
         let part = |name: &str| made[name].as_str().expect("a text").to_owned();
         (part("id"), part("secret"))
@@ -40,46 +45,101 @@ async fn a_whole_good_key_lets_in_and_no_other() {
     let world = World::bare(Climate::Bad(51), &[]).await;
     let (account, key) = world.mailed().await;
     let all = ["read", "usage", "jobs", "billing", "keys"];
-    let (_, narrow) = world.another_key(&key, json!({ "name": "narrow", "scopes": all[..4] })).await;
-    let (id, revoked) = world.another_key(&key, json!({ "name": "revoked", "scopes": all })).await;
-    world.customer(&key, "DELETE", &format!("/api/v1/api-keys/{id}"), "", None).await;
+    let (_, narrow) = world
+        .another_key(&key, json!({ "name": "narrow", "scopes": all[..4] }))
+        .await;
+    let (id, revoked) = world
+        .another_key(&key, json!({ "name": "revoked", "scopes": all }))
+        .await;
+    world
+        .customer(&key, "DELETE", &format!("/api/v1/api-keys/{id}"), "", None)
+        .await;
     let wanted = json!({ "name": "brief", "scopes": all, "expires_in_days": 1 });
     let (_, over) = world.another_key(&key, wanted).await;
     world.skip(Duration::from_secs(2 * 86_400));
 
     let browser = world.signed_in("outsider").await;
-    let wrong = format!("{}{}", &key[..59], if key.ends_with('0') { "g" } else { "0" });
+    let wrong = format!(
+        "{}{}",
+        &key[..59],
+        if key.ends_with('0') { "g" } else { "0" }
+    );
     let mut answers = Vec::new();
-    for (what, bad) in [("wrong", &wrong), ("narrow", &narrow), ("revoked", &revoked), ("over", &over)] {
+    for (what, bad) in [
+        ("wrong", &wrong),
+        ("narrow", &narrow),
+        ("revoked", &revoked),
+        ("over", &over),
+    ] {
         let (status, mut answer) = browser.acts("POST", JOIN, Some(&shown(bad))).await;
-        assert_eq!((status, &answer["code"]), (StatusCode::FORBIDDEN, &json!("bad_account_key")), "{what}: {answer}");
+        assert_eq!(
+            (status, &answer["code"]),
+            (StatusCode::FORBIDDEN, &json!("bad_account_key")),
+            "{what}: {answer}"
+        );
         assert!(!answer.to_string().contains(bad.as_str()), "{what}");
-        answer.as_object_mut().expect("an object").remove("request_id");
+        answer
+            .as_object_mut()
+            .expect("an object")
+            .remove("request_id");
         answers.push(answer);
     }
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "nothing tells them apart: {answers:?}");
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "nothing tells them apart: {answers:?}"
+    );
     let junk = browser.acts("POST", JOIN, Some(&shown("x"))).await;
-    assert_eq!((junk.0, &junk.1["code"]), (StatusCode::FORBIDDEN, &json!("bad_account_key")));
-    for bad in
-        [json!({ "key": key, "account_id": "acc_1" }), json!({ key.as_str(): 1 }), json!({ "key": [key] }), json!({})]
-    {
+    assert_eq!(
+        (junk.0, &junk.1["code"]),
+        (StatusCode::FORBIDDEN, &json!("bad_account_key"))
+    );
+    for bad in [
+        json!({ "key": key, "account_id": "acc_1" }),
+        json!({ key.as_str(): 1 }),
+        json!({ "key": [key] }),
+        json!({}),
+    ] {
         let (status, answer) = browser.acts("POST", JOIN, Some(&bad)).await;
-        assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!("bad_body")), "{answer}");
+        assert_eq!(
+            (status, &answer["code"]),
+            (StatusCode::BAD_REQUEST, &json!("bad_body")),
+            "{answer}"
+        );
     }
     let without = browser.api("POST", JOIN, "", Some(&shown(&key))).await;
-    assert_eq!((without.0, &without.1["code"]), (StatusCode::FORBIDDEN, &json!("bad_csrf_token")));
-    assert_eq!(browser.session().await["accounts"], json!([]), "nothing of that was of any use");
+    assert_eq!(
+        (without.0, &without.1["code"]),
+        (StatusCode::FORBIDDEN, &json!("bad_csrf_token"))
+    );
+    assert_eq!(
+        browser.session().await["accounts"],
+        json!([]),
+        "nothing of that was of any use"
+    );
 
     let csrf = browser.csrf().await;
-    let page = text(&browser.sends("/setup/account", &[("key", &wrong), ("csrf_token", &csrf)]).await);
-    assert!(page.contains("This key proves nothing") && page.contains("action=\"/setup/account\""), "{page}");
-    let forged = browser.sends("/setup/account", &[("key", &key), ("csrf_token", "x")]).await;
+    let page = text(
+        &browser
+            .sends("/setup/account", &[("key", &wrong), ("csrf_token", &csrf)])
+            .await,
+    );
+    assert!(
+        page.contains("This key proves nothing") && page.contains("action=\"/setup/account\""),
+        "{page}"
+    );
+    let forged = browser
+        .sends("/setup/account", &[("key", &key), ("csrf_token", "x")])
+        .await;
     assert_eq!(forged.status(), StatusCode::FORBIDDEN);
 
     let admin = json!([{ "id": account.as_str(), "name": "Acme & Co", "role": "admin" }]);
     for _ in 0..2 {
         let (status, answer) = browser.acts("POST", JOIN, Some(&shown(&key))).await;
-        assert_eq!((status, &answer), (StatusCode::OK, &admin[0]), "and again it is so already");
+        assert_eq!(
+            (status, &answer),
+            (StatusCode::OK, &admin[0]),
+            "and again it is so already"
+        );
     }
     assert_eq!(browser.session().await["accounts"], admin);
     assert_eq!(
@@ -87,9 +147,18 @@ async fn a_whole_good_key_lets_in_and_no_other() {
         "no_account",
         "a session never changes"
     );
-    let chosen = browser.acts("PUT", "/api/v1/session/account", Some(&json!({ "account_id": account.as_str() }))).await;
+    let chosen = browser
+        .acts(
+            "PUT",
+            "/api/v1/session/account",
+            Some(&json!({ "account_id": account.as_str() })),
+        )
+        .await;
     assert_eq!(chosen.0, StatusCode::OK, "{}", chosen.1);
-    assert_eq!(browser.api("GET", "/api/v1/account", "", None).await.1["id"], account.as_str());
+    assert_eq!(
+        browser.api("GET", "/api/v1/account", "", None).await.1["id"],
+        account.as_str()
+    );
     world.done().await;
 }
 
@@ -100,32 +169,67 @@ async fn who_was_let_in_stays_whatever_github_shows_him() {
     let (account, key) = world.mailed().await;
     for login in ["outsider", "acme-owner"] {
         let browser = world.signed_in(login).await;
-        assert_eq!(browser.acts("POST", JOIN, Some(&shown(&key))).await.0, StatusCode::OK);
+        assert_eq!(
+            browser.acts("POST", JOIN, Some(&shown(&key))).await.0,
+            StatusCode::OK
+        );
     }
     let outsider = world.signed_in("outsider").await;
     let who = outsider.session().await;
-    assert_eq!((&who["account_id"], &who["accounts"][0]["role"]), (&json!(account.as_str()), &json!("admin")), "{who}");
+    assert_eq!(
+        (&who["account_id"], &who["accounts"][0]["role"]),
+        (&json!(account.as_str()), &json!("admin")),
+        "{who}"
+    );
     let boss = world.signed_in("acme-owner").await;
     let theirs = format!("/api/v1/members/{}", who["user_id"]);
-    let (status, member) = boss.acts("PATCH", &theirs, Some(&json!({ "role": "viewer" }))).await;
-    assert_eq!((status, &member["role"], &member["role_by"]), (StatusCode::OK, &json!("viewer"), &json!("key")));
+    let (status, member) = boss
+        .acts("PATCH", &theirs, Some(&json!({ "role": "viewer" })))
+        .await;
+    assert_eq!(
+        (status, &member["role"], &member["role_by"]),
+        (StatusCode::OK, &json!("viewer"), &json!("key"))
+    );
     let outsider = world.signed_in("outsider").await;
-    assert_eq!(outsider.session().await["accounts"][0]["role"], "viewer", "he still belongs to it");
-    assert_eq!(boss.acts("DELETE", &theirs, None).await.0, StatusCode::NO_CONTENT);
-    assert_eq!(boss.acts("DELETE", &theirs, None).await.1["code"], "not_found", "he is out");
+    assert_eq!(
+        outsider.session().await["accounts"][0]["role"],
+        "viewer",
+        "he still belongs to it"
+    );
+    assert_eq!(
+        boss.acts("DELETE", &theirs, None).await.0,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(
+        boss.acts("DELETE", &theirs, None).await.1["code"],
+        "not_found",
+        "he is out"
+    );
     world.elapse(Duration::from_secs(60)).await;
     let (status, answer) = outsider.api("GET", "/api/v1/account", "", None).await;
-    assert_eq!((status, &answer["code"]), (StatusCode::FORBIDDEN, &json!("no_account")), "also by the session he had");
+    assert_eq!(
+        (status, &answer["code"]),
+        (StatusCode::FORBIDDEN, &json!("no_account")),
+        "also by the session he had"
+    );
     assert_eq!(
         world.signed_in("outsider").await.session().await["accounts"],
         json!([]),
         "GitHub does not bring him back"
     );
     let mine = format!("/api/v1/members/{}", boss.session().await["user_id"]);
-    let last = boss.acts("PATCH", &mine, Some(&json!({ "role": "viewer" }))).await;
-    assert_eq!((last.0, &last.1["code"]), (StatusCode::CONFLICT, &json!("last_admin")));
+    let last = boss
+        .acts("PATCH", &mine, Some(&json!({ "role": "viewer" })))
+        .await;
+    assert_eq!(
+        (last.0, &last.1["code"]),
+        (StatusCode::CONFLICT, &json!("last_admin"))
+    );
     let last = boss.acts("DELETE", &mine, None).await;
-    assert_eq!((last.0, &last.1["code"]), (StatusCode::CONFLICT, &json!("last_admin")));
+    assert_eq!(
+        (last.0, &last.1["code"]),
+        (StatusCode::CONFLICT, &json!("last_admin"))
+    );
     world.done().await;
 }
 
@@ -138,7 +242,19 @@ async fn keys_are_not_tried_for_long() {
     for _ in 0..25 {
         answers.push(browser.acts("POST", JOIN, Some(&wrong)).await.0);
     }
-    assert_eq!(answers.iter().filter(|status| **status == StatusCode::FORBIDDEN).count(), 20);
-    assert_eq!(answers.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count(), 5);
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|status| **status == StatusCode::FORBIDDEN)
+            .count(),
+        20
+    );
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|status| **status == StatusCode::TOO_MANY_REQUESTS)
+            .count(),
+        5
+    );
     world.done().await;
 }

@@ -24,18 +24,33 @@ async fn installing_the_app_is_enough_for_a_trial() {
             world.github_sends(sample).await;
         }
         world.settle().await;
-        let account = world.assert_provisioned_once(&acme(), Outcome::Nobody).await;
-        assert_eq!((account.plan.as_str(), account.wish.as_deref()), ("trial", None));
+        let account = world
+            .assert_provisioned_once(&acme(), Outcome::Nobody)
+            .await;
+        assert_eq!(
+            (account.plan.as_str(), account.wish.as_deref()),
+            ("trial", None)
+        );
         assert_eq!(world.payer().await, Some(account.id.clone()));
         world.assert_pulled_once();
         assert_eq!(world.told_job().await.facts.account, account.id);
-        assert_eq!(world.vendors.stripe.meter_events().len(), 0, "a trial costs nothing");
+        assert_eq!(
+            world.vendors.stripe.meter_events().len(),
+            0,
+            "a trial costs nothing"
+        );
         // What is said again changes nothing, also by another installation of the same owner.
         world.github_sends("installation.created").await;
-        world.github_sends_changed("installation.created", |event| event["installation"]["id"] = 7_077.into()).await;
+        world
+            .github_sends_changed("installation.created", |event| {
+                event["installation"]["id"] = 7_077.into()
+            })
+            .await;
         world.settle().await;
         assert_eq!(world.made_customers().len(), 1);
-        world.assert_provisioned_once(&acme(), Outcome::Nobody).await;
+        world
+            .assert_provisioned_once(&acme(), Outcome::Nobody)
+            .await;
         world.done().await;
     }
 }
@@ -45,7 +60,15 @@ async fn an_owner_who_has_an_account_is_not_signed_up() {
     let world = World::start().await;
     world.github_sends("installation.created").await;
     world.settle().await;
-    assert_eq!(world.stack.store.signup_find(&acme()).await.expect("the store answers"), None);
+    assert_eq!(
+        world
+            .stack
+            .store
+            .signup_find(&acme())
+            .await
+            .expect("the store answers"),
+        None
+    );
     assert_eq!(world.made_customers().len(), 0);
     world.done().await;
 }
@@ -62,8 +85,14 @@ async fn without_billing_a_sign_up_waits() {
         world.sweep().await;
     }
     let row = world.signup(&acme()).await;
-    assert_eq!((row.state, row.why.as_deref()), (State::Owed, Some("billing is off")));
-    assert_eq!(world.outcome(Source::Github, &delivery).await.0, EventState::Owing);
+    assert_eq!(
+        (row.state, row.why.as_deref()),
+        (State::Owed, Some("billing is off"))
+    );
+    assert_eq!(
+        world.outcome(Source::Github, &delivery).await.0,
+        EventState::Owing
+    );
     assert_eq!(world.made_customers().len(), 0);
     world.abandoned();
 }
@@ -77,11 +106,17 @@ async fn a_sign_up_waits_while_billing_is_switched_off() {
         world.github_sends("installation.created").await;
         world.minutes(30).await;
         let row = world.signup(&acme()).await;
-        assert_eq!((row.state, row.why.as_deref()), (State::Owed, Some("billing is off")), "{setting}");
+        assert_eq!(
+            (row.state, row.why.as_deref()),
+            (State::Owed, Some("billing is off")),
+            "{setting}"
+        );
         assert_eq!(world.made_customers().len(), 0, "{setting}");
         world.switch("billing_enabled", true).await;
         world.settle().await;
-        world.assert_provisioned_once(&acme(), Outcome::Nobody).await;
+        world
+            .assert_provisioned_once(&acme(), Outcome::Nobody)
+            .await;
         world.done().await;
     }
 }
@@ -107,12 +142,20 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     if let Some((call, moment)) = call {
         world.stack.weather.die_at(call, moment);
     }
-    let body = serde_json::to_vec(&crate::world::fixture("github", "installation.created")).expect("JSON");
+    let body =
+        serde_json::to_vec(&crate::world::fixture("github", "installation.created")).expect("JSON");
     let delivery = world.fresh_delivery();
-    while !world.github_delivers("installation", &delivery, &body).await.status().is_success() {}
+    while !world
+        .github_delivers("installation", &delivery, &body)
+        .await
+        .status()
+        .is_success()
+    {}
     world.settle().await;
     let calls = world.stack.weather.calls();
-    world.assert_provisioned_once(&acme(), Outcome::Nobody).await;
+    world
+        .assert_provisioned_once(&acme(), Outcome::Nobody)
+        .await;
     assert_eq!(world.made_customers().len(), 1, "{call:?}");
     world.done().await;
     calls

@@ -23,12 +23,26 @@ async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
     let (world, account) = World::on_plan(Climate::Fair, story.plan, &[]).await;
     world.adjusts(&account, "1000", "a gift").await;
     let currency = Currency::parse("usd").expect("a currency");
-    let limit = SpendLimit { money: Some(Money { minor: 1_500, currency }), credits: Credits::whole(600) };
+    let limit = SpendLimit {
+        money: Some(Money {
+            minor: 1_500,
+            currency,
+        }),
+        credits: Credits::whole(600),
+    };
     let now = world.stack.outside.now();
-    world.stack.store.spend_limit_set(&account, &limit, now).await.expect("an answer");
+    world
+        .stack
+        .store
+        .spend_limit_set(&account, &limit, now)
+        .await
+        .expect("an answer");
     if !story.delivered {
         let reject = r#"{"verdict":"reject","notes":"no"}"#;
-        world.vendors.model.script("review", vec![reject.to_owned(); 3]);
+        world
+            .vendors
+            .model
+            .script("review", vec![reject.to_owned(); 3]);
     }
     let before = world.stack.weather.calls();
     if let Some((call, moment)) = death {
@@ -39,17 +53,42 @@ async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
     let what = format!("{story:?} after {death:?}");
     let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
     assert_eq!(pulls.len(), usize::from(story.delivered), "{what}");
-    let unit = if story.plan == "credits" { Unit::Credits } else { Unit::Money };
+    let unit = if story.plan == "credits" {
+        Unit::Credits
+    } else {
+        Unit::Money
+    };
     let cost = match pulls.first() {
         None => 0,
         Some(_) if unit == Unit::Money => 1_500_000_000,
         Some(pull) => cost_to_customer(&world.job_of_branch(&pull.head).await).micros(),
     };
-    let found = world.stack.store.spent_find(&account, "2026-11", unit).await.expect("an answer");
-    assert_eq!(found, Spent { spent: cost, reserved: 0 }, "{what}");
+    let found = world
+        .stack
+        .store
+        .spent_find(&account, "2026-11", unit)
+        .await
+        .expect("an answer");
+    assert_eq!(
+        found,
+        Spent {
+            spent: cost,
+            reserved: 0
+        },
+        "{what}"
+    );
     world.assert_books_agree().await;
-    let log = world.stack.weather.log().into_iter().skip(usize::try_from(before).expect("few"));
-    let calls = log.zip(1..).filter(|(name, _)| name == "dynamodb TransactWriteItems").map(|(_, call)| call).collect();
+    let log = world
+        .stack
+        .weather
+        .log()
+        .into_iter()
+        .skip(usize::try_from(before).expect("few"));
+    let calls = log
+        .zip(1..)
+        .filter(|(name, _)| name == "dynamodb TransactWriteItems")
+        .map(|(_, call)| call)
+        .collect();
     world.done().await;
     calls
 }
@@ -70,9 +109,17 @@ async fn a_process_may_die_at_any_write_that_spends() {
 }
 
 /// Asks; a program that gets no answer asks again.
-async fn persists(world: &World, key: &str, path: &str, once: &str, body: &Value) -> (StatusCode, Value) {
+async fn persists(
+    world: &World,
+    key: &str,
+    path: &str,
+    once: &str,
+    body: &Value,
+) -> (StatusCode, Value) {
     loop {
-        let answered = world.customer_once(key, "POST", path, once, Some(body)).await;
+        let answered = world
+            .customer_once(key, "POST", path, once, Some(body))
+            .await;
         if let Some(answer) = answered.filter(|(status, _)| !status.is_server_error()) {
             return answer;
         }
@@ -85,7 +132,13 @@ async fn held(death: Option<(u64, Moment)>) -> u64 {
     let key = world.key_of(&account, "the first").await;
     world.adjusts(&account, "1000", "a gift").await;
     let wanted = json!({ "credits": "600" });
-    assert_eq!(world.customer(&key, "PUT", LIMIT, "l", Some(&wanted)).await.0, StatusCode::OK);
+    assert_eq!(
+        world
+            .customer(&key, "PUT", LIMIT, "l", Some(&wanted))
+            .await
+            .0,
+        StatusCode::OK
+    );
     let before = world.stack.weather.calls();
     if let Some((call, moment)) = death {
         world.stack.weather.die_at(before + call, moment);
@@ -94,8 +147,20 @@ async fn held(death: Option<(u64, Moment)>) -> u64 {
     let path = format!("{HOLDS}/{}/capture", hold["id"].as_str().expect("an id"));
     let (status, settled) = persists(&world, &key, &path, "c", &json!({ "credits": "20" })).await;
     assert_eq!(status, StatusCode::OK, "{death:?}: {settled}");
-    let spent = world.stack.store.spent_find(&account, "2026-11", Unit::Credits).await.expect("an answer");
-    assert_eq!(spent, Spent { spent: 20_000_000, reserved: 0 }, "{death:?}");
+    let spent = world
+        .stack
+        .store
+        .spent_find(&account, "2026-11", Unit::Credits)
+        .await
+        .expect("an answer");
+    assert_eq!(
+        spent,
+        Spent {
+            spent: 20_000_000,
+            reserved: 0
+        },
+        "{death:?}"
+    );
     world.assert_books_agree().await;
     let calls = world.stack.weather.calls() - before;
     world.done().await;

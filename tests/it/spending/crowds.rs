@@ -26,7 +26,12 @@ fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
         most: 1,
         rate: Rate::parse(rate).expect("a rate"),
     };
-    let spending = Spending { period: PERIOD.to_owned(), unit: Unit::Money, lines: vec![line], reserved: 0 };
+    let spending = Spending {
+        period: PERIOD.to_owned(),
+        unit: Unit::Money,
+        lines: vec![line],
+        reserved: 0,
+    };
     let customer = CustomerId::parse("cus_1").expect("an id");
     let [a, b, c, d, e, f, g, h] = n.to_be_bytes();
     let facts = Facts {
@@ -43,7 +48,10 @@ fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
         retry_of: None,
         wishes: PullWishes::default(),
         terms: Terms {
-            funding: Funding::Metered { customer, counts: vec![(Meter::pull_requests(), Counts::Pulls)] },
+            funding: Funding::Metered {
+                customer,
+                counts: vec![(Meter::pull_requests(), Counts::Pulls)],
+            },
             billable: Billable::PrOpened,
             budget: None,
             period: PERIOD.to_owned(),
@@ -52,7 +60,12 @@ fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
         },
         created_at: NOW,
     };
-    NewJob { row: jobs::queued(facts), order: Order::of("t", "b"), limit: Limit::Unlimited, hold: None }
+    NewJob {
+        row: jobs::queued(facts),
+        order: Order::of("t", "b"),
+        limit: Limit::Unlimited,
+        hold: None,
+    }
 }
 
 /// The account is there: jobs are for open ones only.
@@ -66,17 +79,29 @@ async fn opened(store: &Store, id: &AccountId) {
         moved_to: None,
         created_at: NOW,
     };
-    let new = NewAccount { account, installation: None, owner: None };
+    let new = NewAccount {
+        account,
+        installation: None,
+        owner: None,
+    };
     while store.account_create(&new).await.is_err() {}
 }
 
 fn money(minor: i64) -> SpendLimit {
     let currency = Currency::parse("usd").expect("a currency");
-    SpendLimit { money: Some(Money { minor, currency }), credits: None }
+    SpendLimit {
+        money: Some(Money { minor, currency }),
+        credits: None,
+    }
 }
 
 /// Makes these jobs all at once, each until there is an answer; the ids of those that were made.
-async fn made(store: &Store, account: &AccountId, numbers: std::ops::Range<u64>, rate: &'static str) -> Vec<JobId> {
+async fn made(
+    store: &Store,
+    account: &AccountId,
+    numbers: std::ops::Range<u64>,
+    rate: &'static str,
+) -> Vec<JobId> {
     let tasks: Vec<_> = numbers
         .map(|n| {
             let (store, account) = (store.clone(), account.clone());
@@ -85,7 +110,9 @@ async fn made(store: &Store, account: &AccountId, numbers: std::ops::Range<u64>,
                 loop {
                     match store.job_create(&new).await {
                         // A write whose answer was contended away may have been made.
-                        Ok(JobCreated::New | JobCreated::Existing(_)) => return Some(new.row.facts.id),
+                        Ok(JobCreated::New | JobCreated::Existing(_)) => {
+                            return Some(new.row.facts.id);
+                        }
                         Ok(JobCreated::SpendLimitReached) => return None,
                         Ok(other) => panic!("{other:?}"),
                         Err(_) => {}
@@ -109,9 +136,17 @@ async fn called_off(store: &Store, ids: &[JobId]) {
             let (store, id) = (store.clone(), id.clone());
             tokio::spawn(async move {
                 loop {
-                    let row = store.job_find(&id).await.expect("an answer").expect("a job");
-                    let Staged::Queued(job) = row.staged() else { return };
-                    if let Ok(Advanced::Applied(_)) = store.job_advance(&job.cancel("why", NOW)).await {
+                    let row = store
+                        .job_find(&id)
+                        .await
+                        .expect("an answer")
+                        .expect("a job");
+                    let Staged::Queued(job) = row.staged() else {
+                        return;
+                    };
+                    if let Ok(Advanced::Applied(_)) =
+                        store.job_advance(&job.cancel("why", NOW)).await
+                    {
                         return;
                     }
                 }
@@ -124,7 +159,10 @@ async fn called_off(store: &Store, ids: &[JobId]) {
 }
 
 async fn spent(store: &Store, account: &AccountId, unit: Unit) -> Spent {
-    store.spent_find(account, PERIOD, unit).await.expect("an answer")
+    store
+        .spent_find(account, PERIOD, unit)
+        .await
+        .expect("an answer")
 }
 
 /// Whatever a pull request costs, at a flat price, at tiers that rise and at tiers that fall: as many of 64 begin as the
@@ -142,12 +180,22 @@ async fn of_64_jobs_at_once_as_many_begin_as_the_limit_pays_for() {
     ] {
         let (store, id) = (books(u64::from(fit) + 3).await, account(1));
         opened(&store, &id).await;
-        store.spend_limit_set(&id, &money(minor), NOW).await.expect("an answer");
+        store
+            .spend_limit_set(&id, &money(minor), NOW)
+            .await
+            .expect("an answer");
         let won = made(&store, &id, 0..64, rate).await;
         assert_eq!(won.len(), usize::from(fit), "at {rate} of {minor}");
         let whole = Rate::parse(rate).expect("a rate").micros(u64::from(fit));
         let all = spent(&store, &id, Unit::Money).await;
-        assert_eq!(all, Spent { spent: 0, reserved: whole }, "at {rate} of {minor}");
+        assert_eq!(
+            all,
+            Spent {
+                spent: 0,
+                reserved: whole
+            },
+            "at {rate} of {minor}"
+        );
         assert!(whole <= u64::try_from(minor).expect("small") * MICROS);
 
         let half = won.len() / 2;
@@ -157,7 +205,11 @@ async fn of_64_jobs_at_once_as_many_begin_as_the_limit_pays_for() {
         let all = spent(&store, &id, Unit::Money).await;
         assert_eq!(all.spent + all.reserved, whole, "at {rate} of {minor}");
         called_off(&store, &[&won[half..], &again].concat()).await;
-        assert_eq!(spent(&store, &id, Unit::Money).await, Spent::default(), "at {rate} of {minor}");
+        assert_eq!(
+            spent(&store, &id, Unit::Money).await,
+            Spent::default(),
+            "at {rate} of {minor}"
+        );
     }
 }
 
@@ -165,19 +217,29 @@ fn hold(id: &AccountId, n: u64, amount: Credits) -> (Posting, Outlay) {
     let mut digest = [1; 16];
     digest[8..].copy_from_slice(&n.to_be_bytes());
     let hold = HoldId::Own(ActionId::of_digest(digest));
-    let posting = Posting::hold(id, hold, (amount, Credits::ZERO), Label::default(), NOW).counted_in(PERIOD);
+    let posting =
+        Posting::hold(id, hold, (amount, Credits::ZERO), Label::default(), NOW).counted_in(PERIOD);
     (posting, Outlay::hold(id, PERIOD, amount))
 }
 
 /// Once a lower limit has been answered, nothing begins beyond it any more, whatever was read before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_limit_that_is_lowered_among_64_holds_for_all_that_begin_after() {
-    let none = |credits| SpendLimit { money: None, credits: Some(micros(credits)) };
+    let none = |credits| SpendLimit {
+        money: None,
+        credits: Some(micros(credits)),
+    };
     let (mut early, mut refused) = (0, 0);
     for round in 0..20 {
         let (store, id) = (books(round).await, account(1));
-        store.ledger_post(&[gift(&id, 1, 1_000)]).await.expect("an answer");
-        store.spend_limit_set(&id, &none(1_000), NOW).await.expect("an answer");
+        store
+            .ledger_post(&[gift(&id, 1, 1_000)])
+            .await
+            .expect("an answer");
+        store
+            .spend_limit_set(&id, &none(1_000), NOW)
+            .await
+            .expect("an answer");
         let lowered = Arc::new(AtomicBool::new(false));
         let tasks: Vec<_> = (0..64)
             .map(|n| {
@@ -189,7 +251,9 @@ async fn a_limit_that_is_lowered_among_64_holds_for_all_that_begin_after() {
                             Ok(Post::Posted | Post::AlreadyPosted) => return true,
                             Ok(Post::SpendLimitReached) => return false,
                             Ok(other) => panic!("{other:?}"),
-                            Err(_) => assert!(!lowered.load(Ordering::Relaxed) || n < 64, "patience"),
+                            Err(_) => {
+                                assert!(!lowered.load(Ordering::Relaxed) || n < 64, "patience")
+                            }
                         }
                     }
                 })
@@ -198,7 +262,10 @@ async fn a_limit_that_is_lowered_among_64_holds_for_all_that_begin_after() {
         while spent(&store, &id, Unit::Credits).await.reserved < 70 {
             tokio::task::yield_now().await;
         }
-        store.spend_limit_set(&id, &none(70), NOW).await.expect("an answer");
+        store
+            .spend_limit_set(&id, &none(70), NOW)
+            .await
+            .expect("an answer");
         let at_once = spent(&store, &id, Unit::Credits).await.reserved;
         lowered.store(true, Ordering::Relaxed);
         let mut won = 0;
@@ -206,10 +273,22 @@ async fn a_limit_that_is_lowered_among_64_holds_for_all_that_begin_after() {
             won += u64::from(task.await.expect("nobody panics"));
         }
         let all = spent(&store, &id, Unit::Credits).await;
-        assert_eq!(all, Spent { spent: 0, reserved: won * 7 });
-        assert_eq!(all.reserved, at_once, "round {round}: something began beyond the lower limit");
+        assert_eq!(
+            all,
+            Spent {
+                spent: 0,
+                reserved: won * 7
+            }
+        );
+        assert_eq!(
+            all.reserved, at_once,
+            "round {round}: something began beyond the lower limit"
+        );
         early += won;
         refused += 64 - won;
     }
-    assert!(early >= 200 && refused > 0, "{early} began and {refused} were refused: nobody raced");
+    assert!(
+        early >= 200 && refused > 0,
+        "{early} began and {refused} were refused: nobody raced"
+    );
 }

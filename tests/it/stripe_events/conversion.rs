@@ -15,27 +15,43 @@ const ATTACHED: &str = "payment_method.attached";
 /// What `GET /api/v1/account` says of the plan.
 fn said(account: &Value) -> (&str, &str, bool) {
     let word = |name: &str| account[name].as_str().expect("a word");
-    (word("plan"), word("subscription_status"), account["can_use_service"] == true)
+    (
+        word("plan"),
+        word("subscription_status"),
+        account["can_use_service"] == true,
+    )
 }
 
 /// How the customer's subscriptions stand at Stripe.
 fn subscribed(world: &World) -> Vec<String> {
     let all = world.vendors.stripe.subscriptions();
-    all.iter().map(|one| one["status"].as_str().expect("a status").to_owned()).collect()
+    all.iter()
+        .map(|one| one["status"].as_str().expect("a status").to_owned())
+        .collect()
 }
 
 fn leaves_a_card(world: &World) -> String {
-    world.vendors.stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card")
+    world
+        .vendors
+        .stripe
+        .add_card(CUSTOMER, "pm_card_visa")
+        .expect("a card")
 }
 
 #[tokio::test(start_paused = true)]
 async fn payment_method_addition() {
     let program = program("trial", &[]).await;
     program.world.pushes_the_catalogue().await;
-    assert_eq!(said(&program.get("/api/v1/account").await), ("trial", "none", true));
+    assert_eq!(
+        said(&program.get("/api/v1/account").await),
+        ("trial", "none", true)
+    );
     leaves_a_card(&program.world);
     program.world.settle().await;
-    assert_eq!(said(&program.get("/api/v1/account").await), ("payg", "active", true));
+    assert_eq!(
+        said(&program.get("/api/v1/account").await),
+        ("payg", "active", true)
+    );
     // One more card changes nothing.
     leaves_a_card(&program.world);
     program.world.settle().await;
@@ -50,11 +66,17 @@ async fn converts(climate: Climate) {
     leaves_a_card(&world);
     world.settle().await;
     assert_eq!(subscribed(&world), ["active"]);
-    let whole = world.stack.store.account_find_whole(&account).await.expect("the store answers");
+    let whole = world
+        .stack
+        .store
+        .account_find_whole(&account)
+        .await
+        .expect("the store answers");
     let (account, known) = whole.expect("the account is there");
     assert_eq!(known.subscriptions.len(), 1);
     let sold = catalogue::built_in();
-    let standing = domain::plans::standing(&sold, &account, &known, world.stack.outside.now()).expect("a plan");
+    let standing = domain::plans::standing(&sold, &account, &known, world.stack.outside.now())
+        .expect("a plan");
     assert_eq!(standing.plan.id.as_str(), "payg");
     world.done().await;
 }
@@ -73,8 +95,12 @@ async fn a_conversion_whose_key_is_spent_takes_another() {
         let (world, account) = World::on_plan(Climate::Bad(413), "trial", &[]).await;
         world.pushes_the_catalogue().await;
         let key = format!("convert-{account}-payg-1");
-        fault.into_iter().for_each(|fault| world.vendors.stripe.fail_next(fault));
-        world.stripe_asked_under(&key, "customers", &[("name", "Somebody else")]).await;
+        fault
+            .into_iter()
+            .for_each(|fault| world.vendors.stripe.fail_next(fault));
+        world
+            .stripe_asked_under(&key, "customers", &[("name", "Somebody else")])
+            .await;
         leaves_a_card(&world);
         world.settle().await;
         assert_eq!(subscribed(&world), ["active"]);
@@ -91,8 +117,17 @@ async fn who_has_chosen_a_plan_keeps_it() {
     let told = world.told(&[ATTACHED]);
     world.hears(&told[0]).await;
     assert_eq!(subscribed(&world), ["active"]);
-    let whole = world.stack.store.account_find_whole(&account).await.expect("the store answers");
-    assert_eq!(whole.expect("the account is there").1.subscriptions.len(), 1, "noted before its own event has come");
+    let whole = world
+        .stack
+        .store
+        .account_find_whole(&account)
+        .await
+        .expect("the store answers");
+    assert_eq!(
+        whole.expect("the account is there").1.subscriptions.len(),
+        1,
+        "noted before its own event has come"
+    );
     world.settle().await;
     world.done().await;
 }
@@ -106,16 +141,27 @@ async fn nobody_is_converted_against_his_will() {
     let told = world.told(&[ATTACHED]);
     world.vendors.stripe.remove_card(&card).expect("a card");
     let (state, says) = world.hears(&told[0]).await;
-    assert_eq!((state, says.as_str()), (EventState::Ignored, "the way to pay is gone again"));
+    assert_eq!(
+        (state, says.as_str()),
+        (EventState::Ignored, "the way to pay is gone again")
+    );
     leaves_a_card(&world);
     world.settle().await;
     assert_eq!(subscribed(&world), ["active"]);
     let made = world.vendors.stripe.subscriptions().remove(0);
-    world.vendors.stripe.cancel_subscription(made["id"].as_str().expect("an id")).expect("a subscription");
+    world
+        .vendors
+        .stripe
+        .cancel_subscription(made["id"].as_str().expect("an id"))
+        .expect("a subscription");
     world.settle().await;
     leaves_a_card(&world);
     world.settle().await;
-    assert!(!subscribed(&world).contains(&"active".to_owned()), "{:?}", subscribed(&world));
+    assert!(
+        !subscribed(&world).contains(&"active".to_owned()),
+        "{:?}",
+        subscribed(&world)
+    );
     world.done().await;
 }
 
@@ -128,7 +174,10 @@ async fn a_conversion_waits_for_what_it_needs() {
         let told = world.told(&[ATTACHED]);
         assert_eq!(world.stripe_delivers(&told[0]).await, StatusCode::ACCEPTED);
         world.turn(Queue::StripeEvents).await;
-        let row = world.event(Source::Stripe, told[0]["id"].as_str().expect("an id")).await.expect("it is there");
+        let row = world
+            .event(Source::Stripe, told[0]["id"].as_str().expect("an id"))
+            .await
+            .expect("it is there");
         assert_eq!((row.state, row.attempts), (EventState::Owing, 0));
         assert_eq!(subscribed(&world), Vec::<String>::new());
         world.abandoned();

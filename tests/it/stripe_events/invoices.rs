@@ -21,14 +21,31 @@ fn event(name: &str, nth: usize, (sample, created, status): Said) -> Value {
 }
 
 async fn status(world: &World, account: &AccountId, name: &str) -> String {
-    let invoices = world.stack.store.invoice_list(account).await.expect("the store answers");
+    let invoices = world
+        .stack
+        .store
+        .invoice_list(account)
+        .await
+        .expect("the store answers");
     let id = format!("in_{name}");
-    invoices.into_iter().find(|invoice| invoice.id.as_str() == id).expect("the invoice is kept").status
+    invoices
+        .into_iter()
+        .find(|invoice| invoice.id.as_str() == id)
+        .expect("the invoice is kept")
+        .status
 }
 
 async fn notices(world: &World, account: &AccountId) -> Vec<(String, String)> {
-    let notices = world.stack.store.notice_list(account).await.expect("the store answers");
-    notices.into_iter().map(|notice| (notice.fact, notice.words)).collect()
+    let notices = world
+        .stack
+        .store
+        .notice_list(account)
+        .await
+        .expect("the store answers");
+    notices
+        .into_iter()
+        .map(|notice| (notice.fact, notice.words))
+        .collect()
 }
 
 /// An invoice goes its way in every order, also when all of it fell into one second.
@@ -36,27 +53,52 @@ async fn notices(world: &World, account: &AccountId) -> Vec<(String, String)> {
 async fn an_invoices_events_end_the_same_in_every_order() {
     let lives: [(&[&str], &str, &str); 4] = [
         (
-            &["invoice.created", "invoice.finalized", "invoice.paid", "invoice.payment_succeeded"],
+            &[
+                "invoice.created",
+                "invoice.finalized",
+                "invoice.paid",
+                "invoice.payment_succeeded",
+            ],
             "draft open paid paid",
             "paid",
         ),
         (&[FAILED, FAILED, "invoice.paid"], "open open paid", "paid"),
-        (&["invoice.finalized", FAILED, "invoice.voided"], "open open void", "void"),
-        (&["invoice.finalized", FAILED, "invoice.marked_uncollectible"], "open open uncollectible", "uncollectible"),
+        (
+            &["invoice.finalized", FAILED, "invoice.voided"],
+            "open open void",
+            "void",
+        ),
+        (
+            &["invoice.finalized", FAILED, "invoice.marked_uncollectible"],
+            "open open uncollectible",
+            "uncollectible",
+        ),
     ];
     let world = World::with(Climate::Bad(111), &[]).await;
     let account = world.account().await;
     for (nth, (samples, statuses, expected)) in lives.into_iter().enumerate() {
         for step in [0, 1_000] {
             for order in permutations(samples.len()) {
-                let name = format!("{nth}x{step}x{}", order.iter().map(usize::to_string).collect::<String>());
+                let name = format!(
+                    "{nth}x{step}x{}",
+                    order.iter().map(usize::to_string).collect::<String>()
+                );
                 for place in &order {
                     let created = 1_000 + step * i64::try_from(*place).expect("few");
                     let status = statuses.split(' ').nth(*place).expect("a status");
-                    let (state, says) = world.hears(&event(&name, *place, (samples[*place], created, status))).await;
-                    assert!(matches!(state, EventState::Finished | EventState::Ignored), "{state:?}: {says}");
+                    let (state, says) = world
+                        .hears(&event(&name, *place, (samples[*place], created, status)))
+                        .await;
+                    assert!(
+                        matches!(state, EventState::Finished | EventState::Ignored),
+                        "{state:?}: {says}"
+                    );
                 }
-                assert_eq!(status(&world, &account, &name).await, expected, "{order:?} of {samples:?}");
+                assert_eq!(
+                    status(&world, &account, &name).await,
+                    expected,
+                    "{order:?} of {samples:?}"
+                );
             }
         }
     }
@@ -69,10 +111,16 @@ async fn an_invoices_events_end_the_same_in_every_order() {
 async fn a_paid_invoice_stays_paid() {
     let world = World::with(Climate::Fair, &[]).await;
     let account = world.account().await;
-    world.hears(&event("1", 0, ("invoice.paid", 1_000, "paid"))).await;
+    world
+        .hears(&event("1", 0, ("invoice.paid", 1_000, "paid")))
+        .await;
     world.hears(&event("1", 1, (FAILED, 2_000, "open"))).await;
     assert_eq!(status(&world, &account, "1").await, "paid");
-    assert_eq!(notices(&world, &account).await, [], "nobody is told of a payment that came in the end");
+    assert_eq!(
+        notices(&world, &account).await,
+        [],
+        "nobody is told of a payment that came in the end"
+    );
     world.settle().await;
     world.done().await;
 }
@@ -87,23 +135,53 @@ async fn whoever_did_not_pay_is_told_once_and_what_happens_next() {
     item["price"]["product"] = "tallyhook_plan_starter".into();
     world.hears(&subscribed).await;
     for nth in 0..2 {
-        world.hears(&event("1", nth, (FAILED, 1_800_438_007 + i64::try_from(nth).expect("few"), "open"))).await;
+        world
+            .hears(&event(
+                "1",
+                nth,
+                (
+                    FAILED,
+                    1_800_438_007 + i64::try_from(nth).expect("few"),
+                    "open",
+                ),
+            ))
+            .await;
     }
-    world.hears(&event("2", 0, ("invoice.payment_action_required", 1_800_438_010, "open"))).await;
+    world
+        .hears(&event(
+            "2",
+            0,
+            ("invoice.payment_action_required", 1_800_438_010, "open"),
+        ))
+        .await;
     let mut once = event("3", 0, (FAILED, 1_000, "open"));
     once["data"]["object"]["parent"] = Value::Null;
     world.hears(&once).await;
     let mut told = notices(&world, &account).await;
     told.sort();
     let facts: Vec<_> = told.iter().map(|(fact, _)| fact.as_str()).collect();
-    assert_eq!(facts, ["action_required#in_2", "payment_failed#in_1", "payment_failed#in_3"]);
-    assert_eq!(told[0].1, "The payment of 5.00 USD for invoice TALLY-0002 has to be confirmed on the invoice's page.");
+    assert_eq!(
+        facts,
+        [
+            "action_required#in_2",
+            "payment_failed#in_1",
+            "payment_failed#in_3"
+        ]
+    );
+    assert_eq!(
+        told[0].1,
+        "The payment of 5.00 USD for invoice TALLY-0002 has to be confirmed on the invoice's page."
+    );
     assert_eq!(
         told[1].1,
         "The payment of 5.00 USD for invoice TALLY-0002 has failed. Stripe will try again. \
          Starter goes on until 2027-01-27, and rests then until it is paid."
     );
-    assert!(told[2].1.ends_with("Stripe will try again."), "{}", told[2].1);
+    assert!(
+        told[2].1.ends_with("Stripe will try again."),
+        "{}",
+        told[2].1
+    );
     world.settle().await;
     world.done().await;
 }

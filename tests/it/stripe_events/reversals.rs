@@ -7,7 +7,9 @@ use domain::credits::Credits;
 use domain::ids::{AccountId, ActionId};
 use domain::inbox::EventState;
 use domain::ledger::{HoldId, Label, Posting};
-use fakes::stripe::DisputeStatus::{self, Lost, NeedsResponse, UnderReview, WarningClosed, WarningNeedsResponse, Won};
+use fakes::stripe::DisputeStatus::{
+    self, Lost, NeedsResponse, UnderReview, WarningClosed, WarningNeedsResponse, Won,
+};
 use store::Post;
 
 /// What happens to a payment after it was made.
@@ -24,16 +26,24 @@ const DISPUTE: [&str; 5] = [
 ];
 
 fn refunded(world: &World, payment: &str, minor: i64) -> String {
-    let refund = world.vendors.stripe.refund(payment, Some(minor)).expect("so much is left");
+    let refund = world
+        .vendors
+        .stripe
+        .refund(payment, Some(minor))
+        .expect("so much is left");
     refund["id"].as_str().expect("an id").to_owned()
 }
 
 fn disputed(world: &World, payment: &str, minor: i64, way: &[DisputeStatus]) {
     let stripe = &world.vendors.stripe;
     let (first, rest) = way.split_first().expect("it begins somehow");
-    let dispute = stripe.open_dispute(payment, Some(minor), *first).expect("a payment");
+    let dispute = stripe
+        .open_dispute(payment, Some(minor), *first)
+        .expect("a payment");
     for status in rest {
-        stripe.move_dispute(dispute["id"].as_str().expect("an id"), *status).expect("a way on");
+        stripe
+            .move_dispute(dispute["id"].as_str().expect("an id"), *status)
+            .expect("a way on");
     }
 }
 
@@ -62,7 +72,10 @@ async fn leaves(seed: u64, story: Story, stride: usize, left: u64) {
             let (state, says) = world.hears(&told[*place]).await;
             assert_eq!(state, EventState::Finished, "{says}");
             let (now, debt) = world.purse(&account).await;
-            assert!(debt == 0 && now >= before && now <= before + 10_000, "{now} credits, {debt} owed after {says}");
+            assert!(
+                debt == 0 && now >= before && now <= before + 10_000,
+                "{now} credits, {debt} owed after {says}"
+            );
         }
         assert_eq!(world.purse(&account).await, (before + left, 0), "{order:?}");
         nth += stride;
@@ -73,8 +86,20 @@ async fn leaves(seed: u64, story: Story, stride: usize, left: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_refund_takes_its_share_in_every_order() {
-    leaves(131, |world, payment| _ = refunded(world, payment, 250), 1, 7_500).await;
-    leaves(132, |world, payment| _ = refunded(world, payment, 1_000), 1, 0).await;
+    leaves(
+        131,
+        |world, payment| _ = refunded(world, payment, 250),
+        1,
+        7_500,
+    )
+    .await;
+    leaves(
+        132,
+        |world, payment| _ = refunded(world, payment, 1_000),
+        1,
+        0,
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,17 +128,53 @@ async fn a_refund_that_failed_gives_back_in_every_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dispute_takes_until_it_is_won_in_every_order() {
-    leaves(136, |world, payment| disputed(world, payment, 1_000, &[NeedsResponse, Won]), 7, 10_000).await;
-    leaves(137, |world, payment| disputed(world, payment, 1_000, &[NeedsResponse, Lost]), 1, 0).await;
-    leaves(138, |world, payment| disputed(world, payment, 600, &[NeedsResponse, UnderReview, Lost]), 7, 4_000).await;
+    leaves(
+        136,
+        |world, payment| disputed(world, payment, 1_000, &[NeedsResponse, Won]),
+        7,
+        10_000,
+    )
+    .await;
+    leaves(
+        137,
+        |world, payment| disputed(world, payment, 1_000, &[NeedsResponse, Lost]),
+        1,
+        0,
+    )
+    .await;
+    leaves(
+        138,
+        |world, payment| disputed(world, payment, 600, &[NeedsResponse, UnderReview, Lost]),
+        7,
+        4_000,
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_inquiry_takes_nothing_unless_it_becomes_a_dispute() {
-    leaves(139, |world, payment| disputed(world, payment, 1_000, &[WarningNeedsResponse, WarningClosed]), 1, 10_000)
-        .await;
-    let escalates: Story =
-        |world, payment| disputed(world, payment, 1_000, &[WarningNeedsResponse, NeedsResponse, Lost]);
+    leaves(
+        139,
+        |world, payment| {
+            disputed(
+                world,
+                payment,
+                1_000,
+                &[WarningNeedsResponse, WarningClosed],
+            )
+        },
+        1,
+        10_000,
+    )
+    .await;
+    let escalates: Story = |world, payment| {
+        disputed(
+            world,
+            payment,
+            1_000,
+            &[WarningNeedsResponse, NeedsResponse, Lost],
+        )
+    };
     leaves(140, escalates, 7, 0).await;
 }
 
@@ -138,15 +199,36 @@ fn action(n: u8) -> ActionId {
 
 fn hold(world: &World, account: &AccountId, n: u8, amount: Credits) -> Posting {
     let now = world.stack.outside.now();
-    Posting::hold(account, HoldId::Own(action(n)), (amount, Credits::ZERO), Label::default(), now)
+    Posting::hold(
+        account,
+        HoldId::Own(action(n)),
+        (amount, Credits::ZERO),
+        Label::default(),
+        now,
+    )
 }
 
 async fn spends(world: &World, account: &AccountId, n: u8, amount: Credits) {
     let now = world.stack.outside.now();
     let store = &world.stack.store;
-    assert_eq!(store.ledger_post(&[hold(world, account, n, amount)]).await.expect("an answer"), Post::Posted);
-    let end = Posting::settle(account, HoldId::Own(action(n)), (amount, amount), Label::default(), now);
-    assert_eq!(store.ledger_post(&[end]).await.expect("an answer"), Post::Posted);
+    assert_eq!(
+        store
+            .ledger_post(&[hold(world, account, n, amount)])
+            .await
+            .expect("an answer"),
+        Post::Posted
+    );
+    let end = Posting::settle(
+        account,
+        HoldId::Own(action(n)),
+        (amount, amount),
+        Label::default(),
+        now,
+    );
+    assert_eq!(
+        store.ledger_post(&[end]).await.expect("an answer"),
+        Post::Posted
+    );
 }
 
 /// Spent credits that are taken back are a debt: nothing can be spent while it stands, and the next purchase pays it first.
@@ -160,7 +242,12 @@ async fn a_refund_of_what_was_spent_is_owed() {
     refunded(&world, &payment, 1_000);
     world.settle().await;
     assert_eq!(world.purse(&account).await, (0, 9_000));
-    let refused = world.stack.store.ledger_post(&[hold(&world, &account, 2, whole(1))]).await.expect("an answer");
+    let refused = world
+        .stack
+        .store
+        .ledger_post(&[hold(&world, &account, 2, whole(1))])
+        .await
+        .expect("an answer");
     assert!(matches!(refused, Post::Insufficient(_)), "{refused:?}");
     world.buys_a_pack().await;
     world.settle().await;
@@ -176,9 +263,18 @@ async fn what_was_moved_is_said_in_the_log() {
     refunded(&world, &payment, 250);
     let told = world.told(&[BOUGHT, "refund.created", "charge.refunded"]);
     let says = |words: &str| format!("{words} for payment {payment}");
-    assert_eq!(world.hears(&told[1]).await.1, format!("noted for payment {payment}; no credits moved"));
-    assert_eq!(world.hears(&told[0]).await.1, says("granted 10000 credits, took 2500 credits back"));
-    assert_eq!(world.hears(&told[2]).await.1, format!("noted for payment {payment}; no credits moved"));
+    assert_eq!(
+        world.hears(&told[1]).await.1,
+        format!("noted for payment {payment}; no credits moved")
+    );
+    assert_eq!(
+        world.hears(&told[0]).await.1,
+        says("granted 10000 credits, took 2500 credits back")
+    );
+    assert_eq!(
+        world.hears(&told[2]).await.1,
+        format!("noted for payment {payment}; no credits moved")
+    );
     world.settle().await;
     world.done().await;
 }

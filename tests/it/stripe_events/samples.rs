@@ -8,39 +8,115 @@ use serde_json::json;
 
 const STORY: [(&str, EventState, &str); 35] = [
     ("customer.created", Ignored, "by signing up"),
-    ("customer.subscription.created", Finished, "sub_TallyhookDemo1 is active"),
+    (
+        "customer.subscription.created",
+        Finished,
+        "sub_TallyhookDemo1 is active",
+    ),
     ("customer.updated", Ignored, "nothing of a customer is kept"),
-    ("customer.subscription.trial_will_end", Finished, "sub_TallyhookDemo2 is trialing"),
-    ("payment_method.attached", Ignored, "Stripe is asked for them"),
-    ("payment_intent.succeeded", Finished, "granted 10000 credits for payment pi_TallyhookDemo1"),
+    (
+        "customer.subscription.trial_will_end",
+        Finished,
+        "sub_TallyhookDemo2 is trialing",
+    ),
+    (
+        "payment_method.attached",
+        Ignored,
+        "Stripe is asked for them",
+    ),
+    (
+        "payment_intent.succeeded",
+        Finished,
+        "granted 10000 credits for payment pi_TallyhookDemo1",
+    ),
     ("checkout.session.completed", Finished, "done before"),
     ("refund.created", Finished, "took 2500 credits back"),
     ("charge.refunded", Finished, "no credits moved"),
     ("refund.updated", Finished, "done before"),
     ("checkout.session.expired", Ignored, "nobody has paid"),
-    ("customer.subscription.paused", Finished, "sub_TallyhookDemo2 is paused"),
-    ("customer.subscription.resumed", Finished, "sub_TallyhookDemo2 is active"),
-    ("checkout.session.async_payment_succeeded", Finished, "granted 10000 credits for payment pi_TallyhookDemo2"),
-    ("payment_intent.payment_failed", Ignored, "nothing was granted"),
-    ("checkout.session.async_payment_failed", Ignored, "nothing was granted"),
+    (
+        "customer.subscription.paused",
+        Finished,
+        "sub_TallyhookDemo2 is paused",
+    ),
+    (
+        "customer.subscription.resumed",
+        Finished,
+        "sub_TallyhookDemo2 is active",
+    ),
+    (
+        "checkout.session.async_payment_succeeded",
+        Finished,
+        "granted 10000 credits for payment pi_TallyhookDemo2",
+    ),
+    (
+        "payment_intent.payment_failed",
+        Ignored,
+        "nothing was granted",
+    ),
+    (
+        "checkout.session.async_payment_failed",
+        Ignored,
+        "nothing was granted",
+    ),
     ("refund.failed", Finished, ""),
     ("charge.dispute.created", Finished, "took 7500 credits back"),
-    ("charge.dispute.funds_withdrawn", Finished, "no credits moved"),
+    (
+        "charge.dispute.funds_withdrawn",
+        Finished,
+        "no credits moved",
+    ),
     ("charge.dispute.updated", Finished, "done before"),
     ("invoice.created", Finished, "in_TallyhookDemo1 is draft"),
     ("invoice.finalized", Finished, "in_TallyhookDemo1 is open"),
-    ("invoice.finalization_failed", Finished, "in_TallyhookDemo6 is draft"),
+    (
+        "invoice.finalization_failed",
+        Finished,
+        "in_TallyhookDemo6 is draft",
+    ),
     ("invoice.paid", Finished, "in_TallyhookDemo1 is paid"),
-    ("invoice.payment_succeeded", Finished, "in_TallyhookDemo1 is paid"),
-    ("payment_method.detached", Ignored, "Stripe is asked for them"),
+    (
+        "invoice.payment_succeeded",
+        Finished,
+        "in_TallyhookDemo1 is paid",
+    ),
+    (
+        "payment_method.detached",
+        Ignored,
+        "Stripe is asked for them",
+    ),
     ("charge.dispute.closed", Finished, "gave 7500 credits back"),
-    ("charge.dispute.funds_reinstated", Finished, "no credits moved"),
-    ("invoice.payment_failed", Finished, "in_TallyhookDemo2 is open"),
-    ("customer.subscription.updated", Finished, "sub_TallyhookDemo1 is past_due"),
+    (
+        "charge.dispute.funds_reinstated",
+        Finished,
+        "no credits moved",
+    ),
+    (
+        "invoice.payment_failed",
+        Finished,
+        "in_TallyhookDemo2 is open",
+    ),
+    (
+        "customer.subscription.updated",
+        Finished,
+        "sub_TallyhookDemo1 is past_due",
+    ),
     ("invoice.voided", Finished, "in_TallyhookDemo7 is void"),
-    ("invoice.payment_action_required", Finished, "in_TallyhookDemo2 is open"),
-    ("invoice.marked_uncollectible", Finished, "in_TallyhookDemo2 is uncollectible"),
-    ("customer.subscription.deleted", Finished, "sub_TallyhookDemo1 is canceled"),
+    (
+        "invoice.payment_action_required",
+        Finished,
+        "in_TallyhookDemo2 is open",
+    ),
+    (
+        "invoice.marked_uncollectible",
+        Finished,
+        "in_TallyhookDemo2 is uncollectible",
+    ),
+    (
+        "customer.subscription.deleted",
+        Finished,
+        "sub_TallyhookDemo1 is canceled",
+    ),
     ("customer.deleted", Finished, "stays"),
 ];
 
@@ -52,16 +128,29 @@ async fn the_samples_are_understood() {
     let line = json!({ "id": "li_1", "object": "item", "amount_subtotal": PRICE, "amount_total": PRICE,
         "currency": "usd", "quantity": 1, "price": price });
     let lines = json!({ "object": "list", "data": [line], "has_more": false, "url": "/v1/checkout/sessions" });
-    world.wire.answer("/line_items$", ALWAYS, Reply::json(200, lines));
+    world
+        .wire
+        .answer("/line_items$", ALWAYS, Reply::json(200, lines));
     let session = fixture("stripe", "checkout.session.completed")["data"]["object"].clone();
     let found = json!({ "object": "list", "data": [session], "has_more": false, "url": "/v1/checkout/sessions" });
-    world.wire.answer("GET stripe.wire/v1/checkout/sessions$", ALWAYS, Reply::json(200, found));
+    world.wire.answer(
+        "GET stripe.wire/v1/checkout/sessions$",
+        ALWAYS,
+        Reply::json(200, found),
+    );
     world.told(&[]);
     for (sample, state, words) in STORY {
         let (is, says) = world.hears(&fixture("stripe", sample)).await;
-        assert!(is == state && says.contains(words), "{sample} is {is:?}: {says}");
+        assert!(
+            is == state && says.contains(words),
+            "{sample} is {is:?}: {says}"
+        );
     }
-    assert_eq!(world.purse(&account).await, (17_500, 0), "two packs, a quarter of one refunded");
+    assert_eq!(
+        world.purse(&account).await,
+        (17_500, 0),
+        "two packs, a quarter of one refunded"
+    );
     world.settle().await;
     world.done().await;
 }

@@ -33,7 +33,12 @@ impl World {
     }
 
     /// The same under a key that somebody has used.
-    pub async fn stripe_asked_under(&self, key: &str, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
+    pub async fn stripe_asked_under(
+        &self,
+        key: &str,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> (StatusCode, Value) {
         self.stripe_hears(Some(key), path, form).await
     }
 
@@ -41,8 +46,16 @@ impl World {
         self.stripe_hears(None, path, form).await
     }
 
-    async fn stripe_hears(&self, key: Option<&str>, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
-        let body: Vec<_> = form.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    async fn stripe_hears(
+        &self,
+        key: Option<&str>,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> (StatusCode, Value) {
+        let body: Vec<_> = form
+            .iter()
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .collect();
         let mut request = Request::post(format!("https://stripe.stand-in/v1/{path}"));
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
@@ -52,29 +65,51 @@ impl World {
             .header("content-type", "application/x-www-form-urlencoded")
             .body(axum::body::Body::from(body.join("&")))
             .expect("a request");
-        let response = self.vendors.stripe.router().oneshot(request).await.expect("an answer");
+        let response = self
+            .vendors
+            .stripe
+            .router()
+            .oneshot(request)
+            .await
+            .expect("an answer");
         let status = response.status();
-        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .expect("a body");
         (status, serde_json::from_slice(&bytes).expect("JSON"))
     }
 
     /// A new price of a product, which is made if it is not there; paid each month or once.
     pub async fn priced(&self, product: &str, minor: i64, every: Option<&str>) -> Value {
         // Refused where it is there already.
-        self.stripe_asked("products", &[("id", product), ("name", product)]).await;
+        self.stripe_asked("products", &[("id", product), ("name", product)])
+            .await;
         let minor = minor.to_string();
-        let mut form = vec![("product", product), ("currency", "usd"), ("unit_amount", minor.as_str())];
+        let mut form = vec![
+            ("product", product),
+            ("currency", "usd"),
+            ("unit_amount", minor.as_str()),
+        ];
         form.extend(every.map(|interval| ("recurring[interval]", interval)));
         self.stripe_makes("prices", &form).await
     }
 
     /// The id of a new price, paid once.
     pub async fn price(&self, product: &str, minor: i64) -> String {
-        self.priced(product, minor, None).await["id"].as_str().expect("an id").to_owned()
+        self.priced(product, minor, None).await["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
     }
 
     /// A checkout of something, not paid yet.
-    pub async fn cart(&self, customer: &str, price: &str, quantity: u64, more: &[(&str, &str)]) -> String {
+    pub async fn cart(
+        &self,
+        customer: &str,
+        price: &str,
+        quantity: u64,
+        more: &[(&str, &str)],
+    ) -> String {
         let quantity = quantity.to_string();
         let mut form = vec![
             ("mode", "payment"),
@@ -84,7 +119,10 @@ impl World {
             ("success_url", "https://tallyhook.example/bought"),
         ];
         form.extend(more);
-        self.stripe_makes("checkout/sessions", &form).await["id"].as_str().expect("an id").to_owned()
+        self.stripe_makes("checkout/sessions", &form).await["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
     }
 
     /// The demo's customer has bought a pack; the payment. What Stripe says of it waits in the outbox.
@@ -95,14 +133,25 @@ impl World {
 
     /// Somebody pays a session; the payment.
     pub fn pays(&self, session: &str) -> String {
-        let paid = self.vendors.stripe.pay_session(session).expect("an open session");
-        paid["payment_intent"].as_str().unwrap_or_default().to_owned()
+        let paid = self
+            .vendors
+            .stripe
+            .pay_session(session)
+            .expect("an open session");
+        paid["payment_intent"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// The events that wait in the outbox, of these types only, in the order in which they happened.
     pub fn told(&self, types: &[&str]) -> Vec<Value> {
         let mut events = self.vendors.stripe.outbox_take();
-        events.retain(|event| event["type"].as_str().is_some_and(|kind| types.contains(&kind)));
+        events.retain(|event| {
+            event["type"]
+                .as_str()
+                .is_some_and(|kind| types.contains(&kind))
+        });
         events
     }
 
@@ -110,20 +159,37 @@ impl World {
     pub async fn hears(&self, event: &Value) -> (EventState, String) {
         assert_eq!(self.stripe_delivers(event).await, StatusCode::ACCEPTED);
         self.drain(Queue::StripeEvents).await;
-        self.outcome(Source::Stripe, event["id"].as_str().expect("an id")).await
+        self.outcome(Source::Stripe, event["id"].as_str().expect("an id"))
+            .await
     }
 
     /// What an account has, in whole credits: to spend, and owed.
     pub async fn purse(&self, account: &AccountId) -> (u64, u64) {
-        let balance = self.stack.store.balance_find(account).await.expect("the store answers");
+        let balance = self
+            .stack
+            .store
+            .balance_find(account)
+            .await
+            .expect("the store answers");
         assert!(balance.held.is_zero(), "nothing is held here");
-        assert_eq!((balance.available.micros() + balance.debt.micros()) % domain::credits::MICROS, 0);
-        (balance.available.micros() / domain::credits::MICROS, balance.debt.micros() / domain::credits::MICROS)
+        assert_eq!(
+            (balance.available.micros() + balance.debt.micros()) % domain::credits::MICROS,
+            0
+        );
+        (
+            balance.available.micros() / domain::credits::MICROS,
+            balance.debt.micros() / domain::credits::MICROS,
+        )
     }
 
     /// The kinds of an account's entries, oldest first.
     pub async fn entries(&self, account: &AccountId) -> Vec<&'static str> {
-        let entries = self.stack.store.entry_all(account).await.expect("the store answers");
+        let entries = self
+            .stack
+            .store
+            .entry_all(account)
+            .await
+            .expect("the store answers");
         entries.iter().map(|entry| entry.kind.as_str()).collect()
     }
 }
@@ -132,9 +198,16 @@ impl World {
 pub async fn subscribes(world: &World, customer: &str) -> String {
     let stripe = &world.vendors.stripe;
     stripe.add_card(customer, "pm_card_visa").expect("a card");
-    let price = world.priced("tallyhook_plan_starter", 2_900, Some("month")).await;
+    let price = world
+        .priced("tallyhook_plan_starter", 2_900, Some("month"))
+        .await;
     let price = price["id"].as_str().expect("an id");
-    let made = world.stripe_makes("subscriptions", &[("customer", customer), ("items[0][price]", price)]).await;
+    let made = world
+        .stripe_makes(
+            "subscriptions",
+            &[("customer", customer), ("items[0][price]", price)],
+        )
+        .await;
     made["id"].as_str().expect("an id").to_owned()
 }
 

@@ -27,19 +27,29 @@ fn is_tested(text: &str, name: &str) -> bool {
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let begins = |line: &str| {
         let line = line.strip_prefix("async ").unwrap_or(line);
-        line.strip_prefix("fn ").and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with("()"))
+        line.strip_prefix("fn ")
+            .and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|rest| rest.starts_with("()"))
     };
-    lines.windows(2).any(|pair| begins(pair[1]) && (pair[0] == "#[test]" || pair[0].starts_with("#[tokio::test")))
+    lines.windows(2).any(|pair| {
+        begins(pair[1]) && (pair[0] == "#[test]" || pair[0].starts_with("#[tokio::test"))
+    })
 }
 
 #[test]
 fn promised_tests_stand() {
-    let journeys: Vec<_> = sources().into_iter().filter(|path| path.starts_with("tests/it/")).map(read).collect();
+    let journeys: Vec<_> = sources()
+        .into_iter()
+        .filter(|path| path.starts_with("tests/it/"))
+        .map(read)
+        .collect();
     report(
         PROMISED
             .iter()
             .filter(|name| !journeys.iter().any(|text| is_tested(text, name)))
-            .map(|name| format!("tests/it: no test {name}, which the contract with provisioning names"))
+            .map(|name| {
+                format!("tests/it: no test {name}, which the contract with provisioning names")
+            })
             .collect(),
     );
 }
@@ -51,7 +61,11 @@ fn every_door_logs_as_ours() {
     report(
         doors()
             .iter()
-            .filter(|door| !text.lines().any(|line| line.trim() == format!("\"{}\",", door.replace('-', "_"))))
+            .filter(|door| {
+                !text
+                    .lines()
+                    .any(|line| line.trim() == format!("\"{}\",", door.replace('-', "_")))
+            })
             .map(|door| format!("shared/boot/src/log.rs: {door} is not among OURS"))
             .collect(),
     );

@@ -18,14 +18,22 @@ fn every_folder_is_a_function() {
     let mut faults = Vec::new();
     for door in doors() {
         let Some(function) = functions.get(pascal(&door).as_str()) else {
-            faults.push(format!("functions/{door}: template.yaml has no function {}", pascal(&door)));
+            faults.push(format!(
+                "functions/{door}: template.yaml has no function {}",
+                pascal(&door)
+            ));
             continue;
         };
         if function["CodeUri"] != format!("functions/{door}") {
-            faults.push(format!("{}: CodeUri must be functions/{door}, its own package", pascal(&door)));
+            faults.push(format!(
+                "{}: CodeUri must be functions/{door}, its own package",
+                pascal(&door)
+            ));
         }
         if find(format!("functions/{door}/src/main.rs")).is_none() {
-            faults.push(format!("functions/{door}: has no src/main.rs, so no binary to deploy"));
+            faults.push(format!(
+                "functions/{door}: has no src/main.rs, so no binary to deploy"
+            ));
         }
     }
     let folders: BTreeSet<_> = doors().iter().map(|door| pascal(door)).collect();
@@ -45,7 +53,9 @@ fn every_function_is_built_by_cargo_lambda() {
         template
             .functions()
             .keys()
-            .filter(|name| template.resources[**name]["Metadata"]["BuildMethod"] != "rust-cargolambda")
+            .filter(|name| {
+                template.resources[**name]["Metadata"]["BuildMethod"] != "rust-cargolambda"
+            })
             .map(|name| format!("{name}: Metadata must say BuildMethod: rust-cargolambda"))
             .collect(),
     );
@@ -74,16 +84,24 @@ fn settings_are_what_the_template_sets() {
     let functions = template.functions();
     let mut faults = Vec::new();
     for door in doors() {
-        let Some(function) = functions.get(pascal(&door).as_str()) else { continue };
-        let Some(documented) = documented(&door) else {
-            faults.push(format!("functions/{door}: no `struct Config` whose doc comment lists its variables"));
+        let Some(function) = functions.get(pascal(&door).as_str()) else {
             continue;
         };
-        let set: BTreeSet<_> =
-            template.variables(function).into_keys().filter(|name| !EVERYBODYS.contains(&name.as_str())).collect();
+        let Some(documented) = documented(&door) else {
+            faults.push(format!(
+                "functions/{door}: no `struct Config` whose doc comment lists its variables"
+            ));
+            continue;
+        };
+        let set: BTreeSet<_> = template
+            .variables(function)
+            .into_keys()
+            .filter(|name| !EVERYBODYS.contains(&name.as_str()))
+            .collect();
         faults.extend(
-            set.difference(&documented)
-                .map(|name| format!("{door}: the template sets {name}, its Config does not list it")),
+            set.difference(&documented).map(|name| {
+                format!("{door}: the template sets {name}, its Config does not list it")
+            }),
         );
         faults.extend(
             documented
@@ -97,10 +115,16 @@ fn settings_are_what_the_template_sets() {
 /// The variables in the doc comments of a door's `Config` and of its fields. A name in brackets, as in (or `OTHER`), is
 /// another name of the same setting.
 fn documented(door: &str) -> Option<BTreeSet<String>> {
-    let files = ["config.rs", "lib.rs"].iter().filter_map(|file| find(format!("functions/{door}/src/{file}")));
-    let text = files.into_iter().find(|text| text.contains("struct Config"))?;
+    let files = ["config.rs", "lib.rs"]
+        .iter()
+        .filter_map(|file| find(format!("functions/{door}/src/{file}")));
+    let text = files
+        .into_iter()
+        .find(|text| text.contains("struct Config"))?;
     let start = text.find("struct Config")?;
-    let end = text[start..].find("\n}").map_or(text.len(), |length| start + length);
+    let end = text[start..]
+        .find("\n}")
+        .map_or(text.len(), |length| start + length);
     let mut above: Vec<_> = text[..start]
         .lines()
         .rev()
@@ -108,8 +132,11 @@ fn documented(door: &str) -> Option<BTreeSet<String>> {
         .take_while(|line| line.starts_with("///") || line.starts_with("#["))
         .collect();
     above.reverse();
-    let comment: Vec<_> =
-        above.into_iter().chain(text[start..end].lines()).filter_map(|line| line.trim().strip_prefix("///")).collect();
+    let comment: Vec<_> = above
+        .into_iter()
+        .chain(text[start..end].lines())
+        .filter_map(|line| line.trim().strip_prefix("///"))
+        .collect();
     let comment = comment.join(" ");
     let named = comment.split("(or `").enumerate().flat_map(|(at, part)| {
         match part.split_once("`)") {
@@ -119,12 +146,19 @@ fn documented(door: &str) -> Option<BTreeSet<String>> {
         .skip(1)
         .step_by(2)
     });
-    Some(named.filter(|word| is_variable(word)).map(str::to_owned).collect())
+    Some(
+        named
+            .filter(|word| is_variable(word))
+            .map(str::to_owned)
+            .collect(),
+    )
 }
 
 fn is_variable(word: &str) -> bool {
     (word.contains('_') || word == CATALOGUE)
-        && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[test]
@@ -132,9 +166,17 @@ fn every_door_and_queue_has_a_sample() {
     let template = template();
     let mut faults = Vec::new();
     for (name, function) in template.functions() {
-        let door = doors().into_iter().find(|door| pascal(door) == name).unwrap_or_default();
+        let door = doors()
+            .into_iter()
+            .find(|door| pascal(door) == name)
+            .unwrap_or_default();
         let mut wanted: Vec<_> = events(function, "SQS")
-            .map(|mapping| format!("sqs/{}.json", queue(&crate::template::logical(&mapping["Queue"]))))
+            .map(|mapping| {
+                format!(
+                    "sqs/{}.json",
+                    queue(&crate::template::logical(&mapping["Queue"]))
+                )
+            })
             .collect();
         wanted.extend(events(function, "Schedule").map(|_| format!("schedule/{door}.json")));
         wanted.extend(events(function, "HttpApi").map(|_| format!("api/{door}.json")));
@@ -168,7 +210,8 @@ fn samples_come_by_the_template_s_routes() {
     let mut faults = Vec::new();
     for file in names("events/api") {
         let door = file.trim_end_matches(".json");
-        let sample: Value = serde_json::from_str(&read(format!("events/api/{file}"))).expect("samples are JSON");
+        let sample: Value =
+            serde_json::from_str(&read(format!("events/api/{file}"))).expect("samples are JSON");
         let functions = template.functions();
         let routes: Vec<_> = functions
             .get(pascal(door).as_str())
@@ -183,7 +226,10 @@ fn samples_come_by_the_template_s_routes() {
             })
             .collect();
         if !routes.iter().any(|route| sample["routeKey"] == *route) {
-            faults.push(format!("events/api/{file}: {} is none of {routes:?}", sample["routeKey"]));
+            faults.push(format!(
+                "events/api/{file}: {} is none of {routes:?}",
+                sample["routeKey"]
+            ));
         }
     }
     report(faults);
@@ -196,12 +242,23 @@ fn receivers_answer_what_the_gateway_routes() {
     let mut faults = Vec::new();
     for door in ["github-webhook", "stripe-webhook"] {
         let text = read(format!("functions/{door}/src/lib.rs"));
-        let code = crate::repository::shipped(&text).lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = crate::repository::shipped(&text)
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         let quoted = code.flat_map(|line| line.split('"').skip(1).step_by(2));
-        let answered: BTreeSet<_> = quoted.filter(|text| text.starts_with('/')).map(str::to_owned).collect();
+        let answered: BTreeSet<_> = quoted
+            .filter(|text| text.starts_with('/'))
+            .map(str::to_owned)
+            .collect();
         let functions = template.functions();
-        let routes = functions.get(pascal(door).as_str()).into_iter().flat_map(|function| events(function, "HttpApi"));
-        let routed: BTreeSet<_> = routes.filter_map(|route| route["Path"].as_str()).map(str::to_owned).collect();
+        let routes = functions
+            .get(pascal(door).as_str())
+            .into_iter()
+            .flat_map(|function| events(function, "HttpApi"));
+        let routed: BTreeSet<_> = routes
+            .filter_map(|route| route["Path"].as_str())
+            .map(str::to_owned)
+            .collect();
         faults.extend(
             answered
                 .symmetric_difference(&routed)

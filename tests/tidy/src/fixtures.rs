@@ -5,12 +5,16 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Whose events, the door that acts on them, and the room's enum of them.
-const SOURCES: [(&str, &str, &str); 2] =
-    [("github", "github-events", "GithubEvent"), ("stripe", "stripe-events", "StripeEvent")];
+const SOURCES: [(&str, &str, &str); 2] = [
+    ("github", "github-events", "GithubEvent"),
+    ("stripe", "stripe-events", "StripeEvent"),
+];
 
 /// Several actions of one thing may share a file and a variant, where the outside tells them apart by a word we read.
-const SHARED: [(&str, &str); 2] =
-    [("installation.", "installation"), ("marketplace_purchase.", "marketplace_purchase")];
+const SHARED: [(&str, &str); 2] = [
+    ("installation.", "installation"),
+    ("marketplace_purchase.", "marketplace_purchase"),
+];
 
 /// Recorded and ignored: GitHub's hello to a new webhook.
 const NOT_ACTED_ON: [&str; 1] = ["ping"];
@@ -28,7 +32,10 @@ fn events(source: &str) -> Vec<String> {
 /// The file of an event: its vendor's name with `.` written `_`.
 fn module(event: &str) -> String {
     let shared = SHARED.iter().find(|(prefix, _)| event.starts_with(prefix));
-    shared.map_or_else(|| event.replace('.', "_"), |(_, module)| (*module).to_owned())
+    shared.map_or_else(
+        || event.replace('.', "_"),
+        |(_, module)| (*module).to_owned(),
+    )
 }
 
 #[test]
@@ -44,11 +51,15 @@ fn every_fixture_has_a_file_an_arm_and_a_variant() {
                 faults.push(format!("{event}: write functions/{door}/src/{module}.rs"));
             }
             if !lib.contains(&format!("{module}::handle")) {
-                faults.push(format!("{event}: functions/{door}/src/lib.rs has no arm that calls {module}::handle"));
+                faults.push(format!(
+                    "{event}: functions/{door}/src/lib.rs has no arm that calls {module}::handle"
+                ));
             }
             if !variants.contains(&pascal(&module)) {
-                faults
-                    .push(format!("{event}: {name} in shared/domain/src/events.rs has no variant {}", pascal(&module)));
+                faults.push(format!(
+                    "{event}: {name} in shared/domain/src/events.rs has no variant {}",
+                    pascal(&module)
+                ));
             }
         }
     }
@@ -60,7 +71,10 @@ fn every_variant_has_a_fixture() {
     let room = read("shared/domain/src/events.rs");
     let mut faults = Vec::new();
     for (source, _, name) in SOURCES {
-        let has: BTreeSet<_> = events(source).iter().map(|event| pascal(&module(event))).collect();
+        let has: BTreeSet<_> = events(source)
+            .iter()
+            .map(|event| pascal(&module(event)))
+            .collect();
         faults.extend(
             variants(&room, name)
                 .difference(&has)
@@ -72,12 +86,22 @@ fn every_variant_has_a_fixture() {
 
 /// The variants of an enum, told by their place: four spaces, a capital.
 fn variants(text: &str, name: &str) -> BTreeSet<String> {
-    let body = text.split_once(&format!("pub enum {name} {{")).unwrap_or_else(|| panic!("no enum {name}")).1;
+    let body = text
+        .split_once(&format!("pub enum {name} {{"))
+        .unwrap_or_else(|| panic!("no enum {name}"))
+        .1;
     let body = body.split_once("\n}").map_or(body, |(body, _)| body);
-    let starts =
-        body.lines().filter(|line| line.starts_with("    ") && line[4..].starts_with(|c: char| c.is_ascii_uppercase()));
+    let starts = body.lines().filter(|line| {
+        line.starts_with("    ") && line[4..].starts_with(|c: char| c.is_ascii_uppercase())
+    });
     starts
-        .map(|line| line.trim().split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned())
+        .map(|line| {
+            line.trim()
+                .split(|c: char| !c.is_alphanumeric())
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        })
         .filter(|name| name != "Ignored")
         .collect()
 }
@@ -90,26 +114,39 @@ fn json(path: &str) -> Value {
 fn fixtures_are_what_their_names_say() {
     let mut faults = Vec::new();
     for file in names("events/github") {
-        let (event, action) =
-            file.trim_end_matches(".json").split_once('.').unwrap_or((file.trim_end_matches(".json"), ""));
+        let (event, action) = file
+            .trim_end_matches(".json")
+            .split_once('.')
+            .unwrap_or((file.trim_end_matches(".json"), ""));
         let body = json(&format!("events/github/{file}"));
-        let about = if event == "ping" { "hook" } else { event.trim_start_matches("issue_").trim_end_matches('s') };
+        let about = if event == "ping" {
+            "hook"
+        } else {
+            event.trim_start_matches("issue_").trim_end_matches('s')
+        };
         if body["action"].as_str().unwrap_or_default() != action || !body[about].is_object() {
-            faults.push(format!("events/github/{file}: not an {event}, or its action is not {action}"));
+            faults.push(format!(
+                "events/github/{file}: not an {event}, or its action is not {action}"
+            ));
         }
         // Somebody can buy before he installs anything.
         let is_bought = event == "marketplace_purchase" && body[event]["account"]["id"] == 9001;
         if event != "ping" && !is_bought && body["installation"]["id"] != 7001 {
-            faults.push(format!("events/github/{file}: belongs to installation 7001, or to owner 9001"));
+            faults.push(format!(
+                "events/github/{file}: belongs to installation 7001, or to owner 9001"
+            ));
         }
     }
     for file in names("events/stripe") {
         let body = json(&format!("events/stripe/{file}"));
         let is_one = body["object"] == "event" && is_of_the_story(&body["data"]);
         // Thin: without its object, so it is nobody's.
-        let is_thin = body["object"] == "v2.core.event" && file.starts_with("v1.") && body["data"].is_null();
+        let is_thin =
+            body["object"] == "v2.core.event" && file.starts_with("v1.") && body["data"].is_null();
         if body["type"] != file.trim_end_matches(".json") || !(is_one || is_thin) {
-            faults.push(format!("events/stripe/{file}: not such an event of cus_TallyhookDemo1"));
+            faults.push(format!(
+                "events/stripe/{file}: not such an event of cus_TallyhookDemo1"
+            ));
         }
     }
     report(faults);
@@ -118,8 +155,13 @@ fn fixtures_are_what_their_names_say() {
 /// Whether an object is the customer, is or was the customer's, or is about a payment of his.
 fn is_of_the_story(data: &Value) -> bool {
     let (object, before) = (&data["object"], &data["previous_attributes"]);
-    let is_payment = |id: &Value| id.as_str().is_some_and(|id| id.starts_with("pi_TallyhookDemo"));
-    [&object["id"], &object["customer"], &before["customer"]].into_iter().any(|id| id == "cus_TallyhookDemo1")
+    let is_payment = |id: &Value| {
+        id.as_str()
+            .is_some_and(|id| id.starts_with("pi_TallyhookDemo"))
+    };
+    [&object["id"], &object["customer"], &before["customer"]]
+        .into_iter()
+        .any(|id| id == "cus_TallyhookDemo1")
         || (object["customer"].is_null() && is_payment(&object["payment_intent"]))
 }
 
@@ -128,7 +170,10 @@ fn is_of_the_story(data: &Value) -> bool {
 fn http_samples_carry_the_fixtures() {
     for (door, fixture) in [
         ("github-webhook", "github/issues.labeled.json"),
-        ("stripe-webhook", "stripe/customer.subscription.created.json"),
+        (
+            "stripe-webhook",
+            "stripe/customer.subscription.created.json",
+        ),
     ] {
         let sample = json(&format!("events/api/{door}.json"));
         assert_eq!(
@@ -146,16 +191,33 @@ fn queued_samples_are_pointers() {
     let mut faults = Vec::new();
     for file in names("events/sqs") {
         let queue = file.trim_end_matches(".json");
-        for record in json(&format!("events/sqs/{file}"))["Records"].as_array().expect("records") {
+        for record in json(&format!("events/sqs/{file}"))["Records"]
+            .as_array()
+            .expect("records")
+        {
             let body = record["body"].as_str().expect("a body");
             let pointer: Value = serde_json::from_str(body).expect("a pointer is JSON");
-            let keys: BTreeSet<_> = pointer.as_object().expect("an object").keys().map(String::as_str).collect();
+            let keys: BTreeSet<_> = pointer
+                .as_object()
+                .expect("an object")
+                .keys()
+                .map(String::as_str)
+                .collect();
             let is_ours = !others.contains(&queue);
-            if is_ours && (keys != BTreeSet::from(["key", "kind", "v"]) || pointer["v"] != 1 || body.len() > 1024) {
+            if is_ours
+                && (keys != BTreeSet::from(["key", "kind", "v"])
+                    || pointer["v"] != 1
+                    || body.len() > 1024)
+            {
                 faults.push(format!("events/sqs/{file}: {body} is no pointer"));
             }
-            if !record["eventSourceARN"].as_str().is_some_and(|arn| arn.ends_with(&format!("-{queue}"))) {
-                faults.push(format!("events/sqs/{file}: says it comes from another queue"));
+            if !record["eventSourceARN"]
+                .as_str()
+                .is_some_and(|arn| arn.ends_with(&format!("-{queue}")))
+            {
+                faults.push(format!(
+                    "events/sqs/{file}: says it comes from another queue"
+                ));
             }
         }
     }
@@ -163,7 +225,11 @@ fn queued_samples_are_pointers() {
 }
 
 /// Events that come without being asked for, or from a listing of their own.
-const UNASKED: [&str; 3] = ["installation", "installation_repositories", "marketplace_purchase"];
+const UNASKED: [&str; 3] = [
+    "installation",
+    "installation_repositories",
+    "marketplace_purchase",
+];
 
 /// The manifest of the App asks for the events that are acted on and for what tokens are asked for, and for nothing more but
 /// the places of people in their organisations.
@@ -171,16 +237,35 @@ const UNASKED: [&str; 3] = ["installation", "installation_repositories", "market
 fn the_app_asks_for_what_is_used() {
     let manifest = json("infra/github-app.json");
     let words = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let asked: BTreeSet<String> = manifest["default_events"].as_array().into_iter().flatten().map(words).collect();
-    let used: BTreeSet<String> =
-        events("github").iter().filter_map(|event| event.split('.').next()).map(str::to_owned).collect();
-    let used: BTreeSet<String> = used.into_iter().filter(|event| !UNASKED.contains(&event.as_str())).collect();
+    let asked: BTreeSet<String> = manifest["default_events"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(words)
+        .collect();
+    let used: BTreeSet<String> = events("github")
+        .iter()
+        .filter_map(|event| event.split('.').next())
+        .map(str::to_owned)
+        .collect();
+    let used: BTreeSet<String> = used
+        .into_iter()
+        .filter(|event| !UNASKED.contains(&event.as_str()))
+        .collect();
     assert_eq!(asked, used, "infra/github-app.json, default_events");
     let sessions = read("shared/github-api/src/sessions.rs");
-    let write =
-        sessions.split_once("Access::Write => {").and_then(|(_, rest)| rest.split_once("json!(")).map(|(_, rest)| rest);
-    let write = write.and_then(|rest| rest.split_once(')')).map(|(json, _)| json).expect("the permissions of a token");
+    let write = sessions
+        .split_once("Access::Write => {")
+        .and_then(|(_, rest)| rest.split_once("json!("))
+        .map(|(_, rest)| rest);
+    let write = write
+        .and_then(|rest| rest.split_once(')'))
+        .map(|(json, _)| json)
+        .expect("the permissions of a token");
     let mut used: Value = serde_json::from_str(write).expect("a list of permissions");
     used["members"] = "read".into();
-    assert_eq!(manifest["default_permissions"], used, "infra/github-app.json, default_permissions");
+    assert_eq!(
+        manifest["default_permissions"], used,
+        "infra/github-app.json, default_permissions"
+    );
 }

@@ -18,7 +18,10 @@ fn number(value: &Value) -> i64 {
 }
 
 fn queue<'a>(template: &'a Template, name: &str) -> &'a Value {
-    &template.resources.get(name).unwrap_or_else(|| panic!("no queue {name}"))["Properties"]
+    &template
+        .resources
+        .get(name)
+        .unwrap_or_else(|| panic!("no queue {name}"))["Properties"]
 }
 
 #[test]
@@ -47,14 +50,21 @@ fn mappings_agree_with_their_queues() {
             );
             must(number(&mapping["BatchSize"]) >= 1, "say the BatchSize");
             must(
-                number(&mapping["BatchSize"]) * number(&queue["MaximumMessageSize"]) <= LAMBDA_EVENT_BYTES,
+                number(&mapping["BatchSize"]) * number(&queue["MaximumMessageSize"])
+                    <= LAMBDA_EVENT_BYTES,
                 "a full batch must fit in a Lambda event",
             );
         }
-        let most: i64 =
-            mappings(function).map(|(_, mapping)| number(&mapping["ScalingConfig"]["MaximumConcurrency"])).sum();
-        if function["ReservedConcurrentExecutions"].as_i64().is_some_and(|reserved| reserved < most) {
-            faults.push(format!("{name}: a reserve below its mappings' concurrency uses up receives"));
+        let most: i64 = mappings(function)
+            .map(|(_, mapping)| number(&mapping["ScalingConfig"]["MaximumConcurrency"]))
+            .sum();
+        if function["ReservedConcurrentExecutions"]
+            .as_i64()
+            .is_some_and(|reserved| reserved < most)
+        {
+            faults.push(format!(
+                "{name}: a reserve below its mappings' concurrency uses up receives"
+            ));
         }
     }
     report(faults);
@@ -72,7 +82,10 @@ fn every_queue_has_a_dead_letter_queue() {
         };
         must(queue["SqsManagedSseEnabled"] == true, "must be encrypted");
         let named = queue["QueueName"]["Fn::Sub"].as_str().unwrap_or_default();
-        must(named.starts_with("${AWS::StackName}-"), "must be named after the stack");
+        must(
+            named.starts_with("${AWS::StackName}-"),
+            "must be named after the stack",
+        );
         if id.ends_with("Dlq") {
             must(named.ends_with("-dlq"), "admin finds dead letters by -dlq");
             must(
@@ -85,13 +98,18 @@ fn every_queue_has_a_dead_letter_queue() {
         let points = queue["RedrivePolicy"]["deadLetterTargetArn"]
             .as_object()
             .map(|_| logical(&queue["RedrivePolicy"]["deadLetterTargetArn"]));
-        must(points.as_deref() == Some(dlq.as_str()), "RedrivePolicy must point at its own dead-letter queue");
-        must(number(&queue["RedrivePolicy"]["maxReceiveCount"]) >= RECEIVES_MIN, "needs at least five receives");
         must(
-            template
-                .resources
-                .get(&dlq)
-                .is_some_and(|it| it["Properties"]["QueueName"]["Fn::Sub"] == format!("{named}-dlq")),
+            points.as_deref() == Some(dlq.as_str()),
+            "RedrivePolicy must point at its own dead-letter queue",
+        );
+        must(
+            number(&queue["RedrivePolicy"]["maxReceiveCount"]) >= RECEIVES_MIN,
+            "needs at least five receives",
+        );
+        must(
+            template.resources.get(&dlq).is_some_and(|it| {
+                it["Properties"]["QueueName"]["Fn::Sub"] == format!("{named}-dlq")
+            }),
             "its dead-letter queue is called like it, plus -dlq",
         );
     }
@@ -102,12 +120,20 @@ fn every_queue_has_a_dead_letter_queue() {
 fn doors_answer_before_the_visitor_leaves() {
     let template = template();
     let mut faults = Vec::new();
-    for (name, function) in
-        template.functions().into_iter().filter(|(_, function)| events(function, "HttpApi").next().is_some())
+    for (name, function) in template
+        .functions()
+        .into_iter()
+        .filter(|(_, function)| events(function, "HttpApi").next().is_some())
     {
-        let waits = if name.ends_with("Webhook") { GITHUB_WAITS_SECONDS } else { GATEWAY_WAITS_SECONDS };
+        let waits = if name.ends_with("Webhook") {
+            GITHUB_WAITS_SECONDS
+        } else {
+            GATEWAY_WAITS_SECONDS
+        };
         if !(1..waits).contains(&number(&function["Timeout"])) {
-            faults.push(format!("{name}: Timeout must be below the {waits} s that whoever asks waits"));
+            faults.push(format!(
+                "{name}: Timeout must be below the {waits} s that whoever asks waits"
+            ));
         }
     }
     report(faults);
@@ -126,7 +152,11 @@ fn loops_are_decided() {
             .filter(|(name, _)| name.ends_with("_QUEUE_URL"))
             .map(|(_, value)| logical(&value))
             .collect();
-        let decision = if woken_by.is_disjoint(&sends_to) { "Terminate" } else { "Allow" };
+        let decision = if woken_by.is_disjoint(&sends_to) {
+            "Terminate"
+        } else {
+            "Allow"
+        };
         if function["RecursiveLoop"] != decision {
             faults.push(format!("{name}: RecursiveLoop must say {decision}"));
         }
@@ -137,10 +167,21 @@ fn loops_are_decided() {
 #[test]
 fn every_door_and_queue_is_watched() {
     let template = template();
-    let functions: BTreeSet<_> = template.functions().into_keys().map(str::to_owned).collect();
-    let queues: BTreeSet<_> = template.of("AWS::SQS::Queue").into_keys().map(str::to_owned).collect();
+    let functions: BTreeSet<_> = template
+        .functions()
+        .into_keys()
+        .map(str::to_owned)
+        .collect();
+    let queues: BTreeSet<_> = template
+        .of("AWS::SQS::Queue")
+        .into_keys()
+        .map(str::to_owned)
+        .collect();
     let (dead, live) = queues.iter().cloned().partition(|id| id.ends_with("Dlq"));
-    let stopped = template.functions().into_iter().filter(|(_, it)| it["RecursiveLoop"] == "Terminate");
+    let stopped = template
+        .functions()
+        .into_iter()
+        .filter(|(_, it)| it["RecursiveLoop"] == "Terminate");
     let stopped = stopped.map(|(name, _)| name.to_owned()).collect();
     let mut faults = Vec::new();
     for (metric, wanted) in [
@@ -152,9 +193,9 @@ fn every_door_and_queue_is_watched() {
     ] {
         let watched = watched(&template, metric);
         faults.extend(
-            wanted
-                .symmetric_difference(&watched)
-                .map(|id| format!("{id}: must have one alarm on {metric}, if it is one to have it")),
+            wanted.symmetric_difference(&watched).map(|id| {
+                format!("{id}: must have one alarm on {metric}, if it is one to have it")
+            }),
         );
     }
     report(faults);
@@ -163,15 +204,20 @@ fn every_door_and_queue_is_watched() {
 /// What the alarms on a metric look at. An alarm that tells nobody counts for nothing.
 fn watched(template: &Template, metric: &str) -> BTreeSet<String> {
     let alarms = template.of("AWS::CloudWatch::Alarm").into_values();
-    let mine = alarms
-        .filter(|alarm| alarm["MetricName"] == metric && alarm["AlarmActions"] == json!([{ "Ref": "AlarmTopic" }]));
-    mine.map(|alarm| logical(&alarm["Dimensions"][0]["Value"])).collect()
+    let mine = alarms.filter(|alarm| {
+        alarm["MetricName"] == metric && alarm["AlarmActions"] == json!([{ "Ref": "AlarmTopic" }])
+    });
+    mine.map(|alarm| logical(&alarm["Dimensions"][0]["Value"]))
+        .collect()
 }
 
 #[test]
 fn every_door_s_log_expires_and_is_read() {
     let template = template();
-    let (groups, filters) = (template.of("AWS::Logs::LogGroup"), template.of("AWS::Logs::MetricFilter"));
+    let (groups, filters) = (
+        template.of("AWS::Logs::LogGroup"),
+        template.of("AWS::Logs::MetricFilter"),
+    );
     let mut faults = Vec::new();
     for (name, function) in template.functions() {
         let logs = format!("{name}Logs");
@@ -180,16 +226,24 @@ fn every_door_s_log_expires_and_is_read() {
                 faults.push(format!("{name}: {what}"))
             }
         };
-        must(function["LoggingConfig"]["LogGroup"] == json!({ "Ref": logs }), "must log to a group of its own");
         must(
-            groups.get(logs.as_str()).is_some_and(|group| group["RetentionInDays"] == 30),
+            function["LoggingConfig"]["LogGroup"] == json!({ "Ref": logs }),
+            "must log to a group of its own",
+        );
+        must(
+            groups
+                .get(logs.as_str())
+                .is_some_and(|group| group["RetentionInDays"] == 30),
             "its log must expire after 30 days",
         );
         let counts = |filter: &&Value| {
             filter["LogGroupName"] == json!({ "Ref": logs })
                 && filter["MetricTransformations"][0]["MetricName"] == "ErrorLines"
         };
-        must(filters.values().any(counts), "its ERROR lines must be counted");
+        must(
+            filters.values().any(counts),
+            "its ERROR lines must be counted",
+        );
     }
     report(faults);
 }
@@ -200,12 +254,19 @@ fn filters_look_for_lines_that_are_written() {
     let template = template();
     let mut faults = Vec::new();
     for (id, filter) in template.of("AWS::Logs::MetricFilter") {
-        let Some(words) = words(filter["FilterPattern"].as_str().unwrap_or_default()) else { continue };
+        let Some(words) = words(filter["FilterPattern"].as_str().unwrap_or_default()) else {
+            continue;
+        };
         let group = logical(&filter["LogGroupName"]);
-        let door = doors().into_iter().find(|door| pascal(door) + "Logs" == group);
+        let door = doors()
+            .into_iter()
+            .find(|door| pascal(door) + "Logs" == group);
         let door = door.unwrap_or_else(|| panic!("{id}: {group} is no door's log"));
         let folder = format!("functions/{door}/");
-        if !sources().iter().any(|path| path.starts_with(&folder) && read(path).contains(words)) {
+        if !sources()
+            .iter()
+            .any(|path| path.starts_with(&folder) && read(path).contains(words))
+        {
             faults.push(format!("{id}: {door} nowhere writes {words}"));
         }
     }
@@ -215,8 +276,14 @@ fn filters_look_for_lines_that_are_written() {
 /// What a line must contain: the phrase of a `"phrase"`, the beginning of a `%beginning..pattern%`. A pattern on JSON looks
 /// at fields that `boot` writes, the same for every door.
 fn words(pattern: &str) -> Option<&str> {
-    let phrase = pattern.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let expression = || pattern.strip_prefix('%').and_then(|rest| rest.split("..").next());
+    let phrase = pattern
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let expression = || {
+        pattern
+            .strip_prefix('%')
+            .and_then(|rest| rest.split("..").next())
+    };
     phrase.or_else(expression)
 }
 
@@ -226,9 +293,17 @@ fn nothing_secret_stands_in_the_template() {
     let mut faults = Vec::new();
     for (name, function) in template.functions() {
         for (variable, value) in template.variables(function) {
-            let secret = ["_SECRETS", "_SECRET", "_KEY", "_TOKEN"].iter().any(|suffix| variable.ends_with(suffix));
-            if secret && !value["Fn::Sub"].as_str().is_some_and(|text| text.starts_with("ssm:/tallyhook/${Stage}/")) {
-                faults.push(format!("{name}: {variable} must be a reference, ssm:/tallyhook/${{Stage}}/…"));
+            let secret = ["_SECRETS", "_SECRET", "_KEY", "_TOKEN"]
+                .iter()
+                .any(|suffix| variable.ends_with(suffix));
+            if secret
+                && !value["Fn::Sub"]
+                    .as_str()
+                    .is_some_and(|text| text.starts_with("ssm:/tallyhook/${Stage}/"))
+            {
+                faults.push(format!(
+                    "{name}: {variable} must be a reference, ssm:/tallyhook/${{Stage}}/…"
+                ));
             }
         }
     }
@@ -238,7 +313,11 @@ fn nothing_secret_stands_in_the_template() {
 #[test]
 fn everything_runs_on_the_same_platform() {
     let text = read("template.yaml");
-    let wanted = ["Architectures: [arm64]", "Runtime: provided.al2023", "Handler: bootstrap"];
+    let wanted = [
+        "Architectures: [arm64]",
+        "Runtime: provided.al2023",
+        "Handler: bootstrap",
+    ];
     report(
         wanted
             .iter()
@@ -250,8 +329,15 @@ fn everything_runs_on_the_same_platform() {
     let own: Vec<_> = template
         .functions()
         .into_iter()
-        .filter(|(_, function)| ["Runtime", "Architectures", "Handler"].iter().any(|key| function.get(key).is_some()))
+        .filter(|(_, function)| {
+            ["Runtime", "Architectures", "Handler"]
+                .iter()
+                .any(|key| function.get(key).is_some())
+        })
         .map(|(name, _)| name)
         .collect();
-    assert!(own.is_empty(), "{own:?}: runtime, architecture and handler stand in Globals");
+    assert!(
+        own.is_empty(),
+        "{own:?}: runtime, architecture and handler stand in Globals"
+    );
 }

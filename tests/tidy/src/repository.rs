@@ -17,9 +17,17 @@ pub fn read(path: impl AsRef<Path>) -> String {
 
 /// Names in a folder, sorted; none where there is no such folder.
 pub fn names(folder: impl AsRef<Path>) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(root().join(folder)) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(root().join(folder)) else {
+        return Vec::new();
+    };
     let mut names: Vec<_> = entries
-        .map(|entry| entry.expect("a readable folder").file_name().into_string().expect("a plain name"))
+        .map(|entry| {
+            entry
+                .expect("a readable folder")
+                .file_name()
+                .into_string()
+                .expect("a plain name")
+        })
         .collect();
     names.sort();
     names
@@ -27,7 +35,10 @@ pub fn names(folder: impl AsRef<Path>) -> Vec<String> {
 
 /// Names of the packages in a folder.
 pub fn packages(folder: &str) -> Vec<String> {
-    names(folder).into_iter().filter(|name| find(format!("{folder}/{name}/Cargo.toml")).is_some()).collect()
+    names(folder)
+        .into_iter()
+        .filter(|name| find(format!("{folder}/{name}/Cargo.toml")).is_some())
+        .collect()
 }
 
 /// The doors: one package each.
@@ -58,14 +69,18 @@ fn collect(folder: &str, found: &mut Vec<String>) {
 
 /// The part of a Rust file that ships: what stands before its tests.
 pub fn shipped(text: &str) -> &str {
-    text.find("#[cfg(test)]\nmod tests").map_or(text, |at| &text[..at])
+    text.find("#[cfg(test)]\nmod tests")
+        .map_or(text, |at| &text[..at])
 }
 
 /// `job-steps` → `JobSteps`, `issues_labeled` → `IssuesLabeled`.
 pub fn pascal(name: &str) -> String {
     name.split(['-', '_', '.'])
         .map(|word| {
-            word.chars().next().map(|first| first.to_ascii_uppercase().to_string() + &word[1..]).unwrap_or_default()
+            word.chars()
+                .next()
+                .map(|first| first.to_ascii_uppercase().to_string() + &word[1..])
+                .unwrap_or_default()
         })
         .collect()
 }

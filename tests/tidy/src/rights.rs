@@ -15,7 +15,9 @@ const HANDLES: [(&str, &str, Files); 5] = [
     ("seals", "LedgerTable", |file| file == "seals.rs"),
     ("ingest", SWITCHES, |file| file == "ingest.rs"),
     ("switches", "MainTable", |file| file == "switches.rs"),
-    ("store", "MainTable", |file| !["inbox.rs", "ingest.rs", "seals.rs", "switches.rs"].contains(&file)),
+    ("store", "MainTable", |file| {
+        !["inbox.rs", "ingest.rs", "seals.rs", "switches.rs"].contains(&file)
+    }),
 ];
 
 /// The receivers' switches: some partitions of the table of events, and all that is read there by a receiver.
@@ -76,17 +78,32 @@ pub struct Call<'a> {
 
 /// The functions of the store's files, by their paths below it.
 pub fn functions(mine: impl Fn(&str) -> bool) -> Vec<Function> {
-    let paths = sources().into_iter().filter_map(|path| Some(path.strip_prefix(STORE)?.to_owned()));
-    paths.filter(|file| file != SPELLING && mine(file)).flat_map(|file| functions_in(&file)).collect()
+    let paths = sources()
+        .into_iter()
+        .filter_map(|path| Some(path.strip_prefix(STORE)?.to_owned()));
+    paths
+        .filter(|file| file != SPELLING && mine(file))
+        .flat_map(|file| functions_in(&file))
+        .collect()
 }
 
 fn functions_in(file: &str) -> Vec<Function> {
     let text = read(format!("{STORE}{file}"));
-    let code: String =
-        shipped(&text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code: String = shipped(&text)
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
     let one = |part: &str| {
-        let name = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        Function { file: file.to_owned(), name, body: part.split_whitespace().collect() }
+        let name = part
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect();
+        Function {
+            file: file.to_owned(),
+            name,
+            body: part.split_whitespace().collect(),
+        }
     };
     code.split("fn ").skip(1).map(one).collect()
 }
@@ -95,8 +112,11 @@ impl Function {
     /// Every call of the SDK in it.
     pub fn calls(&self, own: &'static str) -> Vec<Call<'_>> {
         let wanted = CALLS.into_iter().chain([(UPDATE, "UpdateItem")]);
-        let found =
-            wanted.flat_map(|(call, action)| self.body.match_indices(call).map(move |(at, _)| (at, call, action)));
+        let found = wanted.flat_map(|(call, action)| {
+            self.body
+                .match_indices(call)
+                .map(move |(at, _)| (at, call, action))
+        });
         found
             .filter(|(at, call, _)| self.is_call(*at, call))
             .map(|(at, _, action)| self.call(at, action, own))
@@ -105,15 +125,23 @@ impl Function {
 
     /// Neither its own name, nor a method of ours that is called like one, nor a getter.
     fn is_call(&self, at: usize, call: &str) -> bool {
-        at > 0 && !self.body[..at].ends_with("self.") && !self.body[at + call.len()..].starts_with(')')
+        at > 0
+            && !self.body[..at].ends_with("self.")
+            && !self.body[at + call.len()..].starts_with(')')
     }
 
     fn call(&self, at: usize, action: &'static str, own: &'static str) -> Call<'_> {
         let text = &self.body[at..];
         let text = text.find(".send()").map_or(text, |end| &text[..end]);
         let named = [(OWN, own), LEDGER];
-        let tables = named.into_iter().filter_map(|(name, table)| Some((text.find(name)?, table)));
-        Call { action, table: tables.min().map(|(_, table)| table), text }
+        let tables = named
+            .into_iter()
+            .filter_map(|(name, table)| Some((text.find(name)?, table)));
+        Call {
+            action,
+            table: tables.min().map(|(_, table)| table),
+            text,
+        }
     }
 
     /// `self.name(` or `name(`; a method of that name on anything else, an iterator's `find` say, is another one.
@@ -128,9 +156,20 @@ impl Function {
 
     fn direct(&self, own: &'static str) -> BTreeSet<Right> {
         let right = |call: Call<'_>| {
-            let table = call.table.unwrap_or_else(|| panic!("{}: on which table does {} act?", self.file, self.name));
-            let index = call.text.split_once(".index_name(\"").and_then(|(_, rest)| rest.split('"').next());
-            (call.action.to_owned(), index.map_or_else(|| table.to_owned(), |index| format!("{table}/index/{index}")))
+            let table = call
+                .table
+                .unwrap_or_else(|| panic!("{}: on which table does {} act?", self.file, self.name));
+            let index = call
+                .text
+                .split_once(".index_name(\"")
+                .and_then(|(_, rest)| rest.split('"').next());
+            (
+                call.action.to_owned(),
+                index.map_or_else(
+                    || table.to_owned(),
+                    |index| format!("{table}/index/{index}"),
+                ),
+            )
         };
         self.calls(own).into_iter().map(right).collect()
     }
@@ -140,13 +179,18 @@ impl Function {
 fn rights(functions: &[Function], own: &'static str) -> BTreeMap<String, BTreeSet<Right>> {
     let mut known: BTreeMap<String, BTreeSet<Right>> = BTreeMap::new();
     for function in functions {
-        known.entry(function.name.clone()).or_default().extend(function.direct(own));
+        known
+            .entry(function.name.clone())
+            .or_default()
+            .extend(function.direct(own));
     }
     loop {
         let mut grown = false;
         for function in functions {
             let called = functions.iter().filter(|other| function.uses(&other.name));
-            let more: BTreeSet<_> = called.flat_map(|other| known[&other.name].clone()).collect();
+            let more: BTreeSet<_> = called
+                .flat_map(|other| known[&other.name].clone())
+                .collect();
             let mine = known.entry(function.name.clone()).or_default();
             let before = mine.len();
             mine.extend(more);
@@ -165,12 +209,16 @@ fn needed(code: &str, (handle, own, mine): (&str, &'static str, Files)) -> BTree
     functions.retain(|function| function.name != HOLDS);
     let rest = rights(&functions, own);
     let holds = HOLDING.iter().any(|posting| code.contains(posting));
-    let used = whole.iter().filter(|(name, _)| code.contains(&format!("{handle}.{name}(")));
-    used.flat_map(
-        |(name, all)| {
-            if holds || ["job_", "errand_"].iter().any(|own| name.starts_with(own)) { all } else { &rest[name] }
-        },
-    )
+    let used = whole
+        .iter()
+        .filter(|(name, _)| code.contains(&format!("{handle}.{name}(")));
+    used.flat_map(|(name, all)| {
+        if holds || ["job_", "errand_"].iter().any(|own| name.starts_with(own)) {
+            all
+        } else {
+            &rest[name]
+        }
+    })
     .cloned()
     .collect()
 }
@@ -183,24 +231,45 @@ fn a_role_allows_what_the_code_does() {
         let code: String = sources()
             .iter()
             .filter(|path| path.starts_with(&format!("functions/{door}/src/")))
-            .flat_map(|path| shipped(&read(path)).split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .flat_map(|path| {
+                shipped(&read(path))
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
             .collect();
-        let needed: BTreeSet<Right> = HANDLES.into_iter().flat_map(|handle| needed(&code, handle)).collect();
+        let needed: BTreeSet<Right> = HANDLES
+            .into_iter()
+            .flat_map(|handle| needed(&code, handle))
+            .collect();
         let mine = granted.iter().filter(|(name, _, _)| *name == pascal(&door));
         let may: BTreeSet<Right> = mine
             .filter_map(|(_, action, place)| {
-                let place = place.split_once('#').map_or(place.as_str(), |(kind, _)| kind);
-                Some((action.strip_prefix("dynamodb:")?.to_owned(), place.to_owned()))
+                let place = place
+                    .split_once('#')
+                    .map_or(place.as_str(), |(kind, _)| kind);
+                Some((
+                    action.strip_prefix("dynamodb:")?.to_owned(),
+                    place.to_owned(),
+                ))
             })
             .collect();
         // Who may do it to the whole table may do it to a part.
         let part = |(action, place): &Right| {
-            place.split_once("/keys/").is_some_and(|(table, _)| may.contains(&(action.clone(), table.to_owned())))
+            place
+                .split_once("/keys/")
+                .is_some_and(|(table, _)| may.contains(&(action.clone(), table.to_owned())))
         };
         let missing = needed.difference(&may).filter(|right| !part(right));
-        faults.extend(missing.map(|(action, place)| format!("{door}: does {action} on {place} and may not")));
+        faults.extend(
+            missing.map(|(action, place)| format!("{door}: does {action} on {place} and may not")),
+        );
         let idle = may.difference(&needed);
-        faults.extend(idle.map(|(action, place)| format!("{door}: may do {action} on {place} and never does")));
+        faults.extend(
+            idle.map(|(action, place)| {
+                format!("{door}: may do {action} on {place} and never does")
+            }),
+        );
     }
     report(faults);
 }
@@ -212,24 +281,35 @@ fn the_ledger_is_only_added_to() {
     let granted = crate::roles::granted(&template());
     let mut faults: Vec<_> = granted
         .iter()
-        .filter(|(_, action, place)| place.split('/').next() == Some(LEDGER.1) && !may.contains(&action.as_str()))
-        .map(|(door, action, _)| format!("{door}: {action} on the ledger would change what is written for ever"))
+        .filter(|(_, action, place)| {
+            place.split('/').next() == Some(LEDGER.1) && !may.contains(&action.as_str())
+        })
+        .map(|(door, action, _)| {
+            format!("{door}: {action} on the ledger would change what is written for ever")
+        })
         .collect();
     let reads = ["GetItem", "Query", "Scan"];
     for (_, own, mine) in HANDLES {
         for function in functions(mine) {
             let calls = function.calls(own);
             let known = calls.iter().filter(|call| call.table == Some(LEDGER.1));
-            faults.extend(known.filter(|call| !reads.contains(&call.action) && !is_new(call)).map(|call| {
-                format!(
-                    "{STORE}{}: {} puts into the ledger what may be there: {}",
-                    function.file, function.name, call.text
-                )
-            }));
+            faults.extend(
+                known
+                    .filter(|call| !reads.contains(&call.action) && !is_new(call))
+                    .map(|call| {
+                        format!(
+                            "{STORE}{}: {} puts into the ledger what may be there: {}",
+                            function.file, function.name, call.text
+                        )
+                    }),
+            );
         }
     }
     let spelling = functions_in(SPELLING);
-    let put_new = spelling.iter().find(|function| function.name == "put_new").expect("a put of what is not there yet");
+    let put_new = spelling
+        .iter()
+        .find(|function| function.name == "put_new")
+        .expect("a put of what is not there yet");
     if !put_new.body.contains(NEW) {
         faults.push(format!("{STORE}{SPELLING}: put_new must say {NEW}"));
     }
@@ -248,9 +328,15 @@ fn is_new(call: &Call<'_>) -> bool {
 fn a_write_that_could_change_the_ledger_is_seen() {
     let changes = |code: &str| {
         let body = format!("name(){{{}}}", code.split_whitespace().collect::<String>());
-        let function = Function { file: "some.rs".to_owned(), name: "name".to_owned(), body };
+        let function = Function {
+            file: "some.rs".to_owned(),
+            name: "name".to_owned(),
+            body,
+        };
         let calls = function.calls("MainTable");
-        calls.iter().any(|call| call.table == Some(LEDGER.1) && call.action != "Query" && !is_new(call))
+        calls
+            .iter()
+            .any(|call| call.table == Some(LEDGER.1) && call.action != "Query" && !is_new(call))
     };
     for code in [
         "put_when(&side.table, item, condition, values)",
@@ -280,6 +366,10 @@ fn a_write_that_could_change_the_ledger_is_seen() {
 #[should_panic(expected = "on which table")]
 fn a_write_to_a_table_nobody_can_name_is_refused() {
     let body = "name(){put_when(table,item,condition,values)}".to_owned();
-    let function = Function { file: "some.rs".to_owned(), name: "name".to_owned(), body };
+    let function = Function {
+        file: "some.rs".to_owned(),
+        name: "name".to_owned(),
+        body,
+    };
     function.direct("MainTable");
 }

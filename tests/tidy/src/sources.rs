@@ -41,12 +41,28 @@ fn keys_are_formatted_in_one_file() {
         .map(|(word, _)| word.to_owned())
         .filter(|word| is_kind(word))
         .collect();
-    assert!(prefixes.contains("EVENT") && prefixes.contains("JOB"), "{KEYS} formats keys: {prefixes:?}");
+    assert!(
+        prefixes.contains("EVENT") && prefixes.contains("JOB"),
+        "{KEYS} formats keys: {prefixes:?}"
+    );
     let mut faults = Vec::new();
-    for path in sources().iter().filter(|path| ![KEYS, CAUSES].contains(&path.as_str()) && !path.starts_with(TIDY)) {
-        for (number, line) in read(path).lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
-            for prefix in prefixes.iter().filter(|prefix| line.contains(&format!("\"{prefix}#"))) {
-                faults.push(format!("{path}:{}: {prefix}# belongs in {KEYS}", number + 1));
+    for path in sources()
+        .iter()
+        .filter(|path| ![KEYS, CAUSES].contains(&path.as_str()) && !path.starts_with(TIDY))
+    {
+        for (number, line) in read(path)
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
+            for prefix in prefixes
+                .iter()
+                .filter(|prefix| line.contains(&format!("\"{prefix}#")))
+            {
+                faults.push(format!(
+                    "{path}:{}: {prefix}# belongs in {KEYS}",
+                    number + 1
+                ));
             }
         }
     }
@@ -64,7 +80,10 @@ const WORDS: &[(&str, &str)] = &[
     (concat!("X", "XX"), "a sentence that says what is wrong"),
     ("tenant", "account: who pays and owns things"),
     ("deduct", "capture"),
-    ("is_local", "nothing: local and AWS differ only behind the HTTP clients"),
+    (
+        "is_local",
+        "nothing: local and AWS differ only behind the HTTP clients",
+    ),
 ];
 
 /// Ends of type names that say "something to do with".
@@ -76,12 +95,23 @@ const TYPES: &[(&str, &str)] = &[
     ("Utils", "the words of what they do"),
     ("Processor", "the verb, as a function"),
     ("Service", "the wall's or the door's own name"),
-    ("Handler", "a function called handle, in a file called after the event"),
+    (
+        "Handler",
+        "a function called handle, in a file called after the event",
+    ),
     ("Common", "the thing that is common"),
 ];
 
-const FILES: &[&str] =
-    &["utils.rs", "util.rs", "helpers.rs", "helper.rs", "common.rs", "misc.rs", "types.rs", "manager.rs"];
+const FILES: &[&str] = &[
+    "utils.rs",
+    "util.rs",
+    "helpers.rs",
+    "helper.rs",
+    "common.rs",
+    "misc.rs",
+    "types.rs",
+    "manager.rs",
+];
 
 #[test]
 fn words_mean_something() {
@@ -92,12 +122,22 @@ fn words_mean_something() {
             faults.push(format!("{path}: name the file after what is in it"));
         }
         for (number, line) in read(path).lines().enumerate() {
-            let at = |word: &str, instead: &str| format!("{path}:{}: not {word}, but {instead}", number + 1);
-            faults
-                .extend(WORDS.iter().filter(|(word, _)| has_word(line, word)).map(|(word, instead)| at(word, instead)));
+            let at = |word: &str, instead: &str| {
+                format!("{path}:{}: not {word}, but {instead}", number + 1)
+            };
+            faults.extend(
+                WORDS
+                    .iter()
+                    .filter(|(word, _)| has_word(line, word))
+                    .map(|(word, instead)| at(word, instead)),
+            );
             if let Some(name) = declared(line) {
-                faults
-                    .extend(TYPES.iter().filter(|(end, _)| name.ends_with(end)).map(|(_, instead)| at(name, instead)));
+                faults.extend(
+                    TYPES
+                        .iter()
+                        .filter(|(end, _)| name.ends_with(end))
+                        .map(|(_, instead)| at(name, instead)),
+                );
             }
         }
     }
@@ -106,14 +146,20 @@ fn words_mean_something() {
 
 /// The word by itself: `tenants` is one, `lieutenant` is none.
 fn has_word(line: &str, word: &str) -> bool {
-    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric()))
+    line.match_indices(word)
+        .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric()))
 }
 
 /// The name of a type that this line declares.
 fn declared(line: &str) -> Option<&str> {
     let line = line.trim_start();
-    let line = line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(crate) ")).unwrap_or(line);
-    let rest = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| line.strip_prefix(kind))?;
+    let line = line
+        .strip_prefix("pub ")
+        .or_else(|| line.strip_prefix("pub(crate) "))
+        .unwrap_or(line);
+    let rest = ["struct ", "enum ", "trait ", "type "]
+        .iter()
+        .find_map(|kind| line.strip_prefix(kind))?;
     rest.split(|c: char| !c.is_alphanumeric()).next()
 }
 
@@ -127,7 +173,12 @@ fn only_boot_reads_clock_and_environment() {
         (lifted && !path.starts_with("shared/boot/"))
             .then(|| format!("{path}: take it as an argument; boot hands it in"))
     };
-    let vouchers = ["shared/webhooks/", "functions/admin/", "functions/recovery/", TIDY];
+    let vouchers = [
+        "shared/webhooks/",
+        "functions/admin/",
+        "functions/recovery/",
+        TIDY,
+    ];
     report(
         sources()
             .iter()

@@ -6,7 +6,11 @@ use crate::template::{each, template};
 use serde_json::{Value, json};
 
 /// Logical id in the template, constant in `shared/store/src/schema.rs`.
-const TABLES: [(&str, &str); 3] = [("EventsTable", "EVENTS"), ("MainTable", "MAIN"), ("LedgerTable", "LEDGER")];
+const TABLES: [(&str, &str); 3] = [
+    ("EventsTable", "EVENTS"),
+    ("MainTable", "MAIN"),
+    ("LedgerTable", "LEDGER"),
+];
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Index {
@@ -19,16 +23,32 @@ struct Index {
 
 /// The quoted texts behind a field's name, up to the end of the field.
 fn quoted(text: &str, field: &str) -> Vec<String> {
-    let Some((_, rest)) = text.split_once(&format!("{field}:")) else { return Vec::new() };
+    let Some((_, rest)) = text.split_once(&format!("{field}:")) else {
+        return Vec::new();
+    };
     let rest = rest.trim_start();
-    let value = if rest.starts_with("&[") { rest.split(']').next() } else { rest.split([',', '}']).next() };
-    value.unwrap_or_default().split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    let value = if rest.starts_with("&[") {
+        rest.split(']').next()
+    } else {
+        rest.split([',', '}']).next()
+    };
+    value
+        .unwrap_or_default()
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn in_code(constant: &str) -> Vec<Index> {
     let text = read("shared/store/src/schema.rs");
-    let start = text.find(&format!("const {constant}:")).unwrap_or_else(|| panic!("schema.rs defines {constant}"));
-    let body = text[start..].split_once(';').map_or(&text[start..], |(body, _)| body);
+    let start = text
+        .find(&format!("const {constant}:"))
+        .unwrap_or_else(|| panic!("schema.rs defines {constant}"));
+    let body = text[start..]
+        .split_once(';')
+        .map_or(&text[start..], |(body, _)| body);
     let one = |text: &str, field: &str| quoted(text, field).concat();
     let mut indexes: Vec<_> = body
         .split("Index {")
@@ -66,9 +86,9 @@ fn in_template(table: &Value) -> Vec<Index> {
             range: key(&index["KeySchema"], "RANGE"),
             more: match index["Projection"]["ProjectionType"].as_str() {
                 Some("ALL") => vec!["*".into()],
-                Some("INCLUDE") => {
-                    crate::template::texts(&index["Projection"]["NonKeyAttributes"]).map(str::to_owned).collect()
-                }
+                Some("INCLUDE") => crate::template::texts(&index["Projection"]["NonKeyAttributes"])
+                    .map(str::to_owned)
+                    .collect(),
                 _ => Vec::new(),
             },
         })
@@ -85,7 +105,9 @@ fn indexes_are_the_same_in_code_and_template() {
     for (id, constant) in TABLES {
         let (template, code) = (in_template(tables[id]), in_code(constant));
         if template != code {
-            faults.push(format!("{id}: the template has {template:?}, schema.rs has {code:?}"));
+            faults.push(format!(
+                "{id}: the template has {template:?}, schema.rs has {code:?}"
+            ));
         }
     }
     if tables.len() != TABLES.len() {
@@ -104,8 +126,12 @@ fn tables_have_the_house_s_keys() {
             faults.push(format!("{id}: its keys are pk and sk"));
         }
         for index in in_template(table) {
-            for (attribute, kind) in [("pk", "S"), ("sk", "S"), (index.hash.as_str(), "S"), (index.range.as_str(), "N")]
-            {
+            for (attribute, kind) in [
+                ("pk", "S"),
+                ("sk", "S"),
+                (index.hash.as_str(), "S"),
+                (index.range.as_str(), "N"),
+            ] {
                 if !each(&table["AttributeDefinitions"])
                     .any(|it| it["AttributeName"] == attribute && it["AttributeType"] == kind)
                 {
@@ -129,21 +155,42 @@ fn tables_outlive_their_stack() {
                 faults.push(format!("{id}: {what}"))
             }
         };
-        must(resource["DeletionPolicy"] == "Retain", "DeletionPolicy must be Retain");
-        must(resource["UpdateReplacePolicy"] == "Retain", "UpdateReplacePolicy must be Retain");
-        must(table["DeletionProtectionEnabled"] == true, "must be protected from deletion");
+        must(
+            resource["DeletionPolicy"] == "Retain",
+            "DeletionPolicy must be Retain",
+        );
+        must(
+            resource["UpdateReplacePolicy"] == "Retain",
+            "UpdateReplacePolicy must be Retain",
+        );
+        must(
+            table["DeletionProtectionEnabled"] == true,
+            "must be protected from deletion",
+        );
         must(
             table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] == true,
             "needs point-in-time recovery",
         );
-        must(table["SSESpecification"]["SSEEnabled"] == true, "must be encrypted");
-        must(table["BillingMode"] == "PAY_PER_REQUEST", "is billed on demand");
+        must(
+            table["SSESpecification"]["SSEEnabled"] == true,
+            "must be encrypted",
+        );
+        must(
+            table["BillingMode"] == "PAY_PER_REQUEST",
+            "is billed on demand",
+        );
         must(
             table["TimeToLiveSpecification"] == json!({ "AttributeName": "ttl", "Enabled": true }),
             "expires rows by ttl",
         );
-        must(table.get("TableName").is_none(), "a fixed name cannot exist twice");
-        must(table.get("LocalSecondaryIndexes").is_none(), "a local index can never be added or dropped later");
+        must(
+            table.get("TableName").is_none(),
+            "a fixed name cannot exist twice",
+        );
+        must(
+            table.get("LocalSecondaryIndexes").is_none(),
+            "a local index can never be added or dropped later",
+        );
     }
     report(faults);
 }

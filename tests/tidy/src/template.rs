@@ -11,21 +11,34 @@ pub struct Template {
 }
 
 pub fn template() -> Template {
-    let mut whole = plain(serde_yaml_ng::from_str(&read("template.yaml")).expect("template.yaml is YAML"));
-    let Value::Object(resources) = whole["Resources"].take() else { panic!("template.yaml has Resources") };
-    Template { resources, globals: whole["Globals"].take() }
+    let mut whole =
+        plain(serde_yaml_ng::from_str(&read("template.yaml")).expect("template.yaml is YAML"));
+    let Value::Object(resources) = whole["Resources"].take() else {
+        panic!("template.yaml has Resources")
+    };
+    Template {
+        resources,
+        globals: whole["Globals"].take(),
+    }
 }
 
 fn plain(yaml: Yaml) -> Value {
     match yaml {
         Yaml::Null => Value::Null,
         Yaml::Bool(value) => Value::Bool(value),
-        Yaml::Number(number) => number.as_i64().map_or_else(|| json!(number.as_f64()), |whole| json!(whole)),
+        Yaml::Number(number) => number
+            .as_i64()
+            .map_or_else(|| json!(number.as_f64()), |whole| json!(whole)),
         Yaml::String(text) => Value::String(text),
         Yaml::Sequence(items) => items.into_iter().map(plain).collect(),
         Yaml::Mapping(entries) => entries
             .into_iter()
-            .map(|(key, value)| (key.as_str().expect("keys are texts").to_owned(), plain(value)))
+            .map(|(key, value)| {
+                (
+                    key.as_str().expect("keys are texts").to_owned(),
+                    plain(value),
+                )
+            })
             .collect(),
         Yaml::Tagged(tagged) => long_form(&tagged.tag.to_string(), plain(tagged.value)),
     }
@@ -34,7 +47,9 @@ fn plain(yaml: Yaml) -> Value {
 fn long_form(tag: &str, value: Value) -> Value {
     match (tag.trim_start_matches('!'), value) {
         ("Ref", value) => json!({ "Ref": value }),
-        ("GetAtt", Value::String(path)) => json!({ "Fn::GetAtt": path.split('.').collect::<Vec<_>>() }),
+        ("GetAtt", Value::String(path)) => {
+            json!({ "Fn::GetAtt": path.split('.').collect::<Vec<_>>() })
+        }
         (name, value) => json!({ format!("Fn::{name}"): value }),
     }
 }
@@ -72,16 +87,27 @@ pub fn mappings(function: &Value) -> impl Iterator<Item = (String, &Value)> {
 
 /// Properties of a function's events of a type.
 pub fn events<'a>(function: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a Value> {
-    let events = function["Events"].as_object().into_iter().flat_map(Map::values);
-    events.filter(move |event| event["Type"] == kind).map(|event| &event["Properties"])
+    let events = function["Events"]
+        .as_object()
+        .into_iter()
+        .flat_map(Map::values);
+    events
+        .filter(move |event| event["Type"] == kind)
+        .map(|event| &event["Properties"])
 }
 
 /// What a value points at: the logical id of a reference, with whatever follows the ARN; any other text as it stands.
 pub fn logical(value: &Value) -> String {
-    if let Some(id) = value["Ref"].as_str().or_else(|| value["Fn::GetAtt"][0].as_str()) {
+    if let Some(id) = value["Ref"]
+        .as_str()
+        .or_else(|| value["Fn::GetAtt"][0].as_str())
+    {
         return id.to_owned();
     }
-    let text = value["Fn::Sub"].as_str().or_else(|| value.as_str()).unwrap_or_else(|| panic!("no reference: {value}"));
+    let text = value["Fn::Sub"]
+        .as_str()
+        .or_else(|| value.as_str())
+        .unwrap_or_else(|| panic!("no reference: {value}"));
     text.replace("${", "").replace(".Arn}", "")
 }
 
@@ -92,5 +118,8 @@ pub fn texts(value: &Value) -> impl Iterator<Item = &str> {
 
 /// One value or a list of values.
 pub fn each(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice).iter()
+    value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice)
+        .iter()
 }

@@ -38,16 +38,37 @@ pub async fn create(
     State(ctx): State<Arc<Ctx>>,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let customer = CustomerId::parse(&wanted.stripe_customer_id)
-        .map_err(|_| ApiError::bad_request("bad_customer", "stripe_customer_id is Stripe's id of a customer, cus_…"))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let customer = CustomerId::parse(&wanted.stripe_customer_id).map_err(|_| {
+        ApiError::bad_request(
+            "bad_customer",
+            "stripe_customer_id is Stripe's id of a customer, cus_…",
+        )
+    })?;
     if PlanId::parse(&wanted.plan).is_none_or(|plan| ctx.catalogue.plan(&plan).is_none()) {
-        let known: Vec<_> = ctx.catalogue.plans.iter().map(|plan| plan.id.as_str()).collect();
-        return Err(ApiError::bad_request("bad_plan", format!("plan is one of the catalogue's: {}", known.join(", "))));
+        let known: Vec<_> = ctx
+            .catalogue
+            .plans
+            .iter()
+            .map(|plan| plan.id.as_str())
+            .collect();
+        return Err(ApiError::bad_request(
+            "bad_plan",
+            format!("plan is one of the catalogue's: {}", known.join(", ")),
+        ));
     }
     let now = ctx.outside.now();
     let id = AccountId::mint(now, ctx.outside.random_bytes());
-    let account = Account { id, customer, plan: wanted.plan, wish: None, way: None, moved_to: None, created_at: now };
+    let account = Account {
+        id,
+        customer,
+        plan: wanted.plan,
+        wish: None,
+        way: None,
+        moved_to: None,
+        created_at: now,
+    };
     let new = NewAccount {
         account,
         installation: Some(InstallationId::new(wanted.installation_id)),
@@ -71,7 +92,11 @@ pub async fn create(
 }
 
 /// Shows an account: whose it is, and what it may do at this moment.
-pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn show(
+    _: Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let (account, contracts) = whole(&ctx, &id).await?;
     let standing = standing(&ctx.catalogue, &account, &contracts, ctx.outside.now());
     let service = standing.as_ref().map(|standing| match standing.coverage {
@@ -95,7 +120,10 @@ pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<Str
 
 /// The account of this id and its subscriptions.
 pub async fn whole(ctx: &Ctx, id: &str) -> Result<(Account, Contracts), ApiError> {
-    ctx.store.account_find_whole(&parse(id)?).await?.ok_or_else(absent)
+    ctx.store
+        .account_find_whole(&parse(id)?)
+        .await?
+        .ok_or_else(absent)
 }
 
 /// What its customer was or will be told, newest first.
@@ -117,7 +145,9 @@ pub async fn notices(
             "why": notice.why,
         })
     };
-    Ok(Json(json!({ "notices": notices.iter().map(shown).collect::<Vec<_>>() })))
+    Ok(Json(
+        json!({ "notices": notices.iter().map(shown).collect::<Vec<_>>() }),
+    ))
 }
 
 fn subscription(subscription: &Subscription) -> Value {
@@ -152,6 +182,10 @@ fn parse(id: &str) -> Result<AccountId, ApiError> {
 
 /// The account of this path, if there is one.
 pub async fn existing(ctx: &Ctx, id: &str) -> Result<AccountId, ApiError> {
-    let account = ctx.store.account_find(&parse(id)?).await?.ok_or_else(absent)?;
+    let account = ctx
+        .store
+        .account_find(&parse(id)?)
+        .await?
+        .ok_or_else(absent)?;
     Ok(account.id)
 }

@@ -40,10 +40,14 @@ pub async fn create(
     headers: HeaderMap,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let account = existing(&ctx, &id).await?;
     if wanted.name.trim().is_empty() || wanted.name.chars().count() > NAME_CHARS_MAX {
-        return Err(ApiError::bad_request("bad_name", format!("name has 1 to {NAME_CHARS_MAX} characters")));
+        return Err(ApiError::bad_request(
+            "bad_name",
+            format!("name has 1 to {NAME_CHARS_MAX} characters"),
+        ));
     }
     let prefix = match wanted.mode.as_str() {
         "live" => LIVE,
@@ -64,9 +68,15 @@ pub async fn create(
         last_used_on: None,
     };
     if let KeyCreated::Existing(known) = ctx.store.api_key_create(&key, &key_digest(&text)).await? {
-        let detail = format!("this Idempotency-Key has made the key {}; its text was shown then", known.id);
+        let detail = format!(
+            "this Idempotency-Key has made the key {}; its text was shown then",
+            known.id
+        );
         return Err(ApiError::conflict("key_shown_before", detail));
     }
     tracing::info!(operator.name = operator.name, account.id = %account, key.id = %key.id, audit = true, "made a key");
-    Ok((StatusCode::CREATED, Json(json!({ "id": key.id.as_str(), "secret": text.expose() }))))
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "id": key.id.as_str(), "secret": text.expose() })),
+    ))
 }

@@ -21,7 +21,9 @@ pub async fn invoices(
 ) -> Result<Json<Value>, ApiError> {
     let account = existing(&ctx, &id).await?;
     let invoices = ctx.store.invoice_list(&account).await?;
-    Ok(Json(json!({ "invoices": invoices.iter().map(shown).collect::<Vec<_>>() })))
+    Ok(Json(
+        json!({ "invoices": invoices.iter().map(shown).collect::<Vec<_>>() }),
+    ))
 }
 
 fn shown(invoice: &Invoice) -> Value {
@@ -48,17 +50,31 @@ pub async fn quotas(
     let (account, contracts) = whole(&ctx, &id).await?;
     let now = ctx.outside.now();
     let standing = standing(&ctx.catalogue, &account, &contracts, now);
-    let standing = standing.ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
+    let standing = standing
+        .ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
     let plan = standing.plan;
     // What is charged or counted and has no quota is counted in the period of the jobs.
-    let of_jobs = plan.quotas.get(&Meter::pull_requests()).map_or(Renewal::Month, |quota| quota.renews);
+    let of_jobs = plan
+        .quotas
+        .get(&Meter::pull_requests())
+        .map_or(Renewal::Month, |quota| quota.renews);
     let counted = [Meter::pull_requests(), Meter::tokens()];
     let charged = plan.charges.iter().map(|charge| charge.meter.clone());
-    let meters: BTreeSet<_> = plan.quotas.keys().cloned().chain(charged).chain(counted).collect();
+    let meters: BTreeSet<_> = plan
+        .quotas
+        .keys()
+        .cloned()
+        .chain(charged)
+        .chain(counted)
+        .collect();
     let mut quotas = Vec::new();
     for meter in &meters {
         let quota = plan.quotas.get(meter);
-        let period = Period::at(quota.map_or(of_jobs, |quota| quota.renews), standing.period, now);
+        let period = Period::at(
+            quota.map_or(of_jobs, |quota| quota.renews),
+            standing.period,
+            now,
+        );
         let limit = match quota.map(|quota| quota.limit) {
             Some(Limit::Of(limit)) => limit,
             Some(Limit::Unlimited) | None => 0,

@@ -60,7 +60,10 @@ pub async fn ledger(
     let account = existing(&ctx, &id).await?;
     let cursor = from.cursor.as_deref().map(cursors::read).transpose()?;
     let cursor = cursor.map(Cursor::from);
-    let page = ctx.store.entry_list(&account, cursor.as_ref(), PAGE).await?;
+    let page = ctx
+        .store
+        .entry_list(&account, cursor.as_ref(), PAGE)
+        .await?;
     Ok(Json(json!({
         "entries": page.rows.iter().map(shown).collect::<Vec<_>>(),
         "next_cursor": page.next.map(|next| cursors::write(next.at, &next.id)),
@@ -106,15 +109,23 @@ pub async fn adjust(
     headers: HeaderMap,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let account = existing(&ctx, &id).await?;
     let (amount, side) = amount(&wanted.amount)?;
     let reason = reason(&wanted.reason)?;
     let action = action(&headers, &account)?;
     let Operator { name } = operator;
-    let label = Label { note: reason.to_owned(), source: format!("operator {name}"), priced_by: String::new() };
+    let label = Label {
+        note: reason.to_owned(),
+        source: format!("operator {name}"),
+        priced_by: String::new(),
+    };
     let posting = Posting::adjustment(&account, action, (amount, side), label, ctx.outside.now());
-    let post = ctx.store.ledger_post(std::slice::from_ref(&posting)).await?;
+    let post = ctx
+        .store
+        .ledger_post(std::slice::from_ref(&posting))
+        .await?;
     tracing::info!(operator.name = name, account.id = %account, entry.cause = posting.entry().cause, outcome = ?post, audit = true, "adjusted a balance");
     let status = match post {
         Post::Posted => StatusCode::CREATED,
@@ -124,11 +135,17 @@ pub async fn adjust(
             return Err(ApiError::conflict("idempotency_key_reused", detail));
         }
         Post::Insufficient(_) | Post::NoHold | Post::SpendLimitReached => {
-            return Err(ApiError::unprocessable("out_of_bounds", "no balance can be that large"));
+            return Err(ApiError::unprocessable(
+                "out_of_bounds",
+                "no balance can be that large",
+            ));
         }
     };
     let balance = shown_balance(&ctx, &account).await?;
-    Ok((status, Json(json!({ "id": posting.entry().cause, "balance": balance }))))
+    Ok((
+        status,
+        Json(json!({ "id": posting.entry().cause, "balance": balance })),
+    ))
 }
 
 /// Why somebody does something.
@@ -142,13 +159,21 @@ pub fn reason(text: &str) -> Result<&str, ApiError> {
 }
 
 fn amount(text: &str) -> Result<(Credits, Side), ApiError> {
-    let (digits, side) = text.strip_prefix('-').map_or((text, Side::Credit), |digits| (digits, Side::Debit));
-    let amount = Credits::parse(digits).map_err(|error| ApiError::bad_request("bad_amount", error.to_string()))?;
+    let (digits, side) = text
+        .strip_prefix('-')
+        .map_or((text, Side::Credit), |digits| (digits, Side::Debit));
+    let amount = Credits::parse(digits)
+        .map_err(|error| ApiError::bad_request("bad_amount", error.to_string()))?;
     if amount.is_zero() {
-        return Err(ApiError::bad_request("bad_amount", "an adjustment of nothing changes nothing"));
+        return Err(ApiError::bad_request(
+            "bad_amount",
+            "an adjustment of nothing changes nothing",
+        ));
     }
     if Credits::whole(ADJUSTMENT_MAX).is_some_and(|most| amount > most) {
-        let detail = format!("one adjustment moves at most {ADJUSTMENT_MAX} credits; split it if it has to be more");
+        let detail = format!(
+            "one adjustment moves at most {ADJUSTMENT_MAX} credits; split it if it has to be more"
+        );
         return Err(ApiError::bad_request("bad_amount", detail));
     }
     Ok((amount, side))
@@ -157,11 +182,16 @@ fn amount(text: &str) -> Result<(Credits, Side), ApiError> {
 /// The identity of the act, from its key: the same key on the same account is the same act, whoever sends it again.
 pub fn action(headers: &HeaderMap, account: &AccountId) -> Result<ActionId, ApiError> {
     let bad = || {
-        let detail =
-            format!("send a header Idempotency-Key of 1 to {KEY_CHARS_MAX} characters, a new one for each act");
+        let detail = format!(
+            "send a header Idempotency-Key of 1 to {KEY_CHARS_MAX} characters, a new one for each act"
+        );
         ApiError::bad_request("bad_idempotency_key", detail)
     };
-    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::trim).ok_or_else(bad)?;
+    let key = headers
+        .get("idempotency-key")
+        .and_then(|value| value.to_str().ok())
+        .map(str::trim)
+        .ok_or_else(bad)?;
     if key.is_empty() || key.len() > KEY_CHARS_MAX {
         return Err(bad());
     }

@@ -33,36 +33,59 @@ pub async fn list(
     State(ctx): State<Arc<Ctx>>,
     filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let Query(filter) =
-        filter.map_err(|_| ApiError::bad_request("bad_query", "the query takes source, status and cursor"))?;
-    let sources = match filter.source.as_deref() {
-        None | Some("") => Source::ALL.to_vec(),
-        Some(text) => {
-            vec![Source::parse(text).ok_or_else(|| ApiError::bad_request("bad_source", "source is github or stripe"))?]
-        }
-    };
+    let Query(filter) = filter.map_err(|_| {
+        ApiError::bad_request("bad_query", "the query takes source, status and cursor")
+    })?;
+    let sources =
+        match filter.source.as_deref() {
+            None | Some("") => Source::ALL.to_vec(),
+            Some(text) => {
+                vec![Source::parse(text).ok_or_else(|| {
+                    ApiError::bad_request("bad_source", "source is github or stripe")
+                })?]
+            }
+        };
     let states = match filter.status.as_deref() {
         None | Some("") => EventState::ALL.to_vec(),
         Some(text) => vec![EventState::parse(text).ok_or_else(bad_status)?],
     };
-    let cursor = filter.cursor.as_deref().filter(|text| !text.is_empty()).map(cursors::read).transpose()?;
+    let cursor = filter
+        .cursor
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .map(cursors::read)
+        .transpose()?;
     let cursor = cursor.map(Cursor::from);
     let (mut rows, mut more) = (Vec::new(), false);
     for source in sources {
-        let page = ctx.inbox.list(source, &states, cursor.as_ref(), PAGE).await?;
+        let page = ctx
+            .inbox
+            .list(source, &states, cursor.as_ref(), PAGE)
+            .await?;
         more |= page.next.is_some();
         rows.extend(page.rows);
     }
     rows.sort_by(|a, b| (b.listed_at, b.key.id()).cmp(&(a.listed_at, a.key.id())));
     more |= rows.len() > PAGE;
     rows.truncate(PAGE);
-    let next = rows.last().filter(|_| more).map(|row| cursors::write(row.listed_at, row.key.id()));
-    Ok(Json(json!({ "events": rows.iter().map(shown).collect::<Vec<_>>(), "next_cursor": next })))
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| cursors::write(row.listed_at, row.key.id()));
+    Ok(Json(
+        json!({ "events": rows.iter().map(shown).collect::<Vec<_>>(), "next_cursor": next }),
+    ))
 }
 
 fn bad_status() -> ApiError {
-    let words: Vec<&str> = EventState::ALL.into_iter().map(EventState::as_str).collect();
-    ApiError::bad_request("bad_status", format!("status is one of {}", words.join(", ")))
+    let words: Vec<&str> = EventState::ALL
+        .into_iter()
+        .map(EventState::as_str)
+        .collect();
+    ApiError::bad_request(
+        "bad_status",
+        format!("status is one of {}", words.join(", ")),
+    )
 }
 
 /// Shows one event, without its body.
@@ -71,7 +94,11 @@ pub async fn show(
     State(ctx): State<Arc<Ctx>>,
     Path((source, id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    let row = ctx.inbox.find_row(&key(&source, &id)?).await?.ok_or_else(absent)?;
+    let row = ctx
+        .inbox
+        .find_row(&key(&source, &id)?)
+        .await?
+        .ok_or_else(absent)?;
     Ok(Json(shown(&row)))
 }
 
@@ -81,10 +108,17 @@ pub async fn raw(
     State(ctx): State<Arc<Ctx>>,
     Path((source, id)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let event = ctx.inbox.find(&key(&source, &id)?).await?.ok_or_else(absent)?;
+    let event = ctx
+        .inbox
+        .find(&key(&source, &id)?)
+        .await?
+        .ok_or_else(absent)?;
     tracing::info!(operator.name = operator.name, event.key = %event.row.key, audit = true, "read a raw event");
     // Somebody else's bytes: never to be taken for a page of ours.
-    let headers = [(header::CONTENT_TYPE, "application/octet-stream"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
     Ok((headers, event.body).into_response())
 }
 
@@ -95,7 +129,11 @@ pub async fn replay(
     Path((source, id)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let key = key(&source, &id)?;
-    let row = ctx.inbox.replay(&key, ctx.outside.now()).await?.ok_or_else(absent)?;
+    let row = ctx
+        .inbox
+        .replay(&key, ctx.outside.now())
+        .await?
+        .ok_or_else(absent)?;
     tracing::info!(operator.name = operator.name, event.key = %key, audit = true, "replayed an event");
     ctx.queues.send(&Message::Event(key), None).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(&row))))
@@ -117,24 +155,42 @@ pub async fn attribute(
     body: Result<Json<Attribution>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let Json(said) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let unknown = || ApiError::bad_request("bad_account", "account is the id of an account, acc_…, that exists");
+    let unknown = || {
+        ApiError::bad_request(
+            "bad_account",
+            "account is the id of an account, acc_…, that exists",
+        )
+    };
     let account = AccountId::parse(&said.account).map_err(|_| unknown())?;
-    ctx.store.account_find(&account).await?.ok_or_else(unknown)?;
+    ctx.store
+        .account_find(&account)
+        .await?
+        .ok_or_else(unknown)?;
     let key = key(Source::Stripe.as_str(), &id)?;
     let known = ctx.inbox.find_row(&key).await?.ok_or_else(absent)?;
-    let settled =
-        |row: &EventRow| ApiError::conflict("not_unattributed", format!("this event is {}", row.state.as_str()));
+    let settled = |row: &EventRow| {
+        ApiError::conflict(
+            "not_unattributed",
+            format!("this event is {}", row.state.as_str()),
+        )
+    };
     if known.state != EventState::Unattributed && known.account.as_ref() != Some(&account) {
         return Err(settled(&known));
     }
-    let row = ctx.inbox.attribute(&key, &account, ctx.outside.now()).await?.ok_or_else(|| settled(&known))?;
+    let row = ctx
+        .inbox
+        .attribute(&key, &account, ctx.outside.now())
+        .await?
+        .ok_or_else(|| settled(&known))?;
     tracing::info!(operator.name = operator.name, event.key = %key, account.id = %account, audit = true, "attributed an event");
     ctx.queues.send(&Message::Event(key), None).await?;
     Ok((StatusCode::ACCEPTED, Json(shown(&row))))
 }
 
 fn key(source: &str, id: &str) -> Result<EventKey, ApiError> {
-    Source::parse(source).and_then(|source| EventKey::parse(source, id).ok()).ok_or_else(absent)
+    Source::parse(source)
+        .and_then(|source| EventKey::parse(source, id).ok())
+        .ok_or_else(absent)
 }
 
 fn absent() -> ApiError {

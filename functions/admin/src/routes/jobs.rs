@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Shows one job: where it stands, what each step brought and used, and whether Stripe has been told.
-pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn show(
+    _: Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let absent = || ApiError::not_found("there is no such job");
     let id = JobId::parse(&id).map_err(|_| absent())?;
     let (row, steps) = ctx.store.job_find_whole(&id).await?.ok_or_else(absent)?;
@@ -42,8 +46,14 @@ async fn payment(ctx: &Ctx, row: &Snapshot) -> Result<Value, ApiError> {
         Funding::Metered { counts, .. } => {
             let mut usage = Vec::new();
             for (meter, _) in counts {
-                let debts = Debts { account: row.facts.account.clone(), meter: meter.clone() };
-                let reported_at = ctx.store.usage_find(&debts, &UsageId::of_job(&row.facts.id)).await?;
+                let debts = Debts {
+                    account: row.facts.account.clone(),
+                    meter: meter.clone(),
+                };
+                let reported_at = ctx
+                    .store
+                    .usage_find(&debts, &UsageId::of_job(&row.facts.id))
+                    .await?;
                 usage.push(json!({ "meter": meter.as_str(), "reported_at": reported_at.map(|at| at.to_string()) }));
             }
             payment["by"] = json!("meters");
@@ -88,9 +98,15 @@ fn step(step: &Step) -> Value {
                 Change::Delete => json!({ "path": file.path, "delete": true }),
             });
             let changes: Vec<_> = changes.collect();
-            ("code", json!({ "title": proposal.title(), "body": proposal.body(), "changes": changes }))
+            (
+                "code",
+                json!({ "title": proposal.title(), "body": proposal.body(), "changes": changes }),
+            )
         }
-        Output::Review(review) => ("review", json!({ "verdict": review.verdict.as_str(), "notes": review.notes })),
+        Output::Review(review) => (
+            "review",
+            json!({ "verdict": review.verdict.as_str(), "notes": review.notes }),
+        ),
     };
     json!({
         "kind": kind,

@@ -35,13 +35,17 @@ pub async fn change(
     Path(id): Path<String>,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let id = existing(&ctx, &id).await?;
-    let switches =
-        notices::switches(&wanted.kinds).map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
+    let switches = notices::switches(&wanted.kinds)
+        .map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
     if let Some(text) = &wanted.address {
-        let address = (!text.trim().is_empty()).then(|| MailAddress::parse(text)).transpose();
-        let address = address.map_err(|error| ApiError::bad_request("bad_address", format!("address is {error}")))?;
+        let address = (!text.trim().is_empty())
+            .then(|| MailAddress::parse(text))
+            .transpose();
+        let address = address
+            .map_err(|error| ApiError::bad_request("bad_address", format!("address is {error}")))?;
         ctx.store.account_mail_set(&id, address.as_ref()).await?;
     }
     for (kind, switch) in switches {
@@ -69,18 +73,31 @@ pub async fn unmute(
         .map_err(|error| ApiError::bad_request("bad_address", format!("address is {error}")))?;
     let unmuted = ctx.store.mail_unmute(&address, ctx.outside.now()).await?;
     tracing::info!(operator.name = operator.name, outcome = ?unmuted, audit = true, "an address is written to again");
-    Ok(Json(json!({ "muted": false, "was_muted": unmuted == Unmuted::Now })))
+    Ok(Json(
+        json!({ "muted": false, "was_muted": unmuted == Unmuted::Now }),
+    ))
 }
 
 /// Shows whether an account has an address, and what it is told of.
-pub async fn show(_: Authorized, State(ctx): State<Arc<Ctx>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn show(
+    _: Authorized,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let id = existing(&ctx, &id).await?;
     shown(&ctx, &id).await
 }
 
 async fn shown(ctx: &Ctx, id: &domain::ids::AccountId) -> Result<Json<Value>, ApiError> {
     let mailing = ctx.store.account_mail_find(id).await?;
-    let kind = |kind: &Kind| (kind.as_str().to_owned(), Value::from(mailing.switch(*kind).is_on()));
+    let kind = |kind: &Kind| {
+        (
+            kind.as_str().to_owned(),
+            Value::from(mailing.switch(*kind).is_on()),
+        )
+    };
     let kinds: Map<_, _> = Kind::ALL.iter().map(kind).collect();
-    Ok(Json(json!({ "has_address": mailing.address.is_some(), "kinds": kinds })))
+    Ok(Json(
+        json!({ "has_address": mailing.address.is_some(), "kinds": kinds }),
+    ))
 }

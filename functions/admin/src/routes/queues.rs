@@ -19,6 +19,14 @@ pub async fn redrive(
     let absent = || ApiError::not_found(format!("the queues are {}", words.join(", ")));
     let queue = Queue::parse(&queue).ok_or_else(absent)?;
     ctx.queues.redrive(queue).await?;
-    tracing::info!(operator.name = operator.name, queue = queue.as_str(), audit = true, "redrove dead letters");
-    Ok((StatusCode::ACCEPTED, Json(json!({ "queue": queue.as_str(), "redriven": true }))))
+    tracing::info!(
+        operator.name = operator.name,
+        queue = queue.as_str(),
+        audit = true,
+        "redrove dead letters"
+    );
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(json!({ "queue": queue.as_str(), "redriven": true })),
+    ))
 }

@@ -38,7 +38,8 @@ pub async fn list(
     State(ctx): State<Arc<Ctx>>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let Query(filter) = filter.map_err(|_| ApiError::bad_request("bad_query", "the query takes state and cursor"))?;
+    let Query(filter) = filter
+        .map_err(|_| ApiError::bad_request("bad_query", "the query takes state and cursor"))?;
     let state = match filter.state.as_deref() {
         None | Some("") => Stands::WaitingForApproval,
         Some(text) => Stands::parse(text).ok_or_else(|| {
@@ -46,11 +47,18 @@ pub async fn list(
             ApiError::bad_request("bad_state", format!("state is one of {}", words.join(", ")))
         })?,
     };
-    let cursor = filter.cursor.as_deref().filter(|text| !text.is_empty()).map(cursors::read).transpose()?;
+    let cursor = filter
+        .cursor
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .map(cursors::read)
+        .transpose()?;
     let cursor = cursor.map(Cursor::from);
     let page = ctx.store.signup_list(state, cursor.as_ref(), PAGE).await?;
     let next = page.next.map(|next| cursors::write(next.at, &next.id));
-    Ok(Json(json!({ "signups": page.rows.iter().map(shown).collect::<Vec<_>>(), "next_cursor": next })))
+    Ok(Json(
+        json!({ "signups": page.rows.iter().map(shown).collect::<Vec<_>>(), "next_cursor": next }),
+    ))
 }
 
 /// Has the account made that a sign-up waits for, also one that was refused before. Said again, it changes nothing.
@@ -60,9 +68,18 @@ pub async fn approve(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let newcomer = read(&id)?;
-    let state = match ctx.store.signup_approve(&newcomer, ctx.outside.now()).await? {
+    let state = match ctx
+        .store
+        .signup_approve(&newcomer, ctx.outside.now())
+        .await?
+    {
         SignUpMoved::Now => {
-            tracing::info!(operator.name = operator.name, signup.id = id, audit = true, "approved a sign-up");
+            tracing::info!(
+                operator.name = operator.name,
+                signup.id = id,
+                audit = true,
+                "approved a sign-up"
+            );
             ctx.queues.send(&Message::SignUp(newcomer), None).await?;
             Stands::Owed
         }
@@ -82,11 +99,23 @@ pub async fn refuse(
     let Json(why) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let reason = why.reason.trim();
     if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-        return Err(ApiError::bad_request("bad_reason", format!("reason has 1 to {REASON_CHARS_MAX} characters")));
+        return Err(ApiError::bad_request(
+            "bad_reason",
+            format!("reason has 1 to {REASON_CHARS_MAX} characters"),
+        ));
     }
-    match ctx.store.signup_refuse(&read(&id)?, reason, ctx.outside.now()).await? {
+    match ctx
+        .store
+        .signup_refuse(&read(&id)?, reason, ctx.outside.now())
+        .await?
+    {
         SignUpMoved::Now => {
-            tracing::info!(operator.name = operator.name, signup.id = id, audit = true, "refused a sign-up");
+            tracing::info!(
+                operator.name = operator.name,
+                signup.id = id,
+                audit = true,
+                "refused a sign-up"
+            );
         }
         SignUpMoved::Stays(Stands::Done) => {
             return Err(ApiError::conflict(
@@ -109,7 +138,13 @@ fn absent() -> ApiError {
 }
 
 fn shown(row: &SignUpRow) -> Value {
-    let SignUpRow { sign_up, state, why, ended_at, .. } = row;
+    let SignUpRow {
+        sign_up,
+        state,
+        why,
+        ended_at,
+        ..
+    } = row;
     json!({
         "id": sign_up.newcomer.pointer(),
         "state": state.as_str(),

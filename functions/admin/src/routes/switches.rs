@@ -45,9 +45,10 @@ pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>) -> Result<Json<Val
                 let ingest = ctx.ingest(source);
                 ingest.ingest_find().await?
             }
-            SwitchName::Billing | SwitchName::AutoProvision | SwitchName::Process(_) => {
-                touched.iter().find(|(which, _)| *which == Which::Named(name)).map(|(_, row)| row.clone())
-            }
+            SwitchName::Billing | SwitchName::AutoProvision | SwitchName::Process(_) => touched
+                .iter()
+                .find(|(which, _)| *which == Which::Named(name))
+                .map(|(_, row)| row.clone()),
         };
         switches.push(shown(name, row.as_ref()));
     }
@@ -57,7 +58,9 @@ pub async fn list(_: Authorized, State(ctx): State<Arc<Ctx>>) -> Result<Json<Val
         }
         Which::Account(_) | Which::Named(_) => None,
     });
-    Ok(Json(json!({ "switches": switches, "paused_accounts": paused.collect::<Vec<_>>() })))
+    Ok(Json(
+        json!({ "switches": switches, "paused_accounts": paused.collect::<Vec<_>>() }),
+    ))
 }
 
 /// One switch with its last changes, newest first.
@@ -88,7 +91,8 @@ pub async fn change(
     Path(name): Path<String>,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let name = named(&name)?;
     let (word, act) = said(&ctx, &operator, Switch::from(wanted.on), &wanted.reason)?;
     let switched = match name {
@@ -97,11 +101,15 @@ pub async fn change(
             ingest.ingest_set(&word, &act).await?
         }
         SwitchName::Billing | SwitchName::AutoProvision | SwitchName::Process(_) => {
-            ctx.switches.switch_set(&Which::Named(name), &word, &act).await?
+            ctx.switches
+                .switch_set(&Which::Named(name), &word, &act)
+                .await?
         }
     };
     tracing::warn!(operator.name = operator.name, switch.name = name.as_str(), switch.on = wanted.on, outcome = ?switched, audit = true, "switched");
-    Ok(Json(json!({ "name": name.as_str(), "on": wanted.on, "changed": switched == Switched::Now })))
+    Ok(Json(
+        json!({ "name": name.as_str(), "on": wanted.on, "changed": switched == Switched::Now }),
+    ))
 }
 
 /// Whether an account is paused, with the last changes, newest first.
@@ -112,8 +120,12 @@ pub async fn pause_show(
 ) -> Result<Json<Value>, ApiError> {
     let id = existing(&ctx, &id).await?;
     let changes = ctx.switches.switch_changes(&Which::Account(id)).await?;
-    let paused = changes.first().is_some_and(|row| row.position == Switch::Off);
-    Ok(Json(json!({ "paused": paused, "changes": changes.iter().map(word).collect::<Vec<_>>() })))
+    let paused = changes
+        .first()
+        .is_some_and(|row| row.position == Switch::Off);
+    Ok(Json(
+        json!({ "paused": paused, "changes": changes.iter().map(word).collect::<Vec<_>>() }),
+    ))
 }
 
 /// Pauses an account's work, or lets it go on.
@@ -123,22 +135,44 @@ pub async fn pause(
     Path(id): Path<String>,
     body: Result<Json<Pause>, JsonRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let id = existing(&ctx, &id).await?;
-    let (word, act) = said(&ctx, &operator, Switch::from(!wanted.paused), &wanted.reason)?;
-    let switched = ctx.switches.switch_set(&Which::Account(id.clone()), &word, &act).await?;
+    let (word, act) = said(
+        &ctx,
+        &operator,
+        Switch::from(!wanted.paused),
+        &wanted.reason,
+    )?;
+    let switched = ctx
+        .switches
+        .switch_set(&Which::Account(id.clone()), &word, &act)
+        .await?;
     tracing::warn!(operator.name = operator.name, account.id = %id, account.paused = wanted.paused, outcome = ?switched, audit = true, "paused or let go on");
-    Ok(Json(json!({ "paused": wanted.paused, "changed": switched == Switched::Now })))
+    Ok(Json(
+        json!({ "paused": wanted.paused, "changed": switched == Switched::Now }),
+    ))
 }
 
 fn named(name: &str) -> Result<SwitchName, ApiError> {
     let known = || SwitchName::ALL.map(SwitchName::as_str).join(", ");
-    SwitchName::parse(name).ok_or_else(|| ApiError::not_found(format!("the switches are {}", known())))
+    SwitchName::parse(name)
+        .ok_or_else(|| ApiError::not_found(format!("the switches are {}", known())))
 }
 
-fn said(ctx: &Ctx, by: &Operator, position: Switch, why: &str) -> Result<(SwitchWord, ActionId), ApiError> {
+fn said(
+    ctx: &Ctx,
+    by: &Operator,
+    position: Switch,
+    why: &str,
+) -> Result<(SwitchWord, ActionId), ApiError> {
     let at = ctx.outside.now();
-    let word = SwitchWord { position, by: by.name.clone(), reason: reason(why)?.to_owned(), at };
+    let word = SwitchWord {
+        position,
+        by: by.name.clone(),
+        reason: reason(why)?.to_owned(),
+        at,
+    };
     Ok((word, ActionId::mint(at, ctx.outside.random_bytes())))
 }
 

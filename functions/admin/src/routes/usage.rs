@@ -34,15 +34,29 @@ pub async fn list(
     Path(id): Path<String>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let Query(filter) = filter.map_err(|_| ApiError::bad_request("bad_query", "the query takes state and cursor"))?;
+    let Query(filter) = filter
+        .map_err(|_| ApiError::bad_request("bad_query", "the query takes state and cursor"))?;
     let state = filter.state.as_deref().and_then(UsageState::parse);
-    let state = state.ok_or_else(|| ApiError::bad_request("bad_state", "state is owed, parked or told"))?;
+    let state =
+        state.ok_or_else(|| ApiError::bad_request("bad_state", "state is owed, parked or told"))?;
     let behind = filter.cursor.as_deref().map(cursors::read).transpose()?;
-    let behind = behind.map(|(_, text)| Identifier::parse(&text).ok_or_else(cursors::bad)).transpose()?;
+    let behind = behind
+        .map(|(_, text)| Identifier::parse(&text).ok_or_else(cursors::bad))
+        .transpose()?;
     let account = existing(&ctx, &id).await?;
-    let page = ctx.store.usage_list(&account, state, behind.as_ref(), PAGE).await?;
-    let next = page.rows.last().filter(|_| page.next.is_some()).map(|row| row.usage.at);
-    let next = page.next.zip(next).map(|(last, at)| cursors::write(at, &last.to_string()));
+    let page = ctx
+        .store
+        .usage_list(&account, state, behind.as_ref(), PAGE)
+        .await?;
+    let next = page
+        .rows
+        .last()
+        .filter(|_| page.next.is_some())
+        .map(|row| row.usage.at);
+    let next = page
+        .next
+        .zip(next)
+        .map(|(last, at)| cursors::write(at, &last.to_string()));
     Ok(Json(json!({
         "usage": page.rows.iter().map(|row| shown(state, row)).collect::<Vec<_>>(),
         "next_cursor": next,
@@ -56,9 +70,15 @@ pub async fn resend(
     Path(path): Path<(String, String, String)>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let (debts, usage) = named(&ctx, path).await?;
-    let row = decided(ctx.store.usage_resend(&debts, &usage, ctx.outside.now()).await?)?;
+    let row = decided(
+        ctx.store
+            .usage_resend(&debts, &usage, ctx.outside.now())
+            .await?,
+    )?;
     tracing::info!(operator.name = operator.name, account.id = %debts.account, usage.identifier = %row.usage.identifier, audit = true, "owes parked usage again");
-    ctx.queues.send(&Message::Usage(debts.clone()), Some(&debts.account)).await?;
+    ctx.queues
+        .send(&Message::Usage(debts.clone()), Some(&debts.account))
+        .await?;
     Ok((StatusCode::ACCEPTED, Json(shown(UsageState::Owed, &row))))
 }
 
@@ -79,25 +99,47 @@ pub async fn write_off(
     let Json(why) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let reason = reason(&why.reason)?;
     let (debts, usage) = named(&ctx, path).await?;
-    let word = WriteOff { at: ctx.outside.now(), by: operator.name.clone(), reason: reason.to_owned() };
+    let word = WriteOff {
+        at: ctx.outside.now(),
+        by: operator.name.clone(),
+        reason: reason.to_owned(),
+    };
     let row = decided(ctx.store.usage_write_off(&debts, &usage, &word).await?)?;
     tracing::info!(operator.name = operator.name, account.id = %debts.account, usage.identifier = %row.usage.identifier, audit = true, "wrote parked usage off");
     Ok(Json(shown(UsageState::Parked, &row)))
 }
 
 /// The record that a path names.
-async fn named(ctx: &Ctx, (account, meter, usage): (String, String, String)) -> Result<(Debts, UsageId), ApiError> {
-    let (meter, usage) = (Meter::parse(&meter).map_err(|_| absent())?, UsageId::parse(&usage).map_err(|_| absent())?);
-    Ok((Debts { account: existing(ctx, &account).await?, meter }, usage))
+async fn named(
+    ctx: &Ctx,
+    (account, meter, usage): (String, String, String),
+) -> Result<(Debts, UsageId), ApiError> {
+    let (meter, usage) = (
+        Meter::parse(&meter).map_err(|_| absent())?,
+        UsageId::parse(&usage).map_err(|_| absent())?,
+    );
+    Ok((
+        Debts {
+            account: existing(ctx, &account).await?,
+            meter,
+        },
+        usage,
+    ))
 }
 
 fn decided(decided: Decided) -> Result<UsageRow, ApiError> {
     match decided {
         Decided::Now(row) => Ok(*row),
         Decided::Unknown => Err(absent()),
-        Decided::WrittenOff => Err(ApiError::conflict("written_off", "this record was written off and is never told")),
+        Decided::WrittenOff => Err(ApiError::conflict(
+            "written_off",
+            "this record was written off and is never told",
+        )),
         Decided::NotParked(state) => {
-            let detail = format!("this record is {}; only a parked one is decided about", state.as_str());
+            let detail = format!(
+                "this record is {}; only a parked one is decided about",
+                state.as_str()
+            );
             Err(ApiError::conflict("not_parked", detail))
         }
     }

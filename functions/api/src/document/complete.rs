@@ -4,16 +4,31 @@ use serde_json::{Map, Value, json};
 
 /// What each part of the API is about.
 const TAGS: [(&str, &str); 12] = [
-    ("sign-up", "From nobody to an account with a key. Open to everybody."),
+    (
+        "sign-up",
+        "From nobody to an account with a key. Open to everybody.",
+    ),
     ("account", "What your account is and may do."),
-    ("billing", "Balance, movements, quotas, invoices and purchases."),
+    (
+        "billing",
+        "Balance, movements, quotas, invoices and purchases.",
+    ),
     ("credits", "Holds on credits for work of your own."),
-    ("usage", "What your own service uses, counted against its quotas."),
+    (
+        "usage",
+        "What your own service uses, counted against its quotas.",
+    ),
     ("jobs", "Issues on their way to pull requests."),
     ("commits", "Commits in words."),
-    ("tests", "Test files scored, and tests put into one. Nothing to pay."),
+    (
+        "tests",
+        "Test files scored, and tests put into one. Nothing to pay.",
+    ),
     ("keys", "Keys for your programs."),
-    ("people", "Who is signed in, for which account, and who belongs to it."),
+    (
+        "people",
+        "Who is signed in, for which account, and who belongs to it.",
+    ),
     ("sales", "What is sold. Open to everybody."),
     ("service", "The door itself. Open to everybody."),
 ];
@@ -22,18 +37,36 @@ const TAGS: [(&str, &str); 12] = [
 const STATUSES: [(&str, &str); 14] = [
     ("200", "Done."),
     ("201", "Made."),
-    ("202", "Taken; what is under way goes on to its next step first."),
+    (
+        "202",
+        "Taken; what is under way goes on to its next step first.",
+    ),
     ("204", "Done; there is nothing to show."),
-    ("400", "Something in the request is wrong; `detail` says what."),
+    (
+        "400",
+        "Something in the request is wrong; `detail` says what.",
+    ),
     ("401", "No key and no session, or one that opens nothing."),
     ("402", "There are not enough credits."),
-    ("403", "This key or role may not do that, or the session sent no CSRF token."),
+    (
+        "403",
+        "This key or role may not do that, or the session sent no CSRF token.",
+    ),
     ("404", "There is no such thing, or it is not yours."),
-    ("409", "It clashes with what is there, or the Idempotency-Key was used for something else."),
+    (
+        "409",
+        "It clashes with what is there, or the Idempotency-Key was used for something else.",
+    ),
     ("410", "It is over."),
     ("422", "It is understood and cannot be done."),
-    ("429", "Too many for now; go on after `retry-after` seconds."),
-    ("503", "Something behind this door did not answer. Nothing was lost; try again."),
+    (
+        "429",
+        "Too many for now; go on after `retry-after` seconds.",
+    ),
+    (
+        "503",
+        "Something behind this door did not answer. Nothing was lost; try again.",
+    ),
 ];
 
 /// Where people come with a browser.
@@ -48,10 +81,15 @@ pub fn complete(document: &mut Value) {
     document["tags"] = Value::from(tags.to_vec());
     document["components"]["parameters"] = json!({ "IdempotencyKey": idempotency_key() });
     document["components"]["headers"] = headers();
-    let Some(paths) = document["paths"].as_object_mut() else { return };
+    let Some(paths) = document["paths"].as_object_mut() else {
+        return;
+    };
     for (path, methods) in paths {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
-            let name = path.trim_start_matches("/api/v1/").replace(['/', '-', '.'], "_").replace(['{', '}'], "");
+            let name = path
+                .trim_start_matches("/api/v1/")
+                .replace(['/', '-', '.'], "_")
+                .replace(['{', '}'], "");
             operation["operationId"] = format!("{method}_{name}").into();
             complete_operation(path, operation);
         }
@@ -62,16 +100,24 @@ fn complete_operation(path: &str, operation: &mut Value) {
     if operation["description"].is_null() {
         operation["description"] = operation["summary"].clone();
     }
-    let open = operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| *way == json!({})));
+    let open = operation["security"]
+        .as_array()
+        .is_some_and(|ways| ways.iter().any(|way| *way == json!({})));
     let asks = complete_parameters(operation);
     if !operation["responses"].is_object() {
         operation["responses"] = json!({});
     }
-    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    let Some(responses) = operation["responses"].as_object_mut() else {
+        return;
+    };
     let also = BEHIND_A_KEY.into_iter().filter(|_| !open);
-    let also = also.chain(asks.then_some("400")).chain(path.contains('{').then_some("404"));
+    let also = also
+        .chain(asks.then_some("400"))
+        .chain(path.contains('{').then_some("404"));
     for status in also {
-        responses.entry(status).or_insert_with(|| json!({ "description": "" }));
+        responses
+            .entry(status)
+            .or_insert_with(|| json!({ "description": "" }));
     }
     for (status, response) in responses {
         complete_response(status, response, !open);
@@ -85,7 +131,12 @@ fn complete_operation(path: &str, operation: &mut Value) {
 /// Says whether anything is asked that can be wrong.
 fn complete_parameters(operation: &mut Value) -> bool {
     let mut asks = operation.get("requestBody").is_some();
-    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+    for parameter in operation
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         if parameter["name"] == "idempotency-key" {
             *parameter = json!({ "$ref": "#/components/parameters/IdempotencyKey" });
             asks = true;
@@ -97,7 +148,11 @@ fn complete_parameters(operation: &mut Value) -> bool {
         }
         // A query has no null: what is absent is left out.
         if let Some(kinds) = parameter["schema"]["type"].as_array() {
-            parameter["schema"]["type"] = kinds.iter().find(|kind| **kind != "null").cloned().unwrap_or_default();
+            parameter["schema"]["type"] = kinds
+                .iter()
+                .find(|kind| **kind != "null")
+                .cloned()
+                .unwrap_or_default();
         }
     }
     asks
@@ -109,8 +164,12 @@ fn complete_response(status: &str, response: &mut Value, counted: bool) {
         response["description"] = known.map_or("", |(_, words)| words).into();
     }
     let mut headers = Map::new();
-    let mut say =
-        |name: &str| headers.insert(name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
+    let mut say = |name: &str| {
+        headers.insert(
+            name.to_owned(),
+            json!({ "$ref": format!("#/components/headers/{name}") }),
+        )
+    };
     say("x-request-id");
     if counted && status != "401" {
         for name in ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"] {
@@ -142,8 +201,7 @@ fn idempotency_key() -> Value {
 }
 
 fn headers() -> Value {
-    let number =
-        |description: &str| json!({ "description": description, "schema": { "type": "integer", "minimum": 0 } });
+    let number = |description: &str| json!({ "description": description, "schema": { "type": "integer", "minimum": 0 } });
     json!({
         "x-request-id": {
             "description": "What the request is called in our log; your own x-request-id if it is plain and short.",

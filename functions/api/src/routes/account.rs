@@ -41,7 +41,10 @@ pub struct AccountShown {
 /// Your account.
 #[utoipa::path(get, path = "/api/v1/account", tag = "account",
     responses((status = 200, body = AccountShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn account(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<AccountShown>, ApiError> {
+pub async fn account(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<AccountShown>, ApiError> {
     caller.may(Scope::Read)?;
     let now = ctx.outside.now();
     let found = load(&ctx, &caller, now).await?;
@@ -53,9 +56,16 @@ pub async fn account(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json
         stripe_customer_id: account.customer.to_string(),
         plan: standing.plan.id.to_string(),
         wished_plan: account.wish.clone(),
-        subscription_status: standing.status.as_ref().map_or("none", |status| status.as_str()).to_owned(),
+        subscription_status: standing
+            .status
+            .as_ref()
+            .map_or("none", |status| status.as_str())
+            .to_owned(),
         can_use_service: !matches!(standing.coverage, Coverage::Lapsed),
-        current_usage: ctx.store.quota_used(&account.id, &pulls, &period.key).await?,
+        current_usage: ctx
+            .store
+            .quota_used(&account.id, &pulls, &period.key)
+            .await?,
         grace_until: match standing.coverage {
             Coverage::Grace { until } => Some(until.to_string()),
             Coverage::Full | Coverage::Lapsed => None,
@@ -98,16 +108,30 @@ pub async fn quota(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Q
     let mut quotas = Vec::new();
     for (meter, quota) in &standing.plan.quotas {
         let period = Period::at(quota.renews, standing.period, now);
-        let used = ctx.store.quota_used(&account.id, meter, &period.key).await?;
+        let used = ctx
+            .store
+            .quota_used(&account.id, meter, &period.key)
+            .await?;
         let (limit, left) = match quota.limit {
             Limit::Unlimited => (0, None),
             Limit::Of(limit) => (limit, Some(limit.saturating_sub(used))),
         };
         let renews_at = period.end.map(|end| end.to_string());
-        quotas.push(QuotaUse { meter: meter.to_string(), used, limit, left, period: period.key, renews_at });
+        quotas.push(QuotaUse {
+            meter: meter.to_string(),
+            used,
+            limit,
+            left,
+            period: period.key,
+            renews_at,
+        });
     }
     let spending = spend_limit::shown(&ctx, &account.id, &standing, now).await?;
-    Ok(Json(Quotas { plan: standing.plan.id.to_string(), quotas, spending }))
+    Ok(Json(Quotas {
+        plan: standing.plan.id.to_string(),
+        quotas,
+        spending,
+    }))
 }
 
 /// What the account was asked to pay.
@@ -134,10 +158,15 @@ pub struct InvoiceShown {
 /// Your invoices, the newest first.
 #[utoipa::path(get, path = "/api/v1/billing/invoices", tag = "billing",
     responses((status = 200, body = Invoices), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn invoices(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Invoices>, ApiError> {
+pub async fn invoices(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<Invoices>, ApiError> {
     caller.may(Scope::Read)?;
     let invoices = ctx.store.invoice_list(&caller.account).await?;
-    Ok(Json(Invoices { invoices: invoices.into_iter().map(shown).collect() }))
+    Ok(Json(Invoices {
+        invoices: invoices.into_iter().map(shown).collect(),
+    }))
 }
 
 fn shown(invoice: Invoice) -> InvoiceShown {
@@ -162,16 +191,25 @@ pub struct Found<'a> {
 }
 
 /// Reads the caller's account.
-pub async fn load<'a>(ctx: &'a Ctx, caller: &Caller, now: Timestamp) -> Result<Found<'a>, ApiError> {
+pub async fn load<'a>(
+    ctx: &'a Ctx,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Found<'a>, ApiError> {
     let found = ctx.store.account_find_whole(&caller.account).await?;
     let (account, contracts) = found.ok_or_else(|| ApiError::not_found("the account is gone"))?;
     let standing = standing(&ctx.catalogue, &account, &contracts, now);
-    let standing = standing.ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
+    let standing = standing
+        .ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
     Ok(Found { account, standing })
 }
 
 /// The period that a meter counts in for an account now.
 pub fn period(standing: &Standing<'_>, meter: &Meter, now: Timestamp) -> Period {
-    let renews = standing.plan.quotas.get(meter).map_or(domain::plans::Renewal::Month, |quota| quota.renews);
+    let renews = standing
+        .plan
+        .quotas
+        .get(meter)
+        .map_or(domain::plans::Renewal::Month, |quota| quota.renews);
     Period::at(renews, standing.period, now)
 }

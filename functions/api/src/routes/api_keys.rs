@@ -66,8 +66,13 @@ pub struct KeyWanted {
 }
 
 fn scope_words() -> ArrayBuilder {
-    let words = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Scope::ALL.map(Scope::as_str)));
-    ArrayBuilder::new().items(words).min_items(Some(1)).examples([serde_json::json!(["read", "usage"])])
+    let words = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(Scope::ALL.map(Scope::as_str)));
+    ArrayBuilder::new()
+        .items(words)
+        .min_items(Some(1))
+        .examples([serde_json::json!(["read", "usage"])])
 }
 
 /// How long the old key goes on beside the new one.
@@ -89,7 +94,9 @@ const OVERLAP_HOURS_MAX: u32 = 720;
 pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<ApiKeys>, ApiError> {
     caller.may(Scope::Read)?;
     let keys = ctx.store.api_key_list(&caller.account).await?;
-    Ok(Json(ApiKeys { keys: keys.iter().map(shown).collect() }))
+    Ok(Json(ApiKeys {
+        keys: keys.iter().map(shown).collect(),
+    }))
 }
 
 /// Makes a key. Its text is in the answer and nowhere else; the same
@@ -105,20 +112,33 @@ pub async fn create(
     body: Result<Json<KeyWanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
     caller.may(Scope::Keys)?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let scopes = scopes(&caller, &wanted.scopes)?;
     if wanted.name.trim().is_empty() || wanted.name.chars().count() > NAME_CHARS_MAX {
-        return Err(ApiError::bad_request("bad_name", format!("name has 1 to {NAME_CHARS_MAX} characters")));
+        return Err(ApiError::bad_request(
+            "bad_name",
+            format!("name has 1 to {NAME_CHARS_MAX} characters"),
+        ));
     }
-    if wanted.expires_in_days.is_some_and(|days| days == 0 || days > DAYS_MAX) {
-        return Err(ApiError::bad_request("bad_expiry", format!("expires_in_days is 1 to {DAYS_MAX}")));
+    if wanted
+        .expires_in_days
+        .is_some_and(|days| days == 0 || days > DAYS_MAX)
+    {
+        return Err(ApiError::bad_request(
+            "bad_expiry",
+            format!("expires_in_days is 1 to {DAYS_MAX}"),
+        ));
     }
     if ctx.store.api_key_list(&caller.account).await?.len() >= KEYS_MAX {
-        let detail = format!("an account has at most {KEYS_MAX} keys; ask for more if you need them");
+        let detail =
+            format!("an account has at most {KEYS_MAX} keys; ask for more if you need them");
         return Err(ApiError::unprocessable("too_many_keys", detail));
     }
     let now = ctx.outside.now();
-    let end = wanted.expires_in_days.map(|days| now.plus(Duration::from_secs(u64::from(days) * 86_400)));
+    let end = wanted
+        .expires_in_days
+        .map(|days| now.plus(Duration::from_secs(u64::from(days) * 86_400)));
     let act = once.act(&caller, "api-keys");
     make(&ctx, &caller, &act, (wanted.name.trim(), scopes, end), now).await
 }
@@ -151,18 +171,34 @@ pub async fn rotate(
     body: Result<Json<Rotation>, JsonRejection>,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
     caller.may(Scope::Keys)?;
-    let Json(rotation) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(rotation) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     if rotation.overlap_hours > OVERLAP_HOURS_MAX {
-        return Err(ApiError::bad_request("bad_overlap", format!("overlap_hours is 0 to {OVERLAP_HOURS_MAX}")));
+        return Err(ApiError::bad_request(
+            "bad_overlap",
+            format!("overlap_hours is 0 to {OVERLAP_HOURS_MAX}"),
+        ));
     }
     let (old, digest) = existing(&ctx, &caller, &id).await?;
     let now = ctx.outside.now();
     if !old.is_good(now) {
-        return Err(ApiError::conflict("key_ended", "this key has ended; make a new one"));
+        return Err(ApiError::conflict(
+            "key_ended",
+            "this key has ended; make a new one",
+        ));
     }
     let act = once.act(&caller, &format!("api-keys/{}/rotate", old.id));
-    let made = make(&ctx, &caller, &act, (&old.name, old.scopes, old.expires_at), now).await?;
-    let end = now.plus(Duration::from_secs(u64::from(rotation.overlap_hours) * 3_600));
+    let made = make(
+        &ctx,
+        &caller,
+        &act,
+        (&old.name, old.scopes, old.expires_at),
+        now,
+    )
+    .await?;
+    let end = now.plus(Duration::from_secs(
+        u64::from(rotation.overlap_hours) * 3_600,
+    ));
     ctx.store.api_key_expire(&digest, end).await?;
     Ok(made)
 }
@@ -201,14 +237,22 @@ async fn make(
         }
     }
     tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.by, audit = true, "made a key");
-    Ok((StatusCode::CREATED, Json(KeyMade { key: shown(&key), secret: text.expose().to_owned() })))
+    Ok((
+        StatusCode::CREATED,
+        Json(KeyMade {
+            key: shown(&key),
+            secret: text.expose().to_owned(),
+        }),
+    ))
 }
 
 fn scopes(caller: &Caller, words: &[String]) -> Result<BTreeSet<Scope>, ApiError> {
     let known = Scope::ALL.map(Scope::as_str).join(", ");
     let bad = || ApiError::bad_request("bad_scopes", format!("scopes are some of {known}"));
-    let scopes: BTreeSet<Scope> =
-        words.iter().map(|word| Scope::parse(word).ok_or_else(bad)).collect::<Result<_, _>>()?;
+    let scopes: BTreeSet<Scope> = words
+        .iter()
+        .map(|word| Scope::parse(word).ok_or_else(bad))
+        .collect::<Result<_, _>>()?;
     if scopes.is_empty() {
         return Err(bad());
     }
@@ -221,14 +265,21 @@ fn scopes(caller: &Caller, words: &[String]) -> Result<BTreeSet<Scope>, ApiError
 async fn existing(ctx: &Ctx, caller: &Caller, id: &str) -> Result<(ApiKey, String), ApiError> {
     let absent = || ApiError::not_found("there is no such key");
     let id = KeyId::parse(id).map_err(|_| absent())?;
-    ctx.store.api_key_load(&caller.account, &id).await?.ok_or_else(absent)
+    ctx.store
+        .api_key_load(&caller.account, &id)
+        .await?
+        .ok_or_else(absent)
 }
 
 fn shown(key: &ApiKey) -> KeyShown {
     KeyShown {
         id: key.id.to_string(),
         name: key.name.clone(),
-        scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        scopes: key
+            .scopes
+            .iter()
+            .map(|scope| scope.as_str().to_owned())
+            .collect(),
         hint: key.hint.clone(),
         created_at: key.created_at.to_string(),
         expires_at: key.expires_at.map(|at| at.to_string()),

@@ -54,24 +54,41 @@ const PAGES_MAX: usize = 25;
 /// What the present period has come to so far.
 #[utoipa::path(get, path = "/api/v1/billing/usage", tag = "billing",
     responses((status = 200, body = UsageShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn usage(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<UsageShown>, ApiError> {
+pub async fn usage(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<UsageShown>, ApiError> {
     caller.may(Scope::Read)?;
     let now = ctx.outside.now();
     let Found { account, standing } = load(&ctx, &caller, now).await?;
     let pulls = Meter::pull_requests();
-    let counted = standing.plan.quotas.keys().chain(standing.plan.charges.iter().map(|charge| &charge.meter));
+    let counted = standing
+        .plan
+        .quotas
+        .keys()
+        .chain(standing.plan.charges.iter().map(|charge| &charge.meter));
     let counted: BTreeSet<_> = counted.chain([&pulls]).collect();
     let mut meters = Vec::new();
     for meter in counted {
         let period = period(&standing, meter, now);
-        let used = ctx.store.quota_used(&account.id, meter, &period.key).await?;
-        meters.push(MeterShown { meter: meter.to_string(), used, period: period.key });
+        let used = ctx
+            .store
+            .quota_used(&account.id, meter, &period.key)
+            .await?;
+        meters.push(MeterShown {
+            meter: meter.to_string(),
+            used,
+            period: period.key,
+        });
     }
     let period = period(&standing, &pulls, now);
     let (spent, complete) = spent(&ctx, &account.id, period.start).await?;
     Ok(Json(UsageShown {
         plan: standing.plan.id.to_string(),
-        jobs: ctx.store.quota_used(&account.id, &pulls, &period.key).await?,
+        jobs: ctx
+            .store
+            .quota_used(&account.id, &pulls, &period.key)
+            .await?,
         period: period.key,
         period_start: period.start.map(|start| start.to_string()),
         period_end: period.end.map(|end| end.to_string()),
@@ -83,10 +100,17 @@ pub async fn usage(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<U
 }
 
 /// What was spent since a moment, and whether that is all.
-async fn spent(ctx: &Ctx, account: &AccountId, since: Option<Timestamp>) -> Result<(Credits, bool), ApiError> {
+async fn spent(
+    ctx: &Ctx,
+    account: &AccountId,
+    since: Option<Timestamp>,
+) -> Result<(Credits, bool), ApiError> {
     let (mut sum, mut from) = (Credits::ZERO, None);
     for _ in 0..PAGES_MAX {
-        let page = ctx.store.entry_list(account, from.as_ref(), ENTRIES_PAGE).await?;
+        let page = ctx
+            .store
+            .entry_list(account, from.as_ref(), ENTRIES_PAGE)
+            .await?;
         for entry in &page.rows {
             if since.is_some_and(|since| entry.at < since) {
                 return Ok((sum, true));

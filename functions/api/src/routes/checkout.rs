@@ -73,7 +73,8 @@ pub async fn create(
     body: Result<Json<CheckoutWanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<CheckoutShown>), ApiError> {
     caller.may(Scope::Billing)?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let embedded = embedded(wanted.ui.as_deref())?;
     let wish = wish(&ctx, &wanted)?;
     let stripe = ctx.stripe().await?;
@@ -87,7 +88,13 @@ pub async fn create(
     let intent = match known(&ctx, &account, &act, &what).await? {
         Some(intent) => intent,
         None => {
-            let order = order((&ctx, &stripe), &account, &contracts.subscriptions, (&wish, embedded)).await?;
+            let order = order(
+                (&ctx, &stripe),
+                &account,
+                &contracts.subscriptions,
+                (&wish, embedded),
+            )
+            .await?;
             intent(&ctx, what, &order)
         }
     };
@@ -96,7 +103,12 @@ pub async fn create(
 }
 
 /// What an act has begun with, if it has begun.
-pub async fn known(ctx: &Ctx, account: &Account, act: &Act, what: &str) -> Result<Option<Intent>, ApiError> {
+pub async fn known(
+    ctx: &Ctx,
+    account: &Account,
+    act: &Act,
+    what: &str,
+) -> Result<Option<Intent>, ApiError> {
     match ctx.store.intent_find(&account.id, &act.id()).await? {
         Some(known) if known.what != what => Err(key_reused()),
         known => Ok(known),
@@ -106,7 +118,12 @@ pub async fn known(ctx: &Ctx, account: &Account, act: &Act, what: &str) -> Resul
 /// An order as it is written down.
 pub fn intent(ctx: &Ctx, what: String, order: &impl Serialize) -> Intent {
     let params = serde_json::to_string(order).unwrap_or_default();
-    Intent { what, params, answer: None, begun_at: ctx.outside.now() }
+    Intent {
+        what,
+        params,
+        answer: None,
+        begun_at: ctx.outside.now(),
+    }
 }
 
 /// Whether a session is to be shown within a page.
@@ -123,17 +140,22 @@ fn wish<'a>(ctx: &'a Ctx, wanted: &CheckoutWanted) -> Result<Wish<'a>, ApiError>
         (Some(pack), None) => {
             let quantity = wanted.quantity.unwrap_or(1);
             if quantity == 0 || quantity > QUANTITY_MAX {
-                return Err(ApiError::bad_request("bad_quantity", format!("quantity is 1 to {QUANTITY_MAX}")));
+                return Err(ApiError::bad_request(
+                    "bad_quantity",
+                    format!("quantity is 1 to {QUANTITY_MAX}"),
+                ));
             }
             Ok(Wish::Pack(sales::pack(ctx, pack)?, quantity))
         }
-        (None, Some(_)) if wanted.quantity.is_some() => {
-            Err(ApiError::bad_request("bad_quantity", "quantity goes with a pack; a plan is subscribed to once"))
-        }
+        (None, Some(_)) if wanted.quantity.is_some() => Err(ApiError::bad_request(
+            "bad_quantity",
+            "quantity goes with a pack; a plan is subscribed to once",
+        )),
         (None, Some(plan)) => Ok(Wish::Plan(sales::plan(ctx, plan)?)),
-        (None, None) | (Some(_), Some(_)) => {
-            Err(ApiError::bad_request("bad_body", "say either which pack or which plan"))
-        }
+        (None, None) | (Some(_), Some(_)) => Err(ApiError::bad_request(
+            "bad_body",
+            "say either which pack or which plan",
+        )),
     }
 }
 
@@ -144,13 +166,25 @@ async fn order(
     (wish, embedded): (&Wish<'_>, bool),
 ) -> Result<Order, ApiError> {
     let (mode, prices, trial_days) = match wish {
-        Wish::Pack(pack, quantity) => (Mode::Payment, sales::pack_price(ctx, stripe, pack, *quantity).await?, 0),
+        Wish::Pack(pack, quantity) => (
+            Mode::Payment,
+            sales::pack_price(ctx, stripe, pack, *quantity).await?,
+            0,
+        ),
         Wish::Plan(plan) => {
             if let Some(live) = live(ctx, subscriptions) {
                 return Err(subscribed(live));
             }
-            let trial_days = if subscriptions.is_empty() { plan.trial_days } else { 0 };
-            (Mode::Subscription, sales::plan_prices(ctx, stripe, plan).await?, trial_days)
+            let trial_days = if subscriptions.is_empty() {
+                plan.trial_days
+            } else {
+                0
+            };
+            (
+                Mode::Subscription,
+                sales::plan_prices(ctx, stripe, plan).await?,
+                trial_days,
+            )
         }
     };
     Ok(Order {
@@ -167,9 +201,16 @@ async fn order(
 
 /// The subscription to a plan of ours that goes on, if there is one; of several the one that counts.
 pub fn live<'a>(ctx: &Ctx, subscriptions: &'a [Subscription]) -> Option<&'a Subscription> {
-    let ours = subscriptions.iter().filter(|one| plan_of(&ctx.catalogue, one).is_some());
+    let ours = subscriptions
+        .iter()
+        .filter(|one| plan_of(&ctx.catalogue, one).is_some());
     let goes_on = ours.filter(|one| !one.status.is_final() && one.status != Status::Incomplete);
-    goes_on.max_by_key(|one| (matches!(one.status, Status::Active | Status::Trialing), one.created_at))
+    goes_on.max_by_key(|one| {
+        (
+            matches!(one.status, Status::Active | Status::Trialing),
+            one.created_at,
+        )
+    })
 }
 
 /// Nobody pays for two plans.
@@ -186,8 +227,14 @@ pub fn shown(session: CheckoutSession) -> CheckoutShown {
     CheckoutShown {
         id: session.id.to_string(),
         url: session.url,
-        client_secret: session.client_secret.map(|secret| secret.expose_secret().to_owned()),
-        status: session.status.as_ref().map_or("open", SessionStatus::as_str).to_owned(),
+        client_secret: session
+            .client_secret
+            .map(|secret| secret.expose_secret().to_owned()),
+        status: session
+            .status
+            .as_ref()
+            .map_or("open", SessionStatus::as_str)
+            .to_owned(),
         expires_at: session.expires_at.to_string(),
     }
 }

@@ -8,7 +8,9 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::access::Scope;
-use domain::errands::{Answer, Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, State as Stands, Summary, Task};
+use domain::errands::{
+    Answer, Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, State as Stands, Summary, Task,
+};
 use domain::ids::ErrandId;
 use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
@@ -75,7 +77,9 @@ pub async fn show(
     caller.may(Scope::Read)?;
     let commit = commit(&named)?;
     let found = standing(&ctx, &caller, &commit).await?;
-    let whole = found.ok_or_else(|| ApiError::not_found("nobody has asked for this summary; POST asks for it"))?;
+    let whole = found.ok_or_else(|| {
+        ApiError::not_found("nobody has asked for this summary; POST asks for it")
+    })?;
     Ok(Json(shown(&whole, &commit)))
 }
 
@@ -110,7 +114,10 @@ pub async fn create(
         let wanted = Wanted {
             id: id.clone(),
             task: Task::CommitSummary(commit.clone()),
-            place: Some(SummaryPlace { commit: commit.clone(), instead_of }),
+            place: Some(SummaryPlace {
+                commit: commit.clone(),
+                instead_of,
+            }),
             what: format!("the summary of {commit}"),
             prompt_bytes_max: Some(SUMMARY_PROMPT_BYTES_MAX),
         };
@@ -119,25 +126,47 @@ pub async fn create(
             return Ok(answered(&whole, &commit));
         }
     }
-    Err(ApiError::conflict("contended", "others ask for the same at this moment; ask again"))
+    Err(ApiError::conflict(
+        "contended",
+        "others ask for the same at this moment; ask again",
+    ))
 }
 
 fn commit((owner, repository, sha): &(String, String, String)) -> Result<Commit, ApiError> {
     Commit::parse(owner, repository, sha).ok_or_else(|| {
-        let detail = "name the owner, the repository and the whole commit id of 40 hexadecimal digits";
+        let detail =
+            "name the owner, the repository and the whole commit id of 40 hexadecimal digits";
         ApiError::bad_request("bad_commit", detail)
     })
 }
 
-async fn standing(ctx: &Ctx, caller: &Caller, commit: &Commit) -> Result<Option<WholeErrand>, ApiError> {
-    let Some(id) = ctx.store.summary_find(&caller.account, commit).await? else { return Ok(None) };
+async fn standing(
+    ctx: &Ctx,
+    caller: &Caller,
+    commit: &Commit,
+) -> Result<Option<WholeErrand>, ApiError> {
+    let Some(id) = ctx.store.summary_find(&caller.account, commit).await? else {
+        return Ok(None);
+    };
     Ok(ctx.store.errand_find(&id).await?)
 }
 
 fn answered(whole: &WholeErrand, commit: &Commit) -> Answered {
-    let status = if whole.row.state == Stands::Queued { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let place = format!("/api/v1/repos/{}/commits/{}/summary", commit.repository(), commit.sha());
-    (status, [(header::LOCATION, place)], Json(shown(whole, commit)))
+    let status = if whole.row.state == Stands::Queued {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    let place = format!(
+        "/api/v1/repos/{}/commits/{}/summary",
+        commit.repository(),
+        commit.sha()
+    );
+    (
+        status,
+        [(header::LOCATION, place)],
+        Json(shown(whole, commit)),
+    )
 }
 
 fn shown(whole: &WholeErrand, commit: &Commit) -> CommitSummary {
@@ -147,7 +176,11 @@ fn shown(whole: &WholeErrand, commit: &Commit) -> CommitSummary {
         Some(Answer::TestAnalysis(_) | Answer::TestIntegration(_)) | None => None,
     };
     let (summary, diff) = said.unzip();
-    let tokens = row.used.as_ref().map(|used| used.tokens).unwrap_or_default();
+    let tokens = row
+        .used
+        .as_ref()
+        .map(|used| used.tokens)
+        .unwrap_or_default();
     let (paid_by, price) = paid(row);
     CommitSummary {
         id: row.facts.id.to_string(),
@@ -168,6 +201,18 @@ fn shown(whole: &WholeErrand, commit: &Commit) -> CommitSummary {
 }
 
 const fn counted(diff: DiffFacts) -> Diff {
-    let DiffFacts { files, additions, deletions, bytes, shown_bytes } = diff;
-    Diff { files, additions, deletions, bytes, shown_bytes }
+    let DiffFacts {
+        files,
+        additions,
+        deletions,
+        bytes,
+        shown_bytes,
+    } = diff;
+    Diff {
+        files,
+        additions,
+        deletions,
+        bytes,
+        shown_bytes,
+    }
 }

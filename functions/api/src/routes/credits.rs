@@ -57,7 +57,10 @@ pub struct Transaction {
 /// What you have.
 #[utoipa::path(get, path = "/api/v1/billing/balance", tag = "billing",
     responses((status = 200, body = BalanceShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn balance(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<BalanceShown>, ApiError> {
+pub async fn balance(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<BalanceShown>, ApiError> {
     caller.may(Scope::Read)?;
     let balance = ctx.store.balance_find(&caller.account).await?;
     let recent = ctx.store.entry_list(&caller.account, None, RECENT).await?;
@@ -105,27 +108,46 @@ pub async fn transactions(
     filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, ApiError> {
     caller.may(Scope::Read)?;
-    let Query(filter) = filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let Query(filter) =
+        filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let limit = filter.limit.unwrap_or(PAGE);
     if limit == 0 || limit > PAGE_MAX {
-        return Err(ApiError::bad_request("bad_limit", format!("limit is 1 to {PAGE_MAX}")));
+        return Err(ApiError::bad_request(
+            "bad_limit",
+            format!("limit is 1 to {PAGE_MAX}"),
+        ));
     }
     let kind = filter.kind.as_deref().map(kind).transpose()?;
     let cursor = filter.cursor.as_deref().map(cursors::read).transpose()?;
     let cursor = cursor.map(Cursor::from);
-    let page = ctx.store.entry_list(&caller.account, cursor.as_ref(), limit).await?;
+    let page = ctx
+        .store
+        .entry_list(&caller.account, cursor.as_ref(), limit)
+        .await?;
     let next_cursor = page.next.map(|next| cursors::write(next.at, &next.id));
-    let entries: Vec<_> = page.rows.iter().filter(|entry| kind.is_none_or(|kind| entry.kind == kind)).collect();
+    let entries: Vec<_> = page
+        .rows
+        .iter()
+        .filter(|entry| kind.is_none_or(|kind| entry.kind == kind))
+        .collect();
     match filter.format.as_deref() {
         None | Some("json") => {
             let transactions = entries.into_iter().map(shown).collect();
-            Ok(Json(Transactions { transactions, next_cursor }).into_response())
+            Ok(Json(Transactions {
+                transactions,
+                next_cursor,
+            })
+            .into_response())
         }
         Some("csv") => {
             let mut headers = vec![(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned())];
-            headers.extend(next_cursor.map(|next| (header::LINK, format!("<?cursor={next}>; rel=\"next\""))));
-            let headers: http::HeaderMap =
-                headers.into_iter().filter_map(|(name, value)| Some((name, value.parse().ok()?))).collect();
+            headers.extend(
+                next_cursor.map(|next| (header::LINK, format!("<?cursor={next}>; rel=\"next\""))),
+            );
+            let headers: http::HeaderMap = headers
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.parse().ok()?)))
+                .collect();
             Ok((headers, csv(&entries)).into_response())
         }
         Some(_) => Err(ApiError::bad_request("bad_format", "format is json or csv")),
@@ -162,7 +184,11 @@ fn csv(entries: &[&Entry]) -> String {
 
 /// A field that no spreadsheet takes for a formula.
 fn field(text: &str) -> String {
-    let guard = if text.starts_with(['=', '@', '\t', '\r']) { "'" } else { "" };
+    let guard = if text.starts_with(['=', '@', '\t', '\r']) {
+        "'"
+    } else {
+        ""
+    };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 

@@ -19,16 +19,30 @@ pub async fn docs() -> Response {
 fn page(document: &Value) -> Page {
     let mut body = String::new();
     let info = &document["info"];
-    for paragraph in info["description"].as_str().unwrap_or_default().split("\n\n") {
+    for paragraph in info["description"]
+        .as_str()
+        .unwrap_or_default()
+        .split("\n\n")
+    {
         let _ = write!(body, "<p>{}</p>", escaped(paragraph));
     }
     body.push_str("<p>The same for programs: <a href=\"openapi.json\">openapi.json</a>.</p>");
     let routes = routes(document);
     for tag in document["tags"].as_array().into_iter().flatten() {
-        let of_tag: Vec<_> = routes.iter().filter(|route| route.operation["tags"][0] == tag["name"]).collect();
+        let of_tag: Vec<_> = routes
+            .iter()
+            .filter(|route| route.operation["tags"][0] == tag["name"])
+            .collect();
         if !of_tag.is_empty() {
-            let _ = write!(body, "<h2>{}</h2><p>{}</p>", text(&tag["name"]), text(&tag["description"]));
-            of_tag.into_iter().for_each(|route| section(&mut body, document, route));
+            let _ = write!(
+                body,
+                "<h2>{}</h2><p>{}</p>",
+                text(&tag["name"]),
+                text(&tag["description"])
+            );
+            of_tag
+                .into_iter()
+                .for_each(|route| section(&mut body, document, route));
         }
     }
     Page::new(StatusCode::OK, "The API").contains(&body)
@@ -44,42 +58,79 @@ fn routes(document: &Value) -> Vec<Route<'_>> {
     let mut routes = Vec::new();
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {
-            routes.push(Route { method: method.to_uppercase(), path, operation });
+            routes.push(Route {
+                method: method.to_uppercase(),
+                path,
+                operation,
+            });
         }
     }
     routes
 }
 
 fn section(page: &mut String, document: &Value, route: &Route<'_>) {
-    let _ = write!(page, "<h3><code>{} {}</code></h3>", route.method, escaped(route.path));
+    let _ = write!(
+        page,
+        "<h3><code>{} {}</code></h3>",
+        route.method,
+        escaped(route.path)
+    );
     let (summary, description) = (&route.operation["summary"], &route.operation["description"]);
     let _ = write!(page, "<p>{}</p>", text(summary));
     if description != summary {
         let _ = write!(page, "<p>{}</p>", text(description));
     }
-    let _ = write!(page, "<pre>{}</pre><p><small>", escaped(&example(document, route)));
-    for (status, response) in route.operation["responses"].as_object().into_iter().flatten() {
-        let _ = write!(page, "{}: {} ", escaped(status), text(&response["description"]));
+    let _ = write!(
+        page,
+        "<pre>{}</pre><p><small>",
+        escaped(&example(document, route))
+    );
+    for (status, response) in route.operation["responses"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        let _ = write!(
+            page,
+            "{}: {} ",
+            escaped(status),
+            text(&response["description"])
+        );
     }
     page.push_str("</small></p>");
 }
 
 /// A call that can be pasted into a shell.
 fn example(document: &Value, route: &Route<'_>) -> String {
-    let open =
-        route.operation["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way.get("key").is_none()));
-    let mut call = format!("curl -X {} \"$TALLYHOOK{}\"", route.method, route.path.replace('{', "$").replace('}', ""));
+    let open = route.operation["security"]
+        .as_array()
+        .is_some_and(|ways| ways.iter().any(|way| way.get("key").is_none()));
+    let mut call = format!(
+        "curl -X {} \"$TALLYHOOK{}\"",
+        route.method,
+        route.path.replace('{', "$").replace('}', "")
+    );
     if !open {
         call.push_str(" \\\n  -H \"Authorization: Bearer $KEY\"");
     }
-    let named = |parameter: &Value| parameter["$ref"].as_str().is_some_and(|place| place.ends_with("/IdempotencyKey"));
-    if route.operation["parameters"].as_array().is_some_and(|list| list.iter().any(named)) {
+    let named = |parameter: &Value| {
+        parameter["$ref"]
+            .as_str()
+            .is_some_and(|place| place.ends_with("/IdempotencyKey"))
+    };
+    if route.operation["parameters"]
+        .as_array()
+        .is_some_and(|list| list.iter().any(named))
+    {
         call.push_str(" \\\n  -H \"Idempotency-Key: $(uuidgen)\"");
     }
     let schema = &route.operation["requestBody"]["content"]["application/json"]["schema"];
     if !schema.is_null() {
         let body = sample(document, schema, DEPTH_MAX);
-        let _ = write!(call, " \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'");
+        let _ = write!(
+            call,
+            " \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+        );
     }
     call
 }
@@ -89,29 +140,40 @@ const DEPTH_MAX: usize = 6;
 
 /// Something that fits a schema: its example, or the smallest that it allows.
 fn sample(document: &Value, schema: &Value, depth: usize) -> Value {
-    let Some(depth) = depth.checked_sub(1) else { return Value::Null };
-    if let Some(place) = schema["$ref"].as_str().and_then(|place| place.strip_prefix("#/components/schemas/")) {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Value::Null;
+    };
+    if let Some(place) = schema["$ref"]
+        .as_str()
+        .and_then(|place| place.strip_prefix("#/components/schemas/"))
+    {
         return sample(document, &document["components"]["schemas"][place], depth);
     }
     let given = schema.get("example").or_else(|| schema["examples"].get(0));
     if let Some(given) = given.or_else(|| schema["enum"].get(0)) {
         return given.clone();
     }
-    if let Some(first) = ["oneOf", "anyOf", "allOf"].iter().find_map(|word| schema[*word].as_array()?.first()) {
+    if let Some(first) = ["oneOf", "anyOf", "allOf"]
+        .iter()
+        .find_map(|word| schema[*word].as_array()?.first())
+    {
         return sample(document, first, depth);
     }
-    let kind = schema["type"].as_str().or_else(|| schema["type"].get(0)?.as_str());
+    let kind = schema["type"]
+        .as_str()
+        .or_else(|| schema["type"].get(0)?.as_str());
     match kind {
         Some("object") => {
             let wanted = schema["required"].as_array();
-            let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.iter().any(|one| one == name));
+            let is_wanted =
+                |name: &str| wanted.is_none_or(|wanted| wanted.iter().any(|one| one == name));
             let properties = schema["properties"].as_object().into_iter().flatten();
-            let mut properties =
-                properties.filter(|(name, property)| is_wanted(name) && property.get("oneOf").is_none());
+            let mut properties = properties
+                .filter(|(name, property)| is_wanted(name) && property.get("oneOf").is_none());
             match wanted {
-                Some(_) => {
-                    properties.map(|(name, property)| (name.clone(), sample(document, property, depth))).collect()
-                }
+                Some(_) => properties
+                    .map(|(name, property)| (name.clone(), sample(document, property, depth)))
+                    .collect(),
                 // Nothing is required, so one of them will do.
                 None => properties
                     .next()

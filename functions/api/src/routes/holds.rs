@@ -34,7 +34,11 @@ pub struct HoldWanted {
     /// Or what this call may take at most.
     tokens: Option<ModelTokens>,
     /// What it is for; it stands on the entry.
-    #[schema(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "a summary")]
+    #[schema(
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
+        example = "a summary"
+    )]
     description: Option<String>,
     /// Seconds after which it may be released although nobody has settled it; an hour where it is absent.
     #[schema(minimum = 60, maximum = 86400)]
@@ -65,7 +69,11 @@ pub struct Capture {
     /// Or what the call took, as the provider counted it.
     tokens: Option<ModelTokens>,
     /// What it was for; it stands on the entry.
-    #[schema(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "a summary")]
+    #[schema(
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
+        example = "a summary"
+    )]
     description: Option<String>,
 }
 
@@ -115,7 +123,9 @@ pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Ho
         held_at: hold.held_at.to_string(),
         expires_at: hold.until.map(|end| end.to_string()),
     };
-    Ok(Json(Holds { holds: holds.into_iter().map(shown).collect() }))
+    Ok(Json(Holds {
+        holds: holds.into_iter().map(shown).collect(),
+    }))
 }
 
 /// Reserves credits. What is reserved cannot be spent otherwise until it is captured or released.
@@ -132,14 +142,19 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<HoldShown>), ApiError> {
     caller.may(Scope::Usage)?;
     caller.may_begin(&ctx).await?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let amount = amount(&ctx, wanted.credits.as_deref(), wanted.tokens.as_ref())?;
     if amount.is_zero() {
-        return Err(ApiError::bad_request("bad_amount", "a hold of nothing holds nothing"));
+        return Err(ApiError::bad_request(
+            "bad_amount",
+            "a hold of nothing holds nothing",
+        ));
     }
     let seconds = wanted.expires_in_seconds.unwrap_or(EXPIRES_SECONDS);
     if !(EXPIRES_SECONDS_MIN..=EXPIRES_SECONDS_MAX).contains(&seconds) {
-        let detail = format!("expires_in_seconds is {EXPIRES_SECONDS_MIN} to {EXPIRES_SECONDS_MAX}");
+        let detail =
+            format!("expires_in_seconds is {EXPIRES_SECONDS_MIN} to {EXPIRES_SECONDS_MAX}");
         return Err(ApiError::bad_request("bad_expiry", detail));
     }
     let now = ctx.outside.now();
@@ -148,8 +163,9 @@ pub async fn create(
     let id = once.act(&caller, "credits/holds").id();
     let label = label(&ctx, &caller, wanted.description.as_deref(), "reserved")?;
     let hold = HoldId::Own(id.clone());
-    let posting =
-        Posting::hold(&caller.account, hold, (amount, Credits::ZERO), label, now).until(end).counted_in(&period);
+    let posting = Posting::hold(&caller.account, hold, (amount, Credits::ZERO), label, now)
+        .until(end)
+        .counted_in(&period);
     let outlay = Outlay::hold(&caller.account, &period, amount);
     let mut post = ctx.store.hold_make(&posting, &outlay).await?;
     let short = matches!(post, Post::Insufficient(_) | Post::SpendLimitReached);
@@ -173,7 +189,9 @@ pub async fn create(
             );
             Err(ApiError::payment_required("insufficient_credits", detail))
         }
-        Post::SpendLimitReached => Err(spend_limit::reached(&ctx, &caller, (Unit::Credits, &period), now).await?),
+        Post::SpendLimitReached => {
+            Err(spend_limit::reached(&ctx, &caller, (Unit::Credits, &period), now).await?)
+        }
         Post::NoHold => Err(no_hold()),
     }
 }
@@ -221,24 +239,41 @@ async fn settle(
 ) -> Result<Json<Settled>, ApiError> {
     let action = ActionId::parse(id).map_err(|_| no_hold())?;
     let hold = HoldId::Own(action);
-    let held = ctx.store.hold_amount(&caller.account, &hold).await?.ok_or_else(no_hold)?;
+    let held = ctx
+        .store
+        .hold_amount(&caller.account, &hold)
+        .await?
+        .ok_or_else(no_hold)?;
     let used = used.min(held);
     let label = label(ctx, caller, description, "spent")?;
     // One that has ended is known by its entry, and its period is not asked for any more.
-    let period = ctx.store.hold_find(&caller.account, &hold).await?.and_then(|open| open.period);
-    let outlay = period.as_deref().map(|period| Outlay::settlement(&caller.account, period, (held, used)));
+    let period = ctx
+        .store
+        .hold_find(&caller.account, &hold)
+        .await?
+        .and_then(|open| open.period);
+    let outlay = period
+        .as_deref()
+        .map(|period| Outlay::settlement(&caller.account, period, (held, used)));
     let now = ctx.outside.now();
     let posting = Posting::settle(&caller.account, hold, (held, used), label, now);
-    let settled = || Settled { id: id.to_owned(), spent: used.to_string(), returned: held.less(used).to_string() };
+    let settled = || Settled {
+        id: id.to_owned(),
+        spent: used.to_string(),
+        returned: held.less(used).to_string(),
+    };
     let post = ctx.store.hold_settle(&posting, outlay.as_ref()).await?;
     if let (Post::Posted, Some(period)) = (post, &period) {
-        ctx.store.spend_warn(&caller.account, (Unit::Credits, period), now).await?;
+        ctx.store
+            .spend_warn(&caller.account, (Unit::Credits, period), now)
+            .await?;
     }
     match post {
         Post::Posted | Post::AlreadyPosted => Ok(Json(settled())),
-        Post::CauseReused => {
-            Err(ApiError::conflict("hold_settled", "this hold has ended with another amount; its entry says which"))
-        }
+        Post::CauseReused => Err(ApiError::conflict(
+            "hold_settled",
+            "this hold has ended with another amount; its entry says which",
+        )),
         Post::NoHold | Post::Insufficient(_) | Post::SpendLimitReached => Err(no_hold()),
     }
 }
@@ -248,9 +283,14 @@ async fn release_expired(ctx: &Ctx, caller: &Caller, now: Timestamp) -> Result<u
     let mut released = 0;
     for open in ctx.store.hold_list(&caller.account).await? {
         if open.until.is_some_and(|end| end <= now) {
-            let label = Label { note: "its time was over".to_owned(), ..Label::default() };
+            let label = Label {
+                note: "its time was over".to_owned(),
+                ..Label::default()
+            };
             let settled = (open.amount, Credits::ZERO);
-            let outlay = open.period.map(|period| Outlay::settlement(&caller.account, &period, settled));
+            let outlay = open
+                .period
+                .map(|period| Outlay::settlement(&caller.account, &period, settled));
             let posting = Posting::settle(&caller.account, open.hold, settled, label, now);
             ctx.store.hold_settle(&posting, outlay.as_ref()).await?;
             released += 1;
@@ -259,18 +299,31 @@ async fn release_expired(ctx: &Ctx, caller: &Caller, now: Timestamp) -> Result<u
     Ok(released)
 }
 
-fn amount(ctx: &Ctx, credits: Option<&str>, tokens: Option<&ModelTokens>) -> Result<Credits, ApiError> {
+fn amount(
+    ctx: &Ctx,
+    credits: Option<&str>,
+    tokens: Option<&ModelTokens>,
+) -> Result<Credits, ApiError> {
     let bad = |detail: String| ApiError::bad_request("bad_amount", detail);
     match (credits, tokens) {
         (Some(credits), None) => Credits::parse(credits).map_err(|error| bad(error.to_string())),
         (None, Some(tokens)) => {
             let model = ctx.catalogue.model(&tokens.model).ok_or_else(|| {
-                let detail = format!("the catalogue has no price for the model {:?}", head(&tokens.model));
+                let detail = format!(
+                    "the catalogue has no price for the model {:?}",
+                    head(&tokens.model)
+                );
                 ApiError::unprocessable("unknown_model", detail)
             })?;
-            let output = tokens.output.unwrap_or_else(|| u64::from(ctx.catalogue.output_reserve));
-            let used = Tokens { input: tokens.input, output };
-            let cost = cost(used, model).ok_or_else(|| bad("nobody uses that many tokens".to_owned()))?;
+            let output = tokens
+                .output
+                .unwrap_or_else(|| u64::from(ctx.catalogue.output_reserve));
+            let used = Tokens {
+                input: tokens.input,
+                output,
+            };
+            let cost =
+                cost(used, model).ok_or_else(|| bad("nobody uses that many tokens".to_owned()))?;
             Ok(price(cost, ctx.catalogue.markup, Credits::ZERO))
         }
         (None, None) | (Some(_), Some(_)) => Err(bad("say either credits or tokens".to_owned())),
@@ -281,14 +334,24 @@ fn head(text: &str) -> &str {
     domain::jobs::steps::head(text, 100)
 }
 
-fn label(ctx: &Ctx, caller: &Caller, description: Option<&str>, usual: &str) -> Result<Label, ApiError> {
+fn label(
+    ctx: &Ctx,
+    caller: &Caller,
+    description: Option<&str>,
+    usual: &str,
+) -> Result<Label, ApiError> {
     let note = description.map_or(usual, str::trim);
     if note.chars().count() > DESCRIPTION_CHARS_MAX || note.chars().any(char::is_control) {
-        let detail = format!("description has at most {DESCRIPTION_CHARS_MAX} characters on one line");
+        let detail =
+            format!("description has at most {DESCRIPTION_CHARS_MAX} characters on one line");
         return Err(ApiError::bad_request("bad_description", detail));
     }
     let source = caller.by.to_string();
-    Ok(Label { note: note.to_owned(), source, priced_by: ctx.catalogue.version.clone() })
+    Ok(Label {
+        note: note.to_owned(),
+        source,
+        priced_by: ctx.catalogue.version.clone(),
+    })
 }
 
 fn no_hold() -> ApiError {

@@ -83,10 +83,14 @@ pub async fn list(
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<Jobs>, ApiError> {
     caller.may(Scope::Read)?;
-    let Query(filter) = filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let Query(filter) =
+        filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let cursor = filter.cursor.as_deref().map(cursors::read).transpose()?;
     let cursor = cursor.map(Cursor::from);
-    let page = ctx.store.job_list(&caller.account, cursor.as_ref(), PAGE).await?;
+    let page = ctx
+        .store
+        .job_list(&caller.account, cursor.as_ref(), PAGE)
+        .await?;
     Ok(Json(Jobs {
         jobs: page.rows.iter().map(shown).collect(),
         next_cursor: page.next.map(|next| cursors::write(next.at, &next.id)),
@@ -157,7 +161,11 @@ pub(crate) async fn find(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Found, 
     if let Some(row) = ctx.store.job_find(&id).await? {
         return own(row, caller).map(Found::Job).ok_or_else(absent);
     }
-    let request = ctx.store.request_find(&id).await?.filter(|request| request.account == caller.account);
+    let request = ctx
+        .store
+        .request_find(&id)
+        .await?
+        .filter(|request| request.account == caller.account);
     let request = request.ok_or_else(absent)?;
     if let Some(Outcome::Job(job)) = &request.outcome
         && let Some(row) = ctx.store.job_find(job).await?
@@ -176,10 +184,14 @@ pub(crate) fn begun(found: Found) -> Result<Snapshot, ApiError> {
     match found {
         Found::Job(row) => Ok(*row),
         Found::Request(request) => Err(match request.outcome {
-            None => {
-                ApiError::conflict("not_begun", "the issue of this request is still looked up; try again in a minute")
-            }
-            Some(_) => ApiError::conflict("refused", "no job has come of this request; ask for a new one"),
+            None => ApiError::conflict(
+                "not_begun",
+                "the issue of this request is still looked up; try again in a minute",
+            ),
+            Some(_) => ApiError::conflict(
+                "refused",
+                "no job has come of this request; ask for a new one",
+            ),
         }),
     }
 }
@@ -234,7 +246,10 @@ fn shown(row: &Snapshot) -> JobShown {
         timeline: row
             .timeline
             .iter()
-            .map(|moment| MomentShown { state: moment.state.as_str().to_owned(), at: moment.at.to_string() })
+            .map(|moment| MomentShown {
+                state: moment.state.as_str().to_owned(),
+                at: moment.at.to_string(),
+            })
             .collect(),
     }
 }

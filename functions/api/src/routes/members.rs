@@ -44,7 +44,9 @@ pub struct RoleWanted {
 }
 
 fn role_words() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Role::ALL.map(Role::as_str)))
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(Role::ALL.map(Role::as_str)))
 }
 
 /// The people of your account. Whoever can reach one of its installations on GitHub is one from his first sign-in on.
@@ -53,7 +55,9 @@ fn role_words() -> ObjectBuilder {
 pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Members>, ApiError> {
     caller.may(Scope::Read)?;
     let members = ctx.store.member_list(&caller.account).await?;
-    Ok(Json(Members { members: members.iter().map(shown).collect() }))
+    Ok(Json(Members {
+        members: members.iter().map(shown).collect(),
+    }))
 }
 
 /// Gives a member another role. It stays at his next sign-in, whatever he is on GitHub then. Needs everything that an admin
@@ -68,13 +72,21 @@ pub async fn change(
     body: Result<Json<RoleWanted>, JsonRejection>,
 ) -> Result<Json<MemberShown>, ApiError> {
     caller.may(Scope::Keys)?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let role = Role::parse(&wanted.role).ok_or_else(|| {
-        ApiError::bad_request("bad_role", format!("role is one of {}", Role::ALL.map(Role::as_str).join(", ")))
+        ApiError::bad_request(
+            "bad_role",
+            format!("role is one of {}", Role::ALL.map(Role::as_str).join(", ")),
+        )
     })?;
     let user = user(&id)?;
     may_all(&caller)?;
-    match ctx.store.member_role_set(&caller.account, user, role).await? {
+    match ctx
+        .store
+        .member_role_set(&caller.account, user, role)
+        .await?
+    {
         RoleSet::Now(member) => {
             tracing::info!(account.id = %caller.account, user.id = %user, role = role.as_str(), by = %caller.by, audit = true,
                 "gave a role");
@@ -111,7 +123,9 @@ pub async fn remove(
 
 /// A role can be worth more than one scope, so nobody hands out or takes away what he does not have.
 fn may_all(caller: &Caller) -> Result<(), ApiError> {
-    Scope::ALL.into_iter().try_for_each(|scope| caller.may(scope).map(|_| ()))
+    Scope::ALL
+        .into_iter()
+        .try_for_each(|scope| caller.may(scope).map(|_| ()))
 }
 
 fn user(id: &str) -> Result<UserId, ApiError> {
@@ -123,7 +137,10 @@ fn absent() -> ApiError {
 }
 
 fn last_admin() -> ApiError {
-    ApiError::conflict("last_admin", "an account needs an admin; make somebody else one first")
+    ApiError::conflict(
+        "last_admin",
+        "an account needs an admin; make somebody else one first",
+    )
 }
 
 fn shown(member: &Member) -> MemberShown {

@@ -38,7 +38,10 @@ pub struct NoticesWanted {
 /// What you are told of by mail.
 #[utoipa::path(get, path = "/api/v1/notices", tag = "account",
     responses((status = 200, body = NoticesShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn show(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<NoticesShown>, ApiError> {
+pub async fn show(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<NoticesShown>, ApiError> {
     caller.may(Scope::Read)?;
     shown(&ctx, &caller).await
 }
@@ -53,11 +56,14 @@ pub async fn switch(
     body: Result<Json<NoticesWanted>, JsonRejection>,
 ) -> Result<Json<NoticesShown>, ApiError> {
     caller.may(Scope::Billing)?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let switches =
-        notices::switches(&wanted.kinds).map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let switches = notices::switches(&wanted.kinds)
+        .map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
     for (kind, switch) in switches {
-        ctx.store.account_notices_set(&caller.account, kind, switch).await?;
+        ctx.store
+            .account_notices_set(&caller.account, kind, switch)
+            .await?;
     }
     tracing::info!(account.id = %caller.account, by = %caller.by, audit = true, "changed what the account is told by mail");
     shown(&ctx, &caller).await
@@ -65,6 +71,11 @@ pub async fn switch(
 
 async fn shown(ctx: &Ctx, caller: &Caller) -> Result<Json<NoticesShown>, ApiError> {
     let mailing = ctx.store.account_mail_find(&caller.account).await?;
-    let kinds = Kind::ALL.iter().map(|kind| (kind.as_str().to_owned(), mailing.switch(*kind).is_on()));
-    Ok(Json(NoticesShown { has_address: mailing.address.is_some(), kinds: kinds.collect() }))
+    let kinds = Kind::ALL
+        .iter()
+        .map(|kind| (kind.as_str().to_owned(), mailing.switch(*kind).is_on()));
+    Ok(Json(NoticesShown {
+        has_address: mailing.address.is_some(),
+        kinds: kinds.collect(),
+    }))
 }

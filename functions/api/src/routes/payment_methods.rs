@@ -52,22 +52,36 @@ pub struct SetupWanted {
 #[utoipa::path(get, path = "/api/v1/billing/payment-methods", tag = "billing",
     responses((status = 200, body = PaymentMethods), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 422, body = Problem)))]
-pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<PaymentMethods>, ApiError> {
+pub async fn list(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<PaymentMethods>, ApiError> {
     caller.may(Scope::Read)?;
     let stripe = ctx.stripe().await?;
-    let customer = load(&ctx, &caller, ctx.outside.now()).await?.account.customer;
+    let customer = load(&ctx, &caller, ctx.outside.now())
+        .await?
+        .account
+        .customer;
     let usual = stripe.customer_find(&customer).await.map_err(at_stripe)?;
     let usual = usual.and_then(|customer| customer.default_payment_method);
-    let methods = stripe.payment_method_list(&customer).await.map_err(at_stripe)?;
+    let methods = stripe
+        .payment_method_list(&customer)
+        .await
+        .map_err(at_stripe)?;
     let one = |method: PaymentMethod| MethodShown {
         is_default: usual.as_ref() == Some(&method.id),
         id: method.id.to_string(),
         kind: method.kind,
         brand: method.card.as_ref().map(|card| card.brand.clone()),
         last4: method.card.as_ref().and_then(|card| card.last4.clone()),
-        expires: method.card.as_ref().map(|card| format!("{}-{:02}", card.exp_year, card.exp_month)),
+        expires: method
+            .card
+            .as_ref()
+            .map(|card| format!("{}-{:02}", card.exp_year, card.exp_month)),
     };
-    Ok(Json(PaymentMethods { payment_methods: methods.into_iter().map(one).collect() }))
+    Ok(Json(PaymentMethods {
+        payment_methods: methods.into_iter().map(one).collect(),
+    }))
 }
 
 /// Begins a checkout at which the customer gives Stripe a way to pay; nothing is paid.
@@ -82,7 +96,8 @@ pub async fn add(
     body: Result<Json<SetupWanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<CheckoutShown>), ApiError> {
     caller.may(Scope::Billing)?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let embedded = embedded(wanted.ui.as_deref())?;
     let stripe = ctx.stripe().await?;
     let account = load(&ctx, &caller, ctx.outside.now()).await?.account;
@@ -116,8 +131,13 @@ pub async fn remove(
     once: IdempotencyKey,
 ) -> Result<StatusCode, ApiError> {
     let Own { stripe, method, .. } = own(&ctx, &caller, &id).await?;
-    let key = once.act(&caller, &format!("billing/payment-methods/{id}")).key();
-    stripe.payment_method_detach(&method.id, &key).await.map_err(at_stripe)?;
+    let key = once
+        .act(&caller, &format!("billing/payment-methods/{id}"))
+        .key();
+    stripe
+        .payment_method_detach(&method.id, &key)
+        .await
+        .map_err(at_stripe)?;
     tracing::info!(account.id = %caller.account, by = %caller.by, audit = true, "took a payment method away");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -133,9 +153,18 @@ pub async fn make_default(
     Path(id): Path<String>,
     once: IdempotencyKey,
 ) -> Result<StatusCode, ApiError> {
-    let Own { stripe, customer, method } = own(&ctx, &caller, &id).await?;
-    let key = once.act(&caller, &format!("billing/payment-methods/{id}/default")).key();
-    stripe.payment_method_default_set(&customer, &method.id, &key).await.map_err(at_stripe)?;
+    let Own {
+        stripe,
+        customer,
+        method,
+    } = own(&ctx, &caller, &id).await?;
+    let key = once
+        .act(&caller, &format!("billing/payment-methods/{id}/default"))
+        .key();
+    stripe
+        .payment_method_default_set(&customer, &method.id, &key)
+        .await
+        .map_err(at_stripe)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -151,8 +180,16 @@ async fn own(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Own, ApiError> {
     caller.may(Scope::Billing)?;
     let stripe = ctx.stripe().await?;
     let customer = load(ctx, caller, ctx.outside.now()).await?.account.customer;
-    let methods = stripe.payment_method_list(&customer).await.map_err(at_stripe)?;
+    let methods = stripe
+        .payment_method_list(&customer)
+        .await
+        .map_err(at_stripe)?;
     let method = methods.into_iter().find(|method| method.id.as_str() == id);
-    let method = method.ok_or_else(|| ApiError::not_found("the account has no such payment method"))?;
-    Ok(Own { stripe, customer, method })
+    let method =
+        method.ok_or_else(|| ApiError::not_found("the account has no such payment method"))?;
+    Ok(Own {
+        stripe,
+        customer,
+        method,
+    })
 }

@@ -40,7 +40,11 @@ pub struct PhaseData {
     #[schema(example = "success", pattern = "^(success|failure)$")]
     status: String,
     /// As `owner/name`.
-    #[schema(example = "acme/greeter", max_length = 161, pattern = "^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$")]
+    #[schema(
+        example = "acme/greeter",
+        max_length = 161,
+        pattern = "^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$"
+    )]
     repository: String,
     /// The issue that is being fixed.
     #[schema(example = 12, minimum = 1)]
@@ -135,13 +139,19 @@ pub async fn report(
     let now = ctx.outside.now();
     let found = load(&ctx, &caller, now).await?;
     let Found { account, standing } = &found;
-    if told.customer_id.as_deref().is_some_and(|id| id != account.id.as_str() && id != account.customer.as_str()) {
+    if told
+        .customer_id
+        .as_deref()
+        .is_some_and(|id| id != account.id.as_str() && id != account.customer.as_str())
+    {
         let detail = "customer_id is not that of this key's account; leave it out, or use a key of that account";
         return Err(ApiError::forbidden("other_customer", detail));
     }
     let mut report = read(&caller, once.act(&caller, "phase-data").id(), told, now)?;
     let terms = Offer::of(&ctx.catalogue, standing, &account.customer, now).terms;
-    let charge = report.is_billable(&ctx.catalogue.phase).then(|| report.charge(&terms));
+    let charge = report
+        .is_billable(&ctx.catalogue.phase)
+        .then(|| report.charge(&terms));
     let reported = match &report.job {
         Some(job) => crate::delegated::report(&ctx, (&report, charge.as_ref()), job, now).await?,
         None => ctx.store.phase_record(&report, charge.as_ref()).await?,
@@ -156,7 +166,8 @@ pub async fn report(
             StatusCode::OK
         }
         Reported::ActReused => {
-            let detail = "this Idempotency-Key has reported something else; take a new one for each report";
+            let detail =
+                "this Idempotency-Key has reported something else; take a new one for each report";
             return Err(ApiError::conflict("idempotency_key_reused", detail));
         }
     };
@@ -165,7 +176,9 @@ pub async fn report(
         warn(&ctx, &found, now).await?;
         // What a job spends is counted by the job's own terms, and warned of with its mail.
         if let Some(spending) = terms.spending.as_ref().filter(|_| report.job.is_none()) {
-            ctx.store.spend_warn(&account.id, (spending.unit, &spending.period), now).await?;
+            ctx.store
+                .spend_warn(&account.id, (spending.unit, &spending.period), now)
+                .await?;
         }
     }
     Ok((status, Json(shown(&report))))
@@ -180,44 +193,81 @@ pub async fn list(
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<Phases>, ApiError> {
     caller.may(Scope::Read)?;
-    let Query(filter) = filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
-    let cursor = filter.cursor.as_deref().map(cursors::read).transpose()?.map(Cursor::from);
-    let page = ctx.store.phase_list(&caller.account, cursor.as_ref(), PAGE).await?;
+    let Query(filter) =
+        filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let cursor = filter
+        .cursor
+        .as_deref()
+        .map(cursors::read)
+        .transpose()?
+        .map(Cursor::from);
+    let page = ctx
+        .store
+        .phase_list(&caller.account, cursor.as_ref(), PAGE)
+        .await?;
     Ok(Json(Phases {
         phases: page.rows.iter().map(shown).collect(),
         next_cursor: page.next.map(|next| cursors::write(next.at, &next.id)),
     }))
 }
 
-fn read(caller: &Caller, id: domain::ids::ActionId, told: PhaseData, now: Timestamp) -> Result<Report, ApiError> {
+fn read(
+    caller: &Caller,
+    id: domain::ids::ActionId,
+    told: PhaseData,
+    now: Timestamp,
+) -> Result<Report, ApiError> {
     let bad = |code, detail: &str| ApiError::bad_request(code, detail);
-    let phase = Phase::parse(&told.phase).ok_or_else(|| bad("bad_phase", "phase is scan, validate or mitigate"))?;
-    let ending = Ending::parse(&told.status).ok_or_else(|| bad("bad_status", "status is success or failure"))?;
-    let repository = RepositoryName::parse(&told.repository)
-        .ok_or_else(|| bad("bad_repository", "repository is written as owner/name, as in its address"))?;
+    let phase = Phase::parse(&told.phase)
+        .ok_or_else(|| bad("bad_phase", "phase is scan, validate or mitigate"))?;
+    let ending = Ending::parse(&told.status)
+        .ok_or_else(|| bad("bad_status", "status is success or failure"))?;
+    let repository = RepositoryName::parse(&told.repository).ok_or_else(|| {
+        bad(
+            "bad_repository",
+            "repository is written as owner/name, as in its address",
+        )
+    })?;
     let fix = match (told.issue, &told.fix) {
-        (Some(number), None) if number > 0 => Some(Fix::of_issue(repository.owner(), repository.name(), number)),
+        (Some(number), None) if number > 0 => {
+            Some(Fix::of_issue(repository.owner(), repository.name(), number))
+        }
         (None, Some(name)) => Fix::named(&repository, name),
         (Some(_) | None, Some(_) | None) => None,
     };
-    let detail =
-        "say what is being fixed: issue with its number, or fix with a name of yours of up to 100 plain characters";
+    let detail = "say what is being fixed: issue with its number, or fix with a name of yours of up to 100 plain characters";
     let fix = fix.ok_or_else(|| bad("bad_fix", detail))?;
     let word = |text: &Option<String>, more: &[u8]| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
-        text.as_ref().is_none_or(|text| (1..=WORD_CHARS_MAX).contains(&text.len()) && text.bytes().all(plain))
+        text.as_ref().is_none_or(|text| {
+            (1..=WORD_CHARS_MAX).contains(&text.len()) && text.bytes().all(plain)
+        })
     };
     if !word(&told.commit, b"") || !word(&told.run_id, b"._:-") || told.pull_request == Some(0) {
-        return Err(bad("bad_reference", "commit, run_id and pull_request are written as GitHub writes them"));
+        return Err(bad(
+            "bad_reference",
+            "commit, run_id and pull_request are written as GitHub writes them",
+        ));
     }
     let data = told.data.map(|data| Value::Object(data).to_string());
-    if data.as_ref().is_some_and(|data| data.len() > DATA_BYTES_MAX) {
+    if data
+        .as_ref()
+        .is_some_and(|data| data.len() > DATA_BYTES_MAX)
+    {
         return Err(bad("bad_data", "data has at most 4096 bytes as JSON"));
     }
-    let occurred_at = told.occurred_at.as_deref().map_or(Some(now), Timestamp::parse);
+    let occurred_at = told
+        .occurred_at
+        .as_deref()
+        .map_or(Some(now), Timestamp::parse);
     let occurred_at = occurred_at
         .filter(|at| *at <= now.plus(CLOCK_AHEAD))
-        .ok_or_else(|| bad("bad_occurred_at", "occurred_at is a time in RFC 3339 that has passed"))?;
+        .ok_or_else(|| {
+            bad(
+                "bad_occurred_at",
+                "occurred_at is a time in RFC 3339 that has passed",
+            )
+        })?;
     Ok(Report {
         id,
         account: caller.account.clone(),
@@ -226,7 +276,12 @@ fn read(caller: &Caller, id: domain::ids::ActionId, told: PhaseData, now: Timest
         repository,
         issue_number: told.issue,
         fix,
-        job: told.job_id.as_deref().map(JobId::parse).transpose().map_err(|_| crate::delegated::absent())?,
+        job: told
+            .job_id
+            .as_deref()
+            .map(JobId::parse)
+            .transpose()
+            .map_err(|_| crate::delegated::absent())?,
         pull_request: told.pull_request,
         commit: told.commit,
         run_id: told.run_id,
@@ -238,14 +293,28 @@ fn read(caller: &Caller, id: domain::ids::ActionId, told: PhaseData, now: Timest
 }
 
 /// A fix takes a place in the quota as a job does, and its customer is warned alike.
-async fn warn(ctx: &Ctx, Found { account, standing }: &Found<'_>, now: Timestamp) -> Result<(), ApiError> {
+async fn warn(
+    ctx: &Ctx,
+    Found { account, standing }: &Found<'_>,
+    now: Timestamp,
+) -> Result<(), ApiError> {
     let meter = Meter::pull_requests();
-    let Some(Limit::Of(limit)) = standing.plan.quotas.get(&meter).map(|quota| quota.limit) else { return Ok(()) };
+    let Some(Limit::Of(limit)) = standing.plan.quotas.get(&meter).map(|quota| quota.limit) else {
+        return Ok(());
+    };
     let period = period(standing, &meter, now);
-    let used = ctx.store.quota_used(&account.id, &meter, &period.key).await?;
+    let used = ctx
+        .store
+        .quota_used(&account.id, &meter, &period.key)
+        .await?;
     if let Some(topic) = quota_warning(&meter, &period.key, used, limit) {
-        let words = format!("{used} of the {limit} pull requests of the plan {} are used.", standing.plan.name);
-        ctx.store.notice_owe(&account.id, &Notice::new(topic, words, now), now).await?;
+        let words = format!(
+            "{used} of the {limit} pull requests of the plan {} are used.",
+            standing.plan.name
+        );
+        ctx.store
+            .notice_owe(&account.id, &Notice::new(topic, words, now), now)
+            .await?;
     }
     Ok(())
 }
@@ -262,7 +331,10 @@ fn shown(report: &Report) -> PhaseShown {
         pull_request: report.pull_request,
         commit: report.commit.clone(),
         run_id: report.run_id.clone(),
-        data: report.data.as_deref().and_then(|data| serde_json::from_str(data).ok()),
+        data: report
+            .data
+            .as_deref()
+            .and_then(|data| serde_json::from_str(data).ok()),
         occurred_at: report.occurred_at.to_string(),
         reported_at: report.at.to_string(),
         billing: report.counted.as_str(),

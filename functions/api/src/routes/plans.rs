@@ -110,15 +110,25 @@ pub struct PackShown {
 /// What can be subscribed to.
 #[utoipa::path(get, path = "/api/v1/plans", tag = "sales", security(()), responses((status = 200, body = Plans)))]
 pub async fn plans(State(ctx): State<Arc<Ctx>>) -> Json<Plans> {
-    let plans = ctx.catalogue.plans.iter().map(|one| plan(one, ctx.catalogue.currency)).collect();
-    Json(Plans { version: ctx.catalogue.version.clone(), plans })
+    let plans = ctx
+        .catalogue
+        .plans
+        .iter()
+        .map(|one| plan(one, ctx.catalogue.currency))
+        .collect();
+    Json(Plans {
+        version: ctx.catalogue.version.clone(),
+        plans,
+    })
 }
 
 /// Which packs of credits there are.
 #[utoipa::path(get, path = "/api/v1/billing/credit-packs", tag = "sales", security(()),
     responses((status = 200, body = Packs)))]
 pub async fn credit_packs(State(ctx): State<Arc<Ctx>>) -> Json<Packs> {
-    Json(Packs { packs: ctx.catalogue.packs.iter().map(pack).collect() })
+    Json(Packs {
+        packs: ctx.catalogue.packs.iter().map(pack).collect(),
+    })
 }
 
 fn plan(plan: &Plan, currency: Currency) -> PlanShown {
@@ -131,23 +141,39 @@ fn plan(plan: &Plan, currency: Currency) -> PlanShown {
         every: plan.price.map(|price| price.every.as_str()),
         pays: plan.pays.as_str(),
         billed_when: plan.billable.as_str(),
-        charges: plan.charges.iter().map(|one| charge(one, currency)).collect(),
+        charges: plan
+            .charges
+            .iter()
+            .map(|one| charge(one, currency))
+            .collect(),
         fee: from_credits(plan.fee),
         budget: from_credits(plan.budget).filter(|_| !plan.budget.is_zero()),
         by_agreement: plan.sold == Sold::ByAgreement,
         trial_days: plan.trial_days,
-        quotas: plan.quotas.iter().map(|(meter, quota)| (meter.to_string(), shown(quota))).collect(),
+        quotas: plan
+            .quotas
+            .iter()
+            .map(|(meter, quota)| (meter.to_string(), shown(quota)))
+            .collect(),
     }
 }
 
 fn charge(charge: &Charge, currency: Currency) -> ChargeShown {
-    let tier = |up_to, unit: &str| TierShown { up_to, each_minor: unit.to_owned() };
+    let tier = |up_to, unit: &str| TierShown {
+        up_to,
+        each_minor: unit.to_owned(),
+    };
     let tiers = match &charge.rate {
         Rate::PerUnit(unit) => vec![tier(None, unit)],
         Rate::Graduated(tiers) => tiers.iter().map(|one| tier(one.up_to, &one.unit)).collect(),
     };
     let text = offers::rate_text(&charge.rate, currency);
-    ChargeShown { meter: charge.meter.to_string(), counts: charge.counts.as_str(), text, tiers }
+    ChargeShown {
+        meter: charge.meter.to_string(),
+        counts: charge.counts.as_str(),
+        text,
+        tiers,
+    }
 }
 
 fn shown(quota: &Quota) -> QuotaShown {
@@ -155,7 +181,11 @@ fn shown(quota: &Quota) -> QuotaShown {
         Limit::Unlimited => 0,
         Limit::Of(limit) => limit,
     };
-    QuotaShown { limit, renews: quota.renews.as_str(), goes_on: quota.beyond == Beyond::Charge }
+    QuotaShown {
+        limit,
+        renews: quota.renews.as_str(),
+        goes_on: quota.beyond == Beyond::Charge,
+    }
 }
 
 fn pack(pack: &Pack) -> PackShown {
@@ -169,5 +199,9 @@ fn pack(pack: &Pack) -> PackShown {
 
 /// An amount of money as it is shown.
 pub fn money(money: Money) -> Price {
-    Price { amount_minor: money.minor, currency: money.currency.to_string(), text: money.to_string() }
+    Price {
+        amount_minor: money.minor,
+        currency: money.currency.to_string(),
+        text: money.to_string(),
+    }
 }

@@ -37,11 +37,23 @@ pub async fn create(
     caller.may(Scope::Billing)?;
     let stripe = ctx.stripe().await?;
     let account = load(&ctx, &caller, ctx.outside.now()).await?.account;
-    let known = stripe.portal_configuration_list().await.map_err(at_stripe)?;
-    let ours = known.iter().find(|one| one.active && one.name.as_deref() == Some(CONFIGURATION));
+    let known = stripe
+        .portal_configuration_list()
+        .await
+        .map_err(at_stripe)?;
+    let ours = known
+        .iter()
+        .find(|one| one.active && one.name.as_deref() == Some(CONFIGURATION));
     let key = once.act(&caller, "billing/portal").key();
     let back = page(&ctx, "/billing");
     let configuration = ours.map(|one| one.id.as_str());
-    let session = stripe.portal_session_create(&account.customer, &back, configuration, &key).await;
-    Ok((StatusCode::CREATED, Json(PortalShown { url: session.map_err(at_stripe)?.url })))
+    let session = stripe
+        .portal_session_create(&account.customer, &back, configuration, &key)
+        .await;
+    Ok((
+        StatusCode::CREATED,
+        Json(PortalShown {
+            url: session.map_err(at_stripe)?.url,
+        }),
+    ))
 }

@@ -28,7 +28,11 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct JobWanted {
     /// A repository that the App is installed in, as `owner/name`.
-    #[schema(example = "acme/greeter", max_length = 161, pattern = "^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$")]
+    #[schema(
+        example = "acme/greeter",
+        max_length = 161,
+        pattern = "^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$"
+    )]
     repository: String,
     /// The number of an open issue there.
     #[schema(example = 12, minimum = 1)]
@@ -62,14 +66,29 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Requested>), ApiError> {
     caller.may(Scope::Jobs)?;
     caller.may_begin(&ctx).await?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let repository = repository(&wanted.repository)?;
     if wanted.issue == 0 {
-        return Err(ApiError::bad_request("bad_issue", "issue is the number of an issue, from 1"));
+        return Err(ApiError::bad_request(
+            "bad_issue",
+            "issue is the number of an issue, from 1",
+        ));
     }
-    let agent = wanted.agent.as_deref().map_or(Some(Agent::Ours), Agent::parse);
-    let agent = agent.ok_or_else(|| ApiError::bad_request("bad_agent", "agent is tallyhook or external"))?;
-    ask(&ctx, &caller, &once.act(&caller, "jobs"), (repository, wanted.issue, agent), None).await
+    let agent = wanted
+        .agent
+        .as_deref()
+        .map_or(Some(Agent::Ours), Agent::parse);
+    let agent = agent
+        .ok_or_else(|| ApiError::bad_request("bad_agent", "agent is tallyhook or external"))?;
+    ask(
+        &ctx,
+        &caller,
+        &once.act(&caller, "jobs"),
+        (repository, wanted.issue, agent),
+        None,
+    )
+    .await
 }
 
 /// Tries an issue once more whose job ended without a pull request that stands. It is a new job for the same agent, charged as
@@ -92,31 +111,50 @@ pub async fn retry(
     let facts = row.facts;
     let repository = repository(&format!("{}/{}", facts.owner_login, facts.repository_name))?;
     let act = once.act(&caller, &format!("jobs/{}/retry", facts.id));
-    ask(&ctx, &caller, &act, (repository, facts.issue_number, agent), Some(facts.id)).await
+    ask(
+        &ctx,
+        &caller,
+        &act,
+        (repository, facts.issue_number, agent),
+        Some(facts.id),
+    )
+    .await
 }
 
 fn may_retry(state: JobState) -> Result<(), ApiError> {
     let (code, detail) = match state {
-        JobState::Failed | JobState::Rejected | JobState::Cancelled | JobState::Closed => return Ok(()),
-        JobState::Merged => ("delivered", "the pull request of this job was merged; open an issue for what is missing"),
-        JobState::PrOpened => {
-            ("delivered", "this job has its pull request; close that one first if you do not want it, then try again")
+        JobState::Failed | JobState::Rejected | JobState::Cancelled | JobState::Closed => {
+            return Ok(());
         }
+        JobState::Merged => (
+            "delivered",
+            "the pull request of this job was merged; open an issue for what is missing",
+        ),
+        JobState::PrOpened => (
+            "delivered",
+            "this job has its pull request; close that one first if you do not want it, then try again",
+        ),
         JobState::Delegated
         | JobState::Queued
         | JobState::Planning
         | JobState::Coding
         | JobState::Reviewing
         | JobState::ReviewApproved
-        | JobState::PrCreationInitiated => {
-            ("under_way", "this job is under way; wait for its end, or call it off first")
-        }
+        | JobState::PrCreationInitiated => (
+            "under_way",
+            "this job is under way; wait for its end, or call it off first",
+        ),
     };
     Err(ApiError::conflict(code, detail))
 }
 
 fn repository(text: &str) -> Result<RepositoryName, ApiError> {
-    let bad = || ApiError::bad_request("bad_repository", "repository is written as owner/name, as in its address");
+    let bad = || {
+        ApiError::bad_request(
+            "bad_repository",
+            "repository is written as owner/name, as in its address",
+        )
+    };
     RepositoryName::parse(text).ok_or_else(bad)
 }
 
@@ -145,13 +183,24 @@ async fn ask(
         }
         RequestMade::Same(_) => {}
         RequestMade::ActReused => {
-            let detail = "this Idempotency-Key has asked for another job; take a new one for a new job";
+            let detail =
+                "this Idempotency-Key has asked for another job; take a new one for a new job";
             return Err(ApiError::conflict("idempotency_key_reused", detail));
         }
     }
     // What cannot be sent now is found due in a minute.
-    if let Err(error) = ctx.queues.send(&Message::Request(request.id.clone()), Some(&caller.account)).await {
+    if let Err(error) = ctx
+        .queues
+        .send(&Message::Request(request.id.clone()), Some(&caller.account))
+        .await
+    {
         tracing::warn!(job.id = %request.id, error = %domain::retry::Failure::from(error), "could not pass a request on");
     }
-    Ok((StatusCode::ACCEPTED, Json(Requested { id: request.id.to_string(), state: "REQUESTED" })))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(Requested {
+            id: request.id.to_string(),
+            state: "REQUESTED",
+        }),
+    ))
 }

@@ -85,8 +85,13 @@ pub struct InstallationChosen {
 /// Who you are, for which account you act and which others you have. For people who are signed in; a key has no session.
 #[utoipa::path(get, path = "/api/v1/session", tag = "people", security(("session" = [])),
     responses((status = 200, body = SessionShown), (status = 401, body = Problem)))]
-pub async fn show(person: Person, State(ctx): State<Arc<Ctx>>) -> Result<Json<SessionShown>, ApiError> {
-    Ok(Json(shown(&ctx, &person.session, person.csrf_token()).await?))
+pub async fn show(
+    person: Person,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<SessionShown>, ApiError> {
+    Ok(Json(
+        shown(&ctx, &person.session, person.csrf_token()).await?,
+    ))
 }
 
 /// Goes on for another of your accounts. The session gets a new cookie and a new CSRF token; the old ones end, so that a
@@ -99,23 +104,47 @@ pub async fn choose(
     State(ctx): State<Arc<Ctx>>,
     body: Result<Json<AccountChosen>, JsonRejection>,
 ) -> Result<Response, ApiError> {
-    let Json(chosen) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(chosen) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let absent = || ApiError::not_found("you have no such account");
     let account = AccountId::parse(&chosen.account_id).map_err(|_| absent())?;
     let old = &person.session;
-    ctx.store.member_find(&account, old.user.id).await?.ok_or_else(absent)?;
+    ctx.store
+        .member_find(&account, old.user.id)
+        .await?
+        .ok_or_else(absent)?;
     let now = ctx.outside.now();
-    let (fresh, text) = people::begin(&ctx, old.user.clone(), Some(account.clone()), old.shown.clone(), now);
+    let (fresh, text) = people::begin(
+        &ctx,
+        old.user.clone(),
+        Some(account.clone()),
+        old.shown.clone(),
+        now,
+    );
     // Choosing does not make anybody stay longer.
-    let session = Session { expires_at: old.expires_at, ..fresh };
+    let session = Session {
+        expires_at: old.expires_at,
+        ..fresh
+    };
     let digest = person.digest();
-    match ctx.store.session_replace(&digest, &session, &store::session_digest(&text)).await? {
+    match ctx
+        .store
+        .session_replace(&digest, &session, &store::session_digest(&text))
+        .await?
+    {
         Finished::Now => ctx.known_sessions.forget(&digest),
-        Finished::Already => return Err(ApiError::unauthorized("this session has ended; sign in again at /signin")),
+        Finished::Already => {
+            return Err(ApiError::unauthorized(
+                "this session has ended; sign in again at /signin",
+            ));
+        }
     }
     tracing::info!(account.id = %account, user.id = %session.user.id, session.id = %session.id, audit = true, "chose an account");
-    let mut response = Json(shown(&ctx, &session, people::csrf_token(&text)).await?).into_response();
-    response.headers_mut().append(header::SET_COOKIE, people::hand_over(&text));
+    let mut response =
+        Json(shown(&ctx, &session, people::csrf_token(&text)).await?).into_response();
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, people::hand_over(&text));
     Ok(response)
 }
 
@@ -136,10 +165,15 @@ pub async fn join(
     body: Result<Json<AccountKey>, JsonRejection>,
 ) -> Result<Json<AccountOfMine>, ApiError> {
     // Not in the words of what reads it, which could say the key again.
-    let Json(shown) =
-        body.map_err(|_| ApiError::bad_request("bad_body", "send {\"key\": \"th_…\"} and nothing else"))?;
+    let Json(shown) = body.map_err(|_| {
+        ApiError::bad_request("bad_body", "send {\"key\": \"th_…\"} and nothing else")
+    })?;
     let joined = joining::join(&ctx, &person, &shown.key).await?;
-    Ok(Json(AccountOfMine { id: joined.account.to_string(), name: joined.name, role: Role::Admin.as_str().to_owned() }))
+    Ok(Json(AccountOfMine {
+        id: joined.account.to_string(),
+        name: joined.name,
+        role: Role::Admin.as_str().to_owned(),
+    }))
 }
 
 /// Lets your account pay for the owner of an installation that GitHub has shown you. You have to run both. An owner who got an
@@ -156,11 +190,22 @@ pub async fn link(
     _: IdempotencyKey,
     body: Result<Json<InstallationChosen>, JsonRejection>,
 ) -> Result<StatusCode, ApiError> {
-    let Json(chosen) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let no_account =
-        || ApiError::forbidden("no_account", "choose one of your accounts with PUT /api/v1/session/account");
+    let Json(chosen) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let no_account = || {
+        ApiError::forbidden(
+            "no_account",
+            "choose one of your accounts with PUT /api/v1/session/account",
+        )
+    };
     let account = person.session.account.clone().ok_or_else(no_account)?;
-    owners::link(&ctx, &person, InstallationId::new(chosen.installation_id), &account).await?;
+    owners::link(
+        &ctx,
+        &person,
+        InstallationId::new(chosen.installation_id),
+        &account,
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -168,8 +213,15 @@ async fn shown(ctx: &Ctx, session: &Session, csrf_token: String) -> Result<Sessi
     let mut accounts = Vec::new();
     for one in ctx.store.membership_list(session.user.id).await? {
         let member = ctx.store.member_find(&one.account, session.user.id).await?;
-        let role = member.map_or(Role::Viewer, |member| member.role).as_str().to_owned();
-        accounts.push(AccountOfMine { id: one.account.to_string(), name: one.name, role });
+        let role = member
+            .map_or(Role::Viewer, |member| member.role)
+            .as_str()
+            .to_owned();
+        accounts.push(AccountOfMine {
+            id: one.account.to_string(),
+            name: one.name,
+            role,
+        });
     }
     let installations = session.shown.iter().map(|one| InstallationShown {
         installation_id: one.installation.get(),

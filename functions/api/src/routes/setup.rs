@@ -27,8 +27,7 @@ const WAYS: &str = "There are three ways to an account. Sign up by mail with POS
     account's first key, and with that key the account is yours here. Or install the App on GitHub where you run things: \
     whoever it is installed for gets an account with a trial by itself. Or ask an admin of an account to let you into his \
     organisation on GitHub.";
-const INSTALL: &str =
-    "Install the App on GitHub for whoever it shall pay for; GitHub leads you back here, and you can say so.";
+const INSTALL: &str = "Install the App on GitHub for whoever it shall pay for; GitHub leads you back here, and you can say so.";
 
 /// What GitHub says of what was done.
 #[derive(Deserialize)]
@@ -43,10 +42,18 @@ pub async fn begin(
     headers: HeaderMap,
     installed: Result<Query<Installed>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let Query(installed) = installed.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let Query(installed) =
+        installed.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     if let Some(installation) = installed.installation_id {
         let installation = Some(InstallationId::new(installation));
-        return leave(&ctx, &Intent { installation, return_to: None }).await;
+        return leave(
+            &ctx,
+            &Intent {
+                installation,
+                return_to: None,
+            },
+        )
+        .await;
     }
     if installed.setup_action.is_some() {
         let page = Page::new(StatusCode::OK, "Nothing is installed yet");
@@ -57,7 +64,9 @@ pub async fn begin(
         Some(person) => Ok(home(&ctx, &person).await?.into_response()),
         None => {
             let page = Page::new(StatusCode::OK, "You are not signed in").says(WAYS);
-            Ok(page.leads("/signin?return_to=/setup", "Sign in with GitHub").into_response())
+            Ok(page
+                .leads("/signin?return_to=/setup", "Sign in with GitHub")
+                .into_response())
         }
     }
 }
@@ -67,22 +76,49 @@ async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
     let user = person.session.user.id;
     let mut mine = Vec::new();
     for known in ctx.store.membership_list(user).await? {
-        let role = ctx.store.member_find(&known.account, user).await?.map_or(Role::Viewer, |member| member.role);
+        let role = ctx
+            .store
+            .member_find(&known.account, user)
+            .await?
+            .map_or(Role::Viewer, |member| member.role);
         mine.push((known, role));
     }
-    let heading = if mine.is_empty() { "You have no account yet" } else { "Your accounts" };
-    let page = mine.iter().fold(Page::new(StatusCode::OK, heading), |page, (known, role)| {
-        page.says(&format!("{} ({}): {}", known.name, known.account, role.as_str()))
-    });
+    let heading = if mine.is_empty() {
+        "You have no account yet"
+    } else {
+        "Your accounts"
+    };
+    let page = mine
+        .iter()
+        .fold(Page::new(StatusCode::OK, heading), |page, (known, role)| {
+            page.says(&format!(
+                "{} ({}): {}",
+                known.name,
+                known.account,
+                role.as_str()
+            ))
+        });
     let csrf = person.csrf_token();
-    let runs = || mine.iter().filter(|(_, role)| *role == Role::Admin).map(|(known, _)| &known.account);
-    let shown = person.session.shown.iter().filter(|one| one.role == Role::Admin);
+    let runs = || {
+        mine.iter()
+            .filter(|(_, role)| *role == Role::Admin)
+            .map(|(known, _)| &known.account)
+    };
+    let shown = person
+        .session
+        .shown
+        .iter()
+        .filter(|one| one.role == Role::Admin);
     let page = shown.fold(page, |page, one| {
         let page = page.says(&format!("No account pays for {} yet.", one.login));
         offer_accounts(page, runs(), (one.installation, &csrf))
     });
     let page = ask_key(page, None, &csrf).says(WAYS);
-    Ok(if mine.is_empty() { page } else { page.leads(&ctx.dashboard_url, "Your dashboard") })
+    Ok(if mine.is_empty() {
+        page
+    } else {
+        page.leads(&ctx.dashboard_url, "Your dashboard")
+    })
 }
 
 /// Where somebody goes who has installed the App: to its owner's account, unless he may say which one that shall be.
@@ -92,7 +128,9 @@ pub async fn arrive(
     installation: InstallationId,
     csrf: &str,
 ) -> Result<Response, ApiError> {
-    let Some(here) = &has.account_here else { return Ok(offer(has, installation, csrf)) };
+    let Some(here) = &has.account_here else {
+        return Ok(offer(has, installation, csrf));
+    };
     let account = ctx.store.account_find(here).await?;
     let leaves = has.accounts.get(here) == Some(&Role::Admin)
         && account.is_some_and(|account| account.came_by_itself())
@@ -101,19 +139,29 @@ pub async fn arrive(
         return Ok(redirect(&ctx.dashboard_url));
     }
     let page = Page::new(StatusCode::OK, "The App is installed");
-    let page = page.says("Whoever it is installed for has got an account with a trial. You can go on with that one.");
+    let page = page.says(
+        "Whoever it is installed for has got an account with a trial. You can go on with that one.",
+    );
     let page = page.leads(&ctx.dashboard_url, "Go on");
     let page = page.says(
         "If you have an account already, that one can pay instead, as long as nothing was done with the new one. The new \
          one is closed then.",
     );
-    let page = offer_accounts(page, admin_of(has).filter(|account| *account != here), (installation, csrf));
+    let page = offer_accounts(
+        page,
+        admin_of(has).filter(|account| *account != here),
+        (installation, csrf),
+    );
     Ok(ask_key(page, Some(installation), csrf).into_response())
 }
 
 /// What somebody can do with an installation that has no account.
 fn offer(has: &Belongings, installation: InstallationId, csrf: &str) -> Response {
-    let Some(shown) = has.shown.iter().find(|one| one.installation == installation) else {
+    let Some(shown) = has
+        .shown
+        .iter()
+        .find(|one| one.installation == installation)
+    else {
         let page = Page::new(StatusCode::NOT_FOUND, "There is no such installation");
         return page
             .says("GitHub does not show you this installation. Ask whoever has installed the App.")
@@ -121,7 +169,10 @@ fn offer(has: &Belongings, installation: InstallationId, csrf: &str) -> Response
     };
     let page = Page::new(StatusCode::OK, "The App is installed");
     if shown.role != Role::Admin {
-        let why = format!("Somebody who runs {} has to sign in to say which account pays for it.", shown.login);
+        let why = format!(
+            "Somebody who runs {} has to sign in to say which account pays for it.",
+            shown.login
+        );
         return page.says(&why).into_response();
     }
     let page = page.says(&format!("No account pays for {} yet.", shown.login));
@@ -134,7 +185,10 @@ fn offer(has: &Belongings, installation: InstallationId, csrf: &str) -> Response
 }
 
 fn admin_of(has: &Belongings) -> impl Iterator<Item = &AccountId> {
-    has.accounts.iter().filter(|(_, role)| **role == Role::Admin).map(|(account, _)| account)
+    has.accounts
+        .iter()
+        .filter(|(_, role)| **role == Role::Admin)
+        .map(|(account, _)| account)
 }
 
 /// A button for each account that can pay for an installation's owner.
@@ -145,7 +199,11 @@ fn offer_accounts<'a>(
 ) -> Page {
     let number = installation.to_string();
     accounts.fold(page, |page, account| {
-        let fields = [("installation_id", number.as_str()), ("account_id", account.as_str()), ("csrf_token", csrf)];
+        let fields = [
+            ("installation_id", number.as_str()),
+            ("account_id", account.as_str()),
+            ("csrf_token", csrf),
+        ];
         page.offers(PATH, &fields, &format!("Let {account} pay"))
     })
 }
@@ -157,7 +215,12 @@ fn ask_key(page: Page, installation: Option<InstallationId>, csrf: &str) -> Page
     fields.extend(number.as_deref().map(|number| ("installation_id", number)));
     let page =
         page.says("Have you signed up by mail? Show the account's first key, or another one that may do everything.");
-    page.takes("/setup/account", &fields, ("key", "Key"), "This account is mine")
+    page.takes(
+        "/setup/account",
+        &fields,
+        ("key", "Key"),
+        "This account is mine",
+    )
 }
 
 /// Which account shall pay for an installation's owner.
@@ -176,10 +239,18 @@ pub async fn link(
     form: Result<Form<Choice>, FormRejection>,
 ) -> Result<Response, ApiError> {
     let person = signed_in(&ctx, &headers).await?;
-    let Form(choice) = form.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Form(choice) =
+        form.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     person.vouched_by(&ctx, &headers, Some(&choice.csrf_token))?;
-    let account = AccountId::parse(&choice.account_id).map_err(|_| ApiError::not_found("you have no such account"))?;
-    owners::link(&ctx, &person, InstallationId::new(choice.installation_id), &account).await?;
+    let account = AccountId::parse(&choice.account_id)
+        .map_err(|_| ApiError::not_found("you have no such account"))?;
+    owners::link(
+        &ctx,
+        &person,
+        InstallationId::new(choice.installation_id),
+        &account,
+    )
+    .await?;
     Ok(redirect(&ctx.dashboard_url))
 }
 
@@ -200,9 +271,13 @@ pub async fn join(
     form: Result<Form<AccountKey>, FormRejection>,
 ) -> Result<Response, ApiError> {
     let person = signed_in(&ctx, &headers).await?;
-    let Form(shown) = form.map_err(|_| ApiError::bad_request("bad_body", "send the form as the page has it"))?;
+    let Form(shown) =
+        form.map_err(|_| ApiError::bad_request("bad_body", "send the form as the page has it"))?;
     person.vouched_by(&ctx, &headers, Some(&shown.csrf_token))?;
-    let (installation, csrf) = (shown.installation_id.map(InstallationId::new), shown.csrf_token.as_str());
+    let (installation, csrf) = (
+        shown.installation_id.map(InstallationId::new),
+        shown.csrf_token.as_str(),
+    );
     let joined = match joining::join(&ctx, &person, &shown.key).await {
         Ok(joined) => joined,
         Err(error) if error.status() == StatusCode::FORBIDDEN => {
@@ -212,12 +287,19 @@ pub async fn join(
         Err(error) => return Err(error),
     };
     let page = Page::new(StatusCode::OK, "The account is yours");
-    let page = page.says(&format!("You are an admin of {} ({}).", joined.name, joined.account));
+    let page = page.says(&format!(
+        "You are an admin of {} ({}).",
+        joined.name, joined.account
+    ));
     let page = match installation {
-        Some(installation) => offer_accounts(page, [&joined.account].into_iter(), (installation, csrf)),
+        Some(installation) => {
+            offer_accounts(page, [&joined.account].into_iter(), (installation, csrf))
+        }
         None => page.says(INSTALL),
     };
-    Ok(page.leads(&ctx.dashboard_url, "Your dashboard").into_response())
+    Ok(page
+        .leads(&ctx.dashboard_url, "Your dashboard")
+        .into_response())
 }
 
 async fn signed_in(ctx: &Ctx, headers: &HeaderMap) -> Result<Person, ApiError> {

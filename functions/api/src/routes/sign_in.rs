@@ -31,11 +31,27 @@ pub async fn begin(
     State(ctx): State<Arc<Ctx>>,
     wish: Result<Query<Wish>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let Query(wish) = wish.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let Query(wish) =
+        wish.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let within = |path: String| states::within(&path).map(str::to_owned);
-    let bad = || ApiError::bad_request("bad_return_to", "return_to is a path of this site, such as /billing");
-    let return_to = wish.return_to.map(|path| within(path).ok_or_else(bad)).transpose()?;
-    leave(&ctx, &Intent { installation: None, return_to }).await
+    let bad = || {
+        ApiError::bad_request(
+            "bad_return_to",
+            "return_to is a path of this site, such as /billing",
+        )
+    };
+    let return_to = wish
+        .return_to
+        .map(|path| within(path).ok_or_else(bad))
+        .transpose()?;
+    leave(
+        &ctx,
+        &Intent {
+            installation: None,
+            return_to,
+        },
+    )
+    .await
 }
 
 /// Leaves for GitHub with an intent.
@@ -43,7 +59,9 @@ pub async fn leave(ctx: &Ctx, intent: &Intent) -> Result<Response, ApiError> {
     let github = ctx.sign_in().await?;
     let begun = states::begin(ctx, intent);
     let mut response = redirect(&github.authorize_url(&begun.state, &begun.challenge));
-    response.headers_mut().append(header::SET_COOKIE, begun.cookie);
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, begun.cookie);
     Ok(response)
 }
 
@@ -61,7 +79,8 @@ pub async fn callback(
     headers: HeaderMap,
     back: Result<Query<Back>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let Query(back) = back.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
+    let Query(back) =
+        back.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let now = ctx.outside.now();
     let github = ctx.sign_in().await?;
     let state = back.state.as_deref().unwrap_or_default();
@@ -73,11 +92,18 @@ pub async fn callback(
     if back.error.is_some() {
         return Ok(again("GitHub says that you did not want to come in."));
     }
-    let code = back.code.as_deref().filter(|code| (1..=CODE_BYTES_MAX).contains(&code.len()));
-    let Some(code) = code else { return Ok(again("GitHub has sent no code.")) };
+    let code = back
+        .code
+        .as_deref()
+        .filter(|code| (1..=CODE_BYTES_MAX).contains(&code.len()));
+    let Some(code) = code else {
+        return Ok(again("GitHub has sent no code."));
+    };
     match github.exchange(code, &verifier, now).await? {
         Exchanged::In(visitor) => come_in(&ctx, &headers, &visitor, intent, now).await,
-        Exchanged::Refused => Ok(again("GitHub does not know the code that you came with, or it was too old.")),
+        Exchanged::Refused => Ok(again(
+            "GitHub does not know the code that you came with, or it was too old.",
+        )),
     }
 }
 
@@ -95,18 +121,28 @@ async fn come_in(
         people::end(ctx, &before.digest()).await?;
     }
     let (session, text) = people::begin(ctx, user, has.first_choice(), has.shown.clone(), now);
-    ctx.store.session_create(&session, &store::session_digest(&text)).await?;
+    ctx.store
+        .session_create(&session, &store::session_digest(&text))
+        .await?;
     tracing::info!(user.id = %session.user.id, session.id = %session.id, accounts = has.accounts.len(), audit = true, "signed in");
     let csrf = people::csrf_token(&text);
     let mut response = match intent.installation {
         Some(installation) => setup::arrive(ctx, &has, installation, &csrf).await?,
         None => {
-            let usual = if has.accounts.is_empty() { setup::PATH } else { &ctx.dashboard_url };
+            let usual = if has.accounts.is_empty() {
+                setup::PATH
+            } else {
+                &ctx.dashboard_url
+            };
             redirect(intent.return_to.as_deref().unwrap_or(usual))
         }
     };
-    response.headers_mut().append(header::SET_COOKIE, people::hand_over(&text));
-    response.headers_mut().append(header::SET_COOKIE, states::take_away());
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, people::hand_over(&text));
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, states::take_away());
     Ok(response)
 }
 
@@ -124,7 +160,9 @@ pub async fn sign_out(
 ) -> Result<Response, ApiError> {
     let now = ctx.outside.now();
     if let Some(person) = people::person(&ctx, &headers, now).await? {
-        let said = headers.get(people::CSRF).and_then(|value| value.to_str().ok());
+        let said = headers
+            .get(people::CSRF)
+            .and_then(|value| value.to_str().ok());
         let form = form.ok().map(|Form(form)| form.csrf_token);
         person.vouched_by(&ctx, &headers, said.or(form.as_deref()))?;
         let Person { session, .. } = &person;
@@ -132,15 +170,21 @@ pub async fn sign_out(
         tracing::info!(user.id = %session.user.id, session.id = %session.id, audit = true, "signed out");
     }
     let mut response = redirect(&ctx.dashboard_url);
-    response.headers_mut().append(header::SET_COOKIE, people::take_away());
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, people::take_away());
     Ok(response)
 }
 
 /// A page that leads to the beginning.
 fn again(why: &str) -> Response {
-    let page = Page::new(StatusCode::BAD_REQUEST, "You are not signed in").says(why).leads("/signin", "Sign in");
+    let page = Page::new(StatusCode::BAD_REQUEST, "You are not signed in")
+        .says(why)
+        .leads("/signin", "Sign in");
     let mut response = page.into_response();
-    response.headers_mut().append(header::SET_COOKIE, states::take_away());
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, states::take_away());
     response
 }
 

@@ -49,8 +49,7 @@ pub struct SignUpTaken {
 }
 
 const NAME_CHARS_MAX: usize = 100;
-const AT_ONCE: &str =
-    "We send a mail to this address, if it has no account yet. The link in it shows your first API key, once.";
+const AT_ONCE: &str = "We send a mail to this address, if it has no account yet. The link in it shows your first API key, once.";
 const LOOKED_AT: &str = "Somebody looks at it first. Then we send a mail to this address, if it has no account yet; the link in it shows your \
      first API key, once.";
 
@@ -65,12 +64,23 @@ pub async fn create(
     _: IdempotencyKey,
     body: Result<Json<SignUpWanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<SignUpTaken>), ApiError> {
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let email = MailAddress::parse(&wanted.email)
-        .map_err(|_| ApiError::bad_request("bad_email", "email is one plain mail address, as ann@acme.example"))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let email = MailAddress::parse(&wanted.email).map_err(|_| {
+        ApiError::bad_request(
+            "bad_email",
+            "email is one plain mail address, as ann@acme.example",
+        )
+    })?;
     let name = wanted.name.trim();
-    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
-        return Err(ApiError::bad_request("bad_name", format!("name has 1 to {NAME_CHARS_MAX} plain characters")));
+    if name.is_empty()
+        || name.chars().count() > NAME_CHARS_MAX
+        || name.chars().any(char::is_control)
+    {
+        return Err(ApiError::bad_request(
+            "bad_name",
+            format!("name has 1 to {NAME_CHARS_MAX} plain characters"),
+        ));
     }
     let plan = plan(&ctx, wanted.plan.as_deref())?;
     let first = begins_with(&ctx.catalogue, plan);
@@ -86,15 +96,33 @@ pub async fn create(
         installation: None,
         at: now,
     };
-    let auto = ctx.switches.switch_now(now, |switches| switches.auto_provision(ctx.auto_provision)).await;
+    let auto = ctx
+        .switches
+        .switch_now(now, |switches| switches.auto_provision(ctx.auto_provision))
+        .await;
     let stands = begins(auto);
     ctx.store.signup_owe(&sign_up, stands, now).await?;
     // Also for who is known, so that not even the time it takes tells him from others. Where it is lost, the row is found due.
-    if let Err(error) = ctx.queues.send(&Message::SignUp(sign_up.newcomer), None).await {
+    if let Err(error) = ctx
+        .queues
+        .send(&Message::SignUp(sign_up.newcomer), None)
+        .await
+    {
         tracing::warn!(%error, "a sign-up was not sent on; it is found due");
     }
-    let next = if stands == Stands::Owed { AT_ONCE } else { LOOKED_AT };
-    Ok((StatusCode::ACCEPTED, Json(SignUpTaken { status: "accepted", next, dashboard_url: ctx.dashboard_url.clone() })))
+    let next = if stands == Stands::Owed {
+        AT_ONCE
+    } else {
+        LOOKED_AT
+    };
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(SignUpTaken {
+            status: "accepted",
+            next,
+            dashboard_url: ctx.dashboard_url.clone(),
+        }),
+    ))
 }
 
 /// The plan that is wanted; who says nothing wants to try first.

@@ -71,7 +71,10 @@ const MINOR_MAX: i64 = 99_999_999;
 /// What you want to spend at most, and what the present billing period has come to.
 #[utoipa::path(get, path = "/api/v1/billing/spend-limit", tag = "billing",
     responses((status = 200, body = SpendingShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn show(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<SpendingShown>, ApiError> {
+pub async fn show(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<SpendingShown>, ApiError> {
     caller.may(Scope::Read)?;
     now_shown(&ctx, &caller).await
 }
@@ -87,30 +90,57 @@ pub async fn set(
     body: Result<Json<LimitWanted>, JsonRejection>,
 ) -> Result<Json<SpendingShown>, ApiError> {
     caller.may(Scope::Billing)?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let bad = |detail: String| ApiError::bad_request("bad_amount", detail);
-    if wanted.money_minor.is_some_and(|minor| !(0..=MINOR_MAX).contains(&minor)) {
+    if wanted
+        .money_minor
+        .is_some_and(|minor| !(0..=MINOR_MAX).contains(&minor))
+    {
         return Err(bad(format!("money_minor is 0 to {MINOR_MAX}")));
     }
-    let credits = wanted.credits.as_deref().map(Credits::parse).transpose().map_err(|error| bad(error.to_string()))?;
+    let credits = wanted
+        .credits
+        .as_deref()
+        .map(Credits::parse)
+        .transpose()
+        .map_err(|error| bad(error.to_string()))?;
     if wanted.money_minor.is_none() && credits.is_none() {
-        return Err(bad("say money_minor, credits or both; DELETE takes the limit away".to_owned()));
+        return Err(bad(
+            "say money_minor, credits or both; DELETE takes the limit away".to_owned(),
+        ));
     }
     let currency = ctx.catalogue.currency;
-    change(&ctx, &caller, &SpendLimit { money: wanted.money_minor.map(|minor| Money { minor, currency }), credits })
-        .await
+    change(
+        &ctx,
+        &caller,
+        &SpendLimit {
+            money: wanted.money_minor.map(|minor| Money { minor, currency }),
+            credits,
+        },
+    )
+    .await
 }
 
 /// Takes the limit away.
 #[utoipa::path(delete, path = "/api/v1/billing/spend-limit", tag = "billing",
     responses((status = 200, body = SpendingShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn remove(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<SpendingShown>, ApiError> {
+pub async fn remove(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<SpendingShown>, ApiError> {
     caller.may(Scope::Billing)?;
     change(&ctx, &caller, &SpendLimit::default()).await
 }
 
-async fn change(ctx: &Ctx, caller: &Caller, limit: &SpendLimit) -> Result<Json<SpendingShown>, ApiError> {
-    ctx.store.spend_limit_set(&caller.account, limit, ctx.outside.now()).await?;
+async fn change(
+    ctx: &Ctx,
+    caller: &Caller,
+    limit: &SpendLimit,
+) -> Result<Json<SpendingShown>, ApiError> {
+    ctx.store
+        .spend_limit_set(&caller.account, limit, ctx.outside.now())
+        .await?;
     tracing::info!(
         account.id = %caller.account, by = %caller.by, limit.money = limit.money.map(|money| money.minor),
         limit.credits = limit.credits.map(Credits::micros), audit = true, "changed the spend limit"
@@ -133,9 +163,19 @@ pub async fn shown(
 ) -> Result<SpendingShown, ApiError> {
     let period = billing_period(standing, now);
     let limit = ctx.store.spend_limit_find(account).await?;
-    let money = ctx.store.spent_find(account, &period.key, Unit::Money).await?;
-    let credits = ctx.store.spent_find(account, &period.key, Unit::Credits).await?;
-    let decimal = |micros| Credits::from_micros(micros).unwrap_or(Credits::MAX).to_string();
+    let money = ctx
+        .store
+        .spent_find(account, &period.key, Unit::Money)
+        .await?;
+    let credits = ctx
+        .store
+        .spent_find(account, &period.key, Unit::Credits)
+        .await?;
+    let decimal = |micros| {
+        Credits::from_micros(micros)
+            .unwrap_or(Credits::MAX)
+            .to_string()
+    };
     Ok(SpendingShown {
         jobs_spend: match standing.plan.pays {
             Pays::Meters => Some(Unit::Money.as_str()),
@@ -148,7 +188,10 @@ pub async fn shown(
             limit_minor: limit.money.map(|money| money.minor),
             spent_minor: minor(money.spent),
             reserved_minor: minor(money.reserved),
-            currency: limit.money.map_or(ctx.catalogue.currency, |money| money.currency).to_string(),
+            currency: limit
+                .money
+                .map_or(ctx.catalogue.currency, |money| money.currency)
+                .to_string(),
         },
         credits: CreditsSpent {
             limit: limit.credits.map(|credits| credits.to_string()),
@@ -170,7 +213,9 @@ pub async fn reached(
     if let Some(notice) = limit.reached((unit, period), spent, now) {
         ctx.store.notice_owe(&caller.account, &notice, now).await?;
     }
-    let words = limit.standing(unit, spent).unwrap_or_else(|| "your spend limit is reached".to_owned());
+    let words = limit
+        .standing(unit, spent)
+        .unwrap_or_else(|| "your spend limit is reached".to_owned());
     let detail = format!(
         "{words}; this needs more than is left. Raise the limit by PUT /api/v1/billing/spend-limit, or try again when the \
          next billing period has begun"

@@ -101,7 +101,10 @@ const PREVIEW_SECONDS: i64 = 3_600;
 /// Your subscription.
 #[utoipa::path(get, path = "/api/v1/billing/subscription", tag = "billing",
     responses((status = 200, body = SubscriptionShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn show(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<SubscriptionShown>, ApiError> {
+pub async fn show(
+    caller: Caller,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<SubscriptionShown>, ApiError> {
     caller.may(Scope::Read)?;
     shown(&ctx, &caller).await.map(Json)
 }
@@ -118,7 +121,8 @@ pub async fn create(
     body: Result<Json<PlanWanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<SubscriptionShown>), ApiError> {
     caller.may(Scope::Billing)?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let plan = sales::plan(&ctx, &wanted.plan)?;
     let stripe = ctx.stripe().await?;
     let (account, contracts) = whole(&ctx, &caller).await?;
@@ -127,7 +131,9 @@ pub async fn create(
     let begun = match known(&ctx, &account, &act, &what).await? {
         Some(begun) => begun,
         None => {
-            let order = subscribing::order((&ctx, &stripe), &account, &contracts.subscriptions, plan).await?;
+            let order =
+                subscribing::order((&ctx, &stripe), &account, &contracts.subscriptions, plan)
+                    .await?;
             intent(&ctx, what, &order)
         }
     };
@@ -146,7 +152,8 @@ pub async fn preview(
     body: Result<Json<PlanWanted>, JsonRejection>,
 ) -> Result<Json<PreviewShown>, ApiError> {
     caller.may(Scope::Billing)?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let plan = sales::plan(&ctx, &wanted.plan)?;
     let stripe = ctx.stripe().await?;
     let (account, _) = whole(&ctx, &caller).await?;
@@ -161,14 +168,22 @@ pub async fn preview(
             lines: vec![],
         }));
     }
-    let preview = stripe.subscription_preview(&there.id, &change).await.map_err(at_stripe)?;
+    let preview = stripe
+        .subscription_preview(&there.id, &change)
+        .await
+        .map_err(at_stripe)?;
     let line = |line: stripe_api::PreviewLine| LineShown {
         description: line.description,
         amount_minor: line.amount_minor,
         proration: line.proration,
     };
     let lines = preview.lines.data.into_iter().map(line).collect();
-    Ok(Json(PreviewShown { amount_due_minor: preview.amount_due_minor, currency: preview.currency, at, lines }))
+    Ok(Json(PreviewShown {
+        amount_due_minor: preview.amount_due_minor,
+        currency: preview.currency,
+        at,
+        lines,
+    }))
 }
 
 /// Changes the plan, or takes a cancellation back.
@@ -184,7 +199,8 @@ pub async fn update(
     body: Result<Json<ChangeWanted>, JsonRejection>,
 ) -> Result<Json<SubscriptionShown>, ApiError> {
     caller.may(Scope::Billing)?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let act = once.act(&caller, "billing/subscription/change");
     match (&wanted.plan, wanted.resume) {
         (Some(plan), None) => {
@@ -192,31 +208,61 @@ pub async fn update(
             let now = ctx.outside.now().seconds();
             let at = wanted.at.unwrap_or(now);
             if at > now || now - at > PREVIEW_SECONDS {
-                return Err(ApiError::bad_request("bad_at", "at is that of a preview of the last hour"));
+                return Err(ApiError::bad_request(
+                    "bad_at",
+                    "at is that of a preview of the last hour",
+                ));
             }
-            let what = wanted.at.map_or_else(|| format!("change {}", plan.id), |at| format!("change {} {at}", plan.id));
-            subscribing::act((&ctx, &caller), &act, (what, at), async |stripe, there, key, at| {
-                let change = subscribing::change((&ctx, stripe), there, plan, at).await?;
-                if !change.items.is_empty() {
-                    stripe.subscription_change(&there.id, &change, key).await.map_err(at_stripe)?;
-                }
-                Ok(())
-            })
+            let what = wanted.at.map_or_else(
+                || format!("change {}", plan.id),
+                |at| format!("change {} {at}", plan.id),
+            );
+            subscribing::act(
+                (&ctx, &caller),
+                &act,
+                (what, at),
+                async |stripe, there, key, at| {
+                    let change = subscribing::change((&ctx, stripe), there, plan, at).await?;
+                    if !change.items.is_empty() {
+                        stripe
+                            .subscription_change(&there.id, &change, key)
+                            .await
+                            .map_err(at_stripe)?;
+                    }
+                    Ok(())
+                },
+            )
             .await?;
         }
         (None, Some(true)) if wanted.at.is_none() => {
             let now = ctx.outside.now().seconds();
-            subscribing::act((&ctx, &caller), &act, ("resume".to_owned(), now), async |stripe, there, key, _| {
-                if there.cancel_at_period_end || there.cancel_at.is_some() {
-                    stripe.subscription_uncancel(&there.id, key).await.map_err(at_stripe)?;
-                } else if there.status == SubscriptionStatus::Paused {
-                    stripe.subscription_resume(&there.id, key).await.map_err(at_stripe)?;
-                }
-                Ok(())
-            })
+            subscribing::act(
+                (&ctx, &caller),
+                &act,
+                ("resume".to_owned(), now),
+                async |stripe, there, key, _| {
+                    if there.cancel_at_period_end || there.cancel_at.is_some() {
+                        stripe
+                            .subscription_uncancel(&there.id, key)
+                            .await
+                            .map_err(at_stripe)?;
+                    } else if there.status == SubscriptionStatus::Paused {
+                        stripe
+                            .subscription_resume(&there.id, key)
+                            .await
+                            .map_err(at_stripe)?;
+                    }
+                    Ok(())
+                },
+            )
             .await?;
         }
-        _ => return Err(ApiError::bad_request("bad_body", "say either a plan, or \"resume\": true")),
+        _ => {
+            return Err(ApiError::bad_request(
+                "bad_body",
+                "say either a plan, or \"resume\": true",
+            ));
+        }
     }
     shown(&ctx, &caller).await.map(Json)
 }
@@ -237,17 +283,30 @@ pub async fn cancel(
     let how = match end.when.as_deref() {
         None | Some("period_end") => Cancel::AtPeriodEnd,
         Some("now") => Cancel::NowWithLastInvoice,
-        Some(_) => return Err(ApiError::bad_request("bad_when", "when is now or period_end")),
+        Some(_) => {
+            return Err(ApiError::bad_request(
+                "bad_when",
+                "when is now or period_end",
+            ));
+        }
     };
     let act = once.act(&caller, "billing/subscription/cancel");
     let what = format!("cancel {how:?}");
     let now = ctx.outside.now().seconds();
-    subscribing::act((&ctx, &caller), &act, (what, now), async |stripe, there, key, _| {
-        if how != Cancel::AtPeriodEnd || !there.cancel_at_period_end {
-            stripe.subscription_cancel(&there.id, how, key).await.map_err(at_stripe)?;
-        }
-        Ok(())
-    })
+    subscribing::act(
+        (&ctx, &caller),
+        &act,
+        (what, now),
+        async |stripe, there, key, _| {
+            if how != Cancel::AtPeriodEnd || !there.cancel_at_period_end {
+                stripe
+                    .subscription_cancel(&there.id, how, key)
+                    .await
+                    .map_err(at_stripe)?;
+            }
+            Ok(())
+        },
+    )
     .await?;
     shown(&ctx, &caller).await.map(Json)
 }
@@ -255,17 +314,24 @@ pub async fn cancel(
 async fn shown(ctx: &Ctx, caller: &Caller) -> Result<SubscriptionShown, ApiError> {
     let (account, contracts) = whole(ctx, caller).await?;
     let stands = standing(&ctx.catalogue, &account, &contracts, ctx.outside.now());
-    let stands = stands.ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
+    let stands = stands
+        .ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
     let subscriptions = contracts.subscriptions;
-    let ended =
-        || subscriptions.iter().filter(|one| plan_of(&ctx.catalogue, one).is_some()).max_by_key(|one| one.created_at);
+    let ended = || {
+        subscriptions
+            .iter()
+            .filter(|one| plan_of(&ctx.catalogue, one).is_some())
+            .max_by_key(|one| one.created_at)
+    };
     let one = live(ctx, &subscriptions).or_else(ended);
     let period = one.and_then(|one| one.period);
     let ends_at = one.and_then(|one| one.ends_at);
     Ok(SubscriptionShown {
         status: one.map_or("none", |one| one.status.as_str()).to_owned(),
         id: one.map(|one| one.id.to_string()),
-        plan: one.and_then(|one| plan_of(&ctx.catalogue, one)).map(|plan| plan.id.to_string()),
+        plan: one
+            .and_then(|one| plan_of(&ctx.catalogue, one))
+            .map(|plan| plan.id.to_string()),
         effective_plan: stands.plan.id.to_string(),
         period_start: period.map(|period| period.start.to_string()),
         period_end: period.map(|period| period.end.to_string()),

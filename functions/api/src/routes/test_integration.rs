@@ -10,7 +10,8 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use domain::access::Scope;
 use domain::errands::{
-    Answer, BadFiles, Integrated, Score, SourceFile, State as Stands, Task, TestAnalysis, TestIntegration,
+    Answer, BadFiles, Integrated, Score, SourceFile, State as Stands, Task, TestAnalysis,
+    TestIntegration,
 };
 use domain::ids::ErrandId;
 use domain::retry::Failure;
@@ -126,7 +127,8 @@ pub async fn generate(
     body: Result<Json<TestsToIntegrate>, JsonRejection>,
 ) -> Result<Answered, ApiError> {
     let asked = |wanted: TestsToIntegrate| {
-        TestIntegration::check(sent(wanted.target), all_sent(wanted.tests)).map(Task::TestIntegration)
+        TestIntegration::check(sent(wanted.target), all_sent(wanted.tests))
+            .map(Task::TestIntegration)
     };
     ask(&ctx, &caller, &once, body, asked).await
 }
@@ -141,10 +143,18 @@ pub async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<TestErrand>, ApiError> {
     caller.may(Scope::Read)?;
-    let absent = || ApiError::not_found("there is no such analysis or integration; they are kept for 30 days");
+    let absent = || {
+        ApiError::not_found("there is no such analysis or integration; they are kept for 30 days")
+    };
     let id = ErrandId::parse(&id).map_err(|_| absent())?;
-    let found = ctx.store.errand_find(&id).await?.filter(|whole| whole.row.facts.account == caller.account);
-    let whole = found.filter(|whole| !matches!(whole.task, Task::CommitSummary(_))).ok_or_else(absent)?;
+    let found = ctx
+        .store
+        .errand_find(&id)
+        .await?
+        .filter(|whole| whole.row.facts.account == caller.account);
+    let whole = found
+        .filter(|whole| !matches!(whole.task, Task::CommitSummary(_)))
+        .ok_or_else(absent)?;
     Ok(Json(shown(whole)))
 }
 
@@ -157,17 +167,34 @@ async fn ask<T>(
 ) -> Result<Answered, ApiError> {
     caller.may(Scope::Jobs)?;
     caller.may_begin(ctx).await?;
-    let Json(wanted) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let task = asked(wanted).map_err(|error| ApiError::bad_request("bad_files", error.to_string()))?;
+    let Json(wanted) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let task =
+        asked(wanted).map_err(|error| ApiError::bad_request("bad_files", error.to_string()))?;
     let kind = task.kind().as_str();
     let id = ErrandId::of_act(&once.act(caller, kind).id());
-    let wanted = Wanted { id: id.clone(), task, place: None, what: kind.to_owned(), prompt_bytes_max: None };
+    let wanted = Wanted {
+        id: id.clone(),
+        task,
+        place: None,
+        what: kind.to_owned(),
+        prompt_bytes_max: None,
+    };
     let whole = order(ctx, caller, wanted).await?;
     // Without a place nobody can have taken it.
-    let whole = whole.ok_or_else(|| ApiError::behind(&Failure::never("an errand without a place was taken")))?;
+    let whole = whole
+        .ok_or_else(|| ApiError::behind(&Failure::never("an errand without a place was taken")))?;
     tracing::info!(account.id = %caller.account, errand.id = %id, by = %caller.by, audit = true, "asked for tests");
-    let status = if whole.row.state == Stands::Queued { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok((status, [(header::LOCATION, format!("/api/v1/test-integration/{id}"))], Json(shown(whole))))
+    let status = if whole.row.state == Stands::Queued {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    Ok((
+        status,
+        [(header::LOCATION, format!("/api/v1/test-integration/{id}"))],
+        Json(shown(whole)),
+    ))
 }
 
 fn sent(FileContent { path, content }: FileContent) -> SourceFile {
@@ -183,20 +210,37 @@ fn shown(whole: WholeErrand) -> TestErrand {
     let (mut scores, mut integrated) = (None, None);
     match whole.answer {
         Some(Answer::TestAnalysis(found)) => {
-            let one = |Score { path, score, reason }| TestScore { path, score, reason };
+            let one = |Score {
+                           path,
+                           score,
+                           reason,
+                       }| TestScore {
+                path,
+                score,
+                reason,
+            };
             scores = Some(found.into_iter().map(one).collect());
         }
         Some(Answer::TestIntegration(made)) => integrated = Some(made),
         Some(Answer::CommitSummary(_)) | None => {}
     }
-    let lines = |Integrated { lines_added, lines_removed, .. }: &Integrated| (*lines_added, *lines_removed);
+    let lines = |Integrated {
+                     lines_added,
+                     lines_removed,
+                     ..
+                 }: &Integrated| (*lines_added, *lines_removed);
     let (lines_added, lines_removed) = integrated.as_ref().map(lines).unzip();
     TestErrand {
         id: row.facts.id.to_string(),
         kind: row.facts.kind.as_str(),
         state: row.state.as_str(),
         scores,
-        file: integrated.map(|Integrated { file: SourceFile { path, content }, .. }| FileContent { path, content }),
+        file: integrated.map(
+            |Integrated {
+                 file: SourceFile { path, content },
+                 ..
+             }| FileContent { path, content },
+        ),
         lines_added,
         lines_removed,
         reason: row.reason,

@@ -37,7 +37,11 @@ pub struct Used {
 }
 
 fn short_texts() -> ObjectBuilder {
-    let short = || ObjectBuilder::new().schema_type(Type::String).max_length(Some(METADATA_CHARS_MAX));
+    let short = || {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .max_length(Some(METADATA_CHARS_MAX))
+    };
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .property_names(Some(short()))
@@ -96,15 +100,22 @@ pub async fn record(
     body: Result<Json<Records>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Counters>), ApiError> {
     caller.may(Scope::Usage)?;
-    let Json(records) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Json(records) =
+        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let records = match records {
         Records::One(one) => vec![one],
         Records::Several(Batch(several)) => several,
     };
     if records.is_empty() || records.len() > RECORDS_MAX {
-        return Err(ApiError::bad_request("bad_batch", format!("a batch has 1 to {RECORDS_MAX} records")));
+        return Err(ApiError::bad_request(
+            "bad_batch",
+            format!("a batch has 1 to {RECORDS_MAX} records"),
+        ));
     }
-    let meters = records.iter().map(|used| check_record(&ctx, used)).collect::<Result<Vec<_>, _>>()?;
+    let meters = records
+        .iter()
+        .map(|used| check_record(&ctx, used))
+        .collect::<Result<Vec<_>, _>>()?;
     let found = load(&ctx, &caller, ctx.outside.now()).await?;
     let mut counters = Vec::new();
     for (place, (used, meter)) in records.iter().zip(meters).enumerate() {
@@ -131,7 +142,14 @@ pub async fn check(
     let Json(used) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let meter = check_record(&ctx, &used)?;
     let found = load(&ctx, &caller, ctx.outside.now()).await?;
-    let counter = count(&ctx, &found, once.act(&caller, "usage/check"), (&used, meter), Beyond::Refuse).await?;
+    let counter = count(
+        &ctx,
+        &found,
+        once.act(&caller, "usage/check"),
+        (&used, meter),
+        Beyond::Refuse,
+    )
+    .await?;
     Ok((StatusCode::CREATED, Json(counter)))
 }
 
@@ -147,7 +165,10 @@ enum Beyond {
 fn check_record(ctx: &Ctx, used: &Used) -> Result<Meter, ApiError> {
     let unknown = || {
         let known: Vec<_> = ctx.catalogue.meters.keys().map(Meter::as_str).collect();
-        ApiError::unprocessable("unknown_meter", format!("meter is one of the catalogue's: {}", known.join(", ")))
+        ApiError::unprocessable(
+            "unknown_meter",
+            format!("meter is one of the catalogue's: {}", known.join(", ")),
+        )
     };
     let meter = Meter::parse(&used.meter).map_err(|_| unknown())?;
     let info = ctx.catalogue.meters.get(&meter).ok_or_else(unknown)?;
@@ -156,11 +177,21 @@ fn check_record(ctx: &Ctx, used: &Used) -> Result<Meter, ApiError> {
         return Err(ApiError::unprocessable("not_recordable", detail));
     }
     if used.amount == 0 || used.amount > AMOUNT_MAX {
-        return Err(ApiError::bad_request("bad_amount", format!("amount is 1 to {AMOUNT_MAX}")));
+        return Err(ApiError::bad_request(
+            "bad_amount",
+            format!("amount is 1 to {AMOUNT_MAX}"),
+        ));
     }
     let short = |text: &String| text.chars().count() <= METADATA_CHARS_MAX;
-    if used.metadata.len() > METADATA_MAX || !used.metadata.iter().all(|(name, value)| short(name) && short(value)) {
-        let detail = format!("metadata has at most {METADATA_MAX} texts of at most {METADATA_CHARS_MAX} characters");
+    if used.metadata.len() > METADATA_MAX
+        || !used
+            .metadata
+            .iter()
+            .all(|(name, value)| short(name) && short(value))
+    {
+        let detail = format!(
+            "metadata has at most {METADATA_MAX} texts of at most {METADATA_CHARS_MAX} characters"
+        );
         return Err(ApiError::bad_request("bad_metadata", detail));
     }
     Ok(meter)
@@ -189,7 +220,10 @@ async fn count(
         at: now,
     };
     let outcome = ctx.store.usage_record(&account.id, &record, limit).await?;
-    let total = ctx.store.quota_used(&account.id, &meter, &period.key).await?;
+    let total = ctx
+        .store
+        .quota_used(&account.id, &meter, &period.key)
+        .await?;
     let most = match quota.map(|quota| quota.limit) {
         Some(Limit::Of(most)) => most,
         Some(Limit::Unlimited) | None => 0,
@@ -197,18 +231,37 @@ async fn count(
     match outcome {
         UsageRecorded::Now | UsageRecorded::Already => {}
         UsageRecorded::ActReused => {
-            let detail = "this Idempotency-Key has recorded other usage; take a new one for each record";
+            let detail =
+                "this Idempotency-Key has recorded other usage; take a new one for each record";
             return Err(ApiError::conflict("idempotency_key_reused", detail));
         }
         UsageRecorded::UsedUp => {
-            let renews = period.end.map_or_else(String::new, |end| format!(" It renews at {end}."));
-            let detail = format!("{total} of {most} {meter} of the plan {} are used.{renews}", standing.plan.name);
+            let renews = period
+                .end
+                .map_or_else(String::new, |end| format!(" It renews at {end}."));
+            let detail = format!(
+                "{total} of {most} {meter} of the plan {} are used.{renews}",
+                standing.plan.name
+            );
             return Err(ApiError::forbidden("quota_used", detail));
         }
     }
-    if let Some(topic) = (most > 0).then(|| quota_warning(&meter, &period.key, total, most)).flatten() {
-        let words = format!("{total} of {most} {meter} of the plan {} are used.", standing.plan.name);
-        ctx.store.notice_owe(&account.id, &Notice::new(topic, words, now), now).await?;
+    if let Some(topic) = (most > 0)
+        .then(|| quota_warning(&meter, &period.key, total, most))
+        .flatten()
+    {
+        let words = format!(
+            "{total} of {most} {meter} of the plan {} are used.",
+            standing.plan.name
+        );
+        ctx.store
+            .notice_owe(&account.id, &Notice::new(topic, words, now), now)
+            .await?;
     }
-    Ok(Counter { meter: meter.to_string(), used: total, limit: most, period: period.key })
+    Ok(Counter {
+        meter: meter.to_string(),
+        used: total,
+        limit: most,
+        period: period.key,
+    })
 }

@@ -54,10 +54,20 @@ const ONCE_CHARS_MAX: usize = 200;
     params(("token" = String, Path, description = "What stands in the link that was mailed.")),
     responses((status = 200, body = Welcome), (status = 404, body = Problem), (status = 410, body = Problem),
         (status = 429, body = Problem), (status = 503, body = Problem)))]
-pub async fn show(_: Guest, State(ctx): State<Arc<Ctx>>, Path(token): Path<String>, headers: HeaderMap) -> Response {
+pub async fn show(
+    _: Guest,
+    State(ctx): State<Arc<Ctx>>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let answer = async {
         let (token, reveal) = good(&ctx, &token).await?;
-        if ctx.store.api_key_load(&reveal.account, &key_id(&token)).await?.is_some() {
+        if ctx
+            .store
+            .api_key_load(&reveal.account, &key_id(&token))
+            .await?
+            .is_some()
+        {
             return Err(used());
         }
         Ok(reveal)
@@ -65,7 +75,12 @@ pub async fn show(_: Guest, State(ctx): State<Arc<Ctx>>, Path(token): Path<Strin
     match (answer.await, wants_json(&headers)) {
         (Ok(reveal), true) => {
             let dashboard_url = ctx.dashboard_url.clone();
-            Json(Welcome { status: "ready", until: reveal.until.to_string(), dashboard_url }).into_response()
+            Json(Welcome {
+                status: "ready",
+                until: reveal.until.to_string(),
+                dashboard_url,
+            })
+            .into_response()
         }
         (Ok(reveal), false) => {
             let once = hex::encode(ctx.outside.random_bytes::<16>());
@@ -74,7 +89,10 @@ pub async fn show(_: Guest, State(ctx): State<Arc<Ctx>>, Path(token): Path<Strin
                  for it. The link is good until {}.",
                 reveal.until
             );
-            Page::new(StatusCode::OK, HEADING).says(&text).asks(&[("once", &once)], "Show the key").into_response()
+            Page::new(StatusCode::OK, HEADING)
+                .says(&text)
+                .asks(&[("once", &once)], "Show the key")
+                .into_response()
         }
         (Err(error), json) => refused(error, json),
     }
@@ -115,9 +133,17 @@ pub async fn reveal(
 
 /// The link of this token, if it is good.
 async fn good(ctx: &Ctx, token: &str) -> Result<(RevealToken, Reveal), ApiError> {
-    let absent = || ApiError::not_found("there is no such link; take it from the mail whole, and from the newest one");
+    let absent = || {
+        ApiError::not_found(
+            "there is no such link; take it from the mail whole, and from the newest one",
+        )
+    };
     let token = RevealToken::parse(token).ok_or_else(absent)?;
-    let reveal = ctx.store.reveal_find(&reveal_digest(&token)).await?.ok_or_else(absent)?;
+    let reveal = ctx
+        .store
+        .reveal_find(&reveal_digest(&token))
+        .await?
+        .ok_or_else(absent)?;
     if reveal.until <= ctx.outside.now() {
         let detail = "the link is over; ask whoever runs this for another key";
         return Err(ApiError::gone("link_over", detail));
@@ -133,9 +159,17 @@ fn used() -> ApiError {
 
 /// What tells this asker from everybody else: the page's own text, or a program's Idempotency-Key.
 fn once(headers: &HeaderMap, body: &[u8]) -> Result<String, ApiError> {
-    let named = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let named = headers
+        .get("idempotency-key")
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     // The form has this one field, of letters and digits.
-    let pressed = || std::str::from_utf8(body).ok()?.strip_prefix("once=").map(str::to_owned);
+    let pressed = || {
+        std::str::from_utf8(body)
+            .ok()?
+            .strip_prefix("once=")
+            .map(str::to_owned)
+    };
     let text = named.or_else(pressed);
     text.map(|text| text.trim().to_owned()).filter(|text| (1..=ONCE_CHARS_MAX).contains(&text.len())).ok_or_else(|| {
         let detail =
@@ -144,10 +178,21 @@ fn once(headers: &HeaderMap, body: &[u8]) -> Result<String, ApiError> {
     })
 }
 
-async fn make(ctx: &Ctx, token: &RevealToken, reveal: &Reveal, once: &str) -> Result<FirstKey, ApiError> {
+async fn make(
+    ctx: &Ctx,
+    token: &RevealToken,
+    reveal: &Reveal,
+    once: &str,
+) -> Result<FirstKey, ApiError> {
     let live = ctx.stripe_mode().await? == Some(Mode::Live);
-    let mixed = Sha256::new().chain_update("first key").chain_update(token.expose()).chain_update(reveal.salt);
-    let text = KeyText::mint(if live { LIVE } else { TEST }, mixed.chain_update(once).finalize().into());
+    let mixed = Sha256::new()
+        .chain_update("first key")
+        .chain_update(token.expose())
+        .chain_update(reveal.salt);
+    let text = KeyText::mint(
+        if live { LIVE } else { TEST },
+        mixed.chain_update(once).finalize().into(),
+    );
     let key = ApiKey {
         id: key_id(token),
         account: reveal.account.clone(),
@@ -166,7 +211,11 @@ async fn make(ctx: &Ctx, token: &RevealToken, reveal: &Reveal, once: &str) -> Re
         }
         // The same page once more: an answer that was lost, or a button that was pressed twice.
         KeyCreated::Existing(known)
-            if ctx.store.api_key_find(&digest).await?.is_some_and(|same| same.id == known.id) => {}
+            if ctx
+                .store
+                .api_key_find(&digest)
+                .await?
+                .is_some_and(|same| same.id == known.id) => {}
         KeyCreated::Existing(_) => return Err(used()),
     }
     Ok(FirstKey {
@@ -180,13 +229,19 @@ async fn make(ctx: &Ctx, token: &RevealToken, reveal: &Reveal, once: &str) -> Re
 
 /// The id of the key that a token shows: there is one.
 fn key_id(token: &RevealToken) -> KeyId {
-    let digest: [u8; 32] = Sha256::new().chain_update("key of").chain_update(token.expose()).finalize().into();
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update("key of")
+        .chain_update(token.expose())
+        .finalize()
+        .into();
     let [first @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digest;
     KeyId::of_act(&ActionId::of_digest(first))
 }
 
 fn wants_json(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains("json"))
 }
 
@@ -194,10 +249,14 @@ fn refused(error: ApiError, json: bool) -> Response {
     if json {
         return error.into_response();
     }
-    Page::new(error.status(), "This link does not work").says(&format!("{}.", capital(error.detail()))).into_response()
+    Page::new(error.status(), "This link does not work")
+        .says(&format!("{}.", capital(error.detail())))
+        .into_response()
 }
 
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }

@@ -13,7 +13,12 @@ const DASHBOARD: Option<&str> = Some("https://tallyhook.example/billing");
 #[test]
 fn a_welcome() {
     let words = "the account of acme is ready.";
-    let mail = worded(Kind::Welcome, words, Some("https://tallyhook.example/welcome/once"), DASHBOARD);
+    let mail = worded(
+        Kind::Welcome,
+        words,
+        Some("https://tallyhook.example/welcome/once"),
+        DASHBOARD,
+    );
     assert_snapshot!(format!("Subject: {}\n\n{}", mail.subject, mail.text), @r#"
     Subject: Welcome to Tallyhook
 
@@ -57,7 +62,8 @@ fn a_failed_payment() {
 
 #[test]
 fn a_payment_to_confirm() {
-    let words = "The payment of 29.00 USD for invoice TH-7 has to be confirmed on the invoice's page.";
+    let words =
+        "The payment of 29.00 USD for invoice TH-7 has to be confirmed on the invoice's page.";
     assert_snapshot!(text(Kind::ActionRequired, words, DASHBOARD), @r#"
     Subject: A payment waits for your confirmation
 
@@ -201,7 +207,12 @@ fn a_finished_job() {
 #[test]
 fn what_comes_from_elsewhere_stays_text() {
     let words = "<b>\"Basic\" & 'more'</b>";
-    let mail = worded(Kind::LowBalance, words, Some("https://x/?a=1&b=\"><script>"), None);
+    let mail = worded(
+        Kind::LowBalance,
+        words,
+        Some("https://x/?a=1&b=\"><script>"),
+        None,
+    );
     assert_snapshot!(mail.html.replace("<p", "\n<p"), @r#"
     <!doctype html><html lang="en"><meta charset="utf-8"><title>Your balance is low</title><body style="font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem">
     <p>Hello,</p>
@@ -215,6 +226,9 @@ fn what_comes_from_elsewhere_stays_text() {
 
 #[test]
 fn words_have_an_end() {
-    assert_eq!(sentence(&"x".repeat(WORDS_CHARS_MAX + 1)).len(), WORDS_CHARS_MAX);
+    assert_eq!(
+        sentence(&"x".repeat(WORDS_CHARS_MAX + 1)).len(),
+        WORDS_CHARS_MAX
+    );
     assert_eq!(sentence(" "), "");
 }

@@ -56,7 +56,11 @@ impl FromRequestParts<GitHub> for Access {
                 Target::Name(name("owner")?, name("repository")?)
             }
         };
-        Ok(Self { github: github.clone(), token: credential(&parts.headers), target })
+        Ok(Self {
+            github: github.clone(),
+            token: credential(&parts.headers),
+            target,
+        })
     }
 }
 
@@ -74,10 +78,20 @@ impl Access {
     fn enter(&self, any_of: &[&str], level: &str) -> Result<Visit<'_>, Refusal> {
         let now = self.github.now();
         let state = self.github.lock();
-        let presented = self.token.as_ref().ok_or_else(|| Refusal::unauthorized("Requires authentication"))?;
-        let token =
-            state.tokens.get(presented).filter(|token| now < token.expires).ok_or_else(Refusal::bad_credentials)?;
-        match state.installations.get(&token.installation).map(|installation| installation.standing) {
+        let presented = self
+            .token
+            .as_ref()
+            .ok_or_else(|| Refusal::unauthorized("Requires authentication"))?;
+        let token = state
+            .tokens
+            .get(presented)
+            .filter(|token| now < token.expires)
+            .ok_or_else(Refusal::bad_credentials)?;
+        match state
+            .installations
+            .get(&token.installation)
+            .map(|installation| installation.standing)
+        {
             Some(Standing::Active) => {}
             Some(Standing::Suspended) => return Err(Refusal::suspended()),
             Some(Standing::Removed) | None => return Err(Refusal::bad_credentials()),
@@ -89,10 +103,21 @@ impl Access {
         let repository = found
             .filter(|repository| repository.installation == token.installation)
             .map(|repository| repository.id)
-            .filter(|id| token.repositories.as_ref().is_none_or(|inside| inside.contains(id)))
+            .filter(|id| {
+                token
+                    .repositories
+                    .as_ref()
+                    .is_none_or(|inside| inside.contains(id))
+            })
             .ok_or_else(Refusal::not_found)?;
         let permissions = token.permissions.clone();
-        let visit = Visit { config: &self.github.config, state, now, repository, permissions };
+        let visit = Visit {
+            config: &self.github.config,
+            state,
+            now,
+            repository,
+            permissions,
+        };
         visit.may(any_of, level)?;
         Ok(visit)
     }
@@ -104,7 +129,10 @@ impl Visit<'_> {
     }
 
     pub fn repository_mut(&mut self) -> &mut Repository {
-        self.state.repositories.get_mut(&self.repository).expect("found on entering, and nothing removes one")
+        self.state
+            .repositories
+            .get_mut(&self.repository)
+            .expect("found on entering, and nothing removes one")
     }
 
     /// The app's bot, the author of everything made through the API.
@@ -114,24 +142,51 @@ impl Visit<'_> {
 
     /// Issues and pull requests share endpoints but not permissions.
     pub fn may_touch(&self, number: u64, level: &str) -> Result<(), Refusal> {
-        let issue = self.repository().issues.get(&number).ok_or_else(Refusal::not_found)?;
-        self.may(if issue.pull.is_some() { ISSUES_OR_PULLS } else { ISSUES }, level)
+        let issue = self
+            .repository()
+            .issues
+            .get(&number)
+            .ok_or_else(Refusal::not_found)?;
+        self.may(
+            if issue.pull.is_some() {
+                ISSUES_OR_PULLS
+            } else {
+                ISSUES
+            },
+            level,
+        )
     }
 
     /// Workflow files are code that runs with the owner's secrets, so writing one needs a permission of its own.
     pub fn may_write_file(&self, path: &str) -> Result<(), Refusal> {
-        if path.starts_with(".github/workflows/") { self.may(&["workflows"], "write") } else { Ok(()) }
+        if path.starts_with(".github/workflows/") {
+            self.may(&["workflows"], "write")
+        } else {
+            Ok(())
+        }
     }
 
     fn may(&self, any_of: &[&str], level: &str) -> Result<(), Refusal> {
-        let granted = |name: &&str| self.permissions.get(*name).is_some_and(|granted| covers(granted, level));
-        if any_of.iter().any(granted) { Ok(()) } else { Err(Refusal::not_permitted()) }
+        let granted = |name: &&str| {
+            self.permissions
+                .get(*name)
+                .is_some_and(|granted| covers(granted, level))
+        };
+        if any_of.iter().any(granted) {
+            Ok(())
+        } else {
+            Err(Refusal::not_permitted())
+        }
     }
 }
 
 /// Whether a granted level is enough for a wanted one.
 pub(super) fn covers(granted: &str, wanted: &str) -> bool {
-    let rank = |level: &str| ["read", "write", "admin"].iter().position(|known| *known == level);
+    let rank = |level: &str| {
+        ["read", "write", "admin"]
+            .iter()
+            .position(|known| *known == level)
+    };
     rank(wanted).is_some() && rank(granted) >= rank(wanted)
 }
 
@@ -152,7 +207,8 @@ impl FromRequestParts<GitHub> for AsApp {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, github: &GitHub) -> Result<Self, Refusal> {
-        let jwt = credential(&parts.headers).ok_or_else(|| Refusal::unauthorized("Requires authentication"))?;
+        let jwt = credential(&parts.headers)
+            .ok_or_else(|| Refusal::unauthorized("Requires authentication"))?;
         let unread = || Refusal::unauthorized("A JSON web token could not be decoded");
         let header = jsonwebtoken::decode_header(&jwt).map_err(|_| unread())?;
         if header.alg != Algorithm::RS256 {
@@ -161,8 +217,7 @@ impl FromRequestParts<GitHub> for AsApp {
         let claims = claims(github, &jwt).ok_or_else(unread)?;
         let now = github.now().div_euclid(1000);
         if claims.iat > now + DRIFT_SECONDS {
-            let message =
-                "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
+            let message = "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
             return Err(Refusal::unauthorized(message));
         }
         if claims.exp <= now {
@@ -171,7 +226,9 @@ impl FromRequestParts<GitHub> for AsApp {
             return Err(Refusal::unauthorized(message));
         }
         if claims.exp > now + EXPIRY_SECONDS_MAX {
-            return Err(Refusal::unauthorized("'Expiration time' claim ('exp') is too far in the future"));
+            return Err(Refusal::unauthorized(
+                "'Expiration time' claim ('exp') is too far in the future",
+            ));
         }
         let app = github.config.app_id;
         if claims.iss.as_u64() != Some(app) && claims.iss.as_str() != Some(&app.to_string()) {
@@ -183,16 +240,26 @@ impl FromRequestParts<GitHub> for AsApp {
 
 fn claims(github: &GitHub, jwt: &str) -> Option<Claims> {
     let Some(key) = github.trusted() else {
-        return jsonwebtoken::dangerous::insecure_decode::<Claims>(jwt).ok().map(|token| token.claims);
+        return jsonwebtoken::dangerous::insecure_decode::<Claims>(jwt)
+            .ok()
+            .map(|token| token.claims);
     };
     // The times are judged by the injected clock, not by the machine's.
     let mut only_signature = Validation::new(Algorithm::RS256);
     only_signature.validate_exp = false;
     only_signature.required_spec_claims.clear();
-    jsonwebtoken::decode::<Claims>(jwt, &key, &only_signature).ok().map(|token| token.claims)
+    jsonwebtoken::decode::<Claims>(jwt, &key, &only_signature)
+        .ok()
+        .map(|token| token.claims)
 }
 
 pub(super) fn credential(headers: &HeaderMap) -> Option<String> {
-    let (scheme, credential) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    ["bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str()).then(|| credential.trim().to_owned())
+    let (scheme, credential) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    ["bearer", "token"]
+        .contains(&scheme.to_ascii_lowercase().as_str())
+        .then(|| credential.trim().to_owned())
 }

@@ -22,8 +22,14 @@ pub(super) fn routes() -> Router<GitHub> {
     Router::new()
         .route("/app", get(app))
         .route("/app/installations/{installation}", get(installation))
-        .route("/app/installations/{installation}/access_tokens", post(create_token))
-        .route("/repos/{owner}/{repository}/installation", get(installation_of))
+        .route(
+            "/app/installations/{installation}/access_tokens",
+            post(create_token),
+        )
+        .route(
+            "/repos/{owner}/{repository}/installation",
+            get(installation_of),
+        )
 }
 
 async fn app(_: AsApp, From(github): From<GitHub>) -> Json<Value> {
@@ -32,9 +38,16 @@ async fn app(_: AsApp, From(github): From<GitHub>) -> Json<Value> {
     Json(app)
 }
 
-async fn installation(_: AsApp, From(github): From<GitHub>, Path(id): Path<u64>) -> Result<Json<Value>, Refusal> {
+async fn installation(
+    _: AsApp,
+    From(github): From<GitHub>,
+    Path(id): Path<u64>,
+) -> Result<Json<Value>, Refusal> {
     let state = github.lock();
-    Ok(Json(shapes::installation(&github.config, known(&state, id)?)))
+    Ok(Json(shapes::installation(
+        &github.config,
+        known(&state, id)?,
+    )))
 }
 
 /// The installation that a repository is in; where the app is not installed it looks absent.
@@ -44,8 +57,13 @@ async fn installation_of(
     Path((owner, repository)): Path<(String, String)>,
 ) -> Result<Json<Value>, Refusal> {
     let state = github.lock();
-    let id = state.repository_named(&owner, &repository).map(|repository| repository.installation);
-    Ok(Json(shapes::installation(&github.config, known(&state, id.ok_or_else(Refusal::not_found)?)?)))
+    let id = state
+        .repository_named(&owner, &repository)
+        .map(|repository| repository.installation);
+    Ok(Json(shapes::installation(
+        &github.config,
+        known(&state, id.ok_or_else(Refusal::not_found)?)?,
+    )))
 }
 
 #[derive(Deserialize, Default)]
@@ -76,7 +94,12 @@ async fn create_token(
     }
     let permissions = narrowed(&installation.permissions, asked.permissions.as_ref())?;
     let repositories = chosen(&state, id, &asked)?;
-    let token = Token { installation: id, permissions, repositories, expires };
+    let token = Token {
+        installation: id,
+        permissions,
+        repositories,
+        expires,
+    };
     let shape = token_shape(&github, &state, &token);
     let text = token_text(state.fresh_id(), id);
     state.tokens.insert(text.clone(), token);
@@ -87,34 +110,63 @@ async fn create_token(
 
 fn known(state: &State, id: u64) -> Result<&Installation, Refusal> {
     let here = |installation: &&Installation| installation.standing != Standing::Removed;
-    state.installations.get(&id).filter(here).ok_or_else(Refusal::not_found)
+    state
+        .installations
+        .get(&id)
+        .filter(here)
+        .ok_or_else(Refusal::not_found)
 }
 
 /// What was asked for, if the installation has it; all the installation has, if nothing was.
 fn narrowed(granted: &Permissions, asked: Option<&Permissions>) -> Result<Permissions, Refusal> {
-    let Some(asked) = asked else { return Ok(granted.clone()) };
-    let had = |(name, level): (&String, &String)| granted.get(name).is_some_and(|granted| covers(granted, level));
+    let Some(asked) = asked else {
+        return Ok(granted.clone());
+    };
+    let had = |(name, level): (&String, &String)| {
+        granted
+            .get(name)
+            .is_some_and(|granted| covers(granted, level))
+    };
     if !asked.iter().all(had) {
-        return Err(Refusal::unprocessable("The permissions requested are not granted to this installation."));
+        return Err(Refusal::unprocessable(
+            "The permissions requested are not granted to this installation.",
+        ));
     }
     let mut narrowed = asked.clone();
-    narrowed.entry("metadata".to_owned()).or_insert_with(|| "read".to_owned());
+    narrowed
+        .entry("metadata".to_owned())
+        .or_insert_with(|| "read".to_owned());
     Ok(narrowed)
 }
 
-fn chosen(state: &State, installation: u64, asked: &Asked) -> Result<Option<BTreeSet<u64>>, Refusal> {
+fn chosen(
+    state: &State,
+    installation: u64,
+    asked: &Asked,
+) -> Result<Option<BTreeSet<u64>>, Refusal> {
     if asked.repositories.is_none() && asked.repository_ids.is_none() {
         return Ok(None);
     }
     let find = |wanted: &dyn Fn(&Repository) -> bool| {
-        let mut own = state.repositories.values().filter(|repository| repository.installation == installation);
-        own.find(|repository| wanted(repository)).map(|repository| repository.id)
+        let mut own = state
+            .repositories
+            .values()
+            .filter(|repository| repository.installation == installation);
+        own.find(|repository| wanted(repository))
+            .map(|repository| repository.id)
     };
-    let by_name = asked.repositories.iter().flatten().map(|name| find(&|repository| repository.name == *name));
-    let by_id = asked.repository_ids.iter().flatten().map(|id| find(&|repository| repository.id == *id));
+    let by_name = asked
+        .repositories
+        .iter()
+        .flatten()
+        .map(|name| find(&|repository| repository.name == *name));
+    let by_id = asked
+        .repository_ids
+        .iter()
+        .flatten()
+        .map(|id| find(&|repository| repository.id == *id));
     let all: Option<BTreeSet<u64>> = by_name.chain(by_id).collect();
-    let message =
-        "There is at least one repository that does not exist or is not accessible to the parent installation.";
+    let message = "There is at least one repository that does not exist or is not accessible to the parent installation.";
     all.map(Some).ok_or_else(|| Refusal::unprocessable(message))
 }
 
@@ -126,13 +178,16 @@ fn token_shape(github: &GitHub, state: &State, token: &Token) -> Value {
     });
     if let Some(ids) = &token.repositories {
         let repositories = ids.iter().filter_map(|id| state.repositories.get(id));
-        shape["repositories"] = repositories.map(|repository| shapes::repository(&github.config, repository)).collect();
+        shape["repositories"] = repositories
+            .map(|repository| shapes::repository(&github.config, repository))
+            .collect();
     }
     shape
 }
 
 /// As long as the tokens GitHub hands out today, which no column of 40 characters holds.
 fn token_text(number: u64, installation: u64) -> String {
-    let halves = ["a", "b"].map(|half| hex::encode(Sha256::digest(format!("{half} {number} {installation}"))));
+    let halves = ["a", "b"]
+        .map(|half| hex::encode(Sha256::digest(format!("{half} {number} {installation}"))));
     format!("ghs_{}", halves.concat())
 }

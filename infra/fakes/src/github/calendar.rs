@@ -5,7 +5,12 @@ pub(crate) fn iso(millis: i64) -> String {
     let seconds = millis.div_euclid(1000);
     let (year, month, day) = civil(seconds.div_euclid(86_400));
     let clock = seconds.rem_euclid(86_400);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", clock / 3600, clock / 60 % 60, clock % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        clock / 3600,
+        clock / 60 % 60,
+        clock % 60
+    )
 }
 
 /// Milliseconds of an RFC 3339 text; `None` for anything else.
@@ -15,7 +20,11 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     let [year, month, day] = numbers(date, '-')?;
     let [hour, minute, second] = numbers(clock.strip_prefix(['T', 't', ' '])?, ':')?;
     let offset = zone_seconds(zone.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit()))?;
-    let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 61;
+    let in_range = (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 61;
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
     in_range.then_some(seconds * 1000)
 }
@@ -34,7 +43,10 @@ fn zone_seconds(zone: &str) -> Option<i64> {
 }
 
 fn numbers(text: &str, between: char) -> Option<[i64; 3]> {
-    let parts: Vec<i64> = text.split(between).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let parts: Vec<i64> = text
+        .split(between)
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
     parts.try_into().ok()
 }
 
@@ -54,8 +66,16 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let day_of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (era * 400 + year + i64::from(month <= 2), month, day_of_year - (153 * shifted + 2) / 5 + 1)
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    (
+        era * 400 + year + i64::from(month <= 2),
+        month,
+        day_of_year - (153 * shifted + 2) / 5 + 1,
+    )
 }
 
 #[cfg(test)]
@@ -77,8 +97,17 @@ mod tests {
 
     #[test]
     fn zones_and_fractions_are_read_and_nonsense_is_not() {
-        assert_eq!(parse("2026-11-20T12:00:00.123456789+02:00"), parse("2026-11-20T10:00:00Z"));
-        for bad in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-11-20T10:00:00", "2026-11-20"] {
+        assert_eq!(
+            parse("2026-11-20T12:00:00.123456789+02:00"),
+            parse("2026-11-20T10:00:00Z")
+        );
+        for bad in [
+            "",
+            "yesterday",
+            "2026-13-01T00:00:00Z",
+            "2026-11-20T10:00:00",
+            "2026-11-20",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

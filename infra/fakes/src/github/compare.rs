@@ -16,7 +16,9 @@ use super::state::Repository;
 use super::{GitHub, GitHubConfig, diff, objects, shapes};
 
 pub(super) fn routes() -> Router<GitHub> {
-    Router::new().route("/compare/{*basehead}", get(compare)).route("/commits/{revision}", get(show_commit))
+    Router::new()
+        .route("/compare/{*basehead}", get(compare))
+        .route("/commits/{revision}", get(show_commit))
 }
 
 /// Two commits and how they relate.
@@ -54,7 +56,11 @@ impl Comparison {
 
     /// What the head changed since the two parted.
     pub fn changes(&self, repository: &Repository) -> Vec<Change> {
-        let old = self.merge_base.as_ref().map(|base| repository.files(base)).unwrap_or_default();
+        let old = self
+            .merge_base
+            .as_ref()
+            .map(|base| repository.files(base))
+            .unwrap_or_default();
         changes(repository, &old, &repository.files(&self.head))
     }
 
@@ -70,9 +76,16 @@ impl Comparison {
 
 fn changes(repository: &Repository, old: &Files, new: &Files) -> Vec<Change> {
     let gone = old.keys().filter(|path| !new.contains_key(*path));
-    let mut paths: Vec<&String> = new.keys().filter(|path| old.get(*path) != new.get(*path)).chain(gone).collect();
+    let mut paths: Vec<&String> = new
+        .keys()
+        .filter(|path| old.get(*path) != new.get(*path))
+        .chain(gone)
+        .collect();
     paths.sort();
-    paths.into_iter().map(|path| change(repository, path, old, new)).collect()
+    paths
+        .into_iter()
+        .map(|path| change(repository, path, old, new))
+        .collect()
 }
 
 fn change(repository: &Repository, path: &str, old: &Files, new: &Files) -> Change {
@@ -86,20 +99,36 @@ fn change(repository: &Repository, path: &str, old: &Files, new: &Files) -> Chan
         None => Some(String::new()),
         Some(file) => String::from_utf8(repository.objects.blob(&file.sha)?).ok(),
     };
-    let patch = text(before).zip(text(after)).map(|(before, after)| diff::patch(&before, &after));
+    let patch = text(before)
+        .zip(text(after))
+        .map(|(before, after)| diff::patch(&before, &after));
     Change {
         path: path.to_owned(),
         status,
         additions: patch.as_ref().map_or(0, |patch| patch.additions),
         deletions: patch.as_ref().map_or(0, |patch| patch.deletions),
-        patch: patch.map(|patch| patch.text).filter(|text| !text.is_empty()),
-        blob: after.or(before).map(|file| file.sha.clone()).unwrap_or_default(),
+        patch: patch
+            .map(|patch| patch.text)
+            .filter(|text| !text.is_empty()),
+        blob: after
+            .or(before)
+            .map(|file| file.sha.clone())
+            .unwrap_or_default(),
     }
 }
 
 /// A file of a diff in the API's form.
-pub(super) fn change_shape(config: &GitHubConfig, repository: &Repository, head: &str, change: &Change) -> Value {
-    let (url, html, path) = (shapes::url(config, repository), shapes::html(config, repository), &change.path);
+pub(super) fn change_shape(
+    config: &GitHubConfig,
+    repository: &Repository,
+    head: &str,
+    change: &Change,
+) -> Value {
+    let (url, html, path) = (
+        shapes::url(config, repository),
+        shapes::html(config, repository),
+        &change.path,
+    );
     let mut shape = json!({
         "sha": change.blob,
         "filename": path,
@@ -125,16 +154,27 @@ struct Range {
 async fn compare(access: Access, Path(range): Path<Range>) -> Result<Json<Value>, Refusal> {
     let visit = access.read(CONTENTS)?;
     let (config, repository) = (visit.config, visit.repository());
-    let (base, head) = range.basehead.split_once("...").ok_or_else(Refusal::not_found)?;
+    let (base, head) = range
+        .basehead
+        .split_once("...")
+        .ok_or_else(Refusal::not_found)?;
     let find = |name: &str| {
-        let own = name.strip_prefix(&format!("{}:", repository.owner.login)).unwrap_or(name);
+        let own = name
+            .strip_prefix(&format!("{}:", repository.owner.login))
+            .unwrap_or(name);
         repository.resolve(own).ok_or_else(Refusal::not_found)
     };
     let comparison = Comparison::of(repository, &find(base)?, &find(head)?);
-    let merge_base = comparison.merge_base.as_ref().ok_or_else(|| Refusal::missing("No common ancestor"))?;
+    let merge_base = comparison
+        .merge_base
+        .as_ref()
+        .ok_or_else(|| Refusal::missing("No common ancestor"))?;
     let changes = comparison.changes(repository);
     let commit = |sha: &String| commit_shape(config, repository, sha);
-    let (url, html) = (shapes::url(config, repository), shapes::html(config, repository));
+    let (url, html) = (
+        shapes::url(config, repository),
+        shapes::html(config, repository),
+    );
     let page = format!("{html}/compare/{}", range.basehead);
     Ok(Json(json!({
         "url": format!("{url}/compare/{}", range.basehead),
@@ -159,21 +199,39 @@ struct Revision {
 }
 
 /// One commit: as JSON, or as git prints what it changes.
-async fn show_commit(access: Access, Path(asked): Path<Revision>, headers: HeaderMap) -> Result<Response, Refusal> {
+async fn show_commit(
+    access: Access,
+    Path(asked): Path<Revision>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let visit = access.read(CONTENTS)?;
     let (config, repository) = (visit.config, visit.repository());
     let unknown = || Refusal::unprocessable(format!("No commit found for SHA: {}", asked.revision));
     let sha = repository.resolve(&asked.revision).ok_or_else(unknown)?;
     let commit = repository.objects.commit(&sha).ok_or_else(unknown)?;
-    let parent = commit.parents.first().map(|parent| repository.files(parent)).unwrap_or_default();
+    let parent = commit
+        .parents
+        .first()
+        .map(|parent| repository.files(parent))
+        .unwrap_or_default();
     let changes = changes(repository, &parent, &repository.files(&sha));
-    let wanted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wanted = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if wanted.contains("diff") {
         let text: String = changes.iter().map(printed).collect();
-        return Ok(([(CONTENT_TYPE, "application/vnd.github.diff; charset=utf-8")], text).into_response());
+        return Ok((
+            [(CONTENT_TYPE, "application/vnd.github.diff; charset=utf-8")],
+            text,
+        )
+            .into_response());
     }
     let mut shape = commit_shape(config, repository, &sha);
-    shape["files"] = changes.iter().map(|change| change_shape(config, repository, &sha, change)).collect();
+    shape["files"] = changes
+        .iter()
+        .map(|change| change_shape(config, repository, &sha, change))
+        .collect();
     Ok(Json(shape).into_response())
 }
 
@@ -181,8 +239,16 @@ async fn show_commit(access: Access, Path(asked): Path<Revision>, headers: Heade
 fn printed(change: &Change) -> String {
     let path = &change.path;
     let (before, after, mode) = match change.status {
-        "added" => ("/dev/null".to_owned(), format!("b/{path}"), "new file mode 100644\n"),
-        "removed" => (format!("a/{path}"), "/dev/null".to_owned(), "deleted file mode 100644\n"),
+        "added" => (
+            "/dev/null".to_owned(),
+            format!("b/{path}"),
+            "new file mode 100644\n",
+        ),
+        "removed" => (
+            format!("a/{path}"),
+            "/dev/null".to_owned(),
+            "deleted file mode 100644\n",
+        ),
         _ => (format!("a/{path}"), format!("b/{path}"), ""),
     };
     let body = match &change.patch {
@@ -194,7 +260,9 @@ fn printed(change: &Change) -> String {
 
 /// A commit as GitHub lists it: git's own facts inside, users (unknown here) outside.
 fn commit_shape(config: &GitHubConfig, repository: &Repository, sha: &str) -> Value {
-    let Some(commit) = repository.objects.commit(sha) else { return Value::Null };
+    let Some(commit) = repository.objects.commit(sha) else {
+        return Value::Null;
+    };
     let mut git = objects::git_commit(config, repository, sha, commit);
     let url = shapes::url(config, repository);
     let parents = git["parents"].take();

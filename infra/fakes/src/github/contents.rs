@@ -42,15 +42,22 @@ async fn show(
 ) -> Result<Response, Refusal> {
     let visit = access.read(CONTENTS)?;
     let repository = visit.repository();
-    let revision = revision.name.unwrap_or_else(|| repository.default_branch.clone());
+    let revision = revision
+        .name
+        .unwrap_or_else(|| repository.default_branch.clone());
     let missing = || Refusal::missing(format!("No commit found for the ref {revision}"));
     let files = repository.files(&repository.resolve(&revision).ok_or_else(missing)?);
     let path = at.path.trim_matches('/');
     let Some(file) = files.get(path) else {
         return Ok(Json(folder(&visit, &files, path, &revision)?).into_response());
     };
-    let content = repository.objects.blob(&file.sha).ok_or_else(Refusal::not_found)?;
-    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let content = repository
+        .objects
+        .blob(&file.sha)
+        .ok_or_else(Refusal::not_found)?;
+    let accepted = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok());
     if accepted.is_some_and(|accept| accept.contains("raw")) {
         return Ok(content.into_response());
     }
@@ -63,23 +70,48 @@ async fn show(
 
 /// The entries right below a folder.
 fn folder(visit: &Visit, files: &Files, path: &str, revision: &str) -> Result<Vec<Value>, Refusal> {
-    let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+    let prefix = if path.is_empty() {
+        String::new()
+    } else {
+        format!("{path}/")
+    };
     let mut entries: Vec<Value> = Vec::new();
     let mut last = "";
-    for (name, file) in files.iter().filter_map(|(name, file)| Some((name.strip_prefix(&prefix)?, file))) {
-        let (child, kind) = name.split_once('/').map_or((name, "file"), |(child, _)| (child, "dir"));
+    for (name, file) in files
+        .iter()
+        .filter_map(|(name, file)| Some((name.strip_prefix(&prefix)?, file)))
+    {
+        let (child, kind) = name
+            .split_once('/')
+            .map_or((name, "file"), |(child, _)| (child, "dir"));
         if child != last {
-            entries.push(entry(visit, &format!("{prefix}{child}"), &file.sha, kind, revision));
+            entries.push(entry(
+                visit,
+                &format!("{prefix}{child}"),
+                &file.sha,
+                kind,
+                revision,
+            ));
         }
         last = child;
     }
-    if entries.is_empty() { Err(Refusal::not_found()) } else { Ok(entries) }
+    if entries.is_empty() {
+        Err(Refusal::not_found())
+    } else {
+        Ok(entries)
+    }
 }
 
 fn entry(visit: &Visit, path: &str, sha: &str, kind: &str, revision: &str) -> Value {
-    let (url, html) = (shapes::url(visit.config, visit.repository()), shapes::html(visit.config, visit.repository()));
+    let (url, html) = (
+        shapes::url(visit.config, visit.repository()),
+        shapes::html(visit.config, visit.repository()),
+    );
     let own = format!("{url}/contents/{path}?ref={revision}");
-    let git = format!("{url}/git/{}/{sha}", if kind == "dir" { "trees" } else { "blobs" });
+    let git = format!(
+        "{url}/git/{}/{sha}",
+        if kind == "dir" { "trees" } else { "blobs" }
+    );
     let page = format!("{html}/blob/{revision}/{path}");
     json!({
         "name": path.rsplit('/').next(),
@@ -119,28 +151,48 @@ struct Change {
     committer: Option<Person>,
 }
 
-async fn write(access: Access, Path(at): Path<At>, Input(new): Input<Write>) -> Result<Response, Refusal> {
+async fn write(
+    access: Access,
+    Path(at): Path<At>,
+    Input(new): Input<Write>,
+) -> Result<Response, Refusal> {
     let mut visit = access.write(CONTENTS)?;
     visit.may_write_file(&at.path)?;
     if !super::trees::is_path(&at.path) {
-        return Err(Refusal::unprocessable("path contains a malformed path component"));
+        return Err(Refusal::unprocessable(
+            "path contains a malformed path component",
+        ));
     }
     let content = objects::decoded(&new.content)?;
     let (branch, mut files) = branch_files(&visit, new.change.branch.as_deref())?;
     let old = files.get(&at.path).map(|file| file.sha.clone());
-    let status = if old.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if old.is_some() {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     if old.is_some() || new.change.sha.is_some() {
         replaces(&at.path, old.as_deref(), new.change.sha.as_deref())?;
     }
     let sha = visit.repository_mut().objects.put_blob(&content);
-    files.insert(at.path.clone(), File { mode: "100644".to_owned(), sha: sha.clone() });
+    files.insert(
+        at.path.clone(),
+        File {
+            mode: "100644".to_owned(),
+            sha: sha.clone(),
+        },
+    );
     let commit = commit(&mut visit, &branch, &files, new.message, new.change)?;
     let mut shape = entry(&visit, &at.path, &sha, "file", &branch);
     shape["size"] = json!(content.len());
     Ok((status, Json(json!({"content": shape, "commit": commit}))).into_response())
 }
 
-async fn remove(access: Access, Path(at): Path<At>, Input(gone): Input<Remove>) -> Result<Response, Refusal> {
+async fn remove(
+    access: Access,
+    Path(at): Path<At>,
+    Input(gone): Input<Remove>,
+) -> Result<Response, Refusal> {
     let mut visit = access.write(CONTENTS)?;
     visit.may_write_file(&at.path)?;
     let (branch, mut files) = branch_files(&visit, gone.change.branch.as_deref())?;
@@ -152,28 +204,56 @@ async fn remove(access: Access, Path(at): Path<At>, Input(gone): Input<Remove>) 
 
 fn branch_files(visit: &Visit, branch: Option<&str>) -> Result<(String, Files), Refusal> {
     let repository = visit.repository();
-    let branch = branch.unwrap_or(&repository.default_branch).trim_start_matches("refs/heads/").to_owned();
-    let head = repository.branch(&branch).ok_or_else(|| Refusal::missing(format!("Branch {branch} not found")))?;
+    let branch = branch
+        .unwrap_or(&repository.default_branch)
+        .trim_start_matches("refs/heads/")
+        .to_owned();
+    let head = repository
+        .branch(&branch)
+        .ok_or_else(|| Refusal::missing(format!("Branch {branch} not found")))?;
     let files = repository.files(head);
     Ok((branch, files))
 }
 
 fn replaces(path: &str, old: Option<&str>, named: Option<&str>) -> Result<(), Refusal> {
     match named {
-        None => Err(Refusal::unprocessable("Invalid request.\n\n\"sha\" wasn't supplied.")),
+        None => Err(Refusal::unprocessable(
+            "Invalid request.\n\n\"sha\" wasn't supplied.",
+        )),
         Some(named) if Some(named) == old => Ok(()),
         Some(named) => Err(Refusal::conflict(format!("{path} does not match {named}"))),
     }
 }
 
-fn commit(visit: &mut Visit, branch: &str, files: &Files, message: String, change: Change) -> Result<Value, Refusal> {
+fn commit(
+    visit: &mut Visit,
+    branch: &str,
+    files: &Files,
+    message: String,
+    change: Change,
+) -> Result<Value, Refusal> {
     let (author, committer) = objects::signatures(visit, change.author, change.committer)?;
     let now = visit.now;
     let repository = visit.repository_mut();
     let parents: Vec<Sha> = repository.branch(branch).cloned().into_iter().collect();
     let tree = repository.objects.put_files(files);
-    let sha = repository.objects.put_commit(Commit { tree, parents, message, author, committer });
+    let sha = repository.objects.put_commit(Commit {
+        tree,
+        parents,
+        message,
+        author,
+        committer,
+    });
     repository.set_ref(&format!("refs/heads/{branch}"), &sha, now);
-    let commit = visit.repository().objects.commit(&sha).expect("written just now");
-    Ok(objects::git_commit(visit.config, visit.repository(), &sha, commit))
+    let commit = visit
+        .repository()
+        .objects
+        .commit(&sha)
+        .expect("written just now");
+    Ok(objects::git_commit(
+        visit.config,
+        visit.repository(),
+        &sha,
+        commit,
+    ))
 }

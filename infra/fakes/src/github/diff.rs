@@ -22,23 +22,49 @@ enum Mark {
 type Line<'a> = (Mark, &'a str);
 
 pub(super) fn patch(old: &str, new: &str) -> Patch {
-    let lines = edits(&old.split_inclusive('\n').collect::<Vec<_>>(), &new.split_inclusive('\n').collect::<Vec<_>>());
+    let lines = edits(
+        &old.split_inclusive('\n').collect::<Vec<_>>(),
+        &new.split_inclusive('\n').collect::<Vec<_>>(),
+    );
     let count = |mark| lines.iter().filter(|line| line.0 == mark).count();
-    Patch { text: hunks(&lines), additions: count(Mark::Add), deletions: count(Mark::Del) }
+    Patch {
+        text: hunks(&lines),
+        additions: count(Mark::Add),
+        deletions: count(Mark::Del),
+    }
 }
 
 fn edits<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
     let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let (old_rest, new_rest) = (&old[start..], &new[start..]);
-    let end = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
-    let mut lines: Vec<Line<'a>> = old[..start].iter().map(|line| (Mark::Same, *line)).collect();
-    lines.extend(middle(&old_rest[..old_rest.len() - end], &new_rest[..new_rest.len() - end]));
-    lines.extend(old[old.len() - end..].iter().map(|line| (Mark::Same, *line)));
+    let end = old_rest
+        .iter()
+        .rev()
+        .zip(new_rest.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let mut lines: Vec<Line<'a>> = old[..start]
+        .iter()
+        .map(|line| (Mark::Same, *line))
+        .collect();
+    lines.extend(middle(
+        &old_rest[..old_rest.len() - end],
+        &new_rest[..new_rest.len() - end],
+    ));
+    lines.extend(
+        old[old.len() - end..]
+            .iter()
+            .map(|line| (Mark::Same, *line)),
+    );
     lines
 }
 
 fn middle<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
-    let common = if old.len().saturating_mul(new.len()) > PAIRS_MAX { vec![] } else { common_lengths(old, new) };
+    let common = if old.len().saturating_mul(new.len()) > PAIRS_MAX {
+        vec![]
+    } else {
+        common_lengths(old, new)
+    };
     let (mut i, mut j, mut lines) = (0, 0, Vec::new());
     while i < old.len() || j < new.len() {
         if common.is_empty() || i == old.len() || j == new.len() {
@@ -65,8 +91,11 @@ fn common_lengths(old: &[&str], new: &[&str]) -> Vec<Vec<u32>> {
     let mut lengths = vec![vec![0; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {
-            lengths[i][j] =
-                if old[i] == new[j] { lengths[i + 1][j + 1] + 1 } else { lengths[i + 1][j].max(lengths[i][j + 1]) };
+            lengths[i][j] = if old[i] == new[j] {
+                lengths[i + 1][j + 1] + 1
+            } else {
+                lengths[i + 1][j].max(lengths[i][j + 1])
+            };
         }
     }
     lengths
@@ -82,7 +111,12 @@ fn hunks(lines: &[Line]) -> String {
         let inside = &lines[start..end];
         let old = range(before, inside, Mark::Add);
         let new = range(before, inside, Mark::Del);
-        write!(out, "@@ -{old} +{new} @@\n{}", inside.iter().map(printed).collect::<String>()).expect("into a String");
+        write!(
+            out,
+            "@@ -{old} +{new} @@\n{}",
+            inside.iter().map(printed).collect::<String>()
+        )
+        .expect("into a String");
         next = end;
     }
     out.truncate(out.trim_end_matches('\n').len());
@@ -134,7 +168,11 @@ mod tests {
         check("", "a\nb\n", "@@ -0,0 +1,2 @@\n+a\n+b");
         check("a\n", "", "@@ -1 +0,0 @@\n-a");
         check("a\nb\nc\n", "a\nx\nc\n", "@@ -1,3 +1,3 @@\n a\n-b\n+x\n c");
-        check("a", "b\n", "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b");
+        check(
+            "a",
+            "b\n",
+            "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b",
+        );
         check("same\n", "same\n", "");
     }
 

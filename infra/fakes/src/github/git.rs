@@ -58,7 +58,9 @@ pub(super) struct Signature {
 impl Objects {
     pub fn put_blob(&mut self, content: &[u8]) -> Sha {
         let sha = id("blob", content);
-        self.blobs.entry(sha.clone()).or_insert_with(|| BASE64_STANDARD.encode(content));
+        self.blobs
+            .entry(sha.clone())
+            .or_insert_with(|| BASE64_STANDARD.encode(content));
         sha
     }
 
@@ -67,8 +69,18 @@ impl Objects {
     }
 
     pub fn put_commit(&mut self, commit: Commit) -> Sha {
-        let parents: String = commit.parents.iter().map(|parent| format!("parent {parent}\n")).collect();
-        let Commit { tree, author, committer, message, .. } = &commit;
+        let parents: String = commit
+            .parents
+            .iter()
+            .map(|parent| format!("parent {parent}\n"))
+            .collect();
+        let Commit {
+            tree,
+            author,
+            committer,
+            message,
+            ..
+        } = &commit;
         let text = format!(
             "tree {tree}\n{parents}author {}\ncommitter {}\n\n{message}",
             author.encoded(),
@@ -90,14 +102,25 @@ impl Objects {
         for (path, file) in files {
             match path.split_once('/') {
                 Some((folder, inside)) => {
-                    folders.entry(folder).or_default().insert(inside.to_owned(), file.clone());
+                    folders
+                        .entry(folder)
+                        .or_default()
+                        .insert(inside.to_owned(), file.clone());
                 }
-                None => entries.push(TreeEntry { mode: file.mode.clone(), name: path.clone(), sha: file.sha.clone() }),
+                None => entries.push(TreeEntry {
+                    mode: file.mode.clone(),
+                    name: path.clone(),
+                    sha: file.sha.clone(),
+                }),
             }
         }
         for (folder, inside) in folders {
             let sha = self.put_files(&inside);
-            entries.push(TreeEntry { mode: FOLDER.to_owned(), name: folder.to_owned(), sha });
+            entries.push(TreeEntry {
+                mode: FOLDER.to_owned(),
+                name: folder.to_owned(),
+                sha,
+            });
         }
         self.put_tree(entries)
     }
@@ -112,9 +135,19 @@ impl Objects {
         for entry in self.tree(tree).unwrap_or_default() {
             if entry.is_folder() {
                 let inside = self.files(&entry.sha);
-                files.extend(inside.into_iter().map(|(path, file)| (format!("{}/{path}", entry.name), file)));
+                files.extend(
+                    inside
+                        .into_iter()
+                        .map(|(path, file)| (format!("{}/{path}", entry.name), file)),
+                );
             } else {
-                files.insert(entry.name.clone(), File { mode: entry.mode.clone(), sha: entry.sha.clone() });
+                files.insert(
+                    entry.name.clone(),
+                    File {
+                        mode: entry.mode.clone(),
+                        sha: entry.sha.clone(),
+                    },
+                );
             }
         }
         files
@@ -126,8 +159,16 @@ impl Objects {
         let mut queue = VecDeque::from([head.to_owned()]);
         let mut order = Vec::new();
         while let Some(sha) = queue.pop_front() {
-            let Some(commit) = self.commits.get(&sha) else { continue };
-            queue.extend(commit.parents.iter().filter(|parent| seen.insert((*parent).clone())).cloned());
+            let Some(commit) = self.commits.get(&sha) else {
+                continue;
+            };
+            queue.extend(
+                commit
+                    .parents
+                    .iter()
+                    .filter(|parent| seen.insert((*parent).clone()))
+                    .cloned(),
+            );
             order.push(sha);
         }
         order
@@ -139,13 +180,19 @@ impl Objects {
 
     pub fn merge_base(&self, one: &str, other: &str) -> Option<Sha> {
         let known: BTreeSet<Sha> = self.history(one).into_iter().collect();
-        self.history(other).into_iter().find(|sha| known.contains(sha))
+        self.history(other)
+            .into_iter()
+            .find(|sha| known.contains(sha))
     }
 
     /// What `head` has and `base` has not, oldest first.
     pub fn between(&self, base: &str, head: &str) -> Vec<Sha> {
         let known: BTreeSet<Sha> = self.history(base).into_iter().collect();
-        let mut new: Vec<Sha> = self.history(head).into_iter().filter(|sha| !known.contains(sha)).collect();
+        let mut new: Vec<Sha> = self
+            .history(head)
+            .into_iter()
+            .filter(|sha| !known.contains(sha))
+            .collect();
         new.reverse();
         new
     }
@@ -154,7 +201,9 @@ impl Objects {
         entries.sort_by_key(TreeEntry::sort_key);
         let mut bytes = Vec::new();
         for entry in &entries {
-            bytes.extend(format!("{} {}\0", entry.mode.trim_start_matches('0'), entry.name).into_bytes());
+            bytes.extend(
+                format!("{} {}\0", entry.mode.trim_start_matches('0'), entry.name).into_bytes(),
+            );
             bytes.extend(hex::decode(&entry.sha).unwrap_or_default());
         }
         let sha = id("tree", &bytes);
@@ -170,7 +219,11 @@ impl TreeEntry {
 
     // Git compares folders as if their names ended in a slash.
     fn sort_key(&self) -> String {
-        if self.is_folder() { format!("{}/", self.name) } else { self.name.clone() }
+        if self.is_folder() {
+            format!("{}/", self.name)
+        } else {
+            self.name.clone()
+        }
     }
 }
 
@@ -206,9 +259,13 @@ mod tests {
     fn the_same_files_are_the_same_tree_and_come_back_whole() {
         let mut objects = Objects::default();
         let sha = objects.put_blob(b"fn main() {}\n");
-        let file = File { mode: "100644".to_owned(), sha };
-        let files: Files =
-            ["README.md", "src/main.rs", "src/a/b.rs", "src.rs"].map(|path| (path.to_owned(), file.clone())).into();
+        let file = File {
+            mode: "100644".to_owned(),
+            sha,
+        };
+        let files: Files = ["README.md", "src/main.rs", "src/a/b.rs", "src.rs"]
+            .map(|path| (path.to_owned(), file.clone()))
+            .into();
         let tree = objects.put_files(&files);
         assert_eq!(objects.files(&tree), files);
         assert_eq!(objects.put_files(&files), tree);
@@ -218,14 +275,30 @@ mod tests {
     #[test]
     fn a_commit_is_named_by_its_content() {
         let mut objects = Objects::default();
-        let me = Signature { name: "x".to_owned(), email: "x@example.com".to_owned(), seconds: 7 };
+        let me = Signature {
+            name: "x".to_owned(),
+            email: "x@example.com".to_owned(),
+            seconds: 7,
+        };
         let tree = objects.put_files(&Files::new());
-        let first = Commit { tree, parents: vec![], message: "one".to_owned(), author: me.clone(), committer: me };
+        let first = Commit {
+            tree,
+            parents: vec![],
+            message: "one".to_owned(),
+            author: me.clone(),
+            committer: me,
+        };
         let root = objects.put_commit(first.clone());
         assert_eq!(objects.put_commit(first.clone()), root);
-        let left = objects.put_commit(Commit { parents: vec![root.clone()], ..first.clone() });
-        let right =
-            objects.put_commit(Commit { parents: vec![root.clone()], message: "two".to_owned(), ..first.clone() });
+        let left = objects.put_commit(Commit {
+            parents: vec![root.clone()],
+            ..first.clone()
+        });
+        let right = objects.put_commit(Commit {
+            parents: vec![root.clone()],
+            message: "two".to_owned(),
+            ..first.clone()
+        });
         assert_ne!(left, right);
         assert_eq!(objects.merge_base(&left, &right), Some(root.clone()));
         assert_eq!(objects.between(&left, &right), vec![right.clone()]);

@@ -17,8 +17,14 @@ use super::{GitHub, calendar, shapes};
 pub(super) fn routes() -> Router<GitHub> {
     Router::new()
         .route("/issues/{number}", get(show))
-        .route("/issues/{number}/comments", get(comments).post(create_comment))
-        .route("/issues/comments/{id}", patch(update_comment).post(update_comment))
+        .route(
+            "/issues/{number}/comments",
+            get(comments).post(create_comment),
+        )
+        .route(
+            "/issues/comments/{id}",
+            patch(update_comment).post(update_comment),
+        )
         .route("/issues/{number}/labels", post(add_labels))
         .route("/issues/{number}/reactions", post(react))
 }
@@ -30,11 +36,18 @@ struct Numbered {
     number: u64,
 }
 
-async fn show(access: Access, Path(Numbered { number }): Path<Numbered>) -> Result<Json<Value>, Refusal> {
+async fn show(
+    access: Access,
+    Path(Numbered { number }): Path<Numbered>,
+) -> Result<Json<Value>, Refusal> {
     let visit = access.read(ISSUES_OR_PULLS)?;
     visit.may_touch(number, "read")?;
     let repository = visit.repository();
-    Ok(Json(shapes::issue(visit.config, repository, &repository.issues[&number])))
+    Ok(Json(shapes::issue(
+        visit.config,
+        repository,
+        &repository.issues[&number],
+    )))
 }
 
 async fn comments(
@@ -78,7 +91,15 @@ async fn create_comment(
     visit.may_touch(number, "write")?;
     let body = text.filled()?;
     let (id, author, now) = (visit.state.fresh_id(), visit.bot(), visit.now);
-    let comment = Comment { id, issue: number, author, via: Via::App, body, created: now, updated: now };
+    let comment = Comment {
+        id,
+        issue: number,
+        author,
+        via: Via::App,
+        body,
+        created: now,
+        updated: now,
+    };
     let shape = shapes::comment(visit.config, visit.repository(), &comment);
     visit.repository_mut().comments.insert(id, comment);
     Ok((StatusCode::CREATED, Json(shape)))
@@ -95,13 +116,26 @@ async fn update_comment(
     Input(text): Input<Text>,
 ) -> Result<Json<Value>, Refusal> {
     let mut visit = access.write(ISSUES_OR_PULLS)?;
-    let number = visit.repository().comments.get(&id).ok_or_else(Refusal::not_found)?.issue;
+    let number = visit
+        .repository()
+        .comments
+        .get(&id)
+        .ok_or_else(Refusal::not_found)?
+        .issue;
     visit.may_touch(number, "write")?;
     let (body, now) = (text.filled()?, visit.now);
-    let comment = visit.repository_mut().comments.get_mut(&id).ok_or_else(Refusal::not_found)?;
+    let comment = visit
+        .repository_mut()
+        .comments
+        .get_mut(&id)
+        .ok_or_else(Refusal::not_found)?;
     (comment.body, comment.updated) = (body, now);
     let repository = visit.repository();
-    Ok(Json(shapes::comment(visit.config, repository, &repository.comments[&id])))
+    Ok(Json(shapes::comment(
+        visit.config,
+        repository,
+        &repository.comments[&id],
+    )))
 }
 
 /// Both forms GitHub takes.
@@ -120,7 +154,11 @@ async fn add_labels(
     let mut visit = access.write(ISSUES_OR_PULLS)?;
     visit.may_touch(number, "write")?;
     let (Labels::Named { labels } | Labels::Bare(labels)) = labels;
-    let issue = visit.repository_mut().issues.get_mut(&number).ok_or_else(Refusal::not_found)?;
+    let issue = visit
+        .repository_mut()
+        .issues
+        .get_mut(&number)
+        .ok_or_else(Refusal::not_found)?;
     for label in labels {
         if !issue.labels.contains(&label) {
             issue.labels.push(label);
@@ -128,10 +166,16 @@ async fn add_labels(
     }
     let (config, repository) = (visit.config, visit.repository());
     let labels = repository.issues[&number].labels.iter();
-    Ok(Json(labels.map(|label| shapes::label(config, repository, label)).collect()))
+    Ok(Json(
+        labels
+            .map(|label| shapes::label(config, repository, label))
+            .collect(),
+    ))
 }
 
-const REACTIONS: [&str; 8] = ["+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"];
+const REACTIONS: [&str; 8] = [
+    "+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes",
+];
 
 #[derive(Deserialize)]
 struct NewReaction {
@@ -139,19 +183,32 @@ struct NewReaction {
 }
 
 /// The same reaction twice is one reaction: 201 the first time, 200 after that.
-async fn react(access: Access, Path(Numbered { number }): Path<Numbered>, Input(new): Input<NewReaction>) -> Created {
+async fn react(
+    access: Access,
+    Path(Numbered { number }): Path<Numbered>,
+    Input(new): Input<NewReaction>,
+) -> Created {
     let mut visit = access.write(ISSUES_OR_PULLS)?;
     visit.may_touch(number, "write")?;
     if !REACTIONS.contains(&new.content.as_str()) {
         return Err(Refusal::field("Reaction", "content", "invalid"));
     }
     let (config, author, now, id) = (visit.config, visit.bot(), visit.now, visit.state.fresh_id());
-    let issue: &mut Issue = visit.repository_mut().issues.get_mut(&number).ok_or_else(Refusal::not_found)?;
+    let issue: &mut Issue = visit
+        .repository_mut()
+        .issues
+        .get_mut(&number)
+        .ok_or_else(Refusal::not_found)?;
     let same = |reaction: &&Reaction| reaction.author == author && reaction.content == new.content;
     if let Some(reaction) = issue.reactions.iter().find(same) {
         return Ok((StatusCode::OK, Json(shapes::reaction(config, reaction))));
     }
-    let reaction = Reaction { id, author, content: new.content, created: now };
+    let reaction = Reaction {
+        id,
+        author,
+        content: new.content,
+        created: now,
+    };
     let shape = shapes::reaction(config, &reaction);
     issue.reactions.push(reaction);
     Ok((StatusCode::CREATED, Json(shape)))

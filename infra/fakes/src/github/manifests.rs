@@ -35,7 +35,10 @@ pub(super) fn api_routes() -> Router<GitHub> {
 pub(super) fn page_routes() -> Router<GitHub> {
     Router::new()
         .route("/settings/apps/new", post(bring))
-        .route("/organizations/{organisation}/settings/apps/new", post(bring))
+        .route(
+            "/organizations/{organisation}/settings/apps/new",
+            post(bring),
+        )
         .route("/settings/apps/new/{code}", post(make))
 }
 
@@ -50,7 +53,11 @@ struct Field {
 }
 
 /// Shows what is to be made; the button makes it.
-async fn bring(From(github): From<GitHub>, Query(asked): Query<Asked>, Form(field): Form<Field>) -> Response {
+async fn bring(
+    From(github): From<GitHub>,
+    Query(asked): Query<Asked>,
+    Form(field): Form<Field>,
+) -> Response {
     let read = serde_json::from_str::<Value>(&field.manifest).ok();
     let Some(manifest) = read.filter(|manifest| faults(manifest).is_empty()) else {
         let body = page(
@@ -63,10 +70,22 @@ async fn bring(From(github): From<GitHub>, Query(asked): Query<Asked>, Form(fiel
     let mut state = github.lock();
     let code = hex::encode(Sha256::digest(format!("manifest {}", state.fresh_id())));
     let address = format!("{}/settings/apps/new/{code}", github.config.html_base);
-    let shown = [line("url"), line("hook_attributes"), line("default_permissions"), line("default_events")];
+    let shown = [
+        line("url"),
+        line("hook_attributes"),
+        line("default_permissions"),
+        line("default_events"),
+    ];
     let body = all([all(shown), button(&address, "Create GitHub App")]);
     let title = manifest["name"].as_str().unwrap_or("a new app").to_owned();
-    state.manifests.insert(code, Brought { manifest, state: asked.state, made: None });
+    state.manifests.insert(
+        code,
+        Brought {
+            manifest,
+            state: asked.state,
+            made: None,
+        },
+    );
     page(title, body)
 }
 
@@ -77,8 +96,14 @@ fn faults(manifest: &Value) -> Vec<&'static str> {
     for (name, good) in [
         ("url", address(&manifest["url"])),
         ("redirect_url", address(&manifest["redirect_url"])),
-        ("hook_attributes", address(&manifest["hook_attributes"]["url"])),
-        ("default_permissions", manifest["default_permissions"].is_object()),
+        (
+            "hook_attributes",
+            address(&manifest["hook_attributes"]["url"]),
+        ),
+        (
+            "default_permissions",
+            manifest["default_permissions"].is_object(),
+        ),
         ("default_events", manifest["default_events"].is_array()),
     ] {
         if !good {
@@ -92,11 +117,17 @@ fn faults(manifest: &Value) -> Vec<&'static str> {
 async fn make(From(github): From<GitHub>, Path(code): Path<String>) -> Response {
     let now = github.now();
     let mut state = github.lock();
-    let Some(brought) = state.manifests.get_mut(&code).filter(|brought| brought.made.is_none()) else {
+    let Some(brought) = state
+        .manifests
+        .get_mut(&code)
+        .filter(|brought| brought.made.is_none())
+    else {
         return Refusal::not_found().into_response();
     };
     brought.made = Some(now);
-    let back = brought.manifest["redirect_url"].as_str().unwrap_or_default();
+    let back = brought.manifest["redirect_url"]
+        .as_str()
+        .unwrap_or_default();
     let mut address = format!("{back}?code={code}");
     if let Some(state) = &brought.state {
         address.push_str(&format!("&state={}", encoded(state)));
@@ -105,10 +136,18 @@ async fn make(From(github): From<GitHub>, Path(code): Path<String>) -> Response 
 }
 
 /// Hands the app out, once.
-async fn convert(From(github): From<GitHub>, Path(code): Path<String>) -> Result<(StatusCode, Json<Value>), Refusal> {
+async fn convert(
+    From(github): From<GitHub>,
+    Path(code): Path<String>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
     let now = github.now();
     let good = |brought: &Brought| brought.made.is_some_and(|made| now - made < CODE_MILLIS);
-    let brought = github.lock().manifests.remove(&code).filter(good).ok_or_else(Refusal::not_found)?;
+    let brought = github
+        .lock()
+        .manifests
+        .remove(&code)
+        .filter(good)
+        .ok_or_else(Refusal::not_found)?;
     let secret = |name: &str| hex::encode(Sha256::digest(format!("{name} {code}")));
     let mut app = shapes::app(&github.config);
     app["name"] = brought.manifest["name"].clone();

@@ -56,11 +56,23 @@ async fn create_commit(access: Access, Input(new): Input<NewCommit>) -> Created 
     if objects.tree(&new.tree).is_none() {
         return Err(Refusal::unprocessable("Tree SHA does not exist"));
     }
-    if new.parents.iter().any(|parent| objects.commit(parent).is_none()) {
-        return Err(Refusal::unprocessable("Parent SHA does not exist or is not a commit object"));
+    if new
+        .parents
+        .iter()
+        .any(|parent| objects.commit(parent).is_none())
+    {
+        return Err(Refusal::unprocessable(
+            "Parent SHA does not exist or is not a commit object",
+        ));
     }
     let (author, committer) = signatures(&visit, new.author, new.committer)?;
-    let commit = Commit { tree: new.tree, parents: new.parents, message: new.message, author, committer };
+    let commit = Commit {
+        tree: new.tree,
+        parents: new.parents,
+        message: new.message,
+        author,
+        committer,
+    };
     let sha = visit.repository_mut().objects.put_commit(commit);
     Ok((StatusCode::CREATED, Json(commit_shape(&visit, &sha)?)))
 }
@@ -72,14 +84,19 @@ pub(super) fn signatures(
     committer: Option<Person>,
 ) -> Result<(Signature, Signature), Refusal> {
     let sign = |person: Option<Person>| {
-        let Some(person) = person else { return Ok(bot_signature(&visit.bot(), visit.now)) };
+        let Some(person) = person else {
+            return Ok(bot_signature(&visit.bot(), visit.now));
+        };
         let at = match &person.date {
             None => visit.now,
-            Some(date) => {
-                calendar::parse(date).ok_or_else(|| Refusal::unprocessable("Invalid request.\n\ninvalid date"))?
-            }
+            Some(date) => calendar::parse(date)
+                .ok_or_else(|| Refusal::unprocessable("Invalid request.\n\ninvalid date"))?,
         };
-        Ok(Signature { name: person.name, email: person.email, seconds: at.div_euclid(1000) })
+        Ok(Signature {
+            name: person.name,
+            email: person.email,
+            seconds: at.div_euclid(1000),
+        })
     };
     let committer = committer.or_else(|| author.clone());
     Ok((sign(author)?, sign(committer)?))
@@ -87,7 +104,11 @@ pub(super) fn signatures(
 
 fn bot_signature(bot: &Account, now: i64) -> Signature {
     let email = format!("{}+{}@users.noreply.github.com", bot.id, bot.login);
-    Signature { name: bot.login.clone(), email, seconds: now.div_euclid(1000) }
+    Signature {
+        name: bot.login.clone(),
+        email,
+        seconds: now.div_euclid(1000),
+    }
 }
 
 async fn show_commit(access: Access, Path(named): Path<Named>) -> Result<Json<Value>, Refusal> {
@@ -95,13 +116,25 @@ async fn show_commit(access: Access, Path(named): Path<Named>) -> Result<Json<Va
 }
 
 fn commit_shape(visit: &Visit, sha: &str) -> Result<Value, Refusal> {
-    let commit = visit.repository().objects.commit(sha).ok_or_else(Refusal::not_found)?;
+    let commit = visit
+        .repository()
+        .objects
+        .commit(sha)
+        .ok_or_else(Refusal::not_found)?;
     Ok(git_commit(visit.config, visit.repository(), sha, commit))
 }
 
 /// A commit as git has it, without GitHub's users.
-pub(super) fn git_commit(config: &GitHubConfig, repository: &Repository, sha: &str, commit: &Commit) -> Value {
-    let (url, html) = (shapes::url(config, repository), shapes::html(config, repository));
+pub(super) fn git_commit(
+    config: &GitHubConfig,
+    repository: &Repository,
+    sha: &str,
+    commit: &Commit,
+) -> Value {
+    let (url, html) = (
+        shapes::url(config, repository),
+        shapes::html(config, repository),
+    );
     let link = |sha: &str| json!({"sha": sha, "url": format!("{url}/git/commits/{sha}"), "html_url": format!("{html}/commit/{sha}")});
     let mut shape = link(sha);
     shape["node_id"] = json!(format!("C_{sha}"));
@@ -110,7 +143,8 @@ pub(super) fn git_commit(config: &GitHubConfig, repository: &Repository, sha: &s
     shape["parents"] = commit.parents.iter().map(|parent| link(parent)).collect();
     shape["author"] = signature_shape(&commit.author);
     shape["committer"] = signature_shape(&commit.committer);
-    shape["verification"] = json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null});
+    shape["verification"] =
+        json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null});
     shape
 }
 
@@ -133,12 +167,19 @@ async fn create_blob(access: Access, Input(new): Input<NewBlob>) -> Created {
     };
     let sha = visit.repository_mut().objects.put_blob(&content);
     let url = shapes::url(visit.config, visit.repository());
-    Ok((StatusCode::CREATED, Json(json!({"sha": sha, "url": format!("{url}/git/blobs/{sha}")}))))
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({"sha": sha, "url": format!("{url}/git/blobs/{sha}")})),
+    ))
 }
 
 async fn show_blob(access: Access, Path(named): Path<Named>) -> Result<Json<Value>, Refusal> {
     let visit = access.read(CONTENTS)?;
-    let content = visit.repository().objects.blob(&named.sha).ok_or_else(Refusal::not_found)?;
+    let content = visit
+        .repository()
+        .objects
+        .blob(&named.sha)
+        .ok_or_else(Refusal::not_found)?;
     let url = shapes::url(visit.config, visit.repository());
     Ok(Json(json!({
         "sha": named.sha,
@@ -152,8 +193,13 @@ async fn show_blob(access: Access, Path(named): Path<Named>) -> Result<Json<Valu
 
 /// Base64 as GitHub takes it, with or without line breaks.
 pub(super) fn decoded(content: &str) -> Result<Vec<u8>, Refusal> {
-    let compact: String = content.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    BASE64_STANDARD.decode(compact).map_err(|_| Refusal::unprocessable("content is not valid Base64"))
+    let compact: String = content
+        .chars()
+        .filter(|c| !c.is_ascii_whitespace())
+        .collect();
+    BASE64_STANDARD
+        .decode(compact)
+        .map_err(|_| Refusal::unprocessable("content is not valid Base64"))
 }
 
 /// Base64 as GitHub gives it: in lines of 60.

@@ -29,26 +29,61 @@ async fn repositories(From(github): From<GitHub>) -> Response {
     let state = github.lock();
     let row = |repository: &Repository| {
         vec![
-            link(&shapes::html(&github.config, repository), repository.full_name()),
+            link(
+                &shapes::html(&github.config, repository),
+                repository.full_name(),
+            ),
             text(&repository.default_branch),
-            text(repository.issues.values().filter(|issue| issue.closed.is_none()).count()),
+            text(
+                repository
+                    .issues
+                    .values()
+                    .filter(|issue| issue.closed.is_none())
+                    .count(),
+            ),
         ]
     };
     let rows = state.repositories.values().map(row).collect();
-    page("Repositories", table(&["repository", "default branch", "open issues and pull requests"], rows))
+    page(
+        "Repositories",
+        table(
+            &[
+                "repository",
+                "default branch",
+                "open issues and pull requests",
+            ],
+            rows,
+        ),
+    )
 }
 
-async fn repository(From(github): From<GitHub>, Path((owner, name)): Path<(String, String)>) -> Response {
+async fn repository(
+    From(github): From<GitHub>,
+    Path((owner, name)): Path<(String, String)>,
+) -> Response {
     let state = github.lock();
-    let Some(repository) = state.repository_named(&owner, &name) else { return missing() };
+    let Some(repository) = state.repository_named(&owner, &name) else {
+        return missing();
+    };
     let branches = repository.refs.iter().filter_map(|(name, sha)| {
         let newest = repository.objects.commit(sha)?;
-        Some(vec![text(name.strip_prefix("refs/heads/")?), tag("code", text(&sha[..8])), text(&newest.message)])
+        Some(vec![
+            text(name.strip_prefix("refs/heads/")?),
+            tag("code", text(&sha[..8])),
+            text(&newest.message),
+        ])
     });
     let listed = |wanted: &dyn Fn(&Issue) -> bool| {
-        let newest_first = repository.issues.values().rev().filter(|issue| wanted(issue));
+        let newest_first = repository
+            .issues
+            .values()
+            .rev()
+            .filter(|issue| wanted(issue));
         let row = |issue| issue_row(&github.config, repository, issue);
-        table(&["", "title", "by", "state", "opened"], newest_first.map(row).collect())
+        table(
+            &["", "title", "by", "state", "opened"],
+            newest_first.map(row).collect(),
+        )
     };
     let body = [
         link(&format!("{}/", github.config.html_base), "all repositories"),
@@ -66,7 +101,10 @@ async fn repository(From(github): From<GitHub>, Path((owner, name)): Path<(Strin
 
 fn issue_row(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> Vec<Markup> {
     vec![
-        link(&shapes::html_of(config, repository, issue), format!("#{}", issue.number)),
+        link(
+            &shapes::html_of(config, repository, issue),
+            format!("#{}", issue.number),
+        ),
         text(&issue.title),
         text(&issue.author.login),
         standing(issue),
@@ -74,15 +112,39 @@ fn issue_row(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> V
     ]
 }
 
-async fn issue(From(github): From<GitHub>, Path((owner, name, number)): Path<(String, String, u64)>) -> Response {
+async fn issue(
+    From(github): From<GitHub>,
+    Path((owner, name, number)): Path<(String, String, u64)>,
+) -> Response {
     let state = github.lock();
-    let Some(repository) = state.repository_named(&owner, &name) else { return missing() };
-    let Some(issue) = repository.issues.get(&number) else { return missing() };
+    let Some(repository) = state.repository_named(&owner, &name) else {
+        return missing();
+    };
+    let Some(issue) = repository.issues.get(&number) else {
+        return missing();
+    };
     let head = [
-        link(&shapes::html(&github.config, repository), repository.full_name()),
-        tag("p", all([standing(issue), text(" "), byline(&issue.author.login, issue.created)])),
-        all(issue.labels.iter().map(|label| classed("span", "state", text(label)))),
-        classed("div", "body", text(issue.body.as_deref().unwrap_or_default())),
+        link(
+            &shapes::html(&github.config, repository),
+            repository.full_name(),
+        ),
+        tag(
+            "p",
+            all([
+                standing(issue),
+                text(" "),
+                byline(&issue.author.login, issue.created),
+            ]),
+        ),
+        all(issue
+            .labels
+            .iter()
+            .map(|label| classed("span", "state", text(label)))),
+        classed(
+            "div",
+            "body",
+            text(issue.body.as_deref().unwrap_or_default()),
+        ),
     ];
     let comments = repository.comments_of(number).into_iter().map(|comment| {
         let by = tag("p", byline(&comment.author.login, comment.created));
@@ -94,22 +156,44 @@ async fn issue(From(github): From<GitHub>, Path((owner, name, number)): Path<(St
 }
 
 fn pull_part(repository: &Repository, issue: &Issue) -> Markup {
-    let Some(pull) = &issue.pull else { return Markup::default() };
+    let Some(pull) = &issue.pull else {
+        return Markup::default();
+    };
     let changes = Comparison::of(repository, &pull.base_sha, &pull.head_sha).changes(repository);
     let file = |change: &Change| {
-        let counts = format!("{} (+{} −{})", change.status, change.additions, change.deletions);
-        let name = tag("h3", all([tag("code", text(&change.path)), text(" "), classed("span", "by", text(counts))]));
+        let counts = format!(
+            "{} (+{} −{})",
+            change.status, change.additions, change.deletions
+        );
+        let name = tag(
+            "h3",
+            all([
+                tag("code", text(&change.path)),
+                text(" "),
+                classed("span", "by", text(counts)),
+            ]),
+        );
         all([name, change.patch.as_deref().map(diff).unwrap_or_default()])
     };
     all([
-        tag("p", all([tag("code", text(&pull.head)), text(" → "), tag("code", text(&pull.base))])),
+        tag(
+            "p",
+            all([
+                tag("code", text(&pull.head)),
+                text(" → "),
+                tag("code", text(&pull.base)),
+            ]),
+        ),
         heading("Files changed"),
         all(changes.iter().map(file)),
     ])
 }
 
 fn standing(issue: &Issue) -> Markup {
-    let merged = issue.pull.as_ref().is_some_and(|pull| pull.merged.is_some());
+    let merged = issue
+        .pull
+        .as_ref()
+        .is_some_and(|pull| pull.merged.is_some());
     let word = match (merged, issue.closed) {
         (true, _) => "merged",
         (false, Some(_)) => "closed",

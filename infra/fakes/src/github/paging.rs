@@ -29,11 +29,22 @@ impl FromRequestParts<GitHub> for Paging {
 
     async fn from_request_parts(parts: &mut Parts, github: &GitHub) -> Result<Self, Refusal> {
         let unread = |_| Refusal::bad_request("Problems parsing the query");
-        let Query(query) = Query::<Vec<(String, String)>>::from_request_parts(parts, github).await.map_err(unread)?;
-        let (paging, other): (Vec<_>, Vec<_>) =
-            query.into_iter().partition(|(key, _)| key == "page" || key == "per_page");
-        let number = |name| paging.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok());
-        let path = parts.extensions.get::<Asked>().map_or_else(String::new, |asked| asked.0.clone());
+        let Query(query) = Query::<Vec<(String, String)>>::from_request_parts(parts, github)
+            .await
+            .map_err(unread)?;
+        let (paging, other): (Vec<_>, Vec<_>) = query
+            .into_iter()
+            .partition(|(key, _)| key == "page" || key == "per_page");
+        let number = |name| {
+            paging
+                .iter()
+                .find(|(key, _)| key == name)
+                .and_then(|(_, value)| value.parse().ok())
+        };
+        let path = parts
+            .extensions
+            .get::<Asked>()
+            .map_or_else(String::new, |asked| asked.0.clone());
         Ok(Self {
             path,
             other,
@@ -46,7 +57,10 @@ impl FromRequestParts<GitHub> for Paging {
 impl Paging {
     /// A parameter of the query that has nothing to do with paging.
     pub fn query(&self, name: &str) -> Option<&str> {
-        self.other.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.other
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn respond(&self, items: Vec<Value>) -> Response {
@@ -76,12 +90,28 @@ impl Paging {
     }
 
     fn link(&self, page: usize, rel: &str) -> String {
-        let other: String = self.other.iter().map(|(key, value)| format!("{key}={}&", encoded(value))).collect();
-        format!("<{}?{other}per_page={}&page={page}>; rel=\"{rel}\"", self.path, self.per_page)
+        let other: String = self
+            .other
+            .iter()
+            .map(|(key, value)| format!("{key}={}&", encoded(value)))
+            .collect();
+        format!(
+            "<{}?{other}per_page={}&page={page}>; rel=\"{rel}\"",
+            self.path, self.per_page
+        )
     }
 }
 
 pub(super) fn encoded(value: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    value.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    value
+        .bytes()
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
 }

@@ -71,7 +71,10 @@ pub(super) fn page_routes() -> Router<GitHub> {
 impl GitHub {
     /// From now on people may sign in to this client.
     pub fn trust_client(&self, client: OAuthClient) {
-        *self.client.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(client);
+        *self
+            .client
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(client);
     }
 
     /// Somebody who can sign in.
@@ -87,15 +90,31 @@ impl GitHub {
     pub fn set_place(&self, organisation: &str, login: &str, role: &str) {
         let user = self.add_person(login);
         let mut state = self.lock();
-        let owners = state.repositories.values_mut().map(|repository| &mut repository.owner);
-        owners.filter(|owner| owner.login == organisation).for_each(|owner| owner.kind = "Organization".to_owned());
-        let owners = state.installations.values_mut().map(|installation| &mut installation.account);
-        owners.filter(|owner| owner.login == organisation).for_each(|owner| owner.kind = "Organization".to_owned());
+        let owners = state
+            .repositories
+            .values_mut()
+            .map(|repository| &mut repository.owner);
+        owners
+            .filter(|owner| owner.login == organisation)
+            .for_each(|owner| owner.kind = "Organization".to_owned());
+        let owners = state
+            .installations
+            .values_mut()
+            .map(|installation| &mut installation.account);
+        owners
+            .filter(|owner| owner.login == organisation)
+            .for_each(|owner| owner.kind = "Organization".to_owned());
         let seats = state.places.entry(organisation.to_owned()).or_default();
         if role == "none" {
             seats.remove(&user);
         } else {
-            seats.insert(user, Seat { role: role.to_owned(), state: "active".to_owned() });
+            seats.insert(
+                user,
+                Seat {
+                    role: role.to_owned(),
+                    state: "active".to_owned(),
+                },
+            );
         }
     }
 
@@ -105,7 +124,10 @@ impl GitHub {
     }
 
     fn client(&self) -> Option<OAuthClient> {
-        self.client.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.client
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -119,7 +141,10 @@ struct Asked {
 }
 
 async fn consent(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Response {
-    let Some(client) = github.client().filter(|client| client.client_id == asked.client_id) else {
+    let Some(client) = github
+        .client()
+        .filter(|client| client.client_id == asked.client_id)
+    else {
         return (StatusCode::NOT_FOUND, page("Not found", Default::default())).into_response();
     };
     let here = format!(
@@ -131,42 +156,84 @@ async fn consent(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Resp
     );
     let state = github.lock();
     let one = |person: &Account| {
-        button(&format!("{here}&login={}", encoded(&person.login)), format!("Authorize as {}", person.login))
+        button(
+            &format!("{here}&login={}", encoded(&person.login)),
+            format!("Authorize as {}", person.login),
+        )
     };
     let people = state.people.values().map(one);
-    let words =
-        format!("{} would like to know who you are and which installations you can reach.", github.config.app_slug);
-    let body = [tag("p", text(words)), all(people), button(&format!("{here}&login="), "Cancel")];
+    let words = format!(
+        "{} would like to know who you are and which installations you can reach.",
+        github.config.app_slug
+    );
+    let body = [
+        tag("p", text(words)),
+        all(people),
+        button(&format!("{here}&login="), "Cancel"),
+    ];
     page(format!("Sign in to {}", github.config.app_slug), all(body))
 }
 
 /// What of the address says with what a code has to come.
 fn challenged(asked: &Asked) -> String {
     let part = |name: &str, value: &Option<String>| {
-        value.as_ref().map(|value| format!("&{name}={}", encoded(value))).unwrap_or_default()
+        value
+            .as_ref()
+            .map(|value| format!("&{name}={}", encoded(value)))
+            .unwrap_or_default()
     };
-    part("code_challenge", &asked.code_challenge) + &part("code_challenge_method", &asked.code_challenge_method)
+    part("code_challenge", &asked.code_challenge)
+        + &part("code_challenge_method", &asked.code_challenge_method)
 }
 
 async fn consented(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Response {
-    let Some(client) = github.client().filter(|client| client.client_id == asked.client_id) else {
+    let Some(client) = github
+        .client()
+        .filter(|client| client.client_id == asked.client_id)
+    else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let now = github.now();
     let mut state = github.lock();
     let login = asked.login.unwrap_or_default();
-    let person = state.people.values().find(|person| person.login == login).map(|person| person.id);
+    let person = state
+        .people
+        .values()
+        .find(|person| person.login == login)
+        .map(|person| person.id);
     let answer = match person {
         Some(user) => {
-            let challenge = asked.code_challenge.filter(|_| asked.code_challenge_method.as_deref() == Some("S256"));
+            let challenge = asked
+                .code_challenge
+                .filter(|_| asked.code_challenge_method.as_deref() == Some("S256"));
             let code = secret(&mut state, "code")[..20].to_owned();
-            state.codes.insert(code.clone(), Pass { user, expires: now + CODE_MILLIS, challenge });
+            state.codes.insert(
+                code.clone(),
+                Pass {
+                    user,
+                    expires: now + CODE_MILLIS,
+                    challenge,
+                },
+            );
             format!("code={code}")
         }
-        None => "error=access_denied&error_description=The+user+has+denied+your+application+access.".to_owned(),
+        None => {
+            "error=access_denied&error_description=The+user+has+denied+your+application+access."
+                .to_owned()
+        }
     };
-    let back = asked.state.map(|state| format!("&state={}", encoded(&state))).unwrap_or_default();
-    (StatusCode::FOUND, [(header::LOCATION, format!("{}?{answer}{back}", client.callback_url))]).into_response()
+    let back = asked
+        .state
+        .map(|state| format!("&state={}", encoded(&state)))
+        .unwrap_or_default();
+    (
+        StatusCode::FOUND,
+        [(
+            header::LOCATION,
+            format!("{}?{answer}{back}", client.callback_url),
+        )],
+    )
+        .into_response()
 }
 
 #[derive(Deserialize)]
@@ -177,15 +244,33 @@ struct Exchange {
     code_verifier: Option<String>,
 }
 
-async fn exchange(From(github): From<GitHub>, headers: HeaderMap, Form(asked): Form<Exchange>) -> Response {
+async fn exchange(
+    From(github): From<GitHub>,
+    headers: HeaderMap,
+    Form(asked): Form<Exchange>,
+) -> Response {
     let answer = token(&github, &asked);
-    let wants_json = headers.get(header::ACCEPT).is_some_and(|accept| accept == "application/json");
+    let wants_json = headers
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept == "application/json");
     if wants_json {
         return Json(answer).into_response();
     }
-    let pairs = answer.as_object().into_iter().flatten().map(|(name, value)| {
-        format!("{name}={}", encoded(value.as_str().map_or_else(|| value.to_string(), str::to_owned).as_str()))
-    });
+    let pairs = answer
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| {
+            format!(
+                "{name}={}",
+                encoded(
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                        .as_str()
+                )
+            )
+        });
     pairs.collect::<Vec<_>>().join("&").into_response()
 }
 
@@ -195,23 +280,38 @@ fn token(github: &GitHub, asked: &Exchange) -> Value {
             && asked.client_secret.as_ref() == Some(&client.client_secret)
     });
     if !known {
-        return wrong("incorrect_client_credentials", "The client_id and/or client_secret passed are incorrect.");
+        return wrong(
+            "incorrect_client_credentials",
+            "The client_id and/or client_secret passed are incorrect.",
+        );
     }
     let now = github.now();
     let mut state = github.lock();
-    let pass = asked.code.as_ref().and_then(|code| state.codes.remove(code)).filter(|pass| now < pass.expires);
+    let pass = asked
+        .code
+        .as_ref()
+        .and_then(|code| state.codes.remove(code))
+        .filter(|pass| now < pass.expires);
     let proved = |pass: &Pass| {
         let digest = |verifier: &String| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
         pass.challenge.is_none() || pass.challenge == asked.code_verifier.as_ref().map(digest)
     };
     let pass = pass.filter(proved);
     let Some(pass) = pass else {
-        return wrong("bad_verification_code", "The code passed is incorrect or expired.");
+        return wrong(
+            "bad_verification_code",
+            "The code passed is incorrect or expired.",
+        );
     };
     let token = format!("ghu_{}", secret(&mut state, "token"));
-    state
-        .user_tokens
-        .insert(token.clone(), Pass { user: pass.user, expires: now + TOKEN_SECONDS * 1000, challenge: None });
+    state.user_tokens.insert(
+        token.clone(),
+        Pass {
+            user: pass.user,
+            expires: now + TOKEN_SECONDS * 1000,
+            challenge: None,
+        },
+    );
     json!({
         "access_token": token,
         "expires_in": TOKEN_SECONDS,
@@ -242,10 +342,14 @@ impl FromRequestParts<GitHub> for AsUser {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, github: &GitHub) -> Result<Self, Refusal> {
-        let token = credential(&parts.headers).ok_or_else(|| Refusal::unauthorized("Requires authentication"))?;
+        let token = credential(&parts.headers)
+            .ok_or_else(|| Refusal::unauthorized("Requires authentication"))?;
         let now = github.now();
         let state = github.lock();
-        let pass = state.user_tokens.get(&token).filter(|pass| now < pass.expires);
+        let pass = state
+            .user_tokens
+            .get(&token)
+            .filter(|pass| now < pass.expires);
         let person = pass.and_then(|pass| state.people.get(&pass.user)).cloned();
         person.map(Self).ok_or_else(Refusal::bad_credentials)
     }
@@ -261,12 +365,24 @@ struct Page {
     page: Option<usize>,
 }
 
-async fn installations(AsUser(person): AsUser, From(github): From<GitHub>, Query(asked): Query<Page>) -> Json<Value> {
+async fn installations(
+    AsUser(person): AsUser,
+    From(github): From<GitHub>,
+    Query(asked): Query<Page>,
+) -> Json<Value> {
     let state = github.lock();
-    let reached: Vec<_> = state.installations.values().filter(|one| reaches(&state, &person, one)).collect();
+    let reached: Vec<_> = state
+        .installations
+        .values()
+        .filter(|one| reaches(&state, &person, one))
+        .collect();
     let per_page = asked.per_page.unwrap_or(30).clamp(1, 100);
     let start = (asked.page.unwrap_or(1).max(1) - 1).saturating_mul(per_page);
-    let shown = reached.iter().skip(start).take(per_page).map(|one| shapes::installation(&github.config, one));
+    let shown = reached
+        .iter()
+        .skip(start)
+        .take(per_page)
+        .map(|one| shapes::installation(&github.config, one));
     Json(json!({ "total_count": reached.len(), "installations": shown.collect::<Vec<_>>() }))
 }
 
@@ -274,8 +390,14 @@ async fn installations(AsUser(person): AsUser, From(github): From<GitHub>, Query
 fn reaches(state: &State, person: &Account, installation: &Installation) -> bool {
     let owner = &installation.account;
     let own = owner.id == person.id;
-    let seat = state.places.get(&owner.login).is_some_and(|seats| seats.contains_key(&person.id));
-    let mut inside = state.repositories.values().filter(|repository| repository.installation == installation.id);
+    let seat = state
+        .places
+        .get(&owner.login)
+        .is_some_and(|seats| seats.contains_key(&person.id));
+    let mut inside = state
+        .repositories
+        .values()
+        .filter(|repository| repository.installation == installation.id);
     let invited = inside.any(|repository| repository.has_collaborator(&person.login));
     installation.standing != Standing::Removed && (own || seat || invited)
 }
@@ -287,7 +409,9 @@ async fn membership(
 ) -> Result<Json<Value>, Refusal> {
     let state = github.lock();
     let seats: Option<&BTreeMap<u64, Seat>> = state.places.get(&organisation);
-    let seat = seats.and_then(|seats| seats.get(&person.id)).ok_or_else(Refusal::not_found)?;
+    let seat = seats
+        .and_then(|seats| seats.get(&person.id))
+        .ok_or_else(Refusal::not_found)?;
     Ok(Json(json!({
         "state": seat.state,
         "role": seat.role,

@@ -21,7 +21,10 @@ pub(super) fn routes() -> Router<GitHub> {
         .route("/pulls", get(list).post(create))
         .route("/pulls/{number}", get(show).patch(update).post(update))
         .route("/pulls/{number}/files", get(files))
-        .route("/pulls/{number}/requested_reviewers", post(request_reviewers))
+        .route(
+            "/pulls/{number}/requested_reviewers",
+            post(request_reviewers),
+        )
 }
 
 const RESOURCE: &str = "PullRequest";
@@ -41,7 +44,10 @@ struct New {
     draft: bool,
 }
 
-async fn create(access: Access, Input(new): Input<New>) -> Result<(StatusCode, Json<Value>), Refusal> {
+async fn create(
+    access: Access,
+    Input(new): Input<New>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
     let mut visit = access.write(PULLS)?;
     let title = new.title.filter(|title| !title.is_empty());
     let title = title.ok_or_else(|| Refusal::field(RESOURCE, "title", "missing_field"))?;
@@ -75,11 +81,29 @@ fn opened(repository: &Repository, head: &str, base: String, draft: bool) -> Res
         Some((user, branch)) if user.eq_ignore_ascii_case(owner) => branch,
         Some(_) => return Err(Refusal::field(RESOURCE, "head", "invalid")),
     };
-    let base_sha = repository.branch(&base).ok_or_else(|| Refusal::field(RESOURCE, "base", "invalid"))?.clone();
-    let head_sha = repository.branch(head).ok_or_else(|| Refusal::field(RESOURCE, "head", "invalid"))?.clone();
-    let same = |issue: &Issue| issue.pull.as_ref().is_some_and(|pull| pull.head == head && pull.base == base);
-    if repository.issues.values().any(|issue| issue.closed.is_none() && same(issue)) {
-        return Err(Refusal::custom(RESOURCE, format!("A pull request already exists for {owner}:{head}.")));
+    let base_sha = repository
+        .branch(&base)
+        .ok_or_else(|| Refusal::field(RESOURCE, "base", "invalid"))?
+        .clone();
+    let head_sha = repository
+        .branch(head)
+        .ok_or_else(|| Refusal::field(RESOURCE, "head", "invalid"))?
+        .clone();
+    let same = |issue: &Issue| {
+        issue
+            .pull
+            .as_ref()
+            .is_some_and(|pull| pull.head == head && pull.base == base)
+    };
+    if repository
+        .issues
+        .values()
+        .any(|issue| issue.closed.is_none() && same(issue))
+    {
+        return Err(Refusal::custom(
+            RESOURCE,
+            format!("A pull request already exists for {owner}:{head}."),
+        ));
     }
     let comparison = Comparison::of(repository, &base_sha, &head_sha);
     if comparison.merge_base.is_none() {
@@ -87,17 +111,31 @@ fn opened(repository: &Repository, head: &str, base: String, draft: bool) -> Res
         return Err(Refusal::custom(RESOURCE, message));
     }
     if comparison.ahead.is_empty() {
-        return Err(Refusal::custom(RESOURCE, format!("No commits between {base} and {head}")));
+        return Err(Refusal::custom(
+            RESOURCE,
+            format!("No commits between {base} and {head}"),
+        ));
     }
-    Ok(Pull { head: head.to_owned(), base, head_sha, base_sha, draft, reviewers: vec![], merged: None })
+    Ok(Pull {
+        head: head.to_owned(),
+        base,
+        head_sha,
+        base_sha,
+        draft,
+        reviewers: vec![],
+        merged: None,
+    })
 }
 
 async fn list(access: Access, paging: Paging) -> Result<Response, Refusal> {
     let mut visit = access.read(PULLS)?;
     let freshness = visit.state.read_list();
     let repository = visit.repository();
-    let mut pulls: Vec<(&Issue, &Pull)> =
-        repository.issues.values().filter_map(|issue| Some((issue, issue.pull.as_ref()?))).collect();
+    let mut pulls: Vec<(&Issue, &Pull)> = repository
+        .issues
+        .values()
+        .filter_map(|issue| Some((issue, issue.pull.as_ref()?)))
+        .collect();
     if freshness == Freshness::WithoutNewest {
         pulls.pop();
     }
@@ -114,7 +152,9 @@ async fn list(access: Access, paging: Paging) -> Result<Response, Refusal> {
     if paging.query("direction") != Some("asc") {
         pulls.reverse();
     }
-    let shapes = pulls.into_iter().map(|(issue, pull)| shapes::pull(visit.config, repository, issue, pull));
+    let shapes = pulls
+        .into_iter()
+        .map(|(issue, pull)| shapes::pull(visit.config, repository, issue, pull));
     Ok(paging.respond(shapes.collect()))
 }
 
@@ -141,15 +181,25 @@ async fn update(
     Ok(Json(in_full(&visit, numbered.number)?))
 }
 
-fn change(repository: &mut Repository, number: u64, update: Update, now: i64) -> Result<(), Refusal> {
+fn change(
+    repository: &mut Repository,
+    number: u64,
+    update: Update,
+    now: i64,
+) -> Result<(), Refusal> {
     let (_, pull) = find(repository, number)?;
     let head_sha = repository.branch(&pull.head).cloned();
     let base = update.base.unwrap_or_else(|| pull.base.clone());
     let base_sha = repository.branch(&base).cloned();
-    let issue = repository.issues.get_mut(&number).ok_or_else(Refusal::not_found)?;
+    let issue = repository
+        .issues
+        .get_mut(&number)
+        .ok_or_else(Refusal::not_found)?;
     let pull = issue.pull.as_mut().ok_or_else(Refusal::not_found)?;
     if base != pull.base {
-        pull.base_sha = base_sha.clone().ok_or_else(|| Refusal::field(RESOURCE, "base", "invalid"))?;
+        pull.base_sha = base_sha
+            .clone()
+            .ok_or_else(|| Refusal::field(RESOURCE, "base", "invalid"))?;
         pull.base = base;
     }
     match update.state.as_deref() {
@@ -158,7 +208,9 @@ fn change(repository: &mut Repository, number: u64, update: Update, now: i64) ->
         Some("open") if issue.closed.is_none() => {}
         Some("open") if pull.merged.is_none() => {
             // While it was closed its branches went on without it.
-            let both = head_sha.zip(base_sha).ok_or_else(|| Refusal::field(RESOURCE, "state", "invalid"))?;
+            let both = head_sha
+                .zip(base_sha)
+                .ok_or_else(|| Refusal::field(RESOURCE, "state", "invalid"))?;
             (pull.head_sha, pull.base_sha) = both;
             issue.closed = None;
         }
@@ -186,16 +238,25 @@ async fn request_reviewers(
     let repository = visit.repository_mut();
     let (issue, _) = find(repository, numbered.number)?;
     if asked.reviewers.contains(&issue.author.login) {
-        return Err(Refusal::unprocessable("Review cannot be requested from pull request author."));
+        return Err(Refusal::unprocessable(
+            "Review cannot be requested from pull request author.",
+        ));
     }
-    if !asked.reviewers.iter().all(|login| repository.has_collaborator(login)) {
+    if !asked
+        .reviewers
+        .iter()
+        .all(|login| repository.has_collaborator(login))
+    {
         return Err(Refusal::unprocessable(format!(
             "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a \
              collaborator of the {} repository.",
             repository.full_name()
         )));
     }
-    let issue = repository.issues.get_mut(&numbered.number).ok_or_else(Refusal::not_found)?;
+    let issue = repository
+        .issues
+        .get_mut(&numbered.number)
+        .ok_or_else(Refusal::not_found)?;
     let pull = issue.pull.as_mut().ok_or_else(Refusal::not_found)?;
     for login in asked.reviewers {
         if !pull.reviewers.contains(&login) {
@@ -205,7 +266,11 @@ async fn request_reviewers(
     Ok((StatusCode::CREATED, Json(in_full(&visit, numbered.number)?)))
 }
 
-async fn files(access: Access, Path(numbered): Path<Numbered>, paging: Paging) -> Result<Response, Refusal> {
+async fn files(
+    access: Access,
+    Path(numbered): Path<Numbered>,
+    paging: Paging,
+) -> Result<Response, Refusal> {
     let visit = access.read(PULLS)?;
     let repository = visit.repository();
     let (_, pull) = find(repository, numbered.number)?;
@@ -216,10 +281,18 @@ async fn files(access: Access, Path(numbered): Path<Numbered>, paging: Paging) -
 
 fn in_full(visit: &Visit, number: u64) -> Result<Value, Refusal> {
     let (issue, pull) = find(visit.repository(), number)?;
-    Ok(shapes::pull_in_full(visit.config, visit.repository(), issue, pull))
+    Ok(shapes::pull_in_full(
+        visit.config,
+        visit.repository(),
+        issue,
+        pull,
+    ))
 }
 
 fn find(repository: &Repository, number: u64) -> Result<(&Issue, &Pull), Refusal> {
-    let issue = repository.issues.get(&number).ok_or_else(Refusal::not_found)?;
+    let issue = repository
+        .issues
+        .get(&number)
+        .ok_or_else(Refusal::not_found)?;
     Ok((issue, issue.pull.as_ref().ok_or_else(Refusal::not_found)?))
 }

@@ -16,7 +16,10 @@ pub(super) fn routes() -> Router<GitHub> {
         .route("/git/refs", post(create))
         .route("/git/ref/{*name}", get(show))
         .route("/git/matching-refs/{*name}", get(matching))
-        .route("/git/refs/{*name}", patch(update).post(update).delete(delete))
+        .route(
+            "/git/refs/{*name}",
+            patch(update).post(update).delete(delete),
+        )
 }
 
 /// The name in the path comes without `refs/`.
@@ -34,15 +37,25 @@ impl Name {
 async fn show(access: Access, Path(name): Path<Name>) -> Result<Json<Value>, Refusal> {
     let visit = access.read(CONTENTS)?;
     let name = name.full();
-    let sha = visit.repository().refs.get(&name).ok_or_else(Refusal::not_found)?;
+    let sha = visit
+        .repository()
+        .refs
+        .get(&name)
+        .ok_or_else(Refusal::not_found)?;
     Ok(Json(shape(&visit, &name, sha)))
 }
 
 async fn matching(access: Access, Path(prefix): Path<Name>) -> Result<Json<Vec<Value>>, Refusal> {
     let visit = access.read(CONTENTS)?;
     let prefix = prefix.full();
-    let refs = visit.repository().refs.iter().filter(|(name, _)| name.starts_with(&prefix));
-    Ok(Json(refs.map(|(name, sha)| shape(&visit, name, sha)).collect()))
+    let refs = visit
+        .repository()
+        .refs
+        .iter()
+        .filter(|(name, _)| name.starts_with(&prefix));
+    Ok(Json(
+        refs.map(|(name, sha)| shape(&visit, name, sha)).collect(),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -52,10 +65,16 @@ struct New {
     sha: String,
 }
 
-async fn create(access: Access, Input(new): Input<New>) -> Result<(StatusCode, Json<Value>), Refusal> {
+async fn create(
+    access: Access,
+    Input(new): Input<New>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
     let mut visit = access.write(CONTENTS)?;
     if !is_valid(&new.name) {
-        return Err(Refusal::unprocessable(format!("{} is not a valid ref name.", new.name)));
+        return Err(Refusal::unprocessable(format!(
+            "{} is not a valid ref name.",
+            new.name
+        )));
     }
     commit_exists(&visit, &new.sha)?;
     let refs = &visit.repository().refs;
@@ -63,13 +82,22 @@ async fn create(access: Access, Input(new): Input<New>) -> Result<(StatusCode, J
         return Err(Refusal::unprocessable("Reference already exists"));
     }
     // Git keeps refs as files: `a` and `a/b` cannot both be there.
-    let inside = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
-    if refs.keys().any(|name| inside(name, &new.name) || inside(&new.name, name)) {
+    let inside = |one: &str, other: &str| {
+        one.strip_prefix(other)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    if refs
+        .keys()
+        .any(|name| inside(name, &new.name) || inside(&new.name, name))
+    {
         return Err(Refusal::unprocessable("Reference update failed"));
     }
     let now = visit.now;
     visit.repository_mut().set_ref(&new.name, &new.sha, now);
-    Ok((StatusCode::CREATED, Json(shape(&visit, &new.name, &new.sha))))
+    Ok((
+        StatusCode::CREATED,
+        Json(shape(&visit, &new.name, &new.sha)),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -79,12 +107,19 @@ struct Move {
     force: bool,
 }
 
-async fn update(access: Access, Path(name): Path<Name>, Input(to): Input<Move>) -> Result<Json<Value>, Refusal> {
+async fn update(
+    access: Access,
+    Path(name): Path<Name>,
+    Input(to): Input<Move>,
+) -> Result<Json<Value>, Refusal> {
     let mut visit = access.write(CONTENTS)?;
     let name = name.full();
     commit_exists(&visit, &to.sha)?;
     let repository = visit.repository();
-    let old = repository.refs.get(&name).ok_or_else(|| Refusal::unprocessable("Reference does not exist"))?;
+    let old = repository
+        .refs
+        .get(&name)
+        .ok_or_else(|| Refusal::unprocessable("Reference does not exist"))?;
     if !to.force && !repository.objects.is_ancestor(old, &to.sha) {
         return Err(Refusal::unprocessable("Update is not a fast forward"));
     }
@@ -97,12 +132,16 @@ async fn delete(access: Access, Path(name): Path<Name>) -> Result<StatusCode, Re
     let mut visit = access.write(CONTENTS)?;
     let now = visit.now;
     let deleted = visit.repository_mut().delete_ref(&name.full(), now);
-    deleted.map(|_| StatusCode::NO_CONTENT).ok_or_else(|| Refusal::unprocessable("Reference does not exist"))
+    deleted
+        .map(|_| StatusCode::NO_CONTENT)
+        .ok_or_else(|| Refusal::unprocessable("Reference does not exist"))
 }
 
 fn commit_exists(visit: &Visit, sha: &str) -> Result<(), Refusal> {
     let found = visit.repository().objects.commit(sha);
-    found.map(|_| ()).ok_or_else(|| Refusal::unprocessable("Object does not exist"))
+    found
+        .map(|_| ())
+        .ok_or_else(|| Refusal::unprocessable("Object does not exist"))
 }
 
 fn shape(visit: &Visit, name: &str, sha: &str) -> Value {
@@ -119,7 +158,8 @@ fn shape(visit: &Visit, name: &str, sha: &str) -> Value {
 fn is_valid(name: &str) -> bool {
     let refused = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
     let parts: Vec<&str> = name.split('/').collect();
-    let good_part = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let good_part =
+        |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
     parts.len() >= 3
         && parts[0] == "refs"
         && parts.iter().all(good_part)
@@ -135,7 +175,12 @@ mod tests {
 
     #[test]
     fn names_are_judged_as_git_judges_them() {
-        for good in ["refs/heads/main", "refs/heads/tallyhook/7-fix", "refs/tags/v1.0", "refs/heads/ü@home"] {
+        for good in [
+            "refs/heads/main",
+            "refs/heads/tallyhook/7-fix",
+            "refs/tags/v1.0",
+            "refs/heads/ü@home",
+        ] {
             assert!(is_valid(good), "{good}");
         }
         for bad in [

@@ -17,7 +17,11 @@ pub(super) struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), errors: vec![] }
+        Self {
+            status,
+            message: message.into(),
+            errors: vec![],
+        }
     }
 
     pub fn bad_request(message: &str) -> Self {
@@ -33,11 +37,17 @@ impl Refusal {
     }
 
     pub fn not_permitted() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "Resource not accessible by integration")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Resource not accessible by integration",
+        )
     }
 
     pub fn suspended() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "This installation has been suspended")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "This installation has been suspended",
+        )
     }
 
     pub fn not_found() -> Self {
@@ -67,7 +77,10 @@ impl Refusal {
     }
 
     fn validation(error: Value) -> Self {
-        Self { errors: vec![error], ..Self::unprocessable("Validation Failed") }
+        Self {
+            errors: vec![error],
+            ..Self::unprocessable("Validation Failed")
+        }
     }
 }
 
@@ -95,7 +108,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Input<T> {
         let unread = |_| Refusal::bad_request("Problems parsing JSON");
         let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        let value: Value = serde_json::from_slice(text).map_err(|_| Refusal::bad_request("Problems parsing JSON"))?;
+        let value: Value = serde_json::from_slice(text)
+            .map_err(|_| Refusal::bad_request("Problems parsing JSON"))?;
         serde_json::from_value(value)
             .map(Input)
             .map_err(|error| Refusal::unprocessable(format!("Invalid request.\n\n{error}.")))

@@ -12,7 +12,9 @@ use super::state::{Account, Repository};
 use super::{GitHub, shapes};
 
 pub(super) fn routes() -> Router<GitHub> {
-    Router::new().route("/", get(show)).route("/collaborators/{login}/permission", get(permission))
+    Router::new()
+        .route("/", get(show))
+        .route("/collaborators/{login}/permission", get(permission))
 }
 
 async fn show(access: Access) -> Result<Json<Value>, Refusal> {
@@ -37,7 +39,9 @@ async fn permission(access: Access, Path(person): Path<Person>) -> Result<Json<V
         "pull": covers(role, "read"),
     });
     user["role_name"] = json!(role);
-    Ok(Json(json!({"permission": role, "role_name": role, "user": user})))
+    Ok(Json(
+        json!({"permission": role, "role_name": role, "user": user}),
+    ))
 }
 
 /// Anyone may read a public repository.
@@ -45,5 +49,8 @@ fn role<'a>(repository: &'a Repository, login: &str) -> &'a str {
     if repository.owner.login.eq_ignore_ascii_case(login) {
         return "admin";
     }
-    repository.collaborators.get(login).map_or("read", String::as_str)
+    repository
+        .collaborators
+        .get(login)
+        .map_or("read", String::as_str)
 }

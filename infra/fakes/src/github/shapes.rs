@@ -4,7 +4,9 @@
 use serde_json::{Value, json};
 
 use super::access::ISSUES;
-use super::state::{Account, Comment, Installation, Issue, Pull, Reaction, Repository, Standing, Via};
+use super::state::{
+    Account, Comment, Installation, Issue, Pull, Reaction, Repository, Standing, Via,
+};
 use super::{GitHubConfig, calendar};
 
 pub(super) fn app(config: &GitHubConfig) -> Value {
@@ -71,7 +73,11 @@ pub(super) fn user(config: &GitHubConfig, account: &Account) -> Value {
 }
 
 pub(super) fn repository(config: &GitHubConfig, repository: &Repository) -> Value {
-    let open = repository.issues.values().filter(|issue| issue.closed.is_none()).count();
+    let open = repository
+        .issues
+        .values()
+        .filter(|issue| issue.closed.is_none())
+        .count();
     json!({
         "id": repository.id,
         "node_id": node("R", repository.id),
@@ -110,8 +116,10 @@ pub(super) fn issue(config: &GitHubConfig, repository: &Repository, issue: &Issu
         }),
     );
     if issue.pull.is_some() {
-        let (api, html) =
-            (format!("{}/pulls/{}", url(config, repository), issue.number), html_of(config, repository, issue));
+        let (api, html) = (
+            format!("{}/pulls/{}", url(config, repository), issue.number),
+            html_of(config, repository, issue),
+        );
         shape["pull_request"] = json!({
             "url": api,
             "html_url": html,
@@ -123,7 +131,12 @@ pub(super) fn issue(config: &GitHubConfig, repository: &Repository, issue: &Issu
 }
 
 /// A pull request as lists show it.
-pub(super) fn pull(config: &GitHubConfig, repository: &Repository, issue: &Issue, pull: &Pull) -> Value {
+pub(super) fn pull(
+    config: &GitHubConfig,
+    repository: &Repository,
+    issue: &Issue,
+    pull: &Pull,
+) -> Value {
     let (html, root) = (html_of(config, repository, issue), url(config, repository));
     let api = format!("{root}/pulls/{}", issue.number);
     let mut shape = common(config, repository, issue);
@@ -153,7 +166,12 @@ pub(super) fn pull(config: &GitHubConfig, repository: &Repository, issue: &Issue
 }
 
 /// A pull request as it is shown alone.
-pub(super) fn pull_in_full(config: &GitHubConfig, repository: &Repository, issue: &Issue, pull: &Pull) -> Value {
+pub(super) fn pull_in_full(
+    config: &GitHubConfig,
+    repository: &Repository,
+    issue: &Issue,
+    pull: &Pull,
+) -> Value {
     let comparison = super::compare::Comparison::of(repository, &pull.base_sha, &pull.head_sha);
     let changes = comparison.changes(repository);
     let mut shape = self::pull(config, repository, issue, pull);
@@ -178,7 +196,11 @@ pub(super) fn pull_in_full(config: &GitHubConfig, repository: &Repository, issue
 
 pub(super) fn comment(config: &GitHubConfig, repository: &Repository, comment: &Comment) -> Value {
     let root = url(config, repository);
-    let on = repository.issues.get(&comment.issue).map(|issue| html_of(config, repository, issue)).unwrap_or_default();
+    let on = repository
+        .issues
+        .get(&comment.issue)
+        .map(|issue| html_of(config, repository, issue))
+        .unwrap_or_default();
     json!({
         "id": comment.id,
         "node_id": node("IC", comment.id),
@@ -229,7 +251,11 @@ pub(super) fn html(config: &GitHubConfig, repository: &Repository) -> String {
 
 /// The page of an issue or a pull request.
 pub(super) fn html_of(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> String {
-    let kind = if issue.pull.is_some() { "pull" } else { "issues" };
+    let kind = if issue.pull.is_some() {
+        "pull"
+    } else {
+        "issues"
+    };
     format!("{}/{kind}/{}", html(config, repository), issue.number)
 }
 
@@ -272,7 +298,11 @@ fn end(config: &GitHubConfig, repository: &Repository, branch: &str, sha: &str) 
 fn association(repository: &Repository, author: &Account) -> &'static str {
     if author.login == repository.owner.login {
         "OWNER"
-    } else if repository.collaborators.get(&author.login).is_some_and(|role| role != "read" && role != "none") {
+    } else if repository
+        .collaborators
+        .get(&author.login)
+        .is_some_and(|role| role != "read" && role != "none")
+    {
         "COLLABORATOR"
     } else {
         "NONE"

@@ -171,11 +171,15 @@ impl State {
     }
 
     pub fn repository_named(&self, owner: &str, name: &str) -> Option<&Repository> {
-        self.repositories.values().find(|repository| repository.is_named(owner, name))
+        self.repositories
+            .values()
+            .find(|repository| repository.is_named(owner, name))
     }
 
     pub fn repository_named_mut(&mut self, owner: &str, name: &str) -> Option<&mut Repository> {
-        self.repositories.values_mut().find(|repository| repository.is_named(owner, name))
+        self.repositories
+            .values_mut()
+            .find(|repository| repository.is_named(owner, name))
     }
 
     /// Spends one lagging read, if any is left, and says what it shows.
@@ -218,14 +222,25 @@ impl Repository {
 
     /// The files at a commit; empty for one that is not there.
     pub fn files(&self, commit: &str) -> Files {
-        self.objects.commit(commit).map(|commit| self.objects.files(&commit.tree)).unwrap_or_default()
+        self.objects
+            .commit(commit)
+            .map(|commit| self.objects.files(&commit.tree))
+            .unwrap_or_default()
     }
 
     pub fn set_ref(&mut self, name: &str, commit: &str, now: i64) {
         self.refs.insert(name.to_owned(), commit.to_owned());
-        let Some(branch) = name.strip_prefix("refs/heads/") else { return };
-        for issue in self.issues.values_mut().filter(|issue| issue.closed.is_none()) {
-            let Some(pull) = &mut issue.pull else { continue };
+        let Some(branch) = name.strip_prefix("refs/heads/") else {
+            return;
+        };
+        for issue in self
+            .issues
+            .values_mut()
+            .filter(|issue| issue.closed.is_none())
+        {
+            let Some(pull) = &mut issue.pull else {
+                continue;
+            };
             if pull.head == branch {
                 commit.clone_into(&mut pull.head_sha);
                 issue.updated = now;
@@ -237,9 +252,16 @@ impl Repository {
 
     pub fn delete_ref(&mut self, name: &str, now: i64) -> Option<Sha> {
         let branch = name.strip_prefix("refs/heads/");
-        for issue in self.issues.values_mut().filter(|issue| issue.closed.is_none()) {
-            let lost =
-                issue.pull.as_ref().is_some_and(|p| [&p.head, &p.base].iter().any(|b| Some(b.as_str()) == branch));
+        for issue in self
+            .issues
+            .values_mut()
+            .filter(|issue| issue.closed.is_none())
+        {
+            let lost = issue.pull.as_ref().is_some_and(|p| {
+                [&p.head, &p.base]
+                    .iter()
+                    .any(|b| Some(b.as_str()) == branch)
+            });
             if lost {
                 issue.closed = Some(now);
                 issue.updated = now;
@@ -249,30 +271,47 @@ impl Repository {
     }
 
     pub fn next_number(&self) -> u64 {
-        self.issues.last_key_value().map_or(1, |(number, _)| number + 1)
+        self.issues
+            .last_key_value()
+            .map_or(1, |(number, _)| number + 1)
     }
 
     /// Whether somebody has a place here: the owner, or whoever was given a role.
     pub fn has_collaborator(&self, login: &str) -> bool {
         let is = |name: &str| name.eq_ignore_ascii_case(login);
-        is(&self.owner.login) || self.collaborators.iter().any(|(name, role)| is(name) && role != "none")
+        is(&self.owner.login)
+            || self
+                .collaborators
+                .iter()
+                .any(|(name, role)| is(name) && role != "none")
     }
 
     /// The comments of one issue or pull request, oldest first.
     pub fn comments_of(&self, number: u64) -> Vec<&Comment> {
-        self.comments.values().filter(|comment| comment.issue == number).collect()
+        self.comments
+            .values()
+            .filter(|comment| comment.issue == number)
+            .collect()
     }
 }
 
 impl Account {
     /// A person whose id follows from the login, for those nobody gave an id.
     pub fn person(login: &str) -> Self {
-        Self { id: id_of(login), login: login.to_owned(), kind: "User".to_owned() }
+        Self {
+            id: id_of(login),
+            login: login.to_owned(),
+            kind: "User".to_owned(),
+        }
     }
 
     pub fn bot(slug: &str) -> Self {
         let login = format!("{slug}[bot]");
-        Self { id: id_of(&login), login, kind: "Bot".to_owned() }
+        Self {
+            id: id_of(&login),
+            login,
+            kind: "Bot".to_owned(),
+        }
     }
 }
 

@@ -80,21 +80,34 @@ pub struct TokenRequest {
 impl GitHub {
     /// Branch names with the commits they point to.
     pub fn branches(&self, owner: &str, repository: &str) -> Vec<(String, String)> {
-        let heads = |(name, sha): (&String, &String)| Some((name.strip_prefix("refs/heads/")?.to_owned(), sha.clone()));
-        self.look(owner, repository, |found| found.refs.iter().filter_map(heads).collect())
+        let heads = |(name, sha): (&String, &String)| {
+            Some((name.strip_prefix("refs/heads/")?.to_owned(), sha.clone()))
+        };
+        self.look(owner, repository, |found| {
+            found.refs.iter().filter_map(heads).collect()
+        })
     }
 
     /// The commits a branch reaches, newest first.
     pub fn commits_on(&self, owner: &str, repository: &str, branch: &str) -> Vec<CommitView> {
         self.look(owner, repository, |found| {
-            let Some(head) = found.branch(branch) else { return vec![] };
-            found.objects.history(head).iter().filter_map(|sha| commit_view(found, sha)).collect()
+            let Some(head) = found.branch(branch) else {
+                return vec![];
+            };
+            found
+                .objects
+                .history(head)
+                .iter()
+                .filter_map(|sha| commit_view(found, sha))
+                .collect()
         })
     }
 
     /// All pull requests, oldest first.
     pub fn pulls(&self, owner: &str, repository: &str) -> Vec<PullView> {
-        self.look(owner, repository, |found| found.issues.values().filter_map(pull_view).collect())
+        self.look(owner, repository, |found| {
+            found.issues.values().filter_map(pull_view).collect()
+        })
     }
 
     /// The comments of an issue or a pull request, oldest first.
@@ -113,15 +126,26 @@ impl GitHub {
     /// The labels of an issue or a pull request.
     pub fn labels(&self, owner: &str, repository: &str, issue: u64) -> Vec<String> {
         self.look(owner, repository, |found| {
-            found.issues.get(&issue).map(|issue| issue.labels.clone()).unwrap_or_default()
+            found
+                .issues
+                .get(&issue)
+                .map(|issue| issue.labels.clone())
+                .unwrap_or_default()
         })
     }
 
     /// The reactions to an issue or a pull request.
     pub fn reactions(&self, owner: &str, repository: &str, issue: u64) -> Vec<String> {
         self.look(owner, repository, |found| {
-            let reactions = found.issues.get(&issue).map(|issue| issue.reactions.as_slice()).unwrap_or_default();
-            reactions.iter().map(|reaction| reaction.content.clone()).collect()
+            let reactions = found
+                .issues
+                .get(&issue)
+                .map(|issue| issue.reactions.as_slice())
+                .unwrap_or_default();
+            reactions
+                .iter()
+                .map(|reaction| reaction.content.clone())
+                .collect()
         })
     }
 
@@ -139,8 +163,16 @@ impl GitHub {
     }
 
     /// A repository that is not there looks like an empty one.
-    fn look<T: Default>(&self, owner: &str, repository: &str, view: impl FnOnce(&Repository) -> T) -> T {
-        self.lock().repository_named(owner, repository).map(view).unwrap_or_default()
+    fn look<T: Default>(
+        &self,
+        owner: &str,
+        repository: &str,
+        view: impl FnOnce(&Repository) -> T,
+    ) -> T {
+        self.lock()
+            .repository_named(owner, repository)
+            .map(view)
+            .unwrap_or_default()
     }
 }
 
@@ -161,7 +193,12 @@ fn pull_view(issue: &Issue) -> Option<PullView> {
         number: issue.number,
         title: issue.title.clone(),
         body: issue.body.clone().unwrap_or_default(),
-        state: if issue.closed.is_some() { "closed" } else { "open" }.to_owned(),
+        state: if issue.closed.is_some() {
+            "closed"
+        } else {
+            "open"
+        }
+        .to_owned(),
         merged: pull.merged.is_some(),
         draft: pull.draft,
         head: pull.head.clone(),

@@ -36,7 +36,9 @@ pub(super) enum Met {
 impl State {
     /// What becomes of mail to an address.
     pub(super) fn fate(&self, to: &str) -> Fate {
-        let local = to.strip_suffix(SIMULATOR).map(|local| local.split('+').next().unwrap_or_default());
+        let local = to
+            .strip_suffix(SIMULATOR)
+            .map(|local| local.split('+').next().unwrap_or_default());
         match local {
             Some("bounce" | "suppressionlist") => Fate::Bounced,
             Some("complaint") => Fate::Complained,
@@ -47,7 +49,9 @@ impl State {
 
     /// A mail meets its fate, and whoever is to be told is told.
     pub(super) fn meets(&mut self, id: &str, fate: Fate, at: i64) -> Met {
-        let Some(letter) = self.letters.iter_mut().find(|letter| letter.id == id) else { return Met::NoLetter };
+        let Some(letter) = self.letters.iter_mut().find(|letter| letter.id == id) else {
+            return Met::NoLetter;
+        };
         if letter.fate == fate {
             return Met::Before;
         }
@@ -94,8 +98,14 @@ fn told(letter: &Letter, at: i64) -> Option<Value> {
 pub(super) fn buttons(letter: &Letter) -> Markup {
     match letter.fate {
         Fate::Delivered => all([
-            button(&format!("mail/letters/{}/bounce", letter.id), "It comes back"),
-            button(&format!("mail/letters/{}/complain", letter.id), "It is unwelcome"),
+            button(
+                &format!("mail/letters/{}/bounce", letter.id),
+                "It comes back",
+            ),
+            button(
+                &format!("mail/letters/{}/complain", letter.id),
+                "It is unwelcome",
+            ),
         ]),
         Fate::Bounced | Fate::Complained => all([]),
     }

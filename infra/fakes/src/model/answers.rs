@@ -49,22 +49,39 @@ pub(super) fn made_up(step: &str, question: &str) -> String {
         "integrate_tests" => serde_json::from_str(question).map(integrated),
         _ => return format!("I know no step called {step:?}."),
     };
-    answer.map_or_else(|error| format!("I could not read the question: {error}."), |answer| answer.to_string())
+    answer.map_or_else(
+        |error| format!("I could not read the question: {error}."),
+        |answer| answer.to_string(),
+    )
 }
 
 fn plan(asked: PlanAsked) -> Value {
     let issue = &asked.issue;
     let said = format!("{}\n{}", issue.title, issue.text());
-    let mut files: Vec<&String> = asked.tree.iter().filter(|path| said.contains(path.as_str())).collect();
+    let mut files: Vec<&String> = asked
+        .tree
+        .iter()
+        .filter(|path| said.contains(path.as_str()))
+        .collect();
     if files.is_empty() {
-        files.extend(asked.tree.iter().find(|path| *path == "README.md").or(asked.tree.first()));
+        files.extend(
+            asked
+                .tree
+                .iter()
+                .find(|path| *path == "README.md")
+                .or(asked.tree.first()),
+        );
     }
     json!({"plan": format!("Resolve issue {}: {}", issue.number, issue.title), "files": files})
 }
 
 fn code(asked: CodeAsked) -> Value {
     let wanted = replacements(asked.issue.text());
-    let mut changes: Vec<Value> = asked.files.iter().filter_map(|file| replaced(file, &wanted)).collect();
+    let mut changes: Vec<Value> = asked
+        .files
+        .iter()
+        .filter_map(|file| replaced(file, &wanted))
+        .collect();
     if changes.is_empty() {
         changes.push(note(&asked));
     }
@@ -92,12 +109,26 @@ struct AnalysisAsked {
 
 /// Counts what each file tests and checks, and whether it speaks of the code by its name.
 fn scores(asked: AnalysisAsked) -> Value {
-    let count = |text: &str, words: [&str; 3]| words.iter().map(|word| text.matches(word).count()).sum::<usize>();
-    let stem = asked.code.as_ref().and_then(|code| code.path.rsplit('/').next()?.split('.').next().map(str::to_owned));
+    let count = |text: &str, words: [&str; 3]| {
+        words
+            .iter()
+            .map(|word| text.matches(word).count())
+            .sum::<usize>()
+    };
+    let stem = asked.code.as_ref().and_then(|code| {
+        code.path
+            .rsplit('/')
+            .next()?
+            .split('.')
+            .next()
+            .map(str::to_owned)
+    });
     let score = |file: &File| {
         let tests = count(&file.content, ["#[test]", "it(", "def test_"]);
         let checks = count(&file.content, ["assert", "expect(", "should"]);
-        let named = stem.as_ref().is_some_and(|stem| file.content.contains(stem) || file.path.contains(stem));
+        let named = stem
+            .as_ref()
+            .is_some_and(|stem| file.content.contains(stem) || file.path.contains(stem));
         let score = (tests * 10 + checks * 5 + if named { 40 } else { 0 }).min(100);
         let reason = format!("{tests} test(s), {checks} check(s); names the code: {named}");
         json!({ "path": file.path, "score": score, "reason": reason })
@@ -127,10 +158,17 @@ struct SummaryAsked {
 
 /// Says what the diff itself says: its files, and how many lines come and go.
 fn summary(asked: SummaryAsked) -> Value {
-    let paths: Vec<&str> =
-        asked.diff.lines().filter_map(|line| line.strip_prefix("diff --git a/")?.split(" b/").next()).collect();
+    let paths: Vec<&str> = asked
+        .diff
+        .lines()
+        .filter_map(|line| line.strip_prefix("diff --git a/")?.split(" b/").next())
+        .collect();
     let count = |sign: char, head: &str| {
-        asked.diff.lines().filter(|line| line.starts_with(sign) && !line.starts_with(head)).count()
+        asked
+            .diff
+            .lines()
+            .filter(|line| line.starts_with(sign) && !line.starts_with(head))
+            .count()
     };
     let (added, removed) = (count('+', "+++ "), count('-', "--- "));
     let names = paths.join(", ");
@@ -156,7 +194,11 @@ fn pair(text: &str) -> Option<(&str, &str)> {
 }
 
 fn replaced(file: &File, wanted: &[(&str, &str)]) -> Option<Value> {
-    let content = wanted.iter().fold(file.content.clone(), |text, (old, new)| text.replace(old, new));
+    let content = wanted
+        .iter()
+        .fold(file.content.clone(), |text, (old, new)| {
+            text.replace(old, new)
+        });
     (content != file.content).then(|| json!({"path": file.path, "content": content}))
 }
 
@@ -164,7 +206,11 @@ fn replaced(file: &File, wanted: &[(&str, &str)]) -> Option<Value> {
 fn note(asked: &CodeAsked) -> Value {
     let Issue { number, title, .. } = &asked.issue;
     let path = format!("docs/notes/issue-{number}.md");
-    let before = asked.files.iter().find(|file| file.path == path).map(|file| format!("{}\n", file.content));
+    let before = asked
+        .files
+        .iter()
+        .find(|file| file.path == path)
+        .map(|file| format!("{}\n", file.content));
     let section = format!("## {title}\n\n{}\n", asked.issue.text().trim());
     json!({"path": path, "content": before.unwrap_or_default() + &section})
 }

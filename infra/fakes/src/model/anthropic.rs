@@ -19,33 +19,64 @@ struct Body {
     messages: Vec<Message>,
 }
 
-pub(super) async fn messages(From(model): From<Model>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn messages(
+    From(model): From<Model>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let mut state = model.lock();
     let id = state.arrive();
-    let answered = answer(&mut state, &headers, &body).map(Json).map_err(|refusal| refused(&refusal));
+    let answered = answer(&mut state, &headers, &body)
+        .map(Json)
+        .map_err(|refusal| refused(&refusal));
     let mut response = answered.into_response();
     response.headers_mut().insert("request-id", id);
     response
 }
 
 fn answer(state: &mut State, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
-    let given = |name| headers.get(name).is_some_and(|value| !value.as_bytes().is_empty());
+    let given = |name| {
+        headers
+            .get(name)
+            .is_some_and(|value| !value.as_bytes().is_empty())
+    };
     if !given("x-api-key") {
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "x-api-key header is required"));
+        return Err(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "x-api-key header is required",
+        ));
     }
     if !given("anthropic-version") {
         return Err(Refusal::invalid("anthropic-version: header is required"));
     }
     state.fail()?;
-    let body: Body = serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let body: Body =
+        serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))?;
     if body.max_tokens == 0 {
-        return Err(Refusal::invalid("max_tokens: must be greater than or equal to 1"));
+        return Err(Refusal::invalid(
+            "max_tokens: must be greater than or equal to 1",
+        ));
     }
-    if body.messages.first().is_none_or(|message| message.role != "user") {
-        return Err(Refusal::invalid("messages: first message must use the \"user\" role"));
+    if body
+        .messages
+        .first()
+        .is_none_or(|message| message.role != "user")
+    {
+        return Err(Refusal::invalid(
+            "messages: first message must use the \"user\" role",
+        ));
     }
-    let content = body.messages.into_iter().map(|message| message.content.joined()).collect();
-    let asked = Asked { model: body.model, system: body.system.joined(), content, tokens_max: body.max_tokens };
+    let content = body
+        .messages
+        .into_iter()
+        .map(|message| message.content.joined())
+        .collect();
+    let asked = Asked {
+        model: body.model,
+        system: body.system.joined(),
+        content,
+        tokens_max: body.max_tokens,
+    };
     let (call, end) = state.complete(asked);
     Ok(json!({
         "id": format!("msg_{:020}", state.arrived),
@@ -71,5 +102,9 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
         _ => "api_error",
     };
     let error = json!({"type": kind, "message": refusal.message});
-    (refusal.status, Json(json!({"type": "error", "error": error}))).into_response()
+    (
+        refusal.status,
+        Json(json!({"type": "error", "error": error})),
+    )
+        .into_response()
 }

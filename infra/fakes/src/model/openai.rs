@@ -17,32 +17,57 @@ struct Body {
     messages: Vec<Message>,
 }
 
-pub(super) async fn chat_completions(From(model): From<Model>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn chat_completions(
+    From(model): From<Model>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let mut state = model.lock();
     let id = state.arrive();
-    let answered = answer(&mut state, &headers, &body).map(Json).map_err(|refusal| refused(&refusal));
+    let answered = answer(&mut state, &headers, &body)
+        .map(Json)
+        .map_err(|refusal| refused(&refusal));
     let mut response = answered.into_response();
     response.headers_mut().insert("x-request-id", id);
     response
 }
 
 fn answer(state: &mut State, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
-    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let shown = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     if shown.is_none_or(|key| key.trim().is_empty()) {
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "You didn't provide an API key."));
+        return Err(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "You didn't provide an API key.",
+        ));
     }
     state.fail()?;
-    let body: Body = serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))?;
+    let body: Body =
+        serde_json::from_slice(body).map_err(|error| Refusal::invalid(error.to_string()))?;
     if body.max_completion_tokens == 0 {
         return Err(Refusal::invalid("max_completion_tokens is too small"));
     }
     if body.messages.is_empty() {
         return Err(Refusal::invalid("messages: expected at least one"));
     }
-    let (system, others): (Vec<_>, Vec<_>) = body.messages.into_iter().partition(|message| message.role == "system");
-    let joined = |messages: Vec<Message>| messages.into_iter().map(|message| message.content.joined()).collect();
+    let (system, others): (Vec<_>, Vec<_>) = body
+        .messages
+        .into_iter()
+        .partition(|message| message.role == "system");
+    let joined = |messages: Vec<Message>| {
+        messages
+            .into_iter()
+            .map(|message| message.content.joined())
+            .collect()
+    };
     let (system, content) = (joined(system), joined(others));
-    let asked = Asked { model: body.model, system, content, tokens_max: body.max_completion_tokens };
+    let asked = Asked {
+        model: body.model,
+        system,
+        content,
+        tokens_max: body.max_completion_tokens,
+    };
     let (call, end) = state.complete(asked);
     let finish_reason = match end {
         End::Said => "stop",

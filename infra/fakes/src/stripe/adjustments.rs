@@ -28,17 +28,23 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     let now = desk.now;
     // An identifier can come back after a day; the newest event is meant.
     let mut known = desk.meter_events.iter_mut().rev();
-    let event = known.find(|event| event.identifier == identifier && event.event_name == event_name);
+    let event =
+        known.find(|event| event.identifier == identifier && event.event_name == event_name);
     let event = event.ok_or_else(|| {
-        let message = format!("No meter event found with identifier {identifier} for event name {event_name}.");
-        Refusal::invalid(message).coded("resource_missing").about("cancel[identifier]")
+        let message = format!(
+            "No meter event found with identifier {identifier} for event name {event_name}."
+        );
+        Refusal::invalid(message)
+            .coded("resource_missing")
+            .about("cancel[identifier]")
     })?;
     if now - event.created > CANCELABLE_SECONDS {
         let message = "Meter events can only be canceled within 24 hours of being received.";
         return Err(Refusal::invalid(message).about("cancel[identifier]"));
     }
     if event.fate == Fate::Canceled {
-        let message = format!("The meter event with identifier {identifier} has already been canceled.");
+        let message =
+            format!("The meter event with identifier {identifier} has already been canceled.");
         return Err(Refusal::invalid(message).about("cancel[identifier]"));
     }
     event.fate = Fate::Canceled;

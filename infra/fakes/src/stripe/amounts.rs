@@ -16,7 +16,11 @@ pub(super) fn parse(decimal: &str) -> Option<i128> {
     if whole.is_empty() || !digits(whole) || !digits(part) || places > PLACES || whole.len() > 15 {
         return None;
     }
-    let part = if part.is_empty() { 0 } else { part.parse::<i128>().ok()? };
+    let part = if part.is_empty() {
+        0
+    } else {
+        part.parse::<i128>().ok()?
+    };
     Some(whole.parse::<i128>().ok()? * ONE + part * 10_i128.pow(PLACES - places))
 }
 
@@ -29,7 +33,9 @@ pub(super) fn format(units: i128) -> String {
 
 /// Whole cents, if there is nothing behind the point.
 pub(super) fn whole(units: i128) -> Option<i64> {
-    (units % ONE == 0).then(|| i64::try_from(units / ONE).ok()).flatten()
+    (units % ONE == 0)
+        .then(|| i64::try_from(units / ONE).ok())
+        .flatten()
 }
 
 /// What a quantity costs at a price, in whole cents. A price as it is kept, tiers included.
@@ -66,7 +72,12 @@ fn tiers(price: &Value) -> Vec<Tier> {
         unit: amount(tier, "unit_amount"),
         flat: amount(tier, "flat_amount"),
     };
-    price["tiers"].as_array().into_iter().flatten().map(tier).collect()
+    price["tiers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(tier)
+        .collect()
 }
 
 fn amount(object: &Value, field: &str) -> i128 {
@@ -91,7 +102,9 @@ fn graduated(tiers: &[Tier], quantity: i128) -> i128 {
 
 /// All units cost what the tier of the whole quantity says.
 fn volume(tiers: &[Tier], quantity: i128) -> i128 {
-    let reached = tiers.iter().find(|tier| tier.up_to.is_none_or(|up_to| quantity <= up_to));
+    let reached = tiers
+        .iter()
+        .find(|tier| tier.up_to.is_none_or(|up_to| quantity <= up_to));
     reached.map_or(0, |tier| quantity * tier.unit + tier.flat)
 }
 
@@ -110,7 +123,11 @@ mod tests {
             ("0.000000000001", "0.000000000001", None),
         ] {
             let units = parse(decimal).expect(decimal);
-            assert_eq!((format(units).as_str(), whole(units)), (shown, cents), "{decimal}");
+            assert_eq!(
+                (format(units).as_str(), whole(units)),
+                (shown, cents),
+                "{decimal}"
+            );
         }
         for wrong in ["", ".5", "-1", "1.2.3", "1e3", "0.0000000000001", "x"] {
             assert_eq!(parse(wrong), None, "{wrong}");
@@ -125,7 +142,8 @@ mod tests {
             {"up_to": 100, "unit_amount": 5, "unit_amount_decimal": "5", "flat_amount": 100, "flat_amount_decimal": "100"},
             {"up_to": null, "unit_amount": null, "unit_amount_decimal": "2.5", "flat_amount": null},
         ]);
-        let tiered = |mode: &str| json!({"billing_scheme": "tiered", "tiers_mode": mode, "tiers": tiers});
+        let tiered =
+            |mode: &str| json!({"billing_scheme": "tiered", "tiers_mode": mode, "tiers": tiers});
         for (price, quantity, cents) in [
             (&per_unit, 0, 0),
             (&per_unit, 1, 0),
@@ -146,6 +164,14 @@ mod tests {
 
     #[test]
     fn shares_round_half_up_on_both_sides_of_nothing() {
-        assert_eq!([share(1000, 15, 30), share(1, 1, 2), share(-1000, 1, 3), share(5, 0, 30)], [500, 1, -333, 0]);
+        assert_eq!(
+            [
+                share(1000, 15, 30),
+                share(1, 1, 2),
+                share(-1000, 1, 3),
+                share(5, 0, 30)
+            ],
+            [500, 1, -333, 0]
+        );
     }
 }

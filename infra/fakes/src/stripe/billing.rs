@@ -42,7 +42,11 @@ impl Desk<'_> {
         let id = self.fresh_id(INVOICE);
         invoice["id"] = json!(id);
         invoice["lines"]["url"] = json!(format!("/v1/invoices/{id}/lines"));
-        invoice["lines"]["data"].as_array_mut().into_iter().flatten().for_each(|line| line["invoice"] = json!(id));
+        invoice["lines"]["data"]
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .for_each(|line| line["invoice"] = json!(id));
         self.create(INVOICE, "invoice.created", invoice);
         self.set(SUBSCRIPTION, &subscription, json!({"latest_invoice": id}))?;
         Ok(id)
@@ -74,9 +78,18 @@ impl Desk<'_> {
         let invoice = self.set(INVOICE, id, fields)?;
         self.announce("invoice.finalized", &invoice);
         let customer_id = text(&customer, "id");
-        self.set(CUSTOMER, customer_id, json!({"next_invoice_sequence": sequence + 1}))?;
+        self.set(
+            CUSTOMER,
+            customer_id,
+            json!({"next_invoice_sequence": sequence + 1}),
+        )?;
         if owed.min(0) != balance {
-            self.update(CUSTOMER, customer_id, "customer.updated", json!({"balance": owed.min(0)}))?;
+            self.update(
+                CUSTOMER,
+                customer_id,
+                "customer.updated",
+                json!({"balance": owed.min(0)}),
+            )?;
         }
         if due == 0 {
             return self.settle_invoice(id);
@@ -94,14 +107,20 @@ impl Desk<'_> {
     }
 
     /// Charges what an open invoice asks for: to this payment method, or to the one that is found for it.
-    pub fn collect_invoice(&mut self, id: &str, method: Option<&str>) -> Result<Collected, Refusal> {
+    pub fn collect_invoice(
+        &mut self,
+        id: &str,
+        method: Option<&str>,
+    ) -> Result<Collected, Refusal> {
         let invoice = self.find(INVOICE, id)?;
         if invoice["status"] == "paid" {
             return Ok(Collected::Paid);
         }
         let payment = self.payment_of(id)?;
         let intent = text(&payment["payment"], "payment_intent").to_owned();
-        let method = method.map(str::to_owned).or_else(|| self.method_of_invoice(&invoice));
+        let method = method
+            .map(str::to_owned)
+            .or_else(|| self.method_of_invoice(&invoice));
         let collected = match method {
             Some(method) => match self.charge(&intent, &method)? {
                 Outcome::Paid => Collected::Paid,
@@ -149,7 +168,13 @@ impl Desk<'_> {
     }
 
     pub fn void_invoice(&mut self, id: &str) -> Result<Value, Refusal> {
-        let invoice = self.end_invoice(id, &["open", "uncollectible"], "void", "voided_at", "invoice.voided")?;
+        let invoice = self.end_invoice(
+            id,
+            &["open", "uncollectible"],
+            "void",
+            "voided_at",
+            "invoice.voided",
+        )?;
         if let Ok(payment) = self.payment_of(id) {
             let fields = json!({
                 "canceled_at": self.now,
@@ -158,32 +183,49 @@ impl Desk<'_> {
             });
             let intent = self.set(INTENT, text(&payment["payment"], "payment_intent"), fields)?;
             self.announce("payment_intent.canceled", &intent);
-            self.set(INVOICE_PAYMENT, text(&payment, "id"), json!({"status": "canceled"}))?;
+            self.set(
+                INVOICE_PAYMENT,
+                text(&payment, "id"),
+                json!({"status": "canceled"}),
+            )?;
         }
         Ok(invoice)
     }
 
     pub fn give_up_invoice(&mut self, id: &str) -> Result<Value, Refusal> {
         let event = "invoice.marked_uncollectible";
-        self.end_invoice(id, &["open"], "uncollectible", "marked_uncollectible_at", event)
+        self.end_invoice(
+            id,
+            &["open"],
+            "uncollectible",
+            "marked_uncollectible_at",
+            event,
+        )
     }
 
     /// The payment that an invoice asked for.
     pub fn payment_of(&self, invoice: &str) -> Result<Value, Refusal> {
         let mut payments = self.select(INVOICE_PAYMENT, |payment| payment["invoice"] == invoice);
-        payments.pop().ok_or_else(|| Refusal::no_such(INVOICE_PAYMENT.noun, invoice))
+        payments
+            .pop()
+            .ok_or_else(|| Refusal::no_such(INVOICE_PAYMENT.noun, invoice))
     }
 
     /// What an invoice would be paid with: its subscription's method, else its customer's.
     pub fn method_of_invoice(&self, invoice: &Value) -> Option<String> {
-        let subscription = self.find(SUBSCRIPTION, subscription_of(invoice)).unwrap_or_default();
+        let subscription = self
+            .find(SUBSCRIPTION, subscription_of(invoice))
+            .unwrap_or_default();
         let customer = self.find(CUSTOMER, text(invoice, "customer")).ok()?;
         let candidates = [
             &invoice["default_payment_method"],
             &subscription["default_payment_method"],
             &customer["invoice_settings"]["default_payment_method"],
         ];
-        let mut known = candidates.into_iter().filter_map(Value::as_str).filter(|id| self.find(METHOD, id).is_ok());
+        let mut known = candidates
+            .into_iter()
+            .filter_map(Value::as_str)
+            .filter(|id| self.find(METHOD, id).is_ok());
         known.next().map(str::to_owned)
     }
 
@@ -200,18 +242,34 @@ impl Desk<'_> {
         let subscription = subscription_of(&invoice);
         let status = self.find(SUBSCRIPTION, subscription)?["status"].clone();
         if again && ["active", "trialing"].iter().any(|live| status == *live) {
-            self.update(SUBSCRIPTION, subscription, UPDATED, json!({"status": "past_due"}))?;
+            self.update(
+                SUBSCRIPTION,
+                subscription,
+                UPDATED,
+                json!({"status": "past_due"}),
+            )?;
         }
         Ok(())
     }
 
     /// A subscription whose invoice is paid is in order again, unless an older one is still open.
     fn recover(&mut self, subscription: &str) -> Result<(), Refusal> {
-        let Ok(found) = self.find(SUBSCRIPTION, subscription) else { return Ok(()) };
-        let open = |invoice: &Value| invoice["status"] == "open" && subscription_of(invoice) == subscription;
-        let waits = ["incomplete", "past_due", "unpaid"].iter().any(|status| found["status"] == *status);
+        let Ok(found) = self.find(SUBSCRIPTION, subscription) else {
+            return Ok(());
+        };
+        let open = |invoice: &Value| {
+            invoice["status"] == "open" && subscription_of(invoice) == subscription
+        };
+        let waits = ["incomplete", "past_due", "unpaid"]
+            .iter()
+            .any(|status| found["status"] == *status);
         if waits && self.select(INVOICE, open).is_empty() {
-            self.update(SUBSCRIPTION, subscription, UPDATED, json!({"status": "active"}))?;
+            self.update(
+                SUBSCRIPTION,
+                subscription,
+                UPDATED,
+                json!({"status": "active"}),
+            )?;
         }
         Ok(())
     }

@@ -17,12 +17,31 @@ pub(super) struct Card {
     pub attaches: bool,
 }
 
-const fn good(id: &'static str, brand: &'static str, last4: &'static str, funding: &'static str) -> Card {
-    Card { id, brand, last4, funding, decline_code: None, attaches: true }
+const fn good(
+    id: &'static str,
+    brand: &'static str,
+    last4: &'static str,
+    funding: &'static str,
+) -> Card {
+    Card {
+        id,
+        brand,
+        last4,
+        funding,
+        decline_code: None,
+        attaches: true,
+    }
 }
 
 const fn bad(id: &'static str, last4: &'static str, code: &'static str, attaches: bool) -> Card {
-    Card { id, brand: "visa", last4, funding: "credit", decline_code: Some(code), attaches }
+    Card {
+        id,
+        brand: "visa",
+        last4,
+        funding: "credit",
+        decline_code: Some(code),
+        attaches,
+    }
 }
 
 const CARDS: [Card; 8] = [
@@ -30,10 +49,25 @@ const CARDS: [Card; 8] = [
     good("pm_card_visa_debit", "visa", "5556", "debit"),
     good("pm_card_mastercard", "mastercard", "4444", "credit"),
     good("pm_card_amex", "amex", "8431", "credit"),
-    bad("pm_card_chargeCustomerFail", "0341", "generic_decline", true),
+    bad(
+        "pm_card_chargeCustomerFail",
+        "0341",
+        "generic_decline",
+        true,
+    ),
     bad("pm_card_chargeDeclined", "0002", "generic_decline", false),
-    bad("pm_card_chargeDeclinedInsufficientFunds", "9995", "insufficient_funds", false),
-    bad("pm_card_visa_chargeDeclinedExpiredCard", "0069", "expired_card", false),
+    bad(
+        "pm_card_chargeDeclinedInsufficientFunds",
+        "9995",
+        "insufficient_funds",
+        false,
+    ),
+    bad(
+        "pm_card_visa_chargeDeclinedExpiredCard",
+        "0069",
+        "expired_card",
+        false,
+    ),
 ];
 
 /// The test card with this id.

@@ -38,10 +38,17 @@ impl Desk<'_> {
             self.apply_row(subscription, &mut data, row, &format!("items[{number}]"))?;
         }
         if data.is_empty() {
-            return Err(Refusal::invalid("A subscription must have at least one active plan.").about("items"));
+            return Err(
+                Refusal::invalid("A subscription must have at least one active plan.")
+                    .about("items"),
+            );
         }
-        let pace =
-            |price: &Value| (price["recurring"]["interval"].clone(), price["recurring"]["interval_count"].clone());
+        let pace = |price: &Value| {
+            (
+                price["recurring"]["interval"].clone(),
+                price["recurring"]["interval_count"].clone(),
+            )
+        };
         let trialing = subscription["status"] == "trialing";
         let repaced = !trialing && pace(&data[0]["price"]) != pace(&cycles::price(subscription));
         let new_period = repaced.then(|| (at, periods::end(at, at, &data[0]["price"])));
@@ -54,22 +61,38 @@ impl Desk<'_> {
         if prorate && !trialing {
             let at = at.clamp(old.0, old.1);
             let before = items(subscription).to_vec();
-            let gone = before.iter().filter(|item| repaced || !data.iter().any(|other| same(item, other)));
-            let lines: Vec<Value> =
-                gone.filter_map(|item| self.proration(subscription, item, at, old, Side::Unused)).collect();
+            let gone = before
+                .iter()
+                .filter(|item| repaced || !data.iter().any(|other| same(item, other)));
+            let lines: Vec<Value> = gone
+                .filter_map(|item| self.proration(subscription, item, at, old, Side::Unused))
+                .collect();
             prorations.extend(lines);
             if !repaced {
-                let come = data.iter().filter(|item| !before.iter().any(|other| same(item, other)));
-                let lines: Vec<Value> =
-                    come.filter_map(|item| self.proration(subscription, item, at, old, Side::Remaining)).collect();
+                let come = data
+                    .iter()
+                    .filter(|item| !before.iter().any(|other| same(item, other)));
+                let lines: Vec<Value> = come
+                    .filter_map(|item| self.proration(subscription, item, at, old, Side::Remaining))
+                    .collect();
                 prorations.extend(lines);
             }
         }
-        Ok(Change { items: data, prorations, new_period })
+        Ok(Change {
+            items: data,
+            prorations,
+            new_period,
+        })
     }
 
     /// Carries a change out. What it costs is invoiced at once or left for the next invoice.
-    pub fn carry_out(&mut self, id: &str, change: Change, fields: Value, at_once: bool) -> Result<Value, Refusal> {
+    pub fn carry_out(
+        &mut self,
+        id: &str,
+        change: Change,
+        fields: Value,
+        at_once: bool,
+    ) -> Result<Value, Refusal> {
         let before = self.find(SUBSCRIPTION, id)?;
         let mut list = before["items"].clone();
         list["data"] = Value::Array(change.items);
@@ -92,19 +115,30 @@ impl Desk<'_> {
             lines.extend(self.lines_ahead(&after, period));
         }
         if invoiced && !lines.is_empty() {
-            self.invoice(Draft { subscription: &after, reason: "subscription_update", lines, period })?;
+            self.invoice(Draft {
+                subscription: &after,
+                reason: "subscription_update",
+                lines,
+                period,
+            })?;
         }
         self.find(SUBSCRIPTION, id)
     }
 
     /// Whether an invoice for this subscription would be paid, without asking the bank.
     fn foresee(&self, customer: &str, method: Option<&str>) -> Collected {
-        if self.declines.get(customer).is_some_and(|ordered| *ordered > 0) {
+        if self
+            .declines
+            .get(customer)
+            .is_some_and(|ordered| *ordered > 0)
+        {
             return Collected::Declined("generic_decline");
         }
         let method = method.and_then(|method| self.find(super::objects::METHOD, method).ok());
         match method {
-            Some(method) => super::cards::decline_code(&method).map_or(Collected::Paid, Collected::Declined),
+            Some(method) => {
+                super::cards::decline_code(&method).map_or(Collected::Paid, Collected::Declined)
+            }
             None => Collected::NoMethod,
         }
     }
@@ -130,15 +164,28 @@ impl Desk<'_> {
         row: &Params,
         name: &str,
     ) -> Result<(), Refusal> {
-        row.only(&["id", "price", "quantity", "deleted", "metadata", "clear_usage"])?;
+        row.only(&[
+            "id",
+            "price",
+            "quantity",
+            "deleted",
+            "metadata",
+            "clear_usage",
+        ])?;
         let Some(id) = row.get("id") else {
             let wanted = wanted(self, row, name)?;
-            let item = self.item_shape(text(subscription, "id"), &wanted, cycles::period(subscription));
+            let item = self.item_shape(
+                text(subscription, "id"),
+                &wanted,
+                cycles::period(subscription),
+            );
             data.push(item);
             return Ok(());
         };
         let at = data.iter().position(|item| item["id"] == id);
-        let at = at.ok_or_else(|| Refusal::no_such_reference("subscription item", id, &format!("{name}[id]")))?;
+        let at = at.ok_or_else(|| {
+            Refusal::no_such_reference("subscription item", id, &format!("{name}[id]"))
+        })?;
         if row.boolean("deleted")? == Some(true) {
             data.remove(at);
             return Ok(());
@@ -148,7 +195,11 @@ impl Desk<'_> {
         let changed = match row.get("price") {
             // A new price keeps the quantity of the old one where none is given.
             Some(price) => Wanted {
-                price: super::subscriptions::recurring_price(self, price, &format!("{name}[price]"))?,
+                price: super::subscriptions::recurring_price(
+                    self,
+                    price,
+                    &format!("{name}[price]"),
+                )?,
                 quantity: quantity.or_else(|| old["quantity"].as_i64()).or(Some(1)),
                 metadata: old["metadata"].clone(),
             },
@@ -158,7 +209,11 @@ impl Desk<'_> {
                 metadata: old["metadata"].clone(),
             },
         };
-        let mut item = self.item_shape(text(subscription, "id"), &changed, cycles::period(subscription));
+        let mut item = self.item_shape(
+            text(subscription, "id"),
+            &changed,
+            cycles::period(subscription),
+        );
         if metered(&item) {
             item["quantity"] = Value::Null;
         }
@@ -168,12 +223,23 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn proration(&mut self, subscription: &Value, item: &Value, at: i64, old: (i64, i64), side: Side) -> Option<Value> {
+    fn proration(
+        &mut self,
+        subscription: &Value,
+        item: &Value,
+        at: i64,
+        old: (i64, i64),
+        side: Side,
+    ) -> Option<Value> {
         if metered(item) {
             return None;
         }
         let quantity = number(item, "quantity");
-        let left = share(self.cost(&item["price"], quantity), old.1 - at, old.1 - old.0);
+        let left = share(
+            self.cost(&item["price"], quantity),
+            old.1 - at,
+            old.1 - old.0,
+        );
         let (amount, words) = match side {
             Side::Unused => (-left, "Unused time on"),
             Side::Remaining => (left, "Remaining time on"),
@@ -197,5 +263,7 @@ enum Side {
 
 /// Whether nothing about an item changed that costs anything.
 fn same(one: &Value, other: &Value) -> bool {
-    one["id"] == other["id"] && one["price"]["id"] == other["price"]["id"] && one["quantity"] == other["quantity"]
+    one["id"] == other["id"]
+        && one["price"]["id"] == other["price"]["id"]
+        && one["quantity"] == other["quantity"]
 }

@@ -25,22 +25,30 @@ impl Stripe {
     /// Somebody pays an open session, with the customer's card if there is one. The session as it is afterwards; a
     /// card that is declined leaves it open.
     pub fn pay_session(&self, session: &str) -> Result<Value, Refusal> {
-        self.desk().pay_session(session).map(|session| shown(&session))
+        self.desk()
+            .pay_session(session)
+            .map(|session| shown(&session))
     }
 
     /// Somebody pays an open session from a bank account: it completes, unpaid until [`Stripe::settle_session`].
     pub fn pay_session_later(&self, session: &str) -> Result<Value, Refusal> {
-        self.desk().pay_session_later(session).map(|session| shown(&session))
+        self.desk()
+            .pay_session_later(session)
+            .map(|session| shown(&session))
     }
 
     /// What becomes of a payment that [`Stripe::pay_session_later`] began.
     pub fn settle_session(&self, session: &str, settlement: Settlement) -> Result<Value, Refusal> {
-        self.desk().settle_session(session, settlement).map(|session| shown(&session))
+        self.desk()
+            .settle_session(session, settlement)
+            .map(|session| shown(&session))
     }
 
     /// An open session's time is over.
     pub fn expire_session(&self, session: &str) -> Result<Value, Refusal> {
-        self.desk().expire_session(session).map(|session| shown(&session))
+        self.desk()
+            .expire_session(session)
+            .map(|session| shown(&session))
     }
 
     /// A checkout session as Stripe would answer it.
@@ -67,7 +75,9 @@ impl Desk<'_> {
     pub fn pay_session_later(&mut self, id: &str) -> Result<Value, Refusal> {
         let session = self.open_session(id)?;
         if session["mode"] != "payment" || number(&session, "amount_total") == 0 {
-            return Err(Refusal::invalid("Only a session in `payment` mode can be paid by a method that takes days."));
+            return Err(Refusal::invalid(
+                "Only a session in `payment` mode can be paid by a method that takes days.",
+            ));
         }
         let customer = self.payer(&session);
         let intent = self.session_intent(&session, &customer)?;
@@ -79,9 +89,13 @@ impl Desk<'_> {
     pub fn settle_session(&mut self, id: &str, settlement: Settlement) -> Result<Value, Refusal> {
         let session = self.find(SESSION, id)?;
         let intent = text(&session, "payment_intent");
-        let waits = self.find(super::objects::INTENT, intent).is_ok_and(|intent| intent["status"] == "processing");
+        let waits = self
+            .find(super::objects::INTENT, intent)
+            .is_ok_and(|intent| intent["status"] == "processing");
         if !waits {
-            return Err(Refusal::invalid("No payment of this session is in processing."));
+            return Err(Refusal::invalid(
+                "No payment of this session is in processing.",
+            ));
         }
         match settlement {
             Settlement::Paid => {
@@ -124,7 +138,10 @@ impl Desk<'_> {
         if session["status"] == "open" {
             return Ok(session);
         }
-        Err(Refusal::invalid(format!("This Checkout Session has a status of `{}`.", text(&session, "status"))))
+        Err(Refusal::invalid(format!(
+            "This Checkout Session has a status of `{}`.",
+            text(&session, "status")
+        )))
     }
 
     fn pay_once(&mut self, session: &Value) -> Result<Value, Refusal> {
@@ -138,7 +155,10 @@ impl Desk<'_> {
         if let Outcome::Declined(code) = self.charge(&intent, &method)? {
             return Err(Refusal::card_declined(code));
         }
-        self.complete(id, json!({"customer": customer, "payment_intent": intent, "payment_status": "paid"}))
+        self.complete(
+            id,
+            json!({"customer": customer, "payment_intent": intent, "payment_status": "paid"}),
+        )
     }
 
     fn subscribe(&mut self, session: &Value) -> Result<Value, Refusal> {
@@ -158,15 +178,19 @@ impl Desk<'_> {
             quantity: line["quantity"].as_i64(),
             metadata: json!({}),
         };
-        let (again, once): (Vec<Value>, Vec<Value>) =
-            lines.into_iter().partition(|line| line["price"]["type"] == "recurring");
+        let (again, once): (Vec<Value>, Vec<Value>) = lines
+            .into_iter()
+            .partition(|line| line["price"]["type"] == "recurring");
         let start = Start {
             customer: customer_id,
             items: again.iter().map(wanted).collect(),
             once: once.iter().map(wanted).collect(),
             method: json!(method),
             trial_end: data["trial_end"].as_i64(),
-            missing_method: data["missing_payment_method"].as_str().unwrap_or("create_invoice").to_owned(),
+            missing_method: data["missing_payment_method"]
+                .as_str()
+                .unwrap_or("create_invoice")
+                .to_owned(),
             metadata: data["metadata"].clone(),
             description: data["description"].clone(),
             cancel_at_period_end: false,
@@ -174,10 +198,12 @@ impl Desk<'_> {
         };
         let (subscription, _) = self.start_subscription(start)?;
         let invoice = self.find(SUBSCRIPTION, &subscription)?["latest_invoice"].clone();
-        let paid =
-            if session["payment_status"] == "unpaid" { json!("paid") } else { session["payment_status"].clone() };
-        let fields =
-            json!({"customer": customer, "invoice": invoice, "payment_status": paid, "subscription": subscription});
+        let paid = if session["payment_status"] == "unpaid" {
+            json!("paid")
+        } else {
+            session["payment_status"].clone()
+        };
+        let fields = json!({"customer": customer, "invoice": invoice, "payment_status": paid, "subscription": subscription});
         self.complete(id, fields)
     }
 
@@ -204,9 +230,16 @@ impl Desk<'_> {
         self.create(SETUP, "setup_intent.created", setup);
         let method = self.visa();
         self.give(&method, &customer)?;
-        let setup = self.set(SETUP, &id, json!({"payment_method": method, "status": "succeeded"}))?;
+        let setup = self.set(
+            SETUP,
+            &id,
+            json!({"payment_method": method, "status": "succeeded"}),
+        )?;
         self.announce("setup_intent.succeeded", &setup);
-        self.complete(text(session, "id"), json!({"customer": customer, "setup_intent": id}))
+        self.complete(
+            text(session, "id"),
+            json!({"customer": customer, "setup_intent": id}),
+        )
     }
 
     /// The session's customer; one is made where the session asks for it.
@@ -244,9 +277,16 @@ impl Desk<'_> {
 
     /// The customer's own card, or one that nobody keeps.
     pub fn method_for(&mut self, customer: &Value) -> String {
-        let known = customer.as_str().and_then(|id| self.find(CUSTOMER, id).ok());
-        let default = known.map(|customer| customer["invoice_settings"]["default_payment_method"].clone());
-        match default.as_ref().and_then(Value::as_str).filter(|id| self.find(METHOD, id).is_ok()) {
+        let known = customer
+            .as_str()
+            .and_then(|id| self.find(CUSTOMER, id).ok());
+        let default =
+            known.map(|customer| customer["invoice_settings"]["default_payment_method"].clone());
+        match default
+            .as_ref()
+            .and_then(Value::as_str)
+            .filter(|id| self.find(METHOD, id).is_ok())
+        {
             Some(id) => id.to_owned(),
             None => self.visa(),
         }
@@ -254,7 +294,9 @@ impl Desk<'_> {
 
     /// A card that pays.
     pub fn visa(&mut self) -> String {
-        card("pm_card_visa").map(|card| self.new_card(card)).unwrap_or_default()
+        card("pm_card_visa")
+            .map(|card| self.new_card(card))
+            .unwrap_or_default()
     }
 
     /// A payment method becomes a customer's.
@@ -268,7 +310,9 @@ impl Desk<'_> {
 
     /// The session is through.
     pub fn complete(&mut self, id: &str, fields: Value) -> Result<Value, Refusal> {
-        let customer = fields["customer"].as_str().and_then(|id| self.find(CUSTOMER, id).ok());
+        let customer = fields["customer"]
+            .as_str()
+            .and_then(|id| self.find(CUSTOMER, id).ok());
         self.set(SESSION, id, fields)?;
         let mut last = json!({"status": "complete", "url": null});
         if customer.is_some() {

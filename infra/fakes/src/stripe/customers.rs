@@ -49,7 +49,9 @@ impl Stripe {
         if state.objects.find(CUSTOMER, id).is_err() {
             let mut customer = blank(id, now);
             customer["email"] = json!(email);
-            state.objects.create(CUSTOMER, "customer.created", customer, now);
+            state
+                .objects
+                .create(CUSTOMER, "customer.created", customer, now);
         }
     }
 }
@@ -58,13 +60,22 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value
     check(&params)?;
     let now = stripe.seconds();
     let mut desk = stripe.desk();
-    let method = params.get("payment_method").filter(|method| !method.is_empty());
-    method.map(|method| desk.check_attachable(method)).transpose()?;
+    let method = params
+        .get("payment_method")
+        .filter(|method| !method.is_empty());
+    method
+        .map(|method| desk.check_attachable(method))
+        .transpose()?;
     let id = desk.fresh_id(CUSTOMER);
     let mut customer = blank(&id, now);
-    customer.as_object_mut().into_iter().for_each(|customer| apply(customer, &params));
+    customer
+        .as_object_mut()
+        .into_iter()
+        .for_each(|customer| apply(customer, &params));
     let customer = desk.create(CUSTOMER, "customer.created", customer);
-    let Some(method) = method else { return Ok(Json(customer)) };
+    let Some(method) = method else {
+        return Ok(Json(customer));
+    };
     desk.attach(method, &id)?;
     answer(&desk.customer(&id)?)
 }
@@ -73,19 +84,33 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json
     Ok(Json(stripe.lock().objects.find(CUSTOMER, &id)?.clone()))
 }
 
-async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Result<Json<Value>, Refusal> {
+async fn update(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Json<Value>, Refusal> {
     check(&params)?;
     let mut desk = stripe.desk();
     let mut customer = desk.customer(&id)?;
     if let Some(method) = params.get(DEFAULT_METHOD) {
-        let method = if method.is_empty() { Value::Null } else { json!(desk.own_method(&id, method)?) };
+        let method = if method.is_empty() {
+            Value::Null
+        } else {
+            json!(desk.own_method(&id, method)?)
+        };
         customer["invoice_settings"]["default_payment_method"] = method;
     }
-    customer.as_object_mut().into_iter().for_each(|customer| apply(customer, &params));
+    customer
+        .as_object_mut()
+        .into_iter()
+        .for_each(|customer| apply(customer, &params));
     answer(&desk.update(CUSTOMER, &id, "customer.updated", customer)?)
 }
 
-async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn remove(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
     Ok(Json(stripe.desk().delete_customer(&id)?))
 }
 
@@ -93,7 +118,9 @@ impl Desk<'_> {
     /// A customer goes, and every subscription with it. What is left says only that there was one.
     fn delete_customer(&mut self, id: &str) -> Result<Value, Refusal> {
         let customer = self.customer(id)?;
-        let live = |subscription: &Value| subscription["customer"] == id && subscription["ended_at"].is_null();
+        let live = |subscription: &Value| {
+            subscription["customer"] == id && subscription["ended_at"].is_null()
+        };
         for subscription in self.select(SUBSCRIPTION, live) {
             self.end_subscription(text(&subscription, "id"), "cancellation_requested")?;
         }
@@ -109,34 +136,75 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>
     params.only(&[&PAGING[..], &["created", "email"]].concat())?;
     let state = stripe.lock();
     let there = |customer: &&Value| customer["deleted"] != true;
-    let wanted = |customer: &&Value| params.get("email").is_none_or(|email| customer["email"] == email);
-    Ok(Json(list(URL, &params, state.objects.all(CUSTOMER).filter(there).filter(wanted).cloned().collect())?))
+    let wanted = |customer: &&Value| {
+        params
+            .get("email")
+            .is_none_or(|email| customer["email"] == email)
+    };
+    Ok(Json(list(
+        URL,
+        &params,
+        state
+            .objects
+            .all(CUSTOMER)
+            .filter(there)
+            .filter(wanted)
+            .cloned()
+            .collect(),
+    )?))
 }
 
 /// Searches by one note of the metadata, the only question asked here: `metadata["name"]:"value"`.
 async fn search(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
     params.only(&["query", "limit", "page"])?;
     let query = params.get("query").unwrap_or_default();
-    let note = query.strip_prefix("metadata[\"").and_then(|rest| rest.strip_suffix('"')?.split_once("\"]:\""));
-    let (name, value) = note.ok_or_else(|| Refusal::invalid("We were unable to parse your search query."))?;
+    let note = query
+        .strip_prefix("metadata[\"")
+        .and_then(|rest| rest.strip_suffix('"')?.split_once("\"]:\""));
+    let (name, value) =
+        note.ok_or_else(|| Refusal::invalid("We were unable to parse your search query."))?;
     let seen_until = stripe.seconds() - SEARCH_LAGS_SECONDS;
-    let seen = |one: &&Value| one["created"].as_i64().is_some_and(|created| created <= seen_until);
+    let seen = |one: &&Value| {
+        one["created"]
+            .as_i64()
+            .is_some_and(|created| created <= seen_until)
+    };
     let state = stripe.lock();
-    let found = state.objects.all(CUSTOMER).filter(|one| one["deleted"] != true && one["metadata"][name] == value);
+    let found = state
+        .objects
+        .all(CUSTOMER)
+        .filter(|one| one["deleted"] != true && one["metadata"][name] == value);
     let data: Vec<_> = found.filter(seen).cloned().collect();
-    Ok(Json(json!({"object": "search_result", "url": "/v1/customers/search", "has_more": false, "data": data})))
+    Ok(Json(
+        json!({"object": "search_result", "url": "/v1/customers/search", "has_more": false, "data": data}),
+    ))
 }
 
 fn check(params: &Params) -> Result<(), Refusal> {
-    params.only(&[&TEXTS[..], &["metadata", "invoice_settings", "payment_method"]].concat())?;
-    params.inside("invoice_settings").only(&["default_payment_method"])?;
+    params.only(
+        &[
+            &TEXTS[..],
+            &["metadata", "invoice_settings", "payment_method"],
+        ]
+        .concat(),
+    )?;
+    params
+        .inside("invoice_settings")
+        .only(&["default_payment_method"])?;
     metadata::check(params)
 }
 
 fn apply(customer: &mut Map<String, Value>, params: &Params) {
     for field in TEXTS {
         if let Some(value) = params.get(field) {
-            customer.insert(field.to_owned(), if value.is_empty() { Value::Null } else { json!(value) });
+            customer.insert(
+                field.to_owned(),
+                if value.is_empty() {
+                    Value::Null
+                } else {
+                    json!(value)
+                },
+            );
         }
     }
     if let Some(metadata) = customer.get_mut("metadata").and_then(Value::as_object_mut) {

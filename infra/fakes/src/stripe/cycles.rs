@@ -42,7 +42,11 @@ impl Desk<'_> {
     pub fn start_subscription(&mut self, start: Start) -> Result<(String, Collected), Refusal> {
         let now = self.now;
         let trial = start.trial_end;
-        let first = start.items.first().map(|wanted| wanted.price.clone()).unwrap_or_default();
+        let first = start
+            .items
+            .first()
+            .map(|wanted| wanted.price.clone())
+            .unwrap_or_default();
         let period = (now, trial.unwrap_or_else(|| periods::end(now, now, &first)));
         let (once, try_at_once) = (start.once.clone(), start.try_at_once);
         let subscription = self.subscription_shape(start, period);
@@ -55,14 +59,30 @@ impl Desk<'_> {
         for wanted in &once {
             let amount = self.cost(&wanted.price, wanted.quantity.unwrap_or(1));
             let (price, quantity) = (&wanted.price, wanted.quantity);
-            lines.push(self.line(&Line { item: None, price, quantity, amount, period: (now, now), proration: None }));
+            lines.push(self.line(&Line {
+                item: None,
+                price,
+                quantity,
+                amount,
+                period: (now, now),
+                proration: None,
+            }));
         }
         let id = text(&subscription, "id").to_owned();
-        let draft = Draft { subscription: &subscription, reason: "subscription_create", lines, period: (now, now) };
+        let draft = Draft {
+            subscription: &subscription,
+            reason: "subscription_create",
+            lines,
+            period: (now, now),
+        };
         let invoice = self.draft_invoice(draft)?;
         self.finalize_invoice(&invoice)?;
         let waits = !try_at_once && self.payment_of(&invoice).is_ok();
-        let collected = if waits { Collected::NoMethod } else { self.collect_invoice(&invoice, None)? };
+        let collected = if waits {
+            Collected::NoMethod
+        } else {
+            self.collect_invoice(&invoice, None)?
+        };
         Ok((id, collected))
     }
 
@@ -75,16 +95,27 @@ impl Desk<'_> {
             return self.end_trial(id);
         }
         if !["active", "past_due", "unpaid"].contains(&status) {
-            return Err(Refusal::invalid(format!("A subscription that is {status} has no next period.")));
+            return Err(Refusal::invalid(format!(
+                "A subscription that is {status} has no next period."
+            )));
         }
         let old = period(&subscription);
         let mut lines = pending(&subscription);
         lines.extend(self.lines_behind(&subscription, old));
-        let ends = subscription["cancel_at"].as_i64().is_some_and(|at| at <= old.1);
+        let ends = subscription["cancel_at"]
+            .as_i64()
+            .is_some_and(|at| at <= old.1);
         if ends || subscription["cancel_at_period_end"] == true {
             return self.end_with_invoice(&subscription, lines);
         }
-        let new = (old.1, periods::end(number(&subscription, "billing_cycle_anchor"), old.1, &price(&subscription)));
+        let new = (
+            old.1,
+            periods::end(
+                number(&subscription, "billing_cycle_anchor"),
+                old.1,
+                &price(&subscription),
+            ),
+        );
         let mark = self.usage_mark(&subscription, new.0);
         let subscription = self.begin_period(&subscription, new, mark, json!({}))?;
         lines.extend(self.lines_ahead(&subscription, new));
@@ -104,7 +135,10 @@ impl Desk<'_> {
         let customer = self.find(CUSTOMER, text(&subscription, "customer"))?;
         let methodless = subscription["default_payment_method"].is_null()
             && customer["invoice_settings"]["default_payment_method"].is_null();
-        let missing = text(&subscription["trial_settings"]["end_behavior"], "missing_payment_method");
+        let missing = text(
+            &subscription["trial_settings"]["end_behavior"],
+            "missing_payment_method",
+        );
         match missing {
             "cancel" if methodless => return self.end_subscription(id, "payment_failed"),
             "pause" if methodless => {
@@ -116,7 +150,11 @@ impl Desk<'_> {
         // A trial that is ended before its time ends now. What was used in it is free, too.
         let (now, planned) = (self.now, number(&subscription, "trial_end"));
         let start = now.min(planned);
-        let mark = if now < planned { self.usage_seen(&json!(now)) } else { self.usage_mark(&subscription, planned) };
+        let mark = if now < planned {
+            self.usage_seen(&json!(now))
+        } else {
+            self.usage_mark(&subscription, planned)
+        };
         let new = (start, periods::end(start, start, &price(&subscription)));
         let fields = json!({"billing_cycle_anchor": start, "status": "active", "trial_end": start});
         let subscription = self.begin_period(&subscription, new, mark, fields)?;
@@ -135,7 +173,12 @@ impl Desk<'_> {
         let now = self.now;
         let new = (now, periods::end(now, now, &price(&subscription)));
         let lines = self.lines_ahead(&subscription, new);
-        let draft = Draft { subscription: &subscription, reason: "subscription_update", lines, period: new };
+        let draft = Draft {
+            subscription: &subscription,
+            reason: "subscription_update",
+            lines,
+            period: new,
+        };
         let (_, collected) = self.invoice(draft)?;
         if collected != Collected::Paid {
             return self.find(SUBSCRIPTION, id);
@@ -168,7 +211,9 @@ impl Desk<'_> {
     pub fn expire_subscription(&mut self, id: &str) -> Result<Value, Refusal> {
         let subscription = self.find(SUBSCRIPTION, id)?;
         if subscription["status"] != "incomplete" {
-            return Err(Refusal::invalid("Only a subscription that is incomplete expires."));
+            return Err(Refusal::invalid(
+                "Only a subscription that is incomplete expires.",
+            ));
         }
         self.void_invoice(text(&subscription, "latest_invoice"))?;
         let fields = json!({"ended_at": self.now, "status": "incomplete_expired"});
@@ -197,8 +242,18 @@ impl Desk<'_> {
     }
 
     /// Invoices a period, unless collection is paused.
-    fn invoice_period(&mut self, subscription: &Value, lines: Vec<Value>, period: (i64, i64)) -> Result<(), Refusal> {
-        let invoice = self.draft_invoice(Draft { subscription, reason: "subscription_cycle", lines, period })?;
+    fn invoice_period(
+        &mut self,
+        subscription: &Value,
+        lines: Vec<Value>,
+        period: (i64, i64),
+    ) -> Result<(), Refusal> {
+        let invoice = self.draft_invoice(Draft {
+            subscription,
+            reason: "subscription_cycle",
+            lines,
+            period,
+        })?;
         match text(&subscription["pause_collection"], "behavior") {
             "keep_as_draft" => return Ok(()),
             "void" => {
@@ -223,11 +278,20 @@ impl Desk<'_> {
     }
 
     /// Ends a subscription and asks for what is left to pay.
-    pub fn end_with_invoice(&mut self, subscription: &Value, lines: Vec<Value>) -> Result<Value, Refusal> {
+    pub fn end_with_invoice(
+        &mut self,
+        subscription: &Value,
+        lines: Vec<Value>,
+    ) -> Result<Value, Refusal> {
         let id = text(subscription, "id");
         if sum(&lines) != 0 {
             let period = period(subscription);
-            self.invoice(Draft { subscription, reason: "subscription_cycle", lines, period })?;
+            self.invoice(Draft {
+                subscription,
+                reason: "subscription_cycle",
+                lines,
+                period,
+            })?;
         }
         self.end_subscription(id, "cancellation_requested")
     }
@@ -236,17 +300,28 @@ impl Desk<'_> {
     fn turn_first(&mut self, id: &str, events: &[&str], fields: Value) -> Result<Value, Refusal> {
         let (first, rest) = events.split_first().unwrap_or((&UPDATED, &[]));
         let subscription = self.update(SUBSCRIPTION, id, first, fields)?;
-        rest.iter().for_each(|event| self.announce(event, &subscription));
+        rest.iter()
+            .for_each(|event| self.announce(event, &subscription));
         Ok(subscription)
     }
 
     fn trial_lines(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
         let id = text(subscription, "id");
-        let ahead = items(subscription).iter().filter(|item| !metered(item)).map(|item| {
-            let quantity = item["quantity"].as_i64();
-            let (item_of, price) = (Some((id, item)), &item["price"]);
-            self.line(&Line { item: item_of, price, quantity, amount: 0, period, proration: None })
-        });
+        let ahead = items(subscription)
+            .iter()
+            .filter(|item| !metered(item))
+            .map(|item| {
+                let quantity = item["quantity"].as_i64();
+                let (item_of, price) = (Some((id, item)), &item["price"]);
+                self.line(&Line {
+                    item: item_of,
+                    price,
+                    quantity,
+                    amount: 0,
+                    period,
+                    proration: None,
+                })
+            });
         ahead.collect()
     }
 
@@ -293,8 +368,15 @@ impl Desk<'_> {
 
     fn subscription_shape(&mut self, start: Start, period: (i64, i64)) -> Value {
         let id = self.fresh_id(SUBSCRIPTION);
-        let data: Vec<Value> = start.items.iter().map(|wanted| self.item_shape(&id, wanted, period)).collect();
-        let currency = start.items.first().map(|wanted| wanted.price["currency"].clone());
+        let data: Vec<Value> = start
+            .items
+            .iter()
+            .map(|wanted| self.item_shape(&id, wanted, period))
+            .collect();
+        let currency = start
+            .items
+            .first()
+            .map(|wanted| wanted.price["currency"].clone());
         let now = self.now;
         shape(
             &NULLS,
@@ -339,19 +421,28 @@ impl Desk<'_> {
 
 /// The period that a subscription's items are in.
 pub(super) fn period(subscription: &Value) -> (i64, i64) {
-    items(subscription)
-        .first()
-        .map_or((0, 0), |item| (number(item, "current_period_start"), number(item, "current_period_end")))
+    items(subscription).first().map_or((0, 0), |item| {
+        (
+            number(item, "current_period_start"),
+            number(item, "current_period_end"),
+        )
+    })
 }
 
 /// The price that sets the pace.
 pub(super) fn price(subscription: &Value) -> Value {
-    items(subscription).first().map(|item| item["price"].clone()).unwrap_or_default()
+    items(subscription)
+        .first()
+        .map(|item| item["price"].clone())
+        .unwrap_or_default()
 }
 
 /// What an earlier change left for the next invoice.
 pub(super) fn pending(subscription: &Value) -> Vec<Value> {
-    subscription[PRIVATE]["pending"].as_array().cloned().unwrap_or_default()
+    subscription[PRIVATE]["pending"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
 }
 
 const NULLS: [&str; 21] = [

@@ -23,7 +23,10 @@ pub(super) fn routes() -> Router<Stripe> {
     Router::new().route("/do/{verb}/{id}", post(act))
 }
 
-async fn act(From(stripe): From<Stripe>, Path((verb, id)): Path<(String, String)>) -> Result<Redirect, Refusal> {
+async fn act(
+    From(stripe): From<Stripe>,
+    Path((verb, id)): Path<(String, String)>,
+) -> Result<Redirect, Refusal> {
     match verb.as_str() {
         "refund" => stripe.refund(&id, None)?,
         "fail_refund" => stripe.fail_refund(&id)?,
@@ -42,98 +45,167 @@ async fn act(From(stripe): From<Stripe>, Path((verb, id)): Path<(String, String)
 
 /// The upper half of the account's page.
 pub(super) fn sales(desk: &Desk<'_>) -> Markup {
-    all([sold(desk), given_back(desk), billed(desk), heading("Events"), events(desk)])
+    all([
+        sold(desk),
+        given_back(desk),
+        billed(desk),
+        heading("Events"),
+        events(desk),
+    ])
 }
 
 fn sold(desk: &Desk<'_>) -> Markup {
     all([
         heading("Checkout sessions"),
-        rows(desk, SESSION, &["session", "status", "payment", "amount", "created"], |session| {
-            let id = field(session, "id");
-            vec![
-                link(&format!("{}/pay/{id}", desk.site), id),
-                text(field(session, "status")),
-                text(field(session, "payment_status")),
-                money(session, "amount_total"),
-                created(session),
-            ]
-        }),
+        rows(
+            desk,
+            SESSION,
+            &["session", "status", "payment", "amount", "created"],
+            |session| {
+                let id = field(session, "id");
+                vec![
+                    link(&format!("{}/pay/{id}", desk.site), id),
+                    text(field(session, "status")),
+                    text(field(session, "payment_status")),
+                    money(session, "amount_total"),
+                    created(session),
+                ]
+            },
+        ),
         heading("Payments"),
-        rows(desk, CHARGE, &["payment", "status", "amount", "refunded", "created", ""], |charge| {
-            let intent = field(charge, "payment_intent");
-            let verbs: &[(&str, &str)] = match charge["status"] == "succeeded" {
-                true => &[("refund", "Refund"), ("dispute", "Dispute"), ("inquire", "Inquire")],
-                false => &[],
-            };
-            vec![
-                tag("code", text(intent)),
-                text(field(charge, "status")),
-                money(charge, "amount"),
-                text(number(charge, "amount_refunded")),
-                created(charge),
-                buttons(desk, intent, verbs),
-            ]
-        }),
+        rows(
+            desk,
+            CHARGE,
+            &["payment", "status", "amount", "refunded", "created", ""],
+            |charge| {
+                let intent = field(charge, "payment_intent");
+                let verbs: &[(&str, &str)] = match charge["status"] == "succeeded" {
+                    true => &[
+                        ("refund", "Refund"),
+                        ("dispute", "Dispute"),
+                        ("inquire", "Inquire"),
+                    ],
+                    false => &[],
+                };
+                vec![
+                    tag("code", text(intent)),
+                    text(field(charge, "status")),
+                    money(charge, "amount"),
+                    text(number(charge, "amount_refunded")),
+                    created(charge),
+                    buttons(desk, intent, verbs),
+                ]
+            },
+        ),
     ])
 }
 
 fn given_back(desk: &Desk<'_>) -> Markup {
     all([
         heading("Refunds"),
-        rows(desk, REFUND, &["refund", "status", "amount", "created", ""], |refund| {
-            let verbs: &[(&str, &str)] =
-                if refund["status"] == "succeeded" { &[("fail_refund", "It fails")] } else { &[] };
-            row(desk, refund, verbs)
-        }),
+        rows(
+            desk,
+            REFUND,
+            &["refund", "status", "amount", "created", ""],
+            |refund| {
+                let verbs: &[(&str, &str)] = if refund["status"] == "succeeded" {
+                    &[("fail_refund", "It fails")]
+                } else {
+                    &[]
+                };
+                row(desk, refund, verbs)
+            },
+        ),
         heading("Disputes"),
-        rows(desk, DISPUTE, &["dispute", "status", "amount", "created", ""], |dispute| {
-            let verbs: &[(&str, &str)] = match field(dispute, "status") {
-                "needs_response" | "under_review" => &[("win", "Won"), ("lose", "Lost")],
-                "warning_needs_response" | "warning_under_review" => &[("escalate", "Escalate"), ("close", "Close")],
-                _ => &[],
-            };
-            row(desk, dispute, verbs)
-        }),
+        rows(
+            desk,
+            DISPUTE,
+            &["dispute", "status", "amount", "created", ""],
+            |dispute| {
+                let verbs: &[(&str, &str)] = match field(dispute, "status") {
+                    "needs_response" | "under_review" => &[("win", "Won"), ("lose", "Lost")],
+                    "warning_needs_response" | "warning_under_review" => {
+                        &[("escalate", "Escalate"), ("close", "Close")]
+                    }
+                    _ => &[],
+                };
+                row(desk, dispute, verbs)
+            },
+        ),
     ])
 }
 
 fn billed(desk: &Desk<'_>) -> Markup {
     all([
         heading("Subscriptions"),
-        rows(desk, SUBSCRIPTION, &["subscription", "customer", "status", "created", ""], |subscription| {
-            let live = subscription["ended_at"].is_null();
-            let verbs: &[(&str, &str)] = if live { &[("roll", "End the period"), ("cancel", "Cancel")] } else { &[] };
-            let id = field(subscription, "id");
-            vec![
-                tag("code", text(id)),
-                tag("code", text(field(subscription, "customer"))),
-                text(field(subscription, "status")),
-                created(subscription),
-                buttons(desk, id, verbs),
-            ]
-        }),
+        rows(
+            desk,
+            SUBSCRIPTION,
+            &["subscription", "customer", "status", "created", ""],
+            |subscription| {
+                let live = subscription["ended_at"].is_null();
+                let verbs: &[(&str, &str)] = if live {
+                    &[("roll", "End the period"), ("cancel", "Cancel")]
+                } else {
+                    &[]
+                };
+                let id = field(subscription, "id");
+                vec![
+                    tag("code", text(id)),
+                    tag("code", text(field(subscription, "customer"))),
+                    text(field(subscription, "status")),
+                    created(subscription),
+                    buttons(desk, id, verbs),
+                ]
+            },
+        ),
         heading("Invoices"),
-        rows(desk, INVOICE, &["invoice", "status", "amount", "created"], |invoice| {
-            vec![
-                link(field(invoice, "hosted_invoice_url"), field(invoice, "number")),
-                text(field(invoice, "status")),
-                money(invoice, "total"),
-                created(invoice),
-            ]
-        }),
+        rows(
+            desk,
+            INVOICE,
+            &["invoice", "status", "amount", "created"],
+            |invoice| {
+                vec![
+                    link(
+                        field(invoice, "hosted_invoice_url"),
+                        field(invoice, "number"),
+                    ),
+                    text(field(invoice, "status")),
+                    money(invoice, "total"),
+                    created(invoice),
+                ]
+            },
+        ),
     ])
 }
 
 fn events(desk: &Desk<'_>) -> Markup {
     let events = desk.objects.all(EVENT).take(EVENTS_MAX).map(|event| {
-        let waits = if event["pending_webhooks"] == 0 { "" } else { "not delivered" };
-        vec![created(event), text(field(event, "type")), tag("code", text(field(event, "id"))), text(waits)]
+        let waits = if event["pending_webhooks"] == 0 {
+            ""
+        } else {
+            "not delivered"
+        };
+        vec![
+            created(event),
+            text(field(event, "type")),
+            tag("code", text(field(event, "id"))),
+            text(waits),
+        ]
     });
     table(&["when", "type", "event", ""], events.collect())
 }
 
-fn rows(desk: &Desk<'_>, kind: Kind, heads: &[&'static str], row: impl Fn(&Value) -> Vec<Markup>) -> Markup {
-    table(heads, desk.objects.all(kind).take(ROWS_MAX).map(row).collect())
+fn rows(
+    desk: &Desk<'_>,
+    kind: Kind,
+    heads: &[&'static str],
+    row: impl Fn(&Value) -> Vec<Markup>,
+) -> Markup {
+    table(
+        heads,
+        desk.objects.all(kind).take(ROWS_MAX).map(row).collect(),
+    )
 }
 
 fn row(desk: &Desk<'_>, object: &Value, verbs: &[(&str, &str)]) -> Vec<Markup> {
@@ -148,7 +220,9 @@ fn row(desk: &Desk<'_>, object: &Value, verbs: &[(&str, &str)]) -> Vec<Markup> {
 }
 
 fn buttons(desk: &Desk<'_>, id: &str, verbs: &[(&str, &str)]) -> Markup {
-    all(verbs.iter().map(|(verb, label)| button(&format!("{}/do/{verb}/{id}", desk.site), label)))
+    all(verbs
+        .iter()
+        .map(|(verb, label)| button(&format!("{}/do/{verb}/{id}", desk.site), label)))
 }
 
 fn created(object: &Value) -> Markup {

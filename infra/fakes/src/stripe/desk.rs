@@ -24,7 +24,11 @@ impl Stripe {
     /// Opens the desk. What fell due by the clock alone has happened before anybody looks.
     pub(super) fn desk(&self) -> Desk<'_> {
         let site = self.moment().site.clone();
-        let mut desk = Desk { now: self.seconds(), site, state: self.lock() };
+        let mut desk = Desk {
+            now: self.seconds(),
+            site,
+            state: self.lock(),
+        };
         desk.expire_overdue();
         desk
     }
@@ -67,7 +71,11 @@ impl Desk<'_> {
 
     /// Newest first, those that are wanted.
     pub fn select(&self, kind: Kind, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
-        self.objects.all(kind).filter(|object| wanted(object)).cloned().collect()
+        self.objects
+            .all(kind)
+            .filter(|object| wanted(object))
+            .cloned()
+            .collect()
     }
 
     /// Puts a new object on its shelf and tells of it.
@@ -78,22 +86,43 @@ impl Desk<'_> {
 
     /// Puts fields in place of what an object has, without a word.
     pub fn set(&mut self, kind: Kind, id: &str, fields: Value) -> Result<Value, Refusal> {
-        self.objects.change(kind, id, |object| put(object, fields)).map(|(_, after)| after)
+        self.objects
+            .change(kind, id, |object| put(object, fields))
+            .map(|(_, after)| after)
     }
 
     /// Puts fields in place of what an object has, and tells of it if that changes anything.
-    pub fn update(&mut self, kind: Kind, id: &str, event: &str, fields: Value) -> Result<Value, Refusal> {
+    pub fn update(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        event: &str,
+        fields: Value,
+    ) -> Result<Value, Refusal> {
         let now = self.now;
-        self.objects.update(kind, id, event, now, |object| put(object, fields))
+        self.objects
+            .update(kind, id, event, now, |object| put(object, fields))
     }
 
     /// Puts fields in place of what an object has, and tells of it once under each name: the first time as it is, the
     /// last time with what it was.
-    pub fn turn(&mut self, kind: Kind, id: &str, events: &[&str], fields: Value) -> Result<Value, Refusal> {
+    pub fn turn(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        events: &[&str],
+        fields: Value,
+    ) -> Result<Value, Refusal> {
         let now = self.now;
-        let (before, after) = self.objects.change(kind, id, |object| put(object, fields))?;
-        let Some((last, first)) = events.split_last() else { return Ok(after) };
-        first.iter().for_each(|event| self.objects.announce(event, &after, now));
+        let (before, after) = self
+            .objects
+            .change(kind, id, |object| put(object, fields))?;
+        let Some((last, first)) = events.split_last() else {
+            return Ok(after);
+        };
+        first
+            .iter()
+            .for_each(|event| self.objects.announce(event, &after, now));
         self.objects.announce_change(last, &before, &after, now);
         Ok(after)
     }
@@ -107,7 +136,10 @@ impl Desk<'_> {
     fn expire_overdue(&mut self) {
         let now = self.now;
         let overdue = |session: &Value| {
-            session["status"] == "open" && session["expires_at"].as_i64().is_some_and(|expires_at| expires_at <= now)
+            session["status"] == "open"
+                && session["expires_at"]
+                    .as_i64()
+                    .is_some_and(|expires_at| expires_at <= now)
         };
         let mut overdue = self.select(SESSION, overdue);
         while let Some(session) = overdue.pop() {
@@ -139,7 +171,10 @@ pub(super) fn number(object: &Value, field: &str) -> i64 {
 
 /// An object from the fields that say something and the names of those that are null.
 pub(super) fn shape(nulls: &[&str], fields: Value) -> Value {
-    let mut object: Map<String, Value> = nulls.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+    let mut object: Map<String, Value> = nulls
+        .iter()
+        .map(|name| ((*name).to_owned(), Value::Null))
+        .collect();
     put(&mut object, fields);
     Value::Object(object)
 }

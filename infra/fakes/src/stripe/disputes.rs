@@ -17,7 +17,9 @@ const FEE_MINOR: i64 = 1500;
 const DUE_SECONDS: i64 = 9 * 86_400;
 
 pub(super) fn routes() -> Router<Stripe> {
-    Router::new().route(URL, get(index)).route("/v1/disputes/{id}", get(show))
+    Router::new()
+        .route(URL, get(index))
+        .route("/v1/disputes/{id}", get(show))
 }
 
 /// Where a dispute stands.
@@ -74,12 +76,16 @@ impl Stripe {
         amount_minor: Option<i64>,
         status: DisputeStatus,
     ) -> Result<Value, Refusal> {
-        self.desk().open_dispute(payment_intent, amount_minor, status).map(|dispute| shown(&dispute))
+        self.desk()
+            .open_dispute(payment_intent, amount_minor, status)
+            .map(|dispute| shown(&dispute))
     }
 
     /// The bank, or our answer to it, moves a dispute on. An inquiry that moves to `NeedsResponse` becomes a chargeback.
     pub fn move_dispute(&self, dispute: &str, status: DisputeStatus) -> Result<Value, Refusal> {
-        self.desk().move_dispute(dispute, status).map(|dispute| shown(&dispute))
+        self.desk()
+            .move_dispute(dispute, status)
+            .map(|dispute| shown(&dispute))
     }
 
     /// Every dispute, oldest first.
@@ -95,21 +101,37 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.only(&[&PAGING[..], &["charge", "created", "payment_intent"]].concat())?;
     let wanted = |dispute: &Value| {
-        ["charge", "payment_intent"].into_iter().all(|field| params.get(field).is_none_or(|id| dispute[field] == id))
+        ["charge", "payment_intent"]
+            .into_iter()
+            .all(|field| params.get(field).is_none_or(|id| dispute[field] == id))
     };
-    Ok(Json(list(URL, &params, stripe.desk().select(DISPUTE, wanted))?))
+    Ok(Json(list(
+        URL,
+        &params,
+        stripe.desk().select(DISPUTE, wanted),
+    )?))
 }
 
 impl Desk<'_> {
-    fn open_dispute(&mut self, intent: &str, amount: Option<i64>, status: DisputeStatus) -> Result<Value, Refusal> {
+    fn open_dispute(
+        &mut self,
+        intent: &str,
+        amount: Option<i64>,
+        status: DisputeStatus,
+    ) -> Result<Value, Refusal> {
         let charge = self.charge_of(intent)?;
         let amount = amount.unwrap_or_else(|| number(&charge, "amount"));
         let chargeback = status == DisputeStatus::NeedsResponse;
         if !chargeback && status != DisputeStatus::WarningNeedsResponse {
-            return Err(Refusal::invalid("A dispute begins as needs_response or warning_needs_response."));
+            return Err(Refusal::invalid(
+                "A dispute begins as needs_response or warning_needs_response.",
+            ));
         }
         if amount < 1 || amount > number(&charge, "amount") {
-            return Err(Refusal::invalid("A dispute is about the charge's amount or a part of it.").about("amount"));
+            return Err(Refusal::invalid(
+                "A dispute is about the charge's amount or a part of it.",
+            )
+            .about("amount"));
         }
         let mut dispute = self.dispute_shape(&charge, amount, status);
         if chargeback {
@@ -128,7 +150,10 @@ impl Desk<'_> {
         let dispute = self.find(DISPUTE, id)?;
         let before = text(&dispute, "status");
         if !status.follows(before) {
-            return Err(Refusal::invalid(format!("A dispute that is {before} cannot become {}.", status.word())));
+            return Err(Refusal::invalid(format!(
+                "A dispute that is {before} cannot become {}.",
+                status.word()
+            )));
         }
         let amount = number(&dispute, "amount");
         let mut fields = json!({"status": status.word()});
@@ -141,20 +166,37 @@ impl Desk<'_> {
             }
             DisputeStatus::Won => {
                 let back = self.movement(&dispute, amount, -FEE_MINOR);
-                movements.as_array_mut().into_iter().for_each(|movements| movements.push(back.clone()));
+                movements
+                    .as_array_mut()
+                    .into_iter()
+                    .for_each(|movements| movements.push(back.clone()));
                 fields["is_charge_refundable"] = json!(true);
             }
             DisputeStatus::UnderReview | DisputeStatus::WarningUnderReview => {
-                fields["evidence_details"] = evidence_details(&dispute["evidence_details"]["due_by"], 1);
+                fields["evidence_details"] =
+                    evidence_details(&dispute["evidence_details"]["due_by"], 1);
             }
-            DisputeStatus::WarningNeedsResponse | DisputeStatus::WarningClosed | DisputeStatus::Lost => {}
+            DisputeStatus::WarningNeedsResponse
+            | DisputeStatus::WarningClosed
+            | DisputeStatus::Lost => {}
         }
         fields["balance_transactions"] = movements;
-        let closed = [DisputeStatus::Won, DisputeStatus::Lost, DisputeStatus::WarningClosed].contains(&status);
-        let event = if closed { "charge.dispute.closed" } else { "charge.dispute.updated" };
+        let closed = [
+            DisputeStatus::Won,
+            DisputeStatus::Lost,
+            DisputeStatus::WarningClosed,
+        ]
+        .contains(&status);
+        let event = if closed {
+            "charge.dispute.closed"
+        } else {
+            "charge.dispute.updated"
+        };
         let dispute = self.update(DISPUTE, id, event, fields)?;
         match status {
-            DisputeStatus::NeedsResponse => self.announce("charge.dispute.funds_withdrawn", &dispute),
+            DisputeStatus::NeedsResponse => {
+                self.announce("charge.dispute.funds_withdrawn", &dispute)
+            }
             DisputeStatus::Won => self.announce("charge.dispute.funds_reinstated", &dispute),
             DisputeStatus::WarningNeedsResponse
             | DisputeStatus::WarningUnderReview

@@ -17,13 +17,21 @@ const URL: &str = "/v1/webhook_endpoints";
 const ENDPOINTS_MAX: usize = 16;
 
 pub(super) fn routes() -> Router<Stripe> {
-    Router::new()
-        .route(URL, post(create).get(index))
-        .route("/v1/webhook_endpoints/{id}", get(show).post(update).delete(remove))
+    Router::new().route(URL, post(create).get(index)).route(
+        "/v1/webhook_endpoints/{id}",
+        get(show).post(update).delete(remove),
+    )
 }
 
 async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
-    params.only(&["api_version", "connect", "description", "enabled_events", "metadata", "url"])?;
+    params.only(&[
+        "api_version",
+        "connect",
+        "description",
+        "enabled_events",
+        "metadata",
+        "url",
+    ])?;
     let url = checked(params.required("url")?)?;
     let events = params.list("enabled_events");
     if events.is_empty() {
@@ -31,7 +39,10 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     }
     let version = params.get("api_version");
     if version.is_some_and(|version| version != API_VERSION) {
-        return Err(Refusal::invalid(format!("This account only speaks {API_VERSION}.")).about("api_version"));
+        return Err(
+            Refusal::invalid(format!("This account only speaks {API_VERSION}."))
+                .about("api_version"),
+        );
     }
     let metadata = metadata::new(&params)?;
     let mut desk = stripe.desk();
@@ -62,7 +73,13 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
-    params.only(&["description", "disabled", "enabled_events", "metadata", "url"])?;
+    params.only(&[
+        "description",
+        "disabled",
+        "enabled_events",
+        "metadata",
+        "url",
+    ])?;
     let mut desk = stripe.desk();
     let mut endpoint = desk.find(ENDPOINT, &id)?;
     endpoint["metadata"] = metadata::merged(&endpoint, &params)?;
@@ -83,15 +100,22 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.only(&PAGING)?;
-    Ok(Json(list(URL, &params, stripe.desk().select(ENDPOINT, |_: &Value| true))?))
+    Ok(Json(list(
+        URL,
+        &params,
+        stripe.desk().select(ENDPOINT, |_: &Value| true),
+    )?))
 }
 
 async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
     stripe.desk().objects.remove(ENDPOINT, &id)?;
-    Ok(Json(json!({"id": id, "object": ENDPOINT.object, "deleted": true})))
+    Ok(Json(
+        json!({"id": id, "object": ENDPOINT.object, "deleted": true}),
+    ))
 }
 
 fn checked(url: &str) -> Result<&str, Refusal> {
     let web = url.starts_with("http://") || url.starts_with("https://");
-    web.then_some(url).ok_or_else(|| Refusal::parameter("url", "url_invalid", "Not a valid URL"))
+    web.then_some(url)
+        .ok_or_else(|| Refusal::parameter("url", "url_invalid", "Not a valid URL"))
 }

@@ -15,7 +15,9 @@ const URL: &str = "/v1/events";
 const KEPT_SECONDS: i64 = 30 * 86_400;
 
 pub(super) fn routes() -> Router<Stripe> {
-    Router::new().route(URL, get(index)).route("/v1/events/{id}", get(show))
+    Router::new()
+        .route(URL, get(index))
+        .route("/v1/events/{id}", get(show))
 }
 
 impl Stripe {
@@ -39,12 +41,16 @@ impl Stripe {
     /// An event that was taken reached nobody: it is listed with those that were not delivered, until
     /// [`Stripe::deliver_event`] says that it arrived after all.
     pub fn lose_event(&self, event: &str) -> Result<(), Refusal> {
-        self.desk().set(EVENT, event, json!({"pending_webhooks": 1})).map(|_| ())
+        self.desk()
+            .set(EVENT, event, json!({"pending_webhooks": 1}))
+            .map(|_| ())
     }
 
     /// An event that had been lost arrived after all.
     pub fn deliver_event(&self, event: &str) -> Result<(), Refusal> {
-        self.desk().set(EVENT, event, json!({"pending_webhooks": 0})).map(|_| ())
+        self.desk()
+            .set(EVENT, event, json!({"pending_webhooks": 0}))
+            .map(|_| ())
     }
 }
 
@@ -53,14 +59,24 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
-    params.only(&[&PAGING[..], &["type", "types", "created", "delivery_success"]].concat())?;
+    params.only(
+        &[
+            &PAGING[..],
+            &["type", "types", "created", "delivery_success"],
+        ]
+        .concat(),
+    )?;
     let oldest = stripe.seconds() - KEPT_SECONDS;
     let mut events: Vec<Value> = stripe.lock().objects.all(EVENT).cloned().collect();
     events.retain(|event| number(event, "created") >= oldest);
     let mut types = params.list("types");
     types.extend(params.get("type"));
     if !types.is_empty() {
-        events.retain(|event| event["type"].as_str().is_some_and(|kind| types.contains(&kind)));
+        events.retain(|event| {
+            event["type"]
+                .as_str()
+                .is_some_and(|kind| types.contains(&kind))
+        });
     }
     if let Some(wanted) = params.get("delivery_success") {
         // An event counts as delivered when no webhook is left to be told of it.

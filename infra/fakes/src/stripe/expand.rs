@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::Stripe;
 use super::desk::text;
-use super::objects::{CHARGE, INVOICE, INVOICE_PAYMENT, LINE_ITEMS, Objects, PRICE, REFUND, SESSION, TIERS, shown};
+use super::objects::{
+    CHARGE, INVOICE, INVOICE_PAYMENT, LINE_ITEMS, Objects, PRICE, REFUND, SESSION, TIERS, shown,
+};
 use super::params::Params;
 use super::portal;
 use super::refusal::Refusal;
@@ -19,20 +21,30 @@ const DEPTH_MAX: usize = 4;
 const PORTAL_PRODUCTS: [&str; 3] = ["features", "subscription_update", "products"];
 
 /// Between the gate and the routes, so that a replay is expanded as its first result was.
-pub(super) async fn pass(From(stripe): From<Stripe>, request: Request, next: Next) -> Result<Response, Refusal> {
+pub(super) async fn pass(
+    From(stripe): From<Stripe>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let unread = |_| Refusal::invalid("The request body could not be read.");
     let body = to_bytes(body, usize::MAX).await.map_err(unread)?;
     let copy = Request::from_parts(head.clone(), Body::from(body.clone()));
     // What cannot be read is refused by the route, which knows whether it takes parameters at all.
     let params = Params::from_request(copy, &()).await.ok();
-    let paths: Vec<String> = params.iter().flat_map(|params| params.list("expand")).map(str::to_owned).collect();
+    let paths: Vec<String> = params
+        .iter()
+        .flat_map(|params| params.list("expand"))
+        .map(str::to_owned)
+        .collect();
     let response = next.run(Request::from_parts(head, Body::from(body))).await;
     if paths.is_empty() || !response.status().is_success() {
         return Ok(response);
     }
     let (mut head, body) = response.into_parts();
-    let body = to_bytes(body, usize::MAX).await.expect("our own body is in memory");
+    let body = to_bytes(body, usize::MAX)
+        .await
+        .expect("our own body is in memory");
     let mut answer: Value = serde_json::from_slice(&body).expect("our own answers are JSON");
     let state = stripe.lock();
     for path in &paths {
@@ -44,12 +56,19 @@ pub(super) async fn pass(From(stripe): From<Stripe>, request: Request, next: Nex
 }
 
 fn expand(objects: &Objects, value: &mut Value, steps: &[&str]) {
-    let Some((first, rest)) = steps.split_first() else { return };
+    let Some((first, rest)) = steps.split_first() else {
+        return;
+    };
     if let Some(items) = value.as_array_mut() {
-        return items.iter_mut().for_each(|item| expand(objects, item, steps));
+        return items
+            .iter_mut()
+            .for_each(|item| expand(objects, item, steps));
     }
     if *steps == PORTAL_PRODUCTS {
-        let kept = objects.any(text(value, "id")).and_then(portal::products_of).cloned();
+        let kept = objects
+            .any(text(value, "id"))
+            .and_then(portal::products_of)
+            .cloned();
         if let Some(products) = kept {
             value["features"]["subscription_update"]["products"] = products;
         }
@@ -60,7 +79,9 @@ fn expand(objects: &Objects, value: &mut Value, steps: &[&str]) {
     {
         value[*first] = hidden;
     }
-    let Some(inner) = value.get_mut(first) else { return };
+    let Some(inner) = value.get_mut(first) else {
+        return;
+    };
     if let Some(found) = inner.as_str().and_then(|id| objects.any(id)) {
         *inner = shown(found);
     }
@@ -75,15 +96,29 @@ fn hidden(objects: &Objects, value: &Value, field: &str) -> Option<Value> {
         return kept(TIERS);
     }
     if kind == SESSION.object && field == LINE_ITEMS {
-        return kept(LINE_ITEMS).map(|items| enveloped(&format!("/v1/checkout/sessions/{id}/line_items"), items));
+        return kept(LINE_ITEMS)
+            .map(|items| enveloped(&format!("/v1/checkout/sessions/{id}/line_items"), items));
     }
     if kind == INVOICE.object && field == "payments" {
-        let payments = objects.all(INVOICE_PAYMENT).filter(|payment| payment["invoice"] == id).cloned();
-        return Some(enveloped(&format!("/v1/invoice_payments?invoice={id}"), payments.collect()));
+        let payments = objects
+            .all(INVOICE_PAYMENT)
+            .filter(|payment| payment["invoice"] == id)
+            .cloned();
+        return Some(enveloped(
+            &format!("/v1/invoice_payments?invoice={id}"),
+            payments.collect(),
+        ));
     }
     if kind == CHARGE.object && field == "refunds" {
-        let refunds: Vec<Value> = objects.all(REFUND).filter(|refund| refund["charge"] == id).map(shown).collect();
-        return Some(enveloped(&format!("/v1/charges/{id}/refunds"), Value::Array(refunds)));
+        let refunds: Vec<Value> = objects
+            .all(REFUND)
+            .filter(|refund| refund["charge"] == id)
+            .map(shown)
+            .collect();
+        return Some(enveloped(
+            &format!("/v1/charges/{id}/refunds"),
+            Value::Array(refunds),
+        ));
     }
     None
 }

@@ -38,11 +38,18 @@ pub(super) async fn pass(From(stripe): From<Stripe>, request: Request, next: Nex
     let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
     let request_id = HeaderValue::from_str(&request_id).expect("letters and digits");
     response.headers_mut().insert("request-id", request_id);
-    response.headers_mut().insert("stripe-version", HeaderValue::from_static(API_VERSION));
+    response
+        .headers_mut()
+        .insert("stripe-version", HeaderValue::from_static(API_VERSION));
     response
 }
 
-async fn admit(stripe: &Stripe, request: Request, next: Next, request_id: &str) -> Result<Response, Refusal> {
+async fn admit(
+    stripe: &Stripe,
+    request: Request,
+    next: Next,
+    request_id: &str,
+) -> Result<Response, Refusal> {
     authorized(request.headers())?;
     let Some(key) = idempotency_key(&request)? else {
         return Ok(run(stripe, request, next).await.0);
@@ -55,11 +62,19 @@ async fn admit(stripe: &Stripe, request: Request, next: Next, request_id: &str) 
     }
     let (response, keep) = run(stripe, request, next).await;
     let (head, body) = response.into_parts();
-    let body = to_bytes(body, usize::MAX).await.expect("our own body is in memory");
+    let body = to_bytes(body, usize::MAX)
+        .await
+        .expect("our own body is in memory");
     if keep == Keep::Result {
         let text = String::from_utf8_lossy(&body).into_owned();
         let (status, at) = (head.status.as_u16(), stripe.seconds());
-        let result = Remembered { asked, status, body: text, request_id: request_id.to_owned(), at };
+        let result = Remembered {
+            asked,
+            status,
+            body: text,
+            request_id: request_id.to_owned(),
+            at,
+        };
         stripe.lock().remembered.insert(key, result);
     }
     Ok(Response::from_parts(head, Body::from(body)))
@@ -83,7 +98,11 @@ async fn run(stripe: &Stripe, request: Request, next: Next) -> (Response, Keep) 
     let (refusal, keep) = match ordered {
         None => {
             let response = next.run(request).await;
-            let keep = if ran(response.status()) { Keep::Result } else { Keep::Nothing };
+            let keep = if ran(response.status()) {
+                Keep::Result
+            } else {
+                Keep::Nothing
+            };
             return (response, keep);
         }
         Some(Fault::DoneAndFailed) => {
@@ -91,9 +110,10 @@ async fn run(stripe: &Stripe, request: Request, next: Next) -> (Response, Keep) 
             (Refusal::failure(internal), Keep::Result)
         }
         Some(Fault::StoredFailure) => (Refusal::failure(internal), Keep::Result),
-        Some(Fault::Status(status)) => {
-            (Refusal::failure(StatusCode::from_u16(status).unwrap_or(internal)), Keep::Nothing)
-        }
+        Some(Fault::Status(status)) => (
+            Refusal::failure(StatusCode::from_u16(status).unwrap_or(internal)),
+            Keep::Nothing,
+        ),
         Some(Fault::LockTimeout) => (Refusal::lock_timeout(), Keep::Nothing),
         Some(Fault::RateLimit) => (Refusal::rate_limit(), Keep::Nothing),
     };
@@ -103,7 +123,9 @@ async fn run(stripe: &Stripe, request: Request, next: Next) -> (Response, Keep) 
 fn recalled(stripe: &Stripe, key: &str) -> Option<Remembered> {
     let now = stripe.seconds();
     let mut state = stripe.lock();
-    state.remembered.retain(|_, result| now - result.at < REMEMBERED_SECONDS);
+    state
+        .remembered
+        .retain(|_, result| now - result.at < REMEMBERED_SECONDS);
     state.remembered.get(key).cloned()
 }
 
@@ -115,7 +137,8 @@ impl Remembered {
                  Try using a key other than '{key}' if you meant to execute a different request."
             )));
         }
-        let original = HeaderValue::from_str(&self.request_id).unwrap_or(HeaderValue::from_static("req_unknown"));
+        let original = HeaderValue::from_str(&self.request_id)
+            .unwrap_or(HeaderValue::from_static("req_unknown"));
         let response = Response::builder()
             .status(self.status)
             .header(header::CONTENT_TYPE, "application/json")
@@ -138,17 +161,26 @@ async fn fingerprint(request: Request) -> Result<(String, Request), Refusal> {
 }
 
 fn idempotency_key(request: &Request) -> Result<Option<String>, Refusal> {
-    let key = request.headers().get("idempotency-key").filter(|_| request.method() == Method::POST);
-    let Some(key) = key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned()) else { return Ok(None) };
+    let key = request
+        .headers()
+        .get("idempotency-key")
+        .filter(|_| request.method() == Method::POST);
+    let Some(key) = key.map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned()) else {
+        return Ok(None);
+    };
     if key.is_empty() || key.len() > KEY_LENGTH_MAX {
-        return Err(Refusal::idempotency("Idempotency keys must have between 1 and 255 characters."));
+        return Err(Refusal::idempotency(
+            "Idempotency keys must have between 1 and 255 characters.",
+        ));
     }
     Ok(Some(key))
 }
 
 /// `Bearer sk_test_…`, or the same key as the user name of basic authentication.
 fn authorized(headers: &HeaderMap) -> Result<(), Refusal> {
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let (scheme, credential) = header.and_then(|value| value.split_once(' ')).ok_or_else(|| {
         Refusal::unauthorized(
             "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer \
@@ -156,12 +188,24 @@ fn authorized(headers: &HeaderMap) -> Result<(), Refusal> {
         )
     })?;
     let key = if scheme.eq_ignore_ascii_case("basic") {
-        let decoded = BASE64_STANDARD.decode(credential).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        decoded.and_then(|pair| pair.split(':').next().map(str::to_owned)).unwrap_or_default()
+        let decoded = BASE64_STANDARD
+            .decode(credential)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        decoded
+            .and_then(|pair| pair.split(':').next().map(str::to_owned))
+            .unwrap_or_default()
     } else {
         credential.trim().to_owned()
     };
     // The message never repeats the key: it may be a real one that went astray.
-    let known = |prefix| key.strip_prefix(prefix).is_some_and(|secret: &str| !secret.is_empty());
-    if known("sk_test_") || known("rk_test_") { Ok(()) } else { Err(Refusal::unauthorized("Invalid API Key provided")) }
+    let known = |prefix| {
+        key.strip_prefix(prefix)
+            .is_some_and(|secret: &str| !secret.is_empty())
+    };
+    if known("sk_test_") || known("rk_test_") {
+        Ok(())
+    } else {
+        Err(Refusal::unauthorized("Invalid API Key provided"))
+    }
 }

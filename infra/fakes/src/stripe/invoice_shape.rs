@@ -48,19 +48,33 @@ impl Desk<'_> {
         );
         set_settings(&mut invoice);
         set_amounts(&mut invoice, sum(&draft.lines));
-        invoice["lines"] =
-            json!({"object": "list", "data": draft.lines, "has_more": false, "url": "/v1/invoices/upcoming/lines"});
+        invoice["lines"] = json!({"object": "list", "data": draft.lines, "has_more": false, "url": "/v1/invoices/upcoming/lines"});
         Ok(invoice)
     }
 }
 
 fn set_settings(invoice: &mut Value) {
-    invoice["automatic_tax"] =
-        shape(&["disabled_reason", "liability", "provider", "status"], json!({"enabled": false}));
-    invoice["payment_settings"] =
-        shape(&["default_mandate", "payment_method_options", "payment_method_types"], json!({}));
-    invoice["status_transitions"] =
-        shape(&["finalized_at", "marked_uncollectible_at", "paid_at", "voided_at"], json!({}));
+    invoice["automatic_tax"] = shape(
+        &["disabled_reason", "liability", "provider", "status"],
+        json!({"enabled": false}),
+    );
+    invoice["payment_settings"] = shape(
+        &[
+            "default_mandate",
+            "payment_method_options",
+            "payment_method_types",
+        ],
+        json!({}),
+    );
+    invoice["status_transitions"] = shape(
+        &[
+            "finalized_at",
+            "marked_uncollectible_at",
+            "paid_at",
+            "voided_at",
+        ],
+        json!({}),
+    );
     for list in LISTS {
         invoice[list] = json!([]);
     }
@@ -70,7 +84,12 @@ fn set_amounts(invoice: &mut Value, total: i64) {
     for nothing in ZEROS {
         invoice[nothing] = json!(0);
     }
-    for whole in ["subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"] {
+    for whole in [
+        "subtotal",
+        "subtotal_excluding_tax",
+        "total",
+        "total_excluding_tax",
+    ] {
         invoice[whole] = json!(total);
     }
     for due in ["amount_due", "amount_remaining"] {

@@ -42,17 +42,23 @@ impl Stripe {
 
     /// Somebody pays an open invoice at its page, or Stripe tries again.
     pub fn pay_invoice(&self, invoice: &str) -> Result<Value, Refusal> {
-        self.desk().pay_invoice(invoice, None).map(|invoice| shown(&invoice))
+        self.desk()
+            .pay_invoice(invoice, None)
+            .map(|invoice| shown(&invoice))
     }
 
     /// Somebody voids an invoice at the dashboard.
     pub fn void_invoice(&self, invoice: &str) -> Result<Value, Refusal> {
-        self.desk().void_invoice(invoice).map(|invoice| shown(&invoice))
+        self.desk()
+            .void_invoice(invoice)
+            .map(|invoice| shown(&invoice))
     }
 
     /// Somebody marks an invoice as bad debt at the dashboard.
     pub fn give_up_invoice(&self, invoice: &str) -> Result<Value, Refusal> {
-        self.desk().give_up_invoice(invoice).map(|invoice| shown(&invoice))
+        self.desk()
+            .give_up_invoice(invoice)
+            .map(|invoice| shown(&invoice))
     }
 }
 
@@ -61,18 +67,36 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
-    params.only(&[&PAGING[..], &["created", "customer", "status", "subscription"]].concat())?;
+    params.only(
+        &[
+            &PAGING[..],
+            &["created", "customer", "status", "subscription"],
+        ]
+        .concat(),
+    )?;
     let wanted = |invoice: &Value| {
-        ["customer", "status"].into_iter().all(|field| params.get(field).is_none_or(|value| invoice[field] == value))
-            && params.get("subscription").is_none_or(|id| subscription_of(invoice) == id)
+        ["customer", "status"].into_iter().all(|field| {
+            params
+                .get(field)
+                .is_none_or(|value| invoice[field] == value)
+        }) && params
+            .get("subscription")
+            .is_none_or(|id| subscription_of(invoice) == id)
     };
-    Ok(Json(list(URL, &params, stripe.desk().select(INVOICE, wanted))?))
+    Ok(Json(list(
+        URL,
+        &params,
+        stripe.desk().select(INVOICE, wanted),
+    )?))
 }
 
 async fn lines(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&PAGING)?;
     let invoice = stripe.desk().find(INVOICE, &id)?;
-    let lines = invoice["lines"]["data"].as_array().cloned().unwrap_or_default();
+    let lines = invoice["lines"]["data"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     Ok(Json(list(&format!("{URL}/{id}/lines"), &params, lines)?))
 }
 
@@ -80,7 +104,9 @@ async fn pay(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params)
     params.only(&["forgive", "off_session", "payment_method"])?;
     let mut desk = stripe.desk();
     let invoice = desk.find(INVOICE, &id)?;
-    let method = params.get("payment_method").map(|method| desk.own_method(text(&invoice, "customer"), method));
+    let method = params
+        .get("payment_method")
+        .map(|method| desk.own_method(text(&invoice, "customer"), method));
     answer(&desk.pay_invoice(&id, method.transpose()?.as_deref())?)
 }
 
@@ -88,7 +114,8 @@ async fn finalize(From(stripe): From<Stripe>, Path(id): Path<String>, params: Pa
     params.only(&["auto_advance"])?;
     let mut desk = stripe.desk();
     if desk.find(INVOICE, &id)?["status"] != "draft" {
-        let message = "This invoice is already finalized, you can't re-finalize a non-draft invoice.";
+        let message =
+            "This invoice is already finalized, you can't re-finalize a non-draft invoice.";
         return Err(Refusal::invalid(message).coded("invoice_not_editable"));
     }
     desk.finalize_invoice(&id)?;
@@ -109,10 +136,17 @@ async fn payments(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.only(&[&PAGING[..], &["created", "invoice", "payment", "status"]].concat())?;
     let intent = params.get("payment[payment_intent]");
     let wanted = |payment: &Value| {
-        ["invoice", "status"].into_iter().all(|field| params.get(field).is_none_or(|value| payment[field] == value))
-            && intent.is_none_or(|intent| payment["payment"]["payment_intent"] == intent)
+        ["invoice", "status"].into_iter().all(|field| {
+            params
+                .get(field)
+                .is_none_or(|value| payment[field] == value)
+        }) && intent.is_none_or(|intent| payment["payment"]["payment_intent"] == intent)
     };
-    Ok(Json(list(PAYMENTS, &params, stripe.desk().select(INVOICE_PAYMENT, wanted))?))
+    Ok(Json(list(
+        PAYMENTS,
+        &params,
+        stripe.desk().select(INVOICE_PAYMENT, wanted),
+    )?))
 }
 
 async fn payment(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
@@ -132,7 +166,11 @@ impl Desk<'_> {
                     self.pay_invoice(id, method)
                 };
             }
-            "paid" => return Err(Refusal::invalid("Invoice is already paid").coded("invoice_already_paid")),
+            "paid" => {
+                return Err(
+                    Refusal::invalid("Invoice is already paid").coded("invoice_already_paid")
+                );
+            }
             status => {
                 let message = format!("This invoice cannot be paid because it is {status}.");
                 return Err(Refusal::invalid(message).coded("invoice_not_editable"));

@@ -29,7 +29,9 @@ impl Desk<'_> {
     }
 
     pub fn line(&mut self, line: &Line<'_>) -> Value {
-        let product = self.find(PRODUCT, text(line.price, "product")).unwrap_or_default();
+        let product = self
+            .find(PRODUCT, text(line.price, "product"))
+            .unwrap_or_default();
         let name = text(&product, "name");
         let description = match (line.proration, line.quantity) {
             (Some(words), _) => format!("{words} {name}"),
@@ -83,38 +85,44 @@ impl Desk<'_> {
     /// A line per item that is paid in advance.
     pub fn lines_ahead(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
         let id = text(subscription, "id");
-        let ahead = items(subscription).iter().filter(|item| !metered(item)).map(|item| {
-            let quantity = number(item, "quantity");
-            let amount = self.cost(&item["price"], quantity);
-            let item_line = Line {
-                item: Some((id, item)),
-                price: &item["price"],
-                quantity: Some(quantity),
-                amount,
-                period,
-                proration: None,
-            };
-            self.line(&item_line)
-        });
+        let ahead = items(subscription)
+            .iter()
+            .filter(|item| !metered(item))
+            .map(|item| {
+                let quantity = number(item, "quantity");
+                let amount = self.cost(&item["price"], quantity);
+                let item_line = Line {
+                    item: Some((id, item)),
+                    price: &item["price"],
+                    quantity: Some(quantity),
+                    amount,
+                    period,
+                    proration: None,
+                };
+                self.line(&item_line)
+            });
         ahead.collect()
     }
 
     /// A line per item whose usage is paid when the period is over; with the usage up to its end, or up to now if that
     /// is sooner.
     pub fn lines_behind(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
-        let behind = items(subscription).iter().filter(|item| metered(item)).map(|item| {
-            let used = self.usage(subscription, item, period.1);
-            let amount = self.cost(&item["price"], used);
-            let item_line = Line {
-                item: Some((text(subscription, "id"), item)),
-                price: &item["price"],
-                quantity: Some(used),
-                amount,
-                period,
-                proration: None,
-            };
-            self.line(&item_line)
-        });
+        let behind = items(subscription)
+            .iter()
+            .filter(|item| metered(item))
+            .map(|item| {
+                let used = self.usage(subscription, item, period.1);
+                let amount = self.cost(&item["price"], used);
+                let item_line = Line {
+                    item: Some((text(subscription, "id"), item)),
+                    price: &item["price"],
+                    quantity: Some(used),
+                    amount,
+                    period,
+                    proration: None,
+                };
+                self.line(&item_line)
+            });
         behind.collect()
     }
 
@@ -122,7 +130,11 @@ impl Desk<'_> {
     /// so far; one that is closed in time, or late, takes what happened before its end.
     pub fn usage_mark(&self, subscription: &Value, end: i64) -> Value {
         let mark = &subscription[PRIVATE]["usage"];
-        if self.now < end { self.usage_seen(&mark["from"]) } else { json!({"from": end, "seen": mark["seen"]}) }
+        if self.now < end {
+            self.usage_seen(&mark["from"])
+        } else {
+            json!({"from": end, "seen": mark["seen"]})
+        }
     }
 
     /// A mark behind everything that was reported so far.
@@ -131,7 +143,9 @@ impl Desk<'_> {
     }
 
     fn usage(&self, subscription: &Value, item: &Value, end: i64) -> i64 {
-        let Ok(meter) = self.find(METER, text(&item["price"]["recurring"], "meter")) else { return 0 };
+        let Ok(meter) = self.find(METER, text(&item["price"]["recurring"], "meter")) else {
+            return 0;
+        };
         let mark = &subscription[PRIVATE]["usage"];
         let seen = usize::try_from(number(mark, "seen")).unwrap_or_default();
         let from = number(mark, "from");
@@ -145,11 +159,14 @@ impl State {
     fn used(&self, customer: &str, meter: &Value, seen: usize, (from, end): (i64, i64)) -> i64 {
         let recent = self.meter_events.iter().skip(seen);
         let events = recent.filter(|event| {
-            event.counts_for(customer, text(meter, "event_name")) && (from..end).contains(&event.timestamp)
+            event.counts_for(customer, text(meter, "event_name"))
+                && (from..end).contains(&event.timestamp)
         });
         match text(&meter["default_aggregation"], "formula") {
             "count" => i64::try_from(events.count()).unwrap_or(i64::MAX),
-            "last" => events.max_by_key(|event| event.timestamp).map_or(0, |event| event.value),
+            "last" => events
+                .max_by_key(|event| event.timestamp)
+                .map_or(0, |event| event.value),
             _ => events.fold(0, |sum, event| sum.saturating_add(event.value)),
         }
     }
@@ -157,7 +174,10 @@ impl State {
 
 /// The items of a subscription.
 pub(super) fn items(subscription: &Value) -> &[Value] {
-    subscription["items"]["data"].as_array().map(Vec::as_slice).unwrap_or_default()
+    subscription["items"]["data"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 /// Whether usage decides what an item costs.

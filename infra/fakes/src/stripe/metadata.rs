@@ -12,15 +12,25 @@ const VALUE_CHARS_MAX: usize = 500;
 /// The pairs of a new object.
 pub(super) fn new(params: &Params) -> Result<Value, Refusal> {
     check(params)?;
-    let pairs = params.map("metadata").into_iter().filter(|(_, value)| !value.is_empty());
-    Ok(Value::Object(pairs.map(|(key, value)| (key.to_owned(), json!(value))).collect()))
+    let pairs = params
+        .map("metadata")
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty());
+    Ok(Value::Object(
+        pairs
+            .map(|(key, value)| (key.to_owned(), json!(value)))
+            .collect(),
+    ))
 }
 
 /// The pairs of an object after a change: named ones are set, empty ones go, the rest stays.
 pub(super) fn merged(object: &Value, params: &Params) -> Result<Value, Refusal> {
     check(params)?;
     let mut metadata = object["metadata"].clone();
-    metadata.as_object_mut().into_iter().for_each(|metadata| merge(metadata, params));
+    metadata
+        .as_object_mut()
+        .into_iter()
+        .for_each(|metadata| merge(metadata, params));
     Ok(metadata)
 }
 
@@ -39,8 +49,9 @@ pub(super) fn merge(metadata: &mut Map<String, Value>, params: &Params) {
 
 pub(super) fn check(params: &Params) -> Result<(), Refusal> {
     let pairs = params.map("metadata");
-    let fits =
-        |(key, value): &(&str, &str)| key.chars().count() <= KEY_CHARS_MAX && value.chars().count() <= VALUE_CHARS_MAX;
+    let fits = |(key, value): &(&str, &str)| {
+        key.chars().count() <= KEY_CHARS_MAX && value.chars().count() <= VALUE_CHARS_MAX
+    };
     if pairs.len() > KEYS_MAX || !pairs.iter().all(fits) {
         let message = "Metadata can have up to 50 keys, with key names up to 40 characters long and values up to 500 \
                        characters long.";

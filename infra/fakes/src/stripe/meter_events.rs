@@ -68,19 +68,31 @@ pub struct MeterEventView {
 impl Stripe {
     /// Every accepted meter event, in order.
     pub fn meter_events(&self) -> Vec<MeterEventView> {
-        self.lock().meter_events.iter().map(MeterEvent::view).collect()
+        self.lock()
+            .meter_events
+            .iter()
+            .map(MeterEvent::view)
+            .collect()
     }
 
     /// What one customer has used in all.
     pub fn total(&self, customer: &str, event_name: &str) -> i64 {
-        self.lock().counted(customer, event_name).fold(0, |sum, event| sum.saturating_add(event.value))
+        self.lock()
+            .counted(customer, event_name)
+            .fold(0, |sum, event| sum.saturating_add(event.value))
     }
 }
 
 impl State {
     /// The events that ended up in a customer's sum.
-    pub(super) fn counted(&self, customer: &str, event_name: &str) -> impl Iterator<Item = &MeterEvent> {
-        self.meter_events.iter().filter(move |event| event.counts_for(customer, event_name))
+    pub(super) fn counted(
+        &self,
+        customer: &str,
+        event_name: &str,
+    ) -> impl Iterator<Item = &MeterEvent> {
+        self.meter_events
+            .iter()
+            .filter(move |event| event.counts_for(customer, event_name))
     }
 }
 
@@ -95,8 +107,16 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value
 
 fn record(state: &mut State, event: MeterEvent) -> Result<Json<Value>, Refusal> {
     let recent = |known: &&MeterEvent| event.created - known.created < UNIQUE_SECONDS;
-    if state.meter_events.iter().filter(recent).any(|known| known.identifier == event.identifier) {
-        let message = format!("An event already exists with identifier {}.", event.identifier);
+    if state
+        .meter_events
+        .iter()
+        .filter(recent)
+        .any(|known| known.identifier == event.identifier)
+    {
+        let message = format!(
+            "An event already exists with identifier {}.",
+            event.identifier
+        );
         return Err(Refusal::invalid(message).never_retry());
     }
     let shape = event.shape();
@@ -108,43 +128,71 @@ fn read(stripe: &Stripe, params: &Params) -> Result<MeterEvent, Refusal> {
     params.only(&["event_name", "payload", "identifier", "timestamp"])?;
     let event_name = params.required("event_name")?.to_owned();
     let pairs = params.map("payload").into_iter();
-    let payload: BTreeMap<String, String> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let payload: BTreeMap<String, String> = pairs
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
     if payload.is_empty() {
         return Err(Refusal::missing_parameter("payload"));
     }
     let created = stripe.seconds();
     let mut state = stripe.lock();
     let meter = meters::active(&state, &event_name);
-    let meter = meter.ok_or_else(|| Refusal::invalid(format!("No active meter found for event name {event_name}.")))?;
+    let meter = meter.ok_or_else(|| {
+        Refusal::invalid(format!(
+            "No active meter found for event name {event_name}."
+        ))
+    })?;
     let customer = entry(&payload, &meter["customer_mapping"])?.to_owned();
     let value = value(entry(&payload, &meter["value_settings"])?)?;
-    let known = state.objects.find(CUSTOMER, &customer).is_ok_and(|customer| customer["deleted"] != true);
-    let fate = if known { Fate::Counted } else { Fate::UnknownCustomer };
+    let known = state
+        .objects
+        .find(CUSTOMER, &customer)
+        .is_ok_and(|customer| customer["deleted"] != true);
+    let fate = if known {
+        Fate::Counted
+    } else {
+        Fate::UnknownCustomer
+    };
     let identifier = match params.get("identifier") {
         Some(identifier) => checked(identifier)?.to_owned(),
         None => state.objects.fresh_id("mevt"),
     };
     let timestamp = timestamp(params, created)?;
-    Ok(MeterEvent { event_name, identifier, customer, value, payload, timestamp, created, fate })
+    Ok(MeterEvent {
+        event_name,
+        identifier,
+        customer,
+        value,
+        payload,
+        timestamp,
+        created,
+        fate,
+    })
 }
 
 /// The payload's value under the key a meter's settings name.
 fn entry<'a>(payload: &'a BTreeMap<String, String>, settings: &Value) -> Result<&'a str, Refusal> {
     let key = settings["event_payload_key"].as_str().unwrap_or_default();
-    let value = payload.get(key).map(String::as_str).filter(|value| !value.is_empty());
+    let value = payload
+        .get(key)
+        .map(String::as_str)
+        .filter(|value| !value.is_empty());
     value.ok_or_else(|| Refusal::missing_parameter(&format!("payload[{key}]")))
 }
 
 fn value(text: &str) -> Result<i64, Refusal> {
     let message = format!("Invalid meter event value: {text} is not a whole number.");
-    text.parse().map_err(|_| Refusal::invalid(message).about("payload"))
+    text.parse()
+        .map_err(|_| Refusal::invalid(message).about("payload"))
 }
 
 fn checked(identifier: &str) -> Result<&str, Refusal> {
     if (1..=IDENTIFIER_CHARS_MAX).contains(&identifier.chars().count()) {
         return Ok(identifier);
     }
-    let message = format!("Invalid string: identifier must have between 1 and {IDENTIFIER_CHARS_MAX} characters");
+    let message = format!(
+        "Invalid string: identifier must have between 1 and {IDENTIFIER_CHARS_MAX} characters"
+    );
     Err(Refusal::invalid(message).about("identifier"))
 }
 
@@ -153,7 +201,8 @@ fn timestamp(params: &Params, now: i64) -> Result<i64, Refusal> {
     if (now - AGE_SECONDS_MAX..=now + AHEAD_SECONDS_MAX).contains(&timestamp) {
         return Ok(timestamp);
     }
-    let message = "The timestamp must be within the past 35 calendar days or up to 5 minutes in the future.";
+    let message =
+        "The timestamp must be within the past 35 calendar days or up to 5 minutes in the future.";
     Err(Refusal::invalid(message).about("timestamp"))
 }
 

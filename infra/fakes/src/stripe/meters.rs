@@ -31,10 +31,14 @@ impl Stripe {
     pub fn add_meter(&self, event_name: &str) -> String {
         let now = self.seconds();
         let mut state = self.lock();
-        let known = active(&state, event_name).and_then(|meter| meter["id"].as_str()).map(str::to_owned);
+        let known = active(&state, event_name)
+            .and_then(|meter| meter["id"].as_str())
+            .map(str::to_owned);
         known.unwrap_or_else(|| {
             let meter = blank(&mut state, event_name, event_name, "sum", now);
-            let meter = state.objects.create(METER, "billing.meter.created", meter, now);
+            let meter = state
+                .objects
+                .create(METER, "billing.meter.created", meter, now);
             meter["id"].as_str().unwrap_or_default().to_owned()
         })
     }
@@ -42,7 +46,10 @@ impl Stripe {
 
 /// The meter that takes events of this name.
 pub(super) fn active<'a>(state: &'a State, event_name: &str) -> Option<&'a Value> {
-    state.objects.all(METER).find(|meter| meter["event_name"] == event_name && meter["status"] == "active")
+    state
+        .objects
+        .all(METER)
+        .find(|meter| meter["event_name"] == event_name && meter["status"] == "active")
 }
 
 async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
@@ -54,17 +61,23 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value
         "value_settings",
         "event_time_window",
     ])?;
-    let (event_name, display_name) = (params.required("event_name")?, params.required("display_name")?);
+    let (event_name, display_name) = (
+        params.required("event_name")?,
+        params.required("display_name")?,
+    );
     let formula = params.required("default_aggregation[formula]")?;
     if !["sum", "count", "last"].contains(&formula) {
-        let message =
-            format!("Invalid default_aggregation[formula]: must be one of count, last, or sum, not {formula}");
+        let message = format!(
+            "Invalid default_aggregation[formula]: must be one of count, last, or sum, not {formula}"
+        );
         return Err(Refusal::invalid(message));
     }
     let now = stripe.seconds();
     let mut state = stripe.lock();
     if active(&state, event_name).is_some() {
-        return Err(Refusal::invalid(format!("An active meter with event name {event_name} already exists.")));
+        return Err(Refusal::invalid(format!(
+            "An active meter with event name {event_name} already exists."
+        )));
     }
     let mut meter = blank(&mut state, event_name, display_name, formula, now);
     for settings in ["customer_mapping", "value_settings"] {
@@ -75,10 +88,21 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value
     if let Some(window) = params.get("event_time_window") {
         meter["event_time_window"] = json!(window);
     }
-    Ok(Json(state.objects.create(METER, "billing.meter.created", meter, now)))
+    Ok(Json(state.objects.create(
+        METER,
+        "billing.meter.created",
+        meter,
+        now,
+    )))
 }
 
-fn blank(state: &mut State, event_name: &str, display_name: &str, formula: &str, now: i64) -> Value {
+fn blank(
+    state: &mut State,
+    event_name: &str,
+    display_name: &str,
+    formula: &str,
+    now: i64,
+) -> Value {
     json!({
         "id": state.objects.fresh_id(METER.prefix),
         "object": METER.object,
@@ -103,42 +127,111 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json
 async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
     params.only(&[&PAGING[..], &["status"]].concat())?;
     let state = stripe.lock();
-    let wanted = |meter: &&Value| params.get("status").is_none_or(|status| meter["status"] == status);
-    Ok(Json(list(URL, &params, state.objects.all(METER).filter(wanted).cloned().collect())?))
+    let wanted = |meter: &&Value| {
+        params
+            .get("status")
+            .is_none_or(|status| meter["status"] == status)
+    };
+    Ok(Json(list(
+        URL,
+        &params,
+        state.objects.all(METER).filter(wanted).cloned().collect(),
+    )?))
 }
 
-async fn rename(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Result<Json<Value>, Refusal> {
+async fn rename(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Json<Value>, Refusal> {
     params.only(&["display_name"])?;
     let mut desk = stripe.desk();
     let before = desk.find(METER, &id)?;
-    let name = params.get("display_name").map_or(before["display_name"].clone(), |name| json!(name));
+    let name = params
+        .get("display_name")
+        .map_or(before["display_name"].clone(), |name| json!(name));
     let fields = json!({"display_name": name, "updated": desk.now});
-    Ok(Json(desk.update(METER, &id, "billing.meter.updated", fields)?))
+    Ok(Json(desk.update(
+        METER,
+        &id,
+        "billing.meter.updated",
+        fields,
+    )?))
 }
 
-async fn deactivate(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn deactivate(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
     let now = stripe.seconds();
-    set_status(&stripe, &id, "billing.meter.deactivated", "inactive", json!(now))
+    set_status(
+        &stripe,
+        &id,
+        "billing.meter.deactivated",
+        "inactive",
+        json!(now),
+    )
 }
 
-async fn reactivate(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
-    set_status(&stripe, &id, "billing.meter.reactivated", "active", Value::Null)
+async fn reactivate(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    set_status(
+        &stripe,
+        &id,
+        "billing.meter.reactivated",
+        "active",
+        Value::Null,
+    )
 }
 
-fn set_status(stripe: &Stripe, id: &str, event: &str, status: &str, at: Value) -> Result<Json<Value>, Refusal> {
+fn set_status(
+    stripe: &Stripe,
+    id: &str,
+    event: &str,
+    status: &str,
+    at: Value,
+) -> Result<Json<Value>, Refusal> {
     let now = stripe.seconds();
     let change = |meter: &mut Map<String, Value>| {
         meter.insert("status".to_owned(), json!(status));
-        meter.insert("status_transitions".to_owned(), json!({"deactivated_at": at}));
+        meter.insert(
+            "status_transitions".to_owned(),
+            json!({"deactivated_at": at}),
+        );
         meter.insert("updated".to_owned(), json!(now));
     };
-    Ok(Json(stripe.lock().objects.update(METER, id, event, now, change)?))
+    Ok(Json(
+        stripe
+            .lock()
+            .objects
+            .update(METER, id, event, now, change)?,
+    ))
 }
 
-async fn summaries(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Result<Json<Value>, Refusal> {
-    params.only(&[&PAGING[..], &["customer", "start_time", "end_time", "value_grouping_window"]].concat())?;
+async fn summaries(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Json<Value>, Refusal> {
+    params.only(
+        &[
+            &PAGING[..],
+            &[
+                "customer",
+                "start_time",
+                "end_time",
+                "value_grouping_window",
+            ],
+        ]
+        .concat(),
+    )?;
     let customer = params.required("customer")?;
-    let grouping = params.get("value_grouping_window").map(window_seconds).transpose()?;
+    let grouping = params
+        .get("value_grouping_window")
+        .map(window_seconds)
+        .transpose()?;
     let start = bound(&params, "start_time", grouping.unwrap_or(MINUTE))?;
     let end = bound(&params, "end_time", grouping.unwrap_or(MINUTE))?;
     if end <= start {
@@ -148,22 +241,32 @@ async fn summaries(From(stripe): From<Stripe>, Path(id): Path<String>, params: P
     let meter = state.objects.find(METER, &id)?;
     let step = grouping.unwrap_or(end - start);
     // Newest first; a window without events has no summary.
-    let windows = (0..(end - start) / step).rev().map(|window| start + window * step);
+    let windows = (0..(end - start) / step)
+        .rev()
+        .map(|window| start + window * step);
     let summary = |from: i64| summary(&state, meter, customer, from, from + step);
     let url = format!("{URL}/{id}/event_summaries");
-    Ok(Json(list(&url, &params, windows.filter_map(summary).collect())?))
+    Ok(Json(list(
+        &url,
+        &params,
+        windows.filter_map(summary).collect(),
+    )?))
 }
 
 fn window_seconds(name: &str) -> Result<i64, Refusal> {
     match name {
         "hour" => Ok(HOUR),
         "day" => Ok(DAY),
-        _ => Err(Refusal::invalid("Invalid value_grouping_window: must be one of day or hour")),
+        _ => Err(Refusal::invalid(
+            "Invalid value_grouping_window: must be one of day or hour",
+        )),
     }
 }
 
 fn bound(params: &Params, name: &str, unit: i64) -> Result<i64, Refusal> {
-    let time = params.integer(name)?.ok_or_else(|| Refusal::missing_parameter(name))?;
+    let time = params
+        .integer(name)?
+        .ok_or_else(|| Refusal::missing_parameter(name))?;
     if time % unit == 0 {
         return Ok(time);
     }
@@ -173,13 +276,17 @@ fn bound(params: &Params, name: &str, unit: i64) -> Result<i64, Refusal> {
 
 fn summary(state: &State, meter: &Value, customer: &str, start: i64, end: i64) -> Option<Value> {
     let inside = |at: i64| (start..end).contains(&at);
-    let events = state.counted(customer, meter["event_name"].as_str()?).filter(|event| inside(event.timestamp));
+    let events = state
+        .counted(customer, meter["event_name"].as_str()?)
+        .filter(|event| inside(event.timestamp));
     let events: Vec<&MeterEvent> = events.collect();
     let newest = events.iter().max_by_key(|event| event.timestamp)?;
     let aggregated = match meter["default_aggregation"]["formula"].as_str()? {
         "count" => i64::try_from(events.len()).ok()?,
         "last" => newest.value,
-        _ => events.iter().fold(0, |sum, event| i64::saturating_add(sum, event.value)),
+        _ => events
+            .iter()
+            .fold(0, |sum, event| i64::saturating_add(sum, event.value)),
     };
     let id = meter["id"].as_str()?.replace("mtr_", "mtrusg_");
     Some(json!({

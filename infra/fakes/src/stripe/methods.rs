@@ -37,7 +37,9 @@ impl Stripe {
 
     /// A customer takes a card back.
     pub fn remove_card(&self, payment_method: &str) -> Result<Value, Refusal> {
-        self.desk().detach(payment_method).map(|method| shown(&method))
+        self.desk()
+            .detach(payment_method)
+            .map(|method| shown(&method))
     }
 }
 
@@ -49,7 +51,12 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
     params.only(&["metadata"])?;
     let mut desk = stripe.desk();
     let metadata = metadata::merged(&desk.find(METHOD, &id)?, &params)?;
-    answer(&desk.update(METHOD, &id, "payment_method.updated", json!({"metadata": metadata}))?)
+    answer(&desk.update(
+        METHOD,
+        &id,
+        "payment_method.updated",
+        json!({"metadata": metadata}),
+    )?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -59,14 +66,21 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
 
 async fn of_customer(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&[&PAGING[..], &["type"]].concat())?;
-    listed(&stripe, &id, &format!("/v1/customers/{id}/payment_methods"), &params)
+    listed(
+        &stripe,
+        &id,
+        &format!("/v1/customers/{id}/payment_methods"),
+        &params,
+    )
 }
 
 fn listed(stripe: &Stripe, customer: &str, url: &str, params: &Params) -> Answer {
     let desk = stripe.desk();
     desk.customer(customer)?;
-    let wanted =
-        |method: &Value| method["customer"] == customer && params.get("type").is_none_or(|kind| method["type"] == kind);
+    let wanted = |method: &Value| {
+        method["customer"] == customer
+            && params.get("type").is_none_or(|kind| method["type"] == kind)
+    };
     Ok(Json(list(url, params, desk.select(METHOD, wanted))?))
 }
 
@@ -83,7 +97,8 @@ async fn detach(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
 impl Desk<'_> {
     /// Attaches a payment method, or a new one made from a test card.
     pub fn attach(&mut self, id: &str, customer: &str) -> Result<Value, Refusal> {
-        self.customer(customer).map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
+        self.customer(customer)
+            .map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
         if let Ok(method) = self.find(METHOD, id)
             && method["customer"] == customer
         {
@@ -103,7 +118,8 @@ impl Desk<'_> {
         }
         let method = self.find(METHOD, id)?;
         if method["customer"].is_string() {
-            let message = "The payment method you provided has already been attached to a customer.";
+            let message =
+                "The payment method you provided has already been attached to a customer.";
             return Err(Refusal::invalid(message).coded("payment_method_unexpected_state"));
         }
         if method[PRIVATE]["used"] == true {
@@ -121,13 +137,25 @@ impl Desk<'_> {
             return Err(Refusal::invalid(message));
         };
         self.set(METHOD, id, json!({PRIVATE: {"used": true}}))?;
-        let method = self.update(METHOD, id, "payment_method.detached", json!({"customer": null}))?;
+        let method = self.update(
+            METHOD,
+            id,
+            "payment_method.detached",
+            json!({"customer": null}),
+        )?;
         if self.find(CUSTOMER, customer)?["invoice_settings"]["default_payment_method"] == id {
             self.set_default_method(customer, &Value::Null)?;
         }
-        for subscription in self.select(SUBSCRIPTION, |subscription| subscription["default_payment_method"] == id) {
+        for subscription in self.select(SUBSCRIPTION, |subscription| {
+            subscription["default_payment_method"] == id
+        }) {
             let fields = json!({"default_payment_method": null});
-            self.update(SUBSCRIPTION, text(&subscription, "id"), "customer.subscription.updated", fields)?;
+            self.update(
+                SUBSCRIPTION,
+                text(&subscription, "id"),
+                "customer.subscription.updated",
+                fields,
+            )?;
         }
         Ok(method)
     }
@@ -144,7 +172,12 @@ impl Desk<'_> {
     pub fn set_default_method(&mut self, customer: &str, method: &Value) -> Result<(), Refusal> {
         let mut settings = self.customer(customer)?["invoice_settings"].clone();
         settings["default_payment_method"] = method.clone();
-        self.update(CUSTOMER, customer, "customer.updated", json!({"invoice_settings": settings}))?;
+        self.update(
+            CUSTOMER,
+            customer,
+            "customer.updated",
+            json!({"invoice_settings": settings}),
+        )?;
         Ok(())
     }
 
@@ -157,7 +190,11 @@ impl Desk<'_> {
                     "The customer does not have a payment method with the ID {method}. The payment method must be \
                      attached to the customer."
                 );
-                Err(Refusal::parameter("default_payment_method", "resource_missing", message))
+                Err(Refusal::parameter(
+                    "default_payment_method",
+                    "resource_missing",
+                    message,
+                ))
             }
         }
     }

@@ -20,7 +20,11 @@ pub(super) struct Kind {
 }
 
 const fn kind(object: &'static str, noun: &'static str, prefix: &'static str) -> Kind {
-    Kind { object, noun, prefix }
+    Kind {
+        object,
+        noun,
+        prefix,
+    }
 }
 
 pub(super) const CHARGE: Kind = kind("charge", "charge", "ch");
@@ -58,14 +62,20 @@ impl Objects {
 
     /// Puts a new object on the shelf and leaves its event.
     pub fn create(&mut self, kind: Kind, event: &str, object: Value, now: i64) -> Value {
-        self.by_kind.entry(kind.object.to_owned()).or_default().push(object.clone());
+        self.by_kind
+            .entry(kind.object.to_owned())
+            .or_default()
+            .push(object.clone());
         self.leave_event(event, &object, None, now);
         object
     }
 
     /// Puts a new object on the shelf of which nobody is told.
     pub fn shelve(&mut self, kind: Kind, object: Value) {
-        self.by_kind.entry(kind.object.to_owned()).or_default().push(object);
+        self.by_kind
+            .entry(kind.object.to_owned())
+            .or_default()
+            .push(object);
     }
 
     /// Changes an object and leaves its event, unless nothing changed.
@@ -92,7 +102,10 @@ impl Objects {
         change: impl FnOnce(&mut Map<String, Value>),
     ) -> Result<(Value, Value), Refusal> {
         let shelf = self.by_kind.entry(kind.object.to_owned()).or_default();
-        let found = shelf.iter_mut().find(|object| object["id"] == id).and_then(Value::as_object_mut);
+        let found = shelf
+            .iter_mut()
+            .find(|object| object["id"] == id)
+            .and_then(Value::as_object_mut);
         let object = found.ok_or_else(|| Refusal::no_such(kind.noun, id))?;
         let before = Value::Object(object.clone());
         change(object);
@@ -113,11 +126,14 @@ impl Objects {
     pub fn remove(&mut self, kind: Kind, id: &str) -> Result<Value, Refusal> {
         let shelf = self.by_kind.entry(kind.object.to_owned()).or_default();
         let at = shelf.iter().position(|object| object["id"] == id);
-        at.map(|at| shelf.remove(at)).ok_or_else(|| Refusal::no_such(kind.noun, id))
+        at.map(|at| shelf.remove(at))
+            .ok_or_else(|| Refusal::no_such(kind.noun, id))
     }
 
     pub fn find(&self, kind: Kind, id: &str) -> Result<&Value, Refusal> {
-        self.all(kind).find(|object| object["id"] == id).ok_or_else(|| Refusal::no_such(kind.noun, id))
+        self.all(kind)
+            .find(|object| object["id"] == id)
+            .ok_or_else(|| Refusal::no_such(kind.noun, id))
     }
 
     /// Newest first, as Stripe lists them.
@@ -127,15 +143,24 @@ impl Objects {
 
     /// The events after the first so many, which count as delivered from now on.
     pub fn hand_over(&mut self, after: usize) -> Vec<Value> {
-        let events = self.by_kind.get_mut(EVENT.object).and_then(|events| events.get_mut(after..)).unwrap_or_default();
+        let events = self
+            .by_kind
+            .get_mut(EVENT.object)
+            .and_then(|events| events.get_mut(after..))
+            .unwrap_or_default();
         let taken = events.to_vec();
-        events.iter_mut().for_each(|event| event["pending_webhooks"] = json!(0));
+        events
+            .iter_mut()
+            .for_each(|event| event["pending_webhooks"] = json!(0));
         taken
     }
 
     /// Whatever has this id.
     pub fn any(&self, id: &str) -> Option<&Value> {
-        self.by_kind.values().flatten().find(|object| object["id"] == id)
+        self.by_kind
+            .values()
+            .flatten()
+            .find(|object| object["id"] == id)
     }
 
     fn leave_event(&mut self, event: &str, object: &Value, previous: Option<Value>, now: i64) {
@@ -155,7 +180,10 @@ impl Objects {
             "request": {"id": null, "idempotency_key": null},
             "type": event,
         });
-        self.by_kind.entry(EVENT.object.to_owned()).or_default().push(event);
+        self.by_kind
+            .entry(EVENT.object.to_owned())
+            .or_default()
+            .push(event);
     }
 }
 
@@ -177,19 +205,32 @@ pub(super) fn shown(object: &Value) -> Value {
         }
     }
     if kind == PORTAL.object {
-        object["features"]["subscription_update"].as_object_mut().and_then(|updates| updates.remove("products"));
+        object["features"]["subscription_update"]
+            .as_object_mut()
+            .and_then(|updates| updates.remove("products"));
     }
     object
 }
 
 /// What the fields that changed were before; a field that is new was null. Lists are told as a whole.
 fn difference(before: &Value, after: &Value) -> Value {
-    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else { return before.clone() };
-    let names = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name)));
+    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else {
+        return before.clone();
+    };
+    let names = old
+        .keys()
+        .chain(new.keys().filter(|name| !old.contains_key(*name)));
     let changed = names.filter(|name| *name != PRIVATE && old.get(*name) != new.get(*name));
     let null = Value::Null;
-    let was =
-        |name: &String| (name.clone(), difference(old.get(name).unwrap_or(&null), new.get(name).unwrap_or(&null)));
+    let was = |name: &String| {
+        (
+            name.clone(),
+            difference(
+                old.get(name).unwrap_or(&null),
+                new.get(name).unwrap_or(&null),
+            ),
+        )
+    };
     Value::Object(changed.map(was).collect())
 }
 
@@ -210,17 +251,33 @@ const RELATIONS: [Relation; 5] = [
 pub(super) fn list(url: &str, params: &Params, mut items: Vec<Value>) -> Result<Value, Refusal> {
     for (relation, holds) in RELATIONS {
         if let Some(limit) = params.integer(relation)? {
-            items.retain(|item| item["created"].as_i64().is_some_and(|created| holds(created, limit)));
+            items.retain(|item| {
+                item["created"]
+                    .as_i64()
+                    .is_some_and(|created| holds(created, limit))
+            });
         }
     }
     let limit = params.integer("limit")?.unwrap_or(10);
-    let size = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit));
+    let size = usize::try_from(limit)
+        .ok()
+        .filter(|limit| (1..=100).contains(limit));
     let size = size.ok_or_else(|| {
-        Refusal::parameter("limit", "parameter_invalid_integer", "Limit must be an integer between 1 and 100")
+        Refusal::parameter(
+            "limit",
+            "parameter_invalid_integer",
+            "Limit must be an integer between 1 and 100",
+        )
     })?;
     let position = |cursor: &str, param| {
         let found = items.iter().position(|item| item["id"] == cursor);
-        found.ok_or_else(|| Refusal::parameter(param, "resource_missing", format!("No such object: '{cursor}'")))
+        found.ok_or_else(|| {
+            Refusal::parameter(
+                param,
+                "resource_missing",
+                format!("No such object: '{cursor}'"),
+            )
+        })
     };
     // Towards newer items the page is the part nearest to the cursor, still newest first.
     let (page, has_more) = if let Some(cursor) = params.get("ending_before") {
@@ -228,7 +285,10 @@ pub(super) fn list(url: &str, params: &Params, mut items: Vec<Value>) -> Result<
         let start = end.saturating_sub(size);
         (&items[start..end], start > 0)
     } else {
-        let start = params.get("starting_after").map(|cursor| position(cursor, "starting_after")).transpose()?;
+        let start = params
+            .get("starting_after")
+            .map(|cursor| position(cursor, "starting_after"))
+            .transpose()?;
         let rest = &items[start.map_or(0, |start| start + 1)..];
         (&rest[..size.min(rest.len())], rest.len() > size)
     };

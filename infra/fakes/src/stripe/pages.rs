@@ -15,7 +15,9 @@ use super::{State, Stripe, dashboard};
 use crate::pages::{Markup, all, moment, page, table, tag, text};
 
 pub(super) fn routes() -> Router<Stripe> {
-    Router::new().route("/", get(overview)).route("/state.json", get(state))
+    Router::new()
+        .route("/", get(overview))
+        .route("/state.json", get(state))
 }
 
 async fn state(From(stripe): From<Stripe>) -> Json<Value> {
@@ -30,11 +32,25 @@ async fn overview(From(stripe): From<Stripe>) -> Response {
     let body = [
         sales,
         heading("Meters"),
-        table(&["meter", "event name", "status", "events"], meter_rows(&state)),
+        table(
+            &["meter", "event name", "status", "events"],
+            meter_rows(&state),
+        ),
         heading("Totals"),
         table(&["customer", "event name", "total"], total_rows(&state)),
         heading("Meter events"),
-        table(&["reported", "identifier", "customer", "event name", "value", "happened", ""], events),
+        table(
+            &[
+                "reported",
+                "identifier",
+                "customer",
+                "event name",
+                "value",
+                "happened",
+                "",
+            ],
+            events,
+        ),
         heading("Customers"),
         table(&["customer", "email", "metadata", "created"], customers),
     ];
@@ -42,7 +58,13 @@ async fn overview(From(stripe): From<Stripe>) -> Response {
 }
 
 fn meter_rows(state: &State) -> Vec<Vec<Markup>> {
-    let events = |name: &Value| state.meter_events.iter().filter(|event| *name == *event.event_name).count();
+    let events = |name: &Value| {
+        state
+            .meter_events
+            .iter()
+            .filter(|event| *name == *event.event_name)
+            .count()
+    };
     let row = |meter: &Value| {
         vec![
             tag("code", field(meter, "id")),
@@ -56,11 +78,18 @@ fn meter_rows(state: &State) -> Vec<Vec<Markup>> {
 
 fn total_rows(state: &State) -> Vec<Vec<Markup>> {
     let mut totals: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-    for event in state.meter_events.iter().filter(|event| event.fate == Fate::Counted) {
-        let total = totals.entry((&event.customer, &event.event_name)).or_default();
+    for event in state
+        .meter_events
+        .iter()
+        .filter(|event| event.fate == Fate::Counted)
+    {
+        let total = totals
+            .entry((&event.customer, &event.event_name))
+            .or_default();
         *total = total.saturating_add(event.value);
     }
-    let row = |((customer, name), total)| vec![tag("code", text(customer)), text(name), text(total)];
+    let row =
+        |((customer, name), total)| vec![tag("code", text(customer)), text(name), text(total)];
     totals.into_iter().map(row).collect()
 }
 

@@ -15,14 +15,20 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 
     async fn from_request(mut request: Request, state: &S) -> Result<Self, Refusal> {
         // A POST without parameters may leave its content type out.
-        request.headers_mut().entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(FORM));
+        request
+            .headers_mut()
+            .entry(header::CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static(FORM));
         let unread = |_| {
             Refusal::invalid(
                 "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you \
                  have any questions, we can help at https://support.stripe.com/.",
             )
         };
-        Form::from_request(request, state).await.map(|Form(pairs)| Self(pairs)).map_err(unread)
+        Form::from_request(request, state)
+            .await
+            .map(|Form(pairs)| Self(pairs))
+            .map_err(unread)
     }
 }
 
@@ -35,9 +41,11 @@ impl Params {
         });
         match stranger {
             None => Ok(()),
-            Some((name, _)) => {
-                Err(Refusal::parameter(name, "parameter_unknown", format!("Received unknown parameter: {name}")))
-            }
+            Some((name, _)) => Err(Refusal::parameter(
+                name,
+                "parameter_unknown",
+                format!("Received unknown parameter: {name}"),
+            )),
         }
     }
 
@@ -49,17 +57,25 @@ impl Params {
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn required(&self, name: &str) -> Result<&str, Refusal> {
-        self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| Refusal::missing_parameter(name))
+        self.get(name)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| Refusal::missing_parameter(name))
     }
 
     pub fn integer(&self, name: &str) -> Result<Option<i64>, Refusal> {
         let parse = |value: &str| {
             let message = format!("Invalid integer: {value}");
-            value.parse().map_err(|_| Refusal::parameter(name, "parameter_invalid_integer", message))
+            value
+                .parse()
+                .map_err(|_| Refusal::parameter(name, "parameter_invalid_integer", message))
         };
         self.get(name).map(parse).transpose()
     }
@@ -67,7 +83,9 @@ impl Params {
     pub fn boolean(&self, name: &str) -> Result<Option<bool>, Refusal> {
         let parse = |value: &str| {
             let message = format!("Invalid boolean: {value}");
-            value.parse().map_err(|_| Refusal::invalid(message).about(name))
+            value
+                .parse()
+                .map_err(|_| Refusal::invalid(message).about(name))
         };
         self.get(name).map(parse).transpose()
     }
@@ -75,22 +93,29 @@ impl Params {
     /// One of a few words, if it is given.
     pub fn word<'a>(&'a self, name: &str, words: &[&str]) -> Result<Option<&'a str>, Refusal> {
         match self.get(name) {
-            Some(value) if !words.contains(&value) => {
-                Err(Refusal::invalid(format!("Invalid {name}: must be one of {}", words.join(", "))).about(name))
-            }
+            Some(value) if !words.contains(&value) => Err(Refusal::invalid(format!(
+                "Invalid {name}: must be one of {}",
+                words.join(", ")
+            ))
+            .about(name)),
             value => Ok(value),
         }
     }
 
     /// Whether anything is said under this outermost name.
     pub fn mentions(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known.split('[').next() == Some(name))
+        self.0
+            .iter()
+            .any(|(known, _)| known.split('[').next() == Some(name))
     }
 
     /// What stands inside a name: of `recurring[interval]=day` under `recurring`, it is `interval=day`.
     pub fn inside(&self, name: &str) -> Self {
         let strip = |(known, value): &(String, String)| {
-            let (first, rest) = known.strip_prefix(name)?.strip_prefix('[')?.split_once(']')?;
+            let (first, rest) = known
+                .strip_prefix(name)?
+                .strip_prefix('[')?
+                .split_once(']')?;
             Some((format!("{first}{rest}"), value.clone()))
         };
         Self(self.0.iter().filter_map(strip).collect())
@@ -99,17 +124,34 @@ impl Params {
     /// The rows of a list of maps, in the order of their numbers: `items[0][price]=p` is `price=p`.
     pub fn rows(&self, name: &str) -> Vec<Self> {
         let inside = self.inside(name);
-        let number = |known: &str| known.split('[').next().and_then(|number| number.parse::<usize>().ok());
-        let mut numbers: Vec<usize> = inside.0.iter().filter_map(|(known, _)| number(known)).collect();
+        let number = |known: &str| {
+            known
+                .split('[')
+                .next()
+                .and_then(|number| number.parse::<usize>().ok())
+        };
+        let mut numbers: Vec<usize> = inside
+            .0
+            .iter()
+            .filter_map(|(known, _)| number(known))
+            .collect();
         numbers.sort_unstable();
         numbers.dedup();
-        numbers.into_iter().map(|number| inside.inside(&number.to_string())).collect()
+        numbers
+            .into_iter()
+            .map(|number| inside.inside(&number.to_string()))
+            .collect()
     }
 
     /// The pairs of a map: `metadata[job]=7` is `("job", "7")`.
     pub fn map<'a>(&'a self, name: &str) -> Vec<(&'a str, &'a str)> {
         let pair = |(key, value): &'a (String, String)| {
-            Some((key.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')?, value.as_str()))
+            Some((
+                key.strip_prefix(name)?
+                    .strip_prefix('[')?
+                    .strip_suffix(']')?,
+                value.as_str(),
+            ))
         };
         self.0.iter().filter_map(pair).collect()
     }

@@ -20,19 +20,27 @@ pub(super) fn routes() -> Router<Stripe> {
     Router::new()
         .route(
             INTENTS,
-            get(async |From(stripe): From<Stripe>, params: Params| index(&stripe, INTENT, INTENTS, &params)),
+            get(async |From(stripe): From<Stripe>, params: Params| {
+                index(&stripe, INTENT, INTENTS, &params)
+            }),
         )
         .route(
             CHARGES,
-            get(async |From(stripe): From<Stripe>, params: Params| index(&stripe, CHARGE, CHARGES, &params)),
+            get(async |From(stripe): From<Stripe>, params: Params| {
+                index(&stripe, CHARGE, CHARGES, &params)
+            }),
         )
         .route(
             "/v1/payment_intents/{id}",
-            get(async |From(stripe): From<Stripe>, Path(id): Path<String>| answer(&stripe.desk().find(INTENT, &id)?)),
+            get(async |From(stripe): From<Stripe>, Path(id): Path<String>| {
+                answer(&stripe.desk().find(INTENT, &id)?)
+            }),
         )
         .route(
             "/v1/charges/{id}",
-            get(async |From(stripe): From<Stripe>, Path(id): Path<String>| answer(&stripe.desk().find(CHARGE, &id)?)),
+            get(async |From(stripe): From<Stripe>, Path(id): Path<String>| {
+                answer(&stripe.desk().find(CHARGE, &id)?)
+            }),
         )
 }
 
@@ -59,7 +67,9 @@ impl Stripe {
 fn index(stripe: &Stripe, kind: Kind, url: &str, params: &Params) -> Answer {
     params.only(&[&PAGING[..], &["created", "customer", "payment_intent"]].concat())?;
     let wanted = |object: &Value| {
-        ["customer", "payment_intent"].into_iter().all(|field| params.get(field).is_none_or(|id| object[field] == id))
+        ["customer", "payment_intent"]
+            .into_iter()
+            .all(|field| params.get(field).is_none_or(|id| object[field] == id))
     };
     Ok(Json(list(url, params, stripe.desk().select(kind, wanted))?))
 }
@@ -149,13 +159,21 @@ impl Desk<'_> {
     }
 
     /// What becomes of a payment that took days.
-    pub fn end_slow_charge(&mut self, intent: &str, arrived: Result<(), &'static str>) -> Result<(), Refusal> {
+    pub fn end_slow_charge(
+        &mut self,
+        intent: &str,
+        arrived: Result<(), &'static str>,
+    ) -> Result<(), Refusal> {
         let intent = self.find(INTENT, intent)?;
         let method = self.find(METHOD, text(&intent, "payment_method"))?;
         let mut charge = self.find(CHARGE, text(&intent, "latest_charge"))?;
         let id = text(&charge, "id").to_owned();
         if let Err(code) = arrived {
-            fail_charge(&mut charge, code, "The customer's account has insufficient funds to cover this payment.");
+            fail_charge(
+                &mut charge,
+                code,
+                "The customer's account has insufficient funds to cover this payment.",
+            );
             let charge = self.set(CHARGE, &id, charge)?;
             self.announce("charge.failed", &charge);
             return self.refuse_intent(&intent, &charge, &method, code);
@@ -167,7 +185,11 @@ impl Desk<'_> {
     }
 
     fn declined(&mut self, customer: &str, method: &Value) -> Option<&'static str> {
-        if let Some(ordered) = self.declines.get_mut(customer).filter(|ordered| **ordered > 0) {
+        if let Some(ordered) = self
+            .declines
+            .get_mut(customer)
+            .filter(|ordered| **ordered > 0)
+        {
             *ordered -= 1;
             return Some("generic_decline");
         }
@@ -184,7 +206,12 @@ impl Desk<'_> {
         charge["receipt_url"] = json!(format!("{}/receipts/{}", self.site, text(charge, "id")));
     }
 
-    fn settle_intent(&mut self, intent: &Value, charge: &Value, method: &Value) -> Result<(), Refusal> {
+    fn settle_intent(
+        &mut self,
+        intent: &Value,
+        charge: &Value,
+        method: &Value,
+    ) -> Result<(), Refusal> {
         let fields = json!({
             "amount_received": number(intent, "amount"),
             "last_payment_error": null,
@@ -198,7 +225,13 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn refuse_intent(&mut self, intent: &Value, charge: &Value, method: &Value, code: &str) -> Result<(), Refusal> {
+    fn refuse_intent(
+        &mut self,
+        intent: &Value,
+        charge: &Value,
+        method: &Value,
+        code: &str,
+    ) -> Result<(), Refusal> {
         let fields = json!({
             "last_payment_error": {
                 "charge": charge["id"],
@@ -271,7 +304,8 @@ fn fail_charge(charge: &mut Value, code: &str, message: &str) {
     let outcome = &mut charge["outcome"];
     outcome["network_status"] = json!("declined_by_network");
     outcome["reason"] = json!(code);
-    outcome["seller_message"] = json!("The bank did not return any further details with this decline.");
+    outcome["seller_message"] =
+        json!("The bank did not return any further details with this decline.");
     outcome["type"] = json!("issuer_declined");
 }
 

@@ -30,7 +30,11 @@ fn after(moment: i64, months: i64) -> i64 {
     let (year, month, day) = civil(moment.div_euclid(DAY));
     let month = year * 12 + month - 1 + months;
     let (year, month) = (month.div_euclid(12), month.rem_euclid(12) + 1);
-    let next = if month == 12 { days(year + 1, 1, 1) } else { days(year, month + 1, 1) };
+    let next = if month == 12 {
+        days(year + 1, 1, 1)
+    } else {
+        days(year, month + 1, 1)
+    };
     let first = days(year, month, 1);
     (first + (day - 1).min(next - first - 1)) * DAY + moment.rem_euclid(DAY)
 }

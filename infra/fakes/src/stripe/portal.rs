@@ -18,7 +18,10 @@ const CONFIGURATIONS: &str = "/v1/billing_portal/configurations";
 pub(super) fn routes() -> Router<Stripe> {
     Router::new()
         .route(CONFIGURATIONS, post(create).get(index))
-        .route("/v1/billing_portal/configurations/{id}", get(show).post(update))
+        .route(
+            "/v1/billing_portal/configurations/{id}",
+            get(show).post(update),
+        )
         .route("/v1/billing_portal/sessions", post(open))
 }
 
@@ -30,14 +33,25 @@ impl Stripe {
 }
 
 async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
-    params.only(&["business_profile", "default_return_url", "features", "login_page", "metadata", "name"])?;
+    params.only(&[
+        "business_profile",
+        "default_return_url",
+        "features",
+        "login_page",
+        "metadata",
+        "name",
+    ])?;
     if !params.mentions("features") {
         return Err(Refusal::missing_parameter("features"));
     }
     let mut desk = stripe.desk();
     let mut configuration = blank(&mut desk, metadata::new(&params)?);
     overlay(&mut configuration, &params, "", &SETTINGS)?;
-    answer(&desk.create(PORTAL, "billing_portal.configuration.created", configuration))
+    answer(&desk.create(
+        PORTAL,
+        "billing_portal.configuration.created",
+        configuration,
+    ))
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
@@ -57,7 +71,12 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
     if configuration != before {
         configuration["updated"] = json!(desk.now);
     }
-    answer(&desk.update(PORTAL, &id, "billing_portal.configuration.updated", configuration)?)
+    answer(&desk.update(
+        PORTAL,
+        &id,
+        "billing_portal.configuration.updated",
+        configuration,
+    )?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -67,14 +86,25 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
         active.is_none_or(|active| configuration["active"] == active)
             && default.is_none_or(|default| configuration["is_default"] == default)
     };
-    Ok(Json(list(CONFIGURATIONS, &params, stripe.desk().select(PORTAL, wanted))?))
+    Ok(Json(list(
+        CONFIGURATIONS,
+        &params,
+        stripe.desk().select(PORTAL, wanted),
+    )?))
 }
 
 async fn open(From(stripe): From<Stripe>, params: Params) -> Answer {
-    params.only(&["configuration", "customer", "flow_data", "locale", "return_url"])?;
+    params.only(&[
+        "configuration",
+        "customer",
+        "flow_data",
+        "locale",
+        "return_url",
+    ])?;
     let customer = params.required("customer")?;
     let mut desk = stripe.desk();
-    desk.customer(customer).map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
+    desk.customer(customer)
+        .map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
     let Some(id) = params.get("configuration") else {
         let message = "No configuration provided and your test mode default configuration has not been created. \
                        Provide a configuration or create your default by saving your customer portal settings in test \
@@ -82,12 +112,20 @@ async fn open(From(stripe): From<Stripe>, params: Params) -> Answer {
         return Err(Refusal::invalid(message));
     };
     let found = desk.find(PORTAL, id);
-    let configuration = found.map_err(|_| Refusal::no_such_reference(PORTAL.noun, id, "configuration"))?;
+    let configuration =
+        found.map_err(|_| Refusal::no_such_reference(PORTAL.noun, id, "configuration"))?;
     if configuration["active"] != true {
-        return Err(Refusal::invalid("The configuration is inactive and cannot be used.").about("configuration"));
+        return Err(
+            Refusal::invalid("The configuration is inactive and cannot be used.")
+                .about("configuration"),
+        );
     }
     let flow = flow(&desk, customer, &params.inside("flow_data"))?;
-    let return_url = params.get("return_url").map_or(configuration["default_return_url"].clone(), |url| json!(url));
+    let return_url = params
+        .get("return_url")
+        .map_or(configuration["default_return_url"].clone(), |url| {
+            json!(url)
+        });
     let id = desk.fresh_id(PORTAL_SESSION);
     let session = json!({
         "id": id,
@@ -107,8 +145,14 @@ async fn open(From(stripe): From<Stripe>, params: Params) -> Answer {
 }
 
 fn flow(desk: &Desk<'_>, customer: &str, params: &Params) -> Result<Value, Refusal> {
-    let kinds = ["payment_method_update", "subscription_cancel", "subscription_update"];
-    let Some(kind) = params.word("type", &kinds)? else { return Ok(Value::Null) };
+    let kinds = [
+        "payment_method_update",
+        "subscription_cancel",
+        "subscription_update",
+    ];
+    let Some(kind) = params.word("type", &kinds)? else {
+        return Ok(Value::Null);
+    };
     let back = params.get("after_completion[redirect][return_url]");
     let mut flow = json!({
         "after_completion": {
@@ -125,16 +169,28 @@ fn flow(desk: &Desk<'_>, customer: &str, params: &Params) -> Result<Value, Refus
     if kind != "payment_method_update" {
         let at = format!("{kind}[subscription]");
         let id = params.required(&at)?;
-        let own = desk.find(SUBSCRIPTION, id).is_ok_and(|subscription| subscription["customer"] == customer);
+        let own = desk
+            .find(SUBSCRIPTION, id)
+            .is_ok_and(|subscription| subscription["customer"] == customer);
         own.then_some(()).ok_or_else(|| {
-            Refusal::no_such_reference(SUBSCRIPTION.noun, id, &format!("flow_data[{kind}][subscription]"))
+            Refusal::no_such_reference(
+                SUBSCRIPTION.noun,
+                id,
+                &format!("flow_data[{kind}][subscription]"),
+            )
         })?;
         flow[kind] = json!({"subscription": id});
     }
     Ok(flow)
 }
 
-const SETTINGS: [&str; 5] = ["business_profile", "default_return_url", "features", "login_page", "name"];
+const SETTINGS: [&str; 5] = [
+    "business_profile",
+    "default_return_url",
+    "features",
+    "login_page",
+    "name",
+];
 
 fn blank(desk: &mut Desk<'_>, metadata: Value) -> Value {
     json!({
@@ -175,12 +231,21 @@ fn blank(desk: &mut Desk<'_>, metadata: Value) -> Value {
 }
 
 /// Puts parameters in the place of settings of the same name; a setting's kind is what it was before.
-fn overlay(settings: &mut Value, params: &Params, path: &str, known: &[&str]) -> Result<(), Refusal> {
+fn overlay(
+    settings: &mut Value,
+    params: &Params,
+    path: &str,
+    known: &[&str],
+) -> Result<(), Refusal> {
     for name in known {
         if !params.mentions(name) {
             continue;
         }
-        let path = if path.is_empty() { (*name).to_owned() } else { format!("{path}[{name}]") };
+        let path = if path.is_empty() {
+            (*name).to_owned()
+        } else {
+            format!("{path}[{name}]")
+        };
         let setting = &mut settings[*name];
         if *name == "products" {
             *setting = products(&params.rows(name));
@@ -191,7 +256,11 @@ fn overlay(settings: &mut Value, params: &Params, path: &str, known: &[&str]) ->
             inside.only(&known)?;
             overlay(setting, &inside, &path, &known)?;
         } else if setting.is_boolean() {
-            *setting = json!(params.boolean(name).map_err(|refusal| refusal.about(&path))?);
+            *setting = json!(
+                params
+                    .boolean(name)
+                    .map_err(|refusal| refusal.about(&path))?
+            );
         } else if setting.is_array() {
             *setting = json!(params.list(name));
         } else {
@@ -209,5 +278,7 @@ fn products(rows: &[Params]) -> Value {
 /// The products that customers may change to, which a configuration shows only on request.
 pub(super) fn products_of(configuration: &Value) -> Option<&Value> {
     let updates = &configuration["features"]["subscription_update"];
-    (text(configuration, "object") == PORTAL.object).then(|| updates.get("products")).flatten()
+    (text(configuration, "object") == PORTAL.object)
+        .then(|| updates.get("products"))
+        .flatten()
 }

@@ -19,7 +19,9 @@ const LOOKUP_KEYS_MAX: usize = 10;
 const LOOKUP_KEY_CHARS_MAX: usize = 200;
 
 pub(super) fn routes() -> Router<Stripe> {
-    Router::new().route(URL, post(create).get(index)).route("/v1/prices/{id}", get(show).post(update))
+    Router::new()
+        .route(URL, post(create).get(index))
+        .route("/v1/prices/{id}", get(show).post(update))
 }
 
 async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -39,9 +41,13 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         "unit_amount",
         "unit_amount_decimal",
     ])?;
-    let (currency, product) = (params.required("currency")?.to_lowercase(), params.required("product")?);
+    let (currency, product) = (
+        params.required("currency")?.to_lowercase(),
+        params.required("product")?,
+    );
     let mut desk = stripe.desk();
-    desk.find(PRODUCT, product).map_err(|_| Refusal::no_such_reference(PRODUCT.noun, product, "product"))?;
+    desk.find(PRODUCT, product)
+        .map_err(|_| Refusal::no_such_reference(PRODUCT.noun, product, "product"))?;
     let mut price = json!({
         "id": null,
         "object": PRICE.object,
@@ -74,7 +80,14 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
-    params.only(&["active", "lookup_key", "metadata", "nickname", "tax_behavior", "transfer_lookup_key"])?;
+    params.only(&[
+        "active",
+        "lookup_key",
+        "metadata",
+        "nickname",
+        "tax_behavior",
+        "transfer_lookup_key",
+    ])?;
     let mut desk = stripe.desk();
     let mut price = desk.find(PRICE, &id)?;
     if let Some(active) = params.boolean("active")? {
@@ -83,7 +96,11 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
     price["metadata"] = metadata::merged(&price, &params)?;
     for field in ["nickname", "tax_behavior"] {
         if let Some(value) = params.get(field) {
-            price[field] = if value.is_empty() { Value::Null } else { json!(value) };
+            price[field] = if value.is_empty() {
+                Value::Null
+            } else {
+                json!(value)
+            };
         }
     }
     if params.mentions("lookup_key") {
@@ -93,31 +110,62 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
-    params.only(&[&PAGING[..], &["active", "created", "currency", "lookup_keys", "product", "type"]].concat())?;
+    params.only(
+        &[
+            &PAGING[..],
+            &[
+                "active",
+                "created",
+                "currency",
+                "lookup_keys",
+                "product",
+                "type",
+            ],
+        ]
+        .concat(),
+    )?;
     let (active, keys) = (params.boolean("active")?, params.list("lookup_keys"));
     if keys.len() > LOOKUP_KEYS_MAX {
-        let message = format!("Array lookup_keys exceeded maximum {LOOKUP_KEYS_MAX} allowed elements.");
+        let message =
+            format!("Array lookup_keys exceeded maximum {LOOKUP_KEYS_MAX} allowed elements.");
         return Err(Refusal::invalid(message).about("lookup_keys"));
     }
     let wanted = |price: &Value| {
         let named = |field: &str| params.get(field).is_none_or(|value| price[field] == value);
         active.is_none_or(|active| price["active"] == active)
-            && (keys.is_empty() || price["lookup_key"].as_str().is_some_and(|key| keys.contains(&key)))
+            && (keys.is_empty()
+                || price["lookup_key"]
+                    .as_str()
+                    .is_some_and(|key| keys.contains(&key)))
             && ["currency", "product", "type"].into_iter().all(named)
     };
-    Ok(Json(list(URL, &params, stripe.desk().select(PRICE, wanted))?))
+    Ok(Json(list(
+        URL,
+        &params,
+        stripe.desk().select(PRICE, wanted),
+    )?))
 }
 
 impl Desk<'_> {
     /// The lookup key for a price, taken from another one if the caller asks for that.
     fn claim_lookup_key(&mut self, params: &Params, owner: &str) -> Result<Value, Refusal> {
-        let Some(key) = params.get("lookup_key").filter(|key| !key.is_empty()) else { return Ok(Value::Null) };
+        let Some(key) = params.get("lookup_key").filter(|key| !key.is_empty()) else {
+            return Ok(Value::Null);
+        };
         if key.chars().count() > LOOKUP_KEY_CHARS_MAX {
-            let message = format!("Invalid string: lookup_key must be at most {LOOKUP_KEY_CHARS_MAX} characters");
+            let message = format!(
+                "Invalid string: lookup_key must be at most {LOOKUP_KEY_CHARS_MAX} characters"
+            );
             return Err(Refusal::invalid(message).about("lookup_key"));
         }
-        let other = self.select(PRICE, |price| price["lookup_key"] == key && price["id"] != owner).pop();
-        let Some(other) = other else { return Ok(json!(key)) };
+        let other = self
+            .select(PRICE, |price| {
+                price["lookup_key"] == key && price["id"] != owner
+            })
+            .pop();
+        let Some(other) = other else {
+            return Ok(json!(key));
+        };
         let other = text(&other, "id");
         if params.boolean("transfer_lookup_key")? != Some(true) {
             let message = format!("A price (`{other}`) already uses that lookup key.");
@@ -133,14 +181,23 @@ fn recurring(desk: &Desk<'_>, params: &Params) -> Result<Value, Refusal> {
         return Ok(Value::Null);
     }
     let recurring = params.inside("recurring");
-    recurring.only(&["interval", "interval_count", "meter", "trial_period_days", "usage_type"])?;
+    recurring.only(&[
+        "interval",
+        "interval_count",
+        "meter",
+        "trial_period_days",
+        "usage_type",
+    ])?;
     params.required("recurring[interval]")?;
     let interval = params.word("recurring[interval]", &["day", "week", "month", "year"])?;
-    let usage = params.word("recurring[usage_type]", &["licensed", "metered"])?.unwrap_or("licensed");
+    let usage = params
+        .word("recurring[usage_type]", &["licensed", "metered"])?
+        .unwrap_or("licensed");
     let meter = recurring.get("meter").filter(|meter| !meter.is_empty());
     match (usage, meter) {
         ("metered", None) => {
-            let message = "Metered prices must be backed by a meter. Please specify `recurring[meter]`.";
+            let message =
+                "Metered prices must be backed by a meter. Please specify `recurring[meter]`.";
             return Err(Refusal::invalid(message).about("recurring[meter]"));
         }
         ("licensed", Some(_)) => {
@@ -148,7 +205,8 @@ fn recurring(desk: &Desk<'_>, params: &Params) -> Result<Value, Refusal> {
             return Err(Refusal::invalid(message).about("recurring[meter]"));
         }
         (_, Some(meter)) => {
-            desk.find(METER, meter).map_err(|_| Refusal::no_such_reference(METER.noun, meter, "recurring[meter]"))?;
+            desk.find(METER, meter)
+                .map_err(|_| Refusal::no_such_reference(METER.noun, meter, "recurring[meter]"))?;
         }
         (_, None) => {}
     }
@@ -162,7 +220,9 @@ fn recurring(desk: &Desk<'_>, params: &Params) -> Result<Value, Refusal> {
 }
 
 fn set_amounts(price: &mut Value, params: &Params) -> Result<(), Refusal> {
-    let scheme = params.word("billing_scheme", &["per_unit", "tiered"])?.unwrap_or("per_unit");
+    let scheme = params
+        .word("billing_scheme", &["per_unit", "tiered"])?
+        .unwrap_or("per_unit");
     price["billing_scheme"] = json!(scheme);
     if scheme == "tiered" {
         if params.mentions("unit_amount") || params.mentions("unit_amount_decimal") {
@@ -191,14 +251,17 @@ fn set_amount(object: &mut Value, params: &Params, field: &str) -> Result<(), Re
     let given = match (params.get(field), params.get(&decimal)) {
         (None, None) => return Ok(()),
         (Some(_), Some(_)) => {
-            let message = format!("You may only specify one of these parameters: {field}, {decimal}.");
+            let message =
+                format!("You may only specify one of these parameters: {field}, {decimal}.");
             return Err(Refusal::invalid(message).about(field));
         }
         (Some(given), None) if given.contains('.') => None,
         (Some(given), None) | (None, Some(given)) => amounts::parse(given),
     };
     let units = given.ok_or_else(|| {
-        let message = format!("Invalid {field}: must be a number of at least 0 with at most 12 decimal places.");
+        let message = format!(
+            "Invalid {field}: must be a number of at least 0 with at most 12 decimal places."
+        );
         Refusal::invalid(message).about(field)
     })?;
     object[field] = json!(amounts::whole(units));
@@ -208,19 +271,33 @@ fn set_amount(object: &mut Value, params: &Params, field: &str) -> Result<(), Re
 
 fn tiers(params: &Params) -> Result<Value, Refusal> {
     let rows = params.rows("tiers");
-    let Some(last) = rows.len().checked_sub(1) else { return Err(Refusal::missing_parameter("tiers")) };
+    let Some(last) = rows.len().checked_sub(1) else {
+        return Err(Refusal::missing_parameter("tiers"));
+    };
     let (mut tiers, mut reached) = (Vec::new(), 0);
     for (at, row) in rows.iter().enumerate() {
-        row.only(&["up_to", "unit_amount", "unit_amount_decimal", "flat_amount", "flat_amount_decimal"])?;
+        row.only(&[
+            "up_to",
+            "unit_amount",
+            "unit_amount_decimal",
+            "flat_amount",
+            "flat_amount_decimal",
+        ])?;
         let up_to = match row.required("up_to")? {
             "inf" if at == last => None,
             _ if at == last => {
-                return Err(Refusal::invalid("The last tier must have `up_to` set to `inf`.").about("tiers"));
+                return Err(
+                    Refusal::invalid("The last tier must have `up_to` set to `inf`.")
+                        .about("tiers"),
+                );
             }
             _ => row.integer("up_to")?.filter(|up_to| *up_to > reached),
         };
         if up_to.is_none() && at != last {
-            return Err(Refusal::invalid("Each tier's `up_to` must be greater than the one before it.").about("tiers"));
+            return Err(Refusal::invalid(
+                "Each tier's `up_to` must be greater than the one before it.",
+            )
+            .about("tiers"));
         }
         reached = up_to.unwrap_or(reached);
         let mut tier = json!({
@@ -233,7 +310,9 @@ fn tiers(params: &Params) -> Result<Value, Refusal> {
         set_amount(&mut tier, row, "unit_amount")?;
         set_amount(&mut tier, row, "flat_amount")?;
         if tier["unit_amount_decimal"].is_null() && tier["flat_amount_decimal"].is_null() {
-            return Err(Refusal::missing_parameter(&format!("tiers[{at}][unit_amount]")));
+            return Err(Refusal::missing_parameter(&format!(
+                "tiers[{at}][unit_amount]"
+            )));
         }
         tiers.push(tier);
     }

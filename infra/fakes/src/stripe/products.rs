@@ -14,21 +14,38 @@ use super::refusal::Refusal;
 
 const URL: &str = "/v1/products";
 /// Plain text fields; an empty value clears one.
-const TEXTS: [&str; 6] = ["name", "description", "unit_label", "statement_descriptor", "tax_code", "url"];
+const TEXTS: [&str; 6] = [
+    "name",
+    "description",
+    "unit_label",
+    "statement_descriptor",
+    "tax_code",
+    "url",
+];
 
 pub(super) fn routes() -> Router<Stripe> {
-    Router::new().route(URL, post(create).get(index)).route("/v1/products/{id}", get(show).post(update).delete(remove))
+    Router::new()
+        .route(URL, post(create).get(index))
+        .route("/v1/products/{id}", get(show).post(update).delete(remove))
 }
 
 async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
-    params.only(&[&TEXTS[..], &["id", "active", "images", "metadata", "shippable"]].concat())?;
+    params.only(
+        &[
+            &TEXTS[..],
+            &["id", "active", "images", "metadata", "shippable"],
+        ]
+        .concat(),
+    )?;
     params.required("name")?;
     let active = params.boolean("active")?.unwrap_or(true);
     let metadata = metadata::new(&params)?;
     let mut desk = stripe.desk();
     let id = match params.get("id").filter(|id| !id.is_empty()) {
         Some(id) if desk.find(PRODUCT, id).is_ok() => {
-            return Err(Refusal::invalid("Product already exists.").coded("resource_already_exists"));
+            return Err(
+                Refusal::invalid("Product already exists.").coded("resource_already_exists")
+            );
         }
         Some(id) => id.to_owned(),
         None => desk.fresh_id(PRODUCT),
@@ -62,20 +79,37 @@ async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
-    params.only(&[&TEXTS[..], &["active", "default_price", "images", "metadata"]].concat())?;
+    params.only(
+        &[
+            &TEXTS[..],
+            &["active", "default_price", "images", "metadata"],
+        ]
+        .concat(),
+    )?;
     let mut desk = stripe.desk();
     let before = desk.find(PRODUCT, &id)?;
     let mut product = before.clone();
     if params.get("name") == Some("") {
-        return Err(Refusal::parameter("name", "parameter_invalid_empty", "You passed an empty string for 'name'."));
+        return Err(Refusal::parameter(
+            "name",
+            "parameter_invalid_empty",
+            "You passed an empty string for 'name'.",
+        ));
     }
     texts(&mut product, &params);
     if let Some(active) = params.boolean("active")? {
         product["active"] = json!(active);
     }
-    if let Some(price) = params.get("default_price").filter(|price| !price.is_empty()) {
-        let known = desk.find(PRICE, price).is_ok_and(|price| price["product"] == id.as_str());
-        known.then_some(()).ok_or_else(|| Refusal::no_such_reference(PRICE.noun, price, "default_price"))?;
+    if let Some(price) = params
+        .get("default_price")
+        .filter(|price| !price.is_empty())
+    {
+        let known = desk
+            .find(PRICE, price)
+            .is_ok_and(|price| price["product"] == id.as_str());
+        known
+            .then_some(())
+            .ok_or_else(|| Refusal::no_such_reference(PRICE.noun, price, "default_price"))?;
         product["default_price"] = json!(price);
     }
     if params.mentions("images") {
@@ -95,24 +129,39 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
         active.is_none_or(|active| product["active"] == active)
             && (ids.is_empty() || ids.contains(&text(product, "id")))
     };
-    Ok(Json(list(URL, &params, stripe.desk().select(PRODUCT, wanted))?))
+    Ok(Json(list(
+        URL,
+        &params,
+        stripe.desk().select(PRODUCT, wanted),
+    )?))
 }
 
 async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
     let mut desk = stripe.desk();
-    if desk.objects.all(PRICE).any(|price| price["product"] == id.as_str()) {
-        let message = "This product cannot be deleted because it has one or more user-created prices.";
+    if desk
+        .objects
+        .all(PRICE)
+        .any(|price| price["product"] == id.as_str())
+    {
+        let message =
+            "This product cannot be deleted because it has one or more user-created prices.";
         return Err(Refusal::invalid(message));
     }
     let product = desk.objects.remove(PRODUCT, &id)?;
     desk.announce("product.deleted", &product);
-    Ok(Json(json!({"id": id, "object": PRODUCT.object, "deleted": true})))
+    Ok(Json(
+        json!({"id": id, "object": PRODUCT.object, "deleted": true}),
+    ))
 }
 
 fn texts(product: &mut Value, params: &Params) {
     for field in TEXTS {
         if let Some(value) = params.get(field) {
-            product[field] = if value.is_empty() { Value::Null } else { json!(value) };
+            product[field] = if value.is_empty() {
+                Value::Null
+            } else {
+                json!(value)
+            };
         }
     }
 }

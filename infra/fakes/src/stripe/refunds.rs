@@ -17,15 +17,22 @@ const URL: &str = "/v1/refunds";
 const REASONS: [&str; 3] = ["duplicate", "fraudulent", "requested_by_customer"];
 
 pub(super) fn routes() -> Router<Stripe> {
-    Router::new().route(URL, post(create).get(index)).route("/v1/refunds/{id}", get(show).post(update))
+    Router::new()
+        .route(URL, post(create).get(index))
+        .route("/v1/refunds/{id}", get(show).post(update))
 }
 
 impl Stripe {
     /// Somebody refunds a payment, or all that is left of it, at the dashboard.
-    pub fn refund(&self, payment_intent: &str, amount_minor: Option<i64>) -> Result<Value, Refusal> {
+    pub fn refund(
+        &self,
+        payment_intent: &str,
+        amount_minor: Option<i64>,
+    ) -> Result<Value, Refusal> {
         let mut desk = self.desk();
         let charge = desk.charge_of(payment_intent)?;
-        desk.refund(&charge, amount_minor, Value::Null, json!({})).map(|refund| shown(&refund))
+        desk.refund(&charge, amount_minor, Value::Null, json!({}))
+            .map(|refund| shown(&refund))
     }
 
     /// The bank sends a refund back: it failed, and the charge has given back that much less.
@@ -46,9 +53,9 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     let metadata = metadata::new(&params)?;
     let mut desk = stripe.desk();
     let charge = match (params.get("charge"), params.get("payment_intent")) {
-        (Some(charge), None) => {
-            desk.find(CHARGE, charge).map_err(|_| Refusal::no_such_reference(CHARGE.noun, charge, "charge"))?
-        }
+        (Some(charge), None) => desk
+            .find(CHARGE, charge)
+            .map_err(|_| Refusal::no_such_reference(CHARGE.noun, charge, "charge"))?,
         (None, Some(intent)) => desk.charge_of(intent)?,
         _ => {
             let message = "One of the following params should be provided for this request: payment_intent or charge.";
@@ -72,18 +79,27 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.only(&[&PAGING[..], &["charge", "created", "payment_intent"]].concat())?;
     let wanted = |refund: &Value| {
-        ["charge", "payment_intent"].into_iter().all(|field| params.get(field).is_none_or(|id| refund[field] == id))
+        ["charge", "payment_intent"]
+            .into_iter()
+            .all(|field| params.get(field).is_none_or(|id| refund[field] == id))
     };
-    Ok(Json(list(URL, &params, stripe.desk().select(REFUND, wanted))?))
+    Ok(Json(list(
+        URL,
+        &params,
+        stripe.desk().select(REFUND, wanted),
+    )?))
 }
 
 impl Desk<'_> {
     /// The charge that paid an intent.
     pub fn charge_of(&self, intent: &str) -> Result<Value, Refusal> {
         let found = self.find(INTENT, intent);
-        let found = found.map_err(|_| Refusal::no_such_reference(INTENT.noun, intent, "payment_intent"))?;
+        let found =
+            found.map_err(|_| Refusal::no_such_reference(INTENT.noun, intent, "payment_intent"))?;
         if found["status"] != "succeeded" {
-            let message = format!("This PaymentIntent ({intent}) does not have a successful charge to refund.");
+            let message = format!(
+                "This PaymentIntent ({intent}) does not have a successful charge to refund."
+            );
             return Err(Refusal::invalid(message).about("payment_intent"));
         }
         self.find(CHARGE, text(&found, "latest_charge"))
@@ -101,20 +117,28 @@ impl Desk<'_> {
         let refund = self.refund_shape(charge, amount, reason, metadata);
         let refund = self.create(REFUND, "refund.created", refund);
         let given = number(charge, "amount_refunded") + amount;
-        let fields = json!({"amount_refunded": given, "refunded": given == number(charge, "amount")});
+        let fields =
+            json!({"amount_refunded": given, "refunded": given == number(charge, "amount")});
         self.update(CHARGE, id, "charge.refunded", fields)?;
         let mut destination = refund["destination_details"].clone();
         let kind = text(&destination, "type").to_owned();
         destination[&kind]["reference_status"] = json!("available");
         destination[&kind]["reference"] = json!("000000000001");
-        self.update(REFUND, text(&refund, "id"), "refund.updated", json!({"destination_details": destination}))
+        self.update(
+            REFUND,
+            text(&refund, "id"),
+            "refund.updated",
+            json!({"destination_details": destination}),
+        )
     }
 
     /// How much is to go back, if that much is left.
     fn refundable(&self, charge: &Value, amount: Option<i64>) -> Result<i64, Refusal> {
         let id = text(charge, "id");
         if charge["status"] != "succeeded" {
-            return Err(Refusal::invalid(format!("Charge {id} has not succeeded, so it cannot be refunded.")));
+            return Err(Refusal::invalid(format!(
+                "Charge {id} has not succeeded, so it cannot be refunded."
+            )));
         }
         let left = number(charge, "amount") - number(charge, "amount_refunded");
         if left == 0 {
@@ -122,19 +146,26 @@ impl Desk<'_> {
             return Err(Refusal::invalid(message).coded("charge_already_refunded"));
         }
         // An inquiry may still be answered by a refund; after a chargeback the money is gone already.
-        let gone = |dispute: &Value| dispute["charge"] == id && dispute["is_charge_refundable"] == false;
+        let gone =
+            |dispute: &Value| dispute["charge"] == id && dispute["is_charge_refundable"] == false;
         if !self.select(DISPUTE, gone).is_empty() {
             let message = format!("Charge {id} has been charged back; cannot issue a refund.");
             return Err(Refusal::invalid(message).coded("charge_disputed"));
         }
         let amount = amount.unwrap_or(left);
         if amount < 1 {
-            return Err(Refusal::parameter("amount", "parameter_invalid_integer", "Invalid positive integer"));
+            return Err(Refusal::parameter(
+                "amount",
+                "parameter_invalid_integer",
+                "Invalid positive integer",
+            ));
         }
         if amount > left {
             let money = |minor: i64| format!("${}.{:02}", minor / 100, minor % 100);
             let (asked, left) = (money(amount), money(left));
-            let message = format!("Refund amount ({asked}) is greater than unrefunded amount on charge ({left})");
+            let message = format!(
+                "Refund amount ({asked}) is greater than unrefunded amount on charge ({left})"
+            );
             return Err(Refusal::invalid(message).about("amount"));
         }
         Ok(amount)
@@ -146,8 +177,13 @@ impl Desk<'_> {
             return Err(Refusal::invalid(format!("Refund {id} has failed already.")));
         }
         let charge = text(&refund, "charge");
-        let given = number(&self.find(CHARGE, charge)?, "amount_refunded") - number(&refund, "amount");
-        self.set(CHARGE, charge, json!({"amount_refunded": given, "refunded": false}))?;
+        let given =
+            number(&self.find(CHARGE, charge)?, "amount_refunded") - number(&refund, "amount");
+        self.set(
+            CHARGE,
+            charge,
+            json!({"amount_refunded": given, "refunded": false}),
+        )?;
         let fields = json!({
             "failure_balance_transaction": self.objects.fresh_id("txn"),
             "failure_reason": "expired_or_canceled_card",
@@ -156,7 +192,13 @@ impl Desk<'_> {
         self.turn(REFUND, id, &["refund.failed", "refund.updated"], fields)
     }
 
-    fn refund_shape(&mut self, charge: &Value, amount: i64, reason: Value, metadata: Value) -> Value {
+    fn refund_shape(
+        &mut self,
+        charge: &Value,
+        amount: i64,
+        reason: Value,
+        metadata: Value,
+    ) -> Value {
         let destination = if charge["payment_method_details"]["type"] == "card" {
             json!({
                 "type": "card",
@@ -169,7 +211,13 @@ impl Desk<'_> {
             })
         };
         shape(
-            &["customer_account", "pending_reason", "receipt_number", "source_transfer_reversal", "transfer_reversal"],
+            &[
+                "customer_account",
+                "pending_reason",
+                "receipt_number",
+                "source_transfer_reversal",
+                "transfer_reversal",
+            ],
             json!({
                 "id": self.fresh_id(REFUND),
                 "object": REFUND.object,

@@ -18,7 +18,11 @@ pub struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode, kind: &str, message: impl Into<String>) -> Self {
-        Self { status, error: json!({"type": kind, "message": message.into()}), should_retry: None }
+        Self {
+            status,
+            error: json!({"type": kind, "message": message.into()}),
+            should_retry: None,
+        }
     }
 
     /// 400.
@@ -36,7 +40,11 @@ impl Refusal {
     }
 
     pub(super) fn missing_parameter(param: &str) -> Self {
-        Self::parameter(param, "parameter_missing", format!("Missing required param: {param}."))
+        Self::parameter(
+            param,
+            "parameter_missing",
+            format!("Missing required param: {param}."),
+        )
     }
 
     pub(super) fn unauthorized(message: impl Into<String>) -> Self {
@@ -45,9 +53,13 @@ impl Refusal {
 
     /// 404 for an object that is not there.
     pub(super) fn no_such(noun: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", format!("No such {noun}: '{id}'"))
-            .with("code", "resource_missing")
-            .with("param", "id")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "invalid_request_error",
+            format!("No such {noun}: '{id}'"),
+        )
+        .with("code", "resource_missing")
+        .with("param", "id")
     }
 
     /// 400 for a parameter that names an object that is not there.
@@ -57,9 +69,13 @@ impl Refusal {
 
     /// 402: the bank said no.
     pub(super) fn card_declined(decline_code: &str) -> Self {
-        Self::new(StatusCode::PAYMENT_REQUIRED, "card_error", "Your card was declined.")
-            .with("code", "card_declined")
-            .with("decline_code", decline_code)
+        Self::new(
+            StatusCode::PAYMENT_REQUIRED,
+            "card_error",
+            "Your card was declined.",
+        )
+        .with("code", "card_declined")
+        .with("decline_code", decline_code)
     }
 
     /// 400: there is nothing to charge.
@@ -70,7 +86,8 @@ impl Refusal {
     }
 
     pub(super) fn unknown_address(path: &str) -> Self {
-        let message = format!("Unrecognized request URL ({path}). Please see https://stripe.com/docs");
+        let message =
+            format!("Unrecognized request URL ({path}). Please see https://stripe.com/docs");
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
     }
 
@@ -79,29 +96,48 @@ impl Refusal {
     }
 
     pub(super) fn key_in_use(key: &str) -> Self {
-        let message = format!("There is currently another in-progress request using this idempotent key ({key}).");
-        Self::new(StatusCode::CONFLICT, "idempotency_error", message).with("code", "idempotency_key_in_use")
+        let message = format!(
+            "There is currently another in-progress request using this idempotent key ({key})."
+        );
+        Self::new(StatusCode::CONFLICT, "idempotency_error", message)
+            .with("code", "idempotency_key_in_use")
     }
 
     pub(super) fn lock_timeout() -> Self {
         let message = "This object cannot be accessed right now because another API request or Stripe process is \
                        currently accessing it.";
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "invalid_request_error", message).with("code", "lock_timeout")
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "invalid_request_error",
+            message,
+        )
+        .with("code", "lock_timeout")
     }
 
     pub(super) fn rate_limit() -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "invalid_request_error", "Request rate limit exceeded.")
-            .with("code", "rate_limit")
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "invalid_request_error",
+            "Request rate limit exceeded.",
+        )
+        .with("code", "rate_limit")
     }
 
     /// A failure of Stripe's own.
     pub(super) fn failure(status: StatusCode) -> Self {
-        let kind = if status.is_server_error() { "api_error" } else { "invalid_request_error" };
+        let kind = if status.is_server_error() {
+            "api_error"
+        } else {
+            "invalid_request_error"
+        };
         Self::new(status, kind, "An unknown error occurred")
     }
 
     pub(super) fn never_retry(self) -> Self {
-        Self { should_retry: Some("false"), ..self }
+        Self {
+            should_retry: Some("false"),
+            ..self
+        }
     }
 
     /// With Stripe's code for what is wrong.
@@ -117,7 +153,12 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stripe refuses with {}: {}", self.status, self.error["message"].as_str().unwrap_or_default())
+        write!(
+            f,
+            "Stripe refuses with {}: {}",
+            self.status,
+            self.error["message"].as_str().unwrap_or_default()
+        )
     }
 }
 
@@ -127,7 +168,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(json!({"error": self.error}))).into_response();
         if let Some(answer) = self.should_retry {
-            response.headers_mut().insert("stripe-should-retry", HeaderValue::from_static(answer));
+            response
+                .headers_mut()
+                .insert("stripe-should-retry", HeaderValue::from_static(answer));
         }
         response
     }

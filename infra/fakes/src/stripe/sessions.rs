@@ -63,9 +63,21 @@ pub(super) fn routes() -> Router<Stripe> {
 }
 
 async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
-    params.only(&[&KNOWN[..], &["tax_id_collection", "phone_number_collection", "wallet_options"]].concat())?;
+    params.only(
+        &[
+            &KNOWN[..],
+            &[
+                "tax_id_collection",
+                "phone_number_collection",
+                "wallet_options",
+            ],
+        ]
+        .concat(),
+    )?;
     params.required("mode")?;
-    let mode = params.word("mode", &["payment", "setup", "subscription"])?.unwrap_or_default();
+    let mode = params
+        .word("mode", &["payment", "setup", "subscription"])?
+        .unwrap_or_default();
     let mut desk = stripe.desk();
     let customer = payer(&desk, &params)?;
     let orders = orders(&desk, &params, mode)?;
@@ -84,7 +96,10 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     } else {
         session["client_secret"] = json!(format!("{id}_secret_test"));
     }
-    let items: Vec<Value> = orders.into_iter().map(|order| order.item(&mut desk)).collect();
+    let items: Vec<Value> = orders
+        .into_iter()
+        .map(|order| order.item(&mut desk))
+        .collect();
     total(&mut session, &items, &params);
     session[LINE_ITEMS] = Value::Array(items);
     // Nobody is told: Stripe has no event for a session that was only made.
@@ -108,10 +123,17 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.only(&[&PAGING[..], &fields, &["created", "customer_details"]].concat())?;
     let email = params.get("customer_details[email]");
     let wanted = |session: &Value| {
-        fields.into_iter().all(|field| params.get(field).is_none_or(|value| session[field] == value))
-            && email.is_none_or(|email| session["customer_details"]["email"] == email)
+        fields.into_iter().all(|field| {
+            params
+                .get(field)
+                .is_none_or(|value| session[field] == value)
+        }) && email.is_none_or(|email| session["customer_details"]["email"] == email)
     };
-    Ok(Json(list(URL, &params, stripe.desk().select(SESSION, wanted))?))
+    Ok(Json(list(
+        URL,
+        &params,
+        stripe.desk().select(SESSION, wanted),
+    )?))
 }
 
 async fn expire(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
@@ -123,7 +145,11 @@ async fn line_items(From(stripe): From<Stripe>, Path(id): Path<String>, params: 
     params.only(&PAGING)?;
     let session = stripe.desk().find(SESSION, &id)?;
     let items = session[LINE_ITEMS].as_array().cloned().unwrap_or_default();
-    Ok(Json(list(&format!("{URL}/{id}/line_items"), &params, items)?))
+    Ok(Json(list(
+        &format!("{URL}/{id}/line_items"),
+        &params,
+        items,
+    )?))
 }
 
 /// One line as it was ordered.
@@ -136,7 +162,9 @@ struct Order {
 
 impl Order {
     fn item(self, desk: &mut Desk<'_>) -> Value {
-        let amount = self.quantity.map_or(0, |quantity| amounts::cost(&self.price, quantity));
+        let amount = self
+            .quantity
+            .map_or(0, |quantity| amounts::cost(&self.price, quantity));
         json!({
             "id": desk.objects.fresh_id("li"),
             "object": "item",
@@ -158,12 +186,19 @@ fn orders(desk: &Desk<'_>, params: &Params, mode: &str) -> Result<Vec<Order>, Re
     let rows = params.rows("line_items");
     if mode == "setup" {
         let message = "You can not pass `line_items` in `setup` mode.";
-        return if rows.is_empty() { Ok(Vec::new()) } else { Err(Refusal::invalid(message).about("line_items")) };
+        return if rows.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(Refusal::invalid(message).about("line_items"))
+        };
     }
     if rows.is_empty() || rows.len() > LINE_ITEMS_MAX {
         return Err(Refusal::missing_parameter("line_items"));
     }
-    let orders = rows.iter().enumerate().map(|(at, row)| order(desk, row, &format!("line_items[{at}]")));
+    let orders = rows
+        .iter()
+        .enumerate()
+        .map(|(at, row)| order(desk, row, &format!("line_items[{at}]")));
     let orders: Vec<Order> = orders.collect::<Result<_, Refusal>>()?;
     let recurring = |order: &Order| order.price["type"] == "recurring";
     if mode == "payment" && orders.iter().any(recurring) {
@@ -176,7 +211,10 @@ fn orders(desk: &Desk<'_>, params: &Params, mode: &str) -> Result<Vec<Order>, Re
         return Err(Refusal::invalid(message).about("line_items"));
     }
     let currency = &orders[0].price["currency"];
-    if orders.iter().any(|order| order.price["currency"] != *currency) {
+    if orders
+        .iter()
+        .any(|order| order.price["currency"] != *currency)
+    {
         return Err(Refusal::invalid("All prices must have the same currency.").about("line_items"));
     }
     Ok(orders)
@@ -185,8 +223,13 @@ fn orders(desk: &Desk<'_>, params: &Params, mode: &str) -> Result<Vec<Order>, Re
 fn order(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Order, Refusal> {
     row.only(&["price", "quantity", "adjustable_quantity", "metadata"])?;
     let at = format!("{name}[price]");
-    let id = row.get("price").filter(|price| !price.is_empty()).ok_or_else(|| Refusal::missing_parameter(&at))?;
-    let price = desk.find(PRICE, id).map_err(|_| Refusal::no_such_reference(PRICE.noun, id, &at))?;
+    let id = row
+        .get("price")
+        .filter(|price| !price.is_empty())
+        .ok_or_else(|| Refusal::missing_parameter(&at))?;
+    let price = desk
+        .find(PRICE, id)
+        .map_err(|_| Refusal::no_such_reference(PRICE.noun, id, &at))?;
     if price["active"] != true {
         let message = "The price specified is inactive. This field only accepts active prices.";
         return Err(Refusal::invalid(message).about(&at));
@@ -195,8 +238,9 @@ fn order(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Order, Refusal> {
     let metered = price["recurring"]["usage_type"] == "metered";
     let at = format!("{name}[quantity]");
     if metered && quantity.is_some() {
-        let message =
-            format!("Quantity should not be specified where usage_type is `metered`. Remove quantity from `{name}`");
+        let message = format!(
+            "Quantity should not be specified where usage_type is `metered`. Remove quantity from `{name}`"
+        );
         return Err(Refusal::invalid(message).about(&at));
     }
     if !metered && quantity.is_none_or(|quantity| quantity < 1) {
@@ -204,39 +248,71 @@ fn order(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Order, Refusal> {
         return Err(Refusal::invalid(message).about(&at));
     }
     let product = desk.find(PRODUCT, text(&price, "product"))?;
-    Ok(Order { price, product, quantity })
+    Ok(Order {
+        price,
+        product,
+        quantity,
+    })
 }
 
 fn payer(desk: &Desk<'_>, params: &Params) -> Result<Option<Value>, Refusal> {
-    let Some(id) = params.get("customer") else { return Ok(None) };
+    let Some(id) = params.get("customer") else {
+        return Ok(None);
+    };
     if params.mentions("customer_email") {
         let message = "You may only specify one of these parameters: customer, customer_email.";
         return Err(Refusal::invalid(message).about("customer"));
     }
-    desk.customer(id).map(Some).map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, id, "customer"))
+    desk.customer(id)
+        .map(Some)
+        .map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, id, "customer"))
 }
 
 /// What the payment, the subscription or the set-up is to carry. Kept aside until somebody pays.
 fn data(params: &Params, mode: &str, now: i64) -> Result<Value, Refusal> {
-    for (name, its_mode) in
-        [("payment_intent_data", "payment"), ("subscription_data", "subscription"), ("setup_intent_data", "setup")]
-    {
+    for (name, its_mode) in [
+        ("payment_intent_data", "payment"),
+        ("subscription_data", "subscription"),
+        ("setup_intent_data", "setup"),
+    ] {
         if params.mentions(name) && mode != its_mode {
-            return Err(Refusal::invalid(format!("You can not pass `{name}` in `{mode}` mode.")).about(name));
+            return Err(
+                Refusal::invalid(format!("You can not pass `{name}` in `{mode}` mode."))
+                    .about(name),
+            );
         }
     }
     let payment = params.inside("payment_intent_data");
-    payment.only(&["metadata", "description", "receipt_email", "setup_future_usage", "statement_descriptor_suffix"])?;
+    payment.only(&[
+        "metadata",
+        "description",
+        "receipt_email",
+        "setup_future_usage",
+        "statement_descriptor_suffix",
+    ])?;
     let setup = params.inside("setup_intent_data");
     setup.only(&["metadata", "description"])?;
     let subscription = params.inside("subscription_data");
-    subscription.only(&["metadata", "description", "trial_end", "trial_period_days", "trial_settings"])?;
+    subscription.only(&[
+        "metadata",
+        "description",
+        "trial_end",
+        "trial_period_days",
+        "trial_settings",
+    ])?;
     let trial_end = match subscription.integer("trial_period_days")? {
         Some(days) => Some(now + days * 86_400),
         None => subscription.integer("trial_end")?,
     };
-    let inner = [("payment", &payment), ("subscription", &subscription), ("setup", &setup)];
-    let inner = inner.into_iter().find(|(its_mode, _)| *its_mode == mode).map_or(&payment, |(_, inner)| inner);
+    let inner = [
+        ("payment", &payment),
+        ("subscription", &subscription),
+        ("setup", &setup),
+    ];
+    let inner = inner
+        .into_iter()
+        .find(|(its_mode, _)| *its_mode == mode)
+        .map_or(&payment, |(_, inner)| inner);
     Ok(json!({
         "description": inner.get("description"),
         "metadata": metadata::new(inner)?,
@@ -256,10 +332,14 @@ fn addresses(session: &mut Value, params: &Params) -> Result<(), Refusal> {
         ("return_url", &["success_url", "cancel_url"][..])
     };
     if let Some(name) = strange.iter().find(|name| params.mentions(name)) {
-        let message = format!("The `{name}` parameter is not supported when `ui_mode` is `{ui_mode}`.");
+        let message =
+            format!("The `{name}` parameter is not supported when `ui_mode` is `{ui_mode}`.");
         return Err(Refusal::invalid(message).about(name));
     }
-    let redirects = params.word("redirect_on_completion", &["always", "if_required", "never"])?;
+    let redirects = params.word(
+        "redirect_on_completion",
+        &["always", "if_required", "never"],
+    )?;
     if redirects != Some("never") {
         params.required(wanted)?;
     }
@@ -275,7 +355,9 @@ fn addresses(session: &mut Value, params: &Params) -> Result<(), Refusal> {
 }
 
 fn expiry(params: &Params, now: i64) -> Result<i64, Refusal> {
-    let Some(at) = params.integer("expires_at")? else { return Ok(now + EXPIRES_SECONDS_MAX) };
+    let Some(at) = params.integer("expires_at")? else {
+        return Ok(now + EXPIRES_SECONDS_MAX);
+    };
     let message = if at < now + EXPIRES_SECONDS_MIN - EXPIRES_SECONDS_SLACK {
         "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
     } else if at > now + EXPIRES_SECONDS_MAX + EXPIRES_SECONDS_SLACK {
@@ -290,8 +372,16 @@ fn total(session: &mut Value, items: &[Value], params: &Params) {
     let sum: i64 = items.iter().map(|item| number(item, "amount_total")).sum();
     // A trial asks for nothing today but what is bought once.
     let recurring = |item: &&Value| item["price"]["type"] == "recurring";
-    let later: i64 = items.iter().filter(recurring).map(|item| number(item, "amount_total")).sum();
-    let sum = if session[PRIVATE]["trial_end"].is_null() { sum } else { sum - later };
+    let later: i64 = items
+        .iter()
+        .filter(recurring)
+        .map(|item| number(item, "amount_total"))
+        .sum();
+    let sum = if session[PRIVATE]["trial_end"].is_null() {
+        sum
+    } else {
+        sum - later
+    };
     if let Some(item) = items.first() {
         session["currency"] = item["currency"].clone();
         session["amount_subtotal"] = json!(sum);
@@ -325,7 +415,9 @@ pub(super) fn who(customer: Option<&Value>, email: Option<&str>) -> Value {
 fn blank(now: i64, mode: &str, params: &Params) -> Result<Value, Refusal> {
     let reference = params.get("client_reference_id");
     if reference.is_some_and(|reference| reference.chars().count() > REFERENCE_CHARS_MAX) {
-        let message = format!("Invalid string: client_reference_id must be at most {REFERENCE_CHARS_MAX} characters");
+        let message = format!(
+            "Invalid string: client_reference_id must be at most {REFERENCE_CHARS_MAX} characters"
+        );
         return Err(Refusal::invalid(message).about("client_reference_id"));
     }
     Ok(shape(

@@ -17,14 +17,22 @@ use super::refusal::Refusal;
 
 const URL: &str = "/v1/subscriptions";
 const UPDATED: &str = "customer.subscription.updated";
-const BEHAVIORS: [&str; 4] = ["allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"];
+const BEHAVIORS: [&str; 4] = [
+    "allow_incomplete",
+    "default_incomplete",
+    "error_if_incomplete",
+    "pending_if_incomplete",
+];
 const PRORATIONS: [&str; 3] = ["always_invoice", "create_prorations", "none"];
 const DAY: i64 = 86_400;
 
 pub(super) fn routes() -> Router<Stripe> {
     Router::new()
         .route(URL, post(create).get(index))
-        .route("/v1/subscriptions/{id}", get(show).post(update).delete(cancel))
+        .route(
+            "/v1/subscriptions/{id}",
+            get(show).post(update).delete(cancel),
+        )
         .route("/v1/subscriptions/{id}/resume", post(resume))
         .route("/v1/invoices/create_preview", post(preview))
 }
@@ -43,12 +51,16 @@ impl Stripe {
     /// The period of a subscription is over, whatever the clock says: the old one's usage and the next one's prices are
     /// invoiced and, if the bank agrees, paid. Ends a subscription that was to end with its period; ends a trial.
     pub fn roll_period(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk().roll_period(subscription).map(|subscription| shown(&subscription))
+        self.desk()
+            .roll_period(subscription)
+            .map(|subscription| shown(&subscription))
     }
 
     /// The trial is over, whatever the clock says.
     pub fn end_trial(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk().end_trial(subscription).map(|subscription| shown(&subscription))
+        self.desk()
+            .end_trial(subscription)
+            .map(|subscription| shown(&subscription))
     }
 
     /// Stripe says that a trial is about to end, as it does three days before.
@@ -61,22 +73,30 @@ impl Stripe {
 
     /// Somebody wishes in the portal that a subscription ends with its period.
     pub fn cancel_at_period_end(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk().wish_end(subscription, true).map(|subscription| shown(&subscription))
+        self.desk()
+            .wish_end(subscription, true)
+            .map(|subscription| shown(&subscription))
     }
 
     /// Somebody takes that wish back.
     pub fn keep_subscription(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk().wish_end(subscription, false).map(|subscription| shown(&subscription))
+        self.desk()
+            .wish_end(subscription, false)
+            .map(|subscription| shown(&subscription))
     }
 
     /// Somebody cancels a subscription at the dashboard, at once; or Stripe does, when all tries to collect failed.
     pub fn cancel_subscription(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk().end_subscription(subscription, "cancellation_requested").map(|subscription| shown(&subscription))
+        self.desk()
+            .end_subscription(subscription, "cancellation_requested")
+            .map(|subscription| shown(&subscription))
     }
 
     /// Nobody paid the first invoice within its 23 hours: the subscription is over before it began.
     pub fn expire_subscription(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk().expire_subscription(subscription).map(|subscription| shown(&subscription))
+        self.desk()
+            .expire_subscription(subscription)
+            .map(|subscription| shown(&subscription))
     }
 }
 
@@ -99,18 +119,25 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         "trial_settings",
     ])?;
     let customer = params.required("customer")?;
-    let behavior = params.word("payment_behavior", &BEHAVIORS)?.unwrap_or("allow_incomplete");
+    let behavior = params
+        .word("payment_behavior", &BEHAVIORS)?
+        .unwrap_or("allow_incomplete");
     params.word("collection_method", &["charge_automatically"])?;
     let mut desk = stripe.desk();
     let found = desk.customer(customer);
-    let found = found.map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
+    let found =
+        found.map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
     let method = default_method(&desk, customer, &params)?;
     let items = wanted_items(&desk, &params)?;
     let trial_end = trial_end(&params, desk.now)?;
-    let due =
-        trial_end.is_none() && items.iter().any(|item| item.quantity.is_some_and(|n| desk.cost(&item.price, n) > 0));
+    let due = trial_end.is_none()
+        && items
+            .iter()
+            .any(|item| item.quantity.is_some_and(|n| desk.cost(&item.price, n) > 0));
     if due && behavior != "default_incomplete" {
-        let at_hand = method.as_str().or(found["invoice_settings"]["default_payment_method"].as_str());
+        let at_hand = method
+            .as_str()
+            .or(found["invoice_settings"]["default_payment_method"].as_str());
         if at_hand.is_none() {
             return Err(Refusal::no_method());
         }
@@ -119,7 +146,9 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
             desk.try_out(customer, at_hand.as_deref())?;
         }
     }
-    let missing = params.word(MISSING, &["cancel", "create_invoice", "pause"])?.unwrap_or("create_invoice");
+    let missing = params
+        .word(MISSING, &["cancel", "create_invoice", "pause"])?
+        .unwrap_or("create_invoice");
     let start = Start {
         customer: customer.to_owned(),
         items,
@@ -151,14 +180,25 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
         Some(status) => subscription["status"] == status,
         None => subscription["status"] != "canceled",
     };
-    let priced =
-        |subscription: &Value, id: &str| super::lines::items(subscription).iter().any(|item| item["price"]["id"] == id);
+    let priced = |subscription: &Value, id: &str| {
+        super::lines::items(subscription)
+            .iter()
+            .any(|item| item["price"]["id"] == id)
+    };
     let wanted = |subscription: &Value| {
-        params.get("customer").is_none_or(|customer| subscription["customer"] == customer)
-            && params.get("price").is_none_or(|price| priced(subscription, price))
+        params
+            .get("customer")
+            .is_none_or(|customer| subscription["customer"] == customer)
+            && params
+                .get("price")
+                .is_none_or(|price| priced(subscription, price))
             && status(subscription)
     };
-    Ok(Json(list(URL, &params, stripe.desk().select(SUBSCRIPTION, wanted))?))
+    Ok(Json(list(
+        URL,
+        &params,
+        stripe.desk().select(SUBSCRIPTION, wanted),
+    )?))
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
@@ -176,8 +216,12 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
         "proration_date",
         "trial_end",
     ])?;
-    let behavior = params.word("payment_behavior", &BEHAVIORS)?.unwrap_or("allow_incomplete");
-    let proration = params.word("proration_behavior", &PRORATIONS)?.unwrap_or("create_prorations");
+    let behavior = params
+        .word("payment_behavior", &BEHAVIORS)?
+        .unwrap_or("allow_incomplete");
+    let proration = params
+        .word("proration_behavior", &PRORATIONS)?
+        .unwrap_or("create_prorations");
     let mut desk = stripe.desk();
     let subscription = desk.live(&id)?;
     let fields = changed_fields(&desk, &subscription, &params)?;
@@ -206,7 +250,11 @@ async fn cancel(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
     params.only(&["cancellation_details", "invoice_now", "prorate"])?;
     let mut desk = stripe.desk();
     let subscription = desk.live(&id)?;
-    desk.set(SUBSCRIPTION, &id, json!({"cancellation_details": cancellation(&subscription, &params)}))?;
+    desk.set(
+        SUBSCRIPTION,
+        &id,
+        json!({"cancellation_details": cancellation(&subscription, &params)}),
+    )?;
     if params.boolean("invoice_now")? == Some(true) {
         let lines = desk.lines_behind(&subscription, cycles::period(&subscription));
         return answer(&desk.end_with_invoice(&subscription, lines)?);
@@ -220,14 +268,32 @@ async fn resume(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
 }
 
 async fn preview(From(stripe): From<Stripe>, params: Params) -> Answer {
-    params.only(&["customer", "preview_mode", "subscription", "subscription_details"])?;
+    params.only(&[
+        "customer",
+        "preview_mode",
+        "subscription",
+        "subscription_details",
+    ])?;
     let details = params.inside("subscription_details");
-    details.only(&["cancel_at_period_end", "items", "proration_behavior", "proration_date", "trial_end"])?;
-    let proration = details.word("proration_behavior", &PRORATIONS)?.unwrap_or("create_prorations");
+    details.only(&[
+        "cancel_at_period_end",
+        "items",
+        "proration_behavior",
+        "proration_date",
+        "trial_end",
+    ])?;
+    let proration = details
+        .word("proration_behavior", &PRORATIONS)?
+        .unwrap_or("create_prorations");
     let mut desk = stripe.desk();
     let subscription = desk.live(params.required("subscription")?)?;
     let at = details.integer("proration_date")?.unwrap_or(desk.now);
-    let change = desk.plan_change(&subscription, &details.rows("items"), proration != "none", at)?;
+    let change = desk.plan_change(
+        &subscription,
+        &details.rows("items"),
+        proration != "none",
+        at,
+    )?;
     let old = cycles::period(&subscription);
     let mut after = subscription.clone();
     after["items"]["data"] = json!(change.items);
@@ -236,12 +302,19 @@ async fn preview(From(stripe): From<Stripe>, params: Params) -> Answer {
     if let Some(new) = change.new_period {
         lines.extend(desk.lines_ahead(&after, new));
     } else if proration != "always_invoice" {
-        let anchor = subscription["billing_cycle_anchor"].as_i64().unwrap_or_default();
+        let anchor = subscription["billing_cycle_anchor"]
+            .as_i64()
+            .unwrap_or_default();
         let end = super::periods::end(anchor, old.1, &cycles::price(&after));
         lines.extend(desk.lines_behind(&subscription, old));
         lines.extend(desk.lines_ahead(&after, (old.1, end)));
     }
-    let mut invoice = desk.invoice_shape(Draft { subscription: &after, reason: "upcoming", lines, period: old })?;
+    let mut invoice = desk.invoice_shape(Draft {
+        subscription: &after,
+        reason: "upcoming",
+        lines,
+        period: old,
+    })?;
     invoice["id"] = json!(desk.objects.fresh_id("upcoming_in"));
     answer(&invoice)
 }
@@ -250,7 +323,11 @@ impl Desk<'_> {
     /// A subscription that has not ended: Stripe does not know an ended one any more when it is to be changed.
     fn live(&self, id: &str) -> Result<Value, Refusal> {
         let found = self.find(SUBSCRIPTION, id)?;
-        if found["ended_at"].is_null() { Ok(found) } else { Err(Refusal::no_such(SUBSCRIPTION.noun, id)) }
+        if found["ended_at"].is_null() {
+            Ok(found)
+        } else {
+            Err(Refusal::no_such(SUBSCRIPTION.noun, id))
+        }
     }
 }
 
@@ -275,7 +352,11 @@ fn ending(subscription: &Value, end: bool, now: i64) -> Value {
     })
 }
 
-fn changed_fields(desk: &Desk<'_>, subscription: &Value, params: &Params) -> Result<Value, Refusal> {
+fn changed_fields(
+    desk: &Desk<'_>,
+    subscription: &Value,
+    params: &Params,
+) -> Result<Value, Refusal> {
     let mut fields = json!({"metadata": metadata::merged(subscription, params)?});
     if let Some(cancel) = params.boolean("cancel_at_period_end")? {
         let mut subscription = subscription.clone();
@@ -289,11 +370,14 @@ fn changed_fields(desk: &Desk<'_>, subscription: &Value, params: &Params) -> Res
         let behavior = ["keep_as_draft", "mark_uncollectible", "void"];
         let behavior = params.word("pause_collection[behavior]", &behavior)?;
         let resumes_at = params.integer("pause_collection[resumes_at]")?;
-        fields["pause_collection"] =
-            behavior.map_or(Value::Null, |behavior| json!({"behavior": behavior, "resumes_at": resumes_at}));
+        fields["pause_collection"] = behavior.map_or(
+            Value::Null,
+            |behavior| json!({"behavior": behavior, "resumes_at": resumes_at}),
+        );
     }
     if params.mentions("default_payment_method") {
-        fields["default_payment_method"] = default_method(desk, text(subscription, "customer"), params)?;
+        fields["default_payment_method"] =
+            default_method(desk, text(subscription, "customer"), params)?;
     }
     if let Some(description) = params.get("description") {
         fields["description"] = json!(description);
@@ -301,9 +385,15 @@ fn changed_fields(desk: &Desk<'_>, subscription: &Value, params: &Params) -> Res
     if let Some(end) = params.get("trial_end").filter(|end| *end != "now")
         && subscription["status"] == "trialing"
     {
-        let end = end.parse::<i64>().map_err(|_| Refusal::invalid("Invalid timestamp").about("trial_end"))?;
+        let end = end
+            .parse::<i64>()
+            .map_err(|_| Refusal::invalid("Invalid timestamp").about("trial_end"))?;
         let mut items = subscription["items"].clone();
-        items["data"].as_array_mut().into_iter().flatten().for_each(|item| item["current_period_end"] = json!(end));
+        items["data"]
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .for_each(|item| item["current_period_end"] = json!(end));
         fields["trial_end"] = json!(end);
         fields["billing_cycle_anchor"] = json!(end);
         fields["items"] = items;
@@ -322,7 +412,10 @@ fn cancellation(subscription: &Value, params: &Params) -> Value {
 }
 
 fn default_method(desk: &Desk<'_>, customer: &str, params: &Params) -> Result<Value, Refusal> {
-    match params.get("default_payment_method").filter(|method| !method.is_empty()) {
+    match params
+        .get("default_payment_method")
+        .filter(|method| !method.is_empty())
+    {
         Some(method) => desk.own_method(customer, method).map(Value::String),
         None => Ok(Value::Null),
     }
@@ -330,14 +423,19 @@ fn default_method(desk: &Desk<'_>, customer: &str, params: &Params) -> Result<Va
 
 /// When a trial ends, if there is to be one.
 pub(super) fn trial_end(params: &Params, now: i64) -> Result<Option<i64>, Refusal> {
-    let end = match (params.get("trial_end"), params.integer("trial_period_days")?) {
+    let end = match (
+        params.get("trial_end"),
+        params.integer("trial_period_days")?,
+    ) {
         (Some("now"), _) => return Ok(None),
         (Some(_), _) => params.integer("trial_end")?,
         (None, Some(days)) => Some(now + days * DAY),
         (None, None) => None,
     };
     match end {
-        Some(end) if end < now => Err(Refusal::invalid("Invalid timestamp: must be in the future").about("trial_end")),
+        Some(end) if end < now => {
+            Err(Refusal::invalid("Invalid timestamp: must be in the future").about("trial_end"))
+        }
         Some(end) if end == now => Ok(None),
         end => Ok(end),
     }
@@ -348,14 +446,22 @@ fn wanted_items(desk: &Desk<'_>, params: &Params) -> Result<Vec<Wanted>, Refusal
     if rows.is_empty() {
         return Err(Refusal::missing_parameter("items"));
     }
-    let items = rows.iter().enumerate().map(|(at, row)| wanted(desk, row, &format!("items[{at}]")));
+    let items = rows
+        .iter()
+        .enumerate()
+        .map(|(at, row)| wanted(desk, row, &format!("items[{at}]")));
     let items: Vec<Wanted> = items.collect::<Result<_, Refusal>>()?;
     let pace = |item: &Wanted| {
         let recurring = &item.price["recurring"];
-        (recurring["interval"].clone(), recurring["interval_count"].clone(), item.price["currency"].clone())
+        (
+            recurring["interval"].clone(),
+            recurring["interval_count"].clone(),
+            item.price["currency"].clone(),
+        )
     };
     if items.iter().any(|item| pace(item) != pace(&items[0])) {
-        let message = "Currency and interval fields must match across all plans on this subscription.";
+        let message =
+            "Currency and interval fields must match across all plans on this subscription.";
         return Err(Refusal::invalid(message).about("items"));
     }
     Ok(items)
@@ -365,22 +471,35 @@ fn wanted_items(desk: &Desk<'_>, params: &Params) -> Result<Vec<Wanted>, Refusal
 pub(super) fn wanted(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Wanted, Refusal> {
     row.only(&["price", "quantity", "metadata"])?;
     let at = format!("{name}[price]");
-    let id = row.get("price").filter(|id| !id.is_empty()).ok_or_else(|| Refusal::missing_parameter(&at))?;
+    let id = row
+        .get("price")
+        .filter(|id| !id.is_empty())
+        .ok_or_else(|| Refusal::missing_parameter(&at))?;
     let price = recurring_price(desk, id, &at)?;
     let given = row.integer("quantity")?;
     if price["recurring"]["usage_type"] != "metered" {
-        return Ok(Wanted { price, quantity: Some(given.unwrap_or(1)), metadata: metadata::new(row)? });
+        return Ok(Wanted {
+            price,
+            quantity: Some(given.unwrap_or(1)),
+            metadata: metadata::new(row)?,
+        });
     }
     if given.is_some() {
         let message = format!("You cannot set the quantity for metered plan {id}.");
         return Err(Refusal::invalid(message).about(&format!("{name}[quantity]")));
     }
-    Ok(Wanted { price, quantity: None, metadata: metadata::new(row)? })
+    Ok(Wanted {
+        price,
+        quantity: None,
+        metadata: metadata::new(row)?,
+    })
 }
 
 /// A price that can be subscribed to.
 pub(super) fn recurring_price(desk: &Desk<'_>, id: &str, param: &str) -> Result<Value, Refusal> {
-    let price = desk.find(PRICE, id).map_err(|_| Refusal::no_such_reference(PRICE.noun, id, param))?;
+    let price = desk
+        .find(PRICE, id)
+        .map_err(|_| Refusal::no_such_reference(PRICE.noun, id, param))?;
     if price["type"] != "recurring" {
         let message = "The price specified is set to `type=one_time` but this field only accepts prices with \
                        `type=recurring`.";

@@ -31,10 +31,20 @@ async fn checkout(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<
         (desk.find(SESSION, &id)?, desk.site.clone())
     };
     let to = |verb: &str| format!("{site}/pay/{id}/{verb}");
-    let rows = session[LINE_ITEMS].as_array().into_iter().flatten().map(|item| {
-        let quantity = item["quantity"].as_i64().map_or("by use".to_owned(), |quantity| quantity.to_string());
-        vec![text(field(item, "description")), text(quantity), money(item, "amount_total")]
-    });
+    let rows = session[LINE_ITEMS]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| {
+            let quantity = item["quantity"]
+                .as_i64()
+                .map_or("by use".to_owned(), |quantity| quantity.to_string());
+            vec![
+                text(field(item, "description")),
+                text(quantity),
+                money(item, "amount_total"),
+            ]
+        });
     let mut buttons = Vec::new();
     if session["status"] == "open" {
         buttons.push(button(&to("now"), "Pay"));
@@ -51,15 +61,29 @@ async fn checkout(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<
         buttons.push(button(&to("fail"), "The money never arrives"));
     }
     let body = [
-        classed("p", "state", text(format!("{}, {}", field(&session, "status"), field(&session, "payment_status")))),
+        classed(
+            "p",
+            "state",
+            text(format!(
+                "{}, {}",
+                field(&session, "status"),
+                field(&session, "payment_status")
+            )),
+        ),
         table(&["what", "how many", "amount"], rows.collect()),
-        tag("p", all([text("In all: "), money(&session, "amount_total")])),
+        tag(
+            "p",
+            all([text("In all: "), money(&session, "amount_total")]),
+        ),
         tag("p", all(buttons)),
     ];
     Ok(page("Checkout", all(body)))
 }
 
-async fn pay(From(stripe): From<Stripe>, Path((id, verb)): Path<(String, String)>) -> Result<Response, Refusal> {
+async fn pay(
+    From(stripe): From<Stripe>,
+    Path((id, verb)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
     let session = match verb.as_str() {
         "now" => stripe.pay_session(&id)?,
         "later" => stripe.pay_session_later(&id)?,
@@ -69,7 +93,10 @@ async fn pay(From(stripe): From<Stripe>, Path((id, verb)): Path<(String, String)
         verb => return Err(Refusal::unknown_address(verb)),
     };
     // Stripe leads a customer who has paid back to the shop, under the session's id.
-    let back = ["success_url", "return_url"].into_iter().filter_map(|url| session[url].as_str()).next();
+    let back = ["success_url", "return_url"]
+        .into_iter()
+        .filter_map(|url| session[url].as_str())
+        .next();
     let to = match back.filter(|_| ["now", "later"].contains(&verb.as_str())) {
         Some(url) => url.replace("{CHECKOUT_SESSION_ID}", &id),
         None => format!("{}/pay/{id}", stripe.desk().site),
@@ -85,15 +112,30 @@ async fn invoice(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<R
     let rows = invoice["lines"]["data"].as_array().into_iter().flatten();
     let rows = rows.map(|line| vec![text(field(line, "description")), money(line, "amount")]);
     let open = invoice["status"] == "open";
-    let buttons = [("pay", "Pay"), ("void", "Void"), ("give_up", "Mark as uncollectible")];
-    let buttons = buttons.map(|(verb, label)| button(&format!("{site}/invoices/{id}/{verb}"), label));
+    let buttons = [
+        ("pay", "Pay"),
+        ("void", "Void"),
+        ("give_up", "Mark as uncollectible"),
+    ];
+    let buttons =
+        buttons.map(|(verb, label)| button(&format!("{site}/invoices/{id}/{verb}"), label));
     let body = [
         classed("p", "state", text(field(&invoice, "status"))),
         table(&["what", "amount"], rows.collect()),
-        tag("p", all([text("To be paid: "), money(&invoice, "amount_remaining")])),
-        if open { tag("p", all(buttons)) } else { Markup::default() },
+        tag(
+            "p",
+            all([text("To be paid: "), money(&invoice, "amount_remaining")]),
+        ),
+        if open {
+            tag("p", all(buttons))
+        } else {
+            Markup::default()
+        },
     ];
-    Ok(page(format!("Invoice {}", field(&invoice, "number")), all(body)))
+    Ok(page(
+        format!("Invoice {}", field(&invoice, "number")),
+        all(body),
+    ))
 }
 
 async fn settle_invoice(
@@ -117,33 +159,81 @@ async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Re
     let own = |object: &Value| object["customer"] == customer["id"];
     let default = &customer["invoice_settings"]["default_payment_method"];
     let cards = desk.select(METHOD, own).into_iter().map(|method| {
-        let name = format!("{} •••• {}", field(&method["card"], "brand"), field(&method["card"], "last4"));
-        let used = if method["id"] == *default { "pays the invoices" } else { "" };
-        vec![text(name), text(used), button(&to("remove", field(&method, "id")), "Remove")]
+        let name = format!(
+            "{} •••• {}",
+            field(&method["card"], "brand"),
+            field(&method["card"], "last4")
+        );
+        let used = if method["id"] == *default {
+            "pays the invoices"
+        } else {
+            ""
+        };
+        vec![
+            text(name),
+            text(used),
+            button(&to("remove", field(&method, "id")), "Remove"),
+        ]
     });
-    let subscriptions = desk.select(SUBSCRIPTION, own).into_iter().map(|subscription| {
-        let id = field(&subscription, "id");
-        let ending = subscription["cancel_at_period_end"] == true;
-        let (verb, label) = if ending { ("keep", "Keep it") } else { ("cancel", "Cancel at the period's end") };
-        let wish = if subscription["ended_at"].is_null() { button(&to(verb, id), label) } else { Markup::default() };
-        vec![tag("code", text(id)), text(field(&subscription, "status")), text(items(&subscription).len()), wish]
-    });
+    let subscriptions = desk
+        .select(SUBSCRIPTION, own)
+        .into_iter()
+        .map(|subscription| {
+            let id = field(&subscription, "id");
+            let ending = subscription["cancel_at_period_end"] == true;
+            let (verb, label) = if ending {
+                ("keep", "Keep it")
+            } else {
+                ("cancel", "Cancel at the period's end")
+            };
+            let wish = if subscription["ended_at"].is_null() {
+                button(&to(verb, id), label)
+            } else {
+                Markup::default()
+            };
+            vec![
+                tag("code", text(id)),
+                text(field(&subscription, "status")),
+                text(items(&subscription).len()),
+                wish,
+            ]
+        });
     let invoices = desk.select(INVOICE, own).into_iter().map(|invoice| {
-        let number = link(field(&invoice, "hosted_invoice_url"), field(&invoice, "number"));
-        vec![number, text(field(&invoice, "status")), money(&invoice, "total")]
+        let number = link(
+            field(&invoice, "hosted_invoice_url"),
+            field(&invoice, "number"),
+        );
+        vec![
+            number,
+            text(field(&invoice, "status")),
+            money(&invoice, "total"),
+        ]
     });
     let body = [
         pages::heading("Subscriptions"),
-        table(&["subscription", "status", "items", ""], subscriptions.collect()),
+        table(
+            &["subscription", "status", "items", ""],
+            subscriptions.collect(),
+        ),
         pages::heading("Cards"),
         table(&["card", "", ""], cards.collect()),
         button(&to("add", "pm_card_visa"), "Add a card that pays"),
-        button(&to("add", "pm_card_chargeCustomerFail"), "Add a card that is declined"),
+        button(
+            &to("add", "pm_card_chargeCustomerFail"),
+            "Add a card that is declined",
+        ),
         pages::heading("Invoices"),
         table(&["invoice", "status", "amount"], invoices.collect()),
-        session["return_url"].as_str().map_or_else(Markup::default, |url| tag("p", link(url, "Back to the shop"))),
+        session["return_url"]
+            .as_str()
+            .map_or_else(Markup::default, |url| {
+                tag("p", link(url, "Back to the shop"))
+            }),
     ];
-    Ok(page(format!("Billing of {}", field(&customer, "email")), all(body)))
+    Ok(page(
+        format!("Billing of {}", field(&customer, "email")),
+        all(body),
+    ))
 }
 
 async fn manage(
@@ -176,5 +266,8 @@ pub(super) fn money(object: &Value, name: &str) -> Markup {
     let minor = number(object, name);
     let sign = if minor < 0 { "−" } else { "" };
     let (whole, part) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
-    text(format!("{sign}{whole}.{part:02} {}", field(object, "currency").to_uppercase()))
+    text(format!(
+        "{sign}{whole}.{part:02} {}",
+        field(object, "currency").to_uppercase()
+    ))
 }

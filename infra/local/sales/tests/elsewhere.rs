@@ -6,11 +6,20 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 async fn ask(router: &Router, request: http::request::Builder, body: String) -> Value {
-    let request = request.header("authorization", "Bearer sk_test_1").body(Body::from(body)).expect("a request");
+    let request = request
+        .header("authorization", "Bearer sk_test_1")
+        .body(Body::from(body))
+        .expect("a request");
     let response = router.clone().oneshot(request).await.expect("an answer");
     let status = response.status();
-    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body");
-    assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+        .await
+        .expect("a body");
+    assert!(
+        status.is_success(),
+        "{status}: {}",
+        String::from_utf8_lossy(&body)
+    );
     serde_json::from_slice(&body).expect("JSON")
 }
 
@@ -21,12 +30,20 @@ pub async fn get(router: &Router, path: &str) -> Value {
 
 /// Changes something, as somebody else would.
 pub async fn post(router: &Router, path: &str, form: &str) -> Value {
-    let request = http::Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+    let request =
+        http::Request::post(path).header("content-type", "application/x-www-form-urlencoded");
     ask(router, request, form.to_owned()).await
 }
 
 /// How many configurations of the portal and endpoints there are.
 pub async fn counts(router: &Router) -> (usize, usize) {
-    let count = async |path| get(router, path).await["data"].as_array().map_or(0, Vec::len);
-    (count("/v1/billing_portal/configurations").await, count("/v1/webhook_endpoints").await)
+    let count = async |path| {
+        get(router, path).await["data"]
+            .as_array()
+            .map_or(0, Vec::len)
+    };
+    (
+        count("/v1/billing_portal/configurations").await,
+        count("/v1/webhook_endpoints").await,
+    )
 }

@@ -21,7 +21,10 @@ impl Commit {
     pub fn parse(owner: &str, repository: &str, sha: &str) -> Option<Self> {
         let hex = sha.len() == SHA_CHARS && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
         let repository = RepositoryName::of(owner, repository)?.folded();
-        hex.then(|| Self { repository, sha: sha.to_ascii_lowercase() })
+        hex.then(|| Self {
+            repository,
+            sha: sha.to_ascii_lowercase(),
+        })
     }
 
     /// The repository.
@@ -70,7 +73,11 @@ impl DiffFacts {
     /// Counts a unified diff, as git prints it, of which so much is shown.
     pub fn of(diff: &str, shown_bytes: usize) -> Self {
         let number = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        let mut facts = Self { bytes: number(diff.len()), shown_bytes: number(shown_bytes), ..Self::default() };
+        let mut facts = Self {
+            bytes: number(diff.len()),
+            shown_bytes: number(shown_bytes),
+            ..Self::default()
+        };
         let mut in_hunk = false;
         for line in diff.lines() {
             if line.starts_with("diff --git ") {
@@ -97,7 +104,10 @@ mod tests {
     #[test]
     fn commits_are_named_in_one_way() {
         let commit = Commit::parse("Acme", "Greeter.rs", SHA).expect("a commit");
-        assert_eq!(commit.to_string(), format!("acme/greeter.rs#{}", SHA.to_ascii_lowercase()));
+        assert_eq!(
+            commit.to_string(),
+            format!("acme/greeter.rs#{}", SHA.to_ascii_lowercase())
+        );
         for (owner, repository, sha) in [
             ("", "a", SHA),
             ("a/b", "a", SHA),
@@ -107,7 +117,11 @@ mod tests {
             ("a", "b", &SHA[1..]),
             ("a", "b", "g123456789abcdef0123456789abcdef01234567"),
         ] {
-            assert_eq!(Commit::parse(owner, repository, sha), None, "{owner}/{repository} {sha}");
+            assert_eq!(
+                Commit::parse(owner, repository, sha),
+                None,
+                "{owner}/{repository} {sha}"
+            );
         }
     }
 
@@ -116,7 +130,15 @@ mod tests {
         let diff = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n same\n-old\n+++ new\n\
             diff --git a/b b/b\nnew file mode 100644\n--- /dev/null\n+++ b/b\n@@ -0,0 +1 @@\n+b\n";
         let facts = DiffFacts::of(diff, 10);
-        assert_eq!((facts.files, facts.additions, facts.deletions, facts.shown_bytes), (2, 2, 1, 10));
+        assert_eq!(
+            (
+                facts.files,
+                facts.additions,
+                facts.deletions,
+                facts.shown_bytes
+            ),
+            (2, 2, 1, 10)
+        );
         assert_eq!(DiffFacts::of("", 0), DiffFacts::default());
     }
 }

@@ -90,9 +90,15 @@ impl fmt::Display for BadFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("send at least one test file"),
-            Self::TooMany(files) => write!(f, "{files} test files are more than {TEST_FILES_MAX}; send fewer at once"),
+            Self::TooMany(files) => write!(
+                f,
+                "{files} test files are more than {TEST_FILES_MAX}; send fewer at once"
+            ),
             Self::TooLarge(bytes) => {
-                write!(f, "{bytes} bytes of contents are more than {TEST_BYTES_MAX}; send fewer or shorter files")
+                write!(
+                    f,
+                    "{bytes} bytes of contents are more than {TEST_BYTES_MAX}; send fewer or shorter files"
+                )
             }
             Self::Path(path) => write!(f, "{path:?} is no path of a file within a repository"),
             Self::Twice(path) => write!(f, "{path:?} was sent twice"),
@@ -124,14 +130,32 @@ impl TestAnalysis {
     pub fn scored(&self, said: Vec<Score>) -> Option<Vec<Score>> {
         let mut open: BTreeSet<&str> = self.tests.iter().map(|file| file.path.as_str()).collect();
         let mut scores = Vec::new();
-        for Score { path, score, reason } in said {
+        for Score {
+            path,
+            score,
+            reason,
+        } in said
+        {
             let reason = head(reason.trim()).to_owned();
-            if !open.remove(path.as_str()) || score > SCORE_MAX || reason.is_empty() || !is_text(&reason) {
+            if !open.remove(path.as_str())
+                || score > SCORE_MAX
+                || reason.is_empty()
+                || !is_text(&reason)
+            {
                 return None;
             }
-            scores.push(Score { path, score, reason });
+            scores.push(Score {
+                path,
+                score,
+                reason,
+            });
         }
-        scores.sort_by(|one, other| other.score.cmp(&one.score).then_with(|| one.path.cmp(&other.path)));
+        scores.sort_by(|one, other| {
+            other
+                .score
+                .cmp(&one.score)
+                .then_with(|| one.path.cmp(&other.path))
+        });
         open.is_empty().then_some(scores)
     }
 }
@@ -182,12 +206,18 @@ fn check(beside: Option<&SourceFile>, tests: &[SourceFile]) -> Result<(), BadFil
         }
         bytes = bytes.saturating_add(file.content.len());
     }
-    if bytes > TEST_BYTES_MAX { Err(BadFiles::TooLarge(bytes)) } else { Ok(()) }
+    if bytes > TEST_BYTES_MAX {
+        Err(BadFiles::TooLarge(bytes))
+    } else {
+        Ok(())
+    }
 }
 
 /// Control characters take six times their place in a prompt, and no source needs them.
 fn is_text(text: &str) -> bool {
-    !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    !text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
 
 fn head(text: &str) -> &str {
@@ -199,47 +229,87 @@ mod tests {
     use super::*;
 
     fn file(path: &str, content: &str) -> SourceFile {
-        SourceFile { path: path.to_owned(), content: content.to_owned() }
+        SourceFile {
+            path: path.to_owned(),
+            content: content.to_owned(),
+        }
     }
 
     fn score(path: &str, score: u8, reason: &str) -> Score {
-        Score { path: path.to_owned(), score, reason: reason.to_owned() }
+        Score {
+            path: path.to_owned(),
+            score,
+            reason: reason.to_owned(),
+        }
     }
 
     #[test]
     fn files_are_bounded_and_within_a_repository() {
         let good = || file("spec/a.rb", "it 'works'");
         let large = "x".repeat(TEST_BYTES_MAX);
-        let many: Vec<_> = (0..=TEST_FILES_MAX).map(|n| file(&format!("t/{n}"), "x")).collect();
+        let many: Vec<_> = (0..=TEST_FILES_MAX)
+            .map(|n| file(&format!("t/{n}"), "x"))
+            .collect();
         for (tests, why) in [
             (vec![], BadFiles::None),
             (many, BadFiles::TooMany(TEST_FILES_MAX + 1)),
-            (vec![file("a", &large), file("b", "x")], BadFiles::TooLarge(TEST_BYTES_MAX + 1)),
-            (vec![good(), file("../a", "x")], BadFiles::Path("../a".to_owned())),
-            (vec![file("/etc/passwd", "x")], BadFiles::Path("/etc/passwd".to_owned())),
-            (vec![good(), good()], BadFiles::Twice("spec/a.rb".to_owned())),
+            (
+                vec![file("a", &large), file("b", "x")],
+                BadFiles::TooLarge(TEST_BYTES_MAX + 1),
+            ),
+            (
+                vec![good(), file("../a", "x")],
+                BadFiles::Path("../a".to_owned()),
+            ),
+            (
+                vec![file("/etc/passwd", "x")],
+                BadFiles::Path("/etc/passwd".to_owned()),
+            ),
+            (
+                vec![good(), good()],
+                BadFiles::Twice("spec/a.rb".to_owned()),
+            ),
             (vec![file("a", " \n")], BadFiles::Content("a".to_owned())),
             (vec![file("a", "\u{1}")], BadFiles::Content("a".to_owned())),
         ] {
             assert_eq!(TestAnalysis::check(None, tests), Err(why));
         }
-        assert_eq!(TestIntegration::check(good(), vec![good()]), Err(BadFiles::Twice("spec/a.rb".to_owned())));
-        assert!(TestAnalysis::check(Some(file("lib/a.rb", "a")), vec![good(), file("b", &large[12..])]).is_ok());
-        assert!(!format!("{:?}", good()).contains("works"), "contents are nobody's to print");
+        assert_eq!(
+            TestIntegration::check(good(), vec![good()]),
+            Err(BadFiles::Twice("spec/a.rb".to_owned()))
+        );
+        assert!(
+            TestAnalysis::check(
+                Some(file("lib/a.rb", "a")),
+                vec![good(), file("b", &large[12..])]
+            )
+            .is_ok()
+        );
+        assert!(
+            !format!("{:?}", good()).contains("works"),
+            "contents are nobody's to print"
+        );
     }
 
     #[test]
     fn every_file_is_scored_once_and_nothing_else_is() {
         let asked = TestAnalysis::check(None, vec![file("a", "x"), file("b", "x")]).expect("files");
         let scores = asked.scored(vec![score("a", 0, " meh "), score("b", 100, "good")]);
-        assert_eq!(scores, Some(vec![score("b", 100, "good"), score("a", 0, "meh")]));
+        assert_eq!(
+            scores,
+            Some(vec![score("b", 100, "good"), score("a", 0, "meh")])
+        );
         for said in [
             vec![],
             vec![score("a", 1, "r")],
             vec![score("a", 1, "r"), score("a", 1, "r")],
             vec![score("a", 1, "r"), score("b", 101, "r")],
             vec![score("a", 1, "r"), score("b", 1, "")],
-            vec![score("a", 1, "r"), score("b", 1, "r"), score("../c", 1, "r")],
+            vec![
+                score("a", 1, "r"),
+                score("b", 1, "r"),
+                score("../c", 1, "r"),
+            ],
         ] {
             assert_eq!(asked.scored(said.clone()), None, "{said:?}");
         }
@@ -247,11 +317,21 @@ mod tests {
 
     #[test]
     fn only_the_target_comes_back_and_changed() {
-        let asked = TestIntegration::check(file("a", "old"), vec![file("b", "new")]).expect("files");
-        assert_eq!(asked.integrated(file("a", "old new")), Some(file("a", "old new")));
+        let asked =
+            TestIntegration::check(file("a", "old"), vec![file("b", "new")]).expect("files");
+        assert_eq!(
+            asked.integrated(file("a", "old new")),
+            Some(file("a", "old new"))
+        );
         let huge = "x".repeat(INTEGRATED_BYTES_MAX + 1);
-        for (path, content) in [("b", "old new"), ("a", "old"), ("a", " "), ("a", "\u{0}"), ("../a", "x"), ("a", &huge)]
-        {
+        for (path, content) in [
+            ("b", "old new"),
+            ("a", "old"),
+            ("a", " "),
+            ("a", "\u{0}"),
+            ("../a", "x"),
+            ("a", &huge),
+        ] {
             assert_eq!(asked.integrated(file(path, content)), None, "{path}");
         }
     }

@@ -13,12 +13,18 @@ pub(super) const WAITED_FOR: Duration = Duration::from_secs(7 * 86_400);
 impl Snapshot {
     /// Whether an agent outside works on it, or did.
     pub fn is_delegated(&self) -> bool {
-        self.timeline.first().is_some_and(|moment| moment.state == State::Delegated)
+        self.timeline
+            .first()
+            .is_some_and(|moment| moment.state == State::Delegated)
     }
 
     /// Who works on it.
     pub fn agent(&self) -> Agent {
-        if self.is_delegated() { Agent::Outside } else { Agent::Ours }
+        if self.is_delegated() {
+            Agent::Outside
+        } else {
+            Agent::Ours
+        }
     }
 }
 
@@ -32,13 +38,18 @@ impl Job<Delegated> {
 
     /// The agent has opened a pull request; the fix is paid for with it.
     pub fn delivered(self, pull: PullRef, now: Timestamp) -> Transition {
-        Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| row.pull = Some(pull))
+        Transition::from(self.into_row(), now)
+            .enter(State::PrOpened)
+            .with(|row| row.pull = Some(pull))
     }
 
     /// There will be none: its agent has been silent for all that time.
     pub fn forgotten(self, now: Timestamp) -> Transition {
         let days = WAITED_FOR.as_secs() / 86_400;
-        self.given_up(&format!("the agent that it was given to has not reported for {days} days"), now)
+        self.given_up(
+            &format!("the agent that it was given to has not reported for {days} days"),
+            now,
+        )
     }
 
     /// There will be none, as the agent says.

@@ -10,7 +10,8 @@ use crate::ids::{AccountId, CustomerId};
 use crate::ledger::{HoldId, Label, Posting};
 use crate::metering::{Debts, Identifier, Meter, Tokens, Usage, UsageOf};
 use crate::plans::{
-    BasisPoints, Billable, Catalogue, Charge, Counts, Limit, Pays, Period, Plan, Quota, Standing, price,
+    BasisPoints, Billable, Catalogue, Charge, Counts, Limit, Pays, Period, Plan, Quota, Standing,
+    price,
 };
 use crate::spending::{Line, Outlay, Spending, Unit, billing_period};
 use crate::time::Timestamp;
@@ -77,14 +78,27 @@ pub struct Offer {
 
 impl Offer {
     /// What an account's standing offers at this moment.
-    pub fn of(catalogue: &Catalogue, standing: &Standing<'_>, customer: &CustomerId, now: Timestamp) -> Self {
+    pub fn of(
+        catalogue: &Catalogue,
+        standing: &Standing<'_>,
+        customer: &CustomerId,
+        now: Timestamp,
+    ) -> Self {
         let plan = standing.plan;
         let budget = (!plan.budget.is_zero()).then_some(plan.budget);
         let funding = match plan.pays {
-            Pays::Credits => Funding::Prepaid { held: plan.budget, markup: catalogue.markup, fee: plan.fee },
+            Pays::Credits => Funding::Prepaid {
+                held: plan.budget,
+                markup: catalogue.markup,
+                fee: plan.fee,
+            },
             Pays::Meters => Funding::Metered {
                 customer: customer.clone(),
-                counts: plan.charges.iter().map(|charge| (charge.meter.clone(), charge.counts)).collect(),
+                counts: plan
+                    .charges
+                    .iter()
+                    .map(|charge| (charge.meter.clone(), charge.counts))
+                    .collect(),
             },
             Pays::Nothing => Funding::Free,
         };
@@ -126,14 +140,19 @@ impl Offer {
             Funding::Prepaid { held, fee, .. } => {
                 (*held, *fee) = ((*held).min(catalogue.call_max(bytes)), Credits::ZERO);
                 terms.budget = Some(*held);
-                terms.spending.iter_mut().for_each(|spending| spending.reserved = held.micros());
+                terms
+                    .spending
+                    .iter_mut()
+                    .for_each(|spending| spending.reserved = held.micros());
             }
             Funding::Metered { counts, .. } => {
                 counts.retain(|(_, counts)| *counts == Counts::Tokens);
                 if let Some(spending) = &mut terms.spending {
                     spending.lines.retain(|line| line.counts == Counts::Tokens);
                     let lines = spending.lines.iter_mut();
-                    lines.for_each(|line| line.most = line.most.min(most.input.saturating_add(most.output)));
+                    lines.for_each(|line| {
+                        line.most = line.most.min(most.input.saturating_add(most.output))
+                    });
                 }
             }
             Funding::Free => {}
@@ -152,12 +171,17 @@ impl Offer {
         match &mut terms.funding {
             Funding::Prepaid { held, fee, .. } => {
                 *held = *fee;
-                terms.spending.iter_mut().for_each(|spending| spending.reserved = fee.micros());
+                terms
+                    .spending
+                    .iter_mut()
+                    .for_each(|spending| spending.reserved = fee.micros());
             }
             Funding::Metered { counts, .. } => {
                 counts.retain(|(_, counts)| *counts == Counts::Pulls);
                 let spending = terms.spending.iter_mut();
-                spending.for_each(|spending| spending.lines.retain(|line| line.counts == Counts::Pulls));
+                spending.for_each(|spending| {
+                    spending.lines.retain(|line| line.counts == Counts::Pulls)
+                });
             }
             Funding::Free => {}
         }
@@ -173,8 +197,16 @@ impl Offer {
     }
 
     /// The hold that has to be had before the work, if the job is paid from credits.
-    pub fn hold(&self, account: &AccountId, hold: HoldId, what: &str, now: Timestamp) -> Option<Posting> {
-        let Funding::Prepaid { held, .. } = self.terms.funding else { return None };
+    pub fn hold(
+        &self,
+        account: &AccountId,
+        hold: HoldId,
+        what: &str,
+        now: Timestamp,
+    ) -> Option<Posting> {
+        let Funding::Prepaid { held, .. } = self.terms.funding else {
+            return None;
+        };
         let label = Label {
             note: format!("reserved for {what}"),
             source: hold.to_string(),
@@ -188,10 +220,22 @@ impl Offer {
 fn spending(plan: &Plan, period: String) -> Option<Spending> {
     let (unit, lines, reserved) = match plan.pays {
         Pays::Credits => (Unit::Credits, Vec::new(), plan.budget.micros()),
-        Pays::Meters => (Unit::Money, plan.charges.iter().map(|charge| line(plan, charge)).collect(), 0),
+        Pays::Meters => (
+            Unit::Money,
+            plan.charges
+                .iter()
+                .map(|charge| line(plan, charge))
+                .collect(),
+            0,
+        ),
         Pays::Nothing => return None,
     };
-    (reserved > 0 || !lines.is_empty()).then_some(Spending { period, unit, lines, reserved })
+    (reserved > 0 || !lines.is_empty()).then_some(Spending {
+        period,
+        unit,
+        lines,
+        reserved,
+    })
 }
 
 fn line(plan: &Plan, charge: &Charge) -> Line {
@@ -199,7 +243,12 @@ fn line(plan: &Plan, charge: &Charge) -> Line {
         Counts::Pulls => 1,
         Counts::Tokens => plan.tokens_max,
     };
-    Line { meter: charge.meter.clone(), counts: charge.counts, most, rate: charge.rate.clone() }
+    Line {
+        meter: charge.meter.clone(),
+        counts: charge.counts,
+        most,
+        rate: charge.rate.clone(),
+    }
 }
 
 impl Funding {
@@ -228,8 +277,14 @@ impl Terms {
         note: String,
         now: Timestamp,
     ) -> Option<Posting> {
-        let Funding::Prepaid { held, .. } = self.funding else { return None };
-        let label = Label { note, source: hold.to_string(), priced_by: self.priced_by.clone() };
+        let Funding::Prepaid { held, .. } = self.funding else {
+            return None;
+        };
+        let label = Label {
+            note,
+            source: hold.to_string(),
+            priced_by: self.priced_by.clone(),
+        };
         (!held.is_zero()).then(|| Posting::settle(account, hold, (held, used), label, now))
     }
 
@@ -251,19 +306,34 @@ impl Terms {
 
     /// What the beginning of the work does to what its account spends: the most that it can come to.
     pub fn begins(&self, account: &AccountId) -> Option<Outlay> {
-        self.spending.as_ref().map(|spending| spending.begins(account))
+        self.spending
+            .as_ref()
+            .map(|spending| spending.begins(account))
     }
 
     /// What the end of the work does to what its account spends: what was counted for it, but for what it came to.
-    pub(crate) fn ends(&self, account: &AccountId, cost: Credits, used: (u64, Tokens)) -> Option<Outlay> {
+    pub(crate) fn ends(
+        &self,
+        account: &AccountId,
+        cost: Credits,
+        used: (u64, Tokens),
+    ) -> Option<Outlay> {
         let spending = self.spending.as_ref()?;
         let cost = cost.micros().min(spending.reserved);
         Some(spending.ends(account, cost, |line| self.counted(line.counts, used)))
     }
 
     /// What Stripe has to be told of so many pull requests and tokens, if they are metered.
-    pub(crate) fn usage(&self, account: &AccountId, of: &UsageOf, used: (u64, Tokens), now: Timestamp) -> Vec<Usage> {
-        let Funding::Metered { customer, counts } = &self.funding else { return Vec::new() };
+    pub(crate) fn usage(
+        &self,
+        account: &AccountId,
+        of: &UsageOf,
+        used: (u64, Tokens),
+        now: Timestamp,
+    ) -> Vec<Usage> {
+        let Funding::Metered { customer, counts } = &self.funding else {
+            return Vec::new();
+        };
         let one = |(meter, counts): &(Meter, Counts)| Usage {
             id: of.usage(),
             account: account.clone(),
@@ -274,7 +344,11 @@ impl Terms {
             of: of.clone(),
             identifier: Identifier::first(of.usage(), meter.clone()),
         };
-        counts.iter().map(one).filter(|usage| usage.value > 0).collect()
+        counts
+            .iter()
+            .map(one)
+            .filter(|usage| usage.value > 0)
+            .collect()
     }
 }
 
@@ -323,9 +397,13 @@ impl Money {
     /// Which of the account's meters owe Stripe something by it.
     pub fn debts(&self) -> Vec<Debts> {
         match self {
-            Self::Billed { usage, .. } => {
-                usage.iter().map(|usage| Debts { account: usage.account.clone(), meter: usage.meter.clone() }).collect()
-            }
+            Self::Billed { usage, .. } => usage
+                .iter()
+                .map(|usage| Debts {
+                    account: usage.account.clone(),
+                    meter: usage.meter.clone(),
+                })
+                .collect(),
             Self::Still | Self::GivenBack { .. } => Vec::new(),
         }
     }
@@ -344,14 +422,22 @@ pub(super) fn money(from: State, row: &Snapshot, now: Timestamp) -> Money {
         let (facts, cost, used) = (&row.facts, cost_to_customer(row), (pulls(row), row.tokens));
         return Money::Billed {
             capture: settlement(row, cost, now),
-            usage: facts.terms.usage(&facts.account, &UsageOf::Job(facts.id.clone()), used, now),
+            usage: facts
+                .terms
+                .usage(&facts.account, &UsageOf::Job(facts.id.clone()), used, now),
             outlay: facts.terms.ends(&facts.account, cost, used),
         };
     }
     let billed_before = from == bills;
     if row.state.is_over() && !from.is_over() && !billed_before {
-        let outlay = row.facts.terms.ends(&row.facts.account, Credits::ZERO, (0, Tokens::default()));
-        return Money::GivenBack { release: settlement(row, Credits::ZERO, now), outlay };
+        let outlay =
+            row.facts
+                .terms
+                .ends(&row.facts.account, Credits::ZERO, (0, Tokens::default()));
+        return Money::GivenBack {
+            release: settlement(row, Credits::ZERO, now),
+            outlay,
+        };
     }
     Money::Still
 }
@@ -368,7 +454,13 @@ pub fn cost_to_customer(row: &Snapshot) -> Credits {
 
 fn settlement(row: &Snapshot, used: Credits, now: Timestamp) -> Option<Posting> {
     let facts = &row.facts;
-    facts.terms.settlement(&facts.account, HoldId::Job(facts.id.clone()), used, receipt(row, used), now)
+    facts.terms.settlement(
+        &facts.account,
+        HoldId::Job(facts.id.clone()),
+        used,
+        receipt(row, used),
+        now,
+    )
 }
 
 /// What the customer reads beside the amount.
@@ -380,10 +472,20 @@ fn receipt(row: &Snapshot, used: Credits) -> String {
             let tokens = row.tokens.input.saturating_add(row.tokens.output);
             format!("pull request #{} of {place}, {tokens} tokens", pull.number)
         }
-        Some(pull) => format!("nothing to pay: pull request #{} of {place} is {}", pull.number, row.state.as_str()),
+        Some(pull) => format!(
+            "nothing to pay: pull request #{} of {place} is {}",
+            pull.number,
+            row.state.as_str()
+        ),
         None => {
-            let why = row.reason.as_deref().map_or(row.state.as_str(), |reason| super::steps::head(reason, 200));
-            format!("nothing to pay for issue #{} of {place}: {why}", facts.issue_number)
+            let why = row
+                .reason
+                .as_deref()
+                .map_or(row.state.as_str(), |reason| super::steps::head(reason, 200));
+            format!(
+                "nothing to pay for issue #{} of {place}: {why}",
+                facts.issue_number
+            )
         }
     }
 }

@@ -4,7 +4,9 @@
 //! Taking one raises the version, so whatever an earlier holder still writes fails. It is not what keeps effects single;
 //! it saves work and model fees, and lets one writer at a time look up and then create.
 
-use super::{Approved, Coding, Job, Opening, Planning, Queued, Reviewing, Snapshot, State, Transition};
+use super::{
+    Approved, Coding, Job, Opening, Planning, Queued, Reviewing, Snapshot, State, Transition,
+};
 use crate::time::Timestamp;
 pub use crate::tries::Held;
 use crate::tries::Tries;
@@ -59,7 +61,10 @@ impl<W> Claim<W> {
 
     /// The lease, once that write has succeeded.
     pub fn granted(self) -> Lease<W> {
-        Lease { row: self.transition.into_row(), stage: PhantomData }
+        Lease {
+            row: self.transition.into_row(),
+            stage: PhantomData,
+        }
     }
 }
 
@@ -67,10 +72,23 @@ impl<S: Leasable> Job<S> {
     /// Asks for the work until `until`, unless somebody else has it.
     pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim<S::Working>, Held> {
         // Tries are those of the present work.
-        let attempts = if self.row.state == S::WORKING { self.row.attempts } else { 0 };
-        let taken = Tries { attempts, ..self.row.tries() }.taken(until, now)?;
-        let transition = Transition::from(self.row, now).enter(S::WORKING).with(|row| row.try_on(taken));
-        Ok(Claim { transition, stage: PhantomData })
+        let attempts = if self.row.state == S::WORKING {
+            self.row.attempts
+        } else {
+            0
+        };
+        let taken = Tries {
+            attempts,
+            ..self.row.tries()
+        }
+        .taken(until, now)?;
+        let transition = Transition::from(self.row, now)
+            .enter(S::WORKING)
+            .with(|row| row.try_on(taken));
+        Ok(Claim {
+            transition,
+            stage: PhantomData,
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::steps::{Output, Review, Step, Verdict};
 use super::{
-    Approved, CancelRequest, Coding, FixPaid, Job, Lease, Moment, Money, Opened, Opening, Planning, PullRef, Queued,
-    RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, Staged, State,
+    Approved, CancelRequest, Coding, FixPaid, Job, Lease, Moment, Money, Opened, Opening, Planning,
+    PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, Staged, State,
 };
 use crate::credits::Credits;
 use crate::retry::{ATTEMPTS_MAX, Failure, Next, Retry, Retryable, gave_up};
@@ -25,7 +25,13 @@ impl Transition {
     pub(super) fn from(mut row: Snapshot, now: Timestamp) -> Self {
         let from = row.state;
         row.version += 1;
-        Self { from, row, step: None, entered: None, now }
+        Self {
+            from,
+            row,
+            step: None,
+            entered: None,
+            now,
+        }
     }
 
     /// Enters a state; what belonged to the work in the old one is cleared.
@@ -33,7 +39,10 @@ impl Transition {
         if self.row.state != state {
             self.row.state = state;
             self.row.attempts = 0;
-            let moment = Moment { state, at: self.now };
+            let moment = Moment {
+                state,
+                at: self.now,
+            };
             self.row.timeline.push(moment.clone());
             self.entered = Some(moment);
         }
@@ -57,7 +66,8 @@ impl Transition {
     }
 
     pub(super) fn ending(self, state: State, reason: &str) -> Self {
-        self.enter(state).with(|row| row.reason = Some(super::steps::head(reason, 1_000).to_owned()))
+        self.enter(state)
+            .with(|row| row.reason = Some(super::steps::head(reason, 1_000).to_owned()))
     }
 
     pub(super) fn into_row(self) -> Snapshot {
@@ -91,8 +101,17 @@ impl Transition {
 
     /// The same move of a job whose fix turns out to have been paid for: of it only the tokens are charged.
     pub fn with_fix_paid(&self) -> Self {
-        let row = Snapshot { fix_paid: FixPaid::Before, ..self.row.clone() };
-        Self { from: self.from, row, step: self.step.clone(), entered: self.entered.clone(), now: self.now }
+        let row = Snapshot {
+            fix_paid: FixPaid::Before,
+            ..self.row.clone()
+        };
+        Self {
+            from: self.from,
+            row,
+            step: self.step.clone(),
+            entered: self.entered.clone(),
+            now: self.now,
+        }
     }
 
     /// The line it adds to the timeline.
@@ -126,18 +145,22 @@ impl<W> Lease<W> {
             Some(reason) if state != State::PrCreationInitiated => return self.fail(&reason, now),
             Some(_) | None => {}
         }
-        Transition::from(self.into_row(), now).enter(state).with(|row| {
-            row.try_on(row.tries().given_back(due_at));
-            if row.reason.is_none() {
-                row.reason = last.map(|reason| super::steps::head(&reason, 1_000).to_owned());
-            }
-        })
+        Transition::from(self.into_row(), now)
+            .enter(state)
+            .with(|row| {
+                row.try_on(row.tries().given_back(due_at));
+                if row.reason.is_none() {
+                    row.reason = last.map(|reason| super::steps::head(&reason, 1_000).to_owned());
+                }
+            })
     }
 
     /// Gives the work back without counting a try: what was missing is not the work's fault.
     pub fn postpone(self, due_at: Timestamp, now: Timestamp) -> Transition {
         let state = self.row().state;
-        Transition::from(self.into_row(), now).enter(state).with(|row| row.try_on(row.tries().postponed(due_at)))
+        Transition::from(self.into_row(), now)
+            .enter(state)
+            .with(|row| row.try_on(row.tries().postponed(due_at)))
     }
 }
 
@@ -174,23 +197,34 @@ impl Lease<Coding> {
     /// Coded.
     pub fn coded(self, step: Step) -> Transition {
         let now = step.at;
-        Transition::from(self.into_row(), now).enter(State::Reviewing).leaving(step)
+        Transition::from(self.into_row(), now)
+            .enter(State::Reviewing)
+            .leaving(step)
     }
 }
 
 impl Lease<Reviewing> {
     /// Reviewed, with whatever verdict the step carries.
     pub fn reviewed(self, review: &Review, step: Step) -> Transition {
-        debug_assert!(matches!(&step.output, Output::Review(kept) if kept == review), "the step is the review's");
+        debug_assert!(
+            matches!(&step.output, Output::Review(kept) if kept == review),
+            "the step is the review's"
+        );
         let now = step.at;
         let rounds = self.row().rounds;
         let transition = Transition::from(self.into_row(), now).leaving(step);
         match review.verdict {
             Verdict::Approve => transition.enter(State::ReviewApproved),
-            Verdict::Rework if rounds < ROUNDS_MAX => transition.enter(State::Coding).with(|row| row.rounds += 1),
+            Verdict::Rework if rounds < ROUNDS_MAX => {
+                transition.enter(State::Coding).with(|row| row.rounds += 1)
+            }
             Verdict::Rework => transition.ending(
                 State::Failed,
-                &format!("the review sent the change back {} times: {}", rounds + 1, review.notes),
+                &format!(
+                    "the review sent the change back {} times: {}",
+                    rounds + 1,
+                    review.notes
+                ),
             ),
             Verdict::Reject => transition.ending(State::Rejected, &review.notes),
         }
@@ -200,17 +234,23 @@ impl Lease<Reviewing> {
 impl Lease<Opening> {
     /// Delivered; where that makes it billable, its money moves in the same write.
     pub fn opened(self, pull: PullRef, now: Timestamp) -> Transition {
-        Transition::from(self.into_row(), now).enter(State::PrOpened).with(|row| {
-            row.pull = Some(pull);
-            if row.cancel_requested == CancelRequest::None {
-                row.reason = None;
-            }
-        })
+        Transition::from(self.into_row(), now)
+            .enter(State::PrOpened)
+            .with(|row| {
+                row.pull = Some(pull);
+                if row.cancel_requested == CancelRequest::None {
+                    row.reason = None;
+                }
+            })
     }
 
     /// Called off in time: a look-up has shown that there is no pull request.
     pub fn not_opened(self, now: Timestamp) -> Transition {
-        let reason = self.row().reason.clone().unwrap_or_else(|| "cancelled".to_owned());
+        let reason = self
+            .row()
+            .reason
+            .clone()
+            .unwrap_or_else(|| "cancelled".to_owned());
         Transition::from(self.into_row(), now).ending(State::Cancelled, &reason)
     }
 }
@@ -283,7 +323,11 @@ impl Staged {
             Self::Approved(job) => job.cancel(reason, now),
             Self::Opening(job) => job.ask_cancel(reason, now),
             Self::Opened(_) => return CallOff::Delivered,
-            Self::Merged(_) | Self::Closed(_) | Self::Rejected(_) | Self::Failed(_) | Self::CalledOff(_) => {
+            Self::Merged(_)
+            | Self::Closed(_)
+            | Self::Rejected(_)
+            | Self::Failed(_)
+            | Self::CalledOff(_) => {
                 return CallOff::Over;
             }
         }))
@@ -298,7 +342,12 @@ impl Job<Opening> {
     /// The lease stays with its holder, whose next write will find this request. What he may still have made shows on
     /// GitHub a while later, so nobody looks before.
     pub fn ask_cancel(self, reason: &str, now: Timestamp) -> Transition {
-        let look_at = self.row.lease_until.max(Some(now)).unwrap_or(now).plus(SHOWS_AFTER);
+        let look_at = self
+            .row
+            .lease_until
+            .max(Some(now))
+            .unwrap_or(now)
+            .plus(SHOWS_AFTER);
         Transition::from(self.row, now).with(|row| {
             row.cancel_requested = CancelRequest::Asked;
             row.reason = Some(super::steps::head(reason, 1_000).to_owned());

@@ -26,7 +26,9 @@ impl Agent {
 
     /// Reads the word back.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Ours, Self::Outside].into_iter().find(|agent| agent.as_str() == word)
+        [Self::Ours, Self::Outside]
+            .into_iter()
+            .find(|agent| agent.as_str() == word)
     }
 }
 
@@ -67,7 +69,11 @@ pub enum Outcome {
 impl Request {
     /// The fact behind it: the act by which it was made, so that the same act never makes two jobs.
     pub fn fact(&self) -> String {
-        let kind = if self.retry_of.is_some() { "retry" } else { "api" };
+        let kind = if self.retry_of.is_some() {
+            "retry"
+        } else {
+            "api"
+        };
         format!("{kind}-{}", self.id.ulid())
     }
 

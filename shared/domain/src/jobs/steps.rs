@@ -48,7 +48,10 @@ pub const ORDER_BYTES_MAX: usize = 64 * 1024;
 impl Order {
     /// What an issue asks, within bounds.
     pub fn of(title: &str, body: &str) -> Self {
-        Self { title: head(title, 1_000).to_owned(), body: head(body, ORDER_BYTES_MAX).to_owned() }
+        Self {
+            title: head(title, 1_000).to_owned(),
+            body: head(body, ORDER_BYTES_MAX).to_owned(),
+        }
     }
 }
 
@@ -98,7 +101,9 @@ impl Verdict {
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Approve, Self::Rework, Self::Reject].into_iter().find(|verdict| verdict.as_str() == text)
+        [Self::Approve, Self::Rework, Self::Reject]
+            .into_iter()
+            .find(|verdict| verdict.as_str() == text)
     }
 }
 

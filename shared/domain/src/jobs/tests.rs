@@ -51,21 +51,47 @@ fn facts() -> Facts {
 
 /// A job that has got to a state, with attempts and rounds behind it.
 fn at(state: State) -> Snapshot {
-    let new = if state == State::Delegated { delegated(facts()) } else { queued(facts()) };
-    Snapshot { state, version: 9, attempts: 3, rounds: 1, steps: 4, ..new }
+    let new = if state == State::Delegated {
+        delegated(facts())
+    } else {
+        queued(facts())
+    };
+    Snapshot {
+        state,
+        version: 9,
+        attempts: 3,
+        rounds: 1,
+        steps: 4,
+        ..new
+    }
 }
 
 fn step(output: Output) -> Step {
-    Step { output, tokens: Tokens { input: 10, output: 5 }, cost: Credits::ZERO, model: "m".to_owned(), at: NOW }
+    Step {
+        output,
+        tokens: Tokens {
+            input: 10,
+            output: 5,
+        },
+        cost: Credits::ZERO,
+        model: "m".to_owned(),
+        at: NOW,
+    }
 }
 
 fn proposal() -> Proposal {
-    let change = FileChange { path: "a".to_owned(), change: Change::Write("x".to_owned()) };
+    let change = FileChange {
+        path: "a".to_owned(),
+        change: Change::Write("x".to_owned()),
+    };
     Proposal::check("t", "b", vec![change]).expect("a proposal")
 }
 
 fn review(verdict: Verdict) -> (Review, Step) {
-    let review = Review { verdict, notes: "n".to_owned() };
+    let review = Review {
+        verdict,
+        notes: "n".to_owned(),
+    };
     (review.clone(), step(Output::Review(review)))
 }
 
@@ -89,7 +115,13 @@ impl Retryable for Bad {
 /// Every way in which a try can fail.
 fn failures() -> [Failure; 4] {
     let wait = Duration::from_secs(60);
-    [Retry::Soon, Retry::After(wait), Retry::Alarm(wait), Retry::Never].map(|retry| Bad(retry).into())
+    [
+        Retry::Soon,
+        Retry::After(wait),
+        Retry::Alarm(wait),
+        Retry::Never,
+    ]
+    .map(|retry| Bad(retry).into())
 }
 
 /// What one move comes to.
@@ -117,8 +149,16 @@ fn seen(transition: &Transition) -> Seen {
 
 /// What a lease may always do, whatever work it is for.
 fn any_lease<W>(lease: impl Fn() -> Lease<W>) -> Vec<Seen> {
-    let mut moves = vec![lease().fail("f", NOW), lease().give_back("g", UNTIL, NOW), lease().postpone(UNTIL, NOW)];
-    moves.extend(failures().iter().map(|failure| lease().failed(failure, 0, NOW)));
+    let mut moves = vec![
+        lease().fail("f", NOW),
+        lease().give_back("g", UNTIL, NOW),
+        lease().postpone(UNTIL, NOW),
+    ];
+    moves.extend(
+        failures()
+            .iter()
+            .map(|failure| lease().failed(failure, 0, NOW)),
+    );
     moves.iter().map(seen).collect()
 }
 
@@ -143,17 +183,32 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
     match row.clone().staged() {
         Staged::Delegated(job) => {
             let again = job!(Delegated);
-            let pull = PullRef { number: 8, url: "u".to_owned() };
-            let moves =
-                [again().delivered(pull, NOW), again().given_up("why", NOW), again().waits(NOW), job.cancel("c", NOW)];
+            let pull = PullRef {
+                number: 8,
+                url: "u".to_owned(),
+            };
+            let moves = [
+                again().delivered(pull, NOW),
+                again().given_up("why", NOW),
+                again().waits(NOW),
+                job.cancel("c", NOW),
+            ];
             moves.iter().map(seen).collect()
         }
         Staged::Queued(job) => vec![seen(&job.cancel("c", NOW)), claimed(job!(Queued)())],
         Staged::Planning(job) => {
-            let (again, plan) = (job!(Planning), Plan { text: "p".to_owned(), files: vec![] });
+            let (again, plan) = (
+                job!(Planning),
+                Plan {
+                    text: "p".to_owned(),
+                    files: vec![],
+                },
+            );
             let mut moves = any_lease(|| lease(again()));
             moves.push(seen(&lease(again()).called_off("c", NOW)));
-            moves.push(seen(&lease(again()).planned("sha".to_owned(), step(Output::Plan(plan)))));
+            moves.push(seen(
+                &lease(again()).planned("sha".to_owned(), step(Output::Plan(plan))),
+            ));
             moves.extend([seen(&job.cancel("c", NOW)), claimed(again())]);
             moves
         }
@@ -178,13 +233,23 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
         Staged::Opening(job) => {
             let again = job!(Opening);
             let mut moves = any_lease(|| lease(again()));
-            moves.push(seen(&lease(again()).opened(PullRef { number: 8, url: "u".to_owned() }, NOW)));
+            moves.push(seen(&lease(again()).opened(
+                PullRef {
+                    number: 8,
+                    url: "u".to_owned(),
+                },
+                NOW,
+            )));
             moves.push(seen(&lease(again()).not_opened(NOW)));
             moves.extend([seen(&job.ask_cancel("c", NOW)), claimed(again())]);
             moves
         }
         Staged::Opened(job) => vec![seen(&job.merged(NOW)), seen(&job!(Opened)().closed(NOW))],
-        Staged::Merged(_) | Staged::Closed(_) | Staged::Rejected(_) | Staged::Failed(_) | Staged::CalledOff(_) => {
+        Staged::Merged(_)
+        | Staged::Closed(_)
+        | Staged::Rejected(_)
+        | Staged::Failed(_)
+        | Staged::CalledOff(_) => {
             vec![]
         }
     }
@@ -198,9 +263,22 @@ const EDGES: [(State, &[State]); 13] = {
         (Queued, &[Planning, Cancelled]),
         (Planning, &[Planning, Coding, Failed, Cancelled]),
         (Coding, &[Coding, Reviewing, Failed, Cancelled]),
-        (Reviewing, &[Coding, Reviewing, ReviewApproved, Rejected, Failed, Cancelled]),
+        (
+            Reviewing,
+            &[
+                Coding,
+                Reviewing,
+                ReviewApproved,
+                Rejected,
+                Failed,
+                Cancelled,
+            ],
+        ),
         (ReviewApproved, &[PrCreationInitiated, Cancelled]),
-        (PrCreationInitiated, &[PrCreationInitiated, PrOpened, Failed, Cancelled]),
+        (
+            PrCreationInitiated,
+            &[PrCreationInitiated, PrOpened, Failed, Cancelled],
+        ),
         (PrOpened, &[Merged, Closed]),
         (Merged, &[]),
         (Closed, &[]),
@@ -213,10 +291,22 @@ const EDGES: [(State, &[State]); 13] = {
 #[test]
 fn there_are_the_listed_edges_and_no_others() {
     for (state, expected) in EDGES {
-        let found: BTreeSet<State> = moves(&at(state)).iter().map(|seen| seen.row.state).collect();
-        assert_eq!(found, expected.iter().copied().collect(), "from {}", state.as_str());
+        let found: BTreeSet<State> = moves(&at(state))
+            .iter()
+            .map(|seen| seen.row.state)
+            .collect();
+        assert_eq!(
+            found,
+            expected.iter().copied().collect(),
+            "from {}",
+            state.as_str()
+        );
     }
-    assert_eq!(EDGES.map(|(state, _)| state), State::ALL, "the list is whole");
+    assert_eq!(
+        EDGES.map(|(state, _)| state),
+        State::ALL,
+        "the list is whole"
+    );
 }
 
 /// What every move has in common, whatever it is.
@@ -231,48 +321,90 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
             assert!([9, 10].contains(&seen.from_version), "{what}");
             let moved = seen.from_state != to;
             assert_eq!(seen.entered, moved.then_some(to), "{what}");
-            assert!(!moved || row.timeline.last().is_some_and(|moment| moment.state == to), "{what}");
+            assert!(
+                !moved || row.timeline.last().is_some_and(|moment| moment.state == to),
+                "{what}"
+            );
             assert_eq!(
                 matches!(seen.money, Money::Billed { .. }),
                 to == State::PrOpened,
                 "{what}: charged with the pull request and never else"
             );
             let reported = state == State::Delegated && to == State::PrOpened;
-            assert_eq!(seen.frees_issue, to.is_over() || reported, "{what}: what an agent reports is its own affair");
+            assert_eq!(
+                seen.frees_issue,
+                to.is_over() || reported,
+                "{what}: what an agent reports is its own affair"
+            );
             assert_eq!(row.facts, facts(), "{what}: facts never change");
-            assert!(row.due_at.is_some(), "{what}: it owes at least its comment, and so it is on the list");
+            assert!(
+                row.due_at.is_some(),
+                "{what}: it owes at least its comment, and so it is on the list"
+            );
             let has_reason = matches!(to, State::Failed | State::Rejected | State::Cancelled);
-            assert_eq!(row.reason.is_some(), has_reason || row.cancel_requested == CancelRequest::Asked, "{what}");
-            assert!(!moved || row.attempts == 0, "{what}: attempts are those of the present work");
+            assert_eq!(
+                row.reason.is_some(),
+                has_reason || row.cancel_requested == CancelRequest::Asked,
+                "{what}"
+            );
+            assert!(
+                !moved || row.attempts == 0,
+                "{what}: attempts are those of the present work"
+            );
             let (steps, input) = if seen.step.is_some() { (5, 10) } else { (4, 0) };
-            assert_eq!((row.steps, row.tokens.input), (steps, input), "{what}: a step is counted with its move");
+            assert_eq!(
+                (row.steps, row.tokens.input),
+                (steps, input),
+                "{what}: a step is counted with its move"
+            );
         }
     }
 }
 
 #[test]
 fn work_is_given_back_until_it_has_been_tried_often_enough() {
-    for (attempts, expected) in
-        [(0, State::Coding), (ATTEMPTS_MAX - 2, State::Coding), (ATTEMPTS_MAX - 1, State::Failed)]
-    {
-        let row = Snapshot { attempts, ..at(State::Coding) };
-        let Staged::Coding(job) = row.staged() else { panic!("coding") };
+    for (attempts, expected) in [
+        (0, State::Coding),
+        (ATTEMPTS_MAX - 2, State::Coding),
+        (ATTEMPTS_MAX - 1, State::Failed),
+    ] {
+        let row = Snapshot {
+            attempts,
+            ..at(State::Coding)
+        };
+        let Staged::Coding(job) = row.staged() else {
+            panic!("coding")
+        };
         let transition = lease(job).give_back("why", UNTIL, NOW);
         assert_eq!(transition.row().state, expected, "after {attempts}");
         if expected == State::Failed {
-            assert_eq!(transition.row().reason.as_deref(), Some("gave up after 12 tries: why"));
+            assert_eq!(
+                transition.row().reason.as_deref(),
+                Some("gave up after 12 tries: why")
+            );
         } else {
-            assert_eq!((transition.row().attempts, transition.row().due_at), (attempts + 1, Some(UNTIL)));
+            assert_eq!(
+                (transition.row().attempts, transition.row().due_at),
+                (attempts + 1, Some(UNTIL))
+            );
         }
     }
-    let Staged::Coding(job) = at(State::Coding).staged() else { panic!("coding") };
-    assert_eq!(lease(job).postpone(UNTIL, NOW).row().attempts, 3, "waiting is no try");
+    let Staged::Coding(job) = at(State::Coding).staged() else {
+        panic!("coding")
+    };
+    assert_eq!(
+        lease(job).postpone(UNTIL, NOW).row().attempts,
+        3,
+        "waiting is no try"
+    );
 }
 
 /// Whatever message comes: a limit is waited out, and a failed try is not repeated at once.
 #[test]
 fn postponed_work_is_not_begun_before_its_moment() {
-    let Staged::Coding(job) = at(State::Coding).staged() else { panic!("coding") };
+    let Staged::Coding(job) = at(State::Coding).staged() else {
+        panic!("coding")
+    };
     let waiting = lease(job).postpone(UNTIL, NOW).row().clone();
     let claim = |now| match waiting.clone().staged() {
         Staged::Coding(job) => job.claim(UNTIL.plus(Duration::from_secs(300)), now),
@@ -286,7 +418,10 @@ fn postponed_work_is_not_begun_before_its_moment() {
 
 #[test]
 fn a_lease_keeps_others_away_until_it_runs_out() {
-    let held = Snapshot { lease_until: Some(UNTIL), ..at(State::Coding) };
+    let held = Snapshot {
+        lease_until: Some(UNTIL),
+        ..at(State::Coding)
+    };
     let claim = |now| match held.clone().staged() {
         Staged::Coding(job) => job.claim(UNTIL.plus(Duration::from_secs(300)), now),
         other => panic!("{other:?}"),
@@ -294,16 +429,38 @@ fn a_lease_keeps_others_away_until_it_runs_out() {
     let just_before = Timestamp::from_millis(UNTIL.millis() - 1);
     assert_eq!(claim(just_before).err().map(|held| held.until), Some(UNTIL));
     let taken = claim(UNTIL).expect("it has run out").granted();
-    assert_eq!(taken.row().attempts, 4, "a lease that ran out was a try that failed without a word");
-    assert_eq!(taken.row().due_at, taken.row().lease_until, "when it runs out, the row is due");
-    let Staged::Coding(job) = at(State::Coding).staged() else { panic!("coding") };
-    assert_eq!(lease(job).row().attempts, 3, "one that was given up was none");
+    assert_eq!(
+        taken.row().attempts,
+        4,
+        "a lease that ran out was a try that failed without a word"
+    );
+    assert_eq!(
+        taken.row().due_at,
+        taken.row().lease_until,
+        "when it runs out, the row is due"
+    );
+    let Staged::Coding(job) = at(State::Coding).staged() else {
+        panic!("coding")
+    };
+    assert_eq!(
+        lease(job).row().attempts,
+        3,
+        "one that was given up was none"
+    );
 }
 
 #[test]
 fn a_review_may_send_back_so_often() {
-    for (rounds, expected) in [(0, State::Coding), (ROUNDS_MAX - 1, State::Coding), (ROUNDS_MAX, State::Failed)] {
-        let Staged::Reviewing(job) = (Snapshot { rounds, ..at(State::Reviewing) }).staged() else {
+    for (rounds, expected) in [
+        (0, State::Coding),
+        (ROUNDS_MAX - 1, State::Coding),
+        (ROUNDS_MAX, State::Failed),
+    ] {
+        let Staged::Reviewing(job) = (Snapshot {
+            rounds,
+            ..at(State::Reviewing)
+        })
+        .staged() else {
             panic!("reviewing")
         };
         let (review, step) = review(Verdict::Rework);
@@ -316,31 +473,63 @@ fn a_review_may_send_back_so_often() {
 /// Asking to stop while the pull request is being opened takes nobody's lease away.
 #[test]
 fn asking_to_stop_leaves_the_work_to_its_holder() {
-    let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else { panic!("opening") };
+    let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else {
+        panic!("opening")
+    };
     let working = lease(job).row().clone();
-    let Staged::Opening(job) = working.clone().staged() else { panic!("opening") };
+    let Staged::Opening(job) = working.clone().staged() else {
+        panic!("opening")
+    };
     let asked = job.ask_cancel("why", NOW);
     let row = asked.row();
     assert_eq!(
         (row.state, row.cancel_requested, row.reason.as_deref()),
-        (State::PrCreationInitiated, CancelRequest::Asked, Some("why"))
+        (
+            State::PrCreationInitiated,
+            CancelRequest::Asked,
+            Some("why")
+        )
     );
     assert_eq!(row.lease_until, working.lease_until);
     assert!(
         row.due_at > row.lease_until && row.not_before == row.due_at,
         "who holds it may finish, and then it must show"
     );
-    assert_eq!(row.version, working.version + 1, "so the holder's own write finds it");
+    assert_eq!(
+        row.version,
+        working.version + 1,
+        "so the holder's own write finds it"
+    );
     assert!(!asked.frees_issue());
 }
 
 #[test]
 fn a_usage_record_is_born_with_its_pull_request() {
-    let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else { panic!("opening") };
-    let transition = lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW);
-    let Money::Billed { capture: None, usage, .. } = transition.money() else { panic!("a pull request is charged") };
-    let [usage] = usage.as_slice() else { panic!("once") };
-    assert_eq!((usage.of.clone(), usage.value, usage.at), (UsageOf::Job(facts().id), 1, NOW));
+    let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else {
+        panic!("opening")
+    };
+    let transition = lease(job).opened(
+        PullRef {
+            number: 8,
+            url: "u".to_owned(),
+        },
+        NOW,
+    );
+    let Money::Billed {
+        capture: None,
+        usage,
+        ..
+    } = transition.money()
+    else {
+        panic!("a pull request is charged")
+    };
+    let [usage] = usage.as_slice() else {
+        panic!("once")
+    };
+    assert_eq!(
+        (usage.of.clone(), usage.value, usage.at),
+        (UsageOf::Job(facts().id), 1, NOW)
+    );
     assert_eq!(
         usage.identifier.to_string(),
         format!("use_{}-pull_requests", facts().id.ulid()),
@@ -352,8 +541,17 @@ fn a_usage_record_is_born_with_its_pull_request() {
 fn words_are_read_back() {
     for state in State::ALL {
         assert_eq!(State::parse(state.as_str()), Some(state));
-        assert_eq!(state.is_over(), moves(&at(state)).is_empty(), "{}", state.as_str());
-        assert!(state.is_over() || state == State::PrOpened || state.work().is_some(), "{} owes work", state.as_str());
+        assert_eq!(
+            state.is_over(),
+            moves(&at(state)).is_empty(),
+            "{}",
+            state.as_str()
+        );
+        assert!(
+            state.is_over() || state == State::PrOpened || state.work().is_some(),
+            "{} owes work",
+            state.as_str()
+        );
     }
     for notice in Notice::ALL {
         assert_eq!(Notice::parse(notice.as_str()), Some(notice));
@@ -363,7 +561,11 @@ fn words_are_read_back() {
         assert_eq!(State::parse(word), None, "{word:?}");
     }
     let order = Order::of(&"ü".repeat(2_000), &"🦀".repeat(100_000));
-    assert_eq!((order.title.len(), order.body.len()), (1_000, steps::ORDER_BYTES_MAX), "cut between characters");
+    assert_eq!(
+        (order.title.len(), order.body.len()),
+        (1_000, steps::ORDER_BYTES_MAX),
+        "cut between characters"
+    );
 }
 
 const HELD: u64 = 600;
@@ -371,21 +573,49 @@ const HELD: u64 = 600;
 /// A job in a state, paid from credits, that has cost so many of them so far.
 fn prepaid(state: State, billable: Billable, cost: u64) -> Snapshot {
     let held = Credits::whole(HELD).expect("an amount");
-    let funding = Funding::Prepaid { held, markup: BasisPoints(2_000), fee: Credits::ZERO };
+    let funding = Funding::Prepaid {
+        held,
+        markup: BasisPoints(2_000),
+        fee: Credits::ZERO,
+    };
     let row = at(state);
-    let terms = Terms { funding, billable, ..row.facts.terms.clone() };
-    let pull = Some(PullRef { number: 8, url: "u".to_owned() }).filter(|_| state == State::PrOpened);
+    let terms = Terms {
+        funding,
+        billable,
+        ..row.facts.terms.clone()
+    };
+    let pull = Some(PullRef {
+        number: 8,
+        url: "u".to_owned(),
+    })
+    .filter(|_| state == State::PrOpened);
     let cost = Credits::whole(cost).expect("an amount");
-    Snapshot { facts: Facts { terms, ..row.facts.clone() }, cost, pull, ..row }
+    Snapshot {
+        facts: Facts {
+            terms,
+            ..row.facts.clone()
+        },
+        cost,
+        pull,
+        ..row
+    }
 }
 
 /// What a move gives back and spends of the hold, in microcredits; nothing where it leaves the hold alone.
 fn settled(money: &Money) -> Option<(u64, u64)> {
     let posting = match money {
         Money::Still => return None,
-        Money::Billed { capture: posting, .. } | Money::GivenBack { release: posting, .. } => posting.as_ref()?,
+        Money::Billed {
+            capture: posting, ..
+        }
+        | Money::GivenBack {
+            release: posting, ..
+        } => posting.as_ref()?,
     };
-    let (back, held) = (posting.entry().free.unsigned_abs(), posting.entry().held.unsigned_abs());
+    let (back, held) = (
+        posting.entry().free.unsigned_abs(),
+        posting.entry().held.unsigned_abs(),
+    );
     assert_eq!(held, HELD * MICROS, "a hold is settled whole");
     Some((back, held - back))
 }
@@ -421,12 +651,30 @@ fn every_way_out_settles_a_hold_once() {
 
 #[test]
 fn nobody_pays_more_than_was_reserved() {
-    for (cost, spent) in [(0, 0), (1, 1_200_000), (500, HELD * MICROS), (501, HELD * MICROS), (10_000, HELD * MICROS)] {
-        let Staged::Opening(job) = prepaid(State::PrCreationInitiated, Billable::PrOpened, cost).staged() else {
+    for (cost, spent) in [
+        (0, 0),
+        (1, 1_200_000),
+        (500, HELD * MICROS),
+        (501, HELD * MICROS),
+        (10_000, HELD * MICROS),
+    ] {
+        let Staged::Opening(job) =
+            prepaid(State::PrCreationInitiated, Billable::PrOpened, cost).staged()
+        else {
             panic!("opening")
         };
-        let transition = lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW);
-        assert_eq!(settled(&transition.money()), Some((HELD * MICROS - spent, spent)), "{cost}");
+        let transition = lease(job).opened(
+            PullRef {
+                number: 8,
+                url: "u".to_owned(),
+            },
+            NOW,
+        );
+        assert_eq!(
+            settled(&transition.money()),
+            Some((HELD * MICROS - spent, spent)),
+            "{cost}"
+        );
     }
 }
 
@@ -435,36 +683,89 @@ fn a_fix_that_was_paid_for_costs_its_tokens_only() {
     let mut row = prepaid(State::PrCreationInitiated, Billable::PrOpened, 100);
     let held = Credits::whole(HELD).expect("an amount");
     let fee = Credits::whole(15).expect("an amount");
-    row.facts.terms.funding = Funding::Prepaid { held, markup: BasisPoints(2_000), fee };
-    let Staged::Opening(job) = row.staged() else { panic!("opening") };
-    let opened = lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW);
-    assert_eq!(settled(&opened.money()), Some(((HELD - 135) * MICROS, 135 * MICROS)));
+    row.facts.terms.funding = Funding::Prepaid {
+        held,
+        markup: BasisPoints(2_000),
+        fee,
+    };
+    let Staged::Opening(job) = row.staged() else {
+        panic!("opening")
+    };
+    let opened = lease(job).opened(
+        PullRef {
+            number: 8,
+            url: "u".to_owned(),
+        },
+        NOW,
+    );
+    assert_eq!(
+        settled(&opened.money()),
+        Some(((HELD - 135) * MICROS, 135 * MICROS))
+    );
     let paid = opened.with_fix_paid();
-    assert_eq!(settled(&paid.money()), Some(((HELD - 120) * MICROS, 120 * MICROS)));
-    assert_eq!((paid.from_version(), paid.from_state()), (opened.from_version(), opened.from_state()));
+    assert_eq!(
+        settled(&paid.money()),
+        Some(((HELD - 120) * MICROS, 120 * MICROS))
+    );
+    assert_eq!(
+        (paid.from_version(), paid.from_state()),
+        (opened.from_version(), opened.from_state())
+    );
 }
 
 #[test]
 fn a_metered_job_tells_every_meter_what_it_counts() {
     let mut row = at(State::PrCreationInitiated);
-    let counts =
-        vec![(Meter::pull_requests(), Counts::Pulls), (Meter::parse("tokens").expect("a meter"), Counts::Tokens)];
+    let counts = vec![
+        (Meter::pull_requests(), Counts::Pulls),
+        (Meter::parse("tokens").expect("a meter"), Counts::Tokens),
+    ];
     let customer = CustomerId::parse("cus_1").expect("an id");
     row.facts.terms.funding = Funding::Metered { customer, counts };
-    row.tokens = Tokens { input: 30, output: 12 };
+    row.tokens = Tokens {
+        input: 30,
+        output: 12,
+    };
     let opened = |row: &Snapshot| {
-        let Staged::Opening(job) = row.clone().staged() else { panic!("opening") };
-        match lease(job).opened(PullRef { number: 8, url: "u".to_owned() }, NOW).money() {
-            Money::Billed { capture: None, usage, .. } => {
-                usage.iter().map(|usage| (usage.meter.to_string(), usage.value)).collect::<Vec<_>>()
-            }
+        let Staged::Opening(job) = row.clone().staged() else {
+            panic!("opening")
+        };
+        match lease(job)
+            .opened(
+                PullRef {
+                    number: 8,
+                    url: "u".to_owned(),
+                },
+                NOW,
+            )
+            .money()
+        {
+            Money::Billed {
+                capture: None,
+                usage,
+                ..
+            } => usage
+                .iter()
+                .map(|usage| (usage.meter.to_string(), usage.value))
+                .collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(opened(&row), [("pull_requests".to_owned(), 1), ("tokens".to_owned(), 42)]);
+    assert_eq!(
+        opened(&row),
+        [("pull_requests".to_owned(), 1), ("tokens".to_owned(), 42)]
+    );
     row.fix_paid = FixPaid::Before;
-    assert_eq!(opened(&row), [("tokens".to_owned(), 42)], "of a fix that was paid for, only the tokens");
+    assert_eq!(
+        opened(&row),
+        [("tokens".to_owned(), 42)],
+        "of a fix that was paid for, only the tokens"
+    );
     row.fix_paid = FixPaid::WithJob;
     row.tokens = Tokens::default();
-    assert_eq!(opened(&row), [("pull_requests".to_owned(), 1)], "nothing is not told");
+    assert_eq!(
+        opened(&row),
+        [("pull_requests".to_owned(), 1)],
+        "nothing is not told"
+    );
 }

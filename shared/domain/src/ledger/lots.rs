@@ -12,10 +12,19 @@ use std::collections::BTreeMap;
 
 /// What is left of a payment's credits and goes with its time, after these entries, oldest first, of its account. `ends`
 /// says when the credits of the account's payments end; those that it does not name never do.
-pub fn left_of(entries: &[Entry], ends: &BTreeMap<PaymentId, Timestamp>, payment: &PaymentId) -> Credits {
+pub fn left_of(
+    entries: &[Entry],
+    ends: &BTreeMap<PaymentId, Timestamp>,
+    payment: &PaymentId,
+) -> Credits {
     let lots = Lots::of(entries, ends);
-    let mine = lots.0.iter().filter(|lot| lot.payment.as_ref() == Some(payment) && lot.end.is_some());
-    mine.fold(Credits::ZERO, |sum, lot| sum.checked_add(lot.left).unwrap_or(Credits::MAX))
+    let mine = lots
+        .0
+        .iter()
+        .filter(|lot| lot.payment.as_ref() == Some(payment) && lot.end.is_some());
+    mine.fold(Credits::ZERO, |sum, lot| {
+        sum.checked_add(lot.left).unwrap_or(Credits::MAX)
+    })
 }
 
 /// What is there by what it came from, oldest first, none of it empty.
@@ -59,11 +68,19 @@ impl Lots {
         if amount.is_zero() {
             return;
         }
-        let end = payment.as_ref().and_then(|payment| ends.get(payment)).copied().filter(|end| at < *end);
+        let end = payment
+            .as_ref()
+            .and_then(|payment| ends.get(payment))
+            .copied()
+            .filter(|end| at < *end);
         let same = |lot: &&mut Lot| payment.is_some() && lot.payment == payment && lot.end == end;
         match self.0.iter_mut().find(same) {
             Some(lot) => lot.left = lot.left.checked_add(amount).unwrap_or(Credits::MAX),
-            None => self.0.push(Lot { payment, end, left: amount }),
+            None => self.0.push(Lot {
+                payment,
+                end,
+                left: amount,
+            }),
         }
     }
 
@@ -74,7 +91,12 @@ impl Lots {
             (foreign, lot.end.is_none(), lot.end)
         };
         while !amount.is_zero() {
-            let Some((first, _)) = self.0.iter().enumerate().min_by_key(|(place, lot)| (order(lot), *place)) else {
+            let Some((first, _)) = self
+                .0
+                .iter()
+                .enumerate()
+                .min_by_key(|(place, lot)| (order(lot), *place))
+            else {
                 break;
             };
             let taken = self.0[first].left.min(amount);

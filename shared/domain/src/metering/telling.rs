@@ -33,15 +33,29 @@ pub fn may_be_late(at: Timestamp, now: Timestamp) -> bool {
 ///
 /// This is asked before the first try and never after, when Stripe may have counted the usage already. What was used while a
 /// subscription was being tried is free, and is not carried to where it would cost.
-pub fn carried_to(at: Timestamp, subscriptions: &[Subscription], now: Timestamp) -> Option<Timestamp> {
+pub fn carried_to(
+    at: Timestamp,
+    subscriptions: &[Subscription],
+    now: Timestamp,
+) -> Option<Timestamp> {
     let billing = |one: &&Subscription| !one.status.is_final() && one.status != Status::Incomplete;
     let tried = |one: &Subscription| one.trial_end.is_some_and(|end| at < end);
     let closed = |one: &Subscription| {
         // Stripe tells of a new period some time after it has begun.
-        let began = one.period.map(|period| if now < period.end { period.start } else { period.end });
+        let began = one.period.map(|period| {
+            if now < period.end {
+                period.start
+            } else {
+                period.end
+            }
+        });
         began.is_some_and(|began| at < began && now.since(began) > INVOICE_OPEN)
     };
-    subscriptions.iter().filter(billing).any(|one| closed(one) && !tried(one)).then_some(now)
+    subscriptions
+        .iter()
+        .filter(billing)
+        .any(|one| closed(one) && !tried(one))
+        .then_some(now)
 }
 
 /// How to tell Stripe of a record that is told with the moment `at` and was first sent at `first_attempt`.
@@ -76,7 +90,11 @@ mod tests {
             (0, None, 35, Telling::TooOld),
             (0, Some(0), 35, Telling::TooOld),
         ] {
-            assert_eq!(telling(day(at), first.map(day), day(now)), expected, "at {at} first {first:?} now {now}");
+            assert_eq!(
+                telling(day(at), first.map(day), day(now)),
+                expected,
+                "at {at} first {first:?} now {now}"
+            );
         }
     }
 
@@ -87,7 +105,10 @@ mod tests {
             id: SubscriptionId::parse("sub_1").expect("an id"),
             status: Status::parse(status),
             items: vec![],
-            period: Some(Span { start: hour(100), end: hour(800) }),
+            period: Some(Span {
+                start: hour(100),
+                end: hour(800),
+            }),
             ends_at: None,
             trial_end: trial_end.map(hour),
             created_at: hour(0),
@@ -96,26 +117,83 @@ mod tests {
         let (carried, own) = (true, false);
         for (words, status, trial_end, at, now, expected) in [
             ("used in the present period", "active", None, 100, 300, own),
-            ("used just before it, an hour into it", "active", None, 99, 101, own),
-            ("the same, an hour and more into it", "active", None, 99, 102, carried),
+            (
+                "used just before it, an hour into it",
+                "active",
+                None,
+                99,
+                101,
+                own,
+            ),
+            (
+                "the same, an hour and more into it",
+                "active",
+                None,
+                99,
+                102,
+                carried,
+            ),
             ("a payment is late", "past_due", None, 99, 102, carried),
             ("a word of next year", "new_word", None, 99, 102, carried),
             ("the subscription is over", "canceled", None, 99, 102, own),
             ("it never began", "incomplete", None, 99, 102, own),
             ("used while it was tried", "active", Some(100), 99, 102, own),
-            ("used after it was tried", "active", Some(50), 99, 102, carried),
-            ("the present one has ended, Stripe has not said so", "active", None, 799, 801, own),
-            ("the same, an hour and more later", "active", None, 799, 802, carried),
-            ("used in the next one already", "active", None, 801, 900, own),
+            (
+                "used after it was tried",
+                "active",
+                Some(50),
+                99,
+                102,
+                carried,
+            ),
+            (
+                "the present one has ended, Stripe has not said so",
+                "active",
+                None,
+                799,
+                801,
+                own,
+            ),
+            (
+                "the same, an hour and more later",
+                "active",
+                None,
+                799,
+                802,
+                carried,
+            ),
+            (
+                "used in the next one already",
+                "active",
+                None,
+                801,
+                900,
+                own,
+            ),
         ] {
             let seen = carried_to(hour(at), &[subscribed(status, trial_end)], hour(now));
             assert_eq!(seen, (expected == carried).then_some(hour(now)), "{words}");
         }
-        assert_eq!(carried_to(hour(1), &[], hour(900)), None, "nobody subscribed");
-        let nameless = Subscription { period: None, ..subscribed("active", None) };
-        assert_eq!(carried_to(hour(1), std::slice::from_ref(&nameless), hour(900)), None, "no period is known");
+        assert_eq!(
+            carried_to(hour(1), &[], hour(900)),
+            None,
+            "nobody subscribed"
+        );
+        let nameless = Subscription {
+            period: None,
+            ..subscribed("active", None)
+        };
+        assert_eq!(
+            carried_to(hour(1), std::slice::from_ref(&nameless), hour(900)),
+            None,
+            "no period is known"
+        );
         let two = [nameless, subscribed("active", None)];
-        assert_eq!(carried_to(hour(1), &two, hour(900)), Some(hour(900)), "one of two has closed");
+        assert_eq!(
+            carried_to(hour(1), &two, hour(900)),
+            Some(hour(900)),
+            "one of two has closed"
+        );
         assert!(may_be_late(hour(99), hour(101)) && !may_be_late(hour(99), hour(100)));
     }
 }

@@ -15,15 +15,34 @@ fn account(n: u8) -> AccountId {
 fn bought(micros: u64, paid_minor: i64) -> Fact {
     let (currency, what, priced_by) = ("usd".to_owned(), "credits".to_owned(), "v1".to_owned());
     let (account, credits, expires_at) = (account(1), credits(micros), None);
-    Fact::Bought(Purchase { account, credits, paid_minor, currency, what, priced_by, expires_at })
+    Fact::Bought(Purchase {
+        account,
+        credits,
+        paid_minor,
+        currency,
+        what,
+        priced_by,
+        expires_at,
+    })
 }
 
 fn refund(id: &str, minor: i64, outcome: RefundOutcome) -> Fact {
-    Fact::Refund(RefundId::parse(id).expect("an id"), Refund { minor, outcome })
+    Fact::Refund(
+        RefundId::parse(id).expect("an id"),
+        Refund { minor, outcome },
+    )
 }
 
 fn dispute(minor: i64, phase: Phase, withdrawn: Told, reinstated: Told) -> Fact {
-    Fact::Disputed(DisputeId::parse("dp_1").expect("an id"), Dispute { minor, phase, withdrawn, reinstated })
+    Fact::Disputed(
+        DisputeId::parse("dp_1").expect("an id"),
+        Dispute {
+            minor,
+            phase,
+            withdrawn,
+            reinstated,
+        },
+    )
 }
 
 /// Tells facts one after another; what has moved of the account's credits after each.
@@ -31,8 +50,15 @@ fn told<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> (Payment, Vec<i64>) {
     let mut payment = Payment::unknown(PaymentId::parse("pi_1").expect("an id"));
     let (mut free, mut path) = (0, Vec::new());
     for fact in facts {
-        if let Some(learnt) = payment.learn(fact.clone(), "evt_1", NOW).expect("no contradiction") {
-            free += learnt.postings.iter().map(|posting| posting.entry().free).sum::<i64>();
+        if let Some(learnt) = payment
+            .learn(fact.clone(), "evt_1", NOW)
+            .expect("no contradiction")
+        {
+            free += learnt
+                .postings
+                .iter()
+                .map(|posting| posting.entry().free)
+                .sum::<i64>();
             payment = learnt.payment;
         }
         path.push(free);
@@ -42,7 +68,9 @@ fn told<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> (Payment, Vec<i64>) {
 
 /// Every order of a few facts.
 fn orders(facts: &[Fact]) -> Vec<Vec<Fact>> {
-    let Some((first, rest)) = facts.split_first() else { return vec![Vec::new()] };
+    let Some((first, rest)) = facts.split_first() else {
+        return vec![Vec::new()];
+    };
     let mut all = Vec::new();
     for order in orders(rest) {
         for place in 0..=order.len() {
@@ -58,11 +86,47 @@ fn orders(facts: &[Fact]) -> Vec<Vec<Fact>> {
 fn every_order_ends_the_same_and_never_below_nothing() {
     use {Phase::*, RefundOutcome::*, Told::*};
     let stories = [
-        (vec![refund("re_1", 100, Made), Fact::Refunded(100), refund("re_2", 400, Made), Fact::Refunded(500)], 500),
-        (vec![refund("re_1", 600, Made), Fact::Refunded(600), refund("re_1", 600, Failed)], 1_000),
-        (vec![dispute(1_000, Open, No, No), dispute(1_000, Open, Yes, No), dispute(1_000, Won, No, Yes)], 1_000),
-        (vec![refund("re_1", 300, Made), dispute(1_000, Open, Yes, No), dispute(1_000, Lost, No, No)], 0),
-        (vec![dispute(500, Inquiry, No, No), dispute(500, InquiryClosed, No, No), Fact::Refunded(250)], 750),
+        (
+            vec![
+                refund("re_1", 100, Made),
+                Fact::Refunded(100),
+                refund("re_2", 400, Made),
+                Fact::Refunded(500),
+            ],
+            500,
+        ),
+        (
+            vec![
+                refund("re_1", 600, Made),
+                Fact::Refunded(600),
+                refund("re_1", 600, Failed),
+            ],
+            1_000,
+        ),
+        (
+            vec![
+                dispute(1_000, Open, No, No),
+                dispute(1_000, Open, Yes, No),
+                dispute(1_000, Won, No, Yes),
+            ],
+            1_000,
+        ),
+        (
+            vec![
+                refund("re_1", 300, Made),
+                dispute(1_000, Open, Yes, No),
+                dispute(1_000, Lost, No, No),
+            ],
+            0,
+        ),
+        (
+            vec![
+                dispute(500, Inquiry, No, No),
+                dispute(500, InquiryClosed, No, No),
+                Fact::Refunded(250),
+            ],
+            750,
+        ),
     ];
     for (mut facts, left) in stories {
         facts.push(bought(1_000, 1_000));
@@ -70,16 +134,25 @@ fn every_order_ends_the_same_and_never_below_nothing() {
             let (_, path) = told(&order);
             assert_eq!(path.last(), Some(&left), "{order:?}");
             assert!(path.iter().all(|free| *free >= 0), "{order:?}");
-            assert_eq!(told(order.iter().chain(&order)).1.last(), Some(&left), "twice: {order:?}");
+            assert_eq!(
+                told(order.iter().chain(&order)).1.last(),
+                Some(&left),
+                "twice: {order:?}"
+            );
         }
     }
 }
 
 #[test]
 fn the_same_share_of_the_credits_goes_as_of_the_money() {
-    for (paid, refunded, left) in
-        [(3, 1, 667_i64), (3, 2, 334), (3, 3, 0), (3, 9, 0), (1_000, 1, 999), (1_000, 0, 1_000)]
-    {
+    for (paid, refunded, left) in [
+        (3, 1, 667_i64),
+        (3, 2, 334),
+        (3, 3, 0),
+        (3, 9, 0),
+        (1_000, 1, 999),
+        (1_000, 0, 1_000),
+    ] {
         let (payment, path) = told(&[bought(1_000, paid), Fact::Refunded(refunded)]);
         assert_eq!(
             (path.last(), payment.taken),
@@ -87,21 +160,44 @@ fn the_same_share_of_the_credits_goes_as_of_the_money() {
             "{refunded} of {paid}"
         );
     }
-    assert_eq!(told(&[bought(1_000, 0), Fact::Refunded(5)]).1.last(), Some(&1_000), "a gift has no money to go back");
+    assert_eq!(
+        told(&[bought(1_000, 0), Fact::Refunded(5)]).1.last(),
+        Some(&1_000),
+        "a gift has no money to go back"
+    );
 }
 
 #[test]
 fn another_buyer_or_amount_is_a_contradiction() {
     let (payment, _) = told(&[bought(1_000, 500)]);
-    let Fact::Bought(purchase) = bought(1_000, 500) else { panic!("bought") };
-    for other in
-        [Purchase { account: account(2), ..purchase.clone() }, Purchase { paid_minor: 501, ..purchase.clone() }]
-    {
-        assert_eq!(payment.learn(Fact::Bought(other), "evt_2", NOW).err(), Some(Contradiction));
+    let Fact::Bought(purchase) = bought(1_000, 500) else {
+        panic!("bought")
+    };
+    for other in [
+        Purchase {
+            account: account(2),
+            ..purchase.clone()
+        },
+        Purchase {
+            paid_minor: 501,
+            ..purchase.clone()
+        },
+    ] {
+        assert_eq!(
+            payment.learn(Fact::Bought(other), "evt_2", NOW).err(),
+            Some(Contradiction)
+        );
     }
-    let renamed = Purchase { what: "other words".to_owned(), priced_by: "v2".to_owned(), ..purchase };
+    let renamed = Purchase {
+        what: "other words".to_owned(),
+        priced_by: "v2".to_owned(),
+        ..purchase
+    };
     assert!(
-        payment.learn(Fact::Bought(renamed), "evt_2", NOW).expect("no contradiction").is_none(),
+        payment
+            .learn(Fact::Bought(renamed), "evt_2", NOW)
+            .expect("no contradiction")
+            .is_none(),
         "the first stands"
     );
 }
@@ -142,12 +238,31 @@ fn what_has_gone_with_its_time_is_not_taken_again() {
         facts.extend((before > 0).then_some(Fact::Refunded(before)));
         let (payment, path) = told(&facts);
         let free = path.last().expect("a grant") - spent;
-        let learnt = payment.expire(credits(gone), NOW).expect("it had not gone before");
-        let free = free + learnt.postings.iter().map(|posting| posting.entry().free).sum::<i64>();
+        let learnt = payment
+            .expire(credits(gone), NOW)
+            .expect("it had not gone before");
+        let free = free
+            + learnt
+                .postings
+                .iter()
+                .map(|posting| posting.entry().free)
+                .sum::<i64>();
         assert!(learnt.payment.expire(credits(gone), NOW).is_none(), "once");
-        let told = learnt.payment.learn(Fact::Refunded(after), "evt_2", NOW).expect("no contradiction");
-        let moved = told.map_or(0, |told| told.postings.iter().map(|posting| posting.entry().free).sum());
-        assert_eq!(free + moved, left, "{spent} spent, {before} back, {gone} gone, {after} back");
+        let told = learnt
+            .payment
+            .learn(Fact::Refunded(after), "evt_2", NOW)
+            .expect("no contradiction");
+        let moved = told.map_or(0, |told| {
+            told.postings
+                .iter()
+                .map(|posting| posting.entry().free)
+                .sum()
+        });
+        assert_eq!(
+            free + moved,
+            left,
+            "{spent} spent, {before} back, {gone} gone, {after} back"
+        );
     }
 }
 
@@ -156,11 +271,29 @@ fn what_has_gone_with_its_time_is_not_taken_again() {
 fn a_refund_that_fails_gives_back_what_it_took() {
     use RefundOutcome::{Failed, Made};
     let (payment, _) = told(&[bought(1_000, 1_000), refund("re_1", 300, Made)]);
-    let payment = payment.expire(credits(500), NOW).expect("it had not gone before").payment;
-    let told = payment.learn(refund("re_2", 600, Made), "evt_2", NOW).expect("true").expect("news");
-    assert_eq!(told.payment.taken, credits(400), "of 600 more, 500 had gone with their time");
-    let told = told.payment.learn(refund("re_2", 600, Failed), "evt_3", NOW).expect("true").expect("news");
+    let payment = payment
+        .expire(credits(500), NOW)
+        .expect("it had not gone before")
+        .payment;
+    let told = payment
+        .learn(refund("re_2", 600, Made), "evt_2", NOW)
+        .expect("true")
+        .expect("news");
+    assert_eq!(
+        told.payment.taken,
+        credits(400),
+        "of 600 more, 500 had gone with their time"
+    );
+    let told = told
+        .payment
+        .learn(refund("re_2", 600, Failed), "evt_3", NOW)
+        .expect("true")
+        .expect("news");
     assert_eq!(told.payment.taken, credits(300));
-    let told = told.payment.learn(refund("re_1", 300, Failed), "evt_4", NOW).expect("true").expect("news");
+    let told = told
+        .payment
+        .learn(refund("re_1", 300, Failed), "evt_4", NOW)
+        .expect("true")
+        .expect("news");
     assert_eq!(told.payment.taken, Credits::ZERO);
 }

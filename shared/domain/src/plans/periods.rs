@@ -25,7 +25,9 @@ impl Renewal {
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Month, Self::Subscription, Self::Never].into_iter().find(|word| word.as_str() == text)
+        [Self::Month, Self::Subscription, Self::Never]
+            .into_iter()
+            .find(|word| word.as_str() == text)
     }
 }
 
@@ -53,19 +55,35 @@ impl Period {
     /// The period that `now` falls in, given what Stripe last said of the subscription's.
     pub fn at(renews: Renewal, subscribed: Option<Span>, now: Timestamp) -> Self {
         match (renews, subscribed) {
-            (Renewal::Never, _) => Self { key: "ever".to_owned(), start: None, end: None },
+            (Renewal::Never, _) => Self {
+                key: "ever".to_owned(),
+                start: None,
+                end: None,
+            },
             (Renewal::Subscription, Some(span)) => Self::of_subscription(span, now),
             (Renewal::Month, _) | (Renewal::Subscription, None) => {
                 let (start, end) = now.month();
-                Self { key: start.day()[..7].to_owned(), start: Some(start), end: Some(end) }
+                Self {
+                    key: start.day()[..7].to_owned(),
+                    start: Some(start),
+                    end: Some(end),
+                }
             }
         }
     }
 
     /// Stripe tells of a new period some time after it has begun; until then it is known by the old one's end.
     fn of_subscription(span: Span, now: Timestamp) -> Self {
-        let (start, end) = if now < span.end { (span.start, Some(span.end)) } else { (span.end, None) };
-        Self { key: format!("from-{}", start.day()), start: Some(start), end }
+        let (start, end) = if now < span.end {
+            (span.start, Some(span.end))
+        } else {
+            (span.end, None)
+        };
+        Self {
+            key: format!("from-{}", start.day()),
+            start: Some(start),
+            end,
+        }
     }
 }
 
@@ -80,31 +98,67 @@ mod tests {
     #[test]
     fn calendar_months_meet_without_a_gap() {
         for (now, key, start, end) in [
-            ("2026-11-30T23:59:59.999Z", "2026-11", "2026-11-01", "2026-12-01"),
-            ("2026-12-01T00:00:00Z", "2026-12", "2026-12-01", "2027-01-01"),
-            ("2028-02-29T12:00:00Z", "2028-02", "2028-02-01", "2028-03-01"),
+            (
+                "2026-11-30T23:59:59.999Z",
+                "2026-11",
+                "2026-11-01",
+                "2026-12-01",
+            ),
+            (
+                "2026-12-01T00:00:00Z",
+                "2026-12",
+                "2026-12-01",
+                "2027-01-01",
+            ),
+            (
+                "2028-02-29T12:00:00Z",
+                "2028-02",
+                "2028-02-01",
+                "2028-03-01",
+            ),
         ] {
             let period = Period::at(Renewal::Month, None, at(now));
             assert_eq!(period.key, key);
             assert_eq!(period.start.map(Timestamp::day).as_deref(), Some(start));
             assert_eq!(period.end.map(Timestamp::day).as_deref(), Some(end));
-            assert_eq!(Period::at(Renewal::Subscription, None, at(now)), period, "nobody subscribed");
+            assert_eq!(
+                Period::at(Renewal::Subscription, None, at(now)),
+                period,
+                "nobody subscribed"
+            );
         }
     }
 
     #[test]
     fn a_subscription_s_period_goes_on_before_stripe_has_said_so() {
-        let span = Span { start: at("2027-01-31T10:00:00Z"), end: at("2027-02-28T10:00:00Z") };
+        let span = Span {
+            start: at("2027-01-31T10:00:00Z"),
+            end: at("2027-02-28T10:00:00Z"),
+        };
         let of = |now| Period::at(Renewal::Subscription, Some(span), at(now));
         assert_eq!(of("2027-02-28T09:59:59Z").key, "from-2027-01-31");
         assert_eq!(of("2027-02-28T10:00:00Z").key, "from-2027-02-28");
-        let next = Span { start: span.end, end: at("2027-03-31T10:00:00Z") };
-        let told = Period::at(Renewal::Subscription, Some(next), at("2027-03-01T00:00:00Z"));
-        assert_eq!(told.key, of("2027-03-01T00:00:00Z").key, "the same, told or not");
+        let next = Span {
+            start: span.end,
+            end: at("2027-03-31T10:00:00Z"),
+        };
+        let told = Period::at(
+            Renewal::Subscription,
+            Some(next),
+            at("2027-03-01T00:00:00Z"),
+        );
+        assert_eq!(
+            told.key,
+            of("2027-03-01T00:00:00Z").key,
+            "the same, told or not"
+        );
     }
 
     #[test]
     fn what_never_renews_is_one_period() {
-        assert_eq!(Period::at(Renewal::Never, None, at("2026-01-01T00:00:00Z")).key, "ever");
+        assert_eq!(
+            Period::at(Renewal::Never, None, at("2026-01-01T00:00:00Z")).key,
+            "ever"
+        );
     }
 }

@@ -35,7 +35,9 @@ pub fn cost(tokens: Tokens, model: &ModelPrice) -> Option<Credits> {
 pub fn price(cost: Credits, markup: BasisPoints, fee: Credits) -> Credits {
     let marked = (u128::from(cost.micros()) * (WHOLE + u128::from(markup.0))).div_ceil(WHOLE);
     let marked = u64::try_from(marked).ok().and_then(Credits::from_micros);
-    marked.and_then(|marked| marked.checked_add(fee)).unwrap_or(Credits::MAX)
+    marked
+        .and_then(|marked| marked.checked_add(fee))
+        .unwrap_or(Credits::MAX)
 }
 
 /// Tokens a text can come to at most. Two bytes a token is more than any prose or code has needed.
@@ -60,7 +62,10 @@ impl Catalogue {
             Some(rest) => rest.strip_prefix(['-', '@']).is_some_and(is_date),
             None => false,
         };
-        self.models.iter().filter(fits).max_by_key(|model| model.model.len())
+        self.models
+            .iter()
+            .filter(fits)
+            .max_by_key(|model| model.model.len())
     }
 }
 
@@ -69,20 +74,30 @@ impl Catalogue {
     /// reckoned with.
     pub fn call_max(&self, prompt_bytes: usize) -> Credits {
         let tokens = self.call_tokens_max(prompt_bytes);
-        let most = self.models.iter().map(|model| cost(tokens, model).unwrap_or(Credits::MAX)).max();
+        let most = self
+            .models
+            .iter()
+            .map(|model| cost(tokens, model).unwrap_or(Credits::MAX))
+            .max();
         price(most.unwrap_or_default(), self.markup, Credits::ZERO)
     }
 
     /// The most tokens that such a call takes.
     pub fn call_tokens_max(&self, prompt_bytes: usize) -> Tokens {
-        Tokens { input: tokens_of_bytes(prompt_bytes), output: u64::from(self.output_reserve) }
+        Tokens {
+            input: tokens_of_bytes(prompt_bytes),
+            output: u64::from(self.output_reserve),
+        }
     }
 }
 
 /// `20260929` or `2026-09-29`.
 fn is_date(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    digits == 8 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+    digits == 8
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-')
 }
 
 /// How long an answer may be so that the job stays within its budget, given what it has cost and the prompt to come.
@@ -96,7 +111,10 @@ pub fn answer_bound(
 ) -> TokensBound {
     let (markup, fee) = terms;
     let within = |output: u32| {
-        let tokens = Tokens { input: tokens_of_bytes(prompt_bytes), output: u64::from(output) };
+        let tokens = Tokens {
+            input: tokens_of_bytes(prompt_bytes),
+            output: u64::from(output),
+        };
         let total = cost(tokens, model).and_then(|next| spent.checked_add(next));
         total.is_some_and(|total| price(total, markup, fee) <= budget)
     };
@@ -111,7 +129,11 @@ pub fn answer_bound(
     let (mut low, mut high) = (least, wanted);
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        if within(middle) { low = middle } else { high = middle }
+        if within(middle) {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     TokensBound::AtMost(low)
 }

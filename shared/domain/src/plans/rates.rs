@@ -21,7 +21,9 @@ impl Rate {
             Self::PerUnit(unit) => times(unit, units),
             Self::Graduated(tiers) => graduated(tiers, units),
         };
-        u64::try_from(exact.div_ceil(BELOW)).unwrap_or(MICROS_MAX).min(MICROS_MAX)
+        u64::try_from(exact.div_ceil(BELOW))
+            .unwrap_or(MICROS_MAX)
+            .min(MICROS_MAX)
     }
 
     /// As it stands on a row.
@@ -40,15 +42,27 @@ impl Rate {
         let tier = |text: &str| {
             let (up_to, unit) = text.split_once(':')?;
             decimal_parse(unit, PLACES)?;
-            let up_to = if up_to == NO_END { None } else { Some(up_to.parse().ok()?) };
-            Some(Tier { up_to, unit: unit.to_owned() })
+            let up_to = if up_to == NO_END {
+                None
+            } else {
+                Some(up_to.parse().ok()?)
+            };
+            Some(Tier {
+                up_to,
+                unit: unit.to_owned(),
+            })
         };
-        text.split(',').map(tier).collect::<Option<_>>().map(Self::Graduated)
+        text.split(',')
+            .map(tier)
+            .collect::<Option<_>>()
+            .map(Self::Graduated)
     }
 }
 
 fn tier_text(tier: &Tier) -> String {
-    let up_to = tier.up_to.map_or_else(|| NO_END.to_owned(), |up_to| up_to.to_string());
+    let up_to = tier
+        .up_to
+        .map_or_else(|| NO_END.to_owned(), |up_to| up_to.to_string());
     format!("{up_to}:{}", tier.unit)
 }
 
@@ -86,11 +100,19 @@ mod tests {
             ("60:0,inf:800", 60, 0),
             ("60:0,inf:800", 61, 800_000_000),
             ("60:0,inf:800", 70, 8_000_000_000),
-            ("10:1500,20:1000,inf:800", 25, (15_000 + 10_000 + 4_000) * 1_000_000),
+            (
+                "10:1500,20:1000,inf:800",
+                25,
+                (15_000 + 10_000 + 4_000) * 1_000_000,
+            ),
             ("1000:0,inf:0.5", 1_500, 250_000_000),
             ("99999999999999999", u64::MAX, MICROS_MAX),
         ] {
-            assert_eq!(tiers_or_unit(rate).micros(units), micros, "{units} at {rate}");
+            assert_eq!(
+                tiers_or_unit(rate).micros(units),
+                micros,
+                "{units} at {rate}"
+            );
         }
     }
 

@@ -52,7 +52,9 @@ const fn meaning(status: &Status) -> Meaning {
         Status::Active | Status::Trialing => Meaning::Serve,
         Status::PastDue => Meaning::ServeForAWhile,
         Status::Incomplete => Meaning::NotYet,
-        Status::Unpaid | Status::Paused | Status::IncompleteExpired | Status::Canceled => Meaning::Over,
+        Status::Unpaid | Status::Paused | Status::IncompleteExpired | Status::Canceled => {
+            Meaning::Over
+        }
         // The store keeps the last word it knew, so this is one that was new from the start: nobody is cut off for it.
         Status::Other(_) => Meaning::Serve,
     }
@@ -75,8 +77,17 @@ pub fn standing<'a>(
     now: Timestamp,
 ) -> Option<Standing<'a>> {
     let default = catalogue.plan(&catalogue.default_plan)?;
-    let own = super::PlanId::parse(&account.plan).and_then(|id| catalogue.plan(&id)).unwrap_or(default);
-    let beside_stripe = |plan, coverage| Some(Standing { plan, coverage, status: None, period: None });
+    let own = super::PlanId::parse(&account.plan)
+        .and_then(|id| catalogue.plan(&id))
+        .unwrap_or(default);
+    let beside_stripe = |plan, coverage| {
+        Some(Standing {
+            plan,
+            coverage,
+            status: None,
+            period: None,
+        })
+    };
     let bought = bought(catalogue, &contracts.purchases);
     if let Some((plan, PurchaseState::Active, ListedPrice::Paid)) = bought {
         return beside_stripe(plan, Coverage::Full);
@@ -115,14 +126,29 @@ pub fn standing<'a>(
         Meaning::NotYet => (own, Coverage::Full),
         Meaning::Over => (after(catalogue, plan, own), Coverage::Lapsed),
     };
-    Some(Standing { plan, coverage, status: Some(best.status.clone()), period: best.period })
+    Some(Standing {
+        plan,
+        coverage,
+        status: Some(best.status.clone()),
+        period: best.period,
+    })
 }
 
 /// The purchase that counts, as the plan it means: one that stands before one that does not, one that costs before one that
 /// does not, the latest of each.
-fn bought<'a>(catalogue: &'a Catalogue, purchases: &[Purchase]) -> Option<(&'a Plan, PurchaseState, ListedPrice)> {
-    let order = |one: &Purchase| (one.state == PurchaseState::Active, one.listed.price == ListedPrice::Paid);
-    let meant = purchases.iter().filter_map(|one| Some((one, catalogue.plan_listed(&one.listed)?)));
+fn bought<'a>(
+    catalogue: &'a Catalogue,
+    purchases: &[Purchase],
+) -> Option<(&'a Plan, PurchaseState, ListedPrice)> {
+    let order = |one: &Purchase| {
+        (
+            one.state == PurchaseState::Active,
+            one.listed.price == ListedPrice::Paid,
+        )
+    };
+    let meant = purchases
+        .iter()
+        .filter_map(|one| Some((one, catalogue.plan_listed(&one.listed)?)));
     let best = meant.max_by_key(|(one, _)| (order(one), one.rank.clone(), one.owner));
     best.map(|(one, plan)| (plan, one.state, one.listed.price))
 }
@@ -131,12 +157,17 @@ fn bought<'a>(catalogue: &'a Catalogue, purchases: &[Purchase]) -> Option<(&'a P
 /// one that is over says what it falls back to.
 fn after_purchase<'a>(catalogue: &'a Catalogue, over: &'a Plan, own: &'a Plan) -> &'a Plan {
     let fallback = over.fallback.as_ref().and_then(|id| catalogue.plan(id));
-    fallback.filter(|_| own.id == catalogue.default_plan).unwrap_or(own)
+    fallback
+        .filter(|_| own.id == catalogue.default_plan)
+        .unwrap_or(own)
 }
 
 /// The plan that a subscription's items sell; the first that is known.
 pub fn plan_of<'a>(catalogue: &'a Catalogue, subscription: &Subscription) -> Option<&'a Plan> {
-    subscription.items.iter().find_map(|item| catalogue.plan_sold_by(&item.price, item.product.as_ref()))
+    subscription
+        .items
+        .iter()
+        .find_map(|item| catalogue.plan_sold_by(&item.price, item.product.as_ref()))
 }
 
 /// What is left when a plan has lapsed: the account's own plan where somebody chose it, and it is not the one that lapsed;
@@ -147,7 +178,9 @@ fn after<'a>(catalogue: &'a Catalogue, lapsed: &'a Plan, own: &'a Plan) -> &'a P
         return own;
     }
     let fallback = lapsed.fallback.as_ref().and_then(|id| catalogue.plan(id));
-    fallback.or_else(|| catalogue.plan(&catalogue.default_plan)).unwrap_or(own)
+    fallback
+        .or_else(|| catalogue.plan(&catalogue.default_plan))
+        .unwrap_or(own)
 }
 
 #[cfg(test)]

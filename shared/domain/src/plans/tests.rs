@@ -13,7 +13,10 @@ fn pack(id: &str, prices: &[&str]) -> Pack {
         id: PlanId::parse(id).expect("a name"),
         name: id.to_owned(),
         credits: Credits::MAX,
-        price: Money { minor: 100, currency },
+        price: Money {
+            minor: 100,
+            currency,
+        },
         expires_days: None,
         prices: prices.iter().map(|id| price(id)).collect(),
     }
@@ -52,7 +55,10 @@ fn a_pack_is_found_by_its_name_its_price_or_its_product() {
         markup: BasisPoints(0),
         output_reserve: 0,
         low_balance: Credits::ZERO,
-        phase: PhasePredicate { phase: String::new(), result: String::new() },
+        phase: PhasePredicate {
+            phase: String::new(),
+            result: String::new(),
+        },
     };
     let product = |id: &str| ProductId::parse(id).expect("a product");
     for (id, of, found) in [
@@ -63,11 +69,22 @@ fn a_pack_is_found_by_its_name_its_price_or_its_product() {
         ("price_x", None, None),
     ] {
         let product = of.map(product);
-        let sold = catalogue.pack_sold_by(&price(id), product.as_ref()).map(|pack| pack.id.as_str());
+        let sold = catalogue
+            .pack_sold_by(&price(id), product.as_ref())
+            .map(|pack| pack.id.as_str());
         assert_eq!(sold, found, "{id} {of:?}");
     }
-    assert!(catalogue.pack(&PlanId::parse("10k").expect("a name")).is_some());
-    assert!(catalogue.plan(&PlanId::parse("10k").expect("a name")).is_none(), "a pack is no plan");
+    assert!(
+        catalogue
+            .pack(&PlanId::parse("10k").expect("a name"))
+            .is_some()
+    );
+    assert!(
+        catalogue
+            .plan(&PlanId::parse("10k").expect("a name"))
+            .is_none(),
+        "a pack is no plan"
+    );
 }
 
 #[test]
@@ -78,5 +95,8 @@ fn words_of_the_catalogue_read_back() {
     for word in [Renewal::Month, Renewal::Subscription, Renewal::Never] {
         assert_eq!(Renewal::parse(word.as_str()), Some(word));
     }
-    assert_eq!((Billable::parse(""), Renewal::parse("weekly")), (None, None));
+    assert_eq!(
+        (Billable::parse(""), Renewal::parse("weekly")),
+        (None, None)
+    );
 }

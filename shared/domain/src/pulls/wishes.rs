@@ -23,7 +23,11 @@ pub struct PullWishes {
 
 impl Default for PullWishes {
     fn default() -> Self {
-        Self { draft: Switch::Off, labels: Vec::new(), reviewers: Vec::new() }
+        Self {
+            draft: Switch::Off,
+            labels: Vec::new(),
+            reviewers: Vec::new(),
+        }
     }
 }
 
@@ -31,8 +35,14 @@ impl PullWishes {
     /// Takes the wishes if they are few and GitHub has such labels and such logins.
     pub fn check(draft: Switch, labels: Vec<String>, reviewers: Vec<String>) -> Option<Self> {
         let few = labels.len() <= LABELS_MAX && reviewers.len() <= REVIEWERS_MAX;
-        let fine = few && labels.iter().all(|label| is_label(label)) && reviewers.iter().all(|login| is_login(login));
-        fine.then_some(Self { draft, labels, reviewers })
+        let fine = few
+            && labels.iter().all(|label| is_label(label))
+            && reviewers.iter().all(|login| is_login(login));
+        fine.then_some(Self {
+            draft,
+            labels,
+            reviewers,
+        })
     }
 
     /// Whether it is opened as a draft.
@@ -77,23 +87,53 @@ mod tests {
     fn wishes_that_github_cannot_grant_are_refused() {
         let check = |labels, reviewers, fine: bool| {
             let shown = format!("{labels:?} {reviewers:?}");
-            assert_eq!(PullWishes::check(Switch::On, labels, reviewers).is_some(), fine, "{shown}");
+            assert_eq!(
+                PullWishes::check(Switch::On, labels, reviewers).is_some(),
+                fine,
+                "{shown}"
+            );
         };
         check(vec![], vec![], true);
-        check(texts("good first issue", LABELS_MAX), texts("octo-cat_corp", REVIEWERS_MAX), true);
-        check(texts(&"é".repeat(LABEL_CHARS_MAX), 1), texts("some-app[bot]", 1), true);
+        check(
+            texts("good first issue", LABELS_MAX),
+            texts("octo-cat_corp", REVIEWERS_MAX),
+            true,
+        );
+        check(
+            texts(&"é".repeat(LABEL_CHARS_MAX), 1),
+            texts("some-app[bot]", 1),
+            true,
+        );
         check(texts("a", LABELS_MAX + 1), vec![], false);
         check(vec![], texts("a", REVIEWERS_MAX + 1), false);
-        for label in ["", " ", " a", "a ", "a\nb", &"x".repeat(LABEL_CHARS_MAX + 1)] {
+        for label in [
+            "",
+            " ",
+            " a",
+            "a ",
+            "a\nb",
+            &"x".repeat(LABEL_CHARS_MAX + 1),
+        ] {
             check(texts(label, 1), vec![], false);
         }
-        for login in ["", "@octocat", "acme/team", "a b", "[bot]", "é", &"x".repeat(LOGIN_CHARS_MAX + 1)] {
+        for login in [
+            "",
+            "@octocat",
+            "acme/team",
+            "a b",
+            "[bot]",
+            "é",
+            &"x".repeat(LOGIN_CHARS_MAX + 1),
+        ] {
             check(vec![], texts(login, 1), false);
         }
     }
 
     #[test]
     fn the_default_wishes_nothing() {
-        assert_eq!(PullWishes::check(Switch::Off, vec![], vec![]), Some(PullWishes::default()));
+        assert_eq!(
+            PullWishes::check(Switch::Off, vec![], vec![]),
+            Some(PullWishes::default())
+        );
     }
 }

@@ -18,7 +18,12 @@ fn sign_in(answers: Vec<(u16, Value)>) -> (SignIn, Heard) {
         let body = String::from_utf8_lossy(request.body()).into_owned();
         asked.lock().expect("one thread").push((line, body));
         let (status, answer) = answers.lock().expect("one thread").remove(0);
-        async move { Ok(Response::builder().status(status).body(Bytes::from(answer.to_string())).expect("an answer")) }
+        async move {
+            Ok(Response::builder()
+                .status(status)
+                .body(Bytes::from(answer.to_string()))
+                .expect("an answer"))
+        }
     }));
     let config = SignInConfig {
         url: "https://api.github.test".to_owned(),
@@ -30,27 +35,42 @@ fn sign_in(answers: Vec<(u16, Value)>) -> (SignIn, Heard) {
 }
 
 async fn visitor(mut answers: Vec<(u16, Value)>) -> (Visitor, Heard) {
-    answers.insert(0, (200, json!({ "access_token": "ghu_1", "token_type": "bearer", "scope": "" })));
+    answers.insert(
+        0,
+        (
+            200,
+            json!({ "access_token": "ghu_1", "token_type": "bearer", "scope": "" }),
+        ),
+    );
     let (github, heard) = sign_in(answers);
-    let Ok(Exchanged::In(visitor)) = github.exchange("c0de", "proof", NOW).await else { panic!("the code is good") };
+    let Ok(Exchanged::In(visitor)) = github.exchange("c0de", "proof", NOW).await else {
+        panic!("the code is good")
+    };
     (visitor, heard)
 }
 
 #[tokio::test]
 async fn a_code_is_exchanged_once_with_our_secret() {
-    let (github, heard) = sign_in(vec![(200, json!({ "access_token": "ghu_1", "token_type": "bearer" }))]);
+    let (github, heard) = sign_in(vec![(
+        200,
+        json!({ "access_token": "ghu_1", "token_type": "bearer" }),
+    )]);
     assert_eq!(
         github.authorize_url("a state", "a challenge"),
         "https://github.test/login/oauth/authorize?client_id=Iv1.a%26b&code_challenge=a%20challenge\
          &code_challenge_method=S256&state=a%20state"
     );
-    assert!(matches!(github.exchange("c0de&x", "proof", NOW).await, Ok(Exchanged::In(_))));
+    assert!(matches!(
+        github.exchange("c0de&x", "proof", NOW).await,
+        Ok(Exchanged::In(_))
+    ));
     let heard = heard.lock().expect("one thread").clone();
     assert_eq!(
         heard,
         [(
             "POST https://github.test/login/oauth/access_token".to_owned(),
-            "client_id=Iv1.a%26b&client_secret=a%20secret&code=c0de%26x&code_verifier=proof".to_owned()
+            "client_id=Iv1.a%26b&client_secret=a%20secret&code=c0de%26x&code_verifier=proof"
+                .to_owned()
         )]
     );
 }
@@ -58,8 +78,16 @@ async fn a_code_is_exchanged_once_with_our_secret() {
 #[tokio::test]
 async fn refusals_have_classes_and_hold_no_secret() {
     for (status, answer, expected) in [
-        (200, json!({ "error": "incorrect_client_credentials" }), Retry::Alarm(Duration::from_secs(300))),
-        (200, json!({ "error": "redirect_uri_mismatch" }), Retry::Alarm(Duration::from_secs(300))),
+        (
+            200,
+            json!({ "error": "incorrect_client_credentials" }),
+            Retry::Alarm(Duration::from_secs(300)),
+        ),
+        (
+            200,
+            json!({ "error": "redirect_uri_mismatch" }),
+            Retry::Alarm(Duration::from_secs(300)),
+        ),
         (200, json!({ "error": "what is that" }), Retry::Never),
         (200, json!(["ghu_canary"]), Retry::Soon),
         (404, json!({}), Retry::Never),
@@ -67,12 +95,29 @@ async fn refusals_have_classes_and_hold_no_secret() {
         (502, json!({}), Retry::Soon),
     ] {
         let (github, _) = sign_in(vec![(status, answer.clone())]);
-        let error = github.exchange("c0de", "proof", NOW).await.err().expect("an error");
-        assert_eq!(std::mem::discriminant(&error.retry()), std::mem::discriminant(&expected), "{status} {answer}");
-        assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+        let error = github
+            .exchange("c0de", "proof", NOW)
+            .await
+            .err()
+            .expect("an error");
+        assert_eq!(
+            std::mem::discriminant(&error.retry()),
+            std::mem::discriminant(&expected),
+            "{status} {answer}"
+        );
+        assert!(
+            !format!("{error} {error:?}").contains("canary"),
+            "{error:?}"
+        );
     }
-    let (github, _) = sign_in(vec![(200, json!({ "error": "bad_verification_code", "error_description": "expired" }))]);
-    assert!(matches!(github.exchange("c0de", "proof", NOW).await, Ok(Exchanged::Refused)));
+    let (github, _) = sign_in(vec![(
+        200,
+        json!({ "error": "bad_verification_code", "error_description": "expired" }),
+    )]);
+    assert!(matches!(
+        github.exchange("c0de", "proof", NOW).await,
+        Ok(Exchanged::Refused)
+    ));
 }
 
 #[tokio::test]
@@ -81,7 +126,10 @@ async fn a_visitor_reads_all_pages_of_what_he_reaches() {
     let full: Vec<_> = (0..100).map(one).collect();
     let rest = json!([one(100), { "id": 7, "account": { "id": 8, "login": "ann", "type": "User" } }, { "id": 9, "account": null }]);
     let (visitor, heard) = visitor(vec![
-        (200, json!({ "id": 8, "login": "ann", "email": "ann@example.test" })),
+        (
+            200,
+            json!({ "id": 8, "login": "ann", "email": "ann@example.test" }),
+        ),
         (200, json!({ "total_count": 103, "installations": full })),
         (200, json!({ "total_count": 103, "installations": rest })),
     ])
@@ -91,25 +139,67 @@ async fn a_visitor_reads_all_pages_of_what_he_reaches() {
     let reached = visitor.installations().await.expect("a list");
     assert_eq!(reached.len(), 102, "what has no owner is left out");
     assert_eq!(reached[0].kind, OwnerKind::Organisation);
-    assert_eq!((reached[101].kind, reached[101].owner.get()), (OwnerKind::Person, 8));
-    let lines: Vec<_> = heard.lock().expect("one thread").iter().map(|(line, _)| line.clone()).collect();
-    assert!(lines[3].ends_with("/user/installations?per_page=100&page=2"), "{lines:?}");
+    assert_eq!(
+        (reached[101].kind, reached[101].owner.get()),
+        (OwnerKind::Person, 8)
+    );
+    let lines: Vec<_> = heard
+        .lock()
+        .expect("one thread")
+        .iter()
+        .map(|(line, _)| line.clone())
+        .collect();
+    assert!(
+        lines[3].ends_with("/user/installations?per_page=100&page=2"),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_place_in_an_organisation_is_what_github_says_or_the_least() {
     for (status, answer, place) in [
-        (200, json!({ "state": "active", "role": "admin" }), Place::Admin),
-        (200, json!({ "state": "active", "role": "member" }), Place::Member),
-        (200, json!({ "state": "active", "role": "billing_manager" }), Place::Member),
-        (200, json!({ "state": "pending", "role": "admin" }), Place::Outside),
+        (
+            200,
+            json!({ "state": "active", "role": "admin" }),
+            Place::Admin,
+        ),
+        (
+            200,
+            json!({ "state": "active", "role": "member" }),
+            Place::Member,
+        ),
+        (
+            200,
+            json!({ "state": "active", "role": "billing_manager" }),
+            Place::Member,
+        ),
+        (
+            200,
+            json!({ "state": "pending", "role": "admin" }),
+            Place::Outside,
+        ),
         (404, json!({ "message": "Not Found" }), Place::Outside),
-        (403, json!({ "message": "Resource not accessible by integration" }), Place::Outside),
+        (
+            403,
+            json!({ "message": "Resource not accessible by integration" }),
+            Place::Outside,
+        ),
     ] {
         let (visitor, _) = visitor(vec![(status, answer.clone())]).await;
-        assert_eq!(visitor.place("ac/me").await.expect("an answer"), place, "{status} {answer}");
+        assert_eq!(
+            visitor.place("ac/me").await.expect("an answer"),
+            place,
+            "{status} {answer}"
+        );
     }
     let (visitor, heard) = visitor(vec![(500, json!({}))]).await;
-    assert!(visitor.place("ac/me").await.is_err(), "what is not known is not guessed");
-    assert!(heard.lock().expect("one thread")[1].0.ends_with("/user/memberships/orgs/ac%2Fme"));
+    assert!(
+        visitor.place("ac/me").await.is_err(),
+        "what is not known is not guessed"
+    );
+    assert!(
+        heard.lock().expect("one thread")[1]
+            .0
+            .ends_with("/user/memberships/orgs/ac%2Fme")
+    );
 }

@@ -34,7 +34,10 @@ struct UsageShape {
 
 /// The headers that are this wire's own.
 pub fn headers(key: &str) -> Vec<(&'static str, String)> {
-    vec![("x-api-key", key.to_owned()), ("anthropic-version", "2023-06-01".to_owned())]
+    vec![
+        ("x-api-key", key.to_owned()),
+        ("anthropic-version", "2023-06-01".to_owned()),
+    ]
 }
 
 /// The body of a request.
@@ -59,9 +62,28 @@ pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
         Some(_) => Stop::Finished,
         None => return Err(malformed("it does not say why it ends")),
     };
-    let text = message.content.into_iter().filter(|block| block.kind == "text").map(|block| block.text).collect();
+    let text = message
+        .content
+        .into_iter()
+        .filter(|block| block.kind == "text")
+        .map(|block| block.text)
+        .collect();
     let usage = message.usage;
-    let cached = [usage.cache_creation_input_tokens, usage.cache_read_input_tokens];
-    let input = cached.into_iter().flatten().fold(usage.input_tokens, u64::saturating_add);
-    Ok(Completion { text, model: message.model, tokens: Tokens { input, output: usage.output_tokens }, stop })
+    let cached = [
+        usage.cache_creation_input_tokens,
+        usage.cache_read_input_tokens,
+    ];
+    let input = cached
+        .into_iter()
+        .flatten()
+        .fold(usage.input_tokens, u64::saturating_add);
+    Ok(Completion {
+        text,
+        model: message.model,
+        tokens: Tokens {
+            input,
+            output: usage.output_tokens,
+        },
+        stop,
+    })
 }

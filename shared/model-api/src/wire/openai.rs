@@ -52,8 +52,16 @@ pub fn question(model: &str, prompt: &Prompt<'_>) -> serde_json::Value {
 
 /// Reads a success. We ask for one choice, so the first is all.
 pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
-    let CompletionShape { model, choices, usage } = read(body)?;
-    let Some(ChoiceShape { message, finish_reason }) = choices.into_iter().next() else {
+    let CompletionShape {
+        model,
+        choices,
+        usage,
+    } = read(body)?;
+    let Some(ChoiceShape {
+        message,
+        finish_reason,
+    }) = choices.into_iter().next()
+    else {
         return Err(malformed("it has no choice"));
     };
     let declines = message.refusal.is_some_and(|words| !words.is_empty());
@@ -64,6 +72,14 @@ pub fn completion(body: &[u8]) -> Result<Completion, ModelError> {
         Some(_) => Stop::Finished,
         None => return Err(malformed("it does not say why it ends")),
     };
-    let tokens = Tokens { input: usage.prompt_tokens, output: usage.completion_tokens };
-    Ok(Completion { text: message.content.unwrap_or_default(), model, tokens, stop })
+    let tokens = Tokens {
+        input: usage.prompt_tokens,
+        output: usage.completion_tokens,
+    };
+    Ok(Completion {
+        text: message.content.unwrap_or_default(),
+        model,
+        tokens,
+        stop,
+    })
 }

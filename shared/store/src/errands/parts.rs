@@ -5,7 +5,8 @@ use crate::item::{Attributes, Item};
 use crate::keys;
 use crate::steps::{packed, unpacked};
 use domain::errands::{
-    Answer, Commit, DiffFacts, Integrated, Score, SourceFile, Summary, Task, TestAnalysis, TestIntegration,
+    Answer, Commit, DiffFacts, Integrated, Score, SourceFile, Summary, Task, TestAnalysis,
+    TestIntegration,
 };
 use domain::ids::ErrandId;
 use serde::{Deserialize, Serialize};
@@ -13,9 +14,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum WireTask {
-    CommitSummary { owner: String, repository: String, sha: String },
-    TestAnalysis { code: Option<WireFile>, tests: Vec<WireFile> },
-    TestIntegration { target: WireFile, tests: Vec<WireFile> },
+    CommitSummary {
+        owner: String,
+        repository: String,
+        sha: String,
+    },
+    TestAnalysis {
+        code: Option<WireFile>,
+        tests: Vec<WireFile>,
+    },
+    TestIntegration {
+        target: WireFile,
+        tests: Vec<WireFile>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,7 +44,10 @@ struct WireScore {
 
 impl From<&SourceFile> for WireFile {
     fn from(file: &SourceFile) -> Self {
-        Self { path: file.path.clone(), content: file.content.clone() }
+        Self {
+            path: file.path.clone(),
+            content: file.content.clone(),
+        }
     }
 }
 
@@ -46,9 +60,22 @@ impl From<WireFile> for SourceFile {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum WireAnswer {
-    CommitSummary { text: String, files: u64, additions: u64, deletions: u64, bytes: u64, shown_bytes: u64 },
-    TestAnalysis { scores: Vec<WireScore> },
-    TestIntegration { file: WireFile, lines_added: u64, lines_removed: u64 },
+    CommitSummary {
+        text: String,
+        files: u64,
+        additions: u64,
+        deletions: u64,
+        bytes: u64,
+        shown_bytes: u64,
+    },
+    TestAnalysis {
+        scores: Vec<WireScore>,
+    },
+    TestIntegration {
+        file: WireFile,
+        lines_added: u64,
+        lines_removed: u64,
+    },
 }
 
 pub(super) fn task_part(id: &ErrandId, task: &Task) -> Result<Attributes, StoreError> {
@@ -58,12 +85,14 @@ pub(super) fn task_part(id: &ErrandId, task: &Task) -> Result<Attributes, StoreE
             repository: commit.repository().name().to_owned(),
             sha: commit.sha().to_owned(),
         },
-        Task::TestAnalysis(asked) => {
-            WireTask::TestAnalysis { code: asked.code().map(WireFile::from), tests: wired(asked.tests()) }
-        }
-        Task::TestIntegration(asked) => {
-            WireTask::TestIntegration { target: asked.target().into(), tests: wired(asked.tests()) }
-        }
+        Task::TestAnalysis(asked) => WireTask::TestAnalysis {
+            code: asked.code().map(WireFile::from),
+            tests: wired(asked.tests()),
+        },
+        Task::TestIntegration(asked) => WireTask::TestIntegration {
+            target: asked.target().into(),
+            tests: wired(asked.tests()),
+        },
     };
     part(id, keys::TASK, &wire)
 }
@@ -71,35 +100,65 @@ pub(super) fn task_part(id: &ErrandId, task: &Task) -> Result<Attributes, StoreE
 pub(super) fn task_of(attributes: &Attributes) -> Result<Task, StoreError> {
     let item = Item::new(attributes, "read what an errand is asked");
     Ok(match unpacked(&item)? {
-        WireTask::CommitSummary { owner, repository, sha } => {
-            Task::CommitSummary(Commit::parse(&owner, &repository, &sha).ok_or_else(|| item.bad("b"))?)
-        }
-        WireTask::TestAnalysis { code, tests } => {
-            Task::TestAnalysis(TestAnalysis::check(code.map(SourceFile::from), read(tests)).map_err(|_| item.bad("b"))?)
-        }
-        WireTask::TestIntegration { target, tests } => {
-            Task::TestIntegration(TestIntegration::check(target.into(), read(tests)).map_err(|_| item.bad("b"))?)
-        }
+        WireTask::CommitSummary {
+            owner,
+            repository,
+            sha,
+        } => Task::CommitSummary(
+            Commit::parse(&owner, &repository, &sha).ok_or_else(|| item.bad("b"))?,
+        ),
+        WireTask::TestAnalysis { code, tests } => Task::TestAnalysis(
+            TestAnalysis::check(code.map(SourceFile::from), read(tests))
+                .map_err(|_| item.bad("b"))?,
+        ),
+        WireTask::TestIntegration { target, tests } => Task::TestIntegration(
+            TestIntegration::check(target.into(), read(tests)).map_err(|_| item.bad("b"))?,
+        ),
     })
 }
 
 pub(super) fn answer_part(id: &ErrandId, answer: &Answer) -> Result<Attributes, StoreError> {
     let wire = match answer {
         Answer::CommitSummary(Summary { text, diff }) => {
-            let DiffFacts { files, additions, deletions, bytes, shown_bytes } = *diff;
-            WireAnswer::CommitSummary { text: text.clone(), files, additions, deletions, bytes, shown_bytes }
+            let DiffFacts {
+                files,
+                additions,
+                deletions,
+                bytes,
+                shown_bytes,
+            } = *diff;
+            WireAnswer::CommitSummary {
+                text: text.clone(),
+                files,
+                additions,
+                deletions,
+                bytes,
+                shown_bytes,
+            }
         }
         Answer::TestAnalysis(scores) => {
-            let wired = |Score { path, score, reason }: &Score| WireScore {
+            let wired = |Score {
+                             path,
+                             score,
+                             reason,
+                         }: &Score| WireScore {
                 path: path.clone(),
                 score: *score,
                 reason: reason.clone(),
             };
-            WireAnswer::TestAnalysis { scores: scores.iter().map(wired).collect() }
+            WireAnswer::TestAnalysis {
+                scores: scores.iter().map(wired).collect(),
+            }
         }
-        Answer::TestIntegration(Integrated { file, lines_added, lines_removed }) => {
-            WireAnswer::TestIntegration { file: file.into(), lines_added: *lines_added, lines_removed: *lines_removed }
-        }
+        Answer::TestIntegration(Integrated {
+            file,
+            lines_added,
+            lines_removed,
+        }) => WireAnswer::TestIntegration {
+            file: file.into(),
+            lines_added: *lines_added,
+            lines_removed: *lines_removed,
+        },
     };
     part(id, keys::ANSWER, &wire)
 }
@@ -107,20 +166,52 @@ pub(super) fn answer_part(id: &ErrandId, answer: &Answer) -> Result<Attributes, 
 pub(super) fn answer_of(attributes: &Attributes) -> Result<Answer, StoreError> {
     let item = Item::new(attributes, "read what came of an errand");
     Ok(match unpacked(&item)? {
-        WireAnswer::CommitSummary { text, files, additions, deletions, bytes, shown_bytes } => {
-            Answer::CommitSummary(Summary { text, diff: DiffFacts { files, additions, deletions, bytes, shown_bytes } })
-        }
+        WireAnswer::CommitSummary {
+            text,
+            files,
+            additions,
+            deletions,
+            bytes,
+            shown_bytes,
+        } => Answer::CommitSummary(Summary {
+            text,
+            diff: DiffFacts {
+                files,
+                additions,
+                deletions,
+                bytes,
+                shown_bytes,
+            },
+        }),
         WireAnswer::TestAnalysis { scores } => {
-            let read = |WireScore { path, score, reason }| Score { path, score, reason };
+            let read = |WireScore {
+                            path,
+                            score,
+                            reason,
+                        }| Score {
+                path,
+                score,
+                reason,
+            };
             Answer::TestAnalysis(scores.into_iter().map(read).collect())
         }
-        WireAnswer::TestIntegration { file, lines_added, lines_removed } => {
-            Answer::TestIntegration(Integrated { file: file.into(), lines_added, lines_removed })
-        }
+        WireAnswer::TestIntegration {
+            file,
+            lines_added,
+            lines_removed,
+        } => Answer::TestIntegration(Integrated {
+            file: file.into(),
+            lines_added,
+            lines_removed,
+        }),
     })
 }
 
-fn part<T: Serialize>(id: &ErrandId, part: &'static str, wire: &T) -> Result<Attributes, StoreError> {
+fn part<T: Serialize>(
+    id: &ErrandId,
+    part: &'static str,
+    wire: &T,
+) -> Result<Attributes, StoreError> {
     let mut item = keys::errand_part(id, part).attributes();
     item.extend(packed(wire, id.as_str())?);
     Ok(item)

@@ -8,7 +8,9 @@ use crate::terms::{terms_attributes, terms_of};
 use crate::writes::{tries_attributes, tries_change, tries_of};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
-use domain::jobs::{CancelRequest, Facts, FixPaid, Moment, Notice, PullRef, Snapshot, State, Transition};
+use domain::jobs::{
+    CancelRequest, Facts, FixPaid, Moment, Notice, PullRef, Snapshot, State, Transition,
+};
 use domain::metering::Tokens;
 use domain::pulls::PullWishes;
 use domain::time::Timestamp;
@@ -27,11 +29,17 @@ pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
         .set("cost", number(row.cost.micros()))
         .set("w", text(mark))
         .set_or_remove("base_sha", row.base_sha.as_ref().map(text))
-        .set_or_remove("pull_number", row.pull.as_ref().map(|pull| number(pull.number)))
+        .set_or_remove(
+            "pull_number",
+            row.pull.as_ref().map(|pull| number(pull.number)),
+        )
         .set_or_remove("pull_url", row.pull.as_ref().map(|pull| text(&pull.url)))
         .set_or_remove("reason", row.reason.as_ref().map(text))
         .set_or_remove("cancel", asked(row).then(|| AttributeValue::Bool(true)))
-        .set_or_remove("fix_paid", (row.fix_paid == FixPaid::Before).then(|| AttributeValue::Bool(true)))
+        .set_or_remove(
+            "fix_paid",
+            (row.fix_paid == FixPaid::Before).then(|| AttributeValue::Bool(true)),
+        )
         .when(
             "#state = :from_state AND #version = :from_version",
             vec![
@@ -58,7 +66,10 @@ fn moment_text(moment: &Moment) -> String {
 
 fn moment_of(text: &str) -> Option<Moment> {
     let (state, at) = text.split_once('@')?;
-    Some(Moment { state: State::parse(state)?, at: Timestamp::from_millis(at.parse().ok()?) })
+    Some(Moment {
+        state: State::parse(state)?,
+        at: Timestamp::from_millis(at.parse().ok()?),
+    })
 }
 
 /// A new job's item.
@@ -103,7 +114,10 @@ pub(super) fn row_attributes(row: &Snapshot) -> Attributes {
 fn wish_attributes(wishes: &PullWishes) -> impl Iterator<Item = (&'static str, AttributeValue)> {
     let listed = |list: &[String]| (!list.is_empty()).then(|| texts(list.iter().cloned()));
     [
-        ("draft", wishes.draft().is_on().then_some(AttributeValue::Bool(true))),
+        (
+            "draft",
+            wishes.draft().is_on().then_some(AttributeValue::Bool(true)),
+        ),
         ("labels", listed(wishes.labels())),
         ("reviewers", listed(wishes.reviewers())),
     ]
@@ -113,12 +127,23 @@ fn wish_attributes(wishes: &PullWishes) -> impl Iterator<Item = (&'static str, A
 
 pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreError> {
     let item = Item::new(attributes, "read a job");
-    let pull = match (item.find_number("pull_number")?, item.find_text("pull_url")?) {
-        (Some(number), Some(url)) => Some(PullRef { number, url: url.to_owned() }),
+    let pull = match (
+        item.find_number("pull_number")?,
+        item.find_text("pull_url")?,
+    ) {
+        (Some(number), Some(url)) => Some(PullRef {
+            number,
+            url: url.to_owned(),
+        }),
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => return Err(item.bad("pull_url")),
     };
-    let Tries { attempts, lease_until, not_before, due_at } = tries_of(&item)?;
+    let Tries {
+        attempts,
+        lease_until,
+        not_before,
+        due_at,
+    } = tries_of(&item)?;
     let moments = item.texts("timeline")?.into_iter().map(moment_of);
     Ok(Snapshot {
         facts: facts_of(&item)?,
@@ -128,24 +153,45 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
         attempts,
         rounds: item.number("rounds")?,
         steps: item.number("steps")?,
-        tokens: Tokens { input: item.number("tokens_in")?, output: item.number("tokens_out")? },
+        tokens: Tokens {
+            input: item.number("tokens_in")?,
+            output: item.number("tokens_out")?,
+        },
         cost: item.find_credits("cost")?,
-        fix_paid: if attributes.contains_key("fix_paid") { FixPaid::Before } else { FixPaid::WithJob },
+        fix_paid: if attributes.contains_key("fix_paid") {
+            FixPaid::Before
+        } else {
+            FixPaid::WithJob
+        },
         base_sha: item.find_text("base_sha")?.map(str::to_owned),
         pull,
         reason: item.find_text("reason")?.map(str::to_owned),
-        cancel_requested: if attributes.contains_key("cancel") { CancelRequest::Asked } else { CancelRequest::None },
+        cancel_requested: if attributes.contains_key("cancel") {
+            CancelRequest::Asked
+        } else {
+            CancelRequest::None
+        },
         comment: item.find_number("comment")?.map(CommentId::new),
-        told: item.find_text("told")?.map(|told| Notice::parse(told).ok_or_else(|| item.bad("told"))).transpose()?,
+        told: item
+            .find_text("told")?
+            .map(|told| Notice::parse(told).ok_or_else(|| item.bad("told")))
+            .transpose()?,
         due_at,
         not_before,
-        timeline: moments.collect::<Option<_>>().ok_or_else(|| item.bad("timeline"))?,
+        timeline: moments
+            .collect::<Option<_>>()
+            .ok_or_else(|| item.bad("timeline"))?,
     })
 }
 
 fn wishes_of(item: &Item<'_>) -> Result<PullWishes, StoreError> {
     let listed = |name| Ok(item.texts(name)?.into_iter().map(str::to_owned).collect());
-    PullWishes::check(item.switch("draft")?, listed("labels")?, listed("reviewers")?).ok_or_else(|| item.bad("labels"))
+    PullWishes::check(
+        item.switch("draft")?,
+        listed("labels")?,
+        listed("reviewers")?,
+    )
+    .ok_or_else(|| item.bad("labels"))
 }
 
 fn facts_of(item: &Item<'_>) -> Result<Facts, StoreError> {
@@ -160,7 +206,11 @@ fn facts_of(item: &Item<'_>) -> Result<Facts, StoreError> {
         issue_number: item.number("issue_number")?,
         trigger: item.text("trigger")?.to_owned(),
         asked_by: item.text("asked_by")?.to_owned(),
-        retry_of: item.find_text("retry_of")?.map(JobId::parse).transpose().map_err(|_| item.bad("retry_of"))?,
+        retry_of: item
+            .find_text("retry_of")?
+            .map(JobId::parse)
+            .transpose()
+            .map_err(|_| item.bad("retry_of"))?,
         wishes: wishes_of(item)?,
         terms: terms_of(item)?,
         created_at: item.time("at")?,

@@ -66,13 +66,29 @@ const EXPIRE: &str = "expire the checkout session";
 
 impl StripeApi {
     /// Makes a session. That it exists means nothing; that its customer comes back means nothing; its payment status does.
-    pub async fn checkout_create(&self, order: &CheckoutOrder<'_>, key: &str) -> Result<CheckoutSession, StripeError> {
-        self.to(CREATE).write(&["checkout", "sessions"], form(order), key).await
+    pub async fn checkout_create(
+        &self,
+        order: &CheckoutOrder<'_>,
+        key: &str,
+    ) -> Result<CheckoutSession, StripeError> {
+        self.to(CREATE)
+            .write(&["checkout", "sessions"], form(order), key)
+            .await
     }
 
     /// Ends an open session; Stripe refuses it for any other.
-    pub async fn checkout_expire(&self, id: &CheckoutSessionId, key: &str) -> Result<CheckoutSession, StripeError> {
-        self.to(EXPIRE).write(&["checkout", "sessions", id.as_str(), "expire"], json!({}), key).await
+    pub async fn checkout_expire(
+        &self,
+        id: &CheckoutSessionId,
+        key: &str,
+    ) -> Result<CheckoutSession, StripeError> {
+        self.to(EXPIRE)
+            .write(
+                &["checkout", "sessions", id.as_str(), "expire"],
+                json!({}),
+                key,
+            )
+            .await
     }
 }
 
@@ -97,7 +113,10 @@ fn form(order: &CheckoutOrder<'_>) -> Value {
         }
     };
     match &order.ui {
-        CheckoutUi::Hosted { success_url, cancel_url } => {
+        CheckoutUi::Hosted {
+            success_url,
+            cancel_url,
+        } => {
             form["ui_mode"] = json!("hosted_page");
             form["success_url"] = json!(success_url);
             form["cancel_url"] = json!(cancel_url);
@@ -133,24 +152,53 @@ mod tests {
         let peer = Peer::script([Reply::ok(SESSION)]);
         let customer = CustomerId::parse("cus_1").expect("an id");
         let metadata = BTreeMap::from([("pack".to_owned(), "small".to_owned())]);
-        let order = CheckoutOrder { customer: &customer, mode, ui, reference: "acc_1", metadata: &metadata };
-        let made = peer.api().checkout_create(&order, "checkout-1").await.expect("a session");
-        assert_eq!(made.client_secret.expect("a secret").expose_secret(), "cs_test_1_secret_x");
+        let order = CheckoutOrder {
+            customer: &customer,
+            mode,
+            ui,
+            reference: "acc_1",
+            metadata: &metadata,
+        };
+        let made = peer
+            .api()
+            .checkout_create(&order, "checkout-1")
+            .await
+            .expect("a session");
+        assert_eq!(
+            made.client_secret.expect("a secret").expose_secret(),
+            "cs_test_1_secret_x"
+        );
         let heard = &peer.heard()[0];
         assert_eq!(heard.line, "POST /v1/checkout/sessions");
         assert_eq!(heard.header("idempotency-key"), "checkout-1");
-        let shared = ["client_reference_id=acc_1", "customer=cus_1", "metadata[pack]=small"];
+        let shared = [
+            "client_reference_id=acc_1",
+            "customer=cus_1",
+            "metadata[pack]=small",
+        ];
         for field in shared {
             assert!(heard.fields().contains(&field), "{field}");
         }
-        heard.fields().into_iter().filter(|field| !shared.contains(field)).map(str::to_owned).collect()
+        heard
+            .fields()
+            .into_iter()
+            .filter(|field| !shared.contains(field))
+            .map(str::to_owned)
+            .collect()
     }
 
     #[tokio::test]
     async fn a_payment_carries_its_notes() {
         let price = PriceId::parse("price_1").expect("an id");
         assert_eq!(
-            ordered(CheckoutMode::Payment { price: &price, quantity: 2 }, HOSTED).await,
+            ordered(
+                CheckoutMode::Payment {
+                    price: &price,
+                    quantity: 2
+                },
+                HOSTED
+            )
+            .await,
             [
                 "cancel_url=https://a.test/no",
                 "line_items[0][price]=price_1",
@@ -166,13 +214,31 @@ mod tests {
     #[tokio::test]
     async fn a_subscription_may_be_tried_first() {
         let prices = [
-            PriceChoice { price: PriceId::parse("price_1").expect("an id"), quantity: Some(3) },
-            PriceChoice { price: PriceId::parse("price_2").expect("an id"), quantity: None },
+            PriceChoice {
+                price: PriceId::parse("price_1").expect("an id"),
+                quantity: Some(3),
+            },
+            PriceChoice {
+                price: PriceId::parse("price_2").expect("an id"),
+                quantity: None,
+            },
         ];
-        let trial = Some(Trial { days: 14, method_missing: MethodMissing::Pause });
-        let ui = CheckoutUi::Embedded { return_url: "https://a.test/done" };
+        let trial = Some(Trial {
+            days: 14,
+            method_missing: MethodMissing::Pause,
+        });
+        let ui = CheckoutUi::Embedded {
+            return_url: "https://a.test/done",
+        };
         assert_eq!(
-            ordered(CheckoutMode::Subscription { prices: &prices, trial }, ui).await,
+            ordered(
+                CheckoutMode::Subscription {
+                    prices: &prices,
+                    trial
+                },
+                ui
+            )
+            .await,
             [
                 "line_items[0][price]=price_1",
                 "line_items[0][quantity]=3",
@@ -206,8 +272,20 @@ mod tests {
     async fn sessions_are_ended() {
         let peer = Peer::script([Reply::ok(SESSION)]);
         let id = CheckoutSessionId::parse("cs_test_1").expect("an id");
-        peer.api().checkout_expire(&id, "k").await.expect("a session");
-        assert_eq!(peer.heard()[0].line, "POST /v1/checkout/sessions/cs_test_1/expire");
-        assert_eq!((peer.heard()[0].body.as_str(), peer.heard()[0].header("idempotency-key").as_str()), ("", "k"));
+        peer.api()
+            .checkout_expire(&id, "k")
+            .await
+            .expect("a session");
+        assert_eq!(
+            peer.heard()[0].line,
+            "POST /v1/checkout/sessions/cs_test_1/expire"
+        );
+        assert_eq!(
+            (
+                peer.heard()[0].body.as_str(),
+                peer.heard()[0].header("idempotency-key").as_str()
+            ),
+            ("", "k")
+        );
     }
 }

@@ -74,14 +74,24 @@ impl Subscription {
         let mut changes = Vec::new();
         for item in &self.items {
             match prices.iter().find(|choice| choice.price == item.price.id) {
-                None => changes.push(ItemChange::Remove { item: item.id.clone() }),
-                Some(PriceChoice { quantity: Some(quantity), .. }) if item.quantity != Some(*quantity) => {
-                    changes.push(ItemChange::Count { item: item.id.clone(), quantity: *quantity });
+                None => changes.push(ItemChange::Remove {
+                    item: item.id.clone(),
+                }),
+                Some(PriceChoice {
+                    quantity: Some(quantity),
+                    ..
+                }) if item.quantity != Some(*quantity) => {
+                    changes.push(ItemChange::Count {
+                        item: item.id.clone(),
+                        quantity: *quantity,
+                    });
                 }
                 Some(_) => {}
             }
         }
-        let missing = prices.iter().filter(|choice| self.items.iter().all(|item| item.price.id != choice.price));
+        let missing = prices
+            .iter()
+            .filter(|choice| self.items.iter().all(|item| item.price.id != choice.price));
         changes.extend(missing.cloned().map(ItemChange::Add));
         changes
     }
@@ -159,7 +169,8 @@ struct Period {
 impl From<LineShape> for PreviewLine {
     fn from(shape: LineShape) -> Self {
         let details = shape.pricing.and_then(|pricing| pricing.price_details);
-        let (price, product) = details.map_or((None, None), |details| (details.price, details.product));
+        let (price, product) =
+            details.map_or((None, None), |details| (details.price, details.product));
         let of = |parent: &str| shape.parent[parent]["proration"].as_bool().unwrap_or(false);
         Self {
             amount_minor: shape.amount,
@@ -187,7 +198,9 @@ impl StripeApi {
     ) -> Result<Subscription, StripeError> {
         let mut form = details(change);
         form["payment_behavior"] = json!(change.when_unpaid.as_str());
-        self.to(CHANGE).write(&["subscriptions", id.as_str()], form, key).await
+        self.to(CHANGE)
+            .write(&["subscriptions", id.as_str()], form, key)
+            .await
     }
 
     /// What the next invoice would say after a change; with [`Proration::AtOnce`], the invoice that would come at once.
@@ -197,7 +210,9 @@ impl StripeApi {
         change: &SubscriptionChange,
     ) -> Result<Preview, StripeError> {
         let form = json!({ "subscription": id.as_str(), "subscription_details": details(change) });
-        self.to(PREVIEW).ask(&["invoices", "create_preview"], form).await
+        self.to(PREVIEW)
+            .ask(&["invoices", "create_preview"], form)
+            .await
     }
 }
 
@@ -211,7 +226,9 @@ fn details(change: &SubscriptionChange) -> Value {
 
 fn item(change: &ItemChange) -> Value {
     match change {
-        ItemChange::Add(choice) => json!({ "price": choice.price.as_str(), "quantity": choice.quantity }),
+        ItemChange::Add(choice) => {
+            json!({ "price": choice.price.as_str(), "quantity": choice.quantity })
+        }
         ItemChange::Count { item, quantity } => json!({ "id": item, "quantity": quantity }),
         ItemChange::Remove { item } => json!({ "id": item, "deleted": true }),
     }
@@ -224,7 +241,10 @@ mod tests {
     use crate::testing::{Peer, Reply};
 
     fn choice(price: &str, quantity: Option<u64>) -> PriceChoice {
-        PriceChoice { price: PriceId::parse(price).expect("an id"), quantity }
+        PriceChoice {
+            price: PriceId::parse(price).expect("an id"),
+            quantity,
+        }
     }
 
     fn present() -> Value {
@@ -237,8 +257,13 @@ mod tests {
     #[test]
     fn only_what_differs_changes() {
         let present: Subscription = serde_json::from_value(present()).expect("a subscription");
-        let remove = |item: &str| ItemChange::Remove { item: item.to_owned() };
-        let count = |quantity| ItemChange::Count { item: "si_1".to_owned(), quantity };
+        let remove = |item: &str| ItemChange::Remove {
+            item: item.to_owned(),
+        };
+        let count = |quantity| ItemChange::Count {
+            item: "si_1".to_owned(),
+            quantity,
+        };
         let (seat, pulls) = (choice("price_seat", Some(3)), choice("price_pulls", None));
         for (wanted, expected) in [
             (vec![seat.clone(), pulls.clone()], vec![]),
@@ -247,7 +272,11 @@ mod tests {
             (vec![seat], vec![remove("si_2")]),
             (
                 vec![choice("price_big", Some(1))],
-                vec![remove("si_1"), remove("si_2"), ItemChange::Add(choice("price_big", Some(1)))],
+                vec![
+                    remove("si_1"),
+                    remove("si_2"),
+                    ItemChange::Add(choice("price_big", Some(1))),
+                ],
             ),
         ] {
             assert_eq!(present.changes_to(&wanted), expected, "{wanted:?}");
@@ -257,8 +286,13 @@ mod tests {
     fn change() -> SubscriptionChange {
         SubscriptionChange {
             items: vec![
-                ItemChange::Remove { item: "si_1".to_owned() },
-                ItemChange::Count { item: "si_3".to_owned(), quantity: 2 },
+                ItemChange::Remove {
+                    item: "si_1".to_owned(),
+                },
+                ItemChange::Count {
+                    item: "si_3".to_owned(),
+                    quantity: 2,
+                },
                 ItemChange::Add(choice("price_big", Some(1))),
                 ItemChange::Add(choice("price_pulls", None)),
             ],
@@ -283,12 +317,21 @@ mod tests {
     async fn a_change_names_every_item() {
         let peer = Peer::script([Reply::ok(&present().to_string())]);
         let id = SubscriptionId::parse("sub_1").expect("an id");
-        peer.api().subscription_change(&id, &change(), "change-1").await.expect("a subscription");
+        peer.api()
+            .subscription_change(&id, &change(), "change-1")
+            .await
+            .expect("a subscription");
         let heard = &peer.heard()[0];
         assert_eq!(heard.line, "POST /v1/subscriptions/sub_1");
         assert_eq!(heard.header("idempotency-key"), "change-1");
         assert_eq!(heard.fields()[..8], ITEMS);
-        assert_eq!(heard.fields()[8..], ["proration_behavior=always_invoice", "proration_date=1795000000"]);
+        assert_eq!(
+            heard.fields()[8..],
+            [
+                "proration_behavior=always_invoice",
+                "proration_date=1795000000"
+            ]
+        );
     }
 
     #[tokio::test]
@@ -304,16 +347,34 @@ mod tests {
             "lines": { "object": "list", "data": [line], "has_more": false, "url": "/v1/x" } });
         let peer = Peer::script([Reply::ok(&invoice.to_string())]);
         let id = SubscriptionId::parse("sub_1").expect("an id");
-        let preview = peer.api().subscription_preview(&id, &change()).await.expect("a preview");
+        let preview = peer
+            .api()
+            .subscription_preview(&id, &change())
+            .await
+            .expect("a preview");
         let heard = &peer.heard()[0];
         assert_eq!(
-            (heard.line.as_str(), heard.header("idempotency-key").as_str()),
+            (
+                heard.line.as_str(),
+                heard.header("idempotency-key").as_str()
+            ),
             ("POST /v1/invoices/create_preview", "")
         );
         assert!(heard.fields().contains(&"subscription=sub_1"));
-        assert!(heard.fields().contains(&"subscription_details[items][0][deleted]=true"));
-        assert!(heard.fields().contains(&"subscription_details[proration_behavior]=always_invoice"));
-        assert_eq!((preview.amount_due_minor, preview.total_minor), (1500, 1700));
+        assert!(
+            heard
+                .fields()
+                .contains(&"subscription_details[items][0][deleted]=true")
+        );
+        assert!(
+            heard
+                .fields()
+                .contains(&"subscription_details[proration_behavior]=always_invoice")
+        );
+        assert_eq!(
+            (preview.amount_due_minor, preview.total_minor),
+            (1500, 1700)
+        );
         let line = &preview.lines.data[0];
         assert_eq!((line.amount_minor, line.proration), (-500, true));
         assert_eq!(line.price.as_ref().map(PriceId::as_str), Some("price_seat"));

@@ -128,26 +128,49 @@ impl StripeApi {
         let path = ["subscriptions", id.as_str()];
         let operation = self.to(CANCEL);
         unless_missing(match how {
-            Cancel::AtPeriodEnd => operation.write(&path, json!({ "cancel_at_period_end": true }), key).await,
+            Cancel::AtPeriodEnd => {
+                operation
+                    .write(&path, json!({ "cancel_at_period_end": true }), key)
+                    .await
+            }
             Cancel::Now => operation.delete(&path, json!({})).await,
-            Cancel::NowWithLastInvoice => operation.delete(&path, json!({ "invoice_now": true })).await,
+            Cancel::NowWithLastInvoice => {
+                operation
+                    .delete(&path, json!({ "invoice_now": true }))
+                    .await
+            }
         })
     }
 
     /// Takes back that a subscription ends with its period.
-    pub async fn subscription_uncancel(&self, id: &SubscriptionId, key: &str) -> Result<Subscription, StripeError> {
+    pub async fn subscription_uncancel(
+        &self,
+        id: &SubscriptionId,
+        key: &str,
+    ) -> Result<Subscription, StripeError> {
         let form = json!({ "cancel_at_period_end": false });
-        self.to(UNCANCEL).write(&["subscriptions", id.as_str()], form, key).await
+        self.to(UNCANCEL)
+            .write(&["subscriptions", id.as_str()], form, key)
+            .await
     }
 
     /// Lets a paused subscription go on, with a new period from now.
-    pub async fn subscription_resume(&self, id: &SubscriptionId, key: &str) -> Result<Subscription, StripeError> {
-        self.to(RESUME).write(&["subscriptions", id.as_str(), "resume"], json!({}), key).await
+    pub async fn subscription_resume(
+        &self,
+        id: &SubscriptionId,
+        key: &str,
+    ) -> Result<Subscription, StripeError> {
+        self.to(RESUME)
+            .write(&["subscriptions", id.as_str(), "resume"], json!({}), key)
+            .await
     }
 }
 
 pub(crate) fn chosen(prices: &[PriceChoice]) -> Value {
-    prices.iter().map(|choice| json!({ "price": choice.price.as_str(), "quantity": choice.quantity })).collect()
+    prices
+        .iter()
+        .map(|choice| json!({ "price": choice.price.as_str(), "quantity": choice.quantity }))
+        .collect()
 }
 
 #[cfg(test)]
@@ -170,8 +193,14 @@ mod tests {
         let customer = CustomerId::parse("cus_1").expect("an id");
         let method = PaymentMethodId::parse("pm_1").expect("an id");
         let prices = [
-            PriceChoice { price: PriceId::parse("price_1").expect("an id"), quantity: Some(3) },
-            PriceChoice { price: PriceId::parse("price_2").expect("an id"), quantity: None },
+            PriceChoice {
+                price: PriceId::parse("price_1").expect("an id"),
+                quantity: Some(3),
+            },
+            PriceChoice {
+                price: PriceId::parse("price_2").expect("an id"),
+                quantity: None,
+            },
         ];
         let metadata = BTreeMap::from([("plan".to_owned(), "team".to_owned())]);
         let mut order = SubscriptionOrder {
@@ -182,7 +211,10 @@ mod tests {
             when_unpaid: WhenUnpaid::Refuse,
             metadata: &metadata,
         };
-        peer.api().subscription_create(&order, "sub-1").await.expect("a subscription");
+        peer.api()
+            .subscription_create(&order, "sub-1")
+            .await
+            .expect("a subscription");
         let heard = &peer.heard()[0];
         assert_eq!(heard.line, "POST /v1/subscriptions");
         assert_eq!(heard.header("idempotency-key"), "sub-1");
@@ -196,9 +228,18 @@ mod tests {
             "payment_behavior=error_if_incomplete",
         ];
         assert_eq!(heard.fields(), expected);
-        order.trial = Some(Trial { days: 14, method_missing: MethodMissing::Cancel });
-        peer.api().subscription_create(&order, "sub-2").await.expect("a subscription");
-        let trial = ["trial_period_days=14", "trial_settings[end_behavior][missing_payment_method]=cancel"];
+        order.trial = Some(Trial {
+            days: 14,
+            method_missing: MethodMissing::Cancel,
+        });
+        peer.api()
+            .subscription_create(&order, "sub-2")
+            .await
+            .expect("a subscription");
+        let trial = [
+            "trial_period_days=14",
+            "trial_settings[end_behavior][missing_payment_method]=cancel",
+        ];
         assert_eq!(peer.heard()[1].fields()[7..], trial);
     }
 
@@ -208,13 +249,30 @@ mod tests {
         let peer = Peer::script([sample(), sample(), sample(), gone, sample(), sample()]);
         let api = peer.api();
         for how in [Cancel::AtPeriodEnd, Cancel::Now, Cancel::NowWithLastInvoice] {
-            assert!(api.subscription_cancel(&id(), how, "k").await.expect("an answer").is_some());
+            assert!(
+                api.subscription_cancel(&id(), how, "k")
+                    .await
+                    .expect("an answer")
+                    .is_some()
+            );
         }
-        assert_eq!(api.subscription_cancel(&id(), Cancel::Now, "k").await.expect("an answer"), None);
-        api.subscription_uncancel(&id(), "k").await.expect("a subscription");
-        api.subscription_resume(&id(), "k").await.expect("a subscription");
+        assert_eq!(
+            api.subscription_cancel(&id(), Cancel::Now, "k")
+                .await
+                .expect("an answer"),
+            None
+        );
+        api.subscription_uncancel(&id(), "k")
+            .await
+            .expect("a subscription");
+        api.subscription_resume(&id(), "k")
+            .await
+            .expect("a subscription");
         let heard = peer.heard();
-        let said: Vec<_> = heard.iter().map(|heard| (heard.line.as_str(), heard.body.as_str())).collect();
+        let said: Vec<_> = heard
+            .iter()
+            .map(|heard| (heard.line.as_str(), heard.body.as_str()))
+            .collect();
         let expected = [
             ("POST /v1/subscriptions/sub_1", "cancel_at_period_end=true"),
             ("DELETE /v1/subscriptions/sub_1", ""),
@@ -224,7 +282,10 @@ mod tests {
             ("POST /v1/subscriptions/sub_1/resume", ""),
         ];
         assert_eq!(said, expected);
-        let keys: Vec<_> = heard.iter().map(|heard| heard.header("idempotency-key")).collect();
+        let keys: Vec<_> = heard
+            .iter()
+            .map(|heard| heard.header("idempotency-key"))
+            .collect();
         assert_eq!(keys, ["k", "", "", "", "k", "k"]);
     }
 }

@@ -21,7 +21,9 @@ fn place() -> Value {
 
 fn with(more: Value) -> Value {
     let mut body = place();
-    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    body.as_object_mut()
+        .expect("an object")
+        .extend(more.as_object().expect("an object").clone());
     body
 }
 
@@ -31,11 +33,22 @@ fn issue() -> Value {
 
 #[test]
 fn an_issue_without_text_or_association_is_one() {
-    let Ok(GithubEvent::IssuesOpened(event)) = read("issues.opened", &with(json!({ "issue": issue() }))) else {
+    let Ok(GithubEvent::IssuesOpened(event)) =
+        read("issues.opened", &with(json!({ "issue": issue() })))
+    else {
         panic!("an issue")
     };
-    assert_eq!((event.issue.body.as_str(), event.issue.author_association.as_str()), ("", ""));
-    assert_eq!((event.origin.default_branch.as_str(), event.origin.via_app), ("trunk", None));
+    assert_eq!(
+        (
+            event.issue.body.as_str(),
+            event.issue.author_association.as_str()
+        ),
+        ("", "")
+    );
+    assert_eq!(
+        (event.origin.default_branch.as_str(), event.origin.via_app),
+        ("trunk", None)
+    );
 }
 
 #[test]
@@ -47,19 +60,28 @@ fn what_we_need_must_be_there() {
     }
     for field in ["id", "number", "title", "updated_at"] {
         let mut body = with(json!({ "issue": issue() }));
-        body["issue"].as_object_mut().expect("an object").remove(field);
-        assert!(read("issues.opened", &body).is_err(), "without the issue's {field}");
+        body["issue"]
+            .as_object_mut()
+            .expect("an object")
+            .remove(field);
+        assert!(
+            read("issues.opened", &body).is_err(),
+            "without the issue's {field}"
+        );
     }
 }
 
 #[test]
 fn a_comment_on_a_pull_request_is_told_from_one_on_an_issue() {
-    for (pull, expected) in
-        [(Value::Null, CommentOn::Issue), (json!({ "url": "x" }), CommentOn::Pull), (json!({}), CommentOn::Pull)]
-    {
+    for (pull, expected) in [
+        (Value::Null, CommentOn::Issue),
+        (json!({ "url": "x" }), CommentOn::Pull),
+        (json!({}), CommentOn::Pull),
+    ] {
         let mut body = with(json!({ "issue": issue(), "comment": { "id": 9, "body": "b" } }));
         body["issue"]["pull_request"] = pull;
-        let Ok(GithubEvent::IssueCommentCreated(event)) = read("issue_comment.created", &body) else {
+        let Ok(GithubEvent::IssueCommentCreated(event)) = read("issue_comment.created", &body)
+        else {
             panic!("a comment")
         };
         assert_eq!(event.on, expected);
@@ -71,10 +93,17 @@ fn the_app_that_wrote_is_read_where_it_wrote() {
     let app = json!({ "id": 42 });
     let mut body = with(json!({ "issue": issue(), "comment": { "id": 9, "body": "b" } }));
     body["issue"]["performed_via_github_app"] = app.clone();
-    let Ok(GithubEvent::IssueCommentCreated(event)) = read("issue_comment.created", &body) else { panic!("a comment") };
-    assert_eq!(event.origin.via_app, None, "a person's comment on the App's issue");
+    let Ok(GithubEvent::IssueCommentCreated(event)) = read("issue_comment.created", &body) else {
+        panic!("a comment")
+    };
+    assert_eq!(
+        event.origin.via_app, None,
+        "a person's comment on the App's issue"
+    );
     body["comment"]["performed_via_github_app"] = app;
-    let Ok(GithubEvent::IssueCommentCreated(event)) = read("issue_comment.created", &body) else { panic!("a comment") };
+    let Ok(GithubEvent::IssueCommentCreated(event)) = read("issue_comment.created", &body) else {
+        panic!("a comment")
+    };
     assert_eq!(event.origin.via_app, Some(42));
 }
 
@@ -86,9 +115,10 @@ fn a_pull_requests_fate_is_read_from_both_words() {
         (json!(false), "open", PullFate::Open),
     ] {
         let pull = json!({ "number": 8, "head": { "ref": "b", "repo": null }, "merged": merged, "state": state });
-        let Ok(GithubEvent::PullRequestClosed(event)) =
-            read("pull_request.closed", &with(json!({ "pull_request": pull })))
-        else {
+        let Ok(GithubEvent::PullRequestClosed(event)) = read(
+            "pull_request.closed",
+            &with(json!({ "pull_request": pull })),
+        ) else {
             panic!("a pull request")
         };
         assert_eq!((event.fate, event.head_repository), (expected, None));
@@ -118,9 +148,15 @@ fn every_way_in_which_github_writes_a_time_is_read() {
         let Ok(GithubEvent::Installation(event)) = installation(written.clone()) else {
             panic!("{written} is not read")
         };
-        assert_eq!((event.as_of, event.change), (noon, InstallationChange::Suspended), "{written}");
+        assert_eq!(
+            (event.as_of, event.change),
+            (noon, InstallationChange::Suspended),
+            "{written}"
+        );
     }
-    let Ok(GithubEvent::Installation(event)) = installation(Value::Null) else { panic!("no time at all") };
+    let Ok(GithubEvent::Installation(event)) = installation(Value::Null) else {
+        panic!("no time at all")
+    };
     assert_eq!(event.as_of, Timestamp::from_millis(0));
 }
 
@@ -151,29 +187,55 @@ fn what_is_no_time_is_an_error() {
 #[test]
 fn a_purchase_says_whose_it_is_and_whether_github_takes_money_for_it() {
     for (monthly, yearly, mail, price, reachable) in [
-        (48_000, 0, json!("billing@acme.example"), ListedPrice::Paid, true),
+        (
+            48_000,
+            0,
+            json!("billing@acme.example"),
+            ListedPrice::Paid,
+            true,
+        ),
         (0, 480_000, json!(""), ListedPrice::Paid, false),
         (0, 0, json!("nobody"), ListedPrice::Free, false),
         (0, 0, Value::Null, ListedPrice::Free, false),
     ] {
-        let plan =
-            json!({ "id": 5501, "name": "Team", "monthly_price_in_cents": monthly, "yearly_price_in_cents": yearly });
+        let plan = json!({ "id": 5501, "name": "Team", "monthly_price_in_cents": monthly, "yearly_price_in_cents": yearly });
         let account = json!({ "id": 3, "login": "acme", "organization_billing_email": mail });
         let body = json!({
             "effective_date": "2026-11-20T00:00:00+00:00",
             "marketplace_purchase": { "account": account, "plan": plan },
         });
-        let Ok(GithubEvent::MarketplacePurchase(event)) = read("marketplace_purchase.changed", &body) else {
+        let Ok(GithubEvent::MarketplacePurchase(event)) =
+            read("marketplace_purchase.changed", &body)
+        else {
             panic!("a purchase")
         };
-        assert_eq!((event.listed.price, event.mail.is_some()), (price, reachable), "{body}");
-        assert_eq!((event.owner, event.change), (OwnerId::new(3), MarketplaceChange::Changed));
+        assert_eq!(
+            (event.listed.price, event.mail.is_some()),
+            (price, reachable),
+            "{body}"
+        );
+        assert_eq!(
+            (event.owner, event.change),
+            (OwnerId::new(3), MarketplaceChange::Changed)
+        );
     }
 }
 
 #[test]
 fn other_events_are_not_even_read() {
-    for name in ["star.created", "issues.pinned", "issues", "ping", "installation.new_permissions_accepted", ""] {
-        assert_eq!(parse(name, b"not even JSON").expect("ignored"), GithubEvent::Ignored { name: name.to_owned() });
+    for name in [
+        "star.created",
+        "issues.pinned",
+        "issues",
+        "ping",
+        "installation.new_permissions_accepted",
+        "",
+    ] {
+        assert_eq!(
+            parse(name, b"not even JSON").expect("ignored"),
+            GithubEvent::Ignored {
+                name: name.to_owned()
+            }
+        );
     }
 }

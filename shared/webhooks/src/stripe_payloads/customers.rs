@@ -24,7 +24,9 @@ struct Before {
 
 pub(super) fn customer(body: &[u8], is: fn(CustomerEvent) -> StripeEvent) -> Read {
     read(body, is, |object: Customer, _: Around| {
-        Ok(Some(CustomerEvent { customer: object.id.parsed(CustomerId::parse)? }))
+        Ok(Some(CustomerEvent {
+            customer: object.id.parsed(CustomerId::parse)?,
+        }))
     })
 }
 
@@ -32,7 +34,12 @@ pub(super) fn customer(body: &[u8], is: fn(CustomerEvent) -> StripeEvent) -> Rea
 pub(super) fn method(body: &[u8], is: fn(PaymentMethodEvent) -> StripeEvent) -> Read {
     read(body, is, |object: Method, around: Around<Before>| {
         let customer = object.customer.or_else(|| around.previous?.customer);
-        let Some(customer) = maybe(customer.as_ref(), CustomerId::parse)? else { return Ok(None) };
-        Ok(Some(PaymentMethodEvent { customer, method: object.id.parsed(PaymentMethodId::parse)? }))
+        let Some(customer) = maybe(customer.as_ref(), CustomerId::parse)? else {
+            return Ok(None);
+        };
+        Ok(Some(PaymentMethodEvent {
+            customer,
+            method: object.id.parsed(PaymentMethodId::parse)?,
+        }))
     })
 }

@@ -75,24 +75,45 @@ pub struct Uncounted {
 const WHY_CHARS_MAX: usize = 200;
 
 pub(super) fn thin(body: &[u8], is: fn(MeterErrorEvent) -> StripeEvent) -> Read {
-    let Thin { id, created, livemode } = serde_json::from_slice(body)?;
-    let created_at =
-        Timestamp::parse(&created).ok_or_else(|| serde_json::Error::custom("the event's time is not RFC 3339"))?;
-    let event = MeterErrorEvent { id: id.parsed(StripeEventId::parse)? };
-    Ok((StripeEnvelope { created_at, mode: mode(livemode) }, Some(is(event))))
+    let Thin {
+        id,
+        created,
+        livemode,
+    } = serde_json::from_slice(body)?;
+    let created_at = Timestamp::parse(&created)
+        .ok_or_else(|| serde_json::Error::custom("the event's time is not RFC 3339"))?;
+    let event = MeterErrorEvent {
+        id: id.parsed(StripeEventId::parse)?,
+    };
+    Ok((
+        StripeEnvelope {
+            created_at,
+            mode: mode(livemode),
+        },
+        Some(is(event)),
+    ))
 }
 
 /// Reads the particulars of such an event.
 pub(crate) fn errors(body: &[u8]) -> Result<MeterErrors, serde_json::Error> {
     let fetched: Fetched = serde_json::from_slice(body)?;
-    let Some(reason) = fetched.data.and_then(|data| data.reason) else { return Ok(MeterErrors::default()) };
+    let Some(reason) = fetched.data.and_then(|data| data.reason) else {
+        return Ok(MeterErrors::default());
+    };
     let uncounted: Vec<_> = reason
         .error_types
         .iter()
-        .flat_map(|kind| kind.sample_errors.iter().filter_map(|sample| uncounted(kind, sample)))
+        .flat_map(|kind| {
+            kind.sample_errors
+                .iter()
+                .filter_map(|sample| uncounted(kind, sample))
+        })
         .collect();
     let named = u64::try_from(uncounted.len()).unwrap_or(u64::MAX);
-    Ok(MeterErrors { count: reason.error_count.unwrap_or(named), uncounted })
+    Ok(MeterErrors {
+        count: reason.error_count.unwrap_or(named),
+        uncounted,
+    })
 }
 
 /// One of ours, told by its [`Identifier`]. Who else reports to the same account names his

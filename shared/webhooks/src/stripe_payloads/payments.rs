@@ -4,7 +4,8 @@
 
 use super::{Around, Read, Ref, maybe, read};
 use domain::events::{
-    ChargeEvent, CheckoutEvent, CheckoutPurpose, DisputeEvent, Paid, PaymentEvent, RefundEvent, StripeEvent,
+    ChargeEvent, CheckoutEvent, CheckoutPurpose, DisputeEvent, Paid, PaymentEvent, RefundEvent,
+    StripeEvent,
 };
 use domain::ids::{CheckoutSessionId, CustomerId, DisputeId, PaymentId, RefundId};
 use domain::payments::{Dispute, Phase, Refund, RefundOutcome, Told};
@@ -71,7 +72,10 @@ pub(super) enum Movement {
     Reinstated,
 }
 
-fn payment(intent: Option<&Ref>, charge: Option<&Ref>) -> Result<Option<PaymentId>, serde_json::Error> {
+fn payment(
+    intent: Option<&Ref>,
+    charge: Option<&Ref>,
+) -> Result<Option<PaymentId>, serde_json::Error> {
     maybe(intent.or(charge), PaymentId::parse)
 }
 
@@ -104,24 +108,44 @@ pub(super) fn checkout(body: &[u8], is: fn(CheckoutEvent) -> StripeEvent) -> Rea
 pub(super) fn intent(body: &[u8], is: fn(PaymentEvent) -> StripeEvent) -> Read {
     read(body, is, |intent: Intent, _: Around| {
         let customer = maybe(intent.customer.as_ref(), CustomerId::parse)?;
-        Ok(Some(PaymentEvent { payment: intent.id.parsed(PaymentId::parse)?, customer }))
+        Ok(Some(PaymentEvent {
+            payment: intent.id.parsed(PaymentId::parse)?,
+            customer,
+        }))
     })
 }
 
 pub(super) fn charge(body: &[u8], is: fn(ChargeEvent) -> StripeEvent) -> Read {
     read(body, is, |charge: Charge, _: Around| {
-        let refunds = charge.refunds.map(|refunds| refunds.data).unwrap_or_default();
-        let payment = charge.payment_intent.as_ref().unwrap_or(&charge.id).parsed(PaymentId::parse)?;
+        let refunds = charge
+            .refunds
+            .map(|refunds| refunds.data)
+            .unwrap_or_default();
+        let payment = charge
+            .payment_intent
+            .as_ref()
+            .unwrap_or(&charge.id)
+            .parsed(PaymentId::parse)?;
         let refunds = refunds.iter().map(refund_of).collect::<Result<_, _>>()?;
-        Ok(Some(ChargeEvent { payment, refunded_minor: charge.amount_refunded, refunds }))
+        Ok(Some(ChargeEvent {
+            payment,
+            refunded_minor: charge.amount_refunded,
+            refunds,
+        }))
     })
 }
 
 pub(super) fn refund(body: &[u8], is: fn(RefundEvent) -> StripeEvent) -> Read {
     read(body, is, |told: RefundBody, _: Around| {
-        let Some(payment) = payment(told.payment_intent.as_ref(), told.charge.as_ref())? else { return Ok(None) };
+        let Some(payment) = payment(told.payment_intent.as_ref(), told.charge.as_ref())? else {
+            return Ok(None);
+        };
         let (id, refund) = refund_of(&told)?;
-        Ok(Some(RefundEvent { payment, id, refund }))
+        Ok(Some(RefundEvent {
+            payment,
+            id,
+            refund,
+        }))
     })
 }
 
@@ -130,19 +154,40 @@ fn refund_of(told: &RefundBody) -> Result<(RefundId, Refund), serde_json::Error>
         Some("failed" | "canceled") => RefundOutcome::Failed,
         _ => RefundOutcome::Made,
     };
-    Ok((told.id.parsed(RefundId::parse)?, Refund { minor: told.amount, outcome }))
+    Ok((
+        told.id.parsed(RefundId::parse)?,
+        Refund {
+            minor: told.amount,
+            outcome,
+        },
+    ))
 }
 
-pub(super) fn dispute(body: &[u8], movement: Movement, is: fn(DisputeEvent) -> StripeEvent) -> Read {
+pub(super) fn dispute(
+    body: &[u8],
+    movement: Movement,
+    is: fn(DisputeEvent) -> StripeEvent,
+) -> Read {
     read(body, is, |told: DisputeBody, _: Around| {
-        let Some(payment) = payment(told.payment_intent.as_ref(), told.charge.as_ref())? else { return Ok(None) };
+        let Some(payment) = payment(told.payment_intent.as_ref(), told.charge.as_ref())? else {
+            return Ok(None);
+        };
         let (withdrawn, reinstated) = match movement {
             Movement::None => (Told::No, Told::No),
             Movement::Withdrawn => (Told::Yes, Told::No),
             Movement::Reinstated => (Told::No, Told::Yes),
         };
         let phase = Phase::of_status(&told.status);
-        let dispute = Dispute { minor: told.amount, phase, withdrawn, reinstated };
-        Ok(Some(DisputeEvent { payment, id: told.id.parsed(DisputeId::parse)?, dispute }))
+        let dispute = Dispute {
+            minor: told.amount,
+            phase,
+            withdrawn,
+            reinstated,
+        };
+        Ok(Some(DisputeEvent {
+            payment,
+            id: told.id.parsed(DisputeId::parse)?,
+            dispute,
+        }))
     })
 }

@@ -50,9 +50,15 @@ struct Price {
 impl<'de> Deserialize<'de> for Price {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let product = value.get("product").filter(|product| !product.is_null()).cloned();
+        let product = value
+            .get("product")
+            .filter(|product| !product.is_null())
+            .cloned();
         let of = |value| serde_json::from_value(value).map_err(D::Error::custom);
-        Ok(Self { product: product.map(of).transpose()?, id: of(value)? })
+        Ok(Self {
+            product: product.map(of).transpose()?,
+            id: of(value)?,
+        })
     }
 }
 
@@ -83,34 +89,53 @@ struct Details {
 }
 
 fn span(start: Option<i64>, end: Option<i64>) -> Option<Span> {
-    Some(Span { start: Timestamp::from_seconds(start?), end: Timestamp::from_seconds(end?) })
-}
-
-pub(super) fn subscription(body: &[u8], is: fn(SubscriptionEvent) -> StripeEvent) -> Read {
-    read(body, is, |object: SubscriptionBody, Around { as_of, .. }: Around| {
-        let items = object.items.map(|items| items.data).unwrap_or_default();
-        // Items may renew at different times; it is paid for until the last of them ends.
-        let of_items = items.iter().filter_map(|item| span(item.current_period_start, item.current_period_end));
-        let of_items = of_items.max_by_key(|span| (span.end, span.start));
-        let period = span(object.current_period_start, object.current_period_end).or(of_items);
-        let with_period = period.filter(|_| object.cancel_at_period_end == Some(true)).map(|period| period.end);
-        let items = items.iter().filter_map(|item| item_of(item).transpose()).collect::<Result<_, _>>()?;
-        let subscription = Subscription {
-            id: object.id.parsed(SubscriptionId::parse)?,
-            status: Status::parse(&object.status),
-            items,
-            period,
-            ends_at: seconds(object.cancel_at).or(with_period),
-            trial_end: seconds(object.trial_end),
-            created_at: seconds(object.created).unwrap_or(as_of),
-            as_of,
-        };
-        Ok(Some(SubscriptionEvent { customer: object.customer.parsed(CustomerId::parse)?, subscription }))
+    Some(Span {
+        start: Timestamp::from_seconds(start?),
+        end: Timestamp::from_seconds(end?),
     })
 }
 
+pub(super) fn subscription(body: &[u8], is: fn(SubscriptionEvent) -> StripeEvent) -> Read {
+    read(
+        body,
+        is,
+        |object: SubscriptionBody, Around { as_of, .. }: Around| {
+            let items = object.items.map(|items| items.data).unwrap_or_default();
+            // Items may renew at different times; it is paid for until the last of them ends.
+            let of_items = items
+                .iter()
+                .filter_map(|item| span(item.current_period_start, item.current_period_end));
+            let of_items = of_items.max_by_key(|span| (span.end, span.start));
+            let period = span(object.current_period_start, object.current_period_end).or(of_items);
+            let with_period = period
+                .filter(|_| object.cancel_at_period_end == Some(true))
+                .map(|period| period.end);
+            let items = items
+                .iter()
+                .filter_map(|item| item_of(item).transpose())
+                .collect::<Result<_, _>>()?;
+            let subscription = Subscription {
+                id: object.id.parsed(SubscriptionId::parse)?,
+                status: Status::parse(&object.status),
+                items,
+                period,
+                ends_at: seconds(object.cancel_at).or(with_period),
+                trial_end: seconds(object.trial_end),
+                created_at: seconds(object.created).unwrap_or(as_of),
+                as_of,
+            };
+            Ok(Some(SubscriptionEvent {
+                customer: object.customer.parsed(CustomerId::parse)?,
+                subscription,
+            }))
+        },
+    )
+}
+
 fn item_of(item: &Item) -> Result<Option<SubscriptionItem>, serde_json::Error> {
-    let Some(price) = item.price.as_ref().or(item.plan.as_ref()) else { return Ok(None) };
+    let Some(price) = item.price.as_ref().or(item.plan.as_ref()) else {
+        return Ok(None);
+    };
     Ok(Some(SubscriptionItem {
         price: price.id.parsed(PriceId::parse)?,
         product: maybe(price.product.as_ref(), ProductId::parse)?,
@@ -119,21 +144,32 @@ fn item_of(item: &Item) -> Result<Option<SubscriptionItem>, serde_json::Error> {
 }
 
 pub(super) fn invoice(body: &[u8], is: fn(InvoiceEvent) -> StripeEvent) -> Read {
-    read(body, is, |object: InvoiceBody, Around { as_of, .. }: Around| {
-        let Some(customer) = maybe(object.customer.as_ref(), CustomerId::parse)? else { return Ok(None) };
-        let in_parent = object.parent.and_then(|parent| parent.subscription_details?.subscription);
-        let invoice = Invoice {
-            id: object.id.parsed(InvoiceId::parse)?,
-            number: object.number,
-            status: object.status.unwrap_or_else(|| "draft".to_owned()),
-            amount_due_minor: object.amount_due.unwrap_or(0),
-            amount_paid_minor: object.amount_paid.unwrap_or(0),
-            currency: object.currency,
-            subscription: maybe(object.subscription.or(in_parent).as_ref(), SubscriptionId::parse)?,
-            url: object.hosted_invoice_url,
-            created_at: seconds(object.created).unwrap_or(as_of),
-            as_of,
-        };
-        Ok(Some(InvoiceEvent { customer, invoice }))
-    })
+    read(
+        body,
+        is,
+        |object: InvoiceBody, Around { as_of, .. }: Around| {
+            let Some(customer) = maybe(object.customer.as_ref(), CustomerId::parse)? else {
+                return Ok(None);
+            };
+            let in_parent = object
+                .parent
+                .and_then(|parent| parent.subscription_details?.subscription);
+            let invoice = Invoice {
+                id: object.id.parsed(InvoiceId::parse)?,
+                number: object.number,
+                status: object.status.unwrap_or_else(|| "draft".to_owned()),
+                amount_due_minor: object.amount_due.unwrap_or(0),
+                amount_paid_minor: object.amount_paid.unwrap_or(0),
+                currency: object.currency,
+                subscription: maybe(
+                    object.subscription.or(in_parent).as_ref(),
+                    SubscriptionId::parse,
+                )?,
+                url: object.hosted_invoice_url,
+                created_at: seconds(object.created).unwrap_or(as_of),
+                as_of,
+            };
+            Ok(Some(InvoiceEvent { customer, invoice }))
+        },
+    )
 }

@@ -16,7 +16,11 @@ fn told(name: &str, object: &Value) -> Result<StripeEvent, serde_json::Error> {
     told_of_change(name, object, &json!({}))
 }
 
-fn told_of_change(name: &str, object: &Value, before: &Value) -> Result<StripeEvent, serde_json::Error> {
+fn told_of_change(
+    name: &str,
+    object: &Value,
+    before: &Value,
+) -> Result<StripeEvent, serde_json::Error> {
     let event = json!({ "id": "evt_1", "object": "event", "api_version": "2020-08-27", "created": SECOND,
         "type": name, "livemode": false, "data": { "object": object, "previous_attributes": before } });
     parse(name, &serde_json::to_vec(&event).expect("JSON")).map(|(_, event)| event)
@@ -25,7 +29,10 @@ fn told_of_change(name: &str, object: &Value, before: &Value) -> Result<StripeEv
 /// The same object with more or other fields.
 fn with(base: &Value, more: &Value) -> Value {
     let mut object = base.clone();
-    object.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    object
+        .as_object_mut()
+        .expect("an object")
+        .extend(more.as_object().expect("an object").clone());
     object
 }
 
@@ -36,9 +43,17 @@ fn is_ignored(event: &StripeEvent) -> bool {
 #[test]
 fn the_envelope_says_when_and_in_which_mode() {
     for (live, mode) in [(false, Mode::Test), (true, Mode::Live)] {
-        let body = json!({ "created": SECOND, "livemode": live, "data": { "object": { "id": "cus_1" } } }).to_string();
+        let body =
+            json!({ "created": SECOND, "livemode": live, "data": { "object": { "id": "cus_1" } } })
+                .to_string();
         let (envelope, _) = parse("customer.created", body.as_bytes()).expect("an event");
-        assert_eq!(envelope, Some(StripeEnvelope { created_at: Timestamp::from_seconds(SECOND), mode }));
+        assert_eq!(
+            envelope,
+            Some(StripeEnvelope {
+                created_at: Timestamp::from_seconds(SECOND),
+                mode
+            })
+        );
     }
     for odd in [
         json!({ "livemode": false, "data": { "object": { "id": "cus_1" } } }),
@@ -46,15 +61,28 @@ fn the_envelope_says_when_and_in_which_mode() {
         json!({ "created": 1, "livemode": null, "data": { "object": { "id": "cus_1" } } }),
         json!({ "created": 1, "livemode": false, "data": {} }),
     ] {
-        assert!(parse("customer.created", odd.to_string().as_bytes()).is_err(), "{odd}");
+        assert!(
+            parse("customer.created", odd.to_string().as_bytes()).is_err(),
+            "{odd}"
+        );
     }
 }
 
 #[test]
 fn what_we_do_not_act_on_is_not_read() {
-    for name in ["charge.updated", "customer.subscription.pending_update_applied", "v1.billing.meter.other", ""] {
-        let ignored = StripeEvent::Ignored { name: name.to_owned() };
-        assert_eq!(parse(name, b"not even JSON").expect("ignored"), (None, ignored));
+    for name in [
+        "charge.updated",
+        "customer.subscription.pending_update_applied",
+        "v1.billing.meter.other",
+        "",
+    ] {
+        let ignored = StripeEvent::Ignored {
+            name: name.to_owned(),
+        };
+        assert_eq!(
+            parse(name, b"not even JSON").expect("ignored"),
+            (None, ignored)
+        );
     }
 }
 
@@ -67,12 +95,21 @@ fn a_way_to_pay_is_whose_it_is_or_was() {
         method: PaymentMethodId::parse("pm_1").expect("an id"),
     };
     let attached = told("payment_method.attached", &method).expect("an event");
-    assert_eq!(attached, StripeEvent::PaymentMethodAttached(expected.clone()));
+    assert_eq!(
+        attached,
+        StripeEvent::PaymentMethodAttached(expected.clone())
+    );
     let before = json!({ "customer": "cus_1", "billing_details": { "email": null } });
     let detached = told_of_change("payment_method.detached", &gone, &before).expect("an event");
     assert_eq!(detached, StripeEvent::PaymentMethodDetached(expected));
-    for before in [json!({}), json!({ "customer": null }), json!({ "metadata": {} })] {
-        assert!(is_ignored(&told_of_change("payment_method.detached", &gone, &before).expect("an event")));
+    for before in [
+        json!({}),
+        json!({ "customer": null }),
+        json!({ "metadata": {} }),
+    ] {
+        assert!(is_ignored(
+            &told_of_change("payment_method.detached", &gone, &before).expect("an event")
+        ));
     }
     assert!(told_of_change("payment_method.detached", &gone, &json!({ "customer": 1 })).is_err());
 }
@@ -83,13 +120,25 @@ fn a_thin_event_has_its_time_in_words() {
         let event = json!({ "id": "evt_test_65", "object": "v2.core.event", "created": created, "livemode": true,
             "type": "v1.billing.meter.error_report_triggered",
             "related_object": { "id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1" } });
-        parse("v1.billing.meter.error_report_triggered", event.to_string().as_bytes())
+        parse(
+            "v1.billing.meter.error_report_triggered",
+            event.to_string().as_bytes(),
+        )
     };
     let (envelope, event) = thin(json!("2026-11-20T21:23:00.250Z")).expect("an event");
     let created_at = Timestamp::parse("2026-11-20T21:23:00.250Z").expect("a moment");
-    assert_eq!(envelope, Some(StripeEnvelope { created_at, mode: Mode::Live }));
+    assert_eq!(
+        envelope,
+        Some(StripeEnvelope {
+            created_at,
+            mode: Mode::Live
+        })
+    );
     let id = StripeEventId::parse("evt_test_65").expect("an id");
-    assert_eq!(event, StripeEvent::V1BillingMeterErrorReportTriggered(MeterErrorEvent { id }));
+    assert_eq!(
+        event,
+        StripeEvent::V1BillingMeterErrorReportTriggered(MeterErrorEvent { id })
+    );
     for odd in [json!("yesterday"), json!(1_795_164_001), Value::Null] {
         assert!(thin(odd).is_err());
     }
@@ -111,12 +160,27 @@ fn of_usage_that_was_not_counted_ours_is_named() {
         ] }, "validation_start": "2026-11-20T21:00:00Z", "validation_end": "2026-11-20T21:10:00Z" } });
     let errors = meter_errors(fetched.to_string().as_bytes()).expect("particulars");
     assert_eq!(errors.count, 4);
-    let named: Vec<_> = errors.uncounted.iter().map(|one| one.identifier.to_string()).collect();
+    let named: Vec<_> = errors
+        .uncounted
+        .iter()
+        .map(|one| one.identifier.to_string())
+        .collect();
     assert_eq!(named, [ours, "use_01hzy3v7q0m8n4s2e6r5t9w1xb-tokens"]);
-    assert_eq!(errors.uncounted[0].why, "meter_event_customer_not_found: No such customer");
+    assert_eq!(
+        errors.uncounted[0].why,
+        "meter_event_customer_not_found: No such customer"
+    );
     assert_eq!(errors.uncounted[1].why.len(), 200);
-    for nothing in [json!({}), json!({ "data": null }), json!({ "data": {} }), json!({ "data": { "reason": {} } })] {
-        assert_eq!(meter_errors(nothing.to_string().as_bytes()).expect("nothing"), super::MeterErrors::default());
+    for nothing in [
+        json!({}),
+        json!({ "data": null }),
+        json!({ "data": {} }),
+        json!({ "data": { "reason": {} } }),
+    ] {
+        assert_eq!(
+            meter_errors(nothing.to_string().as_bytes()).expect("nothing"),
+            super::MeterErrors::default()
+        );
     }
     assert!(meter_errors(br#"{"data":{"reason":{"error_types":"many"}}}"#).is_err());
 }

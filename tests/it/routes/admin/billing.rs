@@ -11,16 +11,36 @@ async fn invoices_are_listed_with_where_they_can_be_paid() {
     let world = World::with(Climate::Fair, &[]).await;
     let account = world.account().await;
     let path = format!("/api/v1/admin/accounts/{account}/invoices");
-    assert_eq!(world.operator("GET", &path, None).await, (StatusCode::OK, json!({ "invoices": [] })));
-    let said =
-        world.stripe_sends_changed("invoice.paid", |event| event["data"]["object"]["customer"] = CUSTOMER.into()).await;
+    assert_eq!(
+        world.operator("GET", &path, None).await,
+        (StatusCode::OK, json!({ "invoices": [] }))
+    );
+    let said = world
+        .stripe_sends_changed("invoice.paid", |event| {
+            event["data"]["object"]["customer"] = CUSTOMER.into()
+        })
+        .await;
     assert!(said.is_success(), "{said}");
     world.drain(Queue::StripeEvents).await;
     let (_, page) = world.operator("GET", &path, None).await;
-    let [invoice] = page["invoices"].as_array().expect("a list").as_slice() else { panic!("one: {page}") };
-    assert_eq!((&invoice["status"], &invoice["currency"]), (&json!("paid"), &json!("usd")), "{invoice}");
-    assert!(invoice["id"].as_str().is_some_and(|id| id.starts_with("in_")), "{invoice}");
-    assert!(invoice["amount_due_minor"].is_i64() && invoice["amount_paid_minor"].is_i64(), "{invoice}");
+    let [invoice] = page["invoices"].as_array().expect("a list").as_slice() else {
+        panic!("one: {page}")
+    };
+    assert_eq!(
+        (&invoice["status"], &invoice["currency"]),
+        (&json!("paid"), &json!("usd")),
+        "{invoice}"
+    );
+    assert!(
+        invoice["id"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("in_")),
+        "{invoice}"
+    );
+    assert!(
+        invoice["amount_due_minor"].is_i64() && invoice["amount_paid_minor"].is_i64(),
+        "{invoice}"
+    );
     world.settle().await;
     world.done().await;
 }
@@ -39,13 +59,19 @@ async fn quotas_say_what_was_used_of_each_meter() {
         assert_eq!((status, &shown["plan"]), (StatusCode::OK, &json!(plan)));
         let of = |meter: &str| -> Value {
             let all = shown["quotas"].as_array().expect("a list");
-            all.iter().find(|quota| quota["meter"] == meter).cloned().unwrap_or_default()
+            all.iter()
+                .find(|quota| quota["meter"] == meter)
+                .cloned()
+                .unwrap_or_default()
         };
         assert_eq!(of("pull_requests")["used"], 1, "{plan}: {shown}");
         let tokens = job.tokens.input + job.tokens.output;
         assert!(tokens > 0);
         assert_eq!(of("tokens")["used"], tokens, "{plan}: {shown}");
-        assert_eq!(of("tokens")["limit"], if plan == "basic" { 100_000 } else { 0 });
+        assert_eq!(
+            of("tokens")["limit"],
+            if plan == "basic" { 100_000 } else { 0 }
+        );
         assert_eq!(
             (&of("tokens")["period"], &of("tokens")["renews_at"]),
             (&json!("2026-11"), &json!("2026-12-01T00:00:00.000Z"))
@@ -57,11 +83,25 @@ async fn quotas_say_what_was_used_of_each_meter() {
 #[tokio::test(start_paused = true)]
 async fn tokens_of_what_was_not_delivered_are_not_counted() {
     let (world, account) = World::on_plan(Climate::Bad(31), "payg", &[]).await;
-    world.vendors.model.script("review", vec![r#"{"verdict":"reject","notes":"no"}"#.to_owned()]);
+    world.vendors.model.script(
+        "review",
+        vec![r#"{"verdict":"reject","notes":"no"}"#.to_owned()],
+    );
     world.github_sends("issues.opened").await;
     world.settle().await;
-    let (_, shown) = world.operator("GET", &format!("/api/v1/admin/accounts/{account}/quotas"), None).await;
-    let used: Vec<_> = shown["quotas"].as_array().expect("a list").iter().map(|quota| &quota["used"]).collect();
+    let (_, shown) = world
+        .operator(
+            "GET",
+            &format!("/api/v1/admin/accounts/{account}/quotas"),
+            None,
+        )
+        .await;
+    let used: Vec<_> = shown["quotas"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|quota| &quota["used"])
+        .collect();
     assert_eq!(used, [&json!(0), &json!(0)], "{shown}");
     world.done().await;
 }

@@ -15,7 +15,9 @@ const PATH: &str = "/api/v1/admin/events";
 async fn pages(world: &World, query: &str) -> (Vec<usize>, Vec<Value>) {
     let (mut sizes, mut rows, mut cursor) = (Vec::new(), Vec::new(), String::new());
     loop {
-        let (status, page) = world.operator("GET", &format!("{PATH}?{query}&cursor={cursor}"), None).await;
+        let (status, page) = world
+            .operator("GET", &format!("{PATH}?{query}&cursor={cursor}"), None)
+            .await;
         assert_eq!(status, StatusCode::OK, "{page}");
         let found = page["events"].as_array().expect("a list");
         sizes.push(found.len());
@@ -28,14 +30,18 @@ async fn pages(world: &World, query: &str) -> (Vec<usize>, Vec<Value>) {
 }
 
 fn ids<'a>(rows: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
-    rows.into_iter().map(|row| row["id"].as_str().expect("an id").to_owned()).collect()
+    rows.into_iter()
+        .map(|row| row["id"].as_str().expect("an id").to_owned())
+        .collect()
 }
 
 /// Events of GitHub that are ignored, some at the same millisecond and some not.
 async fn stars(world: &World, count: usize) {
     for n in 0..count {
         let body = serde_json::to_vec(&json!({ "action": "created", "n": n })).expect("JSON");
-        let answer = world.github_delivers("star", &format!("star-{n:03}"), &body).await;
+        let answer = world
+            .github_delivers("star", &format!("star-{n:03}"), &body)
+            .await;
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
         if n % 7 == 0 {
             world.elapse(Duration::from_millis(10)).await;
@@ -63,13 +69,23 @@ async fn a_long_log_is_paged_without_gaps_or_repeats_newest_first() {
         let (sizes, rows) = pages(&world, query).await;
         assert_eq!(sizes, expected, "{query}");
         assert_eq!(ids(&rows).len(), rows.len(), "{query}: nothing twice");
-        let times: Vec<_> = rows.iter().map(|row| row["received_at"].as_str().expect("a time")).collect();
-        assert!(times.windows(2).all(|pair| pair[0] >= pair[1]), "{query}: newest first");
+        let times: Vec<_> = rows
+            .iter()
+            .map(|row| row["received_at"].as_str().expect("a time"))
+            .collect();
+        assert!(
+            times.windows(2).all(|pair| pair[0] >= pair[1]),
+            "{query}: newest first"
+        );
     }
     world.done().await;
     let world = World::bare(Climate::Fair, &[]).await;
     stars(&world, 50).await;
-    assert_eq!(pages(&world, "").await.0, [50], "a page of exactly fifty is the last");
+    assert_eq!(
+        pages(&world, "").await.0,
+        [50],
+        "a page of exactly fifty is the last"
+    );
     world.done().await;
 }
 
@@ -80,12 +96,18 @@ async fn new_events_do_not_disturb_who_is_paging() {
     stars(&world, 60).await;
     let (_, first) = world.operator("GET", PATH, None).await;
     for n in 0..5 {
-        world.github_delivers("star", &format!("later-{n}"), br#"{"action":"created"}"#).await;
+        world
+            .github_delivers("star", &format!("later-{n}"), br#"{"action":"created"}"#)
+            .await;
     }
     world.settle().await;
     let cursor = first["next_cursor"].as_str().expect("there is more");
-    let (_, second) = world.operator("GET", &format!("{PATH}?cursor={cursor}"), None).await;
-    let rows = [&first, &second].into_iter().flat_map(|page| page["events"].as_array().expect("a list"));
+    let (_, second) = world
+        .operator("GET", &format!("{PATH}?cursor={cursor}"), None)
+        .await;
+    let rows = [&first, &second]
+        .into_iter()
+        .flat_map(|page| page["events"].as_array().expect("a list"));
     assert_eq!(ids(rows), (0..60).map(|n| format!("star-{n:03}")).collect());
     world.done().await;
 }
@@ -95,10 +117,16 @@ async fn every_status_can_be_asked_for() {
     let world = World::with(Climate::Fair, &[]).await;
     let finished = world.github_sends("issues.opened").await;
     let ignored = world.github_sends("ping").await;
-    world.github_delivers("issues", "buried", br#"{"action":"opened"}"#).await;
-    world.github_delivers("star", "first", br#"{"action":"created"}"#).await;
+    world
+        .github_delivers("issues", "buried", br#"{"action":"opened"}"#)
+        .await;
+    world
+        .github_delivers("star", "first", br#"{"action":"created"}"#)
+        .await;
     world.settle().await;
-    world.github_delivers("star", "first", br#"{"action":"deleted"}"#).await;
+    world
+        .github_delivers("star", "first", br#"{"action":"deleted"}"#)
+        .await;
     let owing = world.github_sends("issues.labeled").await;
     for (status, expected) in [
         ("finished", vec![finished]),
@@ -106,16 +134,30 @@ async fn every_status_can_be_asked_for() {
         ("buried", vec!["buried".to_owned()]),
         ("owing", vec![owing]),
     ] {
-        let (_, page) = world.operator("GET", &format!("{PATH}?status={status}"), None).await;
+        let (_, page) = world
+            .operator("GET", &format!("{PATH}?status={status}"), None)
+            .await;
         let rows = page["events"].as_array().expect("a list");
         assert_eq!(ids(rows), expected.into_iter().collect(), "{status}");
         assert!(rows.iter().all(|row| row["status"] == status), "{rows:?}");
     }
-    let (_, page) = world.operator("GET", &format!("{PATH}?status=quarantined"), None).await;
+    let (_, page) = world
+        .operator("GET", &format!("{PATH}?status=quarantined"), None)
+        .await;
     let id = page["events"][0]["id"].as_str().expect("an id").to_owned();
     assert!(id.starts_with("first#"), "{id}");
-    let (status, shown) = world.operator("GET", &format!("{PATH}/github/{}", id.replace('#', "%23")), None).await;
-    assert_eq!((status, &shown), (StatusCode::OK, &page["events"][0]), "shown as it is listed");
+    let (status, shown) = world
+        .operator(
+            "GET",
+            &format!("{PATH}/github/{}", id.replace('#', "%23")),
+            None,
+        )
+        .await;
+    assert_eq!(
+        (status, &shown),
+        (StatusCode::OK, &page["events"][0]),
+        "shown as it is listed"
+    );
     world.settle().await;
     world.abandoned();
 }
@@ -124,7 +166,9 @@ async fn every_status_can_be_asked_for() {
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let letters = bytes.chunks(3).flat_map(|chunk| {
-        let bits = (0..3).fold(0_u32, |bits, place| bits << 8 | chunk.get(place).map_or(0, |byte| u32::from(*byte)));
+        let bits = (0..3).fold(0_u32, |bits, place| {
+            bits << 8 | chunk.get(place).map_or(0, |byte| u32::from(*byte))
+        });
         (0..=chunk.len()).map(move |place| {
             let six = bits >> (18 - 6 * place) & 63;
             char::from(LETTERS[usize::try_from(six).expect("six bits")])
@@ -152,16 +196,32 @@ async fn bad_questions_are_told_what_is_wrong() {
         ("limit=1000".to_owned(), "bad_query"),
         ("source=github&source=stripe".to_owned(), "bad_query"),
     ] {
-        let response = world.admin_door("GET", &format!("{PATH}?{query}"), Some("local-token"), None).await;
+        let response = world
+            .admin_door("GET", &format!("{PATH}?{query}"), Some("local-token"), None)
+            .await;
         assert_problem(&query, &response, 400, code);
     }
     // A cursor that nobody gave out, but could have: it shows what is older, and breaks nothing.
-    for text in ["0.x", "-1.x", "9223372036854775807.zzz", "1795210980000.", "1795210980000.a.b#c"] {
-        let (status, page) = world.operator("GET", &format!("{PATH}?{}", cursor(text.as_bytes())), None).await;
+    for text in [
+        "0.x",
+        "-1.x",
+        "9223372036854775807.zzz",
+        "1795210980000.",
+        "1795210980000.a.b#c",
+    ] {
+        let (status, page) = world
+            .operator("GET", &format!("{PATH}?{}", cursor(text.as_bytes())), None)
+            .await;
         assert_eq!(status, StatusCode::OK, "{text}: {page}");
     }
-    let (_, page) = world.operator("GET", &format!("{PATH}?source=&status=&cursor="), None).await;
-    assert_eq!(page["events"].as_array().map(Vec::len), Some(1), "what is not asked for narrows nothing");
+    let (_, page) = world
+        .operator("GET", &format!("{PATH}?source=&status=&cursor="), None)
+        .await;
+    assert_eq!(
+        page["events"].as_array().map(Vec::len),
+        Some(1),
+        "what is not asked for narrows nothing"
+    );
     world.done().await;
 }
 
@@ -173,7 +233,10 @@ async fn an_event_shows_what_the_log_knows() {
     let path = format!("{PATH}/github/d-1");
     let (_, owing) = world.operator("GET", &path, None).await;
     let not_yet = (&json!("owing"), &Value::Null, &Value::Null);
-    assert_eq!((&owing["status"], &owing["outcome"], &owing["processed_at"]), not_yet);
+    assert_eq!(
+        (&owing["status"], &owing["outcome"], &owing["processed_at"]),
+        not_yet
+    );
     world.settle().await;
     let (status, shown) = world.operator("GET", &path, None).await;
     assert_eq!(status, StatusCode::OK);
@@ -190,10 +253,21 @@ async fn an_event_shows_what_the_log_knows() {
     ] {
         assert_eq!(shown[field], value, "{field} of {shown:#}");
     }
-    assert!(shown["outcome"].as_str().is_some_and(|outcome| outcome.starts_with("job job_")), "{shown:#}");
-    let raw = world.admin_door("GET", &format!("{path}/raw"), Some("local-token"), None).await;
+    assert!(
+        shown["outcome"]
+            .as_str()
+            .is_some_and(|outcome| outcome.starts_with("job job_")),
+        "{shown:#}"
+    );
+    let raw = world
+        .admin_door("GET", &format!("{path}/raw"), Some("local-token"), None)
+        .await;
     assert_eq!(raw.headers()["content-type"], "application/octet-stream");
-    assert_eq!(raw.headers()["x-content-type-options"], "nosniff", "somebody else's bytes are never a page of ours");
+    assert_eq!(
+        raw.headers()["x-content-type-options"],
+        "nosniff",
+        "somebody else's bytes are never a page of ours"
+    );
     assert!(raw.body() == &body);
     world.done().await;
 }
@@ -215,9 +289,19 @@ async fn an_event_nobody_sent_is_not_there() {
     ] {
         for (method, end) in [("GET", ""), ("GET", "/raw"), ("POST", "/replay")] {
             let path = format!("{PATH}/{event}{end}");
-            assert_problem(&path, &world.admin_door(method, &path, Some("local-token"), None).await, 404, "not_found");
+            assert_problem(
+                &path,
+                &world
+                    .admin_door(method, &path, Some("local-token"), None)
+                    .await,
+                404,
+                "not_found",
+            );
         }
     }
-    assert_eq!(world.logged(Source::Github, &EventState::ALL).await.len(), 1);
+    assert_eq!(
+        world.logged(Source::Github, &EventState::ALL).await.len(),
+        1
+    );
     world.done().await;
 }

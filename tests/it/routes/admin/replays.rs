@@ -24,9 +24,16 @@ async fn replaying_a_finished_event_has_no_second_effect() {
             world.skip(Duration::from_secs(later));
             replay(&world, "github", &delivery).await;
             world.settle().await;
-            assert_eq!(world.outcome(Source::Github, &delivery).await.0, EventState::Finished);
+            assert_eq!(
+                world.outcome(Source::Github, &delivery).await.0,
+                EventState::Finished
+            );
             assert_eq!(world.told_job().await.state, State::PrOpened);
-            assert_eq!(world.vendors.model.calls().len(), 3, "the model is not asked again");
+            assert_eq!(
+                world.vendors.model.calls().len(),
+                3,
+                "the model is not asked again"
+            );
             world.assert_delivered_once();
         }
         // And not when its job is over and the issue is free.
@@ -36,7 +43,10 @@ async fn replaying_a_finished_event_has_no_second_effect() {
         assert_eq!(world.open_job().await, None);
         replay(&world, "github", &delivery).await;
         world.settle().await;
-        assert_eq!((world.told_job().await.state, world.open_job().await), (State::Closed, None));
+        assert_eq!(
+            (world.told_job().await.state, world.open_job().await),
+            (State::Closed, None)
+        );
         assert_eq!(world.vendors.github.pulls("acme", "greeter").len(), 1);
         world.done().await;
     }
@@ -47,11 +57,15 @@ async fn replaying_an_ignored_event_works_once_its_reason_is_gone() {
     let world = World::bare(Climate::Fair, &[("AUTO_PROVISION", "false")]).await;
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
-    world.assert_outcome(&delivery, EventState::Ignored, "nobody pays").await;
+    world
+        .assert_outcome(&delivery, EventState::Ignored, "nobody pays")
+        .await;
     world.provision().await;
     replay(&world, "github", &delivery).await;
     world.settle().await;
-    world.assert_outcome(&delivery, EventState::Finished, "job job_").await;
+    world
+        .assert_outcome(&delivery, EventState::Finished, "job job_")
+        .await;
     world.assert_delivered_once();
     world.done().await;
 }
@@ -60,13 +74,17 @@ async fn replaying_an_ignored_event_works_once_its_reason_is_gone() {
 #[tokio::test(start_paused = true)]
 async fn replaying_a_quarantined_event_acts_on_it() {
     let world = World::with(Climate::Fair, &[]).await;
-    world.github_delivers("issues", "d-1", br#"{"action":"pinned"}"#).await;
+    world
+        .github_delivers("issues", "d-1", br#"{"action":"pinned"}"#)
+        .await;
     let body = serde_json::to_vec(&fixture("github", "issues.opened")).expect("JSON");
     world.github_delivers("issues", "d-1", &body).await;
     world.elapse(Duration::from_secs(3_600)).await;
     world.settle().await;
     assert_eq!(world.open_job().await, None);
-    let aside = world.logged(Source::Github, &[EventState::Quarantined]).await;
+    let aside = world
+        .logged(Source::Github, &[EventState::Quarantined])
+        .await;
     replay(&world, "github", &aside[0].key.id().replace('#', "%23")).await;
     world.settle().await;
     world.assert_delivered_once();
@@ -89,14 +107,23 @@ async fn replaying_an_owing_event_only_sends_it_sooner() {
 #[tokio::test(start_paused = true)]
 async fn replaying_an_event_of_stripes_ignores_its_age() {
     let world = World::bare(Climate::Fair, &[]).await;
-    assert_eq!(world.stripe_sends_changed("invoice.paid", |_| {}).await, StatusCode::ACCEPTED);
+    assert_eq!(
+        world.stripe_sends_changed("invoice.paid", |_| {}).await,
+        StatusCode::ACCEPTED
+    );
     world.settle().await;
-    assert_eq!(world.outcome(Source::Stripe, "evt_TallyhookDemo2").await.0, EventState::Unattributed);
+    assert_eq!(
+        world.outcome(Source::Stripe, "evt_TallyhookDemo2").await.0,
+        EventState::Unattributed
+    );
     world.provision().await;
     world.skip(Duration::from_secs(60 * 86_400));
     replay(&world, "stripe", "evt_TallyhookDemo2").await;
     world.settle().await;
     let (state, says) = world.outcome(Source::Stripe, "evt_TallyhookDemo2").await;
-    assert!(state == EventState::Finished && says.contains("is paid"), "{says}");
+    assert!(
+        state == EventState::Finished && says.contains("is paid"),
+        "{says}"
+    );
     world.done().await;
 }

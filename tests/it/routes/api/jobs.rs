@@ -15,7 +15,9 @@ async fn jobs_are_listed_by_pages_with_what_they_cost() {
     }
     world.settle().await;
     let first = program.get("/api/v1/jobs").await;
-    let next = first["next_cursor"].as_str().expect("27 jobs are two pages");
+    let next = first["next_cursor"]
+        .as_str()
+        .expect("27 jobs are two pages");
     let second = program.get(&format!("/api/v1/jobs?cursor={next}")).await;
     let mut ids: Vec<&Value> = [&first, &second]
         .iter()
@@ -28,10 +30,21 @@ async fn jobs_are_listed_by_pages_with_what_they_cost() {
     let job = &first["jobs"][0];
     assert_eq!(
         (&job["state"], &job["paid_by"], &job["repository"]),
-        (&json!("PR_OPENED"), &json!("credits"), &json!("acme/greeter"))
+        (
+            &json!("PR_OPENED"),
+            &json!("credits"),
+            &json!("acme/greeter")
+        )
     );
-    assert!(job["price"].as_str().is_some_and(|price| price != "0") && job["pull_request"].is_u64());
-    let shown = program.get(&format!("/api/v1/jobs/{}", job["id"].as_str().expect("an id"))).await;
+    assert!(
+        job["price"].as_str().is_some_and(|price| price != "0") && job["pull_request"].is_u64()
+    );
+    let shown = program
+        .get(&format!(
+            "/api/v1/jobs/{}",
+            job["id"].as_str().expect("an id")
+        ))
+        .await;
     assert_eq!(&shown, job);
     world.assert_books_agree().await;
     program.world.done().await;
@@ -47,19 +60,39 @@ async fn whoever_owns_a_job_may_call_it_off() {
     let id = world.open_job().await.expect("a job");
     let path = format!("/api/v1/jobs/{id}/cancel");
     let (status, job) = program.ask("POST", &path, None).await;
-    assert_eq!((status, &job["state"]), (StatusCode::ACCEPTED, &json!("CANCELLED")), "{job}");
-    assert_eq!(program.ask("POST", &path, None).await.0, StatusCode::OK, "again");
+    assert_eq!(
+        (status, &job["state"]),
+        (StatusCode::ACCEPTED, &json!("CANCELLED")),
+        "{job}"
+    );
+    assert_eq!(
+        program.ask("POST", &path, None).await.0,
+        StatusCode::OK,
+        "again"
+    );
     world.settle().await;
-    world.assert_not_delivered(domain::jobs::State::Cancelled, "its owner called it off").await;
-    assert_eq!(program.get("/api/v1/billing/balance").await["balance"], "1000");
+    world
+        .assert_not_delivered(domain::jobs::State::Cancelled, "its owner called it off")
+        .await;
+    assert_eq!(
+        program.get("/api/v1/billing/balance").await["balance"],
+        "1000"
+    );
 
     world.elapse(Duration::from_secs(1)).await;
     world.github_sends("issue_comment.created").await;
     world.settle().await;
     let delivered = program.get("/api/v1/jobs").await["jobs"][0].clone();
-    let path = format!("/api/v1/jobs/{}/cancel", delivered["id"].as_str().expect("an id"));
+    let path = format!(
+        "/api/v1/jobs/{}/cancel",
+        delivered["id"].as_str().expect("an id")
+    );
     let (status, refused) = program.ask("POST", &path, None).await;
-    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("delivered")), "{delivered}");
+    assert_eq!(
+        (status, &refused["code"]),
+        (StatusCode::CONFLICT, &json!("delivered")),
+        "{delivered}"
+    );
     world.assert_books_agree().await;
     program.world.done().await;
 }

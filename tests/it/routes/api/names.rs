@@ -24,15 +24,39 @@ async fn every_answer_says_what_its_request_is_called() {
         ("/api/v1/jobs/x", program.key.as_str()),
         ("/nowhere", ""),
     ] {
-        let own = respond(world, request("GET", path, key, &[("x-request-id", b"Root-1.2_3")], "")).await;
+        let own = respond(
+            world,
+            request("GET", path, key, &[("x-request-id", b"Root-1.2_3")], ""),
+        )
+        .await;
         assert_eq!(name(&own), "Root-1.2_3", "{path}");
         for odd in [&b""[..], b"a b", b"{}", b"a;b", b"\xc3\xa9", &[b'x'; 65]] {
-            let made = respond(world, request("GET", path, key, &[("x-request-id", odd)], "")).await;
-            assert!(name(&made).len() == 32 && name(&made).bytes().all(|byte| byte.is_ascii_hexdigit()), "{path}");
-            assert!(names.insert(name(&made).to_owned()), "no name is given twice");
+            let made = respond(
+                world,
+                request("GET", path, key, &[("x-request-id", odd)], ""),
+            )
+            .await;
+            assert!(
+                name(&made).len() == 32 && name(&made).bytes().all(|byte| byte.is_ascii_hexdigit()),
+                "{path}"
+            );
+            assert!(
+                names.insert(name(&made).to_owned()),
+                "no name is given twice"
+            );
         }
     }
-    let refused = respond(world, request("GET", "/api/v1/account", "", &[("x-request-id", b"abc")], "")).await;
+    let refused = respond(
+        world,
+        request(
+            "GET",
+            "/api/v1/account",
+            "",
+            &[("x-request-id", b"abc")],
+            "",
+        ),
+    )
+    .await;
     assert_problem("a stranger", &refused, 401, "unauthorized");
     assert_eq!(refused.headers()["www-authenticate"], "Bearer");
     assert_eq!(refused.headers()["cache-control"], "no-store");
@@ -42,11 +66,21 @@ async fn every_answer_says_what_its_request_is_called() {
 #[tokio::test(start_paused = true)]
 async fn operators_requests_have_names_too() {
     let program = program("credits", &[]).await;
-    let asked = request("GET", "/api/v1/admin/events", "", &[("x-request-id", b"abc")], "");
+    let asked = request(
+        "GET",
+        "/api/v1/admin/events",
+        "",
+        &[("x-request-id", b"abc")],
+        "",
+    );
     let refused = admin::respond(program.world.stack.admin.clone(), asked).await;
     assert_problem("a stranger", &refused, 401, "unauthorized");
     assert_eq!(name(&refused), "abc");
-    let health = admin::respond(program.world.stack.admin.clone(), request("GET", "/health", "", &[], "")).await;
+    let health = admin::respond(
+        program.world.stack.admin.clone(),
+        request("GET", "/health", "", &[], ""),
+    )
+    .await;
     assert_eq!((health.status().as_u16(), name(&health).len()), (200, 32));
     program.world.done().await;
 }

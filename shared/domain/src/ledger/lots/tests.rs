@@ -51,26 +51,54 @@ fn entry(n: usize, moves: Moves) -> Entry {
     let action = ActionId::of_digest([u8::try_from(n).expect("few"); 16]);
     let nth = n.unsigned_abs();
     let posting = match moves {
-        Moves::Bought(of, amount) => Posting::grant(&account, payment(of), micros(amount), label, at(n)),
+        Moves::Bought(of, amount) => {
+            Posting::grant(&account, payment(of), micros(amount), label, at(n))
+        }
         Moves::Reversed(of, before, after) => {
             let both = (micros(before), micros(after));
             Posting::reversal(&account, (payment(of), nth), both, label, at(n)).expect("a change")
         }
-        Moves::Given(amount) => Posting::adjustment(&account, action, (micros(amount), Side::Credit), label, at(n)),
-        Moves::Fined(amount) => Posting::adjustment(&account, action, (micros(amount), Side::Debit), label, at(n)),
-        Moves::Held(hold, amount) => {
-            Posting::hold(&account, hold_id(hold), (micros(amount), Credits::ZERO), label, at(n))
+        Moves::Given(amount) => Posting::adjustment(
+            &account,
+            action,
+            (micros(amount), Side::Credit),
+            label,
+            at(n),
+        ),
+        Moves::Fined(amount) => Posting::adjustment(
+            &account,
+            action,
+            (micros(amount), Side::Debit),
+            label,
+            at(n),
+        ),
+        Moves::Held(hold, amount) => Posting::hold(
+            &account,
+            hold_id(hold),
+            (micros(amount), Credits::ZERO),
+            label,
+            at(n),
+        ),
+        Moves::Settled(hold, held, used) => Posting::settle(
+            &account,
+            hold_id(hold),
+            (micros(held), micros(used)),
+            label,
+            at(n),
+        ),
+        Moves::Gone(of, amount) => {
+            Posting::expiry(&account, payment(of), micros(amount), label, at(n))
         }
-        Moves::Settled(hold, held, used) => {
-            Posting::settle(&account, hold_id(hold), (micros(held), micros(used)), label, at(n))
-        }
-        Moves::Gone(of, amount) => Posting::expiry(&account, payment(of), micros(amount), label, at(n)),
     };
     posting.entry().clone()
 }
 
 fn entries(story: &[Moves]) -> Vec<Entry> {
-    story.iter().enumerate().map(|(n, moves)| entry(n, *moves)).collect()
+    story
+        .iter()
+        .enumerate()
+        .map(|(n, moves)| entry(n, *moves))
+        .collect()
 }
 
 /// Payments 1 and 2 end, the first one sooner; payment 9 never does.
@@ -84,24 +112,49 @@ fn what_ends_soonest_is_spent_first() {
     for (story, left) in [
         (vec![Bought(1, 50)], [50, 0]),
         (vec![Bought(2, 50), Bought(1, 50), Fined(60)], [0, 40]),
-        (vec![Given(50), Bought(9, 50), Bought(2, 50), Fined(20)], [0, 30]),
+        (
+            vec![Given(50), Bought(9, 50), Bought(2, 50), Fined(20)],
+            [0, 30],
+        ),
         (vec![Bought(1, 50), Held(1, 30)], [50, 0]),
         (vec![Bought(1, 50), Held(1, 30), Settled(1, 30, 0)], [50, 0]),
-        (vec![Bought(1, 50), Held(1, 30), Settled(1, 30, 20)], [30, 0]),
+        (
+            vec![Bought(1, 50), Held(1, 30), Settled(1, 30, 20)],
+            [30, 0],
+        ),
         // Taken back from its own, however soon the other ends; and what is missing there from the other.
-        (vec![Bought(1, 50), Bought(2, 50), Reversed(2, 0, 50)], [50, 0]),
-        (vec![Bought(1, 50), Bought(2, 50), Fined(70), Reversed(1, 0, 25)], [0, 5]),
-        (vec![Bought(1, 50), Reversed(1, 0, 50), Reversed(1, 50, 20)], [30, 0]),
+        (
+            vec![Bought(1, 50), Bought(2, 50), Reversed(2, 0, 50)],
+            [50, 0],
+        ),
+        (
+            vec![Bought(1, 50), Bought(2, 50), Fined(70), Reversed(1, 0, 25)],
+            [0, 5],
+        ),
+        (
+            vec![Bought(1, 50), Reversed(1, 0, 50), Reversed(1, 50, 20)],
+            [30, 0],
+        ),
         // Debt is paid first by whatever comes.
         (vec![Fined(20), Bought(1, 50)], [30, 0]),
         (vec![Fined(80), Bought(1, 50), Bought(2, 50)], [0, 20]),
-        (vec![Bought(1, 50), Bought(2, 50), Fined(10), Gone(1, 40)], [0, 50]),
-        (vec![Bought(1, 50), Given(50), Fined(20), Gone(1, 30), Fined(10)], [0, 0]),
+        (
+            vec![Bought(1, 50), Bought(2, 50), Fined(10), Gone(1, 40)],
+            [0, 50],
+        ),
+        (
+            vec![Bought(1, 50), Given(50), Fined(20), Gone(1, 30), Fined(10)],
+            [0, 0],
+        ),
     ] {
         let entries = entries(&story);
         let seen = [1, 2].map(|n| left_of(&entries, &ends(), &payment(n)).micros());
         assert_eq!(seen, left, "{story:?}");
-        assert_eq!(left_of(&entries, &ends(), &payment(9)), Credits::ZERO, "without an end nothing goes: {story:?}");
+        assert_eq!(
+            left_of(&entries, &ends(), &payment(9)),
+            Credits::ZERO,
+            "without an end nothing goes: {story:?}"
+        );
     }
 }
 
@@ -114,7 +167,11 @@ fn what_comes_back_after_its_time_has_no_end() {
 }
 
 fn total(entries: &[Entry]) -> u64 {
-    Lots::of(entries, &ends()).0.iter().map(|lot| lot.left.micros()).sum()
+    Lots::of(entries, &ends())
+        .0
+        .iter()
+        .map(|lot| lot.left.micros())
+        .sum()
 }
 
 /// Numbers from a seed, as good as any for a test.
@@ -122,7 +179,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }
@@ -131,7 +191,8 @@ impl Dice {
 fn lots_are_what_the_balance_is_whatever_happens() {
     for seed in 1..=300 {
         let mut dice = Dice(seed);
-        let (mut story, mut open, mut taken) = (Vec::<Entry>::new(), BTreeMap::<u8, u64>::new(), [0_u64; 4]);
+        let (mut story, mut open, mut taken) =
+            (Vec::<Entry>::new(), BTreeMap::<u8, u64>::new(), [0_u64; 4]);
         for n in 0..60 {
             let (which, amount) = (dice.below(3), 1 + dice.below(40));
             let of = usize::try_from(which).expect("few");
@@ -156,9 +217,16 @@ fn lots_are_what_the_balance_is_whatever_happens() {
             }
             story.push(entry(n, moves));
             let net: i64 = story.iter().map(|entry| entry.free + entry.held).sum();
-            assert_eq!(i64::try_from(total(&story)), Ok(net.max(0)), "seed {seed} after {n}: {moves:?}");
+            assert_eq!(
+                i64::try_from(total(&story)),
+                Ok(net.max(0)),
+                "seed {seed} after {n}: {moves:?}"
+            );
             if let Moves::Gone(of, _) = moves {
-                assert!(left_of(&story, &ends(), &payment(of)).is_zero(), "seed {seed} after {n}: it has all gone");
+                assert!(
+                    left_of(&story, &ends(), &payment(of)).is_zero(),
+                    "seed {seed} after {n}: it has all gone"
+                );
             }
         }
     }

@@ -30,7 +30,11 @@ impl Draw {
 
     fn model(&mut self) -> ModelPrice {
         // Up to $1 for a token, at a thousand credits for the dollar.
-        ModelPrice { model: "m".to_owned(), input: self.below(1_000_000_000), output: self.below(1_000_000_000) }
+        ModelPrice {
+            model: "m".to_owned(),
+            input: self.below(1_000_000_000),
+            output: self.below(1_000_000_000),
+        }
     }
 
     fn credits(&mut self, end: u64) -> Credits {
@@ -43,7 +47,11 @@ fn credits(micros: u64) -> Credits {
 }
 
 fn model(input: u64, output: u64) -> ModelPrice {
-    ModelPrice { model: "m".to_owned(), input, output }
+    ModelPrice {
+        model: "m".to_owned(),
+        input,
+        output,
+    }
 }
 
 #[test]
@@ -59,7 +67,11 @@ fn tokens_cost_what_the_list_says() {
         (u64::MAX, 5, (0, 7), Some(35)),
     ] {
         let tokens = Tokens { input, output };
-        assert_eq!(cost(tokens, &model(price.0, price.1)).map(Credits::micros), micros, "{tokens:?} at {price:?}");
+        assert_eq!(
+            cost(tokens, &model(price.0, price.1)).map(Credits::micros),
+            micros,
+            "{tokens:?} at {price:?}"
+        );
     }
 }
 
@@ -88,20 +100,40 @@ fn the_markup_rounds_up_to_the_microcredit() {
 fn steps_add_up_without_a_rest() {
     let mut draw = Draw(0x7461_6c6c_7968_6f6f);
     for _ in 0..CASES {
-        let (model, markup, fee) = (draw.model(), BasisPoints(draw.small(100_000)), draw.credits(1_000_000_000));
+        let (model, markup, fee) = (
+            draw.model(),
+            BasisPoints(draw.small(100_000)),
+            draw.credits(1_000_000_000),
+        );
         let mut sum = Credits::ZERO;
         let mut tokens = Tokens::default();
         for _ in 0..=draw.below(6) {
-            let step = Tokens { input: draw.below(100_000), output: draw.below(10_000) };
+            let step = Tokens {
+                input: draw.below(100_000),
+                output: draw.below(10_000),
+            };
             tokens = tokens.plus(step);
-            sum = sum.checked_add(cost(step, &model).expect("a step's cost")).expect("their sum");
+            sum = sum
+                .checked_add(cost(step, &model).expect("a step's cost"))
+                .expect("their sum");
         }
-        assert_eq!(cost(tokens, &model), Some(sum), "the steps' costs are the sum's cost");
+        assert_eq!(
+            cost(tokens, &model),
+            Some(sum),
+            "the steps' costs are the sum's cost"
+        );
         let exact = u128::from(sum.micros()) * (WHOLE + u128::from(markup.0));
         let priced = u128::from(price(sum, markup, fee).less(fee).micros()) * WHOLE;
-        let capped = exact.div_ceil(WHOLE) + u128::from(fee.micros()) > u128::from(Credits::MAX.micros());
-        assert!(capped || (exact <= priced && priced < exact + WHOLE), "{sum} with {markup:?}: {priced} for {exact}");
-        assert!(price(sum, BasisPoints(0), Credits::ZERO) == sum, "nothing is added where nothing is to be");
+        let capped =
+            exact.div_ceil(WHOLE) + u128::from(fee.micros()) > u128::from(Credits::MAX.micros());
+        assert!(
+            capped || (exact <= priced && priced < exact + WHOLE),
+            "{sum} with {markup:?}: {priced} for {exact}"
+        );
+        assert!(
+            price(sum, BasisPoints(0), Credits::ZERO) == sum,
+            "nothing is added where nothing is to be"
+        );
     }
 }
 
@@ -123,31 +155,63 @@ fn no_answer_within_its_bound_exceeds_the_budget() {
     let mut draw = Draw(0x6275_6467_6574);
     let mut outcomes = [0_u32; 3];
     for _ in 0..CASES {
-        let (model, markup, fee) = (draw.model(), BasisPoints(draw.small(100_000)), draw.credits(10_000_000));
-        let (budget, spent) = (draw.credits(Credits::MAX.micros()), draw.credits(1_000_000_000_000));
+        let (model, markup, fee) = (
+            draw.model(),
+            BasisPoints(draw.small(100_000)),
+            draw.credits(10_000_000),
+        );
+        let (budget, spent) = (
+            draw.credits(Credits::MAX.micros()),
+            draw.credits(1_000_000_000_000),
+        );
         let prompt_bytes = usize::try_from(draw.below(1 << 20)).expect("a size");
         let (reserve, wanted) = (draw.small(10_000), draw.small(1 << 17));
-        let bound = answer_bound(budget, (markup, fee), spent, prompt_bytes, &model, (reserve, wanted));
+        let bound = answer_bound(
+            budget,
+            (markup, fee),
+            spent,
+            prompt_bytes,
+            &model,
+            (reserve, wanted),
+        );
         let total = |output: u32| {
-            let tokens = Tokens { input: tokens_of_bytes(prompt_bytes), output: u64::from(output) };
+            let tokens = Tokens {
+                input: tokens_of_bytes(prompt_bytes),
+                output: u64::from(output),
+            };
             let spent = spent.checked_add(cost(tokens, &model)?)?;
             Some(price(spent, markup, fee))
         };
         let least = reserve.min(wanted);
         match bound {
             TokensBound::AtMost(most) => {
-                assert!(least <= most && most <= wanted, "between the reserve and what is wanted");
-                assert!(total(most).is_some_and(|price| price <= budget), "{most} tokens exceed {budget}");
-                assert!(most == wanted || total(most + 1).is_none_or(|price| price > budget), "one more fits");
+                assert!(
+                    least <= most && most <= wanted,
+                    "between the reserve and what is wanted"
+                );
+                assert!(
+                    total(most).is_some_and(|price| price <= budget),
+                    "{most} tokens exceed {budget}"
+                );
+                assert!(
+                    most == wanted || total(most + 1).is_none_or(|price| price > budget),
+                    "one more fits"
+                );
                 outcomes[usize::from(most == wanted)] += 1;
             }
             TokensBound::TooPoor => {
-                assert!(total(least).is_none_or(|price| price > budget), "{least} tokens would have fitted");
+                assert!(
+                    total(least).is_none_or(|price| price > budget),
+                    "{least} tokens would have fitted"
+                );
                 outcomes[2] += 1;
             }
         }
     }
-    assert!(outcomes.iter().all(|times| *times > CASES / 200), "every outcome comes up: {outcomes:?}");
+    assert!(
+        outcomes.iter().all(|times| *times > CASES / 200),
+        "every outcome comes up: {outcomes:?}"
+    );
 }
 
 #[test]
@@ -164,17 +228,38 @@ fn the_bound_at_its_corners() {
         (100, 101, 0, (1, 1), (0, 100), TokensBound::TooPoor),
         (100, 100, 0, (1, 1), (0, 100), TokensBound::AtMost(0)),
         (5, 0, 0, (1, 1), (10, 5), TokensBound::AtMost(5)),
-        (100, 0, usize::MAX, (u64::MAX, 1), (10, 100), TokensBound::TooPoor),
+        (
+            100,
+            0,
+            usize::MAX,
+            (u64::MAX, 1),
+            (10, 100),
+            TokensBound::TooPoor,
+        ),
     ] {
         let model = model(price.0, price.1);
-        let found = answer_bound(credits(budget), free, credits(spent), prompt_bytes, &model, reserve_wanted);
-        assert_eq!(found, bound, "{budget} after {spent} for {prompt_bytes} bytes at {price:?}, {reserve_wanted:?}");
+        let found = answer_bound(
+            credits(budget),
+            free,
+            credits(spent),
+            prompt_bytes,
+            &model,
+            reserve_wanted,
+        );
+        assert_eq!(
+            found, bound,
+            "{budget} after {spent} for {prompt_bytes} bytes at {price:?}, {reserve_wanted:?}"
+        );
     }
 }
 
 #[test]
 fn a_model_is_known_by_its_name_with_or_without_a_date() {
-    let named = |model: &str| ModelPrice { model: model.to_owned(), input: 1, output: 1 };
+    let named = |model: &str| ModelPrice {
+        model: model.to_owned(),
+        input: 1,
+        output: 1,
+    };
     let catalogue = Catalogue {
         version: String::new(),
         currency: Currency::parse("usd").expect("a currency"),
@@ -182,11 +267,21 @@ fn a_model_is_known_by_its_name_with_or_without_a_date() {
         meters: BTreeMap::new(),
         plans: vec![],
         packs: vec![],
-        models: ["gpt-5", "gpt-5-mini", "claude-sonnet-4", "claude-sonnet-4-20260929"].map(named).into(),
+        models: [
+            "gpt-5",
+            "gpt-5-mini",
+            "claude-sonnet-4",
+            "claude-sonnet-4-20260929",
+        ]
+        .map(named)
+        .into(),
         markup: BasisPoints(0),
         output_reserve: 0,
         low_balance: Credits::ZERO,
-        phase: PhasePredicate { phase: String::new(), result: String::new() },
+        phase: PhasePredicate {
+            phase: String::new(),
+            result: String::new(),
+        },
     };
     for (said, found) in [
         ("gpt-5", Some("gpt-5")),
@@ -205,6 +300,10 @@ fn a_model_is_known_by_its_name_with_or_without_a_date() {
         ("GPT-5", None),
         ("", None),
     ] {
-        assert_eq!(catalogue.model(said).map(|model| model.model.as_str()), found, "{said}");
+        assert_eq!(
+            catalogue.model(said).map(|model| model.model.as_str()),
+            found,
+            "{said}"
+        );
     }
 }

@@ -37,7 +37,9 @@ fn plan(name: &str, fallback: Option<&str>) -> Plan {
         unbilled_max: Limit::Unlimited,
         fallback: fallback.map(id),
         converts_to: None,
-        prices: PriceId::parse(&format!("price_{name}")).into_iter().collect(),
+        prices: PriceId::parse(&format!("price_{name}"))
+            .into_iter()
+            .collect(),
         marketplace: Some(format!("listed {name}")),
     }
 }
@@ -61,7 +63,10 @@ fn catalogue() -> Catalogue {
         markup: BasisPoints(0),
         output_reserve: 0,
         low_balance: Credits::ZERO,
-        phase: PhasePredicate { phase: String::new(), result: String::new() },
+        phase: PhasePredicate {
+            phase: String::new(),
+            result: String::new(),
+        },
     }
 }
 
@@ -87,7 +92,10 @@ fn subscription(name: &str, plan: &str, status: Status) -> Subscription {
         id: SubscriptionId::parse(&format!("sub_{name}")).expect("a subscription"),
         status,
         items: vec![item(&format!("price_{plan}"), None)],
-        period: Some(Span { start: day(30), end: day(60) }),
+        period: Some(Span {
+            start: day(30),
+            end: day(60),
+        }),
         ends_at: None,
         trial_end: None,
         created_at: day(0),
@@ -109,17 +117,35 @@ fn seen(own: &str, subscriptions: &[Subscription], now: Timestamp) -> (String, C
 }
 
 /// The same for one that has bought something on GitHub, too.
-fn seen_with(own: &str, subscriptions: &[Subscription], purchases: &[Purchase], now: Timestamp) -> (String, Coverage) {
+fn seen_with(
+    own: &str,
+    subscriptions: &[Subscription],
+    purchases: &[Purchase],
+    now: Timestamp,
+) -> (String, Coverage) {
     let catalogue = catalogue();
-    let contracts = Contracts { subscriptions: subscriptions.to_vec(), purchases: purchases.to_vec() };
+    let contracts = Contracts {
+        subscriptions: subscriptions.to_vec(),
+        purchases: purchases.to_vec(),
+    };
     let standing = standing(&catalogue, &account(own), &contracts, now).expect("a standing");
     (standing.plan.id.to_string(), standing.coverage)
 }
 
 /// What an owner has bought, said on this day.
-fn purchase(owner: u64, plan: &str, price: ListedPrice, state: PurchaseState, said: i64) -> Purchase {
+fn purchase(
+    owner: u64,
+    plan: &str,
+    price: ListedPrice,
+    state: PurchaseState,
+    said: i64,
+) -> Purchase {
     let event = EventKey::parse(Source::Github, "d").expect("an id");
-    let listed = Listed { id: 1, name: format!("listed {plan}"), price };
+    let listed = Listed {
+        id: 1,
+        name: format!("listed {plan}"),
+        price,
+    };
     Purchase {
         owner: OwnerId::new(owner),
         listed,
@@ -137,32 +163,152 @@ fn what_github_bills_comes_before_stripe_and_what_is_free_after_it() {
     let stripe = |status| vec![subscription("1", "pro", status)];
     let until = day(30 + GRACE_DAYS);
     for (own, subscriptions, bought, plan, coverage) in [
-        ("payg", none(), vec![("teams", Paid, Active)], "teams", Coverage::Full),
-        ("trial", none(), vec![("teams", Paid, Active)], "teams", Coverage::Full),
-        ("payg", stripe(Status::Active), vec![("teams", Paid, Active)], "teams", Coverage::Full),
-        ("payg", stripe(Status::PastDue), vec![("teams", Paid, Active)], "teams", Coverage::Full),
-        ("payg", stripe(Status::Canceled), vec![("teams", Paid, Active)], "teams", Coverage::Full),
-        ("payg", stripe(Status::Active), vec![("trial", Free, Active)], "pro", Coverage::Full),
-        ("payg", stripe(Status::PastDue), vec![("trial", Free, Active)], "pro", Coverage::Grace { until }),
-        ("payg", none(), vec![("trial", Free, Active)], "trial", Coverage::Full),
-        ("teams", none(), vec![("trial", Free, Active)], "teams", Coverage::Full),
-        ("payg", none(), vec![("trial", Free, Cancelled)], "payg", Coverage::Full),
-        ("trial", none(), vec![("trial", Free, Cancelled)], "trial", Coverage::Full),
-        ("trial", none(), vec![("teams", Paid, Cancelled)], "trial", Coverage::Lapsed),
-        ("payg", none(), vec![("teams", Paid, Cancelled)], "free", Coverage::Lapsed),
-        ("payg", none(), vec![("pro", Paid, Cancelled)], "payg", Coverage::Lapsed),
-        ("payg", stripe(Status::Active), vec![("teams", Paid, Cancelled)], "pro", Coverage::Full),
-        ("payg", none(), vec![("a plan we never sold", Paid, Active)], "payg", Coverage::Full),
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "trial",
+            none(),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::Active),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::PastDue),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::Canceled),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::Active),
+            vec![("trial", Free, Active)],
+            "pro",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::PastDue),
+            vec![("trial", Free, Active)],
+            "pro",
+            Coverage::Grace { until },
+        ),
+        (
+            "payg",
+            none(),
+            vec![("trial", Free, Active)],
+            "trial",
+            Coverage::Full,
+        ),
+        (
+            "teams",
+            none(),
+            vec![("trial", Free, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("trial", Free, Cancelled)],
+            "payg",
+            Coverage::Full,
+        ),
+        (
+            "trial",
+            none(),
+            vec![("trial", Free, Cancelled)],
+            "trial",
+            Coverage::Full,
+        ),
+        (
+            "trial",
+            none(),
+            vec![("teams", Paid, Cancelled)],
+            "trial",
+            Coverage::Lapsed,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Cancelled)],
+            "free",
+            Coverage::Lapsed,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("pro", Paid, Cancelled)],
+            "payg",
+            Coverage::Lapsed,
+        ),
+        (
+            "payg",
+            stripe(Status::Active),
+            vec![("teams", Paid, Cancelled)],
+            "pro",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("a plan we never sold", Paid, Active)],
+            "payg",
+            Coverage::Full,
+        ),
         // Of several owners one who pays is enough, and the latest of two.
-        ("payg", none(), vec![("teams", Paid, Active), ("trial", Free, Active)], "teams", Coverage::Full),
-        ("payg", none(), vec![("teams", Paid, Active), ("pro", Paid, Cancelled)], "teams", Coverage::Full),
-        ("payg", none(), vec![("teams", Paid, Active), ("pro", Paid, Active)], "pro", Coverage::Full),
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Active), ("trial", Free, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Active), ("pro", Paid, Cancelled)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Active), ("pro", Paid, Active)],
+            "pro",
+            Coverage::Full,
+        ),
     ] {
         let what = format!("{own} {subscriptions:?} {bought:?}");
         let mut purchases: Vec<_> = (1_u64..)
             .zip(bought)
             .map(|(owner, (plan, price, state))| {
-                purchase(owner, plan, price, state, i64::try_from(owner).expect("few"))
+                purchase(
+                    owner,
+                    plan,
+                    price,
+                    state,
+                    i64::try_from(owner).expect("few"),
+                )
             })
             .collect();
         for _ in 0..2 {
@@ -190,11 +336,18 @@ fn every_word_of_stripe_s_has_its_meaning() {
     .into_iter()
     .map(|(word, plan, service)| {
         let subscribed = subscription("1", "teams", Status::parse(word));
-        assert_eq!(seen("payg", &[subscribed], day(32)), (plan.to_owned(), service), "{word}");
+        assert_eq!(
+            seen("payg", &[subscribed], day(32)),
+            (plan.to_owned(), service),
+            "{word}"
+        );
         Status::parse(word)
     })
     .collect();
-    assert!(Status::KNOWN.iter().all(|status| told.contains(status)), "every known word is in the table");
+    assert!(
+        Status::KNOWN.iter().all(|status| told.contains(status)),
+        "every known word is in the table"
+    );
 }
 
 #[test]
@@ -202,9 +355,18 @@ fn grace_ends_so_many_days_after_the_unpaid_period_began() {
     let late = || subscription("1", "teams", Status::PastDue);
     let until = day(30 + GRACE_DAYS);
     let before = Timestamp::from_millis(until.millis() - 1);
-    assert_eq!(seen("payg", &[late()], before), ("teams".to_owned(), Coverage::Grace { until }));
-    assert_eq!(seen("payg", &[late()], until), ("free".to_owned(), Coverage::Lapsed));
-    let nameless = Subscription { period: None, ..late() };
+    assert_eq!(
+        seen("payg", &[late()], before),
+        ("teams".to_owned(), Coverage::Grace { until })
+    );
+    assert_eq!(
+        seen("payg", &[late()], until),
+        ("free".to_owned(), Coverage::Lapsed)
+    );
+    let nameless = Subscription {
+        period: None,
+        ..late()
+    };
     let until = day(31 + GRACE_DAYS);
     assert_eq!(
         seen("payg", &[nameless], day(32)),
@@ -226,24 +388,46 @@ fn what_is_left_of_a_lapsed_plan() {
         ("no such plan", "teams", "free"),
     ] {
         let over = subscription("1", lapsed, Status::Canceled);
-        assert_eq!(seen(own, &[over], day(32)), (left.to_owned(), Coverage::Lapsed), "own {own}, lapsed {lapsed}");
+        assert_eq!(
+            seen(own, &[over], day(32)),
+            (left.to_owned(), Coverage::Lapsed),
+            "own {own}, lapsed {lapsed}"
+        );
     }
 }
 
 #[test]
 fn without_a_known_subscription_it_is_the_account_s_own_plan() {
-    assert_eq!(seen("trial", &[], day(1)), ("trial".to_owned(), Coverage::Full));
-    assert_eq!(seen("Nonsense!", &[], day(1)), ("payg".to_owned(), Coverage::Full), "an unknown plan is everybody's");
+    assert_eq!(
+        seen("trial", &[], day(1)),
+        ("trial".to_owned(), Coverage::Full)
+    );
+    assert_eq!(
+        seen("Nonsense!", &[], day(1)),
+        ("payg".to_owned(), Coverage::Full),
+        "an unknown plan is everybody's"
+    );
     let stranger = subscription("1", "another_shop_s", Status::Active);
-    assert_eq!(seen("trial", &[stranger], day(32)), ("trial".to_owned(), Coverage::Full));
-    let nothing = Catalogue { plans: vec![], ..catalogue() };
-    assert_eq!(standing(&nothing, &account("payg"), &Contracts::default(), day(1)), None);
+    assert_eq!(
+        seen("trial", &[stranger], day(32)),
+        ("trial".to_owned(), Coverage::Full)
+    );
+    let nothing = Catalogue {
+        plans: vec![],
+        ..catalogue()
+    };
+    assert_eq!(
+        standing(&nothing, &account("payg"), &Contracts::default(), day(1)),
+        None
+    );
 }
 
 #[test]
 fn of_several_subscriptions_one_counts_whatever_their_order() {
-    let of =
-        |name, plan, status, created| Subscription { created_at: day(created), ..subscription(name, plan, status) };
+    let of = |name, plan, status, created| Subscription {
+        created_at: day(created),
+        ..subscription(name, plan, status)
+    };
     for (winner, subscriptions) in [
         (
             "teams",
@@ -263,7 +447,11 @@ fn of_several_subscriptions_one_counts_whatever_their_order() {
         ),
         (
             "teams",
-            [of("1", "teams", Status::Active, 5), of("2", "pro", Status::Active, 5), of("3", "pro", Status::Active, 5)],
+            [
+                of("1", "teams", Status::Active, 5),
+                of("2", "pro", Status::Active, 5),
+                of("3", "pro", Status::Active, 5),
+            ],
         ),
         (
             "teams",
@@ -290,7 +478,14 @@ fn of_several_subscriptions_one_counts_whatever_their_order() {
             ],
         ),
     ] {
-        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
             let list = order.map(|at: usize| subscriptions[at].clone());
             assert_eq!(seen("payg", &list, day(32)).0, winner, "{list:?}");
         }
@@ -302,13 +497,29 @@ fn a_subscription_sells_by_its_price_or_by_its_product() {
     let catalogue = catalogue();
     for (items, sold) in [
         (vec![item("price_teams", None)], Some("teams")),
-        (vec![item("price_new", Some("tallyhook_plan_pro"))], Some("pro")),
-        (vec![item("price_support", Some("prod_other")), item("price_pro", None)], Some("pro")),
+        (
+            vec![item("price_new", Some("tallyhook_plan_pro"))],
+            Some("pro"),
+        ),
+        (
+            vec![
+                item("price_support", Some("prod_other")),
+                item("price_pro", None),
+            ],
+            Some("pro"),
+        ),
         (vec![item("price_new", Some("tallyhook_pack_pro"))], None),
         (vec![item("price_new", None)], None),
         (vec![], None),
     ] {
-        let subscription = Subscription { items: items.clone(), ..subscription("1", "teams", Status::Active) };
-        assert_eq!(plan_of(&catalogue, &subscription).map(|plan| plan.id.as_str()), sold, "{items:?}");
+        let subscription = Subscription {
+            items: items.clone(),
+            ..subscription("1", "teams", Status::Active)
+        };
+        assert_eq!(
+            plan_of(&catalogue, &subscription).map(|plan| plan.id.as_str()),
+            sold,
+            "{items:?}"
+        );
     }
 }

@@ -27,28 +27,51 @@ fn a_session_says_whether_it_is_paid() {
         ("no_payment_required", Paid::NothingDue),
         ("of_tomorrow", Paid::NotYet),
     ] {
-        assert_eq!(checkout(&json!({ "payment_status": word })).paid, paid, "{word}");
+        assert_eq!(
+            checkout(&json!({ "payment_status": word })).paid,
+            paid,
+            "{word}"
+        );
     }
     for (word, purpose) in [
         ("payment", CheckoutPurpose::Payment),
         ("subscription", CheckoutPurpose::Subscription),
         ("setup", CheckoutPurpose::Setup),
     ] {
-        assert_eq!(checkout(&json!({ "mode": word })).purpose, purpose, "{word}");
+        assert_eq!(
+            checkout(&json!({ "mode": word })).purpose,
+            purpose,
+            "{word}"
+        );
     }
-    assert!(is_ignored(&session(&json!({ "mode": "of_tomorrow" })).expect("an event")));
-    for odd in [json!({ "payment_status": null }), json!({ "mode": null }), json!({ "amount_total": "1000" })] {
+    assert!(is_ignored(
+        &session(&json!({ "mode": "of_tomorrow" })).expect("an event")
+    ));
+    for odd in [
+        json!({ "payment_status": null }),
+        json!({ "mode": null }),
+        json!({ "amount_total": "1000" }),
+    ] {
         assert!(session(&odd).is_err(), "{odd}");
     }
 }
 
 #[test]
 fn a_sessions_customer_and_payment_come_alone_expanded_or_not_at_all() {
-    let (customer, payment) = (CustomerId::parse("cus_1").ok(), PaymentId::parse("pi_1").ok());
+    let (customer, payment) = (
+        CustomerId::parse("cus_1").ok(),
+        PaymentId::parse("pi_1").ok(),
+    );
     for (more, expected) in [
         (json!({}), (&customer, &payment)),
-        (json!({ "customer": { "id": "cus_1" }, "payment_intent": { "id": "pi_1" } }), (&customer, &payment)),
-        (json!({ "customer": null, "payment_intent": null }), (&None, &None)),
+        (
+            json!({ "customer": { "id": "cus_1" }, "payment_intent": { "id": "pi_1" } }),
+            (&customer, &payment),
+        ),
+        (
+            json!({ "customer": null, "payment_intent": null }),
+            (&None, &None),
+        ),
     ] {
         let event = checkout(&more);
         assert_eq!((&event.customer, &event.payment), expected, "{more}");
@@ -71,22 +94,43 @@ fn a_charge_tells_its_refunds_or_only_their_sum() {
         json!({ "id": id, "object": "refund", "amount": minor,
         "status": status, "charge": "ch_1", "payment_intent": "pi_1" })
     };
-    let old = charge(json!({ "refunds": { "object": "list", "has_more": false, "data":
-        [refund("re_2", 250, json!("failed")), refund("re_1", 500, Value::Null)] } }));
-    let told: Vec<_> = old.refunds.iter().map(|(id, refund)| (id.as_str(), refund.minor, refund.outcome)).collect();
-    assert_eq!(told, [("re_2", 250, RefundOutcome::Failed), ("re_1", 500, RefundOutcome::Made)]);
-    for new in [json!({}), json!({ "refunds": null }), json!({ "refunds": { "data": [] } })] {
+    let old = charge(
+        json!({ "refunds": { "object": "list", "has_more": false, "data":
+        [refund("re_2", 250, json!("failed")), refund("re_1", 500, Value::Null)] } }),
+    );
+    let told: Vec<_> = old
+        .refunds
+        .iter()
+        .map(|(id, refund)| (id.as_str(), refund.minor, refund.outcome))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("re_2", 250, RefundOutcome::Failed),
+            ("re_1", 500, RefundOutcome::Made)
+        ]
+    );
+    for new in [
+        json!({}),
+        json!({ "refunds": null }),
+        json!({ "refunds": { "data": [] } }),
+    ] {
         let new = charge(new);
         assert_eq!((new.refunded_minor, new.refunds.len()), (750, 0));
         assert_eq!(new.payment, old.payment);
     }
-    assert_eq!(charge(json!({ "payment_intent": null })).payment.as_str(), "ch_1", "older than payment intents");
+    assert_eq!(
+        charge(json!({ "payment_intent": null })).payment.as_str(),
+        "ch_1",
+        "older than payment intents"
+    );
 }
 
 #[test]
 fn a_refund_knows_its_payment_and_whether_it_failed() {
     let base = json!({ "id": "re_1", "object": "refund", "amount": 250, "charge": "ch_1", "payment_intent": "pi_1" });
-    let refund = |more: Value| match told("refund.updated", &with(&base, &more)).expect("an event") {
+    let refund = |more: Value| match told("refund.updated", &with(&base, &more)).expect("an event")
+    {
         StripeEvent::RefundUpdated(event) => event,
         other => panic!("{other:?}"),
     };
@@ -100,33 +144,71 @@ fn a_refund_knows_its_payment_and_whether_it_failed() {
         (Value::Null, RefundOutcome::Made),
     ] {
         let event = refund(json!({ "status": status }));
-        assert_eq!((event.refund.outcome, event.refund.minor), (outcome, 250), "{status}");
+        assert_eq!(
+            (event.refund.outcome, event.refund.minor),
+            (outcome, 250),
+            "{status}"
+        );
     }
     assert_eq!(refund(json!({})).payment.as_str(), "pi_1");
-    assert_eq!(refund(json!({ "payment_intent": { "id": "pi_1" } })).payment.as_str(), "pi_1");
-    assert_eq!(refund(json!({ "payment_intent": null })).payment.as_str(), "ch_1");
+    assert_eq!(
+        refund(json!({ "payment_intent": { "id": "pi_1" } }))
+            .payment
+            .as_str(),
+        "pi_1"
+    );
+    assert_eq!(
+        refund(json!({ "payment_intent": null })).payment.as_str(),
+        "ch_1"
+    );
     let of_nothing = with(&base, &json!({ "payment_intent": null, "charge": null }));
-    assert!(is_ignored(&told("refund.created", &of_nothing).expect("an event")));
+    assert!(is_ignored(
+        &told("refund.created", &of_nothing).expect("an event")
+    ));
     assert!(told("refund.created", &with(&base, &json!({ "amount": 2.5 }))).is_err());
 }
 
 #[test]
 fn a_dispute_says_how_far_it_is_and_its_event_where_the_money_is() {
-    let base =
-        json!({ "id": "du_1", "object": "dispute", "amount": 1_000, "charge": "ch_1", "payment_intent": "pi_1" });
+    let base = json!({ "id": "du_1", "object": "dispute", "amount": 1_000, "charge": "ch_1", "payment_intent": "pi_1" });
     for (name, status, phase, withdrawn, reinstated) in [
         ("created", "needs_response", Phase::Open, Told::No, Told::No),
-        ("created", "warning_needs_response", Phase::Inquiry, Told::No, Told::No),
-        ("updated", "warning_under_review", Phase::Inquiry, Told::No, Told::No),
+        (
+            "created",
+            "warning_needs_response",
+            Phase::Inquiry,
+            Told::No,
+            Told::No,
+        ),
+        (
+            "updated",
+            "warning_under_review",
+            Phase::Inquiry,
+            Told::No,
+            Told::No,
+        ),
         ("updated", "of_tomorrow", Phase::Open, Told::No, Told::No),
-        ("closed", "warning_closed", Phase::InquiryClosed, Told::No, Told::No),
+        (
+            "closed",
+            "warning_closed",
+            Phase::InquiryClosed,
+            Told::No,
+            Told::No,
+        ),
         ("closed", "won", Phase::Won, Told::No, Told::No),
         ("closed", "lost", Phase::Lost, Told::No, Told::No),
-        ("funds_withdrawn", "needs_response", Phase::Open, Told::Yes, Told::No),
+        (
+            "funds_withdrawn",
+            "needs_response",
+            Phase::Open,
+            Told::Yes,
+            Told::No,
+        ),
         ("funds_reinstated", "won", Phase::Won, Told::No, Told::Yes),
     ] {
         let name = format!("charge.dispute.{name}");
-        let event = match told(&name, &with(&base, &json!({ "status": status }))).expect("an event") {
+        let event = match told(&name, &with(&base, &json!({ "status": status }))).expect("an event")
+        {
             StripeEvent::ChargeDisputeCreated(event)
             | StripeEvent::ChargeDisputeUpdated(event)
             | StripeEvent::ChargeDisputeClosed(event)
@@ -137,20 +219,38 @@ fn a_dispute_says_how_far_it_is_and_its_event_where_the_money_is() {
         let dispute = event.dispute;
         let says = (dispute.phase, dispute.withdrawn, dispute.reinstated);
         assert_eq!(says, (phase, withdrawn, reinstated), "{name} {status}");
-        assert_eq!((event.payment.as_str(), event.id.as_str(), dispute.minor), ("pi_1", "du_1", 1_000));
+        assert_eq!(
+            (event.payment.as_str(), event.id.as_str(), dispute.minor),
+            ("pi_1", "du_1", 1_000)
+        );
     }
     let old = with(&base, &json!({ "status": "lost", "payment_intent": null }));
-    assert!(matches!(told("charge.dispute.closed", &old).expect("an event"),
-        StripeEvent::ChargeDisputeClosed(event) if event.payment.as_str() == "ch_1"));
+    assert!(
+        matches!(told("charge.dispute.closed", &old).expect("an event"),
+        StripeEvent::ChargeDisputeClosed(event) if event.payment.as_str() == "ch_1")
+    );
     let of_nothing = with(&old, &json!({ "charge": null }));
-    assert!(is_ignored(&told("charge.dispute.closed", &of_nothing).expect("an event")));
-    assert!(told("charge.dispute.closed", &base).is_err(), "a dispute has a status");
+    assert!(is_ignored(
+        &told("charge.dispute.closed", &of_nothing).expect("an event")
+    ));
+    assert!(
+        told("charge.dispute.closed", &base).is_err(),
+        "a dispute has a status"
+    );
 }
 
 #[test]
 fn a_payment_is_anybodys() {
-    let intent = |customer: Value| told("payment_intent.succeeded", &json!({ "id": "pi_1", "customer": customer }));
-    for (customer, expected) in [(json!("cus_1"), CustomerId::parse("cus_1").ok()), (Value::Null, None)] {
+    let intent = |customer: Value| {
+        told(
+            "payment_intent.succeeded",
+            &json!({ "id": "pi_1", "customer": customer }),
+        )
+    };
+    for (customer, expected) in [
+        (json!("cus_1"), CustomerId::parse("cus_1").ok()),
+        (Value::Null, None),
+    ] {
         assert!(matches!(intent(customer).expect("an event"),
             StripeEvent::PaymentIntentSucceeded(event) if event.customer == expected));
     }
