@@ -202,7 +202,7 @@ fn real(mut env: Env) -> anyhow::Result<Store> {
     let (main, ledger) = (env.text("MAIN_TABLE"), env.text("LEDGER_TABLE"));
     let key = Secret::read(&mut env, &["LEDGER_KEY"]);
     let settings = AwsSettings::read(&mut env);
-    env.verdict()
+    env.finish()
         .map_err(|error: EnvError| anyhow::anyhow!("{error}"))?;
     let outside =
         Outside::real(settings.trust(Trust::Public)).map_err(|error| anyhow::anyhow!(error))?;

@@ -7,10 +7,10 @@ use crate::world::{
 };
 use anyhow::{Context, bail};
 use boot::{Outside, Trust};
+use domain::billing::usage::Debts;
 use domain::ids::{JobId, UsageId};
 use domain::inbox::{EventKey, EventState, Source};
-use domain::jobs::{Funding, Notice, Snapshot};
-use domain::metering::Debts;
+use domain::jobs::{CommentState, Funding, Snapshot};
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::fmt;
@@ -37,7 +37,7 @@ impl Summary {
             "job": { "id": self.job.facts.id.as_str(), "state": self.job.state.as_str() },
             "pull": self.job.pull.as_ref().map(|pull| json!({ "number": pull.number, "url": pull.url })),
             "usage": { "records": 1, "reported": u8::from(self.reported) },
-            "events": { "received": self.received, "finished": self.finished },
+            "events": { "received": self.received, "processed": self.finished },
             "milliseconds": u64::try_from(self.milliseconds).unwrap_or(u64::MAX),
         })
     }
@@ -165,7 +165,7 @@ async fn send(stack: &Stack, base: &str, delivery: &str, body: &[u8]) -> anyhow:
 async fn job_of(stack: &Stack, key: &EventKey, started: Timestamp) -> anyhow::Result<JobId> {
     loop {
         if let Some(row) = stack.inbox.find_row(key).await?
-            && row.state != EventState::Owing
+            && row.state != EventState::Pending
         {
             let outcome = row.outcome.unwrap_or_default();
             let id = outcome
@@ -193,7 +193,7 @@ async fn follow(
         }
         said = row.timeline.len();
         if row.state.work().is_none() {
-            if row.state.notice() != Notice::Opened {
+            if row.state.notice() != CommentState::Opened {
                 bail!(
                     "the job ended as {}: {}",
                     row.state.as_str(),
@@ -265,7 +265,7 @@ async fn wait(stack: &Stack, started: Timestamp) -> anyhow::Result<()> {
 /// Events received and events done with, as far as one page of the log shows.
 async fn events(stack: &Stack) -> anyhow::Result<(usize, usize)> {
     const PAGE: usize = 1_000;
-    let (mut received, mut owing) = (0, 0);
+    let (mut received, mut pending) = (0, 0);
     for source in Source::ALL {
         received += stack
             .inbox
@@ -273,12 +273,12 @@ async fn events(stack: &Stack) -> anyhow::Result<(usize, usize)> {
             .await?
             .rows
             .len();
-        owing += stack
+        pending += stack
             .inbox
-            .list(source, &[EventState::Owing], None, PAGE)
+            .list(source, &[EventState::Pending], None, PAGE)
             .await?
             .rows
             .len();
     }
-    Ok((received, received - owing))
+    Ok((received, received - pending))
 }

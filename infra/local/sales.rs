@@ -15,7 +15,7 @@ pub use push::{Outcome, Push, Wish};
 use crate::cli::{CatalogueCommand, Options};
 use anyhow::{Context, bail};
 use boot::{Env, Outside, Trust};
-use domain::plans::Catalogue;
+use domain::billing::plans::Catalogue;
 use std::path::Path;
 use stripe_api::{StripeApi, StripeConfig};
 

@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Connection, Inbox, KeyRing, KeySource, Store, schema};
+use store::schema;
+use store::{Connection, Inbox, KeyRing, KeySource, Store};
 use tower::Service;
 
 /// The hosts at which the stand-ins answer.
@@ -297,7 +298,7 @@ pub const LOCAL_TOKEN: &str = "local:local-token";
 
 const fn time_of(queue: Queue) -> Duration {
     match queue {
-        Queue::Plan | Queue::Code | Queue::Review | Queue::Errands => STEP_TIME,
+        Queue::Plan | Queue::Code | Queue::Review | Queue::Assists => STEP_TIME,
         Queue::GithubEvents
         | Queue::StripeEvents
         | Queue::Pulls
@@ -310,7 +311,7 @@ const fn time_of(queue: Queue) -> Duration {
 
 const fn batch_of(queue: Queue) -> i32 {
     match queue {
-        Queue::Plan | Queue::Code | Queue::Review | Queue::Errands => 1,
+        Queue::Plan | Queue::Code | Queue::Review | Queue::Assists => 1,
         Queue::GithubEvents
         | Queue::StripeEvents
         | Queue::Pulls
@@ -359,7 +360,7 @@ impl Doors {
                 let function = match queue {
                     Queue::GithubEvents => &github_events,
                     Queue::StripeEvents => &stripe_events,
-                    Queue::Plan | Queue::Code | Queue::Review | Queue::Errands => &steps,
+                    Queue::Plan | Queue::Code | Queue::Review | Queue::Assists => &steps,
                     Queue::Pulls => &pull_requests,
                     Queue::Usage => &usage_reports,
                     Queue::Notices | Queue::MailEvents => &notices,

@@ -6,11 +6,11 @@
 //! it is slow.
 
 use boot::{Aws, AwsSettings, Outside, Web};
-use domain::credits::Credits;
 use domain::ids::{AccountId, ActionId, JobId};
 use domain::ledger::{HoldId, Label, Posting, Side};
 use domain::retry::Failure;
 use domain::time::Timestamp;
+use domain::units::Credits;
 use fakes::aws::EmbeddedAws;
 use fakes::weather::{Weather, scramble};
 use fakes::yardstick::Yardstick;
@@ -18,7 +18,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use store::{Connection, KeyRing, Post, Store, schema};
+use store::schema;
+use store::{Connection, KeyRing, Post, Store};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -242,7 +243,7 @@ impl Tally {
     {
         let next = Arc::new(AtomicU64::new(first));
         let (calls, began) = (weather.calls(), Instant::now());
-        // Within the weather's run, which counts the calls.
+        // LimitCheck the weather's run, which counts the calls.
         let all = async {
             let mut writers = JoinSet::new();
             for _ in 0..WRITERS {

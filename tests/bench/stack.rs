@@ -66,7 +66,7 @@ async fn webhooks(stack: &Arc<Stack>, base: &str) -> anyhow::Result<()> {
     });
     let mut waits = send(stack, base, bodies.collect()).await?;
     let took = stack.outside.now().since(began);
-    while owing(stack).await? > 0 {
+    while pending(stack).await? > 0 {
         patience(stack, began)?;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -177,10 +177,10 @@ async fn send(
     Ok(waits)
 }
 
-async fn owing(stack: &Stack) -> anyhow::Result<usize> {
+async fn pending(stack: &Stack) -> anyhow::Result<usize> {
     Ok(stack
         .inbox
-        .list(Source::Github, &[EventState::Owing], None, 1)
+        .list(Source::Github, &[EventState::Pending], None, 1)
         .await?
         .rows
         .len())

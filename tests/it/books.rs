@@ -2,17 +2,18 @@
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use boot::{Aws, AwsSettings, Outside, Trust};
-use domain::credits::Credits;
 use domain::ids::{AccountId, ActionId};
 use domain::ledger::{Label, Posting, Side};
 use domain::time::Timestamp;
+use domain::units::Credits;
 use fakes::aws::EmbeddedAws;
 use fakes::weather::Weather;
 use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE, TABLES_FILE, ledger_keys};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
-use store::{Connection, schema};
+use store::Connection;
+use store::schema;
 
 const NOW: Timestamp = Timestamp::from_millis(crate::world::BIRTH);
 

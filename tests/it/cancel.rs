@@ -52,11 +52,11 @@ async fn a_job_is_called_off_in_every_state_before_the_last() {
         let asked = world.vendors.model.calls().len();
         let delivery = close(&world).await;
         world
-            .assert_outcome(&delivery, EventState::Finished, "called job job_")
+            .assert_outcome(&delivery, EventState::Processed, "called job job_")
             .await;
         world.settle().await;
         world
-            .assert_not_delivered(State::Cancelled, "Called off: the issue was closed")
+            .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
             .await;
         assert_eq!(
             world.vendors.model.calls().len(),
@@ -83,16 +83,16 @@ async fn a_job_is_called_off_between_two_tries_of_a_step() {
         close(&world).await;
         world.settle().await;
         world
-            .assert_not_delivered(State::Cancelled, "Called off: the issue was closed")
+            .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
             .await;
         world.done().await;
     }
 }
 
-/// In bad weather, wherever the closing falls: the job ends called off or delivered, and its charge says the same.
+/// In bad weather, wherever the closing falls: the job ends cancelled or delivered, and its charge says the same.
 #[tokio::test(start_paused = true)]
 async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
-    let (mut delivered, mut called_off) = (0, 0);
+    let (mut delivered, mut cancelled) = (0, 0);
     for seed in 0..12 {
         let world = World::with(Climate::Bad(seed + 100), &[]).await;
         world.github_sends("issues.opened").await;
@@ -110,16 +110,16 @@ async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
             }
             _ => {
                 world
-                    .assert_not_delivered(State::Cancelled, "Called off")
+                    .assert_not_delivered(State::Cancelled, "Cancelled")
                     .await;
-                called_off += 1;
+                cancelled += 1;
             }
         }
         world.done().await;
     }
     assert!(
-        delivered > 0 && called_off > 0,
-        "{delivered} delivered, {called_off} called off: the seeds reach both"
+        delivered > 0 && cancelled > 0,
+        "{delivered} delivered, {cancelled} cancelled: the seeds reach both"
     );
 }
 
@@ -136,13 +136,13 @@ async fn a_step_under_way_finds_its_job_called_off() {
             assert_eq!(
                 world.open_job().await,
                 None,
-                "called off at once, whoever works on it"
+                "cancelled at once, whoever works on it"
             );
             held.release();
         });
         world.settle().await;
         world
-            .assert_not_delivered(State::Cancelled, "Called off: the issue was closed")
+            .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
             .await;
         assert_eq!(
             world
@@ -215,13 +215,13 @@ async fn without_a_pull_request_it_is_called_off_even_so_late() {
         close(&world).await;
         world.settle().await;
         world
-            .assert_not_delivered(State::Cancelled, "Called off: the issue was closed")
+            .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
             .await;
         world.done().await;
     }
 }
 
-/// The pull request was made, its answer was lost, and GitHub's list does not show it yet (F-E3) when the job is called off.
+/// The pull request was made, its answer was lost, and GitHub's list does not show it yet (F-E3) when the job is cancelled.
 /// A single look that shows nothing proves nothing.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_that_does_not_show_yet_is_not_taken_for_none() {
@@ -283,7 +283,7 @@ async fn an_issue_that_is_closed_by_now_is_not_worked_on() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(State::Cancelled, "Called off: the issue was closed")
+        .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
         .await;
     assert!(world.vendors.model.calls().is_empty());
     world.done().await;
@@ -296,10 +296,10 @@ async fn after_a_cancel_the_issue_may_ask_again() {
     let delivery = world.github_sends("issues.closed").await;
     world.settle().await;
     world
-        .assert_outcome(&delivery, EventState::Finished, "called job")
+        .assert_outcome(&delivery, EventState::Processed, "called job")
         .await;
     world
-        .assert_not_delivered(State::Cancelled, "Called off")
+        .assert_not_delivered(State::Cancelled, "Cancelled")
         .await;
     world.elapse(Duration::from_secs(3_600)).await;
     let again = world.github_sends("issue_comment.created").await;

@@ -2,7 +2,7 @@
 
 use crate::routes::api::Program;
 use crate::routes::api::selling::shop;
-use domain::credits::Credits;
+use domain::units::Credits;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};

@@ -7,10 +7,10 @@
 mod purchases;
 
 use crate::world::{Climate, World};
-use domain::credits::Credits;
 use domain::ids::AccountId;
 use domain::jobs::{State, cost_to_customer};
 use domain::ledger::Balance;
+use domain::units::Credits;
 use fakes::weather::{Moment, scramble};
 use http::StatusCode;
 

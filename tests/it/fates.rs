@@ -98,7 +98,7 @@ async fn a_pull_request_that_is_not_the_jobs_ends_no_job() {
     let delivery = world.pull_closed(&job, merged).await;
     world.settle().await;
     world
-        .assert_outcome(&delivery, EventState::Finished, "is MERGED")
+        .assert_outcome(&delivery, EventState::Processed, "is MERGED")
         .await;
     world.done().await;
 }
@@ -121,7 +121,7 @@ async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
         world.turn(Queue::GithubEvents).await;
         assert_eq!(
             world.outcome(Source::Github, &delivery).await.0,
-            EventState::Owing,
+            EventState::Pending,
             "not yet"
         );
         held.release();
@@ -130,7 +130,7 @@ async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
     assert_eq!(world.present_job().await.state, State::PrOpened);
     world.settle().await;
     world
-        .assert_outcome(&delivery, EventState::Finished, "")
+        .assert_outcome(&delivery, EventState::Processed, "")
         .await;
     assert_eq!(world.told_job().await.state, State::Merged);
     assert_eq!(
@@ -183,7 +183,7 @@ async fn a_closed_pull_request_frees_the_issue_for_another_job() {
 
 // --- where the App is installed ---
 
-/// The App's standing changes at a moment.
+/// The App's entitlements changes at a moment.
 async fn installation(world: &World, change: &str, at: &str) -> String {
     world
         .github_sends_changed(&format!("installation.{change}"), |event| {
@@ -204,10 +204,10 @@ async fn is_active(world: &World) -> bool {
     world.settle().await;
     let (state, says) = world.outcome(Source::Github, &delivery).await;
     assert!(
-        state == EventState::Finished || says.contains("suspended or uninstalled"),
+        state == EventState::Processed || says.contains("suspended or uninstalled"),
         "{says}"
     );
-    state == EventState::Finished
+    state == EventState::Processed
 }
 
 /// The samples, as GitHub writes them.
@@ -223,7 +223,7 @@ async fn the_samples_of_an_installations_life_are_understood() {
         let delivery = world.github_sends(sample).await;
         world.settle().await;
         world
-            .assert_outcome(&delivery, EventState::Finished, words)
+            .assert_outcome(&delivery, EventState::Processed, words)
             .await;
     }
     assert!(!is_active(&world).await);

@@ -245,8 +245,8 @@ fn base64_forms(bytes: &[u8]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::world::World;
-    use domain::access::{KeyText, LIVE};
-    use domain::addresses::MailAddress;
+    use domain::accounts::addresses::MailAddress;
+    use domain::accounts::api_keys::{KeyText, LIVE};
     use http::StatusCode;
 
     /// A guard that cannot fail guards nothing: each way out, planted and found.

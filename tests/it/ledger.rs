@@ -8,16 +8,17 @@ mod plans;
 mod sequences;
 
 use boot::{Aws, AwsSettings, Outside, Web};
-use domain::credits::Credits;
 use domain::ids::{AccountId, ActionId, JobId};
 use domain::ledger::{HoldId, Label, Posting, Side};
 use domain::retry::Failure;
 use domain::time::Timestamp;
+use domain::units::Credits;
 use fakes::aws::EmbeddedAws;
 use fakes::weather::{Weather, scramble};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use store::{Connection, KeyRing, Store, schema};
+use store::schema;
+use store::{Connection, KeyRing, Store};
 
 pub const NOW: Timestamp = Timestamp::from_millis(crate::world::BIRTH);
 const KEY: &str = "a-key-of-the-tests-that-is-long-enough";

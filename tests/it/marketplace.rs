@@ -3,10 +3,10 @@
 use crate::fates::permutations;
 use crate::money::Sold;
 use crate::world::{Climate, World, fixture};
+use domain::accounts::signups::Newcomer;
 use domain::ids::{AccountId, OwnerId};
 use domain::inbox::{EventState, Source};
 use domain::notices::Outcome;
-use domain::signups::Newcomer;
 use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER, OWNER_ID, REPOSITORY};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -136,12 +136,12 @@ async fn marketplace_installation() {
         world
             .assert_outcome(
                 &bought,
-                EventState::Finished,
+                EventState::Processed,
                 "for owner 9001, who signs up with it",
             )
             .await;
         let acme = Newcomer::Owner(OwnerId::new(OWNER_ID));
-        let account = world.assert_provisioned_once(&acme, Outcome::Told).await.id;
+        let account = world.assert_provisioned_once(&acme, Outcome::Sent).await.id;
         world.github_sends("installation.created").await;
         world.settle().await;
         assert_eq!(world.payer().await.as_ref(), Some(&account));
@@ -202,7 +202,7 @@ async fn no_job_is_billed_by_both() {
         .await;
     world.settle().await;
     world
-        .assert_outcome(&bought, EventState::Finished, account.as_str())
+        .assert_outcome(&bought, EventState::Processed, account.as_str())
         .await;
     world.one_more(31).await;
     world
@@ -337,7 +337,7 @@ async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
         world.settle().await;
         let (state, words) = world.outcome(Source::Github, &delivery).await;
         assert!(
-            state == EventState::Finished && words.contains("owner 9001"),
+            state == EventState::Processed && words.contains("owner 9001"),
             "{sample}: {words}"
         );
         assert!(!words.contains("acme.example"), "{words}");

@@ -5,7 +5,7 @@
 
 use crate::routes::api::{request, respond};
 use crate::world::{Climate, World, fixture};
-use domain::access::{KeyText, TEST};
+use domain::accounts::api_keys::{KeyText, TEST};
 use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;

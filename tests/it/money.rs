@@ -1,9 +1,9 @@
 //! Verbs of the world about money.
 
 use crate::world::{Climate, World};
+use domain::billing::plans::Catalogue;
 use domain::ids::AccountId;
 use domain::ledger::Balance;
-use domain::plans::Catalogue;
 use http::{Request, StatusCode};
 use local_stack::world::{CUSTOMER, INSTALLATION_ID};
 use serde_json::{Value, json};

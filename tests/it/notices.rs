@@ -8,12 +8,12 @@ mod stops;
 use crate::money::Sold;
 use crate::world::{Climate, World, fixture};
 use ::queues::Message;
-use domain::addresses::MailAddress;
+use domain::accounts::addresses::MailAddress;
+use domain::billing::usage::Meter;
 use domain::ids::{AccountId, InvoiceId, JobId, SubscriptionId};
-use domain::metering::Meter;
 use domain::notices::{Notice, NoticeKey, Outcome, Topic};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use fakes::mail::Letter;
 use serde_json::Value;
 use store::AccountChanged;
@@ -158,7 +158,7 @@ async fn what_stripe_says_of_payments_becomes_one_mail_each() {
             "{}",
             letter.reference
         );
-        assert_eq!(world.outcome_of_one(&account).await, Outcome::Told);
+        assert_eq!(world.outcome_of_one(&account).await, Outcome::Sent);
         world.done().await;
     }
 }
@@ -298,7 +298,7 @@ async fn every_topic_is_one_mail_in_any_weather() {
         assert!(
             ended
                 .iter()
-                .all(|(_, outcome)| *outcome == Some(Outcome::Told)),
+                .all(|(_, outcome)| *outcome == Some(Outcome::Sent)),
             "seed {seed}: {ended:?}"
         );
         let mut references: Vec<_> = world

@@ -147,7 +147,7 @@ async fn a_pull_request_that_people_end_between_two_tries_is_recorded_once() {
         let expected = if merge { State::Merged } else { State::Closed };
         assert_eq!(world.told_job().await.state, expected);
         world
-            .assert_outcome(&delivery, EventState::Finished, "")
+            .assert_outcome(&delivery, EventState::Processed, "")
             .await;
         assert_eq!(
             world.vendors.github.pulls(OWNER, REPOSITORY).len(),

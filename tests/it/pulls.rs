@@ -222,7 +222,7 @@ async fn a_persons_comment_with_our_marker_is_left_alone() {
     let world = World::with(Climate::Fair, &[]).await;
     world.github_sends("issues.opened").await;
     world.turn(Queue::GithubEvents).await;
-    let marker = domain::pulls::hidden_marker(&world.open_job().await.expect("a job"));
+    let marker = domain::jobs::pulls::hidden_marker(&world.open_job().await.expect("a job"));
     world
         .vendors
         .github

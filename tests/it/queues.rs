@@ -242,13 +242,13 @@ async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
             account: account.clone(),
             fact: "low_balance#0".to_owned(),
         }),
-        Message::Errand(domain::ids::ErrandId::mint(
+        Message::Assist(domain::ids::AssistId::mint(
             Timestamp::from_millis(1),
             [7; 10],
         )),
-        Message::Usage(domain::metering::Debts {
+        Message::Usage(domain::billing::usage::Debts {
             account,
-            meter: domain::metering::Meter::pull_requests(),
+            meter: domain::billing::usage::Meter::pull_requests(),
         }),
     ] {
         world.queue_gets(&message).await;
@@ -302,7 +302,7 @@ async fn dead_letters_are_moved_back_and_done() {
     );
     assert_eq!(
         world.outcome(Source::Github, &delivery).await.0,
-        EventState::Owing
+        EventState::Pending
     );
 
     world.stack.mappings[place].1.function = whole;
@@ -316,7 +316,7 @@ async fn dead_letters_are_moved_back_and_done() {
     world.drain(Queue::GithubEvents).await;
     assert_eq!(
         world.outcome(Source::Github, &delivery).await.0,
-        EventState::Finished
+        EventState::Processed
     );
     world.settle().await;
     world.assert_delivered_once();
@@ -336,7 +336,7 @@ async fn dead_letters_are_moved_back_and_done() {
     world.done().await;
 }
 
-/// An outage of GitHub while an event waits for its policy: tried, given up, buried with the reason, and replayed.
+/// An outage of GitHub while an event waits for its policy: tried, given up, failed with the reason, and replayed.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_tried_in_vain_is_buried_and_not_a_dead_letter() {
     let world = World::with(Climate::Fair, &WIRED).await;
@@ -348,7 +348,7 @@ async fn an_event_that_is_tried_in_vain_is_buried_and_not_a_dead_letter() {
     world
         .assert_outcome(
             &delivery,
-            EventState::Buried,
+            EventState::Failed,
             "gave up after 12 tries: could not read the file",
         )
         .await;

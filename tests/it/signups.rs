@@ -7,10 +7,10 @@ mod owners;
 
 use crate::world::World;
 use bytes::Bytes;
+use domain::accounts::signups::{Newcomer, State};
 use domain::accounts::{Account, Payer};
 use domain::ids::{AccountId, InstallationId, OwnerId};
 use domain::notices::Outcome;
-use domain::signups::{Newcomer, State};
 use http::Response;
 use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER_ID};
 use serde_json::Value;

@@ -6,10 +6,10 @@ mod crowds;
 use crate::money::Sold;
 use crate::routes::api::{Program, program};
 use ::queues::Queue;
-use domain::credits::Credits;
+use domain::billing::spending::{MICROS, Spent, Unit};
 use domain::ids::RepositoryId;
 use domain::jobs::cost_to_customer;
-use domain::spending::{MICROS, Spent, Unit};
+use domain::units::Credits;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY, REPOSITORY_ID};
 use serde_json::{Value, json};
@@ -240,7 +240,7 @@ async fn what_the_plan_includes_costs_nothing_of_the_limit() {
         (0, 800),
         "the third is beyond what is included"
     );
-    // The first one is called off: now the third is the second, and costs nothing.
+    // The first one is cancelled: now the third is the second, and costs nothing.
     let first = world
         .stack
         .store

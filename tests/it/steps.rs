@@ -526,9 +526,9 @@ async fn late_messages_are_ignored() {
     }
     world.queue_gets(&Message::Comment(id.clone())).await;
     world
-        .queue_gets(&Message::Usage(domain::metering::Debts {
+        .queue_gets(&Message::Usage(domain::billing::usage::Debts {
             account: job.facts.account.clone(),
-            meter: domain::metering::Meter::pull_requests(),
+            meter: domain::billing::usage::Meter::pull_requests(),
         }))
         .await;
     let calls = world.vendors.model.calls().len();

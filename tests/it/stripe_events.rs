@@ -3,10 +3,10 @@
 
 mod attribution;
 mod conversion;
+mod entitlements;
 mod invoices;
 mod purchases;
 mod reversals;
 mod samples;
 pub mod shop;
-mod standing;
 mod uncounted;

@@ -146,12 +146,12 @@ async fn many_lost_events_are_swept_up_in_bounded_runs() {
     );
     world.settle().await;
     let (status, _) = world
-        .operator("GET", "/api/v1/admin/events?status=owing", None)
+        .operator("GET", "/api/v1/admin/events?status=pending", None)
         .await;
     assert_eq!(status, http::StatusCode::OK);
     assert!(
         world
-            .logged(Source::Github, &[EventState::Owing])
+            .logged(Source::Github, &[EventState::Pending])
             .await
             .is_empty()
     );

@@ -84,12 +84,12 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
         .expect("it is recorded");
     assert_eq!(
         (waiting.state, waiting.attempts),
-        (EventState::Owing, 0),
+        (EventState::Pending, 0),
         "no failure"
     );
     assert_eq!(
         world
-            .logged(Source::Stripe, &[EventState::Owing])
+            .logged(Source::Stripe, &[EventState::Pending])
             .await
             .len(),
         1
@@ -112,12 +112,12 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
             .await
             .expect("it is there")
             .state,
-        EventState::Owing,
+        EventState::Pending,
         "within a minute"
     );
     assert_eq!(
         world
-            .logged(Source::Stripe, &[EventState::Owing])
+            .logged(Source::Stripe, &[EventState::Pending])
             .await
             .len(),
         0
@@ -130,7 +130,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
             .await
             .expect("it is there")
             .state,
-        EventState::Owing
+        EventState::Pending
     );
     world.done().await;
 }
@@ -165,7 +165,7 @@ async fn a_paused_accounts_work_waits_and_goes_on() {
         .event(Source::Github, &asked)
         .await
         .expect("it is recorded");
-    assert_eq!((waiting.state, waiting.attempts), (EventState::Owing, 0));
+    assert_eq!((waiting.state, waiting.attempts), (EventState::Pending, 0));
     assert!(
         world.comments().is_empty(),
         "GitHub is not written to either"
@@ -327,7 +327,7 @@ async fn a_receiver_that_is_stopped_says_when_to_come_again() {
     );
     assert_eq!(
         world
-            .logged(Source::Github, &[EventState::Owing])
+            .logged(Source::Github, &[EventState::Pending])
             .await
             .len(),
         50,

@@ -138,7 +138,7 @@ async fn what_is_no_wish_makes_no_job() {
         event["comment"]["body"] = "Please:\r\n/tallyhook fix now\r\n".into()
     })
     .await;
-    assert_eq!(state, EventState::Finished);
+    assert_eq!(state, EventState::Processed);
     world.assert_delivered_once();
     world.done().await;
 }
@@ -161,7 +161,11 @@ async fn our_own_doings_are_no_wishes() {
             event[thing]["performed_via_github_app"] = others.clone()
         })
         .await;
-        assert_eq!(state, EventState::Finished, "another app may ask: {sample}");
+        assert_eq!(
+            state,
+            EventState::Processed,
+            "another app may ask: {sample}"
+        );
         world.done().await;
     }
     // Our pull request, seen from the other side, and somebody else's.
@@ -195,7 +199,7 @@ async fn a_repositorys_policy_narrows_what_counts() {
             None => {
                 assert_eq!(
                     sent(&world, sample, |_| {}).await.0,
-                    EventState::Finished,
+                    EventState::Processed,
                     "{text} {sample}"
                 );
                 assert_eq!(world.told_job().await.state, State::PrOpened);
@@ -294,7 +298,7 @@ async fn without_somebody_who_pays_there_is_no_job() {
     // The same wish, delivered again, is a wish again: it never became a job.
     assert_eq!(
         sent(&world, "issues.opened", |_| {}).await.0,
-        EventState::Finished
+        EventState::Processed
     );
     // Another owner's events are not paid for by this account.
     let stranger = |event: &mut Value| {

@@ -42,7 +42,7 @@ impl World {
             let words = self.last_words(number);
             let ended =
                 words.contains("Here is a pull request") || words.contains("could not be told");
-            if event.state != EventState::Owing && ended {
+            if event.state != EventState::Pending && ended {
                 return;
             }
             let mut handed = 0;
@@ -59,7 +59,7 @@ impl World {
         }
         panic!(
             "nothing becomes of issue {number}: {:?}",
-            self.owing().await
+            self.pending().await
         );
     }
 

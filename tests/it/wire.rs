@@ -171,7 +171,7 @@ impl Wire {
         held
     }
 
-    /// Everything that was ordered is called off.
+    /// Everything that was ordered is cancelled.
     pub fn clear(&self) {
         self.desk().orders.clear();
     }

@@ -6,10 +6,10 @@
 use crate::leaks;
 use crate::wire::Wire;
 use ::queues::Queue;
+use domain::billing::usage::{Debts, Meter};
 use domain::ids::{AccountId, JobId};
 use domain::inbox::{EventKey, EventRow, EventState, Source};
 use domain::jobs::{Snapshot, State};
-use domain::metering::{Debts, Meter};
 use domain::time::Timestamp;
 use fakes::Now;
 use fakes::mapping::{Delivery, Mapping, Turn};
@@ -337,7 +337,7 @@ impl World {
             // A sweep that dies or meets a fault is cut short; the next one goes on.
             let _ = self.stack.weather.run(self.stack.sweep()).await;
         }
-        panic!("the world does not settle: {:?}", self.owing().await);
+        panic!("the world does not settle: {:?}", self.pending().await);
     }
 
     /// One look at every queue; how many messages were handed over.
@@ -385,7 +385,7 @@ impl World {
     }
 
     /// Everything that still has to happen, in words.
-    pub async fn owing(&self) -> Vec<String> {
+    pub async fn pending(&self) -> Vec<String> {
         let (rows, messages) = self.owing_rows_and_messages().await;
         let rows = rows
             .into_iter()
@@ -549,19 +549,19 @@ impl World {
             "what nobody may say was said"
         );
         assert_eq!(
-            self.owing().await,
+            self.pending().await,
             Vec::<String>::new(),
             "something is left undone"
         );
         assert_eq!(self.dead_letters().await, 0, "there are dead letters");
         for source in Source::ALL {
-            let buried = self
+            let failed = self
                 .stack
                 .inbox
-                .list(source, &[EventState::Buried], None, 10)
+                .list(source, &[EventState::Failed], None, 10)
                 .await
                 .expect("the store answers");
-            assert!(buried.rows.is_empty(), "buried events: {:?}", buried.rows);
+            assert!(failed.rows.is_empty(), "failed events: {:?}", failed.rows);
         }
     }
 

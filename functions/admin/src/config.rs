@@ -1,8 +1,8 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use domain::billing::plans::Catalogue;
 use domain::inbox::Source;
-use domain::plans::Catalogue;
 use queues::{Queue, Queues};
 use store::{Connection, Inbox, Ingest, KeyRing, Store, Switchboard};
 
@@ -15,7 +15,7 @@ use store::{Connection, Inbox, Ingest, KeyRing, Store, Switchboard};
 /// - `CATALOGUE`: the file that says what is sold; the built-in one where it is not set
 /// - `GITHUB_EVENTS_QUEUE_URL`, `STRIPE_EVENTS_QUEUE_URL`, `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`,
 ///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `MAIL_EVENTS_QUEUE_URL`, `PROVISIONING_QUEUE_URL`,
-///   `ERRANDS_QUEUE_URL`: where replays go, and whose dead letters can be redriven
+///   `ASSISTS_QUEUE_URL`: where replays go, and whose dead letters can be redriven
 /// - `OPERATOR_TOKEN`: who may come in: `name:token`, several separated by commas; a bare token is `operator`'s
 pub struct Config {
     events_table: String,
@@ -32,7 +32,7 @@ impl Config {
     /// Reads the settings, or says everything that is wrong with them.
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
         let catalogue = catalogue::from_settings(|name| env.find(name)).unwrap_or_else(|errors| {
-            env.complain(errors.to_string());
+            env.error(errors.to_string());
             catalogue::built_in()
         });
         let config = Self {
@@ -47,7 +47,7 @@ impl Config {
             operator_token: Secret::read(&mut env, &["OPERATOR_TOKEN"]),
             aws: AwsSettings::read(&mut env),
         };
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.

@@ -3,8 +3,8 @@
 //! Shows the event log, jobs, balances, invoices, quotas and usage, replays events, redrives dead letters, provisions
 //! accounts, lets newcomers in, corrects balances, tells usage again or writes it off that Stripe would not have, and stops work
 //! and lets it go on. Woken by API Gateway. Safe
-//! to run twice: a replay makes an event owing again, which its door then finds done; an account is created once a customer, a
-//! balance is corrected once an idempotency key, and of parked usage the first word counts. Every act is logged with its
+//! to run twice: a replay makes an event pending again, which its door then finds done; an account is created once a customer, a
+//! balance is corrected once an idempotency key, and of stuck usage the first word counts. Every act is logged with its
 //! operator's name.
 
 mod config;

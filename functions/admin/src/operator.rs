@@ -2,7 +2,7 @@
 
 use crate::{ApiError, Ctx};
 use axum::extract::FromRequestParts;
-use domain::operators::Operator;
+use domain::accounts::operators::Operator;
 use http::request::Parts;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -22,16 +22,16 @@ impl FromRequestParts<Arc<Ctx>> for Authorized {
             .and_then(|value| value.to_str().ok());
         let token = header
             .and_then(|text| text.strip_prefix("Bearer "))
-            .ok_or_else(stranger)?;
+            .ok_or_else(unauthorized)?;
         let current = ctx.tokens.current().await?;
         let list = current.first().map_or("", |list| list.expose_secret());
-        let operator = holder(list, token.trim()).ok_or_else(stranger)?;
+        let operator = holder(list, token.trim()).ok_or_else(unauthorized)?;
         tracing::info!(operator.name = operator.name, http.method = %parts.method, http.path = parts.uri.path(), "operator");
         Ok(Self(operator))
     }
 }
 
-fn stranger() -> ApiError {
+fn unauthorized() -> ApiError {
     ApiError::unauthorized("send an operator's token as Authorization: Bearer <token>")
 }
 

@@ -7,13 +7,14 @@
 //! looked up with it. An account whose owner has moved to another one is closed, and nobody acts for it. Whatever a session
 //! changes needs its CSRF token.
 
-use crate::people::{self, Person};
+use crate::sessions;
+use crate::sessions::Person;
 use crate::{ApiError, Ctx, rates};
 use axum::extract::FromRequestParts;
-use domain::access::{ApiKey, KeyText, Scope};
+use domain::accounts::api_keys::{ApiKey, KeyText, Scope};
 use domain::ids::{AccountId, KeyId, SessionId, UserId};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use http::header;
 use http::request::Parts;
 use std::collections::BTreeSet;
@@ -124,8 +125,8 @@ async fn by_key(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiE
     let text = header
         .and_then(|text| text.strip_prefix("Bearer "))
         .map(str::trim)
-        .ok_or_else(stranger)?;
-    let text = KeyText::parse(text).ok_or_else(stranger)?;
+        .ok_or_else(unauthorized)?;
+    let text = KeyText::parse(text).ok_or_else(unauthorized)?;
     let digest = key_digest(&text);
     let key = match ctx.known_keys.find(&digest, now) {
         Some(known) => known,
@@ -137,7 +138,9 @@ async fn by_key(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiE
             found
         }
     };
-    let key = key.filter(|key| key.is_good(now)).ok_or_else(stranger)?;
+    let key = key
+        .filter(|key| key.is_good(now))
+        .ok_or_else(unauthorized)?;
     Ok(Caller {
         account: key.account,
         by: By::Key(key.id),
@@ -146,9 +149,9 @@ async fn by_key(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiE
 }
 
 async fn by_session(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
-    let person: Person = people::person(ctx, &parts.headers, now)
+    let person: Person = sessions::person(ctx, &parts.headers, now)
         .await?
-        .ok_or_else(stranger)?;
+        .ok_or_else(unauthorized)?;
     person.vouched(ctx, parts)?;
     let session = person.session;
     let (Some(account), Some(role)) = (session.account, person.role) else {
@@ -172,7 +175,7 @@ async fn of_open_account(
     let Some(key) = key.filter(|key| key.is_good(now)) else {
         return Ok(None);
     };
-    Ok(people::is_open(ctx, &key.account).await?.then_some(key))
+    Ok(sessions::is_open(ctx, &key.account).await?.then_some(key))
 }
 
 /// Keys that are not used any more can be told by the day of their last use.
@@ -189,7 +192,7 @@ async fn note_use(
     Ok(())
 }
 
-fn stranger() -> ApiError {
+fn unauthorized() -> ApiError {
     ApiError::unauthorized(
         "send a key of your account as Authorization: Bearer th_live_…, or sign in at /signin",
     )

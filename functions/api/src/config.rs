@@ -1,13 +1,13 @@
 //! The settings of this door, and what it works with.
 
-use crate::known::Known;
-use crate::people::Found;
+use crate::cache::Known;
 use crate::rates::{self, Rates};
+use crate::sessions::Found;
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
-use domain::access::ApiKey;
-use domain::events::Mode;
-use domain::plans::Catalogue;
-use domain::triggers::Switch;
+use domain::accounts::api_keys::ApiKey;
+use domain::billing::plans::Catalogue;
+use domain::inbox::events::Mode;
+use domain::switches::Switch;
 use github_api::{SignIn, SignInConfig};
 use queues::{Queue, Queues};
 use replies::ApiError;
@@ -20,7 +20,7 @@ use stripe_api::{PriceChoice, StripeApi, StripeConfig};
 /// - `LEDGER_TABLE`: the entries of the ledger
 /// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
 /// - `GITHUB_EVENTS_QUEUE_URL`: where jobs that are asked for go, to the door that reads GitHub
-/// - `ERRANDS_QUEUE_URL`: where errands are worked on
+/// - `ASSISTS_QUEUE_URL`: where assists are worked on
 /// - `PROVISIONING_QUEUE_URL`: where newcomers are given an account
 /// - `AUTO_PROVISION`: `false` lets newcomers wait for an operator
 /// - `CATALOGUE`: the file that says what is sold; the built-in one where it is not set
@@ -73,14 +73,14 @@ impl Config {
     /// Reads the settings, or says everything that is wrong with them.
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
         let catalogue = catalogue::from_settings(|name| env.find(name)).unwrap_or_else(|errors| {
-            env.complain(errors.to_string());
+            env.error(errors.to_string());
             catalogue::built_in()
         });
         let config = Self {
             main_table: env.text("MAIN_TABLE"),
             ledger_table: env.text("LEDGER_TABLE"),
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
-            queue_urls: [Queue::GithubEvents, Queue::Errands, Queue::Provisioning]
+            queue_urls: [Queue::GithubEvents, Queue::Assists, Queue::Provisioning]
                 .map(|queue| (queue, env.text(queue.setting())))
                 .into(),
             auto_provision: Switch::from(
@@ -98,7 +98,7 @@ impl Config {
             rate_limit_per_minute: rate_limit(&mut env),
             aws: AwsSettings::read(&mut env),
         };
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.
@@ -115,7 +115,7 @@ fn rate_limit(env: &mut Env) -> u64 {
         .ok()
         .filter(|limit| *limit > 0)
         .unwrap_or_else(|| {
-            env.complain("RATE_LIMIT_PER_MINUTE is not a number above 0");
+            env.error("RATE_LIMIT_PER_MINUTE is not a number above 0");
             rates::PER_KEY
         })
 }

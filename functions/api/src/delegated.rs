@@ -5,8 +5,8 @@
 
 use crate::{ApiError, Ctx};
 use domain::ids::JobId;
+use domain::jobs::phases::{Charge, Ending, Phase, Report};
 use domain::jobs::{Delegated, Job, PullRef, Staged, Transition};
-use domain::phases::{Charge, Ending, Phase, Report};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use store::Reported;

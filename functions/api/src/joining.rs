@@ -4,9 +4,9 @@
 //! already; showing it only says who that is on GitHub. The key is used here and neither kept nor said again. Whatever is
 //! wrong with it, the answer is the same.
 
-use crate::people::Person;
+use crate::sessions::Person;
 use crate::{ApiError, Ctx};
-use domain::access::KeyText;
+use domain::accounts::api_keys::KeyText;
 use domain::ids::AccountId;
 use store::{LetIn, key_digest};
 

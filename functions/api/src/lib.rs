@@ -5,23 +5,23 @@
 //! key, credits move through the ledger, quotas by conditional writes. Who asks is told by the key or the session alone,
 //! never by a header or a field; what is another account's looks absent.
 
+mod assists;
+mod cache;
 mod caller;
-mod carts;
+mod checkout_sessions;
 mod config;
 mod delegated;
 mod document;
-mod errands;
+mod idempotency;
 mod joining;
-mod known;
 mod memberships;
-mod once;
+mod oauth_state;
 mod owners;
 mod pages;
-mod people;
 mod rates;
 mod routes;
 mod sales;
-mod states;
+mod sessions;
 mod subscribing;
 
 pub use config::{Config, Ctx};

@@ -4,11 +4,11 @@
 //! the App is not installed any more, so that he can still see and end what he pays for. Who has once shown an account's key
 //! belongs to it without GitHub's word.
 
-use crate::{ApiError, Ctx, people};
-use domain::access::Role;
+use crate::{ApiError, Ctx, sessions};
+use domain::accounts::api_keys::Role;
+use domain::accounts::members::{Place, User, role_by_github};
+use domain::accounts::sessions::Shown;
 use domain::ids::{AccountId, InstallationId, OwnerId};
-use domain::members::{Place, User, role_by_github};
-use domain::sessions::Shown;
 use domain::time::Timestamp;
 use github_api::{OwnerKind, Reached, Visitor};
 use std::collections::BTreeMap;
@@ -119,7 +119,7 @@ async fn write(
             continue;
         }
         match ctx.store.member_leave(&known.account, user.id).await? {
-            Left::Stays(role) if people::is_open(ctx, &known.account).await? => {
+            Left::Stays(role) if sessions::is_open(ctx, &known.account).await? => {
                 accounts.insert(known.account, role);
             }
             Left::Stays(_) => {

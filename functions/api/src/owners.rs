@@ -5,11 +5,11 @@
 //! as nothing is in that account: no trial is lost and none is won, since both stay with their accounts. The account that is
 //! left is closed. Safe to run twice: who asks again finds it so, and finishes what was not finished.
 
-use crate::people::Person;
+use crate::sessions::Person;
 use crate::{ApiError, Ctx};
-use domain::access::Role;
+use domain::accounts::api_keys::Role;
+use domain::accounts::sessions::Shown;
 use domain::ids::{AccountId, InstallationId, OwnerId, UserId};
-use domain::sessions::Shown;
 use store::{Linked, Move, OwnerMoved, Proof};
 
 /// Lets an account pay for the owner of an installation.
@@ -200,7 +200,7 @@ fn taken(login: &str) -> ApiError {
 
 fn used(login: &str) -> ApiError {
     let detail = format!(
-        "the account that pays for {login} has been used: it has jobs, errands, usage or a purchase, which stay with it. Go on with \
+        "the account that pays for {login} has been used: it has jobs, assists, usage or a purchase, which stay with it. Go on with \
          that one, or ask whoever runs this"
     );
     ApiError::conflict("account_in_use", detail)

@@ -2,8 +2,8 @@
 
 use crate::{ApiError, Ctx};
 use catalogue::offers::Product;
+use domain::billing::plans::{Pack, Plan, PlanId, Sold};
 use domain::ids::PriceId;
-use domain::plans::{Pack, Plan, PlanId, Sold};
 use domain::retry::Failure;
 use stripe_api::{PriceChoice, StripeApi, StripeError};
 
@@ -135,7 +135,7 @@ pub fn at_stripe(error: StripeError) -> ApiError {
             );
             ApiError::unprocessable("refused_by_stripe", detail)
         }
-        StripeError::KeyReused { .. } => crate::carts::key_reused(),
+        StripeError::KeyReused { .. } => crate::checkout_sessions::key_reused(),
         other => ApiError::behind(&Failure::from(other)),
     }
 }

@@ -5,16 +5,16 @@
 //! once; its events come later and say the same.
 
 use crate::caller::Caller;
-use crate::carts::{frozen, key, key_reused, thawed};
-use crate::once::Act;
+use crate::checkout_sessions::{frozen, key, key_reused, thawed};
+use crate::idempotency::Act;
 use crate::routes::checkout::{intent, known, live, subscribed};
 use crate::sales::{self, at_stripe};
 use crate::{ApiError, Ctx};
 use domain::accounts::Account;
+use domain::billing::plans::Plan;
+use domain::billing::subscriptions::{Contracts, Subscription};
 use domain::ids::{ActionId, PaymentMethodId, SubscriptionId};
-use domain::plans::Plan;
 use domain::retry::Failure;
-use domain::subscriptions::{Contracts, Subscription};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -217,7 +217,10 @@ pub async fn act(
     let begun = match known(ctx, &account, act, &what).await? {
         Some(known) => known,
         None => {
-            let subscription = at_hand((ctx, &stripe), &account).await?.id.to_string();
+            let subscription = active_subscription((ctx, &stripe), &account)
+                .await?
+                .id
+                .to_string();
             intent(ctx, what.clone(), &Target { subscription, at })
         }
     };
@@ -276,7 +279,7 @@ pub async fn change(
 }
 
 /// The subscription that goes on, as Stripe has it.
-pub async fn at_hand(
+pub async fn active_subscription(
     (ctx, stripe): (&Ctx, &StripeApi),
     account: &Account,
 ) -> Result<stripe_api::Subscription, ApiError> {

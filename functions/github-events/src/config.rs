@@ -1,8 +1,8 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
-use domain::plans::Catalogue;
-use domain::triggers::Switch;
+use domain::billing::plans::Catalogue;
+use domain::switches::Switch;
 use github_api::{GithubApi, GithubConfig};
 use queues::{Queue, Queues};
 use store::{Connection, Inbox, KeyRing, Store, Switchboard};
@@ -44,7 +44,7 @@ impl Config {
     /// Reads the settings, or says everything that is wrong with them.
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
         let catalogue = catalogue::from_settings(|name| env.find(name)).unwrap_or_else(|errors| {
-            env.complain(errors.to_string());
+            env.error(errors.to_string());
             catalogue::built_in()
         });
         let config = Self {
@@ -70,7 +70,7 @@ impl Config {
             private_key: Secret::read(&mut env, &["GITHUB_PRIVATE_KEY", "PRIVATE_KEY"]),
             aws: AwsSettings::read(&mut env),
         };
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.

@@ -2,7 +2,7 @@
 
 use crate::{Ctx, newcomers};
 use domain::accounts::InstallationState;
-use domain::events::{InstallationChange, InstallationEvent};
+use domain::inbox::events::{InstallationChange, InstallationEvent};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use store::InstallationNoted;

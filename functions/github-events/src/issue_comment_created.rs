@@ -1,10 +1,10 @@
 //! `issue_comment.created`: a comment may command.
 
 use crate::{Ctx, order};
-use domain::events::IssueComment;
+use domain::inbox::events::IssueComment;
+use domain::jobs::triggers::command;
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
-use domain::triggers::command;
 
 /// Makes a job of the issue when the comment says so.
 pub async fn handle(ctx: &Ctx, event: &IssueComment, now: Timestamp) -> Result<Done, Failure> {

@@ -1,8 +1,8 @@
 //! `issues.closed`: whoever closes an issue calls its job off, as long as there is no pull request.
 
 use crate::Ctx;
-use domain::events::IssueEvent;
-use domain::jobs::{CallOff, MovedOn};
+use domain::inbox::events::IssueEvent;
+use domain::jobs::{CancelOutcome, MovedOn};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use queues::Message;
@@ -22,11 +22,11 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
     let Some(row) = ctx.store.job_find(&id).await? else {
         return Ok(Done::Ignored("the issue has no job"));
     };
-    let transition = match row.staged().call_off(REASON, now) {
-        CallOff::Moved(transition) => transition,
+    let transition = match row.staged().cancel(REASON, now) {
+        CancelOutcome::Moved(transition) => transition,
         // Merging our pull request closes the issue too; from here on its own fate decides.
-        CallOff::Delivered => return Ok(Done::Ignored("the job has its pull request")),
-        CallOff::Over => return Ok(Done::Duplicate),
+        CancelOutcome::Delivered => return Ok(Done::Ignored("the job has its pull request")),
+        CancelOutcome::Over => return Ok(Done::Duplicate),
     };
     match ctx.store.job_advance(&transition).await? {
         Advanced::Applied(row) => {

@@ -1,7 +1,7 @@
 //! `issues.labeled`: the label asks for a job.
 
 use crate::{Ctx, order};
-use domain::events::IssueLabeled;
+use domain::inbox::events::IssueLabeled;
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 

@@ -1,7 +1,7 @@
 //! `issues.opened`: a new issue may be enough to ask for a job.
 
 use crate::{Ctx, order};
-use domain::events::IssueEvent;
+use domain::inbox::events::IssueEvent;
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 

@@ -24,11 +24,11 @@ mod warnings;
 
 pub use config::{Config, Ctx};
 
-use domain::events::GithubEvent;
+use domain::inbox::events::GithubEvent;
 use domain::inbox::{EventKey, EventRow, EventState, Finish, Source};
 use domain::retry::{Done, Failure, Fate};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use webhooks::github;
 
@@ -44,7 +44,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Usage(_)
         | Message::Notice(_)
         | Message::SignUp(_)
-        | Message::Errand(_) => Ok(Done::Ignored("not an event")),
+        | Message::Assist(_) => Ok(Done::Ignored("not an event")),
     };
     let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
         Message::Event(key) => {
@@ -60,7 +60,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Usage(_)
         | Message::Notice(_)
         | Message::SignUp(_)
-        | Message::Errand(_) => Ok((Fate::Over, failure)),
+        | Message::Assist(_) => Ok((Fate::Over, failure)),
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }
@@ -79,7 +79,7 @@ async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
     let Some(event) = ctx.inbox.find(key).await? else {
         return Ok(Done::Ignored("no such event"));
     };
-    if event.row.state != EventState::Owing {
+    if event.row.state != EventState::Pending {
         return Ok(Done::Duplicate);
     }
     let done = dispatch(

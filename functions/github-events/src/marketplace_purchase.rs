@@ -2,9 +2,9 @@
 //! has bought of us on GitHub's Marketplace, or will have.
 
 use crate::{Ctx, newcomers};
-use domain::events::{MarketplaceChange, MarketplaceEvent};
+use domain::billing::marketplace::{Purchase, PurchaseState, Rank};
 use domain::inbox::EventRow;
-use domain::marketplace::{Purchase, PurchaseState, Rank};
+use domain::inbox::events::{MarketplaceChange, MarketplaceEvent};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use store::PurchaseNoted;

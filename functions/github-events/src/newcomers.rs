@@ -5,13 +5,13 @@
 
 use crate::Ctx;
 use domain::accounts::Payer;
-use domain::events::{MarketplaceEvent, Origin};
+use domain::accounts::signups::{Newcomer, SignUp, State, Way, begins, trial};
+use domain::billing::marketplace::ListedPrice;
 use domain::ids::{AccountId, InstallationId, OwnerId};
-use domain::marketplace::ListedPrice;
+use domain::inbox::events::{MarketplaceEvent, Origin};
 use domain::retry::{Done, Failure};
-use domain::signups::{Newcomer, SignUp, State, Way, begins, trial};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use queues::Message;
 use std::time::Duration;
 use store::SignUpOwed;

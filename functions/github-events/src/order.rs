@@ -2,17 +2,19 @@
 
 use crate::{Ctx, newcomers, refusal, warnings};
 use domain::accounts::Payer;
-use domain::events::{Issue, Origin};
+use domain::billing::entitlements::entitlements;
+use domain::billing::plans::{Limit, Plan};
 use domain::ids::{AccountId, JobId};
+use domain::inbox::events::{Issue, Origin};
+use domain::jobs::pulls::PullWishes;
 use domain::jobs::requests::Agent;
 use domain::jobs::steps::Order;
+use domain::jobs::triggers::{Policy, Wish, is_ours};
 use domain::jobs::{self, Facts, Funding, Offer, Snapshot, Work};
 use domain::ledger::HoldId;
-use domain::plans::{Limit, Plan, standing};
-use domain::pulls::PullWishes;
 use domain::retry::{Done, Failure};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::{Policy, Switch, Wish, is_ours};
 use queues::{Message, Sending};
 use std::time::Duration;
 use store::{JobCreated, NewJob};
@@ -126,10 +128,10 @@ pub async fn make(
     let Some((account, contracts)) = ctx.store.account_find_whole(account).await? else {
         return Ok(Placed::NoAccount);
     };
-    let standing = standing(&ctx.catalogue, &account, &contracts, now);
-    let standing =
-        standing.ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
-    let offer = Offer::of(&ctx.catalogue, &standing, &account.customer, now);
+    let entitlements = entitlements(&ctx.catalogue, &account, &contracts, now);
+    let entitlements =
+        entitlements.ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
+    let offer = Offer::of(&ctx.catalogue, &entitlements, &account.customer, now);
     let (offer, row): (_, fn(Facts) -> Snapshot) = match wanted.agent {
         Agent::Ours => (offer, jobs::queued),
         Agent::Outside => (offer.outside(), jobs::delegated),
@@ -156,7 +158,7 @@ pub async fn make(
     );
     let hold = offer.hold(&facts.account, HoldId::Job(facts.id.clone()), &what, now);
     let order = Order::of(&issue.title, &issue.body);
-    let waiting = unbilled(ctx, standing.plan, &facts).await?;
+    let waiting = unbilled(ctx, entitlements.plan, &facts).await?;
     let new = NewJob {
         row: row(facts),
         order,
@@ -165,7 +167,7 @@ pub async fn make(
     };
     match waiting {
         Some(waiting) => refusal::unbilled(ctx, new, waiting).await,
-        None => create(ctx, standing.plan, new).await,
+        None => create(ctx, entitlements.plan, new).await,
     }
 }
 

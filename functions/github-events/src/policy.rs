@@ -14,11 +14,12 @@
 //! ```
 
 use crate::Ctx;
-use domain::events::Origin;
-use domain::pulls::{POLICY_PATH, PullWishes};
+use domain::inbox::events::Origin;
+use domain::jobs::pulls::{POLICY_PATH, PullWishes};
+use domain::jobs::triggers::Policy;
 use domain::retry::Failure;
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::{Policy, Switch};
 use github_api::{Access, File, FileContent, GithubError};
 use serde::Deserialize;
 

@@ -1,8 +1,8 @@
 //! `pull_request.closed`: the fate of a pull request, merged or not, ends its job.
 
 use crate::Ctx;
-use domain::events::{PullEvent, PullFate};
 use domain::ids::JobId;
+use domain::inbox::events::{PullEvent, PullFate};
 use domain::jobs::{MovedOn, Staged};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
@@ -58,7 +58,7 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
             | Staged::Reviewing(_)
             | Staged::Rejected(_)
             | Staged::Failed(_)
-            | Staged::CalledOff(_),
+            | Staged::Cancelled(_),
             _,
         ) => return Ok(Done::Ignored("the job has no pull request")),
     };

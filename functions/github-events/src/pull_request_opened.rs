@@ -1,7 +1,7 @@
 //! `pull_request.opened`: mostly our own, seen from the other side.
 
 use crate::pull_request_closed::job_of;
-use domain::events::PullEvent;
+use domain::inbox::events::PullEvent;
 use domain::retry::{Done, Failure};
 
 /// Notes that there is nothing to do: whoever opened our pull request records it, and of others nobody asked for a job.

@@ -2,12 +2,12 @@
 
 use crate::order::Placed;
 use crate::{Ctx, warnings};
+use domain::billing::plans::{Limit, Plan};
+use domain::billing::spending::Unit;
 use domain::jobs::{self, Work};
 use domain::ledger::Balance;
 use domain::notices::{Notice, Topic};
-use domain::plans::{Limit, Plan};
 use domain::retry::Failure;
-use domain::spending::Unit;
 use queues::Message;
 use store::{JobCreated, NewJob};
 
@@ -56,7 +56,7 @@ pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, F
     );
     let facts = &new.row.facts;
     let topic = Topic::QuotaUsed(
-        domain::metering::Meter::pull_requests(),
+        domain::billing::usage::Meter::pull_requests(),
         facts.terms.period.clone(),
     );
     warnings::owe(
@@ -81,7 +81,7 @@ pub async fn spend_limit_reached(ctx: &Ctx, new: NewJob) -> Result<Placed, Failu
         warnings::owe(ctx, &facts.account, &notice).await?;
     }
     let words = limit
-        .standing(unit, spent)
+        .usage_text(unit, spent)
         .unwrap_or_else(|| "your spend limit is reached".to_owned());
     let reason = format!(
         "{words}; a job could cost more than is left.{} Or ask again when the next billing period has begun.",

@@ -9,12 +9,12 @@
 use crate::order::{Placed, Wanted};
 use crate::{Ctx, order, policy};
 use domain::accounts::Payer;
-use domain::events::{Issue, Origin};
 use domain::ids::JobId;
+use domain::inbox::events::{Issue, Origin};
 use domain::jobs::requests::{Outcome, Request};
 use domain::retry::{ATTEMPTS_MAX, Done, Failure, Fate, Retry, backoff};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use github_api::{Access, GithubError, IssueKind, IssueState, Place};
 
 /// Acts on a request.

@@ -1,11 +1,11 @@
 //! Warnings that a new job gives rise to: a quota that comes to its end, a balance that gets low. Each is owed once.
 
 use crate::Ctx;
+use domain::billing::plans::{Limit, Plan};
+use domain::billing::usage::Meter;
 use domain::ids::AccountId;
 use domain::jobs::{Facts, Funding};
-use domain::metering::Meter;
 use domain::notices::{Notice, Topic, quota_warning};
-use domain::plans::{Limit, Plan};
 use domain::retry::Failure;
 use queues::Message;
 use store::NoticeOwed;

@@ -8,7 +8,7 @@
 use boot::{Aws, AwsSettings, Env, EnvError, Outside, Secret, SecretError, Secrets, Trust};
 use bytes::Bytes;
 use domain::inbox::{BODY_BYTES_MAX, EventKey, Source};
-use domain::triggers::Switch;
+use domain::switches::Switch;
 use http::{Method, Request, Response, StatusCode};
 use queues::{Message, Queue, Queues};
 use secrecy::ExposeSecret;
@@ -42,9 +42,9 @@ impl Config {
         if let Secret::Value(list) = &config.secrets
             && let Err(error) = SigningSecrets::parse(list.expose_secret())
         {
-            env.complain(format!("GITHUB_WEBHOOK_SECRETS: {error}"));
+            env.error(format!("GITHUB_WEBHOOK_SECRETS: {error}"));
         }
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.
@@ -155,7 +155,7 @@ async fn record(ctx: &Ctx, signed: Signed) -> Result<Response<Bytes>, StoreError
         .await?;
     tracing::info!(event.key = %key, event.name = name, secret.index = signed.secret_index, outcome = ?recorded, "received");
     Ok(match recorded {
-        Recorded::New | Recorded::Owing => {
+        Recorded::New | Recorded::Pending => {
             enqueue(ctx, key).await;
             answer(StatusCode::ACCEPTED, "recorded")
         }

@@ -5,12 +5,12 @@
 
 use crate::Ctx;
 use crate::budget::Budget;
-use domain::credits::Credits;
-use domain::errands;
+use domain::billing::usage::Tokens;
+use domain::jobs::assists;
 use domain::jobs::steps::{Output, Step};
-use domain::metering::Tokens;
 use domain::retry::{Failure, Retry, Retryable};
 use domain::time::Timestamp;
+use domain::units::Credits;
 use model_api::{Prompt, Stop};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -31,9 +31,9 @@ pub struct Used {
 }
 
 impl Used {
-    /// The same, as an errand keeps it.
-    pub fn of_errand(self) -> errands::Used {
-        errands::Used {
+    /// The same, as an assist keeps it.
+    pub fn of_assist(self) -> assists::Used {
+        assists::Used {
             model: self.model,
             tokens: self.tokens,
             cost: self.cost,

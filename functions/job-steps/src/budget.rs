@@ -1,15 +1,17 @@
-//! The budget of a job or an errand: what its next model call may cost at most, and what a call has cost.
+//! The budget of a job or an assist: what its next model call may cost at most, and what a call has cost.
 //!
 //! Before each call the worst it can cost is put beside what the job has cost so far. A call that could go beyond what is
 //! reserved is made with a shorter answer or not at all, so a customer cannot be charged more than that.
 
 use crate::Ctx;
-use domain::credits::Credits;
-use domain::errands::Errand;
+use domain::billing::plans::{
+    ModelPrice, TokensBound, answer_bound, cost as cost_of, tokens_of_bytes,
+};
+use domain::billing::usage::Tokens;
+use domain::jobs::assists::Assist;
 use domain::jobs::{Funding, Snapshot, Terms};
-use domain::metering::Tokens;
-use domain::plans::{ModelPrice, TokensBound, answer_bound, cost as cost_of, tokens_of_bytes};
 use domain::retry::{Failure, Retry, Retryable};
+use domain::units::Credits;
 use std::fmt;
 
 /// Why a call is not made or not paid for.
@@ -66,8 +68,8 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// What an errand has; it costs its one answer.
-    pub const fn of_errand(row: &'a Errand) -> Self {
+    /// What an assist has; it costs its one answer.
+    pub const fn of_assist(row: &'a Assist) -> Self {
         Self {
             terms: &row.facts.terms,
             spent: Credits::ZERO,

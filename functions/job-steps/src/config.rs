@@ -1,7 +1,7 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
-use domain::plans::Catalogue;
+use domain::billing::plans::Catalogue;
 use github_api::{GithubApi, GithubConfig};
 use model_api::{ModelApi, ModelConfig, Wire};
 use queues::{Queue, Queues};
@@ -14,7 +14,7 @@ use store::{Connection, KeyRing, Store, Switchboard};
 /// - `LEDGER_KEY`: the key entries are digested with; several separated by commas, the newest first
 /// - `CATALOGUE`: the file that says what models cost; the built-in one where it is not set
 /// - `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`: its own queues, one a kind of step
-/// - `ERRANDS_QUEUE_URL`: its own, too
+/// - `ASSISTS_QUEUE_URL`: its own, too
 /// - `PULLS_QUEUE_URL`: where finished work and comments go
 /// - `GITHUB_URL`: GitHub's API
 /// - `GITHUB_APP_ID` (or `APP_ID`): the App
@@ -47,10 +47,10 @@ impl Config {
             Queue::Code,
             Queue::Review,
             Queue::Pulls,
-            Queue::Errands,
+            Queue::Assists,
         ];
         let catalogue = catalogue::from_settings(|name| env.find(name)).unwrap_or_else(|errors| {
-            env.complain(errors.to_string());
+            env.error(errors.to_string());
             catalogue::built_in()
         });
         let config = Self {
@@ -70,7 +70,7 @@ impl Config {
             model_key: Secret::read(&mut env, &["MODEL_API_KEY"]),
             aws: AwsSettings::read(&mut env),
         };
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.
@@ -85,7 +85,7 @@ fn wire(env: &mut Env) -> Wire {
     };
     Wire::parse(&word).unwrap_or_else(|| {
         let known = Wire::ALL.map(Wire::as_str).join(" or ");
-        env.complain(format!("MODEL_WIRE must be {known}"));
+        env.error(format!("MODEL_WIRE must be {known}"));
         Wire::Anthropic
     })
 }

@@ -1,17 +1,17 @@
-//! The door that asks the model: one step of one job an invocation, or one errand.
+//! The door that asks the model: one step of one job an invocation, or one assist.
 //!
-//! Woken by the queues `plan`, `code` and `review`, whose messages name a job, and `errands`, which work of the same kind is
-//! asked for by (see `errands.rs`). It reads GitHub with a token for one repository,
+//! Woken by the queues `plan`, `code` and `review`, whose messages name a job, and `assists`, which work of the same kind is
+//! asked for by (see `assists.rs`). It reads GitHub with a token for one repository,
 //! asks the model, and moves the job on. Safe to run twice: a step is worked on under a lease, its outcome is written on
 //! the version the lease was taken on, and a message for a step that is over is ignored. A sandbox that dies leaves a
 //! lease that runs out, and the job's row is due at that moment.
 
 mod ask;
+mod assists;
 mod budget;
 mod code;
 mod config;
 mod delegated;
-mod errands;
 mod plan;
 mod review;
 mod summary;
@@ -23,8 +23,8 @@ use domain::ids::JobId;
 use domain::jobs::steps::Steps;
 use domain::jobs::{Job, Leasable, Lease, Snapshot, Staged, Transition, Work};
 use domain::retry::{Done, Failure, Fate};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use std::time::Duration;
 use store::{Advanced, Claimed};
@@ -38,7 +38,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
         Message::Work(work, job) => on_work(ctx, *work, job, deadline).await,
-        Message::Errand(errand) => errands::on_errand(ctx, errand, deadline).await,
+        Message::Assist(assist) => assists::on_assist(ctx, assist, deadline).await,
         Message::Event(_)
         | Message::Request(_)
         | Message::Comment(_)

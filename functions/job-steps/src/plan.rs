@@ -5,8 +5,8 @@ use crate::budget::Budget;
 use crate::{Ctx, Finish};
 use domain::jobs::Planning;
 use domain::jobs::Snapshot;
+use domain::jobs::pulls::may_touch;
 use domain::jobs::steps::{Output, PLAN_BYTES_MAX, PLAN_FILES_MAX, Plan, Steps, head};
-use domain::pulls::may_touch;
 use domain::retry::Failure;
 use github_api::{Access, GithubError, IssueState, Mode, Repository};
 use serde::Deserialize;
@@ -38,7 +38,7 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Plan
     if repository.issue_state(issue_number).await? != IssueState::Open {
         let now = ctx.outside.now();
         return Ok(Box::new(move |lease| {
-            lease.called_off("the issue was closed", now)
+            lease.cancelled("the issue was closed", now)
         }));
     }
     if repository.details().await?.archived {

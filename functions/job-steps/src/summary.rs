@@ -1,13 +1,13 @@
 //! Summarising a commit: fetches its real diff, then has the model say it in words.
 
 use crate::Ctx;
-use crate::errands::{Question, head_in_json, insist};
+use crate::assists::{Question, head_in_json, insist};
 use domain::accounts::Payer;
-use domain::errands::{
-    Answer, Commit, DiffFacts, Errand, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary,
+use domain::ids::AccountId;
+use domain::jobs::assists::{
+    Answer, Assist, Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary,
     Used,
 };
-use domain::ids::AccountId;
 use domain::jobs::steps::head;
 use domain::retry::Failure;
 use github_api::{Access, Place};
@@ -28,7 +28,7 @@ struct Said {
 }
 
 /// Fetches the diff, then generates the summary.
-pub async fn run(ctx: &Ctx, row: &Errand, commit: &Commit) -> Result<(Answer, Used), Failure> {
+pub async fn run(ctx: &Ctx, row: &Assist, commit: &Commit) -> Result<(Answer, Used), Failure> {
     let diff = fetch_diff(ctx, &row.facts.account, commit).await?;
     if diff.trim().is_empty() {
         return Err(Failure::never("the commit changes nothing"));
@@ -73,7 +73,7 @@ async fn fetch_diff(ctx: &Ctx, account: &AccountId, commit: &Commit) -> Result<S
 
 async fn generate_summary(
     ctx: &Ctx,
-    row: &Errand,
+    row: &Assist,
     commit: &Commit,
     diff: &str,
 ) -> Result<(Answer, Used), Failure> {

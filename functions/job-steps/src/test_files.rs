@@ -1,9 +1,9 @@
 //! Scoring test files, and putting tests into one, from the files that a customer has sent. Nothing is read from GitHub.
 
 use crate::Ctx;
-use crate::errands::{Question, insist};
-use domain::errands::{
-    Answer, Errand, Integrated, Score, SourceFile, TestAnalysis, TestIntegration, Used,
+use crate::assists::{Question, insist};
+use domain::jobs::assists::{
+    Answer, Assist, Integrated, Score, SourceFile, TestAnalysis, TestIntegration, Used,
 };
 use domain::retry::Failure;
 use serde::Deserialize;
@@ -45,7 +45,7 @@ struct SaidFile {
 /// Has each test file scored.
 pub async fn analyze(
     ctx: &Ctx,
-    row: &Errand,
+    row: &Assist,
     asked: &TestAnalysis,
 ) -> Result<(Answer, Used), Failure> {
     let user = json!({ "code": asked.code().map(shown), "tests": all_shown(asked.tests()) });
@@ -73,7 +73,7 @@ pub async fn analyze(
 /// Has the tests put into the target.
 pub async fn integrate(
     ctx: &Ctx,
-    row: &Errand,
+    row: &Assist,
     asked: &TestIntegration,
 ) -> Result<(Answer, Used), Failure> {
     let user = json!({ "target": shown(asked.target()), "tests": all_shown(asked.tests()) });

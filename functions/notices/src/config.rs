@@ -1,7 +1,7 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Outside, Trust};
-use domain::addresses::MailAddress;
+use domain::accounts::addresses::MailAddress;
 use mail_api::MailApi;
 use queues::{Queue, Queues};
 use store::{Connection, Store};
@@ -29,7 +29,7 @@ impl Config {
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
         let mail_from = env.find("MAIL_FROM").map(|text| MailAddress::parse(&text));
         if let Some(Err(error)) = &mail_from {
-            env.complain(format!("MAIL_FROM is {error}"));
+            env.error(format!("MAIL_FROM is {error}"));
         }
         let config = Self {
             main_table: env.text("MAIN_TABLE"),
@@ -40,7 +40,7 @@ impl Config {
             dashboard_url: env.find("DASHBOARD_URL"),
             aws: AwsSettings::read(&mut env),
         };
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.

@@ -46,7 +46,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Comment(_)
         | Message::Usage(_)
         | Message::SignUp(_)
-        | Message::Errand(_) => Ok(Done::Ignored("nothing to tell a customer")),
+        | Message::Assist(_) => Ok(Done::Ignored("nothing to tell a customer")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((

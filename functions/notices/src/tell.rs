@@ -1,11 +1,11 @@
-//! Telling one notice.
+//! ReportAction one notice.
 
 use crate::{Ctx, wording};
-use domain::addresses::MailAddress;
+use domain::accounts::addresses::MailAddress;
 use domain::notices::{AfterDoubt, Kind, NoticeKey, Outcome, after_doubt};
 use domain::retry::{ATTEMPTS_MAX, Done, Failure, Retry, Retryable, backoff};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use mail_api::{Mail, MailError};
 use std::time::Duration;
 use store::{Muted, NoticeClaim, StoreError, Tried, Untold};
@@ -72,7 +72,7 @@ async fn send(
     match ctx.mail.send(&mail).await {
         Ok(sent) => {
             tracing::info!(account.id = %untold.key.account, notice.kind = %untold.kind, mail.id = sent.id, "told by mail");
-            end(ctx, untold, Outcome::Told, None).await
+            end(ctx, untold, Outcome::Sent, None).await
         }
         Err(error) => failed(ctx, untold, error).await,
     }
@@ -135,7 +135,7 @@ async fn end(
     })
     .await?;
     Ok(match outcome {
-        Outcome::Told => Done::Applied(format!("told: {}", untold.kind)),
+        Outcome::Sent => Done::Applied(format!("told: {}", untold.kind)),
         Outcome::Nobody
         | Outcome::Muted
         | Outcome::SwitchedOff

@@ -1,7 +1,7 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
-use domain::triggers::Switch;
+use domain::switches::Switch;
 use queues::{Queue, Queues};
 use store::{Connection, Store, Switchboard};
 use stripe_api::{StripeApi, StripeConfig};
@@ -42,7 +42,7 @@ impl Config {
             public_url: env.text("PUBLIC_URL"),
             aws: AwsSettings::read(&mut env),
         };
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.

@@ -1,9 +1,9 @@
 //! A newcomer's customer at Stripe: one, whatever becomes of an answer.
 
 use crate::Ctx;
+use domain::accounts::signups::{FOUND_AFTER, Next, SignUp, Tried};
 use domain::ids::CustomerId;
 use domain::retry::Failure;
-use domain::signups::{FOUND_AFTER, Next, SignUp, Tried};
 use domain::time::Timestamp;
 use stripe_api::{CustomerOrder, StripeApi, StripeError};
 
@@ -60,7 +60,7 @@ async fn make(
         email: sign_up
             .email
             .as_ref()
-            .map(domain::addresses::MailAddress::as_str),
+            .map(domain::accounts::addresses::MailAddress::as_str),
         name: sign_up.name.as_deref(),
     };
     match stripe

@@ -29,7 +29,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Comment(_)
         | Message::Usage(_)
         | Message::Notice(_)
-        | Message::Errand(_) => Ok(Done::Ignored("nobody to give an account to")),
+        | Message::Assist(_) => Ok(Done::Ignored("nobody to give an account to")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         if let (Message::SignUp(newcomer), Retry::Never) = (&delivered.message, &failure.retry) {

@@ -1,10 +1,10 @@
 //! From a sign-up to an account.
 
 use crate::{Ctx, customer};
-use domain::access::{REVEALED_FOR, Reveal, RevealToken};
+use domain::accounts::api_keys::{REVEALED_FOR, Reveal, RevealToken};
+use domain::accounts::signups::{Newcomer, SignUp, State};
 use domain::notices::{Notice, Topic};
 use domain::retry::{Done, Failure};
-use domain::signups::{Newcomer, SignUp, State};
 use domain::time::Timestamp;
 use queues::Message;
 use store::{Provisioned, reveal_digest};

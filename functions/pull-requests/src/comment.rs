@@ -3,11 +3,11 @@
 
 use crate::{Ctx, PAUSED, finished, goes_on, repository, wording};
 use domain::ids::{CommentId, JobId};
-use domain::jobs::{Notice, Snapshot};
-use domain::pulls::hidden_marker;
+use domain::jobs::pulls::hidden_marker;
+use domain::jobs::{CommentState, Snapshot};
 use domain::retry::{Done, Failure, Retry};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use github_api::CommentOrder;
 use store::CommentClaim;
 
@@ -67,7 +67,7 @@ pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, F
     Ok(done)
 }
 
-async fn write(ctx: &Ctx, row: &Snapshot, notice: Notice) -> Result<CommentId, Failure> {
+async fn write(ctx: &Ctx, row: &Snapshot, notice: CommentState) -> Result<CommentId, Failure> {
     let order = CommentOrder {
         issue: row.facts.issue_number,
         known: row.comment,

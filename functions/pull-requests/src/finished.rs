@@ -2,15 +2,15 @@
 //! switched such mails on; and the warning that what it has cost may give rise to. What becomes of the pull request later is told under the issue only.
 
 use crate::{Ctx, wording};
-use domain::jobs::{Notice as Told, Snapshot};
+use domain::jobs::{CommentState, Snapshot};
 use domain::notices::{Kind, Notice, Topic};
 use domain::retry::Failure;
 use queues::Message;
 use store::NoticeOwed;
 
 /// Owes it, if the job has come so far and somebody wants it. The fact is the job, so another state of it is no news.
-pub async fn owe(ctx: &Ctx, row: &Snapshot, told: Told) -> Result<(), Failure> {
-    if told == Told::Working {
+pub async fn owe(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<(), Failure> {
+    if state == CommentState::Working {
         return Ok(());
     }
     warn(ctx, row).await?;

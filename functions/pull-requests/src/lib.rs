@@ -16,8 +16,8 @@ pub use config::{Config, Ctx};
 
 use domain::jobs::{Snapshot, Work};
 use domain::retry::{Done, Failure, Fate};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use github_api::{Access, Repository};
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Usage(_)
         | Message::Notice(_)
         | Message::SignUp(_)
-        | Message::Errand(_) => Ok(Done::Ignored("nothing to write to GitHub")),
+        | Message::Assist(_) => Ok(Done::Ignored("nothing to write to GitHub")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((

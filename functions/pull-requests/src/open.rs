@@ -2,14 +2,14 @@
 
 use crate::{Ctx, PAUSED, comment, goes_on, repository, wishes, wording};
 use domain::ids::JobId;
+use domain::jobs::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
 use domain::jobs::steps::Steps;
 use domain::jobs::{
     CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged,
 };
-use domain::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
 use domain::retry::{Done, Failure};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use github_api::{CommitOrder, Opened, Pull, PullOrder, Repository};
 use queues::Message;
 use store::{Advanced, Claimed};
@@ -53,7 +53,7 @@ async fn deliver<S: Leasable<Working = Opening>>(
             ),
             None,
         ),
-        Ok(None) => (lease.not_opened(ctx.outside.now()), None),
+        Ok(None) => (lease.cancelled(ctx.outside.now()), None),
         Err(failure) => (
             lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()),
             Some(failure),
@@ -79,7 +79,7 @@ async fn deliver<S: Leasable<Working = Opening>>(
     Ok(Done::Applied(row.state.as_str().to_owned()))
 }
 
-/// The pull request, made or found, with what was wished for it; none when the job was called off in time.
+/// The pull request, made or found, with what was wished for it; none when the job was cancelled in time.
 async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option<Pull>, Failure> {
     let row = lease.row();
     let repository = repository(ctx, row).await?;
@@ -143,7 +143,7 @@ async fn ensured(repository: &Repository, row: &Snapshot, steps: &Steps) -> Resu
 fn delivered<'a>(
     row: &'a Snapshot,
     steps: &'a Steps,
-) -> Result<(&'a domain::pulls::Proposal, &'a str), Failure> {
+) -> Result<(&'a domain::jobs::pulls::Proposal, &'a str), Failure> {
     let proposal = steps
         .proposal()
         .ok_or_else(|| Failure::never("the job has no change"))?;

@@ -1,8 +1,8 @@
 //! What people read on GitHub, and in their mail of a job.
 
-use domain::jobs::{Facts, Funding, Notice, Snapshot, State, cost_to_customer};
-use domain::plans::Billable;
-use domain::pulls::{Proposal, commit_marker, without_mentions};
+use domain::billing::plans::Billable;
+use domain::jobs::pulls::{Proposal, commit_marker, without_mentions};
+use domain::jobs::{CommentState, Facts, Funding, Snapshot, State, cost_to_customer};
 
 /// The commit: a subject, the issue it is for, and the job.
 pub fn commit_message(row: &Snapshot, proposal: &Proposal) -> String {
@@ -44,7 +44,7 @@ pub fn mail(row: &Snapshot) -> String {
 }
 
 /// The comment under the issue.
-pub fn comment(row: &Snapshot, notice: Notice) -> String {
+pub fn comment(row: &Snapshot, notice: CommentState) -> String {
     let job = &row.facts.id;
     let reason = row
         .reason
@@ -57,35 +57,35 @@ pub fn comment(row: &Snapshot, notice: Notice) -> String {
         .map_or_else(String::new, |pull| format!("#{}", pull.number));
     let tokens = row.tokens.input.saturating_add(row.tokens.output);
     match notice {
-        Notice::Working if row.is_delegated() => {
+        CommentState::Working if row.is_delegated() => {
             format!(
                 "An agent outside is at work on this issue, and its report is waited for. Job `{job}`."
             )
         }
-        Notice::Working => {
+        CommentState::Working => {
             format!("On it: planning, coding and reviewing a change for this issue. Job `{job}`.")
         }
-        Notice::Opened if row.is_delegated() => {
+        CommentState::Opened if row.is_delegated() => {
             format!("Here is a pull request: {pull}. Job `{job}`, billed once.")
         }
-        Notice::Opened => {
+        CommentState::Opened => {
             format!("Here is a pull request: {pull}. Job `{job}`, {tokens} tokens, billed once.")
         }
-        Notice::Merged => format!("{pull} was merged. Job `{job}`."),
-        Notice::Closed => format!("{pull} was closed without merging. Job `{job}`."),
-        Notice::Rejected => {
+        CommentState::Merged => format!("{pull} was merged. Job `{job}`."),
+        CommentState::Closed => format!("{pull} was closed without merging. Job `{job}`."),
+        CommentState::Rejected => {
             format!(
                 "The review did not accept the change, so there is no pull request and nothing is billed. {reason}\n\nJob `{job}`."
             )
         }
-        Notice::Failed => {
+        CommentState::Failed => {
             format!(
                 "This did not work out, so there is no pull request and nothing is billed: {reason}.\n\nComment `/tallyhook fix` to try again. Job `{job}`."
             )
         }
-        Notice::Cancelled => {
+        CommentState::Cancelled => {
             format!(
-                "Called off: {reason}. There is no pull request and nothing is billed. Job `{job}`."
+                "Cancelled: {reason}. There is no pull request and nothing is billed. Job `{job}`."
             )
         }
     }

@@ -36,7 +36,7 @@ impl Config {
             ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
             aws: AwsSettings::read(&mut env),
         };
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.
@@ -115,7 +115,7 @@ async fn seal(
     let mut day = match &last {
         Some(seal) => {
             if let Checked::Broken(what) = patiently(ctx, || ctx.seals.seal_check(seal)).await? {
-                complain(books, seal, what);
+                mismatch(books, seal, what);
             }
             seal.next_day()
                 .ok_or_else(|| Failure::never(format!("{} is the seal of no day", seal.day)))?
@@ -131,7 +131,7 @@ async fn seal(
             }
             Sealed::Already(seal) => seal,
             Sealed::Otherwise(seal) => {
-                complain(books, &seal, "is another one than its entries make");
+                mismatch(books, &seal, "is another one than its entries make");
                 seal
             }
         };
@@ -149,7 +149,7 @@ async fn seal(
     Ok(())
 }
 
-fn complain(books: &mut Books, seal: &Seal, what: &str) {
+fn mismatch(books: &mut Books, seal: &Seal, what: &str) {
     books.faults += 1;
     tracing::error!(
         alarm = true,

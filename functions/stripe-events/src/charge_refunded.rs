@@ -1,8 +1,8 @@
 //! `charge.refunded`: so much of a charge has gone back by now.
 
-use crate::{Ctx, learn};
-use domain::events::ChargeEvent;
-use domain::payments::Fact;
+use crate::{Ctx, record_payment};
+use domain::billing::payments::Fact;
+use domain::inbox::events::ChargeEvent;
 use domain::retry::{Done, Failure};
 
 /// Takes back the credits that were bought with what has gone back. Whose they are is known with the payment.
@@ -14,5 +14,5 @@ pub async fn handle(ctx: &Ctx, event: &ChargeEvent) -> Result<Done, Failure> {
     let facts: Vec<_> = refunds
         .chain([Fact::Refunded(event.refunded_minor)])
         .collect();
-    learn::facts(ctx, &event.payment, &facts, event.payment.as_str()).await
+    record_payment::facts(ctx, &event.payment, &facts, event.payment.as_str()).await
 }

@@ -1,7 +1,7 @@
 //! `checkout.session.async_payment_failed`: the money of a checkout never came.
 
 use crate::Ctx;
-use domain::events::CheckoutEvent;
+use domain::inbox::events::CheckoutEvent;
 use domain::retry::{Done, Failure};
 
 /// Leaves it at that: nothing had been granted.

@@ -1,8 +1,8 @@
 //! `checkout.session.async_payment_succeeded`: the money of a checkout has arrived, days after it.
 
 use crate::{Ctx, purchase};
-use domain::events::CheckoutEvent;
 use domain::inbox::EventRow;
+use domain::inbox::events::CheckoutEvent;
 use domain::retry::{Done, Failure};
 
 /// Grants what was bought.

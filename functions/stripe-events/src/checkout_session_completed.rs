@@ -1,8 +1,8 @@
 //! `checkout.session.completed`: somebody has gone through with a checkout, and has paid or will.
 
 use crate::{Ctx, purchase};
-use domain::events::CheckoutEvent;
 use domain::inbox::EventRow;
+use domain::inbox::events::CheckoutEvent;
 use domain::retry::{Done, Failure};
 
 /// Grants what was bought, if it is paid by now.

@@ -1,7 +1,7 @@
 //! `checkout.session.expired`: nobody went through with a checkout.
 
 use crate::Ctx;
-use domain::events::CheckoutEvent;
+use domain::inbox::events::CheckoutEvent;
 use domain::retry::{Done, Failure};
 
 /// Leaves it at that: nothing had been granted.

@@ -1,7 +1,7 @@
 //! The settings of this door, and what it works with.
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
-use domain::plans::Catalogue;
+use domain::billing::plans::Catalogue;
 use domain::retry::{Failure, Retry};
 use queues::{Queue, Queues};
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Config {
     /// Reads the settings, or says everything that is wrong with them.
     pub fn read(mut env: Env) -> Result<Self, EnvError> {
         let catalogue = catalogue::from_settings(|name| env.find(name)).unwrap_or_else(|errors| {
-            env.complain(errors.to_string());
+            env.error(errors.to_string());
             catalogue::built_in()
         });
         let config = Self {
@@ -51,7 +51,7 @@ impl Config {
             secret_key: Secret::find(&env, "STRIPE_SECRET_KEY"),
             aws: AwsSettings::read(&mut env),
         };
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.

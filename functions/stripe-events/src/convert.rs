@@ -5,13 +5,14 @@
 //! noted instead of another one being made. Its name at Stripe is fixed by account and plan. Who had that plan before and
 //! has ended it is not converted again.
 
-use crate::{Ctx, note};
+use crate::{Ctx, record_state};
 use catalogue::offers::Product;
 use domain::accounts::Account;
+use domain::accounts::signups::is_open;
+use domain::billing::entitlements::entitlements;
+use domain::billing::plans::{Pays, Plan, PlanId};
 use domain::ids::{CustomerId, PaymentMethodId};
-use domain::plans::{Pays, Plan, PlanId, standing};
 use domain::retry::{Done, Failure, Retry};
-use domain::signups::is_open;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::AccountBegun;
@@ -40,9 +41,9 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
     if !account.is_open() {
         return Ok(CLOSED);
     }
-    let present = standing(&ctx.catalogue, &account, &known, ctx.outside.now());
-    let target =
-        present.and_then(|standing| ctx.catalogue.plan(standing.plan.converts_to.as_ref()?));
+    let present = entitlements(&ctx.catalogue, &account, &known, ctx.outside.now());
+    let target = present
+        .and_then(|entitlements| ctx.catalogue.plan(entitlements.plan.converts_to.as_ref()?));
     let target = target.map(|usual| wished(ctx, &account).unwrap_or(usual));
     let Some(target) = target else {
         return Ok(Done::Ignored(
@@ -62,7 +63,7 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
         Some(found) => found,
         None => subscribe(ctx, &stripe, &account, target, &method.id).await?,
     };
-    note::subscription_of(
+    record_state::subscription_of(
         ctx,
         &account.id,
         &subscription.as_kept(subscription.created),

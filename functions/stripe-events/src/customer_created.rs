@@ -1,7 +1,7 @@
 //! `customer.created`: Stripe has a new customer.
 
 use crate::Ctx;
-use domain::events::CustomerEvent;
+use domain::inbox::events::CustomerEvent;
 use domain::retry::{Done, Failure};
 
 /// Leaves it at that.

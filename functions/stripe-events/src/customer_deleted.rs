@@ -1,7 +1,7 @@
 //! `customer.deleted`: a customer is gone at Stripe, for good, and its subscriptions with it.
 
 use crate::Ctx;
-use domain::events::CustomerEvent;
+use domain::inbox::events::CustomerEvent;
 use domain::retry::{Done, Failure};
 
 /// Wakes somebody: the account stays, with its credits, and can no longer be billed.

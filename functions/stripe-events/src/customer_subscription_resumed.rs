@@ -1,11 +1,11 @@
 //! `customer.subscription.resumed`: a paused subscription goes on.
 
-use crate::{Ctx, note};
-use domain::events::SubscriptionEvent;
+use crate::{Ctx, record_state};
 use domain::inbox::EventRow;
+use domain::inbox::events::SubscriptionEvent;
 use domain::retry::{Done, Failure};
 
 /// Notes it.
 pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent, row: &EventRow) -> Result<Done, Failure> {
-    note::subscription(ctx, event, row).await
+    record_state::subscription(ctx, event, row).await
 }

@@ -1,7 +1,7 @@
 //! `customer.updated`: somebody has changed a customer's name, address or the like.
 
 use crate::Ctx;
-use domain::events::CustomerEvent;
+use domain::inbox::events::CustomerEvent;
 use domain::retry::{Done, Failure};
 
 /// Leaves it at that.

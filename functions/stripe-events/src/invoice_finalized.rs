@@ -1,11 +1,11 @@
 //! `invoice.finalized`: an invoice has its number and wants to be paid.
 
-use crate::{Ctx, note};
-use domain::events::InvoiceEvent;
+use crate::{Ctx, record_state};
 use domain::inbox::EventRow;
+use domain::inbox::events::InvoiceEvent;
 use domain::retry::{Done, Failure};
 
 /// Notes it.
 pub async fn handle(ctx: &Ctx, event: &InvoiceEvent, row: &EventRow) -> Result<Done, Failure> {
-    note::invoice(ctx, event, row).await
+    record_state::invoice(ctx, event, row).await
 }

@@ -7,6 +7,7 @@
 //! fact carries the moment it was made and an older one changes nothing, a subscription is looked up before it is made, and
 //! the row is finished once, by this door and no other.
 
+mod attribution;
 mod charge_dispute_closed;
 mod charge_dispute_created;
 mod charge_dispute_funds_reinstated;
@@ -37,29 +38,28 @@ mod invoice_payment_action_required;
 mod invoice_payment_failed;
 mod invoice_payment_succeeded;
 mod invoice_voided;
-mod learn;
-mod note;
+mod notify;
 mod payment_intent_payment_failed;
 mod payment_intent_succeeded;
 mod payment_method_attached;
 mod payment_method_detached;
 mod purchase;
+mod record_payment;
+mod record_state;
 mod refund_created;
 mod refund_failed;
 mod refund_updated;
-mod tell;
 mod uncounted;
 mod v1_billing_meter_error_report_triggered;
 mod v1_billing_meter_no_meter_found;
-mod whose;
 
 pub use config::{Config, Ctx};
 
-use domain::events::{Mode, StripeEvent};
+use domain::inbox::events::{Mode, StripeEvent};
 use domain::inbox::{EventKey, EventRow, EventState, Finish, Source};
 use domain::retry::{Done, Failure, Fate};
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use webhooks::stripe;
 
@@ -75,7 +75,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Usage(_)
         | Message::Notice(_)
         | Message::SignUp(_)
-        | Message::Errand(_) => Ok(Done::Ignored("not an event")),
+        | Message::Assist(_) => Ok(Done::Ignored("not an event")),
     };
     let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
         Message::Event(key) => {
@@ -91,7 +91,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Usage(_)
         | Message::Notice(_)
         | Message::SignUp(_)
-        | Message::Errand(_) => Ok((Fate::Over, failure)),
+        | Message::Assist(_) => Ok((Fate::Over, failure)),
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }
@@ -110,7 +110,7 @@ async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
     let Some(event) = ctx.inbox.find(key).await? else {
         return Ok(Done::Ignored("no such event"));
     };
-    if event.row.state != EventState::Owing {
+    if event.row.state != EventState::Pending {
         return Ok(Done::Duplicate);
     }
     let done = act(ctx, &event.row, &event.body).await?;

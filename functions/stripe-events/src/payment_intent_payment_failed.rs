@@ -1,7 +1,7 @@
 //! `payment_intent.payment_failed`: a try to pay has failed; its payer may try again.
 
 use crate::Ctx;
-use domain::events::PaymentEvent;
+use domain::inbox::events::PaymentEvent;
 use domain::retry::{Done, Failure};
 
 /// Leaves it at that: nothing had been granted.

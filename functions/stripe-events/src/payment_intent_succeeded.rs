@@ -3,9 +3,9 @@
 //! The checkout's own event says the same; whichever comes first grants.
 
 use crate::{Ctx, purchase};
-use domain::events::{CheckoutEvent, CheckoutPurpose, Paid, PaymentEvent};
 use domain::ids::PaymentIntentId;
 use domain::inbox::EventRow;
+use domain::inbox::events::{CheckoutEvent, CheckoutPurpose, Paid, PaymentEvent};
 use domain::retry::{Done, Failure};
 use stripe_api::{CheckoutSession, PaymentStatus, SessionMode};
 

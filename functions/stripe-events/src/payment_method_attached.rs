@@ -1,7 +1,7 @@
 //! `payment_method.attached`: a customer has left a way to pay.
 
 use crate::{Ctx, convert};
-use domain::events::PaymentMethodEvent;
+use domain::inbox::events::PaymentMethodEvent;
 use domain::retry::{Done, Failure};
 
 /// Lets a trial convert; otherwise Stripe is asked for ways to pay when they matter.

@@ -1,7 +1,7 @@
 //! `payment_method.detached`: a customer has taken a way to pay away.
 
 use crate::Ctx;
-use domain::events::PaymentMethodEvent;
+use domain::inbox::events::PaymentMethodEvent;
 use domain::retry::{Done, Failure};
 
 /// Leaves it at that.

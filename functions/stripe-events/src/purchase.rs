@@ -3,13 +3,13 @@
 //! How many they are is said by the catalogue for what the session sold, which Stripe is asked for; never by what was paid,
 //! which may be discounted, nor by metadata.
 
-use crate::{Ctx, learn, whose};
-use domain::credits::Credits;
-use domain::events::{CheckoutEvent, CheckoutPurpose, Paid};
+use crate::{Ctx, attribution, record_payment};
+use domain::billing::payments::{Fact, Purchase};
 use domain::ids::PaymentId;
 use domain::inbox::EventRow;
-use domain::payments::{Fact, Purchase};
+use domain::inbox::events::{CheckoutEvent, CheckoutPurpose, Paid};
 use domain::retry::{Done, Failure};
+use domain::units::Credits;
 use std::time::Duration;
 use stripe_api::Line;
 
@@ -40,8 +40,8 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
     let Some(goods) = goods(ctx, &lines)? else {
         return Ok(Done::Ignored("nothing of the catalogue was bought"));
     };
-    let Some(account) = whose::account(ctx, row, event.customer.as_ref()).await? else {
-        return Ok(whose::NOBODYS);
+    let Some(account) = attribution::account(ctx, row, event.customer.as_ref()).await? else {
+        return Ok(attribution::NOBODYS);
     };
     let days = |days| Duration::from_secs(u64::from(days) * 86_400);
     let purchase = Purchase {
@@ -55,7 +55,7 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
             .expires_days
             .map(|count| ctx.outside.now().plus(days(count))),
     };
-    learn::facts(
+    record_payment::facts(
         ctx,
         &payment,
         &[Fact::Bought(purchase)],

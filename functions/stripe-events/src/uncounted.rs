@@ -2,9 +2,9 @@
 //! has decided: it was delivered and is not billed.
 
 use crate::Ctx;
-use domain::events::MeterErrorEvent;
+use domain::billing::usage::Debts;
 use domain::ids::JobId;
-use domain::metering::Debts;
+use domain::inbox::events::MeterErrorEvent;
 use domain::retry::{Done, Failure, Retry};
 use store::Unbilled;
 use webhooks::stripe::{self, Uncounted};

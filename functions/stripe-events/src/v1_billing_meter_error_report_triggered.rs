@@ -1,7 +1,7 @@
 //! `v1.billing.meter.error_report_triggered`: Stripe could not count usage that it had taken.
 
 use crate::{Ctx, uncounted};
-use domain::events::MeterErrorEvent;
+use domain::inbox::events::MeterErrorEvent;
 use domain::retry::{Done, Failure};
 
 /// Sets it aside for a person.

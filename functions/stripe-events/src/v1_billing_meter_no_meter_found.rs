@@ -1,7 +1,7 @@
 //! `v1.billing.meter.no_meter_found`: Stripe had taken usage for a meter that it does not have.
 
 use crate::{Ctx, uncounted};
-use domain::events::MeterErrorEvent;
+use domain::inbox::events::MeterErrorEvent;
 use domain::retry::{Done, Failure};
 
 /// Sets it aside for a person.

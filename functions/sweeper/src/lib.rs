@@ -9,20 +9,20 @@ use boot::{Aws, AwsSettings, Env, EnvError, Outside, Trust};
 use domain::ids::JobId;
 use domain::inbox::{OVERDUE_AFTER, Source};
 use domain::retry::Failure;
+use domain::switches::Switch;
 use domain::switches::Switches;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use queues::{Message, Queue, Queues, Sending};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use store::{Connection, Due, DueItem, Inbox, Moved, Redue, Store, Switchboard, Taken};
+use store::{Connection, Due, DueEvent, DueItem, Inbox, Moved, Store, Switchboard, Taken};
 
 /// The settings of this door.
 ///
 /// - `EVENTS_TABLE`: the event log
 /// - `MAIN_TABLE`: accounts, jobs and usage
 /// - `GITHUB_EVENTS_QUEUE_URL`, `STRIPE_EVENTS_QUEUE_URL`, `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`,
-///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `PROVISIONING_QUEUE_URL`, `ERRANDS_QUEUE_URL`: where work
+///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `PROVISIONING_QUEUE_URL`, `ASSISTS_QUEUE_URL`: where work
 ///   goes back to
 pub struct Config {
     events_table: String,
@@ -42,7 +42,7 @@ impl Config {
                 .into(),
             aws: AwsSettings::read(&mut env),
         };
-        env.verdict().map(|()| config)
+        env.finish().map(|()| config)
     }
 
     /// Whose certificates this door believes.
@@ -139,12 +139,12 @@ async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     })
 }
 
-async fn take_event(ctx: &Ctx, due: Redue, now: Timestamp) -> Result<Option<Sending>, Failure> {
+async fn take_event(ctx: &Ctx, due: DueEvent, now: Timestamp) -> Result<Option<Sending>, Failure> {
     let Taken::Now { received_at } = ctx.inbox.due_take(&due, now).await? else {
         return Ok(None);
     };
     if now.since(received_at) > OVERDUE_AFTER {
-        tracing::error!(event.key = %due.key, alarm = true, "an event has been owing for 60 days; its body will not be kept");
+        tracing::error!(event.key = %due.key, alarm = true, "an event has been pending for 60 days; its body will not be kept");
     }
     Ok(Some(Sending {
         message: Message::Event(due.key),
@@ -155,7 +155,7 @@ async fn take_event(ctx: &Ctx, due: Redue, now: Timestamp) -> Result<Option<Send
 async fn row_messages(
     ctx: &Ctx,
     due: &Due,
-    debts_sent: &mut BTreeSet<domain::metering::Debts>,
+    debts_sent: &mut BTreeSet<domain::billing::usage::Debts>,
 ) -> Result<Vec<Sending>, Failure> {
     match &due.item {
         DueItem::Job(id) => job_messages(ctx, id).await,
@@ -172,10 +172,10 @@ async fn row_messages(
             }])
         }
         DueItem::Usage(_) => Ok(Vec::new()),
-        DueItem::Errand(id) => {
-            let account = ctx.store.errand_account(id).await?;
+        DueItem::Assist(id) => {
+            let account = ctx.store.assist_account(id).await?;
             Ok(vec![Sending {
-                message: Message::Errand(id.clone()),
+                message: Message::Assist(id.clone()),
                 account,
             }])
         }

@@ -29,7 +29,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         | Message::Comment(_)
         | Message::Notice(_)
         | Message::SignUp(_)
-        | Message::Errand(_) => Ok(Done::Ignored("nothing to tell Stripe")),
+        | Message::Assist(_) => Ok(Done::Ignored("nothing to tell Stripe")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((

@@ -1,11 +1,11 @@
-//! Telling Stripe of one account's debts on one meter.
+//! ReportAction Stripe of one account's debts on one meter.
 
 use crate::Ctx;
-use domain::metering::{Debts, Telling, Usage, carried_to, may_be_late, telling};
+use domain::billing::subscriptions::Subscription;
+use domain::billing::usage::{Debts, ReportAction, Usage, carried_to, may_be_late, report_action};
 use domain::retry::{Done, Failure, Retry, backoff};
-use domain::subscriptions::Subscription;
+use domain::switches::Switch;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use std::time::Duration;
 use store::{Owed, ReportClaim};
 use stripe_api::{Reported, StripeApi, UsageReport};
@@ -126,10 +126,10 @@ async fn one(
         None => periods.carry(ctx, &owed.usage, now).await?,
         Some(_) => owed.carried_to,
     };
-    match telling(carry.unwrap_or(owed.usage.at), owed.first_attempt, now) {
-        Telling::Send => send(ctx, stripe, owed, carry).await?,
-        Telling::LookUp => look_up(ctx, stripe, owed).await?,
-        Telling::TooOld => return Err(Failure::never("Stripe takes no usage this old")),
+    match report_action(carry.unwrap_or(owed.usage.at), owed.first_attempt, now) {
+        ReportAction::Send => send(ctx, stripe, owed, carry).await?,
+        ReportAction::LookUp => look_up(ctx, stripe, owed).await?,
+        ReportAction::TooOld => return Err(Failure::never("Stripe takes no usage this old")),
     }
     ctx.store.usage_reported(owed, ctx.outside.now()).await?;
     Ok(())

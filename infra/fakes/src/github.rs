@@ -1,4 +1,4 @@
-//! GitHub, standing in: apps and tokens, people who sign in, git, contents, pull requests, issues and their comments.
+//! GitHub, entitlements in: apps and tokens, people who sign in, git, contents, pull requests, issues and their comments.
 //! Owns a whole little GitHub in memory and answers the REST API at its natural paths, in GitHub's JSON and with
 //! GitHub's refusals. Promises what a caller's safety rests on: tokens are as narrow as they were asked for, a second
 //! ref or a second pull request is refused, objects are named by content. Sends no webhooks and knows no forks;

@@ -1,4 +1,4 @@
-//! Amazon SES, standing in: version 2's one route that takes a mail, and the mailboxes it ends in.
+//! Amazon SES, entitlements in: version 2's one route that takes a mail, and the mailboxes it ends in.
 //!
 //! Promises SES's own words for its refusals, their order (who signs, who sends, what, how much), and that it never knows a
 //! mail again: the same call twice is two mails. A mail to an address that is said to bounce is taken all the same, as SES

@@ -1,4 +1,4 @@
-//! The model provider, standing in: Anthropic's and OpenAI's wires, one agent behind both, its answers following from
+//! The model provider, entitlements in: Anthropic's and OpenAI's wires, one agent behind both, its answers following from
 //! the question.
 //! Owns a tiny, honest "agent": it can plan over a file list, replace one text by another, and approve a diff, so a whole
 //! job runs without a network. Promises the same answer to the same question and a fixed price per character; tests can

@@ -1,4 +1,4 @@
-//! Stripe, standing in: what is sold (products, prices), what is paid once (checkout sessions, payment intents, charges,
+//! Stripe, entitlements in: what is sold (products, prices), what is paid once (checkout sessions, payment intents, charges,
 //! refunds, disputes) or again and again (subscriptions, invoices), what is used (meters and their events), and the doors
 //! around them (customer portal, webhook endpoints), each in a file under `stripe/`. Owns the objects in Stripe's own JSON,
 //! answers the v1 API at its natural paths, and has a verb and a button for what people do at Stripe's pages. Promises what

@@ -3,8 +3,8 @@
 use super::events::EVENTS;
 use super::push::Wish;
 use catalogue::offers::{Amount, Price, Product, charged_meters};
+use domain::billing::plans::{Catalogue, Interval, Rate};
 use domain::ids::{PriceId, ProductId};
-use domain::plans::{Catalogue, Interval, Rate};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

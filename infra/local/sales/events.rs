@@ -46,7 +46,7 @@ mod tests {
     /// The room's list of events names each in its comment; Stripe must be asked for exactly those.
     #[test]
     fn stripe_is_asked_for_what_is_acted_on() {
-        let text = include_str!("../../../shared/domain/src/events.rs");
+        let text = include_str!("../../../shared/domain/src/inbox/events.rs");
         let (_, list) = text
             .split_once("pub enum StripeEvent")
             .expect("a list of Stripe's events");
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(
             EVENTS[..],
             acted_on,
-            "EVENTS here and StripeEvent in shared/domain/src/events.rs name the same"
+            "EVENTS here and StripeEvent in shared/domain/src/inbox/events.rs name the same"
         );
     }
 }

@@ -1,9 +1,9 @@
 //! What is sold, as a table for people.
 
 use catalogue::offers::Amount;
-use domain::credits::Credits;
-use domain::money::Currency;
-use domain::plans::{Catalogue, Limit, MeterKind, Pays, Plan, Quota, Renewal, Sold};
+use domain::billing::plans::{Catalogue, Limit, MeterKind, Pays, Plan, Quota, Renewal, Sold};
+use domain::units::Credits;
+use domain::units::Currency;
 
 /// The whole catalogue.
 pub fn of(catalogue: &Catalogue) -> String {
@@ -104,8 +104,11 @@ fn jobs(plan: &Plan, currency: Currency) -> String {
             plan.fee, plan.budget
         ),
         Pays::Meters => {
-            let text = |charge: &domain::plans::Charge| {
-                let (meter, every) = (charge.meter.clone(), domain::plans::Interval::Month);
+            let text = |charge: &domain::billing::plans::Charge| {
+                let (meter, every) = (
+                    charge.meter.clone(),
+                    domain::billing::plans::Interval::Month,
+                );
                 Amount::Metered {
                     meter,
                     every,

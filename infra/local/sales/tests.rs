@@ -7,8 +7,8 @@ use super::{Outcome, Push, Wish};
 use axum::Router;
 use boot::Env;
 use catalogue::BUILT_IN;
+use domain::billing::plans::Catalogue;
 use domain::ids::ProductId;
-use domain::plans::Catalogue;
 use domain::time::Timestamp;
 use fakes::stripe::Stripe;
 use fakes::weather::Weather;
@@ -182,7 +182,7 @@ async fn a_changed_price_is_a_new_one_and_the_old_one_is_retired_there_and_back_
     let shop = Shop::open();
     shop.push(BUILT_IN).await;
     let dearer = BUILT_IN.replace("\"29.00\"", "\"31.00\"");
-    // Within a day, so that Stripe still knows every key.
+    // LimitCheck a day, so that Stripe still knows every key.
     for (text, minor) in [
         (&*dearer, 3_100),
         (BUILT_IN, 2_900),

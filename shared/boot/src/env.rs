@@ -87,12 +87,12 @@ impl Env {
     }
 
     /// Notes something else that is wrong.
-    pub fn complain(&mut self, what: impl Into<String>) {
+    pub fn error(&mut self, what: impl Into<String>) {
         self.wrong.push(what.into());
     }
 
     /// The verdict on all settings together.
-    pub fn verdict(self) -> Result<(), EnvError> {
+    pub fn finish(self) -> Result<(), EnvError> {
         if self.wrong.is_empty() {
             Ok(())
         } else {
@@ -115,7 +115,7 @@ mod tests {
             env.text_of(&["E", "F"]),
         );
         let _ = env.number_of(&["N"]);
-        let said = env.verdict().expect_err("much is wrong").to_string();
+        let said = env.finish().expect_err("much is wrong").to_string();
         for part in [
             "A is not set",
             "B is not set",

@@ -1,8 +1,8 @@
 //! Amounts as a person writes them, in quoted decimals, and as the house keeps them, in whole numbers of small units.
 
-use domain::credits::decimal_parse;
-use domain::money::{Currency, Money};
-use domain::plans::BasisPoints;
+use domain::billing::plans::BasisPoints;
+use domain::units::decimal_parse;
+use domain::units::{Currency, Money};
 
 /// Places of a minor unit that Stripe takes.
 const RATE_PLACES_MAX: usize = 12;

@@ -3,9 +3,9 @@
 use crate::fault::Faults;
 use crate::fields::Placed;
 use crate::plans::Read;
+use domain::billing::plans::{Beyond, ModelPrice, Pack, Pays, Plan, PlanId, Sold};
+use domain::billing::usage::Meter;
 use domain::ids::PriceId;
-use domain::metering::Meter;
-use domain::plans::{Beyond, ModelPrice, Pack, Pays, Plan, PlanId, Sold};
 use std::collections::BTreeMap;
 
 /// Notes whatever does not fit together.

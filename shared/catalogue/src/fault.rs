@@ -67,7 +67,7 @@ impl Faults {
     }
 
     /// The value, if nothing was wrong.
-    pub fn verdict<T>(self, value: Option<T>) -> Result<T, CatalogueErrors> {
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, CatalogueErrors> {
         let mut faults = self.0.into_inner();
         match value {
             Some(value) if faults.is_empty() => Ok(value),

@@ -3,8 +3,8 @@
 
 use crate::amounts;
 use crate::fault::Faults;
-use domain::credits::Credits;
-use domain::money::{Currency, Money};
+use domain::units::Credits;
+use domain::units::{Currency, Money};
 use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};

@@ -3,11 +3,11 @@
 use crate::amounts::{self, BadModelPrice};
 use crate::fields::{Fields, Page, Placed};
 use crate::plans::{Meters, prices};
-use domain::credits::Credits;
-use domain::metering::Meter;
-use domain::money::{Currency, Money};
-use domain::phases::{Ending, Phase};
-use domain::plans::{MeterInfo, MeterKind, ModelPrice, Pack, PhasePredicate, PlanId};
+use domain::billing::plans::{MeterInfo, MeterKind, ModelPrice, Pack, PhasePredicate, PlanId};
+use domain::billing::usage::Meter;
+use domain::jobs::phases::{Ending, Phase};
+use domain::units::Credits;
+use domain::units::{Currency, Money};
 
 const METERS_MAX: usize = 100;
 const PACKS_MAX: usize = 100;

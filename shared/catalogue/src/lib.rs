@@ -1,4 +1,4 @@
-//! The catalogue: what is sold and for how much, read from one TOML file into `domain::plans`.
+//! The catalogue: what is sold and for how much, read from one TOML file into `domain::billing::plans`.
 //!
 //! Owns the file's language and is its only reader. Promises that a catalogue that comes out is whole: what its entries
 //! name exists, every plan can be paid for, no amount was rounded. Whatever is wrong with a file is said at once, each with
@@ -16,9 +16,9 @@ mod settings;
 pub use fault::{CatalogueError, CatalogueErrors};
 pub use settings::{FILE, PRICES, from_settings};
 
-use domain::credits::Credits;
-use domain::money::Currency;
-use domain::plans::{BasisPoints, Catalogue, PlanId};
+use domain::billing::plans::{BasisPoints, Catalogue, PlanId};
+use domain::units::Credits;
+use domain::units::Currency;
 use fault::Faults;
 use fields::{Fields, Page};
 use sha2::{Digest, Sha256};
@@ -54,7 +54,7 @@ pub fn parse(text: &str) -> Result<Catalogue, CatalogueErrors> {
             "the file",
             format!("is longer than {FILE_BYTES_MAX} bytes; shorten its descriptions"),
         );
-        return faults.verdict(None);
+        return faults.finish(None);
     }
     let page = Page {
         text,
@@ -75,7 +75,7 @@ pub fn parse(text: &str) -> Result<Catalogue, CatalogueErrors> {
     } else {
         None
     };
-    let catalogue = faults.verdict(catalogue)?;
+    let catalogue = faults.finish(catalogue)?;
     Ok(Catalogue {
         version: version(&catalogue),
         ..catalogue

@@ -4,10 +4,10 @@
 //! Stripe the price that sells what it says, and never another one: a changed price has another key.
 
 use crate::amounts::major;
+use domain::billing::plans::{Catalogue, Interval, Pack, Pays, Plan, Rate, Recurring, Sold, Tier};
+use domain::billing::usage::Meter;
 use domain::ids::ProductId;
-use domain::metering::Meter;
-use domain::money::{Currency, Money};
-use domain::plans::{Catalogue, Interval, Pack, Pays, Plan, Rate, Recurring, Sold, Tier};
+use domain::units::{Currency, Money};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 

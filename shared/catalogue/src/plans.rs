@@ -2,14 +2,14 @@
 
 use crate::amounts;
 use crate::fields::{Fields, Page, Placed};
-use domain::credits::Credits;
-use domain::ids::PriceId;
-use domain::metering::Meter;
-use domain::money::Currency;
-use domain::plans::{
+use domain::billing::plans::{
     Beyond, Billable, Charge, Counts, Interval, Limit, MeterInfo, MeterKind, Pays, Plan, PlanId,
     Quota, Rate, Recurring, Renewal, Sold, Tier,
 };
+use domain::billing::usage::Meter;
+use domain::ids::PriceId;
+use domain::units::Credits;
+use domain::units::Currency;
 use std::collections::BTreeMap;
 use toml::de::DeTable;
 

@@ -7,7 +7,7 @@ use crate::check::twice;
 use crate::fault::{CatalogueErrors, Faults};
 use crate::plans::price_id;
 use crate::{BUILT_IN, parse};
-use domain::plans::{Catalogue, PlanId};
+use domain::billing::plans::{Catalogue, PlanId};
 
 /// The setting that names the file.
 pub const FILE: &str = "CATALOGUE";
@@ -43,7 +43,7 @@ pub fn from_settings(find: impl Fn(&str) -> Option<String>) -> Result<Catalogue,
                     FILE,
                     format!("cannot read {path} ({error}); correct the path or leave it away"),
                 );
-                return faults.verdict(None);
+                return faults.finish(None);
             }
         },
     };
@@ -70,7 +70,7 @@ pub fn from_settings(find: impl Fn(&str) -> Option<String>) -> Result<Catalogue,
         faults.note(None, entry, what)
     });
     modes(&find, &faults);
-    faults.verdict(Some(catalogue))
+    faults.finish(Some(catalogue))
 }
 
 /// Whether a key is for real money; none where it does not say, as a reference does not.

@@ -1,8 +1,8 @@
 //! What the built-in catalogue sells, and what is said of files that cannot be right.
 
 use super::*;
-use domain::metering::Meter;
-use domain::plans::{Interval, Limit, Pays, Plan, Rate, Renewal, Sold};
+use domain::billing::plans::{Interval, Limit, Pays, Plan, Rate, Renewal, Sold};
+use domain::billing::usage::Meter;
 
 fn built_in() -> Catalogue {
     parse(BUILT_IN).unwrap_or_else(|errors| panic!("{errors}"))

@@ -1,7 +1,14 @@
 //! Accounts: who pays and owns things, and how GitHub's and Stripe's ids lead to them.
 
+pub mod addresses;
+pub mod api_keys;
+pub mod members;
+pub mod operators;
+pub mod sessions;
+pub mod signups;
+
+use crate::accounts::signups::Way;
 use crate::ids::{AccountId, CustomerId, InstallationId, OwnerId};
-use crate::signups::Way;
 use crate::time::Timestamp;
 
 /// An account.

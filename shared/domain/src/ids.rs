@@ -169,7 +169,7 @@ ours! {
     /// A key of a customer's programs.
     KeyId = "key_";
     /// A small piece of model work with an answer to read.
-    ErrandId = "erd_";
+    AssistId = "erd_";
     /// One order: an issue that is to become a pull request.
     JobId = "job_";
     /// A person's being signed in, on one browser.
@@ -234,8 +234,8 @@ impl ActionId {
     }
 }
 
-impl ErrandId {
-    /// An errand has the ULID of the act that asked for it, so that the act cannot ask for two.
+impl AssistId {
+    /// An assist has the ULID of the act that asked for it, so that the act cannot ask for two.
     pub fn of_act(act: &ActionId) -> Self {
         Self(format!("{}{}", Self::PREFIX, act.ulid()))
     }
@@ -266,9 +266,9 @@ impl UsageId {
         Self(format!("{}{}", Self::PREFIX, job.ulid()))
     }
 
-    /// The usage of an errand, likewise.
-    pub fn of_errand(errand: &ErrandId) -> Self {
-        Self(format!("{}{}", Self::PREFIX, errand.ulid()))
+    /// The usage of an assist, likewise.
+    pub fn of_assist(assist: &AssistId) -> Self {
+        Self(format!("{}{}", Self::PREFIX, assist.ulid()))
     }
 }
 

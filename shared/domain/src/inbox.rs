@@ -1,7 +1,9 @@
 //! The event log: what a recorded webhook is and how it ends.
 //!
-//! An event is recorded once, under the id its sender gave it, and stays owing until the door that acted on it finishes
+//! An event is recorded once, under the id its sender gave it, and stays pending until the door that acted on it finishes
 //! it. Only a body that somebody vouched for can be recorded: see [`Verified`].
+
+pub mod events;
 
 use crate::ids::{AccountId, BadId};
 use crate::retry::Done;
@@ -201,13 +203,13 @@ impl<T> Verified<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventState {
     /// Nobody has finished it yet.
-    Owing,
+    Pending,
     /// The door that acted finished it.
-    Finished,
+    Processed,
     /// It is none of our business, and why is on the row.
     Ignored,
     /// It failed for good and waits for a person.
-    Buried,
+    Failed,
     /// Same id as another event, other body: kept aside, never acted on by itself.
     Quarantined,
     /// It should be acted on, and nobody knows for whom: it waits for a person to say so.
@@ -217,10 +219,10 @@ pub enum EventState {
 impl EventState {
     /// Every state, for listings.
     pub const ALL: [Self; 6] = [
-        Self::Owing,
-        Self::Finished,
+        Self::Pending,
+        Self::Processed,
         Self::Ignored,
-        Self::Buried,
+        Self::Failed,
         Self::Quarantined,
         Self::Unattributed,
     ];
@@ -228,10 +230,10 @@ impl EventState {
     /// The word in keys and routes.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Owing => "owing",
-            Self::Finished => "finished",
+            Self::Pending => "pending",
+            Self::Processed => "processed",
             Self::Ignored => "ignored",
-            Self::Buried => "buried",
+            Self::Failed => "failed",
             Self::Quarantined => "quarantined",
             Self::Unattributed => "unattributed",
         }
@@ -258,7 +260,7 @@ pub struct EventRow {
     pub received_at: Timestamp,
     /// The moment it is listed under: when it is due while it owes, when it was recorded afterwards.
     pub listed_at: Timestamp,
-    /// When it was finished, ignored or buried.
+    /// When it was finished, ignored or failed.
     pub processed_at: Option<Timestamp>,
     /// What became of it, in words.
     pub outcome: Option<String>,
@@ -276,11 +278,11 @@ pub struct EventRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finish {
     /// Acted on.
-    Finished(String),
+    Processed(String),
     /// Not ours to act on.
     Ignored(String),
     /// Given up.
-    Buried(String),
+    Failed(String),
     /// Kept until somebody says whose it is.
     Unattributed(String),
 }
@@ -289,8 +291,8 @@ impl Finish {
     /// How an event ends of which this came; it does not, while it has to wait.
     pub fn of(done: &Done) -> Option<Self> {
         match done {
-            Done::Applied(what) => Some(Self::Finished(what.clone())),
-            Done::Duplicate => Some(Self::Finished("done before".to_owned())),
+            Done::Applied(what) => Some(Self::Processed(what.clone())),
+            Done::Duplicate => Some(Self::Processed("done before".to_owned())),
             Done::Ignored(why) => Some(Self::Ignored((*why).to_owned())),
             Done::Unattributed(why) => Some(Self::Unattributed((*why).to_owned())),
             Done::Waiting(_) => None,
@@ -300,9 +302,9 @@ impl Finish {
     /// The state it leads to.
     pub const fn state(&self) -> EventState {
         match self {
-            Self::Finished(_) => EventState::Finished,
+            Self::Processed(_) => EventState::Processed,
             Self::Ignored(_) => EventState::Ignored,
-            Self::Buried(_) => EventState::Buried,
+            Self::Failed(_) => EventState::Failed,
             Self::Unattributed(_) => EventState::Unattributed,
         }
     }
@@ -310,9 +312,9 @@ impl Finish {
     /// What stands on the row.
     pub fn outcome(&self) -> &str {
         match self {
-            Self::Finished(why)
+            Self::Processed(why)
             | Self::Ignored(why)
-            | Self::Buried(why)
+            | Self::Failed(why)
             | Self::Unattributed(why) => why,
         }
     }

@@ -1,6 +1,6 @@
 //! A job: one issue on its way to one pull request.
 //!
-//! Owns the states and what each needs. A [`Job`] in a stage has only the moves that are legal there (`moves`), work on it
+//! Owns the states and what each needs. A [`Job`] in a stage has only the moves that are legal there (`transitions`), work on it
 //! needs a [`Lease`] (`leases`), and both end in a [`Transition`] that the store writes on the version it came from.
 //! Terminal stages have no moves, so a finished job cannot start again:
 //!
@@ -19,27 +19,32 @@
 //! fn twice(lease: Lease<Coding>) { let _ = lease.clone(); }
 //! ```
 
+pub mod assists;
 mod delegated;
 mod funding;
 mod leases;
-mod moves;
+pub mod phases;
+pub mod pulls;
+pub mod repositories;
 pub mod requests;
 pub mod steps;
 #[cfg(test)]
 mod tests;
+mod transitions;
+pub mod triggers;
 
 pub use funding::{FixPaid, Funding, Money, Offer, Terms, cost_to_customer};
 pub use leases::{Claim, Held, Leasable, Lease};
-pub use moves::{CallOff, Cancelled, MovedOn, Transition};
+pub use transitions::{CancelOutcome, Cancellable, MovedOn, Transition};
 
-use crate::credits::Credits;
+use crate::billing::usage::Tokens;
 use crate::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
-use crate::metering::Tokens;
-use crate::phases::Fix;
-use crate::pulls::PullWishes;
+use crate::jobs::phases::Fix;
+use crate::jobs::pulls::PullWishes;
 use crate::time::Timestamp;
-pub use crate::tries::RESEND_AFTER;
-use crate::tries::Tries;
+use crate::units::Credits;
+pub use crate::work::RESEND_AFTER;
+use crate::work::Tries;
 use std::time::Duration;
 
 /// Where a job stands, as the store and the wire say it.
@@ -69,7 +74,7 @@ pub enum State {
     Rejected,
     /// It could not be done.
     Failed,
-    /// Somebody called it off.
+    /// Somebody cancelled it.
     Cancelled,
 }
 
@@ -132,7 +137,7 @@ impl State {
     }
 
     /// What the comment under the issue has to say in this state.
-    pub const fn notice(self) -> Notice {
+    pub const fn notice(self) -> CommentState {
         match self {
             Self::Delegated
             | Self::Queued
@@ -140,13 +145,13 @@ impl State {
             | Self::Coding
             | Self::Reviewing
             | Self::ReviewApproved
-            | Self::PrCreationInitiated => Notice::Working,
-            Self::PrOpened => Notice::Opened,
-            Self::Merged => Notice::Merged,
-            Self::Closed => Notice::Closed,
-            Self::Rejected => Notice::Rejected,
-            Self::Failed => Notice::Failed,
-            Self::Cancelled => Notice::Cancelled,
+            | Self::PrCreationInitiated => CommentState::Working,
+            Self::PrOpened => CommentState::Opened,
+            Self::Merged => CommentState::Merged,
+            Self::Closed => CommentState::Closed,
+            Self::Rejected => CommentState::Rejected,
+            Self::Failed => CommentState::Failed,
+            Self::Cancelled => CommentState::Cancelled,
         }
     }
 
@@ -174,7 +179,7 @@ pub enum Work {
 
 /// What the one comment under the issue says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
+pub enum CommentState {
     /// We are on it.
     Working,
     /// Here is the pull request.
@@ -187,11 +192,11 @@ pub enum Notice {
     Rejected,
     /// It could not be done, and why.
     Failed,
-    /// It was called off, and why.
+    /// It was cancelled, and why.
     Cancelled,
 }
 
-impl Notice {
+impl CommentState {
     /// Every notice.
     pub const ALL: [Self; 7] = [
         Self::Working,
@@ -300,14 +305,14 @@ pub struct Snapshot {
     pub base_sha: Option<String>,
     /// The pull request, once there is one.
     pub pull: Option<PullRef>,
-    /// Why it ended as it did, or why it shall be called off.
+    /// Why it ended as it did, or why it shall be cancelled.
     pub reason: Option<String>,
     /// Asked to stop after the point of no return.
     pub cancel_requested: CancelRequest,
     /// The comment under the issue.
     pub comment: Option<CommentId>,
     /// What that comment says by now.
-    pub told: Option<Notice>,
+    pub commented: Option<CommentState>,
     /// When the next look at it is due, if anything is owed.
     pub due_at: Option<Timestamp>,
     /// Nobody may work on it before: a limit has to be waited out, or a failed try must not be repeated at once.
@@ -345,7 +350,7 @@ impl Snapshot {
         }
     }
 
-    fn try_on(&mut self, tries: Tries) {
+    fn set_tries(&mut self, tries: Tries) {
         let Tries {
             attempts,
             lease_until,
@@ -372,9 +377,9 @@ impl Snapshot {
     }
 
     /// What its comment still has to say, if it does not say so yet.
-    pub fn untold(&self) -> Option<Notice> {
+    pub fn untold(&self) -> Option<CommentState> {
         let notice = self.state.notice();
-        (self.told != Some(notice)).then_some(notice)
+        (self.commented != Some(notice)).then_some(notice)
     }
 }
 
@@ -427,8 +432,8 @@ stages! {
     Rejected = Rejected;
     /// Failed.
     Failed = Failed;
-    /// Called off.
-    CalledOff = Cancelled;
+    /// Cancelled.
+    Cancelled = Cancelled;
 }
 
 /// A job in one stage. It can only be had from a [`Snapshot`], and its moves consume it.
@@ -468,7 +473,7 @@ pub fn queued(facts: Facts) -> Snapshot {
         reason: None,
         cancel_requested: CancelRequest::None,
         comment: None,
-        told: None,
+        commented: None,
         due_at: Some(at.plus(RESEND_AFTER)),
         not_before: None,
         timeline: vec![Moment {

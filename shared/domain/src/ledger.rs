@@ -9,10 +9,10 @@ mod lots;
 
 pub use lots::left_of;
 
-use crate::credits::Credits;
-use crate::ids::{AccountId, ActionId, ErrandId, JobId, PaymentId};
-use crate::phases::Fix;
+use crate::ids::{AccountId, ActionId, AssistId, JobId, PaymentId};
+use crate::jobs::phases::Fix;
 use crate::time::Timestamp;
+use crate::units::Credits;
 use std::fmt;
 
 /// What an account has.
@@ -97,8 +97,8 @@ impl fmt::Display for Cause {
 pub enum HoldId {
     /// A job.
     Job(JobId),
-    /// An errand.
-    Errand(ErrandId),
+    /// An assist.
+    Assist(AssistId),
     /// Work that a customer does by himself.
     Own(ActionId),
 }
@@ -107,8 +107,8 @@ impl HoldId {
     /// Reads a hold's name.
     pub fn parse(text: &str) -> Option<Self> {
         let job = JobId::parse(text).map(Self::Job);
-        let errand = || ErrandId::parse(text).map(Self::Errand);
-        job.or_else(|_| errand())
+        let assist = || AssistId::parse(text).map(Self::Assist);
+        job.or_else(|_| assist())
             .or_else(|_| ActionId::parse(text).map(Self::Own))
             .ok()
     }
@@ -118,7 +118,7 @@ impl fmt::Display for HoldId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Job(job) => job.fmt(f),
-            Self::Errand(errand) => errand.fmt(f),
+            Self::Assist(assist) => assist.fmt(f),
             Self::Own(action) => action.fmt(f),
         }
     }

@@ -4,34 +4,16 @@
 //! no random numbers, no serialisation and no dependency. Time and randomness come in as arguments; what is to be done
 //! goes out as values that only the walls can carry out.
 
-pub mod access;
 pub mod accounts;
-pub mod addresses;
-pub mod credits;
-pub mod errands;
-pub mod events;
+pub mod billing;
 pub mod ids;
 pub mod inbox;
 pub mod jobs;
 pub mod ledger;
-pub mod marketplace;
-pub mod members;
-pub mod metering;
-pub mod money;
 pub mod notices;
-pub mod operators;
-pub mod payments;
-pub mod phases;
-pub mod plans;
-pub mod pulls;
-pub mod repositories;
 pub mod retry;
-pub mod sessions;
-pub mod signups;
-pub mod spending;
-pub mod subscriptions;
 pub mod switches;
+mod text;
 pub mod time;
-pub mod tries;
-pub mod triggers;
-mod words;
+pub mod units;
+pub mod work;

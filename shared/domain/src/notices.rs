@@ -4,12 +4,12 @@
 //! come again, however often the event behind it does. It is told by mail, and a mail has no key by which it could be sent
 //! twice and arrive once; [`after_doubt`] says what happens when nobody knows whether it went out.
 
+use crate::billing::spending::Unit;
+use crate::billing::usage::Meter;
 use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId};
-use crate::metering::Meter;
-use crate::spending::Unit;
+use crate::switches::Switch;
+use crate::text::words;
 use crate::time::Timestamp;
-use crate::triggers::Switch;
-use crate::words::words;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -228,7 +228,7 @@ words! {
     /// How a notice ended.
     Outcome {
         /// A mail was handed over.
-        Told = "told",
+        Sent = "sent",
         /// No address is known.
         Nobody = "nobody_to_tell",
         /// Mail to the address came back before.

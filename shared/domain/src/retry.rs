@@ -106,7 +106,7 @@ pub enum Done {
     Ignored(&'static str),
     /// It is about money or a promise, and nobody knows whose. A person has to say so; then it is acted on.
     Unattributed(&'static str),
-    /// An operator has stopped this kind of work. The row goes on owing it, and the sweeper sends it once it may go on.
+    /// An operator has stopped this kind of work. The row goes on pending it, and the sweeper sends it once it may go on.
     Waiting(&'static str),
 }
 
@@ -158,7 +158,7 @@ pub fn gave_up(reason: &str) -> String {
     format!("gave up after {ATTEMPTS_MAX} tries: {reason}")
 }
 
-/// Attempts on one row before it is buried for a human to look at.
+/// Attempts on one row before it is failed for a human to look at.
 pub const ATTEMPTS_MAX: u32 = 12;
 
 /// The wait before attempt `attempt + 1`: one second, doubled each time, at most fifteen minutes. `jitter` is any random

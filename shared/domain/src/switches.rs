@@ -5,13 +5,34 @@
 
 use crate::ids::AccountId;
 use crate::inbox::Source;
-use crate::triggers::Switch;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+impl From<bool> for Switch {
+    fn from(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+}
+
+impl Switch {
+    /// Whether it is on, for those who can only say true and false.
+    pub const fn is_on(self) -> bool {
+        matches!(self, Self::On)
+    }
+}
 
 /// What can be switched, for all accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SwitchName {
-    /// Telling Stripe of usage.
+    /// ReportAction Stripe of usage.
     Billing,
     /// Making accounts of sign-ups without a person's word.
     AutoProvision,

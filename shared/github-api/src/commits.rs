@@ -10,7 +10,7 @@ use crate::error::GithubError;
 use crate::files::{Mode, Tree};
 use crate::repository::Repository;
 use crate::route::Route;
-use domain::pulls::{Change, FileChange};
+use domain::jobs::pulls::{Change, FileChange};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::route::Route;
 use crate::{GithubError, Repository};
-use domain::events::Issue;
+use domain::inbox::events::Issue;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -57,7 +57,7 @@ struct WholeShape {
     pull_request: Option<serde::de::IgnoredAny>,
 }
 
-fn standing(state: &str) -> IssueState {
+fn state_of(state: &str) -> IssueState {
     if state == "closed" {
         IssueState::Closed
     } else {
@@ -78,7 +78,7 @@ impl Repository {
             return Ok(IssueState::Gone);
         };
         let shape: IssueShape = answer.read()?;
-        Ok(standing(&shape.state))
+        Ok(state_of(&shape.state))
     }
 
     /// An issue as it is now, for who has only its number.
@@ -89,7 +89,7 @@ impl Repository {
         };
         let shape: WholeShape = answer.read()?;
         Ok(Some(IssueFound {
-            state: standing(&shape.state),
+            state: state_of(&shape.state),
             kind: if shape.pull_request.is_some() {
                 IssueKind::Pull
             } else {

@@ -4,7 +4,7 @@ use crate::call::Call;
 use crate::error::GithubError;
 use crate::repository::Repository;
 use crate::route::Route;
-use domain::triggers::Switch;
+use domain::switches::Switch;
 use serde::Deserialize;
 use serde_json::json;
 

@@ -62,12 +62,12 @@ impl Route {
     }
 }
 
-/// RFC 3986's unreserved characters stand for themselves; dots alone would climb, so they do not.
+/// RFC 3986's unreserved characters stand for themselves; dots alone would tier_delta, so they do not.
 fn encode(out: &mut String, text: &str) {
-    let climbs = text == "." || text == "..";
+    let tier_deltas = text == "." || text == "..";
     for byte in text.bytes() {
         match byte {
-            b'.' if climbs => out.push_str("%2E"),
+            b'.' if tier_deltas => out.push_str("%2E"),
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 out.push(char::from(byte))
             }

@@ -1,7 +1,7 @@
 //! What can go wrong at SES, and whether trying again makes sense.
 
 use bytes::Bytes;
-use domain::addresses::MailAddress;
+use domain::accounts::addresses::MailAddress;
 use domain::retry::{Retry, Retryable};
 use http::Response;
 use serde::Deserialize;

@@ -4,7 +4,7 @@
 //! identity (`notificationType`), and SNS may have put an envelope around either. Nothing of it is ever printed, not even
 //! of what cannot be read: addresses are what it is about.
 
-use domain::addresses::MailAddress;
+use domain::accounts::addresses::MailAddress;
 use domain::retry::{Retry, Retryable};
 use domain::time::Timestamp;
 use serde::Deserialize;

@@ -15,7 +15,7 @@ pub use error::MailError;
 pub use feedback::{BadFeedback, Feedback};
 
 use bytes::Bytes;
-use domain::addresses::MailAddress;
+use domain::accounts::addresses::MailAddress;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Request, Response, Uri};
 use serde::Deserialize;

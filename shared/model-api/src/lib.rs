@@ -12,7 +12,7 @@ mod wire;
 pub use error::ModelError;
 pub use wire::Wire;
 
-use domain::metering::Tokens;
+use domain::billing::usage::Tokens;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use secrecy::{ExposeSecret, SecretString};

@@ -8,7 +8,7 @@
 //! | done, a duplicate, ignored | acknowledged | the handler's business |
 //! | failed, soon | hidden for the wait, reported failed | a try counted |
 //! | failed, after a while | sent anew with a delay, acknowledged | due then |
-//! | failed for good | acknowledged | buried, or the job failed |
+//! | failed for good | acknowledged | failed, or the job failed |
 //! | it cannot be read, or its row cannot be written | reported failed, in the end a dead letter | untouched |
 
 use crate::{Message, Queues, SqsBatchResponse, SqsEvent};

@@ -4,12 +4,12 @@
 //! the queue, so readers ship before writers.
 
 use crate::SqsEvent;
-use domain::ids::{ErrandId, JobId};
+use domain::accounts::signups::Newcomer;
+use domain::billing::usage::Debts;
+use domain::ids::{AssistId, JobId};
 use domain::inbox::{EventKey, Source};
 use domain::jobs::Work;
-use domain::metering::Debts;
 use domain::notices::NoticeKey;
-use domain::signups::Newcomer;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -36,8 +36,8 @@ pub enum Queue {
     MailEvents,
     /// Newcomers to be given an account.
     Provisioning,
-    /// Errands to be worked on.
-    Errands,
+    /// Assists to be worked on.
+    Assists,
 }
 
 impl Queue {
@@ -53,7 +53,7 @@ impl Queue {
         Self::Notices,
         Self::MailEvents,
         Self::Provisioning,
-        Self::Errands,
+        Self::Assists,
     ];
 
     /// Those whose messages are pointers of ours.
@@ -67,7 +67,7 @@ impl Queue {
         Self::Usage,
         Self::Notices,
         Self::Provisioning,
-        Self::Errands,
+        Self::Assists,
     ];
 
     /// The word in its name.
@@ -83,7 +83,7 @@ impl Queue {
             Self::Notices => "notices",
             Self::MailEvents => "mail-events",
             Self::Provisioning => "provisioning",
-            Self::Errands => "errands",
+            Self::Assists => "assists",
         }
     }
 
@@ -105,7 +105,7 @@ impl Queue {
             Self::Notices => "NOTICES_QUEUE_URL",
             Self::MailEvents => "MAIL_EVENTS_QUEUE_URL",
             Self::Provisioning => "PROVISIONING_QUEUE_URL",
-            Self::Errands => "ERRANDS_QUEUE_URL",
+            Self::Assists => "ASSISTS_QUEUE_URL",
         }
     }
 
@@ -150,8 +150,8 @@ pub enum Message {
     Notice(NoticeKey),
     /// Give a newcomer an account.
     SignUp(Newcomer),
-    /// Work on an errand.
-    Errand(ErrandId),
+    /// Work on an assist.
+    Assist(AssistId),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -192,7 +192,7 @@ impl Message {
             Self::Usage(_) => Queue::Usage,
             Self::Notice(_) => Queue::Notices,
             Self::SignUp(_) => Queue::Provisioning,
-            Self::Errand(_) => Queue::Errands,
+            Self::Assist(_) => Queue::Assists,
         }
     }
 
@@ -209,7 +209,7 @@ impl Message {
             Self::Usage(_) => "usage",
             Self::Notice(_) => "notice",
             Self::SignUp(_) => "signup",
-            Self::Errand(_) => "errand",
+            Self::Assist(_) => "assist",
         }
     }
 
@@ -221,7 +221,7 @@ impl Message {
             Self::Usage(debts) => debts.pointer(),
             Self::Notice(key) => key.pointer(),
             Self::SignUp(newcomer) => newcomer.pointer(),
-            Self::Errand(id) => id.to_string(),
+            Self::Assist(id) => id.to_string(),
         }
     }
 
@@ -265,8 +265,8 @@ impl Message {
             "signup" => Newcomer::parse(&wire.key)
                 .map(Self::SignUp)
                 .map_err(|_| BadMessage),
-            "errand" => ErrandId::parse(&wire.key)
-                .map(Self::Errand)
+            "assist" => AssistId::parse(&wire.key)
+                .map(Self::Assist)
                 .map_err(|_| BadMessage),
             _ => Err(BadMessage),
         }
@@ -307,7 +307,7 @@ mod tests {
             ("pull", job),
             ("comment", job),
             ("usage", "acc_01hf7yat00zzzzzzzzzzzzzzzz#pull_requests"),
-            ("errand", "erd_01hf7yat00zzzzzzzzzzzzzzzz"),
+            ("assist", "erd_01hf7yat00zzzzzzzzzzzzzzzz"),
             (
                 "notice",
                 "acc_01hf7yat00zzzzzzzzzzzzzzzz#payment_failed#in_1",

@@ -1,14 +1,23 @@
 //! Accounts, and the ids of GitHub and Stripe that lead to them.
 
-use crate::error::{StoreError, cancellation_reasons, condition_failed};
-use crate::expression::{Change, put_new};
-use crate::item::{Attributes, Item, number, text, time};
-use crate::keys::Key;
-use crate::{Store, keys};
+pub(crate) mod api_keys;
+pub(crate) mod members;
+pub(crate) mod moving;
+pub(crate) mod rates;
+pub(crate) mod reveals;
+pub(crate) mod sessions;
+pub(crate) mod signups;
+
+use crate::Store;
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::keys;
+use crate::db::keys::Key;
+use crate::db::tx::{Change, put_new};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use domain::accounts::signups::Way;
 use domain::accounts::{Account, InstallationState, NewAccount, Payer};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
-use domain::signups::Way;
 use domain::time::Timestamp;
 
 /// Whether something may be begun for an account.
@@ -127,7 +136,7 @@ impl Store {
             .map(|key| self.link(key, account))
     }
 
-    /// Notes that an account has begun something that is its own for ever, a job, an errand, a purchase or a fix: from then on its owner
+    /// Notes that an account has begun something that is its own for ever, a job, an assist, a purchase or a fix: from then on its owner
     /// moves no more. One that is closed begins nothing.
     pub(crate) fn begun(&self, account: &AccountId, now: Timestamp) -> Change {
         Change::of(keys::account(account))

@@ -3,18 +3,19 @@
 //! The index may lag, so what it names is only a hint: taking a row is a strong write on the row itself, conditional on
 //! the moment the index gave, and of two sweepers that try, one wins.
 
-use crate::error::StoreError;
-use crate::expression::Change;
-use crate::item::{Attributes, Item, number, text, time};
-use crate::keys::Key;
-use crate::{Store, keys};
-use domain::ids::{AccountId, ErrandId, JobId};
-use domain::metering::{Debts, Meter};
+use crate::Store;
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::keys;
+use crate::db::keys::Key;
+use crate::db::tx::Change;
+use domain::accounts::signups::Newcomer;
+use domain::billing::usage::{Debts, Meter};
+use domain::ids::{AccountId, AssistId, JobId};
 use domain::notices::NoticeKey;
-use domain::signups::Newcomer;
+use domain::switches::Switch;
 use domain::switches::Switches;
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use std::time::Duration;
 
 /// What is due.
@@ -24,8 +25,8 @@ pub enum DueItem {
     Job(JobId),
     /// A request for a job has to be acted on.
     Request(JobId),
-    /// An errand has to be worked on.
-    Errand(ErrandId),
+    /// An assist has to be worked on.
+    Assist(AssistId),
     /// Stripe has to be told.
     Usage(Debts),
     /// A customer has to be told.
@@ -139,7 +140,7 @@ fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, St
     Ok(match &due.item {
         DueItem::Job(_) => switches.account(&item.parsed("owner", AccountId::parse)?),
         DueItem::Usage(debts) => switches.usage(&debts.account, Switch::On),
-        DueItem::Request(_) | DueItem::Errand(_) => {
+        DueItem::Request(_) | DueItem::Assist(_) => {
             switches.account(&item.parsed("account", AccountId::parse)?)
         }
         // Who signs up has no account yet, and whether he gets one without a person's word was decided when he came.
@@ -166,7 +167,7 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
     match sk {
         keys::JOB => return keys::job_of(pk).map(DueItem::Job),
         keys::REQUEST => return keys::job_of(pk).map(DueItem::Request),
-        keys::ERRAND => return keys::errand_of(pk).map(DueItem::Errand),
+        keys::ASSIST => return keys::assist_of(pk).map(DueItem::Assist),
         keys::SIGN_UP => return keys::sign_up_of(pk).map(DueItem::SignUp),
         _ => {}
     }

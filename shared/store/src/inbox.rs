@@ -1,15 +1,20 @@
 //! The event log: record once, act, finish once.
 //!
 //! Recording is one conditional put (bodies that stand apart come first, so a head never points at nothing). What the put
-//! finds in its place tells a repeat from a forgery, without a read. An owing event stands in index `state` under the
+//! finds in its place tells a repeat from a forgery, without a read. An pending event stands in index `state` under the
 //! moment it is due; leaving the state is what takes it off the list.
 
-use crate::bodies::{self, INLINE_BYTES_MAX, PART_BYTES};
-use crate::error::StoreError;
-use crate::expression::Change;
-use crate::item::{Attributes, Item, bytes, number, text, time};
-use crate::pages::{self, Cursor, Page, Placed};
-use crate::{Inbox, keys};
+pub(crate) mod bodies;
+pub(crate) mod ingest;
+
+use crate::Inbox;
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, Item, bytes, number, text, time};
+use crate::db::keys;
+use crate::db::pages;
+use crate::db::pages::{Cursor, Page, Placed};
+use crate::db::tx::Change;
+use crate::inbox::bodies::{INLINE_BYTES_MAX, PART_BYTES};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use domain::ids::AccountId;
@@ -28,7 +33,7 @@ pub enum Recorded {
     /// It is new.
     New,
     /// It was there, and nobody has finished it: it has to be queued again.
-    Owing,
+    Pending,
     /// It was there, and is done with.
     Settled,
     /// Another body stands under its id; this one is kept aside under the given key.
@@ -53,9 +58,9 @@ pub enum Finished {
     Already,
 }
 
-/// An owing event and when it was due, as the index says.
+/// An pending event and when it was due, as the index says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redue {
+pub struct DueEvent {
     /// Which.
     pub key: EventKey,
     /// Since when it is due.
@@ -90,7 +95,7 @@ impl Inbox {
             delivery,
             verified.provenance(),
             &delivery.key,
-            EventState::Owing,
+            EventState::Pending,
             now,
         );
         let Some(old) = self.put_new(head).await? else {
@@ -100,8 +105,8 @@ impl Inbox {
         if old.bytes("d")? != delivery.digest.0 {
             return self.quarantine(verified, now).await;
         }
-        Ok(if state_of(&old)? == EventState::Owing {
-            Recorded::Owing
+        Ok(if state_of(&old)? == EventState::Pending {
+            Recorded::Pending
         } else {
             Recorded::Settled
         })
@@ -236,7 +241,7 @@ impl Inbox {
         Ok(packed)
     }
 
-    /// Finishes an owing event; only the door that acted on it calls this.
+    /// Finishes an pending event; only the door that acted on it calls this.
     pub async fn finish(
         &self,
         key: &EventKey,
@@ -250,13 +255,13 @@ impl Inbox {
             .set("fin", time(now))
             .set("out", text(outcome))
             .when(
-                "#sx = :owing",
-                vec![("owing", text(keys::state(key, EventState::Owing)))],
+                "#sx = :pending",
+                vec![("pending", text(keys::state(key, EventState::Pending)))],
             );
         // What waits for a person stays until he has looked at it.
         if !matches!(
             finish.state(),
-            EventState::Buried | EventState::Unattributed
+            EventState::Failed | EventState::Unattributed
         ) {
             change = change.set("ttl", number(now.plus(KEPT_FOR).seconds()));
         }
@@ -304,7 +309,7 @@ impl Inbox {
     }
 
     async fn bury(&self, key: &EventKey, why: &str, now: Timestamp) -> Result<Fate, StoreError> {
-        self.finish(key, &Finish::Buried(why.to_owned()), now)
+        self.finish(key, &Finish::Failed(why.to_owned()), now)
             .await?;
         Ok(Fate::Over)
     }
@@ -315,10 +320,10 @@ impl Inbox {
         change: Change,
         due_at: Timestamp,
     ) -> Result<u32, StoreError> {
-        let owing = text(keys::state(key, EventState::Owing));
+        let pending = text(keys::state(key, EventState::Pending));
         let update = change
             .set("at", time(due_at))
-            .when("#sx = :owing", vec![("owing", owing)]);
+            .when("#sx = :pending", vec![("pending", pending)]);
         let call = update
             .call(&self.client, &self.table)
             .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
@@ -333,13 +338,13 @@ impl Inbox {
         }
     }
 
-    /// Owing events whose moment has come, at most `limit` of a shard.
+    /// Pending events whose moment has come, at most `limit` of a shard.
     pub async fn due_list(
         &self,
         source: Source,
         now: Timestamp,
         limit: i32,
-    ) -> Result<Vec<Redue>, StoreError> {
+    ) -> Result<Vec<DueEvent>, StoreError> {
         let shards = (0..keys::SHARDS).map(|shard| async move {
             let found = self
                 .client
@@ -350,7 +355,7 @@ impl Inbox {
                 .expression_attribute_names("#at", "at")
                 .expression_attribute_values(
                     ":sx",
-                    text(keys::state_shard(source, EventState::Owing, shard)),
+                    text(keys::state_shard(source, EventState::Pending, shard)),
                 )
                 .expression_attribute_values(":now", time(now))
                 .limit(limit)
@@ -360,19 +365,19 @@ impl Inbox {
             found
                 .items()
                 .iter()
-                .map(|item| redue_of(source, item))
+                .map(|item| due_event_of(source, item))
                 .collect::<Result<Vec<_>, _>>()
         });
         Ok(futures::future::try_join_all(shards).await?.concat())
     }
 
     /// Takes a due event on: moves its moment, doubling the wait, if nobody else has. Of two sweepers one wins.
-    pub async fn due_take(&self, due: &Redue, now: Timestamp) -> Result<Taken, StoreError> {
+    pub async fn due_take(&self, due: &DueEvent, now: Timestamp) -> Result<Taken, StoreError> {
         let Some(head) = self.head(&due.key).await? else {
             return Ok(Taken::Gone);
         };
         let item = Item::new(&head, "take a due event");
-        if state_of(&item)? != EventState::Owing || item.time("at")? != due.due_at {
+        if state_of(&item)? != EventState::Pending || item.time("at")? != due.due_at {
             return Ok(Taken::Gone);
         }
         let received_at = item.time("rx")?;
@@ -380,12 +385,12 @@ impl Inbox {
             .due_at
             .since(received_at)
             .clamp(RESEND_AFTER, OWING_ATTEMPTS_KEPT);
-        let owing = text(keys::state(&due.key, EventState::Owing));
+        let pending = text(keys::state(&due.key, EventState::Pending));
         let change = Change::of(keys::event(&due.key))
             .set("at", time(now.plus(waited)))
             .when(
-                "#sx = :owing AND #at = :was",
-                vec![("owing", owing), ("was", time(due.due_at))],
+                "#sx = :pending AND #at = :was",
+                vec![("pending", pending), ("was", time(due.due_at))],
             );
         match change.call(&self.client, &self.table).send().await {
             Ok(_) => Ok(Taken::Now { received_at }),
@@ -394,7 +399,7 @@ impl Inbox {
         }
     }
 
-    /// Makes an event owing again, whatever became of it; it has to be queued then.
+    /// Makes an event pending again, whatever became of it; it has to be queued then.
     pub async fn replay(
         &self,
         key: &EventKey,
@@ -407,7 +412,7 @@ impl Inbox {
         .await
     }
 
-    /// Says whose an event is and makes it owing again; none if there is no such event or it is somebody else's by now.
+    /// Says whose an event is and makes it pending again; none if there is no such event or it is somebody else's by now.
     pub async fn attribute(
         &self,
         key: &EventKey,
@@ -481,7 +486,7 @@ impl Inbox {
             .key_condition_expression("sx = :sx AND #at <= :from")
             .expression_attribute_values(":sx", text(sx));
         pages::newest("list events", query, (from, limit), |attributes| {
-            let Redue { key, due_at } = redue_of(source, attributes)?;
+            let DueEvent { key, due_at } = due_event_of(source, attributes)?;
             Ok(Some(Placed::new(due_at, key.id().to_owned(), key)))
         })
         .await
@@ -497,7 +502,7 @@ fn head_attributes(
     now: Timestamp,
 ) -> Attributes {
     head.extend(keys::event(key).attributes());
-    let at = if state == EventState::Owing {
+    let at = if state == EventState::Pending {
         now.plus(RESEND_AFTER)
     } else {
         now
@@ -554,7 +559,7 @@ fn row_of(key: EventKey, item: &Item<'_>) -> Result<EventRow, StoreError> {
 
 fn owing_again(key: &EventKey, now: Timestamp) -> Change {
     Change::of(keys::event(key))
-        .set("sx", text(keys::state(key, EventState::Owing)))
+        .set("sx", text(keys::state(key, EventState::Pending)))
         .set("at", time(now.plus(RESEND_AFTER)))
         .remove("fin")
         .remove("out")
@@ -562,10 +567,10 @@ fn owing_again(key: &EventKey, now: Timestamp) -> Change {
         .remove("ttl")
 }
 
-fn redue_of(source: Source, attributes: &Attributes) -> Result<Redue, StoreError> {
+fn due_event_of(source: Source, attributes: &Attributes) -> Result<DueEvent, StoreError> {
     let item = Item::new(attributes, "list events");
     let key = keys::event_of(source, item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
-    Ok(Redue {
+    Ok(DueEvent {
         key,
         due_at: item.time("at")?,
     })

@@ -3,27 +3,36 @@
 //! A write whose answer was lost leaves its mark (`w`, a random number) on the row, so that its writer knows it again
 //! instead of taking its own success for somebody else's.
 
+pub(crate) mod assists;
+pub(crate) mod phases;
+pub(crate) mod requests;
+pub(crate) mod steps;
+pub(crate) mod terms;
+
 mod rows;
 
-use crate::error::{StoreError, cancellation_reasons, condition_failed};
-use crate::expression::{Change, delete_when, put_new};
-use crate::item::{Attributes, Item, number, text, time};
+use crate::Store;
+use crate::billing::quotas::{count_change, uncount_change};
+use crate::billing::spending::LimitCheck;
+use crate::billing::usage;
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::keys;
+use crate::db::pages;
+use crate::db::pages::{Cursor, Page, Placed};
+use crate::db::tx::{Change, delete_when, put_new};
+use crate::db::versions::{Write, Written, failed_item};
+use crate::jobs::steps::{step_item, step_of};
 use crate::ledger::Post;
-use crate::outlays::Within;
-use crate::pages::{self, Cursor, Page, Placed};
-use crate::quotas::{count_change, uncount_change};
-use crate::steps::{step_item, step_of};
-use crate::writes::{Write, Written, failed_item};
-use crate::{Store, keys, metering};
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
-use domain::credits::Credits;
+use domain::billing::plans::Limit;
+use domain::billing::usage::{Meter, Tokens};
 use domain::ids::{AccountId, CommentId, JobId, RepositoryId};
 use domain::jobs::steps::{Order, Output, Step, Steps};
-use domain::jobs::{Claim, Facts, FixPaid, Lease, Money, Notice, Snapshot, Transition};
+use domain::jobs::{Claim, CommentState, Facts, FixPaid, Lease, Money, Snapshot, Transition};
 use domain::ledger::{Balance, Posting};
-use domain::metering::{Meter, Tokens};
-use domain::plans::Limit;
 use domain::time::Timestamp;
+use domain::units::Credits;
 use rows::{row_attributes, snapshot_of, transition_change};
 use std::sync::LazyLock;
 
@@ -105,11 +114,11 @@ impl Store {
             return Ok(JobCreated::QuotaUsed);
         };
         let postings = self.postings(CREATE, new.hold.as_slice()).await?;
-        let laid = self
+        let reservation = self
             .outlay_begin(facts.terms.begins(&facts.account).as_ref())
             .await?;
         let mut row = row_attributes(&new.row);
-        row.extend(laid.reserved());
+        row.extend(reservation.reserved());
         let mut items = vec![
             put_new(&self.table, self.trigger(facts, &facts.id)),
             put_new(
@@ -123,7 +132,7 @@ impl Store {
                 .item(&self.table),
         ];
         let own = items.len();
-        items.extend(laid.items.clone());
+        items.extend(reservation.items.clone());
         let before = items.len();
         items.extend(postings.items.clone());
         let Err(error) = self
@@ -152,7 +161,9 @@ impl Store {
         if condition_failed(reasons.get(5)).is_some() {
             return Ok(JobCreated::AccountClosed);
         }
-        if laid.verdict(CREATE, reasons.get(own..before).unwrap_or_default())? == Within::Beyond {
+        if reservation.verdict(CREATE, reasons.get(own..before).unwrap_or_default())?
+            == LimitCheck::Beyond
+        {
             return Ok(JobCreated::SpendLimitReached);
         }
         match postings.verdict(reasons.get(before..).unwrap_or_default())? {
@@ -165,7 +176,7 @@ impl Store {
         }
     }
 
-    /// Creates a job that is over before any work, so that its issue is told why. It takes no place.
+    /// Creates a job that is over before any work, so that its issue is commented why. It takes no place.
     pub async fn job_refuse(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
         let facts = &new.row.facts;
         let items = vec![
@@ -365,13 +376,13 @@ impl Store {
         let write = Write {
             operation: MOVE,
             change: transition_change(transition, &mark),
-            company: self
-                .company(transition, &money)?
+            companions: self
+                .companions(transition, &money)?
                 .into_iter()
                 .chain(beside)
                 .collect(),
             contends: matches!(money, Money::Billed { .. }),
-            laid: self.outlay_end(money.outlay()).await?,
+            reservation: self.outlay_end(money.outlay()).await?,
             postings,
         };
         let written = self.write_marked(write, &mark).await?;
@@ -382,7 +393,7 @@ impl Store {
     }
 
     /// The items that are written together with a job's row, the fix that it bills in front.
-    fn company(
+    fn companions(
         &self,
         transition: &Transition,
         money: &Money,
@@ -402,9 +413,9 @@ impl Store {
             Money::Still => {}
             Money::Billed { usage, .. } => {
                 items.extend(
-                    usage.iter().map(|usage| {
-                        put_new(&self.table, metering::owed_attributes(usage, usage.at))
-                    }),
+                    usage
+                        .iter()
+                        .map(|usage| put_new(&self.table, usage::owed_attributes(usage, usage.at))),
                 );
                 items.extend(self.tokens_count(&row.facts.account, &row.facts.terms, row.tokens));
                 if row.fix_paid == FixPaid::Before {
@@ -438,8 +449,8 @@ impl Store {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<CommentClaim, StoreError> {
-        let change = Change::of(keys::job(&row.facts.id)).set("telling_until", time(until)).when(
-            "#state = :state AND (attribute_not_exists(#telling_until) OR #telling_until <= :now) AND (attribute_not_exists(#told) OR #told <> :notice)",
+        let change = Change::of(keys::job(&row.facts.id)).set("commenting_until", time(until)).when(
+            "#state = :state AND (attribute_not_exists(#commenting_until) OR #commenting_until <= :now) AND (attribute_not_exists(#commented) OR #commented <> :notice)",
             vec![("now", time(now)), ("state", text(row.state.as_str())), ("notice", text(row.state.notice().as_str()))],
         );
         match change.call(&self.client, &self.table).send().await {
@@ -453,14 +464,14 @@ impl Store {
     pub async fn comment_told(
         &self,
         row: &Snapshot,
-        notice: Notice,
+        notice: CommentState,
         comment: Option<CommentId>,
         until: Timestamp,
     ) -> Result<Option<Snapshot>, StoreError> {
-        let told = |condition: &str, values| {
+        let commented = |condition: &str, values| {
             let change = Change::of(keys::job(&row.facts.id))
-                .set("told", text(notice.as_str()))
-                .remove("telling_until");
+                .set("commented", text(notice.as_str()))
+                .remove("commenting_until");
             let change = if let Some(comment) = comment {
                 change.set("comment", number(comment))
             } else {
@@ -470,7 +481,7 @@ impl Store {
         };
         if row.state.work().is_none() {
             let still = vec![("until", time(until)), ("version", number(row.version))];
-            let last = told("#telling_until = :until AND #version = :version", still)
+            let last = commented("#commenting_until = :until AND #version = :version", still)
                 .remove("dx")
                 .remove("due_at");
             if let Some(settled) = self.job_change(last).await? {
@@ -478,8 +489,8 @@ impl Store {
             }
             // The job moved on while we wrote; the newer state owes words of its own.
         }
-        self.job_change(told(
-            "#telling_until = :until",
+        self.job_change(commented(
+            "#commenting_until = :until",
             vec![("until", time(until))],
         ))
         .await
@@ -505,8 +516,8 @@ impl Store {
         until: Timestamp,
     ) -> Result<(), StoreError> {
         let change = Change::of(keys::job(&row.facts.id))
-            .remove("telling_until")
-            .when("#telling_until = :mine", vec![("mine", time(until))]);
+            .remove("commenting_until")
+            .when("#commenting_until = :mine", vec![("mine", time(until))]);
         self.quietly("give up a comment", change).await
     }
 }

@@ -1,17 +1,24 @@
 //! The ledger: posting, balances, listings. How a posting becomes items is in `postings`.
 
-use crate::error::{StoreError, cancellation_reasons};
-use crate::item::{Attributes, Item, text};
-use crate::outlays::{Laid, Within};
-use crate::pages::{self, Cursor, Page, Placed};
-use crate::{Store, keys};
+pub(crate) mod audit;
+pub(crate) mod expiries;
+pub(crate) mod postings;
+pub(crate) mod seals;
+
+use crate::Store;
+use crate::billing::spending::{LimitCheck, Reservation};
+use crate::db::error::{StoreError, cancellation_reasons};
+use crate::db::item::{Attributes, Item, text};
+use crate::db::keys;
+use crate::db::pages;
+use crate::db::pages::{Cursor, Page, Placed};
 use aws_smithy_async::rt::sleep::AsyncSleep;
-use domain::credits::Credits;
+use domain::billing::spending::Outlay;
 use domain::ids::AccountId;
 use domain::ledger::{Balance, Cause, Entry, HoldId, Kind, Posting};
 use domain::retry::backoff;
-use domain::spending::Outlay;
 use domain::time::Timestamp;
+use domain::units::Credits;
 
 /// What became of a posting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,15 +61,15 @@ const HASTE: u32 = 100;
 impl Store {
     /// Posts to one account, all or nothing. Contention is waited out for a while: it says nothing about the balance.
     pub async fn ledger_post(&self, postings: &[Posting]) -> Result<Post, StoreError> {
-        self.while_contended(|| self.ledger_post_with(postings, Laid::default()))
+        self.while_contended(|| self.ledger_post_with(postings, Reservation::default()))
             .await
     }
 
     /// Posts a hold of a customer's own work, if that is within what he wants to spend.
     pub async fn hold_make(&self, hold: &Posting, outlay: &Outlay) -> Result<Post, StoreError> {
         self.while_contended(|| async {
-            let laid = self.outlay_begin(Some(outlay)).await?;
-            self.ledger_post_with(std::slice::from_ref(hold), laid)
+            let reservation = self.outlay_begin(Some(outlay)).await?;
+            self.ledger_post_with(std::slice::from_ref(hold), reservation)
                 .await
         })
         .await
@@ -75,19 +82,29 @@ impl Store {
         outlay: Option<&Outlay>,
     ) -> Result<Post, StoreError> {
         self.while_contended(|| async {
-            let laid = self.outlay_end(outlay).await?;
-            self.ledger_post_with(std::slice::from_ref(end), laid).await
+            let reservation = self.outlay_end(outlay).await?;
+            self.ledger_post_with(std::slice::from_ref(end), reservation)
+                .await
         })
         .await
     }
 
     /// Posts with an outlay, which stands behind the postings: whoever repeats himself may have reached his limit by now.
-    async fn ledger_post_with(&self, postings: &[Posting], laid: Laid) -> Result<Post, StoreError> {
+    async fn ledger_post_with(
+        &self,
+        postings: &[Posting],
+        reservation: Reservation,
+    ) -> Result<Post, StoreError> {
         let written = self.postings(POST, postings).await?;
         if written.items.is_empty() {
             return Ok(Post::AlreadyPosted);
         }
-        let items = written.items.iter().chain(&laid.items).cloned().collect();
+        let items = written
+            .items
+            .iter()
+            .chain(&reservation.items)
+            .cloned()
+            .collect();
         let call = self
             .client
             .transact_write_items()
@@ -103,7 +120,9 @@ impl Store {
             .unwrap_or((reasons, &[]));
         match written.verdict(own)? {
             Some(post) => Ok(post),
-            None if laid.verdict(POST, rest)? == Within::Beyond => Ok(Post::SpendLimitReached),
+            None if reservation.verdict(POST, rest)? == LimitCheck::Beyond => {
+                Ok(Post::SpendLimitReached)
+            }
             None => Err(StoreError::cancelled(POST, reasons)),
         }
     }

@@ -8,82 +8,50 @@
 //! `main`.
 
 mod accounts;
-mod api_keys;
-mod audit;
-mod believed;
-mod bodies;
-mod digests;
+mod billing;
+mod db;
 mod due;
-mod errands;
-mod error;
-mod expiries;
-mod expression;
 mod inbox;
-mod ingest;
-mod intents;
-mod item;
 mod jobs;
-mod keys;
 mod ledger;
-mod mailings;
-mod marketplace;
-mod members;
-mod metering;
-mod moving;
 mod notices;
-mod outlays;
-mod pages;
-mod parked;
-mod payments;
-mod phases;
-mod postings;
-mod quotas;
-mod rates;
-mod requests;
-mod reveals;
-pub mod schema;
-mod seals;
-mod sessions;
-mod signups;
-mod steps;
-mod subscriptions;
 mod switches;
-mod terms;
-mod writes;
 
+pub use db::schema;
+
+pub use accounts::api_keys::{KEYS_MAX, KeyCreated, key_digest};
+pub use accounts::members::{Left, LetIn, MEMBERS_MAX, RoleSet, TakenOut};
+pub use accounts::moving::{Move, OwnerMoved, Proof};
+pub use accounts::rates::{RateCounted, Requests, Window};
+pub use accounts::reveals::reveal_digest;
+pub use accounts::sessions::{Linked, session_digest};
+pub use accounts::signups::{Provisioned, SignUpMoved, SignUpOwed, SignUpRow, mail_newcomer};
 pub use accounts::{AccountBegun, AccountCreated, InstallationNoted};
-pub use api_keys::{KEYS_MAX, KeyCreated, key_digest};
-pub use audit::{Audit, Rebuilt, Unbalanced};
+pub use billing::intents::{Begun, Intent};
+pub use billing::marketplace::PurchaseNoted;
+pub use billing::payments::PaymentLearnt;
+pub use billing::quotas::{Counted, UsageRecord, UsageRecorded};
+pub use billing::stuck::{Decided, Unbilled, UsagePage, UsageRow, UsageState, WriteOff};
+pub use billing::subscriptions::Noted;
+pub use billing::usage::{Owed, ReportClaim};
+pub use db::error::StoreError;
+pub use db::pages::{Cursor, Page};
+pub use db::versions::Written;
 pub use due::{Due, DueItem, Moved};
-pub use errands::{ErrandClaimed, ErrandCreated, NewErrand, SummaryPlace, WholeErrand};
-pub use error::StoreError;
-pub use expiries::{Expiring, Expiry};
-pub use inbox::{Event, Finished, Recorded, Redue, Taken};
-pub use ingest::Ingest;
-pub use intents::{Begun, Intent};
+pub use inbox::ingest::Ingest;
+pub use inbox::{DueEvent, Event, Finished, Recorded, Taken};
+pub use jobs::assists::{AssistClaimed, AssistCreated, NewAssist, SummaryPlace, WholeAssist};
+pub use jobs::phases::Reported;
+pub use jobs::requests::RequestMade;
 pub use jobs::{Advanced, Claimed, CommentClaim, JobCreated, NewJob};
+pub use ledger::audit::{Audit, Rebuilt, Unbalanced};
+pub use ledger::expiries::{Expiring, Expiry};
+pub use ledger::postings::{BadLedgerKey, KeyRing, KeySource};
+pub use ledger::seals::{Checked, DaySum, Seal, Sealed};
 pub use ledger::{OpenHold, Post};
-pub use mailings::{AccountChanged, Mailing, Muted, Unmuted};
-pub use marketplace::PurchaseNoted;
-pub use members::{Left, LetIn, MEMBERS_MAX, RoleSet, TakenOut};
-pub use metering::{Owed, ReportClaim};
-pub use moving::{Move, OwnerMoved, Proof};
+pub use notices::mailings::{AccountChanged, Mailing, Muted, Unmuted};
 pub use notices::{NoticeClaim, NoticeOwed, NoticeRow, Tried, Untold};
-pub use pages::{Cursor, Page};
-pub use parked::{Decided, Unbilled, UsagePage, UsageRow, UsageState, WriteOff};
-pub use payments::PaymentLearnt;
-pub use phases::Reported;
-pub use postings::{BadLedgerKey, KeyRing, KeySource};
-pub use quotas::{Counted, UsageRecord, UsageRecorded};
-pub use rates::{RateCounted, Requests, Window};
-pub use requests::RequestMade;
-pub use reveals::reveal_digest;
-pub use seals::{Checked, DaySum, Seal, Sealed};
-pub use sessions::{Linked, session_digest};
-pub use signups::{Provisioned, SignUpMoved, SignUpOwed, SignUpRow, mail_newcomer};
-pub use subscriptions::Noted;
 pub use switches::{SwitchRow, SwitchWord, Switchboard, Switched, Which};
-pub use writes::Written;
 
 use aws_sdk_dynamodb::Client;
 use std::sync::Arc;
@@ -141,7 +109,7 @@ impl Connection {
     pub fn seals(&self, ledger_table: impl Into<String>, keys: KeySource) -> Seals {
         Seals {
             client: self.client.clone(),
-            side: postings::LedgerSide {
+            side: ledger::postings::LedgerSide {
                 table: ledger_table.into(),
                 keys,
             },
@@ -153,7 +121,7 @@ impl Connection {
 #[derive(Clone)]
 pub struct Seals {
     client: Client,
-    side: postings::LedgerSide,
+    side: ledger::postings::LedgerSide,
 }
 
 /// The event log: the `events` table.
@@ -169,7 +137,7 @@ pub struct Store {
     client: Client,
     table: String,
     random: Random,
-    ledger: Option<postings::LedgerSide>,
+    ledger: Option<ledger::postings::LedgerSide>,
 }
 
 impl Store {
@@ -177,7 +145,7 @@ impl Store {
     #[must_use]
     pub fn with_ledger(self, ledger_table: impl Into<String>, keys: KeySource) -> Self {
         Self {
-            ledger: Some(postings::LedgerSide {
+            ledger: Some(ledger::postings::LedgerSide {
                 table: ledger_table.into(),
                 keys,
             }),

@@ -4,10 +4,13 @@
 //! the mark of whoever makes it. What surely came to nothing is counted as `clear` when the row is given back; a try that is
 //! neither clear nor told is a doubt, whether its answer was lost or its process died.
 
-use crate::error::StoreError;
-use crate::expression::Change;
-use crate::item::{Attributes, Item, number, text, time};
-use crate::{Store, keys};
+pub(crate) mod mailings;
+
+use crate::Store;
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::keys;
+use crate::db::tx::Change;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::ids::AccountId;
@@ -192,7 +195,7 @@ impl Store {
             .handed_back(untold)
             .set("outcome", text(outcome.as_str()))
             .set("ended_at", time(now));
-        let change = if outcome == Outcome::Told {
+        let change = if outcome == Outcome::Sent {
             change.set("told_at", time(now))
         } else {
             change

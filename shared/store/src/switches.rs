@@ -4,20 +4,20 @@
 //! all by one query. That something is on is believed for a minute; that it is off is asked anew, since whoever has sent
 //! the message may know better. A change and its record are one transaction, and holds only if it changes anything.
 
-use crate::believed::Believed;
-use crate::error::{StoreError, cancellation_reasons, condition_failed};
-use crate::expression::{Change, put_new};
-use crate::item::{Attributes, Item, text, time};
-use crate::keys;
+use crate::db::cache::Believed;
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, text, time};
+use crate::db::keys;
+use crate::db::tx::{Change, put_new};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use domain::ids::{AccountId, ActionId};
+use domain::switches::Switch;
 use domain::switches::{SwitchName, Switches};
 use domain::time::Timestamp;
-use domain::triggers::Switch;
 use std::time::Duration;
 
 /// How long what was read is believed.

@@ -61,7 +61,7 @@ pub use webhook_endpoints::{
     WebhookEndpointOrder,
 };
 
-use domain::events::Mode;
+use domain::inbox::events::Mode;
 use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 

@@ -1,4 +1,4 @@
-//! Telling Stripe of usage, so that telling twice is telling once.
+//! ReportAction Stripe of usage, so that telling twice is telling once.
 
 use crate::StripeApi;
 use crate::error::{Origin, Refusal, StripeError};

@@ -4,8 +4,8 @@
 use crate::github_payloads as payloads;
 use crate::signing::{self, SigningSecrets};
 use crate::{BadPayload, Rejected, Signed};
-use domain::events::GithubEvent;
 use domain::ids::DeliveryId;
+use domain::inbox::events::GithubEvent;
 use domain::inbox::{Delivery, EventKey, Provenance, Source, Verified};
 use http::HeaderMap;
 use serde::Deserialize;

@@ -1,12 +1,12 @@
 //! The few fields of GitHub's bodies that we need, as they stand there.
 
-use domain::addresses::MailAddress;
-use domain::events::{
+use domain::accounts::addresses::MailAddress;
+use domain::billing::marketplace::{Listed, ListedPrice};
+use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
+use domain::inbox::events::{
     CommentOn, GithubEvent, InstallationChange, InstallationEvent, Issue, IssueComment, IssueEvent,
     IssueLabeled, MarketplaceChange, MarketplaceEvent, Origin, PullEvent, PullFate,
 };
-use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
-use domain::marketplace::{Listed, ListedPrice};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde::de::Error;

@@ -3,8 +3,8 @@
 use crate::signing::{self, SIGNATURES_MAX, SigningSecrets};
 use crate::stripe_payloads as payloads;
 use crate::{BadPayload, Rejected, Signed};
-use domain::events::{StripeEnvelope, StripeEvent};
 use domain::ids::StripeEventId;
+use domain::inbox::events::{StripeEnvelope, StripeEvent};
 use domain::inbox::{Delivery, EventKey, Provenance, Source, Verified};
 use domain::time::Timestamp;
 use http::HeaderMap;

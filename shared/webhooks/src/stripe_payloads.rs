@@ -13,8 +13,8 @@ pub(crate) use meters::errors as meter_errors;
 pub use meters::{MeterErrors, Uncounted};
 
 use customers::{customer, method};
-use domain::events::{Mode, StripeEnvelope, StripeEvent};
 use domain::ids::BadId;
+use domain::inbox::events::{Mode, StripeEnvelope, StripeEvent};
 use domain::time::Timestamp;
 use meters::thin;
 use payments::{Movement, charge, checkout, dispute, intent, refund};

@@ -197,7 +197,7 @@ impl Checks<'_> {
             if pk.ends_with(&webhook.id)
                 && let Some(state) = item["sx"]["S"].as_str()
             {
-                item["sx"]["S"] = state.replace("#owing#", "#finished#").into();
+                item["sx"]["S"] = state.replace("#pending#", "#finished#").into();
             }
         }
     }

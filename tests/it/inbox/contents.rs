@@ -1,5 +1,5 @@
 //! What may stand around and inside a signed body: ids, methods, paths, and JSON as it should not be. Nothing of it is ever
-//! our fault (5xx) or our end (a panic); what cannot be acted on is refused at the door or buried with its reason.
+//! our fault (5xx) or our end (a panic); what cannot be acted on is refused at the door or failed with its reason.
 
 use crate::world::{Climate, World, fixture};
 use bytes::Bytes;
@@ -311,7 +311,7 @@ async fn what_passes_the_door_and_makes_no_sense_is_buried_with_its_reason() {
         world
             .assert_outcome(
                 &id,
-                EventState::Buried,
+                EventState::Failed,
                 "the body is not what a issues.opened event looks like",
             )
             .await;

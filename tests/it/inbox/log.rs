@@ -53,7 +53,7 @@ async fn a_repeat_of_a_finished_event_is_taken_and_not_acted_on() {
         .event(Source::Github, "d-1")
         .await
         .expect("it is there");
-    assert_eq!(before.state, EventState::Finished);
+    assert_eq!(before.state, EventState::Processed);
     world.elapse(Duration::from_secs(600)).await;
     assert_eq!(
         world.github_delivers("issues", "d-1", &body).await.status(),
@@ -108,7 +108,7 @@ async fn the_log_names_the_job_that_an_event_made() {
         world.settle().await;
         let job = world.told_job().await.facts.id;
         world
-            .assert_outcome(&delivery, EventState::Finished, job.as_str())
+            .assert_outcome(&delivery, EventState::Processed, job.as_str())
             .await;
         world.assert_delivered_once();
         world.done().await;
@@ -459,7 +459,10 @@ async fn a_body_under_another_events_name_has_no_effect() {
     }
     world.settle().await;
     let acted_on = world
-        .logged(Source::Github, &[EventState::Finished, EventState::Owing])
+        .logged(
+            Source::Github,
+            &[EventState::Processed, EventState::Pending],
+        )
         .await;
     assert!(acted_on.is_empty(), "{acted_on:?}");
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Many at once, on real threads.
 
 use super::{account, books, gift, hold, micros};
-use domain::credits::Credits;
+use domain::units::Credits;
 use store::{Post, Store};
 
 /// Runs each of these on the threads of the runtime; conflicts that outlast the store's patience come again, as a message

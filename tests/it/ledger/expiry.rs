@@ -5,10 +5,10 @@ use crate::money::Sold;
 use crate::stripe_events::shop::whole;
 use crate::verbs::together;
 use crate::world::{Climate, World};
-use domain::credits::Credits;
 use domain::ids::AccountId;
 use domain::ledger::{Label, Posting};
 use domain::time::Timestamp;
+use domain::units::Credits;
 use fakes::weather::Moment;
 use std::time::Duration;
 use store::Post;
@@ -264,7 +264,7 @@ async fn without_an_end_nothing_goes() {
     assert_eq!(night(&world).await, (0, 0));
     assert_eq!(
         world.balance(&account).await.available,
-        micros(10_000 * domain::credits::MICROS)
+        micros(10_000 * domain::units::MICROS)
     );
     world.abandoned();
 }

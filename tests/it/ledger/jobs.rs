@@ -2,11 +2,11 @@
 
 use crate::money::{Sold, built_in};
 use crate::world::{Climate, World};
-use domain::credits::Credits;
+use domain::billing::plans::{PlanId, cost};
 use domain::ids::AccountId;
 use domain::jobs::{State, cost_to_customer};
 use domain::ledger::Balance;
-use domain::plans::{PlanId, cost};
+use domain::units::Credits;
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 

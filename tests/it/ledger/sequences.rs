@@ -2,10 +2,10 @@
 
 use super::{NOW, account, books, fine, gift, hold, hold_id, micros, settle};
 use crate::verbs::together;
-use domain::credits::Credits;
+use domain::billing::payments::{Dispute, Fact, Phase, Purchase, Refund, RefundOutcome, Reported};
 use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use domain::ledger::{Balance, Posting};
-use domain::payments::{Dispute, Fact, Phase, Purchase, Refund, RefundOutcome, Told};
+use domain::units::Credits;
 use fakes::weather::scramble;
 use std::collections::BTreeMap;
 use store::{PaymentLearnt, Post, Store};
@@ -219,7 +219,7 @@ fn refund(n: u64, minor: i64, outcome: RefundOutcome) -> Fact {
     )
 }
 
-fn disputed(n: u64, minor: i64, phase: Phase, withdrawn: Told, reinstated: Told) -> Fact {
+fn disputed(n: u64, minor: i64, phase: Phase, withdrawn: Reported, reinstated: Reported) -> Fact {
     let id = DisputeId::parse(&format!("dp_{n}")).expect("an id");
     Fact::Disputed(
         id,
@@ -271,7 +271,7 @@ fn refunds() -> Vec<Story> {
 
 fn disputes() -> Vec<Story> {
     use Phase::{Inquiry, InquiryClosed, Lost, Open, Won};
-    use Told::{No, Yes};
+    use Reported::{No, Yes};
     let one = |phase, withdrawn, reinstated| disputed(1, PAID, phase, withdrawn, reinstated);
     let after_a_refund = vec![
         bought(),

@@ -38,7 +38,7 @@ async fn next(world: &World, account: &AccountId, grants: u64) -> Outcome {
 async fn an_address_that_bounced_gets_no_second_mail() {
     let (world, account) = world(Climate::Bad(225), &[]).await;
     world.vendors.mail.bounce(ADDRESS);
-    assert_eq!(next(&world, &account, 1).await, Outcome::Told);
+    assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
     assert_eq!(world.letter().fate, Fate::Bounced);
     assert_eq!(next(&world, &account, 2).await, Outcome::Muted);
     world.letter();
@@ -62,9 +62,9 @@ async fn ses_s_own_simulator_bounces_and_complains() {
                 .0
                 .is_success()
         );
-        assert_eq!(next(&world, &account, 1).await, Outcome::Told, "{to}");
+        assert_eq!(next(&world, &account, 1).await, Outcome::Sent, "{to}");
         let expected = if to.starts_with("success") {
-            Outcome::Told
+            Outcome::Sent
         } else {
             Outcome::Muted
         };
@@ -91,7 +91,7 @@ async fn only_what_is_for_good_mutes() {
             .queue_gets_text(Queue::MailEvents, &harmless.to_string())
             .await;
     }
-    assert_eq!(next(&world, &account, 1).await, Outcome::Told);
+    assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
     let wrapped = json!({ "Type": "Notification", "Message": bounce("Permanent", at).to_string() });
     world
         .queue_gets_text(Queue::MailEvents, &wrapped.to_string())
@@ -114,7 +114,7 @@ async fn an_operator_s_word_stands_until_it_bounces_again() {
         "nothing is known of it"
     );
     world.vendors.mail.bounce(ADDRESS);
-    assert_eq!(next(&world, &account, 1).await, Outcome::Told);
+    assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
     assert_eq!(muted(&world).await, Muted::Yes);
     world.skip(Duration::from_secs(60));
     let (status, answer) = unmute().await;
@@ -136,7 +136,7 @@ async fn an_operator_s_word_stands_until_it_bounces_again() {
     );
     // It does not arrive now, either.
     world.skip(Duration::from_secs(60));
-    assert_eq!(next(&world, &account, 2).await, Outcome::Told);
+    assert_eq!(next(&world, &account, 2).await, Outcome::Sent);
     assert_eq!(muted(&world).await, Muted::Yes);
     for (body, code) in [
         (json!({ "address": "nobody" }), "bad_address"),
@@ -156,7 +156,7 @@ async fn an_operator_s_word_stands_until_it_bounces_again() {
 async fn a_message_is_kept_until_it_is_done_or_dead() {
     let (world, account) = world(Climate::Fair, &[]).await;
     world.vendors.mail.bounce(ADDRESS);
-    assert_eq!(next(&world, &account, 1).await, Outcome::Told);
+    assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
     world
         .operator("DELETE", MUTED, Some(&json!({ "address": ADDRESS })))
         .await;

@@ -3,7 +3,7 @@
 use super::{ADDRESS, world};
 use crate::world::{Climate, World};
 use domain::notices::{Kind, Outcome, Topic};
-use domain::triggers::Switch;
+use domain::switches::Switch;
 use fakes::mail::Trouble;
 use fakes::weather::{Effect, Fault};
 use serde_json::json;
@@ -50,8 +50,8 @@ async fn whoever_cannot_or_will_not_be_told_is_not_and_the_notice_says_why() {
         ]
     );
     // Mail came back, whatever the capitals.
-    let shouted =
-        domain::addresses::MailAddress::parse(&ADDRESS.to_uppercase()).expect("an address");
+    let shouted = domain::accounts::addresses::MailAddress::parse(&ADDRESS.to_uppercase())
+        .expect("an address");
     store
         .mail_mute(&shouted, world.stack.outside.now())
         .await
@@ -62,10 +62,10 @@ async fn whoever_cannot_or_will_not_be_told_is_not_and_the_notice_says_why() {
     let ended = world.ended(&account).await;
     let expected = [
         ("low_balance#1", Outcome::SwitchedOff),
-        ("low_balance#2", Outcome::Told),
+        ("low_balance#2", Outcome::Sent),
         ("top_up_needed#0", Outcome::Nobody),
-        ("top_up_needed#1", Outcome::Told),
-        ("top_up_needed#2", Outcome::Told),
+        ("top_up_needed#1", Outcome::Sent),
+        ("top_up_needed#2", Outcome::Sent),
         ("top_up_needed#3", Outcome::Muted),
     ];
     assert_eq!(
@@ -122,7 +122,7 @@ async fn while_ses_fails_or_throttles_a_mail_waits_and_is_sent_once() {
         world.owes(&account, topic).await;
         world.settle().await;
         world.letter();
-        assert_eq!(world.outcome_of_one(&account).await, Outcome::Told);
+        assert_eq!(world.outcome_of_one(&account).await, Outcome::Sent);
         world.done().await;
     }
 }
@@ -182,21 +182,21 @@ async fn an_answer_that_is_lost_is_decided_by_what_it_was_about() {
             Effect::AnswerLost,
             1,
             2,
-            Outcome::Told,
+            Outcome::Sent,
         ),
         (
             Topic::TopUpNeeded(1),
             Effect::Unreachable,
             1,
             1,
-            Outcome::Told,
+            Outcome::Sent,
         ),
         (
             Topic::TopUpNeeded(1),
             Effect::Unreachable,
             4,
             1,
-            Outcome::Told,
+            Outcome::Sent,
         ),
         (
             Topic::TopUpNeeded(1),

@@ -5,7 +5,7 @@ use crate::money::Sold;
 use crate::world::{Climate, World};
 use domain::ids::AccountId;
 use domain::notices::Kind;
-use domain::triggers::Switch;
+use domain::switches::Switch;
 use fakes::weather::Moment;
 use local_stack::world::{OWNER, REPOSITORY};
 

@@ -86,7 +86,7 @@ fn routes() -> [(&'static str, String, Option<Value>, StatusCode); 13] {
         ),
         (
             "GET",
-            format!("/api/v1/admin/accounts/{ID}/usage?state=parked"),
+            format!("/api/v1/admin/accounts/{ID}/usage?state=stuck"),
             None,
             StatusCode::NOT_FOUND,
         ),

@@ -87,7 +87,7 @@ pub fn another(world: &World, settings: &[(&'static str, &'static str)]) -> axum
         ("LEDGER_KEY", LOCAL_LEDGER_KEY),
         ("GITHUB_EVENTS_QUEUE_URL", "http://queue.test/github-events"),
         ("PROVISIONING_QUEUE_URL", "http://queue.test/provisioning"),
-        ("ERRANDS_QUEUE_URL", "http://queue.test/errands"),
+        ("ASSISTS_QUEUE_URL", "http://queue.test/assists"),
         ("STRIPE_URL", "https://stripe.stand-in"),
         ("DASHBOARD_URL", "https://tallyhook.test/billing"),
     ];

@@ -2,9 +2,9 @@
 
 use super::{DAY, HOUR};
 use crate::world::{Climate, World};
-use domain::credits::Credits;
 use domain::ids::{AccountId, JobId};
 use domain::ledger::{HoldId, Label, Posting};
+use domain::units::Credits;
 use local_stack::stack::{LEDGER_TABLE, MAIN_TABLE};
 use serde_json::{Value, json};
 use store::{Post, Rebuilt};

@@ -17,7 +17,7 @@ impl World {
         self.signs_up("192.0.2.1", &wish(ANN, "payg")).await;
         self.settle().await;
         let account = self
-            .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+            .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
             .await
             .id;
         let (_, key) = self.reveals(&self.link_to(ANN), "a").await;

@@ -6,10 +6,10 @@ use crate::browser::location;
 use crate::leaks;
 use crate::world::{Climate, World};
 use bytes::Bytes;
-use domain::addresses::MailAddress;
+use domain::accounts::addresses::MailAddress;
+use domain::accounts::signups::{Newcomer, State};
 use domain::inbox::{EventState, Source};
 use domain::notices::Outcome;
-use domain::signups::{Newcomer, State};
 use fakes::stripe::Fault;
 use fakes::weather::Moment;
 use http::{Request, Response, StatusCode};
@@ -166,7 +166,7 @@ async fn provisioning_creates_billing_customer() {
     );
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
         .await;
     let customers = world.made_customers();
     assert_eq!(
@@ -204,7 +204,7 @@ async fn trial_signup_to_first_fix() {
     world.signs_up("192.0.2.1", &wish(ANN, "payg")).await;
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
         .await;
     let (_, key) = world.reveals(&world.link_to(ANN), "a").await;
     let secret = key["secret"].as_str().expect("a key");
@@ -325,7 +325,7 @@ async fn hundred_concurrent_signups() {
     {
         accounts.insert(
             world
-                .assert_provisioned_once(&newcomer(&address), Outcome::Told)
+                .assert_provisioned_once(&newcomer(&address), Outcome::Sent)
                 .await
                 .id,
         );
@@ -419,7 +419,7 @@ async fn what_is_no_sign_up_is_refused_and_too_many_are() {
     );
     world.settle().await;
     world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
         .await;
     world.done().await;
 }
@@ -543,7 +543,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         "{call:?}"
     );
     world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
         .await;
     assert_eq!(world.made_customers().len(), 1, "{call:?}");
     world.done().await;
@@ -583,7 +583,7 @@ async fn a_customer_whose_answer_was_lost_is_found_days_later() {
     world.settle().await;
     assert_eq!(world.made_customers().len(), 1);
     world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
         .await;
     world.done().await;
 }
@@ -598,7 +598,7 @@ async fn a_customer_that_was_made_by_a_failed_call_is_the_only_one() {
         world.settle().await;
         assert_eq!(world.made_customers().len(), 1, "{fault:?}");
         world
-            .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+            .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
             .await;
         world.done().await;
     }
@@ -612,7 +612,7 @@ async fn a_wish_is_what_a_trial_goes_on_to() {
     world.signs_up("192.0.2.1", &wish(ANN, "teams")).await;
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
         .await;
     world
         .vendors
@@ -650,7 +650,7 @@ async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     world.settle().await;
     assert_eq!(
         world.outcome(Source::Github, &delivery).await.0,
-        EventState::Finished
+        EventState::Processed
     );
     assert_eq!(
         (
@@ -719,7 +719,7 @@ async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     );
     world.settle().await;
     world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Told)
+        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
         .await;
     world
         .assert_provisioned_once(&acme(), Outcome::Nobody)

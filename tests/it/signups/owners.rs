@@ -1,10 +1,10 @@
 //! Installing the App is enough: its owner gets an account with a trial, whichever of his events comes first.
 
 use crate::world::{Climate, World};
+use domain::accounts::signups::{Newcomer, State};
 use domain::ids::OwnerId;
 use domain::inbox::{EventState, Source};
 use domain::notices::Outcome;
-use domain::signups::{Newcomer, State};
 use fakes::weather::Moment;
 use local_stack::world::OWNER_ID;
 use std::time::Duration;
@@ -91,7 +91,7 @@ async fn without_billing_a_sign_up_waits() {
     );
     assert_eq!(
         world.outcome(Source::Github, &delivery).await.0,
-        EventState::Owing
+        EventState::Pending
     );
     assert_eq!(world.made_customers().len(), 0);
     world.abandoned();

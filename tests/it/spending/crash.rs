@@ -2,10 +2,10 @@
 
 use super::{HOLDS, LIMIT};
 use crate::world::{Climate, World};
-use domain::credits::Credits;
+use domain::billing::spending::{SpendLimit, Spent, Unit};
 use domain::jobs::cost_to_customer;
-use domain::money::{Currency, Money};
-use domain::spending::{SpendLimit, Spent, Unit};
+use domain::units::Credits;
+use domain::units::{Currency, Money};
 use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};

@@ -2,16 +2,16 @@
 
 use crate::ledger::{NOW, account, books, gift, micros};
 use domain::accounts::{Account, NewAccount};
-use domain::credits::Credits;
+use domain::billing::plans::{Billable, Counts, Limit, Rate};
+use domain::billing::spending::{Line, MICROS, Outlay, SpendLimit, Spending, Spent, Unit};
+use domain::billing::usage::Meter;
 use domain::ids::{AccountId, ActionId, CustomerId, InstallationId, JobId, RepositoryId};
+use domain::jobs::pulls::PullWishes;
 use domain::jobs::steps::Order;
 use domain::jobs::{self, Facts, Funding, Staged, Terms};
 use domain::ledger::{HoldId, Label, Posting};
-use domain::metering::Meter;
-use domain::money::{Currency, Money};
-use domain::plans::{Billable, Counts, Limit, Rate};
-use domain::pulls::PullWishes;
-use domain::spending::{Line, MICROS, Outlay, SpendLimit, Spending, Spent, Unit};
+use domain::units::Credits;
+use domain::units::{Currency, Money};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{Advanced, JobCreated, NewJob, Post, Store};
@@ -129,7 +129,7 @@ async fn made(
 }
 
 /// Calls jobs off all at once.
-async fn called_off(store: &Store, ids: &[JobId]) {
+async fn cancelled(store: &Store, ids: &[JobId]) {
     let tasks: Vec<_> = ids
         .iter()
         .map(|id| {
@@ -166,7 +166,7 @@ async fn spent(store: &Store, account: &AccountId, unit: Unit) -> Spent {
 }
 
 /// Whatever a pull request costs, at a flat price, at tiers that rise and at tiers that fall: as many of 64 begin as the
-/// limit pays for, what is called off makes room for as many, and the sum is what they cost together.
+/// limit pays for, what is cancelled makes room for as many, and the sum is what they cost together.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_64_jobs_at_once_as_many_begin_as_the_limit_pays_for() {
     for (rate, minor, fit) in [
@@ -199,12 +199,12 @@ async fn of_64_jobs_at_once_as_many_begin_as_the_limit_pays_for() {
         assert!(whole <= u64::try_from(minor).expect("small") * MICROS);
 
         let half = won.len() / 2;
-        called_off(&store, &won[..half]).await;
+        cancelled(&store, &won[..half]).await;
         let again = made(&store, &id, 64..128, rate).await;
         assert_eq!(again.len(), half, "at {rate} of {minor}");
         let all = spent(&store, &id, Unit::Money).await;
         assert_eq!(all.spent + all.reserved, whole, "at {rate} of {minor}");
-        called_off(&store, &[&won[half..], &again].concat()).await;
+        cancelled(&store, &[&won[half..], &again].concat()).await;
         assert_eq!(
             spent(&store, &id, Unit::Money).await,
             Spent::default(),

@@ -45,7 +45,7 @@ async fn a_strangers_purchase_waits_until_somebody_says_whose_it_is() {
         let id = event["id"].as_str().expect("an id");
         assert_eq!(
             world.outcome(Source::Stripe, id).await.0,
-            EventState::Finished
+            EventState::Processed
         );
         assert_eq!(world.purse(&account).await, (10_000, 0));
     }
@@ -85,7 +85,7 @@ async fn an_event_becomes_attributable_by_provisioning_its_customer_too() {
     world.settle().await;
     assert_eq!(
         world.outcome(Source::Stripe, "evt_TallyhookDemo2").await.0,
-        EventState::Finished
+        EventState::Processed
     );
     assert_eq!(
         world
@@ -144,9 +144,9 @@ async fn a_customer_may_be_expanded_and_must_be_one() {
     };
     let expanded =
         json!({ "id": "cus_TallyhookDemo1", "object": "customer", "email": "x@example.com" });
-    assert_eq!(hear("evt_expanded", expanded).await, EventState::Finished);
+    assert_eq!(hear("evt_expanded", expanded).await, EventState::Processed);
     let deleted = json!({ "id": "cus_TallyhookDemo1", "object": "customer", "deleted": true });
-    assert_eq!(hear("evt_deleted", deleted).await, EventState::Finished);
+    assert_eq!(hear("evt_deleted", deleted).await, EventState::Processed);
     let mut deep = json!("cus_TallyhookDemo1");
     for _ in 0..100 {
         deep = json!({ "x": deep });
@@ -165,7 +165,7 @@ async fn a_customer_may_be_expanded_and_must_be_one() {
     {
         assert_eq!(
             hear(&format!("evt_bad{n}"), customer).await,
-            EventState::Buried,
+            EventState::Failed,
             "{n}"
         );
     }
@@ -184,7 +184,7 @@ async fn a_deleted_customers_account_stays() {
         .hears(&crate::world::fixture("stripe", "customer.deleted"))
         .await;
     assert!(
-        state == EventState::Finished && says.contains("stays"),
+        state == EventState::Processed && says.contains("stays"),
         "{says}"
     );
     assert_eq!(world.purse(&account).await, (10_000, 0));

@@ -75,9 +75,14 @@ async fn converts(climate: Climate) {
     let (account, known) = whole.expect("the account is there");
     assert_eq!(known.subscriptions.len(), 1);
     let sold = catalogue::built_in();
-    let standing = domain::plans::standing(&sold, &account, &known, world.stack.outside.now())
-        .expect("a plan");
-    assert_eq!(standing.plan.id.as_str(), "payg");
+    let entitlements = domain::billing::entitlements::entitlements(
+        &sold,
+        &account,
+        &known,
+        world.stack.outside.now(),
+    )
+    .expect("a plan");
+    assert_eq!(entitlements.plan.id.as_str(), "payg");
     world.done().await;
 }
 
@@ -178,7 +183,7 @@ async fn a_conversion_waits_for_what_it_needs() {
             .event(Source::Stripe, told[0]["id"].as_str().expect("an id"))
             .await
             .expect("it is there");
-        assert_eq!((row.state, row.attempts), (EventState::Owing, 0));
+        assert_eq!((row.state, row.attempts), (EventState::Pending, 0));
         assert_eq!(subscribed(&world), Vec::<String>::new());
         world.abandoned();
     }

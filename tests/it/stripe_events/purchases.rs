@@ -69,7 +69,7 @@ async fn either_of_its_events_grants_it() {
                 "done before"
             };
             assert!(
-                state == EventState::Finished && says.contains(expected),
+                state == EventState::Processed && says.contains(expected),
                 "{says}"
             );
         }
@@ -138,7 +138,7 @@ async fn money_that_takes_days_is_granted_when_it_has_come() {
         let (state, says) = world.hears(&told[0]).await;
         assert_eq!(
             (state, says.as_str()),
-            (EventState::Finished, "not paid yet; nothing granted")
+            (EventState::Processed, "not paid yet; nothing granted")
         );
         assert_eq!(world.purse(&account).await, (0, 0));
         stripe
@@ -204,7 +204,7 @@ async fn without_a_key_a_purchase_waits() {
             .event(Source::Stripe, event["id"].as_str().expect("an id"))
             .await
             .expect("it is there");
-        assert_eq!((row.state, row.attempts), (EventState::Owing, 0));
+        assert_eq!((row.state, row.attempts), (EventState::Pending, 0));
     }
     assert_eq!(world.purse(&account).await, (0, 0));
     world.abandoned();

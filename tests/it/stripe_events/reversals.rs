@@ -3,10 +3,10 @@
 use super::shop::whole;
 use crate::fates::permutations;
 use crate::world::{Climate, World};
-use domain::credits::Credits;
 use domain::ids::{AccountId, ActionId};
 use domain::inbox::EventState;
 use domain::ledger::{HoldId, Label, Posting};
+use domain::units::Credits;
 use fakes::stripe::DisputeStatus::{
     self, Lost, NeedsResponse, UnderReview, WarningClosed, WarningNeedsResponse, Won,
 };
@@ -70,7 +70,7 @@ async fn leaves(seed: u64, story: Story, stride: usize, left: u64) {
         }
         for place in &order {
             let (state, says) = world.hears(&told[*place]).await;
-            assert_eq!(state, EventState::Finished, "{says}");
+            assert_eq!(state, EventState::Processed, "{says}");
             let (now, debt) = world.purse(&account).await;
             assert!(
                 debt == 0 && now >= before && now <= before + 10_000,

@@ -3,20 +3,20 @@
 use super::shop::{PACK, PRICE};
 use crate::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{Climate, World, fixture};
-use domain::inbox::EventState::{self, Finished, Ignored};
+use domain::inbox::EventState::{self, Ignored, Processed};
 use serde_json::json;
 
 const STORY: [(&str, EventState, &str); 35] = [
     ("customer.created", Ignored, "by signing up"),
     (
         "customer.subscription.created",
-        Finished,
+        Processed,
         "sub_TallyhookDemo1 is active",
     ),
     ("customer.updated", Ignored, "nothing of a customer is kept"),
     (
         "customer.subscription.trial_will_end",
-        Finished,
+        Processed,
         "sub_TallyhookDemo2 is trialing",
     ),
     (
@@ -26,27 +26,27 @@ const STORY: [(&str, EventState, &str); 35] = [
     ),
     (
         "payment_intent.succeeded",
-        Finished,
+        Processed,
         "granted 10000 credits for payment pi_TallyhookDemo1",
     ),
-    ("checkout.session.completed", Finished, "done before"),
-    ("refund.created", Finished, "took 2500 credits back"),
-    ("charge.refunded", Finished, "no credits moved"),
-    ("refund.updated", Finished, "done before"),
+    ("checkout.session.completed", Processed, "done before"),
+    ("refund.created", Processed, "took 2500 credits back"),
+    ("charge.refunded", Processed, "no credits moved"),
+    ("refund.updated", Processed, "done before"),
     ("checkout.session.expired", Ignored, "nobody has paid"),
     (
         "customer.subscription.paused",
-        Finished,
+        Processed,
         "sub_TallyhookDemo2 is paused",
     ),
     (
         "customer.subscription.resumed",
-        Finished,
+        Processed,
         "sub_TallyhookDemo2 is active",
     ),
     (
         "checkout.session.async_payment_succeeded",
-        Finished,
+        Processed,
         "granted 10000 credits for payment pi_TallyhookDemo2",
     ),
     (
@@ -59,25 +59,29 @@ const STORY: [(&str, EventState, &str); 35] = [
         Ignored,
         "nothing was granted",
     ),
-    ("refund.failed", Finished, ""),
-    ("charge.dispute.created", Finished, "took 7500 credits back"),
+    ("refund.failed", Processed, ""),
+    (
+        "charge.dispute.created",
+        Processed,
+        "took 7500 credits back",
+    ),
     (
         "charge.dispute.funds_withdrawn",
-        Finished,
+        Processed,
         "no credits moved",
     ),
-    ("charge.dispute.updated", Finished, "done before"),
-    ("invoice.created", Finished, "in_TallyhookDemo1 is draft"),
-    ("invoice.finalized", Finished, "in_TallyhookDemo1 is open"),
+    ("charge.dispute.updated", Processed, "done before"),
+    ("invoice.created", Processed, "in_TallyhookDemo1 is draft"),
+    ("invoice.finalized", Processed, "in_TallyhookDemo1 is open"),
     (
         "invoice.finalization_failed",
-        Finished,
+        Processed,
         "in_TallyhookDemo6 is draft",
     ),
-    ("invoice.paid", Finished, "in_TallyhookDemo1 is paid"),
+    ("invoice.paid", Processed, "in_TallyhookDemo1 is paid"),
     (
         "invoice.payment_succeeded",
-        Finished,
+        Processed,
         "in_TallyhookDemo1 is paid",
     ),
     (
@@ -85,39 +89,39 @@ const STORY: [(&str, EventState, &str); 35] = [
         Ignored,
         "Stripe is asked for them",
     ),
-    ("charge.dispute.closed", Finished, "gave 7500 credits back"),
+    ("charge.dispute.closed", Processed, "gave 7500 credits back"),
     (
         "charge.dispute.funds_reinstated",
-        Finished,
+        Processed,
         "no credits moved",
     ),
     (
         "invoice.payment_failed",
-        Finished,
+        Processed,
         "in_TallyhookDemo2 is open",
     ),
     (
         "customer.subscription.updated",
-        Finished,
+        Processed,
         "sub_TallyhookDemo1 is past_due",
     ),
-    ("invoice.voided", Finished, "in_TallyhookDemo7 is void"),
+    ("invoice.voided", Processed, "in_TallyhookDemo7 is void"),
     (
         "invoice.payment_action_required",
-        Finished,
+        Processed,
         "in_TallyhookDemo2 is open",
     ),
     (
         "invoice.marked_uncollectible",
-        Finished,
+        Processed,
         "in_TallyhookDemo2 is uncollectible",
     ),
     (
         "customer.subscription.deleted",
-        Finished,
+        Processed,
         "sub_TallyhookDemo1 is canceled",
     ),
-    ("customer.deleted", Finished, "stays"),
+    ("customer.deleted", Processed, "stays"),
 ];
 
 #[tokio::test(start_paused = true)]

@@ -2,9 +2,9 @@
 
 use crate::world::World;
 use ::queues::Queue;
-use domain::credits::Credits;
 use domain::ids::AccountId;
 use domain::inbox::{EventState, Source};
+use domain::units::Credits;
 use http::{Request, StatusCode};
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
@@ -173,12 +173,12 @@ impl World {
             .expect("the store answers");
         assert!(balance.held.is_zero(), "nothing is held here");
         assert_eq!(
-            (balance.available.micros() + balance.debt.micros()) % domain::credits::MICROS,
+            (balance.available.micros() + balance.debt.micros()) % domain::units::MICROS,
             0
         );
         (
-            balance.available.micros() / domain::credits::MICROS,
-            balance.debt.micros() / domain::credits::MICROS,
+            balance.available.micros() / domain::units::MICROS,
+            balance.debt.micros() / domain::units::MICROS,
         )
     }
 

@@ -2,9 +2,9 @@
 
 use crate::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{Climate, World, fixture};
+use domain::billing::usage::{Debts, Meter};
 use domain::ids::UsageId;
 use domain::inbox::EventState;
-use domain::metering::{Debts, Meter};
 use serde_json::json;
 
 /// F-F6: somebody is woken, and what Stripe names waits for a person; said again, it changes nothing.
@@ -52,7 +52,7 @@ async fn what_was_not_counted_waits_for_a_person() {
             Reply::json(200, full),
         );
         let (state, says) = world.hears(&event).await;
-        assert_eq!(state, EventState::Finished);
+        assert_eq!(state, EventState::Processed);
         assert_eq!(
             says, "Stripe could not count 3 reports; 1 of ours wait for a person",
             "{nth}"

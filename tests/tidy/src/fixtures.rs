@@ -40,7 +40,7 @@ fn module(event: &str) -> String {
 
 #[test]
 fn every_fixture_has_a_file_an_arm_and_a_variant() {
-    let room = read("shared/domain/src/events.rs");
+    let room = read("shared/domain/src/inbox/events.rs");
     let mut faults = Vec::new();
     for (source, door, name) in SOURCES {
         let lib = read(format!("functions/{door}/src/lib.rs"));
@@ -57,7 +57,7 @@ fn every_fixture_has_a_file_an_arm_and_a_variant() {
             }
             if !variants.contains(&pascal(&module)) {
                 faults.push(format!(
-                    "{event}: {name} in shared/domain/src/events.rs has no variant {}",
+                    "{event}: {name} in shared/domain/src/inbox/events.rs has no variant {}",
                     pascal(&module)
                 ));
             }
@@ -68,7 +68,7 @@ fn every_fixture_has_a_file_an_arm_and_a_variant() {
 
 #[test]
 fn every_variant_has_a_fixture() {
-    let room = read("shared/domain/src/events.rs");
+    let room = read("shared/domain/src/inbox/events.rs");
     let mut faults = Vec::new();
     for (source, _, name) in SOURCES {
         let has: BTreeSet<_> = events(source)

@@ -7,16 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const STORE: &str = "shared/store/src/";
 /// How a conditional write is spelt; which table it is for stands where it is used.
-const SPELLING: &str = "expression.rs";
+const SPELLING: &str = "db/tx.rs";
 
 /// The handles of the store by their fields' names, the table that is their own, and whether a file belongs to them.
 const HANDLES: [(&str, &str, Files); 5] = [
     ("inbox", "EventsTable", |file| file == "inbox.rs"),
-    ("seals", "LedgerTable", |file| file == "seals.rs"),
-    ("ingest", SWITCHES, |file| file == "ingest.rs"),
+    ("seals", "LedgerTable", |file| file == "ledger/seals.rs"),
+    ("ingest", SWITCHES, |file| file == "inbox/ingest.rs"),
     ("switches", "MainTable", |file| file == "switches.rs"),
     ("store", "MainTable", |file| {
-        !["inbox.rs", "ingest.rs", "seals.rs", "switches.rs"].contains(&file)
+        !["inbox.rs", "inbox/ingest.rs", "ledger/seals.rs", "switches.rs"].contains(&file)
     }),
 ];
 
@@ -56,7 +56,7 @@ const CALLS: [(&str, &str); 18] = [
 /// An update that is sent by itself.
 const UPDATE: &str = ".call(&self.client,";
 
-/// What takes a place among the open holds or leaves it: only postings that hold or settle come there. Those of jobs and errands do;
+/// What takes a place among the open holds or leaves it: only postings that hold or settle come there. Those of jobs and assists do;
 /// those that a door makes itself do if it says so.
 const HOLDS: &str = "hold_item";
 const HOLDING: [&str; 2] = ["Posting::hold(", "Posting::settle("];
@@ -213,7 +213,7 @@ fn needed(code: &str, (handle, own, mine): (&str, &'static str, Files)) -> BTree
         .iter()
         .filter(|(name, _)| code.contains(&format!("{handle}.{name}(")));
     used.flat_map(|(name, all)| {
-        if holds || ["job_", "errand_"].iter().any(|own| name.starts_with(own)) {
+        if holds || ["job_", "assist_"].iter().any(|own| name.starts_with(own)) {
             all
         } else {
             &rest[name]

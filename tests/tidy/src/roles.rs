@@ -119,7 +119,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "job-steps",
         CONSUME,
-        &["PlanQueue", "CodeQueue", "ReviewQueue", "ErrandsQueue"],
+        &["PlanQueue", "CodeQueue", "ReviewQueue", "AssistsQueue"],
     ),
     (
         "job-steps",
@@ -129,7 +129,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "CodeQueue",
             "ReviewQueue",
             "PullsQueue",
-            "ErrandsQueue",
+            "AssistsQueue",
         ],
     ),
     ("job-steps", PAYER, &["MainTable"]),
@@ -222,7 +222,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "api",
         SEND,
-        &["GithubEventsQueue", "ProvisioningQueue", "ErrandsQueue"],
+        &["GithubEventsQueue", "ProvisioningQueue", "AssistsQueue"],
     ),
     ("api", GET, &["MainTable"]),
     ("api", LIST, &["MainTable"]),
@@ -285,7 +285,7 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
             "NoticesDlq",
             "MailEventsDlq",
             "ProvisioningDlq",
-            "ErrandsDlq",
+            "AssistsDlq",
         ],
     ),
     (
@@ -305,7 +305,7 @@ const QUEUES: &[&str] = &[
     "UsageQueue",
     "NoticesQueue",
     "ProvisioningQueue",
-    "ErrandsQueue",
+    "AssistsQueue",
 ];
 
 /// Doors at which people sign in: they know GitHub by the App's client secret and must not hold its key.

@@ -5,7 +5,7 @@ use crate::repository::{read, report, shipped, sources};
 use std::collections::BTreeSet;
 
 const LINES_MAX: usize = 500;
-const KEYS: &str = "shared/store/src/keys.rs";
+const KEYS: &str = "shared/store/src/db/keys.rs";
 const CAUSES: &str = "shared/domain/src/ledger.rs";
 
 /// This package names what it forbids.

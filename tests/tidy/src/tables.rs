@@ -5,7 +5,7 @@ use crate::repository::{read, report};
 use crate::template::{each, template};
 use serde_json::{Value, json};
 
-/// Logical id in the template, constant in `shared/store/src/schema.rs`.
+/// Logical id in the template, constant in `shared/store/src/db/schema.rs`.
 const TABLES: [(&str, &str); 3] = [
     ("EventsTable", "EVENTS"),
     ("MainTable", "MAIN"),
@@ -42,7 +42,7 @@ fn quoted(text: &str, field: &str) -> Vec<String> {
 }
 
 fn in_code(constant: &str) -> Vec<Index> {
-    let text = read("shared/store/src/schema.rs");
+    let text = read("shared/store/src/db/schema.rs");
     let start = text
         .find(&format!("const {constant}:"))
         .unwrap_or_else(|| panic!("schema.rs defines {constant}"));

@@ -6,10 +6,12 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use domain::accounts::{Account, NewAccount};
+use domain::billing::entitlements::Coverage;
+use domain::billing::entitlements::entitlements;
+use domain::billing::marketplace::Purchase;
+use domain::billing::plans::PlanId;
+use domain::billing::subscriptions::{Contracts, Subscription};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
-use domain::marketplace::Purchase;
-use domain::plans::{Coverage, PlanId, standing};
-use domain::subscriptions::{Contracts, Subscription};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -98,19 +100,21 @@ pub async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let (account, contracts) = whole(&ctx, &id).await?;
-    let standing = standing(&ctx.catalogue, &account, &contracts, ctx.outside.now());
-    let service = standing.as_ref().map(|standing| match standing.coverage {
-        Coverage::Full => json!({ "state": "full" }),
-        Coverage::Grace { until } => json!({ "state": "grace", "until": until.to_string() }),
-        Coverage::Lapsed => json!({ "state": "lapsed" }),
-    });
+    let entitlements = entitlements(&ctx.catalogue, &account, &contracts, ctx.outside.now());
+    let service = entitlements
+        .as_ref()
+        .map(|entitlements| match entitlements.coverage {
+            Coverage::Full => json!({ "state": "full" }),
+            Coverage::Grace { until } => json!({ "state": "grace", "until": until.to_string() }),
+            Coverage::Lapsed => json!({ "state": "lapsed" }),
+        });
     Ok(Json(json!({
         "id": account.id.as_str(),
         "stripe_customer_id": account.customer.as_str(),
         "plan": account.plan,
         "wished_plan": account.wish,
         "moved_to": account.moved_to.as_ref().map(AccountId::as_str),
-        "effective_plan": standing.as_ref().map(|standing| standing.plan.id.as_str()),
+        "effective_plan": entitlements.as_ref().map(|entitlements| entitlements.plan.id.as_str()),
         "service": service,
         "subscriptions": contracts.subscriptions.iter().map(subscription).collect::<Vec<_>>(),
         "purchases": contracts.purchases.iter().map(purchase).collect::<Vec<_>>(),

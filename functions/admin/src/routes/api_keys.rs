@@ -7,7 +7,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use domain::access::{ApiKey, KeyText, LIVE, Scope, TEST};
+use domain::accounts::api_keys::{ApiKey, KeyText, LIVE, Scope, TEST};
 use domain::ids::KeyId;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;

@@ -5,10 +5,11 @@ use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::metering::Meter;
-use domain::plans::{Limit, Period, Renewal, standing};
+use domain::billing::entitlements::entitlements;
+use domain::billing::plans::{Limit, Period, Renewal};
+use domain::billing::subscriptions::Invoice;
+use domain::billing::usage::Meter;
 use domain::retry::Failure;
-use domain::subscriptions::Invoice;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,10 +50,10 @@ pub async fn quotas(
 ) -> Result<Json<Value>, ApiError> {
     let (account, contracts) = whole(&ctx, &id).await?;
     let now = ctx.outside.now();
-    let standing = standing(&ctx.catalogue, &account, &contracts, now);
-    let standing = standing
+    let entitlements = entitlements(&ctx.catalogue, &account, &contracts, now);
+    let entitlements = entitlements
         .ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
-    let plan = standing.plan;
+    let plan = entitlements.plan;
     // What is charged or counted and has no quota is counted in the period of the jobs.
     let of_jobs = plan
         .quotas
@@ -72,7 +73,7 @@ pub async fn quotas(
         let quota = plan.quotas.get(meter);
         let period = Period::at(
             quota.map_or(of_jobs, |quota| quota.renews),
-            standing.period,
+            entitlements.period,
             now,
         );
         let limit = match quota.map(|quota| quota.limit) {

@@ -122,7 +122,7 @@ pub async fn raw(
     Ok((headers, event.body).into_response())
 }
 
-/// Makes an event owing again and queues it. What it has done already it will find done.
+/// Makes an event pending again and queues it. What it has done already it will find done.
 pub async fn replay(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,

@@ -4,11 +4,11 @@ use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::{Path, State};
+use domain::billing::usage::Debts;
 use domain::ids::{JobId, UsageId};
+use domain::jobs::pulls::{Change, branch};
 use domain::jobs::steps::{Output, Step, Steps};
 use domain::jobs::{Funding, Snapshot, cost_to_customer};
-use domain::metering::Debts;
-use domain::pulls::{Change, branch};
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use domain::addresses::MailAddress;
+use domain::accounts::addresses::MailAddress;
 use domain::notices::{self, Kind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

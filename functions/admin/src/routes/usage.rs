@@ -8,8 +8,8 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use domain::billing::usage::{Debts, Identifier, Meter, UsageOf};
 use domain::ids::UsageId;
-use domain::metering::{Debts, Identifier, Meter, UsageOf};
 use http::StatusCode;
 use queues::Message;
 use serde::Deserialize;
@@ -38,7 +38,7 @@ pub async fn list(
         .map_err(|_| ApiError::bad_request("bad_query", "the query takes state and cursor"))?;
     let state = filter.state.as_deref().and_then(UsageState::parse);
     let state =
-        state.ok_or_else(|| ApiError::bad_request("bad_state", "state is owed, parked or told"))?;
+        state.ok_or_else(|| ApiError::bad_request("bad_state", "state is owed, stuck or told"))?;
     let behind = filter.cursor.as_deref().map(cursors::read).transpose()?;
     let behind = behind
         .map(|(_, text)| Identifier::parse(&text).ok_or_else(cursors::bad))
@@ -63,7 +63,7 @@ pub async fn list(
     })))
 }
 
-/// Owes a parked record to Stripe again, under a new identifier, and queues it.
+/// Owes a stuck record to Stripe again, under a new identifier, and queues it.
 pub async fn resend(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -75,7 +75,7 @@ pub async fn resend(
             .usage_resend(&debts, &usage, ctx.outside.now())
             .await?,
     )?;
-    tracing::info!(operator.name = operator.name, account.id = %debts.account, usage.identifier = %row.usage.identifier, audit = true, "owes parked usage again");
+    tracing::info!(operator.name = operator.name, account.id = %debts.account, usage.identifier = %row.usage.identifier, audit = true, "owes stuck usage again");
     ctx.queues
         .send(&Message::Usage(debts.clone()), Some(&debts.account))
         .await?;
@@ -89,7 +89,7 @@ pub struct Why {
     reason: String,
 }
 
-/// Notes that a parked record is never told to Stripe.
+/// Notes that a stuck record is never told to Stripe.
 pub async fn write_off(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
@@ -105,8 +105,8 @@ pub async fn write_off(
         reason: reason.to_owned(),
     };
     let row = decided(ctx.store.usage_write_off(&debts, &usage, &word).await?)?;
-    tracing::info!(operator.name = operator.name, account.id = %debts.account, usage.identifier = %row.usage.identifier, audit = true, "wrote parked usage off");
-    Ok(Json(shown(UsageState::Parked, &row)))
+    tracing::info!(operator.name = operator.name, account.id = %debts.account, usage.identifier = %row.usage.identifier, audit = true, "wrote stuck usage off");
+    Ok(Json(shown(UsageState::Stuck, &row)))
 }
 
 /// The record that a path names.
@@ -137,7 +137,7 @@ fn decided(decided: Decided) -> Result<UsageRow, ApiError> {
         )),
         Decided::NotParked(state) => {
             let detail = format!(
-                "this record is {}; only a parked one is decided about",
+                "this record is {}; only a stuck one is decided about",
                 state.as_str()
             );
             Err(ApiError::conflict("not_parked", detail))
@@ -151,10 +151,10 @@ fn absent() -> ApiError {
 
 fn shown(state: UsageState, row: &UsageRow) -> Value {
     let usage = &row.usage;
-    let (job, report, errand) = match &usage.of {
+    let (job, report, assist) = match &usage.of {
         UsageOf::Job(job) => (Some(job.as_str()), None, None),
         UsageOf::Report(act) => (None, Some(act.as_str()), None),
-        UsageOf::Errand(errand) => (None, None, Some(errand.as_str())),
+        UsageOf::Assist(assist) => (None, None, Some(assist.as_str())),
     };
     let when = |at: Option<domain::time::Timestamp>| at.map(|at| at.to_string());
     json!({
@@ -165,7 +165,7 @@ fn shown(state: UsageState, row: &UsageRow) -> Value {
         "value": usage.value,
         "job": job,
         "report": report,
-        "errand": errand,
+        "assist": assist,
         "identifier": usage.identifier.to_string(),
         "used_at": usage.at.to_string(),
         "carried_to": when(row.carried_to),

@@ -6,12 +6,14 @@ use crate::routes::spend_limit::{self, SpendingShown};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::access::Scope;
 use domain::accounts::Account;
-use domain::metering::Meter;
-use domain::plans::{Coverage, Limit, Period, Standing, standing};
+use domain::accounts::api_keys::Scope;
+use domain::billing::entitlements::entitlements;
+use domain::billing::entitlements::{Coverage, Entitlements};
+use domain::billing::plans::{Limit, Period};
+use domain::billing::subscriptions::Invoice;
+use domain::billing::usage::Meter;
 use domain::retry::Failure;
-use domain::subscriptions::Invoice;
 use domain::time::Timestamp;
 use serde::Serialize;
 use std::sync::Arc;
@@ -48,25 +50,28 @@ pub async fn account(
     caller.may(Scope::Read)?;
     let now = ctx.outside.now();
     let found = load(&ctx, &caller, now).await?;
-    let Found { account, standing } = &found;
+    let Found {
+        account,
+        entitlements,
+    } = &found;
     let pulls = Meter::pull_requests();
-    let period = period(standing, &pulls, now);
+    let period = period(entitlements, &pulls, now);
     Ok(Json(AccountShown {
         id: account.id.to_string(),
         stripe_customer_id: account.customer.to_string(),
-        plan: standing.plan.id.to_string(),
+        plan: entitlements.plan.id.to_string(),
         wished_plan: account.wish.clone(),
-        subscription_status: standing
+        subscription_status: entitlements
             .status
             .as_ref()
             .map_or("none", |status| status.as_str())
             .to_owned(),
-        can_use_service: !matches!(standing.coverage, Coverage::Lapsed),
+        can_use_service: !matches!(entitlements.coverage, Coverage::Lapsed),
         current_usage: ctx
             .store
             .quota_used(&account.id, &pulls, &period.key)
             .await?,
-        grace_until: match standing.coverage {
+        grace_until: match entitlements.coverage {
             Coverage::Grace { until } => Some(until.to_string()),
             Coverage::Full | Coverage::Lapsed => None,
         },
@@ -104,10 +109,13 @@ pub struct QuotaUse {
 pub async fn quota(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Quotas>, ApiError> {
     caller.may(Scope::Read)?;
     let now = ctx.outside.now();
-    let Found { account, standing } = load(&ctx, &caller, now).await?;
+    let Found {
+        account,
+        entitlements,
+    } = load(&ctx, &caller, now).await?;
     let mut quotas = Vec::new();
-    for (meter, quota) in &standing.plan.quotas {
-        let period = Period::at(quota.renews, standing.period, now);
+    for (meter, quota) in &entitlements.plan.quotas {
+        let period = Period::at(quota.renews, entitlements.period, now);
         let used = ctx
             .store
             .quota_used(&account.id, meter, &period.key)
@@ -126,9 +134,9 @@ pub async fn quota(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Q
             renews_at,
         });
     }
-    let spending = spend_limit::shown(&ctx, &account.id, &standing, now).await?;
+    let spending = spend_limit::shown(&ctx, &account.id, &entitlements, now).await?;
     Ok(Json(Quotas {
-        plan: standing.plan.id.to_string(),
+        plan: entitlements.plan.id.to_string(),
         quotas,
         spending,
     }))
@@ -187,7 +195,7 @@ pub struct Found<'a> {
     /// The account.
     pub account: Account,
     /// What it may do now.
-    pub standing: Standing<'a>,
+    pub entitlements: Entitlements<'a>,
 }
 
 /// Reads the caller's account.
@@ -198,18 +206,21 @@ pub async fn load<'a>(
 ) -> Result<Found<'a>, ApiError> {
     let found = ctx.store.account_find_whole(&caller.account).await?;
     let (account, contracts) = found.ok_or_else(|| ApiError::not_found("the account is gone"))?;
-    let standing = standing(&ctx.catalogue, &account, &contracts, now);
-    let standing = standing
+    let entitlements = entitlements(&ctx.catalogue, &account, &contracts, now);
+    let entitlements = entitlements
         .ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
-    Ok(Found { account, standing })
+    Ok(Found {
+        account,
+        entitlements,
+    })
 }
 
 /// The period that a meter counts in for an account now.
-pub fn period(standing: &Standing<'_>, meter: &Meter, now: Timestamp) -> Period {
-    let renews = standing
+pub fn period(entitlements: &Entitlements<'_>, meter: &Meter, now: Timestamp) -> Period {
+    let renews = entitlements
         .plan
         .quotas
         .get(meter)
-        .map_or(domain::plans::Renewal::Month, |quota| quota.renews);
-    Period::at(renews, standing.period, now)
+        .map_or(domain::billing::plans::Renewal::Month, |quota| quota.renews);
+    Period::at(renews, entitlements.period, now)
 }

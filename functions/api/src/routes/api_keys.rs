@@ -1,13 +1,13 @@
 //! `/api/v1/api-keys`: keys of the account's programs.
 
 use crate::caller::Caller;
-use crate::once::{Act, IdempotencyKey};
+use crate::idempotency::{Act, IdempotencyKey};
 use crate::routes::Problem;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use domain::access::{ApiKey, KeyText, LIVE, Scope, TEST};
+use domain::accounts::api_keys::{ApiKey, KeyText, LIVE, Scope, TEST};
 use domain::ids::KeyId;
 use domain::time::Timestamp;
 use http::StatusCode;
@@ -213,7 +213,7 @@ async fn make(
     (name, scopes, expires_at): Wish<'_>,
     now: Timestamp,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
-    let live = ctx.stripe_mode().await? == Some(domain::events::Mode::Live);
+    let live = ctx.stripe_mode().await? == Some(domain::inbox::events::Mode::Live);
     let text = KeyText::mint(if live { LIVE } else { TEST }, ctx.outside.random_bytes());
     let key = ApiKey {
         id: KeyId::of_act(&act.id()),

@@ -6,12 +6,12 @@ use crate::routes::account::{Found, load, period};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::access::Scope;
-use domain::credits::Credits;
+use domain::accounts::api_keys::Scope;
+use domain::billing::usage::Meter;
 use domain::ids::AccountId;
 use domain::ledger::Kind;
-use domain::metering::Meter;
 use domain::time::Timestamp;
+use domain::units::Credits;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,17 +60,20 @@ pub async fn usage(
 ) -> Result<Json<UsageShown>, ApiError> {
     caller.may(Scope::Read)?;
     let now = ctx.outside.now();
-    let Found { account, standing } = load(&ctx, &caller, now).await?;
+    let Found {
+        account,
+        entitlements,
+    } = load(&ctx, &caller, now).await?;
     let pulls = Meter::pull_requests();
-    let counted = standing
+    let counted = entitlements
         .plan
         .quotas
         .keys()
-        .chain(standing.plan.charges.iter().map(|charge| &charge.meter));
+        .chain(entitlements.plan.charges.iter().map(|charge| &charge.meter));
     let counted: BTreeSet<_> = counted.chain([&pulls]).collect();
     let mut meters = Vec::new();
     for meter in counted {
-        let period = period(&standing, meter, now);
+        let period = period(&entitlements, meter, now);
         let used = ctx
             .store
             .quota_used(&account.id, meter, &period.key)
@@ -81,10 +84,10 @@ pub async fn usage(
             period: period.key,
         });
     }
-    let period = period(&standing, &pulls, now);
+    let period = period(&entitlements, &pulls, now);
     let (spent, complete) = spent(&ctx, &account.id, period.start).await?;
     Ok(Json(UsageShown {
-        plan: standing.plan.id.to_string(),
+        plan: entitlements.plan.id.to_string(),
         jobs: ctx
             .store
             .quota_used(&account.id, &pulls, &period.key)

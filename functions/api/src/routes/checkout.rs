@@ -2,18 +2,20 @@
 //! says so.
 
 use crate::caller::Caller;
-use crate::carts::{self, Mode, Order, frozen, key_reused};
-use crate::once::{Act, IdempotencyKey};
+use crate::checkout_sessions;
+use crate::checkout_sessions::{Mode, Order, frozen, key_reused};
+use crate::idempotency::{Act, IdempotencyKey};
 use crate::routes::Problem;
 use crate::sales::{self, page};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use domain::access::Scope;
 use domain::accounts::Account;
-use domain::plans::{Pack, Plan, plan_of};
-use domain::subscriptions::{Status, Subscription};
+use domain::accounts::api_keys::Scope;
+use domain::billing::entitlements::plan_of;
+use domain::billing::plans::{Pack, Plan};
+use domain::billing::subscriptions::{Status, Subscription};
 use http::StatusCode;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -98,7 +100,7 @@ pub async fn create(
             intent(&ctx, what, &order)
         }
     };
-    let session = carts::session((&ctx, &stripe), &account, &act.id(), intent).await?;
+    let session = checkout_sessions::session((&ctx, &stripe), &account, &act.id(), intent).await?;
     Ok((StatusCode::CREATED, Json(shown(session))))
 }
 

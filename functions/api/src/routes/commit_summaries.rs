@@ -1,21 +1,21 @@
 //! `/api/v1/repos/{owner}/{repo}/commits/{sha}/summary`: a commit in words, made from its diff.
 
+use crate::assists::{Wanted, order, paid};
 use crate::caller::Caller;
-use crate::errands::{Wanted, order, paid};
-use crate::once::IdempotencyKey;
+use crate::idempotency::IdempotencyKey;
 use crate::routes::Problem;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::access::Scope;
-use domain::errands::{
+use domain::accounts::api_keys::Scope;
+use domain::ids::AssistId;
+use domain::jobs::assists::{
     Answer, Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, State as Stands, Summary, Task,
 };
-use domain::ids::ErrandId;
 use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
 use std::sync::Arc;
-use store::{SummaryPlace, WholeErrand};
+use store::{SummaryPlace, WholeAssist};
 use utoipa::ToSchema;
 
 /// The summary of a commit.
@@ -76,7 +76,7 @@ pub async fn show(
 ) -> Result<Json<CommitSummary>, ApiError> {
     caller.may(Scope::Read)?;
     let commit = commit(&named)?;
-    let found = standing(&ctx, &caller, &commit).await?;
+    let found = existing_summary(&ctx, &caller, &commit).await?;
     let whole = found.ok_or_else(|| {
         ApiError::not_found("nobody has asked for this summary; POST asks for it")
     })?;
@@ -101,9 +101,9 @@ pub async fn create(
     caller.may(Scope::Jobs)?;
     caller.may_begin(&ctx).await?;
     let commit = commit(&named)?;
-    let id = ErrandId::of_act(&once.act(&caller, &format!("summary of {commit}")).id());
+    let id = AssistId::of_act(&once.act(&caller, &format!("summary of {commit}")).id());
     for _ in 0..TURNS_MAX {
-        let stands = standing(&ctx, &caller, &commit).await?;
+        let stands = existing_summary(&ctx, &caller, &commit).await?;
         let instead_of = match stands {
             Some(whole) if whole.row.state != Stands::Failed || whole.row.facts.id == id => {
                 return Ok(answered(&whole, &commit));
@@ -122,7 +122,7 @@ pub async fn create(
             prompt_bytes_max: Some(SUMMARY_PROMPT_BYTES_MAX),
         };
         if let Some(whole) = order(&ctx, &caller, wanted).await? {
-            tracing::info!(account.id = %caller.account, errand.id = %id, by = %caller.by, audit = true, "asked for a summary");
+            tracing::info!(account.id = %caller.account, assist.id = %id, by = %caller.by, audit = true, "asked for a summary");
             return Ok(answered(&whole, &commit));
         }
     }
@@ -140,18 +140,18 @@ fn commit((owner, repository, sha): &(String, String, String)) -> Result<Commit,
     })
 }
 
-async fn standing(
+async fn existing_summary(
     ctx: &Ctx,
     caller: &Caller,
     commit: &Commit,
-) -> Result<Option<WholeErrand>, ApiError> {
+) -> Result<Option<WholeAssist>, ApiError> {
     let Some(id) = ctx.store.summary_find(&caller.account, commit).await? else {
         return Ok(None);
     };
-    Ok(ctx.store.errand_find(&id).await?)
+    Ok(ctx.store.assist_find(&id).await?)
 }
 
-fn answered(whole: &WholeErrand, commit: &Commit) -> Answered {
+fn answered(whole: &WholeAssist, commit: &Commit) -> Answered {
     let status = if whole.row.state == Stands::Queued {
         StatusCode::ACCEPTED
     } else {
@@ -169,7 +169,7 @@ fn answered(whole: &WholeErrand, commit: &Commit) -> Answered {
     )
 }
 
-fn shown(whole: &WholeErrand, commit: &Commit) -> CommitSummary {
+fn shown(whole: &WholeAssist, commit: &Commit) -> CommitSummary {
     let row = &whole.row;
     let said = match &whole.answer {
         Some(Answer::CommitSummary(Summary { text, diff })) => Some((text.clone(), counted(*diff))),

@@ -1,7 +1,7 @@
 //! `/api/v1/credits/holds`: reserve credits before work of your own, and settle when you know what it took.
 
 use crate::caller::Caller;
-use crate::once::IdempotencyKey;
+use crate::idempotency::IdempotencyKey;
 use crate::routes::Problem;
 use crate::routes::account::load;
 use crate::routes::spend_limit;
@@ -9,14 +9,14 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use domain::access::Scope;
-use domain::credits::Credits;
+use domain::accounts::api_keys::Scope;
+use domain::billing::plans::{cost, price};
+use domain::billing::spending::{Outlay, Unit, billing_period};
+use domain::billing::usage::Tokens;
 use domain::ids::ActionId;
 use domain::ledger::{HoldId, Label, Posting};
-use domain::metering::Tokens;
-use domain::plans::{cost, price};
-use domain::spending::{Outlay, Unit, billing_period};
 use domain::time::Timestamp;
+use domain::units::Credits;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -158,7 +158,7 @@ pub async fn create(
         return Err(ApiError::bad_request("bad_expiry", detail));
     }
     let now = ctx.outside.now();
-    let period = billing_period(&load(&ctx, &caller, now).await?.standing, now).key;
+    let period = billing_period(&load(&ctx, &caller, now).await?.entitlements, now).key;
     let end = now.plus(Duration::from_secs(u64::from(seconds)));
     let id = once.act(&caller, "credits/holds").id();
     let label = label(&ctx, &caller, wanted.description.as_deref(), "reserved")?;

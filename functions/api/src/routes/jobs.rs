@@ -1,16 +1,16 @@
 //! `GET /api/v1/jobs`: what was ordered, how far it is, what it cost. How jobs are asked for stands in `requests`.
 
 use crate::caller::Caller;
-use crate::once::IdempotencyKey;
+use crate::idempotency::IdempotencyKey;
 use crate::routes::Problem;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use domain::access::Scope;
+use domain::accounts::api_keys::Scope;
 use domain::ids::JobId;
 use domain::jobs::requests::{Outcome, Request};
-use domain::jobs::{CallOff, Funding, MovedOn, Snapshot, cost_to_customer};
+use domain::jobs::{CancelOutcome, Funding, MovedOn, Snapshot, cost_to_customer};
 use http::StatusCode;
 use replies::cursors;
 use serde::{Deserialize, Serialize};
@@ -126,10 +126,10 @@ pub async fn cancel(
 ) -> Result<(StatusCode, Json<JobShown>), ApiError> {
     caller.may(Scope::Jobs)?;
     let row = begun(find(&ctx, &caller, &id).await?)?;
-    let transition = match row.clone().staged().call_off(REASON, ctx.outside.now()) {
-        CallOff::Moved(transition) => transition,
-        CallOff::Over => return Ok((StatusCode::OK, Json(shown(&row)))),
-        CallOff::Delivered => {
+    let transition = match row.clone().staged().cancel(REASON, ctx.outside.now()) {
+        CancelOutcome::Moved(transition) => transition,
+        CancelOutcome::Over => return Ok((StatusCode::OK, Json(shown(&row)))),
+        CancelOutcome::Delivered => {
             let detail = "this job has its pull request; close that one if you do not want it";
             return Err(ApiError::conflict("delivered", detail));
         }
@@ -144,7 +144,7 @@ pub async fn cancel(
     }
 }
 
-const REASON: &str = "its owner called it off";
+const REASON: &str = "its owner cancelled it";
 
 /// What stands under a job's id.
 pub(crate) enum Found {

@@ -9,7 +9,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use domain::access::Scope;
+use domain::accounts::api_keys::Scope;
 use domain::notices::{self, Kind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

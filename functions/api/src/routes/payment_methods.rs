@@ -1,8 +1,9 @@
 //! `/api/v1/billing/payment-methods`: how the account pays. Cards are given to Stripe alone.
 
 use crate::caller::Caller;
-use crate::carts::{self, Mode, Order};
-use crate::once::IdempotencyKey;
+use crate::checkout_sessions;
+use crate::checkout_sessions::{Mode, Order};
+use crate::idempotency::IdempotencyKey;
 use crate::routes::Problem;
 use crate::routes::account::load;
 use crate::routes::checkout::{CheckoutShown, embedded, intent, known, shown};
@@ -11,7 +12,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use domain::access::Scope;
+use domain::accounts::api_keys::Scope;
 use domain::ids::CustomerId;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,7 @@ pub async fn add(
     };
     let begun = known(&ctx, &account, &act, &what).await?;
     let intent = begun.unwrap_or_else(|| intent(&ctx, what, &order));
-    let session = carts::session((&ctx, &stripe), &account, &act.id(), intent).await?;
+    let session = checkout_sessions::session((&ctx, &stripe), &account, &act.id(), intent).await?;
     Ok((StatusCode::CREATED, Json(shown(session))))
 }
 

@@ -4,21 +4,21 @@
 //! Stripe's bill, in the ledger or in the trial's quota as soon as its report is answered, and once.
 
 use crate::caller::Caller;
-use crate::once::IdempotencyKey;
+use crate::idempotency::IdempotencyKey;
 use crate::routes::Problem;
 use crate::routes::account::{Found, load, period};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
-use domain::access::Scope;
+use domain::accounts::api_keys::Scope;
+use domain::billing::plans::Limit;
+use domain::billing::usage::Meter;
 use domain::ids::JobId;
 use domain::jobs::Offer;
-use domain::metering::Meter;
+use domain::jobs::phases::{Counted, Ending, Fix, Phase, Report};
+use domain::jobs::repositories::RepositoryName;
 use domain::notices::{Notice, quota_warning};
-use domain::phases::{Counted, Ending, Fix, Phase, Report};
-use domain::plans::Limit;
-use domain::repositories::RepositoryName;
 use domain::time::Timestamp;
 use http::StatusCode;
 use replies::cursors;
@@ -138,7 +138,10 @@ pub async fn report(
     let Json(told) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let now = ctx.outside.now();
     let found = load(&ctx, &caller, now).await?;
-    let Found { account, standing } = &found;
+    let Found {
+        account,
+        entitlements,
+    } = &found;
     if told
         .customer_id
         .as_deref()
@@ -148,7 +151,7 @@ pub async fn report(
         return Err(ApiError::forbidden("other_customer", detail));
     }
     let mut report = read(&caller, once.act(&caller, "phase-data").id(), told, now)?;
-    let terms = Offer::of(&ctx.catalogue, standing, &account.customer, now).terms;
+    let terms = Offer::of(&ctx.catalogue, entitlements, &account.customer, now).terms;
     let charge = report
         .is_billable(&ctx.catalogue.phase)
         .then(|| report.charge(&terms));
@@ -295,14 +298,22 @@ fn read(
 /// A fix takes a place in the quota as a job does, and its customer is warned alike.
 async fn warn(
     ctx: &Ctx,
-    Found { account, standing }: &Found<'_>,
+    Found {
+        account,
+        entitlements,
+    }: &Found<'_>,
     now: Timestamp,
 ) -> Result<(), ApiError> {
     let meter = Meter::pull_requests();
-    let Some(Limit::Of(limit)) = standing.plan.quotas.get(&meter).map(|quota| quota.limit) else {
+    let Some(Limit::Of(limit)) = entitlements
+        .plan
+        .quotas
+        .get(&meter)
+        .map(|quota| quota.limit)
+    else {
         return Ok(());
     };
-    let period = period(standing, &meter, now);
+    let period = period(entitlements, &meter, now);
     let used = ctx
         .store
         .quota_used(&account.id, &meter, &period.key)
@@ -310,7 +321,7 @@ async fn warn(
     if let Some(topic) = quota_warning(&meter, &period.key, used, limit) {
         let words = format!(
             "{used} of the {limit} pull requests of the plan {} are used.",
-            standing.plan.name
+            entitlements.plan.name
         );
         ctx.store
             .notice_owe(&account.id, &Notice::new(topic, words, now), now)

@@ -1,14 +1,14 @@
 //! `POST /api/v1/billing/portal`: the way into Stripe's portal, where customers change cards and read invoices.
 
 use crate::caller::Caller;
-use crate::once::IdempotencyKey;
+use crate::idempotency::IdempotencyKey;
 use crate::routes::Problem;
 use crate::routes::account::load;
 use crate::sales::{at_stripe, page};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::access::Scope;
+use domain::accounts::api_keys::Scope;
 use http::StatusCode;
 use serde::Serialize;
 use std::sync::Arc;

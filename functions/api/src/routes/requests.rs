@@ -4,18 +4,18 @@
 //! the door that reads GitHub acts on it; should the message get lost, the row is found due.
 
 use crate::caller::Caller;
-use crate::once::{Act, IdempotencyKey};
+use crate::idempotency::{Act, IdempotencyKey};
 use crate::routes::Problem;
 use crate::routes::jobs::{begun, find};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use domain::access::Scope;
+use domain::accounts::api_keys::Scope;
 use domain::ids::JobId;
 use domain::jobs::State as JobState;
+use domain::jobs::repositories::RepositoryName;
 use domain::jobs::requests::{Agent, Request};
-use domain::repositories::RepositoryName;
 use http::StatusCode;
 use queues::Message;
 use serde::{Deserialize, Serialize};
@@ -142,7 +142,7 @@ fn may_retry(state: JobState) -> Result<(), ApiError> {
         | JobState::ReviewApproved
         | JobState::PrCreationInitiated => (
             "under_way",
-            "this job is under way; wait for its end, or call it off first",
+            "this job is under way; wait for its end, or cancel it first",
         ),
     };
     Err(ApiError::conflict(code, detail))

@@ -1,17 +1,18 @@
 //! `/api/v1/session`: who is signed in, for which account, and what GitHub has shown him.
 
-use crate::once::IdempotencyKey;
-use crate::people::{self, Person};
+use crate::idempotency::IdempotencyKey;
 use crate::rates::Guest;
 use crate::routes::Problem;
+use crate::sessions;
+use crate::sessions::Person;
 use crate::{ApiError, Ctx, joining, owners};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::response::{IntoResponse, Response};
-use domain::access::Role;
+use domain::accounts::api_keys::Role;
+use domain::accounts::sessions::Session;
 use domain::ids::{AccountId, InstallationId};
-use domain::sessions::Session;
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -114,7 +115,7 @@ pub async fn choose(
         .await?
         .ok_or_else(absent)?;
     let now = ctx.outside.now();
-    let (fresh, text) = people::begin(
+    let (fresh, text) = sessions::begin(
         &ctx,
         old.user.clone(),
         Some(account.clone()),
@@ -141,10 +142,10 @@ pub async fn choose(
     }
     tracing::info!(account.id = %account, user.id = %session.user.id, session.id = %session.id, audit = true, "chose an account");
     let mut response =
-        Json(shown(&ctx, &session, people::csrf_token(&text)).await?).into_response();
+        Json(shown(&ctx, &session, sessions::csrf_token(&text)).await?).into_response();
     response
         .headers_mut()
-        .append(header::SET_COOKIE, people::hand_over(&text));
+        .append(header::SET_COOKIE, sessions::hand_over(&text));
     Ok(response)
 }
 

@@ -5,16 +5,17 @@
 //! the account. An account that was signed up by mail is his whose key he shows.
 
 use crate::memberships::Belongings;
+use crate::oauth_state::Intent;
 use crate::pages::Page;
-use crate::people::{self, Person};
 use crate::rates::Guest;
 use crate::routes::sign_in::{leave, redirect};
-use crate::states::Intent;
+use crate::sessions;
+use crate::sessions::Person;
 use crate::{ApiError, Ctx, joining, owners};
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Response};
-use domain::access::Role;
+use domain::accounts::api_keys::Role;
 use domain::ids::{AccountId, InstallationId};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -60,7 +61,7 @@ pub async fn begin(
         let why = "Somebody who runs the organisation has to say yes on GitHub first. Come back after that.";
         return Ok(page.says(why).into_response());
     }
-    match people::person(&ctx, &headers, ctx.outside.now()).await? {
+    match sessions::person(&ctx, &headers, ctx.outside.now()).await? {
         Some(person) => Ok(home(&ctx, &person).await?.into_response()),
         None => {
             let page = Page::new(StatusCode::OK, "You are not signed in").says(WAYS);
@@ -303,6 +304,6 @@ pub async fn join(
 }
 
 async fn signed_in(ctx: &Ctx, headers: &HeaderMap) -> Result<Person, ApiError> {
-    let person = people::person(ctx, headers, ctx.outside.now()).await?;
+    let person = sessions::person(ctx, headers, ctx.outside.now()).await?;
     person.ok_or_else(|| ApiError::unauthorized("sign in at /signin"))
 }

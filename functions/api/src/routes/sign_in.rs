@@ -4,10 +4,12 @@
 //! the beginning; so is who comes back twice.
 
 use crate::memberships;
+use crate::oauth_state;
+use crate::oauth_state::Intent;
 use crate::pages::Page;
-use crate::people::{self, Person};
 use crate::routes::setup;
-use crate::states::{self, Intent};
+use crate::sessions;
+use crate::sessions::Person;
 use crate::{ApiError, Ctx};
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, Query, State};
@@ -33,7 +35,7 @@ pub async fn begin(
 ) -> Result<Response, ApiError> {
     let Query(wish) =
         wish.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
-    let within = |path: String| states::within(&path).map(str::to_owned);
+    let within = |path: String| oauth_state::within(&path).map(str::to_owned);
     let bad = || {
         ApiError::bad_request(
             "bad_return_to",
@@ -57,7 +59,7 @@ pub async fn begin(
 /// Leaves for GitHub with an intent.
 pub async fn leave(ctx: &Ctx, intent: &Intent) -> Result<Response, ApiError> {
     let github = ctx.sign_in().await?;
-    let begun = states::begin(ctx, intent);
+    let begun = oauth_state::begin(ctx, intent);
     let mut response = redirect(&github.authorize_url(&begun.state, &begun.challenge));
     response
         .headers_mut()
@@ -84,7 +86,7 @@ pub async fn callback(
     let now = ctx.outside.now();
     let github = ctx.sign_in().await?;
     let state = back.state.as_deref().unwrap_or_default();
-    let Some((intent, verifier)) = states::come_back(&ctx, &headers, state, now).await? else {
+    let Some((intent, verifier)) = oauth_state::come_back(&ctx, &headers, state, now).await? else {
         return Ok(again(
             "This sign-in was not begun in this browser, was used before or has taken more than ten minutes.",
         ));
@@ -117,15 +119,15 @@ async fn come_in(
     let user = visitor.user().await?;
     let has = memberships::refresh(ctx, visitor, &user, intent.installation, now).await?;
     // Whoever was signed in on this browser is not any more.
-    if let Some(before) = people::person(ctx, headers, now).await? {
-        people::end(ctx, &before.digest()).await?;
+    if let Some(before) = sessions::person(ctx, headers, now).await? {
+        sessions::end(ctx, &before.digest()).await?;
     }
-    let (session, text) = people::begin(ctx, user, has.first_choice(), has.shown.clone(), now);
+    let (session, text) = sessions::begin(ctx, user, has.first_choice(), has.shown.clone(), now);
     ctx.store
         .session_create(&session, &store::session_digest(&text))
         .await?;
     tracing::info!(user.id = %session.user.id, session.id = %session.id, accounts = has.accounts.len(), audit = true, "signed in");
-    let csrf = people::csrf_token(&text);
+    let csrf = sessions::csrf_token(&text);
     let mut response = match intent.installation {
         Some(installation) => setup::arrive(ctx, &has, installation, &csrf).await?,
         None => {
@@ -139,10 +141,10 @@ async fn come_in(
     };
     response
         .headers_mut()
-        .append(header::SET_COOKIE, people::hand_over(&text));
+        .append(header::SET_COOKIE, sessions::hand_over(&text));
     response
         .headers_mut()
-        .append(header::SET_COOKIE, states::take_away());
+        .append(header::SET_COOKIE, oauth_state::take_away());
     Ok(response)
 }
 
@@ -159,20 +161,20 @@ pub async fn sign_out(
     form: Result<Form<SignOut>, FormRejection>,
 ) -> Result<Response, ApiError> {
     let now = ctx.outside.now();
-    if let Some(person) = people::person(&ctx, &headers, now).await? {
+    if let Some(person) = sessions::person(&ctx, &headers, now).await? {
         let said = headers
-            .get(people::CSRF)
+            .get(sessions::CSRF)
             .and_then(|value| value.to_str().ok());
         let form = form.ok().map(|Form(form)| form.csrf_token);
         person.vouched_by(&ctx, &headers, said.or(form.as_deref()))?;
         let Person { session, .. } = &person;
-        people::end(&ctx, &person.digest()).await?;
+        sessions::end(&ctx, &person.digest()).await?;
         tracing::info!(user.id = %session.user.id, session.id = %session.id, audit = true, "signed out");
     }
     let mut response = redirect(&ctx.dashboard_url);
     response
         .headers_mut()
-        .append(header::SET_COOKIE, people::take_away());
+        .append(header::SET_COOKIE, sessions::take_away());
     Ok(response)
 }
 
@@ -184,7 +186,7 @@ fn again(why: &str) -> Response {
     let mut response = page.into_response();
     response
         .headers_mut()
-        .append(header::SET_COOKIE, states::take_away());
+        .append(header::SET_COOKIE, oauth_state::take_away());
     response
 }
 

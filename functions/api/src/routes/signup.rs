@@ -4,17 +4,19 @@
 //! only who reads the mail of an address gets into its account. A sign-up is known by its address, so there is one account
 //! for each, however often and with whatever key it is asked for; what was asked first counts.
 
-use crate::once::IdempotencyKey;
+use crate::idempotency::IdempotencyKey;
 use crate::rates::Guest;
 use crate::routes::Problem;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use domain::addresses::MailAddress;
+use domain::accounts::addresses::MailAddress;
+use domain::accounts::signups::{
+    SignUp, State as Stands, Way, begins, begins_with, is_open, trial,
+};
+use domain::billing::plans::{Plan, PlanId};
 use domain::ids::AccountId;
-use domain::plans::{Plan, PlanId};
-use domain::signups::{SignUp, State as Stands, Way, begins, begins_with, is_open, trial};
 use http::StatusCode;
 use queues::Message;
 use serde::{Deserialize, Serialize};

@@ -7,13 +7,14 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use domain::access::Scope;
-use domain::credits::Credits;
+use domain::accounts::api_keys::Scope;
+use domain::billing::entitlements::Entitlements;
+use domain::billing::plans::Pays;
+use domain::billing::spending::{SpendLimit, Unit, billing_period, minor};
 use domain::ids::AccountId;
-use domain::money::Money;
-use domain::plans::{Pays, Standing};
-use domain::spending::{SpendLimit, Unit, billing_period, minor};
 use domain::time::Timestamp;
+use domain::units::Credits;
+use domain::units::Money;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -150,18 +151,21 @@ async fn change(
 
 async fn now_shown(ctx: &Ctx, caller: &Caller) -> Result<Json<SpendingShown>, ApiError> {
     let now = ctx.outside.now();
-    let Found { account, standing } = load(ctx, caller, now).await?;
-    Ok(Json(shown(ctx, &account.id, &standing, now).await?))
+    let Found {
+        account,
+        entitlements,
+    } = load(ctx, caller, now).await?;
+    Ok(Json(shown(ctx, &account.id, &entitlements, now).await?))
 }
 
 /// What an account spends in its present billing period.
 pub async fn shown(
     ctx: &Ctx,
     account: &AccountId,
-    standing: &Standing<'_>,
+    entitlements: &Entitlements<'_>,
     now: Timestamp,
 ) -> Result<SpendingShown, ApiError> {
-    let period = billing_period(standing, now);
+    let period = billing_period(entitlements, now);
     let limit = ctx.store.spend_limit_find(account).await?;
     let money = ctx
         .store
@@ -177,7 +181,7 @@ pub async fn shown(
             .to_string()
     };
     Ok(SpendingShown {
-        jobs_spend: match standing.plan.pays {
+        jobs_spend: match entitlements.plan.pays {
             Pays::Meters => Some(Unit::Money.as_str()),
             Pays::Credits => Some(Unit::Credits.as_str()),
             Pays::Nothing => None,
@@ -214,7 +218,7 @@ pub async fn reached(
         ctx.store.notice_owe(&caller.account, &notice, now).await?;
     }
     let words = limit
-        .standing(unit, spent)
+        .usage_text(unit, spent)
         .unwrap_or_else(|| "your spend limit is reached".to_owned());
     let detail = format!(
         "{words}; this needs more than is left. Raise the limit by PUT /api/v1/billing/spend-limit, or try again when the \

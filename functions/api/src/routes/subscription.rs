@@ -1,7 +1,7 @@
 //! `/api/v1/billing/subscription`: the plan that an account pays for.
 
 use crate::caller::Caller;
-use crate::once::IdempotencyKey;
+use crate::idempotency::IdempotencyKey;
 use crate::routes::Problem;
 use crate::routes::checkout::{intent, known, live};
 use crate::sales::{self, at_stripe};
@@ -10,10 +10,11 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
-use domain::access::Scope;
-use domain::plans::{Coverage, plan_of, standing};
+use domain::accounts::api_keys::Scope;
+use domain::billing::entitlements::entitlements;
+use domain::billing::entitlements::{Coverage, plan_of};
+use domain::billing::subscriptions::Status;
 use domain::retry::Failure;
-use domain::subscriptions::Status;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -157,7 +158,7 @@ pub async fn preview(
     let plan = sales::plan(&ctx, &wanted.plan)?;
     let stripe = ctx.stripe().await?;
     let (account, _) = whole(&ctx, &caller).await?;
-    let there = subscribing::at_hand((&ctx, &stripe), &account).await?;
+    let there = subscribing::active_subscription((&ctx, &stripe), &account).await?;
     let at = ctx.outside.now().seconds();
     let change = subscribing::change((&ctx, &stripe), &there, plan, at).await?;
     if change.items.is_empty() {
@@ -313,7 +314,7 @@ pub async fn cancel(
 
 async fn shown(ctx: &Ctx, caller: &Caller) -> Result<SubscriptionShown, ApiError> {
     let (account, contracts) = whole(ctx, caller).await?;
-    let stands = standing(&ctx.catalogue, &account, &contracts, ctx.outside.now());
+    let stands = entitlements(&ctx.catalogue, &account, &contracts, ctx.outside.now());
     let stands = stands
         .ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
     let subscriptions = contracts.subscriptions;

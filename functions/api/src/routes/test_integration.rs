@@ -1,24 +1,24 @@
 //! `/api/v1/test-integration`: test files scored, and tests put into a file. It comes before a fix is made and is never billed.
 
+use crate::assists::{Wanted, order};
 use crate::caller::Caller;
-use crate::errands::{Wanted, order};
-use crate::once::IdempotencyKey;
+use crate::idempotency::IdempotencyKey;
 use crate::routes::Problem;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use domain::access::Scope;
-use domain::errands::{
+use domain::accounts::api_keys::Scope;
+use domain::ids::AssistId;
+use domain::jobs::assists::{
     Answer, BadFiles, Integrated, Score, SourceFile, State as Stands, Task, TestAnalysis,
     TestIntegration,
 };
-use domain::ids::ErrandId;
 use domain::retry::Failure;
 use http::{HeaderName, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::WholeErrand;
+use store::WholeAssist;
 use utoipa::ToSchema;
 
 /// A file. All contents of a request together have at most 64 KiB.
@@ -57,7 +57,7 @@ pub struct TestsToIntegrate {
 
 /// What is made of tests.
 #[derive(Serialize, ToSchema)]
-pub struct TestErrand {
+pub struct TestAssist {
     id: String,
     /// `test_analysis` or `test_integration`.
     kind: &'static str,
@@ -90,14 +90,14 @@ pub struct TestScore {
     reason: String,
 }
 
-type Answered = (StatusCode, [(HeaderName, String); 1], Json<TestErrand>);
+type Answered = (StatusCode, [(HeaderName, String); 1], Json<TestAssist>);
 
 /// Scores test files as places for a new test, from 0 to 100 each. It costs nothing; an account has so many of these a day.
 /// What is sent and what comes of it are kept for 30 days.
 #[utoipa::path(post, path = "/api/v1/test-integration/analyze", tag = "tests", request_body = TestsToScore,
     params(("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
-    responses((status = 202, body = TestErrand, description = "it is queued"),
-        (status = 200, body = TestErrand, description = "it was over before"),
+    responses((status = 202, body = TestAssist, description = "it is queued"),
+        (status = 200, body = TestAssist, description = "it was over before"),
         (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 409, body = Problem)))]
 pub async fn analyze(
@@ -116,8 +116,8 @@ pub async fn analyze(
 /// kept for 30 days.
 #[utoipa::path(post, path = "/api/v1/test-integration/generate", tag = "tests", request_body = TestsToIntegrate,
     params(("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
-    responses((status = 202, body = TestErrand, description = "it is queued"),
-        (status = 200, body = TestErrand, description = "it was over before"),
+    responses((status = 202, body = TestAssist, description = "it is queued"),
+        (status = 200, body = TestAssist, description = "it was over before"),
         (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 409, body = Problem)))]
 pub async fn generate(
@@ -135,21 +135,21 @@ pub async fn generate(
 
 /// How far it is, and what came of it.
 #[utoipa::path(get, path = "/api/v1/test-integration/{id}", tag = "tests", params(("id" = String, Path)),
-    responses((status = 200, body = TestErrand), (status = 401, body = Problem), (status = 403, body = Problem),
+    responses((status = 200, body = TestAssist), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem)))]
 pub async fn show(
     caller: Caller,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-) -> Result<Json<TestErrand>, ApiError> {
+) -> Result<Json<TestAssist>, ApiError> {
     caller.may(Scope::Read)?;
     let absent = || {
         ApiError::not_found("there is no such analysis or integration; they are kept for 30 days")
     };
-    let id = ErrandId::parse(&id).map_err(|_| absent())?;
+    let id = AssistId::parse(&id).map_err(|_| absent())?;
     let found = ctx
         .store
-        .errand_find(&id)
+        .assist_find(&id)
         .await?
         .filter(|whole| whole.row.facts.account == caller.account);
     let whole = found
@@ -172,7 +172,7 @@ async fn ask<T>(
     let task =
         asked(wanted).map_err(|error| ApiError::bad_request("bad_files", error.to_string()))?;
     let kind = task.kind().as_str();
-    let id = ErrandId::of_act(&once.act(caller, kind).id());
+    let id = AssistId::of_act(&once.act(caller, kind).id());
     let wanted = Wanted {
         id: id.clone(),
         task,
@@ -183,8 +183,8 @@ async fn ask<T>(
     let whole = order(ctx, caller, wanted).await?;
     // Without a place nobody can have taken it.
     let whole = whole
-        .ok_or_else(|| ApiError::behind(&Failure::never("an errand without a place was taken")))?;
-    tracing::info!(account.id = %caller.account, errand.id = %id, by = %caller.by, audit = true, "asked for tests");
+        .ok_or_else(|| ApiError::behind(&Failure::never("an assist without a place was taken")))?;
+    tracing::info!(account.id = %caller.account, assist.id = %id, by = %caller.by, audit = true, "asked for tests");
     let status = if whole.row.state == Stands::Queued {
         StatusCode::ACCEPTED
     } else {
@@ -205,7 +205,7 @@ fn all_sent(files: Vec<FileContent>) -> Vec<SourceFile> {
     files.into_iter().map(sent).collect()
 }
 
-fn shown(whole: WholeErrand) -> TestErrand {
+fn shown(whole: WholeAssist) -> TestAssist {
     let row = whole.row;
     let (mut scores, mut integrated) = (None, None);
     match whole.answer {
@@ -230,7 +230,7 @@ fn shown(whole: WholeErrand) -> TestErrand {
                      ..
                  }: &Integrated| (*lines_added, *lines_removed);
     let (lines_added, lines_removed) = integrated.as_ref().map(lines).unzip();
-    TestErrand {
+    TestAssist {
         id: row.facts.id.to_string(),
         kind: row.facts.kind.as_str(),
         state: row.state.as_str(),

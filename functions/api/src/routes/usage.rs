@@ -1,17 +1,17 @@
 //! `POST /api/v1/usage` and `…/usage/check`: what the account's own service uses, counted against its quotas.
 
 use crate::caller::Caller;
-use crate::once::{Act, IdempotencyKey};
+use crate::idempotency::{Act, IdempotencyKey};
 use crate::routes::Problem;
 use crate::routes::account::{Found, load, period};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use domain::access::Scope;
-use domain::metering::Meter;
+use domain::accounts::api_keys::Scope;
+use domain::billing::plans::{Limit, MeterKind, Quota};
+use domain::billing::usage::Meter;
 use domain::notices::{Notice, quota_warning};
-use domain::plans::{Limit, MeterKind, Quota};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -199,14 +199,17 @@ fn check_record(ctx: &Ctx, used: &Used) -> Result<Meter, ApiError> {
 
 async fn count(
     ctx: &Ctx,
-    Found { account, standing }: &Found<'_>,
+    Found {
+        account,
+        entitlements,
+    }: &Found<'_>,
     act: Act,
     (used, meter): (&Used, Meter),
     beyond: Beyond,
 ) -> Result<Counter, ApiError> {
     let now = ctx.outside.now();
-    let quota = standing.plan.quotas.get(&meter);
-    let period = period(standing, &meter, now);
+    let quota = entitlements.plan.quotas.get(&meter);
+    let period = period(entitlements, &meter, now);
     let limit = match beyond {
         Beyond::Count => Limit::Unlimited,
         Beyond::Refuse => quota.map_or(Limit::Unlimited, Quota::hard_limit),
@@ -241,7 +244,7 @@ async fn count(
                 .map_or_else(String::new, |end| format!(" It renews at {end}."));
             let detail = format!(
                 "{total} of {most} {meter} of the plan {} are used.{renews}",
-                standing.plan.name
+                entitlements.plan.name
             );
             return Err(ApiError::forbidden("quota_used", detail));
         }
@@ -252,7 +255,7 @@ async fn count(
     {
         let words = format!(
             "{total} of {most} {meter} of the plan {} are used.",
-            standing.plan.name
+            entitlements.plan.name
         );
         ctx.store
             .notice_owe(&account.id, &Notice::new(topic, words, now), now)

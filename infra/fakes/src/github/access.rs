@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::refusal::Refusal;
-use super::state::{Account, Permissions, Repository, Standing, State};
+use super::state::{Account, InstallationStatus, Permissions, Repository, State};
 use super::{GitHub, GitHubConfig};
 
 pub(super) const CONTENTS: &[&str] = &["contents"];
@@ -90,11 +90,11 @@ impl Access {
         match state
             .installations
             .get(&token.installation)
-            .map(|installation| installation.standing)
+            .map(|installation| installation.status)
         {
-            Some(Standing::Active) => {}
-            Some(Standing::Suspended) => return Err(Refusal::suspended()),
-            Some(Standing::Removed) | None => return Err(Refusal::bad_credentials()),
+            Some(InstallationStatus::Active) => {}
+            Some(InstallationStatus::Suspended) => return Err(Refusal::suspended()),
+            Some(InstallationStatus::Removed) | None => return Err(Refusal::bad_credentials()),
         }
         let found = match &self.target {
             Target::Id(id) => state.repositories.get(id),

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::access::{AsApp, covers};
 use super::refusal::{Input, Refusal};
-use super::state::{Installation, Permissions, Repository, Standing, State, Token};
+use super::state::{Installation, InstallationStatus, Permissions, Repository, State, Token};
 use super::views::TokenRequest;
 use super::{GitHub, calendar, shapes};
 
@@ -89,7 +89,7 @@ async fn create_token(
         permissions: asked.permissions.clone(),
     });
     let installation = known(&state, id)?;
-    if installation.standing == Standing::Suspended {
+    if installation.status == InstallationStatus::Suspended {
         return Err(Refusal::suspended());
     }
     let permissions = narrowed(&installation.permissions, asked.permissions.as_ref())?;
@@ -109,7 +109,7 @@ async fn create_token(
 }
 
 fn known(state: &State, id: u64) -> Result<&Installation, Refusal> {
-    let here = |installation: &&Installation| installation.standing != Standing::Removed;
+    let here = |installation: &&Installation| installation.status != InstallationStatus::Removed;
     state
         .installations
         .get(&id)

@@ -3,7 +3,9 @@
 
 use super::GitHub;
 use super::git::{Commit, File, Files, Signature};
-use super::state::{Account, Comment, Installation, Issue, Merge, Repository, Standing, Via};
+use super::state::{
+    Account, Comment, Installation, InstallationStatus, Issue, Merge, Repository, Via,
+};
 
 const INSTALLED_PERMISSIONS: [(&str, &str); 4] = [
     ("contents", "write"),
@@ -79,7 +81,7 @@ impl GitHub {
                 permissions: INSTALLED_PERMISSIONS
                     .map(|(name, level)| (name.to_owned(), level.to_owned()))
                     .into(),
-                standing: Standing::Active,
+                status: InstallationStatus::Active,
                 created: now,
             });
     }
@@ -258,18 +260,22 @@ impl GitHub {
     /// Suspends an installation: its tokens and new ones are refused until [`GitHub::resume_installation`].
     pub fn suspend_installation(&self, id: u64) {
         self.change_installation(id, |installation| {
-            installation.standing = Standing::Suspended
+            installation.status = InstallationStatus::Suspended
         });
     }
 
     /// Ends a suspension.
     pub fn resume_installation(&self, id: u64) {
-        self.change_installation(id, |installation| installation.standing = Standing::Active);
+        self.change_installation(id, |installation| {
+            installation.status = InstallationStatus::Active
+        });
     }
 
     /// Uninstalls the app; its repositories stay for people, and for tests to look at.
     pub fn remove_installation(&self, id: u64) {
-        self.change_installation(id, |installation| installation.standing = Standing::Removed);
+        self.change_installation(id, |installation| {
+            installation.status = InstallationStatus::Removed
+        });
     }
 
     fn change<T>(&self, owner: &str, repo: &str, act: impl FnOnce(&mut Repository) -> T) -> T {

@@ -107,7 +107,7 @@ fn issue_row(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> V
         ),
         text(&issue.title),
         text(&issue.author.login),
-        standing(issue),
+        state_of(issue),
         moment(issue.created),
     ]
 }
@@ -131,7 +131,7 @@ async fn issue(
         tag(
             "p",
             all([
-                standing(issue),
+                state_of(issue),
                 text(" "),
                 byline(&issue.author.login, issue.created),
             ]),
@@ -189,7 +189,7 @@ fn pull_part(repository: &Repository, issue: &Issue) -> Markup {
     ])
 }
 
-fn standing(issue: &Issue) -> Markup {
+fn state_of(issue: &Issue) -> Markup {
     let merged = issue
         .pull
         .as_ref()

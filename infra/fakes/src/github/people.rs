@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use super::access::credential;
 use super::paging::encoded;
 use super::refusal::Refusal;
-use super::state::{Account, Installation, Standing, State};
+use super::state::{Account, Installation, InstallationStatus, State};
 use super::{GitHub, shapes};
 use crate::pages::{all, button, page, tag, text};
 
@@ -399,7 +399,7 @@ fn reaches(state: &State, person: &Account, installation: &Installation) -> bool
         .values()
         .filter(|repository| repository.installation == installation.id);
     let invited = inside.any(|repository| repository.has_collaborator(&person.login));
-    installation.standing != Standing::Removed && (own || seat || invited)
+    installation.status != InstallationStatus::Removed && (own || seat || invited)
 }
 
 async fn membership(

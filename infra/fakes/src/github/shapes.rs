@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::access::ISSUES;
 use super::state::{
-    Account, Comment, Installation, Issue, Pull, Reaction, Repository, Standing, Via,
+    Account, Comment, Installation, InstallationStatus, Issue, Pull, Reaction, Repository, Via,
 };
 use super::{GitHubConfig, calendar};
 
@@ -28,7 +28,7 @@ pub(super) fn app(config: &GitHubConfig) -> Value {
 
 pub(super) fn installation(config: &GitHubConfig, installation: &Installation) -> Value {
     let api = format!("{}/app/installations/{}", api(config), installation.id);
-    let suspended = installation.standing == Standing::Suspended;
+    let suspended = installation.status == InstallationStatus::Suspended;
     json!({
         "id": installation.id,
         "account": user(config, &installation.account),

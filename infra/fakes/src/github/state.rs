@@ -40,12 +40,12 @@ pub(super) struct Installation {
     pub id: u64,
     pub account: Account,
     pub permissions: Permissions,
-    pub standing: Standing,
+    pub status: InstallationStatus,
     pub created: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Standing {
+pub(super) enum InstallationStatus {
     Active,
     Suspended,
     Removed,

@@ -135,15 +135,15 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
             .iter()
             .any(|item| item.quantity.is_some_and(|n| desk.cost(&item.price, n) > 0));
     if due && behavior != "default_incomplete" {
-        let at_hand = method
+        let default_method = method
             .as_str()
             .or(found["invoice_settings"]["default_payment_method"].as_str());
-        if at_hand.is_none() {
+        if default_method.is_none() {
             return Err(Refusal::no_method());
         }
         if behavior == "error_if_incomplete" {
-            let at_hand = at_hand.map(str::to_owned);
-            desk.try_out(customer, at_hand.as_deref())?;
+            let default_method = default_method.map(str::to_owned);
+            desk.try_out(customer, default_method.as_deref())?;
         }
     }
     let missing = params

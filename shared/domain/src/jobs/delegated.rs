@@ -3,7 +3,7 @@
 //! agent, which may or may not push the branch that we know.
 
 use super::requests::Agent;
-use super::{Cancelled, Delegated, Job, PullRef, Snapshot, State, Transition};
+use super::{Cancellable, Delegated, Job, PullRef, Snapshot, State, Transition};
 use crate::time::Timestamp;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Snapshot {
     }
 }
 
-impl Cancelled for Delegated {}
+impl Cancellable for Delegated {}
 
 impl Job<Delegated> {
     /// Until when its agent is waited for.

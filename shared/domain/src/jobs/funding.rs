@@ -5,16 +5,16 @@
 //! back what was held and what was counted. Since both follow from the states alone, no caller can forget them.
 
 use super::{Snapshot, State};
-use crate::credits::Credits;
+use crate::billing::entitlements::Entitlements;
+use crate::billing::plans::{
+    BasisPoints, Billable, Catalogue, Charge, Counts, Limit, Pays, Period, Plan, Quota, price,
+};
+use crate::billing::spending::{Line, Outlay, Spending, Unit, billing_period};
+use crate::billing::usage::{Debts, Identifier, Meter, Tokens, Usage, UsageOf};
 use crate::ids::{AccountId, CustomerId};
 use crate::ledger::{HoldId, Label, Posting};
-use crate::metering::{Debts, Identifier, Meter, Tokens, Usage, UsageOf};
-use crate::plans::{
-    BasisPoints, Billable, Catalogue, Charge, Counts, Limit, Pays, Period, Plan, Quota, Standing,
-    price,
-};
-use crate::spending::{Line, Outlay, Spending, Unit, billing_period};
 use crate::time::Timestamp;
+use crate::units::Credits;
 
 /// What a job costs and who pays it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,14 +77,14 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What an account's standing offers at this moment.
+    /// What an account's entitlements offers at this moment.
     pub fn of(
         catalogue: &Catalogue,
-        standing: &Standing<'_>,
+        entitlements: &Entitlements<'_>,
         customer: &CustomerId,
         now: Timestamp,
     ) -> Self {
-        let plan = standing.plan;
+        let plan = entitlements.plan;
         let budget = (!plan.budget.is_zero()).then_some(plan.budget);
         let funding = match plan.pays {
             Pays::Credits => Funding::Prepaid {
@@ -103,32 +103,32 @@ impl Offer {
             Pays::Nothing => Funding::Free,
         };
         let quota = plan.quotas.get(&Meter::pull_requests());
-        let renews = quota.map_or(crate::plans::Renewal::Month, |quota| quota.renews);
+        let renews = quota.map_or(crate::billing::plans::Renewal::Month, |quota| quota.renews);
         Self {
             terms: Terms {
                 funding,
                 billable: plan.billable,
                 budget,
-                period: Period::at(renews, standing.period, now).key,
+                period: Period::at(renews, entitlements.period, now).key,
                 priced_by: catalogue.version.clone(),
-                spending: spending(plan, billing_period(standing, now).key),
+                spending: spending(plan, billing_period(entitlements, now).key),
             },
             limit: quota.map_or(Limit::Unlimited, Quota::hard_limit),
             overdraft: plan.overdraft,
         }
     }
 
-    /// What it offers an errand: what the model reads and writes is paid for, and there is no fee. A plan that bills no
+    /// What it offers an assist: what the model reads and writes is paid for, and there is no fee. A plan that bills no
     /// tokens has nothing to ask for. Its prompt has at most so many bytes, from which follows the most that it can cost;
     /// none for one that nobody pays for.
-    pub fn of_errand(
+    pub fn of_assist(
         catalogue: &Catalogue,
-        standing: &Standing<'_>,
+        entitlements: &Entitlements<'_>,
         customer: &CustomerId,
         prompt_bytes_max: Option<usize>,
         now: Timestamp,
     ) -> Self {
-        let mut offer = Self::of(catalogue, standing, customer, now);
+        let mut offer = Self::of(catalogue, entitlements, customer, now);
         offer.limit = Limit::Unlimited;
         let terms = &mut offer.terms;
         let Some(bytes) = prompt_bytes_max else {

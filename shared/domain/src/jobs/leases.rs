@@ -8,8 +8,8 @@ use super::{
     Approved, Coding, Job, Opening, Planning, Queued, Reviewing, Snapshot, State, Transition,
 };
 use crate::time::Timestamp;
-pub use crate::tries::Held;
-use crate::tries::Tries;
+pub use crate::work::Held;
+use crate::work::Tries;
 use std::marker::PhantomData;
 
 /// A stage in which work is done under a lease, and the stage that work puts the job in.
@@ -84,7 +84,7 @@ impl<S: Leasable> Job<S> {
         .taken(until, now)?;
         let transition = Transition::from(self.row, now)
             .enter(S::WORKING)
-            .with(|row| row.try_on(taken));
+            .with(|row| row.set_tries(taken));
         Ok(Claim {
             transition,
             stage: PhantomData,

@@ -3,7 +3,7 @@
 //! It has the id of the job that it may become. Who reads GitHub acts on it, and what has come of it is final.
 
 use crate::ids::{AccountId, JobId};
-use crate::repositories::RepositoryName;
+use crate::jobs::repositories::RepositoryName;
 use crate::time::Timestamp;
 
 /// Who is to work on a job.

@@ -1,9 +1,9 @@
 //! What the steps of a job leave behind.
 
-use crate::credits::Credits;
-use crate::metering::Tokens;
-use crate::pulls::Proposal;
+use crate::billing::usage::Tokens;
+use crate::jobs::pulls::Proposal;
 use crate::time::Timestamp;
+use crate::units::Credits;
 
 /// One finished step.
 #[derive(Debug, Clone, PartialEq, Eq)]

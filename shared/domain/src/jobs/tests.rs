@@ -5,13 +5,13 @@
 
 use super::steps::{Order, Output, Plan, Review, Step, Verdict};
 use super::*;
-use crate::credits::MICROS;
+use crate::billing::plans::{BasisPoints, Billable, Counts};
+use crate::billing::usage::Tokens;
+use crate::billing::usage::{Meter, UsageOf};
 use crate::ids::CustomerId;
-use crate::metering::Tokens;
-use crate::metering::{Meter, UsageOf};
-use crate::plans::{BasisPoints, Billable, Counts};
-use crate::pulls::{Change, FileChange, Proposal, PullWishes};
+use crate::jobs::pulls::{Change, FileChange, Proposal, PullWishes};
 use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable};
+use crate::units::MICROS;
 use std::collections::BTreeSet;
 
 mod delegated;
@@ -205,7 +205,7 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
                 },
             );
             let mut moves = any_lease(|| lease(again()));
-            moves.push(seen(&lease(again()).called_off("c", NOW)));
+            moves.push(seen(&lease(again()).cancelled("c", NOW)));
             moves.push(seen(
                 &lease(again()).planned("sha".to_owned(), step(Output::Plan(plan))),
             ));
@@ -240,8 +240,8 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
                 },
                 NOW,
             )));
-            moves.push(seen(&lease(again()).not_opened(NOW)));
-            moves.extend([seen(&job.ask_cancel("c", NOW)), claimed(again())]);
+            moves.push(seen(&lease(again()).cancelled(NOW)));
+            moves.extend([seen(&job.request_cancel("c", NOW)), claimed(again())]);
             moves
         }
         Staged::Opened(job) => vec![seen(&job.merged(NOW)), seen(&job!(Opened)().closed(NOW))],
@@ -249,7 +249,7 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
         | Staged::Closed(_)
         | Staged::Rejected(_)
         | Staged::Failed(_)
-        | Staged::CalledOff(_) => {
+        | Staged::Cancelled(_) => {
             vec![]
         }
     }
@@ -480,7 +480,7 @@ fn asking_to_stop_leaves_the_work_to_its_holder() {
     let Staged::Opening(job) = working.clone().staged() else {
         panic!("opening")
     };
-    let asked = job.ask_cancel("why", NOW);
+    let asked = job.request_cancel("why", NOW);
     let row = asked.row();
     assert_eq!(
         (row.state, row.cancel_requested, row.reason.as_deref()),
@@ -553,8 +553,8 @@ fn words_are_read_back() {
             state.as_str()
         );
     }
-    for notice in Notice::ALL {
-        assert_eq!(Notice::parse(notice.as_str()), Some(notice));
+    for notice in CommentState::ALL {
+        assert_eq!(CommentState::parse(notice.as_str()), Some(notice));
         assert!(State::ALL.iter().any(|state| state.notice() == notice));
     }
     for word in ["", "queued", "PR_OPENED ", "OPENED"] {

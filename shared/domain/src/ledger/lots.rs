@@ -5,9 +5,9 @@
 //! from the older one; what is taken back of a payment, from its own lot first. So a customer loses as little as can be.
 
 use super::{Cause, Entry};
-use crate::credits::Credits;
 use crate::ids::PaymentId;
 use crate::time::Timestamp;
+use crate::units::Credits;
 use std::collections::BTreeMap;
 
 /// What is left of a payment's credits and goes with its time, after these entries, oldest first, of its account. `ends`

@@ -2,7 +2,7 @@
 
 use super::{malformed, read};
 use crate::{Completion, ModelError, Prompt, Stop};
-use domain::metering::Tokens;
+use domain::billing::usage::Tokens;
 use serde::Deserialize;
 use serde_json::json;
 

@@ -1,20 +1,20 @@
 //! A job's row, as it stands in its item.
 
-use crate::error::StoreError;
-use crate::expression::Change;
-use crate::item::{Attributes, Item, number, text, texts, time};
-use crate::keys;
-use crate::terms::{terms_attributes, terms_of};
-use crate::writes::{tries_attributes, tries_change, tries_of};
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, Item, number, text, texts, time};
+use crate::db::keys;
+use crate::db::tx::Change;
+use crate::db::versions::{tries_attributes, tries_change, tries_of};
+use crate::jobs::terms::{terms_attributes, terms_of};
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::billing::usage::Tokens;
 use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
+use domain::jobs::pulls::PullWishes;
 use domain::jobs::{
-    CancelRequest, Facts, FixPaid, Moment, Notice, PullRef, Snapshot, State, Transition,
+    CancelRequest, CommentState, Facts, FixPaid, Moment, PullRef, Snapshot, State, Transition,
 };
-use domain::metering::Tokens;
-use domain::pulls::PullWishes;
 use domain::time::Timestamp;
-use domain::tries::Tries;
+use domain::work::Tries;
 
 pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
     let row = transition.row();
@@ -172,9 +172,9 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
             CancelRequest::None
         },
         comment: item.find_number("comment")?.map(CommentId::new),
-        told: item
-            .find_text("told")?
-            .map(|told| Notice::parse(told).ok_or_else(|| item.bad("told")))
+        commented: item
+            .find_text("commented")?
+            .map(|commented| CommentState::parse(commented).ok_or_else(|| item.bad("commented")))
             .transpose()?,
         due_at,
         not_before,

@@ -54,7 +54,7 @@ pub enum CheckoutUi<'a> {
         /// Where the customer goes who does not want to.
         cancel_url: &'a str,
     },
-    /// Within a page of ours.
+    /// LimitCheck a page of ours.
     Embedded {
         /// Where the customer goes when it is complete.
         return_url: &'a str,

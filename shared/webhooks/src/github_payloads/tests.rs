@@ -1,9 +1,11 @@
 //! GitHub's bodies, read for what we need and no more.
 
 use super::parse;
-use domain::events::{CommentOn, GithubEvent, InstallationChange, MarketplaceChange, PullFate};
+use domain::billing::marketplace::ListedPrice;
 use domain::ids::OwnerId;
-use domain::marketplace::ListedPrice;
+use domain::inbox::events::{
+    CommentOn, GithubEvent, InstallationChange, MarketplaceChange, PullFate,
+};
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
 //! Customers and their ways to pay.
 
 use super::{Around, Read, Ref, maybe, read};
-use domain::events::{CustomerEvent, PaymentMethodEvent, StripeEvent};
 use domain::ids::{CustomerId, PaymentMethodId};
+use domain::inbox::events::{CustomerEvent, PaymentMethodEvent, StripeEvent};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

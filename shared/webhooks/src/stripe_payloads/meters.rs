@@ -2,9 +2,9 @@
 //! to be fetched.
 
 use super::{Read, Ref, mode};
-use domain::events::{MeterErrorEvent, StripeEnvelope, StripeEvent};
+use domain::billing::usage::Identifier;
 use domain::ids::StripeEventId;
-use domain::metering::Identifier;
+use domain::inbox::events::{MeterErrorEvent, StripeEnvelope, StripeEvent};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde::de::Error;

@@ -3,12 +3,12 @@
 //! A payment is known by its payment intent; by its charge where it is so old that it has none.
 
 use super::{Around, Read, Ref, maybe, read};
-use domain::events::{
+use domain::billing::payments::{Dispute, Phase, Refund, RefundOutcome, Reported};
+use domain::ids::{CheckoutSessionId, CustomerId, DisputeId, PaymentId, RefundId};
+use domain::inbox::events::{
     ChargeEvent, CheckoutEvent, CheckoutPurpose, DisputeEvent, Paid, PaymentEvent, RefundEvent,
     StripeEvent,
 };
-use domain::ids::{CheckoutSessionId, CustomerId, DisputeId, PaymentId, RefundId};
-use domain::payments::{Dispute, Phase, Refund, RefundOutcome, Told};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -173,9 +173,9 @@ pub(super) fn dispute(
             return Ok(None);
         };
         let (withdrawn, reinstated) = match movement {
-            Movement::None => (Told::No, Told::No),
-            Movement::Withdrawn => (Told::Yes, Told::No),
-            Movement::Reinstated => (Told::No, Told::Yes),
+            Movement::None => (Reported::No, Reported::No),
+            Movement::Withdrawn => (Reported::Yes, Reported::No),
+            Movement::Reinstated => (Reported::No, Reported::Yes),
         };
         let phase = Phase::of_status(&told.status);
         let dispute = Dispute {

@@ -1,10 +1,10 @@
 //! Subscriptions and invoices.
 
 use super::{Around, Read, Ref, maybe, read, seconds};
-use domain::events::{InvoiceEvent, StripeEvent, SubscriptionEvent};
+use domain::billing::plans::Span;
+use domain::billing::subscriptions::{Invoice, Status, Subscription, SubscriptionItem};
 use domain::ids::{CustomerId, InvoiceId, PriceId, ProductId, SubscriptionId};
-use domain::plans::Span;
-use domain::subscriptions::{Invoice, Status, Subscription, SubscriptionItem};
+use domain::inbox::events::{InvoiceEvent, StripeEvent, SubscriptionEvent};
 use domain::time::Timestamp;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};

@@ -4,8 +4,10 @@ mod payments;
 mod subscriptions;
 
 use super::{meter_errors, parse};
-use domain::events::{MeterErrorEvent, Mode, PaymentMethodEvent, StripeEnvelope, StripeEvent};
 use domain::ids::{CustomerId, PaymentMethodId, StripeEventId};
+use domain::inbox::events::{
+    MeterErrorEvent, Mode, PaymentMethodEvent, StripeEnvelope, StripeEvent,
+};
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 

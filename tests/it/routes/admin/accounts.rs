@@ -222,7 +222,7 @@ async fn ten_at_once_make_one_account() {
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_outcome(&delivery, EventState::Finished, "")
+        .assert_outcome(&delivery, EventState::Processed, "")
         .await;
     world.assert_delivered_once();
     assert_eq!(world.told_job().await.facts.account, ids[0]);

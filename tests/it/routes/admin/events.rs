@@ -118,7 +118,7 @@ async fn every_status_can_be_asked_for() {
     let finished = world.github_sends("issues.opened").await;
     let ignored = world.github_sends("ping").await;
     world
-        .github_delivers("issues", "buried", br#"{"action":"opened"}"#)
+        .github_delivers("issues", "failed", br#"{"action":"opened"}"#)
         .await;
     world
         .github_delivers("star", "first", br#"{"action":"created"}"#)
@@ -127,12 +127,12 @@ async fn every_status_can_be_asked_for() {
     world
         .github_delivers("star", "first", br#"{"action":"deleted"}"#)
         .await;
-    let owing = world.github_sends("issues.labeled").await;
+    let pending = world.github_sends("issues.labeled").await;
     for (status, expected) in [
-        ("finished", vec![finished]),
+        ("processed", vec![finished]),
         ("ignored", vec![ignored, "first".to_owned()]),
-        ("buried", vec!["buried".to_owned()]),
-        ("owing", vec![owing]),
+        ("failed", vec!["failed".to_owned()]),
+        ("pending", vec![pending]),
     ] {
         let (_, page) = world
             .operator("GET", &format!("{PATH}?status={status}"), None)
@@ -186,7 +186,7 @@ async fn bad_questions_are_told_what_is_wrong() {
         ("source=gitlab".to_owned(), "bad_source"),
         ("source=GitHub".to_owned(), "bad_source"),
         ("status=open".to_owned(), "bad_status"),
-        ("status=owing,buried".to_owned(), "bad_status"),
+        ("status=pending,failed".to_owned(), "bad_status"),
         ("cursor=%21%21".to_owned(), "bad_cursor"),
         ("cursor=AAAA====".to_owned(), "bad_cursor"),
         (cursor(b"x"), "bad_cursor"),
@@ -231,10 +231,14 @@ async fn an_event_shows_what_the_log_knows() {
     let body = serde_json::to_vec(&fixture("github", "issues.opened")).expect("JSON");
     world.github_delivers("issues", "d-1", &body).await;
     let path = format!("{PATH}/github/d-1");
-    let (_, owing) = world.operator("GET", &path, None).await;
-    let not_yet = (&json!("owing"), &Value::Null, &Value::Null);
+    let (_, pending) = world.operator("GET", &path, None).await;
+    let not_yet = (&json!("pending"), &Value::Null, &Value::Null);
     assert_eq!(
-        (&owing["status"], &owing["outcome"], &owing["processed_at"]),
+        (
+            &pending["status"],
+            &pending["outcome"],
+            &pending["processed_at"]
+        ),
         not_yet
     );
     world.settle().await;
@@ -244,7 +248,7 @@ async fn an_event_shows_what_the_log_knows() {
         ("id", json!("d-1")),
         ("source", json!("github")),
         ("type", json!("issues.opened")),
-        ("status", json!("finished")),
+        ("status", json!("processed")),
         ("provenance", json!("signature")),
         ("received_at", json!("2026-11-20T21:43:00.000Z")),
         ("attempts", json!(0)),

@@ -10,8 +10,8 @@ use std::time::Duration;
 async fn replay(world: &World, source: &str, id: &str) {
     let path = format!("/api/v1/admin/events/{source}/{id}/replay");
     let (status, row) = world.operator("POST", &path, None).await;
-    let owing = (StatusCode::ACCEPTED, &json!("owing"), &Value::Null);
-    assert_eq!((status, &row["status"], &row["outcome"]), owing, "{row}");
+    let pending = (StatusCode::ACCEPTED, &json!("pending"), &Value::Null);
+    assert_eq!((status, &row["status"], &row["outcome"]), pending, "{row}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -26,7 +26,7 @@ async fn replaying_a_finished_event_has_no_second_effect() {
             world.settle().await;
             assert_eq!(
                 world.outcome(Source::Github, &delivery).await.0,
-                EventState::Finished
+                EventState::Processed
             );
             assert_eq!(world.told_job().await.state, State::PrOpened);
             assert_eq!(
@@ -64,7 +64,7 @@ async fn replaying_an_ignored_event_works_once_its_reason_is_gone() {
     replay(&world, "github", &delivery).await;
     world.settle().await;
     world
-        .assert_outcome(&delivery, EventState::Finished, "job job_")
+        .assert_outcome(&delivery, EventState::Processed, "job job_")
         .await;
     world.assert_delivered_once();
     world.done().await;
@@ -92,7 +92,7 @@ async fn replaying_a_quarantined_event_acts_on_it() {
     world.done().await;
 }
 
-/// Replayed while it is owing, or many times at once, an event is still one event.
+/// Replayed while it is pending, or many times at once, an event is still one event.
 #[tokio::test(start_paused = true)]
 async fn replaying_an_owing_event_only_sends_it_sooner() {
     let world = World::with(Climate::Bad(93), &[]).await;
@@ -122,7 +122,7 @@ async fn replaying_an_event_of_stripes_ignores_its_age() {
     world.settle().await;
     let (state, says) = world.outcome(Source::Stripe, "evt_TallyhookDemo2").await;
     assert!(
-        state == EventState::Finished && says.contains("is paid"),
+        state == EventState::Processed && says.contains("is paid"),
         "{says}"
     );
     world.done().await;

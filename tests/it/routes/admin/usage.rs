@@ -1,7 +1,7 @@
 //! `/api/v1/admin/accounts/{id}/usage`: usage that Stripe would not have, and what people decide about it.
 
 use super::assert_problem;
-use crate::metering::owing;
+use crate::metering::pending;
 use crate::wire::WIRED;
 use crate::world::{Climate, World};
 use domain::ids::{AccountId, UsageId};
@@ -42,14 +42,14 @@ impl World {
     }
 }
 
-/// A world with one record that is older than Stripe takes, and so was parked.
-async fn parked(climate: Climate) -> (World, AccountId, Value) {
-    let world = owing(climate, &WIRED).await;
+/// A world with one record that is older than Stripe takes, and so was stuck.
+async fn stuck(climate: Climate) -> (World, AccountId, Value) {
+    let world = pending(climate, &WIRED).await;
     let account = world.account().await;
     world.skip(35 * DAY);
     world.settle().await;
     let [record] = world
-        .usage_in(&account, "parked")
+        .usage_in(&account, "stuck")
         .await
         .try_into()
         .expect("one");
@@ -59,7 +59,7 @@ async fn parked(climate: Climate) -> (World, AccountId, Value) {
 #[tokio::test(start_paused = true)]
 async fn parked_usage_is_told_again_under_a_new_identifier_once() {
     for climate in [Climate::Fair, Climate::Bad(91)] {
-        let (world, account, record) = parked(climate).await;
+        let (world, account, record) = stuck(climate).await;
         assert_eq!(
             (&record["reason"], &record["value"]),
             (&json!("Stripe takes no usage this old"), &json!(1))
@@ -104,7 +104,7 @@ async fn parked_usage_is_told_again_under_a_new_identifier_once() {
             (&Value::Null, &Value::Null),
             "{told}"
         );
-        assert!(world.usage_in(&account, "parked").await.is_empty());
+        assert!(world.usage_in(&account, "stuck").await.is_empty());
         let late = world
             .admin_door("POST", &resend, Some("local-token"), None)
             .await;
@@ -113,10 +113,10 @@ async fn parked_usage_is_told_again_under_a_new_identifier_once() {
     }
 }
 
-/// What Stripe would not have again is parked again, and its third telling has a third identifier.
+/// What Stripe would not have again is stuck again, and its third telling has a third identifier.
 #[tokio::test(start_paused = true)]
 async fn every_telling_has_an_identifier_of_its_own() {
-    let (world, account, record) = parked(Climate::Fair).await;
+    let (world, account, record) = stuck(Climate::Fair).await;
     let id = record["id"].as_str().expect("an id");
     let resend = format!("{}/pull_requests/{id}/resend", path(&account));
     for nth in 2..4 {
@@ -124,7 +124,7 @@ async fn every_telling_has_an_identifier_of_its_own() {
         assert_eq!(status, StatusCode::ACCEPTED);
         world.settle().await;
         let [record] = world
-            .usage_in(&account, "parked")
+            .usage_in(&account, "stuck")
             .await
             .try_into()
             .expect("one");
@@ -140,7 +140,7 @@ async fn every_telling_has_an_identifier_of_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn usage_that_was_written_off_is_never_told() {
-    let (world, account, record) = parked(Climate::Fair).await;
+    let (world, account, record) = stuck(Climate::Fair).await;
     let record = format!(
         "{}/pull_requests/{}",
         path(&account),
@@ -173,7 +173,7 @@ async fn usage_that_was_written_off_is_never_told() {
     world.settle().await;
     assert_eq!(world.vendors.stripe.meter_events(), []);
     let [kept] = world
-        .usage_in(&account, "parked")
+        .usage_in(&account, "stuck")
         .await
         .try_into()
         .expect("one");
@@ -186,7 +186,7 @@ async fn usage_that_was_written_off_is_never_told() {
 
 #[tokio::test(start_paused = true)]
 async fn much_usage_is_paged_without_gaps_or_repeats() {
-    let world = owing(Climate::Fair, &WIRED).await;
+    let world = pending(Climate::Fair, &WIRED).await;
     let account = world.account().await;
     world.settle().await;
     let mut rows = world.stack.tables.rows("tallyhook-main");

@@ -3,11 +3,11 @@
 use super::{Program, program};
 use crate::verbs::together;
 use crate::world::{Climate, World};
-use domain::credits::Credits;
-use domain::errands::FREE_A_DAY_MAX;
+use domain::billing::plans::Limit;
+use domain::billing::usage::Meter;
+use domain::jobs::assists::FREE_A_DAY_MAX;
 use domain::ledger::Balance;
-use domain::metering::Meter;
-use domain::plans::Limit;
+use domain::units::Credits;
 use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
@@ -86,9 +86,9 @@ async fn a_summary_is_of_the_real_diff_and_paid_for_exactly() {
     program.world.done().await;
 }
 
-/// Two at once are one errand and one charge.
+/// Two at once are one assist and one charge.
 #[tokio::test(start_paused = true)]
-async fn two_wishes_at_once_are_one_errand() {
+async fn two_wishes_at_once_are_one_assist() {
     let program = with_credits().await;
     let path = pushed(&program.world);
     let answers = together((0..4).map(|_| program.ask("POST", &path, None))).await;
@@ -233,7 +233,7 @@ async fn what_nobody_pays_for_is_bounded_by_the_day() {
     let world = &program.world;
     let day = world.stack.outside.now().day();
     let used = FREE_A_DAY_MAX - 1;
-    let meter = Meter::free_errands();
+    let meter = Meter::free_assists();
     world
         .stack
         .store
@@ -331,14 +331,14 @@ async fn a_model_that_fails_for_good_costs_nothing() {
     program.world.done().await;
 }
 
-/// While its account is paused an errand waits without a try; a new one is refused.
+/// While its account is paused an assist waits without a try; a new one is refused.
 #[tokio::test(start_paused = true)]
-async fn a_paused_account_s_errands_wait() {
+async fn a_paused_account_s_assists_wait() {
     let program = with_credits().await;
     let (world, path) = (&program.world, pushed(&program.world));
     program.ask("POST", &path, None).await;
     world.pause(&program.account, true).await;
-    world.drain(Queue::Errands).await;
+    world.drain(Queue::Assists).await;
     assert_eq!(world.asked("generate_summary"), 0);
     let (status, answer) = program.ask("POST", &path_of(&"1".repeat(40)), None).await;
     assert_eq!(

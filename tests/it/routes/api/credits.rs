@@ -98,7 +98,7 @@ async fn a_hold_by_tokens_is_priced_by_the_catalogue() {
         .ask("POST", "/api/v1/credits/holds", Some(&wanted))
         .await;
     let micros = (1_000 * price.input + 100 * price.output) * 12 / 10;
-    let expected = domain::credits::Credits::from_micros(micros)
+    let expected = domain::units::Credits::from_micros(micros)
         .expect("an amount")
         .to_string();
     assert_eq!(

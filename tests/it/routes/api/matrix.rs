@@ -3,7 +3,7 @@
 
 use super::{Program, program};
 use crate::world::World;
-use domain::access::{Role, Scope};
+use domain::accounts::api_keys::{Role, Scope};
 use domain::ids::AccountId;
 use http::StatusCode;
 use local_stack::world::{CLIENT_SECRET, OWNER, REPOSITORY};

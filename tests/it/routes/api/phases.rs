@@ -5,9 +5,9 @@ use crate::money::Sold;
 use crate::verbs::together;
 use crate::world::{Climate, World};
 use domain::ids::AccountId;
+use domain::jobs::phases::Fix;
 use domain::jobs::{FixPaid, State};
 use domain::ledger::Cause;
-use domain::phases::Fix;
 use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};
@@ -270,10 +270,10 @@ async fn credits_pay_a_fix_and_what_they_do_not_suffice_for_is_owed() {
     let pull = world.vendors.github.pulls(OWNER, REPOSITORY).remove(0);
     let job = world.job_of_branch(&pull.head).await;
     let paid = before.less(world.balance(&program.account).await.available);
-    let tokens = domain::plans::price(
+    let tokens = domain::billing::plans::price(
         job.cost,
-        domain::plans::BasisPoints(2_000),
-        domain::credits::Credits::ZERO,
+        domain::billing::plans::BasisPoints(2_000),
+        domain::units::Credits::ZERO,
     );
     assert_eq!(
         (paid, domain::jobs::cost_to_customer(&job)),

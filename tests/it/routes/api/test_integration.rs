@@ -3,9 +3,9 @@
 use super::{Program, program, request, respond};
 use crate::verbs::together;
 use crate::world::{Climate, World};
-use domain::errands::{FREE_A_DAY_MAX, TEST_BYTES_MAX, TEST_FILES_MAX};
-use domain::metering::Meter;
-use domain::plans::Limit;
+use domain::billing::plans::Limit;
+use domain::billing::usage::Meter;
+use domain::jobs::assists::{FREE_A_DAY_MAX, TEST_BYTES_MAX, TEST_FILES_MAX};
 use fakes::weather::Moment;
 use http::{StatusCode, header};
 use local_stack::stack::MAIN_TABLE;
@@ -87,7 +87,7 @@ async fn test_files_are_scored_by_what_they_say_and_for_nothing() {
         assert!(world.kinds(&program.account).await.is_empty());
         assert!(world.vendors.stripe.meter_events().is_empty());
         let tokens = program.get("/api/v1/billing/usage").await.to_string();
-        assert!(!tokens.contains("free_errands"), "{tokens}");
+        assert!(!tokens.contains("free_assists"), "{tokens}");
         world.assert_books_agree().await;
         program.world.done().await;
     }
@@ -111,7 +111,7 @@ async fn tests_are_put_into_the_target_and_forgotten_in_time() {
     );
     assert_eq!(done["scores"], Value::Null);
     let rows = program.world.stack.tables.rows(MAIN_TABLE);
-    let parts = ["ERRAND", "TASK", "ANSWER"];
+    let parts = ["ASSIST", "TASK", "ANSWER"];
     let kept: Vec<_> = rows
         .iter()
         .filter(|row| {
@@ -126,9 +126,9 @@ async fn tests_are_put_into_the_target_and_forgotten_in_time() {
     program.world.done().await;
 }
 
-/// The same key is one errand, however often and at once; with other files it is refused; another key is another one.
+/// The same key is one assist, however often and at once; with other files it is refused; another key is another one.
 #[tokio::test(start_paused = true)]
-async fn the_same_wish_is_one_errand() {
+async fn the_same_wish_is_one_assist() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     let body = to_score();
@@ -307,7 +307,7 @@ async fn an_answer_that_strays_is_repaired_once_or_fails() {
 async fn a_day_has_so_many_for_nothing() {
     let program = program("credits", &[]).await;
     let world = &program.world;
-    let (meter, day) = (Meter::free_errands(), world.stack.outside.now().day());
+    let (meter, day) = (Meter::free_assists(), world.stack.outside.now().day());
     let used = FREE_A_DAY_MAX - 1;
     world
         .stack
@@ -372,7 +372,7 @@ async fn what_is_something_else_looks_absent() {
     program.world.done().await;
 }
 
-/// A death at any call leaves one errand with one answer.
+/// A death at any call leaves one assist with one answer.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
@@ -396,7 +396,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let used = world
         .stack
         .store
-        .quota_used(&account, &Meter::free_errands(), &day)
+        .quota_used(&account, &Meter::free_assists(), &day)
         .await
         .expect("a count");
     assert_eq!(used, 1, "{call:?}");

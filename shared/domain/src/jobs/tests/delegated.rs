@@ -1,8 +1,8 @@
 //! Jobs that an agent outside works on.
 
 use super::*;
+use crate::billing::plans::Limit;
 use crate::jobs::delegated::WAITED_FOR;
-use crate::plans::Limit;
 
 #[test]
 fn an_outside_agent_s_job_pays_for_the_fix_and_for_no_tokens() {

@@ -1,9 +1,9 @@
 //! Checkout sessions, payments, refunds and disputes in every shape.
 
 use super::{is_ignored, told, with};
-use domain::events::{CheckoutEvent, CheckoutPurpose, Paid, StripeEvent};
+use domain::billing::payments::{Phase, RefundOutcome, Reported};
 use domain::ids::{CustomerId, PaymentId};
-use domain::payments::{Phase, RefundOutcome, Told};
+use domain::inbox::events::{CheckoutEvent, CheckoutPurpose, Paid, StripeEvent};
 use serde_json::{Value, json};
 
 fn session(more: &Value) -> Result<StripeEvent, serde_json::Error> {
@@ -172,39 +172,39 @@ fn a_refund_knows_its_payment_and_whether_it_failed() {
 fn a_dispute_says_how_far_it_is_and_its_event_where_the_money_is() {
     let base = json!({ "id": "du_1", "object": "dispute", "amount": 1_000, "charge": "ch_1", "payment_intent": "pi_1" });
     for (name, status, phase, withdrawn, reinstated) in [
-        ("created", "needs_response", Phase::Open, Told::No, Told::No),
+        ("created", "needs_response", Phase::Open, Reported::No, Reported::No),
         (
             "created",
             "warning_needs_response",
             Phase::Inquiry,
-            Told::No,
-            Told::No,
+            Reported::No,
+            Reported::No,
         ),
         (
             "updated",
             "warning_under_review",
             Phase::Inquiry,
-            Told::No,
-            Told::No,
+            Reported::No,
+            Reported::No,
         ),
-        ("updated", "of_tomorrow", Phase::Open, Told::No, Told::No),
+        ("updated", "of_tomorrow", Phase::Open, Reported::No, Reported::No),
         (
             "closed",
             "warning_closed",
             Phase::InquiryClosed,
-            Told::No,
-            Told::No,
+            Reported::No,
+            Reported::No,
         ),
-        ("closed", "won", Phase::Won, Told::No, Told::No),
-        ("closed", "lost", Phase::Lost, Told::No, Told::No),
+        ("closed", "won", Phase::Won, Reported::No, Reported::No),
+        ("closed", "lost", Phase::Lost, Reported::No, Reported::No),
         (
             "funds_withdrawn",
             "needs_response",
             Phase::Open,
-            Told::Yes,
-            Told::No,
+            Reported::Yes,
+            Reported::No,
         ),
-        ("funds_reinstated", "won", Phase::Won, Told::No, Told::Yes),
+        ("funds_reinstated", "won", Phase::Won, Reported::No, Reported::Yes),
     ] {
         let name = format!("charge.dispute.{name}");
         let event = match told(&name, &with(&base, &json!({ "status": status }))).expect("an event")

@@ -1,8 +1,8 @@
 //! Subscriptions and invoices in every shape.
 
 use super::{SECOND, is_ignored, told, with};
-use domain::events::{InvoiceEvent, StripeEvent, SubscriptionEvent};
-use domain::subscriptions::Status;
+use domain::billing::subscriptions::Status;
+use domain::inbox::events::{InvoiceEvent, StripeEvent, SubscriptionEvent};
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 

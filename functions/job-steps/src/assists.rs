@@ -1,0 +1,159 @@
+//! Assists: small pieces of model work with an answer to read. A message of the queue `assists` names one.
+//!
+//! Worked on under a lease like a job's step; the answer, its price and the end are written together, on the version the
+//! lease was taken on. A sandbox that dies leaves a lease that runs out, and the assist's row is due at that moment.
+
+use crate::ask::{self, Unusable};
+use crate::budget::Budget;
+use crate::{Ctx, LEASE_MARGIN, NOT_NOW, summary, test_files, worn_out};
+use domain::ids::AssistId;
+use domain::jobs::assists::{Answer, Assist, State, Task, Used};
+use domain::retry::{Done, Failure};
+use domain::switches::Switch;
+use domain::time::Timestamp;
+use serde::de::DeserializeOwned;
+use store::{AssistClaimed, Written};
+
+/// Works an assist off, unless that was done or somebody is at it.
+pub async fn on_assist(ctx: &Ctx, id: &AssistId, deadline: Timestamp) -> Result<Done, Failure> {
+    let Some(assist) = ctx.store.assist_find(id).await? else {
+        return Ok(Done::Ignored("no such assist"));
+    };
+    if assist.row.state != State::Queued {
+        return Ok(Done::Duplicate);
+    }
+    let account = &assist.row.facts.account;
+    if ctx
+        .switches
+        .switch_now(ctx.outside.now(), |switches| switches.account(account))
+        .await
+        == Switch::Off
+    {
+        return Ok(Done::Waiting("the account is paused"));
+    }
+    let Ok(claim) = assist
+        .row
+        .claim(deadline.plus(LEASE_MARGIN), ctx.outside.now())
+    else {
+        return Ok(NOT_NOW);
+    };
+    let AssistClaimed::Yours(lease) = ctx.store.assist_claim(claim).await? else {
+        return Ok(Done::Duplicate);
+    };
+    let tries = lease.row().tries;
+    let worked = if tries.is_worn_out() {
+        Err(worn_out())
+    } else {
+        run(ctx, lease.row(), &assist.task).await
+    };
+    let (write, failure) = match worked {
+        Ok((answer, used)) => (lease.done(answer, used, ctx.outside.now()), None),
+        Err(failure) => (
+            lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()),
+            Some(failure),
+        ),
+    };
+    if ctx.store.assist_advance(&write).await? == Written::Stale {
+        return Ok(Done::Duplicate);
+    }
+    let row = write.row();
+    match failure {
+        Some(failure) if row.state == State::Queued => {
+            Err(failure.due_in(row.tries.wait(ctx.outside.now())))
+        }
+        // What Stripe is owed for it is owed by its row, and the sweeper has it told.
+        Some(_) | None => Ok(Done::Applied(row.state.as_str().to_owned())),
+    }
+}
+
+async fn run(ctx: &Ctx, row: &Assist, task: &Task) -> Result<(Answer, Used), Failure> {
+    match task {
+        Task::CommitSummary(commit) => summary::run(ctx, row, commit).await,
+        Task::TestAnalysis(asked) => test_files::analyze(ctx, row, asked).await,
+        Task::TestIntegration(asked) => test_files::integrate(ctx, row, asked).await,
+    }
+}
+
+/// What is asked of the model, and how much it may say.
+pub struct Question<'a> {
+    /// The contract.
+    pub system: &'a str,
+    /// The document.
+    pub user: serde_json::Value,
+    /// Tokens of the answer.
+    pub tokens_max: u32,
+}
+
+/// Asks, and once more if the answer is none that can be used; only the one that counts is paid for.
+pub async fn insist<S: DeserializeOwned, A>(
+    ctx: &Ctx,
+    row: &Assist,
+    question: &Question<'_>,
+    read: impl Fn(S) -> Option<A>,
+) -> Result<(A, Used), Failure> {
+    for _ in 0..2 {
+        let budget = Budget::of_assist(row);
+        match ask::ask::<S>(
+            ctx,
+            &budget,
+            question.system,
+            &question.user,
+            question.tokens_max,
+        )
+        .await
+        {
+            Ok(answer) => {
+                if let Some(content) = read(answer.content) {
+                    return Ok((content, answer.used.of_assist()));
+                }
+            }
+            Err(failure) if is_bad_form(&failure) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(Failure::never(Unusable::NotTheContract))
+}
+
+fn is_bad_form(failure: &Failure) -> bool {
+    matches!(
+        failure.source.downcast_ref::<Unusable>(),
+        Some(Unusable::NotTheContract)
+    )
+}
+
+/// The beginning of a text that takes at most `bytes_max` bytes within a JSON document.
+pub fn head_in_json(text: &str, bytes_max: usize) -> &str {
+    let mut bytes = 0;
+    let end = text.char_indices().find_map(|(at, c)| {
+        bytes += match c {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            c if c < ' ' => 6,
+            c => c.len_utf8(),
+        };
+        (bytes > bytes_max).then_some(at)
+    });
+    &text[..end.unwrap_or(text.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_as_long_in_json_as_it_may_be() {
+        let text = "a\"b\\c\nd\u{1}e\u{7f}é";
+        for bytes_max in 0..30 {
+            let head = head_in_json(text, bytes_max);
+            let length = |text: &str| serde_json::to_string(text).expect("JSON").len() - 2;
+            assert!(
+                text.starts_with(head) && length(head) <= bytes_max,
+                "{bytes_max}: {head:?}"
+            );
+            let next = text[head.len()..].chars().next();
+            assert!(
+                next.is_none_or(|c| length(&format!("{head}{c}")) > bytes_max),
+                "{bytes_max}: {head:?}"
+            );
+        }
+    }
+}

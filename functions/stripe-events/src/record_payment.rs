@@ -1,0 +1,57 @@
+//! Facts about a payment for credits: kept in whatever order they come, with what they move on the ledger.
+
+use crate::Ctx;
+use domain::billing::payments::Fact;
+use domain::ids::PaymentId;
+use domain::ledger::{Entry, Kind};
+use domain::retry::{Done, Failure};
+use domain::units::Credits;
+use store::PaymentLearnt;
+
+/// Takes in facts about one payment, and says what they have moved. `source` is the object of Stripe's that tells them.
+pub async fn facts(
+    ctx: &Ctx,
+    payment: &PaymentId,
+    facts: &[Fact],
+    source: &str,
+) -> Result<Done, Failure> {
+    let mut news = None;
+    for fact in facts {
+        match ctx
+            .store
+            .payment_learn(payment, fact, source, ctx.outside.now())
+            .await?
+        {
+            PaymentLearnt::News(entries) => news.get_or_insert_with(Vec::new).extend(entries),
+            PaymentLearnt::Known => {}
+            // Failed, which wakes somebody: two accounts cannot have bought with one payment.
+            PaymentLearnt::Contradicts(contradiction) => return Err(contradiction.into()),
+        }
+    }
+    Ok(match news {
+        None => Done::Duplicate,
+        Some(entries) => Done::Applied(said(payment, &entries)),
+    })
+}
+
+fn said(payment: &PaymentId, entries: &[Entry]) -> String {
+    let words: Vec<_> = entries
+        .iter()
+        .map(|entry| moved(entry.kind, entry.amount))
+        .collect();
+    if words.is_empty() {
+        return format!("noted for payment {payment}; no credits moved");
+    }
+    format!("{} for payment {payment}", words.join(", "))
+}
+
+fn moved(kind: Kind, amount: Credits) -> String {
+    match kind {
+        Kind::Grant => format!("granted {amount} credits"),
+        Kind::TakeBack => format!("took {amount} credits back"),
+        Kind::GiveBack => format!("gave {amount} credits back"),
+        Kind::Hold | Kind::Capture | Kind::Release | Kind::Adjustment | Kind::Expiry => {
+            format!("posted {} of {amount} credits", kind.as_str())
+        }
+    }
+}

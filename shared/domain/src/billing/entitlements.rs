@@ -1,0 +1,187 @@
+//! What an account may do at a moment: its plan, and whether that is paid for.
+//!
+//! Computed each time from what Stripe and GitHub last said, so there is nothing to go stale. One table decides by Stripe's
+//! status; of several subscriptions the best counts, so that nobody has two quotas. What GitHub bills comes before all that
+//! Stripe does, so that no job is paid for twice; what costs nothing on GitHub comes after it.
+
+use crate::accounts::Account;
+use crate::billing::marketplace::{ListedPrice, Purchase, PurchaseState};
+use crate::billing::plans::{Catalogue, Plan, PlanId, Span};
+use crate::billing::subscriptions::{Contracts, Status, Subscription};
+use crate::time::Timestamp;
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// What an account may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entitlements<'a> {
+    /// By which plan.
+    pub plan: &'a Plan,
+    /// Whether it is paid for.
+    pub coverage: Coverage,
+    /// Stripe's word for the subscription that counts, if there is one.
+    pub status: Option<Status>,
+    /// That subscription's period.
+    pub period: Option<Span>,
+}
+
+/// Whether a plan is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// It is, or costs nothing.
+    Full,
+    /// A payment has failed; it goes on for a while.
+    Grace {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// What was subscribed to has lapsed; the plan is what is left.
+    Lapsed,
+}
+
+/// What Stripe's status means for the service.
+enum Meaning {
+    Serve,
+    ServeForAWhile,
+    NotYet,
+    Over,
+}
+
+const fn meaning(status: &Status) -> Meaning {
+    match status {
+        Status::Active | Status::Trialing => Meaning::Serve,
+        Status::PastDue => Meaning::ServeForAWhile,
+        Status::Incomplete => Meaning::NotYet,
+        Status::Unpaid | Status::Paused | Status::IncompleteExpired | Status::Canceled => {
+            Meaning::Over
+        }
+        // The store keeps the last word it knew, so this is one that was new from the start: nobody is cut off for it.
+        Status::Other(_) => Meaning::Serve,
+    }
+}
+
+const fn rank(status: &Status) -> u8 {
+    match meaning(status) {
+        Meaning::Serve => 3,
+        Meaning::ServeForAWhile => 2,
+        Meaning::NotYet => 1,
+        Meaning::Over => 0,
+    }
+}
+
+/// What the account may do now; none if the catalogue lacks even its default plan.
+pub fn entitlements<'a>(
+    catalogue: &'a Catalogue,
+    account: &Account,
+    contracts: &Contracts,
+    now: Timestamp,
+) -> Option<Entitlements<'a>> {
+    let default = catalogue.plan(&catalogue.default_plan)?;
+    let own = PlanId::parse(&account.plan)
+        .and_then(|id| catalogue.plan(&id))
+        .unwrap_or(default);
+    let beside_stripe = |plan, coverage| {
+        Some(Entitlements {
+            plan,
+            coverage,
+            status: None,
+            period: None,
+        })
+    };
+    let bought = bought(catalogue, &contracts.purchases);
+    if let Some((plan, PurchaseState::Active, ListedPrice::Paid)) = bought {
+        return beside_stripe(plan, Coverage::Full);
+    }
+    let sold = |subscription: &&'_ Subscription| plan_of(catalogue, subscription).is_some();
+    let best = contracts
+        .subscriptions
+        .iter()
+        .filter(sold)
+        .max_by_key(|one| (rank(&one.status), one.created_at, Reverse(one.id.clone())));
+    let Some(best) = best else {
+        return match bought {
+            // Somebody has chosen another plan for this account: what costs nothing does not take it away.
+            Some((plan, PurchaseState::Active, _)) if own.id == catalogue.default_plan => {
+                beside_stripe(plan, Coverage::Full)
+            }
+            Some((plan, PurchaseState::Cancelled, ListedPrice::Paid)) => {
+                beside_stripe(after_purchase(catalogue, plan, own), Coverage::Lapsed)
+            }
+            Some(_) | None => beside_stripe(own, Coverage::Full),
+        };
+    };
+    let plan = plan_of(catalogue, best)?;
+    let (plan, coverage) = match meaning(&best.status) {
+        Meaning::Serve => (plan, Coverage::Full),
+        Meaning::ServeForAWhile => {
+            // The period that was not paid for began when its payment failed; every order of events says the same.
+            let since = best.period.map_or(best.as_of, |period| period.start);
+            let until = since.plus(Duration::from_secs(u64::from(plan.grace_days) * 86_400));
+            if now < until {
+                (plan, Coverage::Grace { until })
+            } else {
+                (after(catalogue, plan, own), Coverage::Lapsed)
+            }
+        }
+        Meaning::NotYet => (own, Coverage::Full),
+        Meaning::Over => (after(catalogue, plan, own), Coverage::Lapsed),
+    };
+    Some(Entitlements {
+        plan,
+        coverage,
+        status: Some(best.status.clone()),
+        period: best.period,
+    })
+}
+
+/// The purchase that counts, as the plan it means: one that stands before one that does not, one that costs before one that
+/// does not, the latest of each.
+fn bought<'a>(
+    catalogue: &'a Catalogue,
+    purchases: &[Purchase],
+) -> Option<(&'a Plan, PurchaseState, ListedPrice)> {
+    let order = |one: &Purchase| {
+        (
+            one.state == PurchaseState::Active,
+            one.listed.price == ListedPrice::Paid,
+        )
+    };
+    let meant = purchases
+        .iter()
+        .filter_map(|one| Some((one, catalogue.plan_listed(&one.listed)?)));
+    let best = meant.max_by_key(|(one, _)| (order(one), one.rank.clone(), one.owner));
+    best.map(|(one, plan)| (plan, one.state, one.listed.price))
+}
+
+/// What is left when GitHub bills no longer: the account's own plan, unless that is everybody's, which is no choice, and the
+/// one that is over says what it falls back to.
+fn after_purchase<'a>(catalogue: &'a Catalogue, over: &'a Plan, own: &'a Plan) -> &'a Plan {
+    let fallback = over.fallback.as_ref().and_then(|id| catalogue.plan(id));
+    fallback
+        .filter(|_| own.id == catalogue.default_plan)
+        .unwrap_or(own)
+}
+
+/// The plan that a subscription's items sell; the first that is known.
+pub fn plan_of<'a>(catalogue: &'a Catalogue, subscription: &Subscription) -> Option<&'a Plan> {
+    subscription
+        .items
+        .iter()
+        .find_map(|item| catalogue.plan_sold_by(&item.price, item.product.as_ref()))
+}
+
+/// What is left when a plan has lapsed: the account's own plan where somebody chose it, and it is not the one that lapsed;
+/// else what that one falls back to; else everybody's. Everybody's is no choice, so cancelling does not lead to it past a
+/// fallback.
+fn after<'a>(catalogue: &'a Catalogue, lapsed: &'a Plan, own: &'a Plan) -> &'a Plan {
+    if own.id != lapsed.id && own.id != catalogue.default_plan {
+        return own;
+    }
+    let fallback = lapsed.fallback.as_ref().and_then(|id| catalogue.plan(id));
+    fallback
+        .or_else(|| catalogue.plan(&catalogue.default_plan))
+        .unwrap_or(own)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,526 @@
+//! A table over everything Stripe can say of a subscription, and what is left when one has lapsed.
+
+use super::*;
+use crate::billing::marketplace::{Listed, Rank};
+use crate::billing::plans::{BasisPoints, Billable, Limit, Pays, PhasePredicate, PlanId, Sold};
+use crate::billing::subscriptions::SubscriptionItem;
+use crate::ids::{AccountId, CustomerId, OwnerId, PriceId, ProductId, SubscriptionId};
+use crate::inbox::{EventKey, Source};
+use crate::units::Credits;
+use crate::units::Currency;
+use std::collections::BTreeMap;
+
+const DAY_SECONDS: i64 = 86_400;
+const GRACE_DAYS: i64 = 7;
+
+fn id(text: &str) -> PlanId {
+    PlanId::parse(text).expect("a plan's name")
+}
+
+fn plan(name: &str, fallback: Option<&str>) -> Plan {
+    Plan {
+        id: id(name),
+        name: name.to_owned(),
+        description: String::new(),
+        sold: Sold::Openly,
+        price: None,
+        pays: Pays::Nothing,
+        charges: vec![],
+        fee: Credits::ZERO,
+        budget: Credits::ZERO,
+        billable: Billable::PrOpened,
+        quotas: BTreeMap::new(),
+        trial_days: 0,
+        grace_days: 7,
+        tokens_max: 0,
+        overdraft: Credits::ZERO,
+        unbilled_max: Limit::Unlimited,
+        fallback: fallback.map(id),
+        converts_to: None,
+        prices: PriceId::parse(&format!("price_{name}"))
+            .into_iter()
+            .collect(),
+        marketplace: Some(format!("listed {name}")),
+    }
+}
+
+/// `payg` is everybody's, `teams` and `pro` are sold, `free` is what `teams` falls back to, `trial` is somebody's own.
+fn catalogue() -> Catalogue {
+    Catalogue {
+        version: "1".to_owned(),
+        currency: Currency::parse("usd").expect("a currency"),
+        default_plan: id("payg"),
+        meters: BTreeMap::new(),
+        plans: vec![
+            plan("payg", Some("free")),
+            plan("teams", Some("free")),
+            plan("pro", None),
+            plan("free", None),
+            plan("trial", None),
+        ],
+        packs: vec![],
+        models: vec![],
+        markup: BasisPoints(0),
+        output_reserve: 0,
+        low_balance: Credits::ZERO,
+        phase: PhasePredicate {
+            phase: String::new(),
+            result: String::new(),
+        },
+    }
+}
+
+fn account(plan: &str) -> Account {
+    Account {
+        id: AccountId::mint(Timestamp::from_millis(1), [1; 10]),
+        customer: CustomerId::parse("cus_1").expect("a customer"),
+        plan: plan.to_owned(),
+        wish: None,
+        way: None,
+        moved_to: None,
+        created_at: Timestamp::default(),
+    }
+}
+
+fn day(days: i64) -> Timestamp {
+    Timestamp::from_seconds(days * DAY_SECONDS)
+}
+
+/// A subscription made on day 0 whose period began on day 30; Stripe said so on day 31.
+fn subscription(name: &str, plan: &str, status: Status) -> Subscription {
+    Subscription {
+        id: SubscriptionId::parse(&format!("sub_{name}")).expect("a subscription"),
+        status,
+        items: vec![item(&format!("price_{plan}"), None)],
+        period: Some(Span {
+            start: day(30),
+            end: day(60),
+        }),
+        ends_at: None,
+        trial_end: None,
+        created_at: day(0),
+        as_of: day(31),
+    }
+}
+
+fn item(price: &str, product: Option<&str>) -> SubscriptionItem {
+    SubscriptionItem {
+        price: PriceId::parse(price).expect("a price"),
+        product: product.map(|product| ProductId::parse(product).expect("a product")),
+        quantity: None,
+    }
+}
+
+/// The plan's name and the service, for an account whose own plan is `own`.
+fn seen(own: &str, subscriptions: &[Subscription], now: Timestamp) -> (String, Coverage) {
+    seen_with(own, subscriptions, &[], now)
+}
+
+/// The same for one that has bought something on GitHub, too.
+fn seen_with(
+    own: &str,
+    subscriptions: &[Subscription],
+    purchases: &[Purchase],
+    now: Timestamp,
+) -> (String, Coverage) {
+    let catalogue = catalogue();
+    let contracts = Contracts {
+        subscriptions: subscriptions.to_vec(),
+        purchases: purchases.to_vec(),
+    };
+    let entitlements =
+        entitlements(&catalogue, &account(own), &contracts, now).expect("a entitlements");
+    (entitlements.plan.id.to_string(), entitlements.coverage)
+}
+
+/// What an owner has bought, said on this day.
+fn purchase(
+    owner: u64,
+    plan: &str,
+    price: ListedPrice,
+    state: PurchaseState,
+    said: i64,
+) -> Purchase {
+    let event = EventKey::parse(Source::Github, "d").expect("an id");
+    let listed = Listed {
+        id: 1,
+        name: format!("listed {plan}"),
+        price,
+    };
+    Purchase {
+        owner: OwnerId::new(owner),
+        listed,
+        state,
+        since: day(said),
+        rank: Rank::new(day(said), day(said), &event),
+    }
+}
+
+#[test]
+fn what_github_bills_comes_before_stripe_and_what_is_free_after_it() {
+    use ListedPrice::{Free, Paid};
+    use PurchaseState::{Active, Cancelled};
+    let none = || Vec::new();
+    let stripe = |status| vec![subscription("1", "pro", status)];
+    let until = day(30 + GRACE_DAYS);
+    for (own, subscriptions, bought, plan, coverage) in [
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "trial",
+            none(),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::Active),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::PastDue),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::Canceled),
+            vec![("teams", Paid, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::Active),
+            vec![("trial", Free, Active)],
+            "pro",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            stripe(Status::PastDue),
+            vec![("trial", Free, Active)],
+            "pro",
+            Coverage::Grace { until },
+        ),
+        (
+            "payg",
+            none(),
+            vec![("trial", Free, Active)],
+            "trial",
+            Coverage::Full,
+        ),
+        (
+            "teams",
+            none(),
+            vec![("trial", Free, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("trial", Free, Cancelled)],
+            "payg",
+            Coverage::Full,
+        ),
+        (
+            "trial",
+            none(),
+            vec![("trial", Free, Cancelled)],
+            "trial",
+            Coverage::Full,
+        ),
+        (
+            "trial",
+            none(),
+            vec![("teams", Paid, Cancelled)],
+            "trial",
+            Coverage::Lapsed,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Cancelled)],
+            "free",
+            Coverage::Lapsed,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("pro", Paid, Cancelled)],
+            "payg",
+            Coverage::Lapsed,
+        ),
+        (
+            "payg",
+            stripe(Status::Active),
+            vec![("teams", Paid, Cancelled)],
+            "pro",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("a plan we never sold", Paid, Active)],
+            "payg",
+            Coverage::Full,
+        ),
+        // Of several owners one who pays is enough, and the latest of two.
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Active), ("trial", Free, Active)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Active), ("pro", Paid, Cancelled)],
+            "teams",
+            Coverage::Full,
+        ),
+        (
+            "payg",
+            none(),
+            vec![("teams", Paid, Active), ("pro", Paid, Active)],
+            "pro",
+            Coverage::Full,
+        ),
+    ] {
+        let what = format!("{own} {subscriptions:?} {bought:?}");
+        let mut purchases: Vec<_> = (1_u64..)
+            .zip(bought)
+            .map(|(owner, (plan, price, state))| {
+                purchase(
+                    owner,
+                    plan,
+                    price,
+                    state,
+                    i64::try_from(owner).expect("few"),
+                )
+            })
+            .collect();
+        for _ in 0..2 {
+            let seen = seen_with(own, &subscriptions, &purchases, day(32));
+            assert_eq!(seen, (plan.to_owned(), coverage), "{what}");
+            purchases.reverse();
+        }
+    }
+}
+
+#[test]
+fn every_word_of_stripe_s_has_its_meaning() {
+    let until = day(30 + GRACE_DAYS);
+    let told: Vec<_> = [
+        ("active", "teams", Coverage::Full),
+        ("trialing", "teams", Coverage::Full),
+        ("past_due", "teams", Coverage::Grace { until }),
+        ("unpaid", "free", Coverage::Lapsed),
+        ("paused", "free", Coverage::Lapsed),
+        ("incomplete", "payg", Coverage::Full),
+        ("incomplete_expired", "free", Coverage::Lapsed),
+        ("canceled", "free", Coverage::Lapsed),
+        ("a_word_of_next_year", "teams", Coverage::Full),
+    ]
+    .into_iter()
+    .map(|(word, plan, service)| {
+        let subscribed = subscription("1", "teams", Status::parse(word));
+        assert_eq!(
+            seen("payg", &[subscribed], day(32)),
+            (plan.to_owned(), service),
+            "{word}"
+        );
+        Status::parse(word)
+    })
+    .collect();
+    assert!(
+        Status::KNOWN.iter().all(|status| told.contains(status)),
+        "every known word is in the table"
+    );
+}
+
+#[test]
+fn grace_ends_so_many_days_after_the_unpaid_period_began() {
+    let late = || subscription("1", "teams", Status::PastDue);
+    let until = day(30 + GRACE_DAYS);
+    let before = Timestamp::from_millis(until.millis() - 1);
+    assert_eq!(
+        seen("payg", &[late()], before),
+        ("teams".to_owned(), Coverage::Grace { until })
+    );
+    assert_eq!(
+        seen("payg", &[late()], until),
+        ("free".to_owned(), Coverage::Lapsed)
+    );
+    let nameless = Subscription {
+        period: None,
+        ..late()
+    };
+    let until = day(31 + GRACE_DAYS);
+    assert_eq!(
+        seen("payg", &[nameless], day(32)),
+        ("teams".to_owned(), Coverage::Grace { until }),
+        "since it was said"
+    );
+}
+
+#[test]
+fn what_is_left_of_a_lapsed_plan() {
+    for (own, lapsed, left) in [
+        ("payg", "teams", "free"),
+        ("payg", "payg", "free"),
+        ("payg", "pro", "payg"),
+        ("trial", "teams", "trial"),
+        ("trial", "pro", "trial"),
+        ("teams", "teams", "free"),
+        ("pro", "pro", "payg"),
+        ("no such plan", "teams", "free"),
+    ] {
+        let over = subscription("1", lapsed, Status::Canceled);
+        assert_eq!(
+            seen(own, &[over], day(32)),
+            (left.to_owned(), Coverage::Lapsed),
+            "own {own}, lapsed {lapsed}"
+        );
+    }
+}
+
+#[test]
+fn without_a_known_subscription_it_is_the_account_s_own_plan() {
+    assert_eq!(
+        seen("trial", &[], day(1)),
+        ("trial".to_owned(), Coverage::Full)
+    );
+    assert_eq!(
+        seen("Nonsense!", &[], day(1)),
+        ("payg".to_owned(), Coverage::Full),
+        "an unknown plan is everybody's"
+    );
+    let stranger = subscription("1", "another_shop_s", Status::Active);
+    assert_eq!(
+        seen("trial", &[stranger], day(32)),
+        ("trial".to_owned(), Coverage::Full)
+    );
+    let nothing = Catalogue {
+        plans: vec![],
+        ..catalogue()
+    };
+    assert_eq!(
+        entitlements(&nothing, &account("payg"), &Contracts::default(), day(1)),
+        None
+    );
+}
+
+#[test]
+fn of_several_subscriptions_one_counts_whatever_their_order() {
+    let of = |name, plan, status, created| Subscription {
+        created_at: day(created),
+        ..subscription(name, plan, status)
+    };
+    for (winner, subscriptions) in [
+        (
+            "teams",
+            [
+                of("1", "teams", Status::Active, 0),
+                of("2", "pro", Status::Canceled, 9),
+                of("3", "pro", Status::PastDue, 9),
+            ],
+        ),
+        (
+            "pro",
+            [
+                of("1", "teams", Status::Active, 0),
+                of("2", "pro", Status::Trialing, 5),
+                of("3", "teams", Status::PastDue, 9),
+            ],
+        ),
+        (
+            "teams",
+            [
+                of("1", "teams", Status::Active, 5),
+                of("2", "pro", Status::Active, 5),
+                of("3", "pro", Status::Active, 5),
+            ],
+        ),
+        (
+            "teams",
+            [
+                of("1", "teams", Status::PastDue, 0),
+                of("2", "pro", Status::Incomplete, 9),
+                of("3", "pro", Status::Unpaid, 9),
+            ],
+        ),
+        (
+            "payg",
+            [
+                of("1", "pro", Status::Incomplete, 0),
+                of("2", "teams", Status::Unpaid, 9),
+                of("3", "teams", Status::Canceled, 9),
+            ],
+        ),
+        (
+            "pro",
+            [
+                of("1", "stranger", Status::Active, 9),
+                of("2", "pro", Status::Active, 0),
+                of("3", "stranger", Status::Active, 9),
+            ],
+        ),
+    ] {
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            let list = order.map(|at: usize| subscriptions[at].clone());
+            assert_eq!(seen("payg", &list, day(32)).0, winner, "{list:?}");
+        }
+    }
+}
+
+#[test]
+fn a_subscription_sells_by_its_price_or_by_its_product() {
+    let catalogue = catalogue();
+    for (items, sold) in [
+        (vec![item("price_teams", None)], Some("teams")),
+        (
+            vec![item("price_new", Some("tallyhook_plan_pro"))],
+            Some("pro"),
+        ),
+        (
+            vec![
+                item("price_support", Some("prod_other")),
+                item("price_pro", None),
+            ],
+            Some("pro"),
+        ),
+        (vec![item("price_new", Some("tallyhook_pack_pro"))], None),
+        (vec![item("price_new", None)], None),
+        (vec![], None),
+    ] {
+        let subscription = Subscription {
+            items: items.clone(),
+            ..subscription("1", "teams", Status::Active)
+        };
+        assert_eq!(
+            plan_of(&catalogue, &subscription).map(|plan| plan.id.as_str()),
+            sold,
+            "{items:?}"
+        );
+    }
+}

@@ -1,0 +1,395 @@
+//! One payment for credits, with all that may happen to it afterwards.
+//!
+//! Stripe tells of a payment, its refunds and its disputes in any order, and more than once. Everything told is kept as
+//! facts that only grow, so that the order does not matter; what has to be taken back follows from the facts alone, and
+//! what is posted is the difference to what was taken before.
+
+use crate::ids::{AccountId, DisputeId, PaymentId, RefundId};
+use crate::ledger::{Label, Posting};
+use crate::time::Timestamp;
+use crate::units::Credits;
+use std::collections::BTreeMap;
+
+/// What is known of one payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Which.
+    pub id: PaymentId,
+    /// What was bought with it, once that is known to be paid.
+    pub purchase: Option<Purchase>,
+    /// The most that Stripe has ever said to be refunded of it, in minor units.
+    pub refunded_minor: i64,
+    /// Its refunds, one by one, as far as they were told of.
+    pub refunds: BTreeMap<RefundId, Refund>,
+    /// Its disputes.
+    pub disputes: BTreeMap<DisputeId, Dispute>,
+    /// What was taken back so far.
+    pub taken: Credits,
+    /// How often that has changed.
+    pub reversals: u64,
+    /// What has gone with its time, once it has.
+    pub expired: Option<Expired>,
+    /// How often it was written.
+    pub version: u64,
+}
+
+/// What was bought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purchase {
+    /// By whom.
+    pub account: AccountId,
+    /// How much it gave.
+    pub credits: Credits,
+    /// What was paid, in minor units.
+    pub paid_minor: i64,
+    /// In which currency.
+    pub currency: String,
+    /// What it was.
+    pub what: String,
+    /// By which version of the catalogue.
+    pub priced_by: String,
+    /// When what is left of it goes; none is never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What has gone of a payment's credits with their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    /// How much.
+    pub credits: Credits,
+    /// What had been taken back by then.
+    pub taken: Credits,
+}
+
+/// One refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refund {
+    /// How much.
+    pub minor: i64,
+    /// Whether it went through as far as one knows.
+    pub outcome: RefundOutcome,
+}
+
+/// What became of a refund. Failing is final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RefundOutcome {
+    /// It is under way, or went through.
+    Made,
+    /// It failed or was cancelled: the money is back with us.
+    Failed,
+}
+
+/// One dispute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dispute {
+    /// About how much.
+    pub minor: i64,
+    /// How far it has got.
+    pub phase: Phase,
+    /// Whether the money was ever taken from us.
+    pub withdrawn: Reported,
+    /// Whether it was given back to us.
+    pub reinstated: Reported,
+}
+
+/// Whether something was ever told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Reported {
+    /// Not yet.
+    #[default]
+    No,
+    /// It was.
+    Yes,
+}
+
+/// How far a dispute has got. It never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Somebody asks; no money has moved.
+    Inquiry,
+    /// The inquiry ended without a dispute.
+    InquiryClosed,
+    /// Open; the money is with the bank.
+    Open,
+    /// Lost.
+    Lost,
+    /// Won.
+    Won,
+}
+
+impl Phase {
+    /// Every phase.
+    pub const ALL: [Self; 5] = [
+        Self::Inquiry,
+        Self::InquiryClosed,
+        Self::Open,
+        Self::Lost,
+        Self::Won,
+    ];
+
+    /// The word on the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inquiry => "inquiry",
+            Self::InquiryClosed => "inquiry_closed",
+            Self::Open => "open",
+            Self::Lost => "lost",
+            Self::Won => "won",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
+    }
+
+    /// Reads Stripe's status; a word that is new counts as open, so that what may be lost is not spent.
+    pub fn of_status(status: &str) -> Self {
+        match status {
+            "warning_needs_response" | "warning_under_review" => Self::Inquiry,
+            "warning_closed" | "prevented" | "charge_refunded" => Self::InquiryClosed,
+            "won" => Self::Won,
+            "lost" => Self::Lost,
+            _ => Self::Open,
+        }
+    }
+}
+
+impl Dispute {
+    /// What it keeps from us at this moment.
+    const fn disputed_minor(&self) -> i64 {
+        let gone = match (self.phase, self.withdrawn) {
+            (Phase::Won, _) => false,
+            (Phase::Open | Phase::Lost, _)
+            | (Phase::Inquiry | Phase::InquiryClosed, Reported::Yes) => true,
+            (Phase::Inquiry | Phase::InquiryClosed, Reported::No) => false,
+        };
+        match (gone, self.reinstated) {
+            (true, Reported::No) => self.minor,
+            (true, Reported::Yes) | (false, _) => 0,
+        }
+    }
+
+    /// Both tellings together.
+    fn and(self, other: Self) -> Self {
+        Self {
+            minor: self.minor.max(other.minor),
+            phase: self.phase.max(other.phase),
+            withdrawn: self.withdrawn.max(other.withdrawn),
+            reinstated: self.reinstated.max(other.reinstated),
+        }
+    }
+}
+
+/// One thing that Stripe tells of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// It was paid, and this was bought.
+    Bought(Purchase),
+    /// So much of it was refunded by then, in minor units.
+    Refunded(i64),
+    /// A refund of it was made or has failed.
+    Refund(RefundId, Refund),
+    /// It is disputed, or was.
+    Disputed(DisputeId, Dispute),
+}
+
+/// What follows from a fact.
+#[derive(Debug)]
+pub struct Learnt {
+    /// The payment with it.
+    pub payment: Payment,
+    /// What has to be posted with that.
+    pub postings: Vec<Posting>,
+}
+
+/// Why a fact cannot be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contradiction;
+
+impl std::fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the payment is known with another buyer or another amount")
+    }
+}
+
+impl std::error::Error for Contradiction {}
+
+impl crate::retry::Retryable for Contradiction {
+    fn retry(&self) -> crate::retry::Retry {
+        crate::retry::Retry::Never
+    }
+}
+
+impl Payment {
+    /// A payment of which nothing is known.
+    pub const fn unknown(id: PaymentId) -> Self {
+        Self {
+            id,
+            purchase: None,
+            refunded_minor: 0,
+            refunds: BTreeMap::new(),
+            disputes: BTreeMap::new(),
+            taken: Credits::ZERO,
+            reversals: 0,
+            expired: None,
+            version: 0,
+        }
+    }
+
+    /// Takes in a fact; none if it says nothing new.
+    pub fn learn(
+        &self,
+        fact: Fact,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<Option<Learnt>, Contradiction> {
+        let mut next = self.clone();
+        next.note(fact)?;
+        if next == *self {
+            return Ok(None);
+        }
+        next.version += 1;
+        let mut postings = Vec::new();
+        if let Some(bought) = &next.purchase {
+            if self.purchase.is_none() {
+                let (note, priced_by) = (bought.what.clone(), bought.priced_by.clone());
+                let label = Label {
+                    note,
+                    source: source.to_owned(),
+                    priced_by,
+                };
+                postings.push(Posting::grant(
+                    &bought.account,
+                    next.id.clone(),
+                    bought.credits,
+                    label,
+                    now,
+                ));
+            }
+            let target = next.to_be_taken(bought);
+            let label = Label {
+                note: next.state(),
+                source: source.to_owned(),
+                priced_by: bought.priced_by.clone(),
+            };
+            let nth = (next.id.clone(), self.reversals + 1);
+            if let Some(posting) =
+                Posting::reversal(&bought.account, nth, (self.taken, target), label, now)
+            {
+                postings.push(posting);
+                next.reversals += 1;
+                next.taken = target;
+            }
+        }
+        Ok(Some(Learnt {
+            payment: next,
+            postings,
+        }))
+    }
+
+    /// Lets go with its time what is left of what was bought; none where nothing was, or it has gone before.
+    pub fn expire(&self, left: Credits, now: Timestamp) -> Option<Learnt> {
+        let bought = self.purchase.as_ref().filter(|_| self.expired.is_none())?;
+        let note = format!("time is up for what was left of {}", bought.what);
+        let label = Label {
+            note,
+            source: self.id.to_string(),
+            priced_by: bought.priced_by.clone(),
+        };
+        let posting = Posting::expiry(&bought.account, self.id.clone(), left, label, now);
+        let expired = Some(Expired {
+            credits: left,
+            taken: self.taken,
+        });
+        let payment = Self {
+            expired,
+            version: self.version + 1,
+            ..self.clone()
+        };
+        Some(Learnt {
+            payment,
+            postings: vec![posting],
+        })
+    }
+
+    fn note(&mut self, fact: Fact) -> Result<(), Contradiction> {
+        match fact {
+            Fact::Bought(purchase) => match &self.purchase {
+                None => self.purchase = Some(purchase),
+                Some(known)
+                    if known.account == purchase.account
+                        && known.paid_minor == purchase.paid_minor => {}
+                Some(_) => return Err(Contradiction),
+            },
+            Fact::Refunded(minor) => self.refunded_minor = self.refunded_minor.max(minor),
+            Fact::Refund(id, refund) => {
+                let known = self.refunds.entry(id).or_insert(refund);
+                *known = Refund {
+                    minor: known.minor.max(refund.minor),
+                    outcome: known.outcome.max(refund.outcome),
+                };
+            }
+            Fact::Disputed(id, dispute) => {
+                let known = self.disputes.entry(id).or_insert(dispute);
+                *known = known.and(dispute);
+            }
+        }
+        Ok(())
+    }
+
+    /// What of the money is not with us: refunded, or at a bank. A refund that failed was once part of what Stripe said to
+    /// be refunded, whether that or the refund was told first.
+    fn lost_minor(&self) -> i64 {
+        let sum = |refunds: &mut dyn Iterator<Item = &Refund>| {
+            refunds.fold(0_i64, |total, refund| total.saturating_add(refund.minor))
+        };
+        let all = sum(&mut self.refunds.values());
+        let failed = sum(&mut self
+            .refunds
+            .values()
+            .filter(|refund| refund.outcome == RefundOutcome::Failed));
+        let refunded = self.refunded_minor.max(all).saturating_sub(failed);
+        self.disputes.values().fold(refunded, |total, dispute| {
+            total.saturating_add(dispute.disputed_minor())
+        })
+    }
+
+    /// What has to be taken back by now: the same share of the credits as of the money, and all only for all. What has
+    /// gone with its time is not taken a second time: money that goes back afterwards goes back for that first.
+    fn to_be_taken(&self, bought: &Purchase) -> Credits {
+        let lost = u128::from(
+            self.lost_minor()
+                .clamp(0, bought.paid_minor.max(0))
+                .unsigned_abs(),
+        );
+        let paid = u128::from(bought.paid_minor.max(0).unsigned_abs());
+        if paid == 0 {
+            return Credits::ZERO;
+        }
+        let share = u128::from(bought.credits.micros()) * lost / paid;
+        let share = u64::try_from(share)
+            .ok()
+            .and_then(Credits::from_micros)
+            .unwrap_or(bought.credits);
+        match self.expired {
+            Some(Expired { credits, taken }) => share.less(credits).max(share.min(taken)),
+            None => share,
+        }
+    }
+
+    /// In words, how the money stands.
+    fn state(&self) -> String {
+        let disputed: i64 = self.disputes.values().map(Dispute::disputed_minor).sum();
+        let refunded = self.lost_minor().saturating_sub(disputed);
+        match (refunded, disputed) {
+            (0, 0) => "nothing refunded or disputed any more".to_owned(),
+            (_, 0) => format!("{refunded} refunded, in minor units"),
+            (0, _) => format!("{disputed} disputed, in minor units"),
+            _ => format!("{refunded} refunded and {disputed} disputed, in minor units"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! What work costs: the models' prices exactly, the markup once.
+//!
+//! A model's price is a whole number of microcredits a token, so costs add up without rounding. [`price`] puts the markup
+//! on the sum and rounds up, and is the only place that rounds.
+
+use crate::billing::plans::Catalogue;
+use crate::billing::usage::Tokens;
+use crate::units::Credits;
+
+/// Hundredths of a percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BasisPoints(pub u32);
+
+const WHOLE: u128 = 10_000;
+
+/// What one model costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelPrice {
+    /// Its name, without the date that providers append.
+    pub model: String,
+    /// Microcredits for a token of the prompt.
+    pub input: u64,
+    /// Microcredits for a token of the answer.
+    pub output: u64,
+}
+
+/// What so many tokens cost before the markup; none when it is more than an amount can be.
+pub fn cost(tokens: Tokens, model: &ModelPrice) -> Option<Credits> {
+    let input = tokens.input.checked_mul(model.input)?;
+    let output = tokens.output.checked_mul(model.output)?;
+    Credits::from_micros(input.checked_add(output)?)
+}
+
+/// What a customer pays for work of this cost, rounded up to the microcredit; at most what an amount can be.
+pub fn price(cost: Credits, markup: BasisPoints, fee: Credits) -> Credits {
+    let marked = (u128::from(cost.micros()) * (WHOLE + u128::from(markup.0))).div_ceil(WHOLE);
+    let marked = u64::try_from(marked).ok().and_then(Credits::from_micros);
+    marked
+        .and_then(|marked| marked.checked_add(fee))
+        .unwrap_or(Credits::MAX)
+}
+
+/// Tokens a text can come to at most. Two bytes a token is more than any prose or code has needed.
+pub fn tokens_of_bytes(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX).div_ceil(2)
+}
+
+/// How many tokens an answer may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokensBound {
+    /// So many.
+    AtMost(u32),
+    /// What is left of the budget does not pay for the prompt and a usable answer.
+    TooPoor,
+}
+
+impl Catalogue {
+    /// The price of the model that a provider names, which may append a date to it; the longest name that fits counts.
+    pub fn model(&self, named: &str) -> Option<&ModelPrice> {
+        let fits = |model: &&ModelPrice| match named.strip_prefix(model.model.as_str()) {
+            Some("") => true,
+            Some(rest) => rest.strip_prefix(['-', '@']).is_some_and(is_date),
+            None => false,
+        };
+        self.models
+            .iter()
+            .filter(fits)
+            .max_by_key(|model| model.model.len())
+    }
+}
+
+impl Catalogue {
+    /// The most that one call of any model can cost a customer: a prompt of so many bytes, and the longest answer that is
+    /// reckoned with.
+    pub fn call_max(&self, prompt_bytes: usize) -> Credits {
+        let tokens = self.call_tokens_max(prompt_bytes);
+        let most = self
+            .models
+            .iter()
+            .map(|model| cost(tokens, model).unwrap_or(Credits::MAX))
+            .max();
+        price(most.unwrap_or_default(), self.markup, Credits::ZERO)
+    }
+
+    /// The most tokens that such a call takes.
+    pub fn call_tokens_max(&self, prompt_bytes: usize) -> Tokens {
+        Tokens {
+            input: tokens_of_bytes(prompt_bytes),
+            output: u64::from(self.output_reserve),
+        }
+    }
+}
+
+/// `20260929` or `2026-09-29`.
+fn is_date(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    digits == 8
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-')
+}
+
+/// How long an answer may be so that the job stays within its budget, given what it has cost and the prompt to come.
+pub fn answer_bound(
+    budget: Credits,
+    terms: (BasisPoints, Credits),
+    spent: Credits,
+    prompt_bytes: usize,
+    model: &ModelPrice,
+    (reserve, wanted): (u32, u32),
+) -> TokensBound {
+    let (markup, fee) = terms;
+    let within = |output: u32| {
+        let tokens = Tokens {
+            input: tokens_of_bytes(prompt_bytes),
+            output: u64::from(output),
+        };
+        let total = cost(tokens, model).and_then(|next| spent.checked_add(next));
+        total.is_some_and(|total| price(total, markup, fee) <= budget)
+    };
+    if within(wanted) {
+        return TokensBound::AtMost(wanted);
+    }
+    let least = reserve.min(wanted);
+    if !within(least) {
+        return TokensBound::TooPoor;
+    }
+    // The price grows with the answer, so the longest that is within can be found by halving.
+    let (mut low, mut high) = (least, wanted);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if within(middle) {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+    TokensBound::AtMost(low)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! What is counted and what Stripe must be told.
+//!
+//! A usage record is born in the same transaction as the state that makes it billable. From then on its customer, meter
+//! and value never change, nor its identifier and the moment it is told with once Stripe may have heard of it, so that
+//! report_action Stripe twice is report_action it once.
+
+mod reporting;
+
+pub use reporting::{ReportAction, carried_to, may_be_late, report_action};
+
+use crate::ids::{AccountId, ActionId, AssistId, BadId, CustomerId, JobId, UsageId};
+use crate::time::Timestamp;
+use std::fmt;
+
+/// Tokens a model took in and gave out, as the provider counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tokens {
+    /// Tokens of the prompt.
+    pub input: u64,
+    /// Tokens of the answer.
+    pub output: u64,
+}
+
+impl Tokens {
+    /// Both counts with another call's added.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+        }
+    }
+}
+
+/// The name of a meter, as Stripe and the catalogue know it: an open set, so a name and not an enum.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Meter(String);
+
+const METER_CHARS_MAX: usize = 40;
+
+impl Meter {
+    /// Pull requests opened, the meter of the main journey.
+    pub fn pull_requests() -> Self {
+        Self("pull_requests".to_owned())
+    }
+
+    /// Tokens that models have read and written.
+    pub fn tokens() -> Self {
+        Self("tokens".to_owned())
+    }
+
+    /// Assists that cost nothing, of which an account has so many a day.
+    pub fn free_assists() -> Self {
+        Self("free_assists".to_owned())
+    }
+
+    /// Reads a meter's name: lower-case letters, digits and underscores.
+    pub fn parse(text: &str) -> Result<Self, BadMeter> {
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if plain && !text.is_empty() && text.len() <= METER_CHARS_MAX {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadMeter)
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A meter's name that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadMeter;
+
+impl fmt::Display for BadMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a meter's name has 1 to {METER_CHARS_MAX} characters out of a-z, 0-9 and _"
+        )
+    }
+}
+
+impl std::error::Error for BadMeter {}
+
+/// What was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsageOf {
+    /// A job of ours.
+    Job(JobId),
+    /// A fix by an agent outside, of which this act told.
+    Report(ActionId),
+    /// An assist.
+    Assist(AssistId),
+}
+
+impl UsageOf {
+    /// The id of the usage, which follows from what was used.
+    pub fn usage(&self) -> UsageId {
+        match self {
+            Self::Job(job) => UsageId::of_job(job),
+            Self::Report(act) => UsageId::of_act(act),
+            Self::Assist(assist) => UsageId::of_assist(assist),
+        }
+    }
+}
+
+/// One billable fact, frozen at its birth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// Its id; unique within the meter.
+    pub id: UsageId,
+    /// Who is billed.
+    pub account: AccountId,
+    /// By which meter.
+    pub meter: Meter,
+    /// Who that is at Stripe.
+    pub customer: CustomerId,
+    /// How many.
+    pub value: u64,
+    /// When it became billable.
+    pub at: Timestamp,
+    /// What it comes from.
+    pub of: UsageOf,
+    /// What makes two tellings one at Stripe.
+    pub identifier: Identifier,
+}
+
+/// What makes two tellings one at Stripe: unique there for at least 24 hours, at most 100 characters. The first is
+/// `use_…-meter`; a record that Stripe would not have and that is told again as a new one gets `use_…-meter-2` and so on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identifier {
+    /// Of which usage.
+    pub usage: UsageId,
+    /// On which meter.
+    pub meter: Meter,
+    nth: u32,
+}
+
+impl Identifier {
+    /// A record's first.
+    pub const fn first(usage: UsageId, meter: Meter) -> Self {
+        Self {
+            usage,
+            meter,
+            nth: 1,
+        }
+    }
+
+    /// The one after this.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self {
+            nth: self.nth.saturating_add(1),
+            ..self.clone()
+        }
+    }
+
+    /// Reads an identifier of ours; whoever else reports to the same Stripe account names his otherwise.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (usage, rest) = text.split_once('-')?;
+        let (meter, nth) = match rest.split_once('-') {
+            None => (rest, 1),
+            Some((meter, nth)) => {
+                let number: u32 = nth.parse().ok()?;
+                (
+                    meter,
+                    Some(number).filter(|number| *number > 1 && number.to_string() == nth)?,
+                )
+            }
+        };
+        Some(Self {
+            usage: UsageId::parse(usage).ok()?,
+            meter: Meter::parse(meter).ok()?,
+            nth,
+        })
+    }
+}
+
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.usage, self.meter)?;
+        if self.nth > 1 {
+            write!(f, "-{}", self.nth)?;
+        }
+        Ok(())
+    }
+}
+
+/// The pointer of a usage message: one account's debts on one meter, reported one after another, because Stripe takes
+/// one call at a time for a customer and a meter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Debts {
+    /// Who owes.
+    pub account: AccountId,
+    /// On which meter.
+    pub meter: Meter,
+}
+
+impl Debts {
+    /// As a message carries it.
+    pub fn pointer(&self) -> String {
+        format!("{}#{}", self.account, self.meter)
+    }
+
+    /// Reads a message's pointer.
+    pub fn parse(text: &str) -> Result<Self, BadPointer> {
+        let (account, meter) = text.split_once('#').ok_or(BadPointer::Shape)?;
+        Ok(Self {
+            account: AccountId::parse(account).map_err(BadPointer::Account)?,
+            meter: Meter::parse(meter).map_err(BadPointer::Meter)?,
+        })
+    }
+}
+
+/// A usage message's pointer that points nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadPointer {
+    /// Not `account#meter`.
+    Shape,
+    /// The part before `#`.
+    Account(BadId),
+    /// The part after it.
+    Meter(BadMeter),
+}
+
+impl fmt::Display for BadPointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a usage pointer is an account's id, # and a meter's name")
+    }
+}
+
+impl std::error::Error for BadPointer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Shape => None,
+            Self::Account(error) => Some(error),
+            Self::Meter(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_say_which_telling_it_is() {
+        let first = Identifier::first(
+            UsageId::mint(Timestamp::from_millis(1), [7; 10]),
+            Meter::pull_requests(),
+        );
+        let text = first.to_string();
+        assert!(
+            text.starts_with("use_") && text.ends_with("-pull_requests"),
+            "{text}"
+        );
+        let second = first.next();
+        assert_eq!(second.to_string(), format!("{text}-2"));
+        assert_eq!(second.next().to_string(), format!("{text}-3"));
+        for one in [first, second] {
+            assert_eq!(Identifier::parse(&one.to_string()), Some(one));
+        }
+        for bad in ["", "-", "use_1-pull_requests", &text.to_uppercase()] {
+            assert_eq!(Identifier::parse(bad), None, "{bad}");
+        }
+        for end in ["-", "-0", "-1", "-02", "-+2", "-2-3", "-x"] {
+            assert_eq!(Identifier::parse(&format!("{text}{end}")), None, "{end}");
+        }
+    }
+
+    #[test]
+    fn pointers_round_trip() {
+        let debts = Debts {
+            account: AccountId::mint(Timestamp::from_millis(1), [7; 10]),
+            meter: Meter::pull_requests(),
+        };
+        assert_eq!(Debts::parse(&debts.pointer()), Ok(debts));
+        for bad in ["", "#", "acc_#m", "acc_01hf7yat00zzzzzzzzzzzzzzzz#UPPER"] {
+            assert!(Debts::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

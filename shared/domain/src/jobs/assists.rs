@@ -1,0 +1,381 @@
+//! Assists: small pieces of model work with an answer to read, and no pull request.
+//!
+//! Owns what can be asked, what may be asked with it, and an assist's way from `QUEUED` to `DONE` or `FAILED`. Whoever works
+//! on one has a [`Lease`], which a [`Move`] spends; late writers fail on the version. What an end means for the money
+//! follows from the assist's terms, so that it is written with the end or not at all: an answer is paid for once, and an
+//! assist without one costs nothing.
+
+mod commits;
+mod test_files;
+
+pub use commits::{Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary};
+pub use test_files::{
+    BadFiles, Integrated, Score, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis,
+    TestIntegration,
+};
+
+use crate::billing::usage::{Tokens, UsageOf};
+use crate::ids::{AccountId, AssistId};
+use crate::jobs::steps::head;
+use crate::jobs::{Money, Terms};
+use crate::ledger::HoldId;
+use crate::retry::{ATTEMPTS_MAX, Failure, Next, gave_up};
+use crate::time::Timestamp;
+use crate::units::Credits;
+use crate::work::{Held, Tries};
+use std::time::Duration;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Say in words what a commit changes.
+    CommitSummary(Commit),
+    /// Say how well test files suit.
+    TestAnalysis(TestAnalysis),
+    /// Put tests into a file.
+    TestIntegration(TestIntegration),
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What the commit changes.
+    CommitSummary(Summary),
+    /// The test files, the best first.
+    TestAnalysis(Vec<Score>),
+    /// The file with the tests in it.
+    TestIntegration(Integrated),
+}
+
+/// What kind of assist it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A commit in words.
+    CommitSummary,
+    /// Test files with their scores.
+    TestAnalysis,
+    /// A file with tests put into it.
+    TestIntegration,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [
+        Self::CommitSummary,
+        Self::TestAnalysis,
+        Self::TestIntegration,
+    ];
+
+    /// The word on the row and in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CommitSummary => "commit_summary",
+            Self::TestAnalysis => "test_analysis",
+            Self::TestIntegration => "test_integration",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// How long it is kept after its end; a commit's summary stays, since the commit does. Files that were sent do not.
+    pub const fn kept_for(self) -> Option<Duration> {
+        match self {
+            Self::CommitSummary => None,
+            Self::TestAnalysis | Self::TestIntegration => Some(FILES_KEPT_FOR),
+        }
+    }
+}
+
+impl Task {
+    /// Its kind.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::CommitSummary(_) => Kind::CommitSummary,
+            Self::TestAnalysis(_) => Kind::TestAnalysis,
+            Self::TestIntegration(_) => Kind::TestIntegration,
+        }
+    }
+}
+
+/// Where an assist stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is to be worked on, or is.
+    Queued,
+    /// It has its answer.
+    Done,
+    /// It cannot be answered.
+    Failed,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Queued, Self::Done, Self::Failed];
+
+    /// The word on the row.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Done => "DONE",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// What never changes in an assist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Its id.
+    pub id: AssistId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What kind it is.
+    pub kind: Kind,
+    /// How it is paid for.
+    pub terms: Terms,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+}
+
+/// What the model took for the answer that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    /// The model, as its provider named it.
+    pub model: String,
+    /// What it read and wrote.
+    pub tokens: Tokens,
+    /// What that costs before the markup.
+    pub cost: Credits,
+}
+
+/// An assist with everything on its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assist {
+    /// What never changes.
+    pub facts: Facts,
+    /// Where it stands.
+    pub state: State,
+    /// How often it was written; every write names the version it came from.
+    pub version: u64,
+    /// Who works on it, and how often that has failed.
+    pub tries: Tries,
+    /// What the answer took.
+    pub used: Option<Used>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Assists that an account may ask for in a day, UTC, that cost nothing.
+pub const FREE_A_DAY_MAX: u64 = 100;
+const REASON_BYTES_MAX: usize = 1_000;
+const FILES_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+impl Assist {
+    /// A new one.
+    pub fn queued(facts: Facts) -> Self {
+        let tries = Tries::owed(facts.created_at);
+        Self {
+            facts,
+            state: State::Queued,
+            version: 1,
+            tries,
+            used: None,
+            reason: None,
+            ended_at: None,
+        }
+    }
+
+    /// Asks for the work until `until`, unless somebody else has it or it is over.
+    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim, Held> {
+        if self.state != State::Queued {
+            return Err(Held { until: now });
+        }
+        let tries = self.tries.taken(until, now)?;
+        Ok(Claim(Move::of(self, now).with(|row| row.tries = tries)))
+    }
+
+    /// What the answer costs whoever pays it.
+    pub fn price(&self) -> Credits {
+        self.used
+            .as_ref()
+            .map_or(Credits::ZERO, |used| self.facts.terms.price(used.cost))
+    }
+
+    /// From when on it may be forgotten, if it is over and not for keeping.
+    pub fn forget_at(&self) -> Option<Timestamp> {
+        Some(self.ended_at?.plus(self.facts.kind.kept_for()?))
+    }
+
+    fn hold(&self) -> HoldId {
+        HoldId::Assist(self.facts.id.clone())
+    }
+}
+
+/// One change of an assist, to be written whole or not at all, and only on the version it came from.
+#[must_use = "a move is nothing until the store has written it"]
+#[derive(Debug)]
+pub struct Move {
+    row: Assist,
+    answer: Option<Answer>,
+    now: Timestamp,
+}
+
+impl Move {
+    fn of(mut row: Assist, now: Timestamp) -> Self {
+        row.version += 1;
+        Self {
+            row,
+            answer: None,
+            now,
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Assist)) -> Self {
+        change(&mut self.row);
+        self
+    }
+
+    fn ending(self, state: State) -> Self {
+        let now = self.now;
+        self.with(|row| {
+            row.state = state;
+            row.ended_at = Some(now);
+            row.tries = Tries {
+                attempts: row.tries.attempts,
+                ..Tries::default()
+            };
+        })
+    }
+
+    /// The row afterwards.
+    pub const fn row(&self) -> &Assist {
+        &self.row
+    }
+
+    /// The version it was decided on.
+    pub const fn from_version(&self) -> u64 {
+        self.row.version - 1
+    }
+
+    /// The answer that is kept with it.
+    pub const fn answer(&self) -> Option<&Answer> {
+        self.answer.as_ref()
+    }
+
+    /// What it means for the money, to be written with it.
+    pub fn money(&self) -> Money {
+        let (row, now) = (&self.row, self.now);
+        let Facts {
+            id,
+            account,
+            terms,
+            kind,
+            ..
+        } = &row.facts;
+        match row.state {
+            State::Queued => Money::Still,
+            State::Done => {
+                let tokens = row
+                    .used
+                    .as_ref()
+                    .map(|used| used.tokens)
+                    .unwrap_or_default();
+                let note = format!(
+                    "{}, {} tokens",
+                    kind.as_str(),
+                    tokens.input.saturating_add(tokens.output)
+                );
+                Money::Billed {
+                    capture: terms.settlement(account, row.hold(), row.price(), note, now),
+                    usage: terms.usage(account, &UsageOf::Assist(id.clone()), (0, tokens), now),
+                    outlay: terms.ends(account, row.price(), (0, tokens)),
+                }
+            }
+            State::Failed => {
+                let why = row.reason.as_deref().unwrap_or("it failed");
+                let note = format!("nothing to pay for {}: {}", kind.as_str(), head(why, 200));
+                Money::GivenBack {
+                    release: terms.settlement(account, row.hold(), Credits::ZERO, note, now),
+                    outlay: terms.ends(account, Credits::ZERO, (0, Tokens::default())),
+                }
+            }
+        }
+    }
+}
+
+/// The wish to work on an assist; the store turns it into a [`Lease`] or says that it came too late.
+#[must_use = "a claim is nothing until the store has written it"]
+#[derive(Debug)]
+pub struct Claim(Move);
+
+impl Claim {
+    /// The write that takes the lease.
+    pub const fn write(&self) -> &Move {
+        &self.0
+    }
+
+    /// The lease, once that write has succeeded.
+    pub fn granted(self) -> Lease {
+        Lease(self.0.row)
+    }
+}
+
+/// The right to work. It is spent by the move that ends the work.
+#[must_use = "a lease that is dropped blocks the assist until it runs out"]
+#[derive(Debug)]
+pub struct Lease(Assist);
+
+impl Lease {
+    /// The assist as it stands under this lease.
+    pub const fn row(&self) -> &Assist {
+        &self.0
+    }
+
+    /// Ends it with its answer.
+    pub fn done(self, answer: Answer, used: Used, now: Timestamp) -> Move {
+        let mut ended = Move::of(self.0, now)
+            .ending(State::Done)
+            .with(|row| row.used = Some(used));
+        ended.answer = Some(answer);
+        ended
+    }
+
+    /// Ends a try that failed, as its class says: the assist fails, waits, or is tried again.
+    pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Move {
+        // The outermost words only: people read them, and what is below may name our insides.
+        let reason = failure.source.to_string();
+        let tries = self.0.tries;
+        match Next::after(failure, tries.attempts, jitter, now) {
+            Next::Over => self.fail(&reason, now),
+            Next::Later(due_at) => {
+                Move::of(self.0, now).with(|row| row.tries = tries.postponed(due_at))
+            }
+            Next::Again(_) if tries.attempts.saturating_add(1) >= ATTEMPTS_MAX => {
+                self.fail(&gave_up(&reason), now)
+            }
+            Next::Again(due_at) => {
+                Move::of(self.0, now).with(|row| row.tries = tries.given_back(due_at))
+            }
+        }
+    }
+
+    fn fail(self, reason: &str, now: Timestamp) -> Move {
+        let reason = head(reason, REASON_BYTES_MAX).to_owned();
+        Move::of(self.0, now)
+            .ending(State::Failed)
+            .with(|row| row.reason = Some(reason))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,338 @@
+//! Test integration: how well test files suit code, and tests put into one of them.
+//!
+//! Files come from customers and answers from a model, and neither is trusted: `check` is the only way to a task, and a
+//! task alone says whether what a model answers is an answer to it.
+
+use crate::jobs::pulls::may_touch;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A file that was sent or made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where, relative to the repository's root.
+    pub path: String,
+    /// Its whole content.
+    pub content: String,
+}
+
+/// Contents are the customer's own and stay out of what is logged.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of {} bytes", self.path, self.content.len())
+    }
+}
+
+/// Test files that are to be scored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestAnalysis {
+    code: Option<SourceFile>,
+    tests: Vec<SourceFile>,
+}
+
+/// Tests that are to be put into a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestIntegration {
+    target: SourceFile,
+    tests: Vec<SourceFile>,
+}
+
+/// How well a test file suits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Score {
+    /// Which one.
+    pub path: String,
+    /// From 0 to 100.
+    pub score: u8,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// A file with tests put into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Integrated {
+    /// The file.
+    pub file: SourceFile,
+    /// Lines that it has more.
+    pub lines_added: u64,
+    /// Lines that it has no more.
+    pub lines_removed: u64,
+}
+
+/// Test files that may be sent at once.
+pub const TEST_FILES_MAX: usize = 20;
+/// Bytes of all contents that may be sent at once. Compressed they fit into one item, and together into one prompt.
+pub const TEST_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that a file may have after tests were put into it.
+const INTEGRATED_BYTES_MAX: usize = 2 * TEST_BYTES_MAX;
+/// What a score may be at most.
+const SCORE_MAX: u8 = 100;
+const REASON_BYTES_MAX: usize = 500;
+
+/// Why files are not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BadFiles {
+    /// There is no test file.
+    None,
+    /// More than [`TEST_FILES_MAX`].
+    TooMany(usize),
+    /// More bytes than [`TEST_BYTES_MAX`].
+    TooLarge(usize),
+    /// A path that leads out of a repository, or to what is not for tests.
+    Path(String),
+    /// The same path twice.
+    Twice(String),
+    /// It has nothing in it, or control characters.
+    Content(String),
+}
+
+impl fmt::Display for BadFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("send at least one test file"),
+            Self::TooMany(files) => write!(
+                f,
+                "{files} test files are more than {TEST_FILES_MAX}; send fewer at once"
+            ),
+            Self::TooLarge(bytes) => {
+                write!(
+                    f,
+                    "{bytes} bytes of contents are more than {TEST_BYTES_MAX}; send fewer or shorter files"
+                )
+            }
+            Self::Path(path) => write!(f, "{path:?} is no path of a file within a repository"),
+            Self::Twice(path) => write!(f, "{path:?} was sent twice"),
+            Self::Content(path) => write!(f, "{path:?} is empty or no plain text"),
+        }
+    }
+}
+
+impl std::error::Error for BadFiles {}
+
+impl TestAnalysis {
+    /// Takes what was sent, or says why not.
+    pub fn check(code: Option<SourceFile>, tests: Vec<SourceFile>) -> Result<Self, BadFiles> {
+        check(code.as_ref(), &tests)?;
+        Ok(Self { code, tests })
+    }
+
+    /// The code that the tests are about, if it was sent.
+    pub const fn code(&self) -> Option<&SourceFile> {
+        self.code.as_ref()
+    }
+
+    /// The test files.
+    pub fn tests(&self) -> &[SourceFile] {
+        &self.tests
+    }
+
+    /// What a model says of them, if it says one thing of each and of nothing else; the best first.
+    pub fn scored(&self, said: Vec<Score>) -> Option<Vec<Score>> {
+        let mut open: BTreeSet<&str> = self.tests.iter().map(|file| file.path.as_str()).collect();
+        let mut scores = Vec::new();
+        for Score {
+            path,
+            score,
+            reason,
+        } in said
+        {
+            let reason = head(reason.trim()).to_owned();
+            if !open.remove(path.as_str())
+                || score > SCORE_MAX
+                || reason.is_empty()
+                || !is_text(&reason)
+            {
+                return None;
+            }
+            scores.push(Score {
+                path,
+                score,
+                reason,
+            });
+        }
+        scores.sort_by(|one, other| {
+            other
+                .score
+                .cmp(&one.score)
+                .then_with(|| one.path.cmp(&other.path))
+        });
+        open.is_empty().then_some(scores)
+    }
+}
+
+impl TestIntegration {
+    /// Takes what was sent, or says why not.
+    pub fn check(target: SourceFile, tests: Vec<SourceFile>) -> Result<Self, BadFiles> {
+        check(Some(&target), &tests)?;
+        Ok(Self { target, tests })
+    }
+
+    /// The file that they are put into.
+    pub const fn target(&self) -> &SourceFile {
+        &self.target
+    }
+
+    /// The tests.
+    pub fn tests(&self) -> &[SourceFile] {
+        &self.tests
+    }
+
+    /// What a model has made of the target, if it is that file, changed, and not beyond all measure.
+    pub fn integrated(&self, said: SourceFile) -> Option<SourceFile> {
+        let ours = said.path == self.target.path && said.content != self.target.content;
+        let fits = !said.content.trim().is_empty() && said.content.len() <= INTEGRATED_BYTES_MAX;
+        (ours && fits && is_text(&said.content)).then_some(said)
+    }
+}
+
+fn check(beside: Option<&SourceFile>, tests: &[SourceFile]) -> Result<(), BadFiles> {
+    if tests.is_empty() {
+        return Err(BadFiles::None);
+    }
+    if tests.len() > TEST_FILES_MAX {
+        return Err(BadFiles::TooMany(tests.len()));
+    }
+    let mut seen = BTreeSet::new();
+    let mut bytes = 0_usize;
+    for file in beside.into_iter().chain(tests) {
+        if !may_touch(&file.path) {
+            return Err(BadFiles::Path(head(&file.path).to_owned()));
+        }
+        if !seen.insert(file.path.as_str()) {
+            return Err(BadFiles::Twice(file.path.clone()));
+        }
+        if file.content.trim().is_empty() || !is_text(&file.content) {
+            return Err(BadFiles::Content(file.path.clone()));
+        }
+        bytes = bytes.saturating_add(file.content.len());
+    }
+    if bytes > TEST_BYTES_MAX {
+        Err(BadFiles::TooLarge(bytes))
+    } else {
+        Ok(())
+    }
+}
+
+/// Control characters take six times their place in a prompt, and no source needs them.
+fn is_text(text: &str) -> bool {
+    !text
+        .chars()
+        .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+}
+
+fn head(text: &str) -> &str {
+    crate::jobs::steps::head(text, REASON_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, content: &str) -> SourceFile {
+        SourceFile {
+            path: path.to_owned(),
+            content: content.to_owned(),
+        }
+    }
+
+    fn score(path: &str, score: u8, reason: &str) -> Score {
+        Score {
+            path: path.to_owned(),
+            score,
+            reason: reason.to_owned(),
+        }
+    }
+
+    #[test]
+    fn files_are_bounded_and_within_a_repository() {
+        let good = || file("spec/a.rb", "it 'works'");
+        let large = "x".repeat(TEST_BYTES_MAX);
+        let many: Vec<_> = (0..=TEST_FILES_MAX)
+            .map(|n| file(&format!("t/{n}"), "x"))
+            .collect();
+        for (tests, why) in [
+            (vec![], BadFiles::None),
+            (many, BadFiles::TooMany(TEST_FILES_MAX + 1)),
+            (
+                vec![file("a", &large), file("b", "x")],
+                BadFiles::TooLarge(TEST_BYTES_MAX + 1),
+            ),
+            (
+                vec![good(), file("../a", "x")],
+                BadFiles::Path("../a".to_owned()),
+            ),
+            (
+                vec![file("/etc/passwd", "x")],
+                BadFiles::Path("/etc/passwd".to_owned()),
+            ),
+            (
+                vec![good(), good()],
+                BadFiles::Twice("spec/a.rb".to_owned()),
+            ),
+            (vec![file("a", " \n")], BadFiles::Content("a".to_owned())),
+            (vec![file("a", "\u{1}")], BadFiles::Content("a".to_owned())),
+        ] {
+            assert_eq!(TestAnalysis::check(None, tests), Err(why));
+        }
+        assert_eq!(
+            TestIntegration::check(good(), vec![good()]),
+            Err(BadFiles::Twice("spec/a.rb".to_owned()))
+        );
+        assert!(
+            TestAnalysis::check(
+                Some(file("lib/a.rb", "a")),
+                vec![good(), file("b", &large[12..])]
+            )
+            .is_ok()
+        );
+        assert!(
+            !format!("{:?}", good()).contains("works"),
+            "contents are nobody's to print"
+        );
+    }
+
+    #[test]
+    fn every_file_is_scored_once_and_nothing_else_is() {
+        let asked = TestAnalysis::check(None, vec![file("a", "x"), file("b", "x")]).expect("files");
+        let scores = asked.scored(vec![score("a", 0, " meh "), score("b", 100, "good")]);
+        assert_eq!(
+            scores,
+            Some(vec![score("b", 100, "good"), score("a", 0, "meh")])
+        );
+        for said in [
+            vec![],
+            vec![score("a", 1, "r")],
+            vec![score("a", 1, "r"), score("a", 1, "r")],
+            vec![score("a", 1, "r"), score("b", 101, "r")],
+            vec![score("a", 1, "r"), score("b", 1, "")],
+            vec![
+                score("a", 1, "r"),
+                score("b", 1, "r"),
+                score("../c", 1, "r"),
+            ],
+        ] {
+            assert_eq!(asked.scored(said.clone()), None, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_target_comes_back_and_changed() {
+        let asked =
+            TestIntegration::check(file("a", "old"), vec![file("b", "new")]).expect("files");
+        assert_eq!(
+            asked.integrated(file("a", "old new")),
+            Some(file("a", "old new"))
+        );
+        let huge = "x".repeat(INTEGRATED_BYTES_MAX + 1);
+        for (path, content) in [
+            ("b", "old new"),
+            ("a", "old"),
+            ("a", " "),
+            ("a", "\u{0}"),
+            ("../a", "x"),
+            ("a", &huge),
+        ] {
+            assert_eq!(asked.integrated(file(path, content)), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a repository wishes for the pull requests it gets, beyond the change itself.
+//!
+//! [`PullWishes::check`] is the only way to them, so a wish that GitHub could never grant is found when the policy is
+//! read, not when a job is done.
+
+use crate::switches::Switch;
+
+/// Labels one may wish for.
+pub const LABELS_MAX: usize = 10;
+/// Characters of a label, as GitHub limits them.
+pub const LABEL_CHARS_MAX: usize = 50;
+/// Reviewers one may wish for.
+pub const REVIEWERS_MAX: usize = 10;
+const LOGIN_CHARS_MAX: usize = 39;
+
+/// What a pull request shall have besides its change. The default wishes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullWishes {
+    draft: Switch,
+    labels: Vec<String>,
+    reviewers: Vec<String>,
+}
+
+impl Default for PullWishes {
+    fn default() -> Self {
+        Self {
+            draft: Switch::Off,
+            labels: Vec::new(),
+            reviewers: Vec::new(),
+        }
+    }
+}
+
+impl PullWishes {
+    /// Takes the wishes if they are few and GitHub has such labels and such logins.
+    pub fn check(draft: Switch, labels: Vec<String>, reviewers: Vec<String>) -> Option<Self> {
+        let few = labels.len() <= LABELS_MAX && reviewers.len() <= REVIEWERS_MAX;
+        let fine = few
+            && labels.iter().all(|label| is_label(label))
+            && reviewers.iter().all(|login| is_login(login));
+        fine.then_some(Self {
+            draft,
+            labels,
+            reviewers,
+        })
+    }
+
+    /// Whether it is opened as a draft.
+    pub const fn draft(&self) -> Switch {
+        self.draft
+    }
+
+    /// The labels it gets.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// Whose review is asked for, by login.
+    pub fn reviewers(&self) -> &[String] {
+        &self.reviewers
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && label.trim() == label
+        && label.chars().count() <= LABEL_CHARS_MAX
+        && !label.chars().any(char::is_control)
+}
+
+/// A person's login, or an App's with its brackets.
+fn is_login(login: &str) -> bool {
+    let name = login.strip_suffix("[bot]").unwrap_or(login);
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=LOGIN_CHARS_MAX).contains(&name.len()) && name.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(text: &str, count: usize) -> Vec<String> {
+        vec![text.to_owned(); count]
+    }
+
+    #[test]
+    fn wishes_that_github_cannot_grant_are_refused() {
+        let check = |labels, reviewers, fine: bool| {
+            let shown = format!("{labels:?} {reviewers:?}");
+            assert_eq!(
+                PullWishes::check(Switch::On, labels, reviewers).is_some(),
+                fine,
+                "{shown}"
+            );
+        };
+        check(vec![], vec![], true);
+        check(
+            texts("good first issue", LABELS_MAX),
+            texts("octo-cat_corp", REVIEWERS_MAX),
+            true,
+        );
+        check(
+            texts(&"é".repeat(LABEL_CHARS_MAX), 1),
+            texts("some-app[bot]", 1),
+            true,
+        );
+        check(texts("a", LABELS_MAX + 1), vec![], false);
+        check(vec![], texts("a", REVIEWERS_MAX + 1), false);
+        for label in [
+            "",
+            " ",
+            " a",
+            "a ",
+            "a\nb",
+            &"x".repeat(LABEL_CHARS_MAX + 1),
+        ] {
+            check(texts(label, 1), vec![], false);
+        }
+        for login in [
+            "",
+            "@octocat",
+            "acme/team",
+            "a b",
+            "[bot]",
+            "é",
+            &"x".repeat(LOGIN_CHARS_MAX + 1),
+        ] {
+            check(vec![], texts(login, 1), false);
+        }
+    }
+
+    #[test]
+    fn the_default_wishes_nothing() {
+        assert_eq!(
+            PullWishes::check(Switch::Off, vec![], vec![]),
+            Some(PullWishes::default())
+        );
+    }
+}

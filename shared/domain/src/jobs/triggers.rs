@@ -1,0 +1,193 @@
+//! What makes an issue a job: the facts that ask for one, and the repository's policy on them.
+
+use crate::ids::CommentId;
+use crate::inbox::events::{CommentOn, IssueComment, IssueEvent, IssueLabeled, Origin};
+use crate::jobs::pulls::PullWishes;
+use crate::switches::Switch;
+
+/// The fact that asked for a job. Its key is the job's cause: the same fact never makes a second job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trigger {
+    /// An issue was opened.
+    Opened {
+        /// Its id.
+        issue_id: u64,
+    },
+    /// An issue got the label.
+    Labeled {
+        /// Which label.
+        label: String,
+        /// The issue's `updated_at`: taking the label off and on again is a new wish.
+        updated_at: String,
+        /// The issue's id.
+        issue_id: u64,
+    },
+    /// Somebody gave the command.
+    Command {
+        /// In this comment.
+        comment: CommentId,
+    },
+}
+
+impl Trigger {
+    /// The fact as it stands in keys.
+    pub fn fact(&self) -> String {
+        match self {
+            Self::Opened { issue_id } => format!("issue-{issue_id}"),
+            Self::Labeled {
+                label,
+                updated_at,
+                issue_id,
+            } => format!("label-{issue_id}-{updated_at}-{label}"),
+            Self::Command { comment } => format!("comment-{comment}"),
+        }
+    }
+}
+
+/// Which facts a repository accepts. The default accepts a bare new issue, the label and the command; a file in the
+/// repository's base branch can only narrow it, and say how it wishes its pull requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether a new issue is enough by itself.
+    pub opened: Switch,
+    /// The label that asks for a job.
+    pub label: String,
+    /// Whether comments may command.
+    pub commands: Switch,
+    /// Whose wishes count, by author association; empty means everybody's.
+    pub associations: Vec<String>,
+    /// What the repository's pull requests shall have besides their change.
+    pub wishes: PullWishes,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            opened: Switch::On,
+            label: "tallyhook".to_owned(),
+            commands: Switch::On,
+            associations: Vec::new(),
+            wishes: PullWishes::default(),
+        }
+    }
+}
+
+/// What the policy says to a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// Make a job of it.
+    Granted(Trigger),
+    /// Do not, and why.
+    Refused(&'static str),
+}
+
+/// Whether an event is the echo of what we did ourselves.
+pub fn is_ours(origin: &Origin, app_id: u64) -> bool {
+    origin.via_app == Some(app_id)
+}
+
+impl Policy {
+    /// A new issue.
+    pub fn on_opened(&self, event: &IssueEvent) -> Wish {
+        if self.opened == Switch::Off {
+            return Wish::Refused("the repository wants a label or a command");
+        }
+        self.allowed(
+            &event.issue.author_association,
+            Trigger::Opened {
+                issue_id: event.issue.id,
+            },
+        )
+    }
+
+    /// A new label. Who may set labels may ask: GitHub gives that right to triagers only.
+    pub fn on_labeled(&self, event: &IssueLabeled) -> Wish {
+        if !event.label.eq_ignore_ascii_case(&self.label) {
+            return Wish::Refused("another label");
+        }
+        Wish::Granted(Trigger::Labeled {
+            label: self.label.to_ascii_lowercase(),
+            updated_at: event.issue.updated_at.clone(),
+            issue_id: event.issue.id,
+        })
+    }
+
+    /// A new comment.
+    pub fn on_comment(&self, event: &IssueComment) -> Wish {
+        match (command(&event.text), self.commands, event.on) {
+            (None, _, _) => Wish::Refused("no command"),
+            (Some(_), Switch::Off, _) => Wish::Refused("the repository takes no commands"),
+            (Some(_), Switch::On, CommentOn::Pull) => Wish::Refused("commands are taken on issues"),
+            (Some(Command::Fix), Switch::On, CommentOn::Issue) => self.allowed(
+                &event.author_association,
+                Trigger::Command {
+                    comment: event.comment,
+                },
+            ),
+        }
+    }
+
+    fn allowed(&self, association: &str, trigger: Trigger) -> Wish {
+        if self.associations.is_empty()
+            || self
+                .associations
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(association))
+        {
+            Wish::Granted(trigger)
+        } else {
+            Wish::Refused("the repository's policy does not take wishes from this author")
+        }
+    }
+}
+
+/// What a comment may command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// `/tallyhook fix`
+    Fix,
+}
+
+/// The command in a comment, if a line of it is one. Quoted lines and code do not count.
+pub fn command(text: &str) -> Option<Command> {
+    let mut in_code = false;
+    for line in text.lines() {
+        let line = line.trim_end();
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        } else if !in_code {
+            let mut words = line.split_whitespace();
+            // A quote begins with `>` and an indented block with a space, so the command must begin the line.
+            if line.starts_with("/tallyhook")
+                && words.next() == Some("/tallyhook")
+                && words.next() == Some("fix")
+            {
+                return Some(Command::Fix);
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_stand_alone() {
+        for (text, found) in [
+            ("/tallyhook fix", true),
+            ("please\r\n/tallyhook fix\r\nthanks", true),
+            ("/tallyhook   fix now", true),
+            ("> /tallyhook fix", false),
+            ("    /tallyhook fix", false),
+            ("```\n/tallyhook fix\n```", false),
+            ("/tallyhookfix", false),
+            ("/tallyhook", false),
+            ("say /tallyhook fix", false),
+            ("", false),
+        ] {
+            assert_eq!(command(text).is_some(), found, "{text:?}");
+        }
+    }
+}

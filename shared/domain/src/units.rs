@@ -1,0 +1,7 @@
+//! Amounts: credits in whole microcredits, money in whole minor units. No floats.
+
+mod credits;
+mod money;
+
+pub use credits::{BadCredits, Credits, MICROS, decimal, decimal_parse};
+pub use money::{Currency, Money, NotAddable};

@@ -1,0 +1,232 @@
+//! Keys of customers' programs: found by their digest, listed by their account.
+
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, text, texts, time};
+use crate::db::tx::{Change, put_new};
+use crate::db::{digests, keys};
+use crate::{Finished, Store};
+use domain::accounts::api_keys::{ApiKey, KeyText, Scope};
+use domain::ids::{AccountId, KeyId};
+use domain::time::Timestamp;
+
+/// What became of a new key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyCreated {
+    /// There is a new key.
+    New,
+    /// A key of this id is there already.
+    Existing(Box<ApiKey>),
+}
+
+/// What a key's text is known by.
+pub fn key_digest(text: &KeyText) -> String {
+    digests::of(text.expose())
+}
+
+/// Keys of one account; more are of no use and cost listings.
+pub const KEYS_MAX: usize = 100;
+
+impl Store {
+    /// Keeps a new key by the digest of its text.
+    pub async fn api_key_create(
+        &self,
+        key: &ApiKey,
+        digest: &str,
+    ) -> Result<KeyCreated, StoreError> {
+        const CREATE: &str = "create a key";
+        let mut listed = keys::api_key(&key.account, &key.id).attributes();
+        listed.insert("digest".to_owned(), text(digest));
+        let items = vec![
+            put_new(&self.table, listed),
+            put_new(&self.table, key_attributes(key, digest)),
+        ];
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
+            return Ok(KeyCreated::New);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(CREATE, error));
+        };
+        let Some(held) = condition_failed(reasons.first()) else {
+            return Err(StoreError::cancelled(CREATE, reasons));
+        };
+        let nothing = Attributes::new();
+        let digest = Item::new(held.item().unwrap_or(&nothing), CREATE)
+            .text("digest")?
+            .to_owned();
+        let known = self.api_key_find(&digest).await?;
+        known
+            .map(|key| KeyCreated::Existing(Box::new(key)))
+            .ok_or_else(|| StoreError::bad_item(CREATE, &digest, "pk"))
+    }
+
+    /// The key with this digest, good or not.
+    pub async fn api_key_find(&self, digest: &str) -> Result<Option<ApiKey>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::api_key_text(digest).attributes()));
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a key", e))?;
+        found.item.as_ref().map(key_of).transpose()
+    }
+
+    /// An account's keys, the newest first.
+    pub async fn api_key_list(&self, account: &AccountId) -> Result<Vec<ApiKey>, StoreError> {
+        let mut found = Vec::new();
+        for digest in self.key_digests(account).await? {
+            found.extend(self.api_key_find(&digest).await?);
+        }
+        found.sort_by_key(|key| std::cmp::Reverse((key.created_at, key.id.clone())));
+        Ok(found)
+    }
+
+    async fn key_digests(&self, account: &AccountId) -> Result<Vec<String>, StoreError> {
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :key)")
+            .expression_attribute_values(":pk", text(keys::account(account).pk))
+            .expression_attribute_values(":key", text(keys::API_KEY))
+            .consistent_read(true)
+            .limit(i32::try_from(KEYS_MAX).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("list keys", e))?;
+        found
+            .items()
+            .iter()
+            .map(|item| {
+                Item::new(item, "list keys")
+                    .text("digest")
+                    .map(str::to_owned)
+            })
+            .collect()
+    }
+
+    /// An account's key by its id.
+    pub async fn api_key_load(
+        &self,
+        account: &AccountId,
+        id: &KeyId,
+    ) -> Result<Option<(ApiKey, String)>, StoreError> {
+        let key = keys::api_key(account, id);
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a key", e))?;
+        let Some(item) = found.item else {
+            return Ok(None);
+        };
+        let digest = Item::new(&item, "find a key").text("digest")?.to_owned();
+        Ok(self.api_key_find(&digest).await?.map(|key| (key, digest)))
+    }
+
+    /// Revokes a key; it opens nothing from then on.
+    pub async fn api_key_revoke(
+        &self,
+        digest: &str,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
+        let change = Change::of(keys::api_key_text(digest))
+            .set("revoked_at", time(now))
+            .when(
+                "attribute_exists(pk) AND attribute_not_exists(#revoked_at)",
+                vec![],
+            );
+        self.key_change("revoke a key", change).await
+    }
+
+    /// Lets a key end at a moment, if it would not end before.
+    pub async fn api_key_expire(
+        &self,
+        digest: &str,
+        end: Timestamp,
+    ) -> Result<Finished, StoreError> {
+        let change = Change::of(keys::api_key_text(digest))
+            .set("expires_at", time(end))
+            .when("attribute_exists(pk) AND (attribute_not_exists(#expires_at) OR #expires_at > :expires_at)", vec![]);
+        self.key_change("let a key end", change).await
+    }
+
+    /// Notes that a key was used on a day, once a day.
+    pub async fn api_key_used(&self, digest: &str, day: &str) -> Result<Finished, StoreError> {
+        let change = Change::of(keys::api_key_text(digest)).set("last_used_on", text(day)).when(
+            "attribute_exists(pk) AND (attribute_not_exists(#last_used_on) OR #last_used_on < :last_used_on)",
+            vec![],
+        );
+        self.key_change("note the use of a key", change).await
+    }
+
+    async fn key_change(
+        &self,
+        operation: &'static str,
+        change: Change,
+    ) -> Result<Finished, StoreError> {
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(Finished::Now),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Finished::Already)
+            }
+            Err(error) => Err(StoreError::sdk(operation, error)),
+        }
+    }
+}
+
+fn key_attributes(key: &ApiKey, digest: &str) -> Attributes {
+    let mut item = keys::api_key_text(digest).attributes();
+    let scopes = key.scopes.iter().map(|scope| scope.as_str().to_owned());
+    let more = [
+        ("id", text(key.id.as_str())),
+        ("account", text(key.account.as_str())),
+        ("name", text(&key.name)),
+        ("scopes", texts(scopes)),
+        ("hint", text(&key.hint)),
+        ("created_at", time(key.created_at)),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(
+        key.expires_at
+            .map(|end| ("expires_at".to_owned(), time(end))),
+    );
+    item
+}
+
+fn key_of(attributes: &Attributes) -> Result<ApiKey, StoreError> {
+    let item = Item::new(attributes, "read a key");
+    let scopes = item
+        .texts("scopes")?
+        .into_iter()
+        .map(Scope::parse)
+        .collect::<Option<_>>();
+    Ok(ApiKey {
+        id: item.parsed("id", KeyId::parse)?,
+        account: item.parsed("account", AccountId::parse)?,
+        name: item.text("name")?.to_owned(),
+        scopes: scopes.ok_or_else(|| item.bad("scopes"))?,
+        hint: item.text("hint")?.to_owned(),
+        created_at: item.time("created_at")?,
+        expires_at: item.find_time("expires_at")?,
+        revoked_at: item.find_time("revoked_at")?,
+        last_used_on: item.find_text("last_used_on")?.map(str::to_owned),
+    })
+}

@@ -1,0 +1,58 @@
+//! Links that show an account its first key: known by the digest of their token, which nobody keeps.
+
+use crate::Store;
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, Item, bytes, number, text, time};
+use crate::db::{digests, keys};
+use domain::accounts::api_keys::{Reveal, RevealToken};
+use domain::ids::AccountId;
+
+/// What a token is known by.
+pub fn reveal_digest(token: &RevealToken) -> String {
+    digests::of(token.expose())
+}
+
+impl Store {
+    /// What is kept of the link with this token, good or not; none when it is long over or never was.
+    pub async fn reveal_find(&self, digest: &str) -> Result<Option<Reveal>, StoreError> {
+        const FIND: &str = "find a link to a key";
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::reveal(digest).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(FIND, e))?;
+        let Some(attributes) = found.item else {
+            return Ok(None);
+        };
+        let item = Item::new(&attributes, FIND);
+        Ok(Some(Reveal {
+            account: item.parsed("account", AccountId::parse)?,
+            salt: item
+                .bytes("salt")?
+                .try_into()
+                .map_err(|_| item.bad("salt"))?,
+            until: item.time("until")?,
+        }))
+    }
+}
+
+/// A link that is good from now on.
+pub(crate) fn reveal_attributes(digest: &str, reveal: &Reveal) -> Attributes {
+    let mut item = keys::reveal(digest).attributes();
+    let more = [
+        ("account", text(reveal.account.as_str())),
+        ("salt", bytes(reveal.salt)),
+        ("until", time(reveal.until)),
+        // Who comes some days late still reads that the link is over, and not that there never was one.
+        ("ttl", number(reveal.until.plus(KEPT_FOR).seconds())),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item
+}
+
+const KEPT_FOR: std::time::Duration = std::time::Duration::from_secs(30 * 86_400);

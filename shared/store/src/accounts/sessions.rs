@@ -1,0 +1,273 @@
+//! Sessions of people, found by the digests of their cookies; and what proves a sign-in, used once.
+//!
+//! A session's row is put once and never changed but for the proofs that were spent of it. Signing out takes it away.
+
+use crate::accounts::OPEN;
+use crate::accounts::moving::spent;
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, number, text, texts, time};
+use crate::db::tx::{check_when, delete_when, put_new};
+use crate::db::{digests, keys};
+use crate::{Finished, Store};
+use domain::accounts::api_keys::Role;
+use domain::accounts::members::User;
+use domain::accounts::sessions::{Session, SessionText, Shown};
+use domain::ids::{AccountId, InstallationId, OwnerId, SessionId, UserId};
+use domain::time::Timestamp;
+
+/// What became of the wish to have an owner's jobs paid by an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Linked {
+    /// They are from now on, or were already.
+    Now,
+    /// They are paid by another account.
+    Taken,
+    /// There is no such account any more.
+    Closed,
+    /// The session has ended, or this proof of it was used before.
+    Spent,
+}
+
+/// What a session's text is known by.
+pub fn session_digest(text: &SessionText) -> String {
+    digests::of(text.expose())
+}
+
+impl Store {
+    /// Keeps a new session by the digest of its text.
+    pub async fn session_create(&self, session: &Session, digest: &str) -> Result<(), StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(session_attributes(session, digest)));
+        let put = put.condition_expression("attribute_not_exists(pk)");
+        // Nobody else has 256 equal bits, so a row that is there is this one: its answer was lost.
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(StoreError::sdk("keep a session", error)),
+        }
+    }
+
+    /// The session with this digest, good or not.
+    pub async fn session_find(&self, digest: &str) -> Result<Option<Session>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::session(digest).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a session", e))?;
+        found.item.as_ref().map(session_of).transpose()
+    }
+
+    /// Ends a session; it opens nothing from then on.
+    pub async fn session_end(&self, digest: &str) -> Result<Finished, StoreError> {
+        let delete = self.client.delete_item().table_name(&self.table);
+        let delete = delete.set_key(Some(keys::session(digest).attributes()));
+        match delete
+            .condition_expression("attribute_exists(pk)")
+            .send()
+            .await
+        {
+            Ok(_) => Ok(Finished::Now),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Finished::Already)
+            }
+            Err(error) => Err(StoreError::sdk("end a session", error)),
+        }
+    }
+
+    /// Puts a session in the place of another, unless that has ended meanwhile.
+    pub async fn session_replace(
+        &self,
+        old: &str,
+        new: &Session,
+        digest: &str,
+    ) -> Result<Finished, StoreError> {
+        const REPLACE: &str = "replace a session";
+        let items = vec![
+            delete_when(
+                &self.table,
+                keys::session(old),
+                "attribute_exists(pk)",
+                vec![],
+            ),
+            put_new(&self.table, session_attributes(new, digest)),
+        ];
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
+            return Ok(Finished::Now);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(REPLACE, error));
+        };
+        match condition_failed(reasons.first()) {
+            Some(_) => Ok(Finished::Already),
+            None => Err(StoreError::cancelled(REPLACE, reasons)),
+        }
+    }
+
+    /// Notes that a sign-in came back; who comes with the same state once more is told that it was used.
+    pub async fn state_use(
+        &self,
+        digest: &str,
+        forget_at: Timestamp,
+    ) -> Result<Finished, StoreError> {
+        let mut item = keys::state_used(digest).attributes();
+        item.insert("ttl".to_owned(), number(forget_at.seconds()));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item));
+        match put
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await
+        {
+            Ok(_) => Ok(Finished::Now),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Finished::Already)
+            }
+            Err(error) => Err(StoreError::sdk("note a sign-in", error)),
+        }
+    }
+
+    /// Lets an account pay for an owner from now on, on the word of GitHub that a session keeps, which is spent by that.
+    pub async fn owner_link(
+        &self,
+        digest: &str,
+        shown: &Shown,
+        account: &AccountId,
+    ) -> Result<Linked, StoreError> {
+        const LINK: &str = "link an owner";
+        let items = vec![
+            spent(digest, shown.installation).item(&self.table),
+            self.link(keys::owner(shown.owner), account)
+                .item(&self.table),
+            self.link(keys::installation(shown.installation), account)
+                .item(&self.table),
+            check_when(&self.table, keys::account(account), OPEN, vec![]),
+        ];
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
+            return Ok(Linked::Now);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(LINK, error));
+        };
+        if [1, 2]
+            .iter()
+            .any(|place| condition_failed(reasons.get(*place)).is_some())
+        {
+            return Ok(Linked::Taken);
+        }
+        if condition_failed(reasons.get(3)).is_some() {
+            return Ok(Linked::Closed);
+        }
+        if condition_failed(reasons.first()).is_none() {
+            return Err(StoreError::cancelled(LINK, reasons));
+        }
+        // Spent for this very link, if its answer was lost.
+        let stands = self.owner_account(shown.owner, shown.installation).await?;
+        Ok(if stands.as_ref() == Some(account) {
+            Linked::Now
+        } else {
+            Linked::Spent
+        })
+    }
+}
+
+fn session_attributes(session: &Session, digest: &str) -> Attributes {
+    let mut item = keys::session(digest).attributes();
+    let shown = session.shown.iter().map(|one| {
+        format!(
+            "{} {} {} {}",
+            one.installation,
+            one.owner,
+            one.role.as_str(),
+            one.login
+        )
+    });
+    let more = [
+        ("id", text(session.id.as_str())),
+        ("user_id", number(session.user.id)),
+        ("login", text(&session.user.login)),
+        ("shown", texts(shown)),
+        ("expires_at", time(session.expires_at)),
+        ("ttl", number(session.expires_at.seconds())),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(
+        session
+            .account
+            .as_ref()
+            .map(|account| ("account".to_owned(), text(account.as_str()))),
+    );
+    item
+}
+
+fn session_of(attributes: &Attributes) -> Result<Session, StoreError> {
+    let item = Item::new(attributes, "read a session");
+    let account = item
+        .find_text("account")?
+        .map(AccountId::parse)
+        .transpose()
+        .map_err(|_| item.bad("account"))?;
+    let shown: Option<Vec<Shown>> = item.texts("shown")?.into_iter().map(shown_of).collect();
+    let mut shown = shown.ok_or_else(|| item.bad("shown"))?;
+    let spent = attributes
+        .get("spent")
+        .and_then(|value| value.as_ns().ok())
+        .map_or(&[][..], Vec::as_slice);
+    shown.retain(|one| !spent.contains(&one.installation.to_string()));
+    Ok(Session {
+        id: item.parsed("id", SessionId::parse)?,
+        user: User {
+            id: UserId::new(item.number("user_id")?),
+            login: item.text("login")?.to_owned(),
+        },
+        account,
+        shown,
+        expires_at: item.time("expires_at")?,
+    })
+}
+
+fn shown_of(text: &str) -> Option<Shown> {
+    let mut words = text.splitn(4, ' ');
+    Some(Shown {
+        installation: InstallationId::new(words.next()?.parse().ok()?),
+        owner: OwnerId::new(words.next()?.parse().ok()?),
+        role: Role::parse(words.next()?)?,
+        login: words.next()?.to_owned(),
+    })
+}

@@ -1,0 +1,487 @@
+//! Sign-ups: one row for each newcomer, which owes his account until there is one.
+//!
+//! What is said first stands: a second sign-up of the same newcomer changes nothing. The account, what leads to it, its
+//! welcome and the link in it come to be in one transaction, on the row that owed them, so there is all of it once or
+//! nothing. From then on the row knows no address and no name any more; the account does.
+
+use crate::Store;
+use crate::accounts::reveals::reveal_attributes;
+use crate::accounts::{account_attributes, account_in, customer_attributes};
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::keys;
+use crate::db::pages;
+use crate::db::pages::{Cursor, Page, Placed};
+use crate::db::tx::{Change, put_new};
+use crate::notices::mailings;
+use crate::notices::notice_attributes;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValue;
+use domain::accounts::addresses::MailAddress;
+use domain::accounts::api_keys::Reveal;
+use domain::accounts::signups::{AddressDigest, Newcomer, SignUp, State, Tried, Way};
+use domain::accounts::{Account, NewAccount};
+use domain::ids::{AccountId, CustomerId, InstallationId};
+use domain::jobs::RESEND_AFTER;
+use domain::notices::Notice;
+use domain::time::Timestamp;
+
+/// Who an address stands for.
+pub fn mail_newcomer(address: &MailAddress) -> Newcomer {
+    let digest = AddressDigest::parse(&mailings::digest(address));
+    Newcomer::Mail(digest.expect("a SHA-256 in hexadecimal digits"))
+}
+
+/// A sign-up and what has come of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignUpRow {
+    /// What was said first.
+    pub sign_up: SignUp,
+    /// Where it stands.
+    pub state: State,
+    /// The making of its customer, once that has begun.
+    pub tried: Option<Tried>,
+    /// Why it stands so, where there is more to say.
+    pub why: Option<String>,
+    /// When it came to its end, once it has.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Whether a sign-up is new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignUpOwed {
+    /// Written now.
+    Now,
+    /// The newcomer has signed up before; what he said then stands.
+    Already(Box<SignUpRow>),
+}
+
+/// What became of the wish to make an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provisioned {
+    /// There is one now, and its welcome is owed.
+    Now,
+    /// The sign-up was not owed any more.
+    Already,
+    /// The customer, installation or owner leads to that other account.
+    Taken(AccountId),
+}
+
+/// What became of the wish to move a sign-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignUpMoved {
+    /// It stands so now.
+    Now,
+    /// It does not move from where it stands.
+    Stays(State),
+    /// There is no such sign-up.
+    Unknown,
+}
+
+const READ: &str = "read a sign-up";
+const PROVISION: &str = "provision an account";
+
+impl Store {
+    /// Writes a newcomer's sign-up down, once; it begins where [`domain::accounts::signups::begins`] says.
+    pub async fn signup_owe(
+        &self,
+        sign_up: &SignUp,
+        begins: State,
+        now: Timestamp,
+    ) -> Result<SignUpOwed, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(attributes(sign_up, begins, now)))
+            .condition_expression("attribute_not_exists(pk)");
+        match put.send().await {
+            Ok(_) => Ok(SignUpOwed::Now),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                let known = self.signup_find(&sign_up.newcomer).await?;
+                let known = known
+                    .ok_or_else(|| StoreError::bad_item(READ, &sign_up.newcomer.pointer(), "pk"))?;
+                Ok(SignUpOwed::Already(Box::new(known)))
+            }
+            Err(error) => Err(StoreError::sdk("owe a sign-up", error)),
+        }
+    }
+
+    /// A newcomer's sign-up, if there is one.
+    pub async fn signup_find(&self, newcomer: &Newcomer) -> Result<Option<SignUpRow>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::sign_up(newcomer).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(READ, e))?;
+        found.item.as_ref().map(row_of).transpose()
+    }
+
+    /// Writes down that the customer is asked for, before he is: in which round, and since when.
+    pub async fn signup_try(
+        &self,
+        newcomer: &Newcomer,
+        now: Timestamp,
+    ) -> Result<Option<Tried>, StoreError> {
+        let change = Change::of(keys::sign_up(newcomer))
+            .set_expression(
+                "#tried_at = if_not_exists(#tried_at, :now)",
+                vec![("now", time(now))],
+            )
+            .set_expression(
+                "#round = if_not_exists(#round, :one)",
+                vec![("one", number(1))],
+            )
+            .when("#state = :owed", vec![("owed", text(State::Owed.as_str()))]);
+        self.signup_tried(change).await
+    }
+
+    /// A new round begins, unless somebody has begun one already.
+    pub async fn signup_try_anew(
+        &self,
+        newcomer: &Newcomer,
+        was: Tried,
+        now: Timestamp,
+    ) -> Result<Option<Tried>, StoreError> {
+        let change = Change::of(keys::sign_up(newcomer))
+            .set("tried_at", time(now))
+            .set("round", number(was.round + 1))
+            .remove("failed_at");
+        self.signup_tried(in_round(change, was)).await
+    }
+
+    /// Writes down that Stripe's failure is what this round's name stands for, unless a new round has begun already.
+    pub async fn signup_try_failed(
+        &self,
+        newcomer: &Newcomer,
+        was: Tried,
+        now: Timestamp,
+    ) -> Result<Option<Tried>, StoreError> {
+        let change = Change::of(keys::sign_up(newcomer)).set_expression(
+            "#failed_at = if_not_exists(#failed_at, :now)",
+            vec![("now", time(now))],
+        );
+        self.signup_tried(in_round(change, was)).await
+    }
+
+    async fn signup_tried(&self, change: Change) -> Result<Option<Tried>, StoreError> {
+        match change
+            .call(&self.client, &self.table)
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await
+        {
+            Ok(done) => tried_of(&Item::new(&done.attributes.unwrap_or_default(), READ)),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(StoreError::sdk("begin a customer", error)),
+        }
+    }
+
+    /// Makes the account that a sign-up owes, with what leads to it, its welcome and the link in that, and ends the sign-up.
+    pub async fn signup_provision(
+        &self,
+        sign_up: &SignUp,
+        customer: CustomerId,
+        welcome: &Notice,
+        reveal: Option<(&str, &Reveal)>,
+        now: Timestamp,
+    ) -> Result<Provisioned, StoreError> {
+        let account = Account {
+            id: sign_up.account.clone(),
+            customer,
+            plan: sign_up.plan.clone(),
+            wish: sign_up.wish.clone(),
+            way: Some(sign_up.way),
+            moved_to: None,
+            created_at: now,
+        };
+        let new = NewAccount {
+            account,
+            installation: sign_up.installation,
+            owner: sign_up.owner(),
+        };
+        let mut profile = account_attributes(&new.account);
+        profile.extend(
+            sign_up
+                .email
+                .as_ref()
+                .map(|mail| ("mail".to_owned(), text(mail.as_str()))),
+        );
+        profile.extend(
+            sign_up
+                .name
+                .as_ref()
+                .map(|name| ("name".to_owned(), text(name))),
+        );
+        let mut items = vec![
+            ended(&sign_up.newcomer, State::Done, now).item(&self.table),
+            put_new(&self.table, profile),
+            put_new(
+                &self.table,
+                notice_attributes(&sign_up.account, welcome, now),
+            ),
+            put_new(&self.table, customer_attributes(&new.account)),
+        ];
+        items.extend(
+            self.links(&new, &sign_up.account)
+                .map(|link| link.item(&self.table)),
+        );
+        items.extend(
+            reveal.map(|(digest, reveal)| put_new(&self.table, reveal_attributes(digest, reveal))),
+        );
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
+            return Ok(Provisioned::Now);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(PROVISION, error));
+        };
+        if condition_failed(reasons.first()).is_some() {
+            return Ok(Provisioned::Already);
+        }
+        match reasons
+            .iter()
+            .skip(3)
+            .find_map(|reason| condition_failed(Some(reason)))
+        {
+            Some(held) => account_in(held.item()).map(Provisioned::Taken),
+            None => Err(StoreError::cancelled(PROVISION, reasons)),
+        }
+    }
+
+    /// Ends a sign-up whose newcomer has an account by another way.
+    pub async fn signup_joined(
+        &self,
+        newcomer: &Newcomer,
+        account: &AccountId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let change = ended(newcomer, State::Done, now).set("account", text(account.as_str()));
+        self.quietly("join a sign-up to an account", change).await
+    }
+
+    /// Writes down why a sign-up that is owed waits.
+    pub async fn signup_waits(&self, newcomer: &Newcomer, why: &str) -> Result<(), StoreError> {
+        let change = Change::of(keys::sign_up(newcomer))
+            .set("why", text(why))
+            .when("#state = :owed", vec![("owed", text(State::Owed.as_str()))]);
+        self.quietly("say why a sign-up waits", change).await
+    }
+
+    /// Owes the account of a sign-up that waited for that, or was refused before.
+    pub async fn signup_approve(
+        &self,
+        newcomer: &Newcomer,
+        now: Timestamp,
+    ) -> Result<SignUpMoved, StoreError> {
+        let key = keys::sign_up(newcomer);
+        let due = keys::due(&key);
+        let change = Change::of(key)
+            .set("state", text(State::Owed.as_str()))
+            .set("owner", text(keys::sign_ups(State::Owed)))
+            .set("dx", text(due))
+            .set("due_at", time(now.plus(RESEND_AFTER)))
+            .remove("why")
+            .remove("ended_at")
+            .when(
+                "#state = :waiting OR #state = :refused",
+                vec![
+                    ("waiting", text(State::WaitingForApproval.as_str())),
+                    ("refused", text(State::Refused.as_str())),
+                ],
+            );
+        self.signup_moved(change).await
+    }
+
+    /// Refuses a sign-up that has no account yet; it owes nothing any more.
+    pub async fn signup_refuse(
+        &self,
+        newcomer: &Newcomer,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<SignUpMoved, StoreError> {
+        let change = Change::of(keys::sign_up(newcomer))
+            .set("state", text(State::Refused.as_str()))
+            .set("owner", text(keys::sign_ups(State::Refused)))
+            .set("ended_at", time(now))
+            .set("why", text(why))
+            .remove("dx")
+            .remove("due_at")
+            .when(
+                "#state = :waiting OR #state = :owed",
+                vec![
+                    ("waiting", text(State::WaitingForApproval.as_str())),
+                    ("owed", text(State::Owed.as_str())),
+                ],
+            );
+        self.signup_moved(change).await
+    }
+
+    async fn signup_moved(&self, change: Change) -> Result<SignUpMoved, StoreError> {
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(SignUpMoved::Now),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(held)) => match &held.item {
+                    Some(item) => state_of(&Item::new(item, READ)).map(SignUpMoved::Stays),
+                    None => Ok(SignUpMoved::Unknown),
+                },
+                _ => Err(StoreError::sdk("move a sign-up", error)),
+            },
+        }
+    }
+
+    /// Sign-ups that stand so, the newest first. They may be listed some moments after they came to stand so.
+    pub async fn signup_list(
+        &self,
+        state: State,
+        from: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<SignUpRow>, StoreError> {
+        const LIST: &str = "list sign-ups";
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("timeline");
+        let query = pages::of(query, &keys::sign_ups(state));
+        let found = pages::newest(LIST, query, (from, limit), |attributes| {
+            let item = Item::new(attributes, LIST);
+            let newcomer = keys::sign_up_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
+            Ok(Some(Placed::new(
+                item.time("at")?,
+                newcomer.pointer(),
+                newcomer,
+            )))
+        });
+        let Page { rows, next } = pages::page(found.await?, limit);
+        let rows =
+            futures::future::try_join_all(rows.iter().map(|newcomer| self.signup_find(newcomer)))
+                .await?;
+        Ok(Page {
+            rows: rows.into_iter().flatten().collect(),
+            next,
+        })
+    }
+}
+
+/// An owed sign-up comes to its end, and forgets whose it was.
+fn ended(newcomer: &Newcomer, state: State, now: Timestamp) -> Change {
+    Change::of(keys::sign_up(newcomer))
+        .set("state", text(state.as_str()))
+        .set("owner", text(keys::sign_ups(state)))
+        .set("ended_at", time(now))
+        .remove("dx")
+        .remove("due_at")
+        .remove("email")
+        .remove("name")
+        .remove("why")
+        .when("#state = :owed", vec![("owed", text(State::Owed.as_str()))])
+}
+
+fn attributes(sign_up: &SignUp, state: State, now: Timestamp) -> Attributes {
+    let key = keys::sign_up(&sign_up.newcomer);
+    let mut item = key.attributes();
+    let mut more = vec![
+        ("account", text(sign_up.account.as_str())),
+        ("way", text(sign_up.way.as_str())),
+        ("plan", text(&sign_up.plan)),
+        ("state", text(state.as_str())),
+        // `owner` and `at` are the keys of index `timeline`.
+        ("owner", text(keys::sign_ups(state))),
+        ("at", time(sign_up.at)),
+    ];
+    more.extend(sign_up.wish.as_ref().map(|wish| ("wish", text(wish))));
+    more.extend(
+        sign_up
+            .email
+            .as_ref()
+            .map(|email| ("email", text(email.as_str()))),
+    );
+    more.extend(sign_up.name.as_ref().map(|name| ("name", text(name))));
+    more.extend(
+        sign_up
+            .installation
+            .map(|installation| ("installation", number(installation))),
+    );
+    if state == State::Owed {
+        more.extend([
+            ("dx", text(keys::due(&key))),
+            ("due_at", time(now.plus(RESEND_AFTER))),
+        ]);
+    }
+    item.extend(
+        more.into_iter()
+            .map(|(name, value)| (name.to_owned(), value)),
+    );
+    item
+}
+
+fn state_of(item: &Item<'_>) -> Result<State, StoreError> {
+    item.parsed("state", |word| State::parse(word).ok_or(()))
+}
+
+/// The change, while the sign-up is owed and still in this round.
+fn in_round(change: Change, was: Tried) -> Change {
+    let values = vec![
+        ("owed", text(State::Owed.as_str())),
+        ("was", number(was.round)),
+    ];
+    change.when("#state = :owed AND #round = :was", values)
+}
+
+fn tried_of(item: &Item<'_>) -> Result<Option<Tried>, StoreError> {
+    let Some(since) = item.find_time("tried_at")? else {
+        return Ok(None);
+    };
+    Ok(Some(Tried {
+        round: item.number("round")?,
+        since,
+        failed_at: item.find_time("failed_at")?,
+    }))
+}
+
+fn row_of(attributes: &Attributes) -> Result<SignUpRow, StoreError> {
+    let item = Item::new(attributes, READ);
+    let owned = |name| Ok::<_, StoreError>(item.find_text(name)?.map(str::to_owned));
+    let email = item
+        .find_text("email")?
+        .map(|text| MailAddress::parse(text).map_err(|_| item.bad("email")));
+    let sign_up = SignUp {
+        newcomer: keys::sign_up_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
+        account: item.parsed("account", AccountId::parse)?,
+        way: item.parsed("way", |word| Way::parse(word).ok_or(()))?,
+        plan: item.text("plan")?.to_owned(),
+        wish: owned("wish")?,
+        email: email.transpose()?,
+        name: owned("name")?,
+        installation: item.find_number("installation")?.map(InstallationId::new),
+        at: item.time("at")?,
+    };
+    Ok(SignUpRow {
+        sign_up,
+        state: state_of(&item)?,
+        tried: tried_of(&item)?,
+        why: owned("why")?,
+        ended_at: item.find_time("ended_at")?,
+    })
+}

@@ -1,0 +1,278 @@
+//! Payments for credits: what is known of each, and what follows from it, written in one transaction.
+//!
+//! What is known decides what has to be posted, so the row is read, and both are written only if nobody wrote it in
+//! between. A fact that was taken in before changes nothing.
+
+use crate::Store;
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, number, text, texts, time};
+use crate::db::keys;
+use crate::db::tx::{put_new, put_when};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use domain::billing::payments::{
+    Contradiction, Dispute, Expired, Fact, Payment, Phase, Purchase, Refund, RefundOutcome,
+    Reported,
+};
+use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
+use domain::ledger::{Entry, Posting};
+use domain::time::Timestamp;
+use domain::units::Credits;
+
+/// What came of a fact about a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaymentLearnt {
+    /// It was news; these entries were posted with it, perhaps none.
+    News(Vec<Entry>),
+    /// It was known.
+    Known,
+    /// It cannot be true.
+    Contradicts(Contradiction),
+}
+
+const LEARN: &str = "take in a payment";
+
+impl Store {
+    /// Takes in a fact about a payment, with what has to be posted for it.
+    pub async fn payment_learn(
+        &self,
+        id: &PaymentId,
+        fact: &Fact,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<PaymentLearnt, StoreError> {
+        self.while_contended(|| self.payment_learn_once(id, fact, source, now))
+            .await
+    }
+
+    async fn payment_learn_once(
+        &self,
+        id: &PaymentId,
+        fact: &Fact,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<PaymentLearnt, StoreError> {
+        let known = self
+            .payment_find(id)
+            .await?
+            .unwrap_or_else(|| Payment::unknown(id.clone()));
+        let learnt = match known.learn(fact.clone(), source, now) {
+            Ok(Some(learnt)) => learnt,
+            Ok(None) => return Ok(PaymentLearnt::Known),
+            Err(contradiction) => return Ok(PaymentLearnt::Contradicts(contradiction)),
+        };
+        let written = self.postings(LEARN, &learnt.postings).await?;
+        let mut items = vec![self.payment_put(&learnt.payment, known.version)];
+        items.extend(written.items.clone());
+        items.extend(self.expiry_put(&known, &learnt.payment));
+        let call = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items));
+        let Err(error) = call.send().await else {
+            return Ok(PaymentLearnt::News(
+                learnt
+                    .postings
+                    .iter()
+                    .map(Posting::entry)
+                    .cloned()
+                    .collect(),
+            ));
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(LEARN, error));
+        };
+        if condition_failed(reasons.first()).is_some() {
+            // Somebody else learnt something meanwhile, or this was written and its answer lost.
+            return Err(StoreError::cancelled(LEARN, reasons));
+        }
+        match written.verdict(reasons.get(1..).unwrap_or_default())? {
+            None => Err(StoreError::cancelled(LEARN, reasons)),
+            Some(verdict) => Err(StoreError::inconsistent(
+                LEARN,
+                format!("payment {id}: {verdict:?}"),
+            )),
+        }
+    }
+
+    /// What is known of a payment; strongly consistent.
+    pub async fn payment_find(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::payment(id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read a payment", e))?;
+        found
+            .item
+            .as_ref()
+            .map(|item| payment_of(id, item))
+            .transpose()
+    }
+
+    /// The row that says when what was bought ends, for a payment of which that is learnt just now.
+    fn expiry_put(&self, known: &Payment, learnt: &Payment) -> Option<TransactWriteItem> {
+        let bought = learnt
+            .purchase
+            .as_ref()
+            .filter(|_| known.purchase.is_none())?;
+        let day = bought.expires_at?.day();
+        Some(put_new(
+            &self.table,
+            keys::expiry(&day, &learnt.id).attributes(),
+        ))
+    }
+
+    pub(crate) fn payment_put(&self, payment: &Payment, was: u64) -> TransactWriteItem {
+        let item = payment_attributes(payment);
+        match was {
+            0 => put_when(&self.table, item, "attribute_not_exists(pk)", vec![]),
+            _ => put_when(
+                &self.table,
+                item,
+                "#version = :version",
+                vec![("version", number(was))],
+            ),
+        }
+    }
+}
+
+fn payment_attributes(payment: &Payment) -> Attributes {
+    let mut item = keys::payment(&payment.id).attributes();
+    let refund = |(id, refund): (&RefundId, &Refund)| {
+        let outcome = if refund.outcome == RefundOutcome::Failed {
+            "failed"
+        } else {
+            "made"
+        };
+        format!("{id} {} {outcome}", refund.minor)
+    };
+    let told = |told: Reported| if told == Reported::Yes { "yes" } else { "no" };
+    let dispute = |(id, dispute): (&DisputeId, &Dispute)| {
+        let Dispute {
+            minor,
+            phase,
+            withdrawn,
+            reinstated,
+        } = dispute;
+        format!(
+            "{id} {minor} {} {} {}",
+            phase.as_str(),
+            told(*withdrawn),
+            told(*reinstated)
+        )
+    };
+    let more = [
+        ("refunded_minor", number(payment.refunded_minor)),
+        ("refunds", texts(payment.refunds.iter().map(refund))),
+        ("disputes", texts(payment.disputes.iter().map(dispute))),
+        ("taken", number(payment.taken.micros())),
+        ("reversals", number(payment.reversals)),
+        ("version", number(payment.version)),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(bought) = &payment.purchase {
+        let more = [
+            ("account", text(bought.account.as_str())),
+            ("credits", number(bought.credits.micros())),
+            ("paid_minor", number(bought.paid_minor)),
+            ("currency", text(&bought.currency)),
+            ("what", text(&bought.what)),
+            ("priced_by", text(&bought.priced_by)),
+        ];
+        item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        item.extend(
+            bought
+                .expires_at
+                .map(|end| ("expires_at".to_owned(), time(end))),
+        );
+    }
+    if let Some(Expired { credits, taken }) = payment.expired {
+        let more = [
+            ("expired", number(credits.micros())),
+            ("expired_taken", number(taken.micros())),
+        ];
+        item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    }
+    item
+}
+
+fn payment_of(id: &PaymentId, attributes: &Attributes) -> Result<Payment, StoreError> {
+    let item = Item::new(attributes, "read a payment");
+    let refunds = item
+        .texts("refunds")?
+        .into_iter()
+        .map(refund_of)
+        .collect::<Option<_>>();
+    let disputes = item
+        .texts("disputes")?
+        .into_iter()
+        .map(dispute_of)
+        .collect::<Option<_>>();
+    let purchase = match item.find_text("account")? {
+        None => None,
+        Some(account) => Some(Purchase {
+            account: AccountId::parse(account).map_err(|_| item.bad("account"))?,
+            credits: item.parsed_number("credits", Credits::from_micros)?,
+            paid_minor: item.number("paid_minor")?,
+            currency: item.text("currency")?.to_owned(),
+            what: item.text("what")?.to_owned(),
+            priced_by: item.text("priced_by")?.to_owned(),
+            expires_at: item.find_time("expires_at")?,
+        }),
+    };
+    let expired = match item.find_number("expired")? {
+        None => None,
+        Some(micros) => Some(Expired {
+            credits: Credits::from_micros(micros).ok_or_else(|| item.bad("expired"))?,
+            taken: item.parsed_number("expired_taken", Credits::from_micros)?,
+        }),
+    };
+    Ok(Payment {
+        id: id.clone(),
+        purchase,
+        refunded_minor: item.number("refunded_minor")?,
+        refunds: refunds.ok_or_else(|| item.bad("refunds"))?,
+        disputes: disputes.ok_or_else(|| item.bad("disputes"))?,
+        taken: item.parsed_number("taken", Credits::from_micros)?,
+        reversals: item.number("reversals")?,
+        expired,
+        version: item.number("version")?,
+    })
+}
+
+fn refund_of(line: &str) -> Option<(RefundId, Refund)> {
+    let mut words = line.split(' ');
+    let id = RefundId::parse(words.next()?).ok()?;
+    let minor = words.next()?.parse().ok()?;
+    let outcome = match words.next()? {
+        "made" => RefundOutcome::Made,
+        "failed" => RefundOutcome::Failed,
+        _ => return None,
+    };
+    Some((id, Refund { minor, outcome }))
+}
+
+fn dispute_of(line: &str) -> Option<(DisputeId, Dispute)> {
+    let told = |word: &str| match word {
+        "yes" => Some(Reported::Yes),
+        "no" => Some(Reported::No),
+        _ => None,
+    };
+    let mut words = line.split(' ');
+    let id = DisputeId::parse(words.next()?).ok()?;
+    let minor = words.next()?.parse().ok()?;
+    let phase = Phase::parse(words.next()?)?;
+    Some((
+        id,
+        Dispute {
+            minor,
+            phase,
+            withdrawn: told(words.next()?)?,
+            reinstated: told(words.next()?)?,
+        },
+    ))
+}

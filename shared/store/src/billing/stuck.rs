@@ -1,0 +1,393 @@
+//! Usage records that Stripe would not have, and what a person decides about them: tell them again as new ones, or never.
+
+use crate::billing::usage::{Owed, owed_attributes, usage_of};
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, text, time};
+use crate::db::keys;
+use crate::db::tx::{Change, delete_when, put_new};
+use crate::{Finished, Store};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use domain::billing::usage::{Debts, Identifier, Usage};
+use domain::ids::{AccountId, UsageId};
+use domain::time::Timestamp;
+
+/// Where a usage record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageState {
+    /// Stripe must still be told.
+    Owed,
+    /// A person has to decide, or has decided that it is never told.
+    Stuck,
+    /// Stripe has been told.
+    Reported,
+}
+
+impl UsageState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Owed, Self::Stuck, Self::Reported];
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owed => "owed",
+            Self::Stuck => "stuck",
+            Self::Reported => "reported",
+        }
+    }
+
+    /// Reads the word back.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A usage record and what has become of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRow {
+    /// The record.
+    pub usage: Usage,
+    /// The moment it is told with, where that is not its own.
+    pub carried_to: Option<Timestamp>,
+    /// When it was first sent, while it is owed.
+    pub first_attempt: Option<Timestamp>,
+    /// When Stripe was told.
+    pub reported_at: Option<Timestamp>,
+    /// When it was set aside.
+    pub parked_at: Option<Timestamp>,
+    /// Why it was.
+    pub reason: Option<String>,
+    /// That it is never told, and who said so.
+    pub written_off: Option<WriteOff>,
+}
+
+/// A person's word that a record is never told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteOff {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Some of an account's usage records, by meter and newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsagePage {
+    /// The records.
+    pub rows: Vec<UsageRow>,
+    /// Behind which record the next page begins, if there is one.
+    pub next: Option<Identifier>,
+}
+
+/// What became of a decision about a stuck record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decided {
+    /// It is done; the record by now.
+    Now(Box<UsageRow>),
+    /// It was written off before.
+    WrittenOff,
+    /// The record is there and nobody has to decide about it.
+    NotParked(UsageState),
+    /// There is no such record.
+    Unknown,
+}
+
+/// What became of the wish to set aside usage that Stripe had taken and then could not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unbilled {
+    /// It waits for a person now.
+    Now,
+    /// It did so before.
+    Already,
+    /// There is no such record.
+    Unknown,
+}
+
+const LIST: &str = "list usage";
+const UNBILL: &str = "set aside usage that was not counted";
+const RESEND: &str = "owe stuck usage again";
+const WRITE_OFF: &str = "write stuck usage off";
+/// Of a record that is set aside after it was told, what stays on it.
+const KEPT: [&str; 8] = [
+    "customer",
+    "meter",
+    "value",
+    "usage_at",
+    "identifier",
+    "job",
+    "carried_to",
+    "reported_at",
+];
+
+impl Store {
+    /// Sets a record aside until a person has decided about it, with the reason beside it.
+    pub async fn usage_park(
+        &self,
+        owed: &Owed,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Finished, StoreError> {
+        let usage = &owed.usage;
+        let stuck = keys::stuck(&usage.account, &usage.meter, &usage.id);
+        self.owed_move(
+            owed,
+            stuck,
+            [("parked_at", time(now)), ("reason", text(reason))],
+        )
+        .await
+    }
+
+    /// Sets a record aside of which Stripe has said afterwards that this telling was not counted, with the reason beside
+    /// it. It may still stand in the owed range, where the telling has not been written down yet; that is given up then.
+    /// What has been told anew since is left alone. Safe to repeat.
+    pub async fn usage_unbill(
+        &self,
+        debts: &Debts,
+        identifier: &Identifier,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Unbilled, StoreError> {
+        let (Debts { account, meter }, id) = (debts, &identifier.usage);
+        let stuck = keys::stuck(account, meter, id);
+        // In the order in which a record goes from one to the other, so that it is not missed on its way.
+        for from in [
+            keys::owed(account, meter, id),
+            keys::usage(account, meter, id),
+        ] {
+            let Some(found) = self.row(UNBILL, &from).await? else {
+                continue;
+            };
+            if usage_of(&Item::new(&found, UNBILL))?.identifier != *identifier {
+                return Ok(Unbilled::Already);
+            }
+            let mut item: Attributes = found
+                .into_iter()
+                .filter(|(name, _)| KEPT.contains(&name.as_str()))
+                .collect();
+            item.extend(stuck.attributes());
+            item.extend([
+                ("parked_at".to_owned(), time(now)),
+                ("reason".to_owned(), text(reason)),
+            ]);
+            let same = vec![("identifier", text(identifier.to_string()))];
+            let gone = delete_when(&self.table, from, "#identifier = :identifier", same);
+            if self
+                .moved(UNBILL, vec![gone, put_new(&self.table, item)])
+                .await?
+            {
+                return Ok(Unbilled::Now);
+            }
+        }
+        Ok(if self.row(UNBILL, &stuck).await?.is_some() {
+            Unbilled::Already
+        } else {
+            Unbilled::Unknown
+        })
+    }
+
+    /// Owes a stuck record again, under a new identifier: Stripe knows the old one. Whether it is carried forward is
+    /// decided anew, too, and nothing of it has been tried.
+    pub async fn usage_resend(
+        &self,
+        debts: &Debts,
+        id: &UsageId,
+        now: Timestamp,
+    ) -> Result<Decided, StoreError> {
+        let stuck = keys::stuck(&debts.account, &debts.meter, id);
+        let Some(found) = self.row(RESEND, &stuck).await? else {
+            return self.undecided(debts, id).await;
+        };
+        let row = row_of(&found)?;
+        if row.written_off.is_some() {
+            return Ok(Decided::WrittenOff);
+        }
+        let same = vec![("identifier", text(row.usage.identifier.to_string()))];
+        let still = "#identifier = :identifier AND attribute_not_exists(#written_off_at)";
+        let usage = Usage {
+            identifier: row.usage.identifier.next(),
+            ..row.usage
+        };
+        let items = vec![
+            delete_when(&self.table, stuck, still, same),
+            put_new(&self.table, owed_attributes(&usage, now)),
+        ];
+        if self.moved(RESEND, items).await? {
+            return Ok(Decided::Now(Box::new(UsageRow {
+                usage,
+                carried_to: None,
+                first_attempt: None,
+                reported_at: None,
+                parked_at: None,
+                reason: None,
+                written_off: None,
+            })));
+        }
+        self.undecided(debts, id).await
+    }
+
+    /// Notes that a stuck record is never told.
+    pub async fn usage_write_off(
+        &self,
+        debts: &Debts,
+        id: &UsageId,
+        word: &WriteOff,
+    ) -> Result<Decided, StoreError> {
+        let key = keys::stuck(&debts.account, &debts.meter, id);
+        let change = Change::of(key)
+            .set("written_off_at", time(word.at))
+            .set("written_off_by", text(&word.by))
+            .set("written_off_reason", text(&word.reason))
+            .when(
+                "attribute_exists(pk) AND attribute_not_exists(#written_off_at)",
+                vec![],
+            );
+        let call = change.call(&self.client, &self.table);
+        match call
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .send()
+            .await
+        {
+            Ok(done) => {
+                row_of(&done.attributes.unwrap_or_default()).map(|row| Decided::Now(Box::new(row)))
+            }
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                self.undecided(debts, id).await
+            }
+            Err(error) => Err(StoreError::sdk(WRITE_OFF, error)),
+        }
+    }
+
+    /// Where a record stands about which nothing was decided.
+    async fn undecided(&self, debts: &Debts, id: &UsageId) -> Result<Decided, StoreError> {
+        let Debts { account, meter } = debts;
+        for (state, key) in [
+            (UsageState::Stuck, keys::stuck(account, meter, id)),
+            (UsageState::Owed, keys::owed(account, meter, id)),
+            (UsageState::Reported, keys::usage(account, meter, id)),
+        ] {
+            if let Some(found) = self.row("find usage", &key).await? {
+                let written_off = row_of(&found)?.written_off.is_some();
+                return Ok(if written_off {
+                    Decided::WrittenOff
+                } else {
+                    Decided::NotParked(state)
+                });
+            }
+        }
+        Ok(Decided::Unknown)
+    }
+
+    /// An account's usage records in a state, by meter and newest first; strongly consistent.
+    pub async fn usage_list(
+        &self,
+        account: &AccountId,
+        state: UsageState,
+        behind: Option<&Identifier>,
+        limit: i32,
+    ) -> Result<UsagePage, StoreError> {
+        type At = fn(&AccountId, &domain::billing::usage::Meter, &UsageId) -> keys::Key;
+        let (range, at): (&str, At) = match state {
+            UsageState::Owed => (keys::OWED, keys::owed),
+            UsageState::Stuck => (keys::STUCK, keys::stuck),
+            UsageState::Reported => (keys::USAGE, keys::usage),
+        };
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :range)")
+            .expression_attribute_values(":pk", text(keys::account(account).pk))
+            .expression_attribute_values(":range", text(range))
+            .set_exclusive_start_key(
+                behind.map(|last| at(account, &last.meter, &last.usage).attributes()),
+            )
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(LIST, e))?;
+        let rows: Vec<_> = found.items().iter().map(row_of).collect::<Result<_, _>>()?;
+        let more = found
+            .last_evaluated_key()
+            .is_some_and(|key| !key.is_empty());
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|row: &UsageRow| row.usage.identifier.clone());
+        Ok(UsagePage { rows, next })
+    }
+
+    /// Writes a move, unless a condition of it does not hold any more.
+    async fn moved(
+        &self,
+        operation: &'static str,
+        items: Vec<TransactWriteItem>,
+    ) -> Result<bool, StoreError> {
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
+            return Ok(true);
+        };
+        match cancellation_reasons(&error) {
+            Some(reasons)
+                if reasons
+                    .iter()
+                    .any(|reason| condition_failed(Some(reason)).is_some()) =>
+            {
+                Ok(false)
+            }
+            Some(reasons) => Err(StoreError::cancelled(operation, reasons)),
+            None => Err(StoreError::sdk(operation, error)),
+        }
+    }
+
+    async fn row(
+        &self,
+        operation: &'static str,
+        key: &keys::Key,
+    ) -> Result<Option<Attributes>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        Ok(get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(operation, e))?
+            .item)
+    }
+}
+
+fn row_of(attributes: &Attributes) -> Result<UsageRow, StoreError> {
+    let item = Item::new(attributes, "read usage");
+    let words = |name| Ok::<_, StoreError>(item.find_text(name)?.map(str::to_owned));
+    let word = |at| {
+        let (by, reason) = (words("written_off_by")?, words("written_off_reason")?);
+        Ok::<_, StoreError>(WriteOff {
+            at,
+            by: by.unwrap_or_default(),
+            reason: reason.unwrap_or_default(),
+        })
+    };
+    Ok(UsageRow {
+        carried_to: item.find_time("carried_to")?,
+        first_attempt: item.find_time("first_attempt")?,
+        reported_at: item.find_time("reported_at")?,
+        parked_at: item.find_time("parked_at")?,
+        reason: words("reason")?,
+        written_off: item.find_time("written_off_at")?.map(word).transpose()?,
+        usage: usage_of(&item)?,
+    })
+}

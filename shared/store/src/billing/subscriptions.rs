@@ -1,0 +1,281 @@
+//! What Stripe last said of subscriptions and invoices.
+//!
+//! Each row keeps the second of the event it came from. A later one wins, an earlier one changes nothing, and of two of the
+//! same second nobody can say which is newer, so Stripe has to be asked.
+
+use crate::Store;
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, Item, number, text, texts, time};
+use crate::db::keys;
+use crate::db::tx::Change;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::accounts::Account;
+use domain::billing::plans::Span;
+use domain::billing::subscriptions::{Contracts, Invoice, Status, Subscription, SubscriptionItem};
+use domain::ids::{AccountId, InvoiceId, PriceId, ProductId, SubscriptionId};
+use domain::time::Timestamp;
+
+/// Whether what was said was news.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Noted {
+    /// Written.
+    Now,
+    /// Something newer was known, or this very thing.
+    Outdated,
+    /// Something else of the same second is known: which of both is newer, only Stripe can say.
+    Tie(Box<Subscription>),
+}
+
+impl Store {
+    /// Notes what an event says of a subscription.
+    pub async fn subscription_note(
+        &self,
+        account: &AccountId,
+        said: &Subscription,
+    ) -> Result<Noted, StoreError> {
+        // What ends a subscription ends it, however late it is told.
+        let newer = if said.status.is_final() {
+            "attribute_not_exists(#as_of) OR NOT #status IN (:canceled, :expired)"
+        } else {
+            "attribute_not_exists(#as_of) OR (#as_of < :as_of AND NOT #status IN (:canceled, :expired))"
+        };
+        let change = subscription_change(account, said).when(newer, finals());
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(Noted::Now),
+            Err(error) => match error.as_service_error() {
+                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
+                    held,
+                )) => {
+                    let known = subscription_of(held.item.as_ref().unwrap_or(&Attributes::new()))?;
+                    let tied = known.as_of == said.as_of && known != *said && !known.status.is_final();
+                    Ok(if tied { Noted::Tie(Box::new(known)) } else { Noted::Outdated })
+                }
+                _ => Err(StoreError::sdk("note a subscription", error)),
+            },
+        }
+    }
+
+    /// Writes what Stripe answered when it was asked, unless somebody wrote something else meanwhile.
+    pub async fn subscription_settle(
+        &self,
+        account: &AccountId,
+        known: &Subscription,
+        asked: &Subscription,
+    ) -> Result<Noted, StoreError> {
+        let same = vec![
+            ("known_status", text(known.status.as_str())),
+            ("known", time(known.as_of)),
+        ];
+        let change = subscription_change(account, asked)
+            .when("#as_of = :known AND #status = :known_status", same);
+        self.note("settle a subscription", change).await
+    }
+
+    /// Notes what an event says of an invoice. LimitCheck a second the status that is further along stands, and it never goes
+    /// back.
+    pub async fn invoice_note(
+        &self,
+        account: &AccountId,
+        invoice: &Invoice,
+    ) -> Result<Noted, StoreError> {
+        let rank = Invoice::rank(&invoice.status);
+        let change = Change::of(keys::invoice(account, &invoice.id))
+            .set("status", text(&invoice.status))
+            .set("rank", number(rank))
+            .set("amount_due_minor", number(invoice.amount_due_minor))
+            .set("amount_paid_minor", number(invoice.amount_paid_minor))
+            .set("currency", text(&invoice.currency))
+            .set("created_at", time(invoice.created_at))
+            .set("as_of", time(invoice.as_of))
+            .set_or_remove("number", invoice.number.as_ref().map(text))
+            .set_or_remove("url", invoice.url.as_ref().map(text))
+            .set_or_remove("subscription", invoice.subscription.as_ref().map(|id| text(id.as_str())))
+            .when("attribute_not_exists(#as_of) OR #rank < :rank OR (#rank = :rank AND #as_of < :as_of)", vec![]);
+        self.note("note an invoice", change).await
+    }
+
+    async fn note(&self, operation: &'static str, change: Change) -> Result<Noted, StoreError> {
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(Noted::Now),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Noted::Outdated)
+            }
+            Err(error) => Err(StoreError::sdk(operation, error)),
+        }
+    }
+
+    /// An account with its subscriptions, in one strongly consistent read: what its entitlements is computed from.
+    pub async fn account_find_whole(
+        &self,
+        id: &AccountId,
+    ) -> Result<Option<(Account, Contracts)>, StoreError> {
+        let (first, last) = keys::STANDING;
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", text(keys::account(id).pk))
+            .expression_attribute_values(":first", text(first))
+            .expression_attribute_values(":last", text(last))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let (mut account, mut contracts) = (None, Contracts::default());
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|e| StoreError::sdk("read an account", e))?;
+            let sk = Item::new(&item, "read an account").text("sk")?.to_owned();
+            if sk == keys::PROFILE {
+                account = Some(crate::accounts::account_of(&item)?);
+            } else if sk.starts_with(keys::SUBSCRIPTION) {
+                contracts.subscriptions.push(subscription_of(&item)?);
+            } else if sk.starts_with(keys::PURCHASE) {
+                contracts
+                    .purchases
+                    .push(crate::billing::marketplace::purchase_of(&item)?);
+            }
+        }
+        Ok(account.map(|account| (account, contracts)))
+    }
+
+    /// An account's invoices, newest first.
+    pub async fn invoice_list(&self, account: &AccountId) -> Result<Vec<Invoice>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :invoice)")
+            .expression_attribute_values(":pk", text(keys::account(account).pk))
+            .expression_attribute_values(":invoice", text(keys::INVOICE))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut invoices = Vec::new();
+        while let Some(item) = pages.next().await {
+            invoices.push(invoice_of(
+                &item.map_err(|e| StoreError::sdk("list invoices", e))?,
+            )?);
+        }
+        invoices.sort_by_key(|invoice| std::cmp::Reverse((invoice.created_at, invoice.id.clone())));
+        Ok(invoices)
+    }
+}
+
+fn finals() -> Vec<(&'static str, AttributeValue)> {
+    vec![
+        ("canceled", text(Status::Canceled.as_str())),
+        ("expired", text(Status::IncompleteExpired.as_str())),
+    ]
+}
+
+/// A status that is new to us is not written over one that we know.
+fn subscription_change(account: &AccountId, said: &Subscription) -> Change {
+    let change = Change::of(keys::subscription(account, &said.id));
+    let change = match &said.status {
+        Status::Other(word) => change.set_expression(
+            "#status = if_not_exists(#status, :status)",
+            vec![("status", text(word))],
+        ),
+        known => change.set("status", text(known.as_str())),
+    };
+    change
+        .set("items", texts(said.items.iter().map(item_text)))
+        .set("created_at", time(said.created_at))
+        .set("as_of", time(said.as_of))
+        .set_or_remove("period_start", said.period.map(|period| time(period.start)))
+        .set_or_remove("period_end", said.period.map(|period| time(period.end)))
+        .set_or_remove("ends_at", said.ends_at.map(time))
+        .set_or_remove("trial_end", said.trial_end.map(time))
+}
+
+fn item_text(item: &SubscriptionItem) -> String {
+    let product = item.product.as_ref().map_or("-", ProductId::as_str);
+    let quantity = item
+        .quantity
+        .map_or_else(|| "-".to_owned(), |quantity| quantity.to_string());
+    format!("{} {product} {quantity}", item.price)
+}
+
+fn item_of(line: &str) -> Option<SubscriptionItem> {
+    let mut words = line.split(' ');
+    let price = PriceId::parse(words.next()?).ok()?;
+    let product = words
+        .next()
+        .filter(|word| *word != "-")
+        .map(ProductId::parse)
+        .transpose()
+        .ok()?;
+    let quantity = words
+        .next()
+        .filter(|word| *word != "-")
+        .map(str::parse)
+        .transpose()
+        .ok()?;
+    Some(SubscriptionItem {
+        price,
+        product,
+        quantity,
+    })
+}
+
+fn subscription_of(attributes: &Attributes) -> Result<Subscription, StoreError> {
+    let item = Item::new(attributes, "read a subscription");
+    let id = item
+        .text("sk")?
+        .strip_prefix(keys::SUBSCRIPTION)
+        .ok_or_else(|| item.bad("sk"))?;
+    let items = item
+        .texts("items")?
+        .into_iter()
+        .map(item_of)
+        .collect::<Option<_>>();
+    let period = match (
+        item.find_time("period_start")?,
+        item.find_time("period_end")?,
+    ) {
+        (Some(start), Some(end)) => Some(Span { start, end }),
+        _ => None,
+    };
+    let as_of = item.time("as_of")?;
+    Ok(Subscription {
+        id: SubscriptionId::parse(id).map_err(|_| item.bad("sk"))?,
+        status: Status::parse(item.text("status")?),
+        items: items.ok_or_else(|| item.bad("items"))?,
+        period,
+        ends_at: item.find_time("ends_at")?,
+        trial_end: item.find_time("trial_end")?,
+        created_at: item.find_time("created_at")?.unwrap_or(as_of),
+        as_of,
+    })
+}
+
+fn invoice_of(attributes: &Attributes) -> Result<Invoice, StoreError> {
+    let item = Item::new(attributes, "read an invoice");
+    let id = item
+        .text("sk")?
+        .strip_prefix(keys::INVOICE)
+        .ok_or_else(|| item.bad("sk"))?;
+    let subscription = item
+        .find_text("subscription")?
+        .map(SubscriptionId::parse)
+        .transpose();
+    let as_of: Timestamp = item.time("as_of")?;
+    Ok(Invoice {
+        id: InvoiceId::parse(id).map_err(|_| item.bad("sk"))?,
+        number: item.find_text("number")?.map(str::to_owned),
+        status: item.text("status")?.to_owned(),
+        amount_due_minor: item.number("amount_due_minor")?,
+        amount_paid_minor: item.find_number("amount_paid_minor")?.unwrap_or(0),
+        currency: item.text("currency")?.to_owned(),
+        subscription: subscription.map_err(|_| item.bad("subscription"))?,
+        url: item.find_text("url")?.map(str::to_owned),
+        created_at: item.find_time("created_at")?.unwrap_or(as_of),
+        as_of,
+    })
+}

@@ -1,0 +1,11 @@
+//! What every context needs to speak to DynamoDB: keys, items, conditional writes, transactions, paging, errors.
+
+pub(crate) mod cache;
+pub(crate) mod digests;
+pub(crate) mod error;
+pub(crate) mod item;
+pub(crate) mod keys;
+pub(crate) mod pages;
+pub mod schema;
+pub(crate) mod tx;
+pub(crate) mod versions;

@@ -1,0 +1,513 @@
+//! Every key of every table; nothing else formats one.
+//!
+//! | table | pk | sk | what | read by |
+//! |---|---|---|---|---|
+//! | events | `EVENT#<source>#<id>` | `HEAD` | a recorded webhook | its id; index `state` |
+//! | events | `EVENT#<source>#<id>` | `BODY#<digest>#<nn>` | its body, when it does not fit in the head | its id |
+//! | events | `SWITCH#<source>` | `SWITCH` | whether a sender's webhooks are taken | its sender |
+//! | events | `SWITCH#<source>` | `CHANGE#<at>#<act>` | who has switched it, and why | its sender |
+//! | main | `SWITCHES` | `<switch>`, `ACCOUNT#<id>` | how another switch stands, and whether an account is paused | all of them |
+//! | main | `SWITCHED#<switch>` | `CHANGE#<at>#<act>` | who has switched it, and why | the switch |
+//! | main | `ACCOUNT#<id>` | `PROFILE` | an account, since when it has begun anything, and to which other one its owner has moved | its id |
+//! | main | `ACCOUNT#<id>` | `SUBSCRIPTION#<sub>` | what Stripe last said of a subscription | account |
+//! | main | `ACCOUNT#<id>` | `INVOICE#<in>` | what Stripe last said of an invoice | account |
+//! | main | `ACCOUNT#<id>` | `OWED#<meter>#<usage>` | a usage record Stripe must still be told | account and meter; index `due` |
+//! | main | `ACCOUNT#<id>` | `USAGE#<meter>#<usage>` | one Stripe has been told | account and meter |
+//! | main | `ACCOUNT#<id>` | `STUCK#<meter>#<usage>` | one a person has to decide about | account and meter |
+//! | main | `ACCOUNT#<id>` | `REPORT#<meter>` | who is telling Stripe just now | account and meter |
+//! | main | `JOB#<id>` | `JOB` | a job | its id; indexes `due`, `timeline` |
+//! | main | `JOB#<id>` | `REQUEST` | what was asked by the API, and what came of it | its id; index `due` until then |
+//! | main | `JOB#<id>` | `STEP#<nn>` | what a step of it left | with the job |
+//! | main | `ASSIST#<id>` | `ASSIST` | an assist | its id; index `due` |
+//! | main | `ASSIST#<id>` | `TASK`, `ANSWER` | what it was asked, what came of it | with the assist |
+//! | main | `SUMMARY#<account>#<commit>` | `SUMMARY` | the assist that summarises a commit for an account | the commit |
+//! | main | `TRIGGER#<repository>#<fact>` | `JOB` | the job a fact has made, for ever | the fact |
+//! | main | `OPEN#<repository>#<issue>` | `JOB` | the job an issue has now | the issue |
+//! | main | `OWNER#<n>` | `ACCOUNT` | who pays for an owner | GitHub's number |
+//! | main | `OWNER#<n>` | `MARKETPLACE` | what an owner has bought on GitHub's Marketplace | GitHub's number |
+//! | main | `ACCOUNT#<id>` | `PURCHASE#<owner>` | the same with the account that pays for the owner | account |
+//! | main | `INSTALLATION#<n>` | `ACCOUNT` | whose an installation is, and where it stands | GitHub's number |
+//! | main | `CUSTOMER#<cus>` | `ACCOUNT` | whose a customer is | Stripe's id |
+//! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
+//! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | a hold that is open | account |
+//! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | what was used of a quota | account |
+//! | main | `ACCOUNT#<id>` | `LIMIT` | the most that a customer wants to spend in a billing period | account |
+//! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#<unit>` | what was spent and is reserved in a billing period | account |
+//! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#on#<meter>#<rate>` | how many units of a rate with tiers it has come to | account and period |
+//! | main | `ACCOUNT#<id>` | `USED#<act>` | what a customer recorded of his usage, once for the act | account |
+//! | main | `ACCOUNT#<id>` | `PHASE#<act>` | what an agent outside has reported | account; index `timeline` under `<account>#phases` |
+//! | main | `ACCOUNT#<id>` | `FIX#<repository>#<issue or name>` | a fix that was charged, and with what: a report, a job or both | account |
+//! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | something the customer has to be told, once | account; index `due` until it has ended |
+//! | main | `MUTED#<digest>` | `MUTED` | an address that takes no mail | the address's digest |
+//! | main | `ACCOUNT#<id>` | `APIKEY#<key>` | where a key of the account is | account |
+//! | main | `ACCOUNT#<id>` | `INTENT#<act>` | what a customer asked to have made at Stripe, and what came of it | account |
+//! | main | `ACCOUNT#<id>` | `CART#<what>` | the act whose checkout session stands for this thing now | account |
+//! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
+//! | main | `RATE#<account or user>#<window>` | `RATE` | how often it and its keys and sessions have asked in a minute, or guests (`guests`) and each address; expires | whose and minute |
+//! | main | `ACCOUNT#<id>` | `MEMBER#<user>` | a person of the account, and his role | account |
+//! | main | `ACCOUNT#<id>` | `MEMBERS` | how many admins the account has | account |
+//! | main | `USER#<n>` | `MEMBER#<account>` | an account of a person | GitHub's number |
+//! | main | `SESSION#<digest>` | `SESSION` | somebody who is signed in, by the digest of his cookie; expires | the cookie's digest |
+//! | main | `STATE#<digest>` | `STATE` | a sign-in that came back from GitHub, once; expires | the state's digest |
+//! | main | `SIGNUP#<newcomer>` | `SIGNUP` | who wants an account, and what came of it | the newcomer; indexes `due`, `timeline` by state |
+//! | main | `REVEAL#<digest>` | `REVEAL` | whose first key a link shows, by the digest of its token; expires | the digest |
+//! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
+//! | main | `EXPIRES` | `<day>#<payment>` | a payment whose credits end on a day | the day |
+//! | ledger | `ACCOUNT#<id>` | `ENTRY#<cause>` | one movement of credits, for ever | cause; indexes `timeline`, `day` |
+//! | ledger | `SEALS` | `SEAL#<day>` | what the ledger was on a day, chained to the day before | the day |
+//!
+//! Index `state` (events): `sx` = `<source>#<state>#<shard>`, `at`: when it is due while it owes, when it came afterwards.
+//! Index `due` (main, sparse): `dx` = `due#<shard>`, `due_at`. Index `timeline` (main, ledger): `owner`, `at`.
+//! Index `day` (ledger): `day` = `<day>#<shard>`, `at`: the entries of a day, for its seal.
+
+use crate::db::item::{Attributes, text};
+use domain::accounts::signups::{Newcomer, State};
+use domain::billing::spending::Unit;
+use domain::billing::usage::Meter;
+use domain::ids::{
+    AccountId, ActionId, AssistId, CustomerId, InstallationId, InvoiceId, JobId, KeyId, OwnerId,
+    PaymentId, RepositoryId, SubscriptionId, UsageId, UserId,
+};
+use domain::inbox::{Digest, EventKey, EventState, Source};
+use domain::jobs::assists::Commit;
+use domain::jobs::phases::Fix;
+use domain::ledger::HoldId;
+use domain::time::Timestamp;
+
+/// Shards of an index partition, so that no single one carries every write.
+pub(crate) const SHARDS: u32 = 8;
+
+pub(crate) const HEAD: &str = "HEAD";
+pub(crate) const PROFILE: &str = "PROFILE";
+pub(crate) const JOB: &str = "JOB";
+pub(crate) const REQUEST: &str = "REQUEST";
+pub(crate) const ASSIST: &str = "ASSIST";
+pub(crate) const TASK: &str = "TASK";
+pub(crate) const ANSWER: &str = "ANSWER";
+pub(crate) const ACCOUNT: &str = "ACCOUNT";
+pub(crate) const MARKETPLACE: &str = "MARKETPLACE";
+pub(crate) const PAYMENT: &str = "PAYMENT";
+/// What every entry's sort key begins with.
+pub(crate) const ENTRY: &str = "ENTRY#";
+/// What every open hold's sort key begins with.
+pub(crate) const HOLD: &str = "HOLD#";
+pub(crate) const SEALS: &str = "SEALS";
+pub(crate) const SEAL: &str = "SEAL#";
+pub(crate) const BALANCE: &str = "BALANCE";
+
+/// Where one item stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+
+    pub(crate) fn attributes(&self) -> Attributes {
+        [
+            ("pk".to_owned(), text(&self.pk)),
+            ("sk".to_owned(), text(&self.sk)),
+        ]
+        .into()
+    }
+}
+
+pub(crate) fn event(key: &EventKey) -> Key {
+    Key::new(format!("EVENT#{}#{}", key.source(), key.id()), HEAD)
+}
+
+pub(crate) fn event_of(source: Source, pk: &str) -> Option<EventKey> {
+    EventKey::parse(
+        source,
+        pk.strip_prefix("EVENT#")?
+            .strip_prefix(source.as_str())?
+            .strip_prefix('#')?,
+    )
+    .ok()
+}
+
+/// What all parts of a body begin with: bodies of one id but other bytes stand apart.
+pub(crate) fn body_prefix(digest: Digest) -> String {
+    let digest = digest.to_string();
+    format!("BODY#{}#", &digest[..16])
+}
+
+pub(crate) fn body(key: &EventKey, digest: Digest, part: usize) -> Key {
+    Key::new(event(key).pk, format!("{}{part:02}", body_prefix(digest)))
+}
+
+/// The partition of index `state` for an event.
+pub(crate) fn state(key: &EventKey, state: EventState) -> String {
+    state_shard(key.source(), state, shard(key.id()))
+}
+
+pub(crate) fn state_shard(source: Source, state: EventState, shard: u32) -> String {
+    format!("{source}#{}#{shard}", state.as_str())
+}
+
+pub(crate) fn due_shard(shard: u32) -> String {
+    format!("due#{shard}")
+}
+
+/// The partition of index `due` for whatever stands at this key.
+pub(crate) fn due(key: &Key) -> String {
+    due_shard(shard(&key.pk))
+}
+
+/// FNV-1a: spreads well enough, and is the same on every machine and for ever.
+fn shard(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    }) % SHARDS
+}
+
+fn account_pk(id: &AccountId) -> String {
+    format!("ACCOUNT#{id}")
+}
+
+pub(crate) fn account(id: &AccountId) -> Key {
+    Key::new(account_pk(id), PROFILE)
+}
+
+pub(crate) fn account_of(pk: &str) -> Option<AccountId> {
+    AccountId::parse(pk.strip_prefix("ACCOUNT#")?).ok()
+}
+
+pub(crate) fn subscription(account: &AccountId, id: &SubscriptionId) -> Key {
+    Key::new(account_pk(account), format!("SUBSCRIPTION#{id}"))
+}
+
+pub(crate) fn invoice(account: &AccountId, id: &InvoiceId) -> Key {
+    Key::new(account_pk(account), format!("INVOICE#{id}"))
+}
+
+/// The range of an account's items that says what it may do: its profile, its owners' purchases and its subscriptions. (The
+/// few `REPORT#` rows between them come along. Whatever there are many of must begin with another letter.)
+pub(crate) const STANDING: (&str, &str) = (PROFILE, "SUBSCRIPTION~");
+pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
+pub(crate) const INVOICE: &str = "INVOICE#";
+pub(crate) const PURCHASE: &str = "PURCHASE#";
+
+/// What an owner of the account has bought.
+pub(crate) fn purchase(account: &AccountId, owner: OwnerId) -> Key {
+    Key::new(account_pk(account), format!("{PURCHASE}{owner}"))
+}
+
+pub(crate) fn purchase_of(sk: &str) -> Option<OwnerId> {
+    sk.strip_prefix(PURCHASE)?.parse().ok().map(OwnerId::new)
+}
+
+pub(crate) fn balance(account: &AccountId) -> Key {
+    Key::new(account_pk(account), BALANCE)
+}
+
+pub(crate) fn hold(account: &AccountId, hold: &HoldId) -> Key {
+    Key::new(account_pk(account), format!("{HOLD}{hold}"))
+}
+
+pub(crate) fn count(account: &AccountId, meter: &Meter, period: &str) -> Key {
+    Key::new(account_pk(account), format!("COUNT#{meter}#{period}"))
+}
+
+/// The most that an account wants to spend.
+pub(crate) fn spend_limit(account: &AccountId) -> Key {
+    Key::new(account_pk(account), "LIMIT")
+}
+
+/// What an account spends in a billing period.
+pub(crate) fn outlay(account: &AccountId, period: &str, unit: Unit) -> Key {
+    Key::new(account_pk(account), format!("OUTLAY#{period}#{unit}"))
+}
+
+/// What all counts of units with tiers begin with in a period. A rate is in its key, since prices and plans may change.
+pub(crate) fn units_prefix(period: &str) -> String {
+    format!("OUTLAY#{period}#on#")
+}
+
+pub(crate) fn units(account: &AccountId, period: &str, meter: &Meter, rate: &str) -> Key {
+    Key::new(
+        account_pk(account),
+        format!("{}{meter}#{rate}", units_prefix(period)),
+    )
+}
+
+pub(crate) fn notice(account: &AccountId, fact: &str) -> Key {
+    Key::new(account_pk(account), format!("{NOTICE}{fact}"))
+}
+
+pub(crate) const NOTICE: &str = "NOTICE#";
+
+/// An address that takes no mail, by the digest of the address.
+pub(crate) fn muted(digest: &str) -> Key {
+    Key::new(format!("MUTED#{digest}"), "MUTED")
+}
+
+/// What a customer recorded of his usage, once for the act.
+pub(crate) fn record(account: &AccountId, act: &ActionId) -> Key {
+    Key::new(account_pk(account), format!("USED#{act}"))
+}
+
+const PHASE: &str = "PHASE#";
+
+/// What an agent has reported.
+pub(crate) fn phase(account: &AccountId, act: &ActionId) -> Key {
+    Key::new(account_pk(account), format!("{PHASE}{act}"))
+}
+
+pub(crate) fn phase_of(sk: &str) -> Option<ActionId> {
+    ActionId::parse(sk.strip_prefix(PHASE)?).ok()
+}
+
+/// The partition of index `timeline` for an account's reports: apart from its jobs, since there may be many.
+pub(crate) fn phases_of(account: &AccountId) -> String {
+    format!("{account}#phases")
+}
+
+/// A fix that was charged.
+pub(crate) fn fix(account: &AccountId, fix: &Fix) -> Key {
+    Key::new(account_pk(account), format!("FIX#{fix}"))
+}
+
+/// What an act asked to have made at Stripe.
+pub(crate) fn intent(account: &AccountId, act: &ActionId) -> Key {
+    Key::new(account_pk(account), format!("INTENT#{act}"))
+}
+
+/// The act that buys this thing just now.
+pub(crate) fn cart(account: &AccountId, what: &str) -> Key {
+    Key::new(account_pk(account), format!("CART#{what}"))
+}
+
+pub(crate) const API_KEY: &str = "APIKEY#";
+
+/// Where a key of an account is.
+pub(crate) fn api_key(account: &AccountId, id: &KeyId) -> Key {
+    Key::new(account_pk(account), format!("{API_KEY}{id}"))
+}
+
+/// A key, by the digest of its text.
+pub(crate) fn api_key_text(digest: &str) -> Key {
+    Key::new(format!("{API_KEY}{digest}"), "APIKEY")
+}
+
+/// How often an account, a person without one, or all guests have asked in the window that begins then.
+pub(crate) fn rate(whose: &str, start: Timestamp) -> Key {
+    Key::new(format!("RATE#{whose}#{}", start.seconds()), "RATE")
+}
+
+pub(crate) const MEMBER: &str = "MEMBER#";
+pub(crate) const MEMBERS: &str = "MEMBERS";
+
+/// A person of an account.
+pub(crate) fn member(account: &AccountId, user: UserId) -> Key {
+    Key::new(account_pk(account), format!("{MEMBER}{user}"))
+}
+
+/// How many admins an account has.
+pub(crate) fn members(account: &AccountId) -> Key {
+    Key::new(account_pk(account), MEMBERS)
+}
+
+/// An account of a person.
+pub(crate) fn membership(user: UserId, account: &AccountId) -> Key {
+    Key::new(format!("USER#{user}"), format!("{MEMBER}{account}"))
+}
+
+pub(crate) fn membership_of(sk: &str) -> Option<AccountId> {
+    AccountId::parse(sk.strip_prefix(MEMBER)?).ok()
+}
+
+pub(crate) fn session(digest: &str) -> Key {
+    Key::new(format!("SESSION#{digest}"), "SESSION")
+}
+
+/// A sign-in that came back.
+pub(crate) fn state_used(digest: &str) -> Key {
+    Key::new(format!("STATE#{digest}"), "STATE")
+}
+
+pub(crate) const SIGN_UP: &str = "SIGNUP";
+
+pub(crate) fn sign_up(newcomer: &Newcomer) -> Key {
+    Key::new(format!("{SIGN_UP}#{}", newcomer.pointer()), SIGN_UP)
+}
+
+pub(crate) fn sign_up_of(pk: &str) -> Option<Newcomer> {
+    Newcomer::parse(pk.strip_prefix(SIGN_UP)?.strip_prefix('#')?).ok()
+}
+
+/// The partition of index `timeline` for sign-ups that stand so.
+pub(crate) fn sign_ups(state: State) -> String {
+    format!("{SIGN_UP}S#{}", state.as_str())
+}
+
+/// Whose first key a token shows.
+pub(crate) fn reveal(digest: &str) -> Key {
+    Key::new(format!("REVEAL#{digest}"), "REVEAL")
+}
+
+/// What every switch but the receivers' stands under.
+pub(crate) const SWITCHES: &str = "SWITCHES";
+/// What each change of a switch begins with.
+pub(crate) const CHANGE: &str = "CHANGE#";
+
+/// A switch: by its name, or by the account that it pauses.
+pub(crate) fn switch(which: &str) -> Key {
+    Key::new(SWITCHES.to_owned(), which)
+}
+
+/// What a switch is called that pauses an account.
+pub(crate) fn switch_of(account: &AccountId) -> String {
+    account_pk(account)
+}
+
+/// One change of a switch.
+pub(crate) fn switched(which: &str, at: Timestamp, act: &ActionId) -> Key {
+    change(switched_pk(which), at, act)
+}
+
+pub(crate) fn switched_pk(which: &str) -> String {
+    format!("SWITCHED#{which}")
+}
+
+/// A receiver's switch, in the `events` table.
+pub(crate) fn ingest(source: Source) -> Key {
+    Key::new(format!("SWITCH#{source}"), "SWITCH")
+}
+
+/// One change of a receiver's switch.
+pub(crate) fn ingest_changed(source: Source, at: Timestamp, act: &ActionId) -> Key {
+    change(ingest(source).pk, at, act)
+}
+
+fn change(pk: String, at: Timestamp, act: &ActionId) -> Key {
+    Key::new(pk, format!("{CHANGE}{:013}#{act}", at.millis()))
+}
+
+pub(crate) fn payment(id: &PaymentId) -> Key {
+    Key::new(format!("PAYMENT#{id}"), PAYMENT)
+}
+
+pub(crate) const EXPIRES: &str = "EXPIRES";
+
+/// A payment whose credits end on a day.
+pub(crate) fn expiry(day: &str, payment: &PaymentId) -> Key {
+    Key::new(EXPIRES.to_owned(), format!("{day}#{payment}"))
+}
+
+pub(crate) fn expiry_of(sk: &str) -> Option<(String, PaymentId)> {
+    let (day, payment) = sk.split_once('#')?;
+    Some((day.to_owned(), PaymentId::parse(payment).ok()?))
+}
+
+/// An entry, in the `ledger` table.
+pub(crate) fn entry(account: &AccountId, cause: &str) -> Key {
+    Key::new(account_pk(account), format!("{ENTRY}{cause}"))
+}
+
+/// The partition of index `day` for an entry.
+pub(crate) fn day(day: &str, entry: &Key) -> String {
+    day_shard(day, shard(&format!("{}{}", entry.pk, entry.sk)))
+}
+
+pub(crate) fn day_shard(day: &str, shard: u32) -> String {
+    format!("{day}#{shard}")
+}
+
+/// A day's seal, in the `ledger` table.
+pub(crate) fn seal(day: &str) -> Key {
+    Key::new(SEALS.to_owned(), format!("{SEAL}{day}"))
+}
+
+/// What every owed record's sort key begins with, every told one's and every stuck one's.
+pub(crate) const OWED: &str = "OWED#";
+pub(crate) const USAGE: &str = "USAGE#";
+pub(crate) const STUCK: &str = "STUCK#";
+
+pub(crate) fn owed_prefix(meter: &Meter) -> String {
+    format!("{OWED}{meter}#")
+}
+
+pub(crate) fn owed(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
+    Key::new(account_pk(account), format!("{}{id}", owed_prefix(meter)))
+}
+
+pub(crate) fn usage(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
+    Key::new(account_pk(account), format!("{}{id}", usage_prefix(meter)))
+}
+
+pub(crate) fn usage_prefix(meter: &Meter) -> String {
+    format!("{USAGE}{meter}#")
+}
+
+pub(crate) fn stuck(account: &AccountId, meter: &Meter, id: &UsageId) -> Key {
+    Key::new(account_pk(account), format!("{STUCK}{meter}#{id}"))
+}
+
+pub(crate) fn report(account: &AccountId, meter: &Meter) -> Key {
+    Key::new(account_pk(account), format!("REPORT#{meter}"))
+}
+
+pub(crate) fn job(id: &JobId) -> Key {
+    Key::new(format!("JOB#{id}"), JOB)
+}
+
+/// What was asked for under a job's id.
+pub(crate) fn request(id: &JobId) -> Key {
+    Key::new(job(id).pk, REQUEST)
+}
+
+pub(crate) fn job_of(pk: &str) -> Option<JobId> {
+    JobId::parse(pk.strip_prefix("JOB#")?).ok()
+}
+
+pub(crate) fn step(id: &JobId, number: u32) -> Key {
+    Key::new(job(id).pk, format!("STEP#{number:02}"))
+}
+
+pub(crate) fn assist(id: &AssistId) -> Key {
+    Key::new(format!("ASSIST#{id}"), ASSIST)
+}
+
+pub(crate) fn assist_of(pk: &str) -> Option<AssistId> {
+    AssistId::parse(pk.strip_prefix("ASSIST#")?).ok()
+}
+
+/// What an assist was asked, or what came of it.
+pub(crate) fn assist_part(id: &AssistId, part: &'static str) -> Key {
+    Key::new(assist(id).pk, part)
+}
+
+/// The assist that summarises a commit for an account.
+pub(crate) fn summary(account: &AccountId, commit: &Commit) -> Key {
+    Key::new(format!("SUMMARY#{account}#{commit}"), "SUMMARY")
+}
+
+pub(crate) fn trigger(repository: RepositoryId, fact: &str) -> Key {
+    Key::new(format!("TRIGGER#{repository}#{fact}"), JOB)
+}
+
+pub(crate) fn open(repository: RepositoryId, issue_number: u64) -> Key {
+    Key::new(format!("OPEN#{repository}#{issue_number}"), JOB)
+}
+
+pub(crate) fn owner(id: OwnerId) -> Key {
+    Key::new(format!("OWNER#{id}"), ACCOUNT)
+}
+
+/// What an owner has bought.
+pub(crate) fn marketplace(owner: OwnerId) -> Key {
+    Key::new(format!("OWNER#{owner}"), MARKETPLACE)
+}
+
+pub(crate) fn installation(id: InstallationId) -> Key {
+    Key::new(format!("INSTALLATION#{id}"), ACCOUNT)
+}
+
+pub(crate) fn customer(id: &CustomerId) -> Key {
+    Key::new(format!("CUSTOMER#{id}"), ACCOUNT)
+}

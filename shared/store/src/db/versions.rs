@@ -1,0 +1,190 @@
+//! Moves of rows that have a version, with all that belongs to them: the same for jobs and for assists.
+//!
+//! A write whose answer was lost leaves its mark (`w`, a random number) on the row, so that its writer knows it again
+//! instead of taking its own success for somebody else's.
+
+use crate::Store;
+use crate::billing::quotas::count_change;
+use crate::billing::spending::Reservation;
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::keys;
+use crate::db::keys::Key;
+use crate::db::tx::Change;
+use crate::ledger::postings::Postings;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use domain::billing::plans::Limit;
+use domain::billing::usage::{Meter, Tokens};
+use domain::ids::AccountId;
+use domain::jobs::Terms;
+use domain::work::Tries;
+use std::sync::LazyLock;
+
+/// The meter on which the tokens of paid work are counted.
+static TOKENS: LazyLock<Meter> = LazyLock::new(Meter::tokens);
+
+/// One move, to be written whole or not at all.
+pub(crate) struct Write<'a> {
+    pub(crate) operation: &'static str,
+    /// The row's change, with its condition and its mark.
+    pub(crate) change: Change,
+    /// What is written with it.
+    pub(crate) companions: Vec<TransactWriteItem>,
+    /// Whether the first of the companions may stand there already, which is then an answer and no error.
+    pub(crate) contends: bool,
+    /// What it does to what its account spends.
+    pub(crate) reservation: Reservation,
+    /// The credits that move with it.
+    pub(crate) postings: Postings<'a>,
+}
+
+/// What became of a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Written.
+    Now,
+    /// Somebody else moved the row first.
+    Stale,
+}
+
+impl Store {
+    /// What a writer knows its own write by.
+    pub(crate) fn mark(&self) -> String {
+        format!("{:016x}", (self.random)())
+    }
+
+    /// Writes a move; one whose mark stands on the row has been written already. None where it contends and the first of
+    /// its companions stands there.
+    pub(crate) async fn write_marked(
+        &self,
+        write: Write<'_>,
+        mark: &str,
+    ) -> Result<Option<Written>, StoreError> {
+        let Write {
+            operation,
+            change,
+            companions,
+            contends,
+            reservation,
+            postings,
+        } = write;
+        let more: Vec<_> = companions
+            .into_iter()
+            .chain(reservation.items.clone())
+            .chain(postings.items.clone())
+            .collect();
+        let old = if more.is_empty() {
+            match change.call(&self.client, &self.table).send().await {
+                Ok(_) => return Ok(Some(Written::Now)),
+                Err(error) => failed_item(operation, error)?,
+            }
+        } else {
+            let items: Vec<_> = std::iter::once(change.item(&self.table))
+                .chain(more)
+                .collect();
+            let Err(error) = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(items))
+                .send()
+                .await
+            else {
+                return Ok(Some(Written::Now));
+            };
+            let Some(reasons) = cancellation_reasons(&error) else {
+                return Err(StoreError::sdk(operation, error));
+            };
+            let Some(held) = condition_failed(reasons.first()) else {
+                if contends && condition_failed(reasons.get(1)).is_some() {
+                    return Ok(None);
+                }
+                let behind = reasons.len().saturating_sub(postings.items.len());
+                let between = behind.saturating_sub(reservation.items.len());
+                reservation.verdict(operation, reasons.get(between..behind).unwrap_or_default())?;
+                return Err(
+                    match postings.verdict(reasons.get(behind..).unwrap_or_default())? {
+                        Some(verdict) => StoreError::inconsistent(
+                            operation,
+                            format!("a settlement: {verdict:?}"),
+                        ),
+                        None => StoreError::cancelled(operation, reasons),
+                    },
+                );
+            };
+            held.item().cloned().unwrap_or_default()
+        };
+        // Our own write, applied although its answer never came.
+        let ours = old
+            .get("w")
+            .and_then(|old| old.as_s().ok())
+            .is_some_and(|old| old == mark);
+        Ok(Some(if ours { Written::Now } else { Written::Stale }))
+    }
+
+    /// Counts the tokens of work that is billed, however it is paid for: in no quota's way, since they are used.
+    pub(crate) fn tokens_count(
+        &self,
+        account: &AccountId,
+        terms: &Terms,
+        used: Tokens,
+    ) -> Option<TransactWriteItem> {
+        let tokens = used.input.saturating_add(used.output);
+        let change = count_change(
+            account,
+            (&*TOKENS, terms.period.as_str()),
+            tokens,
+            Limit::Unlimited,
+        );
+        change
+            .filter(|_| tokens > 0)
+            .map(|change| change.item(&self.table))
+    }
+}
+
+/// The part of a row's change that says who works on it. What the sweeper noted is forgotten with it.
+pub(crate) fn tries_change(change: Change, key: &Key, tries: Tries) -> Change {
+    change
+        .set("attempts", number(tries.attempts))
+        .set_or_remove("dx", tries.due_at.map(|_| text(keys::due(key))))
+        .set_or_remove("due_at", tries.due_at.map(time))
+        .set_or_remove("lease_until", tries.lease_until.map(time))
+        .set_or_remove("not_before", tries.not_before.map(time))
+        .remove("swept")
+}
+
+/// The same of a new row.
+pub(crate) fn tries_attributes(key: &Key, tries: Tries) -> Attributes {
+    let mut item = Attributes::from([("attempts".to_owned(), number(tries.attempts))]);
+    if let Some(due_at) = tries.due_at {
+        item.insert("dx".to_owned(), text(keys::due(key)));
+        item.insert("due_at".to_owned(), time(due_at));
+    }
+    item
+}
+
+pub(crate) fn tries_of(item: &Item<'_>) -> Result<Tries, StoreError> {
+    Ok(Tries {
+        attempts: item.number("attempts")?,
+        lease_until: item.find_time("lease_until")?,
+        not_before: item.find_time("not_before")?,
+        due_at: item.find_time("due_at")?,
+    })
+}
+
+/// The item that stood against a condition, or the error it really was.
+pub(crate) fn failed_item(
+    operation: &'static str,
+    error: SdkError<UpdateItemError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
+) -> Result<Attributes, StoreError> {
+    match &error {
+        SdkError::ServiceError(failed) => match failed.err() {
+            UpdateItemError::ConditionalCheckFailedException(check) => {
+                Ok(check.item.clone().unwrap_or_default())
+            }
+            _ => Err(StoreError::sdk(operation, error)),
+        },
+        _ => Err(StoreError::sdk(operation, error)),
+    }
+}

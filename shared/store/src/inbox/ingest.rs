@@ -1,0 +1,111 @@
+//! Whether a sender's webhooks are taken: one small row in the `events` table, which is all that a receiver may reach.
+//!
+//! A receiver reads it at most once a minute, and together with its secrets, so that no webhook waits for it.
+
+use crate::db::cache::Believed;
+use crate::db::error::StoreError;
+use crate::db::item::{Item, text};
+use crate::db::keys;
+use crate::db::tx::put_new;
+use crate::switches::{
+    BELIEVED, SwitchRow, SwitchWord, Switched, attributes, change_of, row_of, switched,
+};
+use aws_sdk_dynamodb::Client;
+use domain::ids::ActionId;
+use domain::inbox::Source;
+use domain::switches::Switch;
+use domain::time::Timestamp;
+
+/// Changes that are shown.
+const CHANGES_MAX: i32 = 50;
+const READ: &str = "read whether webhooks are taken";
+
+/// The switch of one sender's receiver.
+pub struct Ingest {
+    client: Client,
+    table: String,
+    source: Source,
+    believed: Believed<Switch>,
+}
+
+impl Ingest {
+    pub(crate) fn new(client: Client, table: String, source: Source) -> Self {
+        Self {
+            client,
+            table,
+            source,
+            believed: Believed::at_first(Switch::On),
+        }
+    }
+
+    /// Whether webhooks are taken, at most a minute old.
+    pub async fn ingest_now(&self, now: Timestamp) -> Switch {
+        let read = async || {
+            Ok(self
+                .ingest_find()
+                .await?
+                .map_or(Switch::On, |row| row.position))
+        };
+        self.believed.now(now, BELIEVED, read).await
+    }
+
+    /// How it stands, if anybody has ever touched it.
+    pub async fn ingest_find(&self) -> Result<Option<SwitchRow>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::ingest(self.source).attributes()));
+        let found = get
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk(READ, error))?;
+        found
+            .item
+            .map(|item| row_of(&Item::new(&item, READ)))
+            .transpose()
+    }
+
+    /// Switches, and keeps who has and why.
+    pub async fn ingest_set(
+        &self,
+        word: &SwitchWord,
+        act: &ActionId,
+    ) -> Result<Switched, StoreError> {
+        let mut kept = keys::ingest_changed(self.source, word.at, act).attributes();
+        kept.extend(attributes(word));
+        let items = [
+            change_of(keys::ingest(self.source), word).item(&self.table),
+            put_new(&self.table, kept),
+        ];
+        switched(
+            self.client
+                .transact_write_items()
+                .set_transact_items(Some(items.into()))
+                .send()
+                .await,
+        )
+    }
+
+    /// The last changes, newest first.
+    pub async fn ingest_changes(&self) -> Result<Vec<SwitchRow>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :change)")
+            .expression_attribute_values(":pk", text(keys::ingest(self.source).pk))
+            .expression_attribute_values(":change", text(keys::CHANGE))
+            .scan_index_forward(false)
+            .limit(CHANGES_MAX);
+        let found = query
+            .send()
+            .await
+            .map_err(|error| StoreError::sdk(READ, error))?;
+        found
+            .items()
+            .iter()
+            .map(|found| row_of(&Item::new(found, READ)))
+            .collect()
+    }
+}

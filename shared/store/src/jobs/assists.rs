@@ -1,0 +1,390 @@
+//! Assists: asked for once, moved only by moves, each written on the version it came from.
+//!
+//! What is asked and what comes of it stand beside the row, so that a lease does not write them again.
+
+mod parts;
+
+use crate::Store;
+use crate::billing::quotas::count_change;
+use crate::billing::spending::LimitCheck;
+use crate::billing::usage;
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::keys;
+use crate::db::tx::{Change, put_new};
+use crate::db::versions::{Write, Written, tries_attributes, tries_change, tries_of};
+use crate::jobs::terms::{terms_attributes, terms_of};
+use crate::ledger::Post;
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use domain::billing::plans::Limit;
+use domain::billing::usage::{Meter, Tokens};
+use domain::ids::{AccountId, AssistId};
+use domain::jobs::Money;
+use domain::jobs::assists::{
+    Answer, Assist, Claim, Commit, Facts, Kind, Lease, Move, State, Task, Used,
+};
+use domain::ledger::{Balance, Posting};
+use domain::units::Credits;
+use parts::{answer_of, answer_part, task_of, task_part};
+
+/// An assist that is to be.
+pub struct NewAssist {
+    /// Its row.
+    pub row: Assist,
+    /// What is asked.
+    pub task: Task,
+    /// The place it takes, where there is one for what it asks.
+    pub place: Option<SummaryPlace>,
+    /// What it counts on, in which period, and how far; none where it is paid for.
+    pub counts: Option<(Meter, String, Limit)>,
+    /// What has to be reserved for it, if it is paid from credits.
+    pub hold: Option<Posting>,
+}
+
+/// The one place of a commit's summary.
+pub struct SummaryPlace {
+    /// Of which commit.
+    pub commit: Commit,
+    /// The assist that it takes the place of, since that one has failed.
+    pub instead_of: Option<AssistId>,
+}
+
+/// What became of the wish for an assist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AssistCreated {
+    /// It is queued.
+    New,
+    /// This very act has asked before.
+    Existing,
+    /// Somebody else has taken the place.
+    Taken,
+    /// There are not enough credits; nothing was made.
+    OutOfCredits(Balance),
+    /// So many were asked for in this period; nothing was made.
+    UsedUp,
+    /// It could cost more than the customer still wants to spend in this billing period; nothing was made.
+    SpendLimitReached,
+}
+
+/// An assist with what stands beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeAssist {
+    /// Its row.
+    pub row: Assist,
+    /// What is asked.
+    pub task: Task,
+    /// What came of it.
+    pub answer: Option<Answer>,
+}
+
+/// What became of a claim.
+#[derive(Debug)]
+pub enum AssistClaimed {
+    /// The work is yours.
+    Yours(Box<Lease>),
+    /// Somebody else moved the assist first.
+    Stale,
+}
+
+const ASK: &str = "ask for an assist";
+const MOVE: &str = "move an assist";
+const READ: &str = "read an assist";
+
+impl Store {
+    /// Asks for an assist: the row, what is asked, its place, what it counts and its hold, whole or not at all.
+    pub async fn assist_create(&self, new: &NewAssist) -> Result<AssistCreated, StoreError> {
+        self.while_contended(|| self.assist_create_once(new)).await
+    }
+
+    async fn assist_create_once(&self, new: &NewAssist) -> Result<AssistCreated, StoreError> {
+        let facts = &new.row.facts;
+        let postings = self.postings(ASK, new.hold.as_slice()).await?;
+        let reservation = self
+            .outlay_begin(facts.terms.begins(&facts.account).as_ref())
+            .await?;
+        let mut row = row_attributes(&new.row);
+        row.extend(reservation.reserved());
+        let mut items = vec![
+            put_new(&self.table, row),
+            put_new(&self.table, task_part(&facts.id, &new.task)?),
+            self.begun(&facts.account, facts.created_at)
+                .item(&self.table),
+        ];
+        let place = new
+            .place
+            .as_ref()
+            .map(|place| self.place_item(facts, place));
+        let count = match &new.counts {
+            Some((meter, period, limit)) => {
+                match count_change(&facts.account, (meter, period), 1, *limit) {
+                    Some(change) => Some(change.item(&self.table)),
+                    None => return Ok(AssistCreated::UsedUp),
+                }
+            }
+            None => None,
+        };
+        let place_at = place.map(|item| put_at(&mut items, item));
+        let count_at = count.map(|item| put_at(&mut items, item));
+        let own = items.len();
+        items.extend(reservation.items.clone());
+        let before = items.len();
+        items.extend(postings.items.clone());
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
+            return Ok(AssistCreated::New);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(ASK, error));
+        };
+        let refused =
+            |at: Option<usize>| at.is_some_and(|at| condition_failed(reasons.get(at)).is_some());
+        // The act comes first: who repeats himself also finds his place taken.
+        if refused(Some(0)) {
+            return Ok(AssistCreated::Existing);
+        }
+        if refused(place_at) {
+            return Ok(AssistCreated::Taken);
+        }
+        if refused(count_at) {
+            return Ok(AssistCreated::UsedUp);
+        }
+        if reservation.verdict(ASK, reasons.get(own..before).unwrap_or_default())?
+            == LimitCheck::Beyond
+        {
+            return Ok(AssistCreated::SpendLimitReached);
+        }
+        match postings.verdict(reasons.get(before..).unwrap_or_default())? {
+            Some(Post::Insufficient(balance)) => Ok(AssistCreated::OutOfCredits(balance)),
+            Some(verdict) => Err(StoreError::inconsistent(
+                ASK,
+                format!("a new assist's hold: {verdict:?}"),
+            )),
+            None => Err(StoreError::cancelled(ASK, reasons)),
+        }
+    }
+
+    fn place_item(&self, facts: &Facts, place: &SummaryPlace) -> TransactWriteItem {
+        let change = Change::of(keys::summary(&facts.account, &place.commit))
+            .set("assist", text(facts.id.as_str()));
+        let change = match &place.instead_of {
+            Some(failed) => {
+                change.when("#assist = :failed", vec![("failed", text(failed.as_str()))])
+            }
+            None => change.when("attribute_not_exists(#assist)", vec![]),
+        };
+        change.item(&self.table)
+    }
+
+    /// The assist that summarises a commit for an account, if one was asked for.
+    pub async fn summary_find(
+        &self,
+        account: &AccountId,
+        commit: &Commit,
+    ) -> Result<Option<AssistId>, StoreError> {
+        let key = keys::summary(account, commit);
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a summary", e))?;
+        found
+            .item
+            .as_ref()
+            .map(|item| Item::new(item, "find a summary").parsed("assist", AssistId::parse))
+            .transpose()
+    }
+
+    /// Whose an assist is.
+    pub async fn assist_account(&self, id: &AssistId) -> Result<Option<AccountId>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::assist(id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(READ, e))?;
+        found
+            .item
+            .as_ref()
+            .map(|item| Item::new(item, READ).parsed("account", AccountId::parse))
+            .transpose()
+    }
+
+    /// The assist with what is asked and what came of it, in one strongly consistent read.
+    pub async fn assist_find(&self, id: &AssistId) -> Result<Option<WholeAssist>, StoreError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::assist(id).pk))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let (mut row, mut task, mut answer) = (None, None, None);
+        while let Some(found) = pages.next().await {
+            let found = found.map_err(|e| StoreError::sdk(READ, e))?;
+            match Item::new(&found, READ).text("sk")? {
+                keys::ASSIST => row = Some(assist_of(&found)?),
+                keys::TASK => task = Some(task_of(&found)?),
+                keys::ANSWER => answer = Some(answer_of(&found)?),
+                other => return Err(StoreError::bad_item(READ, other, "sk")),
+            }
+        }
+        let Some(row) = row else { return Ok(None) };
+        let task = task.ok_or_else(|| StoreError::bad_item(READ, id.as_str(), "TASK"))?;
+        Ok(Some(WholeAssist { row, task, answer }))
+    }
+
+    /// Takes the lease of a claim, if the assist still is as it was when the claim was made.
+    pub async fn assist_claim(&self, claim: Claim) -> Result<AssistClaimed, StoreError> {
+        Ok(match self.assist_advance(claim.write()).await? {
+            Written::Now => AssistClaimed::Yours(Box::new(claim.granted())),
+            Written::Stale => AssistClaimed::Stale,
+        })
+    }
+}
+
+impl Store {
+    /// Writes a move with everything that belongs to it: the answer, and what it means for the money.
+    pub async fn assist_advance(&self, write: &Move) -> Result<Written, StoreError> {
+        self.while_contended(|| self.assist_write(write)).await
+    }
+
+    async fn assist_write(&self, write: &Move) -> Result<Written, StoreError> {
+        let mark = self.mark();
+        let (facts, money) = (&write.row().facts, write.money());
+        let mut companions = Vec::new();
+        let ttl = write.row().forget_at().map(|at| number(at.seconds()));
+        if let Some(answer) = write.answer() {
+            let mut item = answer_part(&facts.id, answer)?;
+            item.extend(ttl.clone().map(|ttl| ("ttl".to_owned(), ttl)));
+            companions.push(put_new(&self.table, item));
+        }
+        // What was sent goes with what came of it.
+        companions.extend(ttl.map(|ttl| {
+            Change::of(keys::assist_part(&facts.id, keys::TASK))
+                .set("ttl", ttl)
+                .item(&self.table)
+        }));
+        if let Money::Billed { capture, usage, .. } = &money {
+            companions.extend(
+                usage
+                    .iter()
+                    .map(|record| put_new(&self.table, usage::owed_attributes(record, record.at))),
+            );
+            if capture.is_some() || !usage.is_empty() {
+                let tokens = write
+                    .row()
+                    .used
+                    .as_ref()
+                    .map(|used| used.tokens)
+                    .unwrap_or_default();
+                companions.extend(self.tokens_count(&facts.account, &facts.terms, tokens));
+            }
+        }
+        let postings = self.postings(MOVE, money.posting()).await?;
+        let (change, reservation) = (
+            move_change(write, &mark),
+            self.outlay_end(money.outlay()).await?,
+        );
+        let write = Write {
+            operation: MOVE,
+            change,
+            companions,
+            contends: false,
+            reservation,
+            postings,
+        };
+        let written = self.write_marked(write, &mark).await?;
+        written.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
+    }
+}
+
+/// Adds an item to a transaction; its place there.
+fn put_at(items: &mut Vec<TransactWriteItem>, item: TransactWriteItem) -> usize {
+    items.push(item);
+    items.len() - 1
+}
+
+fn row_attributes(row: &Assist) -> Attributes {
+    let facts = &row.facts;
+    let key = keys::assist(&facts.id);
+    let mut item = key.attributes();
+    let more = [
+        ("kind", text(facts.kind.as_str())),
+        ("account", text(facts.account.as_str())),
+        ("state", text(row.state.as_str())),
+        ("version", number(row.version)),
+        ("created_at", time(facts.created_at)),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    item.extend(tries_attributes(&key, row.tries));
+    item.extend(terms_attributes(&facts.terms));
+    item
+}
+
+fn move_change(write: &Move, mark: &str) -> Change {
+    let row = write.row();
+    let key = keys::assist(&row.facts.id);
+    let change = tries_change(Change::of(key.clone()), &key, row.tries)
+        .set("state", text(row.state.as_str()))
+        .set("version", number(row.version))
+        .set("w", text(mark))
+        .set_or_remove("reason", row.reason.as_ref().map(text))
+        .set_or_remove("ended_at", row.ended_at.map(time))
+        .set_or_remove("ttl", row.forget_at().map(|at| number(at.seconds())))
+        .when(
+            "#version = :from_version",
+            vec![("from_version", number(write.from_version()))],
+        );
+    let Some(used) = &row.used else { return change };
+    change
+        .set("model", text(&used.model))
+        .set("tokens_in", number(used.tokens.input))
+        .set("tokens_out", number(used.tokens.output))
+        .set("cost", number(used.cost.micros()))
+}
+
+fn assist_of(attributes: &Attributes) -> Result<Assist, StoreError> {
+    let item = Item::new(attributes, READ);
+    let used = |model: &str| -> Result<Used, StoreError> {
+        Ok(Used {
+            model: model.to_owned(),
+            tokens: Tokens {
+                input: item.number("tokens_in")?,
+                output: item.number("tokens_out")?,
+            },
+            cost: item.parsed_number("cost", Credits::from_micros)?,
+        })
+    };
+    Ok(Assist {
+        facts: Facts {
+            id: keys::assist_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
+            account: item.parsed("account", AccountId::parse)?,
+            kind: item.parsed("kind", |word| Kind::parse(word).ok_or(()))?,
+            terms: terms_of(&item)?,
+            created_at: item.time("created_at")?,
+        },
+        state: item.parsed("state", |word| State::parse(word).ok_or(()))?,
+        version: item.number("version")?,
+        tries: tries_of(&item)?,
+        used: item.find_text("model")?.map(used).transpose()?,
+        reason: item.find_text("reason")?.map(str::to_owned),
+        ended_at: item.find_time("ended_at")?,
+    })
+}

@@ -1,0 +1,226 @@
+//! What assists are asked and what comes of them, as it stands in items: one compressed JSON document each.
+
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, Item};
+use crate::db::keys;
+use crate::jobs::steps::{packed, unpacked};
+use domain::ids::AssistId;
+use domain::jobs::assists::{
+    Answer, Commit, DiffFacts, Integrated, Score, SourceFile, Summary, Task, TestAnalysis,
+    TestIntegration,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum WireTask {
+    CommitSummary {
+        owner: String,
+        repository: String,
+        sha: String,
+    },
+    TestAnalysis {
+        code: Option<WireFile>,
+        tests: Vec<WireFile>,
+    },
+    TestIntegration {
+        target: WireFile,
+        tests: Vec<WireFile>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireFile {
+    path: String,
+    content: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireScore {
+    path: String,
+    score: u8,
+    reason: String,
+}
+
+impl From<&SourceFile> for WireFile {
+    fn from(file: &SourceFile) -> Self {
+        Self {
+            path: file.path.clone(),
+            content: file.content.clone(),
+        }
+    }
+}
+
+impl From<WireFile> for SourceFile {
+    fn from(WireFile { path, content }: WireFile) -> Self {
+        Self { path, content }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum WireAnswer {
+    CommitSummary {
+        text: String,
+        files: u64,
+        additions: u64,
+        deletions: u64,
+        bytes: u64,
+        shown_bytes: u64,
+    },
+    TestAnalysis {
+        scores: Vec<WireScore>,
+    },
+    TestIntegration {
+        file: WireFile,
+        lines_added: u64,
+        lines_removed: u64,
+    },
+}
+
+pub(super) fn task_part(id: &AssistId, task: &Task) -> Result<Attributes, StoreError> {
+    let wire = match task {
+        Task::CommitSummary(commit) => WireTask::CommitSummary {
+            owner: commit.repository().owner().to_owned(),
+            repository: commit.repository().name().to_owned(),
+            sha: commit.sha().to_owned(),
+        },
+        Task::TestAnalysis(asked) => WireTask::TestAnalysis {
+            code: asked.code().map(WireFile::from),
+            tests: wired(asked.tests()),
+        },
+        Task::TestIntegration(asked) => WireTask::TestIntegration {
+            target: asked.target().into(),
+            tests: wired(asked.tests()),
+        },
+    };
+    part(id, keys::TASK, &wire)
+}
+
+pub(super) fn task_of(attributes: &Attributes) -> Result<Task, StoreError> {
+    let item = Item::new(attributes, "read what an assist is asked");
+    Ok(match unpacked(&item)? {
+        WireTask::CommitSummary {
+            owner,
+            repository,
+            sha,
+        } => Task::CommitSummary(
+            Commit::parse(&owner, &repository, &sha).ok_or_else(|| item.bad("b"))?,
+        ),
+        WireTask::TestAnalysis { code, tests } => Task::TestAnalysis(
+            TestAnalysis::check(code.map(SourceFile::from), read(tests))
+                .map_err(|_| item.bad("b"))?,
+        ),
+        WireTask::TestIntegration { target, tests } => Task::TestIntegration(
+            TestIntegration::check(target.into(), read(tests)).map_err(|_| item.bad("b"))?,
+        ),
+    })
+}
+
+pub(super) fn answer_part(id: &AssistId, answer: &Answer) -> Result<Attributes, StoreError> {
+    let wire = match answer {
+        Answer::CommitSummary(Summary { text, diff }) => {
+            let DiffFacts {
+                files,
+                additions,
+                deletions,
+                bytes,
+                shown_bytes,
+            } = *diff;
+            WireAnswer::CommitSummary {
+                text: text.clone(),
+                files,
+                additions,
+                deletions,
+                bytes,
+                shown_bytes,
+            }
+        }
+        Answer::TestAnalysis(scores) => {
+            let wired = |Score {
+                             path,
+                             score,
+                             reason,
+                         }: &Score| WireScore {
+                path: path.clone(),
+                score: *score,
+                reason: reason.clone(),
+            };
+            WireAnswer::TestAnalysis {
+                scores: scores.iter().map(wired).collect(),
+            }
+        }
+        Answer::TestIntegration(Integrated {
+            file,
+            lines_added,
+            lines_removed,
+        }) => WireAnswer::TestIntegration {
+            file: file.into(),
+            lines_added: *lines_added,
+            lines_removed: *lines_removed,
+        },
+    };
+    part(id, keys::ANSWER, &wire)
+}
+
+pub(super) fn answer_of(attributes: &Attributes) -> Result<Answer, StoreError> {
+    let item = Item::new(attributes, "read what came of an assist");
+    Ok(match unpacked(&item)? {
+        WireAnswer::CommitSummary {
+            text,
+            files,
+            additions,
+            deletions,
+            bytes,
+            shown_bytes,
+        } => Answer::CommitSummary(Summary {
+            text,
+            diff: DiffFacts {
+                files,
+                additions,
+                deletions,
+                bytes,
+                shown_bytes,
+            },
+        }),
+        WireAnswer::TestAnalysis { scores } => {
+            let read = |WireScore {
+                            path,
+                            score,
+                            reason,
+                        }| Score {
+                path,
+                score,
+                reason,
+            };
+            Answer::TestAnalysis(scores.into_iter().map(read).collect())
+        }
+        WireAnswer::TestIntegration {
+            file,
+            lines_added,
+            lines_removed,
+        } => Answer::TestIntegration(Integrated {
+            file: file.into(),
+            lines_added,
+            lines_removed,
+        }),
+    })
+}
+
+fn part<T: Serialize>(
+    id: &AssistId,
+    part: &'static str,
+    wire: &T,
+) -> Result<Attributes, StoreError> {
+    let mut item = keys::assist_part(id, part).attributes();
+    item.extend(packed(wire, id.as_str())?);
+    Ok(item)
+}
+
+fn wired(files: &[SourceFile]) -> Vec<WireFile> {
+    files.iter().map(WireFile::from).collect()
+}
+
+fn read(files: Vec<WireFile>) -> Vec<SourceFile> {
+    files.into_iter().map(SourceFile::from).collect()
+}

@@ -1,0 +1,322 @@
+//! What agents outside report, and the row that stands for a fix: whoever writes it first is charged for it.
+//!
+//! A report, the fix, its place in the quota and its money are one transaction. A job's billing writes the same row (see
+//! `jobs`), so a fix is charged with one of them, whatever their order; and a report takes the place of one job's delivery at
+//! most, so that it does not make a second one free.
+
+use crate::billing::quotas::count_change;
+use crate::billing::usage;
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::keys;
+use crate::db::pages;
+use crate::db::pages::{Cursor, Page, Placed};
+use crate::db::tx::{Change, put_new};
+use crate::ledger::Post;
+use crate::{Advanced, Store};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use domain::billing::plans::Limit;
+use domain::billing::usage::Meter;
+use domain::ids::{AccountId, ActionId, JobId};
+use domain::jobs::phases::{Charge, Counted, Ending, Fix, Phase, Report};
+use domain::jobs::repositories::RepositoryName;
+use domain::jobs::{FixPaid, Money, Snapshot, Transition};
+
+/// What became of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reported {
+    /// It is there now, and counts so.
+    Now(Counted),
+    /// The same act had reported the same; this is what stands.
+    Already(Box<Report>),
+    /// The same act had reported something else.
+    ActReused,
+}
+
+const REPORT: &str = "record a phase";
+
+impl Store {
+    /// Records a report, with what it costs if it tells of a fix that nobody has been charged for. What has been delivered
+    /// cannot be refused any more: it counts beyond the quota, and what credits do not suffice for is owed.
+    pub async fn phase_record(
+        &self,
+        report: &Report,
+        charge: Option<&Charge>,
+    ) -> Result<Reported, StoreError> {
+        if let Some(charge) = charge {
+            let report = Report {
+                counted: Counted::Now,
+                ..report.clone()
+            };
+            if let Some(reported) = self
+                .while_contended(|| self.phase_write(&report, Some(charge)))
+                .await?
+            {
+                return Ok(reported);
+            }
+        }
+        let counted = if charge.is_some() {
+            Counted::Before
+        } else {
+            Counted::Never
+        };
+        let report = Report {
+            counted,
+            ..report.clone()
+        };
+        let reported = self
+            .while_contended(|| self.phase_write(&report, None))
+            .await?;
+        reported.ok_or_else(|| StoreError::bad_item(REPORT, report.id.as_str(), "pk"))
+    }
+
+    /// Records a report together with the move of a delegated job that it brings about, which has the money; none if somebody
+    /// else has moved the job first.
+    pub async fn phase_move(
+        &self,
+        report: &Report,
+        transition: &Transition,
+    ) -> Result<Option<Reported>, StoreError> {
+        let told = |written: &Transition| {
+            let counted = match (written.money(), written.row().fix_paid) {
+                (Money::Billed { .. }, FixPaid::WithJob) => Counted::Now,
+                (Money::Billed { .. }, FixPaid::Before) => Counted::Before,
+                (Money::Still | Money::GivenBack { .. }, _) => Counted::Never,
+            };
+            Report {
+                counted,
+                ..report.clone()
+            }
+        };
+        let beside =
+            |written: &Transition| Some(put_new(&self.table, report_attributes(&told(written))));
+        Ok(match self.job_advance_with(transition, beside).await? {
+            Advanced::Applied(row) => Some(Reported::Now(match row.fix_paid {
+                FixPaid::WithJob => told(transition).counted,
+                FixPaid::Before => told(&transition.with_fix_paid()).counted,
+            })),
+            Advanced::Stale => None,
+        })
+    }
+
+    /// What the act of a report has said before, if it has said anything.
+    pub async fn phase_known(&self, report: &Report) -> Result<Option<Reported>, StoreError> {
+        let known = self.phase_find(&report.account, &report.id).await?;
+        let same = |known: Report| {
+            if known.says_as(report) {
+                Reported::Already(Box::new(known))
+            } else {
+                Reported::ActReused
+            }
+        };
+        Ok(known.map(same))
+    }
+
+    /// Writes it so; none if the fix had been charged before.
+    async fn phase_write(
+        &self,
+        report: &Report,
+        charge: Option<&Charge>,
+    ) -> Result<Option<Reported>, StoreError> {
+        let mut items = vec![put_new(&self.table, report_attributes(report))];
+        let posting = charge.and_then(|charge| charge.posting.as_ref());
+        let postings = self
+            .postings(
+                REPORT,
+                posting.map(std::slice::from_ref).unwrap_or_default(),
+            )
+            .await?;
+        let reservation = self
+            .outlay_end(charge.and_then(|charge| charge.outlay.as_ref()))
+            .await?;
+        if let Some(charge) = charge {
+            let mut fix = keys::fix(&report.account, &report.fix).attributes();
+            fix.insert("report".to_owned(), text(report.id.as_str()));
+            items.push(put_new(&self.table, fix));
+            let counted = count_change(
+                &report.account,
+                (&Meter::pull_requests(), &charge.period),
+                1,
+                Limit::Unlimited,
+            );
+            items.extend(counted.map(|count| count.item(&self.table)));
+            items.push(self.begun(&report.account, report.at).item(&self.table));
+            let owed = charge
+                .usage
+                .iter()
+                .map(|record| usage::owed_attributes(record, record.at));
+            items.extend(owed.map(|owed| put_new(&self.table, owed)));
+        }
+        let between = items.len();
+        items.extend(reservation.items.clone());
+        let own = items.len();
+        items.extend(postings.items.clone());
+        let Err(error) = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .send()
+            .await
+        else {
+            return Ok(Some(Reported::Now(report.counted)));
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(REPORT, error));
+        };
+        // The report comes first: who repeats himself also finds the fix charged, by himself.
+        if let Some(held) = condition_failed(reasons.first()) {
+            let nothing = Attributes::new();
+            let known = report_of(held.item().unwrap_or(&nothing))?;
+            let same = known.says_as(report);
+            return Ok(Some(if same {
+                Reported::Already(Box::new(known))
+            } else {
+                Reported::ActReused
+            }));
+        }
+        if charge.is_some() && condition_failed(reasons.get(1)).is_some() {
+            return Ok(None);
+        }
+        reservation.verdict(REPORT, reasons.get(between..own).unwrap_or_default())?;
+        Err(
+            match postings.verdict(reasons.get(own..).unwrap_or_default())? {
+                // The balance is as far below nothing as a balance can be.
+                Some(Post::Insufficient(balance)) => {
+                    StoreError::inconsistent(REPORT, format!("no room for it: {balance:?}"))
+                }
+                Some(verdict) => {
+                    StoreError::inconsistent(REPORT, format!("a fix's posting: {verdict:?}"))
+                }
+                None => StoreError::cancelled(REPORT, reasons),
+            },
+        )
+    }
+
+    /// An account's reports, newest first. They may be listed some moments after they were made.
+    pub async fn phase_list(
+        &self,
+        account: &AccountId,
+        from: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page<Report>, StoreError> {
+        const LIST: &str = "list phases";
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("timeline");
+        let query = pages::of(query, &keys::phases_of(account));
+        let found = pages::newest(LIST, query, (from, limit), |attributes| {
+            let item = Item::new(attributes, LIST);
+            let id = keys::phase_of(item.text("sk")?).ok_or_else(|| item.bad("sk"))?;
+            Ok(Some(Placed::new(item.time("at")?, id.to_string(), id)))
+        });
+        let Page { rows, next } = pages::page(found.await?, limit);
+        let reports =
+            futures::future::try_join_all(rows.iter().map(|id| self.phase_find(account, id)))
+                .await?;
+        Ok(Page {
+            rows: reports.into_iter().flatten().collect(),
+            next,
+        })
+    }
+
+    async fn phase_find(
+        &self,
+        account: &AccountId,
+        id: &ActionId,
+    ) -> Result<Option<Report>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::phase(account, id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("read a phase", e))?;
+        found.item.as_ref().map(report_of).transpose()
+    }
+
+    /// The fix of a job that is billed, on the row that stands for it: whether a report has been charged for it must be as
+    /// the job's row has it. A second job of the same issue is a fix of its own.
+    pub(crate) fn fix_billed(&self, row: &Snapshot) -> TransactWriteItem {
+        let condition = match row.fix_paid {
+            FixPaid::WithJob => "attribute_not_exists(#report) OR attribute_exists(#job)",
+            FixPaid::Before => "attribute_exists(#report) AND attribute_not_exists(#job)",
+        };
+        let fix = Change::of(keys::fix(&row.facts.account, &row.fix()));
+        fix.set("job", text(row.facts.id.as_str()))
+            .when(condition, vec![])
+            .item(&self.table)
+    }
+}
+
+fn report_attributes(report: &Report) -> Attributes {
+    let mut item = keys::phase(&report.account, &report.id).attributes();
+    let more = [
+        // `owner` and `at` are the keys of index `timeline`.
+        ("owner", text(keys::phases_of(&report.account))),
+        ("at", time(report.at)),
+        ("phase", text(report.phase.as_str())),
+        ("ending", text(report.ending.as_str())),
+        ("repository", text(report.repository.to_string())),
+        ("fix", text(report.fix.as_str())),
+        ("occurred_at", time(report.occurred_at)),
+        ("counted", text(report.counted.as_str())),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    let numbers = [
+        ("issue_number", report.issue_number),
+        ("pull_request", report.pull_request),
+    ];
+    item.extend(
+        numbers
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), number(value?)))),
+    );
+    item.extend(
+        report
+            .job
+            .as_ref()
+            .map(|job| ("job".to_owned(), text(job.as_str()))),
+    );
+    let texts = [
+        ("commit", &report.commit),
+        ("run_id", &report.run_id),
+        ("data", &report.data),
+    ];
+    item.extend(
+        texts
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), text(value.as_ref()?)))),
+    );
+    item
+}
+
+fn report_of(attributes: &Attributes) -> Result<Report, StoreError> {
+    let item = Item::new(attributes, "read a phase");
+    let word = |name| Ok::<_, StoreError>(item.find_text(name)?.map(str::to_owned));
+    Ok(Report {
+        id: keys::phase_of(item.text("sk")?).ok_or_else(|| item.bad("sk"))?,
+        account: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
+        phase: item.parsed("phase", |word| Phase::parse(word).ok_or(()))?,
+        ending: item.parsed("ending", |word| Ending::parse(word).ok_or(()))?,
+        repository: item.parsed("repository", |text| RepositoryName::parse(text).ok_or(()))?,
+        issue_number: item.find_number("issue_number")?,
+        fix: item.parsed("fix", |text| Fix::parse(text).ok_or(()))?,
+        job: item
+            .find_text("job")?
+            .map(JobId::parse)
+            .transpose()
+            .map_err(|_| item.bad("job"))?,
+        pull_request: item.find_number("pull_request")?,
+        commit: word("commit")?,
+        run_id: word("run_id")?,
+        data: word("data")?,
+        occurred_at: item.time("occurred_at")?,
+        at: item.time("at")?,
+        counted: item.parsed("counted", |word| Counted::parse(word).ok_or(()))?,
+    })
+}

@@ -1,0 +1,160 @@
+//! What was asked for by the API: written down before it is looked at, due until something has come of it.
+
+use crate::Store;
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::keys;
+use crate::db::tx::Change;
+use domain::ids::{AccountId, JobId};
+use domain::jobs::RESEND_AFTER;
+use domain::jobs::repositories::RepositoryName;
+use domain::jobs::requests::{Agent, Outcome, Request};
+use domain::time::Timestamp;
+
+/// What became of a request that was to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestMade {
+    /// It is there now.
+    New,
+    /// The same act had asked for the same; this is how far that is.
+    Same(Box<Request>),
+    /// The same act had asked for something else.
+    ActReused,
+}
+
+const MAKE: &str = "make a request";
+
+impl Store {
+    /// Writes a request down, once for its act.
+    pub async fn request_make(&self, request: &Request) -> Result<RequestMade, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(request_attributes(request)));
+        match put
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await
+        {
+            Ok(_) => Ok(RequestMade::New),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                let known = self.request_find(&request.id).await?;
+                let known =
+                    known.ok_or_else(|| StoreError::bad_item(MAKE, request.id.as_str(), "pk"))?;
+                let same = known.asks_for(request);
+                Ok(if same {
+                    RequestMade::Same(Box::new(known))
+                } else {
+                    RequestMade::ActReused
+                })
+            }
+            Err(error) => Err(StoreError::sdk(MAKE, error)),
+        }
+    }
+
+    /// The request, if there is one.
+    pub async fn request_find(&self, id: &JobId) -> Result<Option<Request>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::request(id).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk("find a request", e))?;
+        found.item.as_ref().map(request_of).transpose()
+    }
+
+    /// Writes down what has come of a request; the first to say so is right.
+    pub async fn request_finish(&self, id: &JobId, outcome: &Outcome) -> Result<(), StoreError> {
+        let change = Change::of(keys::request(id));
+        let change = match outcome {
+            Outcome::Job(job) => change.set("became", text(job.as_str())),
+            Outcome::Refused(why) => change.set("refused", text(why)),
+        };
+        let open = "attribute_exists(pk) AND attribute_not_exists(#became) AND attribute_not_exists(#refused)";
+        let change = change
+            .remove("dx")
+            .remove("due_at")
+            .remove("swept")
+            .when(open, vec![]);
+        self.quietly("finish a request", change).await
+    }
+
+    /// Says when a request is looked at again after a try that failed; `counted` if the try counts.
+    pub async fn request_postpone(
+        &self,
+        id: &JobId,
+        due_at: Timestamp,
+        counted: u32,
+    ) -> Result<(), StoreError> {
+        let change = Change::of(keys::request(id))
+            .set("due_at", time(due_at))
+            .add("attempts", number(counted))
+            .when("attribute_exists(#due_at)", vec![]);
+        self.quietly("postpone a request", change).await
+    }
+}
+
+fn request_attributes(request: &Request) -> Attributes {
+    let key = keys::request(&request.id);
+    let mut item = key.attributes();
+    let more = [
+        ("account", text(request.account.as_str())),
+        ("repository_owner", text(request.repository.owner())),
+        ("repository_name", text(request.repository.name())),
+        ("issue_number", number(request.issue_number)),
+        ("asked_by", text(&request.asked_by)),
+        ("asked_at", time(request.at)),
+        ("dx", text(keys::due(&key))),
+        ("due_at", time(request.at.plus(RESEND_AFTER))),
+    ];
+    item.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    if request.agent == Agent::Outside {
+        item.insert("agent".to_owned(), text(request.agent.as_str()));
+    }
+    item.extend(
+        request
+            .retry_of
+            .as_ref()
+            .map(|job| ("retry_of".to_owned(), text(job.as_str()))),
+    );
+    item
+}
+
+fn request_of(attributes: &Attributes) -> Result<Request, StoreError> {
+    let item = Item::new(attributes, "read a request");
+    let job = |name: &'static str| {
+        let found = item.find_text(name)?.map(JobId::parse).transpose();
+        found.map_err(|_| item.bad(name))
+    };
+    let repository = RepositoryName::of(
+        item.text("repository_owner")?,
+        item.text("repository_name")?,
+    );
+    let refused = item
+        .find_text("refused")?
+        .map(|why| Outcome::Refused(why.to_owned()));
+    Ok(Request {
+        id: keys::job_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
+        account: item.parsed("account", AccountId::parse)?,
+        repository: repository.ok_or_else(|| item.bad("repository_name"))?,
+        issue_number: item.number("issue_number")?,
+        agent: item
+            .find_text("agent")?
+            .map_or(Some(Agent::Ours), Agent::parse)
+            .ok_or_else(|| item.bad("agent"))?,
+        asked_by: item.text("asked_by")?.to_owned(),
+        retry_of: job("retry_of")?,
+        at: item.time("asked_at")?,
+        attempts: item.find_number("attempts")?.unwrap_or(0),
+        outcome: job("became")?.map(Outcome::Job).or(refused),
+    })
+}

@@ -1,0 +1,145 @@
+//! What steps leave, as it stands in items: one compressed JSON document each.
+
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, Item, bytes, number, text, time};
+use crate::db::keys;
+use crate::inbox::bodies;
+use domain::billing::usage::Tokens;
+use domain::ids::JobId;
+use domain::jobs::pulls::{Change, FileChange, Proposal};
+use domain::jobs::steps::{Order, Output, Plan, Review, Step, Verdict};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Wire {
+    Order {
+        title: String,
+        body: String,
+    },
+    Plan {
+        text: String,
+        files: Vec<String>,
+    },
+    Code {
+        title: String,
+        body: String,
+        changes: Vec<WireChange>,
+    },
+    Review {
+        verdict: String,
+        notes: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireChange {
+    path: String,
+    /// Absent when the file is to go.
+    content: Option<String>,
+}
+
+fn wire(output: &Output) -> Wire {
+    match output {
+        Output::Order(order) => Wire::Order {
+            title: order.title.clone(),
+            body: order.body.clone(),
+        },
+        Output::Plan(plan) => Wire::Plan {
+            text: plan.text.clone(),
+            files: plan.files.clone(),
+        },
+        Output::Code(proposal) => Wire::Code {
+            title: proposal.title().to_owned(),
+            body: proposal.body().to_owned(),
+            changes: proposal.changes().iter().map(wire_change).collect(),
+        },
+        Output::Review(review) => Wire::Review {
+            verdict: review.verdict.as_str().to_owned(),
+            notes: review.notes.clone(),
+        },
+    }
+}
+
+fn wire_change(file: &FileChange) -> WireChange {
+    let content = match &file.change {
+        Change::Write(content) => Some(content.clone()),
+        Change::Delete => None,
+    };
+    WireChange {
+        path: file.path.clone(),
+        content,
+    }
+}
+
+fn output(wire: Wire) -> Option<Output> {
+    Some(match wire {
+        Wire::Order { title, body } => Output::Order(Order { title, body }),
+        Wire::Plan { text, files } => Output::Plan(Plan { text, files }),
+        Wire::Code {
+            title,
+            body,
+            changes,
+        } => {
+            let changes = changes.into_iter().map(|file| FileChange {
+                path: file.path,
+                change: file.content.map_or(Change::Delete, Change::Write),
+            });
+            Output::Code(Proposal::check(&title, &body, changes.collect()).ok()?)
+        }
+        Wire::Review { verdict, notes } => Output::Review(Review {
+            verdict: Verdict::parse(&verdict)?,
+            notes,
+        }),
+    })
+}
+
+/// What a document is kept as: one compressed JSON text.
+pub(crate) fn packed<T: Serialize>(document: &T, whose: &str) -> Result<Attributes, StoreError> {
+    let json = serde_json::to_vec(document)
+        .map_err(|_| StoreError::bad_item("keep a document", whose, "b"))?;
+    let (codec, packed) = bodies::pack(&json);
+    let parts = [
+        ("c", number(codec)),
+        ("len", number(json.len())),
+        ("b", bytes(packed)),
+    ];
+    Ok(parts.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+/// The document again.
+pub(crate) fn unpacked<T: DeserializeOwned>(item: &Item<'_>) -> Result<T, StoreError> {
+    let json = bodies::unpack(item.number("c")?, item.bytes("b")?, item.number("len")?)?;
+    serde_json::from_slice(&json).map_err(|_| item.bad("b"))
+}
+
+pub(crate) fn step_item(job: &JobId, index: u32, step: &Step) -> Result<Attributes, StoreError> {
+    let mut item = keys::step(job, index).attributes();
+    item.extend(packed(&wire(&step.output), job.as_str())?);
+    item.extend(
+        [
+            ("tokens_in", number(step.tokens.input)),
+            ("tokens_out", number(step.tokens.output)),
+            ("cost", number(step.cost.micros())),
+            ("model", text(&step.model)),
+            ("at", time(step.at)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    Ok(item)
+}
+
+pub(crate) fn step_of(attributes: &Attributes) -> Result<Step, StoreError> {
+    let item = Item::new(attributes, "read a step");
+    Ok(Step {
+        output: output(unpacked(&item)?).ok_or_else(|| item.bad("b"))?,
+        tokens: Tokens {
+            input: item.number("tokens_in")?,
+            output: item.number("tokens_out")?,
+        },
+        cost: item.find_credits("cost")?,
+        model: item.text("model")?.to_owned(),
+        at: item.time("at")?,
+    })
+}

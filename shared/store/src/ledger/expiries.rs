@@ -1,0 +1,203 @@
+//! Credits whose time is up: which payments have such, and what is left of them gone, once.
+//!
+//! What is left of a payment is read from all entries of its account, so it is taken only if none has come since, and only
+//! while nothing is held: what a hold will spend nobody knows yet. Entry, balance, payment and the row that owed it are
+//! written in one transaction; whoever comes second finds the row gone.
+
+use crate::Store;
+use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::item::{Item, text};
+use crate::db::keys;
+use crate::db::tx::delete_when;
+use crate::ledger::postings::Seen;
+use domain::billing::payments::{Learnt, Payment, Purchase};
+use domain::ids::{AccountId, PaymentId};
+use domain::ledger::{Cause, left_of};
+use domain::time::Timestamp;
+use domain::units::Credits;
+use std::collections::BTreeMap;
+
+/// A payment whose credits end on a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiring {
+    /// The day, as `2026-11-20`.
+    pub day: String,
+    /// Which payment.
+    pub payment: PaymentId,
+}
+
+/// What became of a payment's credits whose time is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// So much was left and is gone.
+    Posted(Credits),
+    /// Nothing was left.
+    Spent,
+    /// Something of the account is held, so that what is left is not known yet.
+    Held,
+    /// Somebody else has seen to it.
+    Before,
+}
+
+const LIST: &str = "list what expires";
+const EXPIRE: &str = "let credits expire";
+
+/// What decides how much goes.
+struct Books {
+    payment: Payment,
+    seen: Seen,
+    left: Credits,
+}
+
+impl Store {
+    /// Payments whose credits end on a day before this one, behind `after`; at most `limit`.
+    pub async fn expiry_list(
+        &self,
+        today: Timestamp,
+        after: Option<&Expiring>,
+        limit: i32,
+    ) -> Result<Vec<Expiring>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk < :today")
+            .expression_attribute_values(":pk", text(keys::EXPIRES))
+            .expression_attribute_values(":today", text(today.day()))
+            .set_exclusive_start_key(
+                after.map(|row| keys::expiry(&row.day, &row.payment).attributes()),
+            )
+            .consistent_read(true)
+            .limit(limit);
+        let page = query.send().await.map_err(|e| StoreError::sdk(LIST, e))?;
+        let row = |attributes| {
+            let item = Item::new(attributes, LIST);
+            let (day, payment) = keys::expiry_of(item.text("sk")?).ok_or_else(|| item.bad("sk"))?;
+            Ok(Expiring { day, payment })
+        };
+        page.items().iter().map(row).collect()
+    }
+
+    /// Lets go what is left of a payment's credits. Contention is waited out for a while: it says nothing about them.
+    pub async fn payment_expire(
+        &self,
+        row: &Expiring,
+        now: Timestamp,
+    ) -> Result<Expiry, StoreError> {
+        self.while_contended(|| self.payment_expire_once(row, now))
+            .await
+    }
+
+    async fn payment_expire_once(
+        &self,
+        row: &Expiring,
+        now: Timestamp,
+    ) -> Result<Expiry, StoreError> {
+        let Some(books) = self.expiry_books(row).await? else {
+            return Ok(Expiry::Held);
+        };
+        let gone = (!books.left.is_zero())
+            .then(|| books.payment.expire(books.left, now))
+            .flatten();
+        let done = delete_when(
+            &self.table,
+            keys::expiry(&row.day, &row.payment),
+            "attribute_exists(pk)",
+            vec![],
+        );
+        let (mut items, mut postings) = (vec![done], Vec::new());
+        if let Some(Learnt {
+            payment,
+            postings: posted,
+        }) = gone
+        {
+            items.push(self.payment_put(&payment, books.payment.version));
+            postings = posted;
+        }
+        let written = self
+            .postings_if(EXPIRE, &postings, Some(books.seen))
+            .await?;
+        items.extend(written.items.clone());
+        let call = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items));
+        let Err(error) = call.send().await else {
+            return Ok(if postings.is_empty() {
+                Expiry::Spent
+            } else {
+                Expiry::Posted(books.left)
+            });
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(EXPIRE, error));
+        };
+        if condition_failed(reasons.first()).is_some() {
+            return Ok(Expiry::Before);
+        }
+        // Of the payment or of the account something new is known: it has to be read again.
+        Err(StoreError::cancelled(EXPIRE, reasons))
+    }
+
+    /// What the account's entries leave of a payment; none while something is held.
+    async fn expiry_books(&self, row: &Expiring) -> Result<Option<Books>, StoreError> {
+        let wrong = |what: &str| {
+            StoreError::inconsistent(EXPIRE, format!("payment {}: {what}", row.payment))
+        };
+        let payment = self
+            .payment_find(&row.payment)
+            .await?
+            .ok_or_else(|| wrong("not known"))?;
+        let Some(Purchase { account, .. }) = &payment.purchase else {
+            return Err(wrong("nothing was bought"));
+        };
+        let seen = self.balance_seen(account).await?;
+        if seen.held != 0 {
+            return Ok(None);
+        }
+        let entries = self.entry_all(account).await?;
+        if u64::try_from(entries.len()) != Ok(seen.entries) {
+            return Err(StoreError::cancelled(EXPIRE, &[]));
+        }
+        let mut ends = BTreeMap::new();
+        for granted in entries
+            .iter()
+            .filter_map(|entry| Cause::granted_for(&entry.cause))
+        {
+            let known = if granted == row.payment {
+                None
+            } else {
+                self.payment_find(&granted).await?
+            };
+            let purchase = known.as_ref().unwrap_or(&payment).purchase.as_ref();
+            if let Some(end) = purchase.and_then(|purchase| purchase.expires_at) {
+                ends.insert(granted, end);
+            }
+        }
+        let left = left_of(&entries, &ends, &row.payment);
+        Ok(Some(Books {
+            payment,
+            seen,
+            left,
+        }))
+    }
+
+    async fn balance_seen(&self, account: &AccountId) -> Result<Seen, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::balance(account).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(EXPIRE, e))?;
+        let attributes = found.item.unwrap_or_default();
+        let item = Item::new(&attributes, EXPIRE);
+        Ok(Seen {
+            entries: item.number("entries")?,
+            held: item.number("held")?,
+        })
+    }
+}

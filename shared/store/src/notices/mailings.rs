@@ -1,0 +1,216 @@
+//! Where an account's mail goes, what it wants to be told of, and the addresses that take no mail.
+//!
+//! Mail to an address that came back once is not sent again, whoever's address it is; it is kept as its digest, since all
+//! that is ever asked is whether it is one of them. When it came back and when an operator said that it may be tried again
+//! both stand there, each the latest, so that neither a doubled nor a late word of the one undoes the other.
+
+use crate::Store;
+use crate::db::error::StoreError;
+use crate::db::item::{Item, text, time};
+use crate::db::tx::Change;
+use crate::db::{digests, keys};
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::accounts::addresses::MailAddress;
+use domain::ids::AccountId;
+use domain::notices::Kind;
+use domain::switches::Switch;
+use domain::time::Timestamp;
+
+/// Where an account's mail goes, and what it does not want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailing {
+    /// The address, if one is known.
+    pub address: Option<MailAddress>,
+    switches: Vec<(Kind, Switch)>,
+}
+
+impl Mailing {
+    /// Whether the account is to be told of this kind.
+    pub fn switch(&self, kind: Kind) -> Switch {
+        let chosen = self.switches.iter().find(|(known, _)| *known == kind);
+        chosen.map_or_else(|| kind.at_first(), |(_, switch)| *switch)
+    }
+}
+
+/// Whether there was an account to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountChanged {
+    /// It says so now.
+    Now,
+    /// There is no such account.
+    Unknown,
+}
+
+/// Whether an address took no mail before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmuted {
+    /// It was muted, and is not any more.
+    Now,
+    /// It was not.
+    Already,
+}
+
+/// Whether mail goes to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Muted {
+    /// It does not: mail to it came back.
+    Yes,
+    /// Nothing is known against it.
+    No,
+}
+
+impl Store {
+    /// Says where an account's mail goes; to nobody without an address.
+    pub async fn account_mail_set(
+        &self,
+        account: &AccountId,
+        address: Option<&MailAddress>,
+    ) -> Result<AccountChanged, StoreError> {
+        let change = Change::of(keys::account(account));
+        let change = change.set_or_remove("mail", address.map(|address| text(address.as_str())));
+        self.account_change("set an account's mail", change).await
+    }
+
+    /// Says whether an account is to be told of a kind.
+    pub async fn account_notices_set(
+        &self,
+        account: &AccountId,
+        kind: Kind,
+        switch: Switch,
+    ) -> Result<AccountChanged, StoreError> {
+        let change = Change::of(keys::account(account))
+            .set(attribute(kind), AttributeValue::Bool(switch.is_on()));
+        self.account_change("switch an account's notices", change)
+            .await
+    }
+
+    async fn account_change(
+        &self,
+        operation: &'static str,
+        change: Change,
+    ) -> Result<AccountChanged, StoreError> {
+        let change = change.when("attribute_exists(pk)", vec![]);
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(AccountChanged::Now),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(AccountChanged::Unknown)
+            }
+            Err(error) => Err(StoreError::sdk(operation, error)),
+        }
+    }
+
+    /// Where an account's mail goes, and what it wants.
+    pub async fn account_mail_find(&self, account: &AccountId) -> Result<Mailing, StoreError> {
+        let operation = "find an account's mail";
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::account(account).attributes()));
+        let found = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(operation, e))?;
+        let attributes = found.item.unwrap_or_default();
+        let item = Item::new(&attributes, operation);
+        let address = item
+            .find_text("mail")?
+            .map(|text| MailAddress::parse(text).map_err(|_| item.bad("mail")));
+        let mut switches = Vec::new();
+        for kind in Kind::ALL
+            .iter()
+            .copied()
+            .filter(|kind| attributes.contains_key(attribute(*kind)))
+        {
+            switches.push((kind, item.switch(attribute(kind))?));
+        }
+        Ok(Mailing {
+            address: address.transpose()?,
+            switches,
+        })
+    }
+
+    /// Sends no more mail to an address, since mail to it came back at that moment. What is older than the word of an
+    /// operator that it may be written to again changes nothing.
+    pub async fn mail_mute(&self, address: &MailAddress, at: Timestamp) -> Result<(), StoreError> {
+        let change = Change::of(keys::muted(&digest(address))).set("muted_at", time(at));
+        let change = change.when(
+            "attribute_not_exists(#muted_at) OR #muted_at < :at",
+            vec![("at", time(at))],
+        );
+        self.quietly("mute an address", change).await
+    }
+
+    /// Sends mail to an address again.
+    pub async fn mail_unmute(
+        &self,
+        address: &MailAddress,
+        now: Timestamp,
+    ) -> Result<Unmuted, StoreError> {
+        let operation = "unmute an address";
+        let change = Change::of(keys::muted(&digest(address))).set("unmuted_at", time(now)).when(
+            "#muted_at > #unmuted_at OR (attribute_exists(#muted_at) AND attribute_not_exists(#unmuted_at))",
+            vec![],
+        );
+        match change.call(&self.client, &self.table).send().await {
+            Ok(_) => Ok(Unmuted::Now),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(Unmuted::Already)
+            }
+            Err(error) => Err(StoreError::sdk(operation, error)),
+        }
+    }
+
+    /// Whether mail goes to an address: it does not if it came back later than anybody said that it may be tried again.
+    pub async fn mail_muted(&self, address: &MailAddress) -> Result<Muted, StoreError> {
+        let operation = "look whether an address is muted";
+        let get = self.client.get_item().table_name(&self.table);
+        let get = get
+            .set_key(Some(keys::muted(&digest(address)).attributes()))
+            .consistent_read(true);
+        let found = get
+            .send()
+            .await
+            .map_err(|e| StoreError::sdk(operation, e))?;
+        let Some(found) = found.item else {
+            return Ok(Muted::No);
+        };
+        let item = Item::new(&found, operation);
+        let muted = item.time("muted_at")?;
+        Ok(match item.find_time("unmuted_at")? {
+            Some(unmuted) if unmuted >= muted => Muted::No,
+            Some(_) | None => Muted::Yes,
+        })
+    }
+}
+
+/// What an address is known by, however it is written.
+pub(crate) fn digest(address: &MailAddress) -> String {
+    digests::of(&address.folded())
+}
+
+/// Where an account's profile says whether it wants a kind.
+const fn attribute(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Welcome => "notices_welcome",
+        Kind::PaymentFailed => "notices_payment_failed",
+        Kind::ActionRequired => "notices_action_required",
+        Kind::TrialEnding => "notices_trial_ending",
+        Kind::QuotaNearlyUsed => "notices_quota_nearly_used",
+        Kind::QuotaUsed => "notices_quota_used",
+        Kind::LowBalance => "notices_low_balance",
+        Kind::TopUpNeeded => "notices_top_up_needed",
+        Kind::SpendLimitNear => "notices_spend_limit_near",
+        Kind::SpendLimitReached => "notices_spend_limit_reached",
+        Kind::JobFinished => "notices_job_finished",
+    }
+}
