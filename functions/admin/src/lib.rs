@@ -12,7 +12,7 @@ mod operator;
 mod routes;
 
 pub use config::{Config, Ctx};
-pub use replies::ApiError;
+pub use rest::ApiError;
 
 use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
@@ -25,7 +25,7 @@ use tower::ServiceExt;
 /// Every route of this door.
 pub fn router(ctx: Ctx) -> Router {
     let names =
-        middleware::from_fn_with_state(ctx.outside.random.clone(), replies::requests::named);
+        middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
     Router::new()
         .route("/health", get(routes::health::show))
         .route("/api/v1/admin/accounts", post(routes::accounts::create))

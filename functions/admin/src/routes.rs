@@ -13,7 +13,7 @@ pub mod signups;
 pub mod switches;
 pub mod usage;
 
-pub use replies::cursors;
+pub use rest::cursors;
 
 use crate::ApiError;
 

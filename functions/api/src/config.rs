@@ -10,7 +10,7 @@ use domain::inbox::events::Mode;
 use domain::switches::Switch;
 use github_api::{SignIn, SignInConfig};
 use queues::{Queue, Queues};
-use replies::ApiError;
+use rest::ApiError;
 use store::{Connection, KeyRing, Store, Switchboard};
 use stripe_api::{PriceChoice, StripeApi, StripeConfig};
 

@@ -58,7 +58,7 @@ const OURS: [&str; 22] = [
     "pull_requests",
     "queues",
     "reconciliation",
-    "replies",
+    "rest",
     "store",
     "stripe_api",
     "stripe_events",

@@ -72,7 +72,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("reconciliation", &["boot", "domain", "store"]),
     (
         "admin",
-        &["boot", "catalogue", "domain", "queues", "replies", "store"],
+        &["boot", "catalogue", "domain", "queues", "rest", "store"],
     ),
     (
         "api",
@@ -82,7 +82,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "domain",
             "github-api",
             "queues",
-            "replies",
+            "rest",
             "store",
             "stripe-api",
         ],

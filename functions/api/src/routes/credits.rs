@@ -10,7 +10,7 @@ use domain::accounts::api_keys::Scope;
 use domain::ledger::{Entry, Kind};
 use domain::units::decimal;
 use http::header;
-use replies::cursors;
+use rest::cursors;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use domain::ids::JobId;
 use domain::jobs::requests::{Outcome, Request};
 use domain::jobs::{CancelOutcome, Funding, MovedOn, Snapshot, cost_to_customer};
 use http::StatusCode;
-use replies::cursors;
+use rest::cursors;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Advanced, Cursor};

@@ -21,7 +21,7 @@ use domain::jobs::repositories::RepositoryName;
 use domain::notices::{Notice, quota_warning};
 use domain::time::Timestamp;
 use http::StatusCode;
-use replies::cursors;
+use rest::cursors;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
