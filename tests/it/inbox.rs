@@ -1,7 +1,16 @@
-//! The event log.
+//! Events from their signature to their end: receivers, the event log, queues, the sweeper and the switches.
 
-mod bodies;
-mod contents;
-mod log;
-mod secrets;
-mod signatures;
+pub mod attribution;
+pub mod bodies;
+pub mod contents;
+pub mod events;
+pub mod load;
+pub mod log;
+pub mod memory;
+pub mod queues;
+pub mod races;
+pub mod replays;
+pub mod secrets;
+pub mod signatures;
+pub mod sweeping;
+pub mod switches;

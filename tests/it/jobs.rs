@@ -1,71 +1,19 @@
-//! The main journey: from an issue to a pull request and one charge.
+//! Jobs: from an issue, a request or a report to a pull request, or to an end without one.
 
-use crate::world::{Climate, World};
-use domain::jobs::State;
-use local_stack::world::{OWNER, REPOSITORY};
-
-const JOURNEY: [State; 7] = [
-    State::Queued,
-    State::Planning,
-    State::Coding,
-    State::Reviewing,
-    State::ReviewApproved,
-    State::PrCreationInitiated,
-    State::PrOpened,
-];
-
-/// The gate of the first source document: a simulated `issues.opened` goes through the whole pipeline, and job, pull
-/// request and usage are what they should be.
-#[tokio::test(start_paused = true)]
-async fn gate_a_github_webhook_triggers_the_entire_pipeline() {
-    let world = World::start().await;
-    let delivery = world.github_sends("issues.opened").await;
-    world.settle().await;
-
-    let job = world.job_of(&delivery).await;
-    assert_eq!(job.state, State::PrOpened);
-    assert_eq!(World::states(&job), JOURNEY);
-    let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
-    let pull = job.pull.expect("the job has its pull request");
-    assert_eq!(
-        (pull.number, pull.url.as_str()),
-        (8, "http://github.test/acme/greeter/pull/8")
-    );
-    assert_eq!(pulls[0].head, format!("tallyhook/{}", job.facts.id));
-    assert_eq!(pulls[0].base, "main");
-    assert!(pulls[0].title.contains("#7") || !pulls[0].title.is_empty());
-    assert!(pulls[0].body.contains("Closes #7"), "{}", pulls[0].body);
-    let fixed = world
-        .vendors
-        .github
-        .file(OWNER, REPOSITORY, &pulls[0].head, "src/greeting.rs")
-        .expect("the file is there");
-    assert!(fixed.contains("Hello, {name}!"), "{fixed}");
-    let metered = &world.vendors.stripe.meter_events()[0];
-    assert_eq!(
-        (
-            metered.event_name.as_str(),
-            metered.customer.as_str(),
-            metered.value
-        ),
-        ("pull_requests", "cus_TallyhookDemo1", 1)
-    );
-    assert!(job.tokens.input > 0 && job.tokens.output > 0);
-    world.assert_delivered_once();
-
-    // The same delivery again, and the same fact under another delivery, add nothing.
-    world.github_sends("issues.opened").await;
-    world.settle().await;
-    world.assert_delivered_once();
-    world.done().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn fair_weather_takes_the_same_way() {
-    let world = World::with(Climate::Fair, &[]).await;
-    let delivery = world.github_sends("issues.labeled").await;
-    world.settle().await;
-    assert_eq!(World::states(&world.job_of(&delivery).await), JOURNEY);
-    world.assert_delivered_once();
-    world.done().await;
-}
+pub mod admin;
+pub mod api;
+pub mod cancel;
+pub mod commit_summaries;
+pub mod crash;
+pub mod delegated;
+pub mod journey;
+pub mod models;
+pub mod obstacles;
+pub mod outcomes;
+pub mod phases;
+pub mod pull_options;
+pub mod pulls;
+pub mod requests;
+pub mod steps;
+pub mod test_integration;
+pub mod triggers;

@@ -1,11 +1,14 @@
 //! The ledger through the real store: whatever is posted, in whatever order and by however many at once, a balance is what
 //! its entries add up to, and nobody gets what he has not.
 
-mod crowds;
-mod expiry;
-mod jobs;
-mod plans;
-mod sequences;
+pub mod command_line;
+pub mod credits;
+pub mod crowds;
+pub mod expiry;
+pub mod jobs;
+pub mod plans;
+pub mod sealing;
+pub mod sequences;
 
 use boot::{Aws, AwsSettings, Outside, Web};
 use domain::ids::{AccountId, ActionId, JobId};

@@ -1,38 +1,10 @@
-//! The end-to-end tests: journeys through the real doors, the real AWS SDKs and the embedded store.
+//! The end-to-end tests: journeys through the real functions, the real AWS SDKs and the embedded store.
 
-mod books;
-mod browser;
-mod cancel;
-mod contracts;
-mod crash;
-mod fates;
+mod accounts;
+mod billing;
 mod inbox;
 mod jobs;
-mod late_usage;
-mod leaks;
 mod ledger;
-mod load;
-mod marketplace;
-mod memory;
-mod metering;
-mod models;
-mod money;
 mod notices;
-mod obstacles;
-mod pulls;
-mod queues;
-mod races;
 mod routes;
-mod sealing;
-mod signups;
-mod spending;
-mod steps;
-mod stripe_events;
-mod sweeping;
-mod switches;
-mod triggers;
-mod unbilled;
-mod verbs;
-mod wire;
-mod wishes;
 mod world;

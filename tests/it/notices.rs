@@ -1,11 +1,12 @@
 //! Customers are told by mail what they have to know: each notice from its cause to one mail, in bad weather.
 
-mod bounces;
-mod failures;
-mod jobs;
-mod stops;
+pub mod bounces;
+pub mod failures;
+pub mod jobs;
+pub mod preferences;
+pub mod stops;
 
-use crate::money::Sold;
+use crate::world::money::Sold;
 use crate::world::{Climate, World, fixture};
 use ::queues::Message;
 use domain::accounts::addresses::MailAddress;

@@ -1,4 +1,7 @@
-//! What the HTTP routes answer, a folder for each part of the tree.
+//! What every HTTP route answers alike: callers, problems, rate limits, request ids and the OpenAPI document.
 
-mod admin;
-pub mod api;
+pub mod document;
+pub mod matrix;
+pub mod operators;
+pub mod rates;
+pub mod request_ids;

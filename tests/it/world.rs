@@ -3,8 +3,16 @@
 //!
 //! It speaks in verbs. At the end a test calls [`World::done`], which fails if anything was left undone.
 
-use crate::leaks;
-use crate::wire::Wire;
+pub mod browser;
+pub mod leaks;
+pub mod money;
+pub mod operator;
+pub mod program;
+pub mod shop;
+pub mod verbs;
+pub mod wire;
+
+use crate::world::wire::Wire;
 use ::queues::Queue;
 use domain::billing::usage::{Debts, Meter};
 use domain::ids::{AccountId, JobId};
@@ -43,7 +51,7 @@ pub enum Climate {
 pub struct World {
     pub stack: Stack,
     pub vendors: Vendors,
-    /// Where the vendors are reached in a world with the settings [`crate::wire::WIRED`].
+    /// Where the vendors are reached in a world with the settings [`crate::world::wire::WIRED`].
     pub wire: Wire,
     /// Milliseconds by which every clock but the queues' has been put forward.
     pub skipped: Arc<AtomicI64>,

@@ -24,8 +24,7 @@ use tower::ServiceExt;
 
 /// Every route of this door.
 pub fn router(ctx: Ctx) -> Router {
-    let names =
-        middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
+    let names = middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
     Router::new()
         .route("/health", get(routes::health::show))
         .route("/api/v1/admin/accounts", post(routes::accounts::create))

@@ -40,8 +40,7 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Every route of this door.
 pub fn router(ctx: Ctx) -> Router {
-    let names =
-        middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
+    let names = middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
     let (router, _) = routes::all().split_for_parts();
     router
         .merge(routes::aliases())

@@ -1,6 +1,6 @@
 //! What the log makes of repeats, forgeries, failures on the way, and events it does not know.
 
-use crate::verbs::together;
+use crate::world::verbs::together;
 use crate::world::{Climate, World, fixture};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};

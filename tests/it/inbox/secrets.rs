@@ -96,7 +96,7 @@ async fn secrets_that_cannot_be_fetched_serve_ten_minutes_more() {
     );
     world.wire.set_secret("/tallyhook/secrets", "old");
     assert_eq!(answers(&world, "old").await, [202; 2]);
-    world.wire.cut("ssm", crate::wire::ALWAYS);
+    world.wire.cut("ssm", crate::world::wire::ALWAYS);
     world.elapse(Duration::from_secs(599)).await;
     assert_eq!(answers(&world, "old").await, [202; 2]);
     world.elapse(Duration::from_secs(61)).await;

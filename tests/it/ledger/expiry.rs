@@ -1,9 +1,9 @@
 //! Credits whose time is up: what nobody has spent of a pack goes once, the night after its last day.
 
 use super::{hold_id, micros};
-use crate::money::Sold;
-use crate::stripe_events::shop::whole;
-use crate::verbs::together;
+use crate::world::money::Sold;
+use crate::world::shop::whole;
+use crate::world::verbs::together;
 use crate::world::{Climate, World};
 use domain::ids::AccountId;
 use domain::ledger::{Label, Posting};

@@ -1,6 +1,6 @@
 //! Jobs and money: what is reserved, what is spent, what comes back, by the plan.
 
-use crate::money::{Sold, built_in};
+use crate::world::money::{Sold, built_in};
 use crate::world::{Climate, World};
 use domain::billing::plans::{PlanId, cost};
 use domain::ids::AccountId;

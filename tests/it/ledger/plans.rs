@@ -1,7 +1,7 @@
 //! What an account may do through the life of its subscription: paid, not paid, made good, changed, ended.
 
-use crate::routes::api::program;
 use crate::world::World;
+use crate::world::program::program;
 use domain::ids::AccountId;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};

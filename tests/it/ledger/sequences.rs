@@ -1,7 +1,7 @@
 //! Random sequences of everything that can happen to a balance, beside a model that a child could check.
 
 use super::{NOW, account, books, fine, gift, hold, hold_id, micros, settle};
-use crate::verbs::together;
+use crate::world::verbs::together;
 use domain::billing::payments::{Dispute, Fact, Phase, Purchase, Refund, RefundOutcome, Reported};
 use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use domain::ledger::{Balance, Posting};

@@ -1,7 +1,7 @@
 //! A mail for each job, to whoever wants it: once, when it is delivered or has ended without a pull request.
 
 use super::world;
-use crate::money::Sold;
+use crate::world::money::Sold;
 use crate::world::{Climate, World};
 use domain::ids::AccountId;
 use domain::notices::Kind;

@@ -16,7 +16,13 @@ const HANDLES: [(&str, &str, Files); 5] = [
     ("ingest", SWITCHES, |file| file == "inbox/ingest.rs"),
     ("switches", "MainTable", |file| file == "switches.rs"),
     ("store", "MainTable", |file| {
-        !["inbox.rs", "inbox/ingest.rs", "ledger/seals.rs", "switches.rs"].contains(&file)
+        ![
+            "inbox.rs",
+            "inbox/ingest.rs",
+            "ledger/seals.rs",
+            "switches.rs",
+        ]
+        .contains(&file)
     }),
 ];
 

@@ -172,7 +172,13 @@ fn a_refund_knows_its_payment_and_whether_it_failed() {
 fn a_dispute_says_how_far_it_is_and_its_event_where_the_money_is() {
     let base = json!({ "id": "du_1", "object": "dispute", "amount": 1_000, "charge": "ch_1", "payment_intent": "pi_1" });
     for (name, status, phase, withdrawn, reinstated) in [
-        ("created", "needs_response", Phase::Open, Reported::No, Reported::No),
+        (
+            "created",
+            "needs_response",
+            Phase::Open,
+            Reported::No,
+            Reported::No,
+        ),
         (
             "created",
             "warning_needs_response",
@@ -187,7 +193,13 @@ fn a_dispute_says_how_far_it_is_and_its_event_where_the_money_is() {
             Reported::No,
             Reported::No,
         ),
-        ("updated", "of_tomorrow", Phase::Open, Reported::No, Reported::No),
+        (
+            "updated",
+            "of_tomorrow",
+            Phase::Open,
+            Reported::No,
+            Reported::No,
+        ),
         (
             "closed",
             "warning_closed",
@@ -204,7 +216,13 @@ fn a_dispute_says_how_far_it_is_and_its_event_where_the_money_is() {
             Reported::Yes,
             Reported::No,
         ),
-        ("funds_reinstated", "won", Phase::Won, Reported::No, Reported::Yes),
+        (
+            "funds_reinstated",
+            "won",
+            Phase::Won,
+            Reported::No,
+            Reported::Yes,
+        ),
     ] {
         let name = format!("charge.dispute.{name}");
         let event = match told(&name, &with(&base, &json!({ "status": status }))).expect("an event")

@@ -1,0 +1,21 @@
+//! Billing: usage, subscriptions, purchases, spend limits, and what Stripe and GitHub's Marketplace say about them.
+
+pub mod admin;
+pub mod checkouts;
+pub mod contracts;
+pub mod conversion;
+pub mod crash;
+pub mod entitlements;
+pub mod invoices;
+pub mod late_usage;
+pub mod marketplace;
+pub mod metering;
+pub mod purchases;
+pub mod reversals;
+pub mod samples;
+pub mod spending;
+pub mod stuck_usage;
+pub mod subscription;
+pub mod unbilled;
+pub mod uncounted;
+pub mod usage;

@@ -1,0 +1,190 @@
+//! A trial that converts: whoever leaves a way to pay gets the plan that the trial offers, once.
+
+use crate::world::program::program;
+use crate::world::shop::subscribes;
+use crate::world::{Climate, World};
+use ::queues::Queue;
+use domain::inbox::{EventState, Source};
+use fakes::stripe::Fault;
+use http::StatusCode;
+use local_stack::world::CUSTOMER;
+use serde_json::Value;
+
+const ATTACHED: &str = "payment_method.attached";
+
+/// What `GET /api/v1/account` says of the plan.
+fn said(account: &Value) -> (&str, &str, bool) {
+    let word = |name: &str| account[name].as_str().expect("a word");
+    (
+        word("plan"),
+        word("subscription_status"),
+        account["can_use_service"] == true,
+    )
+}
+
+/// How the customer's subscriptions stand at Stripe.
+fn subscribed(world: &World) -> Vec<String> {
+    let all = world.vendors.stripe.subscriptions();
+    all.iter()
+        .map(|one| one["status"].as_str().expect("a status").to_owned())
+        .collect()
+}
+
+fn leaves_a_card(world: &World) -> String {
+    world
+        .vendors
+        .stripe
+        .add_card(CUSTOMER, "pm_card_visa")
+        .expect("a card")
+}
+
+#[tokio::test(start_paused = true)]
+async fn payment_method_addition() {
+    let program = program("trial", &[]).await;
+    program.world.pushes_the_catalogue().await;
+    assert_eq!(
+        said(&program.get("/api/v1/account").await),
+        ("trial", "none", true)
+    );
+    leaves_a_card(&program.world);
+    program.world.settle().await;
+    assert_eq!(
+        said(&program.get("/api/v1/account").await),
+        ("payg", "active", true)
+    );
+    // One more card changes nothing.
+    leaves_a_card(&program.world);
+    program.world.settle().await;
+    assert_eq!(subscribed(&program.world), ["active"]);
+    program.world.done().await;
+}
+
+/// Plays a conversion.
+async fn converts(climate: Climate) {
+    let (world, account) = World::on_plan(climate, "trial", &[]).await;
+    world.pushes_the_catalogue().await;
+    leaves_a_card(&world);
+    world.settle().await;
+    assert_eq!(subscribed(&world), ["active"]);
+    let whole = world
+        .stack
+        .store
+        .account_find_whole(&account)
+        .await
+        .expect("the store answers");
+    let (account, known) = whole.expect("the account is there");
+    assert_eq!(known.subscriptions.len(), 1);
+    let sold = catalogue::built_in();
+    let entitlements = domain::billing::entitlements::entitlements(
+        &sold,
+        &account,
+        &known,
+        world.stack.outside.now(),
+    )
+    .expect("a plan");
+    assert_eq!(entitlements.plan.id.as_str(), "payg");
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn trial_to_paid_conversion() {
+    for seed in 401..406 {
+        converts(Climate::Bad(seed)).await;
+    }
+}
+
+/// A key that stands for something else, or for a failure that Stripe keeps, does not stand in the way for a day.
+#[tokio::test(start_paused = true)]
+async fn a_conversion_whose_key_is_spent_takes_another() {
+    for fault in [None, Some(Fault::StoredFailure)] {
+        let (world, account) = World::on_plan(Climate::Bad(413), "trial", &[]).await;
+        world.pushes_the_catalogue().await;
+        let key = format!("convert-{account}-payg-1");
+        fault
+            .into_iter()
+            .for_each(|fault| world.vendors.stripe.fail_next(fault));
+        world
+            .stripe_asked_under(&key, "customers", &[("name", "Somebody else")])
+            .await;
+        leaves_a_card(&world);
+        world.settle().await;
+        assert_eq!(subscribed(&world), ["active"]);
+        world.done().await;
+    }
+}
+
+/// Who subscribes to something else with the card that he leaves has chosen.
+#[tokio::test(start_paused = true)]
+async fn who_has_chosen_a_plan_keeps_it() {
+    let (world, account) = World::on_plan(Climate::Bad(411), "trial", &[]).await;
+    world.pushes_the_catalogue().await;
+    subscribes(&world, CUSTOMER).await;
+    let told = world.told(&[ATTACHED]);
+    world.hears(&told[0]).await;
+    assert_eq!(subscribed(&world), ["active"]);
+    let whole = world
+        .stack
+        .store
+        .account_find_whole(&account)
+        .await
+        .expect("the store answers");
+    assert_eq!(
+        whole.expect("the account is there").1.subscriptions.len(),
+        1,
+        "noted before its own event has come"
+    );
+    world.settle().await;
+    world.done().await;
+}
+
+/// Who has ended the plan is not given it again, and a card that is gone again converts nobody.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_converted_against_his_will() {
+    let (world, _) = World::on_plan(Climate::Bad(412), "trial", &[]).await;
+    world.pushes_the_catalogue().await;
+    let card = leaves_a_card(&world);
+    let told = world.told(&[ATTACHED]);
+    world.vendors.stripe.remove_card(&card).expect("a card");
+    let (state, says) = world.hears(&told[0]).await;
+    assert_eq!(
+        (state, says.as_str()),
+        (EventState::Ignored, "the way to pay is gone again")
+    );
+    leaves_a_card(&world);
+    world.settle().await;
+    assert_eq!(subscribed(&world), ["active"]);
+    let made = world.vendors.stripe.subscriptions().remove(0);
+    world
+        .vendors
+        .stripe
+        .cancel_subscription(made["id"].as_str().expect("an id"))
+        .expect("a subscription");
+    world.settle().await;
+    leaves_a_card(&world);
+    world.settle().await;
+    assert!(
+        !subscribed(&world).contains(&"active".to_owned()),
+        "{:?}",
+        subscribed(&world)
+    );
+    world.done().await;
+}
+
+/// Without a key, or before the catalogue is pushed, the card is not forgotten.
+#[tokio::test(start_paused = true)]
+async fn a_conversion_waits_for_what_it_needs() {
+    for settings in [&[("STRIPE_SECRET_KEY", "")][..], &[]] {
+        let (world, _) = World::on_plan(Climate::Fair, "trial", settings).await;
+        leaves_a_card(&world);
+        let told = world.told(&[ATTACHED]);
+        assert_eq!(world.stripe_delivers(&told[0]).await, StatusCode::ACCEPTED);
+        world.turn(Queue::StripeEvents).await;
+        let row = world
+            .event(Source::Stripe, told[0]["id"].as_str().expect("an id"))
+            .await
+            .expect("it is there");
+        assert_eq!((row.state, row.attempts), (EventState::Pending, 0));
+        assert_eq!(subscribed(&world), Vec::<String>::new());
+        world.abandoned();
+    }
+}

@@ -1,0 +1,307 @@
+//! What Stripe says of subscriptions, in whatever order it says it.
+
+use crate::world::shop::{behind_prefix, subscribes};
+use crate::world::verbs::permutations;
+use crate::world::wire::{ALWAYS, Reply, WIRED};
+use crate::world::{Climate, World, fixture};
+use domain::billing::subscriptions::{Status, Subscription};
+use domain::ids::{AccountId, SubscriptionId};
+use domain::inbox::EventState;
+use local_stack::world::CUSTOMER;
+use serde_json::Value;
+
+/// One event of Stripe's: its sample, the second it was made, and the status it tells.
+type Said = (&'static str, i64, &'static str);
+
+const CREATED: &str = "customer.subscription.created";
+const UPDATED: &str = "customer.subscription.updated";
+const PAUSED: &str = "customer.subscription.paused";
+const DELETED: &str = "customer.subscription.deleted";
+
+/// The event about a subscription of this name.
+fn event(name: &str, nth: usize, (sample, created, status): Said) -> Value {
+    let mut event = fixture("stripe", sample);
+    event["id"] = format!("evt_{name}n{nth}").into();
+    event["created"] = created.into();
+    event["data"]["object"]["id"] = format!("sub_{name}").into();
+    event["data"]["object"]["status"] = status.into();
+    event
+}
+
+/// What is kept of a subscription.
+async fn kept(world: &World, account: &AccountId, name: &str) -> Subscription {
+    let whole = world
+        .stack
+        .store
+        .account_find_whole(account)
+        .await
+        .expect("the store answers");
+    let id = SubscriptionId::parse(&format!("sub_{name}")).expect("an id");
+    let (_, all) = whole.expect("the account is there");
+    all.subscriptions
+        .into_iter()
+        .find(|known| known.id == id)
+        .expect("the subscription is kept")
+}
+
+/// Says everything in every order, each about a subscription of its own; all must end the same.
+async fn ends_as(world: &World, life: &[Said], expected: &str) {
+    let account = world.account().await;
+    for order in permutations(life.len()) {
+        let name = order.iter().map(usize::to_string).collect::<String>()
+            + expected.get(..1).unwrap_or_default();
+        for place in &order {
+            let (state, says) = world.hears(&event(&name, *place, life[*place])).await;
+            assert!(
+                matches!(state, EventState::Processed | EventState::Ignored),
+                "{state:?}: {says}"
+            );
+        }
+        let kept = kept(world, &account, &name).await;
+        assert_eq!(kept.status.as_str(), expected, "{order:?} of {life:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriptions_events_end_the_same_in_every_order() {
+    let life: [Said; 5] = [
+        (CREATED, 1_000, "trialing"),
+        (PAUSED, 2_000, "paused"),
+        (UPDATED, 3_000, "active"),
+        (UPDATED, 4_000, "past_due"),
+        (DELETED, 5_000, "canceled"),
+    ];
+    let world = World::with(Climate::Fair, &[]).await;
+    for length in 1..=life.len() {
+        ends_as(&world, &life[..length], life[length - 1].2).await;
+    }
+    world.settle().await;
+    world.done().await;
+}
+
+/// Stripe counts in seconds. Where it knows nothing of the subscription any more, what is further along stands.
+#[tokio::test(start_paused = true)]
+async fn what_fell_into_one_second_ends_the_same_in_every_order() {
+    let lives: [(&[Said], &str); 4] = [
+        (
+            &[
+                (CREATED, 1_000, "incomplete"),
+                (UPDATED, 1_000, "active"),
+                (DELETED, 1_000, "canceled"),
+            ],
+            "canceled",
+        ),
+        (
+            &[
+                (CREATED, 1_000, "incomplete"),
+                (UPDATED, 1_000, "active"),
+                (UPDATED, 1_000, "past_due"),
+            ],
+            "past_due",
+        ),
+        (
+            &[(CREATED, 1_000, "trialing"), (PAUSED, 1_000, "paused")],
+            "paused",
+        ),
+        (
+            &[
+                (UPDATED, 1_000, "incomplete"),
+                (UPDATED, 1_000, "active"),
+                (UPDATED, 2_000, "unpaid"),
+            ],
+            "unpaid",
+        ),
+    ];
+    for settings in [&[][..], &[("STRIPE_SECRET_KEY", "")]] {
+        let world = World::with(Climate::Bad(101), settings).await;
+        for (life, expected) in lives {
+            ends_as(&world, life, expected).await;
+        }
+        world.settle().await;
+        world.done().await;
+    }
+}
+
+/// Where Stripe can be asked, what it says is what counts, under the second that was in question.
+#[tokio::test(start_paused = true)]
+async fn of_one_second_stripe_is_asked_which_holds() {
+    let world = World::with(Climate::Fair, &WIRED).await;
+    let account = world.account().await;
+    for (name, order) in [("one", [0, 1]), ("other", [1, 0])] {
+        let life: [Said; 2] = [(UPDATED, 1_000, "active"), (UPDATED, 1_000, "past_due")];
+        let mut now = fixture("stripe", UPDATED)["data"]["object"].clone();
+        now["id"] = format!("sub_{name}").into();
+        now["status"] = "unpaid".into();
+        world.wire.answer(
+            &format!("GET stripe.wire/v1/subscriptions/sub_{name}"),
+            ALWAYS,
+            Reply::json(200, now),
+        );
+        for place in order {
+            world.hears(&event(name, place, life[place])).await;
+        }
+        let known = kept(&world, &account, name).await;
+        assert_eq!(
+            (known.status.as_str(), known.as_of.seconds()),
+            ("unpaid", 1_000)
+        );
+        assert_eq!(
+            world.wire.heard(&format!("subscriptions/sub_{name}")).len(),
+            1
+        );
+        // What is newer still wins.
+        world
+            .hears(&event(name, 2, (UPDATED, 1_001, "active")))
+            .await;
+        assert_eq!(kept(&world, &account, name).await.status, Status::Active);
+    }
+    world.settle().await;
+    world.done().await;
+}
+
+/// A subscription that is over stays over, also when something newer about it comes in.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_subscription_does_not_come_back() {
+    let world = World::with(Climate::Fair, &[]).await;
+    let account = world.account().await;
+    world
+        .hears(&event("1", 0, (DELETED, 1_000, "canceled")))
+        .await;
+    let (state, says) = world
+        .hears(&event("1", 1, (UPDATED, 2_000, "active")))
+        .await;
+    assert_eq!(
+        (state, says.as_str()),
+        (EventState::Ignored, "something newer is known")
+    );
+    assert_eq!(kept(&world, &account, "1").await.status, Status::Canceled);
+    // And one that goes on by its newest event is over all the same when an older one says so.
+    world
+        .hears(&event("2", 0, (UPDATED, 2_000, "active")))
+        .await;
+    world
+        .hears(&event("2", 1, (DELETED, 1_000, "canceled")))
+        .await;
+    assert_eq!(kept(&world, &account, "2").await.status, Status::Canceled);
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_we_do_not_know_changes_no_standing() {
+    let world = World::with(Climate::Bad(104), &[]).await;
+    let account = world.account().await;
+    world
+        .hears(&event("1", 0, (UPDATED, 1_000, "past_due")))
+        .await;
+    let (state, says) = world
+        .hears(&event("1", 1, (UPDATED, 2_000, "hibernating")))
+        .await;
+    assert!(
+        state == EventState::Processed && says.contains("hibernating"),
+        "{says}"
+    );
+    let known = kept(&world, &account, "1").await;
+    assert_eq!(
+        (known.status, known.as_of.seconds()),
+        (Status::PastDue, 2_000)
+    );
+    world.settle().await;
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_event_again_changes_nothing() {
+    let world = World::with(Climate::Bad(102), &[]).await;
+    let event = event("1", 0, (UPDATED, 1_000, "active"));
+    let first = world.hears(&event).await;
+    assert_eq!(world.hears(&event).await, first);
+    assert_eq!(
+        world
+            .logged(domain::inbox::Source::Stripe, &EventState::ALL)
+            .await
+            .len(),
+        1
+    );
+    world.settle().await;
+    world.done().await;
+}
+
+/// A subscription that really lives at Stripe, from its beginning to its end.
+#[tokio::test(start_paused = true)]
+async fn a_real_subscription_is_kept_as_stripe_has_it() {
+    let world = World::with(Climate::Bad(105), &[]).await;
+    let account = world.account().await;
+    let id = subscribes(&world, CUSTOMER).await;
+    world.settle().await;
+    let known = kept(&world, &account, behind_prefix(&id)).await;
+    assert_eq!((&known.status, known.items.len()), (&Status::Active, 1));
+    assert_eq!(
+        known.items[0]
+            .product
+            .as_ref()
+            .map(|product| product.as_str()),
+        Some("tallyhook_plan_starter")
+    );
+    let period = known.period.expect("a period");
+    assert!(
+        period.start < period.end && known.ends_at.is_none(),
+        "{known:?}"
+    );
+    let invoices = world
+        .stack
+        .store
+        .invoice_list(&account)
+        .await
+        .expect("the store answers");
+    assert_eq!(
+        invoices
+            .iter()
+            .map(|invoice| invoice.status.as_str())
+            .collect::<Vec<_>>(),
+        ["paid"]
+    );
+    assert_eq!(invoices[0].subscription.as_ref(), Some(&known.id));
+    assert_eq!(
+        world.entries(&account).await,
+        Vec::<&str>::new(),
+        "a subscription buys no credits"
+    );
+    world.done().await;
+}
+
+/// A trial that is about to end is announced, once, and not if it is over by then.
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_ends_is_announced_once() {
+    let world = World::with(Climate::Bad(106), &[]).await;
+    let account = world.account().await;
+    let ends = "customer.subscription.trial_will_end";
+    for (name, life) in [
+        (
+            "goeson",
+            vec![(ends, 1_000, "trialing"), (ends, 1_001, "trialing")],
+        ),
+        (
+            "isover",
+            vec![(DELETED, 2_000, "canceled"), (ends, 1_000, "trialing")],
+        ),
+    ] {
+        for (nth, said) in life.into_iter().enumerate() {
+            world.hears(&event(name, nth, said)).await;
+        }
+    }
+    let notices = world
+        .stack
+        .store
+        .notice_list(&account)
+        .await
+        .expect("the store answers");
+    let facts: Vec<_> = notices.iter().map(|notice| notice.fact.as_str()).collect();
+    assert_eq!(facts, ["trial_ending#sub_goeson"]);
+    assert!(
+        notices[0].words.contains("ends on 2026-12-04"),
+        "{}",
+        notices[0].words
+    );
+    world.settle().await;
+    world.done().await;
+}

@@ -1,0 +1,199 @@
+//! What Stripe says of invoices, in whatever order it says it, and what their payer is told.
+
+use crate::world::verbs::permutations;
+use crate::world::{Climate, World, fixture};
+use domain::ids::AccountId;
+use domain::inbox::EventState;
+use serde_json::{Value, json};
+
+/// One event of Stripe's: its sample, the second it was made, and the status it tells.
+type Said = (&'static str, i64, &'static str);
+
+const FAILED: &str = "invoice.payment_failed";
+
+fn event(name: &str, nth: usize, (sample, created, status): Said) -> Value {
+    let mut event = fixture("stripe", sample);
+    event["id"] = format!("evt_{name}n{nth}").into();
+    event["created"] = created.into();
+    event["data"]["object"]["id"] = format!("in_{name}").into();
+    event["data"]["object"]["status"] = status.into();
+    event
+}
+
+async fn status(world: &World, account: &AccountId, name: &str) -> String {
+    let invoices = world
+        .stack
+        .store
+        .invoice_list(account)
+        .await
+        .expect("the store answers");
+    let id = format!("in_{name}");
+    invoices
+        .into_iter()
+        .find(|invoice| invoice.id.as_str() == id)
+        .expect("the invoice is kept")
+        .status
+}
+
+async fn notices(world: &World, account: &AccountId) -> Vec<(String, String)> {
+    let notices = world
+        .stack
+        .store
+        .notice_list(account)
+        .await
+        .expect("the store answers");
+    notices
+        .into_iter()
+        .map(|notice| (notice.fact, notice.words))
+        .collect()
+}
+
+/// An invoice goes its way in every order, also when all of it fell into one second.
+#[tokio::test(start_paused = true)]
+async fn an_invoices_events_end_the_same_in_every_order() {
+    let lives: [(&[&str], &str, &str); 4] = [
+        (
+            &[
+                "invoice.created",
+                "invoice.finalized",
+                "invoice.paid",
+                "invoice.payment_succeeded",
+            ],
+            "draft open paid paid",
+            "paid",
+        ),
+        (&[FAILED, FAILED, "invoice.paid"], "open open paid", "paid"),
+        (
+            &["invoice.finalized", FAILED, "invoice.voided"],
+            "open open void",
+            "void",
+        ),
+        (
+            &["invoice.finalized", FAILED, "invoice.marked_uncollectible"],
+            "open open uncollectible",
+            "uncollectible",
+        ),
+    ];
+    let world = World::with(Climate::Bad(111), &[]).await;
+    let account = world.account().await;
+    for (nth, (samples, statuses, expected)) in lives.into_iter().enumerate() {
+        for step in [0, 1_000] {
+            for order in permutations(samples.len()) {
+                let name = format!(
+                    "{nth}x{step}x{}",
+                    order.iter().map(usize::to_string).collect::<String>()
+                );
+                for place in &order {
+                    let created = 1_000 + step * i64::try_from(*place).expect("few");
+                    let status = statuses.split(' ').nth(*place).expect("a status");
+                    let (state, says) = world
+                        .hears(&event(&name, *place, (samples[*place], created, status)))
+                        .await;
+                    assert!(
+                        matches!(state, EventState::Processed | EventState::Ignored),
+                        "{state:?}: {says}"
+                    );
+                }
+                assert_eq!(
+                    status(&world, &account, &name).await,
+                    expected,
+                    "{order:?} of {samples:?}"
+                );
+            }
+        }
+    }
+    world.settle().await;
+    world.done().await;
+}
+
+/// And nothing newer makes it unpaid.
+#[tokio::test(start_paused = true)]
+async fn a_paid_invoice_stays_paid() {
+    let world = World::with(Climate::Fair, &[]).await;
+    let account = world.account().await;
+    world
+        .hears(&event("1", 0, ("invoice.paid", 1_000, "paid")))
+        .await;
+    world.hears(&event("1", 1, (FAILED, 2_000, "open"))).await;
+    assert_eq!(status(&world, &account, "1").await, "paid");
+    assert_eq!(
+        notices(&world, &account).await,
+        [],
+        "nobody is told of a payment that came in the end"
+    );
+    world.settle().await;
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_did_not_pay_is_told_once_and_what_happens_next() {
+    let world = World::with(Climate::Bad(112), &[]).await;
+    let account = world.account().await;
+    // Subscribed to a plan that goes on for a week without being paid.
+    let mut subscribed = fixture("stripe", "customer.subscription.created");
+    let item = &mut subscribed["data"]["object"]["items"]["data"][0];
+    item["price"]["product"] = "tallyhook_plan_starter".into();
+    world.hears(&subscribed).await;
+    for nth in 0..2 {
+        world
+            .hears(&event(
+                "1",
+                nth,
+                (
+                    FAILED,
+                    1_800_438_007 + i64::try_from(nth).expect("few"),
+                    "open",
+                ),
+            ))
+            .await;
+    }
+    world
+        .hears(&event(
+            "2",
+            0,
+            ("invoice.payment_action_required", 1_800_438_010, "open"),
+        ))
+        .await;
+    let mut once = event("3", 0, (FAILED, 1_000, "open"));
+    once["data"]["object"]["parent"] = Value::Null;
+    world.hears(&once).await;
+    let mut told = notices(&world, &account).await;
+    told.sort();
+    let facts: Vec<_> = told.iter().map(|(fact, _)| fact.as_str()).collect();
+    assert_eq!(
+        facts,
+        [
+            "action_required#in_2",
+            "payment_failed#in_1",
+            "payment_failed#in_3"
+        ]
+    );
+    assert_eq!(
+        told[0].1,
+        "The payment of 5.00 USD for invoice TALLY-0002 has to be confirmed on the invoice's page."
+    );
+    assert_eq!(
+        told[1].1,
+        "The payment of 5.00 USD for invoice TALLY-0002 has failed. Stripe will try again. \
+         Starter goes on until 2027-01-27, and rests then until it is paid."
+    );
+    assert!(
+        told[2].1.ends_with("Stripe will try again."),
+        "{}",
+        told[2].1
+    );
+    world.settle().await;
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invoice_of_nobody_is_none_of_our_business() {
+    let world = World::with(Climate::Fair, &[]).await;
+    let mut nobodys = event("1", 0, ("invoice.paid", 1_000, "paid"));
+    nobodys["data"]["object"]["customer"] = Value::Null;
+    assert_eq!(world.hears(&nobodys).await.0, EventState::Ignored);
+    let mut odd = event("2", 0, ("invoice.paid", 1_000, "paid"));
+    odd["data"]["object"]["amount_due"] = json!("5.00");
+    assert_eq!(world.hears(&odd).await.0, EventState::Failed);
+    world.abandoned();
+}

@@ -1,0 +1,151 @@
+//! Usage that is told after its billing period was closed: carried forward into the present one, once, and billed there.
+
+use crate::billing::metering::{METER_EVENTS, hours_pass, pending};
+use crate::world::wire::{ALWAYS, WIRED};
+use crate::world::{Climate, World};
+use ::queues::Queue;
+use domain::time::Timestamp;
+use fakes::weather::Moment;
+use local_stack::world::CUSTOMER;
+use serde_json::Value;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+const MONTH_SECONDS: i64 = 30 * 86_400;
+
+impl World {
+    fn now(&self) -> Timestamp {
+        self.stack.outside.now()
+    }
+
+    /// Stripe says that the account's subscription is in a period that began some time ago.
+    pub async fn period_began(&self, ago: Duration) {
+        let now = self.now().seconds();
+        let start = now - i64::try_from(ago.as_secs()).expect("not that long");
+        let said = self
+            .stripe_sends_changed("customer.subscription.updated", |event| {
+                event["id"] = format!("evt_began{start}").into();
+                event["created"] = now.into();
+                let subscription = &mut event["data"]["object"];
+                subscription["customer"] = CUSTOMER.into();
+                subscription["status"] = "active".into();
+                subscription["trial_end"] = Value::Null;
+                for item in subscription["items"]["data"].as_array_mut().expect("items") {
+                    item["current_period_start"] = start.into();
+                    item["current_period_end"] = (start + MONTH_SECONDS).into();
+                }
+            })
+            .await;
+        assert!(said.is_success(), "{said}");
+        self.drain(Queue::StripeEvents).await;
+        let (account, period) = (self.account().await, Some(Timestamp::from_seconds(start)));
+        let whole = self
+            .stack
+            .store
+            .account_find_whole(&account)
+            .await
+            .expect("the store answers");
+        let (_, contracts) = whole.expect("the account is there");
+        assert_eq!(
+            contracts.subscriptions[0].period.map(|period| period.start),
+            period,
+            "it is known"
+        );
+    }
+
+    /// What was told, once: with which moment.
+    fn told_with(&self) -> i64 {
+        let events = self.vendors.stripe.meter_events();
+        assert_eq!(events.len(), 1, "{events:?}");
+        assert_eq!(self.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
+        events[0].timestamp
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn usage_of_a_closed_period_is_told_within_the_present_one() {
+    // The second is older than Stripe takes by its own moment.
+    for late in [2 * DAY, 40 * DAY] {
+        for climate in [Climate::Fair, Climate::Bad(81)] {
+            let world = pending(climate, &WIRED).await;
+            world.skip(late);
+            world.period_began(2 * HOUR).await;
+            let before = world.now().seconds();
+            world.settle().await;
+            assert!(
+                world.told_with() >= before,
+                "it is billed in the period that runs"
+            );
+            let job = world.told_job().await;
+            let usage = &world.shown_job(&job.facts.id).await["payment"]["usage"][0];
+            assert_ne!(usage["reported_at"], Value::Null);
+            world.done().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_its_own_period_still_bills_keeps_its_moment() {
+    // Stripe keeps the invoice open for an hour; and a period that had begun before is the usage's own.
+    for (late, began) in [(DAY, 30 * MINUTE), (DAY, 2 * DAY)] {
+        let world = pending(Climate::Fair, &WIRED).await;
+        let used = world.now().seconds();
+        world.skip(late);
+        world.period_began(began).await;
+        world.settle().await;
+        assert!(
+            world.told_with() <= used,
+            "{late:?} late, {began:?} into the period"
+        );
+        world.done().await;
+    }
+}
+
+/// The moment is frozen with the first try: whoever tries again says the same, and a look at Stripe's sums looks there.
+#[tokio::test(start_paused = true)]
+async fn what_was_carried_forward_is_looked_for_where_it_was_carried() {
+    let world = pending(Climate::Fair, &WIRED).await;
+    world.skip(2 * DAY);
+    world.period_began(2 * HOUR).await;
+    let held = world.wire.hold(METER_EVENTS, Moment::After);
+    let carried = world.now().seconds();
+    tokio::select! {
+        _ = world.turn(Queue::Usage) => panic!("it is held"),
+        () = held.reached() => {}
+    }
+    world.wire.cut("stripe.wire", ALWAYS);
+    hours_pass(&world, 48).await;
+    world.wire.clear();
+    let sent = world.wire.heard(METER_EVENTS).len();
+    // The period is over by now, and the next one has begun: nobody asks again.
+    world.period_began(3 * HOUR).await;
+    world.settle().await;
+    assert_eq!(world.told_with(), carried);
+    assert_eq!(
+        world.wire.heard(METER_EVENTS).len(),
+        sent,
+        "it was looked up, not sent"
+    );
+    world.done().await;
+}
+
+/// The same where Stripe never got it: it is sent, with the moment that was frozen.
+#[tokio::test(start_paused = true)]
+async fn a_later_try_says_what_the_first_one_said() {
+    let world = pending(Climate::Fair, &WIRED).await;
+    world.skip(2 * DAY);
+    world.period_began(2 * HOUR).await;
+    world.wire.cut("stripe.wire", ALWAYS);
+    let carried = world.now().seconds();
+    world.turn(Queue::Usage).await;
+    hours_pass(&world, 30).await;
+    world.wire.clear();
+    world.settle().await;
+    assert!(
+        (carried..carried + 60).contains(&world.told_with()),
+        "{carried}"
+    );
+    world.done().await;
+}

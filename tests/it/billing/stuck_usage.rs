@@ -1,0 +1,288 @@
+//! `/api/v1/admin/accounts/{id}/usage`: usage that Stripe would not have, and what people decide about it.
+
+use crate::billing::metering::pending;
+use crate::world::operator::assert_problem;
+use crate::world::wire::WIRED;
+use crate::world::{Climate, World};
+use domain::ids::{AccountId, UsageId};
+use domain::time::Timestamp;
+use http::StatusCode;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn path(account: &AccountId) -> String {
+    format!("/api/v1/admin/accounts/{account}/usage")
+}
+
+impl World {
+    /// An account's usage records in a state.
+    async fn usage_in(&self, account: &AccountId, state: &str) -> Vec<Value> {
+        let (status, page) = self
+            .operator("GET", &format!("{}?state={state}", path(account)), None)
+            .await;
+        assert_eq!(
+            (status, &page["next_cursor"]),
+            (StatusCode::OK, &Value::Null),
+            "{page}"
+        );
+        page["usage"].as_array().expect("a list").clone()
+    }
+
+    /// An operator decides about a record, and asks again where others were in his way.
+    async fn decides(&self, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+        loop {
+            let answer = self.operator("POST", path, body).await;
+            if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
+                return answer;
+            }
+        }
+    }
+}
+
+/// A world with one record that is older than Stripe takes, and so was stuck.
+async fn stuck(climate: Climate) -> (World, AccountId, Value) {
+    let world = pending(climate, &WIRED).await;
+    let account = world.account().await;
+    world.skip(35 * DAY);
+    world.settle().await;
+    let [record] = world
+        .usage_in(&account, "stuck")
+        .await
+        .try_into()
+        .expect("one");
+    (world, account, record)
+}
+
+#[tokio::test(start_paused = true)]
+async fn parked_usage_is_told_again_under_a_new_identifier_once() {
+    for climate in [Climate::Fair, Climate::Bad(91)] {
+        let (world, account, record) = stuck(climate).await;
+        assert_eq!(
+            (&record["reason"], &record["value"]),
+            (&json!("Stripe takes no usage this old"), &json!(1))
+        );
+        let id = record["id"].as_str().expect("an id");
+        assert_eq!(record["identifier"], format!("{id}-pull_requests"));
+        let resend = format!("{}/pull_requests/{id}/resend", path(&account));
+
+        // Its account has subscribed meanwhile, so there is a period to bill it in.
+        world.period_began(2 * HOUR).await;
+        let (status, owed) = world.decides(&resend, None).await;
+        assert_eq!(
+            (status, &owed["state"]),
+            (StatusCode::ACCEPTED, &json!("owed")),
+            "{owed}"
+        );
+        assert_eq!(
+            owed["identifier"],
+            format!("{id}-pull_requests-2"),
+            "Stripe knows the old one"
+        );
+        let again = world
+            .admin_door("POST", &resend, Some("local-token"), None)
+            .await;
+        assert_problem("said again", &again, 409, "not_parked");
+        assert_eq!(world.usage_in(&account, "owed").await.len(), 1);
+
+        world.settle().await;
+        let events = world.vendors.stripe.meter_events();
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| event.identifier.clone())
+            .collect();
+        assert_eq!(told, [format!("{id}-pull_requests-2")]);
+        let [told] = world
+            .usage_in(&account, "told")
+            .await
+            .try_into()
+            .expect("one");
+        assert_ne!(
+            (&told["reported_at"], &told["carried_to"]),
+            (&Value::Null, &Value::Null),
+            "{told}"
+        );
+        assert!(world.usage_in(&account, "stuck").await.is_empty());
+        let late = world
+            .admin_door("POST", &resend, Some("local-token"), None)
+            .await;
+        assert_problem("told by now", &late, 409, "not_parked");
+        world.done().await;
+    }
+}
+
+/// What Stripe would not have again is stuck again, and its third telling has a third identifier.
+#[tokio::test(start_paused = true)]
+async fn every_telling_has_an_identifier_of_its_own() {
+    let (world, account, record) = stuck(Climate::Fair).await;
+    let id = record["id"].as_str().expect("an id");
+    let resend = format!("{}/pull_requests/{id}/resend", path(&account));
+    for nth in 2..4 {
+        let (status, _) = world.decides(&resend, None).await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+        world.settle().await;
+        let [record] = world
+            .usage_in(&account, "stuck")
+            .await
+            .try_into()
+            .expect("one");
+        assert_eq!(
+            record["identifier"],
+            format!("{id}-pull_requests-{nth}"),
+            "nobody has subscribed, so it is too old"
+        );
+    }
+    assert_eq!(world.vendors.stripe.meter_events(), []);
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn usage_that_was_written_off_is_never_told() {
+    let (world, account, record) = stuck(Climate::Fair).await;
+    let record = format!(
+        "{}/pull_requests/{}",
+        path(&account),
+        record["id"].as_str().expect("an id")
+    );
+    let off = format!("{record}/write-off");
+    for (body, code) in [
+        (json!({}), "bad_body"),
+        (json!({ "reason": " " }), "bad_reason"),
+    ] {
+        let response = world
+            .admin_door("POST", &off, Some("local-token"), Some(&body))
+            .await;
+        assert_problem(&body.to_string(), &response, 400, code);
+    }
+    let why = json!({ "reason": "our outage, not theirs" });
+    let (status, shown) = world.decides(&off, Some(&why)).await;
+    assert_eq!(
+        (status, &shown["written_off"]["by"]),
+        (StatusCode::OK, &json!("local")),
+        "{shown}"
+    );
+    assert_eq!(shown["written_off"]["reason"], why["reason"]);
+    for path in [&off, &format!("{record}/resend")] {
+        let response = world
+            .admin_door("POST", path, Some("local-token"), Some(&why))
+            .await;
+        assert_problem(path, &response, 409, "written_off");
+    }
+    world.settle().await;
+    assert_eq!(world.vendors.stripe.meter_events(), []);
+    let [kept] = world
+        .usage_in(&account, "stuck")
+        .await
+        .try_into()
+        .expect("one");
+    assert_eq!(
+        kept["written_off"], shown["written_off"],
+        "it is kept with its reason"
+    );
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn much_usage_is_paged_without_gaps_or_repeats() {
+    let world = pending(Climate::Fair, &WIRED).await;
+    let account = world.account().await;
+    world.settle().await;
+    let mut rows = world.stack.tables.rows("tallyhook-main");
+    rows.retain(|row| !row["reported_at"].is_null());
+    let [row] = rows.try_into().expect("one was told");
+    let id = UsageId::of_job(&world.told_job().await.facts.id);
+    for n in 0..119_u8 {
+        let other = UsageId::mint(Timestamp::from_millis(i64::from(n)), [n; 10]);
+        let text = row.to_string().replace(id.as_str(), other.as_str());
+        world.stack.tables.row_put(
+            "tallyhook-main",
+            &serde_json::from_str(&text).expect("JSON"),
+        );
+    }
+    let (mut sizes, mut seen, mut query) = (Vec::new(), Vec::new(), "?state=told".to_owned());
+    loop {
+        let (status, page) = world
+            .operator("GET", &format!("{}{query}", path(&account)), None)
+            .await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let ids = page["usage"].as_array().expect("a list").iter();
+        let ids: Vec<_> = ids
+            .map(|row| row["id"].as_str().expect("an id").to_owned())
+            .collect();
+        sizes.push(ids.len());
+        seen.extend(ids);
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
+        query = format!("?state=told&cursor={next}");
+    }
+    assert_eq!(sizes, [50, 50, 20]);
+    assert!(
+        seen.windows(2).all(|pair| pair[0] > pair[1]),
+        "newest first, and nothing twice"
+    );
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_or_not_asked_well_is_said() {
+    let world = World::with(Climate::Fair, &[]).await;
+    let account = world.account().await;
+    let id = "use_01hf7yat00zzzzzzzzzzzzzzzz";
+    let why = json!({ "reason": "a test" });
+    for (method, tail, body, status, code) in [
+        ("GET", String::new(), None, 400, "bad_state"),
+        ("GET", "?state=late".to_owned(), None, 400, "bad_state"),
+        (
+            "GET",
+            "?state=owed&page=2".to_owned(),
+            None,
+            400,
+            "bad_query",
+        ),
+        (
+            "GET",
+            "?state=owed&cursor=MS54".to_owned(),
+            None,
+            400,
+            "bad_cursor",
+        ),
+        (
+            "POST",
+            format!("/pull_requests/{id}/resend"),
+            None,
+            404,
+            "not_found",
+        ),
+        (
+            "POST",
+            format!("/pull_requests/{id}/write-off"),
+            Some(&why),
+            404,
+            "not_found",
+        ),
+        (
+            "POST",
+            format!("/PULLS/{id}/resend"),
+            None,
+            404,
+            "not_found",
+        ),
+        (
+            "POST",
+            "/pull_requests/7/resend".to_owned(),
+            None,
+            404,
+            "not_found",
+        ),
+    ] {
+        let path = format!("{}{tail}", path(&account));
+        let response = world
+            .admin_door(method, &path, Some("local-token"), body)
+            .await;
+        assert_problem(&path, &response, status, code);
+    }
+    world.done().await;
+}

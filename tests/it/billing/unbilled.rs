@@ -1,0 +1,180 @@
+//! When Stripe cannot be told, work goes on and every usage record is kept, up to a limit for each account.
+
+use crate::billing::metering::billing_on;
+use crate::world::money::Sold;
+use crate::world::wire::{ALWAYS, WIRED};
+use crate::world::{Climate, World};
+use ::queues::Queue;
+use domain::ids::{JobId, RepositoryId};
+use domain::inbox::{EventState, Source};
+use domain::jobs::State;
+use local_stack::world::{OWNER, REPOSITORY, REPOSITORY_ID};
+use std::time::Duration;
+
+const METERS: &str = "pays = \"meters\"\ncharges = [{ meter = \"pull_requests\", counts = \"pulls\", each = \"15.00\" }]";
+
+/// Pay as you go, where two delivered jobs may wait for Stripe.
+fn two_may_wait(name: &str) -> Sold {
+    Sold::with(name, &[(METERS, &format!("{METERS}\nunbilled_max = 2"))])
+}
+
+impl World {
+    /// Somebody opens one more issue, or comments on it, and all doors but the one that tells Stripe do what there is to do.
+    async fn asked_for(&self, sample: &str, number: u64) {
+        if sample == "issues.opened" {
+            self.vendors
+                .github
+                .add_issue(OWNER, REPOSITORY, number, "Another", "thing");
+        }
+        let change = |event: &mut serde_json::Value| {
+            event["issue"]["number"] = number.into();
+            event["issue"]["id"] = (90_000 + number).into();
+            if event["comment"].is_object() {
+                event["comment"]["id"] = (65_000 + number).into();
+            }
+        };
+        let delivery = self.github_sends_changed(sample, change).await;
+        for _ in 0..200 {
+            let event = self
+                .event(Source::Github, &delivery)
+                .await
+                .expect("it is recorded");
+            let words = self.last_words(number);
+            let ended =
+                words.contains("Here is a pull request") || words.contains("could not be told");
+            if event.state != EventState::Pending && ended {
+                return;
+            }
+            let mut handed = 0;
+            for queue in Queue::ALL
+                .into_iter()
+                .filter(|queue| *queue != Queue::Usage)
+            {
+                handed += self.turn(queue).await;
+            }
+            if handed == 0 {
+                self.elapse(Duration::from_secs(31)).await;
+                self.sweep().await;
+            }
+        }
+        panic!(
+            "nothing becomes of issue {number}: {:?}",
+            self.pending().await
+        );
+    }
+
+    async fn open_job_of(&self, number: u64) -> Option<JobId> {
+        let found = self
+            .stack
+            .store
+            .job_find_open(RepositoryId::new(REPOSITORY_ID), number)
+            .await;
+        found.expect("the store answers")
+    }
+
+    fn pulls_open(&self) -> usize {
+        self.vendors.github.pulls(OWNER, REPOSITORY).len()
+    }
+
+    fn last_words(&self, number: u64) -> String {
+        let comments = self.vendors.github.comments(OWNER, REPOSITORY, number);
+        comments
+            .last()
+            .map(|comment| comment.body.clone())
+            .unwrap_or_default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_stripe_is_out_of_reach_jobs_go_on_to_a_limit_and_nothing_is_lost() {
+    for (name, climate) in [("fair", Climate::Fair), ("bad", Climate::Bad(71))] {
+        let sold = two_may_wait(name);
+        let [github, stripe, model] = WIRED;
+        let world = World::with(
+            climate,
+            &[github, stripe, model, ("CATALOGUE", sold.path())],
+        )
+        .await;
+        world.wire.cut("stripe.wire", ALWAYS);
+        for number in 30..33 {
+            world.asked_for("issues.opened", number).await;
+            world.drain(Queue::Usage).await;
+        }
+        assert_eq!(
+            (world.pulls_open(), world.owed().await),
+            (2, 2),
+            "two may wait, and no third"
+        );
+        let words = world.last_words(32);
+        assert!(
+            words.contains("Stripe could not be told of 2 pull requests yet; new ones wait"),
+            "{words}"
+        );
+        assert!(world.open_job_of(32).await.is_none(), "the issue is free");
+
+        world.wire.clear();
+        world.settle().await;
+        assert_eq!(
+            world.vendors.stripe.meter_events().len(),
+            2,
+            "both were kept"
+        );
+        world.asked_for("issue_comment.created", 32).await;
+        world.settle().await;
+        assert_eq!(
+            (
+                world.pulls_open(),
+                world.vendors.stripe.meter_events().len()
+            ),
+            (3, 3),
+            "it goes on"
+        );
+        world.done().await;
+    }
+}
+
+/// Switched off is no different; and an issue that has a job keeps it, whoever asks again.
+#[tokio::test(start_paused = true)]
+async fn with_billing_off_the_limit_holds_and_a_job_that_stands_is_joined() {
+    let sold = two_may_wait("off");
+    let [github, stripe, model] = WIRED;
+    let settings = [
+        github,
+        stripe,
+        model,
+        ("BILLING_ENABLED", "false"),
+        ("CATALOGUE", sold.path()),
+    ];
+    let mut world = World::with(Climate::Fair, &settings).await;
+    for number in 30..32 {
+        world.asked_for("issues.opened", number).await;
+    }
+    world.asked_for("issue_comment.created", 31).await;
+    let job = world.open_job_of(31).await.expect("it stands");
+    assert_eq!(world.job(&job).await.state, State::PrOpened);
+    assert!(
+        !world.last_words(31).contains("could not be told"),
+        "nothing was refused"
+    );
+    world.asked_for("issues.opened", 32).await;
+    assert_eq!((world.pulls_open(), world.owed().await), (2, 2));
+
+    let door = billing_on(&world);
+    let usage = world
+        .stack
+        .mappings
+        .iter_mut()
+        .find(|(queue, _)| *queue == Queue::Usage);
+    usage.expect("the queue is there").1.function = door;
+    world.settle().await;
+    world.asked_for("issue_comment.created", 32).await;
+    world.settle().await;
+    assert_eq!(
+        (
+            world.pulls_open(),
+            world.vendors.stripe.meter_events().len()
+        ),
+        (3, 3)
+    );
+    world.done().await;
+}

@@ -1,0 +1,66 @@
+//! Much at once. What is counted is what came of it; how long it took is the benches' business.
+
+use crate::world::verbs::together;
+use crate::world::{World, fixture};
+use domain::inbox::{EventState, Source};
+use http::StatusCode;
+use serde_json::json;
+
+/// A thousand deliveries of both senders, every fourth one a repeat: each event is recorded once and finished.
+#[tokio::test(start_paused = true)]
+async fn thousand_webhooks_a_minute() {
+    let world = World::start().await;
+    let (body, world_ref) = (
+        br#"{"zen":"Keep it logically awesome."}"#.as_slice(),
+        &world,
+    );
+    let of = |n: u32| format!("load-{n:04}");
+    for burst in 0..20 {
+        let deliveries = (burst * 50..burst * 50 + 50).map(|n| async move {
+            match n % 4 {
+                0 | 1 => world_ref
+                    .github_delivers("ping", &of(n), body)
+                    .await
+                    .status(),
+                // GitHub's delivery before the last one, again.
+                2 => world_ref
+                    .github_delivers("ping", &of(n - 2), body)
+                    .await
+                    .status(),
+                _ => {
+                    let mut event = fixture("stripe", "invoice.paid");
+                    (event["id"], event["type"]) =
+                        (json!(format!("evt_load{n:04}")), json!("tax_rate.created"));
+                    world_ref.stripe_delivers(&event).await
+                }
+            }
+        });
+        assert!(
+            together(deliveries)
+                .await
+                .into_iter()
+                .all(|status| status == StatusCode::ACCEPTED)
+        );
+    }
+    world.settle().await;
+    for n in 0..1000 {
+        let event = match n % 4 {
+            0 | 1 => world.event(Source::Github, &of(n)).await,
+            2 => continue,
+            _ => {
+                world
+                    .event(Source::Stripe, &format!("evt_load{n:04}"))
+                    .await
+            }
+        };
+        assert_eq!(
+            event.expect("it is recorded").state,
+            EventState::Ignored,
+            "{n}"
+        );
+    }
+    let heads = world.stack.tables.rows("tallyhook-events");
+    let heads = heads.iter().filter(|row| row["sk"]["S"] == "HEAD").count();
+    assert_eq!(heads, 750, "and nothing else");
+    world.done().await;
+}

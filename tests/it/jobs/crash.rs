@@ -1,0 +1,165 @@
+//! Wherever a process dies, a job is worth one branch, one commit, one pull request, one comment and one charge, whether
+//! Stripe bills it or credits pay for it.
+//!
+//! Every outside call of the main journey has a number. The journey is run once for each number and for each side of the
+//! call: the process that makes it dies there, and redelivery and the sweeper have to finish what it left.
+
+use crate::world::{Climate, World};
+use domain::ids::AccountId;
+use domain::jobs::{State, cost_to_customer};
+use domain::ledger::Balance;
+use domain::units::Credits;
+use fakes::weather::{Moment, scramble};
+use http::StatusCode;
+
+/// Sends the event as GitHub would, and once more by hand when the receiver died over it.
+async fn deliver(world: &World) -> String {
+    let body =
+        serde_json::to_vec(&crate::world::fixture("github", "issues.labeled")).expect("JSON");
+    let delivery = world.fresh_delivery();
+    for _ in 0..5 {
+        if world
+            .github_delivers("issues", &delivery, &body)
+            .await
+            .status()
+            == StatusCode::ACCEPTED
+        {
+            return delivery;
+        }
+    }
+    panic!("the receiver never takes it");
+}
+
+/// How the account of a journey pays.
+#[derive(Clone, Copy)]
+enum Pays {
+    ByMeter,
+    FromCredits,
+}
+
+const GIVEN: &str = "1000";
+
+async fn world(climate: Climate, pays: Pays) -> (World, AccountId) {
+    match pays {
+        Pays::ByMeter => World::on_plan(climate, "payg", &[]).await,
+        Pays::FromCredits => {
+            let (world, account) = World::on_plan(climate, "credits", &[]).await;
+            world.adjusts(&account, GIVEN, "a gift").await;
+            (world, account)
+        }
+    }
+}
+
+/// The outside calls of the journey when nobody dies: the number before its first, and its names.
+async fn calls(pays: Pays) -> (u64, Vec<String>) {
+    let (world, _) = world(Climate::Fair, pays).await;
+    let before = world.stack.weather.calls();
+    deliver(&world).await;
+    world.settle().await;
+    let log = world.stack.weather.log();
+    world.done().await;
+    (
+        before,
+        log.into_iter()
+            .skip(usize::try_from(before).expect("few calls"))
+            .collect(),
+    )
+}
+
+/// The journey with deaths at these calls.
+async fn journey(climate: Climate, pays: Pays, deaths: &[(u64, Moment)]) {
+    let (world, account) = world(climate, pays).await;
+    for (call, moment) in deaths {
+        world.stack.weather.die_at(*call, *moment);
+    }
+    let delivery = deliver(&world).await;
+    world.settle().await;
+    let open = world.vendors.github.pulls("acme", "greeter").remove(0);
+    let job = world.job_of_branch(&open.head).await;
+    assert_eq!(job.state, State::PrOpened, "after {deaths:?} of {delivery}");
+    assert_eq!(job.pull.as_ref().map(|pull| pull.number), Some(open.number));
+    match pays {
+        Pays::ByMeter => world.assert_delivered_once(),
+        Pays::FromCredits => {
+            world.assert_pulled_once();
+            let left = Credits::parse(GIVEN)
+                .expect("an amount")
+                .less(cost_to_customer(&job));
+            let expected = Balance {
+                available: left,
+                ..Balance::default()
+            };
+            assert_eq!(world.balance(&account).await, expected, "after {deaths:?}");
+            assert_eq!(
+                world.kinds(&account).await,
+                ["adjustment", "hold", "capture"],
+                "after {deaths:?}"
+            );
+            assert_eq!(world.vendors.stripe.meter_events().len(), 0);
+        }
+    }
+    world.assert_books_agree().await;
+    world.done().await;
+}
+
+async fn die_everywhere(pays: Pays, moment: Moment) {
+    let (before, log) = calls(pays).await;
+    assert!(
+        log.len() >= 30,
+        "the journey makes its calls through the weather: {log:?}"
+    );
+    for (place, name) in log.iter().enumerate() {
+        let call = before + 1 + u64::try_from(place).expect("few calls");
+        println!("dying {moment:?} call {call}, {name}");
+        journey(Climate::Fair, pays, &[(call, moment)]).await;
+    }
+    println!("{} stop points {moment:?} a call, all passed", log.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_before_any_call() {
+    die_everywhere(Pays::ByMeter, Moment::Before).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_after_any_call() {
+    die_everywhere(Pays::ByMeter, Moment::After).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_before_any_call_of_a_prepaid_job() {
+    die_everywhere(Pays::FromCredits, Moment::Before).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_may_die_after_any_call_of_a_prepaid_job() {
+    die_everywhere(Pays::FromCredits, Moment::After).await;
+}
+
+/// Two deaths, anywhere, in bad weather; drawn from seeds.
+#[tokio::test(start_paused = true)]
+async fn two_processes_may_die_in_bad_weather() {
+    const WORLDS: u64 = 60;
+    for seed in 1..=WORLDS {
+        let climate = Climate::Bad(seed);
+        let (first, second) = (scramble(seed), scramble(seed + WORLDS));
+        let side = |draw: u64| {
+            if draw.is_multiple_of(2) {
+                Moment::Before
+            } else {
+                Moment::After
+            }
+        };
+        let deaths = [
+            (2 + first % 100, side(first >> 8)),
+            (2 + second % 160, side(second >> 8)),
+        ];
+        println!("world {seed}, deaths {deaths:?}");
+        let pays = if seed % 2 == 0 {
+            Pays::ByMeter
+        } else {
+            Pays::FromCredits
+        };
+        journey(climate, pays, &deaths).await;
+    }
+}

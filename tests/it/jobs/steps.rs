@@ -1,0 +1,582 @@
+//! The steps of a job: what the model may answer, how it may fail, and what becomes of a worker that dies or comes late.
+
+use crate::world::wire::{Reply, WIRED};
+use crate::world::{Climate, World};
+use ::queues::{Message, Queue};
+use domain::jobs::steps::ORDER_BYTES_MAX;
+use domain::jobs::{State, Work};
+use domain::retry::ATTEMPTS_MAX;
+use fakes::weather::Moment;
+use local_stack::world::{OWNER, REPOSITORY};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn review(verdict: &str, notes: &str) -> String {
+    json!({ "verdict": verdict, "notes": notes }).to_string()
+}
+
+/// A model's answer to the coding step that writes these files.
+fn code(changes: Value) -> String {
+    json!({ "title": "A title", "body": "A body", "changes": changes }).to_string()
+}
+
+async fn job_with(step: &str, answers: Vec<String>) -> World {
+    let world = World::with(Climate::Fair, &[]).await;
+    world.vendors.model.script(step, answers);
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    world
+}
+
+// --- the review ---
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_is_sent_back_once_is_mended_and_delivered() {
+    let world = job_with("review", vec![review("rework", "mind the comma")]).await;
+    let job = world.told_job().await;
+    assert_eq!((job.state, job.rounds), (State::PrOpened, 1));
+    let [queued, planning, coding, reviewing] = [
+        State::Queued,
+        State::Planning,
+        State::Coding,
+        State::Reviewing,
+    ];
+    let [approved, opening, opened] = [
+        State::ReviewApproved,
+        State::PrCreationInitiated,
+        State::PrOpened,
+    ];
+    let expected = [
+        queued, planning, coding, reviewing, coding, reviewing, approved, opening, opened,
+    ];
+    assert_eq!(World::states(&job), expected);
+    let calls = world.vendors.model.calls();
+    assert!(
+        calls[3].step == "code" && calls[3].content.contains("mind the comma"),
+        "the coder reads the notes"
+    );
+    assert!(!calls[1].content.contains("mind the comma"));
+    let counted = calls.iter().fold((0, 0), |(input, output), call| {
+        (input + call.input_tokens, output + call.output_tokens)
+    });
+    assert_eq!(
+        (job.tokens.input, job.tokens.output),
+        counted,
+        "every call is counted"
+    );
+    world.assert_delivered_once();
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_may_be_sent_back_twice_and_not_thrice() {
+    let world = job_with(
+        "review",
+        vec![review("rework", "one"), review("rework", "two")],
+    )
+    .await;
+    assert_eq!(world.told_job().await.rounds, 2);
+    world.assert_delivered_once();
+    world.done().await;
+
+    let world = job_with(
+        "review",
+        vec![
+            review("rework", "one"),
+            review("rework", "two"),
+            review("rework", "@all three"),
+        ],
+    )
+    .await;
+    world
+        .assert_not_delivered(State::Failed, "the review sent the change back 3 times")
+        .await;
+    assert!(
+        !world.comment().contains("@all"),
+        "nobody is called by what a model says: {}",
+        world.comment()
+    );
+    assert_eq!((world.asked("code"), world.asked("review")), (3, 3));
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_is_rejected_ends_the_job() {
+    let world = job_with("review", vec![review("reject", "It deletes the license.")]).await;
+    world
+        .assert_not_delivered(State::Rejected, "It deletes the license.")
+        .await;
+    assert_eq!(world.asked("code"), 1);
+    world.done().await;
+}
+
+// --- answers that are none ---
+
+#[tokio::test(start_paused = true)]
+async fn nonsense_from_the_model_is_asked_again() {
+    for (step, nonsense) in [
+        ("plan", "I am a teapot."),
+        ("plan", "{}"),
+        ("plan", r#"{"plan":17,"files":[]}"#),
+        ("code", r#"{"title":"t","body":"b"}"#),
+        ("review", r#"{"verdict":"perhaps"}"#),
+        ("review", "}{"),
+    ] {
+        let world = job_with(step, vec![nonsense.to_owned(), nonsense.to_owned()]).await;
+        assert_eq!(
+            world.told_job().await.state,
+            State::PrOpened,
+            "{step}: {nonsense}"
+        );
+        assert_eq!(world.asked(step), 3, "{step}: {nonsense}");
+        world.assert_delivered_once();
+        world.done().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_never_makes_sense_ends_the_job() {
+    let world = job_with("code", vec!["hm".to_owned(); 40]).await;
+    let words = format!(
+        "gave up after {ATTEMPTS_MAX} tries: the model did not answer in the form it was asked for"
+    );
+    world.assert_not_delivered(State::Failed, &words).await;
+    assert_eq!(
+        u32::try_from(world.asked("code")).expect("few"),
+        ATTEMPTS_MAX
+    );
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_cut_off_ends_the_job() {
+    let world = job_with(
+        "plan",
+        vec![format!(r#"{{"plan":"{}"}}"#, "x".repeat(20_000))],
+    )
+    .await;
+    world
+        .assert_not_delivered(
+            State::Failed,
+            "the model's answer was longer than it may be",
+        )
+        .await;
+    assert_eq!(
+        world.asked("plan"),
+        1,
+        "the same question gets the same answer"
+    );
+    world.done().await;
+}
+
+/// F-E8, F-D7: whatever the issue talked the model into.
+#[tokio::test(start_paused = true)]
+async fn changes_that_we_do_not_make_end_the_job_with_the_reason() {
+    let write = |path: &str| json!([{ "path": path, "content": "x" }]);
+    let many: Vec<Value> = (0..101)
+        .map(|n| json!({ "path": format!("f{n}"), "content": "" }))
+        .collect();
+    for (changes, words) in [
+        (write(".github/workflows/ci.yml"), "which it may not touch"),
+        (write(".GITHUB/actions/x.yml"), "which it may not touch"),
+        (write("../outside"), "which it may not touch"),
+        (write("src/../../outside"), "which it may not touch"),
+        (write("/etc/passwd"), "which it may not touch"),
+        (write(".git/config"), "which it may not touch"),
+        (write(".tallyhook.toml"), "which it may not touch"),
+        (write("a\\b"), "which it may not touch"),
+        (write(""), "which it may not touch"),
+        (
+            json!([{ "path": ".github/CODEOWNERS", "delete": true }]),
+            "which it may not touch",
+        ),
+        (
+            json!([{ "path": "a", "content": "x", "delete": true }]),
+            "which it may not touch",
+        ),
+        (
+            json!([{ "path": "a", "content": "x" }, { "path": "a", "content": "y" }]),
+            "twice",
+        ),
+        (
+            json!([{ "path": "a", "content": "🦀".repeat(64 * 1024 + 1) }]),
+            "bytes, more than",
+        ),
+        (json!(many), "101 files, more than 100"),
+        (json!([]), "the agent proposed no change"),
+    ] {
+        let world = job_with("code", vec![code(changes)]).await;
+        world.assert_not_delivered(State::Failed, words).await;
+        assert_eq!(world.asked("code"), 1, "{words}");
+        assert_eq!(
+            world.vendors.github.branches(OWNER, REPOSITORY).len(),
+            1,
+            "nothing was written"
+        );
+        world.done().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_changes_nothing_ends_the_job() {
+    let same = world_file("README.md").await;
+    for changes in [
+        json!([{ "path": "README.md", "content": same }]),
+        json!([{ "path": "not/there", "delete": true }]),
+    ] {
+        let world = job_with("code", vec![code(changes)]).await;
+        // The review sees an empty diff and wants rework; the stand-in coder then mends it.
+        let job = world.told_job().await;
+        assert_eq!((job.state, job.rounds), (State::PrOpened, 1));
+        world.done().await;
+    }
+    // A reviewer that approves an empty diff does not help either.
+    let world = World::with(Climate::Fair, &[]).await;
+    world.vendors.model.script(
+        "code",
+        vec![code(json!([{ "path": "README.md", "content": same }]))],
+    );
+    world
+        .vendors
+        .model
+        .script("review", vec![review("approve", "")]);
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    world
+        .assert_not_delivered(State::Failed, "would change nothing")
+        .await;
+    world.done().await;
+}
+
+async fn world_file(path: &str) -> String {
+    let world = World::bare(Climate::Fair, &[]).await;
+    let text = world
+        .vendors
+        .github
+        .file(OWNER, REPOSITORY, "main", path)
+        .expect("it is there");
+    world.done().await;
+    text
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_change_we_make_is_delivered() {
+    let file = |n: usize| json!({ "path": format!("big/{n}.txt"), "content": "🦀".repeat(256 * 1024 / 4 / 100) });
+    let files: Vec<Value> = (0..100).map(file).collect();
+    let world = job_with("code", vec![code(json!(files))]).await;
+    assert_eq!(world.told_job().await.state, State::PrOpened);
+    world.assert_delivered_once();
+    let branch = &world.vendors.github.pulls(OWNER, REPOSITORY)[0].head;
+    assert!(
+        world
+            .vendors
+            .github
+            .file(OWNER, REPOSITORY, branch, "big/99.txt")
+            .is_some()
+    );
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_model_is_shown_is_bounded() {
+    let world = World::with(Climate::Fair, &[]).await;
+    for n in 0..30 {
+        let path = format!("{n}/{}", "long".repeat(60));
+        world
+            .vendors
+            .github
+            .push_file(OWNER, REPOSITORY, "main", &path, &"x".repeat(64 * 1024));
+    }
+    world.vendors.github.push_file(
+        OWNER,
+        REPOSITORY,
+        "main",
+        ".github/workflows/ci.yml",
+        "secret: yes",
+    );
+    let files: Vec<String> = (0..30)
+        .map(|n| format!("{n}/{}", "long".repeat(60)))
+        .chain([
+            ".github/workflows/ci.yml".to_owned(),
+            "not/there".to_owned(),
+        ])
+        .collect();
+    world.vendors.model.script(
+        "plan",
+        vec![json!({ "plan": "p".repeat(2_000), "files": files }).to_string()],
+    );
+    world
+        .github_sends_changed("issues.opened", |event| {
+            event["issue"]["body"] = "y".repeat(200_000).into()
+        })
+        .await;
+    world.settle().await;
+    let calls = world.vendors.model.calls();
+    let asked: Value = serde_json::from_str(&calls[0].content).expect("a question in JSON");
+    assert_eq!(
+        asked["issue"]["body"].as_str().map(str::len),
+        Some(ORDER_BYTES_MAX)
+    );
+    assert!(
+        !calls[0].content.contains("workflows"),
+        "what it may not touch it need not see"
+    );
+    let asked: Value = serde_json::from_str(&calls[1].content).expect("a question in JSON");
+    let shown = asked["files"].as_array().expect("files");
+    assert_eq!(
+        shown.len(),
+        6,
+        "400 KB of 64 KB files, of the 20 that a plan may name"
+    );
+    assert_eq!(world.told_job().await.state, State::PrOpened);
+    world.done().await;
+}
+
+// --- a model that fails ---
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_down_for_good_ends_the_job_and_it_is_told_once() {
+    let world = World::with(Climate::Fair, &WIRED).await;
+    world.wire.answer(
+        "model.wire",
+        crate::world::wire::ALWAYS,
+        Reply::status(500, "down"),
+    );
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    let words = format!(
+        "gave up after {ATTEMPTS_MAX} tries: could not ask the model: the provider failed with 500"
+    );
+    world.assert_not_delivered(State::Failed, &words).await;
+    assert_eq!(
+        u32::try_from(world.wire.heard("model.wire").len()).expect("few"),
+        ATTEMPTS_MAX
+    );
+    world.done().await;
+}
+
+/// What is not the work's fault is not counted against it.
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_busy_or_refuses_our_key_is_waited_for() {
+    // One more than a job has tries, and a few of the other kinds.
+    let many = usize::try_from(ATTEMPTS_MAX).expect("few") + 1;
+    for (reply, wait, times) in [
+        (
+            Reply::status(429, "slow down").with("retry-after", 90),
+            90,
+            2,
+        ),
+        (Reply::status(429, "slow down"), 60, many),
+        (
+            Reply::status(529, "overloaded").with("retry-after", 120),
+            120,
+            2,
+        ),
+        (Reply::status(401, "bad key"), 300, many),
+        (Reply::status(403, "no rights"), 300, 2),
+    ] {
+        let world = World::with(Climate::Fair, &WIRED).await;
+        world
+            .wire
+            .answer("model.wire", u32::try_from(times).expect("few"), reply);
+        world.github_sends("issues.opened").await;
+        world.settle().await;
+        world.assert_delivered_once();
+        let heard = world.wire.heard("model.wire");
+        assert_eq!(heard.len(), times + 3, "each was asked for once");
+        for pair in heard[..=times].windows(2) {
+            assert!(
+                pair[1].at - pair[0].at >= wait * 1_000,
+                "asked again after {} ms, not {wait} s",
+                pair[1].at - pair[0].at
+            );
+        }
+        world.done().await;
+    }
+}
+
+/// One job, one limit of a minute, an hour: as many calls as minutes, and not one message more each minute.
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_lasts_is_not_answered_with_a_storm() {
+    let world = World::with(Climate::Fair, &WIRED).await;
+    world.wire.answer(
+        "model.wire",
+        crate::world::wire::ALWAYS,
+        Reply::status(429, "slow down").with("retry-after", 60),
+    );
+    world.github_sends("issues.opened").await;
+    for _ in 0..60 {
+        world.drain(Queue::GithubEvents).await;
+        world.drain(Queue::Plan).await;
+        world.elapse(Duration::from_secs(60)).await;
+        world.sweep().await;
+    }
+    let (calls, waiting) = (
+        world.wire.heard("model.wire").len(),
+        world.waiting(Queue::Plan).await,
+    );
+    assert!(
+        calls <= 65 && waiting <= 5,
+        "{calls} calls in 60 minutes, and {waiting} messages about one job"
+    );
+    world.wire.clear();
+    world.settle().await;
+    world.assert_delivered_once();
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_the_provider_refuses_ends_the_job() {
+    let world = World::with(Climate::Fair, &WIRED).await;
+    world.wire.answer(
+        "model.wire",
+        1,
+        Reply::json(400, json!({ "error": { "message": "prompt is too long" } })),
+    );
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    world
+        .assert_not_delivered(State::Failed, "refused with 400: prompt is too long")
+        .await;
+    world.done().await;
+}
+
+// --- workers that die or come late ---
+
+#[tokio::test(start_paused = true)]
+async fn a_step_whose_sandbox_dies_is_done_by_another() {
+    let way = [Queue::Plan, Queue::Code, Queue::Review];
+    for (place, step) in ["plan", "code", "review"].into_iter().enumerate() {
+        let world = World::with(Climate::Fair, &WIRED).await;
+        world.github_sends("issues.opened").await;
+        world.turn(Queue::GithubEvents).await;
+        for queue in &way[..place] {
+            world.turn(*queue).await;
+        }
+        die_in_a_model_call(&world, way[place]).await;
+        let job = world.present_job().await;
+        assert!(
+            job.lease_until.is_some(),
+            "{step} is still leased to the dead"
+        );
+        world.settle().await;
+        assert_eq!(
+            world.asked(step),
+            2,
+            "{step} was asked again, and nothing else"
+        );
+        assert_eq!(world.vendors.model.calls().len(), 4);
+        assert_eq!(
+            world.told_job().await.tokens.input,
+            world
+                .vendors
+                .model
+                .calls()
+                .iter()
+                .map(|call| call.input_tokens)
+                .sum::<u64>()
+                - world.vendors.model.calls()[place].input_tokens,
+            "the job counts what it got"
+        );
+        world.assert_delivered_once();
+        world.done().await;
+    }
+}
+
+/// The model has answered, and nobody is there any more to hear it.
+async fn die_in_a_model_call(world: &World, queue: Queue) {
+    let held = world.wire.hold("model.wire", Moment::After);
+    tokio::select! {
+        _ = world.turn(queue) => panic!("it is held"),
+        () = held.reached() => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_kills_every_sandbox_ends_the_job() {
+    let world = World::with(Climate::Fair, &WIRED).await;
+    world.github_sends("issues.opened").await;
+    world.turn(Queue::GithubEvents).await;
+    for _ in 0..ATTEMPTS_MAX {
+        die_in_a_model_call(&world, Queue::Plan).await;
+        world.elapse(Duration::from_secs(306)).await;
+        world.sweep().await;
+    }
+    world.settle().await;
+    world
+        .assert_not_delivered(State::Failed, "every try ended without a word")
+        .await;
+    assert_eq!(
+        u32::try_from(world.asked("plan")).expect("few"),
+        ATTEMPTS_MAX
+    );
+    world.done().await;
+}
+
+/// F-D2: messages of steps that are over.
+#[tokio::test(start_paused = true)]
+async fn late_messages_are_ignored() {
+    let world = World::start().await;
+    world.github_sends("issues.opened").await;
+    world.settle().await;
+    let job = world.told_job().await;
+    let id = &job.facts.id;
+    for work in [Work::Plan, Work::Code, Work::Review, Work::Pull] {
+        world.queue_gets(&Message::Work(work, id.clone())).await;
+    }
+    world.queue_gets(&Message::Comment(id.clone())).await;
+    world
+        .queue_gets(&Message::Usage(domain::billing::usage::Debts {
+            account: job.facts.account.clone(),
+            meter: domain::billing::usage::Meter::pull_requests(),
+        }))
+        .await;
+    let calls = world.vendors.model.calls().len();
+    world.settle().await;
+    assert_eq!(world.job(id).await, job, "the row is as it was");
+    assert_eq!(world.vendors.model.calls().len(), calls);
+    world.assert_delivered_once();
+    world.done().await;
+}
+
+/// F-C2: a first worker that still runs when a second one has taken over. Its write names a version that is gone.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_has_lost_its_lease_changes_nothing() {
+    let world = World::with(Climate::Fair, &WIRED).await;
+    world.github_sends("issues.opened").await;
+    world.turn(Queue::GithubEvents).await;
+    world.turn(Queue::Plan).await;
+    let id = world.open_job().await.expect("a job");
+    let late = json!({ "Records": [{ "messageId": "late", "body": Message::Work(Work::Code, id.clone()).to_json(), "attributes": {}, "messageAttributes": {} }] });
+    let late = serde_json::from_value(late).expect("an event");
+    // The sandbox was told a deadline a second away, and hangs in its model call for longer than its lease.
+    let deadline = (world.stack.now)() + 1_000;
+    let held = world.wire.hold("model.wire", Moment::After);
+    let function = world.mapping(Queue::Code).function.clone();
+    let (response, ()) = tokio::join!(function(late, deadline), async {
+        held.reached().await;
+        world.elapse(Duration::from_secs(7)).await;
+        world.turn(Queue::Code).await;
+        assert_eq!(
+            world.present_job().await.state,
+            State::Reviewing,
+            "the second one has taken over and is done"
+        );
+        held.release();
+    });
+    assert!(
+        response.batch_item_failures.is_empty(),
+        "the late one has nothing to report"
+    );
+    let job = world.present_job().await;
+    assert_eq!((job.state, job.steps), (State::Reviewing, 2));
+    world.settle().await;
+    assert_eq!(world.asked("code"), 2);
+    assert_eq!(
+        world.told_job().await.steps,
+        3,
+        "one plan, one change, one review are kept"
+    );
+    world.assert_delivered_once();
+    world.done().await;
+}

@@ -1,0 +1,363 @@
+//! What makes an issue a job, and what does not.
+
+use crate::world::verbs::together;
+use crate::world::{Climate, World, fixture};
+use domain::inbox::{EventState, Source};
+use domain::jobs::State;
+use http::StatusCode;
+use local_stack::world::{APP_ID, OWNER, REPOSITORY};
+use serde_json::{Value, json};
+
+/// Sends a changed sample into a fair world, lets all happen, and says how it ended.
+async fn sent(
+    world: &World,
+    sample: &str,
+    change: impl FnOnce(&mut Value),
+) -> (EventState, String) {
+    let delivery = world.github_sends_changed(sample, change).await;
+    world.settle().await;
+    world.outcome(Source::Github, &delivery).await
+}
+
+/// Asserts that a changed sample makes no job, for a reason that contains these words.
+async fn assert_ignored(world: &World, sample: &str, words: &str, change: impl FnOnce(&mut Value)) {
+    let (state, says) = sent(world, sample, change).await;
+    assert!(
+        state == EventState::Ignored && says.contains(words),
+        "{sample} is {state:?}: {says:?}, not {words:?}"
+    );
+    assert_eq!(world.open_job().await, None, "{sample}, {words}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issue_a_label_and_a_command_each_make_a_job() {
+    for sample in ["issues.opened", "issues.labeled", "issue_comment.created"] {
+        let world = World::start().await;
+        world.github_sends(sample).await;
+        world.settle().await;
+        let job = world.told_job().await;
+        assert_eq!(
+            (job.state, job.facts.asked_by.as_str()),
+            (State::PrOpened, "acme-dev"),
+            "{sample}"
+        );
+        world.assert_delivered_once();
+        world.done().await;
+    }
+}
+
+/// F-D6: three wishes for one issue are one job, whichever comes first, and they stay that job's for ever.
+#[tokio::test(start_paused = true)]
+async fn all_wishes_for_an_issue_are_one_job() {
+    const WISHES: [&str; 3] = ["issues.opened", "issues.labeled", "issue_comment.created"];
+    for (first, climate) in [
+        (0, Climate::Fair),
+        (1, Climate::Bad(11)),
+        (2, Climate::Bad(12)),
+    ] {
+        let world = World::with(climate, &[]).await;
+        together((0..3).map(|place| world.github_sends(WISHES[(first + place) % 3]))).await;
+        world.settle().await;
+        world.assert_delivered_once();
+        assert_eq!(world.told_job().await.state, State::PrOpened);
+
+        // The issue becomes free, and still none of the three starts another job when it is delivered again.
+        let job = world.told_job().await;
+        world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
+        world.pull_closed(&job, |_| {}).await;
+        world.settle().await;
+        assert_eq!(world.told_job().await.state, State::Closed);
+        assert_eq!(world.open_job().await, None);
+        for wish in WISHES {
+            world.github_sends(wish).await;
+        }
+        world.settle().await;
+        assert_eq!(world.asked("plan"), 1, "{climate:?}");
+        world.assert_delivered_once();
+        world.done().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_set_anew_is_a_new_wish_once_the_issue_is_free() {
+    let world = World::with(Climate::Fair, &[]).await;
+    world.vendors.model.script(
+        "review",
+        vec![json!({ "verdict": "reject", "notes": "no" }).to_string()],
+    );
+    world.github_sends("issues.labeled").await;
+    world.settle().await;
+    assert_eq!(world.told_job().await.state, State::Rejected);
+    let later = |event: &mut Value| event["issue"]["updated_at"] = "2026-11-20T09:30:00Z".into();
+    let (_, says) = sent(&world, "issues.labeled", later).await;
+    assert!(says.starts_with("job job_"), "{says}");
+    assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 1);
+    assert_eq!(
+        world.vendors.stripe.meter_events().len(),
+        1,
+        "the one that was delivered"
+    );
+    world.done().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_wish_makes_no_job() {
+    let world = World::with(Climate::Fair, &[]).await;
+    assert_ignored(&world, "issues.labeled", "another label", |event| {
+        event["label"]["name"] = "bug".into()
+    })
+    .await;
+    for text in [
+        "> /tallyhook fix",
+        "thanks, /tallyhook fix did it",
+        "    /tallyhook fix",
+        "```\n/tallyhook fix\n```",
+        "/tallyhook",
+        "/tallyhook reboot",
+        "/tallyhookfix",
+        "/TALLYHOOK fix",
+        "",
+    ] {
+        assert_ignored(&world, "issue_comment.created", "no command", |event| {
+            event["comment"]["body"] = text.into()
+        })
+        .await;
+    }
+    let on_pull =
+        |event: &mut Value| event["issue"]["pull_request"] = json!({ "url": "https://x" });
+    assert_ignored(
+        &world,
+        "issue_comment.created",
+        "commands are taken on issues",
+        on_pull,
+    )
+    .await;
+    assert!(world.vendors.model.calls().is_empty());
+    // The same issue with a real wish works, so none of the above stood in its way.
+    let (state, _) = sent(&world, "issue_comment.created", |event| {
+        event["comment"]["body"] = "Please:\r\n/tallyhook fix now\r\n".into()
+    })
+    .await;
+    assert_eq!(state, EventState::Processed);
+    world.assert_delivered_once();
+    world.done().await;
+}
+
+/// F-E6: what we did ourselves comes back to us as an event.
+#[tokio::test(start_paused = true)]
+async fn our_own_doings_are_no_wishes() {
+    let ours = json!({ "id": APP_ID, "slug": "tallyhook" });
+    let others = json!({ "id": APP_ID + 1, "slug": "tallyhook-too" });
+    for (sample, thing) in [
+        ("issues.opened", "issue"),
+        ("issue_comment.created", "comment"),
+    ] {
+        let world = World::with(Climate::Fair, &[]).await;
+        assert_ignored(&world, sample, "our own doing", |event| {
+            event[thing]["performed_via_github_app"] = ours.clone()
+        })
+        .await;
+        let (state, _) = sent(&world, sample, |event| {
+            event[thing]["performed_via_github_app"] = others.clone()
+        })
+        .await;
+        assert_eq!(
+            state,
+            EventState::Processed,
+            "another app may ask: {sample}"
+        );
+        world.done().await;
+    }
+    // Our pull request, seen from the other side, and somebody else's.
+    let world = World::with(Climate::Fair, &[]).await;
+    assert_ignored(
+        &world,
+        "pull_request.opened",
+        "our own pull request",
+        |_| {},
+    )
+    .await;
+    assert_ignored(&world, "pull_request.opened", "nobody asked", |event| {
+        event["pull_request"]["head"]["ref"] = "renovate/all".into();
+    })
+    .await;
+    world.done().await;
+}
+
+/// The policy stands in the base branch and can only narrow.
+#[tokio::test(start_paused = true)]
+async fn a_repositorys_policy_narrows_what_counts() {
+    let refused = "the repository's policy does not take wishes from this author";
+    let policy = |text: &'static str, sample: &'static str, expected: Option<&'static str>| async move {
+        let world = World::with(Climate::Fair, &[]).await;
+        world
+            .vendors
+            .github
+            .push_file(OWNER, REPOSITORY, "main", ".tallyhook.toml", text);
+        match expected {
+            Some(words) => assert_ignored(&world, sample, words, |_| {}).await,
+            None => {
+                assert_eq!(
+                    sent(&world, sample, |_| {}).await.0,
+                    EventState::Processed,
+                    "{text} {sample}"
+                );
+                assert_eq!(world.told_job().await.state, State::PrOpened);
+            }
+        }
+        world.done().await;
+    };
+    for (text, sample, expected) in [
+        ("", "issues.opened", None),
+        (
+            "[triggers]\nopened = false",
+            "issues.opened",
+            Some("wants a label or a command"),
+        ),
+        ("[triggers]\nopened = false", "issues.labeled", None),
+        ("[triggers]\nopened = false", "issue_comment.created", None),
+        (
+            "[triggers]\nlabel = 'bot'",
+            "issues.labeled",
+            Some("another label"),
+        ),
+        ("[triggers]\nlabel = 'TallyHook'", "issues.labeled", None),
+        ("[triggers]\nlabel = 'bot'", "issues.opened", None),
+        (
+            "[triggers]\ncommands = false",
+            "issue_comment.created",
+            Some("takes no commands"),
+        ),
+        ("[triggers]\ncommands = false", "issues.labeled", None),
+        (
+            "[triggers]\nassociations = ['OWNER']",
+            "issues.opened",
+            Some(refused),
+        ),
+        (
+            "[triggers]\nassociations = ['OWNER']",
+            "issue_comment.created",
+            Some(refused),
+        ),
+        (
+            "[triggers]\nassociations = ['owner', 'member']",
+            "issues.opened",
+            None,
+        ),
+        (
+            "[triggers]\nassociations = ['MEMBER']",
+            "issue_comment.created",
+            None,
+        ),
+    ] {
+        policy(text, sample, expected).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_cannot_be_read_grants_nothing() {
+    let deep = "[".repeat(10_000);
+    for text in [
+        "[triggers",
+        "opened = false",
+        "[triggers]\nopend = true",
+        "[triggers]\nopened = 'yes'",
+        "[other]",
+        &deep,
+        "nul\0l",
+    ] {
+        let world = World::with(Climate::Fair, &[]).await;
+        world
+            .vendors
+            .github
+            .push_file(OWNER, REPOSITORY, "main", ".tallyhook.toml", text);
+        for sample in ["issues.opened", "issues.labeled", "issue_comment.created"] {
+            assert_ignored(&world, sample, "the repository's .tallyhook.toml", |_| {}).await;
+        }
+        assert!(world.vendors.model.calls().is_empty());
+        world.done().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_somebody_who_pays_there_is_no_job() {
+    let world = World::bare(Climate::Fair, &[("AUTO_PROVISION", "false")]).await;
+    assert_ignored(
+        &world,
+        "issues.opened",
+        "nobody pays for this owner",
+        |_| {},
+    )
+    .await;
+    assert_eq!(
+        world.vendors.github.token_requests(),
+        [],
+        "GitHub need not be asked about it"
+    );
+    world.provision().await;
+    // The same wish, delivered again, is a wish again: it never became a job.
+    assert_eq!(
+        sent(&world, "issues.opened", |_| {}).await.0,
+        EventState::Processed
+    );
+    // Another owner's events are not paid for by this account.
+    let stranger = |event: &mut Value| {
+        event["installation"]["id"] = 7002.into();
+        event["repository"]["owner"]["id"] = 9002.into();
+    };
+    let (state, says) = sent(&world, "issue_comment.created", stranger).await;
+    assert!(
+        state == EventState::Ignored && says.contains("nobody pays"),
+        "{says}"
+    );
+    world.assert_delivered_once();
+    world.done().await;
+}
+
+/// One repository may not wear another's number or name: GitHub's token decides which repository it is.
+#[tokio::test(start_paused = true)]
+async fn a_repository_the_app_may_not_read_gets_no_job() {
+    let world = World::with(Climate::Fair, &[]).await;
+    let elsewhere = |event: &mut Value| event["repository"]["id"] = 5002.into();
+    assert_ignored(
+        &world,
+        "issues.opened",
+        "the App may not read this repository",
+        elsewhere,
+    )
+    .await;
+    let gone = |event: &mut Value| event["installation"]["id"] = 7002.into();
+    assert_ignored(
+        &world,
+        "issues.opened",
+        "the App may not read this repository",
+        gone,
+    )
+    .await;
+    world.done().await;
+}
+
+/// The sample of `pull_request.closed`, for a job's pull request.
+pub fn pull_closed(job: &domain::jobs::Snapshot) -> Value {
+    let mut event = fixture("github", "pull_request.closed");
+    event["pull_request"]["head"]["ref"] = format!("tallyhook/{}", job.facts.id).into();
+    event["pull_request"]["merged"] = false.into();
+    event
+}
+
+impl World {
+    /// GitHub says that a job's pull request was closed, unmerged unless that is changed.
+    pub async fn pull_closed(
+        &self,
+        job: &domain::jobs::Snapshot,
+        change: impl FnOnce(&mut Value),
+    ) -> String {
+        let mut event = pull_closed(job);
+        change(&mut event);
+        let delivery = self.fresh_delivery();
+        let body = serde_json::to_vec(&event).expect("JSON");
+        let response = self.github_delivers("pull_request", &delivery, &body).await;
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+        delivery
+    }
+}

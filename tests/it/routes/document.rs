@@ -1,0 +1,118 @@
+//! The document and its page: every route is described, and the page names every route and loads nothing from outside.
+
+use crate::world::program::{program, request, respond};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+#[test]
+fn every_operation_is_described() {
+    let document = serde_json::to_value(api::document()).expect("JSON");
+    let (mut ids, mut count) = (BTreeSet::new(), 0);
+    let tags: BTreeSet<_> = document["tags"]
+        .as_array()
+        .expect("tags")
+        .iter()
+        .map(|tag| tag["name"].as_str().expect("a name"))
+        .collect();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let what = format!("{method} {path}");
+            for field in ["operationId", "summary", "description"] {
+                assert!(
+                    operation[field]
+                        .as_str()
+                        .is_some_and(|text| !text.is_empty()),
+                    "{what} has no {field}"
+                );
+            }
+            assert!(
+                ids.insert(operation["operationId"].as_str()),
+                "{what}: two of one id"
+            );
+            assert!(
+                operation["tags"][0]
+                    .as_str()
+                    .is_some_and(|tag| tags.contains(tag)),
+                "{what}: {}",
+                operation["tags"]
+            );
+            for (status, response) in operation["responses"].as_object().expect("responses") {
+                assert!(
+                    response["description"]
+                        .as_str()
+                        .is_some_and(|text| !text.is_empty()),
+                    "{what} {status}"
+                );
+                assert!(
+                    response["headers"]["x-request-id"].is_object(),
+                    "{what} {status}"
+                );
+                let problem = &response["content"]["application/problem+json"];
+                assert_eq!(
+                    status.starts_with(['4', '5']),
+                    problem.is_object(),
+                    "{what} {status}"
+                );
+            }
+            if operation["security"].is_null() {
+                assert!(
+                    operation["responses"]["401"].is_object()
+                        && operation["responses"]["429"].is_object(),
+                    "{what}"
+                );
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 20, "{count}");
+    for (name, schema) in document["components"]["schemas"]
+        .as_object()
+        .expect("schemas")
+    {
+        let asked = document.to_string().contains(&format!("\"requestBody\":{{\"content\":{{\"application/json\":{{\"schema\":{{\"$ref\":\"#/components/schemas/{name}\""));
+        assert!(
+            !asked || schema["type"] != "object" || schema["additionalProperties"] == false,
+            "{name} takes unknown fields"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_names_every_route_and_loads_nothing() {
+    let program = program("credits", &[]).await;
+    let page = respond(&program.world, request("GET", "/api/v1/docs", "", &[], "")).await;
+    assert_eq!(
+        (page.status().as_u16(), &page.headers()["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().expect("a value"))
+    );
+    let policy = page.headers()["content-security-policy"]
+        .to_str()
+        .expect("a text");
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    let text = String::from_utf8(page.body().to_vec()).expect("UTF-8");
+    assert!(
+        !text.contains("<script") && !text.contains("http://") && !text.contains("https://"),
+        "nothing from outside"
+    );
+    let document: Value = serde_json::to_value(api::document()).expect("JSON");
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for method in methods.as_object().expect("methods").keys() {
+            let method = method.to_uppercase();
+            assert!(
+                text.contains(&format!("<code>{method} {path}</code>")),
+                "{method} {path}"
+            );
+            assert!(
+                text.contains(&format!(
+                    "curl -X {method} &quot;$TALLYHOOK{}",
+                    path.replace('{', "$").replace('}', "")
+                )),
+                "{path}"
+            );
+        }
+    }
+    program.world.done().await;
+}
