@@ -46,7 +46,7 @@ pub async fn run(
         }
         AppCommand::Create {
             url,
-            organisation,
+            organization,
             into,
         } => {
             let outside = Outside::real(Trust::Public).map_err(|error| anyhow::anyhow!(error))?;
@@ -58,7 +58,7 @@ pub async fn run(
                 manifest: with_redirect(manifest(url)?, &here),
                 action: action(
                     env.find("GITHUB_WEB_URL").as_deref().unwrap_or(GITHUB_WEB),
-                    organisation.as_deref(),
+                    organization.as_deref(),
                 ),
                 state: format!("{:016x}{:016x}", (outside.random)(), (outside.random)()),
                 api: options
@@ -124,10 +124,10 @@ fn with_redirect(mut manifest: Value, here: &str) -> Value {
 }
 
 /// Where GitHub takes a manifest.
-fn action(web_url: &str, organisation: Option<&str>) -> String {
+fn action(web_url: &str, organization: Option<&str>) -> String {
     let web_url = web_url.trim_end_matches('/');
-    match organisation {
-        Some(organisation) => format!("{web_url}/organizations/{organisation}/settings/apps/new"),
+    match organization {
+        Some(organization) => format!("{web_url}/organizations/{organization}/settings/apps/new"),
         None => format!("{web_url}/settings/apps/new"),
     }
 }

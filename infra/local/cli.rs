@@ -66,9 +66,9 @@ pub enum AppCommand {
         /// The https:// address at which GitHub reaches the deployment.
         #[arg(long, value_name = "URL")]
         url: String,
-        /// The organisation whose App it is; without it, it is yours.
+        /// The organization whose App it is; without it, it is yours.
         #[arg(long, value_name = "LOGIN")]
-        organisation: Option<String>,
+        organization: Option<String>,
         /// The file that gets its settings and secrets; it must not be there yet.
         #[arg(long, value_name = "FILE", default_value = "github-app.env")]
         into: PathBuf,

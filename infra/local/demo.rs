@@ -71,7 +71,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Gives the demo's organisation an account, by the operators' door. What is there already stays.
+/// Gives the demo's organization an account, by the operators' door. What is there already stays.
 pub async fn provision(stack: &Stack, token: &str) -> anyhow::Result<()> {
     let wanted = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "owner_id": OWNER_ID, "plan": "payg" });
     provision_one(stack, token, &wanted).await

@@ -1,4 +1,4 @@
-//! The little world in which the demo and the tests play: one organisation, one repository, one paying account.
+//! The little world in which the demo and the tests play: one organization, one repository, one paying account.
 
 use fakes::github::{GitHub, GitHubConfig, OAuthClient};
 use fakes::mail::MailBox;
@@ -8,18 +8,18 @@ use fakes::{Now, keys};
 
 /// GitHub's number for the App.
 pub const APP_ID: u64 = 1234;
-/// The organisation.
+/// The organization.
 pub const OWNER: &str = "acme";
 /// Its number.
 pub const OWNER_ID: u64 = 9001;
-/// People on the stand-in GitHub, and what they are in the organisation; `none` reaches its repository as a guest, and who is
+/// People on the stand-in GitHub, and what they are in the organization; `none` reaches its repository as a guest, and who is
 /// not of this list reaches nothing.
 pub const PEOPLE: [(&str, &str); 3] = [
     ("acme-owner", "admin"),
     ("acme-member", "member"),
     ("acme-guest", "none"),
 ];
-/// Somebody who has nothing to do with the organisation.
+/// Somebody who has nothing to do with the organization.
 pub const OUTSIDER: &str = "outsider";
 /// What the App is to people who sign in.
 pub const CLIENT_ID: &str = "Iv1.tallyhook-local";
@@ -97,7 +97,7 @@ impl Vendors {
         }
     }
 
-    /// The organisation, its repository and its customer. What is there already stays as it is.
+    /// The organization, its repository and its customer. What is there already stays as it is.
     pub fn furnish(&self) {
         self.github.add_repository(
             INSTALLATION_ID,

@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// The account of the demo's organisation, by the operators' door.
+    /// The account of the demo's organization, by the operators' door.
     pub async fn provision(&self) -> AccountId {
         let body = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "plan": "payg" });
         loop {
@@ -494,7 +494,7 @@ impl World {
         job.timeline.iter().map(|moment| moment.state).collect()
     }
 
-    /// The account of the demo's organisation.
+    /// The account of the demo's organization.
     pub async fn account(&self) -> AccountId {
         self.provision().await
     }

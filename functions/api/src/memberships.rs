@@ -103,7 +103,7 @@ pub async fn refresh(
 async fn place(visitor: &Visitor, one: &Reached) -> Result<Place, ApiError> {
     match one.kind {
         OwnerKind::Person => Ok(Place::Outside),
-        OwnerKind::Organisation => Ok(visitor.place(&one.login).await?),
+        OwnerKind::Organization => Ok(visitor.place(&one.login).await?),
     }
 }
 

@@ -195,7 +195,7 @@ impl FromRequestParts<Arc<Ctx>> for Guest {
         let place = parts
             .extensions
             .get::<SourceAddress>()
-            .map_or_else(String::new, |from| from.neighbourhood());
+            .map_or_else(String::new, |from| from.neighborhood());
         let place = format!("from_{}", hex::encode(&Sha256::digest(place)[..8]));
         let used_up = ctx.rates.has_used_up(&place, window)
             || match ctx

@@ -1,4 +1,4 @@
-//! Summarising a commit: fetches its real diff, then has the model say it in words.
+//! Summarizing a commit: fetches its real diff, then has the model say it in words.
 
 use crate::Ctx;
 use crate::assists::{Question, head_in_json, insist};

@@ -80,7 +80,7 @@ pub(crate) fn table(heads: &[&'static str], rows: Vec<Vec<Markup>>) -> Markup {
     tag("table", all([tag("tr", head), all(body)]))
 }
 
-/// A diff, coloured by the first character of each line.
+/// A diff, colored by the first character of each line.
 pub(crate) fn diff(patch: &str) -> Markup {
     let lines = patch.lines().map(|line| {
         let class = match line.bytes().next() {

@@ -8,7 +8,7 @@ pub struct SourceAddress(pub IpAddr);
 
 impl SourceAddress {
     /// Whoever is behind it: one address, or for IPv6 the network of which one customer has all.
-    pub fn neighbourhood(self) -> String {
+    pub fn neighborhood(self) -> String {
         match self.0 {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => match address.to_ipv4_mapped() {
@@ -24,8 +24,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_of_ipv6_is_one_neighbour() {
-        for (address, neighbourhood) in [
+    fn a_network_of_ipv6_is_one_neighbor() {
+        for (address, neighborhood) in [
             ("192.0.2.10", "192.0.2.10"),
             ("::ffff:192.0.2.10", "192.0.2.10"),
             ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
@@ -33,7 +33,7 @@ mod tests {
             ("2001:db8:1:3::1", "2001:db8:1:3::"),
         ] {
             let address = SourceAddress(address.parse().expect("an address"));
-            assert_eq!(address.neighbourhood(), neighbourhood);
+            assert_eq!(address.neighborhood(), neighborhood);
         }
     }
 }

@@ -215,7 +215,7 @@ vendor_number! {
     CommentId;
     /// GitHub's number for one installation of the App; reinstalling makes a new one.
     InstallationId;
-    /// GitHub's number for a user or organisation that owns repositories; it survives renames.
+    /// GitHub's number for a user or organization that owns repositories; it survives renames.
     OwnerId;
     /// GitHub's number for a repository; it survives renames and transfers.
     RepositoryId;

@@ -81,8 +81,8 @@ pub struct Reached {
 pub enum OwnerKind {
     /// A person.
     Person,
-    /// An organisation, whose members have places in it.
-    Organisation,
+    /// An organization, whose members have places in it.
+    Organization,
 }
 
 impl SignIn {
@@ -230,11 +230,11 @@ impl Visitor {
         Ok(reached)
     }
 
-    /// What he is in an organisation; outside, where GitHub does not let us see it.
-    pub async fn place(&self, organisation: &str) -> Result<Place, GithubError> {
-        let route = Route::new("/user/memberships/orgs/").segment(organisation);
-        let found: Result<OrganisationMembership, _> =
-            self.read("ask for a place in an organisation", route).await;
+    /// What he is in an organization; outside, where GitHub does not let us see it.
+    pub async fn place(&self, organization: &str) -> Result<Place, GithubError> {
+        let route = Route::new("/user/memberships/orgs/").segment(organization);
+        let found: Result<OrganizationMembership, _> =
+            self.read("ask for a place in an organization", route).await;
         match found {
             Ok(found) if found.state != "active" => Ok(Place::Outside),
             Ok(found) if found.role == "admin" => Ok(Place::Admin),
@@ -303,7 +303,7 @@ impl Installation {
     fn reached(self) -> Option<Reached> {
         let owner = self.account?;
         let kind = match owner.kind.as_deref() {
-            Some("Organization") => OwnerKind::Organisation,
+            Some("Organization") => OwnerKind::Organization,
             Some(_) | None => OwnerKind::Person,
         };
         Some(Reached {
@@ -316,7 +316,7 @@ impl Installation {
 }
 
 #[derive(Deserialize)]
-struct OrganisationMembership {
+struct OrganizationMembership {
     state: String,
     role: String,
 }

@@ -235,7 +235,7 @@ impl Message {
         serde_json::to_string(&wire).expect("two texts and a number are always JSON")
     }
 
-    /// Reads what travelled.
+    /// Reads what traveled.
     pub fn from_json(text: &str) -> Result<Self, BadMessage> {
         let wire: Wire<'_> = serde_json::from_str(text).map_err(|_| BadMessage)?;
         if wire.v != 1 {

@@ -194,17 +194,17 @@ mod tests {
     }
 
     words! {
-        /// A colour.
-        Colour { /// Red.
+        /// A color.
+        Color { /// Red.
             Red = "red", }
     }
 
     #[test]
     fn new_words_are_kept() {
-        let read = |word: &str| from_value::<Colour>(json!(word)).expect("a word");
+        let read = |word: &str| from_value::<Color>(json!(word)).expect("a word");
         assert_eq!(
             (read("red"), read("teal")),
-            (Colour::Red, Colour::Other("teal".to_owned()))
+            (Color::Red, Color::Other("teal".to_owned()))
         );
         assert_eq!(read("teal").as_str(), "teal");
         assert_eq!(read("red").as_str(), "red");

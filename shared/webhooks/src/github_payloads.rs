@@ -169,7 +169,7 @@ pub(crate) fn parse(name: &str, body: &[u8]) -> Result<GithubEvent, serde_json::
         "issues.closed" => GithubEvent::IssuesClosed(issue_event(body)?),
         "issues.labeled" => {
             let of: OfLabel = serde_json::from_slice(body)?;
-            // An issue that an app opened and a person labelled is the person's wish, so no app is noted here.
+            // An issue that an app opened and a person labeled is the person's wish, so no app is noted here.
             GithubEvent::IssuesLabeled(IssueLabeled {
                 origin: origin(body, None)?,
                 issue: issue(of.issue),

@@ -40,7 +40,7 @@ impl Figure {
 
 /// All that was found.
 pub struct Report {
-    /// Behaviour.
+    /// Behavior.
     pub checks: Vec<Check>,
     /// Figures.
     pub figures: Vec<Figure>,

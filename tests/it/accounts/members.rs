@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const THEIRS: u64 = 7_100;
 
-/// Another organisation with an installation and people of its own.
+/// Another organization with an installation and people of its own.
 fn globex(program: &Program, people: &[(&str, &str)]) {
     let github = &program.world.vendors.github;
     github.add_repository(
@@ -29,7 +29,7 @@ fn globex(program: &Program, people: &[(&str, &str)]) {
     }
 }
 
-/// An account for the other organisation, by an operator.
+/// An account for the other organization, by an operator.
 async fn account_of_globex(program: &Program) -> AccountId {
     let body = json!({ "stripe_customer_id": "cus_Globex", "installation_id": THEIRS, "owner_id": 9_100, "plan": "credits" });
     loop {

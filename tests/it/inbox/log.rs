@@ -237,7 +237,7 @@ async fn what_is_stored_and_not_queued_is_swept_up() {
 
 /// F-B4: the put is applied, and its answer never comes.
 #[tokio::test(start_paused = true)]
-async fn a_put_whose_answer_is_lost_is_recognised() {
+async fn a_put_whose_answer_is_lost_is_recognized() {
     for lost in [1, 2] {
         let world = World::with(Climate::Fair, &[]).await;
         let body = body("issues.opened");

@@ -186,7 +186,7 @@ async fn our_own_doings_are_no_wishes() {
 
 /// The policy stands in the base branch and can only narrow.
 #[tokio::test(start_paused = true)]
-async fn a_repositorys_policy_narrows_what_counts() {
+async fn a_policy_file_narrows_what_counts() {
     let refused = "the repository's policy does not take wishes from this author";
     let policy = |text: &'static str, sample: &'static str, expected: Option<&'static str>| async move {
         let world = World::with(Climate::Fair, &[]).await;

@@ -232,7 +232,7 @@ const UNASKED: [&str; 3] = [
 ];
 
 /// The manifest of the App asks for the events that are acted on and for what tokens are asked for, and for nothing more but
-/// the places of people in their organisations.
+/// the places of people in their organizations.
 #[test]
 fn the_app_asks_for_what_is_used() {
     let manifest = json("infra/github-app.json");

@@ -27,7 +27,7 @@ pub const PATH: &str = "/setup";
 const WAYS: &str = "There are three ways to an account. Sign up by mail with POST /api/v1/signup: the link in the mail shows the \
     account's first key, and with that key the account is yours here. Or install the App on GitHub where you run things: \
     whoever it is installed for gets an account with a trial by itself. Or ask an admin of an account to let you into his \
-    organisation on GitHub.";
+    organization on GitHub.";
 const INSTALL: &str = "Install the App on GitHub for whoever it shall pay for; GitHub leads you back here, and you can say so.";
 
 /// What GitHub says of what was done.
@@ -58,7 +58,7 @@ pub async fn begin(
     }
     if installed.setup_action.is_some() {
         let page = Page::new(StatusCode::OK, "Nothing is installed yet");
-        let why = "Somebody who runs the organisation has to say yes on GitHub first. Come back after that.";
+        let why = "Somebody who runs the organization has to say yes on GitHub first. Come back after that.";
         return Ok(page.says(why).into_response());
     }
     match sessions::person(&ctx, &headers, ctx.outside.now()).await? {

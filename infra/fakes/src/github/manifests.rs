@@ -36,7 +36,7 @@ pub(super) fn page_routes() -> Router<GitHub> {
     Router::new()
         .route("/settings/apps/new", post(bring))
         .route(
-            "/organizations/{organisation}/settings/apps/new",
+            "/organizations/{organization}/settings/apps/new",
             post(bring),
         )
         .route("/settings/apps/new/{code}", post(make))

@@ -48,7 +48,7 @@ pub(super) struct Pass {
     challenge: Option<String>,
 }
 
-/// What somebody is in an organisation.
+/// What somebody is in an organization.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Seat {
     role: String,
@@ -59,7 +59,7 @@ pub(super) fn api_routes() -> Router<GitHub> {
     Router::new()
         .route("/user", get(user))
         .route("/user/installations", get(installations))
-        .route("/user/memberships/orgs/{organisation}", get(membership))
+        .route("/user/memberships/orgs/{organization}", get(membership))
 }
 
 pub(super) fn page_routes() -> Router<GitHub> {
@@ -85,9 +85,9 @@ impl GitHub {
         id
     }
 
-    /// Gives a person a role in an organisation, `admin` or `member`, or takes him out with `none`. Whoever has people is
-    /// an organisation.
-    pub fn set_place(&self, organisation: &str, login: &str, role: &str) {
+    /// Gives a person a role in an organization, `admin` or `member`, or takes him out with `none`. Whoever has people is
+    /// an organization.
+    pub fn set_place(&self, organization: &str, login: &str, role: &str) {
         let user = self.add_person(login);
         let mut state = self.lock();
         let owners = state
@@ -95,16 +95,16 @@ impl GitHub {
             .values_mut()
             .map(|repository| &mut repository.owner);
         owners
-            .filter(|owner| owner.login == organisation)
+            .filter(|owner| owner.login == organization)
             .for_each(|owner| owner.kind = "Organization".to_owned());
         let owners = state
             .installations
             .values_mut()
             .map(|installation| &mut installation.account);
         owners
-            .filter(|owner| owner.login == organisation)
+            .filter(|owner| owner.login == organization)
             .for_each(|owner| owner.kind = "Organization".to_owned());
-        let seats = state.places.entry(organisation.to_owned()).or_default();
+        let seats = state.places.entry(organization.to_owned()).or_default();
         if role == "none" {
             seats.remove(&user);
         } else {
@@ -386,7 +386,7 @@ async fn installations(
     Json(json!({ "total_count": reached.len(), "installations": shown.collect::<Vec<_>>() }))
 }
 
-/// The owner, the people of an organisation and whoever has a place in one of its repositories.
+/// The owner, the people of an organization and whoever has a place in one of its repositories.
 fn reaches(state: &State, person: &Account, installation: &Installation) -> bool {
     let owner = &installation.account;
     let own = owner.id == person.id;
@@ -405,17 +405,17 @@ fn reaches(state: &State, person: &Account, installation: &Installation) -> bool
 async fn membership(
     AsUser(person): AsUser,
     From(github): From<GitHub>,
-    Path(organisation): Path<String>,
+    Path(organization): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     let state = github.lock();
-    let seats: Option<&BTreeMap<u64, Seat>> = state.places.get(&organisation);
+    let seats: Option<&BTreeMap<u64, Seat>> = state.places.get(&organization);
     let seat = seats
         .and_then(|seats| seats.get(&person.id))
         .ok_or_else(Refusal::not_found)?;
     Ok(Json(json!({
         "state": seat.state,
         "role": seat.role,
-        "organization": { "login": organisation },
+        "organization": { "login": organization },
         "user": shapes::user(&github.config, &person),
     })))
 }

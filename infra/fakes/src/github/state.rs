@@ -1,4 +1,4 @@
-//! What GitHub remembers. Plain data that serialises, and the few moves that touch more than one piece of it:
+//! What GitHub remembers. Plain data that serializes, and the few moves that touch more than one piece of it:
 //! a branch that moves takes its open pull requests along, a branch that goes closes them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ pub(super) struct State {
     /// Who can sign in; states written before anybody could have none of these four.
     #[serde(default)]
     pub people: BTreeMap<u64, Account>,
-    /// Organisation to person to what he is there.
+    /// Organization to person to what he is there.
     #[serde(default)]
     pub places: BTreeMap<String, BTreeMap<u64, Seat>>,
     #[serde(default)]

@@ -65,7 +65,7 @@ fn scene() -> Scene {
         "acme",
         "widget",
         3,
-        "Wrong colour",
+        "Wrong color",
         "Replace `red` with `blue`",
     );
     Scene {

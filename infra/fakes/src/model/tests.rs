@@ -59,7 +59,7 @@ async fn a_plan_names_the_files_the_issue_names() {
 #[tokio::test]
 async fn code_replaces_what_the_issue_says_or_leaves_a_note() {
     let model = Model::new();
-    let issue = |body: &str| json!({"number": 3, "title": "Colour", "body": body});
+    let issue = |body: &str| json!({"number": 3, "title": "Color", "body": body});
     let files = json!([{"path": "a", "content": "red red"}, {"path": "b", "content": "green"}]);
     let both = "Please replace `red` with `blue`. Replace `green` with `<b>`.";
     let answer = ask(

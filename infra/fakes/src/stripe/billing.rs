@@ -1,4 +1,4 @@
-//! An invoice's life: drafted, finalised, collected; or voided, or given up. What is left of it on the customer's balance
+//! An invoice's life: drafted, finalized, collected; or voided, or given up. What is left of it on the customer's balance
 //! and on its subscription's status happens in the same visit.
 
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub(super) enum Collected {
 }
 
 impl Desk<'_> {
-    /// Drafts an invoice, finalises it and tries to collect it.
+    /// Drafts an invoice, finalizes it and tries to collect it.
     pub fn invoice(&mut self, draft: Draft<'_>) -> Result<(String, Collected), Refusal> {
         let id = self.draft_invoice(draft)?;
         self.finalize_invoice(&id)?;

@@ -1,4 +1,4 @@
-//! What happens to every call before its own code runs: the key is checked, an Idempotency-Key is honoured, a fault that
+//! What happens to every call before its own code runs: the key is checked, an Idempotency-Key is honored, a fault that
 //! was ordered strikes. Results are remembered for a day; what failed validation, or lost against another call, is not.
 
 use axum::body::{Body, Bytes, to_bytes};

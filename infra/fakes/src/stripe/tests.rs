@@ -288,7 +288,7 @@ async fn usage_is_checked_before_it_counts() {
             "message",
             "No active meter found for event name none.",
         ),
-        (&format!("{USAGE}&colour=red"), "code", "parameter_unknown"),
+        (&format!("{USAGE}&color=red"), "code", "parameter_unknown"),
         (&long, "param", "identifier"),
         (&old, "param", "timestamp"),
         (&early, "param", "timestamp"),

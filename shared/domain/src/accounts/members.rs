@@ -17,7 +17,7 @@ pub struct User {
     pub login: String,
 }
 
-/// What somebody is in an organisation.
+/// What somebody is in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// He runs it.
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_is_his_own_admin_and_an_organisation_says_the_rest() {
+    fn an_owner_is_his_own_admin_and_an_organization_says_the_rest() {
         let owner = OwnerId::new(7);
         for (user, place, role) in [
             (7, Place::Outside, Role::Admin),

@@ -29,7 +29,7 @@ pub enum Output {
     Plan(Plan),
     /// The change.
     Code(Proposal),
-    /// The judgement on it.
+    /// The judgment on it.
     Review(Review),
 }
 
@@ -69,7 +69,7 @@ pub const PLAN_BYTES_MAX: usize = 32 * 1024;
 /// Files a plan may name.
 pub const PLAN_FILES_MAX: usize = 20;
 
-/// The judgement of a review.
+/// The judgment of a review.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
     /// What it comes to.

@@ -138,7 +138,7 @@ async fn a_visitor_reads_all_pages_of_what_he_reaches() {
     assert_eq!((user.id.get(), user.login.as_str()), (8, "ann"));
     let reached = visitor.installations().await.expect("a list");
     assert_eq!(reached.len(), 102, "what has no owner is left out");
-    assert_eq!(reached[0].kind, OwnerKind::Organisation);
+    assert_eq!(reached[0].kind, OwnerKind::Organization);
     assert_eq!(
         (reached[101].kind, reached[101].owner.get()),
         (OwnerKind::Person, 8)
@@ -156,7 +156,7 @@ async fn a_visitor_reads_all_pages_of_what_he_reaches() {
 }
 
 #[tokio::test]
-async fn a_place_in_an_organisation_is_what_github_says_or_the_least() {
+async fn a_place_in_an_organization_is_what_github_says_or_the_least() {
     for (status, answer, place) in [
         (
             200,

@@ -20,7 +20,7 @@
 //! | main | `JOB#<id>` | `STEP#<nn>` | what a step of it left | with the job |
 //! | main | `ASSIST#<id>` | `ASSIST` | an assist | its id; index `due` |
 //! | main | `ASSIST#<id>` | `TASK`, `ANSWER` | what it was asked, what came of it | with the assist |
-//! | main | `SUMMARY#<account>#<commit>` | `SUMMARY` | the assist that summarises a commit for an account | the commit |
+//! | main | `SUMMARY#<account>#<commit>` | `SUMMARY` | the assist that summarizes a commit for an account | the commit |
 //! | main | `TRIGGER#<repository>#<fact>` | `JOB` | the job a fact has made, for ever | the fact |
 //! | main | `OPEN#<repository>#<issue>` | `JOB` | the job an issue has now | the issue |
 //! | main | `OWNER#<n>` | `ACCOUNT` | who pays for an owner | GitHub's number |
@@ -482,7 +482,7 @@ pub(crate) fn assist_part(id: &AssistId, part: &'static str) -> Key {
     Key::new(assist(id).pk, part)
 }
 
-/// The assist that summarises a commit for an account.
+/// The assist that summarizes a commit for an account.
 pub(crate) fn summary(account: &AccountId, commit: &Commit) -> Key {
     Key::new(format!("SUMMARY#{account}#{commit}"), "SUMMARY")
 }

@@ -180,7 +180,7 @@ impl Store {
         change.item(&self.table)
     }
 
-    /// The assist that summarises a commit for an account, if one was asked for.
+    /// The assist that summarizes a commit for an account, if one was asked for.
     pub async fn summary_find(
         &self,
         account: &AccountId,

@@ -407,7 +407,7 @@ async fn what_is_no_sign_up_is_refused_and_too_many_are() {
     assert_eq!(
         world.signs_up("2001:db8::2", &wish(ANN, "trial")).await.0,
         StatusCode::TOO_MANY_REQUESTS,
-        "a neighbour"
+        "a neighbor"
     );
     assert_eq!(
         world.signs_up("2001:db8:1::1", &wish(ANN, "trial")).await.0,

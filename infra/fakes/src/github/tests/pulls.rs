@@ -260,7 +260,7 @@ async fn a_comparison_starts_where_the_two_parted() {
     assert_eq!(diff["files"].as_array().map(Vec::len), Some(1));
     assert_eq!(
         diff["files"][0]["patch"],
-        "@@ -1,3 +1,3 @@\n # Widget\n \n-Colour: red\n+Colour: blue"
+        "@@ -1,3 +1,3 @@\n # Widget\n \n-Color: red\n+Color: blue"
     );
     scene
         .get("/repos/acme/widget/compare/main...nowhere", &token)

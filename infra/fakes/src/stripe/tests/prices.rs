@@ -190,7 +190,7 @@ async fn a_price_that_makes_no_sense_is_refused() {
             "param",
             "tiers",
         ),
-        (&format!("{PRO}&colour=red"), "code", "parameter_unknown"),
+        (&format!("{PRO}&color=red"), "code", "parameter_unknown"),
     ] {
         scene
             .post("/v1/prices", "", form)
