@@ -1,22 +1,23 @@
-//! An event we act on has five parts: fixture, variant, file, match arm and journey. Forget one and this says which.
+//! An event that Tallyhook acts on has five parts: fixture, variant, file, match arm and journey. These tests name the
+//! missing one.
 
 use crate::repository::{find, names, pascal, read, report};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Whose events, the door that acts on them, and the room's enum of them.
+/// The source, the function that acts on its events, and the enum of them in the domain.
 const SOURCES: [(&str, &str, &str); 2] = [
     ("github", "github-events", "GithubEvent"),
     ("stripe", "stripe-events", "StripeEvent"),
 ];
 
-/// Several actions of one thing may share a file and a variant, where the outside tells them apart by a word we read.
+/// Several actions of one object share a file and a variant.
 const SHARED: [(&str, &str); 2] = [
     ("installation.", "installation"),
     ("marketplace_purchase.", "marketplace_purchase"),
 ];
 
-/// Recorded and ignored: GitHub's hello to a new webhook.
+/// Recorded and ignored: GitHub sends it to a new webhook.
 const NOT_ACTED_ON: [&str; 1] = ["ping"];
 
 fn events(source: &str) -> Vec<String> {
@@ -29,7 +30,7 @@ fn events(source: &str) -> Vec<String> {
         .collect()
 }
 
-/// The file of an event: its vendor's name with `.` written `_`.
+/// The file of an event: its name with `_` for `.`.
 fn module(event: &str) -> String {
     let shared = SHARED.iter().find(|(prefix, _)| event.starts_with(prefix));
     shared.map_or_else(
@@ -40,19 +41,21 @@ fn module(event: &str) -> String {
 
 #[test]
 fn every_fixture_has_a_file_an_arm_and_a_variant() {
-    let room = read("shared/domain/src/inbox/events.rs");
+    let events_file = read("shared/domain/src/inbox/events.rs");
     let mut faults = Vec::new();
-    for (source, door, name) in SOURCES {
-        let lib = read(format!("functions/{door}/src/lib.rs"));
-        let variants = variants(&room, name);
+    for (source, function, name) in SOURCES {
+        let lib = read(format!("functions/{function}/src/lib.rs"));
+        let variants = variants(&events_file, name);
         for event in events(source) {
             let module = module(&event);
-            if find(format!("functions/{door}/src/{module}.rs")).is_none() {
-                faults.push(format!("{event}: write functions/{door}/src/{module}.rs"));
+            if find(format!("functions/{function}/src/{module}.rs")).is_none() {
+                faults.push(format!(
+                    "{event}: write functions/{function}/src/{module}.rs"
+                ));
             }
             if !lib.contains(&format!("{module}::handle")) {
                 faults.push(format!(
-                    "{event}: functions/{door}/src/lib.rs has no arm that calls {module}::handle"
+                    "{event}: functions/{function}/src/lib.rs has no arm that calls {module}::handle"
                 ));
             }
             if !variants.contains(&pascal(&module)) {
@@ -68,7 +71,7 @@ fn every_fixture_has_a_file_an_arm_and_a_variant() {
 
 #[test]
 fn every_variant_has_a_fixture() {
-    let room = read("shared/domain/src/inbox/events.rs");
+    let events_file = read("shared/domain/src/inbox/events.rs");
     let mut faults = Vec::new();
     for (source, _, name) in SOURCES {
         let has: BTreeSet<_> = events(source)
@@ -76,7 +79,7 @@ fn every_variant_has_a_fixture() {
             .map(|event| pascal(&module(event)))
             .collect();
         faults.extend(
-            variants(&room, name)
+            variants(&events_file, name)
                 .difference(&has)
                 .map(|variant| format!("{name}::{variant}: no fixture in events/{source}/")),
         );
@@ -84,7 +87,7 @@ fn every_variant_has_a_fixture() {
     report(faults);
 }
 
-/// The variants of an enum, told by their place: four spaces, a capital.
+/// The variants of an enum: lines that begin with four spaces and a capital.
 fn variants(text: &str, name: &str) -> BTreeSet<String> {
     let body = text
         .split_once(&format!("pub enum {name} {{"))
@@ -129,7 +132,7 @@ fn fixtures_are_what_their_names_say() {
                 "events/github/{file}: not an {event}, or its action is not {action}"
             ));
         }
-        // Somebody can buy before he installs anything.
+        // An owner can buy before installing the App.
         let is_bought = event == "marketplace_purchase" && body[event]["account"]["id"] == 9001;
         if event != "ping" && !is_bought && body["installation"]["id"] != 7001 {
             faults.push(format!(
@@ -140,7 +143,7 @@ fn fixtures_are_what_their_names_say() {
     for file in names("events/stripe") {
         let body = json(&format!("events/stripe/{file}"));
         let is_one = body["object"] == "event" && is_of_the_story(&body["data"]);
-        // Thin: without its object, so it is nobody's.
+        // A thin event has no object, so no customer.
         let is_thin =
             body["object"] == "v2.core.event" && file.starts_with("v1.") && body["data"].is_null();
         if body["type"] != file.trim_end_matches(".json") || !(is_one || is_thin) {
@@ -152,7 +155,7 @@ fn fixtures_are_what_their_names_say() {
     report(faults);
 }
 
-/// Whether an object is the customer, is or was the customer's, or is about a payment of his.
+/// Whether an object is the sample's customer, belongs or belonged to it, or is about one of its payments.
 fn is_of_the_story(data: &Value) -> bool {
     let (object, before) = (&data["object"], &data["previous_attributes"]);
     let is_payment = |id: &Value| {
@@ -165,28 +168,28 @@ fn is_of_the_story(data: &Value) -> bool {
         || (object["customer"].is_null() && is_payment(&object["payment_intent"]))
 }
 
-/// The whole HTTP events carry fixtures, byte for byte: their signatures hold for no other bytes.
+/// The HTTP samples carry fixtures byte for byte, because they are signed.
 #[test]
 fn http_samples_carry_the_fixtures() {
-    for (door, fixture) in [
+    for (function, fixture) in [
         ("github-webhook", "github/issues.labeled.json"),
         (
             "stripe-webhook",
             "stripe/customer.subscription.created.json",
         ),
     ] {
-        let sample = json(&format!("events/api/{door}.json"));
+        let sample = json(&format!("events/api/{function}.json"));
         assert_eq!(
             sample["body"],
             read(format!("events/{fixture}")),
-            "sign events/api/{door}.json anew: .ci/sign_samples.py"
+            "sign events/api/{function}.json again with .ci/sign_samples.py"
         );
     }
 }
 
 #[test]
 fn queued_samples_are_pointers() {
-    // The one queue that others put into.
+    // SES, not Tallyhook, sends to this queue.
     let others = ["mail-events"];
     let mut faults = Vec::new();
     for file in names("events/sqs") {
@@ -209,30 +212,28 @@ fn queued_samples_are_pointers() {
                     || pointer["v"] != 1
                     || body.len() > 1024)
             {
-                faults.push(format!("events/sqs/{file}: {body} is no pointer"));
+                faults.push(format!("events/sqs/{file}: {body} is not a pointer"));
             }
             if !record["eventSourceARN"]
                 .as_str()
                 .is_some_and(|arn| arn.ends_with(&format!("-{queue}")))
             {
-                faults.push(format!(
-                    "events/sqs/{file}: says it comes from another queue"
-                ));
+                faults.push(format!("events/sqs/{file}: its ARN names another queue"));
             }
         }
     }
     report(faults);
 }
 
-/// Events that come without being asked for, or from a listing of their own.
+/// Events that GitHub sends without a subscription.
 const UNASKED: [&str; 3] = [
     "installation",
     "installation_repositories",
     "marketplace_purchase",
 ];
 
-/// The manifest of the App asks for the events that are acted on and for what tokens are asked for, and for nothing more but
-/// the places of people in their organizations.
+/// The App's manifest subscribes to the events that are acted on. It asks for the permissions of the tokens, and for
+/// organization members, which sign-in reads.
 #[test]
 fn the_app_asks_for_what_is_used() {
     let manifest = json("infra/github-app.json");

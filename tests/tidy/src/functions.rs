@@ -1,44 +1,43 @@
-//! A folder in `functions/`, a package, a binary and a function in `template.yaml` are one thing with one name, and say the
-//! same about their settings.
+//! A folder in `functions/`, a package, a binary and a function in `template.yaml` have one name and the same settings.
 
-use crate::repository::{doors, find, names, pascal, read, report};
+use crate::repository::{find, functions, names, pascal, read, report};
 use crate::template::{events, template};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Set for every door in the template's Globals; `boot` reads them, so no door lists them.
-const EVERYBODYS: [&str; 1] = ["RUST_LOG"];
-/// The one setting of a single word.
+/// Set for every function in the template's Globals; `boot` reads them.
+const GLOBAL: [&str; 1] = ["RUST_LOG"];
+/// The only setting whose name is a single word.
 const CATALOGUE: &str = "CATALOGUE";
 
 #[test]
 fn every_folder_is_a_function() {
     let template = template();
-    let functions = template.functions();
+    let deployed = template.functions();
     let mut faults = Vec::new();
-    for door in doors() {
-        let Some(function) = functions.get(pascal(&door).as_str()) else {
+    for folder in functions() {
+        let Some(function) = deployed.get(pascal(&folder).as_str()) else {
             faults.push(format!(
-                "functions/{door}: template.yaml has no function {}",
-                pascal(&door)
+                "functions/{folder}: template.yaml has no function {}",
+                pascal(&folder)
             ));
             continue;
         };
-        if function["CodeUri"] != format!("functions/{door}") {
+        if function["CodeUri"] != format!("functions/{folder}") {
             faults.push(format!(
-                "{}: CodeUri must be functions/{door}, its own package",
-                pascal(&door)
+                "{}: CodeUri must be functions/{folder}, its own package",
+                pascal(&folder)
             ));
         }
-        if find(format!("functions/{door}/src/main.rs")).is_none() {
+        if find(format!("functions/{folder}/src/main.rs")).is_none() {
             faults.push(format!(
-                "functions/{door}: has no src/main.rs, so no binary to deploy"
+                "functions/{folder}: has no src/main.rs, so no binary to deploy"
             ));
         }
     }
-    let folders: BTreeSet<_> = doors().iter().map(|door| pascal(door)).collect();
+    let folders: BTreeSet<_> = functions().iter().map(|folder| pascal(folder)).collect();
     faults.extend(
-        functions
+        deployed
             .keys()
             .filter(|name| !folders.contains(**name))
             .map(|name| format!("{name}: no folder in functions/")),
@@ -62,17 +61,17 @@ fn every_function_is_built_by_cargo_lambda() {
 }
 
 #[test]
-fn a_main_only_starts() {
+fn a_main_only_starts_its_function() {
     report(
-        doors()
+        functions()
             .iter()
-            .filter_map(|door| {
-                let lines = find(format!("functions/{door}/src/main.rs"))?
+            .filter_map(|folder| {
+                let lines = find(format!("functions/{folder}/src/main.rs"))?
                     .lines()
                     .filter(|line| !line.trim().is_empty())
                     .count();
-                (lines > 20)
-                    .then(|| format!("functions/{door}/src/main.rs: {lines} lines; more than 20 is more than starting"))
+                (lines > 25)
+                    .then(|| format!("functions/{folder}/src/main.rs: {lines} lines; more than 25 is more than starting"))
             })
             .collect(),
     );
@@ -81,43 +80,41 @@ fn a_main_only_starts() {
 #[test]
 fn settings_are_what_the_template_sets() {
     let template = template();
-    let functions = template.functions();
+    let deployed = template.functions();
     let mut faults = Vec::new();
-    for door in doors() {
-        let Some(function) = functions.get(pascal(&door).as_str()) else {
+    for folder in functions() {
+        let Some(function) = deployed.get(pascal(&folder).as_str()) else {
             continue;
         };
-        let Some(documented) = documented(&door) else {
+        let Some(documented) = documented(&folder) else {
             faults.push(format!(
-                "functions/{door}: no `struct Config` whose doc comment lists its variables"
+                "functions/{folder}: no `struct Config` whose doc comment lists its variables"
             ));
             continue;
         };
         let set: BTreeSet<_> = template
             .variables(function)
             .into_keys()
-            .filter(|name| !EVERYBODYS.contains(&name.as_str()))
+            .filter(|name| !GLOBAL.contains(&name.as_str()))
             .collect();
-        faults.extend(
-            set.difference(&documented).map(|name| {
-                format!("{door}: the template sets {name}, its Config does not list it")
-            }),
-        );
+        faults.extend(set.difference(&documented).map(|name| {
+            format!("{folder}: the template sets {name}, its Config does not list it")
+        }));
         faults.extend(
             documented
                 .difference(&set)
-                .map(|name| format!("{door}: Config lists {name}, the template does not set it")),
+                .map(|name| format!("{folder}: Config lists {name}, the template does not set it")),
         );
     }
     report(faults);
 }
 
-/// The variables in the doc comments of a door's `Config` and of its fields. A name in brackets, as in (or `OTHER`), is
-/// another name of the same setting.
-fn documented(door: &str) -> Option<BTreeSet<String>> {
+/// The variables in the doc comments of a function's `Config` and of its fields. In (or `OTHER`), the name in brackets is an
+/// alternative and not counted.
+fn documented(folder: &str) -> Option<BTreeSet<String>> {
     let files = ["config.rs", "lib.rs"]
         .iter()
-        .filter_map(|file| find(format!("functions/{door}/src/{file}")));
+        .filter_map(|file| find(format!("functions/{folder}/src/{file}")));
     let text = files
         .into_iter()
         .find(|text| text.contains("struct Config"))?;
@@ -162,13 +159,13 @@ fn is_variable(word: &str) -> bool {
 }
 
 #[test]
-fn every_door_and_queue_has_a_sample() {
+fn every_function_and_queue_has_a_sample() {
     let template = template();
     let mut faults = Vec::new();
     for (name, function) in template.functions() {
-        let door = doors()
+        let folder = functions()
             .into_iter()
-            .find(|door| pascal(door) == name)
+            .find(|folder| pascal(folder) == name)
             .unwrap_or_default();
         let mut wanted: Vec<_> = events(function, "SQS")
             .map(|mapping| {
@@ -178,8 +175,8 @@ fn every_door_and_queue_has_a_sample() {
                 )
             })
             .collect();
-        wanted.extend(events(function, "Schedule").map(|_| format!("schedule/{door}.json")));
-        wanted.extend(events(function, "HttpApi").map(|_| format!("api/{door}.json")));
+        wanted.extend(events(function, "Schedule").map(|_| format!("schedule/{folder}.json")));
+        wanted.extend(events(function, "HttpApi").map(|_| format!("api/{folder}.json")));
         faults.extend(
             wanted
                 .iter()
@@ -205,16 +202,16 @@ fn queue(logical_id: &str) -> String {
 }
 
 #[test]
-fn samples_come_by_the_template_s_routes() {
+fn samples_use_routes_of_the_template() {
     let template = template();
     let mut faults = Vec::new();
     for file in names("events/api") {
-        let door = file.trim_end_matches(".json");
+        let folder = file.trim_end_matches(".json");
         let sample: Value =
             serde_json::from_str(&read(format!("events/api/{file}"))).expect("samples are JSON");
-        let functions = template.functions();
-        let routes: Vec<_> = functions
-            .get(pascal(door).as_str())
+        let deployed = template.functions();
+        let routes: Vec<_> = deployed
+            .get(pascal(folder).as_str())
             .into_iter()
             .flat_map(|function| events(function, "HttpApi"))
             .map(|route| {
@@ -227,7 +224,7 @@ fn samples_come_by_the_template_s_routes() {
             .collect();
         if !routes.iter().any(|route| sample["routeKey"] == *route) {
             faults.push(format!(
-                "events/api/{file}: {} is none of {routes:?}",
+                "events/api/{file}: {} is not one of {routes:?}",
                 sample["routeKey"]
             ));
         }
@@ -235,13 +232,13 @@ fn samples_come_by_the_template_s_routes() {
     report(faults);
 }
 
-/// A path that a receiver answers and the gateway does not know is answered by nobody.
+/// A path that a receiver answers and the gateway does not route is never reached.
 #[test]
 fn receivers_answer_what_the_gateway_routes() {
     let template = template();
     let mut faults = Vec::new();
-    for door in ["github-webhook", "stripe-webhook"] {
-        let text = read(format!("functions/{door}/src/lib.rs"));
+    for folder in ["github-webhook", "stripe-webhook"] {
+        let text = read(format!("functions/{folder}/src/lib.rs"));
         let code = crate::repository::shipped(&text)
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"));
@@ -250,9 +247,9 @@ fn receivers_answer_what_the_gateway_routes() {
             .filter(|text| text.starts_with('/'))
             .map(str::to_owned)
             .collect();
-        let functions = template.functions();
-        let routes = functions
-            .get(pascal(door).as_str())
+        let deployed = template.functions();
+        let routes = deployed
+            .get(pascal(folder).as_str())
             .into_iter()
             .flat_map(|function| events(function, "HttpApi"));
         let routed: BTreeSet<_> = routes
@@ -260,9 +257,9 @@ fn receivers_answer_what_the_gateway_routes() {
             .map(str::to_owned)
             .collect();
         faults.extend(
-            answered
-                .symmetric_difference(&routed)
-                .map(|path| format!("{door}: {path} is in lib.rs or in the template, not in both")),
+            answered.symmetric_difference(&routed).map(|path| {
+                format!("{folder}: {path} is in lib.rs or in the template, not in both")
+            }),
         );
     }
     report(faults);
