@@ -178,12 +178,7 @@ fn only_boot_reads_clock_and_environment() {
         (lifted && !path.starts_with("shared/boot/"))
             .then(|| format!("{path}: take it as an argument; boot hands it in"))
     };
-    let vouchers = [
-        "shared/webhooks/",
-        "functions/admin/",
-        "functions/recovery/",
-        TIDY,
-    ];
+    let vouchers = ["shared/webhooks/", TIDY];
     report(
         sources()
             .iter()
