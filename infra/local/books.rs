@@ -8,8 +8,8 @@ use crate::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE, TABLES_FILE, ledg
 use anyhow::{Context, bail};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
-use fakes::aws::EmbeddedAws;
-use fakes::weather::Weather;
+use stand_in_aws::EmbeddedAws;
+use stand_in_shared::faults::Weather;
 use std::path::Path;
 use store::{Audit, Connection, KeyRing, Rebuilt, Store};
 

@@ -3,12 +3,12 @@
 use anyhow::{Context, bail};
 use boot::{Env, LevelFilter, Outside, Trust};
 use clap::Parser;
-use fakes::weather::Weather;
 use local_stack::books::Books;
 use local_stack::cli::{Cli, Command, Options};
 use local_stack::stack::{Parts, Stack, TABLES_FILE};
 use local_stack::world::Vendors;
 use local_stack::{apps, demo, sales, server, vendors_file};
+use stand_in_shared::faults::Weather;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -7,14 +7,14 @@ use axum::Router;
 use boot::{Aws, AwsSettings, Clock, Env, Outside, Random, Web};
 use domain::retry::Failure;
 use domain::time::Timestamp;
-use fakes::Now;
-use fakes::aws::EmbeddedAws;
-use fakes::keys::app_key;
-use fakes::mapping::{self, Function, Mapping, SqsClient};
-use fakes::weather::Weather;
-use fakes::web::StandInWeb;
 use queues::Queue;
 use secrecy::SecretString;
+use stand_in_aws::EmbeddedAws;
+use stand_in_aws::event_source::{self, Function, Mapping, SqsClient};
+use stand_in_github::app_key::app_key;
+use stand_in_shared::Now;
+use stand_in_shared::faults::Weather;
+use stand_in_shared::web::StandInWeb;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -148,7 +148,7 @@ impl Stack {
         connection
             .table_ensure(&schema::LEDGER, LEDGER_TABLE)
             .await?;
-        let sqs = mapping::client(&clients.sdk);
+        let sqs = event_source::client(&clients.sdk);
         let mut settings = settings();
         let mut urls = BTreeMap::new();
         for queue in Queue::ALL {

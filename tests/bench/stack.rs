@@ -6,12 +6,12 @@
 
 use domain::inbox::{EventState, Source};
 use domain::time::Timestamp;
-use fakes::weather::Weather;
 use local_stack::signing::github_request;
 use local_stack::stack::{Parts, Stack};
 use local_stack::world::{CUSTOMER, ISSUE_BODY, ISSUE_TITLE, OWNER, REPOSITORY, Vendors};
 use local_stack::{demo, server};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Weather;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;

@@ -15,8 +15,8 @@ use domain::ids::{AccountId, InvoiceId, JobId, SubscriptionId};
 use domain::notices::{Notice, NoticeKey, Outcome, Topic};
 use domain::switches::Switch;
 use domain::time::Timestamp;
-use fakes::mail::Letter;
 use serde_json::Value;
+use stand_in_mail::Letter;
 use store::AccountChanged;
 
 const ADDRESS: &str = "billing@acme.example";

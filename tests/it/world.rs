@@ -19,9 +19,6 @@ use domain::ids::{AccountId, JobId};
 use domain::inbox::{EventKey, EventRow, EventState, Source};
 use domain::jobs::{Snapshot, State};
 use domain::time::Timestamp;
-use fakes::Now;
-use fakes::mapping::{Delivery, Mapping, Turn};
-use fakes::weather::{Weather, scramble};
 use http::{Request, Response, StatusCode};
 use local_stack::signing::{github_request, stripe_request};
 use local_stack::stack::{LOCAL_SECRET, Parts, Stack};
@@ -29,6 +26,9 @@ use local_stack::world::{
     CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, REPOSITORY, Vendors,
 };
 use serde_json::{Value, json};
+use stand_in_aws::event_source::{Delivery, Mapping, Turn};
+use stand_in_shared::Now;
+use stand_in_shared::faults::{Weather, scramble};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -436,7 +436,7 @@ impl World {
 
     /// Messages in a queue: visible, hidden and delayed.
     pub async fn messages(&self, queue_url: &str) -> i64 {
-        fakes::mapping::count(&self.stack.sqs, queue_url)
+        stand_in_aws::event_source::count(&self.stack.sqs, queue_url)
             .await
             .unwrap_or(1)
     }

@@ -3,8 +3,8 @@
 use super::*;
 use axum::body::Body;
 use axum::http::{Request, header};
-use fakes::weather::Weather;
-use fakes::web::StandInWeb;
+use stand_in_shared::faults::Weather;
+use stand_in_shared::web::StandInWeb;
 use tower::ServiceExt;
 
 const GITHUB_HOST: &str = "github.stand-in";

@@ -4,10 +4,10 @@ use crate::world::browser::{SITE, location};
 use crate::world::operator::assert_problem;
 use crate::world::program::{another, program, request, respond};
 use crate::world::{Climate, World};
-use fakes::weather::Moment;
 use http::{StatusCode, header};
 use local_stack::world::{INSTALLATION_ID, OWNER};
 use serde_json::json;
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 const DASHBOARD: &str = "http://tallyhook.test/billing";

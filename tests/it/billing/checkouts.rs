@@ -3,13 +3,13 @@
 
 use crate::world::program::{Program, program};
 use crate::world::{Climate, World};
-use fakes::stripe::Fault;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::sales::{Push, Wish};
 use local_stack::stack::STRIPE_HOST;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
+use stand_in_stripe::Fault;
 use stripe_api::{StripeApi, StripeConfig};
 
 const CHECKOUT: &str = "/api/v1/billing/checkout";

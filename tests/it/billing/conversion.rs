@@ -5,10 +5,10 @@ use crate::world::shop::subscribes;
 use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
-use fakes::stripe::Fault;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
+use stand_in_stripe::Fault;
 
 const ATTACHED: &str = "payment_method.attached";
 

@@ -2,8 +2,8 @@
 
 use crate::world::{Climate, World};
 use domain::ids::AccountId;
-use fakes::stripe::DisputeStatus;
-use fakes::weather::{Moment, scramble};
+use stand_in_shared::faults::{Moment, scramble};
+use stand_in_stripe::DisputeStatus;
 
 /// What happens at Stripe, what is left of ten thousand credits then, and the kinds of entries it takes.
 struct Story {

@@ -5,9 +5,9 @@ use crate::world::wire::{ALWAYS, WIRED};
 use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::time::Timestamp;
-use fakes::weather::Moment;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -8,11 +8,11 @@ use domain::billing::usage::{Debts, Meter};
 use domain::ids::UsageId;
 use domain::jobs::{Snapshot, State};
 use domain::time::Timestamp;
-use fakes::mapping::Function;
-use fakes::stripe::Fault;
-use fakes::weather::{Effect, Moment};
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};
 use serde_json::json;
+use stand_in_aws::event_source::Function;
+use stand_in_shared::faults::{Effect, Moment};
+use stand_in_stripe::Fault;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -133,11 +133,14 @@ async fn a_report_whose_answer_is_lost_is_not_made_twice() {
         for climate in [Climate::Fair, Climate::Bad(62)] {
             let world = pending(climate, &[]).await;
             let on = "POST stripe.stand-in/v1/billing/meter_events".to_owned();
-            world.stack.weather.break_next(fakes::weather::Fault {
-                on,
-                times,
-                effect: Effect::AnswerLost,
-            });
+            world
+                .stack
+                .weather
+                .break_next(stand_in_shared::faults::Fault {
+                    on,
+                    times,
+                    effect: Effect::AnswerLost,
+                });
             world.settle().await;
             assert_told_once(&world).await;
             world.done().await;
@@ -206,11 +209,14 @@ async fn a_late_send_whose_answer_is_lost_is_looked_up_again() {
     hours_pass(&world, 30).await;
     world.wire.clear();
     let on = METER_EVENTS.to_owned();
-    world.stack.weather.break_next(fakes::weather::Fault {
-        on,
-        times: 1,
-        effect: Effect::AnswerLost,
-    });
+    world
+        .stack
+        .weather
+        .break_next(stand_in_shared::faults::Fault {
+            on,
+            times: 1,
+            effect: Effect::AnswerLost,
+        });
     world.settle().await;
     assert_told_once(&world).await;
     world.done().await;

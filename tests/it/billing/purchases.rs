@@ -5,10 +5,10 @@ use crate::world::{Climate, World};
 use domain::ids::PaymentId;
 use domain::inbox::{EventState, Source};
 use domain::ledger::Cause;
-use fakes::stripe::Settlement;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
+use stand_in_stripe::Settlement;
 
 const COMPLETED: &str = "checkout.session.completed";
 const SUCCEEDED: &str = "payment_intent.succeeded";

@@ -7,7 +7,7 @@ use domain::ids::{AccountId, ActionId};
 use domain::inbox::EventState;
 use domain::ledger::{HoldId, Label, Posting};
 use domain::units::Credits;
-use fakes::stripe::DisputeStatus::{
+use stand_in_stripe::DisputeStatus::{
     self, Lost, NeedsResponse, UnderReview, WarningClosed, WarningNeedsResponse, Won,
 };
 use store::Post;

@@ -2,10 +2,10 @@
 
 use crate::billing::checkouts::shop;
 use crate::world::{Climate, World};
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 
 const SUBSCRIPTION: &str = "/api/v1/billing/subscription";
 const PREVIEW: &str = "/api/v1/billing/subscription/preview";

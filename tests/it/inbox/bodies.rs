@@ -3,8 +3,8 @@
 use crate::world::{Climate, World, fixture};
 use domain::inbox::{BODY_BYTES_MAX, EventState, Source};
 use domain::jobs::State;
-use fakes::weather::{Moment, scramble};
 use http::StatusCode;
+use stand_in_shared::faults::{Moment, scramble};
 
 /// JSON of exactly so many bytes, padded with one letter or with noise that no codec makes much smaller.
 fn json_of(bytes: usize, noisy: bool) -> Vec<u8> {

@@ -5,9 +5,9 @@ use crate::world::{Climate, World, fixture};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault};
 use http::StatusCode;
 use serde_json::json;
+use stand_in_shared::faults::{Effect, Fault};
 use std::time::Duration;
 
 fn body(sample: &str) -> Vec<u8> {

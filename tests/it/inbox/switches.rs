@@ -7,12 +7,12 @@ use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault};
 use http::StatusCode;
 use local_stack::signing::github_request;
 use local_stack::stack::LOCAL_SECRET;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::{Effect, Fault};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);

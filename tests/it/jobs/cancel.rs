@@ -6,9 +6,9 @@ use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::inbox::EventState;
 use domain::jobs::{CancelRequest, State};
-use fakes::weather::{Effect, Fault, Moment};
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
+use stand_in_shared::faults::{Effect, Fault, Moment};
 use std::time::Duration;
 
 /// The queues in the order in which a job passes through them.

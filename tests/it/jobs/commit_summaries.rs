@@ -8,11 +8,11 @@ use domain::billing::usage::Meter;
 use domain::jobs::assists::FREE_A_DAY_MAX;
 use domain::ledger::Balance;
 use domain::units::Credits;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use queues::Queue;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 /// A commit that adds one file of two lines, and the path of its summary.

@@ -9,8 +9,8 @@ use domain::ids::AccountId;
 use domain::jobs::{State, cost_to_customer};
 use domain::ledger::Balance;
 use domain::units::Credits;
-use fakes::weather::{Moment, scramble};
 use http::StatusCode;
+use stand_in_shared::faults::{Moment, scramble};
 
 /// Sends the event as GitHub would, and once more by hand when the receiver died over it.
 async fn deliver(world: &World) -> String {

@@ -6,10 +6,10 @@ use crate::world::verbs::together;
 use crate::world::{Climate, World};
 use domain::ids::JobId;
 use domain::jobs::State;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 const JOBS: &str = "/api/v1/jobs";

@@ -7,9 +7,9 @@ use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::inbox::EventState;
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault, Moment};
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY};
 use serde_json::json;
+use stand_in_shared::faults::{Effect, Fault, Moment};
 
 #[tokio::test(start_paused = true)]
 async fn a_branch_of_our_name_that_is_not_ours_ends_the_job() {

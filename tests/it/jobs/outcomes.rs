@@ -6,10 +6,10 @@ use crate::world::{Climate, World, fixture};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
 use domain::jobs::State;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY, REPOSITORY_ID};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 fn merged(event: &mut Value) {

@@ -8,10 +8,10 @@ use domain::ids::AccountId;
 use domain::jobs::phases::Fix;
 use domain::jobs::{FixPaid, State};
 use domain::ledger::Cause;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 
 const PHASES: &str = "/api/v1/phase-data";
 const JOBS: &str = "/api/v1/jobs";

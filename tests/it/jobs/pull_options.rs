@@ -2,10 +2,10 @@
 
 use crate::world::{Climate, World};
 use domain::jobs::State;
-use fakes::github::PullView;
-use fakes::weather::{Effect, Fault, Moment};
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::json;
+use stand_in_github::PullView;
+use stand_in_shared::faults::{Effect, Fault, Moment};
 
 const WISHES: &str =
     "[pull]\ndraft = true\nlabels = ['tallyhook', 'needs eyes']\nreviewers = ['grace']\n";

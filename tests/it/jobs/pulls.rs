@@ -5,9 +5,9 @@ use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault};
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY, REPOSITORY_ID};
 use serde_json::{Value, json};
+use stand_in_shared::faults::{Effect, Fault};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

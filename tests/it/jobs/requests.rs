@@ -5,10 +5,10 @@ use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::ids::AccountId;
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault, Moment};
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::{Effect, Fault, Moment};
 
 const JOBS: &str = "/api/v1/jobs";
 

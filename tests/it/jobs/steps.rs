@@ -6,9 +6,9 @@ use ::queues::{Message, Queue};
 use domain::jobs::steps::ORDER_BYTES_MAX;
 use domain::jobs::{State, Work};
 use domain::retry::ATTEMPTS_MAX;
-use fakes::weather::Moment;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 fn review(verdict: &str, notes: &str) -> String {

@@ -6,10 +6,10 @@ use crate::world::{Climate, World};
 use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::jobs::assists::{FREE_A_DAY_MAX, TEST_BYTES_MAX, TEST_FILES_MAX};
-use fakes::weather::Moment;
 use http::{StatusCode, header};
 use local_stack::stack::MAIN_TABLE;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 
 const ANALYZE: &str = "/api/v1/test-integration/analyze";
 const GENERATE: &str = "/api/v1/test-integration/generate";

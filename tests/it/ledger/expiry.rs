@@ -9,7 +9,7 @@ use domain::ids::AccountId;
 use domain::ledger::{Label, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
-use fakes::weather::Moment;
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 use store::Post;
 

@@ -7,9 +7,9 @@ use crate::world::{Climate, World};
 use boot::{Aws, AwsSettings};
 use domain::ids::AccountId;
 use domain::time::Timestamp;
-use fakes::weather::{Effect, Fault, Moment};
 use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, ledger_keys};
 use reconciliation::Books;
+use stand_in_shared::faults::{Effect, Fault, Moment};
 use std::time::Duration;
 use store::{Connection, Sealed, Seals};
 

@@ -5,9 +5,9 @@ use crate::world::{Climate, World};
 use ::queues::Queue;
 use domain::ids::AccountId;
 use domain::notices::{Outcome, Topic};
-use fakes::mail::Fate;
-use fakes::weather::{Effect, Fault};
 use serde_json::{Value, json};
+use stand_in_mail::Fate;
+use stand_in_shared::faults::{Effect, Fault};
 use std::time::Duration;
 use store::Muted;
 

@@ -4,9 +4,9 @@ use super::{ADDRESS, world};
 use crate::world::{Climate, World};
 use domain::notices::{Kind, Outcome, Topic};
 use domain::switches::Switch;
-use fakes::mail::Trouble;
-use fakes::weather::{Effect, Fault};
 use serde_json::json;
+use stand_in_mail::Trouble;
+use stand_in_shared::faults::{Effect, Fault};
 
 const MAIL: &str = "mail.stand-in";
 

@@ -6,8 +6,8 @@ use crate::world::{Climate, World};
 use domain::ids::AccountId;
 use domain::notices::Kind;
 use domain::switches::Switch;
-use fakes::weather::Moment;
 use local_stack::world::{OWNER, REPOSITORY};
+use stand_in_shared::faults::Moment;
 
 async fn wanted(world: &World, account: &AccountId) {
     let set = world

@@ -4,7 +4,7 @@
 use super::world;
 use crate::world::Climate;
 use domain::notices::Topic;
-use fakes::weather::{Effect, Fault, Moment};
+use stand_in_shared::faults::{Effect, Fault, Moment};
 
 const MAIL: &str = "POST mail.stand-in/v2/email/outbound-emails";
 /// How the store's calls are named in the weather's log.

@@ -311,7 +311,7 @@ async fn a_queue_nobody_has_cannot_be_redriven() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_is_said_without_details() {
-    use fakes::weather::{Effect, Fault};
+    use stand_in_shared::faults::{Effect, Fault};
     let world = World::bare(Climate::Fair, &[]).await;
     for (method, path, body, _) in routes() {
         let on = if path.contains("queues") {

@@ -4,9 +4,9 @@ use crate::world::operator::assert_problem;
 use crate::world::program::{Program, another, program, request, respond};
 use crate::world::verbs::together;
 use bytes::Bytes;
-use fakes::weather::{Effect, Fault};
 use http::{Request, Response};
 use serde_json::json;
+use stand_in_shared::faults::{Effect, Fault};
 use std::time::Duration;
 
 const LIMIT: &[(&str, &str)] = &[("RATE_LIMIT_PER_MINUTE", "20")];

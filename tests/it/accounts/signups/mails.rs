@@ -10,11 +10,11 @@ use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{Newcomer, State};
 use domain::inbox::{EventState, Source};
 use domain::notices::Outcome;
-use fakes::stripe::Fault;
-use fakes::weather::Moment;
 use http::{Request, Response, StatusCode};
 use local_stack::world::INSTALLATION_ID;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
+use stand_in_stripe::Fault;
 use std::time::Duration;
 use store::mail_newcomer;
 
@@ -566,11 +566,14 @@ async fn a_process_may_die_at_any_call_of_a_sign_up() {
 #[tokio::test(start_paused = true)]
 async fn a_customer_whose_answer_was_lost_is_found_days_later() {
     let world = World::bare(Climate::Fair, &[]).await;
-    world.stack.weather.break_next(fakes::weather::Fault {
-        on: "POST stripe.stand-in".to_owned(),
-        times: 1,
-        effect: fakes::weather::Effect::AnswerLost,
-    });
+    world
+        .stack
+        .weather
+        .break_next(stand_in_shared::faults::Fault {
+            on: "POST stripe.stand-in".to_owned(),
+            times: 1,
+            effect: stand_in_shared::faults::Effect::AnswerLost,
+        });
     world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
     world.turn(queues::Queue::Provisioning).await;
     assert_eq!(

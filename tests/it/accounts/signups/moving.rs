@@ -9,11 +9,11 @@ use crate::world::wire;
 use crate::world::{Climate, World};
 use domain::ids::AccountId;
 use domain::notices::Outcome;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER};
 use queues::Queue;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 const MOVE: &str = "/api/v1/session/installations";
@@ -188,11 +188,14 @@ async fn an_owner_whose_account_is_being_subscribed_stays() {
         .stripe
         .add_card(customer, "pm_card_visa")
         .expect("a card");
-    world.stack.weather.break_next(fakes::weather::Fault {
-        on: "POST stripe.stand-in".to_owned(),
-        times: 1,
-        effect: fakes::weather::Effect::AnswerLost,
-    });
+    world
+        .stack
+        .weather
+        .break_next(stand_in_shared::faults::Fault {
+            on: "POST stripe.stand-in".to_owned(),
+            times: 1,
+            effect: stand_in_shared::faults::Effect::AnswerLost,
+        });
     world.stripe_hands_over().await;
     world.turn(queues::Queue::StripeEvents).await;
     assert_eq!(

@@ -5,8 +5,8 @@ use domain::accounts::signups::{Newcomer, State};
 use domain::ids::OwnerId;
 use domain::inbox::{EventState, Source};
 use domain::notices::Outcome;
-use fakes::weather::Moment;
 use local_stack::world::OWNER_ID;
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 pub fn acme() -> Newcomer {

@@ -6,10 +6,10 @@ use domain::billing::spending::{SpendLimit, Spent, Unit};
 use domain::jobs::cost_to_customer;
 use domain::units::Credits;
 use domain::units::{Currency, Money};
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 
 /// How a job is paid for and ends.
 #[derive(Debug, Clone, Copy)]
