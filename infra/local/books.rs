@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use stand_in_aws::EmbeddedAws;
-use stand_in_shared::faults::Weather;
+use stand_in_shared::faults::Faults;
 use std::path::Path;
 use store::{Audit, Connection, KeyRing, Rebuilt, Store};
 
@@ -186,7 +186,7 @@ fn embedded(folder: &Path) -> anyhow::Result<Store> {
             folder.display()
         );
     }
-    let aws = EmbeddedAws::open(file.to_str(), Weather::fair())?;
+    let aws = EmbeddedAws::open(file.to_str(), Faults::none())?;
     let real = Outside::real(Trust::Public).map_err(|error| anyhow::anyhow!(error))?;
     let outside = Outside {
         aws: SharedHttpClient::new(aws),

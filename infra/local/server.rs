@@ -88,7 +88,7 @@ async fn work(stack: Arc<Stack>, place: usize, stopped: watch::Receiver<bool>) {
                 &stack.sqs,
                 LOOK_SECONDS,
                 Delivery::Once,
-                &stack.weather,
+                &stack.faults,
                 &stack.now,
             )
             .await;

@@ -13,7 +13,7 @@ use stand_in_aws::EmbeddedAws;
 use stand_in_aws::event_source::{self, Function, Mapping, SqsClient};
 use stand_in_github::app_key::app_key;
 use stand_in_shared::Now;
-use stand_in_shared::faults::Weather;
+use stand_in_shared::faults::Faults;
 use stand_in_shared::web::StandInWeb;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ pub struct Parts {
     /// The vendors' stand-ins.
     pub vendors: Vendors,
     /// What goes wrong.
-    pub weather: Weather,
+    pub faults: Faults,
     /// The clock.
     pub clock: Clock,
     /// Random numbers.
@@ -86,7 +86,7 @@ pub struct Stack {
     /// The vendors' stand-ins.
     pub vendors: Vendors,
     /// What goes wrong.
-    pub weather: Weather,
+    pub faults: Faults,
     /// The clock, in milliseconds.
     pub now: Now,
     /// The seam of all doors.
@@ -128,7 +128,7 @@ impl Stack {
             .tables_file
             .as_ref()
             .map(|path| path.display().to_string());
-        let aws = EmbeddedAws::open(file.as_deref(), parts.weather.clone())?;
+        let aws = EmbeddedAws::open(file.as_deref(), parts.faults.clone())?;
         let web = Hybrid {
             stand_ins: stand_ins(&parts),
             real: parts.real_web,
@@ -195,7 +195,7 @@ impl Stack {
             tables: aws,
             sqs,
             vendors: parts.vendors,
-            weather: parts.weather,
+            faults: parts.faults,
             now: Arc::new(move || clock().millis()),
             outside,
             github_secret,
@@ -236,7 +236,7 @@ impl Stack {
 }
 
 fn stand_ins(parts: &Parts) -> StandInWeb {
-    StandInWeb::new(parts.weather.clone())
+    StandInWeb::new(parts.faults.clone())
         .host(GITHUB_HOST, parts.vendors.github.router())
         .host(GITHUB_WEB_HOST, parts.vendors.github.pages())
         .host(STRIPE_HOST, parts.vendors.stripe.router())

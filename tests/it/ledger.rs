@@ -17,7 +17,7 @@ use domain::retry::Failure;
 use domain::time::Timestamp;
 use domain::units::Credits;
 use stand_in_aws::EmbeddedAws;
-use stand_in_shared::faults::{Weather, scramble};
+use stand_in_shared::faults::{Faults, scramble};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use store::schema;
@@ -28,11 +28,11 @@ const KEY: &str = "a-key-of-the-tests-that-is-long-enough";
 
 /// Books of their own, without any door: a store in memory, with transactions that conflict, drawn from the seed.
 pub async fn books(seed: u64) -> Store {
-    let weather = Weather::fair().with_conflicts(seed);
+    let faults = Faults::none().with_conflicts(seed);
     let random = AtomicU64::new(seed);
     let outside = Outside {
         aws: aws_smithy_runtime_api::client::http::SharedHttpClient::new(
-            EmbeddedAws::open(None, weather).expect("memory"),
+            EmbeddedAws::open(None, faults).expect("memory"),
         ),
         web: Web::new(tower::service_fn(async |_| {
             Err("nobody calls anybody here".into())

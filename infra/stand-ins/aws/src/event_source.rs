@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
 };
 use stand_in_shared::Now;
-use stand_in_shared::faults::Weather;
+use stand_in_shared::faults::Faults;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
@@ -125,7 +125,7 @@ impl Mapping {
         client: &SqsClient,
         wait_seconds: i32,
         delivery: Delivery,
-        weather: &Weather,
+        faults: &Faults,
         now: &Now,
     ) -> Result<Turn, QueueFailure> {
         let received = client
@@ -141,18 +141,18 @@ impl Mapping {
             return Ok(Turn::Idle);
         }
         let failed = match delivery {
-            Delivery::Once => self.invoke(&messages, weather, now).await,
+            Delivery::Once => self.invoke(&messages, faults, now).await,
             Delivery::TwiceShuffled(seed) => {
                 shuffle(&mut messages, seed);
-                let first = self.invoke(&messages, weather, now).await;
+                let first = self.invoke(&messages, faults, now).await;
                 shuffle(&mut messages, seed.wrapping_mul(31));
-                both(first, self.invoke(&messages, weather, now).await)
+                both(first, self.invoke(&messages, faults, now).await)
             }
             Delivery::TwiceAtOnce(seed) => {
                 shuffle(&mut messages, seed);
                 let (first, second) = tokio::join!(
-                    self.invoke(&messages, weather, now),
-                    self.invoke(&messages, weather, now)
+                    self.invoke(&messages, faults, now),
+                    self.invoke(&messages, faults, now)
                 );
                 both(first, second)
             }
@@ -171,12 +171,12 @@ impl Mapping {
     async fn invoke(
         &self,
         messages: &[Message],
-        weather: &Weather,
+        faults: &Faults,
         now: &Now,
     ) -> Option<BTreeSet<String>> {
         let deadline = now() + i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
         let running = (self.function)(event(messages, self.name())?, deadline);
-        let response = weather
+        let response = faults
             .run(tokio::time::timeout(self.timeout, running))
             .await?
             .ok()?;

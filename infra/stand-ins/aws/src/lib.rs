@@ -1,7 +1,7 @@
 //! DynamoDB and SQS in this process, plugged in as the HTTP client of the real SDKs.
 //!
-//! dynoxide is the store, rustack the queues; the product's only path is the AWS SDK, here as on AWS. What dynoxide never
-//! does by itself, refusing a transaction because another one touched the item, the weather does from its seed.
+//! dynoxide stores the tables and rustack the queues. The product reaches them through the AWS SDK, as on AWS. dynoxide never
+//! refuses a transaction because another one touched the same item, so [`Faults`] injects these conflicts from its seed.
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -19,7 +19,7 @@ use rustack_sqs_core::provider::RustackSqs;
 use rustack_sqs_http::dispatch::SqsHandler;
 use rustack_sqs_model::operations::SqsOperation;
 use serde_json::{Value, json};
-use stand_in_shared::faults::Weather;
+use stand_in_shared::faults::Faults;
 use std::sync::Arc;
 
 pub mod baseline;
@@ -30,7 +30,7 @@ pub mod event_source;
 pub struct EmbeddedAws {
     database: Database,
     queues: Arc<RustackSqsHandler>,
-    weather: Weather,
+    faults: Faults,
 }
 
 impl std::fmt::Debug for EmbeddedAws {
@@ -53,7 +53,7 @@ impl std::error::Error for BadData {}
 
 impl EmbeddedAws {
     /// Tables in this file, or in memory without one; queues always in memory.
-    pub fn open(file: Option<&str>, weather: Weather) -> Result<Self, BadData> {
+    pub fn open(file: Option<&str>, faults: Faults) -> Result<Self, BadData> {
         let database = file
             .map_or_else(Database::memory, Database::new)
             .map_err(|error| {
@@ -66,13 +66,13 @@ impl EmbeddedAws {
         Ok(Self {
             database,
             queues: Arc::new(queues),
-            weather,
+            faults,
         })
     }
 
     /// Every row of a table, in DynamoDB's JSON.
     ///
-    /// This and the two below are a hand in the tables: past the SDK, the weather and every condition, so that a test can do
+    /// This and the two below are a hand in the tables: past the SDK, the faults and every condition, so that a test can do
     /// what no door may.
     pub fn rows(&self, table: &str) -> Vec<Value> {
         self.by_hand("Scan", &json!({ "TableName": table }))["Items"]
@@ -109,7 +109,7 @@ impl EmbeddedAws {
     }
 
     fn table(&self, operation: &str, body: &[u8]) -> Result<HttpResponse, ConnectorError> {
-        if operation == "TransactWriteItems" && self.weather.conflicts_now() {
+        if operation == "TransactWriteItems" && self.faults.conflicts_now() {
             return response(400, conflict(body), "application/x-amz-json-1.0");
         }
         let (status, json) = match dispatch(&self.database, operation, body) {
@@ -299,7 +299,7 @@ impl HttpConnector for EmbeddedAws {
             let name = target
                 .replace("DynamoDB_20120810.", "dynamodb ")
                 .replace("AmazonSQS.", "sqs ");
-            let carried = aws.weather.carry(name, aws.answer(&target, body)).await;
+            let carried = aws.faults.apply(name, aws.answer(&target, body)).await;
             carried.map_err(|lost| ConnectorError::io(lost.into()))?
         })
     }

@@ -1,29 +1,28 @@
-//! What goes wrong on the way: every outside call passes through here, gets a number, and may be lost, refused, or be the
-//! last thing its process did.
+//! Fault injection: every outside call gets a number here, and may lose its answer, fail to connect, or be the last call of
+//! its process.
 //!
-//! Fair weather lets everything through and only counts. Bad weather is drawn from a seed, so a failure can be had again.
+//! Without faults every call goes through and is only counted. Conflicts are drawn from a seed, so a failing test fails again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
-/// Which side of an outside call a process dies on.
+/// On which side of an outside call a process crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// The call is never made.
     Before,
-    /// The call is made and its answer never seen.
+    /// The call is made, but the process never sees the answer.
     After,
 }
 
 /// A fault for the next calls whose name contains a text.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// Part of the call's name, as in the log.
+    /// A part of the call's name, as in [`Faults::log`].
     pub on: String,
     /// How many calls it hits.
     pub times: u32,
-    /// What happens to them.
     pub effect: Effect,
 }
 
@@ -36,56 +35,56 @@ pub enum Effect {
     Unreachable,
 }
 
-/// The call did not come back.
+/// The caller got no answer.
 #[derive(Debug)]
-pub struct Lost;
+pub struct ConnectionLost;
 
-impl std::fmt::Display for Lost {
+impl std::fmt::Display for ConnectionLost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection broke")
+        f.write_str("the connection was lost")
     }
 }
 
-impl std::error::Error for Lost {}
+impl std::error::Error for ConnectionLost {}
 
 #[derive(Default)]
 struct Inner {
     running: AtomicU64,
     count: AtomicU64,
     log: Mutex<Vec<String>>,
-    fatal: Mutex<Vec<(u64, Moment)>>,
-    died: Notify,
-    faults: Mutex<Vec<Fault>>,
-    conflicts: AtomicU64,
+    crashes: Mutex<Vec<(u64, Moment)>>,
+    crashed: Notify,
+    injected: Mutex<Vec<Fault>>,
+    conflict_seed: AtomicU64,
 }
 
-/// The weather of one world. Clones share it.
+/// The faults of one stack. Clones share them.
 #[derive(Clone, Default)]
-pub struct Weather(Arc<Inner>);
+pub struct Faults(Arc<Inner>);
 
-impl Weather {
-    /// Everything comes through.
-    pub fn fair() -> Self {
+impl Faults {
+    /// Every call goes through.
+    pub fn none() -> Self {
         Self::default()
     }
 
-    /// Every so many transactions one meets a conflict, drawn from this seed.
+    /// One in seven transactions meets a conflict, drawn from this seed.
     pub fn with_conflicts(self, seed: u64) -> Self {
-        self.0.conflicts.store(seed | 1, Ordering::Relaxed);
+        self.0.conflict_seed.store(seed | 1, Ordering::Relaxed);
         self
     }
 
-    /// A process dies at call number `call`, counted from one.
-    pub fn die_at(&self, call: u64, moment: Moment) {
-        self.lock(&self.0.fatal).push((call, moment));
+    /// A process crashes at call number `call`, counted from one.
+    pub fn crash_at(&self, call: u64, moment: Moment) {
+        self.lock(&self.0.crashes).push((call, moment));
     }
 
-    /// Something goes wrong soon.
-    pub fn break_next(&self, fault: Fault) {
-        self.lock(&self.0.faults).push(fault);
+    /// Injects a fault into the next calls that it fits.
+    pub fn inject(&self, fault: Fault) {
+        self.lock(&self.0.injected).push(fault);
     }
 
-    /// How many outside calls processes have made.
+    /// The number of outside calls that processes have made.
     pub fn calls(&self) -> u64 {
         self.0.count.load(Ordering::Relaxed)
     }
@@ -95,78 +94,82 @@ impl Weather {
         self.lock(&self.0.log).clone()
     }
 
-    /// Forgets the names of the calls so far, for who measures what is kept.
-    pub fn forget(&self) {
+    /// Frees the log, so that a bench that measures memory does not measure it.
+    pub fn clear_log(&self) {
         *self.lock(&self.0.log) = Vec::new();
     }
 
-    /// Runs a process until it is done or dies; none when it died. Only what runs in here can die, and only its calls
-    /// are counted.
+    /// Runs a process until it completes, or returns `None` when it crashes. Only calls made in here are counted and can
+    /// crash.
     pub async fn run<T>(&self, process: impl Future<Output = T>) -> Option<T> {
         self.0.running.fetch_add(1, Ordering::Relaxed);
         let outcome = tokio::select! {
             outcome = process => Some(outcome),
-            () = self.0.died.notified() => None,
+            () = self.0.crashed.notified() => None,
         };
         self.0.running.fetch_sub(1, Ordering::Relaxed);
         outcome
     }
 
-    /// Whether this transaction meets a conflict.
+    /// Whether the transaction at hand meets a conflict.
     pub fn conflicts_now(&self) -> bool {
-        let seed = self.0.conflicts.load(Ordering::Relaxed);
+        let seed = self.0.conflict_seed.load(Ordering::Relaxed);
         if seed == 0 {
             return false;
         }
         let next = scramble(seed);
-        self.0.conflicts.store(next, Ordering::Relaxed);
+        self.0.conflict_seed.store(next, Ordering::Relaxed);
         next.is_multiple_of(7)
     }
 
-    /// Carries one call through the weather.
-    pub async fn carry<T>(&self, name: String, call: impl Future<Output = T>) -> Result<T, Lost> {
+    /// Makes one outside call, with the faults that are meant for it.
+    pub async fn apply<T>(
+        &self,
+        name: String,
+        call: impl Future<Output = T>,
+    ) -> Result<T, ConnectionLost> {
         if self.0.running.load(Ordering::Relaxed) == 0 {
             return Ok(call.await);
         }
         let number = self.0.count.fetch_add(1, Ordering::Relaxed) + 1;
         self.lock(&self.0.log).push(name.clone());
-        if self.dies(number, Moment::Before) {
-            self.die().await;
+        if self.crashes(number, Moment::Before) {
+            self.crash().await;
         }
-        match self.fault_on(&name) {
+        match self.take_fault(&name) {
             None => {}
-            Some(Effect::Unreachable) => return Err(Lost),
+            Some(Effect::Unreachable) => return Err(ConnectionLost),
             Some(Effect::AnswerLost) => {
                 call.await;
-                return Err(Lost);
+                return Err(ConnectionLost);
             }
         }
         let answer = call.await;
-        if self.dies(number, Moment::After) {
-            self.die().await;
+        if self.crashes(number, Moment::After) {
+            self.crash().await;
         }
         Ok(answer)
     }
 
-    fn dies(&self, number: u64, moment: Moment) -> bool {
-        let mut fatal = self.lock(&self.0.fatal);
-        let place = fatal.iter().position(|death| *death == (number, moment));
-        place.map(|place| fatal.swap_remove(place)).is_some()
+    fn crashes(&self, number: u64, moment: Moment) -> bool {
+        let mut crashes = self.lock(&self.0.crashes);
+        let place = crashes.iter().position(|crash| *crash == (number, moment));
+        place.map(|place| crashes.swap_remove(place)).is_some()
     }
 
-    /// A dead process does not go on; its runner is told to let go of it.
-    async fn die(&self) {
-        self.0.died.notify_one();
+    /// Never returns: `run` drops the process at this await.
+    async fn crash(&self) {
+        self.0.crashed.notify_one();
         std::future::pending::<()>().await;
     }
 
-    fn fault_on(&self, name: &str) -> Option<Effect> {
-        let mut faults = self.lock(&self.0.faults);
-        let place = faults
+    fn take_fault(&self, name: &str) -> Option<Effect> {
+        let mut injected = self.lock(&self.0.injected);
+        let place = injected
             .iter()
             .position(|fault| fault.times > 0 && name.contains(&fault.on))?;
-        faults[place].times -= 1;
-        Some(faults[place].effect)
+        injected[place].times -= 1;
+        Some(injected[place].effect)
     }
 
     fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {

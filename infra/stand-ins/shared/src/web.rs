@@ -1,6 +1,6 @@
 //! The vendors' side of the seam: requests are answered by stand-ins in this process, found by host.
 
-use crate::faults::Weather;
+use crate::faults::Faults;
 use axum::Router;
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -13,19 +13,19 @@ use tower::{Service, ServiceExt};
 /// An HTTP request without an answer.
 pub type WebError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Hosts and who answers for them. Clones share the weather.
+/// Hosts and who answers for them. Clones share the faults.
 #[derive(Clone)]
 pub struct StandInWeb {
     hosts: BTreeMap<String, Router>,
-    weather: Weather,
+    faults: Faults,
 }
 
 impl StandInWeb {
     /// Nobody answers yet.
-    pub fn new(weather: Weather) -> Self {
+    pub fn new(faults: Faults) -> Self {
         Self {
             hosts: BTreeMap::new(),
-            weather,
+            faults,
         }
     }
 
@@ -66,11 +66,11 @@ impl Service<http::Request<Bytes>> for StandInWeb {
     fn call(&mut self, request: http::Request<Bytes>) -> Self::Future {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let name = format!("{} {host}{}", request.method(), request.uri().path());
-        let (router, weather) = (self.hosts.get(&host).cloned(), self.weather.clone());
+        let (router, faults) = (self.hosts.get(&host).cloned(), self.faults.clone());
         Box::pin(async move {
             let router =
                 router.ok_or_else(|| WebError::from(format!("nobody answers for {host}")))?;
-            weather.carry(name, Self::answer(router, request)).await?
+            faults.apply(name, Self::answer(router, request)).await?
         })
     }
 }
