@@ -210,7 +210,7 @@ impl Ctx {
         Ok(stripe
             .client()
             .await
-            .map_err(|failure| ApiError::behind(&failure))?
+            .map_err(|failure| ApiError::failure(&failure))?
             .mode())
     }
 
@@ -223,7 +223,7 @@ impl Ctx {
         stripe
             .client()
             .await
-            .map_err(|failure| ApiError::behind(&failure))
+            .map_err(|failure| ApiError::failure(&failure))
     }
 
     /// GitHub for people who sign in, if it is set up here.
@@ -235,6 +235,6 @@ impl Ctx {
         sign_in
             .client()
             .await
-            .map_err(|failure| ApiError::behind(&failure))
+            .map_err(|failure| ApiError::failure(&failure))
     }
 }
