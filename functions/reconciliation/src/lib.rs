@@ -9,43 +9,29 @@
 
 mod expiry;
 
-use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use boot::{Env, Outside, Settings};
 use domain::retry::{Failure, Retry, Retryable, backoff};
 use domain::time::Timestamp;
+use settings::{LedgerSettings, PlatformSettings};
 use std::time::Duration;
-use store::{Checked, Connection, DaySum, KeyRing, Seal, Sealed, Seals, Store, StoreError};
+use store::{Checked, DaySum, Seal, Sealed, Seals, Store, StoreError};
 
-/// The settings of this door.
-///
-/// - `MAIN_TABLE`: balances, payments, and which of them expire
-/// - `LEDGER_TABLE`: the entries of the ledger, and the seals
-/// - `LEDGER_KEY`: the key entries are digested and days are sealed with; several separated by commas, the newest first
+/// The settings of this function.
 pub struct Config {
-    main_table: String,
-    ledger_table: String,
-    ledger_key: Secret,
-    aws: AwsSettings,
+    platform: PlatformSettings,
+    ledger: LedgerSettings,
 }
 
-impl Config {
-    /// Reads the settings, or says everything that is wrong with them.
-    pub fn read(mut env: Env) -> Result<Self, EnvError> {
-        let config = Self {
-            main_table: env.text("MAIN_TABLE"),
-            ledger_table: env.text("LEDGER_TABLE"),
-            ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
-            aws: AwsSettings::read(&mut env),
-        };
-        env.finish().map(|()| config)
-    }
-
-    /// Whose certificates this door believes.
-    pub fn trust(&self) -> Trust {
-        self.aws.trust(Trust::Public)
+impl Settings for Config {
+    fn read(env: &mut Env) -> Self {
+        Self {
+            platform: Settings::read(env),
+            ledger: Settings::read(env),
+        }
     }
 }
 
-/// What this door works with.
+/// What this function works with.
 pub struct Ctx {
     seals: Seals,
     store: Store,
@@ -53,16 +39,12 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    /// Joins the walls.
     pub fn connect(config: Config, outside: Outside) -> Self {
-        let aws = Aws::new(config.aws, &outside);
-        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
-        let secrets = Secrets::new(vec![config.ledger_key], aws, outside.clone());
-        let keys = Keyed::new(secrets, |values| KeyRing::read(values.first())).into_source();
-        let store = connection.store(config.main_table, outside.random.clone());
+        let platform = config.platform.connect(&outside);
+        let (store, seals) = config.ledger.connect_with_seals(&platform);
         Self {
-            seals: connection.seals(config.ledger_table.clone(), keys.clone()),
-            store: store.with_ledger(config.ledger_table, keys),
+            seals,
+            store,
             outside,
         }
     }
@@ -91,6 +73,19 @@ pub struct Books {
     pub expired: u64,
     /// Payments whose time is up and that wait: of their accounts something is held.
     pub waiting: u64,
+}
+
+/// Runs for the schedule. A failure needs no retry of Lambda's: the next night continues.
+pub async fn on_schedule(ctx: &Ctx, _: serde_json::Value, deadline: Timestamp) -> serde_json::Value {
+    match handle(ctx, deadline).await {
+        Ok(books) => {
+            serde_json::json!({ "days": books.days, "expired": books.expired, "faults": books.faults })
+        }
+        Err(failure) => {
+            tracing::error!(error = %failure, alarm = true, "reconciliation stopped early; the next night continues");
+            serde_json::json!({ "error": "stopped early" })
+        }
+    }
 }
 
 /// Seals every day that is over and lets expire what ended with it, or as much of that as there is time for.

@@ -5,7 +5,7 @@
 //! two sweepers one sends, and what is sent twice is done once. What an operator has stopped is not sent: it goes on waiting,
 //! and is sent within a minute of being allowed again.
 
-use boot::{Aws, AwsSettings, Env, EnvError, Outside, Trust};
+use boot::{Env, Outside, Settings};
 use domain::ids::JobId;
 use domain::inbox::{OVERDUE_AFTER, Source};
 use domain::retry::Failure;
@@ -13,45 +13,31 @@ use domain::switches::Switch;
 use domain::switches::Switches;
 use domain::time::Timestamp;
 use queues::{Message, Queue, Queues, Sending};
+use settings::{EventsSettings, MainSettings, PlatformSettings, QueueSettings};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use store::{Connection, Due, DueEvent, DueItem, Inbox, Moved, Store, Switchboard, Taken};
+use store::{Due, DueEvent, DueItem, Inbox, Moved, Store, Switchboard, Taken};
 
-/// The settings of this door.
-///
-/// - `EVENTS_TABLE`: the event log
-/// - `MAIN_TABLE`: accounts, jobs and usage
-/// - `GITHUB_EVENTS_QUEUE_URL`, `STRIPE_EVENTS_QUEUE_URL`, `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`,
-///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `PROVISIONING_QUEUE_URL`, `ASSISTS_QUEUE_URL`: where work
-///   goes back to
+/// The settings of this function.
 pub struct Config {
-    events_table: String,
-    main_table: String,
-    queue_urls: Vec<(Queue, String)>,
-    aws: AwsSettings,
+    platform: PlatformSettings,
+    events: EventsSettings,
+    main: MainSettings,
+    queues: QueueSettings,
 }
 
-impl Config {
-    /// Reads the settings, or says everything that is wrong with them.
-    pub fn read(mut env: Env) -> Result<Self, EnvError> {
-        let config = Self {
-            events_table: env.text("EVENTS_TABLE"),
-            main_table: env.text("MAIN_TABLE"),
-            queue_urls: Queue::OURS
-                .map(|queue| (queue, env.text(queue.setting())))
-                .into(),
-            aws: AwsSettings::read(&mut env),
-        };
-        env.finish().map(|()| config)
-    }
-
-    /// Whose certificates this door believes.
-    pub fn trust(&self) -> Trust {
-        self.aws.trust(Trust::Public)
+impl Settings for Config {
+    fn read(env: &mut Env) -> Self {
+        Self {
+            platform: Settings::read(env),
+            events: Settings::read(env),
+            main: Settings::read(env),
+            queues: QueueSettings::read(env, Queue::OURS),
+        }
     }
 }
 
-/// What this door works with.
+/// What this function works with.
 pub struct Ctx {
     inbox: Inbox,
     store: Store,
@@ -61,15 +47,13 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    /// Joins the walls.
     pub fn connect(config: Config, outside: Outside) -> Self {
-        let aws = Aws::new(config.aws, &outside);
-        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
+        let platform = config.platform.connect(&outside);
         Self {
-            inbox: connection.inbox(config.events_table),
-            switches: connection.switches(config.main_table.clone()),
-            store: connection.store(config.main_table, outside.random.clone()),
-            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
+            inbox: config.events.connect(&platform),
+            store: config.main.connect(&platform),
+            switches: config.main.switches(&platform),
+            queues: config.queues.connect(&platform),
             outside,
         }
     }
@@ -89,6 +73,17 @@ pub struct Swept {
     pub sent: usize,
     /// Rows that were due and have to wait, because an operator has stopped their work.
     pub waiting: usize,
+}
+
+/// Runs for the schedule. A failure needs no retry of Lambda's: the next sweep continues.
+pub async fn on_schedule(ctx: &Ctx, _: serde_json::Value, deadline: Timestamp) -> serde_json::Value {
+    match handle(ctx, deadline).await {
+        Ok(swept) => serde_json::json!({ "sent": swept.sent }),
+        Err(failure) => {
+            tracing::error!(error = %failure, alarm = true, "the sweep stopped early; the next one continues");
+            serde_json::json!({ "error": "stopped early" })
+        }
+    }
 }
 
 /// Sweeps until nothing is due or the time is up.

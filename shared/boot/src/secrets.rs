@@ -4,7 +4,7 @@
 //! fetched again then by whoever comes first. A refresh that fails keeps the old values for ten minutes and alarms;
 //! after that the door refuses to work rather than to work with secrets that may have been withdrawn.
 
-use crate::{Aws, Env, Outside, ssm};
+use crate::{Aws, Env, Outside, Setting, ssm};
 use domain::retry::{Retry, Retryable};
 use domain::time::Timestamp;
 use secrecy::SecretString;
@@ -27,14 +27,19 @@ pub enum Secret {
 }
 
 impl Secret {
-    /// Reads a setting under the first of several names that is set.
-    pub fn read(env: &mut Env, names: &[&'static str]) -> Self {
-        Self::of(env.text_of(names))
+    /// Reads a setting that must be present.
+    pub fn read(env: &mut Env, setting: Setting) -> Self {
+        Self::of(env.text(setting))
+    }
+
+    /// Reads a setting that must be present only if another one is.
+    pub fn read_if(needed: bool, env: &mut Env, setting: Setting) -> Self {
+        Self::of(env.text_if(needed, setting))
     }
 
     /// Reads a setting that may be absent.
-    pub fn find(env: &Env, name: &str) -> Option<Self> {
-        env.find(name).map(Self::of)
+    pub fn optional(env: &mut Env, setting: Setting) -> Option<Self> {
+        env.optional(setting).map(Self::of)
     }
 
     fn of(text: String) -> Self {

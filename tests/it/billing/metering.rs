@@ -305,7 +305,7 @@ pub fn billing_on(world: &World) -> Function {
         ("AWS_ACCESS_KEY_ID", "AKIDEMBEDDED"),
         ("AWS_SECRET_ACCESS_KEY", "embedded"),
     ];
-    let Ok(config) = usage_reports::Config::read(boot::Env::of(settings)) else {
+    let Ok(config) = usage_reports::Config::load(boot::Env::of(settings)) else {
         panic!("the settings are complete")
     };
     let ctx = Arc::new(usage_reports::Ctx::connect(

@@ -73,7 +73,7 @@ pub fn another(world: &World, settings: &[(&'static str, &'static str)]) -> axum
         ("DASHBOARD_URL", "https://tallyhook.test/billing"),
     ];
     let env = boot::Env::of(usual.into_iter().chain(settings.iter().copied()));
-    let config = api::Config::read(env).expect("whole settings");
+    let config = api::Config::load(env).expect("whole settings");
     api::router(api::Ctx::connect(config, world.stack.outside.clone()))
 }
 
