@@ -229,7 +229,7 @@ impl Stack {
     }
 
     /// Seals what days are over, as the night's schedule does.
-    pub async fn seal(&self) -> Result<reconciliation::Books, Failure> {
+    pub async fn seal(&self) -> Result<reconciliation::Reconciled, Failure> {
         let deadline = self.outside.now().plus(STEP_TIME);
         reconciliation::handle(&self.reconciliation, deadline).await
     }

@@ -1,7 +1,7 @@
 //! The settings of this function, and what it works with.
 
 use crate::cache::Known;
-use crate::rates::{self, Rates};
+use crate::rates::Rates;
 use crate::sessions::Found;
 use boot::{Env, Keyed, Outside, Setting, Settings};
 use domain::accounts::api_keys::ApiKey;
@@ -57,12 +57,11 @@ impl Settings for Config {
 }
 
 fn rate_limit(env: &mut Env) -> u64 {
-    let text = env.text(RATE_LIMIT_PER_MINUTE);
-    let limit = text.parse().ok().filter(|limit| *limit > 0);
-    limit.unwrap_or_else(|| {
-        env.error("RATE_LIMIT_PER_MINUTE is not a number greater than zero");
-        rates::PER_KEY
-    })
+    let limit = env.number(RATE_LIMIT_PER_MINUTE);
+    if limit == 0 {
+        env.error("RATE_LIMIT_PER_MINUTE must be greater than zero");
+    }
+    limit
 }
 
 /// What this function works with.

@@ -1,8 +1,10 @@
 //! The settings of this function, and what it works with.
 
 use boot::{Env, Outside, Settings};
+use domain::accounts::addresses::MailAddress;
+use mail_api::MailApi;
 use queues::{Queue, Queues};
-use settings::{DashboardUrl, Mail, MailSettings, MainSettings, PlatformSettings, QueueSettings};
+use settings::{DashboardUrl, MailSettings, MainSettings, PlatformSettings, QueueSettings};
 use store::Store;
 
 /// The settings of this function.
@@ -30,7 +32,9 @@ impl Settings for Config {
 pub struct Ctx {
     pub(crate) store: Store,
     pub(crate) queues: Queues,
-    pub(crate) mail: Mail,
+    pub(crate) mail: MailApi,
+    /// `None` where no mail is sent.
+    pub(crate) from: Option<MailAddress>,
     pub(crate) dashboard_url: Option<String>,
     pub(crate) outside: Outside,
 }
@@ -38,10 +42,12 @@ pub struct Ctx {
 impl Ctx {
     pub fn connect(config: Config, outside: Outside) -> Self {
         let platform = config.platform.connect(&outside);
+        let mail = config.mail.connect(&platform);
         Self {
             store: config.main.connect(&platform),
             queues: config.queues.connect(&platform),
-            mail: config.mail.connect(&platform),
+            mail: mail.api,
+            from: mail.from,
             dashboard_url: config.dashboard_url.0,
             outside,
         }

@@ -1,9 +1,9 @@
-//! The door that finds work nobody is doing: rows that are due go back to their queues.
+//! The sweeper: sends every row that is due back to its queue.
 //!
-//! Woken every minute. What it finds was recorded and not queued, queued and lost, or taken by a sandbox that died; most
-//! minutes there is nothing. Safe to run twice or at once: taking a row moves its moment on by a conditional write, so of
-//! two sweepers one sends, and what is sent twice is done once. What an operator has stopped is not sent: it goes on waiting,
-//! and is sent within a minute of being allowed again.
+//! A schedule invokes it every minute. A row is due because its message was never sent, was lost, or was taken by a sandbox
+//! that died; in most minutes there is none. Safe to run twice or concurrently: taking a row postpones it with a conditional
+//! write, so only one of two sweepers sends it, and consumers ignore a message that comes twice. Work that an operator has
+//! stopped stays due and is sent within a minute after it is allowed again.
 
 use boot::{Env, Outside, Settings};
 use domain::ids::JobId;
@@ -59,24 +59,28 @@ impl Ctx {
     }
 }
 
-/// Rows taken from one shard in one pass.
+/// Rows to take from one shard in one pass.
 const LIMIT: i32 = 25;
-/// Passes in one run; what is left is there in a minute.
+/// Passes in one run; the next run continues.
 const PASSES_MAX: u32 = 20;
-/// Time kept at the end, so that what was taken is also sent.
+/// Time to keep at the end for sending what was taken.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// What one run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// Rows that were due and went back to a queue.
+    /// Messages for rows that were due.
     pub sent: usize,
-    /// Rows that were due and have to wait, because an operator has stopped their work.
+    /// Rows that were due and have to wait because an operator has stopped their work.
     pub waiting: usize,
 }
 
 /// Runs for the schedule. A failure needs no retry of Lambda's: the next sweep continues.
-pub async fn on_schedule(ctx: &Ctx, _: serde_json::Value, deadline: Timestamp) -> serde_json::Value {
+pub async fn on_schedule(
+    ctx: &Ctx,
+    _: serde_json::Value,
+    deadline: Timestamp,
+) -> serde_json::Value {
     match handle(ctx, deadline).await {
         Ok(swept) => serde_json::json!({ "sent": swept.sent }),
         Err(failure) => {
@@ -86,7 +90,7 @@ pub async fn on_schedule(ctx: &Ctx, _: serde_json::Value, deadline: Timestamp) -
     }
 }
 
-/// Sweeps until nothing is due or the time is up.
+/// Sweeps until nothing is due or the time runs out.
 pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
     let mut swept = Swept::default();
     let switches = ctx.switches.switches_anew(ctx.outside.now()).await;
@@ -98,7 +102,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
             break;
         }
     }
-    // The alarm on this line is how one learns that a queue loses messages or a door dies.
+    // An alarm watches this line: many messages mean that a queue loses them or that a function dies.
     tracing::info!(
         sweeper.sent = swept.sent,
         sweeper.waiting = swept.waiting,
@@ -110,7 +114,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
 async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     let now = ctx.outside.now();
     let (mut sendings, mut waiting) = (Vec::new(), 0);
-    // Events of a stopped source stay due as they are: nothing else stands in their list.
+    // Events of a stopped source stay due without being postponed, because their list contains nothing else.
     for source in Source::ALL
         .into_iter()
         .filter(|source| switches.process(*source) == Switch::On)
@@ -119,10 +123,10 @@ async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
             sendings.extend(take_event(ctx, due, now).await?);
         }
     }
-    let mut debts = BTreeSet::new();
+    let mut meters = BTreeSet::new();
     for due in ctx.store.due_list(now, LIMIT).await? {
         match ctx.store.due_take(&due, switches, now).await? {
-            Moved::On => sendings.extend(row_messages(ctx, &due, &mut debts).await?),
+            Moved::On => sendings.extend(row_messages(ctx, &due, &mut meters).await?),
             Moved::Waiting => waiting += 1,
             Moved::Gone => {}
         }
@@ -139,7 +143,7 @@ async fn take_event(ctx: &Ctx, due: DueEvent, now: Timestamp) -> Result<Option<S
         return Ok(None);
     };
     if now.since(received_at) > OVERDUE_AFTER {
-        tracing::error!(event.key = %due.key, alarm = true, "an event has been pending for 60 days; its body will not be kept");
+        tracing::error!(event.key = %due.key, alarm = true, "an event has been pending for 60 days; its body will expire");
     }
     Ok(Some(Sending {
         message: Message::Event(due.key),
@@ -150,7 +154,7 @@ async fn take_event(ctx: &Ctx, due: DueEvent, now: Timestamp) -> Result<Option<S
 async fn row_messages(
     ctx: &Ctx,
     due: &Due,
-    debts_sent: &mut BTreeSet<domain::billing::usage::Debts>,
+    meters_sent: &mut BTreeSet<domain::billing::usage::Debts>,
 ) -> Result<Vec<Sending>, Failure> {
     match &due.item {
         DueItem::Job(id) => job_messages(ctx, id).await,
@@ -158,8 +162,8 @@ async fn row_messages(
             message: Message::Request(id.clone()),
             account: None,
         }]),
-        // One message tells of all that an account owes on a meter.
-        DueItem::Usage(debts) if debts_sent.insert(debts.clone()) => {
+        // One message covers all usage that an account owes on a meter.
+        DueItem::Usage(debts) if meters_sent.insert(debts.clone()) => {
             let account = Some(debts.account.clone());
             Ok(vec![Sending {
                 message: Message::Usage(debts.clone()),
@@ -188,7 +192,7 @@ async fn row_messages(
     }
 }
 
-/// What a job owes: the work of its state, and its comment if that does not say the state yet.
+/// The messages that a job is due: for the work of its state, and for its comment if that does not show the state yet.
 async fn job_messages(ctx: &Ctx, id: &JobId) -> Result<Vec<Sending>, Failure> {
     let Some(row) = ctx.store.job_find(id).await? else {
         return Ok(Vec::new());

@@ -64,7 +64,9 @@ impl Env {
 
     /// Records that a setting is read, where its value is found in another way.
     pub fn record(&mut self, setting: Setting) {
-        self.read.push(setting);
+        if self.read.iter().all(|known| known.name != setting.name) {
+            self.read.push(setting);
+        }
     }
 
     /// The value of a setting that may be absent, or its default.

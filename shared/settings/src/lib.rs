@@ -22,6 +22,7 @@ mod urls;
 
 #[cfg(feature = "catalogue")]
 pub use self::catalogue::CatalogueSettings;
+pub use self::queues::QueueSettings;
 #[cfg(feature = "github")]
 pub use github::{GithubSettings, SignInSettings};
 #[cfg(feature = "mail")]
@@ -29,7 +30,6 @@ pub use mail::{Mail, MailSettings};
 #[cfg(feature = "model")]
 pub use model::{Model, ModelSettings};
 pub use platform::{Platform, PlatformSettings};
-pub use self::queues::QueueSettings;
 #[cfg(feature = "stripe")]
 pub use stripe::StripeSettings;
 pub use switches::{AutoProvision, BillingEnabled};

@@ -4,6 +4,7 @@ use crate::world::verbs::together;
 use crate::world::wire::{ALWAYS, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
+use boot::Settings as _;
 use domain::billing::usage::{Debts, Meter};
 use domain::ids::UsageId;
 use domain::jobs::{Snapshot, State};

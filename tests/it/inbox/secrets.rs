@@ -1,7 +1,7 @@
 //! The secrets behind the signatures: several while they roll, none that is blank, and fetched anew within a minute.
 
 use crate::world::{FaultPlan, World};
-use boot::Env;
+use boot::{Env, Settings};
 use local_stack::signing::{github_request, stripe_request};
 use std::time::Duration;
 

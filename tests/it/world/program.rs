@@ -1,6 +1,7 @@
 //! `/api/v1/…`: customers' programs, each for its own account and nobody else's.
 
 use crate::world::{FaultPlan, World};
+use boot::Settings as _;
 use bytes::Bytes;
 use domain::ids::AccountId;
 use http::{Request, Response, StatusCode};
