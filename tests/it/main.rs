@@ -7,4 +7,5 @@ mod jobs;
 mod ledger;
 mod notices;
 mod routes;
+mod transactions;
 mod world;
