@@ -8,4 +8,5 @@ mod ledger;
 mod notices;
 mod routes;
 mod settings;
+mod transactions;
 mod world;

@@ -33,7 +33,7 @@ impl Store {
     /// Notes what an owner has bought, unless something later is known.
     pub async fn marketplace_note(&self, said: &Purchase) -> Result<PurchaseNoted, StoreError> {
         let change = purchase_change(keys::marketplace(said.owner), said);
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(PurchaseNoted::Now),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
@@ -56,9 +56,10 @@ impl Store {
             return Ok(None);
         };
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::marketplace(owner).attributes()));
         let found = get
             .consistent_read(true)
