@@ -1,17 +1,27 @@
-//! `payment_intent.succeeded`: money has arrived, for a checkout or for anything else.
+//! `payment_intent.*`: money arrived, for a checkout or for anything else.
 //!
 //! The checkout's own event says the same; whichever comes first grants.
 
-use crate::{Ctx, purchase};
+use crate::{Ctx, checkout};
 use domain::ids::PaymentIntentId;
 use domain::inbox::EventRow;
-use domain::inbox::events::{CheckoutEvent, CheckoutPurpose, Paid, PaymentEvent};
+use domain::inbox::events::{
+    CheckoutChange, CheckoutEvent, CheckoutPurpose, Paid, PaymentChange, PaymentEvent,
+};
 use domain::retry::{Done, Failure};
 use stripe_api::{CheckoutSession, PaymentStatus, SessionMode};
 
-/// Grants what was bought, if that was by a checkout.
+/// Grants what was bought, if the payment is one of a checkout.
 pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<Done, Failure> {
-    if purchase::is_bought(ctx, &event.payment).await? {
+    match event.change {
+        PaymentChange::Succeeded => {}
+        PaymentChange::Failed => {
+            return Ok(Done::Ignored(
+                "a payment attempt failed; nothing was granted",
+            ));
+        }
+    }
+    if checkout::is_bought(ctx, &event.payment).await? {
         return Ok(Done::Duplicate);
     }
     let intent = PaymentIntentId::parse(event.payment.as_str()).map_err(Failure::never)?;
@@ -21,14 +31,15 @@ pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<D
         .checkout_find_by_payment(&intent)
         .await?
     {
-        Some(session) => purchase::of_session(ctx, &told(event, session), row).await,
-        None => Ok(Done::Ignored("this payment is not of a checkout")),
+        Some(session) => checkout::grant(ctx, &as_event(event, session), row).await,
+        None => Ok(Done::Ignored("the payment is not one of a checkout")),
     }
 }
 
-/// The session as its own event would tell it.
-fn told(event: &PaymentEvent, session: CheckoutSession) -> CheckoutEvent {
+/// The event that the session has of its own.
+fn as_event(event: &PaymentEvent, session: CheckoutSession) -> CheckoutEvent {
     CheckoutEvent {
+        change: CheckoutChange::Completed,
         session: session.id,
         purpose: match session.mode {
             SessionMode::Payment => CheckoutPurpose::Payment,

@@ -1,31 +1,44 @@
-//! Credits that were paid for: granted once for a payment, whichever of its events comes first.
+//! `checkout.session.*`: credits that were paid for, granted once for a payment, whichever of its events comes first.
 //!
-//! How many they are is said by the catalogue for what the session sold, which Stripe is asked for; never by what was paid,
-//! which may be discounted, nor by metadata.
+//! The catalogue says how many credits a line sells, and Stripe is asked for the lines. The amount paid does not matter,
+//! since it may be discounted, and neither does metadata.
 
 use crate::{Ctx, attribution, record_payment};
 use domain::billing::payments::{Fact, Purchase};
 use domain::ids::PaymentId;
 use domain::inbox::EventRow;
-use domain::inbox::events::{CheckoutEvent, CheckoutPurpose, Paid};
+use domain::inbox::events::{CheckoutChange, CheckoutEvent, CheckoutPurpose, Paid};
 use domain::retry::{Done, Failure};
 use domain::units::Credits;
 use std::time::Duration;
 use stripe_api::Line;
 
-/// What a session has sold of the catalogue.
+/// The packs of the catalogue that a session sold.
 struct Goods {
     credits: Credits,
     what: String,
-    /// Days until what is left of it goes: of several packs, those of the one that goes first.
+    /// Of several packs, the days of the one that expires first.
     expires_days: Option<u32>,
 }
 
-/// Grants what a session has sold, if it is paid and that is credits.
-pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<Done, Failure> {
+/// Acts on a change of a checkout session.
+pub async fn handle(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<Done, Failure> {
+    match event.change {
+        CheckoutChange::Completed | CheckoutChange::PaymentSucceeded => {
+            grant(ctx, event, row).await
+        }
+        CheckoutChange::PaymentFailed => {
+            Ok(Done::Ignored("the payment failed; nothing was granted"))
+        }
+        CheckoutChange::Expired => Ok(Done::Ignored("nobody has paid; nothing was granted")),
+    }
+}
+
+/// Grants the credits that a session sold, if it is paid.
+pub async fn grant(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<Done, Failure> {
     match (event.purpose, event.paid) {
         (CheckoutPurpose::Subscription | CheckoutPurpose::Setup, _) => {
-            return Ok(Done::Ignored("the subscription's own events tell the rest"));
+            return Ok(Done::Ignored("the subscription has events of its own"));
         }
         (CheckoutPurpose::Payment, Paid::NotYet) => {
             return Ok(Done::Applied("not paid yet; nothing granted".to_owned()));
@@ -41,7 +54,7 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
         return Ok(Done::Ignored("nothing of the catalogue was bought"));
     };
     let Some(account) = attribution::account(ctx, row, event.customer.as_ref()).await? else {
-        return Ok(attribution::NOBODYS);
+        return Ok(attribution::UNATTRIBUTED);
     };
     let days = |days| Duration::from_secs(u64::from(days) * 86_400);
     let purchase = Purchase {
@@ -64,7 +77,7 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
     .await
 }
 
-/// Whether it is known already what was bought with a payment.
+/// Whether the purchase of a payment is recorded already.
 pub async fn is_bought(ctx: &Ctx, payment: &PaymentId) -> Result<bool, Failure> {
     Ok(ctx
         .store
@@ -73,7 +86,7 @@ pub async fn is_bought(ctx: &Ctx, payment: &PaymentId) -> Result<bool, Failure> 
         .is_some_and(|known| known.purchase.is_some()))
 }
 
-/// Where nothing was due there is no payment, and the session stands for it.
+/// A session with nothing to pay has no payment; its own id identifies the purchase.
 fn payment_of(event: &CheckoutEvent) -> Result<PaymentId, Failure> {
     match &event.payment {
         Some(payment) => Ok(payment.clone()),
@@ -81,7 +94,7 @@ fn payment_of(event: &CheckoutEvent) -> Result<PaymentId, Failure> {
     }
 }
 
-/// The credits in what was sold, all together; none if there is no pack among it.
+/// All credits that the lines sold; `None` if no line is a pack.
 fn goods(ctx: &Ctx, lines: &[Line]) -> Result<Option<Goods>, Failure> {
     let mut credits = Credits::ZERO;
     let mut what = Vec::new();

@@ -1,16 +1,18 @@
-//! Usage that Stripe had taken and then could not count. Somebody is woken, and what of it is ours is set aside until he
-//! has decided: it was delivered and is not billed.
+//! `v1.billing.meter.*`: Stripe accepted usage and could not count it.
+//!
+//! An alarm is raised, and our records among it are set aside until an operator decides: their work was delivered and is
+//! not billed.
 
 use crate::Ctx;
 use domain::billing::usage::Debts;
 use domain::ids::JobId;
-use domain::inbox::events::MeterErrorEvent;
+use domain::inbox::events::MeterEvent;
 use domain::retry::{Done, Failure, Retry};
 use store::Unbilled;
 use webhooks::stripe::{self, Uncounted};
 
-/// Fetches the particulars and sets aside what they name.
-pub async fn set_aside(ctx: &Ctx, event: &MeterErrorEvent) -> Result<Done, Failure> {
+/// Fetches the event's details and sets aside the records that they name.
+pub async fn handle(ctx: &Ctx, event: &MeterEvent) -> Result<Done, Failure> {
     let found = ctx.stripe().await?.v2_event_find(&event.id).await?;
     let Some(found) = found else {
         return Err(Failure {
@@ -20,10 +22,10 @@ pub async fn set_aside(ctx: &Ctx, event: &MeterErrorEvent) -> Result<Done, Failu
     };
     let errors = stripe::meter_errors(&found.body)?;
     tracing::error!(event.id = %event.id, errors.count = errors.count, errors.named = errors.uncounted.len(), alarm = true,
-        "Stripe could not count usage that it had taken");
+        "Stripe could not count usage that it had accepted");
     let mut aside = 0_usize;
     for uncounted in &errors.uncounted {
-        if one(ctx, uncounted).await? != Unbilled::Unknown {
+        if set_aside(ctx, uncounted).await? != Unbilled::Unknown {
             aside += 1;
         }
     }
@@ -33,8 +35,8 @@ pub async fn set_aside(ctx: &Ctx, event: &MeterErrorEvent) -> Result<Done, Failu
     )))
 }
 
-/// A usage record has its job's ULID, so the job says whose it is.
-async fn one(ctx: &Ctx, uncounted: &Uncounted) -> Result<Unbilled, Failure> {
+/// A usage record has the ULID of its job, so the job names the account.
+async fn set_aside(ctx: &Ctx, uncounted: &Uncounted) -> Result<Unbilled, Failure> {
     let identifier = &uncounted.identifier;
     let job = JobId::parse(&format!("{}{}", JobId::PREFIX, identifier.usage.ulid()))
         .map_err(Failure::never)?;

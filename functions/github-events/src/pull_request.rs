@@ -1,8 +1,10 @@
-//! `pull_request.closed`: the fate of a pull request, merged or not, ends its job.
+//! `pull_request.*`: a pull request of ours that was merged or closed ends its job.
+//!
+//! Safe to run twice: the job moves on the version it was read with, and a job that has ended stays as it is.
 
 use crate::Ctx;
 use domain::ids::JobId;
-use domain::inbox::events::{PullEvent, PullFate};
+use domain::inbox::events::{PullChange, PullEvent, PullState};
 use domain::jobs::{MovedOn, Staged};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
@@ -10,22 +12,19 @@ use queues::{Message, Sending};
 use std::time::Duration;
 use store::Advanced;
 
-/// GitHub is quick: its event may be here before we have recorded the pull request that it is about.
+/// GitHub's event may arrive before we have recorded the pull request that it is about.
 const NOT_YET: Duration = Duration::from_secs(20);
 
-/// The job whose branch the pull request comes from; a fork's branch of the same name is somebody else's.
-pub fn job_of(event: &PullEvent) -> Option<JobId> {
-    if event.head_repository != Some(event.origin.repository) {
-        return None;
-    }
-    JobId::parse(event.head_branch.strip_prefix("tallyhook/")?).ok()
-}
-
-/// Ends the job.
+/// Ends the job of a pull request that was merged or closed.
 pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done, Failure> {
     let Some(id) = job_of(event) else {
         return Ok(Done::Ignored("not a pull request of ours"));
     };
+    match event.change {
+        // The function that opens a pull request also records it.
+        PullChange::Opened => return Ok(Done::Ignored("our own pull request")),
+        PullChange::Closed => {}
+    }
     let Some(row) = ctx.store.job_find(&id).await? else {
         return Ok(Done::Ignored("no such job"));
     };
@@ -39,9 +38,9 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
     {
         return Ok(Done::Ignored("not the job's pull request"));
     }
-    let transition = match (row.staged(), event.fate) {
-        (Staged::Opened(job), PullFate::Merged) => job.merged(now),
-        (Staged::Opened(job), PullFate::Closed) => job.closed(now),
+    let transition = match (row.staged(), event.state) {
+        (Staged::Opened(job), PullState::Merged) => job.merged(now),
+        (Staged::Opened(job), PullState::Closed) => job.closed(now),
         (Staged::Approved(_) | Staged::Opening(_), _) => {
             return Err(Failure::after(
                 NOT_YET,
@@ -49,7 +48,7 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
             ));
         }
         (Staged::Merged(_) | Staged::Closed(_), _) => return Ok(Done::Duplicate),
-        (_, PullFate::Open) => return Ok(Done::Ignored("the pull request is open")),
+        (_, PullState::Open) => return Ok(Done::Ignored("the pull request is open")),
         (
             Staged::Delegated(_)
             | Staged::Queued(_)
@@ -83,4 +82,12 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
         }
         Advanced::Stale => Err(MovedOn.into()),
     }
+}
+
+/// The job whose branch the pull request comes from. A fork's branch of the same name is not ours.
+fn job_of(event: &PullEvent) -> Option<JobId> {
+    if event.head_repository != Some(event.origin.repository) {
+        return None;
+    }
+    JobId::parse(event.head_branch.strip_prefix("tallyhook/")?).ok()
 }
