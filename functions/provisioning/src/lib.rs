@@ -12,33 +12,31 @@ mod provision;
 
 pub use config::{Config, Ctx};
 
-use domain::retry::{Done, Failure, Fate, Retry};
+use domain::accounts::signups::Newcomer;
+use domain::retry::{Failure, Fate, Retry};
 use domain::time::Timestamp;
-use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use queues::{Message, SqsBatchResponse, SqsEvent, consume_with};
 
 /// Stripe takes some twenty writes a second of a test account.
 const CONCURRENCY: usize = 5;
 
 /// Acts on a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
-    let act = async |delivered: Delivered| match &delivered.message {
-        Message::SignUp(newcomer) => provision::handle(ctx, newcomer).await,
-        Message::Event(_)
-        | Message::Request(_)
-        | Message::Work(..)
-        | Message::Comment(_)
-        | Message::Usage(_)
-        | Message::Notice(_)
-        | Message::Assist(_) => Ok(Done::Ignored("nobody to give an account to")),
-    };
-    let fail = async |delivered: Delivered, failure: Failure| {
-        if let (Message::SignUp(newcomer), Retry::Never) = (&delivered.message, &failure.retry) {
+    let handle = async |newcomer: Newcomer| provision::handle(ctx, &newcomer).await;
+    let fail = async |newcomer: Newcomer, failure: Failure, receives: u32| {
+        if failure.retry == Retry::Never {
+            let newcomer = &newcomer;
             provision::refuse(ctx, newcomer, &failure).await?;
         }
-        Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
-            failure,
-        ))
+        let fate = Fate::of(failure.retry, receives, (ctx.outside.random)());
+        Ok((fate, failure))
     };
-    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+    consume_with(&ctx.queues, event, CONCURRENCY, select, handle, fail).await
+}
+
+fn select(message: &Message) -> Option<Newcomer> {
+    match message {
+        Message::SignUp(applicant) => Some(applicant.clone()),
+        _ => None,
+    }
 }

@@ -10,9 +10,9 @@ mod report;
 
 pub use config::{Config, Ctx};
 
-use domain::retry::{Done, Failure, Fate};
+use domain::billing::usage::Debts;
 use domain::time::Timestamp;
-use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use queues::{Message, SqsBatchResponse, SqsEvent, consume};
 use std::time::Duration;
 
 const CONCURRENCY: usize = 5;
@@ -21,21 +21,15 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Acts on a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
-    let act = async |delivered: Delivered| match &delivered.message {
-        Message::Usage(debts) => report::handle(ctx, debts, deadline.plus(LEASE_MARGIN)).await,
-        Message::Event(_)
-        | Message::Request(_)
-        | Message::Work(..)
-        | Message::Comment(_)
-        | Message::Notice(_)
-        | Message::SignUp(_)
-        | Message::Assist(_) => Ok(Done::Ignored("nothing to tell Stripe")),
-    };
-    let fail = async |delivered: Delivered, failure: Failure| {
-        Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
-            failure,
-        ))
-    };
-    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+    let until = deadline.plus(LEASE_MARGIN);
+    let handle = async |debts: Debts| report::handle(ctx, &debts, until).await;
+    let random = || (ctx.outside.random)();
+    consume(&ctx.queues, event, CONCURRENCY, random, select, handle).await
+}
+
+fn select(message: &Message) -> Option<Debts> {
+    match message {
+        Message::Usage(debts) => Some(debts.clone()),
+        _ => None,
+    }
 }
