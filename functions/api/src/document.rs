@@ -4,6 +4,7 @@
 //! a new route has it too.
 
 mod complete;
+mod welcome;
 
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -24,6 +25,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
             `application/problem+json` with a `code` for programs, a `detail` for people and the `request_id` to ask about.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    paths(welcome::show, welcome::reveal),
     components(schemas(rest::Problem)),
     modifiers(&Keys),
     security(("key" = []), ("session" = []))

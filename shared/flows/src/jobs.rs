@@ -1,0 +1,3 @@
+//! Jobs and assists: what asks for one and what moves one.
+
+pub mod assists;
