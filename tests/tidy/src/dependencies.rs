@@ -36,7 +36,8 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
         "api",
         &["catalogue", "queues", "rest", "store", "stripe-api"],
     ),
-    ("web", &["github-api", "rest", "store"]),
+    // `flows` brings the queues; no flow that `web` imports sends to one, and its role allows none.
+    ("web", &["github-api", "queues", "rest", "store"]),
 ];
 
 /// What the crates that functions share may know. An adapter or the catalogue is not listed: it may know the domain only.

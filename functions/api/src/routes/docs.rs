@@ -1,4 +1,4 @@
-//! `GET /api/v1/docs`: the document as a page for people. No script, no font, nothing from outside.
+//! `GET /api/v1/docs`: the document as a page for people. It loads nothing and runs no script.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! `GET /api/v1/health` and `GET /api/v1/openapi.json`: open to everybody.
+//! `GET /api/v1/health` and `GET /api/v1/openapi.json`. No key needed.
 
 use axum::Json;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `GET /api/v1/account`, `…/billing/quota`, `…/billing/invoices`: what an account is, may do and has been asked for.
+//! `GET /api/v1/account`, `…/billing/quota`, `…/billing/invoices`: an account, the use of its quotas and its invoices.
 
 use crate::caller::MayRead;
 use crate::routes::billing::spend_limit::{self, SpendingShown};

@@ -1,4 +1,4 @@
-//! `/api/v1/members`: the people of an account and what they are to it.
+//! `/api/v1/members`: the members of an account and their roles.
 
 use crate::caller::{Caller, MayManageKeys, MayRead};
 use crate::{ApiError, Ctx};

@@ -1,4 +1,4 @@
-//! `/api/v1/session`: who is signed in, for which account, and what GitHub has shown him.
+//! `/api/v1/session`: the signed-in person, their accounts, and the installations that GitHub shows them.
 
 use crate::rates::Guest;
 use crate::sessions::SignedIn;

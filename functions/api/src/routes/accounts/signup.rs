@@ -1,8 +1,8 @@
-//! `POST /api/v1/signup`: from nobody to an account. Open to everybody.
+//! `POST /api/v1/signup`: sign-ups by mail. No key needed.
 //!
-//! The answer is the same whether the address is known or not, and no secret is in it: what comes next is mailed, so that
-//! only who reads the mail of an address gets into its account. A sign-up is known by its address, so there is one account
-//! for each, however often and with whatever key it is asked for; what was asked first counts.
+//! The answer is the same whether the address is known or not and contains no secret: the rest happens by mail, so only
+//! somebody who reads the mail of an address gets into its account. A sign-up is identified by its address, so each address
+//! has one account, whatever the idempotency key; the first request counts.
 
 use crate::rates::Guest;
 use crate::{ApiError, Ctx};

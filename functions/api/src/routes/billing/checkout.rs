@@ -1,5 +1,4 @@
-//! `POST /api/v1/billing/checkout`: the way to Stripe's till. It grants nothing; what is paid there is granted when Stripe
-//! says so.
+//! `POST /api/v1/billing/checkout`: checkout sessions at Stripe. They grant nothing; Stripe's events about a payment do.
 
 use crate::caller::MayBill;
 use crate::{ApiError, Ctx};

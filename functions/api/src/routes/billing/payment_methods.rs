@@ -1,4 +1,4 @@
-//! `/api/v1/billing/payment-methods`: how the account pays. Cards are given to Stripe alone.
+//! `/api/v1/billing/payment-methods`: how the account pays. Only Stripe sees card numbers.
 
 use crate::caller::{Caller, MayBill, MayRead};
 use crate::routes::billing::checkout::{CheckoutShown, Pages, embedded, shown};

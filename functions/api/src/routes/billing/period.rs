@@ -1,4 +1,4 @@
-//! `GET /api/v1/billing/usage`: what the present period has come to so far.
+//! `GET /api/v1/billing/usage`: the usage and spending of the current period.
 
 use crate::caller::MayRead;
 use crate::routes::accounts::account::period;

@@ -1,4 +1,4 @@
-//! `GET /api/v1/plans` and `GET /api/v1/billing/credit-packs`: what is sold, open to everybody.
+//! `GET /api/v1/plans` and `GET /api/v1/billing/credit-packs`: plans and packs on sale. No key needed.
 
 use crate::Ctx;
 use axum::Json;

@@ -1,4 +1,4 @@
-//! `POST /api/v1/billing/portal`: the way into Stripe's portal, where customers change cards and read invoices.
+//! `POST /api/v1/billing/portal`: sessions of Stripe's customer portal, where customers change cards and read invoices.
 
 use crate::caller::MayBill;
 use crate::{ApiError, Ctx};

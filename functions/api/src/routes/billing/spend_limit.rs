@@ -1,4 +1,4 @@
-//! `/api/v1/billing/spend-limit`: the most that the account wants to spend in a billing period, and what it has come to.
+//! `/api/v1/billing/spend-limit`: the most that an account wants to spend in a billing period, and its spending so far.
 
 use crate::caller::{Caller, MayBill, MayRead};
 use crate::{ApiError, Ctx};

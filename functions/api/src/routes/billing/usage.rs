@@ -1,4 +1,4 @@
-//! `POST /api/v1/usage` and `…/usage/check`: what the account's own service uses, counted against its quotas.
+//! `POST /api/v1/usage` and `…/usage/check`: usage of the account's own service, counted against its quotas.
 
 use crate::caller::MayRecordUsage;
 use crate::routes::accounts::account::period;

@@ -1,4 +1,4 @@
-//! `/api/v1/repos/{owner}/{repo}/commits/{sha}/summary`: a commit in words, made from its diff.
+//! `/api/v1/repos/{owner}/{repo}/commits/{sha}/summary`: a summary of a commit, made from its diff.
 
 use crate::caller::{MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};

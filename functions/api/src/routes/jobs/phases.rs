@@ -1,7 +1,7 @@
-//! `/api/v1/phase-data`: what an agent outside, as a GitHub Action, reports of its work on a fix.
+//! `/api/v1/phase-data`: reports of an external agent, such as a GitHub Action, on its work on a fix.
 //!
-//! A report and what it costs are one transaction, so there is nothing left to be acted on: a fix that was delivered is on
-//! Stripe's bill, in the ledger or in the trial's quota as soon as its report is answered, and once.
+//! A report and its price are one transaction, so nothing is left to act on: a delivered fix is on Stripe's bill, in the ledger
+//! or in the trial's quota once its report is answered, and counts once.
 
 use crate::caller::{Caller, MayRead, MayRecordUsage};
 use crate::routes::accounts::account::period;

@@ -1,7 +1,7 @@
-//! `POST /api/v1/jobs` and `…/retry`: jobs that are asked for by programs.
+//! `POST /api/v1/jobs` and `…/retry`: requests of programs for jobs.
 //!
-//! This door cannot read GitHub and shall not. So it writes down what was asked, under the id that the job will have, and
-//! the door that reads GitHub acts on it; should the message get lost, the row is found due.
+//! This function cannot read GitHub. It stores the request under the id that the job will have, and `github-events` acts on
+//! it. If the message is lost, the row is due and the sweeper finds it.
 
 use crate::caller::{Caller, MayRunJobs};
 use crate::routes::jobs::listing::{begun, find};

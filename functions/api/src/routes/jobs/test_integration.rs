@@ -1,4 +1,4 @@
-//! `/api/v1/test-integration`: test files scored, and tests put into a file. It comes before a fix is made and is never billed.
+//! `/api/v1/test-integration`: scoring test files, and putting tests into one. It precedes a fix and is never billed.
 
 use crate::caller::{Caller, MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};

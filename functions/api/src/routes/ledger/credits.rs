@@ -1,4 +1,4 @@
-//! `GET /api/v1/billing/balance` and `…/billing/transactions`: what an account has, and why.
+//! `GET /api/v1/billing/balance` and `…/billing/transactions`: an account's balance and its movements.
 
 use crate::caller::MayRead;
 use crate::{ApiError, Ctx};

@@ -1,4 +1,4 @@
-//! `/api/v1/credits/holds`: reserve credits before work of your own, and settle when you know what it took.
+//! `/api/v1/credits/holds`: reserve credits before work of your own, and settle once its cost is known.
 
 use crate::caller::{Caller, MayRead, MayRecordUsage};
 use crate::{ApiError, Ctx};

@@ -1,7 +1,7 @@
-//! `/api/v1/notices`: what the account is told of by mail.
+//! `/api/v1/notices`: which notices an account gets by mail.
 //!
-//! A program may switch kinds on and off. Where the mail goes it may neither read nor change: whoever held a key could lead
-//! the links of a welcome or of a payment to himself. That stays with operators.
+//! A program may switch kinds on and off. It may neither read nor change the address: a stolen key could redirect the links in
+//! welcome and payment mails. Operators change addresses.
 
 use crate::caller::{Caller, MayBill, MayRead};
 use crate::{ApiError, Ctx};
