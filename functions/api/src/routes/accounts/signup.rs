@@ -57,7 +57,7 @@ const LOOKED_AT: &str = "We review the sign-up first. Then we send a mail to thi
 #[utoipa::path(post, path = "/api/v1/signup", tag = "sign-up", security(()), request_body = SignUpWanted,
     params(IdempotencyKey),
     responses((status = 202, body = SignUpTaken), (status = 429),
-        (status = 503)))]
+        (status = 500), (status = 503)))]
 pub async fn create(
     _: Guest,
     State(ctx): State<Arc<Ctx>>,
