@@ -188,7 +188,7 @@ impl Stack {
                 outside.clone(),
             )),
             web: web::router(web::Ctx::connect(
-                web::Config::read(doors.env())?,
+                web::Config::load(doors.env())?,
                 outside.clone(),
             )),
             sweeper: ctx!(doors, sweeper),

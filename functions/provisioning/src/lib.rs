@@ -87,7 +87,12 @@ async fn on_sign_up(ctx: &Ctx, applicant: &Newcomer) -> Result<Done, Failure> {
     let Some(customer) = customer::ensure(&ctx.store, &stripe, &row.sign_up, now).await? else {
         return Ok(Done::Duplicate);
     };
-    let welcome = Welcome::new(&row.sign_up, stripe.mode().unwrap_or(Mode::Test), &ctx.public_url, &ctx.outside);
+    let welcome = Welcome::new(
+        &row.sign_up,
+        stripe.mode().unwrap_or(Mode::Test),
+        &ctx.public_url,
+        &ctx.outside,
+    );
     let provisioned = ctx
         .store
         .signup_provision(

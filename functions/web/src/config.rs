@@ -11,7 +11,7 @@ use store::Store;
 
 const RATE_LIMIT_PER_MINUTE: Setting = Setting::optional(
     "RATE_LIMIT_PER_MINUTE",
-    "The number of requests that one key or session may make in a minute. Guests of one network get a thirtieth of it.",
+    "The number of requests that one key or session may make in a minute. All of an account together may make twice as many.",
 )
 .with_default("600");
 
@@ -70,7 +70,8 @@ impl Ctx {
     /// GitHub for people who sign in, if it is set up.
     pub(crate) async fn sign_in(&self) -> Result<SignIn, ApiError> {
         let Some(sign_in) = &self.sign_in else {
-            let detail = "Sign-in is not set up here: `GITHUB_CLIENT_ID` is missing. API keys work.";
+            let detail =
+                "Sign-in is not set up here: `GITHUB_CLIENT_ID` is missing. API keys work.";
             return Err(ApiError::unprocessable("sign_in_off", detail));
         };
         sign_in

@@ -17,7 +17,7 @@ impl FromRequestParts<Arc<Ctx>> for Guest {
     async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, ApiError> {
         // Requests without a source address share one limit.
         let source = parts.extensions.get::<SourceAddress>();
-        let network = source.map_or_else(String::new, |source| source.neighborhood());
+        let network = source.map_or_else(String::new, |source| source.network());
         match ctx
             .rates
             .count_guest(&ctx.store, &network, ctx.outside.now())
