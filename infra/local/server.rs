@@ -179,9 +179,7 @@ fn other_doors(stack: &Arc<Stack>) -> axum::routing::MethodRouter {
             Ok(request) if operators => admin::respond(stack.admin.clone(), request)
                 .await
                 .map(Body::from),
-            Ok(request) => api::respond(stack.api.clone(), request)
-                .await
-                .map(Body::from),
+            Ok(request) => stack.answer(request).await.map(Body::from),
             Err(refusal) => refusal,
         }
     })

@@ -29,6 +29,7 @@ pub fn by_function() -> Vec<(&'static str, Vec<Setting>)> {
         ("sweeper", sweeper::Config::settings()),
         ("reconciliation", reconciliation::Config::settings()),
         ("api", api::Config::settings()),
+        ("web", web::Config::settings()),
         ("admin", admin::Config::settings()),
     ]
 }

@@ -69,6 +69,8 @@ pub struct Stack {
     pub admin: Router,
     /// The customers' door.
     pub api: Router,
+    /// Pages for browsers.
+    pub web: Router,
     /// The sweeper.
     pub sweeper: Arc<sweeper::Ctx>,
     /// The door that seals the ledger's days.
@@ -185,6 +187,10 @@ impl Stack {
                 api::Config::load(doors.env())?,
                 outside.clone(),
             )),
+            web: web::router(web::Ctx::connect(
+                web::Config::load(doors.env())?,
+                outside.clone(),
+            )),
             sweeper: ctx!(doors, sweeper),
             reconciliation: ctx!(doors, reconciliation),
             mappings: doors.mappings(&urls)?,
@@ -201,6 +207,18 @@ impl Stack {
             github_secret,
             billing,
         })
+    }
+
+    /// Answers a request of a customer, by the function that the gateway's routes name.
+    pub async fn answer(
+        &self,
+        request: http::Request<bytes::Bytes>,
+    ) -> http::Response<bytes::Bytes> {
+        if is_page(request.uri().path()) {
+            web::respond(self.web.clone(), request).await
+        } else {
+            api::respond(self.api.clone(), request).await
+        }
     }
 
     /// Runs the sweeper once, as its schedule does.
@@ -242,6 +260,14 @@ fn stand_ins(parts: &Parts) -> StandInWeb {
         .host(STRIPE_HOST, parts.vendors.stripe.router())
         .host(MODEL_HOST, parts.vendors.model.router())
         .host(MAIL_HOST, parts.vendors.mail.router())
+}
+
+/// Whether a path belongs to `web`, as the template routes it.
+fn is_page(path: &str) -> bool {
+    matches!(
+        path,
+        "/signin" | "/signin/callback" | "/signout" | "/setup" | "/setup/account"
+    ) || path.starts_with("/welcome/")
 }
 
 /// The settings that every local stack has; the command line may replace those of real services.

@@ -1,48 +1,43 @@
-//! Who is asking: the only place where a [`Caller`] is made.
+//! Who calls: the only place where a [`Caller`] is made.
 //!
-//! A program comes with a key, a person with a session; who sends both comes with the key. Either is looked up by the digest
-//! of a secret, and what was found is believed for a minute, also that nothing was found. So a revoked key, a session that
-//! was ended and a role that was taken away open nothing after a minute at the latest, and a flood of wrong ones costs few
-//! reads. For which account a session acts stands on its row and never changes; that its person is still a member there is
-//! looked up with it. An account whose owner has moved to another one is closed, and nobody acts for it. Whatever a session
-//! changes needs its CSRF token.
+//! A program comes with a key, a person with a session; a request with both comes with the key. Either is looked up by the
+//! digest of a secret and cached for a minute, misses included. So a revoked key, an ended session and a role that was taken
+//! away open nothing after a minute at the latest, and a flood of wrong ones costs few reads. Nobody acts for a closed
+//! account. Whatever a session changes needs its CSRF token.
 
-use crate::sessions;
-use crate::sessions::Person;
+use crate::sessions::{person, vouched};
 use crate::{ApiError, Ctx, rates};
 use axum::extract::FromRequestParts;
 use domain::accounts::api_keys::{ApiKey, KeyText, Scope};
 use domain::ids::{AccountId, KeyId, SessionId, UserId};
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use flows::accounts::rates::Who;
+use flows::accounts::sessions::is_open;
 use http::header;
 use http::request::Parts;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use store::key_digest;
+use store::{Store, key_digest};
 
-/// Somebody who may act for an account.
+/// A client that may act for an account.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The account.
     pub account: AccountId,
-    /// By what right.
     pub by: By,
     scopes: BTreeSet<Scope>,
 }
 
-/// By what right somebody acts. As a text it names him in logs and ledgers.
+/// The key or session by which a caller acts. As a text it names them in logs and ledgers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
-    /// A key.
     Key(KeyId),
-    /// A person's session.
     Session(SessionId, UserId),
 }
 
 impl By {
-    /// What its requests are counted under.
+    /// The name under which requests are counted.
     pub fn counted_as(&self) -> &str {
         match self {
             Self::Key(key) => key.as_str(),
@@ -80,22 +75,24 @@ macro_rules! scoped {
 scoped!(MayRead: Read, MayRecordUsage: Usage, MayRunJobs: Jobs, MayBill: Billing, MayManageKeys: Keys);
 
 impl Caller {
-    /// Goes on only if the caller may do this.
+    /// Continues only if the caller has the scope.
     pub fn may(&self, scope: Scope) -> Result<&Self, ApiError> {
         if self.scopes.contains(&scope) {
             return Ok(self);
         }
         let scope = scope.as_str();
         let detail = match self.by {
-            By::Key(_) => format!("this key lacks the scope {scope}; make one that has it"),
+            By::Key(_) => format!("This key lacks the scope `{scope}`; use a key that has it."),
             By::Session(..) => {
-                format!("your role in this account lacks the scope {scope}; ask one of its admins")
+                format!(
+                    "Your role in this account lacks the scope `{scope}`; ask an admin of the account."
+                )
             }
         };
         Err(ApiError::forbidden("missing_scope", detail))
     }
 
-    /// Goes on only if the account may begin new work; what is begun may always be ended, and everything read.
+    /// Continues only if the account may start new work. Started work may always end, and everything may be read.
     pub async fn may_begin(&self, ctx: &Ctx) -> Result<(), ApiError> {
         match ctx
             .switches
@@ -107,7 +104,7 @@ impl Caller {
             Switch::On => Ok(()),
             Switch::Off => {
                 let detail =
-                    "this account is paused, so no new work begins; ask us, or try again later";
+                    "This account is paused, so it cannot start new work; contact support.";
                 Err(ApiError::conflict("account_paused", detail))
             }
         }
@@ -119,19 +116,17 @@ impl FromRequestParts<Arc<Ctx>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, ApiError> {
         let now = ctx.outside.now();
-        // Whoever sends a key means it, also where it is a bad one.
+        // A request with a key is never taken for one of a session, even if the key is invalid.
         let caller = if parts.headers.contains_key(header::AUTHORIZATION) {
             by_key(ctx, parts, now).await?
         } else {
-            by_session(ctx, parts, now).await?
+            by_session(ctx, parts).await?
         };
-        rates::count(
-            ctx,
-            (caller.account.as_str(), caller.by.counted_as()),
-            parts,
-            now,
-        )
-        .await?;
+        let who = Who {
+            account: caller.account.as_str(),
+            by: caller.by.counted_as(),
+        };
+        rates::count(ctx, who, parts).await?;
         Ok(caller)
     }
 }
@@ -147,13 +142,13 @@ async fn by_key(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiE
         .ok_or_else(unauthorized)?;
     let text = KeyText::parse(text).ok_or_else(unauthorized)?;
     let digest = key_digest(&text);
-    let key = match ctx.known_keys.find(&digest, now) {
+    let key = match ctx.keys.get(&digest, now) {
         Some(known) => known,
         None => {
             let found = ctx.store.api_key_find(&digest).await?;
-            let found = of_open_account(ctx, found, now).await?;
-            note_use(ctx, found.as_ref(), &digest, now).await?;
-            ctx.known_keys.keep(&digest, found.clone(), now);
+            let found = of_open_account(&ctx.store, found, now).await?;
+            note_use(&ctx.store, found.as_ref(), &digest, now).await?;
+            ctx.keys.put(&digest, found.clone(), now);
             found
         }
     };
@@ -167,15 +162,15 @@ async fn by_key(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiE
     })
 }
 
-async fn by_session(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, ApiError> {
-    let person: Person = sessions::person(ctx, &parts.headers, now)
+async fn by_session(ctx: &Ctx, parts: &Parts) -> Result<Caller, ApiError> {
+    let person = person(ctx, &parts.headers)
         .await?
         .ok_or_else(unauthorized)?;
-    person.vouched(ctx, parts)?;
+    vouched(&person, &ctx.dashboard_url, parts)?;
     let session = person.session;
     let (Some(account), Some(role)) = (session.account, person.role) else {
-        let detail = "you are signed in, but act for no account: choose one of yours with PUT /api/v1/session/account. If \
-            you have signed up by mail, show your account's key with POST /api/v1/session/accounts; /setup says how to get one";
+        let detail = "You are signed in without an account. Choose one of yours with `PUT /api/v1/session/account`. If you signed up by \
+            mail, send your account's key with `POST /api/v1/session/accounts`; `/setup` explains how to get one.";
         return Err(ApiError::forbidden("no_account", detail));
     };
     Ok(Caller {
@@ -185,34 +180,34 @@ async fn by_session(ctx: &Ctx, parts: &Parts, now: Timestamp) -> Result<Caller, 
     })
 }
 
-/// The key, if it is good and its account is one for which somebody may act.
+/// The key, if it is valid and its account is open.
 async fn of_open_account(
-    ctx: &Ctx,
+    store: &Store,
     key: Option<ApiKey>,
     now: Timestamp,
 ) -> Result<Option<ApiKey>, ApiError> {
     let Some(key) = key.filter(|key| key.is_good(now)) else {
         return Ok(None);
     };
-    Ok(sessions::is_open(ctx, &key.account).await?.then_some(key))
+    Ok(is_open(store, &key.account).await?.then_some(key))
 }
 
-/// Keys that are not used any more can be told by the day of their last use.
+/// Records the day of a key's last use, by which people find keys that are no longer used.
 async fn note_use(
-    ctx: &Ctx,
+    store: &Store,
     key: Option<&ApiKey>,
     digest: &str,
     now: Timestamp,
 ) -> Result<(), ApiError> {
     let today = now.day();
     if key.is_some_and(|key| key.is_good(now) && key.last_used_on.as_ref() != Some(&today)) {
-        ctx.store.api_key_used(digest, &today).await?;
+        store.api_key_used(digest, &today).await?;
     }
     Ok(())
 }
 
 fn unauthorized() -> ApiError {
     ApiError::unauthorized(
-        "send a key of your account as Authorization: Bearer th_live_…, or sign in at /signin",
+        "Send a key of your account as `Authorization: Bearer th_live_…`, or sign in at `/signin`.",
     )
 }

@@ -1,19 +1,20 @@
 //! The settings of this function, and what it works with.
 
-use crate::cache::Known;
-use crate::rates::Rates;
-use crate::sessions::Found;
 use boot::{Env, Keyed, Outside, Setting, Settings};
 use domain::accounts::api_keys::ApiKey;
 use domain::billing::plans::Catalogue;
 use domain::inbox::events::Mode;
 use domain::switches::Switch;
-use github_api::SignIn;
+use flows::accounts::rates::Rates;
+use flows::accounts::sessions::Found;
+use flows::billing::Shop;
+use flows::cache::Cache;
+use flows::jobs::assists::Desk;
 use queues::{Queue, Queues};
 use rest::ApiError;
 use settings::{
     AutoProvision, CatalogueSettings, DashboardUrl, GithubWebUrl, LedgerSettings, PlatformSettings,
-    QueueSettings, SignInSettings, StripeSettings,
+    QueueSettings, StripeSettings,
 };
 use store::{Store, Switchboard};
 use stripe_api::{PriceChoice, StripeApi};
@@ -32,7 +33,6 @@ pub struct Config {
     auto_provision: AutoProvision,
     catalogue: CatalogueSettings,
     stripe: StripeSettings,
-    sign_in: SignInSettings,
     github_web_url: GithubWebUrl,
     dashboard_url: String,
     rate_limit_per_minute: u64,
@@ -40,7 +40,13 @@ pub struct Config {
 
 impl Settings for Config {
     fn read(env: &mut Env) -> Self {
-        let queues = [Queue::GithubEvents, Queue::Assists, Queue::Provisioning];
+        let queues = [
+            Queue::GithubEvents,
+            Queue::Pulls,
+            Queue::Usage,
+            Queue::Assists,
+            Queue::Provisioning,
+        ];
         Self {
             platform: Settings::read(env),
             ledger: Settings::read(env),
@@ -48,7 +54,6 @@ impl Settings for Config {
             auto_provision: Settings::read(env),
             catalogue: Settings::read(env),
             stripe: Settings::read(env),
-            sign_in: Settings::read(env),
             github_web_url: Settings::read(env),
             dashboard_url: DashboardUrl::read_required(env),
             rate_limit_per_minute: rate_limit(env),
@@ -72,12 +77,11 @@ pub struct Ctx {
     pub(crate) auto_provision: Switch,
     pub(crate) catalogue: Catalogue,
     stripe: Option<Keyed<StripeApi>>,
-    sign_in: Option<Keyed<SignIn>>,
     pub(crate) github_web_url: String,
     pub(crate) dashboard_url: String,
-    pub(crate) known_keys: Known<ApiKey>,
-    pub(crate) known_sessions: Known<Found>,
-    pub(crate) known_prices: Known<Vec<PriceChoice>>,
+    pub(crate) keys: Cache<ApiKey>,
+    pub(crate) sessions: Cache<Found>,
+    pub(crate) prices: Cache<Vec<PriceChoice>>,
     pub(crate) rates: Rates,
     pub(crate) outside: Outside,
 }
@@ -92,18 +96,17 @@ impl Ctx {
             auto_provision: config.auto_provision.0,
             catalogue: config.catalogue.0,
             stripe: config.stripe.connect(&platform),
-            sign_in: config.sign_in.connect(&platform),
             github_web_url: config.github_web_url.0,
             dashboard_url: config.dashboard_url,
-            known_keys: Known::default(),
-            known_sessions: Known::default(),
-            known_prices: Known::default(),
+            keys: Cache::default(),
+            sessions: Cache::default(),
+            prices: Cache::default(),
             rates: Rates::of(config.rate_limit_per_minute),
             outside,
         }
     }
 
-    /// In which of Stripe's modes we sell, if we do.
+    /// Stripe's mode, if Stripe is set up.
     pub(crate) async fn stripe_mode(&self) -> Result<Option<Mode>, ApiError> {
         let Some(stripe) = &self.stripe else {
             return Ok(None);
@@ -115,10 +118,10 @@ impl Ctx {
             .mode())
     }
 
-    /// Stripe, if it is set up here.
+    /// Stripe, if it is set up.
     pub(crate) async fn stripe(&self) -> Result<StripeApi, ApiError> {
         let Some(stripe) = &self.stripe else {
-            let detail = "nothing is sold here: Stripe is not set up. Everything else works; ask whoever runs this";
+            let detail = "Billing is not set up here, so nothing can be bought; contact support.";
             return Err(ApiError::unprocessable("billing_off", detail));
         };
         stripe
@@ -127,15 +130,34 @@ impl Ctx {
             .map_err(|failure| ApiError::failure(&failure))
     }
 
-    /// GitHub for people who sign in, if it is set up here.
-    pub(crate) async fn sign_in(&self) -> Result<SignIn, ApiError> {
-        let Some(sign_in) = &self.sign_in else {
-            let detail = "nobody signs in here: GITHUB_CLIENT_ID is not set. Keys work, and so does everything else";
-            return Err(ApiError::unprocessable("sign_in_off", detail));
-        };
-        sign_in
-            .client()
-            .await
-            .map_err(|failure| ApiError::failure(&failure))
+    /// What a sale uses.
+    pub(crate) fn shop<'a>(&'a self, stripe: &'a StripeApi) -> Shop<'a> {
+        Shop {
+            store: &self.store,
+            stripe,
+            catalogue: &self.catalogue,
+            prices: &self.prices,
+            now: self.outside.now(),
+        }
+    }
+
+    /// What an order for an assist uses.
+    pub(crate) fn assists(&self) -> Desk<'_> {
+        Desk {
+            store: &self.store,
+            queues: &self.queues,
+            catalogue: &self.catalogue,
+            dashboard_url: &self.dashboard_url,
+            now: self.outside.now(),
+        }
+    }
+
+    /// A page of the dashboard's site. The setting may or may not name its billing page.
+    pub(crate) fn page(&self, path: &str) -> String {
+        let site = self
+            .dashboard_url
+            .strip_suffix("/billing")
+            .unwrap_or(&self.dashboard_url);
+        format!("{site}{path}")
     }
 }

@@ -1,29 +1,31 @@
-//! The OpenAPI document: what this door says of itself, made from its types.
+//! The OpenAPI document of the API, made from its types.
 //!
-//! What holds for every route alike (the idempotency key, request ids, rate limits, problems) is written here once, so that
-//! a new route has it too.
+//! Parts that every route shares (the idempotency key, request ids, rate limits, problems) are added here once, so that a new
+//! route has them, too.
 
 mod complete;
+mod welcome;
 
 use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 
-/// What stands in the document besides the routes.
+/// The document without the routes of this function.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Tallyhook",
         description = "Webhooks in, pull requests out, every unit billed exactly once.\n\n\
-            Send a key of your account as `Authorization: Bearer th_live_…`. People sign in at `/signin` and have a session \
-            cookie instead, with which whatever changes something needs the `csrf_token` of `/api/v1/session` as \
-            `X-CSRF-Token`. Credits are decimals of at most six places, in \
-            texts; times are RFC 3339 in UTC; amounts of money are in minor units. Lists come by pages: pass `next_cursor` \
-            on as `cursor` until there is none. What is asked twice with the same Idempotency-Key is done once. Errors are \
-            `application/problem+json` with a `code` for programs, a `detail` for people and the `request_id` to ask about.",
+            Send a key of your account as `Authorization: Bearer th_live_…`. People sign in at `/signin` and get a session \
+            cookie instead; every change with a session needs the `csrf_token` of `/api/v1/session` as `X-CSRF-Token`. Credits \
+            are decimals with at most six places, as texts; times are RFC 3339 in UTC; amounts of money are in minor units. \
+            Lists have pages: send `next_cursor` as `cursor` until it is absent. A request that is sent again with the same \
+            `Idempotency-Key` is carried out once. Errors are `application/problem+json` with a `code` for programs, a `detail` \
+            for people and a `request_id` for support.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    paths(welcome::show, welcome::reveal),
     components(schemas(rest::Problem)),
     modifiers(&Keys),
     security(("key" = []), ("session" = []))

@@ -1,32 +1,20 @@
-//! The routes, a file for each part of the path.
+//! The routes, a folder for each context.
 
-pub mod account;
-pub mod api_keys;
-pub mod billing_usage;
-pub mod checkout;
-pub mod commit_summaries;
-pub mod credits;
-pub mod docs;
-pub mod health;
-pub mod holds;
-pub mod jobs;
-pub mod members;
-pub mod notices;
-pub mod payment_methods;
-pub mod phases;
-pub mod plans;
-pub mod portal;
-pub mod requests;
-pub mod session;
-pub mod setup;
-pub mod sign_in;
-pub mod signup;
-pub mod spend_limit;
-pub mod subscription;
-pub mod test_integration;
-pub mod usage;
-pub mod welcome;
+mod accounts;
+mod billing;
+mod docs;
+mod health;
+mod jobs;
+mod ledger;
+mod notices;
 
+use self::accounts::{account, api_keys, members, session, signup};
+use self::billing::{
+    checkout, payment_methods, period, plans, portal, spend_limit, subscription, usage,
+};
+use self::jobs::{commit_summaries, listing, phases, requests, test_integration};
+use self::ledger::{credits, holds};
+use self::notices::preferences;
 use crate::document::Document;
 use crate::{ApiError, Ctx};
 use axum::Router;
@@ -45,12 +33,11 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(plans::plans))
         .routes(routes!(plans::credit_packs))
         .routes(routes!(signup::create))
-        .routes(routes!(welcome::show, welcome::reveal))
         .routes(routes!(account::account))
         .routes(routes!(account::quota))
         .routes(routes!(account::invoices))
-        .routes(routes!(notices::show, notices::switch))
-        .routes(routes!(billing_usage::usage))
+        .routes(routes!(preferences::show, preferences::switch))
+        .routes(routes!(period::usage))
         .routes(routes!(
             spend_limit::show,
             spend_limit::set,
@@ -83,9 +70,9 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(test_integration::generate))
         .routes(routes!(test_integration::show))
         .routes(routes!(phases::list, phases::report))
-        .routes(routes!(jobs::list, requests::create))
-        .routes(routes!(jobs::show))
-        .routes(routes!(jobs::cancel))
+        .routes(routes!(listing::list, requests::create))
+        .routes(routes!(listing::show))
+        .routes(routes!(listing::cancel))
         .routes(routes!(requests::retry))
         .routes(routes!(members::list))
         .routes(routes!(members::change, members::remove))
@@ -95,7 +82,7 @@ pub fn all() -> OpenApiRouter<Arc<Ctx>> {
         .routes(routes!(session::link))
 }
 
-/// Other paths to some of them, by which programs may know them. The document does not have these.
+/// Other paths to some of the routes, which older clients use. The document does not list them.
 pub fn aliases() -> Router<Arc<Ctx>> {
     let subscription = || {
         get(subscription::show)
@@ -110,32 +97,22 @@ pub fn aliases() -> Router<Arc<Ctx>> {
         .route("/api/billing/portal", post(portal::create))
         .route("/api/billing/quota", get(account::quota))
         .route("/api/billing/subscription", subscription())
-        .route("/api/billing/usage", get(billing_usage::usage))
+        .route("/api/billing/usage", get(period::usage))
         .route("/billing/plans", get(plans::plans))
         .route("/invoices", get(account::invoices))
         .route("/plans", get(plans::plans))
         .route("/subscription", subscription())
-        .route("/usage", get(billing_usage::usage))
+        .route("/usage", get(period::usage))
 }
 
-/// Where browsers go to sign in and out. They answer with pages and redirections, so the document does not have these.
-pub fn for_browsers() -> Router<Arc<Ctx>> {
-    Router::new()
-        .route("/signin", get(sign_in::begin))
-        .route("/signin/callback", get(sign_in::callback))
-        .route("/signout", post(sign_in::sign_out))
-        .route("/setup", get(setup::begin).post(setup::link))
-        .route("/setup/account", post(setup::join))
-}
-
-/// No such path.
+/// The answer for an unknown path.
 pub async fn absent() -> ApiError {
     ApiError::not_found(
         "Nothing exists at this path; see `/api/v1/openapi.json` for the paths that exist.",
     )
 }
 
-/// A path, but not by this method.
+/// The answer for a known path with another method.
 pub async fn wrong_method() -> ApiError {
     ApiError::method_not_allowed()
 }

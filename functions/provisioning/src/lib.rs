@@ -14,6 +14,7 @@ mod welcome;
 pub use config::{Config, Ctx};
 
 use domain::accounts::signups::{Newcomer, SignUp, State};
+use domain::inbox::events::Mode;
 use domain::retry::{Done, Failure, Fate, Retry};
 use domain::time::Timestamp;
 use queues::{Message, SqsBatchResponse, SqsEvent, consume_with};
@@ -82,7 +83,12 @@ async fn on_sign_up(ctx: &Ctx, applicant: &Newcomer) -> Result<Done, Failure> {
     let Some(customer) = customer::ensure(&ctx.store, &stripe, &row.sign_up, now).await? else {
         return Ok(Done::Duplicate);
     };
-    let welcome = Welcome::new(&row.sign_up, &ctx.public_url, &ctx.outside);
+    let welcome = Welcome::new(
+        &row.sign_up,
+        stripe.mode().unwrap_or(Mode::Test),
+        &ctx.public_url,
+        &ctx.outside,
+    );
     let provisioned = ctx
         .store
         .signup_provision(

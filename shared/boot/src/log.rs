@@ -48,7 +48,7 @@ where
         .try_init();
 }
 
-const OURS: [&str; 23] = [
+const OURS: [&str; 24] = [
     "admin",
     "api",
     "boot",
@@ -72,4 +72,5 @@ const OURS: [&str; 23] = [
     "stripe_webhook",
     "sweeper",
     "usage_reports",
+    "web",
 ];

@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod jobs;
 pub mod ledger;
 pub mod notices;
+pub mod refusal;
 pub mod retry;
 pub mod switches;
 mod text;

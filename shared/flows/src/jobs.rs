@@ -1,4 +1,5 @@
-//! How jobs begin: ordered, or refused with the reason.
+//! Jobs and assists: how they begin, are refused with a reason, and move.
 
+pub mod assists;
 pub mod order;
 mod refuse;

@@ -3,7 +3,10 @@
 //! The only crate that joins `store` and `queues`. A flow takes what it uses (`&Store, &Queues, &Catalogue, now`), never a
 //! function's whole context. The receiver and vendors are features, so a function links only what it uses.
 
+pub mod accounts;
 mod act;
+pub mod billing;
+pub mod cache;
 pub mod jobs;
 pub mod owe;
 #[cfg(feature = "receive")]

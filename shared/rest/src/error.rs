@@ -4,7 +4,8 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use domain::retry::{Failure, Retry, Retryable};
+use domain::refusal::{FlowError, Grounds, Refusal};
+use domain::retry::{Failure, Retry};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
@@ -114,6 +115,27 @@ impl ApiError {
         }
     }
 
+    /// A flow refused what the caller asked for.
+    fn refused(refusal: Refusal) -> Self {
+        let Refusal {
+            grounds,
+            code,
+            detail,
+        } = refusal;
+        let status = match grounds {
+            Grounds::Invalid => StatusCode::BAD_REQUEST,
+            Grounds::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
+            Grounds::Forbidden => StatusCode::FORBIDDEN,
+            Grounds::NotFound => StatusCode::NOT_FOUND,
+            Grounds::Conflict => StatusCode::CONFLICT,
+            Grounds::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Grounds::TooMany {
+                retry_after_seconds,
+            } => return Self::too_many(detail, retry_after_seconds),
+        };
+        Self::new(status, code, detail)
+    }
+
     pub const fn status(&self) -> StatusCode {
         self.status
     }
@@ -169,10 +191,20 @@ impl ApiError {
     }
 }
 
-impl<E: Retryable> From<E> for ApiError {
+impl<E: Into<FlowError>> From<E> for ApiError {
     fn from(error: E) -> Self {
-        Self::failure(&Failure::from(error))
+        match error.into() {
+            FlowError::Refused(refusal) => Self::refused(refusal),
+            FlowError::Failed(failure) => Self::failure(&failure),
+        }
     }
+}
+
+/// The answer to a guest whose network has sent too many requests.
+pub fn too_many_without_key(retry_after_seconds: u64) -> ApiError {
+    let detail =
+        format!("Too many requests without a key; retry in {retry_after_seconds} seconds.");
+    ApiError::too_many(detail, retry_after_seconds)
 }
 
 impl IntoResponse for ApiError {

@@ -366,7 +366,7 @@ async fn an_installation_is_believed_only_from_the_person_s_own_list() {
     // One without an account: its member cannot say who pays; its admin without an account is told to sign up.
     let answer = mate.signs_in(&setup(THEIRS), "acme-member").await;
     assert!(
-        text(&answer).contains("Somebody who runs globex") && !text(&answer).contains("<form"),
+        text(&answer).contains("An admin of globex") && !text(&answer).contains("<form"),
         "{answer:?}"
     );
     let body = json!({ "installation_id": THEIRS });

@@ -58,8 +58,13 @@ async fn whoever_owns_a_job_may_call_it_off() {
     world.github_sends("issues.opened").await;
     world.turn(::queues::Queue::GithubEvents).await;
     let id = world.open_job().await.expect("a job");
+    while world.turn(::queues::Queue::Pulls).await > 0 {}
     let path = format!("/api/v1/jobs/{id}/cancel");
     let (status, job) = program.ask("POST", &path, None).await;
+    assert!(
+        world.turn(::queues::Queue::Pulls).await > 0,
+        "the comment is brought up to date at once, without the sweeper"
+    );
     assert_eq!(
         (status, &job["state"]),
         (StatusCode::ACCEPTED, &json!("CANCELLED")),

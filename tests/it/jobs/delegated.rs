@@ -191,6 +191,10 @@ async fn an_outside_agent_s_job_is_on_the_meter_once_however_many_report_it() {
         .filter(|(_, answer)| answer["billing"] == "billed")
         .count();
     assert_eq!(billed, 1, "{answers:?}");
+    for queue in [::queues::Queue::Usage, ::queues::Queue::Pulls] {
+        let handed = program.world.turn(queue).await;
+        assert!(handed > 0, "{queue} gets its message without the sweeper");
+    }
     program.world.settle().await;
     assert_eq!(
         program
@@ -208,7 +212,7 @@ async fn an_outside_agent_s_job_is_on_the_meter_once_however_many_report_it() {
 async fn a_job_whose_agent_fails_or_falls_silent_costs_nothing() {
     let sold = with_fee("delegated_ends");
     for (body, words) in [
-        (Some("mitigate"), "has not managed it"),
+        (Some("mitigate"), "reported a failure"),
         (None, "for 7 days"),
     ] {
         let program = program("credits", &[("CATALOGUE", sold.path())]).await;

@@ -284,7 +284,7 @@ async fn there_is_no_job_where_there_may_be_none() {
                 .remove("request_id");
             assert_eq!(
                 (status, &answer["detail"]),
-                (StatusCode::NOT_FOUND, &json!("there is no such job")),
+                (StatusCode::NOT_FOUND, &json!("There is no such job.")),
                 "{path}"
             );
         }
@@ -397,7 +397,7 @@ async fn only_what_ended_without_a_pull_request_is_tried_again_and_charged_if_de
     assert!(
         answer["detail"]
             .as_str()
-            .is_some_and(|detail| detail.contains("close that one first")),
+            .is_some_and(|detail| detail.contains("close that first")),
         "{answer}"
     );
     program.world.done().await;

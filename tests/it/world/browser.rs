@@ -114,11 +114,7 @@ impl Browser<'_> {
             .body(Bytes::from(body.to_owned()))
             .expect("a request");
         let world = self.world;
-        let answered = world
-            .stack
-            .faults
-            .run(api::respond(world.stack.api.clone(), request))
-            .await;
+        let answered = world.stack.faults.run(world.stack.answer(request)).await;
         let died = || {
             let mut response = Response::new(Bytes::new());
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

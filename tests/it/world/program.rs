@@ -48,11 +48,7 @@ impl Program {
 /// Any request at all at the customers' door of a world, once.
 pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
     let path = request.uri().path().to_owned();
-    let answered = world
-        .stack
-        .faults
-        .run(api::respond(world.stack.api.clone(), request))
-        .await;
+    let answered = world.stack.faults.run(world.stack.answer(request)).await;
     let response = answered.expect("nobody dies");
     crate::world::leaks::look(&path, &response);
     response
@@ -69,6 +65,8 @@ pub fn another(world: &World, settings: &[(&'static str, &'static str)]) -> axum
         ("LEDGER_KEY", LOCAL_LEDGER_KEY),
         ("GITHUB_EVENTS_QUEUE_URL", "http://queue.test/github-events"),
         ("PROVISIONING_QUEUE_URL", "http://queue.test/provisioning"),
+        ("PULLS_QUEUE_URL", "http://queue.test/pulls"),
+        ("USAGE_QUEUE_URL", "http://queue.test/usage"),
         ("ASSISTS_QUEUE_URL", "http://queue.test/assists"),
         ("STRIPE_URL", "https://stripe.stand-in"),
         ("DASHBOARD_URL", "https://tallyhook.test/billing"),
@@ -162,11 +160,7 @@ impl World {
             .map(|body| serde_json::to_vec(body).expect("JSON"))
             .unwrap_or_default();
         let request = request.body(body.into()).expect("a request");
-        let response = self
-            .stack
-            .faults
-            .run(api::respond(self.stack.api.clone(), request))
-            .await?;
+        let response = self.stack.faults.run(self.stack.answer(request)).await?;
         crate::world::leaks::look(path, &response);
         let text = String::from_utf8_lossy(response.body()).into_owned();
         Some((

@@ -34,15 +34,10 @@ const FUNCTIONS: &[(&str, &[&str])] = &[
     ("admin", &["catalogue", "queues", "rest", "store"]),
     (
         "api",
-        &[
-            "catalogue",
-            "github-api",
-            "queues",
-            "rest",
-            "store",
-            "stripe-api",
-        ],
+        &["catalogue", "queues", "rest", "store", "stripe-api"],
     ),
+    // `flows` brings the queues; no flow that `web` imports sends to one, and its role allows none.
+    ("web", &["github-api", "queues", "rest", "store"]),
 ];
 
 /// What the crates that functions share may know. An adapter or the catalogue is not listed: it may know the domain only.

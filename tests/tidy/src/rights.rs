@@ -261,6 +261,37 @@ impl Handle {
     }
 }
 
+const FLOWS: &str = "shared/flows/src/";
+
+/// A file's code without blanks.
+fn solid(path: &str) -> String {
+    shipped(&read(path)).split_whitespace().collect()
+}
+
+/// The flows that a function's code imports, and those that they import in turn. A flow is a file, and `use` names it.
+fn flows_of(code: &str, sources: &[String]) -> String {
+    let mut found = BTreeSet::new();
+    let mut open = vec![("useflows::", code.to_owned())];
+    let mut whole = String::new();
+    while let Some((import, code)) = open.pop() {
+        let imports = code.split(import).skip(1);
+        let named: BTreeSet<String> = imports
+            .filter_map(|rest| rest.split(';').next())
+            .flat_map(|names| names.split(|c: char| !c.is_alphanumeric() && c != '_'))
+            .map(str::to_owned)
+            .collect();
+        for path in sources.iter().filter(|path| path.starts_with(FLOWS)) {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            if named.contains(name.trim_end_matches(".rs")) && found.insert(path.clone()) {
+                let flow = solid(path);
+                whole.push_str(&flow);
+                open.push(("usecrate::", flow));
+            }
+        }
+    }
+    whole
+}
+
 #[test]
 fn a_role_allows_what_the_code_does() {
     let granted = crate::roles::granted(&template());
@@ -268,16 +299,13 @@ fn a_role_allows_what_the_code_does() {
     let sources = sources();
     let mut faults = Vec::new();
     for function in functions() {
-        let code: String = sources
+        let folder = format!("functions/{function}/src/");
+        let mut code: String = sources
             .iter()
-            .filter(|path| path.starts_with(&format!("functions/{function}/src/")))
-            .flat_map(|path| {
-                shipped(&read(path))
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>()
-            })
+            .filter(|path| path.starts_with(&folder))
+            .map(|path| solid(path))
             .collect();
+        code.push_str(&flows_of(&code, &sources));
         let needed: BTreeSet<Right> = handles
             .iter()
             .flat_map(|handle| handle.needed(&code))

@@ -1,14 +1,14 @@
-//! What holds for every route, added to each.
+//! Parts of the document that every route shares, added to each.
 
 use serde_json::{Map, Value, json};
 
-/// What each part of the API is about.
+/// The tags of the document.
 const TAGS: [(&str, &str); 12] = [
     (
         "sign-up",
-        "From nobody to an account with a key. Open to everybody.",
+        "Signing up for an account with a first key. No key needed.",
     ),
-    ("account", "What your account is and may do."),
+    ("account", "Your account and its limits."),
     (
         "billing",
         "Balance, movements, quotas, invoices and purchases.",
@@ -16,52 +16,52 @@ const TAGS: [(&str, &str); 12] = [
     ("credits", "Holds on credits for work of your own."),
     (
         "usage",
-        "What your own service uses, counted against its quotas.",
+        "Usage of your own service, counted against its quotas.",
     ),
-    ("jobs", "Issues on their way to pull requests."),
-    ("commits", "Commits in words."),
-    (
-        "tests",
-        "Test files scored, and tests put into one. Nothing to pay.",
-    ),
+    ("jobs", "Issues that become pull requests."),
+    ("commits", "Summaries of commits."),
+    ("tests", "Scoring test files and integrating tests. Free."),
     ("keys", "Keys for your programs."),
-    (
-        "people",
-        "Who is signed in, for which account, and who belongs to it.",
-    ),
-    ("sales", "What is sold. Open to everybody."),
-    ("service", "The door itself. Open to everybody."),
+    ("people", "Sessions and members."),
+    ("sales", "Plans and packs on sale. No key needed."),
+    ("service", "The API itself. No key needed."),
 ];
 
-/// What a status says where a route does not say it better.
+/// The description of a status, unless a route has its own.
 const STATUSES: [(&str, &str); 15] = [
     ("200", "Done."),
-    ("201", "Made."),
+    ("201", "Created."),
     (
         "202",
-        "Taken; what is under way goes on to its next step first.",
+        "Accepted; work in progress finishes its current step first.",
     ),
-    ("204", "Done; there is nothing to show."),
+    ("204", "Done; the answer is empty."),
     (
         "400",
-        "Something in the request is wrong; `detail` says what.",
+        "The request is malformed or out of bounds; see `detail`.",
     ),
-    ("401", "No key and no session, or one that opens nothing."),
-    ("402", "There are not enough credits."),
+    ("401", "The request has no valid key or session."),
+    (
+        "402",
+        "The request needs a payment first: there are not enough credits, or the payment failed.",
+    ),
     (
         "403",
-        "This key or role may not do that, or the session sent no CSRF token.",
+        "This key or role lacks the scope, or the session sent no CSRF token.",
     ),
-    ("404", "There is no such thing, or it is not yours."),
+    ("404", "It does not exist, or belongs to another account."),
     (
         "409",
-        "It clashes with what is there, or the Idempotency-Key was used for something else.",
+        "The request conflicts with the present state, or the Idempotency-Key was used for another request.",
     ),
-    ("410", "It is over."),
-    ("422", "It is understood and cannot be done."),
+    ("410", "It has expired or was used."),
+    (
+        "422",
+        "The request is well-formed and cannot be carried out.",
+    ),
     (
         "429",
-        "Too many for now; go on after `retry-after` seconds.",
+        "Too many requests; retry after `retry-after` seconds.",
     ),
     (
         "500",
@@ -73,10 +73,10 @@ const STATUSES: [(&str, &str); 15] = [
     ),
 ];
 
-/// Where people come with a browser.
+/// Pages for browsers.
 const PAGES: &str = "/welcome/";
 
-/// What every caller of a route behind a key can be told.
+/// The statuses of every route that needs a key.
 const BEHIND_A_KEY: [&str; 5] = ["401", "403", "429", "500", "503"];
 
 /// Completes the document.
@@ -127,7 +127,7 @@ fn complete_operation(path: &str, operation: &mut Value, idempotency_key: &mut V
     for (status, response) in responses {
         complete_response(status, response, !open);
         if path.starts_with(PAGES) {
-            // Whoever does not ask for JSON is a person, and gets a page.
+            // A client that does not accept JSON gets a page.
             response["content"]["text/html"] = json!({ "schema": { "type": "string" } });
         }
     }
@@ -151,9 +151,9 @@ fn complete_parameters(operation: &mut Value, idempotency_key: &mut Value) -> bo
         }
         asks |= parameter["in"] == "query";
         if parameter["description"].is_null() {
-            parameter["description"] = "The id of it.".into();
+            parameter["description"] = "The id.".into();
         }
-        // A query has no null: what is absent is left out.
+        // A query has no null; absent parameters are left out.
         if let Some(kinds) = parameter["schema"]["type"].as_array() {
             parameter["schema"]["type"] = kinds
                 .iter()
@@ -199,12 +199,12 @@ fn headers() -> Value {
     let number = |description: &str| json!({ "description": description, "schema": { "type": "integer", "minimum": 0 } });
     json!({
         "x-request-id": {
-            "description": "What the request is called in our log; your own x-request-id if it is plain and short.",
+            "description": "The id of the request in our log; your own x-request-id if it is plain and short.",
             "required": true,
             "schema": { "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9._-]+$" },
         },
-        "ratelimit-limit": number("Requests there are in a minute, of the tighter limit: your key's or your account's."),
-        "ratelimit-remaining": number("Requests that are left of it in this minute."),
+        "ratelimit-limit": number("The requests a minute of the tighter limit: your key's or your account's."),
+        "ratelimit-remaining": number("The requests left of it in this minute."),
         "ratelimit-reset": number("Seconds until the next minute begins."),
         "retry-after": {
             "description": "Seconds to wait.",
@@ -212,7 +212,7 @@ fn headers() -> Value {
             "schema": { "type": "integer", "minimum": 1 },
         },
         "www-authenticate": {
-            "description": "How to come in: `Bearer`.",
+            "description": "The authentication scheme: `Bearer`.",
             "required": true,
             "schema": { "type": "string" },
         },

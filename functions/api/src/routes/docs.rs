@@ -1,8 +1,8 @@
-//! `GET /api/v1/docs`: the document as a page for people. No script, no font, nothing from outside.
+//! `GET /api/v1/docs`: the document as a page for people. It loads nothing and runs no script.
 
-use crate::pages::{Page, escaped};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use rest::pages::{Page, escaped};
 use serde_json::Value;
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -45,7 +45,7 @@ fn page(document: &Value) -> Page {
                 .for_each(|route| section(&mut body, document, route));
         }
     }
-    Page::new(StatusCode::OK, "The API").contains(&body)
+    Page::new(StatusCode::OK, "The API").markup(&body)
 }
 
 struct Route<'a> {

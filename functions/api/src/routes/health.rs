@@ -1,17 +1,17 @@
-//! `GET /api/v1/health` and `GET /api/v1/openapi.json`: open to everybody.
+//! `GET /api/v1/health` and `GET /api/v1/openapi.json`. No key needed.
 
 use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Whether this door is open.
+/// The health of the service.
 #[derive(Serialize, ToSchema)]
 pub struct Health {
-    /// Always `ok`: who is not well does not answer.
+    /// Always `ok`.
     status: &'static str,
 }
 
-/// Says that this door is open and its settings are whole.
+/// Says that the API is up and its settings are complete.
 #[utoipa::path(get, path = "/api/v1/health", tag = "service", security(()),
     responses((status = 200, body = Health)))]
 pub async fn health() -> Json<Health> {
@@ -20,7 +20,7 @@ pub async fn health() -> Json<Health> {
 
 /// The OpenAPI document: what this API is, for programs.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "service", security(()),
-    responses((status = 200, description = "the OpenAPI document", body = serde_json::Value)))]
+    responses((status = 200, description = "The OpenAPI document.", body = serde_json::Value)))]
 pub async fn openapi() -> Json<&'static serde_json::Value> {
     Json(crate::document())
 }

@@ -4,6 +4,7 @@
 //! found by that digest and not by comparing.
 
 use crate::ids::{AccountId, KeyId};
+use crate::inbox::events::Mode;
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -226,6 +227,8 @@ pub struct Reveal {
     pub salt: [u8; SECRET_BYTES],
     /// Until when the link is good.
     pub until: Timestamp,
+    /// Whether the key is a live or a test one: as Stripe's mode was when the account was made.
+    pub mode: Mode,
 }
 
 /// How long such a link is good.

@@ -6,6 +6,10 @@ use crate::db::item::{Attributes, Item, bytes, number, text, time};
 use crate::db::{digests, keys};
 use domain::accounts::api_keys::{Reveal, RevealToken};
 use domain::ids::AccountId;
+use domain::inbox::events::Mode;
+
+const LIVE: &str = "live";
+const TEST: &str = "test";
 
 /// What a token is known by.
 pub fn reveal_digest(token: &RevealToken) -> String {
@@ -38,6 +42,11 @@ impl Store {
                 .try_into()
                 .map_err(|_| item.bad("salt"))?,
             until: item.time("until")?,
+            mode: match item.text("mode")? {
+                LIVE => Mode::Live,
+                TEST => Mode::Test,
+                _ => return Err(item.bad("mode")),
+            },
         }))
     }
 }
@@ -49,6 +58,13 @@ pub(crate) fn reveal_attributes(digest: &str, reveal: &Reveal) -> Attributes {
         ("account", text(reveal.account.as_str())),
         ("salt", bytes(reveal.salt)),
         ("until", time(reveal.until)),
+        (
+            "mode",
+            text(match reveal.mode {
+                Mode::Live => LIVE,
+                Mode::Test => TEST,
+            }),
+        ),
         // Who comes some days late still reads that the link is over, and not that there never was one.
         ("ttl", number(reveal.until.plus(KEPT_FOR).seconds())),
     ];

@@ -124,7 +124,7 @@ async fn a_whole_good_key_lets_in_and_no_other() {
             .await,
     );
     assert!(
-        page.contains("This key proves nothing") && page.contains("action=\"/setup/account\""),
+        page.contains("This key cannot be used") && page.contains("action=\"/setup/account\""),
         "{page}"
     );
     let forged = browser

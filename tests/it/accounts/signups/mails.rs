@@ -52,10 +52,7 @@ fn guest(
 impl World {
     /// Any request of a guest, once; nothing when the door dies over it.
     async fn guest_asks(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
-        self.stack
-            .faults
-            .run(api::respond(self.stack.api.clone(), request))
-            .await
+        self.stack.faults.run(self.stack.answer(request)).await
     }
 
     /// Somebody signs up, and again while the door is busy or dies, as people do.

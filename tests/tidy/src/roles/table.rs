@@ -214,7 +214,13 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     (
         "api",
         SEND,
-        &["GithubEventsQueue", "ProvisioningQueue", "AssistsQueue"],
+        &[
+            "GithubEventsQueue",
+            "PullsQueue",
+            "UsageQueue",
+            "ProvisioningQueue",
+            "AssistsQueue",
+        ],
     ),
     ("api", GET, &["MainTable"]),
     ("api", LIST, &["MainTable"]),
@@ -227,15 +233,14 @@ pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ),
     ("api", GET, &["LedgerTable"]),
     ("api", ADD, &["LedgerTable"]),
-    (
-        "api",
-        SECRET,
-        &[
-            "api/github-client-secret",
-            "api/ledger-key",
-            "api/stripe-secret-key",
-        ],
-    ),
+    ("api", SECRET, &["api/ledger-key", "api/stripe-secret-key"]),
+    ("web", LOG, &["WebLogs"]),
+    ("web", GET, &["MainTable"]),
+    ("web", LIST, &["MainTable"]),
+    ("web", MOVE, &["MainTable"]),
+    ("web", CHECK, &["MainTable"]),
+    ("web", LIST, &["MainTable/index/timeline"]),
+    ("web", SECRET, &["web/github-client-secret"]),
     ("admin", LOG, &["AdminLogs"]),
     ("admin", GET, &["EventsTable"]),
     ("admin", LIST, &["EventsTable"]),
@@ -301,4 +306,4 @@ const QUEUES: &[&str] = &[
 ];
 
 /// Functions where people sign in: they know GitHub by the App's client secret and must not hold its key.
-pub const SIGNS_IN: &[&str] = &["api"];
+pub const SIGNS_IN: &[&str] = &["web"];

@@ -1,0 +1,7 @@
+//! Accounts: sign-up, keys, members and sessions.
+
+pub mod account;
+pub mod api_keys;
+pub mod members;
+pub mod session;
+pub mod signup;

@@ -1,0 +1,204 @@
+//! `GET /api/v1/account`, `…/billing/quota`, `…/billing/invoices`: an account, the use of its quotas and its invoices.
+
+use crate::caller::MayRead;
+use crate::routes::billing::spend_limit::{self, SpendingShown};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::billing::entitlements::{Coverage, Entitlements};
+use domain::billing::plans::{Limit, Period};
+use domain::billing::subscriptions::Invoice;
+use domain::billing::usage::Meter;
+use domain::time::Timestamp;
+use flows::accounts::{Entitled, load};
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// An account.
+#[derive(Serialize, ToSchema)]
+pub struct AccountShown {
+    id: String,
+    /// The account's customer at Stripe.
+    stripe_customer_id: String,
+    /// The plan in effect.
+    plan: String,
+    /// The plan from the sign-up, which follows a trial.
+    wished_plan: Option<String>,
+    /// Stripe's status of the subscription; `none` without one.
+    subscription_status: String,
+    /// Whether the account may use the service now.
+    can_use_service: bool,
+    /// Pull requests in the current period.
+    current_usage: u64,
+    /// The end of the grace period after a failed payment.
+    grace_until: Option<String>,
+    created_at: String,
+}
+
+/// Your account.
+#[utoipa::path(get, path = "/api/v1/account", tag = "account",
+    responses((status = 200, body = AccountShown)))]
+pub async fn account(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<AccountShown>, ApiError> {
+    let now = ctx.outside.now();
+    let found = load(&ctx.store, &ctx.catalogue, &caller.account, now).await?;
+    let Entitled {
+        account,
+        entitlements,
+    } = &found;
+    let pulls = Meter::pull_requests();
+    let period = period(entitlements, &pulls, now);
+    Ok(Json(AccountShown {
+        id: account.id.to_string(),
+        stripe_customer_id: account.customer.to_string(),
+        plan: entitlements.plan.id.to_string(),
+        wished_plan: account.wish.clone(),
+        subscription_status: entitlements
+            .status
+            .as_ref()
+            .map_or("none", |status| status.as_str())
+            .to_owned(),
+        can_use_service: !matches!(entitlements.coverage, Coverage::Lapsed),
+        current_usage: ctx
+            .store
+            .quota_used(&account.id, &pulls, &period.key)
+            .await?,
+        grace_until: match entitlements.coverage {
+            Coverage::Grace { until } => Some(until.to_string()),
+            Coverage::Full | Coverage::Lapsed => None,
+        },
+        created_at: account.created_at.to_string(),
+    }))
+}
+
+/// The use of each quota.
+#[derive(Serialize, ToSchema)]
+pub struct Quotas {
+    plan: String,
+    quotas: Vec<QuotaUse>,
+    /// The spending of the current billing period and its limit.
+    spending: SpendingShown,
+}
+
+/// The use of one quota.
+#[derive(Serialize, ToSchema)]
+pub struct QuotaUse {
+    meter: String,
+    used: u64,
+    /// The limit of the period; 0 means unlimited.
+    limit: u64,
+    /// The rest of the limit; absent if unlimited.
+    left: Option<u64>,
+    /// The name of the period.
+    period: String,
+    /// When the next period begins, if known.
+    renews_at: Option<String>,
+}
+
+/// The use of each quota of your plan in its current period.
+#[utoipa::path(get, path = "/api/v1/billing/quota", tag = "billing",
+    responses((status = 200, body = Quotas)))]
+pub async fn quota(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<Quotas>, ApiError> {
+    let now = ctx.outside.now();
+    let Entitled {
+        account,
+        entitlements,
+    } = load(&ctx.store, &ctx.catalogue, &caller.account, now).await?;
+    let mut quotas = Vec::new();
+    for (meter, quota) in &entitlements.plan.quotas {
+        let period = Period::at(quota.renews, entitlements.period, now);
+        let used = ctx
+            .store
+            .quota_used(&account.id, meter, &period.key)
+            .await?;
+        let (limit, left) = match quota.limit {
+            Limit::Unlimited => (0, None),
+            Limit::Of(limit) => (limit, Some(limit.saturating_sub(used))),
+        };
+        let renews_at = period.end.map(|end| end.to_string());
+        quotas.push(QuotaUse {
+            meter: meter.to_string(),
+            used,
+            limit,
+            left,
+            period: period.key,
+            renews_at,
+        });
+    }
+    let spending = spend_limit::shown(
+        &ctx.store,
+        ctx.catalogue.currency,
+        &account.id,
+        &entitlements,
+        now,
+    )
+    .await?;
+    Ok(Json(Quotas {
+        plan: entitlements.plan.id.to_string(),
+        quotas,
+        spending,
+    }))
+}
+
+/// The account's invoices.
+#[derive(Serialize, ToSchema)]
+pub struct Invoices {
+    invoices: Vec<InvoiceShown>,
+}
+
+/// One invoice.
+#[derive(Serialize, ToSchema)]
+pub struct InvoiceShown {
+    id: String,
+    number: Option<String>,
+    /// Stripe's status: `open`, `paid` and so on.
+    status: String,
+    amount_due_minor: i64,
+    amount_paid_minor: i64,
+    currency: String,
+    /// The page on which the invoice can be seen and paid.
+    url: Option<String>,
+    created_at: String,
+}
+
+/// Your invoices, the newest first.
+#[utoipa::path(get, path = "/api/v1/billing/invoices", tag = "billing",
+    responses((status = 200, body = Invoices)))]
+pub async fn invoices(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<Invoices>, ApiError> {
+    let invoices = ctx.store.invoice_list(&caller.account).await?;
+    Ok(Json(Invoices {
+        invoices: invoices.into_iter().map(shown).collect(),
+    }))
+}
+
+fn shown(invoice: Invoice) -> InvoiceShown {
+    InvoiceShown {
+        id: invoice.id.to_string(),
+        number: invoice.number,
+        status: invoice.status,
+        amount_due_minor: invoice.amount_due_minor,
+        amount_paid_minor: invoice.amount_paid_minor,
+        currency: invoice.currency,
+        url: invoice.url,
+        created_at: invoice.created_at.to_string(),
+    }
+}
+
+/// The period that a meter counts in for an account now.
+pub fn period(entitlements: &Entitlements<'_>, meter: &Meter, now: Timestamp) -> Period {
+    let renews = entitlements
+        .plan
+        .quotas
+        .get(meter)
+        .map_or(domain::billing::plans::Renewal::Month, |quota| quota.renews);
+    Period::at(renews, entitlements.period, now)
+}

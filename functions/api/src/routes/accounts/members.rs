@@ -1,0 +1,153 @@
+//! `/api/v1/members`: the members of an account and their roles.
+
+use crate::caller::{Caller, MayManageKeys, MayRead};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::accounts::api_keys::{Role, Scope};
+use domain::accounts::members::Member;
+use domain::ids::UserId;
+use http::StatusCode;
+use rest::{Body, Path};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::{RoleSet, TakenOut};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+/// The members of the account.
+#[derive(Serialize, ToSchema)]
+pub struct Members {
+    members: Vec<MemberShown>,
+}
+
+/// One member.
+#[derive(Serialize, ToSchema)]
+pub struct MemberShown {
+    /// Their id on GitHub.
+    id: String,
+    login: String,
+    /// `viewer`, `member` or `admin`.
+    role: String,
+    /// Where the role comes from: `github` at their last sign-in, an admin's `hand`, or the account's `key`, which they have shown.
+    role_by: String,
+    since: String,
+}
+
+/// A member's new role.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleWanted {
+    #[schema(schema_with = role_words)]
+    role: String,
+}
+
+fn role_words() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(Role::ALL.map(Role::as_str)))
+}
+
+/// The members of your account. A person who can reach one of its installations on GitHub becomes one at their first sign-in.
+#[utoipa::path(get, path = "/api/v1/members", tag = "people",
+    responses((status = 200, body = Members)))]
+pub async fn list(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<Members>, ApiError> {
+    let members = ctx.store.member_list(&caller.account).await?;
+    Ok(Json(Members {
+        members: members.iter().map(shown).collect(),
+    }))
+}
+
+/// Changes a member's role. It stays at their next sign-in, whatever their role on GitHub is. Needs every scope of an admin;
+/// the last admin keeps the role.
+#[utoipa::path(patch, path = "/api/v1/members/{id}", tag = "people", params(("id" = String, Path)), request_body = RoleWanted,
+    responses((status = 200, body = MemberShown), (status = 409)))]
+pub async fn change(
+    MayManageKeys(caller): MayManageKeys,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+    Body(wanted): Body<RoleWanted>,
+) -> Result<Json<MemberShown>, ApiError> {
+    let role = Role::parse(&wanted.role).ok_or_else(|| {
+        ApiError::bad_request(
+            "bad_role",
+            format!(
+                "`role` must be one of {}.",
+                Role::ALL.map(Role::as_str).join(", ")
+            ),
+        )
+    })?;
+    let user = user(&id)?;
+    may_all(&caller)?;
+    match ctx
+        .store
+        .member_role_set(&caller.account, user, role)
+        .await?
+    {
+        RoleSet::Now(member) => {
+            tracing::info!(account.id = %caller.account, user.id = %user, role = role.as_str(), by = %caller.by, audit = true,
+                "changed a member's role");
+            Ok(Json(shown(&member)))
+        }
+        RoleSet::LastAdmin => Err(last_admin()),
+        RoleSet::Absent => Err(absent()),
+    }
+}
+
+/// Removes a member. Their sessions lose the account within a minute. A person to whom GitHub shows one of the account's
+/// installations becomes a member again at their next sign-in: remove them there, too. Needs every scope of an admin; the last
+/// admin cannot be removed.
+#[utoipa::path(delete, path = "/api/v1/members/{id}", tag = "people", params(("id" = String, Path)),
+    responses((status = 204),
+        (status = 409)))]
+pub async fn remove(
+    MayManageKeys(caller): MayManageKeys,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let user = user(&id)?;
+    may_all(&caller)?;
+    match ctx.store.member_take_out(&caller.account, user).await? {
+        TakenOut::Now => {
+            tracing::info!(account.id = %caller.account, user.id = %user, by = %caller.by, audit = true, "removed a member");
+            Ok(StatusCode::NO_CONTENT)
+        }
+        TakenOut::LastAdmin => Err(last_admin()),
+        TakenOut::Absent => Err(absent()),
+    }
+}
+
+/// A role can be worth more than one scope, so callers need every scope to give or take one.
+fn may_all(caller: &Caller) -> Result<(), ApiError> {
+    Scope::ALL
+        .into_iter()
+        .try_for_each(|scope| caller.may(scope).map(|_| ()))
+}
+
+fn user(id: &str) -> Result<UserId, ApiError> {
+    id.parse().map(UserId::new).map_err(|_| absent())
+}
+
+fn absent() -> ApiError {
+    ApiError::not_found("There is no such member.")
+}
+
+fn last_admin() -> ApiError {
+    ApiError::conflict(
+        "last_admin",
+        "An account needs an admin; give somebody else the role first.",
+    )
+}
+
+fn shown(member: &Member) -> MemberShown {
+    MemberShown {
+        id: member.user.id.to_string(),
+        login: member.user.login.clone(),
+        role: member.role.as_str().to_owned(),
+        role_by: member.by.as_str().to_owned(),
+        since: member.since.to_string(),
+    }
+}

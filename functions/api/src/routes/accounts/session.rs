@@ -1,0 +1,247 @@
+//! `/api/v1/session`: the signed-in person, their accounts, and the installations that GitHub shows them.
+
+use crate::rates::Guest;
+use crate::sessions::SignedIn;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::accounts::api_keys::Role;
+use domain::accounts::sessions::Session;
+use domain::ids::{AccountId, InstallationId};
+use flows::accounts::{joining, owners, sessions};
+use http::{StatusCode, header};
+use rest::{Body, IdempotencyKey};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::{Finished, Store};
+use utoipa::ToSchema;
+
+/// A signed-in person.
+#[derive(Serialize, ToSchema)]
+pub struct SessionShown {
+    /// Their id on GitHub.
+    user_id: u64,
+    /// Their login on GitHub.
+    login: String,
+    /// The account for which they act, if any.
+    account_id: Option<String>,
+    /// Their accounts.
+    accounts: Vec<AccountOfMine>,
+    /// Installations that have no account yet.
+    installations: Vec<InstallationShown>,
+    /// The value of X-CSRF-Token that every change needs.
+    csrf_token: String,
+    expires_at: String,
+}
+
+/// One of a person's accounts.
+#[derive(Serialize, ToSchema)]
+pub struct AccountOfMine {
+    id: String,
+    /// Its name from the sign-up, or an owner on GitHub for whom it pays.
+    name: String,
+    /// `viewer`, `member` or `admin`.
+    role: String,
+}
+
+/// An installation that has no account yet.
+#[derive(Serialize, ToSchema)]
+pub struct InstallationShown {
+    installation_id: u64,
+    owner_id: u64,
+    /// The owner's login.
+    owner: String,
+    /// Your role in an account of that owner.
+    role: String,
+}
+
+/// The account to act for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountChosen {
+    /// One of your accounts.
+    account_id: String,
+}
+
+/// A key that proves that an account is yours.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountKey {
+    /// A key of the account with all scopes.
+    #[schema(min_length = 1, max_length = 100)]
+    key: String,
+}
+
+/// The installation whose owner your account should pay for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InstallationChosen {
+    /// One of your session's installations.
+    installation_id: u64,
+}
+
+/// Who you are, the account you act for and your other accounts. For signed-in people; a key has no session.
+#[utoipa::path(get, path = "/api/v1/session", tag = "people", security(("session" = [])),
+    responses((status = 200, body = SessionShown)))]
+pub async fn show(
+    SignedIn(person): SignedIn,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<SessionShown>, ApiError> {
+    Ok(Json(
+        shown(&ctx.store, &person.session, person.csrf_token()).await?,
+    ))
+}
+
+/// Switches to another of your accounts. The session gets a new cookie and a new CSRF token and the old ones end, so that a
+/// page that still shows the other account cannot act by mistake.
+#[utoipa::path(put, path = "/api/v1/session/account", tag = "people", request_body = AccountChosen, security(("session" = [])),
+    responses((status = 200, body = SessionShown), (status = 404)))]
+pub async fn choose(
+    SignedIn(person): SignedIn,
+    State(ctx): State<Arc<Ctx>>,
+    Body(chosen): Body<AccountChosen>,
+) -> Result<Response, ApiError> {
+    let absent = || ApiError::not_found("You have no such account.");
+    let account = AccountId::parse(&chosen.account_id).map_err(|_| absent())?;
+    let old = &person.session;
+    ctx.store
+        .member_find(&account, old.user.id)
+        .await?
+        .ok_or_else(absent)?;
+    let now = ctx.outside.now();
+    let random = sessions::Fresh {
+        id: ctx.outside.random_bytes(),
+        text: ctx.outside.random_bytes(),
+    };
+    let (fresh, text) = sessions::start(
+        random,
+        old.user.clone(),
+        Some(account.clone()),
+        old.shown.clone(),
+        now,
+    );
+    // Switching does not extend a session.
+    let session = Session {
+        expires_at: old.expires_at,
+        ..fresh
+    };
+    let digest = person.digest();
+    match ctx
+        .store
+        .session_replace(&digest, &session, &store::session_digest(&text))
+        .await?
+    {
+        Finished::Now => ctx.sessions.forget(&digest),
+        Finished::Already => {
+            return Err(ApiError::unauthorized(
+                "This session has ended; sign in again at `/signin`.",
+            ));
+        }
+    }
+    tracing::info!(account.id = %account, user.id = %session.user.id, session.id = %session.id, audit = true, "chose an account");
+    let mut response =
+        Json(shown(&ctx.store, &session, sessions::csrf_token(&text)).await?).into_response();
+    response
+        .headers_mut()
+        .append(header::SET_COOKIE, rest::browsers::session_cookie(&text));
+    Ok(response)
+}
+
+/// Makes you an admin of the account whose key you send, even if GitHub does not connect you to it: an account that signed
+/// up by mail, for example. The key needs all scopes, as the first one has; whatever is wrong with it, the answer is
+/// the same. Switch to the account afterwards.
+#[utoipa::path(post, path = "/api/v1/session/accounts", tag = "people", request_body = AccountKey, security(("session" = [])),
+    params(IdempotencyKey),
+    responses((status = 200, body = AccountOfMine)))]
+pub async fn join(
+    SignedIn(person): SignedIn,
+    // Attempts with secrets are counted by network as well.
+    _: Guest,
+    State(ctx): State<Arc<Ctx>>,
+    // Joining twice changes nothing, whatever the key.
+    _: IdempotencyKey,
+    body: Result<Body<AccountKey>, ApiError>,
+) -> Result<Json<AccountOfMine>, ApiError> {
+    // The reason of the JSON parser could repeat the key.
+    let Body(shown) = body.map_err(|_| {
+        ApiError::bad_request("bad_body", "Send `{\"key\": \"th_…\"}` and nothing else.")
+    })?;
+    let joined = joining::join(
+        &ctx.store,
+        &ctx.sessions,
+        &person,
+        &shown.key,
+        ctx.outside.now(),
+    )
+    .await?;
+    Ok(Json(AccountOfMine {
+        id: joined.account.to_string(),
+        name: joined.name,
+        role: Role::Admin.as_str().to_owned(),
+    }))
+}
+
+/// Lets your account pay for the owner of an installation that GitHub has shown you. You have to be an admin of both. An owner who
+/// got an account automatically by installing the App moves to yours, and their own is closed, as long as it is unused.
+#[utoipa::path(post, path = "/api/v1/session/installations", tag = "people", request_body = InstallationChosen,
+    security(("session" = [])),
+    params(IdempotencyKey),
+    responses((status = 204),
+        (status = 404), (status = 409)))]
+pub async fn link(
+    SignedIn(person): SignedIn,
+    State(ctx): State<Arc<Ctx>>,
+    // An owner is linked once, whatever the key.
+    _: IdempotencyKey,
+    Body(chosen): Body<InstallationChosen>,
+) -> Result<StatusCode, ApiError> {
+    let no_account = || {
+        ApiError::forbidden(
+            "no_account",
+            "Choose one of your accounts with `PUT /api/v1/session/account`.",
+        )
+    };
+    let account = person.session.account.clone().ok_or_else(no_account)?;
+    let installation = InstallationId::new(chosen.installation_id);
+    let now = ctx.outside.now();
+    for digest in owners::link(&ctx.store, &person, installation, &account, now).await? {
+        ctx.keys.forget(&digest);
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn shown(
+    store: &Store,
+    session: &Session,
+    csrf_token: String,
+) -> Result<SessionShown, ApiError> {
+    let mut accounts = Vec::new();
+    for one in store.membership_list(session.user.id).await? {
+        let member = store.member_find(&one.account, session.user.id).await?;
+        let role = member
+            .map_or(Role::Viewer, |member| member.role)
+            .as_str()
+            .to_owned();
+        accounts.push(AccountOfMine {
+            id: one.account.to_string(),
+            name: one.name,
+            role,
+        });
+    }
+    let installations = session.shown.iter().map(|one| InstallationShown {
+        installation_id: one.installation.get(),
+        owner_id: one.owner.get(),
+        owner: one.login.clone(),
+        role: one.role.as_str().to_owned(),
+    });
+    Ok(SessionShown {
+        user_id: session.user.id.get(),
+        login: session.user.login.clone(),
+        account_id: session.account.as_ref().map(AccountId::to_string),
+        accounts,
+        installations: installations.collect(),
+        csrf_token,
+        expires_at: session.expires_at.to_string(),
+    })
+}

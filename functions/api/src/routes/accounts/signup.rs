@@ -1,0 +1,140 @@
+//! `POST /api/v1/signup`: sign-ups by mail. No key needed.
+//!
+//! The answer is the same whether the address is known or not and contains no secret: the rest happens by mail, so only
+//! somebody who reads the mail of an address gets into its account. A sign-up is identified by its address, so each address
+//! has one account, whatever the idempotency key; the first request counts.
+
+use crate::rates::Guest;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::accounts::addresses::MailAddress;
+use domain::accounts::signups::{
+    SignUp, State as Stands, Way, begins, begins_with, is_open, trial,
+};
+use domain::billing::plans::{Plan, PlanId};
+use domain::ids::AccountId;
+use http::StatusCode;
+use queues::Message;
+use rest::{Body, IdempotencyKey};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::mail_newcomer;
+use utoipa::ToSchema;
+
+/// A sign-up.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignUpWanted {
+    /// The address of the account. Whoever reads its mail has the account.
+    #[schema(min_length = 6, max_length = 254, example = "ann@acme.example")]
+    email: String,
+    /// Your name on invoices.
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Acme")]
+    name: String,
+    /// The plan you want. A paid plan begins as a trial and continues as that plan once there is a payment method.
+    #[schema(min_length = 1, max_length = 40, example = "trial")]
+    plan: Option<String>,
+}
+
+/// An accepted sign-up.
+#[derive(Serialize, ToSchema)]
+pub struct SignUpTaken {
+    /// Always `accepted`.
+    status: &'static str,
+    /// What happens next.
+    next: &'static str,
+    /// The dashboard of your account.
+    dashboard_url: String,
+}
+
+const NAME_CHARS_MAX: usize = 100;
+const AT_ONCE: &str = "We send a mail to this address, unless it has an account already. The link in the mail shows your first API key once.";
+const LOOKED_AT: &str = "We review the sign-up first. Then we send a mail to this address, unless it has an account already; the link in the mail \
+     shows your first API key once.";
+
+/// Signs up for an account. The rest happens by mail; the answer is the same for every address.
+#[utoipa::path(post, path = "/api/v1/signup", tag = "sign-up", security(()), request_body = SignUpWanted,
+    params(IdempotencyKey),
+    responses((status = 202, body = SignUpTaken), (status = 429),
+        (status = 500), (status = 503)))]
+pub async fn create(
+    _: Guest,
+    State(ctx): State<Arc<Ctx>>,
+    _: IdempotencyKey,
+    Body(wanted): Body<SignUpWanted>,
+) -> Result<(StatusCode, Json<SignUpTaken>), ApiError> {
+    let email = MailAddress::parse(&wanted.email).map_err(|_| {
+        ApiError::bad_request(
+            "bad_email",
+            "`email` must be one plain mail address, such as ann@acme.example.",
+        )
+    })?;
+    let name = wanted.name.trim();
+    if name.is_empty()
+        || name.chars().count() > NAME_CHARS_MAX
+        || name.chars().any(char::is_control)
+    {
+        return Err(ApiError::bad_request(
+            "bad_name",
+            format!("`name` must have 1 to {NAME_CHARS_MAX} characters and no control characters."),
+        ));
+    }
+    let plan = plan(&ctx, wanted.plan.as_deref())?;
+    let first = begins_with(&ctx.catalogue, plan);
+    let now = ctx.outside.now();
+    let sign_up = SignUp {
+        newcomer: mail_newcomer(&email),
+        account: AccountId::mint(now, ctx.outside.random_bytes()),
+        way: Way::Form,
+        plan: first.id.to_string(),
+        wish: (first.id != plan.id).then(|| plan.id.to_string()),
+        email: Some(email),
+        name: Some(name.to_owned()),
+        installation: None,
+        at: now,
+    };
+    let auto = ctx
+        .switches
+        .switch_now(now, |switches| switches.auto_provision(ctx.auto_provision))
+        .await;
+    let stands = begins(auto);
+    ctx.store.signup_owe(&sign_up, stands, now).await?;
+    // Also for who is known, so that not even the time it takes tells him from others. Where it is lost, the row is found due.
+    if let Err(error) = ctx
+        .queues
+        .send(&Message::SignUp(sign_up.newcomer), None)
+        .await
+    {
+        tracing::warn!(%error, "could not queue a sign-up; the sweeper will");
+    }
+    let next = if stands == Stands::Owed {
+        AT_ONCE
+    } else {
+        LOOKED_AT
+    };
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(SignUpTaken {
+            status: "accepted",
+            next,
+            dashboard_url: ctx.dashboard_url.clone(),
+        }),
+    ))
+}
+
+/// The plan of the sign-up; the trial by default.
+fn plan<'a>(ctx: &'a Ctx, wanted: Option<&str>) -> Result<&'a Plan, ApiError> {
+    let open = || ctx.catalogue.plans.iter().filter(|plan| is_open(plan));
+    let found = match wanted {
+        Some(id) => PlanId::parse(id).and_then(|id| open().find(|plan| plan.id == id)),
+        None => trial(&ctx.catalogue).or_else(|| ctx.catalogue.plan(&ctx.catalogue.default_plan)),
+    };
+    found.ok_or_else(|| {
+        let known: Vec<_> = open().map(|plan| plan.id.as_str()).collect();
+        ApiError::bad_request(
+            "bad_plan",
+            format!("`plan` must be one of {}.", known.join(", ")),
+        )
+    })
+}

@@ -1,0 +1,205 @@
+//! `/api/v1/billing/spend-limit`: the most that an account wants to spend in a billing period, and its spending so far.
+
+use crate::caller::{Caller, MayBill, MayRead};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::billing::entitlements::Entitlements;
+use domain::billing::plans::Pays;
+use domain::billing::spending::{SpendLimit, Unit, billing_period, minor};
+use domain::ids::AccountId;
+use domain::time::Timestamp;
+use domain::units::Credits;
+use domain::units::{Currency, Money};
+use flows::accounts::{Entitled, load};
+use rest::Body;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::Store;
+use utoipa::ToSchema;
+
+/// The most that a billing period may spend. An absent field means no limit.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitWanted {
+    /// The limit of metered usage, in minor units of the catalogue's currency; 0 allows nothing beyond the plan.
+    #[schema(minimum = 0, maximum = 99999999, example = 5000)]
+    money_minor: Option<i64>,
+    /// The limit of credits, a decimal with at most six places.
+    #[schema(example = "5000", pattern = r"^[0-9]+(\.[0-9]{1,6})?$")]
+    credits: Option<String>,
+}
+
+/// The spending of a billing period and its limit.
+#[derive(Serialize, ToSchema)]
+pub struct SpendingShown {
+    /// What your jobs spend: `money` or `credits`; absent if nothing.
+    jobs_spend: Option<&'static str>,
+    /// The name of the billing period.
+    period: String,
+    /// When the next billing period begins, if known.
+    resets_at: Option<String>,
+    money: MoneySpent,
+    credits: CreditsSpent,
+}
+
+/// What is invoiced by meters.
+#[derive(Serialize, ToSchema)]
+pub struct MoneySpent {
+    /// Absent if there is no limit.
+    limit_minor: Option<i64>,
+    /// Spent on delivered work, rounded up to whole minor units.
+    spent_minor: i64,
+    /// Reserved for work in progress.
+    reserved_minor: i64,
+    currency: String,
+}
+
+/// What comes off the balance.
+#[derive(Serialize, ToSchema)]
+pub struct CreditsSpent {
+    /// Absent if there is no limit.
+    limit: Option<String>,
+    /// Spent on delivered work.
+    spent: String,
+    /// Reserved for work in progress.
+    reserved: String,
+}
+
+const MINOR_MAX: i64 = 99_999_999;
+
+/// Your spend limit and the spending of the current billing period.
+#[utoipa::path(get, path = "/api/v1/billing/spend-limit", tag = "billing",
+    responses((status = 200, body = SpendingShown)))]
+pub async fn show(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<SpendingShown>, ApiError> {
+    now_shown(&ctx, &caller).await
+}
+
+/// Sets the most that you want to spend in a billing period, instead of the previous limit. Work that could exceed it
+/// is refused; work in progress continues, even if the new limit is below what is already spent.
+#[utoipa::path(put, path = "/api/v1/billing/spend-limit", tag = "billing", request_body = LimitWanted,
+    responses((status = 200, body = SpendingShown)))]
+pub async fn set(
+    MayBill(caller): MayBill,
+    State(ctx): State<Arc<Ctx>>,
+    Body(wanted): Body<LimitWanted>,
+) -> Result<Json<SpendingShown>, ApiError> {
+    let bad = |detail: String| ApiError::bad_request("bad_amount", detail);
+    if wanted
+        .money_minor
+        .is_some_and(|minor| !(0..=MINOR_MAX).contains(&minor))
+    {
+        return Err(bad(format!("`money_minor` must be 0 to {MINOR_MAX}.")));
+    }
+    let credits = wanted
+        .credits
+        .as_deref()
+        .map(Credits::parse)
+        .transpose()
+        .map_err(|error| bad(error.to_string()))?;
+    if wanted.money_minor.is_none() && credits.is_none() {
+        return Err(bad(
+            "Provide `money_minor`, `credits` or both; DELETE removes the limit.".to_owned(),
+        ));
+    }
+    let currency = ctx.catalogue.currency;
+    change(
+        &ctx,
+        &caller,
+        &SpendLimit {
+            money: wanted.money_minor.map(|minor| Money { minor, currency }),
+            credits,
+        },
+    )
+    .await
+}
+
+/// Removes the limit.
+#[utoipa::path(delete, path = "/api/v1/billing/spend-limit", tag = "billing",
+    responses((status = 200, body = SpendingShown)))]
+pub async fn remove(
+    MayBill(caller): MayBill,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<SpendingShown>, ApiError> {
+    change(&ctx, &caller, &SpendLimit::default()).await
+}
+
+async fn change(
+    ctx: &Ctx,
+    caller: &Caller,
+    limit: &SpendLimit,
+) -> Result<Json<SpendingShown>, ApiError> {
+    ctx.store
+        .spend_limit_set(&caller.account, limit, ctx.outside.now())
+        .await?;
+    tracing::info!(
+        account.id = %caller.account, by = %caller.by, limit.money = limit.money.map(|money| money.minor),
+        limit.credits = limit.credits.map(Credits::micros), audit = true, "changed the spend limit"
+    );
+    now_shown(ctx, caller).await
+}
+
+async fn now_shown(ctx: &Ctx, caller: &Caller) -> Result<Json<SpendingShown>, ApiError> {
+    let now = ctx.outside.now();
+    let Entitled {
+        account,
+        entitlements,
+    } = load(&ctx.store, &ctx.catalogue, &caller.account, now).await?;
+    Ok(Json(
+        shown(
+            &ctx.store,
+            ctx.catalogue.currency,
+            &account.id,
+            &entitlements,
+            now,
+        )
+        .await?,
+    ))
+}
+
+/// The spending of an account's current billing period.
+pub async fn shown(
+    store: &Store,
+    currency: Currency,
+    account: &AccountId,
+    entitlements: &Entitlements<'_>,
+    now: Timestamp,
+) -> Result<SpendingShown, ApiError> {
+    let period = billing_period(entitlements, now);
+    let limit = store.spend_limit_find(account).await?;
+    let money = store.spent_find(account, &period.key, Unit::Money).await?;
+    let credits = store
+        .spent_find(account, &period.key, Unit::Credits)
+        .await?;
+    let decimal = |micros| {
+        Credits::from_micros(micros)
+            .unwrap_or(Credits::MAX)
+            .to_string()
+    };
+    Ok(SpendingShown {
+        jobs_spend: match entitlements.plan.pays {
+            Pays::Meters => Some(Unit::Money.as_str()),
+            Pays::Credits => Some(Unit::Credits.as_str()),
+            Pays::Nothing => None,
+        },
+        resets_at: period.end.map(|end| end.to_string()),
+        period: period.key,
+        money: MoneySpent {
+            limit_minor: limit.money.map(|money| money.minor),
+            spent_minor: minor(money.spent),
+            reserved_minor: minor(money.reserved),
+            currency: limit
+                .money
+                .map_or(currency, |money| money.currency)
+                .to_string(),
+        },
+        credits: CreditsSpent {
+            limit: limit.credits.map(|credits| credits.to_string()),
+            spent: decimal(credits.spent),
+            reserved: decimal(credits.reserved),
+        },
+    })
+}

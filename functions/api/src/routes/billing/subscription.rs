@@ -1,0 +1,358 @@
+//! `/api/v1/billing/subscription`: the plan that an account pays for.
+
+use crate::caller::{Caller, MayBill, MayRead};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::accounts::Account;
+use domain::billing::entitlements::entitlements;
+use domain::billing::entitlements::{Coverage, plan_of};
+use domain::billing::subscriptions::{Contracts, Status};
+use domain::ids::{AccountId, ActionId};
+use domain::retry::Failure;
+use flows::billing::intents;
+use flows::billing::prices::{self, from_stripe};
+use flows::billing::subscriptions::{self, Change, live};
+use http::StatusCode;
+use rest::{Body, IdempotencyKey, Params};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::Store;
+use stripe_api::{Cancel, SubscriptionStatus};
+use utoipa::{IntoParams, ToSchema};
+
+/// The account's subscription.
+#[derive(Serialize, ToSchema)]
+pub struct SubscriptionShown {
+    /// Stripe's status; `none` without a subscription.
+    status: String,
+    /// The id at Stripe.
+    id: Option<String>,
+    /// The plan that the subscription pays for.
+    plan: Option<String>,
+    /// The plan in effect, with or without a subscription.
+    effective_plan: String,
+    /// When the current period began.
+    period_start: Option<String>,
+    /// When the current period ends.
+    period_end: Option<String>,
+    /// When the free trial ends.
+    trial_end: Option<String>,
+    /// Whether the subscription ends with its period or has ended.
+    cancelled: bool,
+    /// When the subscription ends.
+    ends_at: Option<String>,
+    /// The end of the grace period after a failed payment.
+    grace_until: Option<String>,
+}
+
+/// Which plan.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanWanted {
+    /// The id of a plan.
+    #[schema(example = "teams")]
+    plan: String,
+}
+
+/// A change: either of the plan, or a resumption.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeWanted {
+    /// The id of another plan. The rest of the paid period is credited, and the difference is charged immediately.
+    plan: Option<String>,
+    /// `at` of a preview, so that the change costs what the preview said.
+    at: Option<i64>,
+    /// `true` undoes a cancellation or resumes a paused subscription.
+    resume: Option<bool>,
+}
+
+/// When the subscription ends.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct End {
+    /// `now` or `period_end`; `period_end` by default.
+    when: Option<String>,
+}
+
+/// The cost of a change.
+#[derive(Serialize, ToSchema)]
+pub struct PreviewShown {
+    /// The amount due immediately; negative for a credit.
+    amount_due_minor: i64,
+    currency: String,
+    /// Send it as `at` with the change within the hour, and the change costs exactly this.
+    at: i64,
+    lines: Vec<LineShown>,
+}
+
+/// One line of it.
+#[derive(Serialize, ToSchema)]
+pub struct LineShown {
+    description: Option<String>,
+    amount_minor: i64,
+    /// Whether the line is for a part of a period.
+    proration: bool,
+}
+
+/// The highest age of a preview.
+const PREVIEW_SECONDS: i64 = 3_600;
+
+/// Your subscription.
+#[utoipa::path(get, path = "/api/v1/billing/subscription", tag = "billing",
+    responses((status = 200, body = SubscriptionShown)))]
+pub async fn show(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<SubscriptionShown>, ApiError> {
+    shown(&ctx, &caller).await.map(Json)
+}
+
+/// Subscribes to a plan, paid with the account's default payment method.
+#[utoipa::path(post, path = "/api/v1/billing/subscription", tag = "billing", request_body = PlanWanted,
+    params(IdempotencyKey),
+    responses((status = 201, body = SubscriptionShown),
+        (status = 402), (status = 409), (status = 422)))]
+pub async fn create(
+    MayBill(caller): MayBill,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    Body(wanted): Body<PlanWanted>,
+) -> Result<(StatusCode, Json<SubscriptionShown>), ApiError> {
+    let plan = prices::plan(&ctx.catalogue, &wanted.plan)?;
+    let stripe = ctx.stripe().await?;
+    let (account, contracts) = whole(&ctx.store, &caller.account).await?;
+    let act = once.act(&caller.account, "billing/subscription").id();
+    let shop = ctx.shop(&stripe);
+    let what = format!("subscribe {}", plan.id);
+    let begun = match intents::begun(&ctx.store, &account.id, &act, &what).await? {
+        Some(begun) => begun,
+        None => {
+            let order = subscriptions::order(&shop, &account, &contracts.subscriptions, plan);
+            intents::new(what, &order.await?, shop.now)
+        }
+    };
+    subscriptions::subscribe(&shop, &account, &act, begun).await?;
+    tracing::info!(account.id = %account.id, plan = %plan.id, by = %caller.by, audit = true, "subscribed");
+    Ok((StatusCode::CREATED, Json(shown(&ctx, &caller).await?)))
+}
+
+/// The cost of a change to another plan now. Nothing is changed.
+#[utoipa::path(post, path = "/api/v1/billing/subscription/preview", tag = "billing", request_body = PlanWanted,
+    responses((status = 200, body = PreviewShown), (status = 404), (status = 422)))]
+pub async fn preview(
+    MayBill(caller): MayBill,
+    State(ctx): State<Arc<Ctx>>,
+    Body(wanted): Body<PlanWanted>,
+) -> Result<Json<PreviewShown>, ApiError> {
+    let plan = prices::plan(&ctx.catalogue, &wanted.plan)?;
+    let stripe = ctx.stripe().await?;
+    let (account, _) = whole(&ctx.store, &caller.account).await?;
+    let shop = ctx.shop(&stripe);
+    let there = subscriptions::active_subscription(&shop, &account).await?;
+    let at = shop.now.seconds();
+    let change = subscriptions::change_to(&shop, &there, plan, at).await?;
+    if change.items.is_empty() {
+        return Ok(Json(PreviewShown {
+            amount_due_minor: 0,
+            currency: ctx.catalogue.currency.to_string(),
+            at,
+            lines: vec![],
+        }));
+    }
+    let preview = stripe
+        .subscription_preview(&there.id, &change)
+        .await
+        .map_err(from_stripe)?;
+    let line = |line: stripe_api::PreviewLine| LineShown {
+        description: line.description,
+        amount_minor: line.amount_minor,
+        proration: line.proration,
+    };
+    let lines = preview.lines.data.into_iter().map(line).collect();
+    Ok(Json(PreviewShown {
+        amount_due_minor: preview.amount_due_minor,
+        currency: preview.currency,
+        at,
+        lines,
+    }))
+}
+
+/// Changes the plan, or undoes a cancellation.
+#[utoipa::path(patch, path = "/api/v1/billing/subscription", tag = "billing", request_body = ChangeWanted,
+    params(IdempotencyKey),
+    responses((status = 200, body = SubscriptionShown),
+        (status = 402), (status = 404),
+        (status = 409), (status = 422)))]
+pub async fn update(
+    MayBill(caller): MayBill,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    Body(wanted): Body<ChangeWanted>,
+) -> Result<Json<SubscriptionShown>, ApiError> {
+    let act = once
+        .act(&caller.account, "billing/subscription/change")
+        .id();
+    match (&wanted.plan, wanted.resume) {
+        (Some(plan), None) => change_plan(&ctx, &caller, act, plan, wanted.at).await?,
+        (None, Some(true)) if wanted.at.is_none() => resume(&ctx, &caller, act).await?,
+        _ => {
+            let detail = "Provide exactly one of `plan` and `\"resume\": true`.";
+            return Err(ApiError::bad_request("bad_body", detail));
+        }
+    }
+    shown(&ctx, &caller).await.map(Json)
+}
+
+async fn change_plan(
+    ctx: &Ctx,
+    caller: &Caller,
+    act: ActionId,
+    plan: &str,
+    previewed_at: Option<i64>,
+) -> Result<(), ApiError> {
+    let plan = prices::plan(&ctx.catalogue, plan)?;
+    let now = ctx.outside.now().seconds();
+    let at = previewed_at.unwrap_or(now);
+    if at > now || now - at > PREVIEW_SECONDS {
+        let detail = "`at` must come from a preview made within the last hour.";
+        return Err(ApiError::bad_request("bad_at", detail));
+    }
+    let what = previewed_at.map_or_else(
+        || format!("change {}", plan.id),
+        |at| format!("change {} {at}", plan.id),
+    );
+    let stripe = ctx.stripe().await?;
+    let shop = ctx.shop(&stripe);
+    let (account, _) = whole(&ctx.store, &caller.account).await?;
+    let wanted = Change { act, what, at };
+    let changed = subscriptions::change(&shop, &account, wanted, async |there, key, at| {
+        let change = subscriptions::change_to(&shop, there, plan, at).await?;
+        if !change.items.is_empty() {
+            stripe
+                .subscription_change(&there.id, &change, key)
+                .await
+                .map_err(from_stripe)?;
+        }
+        Ok(())
+    })
+    .await?;
+    tracing::info!(account.id = %account.id, subscription.id = %changed, plan = %plan.id, by = %caller.by, audit = true,
+        "changed the plan of a subscription");
+    Ok(())
+}
+
+async fn resume(ctx: &Ctx, caller: &Caller, act: ActionId) -> Result<(), ApiError> {
+    let stripe = ctx.stripe().await?;
+    let shop = ctx.shop(&stripe);
+    let (account, _) = whole(&ctx.store, &caller.account).await?;
+    let wanted = Change {
+        act,
+        what: "resume".to_owned(),
+        at: shop.now.seconds(),
+    };
+    let resumed = subscriptions::change(&shop, &account, wanted, async |there, key, _| {
+        if there.cancel_at_period_end || there.cancel_at.is_some() {
+            stripe
+                .subscription_uncancel(&there.id, key)
+                .await
+                .map_err(from_stripe)?;
+        } else if there.status == SubscriptionStatus::Paused {
+            stripe
+                .subscription_resume(&there.id, key)
+                .await
+                .map_err(from_stripe)?;
+        }
+        Ok(())
+    })
+    .await?;
+    tracing::info!(account.id = %account.id, subscription.id = %resumed, by = %caller.by, audit = true, "resumed a subscription");
+    Ok(())
+}
+
+/// Cancels the subscription: at the end of its period, or now with a last invoice for usage.
+#[utoipa::path(delete, path = "/api/v1/billing/subscription", tag = "billing", params(End,
+    IdempotencyKey),
+    responses((status = 200, body = SubscriptionShown), (status = 404), (status = 422)))]
+pub async fn cancel(
+    MayBill(caller): MayBill,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    Params(end): Params<End>,
+) -> Result<Json<SubscriptionShown>, ApiError> {
+    let how = match end.when.as_deref() {
+        None | Some("period_end") => Cancel::AtPeriodEnd,
+        Some("now") => Cancel::NowWithLastInvoice,
+        Some(_) => {
+            return Err(ApiError::bad_request(
+                "bad_when",
+                "`when` must be `now` or `period_end`.",
+            ));
+        }
+    };
+    let act = once
+        .act(&caller.account, "billing/subscription/cancel")
+        .id();
+    let stripe = ctx.stripe().await?;
+    let shop = ctx.shop(&stripe);
+    let (account, _) = whole(&ctx.store, &caller.account).await?;
+    let wanted = Change {
+        act,
+        what: format!("cancel {how:?}"),
+        at: shop.now.seconds(),
+    };
+    let cancelled = subscriptions::change(&shop, &account, wanted, async |there, key, _| {
+        if how != Cancel::AtPeriodEnd || !there.cancel_at_period_end {
+            stripe
+                .subscription_cancel(&there.id, how, key)
+                .await
+                .map_err(from_stripe)?;
+        }
+        Ok(())
+    })
+    .await?;
+    tracing::info!(account.id = %account.id, subscription.id = %cancelled, by = %caller.by, audit = true, "cancelled a subscription");
+    shown(&ctx, &caller).await.map(Json)
+}
+
+/// An account with its contracts.
+async fn whole(store: &Store, account: &AccountId) -> Result<(Account, Contracts), ApiError> {
+    let found = store.account_find_whole(account).await?;
+    found.ok_or_else(|| ApiError::not_found("The account does not exist any more."))
+}
+
+async fn shown(ctx: &Ctx, caller: &Caller) -> Result<SubscriptionShown, ApiError> {
+    let (account, contracts) = whole(&ctx.store, &caller.account).await?;
+    let stands = entitlements(&ctx.catalogue, &account, &contracts, ctx.outside.now());
+    let stands = stands.ok_or_else(|| {
+        ApiError::failure(&Failure::never("the catalogue lacks its default plan"))
+    })?;
+    let subscriptions = contracts.subscriptions;
+    let ended = || {
+        subscriptions
+            .iter()
+            .filter(|one| plan_of(&ctx.catalogue, one).is_some())
+            .max_by_key(|one| one.created_at)
+    };
+    let one = live(&ctx.catalogue, &subscriptions).or_else(ended);
+    let period = one.and_then(|one| one.period);
+    let ends_at = one.and_then(|one| one.ends_at);
+    Ok(SubscriptionShown {
+        status: one.map_or("none", |one| one.status.as_str()).to_owned(),
+        id: one.map(|one| one.id.to_string()),
+        plan: one
+            .and_then(|one| plan_of(&ctx.catalogue, one))
+            .map(|plan| plan.id.to_string()),
+        effective_plan: stands.plan.id.to_string(),
+        period_start: period.map(|period| period.start.to_string()),
+        period_end: period.map(|period| period.end.to_string()),
+        trial_end: one.and_then(|one| one.trial_end).map(|end| end.to_string()),
+        cancelled: ends_at.is_some() || one.is_some_and(|one| one.status == Status::Canceled),
+        ends_at: ends_at.map(|end| end.to_string()),
+        grace_until: match stands.coverage {
+            Coverage::Grace { until } => Some(until.to_string()),
+            Coverage::Full | Coverage::Lapsed => None,
+        },
+    })
+}

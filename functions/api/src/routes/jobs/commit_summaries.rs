@@ -1,0 +1,215 @@
+//! `/api/v1/repos/{owner}/{repo}/commits/{sha}/summary`: a summary of a commit, made from its diff.
+
+use crate::caller::{MayRead, MayRunJobs};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::ids::{AccountId, AssistId};
+use domain::jobs::assists::{
+    Answer, Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, State as Stands, Summary, Task,
+};
+use flows::jobs::assists::{Wanted, order, paid};
+use http::{HeaderName, StatusCode, header};
+use rest::{IdempotencyKey, Path};
+use serde::Serialize;
+use std::sync::Arc;
+use store::{Store, SummaryPlace, WholeAssist};
+use utoipa::ToSchema;
+
+/// The summary of a commit.
+#[derive(Serialize, ToSchema)]
+pub struct CommitSummary {
+    id: String,
+    /// `QUEUED`, `DONE` or `FAILED`.
+    state: String,
+    /// The repository, such as `acme/greeter`.
+    repository: String,
+    /// The commit id.
+    sha: String,
+    /// What the commit changes, once the summary is done.
+    summary: Option<String>,
+    /// The size of its diff.
+    diff: Option<Diff>,
+    /// Why there is no summary, if it failed.
+    reason: Option<String>,
+    /// The model that was used.
+    model: Option<String>,
+    /// Tokens of the prompt.
+    tokens_in: u64,
+    /// Tokens of the answer.
+    tokens_out: u64,
+    /// `credits`, `meters` or `nothing`.
+    paid_by: &'static str,
+    /// The price, if it is paid in credits.
+    price: Option<String>,
+    created_at: String,
+    ended_at: Option<String>,
+}
+
+/// The size of a diff.
+#[derive(Serialize, ToSchema)]
+pub struct Diff {
+    files: u64,
+    additions: u64,
+    deletions: u64,
+    bytes: u64,
+    /// The bytes, from the beginning, that the model was shown.
+    shown_bytes: u64,
+}
+
+type Answered = (StatusCode, [(HeaderName, String); 1], Json<CommitSummary>);
+
+/// Attempts to take a place that concurrent requests want, too.
+const TURNS_MAX: usize = 4;
+
+/// The newest summary of a commit.
+#[utoipa::path(get, path = "/api/v1/repos/{owner}/{repo}/commits/{sha}/summary", tag = "commits",
+    params(("owner" = String, Path), ("repo" = String, Path), ("sha" = String, Path, description = "The whole commit id.")),
+    responses((status = 200, body = CommitSummary), (status = 400)))]
+pub async fn show(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+    Path(named): Path<(String, String, String)>,
+) -> Result<Json<CommitSummary>, ApiError> {
+    let commit = commit(&named)?;
+    let found = existing_summary(&ctx.store, &caller.account, &commit).await?;
+    let whole = found.ok_or_else(|| {
+        ApiError::not_found("There is no summary of this commit; request one with POST.")
+    })?;
+    Ok(Json(shown(&whole, &commit)))
+}
+
+/// Requests a commit's summary. Each commit has one: a further request gets the existing summary, unless it has
+/// failed. The price is that of its tokens; credits for the highest possible price are reserved until then.
+#[utoipa::path(post, path = "/api/v1/repos/{owner}/{repo}/commits/{sha}/summary", tag = "commits",
+    params(("owner" = String, Path), ("repo" = String, Path), ("sha" = String, Path, description = "The whole commit id."),
+        IdempotencyKey),
+    responses((status = 202, body = CommitSummary, description = "It is queued."),
+        (status = 200, body = CommitSummary, description = "It had ended before."), (status = 402), (status = 409)))]
+pub async fn create(
+    MayRunJobs(caller): MayRunJobs,
+    State(ctx): State<Arc<Ctx>>,
+    Path(named): Path<(String, String, String)>,
+    once: IdempotencyKey,
+) -> Result<Answered, ApiError> {
+    caller.may_begin(&ctx).await?;
+    let commit = commit(&named)?;
+    let id = AssistId::of_act(
+        &once
+            .act(&caller.account, &format!("summary of {commit}"))
+            .id(),
+    );
+    for _ in 0..TURNS_MAX {
+        let stands = existing_summary(&ctx.store, &caller.account, &commit).await?;
+        let instead_of = match stands {
+            Some(whole) if whole.row.state != Stands::Failed || whole.row.facts.id == id => {
+                return Ok(answered(&whole, &commit));
+            }
+            Some(failed) => Some(failed.row.facts.id),
+            None => None,
+        };
+        let wanted = Wanted {
+            id: id.clone(),
+            task: Task::CommitSummary(commit.clone()),
+            place: Some(SummaryPlace {
+                commit: commit.clone(),
+                instead_of,
+            }),
+            what: format!("the summary of {commit}"),
+            prompt_bytes_max: Some(SUMMARY_PROMPT_BYTES_MAX),
+        };
+        if let Some(whole) = order(&ctx.assists(), &caller.account, wanted).await? {
+            tracing::info!(account.id = %caller.account, assist.id = %id, by = %caller.by, audit = true, "ordered a commit summary");
+            return Ok(answered(&whole, &commit));
+        }
+    }
+    Err(ApiError::conflict(
+        "contended",
+        "A concurrent request is in progress; retry.",
+    ))
+}
+
+fn commit((owner, repository, sha): &(String, String, String)) -> Result<Commit, ApiError> {
+    Commit::parse(owner, repository, sha).ok_or_else(|| {
+        let detail =
+            "The path must name the owner, the repository and the whole commit id of 40 hexadecimal digits.";
+        ApiError::bad_request("bad_commit", detail)
+    })
+}
+
+async fn existing_summary(
+    store: &Store,
+    account: &AccountId,
+    commit: &Commit,
+) -> Result<Option<WholeAssist>, ApiError> {
+    let Some(id) = store.summary_find(account, commit).await? else {
+        return Ok(None);
+    };
+    Ok(store.assist_find(&id).await?)
+}
+
+fn answered(whole: &WholeAssist, commit: &Commit) -> Answered {
+    let status = if whole.row.state == Stands::Queued {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    let place = format!(
+        "/api/v1/repos/{}/commits/{}/summary",
+        commit.repository(),
+        commit.sha()
+    );
+    (
+        status,
+        [(header::LOCATION, place)],
+        Json(shown(whole, commit)),
+    )
+}
+
+fn shown(whole: &WholeAssist, commit: &Commit) -> CommitSummary {
+    let row = &whole.row;
+    let said = match &whole.answer {
+        Some(Answer::CommitSummary(Summary { text, diff })) => Some((text.clone(), counted(*diff))),
+        Some(Answer::TestAnalysis(_) | Answer::TestIntegration(_)) | None => None,
+    };
+    let (summary, diff) = said.unzip();
+    let tokens = row
+        .used
+        .as_ref()
+        .map(|used| used.tokens)
+        .unwrap_or_default();
+    let (paid_by, price) = paid(row);
+    CommitSummary {
+        id: row.facts.id.to_string(),
+        state: row.state.as_str().to_owned(),
+        repository: commit.repository().to_string(),
+        sha: commit.sha().to_owned(),
+        summary,
+        diff,
+        reason: row.reason.clone(),
+        model: row.used.as_ref().map(|used| used.model.clone()),
+        tokens_in: tokens.input,
+        tokens_out: tokens.output,
+        paid_by,
+        price,
+        created_at: row.facts.created_at.to_string(),
+        ended_at: row.ended_at.map(|at| at.to_string()),
+    }
+}
+
+const fn counted(diff: DiffFacts) -> Diff {
+    let DiffFacts {
+        files,
+        additions,
+        deletions,
+        bytes,
+        shown_bytes,
+    } = diff;
+    Diff {
+        files,
+        additions,
+        deletions,
+        bytes,
+        shown_bytes,
+    }
+}

@@ -1,0 +1,356 @@
+//! `/api/v1/phase-data`: reports of an external agent, such as a GitHub Action, on its work on a fix.
+//!
+//! A report and its price are one transaction, so nothing is left to act on: a delivered fix is on Stripe's bill, in the ledger
+//! or in the trial's quota once its report is answered, and counts once.
+
+use crate::caller::{Caller, MayRead, MayRecordUsage};
+use crate::routes::accounts::account::period;
+use crate::routes::jobs::delegated;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::billing::plans::Limit;
+use domain::billing::usage::Meter;
+use domain::ids::JobId;
+use domain::jobs::Offer;
+use domain::jobs::phases::{Counted, Ending, Fix, Phase, Report};
+use domain::jobs::repositories::RepositoryName;
+use domain::notices::{Notice, quota_warning};
+use domain::time::Timestamp;
+use flows::accounts::{Entitled, load};
+use http::StatusCode;
+use rest::{Body, IdempotencyKey, Params, cursors};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Cursor, Reported};
+use utoipa::{IntoParams, ToSchema};
+
+/// A report on a phase that has ended.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseData {
+    /// `scan`, `validate` or `mitigate`.
+    #[schema(example = "mitigate", pattern = "^(scan|validate|mitigate)$")]
+    phase: String,
+    /// `success` or `failure`.
+    #[schema(example = "success", pattern = "^(success|failure)$")]
+    status: String,
+    /// As `owner/name`.
+    #[schema(
+        example = "acme/greeter",
+        max_length = 161,
+        pattern = "^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$"
+    )]
+    repository: String,
+    /// The issue that is being fixed.
+    #[schema(example = 12, minimum = 1)]
+    issue: Option<u64>,
+    /// Without an issue: your own name for the fix, the same in all its phases.
+    #[schema(max_length = 100, pattern = "^[A-Za-z0-9._:-]+$")]
+    fix: Option<String>,
+    /// The commit that the phase worked on.
+    #[schema(min_length = 7, max_length = 64, pattern = "^[0-9a-f]+$")]
+    commit: Option<String>,
+    /// GitHub's id of the reporting run.
+    #[schema(max_length = 100, pattern = "^[A-Za-z0-9._:-]+$")]
+    run_id: Option<String>,
+    /// Your account's id or its customer's at Stripe, as a check: any other id is refused.
+    #[schema(max_length = 64)]
+    customer_id: Option<String>,
+    /// The job that the agent was given, by `agent` of `POST /api/v1/jobs`: a delivered fix opens it, a failed one fails it.
+    #[schema(max_length = 30, pattern = "^job_[0-9a-z]{26}$")]
+    job_id: Option<String>,
+    /// The pull request that was opened.
+    #[schema(minimum = 1)]
+    pull_request: Option<u64>,
+    /// Your own fields; at most 4 KiB as JSON.
+    data: Option<Map<String, Value>>,
+    /// When the phase ended; now by default.
+    #[schema(format = DateTime, example = "2026-11-20T21:23:00Z")]
+    occurred_at: Option<String>,
+}
+
+/// A report.
+#[derive(Serialize, ToSchema)]
+pub struct PhaseShown {
+    id: String,
+    phase: &'static str,
+    status: &'static str,
+    repository: String,
+    issue: Option<u64>,
+    /// The name that all reports on this fix share.
+    fix: String,
+    /// The job that the agent was given.
+    job_id: Option<String>,
+    pull_request: Option<u64>,
+    commit: Option<String>,
+    run_id: Option<String>,
+    data: Option<Map<String, Value>>,
+    occurred_at: String,
+    reported_at: String,
+    /// `billed`; `already_billed`, by another report or by a job; or `not_billable`.
+    billing: &'static str,
+}
+
+/// Some reports, the newest first.
+#[derive(Serialize, ToSchema)]
+pub struct Phases {
+    phases: Vec<PhaseShown>,
+    /// The cursor of the next page, if there is one.
+    next_cursor: Option<String>,
+}
+
+/// Filters.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+const PAGE: usize = 25;
+const DATA_BYTES_MAX: usize = 4 * 1024;
+const WORD_CHARS_MAX: usize = 100;
+/// The most that an agent's clock may be ahead of ours.
+const CLOCK_AHEAD: Duration = Duration::from_secs(300);
+
+/// Reports a phase. A fix that was delivered is billed once, by your plan's price of a pull request, however often and in
+/// whatever order it is reported, and not at all where a job of ours was billed for its issue. It has happened, so it also
+/// counts beyond a quota, and credits that do not suffice are owed: ask `GET /api/v1/billing/quota` before the work.
+#[utoipa::path(post, path = "/api/v1/phase-data", tag = "usage", request_body = PhaseData,
+    params(IdempotencyKey),
+    responses((status = 201, body = PhaseShown), (status = 200, body = PhaseShown, description = "It was reported before."),
+        (status = 403, description = "`customer_id` is not this key's, or the key lacks the scope."),
+        (status = 404, description = "There is no such job."), (status = 409)))]
+pub async fn report(
+    MayRecordUsage(caller): MayRecordUsage,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    Body(told): Body<PhaseData>,
+) -> Result<(StatusCode, Json<PhaseShown>), ApiError> {
+    let now = ctx.outside.now();
+    let found = load(&ctx.store, &ctx.catalogue, &caller.account, now).await?;
+    let Entitled {
+        account,
+        entitlements,
+    } = &found;
+    if told
+        .customer_id
+        .as_deref()
+        .is_some_and(|id| id != account.id.as_str() && id != account.customer.as_str())
+    {
+        let detail = "`customer_id` is not that of this key's account; leave it out, or use a key of that account.";
+        return Err(ApiError::forbidden("other_customer", detail));
+    }
+    let mut report = read(
+        &caller,
+        once.act(&caller.account, "phase-data").id(),
+        told,
+        now,
+    )?;
+    let terms = Offer::of(&ctx.catalogue, entitlements, &account.customer, now).terms;
+    let charge = report
+        .is_billable(&ctx.catalogue.phase)
+        .then(|| report.charge(&terms));
+    let reported = match &report.job {
+        Some(job) => delegated::report(&ctx, (&report, charge.as_ref()), job, now).await?,
+        None => ctx.store.phase_record(&report, charge.as_ref()).await?,
+    };
+    let status = match reported {
+        Reported::Now(counted) => {
+            report.counted = counted;
+            StatusCode::CREATED
+        }
+        Reported::Already(known) => {
+            report = *known;
+            StatusCode::OK
+        }
+        Reported::ActReused => {
+            let detail = "This `Idempotency-Key` was used for another report; use a new one for each report.";
+            return Err(ApiError::conflict("idempotency_key_reused", detail));
+        }
+    };
+    if report.counted == Counted::Now {
+        tracing::info!(account.id = %account.id, report.id = %report.id, by = %caller.by, audit = true, "a fix was reported");
+        warn(&ctx, &found, now).await?;
+        // What a job spends is counted by the job's own terms, and warned of with its mail.
+        if let Some(spending) = terms.spending.as_ref().filter(|_| report.job.is_none()) {
+            ctx.store
+                .spend_warn(&account.id, (spending.unit, &spending.period), now)
+                .await?;
+        }
+    }
+    Ok((status, Json(shown(&report))))
+}
+
+/// Reports, the newest first, by pages.
+#[utoipa::path(get, path = "/api/v1/phase-data", tag = "usage", params(Filter),
+    responses((status = 200, body = Phases)))]
+pub async fn list(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+    Params(filter): Params<Filter>,
+) -> Result<Json<Phases>, ApiError> {
+    let cursor = filter
+        .cursor
+        .as_deref()
+        .map(cursors::read)
+        .transpose()?
+        .map(Cursor::from);
+    let page = ctx
+        .store
+        .phase_list(&caller.account, cursor.as_ref(), PAGE)
+        .await?;
+    Ok(Json(Phases {
+        phases: page.rows.iter().map(shown).collect(),
+        next_cursor: page.next.map(|next| cursors::write(next.at, &next.id)),
+    }))
+}
+
+fn read(
+    caller: &Caller,
+    id: domain::ids::ActionId,
+    told: PhaseData,
+    now: Timestamp,
+) -> Result<Report, ApiError> {
+    let bad = |code, detail: &str| ApiError::bad_request(code, detail);
+    let phase = Phase::parse(&told.phase).ok_or_else(|| {
+        bad(
+            "bad_phase",
+            "`phase` must be `scan`, `validate` or `mitigate`.",
+        )
+    })?;
+    let ending = Ending::parse(&told.status)
+        .ok_or_else(|| bad("bad_status", "`status` must be `success` or `failure`."))?;
+    let repository = RepositoryName::parse(&told.repository).ok_or_else(|| {
+        bad(
+            "bad_repository",
+            "`repository` must be written as `owner/name`.",
+        )
+    })?;
+    let fix = match (told.issue, &told.fix) {
+        (Some(number), None) if number > 0 => {
+            Some(Fix::of_issue(repository.owner(), repository.name(), number))
+        }
+        (None, Some(name)) => Fix::named(&repository, name),
+        (Some(_) | None, Some(_) | None) => None,
+    };
+    let detail = "Provide exactly one of `issue`, a number, and `fix`, a name of up to 100 plain characters.";
+    let fix = fix.ok_or_else(|| bad("bad_fix", detail))?;
+    let word = |text: &Option<String>, more: &[u8]| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
+        text.as_ref().is_none_or(|text| {
+            (1..=WORD_CHARS_MAX).contains(&text.len()) && text.bytes().all(plain)
+        })
+    };
+    if !word(&told.commit, b"") || !word(&told.run_id, b"._:-") || told.pull_request == Some(0) {
+        return Err(bad(
+            "bad_reference",
+            "`commit`, `run_id` and `pull_request` must be written as GitHub writes them.",
+        ));
+    }
+    let data = told.data.map(|data| Value::Object(data).to_string());
+    if data
+        .as_ref()
+        .is_some_and(|data| data.len() > DATA_BYTES_MAX)
+    {
+        return Err(bad(
+            "bad_data",
+            "`data` must have at most 4096 bytes as JSON.",
+        ));
+    }
+    let occurred_at = told
+        .occurred_at
+        .as_deref()
+        .map_or(Some(now), Timestamp::parse);
+    let occurred_at = occurred_at
+        .filter(|at| *at <= now.plus(CLOCK_AHEAD))
+        .ok_or_else(|| {
+            bad(
+                "bad_occurred_at",
+                "`occurred_at` must be a past time in RFC 3339.",
+            )
+        })?;
+    Ok(Report {
+        id,
+        account: caller.account.clone(),
+        phase,
+        ending,
+        repository,
+        issue_number: told.issue,
+        fix,
+        job: told
+            .job_id
+            .as_deref()
+            .map(JobId::parse)
+            .transpose()
+            .map_err(|_| delegated::absent())?,
+        pull_request: told.pull_request,
+        commit: told.commit,
+        run_id: told.run_id,
+        data,
+        occurred_at,
+        at: now,
+        counted: Counted::Never,
+    })
+}
+
+/// A fix takes a place in the quota as a job does, and its customer is warned alike.
+async fn warn(
+    ctx: &Ctx,
+    Entitled {
+        account,
+        entitlements,
+    }: &Entitled<'_>,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let meter = Meter::pull_requests();
+    let Some(Limit::Of(limit)) = entitlements
+        .plan
+        .quotas
+        .get(&meter)
+        .map(|quota| quota.limit)
+    else {
+        return Ok(());
+    };
+    let period = period(entitlements, &meter, now);
+    let used = ctx
+        .store
+        .quota_used(&account.id, &meter, &period.key)
+        .await?;
+    if let Some(topic) = quota_warning(&meter, &period.key, used, limit) {
+        let words = format!(
+            "{used} of the {limit} pull requests of the plan {} are used.",
+            entitlements.plan.name
+        );
+        ctx.store
+            .notice_owe(&account.id, &Notice::new(topic, words, now), now)
+            .await?;
+    }
+    Ok(())
+}
+
+fn shown(report: &Report) -> PhaseShown {
+    PhaseShown {
+        id: report.id.to_string(),
+        phase: report.phase.as_str(),
+        status: report.ending.as_str(),
+        repository: report.repository.to_string(),
+        issue: report.issue_number,
+        fix: report.fix.to_string(),
+        job_id: report.job.as_ref().map(ToString::to_string),
+        pull_request: report.pull_request,
+        commit: report.commit.clone(),
+        run_id: report.run_id.clone(),
+        data: report
+            .data
+            .as_deref()
+            .and_then(|data| serde_json::from_str(data).ok()),
+        occurred_at: report.occurred_at.to_string(),
+        reported_at: report.at.to_string(),
+        billing: report.counted.as_str(),
+    }
+}

@@ -1,0 +1,234 @@
+//! `/api/v1/test-integration`: scoring test files, and putting tests into one. It precedes a fix and is never billed.
+
+use crate::caller::{Caller, MayRead, MayRunJobs};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::ids::AssistId;
+use domain::jobs::assists::{
+    Answer, BadFiles, Integrated, Score, SourceFile, State as Stands, Task, TestAnalysis,
+    TestIntegration,
+};
+use domain::retry::Failure;
+use flows::jobs::assists::{Wanted, order};
+use http::{HeaderName, StatusCode, header};
+use rest::{Body, IdempotencyKey, Path};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use store::WholeAssist;
+use utoipa::ToSchema;
+
+/// A file. All contents of a request together have at most 64 KiB.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileContent {
+    /// The path, relative to the repository's root.
+    #[schema(example = "spec/greeter_spec.rb", max_length = 400)]
+    path: String,
+    /// Its whole content, as plain text.
+    #[schema(max_length = 131_072)]
+    content: String,
+}
+
+/// Test files to score.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestsToScore {
+    /// The code under test. Without it the files are scored on their own.
+    code: Option<FileContent>,
+    /// The test files.
+    #[schema(min_items = 1, max_items = 20)]
+    tests: Vec<FileContent>,
+}
+
+/// Tests to put into a file.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestsToIntegrate {
+    /// The file that gets the tests.
+    target: FileContent,
+    /// The tests.
+    #[schema(min_items = 1, max_items = 20)]
+    tests: Vec<FileContent>,
+}
+
+/// An assist with tests.
+#[derive(Serialize, ToSchema)]
+pub struct TestAssist {
+    id: String,
+    /// `test_analysis` or `test_integration`.
+    kind: &'static str,
+    /// `QUEUED`, `DONE` or `FAILED`.
+    state: &'static str,
+    /// Each test file with its score, the best first, once an analysis is done.
+    scores: Option<Vec<TestScore>>,
+    /// The target with the tests in it, once an integration is done. Read it before you use it.
+    file: Option<FileContent>,
+    /// Lines that were added to the target.
+    lines_added: Option<u64>,
+    /// Lines that were removed from the target.
+    lines_removed: Option<u64>,
+    /// Why there is no result, if it failed.
+    reason: Option<String>,
+    /// The model that was used.
+    model: Option<String>,
+    created_at: String,
+    ended_at: Option<String>,
+}
+
+/// The score of a test file.
+#[derive(Serialize, ToSchema)]
+pub struct TestScore {
+    path: String,
+    /// From 0 to 100.
+    #[schema(maximum = 100)]
+    score: u8,
+    /// The reason for the score.
+    reason: String,
+}
+
+type Answered = (StatusCode, [(HeaderName, String); 1], Json<TestAssist>);
+
+/// Scores test files as places for a new test, from 0 to 100 each. It is free; an account has a number of these a day.
+/// Input and result are kept for 30 days.
+#[utoipa::path(post, path = "/api/v1/test-integration/analyze", tag = "tests", request_body = TestsToScore,
+    params(IdempotencyKey),
+    responses((status = 202, body = TestAssist, description = "It is queued."),
+        (status = 200, body = TestAssist, description = "It had ended before."),
+        (status = 409)))]
+pub async fn analyze(
+    MayRunJobs(caller): MayRunJobs,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    Body(wanted): Body<TestsToScore>,
+) -> Result<Answered, ApiError> {
+    let task = TestAnalysis::check(wanted.code.map(sent), all_sent(wanted.tests));
+    ask(&ctx, &caller, &once, task.map(Task::TestAnalysis)).await
+}
+
+/// Puts tests into a test file. It is free; an account has a number of these a day. Input and result are
+/// kept for 30 days.
+#[utoipa::path(post, path = "/api/v1/test-integration/generate", tag = "tests", request_body = TestsToIntegrate,
+    params(IdempotencyKey),
+    responses((status = 202, body = TestAssist, description = "It is queued."),
+        (status = 200, body = TestAssist, description = "It had ended before."),
+        (status = 409)))]
+pub async fn generate(
+    MayRunJobs(caller): MayRunJobs,
+    State(ctx): State<Arc<Ctx>>,
+    once: IdempotencyKey,
+    Body(wanted): Body<TestsToIntegrate>,
+) -> Result<Answered, ApiError> {
+    let task = TestIntegration::check(sent(wanted.target), all_sent(wanted.tests));
+    ask(&ctx, &caller, &once, task.map(Task::TestIntegration)).await
+}
+
+/// The state and the result of an analysis or integration.
+#[utoipa::path(get, path = "/api/v1/test-integration/{id}", tag = "tests", params(("id" = String, Path)),
+    responses((status = 200, body = TestAssist)))]
+pub async fn show(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+    Path(id): Path<String>,
+) -> Result<Json<TestAssist>, ApiError> {
+    let absent = || {
+        ApiError::not_found("There is no such analysis or integration. They are kept for 30 days.")
+    };
+    let id = AssistId::parse(&id).map_err(|_| absent())?;
+    let found = ctx
+        .store
+        .assist_find(&id)
+        .await?
+        .filter(|whole| whole.row.facts.account == caller.account);
+    let whole = found
+        .filter(|whole| !matches!(whole.task, Task::CommitSummary(_)))
+        .ok_or_else(absent)?;
+    Ok(Json(shown(whole)))
+}
+
+async fn ask(
+    ctx: &Ctx,
+    caller: &Caller,
+    once: &IdempotencyKey,
+    task: Result<Task, BadFiles>,
+) -> Result<Answered, ApiError> {
+    caller.may_begin(ctx).await?;
+    let task = task.map_err(|error| ApiError::bad_request("bad_files", error.to_string()))?;
+    let kind = task.kind().as_str();
+    let id = AssistId::of_act(&once.act(&caller.account, kind).id());
+    let wanted = Wanted {
+        id: id.clone(),
+        task,
+        place: None,
+        what: kind.to_owned(),
+        prompt_bytes_max: None,
+    };
+    let whole = order(&ctx.assists(), &caller.account, wanted).await?;
+    // Without a place no other assist can have taken it.
+    let whole = whole
+        .ok_or_else(|| ApiError::failure(&Failure::never("an assist without a place was taken")))?;
+    tracing::info!(account.id = %caller.account, assist.id = %id, by = %caller.by, audit = true, "ordered a test assist");
+    let status = if whole.row.state == Stands::Queued {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    Ok((
+        status,
+        [(header::LOCATION, format!("/api/v1/test-integration/{id}"))],
+        Json(shown(whole)),
+    ))
+}
+
+fn sent(FileContent { path, content }: FileContent) -> SourceFile {
+    SourceFile { path, content }
+}
+
+fn all_sent(files: Vec<FileContent>) -> Vec<SourceFile> {
+    files.into_iter().map(sent).collect()
+}
+
+fn shown(whole: WholeAssist) -> TestAssist {
+    let row = whole.row;
+    let (mut scores, mut integrated) = (None, None);
+    match whole.answer {
+        Some(Answer::TestAnalysis(found)) => {
+            let one = |Score {
+                           path,
+                           score,
+                           reason,
+                       }| TestScore {
+                path,
+                score,
+                reason,
+            };
+            scores = Some(found.into_iter().map(one).collect());
+        }
+        Some(Answer::TestIntegration(made)) => integrated = Some(made),
+        Some(Answer::CommitSummary(_)) | None => {}
+    }
+    let lines = |Integrated {
+                     lines_added,
+                     lines_removed,
+                     ..
+                 }: &Integrated| (*lines_added, *lines_removed);
+    let (lines_added, lines_removed) = integrated.as_ref().map(lines).unzip();
+    TestAssist {
+        id: row.facts.id.to_string(),
+        kind: row.facts.kind.as_str(),
+        state: row.state.as_str(),
+        scores,
+        file: integrated.map(
+            |Integrated {
+                 file: SourceFile { path, content },
+                 ..
+             }| FileContent { path, content },
+        ),
+        lines_added,
+        lines_removed,
+        reason: row.reason,
+        model: row.used.map(|used| used.model),
+        created_at: row.facts.created_at.to_string(),
+        ended_at: row.ended_at.map(|at| at.to_string()),
+    }
+}

@@ -1,0 +1,4 @@
+//! The ledger: balances, movements and holds.
+
+pub mod credits;
+pub mod holds;

@@ -1,0 +1,208 @@
+//! `GET /api/v1/billing/balance` and `…/billing/transactions`: an account's balance and its movements.
+
+use crate::caller::MayRead;
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::ledger::{Entry, Kind};
+use domain::units::decimal;
+use http::header;
+use rest::{Params, cursors};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+use std::sync::Arc;
+use store::Cursor;
+use utoipa::{IntoParams, ToSchema};
+
+const PAGE: usize = 50;
+const PAGE_MAX: usize = 200;
+const RECENT: usize = 10;
+
+/// A balance in credits.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BalanceShown {
+    /// Credits that can be spent.
+    balance: String,
+    /// Credits reserved for work in progress.
+    held: String,
+    /// Credits owed, because spent credits were taken back.
+    debt: String,
+    /// The last movements, the newest first.
+    recent_transactions: Vec<Transaction>,
+}
+
+/// One movement of credits.
+#[derive(Serialize, ToSchema)]
+pub struct Transaction {
+    id: String,
+    /// `credit`, `debit`, `hold` or `release`.
+    #[serde(rename = "type")]
+    side: &'static str,
+    /// The kind of movement in more detail.
+    kind: &'static str,
+    /// The amount of credits.
+    amount: String,
+    /// The change of the spendable balance.
+    available_change: String,
+    description: String,
+    /// The origin: an object at Stripe, a job or an operator.
+    source: String,
+    at: String,
+}
+
+/// Your balance.
+#[utoipa::path(get, path = "/api/v1/billing/balance", tag = "billing",
+    responses((status = 200, body = BalanceShown)))]
+pub async fn balance(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<BalanceShown>, ApiError> {
+    let balance = ctx.store.balance_find(&caller.account).await?;
+    let recent = ctx.store.entry_list(&caller.account, None, RECENT).await?;
+    Ok(Json(BalanceShown {
+        balance: balance.available.to_string(),
+        held: balance.held.to_string(),
+        debt: balance.debt.to_string(),
+        recent_transactions: recent.rows.iter().map(shown).collect(),
+    }))
+}
+
+/// Filters.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// The page size; 50 by default.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+    /// Only of this kind: `grant`, `hold`, `capture`, `release`, `take_back`, `give_back`, `adjustment` or `expiry`.
+    #[param(pattern = "^(grant|hold|capture|release|take_back|give_back|adjustment|expiry)$")]
+    kind: Option<String>,
+    /// `json`, or `csv` for a table.
+    #[param(pattern = "^(json|csv)$", example = "json")]
+    format: Option<String>,
+}
+
+/// Some movements, the newest first.
+#[derive(Serialize, ToSchema)]
+pub struct Transactions {
+    transactions: Vec<Transaction>,
+    /// The cursor of the next page, if there is one.
+    next_cursor: Option<String>,
+}
+
+/// Every movement of your credits, the newest first, by pages.
+#[utoipa::path(get, path = "/api/v1/billing/transactions", tag = "billing", params(Filter),
+    responses((status = 200, content((Transactions = "application/json"), (String = "text/csv")))))]
+pub async fn transactions(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+    Params(filter): Params<Filter>,
+) -> Result<Response, ApiError> {
+    let limit = filter.limit.unwrap_or(PAGE);
+    if limit == 0 || limit > PAGE_MAX {
+        return Err(ApiError::bad_request(
+            "bad_limit",
+            format!("`limit` must be 1 to {PAGE_MAX}."),
+        ));
+    }
+    let kind = filter.kind.as_deref().map(kind).transpose()?;
+    let cursor = filter.cursor.as_deref().map(cursors::read).transpose()?;
+    let cursor = cursor.map(Cursor::from);
+    let page = ctx
+        .store
+        .entry_list(&caller.account, cursor.as_ref(), limit)
+        .await?;
+    let next_cursor = page.next.map(|next| cursors::write(next.at, &next.id));
+    let entries: Vec<_> = page
+        .rows
+        .iter()
+        .filter(|entry| kind.is_none_or(|kind| entry.kind == kind))
+        .collect();
+    match filter.format.as_deref() {
+        None | Some("json") => {
+            let transactions = entries.into_iter().map(shown).collect();
+            Ok(Json(Transactions {
+                transactions,
+                next_cursor,
+            })
+            .into_response())
+        }
+        Some("csv") => {
+            let mut headers = vec![(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned())];
+            headers.extend(
+                next_cursor.map(|next| (header::LINK, format!("<?cursor={next}>; rel=\"next\""))),
+            );
+            let headers: http::HeaderMap = headers
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.parse().ok()?)))
+                .collect();
+            Ok((headers, csv(&entries)).into_response())
+        }
+        Some(_) => Err(ApiError::bad_request(
+            "bad_format",
+            "`format` must be `json` or `csv`.",
+        )),
+    }
+}
+
+fn kind(word: &str) -> Result<Kind, ApiError> {
+    Kind::parse(word).ok_or_else(|| {
+        let known = Kind::ALL.map(Kind::as_str).join(", ");
+        ApiError::bad_request("bad_kind", format!("`kind` must be one of {known}."))
+    })
+}
+
+fn csv(entries: &[&Entry]) -> String {
+    let mut table = "at,type,kind,amount,available_change,description,source,id\r\n".to_owned();
+    for entry in entries {
+        let line = shown(entry);
+        let fields = [
+            &line.at,
+            line.side,
+            line.kind,
+            &line.amount,
+            &line.available_change,
+            &line.description,
+            &line.source,
+            &line.id,
+        ];
+        let quoted: Vec<_> = fields.into_iter().map(field).collect();
+        // Writing to a text cannot fail.
+        let _ = write!(table, "{}\r\n", quoted.join(","));
+    }
+    table
+}
+
+/// A field that no spreadsheet takes for a formula.
+fn field(text: &str) -> String {
+    let guard = if text.starts_with(['=', '@', '\t', '\r']) {
+        "'"
+    } else {
+        ""
+    };
+    format!("\"{guard}{}\"", text.replace('"', "\"\""))
+}
+
+fn shown(entry: &Entry) -> Transaction {
+    let side = match entry.kind {
+        Kind::Hold => "hold",
+        Kind::Release => "release",
+        _ if entry.free.saturating_add(entry.held) < 0 => "debit",
+        _ => "credit",
+    };
+    Transaction {
+        id: entry.cause.clone(),
+        side,
+        kind: entry.kind.as_str(),
+        amount: entry.amount.to_string(),
+        available_change: decimal(entry.free),
+        description: entry.note.clone(),
+        source: entry.source.clone(),
+        at: entry.at.to_string(),
+    }
+}

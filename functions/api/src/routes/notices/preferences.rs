@@ -1,0 +1,74 @@
+//! `/api/v1/notices`: which notices an account gets by mail.
+//!
+//! A program may switch kinds on and off. It may neither read nor change the address: a stolen key could redirect the links in
+//! welcome and payment mails. Operators change addresses.
+
+use crate::caller::{Caller, MayBill, MayRead};
+use crate::{ApiError, Ctx};
+use axum::Json;
+use axum::extract::State;
+use domain::notices::{self, Kind};
+use rest::Body;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Notice preferences of the account.
+#[derive(Serialize, ToSchema)]
+pub struct NoticesShown {
+    /// Whether the account has a mail address; without one it gets no mail.
+    has_address: bool,
+    /// Each kind of notice, and whether the account gets it.
+    #[schema(example = json!({ "payment_failed": true, "job_finished": false }))]
+    kinds: BTreeMap<String, bool>,
+}
+
+/// Changes of notice preferences.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoticesWanted {
+    /// Kinds of notice, and whether the account should get them; the others stay as they are.
+    #[schema(example = json!({ "job_finished": true }))]
+    kinds: BTreeMap<String, bool>,
+}
+
+/// The mail that you get.
+#[utoipa::path(get, path = "/api/v1/notices", tag = "account",
+    responses((status = 200, body = NoticesShown)))]
+pub async fn show(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<NoticesShown>, ApiError> {
+    shown(&ctx, &caller).await
+}
+
+/// Switches kinds of notice on and off.
+#[utoipa::path(patch, path = "/api/v1/notices", tag = "account", request_body = NoticesWanted,
+    responses((status = 200, body = NoticesShown)))]
+pub async fn switch(
+    MayBill(caller): MayBill,
+    State(ctx): State<Arc<Ctx>>,
+    Body(wanted): Body<NoticesWanted>,
+) -> Result<Json<NoticesShown>, ApiError> {
+    let switches = notices::switches(&wanted.kinds)
+        .map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
+    for (kind, switch) in switches {
+        ctx.store
+            .account_notices_set(&caller.account, kind, switch)
+            .await?;
+    }
+    tracing::info!(account.id = %caller.account, by = %caller.by, audit = true, "changed notice preferences");
+    shown(&ctx, &caller).await
+}
+
+async fn shown(ctx: &Ctx, caller: &Caller) -> Result<Json<NoticesShown>, ApiError> {
+    let mailing = ctx.store.account_mail_find(&caller.account).await?;
+    let kinds = Kind::ALL
+        .iter()
+        .map(|kind| (kind.as_str().to_owned(), mailing.switch(*kind).is_on()));
+    Ok(Json(NoticesShown {
+        has_address: mailing.address.is_some(),
+        kinds: kinds.collect(),
+    }))
+}

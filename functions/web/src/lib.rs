@@ -1,0 +1,42 @@
+//! Pages and redirects for browsers: sign-in with GitHub, set-up after an installation, and the first API key.
+//!
+//! It holds the App's client secret and a session's cookie, and neither the ledger's key nor Stripe's. Safe to run twice: a
+//! sign-in's state is used once, a first key follows from its link, and an owner is linked by a conditional write.
+
+mod config;
+mod oauth_state;
+mod pages;
+mod visitors;
+
+pub use config::{Config, Ctx};
+pub use rest::ApiError;
+
+use axum::{Router, middleware};
+use bytes::Bytes;
+use http::{Request, Response};
+use std::sync::Arc;
+
+/// Every page, with its answers for unknown paths and methods.
+pub fn router(ctx: Ctx) -> Router {
+    let request_ids =
+        middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
+    pages::routes()
+        .fallback(absent)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(axum::extract::DefaultBodyLimit::max(rest::BODY_BYTES_MAX))
+        .layer(request_ids)
+        .with_state(Arc::new(ctx))
+}
+
+async fn absent() -> ApiError {
+    ApiError::not_found("Nothing exists at this path.")
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::method_not_allowed()
+}
+
+/// Answers one request.
+pub async fn respond(router: Router, request: Request<Bytes>) -> Response<Bytes> {
+    rest::respond(router, request).await
+}

@@ -1,0 +1,12 @@
+//! The Lambda binary of this function.
+
+use web::{Ctx, respond, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    boot::runtime::run_http(
+        |settings, outside| router(Ctx::connect(settings, outside)),
+        respond,
+    )
+    .await;
+}

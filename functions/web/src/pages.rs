@@ -1,0 +1,20 @@
+//! The pages, a folder for each context.
+
+mod accounts;
+
+use crate::Ctx;
+use accounts::{setup, sign_in, welcome};
+use axum::Router;
+use axum::routing::{get, post};
+use std::sync::Arc;
+
+/// Every page.
+pub fn routes() -> Router<Arc<Ctx>> {
+    Router::new()
+        .route("/signin", get(sign_in::begin))
+        .route("/signin/callback", get(sign_in::callback))
+        .route("/signout", post(sign_in::sign_out))
+        .route("/setup", get(setup::show).post(setup::link))
+        .route("/setup/account", post(setup::join))
+        .route("/welcome/{token}", get(welcome::show).post(welcome::reveal))
+}

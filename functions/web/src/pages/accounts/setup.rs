@@ -1,0 +1,275 @@
+//! `/setup`: where GitHub sends people who have installed the App, and where people without an account learn how to get one.
+//!
+//! The installation's number is part of the address, so anybody can choose it. It counts only where GitHub shows that
+//! installation to the person who signs in, and an account pays for its owner only where that person runs the owner and the
+//! account. An account that signed up by mail belongs to a person who shows its key.
+
+use crate::oauth_state::Intent;
+use crate::pages::accounts::sign_in::{leave, redirect};
+use crate::visitors::{Guest, SignedIn, find, vouched};
+use crate::{ApiError, Ctx};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::accounts::api_keys::Role;
+use domain::ids::{AccountId, InstallationId};
+use domain::refusal::{FlowError, Grounds};
+use flows::accounts::memberships::Belongings;
+use flows::accounts::sessions::Person;
+use flows::accounts::{joining, owners};
+use http::{HeaderMap, StatusCode};
+use rest::pages::Page;
+use rest::{Form, Params};
+use serde::Deserialize;
+use std::sync::Arc;
+
+pub const PATH: &str = "/setup";
+
+const WAYS: &str = "There are three ways to get an account. Sign up by mail with POST /api/v1/signup: the link in the mail \
+    shows the account's first key, and with that key the account is yours here. Or install the App on GitHub for your user \
+    or organization: its owner gets an account with a trial automatically. Or ask an admin of an account to add you to their \
+    organization on GitHub.";
+const INSTALL: &str = "Install the App on GitHub for the owner that this account should pay for; GitHub brings you back here.";
+
+/// The query that GitHub sends somebody with.
+#[derive(Deserialize)]
+pub struct Installed {
+    installation_id: Option<u64>,
+    setup_action: Option<String>,
+}
+
+/// Begins a sign-in about an installation; without one, shows a person their accounts.
+pub async fn show(
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    Params(installed): Params<Installed>,
+) -> Result<Response, ApiError> {
+    if let Some(installation) = installed.installation_id {
+        let intent = Intent {
+            installation: Some(InstallationId::new(installation)),
+            return_to: None,
+        };
+        return leave(&ctx, &intent).await;
+    }
+    if installed.setup_action.is_some() {
+        let why = "An admin of the organization has to approve the App on GitHub first. Come back after that.";
+        let page = Page::new(StatusCode::OK, "Nothing is installed yet");
+        return Ok(page.paragraph(why).into_response());
+    }
+    match find(&ctx, &headers).await? {
+        Some(person) => Ok(home(&ctx, &person).await?.into_response()),
+        None => {
+            let page = Page::new(StatusCode::OK, "You are not signed in").paragraph(WAYS);
+            Ok(page
+                .link("/signin?return_to=/setup", "Sign in with GitHub")
+                .into_response())
+        }
+    }
+}
+
+/// A person's accounts, and how to get another.
+async fn home(ctx: &Ctx, person: &Person) -> Result<Page, ApiError> {
+    let user = person.session.user.id;
+    let mut mine = Vec::new();
+    for known in ctx.store.membership_list(user).await? {
+        let member = ctx.store.member_find(&known.account, user).await?;
+        mine.push((known, member.map_or(Role::Viewer, |member| member.role)));
+    }
+    let heading = if mine.is_empty() {
+        "You have no account yet"
+    } else {
+        "Your accounts"
+    };
+    let mut page = Page::new(StatusCode::OK, heading);
+    for (known, role) in &mine {
+        let role = role.as_str();
+        page = page.paragraph(&format!("{} ({}): {role}", known.name, known.account));
+    }
+    let csrf = person.csrf_token();
+    let run: Vec<_> = mine
+        .iter()
+        .filter(|(_, role)| *role == Role::Admin)
+        .map(|(known, _)| &known.account)
+        .collect();
+    let shown = person.session.shown.iter();
+    for one in shown.filter(|one| one.role == Role::Admin) {
+        page = page.paragraph(&format!("No account pays for {} yet.", one.login));
+        page = offer_accounts(page, run.iter().copied(), one.installation, &csrf);
+    }
+    let page = ask_key(page, None, &csrf).paragraph(WAYS);
+    Ok(if mine.is_empty() {
+        page
+    } else {
+        page.link(&ctx.dashboard_url, "Your dashboard")
+    })
+}
+
+/// The page after an installation: the owner's account, or the choice of another one where that is possible.
+pub async fn arrive(
+    ctx: &Ctx,
+    has: &Belongings,
+    installation: InstallationId,
+    csrf: &str,
+) -> Result<Response, ApiError> {
+    let Some(here) = &has.account_here else {
+        return Ok(offer(has, installation, csrf));
+    };
+    let account = ctx.store.account_find(here).await?;
+    let may_leave = has.accounts.get(here) == Some(&Role::Admin)
+        && account.is_some_and(|account| account.came_by_itself())
+        && ctx.store.account_is_unused(here).await?;
+    if !may_leave {
+        return Ok(redirect(&ctx.dashboard_url));
+    }
+    let page = Page::new(StatusCode::OK, "The App is installed")
+        .paragraph("Its owner has a new account with a trial. You can continue with that account.")
+        .link(&ctx.dashboard_url, "Continue")
+        .paragraph(
+            "If you have an account already, it can pay instead, as long as the new account is unused. The new account is \
+             then closed.",
+        );
+    let others = admin_of(has).filter(|account| *account != here);
+    let page = offer_accounts(page, others, installation, csrf);
+    Ok(ask_key(page, Some(installation), csrf).into_response())
+}
+
+/// What a person can do with an installation that has no account.
+fn offer(has: &Belongings, installation: InstallationId, csrf: &str) -> Response {
+    let found = has
+        .shown
+        .iter()
+        .find(|one| one.installation == installation);
+    let Some(shown) = found else {
+        return Page::new(StatusCode::NOT_FOUND, "There is no such installation")
+            .paragraph(
+                "GitHub does not show you this installation. Ask the person who installed the App.",
+            )
+            .into_response();
+    };
+    let page = Page::new(StatusCode::OK, "The App is installed");
+    if shown.role != Role::Admin {
+        let why = format!(
+            "An admin of {} has to sign in and choose the account that pays for it.",
+            shown.login
+        );
+        return page.paragraph(&why).into_response();
+    }
+    let page = page
+        .paragraph(&format!("No account pays for {} yet.", shown.login))
+        .paragraph(
+            "Unless sign-ups are reviewed first, it gets an account of its own with a trial in a moment. If you have an \
+             account already, that account can pay instead.",
+        );
+    let page = offer_accounts(page, admin_of(has), installation, csrf);
+    ask_key(page, Some(installation), csrf).into_response()
+}
+
+fn admin_of(has: &Belongings) -> impl Iterator<Item = &AccountId> {
+    has.accounts
+        .iter()
+        .filter(|(_, role)| **role == Role::Admin)
+        .map(|(account, _)| account)
+}
+
+/// A button for each account that can pay for an installation's owner.
+fn offer_accounts<'a>(
+    page: Page,
+    accounts: impl Iterator<Item = &'a AccountId>,
+    installation: InstallationId,
+    csrf: &str,
+) -> Page {
+    let number = installation.to_string();
+    accounts.fold(page, |page, account| {
+        let fields = [
+            ("installation_id", number.as_str()),
+            ("account_id", account.as_str()),
+            ("csrf_token", csrf),
+        ];
+        page.button_to(PATH, &fields, &format!("Let {account} pay"))
+    })
+}
+
+/// The form for the key of an account.
+fn ask_key(page: Page, installation: Option<InstallationId>, csrf: &str) -> Page {
+    let number = installation.map(|installation| installation.to_string());
+    let mut fields = vec![("csrf_token", csrf)];
+    fields.extend(number.as_deref().map(|number| ("installation_id", number)));
+    page.paragraph(
+        "Did you sign up by mail? Enter the account's first key, or another key with all scopes.",
+    )
+    .secret_form(
+        "/setup/account",
+        &fields,
+        ("key", "Key"),
+        "This account is mine",
+    )
+}
+
+/// Which account pays for an installation's owner.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    installation_id: u64,
+    account_id: String,
+    csrf_token: String,
+}
+
+/// Lets an account pay for the owner of an installation.
+pub async fn link(
+    SignedIn(person): SignedIn,
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    Form(choice): Form<Choice>,
+) -> Result<Response, ApiError> {
+    vouched(&ctx, &person, &headers, Some(&choice.csrf_token))?;
+    let account = AccountId::parse(&choice.account_id)
+        .map_err(|_| ApiError::not_found("You have no such account."))?;
+    let installation = InstallationId::new(choice.installation_id);
+    let now = ctx.outside.now();
+    owners::link(&ctx.store, &person, installation, &account, now).await?;
+    Ok(redirect(&ctx.dashboard_url))
+}
+
+/// The key of an account, as the page's form sends it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountKey {
+    key: String,
+    installation_id: Option<u64>,
+    csrf_token: String,
+}
+
+/// Makes a person an admin of the account whose key they enter.
+pub async fn join(
+    _: Guest,
+    SignedIn(person): SignedIn,
+    State(ctx): State<Arc<Ctx>>,
+    headers: HeaderMap,
+    Form(shown): Form<AccountKey>,
+) -> Result<Response, ApiError> {
+    vouched(&ctx, &person, &headers, Some(&shown.csrf_token))?;
+    let installation = shown.installation_id.map(InstallationId::new);
+    let csrf = shown.csrf_token.as_str();
+    let now = ctx.outside.now();
+    let joined = match joining::join(&ctx.store, &ctx.sessions, &person, &shown.key, now).await {
+        Ok(joined) => joined,
+        Err(FlowError::Refused(refusal)) if refusal.grounds == Grounds::Forbidden => {
+            let page = Page::new(StatusCode::FORBIDDEN, "This key cannot be used");
+            let page = page.paragraph(&refusal.detail);
+            return Ok(ask_key(page, installation, csrf).into_response());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let page = Page::new(StatusCode::OK, "The account is yours").paragraph(&format!(
+        "You are an admin of {} ({}).",
+        joined.name, joined.account
+    ));
+    let page = match installation {
+        Some(installation) => {
+            offer_accounts(page, [&joined.account].into_iter(), installation, csrf)
+        }
+        None => page.paragraph(INSTALL),
+    };
+    Ok(page
+        .link(&ctx.dashboard_url, "Your dashboard")
+        .into_response())
+}

@@ -1,0 +1,42 @@
+//! Accounts: who may act for them, what they may do, and which owners they pay for.
+
+pub mod joining;
+#[cfg(feature = "github")]
+pub mod memberships;
+pub mod owners;
+pub mod rates;
+pub mod sessions;
+
+use domain::accounts::Account;
+use domain::billing::entitlements::{Entitlements, entitlements};
+use domain::billing::plans::Catalogue;
+use domain::ids::AccountId;
+use domain::refusal::{FlowError, Refusal};
+use domain::retry::Failure;
+use domain::time::Timestamp;
+use store::Store;
+
+/// An account and what it may do now.
+pub struct Entitled<'a> {
+    pub account: Account,
+    pub entitlements: Entitlements<'a>,
+}
+
+/// Reads an account with what it may do.
+pub async fn load<'a>(
+    store: &Store,
+    catalogue: &'a Catalogue,
+    account: &AccountId,
+    now: Timestamp,
+) -> Result<Entitled<'a>, FlowError> {
+    let found = store.account_find_whole(account).await?;
+    let (account, contracts) =
+        found.ok_or_else(|| Refusal::not_found("The account does not exist any more."))?;
+    let entitlements = entitlements(catalogue, &account, &contracts, now);
+    let entitlements = entitlements
+        .ok_or_else(|| FlowError::Failed(Failure::never("the catalogue lacks its default plan")))?;
+    Ok(Entitled {
+        account,
+        entitlements,
+    })
+}

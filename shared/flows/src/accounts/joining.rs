@@ -1,0 +1,59 @@
+//! From an account that signed up by mail to its person: they show a key of the account.
+//!
+//! A key with every scope makes other keys and spends the account's money, so its holder already decides for the account.
+//! Showing it only says who they are on GitHub. The key is used here and neither kept nor repeated, and whatever is wrong
+//! with it, the answer is the same. Safe to run twice: a member who joins again stays an admin.
+
+use crate::accounts::sessions::{Found, Person};
+use crate::cache::Cache;
+use domain::accounts::api_keys::KeyText;
+use domain::ids::AccountId;
+use domain::refusal::{FlowError, Refusal};
+use domain::time::Timestamp;
+use store::{LetIn, Store, key_digest};
+
+/// The account that a person has joined.
+pub struct Joined {
+    pub account: AccountId,
+    /// What people call it.
+    pub name: String,
+}
+
+/// Makes a person an admin of the account whose key they show.
+pub async fn join(
+    store: &Store,
+    sessions: &Cache<Found>,
+    person: &Person,
+    key: &str,
+    now: Timestamp,
+) -> Result<Joined, FlowError> {
+    let text = KeyText::parse(key.trim()).ok_or_else(bad_key)?;
+    let digest = key_digest(&text);
+    let key = store.api_key_find(&digest).await?;
+    let key = key
+        .filter(|key| key.is_good(now) && key.is_whole())
+        .ok_or_else(bad_key)?;
+    let user = &person.session.user;
+    let name = store.account_name(&key.account).await?;
+    let name = name.unwrap_or_else(|| key.account.to_string());
+    match store
+        .member_let_in(&key.account, &name, user, &digest, now)
+        .await?
+    {
+        LetIn::Now => {}
+        LetIn::Ended => return Err(bad_key().into()),
+    }
+    sessions.forget(&person.digest());
+    tracing::info!(account.id = %key.account, key.id = %key.id, user.id = %user.id, session.id = %person.session.id,
+        audit = true, "joined an account by its key");
+    Ok(Joined {
+        account: key.account,
+        name,
+    })
+}
+
+fn bad_key() -> Refusal {
+    let detail = "This key cannot be used here. Send an active key with all scopes, such as the first key, which the link in \
+        the welcome mail showed.";
+    Refusal::forbidden("bad_account_key", detail)
+}

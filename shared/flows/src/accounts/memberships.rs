@@ -1,0 +1,141 @@
+//! The accounts that a person belongs to, as GitHub shows them: written at each sign-in.
+//!
+//! Only the person's own list of installations counts. A person who owns something is the admin of its account even where the
+//! App is no longer installed, so that they can still see and cancel what they pay for. A person who has shown an account's
+//! key belongs to it whatever GitHub says. Safe to run twice: each write says what GitHub shows now.
+
+use crate::accounts::sessions::is_open;
+use domain::accounts::api_keys::Role;
+use domain::accounts::members::{Place, User, role_by_github};
+use domain::accounts::sessions::Shown;
+use domain::ids::{AccountId, InstallationId, OwnerId};
+use domain::refusal::FlowError;
+use domain::time::Timestamp;
+use github_api::{OwnerKind, Reached, Visitor};
+use std::collections::BTreeMap;
+use store::{Left, Store};
+
+/// Installations without an account that a session keeps.
+const SHOWN_MAX: usize = 20;
+
+/// What a person who has just signed in can act for.
+pub struct Belongings {
+    /// Their accounts and their role in each.
+    pub accounts: BTreeMap<AccountId, Role>,
+    /// The account of the installation that led them here.
+    pub account_here: Option<AccountId>,
+    /// Installations that they can reach and that have no account yet.
+    pub shown: Vec<Shown>,
+}
+
+impl Belongings {
+    /// The account of the new session: that of the installation, or else the one in which they may do most.
+    pub fn first_choice(&self) -> Option<AccountId> {
+        let most = || {
+            self.accounts
+                .iter()
+                .max_by_key(|(id, role)| (**role, std::cmp::Reverse((*id).clone())))
+        };
+        self.account_here
+            .clone()
+            .or_else(|| most().map(|(id, _)| id.clone()))
+    }
+}
+
+/// An account as this sign-in finds it: its name, and the highest role that GitHub shows.
+struct Claim {
+    name: String,
+    role: Role,
+}
+
+/// Asks GitHub what a person can reach, and writes the accounts that they belong to.
+pub async fn refresh(
+    store: &Store,
+    visitor: &Visitor,
+    user: &User,
+    came_for: Option<InstallationId>,
+    now: Timestamp,
+) -> Result<Belongings, FlowError> {
+    let mut reached = visitor.installations().await?;
+    reached.sort_by_key(|one| Some(one.installation) != came_for);
+    let mut claims = BTreeMap::new();
+    let (mut shown, mut account_here) = (Vec::new(), None);
+    if let Some(account) = store.owner_find(OwnerId::new(user.id.get())).await? {
+        claims.insert(
+            account,
+            Claim {
+                name: user.login.clone(),
+                role: Role::Admin,
+            },
+        );
+    }
+    for one in reached {
+        let account = store.owner_account(one.owner, one.installation).await?;
+        if account.is_none() && shown.len() >= SHOWN_MAX {
+            continue;
+        }
+        let role = role_by_github(user.id, one.owner, place(visitor, &one).await?);
+        let Some(account) = account else {
+            shown.push(Shown {
+                installation: one.installation,
+                owner: one.owner,
+                login: one.login,
+                role,
+            });
+            continue;
+        };
+        if Some(one.installation) == came_for {
+            account_here = Some(account.clone());
+        }
+        let claim = claims.entry(account).or_insert(Claim {
+            name: one.login,
+            role,
+        });
+        claim.role = claim.role.max(role);
+    }
+    let accounts = write(store, user, claims, now).await?;
+    Ok(Belongings {
+        accounts,
+        account_here,
+        shown,
+    })
+}
+
+async fn place(visitor: &Visitor, one: &Reached) -> Result<Place, FlowError> {
+    match one.kind {
+        OwnerKind::Person => Ok(Place::Outside),
+        OwnerKind::Organization => Ok(visitor.place(&one.login).await?),
+    }
+}
+
+async fn write(
+    store: &Store,
+    user: &User,
+    claims: BTreeMap<AccountId, Claim>,
+    now: Timestamp,
+) -> Result<BTreeMap<AccountId, Role>, FlowError> {
+    let mut accounts = BTreeMap::new();
+    for known in store.membership_list(user.id).await? {
+        if claims.contains_key(&known.account) {
+            continue;
+        }
+        match store.member_leave(&known.account, user.id).await? {
+            Left::Stays(role) if is_open(store, &known.account).await? => {
+                accounts.insert(known.account, role);
+            }
+            Left::Stays(_) => {
+                store.member_remove(&known.account, user.id).await?;
+            }
+            Left::Gone => {
+                tracing::info!(account.id = %known.account, user.id = %user.id, audit = true, "a member has left");
+            }
+        }
+    }
+    for (account, claim) in claims {
+        let role = store
+            .member_refresh(&account, &claim.name, user, claim.role, now)
+            .await?;
+        accounts.insert(account, role);
+    }
+    Ok(accounts)
+}

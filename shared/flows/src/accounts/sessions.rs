@@ -1,0 +1,122 @@
+//! Sessions: finding the person behind one, starting one and ending one.
+//!
+//! The text of a session is 256 random bits that only its browser has; the store keeps the digest. A lookup is cached for a
+//! minute, so a session that ended and a role that was taken away open nothing after that.
+
+use crate::cache::Cache;
+use domain::accounts::api_keys::Role;
+use domain::accounts::members::User;
+use domain::accounts::sessions::{LIFE, Session, SessionText, Shown};
+use domain::ids::{AccountId, SessionId};
+use domain::time::Timestamp;
+use sha2::{Digest, Sha256};
+use store::{Store, StoreError, session_digest};
+
+/// A signed-in person, as one request shows them.
+pub struct Person {
+    pub session: Session,
+    /// Their role in the session's account, if they still belong to it.
+    pub role: Option<Role>,
+    text: SessionText,
+}
+
+/// A session as it is cached.
+#[derive(Clone)]
+pub struct Found {
+    session: Session,
+    role: Option<Role>,
+}
+
+impl Person {
+    /// The token that a page of ours sends along with every change.
+    pub fn csrf_token(&self) -> String {
+        csrf_token(&self.text)
+    }
+
+    /// The digest under which the session is stored.
+    pub fn digest(&self) -> String {
+        session_digest(&self.text)
+    }
+}
+
+/// The token of a session. It follows from the text, so another site that makes a browser send its cookie cannot know it.
+pub fn csrf_token(text: &SessionText) -> String {
+    hex::encode(Sha256::digest(format!("tallyhook csrf {}", text.expose())))
+}
+
+/// The person of a session, if the session is valid.
+pub async fn find(
+    store: &Store,
+    cache: &Cache<Found>,
+    text: SessionText,
+    now: Timestamp,
+) -> Result<Option<Person>, StoreError> {
+    let digest = session_digest(&text);
+    let found = match cache.get(&digest, now) {
+        Some(cached) => cached,
+        None => {
+            let found = look_up(store, &digest).await?;
+            cache.put(&digest, found.clone(), now);
+            found
+        }
+    };
+    let valid = found.filter(|found| found.session.is_good(now));
+    Ok(valid.map(|Found { session, role }| Person {
+        session,
+        role,
+        text,
+    }))
+}
+
+async fn look_up(store: &Store, digest: &str) -> Result<Option<Found>, StoreError> {
+    let Some(session) = store.session_find(digest).await? else {
+        return Ok(None);
+    };
+    let member = match &session.account {
+        Some(account) if is_open(store, account).await? => {
+            store.member_find(account, session.user.id).await?
+        }
+        Some(_) | None => None,
+    };
+    Ok(Some(Found {
+        session,
+        role: member.map(|member| member.role),
+    }))
+}
+
+/// Whether anybody may act for an account.
+pub async fn is_open(store: &Store, account: &AccountId) -> Result<bool, StoreError> {
+    let account = store.account_find(account).await?;
+    Ok(account.is_some_and(|account| account.is_open()))
+}
+
+/// The random parts of a new session.
+pub struct Fresh {
+    pub id: [u8; 10],
+    pub text: [u8; 32],
+}
+
+/// A new session and the text that only its browser gets.
+pub fn start(
+    fresh: Fresh,
+    user: User,
+    account: Option<AccountId>,
+    shown: Vec<Shown>,
+    now: Timestamp,
+) -> (Session, SessionText) {
+    let session = Session {
+        id: SessionId::mint(now, fresh.id),
+        user,
+        account,
+        shown,
+        expires_at: now.plus(LIFE),
+    };
+    (session, SessionText::mint(fresh.text))
+}
+
+/// Ends a session: here at once, in other processes within a minute.
+pub async fn end(store: &Store, cache: &Cache<Found>, digest: &str) -> Result<(), StoreError> {
+    store.session_end(digest).await?;
+    cache.forget(digest);
+    Ok(())
+}

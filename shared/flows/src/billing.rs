@@ -1,0 +1,22 @@
+//! Billing: checkout sessions, subscriptions and the prices they use.
+
+#[cfg(feature = "stripe")]
+pub mod checkout_sessions;
+#[cfg(feature = "stripe")]
+pub mod intents;
+#[cfg(feature = "stripe")]
+pub mod prices;
+pub mod spend_limit;
+#[cfg(feature = "stripe")]
+pub mod subscriptions;
+
+/// What a sale uses.
+#[cfg(feature = "stripe")]
+pub struct Shop<'a> {
+    pub store: &'a store::Store,
+    pub stripe: &'a stripe_api::StripeApi,
+    pub catalogue: &'a domain::billing::plans::Catalogue,
+    /// Stripe's prices by product.
+    pub prices: &'a crate::cache::Cache<Vec<stripe_api::PriceChoice>>,
+    pub now: domain::time::Timestamp,
+}

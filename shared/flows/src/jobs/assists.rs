@@ -1,0 +1,197 @@
+//! Asking for an assist: what the account's plan offers for it, and the order.
+//!
+//! No model is called here. The row is written with the credits reserved for it in the same write, and a pointer is sent. Safe
+//! to run twice: the assist's id follows from the act.
+
+use crate::accounts::{Entitled, load};
+use crate::billing::spend_limit;
+use domain::billing::plans::{Catalogue, Limit, Plan};
+use domain::billing::spending::Unit;
+use domain::billing::usage::Meter;
+use domain::ids::{AccountId, AssistId};
+use domain::jobs::assists::{Assist, FREE_A_DAY_MAX, Facts, Task};
+use domain::jobs::{Funding, Offer};
+use domain::ledger::HoldId;
+use domain::refusal::{FlowError, Grounds, Refusal};
+use domain::time::Timestamp;
+use queues::{Message, Queues};
+use store::{AssistCreated, NewAssist, Store, SummaryPlace, WholeAssist};
+
+/// What an order uses.
+pub struct Desk<'a> {
+    pub store: &'a Store,
+    pub queues: &'a Queues,
+    pub catalogue: &'a Catalogue,
+    pub dashboard_url: &'a str,
+    pub now: Timestamp,
+}
+
+/// An assist that an account asks for.
+pub struct Wanted {
+    /// It follows from the act.
+    pub id: AssistId,
+    pub task: Task,
+    /// The place that only one assist takes.
+    pub place: Option<SummaryPlace>,
+    /// The purpose, in words.
+    pub what: String,
+    /// The upper bound of the prompt, from which the price follows; `None` if it is free.
+    pub prompt_bytes_max: Option<usize>,
+}
+
+/// Orders an assist. `None` if another one has taken its place.
+pub async fn order(
+    desk: &Desk<'_>,
+    account: &AccountId,
+    wanted: Wanted,
+) -> Result<Option<WholeAssist>, FlowError> {
+    let Wanted {
+        id,
+        task,
+        place,
+        what,
+        prompt_bytes_max,
+    } = wanted;
+    let now = desk.now;
+    let Entitled {
+        account,
+        entitlements,
+    } = load(desk.store, desk.catalogue, account, now).await?;
+    let offer = Offer::of_assist(
+        desk.catalogue,
+        &entitlements,
+        &account.customer,
+        prompt_bytes_max,
+        now,
+    );
+    may_be_billed(
+        desk.store,
+        &account.id,
+        entitlements.plan,
+        &offer.terms.funding,
+    )
+    .await?;
+    let hold = offer.hold(&account.id, HoldId::Assist(id.clone()), &what, now);
+    let free = matches!(offer.terms.funding, Funding::Free);
+    let needed = offer.terms.budget.unwrap_or_default();
+    let facts = Facts {
+        id,
+        account: account.id.clone(),
+        kind: task.kind(),
+        terms: offer.terms,
+        created_at: now,
+    };
+    let counts = free.then(|| (Meter::free_assists(), now.day(), Limit::Of(FREE_A_DAY_MAX)));
+    let spends = facts
+        .terms
+        .spending
+        .as_ref()
+        .map(|spending| (spending.unit, spending.period.clone()));
+    let new = NewAssist {
+        row: Assist::queued(facts),
+        task,
+        place,
+        counts,
+        hold,
+    };
+    match desk.store.assist_create(&new).await? {
+        AssistCreated::New => {
+            send(desk.queues, &new.row.facts).await;
+            if let Some((unit, period)) = &spends {
+                desk.store
+                    .spend_warn(&account.id, (*unit, period), now)
+                    .await?;
+            }
+            Ok(Some(WholeAssist {
+                row: new.row,
+                task: new.task,
+                answer: None,
+            }))
+        }
+        AssistCreated::Existing => existing(desk.store, new).await.map(Some),
+        AssistCreated::Taken => Ok(None),
+        AssistCreated::OutOfCredits(balance) => {
+            let detail = format!(
+                "Up to {needed} credits are reserved for {what}, and {} are available; top up at {}.",
+                balance.available, desk.dashboard_url
+            );
+            Err(Refusal::payment_required("insufficient_credits", detail).into())
+        }
+        AssistCreated::SpendLimitReached => {
+            let (unit, period) = spends
+                .as_ref()
+                .map_or((Unit::Money, ""), |(unit, period)| (*unit, period.as_str()));
+            Err(
+                spend_limit::reached(desk.store, &account.id, unit, period, now)
+                    .await?
+                    .into(),
+            )
+        }
+        AssistCreated::UsedUp => {
+            let free_at = now.next_day();
+            let detail = format!(
+                "An account has {FREE_A_DAY_MAX} free assists a day; the next ones are available at {free_at}."
+            );
+            let retry_after_seconds = free_at.since(now).as_secs().saturating_add(1);
+            let grounds = Grounds::TooMany {
+                retry_after_seconds,
+            };
+            Err(Refusal::new(grounds, "too_many_requests", detail).into())
+        }
+    }
+}
+
+/// While usage cannot be reported to Stripe, an account gets no more work than its plan allows unbilled.
+async fn may_be_billed(
+    store: &Store,
+    account: &AccountId,
+    plan: &Plan,
+    funding: &Funding,
+) -> Result<(), FlowError> {
+    let (Funding::Metered { .. }, Limit::Of(most)) = (funding, plan.unbilled_max) else {
+        return Ok(());
+    };
+    if store.owed_count(account, most).await? < most {
+        return Ok(());
+    }
+    let detail = format!(
+        "{most} usage records are waiting to be billed; retry when they are, or contact support."
+    );
+    Err(Refusal::conflict("too_much_unbilled", detail).into())
+}
+
+/// The assist that the same act has ordered before.
+async fn existing(store: &Store, new: NewAssist) -> Result<WholeAssist, FlowError> {
+    let facts = &new.row.facts;
+    let mine = store
+        .assist_find(&facts.id)
+        .await?
+        .filter(|whole| whole.row.facts.account == facts.account);
+    let whole = mine.ok_or_else(|| Refusal::not_found("There is no such assist."))?;
+    if whole.task != new.task {
+        let detail =
+            "This `Idempotency-Key` was used for another assist; use a new one for each act.";
+        return Err(Refusal::conflict("idempotency_key_reused", detail).into());
+    }
+    Ok(whole)
+}
+
+/// The row is due anyway, so a pointer that cannot be sent costs a minute and no more.
+async fn send(queues: &Queues, facts: &Facts) {
+    let message = Message::Assist(facts.id.clone());
+    if let Err(error) = queues.send(&message, Some(&facts.account)).await {
+        tracing::warn!(assist.id = %facts.id, %error, "could not queue an assist; the sweeper will");
+    }
+}
+
+/// How an assist is paid for, and its price where that is in credits.
+pub fn paid(row: &Assist) -> (&'static str, Option<String>) {
+    match row.facts.terms.funding {
+        Funding::Prepaid { .. } => (
+            "credits",
+            row.used.as_ref().map(|_| row.price().to_string()),
+        ),
+        Funding::Metered { .. } => ("meters", None),
+        Funding::Free => ("nothing", None),
+    }
+}

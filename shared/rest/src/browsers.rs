@@ -1,0 +1,120 @@
+//! What browsers send: the session's cookie, and the proof that a change comes from a page of ours.
+//!
+//! Another site can make a browser send the cookie and cannot read the answer. So every change needs the CSRF token as well,
+//! which follows from the session's text. The cookie's name has no `__Host-` prefix, because browsers disagree on whether
+//! `http://127.0.0.1`, where the local stack runs, may set one.
+
+use crate::ApiError;
+use domain::accounts::sessions::{LIFE, SessionText};
+use http::{HeaderMap, HeaderValue, Uri, header};
+use subtle::ConstantTimeEq;
+
+const SESSION: &str = "th_session";
+/// The header in which the programs of our pages send the CSRF token.
+pub const CSRF: &str = "x-csrf-token";
+
+/// The session of a request, if it can be one.
+pub fn session(headers: &HeaderMap) -> Option<SessionText> {
+    cookie(headers, SESSION).and_then(SessionText::parse)
+}
+
+/// The header that gives a session to its browser.
+pub fn session_cookie(text: &SessionText) -> HeaderValue {
+    set_cookie(SESSION, text.expose(), "/", LIFE.as_secs())
+}
+
+/// The header that deletes the session's cookie.
+pub fn no_session_cookie() -> HeaderValue {
+    set_cookie(SESSION, "", "/", 0)
+}
+
+/// Continues only if the token is the session's and no other site sent the request.
+pub fn check_csrf(
+    expected: &str,
+    token: Option<&str>,
+    headers: &HeaderMap,
+    site: &str,
+) -> Result<(), ApiError> {
+    let token = token.unwrap_or_default().as_bytes();
+    let right: bool = expected.as_bytes().ct_eq(token).into();
+    if !right {
+        let detail = "Send the `csrf_token` of `GET /api/v1/session` as `X-CSRF-Token`; each session has its own.";
+        return Err(ApiError::forbidden("bad_csrf_token", detail));
+    }
+    let ours = origin(site);
+    match headers.get(header::ORIGIN) {
+        Some(said) if ours.is_none_or(|ours| said.as_bytes() != ours.as_bytes()) => {
+            let detail = "This request comes from another site; use the dashboard.";
+            Err(ApiError::forbidden("foreign_origin", detail))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A cookie that no script can read and that no form of another site sends. All its parts are plain text of ours.
+pub fn set_cookie(name: &str, value: &str, path: &str, seconds: u64) -> HeaderValue {
+    let text =
+        format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// A cookie of a request. Of two with one name neither counts, since one of them is not ours.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers
+        .get_all(header::COOKIE)
+        .into_iter()
+        .filter_map(|line| line.to_str().ok());
+    let pairs = lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    let mut values = pairs
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value);
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<String> {
+    let url: Uri = url.parse().ok()?;
+    Some(format!("{}://{}", url.scheme_str()?, url.authority()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_found_among_others_and_two_of_one_name_count_as_absent() {
+        let find = |lines: &[&'static str]| {
+            let pairs = lines
+                .iter()
+                .map(|line| (header::COOKIE, HeaderValue::from_static(line)));
+            cookie(&pairs.collect(), SESSION).map(str::to_owned)
+        };
+        for (lines, found) in [
+            (&["th_session=a"][..], Some("a")),
+            (&["x=1; th_session=a; y=2"], Some("a")),
+            (&["x=1", "th_session=a=b"], Some("a=b")),
+            (&["th_session=a; th_session=b"], None),
+            (&["xth_session=a", "th_sessions=b"], None),
+            (&[], None),
+        ] {
+            assert_eq!(find(lines).as_deref(), found, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_browsers_say() {
+        for (url, expected) in [
+            (
+                "http://127.0.0.1:8420/billing",
+                Some("http://127.0.0.1:8420"),
+            ),
+            ("https://tallyhook.test", Some("https://tallyhook.test")),
+            ("/billing", None),
+        ] {
+            assert_eq!(origin(url).as_deref(), expected, "{url}");
+        }
+    }
+}
