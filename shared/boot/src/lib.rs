@@ -14,6 +14,7 @@ mod outside;
 #[cfg(any(feature = "receiver", feature = "http", feature = "consumer"))]
 pub mod runtime;
 mod secrets;
+mod setting;
 mod settings;
 mod signing;
 mod source;
@@ -26,7 +27,8 @@ pub use keyed::{Keyed, Source};
 pub use log::{log_at, log_to, log_to_stdout};
 pub use outside::{Clock, Outside, Random, Web, WebError};
 pub use secrets::{Secret, SecretError, Secrets};
-pub use settings::{Setting, Settings};
+pub use setting::Setting;
+pub use settings::Settings;
 pub use signing::Sign;
 pub use source::SourceAddress;
 pub use tracing::level_filters::LevelFilter;

@@ -1,13 +1,8 @@
 //! Logging: one JSON line for each event on standard output, where Lambda collects it.
 
-use crate::{Env, Setting};
+use crate::Env;
+use crate::setting::LEVEL;
 use tracing::level_filters::LevelFilter;
-
-pub(crate) const LEVEL: Setting = Setting::optional(
-    "RUST_LOG",
-    "The log level: `off`, `error`, `warn`, `info`, `debug` or `trace`. The local stack logs nothing unless it is set.",
-)
-.with_default("info");
 
 /// Starts logging at the level of `RUST_LOG`. Libraries log at `warn` at most, because their lines may contain more than we
 /// want to keep.

@@ -3,7 +3,8 @@
 //! Receivers trust only Amazon's roots and carry them in the binary, because reading the system's store costs more than the
 //! rest of a cold start. A custom AWS endpoint has no certificate of Amazon's, so the system's store is read for one.
 
-use crate::{Env, Setting, WebError};
+use crate::setting::CA_BUNDLE;
+use crate::{Env, WebError};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnector;
@@ -41,13 +42,6 @@ pub enum Trust {
     /// The roots in this PEM file.
     File(String),
 }
-
-pub(crate) const CA_BUNDLE: Setting = Setting::optional(
-    "AWS_CA_BUNDLE",
-    "A PEM file with the only certificates to trust.",
-)
-.with_alias("SSL_CERT_FILE")
-.outside_template();
 
 /// The certificate stores of Debian and Amazon Linux.
 const SYSTEM_BUNDLES: [&str; 2] = [

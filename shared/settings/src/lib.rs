@@ -1,8 +1,8 @@
 //! The settings of functions, by part: one reads a table's settings, another Stripe's.
 //!
 //! Each part reads its settings from the environment, notes what is wrong with them, and connects the client that they are
-//! for. A function's `Config` is the list of its parts. The parts of vendors are features, so a function links only the
-//! clients that it uses.
+//! for. A function's `Config` is the list of its parts. Parts are behind features, so a function links only the clients
+//! that it uses.
 
 #[cfg(feature = "catalogue")]
 mod catalogue;
@@ -13,6 +13,7 @@ mod mail;
 #[cfg(feature = "model")]
 mod model;
 mod platform;
+#[cfg(feature = "queues")]
 mod queues;
 #[cfg(feature = "stripe")]
 mod stripe;
@@ -22,6 +23,7 @@ mod urls;
 
 #[cfg(feature = "catalogue")]
 pub use self::catalogue::CatalogueSettings;
+#[cfg(feature = "queues")]
 pub use self::queues::QueueSettings;
 #[cfg(feature = "github")]
 pub use github::{GithubSettings, SignInSettings};
