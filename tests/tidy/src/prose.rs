@@ -86,7 +86,7 @@ const LEFT: &[(&str, usize)] = &[
     ("shared/store", 190),
     ("shared/stripe-api", 24),
     ("shared/webhooks", 8),
-    ("tests/it", 17),
+    ("tests/it", 21),
     ("tests/tidy", 1),
 ];
 
