@@ -114,7 +114,7 @@ impl Bench {
         })
     }
 
-    /// Postings of one credit on so many accounts, and the bare transaction in turn.
+    /// Postings of one credit on this many accounts, and the bare transaction in turn.
     async fn postings(&self, title: &str, accounts: u64, load: u8) -> anyhow::Result<()> {
         let skip = if accounts == 1 { ACCOUNTS } else { 0 };
         let whose = move |n: u64| usize::try_from(skip + n % accounts);
@@ -269,7 +269,7 @@ impl Tally {
         faults
             .run(all)
             .await
-            .ok_or_else(|| anyhow::anyhow!("nobody dies here"))??;
+            .ok_or_else(|| anyhow::anyhow!("no process dies here"))??;
         self.took += began.elapsed();
         self.calls += faults.calls() - calls;
         self.done += count;
@@ -318,7 +318,7 @@ fn embedded(faults: &Faults) -> anyhow::Result<(Aws, store::Random)> {
             faults.clone(),
         )?),
         web: Web::new(tower::service_fn(async |_| {
-            Err("nobody calls anybody here".into())
+            Err("no outside call is made here".into())
         })),
         clock: Arc::new(|| NOW),
         random: Arc::clone(&random),

@@ -1,6 +1,6 @@
 //! How fast the local stack is: `cargo bench --bench stack`.
 //!
-//! Two loads, both bounded and on loopback: signed webhooks that nobody acts on, through the front door, and whole jobs,
+//! Two loads, both bounded and on loopback: signed webhooks without an action, through the HTTP server, and whole jobs,
 //! from the webhook to the reported usage. Prints rates, latencies, memory and store calls; fails when anything is lost or
 //! doubled, never because it is slow.
 
@@ -123,13 +123,13 @@ async fn jobs(stack: &Arc<Stack>, base: &str) -> anyhow::Result<()> {
         rate(JOBS, took)
     );
     println!(
-        "store calls of the queue's doors: {} a job",
+        "store calls of the functions behind queues: {} a job",
         (store_calls(stack) - calls) / usize::try_from(JOBS)?
     );
     Ok(())
 }
 
-/// Sends bodies through the front door, several senders at once; how long each waited, in milliseconds.
+/// Sends bodies to the HTTP server, several senders at once. Returns how long each waited, in milliseconds.
 async fn send(
     stack: &Arc<Stack>,
     base: &str,

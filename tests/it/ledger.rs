@@ -1,5 +1,5 @@
-//! The ledger through the real store: whatever is posted, in whatever order and by however many at once, a balance is what
-//! its entries add up to, and nobody gets what he has not.
+//! The ledger through the real store: whatever is posted, in any order and concurrently, a balance
+//! equals the sum of its entries, and no account spends credits that it does not have.
 
 pub mod command_line;
 pub mod credits;
@@ -43,7 +43,7 @@ pub async fn reached(
     let outside = Outside {
         aws: aws_smithy_runtime_api::client::http::SharedHttpClient::new(aws),
         web: Web::new(tower::service_fn(async |_| {
-            Err("nobody calls anybody here".into())
+            Err("no outside call is made here".into())
         })),
         clock: Arc::new(|| NOW),
         random: Arc::new(move || {

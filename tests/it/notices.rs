@@ -1,4 +1,4 @@
-//! Customers are told by mail what they have to know: each notice from its cause to one mail, with injected faults.
+//! Notices by mail: from each cause to exactly one mail, with faults on the way.
 
 pub mod bounces;
 pub mod failures;
@@ -36,7 +36,7 @@ impl World {
         assert_eq!(set.expect("the store answers"), AccountChanged::Now);
     }
 
-    /// Owes a notice as a door would, and sends its message.
+    /// Creates a due notice as a function would, and sends its message.
     async fn owes(&self, account: &AccountId, topic: Topic) -> NoticeKey {
         let now = self.stack.outside.now();
         let notice = Notice::new(topic, "something has happened.".to_owned(), now);
@@ -102,7 +102,7 @@ impl World {
     }
 }
 
-/// A world whose one account can be written to.
+/// A world whose only account has a mail address.
 async fn world(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> (World, AccountId) {
     let world = World::with(fault_plan, settings).await;
     let account = world.account().await;
@@ -117,7 +117,7 @@ fn event(sample: &str, change: impl FnOnce(&mut Value)) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stripe_says_of_payments_becomes_one_mail_each() {
+async fn each_payment_event_becomes_one_mail() {
     for (sample, subject, words) in [
         (
             "invoice.payment_failed",
@@ -190,7 +190,7 @@ async fn a_quota_is_warned_of_once_at_four_fifths_and_once_at_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_balance_is_warned_of_when_it_is_low_and_when_it_does_not_suffice() {
+async fn a_balance_is_warned_of_when_it_is_low_and_when_it_is_too_low() {
     let (world, account) = World::on_plan(FaultPlan::Seeded(203), "credits", &[]).await;
     world.reachable(&account).await;
     world.adjusts(&account, "600", "a gift").await;
@@ -209,7 +209,7 @@ async fn a_balance_is_warned_of_when_it_is_low_and_when_it_does_not_suffice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_welcome_has_a_link_that_is_told_once_and_then_forgotten() {
+async fn a_welcome_has_a_link_that_is_mailed_once_and_then_forgotten() {
     let (world, account) = world(
         FaultPlan::Seeded(204),
         &[("DASHBOARD_URL", "https://tallyhook.test/billing")],
@@ -283,7 +283,7 @@ fn every_topic() -> [Topic; 9] {
 
 /// Every message three times and more, at once and out of order: each notice is one mail.
 #[tokio::test(start_paused = true)]
-async fn every_topic_is_one_mail_whatever_fails() {
+async fn every_topic_is_one_mail_with_and_without_faults() {
     for seed in 1..=12 {
         let (world, account) = world(FaultPlan::Seeded(seed), &[]).await;
         let wanted = domain::notices::Kind::JobFinished;

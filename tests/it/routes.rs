@@ -1,6 +1,7 @@
 //! What every HTTP route answers alike: callers, problems, rate limits, request ids and the OpenAPI document.
 
 pub mod document;
+pub mod hardening;
 pub mod matrix;
 pub mod operators;
 pub mod rates;

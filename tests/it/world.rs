@@ -1,12 +1,14 @@
-//! A world for one test: every door in one process, one thread, a clock that only moves when nothing else does, and
-//! injected faults unless a test asks for none.
+//! A world for one test: every function in one process and one thread, a clock that only moves when
+//! nothing else runs, and faults unless a test turns them off.
 //!
-//! It speaks in verbs. At the end a test calls [`World::done`], which fails if anything was left undone.
+//! Its methods are verbs. A test ends with [`World::done`], which fails if any work is left.
 
 pub mod browser;
+mod deliveries;
 pub mod leaks;
 pub mod money;
 pub mod operator;
+mod outcomes;
 pub mod program;
 pub mod shop;
 pub mod verbs;
@@ -62,19 +64,19 @@ pub struct World {
 }
 
 impl World {
-    /// A furnished world with injected faults, with one paying account.
+    /// A prepared world with faults and one paying account.
     pub async fn start() -> Self {
         Self::with(FaultPlan::Seeded(7), &[]).await
     }
 
-    /// A furnished world with its fault_plan and settings chosen.
+    /// A prepared world with chosen faults and settings.
     pub async fn with(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> Self {
         let world = Self::bare(fault_plan, settings).await;
         world.provision().await;
         world
     }
 
-    /// A world in which nobody pays yet.
+    /// A world without a paying account.
     pub async fn bare(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> Self {
         leaks::listen();
         let birth = tokio::time::Instant::now();
@@ -135,7 +137,7 @@ impl World {
         }
     }
 
-    /// The account of the demo's organization, by the operators' door.
+    /// Creates the account of the demo's organization through the admin API.
     pub async fn provision(&self) -> AccountId {
         let body = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "plan": "payg" });
         loop {
@@ -147,174 +149,11 @@ impl World {
                 StatusCode::SERVICE_UNAVAILABLE => {}
                 StatusCode::OK | StatusCode::CREATED => {
                     return AccountId::parse(answer["id"].as_str().expect("an id"))
-                        .expect("an id of ours");
+                        .expect("an account id");
                 }
                 other => panic!("cannot provision: {other} {answer}"),
             }
         }
-    }
-
-    // --- what people and vendors do ---
-
-    /// GitHub sends a sample event under a fresh delivery id, which is returned.
-    pub async fn github_sends(&self, sample: &str) -> String {
-        self.github_sends_changed(sample, |_| {}).await
-    }
-
-    /// GitHub sends a sample event with something changed.
-    pub async fn github_sends_changed(
-        &self,
-        sample: &str,
-        change: impl FnOnce(&mut Value),
-    ) -> String {
-        let mut body = fixture("github", sample);
-        change(&mut body);
-        body["marker"] = leaks::MARKER.into();
-        let delivery = self.fresh_delivery();
-        let event = sample.split('.').next().expect("a name");
-        let response = self
-            .github_delivers(event, &delivery, &serde_json::to_vec(&body).expect("JSON"))
-            .await;
-        assert_eq!(response.status(), StatusCode::ACCEPTED);
-        delivery
-    }
-
-    /// A delivery id nobody has used.
-    pub fn fresh_delivery(&self) -> String {
-        let n = self.deliveries.fetch_add(1, Ordering::Relaxed);
-        format!("72d3162e-cc78-11e3-81ab-{n:012}")
-    }
-
-    /// GitHub hands over one delivery.
-    pub async fn github_delivers(
-        &self,
-        event: &str,
-        delivery: &str,
-        body: &[u8],
-    ) -> Response<bytes::Bytes> {
-        self.github_door(github_request(BASE, LOCAL_SECRET, event, delivery, body))
-            .await
-    }
-
-    /// Any request at GitHub's door; a door that dies gives no answer but a 502.
-    pub async fn github_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
-        let receive = github_webhook::receive(&self.stack.github_webhook, request);
-        let response = self.stack.faults.run(receive).await.unwrap_or_else(died);
-        leaks::look("/github/webhook", &response);
-        response
-    }
-
-    /// Stripe sends a sample event, signed now.
-    pub async fn stripe_sends_changed(
-        &self,
-        sample: &str,
-        change: impl FnOnce(&mut Value),
-    ) -> StatusCode {
-        let mut body = fixture("stripe", sample);
-        change(&mut body);
-        self.stripe_delivers(&body).await
-    }
-
-    /// Stripe hands over one event, signed now.
-    pub async fn stripe_delivers(&self, event: &Value) -> StatusCode {
-        let now = self.stack.outside.now().seconds();
-        let mut event = event.clone();
-        let object = if event["data"]["object"].is_object() {
-            &mut event["data"]["object"]
-        } else {
-            &mut event
-        };
-        object["marker"] = leaks::MARKER.into();
-        let body = serde_json::to_vec(&event).expect("JSON");
-        self.stripe_door(stripe_request(BASE, LOCAL_SECRET, now, &body))
-            .await
-            .status()
-    }
-
-    /// Stripe hands over what has happened there since, with injected faults each event twice and in any order; how many events.
-    /// What is not taken is handed over again, as Stripe does for days.
-    pub async fn stripe_hands_over(&self) -> usize {
-        let mut events = self.vendors.stripe.outbox_take();
-        let count = events.len();
-        if let FaultPlan::Seeded(_) = self.fault_plan {
-            events.extend(events.clone());
-            let mut placed: Vec<_> = events
-                .into_iter()
-                .map(|event| (self.draw(), event))
-                .collect();
-            placed.sort_by_key(|(place, _)| *place);
-            events = placed.into_iter().map(|(_, event)| event).collect();
-        }
-        for event in events {
-            let mut tries = 0;
-            while !self.stripe_delivers(&event).await.is_success() {
-                tries += 1;
-                assert!(tries < 20, "nobody takes {}", event["id"]);
-            }
-        }
-        count
-    }
-
-    fn draw(&self) -> u64 {
-        let next = |seed| Some(scramble(seed));
-        self.draws
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
-            .expect("always some")
-    }
-
-    /// Any request at Stripe's door.
-    pub async fn stripe_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
-        let receive = stripe_webhook::receive(&self.stack.stripe_webhook, request);
-        let response = self.stack.faults.run(receive).await.unwrap_or_else(died);
-        leaks::look("/stripe/webhook", &response);
-        response
-    }
-
-    /// An operator asks the admin door.
-    pub async fn operator(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> (StatusCode, Value) {
-        let response = self
-            .admin_door(method, path, Some("local-token"), body)
-            .await;
-        let status = response.status();
-        (
-            status,
-            serde_json::from_slice(response.body()).unwrap_or(Value::Null),
-        )
-    }
-
-    /// Somebody asks the admin door.
-    pub async fn admin_door(
-        &self,
-        method: &str,
-        path: &str,
-        token: Option<&str>,
-        body: Option<&Value>,
-    ) -> Response<bytes::Bytes> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{BASE}{path}"));
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let body = match body {
-            Some(body) => {
-                request = request.header("content-type", "application/json");
-                serde_json::to_vec(body).expect("JSON").into()
-            }
-            None => bytes::Bytes::new(),
-        };
-        let respond = admin::respond(
-            self.stack.admin.clone(),
-            request.body(body).expect("a request"),
-        );
-        let response = self.stack.faults.run(respond).await.unwrap_or_else(died);
-        leaks::look(path, &response);
-        response
     }
 
     // --- how time passes ---
@@ -322,11 +161,11 @@ impl World {
     /// Runs every queue until all are empty and nothing is owed, letting time pass and the sweeper sweep where needed.
     pub async fn settle(&self) {
         for _ in 0..600 {
-            let told = self.stack.mail_events().await.unwrap_or_default();
-            if self.stripe_hands_over().await + told + self.turn_all().await > 0 {
+            let sent = self.stack.mail_events().await.unwrap_or_default();
+            if self.stripe_hands_over().await + sent + self.turn_all().await > 0 {
                 continue;
             }
-            let (rows, messages) = self.owing_rows_and_messages().await;
+            let (rows, messages) = self.pending_rows_and_messages().await;
             let Some(next) = rows.iter().map(|(_, due_at)| *due_at).min() else {
                 if messages.is_empty() {
                     return;
@@ -334,7 +173,8 @@ impl World {
                 tokio::time::sleep(Duration::from_secs(61)).await;
                 continue;
             };
-            // Hidden messages come back within minutes; where there are none, nothing happens before a row is due.
+            // Hidden messages become visible within minutes; without any, nothing happens before a
+            // row is due.
             let pause = next.since(self.stack.outside.now()) + Duration::from_secs(1);
             tokio::time::sleep(if messages.is_empty() {
                 pause
@@ -342,7 +182,7 @@ impl World {
                 pause.min(Duration::from_secs(61))
             })
             .await;
-            // A sweep that dies or meets a fault is cut short; the next one goes on.
+            // A sweep that dies or meets a fault is cut short; the next sweep continues.
             let _ = self.stack.faults.run(self.stack.sweep()).await;
         }
         panic!("the world does not settle: {:?}", self.pending().await);
@@ -382,26 +222,26 @@ impl World {
         }
     }
 
-    /// A queue and the door it wakes.
+    /// A queue's event source mapping, with the function that it invokes.
     pub fn mapping(&self, queue: Queue) -> &Mapping {
         let found = self
             .stack
             .mappings
             .iter()
             .find(|(known, _)| *known == queue);
-        &found.expect("every queue wakes a door").1
+        &found.expect("every queue invokes a function").1
     }
 
-    /// Everything that still has to happen, in words.
+    /// All remaining work, described.
     pub async fn pending(&self) -> Vec<String> {
-        let (rows, messages) = self.owing_rows_and_messages().await;
+        let (rows, messages) = self.pending_rows_and_messages().await;
         let rows = rows
             .into_iter()
             .map(|(what, due_at)| format!("{what} due at {due_at}"));
         rows.chain(messages).collect()
     }
 
-    async fn owing_rows_and_messages(&self) -> (Vec<(String, Timestamp)>, Vec<String>) {
+    async fn pending_rows_and_messages(&self) -> (Vec<(String, Timestamp)>, Vec<String>) {
         let mut rows = Vec::new();
         let far = Timestamp::from_millis(i64::MAX / 4);
         for due in self
@@ -450,111 +290,13 @@ impl World {
         count
     }
 
-    // --- what is to be seen ---
-
-    /// What the log says of an event.
-    pub async fn event(&self, source: Source, id: &str) -> Option<EventRow> {
-        self.stack
-            .inbox
-            .find_row(&EventKey::parse(source, id).expect("an id"))
-            .await
-            .expect("the store answers")
-    }
-
-    /// The job that an event made, by the outcome on its row.
-    pub async fn job_of(&self, delivery: &str) -> Snapshot {
-        let row = self
-            .event(Source::Github, delivery)
-            .await
-            .expect("the event is there");
-        let outcome = row.outcome.expect("the event is finished");
-        let id = outcome.rsplit(' ').next().expect("a word");
-        self.job(&JobId::parse(id).unwrap_or_else(|_| panic!("no job in {outcome:?}")))
-            .await
-    }
-
-    /// The job that a branch belongs to.
-    pub async fn job_of_branch(&self, branch: &str) -> Snapshot {
-        let id = branch.strip_prefix("tallyhook/").expect("a branch of ours");
-        self.job(&JobId::parse(id).expect("a job's id")).await
-    }
-
-    /// A job as it is.
-    pub async fn job(&self, id: &JobId) -> Snapshot {
-        self.stack
-            .store
-            .job_find(id)
-            .await
-            .expect("the store answers")
-            .expect("the job is there")
-    }
-
-    /// The states a job has been in.
-    pub fn states(job: &Snapshot) -> Vec<State> {
-        job.timeline.iter().map(|moment| moment.state).collect()
-    }
-
-    /// The account of the demo's organization.
-    pub async fn account(&self) -> AccountId {
-        self.provision().await
-    }
-
-    /// What is owed on the pull request meter.
-    pub async fn owed(&self) -> usize {
-        let debts = Debts {
-            account: self.account().await,
-            meter: Meter::pull_requests(),
-        };
-        self.stack
-            .store
-            .owed_list(&debts, 100)
-            .await
-            .expect("the store answers")
-            .len()
-    }
-
-    /// Exactly one branch, one commit on it, one pull request and one comment of ours.
-    pub fn assert_pulled_once(&self) {
-        let github = &self.vendors.github;
-        let branches: Vec<_> = github
-            .branches(OWNER, REPOSITORY)
-            .into_iter()
-            .filter(|(name, _)| name != "main")
-            .collect();
-        assert_eq!(branches.len(), 1, "branches: {branches:?}");
-        let commits = github.commits_on(OWNER, REPOSITORY, &branches[0].0);
-        assert_eq!(commits.len(), 2, "the first commit and ours: {commits:?}");
-        let pulls = github.pulls(OWNER, REPOSITORY);
-        assert_eq!(pulls.len(), 1, "pull requests: {pulls:?}");
-        assert_eq!(
-            (pulls[0].head.as_str(), pulls[0].base.as_str()),
-            (branches[0].0.as_str(), "main")
-        );
-        let comments = github.comments(OWNER, REPOSITORY, 7);
-        assert_eq!(comments.len(), 1, "comments: {comments:?}");
-    }
-
-    /// The same, and one meter event: what one job is worth that Stripe bills, whatever happened on the way.
-    pub fn assert_delivered_once(&self) {
-        self.assert_pulled_once();
-        let metered = self.vendors.stripe.meter_events();
-        assert_eq!(metered.len(), 1, "meter events: {metered:?}");
-        assert_eq!(self.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
-    }
-
-    /// No branch, no pull request and no meter event: what a job that was not delivered is worth.
-    pub fn assert_nothing_delivered(&self) {
-        assert_eq!(self.vendors.github.pulls(OWNER, REPOSITORY).len(), 0);
-        assert_eq!(self.vendors.stripe.meter_events().len(), 0);
-    }
-
     /// The end of a test: nothing may be left undone.
     pub async fn done(mut self) {
         self.finished = true;
         assert_eq!(
             leaks::take(),
             Vec::<String>::new(),
-            "what nobody may say was said"
+            "secrets or personal text leaked"
         );
         assert_eq!(
             self.pending().await,
@@ -579,7 +321,7 @@ impl World {
         assert_eq!(
             leaks::take(),
             Vec::<String>::new(),
-            "what nobody may say was said"
+            "secrets or personal text leaked"
         );
     }
 }
@@ -598,11 +340,4 @@ pub fn fixture(source: &str, name: &str) -> Value {
     let path = format!("{}/events/{source}/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn died() -> Response<bytes::Bytes> {
-    Response::builder()
-        .status(StatusCode::BAD_GATEWAY)
-        .body(bytes::Bytes::new())
-        .expect("a response")
 }

@@ -28,7 +28,7 @@ pub enum Health {
     LosingOnce,
 }
 
-/// What stands in the table and in the queue, and what it took.
+/// The contents of the table and the queue, and the calls that made them.
 #[derive(Default)]
 pub struct State {
     /// Items by their keys.
@@ -117,7 +117,7 @@ impl Aws {
         Ok(aws)
     }
 
-    /// What stands there now.
+    /// The present contents.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -50,7 +50,7 @@ impl Checks<'_> {
             (202, 1, 1),
         )?;
         self.expect(
-            "a repeat that nobody has finished is queued again",
+            "a repeat of a pending event is queued again",
             &one,
             Coming::Signed,
             (202, 1, 2),
@@ -153,7 +153,7 @@ impl Checks<'_> {
         )
     }
 
-    /// A webhook that nobody has seen.
+    /// A new webhook.
     fn fresh(&mut self) -> Webhook {
         self.number += 1;
         let (event, body) = self.stage.vendor().sample();
@@ -191,7 +191,7 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// Does what the door that acts on an event does to its row.
+    /// Finishes the event's row, as the function that acts on the event does.
     fn finish(&self, webhook: &Webhook) {
         for ((pk, _), item) in &mut self.stage.aws().items {
             if pk.ends_with(&webhook.id)

@@ -16,7 +16,7 @@ const STRIPE: [&str; 5] = [
     include_str!("../../../events/stripe/invoice.payment_failed.json"),
 ];
 
-/// Writes so many payloads of one vendor into a folder; the same ones every time.
+/// Writes this many payloads of one vendor into a folder; the same ones every time.
 pub fn write(vendor: &str, folder: &Path, count: usize) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     let (shapes, events) = github();
@@ -301,7 +301,7 @@ impl Random {
         )
     }
 
-    /// A number of at most so many digits.
+    /// A number of at most this many digits.
     fn number(&mut self, digits: usize) -> String {
         let least = if digits > 5 { 3 } else { 0 };
         let rest = least + self.below(digits - least);

@@ -31,7 +31,7 @@ fn one((kind, value): (&String, &Value)) -> usize {
     }
 }
 
-/// Write units of so many bytes.
+/// The write units of an item of this size.
 pub fn of(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024).max(1)).unwrap_or(u32::MAX)
 }

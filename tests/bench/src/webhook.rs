@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What the receiver under test is told to expect.
+/// The webhooks that the receiver under test is configured for.
 pub const SECRET: &str = "bench-secret";
 
 /// Who sends.
 #[derive(Clone, Copy)]
 pub enum Vendor {
-    /// GitHub: the id stands in a header, the body has no blanks.
+    /// GitHub: the id is in a header, the body has no blanks.
     Github,
-    /// Stripe: the id stands in the body, which is indented, and the signature is dated.
+    /// Stripe: the id is in the body, which is indented, and the signature is dated.
     Stripe,
 }
 
@@ -52,7 +52,7 @@ impl Vendor {
     }
 }
 
-/// JSON without the blanks between its parts, everything else as it stands.
+/// JSON without the blanks between its parts, everything else unchanged.
 pub fn compact(json: &str) -> String {
     let (mut quoted, mut escaped) = (false, false);
     json.chars()

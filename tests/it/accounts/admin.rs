@@ -62,7 +62,7 @@ async fn an_account_is_made_once_a_customer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_takes_what_belongs_to_another_account() {
+async fn an_installation_of_another_account_cannot_be_taken() {
     let world = World::bare(FaultPlan::None, &[]).await;
     let owned = |customer: &str, installation: u64| json!({ "stripe_customer_id": customer, "installation_id": installation, "owner_id": 11 });
     assert_eq!(
@@ -92,7 +92,7 @@ async fn nobody_takes_what_belongs_to_another_account() {
         ("a known customer with a taken owner", owned("cus_2", 3)),
     ] {
         let response = world
-            .admin_door("POST", PATH, Some("local-token"), Some(&body))
+            .admin_request("POST", PATH, Some("local-token"), Some(&body))
             .await;
         assert_problem(what, &response, 409, "installation_taken");
     }
@@ -108,7 +108,7 @@ async fn nobody_takes_what_belongs_to_another_account() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_wishes_are_told_what_is_wrong() {
+async fn bad_requests_say_what_is_wrong() {
     let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.stack.faults.log();
     let long = "x".repeat(41);
@@ -169,7 +169,7 @@ async fn bad_wishes_are_told_what_is_wrong() {
         ),
     ] {
         let response = world
-            .admin_door("POST", PATH, Some("local-token"), Some(&body))
+            .admin_request("POST", PATH, Some("local-token"), Some(&body))
             .await;
         assert_problem(&body.to_string(), &response, 400, code);
     }
@@ -206,14 +206,14 @@ async fn bad_wishes_are_told_what_is_wrong() {
         "%00",
     ] {
         let response = world
-            .admin_door("GET", &format!("{PATH}/{id}"), Some("local-token"), None)
+            .admin_request("GET", &format!("{PATH}/{id}"), Some("local-token"), None)
             .await;
         assert_problem(id, &response, 404, "not_found");
     }
     world.done().await;
 }
 
-/// Ten operators at once, with injected faults: one account, and everybody hears of it in the end.
+/// Ten operators at once, with faults: one account, and every request gets its id in the end.
 #[tokio::test(start_paused = true)]
 async fn ten_at_once_make_one_account() {
     let world = World::bare(FaultPlan::Seeded(91), &[]).await;
@@ -225,11 +225,11 @@ async fn ten_at_once_make_one_account() {
         .assert_outcome(&delivery, EventState::Processed, "")
         .await;
     world.assert_delivered_once();
-    assert_eq!(world.told_job().await.facts.account, ids[0]);
+    assert_eq!(world.commented_job().await.facts.account, ids[0]);
     world.done().await;
 }
 
-/// An owner that is known by its number is known before its installation has said anything.
+/// An owner known by its number resolves before its installation has sent an event.
 #[tokio::test(start_paused = true)]
 async fn an_owner_named_by_an_operator_is_known_at_once() {
     let world = World::bare(FaultPlan::None, &[]).await;

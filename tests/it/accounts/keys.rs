@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_shown_once_and_opens_the_door_of_its_account() {
+async fn a_key_is_shown_once_and_opens_its_account() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     assert_eq!(
@@ -61,7 +61,7 @@ async fn a_key_is_shown_once_and_opens_the_door_of_its_account() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_gives_more_than_he_has() {
+async fn a_key_grants_no_more_than_it_has() {
     let program = program("credits", &[]).await;
     let wanted = json!({ "name": "ci", "scopes": ["read", "keys"] });
     let (_, made) = program.ask("POST", "/api/v1/api-keys", Some(&wanted)).await;
@@ -141,7 +141,7 @@ async fn a_revoked_key_opens_nothing_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_keys_open_the_door_while_one_takes_over_from_the_other() {
+async fn both_keys_work_during_a_rotation() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     let wanted = json!({ "name": "a", "scopes": ["read"], "expires_in_days": 30 });

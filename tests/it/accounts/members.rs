@@ -96,13 +96,13 @@ async fn a_role_is_what_github_says_at_the_last_sign_in() {
     assert_eq!(
         mate.api("GET", "/api/v1/account", "", None).await.0,
         StatusCode::OK,
-        "until his next sign-in"
+        "until the next sign-in"
     );
     let again = world.signed_in("acme-member").await;
     assert_eq!(
         again.session().await["accounts"],
         json!([]),
-        "GitHub shows him nothing any more"
+        "GitHub lists nothing for this member any more"
     );
     world.elapse(Duration::from_secs(60)).await;
     assert_eq!(
@@ -120,7 +120,7 @@ async fn a_role_is_what_github_says_at_the_last_sign_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_by_hand_stays_and_a_demoted_member_loses_his_scopes_within_a_minute() {
+async fn a_manual_role_stays_and_a_demoted_member_loses_scopes_within_a_minute() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     let (boss, mate) = (
@@ -202,7 +202,8 @@ async fn a_role_by_hand_stays_and_a_demoted_member_loses_his_scopes_within_a_min
     program.world.done().await;
 }
 
-/// Two admins who demote each other at once leave one of them; he cannot go, neither by himself nor by a key.
+/// Two admins who demote each other at the same time leave one admin, who can be removed neither by
+/// themselves nor with a key.
 #[tokio::test(start_paused = true)]
 async fn an_account_keeps_an_admin() {
     let program = program("credits", &[]).await;
@@ -259,7 +260,7 @@ async fn an_account_keeps_an_admin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_two_accounts_acts_for_the_one_he_chose() {
+async fn a_member_of_two_accounts_acts_for_the_chosen_one() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     globex(
@@ -275,10 +276,10 @@ async fn who_has_two_accounts_acts_for_the_one_he_chose() {
         "where she may do most"
     );
     assert_eq!(role_of(&who, &theirs).as_deref(), Some("member"));
-    let stranger = world.signed_in("acme-member").await;
+    let outsider = world.signed_in("acme-member").await;
     let choice = |account: &AccountId| json!({ "account_id": account.as_str() });
     for account in [choice(&theirs), json!({ "account_id": "acc_x" })] {
-        let (status, answer) = stranger
+        let (status, answer) = outsider
             .acts("PUT", "/api/v1/session/account", Some(&account))
             .await;
         assert_eq!(
@@ -288,7 +289,7 @@ async fn who_has_two_accounts_acts_for_the_one_he_chose() {
         );
     }
     assert_eq!(
-        stranger.session().await["account_id"],
+        outsider.session().await["account_id"],
         program.account.as_str()
     );
 
@@ -329,7 +330,7 @@ async fn who_has_two_accounts_acts_for_the_one_he_chose() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_installation_is_believed_only_from_the_person_s_own_list() {
+async fn an_installation_is_trusted_only_from_the_person_s_own_list() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     globex(
@@ -354,16 +355,17 @@ async fn an_installation_is_believed_only_from_the_person_s_own_list() {
         .contains("Nothing is installed")
     );
 
-    // Somebody names an installation that is not his.
-    let stranger = world.browser();
-    let answer = stranger.signs_in(&setup(INSTALLATION_ID), "outsider").await;
+    // An installation that does not belong to this person.
+    let outsider = world.browser();
+    let answer = outsider.signs_in(&setup(INSTALLATION_ID), "outsider").await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{answer:?}");
-    assert_eq!(stranger.session().await["accounts"], json!([]));
-    // An installation whose owner has an account leads to it.
+    assert_eq!(outsider.session().await["accounts"], json!([]));
+    // An installation whose owner has an account leads to that account.
     let mate = world.browser();
     let answer = mate.signs_in(&setup(INSTALLATION_ID), "acme-member").await;
     assert_eq!(location(&answer), "http://tallyhook.test/billing");
-    // One without an account: its member cannot say who pays; its admin without an account is told to sign up.
+    // Without an account: a member cannot choose the payer; an admin without an account has to sign
+    // up.
     let answer = mate.signs_in(&setup(THEIRS), "acme-member").await;
     assert!(
         text(&answer).contains("An admin of globex") && !text(&answer).contains("<form"),
@@ -386,11 +388,11 @@ async fn an_installation_is_believed_only_from_the_person_s_own_list() {
         "no_account"
     );
     assert_eq!(
-        stranger.acts("POST", path, Some(&body)).await.1["code"],
+        outsider.acts("POST", path, Some(&body)).await.1["code"],
         "no_account"
     );
 
-    // Who runs both may let his account pay, once.
+    // A person who administers both may choose their account as the payer, once.
     let boss = world.browser();
     let answer = boss.signs_in(&setup(THEIRS), "acme-owner").await;
     assert!(
@@ -427,7 +429,7 @@ async fn an_installation_is_believed_only_from_the_person_s_own_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_page_s_form_links_and_a_taken_owner_stays_where_he_is() {
+async fn the_page_s_form_links_and_a_taken_owner_stays() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     globex(&program, &[("acme-owner", "admin")]);

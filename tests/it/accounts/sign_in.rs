@@ -1,4 +1,5 @@
-//! People sign in with GitHub, stay signed in, and go: one journey through the consent page, and every way in that is none.
+//! Signing in with GitHub: one journey through the consent page and out again, and every request
+//! that must not sign anybody in.
 
 use crate::world::browser::{SITE, location};
 use crate::world::operator::assert_problem;
@@ -73,7 +74,8 @@ async fn a_person_signs_in_works_and_signs_out() {
         StatusCode::CREATED
     );
 
-    // A process that has seen the session caches it for a minute; no other accepts it after the sign-out.
+    // A process that has seen the session trusts it for one more minute; every other process
+    // refuses it.
     let elsewhere = another(&program.world, &[]);
     let cookie = format!(
         "th_session={}",
@@ -134,7 +136,7 @@ async fn a_person_signs_in_works_and_signs_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_ends_by_itself() {
+async fn a_session_expires() {
     let program = program("credits", &[]).await;
     let browser = program.world.signed_in("acme-owner").await;
     program.world.skip(Duration::from_secs(14 * 86_400 - 60));
@@ -147,7 +149,7 @@ async fn a_session_ends_by_itself() {
     program.world.abandoned();
 }
 
-/// Whoever comes back otherwise than he left is not signed in, and is told where to begin.
+/// A callback that does not match its start does not sign in, and says where to begin.
 #[tokio::test(start_paused = true)]
 async fn a_sign_in_fits_one_browser_once() {
     let program = program("credits", &[]).await;
@@ -171,7 +173,7 @@ async fn a_sign_in_fits_one_browser_once() {
         assert_eq!(
             browser.cookie("th_session"),
             before,
-            "{what}: nobody is signed in"
+            "{what}: no one is signed in"
         );
     };
     let (one, other) = (world.browser(), world.browser());
@@ -229,7 +231,7 @@ async fn a_sign_in_fits_one_browser_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_led_to_another_site() {
+async fn no_redirect_leads_to_another_site() {
     let program = program("credits", &[]).await;
     let browser = program.world.browser();
     for elsewhere in [
@@ -252,7 +254,7 @@ async fn nobody_is_led_to_another_site() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_session_changes_comes_from_our_own_page() {
+async fn a_session_changes_things_from_our_own_page_only() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     let (browser, other) = (
@@ -322,7 +324,7 @@ async fn what_a_session_changes_comes_from_our_own_page() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_client_nobody_signs_in_and_everything_else_works() {
+async fn without_a_client_sign_in_is_off_and_everything_else_works() {
     let program = program("credits", &[("GITHUB_CLIENT_ID", "")]).await;
     let browser = program.world.browser();
     for path in [
@@ -354,13 +356,14 @@ async fn sessions_have_a_limit_of_their_own() {
             let answer = browser.ask("GET", "/api/v1/session", &[], "").await;
             refused += u32::from(answer.status() == StatusCode::TOO_MANY_REQUESTS);
         }
-        assert_eq!(refused, 3, "also of somebody who has no account");
+        assert_eq!(refused, 3, "also of a person without an account");
     }
     program.get("/api/v1/account").await;
     program.world.done().await;
 }
 
-/// Somebody signs in and the door dies at this call; people begin again. How many calls it took.
+/// Signs in while the function dies at this call, and starts over as people do. Returns the number
+/// of calls.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let before = world.stack.faults.calls();
@@ -381,7 +384,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         json!([{ "id": account.as_str(), "name": OWNER, "role": "admin" }]),
         "{call:?}"
     );
-    // He was counted once: he is the last admin.
+    // The person was counted once: they are the last admin.
     let mine = format!("/api/v1/members/{}", who["user_id"]);
     let less = browser
         .acts("PATCH", &mine, Some(&json!({ "role": "viewer" })))

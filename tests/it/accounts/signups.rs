@@ -1,4 +1,4 @@
-//! From a wish to an account that works, exactly once: by installing the App, and by mail.
+//! Sign-ups: from a request to a working account, exactly once, by installing the App or by mail.
 
 mod joining;
 mod mails;
@@ -29,11 +29,11 @@ impl World {
         customers
     }
 
-    /// A newcomer's sign-up.
-    pub async fn signup(&self, newcomer: &Newcomer) -> SignUpRow {
+    /// The sign-up of an applicant.
+    pub async fn signup(&self, applicant: &Newcomer) -> SignUpRow {
         self.stack
             .store
-            .signup_find(newcomer)
+            .signup_find(applicant)
             .await
             .expect("the store answers")
             .expect("a sign-up")
@@ -55,8 +55,8 @@ impl World {
     }
 
     /// One customer, one account and one welcome have come of the sign-up.
-    pub async fn assert_provisioned_once(&self, newcomer: &Newcomer, welcome: Outcome) -> Account {
-        let row = self.signup(newcomer).await;
+    pub async fn assert_provisioned_once(&self, applicant: &Newcomer, welcome: Outcome) -> Account {
+        let row = self.signup(applicant).await;
         assert_eq!(
             (row.state, row.sign_up.email, row.sign_up.name),
             (State::Done, None, None)

@@ -1,5 +1,7 @@
-//! Buying: checkouts, portal and payment methods. One wish comes to one session, whatever dies and however often it is
-//! asked; credits come from Stripe's word alone.
+//! Purchases: checkouts, the portal and payment methods. One request makes one session, whatever
+//! dies and however often it is repeated; only Stripe's events grant credits.
+
+mod payment_methods;
 
 use crate::world::program::{Program, program};
 use crate::world::{FaultPlan, World};
@@ -62,7 +64,7 @@ impl Program {
     }
 }
 
-/// A program of an account whose shop is open.
+/// A program of an account that can buy.
 pub async fn shop(plan: &str) -> Program {
     let program = program(plan, &[]).await;
     program.world.pushes_the_catalogue().await;
@@ -123,7 +125,7 @@ async fn a_pack_is_checked_out_paid_and_granted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_wish_is_one_session() {
+async fn one_request_is_one_session() {
     let program = shop("credits").await;
     let pack = json!({ "pack": "1k" });
     let first = program.checks_out("a", &pack).await;
@@ -165,10 +167,7 @@ async fn one_wish_is_one_session() {
     program.world.pays(next["id"].as_str().expect("an id"));
     program.world.settle().await;
     let again = program.checks_out("e", &pack).await;
-    assert!(
-        again["id"] != next["id"],
-        "whoever has bought may buy again"
-    );
+    assert!(again["id"] != next["id"], "a customer may buy again");
     assert_eq!(program.world.purse(&program.account).await, (1_000, 0));
     program.world.done().await;
 }
@@ -202,7 +201,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         .customer_once(&key, "POST", CHECKOUT, "once", Some(&body))
         .await;
     let calls = world.stack.faults.calls() - before;
-    // The same customer comes again, by the same key or by another.
+    // The same customer retries, with the same key or another one.
     let (_, same) = world
         .customer(
             &key,
@@ -244,7 +243,8 @@ async fn a_process_may_die_at_any_call_of_a_checkout() {
     }
 }
 
-/// Stripe keeps a failure of its own with the key of the call; it is asked anew under another one, and never twice.
+/// Stripe keeps a failure with the idempotency key; the request is repeated under another key,
+/// never twice under one.
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_stripe_keeps_ends_nothing() {
     for fault in [
@@ -341,97 +341,6 @@ async fn without_stripe_nothing_is_sold_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_portal_opens_for_the_account_s_own_customer() {
-    let program = shop("credits").await;
-    let (status, portal) = program.ask("POST", "/api/v1/billing/portal", None).await;
-    assert_eq!(status, StatusCode::CREATED, "{portal}");
-    assert!(
-        portal["url"]
-            .as_str()
-            .is_some_and(|url| url.starts_with("https://")),
-        "{portal}"
-    );
-    program.world.done().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn payment_methods_are_added_preferred_and_taken_away() {
-    let program = shop("credits").await;
-    let stripe = program.world.vendors.stripe.clone();
-    let (status, setup) = program
-        .asks_as("a", "POST", METHODS, Some(&json!({})))
-        .await;
-    assert_eq!(status, StatusCode::CREATED, "{setup}");
-    let (_, again) = program
-        .asks_as("a", "POST", METHODS, Some(&json!({})))
-        .await;
-    assert_eq!(again, setup);
-    stripe
-        .pay_session(setup["id"].as_str().expect("an id"))
-        .expect("an open session");
-    program.world.settle().await;
-    let usual = stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card");
-    let listed = program.get(METHODS).await;
-    let methods = listed["payment_methods"].as_array().expect("a list");
-    let of = |wanted: bool| {
-        methods
-            .iter()
-            .filter(move |method| method["is_default"] == wanted)
-    };
-    assert_eq!(
-        of(true)
-            .map(|method| method["id"].as_str())
-            .collect::<Vec<_>>(),
-        [Some(usual.as_str())]
-    );
-    let other = of(false).next().expect("the one of the checkout")["id"]
-        .as_str()
-        .expect("an id")
-        .to_owned();
-
-    let (status, _) = program
-        .ask("POST", &format!("{METHODS}/{other}/default"), None)
-        .await;
-    assert_eq!(status, StatusCode::NO_CONTENT);
-    let (status, _) = program
-        .ask("DELETE", &format!("{METHODS}/{usual}"), None)
-        .await;
-    assert_eq!(status, StatusCode::NO_CONTENT);
-    let listed = program.get(METHODS).await;
-    let left = listed["payment_methods"].as_array().expect("a list");
-    assert!(
-        left.iter().all(|method| method["id"] != usual.as_str()),
-        "{listed}"
-    );
-    assert!(
-        left.iter()
-            .any(|method| method["id"] == other.as_str() && method["is_default"] == true),
-        "{listed}"
-    );
-
-    // Another customer's card looks like none.
-    stripe.add_customer("cus_Other", "other@customer.example");
-    let theirs = stripe
-        .add_card("cus_Other", "pm_card_visa")
-        .expect("a card");
-    for id in [theirs.as_str(), "pm_none"] {
-        for (method, path) in [
-            ("DELETE", format!("{METHODS}/{id}")),
-            ("POST", format!("{METHODS}/{id}/default")),
-        ] {
-            let answer = program.ask(method, &path, None).await;
-            assert_eq!(
-                code(&answer),
-                (StatusCode::NOT_FOUND, "not_found"),
-                "{method} {path}"
-            );
-        }
-    }
-    program.world.settle().await;
-    program.world.abandoned();
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_period_says_what_it_has_come_to() {
     let program = shop("credits").await;
     program
@@ -468,7 +377,7 @@ async fn a_period_says_what_it_has_come_to() {
     program.world.done().await;
 }
 
-/// Whoever looks for a plan reads what a fix costs him, by meter or in credits.
+/// The plans state the price of a fix, by meter or in credits.
 #[tokio::test(start_paused = true)]
 async fn plans_say_what_a_fix_costs() {
     let program = program("credits", &[]).await;
@@ -521,10 +430,10 @@ async fn other_paths_lead_to_the_same() {
         ("/usage", "/api/v1/billing/usage"),
     ] {
         assert_eq!(program.get(alias).await, program.get(path).await, "{alias}");
-        let stranger = program.world.customer("", "GET", alias, "x", None).await.0;
+        let outsider = program.world.customer("", "GET", alias, "x", None).await.0;
         let open = path == "/api/v1/plans";
         assert_eq!(
-            stranger,
+            outsider,
             if open {
                 StatusCode::OK
             } else {

@@ -1,4 +1,4 @@
-//! What billing tells others of an account: provisioning, by one route, and a dashboard, by all of them.
+//! What billing reports of an account: to provisioning by one route, to a dashboard by all of them.
 
 use crate::billing::checkouts::shop;
 use crate::world::program::Program;
@@ -12,9 +12,9 @@ use std::time::Duration;
 const SUBSCRIPTION: &str = "/api/v1/billing/subscription";
 const DAY: u64 = 86_400;
 
-/// What provisioning is told: the plan, Stripe's word, whether the service may be used, what of it is used, and whether it
-/// ends soon unless it is paid.
-fn told(account: &Value) -> (&str, &str, bool, u64, bool) {
+/// What provisioning sees: the plan, Stripe's status, whether the service may be used, what is
+/// used, and whether it ends soon unless it is paid.
+fn status_of(account: &Value) -> (&str, &str, bool, u64, bool) {
     assert_eq!(account["stripe_customer_id"], CUSTOMER);
     let word = |name: &str| account[name].as_str().expect("a word");
     let used = account["current_usage"].as_u64().expect("a count");
@@ -40,8 +40,12 @@ impl Program {
         );
     }
 
-    async fn assert_told(&self, expected: (&str, &str, bool, u64, bool), when: &str) {
-        assert_eq!(told(&self.get("/api/v1/account").await), expected, "{when}");
+    async fn assert_status(&self, expected: (&str, &str, bool, u64, bool), when: &str) {
+        assert_eq!(
+            status_of(&self.get("/api/v1/account").await),
+            expected,
+            "{when}"
+        );
     }
 }
 
@@ -50,21 +54,21 @@ async fn billing_returns_correct_status() {
     let program = shop("trial").await;
     let (world, stripe) = (&program.world, &program.world.vendors.stripe);
     program
-        .assert_told(("trial", "none", true, 0, false), "a trial")
+        .assert_status(("trial", "none", true, 0, false), "a trial")
         .await;
     program.gets_a_fix(31).await;
     program
-        .assert_told(("trial", "none", true, 1, false), "a fix of the trial")
+        .assert_status(("trial", "none", true, 1, false), "a fix of the trial")
         .await;
 
     stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card");
     world.settle().await;
     program
-        .assert_told(("payg", "active", true, 0, false), "converted")
+        .assert_status(("payg", "active", true, 0, false), "converted")
         .await;
     program.gets_a_fix(32).await;
     program
-        .assert_told(("payg", "active", true, 1, false), "a fix that is paid")
+        .assert_status(("payg", "active", true, 1, false), "a fix that is paid")
         .await;
 
     let (status, changed) = program
@@ -73,11 +77,11 @@ async fn billing_returns_correct_status() {
     assert_eq!(status, StatusCode::OK, "{changed}");
     world.settle().await;
     program
-        .assert_told(("teams", "active", true, 0, false), "another plan")
+        .assert_status(("teams", "active", true, 0, false), "another plan")
         .await;
     program.gets_a_fix(33).await;
     program
-        .assert_told(
+        .assert_status(
             ("teams", "active", true, 1, false),
             "a fix of the other plan",
         )
@@ -89,11 +93,11 @@ async fn billing_returns_correct_status() {
     stripe.roll_period(id).expect("a period");
     world.settle().await;
     program
-        .assert_told(("teams", "past_due", true, 0, true), "a payment failed")
+        .assert_status(("teams", "past_due", true, 0, true), "a payment failed")
         .await;
     program.gets_a_fix(34).await;
     program
-        .assert_told(
+        .assert_status(
             ("teams", "past_due", true, 1, true),
             "a fix within the grace",
         )
@@ -101,7 +105,7 @@ async fn billing_returns_correct_status() {
 
     world.skip(Duration::from_secs(8 * DAY));
     program
-        .assert_told(
+        .assert_status(
             ("trial", "past_due", false, 1, false),
             "the grace is over; the trial's fix is remembered",
         )
@@ -116,7 +120,7 @@ async fn billing_returns_correct_status() {
         .expect("it is paid");
     world.settle().await;
     program
-        .assert_told(("teams", "active", true, 1, false), "paid after all")
+        .assert_status(("teams", "active", true, 1, false), "paid after all")
         .await;
 
     let (status, ended) = program
@@ -125,9 +129,9 @@ async fn billing_returns_correct_status() {
     assert_eq!(status, StatusCode::OK, "{ended}");
     world.settle().await;
     program
-        .assert_told(("trial", "canceled", false, 1, false), "cancelled")
+        .assert_status(("trial", "canceled", false, 1, false), "cancelled")
         .await;
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     program.world.done().await;
 }
 
@@ -252,7 +256,7 @@ async fn assert_money_agrees(program: &Program) {
     assert_eq!(usage["waiting_for_stripe"], 0);
 }
 
-/// The plan is the same wherever it is told, and its invoice is Stripe's.
+/// Every route reports the same plan, and its invoice is Stripe's.
 async fn assert_plan_agrees(program: &Program) {
     let account = program.get("/api/v1/account").await;
     let (quota, usage) = (
@@ -338,7 +342,8 @@ async fn assert_plan_agrees(program: &Program) {
     assert_eq!(granted, [&bought["credits"]]);
 }
 
-/// A pack is bought, a plan subscribed to, a fix delivered and usage told; whoever may look sees the same of it.
+/// A pack is bought, a plan subscribed to, a fix delivered and usage reported; every caller with
+/// access sees the same.
 #[tokio::test(start_paused = true)]
 async fn dashboard_queries_work() {
     let program = shop("credits").await;
@@ -388,8 +393,8 @@ async fn dashboard_queries_work() {
     assert_eq!(
         program.ask("GET", "/api/v1/session", None).await.0,
         StatusCode::UNAUTHORIZED,
-        "a key is nobody"
+        "a key is not a person"
     );
-    program.world.assert_books_agree().await;
+    program.world.assert_ledger_agrees().await;
     program.world.done().await;
 }

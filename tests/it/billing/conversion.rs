@@ -1,4 +1,5 @@
-//! A trial that converts: whoever leaves a way to pay gets the plan that the trial offers, once.
+//! A trial converts: an account that adds a payment method gets the plan that the trial offers,
+//! once.
 
 use crate::world::program::program;
 use crate::world::shop::subscribes;
@@ -22,7 +23,7 @@ fn said(account: &Value) -> (&str, &str, bool) {
     )
 }
 
-/// How the customer's subscriptions stand at Stripe.
+/// The statuses of the customer's subscriptions at Stripe.
 fn subscribed(world: &World) -> Vec<String> {
     let all = world.vendors.stripe.subscriptions();
     all.iter()
@@ -93,9 +94,10 @@ async fn trial_to_paid_conversion() {
     }
 }
 
-/// A key that stands for something else, or for a failure that Stripe keeps, does not stand in the way for a day.
+/// An idempotency key that Stripe has used for another request, or keeps a failure for, does not
+/// block the conversion for a day.
 #[tokio::test(start_paused = true)]
-async fn a_conversion_whose_key_is_spent_takes_another() {
+async fn a_conversion_with_a_used_key_takes_another() {
     for fault in [None, Some(Fault::StoredFailure)] {
         let (world, account) = World::on_plan(FaultPlan::Seeded(413), "trial", &[]).await;
         world.pushes_the_catalogue().await;
@@ -113,14 +115,14 @@ async fn a_conversion_whose_key_is_spent_takes_another() {
     }
 }
 
-/// Who subscribes to something else with the card that he leaves has chosen.
+/// A customer who subscribes to another plan with the new card has chosen.
 #[tokio::test(start_paused = true)]
 async fn who_has_chosen_a_plan_keeps_it() {
     let (world, account) = World::on_plan(FaultPlan::Seeded(411), "trial", &[]).await;
     world.pushes_the_catalogue().await;
     subscribes(&world, CUSTOMER).await;
-    let told = world.told(&[ATTACHED]);
-    world.hears(&told[0]).await;
+    let sent = world.stripe_sent(&[ATTACHED]);
+    world.acts_on(&sent[0]).await;
     assert_eq!(subscribed(&world), ["active"]);
     let whole = world
         .stack
@@ -137,15 +139,16 @@ async fn who_has_chosen_a_plan_keeps_it() {
     world.done().await;
 }
 
-/// Who has ended the plan is not given it again, and a card that is gone again converts nobody.
+/// A customer who ended the plan does not get it again, and a card that was removed converts no
+/// trial.
 #[tokio::test(start_paused = true)]
-async fn nobody_is_converted_against_his_will() {
+async fn no_trial_converts_against_the_customer_s_choice() {
     let (world, _) = World::on_plan(FaultPlan::Seeded(412), "trial", &[]).await;
     world.pushes_the_catalogue().await;
     let card = leaves_a_card(&world);
-    let told = world.told(&[ATTACHED]);
+    let sent = world.stripe_sent(&[ATTACHED]);
     world.vendors.stripe.remove_card(&card).expect("a card");
-    let (state, says) = world.hears(&told[0]).await;
+    let (state, says) = world.acts_on(&sent[0]).await;
     assert_eq!(
         (state, says.as_str()),
         (EventState::Ignored, "the payment method was removed again")
@@ -176,11 +179,11 @@ async fn a_conversion_waits_for_what_it_needs() {
     for settings in [&[("STRIPE_SECRET_KEY", "")][..], &[]] {
         let (world, _) = World::on_plan(FaultPlan::None, "trial", settings).await;
         leaves_a_card(&world);
-        let told = world.told(&[ATTACHED]);
-        assert_eq!(world.stripe_delivers(&told[0]).await, StatusCode::ACCEPTED);
+        let sent = world.stripe_sent(&[ATTACHED]);
+        assert_eq!(world.stripe_delivers(&sent[0]).await, StatusCode::ACCEPTED);
         world.turn(Queue::StripeEvents).await;
         let row = world
-            .event(Source::Stripe, told[0]["id"].as_str().expect("an id"))
+            .event(Source::Stripe, sent[0]["id"].as_str().expect("an id"))
             .await
             .expect("it is there");
         assert_eq!((row.state, row.attempts), (EventState::Pending, 0));

@@ -74,7 +74,7 @@ async fn ended(world: &World, account: &AccountId, story: &Story, deaths: &[(u64
     kinds.sort_unstable();
     kinds.dedup();
     assert_eq!(kinds, story.kinds, "{what}");
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
 }
 
 async fn die_everywhere(moment: Moment) {
@@ -101,9 +101,9 @@ async fn a_process_may_die_after_any_call_of_a_purchase() {
     die_everywhere(Moment::After).await;
 }
 
-/// Two deaths, anywhere, with injected faults; drawn from seeds.
+/// Two deaths anywhere, with faults, drawn from seeds.
 #[tokio::test(start_paused = true)]
-async fn two_processes_may_crash_during_a_purchase_with_faults() {
+async fn two_processes_may_die_over_a_purchase_with_faults() {
     for seed in 1..=30_u64 {
         for story in &STORIES {
             let side = |draw: u64| {

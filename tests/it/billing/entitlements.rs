@@ -10,7 +10,7 @@ use domain::inbox::EventState;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
 
-/// One event of Stripe's: its sample, the second it was made, and the status it tells.
+/// An event of Stripe: its sample, the second of its creation, and the status it reports.
 type Said = (&'static str, i64, &'static str);
 
 const CREATED: &str = "customer.subscription.created";
@@ -51,7 +51,7 @@ async fn ends_as(world: &World, life: &[Said], expected: &str) {
         let name = order.iter().map(usize::to_string).collect::<String>()
             + expected.get(..1).unwrap_or_default();
         for place in &order {
-            let (state, says) = world.hears(&event(&name, *place, life[*place])).await;
+            let (state, says) = world.acts_on(&event(&name, *place, life[*place])).await;
             assert!(
                 matches!(state, EventState::Processed | EventState::Ignored),
                 "{state:?}: {says}"
@@ -79,7 +79,8 @@ async fn a_subscriptions_events_end_the_same_in_every_order() {
     world.done().await;
 }
 
-/// Stripe counts in seconds. Where it knows nothing of the subscription any more, what is further along stands.
+/// Stripe's timestamps are whole seconds. If Stripe no longer knows the subscription, the later
+/// status in the life cycle counts.
 #[tokio::test(start_paused = true)]
 async fn what_fell_into_one_second_ends_the_same_in_every_order() {
     let lives: [(&[Said], &str); 4] = [
@@ -124,7 +125,7 @@ async fn what_fell_into_one_second_ends_the_same_in_every_order() {
 
 /// Where Stripe can be asked, what it says is what counts, under the second that was in question.
 #[tokio::test(start_paused = true)]
-async fn of_one_second_stripe_is_asked_which_holds() {
+async fn of_two_events_in_one_second_stripe_decides() {
     let world = World::with(FaultPlan::None, &WIRED).await;
     let account = world.account().await;
     for (name, order) in [("one", [0, 1]), ("other", [1, 0])] {
@@ -138,7 +139,7 @@ async fn of_one_second_stripe_is_asked_which_holds() {
             Reply::json(200, now),
         );
         for place in order {
-            world.hears(&event(name, place, life[place])).await;
+            world.acts_on(&event(name, place, life[place])).await;
         }
         let known = kept(&world, &account, name).await;
         assert_eq!(
@@ -151,7 +152,7 @@ async fn of_one_second_stripe_is_asked_which_holds() {
         );
         // What is newer still wins.
         world
-            .hears(&event(name, 2, (UPDATED, 1_001, "active")))
+            .acts_on(&event(name, 2, (UPDATED, 1_001, "active")))
             .await;
         assert_eq!(kept(&world, &account, name).await.status, Status::Active);
     }
@@ -165,36 +166,37 @@ async fn a_cancelled_subscription_does_not_come_back() {
     let world = World::with(FaultPlan::None, &[]).await;
     let account = world.account().await;
     world
-        .hears(&event("1", 0, (DELETED, 1_000, "canceled")))
+        .acts_on(&event("1", 0, (DELETED, 1_000, "canceled")))
         .await;
     let (state, says) = world
-        .hears(&event("1", 1, (UPDATED, 2_000, "active")))
+        .acts_on(&event("1", 1, (UPDATED, 2_000, "active")))
         .await;
     assert_eq!(
         (state, says.as_str()),
         (EventState::Ignored, "a newer state is recorded")
     );
     assert_eq!(kept(&world, &account, "1").await.status, Status::Canceled);
-    // And one that goes on by its newest event is over all the same when an older one says so.
+    // A subscription that its newest event shows as active is over if an older event says that it
+    // ended.
     world
-        .hears(&event("2", 0, (UPDATED, 2_000, "active")))
+        .acts_on(&event("2", 0, (UPDATED, 2_000, "active")))
         .await;
     world
-        .hears(&event("2", 1, (DELETED, 1_000, "canceled")))
+        .acts_on(&event("2", 1, (DELETED, 1_000, "canceled")))
         .await;
     assert_eq!(kept(&world, &account, "2").await.status, Status::Canceled);
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_word_we_do_not_know_changes_no_standing() {
+async fn an_unknown_status_changes_no_entitlement() {
     let world = World::with(FaultPlan::Seeded(104), &[]).await;
     let account = world.account().await;
     world
-        .hears(&event("1", 0, (UPDATED, 1_000, "past_due")))
+        .acts_on(&event("1", 0, (UPDATED, 1_000, "past_due")))
         .await;
     let (state, says) = world
-        .hears(&event("1", 1, (UPDATED, 2_000, "hibernating")))
+        .acts_on(&event("1", 1, (UPDATED, 2_000, "hibernating")))
         .await;
     assert!(
         state == EventState::Processed && says.contains("hibernating"),
@@ -213,8 +215,8 @@ async fn a_word_we_do_not_know_changes_no_standing() {
 async fn the_same_event_again_changes_nothing() {
     let world = World::with(FaultPlan::Seeded(102), &[]).await;
     let event = event("1", 0, (UPDATED, 1_000, "active"));
-    let first = world.hears(&event).await;
-    assert_eq!(world.hears(&event).await, first);
+    let first = world.acts_on(&event).await;
+    assert_eq!(world.acts_on(&event).await, first);
     assert_eq!(
         world
             .logged(domain::inbox::Source::Stripe, &EventState::ALL)
@@ -286,7 +288,7 @@ async fn a_trial_that_ends_is_announced_once() {
         ),
     ] {
         for (nth, said) in life.into_iter().enumerate() {
-            world.hears(&event(name, nth, said)).await;
+            world.acts_on(&event(name, nth, said)).await;
         }
     }
     let notices = world

@@ -1,4 +1,4 @@
-//! What Stripe says of invoices, in whatever order it says it, and what their payer is told.
+//! Stripe's invoice events, in any order, and the notices to the payer.
 
 use crate::world::verbs::permutations;
 use crate::world::{FaultPlan, World, fixture};
@@ -6,7 +6,7 @@ use domain::ids::AccountId;
 use domain::inbox::EventState;
 use serde_json::{Value, json};
 
-/// One event of Stripe's: its sample, the second it was made, and the status it tells.
+/// An event of Stripe: its sample, the second of its creation, and the status it reports.
 type Said = (&'static str, i64, &'static str);
 
 const FAILED: &str = "invoice.payment_failed";
@@ -87,7 +87,7 @@ async fn an_invoices_events_end_the_same_in_every_order() {
                     let created = 1_000 + step * i64::try_from(*place).expect("few");
                     let status = statuses.split(' ').nth(*place).expect("a status");
                     let (state, says) = world
-                        .hears(&event(&name, *place, (samples[*place], created, status)))
+                        .acts_on(&event(&name, *place, (samples[*place], created, status)))
                         .await;
                     assert!(
                         matches!(state, EventState::Processed | EventState::Ignored),
@@ -112,31 +112,31 @@ async fn a_paid_invoice_stays_paid() {
     let world = World::with(FaultPlan::None, &[]).await;
     let account = world.account().await;
     world
-        .hears(&event("1", 0, ("invoice.paid", 1_000, "paid")))
+        .acts_on(&event("1", 0, ("invoice.paid", 1_000, "paid")))
         .await;
-    world.hears(&event("1", 1, (FAILED, 2_000, "open"))).await;
+    world.acts_on(&event("1", 1, (FAILED, 2_000, "open"))).await;
     assert_eq!(status(&world, &account, "1").await, "paid");
     assert_eq!(
         notices(&world, &account).await,
         [],
-        "nobody is told of a payment that came in the end"
+        "a payment that succeeded in the end needs no mail"
     );
     world.settle().await;
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_did_not_pay_is_told_once_and_what_happens_next() {
+async fn a_payer_gets_one_mail_about_a_failed_payment_and_its_consequences() {
     let world = World::with(FaultPlan::Seeded(112), &[]).await;
     let account = world.account().await;
-    // Subscribed to a plan that goes on for a week without being paid.
+    // Subscribed to a plan with a grace period of one week.
     let mut subscribed = fixture("stripe", "customer.subscription.created");
     let item = &mut subscribed["data"]["object"]["items"]["data"][0];
     item["price"]["product"] = "tallyhook_plan_starter".into();
-    world.hears(&subscribed).await;
+    world.acts_on(&subscribed).await;
     for nth in 0..2 {
         world
-            .hears(&event(
+            .acts_on(&event(
                 "1",
                 nth,
                 (
@@ -148,7 +148,7 @@ async fn whoever_did_not_pay_is_told_once_and_what_happens_next() {
             .await;
     }
     world
-        .hears(&event(
+        .acts_on(&event(
             "2",
             0,
             ("invoice.payment_action_required", 1_800_438_010, "open"),
@@ -156,10 +156,10 @@ async fn whoever_did_not_pay_is_told_once_and_what_happens_next() {
         .await;
     let mut once = event("3", 0, (FAILED, 1_000, "open"));
     once["data"]["object"]["parent"] = Value::Null;
-    world.hears(&once).await;
-    let mut told = notices(&world, &account).await;
-    told.sort();
-    let facts: Vec<_> = told.iter().map(|(fact, _)| fact.as_str()).collect();
+    world.acts_on(&once).await;
+    let mut sent = notices(&world, &account).await;
+    sent.sort();
+    let facts: Vec<_> = sent.iter().map(|(fact, _)| fact.as_str()).collect();
     assert_eq!(
         facts,
         [
@@ -169,31 +169,31 @@ async fn whoever_did_not_pay_is_told_once_and_what_happens_next() {
         ]
     );
     assert_eq!(
-        told[0].1,
+        sent[0].1,
         "The payment of 5.00 USD for invoice TALLY-0002 has to be confirmed on the invoice's page."
     );
     assert_eq!(
-        told[1].1,
+        sent[1].1,
         "The payment of 5.00 USD for invoice TALLY-0002 has failed. Stripe will try again. \
          Starter stays active until 2027-01-27; after that it is suspended until the invoice is paid."
     );
     assert!(
-        told[2].1.ends_with("Stripe will try again."),
+        sent[2].1.ends_with("Stripe will try again."),
         "{}",
-        told[2].1
+        sent[2].1
     );
     world.settle().await;
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invoice_of_nobody_is_none_of_our_business() {
+async fn an_invoice_of_an_unknown_customer_is_ignored() {
     let world = World::with(FaultPlan::None, &[]).await;
-    let mut nobodys = event("1", 0, ("invoice.paid", 1_000, "paid"));
-    nobodys["data"]["object"]["customer"] = Value::Null;
-    assert_eq!(world.hears(&nobodys).await.0, EventState::Ignored);
+    let mut unknown = event("1", 0, ("invoice.paid", 1_000, "paid"));
+    unknown["data"]["object"]["customer"] = Value::Null;
+    assert_eq!(world.acts_on(&unknown).await.0, EventState::Ignored);
     let mut odd = event("2", 0, ("invoice.paid", 1_000, "paid"));
     odd["data"]["object"]["amount_due"] = json!("5.00");
-    assert_eq!(world.hears(&odd).await.0, EventState::Failed);
+    assert_eq!(world.acts_on(&odd).await.0, EventState::Failed);
     world.abandoned();
 }

@@ -1,4 +1,5 @@
-//! Usage that is told after its billing period was closed: carried forward into the present one, once, and billed there.
+//! Usage reported after its billing period has closed: carried into the current period, once, and
+//! billed there.
 
 use crate::billing::metering::{METER_EVENTS, hours_pass, pending};
 use crate::world::wire::{ALWAYS, WIRED};
@@ -55,8 +56,8 @@ impl World {
         );
     }
 
-    /// What was told, once: with which moment.
-    fn told_with(&self) -> i64 {
+    /// The timestamp of the usage that was reported, once.
+    fn reported_with(&self) -> i64 {
         let events = self.vendors.stripe.meter_events();
         assert_eq!(events.len(), 1, "{events:?}");
         assert_eq!(self.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
@@ -65,7 +66,7 @@ impl World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn usage_of_a_closed_period_is_told_within_the_present_one() {
+async fn usage_of_a_closed_period_is_reported_within_the_current_one() {
     // The second is older than Stripe takes by its own moment.
     for late in [2 * DAY, 40 * DAY] {
         for fault_plan in [FaultPlan::None, FaultPlan::Seeded(81)] {
@@ -75,10 +76,10 @@ async fn usage_of_a_closed_period_is_told_within_the_present_one() {
             let before = world.now().seconds();
             world.settle().await;
             assert!(
-                world.told_with() >= before,
+                world.reported_with() >= before,
                 "it is billed in the period that runs"
             );
-            let job = world.told_job().await;
+            let job = world.commented_job().await;
             let usage = &world.shown_job(&job.facts.id).await["payment"]["usage"][0];
             assert_ne!(usage["reported_at"], Value::Null);
             world.done().await;
@@ -96,14 +97,15 @@ async fn what_its_own_period_still_bills_keeps_its_moment() {
         world.period_began(began).await;
         world.settle().await;
         assert!(
-            world.told_with() <= used,
+            world.reported_with() <= used,
             "{late:?} late, {began:?} into the period"
         );
         world.done().await;
     }
 }
 
-/// The moment is frozen with the first try: whoever tries again says the same, and a look at Stripe's sums looks there.
+/// The first attempt fixes the timestamp: retries send the same one, and the look-up of Stripe's
+/// totals uses it.
 #[tokio::test(start_paused = true)]
 async fn what_was_carried_forward_is_looked_for_where_it_was_carried() {
     let world = pending(FaultPlan::None, &WIRED).await;
@@ -119,10 +121,10 @@ async fn what_was_carried_forward_is_looked_for_where_it_was_carried() {
     hours_pass(&world, 48).await;
     world.wire.clear();
     let sent = world.wire.heard(METER_EVENTS).len();
-    // The period is over by now, and the next one has begun: nobody asks again.
+    // The period is over and the next one has begun; no further look-up happens.
     world.period_began(3 * HOUR).await;
     world.settle().await;
-    assert_eq!(world.told_with(), carried);
+    assert_eq!(world.reported_with(), carried);
     assert_eq!(
         world.wire.heard(METER_EVENTS).len(),
         sent,
@@ -133,7 +135,7 @@ async fn what_was_carried_forward_is_looked_for_where_it_was_carried() {
 
 /// The same where Stripe never got it: it is sent, with the moment that was frozen.
 #[tokio::test(start_paused = true)]
-async fn a_later_try_says_what_the_first_one_said() {
+async fn a_later_attempt_sends_what_the_first_one_sent() {
     let world = pending(FaultPlan::None, &WIRED).await;
     world.skip(2 * DAY);
     world.period_began(2 * HOUR).await;
@@ -144,7 +146,7 @@ async fn a_later_try_says_what_the_first_one_said() {
     world.wire.clear();
     world.settle().await;
     assert!(
-        (carried..carried + 60).contains(&world.told_with()),
+        (carried..carried + 60).contains(&world.reported_with()),
         "{carried}"
     );
     world.done().await;

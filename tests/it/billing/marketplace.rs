@@ -39,7 +39,7 @@ const fn said(action: &'static str, plan: (u64, &'static str, u64), from: &'stat
 }
 
 impl World {
-    /// GitHub says something of an owner's purchase, the same delivery twice; its id.
+    /// GitHub delivers an event about an owner's purchase twice; returns its id.
     async fn marketplace_says(&self, owner: u64, said: Said) -> String {
         let mut event = fixture("github", &format!("marketplace_purchase.{}", said.action));
         let (id, name, cents) = said.plan;
@@ -65,7 +65,7 @@ impl World {
         delivery
     }
 
-    /// An account for this owner, by the operators' door.
+    /// An account for this owner, made by an operator.
     async fn account_of(&self, owner: u64, customer: &str, plan: &str) -> AccountId {
         let installation = if owner == OWNER_ID {
             INSTALLATION_ID
@@ -82,7 +82,7 @@ impl World {
             if status != 503 {
                 assert!(status.is_success(), "{status} {answer}");
                 return AccountId::parse(answer["id"].as_str().expect("an id"))
-                    .expect("an id of ours");
+                    .expect("an account id");
             }
         }
     }
@@ -119,7 +119,8 @@ impl World {
     }
 }
 
-/// Purchase, account and customer, installation, first issue, pull request; GitHub bills it, so Stripe is told of nothing.
+/// Purchase, account and customer, installation, first issue, pull request; GitHub bills, so
+/// nothing is reported to Stripe.
 #[tokio::test(start_paused = true)]
 async fn marketplace_installation() {
     let sold = listed("market-install");
@@ -172,7 +173,8 @@ async fn marketplace_installation() {
     }
 }
 
-/// An operator who names the installation alone: whose it is, the first issue tells, and with it comes the purchase.
+/// An operator names only the installation: its first issue reveals the owner, and with it the
+/// purchase.
 #[tokio::test(start_paused = true)]
 async fn a_purchase_finds_its_account_at_the_first_issue() {
     let sold = listed("market-late");
@@ -189,7 +191,8 @@ async fn a_purchase_finds_its_account_at_the_first_issue() {
     world.done().await;
 }
 
-/// A job is paid once: while GitHub bills, Stripe is told of none; afterwards of each, as the account's own plan has it.
+/// A job is billed once: while GitHub bills, none is reported to Stripe; afterwards each is, by the
+/// account's own plan.
 #[tokio::test(start_paused = true)]
 async fn no_job_is_billed_by_both() {
     let sold = listed("market-both");
@@ -270,7 +273,7 @@ async fn a_purchase_ends_the_same_in_every_order() {
     }
     world.settle().await;
     for (owner, plan, order) in ends {
-        // Who was heard to have cancelled before he was heard to have bought has not signed up.
+        // A purchase whose cancellation arrived first does not sign up.
         let account = match world
             .stack
             .store
@@ -319,7 +322,8 @@ async fn of_one_day_the_last_to_arrive_counts() {
     world.done().await;
 }
 
-/// What the catalogue does not know changes nothing for the account; it is an alarm, and the event says so.
+/// A plan that the catalogue does not know changes nothing for the account; it raises an alarm, and
+/// the event says so.
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
     let world = World::bare(FaultPlan::Seeded(615), &[]).await;
@@ -346,9 +350,9 @@ async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
     world.done().await;
 }
 
-/// What GitHub says of an installation beside its life, and of installations that nobody knows.
+/// Events about an installation besides its life cycle, and about unknown installations.
 #[tokio::test(start_paused = true)]
-async fn what_is_none_of_our_business_is_listed_as_such() {
+async fn irrelevant_events_are_listed_as_ignored() {
     let world = World::with(FaultPlan::Seeded(616), &[("AUTO_PROVISION", "false")]).await;
     let account = json!({ "id": OWNER_ID, "login": OWNER, "type": "Organization" });
     let here =
@@ -384,11 +388,11 @@ async fn what_is_none_of_our_business_is_listed_as_such() {
             .assert_outcome(&delivery, EventState::Ignored, words)
             .await;
     }
-    let stranger = |event: &mut Value| {
+    let outsider = |event: &mut Value| {
         event["installation"]["id"] = 7_999.into();
         event["repository"]["owner"]["id"] = 9_999.into();
     };
-    let delivery = world.github_sends_changed("issues.opened", stranger).await;
+    let delivery = world.github_sends_changed("issues.opened", outsider).await;
     world.settle().await;
     world
         .assert_outcome(&delivery, EventState::Ignored, "nobody pays for this owner")

@@ -1,4 +1,5 @@
-//! ReportAction Stripe, whatever Stripe and the way to it do: a delivered pull request counts one, told once.
+//! Usage reports to Stripe, whatever Stripe and the network do: a delivered pull request counts one
+//! and is reported once.
 
 use crate::world::verbs::together;
 use crate::world::wire::{ALWAYS, WIRED};
@@ -22,7 +23,7 @@ pub const METER_EVENTS: &str = "POST stripe.wire/v1/billing/meter_events";
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A world in which a pull request has been opened and Stripe has not been told.
+/// A world with an open pull request whose usage has not been reported.
 pub async fn pending(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> World {
     let world = World::with(fault_plan, settings).await;
     world.github_sends("issues.opened").await;
@@ -44,7 +45,7 @@ pub async fn pending(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> World 
     world
 }
 
-/// Hours in which the doors and the sweeper run as they always do.
+/// Hours in which the functions and the sweeper run as usual.
 pub async fn hours_pass(world: &World, hours: u32) {
     for _ in 0..hours {
         world.skip(HOUR * 9 / 10);
@@ -54,12 +55,12 @@ pub async fn hours_pass(world: &World, hours: u32) {
     }
 }
 
-/// Told once, with what was fixed when the pull request was opened.
-async fn assert_told_once(world: &World) {
+/// Reported once, with the values fixed when the pull request was opened.
+async fn assert_reported_once(world: &World) {
     let events = world.vendors.stripe.meter_events();
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(world.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     let opened = job
         .timeline
         .iter()
@@ -69,7 +70,7 @@ async fn assert_told_once(world: &World) {
     assert_eq!(
         events[0].timestamp,
         opened.seconds(),
-        "when it became billable, not when it was told"
+        "when it became billable, not when it was reported"
     );
     assert_eq!(
         events[0].identifier,
@@ -87,9 +88,9 @@ async fn reported_at(world: &World, job: &Snapshot) -> serde_json::Value {
     usage["reported_at"].clone()
 }
 
-async fn assert_nothing_told(world: &World) {
+async fn assert_nothing_reported(world: &World) {
     assert_eq!(world.vendors.stripe.meter_events(), []);
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     assert_eq!(reported_at(world, &job).await, serde_json::Value::Null);
 }
 
@@ -121,7 +122,7 @@ async fn recovers_from_stripe_api_failures() {
                 .iter()
                 .for_each(|fault| world.vendors.stripe.fail_next(*fault));
             world.settle().await;
-            assert_told_once(&world).await;
+            assert_reported_once(&world).await;
             world.done().await;
         }
     }
@@ -140,7 +141,7 @@ async fn a_report_whose_answer_is_lost_is_not_made_twice() {
                 effect: Effect::AnswerLost,
             });
             world.settle().await;
-            assert_told_once(&world).await;
+            assert_reported_once(&world).await;
             world.done().await;
         }
     }
@@ -151,7 +152,7 @@ async fn what_was_never_tried_is_simply_sent_however_late() {
     let world = pending(FaultPlan::None, &WIRED).await;
     world.skip(33 * DAY);
     world.settle().await;
-    assert_told_once(&world).await;
+    assert_reported_once(&world).await;
     assert!(
         world.wire.heard("meters").is_empty(),
         "there is nothing to look up"
@@ -159,8 +160,8 @@ async fn what_was_never_tried_is_simply_sent_however_late() {
     world.done().await;
 }
 
-/// Stripe takes the report and falls silent for two days; by then it has forgotten the identifier. A look at what it has
-/// counted shows that it was told.
+/// Stripe takes the report and does not answer for two days; by then it has forgotten the
+/// identifier. A look-up of its totals shows that the report arrived.
 #[tokio::test(start_paused = true)]
 async fn after_an_outage_what_stripe_has_counted_is_not_sent_again() {
     let world = pending(FaultPlan::None, &WIRED).await;
@@ -171,11 +172,15 @@ async fn after_an_outage_what_stripe_has_counted_is_not_sent_again() {
     }
     world.wire.cut("stripe.wire", ALWAYS);
     hours_pass(&world, 48).await;
-    assert_eq!(world.owed().await, 1, "nobody knows whether it was told");
+    assert_eq!(
+        world.owed().await,
+        1,
+        "it is unknown whether it was reported"
+    );
     world.wire.clear();
     let sent = world.wire.heard(METER_EVENTS).len();
     world.settle().await;
-    assert_told_once(&world).await;
+    assert_reported_once(&world).await;
     assert_eq!(
         world.wire.heard(METER_EVENTS).len(),
         sent,
@@ -185,7 +190,8 @@ async fn after_an_outage_what_stripe_has_counted_is_not_sent_again() {
     world.done().await;
 }
 
-/// The report never reached Stripe, which nobody knows after two days; a look shows that it is not counted, so it is sent.
+/// The report never reached Stripe, which is unknown after two days; a look-up shows that it is not
+/// counted, so it is sent.
 #[tokio::test(start_paused = true)]
 async fn after_an_outage_what_stripe_has_not_counted_is_sent() {
     let world = pending(FaultPlan::None, &WIRED).await;
@@ -195,7 +201,7 @@ async fn after_an_outage_what_stripe_has_not_counted_is_sent() {
     assert!(tries <= 48 * 5, "{tries} tries in 48 hours are a storm");
     world.wire.clear();
     world.settle().await;
-    assert_told_once(&world).await;
+    assert_reported_once(&world).await;
     world.done().await;
 }
 
@@ -213,23 +219,23 @@ async fn a_late_send_whose_answer_is_lost_is_looked_up_again() {
         effect: Effect::AnswerLost,
     });
     world.settle().await;
-    assert_told_once(&world).await;
+    assert_reported_once(&world).await;
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn usage_older_than_stripe_takes_is_parked_and_not_lost() {
+async fn usage_older_than_stripe_takes_is_stuck_and_not_lost() {
     let world = pending(FaultPlan::None, &WIRED).await;
     world.skip(35 * DAY);
     world.settle().await;
-    assert_nothing_told(&world).await;
+    assert_nothing_reported(&world).await;
     assert_eq!(world.owed().await, 0, "set aside for a person");
     assert!(world.wire.heard(METER_EVENTS).is_empty());
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_meter_stripe_does_not_know_parks_the_usage() {
+async fn usage_for_a_meter_that_stripe_does_not_know_is_stuck() {
     let world = pending(FaultPlan::None, &WIRED).await;
     let meter = world.vendors.stripe.add_meter("pull_requests");
     let request = http::Request::post(format!("/v1/billing/meters/{meter}/deactivate"))
@@ -242,7 +248,7 @@ async fn a_meter_stripe_does_not_know_parks_the_usage() {
         .await;
     assert!(response.expect("infallible").status().is_success());
     world.settle().await;
-    assert_nothing_told(&world).await;
+    assert_nothing_reported(&world).await;
     assert_eq!(
         (world.owed().await, world.wire.heard(METER_EVENTS).len()),
         (0, 1),
@@ -251,7 +257,8 @@ async fn a_meter_stripe_does_not_know_parks_the_usage() {
     world.done().await;
 }
 
-/// Stripe has counted something that nobody here knows of: a person has to look, and nothing is sent meanwhile.
+/// Stripe has counted usage that Tallyhook does not know: an operator has to look, and nothing is
+/// sent meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_count_that_does_not_add_up_is_left_to_a_person() {
     let world = pending(FaultPlan::None, &WIRED).await;
@@ -259,7 +266,7 @@ async fn a_count_that_does_not_add_up_is_left_to_a_person() {
     hours_pass(&world, 30).await;
     world.wire.clear();
     let at = world
-        .told_job()
+        .commented_job()
         .await
         .timeline
         .last()
@@ -295,7 +302,7 @@ async fn a_count_that_does_not_add_up_is_left_to_a_person() {
 
 // --- billing switched off ---
 
-/// The door that tells Stripe, as it is set up once billing is switched on.
+/// The function that reports to Stripe, as configured once billing is on.
 pub fn billing_on(world: &World) -> Function {
     let settings = [
         ("MAIN_TABLE", "tallyhook-main"),
@@ -322,7 +329,7 @@ pub fn billing_on(world: &World) -> Function {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_billing_off_the_debt_is_kept_and_told_when_it_is_on() {
+async fn with_billing_off_usage_is_kept_and_reported_when_it_is_on() {
     let off = [WIRED[0], WIRED[1], WIRED[2], ("BILLING_ENABLED", "false")];
     let mut world = pending(FaultPlan::None, &off).await;
     hours_pass(&world, 72).await;
@@ -333,22 +340,22 @@ async fn with_billing_off_the_debt_is_kept_and_told_when_it_is_on() {
     assert_eq!(world.owed().await, 1);
     let waiting = world.waiting(Queue::Usage).await;
     assert!(waiting <= 3, "{waiting} messages about one debt");
-    let door = billing_on(&world);
+    let function = billing_on(&world);
     let usage = world
         .stack
         .mappings
         .iter_mut()
         .find(|(queue, _)| *queue == Queue::Usage);
-    usage.expect("the queue is there").1.function = door;
+    usage.expect("the queue is there").1.function = function;
     world.settle().await;
-    assert_told_once(&world).await;
+    assert_reported_once(&world).await;
     world.done().await;
 }
 
 // --- many at once ---
 
 #[tokio::test(start_paused = true)]
-async fn of_two_workers_one_tells_and_the_other_waits() {
+async fn of_two_workers_one_reports_and_the_other_waits() {
     let world = pending(FaultPlan::None, &WIRED).await;
     let debts = Debts {
         account: world.account().await,
@@ -368,14 +375,14 @@ async fn of_two_workers_one_tells_and_the_other_waits() {
         held.release();
     });
     world.settle().await;
-    assert_told_once(&world).await;
+    assert_reported_once(&world).await;
     assert_eq!(world.wire.busiest(METER_EVENTS), 1);
     world.done().await;
 }
 
 /// A worker that dies with the place taken: another takes it when the lease has run out.
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_dies_while_telling_is_replaced() {
+async fn a_worker_that_dies_while_reporting_is_replaced() {
     for moment in [Moment::Before, Moment::After] {
         let world = pending(FaultPlan::None, &WIRED).await;
         let held = world.wire.hold(METER_EVENTS, moment);
@@ -384,14 +391,14 @@ async fn a_worker_that_dies_while_telling_is_replaced() {
             () = held.reached() => {}
         }
         world.settle().await;
-        assert_told_once(&world).await;
+        assert_reported_once(&world).await;
         world.done().await;
     }
 }
 
 /// Stripe takes one call at a time for a customer and a meter.
 #[tokio::test(start_paused = true)]
-async fn twenty_jobs_of_one_account_are_told_one_after_another() {
+async fn twenty_jobs_of_one_account_are_reported_one_after_another() {
     const JOBS: u64 = 20;
     for fault_plan in [FaultPlan::None, FaultPlan::Seeded(71)] {
         let world = World::with(fault_plan, &WIRED).await;

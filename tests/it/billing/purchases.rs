@@ -55,14 +55,14 @@ async fn either_of_its_events_grants_it() {
         &[SUCCEEDED, COMPLETED],
     ] {
         world.buys_a_pack().await;
-        let told = world.told(types);
-        assert_eq!(told.len(), types.len());
+        let sent = world.stripe_sent(types);
+        assert_eq!(sent.len(), types.len());
         for (nth, kind) in types.iter().enumerate() {
-            let event = told
+            let event = sent
                 .iter()
                 .find(|event| event["type"] == *kind)
-                .expect("it was told");
-            let (state, says) = world.hears(event).await;
+                .expect("it was sent");
+            let (state, says) = world.acts_on(event).await;
             let expected = if nth == 0 {
                 "granted 10000 credits for payment"
             } else {
@@ -80,7 +80,7 @@ async fn either_of_its_events_grants_it() {
     world.done().await;
 }
 
-/// What was sold says how much it is: neither what was paid nor what somebody has written on it.
+/// The catalogue decides how many credits are granted, neither the amount paid nor the metadata.
 #[tokio::test(start_paused = true)]
 async fn credits_come_from_the_catalogue_alone() {
     let world = World::with(FaultPlan::Seeded(125), &[]).await;
@@ -115,7 +115,7 @@ async fn credits_come_from_the_catalogue_alone() {
     assert_eq!(
         free.count(),
         1,
-        "where nothing was paid the session stands for the payment"
+        "without a payment the session takes its place"
     );
     let three = entries
         .iter()
@@ -134,8 +134,8 @@ async fn money_that_takes_days_is_granted_when_it_has_come() {
         let price = world.price(PACK, PRICE).await;
         let session = world.cart(CUSTOMER, &price, 1, &[]).await;
         stripe.pay_session_later(&session).expect("an open session");
-        let told = world.told(&[COMPLETED]);
-        let (state, says) = world.hears(&told[0]).await;
+        let sent = world.stripe_sent(&[COMPLETED]);
+        let (state, says) = world.acts_on(&sent[0]).await;
         assert_eq!(
             (state, says.as_str()),
             (EventState::Processed, "not paid yet; nothing granted")
@@ -179,8 +179,8 @@ async fn what_is_not_in_the_catalogue_grants_nothing() {
     let account = world.account().await;
     let price = world.price("prod_mugs", PRICE).await;
     world.pays(&world.cart(CUSTOMER, &price, 1, &[]).await);
-    for event in world.told(&[COMPLETED, SUCCEEDED]) {
-        let (state, says) = world.hears(&event).await;
+    for event in world.stripe_sent(&[COMPLETED, SUCCEEDED]) {
+        let (state, says) = world.acts_on(&event).await;
         assert_eq!(
             (state, says.as_str()),
             (EventState::Ignored, "nothing of the catalogue was bought")
@@ -197,7 +197,7 @@ async fn without_a_key_a_purchase_waits() {
     let world = World::with(FaultPlan::None, &[("STRIPE_SECRET_KEY", "")]).await;
     let account = world.account().await;
     world.buys_a_pack().await;
-    for event in world.told(&[COMPLETED, SUCCEEDED]) {
+    for event in world.stripe_sent(&[COMPLETED, SUCCEEDED]) {
         assert_eq!(world.stripe_delivers(&event).await, StatusCode::ACCEPTED);
         world.turn(::queues::Queue::StripeEvents).await;
         let row = world
@@ -217,9 +217,9 @@ async fn an_event_of_stripes_other_mode_moves_nothing() {
         let world = World::with(FaultPlan::None, &[("STRIPE_SECRET_KEY", key)]).await;
         let account = world.account().await;
         world.buys_a_pack().await;
-        for mut event in world.told(&[COMPLETED, SUCCEEDED]) {
+        for mut event in world.stripe_sent(&[COMPLETED, SUCCEEDED]) {
             event["livemode"] = Value::Bool(live);
-            let (state, says) = world.hears(&event).await;
+            let (state, says) = world.acts_on(&event).await;
             assert_eq!(
                 (state, says.as_str()),
                 (EventState::Unattributed, "of Stripe's other mode")

@@ -1,4 +1,5 @@
-//! Credits that are taken back with the money: refunds and disputes, told in any order, also before their purchase.
+//! Credits that go back with the money: refunds and disputes, reported in any order, also before
+//! their purchase.
 
 use crate::world::shop::whole;
 use crate::world::verbs::permutations;
@@ -47,8 +48,9 @@ fn disputed(world: &World, payment: &str, minor: i64, way: &[DisputeStatus]) {
     }
 }
 
-/// Tells every `stride`-th order of all that was told of a purchase and its story, each of a payment of its own. Of ten
-/// thousand credits `left` must be left each time, and there are never less than none nor more than were bought.
+/// Sends every `stride`-th order of the events of a purchase, each for a payment of its own. Of ten
+/// thousand credits `left` must remain each time, and the balance never leaves the range from zero
+/// to the credits bought.
 async fn leaves(seed: u64, story: Story, stride: usize, left: u64) {
     let world = World::with(FaultPlan::Seeded(seed), &[]).await;
     let account = world.account().await;
@@ -59,17 +61,18 @@ async fn leaves(seed: u64, story: Story, stride: usize, left: u64) {
         let (before, _) = world.purse(&account).await;
         let payment = world.buys_a_pack().await;
         story(&world, &payment);
-        let told = world.told(&types);
-        if told.len() != length {
-            // Only now is it known how much there is to tell; this payment is told as it happened.
-            (length, nth) = (told.len(), 0);
-            for event in &told {
-                world.hears(event).await;
+        let sent = world.stripe_sent(&types);
+        if sent.len() != length {
+            // Only now is the number of events known; this payment's events were sent in their
+            // original order.
+            (length, nth) = (sent.len(), 0);
+            for event in &sent {
+                world.acts_on(event).await;
             }
             continue;
         }
         for place in &order {
-            let (state, says) = world.hears(&told[*place]).await;
+            let (state, says) = world.acts_on(&sent[*place]).await;
             assert_eq!(state, EventState::Processed, "{says}");
             let (now, debt) = world.purse(&account).await;
             assert!(
@@ -178,7 +181,7 @@ async fn an_inquiry_takes_nothing_unless_it_becomes_a_dispute() {
     leaves(140, escalates, 7, 0).await;
 }
 
-/// Refund and dispute together take what they come to, and never more than was bought.
+/// Refund and dispute together take back their sum, and never more than was bought.
 #[tokio::test(start_paused = true)]
 async fn a_dispute_of_what_was_refunded_takes_no_more_than_was_bought() {
     let rest: Story = |world, payment| {
@@ -231,7 +234,8 @@ async fn spends(world: &World, account: &AccountId, n: u8, amount: Credits) {
     );
 }
 
-/// Spent credits that are taken back are a debt: nothing can be spent while it stands, and the next purchase pays it first.
+/// Spent credits that are taken back are a debt: nothing can be spent while it exists, and the next
+/// purchase pays it first.
 #[tokio::test(start_paused = true)]
 async fn a_refund_of_what_was_spent_is_owed() {
     let world = World::with(FaultPlan::Seeded(143), &[]).await;
@@ -257,22 +261,22 @@ async fn a_refund_of_what_was_spent_is_owed() {
 
 /// Also where a refund is known before its purchase.
 #[tokio::test(start_paused = true)]
-async fn what_was_moved_is_said_in_the_log() {
+async fn a_move_is_logged() {
     let world = World::with(FaultPlan::None, &[]).await;
     let payment = world.buys_a_pack().await;
     refunded(&world, &payment, 250);
-    let told = world.told(&[BOUGHT, "refund.created", "charge.refunded"]);
+    let sent = world.stripe_sent(&[BOUGHT, "refund.created", "charge.refunded"]);
     let says = |words: &str| format!("{words} for payment {payment}");
     assert_eq!(
-        world.hears(&told[1]).await.1,
+        world.acts_on(&sent[1]).await.1,
         format!("noted for payment {payment}; no credits moved")
     );
     assert_eq!(
-        world.hears(&told[0]).await.1,
+        world.acts_on(&sent[0]).await.1,
         says("granted 10000 credits, took 2500 credits back")
     );
     assert_eq!(
-        world.hears(&told[2]).await.1,
+        world.acts_on(&sent[2]).await.1,
         format!("noted for payment {payment}; no credits moved")
     );
     world.settle().await;

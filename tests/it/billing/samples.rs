@@ -33,7 +33,7 @@ const STORY: [(&str, EventState, &str); 35] = [
     ("refund.created", Processed, "took 2500 credits back"),
     ("charge.refunded", Processed, "no credits moved"),
     ("refund.updated", Processed, "done before"),
-    ("checkout.session.expired", Ignored, "nobody has paid"),
+    ("checkout.session.expired", Ignored, "not paid"),
     (
         "customer.subscription.paused",
         Processed,
@@ -142,9 +142,9 @@ async fn the_samples_are_understood() {
         ALWAYS,
         Reply::json(200, found),
     );
-    world.told(&[]);
+    world.stripe_sent(&[]);
     for (sample, state, words) in STORY {
-        let (is, says) = world.hears(&fixture("stripe", sample)).await;
+        let (is, says) = world.acts_on(&fixture("stripe", sample)).await;
         assert!(
             is == state && says.contains(words),
             "{sample} is {is:?}: {says}"

@@ -1,6 +1,8 @@
-//! A customer says what he wants to spend at most in a billing period, and it holds, however he spends it.
+//! A customer limits their spending in a billing period, and the limit holds for every way to
+//! spend.
 
 mod crash;
+mod credits;
 pub mod crowds;
 
 use crate::world::money::Sold;
@@ -83,7 +85,7 @@ impl Program {
     }
 }
 
-/// Two pull requests fit, a third does not; four fifths and the end are told once each.
+/// Two pull requests fit, a third does not; 80 percent and 100 percent are notified once each.
 #[tokio::test(start_paused = true)]
 async fn pull_requests_by_meter_stop_at_the_limit() {
     let program = program("payg", &[DASHBOARD]).await;
@@ -275,10 +277,10 @@ async fn tokens_by_meter_are_reserved_and_settled() {
     }
     world.settle().await;
     assert_eq!(program.pulls(), 1);
-    let told = world.vendors.stripe.total(CUSTOMER, "tokens");
-    let cost = i64::try_from((u64::try_from(told).expect("a count") * 18).div_ceil(10_000))
+    let sent = world.vendors.stripe.total(CUSTOMER, "tokens");
+    let cost = i64::try_from((u64::try_from(sent).expect("a count") * 18).div_ceil(10_000))
         .expect("small");
-    assert!(cost > 0 && cost < 20, "{told} tokens");
+    assert!(cost > 0 && cost < 20, "{sent} tokens");
     assert_eq!(program.money().await, (cost, 0));
     assert!(program.works(32).await, "what was not taken is there again");
     program.world.done().await;
@@ -304,154 +306,12 @@ async fn tokens_by_meter_are_reserved_and_settled() {
     program.world.done().await;
 }
 
-/// Jobs and holds of one's own spend the same credits.
-#[tokio::test(start_paused = true)]
-async fn credits_stop_at_the_limit_whoever_holds_them() {
-    let program = program("credits", &[DASHBOARD]).await;
-    let world = &program.world;
-    world.reachable(&program.account).await;
-    world.adjusts(&program.account, "5000", "a gift").await;
-    program.limits(json!({ "credits": "700" })).await;
-    world.issue_opens(30).await;
-    world.drain(Queue::GithubEvents).await;
-    assert_eq!(program.credits().await, ("0".to_owned(), "600".to_owned()));
-    let (status, refused) = program.holds("100.000001", "over").await;
-    assert_eq!(
-        (status, &refused["code"]),
-        (StatusCode::FORBIDDEN, &json!("spend_limit_reached")),
-        "{refused}"
-    );
-    let detail = refused["detail"].as_str().expect("a sentence");
-    assert!(
-        detail.contains("of the 700 credits") && detail.contains("600 credits are reserved"),
-        "{detail}"
-    );
-    let (status, hold) = program.holds("100", "fits").await;
-    assert_eq!(status, StatusCode::CREATED, "{hold}");
-    assert_eq!(
-        program.holds("100", "fits").await.0,
-        StatusCode::OK,
-        "said twice and counted once"
-    );
-    world.issue_opens(31).await;
-    world.settle().await;
-    assert_eq!(program.pulls(), 1, "the job that came first is delivered");
-    assert!(
-        program
-            .words(31)
-            .contains("of the 700 credits that you want to spend"),
-        "{}",
-        program.words(31)
-    );
-    assert_eq!(
-        world.subjects(),
-        ["Your spend limit is reached"],
-        "for all that was refused"
-    );
-    let job = world
-        .job_of_branch(&world.vendors.github.pulls(OWNER, REPOSITORY)[0].head)
-        .await;
-    let price = cost_to_customer(&job);
-    assert_eq!(
-        program.credits().await,
-        (price.to_string(), "100".to_owned())
-    );
-
-    let used = json!({ "credits": "40" });
-    assert_eq!(
-        program.settles(&hold, "capture", Some(&used)).await,
-        StatusCode::OK
-    );
-    assert_eq!(
-        program.settles(&hold, "capture", Some(&used)).await,
-        StatusCode::OK,
-        "said twice"
-    );
-    let spent = |more: u64| {
-        price
-            .checked_add(Credits::whole(more).expect("an amount"))
-            .expect("a sum")
-            .to_string()
-    };
-    assert_eq!(program.credits().await, (spent(40), "0".to_owned()));
-    let (_, hold) = program.holds("600", "most").await;
-    assert_eq!(
-        program.settles(&hold, "release", None).await,
-        StatusCode::OK
-    );
-    assert_eq!(
-        program.settles(&hold, "release", None).await,
-        StatusCode::OK,
-        "said twice"
-    );
-    assert_eq!(program.credits().await, (spent(40), "0".to_owned()));
-
-    let (_, hold) = program.holds("600", "more").await;
-    assert_eq!(
-        program.holds("600", "no room").await.0,
-        StatusCode::FORBIDDEN
-    );
-    world.elapse(Duration::from_secs(3_601)).await;
-    assert_eq!(
-        program.holds("600", "room").await.0,
-        StatusCode::CREATED,
-        "an old one makes room"
-    );
-    assert_eq!(
-        program.settles(&hold, "capture", Some(&used)).await,
-        StatusCode::CONFLICT
-    );
-    world.assert_books_agree().await;
-    program.world.done().await;
-}
-
-/// A hold belongs to the period in which it was made, whenever it is captured.
-#[tokio::test(start_paused = true)]
-async fn a_hold_ends_in_the_period_in_which_it_was_made() {
-    let program = program("credits", &[]).await;
-    let world = &program.world;
-    world.reachable(&program.account).await;
-    world.adjusts(&program.account, "5000", "a gift").await;
-    program.limits(json!({ "credits": "100" })).await;
-    let (_, hold) = program.holds("100", "november").await;
-    let before = program.get(LIMIT).await["period"]
-        .as_str()
-        .expect("a period")
-        .to_owned();
-    world.skip(15 * DAY);
-    let (status, other) = program.holds("100", "december").await;
-    assert_eq!(status, StatusCode::CREATED, "{other}");
-    assert_eq!(
-        program
-            .settles(&hold, "capture", Some(&json!({ "credits": "80" })))
-            .await,
-        StatusCode::OK
-    );
-    assert_eq!(program.credits().await, ("0".to_owned(), "100".to_owned()));
-    let spent = world
-        .stack
-        .store
-        .spent_find(&program.account, &before, Unit::Credits)
-        .await
-        .expect("an answer");
-    assert_eq!(
-        spent,
-        Spent {
-            spent: 80 * MICROS,
-            reserved: 0
-        }
-    );
-    world.settle().await;
-    assert_eq!(world.subjects(), ["You are near your spend limit"]);
-    program.world.done().await;
-}
-
 /// A fix that an agent outside has made cannot be refused any more: it counts, and what begins afterwards is measured by it.
 #[tokio::test(start_paused = true)]
 async fn what_is_reported_is_counted_and_never_refused() {
     let program = program("payg", &[]).await;
     program.limits(json!({ "money_minor": 1_000 })).await;
-    let told = json!({ "phase": "mitigate", "status": "success", "repository": "acme/greeter", "fix": "CVE-2026-1" });
+    let sent = json!({ "phase": "mitigate", "status": "success", "repository": "acme/greeter", "fix": "CVE-2026-1" });
     for once in ["a", "a", "b"] {
         let (status, shown) = program
             .world
@@ -460,7 +320,7 @@ async fn what_is_reported_is_counted_and_never_refused() {
                 "POST",
                 "/api/v1/phase-data",
                 once,
-                Some(&told),
+                Some(&sent),
             )
             .await;
         assert!(status.is_success(), "{shown}");
@@ -475,10 +335,10 @@ async fn what_is_reported_is_counted_and_never_refused() {
     program.world.issue_opens(32).await;
     program.world.drain(Queue::GithubEvents).await;
     assert_eq!(program.money().await, (3_000, 1_500));
-    let told = json!({ "phase": "mitigate", "status": "success", "repository": "acme/greeter", "issue": 32 });
+    let sent = json!({ "phase": "mitigate", "status": "success", "repository": "acme/greeter", "issue": 32 });
     assert!(
         program
-            .ask("POST", "/api/v1/phase-data", Some(&told))
+            .ask("POST", "/api/v1/phase-data", Some(&sent))
             .await
             .0
             .is_success()
@@ -500,7 +360,7 @@ async fn what_is_reported_is_counted_and_never_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_is_said_whole_and_in_sense() {
+async fn a_limit_must_be_complete_and_sensible() {
     let program = program("trial", &[]).await;
     let shown = program
         .limits(json!({ "money_minor": 5_000, "credits": "12.5" }))
@@ -544,94 +404,4 @@ async fn a_limit_is_said_whole_and_in_sense() {
         "a job that costs nothing is in no limit's way"
     );
     program.world.done().await;
-}
-
-/// A commit's summary is no job and spends like one: by tokens, and from credits.
-#[tokio::test(start_paused = true)]
-async fn summaries_of_commits_spend_within_the_limit() {
-    for (plan, limit) in [
-        ("hybrid", json!({ "money_minor": 1_000 })),
-        ("credits", json!({ "credits": "1000" })),
-    ] {
-        let program = program(plan, &[]).await;
-        let world = &program.world;
-        world.adjusts(&program.account, "5000", "a gift").await;
-        let path = |text: &str| {
-            world
-                .vendors
-                .github
-                .push_file(OWNER, REPOSITORY, "main", "docs/aloha.md", text);
-            let commits = world.vendors.github.commits_on(OWNER, REPOSITORY, "main");
-            format!(
-                "/api/v1/repos/{OWNER}/{REPOSITORY}/commits/{}/summary",
-                commits[0].sha
-            )
-        };
-        let now = async || {
-            let shown = program.get(LIMIT).await;
-            let (money, credits) = (&shown["money"], &shown["credits"]);
-            let both = |name: &str, minor: &str| {
-                format!(
-                    "{} {}",
-                    money[minor],
-                    credits[name].as_str().expect("a text")
-                )
-            };
-            (
-                both("spent", "spent_minor"),
-                both("reserved", "reserved_minor"),
-            )
-        };
-        program.limits(limit).await;
-        let first = path("aloha\n");
-        let (status, queued) = program.ask("POST", &first, None).await;
-        assert_eq!(status, StatusCode::ACCEPTED, "{plan}: {queued}");
-        let (_, reserved) = now().await;
-        assert_ne!(reserved, "0 0", "{plan}");
-        assert_eq!(
-            program.ask("POST", &first, None).await.0,
-            StatusCode::ACCEPTED
-        );
-        assert_eq!(
-            now().await.1,
-            reserved,
-            "{plan}: asked twice and counted once"
-        );
-        world.settle().await;
-        let (spent, left) = now().await;
-        assert!(spent != "0 0" && left == "0 0", "{plan}: {spent}, {left}");
-
-        program
-            .limits(json!({ "money_minor": 0, "credits": "0" }))
-            .await;
-        let (status, refused) = program.ask("POST", &path("mahalo\n"), None).await;
-        assert_eq!(
-            (status, &refused["code"]),
-            (StatusCode::FORBIDDEN, &json!("spend_limit_reached")),
-            "{refused}"
-        );
-        assert_eq!(
-            program.ask("POST", &first, None).await.0,
-            StatusCode::OK,
-            "what stands is answered"
-        );
-        assert_eq!(now().await, (spent, left), "{plan}");
-
-        // What cannot be answered gives back what was counted for it.
-        program
-            .limits(json!({ "money_minor": 9_000, "credits": "4000" }))
-            .await;
-        let nowhere = format!(
-            "/api/v1/repos/{OWNER}/{REPOSITORY}/commits/{}/summary",
-            "0".repeat(40)
-        );
-        assert_eq!(
-            program.ask("POST", &nowhere, None).await.0,
-            StatusCode::ACCEPTED
-        );
-        let before = now().await.0;
-        world.settle().await;
-        assert_eq!(now().await, (before, "0 0".to_owned()), "{plan}");
-        program.world.done().await;
-    }
 }

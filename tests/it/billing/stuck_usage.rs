@@ -31,7 +31,7 @@ impl World {
         page["usage"].as_array().expect("a list").clone()
     }
 
-    /// An operator decides about a record, and asks again where others were in his way.
+    /// An operator decides about a record, and retries on conflicts.
     async fn decides(&self, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
         loop {
             let answer = self.operator("POST", path, body).await;
@@ -57,7 +57,7 @@ async fn stuck(fault_plan: FaultPlan) -> (World, AccountId, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn parked_usage_is_told_again_under_a_new_identifier_once() {
+async fn stuck_usage_is_reported_again_under_a_new_identifier_once() {
     for fault_plan in [FaultPlan::None, FaultPlan::Seeded(91)] {
         let (world, account, record) = stuck(fault_plan).await;
         assert_eq!(
@@ -82,40 +82,40 @@ async fn parked_usage_is_told_again_under_a_new_identifier_once() {
             "Stripe knows the old one"
         );
         let again = world
-            .admin_door("POST", &resend, Some("local-token"), None)
+            .admin_request("POST", &resend, Some("local-token"), None)
             .await;
         assert_problem("said again", &again, 409, "not_parked");
         assert_eq!(world.usage_in(&account, "owed").await.len(), 1);
 
         world.settle().await;
         let events = world.vendors.stripe.meter_events();
-        let told: Vec<_> = events
+        let sent: Vec<_> = events
             .iter()
             .map(|event| event.identifier.clone())
             .collect();
-        assert_eq!(told, [format!("{id}-pull_requests-2")]);
-        let [told] = world
+        assert_eq!(sent, [format!("{id}-pull_requests-2")]);
+        let [sent] = world
             .usage_in(&account, "told")
             .await
             .try_into()
             .expect("one");
         assert_ne!(
-            (&told["reported_at"], &told["carried_to"]),
+            (&sent["reported_at"], &sent["carried_to"]),
             (&Value::Null, &Value::Null),
-            "{told}"
+            "{sent}"
         );
         assert!(world.usage_in(&account, "stuck").await.is_empty());
         let late = world
-            .admin_door("POST", &resend, Some("local-token"), None)
+            .admin_request("POST", &resend, Some("local-token"), None)
             .await;
-        assert_problem("told by now", &late, 409, "not_parked");
+        assert_problem("reported by now", &late, 409, "not_parked");
         world.done().await;
     }
 }
 
 /// What Stripe would not have again is stuck again, and its third telling has a third identifier.
 #[tokio::test(start_paused = true)]
-async fn every_telling_has_an_identifier_of_its_own() {
+async fn every_report_has_its_own_identifier() {
     let (world, account, record) = stuck(FaultPlan::None).await;
     let id = record["id"].as_str().expect("an id");
     let resend = format!("{}/pull_requests/{id}/resend", path(&account));
@@ -131,7 +131,7 @@ async fn every_telling_has_an_identifier_of_its_own() {
         assert_eq!(
             record["identifier"],
             format!("{id}-pull_requests-{nth}"),
-            "nobody has subscribed, so it is too old"
+            "without a subscription it is too old"
         );
     }
     assert_eq!(world.vendors.stripe.meter_events(), []);
@@ -139,7 +139,7 @@ async fn every_telling_has_an_identifier_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn usage_that_was_written_off_is_never_told() {
+async fn usage_that_was_written_off_is_never_reported() {
     let (world, account, record) = stuck(FaultPlan::None).await;
     let record = format!(
         "{}/pull_requests/{}",
@@ -152,7 +152,7 @@ async fn usage_that_was_written_off_is_never_told() {
         (json!({ "reason": " " }), "bad_reason"),
     ] {
         let response = world
-            .admin_door("POST", &off, Some("local-token"), Some(&body))
+            .admin_request("POST", &off, Some("local-token"), Some(&body))
             .await;
         assert_problem(&body.to_string(), &response, 400, code);
     }
@@ -166,7 +166,7 @@ async fn usage_that_was_written_off_is_never_told() {
     assert_eq!(shown["written_off"]["reason"], why["reason"]);
     for path in [&off, &format!("{record}/resend")] {
         let response = world
-            .admin_door("POST", path, Some("local-token"), Some(&why))
+            .admin_request("POST", path, Some("local-token"), Some(&why))
             .await;
         assert_problem(path, &response, 409, "written_off");
     }
@@ -191,8 +191,8 @@ async fn much_usage_is_paged_without_gaps_or_repeats() {
     world.settle().await;
     let mut rows = world.stack.tables.rows("tallyhook-main");
     rows.retain(|row| !row["reported_at"].is_null());
-    let [row] = rows.try_into().expect("one was told");
-    let id = UsageId::of_job(&world.told_job().await.facts.id);
+    let [row] = rows.try_into().expect("one was reported");
+    let id = UsageId::of_job(&world.commented_job().await.facts.id);
     for n in 0..119_u8 {
         let other = UsageId::mint(Timestamp::from_millis(i64::from(n)), [n; 10]);
         let text = row.to_string().replace(id.as_str(), other.as_str());
@@ -227,7 +227,7 @@ async fn much_usage_is_paged_without_gaps_or_repeats() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_there_or_not_asked_well_is_said() {
+async fn missing_files_and_bad_requests_are_explained() {
     let world = World::with(FaultPlan::None, &[]).await;
     let account = world.account().await;
     let id = "use_01hf7yat00zzzzzzzzzzzzzzzz";
@@ -280,7 +280,7 @@ async fn what_is_not_there_or_not_asked_well_is_said() {
     ] {
         let path = format!("{}{tail}", path(&account));
         let response = world
-            .admin_door(method, &path, Some("local-token"), body)
+            .admin_request(method, &path, Some("local-token"), body)
             .await;
         assert_problem(&path, &response, status, code);
     }

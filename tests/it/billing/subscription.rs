@@ -1,4 +1,5 @@
-//! The life of a subscription at the customers' door: begun, changed, cancelled, kept, lost, and never twice.
+//! The life of a subscription through the customers' API: begun, changed, cancelled, resumed, lost,
+//! and never doubled.
 
 use crate::billing::checkouts::shop;
 use crate::world::{FaultPlan, World};
@@ -94,7 +95,7 @@ async fn a_plan_is_subscribed_to_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_wishes_at_once_are_one_subscription() {
+async fn two_requests_at_once_are_one_subscription() {
     let program = shop("credits").await;
     let world = &program.world;
     world
@@ -161,7 +162,7 @@ async fn a_process_may_die_at_any_call_of_subscribing() {
     }
 }
 
-/// A shop without faults whose customer has subscribed.
+/// An account without faults whose customer has subscribed.
 async fn subscribed() -> (World, String) {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
@@ -200,7 +201,8 @@ async fn asked_once(
     world.stack.faults.calls() - before
 }
 
-/// An act on a subscription may die at any call; its next try ends as it should, and our store says so at once.
+/// A subscription change may die at any call; its next attempt ends as intended, and the store
+/// shows it at once.
 async fn dies_anywhere(act: (&str, &str, Option<&Value>), shows: (&str, &str)) {
     let mut calls = u64::MAX;
     let mut call = 0;
@@ -255,7 +257,7 @@ async fn a_process_may_die_at_any_call_of_a_change() {
 #[tokio::test(start_paused = true)]
 async fn a_cancellation_means_the_subscription_that_was_there() {
     let path = format!("{SUBSCRIPTION}?when=now");
-    // The call after which Stripe has done it, and nobody has heard.
+    // The call after which Stripe has acted and the answer is lost.
     for call in 1..20 {
         let (world, key) = subscribed().await;
         asked_once(
@@ -274,7 +276,7 @@ async fn a_cancellation_means_the_subscription_that_was_there() {
         world.settle().await;
         if over {
             let (status, made) = world
-                .customer(&key, "POST", SUBSCRIPTION, "anew", plan("teams").as_ref())
+                .customer(&key, "POST", SUBSCRIPTION, "again", plan("teams").as_ref())
                 .await;
             assert_eq!(status, StatusCode::CREATED, "{made}");
             let (status, shown) = world.customer(&key, "DELETE", &path, "once", None).await;
@@ -294,7 +296,7 @@ async fn a_cancellation_means_the_subscription_that_was_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_costs_what_its_preview_said() {
+async fn a_change_costs_what_its_preview_showed() {
     let program = shop("credits").await;
     let world = &program.world;
     world
@@ -344,7 +346,7 @@ async fn a_change_costs_what_its_preview_said() {
     );
     let invoices = paid.len();
     world.settle().await;
-    // What is said again later changes nothing, whatever has happened since.
+    // A repeated event changes nothing later, whatever has happened since.
     let down = program
         .ask("PATCH", SUBSCRIPTION, plan("starter").as_ref())
         .await;

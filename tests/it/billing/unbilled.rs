@@ -1,4 +1,5 @@
-//! When Stripe cannot be told, work goes on and every usage record is kept, up to a limit for each account.
+//! While Stripe is unreachable, work continues and every usage record is kept, up to a limit for
+//! each account.
 
 use crate::billing::metering::billing_on;
 use crate::world::money::Sold;
@@ -19,7 +20,8 @@ fn two_may_wait(name: &str) -> Sold {
 }
 
 impl World {
-    /// Somebody opens one more issue, or comments on it, and all doors but the one that tells Stripe do what there is to do.
+    /// Another issue is opened or commented on, and every function but the reporting one does its
+    /// work.
     async fn asked_for(&self, sample: &str, number: u64) {
         if sample == "issues.opened" {
             self.vendors
@@ -127,15 +129,15 @@ async fn while_stripe_is_out_of_reach_jobs_go_on_to_a_limit_and_nothing_is_lost(
                 world.vendors.stripe.meter_events().len()
             ),
             (3, 3),
-            "it goes on"
+            "it continues"
         );
         world.done().await;
     }
 }
 
-/// Switched off is no different; and an issue that has a job keeps it, whoever asks again.
+/// Billing that is switched off is treated the same; and an issue that has a job keeps it.
 #[tokio::test(start_paused = true)]
-async fn with_billing_off_the_limit_holds_and_a_job_that_stands_is_joined() {
+async fn with_billing_off_the_limit_holds_and_an_open_job_is_joined() {
     let sold = two_may_wait("off");
     let [github, stripe, model] = WIRED;
     let settings = [
@@ -150,7 +152,7 @@ async fn with_billing_off_the_limit_holds_and_a_job_that_stands_is_joined() {
         world.asked_for("issues.opened", number).await;
     }
     world.asked_for("issue_comment.created", 31).await;
-    let job = world.open_job_of(31).await.expect("it stands");
+    let job = world.open_job_of(31).await.expect("it is open");
     assert_eq!(world.job(&job).await.state, State::PrOpened);
     assert!(
         !world.last_words(31).contains("could not be reported"),
@@ -159,13 +161,13 @@ async fn with_billing_off_the_limit_holds_and_a_job_that_stands_is_joined() {
     world.asked_for("issues.opened", 32).await;
     assert_eq!((world.pulls_open(), world.owed().await), (2, 2));
 
-    let door = billing_on(&world);
+    let function = billing_on(&world);
     let usage = world
         .stack
         .mappings
         .iter_mut()
         .find(|(queue, _)| *queue == Queue::Usage);
-    usage.expect("the queue is there").1.function = door;
+    usage.expect("the queue is there").1.function = function;
     world.settle().await;
     world.asked_for("issue_comment.created", 32).await;
     world.settle().await;

@@ -7,14 +7,15 @@ use domain::ids::UsageId;
 use domain::inbox::EventState;
 use serde_json::json;
 
-/// F-F6: somebody is woken, and what Stripe names waits for a person; said again, it changes nothing.
+/// F-F6: an alarm is raised, and the usage that Stripe names waits for an operator; a repeated
+/// event changes nothing.
 #[tokio::test(start_paused = true)]
 async fn what_was_not_counted_waits_for_a_person() {
     let world = World::with(FaultPlan::Seeded(161), &WIRED).await;
     world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_delivered_once();
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     let usage = UsageId::of_job(&job.facts.id);
     let debts = Debts {
         account: job.facts.account.clone(),
@@ -28,7 +29,7 @@ async fn what_was_not_counted_waits_for_a_person() {
             .await
             .expect("the store answers")
     };
-    assert!(reported().await.is_some(), "Stripe has been told");
+    assert!(reported().await.is_some(), "it was reported to Stripe");
     for (nth, sample) in [
         "v1.billing.meter.error_report_triggered",
         "v1.billing.meter.no_meter_found",
@@ -51,7 +52,7 @@ async fn what_was_not_counted_waits_for_a_person() {
             ALWAYS,
             Reply::json(200, full),
         );
-        let (state, says) = world.hears(&event).await;
+        let (state, says) = world.acts_on(&event).await;
         assert_eq!(state, EventState::Processed);
         assert_eq!(
             says, "Stripe could not count 3 reports; 1 of ours wait for a person",
@@ -59,7 +60,7 @@ async fn what_was_not_counted_waits_for_a_person() {
         );
         assert_eq!(reported().await, None, "it does not pass for billed");
     }
-    assert_eq!(world.owed().await, 0, "and is not sent again by itself");
+    assert_eq!(world.owed().await, 0, "and is not sent again automatically");
     world.settle().await;
     world.done().await;
 }

@@ -1,4 +1,5 @@
-//! Whose an event is: the customer's account, or what an operator says; never what somebody has written on it.
+//! Attribution of events: to the customer's account, or to the account that an operator names;
+//! never by metadata.
 
 use crate::world::shop::{PACK, PRICE};
 use crate::world::{FaultPlan, World};
@@ -6,37 +7,37 @@ use domain::inbox::{EventState, Source};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-const STRANGER: &str = "cus_Stranger1";
+const CUSTOMER_UNKNOWN: &str = "cus_Unknown1";
 const PURCHASE: [&str; 2] = ["checkout.session.completed", "payment_intent.succeeded"];
 const UNKNOWN: &str = "no account has this customer";
 
-/// F-B14, F-I4: a stranger's purchase is kept and named; it is nobody's, whatever is written on it, until an operator says
-/// whose it is.
+/// F-B14, F-I4: a purchase of an unknown customer is kept and listed. It belongs to no account,
+/// whatever its metadata says, until an operator attributes it.
 #[tokio::test(start_paused = true)]
-async fn a_strangers_purchase_waits_until_somebody_says_whose_it_is() {
+async fn an_unattributed_purchase_waits_for_an_operator() {
     let world = World::with(FaultPlan::Seeded(151), &[]).await;
     let account = world.account().await;
     world
         .vendors
         .stripe
-        .add_customer(STRANGER, "stranger@acme.example");
+        .add_customer(CUSTOMER_UNKNOWN, "unknown@acme.example");
     let price = world.price(PACK, PRICE).await;
     let spoof = [
         ("metadata[account]", account.as_str()),
         ("metadata[customer]", local_stack::world::CUSTOMER),
         ("client_reference_id", account.as_str()),
     ];
-    let session = world.cart(STRANGER, &price, 1, &spoof).await;
+    let session = world.cart(CUSTOMER_UNKNOWN, &price, 1, &spoof).await;
     world.pays(&session);
-    let told = world.told(&PURCHASE);
-    for event in &told {
-        let (state, says) = world.hears(event).await;
+    let sent = world.stripe_sent(&PURCHASE);
+    for event in &sent {
+        let (state, says) = world.acts_on(event).await;
         assert_eq!((state, says.as_str()), (EventState::Unattributed, UNKNOWN));
     }
     world.settle().await;
     assert_eq!(world.entries(&account).await, Vec::<&str>::new());
-    // Both of its events are said to be the account's; the purchase is one.
-    for event in &told {
+    // Both of its events are attributed to the account; there is one purchase.
+    for event in &sent {
         assert_eq!(
             attribute(&world, event, account.as_str()).await,
             StatusCode::ACCEPTED
@@ -70,7 +71,9 @@ async fn attribute(world: &World, event: &Value, account: &str) -> StatusCode {
 async fn an_event_becomes_attributable_by_provisioning_its_customer_too() {
     let world = World::bare(FaultPlan::None, &[]).await;
     for sample in ["invoice.paid", "customer.subscription.created"] {
-        let (state, says) = world.hears(&crate::world::fixture("stripe", sample)).await;
+        let (state, says) = world
+            .acts_on(&crate::world::fixture("stripe", sample))
+            .await;
         assert_eq!((state, says.as_str()), (EventState::Unattributed, UNKNOWN));
     }
     let account = world.provision().await;
@@ -100,17 +103,18 @@ async fn an_event_becomes_attributable_by_provisioning_its_customer_too() {
     world.done().await;
 }
 
-/// What has gone back of a stranger's payment is kept with the payment, so it is known whenever somebody says whose it is.
+/// A refund of an unknown customer's payment is kept with the payment, so it counts once the
+/// payment is attributed.
 #[tokio::test(start_paused = true)]
-async fn a_strangers_refund_is_not_forgotten() {
+async fn an_unattributed_refund_is_kept() {
     let world = World::with(FaultPlan::Seeded(152), &[]).await;
     let account = world.account().await;
     world
         .vendors
         .stripe
-        .add_customer(STRANGER, "stranger@acme.example");
+        .add_customer(CUSTOMER_UNKNOWN, "unknown@acme.example");
     let price = world.price(PACK, PRICE).await;
-    let payment = world.pays(&world.cart(STRANGER, &price, 1, &[]).await);
+    let payment = world.pays(&world.cart(CUSTOMER_UNKNOWN, &price, 1, &[]).await);
     world
         .vendors
         .stripe
@@ -124,7 +128,7 @@ async fn a_strangers_refund_is_not_forgotten() {
         .find(|event| event["type"] == PURCHASE[0]);
     world.settle().await;
     assert_eq!(
-        attribute(&world, &bought.expect("it was told"), account.as_str()).await,
+        attribute(&world, &bought.expect("it was sent"), account.as_str()).await,
         StatusCode::ACCEPTED
     );
     world.settle().await;
@@ -140,7 +144,7 @@ async fn a_customer_may_be_expanded_and_must_be_one() {
         event["id"] = id.into();
         event["data"]["object"]["id"] = format!("in_{id}").into();
         event["data"]["object"]["customer"] = customer;
-        world.hears(&event).await.0
+        world.acts_on(&event).await.0
     };
     let expanded =
         json!({ "id": "cus_TallyhookDemo1", "object": "customer", "email": "x@example.com" });
@@ -173,7 +177,7 @@ async fn a_customer_may_be_expanded_and_must_be_one() {
     world.abandoned();
 }
 
-/// A customer who is gone at Stripe leaves his account as it is.
+/// A customer deleted at Stripe leaves the account unchanged.
 #[tokio::test(start_paused = true)]
 async fn a_deleted_customers_account_stays() {
     let world = World::with(FaultPlan::Seeded(153), &[]).await;
@@ -181,7 +185,7 @@ async fn a_deleted_customers_account_stays() {
     world.buys_a_pack().await;
     world.settle().await;
     let (state, says) = world
-        .hears(&crate::world::fixture("stripe", "customer.deleted"))
+        .acts_on(&crate::world::fixture("stripe", "customer.deleted"))
         .await;
     assert!(
         state == EventState::Processed && says.contains("stays"),

@@ -6,7 +6,7 @@ use domain::jobs::State;
 use http::StatusCode;
 use stand_in_shared::faults::{Moment, scramble};
 
-/// JSON of exactly so many bytes, padded with one letter or with noise that no codec makes much smaller.
+/// JSON of exactly this size, padded with one letter or with noise that no codec compresses much.
 fn json_of(bytes: usize, noisy: bool) -> Vec<u8> {
     let (head, tail) = (r#"{"action":"created","pad":""#, r#""}"#);
     let mut seed = 1;
@@ -29,7 +29,7 @@ fn json_of(bytes: usize, noisy: bool) -> Vec<u8> {
 async fn raw(world: &World, id: &str) -> Vec<u8> {
     let path = format!("/api/v1/admin/events/github/{id}/raw");
     let response = world
-        .admin_door("GET", &path, Some("local-token"), None)
+        .admin_request("GET", &path, Some("local-token"), None)
         .await;
     assert_eq!(response.status(), StatusCode::OK, "{id}");
     response.body().to_vec()
@@ -103,7 +103,7 @@ async fn a_body_over_the_limit_is_refused_and_nothing_is_written() {
             &body,
         );
         assert_eq!(
-            world.stripe_door(stripe).await.status(),
+            world.stripe_receives(stripe).await.status(),
             StatusCode::PAYLOAD_TOO_LARGE
         );
     }
@@ -111,7 +111,8 @@ async fn a_body_over_the_limit_is_refused_and_nothing_is_written() {
     world.done().await;
 }
 
-/// The parts go first and the head last, so a door that dies in between leaves nothing that could be taken for an event.
+/// The parts are written first and the head last, so a function that dies in between leaves nothing
+/// that looks like an event.
 #[tokio::test(start_paused = true)]
 async fn a_large_body_is_recorded_whole_or_not_at_all() {
     let body = json_of(1024 * 1024, true);
@@ -164,7 +165,8 @@ async fn a_large_body_is_recorded_whole_or_not_at_all() {
     }
 }
 
-/// A world whose receiver knows that webhooks are taken, so that the next one costs what it costs.
+/// A world whose receiver has cached the switch, so that the next webhook costs what it usually
+/// costs.
 async fn awake() -> World {
     let world = World::bare(FaultPlan::None, &[]).await;
     world.github_delivers("ping", "first", b"{}").await;
@@ -189,7 +191,7 @@ async fn an_issue_of_four_megabytes_still_becomes_a_pull_request() {
         })
         .await;
     world.settle().await;
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, State::PrOpened);
     world.assert_delivered_once();
     assert!(raw(&world, &delivery).await.len() > 4 * 1024 * 1024);
     world.done().await;

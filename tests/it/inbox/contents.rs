@@ -1,5 +1,6 @@
-//! What may stand around and inside a signed body: ids, methods, paths, and JSON as it should not be. Nothing of it is ever
-//! our fault (5xx) or our end (a panic); what cannot be acted on is refused at the door or failed with its reason.
+//! Unusual content around and inside a signed body: ids, methods, paths and malformed JSON. It
+//! never causes a 5xx or a panic; an event that cannot be acted on is refused by the receiver or
+//! fails with its reason.
 
 use crate::world::{FaultPlan, World, fixture};
 use bytes::Bytes;
@@ -56,7 +57,7 @@ async fn githubs_ids_and_names_are_bounded_and_plain() {
         Some(just_too_long.as_str()),
     ] {
         let response = world
-            .github_door(github(id.map(str::as_bytes), Some(b"star"), STAR))
+            .github_receives(github(id.map(str::as_bytes), Some(b"star"), STAR))
             .await;
         assert_eq!(
             response.status(),
@@ -67,7 +68,7 @@ async fn githubs_ids_and_names_are_bounded_and_plain() {
     for id in [&b"caf\xc3\xa9"[..], b"\xff"] {
         assert_eq!(
             world
-                .github_door(github(Some(id), Some(b"star"), STAR))
+                .github_receives(github(Some(id), Some(b"star"), STAR))
                 .await
                 .status(),
             StatusCode::BAD_REQUEST
@@ -83,7 +84,7 @@ async fn githubs_ids_and_names_are_bounded_and_plain() {
         Some(long.as_str()),
     ] {
         let response = world
-            .github_door(github(Some(b"d-1"), event.map(str::as_bytes), STAR))
+            .github_receives(github(Some(b"d-1"), event.map(str::as_bytes), STAR))
             .await;
         assert_eq!(
             response.status(),
@@ -95,7 +96,7 @@ async fn githubs_ids_and_names_are_bounded_and_plain() {
     let longest = "a".repeat(100);
     assert_eq!(
         world
-            .github_door(github(Some(longest.as_bytes()), Some(b"star"), STAR))
+            .github_receives(github(Some(longest.as_bytes()), Some(b"star"), STAR))
             .await
             .status(),
         StatusCode::ACCEPTED
@@ -129,7 +130,7 @@ async fn stripes_ids_and_types_are_bounded_and_plain() {
         r#"{"id":"evt_1","id":"evt_2","type":"charge.updated"}"#.to_owned(),
         r#"{"id":"evt_1","type":"charge.updated"#.to_owned(),
     ] {
-        let response = world.stripe_door(stripe(&world, body.as_bytes())).await;
+        let response = world.stripe_receives(stripe(&world, body.as_bytes())).await;
         assert_eq!(
             response.status(),
             StatusCode::BAD_REQUEST,
@@ -142,7 +143,7 @@ async fn stripes_ids_and_types_are_bounded_and_plain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_post_to_the_path_opens_a_door() {
+async fn only_post_to_the_path_is_accepted() {
     let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.effects().len();
     for method in [
@@ -156,14 +157,14 @@ async fn only_post_to_the_path_opens_a_door() {
         let mut request = github(Some(b"d-1"), Some(b"star"), STAR);
         *request.method_mut() = method.clone();
         assert_eq!(
-            world.github_door(request).await.status(),
+            world.github_receives(request).await.status(),
             StatusCode::METHOD_NOT_ALLOWED,
             "{method}"
         );
         let mut request = stripe(&world, br#"{"id":"evt_1","type":"charge.updated"}"#);
         *request.method_mut() = method.clone();
         assert_eq!(
-            world.stripe_door(request).await.status(),
+            world.stripe_receives(request).await.status(),
             StatusCode::METHOD_NOT_ALLOWED,
             "{method}"
         );
@@ -182,7 +183,7 @@ async fn only_post_to_the_path_opens_a_door() {
         let mut request = github(Some(b"d-1"), Some(b"star"), STAR);
         *request.uri_mut() = format!("http://x{path}").parse().expect("a URI");
         assert_eq!(
-            world.github_door(request).await.status(),
+            world.github_receives(request).await.status(),
             StatusCode::NOT_FOUND,
             "{path}"
         );
@@ -191,7 +192,7 @@ async fn only_post_to_the_path_opens_a_door() {
         let mut request = stripe(&world, br#"{"id":"evt_1","type":"charge.updated"}"#);
         *request.uri_mut() = format!("http://x{path}").parse().expect("a URI");
         assert_eq!(
-            world.stripe_door(request).await.status(),
+            world.stripe_receives(request).await.status(),
             StatusCode::NOT_FOUND,
             "{path}"
         );
@@ -202,9 +203,9 @@ async fn only_post_to_the_path_opens_a_door() {
         .parse()
         .expect("a URI");
     assert_eq!(
-        world.github_door(request).await.status(),
+        world.github_receives(request).await.status(),
         StatusCode::ACCEPTED,
-        "a query is nobody's business"
+        "a query is ignored"
     );
     world.settle().await;
     world.done().await;
@@ -238,14 +239,14 @@ async fn a_signed_body_that_is_no_json_object_is_refused() {
         let what = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
         assert_eq!(
             world
-                .github_door(github(Some(b"d-1"), Some(b"star"), body))
+                .github_receives(github(Some(b"d-1"), Some(b"star"), body))
                 .await
                 .status(),
             StatusCode::BAD_REQUEST,
             "{what}"
         );
         assert_eq!(
-            world.stripe_door(stripe(&world, body)).await.status(),
+            world.stripe_receives(stripe(&world, body)).await.status(),
             StatusCode::BAD_REQUEST,
             "{what}"
         );
@@ -260,9 +261,9 @@ fn opened_with(field: &str) -> Vec<u8> {
     format!("{{{field},{}", &text[1..]).into_bytes()
 }
 
-/// Bodies that pass the door, since it reads no more than the action, and that nobody can act on.
+/// Bodies that the receiver accepts, since it reads only the action, and that cannot be acted on.
 #[tokio::test(start_paused = true)]
-async fn what_passes_the_door_and_makes_no_sense_is_buried_with_its_reason() {
+async fn an_accepted_event_that_makes_no_sense_fails_with_its_reason() {
     let world = World::start().await;
     let deep = format!(
         r#""issue":{}1{}"#,
@@ -361,7 +362,7 @@ async fn naughty_words_travel_as_data() {
         })
         .await;
     world.settle().await;
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, State::PrOpened);
     world.assert_delivered_once();
     let pull = &world.vendors.github.pulls(OWNER, REPOSITORY)[0];
     assert!(

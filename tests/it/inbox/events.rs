@@ -178,7 +178,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_questions_are_told_what_is_wrong() {
+async fn bad_queries_say_what_is_wrong() {
     let world = World::bare(FaultPlan::None, &[]).await;
     stars(&world, 1).await;
     let cursor = |text: &[u8]| format!("cursor={}", base64(text));
@@ -197,11 +197,11 @@ async fn bad_questions_are_told_what_is_wrong() {
         ("source=github&source=stripe".to_owned(), "bad_query"),
     ] {
         let response = world
-            .admin_door("GET", &format!("{PATH}?{query}"), Some("local-token"), None)
+            .admin_request("GET", &format!("{PATH}?{query}"), Some("local-token"), None)
             .await;
         assert_problem(&query, &response, 400, code);
     }
-    // A cursor that nobody gave out, but could have: it shows what is older, and breaks nothing.
+    // A well-formed cursor that was never given out lists what is older, and breaks nothing.
     for text in [
         "0.x",
         "-1.x",
@@ -264,20 +264,20 @@ async fn an_event_shows_what_the_log_knows() {
         "{shown:#}"
     );
     let raw = world
-        .admin_door("GET", &format!("{path}/raw"), Some("local-token"), None)
+        .admin_request("GET", &format!("{path}/raw"), Some("local-token"), None)
         .await;
     assert_eq!(raw.headers()["content-type"], "application/octet-stream");
     assert_eq!(
         raw.headers()["x-content-type-options"],
         "nosniff",
-        "somebody else's bytes are never a page of ours"
+        "foreign bytes are never a cursor"
     );
     assert!(raw.body() == &body);
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_nobody_sent_is_not_there() {
+async fn an_unknown_event_is_not_found() {
     let world = World::bare(FaultPlan::None, &[]).await;
     stars(&world, 1).await;
     let long = format!("github/{}", "a".repeat(300));
@@ -296,7 +296,7 @@ async fn an_event_nobody_sent_is_not_there() {
             assert_problem(
                 &path,
                 &world
-                    .admin_door(method, &path, Some("local-token"), None)
+                    .admin_request(method, &path, Some("local-token"), None)
                     .await,
                 404,
                 "not_found",

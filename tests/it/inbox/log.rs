@@ -93,7 +93,7 @@ async fn handles_duplicate_webhooks() {
     }
 }
 
-/// Whoever looks at an event wants to know which job it made, also when the answer to its making was lost on the way.
+/// An event names the job that it made, even if the answer to the creation was lost.
 #[tokio::test(start_paused = true)]
 async fn the_log_names_the_job_that_an_event_made() {
     for lost in [0, 1, 2] {
@@ -106,7 +106,7 @@ async fn the_log_names_the_job_that_an_event_made() {
             Effect::AnswerLost,
         );
         world.settle().await;
-        let job = world.told_job().await.facts.id;
+        let job = world.commented_job().await.facts.id;
         world
             .assert_outcome(&delivery, EventState::Processed, job.as_str())
             .await;
@@ -141,12 +141,12 @@ async fn another_body_under_a_known_id_is_set_aside() {
         assert_eq!(
             world.event(Source::Github, &id).await,
             before,
-            "the first one stands"
+            "the first one counts"
         );
         let path = format!("/api/v1/admin/events/github/{id}/raw");
         assert!(
             world
-                .admin_door("GET", &path, Some("local-token"), None)
+                .admin_request("GET", &path, Some("local-token"), None)
                 .await
                 .body()
                 == &real
@@ -167,7 +167,7 @@ async fn another_body_under_a_known_id_is_set_aside() {
             row.key.id().replace('#', "%23")
         );
         let kept = world
-            .admin_door("GET", &path, Some("local-token"), None)
+            .admin_request("GET", &path, Some("local-token"), None)
             .await;
         let expected = if row.body_bytes > 1_000_000 {
             &large
@@ -178,7 +178,7 @@ async fn another_body_under_a_known_id_is_set_aside() {
         assert_eq!(row.outcome, None);
     }
     assert_eq!(
-        world.told_job().await.state,
+        world.commented_job().await.state,
         State::PrOpened,
         "nothing set aside was acted on"
     );
@@ -333,7 +333,7 @@ async fn events_we_do_not_act_on_are_kept_and_ignored() {
             &body,
         );
         assert_eq!(
-            world.stripe_door(request).await.status(),
+            world.stripe_receives(request).await.status(),
             StatusCode::ACCEPTED,
             "{id}"
         );
@@ -432,7 +432,8 @@ const NAMES: [&str; 60] = [
     "workflow_job",
 ];
 
-/// F-A6: the header is not signed, so whoever has one signed body may send it under any name and any id.
+/// F-A6: the headers are not signed, so a signed body can be sent again under any event name and
+/// any id.
 #[tokio::test(start_paused = true)]
 async fn a_body_under_another_events_name_has_no_effect() {
     let world = World::with(FaultPlan::None, &[]).await;

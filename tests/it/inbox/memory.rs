@@ -1,7 +1,8 @@
-//! What a process keeps: after a busy day no more than after the day before, however many strangers knock.
+//! The memory of a process: after a busy day no more than after the day before, whatever the number
+//! of unknown keys.
 //!
-//! Live bytes are counted for the thread of the test, on which its whole world lives, so other tests do not disturb it. What
-//! the embedded store keeps is SQLite's memory and not counted here.
+//! Live bytes are counted for the test's thread, which runs its whole world, so other tests do not
+//! disturb it. SQLite's memory, which the embedded store uses, is not counted.
 
 use crate::world::program::{request, respond};
 use crate::world::{FaultPlan, World, fixture};
@@ -10,22 +11,23 @@ use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 
-/// Keys that nobody has: on the first day more than is remembered at once, then enough to see
-/// whether there is an end to it, then none, so that nothing else hides behind what is forgotten of them.
-const STRANGERS: [u64; 3] = [10_200, 4_500, 0];
+/// Unknown keys by day: on the first day more than the cache holds, then enough to see whether it
+/// is bounded, then none, so that nothing else hides behind evicted entries.
+const UNKNOWN_KEYS: [u64; 3] = [10_200, 4_500, 0];
 const WEBHOOKS: u64 = 40;
-/// What the stand-ins note of a day, and what maps leave unused, is less.
+/// The stand-ins' records of a day, and the spare capacity of maps, are below this.
 const GROWTH_BYTES_MAX: i64 = 128 * 1024;
 
-/// A key that nobody has.
-fn stranger(day: usize, nth: u64) -> KeyText {
+/// A key that does not exist.
+fn unknown_key(day: usize, nth: u64) -> KeyText {
     let mut random = [7; 32];
     random[..8].copy_from_slice(&day.to_be_bytes());
     random[8..16].copy_from_slice(&nth.to_be_bytes());
     KeyText::mint(TEST, random)
 }
 
-/// A day: webhooks come in, a job is delivered, somebody signs in and looks around, and many try keys.
+/// A day: webhooks arrive, a job is delivered, a person signs in and looks around, and many unknown
+/// keys are tried.
 async fn day(world: &World, key: &str, day: usize) {
     for nth in 0..WEBHOOKS {
         let body = br#"{"zen":"Keep it logically awesome."}"#;
@@ -57,11 +59,11 @@ async fn day(world: &World, key: &str, day: usize) {
             StatusCode::OK
         );
     }
-    for nth in 0..STRANGERS[day] {
+    for nth in 0..UNKNOWN_KEYS[day] {
         let asked = request(
             "GET",
             "/api/v1/account",
-            stranger(day, nth).expose(),
+            unknown_key(day, nth).expose(),
             &[],
             "",
         );

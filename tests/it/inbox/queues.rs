@@ -38,7 +38,7 @@ fn event(id: &str) -> Message {
     Message::Event(EventKey::parse(Source::Github, id).expect("an id"))
 }
 
-/// A world whose door for GitHub's events does as the ids of its messages say.
+/// A world whose function for GitHub's events does what the ids of its messages say.
 async fn world_of_words() -> (World, Handled) {
     let mut world = World::bare(FaultPlan::None, &[]).await;
     let handled = Handled::default();
@@ -46,12 +46,12 @@ async fn world_of_words() -> (World, Handled) {
     let url = world.mapping(Queue::GithubEvents).queue_url.clone();
     let aws = boot::Aws::new(boot::AwsSettings::embedded(), &outside);
     let queues = Queues::new(&aws.sdk, None, [(Queue::GithubEvents, url)]);
-    let door = world
+    let function = world
         .stack
         .mappings
         .iter_mut()
         .find(|(queue, _)| *queue == Queue::GithubEvents);
-    door.expect("the queue is there").1.function = Arc::new(move |event, _| {
+    function.expect("the queue is there").1.function = Arc::new(move |event, _| {
         let (seen, queues) = (Arc::clone(&seen), queues.clone());
         Box::pin(async move { act(&queues, event, &seen).await })
     });
@@ -62,7 +62,7 @@ async fn act(queues: &Queues, event: SqsEvent, seen: &Handled) -> SqsBatchRespon
     let select = |message: &Message| Some(message.key());
     let handle = async |key: String| {
         let times = {
-            let mut seen = seen.lock().expect("nobody panics here");
+            let mut seen = seen.lock().expect("no thread panics");
             let times = seen.entry(key.clone()).or_default();
             *times += 1;
             *times
@@ -137,7 +137,8 @@ async fn a_batchs_answer_names_the_messages_that_failed() {
     world.done().await;
 }
 
-/// F-C4: nine good ones are done once; the poison comes back alone until it is a dead letter; a panic hurts nobody else.
+/// F-C4: nine good messages are processed once; the poisoned one returns alone until it is a dead
+/// letter; a panic affects no other message.
 #[tokio::test(start_paused = true)]
 async fn one_poisoned_message_does_not_repeat_the_others() {
     for poison in ["unlucky", "bug", "unlucky-unwritable"] {
@@ -147,7 +148,7 @@ async fn one_poisoned_message_does_not_repeat_the_others() {
         }
         world.queue_gets(&event(poison)).await;
         world.settle().await;
-        let handled = handled.lock().expect("nobody panics here").clone();
+        let handled = handled.lock().expect("no thread panics").clone();
         for n in 0..9 {
             assert_eq!(handled[&format!("good-{n}")], 1, "{handled:?}");
         }
@@ -177,14 +178,14 @@ async fn what_is_early_comes_back_and_what_is_lost_does_not() {
     );
     world.elapse(Duration::from_secs(2)).await;
     assert_eq!(world.turn(Queue::GithubEvents).await, 1);
-    let seen = handled.lock().expect("nobody panics here").clone();
+    let seen = handled.lock().expect("no thread panics").clone();
     assert_eq!((seen["early-1"], seen["lost-1"], seen["good-1"]), (2, 1, 1));
     world.abandoned();
 }
 
-// --- through the real doors ---
+// --- through the real functions ---
 
-/// Messages that are none of ours, beside real work in the same batch.
+/// Foreign messages, beside real work in the same batch.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_becomes_a_dead_letter_and_the_work_beside_it_is_done() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -205,7 +206,10 @@ async fn what_cannot_be_read_becomes_a_dead_letter_and_the_work_beside_it_is_don
         .filter(|text| !text.is_empty())
         .collect();
     for text in &strange {
-        assert!(Message::from_json(text).is_err(), "{text} is one of ours");
+        assert!(
+            Message::from_json(text).is_err(),
+            "{text} is a valid message"
+        );
         world.queue_gets_text(Queue::GithubEvents, text).await;
     }
     world.github_sends("issues.opened").await;
@@ -263,8 +267,8 @@ async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
     world.done().await;
 }
 
-/// A door that is broken for an hour: its messages become dead letters, and are done once it is mended and they are moved
-/// back.
+/// A function that is broken for an hour: its messages become dead letters, and are processed once
+/// it is repaired and they are moved back.
 #[tokio::test(start_paused = true)]
 async fn dead_letters_are_moved_back_and_done() {
     let mut world = World::with(FaultPlan::None, &[]).await;
@@ -305,7 +309,7 @@ async fn dead_letters_are_moved_back_and_done() {
     );
 
     world.stack.mappings[place].1.function = whole;
-    // Days later somebody looks.
+    // An operator looks days later.
     world.skip(Duration::from_secs(13 * 86_400));
     let (status, answer) = world
         .operator("POST", "/api/v1/admin/queues/github-events/redrive", None)
@@ -337,7 +341,7 @@ async fn dead_letters_are_moved_back_and_done() {
 
 /// An outage of GitHub while an event waits for its policy: tried, given up, failed with the reason, and replayed.
 #[tokio::test(start_paused = true)]
-async fn an_event_that_is_tried_in_vain_is_buried_and_not_a_dead_letter() {
+async fn an_event_without_attempts_left_fails_and_is_no_dead_letter() {
     let world = World::with(FaultPlan::None, &WIRED).await;
     world
         .wire
@@ -366,7 +370,7 @@ async fn an_event_that_is_tried_in_vain_is_buried_and_not_a_dead_letter() {
         .await;
     assert_eq!(status, StatusCode::ACCEPTED);
     world.settle().await;
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, State::PrOpened);
     world.assert_delivered_once();
     world.done().await;
 }

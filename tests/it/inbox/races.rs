@@ -37,7 +37,7 @@ impl UnderWay {
     }
 }
 
-/// Stripe hands an event over until it is taken, and its door's queue is looked at at once.
+/// Stripe delivers an event until it is accepted, and its queue is polled at the same time.
 async fn comes_in(world: &World, event: &Value) {
     while !world.stripe_delivers(event).await.is_success() {}
     world.turn(Queue::StripeEvents).await;
@@ -56,7 +56,7 @@ async fn a_payment_and_holds() {
         .refund(&payment, Some(400))
         .expect("a refund");
     let refunded = world.vendors.stripe.outbox_take();
-    let told: Vec<_> = refunded
+    let sent: Vec<_> = refunded
         .iter()
         .chain(&paid)
         .chain(&paid)
@@ -68,7 +68,7 @@ async fn a_payment_and_holds() {
     let takes = |_| under_way.with(program.ask("POST", "/api/v1/credits/holds", Some(hold)));
     let (_, one, other) = tokio::join!(
         together(
-            told.into_iter()
+            sent.into_iter()
                 .map(|event| under_way.with(comes_in(world, event)))
         ),
         together((0..6).map(takes)),
@@ -97,11 +97,11 @@ async fn a_payment_and_holds() {
         (whole(10_035 - 4_000 - 10 * won), whole(0)),
         "{kinds:?}"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     program.world.abandoned();
 }
 
-/// A plan is changed while the invoice of its next period is paid and told, in both directions at once.
+/// A plan is changed while the invoice of its next period is paid and reported, in both orders.
 async fn a_change_and_an_invoice() {
     let program = program("credits", &[]).await;
     let world = &program.world;
@@ -126,15 +126,15 @@ async fn a_change_and_an_invoice() {
     stripe
         .pay_invoice(open["id"].as_str().expect("an id"))
         .expect("it is paid");
-    let told = stripe.outbox_take();
+    let sent = stripe.outbox_take();
     let wanted = json!({ "plan": "professional" });
     let under_way = UnderWay::default();
     let comes = |event| under_way.with(comes_in(world, event));
     let (_, changed, shown, _) = tokio::join!(
-        together(told.iter().rev().map(comes)),
+        together(sent.iter().rev().map(comes)),
         under_way.with(world.customer(&program.key, "PATCH", SUBSCRIPTION, "up", Some(&wanted))),
         under_way.with(program.ask("GET", SUBSCRIPTION, None)),
-        together(told.iter().map(comes)),
+        together(sent.iter().map(comes)),
     );
     under_way.assert_raced(4);
     assert_eq!(
@@ -175,7 +175,7 @@ async fn a_change_and_an_invoice() {
     program.world.done().await;
 }
 
-/// One issue is told by several deliveries at once, each of them twice, with the queue looked at meanwhile.
+/// Several deliveries about one issue at the same time, each twice, while the queue is polled.
 async fn deliveries_about_one_issue() {
     let world = World::start().await;
     let of = |n: u32| format!("72d3162e-cc78-11e3-81ab-{n:012}");

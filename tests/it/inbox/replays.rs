@@ -28,7 +28,7 @@ async fn replaying_a_finished_event_has_no_second_effect() {
                 world.outcome(Source::Github, &delivery).await.0,
                 EventState::Processed
             );
-            assert_eq!(world.told_job().await.state, State::PrOpened);
+            assert_eq!(world.commented_job().await.state, State::PrOpened);
             assert_eq!(
                 world.vendors.model.calls().len(),
                 3,
@@ -37,14 +37,14 @@ async fn replaying_a_finished_event_has_no_second_effect() {
             world.assert_delivered_once();
         }
         // And not when its job is over and the issue is free.
-        let job = world.told_job().await;
+        let job = world.commented_job().await;
         world.pull_closed(&job, |_| {}).await;
         world.settle().await;
         assert_eq!(world.open_job().await, None);
         replay(&world, "github", &delivery).await;
         world.settle().await;
         assert_eq!(
-            (world.told_job().await.state, world.open_job().await),
+            (world.commented_job().await.state, world.open_job().await),
             (State::Closed, None)
         );
         assert_eq!(world.vendors.github.pulls("acme", "greeter").len(), 1);
@@ -70,7 +70,7 @@ async fn replaying_an_ignored_event_works_once_its_reason_is_gone() {
     world.done().await;
 }
 
-/// What was set aside is acted on when a person says so, and only then.
+/// A quarantined event is acted on when an operator replays it, and only then.
 #[tokio::test(start_paused = true)]
 async fn replaying_a_quarantined_event_acts_on_it() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -94,7 +94,7 @@ async fn replaying_a_quarantined_event_acts_on_it() {
 
 /// Replayed while it is pending, or many times at once, an event is still one event.
 #[tokio::test(start_paused = true)]
-async fn replaying_an_owing_event_only_sends_it_sooner() {
+async fn replaying_a_pending_event_only_sends_it_sooner() {
     let world = World::with(FaultPlan::Seeded(93), &[]).await;
     let delivery = world.github_sends("issues.opened").await;
     crate::world::verbs::together((0..5).map(|_| replay(&world, "github", &delivery))).await;

@@ -1,4 +1,5 @@
-//! The secrets behind the signatures: several while they roll, none that is blank, and fetched anew within a minute.
+//! The secrets behind the signatures: several during a rotation, never a blank one, and refreshed
+//! within a minute.
 
 use crate::world::{FaultPlan, World};
 use boot::{Env, Settings};
@@ -9,11 +10,11 @@ const BASE: &str = "http://tallyhook.test";
 const STAR: &[u8] = br#"{"action":"created"}"#;
 const CHARGE: &[u8] = br#"{"id":"evt_1","type":"charge.updated"}"#;
 
-/// How both doors answer to a secret.
+/// The answers of both receivers to a secret.
 async fn answers(world: &World, secret: &str) -> [u16; 2] {
     let now = world.stack.outside.now().seconds();
     let github = world
-        .github_door(github_request(
+        .github_receives(github_request(
             BASE,
             secret,
             "star",
@@ -22,7 +23,7 @@ async fn answers(world: &World, secret: &str) -> [u16; 2] {
         ))
         .await;
     let stripe = world
-        .stripe_door(stripe_request(BASE, secret, now, CHARGE))
+        .stripe_receives(stripe_request(BASE, secret, now, CHARGE))
         .await;
     [github.status().as_u16(), stripe.status().as_u16()]
 }
@@ -79,7 +80,7 @@ async fn a_secret_rolls_without_losing_a_webhook() {
     assert_eq!(
         world.wire.heard("ssm").len(),
         6,
-        "each door asks once a minute, however many webhooks come"
+        "each function asks once a minute, whatever the number of webhooks"
     );
     world.settle().await;
     world.done().await;
@@ -92,7 +93,7 @@ async fn secrets_that_cannot_be_fetched_serve_ten_minutes_more() {
     assert_eq!(
         answers(&world, "old").await,
         [503; 2],
-        "without any secret there is no door"
+        "without any secret the receiver refuses everything"
     );
     world.wire.set_secret("/tallyhook/secrets", "old");
     assert_eq!(answers(&world, "old").await, [202; 2]);
@@ -194,7 +195,7 @@ fn receivers_do_not_start_without_good_secrets_and_say_which_setting_is_wrong() 
 }
 
 #[test]
-fn everything_wrong_with_the_settings_is_said_at_once() {
+fn all_faults_of_the_settings_are_reported_at_once() {
     let Err(error) = github_webhook::Config::load(Env::of([("EVENTS_TABLE", " ")])) else {
         panic!("it must not start")
     };

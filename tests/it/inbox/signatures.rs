@@ -1,5 +1,5 @@
-//! Who gets past the receivers' doors: every corner of both vendors' signatures. What is refused has touched nothing, and
-//! all causes get one answer.
+//! Every corner case of both vendors' signatures. A refused request touches nothing, and all causes
+//! get the same answer.
 
 use crate::world::{FaultPlan, World};
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, StatusCode};
 use local_stack::signing::{github_signature, stripe_signature};
 use local_stack::stack::LOCAL_SECRET;
 
-/// Names and raw values, as somebody may send them.
+/// Header names and raw values, as a client may send them.
 type Sent<'a> = Vec<(&'a str, &'a [u8])>;
 
 const BODY: &[u8] = "{\"action\":\"created\",\"zen\":\"olé\"}".as_bytes();
@@ -40,11 +40,11 @@ fn star(delivery: &str, signatures: Headers<'_>, body: &[u8]) -> Request<Bytes> 
 }
 
 /// One refusal: 401, one text, and not a single call to store or queue.
-async fn assert_refused(world: &World, what: &str, door: Source, request: Request<Bytes>) {
+async fn assert_refused(world: &World, what: &str, receiver: Source, request: Request<Bytes>) {
     let before = world.effects().len();
-    let response = match door {
-        Source::Github => world.github_door(request).await,
-        Source::Stripe => world.stripe_door(request).await,
+    let response = match receiver {
+        Source::Github => world.github_receives(request).await,
+        Source::Stripe => world.stripe_receives(request).await,
     };
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{what}");
     assert_eq!(
@@ -60,7 +60,7 @@ async fn assert_refused(world: &World, what: &str, door: Source, request: Reques
 }
 
 #[tokio::test(start_paused = true)]
-async fn githubs_door_refuses_whatever_is_not_signed_right() {
+async fn bad_github_signatures_are_refused() {
     let world = World::bare(FaultPlan::None, &[]).await;
     let good = github_signature(LOCAL_SECRET, BODY);
     let hex = good.trim_start_matches("sha256=");
@@ -129,7 +129,7 @@ async fn githubs_door_refuses_whatever_is_not_signed_right() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn githubs_door_takes_the_right_signature_in_every_spelling() {
+async fn github_signatures_are_accepted_in_every_spelling() {
     let world = World::bare(FaultPlan::None, &[]).await;
     let good = github_signature(LOCAL_SECRET, BODY);
     let capitals = format!(
@@ -155,7 +155,9 @@ async fn githubs_door_takes_the_right_signature_in_every_spelling() {
         ),
     ];
     for (delivery, signatures) in &table {
-        let response = world.github_door(star(delivery, signatures, BODY)).await;
+        let response = world
+            .github_receives(star(delivery, signatures, BODY))
+            .await;
         assert_eq!(response.status(), StatusCode::ACCEPTED, "{delivery}");
         assert_eq!(
             world
@@ -170,7 +172,7 @@ async fn githubs_door_takes_the_right_signature_in_every_spelling() {
     world.done().await;
 }
 
-/// The bytes are what is signed: nobody may have mended, trimmed or reformatted them on either side.
+/// The signature covers the bytes: neither side may repair, trim or reformat them.
 #[tokio::test(start_paused = true)]
 async fn signatures_hold_for_the_raw_bytes_only() {
     let world = World::bare(FaultPlan::None, &[]).await;
@@ -179,7 +181,7 @@ async fn signatures_hold_for_the_raw_bytes_only() {
     let with_newline = [BODY, b"\r\n"].concat();
     let with_unix_newline = [BODY, b"\n"].concat();
     let broken = b"{\"action\":\"created\",\"zen\":\"\xff\"}";
-    let mended = String::from_utf8_lossy(broken).into_owned();
+    let repaired = String::from_utf8_lossy(broken).into_owned();
     let spaced = b"{ \"action\": \"created\", \"zen\": \"ol\xc3\xa9\" }";
     let escaped = b"{\"action\":\"created\",\"zen\":\"ol\\u00e9\"}";
     for (what, signed, sent) in [
@@ -187,9 +189,9 @@ async fn signatures_hold_for_the_raw_bytes_only() {
         ("a byte order mark lost", &with_mark, BODY),
         ("a line end added", BODY, &with_newline),
         ("a line end changed", &with_newline, &with_unix_newline),
-        ("UTF-8 mended", broken, mended.as_bytes()),
-        ("UTF-8 broken", mended.as_bytes(), broken),
-        ("JSON written anew", spaced, BODY),
+        ("UTF-8 repaired", broken, repaired.as_bytes()),
+        ("UTF-8 broken", repaired.as_bytes(), broken),
+        ("JSON rewritten", spaced, BODY),
         ("letters escaped", BODY, escaped),
     ] {
         let signature = github_signature(LOCAL_SECRET, signed);
@@ -224,7 +226,7 @@ fn v1(secret: &str, at: i64) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stripes_door_refuses_whatever_is_not_signed_right_and_now() {
+async fn bad_or_late_stripe_signatures_are_refused() {
     let world = World::bare(FaultPlan::None, &[]).await;
     let now = world.stack.outside.now().seconds();
     let good = v1(LOCAL_SECRET, now);
@@ -307,7 +309,7 @@ async fn stripes_door_refuses_whatever_is_not_signed_right_and_now() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stripes_door_takes_every_form_that_stripe_sends() {
+async fn every_form_of_stripe_s_signatures_is_accepted() {
     let world = World::bare(FaultPlan::None, &[]).await;
     let now = world.stack.outside.now().seconds();
     let good = v1(LOCAL_SECRET, now);
@@ -337,7 +339,7 @@ async fn stripes_door_takes_every_form_that_stripe_sends() {
             format!("t={now},{}v1={good}", format!("v1={bad},").repeat(15)),
         ),
         (
-            "beside one that is none",
+            "beside an invalid one",
             "/stripe/webhook",
             format!("t={now},v1=xyz,v1={good}"),
         ),
@@ -368,7 +370,7 @@ async fn stripes_door_takes_every_form_that_stripe_sends() {
         ),
     ] {
         let response = world
-            .stripe_door(post(
+            .stripe_receives(post(
                 path,
                 &[("Stripe-Signature", header.as_bytes())],
                 EVENT,

@@ -1,4 +1,4 @@
-//! Work that nobody has a message of: the row is on the list, and the sweeper finds it.
+//! Work without a message: the row is in the index of due work, and the sweeper finds it.
 
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World};
@@ -53,7 +53,7 @@ async fn lose_all_messages(world: &World) {
 
 /// F-D4: in every state of a job all messages get lost.
 #[tokio::test(start_paused = true)]
-async fn a_job_nobody_has_a_message_of_goes_on() {
+async fn a_job_without_a_message_continues() {
     for passed in 0..=5 {
         let world = World::with(FaultPlan::None, &[]).await;
         world.github_sends("issues.opened").await;
@@ -64,7 +64,7 @@ async fn a_job_nobody_has_a_message_of_goes_on() {
         world.settle().await;
         world.assert_delivered_once();
         assert_eq!(
-            world.told_job().await.state,
+            world.commented_job().await.state,
             State::PrOpened,
             "after {passed}"
         );
@@ -79,7 +79,7 @@ async fn a_job_nobody_has_a_message_of_goes_on() {
 
 /// Lost again and again, after every single step.
 #[tokio::test(start_paused = true)]
-async fn a_job_whose_every_message_is_lost_once_goes_on() {
+async fn a_job_that_loses_every_message_once_continues() {
     let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     for queue in [WAY.as_slice(), &[Queue::Pulls, Queue::Usage]].concat() {
@@ -99,7 +99,7 @@ async fn a_job_whose_every_message_is_lost_once_goes_on() {
 
 /// The last word of a job is owed too.
 #[tokio::test(start_paused = true)]
-async fn a_comment_nobody_has_a_message_of_is_written() {
+async fn a_comment_without_a_message_is_written() {
     let world = World::with(FaultPlan::None, &[]).await;
     world.vendors.model.script(
         "review",
@@ -175,7 +175,7 @@ async fn a_sweeper_with_nothing_to_do_writes_nothing() {
     world.done().await;
 }
 
-/// F-C9: when a door has answered, nothing of its work is still running somewhere.
+/// F-C9: when a function has answered, none of its work still runs.
 #[tokio::test(start_paused = true)]
 async fn no_work_is_left_behind_an_answer() {
     let world = World::with(FaultPlan::None, &[]).await;

@@ -1,5 +1,5 @@
-//! What an operator can stop at once: it acts within a minute on doors that go on running, nothing is lost or counted as a
-//! failure meanwhile, and it goes on within a minute of being allowed again.
+//! An operator's switches: they take effect within a minute in running functions, nothing is lost
+//! or counted as a failure meanwhile, and work resumes within a minute of being allowed again.
 
 use crate::world::program::program;
 use crate::world::wire::WIRED;
@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const METER_EVENTS: &str = "POST stripe.wire/v1/billing/meter_events";
 
 impl World {
-    /// An operator switches, and every door has had a minute to see it.
+    /// An operator switches, and every function has a minute to see it.
     pub async fn switch(&self, name: &str, on: bool) {
         self.put(
             &format!("switches/{name}"),
@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    /// So much time in which queues, sweeper and doors go on, minute by minute.
+    /// Time passes minute by minute while queues, sweeper and functions run.
     pub async fn minutes(&self, count: u32) {
         for _ in 0..count {
             while self.turn_all().await > 0 {}
@@ -62,7 +62,7 @@ impl World {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_is_stopped_is_recorded_and_waits() {
     let world = World::start().await;
-    // Every door has seen that everything is on.
+    // Every function has seen that everything is on.
     let first = world.github_sends("issues.closed").await;
     world.settle().await;
     for source in ["github", "stripe"] {
@@ -96,7 +96,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
     );
     let messages =
         world.waiting(Queue::GithubEvents).await + world.waiting(Queue::StripeEvents).await;
-    assert_eq!(messages, 0, "nobody is asked again and again");
+    assert_eq!(messages, 0, "no message is sent again and again");
     for source in ["github", "stripe"] {
         world
             .put(
@@ -136,7 +136,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_accounts_work_waits_and_goes_on() {
+async fn a_paused_accounts_work_waits_and_continues() {
     let program = program("payg", &WIRED).await;
     let (world, account) = (&program.world, &program.account);
     // A job that is under way, and one that is asked for while the account is paused.
@@ -199,7 +199,7 @@ async fn a_paused_accounts_work_waits_and_goes_on() {
     assert_ne!(
         world.job_of(&begun).await.state,
         State::Queued,
-        "it goes on within a minute"
+        "it continues within a minute"
     );
     world.settle().await;
     for delivery in [begun, asked] {
@@ -212,7 +212,7 @@ async fn a_paused_accounts_work_waits_and_goes_on() {
     program.world.done().await;
 }
 
-/// Whichever way the setting stands, the operator's word is what counts, on doors that go on running.
+/// The operator's switch overrides the setting, in running functions.
 #[tokio::test(start_paused = true)]
 async fn billing_is_switched_off_and_on_while_it_runs() {
     for setting in ["true", "false"] {
@@ -228,16 +228,16 @@ async fn billing_is_switched_off_and_on_while_it_runs() {
         );
         world.switch("billing_enabled", true).await;
         world.minutes(2).await;
-        assert_eq!(world.owed().await, 0, "told within a minute");
+        assert_eq!(world.owed().await, 0, "reported within a minute");
         world.settle().await;
         world.assert_delivered_once();
         world.done().await;
     }
 }
 
-/// A door that cannot read the switches does what it did; one that never could works.
+/// A function that cannot read the switches keeps its last state; one that never could works.
 #[tokio::test(start_paused = true)]
-async fn switches_that_cannot_be_read_stand_as_they_stood() {
+async fn switches_that_cannot_be_read_keep_their_last_state() {
     let world = World::with(FaultPlan::None, &WIRED).await;
     let unreadable = || Fault {
         on: "GetItem".to_owned(),
@@ -289,10 +289,10 @@ async fn a_receiver_that_is_stopped_says_when_to_come_again() {
             .filter(|call| call.contains("GetItem"))
             .count()
     };
-    let knock = async || {
+    let deliver_both = async || {
         let body = serde_json::to_vec(&json!({ "zen": "z" })).expect("JSON");
         world
-            .github_door(github_request(
+            .github_receives(github_request(
                 "http://t",
                 LOCAL_SECRET,
                 "ping",
@@ -303,7 +303,7 @@ async fn a_receiver_that_is_stopped_says_when_to_come_again() {
     };
     let before = reads();
     for _ in 0..50 {
-        assert_eq!(knock().await.status(), StatusCode::ACCEPTED);
+        assert_eq!(deliver_both().await.status(), StatusCode::ACCEPTED);
     }
     assert_eq!(
         reads() - before,
@@ -313,7 +313,7 @@ async fn a_receiver_that_is_stopped_says_when_to_come_again() {
     world.switch("ingest_github", false).await;
     let before = reads();
     for _ in 0..50 {
-        let response = knock().await;
+        let response = deliver_both().await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()["retry-after"], "60");
     }
@@ -341,14 +341,14 @@ async fn a_receiver_that_is_stopped_says_when_to_come_again() {
     for name in ["ingest_github", "ingest_stripe"] {
         world.switch(name, true).await;
     }
-    assert_eq!(knock().await.status(), StatusCode::ACCEPTED);
+    assert_eq!(deliver_both().await.status(), StatusCode::ACCEPTED);
     world.settle().await;
     world.done().await;
 }
 
-/// Whether newcomers get their account without a person's word can be changed while everything runs.
+/// The automatic approval of sign-ups can be changed while everything runs.
 #[tokio::test(start_paused = true)]
-async fn newcomers_wait_while_auto_provision_is_off() {
+async fn sign_ups_wait_while_auto_provision_is_off() {
     let world = World::bare(FaultPlan::Seeded(5), &[]).await;
     world.switch("auto_provision", false).await;
     world.github_sends("installation.created").await;
@@ -371,7 +371,7 @@ async fn every_change_is_kept_with_who_and_why() {
         assert_eq!(
             (&switch["on"], &switch["word"]),
             (&Value::Null, &Value::Null),
-            "nobody has touched it: {switch}"
+            "it is at its default: {switch}"
         );
     }
     for name in ["ingest_github", "process_stripe", "auto_provision"] {
@@ -430,7 +430,7 @@ async fn every_change_is_kept_with_who_and_why() {
     );
     assert_eq!(
         world
-            .admin_door("PUT", path, None, Some(&word))
+            .admin_request("PUT", path, None, Some(&word))
             .await
             .status(),
         StatusCode::UNAUTHORIZED

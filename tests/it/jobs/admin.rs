@@ -13,7 +13,7 @@ async fn a_job_shows_all_it_knows() {
     );
     world.github_sends("issues.labeled").await;
     world.settle().await;
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     let shown = world.shown_job(&job.facts.id).await;
     let expected = json!({
         "id": job.facts.id.as_str(),
@@ -121,7 +121,7 @@ async fn a_job_that_failed_says_why() {
     );
     world.github_sends("issues.opened").await;
     world.settle().await;
-    let shown = world.shown_job(&world.told_job().await.facts.id).await;
+    let shown = world.shown_job(&world.commented_job().await.facts.id).await;
     assert_eq!(shown["state"], "FAILED");
     let reason = shown["reason"].as_str().expect("a reason");
     assert!(
@@ -136,7 +136,7 @@ async fn a_job_that_failed_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_nobody_has_is_not_there() {
+async fn an_unknown_job_is_not_found() {
     let world = World::bare(FaultPlan::None, &[]).await;
     for id in [
         "x",
@@ -147,7 +147,7 @@ async fn a_job_nobody_has_is_not_there() {
         "%23",
     ] {
         let response = world
-            .admin_door(
+            .admin_request(
                 "GET",
                 &format!("/api/v1/admin/jobs/{id}"),
                 Some("local-token"),

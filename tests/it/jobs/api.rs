@@ -46,12 +46,12 @@ async fn jobs_are_listed_by_pages_with_what_they_cost() {
         ))
         .await;
     assert_eq!(&shown, job);
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     program.world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_owns_a_job_may_call_it_off() {
+async fn the_owner_of_a_job_may_cancel_it() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     world.adjusts(&program.account, "1000", "a gift").await;
@@ -98,6 +98,6 @@ async fn whoever_owns_a_job_may_call_it_off() {
         (StatusCode::CONFLICT, &json!("delivered")),
         "{delivered}"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     program.world.done().await;
 }

@@ -38,7 +38,7 @@ async fn close(world: &World) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_is_called_off_in_every_state_before_the_last() {
+async fn a_job_is_cancelled_in_every_state_before_the_last() {
     let states = [
         State::Queued,
         State::Coding,
@@ -68,7 +68,7 @@ async fn a_job_is_called_off_in_every_state_before_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_is_called_off_between_two_tries_of_a_step() {
+async fn a_job_is_cancelled_between_two_attempts_of_a_step() {
     for (passed, state) in [
         (1, State::Planning),
         (2, State::Coding),
@@ -89,7 +89,7 @@ async fn a_job_is_called_off_between_two_tries_of_a_step() {
     }
 }
 
-/// With injected faults, wherever the closing falls: the job ends cancelled or delivered, and its charge says the same.
+/// With faults, at any moment: the job ends cancelled or delivered, and its charge agrees.
 #[tokio::test(start_paused = true)]
 async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
     let (mut delivered, mut cancelled) = (0, 0);
@@ -103,7 +103,7 @@ async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
         }
         world.github_sends("issues.closed").await;
         world.settle().await;
-        match world.told_job().await.state {
+        match world.commented_job().await.state {
             State::PrOpened => {
                 world.assert_delivered_once();
                 delivered += 1;
@@ -125,7 +125,7 @@ async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
 
 /// The worker is in the middle of its model call; what it writes afterwards comes too late.
 #[tokio::test(start_paused = true)]
-async fn a_step_under_way_finds_its_job_called_off() {
+async fn a_step_under_way_finds_its_job_cancelled() {
     for passed in 1..=3 {
         let world = World::with(FaultPlan::None, &WIRED).await;
         job_after(&world, &WAY[..passed]).await;
@@ -136,7 +136,7 @@ async fn a_step_under_way_finds_its_job_called_off() {
             assert_eq!(
                 world.open_job().await,
                 None,
-                "cancelled at once, whoever works on it"
+                "cancelled at once, also during a step"
             );
             held.release();
         });
@@ -146,7 +146,7 @@ async fn a_step_under_way_finds_its_job_called_off() {
             .await;
         assert_eq!(
             world
-                .told_job()
+                .commented_job()
                 .await
                 .timeline
                 .last()
@@ -157,9 +157,10 @@ async fn a_step_under_way_finds_its_job_called_off() {
     }
 }
 
-/// Past the point of no return: the request is noted, and whoever opens the pull request decides by what there is.
+/// Past the point of no return, the request is recorded, and the function that opens the pull
+/// request decides by what exists.
 #[tokio::test(start_paused = true)]
-async fn a_pull_request_that_is_there_is_delivered_although_it_was_called_off() {
+async fn a_pull_request_that_is_there_is_delivered_although_it_was_cancelled() {
     for (what, on, moment) in [
         (
             "before the branch",
@@ -184,7 +185,7 @@ async fn a_pull_request_that_is_there_is_delivered_although_it_was_called_off() 
             held.release();
         });
         world.settle().await;
-        assert_eq!(world.told_job().await.state, State::PrOpened, "{what}");
+        assert_eq!(world.commented_job().await.state, State::PrOpened, "{what}");
         assert!(
             world.comment().contains("The pull request is ready: #8"),
             "{what}: {}",
@@ -196,7 +197,7 @@ async fn a_pull_request_that_is_there_is_delivered_although_it_was_called_off() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_pull_request_it_is_called_off_even_so_late() {
+async fn without_a_pull_request_it_is_cancelled_even_so_late() {
     for on in [
         "POST github.wire/repos/acme/greeter/git/trees",
         "POST github.wire/repos/acme/greeter/git/refs",
@@ -224,7 +225,7 @@ async fn without_a_pull_request_it_is_called_off_even_so_late() {
 /// The pull request was made, its answer was lost, and GitHub's list does not show it yet (F-E3) when the job is cancelled.
 /// A single look that shows nothing proves nothing.
 #[tokio::test(start_paused = true)]
-async fn a_pull_request_that_does_not_show_yet_is_not_taken_for_none() {
+async fn a_pull_request_that_is_not_listed_yet_is_not_taken_for_missing() {
     let world = World::with(FaultPlan::None, &[]).await;
     job_after(&world, &WAY[..4]).await;
     let on = "POST github.stand-in/repos/acme/greeter/pulls".to_owned();
@@ -243,7 +244,7 @@ async fn a_pull_request_that_does_not_show_yet_is_not_taken_for_none() {
     world.vendors.github.set_read_lag(1);
     world.settle().await;
     assert_eq!(
-        world.told_job().await.state,
+        world.commented_job().await.state,
         State::PrOpened,
         "a pull request that exists is recorded and charged"
     );
@@ -265,7 +266,7 @@ async fn closing_the_issue_of_a_delivered_job_changes_nothing() {
             "the job has its pull request",
         )
         .await;
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, State::PrOpened);
     world.assert_delivered_once();
     world.done().await;
 }
@@ -324,7 +325,7 @@ async fn of_two_moves_from_one_version_one_is_written() {
     let claim = match seen.clone().staged() {
         Staged::Queued(job) => job
             .claim(world.stack.outside.now(), world.stack.outside.now())
-            .expect("nobody holds it"),
+            .expect("it is not leased"),
         other => panic!("{other:?}"),
     };
     let store = &world.stack.store;

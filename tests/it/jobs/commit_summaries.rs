@@ -82,13 +82,13 @@ async fn a_summary_is_of_the_real_diff_and_paid_for_exactly() {
     );
     let (status, again) = program.ask("POST", &path, None).await;
     assert_eq!((status, &again["id"]), (StatusCode::OK, &done["id"]));
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     program.world.done().await;
 }
 
 /// Two at once are one assist and one charge.
 #[tokio::test(start_paused = true)]
-async fn two_wishes_at_once_are_one_assist() {
+async fn two_requests_at_once_are_one_assist() {
     let program = with_credits().await;
     let path = pushed(&program.world);
     let answers = together((0..4).map(|_| program.ask("POST", &path, None))).await;
@@ -151,7 +151,7 @@ async fn what_is_not_there_fails_and_costs_nothing() {
         ..Balance::default()
     };
     assert_eq!(world.balance(&program.account).await, whole);
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     program.world.done().await;
 }
 
@@ -191,8 +191,8 @@ async fn without_credits_nothing_is_queued_and_an_unknown_model_fails_closed() {
     strange.world.done().await;
 }
 
-/// What Stripe was told.
-fn told(world: &World) -> Vec<(String, i64)> {
+/// What was reported to Stripe.
+fn reported(world: &World) -> Vec<(String, i64)> {
     world
         .vendors
         .stripe
@@ -202,9 +202,9 @@ fn told(world: &World) -> Vec<(String, i64)> {
         .collect()
 }
 
-/// Where the plan bills tokens by a meter, Stripe is told of them, once; no credits move.
+/// If the plan bills tokens by a meter, they are reported to Stripe, once; no credits move.
 #[tokio::test(start_paused = true)]
-async fn a_metered_summary_is_told_to_stripe_once() {
+async fn a_metered_summary_is_reported_to_stripe_once() {
     let program = program("hybrid", &[]).await;
     let (world, path) = (&program.world, pushed(&program.world));
     program.ask("POST", &path, None).await;
@@ -217,18 +217,19 @@ async fn a_metered_summary_is_told_to_stripe_once() {
     let tokens =
         done["tokens_in"].as_i64().expect("tokens") + done["tokens_out"].as_i64().expect("tokens");
     assert!(tokens > 0);
-    assert_eq!(told(world), [("tokens".to_owned(), tokens)]);
+    assert_eq!(reported(world), [("tokens".to_owned(), tokens)]);
     assert!(world.kinds(&program.account).await.is_empty());
-    // One that cannot be answered is told to nobody.
+    // A summary that cannot be answered is not reported.
     program.ask("POST", &path_of(&"0".repeat(40)), None).await;
     world.settle().await;
-    assert_eq!(told(world), [("tokens".to_owned(), tokens)]);
+    assert_eq!(reported(world), [("tokens".to_owned(), tokens)]);
     program.world.done().await;
 }
 
-/// A plan that bills no tokens has so many a day, and the next day anew; two at once do not get the last one both.
+/// A plan without a token price has a daily allowance, renewed the next day; two concurrent
+/// requests do not both get the last one.
 #[tokio::test(start_paused = true)]
-async fn what_nobody_pays_for_is_bounded_by_the_day() {
+async fn unpaid_summaries_are_limited_by_the_day() {
     let program = program("payg", &[]).await;
     let world = &program.world;
     let day = world.stack.outside.now().day();
@@ -268,11 +269,11 @@ async fn what_nobody_pays_for_is_bounded_by_the_day() {
     program.world.done().await;
 }
 
-/// A model that says nothing of use is asked twice, then the hold goes back and the reader sees why; asked anew, it is tried
-/// anew. One repair is paid for like one answer.
+/// A model without a useful answer is asked twice; then the hold is released and the reader sees
+/// why. A new request starts over. One repair is paid for like one answer.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_fails_for_good_costs_nothing() {
-    // With injected faults the model is asked once more for an end that could not be written.
+    // With faults, the model is asked once more if the end could not be written.
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let program = Program {
         key: world.key_of(&account, "the first").await,
@@ -327,7 +328,7 @@ async fn a_model_that_fails_for_good_costs_nothing() {
         world.kinds(&program.account).await,
         ["adjustment", "hold", "release", "hold", "capture"]
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     program.world.done().await;
 }
 
@@ -365,7 +366,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let _ = world.customer_once(&key, "POST", &path, "once", None).await;
     world.settle().await;
     let calls = world.stack.faults.calls() - before;
-    // Whoever got no answer asks again, by the same key.
+    // A client without an answer retries with the same key.
     let (status, answer) = world.customer(&key, "POST", &path, "once", None).await;
     assert!(status.is_success(), "{call:?}: {status} {answer}");
     world.settle().await;
@@ -376,7 +377,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         ["adjustment", "hold", "capture"],
         "{call:?}"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     world.done().await;
     calls
 }

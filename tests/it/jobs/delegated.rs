@@ -59,7 +59,7 @@ impl Program {
         id
     }
 
-    async fn told(&self, body: &Value) -> (StatusCode, Value) {
+    async fn send_report(&self, body: &Value) -> (StatusCode, Value) {
         self.ask("POST", PHASES, Some(body)).await
     }
 
@@ -95,10 +95,10 @@ async fn an_outside_agent_s_job_is_delivered_by_its_report_and_paid_from_its_hol
     );
     assert!(
         world.vendors.model.calls().is_empty(),
-        "nobody plans it here"
+        "it is not planned here"
     );
     for (phase, status) in [("scan", "success"), ("validate", "failure")] {
-        let (status, answer) = program.told(&report(&id, phase, status)).await;
+        let (status, answer) = program.send_report(&report(&id, phase, status)).await;
         assert_eq!(
             (status, &answer["billing"]),
             (StatusCode::CREATED, &json!("not_billable")),
@@ -106,7 +106,9 @@ async fn an_outside_agent_s_job_is_delivered_by_its_report_and_paid_from_its_hol
         );
     }
     assert_eq!(program.state(&id).await, State::Delegated);
-    let (status, answer) = program.told(&report(&id, "mitigate", "success")).await;
+    let (status, answer) = program
+        .send_report(&report(&id, "mitigate", "success"))
+        .await;
     assert_eq!(
         (status, &answer["code"]),
         (StatusCode::BAD_REQUEST, &json!("bad_pull_request")),
@@ -125,20 +127,20 @@ async fn an_outside_agent_s_job_is_delivered_by_its_report_and_paid_from_its_hol
         .await;
     assert_eq!(again, (StatusCode::OK, first.1), "the same act");
     assert_eq!(
-        program.told(&fixed(&id)).await.1["billing"],
+        program.send_report(&fixed(&id)).await.1["billing"],
         "already_billed",
         "another act on the same job"
     );
     let mut plain = fixed(&id);
     plain.as_object_mut().expect("an object").remove("job_id");
     assert_eq!(
-        program.told(&plain).await.1["billing"],
+        program.send_report(&plain).await.1["billing"],
         "already_billed",
         "and on the same fix"
     );
     world.settle().await;
     assert_eq!(program.balance().await, (json!("85"), json!("0")));
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
 
     let shown = program.get(&format!("{JOBS}/{id}")).await;
     assert_eq!(
@@ -157,7 +159,7 @@ async fn an_outside_agent_s_job_is_delivered_by_its_report_and_paid_from_its_hol
         "{comments:?}"
     );
 
-    // Its issue is free, and whoever pushes the branch that we know lets us follow the pull request.
+    // The issue is free, and a push to the known branch attaches its pull request to the job.
     let later = world
         .customer(&program.key, "POST", JOBS, "later", Some(&wanted(7)))
         .await
@@ -185,7 +187,7 @@ async fn an_outside_agent_s_job_is_on_the_meter_once_however_many_report_it() {
     let program = program("payg", &[]).await;
     let id = program.delegates().await;
     let fixed = fixed(&id);
-    let answers = together((0..8).map(|_| program.told(&fixed))).await;
+    let answers = together((0..8).map(|_| program.send_report(&fixed))).await;
     let billed = answers
         .iter()
         .filter(|(_, answer)| answer["billing"] == "billed")
@@ -221,11 +223,11 @@ async fn a_job_whose_agent_fails_or_falls_silent_costs_nothing() {
         let id = program.delegates().await;
         if let Some(phase) = body {
             assert_eq!(
-                program.told(&report(&id, phase, "failure")).await.1["billing"],
+                program.send_report(&report(&id, phase, "failure")).await.1["billing"],
                 "not_billable"
             );
         }
-        // All that is due comes to its end, the agent's seven days, too.
+        // All due work ends, the agent's seven days included.
         world.skip(SILENCE);
         world.settle().await;
         let shown = program.get(&format!("{JOBS}/{id}")).await;
@@ -251,14 +253,17 @@ async fn a_job_whose_agent_fails_or_falls_silent_costs_nothing() {
             (&json!("DELEGATED"), &json!("external")),
             "by the same agent"
         );
-        assert!(world.vendors.model.calls().is_empty(), "and nobody else");
+        assert!(world.vendors.model.calls().is_empty(), "and no other");
         world.skip(SILENCE);
         world.settle().await;
         assert_eq!(program.balance().await, (json!("20"), json!("0")));
         // What is delivered all the same has happened, and is charged as without a job, once.
-        assert_eq!(program.told(&fixed(&id)).await.1["billing"], "billed");
         assert_eq!(
-            program.told(&fixed(&id)).await.1["billing"],
+            program.send_report(&fixed(&id)).await.1["billing"],
+            "billed"
+        );
+        assert_eq!(
+            program.send_report(&fixed(&id)).await.1["billing"],
             "already_billed"
         );
         assert_eq!(
@@ -266,7 +271,7 @@ async fn a_job_whose_agent_fails_or_falls_silent_costs_nothing() {
             ((json!("5"), json!("0")), State::Failed)
         );
         assert_eq!(program.get("/api/v1/account").await["current_usage"], 1);
-        world.assert_books_agree().await;
+        world.assert_ledger_agrees().await;
         program.world.done().await;
     }
 }
@@ -290,14 +295,14 @@ async fn a_report_moves_its_own_job_and_no_other() {
     );
     let mut elsewhere = fixed(&id);
     elsewhere["issue"] = 8.into();
-    let (status, answer) = program.told(&elsewhere).await;
+    let (status, answer) = program.send_report(&elsewhere).await;
     assert_eq!(
         (status, &answer["code"]),
         (StatusCode::CONFLICT, &json!("other_job")),
         "{answer}"
     );
-    for nobody_s in ["job_00000000000000000000000000", "x"] {
-        let (status, answer) = program.told(&fixed(nobody_s)).await;
+    for unknown in ["job_00000000000000000000000000", "x"] {
+        let (status, answer) = program.send_report(&fixed(unknown)).await;
         assert_eq!(
             (status, &answer["code"]),
             (StatusCode::NOT_FOUND, &json!("not_found")),
@@ -311,9 +316,9 @@ async fn a_report_moves_its_own_job_and_no_other() {
         .await
         .1;
     let other = domain::ids::AccountId::parse(other["id"].as_str().expect("an id")).expect("an id");
-    let stranger = world.key_of(&other, "theirs").await;
+    let outsider = world.key_of(&other, "theirs").await;
     let (status, answer) = world
-        .customer(&stranger, "POST", PHASES, "theirs", Some(&fixed(&id)))
+        .customer(&outsider, "POST", PHASES, "theirs", Some(&fixed(&id)))
         .await;
     assert_eq!(
         (status, &answer["code"]),
@@ -334,7 +339,7 @@ async fn a_report_moves_its_own_job_and_no_other() {
         .await;
     world.settle().await;
     let (status, answer) = program
-        .told(&fixed(ours["id"].as_str().expect("an id")))
+        .send_report(&fixed(ours["id"].as_str().expect("an id")))
         .await;
     assert_eq!(
         (status, &answer["code"]),
@@ -384,7 +389,7 @@ async fn dies_at(plan: &str, sold: &Sold, call: Option<(u64, Moment)>) -> u64 {
         expected.1,
         "{plan} {call:?}"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     world.done().await;
     calls
 }

@@ -2,7 +2,7 @@
 
 use crate::world::{FaultPlan, World};
 use domain::jobs::State;
-use local_stack::world::{OWNER, REPOSITORY};
+use local_stack::world::{ISSUE_TITLE, OWNER, REPOSITORY};
 
 const JOURNEY: [State; 7] = [
     State::Queued,
@@ -33,7 +33,7 @@ async fn gate_a_github_webhook_triggers_the_entire_pipeline() {
     );
     assert_eq!(pulls[0].head, format!("tallyhook/{}", job.facts.id));
     assert_eq!(pulls[0].base, "main");
-    assert!(pulls[0].title.contains("#7") || !pulls[0].title.is_empty());
+    assert_eq!(pulls[0].title, ISSUE_TITLE);
     assert!(pulls[0].body.contains("Closes #7"), "{}", pulls[0].body);
     let fixed = world
         .vendors
@@ -61,7 +61,7 @@ async fn gate_a_github_webhook_triggers_the_entire_pipeline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_without_faults_takes_the_same_way() {
+async fn the_journey_without_faults_takes_the_same_way() {
     let world = World::with(FaultPlan::None, &[]).await;
     let delivery = world.github_sends("issues.labeled").await;
     world.settle().await;

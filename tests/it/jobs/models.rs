@@ -12,7 +12,7 @@ async fn a_job_runs_over_openai_s_wire() {
     world.vendors.model.fail_next(503);
     world.github_sends("issues.opened").await;
     world.settle().await;
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     assert_eq!(job.state, State::PrOpened);
     let calls = world.vendors.model.calls();
     let counted = calls.iter().fold((0, 0), |(read, wrote), call| {

@@ -1,5 +1,5 @@
-//! What stands in the way of a pull request: people, other branches, a base that is gone. A job that cannot be delivered
-//! ends with the reason and without a charge; what people have touched stays as it is.
+//! What prevents a pull request: people, other branches, a missing base. A job that cannot be
+//! delivered ends with the reason and without a charge; what people have touched is left unchanged.
 
 use crate::jobs::pulls::{REPO, approved, wired};
 use crate::world::wire::Reply;
@@ -41,7 +41,7 @@ async fn a_branch_of_our_name_that_is_not_ours_ends_the_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn somebody_elses_pull_request_on_our_branch_ends_the_job() {
+async fn a_foreign_pull_request_on_our_branch_ends_the_job() {
     let world = wired().await;
     approved(&world).await;
     world.wire.cut(&format!("POST {REPO}/pulls"), 1);
@@ -59,7 +59,7 @@ async fn somebody_elses_pull_request_on_our_branch_ends_the_job() {
         repository["issues"]["8"] = issue;
     });
     world.settle().await;
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     assert_eq!(job.state, State::Failed);
     assert!(
         world
@@ -104,7 +104,7 @@ async fn a_base_that_moves_on_is_no_obstacle() {
         .github
         .push_file(OWNER, REPOSITORY, "main", "src/main.rs", "fn main() {}\n");
     world.settle().await;
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, State::PrOpened);
     let head = &world.vendors.github.pulls(OWNER, REPOSITORY)[0].head;
     let old = world
         .vendors
@@ -113,7 +113,7 @@ async fn a_base_that_moves_on_is_no_obstacle() {
         .expect("it is there");
     assert!(
         old.contains("greeting::greeting"),
-        "the commit stands on the base that was planned on"
+        "the commit has the base of the plan as its parent"
     );
     world.done().await;
 }
@@ -145,7 +145,7 @@ async fn a_pull_request_that_people_end_between_two_tries_is_recorded_once() {
             .await;
         world.settle().await;
         let expected = if merge { State::Merged } else { State::Closed };
-        assert_eq!(world.told_job().await.state, expected);
+        assert_eq!(world.commented_job().await.state, expected);
         world
             .assert_outcome(&delivery, EventState::Processed, "")
             .await;
@@ -165,7 +165,7 @@ async fn a_pull_request_that_people_end_between_two_tries_is_recorded_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_branch_that_is_deleted_between_two_tries_is_made_anew() {
+async fn a_branch_that_is_deleted_between_two_attempts_is_made_again() {
     let world = wired().await;
     approved(&world).await;
     world.wire.cut(&format!("POST {REPO}/pulls"), 1);
@@ -176,7 +176,7 @@ async fn a_branch_that_is_deleted_between_two_tries_is_made_anew() {
         .github
         .delete_branch(OWNER, REPOSITORY, &branch);
     world.settle().await;
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, State::PrOpened);
     world.assert_delivered_once();
     world.done().await;
 }
@@ -200,8 +200,8 @@ async fn a_permission_that_was_taken_away_ends_the_job() {
     world.done().await;
 }
 
-/// The pull request was made and nobody heard of it; then GitHub was away for longer than a job has tries. Only a look-up
-/// may say that there is none.
+/// The pull request was made and the answer was lost; then GitHub is down for longer than a job has
+/// attempts. Only a look-up may decide that there is none.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_whose_answer_was_lost_is_found_however_long_github_is_away() {
     let world = wired().await;
@@ -225,7 +225,7 @@ async fn a_pull_request_whose_answer_was_lost_is_found_however_long_github_is_aw
     );
     world.settle().await;
     world.assert_delivered_once();
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     assert_eq!((job.state, job.reason), (State::PrOpened, None));
     world.done().await;
 }

@@ -32,7 +32,7 @@ async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
         (FaultPlan::Seeded(22), false),
     ] {
         let world = delivered(fault_plan).await;
-        let job = world.told_job().await;
+        let job = world.commented_job().await;
         let (expected, words) = if merge {
             world.vendors.github.merge_pull(OWNER, REPOSITORY, 8);
             world.pull_closed(&job, merged).await;
@@ -43,7 +43,7 @@ async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
             (State::Closed, "#8 was closed without merging")
         };
         world.settle().await;
-        assert_eq!(world.told_job().await.state, expected);
+        assert_eq!(world.commented_job().await.state, expected);
         assert!(world.comment().contains(words), "{}", world.comment());
         assert_eq!(
             world
@@ -54,11 +54,11 @@ async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
             "charged once, whatever became of it"
         );
         assert_eq!(world.open_job().await, None, "the issue is free");
-        // Said again, in the other word too, it changes nothing: the end is the end.
+        // A repeated event, also with the other outcome, changes nothing: the end is final.
         world.pull_closed(&job, merged).await;
         world.pull_closed(&job, |_| {}).await;
         world.settle().await;
-        assert_eq!(world.told_job().await.state, expected);
+        assert_eq!(world.commented_job().await.state, expected);
         world.done().await;
     }
 }
@@ -66,7 +66,7 @@ async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_that_is_not_the_jobs_ends_no_job() {
     let world = delivered(FaultPlan::None).await;
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     type Change = fn(&mut Value);
     let changes: [(&str, Change); 6] = [
         ("from a fork", |event| {
@@ -94,7 +94,7 @@ async fn a_pull_request_that_is_not_the_jobs_ends_no_job() {
         world.settle().await;
         let (state, says) = world.outcome(Source::Github, &delivery).await;
         assert_eq!(state, EventState::Ignored, "{what}: {says}");
-        assert_eq!(world.told_job().await.state, State::PrOpened, "{what}");
+        assert_eq!(world.commented_job().await.state, State::PrOpened, "{what}");
     }
     let delivery = world.pull_closed(&job, merged).await;
     world.settle().await;
@@ -133,7 +133,7 @@ async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
     world
         .assert_outcome(&delivery, EventState::Processed, "")
         .await;
-    assert_eq!(world.told_job().await.state, State::Merged);
+    assert_eq!(world.commented_job().await.state, State::Merged);
     assert_eq!(
         world
             .event(Source::Github, &delivery)
@@ -156,7 +156,7 @@ async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_closed_pull_request_frees_the_issue_for_another_job() {
     let world = delivered(FaultPlan::Seeded(31)).await;
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
     world.pull_closed(&job, |_| {}).await;
     world.settle().await;
@@ -193,7 +193,7 @@ async fn installation(world: &World, change: &str, at: &str) -> String {
         .await
 }
 
-/// Whether a wish becomes a job now.
+/// Whether an issue becomes a job now.
 async fn is_active(world: &World) -> bool {
     let id =
         900_000 + (world.stack.now)() + i64::try_from(world.stack.faults.calls()).expect("few");
@@ -245,7 +245,7 @@ async fn a_suspended_installation_gets_no_jobs_until_it_is_back() {
     world.done().await;
 }
 
-/// In whatever order they come, the newest word on an installation stands, and "deleted" is the last.
+/// In any order, the newest event about an installation counts, and "deleted" is final.
 #[tokio::test(start_paused = true)]
 async fn an_installations_events_may_come_in_any_order() {
     let life = [
@@ -268,13 +268,13 @@ async fn an_installations_events_may_come_in_any_order() {
     }
 }
 
-/// Reinstalling makes a new number, and the owner stays who he is.
+/// A reinstallation has a new number, and the owner stays the same.
 #[tokio::test(start_paused = true)]
-async fn whoever_installs_the_app_again_is_known() {
+async fn an_owner_who_reinstalls_the_app_is_recognized() {
     let world = World::start().await;
     assert!(
         is_active(&world).await,
-        "the owner is known by his first event"
+        "the owner is known by the first event"
     );
     installation(&world, "deleted", "2026-11-20T11:00:00Z").await;
     world.settle().await;
@@ -348,7 +348,8 @@ async fn an_app_that_is_removed_or_suspended_in_the_middle_ends_the_job() {
     }
 }
 
-/// What was reserved for a job comes back when GitHub refuses it, and its owner's issue cannot be told: no hold stays.
+/// The reservation of a job is released if GitHub refuses the job and its issue cannot be commented
+/// on: no hold remains.
 #[tokio::test(start_paused = true)]
 async fn an_app_that_is_removed_in_the_middle_gives_back_what_was_reserved() {
     for passed in 1..=4 {
@@ -380,7 +381,7 @@ async fn an_app_that_is_removed_in_the_middle_gives_back_what_was_reserved() {
                 "after {passed}: {balance:?}"
             );
             assert_eq!(world.open_job().await, None);
-            world.assert_books_agree().await;
+            world.assert_ledger_agrees().await;
             world.done().await;
         }
     }
@@ -392,7 +393,7 @@ async fn an_archived_repository_gets_no_pull_request() {
     let shape = json!({ "id": REPOSITORY_ID, "name": REPOSITORY, "full_name": "acme/greeter", "owner": { "login": OWNER, "id": 9001 },
         "default_branch": "main", "archived": true });
     let details = "GET github.wire/repos/acme/greeter";
-    // Its details stand at the repository's own address, of which all other addresses are continuations.
+    // Details are at the repository's own address, the prefix of all its other addresses.
     world.github_sends("issues.opened").await;
     world.turn(Queue::GithubEvents).await;
     world.wire.answer_exactly(details, Reply::json(200, shape));

@@ -1,4 +1,6 @@
-//! What agents outside report: one charge for one fix, whoever delivers it, by whatever key and in whatever order.
+//! Reports of external agents: one charge for one fix, by any agent, with any key and in any order.
+
+mod crash;
 
 use crate::world::money::Sold;
 use crate::world::program::{Program, program};
@@ -112,7 +114,7 @@ async fn phase_completion_bills_a_fix_once() {
         (by_other.0, &by_other.1["billing"]),
         (StatusCode::CREATED, &json!("already_billed"))
     );
-    // What there is no issue for is known by a name.
+    // A fix without an issue is identified by a name.
     let named = json!({ "phase": "mitigate", "status": "success", "repository": "acme/greeter", "fix": "CVE-2026-1" });
     assert_eq!(
         (program.reports(&named).await, program.reports(&named).await),
@@ -217,7 +219,7 @@ async fn a_fix_that_was_reported_first_is_not_billed_with_its_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credits_pay_a_fix_and_what_they_do_not_suffice_for_is_owed() {
+async fn credits_pay_a_fix_and_the_rest_is_a_debt() {
     let sold = Sold::with(
         "phases_fee",
         &[(
@@ -280,7 +282,7 @@ async fn credits_pay_a_fix_and_what_they_do_not_suffice_for_is_owed() {
         (tokens, tokens)
     );
     world.settle().await;
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     assert_eq!(program.metered(), 0);
     program.world.done().await;
 }
@@ -389,10 +391,10 @@ async fn a_report_is_its_own_account_s_and_says_what_it_must() {
         "already_billed"
     );
     // The same name under another account is another fix, and shows nothing of this one.
-    let stranger = world.key_of(&other, "theirs").await;
+    let outsider = world.key_of(&other, "theirs").await;
     let theirs = world
         .customer(
-            &stranger,
+            &outsider,
             "POST",
             PHASES,
             "once",
@@ -403,7 +405,7 @@ async fn a_report_is_its_own_account_s_and_says_what_it_must() {
         (theirs.0, &theirs.1["billing"]),
         (StatusCode::CREATED, &json!("billed"))
     );
-    let seen = world.customer(&stranger, "GET", PHASES, "", None).await.1;
+    let seen = world.customer(&outsider, "GET", PHASES, "", None).await.1;
     assert_eq!(seen["phases"].as_array().map(Vec::len), Some(1), "{seen}");
     world
         .vendors
@@ -415,7 +417,7 @@ async fn a_report_is_its_own_account_s_and_says_what_it_must() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reports_are_listed_by_pages_as_they_were_told() {
+async fn reports_are_listed_by_pages_as_they_were_sent() {
     let program = program("payg", &[]).await;
     let data = json!({ "findings": 3, "tool": { "name": "x" } });
     let body = json!({ "phase": "scan", "status": "success", "repository": "Acme/Greeter", "issue": 1, "commit": "0f5c1e7a90",
@@ -433,13 +435,13 @@ async fn reports_are_listed_by_pages_as_they_were_told() {
         .as_str()
         .expect("27 reports are two pages");
     let second = program.get(&format!("{PHASES}?cursor={next}")).await;
-    let told: Vec<_> = [&first, &second]
+    let sent: Vec<_> = [&first, &second]
         .iter()
         .flat_map(|page| page["phases"].as_array().expect("a list"))
         .map(|one| one["issue"].as_u64().expect("an issue"))
         .collect();
     assert_eq!(
-        (told, &second["next_cursor"]),
+        (sent, &second["next_cursor"]),
         ((1..=27).rev().collect(), &Value::Null)
     );
     let oldest = second["phases"]
@@ -468,61 +470,4 @@ async fn reports_are_listed_by_pages_as_they_were_told() {
     // Jobs are listed apart.
     assert_eq!(program.get(JOBS).await["jobs"], json!([]));
     program.world.done().await;
-}
-
-/// Reporting may die at this call; its next try ends in one charge. How many calls it took.
-async fn dies_at(plan: &str, sold: &Sold, call: Option<(u64, Moment)>) -> u64 {
-    let (world, account) =
-        World::on_plan(FaultPlan::None, plan, &[("CATALOGUE", sold.path())]).await;
-    world.adjusts(&account, "20", "a gift").await;
-    let key = world.key_of(&account, "the first").await;
-    let before = world.stack.faults.calls();
-    if let Some((call, moment)) = call {
-        world.stack.faults.crash_at(before + call, moment);
-    }
-    let body = phase("mitigate", "success", 12);
-    let _ = world
-        .customer_once(&key, "POST", PHASES, "once", Some(&body))
-        .await;
-    let calls = world.stack.faults.calls() - before;
-    let (_, answer) = world
-        .customer(&key, "POST", PHASES, "once", Some(&body))
-        .await;
-    assert_eq!(answer["billing"], "billed", "{call:?}: {answer}");
-    world.settle().await;
-    let expected = if plan == "payg" { (1, "20") } else { (0, "5") };
-    assert_eq!(
-        world.vendors.stripe.total(CUSTOMER, "pull_requests"),
-        expected.0,
-        "{plan} {call:?}"
-    );
-    assert_eq!(
-        world.balance(&account).await.available.to_string(),
-        expected.1,
-        "{plan} {call:?}"
-    );
-    world.assert_books_agree().await;
-    world.done().await;
-    calls
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_process_may_die_at_any_call_of_a_report() {
-    let sold = Sold::with(
-        "phases_deaths",
-        &[(
-            "[[plan]]\nid = \"credits\"",
-            "[[plan]]\nid = \"credits\"\nfee = 15",
-        )],
-    );
-    for plan in ["payg", "credits"] {
-        let calls = dies_at(plan, &sold, None).await;
-        assert!(calls >= 4, "{calls} calls");
-        for call in 1..=calls {
-            for moment in [Moment::Before, Moment::After] {
-                dies_at(plan, &sold, Some((call, moment))).await;
-            }
-        }
-        println!("{plan}: {calls} calls, {} deaths", calls * 2);
-    }
 }

@@ -1,4 +1,4 @@
-//! What a repository's policy wishes for its pull requests: a draft, labels, reviewers.
+//! What a repository's policy requests for its pull requests: a draft, labels, reviewers.
 
 use crate::world::{FaultPlan, World};
 use domain::jobs::State;
@@ -13,7 +13,7 @@ const LABELS: &str = "/labels";
 const REVIEWERS: &str = "/requested_reviewers";
 
 /// A world whose repository has this policy, and in which `grace` may review.
-async fn wishing(fault_plan: FaultPlan, policy: &str) -> World {
+async fn with_policy(fault_plan: FaultPlan, policy: &str) -> World {
     let world = World::with(fault_plan, &[]).await;
     world
         .vendors
@@ -36,7 +36,7 @@ async fn delivered(world: &World) -> PullView {
         (1, 1),
         "{pulls:?}"
     );
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     assert_eq!(
         (job.state, job.pull.map(|pull| pull.number)),
         (State::PrOpened, Some(pulls[0].number))
@@ -44,8 +44,8 @@ async fn delivered(world: &World) -> PullView {
     pulls[0].clone()
 }
 
-/// The outside calls that wish for something.
-fn wished(world: &World) -> Vec<(u64, String)> {
+/// The outside calls that request something.
+fn option_calls(world: &World) -> Vec<(u64, String)> {
     let calls = (1..).zip(world.stack.faults.log());
     calls
         .filter(|(_, call)| call.ends_with(LABELS) || call.ends_with(REVIEWERS))
@@ -59,9 +59,9 @@ fn assert_granted(pull: &PullView) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wishes_are_granted_once_with_faults() {
+async fn options_are_set_once_with_faults() {
     for seed in 1..=3 {
-        let world = wishing(FaultPlan::Seeded(seed), WISHES).await;
+        let world = with_policy(FaultPlan::Seeded(seed), WISHES).await;
         world.stack.faults.inject(Fault {
             on: LABELS.to_owned(),
             times: 1,
@@ -73,7 +73,7 @@ async fn wishes_are_granted_once_with_faults() {
             effect: Effect::Unreachable,
         });
         assert_granted(&delivered(&world).await);
-        let job = world.told_job().await;
+        let job = world.commented_job().await;
         let shown = world.shown_job(&job.facts.id).await;
         let wishes =
             json!({ "draft": true, "labels": ["tallyhook", "needs eyes"], "reviewers": ["grace"] });
@@ -83,10 +83,10 @@ async fn wishes_are_granted_once_with_faults() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_wish_is_lost_by_a_death() {
-    let fair = wishing(FaultPlan::None, WISHES).await;
+async fn no_request_is_lost_by_a_death() {
+    let fair = with_policy(FaultPlan::None, WISHES).await;
     delivered(&fair).await;
-    let calls = wished(&fair);
+    let calls = option_calls(&fair);
     assert_eq!(
         calls.len(),
         2,
@@ -95,14 +95,14 @@ async fn no_wish_is_lost_by_a_death() {
     fair.done().await;
     for (call, name) in calls {
         for moment in [Moment::Before, Moment::After] {
-            let world = wishing(FaultPlan::None, WISHES).await;
+            let world = with_policy(FaultPlan::None, WISHES).await;
             world.stack.faults.crash_at(call, moment);
             let pull = delivered(&world).await;
             println!("died {moment:?} {name}");
             assert_granted(&pull);
             assert!(
-                wished(&world).len() > 2,
-                "somebody died and somebody else went on"
+                option_calls(&world).len() > 2,
+                "one process died and another one continued"
             );
             world.done().await;
         }
@@ -112,9 +112,9 @@ async fn no_wish_is_lost_by_a_death() {
 #[tokio::test(start_paused = true)]
 async fn who_may_not_review_stops_neither_the_job_nor_the_others() {
     for fault_plan in [FaultPlan::None, FaultPlan::Seeded(3)] {
-        let world = wishing(
+        let world = with_policy(
             fault_plan,
-            "[pull]\nlabels = ['bot']\nreviewers = ['stranger', 'grace', 'nobody']\n",
+            "[pull]\nlabels = ['bot']\nreviewers = ['outsider', 'grace', 'missing']\n",
         )
         .await;
         let pull = delivered(&world).await;
@@ -128,8 +128,8 @@ async fn who_may_not_review_stops_neither_the_job_nor_the_others() {
 
 /// A label is not worth a job: after some tries without an answer, the pull request counts without it.
 #[tokio::test(start_paused = true)]
-async fn a_wish_that_never_comes_through_is_let_go() {
-    let world = wishing(FaultPlan::None, WISHES).await;
+async fn a_request_that_never_succeeds_is_dropped() {
+    let world = with_policy(FaultPlan::None, WISHES).await;
     world.stack.faults.inject(Fault {
         on: LABELS.to_owned(),
         times: u32::MAX,
@@ -144,21 +144,21 @@ async fn a_wish_that_never_comes_through_is_let_go() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_is_wished_nobody_is_asked() {
-    let world = wishing(FaultPlan::None, "[triggers]\nopened = true\n").await;
+async fn without_options_no_reviewer_is_requested() {
+    let world = with_policy(FaultPlan::None, "[triggers]\nopened = true\n").await;
     let pull = delivered(&world).await;
     assert_eq!(
         (pull.draft, pull.labels, pull.reviewers),
         (false, vec![], vec![])
     );
-    assert_eq!(wished(&world), []);
+    assert_eq!(option_calls(&world), []);
     world.done().await;
 }
 
-/// A policy that wishes what cannot be is no policy, and grants nothing.
+/// An invalid policy is ignored as a whole.
 #[tokio::test(start_paused = true)]
-async fn impossible_wishes_make_no_job() {
-    let world = wishing(FaultPlan::None, "[pull]\nreviewers = ['@grace']\n").await;
+async fn impossible_requests_make_no_job() {
+    let world = with_policy(FaultPlan::None, "[pull]\nreviewers = ['@grace']\n").await;
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
     world

@@ -33,7 +33,7 @@ pub async fn wired() -> World {
     World::with(FaultPlan::None, &WIRED).await
 }
 
-/// A job whose change is approved; what comes next is GitHub's.
+/// A job whose change is approved; GitHub is next.
 pub async fn approved(world: &World) {
     world.github_sends("issues.opened").await;
     for queue in [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review] {
@@ -42,7 +42,7 @@ pub async fn approved(world: &World) {
     assert_eq!(world.present_job().await.state, State::ReviewApproved);
 }
 
-/// F-E5: whoever is told to stay away does so, exactly as long, and then goes on.
+/// F-E5: a function that GitHub tells to back off waits exactly as long, and then continues.
 #[tokio::test(start_paused = true)]
 async fn a_limit_on_any_call_is_waited_out() {
     let now_and_a_while = |world: &World| world.stack.outside.now().seconds() + 400;
@@ -64,7 +64,7 @@ async fn a_limit_on_any_call_is_waited_out() {
             world.settle().await;
             world.assert_delivered_once();
             assert_eq!(
-                world.told_job().await.state,
+                world.commented_job().await.state,
                 State::PrOpened,
                 "{what} on {on}"
             );
@@ -124,7 +124,7 @@ async fn a_failure_of_githubs_on_any_call_is_tried_again() {
             world.wire.answer(on, 2, reply);
             world.github_sends("issues.opened").await;
             world.settle().await;
-            assert_eq!(world.told_job().await.state, State::PrOpened, "{on}");
+            assert_eq!(world.commented_job().await.state, State::PrOpened, "{on}");
             world.assert_delivered_once();
             world.done().await;
         }
@@ -172,7 +172,7 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
             world.settle().await;
             world.assert_delivered_once();
             assert_eq!(
-                world.told_job().await.state,
+                world.commented_job().await.state,
                 State::PrOpened,
                 "{on}, {times} times, lag {lag}, {fault_plan:?}"
             );
@@ -203,7 +203,7 @@ async fn a_comment_that_does_not_show_yet_is_not_written_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn our_comment_is_written_anew_where_somebody_deleted_it() {
+async fn a_deleted_comment_is_written_again() {
     let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     world.turn(Queue::GithubEvents).await;
@@ -216,7 +216,7 @@ async fn our_comment_is_written_anew_where_somebody_deleted_it() {
     world.done().await;
 }
 
-/// Anybody can copy our marker; nobody can be our App.
+/// Anybody can copy the marker; only the App can be the App.
 #[tokio::test(start_paused = true)]
 async fn a_persons_comment_with_our_marker_is_left_alone() {
     let world = World::with(FaultPlan::None, &[]).await;
@@ -237,9 +237,10 @@ async fn a_persons_comment_with_our_marker_is_left_alone() {
 
 // --- what is written ---
 
-/// F-E9: nobody is called by what an issue or a model says, in any place where GitHub would call people.
+/// F-E9: text from an issue or a model mentions no person, in any place where GitHub would notify
+/// people.
 #[tokio::test(start_paused = true)]
-async fn nobody_is_called_and_no_marker_is_forged() {
+async fn no_person_is_mentioned_and_no_marker_is_forged() {
     let forged = "<!-- tallyhook:job_01hzy3v7q0m8n4s2e6r5t9w1xa -->";
     let said = json!({
         "title": "Thank @everyone and @acme/all",
@@ -326,9 +327,9 @@ async fn a_change_may_write_and_delete_many_files_in_one_commit() {
     world.done().await;
 }
 
-/// Whoever only reads gets a token that only reads, whoever writes one that writes, each for one repository.
+/// Readers get a token that only reads, the writer one that writes, each for one repository.
 #[tokio::test(start_paused = true)]
-async fn tokens_are_as_narrow_as_the_door_that_asks() {
+async fn tokens_are_as_narrow_as_the_function_that_asks() {
     let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     let permissions = |level: &str| -> BTreeMap<String, String> {
@@ -402,7 +403,7 @@ async fn a_github_that_takes_no_pull_request_ends_the_job_unbilled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_comment_that_nobody_takes_does_not_hold_up_the_job() {
+async fn a_comment_that_github_refuses_does_not_delay_the_job() {
     let world = wired().await;
     world.wire.answer(
         &format!("POST {REPO}/issues/7/comments"),
@@ -420,7 +421,7 @@ async fn a_comment_that_nobody_takes_does_not_hold_up_the_job() {
 }
 
 impl World {
-    /// Changes what GitHub keeps of the repository, as nobody could through its API.
+    /// Changes GitHub's state of the repository, which its API does not allow.
     pub fn change_github(&self, change: impl FnOnce(&mut Value)) {
         let mut all = self.vendors.github.export();
         change(&mut all["repositories"][REPOSITORY_ID.to_string()]);

@@ -171,7 +171,7 @@ async fn an_issue_that_has_a_job_is_joined() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_no_job_where_there_may_be_none() {
+async fn no_job_is_made_where_none_is_allowed() {
     let program = program("payg", &[]).await;
     let world = &program.world;
     let github = &world.vendors.github;
@@ -201,7 +201,8 @@ async fn there_is_no_job_where_there_may_be_none() {
             "{body}"
         );
     }
-    // Another owner's repository, in which the App is installed too and somebody else pays.
+    // Another owner's repository, in which the App is installed too and for which another account
+    // pays.
     github.add_repository(
         8_001,
         9_002,
@@ -219,7 +220,7 @@ async fn there_is_no_job_where_there_may_be_none() {
         .await;
     let other = AccountId::parse(other["id"].as_str().expect("an id")).expect("an id");
     let theirs = program.asks_for("globex/theirs", 1).await;
-    let nobodys = program.asks_for("globex/nothing", 1).await;
+    let unknown = program.asks_for("globex/nothing", 1).await;
     github.add_issue(OWNER, REPOSITORY, 8, "Done", "already");
     github.close_issue(OWNER, REPOSITORY, 8);
     let closed = program.asks_for("acme/greeter", 8).await;
@@ -234,7 +235,7 @@ async fn there_is_no_job_where_there_may_be_none() {
         .await;
     assert_eq!(
         words(program.shown(&theirs).await),
-        words(program.shown(&nobodys).await),
+        words(program.shown(&unknown).await),
         "neither is there"
     );
     program
@@ -273,11 +274,11 @@ async fn there_is_no_job_where_there_may_be_none() {
     world.settle().await;
     program.assert_refused(&gone, "Install the App there").await;
     // What one account has asked for does not exist for another.
-    let stranger = world.key_of(&other, "theirs").await;
+    let outsider = world.key_of(&other, "theirs").await;
     for id in [&theirs, &closed, "job_00000000000000000000000000"] {
         for (method, path) in [("GET", ""), ("POST", "/retry"), ("POST", "/cancel")] {
             let path = format!("{JOBS}/{id}{path}");
-            let (status, mut answer) = world.customer(&stranger, method, &path, "once", None).await;
+            let (status, mut answer) = world.customer(&outsider, method, &path, "once", None).await;
             answer
                 .as_object_mut()
                 .expect("a problem")
@@ -345,7 +346,7 @@ async fn a_job_that_cannot_be_paid_for_says_so() {
         (&json!("PR_OPENED"), &json!(id)),
         "{shown}"
     );
-    program.world.assert_books_agree().await;
+    program.world.assert_ledger_agrees().await;
     program.world.done().await;
 }
 
@@ -420,7 +421,8 @@ async fn a_request_outlives_github_s_bad_hours() {
     program.world.done().await;
 }
 
-/// Asking may die at this call, or whoever acts on it; there is one job all the same. How many calls it took.
+/// The request or the function that acts on it may die at this call; there is still one job.
+/// Returns the number of calls.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     let (world, account) = World::on_plan(FaultPlan::None, "payg", &[]).await;
     let key = world.key_of(&account, "the first").await;

@@ -1,5 +1,7 @@
 //! The steps of a job: what the model may answer, how it may fail, and what becomes of a worker that dies or comes late.
 
+mod workers;
+
 use crate::world::wire::{Reply, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
@@ -31,9 +33,9 @@ async fn job_with(step: &str, answers: Vec<String>) -> World {
 // --- the review ---
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_is_sent_back_once_is_mended_and_delivered() {
+async fn a_change_that_is_sent_back_once_is_corrected_and_delivered() {
     let world = job_with("review", vec![review("rework", "mind the comma")]).await;
-    let job = world.told_job().await;
+    let job = world.commented_job().await;
     assert_eq!((job.state, job.rounds), (State::PrOpened, 1));
     let [queued, planning, coding, reviewing] = [
         State::Queued,
@@ -69,13 +71,13 @@ async fn a_change_that_is_sent_back_once_is_mended_and_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_may_be_sent_back_twice_and_not_thrice() {
+async fn a_change_may_be_sent_back_twice_and_not_three_times() {
     let world = job_with(
         "review",
         vec![review("rework", "one"), review("rework", "two")],
     )
     .await;
-    assert_eq!(world.told_job().await.rounds, 2);
+    assert_eq!(world.commented_job().await.rounds, 2);
     world.assert_delivered_once();
     world.done().await;
 
@@ -93,7 +95,7 @@ async fn a_change_may_be_sent_back_twice_and_not_thrice() {
         .await;
     assert!(
         !world.comment().contains("@all"),
-        "nobody is called by what a model says: {}",
+        "a model mentions no person: {}",
         world.comment()
     );
     assert_eq!((world.asked("code"), world.asked("review")), (3, 3));
@@ -110,7 +112,7 @@ async fn a_change_that_is_rejected_ends_the_job() {
     world.done().await;
 }
 
-// --- answers that are none ---
+// --- invalid answers ---
 
 #[tokio::test(start_paused = true)]
 async fn nonsense_from_the_model_is_asked_again() {
@@ -124,7 +126,7 @@ async fn nonsense_from_the_model_is_asked_again() {
     ] {
         let world = job_with(step, vec![nonsense.to_owned(), nonsense.to_owned()]).await;
         assert_eq!(
-            world.told_job().await.state,
+            world.commented_job().await.state,
             State::PrOpened,
             "{step}: {nonsense}"
         );
@@ -225,8 +227,8 @@ async fn a_change_that_changes_nothing_ends_the_job() {
         json!([{ "path": "not/there", "delete": true }]),
     ] {
         let world = job_with("code", vec![code(changes)]).await;
-        // The review sees an empty diff and wants rework; the stand-in coder then mends it.
-        let job = world.told_job().await;
+        // The review sees an empty diff and requests changes; the stand-in coder then corrects it.
+        let job = world.commented_job().await;
         assert_eq!((job.state, job.rounds), (State::PrOpened, 1));
         world.done().await;
     }
@@ -264,7 +266,7 @@ async fn the_largest_change_we_make_is_delivered() {
     let file = |n: usize| json!({ "path": format!("big/{n}.txt"), "content": "🦀".repeat(256 * 1024 / 4 / 100) });
     let files: Vec<Value> = (0..100).map(file).collect();
     let world = job_with("code", vec![code(json!(files))]).await;
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, State::PrOpened);
     world.assert_delivered_once();
     let branch = &world.vendors.github.pulls(OWNER, REPOSITORY)[0].head;
     assert!(
@@ -328,14 +330,14 @@ async fn what_the_model_is_shown_is_bounded() {
         6,
         "400 KB of 64 KB files, of the 20 that a plan may name"
     );
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, State::PrOpened);
     world.done().await;
 }
 
 // --- a model that fails ---
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_is_down_for_good_ends_the_job_and_it_is_told_once() {
+async fn a_model_that_stays_down_ends_the_job_with_one_comment() {
     let world = World::with(FaultPlan::None, &WIRED).await;
     world.wire.answer(
         "model.wire",
@@ -442,141 +444,3 @@ async fn a_prompt_the_provider_refuses_ends_the_job() {
 }
 
 // --- workers that die or come late ---
-
-#[tokio::test(start_paused = true)]
-async fn a_step_whose_sandbox_dies_is_done_by_another() {
-    let way = [Queue::Plan, Queue::Code, Queue::Review];
-    for (place, step) in ["plan", "code", "review"].into_iter().enumerate() {
-        let world = World::with(FaultPlan::None, &WIRED).await;
-        world.github_sends("issues.opened").await;
-        world.turn(Queue::GithubEvents).await;
-        for queue in &way[..place] {
-            world.turn(*queue).await;
-        }
-        die_in_a_model_call(&world, way[place]).await;
-        let job = world.present_job().await;
-        assert!(
-            job.lease_until.is_some(),
-            "{step} is still leased to the dead"
-        );
-        world.settle().await;
-        assert_eq!(
-            world.asked(step),
-            2,
-            "{step} was asked again, and nothing else"
-        );
-        assert_eq!(world.vendors.model.calls().len(), 4);
-        assert_eq!(
-            world.told_job().await.tokens.input,
-            world
-                .vendors
-                .model
-                .calls()
-                .iter()
-                .map(|call| call.input_tokens)
-                .sum::<u64>()
-                - world.vendors.model.calls()[place].input_tokens,
-            "the job counts what it got"
-        );
-        world.assert_delivered_once();
-        world.done().await;
-    }
-}
-
-/// The model has answered, and nobody is there any more to hear it.
-async fn die_in_a_model_call(world: &World, queue: Queue) {
-    let held = world.wire.hold("model.wire", Moment::After);
-    tokio::select! {
-        _ = world.turn(queue) => panic!("it is held"),
-        () = held.reached() => {}
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn work_that_kills_every_sandbox_ends_the_job() {
-    let world = World::with(FaultPlan::None, &WIRED).await;
-    world.github_sends("issues.opened").await;
-    world.turn(Queue::GithubEvents).await;
-    for _ in 0..ATTEMPTS_MAX {
-        die_in_a_model_call(&world, Queue::Plan).await;
-        world.elapse(Duration::from_secs(306)).await;
-        world.sweep().await;
-    }
-    world.settle().await;
-    world
-        .assert_not_delivered(State::Failed, "every try ended without a word")
-        .await;
-    assert_eq!(
-        u32::try_from(world.asked("plan")).expect("few"),
-        ATTEMPTS_MAX
-    );
-    world.done().await;
-}
-
-/// F-D2: messages of steps that are over.
-#[tokio::test(start_paused = true)]
-async fn late_messages_are_ignored() {
-    let world = World::start().await;
-    world.github_sends("issues.opened").await;
-    world.settle().await;
-    let job = world.told_job().await;
-    let id = &job.facts.id;
-    for work in [Work::Plan, Work::Code, Work::Review, Work::Pull] {
-        world.queue_gets(&Message::Work(work, id.clone())).await;
-    }
-    world.queue_gets(&Message::Comment(id.clone())).await;
-    world
-        .queue_gets(&Message::Usage(domain::billing::usage::Debts {
-            account: job.facts.account.clone(),
-            meter: domain::billing::usage::Meter::pull_requests(),
-        }))
-        .await;
-    let calls = world.vendors.model.calls().len();
-    world.settle().await;
-    assert_eq!(world.job(id).await, job, "the row is as it was");
-    assert_eq!(world.vendors.model.calls().len(), calls);
-    world.assert_delivered_once();
-    world.done().await;
-}
-
-/// F-C2: a first worker that still runs when a second one has taken over. Its write names a version that is gone.
-#[tokio::test(start_paused = true)]
-async fn a_worker_that_has_lost_its_lease_changes_nothing() {
-    let world = World::with(FaultPlan::None, &WIRED).await;
-    world.github_sends("issues.opened").await;
-    world.turn(Queue::GithubEvents).await;
-    world.turn(Queue::Plan).await;
-    let id = world.open_job().await.expect("a job");
-    let late = json!({ "Records": [{ "messageId": "late", "body": Message::Work(Work::Code, id.clone()).to_json(), "attributes": {}, "messageAttributes": {} }] });
-    let late = serde_json::from_value(late).expect("an event");
-    // The sandbox was told a deadline a second away, and hangs in its model call for longer than its lease.
-    let deadline = (world.stack.now)() + 1_000;
-    let held = world.wire.hold("model.wire", Moment::After);
-    let function = world.mapping(Queue::Code).function.clone();
-    let (response, ()) = tokio::join!(function(late, deadline), async {
-        held.reached().await;
-        world.elapse(Duration::from_secs(7)).await;
-        world.turn(Queue::Code).await;
-        assert_eq!(
-            world.present_job().await.state,
-            State::Reviewing,
-            "the second one has taken over and is done"
-        );
-        held.release();
-    });
-    assert!(
-        response.batch_item_failures.is_empty(),
-        "the late one has nothing to report"
-    );
-    let job = world.present_job().await;
-    assert_eq!((job.state, job.steps), (State::Reviewing, 2));
-    world.settle().await;
-    assert_eq!(world.asked("code"), 2);
-    assert_eq!(
-        world.told_job().await.steps,
-        3,
-        "one plan, one change, one review are kept"
-    );
-    world.assert_delivered_once();
-    world.done().await;
-}

@@ -54,7 +54,7 @@ fn at(made: &Value) -> String {
     )
 }
 
-/// Files that say more score more; no plan pays, no quota counts, and nobody is told of it.
+/// Files with more assertions score higher; no plan pays, no quota counts, and nothing is reported.
 #[tokio::test(start_paused = true)]
 async fn test_files_are_scored_by_what_they_say_and_for_nothing() {
     for plan in ["credits", "hybrid", "payg"] {
@@ -88,7 +88,7 @@ async fn test_files_are_scored_by_what_they_say_and_for_nothing() {
         assert!(world.vendors.stripe.meter_events().is_empty());
         let tokens = program.get("/api/v1/billing/usage").await.to_string();
         assert!(!tokens.contains("free_assists"), "{tokens}");
-        world.assert_books_agree().await;
+        world.assert_ledger_agrees().await;
         program.world.done().await;
     }
 }
@@ -128,7 +128,7 @@ async fn tests_are_put_into_the_target_and_forgotten_in_time() {
 
 /// The same key is one assist, however often and at once; with other files it is refused; another key is another one.
 #[tokio::test(start_paused = true)]
-async fn the_same_wish_is_one_assist() {
+async fn the_same_request_is_one_assist() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     let body = to_score();
@@ -229,7 +229,8 @@ async fn files_out_of_bounds_are_refused() {
     program.world.done().await;
 }
 
-/// A model that strays is asked once more; what strays again is nobody's answer, and the reader sees why.
+/// A model with an unusable answer is asked once more; a second unusable answer is discarded, and
+/// the reader sees why.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_strays_is_repaired_once_or_fails() {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
@@ -304,7 +305,7 @@ async fn an_answer_that_strays_is_repaired_once_or_fails() {
 
 /// The day's free ones are one count for all kinds, and the refusal says when there are new ones.
 #[tokio::test(start_paused = true)]
-async fn a_day_has_so_many_for_nothing() {
+async fn a_day_has_a_free_allowance() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     let (meter, day) = (Meter::free_assists(), world.stack.outside.now().day());
@@ -344,7 +345,7 @@ async fn a_day_has_so_many_for_nothing() {
     program.world.done().await;
 }
 
-/// A summary is not to be read as an analysis, and a way there is said.
+/// A summary cannot be read as an analysis, and the error names the right route.
 #[tokio::test(start_paused = true)]
 async fn what_is_something_else_looks_absent() {
     let program = program("credits", &[]).await;

@@ -35,7 +35,7 @@ async fn an_issue_a_label_and_a_command_each_make_a_job() {
         let world = World::start().await;
         world.github_sends(sample).await;
         world.settle().await;
-        let job = world.told_job().await;
+        let job = world.commented_job().await;
         assert_eq!(
             (job.state, job.facts.asked_by.as_str()),
             (State::PrOpened, "acme-dev"),
@@ -46,9 +46,10 @@ async fn an_issue_a_label_and_a_command_each_make_a_job() {
     }
 }
 
-/// F-D6: three wishes for one issue are one job, whichever comes first, and they stay that job's for ever.
+/// F-D6: three requests for one issue are one job, whichever comes first, and they belong to that
+/// job for ever.
 #[tokio::test(start_paused = true)]
-async fn all_wishes_for_an_issue_are_one_job() {
+async fn all_requests_for_an_issue_are_one_job() {
     const WISHES: [&str; 3] = ["issues.opened", "issues.labeled", "issue_comment.created"];
     for (first, fault_plan) in [
         (0, FaultPlan::None),
@@ -59,14 +60,14 @@ async fn all_wishes_for_an_issue_are_one_job() {
         together((0..3).map(|place| world.github_sends(WISHES[(first + place) % 3]))).await;
         world.settle().await;
         world.assert_delivered_once();
-        assert_eq!(world.told_job().await.state, State::PrOpened);
+        assert_eq!(world.commented_job().await.state, State::PrOpened);
 
         // The issue becomes free, and still none of the three starts another job when it is delivered again.
-        let job = world.told_job().await;
+        let job = world.commented_job().await;
         world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
         world.pull_closed(&job, |_| {}).await;
         world.settle().await;
-        assert_eq!(world.told_job().await.state, State::Closed);
+        assert_eq!(world.commented_job().await.state, State::Closed);
         assert_eq!(world.open_job().await, None);
         for wish in WISHES {
             world.github_sends(wish).await;
@@ -79,7 +80,7 @@ async fn all_wishes_for_an_issue_are_one_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_label_set_anew_is_a_new_wish_once_the_issue_is_free() {
+async fn a_label_set_again_is_a_new_request_once_the_issue_is_free() {
     let world = World::with(FaultPlan::None, &[]).await;
     world.vendors.model.script(
         "review",
@@ -87,7 +88,7 @@ async fn a_label_set_anew_is_a_new_wish_once_the_issue_is_free() {
     );
     world.github_sends("issues.labeled").await;
     world.settle().await;
-    assert_eq!(world.told_job().await.state, State::Rejected);
+    assert_eq!(world.commented_job().await.state, State::Rejected);
     let later = |event: &mut Value| event["issue"]["updated_at"] = "2026-11-20T09:30:00Z".into();
     let (_, says) = sent(&world, "issues.labeled", later).await;
     assert!(says.starts_with("job job_"), "{says}");
@@ -101,7 +102,7 @@ async fn a_label_set_anew_is_a_new_wish_once_the_issue_is_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_wish_makes_no_job() {
+async fn other_events_make_no_job() {
     let world = World::with(FaultPlan::None, &[]).await;
     assert_ignored(&world, "issues.labeled", "another label", |event| {
         event["label"]["name"] = "bug".into()
@@ -133,7 +134,7 @@ async fn what_is_no_wish_makes_no_job() {
     )
     .await;
     assert!(world.vendors.model.calls().is_empty());
-    // The same issue with a real wish works, so none of the above stood in its way.
+    // The same issue with a valid request works, so nothing above blocked it.
     let (state, _) = sent(&world, "issue_comment.created", |event| {
         event["comment"]["body"] = "Please:\r\n/tallyhook fix now\r\n".into()
     })
@@ -145,7 +146,7 @@ async fn what_is_no_wish_makes_no_job() {
 
 /// F-E6: what we did ourselves comes back to us as an event.
 #[tokio::test(start_paused = true)]
-async fn our_own_doings_are_no_wishes() {
+async fn our_own_actions_request_nothing() {
     let ours = json!({ "id": APP_ID, "slug": "tallyhook" });
     let others = json!({ "id": APP_ID + 1, "slug": "tallyhook-too" });
     for (sample, thing) in [
@@ -168,7 +169,7 @@ async fn our_own_doings_are_no_wishes() {
         );
         world.done().await;
     }
-    // Our pull request, seen from the other side, and somebody else's.
+    // Tallyhook's pull request, seen from the other side, and another person's.
     let world = World::with(FaultPlan::None, &[]).await;
     assert_ignored(
         &world,
@@ -184,7 +185,7 @@ async fn our_own_doings_are_no_wishes() {
     world.done().await;
 }
 
-/// The policy stands in the base branch and can only narrow.
+/// The policy is read from the base branch and can only narrow.
 #[tokio::test(start_paused = true)]
 async fn a_policy_file_narrows_what_counts() {
     let refused = "the repository's policy does not take wishes from this author";
@@ -202,7 +203,7 @@ async fn a_policy_file_narrows_what_counts() {
                     EventState::Processed,
                     "{text} {sample}"
                 );
-                assert_eq!(world.told_job().await.state, State::PrOpened);
+                assert_eq!(world.commented_job().await.state, State::PrOpened);
             }
         }
         world.done().await;
@@ -280,7 +281,7 @@ async fn a_policy_that_cannot_be_read_grants_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_somebody_who_pays_there_is_no_job() {
+async fn without_a_payer_there_is_no_job() {
     let world = World::bare(FaultPlan::None, &[("AUTO_PROVISION", "false")]).await;
     assert_ignored(
         &world,
@@ -295,17 +296,17 @@ async fn without_somebody_who_pays_there_is_no_job() {
         "GitHub need not be asked about it"
     );
     world.provision().await;
-    // The same wish, delivered again, is a wish again: it never became a job.
+    // The same request, delivered again, counts again: it never became a job.
     assert_eq!(
         sent(&world, "issues.opened", |_| {}).await.0,
         EventState::Processed
     );
     // Another owner's events are not paid for by this account.
-    let stranger = |event: &mut Value| {
+    let outsider = |event: &mut Value| {
         event["installation"]["id"] = 7002.into();
         event["repository"]["owner"]["id"] = 9002.into();
     };
-    let (state, says) = sent(&world, "issue_comment.created", stranger).await;
+    let (state, says) = sent(&world, "issue_comment.created", outsider).await;
     assert!(
         state == EventState::Ignored && says.contains("nobody pays"),
         "{says}"

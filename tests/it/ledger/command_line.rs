@@ -27,7 +27,7 @@ impl Drop for Folder {
 }
 
 impl Folder {
-    /// With so many entries of each of these accounts, the day before sealed.
+    /// With this number of entries for each of these accounts, the day before sealed.
     async fn with(name: &str, accounts: &[u8], entries: u64) -> Self {
         let folder =
             Self(std::env::temp_dir().join(format!("tallyhook-{}-{name}", std::process::id())));
@@ -82,7 +82,7 @@ impl Folder {
         EmbeddedAws::open(self.0.join(TABLES_FILE).to_str(), Faults::none()).expect("tables")
     }
 
-    /// One balance says something else.
+    /// One balance is wrong.
     fn falsify(&self, attribute: &str, value: &str) {
         let tables = self.tables();
         let mut rows = tables.rows(MAIN_TABLE);
@@ -110,7 +110,7 @@ impl Folder {
 }
 
 #[tokio::test]
-async fn books_that_agree_are_one_sentence() {
+async fn a_correct_ledger_is_one_sentence() {
     let folder = Folder::with("agree", &[1, 2, 3], 4).await;
     let sentence = "12 entries of 3 accounts agree with their balances; 1 day is sealed, 12 entries wait for their seal.\n";
     assert_eq!(
@@ -131,7 +131,7 @@ async fn books_that_agree_are_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_wrong_balance_is_named_and_written_anew() {
+async fn a_wrong_balance_is_named_and_rewritten() {
     let folder = Folder::with("wrong", &[1, 2], 3).await;
     folder.falsify("free", "999");
     let wrong = "is 999 free and 0 held by 3 entries";
@@ -157,7 +157,7 @@ async fn a_wrong_balance_is_named_and_written_anew() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_put_right_stays_and_is_said() {
+async fn what_cannot_be_repaired_stays_and_is_reported() {
     let folder = Folder::with("missing", &[1, 2], 3).await;
     folder.falsify("entries", "4");
     let (code, said, complaint) = folder.says(&["rebuild"]);

@@ -80,7 +80,7 @@ async fn holds_are_made_captured_and_released() {
         (&json!("87.5"), &json!("0"))
     );
     assert_eq!(balance["recentTransactions"][0]["kind"], "capture");
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     program.world.done().await;
 }
 
@@ -178,14 +178,14 @@ async fn without_credits_a_hold_says_what_is_missing_and_an_old_one_makes_room()
     assert_eq!(
         hold("7").await.0,
         StatusCode::CREATED,
-        "nobody settled the first in time"
+        "the first was not settled in time"
     );
     let balance = program.get("/api/v1/billing/balance").await;
     assert_eq!(
         (&balance["balance"], &balance["held"]),
         (&json!("3"), &json!("7"))
     );
-    program.world.assert_books_agree().await;
+    program.world.assert_ledger_agrees().await;
     program.world.abandoned();
 }
 
@@ -208,7 +208,7 @@ async fn as_many_holds_win_as_there_are_credits_for() {
         .filter(|status| **status == StatusCode::CREATED)
         .count();
     assert_eq!(won, 3, "{statuses:?}");
-    program.world.assert_books_agree().await;
+    program.world.assert_ledger_agrees().await;
     program.world.abandoned();
 }
 

@@ -22,7 +22,7 @@ async fn crowd(store: &Store, postings: Vec<domain::ledger::Posting>) -> Vec<Pos
         .collect();
     let mut posts = Vec::new();
     for task in tasks {
-        posts.push(task.await.expect("nobody panics"));
+        posts.push(task.await.expect("no thread panics"));
     }
     posts
 }

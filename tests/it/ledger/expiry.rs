@@ -1,4 +1,4 @@
-//! Credits whose time is up: what nobody has spent of a pack goes once, the night after its last day.
+//! Credits expire: the unspent rest of a pack goes once, the night after its last day.
 
 use super::{hold_id, micros};
 use crate::world::money::Sold;
@@ -75,7 +75,7 @@ async fn night(world: &World) -> (u64, u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_nobody_spent_of_a_pack_goes_once() {
+async fn the_unspent_rest_of_a_pack_expires_once() {
     let sold = sold("rest");
     for seed in 301..304 {
         let (world, account) = world(FaultPlan::Seeded(seed), &sold).await;
@@ -93,7 +93,7 @@ async fn what_nobody_spent_of_a_pack_goes_once() {
             world.kinds(&account).await,
             ["grant", "hold", "capture", "expiry"]
         );
-        world.assert_books_agree().await;
+        world.assert_ledger_agrees().await;
         world.done().await;
     }
 }
@@ -129,12 +129,12 @@ async fn nights_at_once_let_it_go_once() {
             free == 0 && (debt == 0 || debt == 500),
             "seed {seed}: {free} {debt}, as the fine came before or after"
         );
-        world.assert_books_agree().await;
+        world.assert_ledger_agrees().await;
         world.done().await;
     }
 }
 
-/// What a hold will spend nobody knows before it has ended.
+/// What a hold will spend is unknown before it has ended.
 #[tokio::test(start_paused = true)]
 async fn an_open_hold_is_waited_for() {
     let sold = sold("held");
@@ -157,7 +157,7 @@ async fn an_open_hold_is_waited_for() {
         .await
         .expect("the store answers");
     assert_eq!(entries.last().map(|entry| entry.amount), Some(whole(9_000)));
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     world.done().await;
 }
 
@@ -175,7 +175,7 @@ async fn what_ends_is_spent_before_what_does_not() {
         assert_eq!(night(&world).await, (u64::from(spent < 10_000), 0));
         assert_eq!(world.purse(&account).await, (left, 0), "{spent} spent");
         assert_eq!(night(&world).await, (0, 0));
-        world.assert_books_agree().await;
+        world.assert_ledger_agrees().await;
         world.done().await;
     }
 }
@@ -213,7 +213,7 @@ async fn a_refund_after_its_time_takes_what_was_spent_and_no_more() {
             (0, owed),
             "{spent} spent, {parts:?} refunded"
         );
-        world.assert_books_agree().await;
+        world.assert_ledger_agrees().await;
         world.done().await;
     }
 }
@@ -250,7 +250,7 @@ async fn a_refund_before_its_time_leaves_less_to_expire() {
         (0, 1_000),
         "all money is back, and a thousand was spent"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     world.done().await;
 }
 
@@ -273,7 +273,8 @@ async fn without_an_end_nothing_goes() {
 /// entries, what is written, and the list's end.
 const CALLS: u64 = 6;
 
-/// A night that ends a pack, with a death so many calls before its own end; how many calls a whole night makes.
+/// A night that expires a pack and dies this many calls before its end. Returns the number of calls
+/// of a whole night.
 async fn dying_night(sold: &Sold, death: Option<(u64, Moment)>) -> u64 {
     let (world, account) = world(FaultPlan::None, sold).await;
     night(&world).await;
@@ -295,12 +296,12 @@ async fn dying_night(sold: &Sold, death: Option<(u64, Moment)>) -> u64 {
         ["grant", "hold", "capture", "expiry"],
         "{death:?}"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     world.done().await;
     calls
 }
 
-/// Wherever a night dies over a pack, the next one takes what is left, and nothing twice.
+/// Wherever a night dies over a pack, the next one takes the rest, and nothing twice.
 #[tokio::test(start_paused = true)]
 async fn a_night_may_die_anywhere() {
     let sold = sold_for("deaths", 1);

@@ -22,7 +22,7 @@ fn has(available: Credits, held: u64) -> Balance {
     }
 }
 
-/// A world on the plan `credits` with so many of them.
+/// A world on the plan `credits` with this many of them.
 async fn prepaid(
     fault_plan: FaultPlan,
     credits: &str,
@@ -89,7 +89,7 @@ async fn a_job_reserves_its_budget_and_pays_what_it_used() {
         (&shown["payment"]["by"], &shown["payment"]["price"]),
         (&"credits".into(), &price.to_string().into())
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     world.done().await;
 }
 
@@ -122,12 +122,12 @@ async fn what_is_not_delivered_costs_nothing() {
         receipt.contains("nothing to pay") && receipt.contains("it breaks everything"),
         "{receipt}"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_calls_a_job_off_gets_everything_back() {
+async fn a_cancelled_job_gives_everything_back() {
     for queues in 1..=4 {
         let (world, account) = prepaid(FaultPlan::None, "1000", &[]).await;
         world.github_sends("issues.opened").await;
@@ -151,7 +151,7 @@ async fn whoever_calls_a_job_off_gets_everything_back() {
             has(whole(1_000), 0),
             "after {queues} steps"
         );
-        world.assert_books_agree().await;
+        world.assert_ledger_agrees().await;
         world.done().await;
     }
 }
@@ -189,7 +189,7 @@ async fn without_enough_credits_there_is_no_work_and_the_issue_says_what_to_do()
         2,
         "the balance is low now"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     world.done().await;
 }
 
@@ -209,12 +209,12 @@ async fn as_many_jobs_begin_as_there_are_credits_for() {
     world.settle().await;
     assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 3);
     assert_eq!(world.balance(&account).await.held, Credits::ZERO);
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_budget_that_does_not_suffice_stops_the_work_before_the_model_is_asked() {
+async fn a_budget_that_is_too_small_stops_the_work_before_the_model_is_asked() {
     let sold = Sold::with(
         "poor",
         &[(
@@ -251,7 +251,7 @@ async fn a_model_without_a_price_does_no_work_for_credits() {
     world.done().await;
 }
 
-/// Where merging is what is billed, the hold stays until somebody merges, and closing gives it back.
+/// If merging is billed, the hold stays until the merge, and closing releases it.
 #[tokio::test(start_paused = true)]
 async fn where_merging_bills_the_hold_waits_for_it() {
     let billed = (
@@ -286,7 +286,7 @@ async fn where_merging_bills_the_hold_waits_for_it() {
         );
         assert_eq!(world.kinds(&account).await, ["adjustment", "hold", kind]);
         assert_eq!(world.balance(&account).await.held, Credits::ZERO);
-        world.assert_books_agree().await;
+        world.assert_ledger_agrees().await;
         world.done().await;
     }
 }
@@ -339,7 +339,7 @@ async fn a_trial_counts_to_its_limit_and_asks_to_convert() {
 
 /// Teams: 60 included and then more; the count warns once at four fifths and once at the end, and nothing stops.
 #[tokio::test(start_paused = true)]
-async fn beyond_what_is_included_work_goes_on_and_is_told_to_stripe() {
+async fn work_beyond_the_included_quota_is_reported_to_stripe() {
     let included = (
         "quotas.pull_requests = { limit = 60,",
         "quotas.pull_requests = { limit = 5,",
@@ -353,7 +353,7 @@ async fn beyond_what_is_included_work_goes_on_and_is_told_to_stripe() {
         assert_eq!(
             world.vendors.stripe.meter_events().len(),
             count,
-            "every one is told; Stripe's tiers price them"
+            "every one is reported; Stripe's tiers price them"
         );
         let warned = match count {
             0..4 => 0,
@@ -365,20 +365,20 @@ async fn beyond_what_is_included_work_goes_on_and_is_told_to_stripe() {
     world.done().await;
 }
 
-/// A plan by tokens tells Stripe the tokens and nothing else.
+/// A plan priced by tokens reports only tokens to Stripe.
 #[tokio::test(start_paused = true)]
-async fn a_plan_by_tokens_tells_the_tokens() {
+async fn a_plan_by_tokens_reports_the_tokens() {
     let (world, _) = World::on_plan(FaultPlan::Seeded(19), "hybrid", &[]).await;
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
     let job = world.job_of(&delivery).await;
-    let told = world.vendors.stripe.meter_events();
-    let told: Vec<_> = told
+    let sent = world.vendors.stripe.meter_events();
+    let sent: Vec<_> = sent
         .iter()
         .map(|event| (event.event_name.as_str(), event.value))
         .collect();
     let tokens = i64::try_from(job.tokens.input + job.tokens.output).expect("few");
-    assert_eq!(told, [("tokens", tokens)]);
+    assert_eq!(sent, [("tokens", tokens)]);
     world.done().await;
 }
 
@@ -389,13 +389,9 @@ async fn every_plan_on_sale_can_do_a_job() {
         world.adjusts(&account, "100000", "enough").await;
         world.github_sends("issues.opened").await;
         world.settle().await;
-        assert_eq!(
-            world.vendors.github.pulls(OWNER, REPOSITORY).len(),
-            1,
-            "{}",
-            plan.id
-        );
-        world.assert_books_agree().await;
+        let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
+        assert_eq!(pulls.len(), 1, "{}", plan.id);
+        world.assert_ledger_agrees().await;
         world.done().await;
     }
     assert!(PlanId::parse("No Such Plan").is_none());

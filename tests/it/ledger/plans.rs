@@ -66,7 +66,7 @@ async fn works(world: &World, number: u64) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_payment_is_told_tolerated_and_made_good() {
+async fn a_failed_payment_is_notified_tolerated_and_settled() {
     // Its customers' jobs are paid by meter until the plan lapses; the plan that is left asks for credits.
     let program = program("free", &[]).await;
     let (world, account) = (&program.world, &program.account);
@@ -111,7 +111,10 @@ async fn a_failed_payment_is_told_tolerated_and_made_good() {
         1,
         "{notices:?}"
     );
-    assert!(works(world, 31).await, "it goes on for a while");
+    assert!(
+        works(world, 31).await,
+        "it continues during the grace period"
+    );
     let own = program.get("/api/v1/account").await;
     assert_eq!(
         (&own["subscription_status"], &own["can_use_service"]),
@@ -128,7 +131,7 @@ async fn a_failed_payment_is_told_tolerated_and_made_good() {
     );
     assert!(
         !works(world, 32).await,
-        "what is left of it asks for credits, and there are none"
+        "the rest needs credits, and the account has none"
     );
 
     let invoices = world.vendors.stripe.invoices();
@@ -149,7 +152,7 @@ async fn a_failed_payment_is_told_tolerated_and_made_good() {
         "{seen}"
     );
     assert!(works(world, 33).await);
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     program.world.done().await;
 }
 
@@ -203,7 +206,8 @@ async fn a_change_in_the_middle_of_a_month_keeps_what_was_counted() {
     program.world.done().await;
 }
 
-/// Of two subscriptions one counts, so nobody has two quotas; when it ends, the other one does.
+/// Of two subscriptions one counts, so no account has two quotas; when it ends, the other one
+/// counts.
 #[tokio::test(start_paused = true)]
 async fn of_two_subscriptions_one_counts() {
     let program = program("free", &[]).await;

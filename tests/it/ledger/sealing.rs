@@ -1,4 +1,5 @@
-//! The night: days that are over get their seal, each once, and whoever meddles with the books afterwards shows.
+//! The nightly seals: each finished day is sealed once, and any later change of the ledger is
+//! detected.
 
 mod meddling;
 
@@ -20,17 +21,18 @@ impl World {
     /// The night's schedule, once.
     pub async fn seal(&self) -> Reconciled {
         let run = self.stack.faults.run(self.stack.seal()).await;
-        run.expect("nobody dies").expect("the door comes through")
+        run.expect("no process dies")
+            .expect("the function succeeds")
     }
 
-    /// How many days are sealed, and how many entries no seal covers; the books agree.
+    /// The number of sealed days and of entries without a seal; the ledger agrees.
     async fn sealed(&self) -> (u64, u64) {
         let audit = self.stack.store.ledger_audit().await.expect("an audit");
         assert_eq!(audit.faults, Vec::<String>::new());
         (audit.seals, audit.unsealed)
     }
 
-    /// So many entries, now.
+    /// Posts this many entries now.
     async fn moves(&self, account: &AccountId, name: &str, count: u32) {
         for n in 0..count {
             let (status, answer) = self.adjusts(account, "1", &format!("{name} {n}")).await;
@@ -39,7 +41,7 @@ impl World {
     }
 }
 
-/// Seals by these keys, past the door.
+/// Seals with these keys, without the function.
 fn seals(world: &World, keys: &str) -> Seals {
     let aws = Aws::new(AwsSettings::embedded(), &world.stack.outside);
     Connection::new(&aws.sdk, None).seals(LEDGER_TABLE, ledger_keys(keys.to_owned()))
@@ -137,7 +139,7 @@ async fn two_at_once_seal_each_day_once() {
     world.done().await;
 }
 
-/// Wherever a run dies, the next one goes on.
+/// Wherever a run dies, the next one continues.
 #[tokio::test(start_paused = true)]
 async fn a_run_may_die_anywhere() {
     for moment in [Moment::Before, Moment::After] {
@@ -151,8 +153,8 @@ async fn a_run_may_die_anywhere() {
                 .faults
                 .crash_at(world.stack.faults.calls() + call, moment);
             let run = world.stack.faults.run(world.stack.seal()).await;
-            // Outside `Faults::run`, where a crash is still planned.
-            world.stack.seal().await.expect("the door comes through");
+            // Outside any process that could still die.
+            world.stack.seal().await.expect("the function succeeds");
             assert_eq!(
                 world.sealed().await,
                 (call + 1, 0),
@@ -191,7 +193,7 @@ async fn a_store_that_is_away_for_a_while_costs_nothing() {
             .faults
             .run(world.stack.seal())
             .await
-            .expect("nobody dies");
+            .expect("no process dies");
         assert_eq!(run.is_ok(), comes_through);
         if comes_through {
             assert_eq!(world.sealed().await, (1, 0));
@@ -212,13 +214,13 @@ async fn a_run_ends_before_its_time_is_up() {
     let soon = now.plus(Duration::from_secs(5));
     let run = reconciliation::handle(&world.stack.reconciliation, soon)
         .await
-        .expect("the door comes through");
+        .expect("the function succeeds");
     assert_eq!(run, sealed(0, 0));
     assert_eq!(world.seal().await, sealed(1, 1));
     world.done().await;
 }
 
-/// A key may be rotated between two runs: what stands is good by the key it names.
+/// A key may be rotated between two runs: existing seals are valid with the key that they name.
 #[tokio::test(start_paused = true)]
 async fn keys_rotate_and_old_ones_stay() {
     const NEW: &str = "a-new-key-that-is-long-enough-for-this";

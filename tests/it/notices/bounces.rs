@@ -1,4 +1,5 @@
-//! SES takes what will come back, and says so later: from then on the address is not written to, until an operator says so.
+//! SES accepts mail that bounces later: from then on the address is muted until an operator unmutes
+//! it.
 
 use super::{ADDRESS, address, world};
 use crate::world::{FaultPlan, World};
@@ -78,7 +79,7 @@ fn bounce(kind: &str, at: &str) -> Value {
     json!({ "notificationType": "Bounce", "bounce": { "bounceType": kind, "bouncedRecipients": recipients, "timestamp": at } })
 }
 
-/// What passes and what arrived mutes nobody; what went through an envelope counts like what did not.
+/// Transient bounces and deliveries mute no address; raw and enveloped messages count the same.
 #[tokio::test(start_paused = true)]
 async fn only_what_is_for_good_mutes() {
     let (world, account) = world(FaultPlan::Seeded(232), &[]).await;
@@ -102,9 +103,9 @@ async fn only_what_is_for_good_mutes() {
     world.done().await;
 }
 
-/// An operator writes to an address again; what came back before that stays without effect, however late it is told.
+/// An operator unmutes an address; earlier bounces have no effect, however late they are reported.
 #[tokio::test(start_paused = true)]
-async fn an_operator_s_word_stands_until_it_bounces_again() {
+async fn an_unmuted_address_stays_unmuted_until_it_bounces_again() {
     let (world, account) = world(FaultPlan::Seeded(233), &[]).await;
     let body = json!({ "address": ADDRESS });
     let unmute = async || world.operator("DELETE", MUTED, Some(&body)).await;
@@ -151,7 +152,8 @@ async fn an_operator_s_word_stands_until_it_bounces_again() {
     world.done().await;
 }
 
-/// A store that fails keeps the message; what cannot be read, a pointer of ours among it, ends as a dead letter.
+/// If the store fails the message is kept; an unreadable message, even one in Tallyhook's own
+/// format, becomes a dead letter.
 #[tokio::test(start_paused = true)]
 async fn a_message_is_kept_until_it_is_done_or_dead() {
     let (world, account) = world(FaultPlan::None, &[]).await;

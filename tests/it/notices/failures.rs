@@ -1,4 +1,4 @@
-//! Who is not told and why, and what happens while mail does not work.
+//! Who gets no notice and why, and what happens while mail is down.
 
 use super::{ADDRESS, world};
 use crate::world::{FaultPlan, World};
@@ -11,14 +11,14 @@ use stand_in_shared::faults::{Effect, Fault};
 const MAIL: &str = "mail.stand-in";
 
 #[tokio::test(start_paused = true)]
-async fn whoever_cannot_or_will_not_be_told_is_not_and_the_notice_says_why() {
+async fn unreachable_and_unwilling_customers_get_no_mail_and_the_notice_says_why() {
     // No address.
     let world = World::start().await;
     let account = world.account().await;
     world.owes(&account, Topic::TopUpNeeded(0)).await;
     world.settle().await;
     assert_eq!(world.outcome_of_one(&account).await, Outcome::Nobody);
-    // Known from then on: what is over stays over, what is new is told.
+    // From then on the address is known: what is over stays over, and what is new is sent.
     world.reachable(&account).await;
     world.owes(&account, Topic::TopUpNeeded(0)).await;
     world.settle().await;
@@ -85,9 +85,9 @@ async fn an_installation_without_a_sender_sends_nothing() {
     world.done().await;
 }
 
-/// GitHub tells of jobs already.
+/// GitHub already reports on jobs.
 #[tokio::test(start_paused = true)]
-async fn jobs_are_told_of_by_mail_only_to_who_wants_it() {
+async fn job_mails_are_only_for_customers_who_want_them() {
     let (world, account) = world(FaultPlan::Seeded(212), &[]).await;
     let job = |n| domain::ids::JobId::mint(domain::time::Timestamp::from_millis(n), [7; 10]);
     world.owes(&account, Topic::JobFinished(job(1))).await;
@@ -155,7 +155,7 @@ async fn what_ses_never_takes_or_fails_over_for_too_long_is_given_up() {
 
 /// Our own sender is not verified: nothing is lost, and everything is sent once it is.
 #[tokio::test(start_paused = true)]
-async fn a_sender_that_is_not_verified_holds_mails_back_and_loses_none() {
+async fn an_unverified_sender_delays_mails_and_loses_none() {
     let (world, account) = world(FaultPlan::Seeded(224), &[]).await;
     world.vendors.mail.verify("somebody@else.example");
     world.owes(&account, Topic::LowBalance(1)).await;
@@ -173,7 +173,8 @@ async fn a_sender_that_is_not_verified_holds_mails_back_and_loses_none() {
     world.done().await;
 }
 
-/// What has to be done is rather told twice than never, and mere news rather never than twice.
+/// A notice that requires action is sent twice rather than never, mere news never rather than
+/// twice.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_lost_is_decided_by_what_it_was_about() {
     for (topic, effect, times, mails, outcome) in [
@@ -249,9 +250,9 @@ async fn an_answer_that_is_lost_is_decided_by_what_it_was_about() {
     }
 }
 
-/// Operators say where mail goes and what is told; the address goes in and never out.
+/// Operators set the address and the topics; the address is never shown.
 #[tokio::test(start_paused = true)]
-async fn operators_say_where_mail_goes_and_what_is_told() {
+async fn operators_set_addresses_and_topics() {
     let world = World::start().await;
     let account = world.account().await;
     let path = format!("/api/v1/admin/accounts/{account}/mail");
@@ -264,7 +265,7 @@ async fn operators_say_where_mail_goes_and_what_is_told() {
     for (wanted, code) in [
         (json!({ "address": "nobody" }), "bad_address"),
         (
-            json!({ "address": ADDRESS, "kinds": { "weather": true } }),
+            json!({ "address": ADDRESS, "kinds": { "faults": true } }),
             "bad_kind",
         ),
         (json!({ "mail": ADDRESS }), "bad_body"),

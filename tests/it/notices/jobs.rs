@@ -1,4 +1,5 @@
-//! A mail for each job, to whoever wants it: once, when it is delivered or has ended without a pull request.
+//! A mail for each job, if the customer wants it: once, when it is delivered or has ended without a
+//! pull request.
 
 use super::world;
 use crate::world::money::Sold;
@@ -52,7 +53,7 @@ async fn a_delivered_job_is_one_mail_that_says_what_it_costs() {
             assert!(letter.text.contains(words), "{plan}: {}", letter.text);
         }
         // What becomes of the pull request is no news by mail.
-        let job = world.told_job().await;
+        let job = world.commented_job().await;
         world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
         world.pull_closed(&job, |_| {}).await;
         world.settle().await;
@@ -79,9 +80,9 @@ async fn a_job_that_ends_without_a_pull_request_is_one_mail_too() {
     world.done().await;
 }
 
-/// GitHub takes no comment any more, since the App is gone: the customer hears of it all the same.
+/// GitHub takes no comment since the App is uninstalled: the customer still gets the mail.
 #[tokio::test(start_paused = true)]
-async fn a_customer_is_told_even_if_the_issue_cannot_be() {
+async fn a_customer_gets_a_mail_even_if_the_issue_gets_no_comment() {
     let (world, account) = world(FaultPlan::Seeded(243), &[]).await;
     wanted(&world, &account).await;
     world.github_sends("issues.opened").await;
@@ -104,7 +105,7 @@ async fn nothing_is_written_for_who_does_not_want_it() {
     world.done().await;
 }
 
-/// Wherever the process that tells the issue dies, the customer is told, once.
+/// Wherever the process that comments on the issue dies, the customer gets one mail.
 #[tokio::test(start_paused = true)]
 async fn a_process_may_die_between_issue_and_customer() {
     let start = async || {

@@ -1,4 +1,4 @@
-//! `/api/v1/notices`: customers choose what they are told of; where it goes stays with operators.
+//! `/api/v1/notices`: customers choose the topics; operators set the address.
 
 use crate::world::program::program;
 use serde_json::json;
@@ -22,7 +22,7 @@ async fn customers_switch_kinds_of_notice_on_and_off() {
     assert_eq!((&changed, &program.get(PATH).await), (&expected, &expected));
     for (wanted, code) in [
         (
-            json!({ "kinds": { "job_finished": false, "weather": true } }),
+            json!({ "kinds": { "job_finished": false, "faults": true } }),
             "bad_kind",
         ),
         (

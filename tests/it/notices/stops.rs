@@ -1,5 +1,5 @@
-//! Wherever a process dies over a notice: what has to be done is told at least once, mere news at most once, and neither
-//! twice nor never unless the process died with the mail in its hands.
+//! Wherever a process dies over a notice: one that requires action is sent at least once, mere news
+//! at most once, and neither twice nor never unless the process died while it was sending.
 
 use super::world;
 use crate::world::FaultPlan;
@@ -7,7 +7,7 @@ use domain::notices::Topic;
 use stand_in_shared::faults::{Effect, Fault, Moment};
 
 const MAIL: &str = "POST mail.stand-in/v2/email/outbound-emails";
-/// How the store's calls are named in `Faults::log`.
+/// The names of the store's calls in the log of faults.
 const WRITE: &str = "UpdateItem";
 
 /// The outside calls of telling one notice, and the number before their first.

@@ -1,5 +1,6 @@
-//! Every route against every kind of caller: strangers come nowhere, callers do what their key says, and what is another
-//! account's looks like what is not there. The routes are those of the document, so a new one cannot be forgotten.
+//! Every route against every kind of caller: unknown callers are refused, known callers may do what
+//! their key allows, and another account's rows look like missing ones. The routes come from the
+//! OpenAPI document, so a new one is covered automatically.
 
 use crate::world::World;
 use crate::world::program::{Program, program};
@@ -59,7 +60,7 @@ fn needs(route: &Route) -> Scope {
     }
 }
 
-/// Ids that are well formed and belong to nobody, or to another account.
+/// Well-formed ids that do not exist, or belong to another account.
 fn at(path: &str, id: &str) -> String {
     let commit = format!("{OWNER}/{REPOSITORY}/commits/{}", "1".repeat(40));
     path.replace("{id}", id)
@@ -72,7 +73,8 @@ async fn asked(world: &World, key: &str, route: &Route, path: &str) -> (StatusCo
     let (status, mut answer) = world
         .customer(key, &route.method, path, "once", body.as_ref())
         .await;
-    // Each request has a name of its own, and nothing else tells what is another's from what is not there.
+    // Each request has its own id, and nothing else distinguishes another account's row from a
+    // missing one.
     answer
         .as_object_mut()
         .and_then(|answer| answer.remove("request_id"));
@@ -80,7 +82,7 @@ async fn asked(world: &World, key: &str, route: &Route, path: &str) -> (StatusCo
 }
 
 impl Program {
-    /// Keys that were good: a revoked one, and one whose time is over.
+    /// Keys that were valid: a revoked one and an expired one.
     async fn over(&self) -> [String; 2] {
         let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
         let mut made = Vec::new();
@@ -103,7 +105,7 @@ impl Program {
 }
 
 #[tokio::test(start_paused = true)]
-async fn strangers_come_nowhere() {
+async fn unknown_callers_are_refused() {
     let program = program("credits", &[]).await;
     let over = program.over().await;
     let wrong = format!(
@@ -122,7 +124,7 @@ async fn strangers_come_nowhere() {
         ] {
             let (status, answer) = asked(&program.world, key, &route, &path).await;
             if route.open {
-                // Open to everybody, though not every question makes sense.
+                // Open to every caller, though not every request is valid.
                 let asked = [
                     StatusCode::OK,
                     StatusCode::BAD_REQUEST,
@@ -187,7 +189,7 @@ async fn a_key_does_what_its_scopes_say() {
     program.world.abandoned();
 }
 
-/// Ids that are well formed and nobody's.
+/// Well-formed ids that do not exist.
 const NOBODY_S: [&str; 5] = [
     "act_00000000000000000000000000",
     "key_00000000000000000000000000",
@@ -236,7 +238,7 @@ async fn what_is_another_account_s_looks_absent() {
     let (_, summary) = program.ask("POST", &summary, None).await;
     world.settle().await;
 
-    let (_, stranger) = other(world).await;
+    let (_, outsider) = other(world).await;
     let before = program.get("/api/v1/billing/balance").await;
     let files = json!({ "tests": [{ "path": "spec/a.rb", "content": "it 'is theirs'" }] });
     let (_, analysis) = program
@@ -252,8 +254,8 @@ async fn what_is_another_account_s_looks_absent() {
         .filter(|route| !route.open && route.path.contains("{id}"))
     {
         for (id, absent) in ids.iter().zip(NOBODY_S) {
-            let theirs = asked(world, &stranger, route, &at(&route.path, id)).await;
-            let nothing = asked(world, &stranger, route, &at(&route.path, absent)).await;
+            let theirs = asked(world, &outsider, route, &at(&route.path, id)).await;
+            let nothing = asked(world, &outsider, route, &at(&route.path, absent)).await;
             assert_eq!(theirs, nothing, "{} {} {id}", route.method, route.path);
             assert!(
                 theirs.0.is_client_error(),
@@ -269,7 +271,7 @@ async fn what_is_another_account_s_looks_absent() {
         .iter()
         .filter(|route| !route.open && route.method == "GET" && !route.path.contains("{id}"))
     {
-        let (_, answer) = asked(world, &stranger, route, &at(&route.path, "")).await;
+        let (_, answer) = asked(world, &outsider, route, &at(&route.path, "")).await;
         let text = answer.to_string();
         assert!(
             !ids.iter().any(|id| text.contains(id)) && !text.contains(program.account.as_str()),
@@ -286,12 +288,12 @@ async fn what_is_another_account_s_looks_absent() {
 async fn what_is_another_account_s_looks_absent_to_people() {
     let program = program("credits", &[]).await;
     let world = &program.world;
-    let (other, stranger) = other(world).await;
+    let (other, outsider) = other(world).await;
     world.adjusts(&other, "1000", "a gift").await;
     let theirs = [
         world
             .customer(
-                &stranger,
+                &outsider,
                 "POST",
                 "/api/v1/credits/holds",
                 "theirs",
@@ -301,7 +303,7 @@ async fn what_is_another_account_s_looks_absent_to_people() {
             .1,
         world
             .customer(
-                &stranger,
+                &outsider,
                 "POST",
                 "/api/v1/api-keys",
                 "b",
@@ -346,7 +348,8 @@ async fn what_is_another_account_s_looks_absent_to_people() {
     program.world.abandoned();
 }
 
-/// A person does what his role says and only from our own page; afterwards nothing. No answer has his cookie or a token.
+/// A person may do what their role allows, from Tallyhook's own pages only, and nothing after
+/// signing out. No answer contains their cookie or a token.
 #[tokio::test(start_paused = true)]
 async fn a_session_does_what_its_role_says() {
     let program = program("credits", &[]).await;

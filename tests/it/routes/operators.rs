@@ -1,4 +1,4 @@
-//! `/api/v1/admin/…`: operators, and nobody else.
+//! `/api/v1/admin/…`: operators only.
 
 use crate::world::operator::{assert_problem, respond};
 use crate::world::{FaultPlan, World};
@@ -124,7 +124,7 @@ async fn asked(
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_comes_in_without_an_operators_token() {
+async fn requests_without_an_operators_token_are_refused() {
     let world = World::bare(
         FaultPlan::None,
         &[("OPERATOR_TOKEN", "ann:one-token, ben:two-token,bare-token")],
@@ -166,14 +166,14 @@ async fn nobody_comes_in_without_an_operators_token() {
     assert_eq!(
         world.stack.faults.calls(),
         before,
-        "nobody's wishes reach the store"
+        "no refused request reaches the store"
     );
     world.done().await;
 }
 
 /// Each of several operators, and a bare token too.
 #[tokio::test(start_paused = true)]
-async fn every_operator_of_the_list_comes_in() {
+async fn every_operator_of_the_list_is_accepted() {
     for token in ["one-token", "two-token", "bare-token"] {
         let world = World::bare(
             FaultPlan::None,
@@ -240,14 +240,18 @@ async fn a_token_that_is_withdrawn_is_refused_within_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everybody_may_ask_whether_the_door_is_there() {
+async fn health_needs_no_token() {
     let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.stack.faults.calls();
     let response = asked(&world, "GET", "/health", None, None).await;
     assert_eq!(response.status(), StatusCode::OK);
     let health: Value = serde_json::from_slice(response.body()).expect("JSON");
     assert_eq!(health["status"], "ok");
-    assert_eq!(world.stack.faults.calls(), before, "it asks nobody else");
+    assert_eq!(
+        world.stack.faults.calls(),
+        before,
+        "it makes no outside call"
+    );
     world.done().await;
 }
 
@@ -267,7 +271,7 @@ async fn other_paths_and_methods_are_problems_too() {
         "/admin",
     ] {
         let response = world
-            .admin_door("GET", path, Some("local-token"), None)
+            .admin_request("GET", path, Some("local-token"), None)
             .await;
         assert_problem(path, &response, 404, "not_found");
     }
@@ -280,7 +284,7 @@ async fn other_paths_and_methods_are_problems_too() {
         ("POST", "/health"),
     ] {
         let response = world
-            .admin_door(method, path, Some("local-token"), None)
+            .admin_request(method, path, Some("local-token"), None)
             .await;
         assert_problem(
             &format!("{method} {path}"),
@@ -293,11 +297,11 @@ async fn other_paths_and_methods_are_problems_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_nobody_has_cannot_be_redriven() {
+async fn an_unknown_queue_cannot_be_redriven() {
     let world = World::bare(FaultPlan::None, &[]).await;
     for queue in ["x", "Plan", "plan-dlq", "plan%20", "..", "%00"] {
         let response = world
-            .admin_door(
+            .admin_request(
                 "POST",
                 &format!("/api/v1/admin/queues/{queue}/redrive"),
                 Some("local-token"),
@@ -310,7 +314,7 @@ async fn a_queue_nobody_has_cannot_be_redriven() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_is_said_without_details() {
+async fn an_unreachable_store_is_reported_without_details() {
     use stand_in_shared::faults::{Effect, Fault};
     let world = World::bare(FaultPlan::None, &[]).await;
     for (method, path, body, _) in routes() {
@@ -325,7 +329,7 @@ async fn a_store_that_does_not_answer_is_said_without_details() {
             effect: Effect::Unreachable,
         });
         let response = world
-            .admin_door(method, &path, Some("local-token"), body.as_ref())
+            .admin_request(method, &path, Some("local-token"), body.as_ref())
             .await;
         assert_problem(&path, &response, 503, "unavailable");
     }

@@ -1,4 +1,5 @@
-//! Rate limits: exact over many processes on one table, said in headers, and closed where the store cannot count.
+//! Rate limits: exact across processes on one table, shown in headers, and closed for writes while
+//! the store cannot count.
 
 use crate::world::operator::assert_problem;
 use crate::world::program::{Program, another, program, request, respond};
@@ -50,19 +51,19 @@ async fn api_rate_limits_hold() {
         world.key_of(&program.account, "b").await,
         world.key_of(&program.account, "c").await,
     ];
-    let doors: Vec<_> = (0..4).map(|_| another(world, LIMIT)).collect();
+    let processes: Vec<_> = (0..4).map(|_| another(world, LIMIT)).collect();
     let rush = async |keys: &[String]| {
         let asked = keys.iter().flat_map(|key| (0..40).map(move |n| (key, n)));
         let asked = asked.map(|(key, n)| {
             world
                 .stack
                 .faults
-                .run(api::respond(doors[n % 4].clone(), asks(key)))
+                .run(api::respond(processes[n % 4].clone(), asks(key)))
         });
         let answers = together(asked)
             .await
             .into_iter()
-            .map(|answer| answer.expect("nobody dies"));
+            .map(|answer| answer.expect("no process dies"));
         let (mut won, mut refused) = (0, 0);
         for answer in answers {
             match answer.status().as_u16() {
@@ -105,7 +106,7 @@ async fn api_rate_limits_hold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_say_what_is_left_and_when_it_begins_anew() {
+async fn answers_say_what_is_left_and_when_it_resets() {
     let program = program("credits", LIMIT).await;
     let world = &program.world;
     next_minute(&program).await;
@@ -123,7 +124,7 @@ async fn answers_say_what_is_left_and_when_it_begins_anew() {
         assert_eq!(number(&refused, "retry-after"), 45);
         assert!(
             world.stack.faults.calls() - calls <= 1,
-            "who goes on asking costs next to nothing"
+            "a client that keeps asking costs next to nothing"
         );
     }
     let before = world.stack.faults.calls();
@@ -177,7 +178,7 @@ async fn one_account_does_not_use_up_another_s_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reads_stay_open_and_writes_are_refused_while_nobody_can_count() {
+async fn reads_stay_open_and_writes_are_refused_while_requests_cannot_be_counted() {
     let program = program("credits", LIMIT).await;
     let world = &program.world;
     assert_eq!(

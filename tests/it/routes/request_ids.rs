@@ -1,4 +1,5 @@
-//! Request ids: every answer says what its request is called, in both doors, and takes over a plain name of the caller's.
+//! Request ids: every answer of both HTTP functions names its request, and adopts a plain id of the
+//! caller's.
 
 use crate::world::operator::assert_problem;
 use crate::world::program::{program, request, respond};
@@ -57,7 +58,7 @@ async fn every_answer_says_what_its_request_is_called() {
         ),
     )
     .await;
-    assert_problem("a stranger", &refused, 401, "unauthorized");
+    assert_problem("an unknown caller", &refused, 401, "unauthorized");
     assert_eq!(refused.headers()["www-authenticate"], "Bearer");
     assert_eq!(refused.headers()["cache-control"], "no-store");
     program.world.done().await;
@@ -74,7 +75,7 @@ async fn operators_requests_have_names_too() {
         "",
     );
     let refused = admin::respond(program.world.stack.admin.clone(), asked).await;
-    assert_problem("a stranger", &refused, 401, "unauthorized");
+    assert_problem("an unknown caller", &refused, 401, "unauthorized");
     assert_eq!(name(&refused), "abc");
     let health = admin::respond(
         program.world.stack.admin.clone(),

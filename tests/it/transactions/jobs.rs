@@ -26,7 +26,7 @@ fn hold(new: &NewJob, amount: u64) -> Option<Posting> {
     ))
 }
 
-/// A job for this issue that is told apart by `n`.
+/// A job for this issue distinguished by `n`.
 fn job_of_issue(id: &AccountId, n: u64, issue: u64) -> NewJob {
     let mut new = job(id, n, "1.00");
     new.row.facts.issue_number = issue;
@@ -119,7 +119,7 @@ fn report(id: &AccountId, n: u8, issue: u64) -> Report {
 }
 
 #[tokio::test]
-async fn a_fix_is_charged_once_whoever_reports_it() {
+async fn a_fix_is_charged_once_by_any_reporter() {
     on_both(async |_, store, on| {
         let id = opened(store, 1).await;
         let charge = Charge {

@@ -1,4 +1,5 @@
-//! Somebody in front of a browser: it keeps cookies, follows where it is led and presses the button on GitHub's page.
+//! A person with a browser: it keeps cookies, follows redirects and presses the button on GitHub's
+//! page.
 
 use crate::world::World;
 use crate::world::leaks;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use tower::ServiceExt;
 
-/// Where the doors are.
+/// The address of the functions.
 pub const SITE: &str = "http://tallyhook.test";
 const GITHUB: &str = "http://github.test";
 
@@ -21,7 +22,7 @@ pub struct Browser<'a> {
 }
 
 impl World {
-    /// A browser in which nobody has been anywhere.
+    /// A new browser.
     pub fn browser(&self) -> Browser<'_> {
         Browser {
             world: self,
@@ -29,7 +30,7 @@ impl World {
         }
     }
 
-    /// A browser in which somebody has signed in.
+    /// A browser that is signed in.
     pub async fn signed_in(&self, login: &str) -> Browser<'_> {
         let browser = self.browser();
         let arrived = browser.signs_in("/signin", login).await;
@@ -52,8 +53,8 @@ impl Browser<'_> {
             .insert(name.to_owned(), value.to_owned());
     }
 
-    /// Asks our site for something, with its cookies, and keeps what is set; again while the store is busy, but for a
-    /// callback, whose code is good once.
+    /// Requests a page with its cookies, and keeps the cookies that are set; retries while the
+    /// store is busy, except a callback, whose code is valid once.
     pub async fn ask(
         &self,
         method: &str,
@@ -86,7 +87,7 @@ impl Browser<'_> {
         .await
     }
 
-    /// One answer; where the door dies over it the gateway has one.
+    /// One answer; the gateway's if the function dies.
     async fn ask_once(
         &self,
         method: &str,
@@ -144,14 +145,14 @@ impl Browser<'_> {
         }
     }
 
-    /// Goes to a place of ours that leads to GitHub; where that is.
+    /// Opens a page that redirects to GitHub. Returns the redirect.
     pub async fn leaves(&self, path: &str) -> String {
         let response = self.ask("GET", path, &[], "").await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER, "{response:?}");
         location(&response)
     }
 
-    /// Presses somebody's button on GitHub's page; where GitHub sends the browser then, as a path of ours.
+    /// Presses a person's button on GitHub's page. Returns the path that GitHub redirects to.
     pub async fn consents(&self, page: &str, login: &str) -> String {
         let shown = self.github("GET", page).await;
         assert_eq!(shown.status(), StatusCode::OK, "{shown:?}");
@@ -196,7 +197,7 @@ impl Browser<'_> {
         Response::from_parts(head, body.collect().await.expect("a body").to_bytes())
     }
 
-    /// Signs in from a place of ours; what the callback answers.
+    /// Signs in from a page. Returns the callback's answer.
     pub async fn signs_in(&self, path: &str, login: &str) -> Response<Bytes> {
         loop {
             let page = self.leaves(path).await;

@@ -1,10 +1,11 @@
-//! Nothing that is secret, and nobody's words, in a log line or an error's answer.
+//! No secret and no personal text in a log line or an error's answer.
 //!
-//! Every world takes part. Each line that our crates write at any level, and that others' write at the levels which
-//! production shows, is formatted as it would be there and looked through as it is written; so is each answer of a door. What
-//! is looked for are the secrets that worlds and local stacks have, whatever looks like a token, a key or a mail address,
-//! and what people and models say in these worlds, also as base64, as hex and as percent-encoded. A test in which something
-//! is found fails at its end. `RUST_LOG` prints the lines, too.
+//! Every world takes part. Each line that our crates write at any level, and that others write at
+//! the levels that production shows, is formatted as in production and searched while it is
+//! written; so is each answer of a function. The search covers the secrets that worlds and local
+//! stacks have, anything that looks like a token, a key or a mail address, and the text of people
+//! and models in these worlds, also as base64, as hex and percent-encoded. A test with a finding
+//! fails at its end. `RUST_LOG` prints the lines, too.
 
 use bytes::Bytes;
 use http::Response;
@@ -14,16 +15,16 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::{LazyLock, Mutex};
 
-/// What nobody may say.
+/// Texts that must not appear.
 struct Needle {
     what: String,
     forms: Vec<String>,
 }
 
 thread_local! {
-    /// Secrets that this test has come to know, such as the cookies of its sessions.
+    /// Secrets that this test creates, such as the cookies of its sessions.
     static KNOWN: RefCell<Vec<Needle>> = const { RefCell::new(Vec::new()) };
-    /// What was found in this test: it runs on one thread, and so do all its doors.
+    /// The findings of this test: it runs on one thread, and so do all its functions.
     static FOUND: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -61,7 +62,7 @@ static WORDS: LazyLock<Vec<Needle>> = LazyLock::new(|| {
 
 /// Something secret that only this file plants.
 const CANARY: &str = "canary-of-a-secret-that-nobody-has";
-/// What stands in every event that a world's vendors send, in a field that nobody knows.
+/// A marker in every event that a world's vendors send, in an unknown field.
 pub const MARKER: &str = "canary-in-a-payload, as people write";
 
 fn needle(text: &str) -> Needle {
@@ -92,12 +93,12 @@ pub fn keep(secret: &str) {
     KNOWN.with_borrow_mut(|known| known.push(needle(secret)));
 }
 
-/// What of all secrets stands in a text.
+/// The known secrets that a text contains.
 fn secret(text: &str) -> Option<String> {
     found(&SECRETS, text).or_else(|| KNOWN.with_borrow(|known| found(known, text)))
 }
 
-/// What of these stands in a text.
+/// Which of these a text contains.
 fn found(needles: &[Needle], text: &str) -> Option<String> {
     needles
         .iter()
@@ -193,7 +194,7 @@ pub fn listen() {
     boot::log_to(&env, boot::LevelFilter::TRACE, move || Listener { prints });
 }
 
-/// Looks through an answer of a door. A key's text is shown to whoever has made it, and nowhere else.
+/// Searches an answer of a function. A key's text is shown only in the answer that creates it.
 pub fn look(path: &str, response: &Response<Bytes>) {
     let text = String::from_utf8_lossy(response.body());
     let refused = response.status().is_client_error() || response.status().is_server_error();
@@ -224,7 +225,7 @@ pub fn take() -> Vec<String> {
 
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// How bytes look within any base64, wherever they begin in it: the letters that they alone decide.
+/// The form of these bytes inside any base64, at any offset: the letters that they alone decide.
 fn base64_forms(bytes: &[u8]) -> Vec<String> {
     let forms = (0..3).flat_map(|shift| {
         let bits: Vec<u8> = std::iter::repeat_n(0, shift)
@@ -269,7 +270,7 @@ mod tests {
         tracing::info_span!(target: "store", "a span", value = CANARY)
             .in_scope(|| tracing::info!(target: "store", "x"));
         assert_eq!(take().len(), 8);
-        tracing::info!(target: "api", "nobody knows a-cookie-of-this-test yet");
+        tracing::info!(target: "api", "a-cookie-of-this-test is unknown so far");
         keep("a-cookie-of-this-test");
         tracing::info!(target: "api", cookie = "a-cookie-of-this-test", "planted");
         assert_eq!(take().len(), 1);

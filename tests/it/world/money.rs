@@ -41,7 +41,7 @@ impl Drop for Sold {
 }
 
 impl World {
-    /// A furnished world whose one account is on this plan.
+    /// A prepared world whose only account is on this plan.
     pub async fn on_plan(
         fault_plan: FaultPlan,
         plan: &str,
@@ -52,11 +52,11 @@ impl World {
         let answer = world.insist("POST", "/api/v1/admin/accounts", &body).await;
         (
             world,
-            AccountId::parse(answer["id"].as_str().expect("an id")).expect("an id of ours"),
+            AccountId::parse(answer["id"].as_str().expect("an id")).expect("an account id"),
         )
     }
 
-    /// An operator asks until nobody else is in his way.
+    /// An operator's request, repeated while it conflicts with others.
     async fn insist(&self, method: &str, path: &str, body: &Value) -> Value {
         loop {
             match self.operator(method, path, Some(body)).await {
@@ -69,7 +69,8 @@ impl World {
         }
     }
 
-    /// An operator gives an account credits, or takes them with `-` in front; the key tells one act from another.
+    /// An operator grants an account credits, or takes them with a leading `-`; the key identifies
+    /// the act.
     pub async fn adjusts(
         &self,
         account: &AccountId,
@@ -113,7 +114,7 @@ impl World {
             .faults
             .run(admin::respond(self.stack.admin.clone(), request))
             .await;
-        let response = answered.expect("nobody dies");
+        let response = answered.expect("no process dies");
         (
             response.status(),
             serde_json::from_slice(response.body()).unwrap_or(Value::Null),
@@ -141,7 +142,7 @@ impl World {
     }
 
     /// Every entry, balance, hold and seal agrees.
-    pub async fn assert_books_agree(&self) {
+    pub async fn assert_ledger_agrees(&self) {
         let audit = self.stack.store.ledger_audit().await.expect("an audit");
         assert_eq!(audit.faults, Vec::<String>::new());
     }

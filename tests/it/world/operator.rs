@@ -44,8 +44,13 @@ pub fn assert_problem(what: &str, response: &Response<Bytes>, status: u16, code:
     );
 }
 
-/// Any request, answered by a process whose calls are counted.
+/// Any request to the admin API, with its outside calls counted.
 pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
     let respond = admin::respond(world.stack.admin.clone(), request);
-    world.stack.faults.run(respond).await.expect("nobody dies")
+    world
+        .stack
+        .faults
+        .run(respond)
+        .await
+        .expect("no process dies")
 }

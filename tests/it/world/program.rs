@@ -1,4 +1,4 @@
-//! `/api/v1/…`: customers' programs, each for its own account and nobody else's.
+//! `/api/v1/…`: customers' programs, each limited to its own account.
 
 use crate::world::{FaultPlan, World};
 use boot::Settings as _;
@@ -28,7 +28,7 @@ pub async fn program(plan: &str, settings: &[(&str, &str)]) -> Program {
 }
 
 impl Program {
-    /// Asks the customers' door; a POST has an idempotency key of its own.
+    /// Sends a request to the customers' API; a POST has an idempotency key of its own.
     pub async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let once = format!("once {}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -45,16 +45,16 @@ impl Program {
     }
 }
 
-/// Any request at all at the customers' door of a world, once.
+/// Any request to the customers' API of a world, once.
 pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
     let path = request.uri().path().to_owned();
     let answered = world.stack.faults.run(world.stack.answer(request)).await;
-    let response = answered.expect("nobody dies");
+    let response = answered.expect("no process dies");
     crate::world::leaks::look(&path, &response);
     response
 }
 
-/// Another process of the door on the same tables, in which nobody signs in.
+/// Another process of the API on the same tables, without sign-in.
 pub fn another(world: &World, settings: &[(&'static str, &'static str)]) -> axum::Router {
     let usual = [
         ("AWS_REGION", "us-east-1"),
@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// A request at the customers' door, again while the store is busy, as programs do.
+    /// A request to the customers' API, repeated while the store is busy, as programs do.
     pub async fn customer(
         &self,
         key: &str,
@@ -132,14 +132,14 @@ impl World {
             let answer = self
                 .customer_once(key, method, path, once, body)
                 .await
-                .expect("nobody dies");
+                .expect("no process dies");
             if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
                 return answer;
             }
         }
     }
 
-    /// The same, once; nothing when the door dies over it.
+    /// The same, once; `None` if the function dies.
     pub async fn customer_once(
         &self,
         key: &str,

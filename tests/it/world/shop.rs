@@ -1,4 +1,4 @@
-//! A shop at the stand-in Stripe, and what is to be seen of it on an account.
+//! The catalogue at the stand-in Stripe, and what an account shows of purchases.
 
 use crate::world::World;
 use ::queues::Queue;
@@ -15,7 +15,7 @@ pub const PACK: &str = "tallyhook_pack_10k";
 /// What it costs, in minor units.
 pub const PRICE: i64 = 1_000;
 
-/// So many whole credits.
+/// Whole credits.
 pub fn whole(credits: u64) -> Credits {
     Credits::whole(credits).expect("an amount")
 }
@@ -25,28 +25,28 @@ fn encoded(text: &str) -> String {
 }
 
 impl World {
-    /// Our own key asks the stand-in for something new.
+    /// Asks the stand-in for something new, with our own key.
     pub async fn stripe_makes(&self, path: &str, form: &[(&str, &str)]) -> Value {
         let (status, answer) = self.stripe_asked(path, form).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
         answer
     }
 
-    /// The same under a key that somebody has used.
+    /// The same under an idempotency key that was used before.
     pub async fn stripe_asked_under(
         &self,
         key: &str,
         path: &str,
         form: &[(&str, &str)],
     ) -> (StatusCode, Value) {
-        self.stripe_hears(Some(key), path, form).await
+        self.stripe_received(Some(key), path, form).await
     }
 
     async fn stripe_asked(&self, path: &str, form: &[(&str, &str)]) -> (StatusCode, Value) {
-        self.stripe_hears(None, path, form).await
+        self.stripe_received(None, path, form).await
     }
 
-    async fn stripe_hears(
+    async fn stripe_received(
         &self,
         key: Option<&str>,
         path: &str,
@@ -131,7 +131,7 @@ impl World {
         self.pays(&self.cart(CUSTOMER, &price, 1, &[]).await)
     }
 
-    /// Somebody pays a session; the payment.
+    /// A customer pays a session. Returns the payment.
     pub fn pays(&self, session: &str) -> String {
         let paid = self
             .vendors
@@ -145,7 +145,7 @@ impl World {
     }
 
     /// The events that wait in the outbox, of these types only, in the order in which they happened.
-    pub fn told(&self, types: &[&str]) -> Vec<Value> {
+    pub fn stripe_sent(&self, types: &[&str]) -> Vec<Value> {
         let mut events = self.vendors.stripe.outbox_take();
         events.retain(|event| {
             event["type"]
@@ -155,8 +155,8 @@ impl World {
         events
     }
 
-    /// Stripe tells this, and it is acted on.
-    pub async fn hears(&self, event: &Value) -> (EventState, String) {
+    /// Stripe delivers this event, and it is acted on.
+    pub async fn acts_on(&self, event: &Value) -> (EventState, String) {
         assert_eq!(self.stripe_delivers(event).await, StatusCode::ACCEPTED);
         self.drain(Queue::StripeEvents).await;
         self.outcome(Source::Stripe, event["id"].as_str().expect("an id"))

@@ -83,13 +83,13 @@ impl World {
         u32::try_from(count.expect("a count")).expect("a small count")
     }
 
-    /// Time passes and nobody does anything.
+    /// Time passes without any activity.
     pub async fn elapse(&self, wait: Duration) {
         tokio::time::sleep(wait).await;
     }
 
-    /// A long time passes at once: for stores, vendors and doors, while the queues stand still. (Letting their clock run for
-    /// weeks would take minutes.)
+    /// A long time passes at once for stores, vendors and functions, while the queues stop.
+    /// (Running their clock for weeks would take minutes.)
     pub fn skip(&self, wait: Duration) {
         let millis = i64::try_from(wait.as_millis()).expect("not that long");
         self.skipped
@@ -100,13 +100,13 @@ impl World {
     pub async fn sweep(&self) {
         let swept = self.stack.faults.run(self.stack.sweep()).await;
         swept
-            .expect("nobody dies")
+            .expect("no process dies")
             .expect("the sweeper comes through");
     }
 
     // --- what is to be seen ---
 
-    /// What doors have asked of the outside, but for reading a row: writes, listings, messages.
+    /// The outside calls of functions except reads of a row: writes, listings, messages.
     pub fn effects(&self) -> Vec<String> {
         self.stack
             .faults
@@ -122,7 +122,7 @@ impl World {
         (row.state, row.outcome.unwrap_or_default())
     }
 
-    /// Asserts how a GitHub event ended: its state, and a part of what is said of it.
+    /// Asserts how a GitHub event ended: its state, and a part of its outcome.
     pub async fn assert_outcome(&self, delivery: &str, state: EventState, words: &str) {
         let (is, says) = self.outcome(Source::Github, delivery).await;
         assert!(
@@ -161,8 +161,8 @@ impl World {
         comments.concat()
     }
 
-    /// The job that our one comment tells of.
-    pub async fn told_job(&self) -> Snapshot {
+    /// The job that the only comment names.
+    pub async fn commented_job(&self) -> Snapshot {
         let comment = self.comment();
         let id = comment
             .split("<!-- tallyhook:")
@@ -206,13 +206,13 @@ impl World {
             comment.contains(words) && comment.contains("nothing is billed"),
             "{comment}"
         );
-        let job = self.told_job().await;
+        let job = self.commented_job().await;
         assert_eq!((job.state, &job.pull), (state, &None), "{:?}", job.reason);
         assert_eq!(self.owed().await, 0);
         assert_eq!(self.open_job().await, None, "the issue is free");
     }
 
-    /// What the admin door shows of a job.
+    /// The admin API's view of a job.
     pub async fn shown_job(&self, id: &JobId) -> Value {
         let (status, job) = self
             .operator("GET", &format!("/api/v1/admin/jobs/{id}"), None)

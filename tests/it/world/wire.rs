@@ -1,7 +1,8 @@
-//! The wire between the doors and the vendors, in a test's hand.
+//! The connection between the functions and the vendors, controlled by the test.
 //!
-//! A world with the settings [`WIRED`] reaches its vendors over it. The test may answer in a vendor's place, hold a call
-//! until it lets go, and see what was called when. The wire also hands out the secrets that settings name by `ssm:`.
+//! A world with the settings [`WIRED`] reaches its vendors over it. The test can answer in a
+//! vendor's place, hold a call until it releases it, and see which calls were made. The wire also
+//! hands out the secrets that settings name by `ssm:`.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,7 +19,7 @@ use std::task::{Context, Poll};
 use tokio::sync::Notify;
 use tower::Service;
 
-/// The settings that lead the doors to the wire.
+/// The settings that direct the functions to the wire.
 pub const WIRED: [(&str, &str); 3] = [
     ("GITHUB_URL", "https://github.wire"),
     ("STRIPE_URL", "https://stripe.wire"),
@@ -149,7 +150,8 @@ impl Wire {
         }
     }
 
-    /// The next calls whose line (`POST github.wire/repos/…`) contains a text are answered so; the vendor never hears them.
+    /// Answers the next calls whose line (`POST github.wire/repos/…`) contains a text; the vendor
+    /// never sees them.
     pub fn answer(&self, on: &str, times: u32, reply: Reply) {
         self.order(on, times, Act::Answer(reply));
     }
@@ -207,7 +209,7 @@ impl Wire {
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().expect("nobody panics at the desk")
+        self.desk.lock().expect("no thread panics")
     }
 
     /// Notes a call and says what was ordered for it.
@@ -273,7 +275,7 @@ struct Flight {
 
 impl Flight {
     fn start(desk: &Arc<Mutex<Desk>>, line: String) -> Self {
-        let mut open = desk.lock().expect("nobody panics at the desk");
+        let mut open = desk.lock().expect("no thread panics");
         let (now, most) = open.flying.entry(line.clone()).or_default();
         *now += 1;
         *most = (*most).max(*now);

@@ -211,7 +211,11 @@ pub fn known_by(function: &str) -> BTreeSet<String> {
     for (between, _) in BETWEEN {
         if known.contains(*between) {
             let shared = Package::at(&format!("shared/{between}"));
-            let always = shared.shipped().filter(|name| !shared.is_optional(name));
+            // `settings` can connect every function to its queues; only one with a queue's URL in its settings sends there.
+            let always = shared
+                .shipped()
+                .filter(|name| *between != "settings" || *name != "queues")
+                .filter(|name| !shared.is_optional(name));
             known.extend(always.cloned());
             let features = package.features_of(between);
             known.extend(features.iter().flat_map(|feature| shared.behind(feature)));

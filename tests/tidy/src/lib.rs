@@ -16,6 +16,8 @@ mod modules;
 #[cfg(test)]
 mod numbers;
 #[cfg(test)]
+mod prose;
+#[cfg(test)]
 mod repository;
 #[cfg(test)]
 mod rights;

@@ -61,7 +61,7 @@ const CALLS: [(&str, &str); 18] = [
     ("check_when(", "ConditionCheckItem"),
     (".item(", "UpdateItem"),
 ];
-/// An update that is sent by itself.
+/// An update that is not part of a transaction.
 const UPDATE: &str = ".call(&";
 
 /// What takes a place among the open holds or leaves it: only postings that hold or settle come there. Those of jobs and assists do;

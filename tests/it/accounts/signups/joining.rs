@@ -1,6 +1,6 @@
 //! Who shows the key of an account is let into it, and who shows anything else learns nothing.
 
-use super::mails::{ANN, newcomer, wish};
+use super::mails::{ANN, applicant, sign_up_body};
 use super::text;
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
@@ -14,10 +14,10 @@ pub const JOIN: &str = "/api/v1/session/accounts";
 impl World {
     /// An account that was signed up by mail, and its first key.
     pub async fn mailed(&self) -> (AccountId, String) {
-        self.signs_up("192.0.2.1", &wish(ANN, "payg")).await;
+        self.signs_up("192.0.2.1", &sign_up_body(ANN, "payg")).await;
         self.settle().await;
         let account = self
-            .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+            .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
             .await
             .id;
         let (_, key) = self.reveals(&self.link_to(ANN), "a").await;
@@ -86,7 +86,7 @@ async fn a_whole_good_key_lets_in_and_no_other() {
     }
     assert!(
         answers.iter().all(|answer| *answer == answers[0]),
-        "nothing tells them apart: {answers:?}"
+        "the answers are equal: {answers:?}"
     );
     let junk = browser.acts("POST", JOIN, Some(&shown("x"))).await;
     assert_eq!(
@@ -162,9 +162,10 @@ async fn a_whole_good_key_lets_in_and_no_other() {
     world.done().await;
 }
 
-/// GitHub has never heard of the account, and takes nobody out of it; another admin may still make him less.
+/// GitHub does not know this account, so it removes no members from it; another admin can still
+/// lower their role.
 #[tokio::test(start_paused = true)]
-async fn who_was_let_in_stays_whatever_github_shows_him() {
+async fn an_admitted_member_stays_whatever_github_shows() {
     let world = World::bare(FaultPlan::Seeded(52), &[]).await;
     let (account, key) = world.mailed().await;
     for login in ["outsider", "acme-owner"] {
@@ -194,7 +195,7 @@ async fn who_was_let_in_stays_whatever_github_shows_him() {
     assert_eq!(
         outsider.session().await["accounts"][0]["role"],
         "viewer",
-        "he still belongs to it"
+        "the member still belongs to it"
     );
     assert_eq!(
         boss.acts("DELETE", &theirs, None).await.0,
@@ -203,19 +204,19 @@ async fn who_was_let_in_stays_whatever_github_shows_him() {
     assert_eq!(
         boss.acts("DELETE", &theirs, None).await.1["code"],
         "not_found",
-        "he is out"
+        "the member is removed"
     );
     world.elapse(Duration::from_secs(60)).await;
     let (status, answer) = outsider.api("GET", "/api/v1/account", "", None).await;
     assert_eq!(
         (status, &answer["code"]),
         (StatusCode::FORBIDDEN, &json!("no_account")),
-        "also by the session he had"
+        "also with an old session"
     );
     assert_eq!(
         world.signed_in("outsider").await.session().await["accounts"],
         json!([]),
-        "GitHub does not bring him back"
+        "a sign-in with GitHub does not restore the membership"
     );
     let mine = format!("/api/v1/members/{}", boss.session().await["user_id"]);
     let last = boss

@@ -1,4 +1,7 @@
-//! Signing up by mail: whoever reads the mail of an address gets into its account, and nobody else.
+//! Signing up by mail: only a reader of the address's mailbox gets into its account.
+
+mod customers;
+mod refusals;
 
 use super::owners::acme;
 use super::text;
@@ -20,15 +23,15 @@ use store::mail_newcomer;
 
 pub const ANN: &str = "ann@acme.example";
 
-pub fn newcomer(address: &str) -> Newcomer {
+pub fn applicant(address: &str) -> Newcomer {
     mail_newcomer(&MailAddress::parse(address).expect("an address"))
 }
 
-pub fn wish(address: &str, plan: &str) -> Value {
+pub fn sign_up_body(address: &str, plan: &str) -> Value {
     json!({ "email": address, "name": "Acme & Co", "plan": plan })
 }
 
-/// A request of somebody without a key, from a place of his own.
+/// A request without a key, from the given address.
 fn guest(
     method: &str,
     path: &str,
@@ -50,19 +53,19 @@ fn guest(
 }
 
 impl World {
-    /// Any request of a guest, once; nothing when the door dies over it.
+    /// Any request of a guest, once; `None` if the function dies.
     async fn guest_asks(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
         self.stack.faults.run(self.stack.answer(request)).await
     }
 
-    /// Somebody signs up, and again while the door is busy or dies, as people do.
-    pub async fn signs_up(&self, from: &str, wish: &Value) -> (StatusCode, Value) {
+    /// Signs up, and retries while the function is busy or dies, as people do.
+    pub async fn signs_up(&self, from: &str, body: &Value) -> (StatusCode, Value) {
         loop {
             let headers = [
                 ("content-type", "application/json"),
                 ("idempotency-key", "once"),
             ];
-            let body = serde_json::to_vec(wish).expect("JSON");
+            let body = serde_json::to_vec(body).expect("JSON");
             let answer = self
                 .guest_asks(guest("POST", "/api/v1/signup", from, &headers, body))
                 .await;
@@ -131,7 +134,7 @@ impl World {
                     body.to_owned(),
                 ))
                 .await;
-            let answer = answer.expect("nobody dies");
+            let answer = answer.expect("no process dies");
             if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
                 continue;
             }
@@ -151,11 +154,13 @@ impl World {
     }
 }
 
-/// The data contract of provisioning and billing: what one is told, the other one has.
+/// The data contract between provisioning and billing: both know the same account.
 #[tokio::test(start_paused = true)]
 async fn provisioning_creates_billing_customer() {
     let world = World::bare(FaultPlan::Seeded(41), &[]).await;
-    let (status, answer) = world.signs_up("192.0.2.1", &wish(ANN, "teams")).await;
+    let (status, answer) = world
+        .signs_up("192.0.2.1", &sign_up_body(ANN, "teams"))
+        .await;
     assert_eq!(
         (status, &answer["status"]),
         (StatusCode::ACCEPTED, &json!("accepted")),
@@ -163,7 +168,7 @@ async fn provisioning_creates_billing_customer() {
     );
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
         .await;
     let customers = world.made_customers();
     assert_eq!(
@@ -193,15 +198,18 @@ async fn provisioning_creates_billing_customer() {
     world.done().await;
 }
 
-/// Nobody helps: sign up by mail, see the key, sign in with GitHub, show that the account is yours, install the App, and let
-/// that account pay for its owner, who has got another one meanwhile.
+/// The whole journey without an operator: sign up by mail, see the key, sign in with GitHub, prove
+/// that the account is one's own, install the App, and let that account pay for its owner, which
+/// has meanwhile got another account.
 #[tokio::test(start_paused = true)]
 async fn trial_signup_to_first_fix() {
     let world = World::bare(FaultPlan::Seeded(42), &[]).await;
-    world.signs_up("192.0.2.1", &wish(ANN, "payg")).await;
+    world
+        .signs_up("192.0.2.1", &sign_up_body(ANN, "payg"))
+        .await;
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
         .await;
     let (_, key) = world.reveals(&world.link_to(ANN), "a").await;
     let secret = key["secret"].as_str().expect("a key");
@@ -211,7 +219,7 @@ async fn trial_signup_to_first_fix() {
     assert_eq!(
         location(&arrived),
         "/setup",
-        "who has no account is told how to get one"
+        "a person without an account sees how to get one"
     );
     let page = text(&browser.ask("GET", "/setup", &[], "").await);
     assert!(
@@ -234,7 +242,7 @@ async fn trial_signup_to_first_fix() {
 
     world.github_sends("installation.created").await;
     world.settle().await;
-    let by_itself = world
+    let automatic = world
         .assert_provisioned_once(&acme(), Outcome::Nobody)
         .await;
     let setup = format!("/setup?installation_id={INSTALLATION_ID}&setup_action=install");
@@ -257,7 +265,7 @@ async fn trial_signup_to_first_fix() {
     let left = world
         .stack
         .store
-        .account_find(&by_itself.id)
+        .account_find(&automatic.id)
         .await
         .expect("the store answers")
         .expect("an account");
@@ -266,7 +274,7 @@ async fn trial_signup_to_first_fix() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_pulled_once();
-    assert_eq!(world.told_job().await.facts.account, account.id);
+    assert_eq!(world.commented_job().await.facts.account, account.id);
     let shown = world
         .customer(secret, "GET", "/api/v1/account", "", None)
         .await
@@ -294,18 +302,18 @@ async fn hundred_concurrent_signups() {
     let different = (0..100).map(|n| {
         (
             format!("198.51.100.{n}"),
-            wish(&format!("n{n}@many.example"), "trial"),
+            sign_up_body(&format!("n{n}@many.example"), "trial"),
         )
     });
     let same = (0..100).map(|n| {
         (
             format!("192.0.2.{}", n % 10),
-            wish(if n % 2 == 0 { ANN } else { "Ann@Acme.Example" }, "trial"),
+            sign_up_body(if n % 2 == 0 { ANN } else { "Ann@Acme.Example" }, "trial"),
         )
     });
-    let wishes: Vec<_> = different.chain(same).collect();
+    let bodies: Vec<_> = different.chain(same).collect();
     let answers =
-        crate::world::verbs::together(wishes.iter().map(|(from, wish)| world.signs_up(from, wish)))
+        crate::world::verbs::together(bodies.iter().map(|(from, body)| world.signs_up(from, body)))
             .await;
     assert!(
         answers
@@ -323,7 +331,7 @@ async fn hundred_concurrent_signups() {
     {
         accounts.insert(
             world
-                .assert_provisioned_once(&newcomer(&address), Outcome::Sent)
+                .assert_provisioned_once(&applicant(&address), Outcome::Sent)
                 .await
                 .id,
         );
@@ -333,102 +341,14 @@ async fn hundred_concurrent_signups() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_known_cannot_be_told_by_the_answer() {
-    let world = World::bare(FaultPlan::Seeded(44), &[]).await;
-    let first = world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
-    world.settle().await;
-    let calls = |log: &[String]| {
-        log.iter()
-            .filter(|call| call.contains("PutItem") || call.contains("SendMessage"))
-            .count()
-    };
-    let mut made = Vec::new();
-    for address in [ANN, " ANN@acme.example", "new@acme.example"] {
-        let before = world.stack.faults.log().len();
-        assert_eq!(
-            world.signs_up("192.0.2.1", &wish(address, "starter")).await,
-            first,
-            "{address}"
-        );
-        made.push(calls(&world.stack.faults.log()[before..]));
-    }
-    assert_eq!(made, [made[0]; 3], "and it takes as long");
-    world.settle().await;
-    assert_eq!(world.made_customers().len(), 2);
-    assert_eq!(
-        world.signup(&newcomer(ANN)).await.sign_up.plan,
-        "trial",
-        "what was said first counts"
-    );
-    world.done().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_no_sign_up_is_refused_and_too_many_are() {
-    let world = World::bare(FaultPlan::Seeded(45), &[]).await;
-    for (body, code) in [
-        (json!({ "email": "nobody", "name": "A" }), "bad_email"),
-        (json!({ "email": ANN, "name": " " }), "bad_name"),
-        (json!({ "email": ANN, "name": "a\u{7}b" }), "bad_name"),
-        (
-            json!({ "email": ANN, "name": "A", "plan": "gold" }),
-            "bad_plan",
-        ),
-        (
-            json!({ "email": ANN, "name": "A", "plan": "enterprise" }),
-            "bad_plan",
-        ),
-        (
-            json!({ "email": ANN, "name": "A", "account": "acc_1" }),
-            "bad_body",
-        ),
-    ] {
-        let (status, answer) = world.signs_up("192.0.2.1", &body).await;
-        assert_eq!(
-            (status, &answer["code"]),
-            (StatusCode::BAD_REQUEST, &json!(code)),
-            "{body}"
-        );
-    }
-    let mut answers = Vec::new();
-    for _ in 0..30 {
-        answers.push(world.signs_up("2001:db8::1", &wish(ANN, "trial")).await.0);
-    }
-    assert_eq!(
-        answers
-            .iter()
-            .filter(|status| **status == StatusCode::ACCEPTED)
-            .count(),
-        20
-    );
-    assert_eq!(
-        world.signs_up("2001:db8::2", &wish(ANN, "trial")).await.0,
-        StatusCode::TOO_MANY_REQUESTS,
-        "a neighbor"
-    );
-    assert_eq!(
-        world.signs_up("2001:db8:1::1", &wish(ANN, "trial")).await.0,
-        StatusCode::ACCEPTED
-    );
-    world.elapse(Duration::from_secs(60)).await;
-    assert_eq!(
-        world.signs_up("2001:db8::1", &wish(ANN, "trial")).await.0,
-        StatusCode::ACCEPTED
-    );
-    world.settle().await;
-    world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
-        .await;
-    world.done().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_first_key_is_shown_once() {
     let world = World::bare(FaultPlan::Seeded(46), &[]).await;
-    world.signs_up("192.0.2.1", &wish(ANN, "credits")).await;
+    world
+        .signs_up("192.0.2.1", &sign_up_body(ANN, "credits"))
+        .await;
     world.settle().await;
     let path = world.link_to(ANN);
-    // Whoever looks through mail opens links; that shows nothing and uses nothing up.
+    // Mail scanners open links; that shows nothing and uses nothing up.
     let pages = [
         world.page("GET", &path, "").await,
         world.page("GET", &path, "").await,
@@ -479,7 +399,7 @@ async fn a_first_key_is_shown_once() {
     );
     assert_eq!(keys[0]["scopes"].as_array().map(Vec::len), Some(5));
 
-    // Links of nobody, and links that are over.
+    // Unknown and expired links.
     let mut wrong = path.clone();
     wrong.replace_range(9..10, if &path[9..10] == "0" { "1" } else { "0" });
     for path in ["/welcome/x", wrong.as_str()] {
@@ -495,7 +415,7 @@ async fn a_first_key_is_shown_once() {
         );
     }
     world
-        .signs_up("192.0.2.1", &wish("late@acme.example", "trial"))
+        .signs_up("192.0.2.1", &sign_up_body("late@acme.example", "trial"))
         .await;
     world.settle().await;
     let late = world.link_to("late@acme.example");
@@ -505,112 +425,18 @@ async fn a_first_key_is_shown_once() {
     world.done().await;
 }
 
-/// The whole way, with a death at this call; how many calls it took.
-async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let world = World::bare(FaultPlan::None, &[]).await;
-    let before = world.stack.faults.calls();
-    if let Some((call, moment)) = call {
-        world.stack.faults.crash_at(before + call, moment);
-    }
-    world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
-    world.settle().await;
-    let letters = world.vendors.mail.letters();
-    // A mail cannot be looked up: one whose answer died with its process is sent once more, and is the same mail.
-    let twice = letters.len() == 2 && letters[0].text == letters[1].text && call.is_some();
-    assert!(
-        letters.len() == 1 || twice,
-        "{call:?}: {} mails",
-        letters.len()
-    );
-    let start = letters[0].text.find("/welcome/").expect("a link");
-    let path = letters[0].text[start..]
-        .lines()
-        .next()
-        .expect("a line")
-        .to_owned();
-    let (status, key) = world.reveals(&path, "of this page").await;
-    assert_eq!(status, StatusCode::CREATED, "{call:?}: {key}");
-    let calls = world.stack.faults.calls() - before;
-    let secret = key["secret"].as_str().expect("a key");
-    let keys = world
-        .customer(secret, "GET", "/api/v1/api-keys", "", None)
-        .await;
-    assert_eq!(
-        (keys.0, keys.1["keys"].as_array().map(Vec::len)),
-        (StatusCode::OK, Some(1)),
-        "{call:?}"
-    );
-    world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
-        .await;
-    assert_eq!(world.made_customers().len(), 1, "{call:?}");
-    world.done().await;
-    calls
-}
-
+/// An applicant for a paid plan gets that plan, not the trial's default, when they add a payment
+/// method.
 #[tokio::test(start_paused = true)]
-async fn a_process_may_die_at_any_call_of_a_sign_up() {
-    let calls = dies_at(None).await;
-    assert!(calls >= 20, "{calls} calls");
-    for call in 1..=calls {
-        for moment in [Moment::Before, Moment::After] {
-            dies_at(Some((call, moment))).await;
-        }
-    }
-}
-
-/// Stripe forgets names after a day. What was made under one is found, and there is no second customer.
-#[tokio::test(start_paused = true)]
-async fn a_customer_whose_answer_was_lost_is_found_days_later() {
-    let world = World::bare(FaultPlan::None, &[]).await;
-    world.stack.faults.inject(stand_in_shared::faults::Fault {
-        on: "POST stripe.stand-in".to_owned(),
-        times: 1,
-        effect: stand_in_shared::faults::Effect::AnswerLost,
-    });
-    world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
-    world.turn(queues::Queue::Provisioning).await;
-    assert_eq!(
-        (
-            world.made_customers().len(),
-            world.signup(&newcomer(ANN)).await.state
-        ),
-        (1, State::Owed)
-    );
-    world.skip(Duration::from_secs(3 * 86_400));
-    world.settle().await;
-    assert_eq!(world.made_customers().len(), 1);
-    world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
-        .await;
-    world.done().await;
-}
-
-/// Stripe says that it failed, and made the customer all the same; its search does not see it yet.
-#[tokio::test(start_paused = true)]
-async fn a_customer_that_was_made_by_a_failed_call_is_the_only_one() {
-    for fault in [Fault::DoneAndFailed, Fault::StoredFailure] {
-        let world = World::bare(FaultPlan::Seeded(49), &[]).await;
-        world.vendors.stripe.fail_next(fault);
-        world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
-        world.settle().await;
-        assert_eq!(world.made_customers().len(), 1, "{fault:?}");
-        world
-            .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
-            .await;
-        world.done().await;
-    }
-}
-
-/// Who asked for a plan that has to be paid for gets it once he leaves a way to pay, and not the trial's usual one.
-#[tokio::test(start_paused = true)]
-async fn a_wish_is_what_a_trial_goes_on_to() {
+async fn a_trial_converts_to_the_requested_plan() {
     let world = World::bare(FaultPlan::Seeded(47), &[]).await;
     world.pushes_the_catalogue().await;
-    world.signs_up("192.0.2.1", &wish(ANN, "teams")).await;
+    world
+        .signs_up("192.0.2.1", &sign_up_body(ANN, "teams"))
+        .await;
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
         .await;
     world
         .vendors
@@ -631,116 +457,5 @@ async fn a_wish_is_what_a_trial_goes_on_to() {
         "{shown}"
     );
     assert_eq!(world.vendors.stripe.subscriptions().len(), 1);
-    world.done().await;
-}
-
-/// While operators look first, nothing happens; then it does, once. Whom they refuse gets nothing.
-#[tokio::test(start_paused = true)]
-async fn sign_ups_wait_for_an_operator_where_that_is_set() {
-    let world = World::bare(FaultPlan::Seeded(48), &[("AUTO_PROVISION", "false")]).await;
-    for address in [ANN, "spam@acme.example"] {
-        assert_eq!(
-            world.signs_up("192.0.2.1", &wish(address, "trial")).await.0,
-            StatusCode::ACCEPTED
-        );
-    }
-    let delivery = world.github_sends("installation.created").await;
-    world.settle().await;
-    assert_eq!(
-        world.outcome(Source::Github, &delivery).await.0,
-        EventState::Processed
-    );
-    assert_eq!(
-        (
-            world.made_customers().len(),
-            world.vendors.mail.letters().len()
-        ),
-        (0, 0)
-    );
-    let list = "/api/v1/admin/signups";
-    let (status, listed) = world.operator("GET", list, None).await;
-    let rows = listed["signups"].as_array().expect("sign-ups");
-    assert_eq!((status, rows.len()), (StatusCode::OK, 3), "{listed}");
-    let id = |of: &str| {
-        let row = rows.iter().find(|row| row["email"] == of).expect("listed");
-        assert_eq!(
-            (&row["state"], &row["plan"], &row["way"]),
-            (
-                &json!("WAITING_FOR_APPROVAL"),
-                &json!("trial"),
-                &json!("form")
-            )
-        );
-        row["id"].as_str().expect("an id").to_owned()
-    };
-    let act = async |id: &str, what: &str, body: Option<Value>| loop {
-        let answer = world
-            .operator(
-                "POST",
-                &format!("{list}/{}/{what}", id.replace('#', "%23")),
-                body.as_ref(),
-            )
-            .await;
-        if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
-            return answer;
-        }
-    };
-    let (ann, spam) = (id(ANN), id("spam@acme.example"));
-    assert_eq!(
-        act(&spam, "refuse", Some(json!({}))).await.0,
-        StatusCode::BAD_REQUEST
-    );
-    assert_eq!(
-        act(&spam, "refuse", Some(json!({ "reason": "nobody we know" })))
-            .await
-            .0,
-        StatusCode::OK
-    );
-    for id in [&ann, "owner#9001"] {
-        assert_eq!(act(id, "approve", None).await.0, StatusCode::OK);
-        // An answer that was lost is asked for again.
-        let again = act(id, "approve", None).await;
-        assert_eq!(
-            (again.0, &again.1["state"]),
-            (StatusCode::OK, &json!("OWED")),
-            "{}",
-            again.1
-        );
-    }
-    assert_eq!(
-        act("owner#1", "approve", None).await.0,
-        StatusCode::NOT_FOUND
-    );
-    assert_eq!(
-        act("x", "refuse", Some(json!({ "reason": "a" }))).await.0,
-        StatusCode::NOT_FOUND
-    );
-    world.settle().await;
-    world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
-        .await;
-    world
-        .assert_provisioned_once(&acme(), Outcome::Nobody)
-        .await;
-    assert_eq!(
-        act(&ann, "refuse", Some(json!({ "reason": "too late" })))
-            .await
-            .0,
-        StatusCode::CONFLICT
-    );
-    let refused = world.signup(&newcomer("spam@acme.example")).await;
-    assert_eq!(
-        (refused.state, refused.why.as_deref()),
-        (State::Refused, Some("nobody we know"))
-    );
-    assert_eq!(world.made_customers().len(), 2);
-    let (_, listed) = world
-        .operator("GET", &format!("{list}?state=REFUSED"), None)
-        .await;
-    assert_eq!(
-        listed["signups"].as_array().map(Vec::len),
-        Some(1),
-        "{listed}"
-    );
     world.done().await;
 }

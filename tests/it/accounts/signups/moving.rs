@@ -1,4 +1,7 @@
-//! An owner whose account came by itself moves to the one that was signed up by mail, as long as there is nothing to lose.
+//! An owner moves from an automatically created account to the one that was signed up by mail,
+//! unless the old account would lose something.
+
+mod crash;
 
 use super::joining::JOIN;
 use super::owners::acme;
@@ -22,29 +25,29 @@ fn installation() -> Value {
     json!({ "installation_id": INSTALLATION_ID })
 }
 
-/// Somebody has signed up by mail and installed the App; both have made an account.
-struct Newcomer {
+/// One person has signed up by mail and installed the App; both made an account.
+struct Applicant {
     mailed: AccountId,
     key: String,
-    by_itself: AccountId,
+    automatic: AccountId,
 }
 
-async fn newcomer(world: &World) -> Newcomer {
+async fn applicant(world: &World) -> Applicant {
     let (mailed, key) = world.mailed().await;
     world.github_sends("installation.created").await;
     world.settle().await;
-    let by_itself = world
+    let automatic = world
         .assert_provisioned_once(&acme(), Outcome::Nobody)
         .await
         .id;
-    Newcomer {
+    Applicant {
         mailed,
         key,
-        by_itself,
+        automatic,
     }
 }
 
-impl Newcomer {
+impl Applicant {
     /// Signed in, let into the account that was signed up by mail, and acting for it.
     async fn acts_for_it<'a>(&self, world: &'a World, login: &str) -> Browser<'a> {
         let browser = world.signed_in(login).await;
@@ -81,12 +84,12 @@ impl World {
 async fn an_account_that_was_left_opens_nothing() {
     let world = World::bare(FaultPlan::Seeded(61), &[]).await;
     world.pushes_the_catalogue().await;
-    let new = newcomer(&world).await;
+    let new = applicant(&world).await;
     let (left_key, mate) = (
-        world.key_of(&new.by_itself, "theirs").await,
+        world.key_of(&new.automatic, "theirs").await,
         world.signed_in("acme-member").await,
     );
-    assert_eq!(mate.session().await["account_id"], new.by_itself.as_str());
+    assert_eq!(mate.session().await["account_id"], new.automatic.as_str());
     assert_eq!(
         world
             .customer(&left_key, "GET", "/api/v1/account", "", None)
@@ -107,7 +110,7 @@ async fn an_account_that_was_left_opens_nothing() {
         );
     }
     assert_eq!(
-        world.moved_to(&new.by_itself).await,
+        world.moved_to(&new.automatic).await,
         Some(new.mailed.clone())
     );
     assert_eq!(world.payer().await, Some(new.mailed.clone()));
@@ -135,11 +138,11 @@ async fn an_account_that_was_left_opens_nothing() {
         (joined.0, &joined.1["code"]),
         (StatusCode::FORBIDDEN, &json!("bad_account_key"))
     );
-    // Its customer stays at Stripe, and a card that comes there makes nobody pay for anything.
+    // The customer stays at Stripe; a card that is added there later subscribes no account.
     let (_, shown) = world
         .operator(
             "GET",
-            &format!("/api/v1/admin/accounts/{}", new.by_itself),
+            &format!("/api/v1/admin/accounts/{}", new.automatic),
             None,
         )
         .await;
@@ -158,7 +161,7 @@ async fn an_account_that_was_left_opens_nothing() {
         mate.session().await["accounts"],
         json!([{ "id": new.mailed.as_str(), "name": OWNER, "role": "member" }])
     );
-    // Nobody signs the owner up again, and no other account takes him.
+    // The owner is not signed up again, and no other account takes it.
     world.github_sends("installation.created").await;
     world.settle().await;
     assert_eq!(
@@ -168,17 +171,18 @@ async fn an_account_that_was_left_opens_nothing() {
     world.done().await;
 }
 
-/// A trial whose card has just come is about to be subscribed: its owner stays, also while nobody knows what Stripe made.
+/// A trial whose card was just added is about to be subscribed: its owner stays, also while
+/// Stripe's answer is unknown.
 #[tokio::test(start_paused = true)]
 async fn an_owner_whose_account_is_being_subscribed_stays() {
     let world = World::bare(FaultPlan::None, &[]).await;
     world.pushes_the_catalogue().await;
-    let new = newcomer(&world).await;
+    let new = applicant(&world).await;
     let boss = new.acts_for_it(&world, "acme-owner").await;
     let (_, shown) = world
         .operator(
             "GET",
-            &format!("/api/v1/admin/accounts/{}", new.by_itself),
+            &format!("/api/v1/admin/accounts/{}", new.automatic),
             None,
         )
         .await;
@@ -198,7 +202,7 @@ async fn an_owner_whose_account_is_being_subscribed_stays() {
     assert_eq!(
         world.vendors.stripe.subscriptions().len(),
         1,
-        "made, and nobody knows"
+        "made, and the answer is lost"
     );
     let (status, answer) = boss.acts("POST", MOVE, Some(&installation())).await;
     assert_eq!(
@@ -211,14 +215,14 @@ async fn an_owner_whose_account_is_being_subscribed_stays() {
     world.done().await;
 }
 
-/// What an account has done stays with it, and so does its trial: there is no second one to be had.
+/// An account keeps what it has done and its trial: there is no second trial.
 #[tokio::test(start_paused = true)]
 async fn an_owner_whose_account_was_used_stays() {
     for (seed, used) in (0..).zip(["a job", "credits", "usage", "a fix", "a purchase"]) {
         let world = World::bare(FaultPlan::Seeded(620 + seed), &[]).await;
         world.pushes_the_catalogue().await;
-        let new = newcomer(&world).await;
-        let key = world.key_of(&new.by_itself, "theirs").await;
+        let new = applicant(&world).await;
+        let key = world.key_of(&new.automatic, "theirs").await;
         let boss = new.acts_for_it(&world, "acme-owner").await;
         let asks = async |path: &str, body: Value| {
             let (status, answer) = world
@@ -229,7 +233,7 @@ async fn an_owner_whose_account_was_used_stays() {
         match used {
             "a job" => drop(world.github_sends("issues.opened").await),
             "credits" => {
-                while world.adjusts(&new.by_itself, "5", "a gift").await.0 != StatusCode::CREATED {}
+                while world.adjusts(&new.automatic, "5", "a gift").await.0 != StatusCode::CREATED {}
             }
             "usage" => asks("/api/v1/usage", json!({ "meter": "tokens", "amount": 1 })).await,
             "a fix" => {
@@ -246,8 +250,8 @@ async fn an_owner_whose_account_was_used_stays() {
             "{used}: {answer}"
         );
         assert_eq!(
-            (world.moved_to(&new.by_itself).await, world.payer().await),
-            (None, Some(new.by_itself)),
+            (world.moved_to(&new.automatic).await, world.payer().await),
+            (None, Some(new.automatic)),
             "{used}"
         );
         world.done().await;
@@ -257,7 +261,7 @@ async fn an_owner_whose_account_was_used_stays() {
 #[tokio::test(start_paused = true)]
 async fn only_who_runs_both_moves_an_owner() {
     let world = World::bare(FaultPlan::Seeded(63), &[]).await;
-    let new = newcomer(&world).await;
+    let new = applicant(&world).await;
     for (login, status, code) in [
         ("acme-member", 403, "not_an_admin"),
         ("acme-guest", 403, "not_an_admin"),
@@ -272,7 +276,7 @@ async fn only_who_runs_both_moves_an_owner() {
             answer.1
         );
     }
-    // Who runs the owner, and is less than an admin of the account to come to.
+    // Administers the owner, but is not an admin of the target account.
     let boss = new.acts_for_it(&world, "acme-owner").await;
     let path = format!("/api/v1/members/{}", boss.session().await["user_id"]);
     let less = world
@@ -294,10 +298,10 @@ async fn only_who_runs_both_moves_an_owner() {
         .acts("POST", MOVE, Some(&json!({ "installation_id": 1 })))
         .await;
     assert_eq!(mine.0, StatusCode::NOT_FOUND);
-    assert_eq!(world.moved_to(&new.by_itself).await, None);
-    // An account that somebody has signed up for is nobody's to close, also where it is empty.
+    assert_eq!(world.moved_to(&new.automatic).await, None);
+    // An account that was signed up for explicitly is never closed, even if it is empty.
     let other = world.signed_in("acme-owner").await;
-    let body = json!({ "account_id": new.by_itself.as_str() });
+    let body = json!({ "account_id": new.automatic.as_str() });
     assert_eq!(
         other
             .acts("PUT", "/api/v1/session/account", Some(&body))
@@ -315,7 +319,8 @@ async fn only_who_runs_both_moves_an_owner() {
     world.done().await;
 }
 
-/// GitHub leads somebody here before its event has come. He says who pays, and nobody is signed up beside him.
+/// GitHub redirects the browser before its event arrives. The person chooses the payer, and no
+/// second account is made.
 #[tokio::test(start_paused = true)]
 async fn who_is_faster_than_the_event_gets_no_second_account() {
     for (seed, comes_between) in [(64, false), (65, true)] {
@@ -356,7 +361,7 @@ async fn who_is_faster_than_the_event_gets_no_second_account() {
         world.github_sends("installation.created").await;
         world.github_sends("issues.opened").await;
         world.settle().await;
-        assert_eq!(world.told_job().await.facts.account, mailed);
+        assert_eq!(world.commented_job().await.facts.account, mailed);
         assert_eq!(
             world.made_customers().len(),
             if comes_between { 2 } else { 1 }
@@ -365,11 +370,12 @@ async fn who_is_faster_than_the_event_gets_no_second_account() {
     }
 }
 
-/// An issue is opened, and while its job is being made the owner moves: the job is of the account that he has then.
+/// An issue is opened and the owner moves while its job is created: the job belongs to the owner's
+/// account at that moment.
 #[tokio::test(start_paused = true)]
 async fn a_job_does_not_begin_in_an_account_that_is_closed_meanwhile() {
     let world = World::bare(FaultPlan::None, &wire::WIRED).await;
-    let new = newcomer(&world).await;
+    let new = applicant(&world).await;
     let boss = new.acts_for_it(&world, "acme-owner").await;
     world.github_sends("issues.opened").await;
     let held = world.wire.hold("/contents/.tallyhook.toml", Moment::Before);
@@ -387,7 +393,7 @@ async fn a_job_does_not_begin_in_an_account_that_is_closed_meanwhile() {
     );
     world.settle().await;
     world.assert_pulled_once();
-    assert_eq!(world.told_job().await.facts.account, new.mailed);
+    assert_eq!(world.commented_job().await.facts.account, new.mailed);
     world.done().await;
 }
 
@@ -395,7 +401,7 @@ async fn a_job_does_not_begin_in_an_account_that_is_closed_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn an_owner_moves_once() {
     let world = World::bare(FaultPlan::Seeded(66), &[]).await;
-    let new = newcomer(&world).await;
+    let new = applicant(&world).await;
     let boss = new.acts_for_it(&world, "acme-owner").await;
     let (body, csrf) = (installation(), boss.csrf().await);
     let answers = together((0..4).map(|_| boss.api("POST", MOVE, &csrf, Some(&body)))).await;
@@ -406,10 +412,10 @@ async fn an_owner_moves_once() {
         "{answers:?}"
     );
     assert_eq!(
-        world.moved_to(&new.by_itself).await,
+        world.moved_to(&new.automatic).await,
         Some(new.mailed.clone())
     );
-    // From an account that somebody has asked for nobody moves on.
+    // An owner never moves away from an account that was requested explicitly.
     let body =
         json!({ "stripe_customer_id": "cus_Other", "installation_id": 9_009, "plan": "credits" });
     let other = loop {
@@ -421,10 +427,10 @@ async fn an_owner_moves_once() {
         }
     };
     let key = world.key_of(&other, "theirs").await;
-    let there = Newcomer {
+    let there = Applicant {
         mailed: other,
         key,
-        by_itself: new.by_itself.clone(),
+        automatic: new.automatic.clone(),
     };
     there.joins(&boss).await;
     let on = boss.acts("POST", MOVE, Some(&installation())).await;
@@ -436,82 +442,4 @@ async fn an_owner_moves_once() {
     );
     assert_eq!(world.payer().await, Some(new.mailed));
     world.done().await;
-}
-
-/// Somebody shows his key and moves the owner, and the door dies at this call of it; how many calls it took.
-async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let world = World::bare(FaultPlan::None, &[]).await;
-    let new = newcomer(&world).await;
-    let left_key = world.key_of(&new.by_itself, "theirs").await;
-    let boss = world.signed_in("acme-owner").await;
-    let csrf = boss.csrf().await;
-    let before = world.stack.faults.calls();
-    if let Some((call, moment)) = call {
-        world.stack.faults.crash_at(before + call, moment);
-    }
-    let (number, account) = (INSTALLATION_ID.to_string(), new.mailed.as_str());
-    let joined = boss
-        .sends(
-            "/setup/account",
-            &[("key", &new.key), ("csrf_token", &csrf)],
-        )
-        .await;
-    assert_eq!(joined.status(), StatusCode::OK, "{call:?}");
-    let choice = [
-        ("installation_id", number.as_str()),
-        ("account_id", account),
-        ("csrf_token", &csrf),
-    ];
-    let moved = boss.sends("/setup", &choice).await;
-    assert_eq!(
-        moved.status(),
-        StatusCode::SEE_OTHER,
-        "{call:?}: {}",
-        text(&moved)
-    );
-    let calls = world.stack.faults.calls() - before;
-    assert_eq!(
-        world.moved_to(&new.by_itself).await.as_ref(),
-        Some(&new.mailed),
-        "{call:?}"
-    );
-    let keys = world
-        .stack
-        .store
-        .api_key_list(&new.by_itself)
-        .await
-        .expect("the store answers");
-    assert!(keys.len() == 1 && keys[0].revoked_at.is_some(), "{call:?}");
-    assert_eq!(
-        world
-            .stack
-            .store
-            .member_list(&new.by_itself)
-            .await
-            .expect("the store answers")
-            .len(),
-        0,
-        "{call:?}"
-    );
-    assert_eq!(
-        world
-            .customer(&left_key, "GET", "/api/v1/account", "", None)
-            .await
-            .0,
-        StatusCode::UNAUTHORIZED
-    );
-    assert_eq!(world.payer().await, Some(new.mailed), "{call:?}");
-    world.done().await;
-    calls
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_process_may_die_at_any_call_of_a_move() {
-    let calls = dies_at(None).await;
-    assert!(calls >= 15, "{calls} calls");
-    for call in 1..=calls {
-        for moment in [Moment::Before, Moment::After] {
-            dies_at(Some((call, moment))).await;
-        }
-    }
 }

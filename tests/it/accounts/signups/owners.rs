@@ -1,4 +1,5 @@
-//! Installing the App is enough: its owner gets an account with a trial, whichever of his events comes first.
+//! Installing the App is enough: its owner gets an account with a trial, whichever of its events
+//! comes first.
 
 use crate::world::{FaultPlan, World};
 use domain::accounts::signups::{Newcomer, State};
@@ -39,13 +40,13 @@ async fn installing_the_app_is_enough_for_a_trial() {
         );
         assert_eq!(world.payer().await, Some(account.id.clone()));
         world.assert_pulled_once();
-        assert_eq!(world.told_job().await.facts.account, account.id);
+        assert_eq!(world.commented_job().await.facts.account, account.id);
         assert_eq!(
             world.vendors.stripe.meter_events().len(),
             0,
             "a trial costs nothing"
         );
-        // What is said again changes nothing, also by another installation of the same owner.
+        // A repeated event changes nothing, not even from another installation of the same owner.
         world.github_sends("installation.created").await;
         world
             .github_sends_changed("installation.created", |event| {
@@ -79,7 +80,8 @@ async fn an_owner_who_has_an_account_is_not_signed_up() {
     world.done().await;
 }
 
-/// While nobody can be made a customer the sign-up waits, and so does what asks for a job; nothing is lost.
+/// While Stripe cannot make a customer, the sign-up waits, and so do events that ask for a job;
+/// nothing is lost.
 #[tokio::test(start_paused = true)]
 async fn without_billing_a_sign_up_waits() {
     let world = World::bare(FaultPlan::Seeded(33), &[("BILLING_ENABLED", "false")]).await;
@@ -103,7 +105,7 @@ async fn without_billing_a_sign_up_waits() {
     world.abandoned();
 }
 
-/// Whichever way the setting stands, the operator's word is what counts, on a door that goes on running.
+/// The operator's switch overrides the setting, in a running function.
 #[tokio::test(start_paused = true)]
 async fn a_sign_up_waits_while_billing_is_switched_off() {
     for setting in ["true", "false"] {
@@ -127,7 +129,7 @@ async fn a_sign_up_waits_while_billing_is_switched_off() {
     }
 }
 
-/// An operator may be faster than the queue, and then his word counts.
+/// An operator's decision counts even if it comes before the queued work.
 #[tokio::test(start_paused = true)]
 async fn an_operator_s_account_goes_before_a_sign_up() {
     let world = World::bare(FaultPlan::None, &[]).await;

@@ -1,4 +1,4 @@
-//! Wherever a process dies, what a job was reserved for is spent or given back, once.
+//! Wherever a process dies, the reservation of a job is spent or given back, once.
 
 use super::{HOLDS, LIMIT};
 use crate::world::{FaultPlan, World};
@@ -77,7 +77,7 @@ async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
         },
         "{what}"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     let log = world
         .stack
         .faults
@@ -161,7 +161,7 @@ async fn held(death: Option<(u64, Moment)>) -> u64 {
         },
         "{death:?}"
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
     let calls = world.stack.faults.calls() - before;
     world.done().await;
     calls

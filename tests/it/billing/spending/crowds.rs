@@ -18,7 +18,7 @@ use store::{Advanced, JobCreated, NewJob, Post, Store};
 
 pub const PERIOD: &str = "2026-11";
 
-/// A job for the n-th issue whose pull request costs so much.
+/// A job for the n-th issue whose pull request has this price.
 pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
     let line = Line {
         meter: Meter::pull_requests(),
@@ -109,7 +109,7 @@ async fn made(
                 let new = job(&account, n, rate);
                 loop {
                     match store.job_create(&new).await {
-                        // A write whose answer was contended away may have been made.
+                        // A write whose answer was lost to contention may have been made.
                         Ok(JobCreated::New | JobCreated::Existing(_)) => {
                             return Some(new.row.facts.id);
                         }
@@ -123,7 +123,7 @@ async fn made(
         .collect();
     let mut ids = Vec::new();
     for task in tasks {
-        ids.extend(task.await.expect("nobody panics"));
+        ids.extend(task.await.expect("no thread panics"));
     }
     ids
 }
@@ -154,7 +154,7 @@ async fn cancelled(store: &Store, ids: &[JobId]) {
         })
         .collect();
     for task in tasks {
-        task.await.expect("nobody panics");
+        task.await.expect("no thread panics");
     }
 }
 
@@ -270,7 +270,7 @@ async fn a_limit_that_is_lowered_among_64_holds_for_all_that_begin_after() {
         lowered.store(true, Ordering::Relaxed);
         let mut won = 0;
         for task in tasks {
-            won += u64::from(task.await.expect("nobody panics"));
+            won += u64::from(task.await.expect("no thread panics"));
         }
         let all = spent(&store, &id, Unit::Credits).await;
         assert_eq!(
@@ -289,6 +289,6 @@ async fn a_limit_that_is_lowered_among_64_holds_for_all_that_begin_after() {
     }
     assert!(
         early >= 200 && refused > 0,
-        "{early} began and {refused} were refused: nobody raced"
+        "{early} began and {refused} were refused: no race took place"
     );
 }

@@ -1,4 +1,4 @@
-//! Somebody changes the books by hand. Whatever he does, the audit says so, and says where.
+//! Manual changes of the ledger. The audit finds every one and says where it is.
 
 use super::{DAY, HOUR};
 use crate::world::{FaultPlan, World};
@@ -240,7 +240,7 @@ fn with_balances(world: &World) -> Vec<Meddling> {
     ways
 }
 
-/// F-G13: nothing can be changed, added or taken away without showing.
+/// F-G13: no change, addition or deletion goes unnoticed.
 #[tokio::test(start_paused = true)]
 async fn whatever_is_changed_by_hand_is_found() {
     let (world, _) = furnished().await;
@@ -327,9 +327,9 @@ async fn a_sealed_day_that_has_changed_shows_in_the_next_night() {
     world.abandoned();
 }
 
-/// A seal that somebody else put where ours belongs stays, and is told of.
+/// A foreign seal in the place of ours remains, and is reported.
 #[tokio::test(start_paused = true)]
-async fn a_seal_that_is_another_is_told_of() {
+async fn a_foreign_seal_is_reported() {
     let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     world.moves(&account, "some", 2).await;
     world.skip(DAY);
@@ -350,7 +350,7 @@ async fn a_seal_that_is_another_is_told_of() {
 
 /// A balance is made again from its entries, if they are all there and all true.
 #[tokio::test(start_paused = true)]
-async fn balances_are_written_anew_from_their_entries() {
+async fn balances_are_rebuilt_from_their_entries() {
     let (world, account) = furnished().await;
     let (balance, store) = (balances(&world)[0].clone(), world.stack.store.clone());
     let had = world.balance(&account).await;
@@ -369,14 +369,14 @@ async fn balances_are_written_anew_from_their_entries() {
             "{number}"
         );
         assert_eq!(world.balance(&account).await, had);
-        world.assert_books_agree().await;
+        world.assert_ledger_agrees().await;
     }
     world.stack.tables.row_remove(MAIN_TABLE, &balance);
     assert_eq!(
         store.balance_rebuild(&account).await.expect("an answer"),
         Rebuilt::Now
     );
-    world.assert_books_agree().await;
+    world.assert_ledger_agrees().await;
 
     let entry = entries(&world).last().cloned().expect("an entry");
     world.stack.tables.row_remove(LEDGER_TABLE, &entry);

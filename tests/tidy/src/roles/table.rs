@@ -34,7 +34,7 @@ const CHECK: &[&str] = &["dynamodb:ConditionCheckItem"];
 /// The paying account is looked up under owner and installation in one read.
 const PAYER: &[&str] = &["dynamodb:BatchGetItem"];
 
-/// Door, actions, resources. Secrets are named as in the template, behind `/tallyhook/<stage>/`.
+/// Function, actions, resources. Secrets are named as in the template, behind `/tallyhook/<stage>/`.
 pub const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("github-webhook", LOG, &["GithubWebhookLogs"]),
     ("github-webhook", ADD, &["EventsTable"]),
