@@ -1,10 +1,10 @@
-//! Buying: checkouts, portal and payment methods. One wish comes to one session, whatever dies and however often it is
+//! Buying: checkouts, portal and payment methods. One options comes to one session, whatever dies and however often it is
 //! asked; credits come from Stripe's word alone.
 
 use crate::world::program::{Program, program};
 use crate::world::{FaultPlan, World};
 use http::StatusCode;
-use local_stack::sales::{Push, Wish};
+use local_stack::catalogue::{Push, PushOptions};
 use local_stack::stack::STRIPE_HOST;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ impl World {
         let push = Push {
             api: &api,
             catalogue: &catalogue::built_in(),
-            wish: &Wish::default(),
+            options: &PushOptions::default(),
             now,
         };
         push.apply(&mut |_| {}).await.expect("a push");
