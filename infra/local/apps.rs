@@ -1,8 +1,8 @@
-//! The GitHub App on the command line: its manifest, and making one of it with a click.
+//! `app show` and `app create`.
 //!
-//! `show` prints the manifest. `create` serves one page on this machine: its button takes the manifest to GitHub, GitHub
-//! sends the browser back with a code, and the code is exchanged for the App's number, key and secrets, which go into a file
-//! that is there, empty and readable by nobody else, before anything begins: a code opens only once.
+//! `show` prints the manifest. `create` serves a page whose button sends the manifest to GitHub; GitHub redirects back with a
+//! code, which is exchanged for the App's id, key and secrets. A code works only once, so the file for them is created first,
+//! readable only by its owner.
 
 #[cfg(test)]
 mod tests;
@@ -27,12 +27,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 const MANIFEST: &str = include_str!("../github-app.json");
-/// What stands for the deployment's address in it.
+/// The placeholder for the deployment's address.
 const PLACE: &str = "https://tallyhook.example";
 const GITHUB: &str = "https://api.github.com";
 const GITHUB_WEB: &str = "https://github.com";
 
-/// Does what the command says; `say` gets each line.
+/// Runs the command; `say` prints a line.
 pub async fn run(
     command: &AppCommand,
     options: &Options,
@@ -54,7 +54,7 @@ pub async fn run(
             let listener = server::listen(options.port).await?;
             let here = format!("http://{}", listener.local_addr()?);
             let (taken, mut apps) = mpsc::channel(1);
-            let desk = Desk {
+            let create_page = CreatePage {
                 manifest: with_redirect(manifest(url)?, &here),
                 action: action(
                     env.find("GITHUB_WEB_URL").as_deref().unwrap_or(GITHUB_WEB),
@@ -69,46 +69,44 @@ pub async fn run(
                 taken,
             };
             say(&format!(
-                "Open {here} and press the button. This waits for GitHub to send you back; Ctrl-C gives up."
+                "Open {here} and press the button. Waiting for GitHub to redirect you back; Ctrl-C cancels."
             ));
             let app = tokio::select! {
-                app = apps.recv() => app.context("nobody came back")?,
-                served = axum::serve(listener, router(desk)) => { served?; bail!("the page is gone") }
+                app = apps.recv() => app.context("the page was closed")?,
+                served = axum::serve(listener, router(create_page)) => { served?; bail!("the page stopped") }
             };
             file.write_all(settings(&app).as_bytes())
                 .with_context(|| format!("cannot write {}", into.display()))?;
             say(&format!(
-                "App {} ({}) is made. Its settings and secrets are in {}.",
+                "Created App {} ({}). Its settings and secrets are in {}.",
                 app.id,
                 app.html_url,
                 into.display()
             ));
             say(&format!("Install it: {}/installations/new", app.html_url));
-            say("On AWS the secrets belong into Systems Manager: docs/deploying.md, \"Secrets\".");
+            say("On AWS, store the secrets in Systems Manager: docs/deploying.md, \"Secrets\".");
             Ok(())
         }
     }
 }
 
-/// The manifest of the App whose doors are at this address.
+/// The manifest for a deployment at this address.
 fn manifest(url: &str) -> anyhow::Result<Value> {
     let uri: http::Uri = url
         .parse()
         .ok()
-        .with_context(|| format!("--url takes an address, not {url:?}"))?;
+        .with_context(|| format!("--url must be a URL, not {url:?}"))?;
     let bare = uri.scheme().is_some() && uri.authority().is_some() && uri.query().is_none();
     if !bare || uri.scheme_str() != Some("https") {
-        bail!(
-            "--url takes the https:// address that GitHub reaches the deployment at, not {url:?}"
-        );
+        bail!("--url must be the https:// address of the deployment, without a query, not {url:?}");
     }
     let mut manifest =
-        serde_json::from_str(MANIFEST).context("infra/github-app.json is no JSON")?;
+        serde_json::from_str(MANIFEST).context("infra/github-app.json is not JSON")?;
     place(&mut manifest, url.trim_end_matches('/'));
     Ok(manifest)
 }
 
-/// Puts the address wherever its place is.
+/// Replaces every placeholder by the address.
 fn place(value: &mut Value, url: &str) {
     match value {
         Value::String(text) => *text = text.replace(PLACE, url),
@@ -123,7 +121,7 @@ fn with_redirect(mut manifest: Value, here: &str) -> Value {
     manifest
 }
 
-/// Where GitHub takes a manifest.
+/// The address of GitHub's form for manifests.
 fn action(web_url: &str, organization: Option<&str>) -> String {
     let web_url = web_url.trim_end_matches('/');
     match organization {
@@ -132,7 +130,7 @@ fn action(web_url: &str, organization: Option<&str>) -> String {
     }
 }
 
-/// A file that was not there, for its owner's eyes.
+/// Creates a new file that only its owner can read.
 fn fresh(path: &Path) -> anyhow::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -140,77 +138,80 @@ fn fresh(path: &Path) -> anyhow::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).with_context(|| {
         format!(
-            "{} is to hold the App's secrets and must not be there yet; name another with --into",
+            "cannot create {} for the App's secrets; it must not exist yet, choose another file with --into",
             path.display()
         )
     })
 }
 
-/// The page's side of the story.
-struct Desk {
+/// What the page needs.
+struct CreatePage {
     manifest: Value,
     action: String,
-    /// Whoever comes back without it was not sent by us.
+    /// Proves that a redirect answers our request.
     state: String,
     api: String,
     outside: Outside,
     taken: mpsc::Sender<NewApp>,
 }
 
-fn router(desk: Desk) -> Router {
+fn router(create_page: CreatePage) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/made", get(made))
-        .with_state(Arc::new(desk))
+        .with_state(Arc::new(create_page))
 }
 
-async fn page(State(desk): State<Arc<Desk>>) -> Html<String> {
-    let (action, manifest) = (escaped(&desk.action), escaped(&desk.manifest.to_string()));
-    let shown = escaped(&format!("{:#}", desk.manifest));
+async fn page(State(create_page): State<Arc<CreatePage>>) -> Html<String> {
+    let (action, manifest) = (
+        escaped(&create_page.action),
+        escaped(&create_page.manifest.to_string()),
+    );
+    let shown = escaped(&format!("{:#}", create_page.manifest));
     Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>A GitHub App for Tallyhook</title>\
-         <h1>A GitHub App for Tallyhook</h1><p>GitHub asks once more before it makes this App:</p><pre>{shown}</pre>\
+         <h1>A GitHub App for Tallyhook</h1><p>GitHub asks for confirmation before it creates this App:</p><pre>{shown}</pre>\
          <form method=\"post\" action=\"{action}?state={}\"><input type=\"hidden\" name=\"manifest\" value=\"{manifest}\">\
-         <button>Take it to GitHub</button></form></html>",
-        desk.state
+         <button>Create it on GitHub</button></form></html>",
+        create_page.state
     ))
 }
 
 async fn made(
-    State(desk): State<Arc<Desk>>,
+    State(create_page): State<Arc<CreatePage>>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
     let (Some(code), Some(state)) = (query.get("code"), query.get("state")) else {
         return said(
             StatusCode::BAD_REQUEST,
-            "GitHub sends you here with a code; begin at the first page.",
+            "The code is missing; start again at the first page.",
         );
     };
-    if *state != desk.state {
+    if *state != create_page.state {
         return said(
             StatusCode::BAD_REQUEST,
-            "This is not the answer to what was asked here; begin at the first page.",
+            "This redirect does not answer a request of this page; start again at the first page.",
         );
     }
     match github_api::app_take(
-        &desk.api,
+        &create_page.api,
         code,
-        desk.outside.web.clone(),
-        desk.outside.now(),
+        create_page.outside.web.clone(),
+        create_page.outside.now(),
     )
     .await
     {
         Ok(app) => {
-            // Nobody waits any more if one was taken already.
-            let _ = desk.taken.try_send(app);
+            // Fails when an App was received already.
+            let _ = create_page.taken.try_send(app);
             said(
                 StatusCode::OK,
-                "The App is made. Go back to the command line; this page can be closed.",
+                "The App was created. Return to the command line; you can close this page.",
             )
         }
         Err(error) => said(
             StatusCode::BAD_GATEWAY,
-            &format!("GitHub did not hand the App out: {error}. Begin anew."),
+            &format!("GitHub did not return the App: {error}. Start again."),
         ),
     }
 }
@@ -230,7 +231,7 @@ fn escaped(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// What the doors need of it, as lines for the environment; the key's newlines are written out.
+/// The App's settings as lines of an environment file; newlines of the key are escaped.
 fn settings(app: &NewApp) -> String {
     let webhook = app
         .webhook_secret

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 /// Tallyhook on this machine: webhooks in, pull requests out, every unit billed exactly once.
 ///
-/// Starts every door in one process on an embedded store, with stand-ins for GitHub, Stripe and the model, sends one
-/// signed sample webhook through the front door, and shows what becomes of it. Then it keeps serving until Ctrl-C.
+/// Starts every function in one process, on an embedded database and queues, with stand-ins for GitHub, Stripe, the model and
+/// mail. Sends one signed sample webhook, shows the job that follows, and serves until Ctrl-C.
 #[derive(Parser)]
 #[command(
     name = "tallyhook",
@@ -17,15 +17,13 @@ use std::path::PathBuf;
     max_term_width = 100
 )]
 pub struct Cli {
-    /// What to do; without it, run the demo and keep serving.
+    /// Without a command: run the demo, then serve.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to run.
     #[command(flatten)]
     pub options: Options,
 }
 
-/// What to do.
 #[derive(Subcommand, Clone)]
 pub enum Command {
     /// Run the demo once, print a summary and exit.
@@ -34,94 +32,90 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Serve without sending a sample webhook.
+    /// Serve without running the demo.
     Serve,
-    /// Look at what is sold, or bring it to Stripe. Starts nothing.
+    /// Check the catalogue of plans and prices, or push it to Stripe. Starts no functions.
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
-    /// The GitHub App: print its manifest, or make one of it. Starts no door.
+    /// Print the manifest of the GitHub App, or create the App from it. Starts no functions.
     #[command(subcommand)]
     App(AppCommand),
-    /// Look at the ledger of credits, or write balances anew from it. Starts nothing.
+    /// Verify the credit ledger, or rebuild balances from it. Starts no functions.
     ///
-    /// Looks at the tables in --data, or at those on AWS: MAIN_TABLE, LEDGER_TABLE, LEDGER_KEY, AWS_REGION and credentials in
-    /// the environment.
+    /// Reads the tables in --data, or those on AWS named by MAIN_TABLE, LEDGER_TABLE, LEDGER_KEY, AWS_REGION and the AWS
+    /// credentials in the environment.
     #[command(subcommand)]
     Ledger(LedgerCommand),
 }
 
-/// What to do with the GitHub App.
 #[derive(Subcommand, Clone)]
 pub enum AppCommand {
-    /// Print the manifest: what the App may do, which events it hears, and where.
+    /// Print the manifest: permissions, events and addresses.
     Show {
-        /// The https:// address at which GitHub reaches the deployment.
+        /// The https:// address of the deployment, as GitHub reaches it.
         #[arg(long, value_name = "URL")]
         url: String,
     },
-    /// Make the App: opens a page on this machine whose button takes the manifest to GitHub, and keeps what comes back.
+    /// Create the App: serves a page whose button sends the manifest to GitHub, and saves the App's credentials.
     ///
-    /// Talks to `https://github.com`, or to GITHUB_WEB_URL and --github-url.
+    /// Uses `https://github.com`, or GITHUB_WEB_URL and --github-url.
     Create {
-        /// The https:// address at which GitHub reaches the deployment.
+        /// The https:// address of the deployment, as GitHub reaches it.
         #[arg(long, value_name = "URL")]
         url: String,
-        /// The organization whose App it is; without it, it is yours.
+        /// The organization that owns the App; without it, your own account.
         #[arg(long, value_name = "LOGIN")]
         organization: Option<String>,
-        /// The file that gets its settings and secrets; it must not be there yet.
+        /// The file for its settings and secrets; it must not exist yet.
         #[arg(long, value_name = "FILE", default_value = "github-app.env")]
         into: PathBuf,
     },
 }
 
-/// What to do with the ledger.
 #[derive(Subcommand, Clone)]
 pub enum LedgerCommand {
-    /// Read every entry, seal and balance, and say whether they agree. Changes nothing; exits with 1 if they do not.
+    /// Check that all entries, seals and balances agree. Changes nothing; exits with 1 on a fault.
     Verify,
-    /// Write every balance anew that is not what its entries add up to. Entries and seals are never written.
+    /// Rewrite every balance that differs from the sum of its entries. Never writes entries or seals.
     Rebuild {
-        /// Say what would be written, and write nothing; exits with 1 if anything would.
+        /// Print what would be written without writing; exits with 1 if there is anything.
         #[arg(long)]
         check: bool,
     },
 }
 
-/// What to do with the catalogue.
 #[derive(Subcommand, Clone)]
 pub enum CatalogueCommand {
-    /// Print what is sold, or everything that is wrong with the file.
+    /// Print the plans, packs and prices, or every fault in the file.
     Check {
-        /// The file; without it, the one that CATALOGUE names, or else the built-in one.
+        /// The catalogue file; without it, the file in CATALOGUE or the built-in catalogue.
         file: Option<PathBuf>,
     },
-    /// Make Stripe have the products, prices, meters and portal that the catalogue says. Can be run again and again.
+    /// Create or update the catalogue's products, prices, meters and portal at Stripe. Can be repeated.
     ///
-    /// Talks to `https://api.stripe.com`, or to --stripe-url; needs STRIPE_SECRET_KEY in the environment.
+    /// Uses `https://api.stripe.com`, or --stripe-url; needs STRIPE_SECRET_KEY in the environment.
     Push {
-        /// The file; without it, the one that CATALOGUE names, or else the built-in one.
+        /// The catalogue file; without it, the file in CATALOGUE or the built-in catalogue.
         file: Option<PathBuf>,
-        /// Say what would be done, and do nothing.
+        /// Print the changes without making them.
         #[arg(long)]
         dry_run: bool,
-        /// Have Stripe send every event that is acted on to this address of the stripe-webhook door, too.
+        /// Also create a webhook endpoint at Stripe for this address of the stripe-webhook function.
         #[arg(long, value_name = "URL")]
         webhook_url: Option<String>,
     },
 }
 
-/// How to run.
 #[derive(Args, Clone)]
 pub struct Options {
-    /// The port on 127.0.0.1; 0 takes any free one.
+    /// The port on 127.0.0.1; 0 means any free port.
     #[arg(long, default_value_t = 8420, global = true)]
     pub port: u16,
-    /// Keep everything in this folder across restarts; without it, everything is in memory.
+    /// Keep all data in this folder across restarts; without it, in memory.
     #[arg(long, value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
     /// Use this GitHub instead of the stand-in, e.g. `https://api.github.com`. Needs GITHUB_APP_ID, GITHUB_PRIVATE_KEY and
-    /// GITHUB_WEBHOOK_SECRETS in the environment; people can sign in if GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET are there, too.
+    /// GITHUB_WEBHOOK_SECRETS in the environment, and GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET for sign-in.
     #[arg(long, value_name = "URL", global = true)]
     pub github_url: Option<String>,
     /// Use this Stripe instead of the stand-in, e.g. `https://api.stripe.com`. Needs STRIPE_SECRET_KEY and
@@ -129,16 +123,16 @@ pub struct Options {
     #[arg(long, value_name = "URL", global = true)]
     pub stripe_url: Option<String>,
     /// Use this model API instead of the stand-in, e.g. `https://api.anthropic.com`. Needs MODEL_API_KEY and MODEL_NAME in
-    /// the environment; MODEL_WIRE=openai there if it speaks OpenAI's Chat Completions.
+    /// the environment, and MODEL_WIRE=openai for OpenAI's Chat Completions.
     #[arg(long, value_name = "URL", global = true)]
     pub model_url: Option<String>,
-    /// Provision the accounts in this JSON file at the start: a list of {"stripe_customer_id", "installation_id",
+    /// Create the accounts in this JSON file at start: a list of {"stripe_customer_id", "installation_id",
     /// "owner_id", "plan"}.
     #[arg(long, value_name = "FILE", global = true)]
     pub accounts: Option<PathBuf>,
 }
 
-/// Each real service: its URL's setting, and what must be in the environment for it (any of the names in a group).
+/// Each real service: its flag, its URL's setting, and what the environment must contain (any name of a group).
 const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
     (
         "--github-url",
@@ -164,7 +158,7 @@ const CREDENTIALS: [(&str, &str, &[&[&str]]); 3] = [
     ),
 ];
 
-/// Settings of the environment that are taken over whenever they are set; prices that the catalogue knows of, too.
+/// Settings that are read from the environment when they are set, besides the prices that the catalogue names.
 const OPTIONAL: [&str; 13] = [
     catalogue::FILE,
     "OPERATOR_TOKEN",
@@ -206,7 +200,7 @@ pub fn local(name: &str) -> Option<String> {
 }
 
 impl Options {
-    /// The settings that differ from the local ones, or one line that says what is missing.
+    /// The settings that differ from the local defaults, or an error that names what is missing.
     pub fn settings(&self, env: &boot::Env) -> anyhow::Result<BTreeMap<String, String>> {
         let prices = catalogue::PRICES.iter().map(|(setting, _)| setting);
         let mut settings: BTreeMap<String, String> = OPTIONAL
@@ -220,7 +214,7 @@ impl Options {
             }
         }
         if self.github_url.is_some() {
-            // The stand-in's client is none at another GitHub.
+            // Another GitHub does not know the stand-in's OAuth client.
             for (setting, usual) in [
                 ("GITHUB_CLIENT_ID", ""),
                 ("GITHUB_CLIENT_SECRET", ""),
@@ -238,13 +232,13 @@ impl Options {
         {
             let Some(url) = url else { continue };
             if !url.starts_with("https://") && !url.starts_with("http://") {
-                bail!("{flag} takes a URL that begins with https:// or http://, not {url:?}");
+                bail!("{flag} must begin with https:// or http://, not {url:?}");
             }
             settings.insert((*setting).to_owned(), url.clone());
             for names in *groups {
                 let found = names.iter().find_map(|name| env.find(name));
                 let Some(value) = found else {
-                    bail!("{flag} needs {} in the environment", names.join(" or "))
+                    bail!("{flag} requires {} in the environment", names.join(" or "))
                 };
                 settings.insert(names[0].to_owned(), value);
             }
@@ -252,7 +246,7 @@ impl Options {
         Ok(settings)
     }
 
-    /// Whether the demo can be played: it needs the stand-in GitHub for its repository.
+    /// Whether the stand-in GitHub is in use, which has the repository of the demo.
     pub const fn has_stand_in_github(&self) -> bool {
         self.github_url.is_none()
     }

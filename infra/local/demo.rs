@@ -1,4 +1,4 @@
-//! The demo: one signed webhook through the front door, and what becomes of it.
+//! The demo: sends one signed webhook and follows its job to the charge.
 
 use crate::signing::github_request;
 use crate::stack::{Billing, Stack};
@@ -21,7 +21,7 @@ const SAMPLE: &str = include_str!("../../events/github/issues.labeled.json");
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(15);
 
-/// What came of the demo.
+/// The result of the demo.
 pub struct Summary {
     job: Snapshot,
     reported: bool,
@@ -31,7 +31,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// For machines.
+    /// For `--json`.
     pub fn json(&self) -> Value {
         json!({
             "job": { "id": self.job.facts.id.as_str(), "state": self.job.state.as_str() },
@@ -57,12 +57,15 @@ impl fmt::Display for Summary {
             "  model         {} tokens in, {} out",
             tokens.input, tokens.output
         )?;
-        let told = if self.reported {
+        let reported = if self.reported {
             "reported once"
         } else {
-            "kept, since billing is off"
+            "not reported, because billing is off"
         };
-        writeln!(f, "  Stripe        1 usage record, {told}, for {CUSTOMER}")?;
+        writeln!(
+            f,
+            "  Stripe        1 usage record, {reported}, for {CUSTOMER}"
+        )?;
         write!(
             f,
             "  in all        {} ms from the webhook to the charge",
@@ -71,13 +74,13 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Gives the demo's organization an account, by the operators' door. What is there already stays.
+/// Creates the account of the demo's organization, unless it exists.
 pub async fn provision(stack: &Stack, token: &str) -> anyhow::Result<()> {
     let wanted = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "owner_id": OWNER_ID, "plan": "payg" });
     provision_one(stack, token, &wanted).await
 }
 
-/// Gives somebody an account, by the operators' door.
+/// Creates an account through the admin API.
 pub async fn provision_one(stack: &Stack, token: &str, wanted: &Value) -> anyhow::Result<()> {
     let request = http::Request::post("/api/v1/admin/accounts")
         .header("authorization", format!("Bearer {token}"))
@@ -86,14 +89,14 @@ pub async fn provision_one(stack: &Stack, token: &str, wanted: &Value) -> anyhow
     let response = admin::respond(stack.admin.clone(), request).await;
     if !response.status().is_success() {
         bail!(
-            "cannot provision {wanted}: {}",
+            "cannot create the account {wanted}: {}",
             String::from_utf8_lossy(response.body())
         );
     }
     Ok(())
 }
 
-/// Sends the sample and follows its job until Stripe has been told. `say` gets each line of the job's life.
+/// Sends the sample and follows its job until the usage is reported. `say` prints each state of the job.
 pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Result<Summary> {
     let number = stack.vendors.github.next_number(OWNER, REPOSITORY).max(7);
     stack
@@ -110,7 +113,7 @@ pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Resu
     let id = job_of(stack, &key, started).await?;
     let job = follow(stack, &id, started, &say).await?;
     let milliseconds = stack.outside.now().since(started).as_millis();
-    told(stack, &id, started).await?;
+    commented(stack, &id, started).await?;
     let (received, finished) = events(stack).await?;
     let reported = stack.billing == Billing::On;
     Ok(Summary {
@@ -128,17 +131,7 @@ fn sample(number: u64, stack: &Stack) -> anyhow::Result<(String, Vec<u8>)> {
     event["issue"]["number"] = json!(number);
     event["issue"]["id"] = json!(70_000 + number);
     event["issue"]["updated_at"] = json!(stack.outside.now().to_string());
-    let random = [(stack.outside.random)(), (stack.outside.random)()];
-    let text = format!("{:016x}{:016x}", random[0], random[1]);
-    let delivery = [
-        &text[..8],
-        &text[8..12],
-        &text[12..16],
-        &text[16..20],
-        &text[20..],
-    ]
-    .join("-");
-    Ok((delivery, serde_json::to_vec(&event)?))
+    Ok((stack.delivery_id(), serde_json::to_vec(&event)?))
 }
 
 async fn send(stack: &Stack, base: &str, delivery: &str, body: &[u8]) -> anyhow::Result<()> {
@@ -150,10 +143,10 @@ async fn send(stack: &Stack, base: &str, delivery: &str, body: &[u8]) -> anyhow:
         .call(request)
         .await
         .map_err(|error| anyhow::anyhow!(error))
-        .context("the front door does not answer")?;
+        .context("the server does not answer")?;
     if response.status() != http::StatusCode::ACCEPTED {
         bail!(
-            "the front door answered {}: {}",
+            "the server answered {}: {}",
             response.status(),
             String::from_utf8_lossy(response.body())
         );
@@ -161,7 +154,7 @@ async fn send(stack: &Stack, base: &str, delivery: &str, body: &[u8]) -> anyhow:
     Ok(())
 }
 
-/// The job that the event made, once its door has finished it.
+/// The job that the event created, once the event is processed.
 async fn job_of(stack: &Stack, key: &EventKey, started: Timestamp) -> anyhow::Result<JobId> {
     loop {
         if let Some(row) = stack.inbox.find_row(key).await?
@@ -171,13 +164,13 @@ async fn job_of(stack: &Stack, key: &EventKey, started: Timestamp) -> anyhow::Re
             let id = outcome
                 .strip_prefix("job ")
                 .and_then(|id| JobId::parse(id).ok());
-            return id.with_context(|| format!("the event made no job: {outcome}"));
+            return id.with_context(|| format!("the event created no job: {outcome}"));
         }
         wait(stack, started).await?;
     }
 }
 
-/// Says every state as it comes, until the pull request is open and Stripe has been told.
+/// Prints every state, until the pull request is open and the usage is reported.
 async fn follow(
     stack: &Stack,
     id: &JobId,
@@ -201,7 +194,7 @@ async fn follow(
                 );
             }
             if stack.billing == Billing::Off {
-                say("           billing is off; the debt to Stripe is kept");
+                say("           billing is off; the usage is not reported");
                 return Ok(row);
             }
             if let Some(at) = reported_at(stack, &row).await? {
@@ -238,8 +231,8 @@ async fn reported_at(stack: &Stack, row: &Snapshot) -> anyhow::Result<Option<Tim
     Ok(last)
 }
 
-/// Waits for the comment under the issue, the last thing a job does.
-async fn told(stack: &Stack, id: &JobId, started: Timestamp) -> anyhow::Result<()> {
+/// Waits for the comment on the issue, the last effect of a job.
+async fn commented(stack: &Stack, id: &JobId, started: Timestamp) -> anyhow::Result<()> {
     while stack
         .store
         .job_find(id)
@@ -254,7 +247,7 @@ async fn told(stack: &Stack, id: &JobId, started: Timestamp) -> anyhow::Result<(
 async fn wait(stack: &Stack, started: Timestamp) -> anyhow::Result<()> {
     if stack.outside.now().since(started) > PATIENCE {
         bail!(
-            "nothing more happened within {} seconds; RUST_LOG=info shows what the doors say",
+            "nothing more happened within {} seconds; set RUST_LOG=info to see the logs",
             PATIENCE.as_secs()
         );
     }
@@ -262,7 +255,7 @@ async fn wait(stack: &Stack, started: Timestamp) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Events received and events done with, as far as one page of the log shows.
+/// Counts the events received and processed, up to one page of the log.
 async fn events(stack: &Stack) -> anyhow::Result<(usize, usize)> {
     const PAGE: usize = 1_000;
     let (mut received, mut pending) = (0, 0);

@@ -1,13 +1,15 @@
-//! The local stack: every door in one process, on an embedded AWS and stand-ins for the vendors.
+//! The local stack: every function in one process, on an embedded AWS and stand-ins for the vendors.
 //!
-//! Owns the wiring that `cargo run` and the end-to-end tests share. The doors are the very functions that Lambda runs, the
-//! clients are the real SDKs; only what stands behind their HTTP differs. There is no switch inside a door that says so.
+//! Owns the wiring that `cargo run` and the end-to-end tests share. The functions and SDK clients are those that run on
+//! Lambda; only the HTTP client below them differs. No function knows whether it runs here or on AWS.
 
 pub mod apps;
-pub mod books;
+pub mod catalogue;
+
 pub mod cli;
 pub mod demo;
-pub mod sales;
+pub mod ledger;
+
 pub mod server;
 pub mod settings;
 pub mod signing;

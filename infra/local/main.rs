@@ -1,13 +1,13 @@
-//! `cargo run`: the whole house on this machine.
+//! `cargo run`: all of Tallyhook on this machine.
 
 use anyhow::{Context, bail};
 use boot::{Env, LevelFilter, Outside, Trust};
 use clap::Parser;
-use local_stack::books::Books;
 use local_stack::cli::{Cli, Command, Options};
+use local_stack::ledger::LedgerTables;
 use local_stack::stack::{Parts, Stack, TABLES_FILE};
 use local_stack::world::Vendors;
-use local_stack::{apps, demo, sales, server, vendors_file};
+use local_stack::{apps, catalogue, demo, server, vendors_file};
 use stand_in_shared::faults::Faults;
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,14 +29,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let env = Env::of_process();
     boot::log_at(&env, LevelFilter::OFF);
     if let Some(Command::Catalogue(command)) = &cli.command {
-        return sales::run(command, &cli.options, &env, &mut say).await;
+        return catalogue::run(command, &cli.options, &env, &mut say).await;
     }
     if let Some(Command::App(command)) = &cli.command {
         return apps::run(command, &cli.options, &env, &mut say).await;
     }
     if let Some(Command::Ledger(command)) = &cli.command {
-        return Books::open(&cli.options, env)?
-            .run(command, &mut say, &tell)
+        return LedgerTables::open(&cli.options, env)?
+            .run(command, &mut say, &progress)
             .await;
     }
     let settings = cli.options.settings(&env)?;
@@ -73,14 +73,15 @@ async fn start(
     );
     vendors_file::load(options, &vendors)?;
     vendors.furnish();
+    vendors.add_prospect();
     settings
         .entry("PUBLIC_URL".to_owned())
         .or_insert_with(|| base.to_owned());
     settings
         .entry("DASHBOARD_URL".to_owned())
-        .or_insert_with(|| format!("{base}/billing"));
+        .or_insert_with(|| format!("{base}/setup"));
     if options.has_stand_in_github() {
-        // The page is for browsers, so it is reached where they reach it.
+        // Browsers open these pages, so they need the address of this server.
         settings.insert(
             "GITHUB_WEB_URL".to_owned(),
             format!("{base}/stand-ins/github"),
@@ -117,7 +118,7 @@ async fn start(
 async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Result<()> {
     if matches!(cli.command, Some(Command::Demo { .. })) && !cli.options.has_stand_in_github() {
         bail!(
-            "the demo plays on the stand-in GitHub; leave --github-url away, or use `cargo run -- serve`"
+            "the demo needs the stand-in GitHub; run it without --github-url, or use `cargo run -- serve`"
         );
     }
     match &cli.command {
@@ -126,7 +127,7 @@ async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Resul
         }
         Some(Command::Demo { json: false }) => show(stack, base).await?,
         Some(Command::Serve) => serve(base, token).await,
-        // Was done before anything started.
+        // Handled in `run`, before anything started.
         Some(Command::App(_) | Command::Catalogue(_) | Command::Ledger(_)) => {}
         None => {
             if cli.options.has_stand_in_github() {
@@ -139,7 +140,9 @@ async fn act(cli: &Cli, stack: &Stack, base: &str, token: &str) -> anyhow::Resul
 }
 
 async fn show(stack: &Stack, base: &str) -> anyhow::Result<()> {
-    say("A signed webhook goes in at the front door; a pull request and one charge come out.\n");
+    say(
+        "A signed GitHub webhook arrives; Tallyhook opens a pull request and reports one charge to Stripe.\n",
+    );
     let summary = demo::play(stack, base, |line| say(&format!("  {line}"))).await?;
     say(&format!("\n{summary}"));
     Ok(())
@@ -147,23 +150,29 @@ async fn show(stack: &Stack, base: &str) -> anyhow::Result<()> {
 
 async fn serve(base: &str, token: &str) {
     say(&format!(
-        "\nServing on {base} until Ctrl-C. The page there leads to everything."
+        "\nServing until Ctrl-C:\n\n  \
+         overview      {base}\n  \
+         GitHub        {base}/stand-ins/github\n  \
+         Stripe        {base}/stand-ins/stripe\n  \
+         mailbox       {base}/stand-ins/mail\n  \
+         API           {base}/api/v1/docs\n\n\
+         Next: open the overview and follow the steps there, from a sign-up to a pull request of your own.\n\
+         Operator token (for /api/v1/admin/…): {token}"
     ));
-    say(&format!("Operator token: {token}"));
     std::future::pending().await
 }
 
-/// Prints a line; whoever listened may have gone, as `| head` does, and then there is nobody to tell.
+/// Prints a line. A closed pipe, as after `| head`, is not an error.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// How far something long is, for whoever watches.
-fn tell(line: &str) {
+/// Prints progress to standard error.
+fn progress(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// A token for operators that lasts as long as this process.
+/// An operator token that is valid until this process ends.
 fn fresh_token(outside: &Outside) -> String {
     (0..4)
         .map(|_| format!("{:016x}", (outside.random)()))

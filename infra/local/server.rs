@@ -1,4 +1,4 @@
-//! The front door on 127.0.0.1, and the mappings that run behind it.
+//! The HTTP server on 127.0.0.1, and the queues and schedules that wake the functions.
 
 use crate::stack::Stack;
 use anyhow::Context;
@@ -17,19 +17,19 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Workers that look at each queue.
+/// Pollers of each queue.
 const WORKERS: usize = 4;
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 const SEAL_EVERY: Duration = Duration::from_secs(86_400);
-/// The demo is over before that; who keeps his tables has the days sealed in which nothing ran.
+/// Late enough for the demo to be over. Days on which nothing ran are sealed now, too.
 const SEAL_AFTER: Duration = Duration::from_secs(60);
 const LOOK_SECONDS: i32 = 1;
-/// How soon it is told what became of a mail.
-const TELL_EVERY: Duration = Duration::from_secs(1);
-/// How long what is under way may take to finish when we are asked to stop.
+/// How often feedback about mails and webhooks of the stand-in GitHub are delivered.
+const DELIVER_EVERY: Duration = Duration::from_millis(500);
+/// How long running work may take to finish after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Opens the port, or says what to do when it is taken.
+/// Opens the port.
 pub async fn listen(port: u16) -> anyhow::Result<TcpListener> {
     let opened = TcpListener::bind(("127.0.0.1", port)).await;
     opened.with_context(|| {
@@ -39,18 +39,19 @@ pub async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 
 /// A running stack.
 pub struct Server {
-    /// The stack that runs.
     pub stack: Arc<Stack>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
 impl Server {
-    /// Serves the doors on the listener and wakes them by their queues and schedules.
+    /// Serves HTTP on the listener and wakes the functions by their queues and schedules.
     pub fn start(stack: Arc<Stack>, listener: TcpListener) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let app = app(&stack);
+        let address = listener.local_addr();
+        let base = address.map_or_else(|_| String::new(), |address| format!("http://{address}"));
+        let app = app(&stack, base);
         let mut until = stopped.clone();
         tasks.spawn(async move {
             let ended = async move {
@@ -67,11 +68,12 @@ impl Server {
         }
         tasks.spawn(sweep(Arc::clone(&stack), stopped.clone()));
         tasks.spawn(mail_events(Arc::clone(&stack), stopped.clone()));
+        tasks.spawn(github_webhooks(Arc::clone(&stack), stopped.clone()));
         tasks.spawn(seal(Arc::clone(&stack), stopped));
         Self { stack, stop, tasks }
     }
 
-    /// Lets what is under way finish. What is not done then is still owed by its row.
+    /// Lets running work finish. What remains is still due in its row, for the next start.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         let finish = async { while self.tasks.join_next().await.is_some() {} };
@@ -79,7 +81,7 @@ impl Server {
     }
 }
 
-/// Looks at one queue until it is asked to stop.
+/// Polls one queue until the server stops.
 async fn work(stack: Arc<Stack>, place: usize, stopped: watch::Receiver<bool>) {
     let (_, mapping) = &stack.mappings[place];
     while !*stopped.borrow() {
@@ -101,20 +103,29 @@ async fn work(stack: Arc<Stack>, place: usize, stopped: watch::Receiver<bool>) {
 async fn sweep(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
     while !*stopped.borrow() {
         if let Err(failure) = stack.sweep().await {
-            tracing::warn!(error = %failure, "a sweep was cut short");
+            tracing::warn!(error = %failure, "the sweep failed");
         }
         let _ = tokio::time::timeout(SWEEP_EVERY, stopped.wait_for(|stop| *stop)).await;
     }
 }
 
 async fn mail_events(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
-    while tokio::time::timeout(TELL_EVERY, stopped.wait_for(|stop| *stop))
+    while tokio::time::timeout(DELIVER_EVERY, stopped.wait_for(|stop| *stop))
         .await
         .is_err()
     {
         if let Err(error) = stack.mail_events().await {
-            tracing::warn!(%error, "what became of a mail got lost");
+            tracing::warn!(%error, "feedback about a mail was lost");
         }
+    }
+}
+
+async fn github_webhooks(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
+    while tokio::time::timeout(DELIVER_EVERY, stopped.wait_for(|stop| *stop))
+        .await
+        .is_err()
+    {
+        stack.github_webhooks().await;
     }
 }
 
@@ -125,18 +136,18 @@ async fn seal(stack: Arc<Stack>, mut stopped: watch::Receiver<bool>) {
         .is_err()
     {
         if let Err(failure) = stack.seal().await {
-            tracing::warn!(error = %failure, "sealing was cut short");
+            tracing::warn!(error = %failure, "sealing failed");
         }
         pause = SEAL_EVERY;
     }
 }
 
-/// All doors and the stand-ins' pages on one port.
-fn app(stack: &Arc<Stack>) -> Router {
+/// All HTTP functions and the pages of the stand-ins on one port.
+fn app(stack: &Arc<Stack>, base: String) -> Router {
     let github = {
         let stack = Arc::clone(stack);
         any(move |request: Request| async move {
-            // One byte more than the door takes, so that the door itself refuses what is too large.
+            // One byte more than the function accepts, so that the function refuses what is too large.
             match collected(request).await {
                 Ok(request) => github_webhook::receive(&stack.github_webhook, request)
                     .await
@@ -157,7 +168,7 @@ fn app(stack: &Arc<Stack>) -> Router {
         })
     };
     let mut app = Router::new()
-        .route("/", get(|| async { Html(INDEX) }))
+        .route("/", get(move || async move { Html(index(&base)) }))
         .route("/github/webhook", github);
     for path in stripe_webhook::PATHS {
         app = app.route(path, stripe.clone());
@@ -165,12 +176,12 @@ fn app(stack: &Arc<Stack>) -> Router {
     app.nest("/stand-ins/github", stack.vendors.github.pages())
         .nest("/stand-ins/stripe", stack.vendors.stripe.pages())
         .nest("/stand-ins/mail", stack.vendors.mail.pages())
-        .fallback(other_doors(stack))
+        .fallback(other_functions(stack))
         .layer(DefaultBodyLimit::disable())
 }
 
-/// Operators' requests go to their door and all others to the customers', as the gateway's routes have it.
-fn other_doors(stack: &Arc<Stack>) -> axum::routing::MethodRouter {
+/// Sends admin paths to the admin function and all others to the API, like the routes of the gateway on AWS.
+fn other_functions(stack: &Arc<Stack>) -> axum::routing::MethodRouter {
     let stack = Arc::clone(stack);
     any(move |request: Request| async move {
         let path = request.uri().path();
@@ -192,25 +203,42 @@ async fn collected(request: Request) -> Result<http::Request<Bytes>, Response> {
         Err(_) => {
             let refusal = Response::builder().status(http::StatusCode::PAYLOAD_TOO_LARGE);
             Err(refusal
-                .body(Body::from("the body is larger than 5 MiB"))
+                .body(Body::from("the request body must not be larger than 5 MiB"))
                 .expect("a plain response"))
         }
     }
 }
 
+/// The overview page. Its steps are the walk from a sign-up to a pull request.
+fn index(base: &str) -> String {
+    INDEX.replace("{base}", base)
+}
+
 const INDEX: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Tallyhook, local</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}
-code{font-size:.9em}li{margin:.4rem 0}</style>
-<h1>Tallyhook, on this machine</h1>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}
+code,pre{font-size:.9em}pre{overflow-x:auto}li{margin:.4rem 0}</style>
+<h1>Tallyhook on this machine</h1>
+<h2>From a sign-up to a pull request</h2>
+<ol>
+<li>Sign up:
+<pre>curl -X POST {base}/api/v1/signup -H 'content-type: application/json' -H 'idempotency-key: my-first-sign-up' \
+  -d '{"email":"me@example.com","name":"Me","plan":"trial"}'</pre></li>
+<li>Open the <a href="/stand-ins/mail">mailbox</a>, follow the link in the mail and keep the API key.</li>
+<li><a href="/stand-ins/github/apps/tallyhook/installations/new">Install the App</a> for <code>globex</code>, sign in as
+<code>globex-owner</code>, enter the key and let your account pay.</li>
+<li>Open an issue in <a href="/stand-ins/github/globex/greeter">globex/greeter</a>, for example with the body
+<code>Replace `Helo` with `Hello` in `src/greeting.rs`.</code>, and add the label <code>tallyhook</code>.</li>
+<li>Reload the issue: Tallyhook comments with the link to its pull request.</li>
+</ol>
+<h2>Everything else</h2>
 <ul>
-<li><a href="/stand-ins/github">The stand-in GitHub</a>: repositories, branches, pull requests, comments</li>
-<li><a href="/stand-ins/stripe">The stand-in Stripe</a>: customers, meters, meter events</li>
-<li><a href="/stand-ins/mail">The mailbox</a>: what customers were told by mail</li>
-<li><a href="/api/v1/docs">The API</a>, with an example of every route; <a href="/api/v1/plans">what is sold</a></li>
-<li><code>POST /api/v1/signup</code> with an address, a name and a plan: the mail leads to the first API key</li>
-<li><a href="/signin">Sign in</a> as somebody of the stand-in GitHub; <a href="/api/v1/session">who is signed in</a></li>
-<li><code>POST /github/webhook</code>, <code>POST /stripe/webhook</code>: signed with <code>local-secret</code> unless you set others</li>
-<li><code>GET /api/v1/admin/events</code> and more, with the operator token that was printed at the start</li>
+<li><a href="/stand-ins/github">Stand-in GitHub</a>: repositories, issues, pull requests, comments</li>
+<li><a href="/stand-ins/stripe">Stand-in Stripe</a>: customers, payments, subscriptions, meters</li>
+<li><a href="/stand-ins/mail">Mailbox</a>: every mail that was sent</li>
+<li><a href="/api/v1/docs">API documentation</a>; <a href="/api/v1/plans">plans and prices</a></li>
+<li><a href="/signin">Sign in</a> with the stand-in GitHub; <a href="/setup">your accounts</a>; <a href="/api/v1/session">your session</a></li>
+<li><code>POST /github/webhook</code>, <code>POST /stripe/webhook</code>: signed with <code>local-secret</code> unless you set other secrets</li>
+<li><code>GET /api/v1/admin/events</code> and other operator routes, with the operator token that was printed at start</li>
 <li><a href="/health">Health</a></li>
 </ul></html>"#;

@@ -1,4 +1,4 @@
-//! Webhooks as GitHub and Stripe sign them, for whoever plays the sender.
+//! Signs webhooks the way GitHub and Stripe do.
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};

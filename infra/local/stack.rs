@@ -1,5 +1,6 @@
-//! All doors, joined.
+//! All functions, connected to queues, tables and stand-ins.
 
+use crate::signing::github_request;
 use crate::world::{APP_ID, CLIENT_ID, CLIENT_SECRET, Vendors};
 use anyhow::Context;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -23,88 +24,66 @@ use store::schema;
 use store::{Connection, Inbox, KeyRing, KeySource, Store};
 use tower::Service;
 
-/// The hosts at which the stand-ins answer.
+/// The hosts of the stand-ins.
 pub const GITHUB_HOST: &str = "github.stand-in";
-/// Its pages.
 pub const GITHUB_WEB_HOST: &str = "github.test";
-/// Stripe's.
 pub const STRIPE_HOST: &str = "stripe.stand-in";
-/// The model's.
 pub const MODEL_HOST: &str = "model.stand-in";
-/// Mail's.
 pub const MAIL_HOST: &str = "mail.stand-in";
 const EVENTS_TABLE: &str = "tallyhook-events";
-/// The local table of accounts, jobs and usage.
 pub const MAIN_TABLE: &str = "tallyhook-main";
-/// The local table of entries and seals.
 pub const LEDGER_TABLE: &str = "tallyhook-ledger";
-/// The file of the tables within the folder that keeps everything.
+/// The file of the tables in the `--data` folder.
 pub const TABLES_FILE: &str = "tables.db";
 
 /// What a stack is made of.
 pub struct Parts {
-    /// The vendors' stand-ins.
     pub vendors: Vendors,
-    /// What goes wrong.
     pub faults: Faults,
-    /// The clock.
     pub clock: Clock,
-    /// Random numbers.
     pub random: Random,
-    /// Where the tables are kept; in memory without it.
+    /// The file of the tables; without it, they are in memory.
     pub tables_file: Option<PathBuf>,
-    /// Who carries requests to hosts that have no stand-in.
+    /// Carries requests to hosts that have no stand-in.
     pub real_web: Option<Web>,
     /// Settings that differ from the local ones: URLs and credentials of real services.
     pub settings: BTreeMap<String, String>,
 }
 
-/// The running doors.
+/// The running functions.
 pub struct Stack {
-    /// GitHub's door.
     pub github_webhook: Arc<github_webhook::Ctx>,
-    /// Stripe's door.
     pub stripe_webhook: Arc<stripe_webhook::Ctx>,
-    /// The operators' door.
     pub admin: Router,
-    /// The customers' door.
     pub api: Router,
-    /// Pages for browsers.
     pub web: Router,
-    /// The sweeper.
     pub sweeper: Arc<sweeper::Ctx>,
-    /// The door that seals the ledger's days.
     pub reconciliation: Arc<reconciliation::Ctx>,
-    /// Queues and the doors they wake.
+    /// The queues and the functions that they wake.
     pub mappings: Vec<(Queue, Mapping)>,
-    /// For looking into the event log.
+    /// Reads the event log, for tests and the demo.
     pub inbox: Inbox,
-    /// For looking into the rest.
+    /// Reads the other tables, for tests and the demo.
     pub store: Store,
-    /// For looking into the tables, and for meddling with them.
+    /// Reads and changes rows past every condition, for tests.
     pub tables: EmbeddedAws,
-    /// For looking into queues.
     pub sqs: SqsClient,
-    /// The vendors' stand-ins.
     pub vendors: Vendors,
-    /// What goes wrong.
     pub faults: Faults,
     /// The clock, in milliseconds.
     pub now: Now,
-    /// The seam of all doors.
+    /// The clock, randomness and HTTP of all functions.
     pub outside: Outside,
-    /// What GitHub's webhooks are signed with; the newest of several.
+    /// The newest of the secrets that sign GitHub's webhooks.
     pub github_secret: String,
-    /// Whether Stripe is told of debts, or they are kept.
     pub billing: Billing,
 }
 
-/// Whether Stripe is told.
+/// Whether usage is reported to Stripe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Billing {
-    /// It is.
     On,
-    /// Debts are kept until it is.
+    /// Usage stays pending until billing is on.
     Off,
 }
 
@@ -113,18 +92,18 @@ const STEP_TIME: Duration = Duration::from_secs(300);
 const OTHER_TIME: Duration = Duration::from_secs(60);
 const RECEIVES_MAX: u32 = 15;
 
-/// What a door works with.
+/// The context of a function.
 macro_rules! ctx {
-    ($doors:expr, $door:ident) => {
-        Arc::new($door::Ctx::connect(
-            $door::Config::load($doors.env())?,
-            $doors.outside.clone(),
+    ($functions:expr, $function:ident) => {
+        Arc::new($function::Ctx::connect(
+            $function::Config::load($functions.env())?,
+            $functions.outside.clone(),
         ))
     };
 }
 
 impl Stack {
-    /// Opens the tables, creates the queues and joins every door.
+    /// Opens the tables, creates the queues and connects every function.
     pub async fn start(parts: Parts) -> anyhow::Result<Self> {
         let file = parts
             .tables_file
@@ -171,29 +150,29 @@ impl Stack {
             .is_some_and(|text| text.eq_ignore_ascii_case("false"));
         let billing = if off { Billing::Off } else { Billing::On };
         let ledger_key = settings.get("LEDGER_KEY").cloned().unwrap_or_default();
-        let doors = Doors {
+        let functions = Functions {
             settings,
             outside: outside.clone(),
         };
         let clock = parts.clock;
         Ok(Self {
-            github_webhook: ctx!(doors, github_webhook),
-            stripe_webhook: ctx!(doors, stripe_webhook),
+            github_webhook: ctx!(functions, github_webhook),
+            stripe_webhook: ctx!(functions, stripe_webhook),
             admin: admin::router(admin::Ctx::connect(
-                admin::Config::load(doors.env())?,
+                admin::Config::load(functions.env())?,
                 outside.clone(),
             )),
             api: api::router(api::Ctx::connect(
-                api::Config::load(doors.env())?,
+                api::Config::load(functions.env())?,
                 outside.clone(),
             )),
             web: web::router(web::Ctx::connect(
-                web::Config::load(doors.env())?,
+                web::Config::load(functions.env())?,
                 outside.clone(),
             )),
-            sweeper: ctx!(doors, sweeper),
-            reconciliation: ctx!(doors, reconciliation),
-            mappings: doors.mappings(&urls)?,
+            sweeper: ctx!(functions, sweeper),
+            reconciliation: ctx!(functions, reconciliation),
+            mappings: functions.mappings(&urls)?,
             inbox: connection.inbox(EVENTS_TABLE),
             store: connection
                 .store(MAIN_TABLE, outside.random.clone())
@@ -227,14 +206,14 @@ impl Stack {
         sweeper::handle(&self.sweeper, deadline).await
     }
 
-    /// Puts what became of mails into its queue, as SES does by way of SNS; how much there was.
+    /// Sends feedback about mails to its queue, as SES does through SNS. Returns the number of events.
     pub async fn mail_events(&self) -> anyhow::Result<usize> {
         let events = self.vendors.mail.outbox_take();
         let mapping = self
             .mappings
             .iter()
             .find(|(queue, _)| *queue == Queue::MailEvents);
-        let (_, mapping) = mapping.context("every queue wakes a door")?;
+        let (_, mapping) = mapping.context("every queue wakes a function")?;
         for event in &events {
             self.sqs
                 .send_message()
@@ -246,7 +225,40 @@ impl Stack {
         Ok(events.len())
     }
 
-    /// Seals what days are over, as the night's schedule does.
+    /// Delivers what people did on the stand-in GitHub, signed as GitHub signs it. Like GitHub, it does not repeat a delivery
+    /// that was refused.
+    pub async fn github_webhooks(&self) {
+        for webhook in self.vendors.github.outbox_take() {
+            let body = webhook.payload.to_string();
+            let request = github_request(
+                "",
+                &self.github_secret,
+                webhook.event,
+                &self.delivery_id(),
+                body.as_bytes(),
+            );
+            let response = github_webhook::receive(&self.github_webhook, request).await;
+            if !response.status().is_success() {
+                tracing::warn!(status = %response.status(), event = webhook.event, "a webhook of the stand-in GitHub was refused");
+            }
+        }
+    }
+
+    /// A fresh `X-GitHub-Delivery`.
+    pub fn delivery_id(&self) -> String {
+        let random = [(self.outside.random)(), (self.outside.random)()];
+        let text = format!("{:016x}{:016x}", random[0], random[1]);
+        [
+            &text[..8],
+            &text[8..12],
+            &text[12..16],
+            &text[16..20],
+            &text[20..],
+        ]
+        .join("-")
+    }
+
+    /// Seals the days that are over, as the nightly schedule does.
     pub async fn seal(&self) -> Result<reconciliation::Reconciled, Failure> {
         let deadline = self.outside.now().plus(STEP_TIME);
         reconciliation::handle(&self.reconciliation, deadline).await
@@ -270,7 +282,7 @@ fn is_page(path: &str) -> bool {
     ) || path.starts_with("/welcome/")
 }
 
-/// The settings that every local stack has; the command line may replace those of real services.
+/// The default settings; the command line replaces those of real services.
 fn settings() -> BTreeMap<String, String> {
     [
         ("AWS_REGION", "us-east-1"),
@@ -304,7 +316,7 @@ fn settings() -> BTreeMap<String, String> {
     .into()
 }
 
-/// The ledger's keys by value, for looking into it.
+/// The ledger's keys, by value.
 pub fn ledger_keys(setting: String) -> KeySource {
     let setting = SecretString::from(setting);
     Arc::new(move || {
@@ -313,13 +325,10 @@ pub fn ledger_keys(setting: String) -> KeySource {
     })
 }
 
-/// What local entries of the ledger are digested with.
 pub const LOCAL_LEDGER_KEY: &str = "local-ledger-key-that-is-no-secret";
-/// What the stand-in for the model is asked with.
 pub const LOCAL_MODEL_KEY: &str = "local-model-key";
-/// What local webhooks are signed with.
 pub const LOCAL_SECRET: &str = "local-secret";
-/// Replaced by a fresh one before anybody outside can use it.
+/// `cargo run` replaces it by a random one.
 pub const LOCAL_TOKEN: &str = "local:local-token";
 
 const fn time_of(queue: Queue) -> Duration {
@@ -348,26 +357,26 @@ const fn batch_of(queue: Queue) -> i32 {
     }
 }
 
-struct Doors {
+struct Functions {
     settings: BTreeMap<String, String>,
     outside: Outside,
 }
 
-/// Turns a door's `handle` into a function that a mapping can call.
+/// Turns a function's `handle` into one that an event source mapping can call.
 macro_rules! function {
-    ($doors:expr, $door:ident) => {{
-        let ctx = ctx!($doors, $door);
+    ($functions:expr, $function:ident) => {{
+        let ctx = ctx!($functions, $function);
         let function: Function = Arc::new(move |event, deadline| {
             let ctx = Arc::clone(&ctx);
-            Box::pin(
-                async move { $door::handle(&ctx, event, Timestamp::from_millis(deadline)).await },
-            )
+            Box::pin(async move {
+                $function::handle(&ctx, event, Timestamp::from_millis(deadline)).await
+            })
         });
         function
     }};
 }
 
-impl Doors {
+impl Functions {
     fn env(&self) -> Env {
         Env::of(self.settings.clone())
     }
@@ -408,7 +417,7 @@ impl Doors {
     }
 }
 
-/// Stand-ins where there are any, the real world elsewhere.
+/// Sends requests to a stand-in if their host has one, and to the real host otherwise.
 #[derive(Clone)]
 struct Hybrid {
     stand_ins: StandInWeb,
@@ -429,12 +438,12 @@ impl Service<http::Request<bytes::Bytes>> for Hybrid {
     }
 
     fn call(&mut self, request: http::Request<bytes::Bytes>) -> Self::Future {
-        let known = request
+        let is_stand_in = request
             .uri()
             .host()
             .is_some_and(|host| self.stand_ins.knows(host));
         match &mut self.real {
-            Some(real) if !known => Box::pin(real.call(request)),
+            Some(real) if !is_stand_in => Box::pin(real.call(request)),
             Some(_) | None => self.stand_ins.call(request),
         }
     }

@@ -1,5 +1,4 @@
-//! What the stand-ins remember, kept beside the tables so that a restart finds the same GitHub, Stripe
-//! and mailboxes.
+//! Saves the state of the stand-ins beside the tables, so a restart finds the same GitHub, Stripe and mailbox.
 
 use crate::cli::Options;
 use crate::world::Vendors;
@@ -16,20 +15,20 @@ fn file(folder: &Path) -> PathBuf {
     folder.join("stand-ins.json")
 }
 
-/// Lets the stand-ins remember what was kept, if something was.
+/// Loads the saved state, if there is any.
 pub fn load(options: &Options, vendors: &Vendors) -> anyhow::Result<()> {
     let Some(folder) = &options.data else {
         return Ok(());
     };
     std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     let file = file(folder);
     let Ok(text) = std::fs::read_to_string(&file) else {
         return Ok(());
     };
     let unreadable = || {
         format!(
-            "{} cannot be read; move it away to begin with fresh stand-ins",
+            "cannot read {}; delete it to start with fresh stand-ins",
             file.display()
         )
     };
@@ -42,14 +41,14 @@ pub fn load(options: &Options, vendors: &Vendors) -> anyhow::Result<()> {
         .stripe
         .import(kept["stripe"].take())
         .with_context(unreadable)?;
-    // Files from before there was mail have none.
+    // Files of older versions have no mail.
     if let mail @ Value::Object(_) = kept["mail"].take() {
         vendors.mail.import(mail).with_context(unreadable)?;
     }
     Ok(())
 }
 
-/// Writes what the stand-ins remember every second, and once more at the end.
+/// Saves the state every second and at the end.
 pub fn keep(options: &Options, vendors: &Vendors) -> Keeper {
     let Some(folder) = options.data.clone() else {
         return Keeper(None);
@@ -80,7 +79,7 @@ pub fn keep(options: &Options, vendors: &Vendors) -> Keeper {
     Keeper(Some((stop, task)))
 }
 
-/// Whole or not at all: a new file takes the old one's place.
+/// Writes a new file and renames it, so the old one stays whole until then.
 fn write(folder: &Path, kept: &Value) -> anyhow::Result<()> {
     let fresh = folder.join("stand-ins.json.new");
     std::fs::write(&fresh, kept.to_string())
@@ -89,16 +88,17 @@ fn write(folder: &Path, kept: &Value) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", file(folder).display()))
 }
 
-/// The writer; it ends when it is told to.
+/// The task that saves.
 pub struct Keeper(Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>);
 
 impl Keeper {
-    /// Writes once more and ends.
+    /// Saves once more and stops.
     pub async fn stop(self) -> anyhow::Result<()> {
         let Some((stop, task)) = self.0 else {
             return Ok(());
         };
         let _ = stop.send(());
-        task.await.context("the stand-ins' keeper died")?
+        task.await
+            .context("the task that saves the stand-ins failed")?
     }
 }

@@ -1,4 +1,5 @@
-//! The little world in which the demo and the tests play: one organization, one repository, one paying account.
+//! What the stand-ins begin with: for the demo and the tests one organization, one repository and one paying account; for
+//! `serve` also an organization that has not installed the App yet.
 
 use stand_in_github::app_key::app_key;
 use stand_in_github::{GitHub, GitHubConfig, OAuthClient};
@@ -7,37 +8,34 @@ use stand_in_model::Model;
 use stand_in_shared::Now;
 use stand_in_stripe::Stripe;
 
-/// GitHub's number for the App.
 pub const APP_ID: u64 = 1234;
-/// The organization.
+/// The organization of the demo.
 pub const OWNER: &str = "acme";
-/// Its number.
 pub const OWNER_ID: u64 = 9001;
-/// People on the stand-in GitHub, and what they are in the organization; `none` reaches its repository as a guest, and who is
-/// not of this list reaches nothing.
+/// People on the stand-in GitHub with their role in the organization; `none` means an outside collaborator of its repository.
 pub const PEOPLE: [(&str, &str); 3] = [
     ("acme-owner", "admin"),
     ("acme-member", "member"),
     ("acme-guest", "none"),
 ];
-/// Somebody who has nothing to do with the organization.
+/// A person without any access to the organization.
 pub const OUTSIDER: &str = "outsider";
-/// What the App is to people who sign in.
+/// The App's OAuth client.
 pub const CLIENT_ID: &str = "Iv1.tallyhook-local";
-/// What it proves itself with.
 pub const CLIENT_SECRET: &str = "local-client-secret";
-/// The repository.
 pub const REPOSITORY: &str = "greeter";
-/// Its number.
 pub const REPOSITORY_ID: u64 = 5001;
-/// Where the App is installed.
 pub const INSTALLATION_ID: u64 = 7001;
-/// The account's customer at Stripe.
 pub const CUSTOMER: &str = "cus_TallyhookDemo1";
-/// What an issue of this world says.
 pub const ISSUE_TITLE: &str = "The greeting is misspelled";
-/// What it asks for.
 pub const ISSUE_BODY: &str = "Replace `Helo` with `Hello` in `src/greeting.rs`.";
+
+/// An organization without the App, and the person who runs it.
+pub const PROSPECT: &str = "globex";
+pub const PROSPECT_OWNER: &str = "globex-owner";
+const PROSPECT_ID: u64 = 9002;
+const PROSPECT_REPOSITORY_ID: u64 = 5002;
+const PROSPECT_INSTALLATION_ID: u64 = 7002;
 
 const FILES: [(&str, &str); 4] = [
     (
@@ -55,25 +53,20 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 
-/// The meters that the built-in catalogue bills by.
+/// The meters of the built-in catalogue.
 const METERS: [&str; 2] = ["pull_requests", "tokens"];
 
-/// The vendors' stand-ins. Clones share their state.
+/// The stand-ins of the vendors. Clones share their state.
 #[derive(Clone)]
 pub struct Vendors {
-    /// GitHub.
     pub github: GitHub,
-    /// Stripe.
     pub stripe: Stripe,
-    /// The model.
     pub model: Model,
-    /// Mail.
     pub mail: MailBox,
 }
 
 impl Vendors {
-    /// A world in which nothing has happened yet. Pages of the stand-in GitHub are found below `html_base`; who signs in
-    /// there comes back to `base`.
+    /// Empty stand-ins. The pages of GitHub are mounted at `html_base`; sign-in and set-up return to `base`.
     pub fn new(html_base: &str, base: &str, now: Now) -> Self {
         let config = GitHubConfig {
             app_id: APP_ID,
@@ -89,6 +82,7 @@ impl Vendors {
             client_id: CLIENT_ID.to_owned(),
             client_secret: CLIENT_SECRET.to_owned(),
             callback_url: format!("{base}/signin/callback"),
+            setup_url: Some(format!("{base}/setup")),
         });
         Self {
             github,
@@ -98,7 +92,7 @@ impl Vendors {
         }
     }
 
-    /// The organization, its repository and its customer. What is there already stays as it is.
+    /// Adds the organization, its repository and its customer, unless they exist.
     pub fn furnish(&self) {
         self.github.add_repository(
             INSTALLATION_ID,
@@ -120,5 +114,18 @@ impl Vendors {
         for meter in METERS {
             self.stripe.add_meter(meter);
         }
+    }
+    /// An organization that has not installed the App, for people who follow the walk from a sign-up to a pull request.
+    pub fn add_prospect(&self) {
+        self.github.add_repository_without_app(
+            PROSPECT_INSTALLATION_ID,
+            PROSPECT_ID,
+            PROSPECT,
+            PROSPECT_REPOSITORY_ID,
+            REPOSITORY,
+            "main",
+            &FILES,
+        );
+        self.github.set_place(PROSPECT, PROSPECT_OWNER, "admin");
     }
 }

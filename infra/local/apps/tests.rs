@@ -11,7 +11,7 @@ const GITHUB_HOST: &str = "github.stand-in";
 
 struct Visit {
     vendors: crate::world::Vendors,
-    desk: Router,
+    create_page: Router,
     apps: mpsc::Receiver<NewApp>,
 }
 
@@ -27,7 +27,7 @@ fn visit() -> Visit {
         ..Outside::real(Trust::Public).expect("an outside")
     };
     let (taken, apps) = mpsc::channel(1);
-    let desk = Desk {
+    let create_page = CreatePage {
         manifest: with_redirect(
             manifest("https://hooks.acme.example/").expect("a manifest"),
             "http://127.0.0.1:8420",
@@ -40,7 +40,7 @@ fn visit() -> Visit {
     };
     Visit {
         vendors,
-        desk: router(desk),
+        create_page: router(create_page),
         apps,
     }
 }
@@ -73,7 +73,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
 
 /// The form is filled in, the button is pressed, and this is where GitHub sends the browser.
 async fn sent_back(visit: &Visit) -> String {
-    let (_, _, page) = asked(&visit.desk, get_of("/")).await;
+    let (_, _, page) = asked(&visit.create_page, get_of("/")).await;
     let action = between(&page, "action=\"http://pages.test", "\"");
     let field = between(&page, "value=\"", "\"")
         .replace("&quot;", "\"")
@@ -108,23 +108,26 @@ async fn an_app_is_made_with_a_click() {
     let back = sent_back(&visit).await;
     let forged = back.replace("a-state", "another");
     assert_eq!(
-        asked(&visit.desk, get_of(&forged)).await.0,
+        asked(&visit.create_page, get_of(&forged)).await.0,
         StatusCode::BAD_REQUEST
     );
     assert_eq!(
-        asked(&visit.desk, get_of("/made")).await.0,
+        asked(&visit.create_page, get_of("/made")).await.0,
         StatusCode::BAD_REQUEST
     );
     assert!(visit.apps.try_recv().is_err(), "nothing was taken");
-    assert_eq!(asked(&visit.desk, get_of(&back)).await.0, StatusCode::OK);
+    assert_eq!(
+        asked(&visit.create_page, get_of(&back)).await.0,
+        StatusCode::OK
+    );
     let app = visit.apps.try_recv().expect("an app");
     let lines = settings(&app);
     assert_eq!(lines.lines().count(), 5, "the key is one line, too");
     assert!(lines.starts_with("GITHUB_APP_ID=1234\nGITHUB_CLIENT_ID=Iv1."));
     assert!(lines.contains("\nGITHUB_PRIVATE_KEY=\"-----BEGIN PRIVATE KEY-----\\n"));
-    let (status, _, words) = asked(&visit.desk, get_of(&back)).await;
+    let (status, _, words) = asked(&visit.create_page, get_of(&back)).await;
     assert_eq!(status, StatusCode::BAD_GATEWAY, "a code opens once");
-    assert!(words.contains("Begin anew"), "{words}");
+    assert!(words.contains("Start again"), "{words}");
 }
 
 #[test]
@@ -146,7 +149,7 @@ fn every_address_is_the_deployment_s() {
         let error = manifest(url)
             .expect_err("no address of a deployment")
             .to_string();
-        assert!(error.contains("--url takes"), "{error}");
+        assert!(error.contains("--url must be"), "{error}");
     }
 }
 

@@ -6,7 +6,7 @@ mod payment_methods;
 use crate::world::program::{Program, program};
 use crate::world::{FaultPlan, World};
 use http::StatusCode;
-use local_stack::sales::{Push, Wish};
+use local_stack::catalogue::{Push, PushOptions};
 use local_stack::stack::STRIPE_HOST;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ impl World {
         let push = Push {
             api: &api,
             catalogue: &catalogue::built_in(),
-            wish: &Wish::default(),
+            options: &PushOptions::default(),
             now,
         };
         push.apply(&mut |_| {}).await.expect("a push");

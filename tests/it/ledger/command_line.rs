@@ -119,14 +119,14 @@ async fn a_correct_ledger_is_one_sentence() {
     );
     let (code, said, _) = folder.says(&["rebuild", "--check"]);
     assert_eq!(
-        (code, said.contains("nothing would be written")),
+        (code, said.contains("nothing to rebuild")),
         (Some(0), true),
         "{said}"
     );
     let (code, said, _) = folder.says(&["rebuild"]);
     assert_eq!(
         (code, said.as_str()),
-        (Some(0), "No balance was written anew.\n")
+        (Some(0), "No balance was rebuilt.\n")
     );
 }
 
@@ -150,7 +150,7 @@ async fn a_wrong_balance_is_named_and_rewritten() {
     let (code, said, _) = folder.says(&["rebuild"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(
-        said.contains(wrong) && said.contains("1 balance was written anew."),
+        said.contains(wrong) && said.contains("1 balance was rebuilt."),
         "{said}"
     );
     assert_eq!(folder.says(&["verify"]).0, Some(0));
@@ -163,11 +163,11 @@ async fn what_cannot_be_repaired_stays_and_is_reported() {
     let (code, said, complaint) = folder.says(&["rebuild"]);
     assert_eq!(code, Some(1));
     assert!(
-        said.contains("it knows of entries that are not in the ledger"),
+        said.contains("it counts entries that are missing in the ledger"),
         "{said}"
     );
     assert!(
-        complaint.contains("1 fault is left that a rebuild cannot put right"),
+        complaint.contains("1 fault is left that a rebuild cannot repair"),
         "{complaint}"
     );
     assert_eq!(folder.says(&["verify"]).0, Some(1), "nothing was written");

@@ -1,5 +1,5 @@
-//! The bare transaction that a posting is measured by: a put that must be new and an update within bounds, on the same
-//! attributes and indexes, written straight through the SDK. It knows nothing of postings: no key, no digest, no verdict.
+//! The baseline of the ledger's bench: a bare transaction of a conditional put and a conditional update with the same
+//! attributes as a posting, written directly through the SDK.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -23,7 +23,6 @@ const WITHIN: &str = "attribute_not_exists(#free) OR #free BETWEEN :low AND :hig
 const DIGEST: &str = "39614081257132168796771975167";
 
 impl Yardstick {
-    /// On these two tables.
     pub fn new(aws: &aws_types::SdkConfig, main_table: &str, ledger_table: &str) -> Self {
         Self {
             client: Client::new(aws),
@@ -32,7 +31,7 @@ impl Yardstick {
         }
     }
 
-    /// Writes once for this owner and name; a transaction that conflicts is written again at once.
+    /// Writes one transaction. Repeats it on a conflict.
     pub async fn write(
         &self,
         owner: &str,

@@ -1,8 +1,8 @@
 //! Lambda's event source mapping: takes messages off a queue and hands them to a function in batches.
 //!
-//! At least once: what the function does not report failed is deleted, all else becomes visible again by the queue's own
-//! rules, which also count receives and move dead letters. A function that runs out of time, dies, or names a message that
-//! was not in the batch has failed the whole batch.
+//! Delivery is at least once: messages that the function does not report as failed are deleted; the others become visible again
+//! by the rules of the queue, which also count receives and move dead letters. A function that times out, crashes or names a
+//! message outside the batch fails the whole batch.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 pub use aws_sdk_sqs::Client as SqsClient;
@@ -19,26 +19,23 @@ use std::time::Duration;
 
 type Answer = Pin<Box<dyn Future<Output = SqsBatchResponse> + Send>>;
 
-/// A function: takes a batch and the moment (milliseconds) by which it must be done.
+/// A function: takes a batch and its deadline in milliseconds.
 pub type Function = Arc<dyn Fn(SqsEvent, i64) -> Answer + Send + Sync>;
 
 /// One queue and the function it wakes.
 #[derive(Clone)]
 pub struct Mapping {
-    /// The queue's URL.
     pub queue_url: String,
-    /// Messages a batch.
+    /// The most messages of a batch.
     pub batch: i32,
-    /// The function's time.
     pub timeout: Duration,
-    /// The function.
     pub function: Function,
 }
 
-/// How batches are handed over.
+/// How batches are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// As they come.
+    /// Once, in order.
     Once,
     /// Shuffled, and every batch twice, one after the other.
     TwiceShuffled(u64),
@@ -46,19 +43,19 @@ pub enum Delivery {
     TwiceAtOnce(u64),
 }
 
-/// What one look at a queue brought.
+/// The result of one poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     /// No message was visible.
     Idle,
-    /// So many were handed over.
+    /// The number of messages delivered.
     Delivered(usize),
 }
 
 /// A call to the queue that failed.
 pub type QueueFailure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A client on the same settings as the doors', for whoever runs the mappings.
+/// An SQS client with the settings of the functions.
 pub fn client(aws: &aws_types::SdkConfig) -> SqsClient {
     SqsClient::new(aws)
 }
@@ -119,7 +116,7 @@ impl Mapping {
         Ok(live.queue_url().unwrap_or_default().to_owned())
     }
 
-    /// Takes what is visible (waiting for it up to `wait_seconds`) and hands it over.
+    /// Polls the queue for up to `wait_seconds` and delivers the batch.
     pub async fn turn(
         &self,
         client: &SqsClient,
@@ -167,7 +164,7 @@ impl Mapping {
         self.queue_url.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Runs the function on a batch; the messages it reports failed, or nothing when the whole batch has failed.
+    /// Runs the function on a batch. Returns the messages that failed, or `None` if the whole batch failed.
     async fn invoke(
         &self,
         messages: &[Message],
@@ -223,7 +220,7 @@ impl Mapping {
     }
 }
 
-/// A batch counts as done only where both runs say so.
+/// A message is done only if both runs say so.
 fn both(
     first: Option<BTreeSet<String>>,
     second: Option<BTreeSet<String>>,

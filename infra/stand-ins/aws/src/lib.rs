@@ -39,7 +39,7 @@ impl std::fmt::Debug for EmbeddedAws {
     }
 }
 
-/// A data file that cannot be used.
+/// The data file cannot be opened.
 #[derive(Debug)]
 pub struct BadData(String);
 
@@ -52,7 +52,7 @@ impl std::fmt::Display for BadData {
 impl std::error::Error for BadData {}
 
 impl EmbeddedAws {
-    /// Tables in this file, or in memory without one; queues always in memory.
+    /// Opens the tables in this file or in memory. The queues are always in memory.
     pub fn open(file: Option<&str>, faults: Faults) -> Result<Self, BadData> {
         let database = file
             .map_or_else(Database::memory, Database::new)
@@ -72,30 +72,29 @@ impl EmbeddedAws {
 
     /// Every row of a table, in DynamoDB's JSON.
     ///
-    /// This and the two below are a hand in the tables: past the SDK, the faults and every condition, so that a test can do
-    /// what no door may.
+    /// This method and the next two bypass the SDK, the faults and all conditions, so that tests can do what no function may.
     pub fn rows(&self, table: &str) -> Vec<Value> {
-        self.by_hand("Scan", &json!({ "TableName": table }))["Items"]
+        self.bypass("Scan", &json!({ "TableName": table }))["Items"]
             .as_array()
             .cloned()
             .unwrap_or_default()
     }
 
-    /// Writes a row, whatever stood there.
+    /// Writes a row unconditionally.
     pub fn row_put(&self, table: &str, row: &Value) {
-        self.by_hand("PutItem", &json!({ "TableName": table, "Item": row }));
+        self.bypass("PutItem", &json!({ "TableName": table, "Item": row }));
     }
 
-    /// Takes a row away.
+    /// Deletes a row.
     pub fn row_remove(&self, table: &str, row: &Value) {
         let key = json!({ "pk": row["pk"], "sk": row["sk"] });
-        self.by_hand("DeleteItem", &json!({ "TableName": table, "Key": key }));
+        self.bypass("DeleteItem", &json!({ "TableName": table, "Key": key }));
     }
 
-    fn by_hand(&self, operation: &str, request: &Value) -> Value {
+    fn bypass(&self, operation: &str, request: &Value) -> Value {
         let answer = dispatch(&self.database, operation, request.to_string().as_bytes());
         let answer =
-            answer.unwrap_or_else(|error| panic!("{operation} by hand: {}", error.to_json()));
+            answer.unwrap_or_else(|error| panic!("{operation} failed: {}", error.to_json()));
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
@@ -152,8 +151,7 @@ impl EmbeddedAws {
         Ok((status, body.to_bytes()))
     }
 
-    /// What rustack lacks: moving dead letters back to where they came from. Our dead-letter queues are named after their
-    /// queues.
+    /// Moves dead letters back to their queue, which rustack cannot. A dead-letter queue is named `<queue>-dlq`.
     async fn redrive(&self, body: &[u8]) -> Result<HttpResponse, ConnectorError> {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
         let dead = request["SourceArn"]
@@ -200,7 +198,7 @@ impl EmbeddedAws {
     }
 }
 
-/// On AWS a group on a standard queue asks for fairness; rustack knows groups on FIFO queues only, and we have none.
+/// On AWS a message group on a standard queue means fair queuing. rustack accepts groups on FIFO queues only.
 fn without_groups(body: Bytes) -> Bytes {
     let Ok(mut request) = serde_json::from_slice::<Value>(&body) else {
         return body;
@@ -238,7 +236,7 @@ fn response(
     Ok(response)
 }
 
-/// The answer to a transaction whose first item another one holds.
+/// The error of a transaction whose first item is in another transaction.
 fn conflict(body: &[u8]) -> String {
     let items = serde_json::from_slice::<Value>(body).ok();
     let count = items
@@ -276,7 +274,7 @@ fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String,
     )
 }
 
-/// dynoxide reports what it finds wrong in a request through serde, behind a prefix.
+/// dynoxide reports validation errors through serde, with a prefix.
 fn invalid(error: &serde_json::Error) -> DynoxideError {
     let text = error.to_string();
     match text.strip_prefix("VALIDATION:") {

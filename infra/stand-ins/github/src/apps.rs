@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::access::{AsApp, covers};
 use super::refusal::{Input, Refusal};
-use super::state::{Installation, InstallationStatus, Permissions, Repository, State, Token};
-use super::views::TokenRequest;
+use super::state::{
+    Installation, InstallationStatus, Permissions, Repository, State, Token, TokenRequest,
+};
 use super::{GitHub, shapes};
 use stand_in_shared::dates;
 

@@ -7,22 +7,49 @@ use super::state::{
     Account, Comment, Installation, InstallationStatus, Issue, Merge, Repository, Via,
 };
 
-const INSTALLED_PERMISSIONS: [(&str, &str); 4] = [
-    ("contents", "write"),
-    ("issues", "write"),
-    ("metadata", "read"),
-    ("pull_requests", "write"),
-];
-
 impl GitHub {
-    /// A repository with one commit on its default branch, reachable through an installation of the app. The
-    /// installation appears with its first repository and may read and write contents, issues and pull requests.
-    /// One that is there already, from before a restart, stays as it is.
+    /// A repository with one commit on its default branch, in which the app is installed. The installation is created with
+    /// its first repository. Both stay as they are if they exist, for example from before a restart.
     #[expect(
         clippy::too_many_arguments,
         reason = "a repository has that many names"
     )]
     pub fn add_repository(
+        &self,
+        installation_id: u64,
+        owner_id: u64,
+        owner: &str,
+        repo_id: u64,
+        name: &str,
+        default_branch: &str,
+        files: &[(&str, &str)],
+    ) {
+        self.add_repository_without_app(
+            installation_id,
+            owner_id,
+            owner,
+            repo_id,
+            name,
+            default_branch,
+            files,
+        );
+        let now = self.now();
+        let mut state = self.lock();
+        if !state.installations.contains_key(&installation_id) {
+            let account = Account {
+                id: owner_id,
+                ..Account::person(owner)
+            };
+            state.install(installation_id, account, now);
+        }
+    }
+
+    /// A repository in which the app is not installed yet; `installation_id` is the number that installing will give.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a repository has that many names"
+    )]
+    pub fn add_repository_without_app(
         &self,
         installation_id: u64,
         owner_id: u64,
@@ -40,7 +67,7 @@ impl GitHub {
         let mut repository = Repository {
             id: repo_id,
             installation: installation_id,
-            owner: owner.clone(),
+            owner,
             name: name.to_owned(),
             default_branch: default_branch.to_owned(),
             archived: false,
@@ -70,20 +97,10 @@ impl GitHub {
             "Initial commit",
             now,
         );
-        let mut state = self.lock();
-        state.repositories.entry(repo_id).or_insert(repository);
-        state
-            .installations
-            .entry(installation_id)
-            .or_insert_with(|| Installation {
-                id: installation_id,
-                account: owner,
-                permissions: INSTALLED_PERMISSIONS
-                    .map(|(name, level)| (name.to_owned(), level.to_owned()))
-                    .into(),
-                status: InstallationStatus::Active,
-                created: now,
-            });
+        self.lock()
+            .repositories
+            .entry(repo_id)
+            .or_insert(repository);
     }
 
     /// The number that the next issue or pull request gets.

@@ -1,8 +1,8 @@
-//! GitHub, entitlements in: apps and tokens, people who sign in, git, contents, pull requests, issues and their comments.
-//! Owns a whole little GitHub in memory and answers the REST API at its natural paths, in GitHub's JSON and with
-//! GitHub's refusals. Promises what a caller's safety rests on: tokens are as narrow as they were asked for, a second
-//! ref or a second pull request is refused, objects are named by content. Sends no webhooks and knows no forks;
-//! renames in diffs show as one file removed and one added.
+//! A stand-in for GitHub: Apps and tokens, sign-in, git objects, contents, pull requests, issues and comments.
+//!
+//! Keeps everything in memory and answers the REST API at its paths, with GitHub's JSON and errors. Tokens are as narrow as
+//! requested, a second ref or pull request of the same name is refused, and objects are named by their content. There are no
+//! forks, and diffs show a rename as one file removed and one added. It makes no calls: see [`GitHub::outbox_take`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,12 +41,15 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod trees;
+mod user_pages;
 mod views;
+mod webhooks;
 
 pub use people::OAuthClient;
-pub use views::{CommentView, CommitView, PullView, TokenRequest};
+pub use state::{TokenRequest, Webhook};
+pub use views::{CommentView, CommitView, PullView};
 
-/// Which app this GitHub knows, and where its pages are.
+/// The App, and the address of the pages.
 pub struct GitHubConfig {
     /// The app's id: what a JWT must name as `iss`.
     pub app_id: u64,
@@ -58,7 +61,7 @@ pub struct GitHubConfig {
     pub now: Now,
 }
 
-/// A handle on one GitHub; clones share it.
+/// A GitHub. Clones share it.
 #[derive(Clone)]
 pub struct GitHub {
     config: Arc<GitHubConfig>,
@@ -78,14 +81,14 @@ impl GitHub {
         }
     }
 
-    /// From now on a JWT must be signed with the private half of this RSA public key (PEM).
+    /// Sets the RSA public key (PEM) that verifies JWTs of the App.
     pub fn trust_key(&self, pem: &str) -> Result<(), jsonwebtoken::errors::Error> {
         *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(DecodingKey::from_rsa_pem(pem.as_bytes())?);
         Ok(())
     }
 
-    /// The REST API. What GitHub takes as PATCH it takes as POST too, and some clients send that.
+    /// The REST API. Like GitHub, it accepts POST for PATCH.
     pub fn router(&self) -> Router {
         let unknown = async || Refusal::not_found();
         let repository = Router::new()
@@ -113,17 +116,18 @@ impl GitHub {
     /// Pages for people, to be mounted at `html_base`.
     pub fn pages(&self) -> Router {
         pages::routes()
+            .merge(user_pages::routes())
             .merge(people::page_routes())
             .merge(manifests::page_routes())
             .with_state(self.clone())
     }
 
-    /// Everything it knows, to be kept across a restart.
+    /// The whole state, to keep across a restart.
     pub fn export(&self) -> Value {
         serde_json::to_value(&*self.lock()).expect("the state has text keys and no floats")
     }
 
-    /// Becomes what was exported.
+    /// Restores an exported state.
     pub fn import(&self, exported: Value) -> Result<(), serde_json::Error> {
         *self.lock() = serde_json::from_value(exported)?;
         Ok(())

@@ -7,26 +7,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Form, Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::paging::encoded;
 use super::refusal::Refusal;
+use super::state::Manifest;
 use super::{GitHub, shapes};
 use crate::app_key::app_key;
 use stand_in_shared::html::{all, button, page, tag, text};
 
 const CODE_MILLIS: i64 = 3_600_000;
-
-/// A manifest that somebody has brought.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Brought {
-    manifest: Value,
-    state: Option<String>,
-    /// Since when its code is good; nobody has pressed the button yet without it.
-    made: Option<i64>,
-}
 
 pub(super) fn api_routes() -> Router<GitHub> {
     Router::new().route("/app-manifests/{code}/conversions", post(convert))
@@ -80,7 +72,7 @@ async fn bring(
     let title = manifest["name"].as_str().unwrap_or("a new app").to_owned();
     state.manifests.insert(
         code,
-        Brought {
+        Manifest {
             manifest,
             state: asked.state,
             made: None,
@@ -141,7 +133,7 @@ async fn convert(
     Path(code): Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     let now = github.now();
-    let good = |brought: &Brought| brought.made.is_some_and(|made| now - made < CODE_MILLIS);
+    let good = |brought: &Manifest| brought.made.is_some_and(|made| now - made < CODE_MILLIS);
     let brought = github
         .lock()
         .manifests

@@ -9,8 +9,11 @@ use serde_json::Value;
 
 use super::compare::{Change, Comparison};
 use super::state::{Issue, Repository};
+use super::user_pages::{install_address, label_form, repository_forms};
 use super::{GitHub, GitHubConfig, shapes};
-use stand_in_shared::html::{Markup, all, classed, diff, link, moment, page, table, tag, text};
+use stand_in_shared::html::{
+    Markup, all, classed, diff, heading, link, moment, page, table, tag, text,
+};
 
 pub(super) fn routes() -> Router<GitHub> {
     Router::new()
@@ -44,16 +47,18 @@ async fn repositories(From(github): From<GitHub>) -> Response {
         ]
     };
     let rows = state.repositories.values().map(row).collect();
+    let heads = [
+        "repository",
+        "default branch",
+        "open issues and pull requests",
+    ];
+    let install = link(
+        &install_address(&github.config),
+        format!("Install {}", github.config.app_slug),
+    );
     page(
         "Repositories",
-        table(
-            &[
-                "repository",
-                "default branch",
-                "open issues and pull requests",
-            ],
-            rows,
-        ),
+        all([table(&heads, rows), tag("p", install)]),
     )
 }
 
@@ -95,6 +100,7 @@ async fn repository(
         listed(&|issue| issue.pull.is_some() && issue.closed.is_some()),
         heading("Issues"),
         listed(&|issue| issue.pull.is_none()),
+        repository_forms(&github.config, &state, repository),
     ];
     page(repository.full_name(), all(body))
 }
@@ -150,7 +156,11 @@ async fn issue(
         let by = tag("p", byline(&comment.author.login, comment.created));
         all([by, classed("div", "body", text(&comment.body))])
     });
-    let talk = all([heading("Comments"), all(comments)]);
+    let talk = all([
+        label_form(&github.config, repository, issue),
+        heading("Comments"),
+        all(comments),
+    ]);
     let body = all([all(head), pull_part(repository, issue), talk]);
     page(format!("{} #{number}", issue.title), body)
 }
@@ -204,10 +214,6 @@ fn state_of(issue: &Issue) -> Markup {
 
 fn byline(login: &str, at: i64) -> Markup {
     classed("span", "by", all([text(login), text(", "), moment(at)]))
-}
-
-fn heading(words: &'static str) -> Markup {
-    tag("h2", text(words))
 }
 
 fn missing() -> Response {

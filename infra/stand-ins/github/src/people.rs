@@ -1,5 +1,5 @@
-//! People who sign in to somebody's app: the consent page, the exchange of its code for a token, and what the person may
-//! ask of himself with it. Who signs in is chosen on the page, since nobody has a password here.
+//! Sign-in: the consent page, the exchange of a code for a user token, and the routes for user tokens. The page asks who signs
+//! in; there are no passwords.
 //!
 //! A code opens once, for ten minutes, and where it was asked for with a challenge only with what that is the digest of. What is wrong with an exchange is said as GitHub says it: with a 200 and an `error`.
 
@@ -13,46 +13,30 @@ use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::access::credential;
 use super::paging::encoded;
 use super::refusal::Refusal;
-use super::state::{Account, Installation, InstallationStatus, State};
+use super::state::{Account, Grant, Installation, InstallationStatus, Membership, State};
 use super::{GitHub, shapes};
 use stand_in_shared::html::{all, button, page, tag, text};
 
 const CODE_MILLIS: i64 = 600_000;
 const TOKEN_SECONDS: i64 = 28_800;
 
-/// The client that an app is to people: where they may come from and go back to.
+/// The OAuth client of an app.
 #[derive(Clone)]
 pub struct OAuthClient {
     /// Its id.
     pub client_id: String,
-    /// What it proves itself with.
     pub client_secret: String,
-    /// Where people are sent back to.
+    /// Where people return to after they signed in.
     pub callback_url: String,
-}
-
-/// Somebody's word that an app may know him, or his token.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Pass {
-    user: u64,
-    expires: i64,
-    /// The digest of what its code has to come with.
-    #[serde(default)]
-    challenge: Option<String>,
-}
-
-/// What somebody is in an organization.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Seat {
-    role: String,
-    state: String,
+    /// Where people go after they installed the app.
+    pub setup_url: Option<String>,
 }
 
 pub(super) fn api_routes() -> Router<GitHub> {
@@ -69,7 +53,7 @@ pub(super) fn page_routes() -> Router<GitHub> {
 }
 
 impl GitHub {
-    /// From now on people may sign in to this client.
+    /// Sets the client that people can sign in to.
     pub fn trust_client(&self, client: OAuthClient) {
         *self
             .client
@@ -77,7 +61,7 @@ impl GitHub {
             .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(client);
     }
 
-    /// Somebody who can sign in.
+    /// Adds a person who can sign in.
     pub fn add_person(&self, login: &str) -> u64 {
         let person = Account::person(login);
         let id = person.id;
@@ -104,13 +88,13 @@ impl GitHub {
         owners
             .filter(|owner| owner.login == organization)
             .for_each(|owner| owner.kind = "Organization".to_owned());
-        let seats = state.places.entry(organization.to_owned()).or_default();
+        let members = state.places.entry(organization.to_owned()).or_default();
         if role == "none" {
-            seats.remove(&user);
+            members.remove(&user);
         } else {
-            seats.insert(
+            members.insert(
                 user,
-                Seat {
+                Membership {
                     role: role.to_owned(),
                     state: "active".to_owned(),
                 },
@@ -118,12 +102,12 @@ impl GitHub {
         }
     }
 
-    /// How many tokens of people there are that are still good.
+    /// The user tokens.
     pub fn user_tokens(&self) -> Vec<String> {
         self.lock().user_tokens.keys().cloned().collect()
     }
 
-    fn client(&self) -> Option<OAuthClient> {
+    pub(super) fn client(&self) -> Option<OAuthClient> {
         self.client
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -174,7 +158,7 @@ async fn consent(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Resp
     page(format!("Sign in to {}", github.config.app_slug), all(body))
 }
 
-/// What of the address says with what a code has to come.
+/// The PKCE parameters of the address.
 fn challenged(asked: &Asked) -> String {
     let part = |name: &str, value: &Option<String>| {
         value
@@ -209,7 +193,7 @@ async fn consented(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Re
             let code = secret(&mut state, "code")[..20].to_owned();
             state.codes.insert(
                 code.clone(),
-                Pass {
+                Grant {
                     user,
                     expires: now + CODE_MILLIS,
                     challenge,
@@ -287,17 +271,17 @@ fn token(github: &GitHub, asked: &Exchange) -> Value {
     }
     let now = github.now();
     let mut state = github.lock();
-    let pass = asked
+    let grant = asked
         .code
         .as_ref()
         .and_then(|code| state.codes.remove(code))
-        .filter(|pass| now < pass.expires);
-    let proved = |pass: &Pass| {
+        .filter(|grant| now < grant.expires);
+    let proved = |grant: &Grant| {
         let digest = |verifier: &String| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
-        pass.challenge.is_none() || pass.challenge == asked.code_verifier.as_ref().map(digest)
+        grant.challenge.is_none() || grant.challenge == asked.code_verifier.as_ref().map(digest)
     };
-    let pass = pass.filter(proved);
-    let Some(pass) = pass else {
+    let grant = grant.filter(proved);
+    let Some(grant) = grant else {
         return wrong(
             "bad_verification_code",
             "The code passed is incorrect or expired.",
@@ -306,8 +290,8 @@ fn token(github: &GitHub, asked: &Exchange) -> Value {
     let token = format!("ghu_{}", secret(&mut state, "token"));
     state.user_tokens.insert(
         token.clone(),
-        Pass {
-            user: pass.user,
+        Grant {
+            user: grant.user,
             expires: now + TOKEN_SECONDS * 1000,
             challenge: None,
         },
@@ -335,7 +319,7 @@ fn secret(state: &mut State, what: &str) -> String {
     hex::encode(Sha256::digest(format!("{what} {number}")))
 }
 
-/// Somebody who comes with a token of his own.
+/// A request with a user token.
 struct AsUser(Account);
 
 impl FromRequestParts<GitHub> for AsUser {
@@ -346,11 +330,13 @@ impl FromRequestParts<GitHub> for AsUser {
             .ok_or_else(|| Refusal::unauthorized("Requires authentication"))?;
         let now = github.now();
         let state = github.lock();
-        let pass = state
+        let grant = state
             .user_tokens
             .get(&token)
-            .filter(|pass| now < pass.expires);
-        let person = pass.and_then(|pass| state.people.get(&pass.user)).cloned();
+            .filter(|grant| now < grant.expires);
+        let person = grant
+            .and_then(|grant| state.people.get(&grant.user))
+            .cloned();
         person.map(Self).ok_or_else(Refusal::bad_credentials)
     }
 }
@@ -386,20 +372,20 @@ async fn installations(
     Json(json!({ "total_count": reached.len(), "installations": shown.collect::<Vec<_>>() }))
 }
 
-/// The owner, the people of an organization and whoever has a place in one of its repositories.
+/// Whether a person is the owner, a member, or a collaborator of one of its repositories.
 fn reaches(state: &State, person: &Account, installation: &Installation) -> bool {
     let owner = &installation.account;
     let own = owner.id == person.id;
-    let seat = state
+    let member = state
         .places
         .get(&owner.login)
-        .is_some_and(|seats| seats.contains_key(&person.id));
+        .is_some_and(|members| members.contains_key(&person.id));
     let mut inside = state
         .repositories
         .values()
         .filter(|repository| repository.installation == installation.id);
     let invited = inside.any(|repository| repository.has_collaborator(&person.login));
-    installation.status != InstallationStatus::Removed && (own || seat || invited)
+    installation.status != InstallationStatus::Removed && (own || member || invited)
 }
 
 async fn membership(
@@ -408,13 +394,13 @@ async fn membership(
     Path(organization): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
     let state = github.lock();
-    let seats: Option<&BTreeMap<u64, Seat>> = state.places.get(&organization);
-    let seat = seats
-        .and_then(|seats| seats.get(&person.id))
+    let members: Option<&BTreeMap<u64, Membership>> = state.places.get(&organization);
+    let member = members
+        .and_then(|members| members.get(&person.id))
         .ok_or_else(Refusal::not_found)?;
     Ok(Json(json!({
-        "state": seat.state,
-        "role": seat.role,
+        "state": member.state,
+        "role": member.role,
         "organization": { "login": organization },
         "user": shapes::user(&github.config, &person),
     })))

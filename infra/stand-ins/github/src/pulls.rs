@@ -7,14 +7,14 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::access::{Access, PULLS, Visit};
 use super::compare::{self, Comparison};
 use super::paging::Paging;
 use super::refusal::{Input, Refusal};
 use super::state::{Freshness, Issue, Pull, Repository, Via};
-use super::{GitHub, shapes};
+use super::{GitHub, GitHubConfig, shapes};
 
 pub(super) fn routes() -> Router<GitHub> {
     Router::new()
@@ -281,12 +281,7 @@ async fn files(
 
 fn in_full(visit: &Visit, number: u64) -> Result<Value, Refusal> {
     let (issue, pull) = find(visit.repository(), number)?;
-    Ok(shapes::pull_in_full(
-        visit.config,
-        visit.repository(),
-        issue,
-        pull,
-    ))
+    Ok(pull_in_full(visit.config, visit.repository(), issue, pull))
 }
 
 fn find(repository: &Repository, number: u64) -> Result<(&Issue, &Pull), Refusal> {
@@ -295,4 +290,33 @@ fn find(repository: &Repository, number: u64) -> Result<(&Issue, &Pull), Refusal
         .get(&number)
         .ok_or_else(Refusal::not_found)?;
     Ok((issue, issue.pull.as_ref().ok_or_else(Refusal::not_found)?))
+}
+
+/// A pull request in an answer of its own, which says more than an entry of a list.
+fn pull_in_full(
+    config: &GitHubConfig,
+    repository: &Repository,
+    issue: &Issue,
+    pull: &Pull,
+) -> Value {
+    let comparison = Comparison::of(repository, &pull.base_sha, &pull.head_sha);
+    let changes = comparison.changes(repository);
+    let mut shape = shapes::pull(config, repository, issue, pull);
+    shapes::merge(
+        &mut shape,
+        json!({
+            "merged": pull.merged.is_some(),
+            "merged_by": pull.merged.as_ref().map(|merge| shapes::user(config, &merge.by)),
+            "mergeable": issue.closed.is_none().then_some(true),
+            "mergeable_state": if issue.closed.is_none() { "clean" } else { "unknown" },
+            "maintainer_can_modify": false,
+            "comments": repository.comments_of(issue.number).len(),
+            "review_comments": 0,
+            "commits": comparison.ahead.len(),
+            "additions": changes.iter().map(|change| change.additions).sum::<usize>(),
+            "deletions": changes.iter().map(|change| change.deletions).sum::<usize>(),
+            "changed_files": changes.len(),
+        }),
+    );
+    shape
 }

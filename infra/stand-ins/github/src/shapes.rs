@@ -166,35 +166,6 @@ pub(super) fn pull(
     shape
 }
 
-/// A pull request as it is shown alone.
-pub(super) fn pull_in_full(
-    config: &GitHubConfig,
-    repository: &Repository,
-    issue: &Issue,
-    pull: &Pull,
-) -> Value {
-    let comparison = super::compare::Comparison::of(repository, &pull.base_sha, &pull.head_sha);
-    let changes = comparison.changes(repository);
-    let mut shape = self::pull(config, repository, issue, pull);
-    merge(
-        &mut shape,
-        json!({
-            "merged": pull.merged.is_some(),
-            "merged_by": pull.merged.as_ref().map(|merge| user(config, &merge.by)),
-            "mergeable": issue.closed.is_none().then_some(true),
-            "mergeable_state": if issue.closed.is_none() { "clean" } else { "unknown" },
-            "maintainer_can_modify": false,
-            "comments": repository.comments_of(issue.number).len(),
-            "review_comments": 0,
-            "commits": comparison.ahead.len(),
-            "additions": changes.iter().map(|change| change.additions).sum::<usize>(),
-            "deletions": changes.iter().map(|change| change.deletions).sum::<usize>(),
-            "changed_files": changes.len(),
-        }),
-    );
-    shape
-}
-
 pub(super) fn comment(config: &GitHubConfig, repository: &Repository, comment: &Comment) -> Value {
     let root = url(config, repository);
     let on = repository
@@ -323,7 +294,7 @@ fn segment(name: &str) -> String {
     super::paging::encoded(name)
 }
 
-fn merge(shape: &mut Value, more: Value) {
+pub(super) fn merge(shape: &mut Value, more: Value) {
     if let (Value::Object(shape), Value::Object(more)) = (shape, more) {
         shape.extend(more);
     }

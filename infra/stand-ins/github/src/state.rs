@@ -1,15 +1,12 @@
-//! What GitHub remembers. Plain data that serializes, and the few moves that touch more than one piece of it:
-//! a branch that moves takes its open pull requests along, a branch that goes closes them.
+//! The state as plain data. Moving a branch updates its open pull requests; deleting it closes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::git::{Files, Objects, Sha};
-use super::manifests::Brought;
-use super::people::{Pass, Seat};
-use super::views::TokenRequest;
 
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct State {
@@ -17,19 +14,22 @@ pub(super) struct State {
     pub repositories: BTreeMap<u64, Repository>,
     pub tokens: BTreeMap<String, Token>,
     pub token_requests: Vec<TokenRequest>,
-    /// Who can sign in; states written before anybody could have none of these four.
+    /// The people who can sign in. This and the next three are missing in older states.
     #[serde(default)]
     pub people: BTreeMap<u64, Account>,
-    /// Organization to person to what he is there.
+    /// Memberships by organization and person.
     #[serde(default)]
-    pub places: BTreeMap<String, BTreeMap<u64, Seat>>,
+    pub places: BTreeMap<String, BTreeMap<u64, Membership>>,
     #[serde(default)]
-    pub codes: BTreeMap<String, Pass>,
+    pub codes: BTreeMap<String, Grant>,
     #[serde(default)]
-    pub user_tokens: BTreeMap<String, Pass>,
+    pub user_tokens: BTreeMap<String, Grant>,
+    /// Not yet delivered; a restart drops them.
+    #[serde(skip)]
+    pub outbox: Vec<Webhook>,
     pub read_lag: u32,
     #[serde(default)]
-    pub manifests: BTreeMap<String, Brought>,
+    pub manifests: BTreeMap<String, Manifest>,
     last_id: u64,
     requests: u64,
     requests_by_hour: BTreeMap<i64, u64>,
@@ -123,7 +123,7 @@ pub(super) struct Pull {
     pub head_sha: Sha,
     pub base_sha: Sha,
     pub draft: bool,
-    /// Whose review was asked for, by login; states written before there were any have none.
+    /// Logins of requested reviewers; missing in older states.
     #[serde(default)]
     pub reviewers: Vec<String>,
     pub merged: Option<Merge>,
@@ -155,10 +155,80 @@ pub(super) struct Comment {
     pub updated: i64,
 }
 
+/// An authorization code of a person, or their token.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Grant {
+    pub user: u64,
+    pub expires: i64,
+    /// The PKCE challenge that the exchange must answer.
+    #[serde(default)]
+    pub challenge: Option<String>,
+}
+
+/// A membership in an organization.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Membership {
+    pub role: String,
+    pub state: String,
+}
+
+/// A manifest from which somebody wants to create an app.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub manifest: Value,
+    pub state: Option<String>,
+    /// When the app was created and its code issued; `None` before the button is pressed.
+    pub made: Option<i64>,
+}
+
+/// A request to `POST /app/installations/{id}/access_tokens`, granted or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// The installation.
+    pub installation: u64,
+    /// Repositories by name; empty if none were named.
+    pub repositories: Vec<String>,
+    /// Repositories by id; empty if none were named.
+    pub repository_ids: Vec<u64>,
+    /// Permissions; `None` asks for all the installation has.
+    pub permissions: Option<BTreeMap<String, String>>,
+}
+
+/// A webhook that is due for delivery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Webhook {
+    /// The value of `X-GitHub-Event`.
+    pub event: &'static str,
+    pub payload: Value,
+}
+
+const INSTALLED_PERMISSIONS: [(&str, &str); 4] = [
+    ("contents", "write"),
+    ("issues", "write"),
+    ("metadata", "read"),
+    ("pull_requests", "write"),
+];
+
 impl State {
     pub fn fresh_id(&mut self) -> u64 {
         self.last_id += 1;
         1_000_000 + self.last_id
+    }
+
+    /// Installs the app for an account, with the permissions that it needs.
+    pub fn install(&mut self, id: u64, account: Account, now: i64) {
+        self.installations.insert(
+            id,
+            Installation {
+                id,
+                account,
+                permissions: INSTALLED_PERMISSIONS
+                    .map(|(name, level)| (name.to_owned(), level.to_owned()))
+                    .into(),
+                status: InstallationStatus::Active,
+                created: now,
+            },
+        );
     }
 
     /// The number of this request since the beginning, and in this hour.
@@ -182,7 +252,7 @@ impl State {
             .find(|repository| repository.is_named(owner, name))
     }
 
-    /// Spends one lagging read, if any is left, and says what it shows.
+    /// Uses up one lagging read, if any is left.
     pub fn read_list(&mut self) -> Freshness {
         if self.read_lag == 0 {
             return Freshness::Current;
@@ -276,7 +346,7 @@ impl Repository {
             .map_or(1, |(number, _)| number + 1)
     }
 
-    /// Whether somebody has a place here: the owner, or whoever was given a role.
+    /// Whether a person is the owner or has a role.
     pub fn has_collaborator(&self, login: &str) -> bool {
         let is = |name: &str| name.eq_ignore_ascii_case(login);
         is(&self.owner.login)
@@ -296,7 +366,7 @@ impl Repository {
 }
 
 impl Account {
-    /// A person whose id follows from the login, for those nobody gave an id.
+    /// A person whose id is derived from the login.
     pub fn person(login: &str) -> Self {
         Self {
             id: id_of(login),

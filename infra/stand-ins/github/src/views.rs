@@ -1,11 +1,7 @@
 //! What a test may see of a repository, as plain values.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
 use super::GitHub;
-use super::state::{Issue, Repository, Via};
+use super::state::{Issue, Repository, TokenRequest, Via};
 
 /// A commit on a branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,19 +58,6 @@ pub struct CommentView {
     pub author: String,
     /// Whether the app wrote it.
     pub by_app: bool,
-}
-
-/// What somebody asked of `POST /app/installations/{id}/access_tokens`, granted or not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenRequest {
-    /// The installation.
-    pub installation: u64,
-    /// Repositories by name; empty if none were named.
-    pub repositories: Vec<String>,
-    /// Repositories by id; empty if none were named.
-    pub repository_ids: Vec<u64>,
-    /// Permissions; `None` asks for all the installation has.
-    pub permissions: Option<BTreeMap<String, String>>,
 }
 
 impl GitHub {

@@ -98,13 +98,10 @@ fn told(letter: &Letter, at: i64) -> Option<Value> {
 pub(super) fn buttons(letter: &Letter) -> Markup {
     match letter.fate {
         Fate::Delivered => all([
-            button(
-                &format!("mail/letters/{}/bounce", letter.id),
-                "It comes back",
-            ),
+            button(&format!("mail/letters/{}/bounce", letter.id), "Bounce"),
             button(
                 &format!("mail/letters/{}/complain", letter.id),
-                "It is unwelcome",
+                "Mark as spam",
             ),
         ]),
         Fate::Bounced | Fate::Complained => all([]),

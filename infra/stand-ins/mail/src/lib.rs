@@ -1,9 +1,8 @@
-//! Amazon SES, entitlements in: version 2's one route that takes a mail, and the mailboxes it ends in.
+//! A stand-in for Amazon SES: the route of API v2 that sends a mail, and the mailboxes.
 //!
-//! Promises SES's own words for its refusals, their order (who signs, who sends, what, how much), and that it never knows a
-//! mail again: the same call twice is two mails. A mail to an address that is said to bounce is taken all the same, as SES
-//! takes it, and ends nowhere. What became of a mail that named a configuration set is told: whoever plays SNS takes the events
-//! from [`MailBox::outbox_take`]. Addresses of SES's own mailbox simulator do here what they do there.
+//! Refuses with SES's errors in its order: signature, sender, content, limits. SES has no idempotency, so the same call twice is
+//! two mails. A mail to a bouncing address is accepted and bounces. Mails with a configuration set produce feedback events, which
+//! [`MailBox::outbox_take`] hands to whoever plays SNS. The addresses of SES's mailbox simulator work as they do there.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,31 +17,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use stand_in_shared::Now;
-use stand_in_shared::html::{all, classed, moment, page, tag, text};
+use stand_in_shared::html::{all, classed, linked, moment, page, tag, text};
 
 mod events;
 #[cfg(test)]
 mod tests;
 
-/// A handle on one SES; clones share it.
+/// An SES account. Clones share it.
 #[derive(Clone)]
 pub struct MailBox {
     state: Arc<Mutex<State>>,
     now: Now,
 }
 
-/// A mail that was taken.
+/// An accepted mail.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
     /// SES's id for it.
     pub id: String,
     /// When it was taken, in milliseconds.
     pub at: i64,
-    /// From whom.
     pub from: String,
-    /// To whom.
     pub to: String,
-    /// Its subject.
     pub subject: String,
     /// Its body as plain text.
     pub text: String,
@@ -50,25 +46,23 @@ pub struct Letter {
     pub html: String,
     /// The sender's own reference.
     pub reference: String,
-    /// What became of it.
     pub fate: Fate,
-    /// By what SES tells what became of it; nobody is told without one.
+    /// Without one, SES sends no feedback events.
     #[serde(default)]
     pub configuration_set: Option<String>,
 }
 
-/// What becomes of a mail that was taken.
+/// What happens to an accepted mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fate {
-    /// It lies in a mailbox.
     Delivered,
-    /// It came back for good.
+    /// A hard bounce.
     Bounced,
-    /// It arrived, and its reader calls it unwelcome.
+    /// Delivered, then marked as spam.
     Complained,
 }
 
-/// What the next call meets.
+/// How the next call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trouble {
     /// More mails a second than are allowed.
@@ -88,10 +82,10 @@ struct State {
     letters: Vec<Letter>,
     troubles: VecDeque<Trouble>,
     bouncing: BTreeSet<String>,
-    /// What became of mails, not yet handed to whoever is told.
+    /// Feedback events that were not taken yet.
     #[serde(default)]
     outbox: Vec<Value>,
-    /// Once anybody is verified, mail from others is rejected.
+    /// If not empty, only these senders may send.
     verified: BTreeSet<String>,
 }
 
@@ -160,7 +154,6 @@ impl IntoResponse for Refusal {
 }
 
 impl MailBox {
-    /// Mailboxes nobody has written to yet.
     pub fn new(now: Now) -> Self {
         Self {
             state: Arc::default(),
@@ -184,7 +177,7 @@ impl MailBox {
             .with_state(self.clone())
     }
 
-    /// A page for people: every mail, as it is read.
+    /// A page with every mail.
     pub fn pages(&self) -> Router {
         let state = async |From(mail): From<Self>| Json(mail.export());
         Router::new()
@@ -195,33 +188,33 @@ impl MailBox {
             .with_state(self.clone())
     }
 
-    /// Everything it knows, to be kept across a restart.
+    /// The whole state, to keep across a restart.
     pub fn export(&self) -> Value {
         serde_json::to_value(&*self.lock()).expect("the state has text keys and no floats")
     }
 
-    /// Becomes what was exported.
+    /// Restores an exported state.
     pub fn import(&self, exported: Value) -> Result<(), serde_json::Error> {
         *self.lock() = serde_json::from_value(exported)?;
         Ok(())
     }
 
-    /// The next call meets this; several orders are filled one call each.
+    /// Makes the next call fail. Several troubles hit one call each.
     pub fn trouble_next(&self, trouble: Trouble) {
         self.lock().troubles.push_back(trouble);
     }
 
-    /// Mail to this address comes back from now on.
+    /// Makes mail to this address bounce.
     pub fn bounce(&self, address: &str) {
         self.lock().bouncing.insert(address.to_ascii_lowercase());
     }
 
-    /// From now on only verified senders may send; this one is.
+    /// Verifies a sender. Others may not send from then on.
     pub fn verify(&self, address: &str) {
         self.lock().verified.insert(address.to_ascii_lowercase());
     }
 
-    /// Every mail that was taken, in order.
+    /// Every accepted mail, in order.
     pub fn letters(&self) -> Vec<Letter> {
         self.lock().letters.clone()
     }
@@ -270,7 +263,7 @@ async fn send(
 }
 
 impl State {
-    /// What is asked, if it may be.
+    /// The request, if SES accepts it.
     fn order(&mut self, headers: &HeaderMap, body: &[u8]) -> Result<Order, Refusal> {
         let bad =
             |message: String| Refusal(StatusCode::BAD_REQUEST, "BadRequestException", message);
@@ -368,8 +361,8 @@ async fn overview(From(mail): From<MailBox>) -> Response {
     let letters = state.letters.iter().rev().map(|letter| {
         let fate = match letter.fate {
             Fate::Delivered => "",
-            Fate::Bounced => " (came back)",
-            Fate::Complained => " (unwelcome)",
+            Fate::Bounced => " (bounced)",
+            Fate::Complained => " (marked as spam)",
         };
         let head = format!("To {} from {}{fate}, ", letter.to, letter.from);
         all([
@@ -378,7 +371,7 @@ async fn overview(From(mail): From<MailBox>) -> Response {
                 "p",
                 all([classed("span", "by", text(head)), moment(letter.at)]),
             ),
-            classed("div", "body", text(&letter.text)),
+            classed("div", "body", linked(&letter.text)),
             events::buttons(letter),
         ])
     });

@@ -1,8 +1,7 @@
-//! The model provider, entitlements in: Anthropic's and OpenAI's wires, one agent behind both, its answers following from
-//! the question.
-//! Owns a tiny, honest "agent": it can plan over a file list, replace one text by another, and approve a diff, so a whole
-//! job runs without a network. Promises the same answer to the same question and a fixed price per character; tests can
-//! put any text before that, invalid JSON included.
+//! A stand-in for the model providers: Anthropic's and OpenAI's APIs with one small agent behind both.
+//!
+//! The agent plans over a file list, replaces one text by another and approves a diff, so a whole job runs without a network.
+//! The same question gets the same answer, and tokens have a fixed size. Tests can script any answer, including invalid JSON.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,13 +22,13 @@ mod openai;
 #[cfg(test)]
 mod tests;
 
-/// A handle on one model provider; clones share it.
+/// A model provider. Clones share it.
 #[derive(Clone, Default)]
 pub struct Model {
     state: Arc<Mutex<State>>,
 }
 
-/// One call that was answered with a message.
+/// One answered call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallView {
     /// `plan`, `code` or `review`; empty if the system text names none.
@@ -57,7 +56,6 @@ struct State {
 }
 
 impl Model {
-    /// A provider nobody has asked anything yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -75,7 +73,7 @@ impl Model {
             .with_state(self.clone())
     }
 
-    /// A page for people: every call with its answer.
+    /// A page with every call and its answer.
     pub fn pages(&self) -> Router {
         let state = async |From(model): From<Self>| Json(model.export());
         Router::new()
@@ -84,18 +82,18 @@ impl Model {
             .with_state(self.clone())
     }
 
-    /// Everything it knows, to be kept across a restart.
+    /// The whole state, to keep across a restart.
     pub fn export(&self) -> Value {
         serde_json::to_value(&*self.lock()).expect("the state has text keys and no floats")
     }
 
-    /// Becomes what was exported.
+    /// Restores an exported state.
     pub fn import(&self, exported: Value) -> Result<(), serde_json::Error> {
         *self.lock() = serde_json::from_value(exported)?;
         Ok(())
     }
 
-    /// The next calls of this step get these texts, as they are, before answers are made up again.
+    /// Scripts the answers of the next calls of this step.
     pub fn script(&self, step: &str, answers: Vec<String>) {
         self.lock()
             .scripts
@@ -104,7 +102,7 @@ impl Model {
             .extend(answers);
     }
 
-    /// The next call fails with this status; several orders are filled one call each.
+    /// Makes the next call fail with this status. Several failures hit one call each.
     pub fn fail_next(&self, status: u16) {
         self.lock().failures.push_back(status);
     }
@@ -119,7 +117,7 @@ impl Model {
     }
 }
 
-/// A question, whichever wire it came by.
+/// A request, independent of the API that it came through.
 struct Asked {
     model: String,
     system: String,
@@ -174,7 +172,7 @@ impl State {
         HeaderValue::from_str(&format!("req_{:014}", self.arrived)).expect("letters and digits")
     }
 
-    /// Fails if a test has ordered so.
+    /// Fails if a test ordered it.
     fn fail(&mut self) -> Result<(), Refusal> {
         let Some(status) = self.failures.pop_front() else {
             return Ok(());
@@ -219,7 +217,7 @@ fn tokens(text: &str) -> u64 {
     u64::try_from(text.chars().count().div_ceil(CHARS_PER_TOKEN)).unwrap_or(u64::MAX)
 }
 
-/// An answer longer than it may be ends in the middle of a word, as it would.
+/// Cuts an answer off at the token limit.
 fn cut(text: String, tokens_max: u64) -> (String, End) {
     if tokens(&text) <= tokens_max {
         return (text, End::Said);

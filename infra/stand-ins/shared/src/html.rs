@@ -1,5 +1,4 @@
-//! HTML for people who look at a stand-in: small, self-contained pages without scripts.
-//! Promises that everything a vendor's user typed is escaped: text enters a page only through [`Markup`].
+//! HTML for the pages of the stand-ins, without scripts. Text enters a page only through [`Markup`], which escapes it.
 
 use std::fmt::Display;
 
@@ -7,11 +6,11 @@ use axum::response::{Html, IntoResponse, Response};
 
 use crate::dates;
 
-/// A piece of finished HTML. There is no way to make one from a raw string outside this file.
+/// Escaped HTML. Only this file can create it from a raw string.
 #[derive(Clone, Default)]
 pub struct Markup(String);
 
-/// Text as text, whatever it contains.
+/// Escaped text.
 pub fn text(value: impl Display) -> Markup {
     let mut out = String::new();
     for c in value.to_string().chars() {
@@ -32,9 +31,14 @@ pub fn tag(name: &'static str, inside: Markup) -> Markup {
     Markup(format!("<{name}>{}</{name}>", inside.0))
 }
 
-/// One element with a class that the style sheet below knows.
+/// One element with a class of the style sheet below.
 pub fn classed(name: &'static str, class: &'static str, inside: Markup) -> Markup {
     Markup(format!("<{name} class=\"{class}\">{}</{name}>", inside.0))
+}
+
+/// A heading of a part of a page.
+pub fn heading(words: &str) -> Markup {
+    tag("h2", text(words))
 }
 
 /// A link whose address is escaped like everything else.
@@ -55,6 +59,35 @@ pub fn button(address: &str, label: impl Display) -> Markup {
     ))
 }
 
+/// A form that posts to an address: inputs by name with what they contain first, and a button.
+pub fn form(address: &str, inputs: &[(&'static str, &str)], label: impl Display) -> Markup {
+    let inputs = inputs.iter().map(|(name, value)| {
+        Markup(format!(
+            "<label>{name} <input name=\"{name}\" value=\"{}\" required></label> ",
+            text(value).0
+        ))
+    });
+    Markup(format!(
+        "<form method=\"post\" action=\"{}\">{}<button>{}</button></form>",
+        text(address).0,
+        all(inputs).0,
+        text(label).0
+    ))
+}
+
+/// Text in which addresses that begin with http:// or https:// are links.
+pub fn linked(value: &str) -> Markup {
+    let words = value.split_inclusive(char::is_whitespace).map(|word| {
+        let bare = word.trim_end();
+        if bare.starts_with("https://") || bare.starts_with("http://") {
+            all([link(bare, bare), text(&word[bare.len()..])])
+        } else {
+            text(word)
+        }
+    });
+    all(words)
+}
+
 /// A moment, to the second.
 pub fn moment(millis: i64) -> Markup {
     tag(
@@ -68,7 +101,7 @@ pub fn all(pieces: impl IntoIterator<Item = Markup>) -> Markup {
     Markup(pieces.into_iter().map(|piece| piece.0).collect())
 }
 
-/// A table with a word in place of no rows.
+/// A table, or a note if it has no rows.
 pub fn table(heads: &[&'static str], rows: Vec<Vec<Markup>>) -> Markup {
     if rows.is_empty() {
         return classed("p", "none", text("none yet"));
@@ -129,6 +162,15 @@ mod tests {
             button("\"><script>", "<b>")
                 .0
                 .contains("&quot;&gt;&lt;script&gt;")
+        );
+        assert_eq!(
+            linked("see http://a.example/\"x\nand <b>").0,
+            "see <a href=\"http://a.example/&quot;x\">http://a.example/&quot;x</a>\nand &lt;b&gt;"
+        );
+        assert!(
+            form("x", &[("title", "\"><b>")], "<i>")
+                .0
+                .contains("&quot;&gt;&lt;b&gt;")
         );
         assert_eq!(
             link("\"><script>", "x").0,

@@ -1,4 +1,4 @@
-//! The vendors' side of the seam: requests are answered by stand-ins in this process, found by host.
+//! An HTTP client whose requests are answered by routers in this process, by host.
 
 use crate::faults::Faults;
 use axum::Router;
@@ -10,10 +10,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tower::{Service, ServiceExt};
 
-/// An HTTP request without an answer.
+/// An HTTP request failed.
 pub type WebError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Hosts and who answers for them. Clones share the faults.
+/// Routers by host. Clones share the faults.
 #[derive(Clone)]
 pub struct StandInWeb {
     hosts: BTreeMap<String, Router>,
@@ -21,7 +21,6 @@ pub struct StandInWeb {
 }
 
 impl StandInWeb {
-    /// Nobody answers yet.
     pub fn new(faults: Faults) -> Self {
         Self {
             hosts: BTreeMap::new(),
@@ -29,14 +28,14 @@ impl StandInWeb {
         }
     }
 
-    /// From now on this router answers for a host.
+    /// Adds the router of a host.
     #[must_use]
     pub fn host(mut self, name: &str, router: Router) -> Self {
         self.hosts.insert(name.to_owned(), router);
         self
     }
 
-    /// Whether anybody answers for a host.
+    /// Whether a host has a router.
     pub fn knows(&self, host: &str) -> bool {
         self.hosts.contains_key(host)
     }
@@ -69,7 +68,7 @@ impl Service<http::Request<Bytes>> for StandInWeb {
         let (router, faults) = (self.hosts.get(&host).cloned(), self.faults.clone());
         Box::pin(async move {
             let router =
-                router.ok_or_else(|| WebError::from(format!("nobody answers for {host}")))?;
+                router.ok_or_else(|| WebError::from(format!("no stand-in serves {host}")))?;
             faults.apply(name, Self::answer(router, request)).await?
         })
     }

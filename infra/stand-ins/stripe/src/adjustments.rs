@@ -7,10 +7,10 @@ use axum::routing::post;
 use serde_json::json;
 
 use super::Stripe;
-use super::desk::{Answer, answer};
+use super::account::{Answer, answer};
+use super::error::ApiError;
 use super::meter_events::Fate;
 use super::params::Params;
-use super::refusal::Refusal;
 
 const CANCELABLE_SECONDS: i64 = 86_400;
 
@@ -24,28 +24,28 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.required("type")?;
     params.word("type", &["cancel"])?;
     let identifier = params.required("cancel[identifier]")?;
-    let mut desk = stripe.desk();
-    let now = desk.now;
+    let mut account = stripe.account();
+    let now = account.now;
     // An identifier can come back after a day; the newest event is meant.
-    let mut known = desk.meter_events.iter_mut().rev();
+    let mut known = account.meter_events.iter_mut().rev();
     let event =
         known.find(|event| event.identifier == identifier && event.event_name == event_name);
     let event = event.ok_or_else(|| {
         let message = format!(
             "No meter event found with identifier {identifier} for event name {event_name}."
         );
-        Refusal::invalid(message)
+        ApiError::invalid(message)
             .coded("resource_missing")
             .about("cancel[identifier]")
     })?;
     if now - event.created > CANCELABLE_SECONDS {
         let message = "Meter events can only be canceled within 24 hours of being received.";
-        return Err(Refusal::invalid(message).about("cancel[identifier]"));
+        return Err(ApiError::invalid(message).about("cancel[identifier]"));
     }
     if event.fate == Fate::Canceled {
         let message =
             format!("The meter event with identifier {identifier} has already been canceled.");
-        return Err(Refusal::invalid(message).about("cancel[identifier]"));
+        return Err(ApiError::invalid(message).about("cancel[identifier]"));
     }
     event.fate = Fate::Canceled;
     answer(&json!({

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::desk::text;
+use super::account::text;
 
 /// Decimal places of a cent that Stripe keeps.
 const PLACES: u32 = 12;

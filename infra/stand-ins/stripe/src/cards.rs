@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::desk::{Desk, text};
+use super::account::{Account, text};
 use super::objects::METHOD;
 
 /// A test card under the id that stands for it, and what the bank says when it is charged.
@@ -81,7 +81,7 @@ pub(super) fn decline_code(method: &Value) -> Option<&'static str> {
     CARDS.iter().find(|card| card.last4 == last4)?.decline_code
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// A payment method made from a test card, nobody's yet.
     pub fn new_card(&mut self, card: &Card) -> String {
         let mut method = self.blank_method("card");
@@ -138,7 +138,7 @@ impl Desk<'_> {
 
     fn shelve_method(&mut self, method: Value) -> String {
         let id = text(&method, "id").to_owned();
-        self.objects.shelve(METHOD, method);
+        self.objects.insert(METHOD, method);
         id
     }
 }

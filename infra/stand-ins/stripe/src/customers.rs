@@ -6,11 +6,11 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::Stripe;
-use super::desk::{Desk, answer, text};
+use super::account::{Account, answer, text};
+use super::error::ApiError;
 use super::metadata;
 use super::objects::{CUSTOMER, PAGING, SUBSCRIPTION, list};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/customers";
 /// Searching sees what is made only after this long; looking by id or listing sees it at once.
@@ -28,12 +28,12 @@ pub(super) fn routes() -> Router<Stripe> {
 
 impl Stripe {
     /// Somebody deletes a customer at the dashboard: their subscriptions end, and they cannot be found by e-mail any more.
-    pub fn delete_customer(&self, id: &str) -> Result<Value, Refusal> {
-        self.desk().delete_customer(id)
+    pub fn delete_customer(&self, id: &str) -> Result<Value, ApiError> {
+        self.account().delete_customer(id)
     }
 
     /// A customer as Stripe would answer it.
-    pub fn customer(&self, id: &str) -> Result<Value, Refusal> {
+    pub fn customer(&self, id: &str) -> Result<Value, ApiError> {
         self.read(CUSTOMER, id)
     }
 
@@ -56,31 +56,31 @@ impl Stripe {
     }
 }
 
-async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, ApiError> {
     check(&params)?;
     let now = stripe.seconds();
-    let mut desk = stripe.desk();
+    let mut account = stripe.account();
     let method = params
         .get("payment_method")
         .filter(|method| !method.is_empty());
     method
-        .map(|method| desk.check_attachable(method))
+        .map(|method| account.check_attachable(method))
         .transpose()?;
-    let id = desk.fresh_id(CUSTOMER);
+    let id = account.fresh_id(CUSTOMER);
     let mut customer = blank(&id, now);
     customer
         .as_object_mut()
         .into_iter()
         .for_each(|customer| apply(customer, &params));
-    let customer = desk.create(CUSTOMER, "customer.created", customer);
+    let customer = account.create(CUSTOMER, "customer.created", customer);
     let Some(method) = method else {
         return Ok(Json(customer));
     };
-    desk.attach(method, &id)?;
-    answer(&desk.customer(&id)?)
+    account.attach(method, &id)?;
+    answer(&account.customer(&id)?)
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     Ok(Json(stripe.lock().objects.find(CUSTOMER, &id)?.clone()))
 }
 
@@ -88,15 +88,15 @@ async fn update(
     From(stripe): From<Stripe>,
     Path(id): Path<String>,
     params: Params,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     check(&params)?;
-    let mut desk = stripe.desk();
-    let mut customer = desk.customer(&id)?;
+    let mut account = stripe.account();
+    let mut customer = account.customer(&id)?;
     if let Some(method) = params.get(DEFAULT_METHOD) {
         let method = if method.is_empty() {
             Value::Null
         } else {
-            json!(desk.own_method(&id, method)?)
+            json!(account.own_method(&id, method)?)
         };
         customer["invoice_settings"]["default_payment_method"] = method;
     }
@@ -104,19 +104,19 @@ async fn update(
         .as_object_mut()
         .into_iter()
         .for_each(|customer| apply(customer, &params));
-    answer(&desk.update(CUSTOMER, &id, "customer.updated", customer)?)
+    answer(&account.update(CUSTOMER, &id, "customer.updated", customer)?)
 }
 
 async fn remove(
     From(stripe): From<Stripe>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Refusal> {
-    Ok(Json(stripe.desk().delete_customer(&id)?))
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(stripe.account().delete_customer(&id)?))
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// A customer goes, and every subscription with it. What is left says only that there was one.
-    fn delete_customer(&mut self, id: &str) -> Result<Value, Refusal> {
+    fn delete_customer(&mut self, id: &str) -> Result<Value, ApiError> {
         let customer = self.customer(id)?;
         let live = |subscription: &Value| {
             subscription["customer"] == id && subscription["ended_at"].is_null()
@@ -126,13 +126,13 @@ impl Desk<'_> {
         }
         let gone = json!({"id": id, "object": CUSTOMER.object, "deleted": true});
         self.objects.remove(CUSTOMER, id)?;
-        self.objects.shelve(CUSTOMER, gone.clone());
-        self.announce("customer.deleted", &customer);
+        self.objects.insert(CUSTOMER, gone.clone());
+        self.emit("customer.deleted", &customer);
         Ok(gone)
     }
 }
 
-async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, ApiError> {
     params.only(&[&PAGING[..], &["created", "email"]].concat())?;
     let state = stripe.lock();
     let there = |customer: &&Value| customer["deleted"] != true;
@@ -155,14 +155,14 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>
 }
 
 /// Searches by one note of the metadata, the only question asked here: `metadata["name"]:"value"`.
-async fn search(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+async fn search(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, ApiError> {
     params.only(&["query", "limit", "page"])?;
     let query = params.get("query").unwrap_or_default();
     let note = query
         .strip_prefix("metadata[\"")
         .and_then(|rest| rest.strip_suffix('"')?.split_once("\"]:\""));
     let (name, value) =
-        note.ok_or_else(|| Refusal::invalid("We were unable to parse your search query."))?;
+        note.ok_or_else(|| ApiError::invalid("We were unable to parse your search query."))?;
     let seen_until = stripe.seconds() - SEARCH_LAGS_SECONDS;
     let seen = |one: &&Value| {
         one["created"]
@@ -180,7 +180,7 @@ async fn search(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value
     ))
 }
 
-fn check(params: &Params) -> Result<(), Refusal> {
+fn check(params: &Params) -> Result<(), ApiError> {
     params.only(
         &[
             &TEXTS[..],

@@ -1,5 +1,4 @@
-//! Stripe's dashboard for whoever runs the shop: what was sold and paid, with a button for everything that happens to
-//! it elsewhere: refunds, disputes, the end of a period.
+//! The merchant's dashboard: sales and payments, with buttons for refunds, disputes and the end of a period.
 
 use axum::Router;
 use axum::extract::{Path, State as From};
@@ -8,13 +7,12 @@ use axum::routing::post;
 use serde_json::Value;
 
 use super::Stripe;
-use super::desk::{Desk, number, text as field};
+use super::account::{Account, number, text as field};
 use super::disputes::DisputeStatus;
+use super::error::ApiError;
+use super::hosted_pages::money;
 use super::objects::{CHARGE, DISPUTE, EVENT, INVOICE, Kind, REFUND, SESSION, SUBSCRIPTION};
-use super::pages::heading;
-use super::refusal::Refusal;
-use super::till::money;
-use stand_in_shared::html::{Markup, all, button, link, moment, table, tag, text};
+use stand_in_shared::html::{Markup, all, button, heading, link, moment, table, tag, text};
 
 const EVENTS_MAX: usize = 50;
 const ROWS_MAX: usize = 50;
@@ -26,7 +24,7 @@ pub(super) fn routes() -> Router<Stripe> {
 async fn act(
     From(stripe): From<Stripe>,
     Path((verb, id)): Path<(String, String)>,
-) -> Result<Redirect, Refusal> {
+) -> Result<Redirect, ApiError> {
     match verb.as_str() {
         "refund" => stripe.refund(&id, None)?,
         "fail_refund" => stripe.fail_refund(&id)?,
@@ -38,33 +36,33 @@ async fn act(
         "close" => stripe.move_dispute(&id, DisputeStatus::WarningClosed)?,
         "roll" => stripe.roll_period(&id)?,
         "cancel" => stripe.cancel_subscription(&id)?,
-        verb => return Err(Refusal::unknown_address(verb)),
+        verb => return Err(ApiError::unknown_address(verb)),
     };
-    Ok(Redirect::to(&stripe.desk().site))
+    Ok(Redirect::to(&stripe.account().site))
 }
 
 /// The upper half of the account's page.
-pub(super) fn sales(desk: &Desk<'_>) -> Markup {
+pub(super) fn sales(account: &Account<'_>) -> Markup {
     all([
-        sold(desk),
-        given_back(desk),
-        billed(desk),
+        sold(account),
+        given_back(account),
+        billed(account),
         heading("Events"),
-        events(desk),
+        events(account),
     ])
 }
 
-fn sold(desk: &Desk<'_>) -> Markup {
+fn sold(account: &Account<'_>) -> Markup {
     all([
         heading("Checkout sessions"),
         rows(
-            desk,
+            account,
             SESSION,
             &["session", "status", "payment", "amount", "created"],
             |session| {
                 let id = field(session, "id");
                 vec![
-                    link(&format!("{}/pay/{id}", desk.site), id),
+                    link(&format!("{}/pay/{id}", account.site), id),
                     text(field(session, "status")),
                     text(field(session, "payment_status")),
                     money(session, "amount_total"),
@@ -74,7 +72,7 @@ fn sold(desk: &Desk<'_>) -> Markup {
         ),
         heading("Payments"),
         rows(
-            desk,
+            account,
             CHARGE,
             &["payment", "status", "amount", "refunded", "created", ""],
             |charge| {
@@ -93,32 +91,32 @@ fn sold(desk: &Desk<'_>) -> Markup {
                     money(charge, "amount"),
                     text(number(charge, "amount_refunded")),
                     created(charge),
-                    buttons(desk, intent, verbs),
+                    buttons(account, intent, verbs),
                 ]
             },
         ),
     ])
 }
 
-fn given_back(desk: &Desk<'_>) -> Markup {
+fn given_back(account: &Account<'_>) -> Markup {
     all([
         heading("Refunds"),
         rows(
-            desk,
+            account,
             REFUND,
             &["refund", "status", "amount", "created", ""],
             |refund| {
                 let verbs: &[(&str, &str)] = if refund["status"] == "succeeded" {
-                    &[("fail_refund", "It fails")]
+                    &[("fail_refund", "Fail")]
                 } else {
                     &[]
                 };
-                row(desk, refund, verbs)
+                row(account, refund, verbs)
             },
         ),
         heading("Disputes"),
         rows(
-            desk,
+            account,
             DISPUTE,
             &["dispute", "status", "amount", "created", ""],
             |dispute| {
@@ -129,17 +127,17 @@ fn given_back(desk: &Desk<'_>) -> Markup {
                     }
                     _ => &[],
                 };
-                row(desk, dispute, verbs)
+                row(account, dispute, verbs)
             },
         ),
     ])
 }
 
-fn billed(desk: &Desk<'_>) -> Markup {
+fn billed(account: &Account<'_>) -> Markup {
     all([
         heading("Subscriptions"),
         rows(
-            desk,
+            account,
             SUBSCRIPTION,
             &["subscription", "customer", "status", "created", ""],
             |subscription| {
@@ -155,13 +153,13 @@ fn billed(desk: &Desk<'_>) -> Markup {
                     tag("code", text(field(subscription, "customer"))),
                     text(field(subscription, "status")),
                     created(subscription),
-                    buttons(desk, id, verbs),
+                    buttons(account, id, verbs),
                 ]
             },
         ),
         heading("Invoices"),
         rows(
-            desk,
+            account,
             INVOICE,
             &["invoice", "status", "amount", "created"],
             |invoice| {
@@ -179,8 +177,8 @@ fn billed(desk: &Desk<'_>) -> Markup {
     ])
 }
 
-fn events(desk: &Desk<'_>) -> Markup {
-    let events = desk.objects.all(EVENT).take(EVENTS_MAX).map(|event| {
+fn events(account: &Account<'_>) -> Markup {
+    let events = account.objects.all(EVENT).take(EVENTS_MAX).map(|event| {
         let waits = if event["pending_webhooks"] == 0 {
             ""
         } else {
@@ -197,32 +195,32 @@ fn events(desk: &Desk<'_>) -> Markup {
 }
 
 fn rows(
-    desk: &Desk<'_>,
+    account: &Account<'_>,
     kind: Kind,
     heads: &[&'static str],
     row: impl Fn(&Value) -> Vec<Markup>,
 ) -> Markup {
     table(
         heads,
-        desk.objects.all(kind).take(ROWS_MAX).map(row).collect(),
+        account.objects.all(kind).take(ROWS_MAX).map(row).collect(),
     )
 }
 
-fn row(desk: &Desk<'_>, object: &Value, verbs: &[(&str, &str)]) -> Vec<Markup> {
+fn row(account: &Account<'_>, object: &Value, verbs: &[(&str, &str)]) -> Vec<Markup> {
     let id = field(object, "id");
     vec![
         tag("code", text(id)),
         text(field(object, "status")),
         money(object, "amount"),
         created(object),
-        buttons(desk, id, verbs),
+        buttons(account, id, verbs),
     ]
 }
 
-fn buttons(desk: &Desk<'_>, id: &str, verbs: &[(&str, &str)]) -> Markup {
+fn buttons(account: &Account<'_>, id: &str, verbs: &[(&str, &str)]) -> Markup {
     all(verbs
         .iter()
-        .map(|(verb, label)| button(&format!("{}/do/{verb}/{id}", desk.site), label)))
+        .map(|(verb, label)| button(&format!("{}/do/{verb}/{id}", account.site), label)))
 }
 
 fn created(object: &Value) -> Markup {

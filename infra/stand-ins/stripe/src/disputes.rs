@@ -7,10 +7,10 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
-use super::desk::{Answer, Desk, answer, number, shape, text};
+use super::account::{Account, Answer, answer, number, shape, text};
+use super::error::ApiError;
 use super::objects::{CHARGE, DISPUTE, PAGING, list, shown};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/disputes";
 const FEE_MINOR: i64 = 1500;
@@ -75,15 +75,15 @@ impl Stripe {
         payment_intent: &str,
         amount_minor: Option<i64>,
         status: DisputeStatus,
-    ) -> Result<Value, Refusal> {
-        self.desk()
+    ) -> Result<Value, ApiError> {
+        self.account()
             .open_dispute(payment_intent, amount_minor, status)
             .map(|dispute| shown(&dispute))
     }
 
     /// The bank, or our answer to it, moves a dispute on. An inquiry that moves to `NeedsResponse` becomes a chargeback.
-    pub fn move_dispute(&self, dispute: &str, status: DisputeStatus) -> Result<Value, Refusal> {
-        self.desk()
+    pub fn move_dispute(&self, dispute: &str, status: DisputeStatus) -> Result<Value, ApiError> {
+        self.account()
             .move_dispute(dispute, status)
             .map(|dispute| shown(&dispute))
     }
@@ -95,7 +95,7 @@ impl Stripe {
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(DISPUTE, &id)?)
+    answer(&stripe.account().find(DISPUTE, &id)?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -108,27 +108,27 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         URL,
         &params,
-        stripe.desk().select(DISPUTE, wanted),
+        stripe.account().select(DISPUTE, wanted),
     )?))
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     fn open_dispute(
         &mut self,
         intent: &str,
         amount: Option<i64>,
         status: DisputeStatus,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiError> {
         let charge = self.charge_of(intent)?;
         let amount = amount.unwrap_or_else(|| number(&charge, "amount"));
         let chargeback = status == DisputeStatus::NeedsResponse;
         if !chargeback && status != DisputeStatus::WarningNeedsResponse {
-            return Err(Refusal::invalid(
+            return Err(ApiError::invalid(
                 "A dispute begins as needs_response or warning_needs_response.",
             ));
         }
         if amount < 1 || amount > number(&charge, "amount") {
-            return Err(Refusal::invalid(
+            return Err(ApiError::invalid(
                 "A dispute is about the charge's amount or a part of it.",
             )
             .about("amount"));
@@ -141,16 +141,16 @@ impl Desk<'_> {
         self.set(CHARGE, text(&charge, "id"), json!({"disputed": true}))?;
         let dispute = self.create(DISPUTE, "charge.dispute.created", dispute);
         if chargeback {
-            self.announce("charge.dispute.funds_withdrawn", &dispute);
+            self.emit("charge.dispute.funds_withdrawn", &dispute);
         }
         Ok(dispute)
     }
 
-    fn move_dispute(&mut self, id: &str, status: DisputeStatus) -> Result<Value, Refusal> {
+    fn move_dispute(&mut self, id: &str, status: DisputeStatus) -> Result<Value, ApiError> {
         let dispute = self.find(DISPUTE, id)?;
         let before = text(&dispute, "status");
         if !status.follows(before) {
-            return Err(Refusal::invalid(format!(
+            return Err(ApiError::invalid(format!(
                 "A dispute that is {before} cannot become {}.",
                 status.word()
             )));
@@ -194,10 +194,8 @@ impl Desk<'_> {
         };
         let dispute = self.update(DISPUTE, id, event, fields)?;
         match status {
-            DisputeStatus::NeedsResponse => {
-                self.announce("charge.dispute.funds_withdrawn", &dispute)
-            }
-            DisputeStatus::Won => self.announce("charge.dispute.funds_reinstated", &dispute),
+            DisputeStatus::NeedsResponse => self.emit("charge.dispute.funds_withdrawn", &dispute),
+            DisputeStatus::Won => self.emit("charge.dispute.funds_reinstated", &dispute),
             DisputeStatus::WarningNeedsResponse
             | DisputeStatus::WarningUnderReview
             | DisputeStatus::WarningClosed

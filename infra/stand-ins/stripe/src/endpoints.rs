@@ -6,11 +6,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::desk::{Answer, answer};
+use super::account::{Answer, answer};
+use super::error::ApiError;
 use super::metadata;
 use super::objects::{ENDPOINT, PAGING, list};
 use super::params::Params;
-use super::refusal::Refusal;
 use super::{API_VERSION, Stripe};
 
 const URL: &str = "/v1/webhook_endpoints";
@@ -35,27 +35,27 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     let url = checked(params.required("url")?)?;
     let events = params.list("enabled_events");
     if events.is_empty() {
-        return Err(Refusal::missing_parameter("enabled_events"));
+        return Err(ApiError::missing_parameter("enabled_events"));
     }
     let version = params.get("api_version");
     if version.is_some_and(|version| version != API_VERSION) {
         return Err(
-            Refusal::invalid(format!("This account only speaks {API_VERSION}."))
+            ApiError::invalid(format!("This account only speaks {API_VERSION}."))
                 .about("api_version"),
         );
     }
     let metadata = metadata::new(&params)?;
-    let mut desk = stripe.desk();
-    if desk.objects.all(ENDPOINT).count() >= ENDPOINTS_MAX {
+    let mut account = stripe.account();
+    if account.objects.all(ENDPOINT).count() >= ENDPOINTS_MAX {
         let message = "You have reached the maximum of 16 test webhook endpoints.";
-        return Err(Refusal::invalid(message));
+        return Err(ApiError::invalid(message));
     }
     let mut endpoint = json!({
-        "id": desk.fresh_id(ENDPOINT),
+        "id": account.fresh_id(ENDPOINT),
         "object": ENDPOINT.object,
         "api_version": version,
         "application": null,
-        "created": desk.now,
+        "created": account.now,
         "description": params.get("description"),
         "enabled_events": events,
         "livemode": false,
@@ -63,13 +63,13 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         "status": "enabled",
         "url": url,
     });
-    desk.objects.shelve(ENDPOINT, endpoint.clone());
-    endpoint["secret"] = json!(desk.objects.fresh_id("whsec"));
+    account.objects.insert(ENDPOINT, endpoint.clone());
+    endpoint["secret"] = json!(account.objects.fresh_id("whsec"));
     answer(&endpoint)
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(ENDPOINT, &id)?)
+    answer(&stripe.account().find(ENDPOINT, &id)?)
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
@@ -80,8 +80,8 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
         "metadata",
         "url",
     ])?;
-    let mut desk = stripe.desk();
-    let mut endpoint = desk.find(ENDPOINT, &id)?;
+    let mut account = stripe.account();
+    let mut endpoint = account.find(ENDPOINT, &id)?;
     endpoint["metadata"] = metadata::merged(&endpoint, &params)?;
     if let Some(url) = params.get("url") {
         endpoint["url"] = json!(checked(url)?);
@@ -95,7 +95,7 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
     if let Some(disabled) = params.boolean("disabled")? {
         endpoint["status"] = json!(if disabled { "disabled" } else { "enabled" });
     }
-    answer(&desk.set(ENDPOINT, &id, endpoint)?)
+    answer(&account.set(ENDPOINT, &id, endpoint)?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -103,19 +103,19 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         URL,
         &params,
-        stripe.desk().select(ENDPOINT, |_: &Value| true),
+        stripe.account().select(ENDPOINT, |_: &Value| true),
     )?))
 }
 
 async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    stripe.desk().objects.remove(ENDPOINT, &id)?;
+    stripe.account().objects.remove(ENDPOINT, &id)?;
     Ok(Json(
         json!({"id": id, "object": ENDPOINT.object, "deleted": true}),
     ))
 }
 
-fn checked(url: &str) -> Result<&str, Refusal> {
+fn checked(url: &str) -> Result<&str, ApiError> {
     let web = url.starts_with("http://") || url.starts_with("https://");
     web.then_some(url)
-        .ok_or_else(|| Refusal::parameter("url", "url_invalid", "Not a valid URL"))
+        .ok_or_else(|| ApiError::parameter("url", "url_invalid", "Not a valid URL"))
 }

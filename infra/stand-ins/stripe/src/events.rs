@@ -6,10 +6,10 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
-use super::desk::number;
+use super::account::number;
+use super::error::ApiError;
 use super::objects::{EVENT, PAGING, list};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/events";
 const KEPT_SECONDS: i64 = 30 * 86_400;
@@ -31,34 +31,34 @@ impl Stripe {
     /// The events that nobody was handed yet, oldest first. Taking them is handing them over: they count as delivered,
     /// unless [`Stripe::lose_event`] says otherwise.
     pub fn outbox_take(&self) -> Vec<Value> {
-        let mut desk = self.desk();
-        let from = desk.handed_over;
-        let waiting = desk.objects.hand_over(from);
-        desk.handed_over += waiting.len();
+        let mut account = self.account();
+        let from = account.handed_over;
+        let waiting = account.objects.take_events(from);
+        account.handed_over += waiting.len();
         waiting
     }
 
     /// An event that was taken reached nobody: it is listed with those that were not delivered, until
     /// [`Stripe::deliver_event`] says that it arrived after all.
-    pub fn lose_event(&self, event: &str) -> Result<(), Refusal> {
-        self.desk()
+    pub fn lose_event(&self, event: &str) -> Result<(), ApiError> {
+        self.account()
             .set(EVENT, event, json!({"pending_webhooks": 1}))
             .map(|_| ())
     }
 
     /// An event that had been lost arrived after all.
-    pub fn deliver_event(&self, event: &str) -> Result<(), Refusal> {
-        self.desk()
+    pub fn deliver_event(&self, event: &str) -> Result<(), ApiError> {
+        self.account()
             .set(EVENT, event, json!({"pending_webhooks": 0}))
             .map(|_| ())
     }
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     Ok(Json(stripe.lock().objects.find(EVENT, &id)?.clone()))
 }
 
-async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, ApiError> {
     params.only(
         &[
             &PAGING[..],

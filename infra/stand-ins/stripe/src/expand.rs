@@ -9,13 +9,13 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::Stripe;
-use super::desk::text;
+use super::account::text;
+use super::error::ApiError;
 use super::objects::{
     CHARGE, INVOICE, INVOICE_PAYMENT, LINE_ITEMS, Objects, PRICE, REFUND, SESSION, TIERS, shown,
 };
 use super::params::Params;
 use super::portal;
-use super::refusal::Refusal;
 
 const DEPTH_MAX: usize = 4;
 const PORTAL_PRODUCTS: [&str; 3] = ["features", "subscription_update", "products"];
@@ -25,9 +25,9 @@ pub(super) async fn pass(
     From(stripe): From<Stripe>,
     request: Request,
     next: Next,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
-    let unread = |_| Refusal::invalid("The request body could not be read.");
+    let unread = |_| ApiError::invalid("The request body could not be read.");
     let body = to_bytes(body, usize::MAX).await.map_err(unread)?;
     let copy = Request::from_parts(head.clone(), Body::from(body.clone()));
     // What cannot be read is refused by the route, which knows whether it takes parameters at all.

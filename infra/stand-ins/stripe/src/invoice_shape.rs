@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::billing::Draft;
-use super::desk::{Desk, number, shape, text};
+use super::account::{Account, number, shape, text};
+use super::error::ApiError;
+use super::invoicing::InvoiceDraft;
 use super::lines::sum;
 use super::objects::{CUSTOMER, INVOICE};
-use super::refusal::Refusal;
 
-impl Desk<'_> {
+impl Account<'_> {
     /// A draft, or a preview: an invoice without an id.
-    pub fn invoice_shape(&mut self, draft: Draft<'_>) -> Result<Value, Refusal> {
+    pub fn invoice_shape(&mut self, draft: InvoiceDraft<'_>) -> Result<Value, ApiError> {
         let subscription = draft.subscription;
         let customer = self.find(CUSTOMER, text(subscription, "customer"))?;
         let mut invoice = shape(

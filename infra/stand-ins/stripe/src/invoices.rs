@@ -7,11 +7,11 @@ use axum::{Json, Router};
 use serde_json::Value;
 
 use super::Stripe;
-use super::billing::{Collected, subscription_of};
-use super::desk::{Answer, Desk, answer, text};
+use super::account::{Account, Answer, answer, text};
+use super::error::ApiError;
+use super::invoicing::{Collected, subscription_of};
 use super::objects::{INVOICE, INVOICE_PAYMENT, PAGING, list, shown};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/invoices";
 const PAYMENTS: &str = "/v1/invoice_payments";
@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Stripe> {
 
 impl Stripe {
     /// An invoice as Stripe would answer it.
-    pub fn invoice(&self, id: &str) -> Result<Value, Refusal> {
+    pub fn invoice(&self, id: &str) -> Result<Value, ApiError> {
         self.read(INVOICE, id)
     }
 
@@ -41,29 +41,29 @@ impl Stripe {
     }
 
     /// Somebody pays an open invoice at its page, or Stripe tries again.
-    pub fn pay_invoice(&self, invoice: &str) -> Result<Value, Refusal> {
-        self.desk()
+    pub fn pay_invoice(&self, invoice: &str) -> Result<Value, ApiError> {
+        self.account()
             .pay_invoice(invoice, None)
             .map(|invoice| shown(&invoice))
     }
 
     /// Somebody voids an invoice at the dashboard.
-    pub fn void_invoice(&self, invoice: &str) -> Result<Value, Refusal> {
-        self.desk()
+    pub fn void_invoice(&self, invoice: &str) -> Result<Value, ApiError> {
+        self.account()
             .void_invoice(invoice)
             .map(|invoice| shown(&invoice))
     }
 
     /// Somebody marks an invoice as bad debt at the dashboard.
-    pub fn give_up_invoice(&self, invoice: &str) -> Result<Value, Refusal> {
-        self.desk()
-            .give_up_invoice(invoice)
+    pub fn mark_uncollectible(&self, invoice: &str) -> Result<Value, ApiError> {
+        self.account()
+            .mark_uncollectible(invoice)
             .map(|invoice| shown(&invoice))
     }
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(INVOICE, &id)?)
+    answer(&stripe.account().find(INVOICE, &id)?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -86,13 +86,13 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         URL,
         &params,
-        stripe.desk().select(INVOICE, wanted),
+        stripe.account().select(INVOICE, wanted),
     )?))
 }
 
 async fn lines(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&PAGING)?;
-    let invoice = stripe.desk().find(INVOICE, &id)?;
+    let invoice = stripe.account().find(INVOICE, &id)?;
     let lines = invoice["lines"]["data"]
         .as_array()
         .cloned()
@@ -102,34 +102,34 @@ async fn lines(From(stripe): From<Stripe>, Path(id): Path<String>, params: Param
 
 async fn pay(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&["forgive", "off_session", "payment_method"])?;
-    let mut desk = stripe.desk();
-    let invoice = desk.find(INVOICE, &id)?;
+    let mut account = stripe.account();
+    let invoice = account.find(INVOICE, &id)?;
     let method = params
         .get("payment_method")
-        .map(|method| desk.own_method(text(&invoice, "customer"), method));
-    answer(&desk.pay_invoice(&id, method.transpose()?.as_deref())?)
+        .map(|method| account.own_method(text(&invoice, "customer"), method));
+    answer(&account.pay_invoice(&id, method.transpose()?.as_deref())?)
 }
 
 async fn finalize(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&["auto_advance"])?;
-    let mut desk = stripe.desk();
-    if desk.find(INVOICE, &id)?["status"] != "draft" {
+    let mut account = stripe.account();
+    if account.find(INVOICE, &id)?["status"] != "draft" {
         let message =
             "This invoice is already finalized, you can't re-finalize a non-draft invoice.";
-        return Err(Refusal::invalid(message).coded("invoice_not_editable"));
+        return Err(ApiError::invalid(message).coded("invoice_not_editable"));
     }
-    desk.finalize_invoice(&id)?;
-    answer(&desk.find(INVOICE, &id)?)
+    account.finalize_invoice(&id)?;
+    answer(&account.find(INVOICE, &id)?)
 }
 
 async fn void(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&[])?;
-    answer(&stripe.desk().void_invoice(&id)?)
+    answer(&stripe.account().void_invoice(&id)?)
 }
 
 async fn give_up(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&[])?;
-    answer(&stripe.desk().give_up_invoice(&id)?)
+    answer(&stripe.account().mark_uncollectible(&id)?)
 }
 
 async fn payments(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -145,16 +145,16 @@ async fn payments(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         PAYMENTS,
         &params,
-        stripe.desk().select(INVOICE_PAYMENT, wanted),
+        stripe.account().select(INVOICE_PAYMENT, wanted),
     )?))
 }
 
 async fn payment(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(INVOICE_PAYMENT, &id)?)
+    answer(&stripe.account().find(INVOICE_PAYMENT, &id)?)
 }
 
-impl Desk<'_> {
-    pub fn pay_invoice(&mut self, id: &str, method: Option<&str>) -> Result<Value, Refusal> {
+impl Account<'_> {
+    pub fn pay_invoice(&mut self, id: &str, method: Option<&str>) -> Result<Value, ApiError> {
         let invoice = self.find(INVOICE, id)?;
         match text(&invoice, "status") {
             "open" | "uncollectible" => {}
@@ -168,19 +168,19 @@ impl Desk<'_> {
             }
             "paid" => {
                 return Err(
-                    Refusal::invalid("Invoice is already paid").coded("invoice_already_paid")
+                    ApiError::invalid("Invoice is already paid").coded("invoice_already_paid")
                 );
             }
             status => {
                 let message = format!("This invoice cannot be paid because it is {status}.");
-                return Err(Refusal::invalid(message).coded("invoice_not_editable"));
+                return Err(ApiError::invalid(message).coded("invoice_not_editable"));
             }
         }
         if method.is_none() && self.method_of_invoice(&invoice).is_none() {
-            return Err(Refusal::no_method());
+            return Err(ApiError::no_method());
         }
         match self.collect_invoice(id, method)? {
-            Collected::Declined(code) => Err(Refusal::card_declined(code)),
+            Collected::Declined(code) => Err(ApiError::card_declined(code)),
             Collected::Paid | Collected::NoMethod => self.find(INVOICE, id),
         }
     }

@@ -1,11 +1,11 @@
-//! Stripe, entitlements in: what is sold (products, prices), what is paid once (checkout sessions, payment intents, charges,
-//! refunds, disputes) or again and again (subscriptions, invoices), what is used (meters and their events), and the doors
-//! around them (customer portal, webhook endpoints), each in a file under `stripe/`. Owns the objects in Stripe's own JSON,
-//! answers the v1 API at its natural paths, and has a verb and a button for what people do at Stripe's pages. Promises what
-//! a caller's money rests on: an Idempotency-Key replays its first result, 500s included; an identifier counts once in
-//! 24 hours; two meter events for one customer and meter never run at the same time; whatever happens leaves the events
-//! that Stripe sends for it, in its order. Time alone ends only checkout sessions: periods and trials end by a verb. It
-//! calls nobody: whoever delivers webhooks takes the events from [`Stripe::outbox_take`].
+//! A stand-in for Stripe in test mode: products, prices, checkout sessions, payments, refunds, disputes, subscriptions, invoices,
+//! meters, the customer portal and webhook endpoints.
+//!
+//! Keeps objects in Stripe's own JSON and answers the v1 API at its paths. Each thing that a person does at Stripe is a method
+//! and a button. An Idempotency-Key replays its first result, 500s included; a meter event's identifier counts once in 24
+//! hours; two meter events for one customer and meter never run at the same time; every change records the events that Stripe
+//! sends, in its order. Only checkout sessions end by time; periods and trials end by a method. The stand-in makes no calls:
+//! whoever delivers webhooks takes the events from [`Stripe::outbox_take`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,27 +17,27 @@ use axum::middleware::from_fn_with_state;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use gate::Remembered;
 use objects::Objects;
+use request_checks::StoredResult;
 use stand_in_shared::Now;
 
+mod account;
 mod adjustments;
 mod amounts;
-mod billing;
+mod billing_cycles;
 mod cards;
-mod changes;
-mod checkout;
+mod checkout_actions;
 mod customers;
-mod cycles;
 mod dashboard;
-mod desk;
 mod disputes;
 mod endpoints;
+mod error;
 mod events;
 mod expand;
-mod gate;
+mod hosted_pages;
 mod invoice_shape;
 mod invoices;
+mod invoicing;
 mod lines;
 mod metadata;
 mod meter_events;
@@ -51,18 +51,18 @@ mod periods;
 mod portal;
 mod prices;
 mod products;
+mod prorations;
 mod refunds;
-mod refusal;
+mod request_checks;
 mod sessions;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
-mod till;
 
-pub use checkout::Settlement;
+pub use checkout_actions::Settlement;
 pub use disputes::DisputeStatus;
+pub use error::ApiError;
 pub use meter_events::MeterEventView;
-pub use refusal::Refusal;
 
 /// The API version every object is rendered in.
 pub(crate) const API_VERSION: &str = "2026-09-30.endive";
@@ -70,18 +70,18 @@ pub(crate) const API_VERSION: &str = "2026-09-30.endive";
 /// Where the pages for people stand until [`Stripe::pages_stand_at`] says so.
 const SITE: &str = "https://stripe.stand-in";
 
-/// A handle on one Stripe account in test mode; clones share it.
+/// A Stripe account in test mode. Clones share it.
 #[derive(Clone)]
 pub struct Stripe {
     now: Now,
     state: Arc<Mutex<State>>,
-    moment: Arc<Mutex<Moment>>,
+    moment: Arc<Mutex<Transient>>,
 }
 
-/// How the next call that is not a replay fails. Nothing of the call is carried out, but for [`Fault::DoneAndFailed`].
+/// How the next call fails, unless it is a replay. Only [`Fault::DoneAndFailed`] executes the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// With this status, and nothing is stored.
+    /// With this status, which is not stored.
     Status(u16),
     /// With 429 `lock_timeout`: the object is in use.
     LockTimeout,
@@ -89,38 +89,38 @@ pub enum Fault {
     RateLimit,
     /// With a 500 that is stored under the Idempotency-Key, so that the same key gets it again.
     StoredFailure,
-    /// With the same stored 500, after the call was carried out: whoever gets it cannot tell.
+    /// With the same stored 500, after the call was executed.
     DoneAndFailed,
 }
 
-/// What survives a restart.
+/// The part that survives a restart.
 #[derive(Default, Serialize, Deserialize)]
 struct State {
     objects: Objects,
     meter_events: Vec<meter_events::MeterEvent>,
-    remembered: BTreeMap<String, Remembered>,
+    stored_results: BTreeMap<String, StoredResult>,
     calls: u64,
-    /// How many events were taken from the outbox.
+    /// The number of events taken from the outbox.
     #[serde(default)]
     handed_over: usize,
-    /// How many of a customer's next payments the bank declines.
+    /// The number of next payments to decline, by customer.
     #[serde(default)]
     declines: BTreeMap<String, u32>,
 }
 
-/// What is true only now: faults ordered, calls in flight.
-struct Moment {
+/// The part that a restart drops: ordered faults and calls in flight.
+struct Transient {
     faults: VecDeque<Fault>,
-    /// Where the pages for people stand.
+    /// The address of the pages.
     site: String,
-    /// Idempotency keys and customer-and-meter lanes in use.
+    /// Idempotency keys and pairs of customer and meter that are in use.
     busy: BTreeSet<String>,
 }
 
 impl Stripe {
     /// An empty account.
     pub fn new(now: Now) -> Self {
-        let moment = Moment {
+        let moment = Transient {
             faults: VecDeque::new(),
             site: SITE.to_owned(),
             busy: BTreeSet::new(),
@@ -132,8 +132,8 @@ impl Stripe {
         }
     }
 
-    /// From now on the addresses of pages for people, such as a session's `url`, begin like this.
-    pub fn pages_stand_at(&self, address: &str) {
+    /// Sets the address that URLs of pages begin with, such as the `url` of a session.
+    pub fn set_site(&self, address: &str) {
         address
             .trim_end_matches('/')
             .clone_into(&mut self.moment().site);
@@ -141,7 +141,7 @@ impl Stripe {
 
     /// The API.
     pub fn router(&self) -> Router {
-        let unknown = async |uri: Uri| Refusal::unknown_address(uri.path());
+        let unknown = async |uri: Uri| ApiError::unknown_address(uri.path());
         Router::new()
             .merge(customers::routes())
             .merge(meters::routes())
@@ -163,35 +163,35 @@ impl Stripe {
             .method_not_allowed_fallback(unknown)
             .layer(DefaultBodyLimit::disable())
             .layer(from_fn_with_state(self.clone(), expand::pass))
-            .layer(from_fn_with_state(self.clone(), gate::pass))
+            .layer(from_fn_with_state(self.clone(), request_checks::pass))
             .with_state(self.clone())
     }
 
     /// Pages for people.
     pub fn pages(&self) -> Router {
         pages::routes()
-            .merge(till::routes())
+            .merge(hosted_pages::routes())
             .merge(dashboard::routes())
             .with_state(self.clone())
     }
 
-    /// Everything it knows, to be kept across a restart.
+    /// The whole state, to keep across a restart.
     pub fn export(&self) -> Value {
         serde_json::to_value(&*self.lock()).expect("the state has text keys and no floats")
     }
 
-    /// Becomes what was exported.
+    /// Restores an exported state.
     pub fn import(&self, exported: Value) -> Result<(), serde_json::Error> {
         *self.lock() = serde_json::from_value(exported)?;
         Ok(())
     }
 
-    /// The next call that is not a replay fails like this; several orders are filled one call each.
+    /// Makes the next call fail. Several faults hit one call each.
     pub fn fail_next(&self, fault: Fault) {
         self.moment().faults.push_back(fault);
     }
 
-    /// How many calls arrived, refused ones and replays included.
+    /// The number of calls, including refused ones and replays.
     pub fn calls(&self) -> u64 {
         self.lock().calls
     }
@@ -204,27 +204,27 @@ impl Stripe {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn moment(&self) -> MutexGuard<'_, Moment> {
+    fn moment(&self) -> MutexGuard<'_, Transient> {
         self.moment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes something only one call may have at a time; `None` if another call has it.
-    fn occupy(&self, what: String) -> Option<Occupied> {
+    /// Locks a key that one call may hold at a time; `None` if another call holds it.
+    fn lock_key(&self, what: String) -> Option<HeldKey> {
         let taken = self.moment().busy.insert(what.clone());
-        taken.then(|| Occupied {
+        taken.then(|| HeldKey {
             stripe: self.clone(),
             what,
         })
     }
 }
 
-/// Gives back what a call occupied, also when the call is dropped halfway.
-struct Occupied {
+/// Unlocks the key on drop, also when the call is cancelled.
+struct HeldKey {
     stripe: Stripe,
     what: String,
 }
 
-impl Drop for Occupied {
+impl Drop for HeldKey {
     fn drop(&mut self) {
         self.stripe.moment().busy.remove(&self.what);
     }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::State;
+use super::account::{Account, number, shape, text};
 use super::amounts;
-use super::desk::{Desk, number, shape, text};
 use super::objects::{METER, PRICE, PRIVATE, PRODUCT};
 
 /// What a line is about.
@@ -19,7 +19,7 @@ pub(super) struct Line<'a> {
     pub proration: Option<&'static str>,
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// What a price costs for a quantity. Tiers are kept with the price, not with what shows it.
     pub fn cost(&self, price: &Value, quantity: i64) -> i64 {
         match self.find(PRICE, text(price, "id")) {
@@ -83,7 +83,7 @@ impl Desk<'_> {
     }
 
     /// A line per item that is paid in advance.
-    pub fn lines_ahead(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
+    pub fn advance_lines(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
         let id = text(subscription, "id");
         let ahead = items(subscription)
             .iter()
@@ -106,7 +106,7 @@ impl Desk<'_> {
 
     /// A line per item whose usage is paid when the period is over; with the usage up to its end, or up to now if that
     /// is sooner.
-    pub fn lines_behind(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
+    pub fn usage_lines(&mut self, subscription: &Value, period: (i64, i64)) -> Vec<Value> {
         let behind = items(subscription)
             .iter()
             .filter(|item| metered(item))
@@ -128,17 +128,17 @@ impl Desk<'_> {
 
     /// From where the usage of the next period counts. A period that is closed before its time takes what was reported
     /// so far; one that is closed in time, or late, takes what happened before its end.
-    pub fn usage_mark(&self, subscription: &Value, end: i64) -> Value {
+    pub fn usage_start(&self, subscription: &Value, end: i64) -> Value {
         let mark = &subscription[PRIVATE]["usage"];
         if self.now < end {
-            self.usage_seen(&mark["from"])
+            self.usage_from_now(&mark["from"])
         } else {
             json!({"from": end, "seen": mark["seen"]})
         }
     }
 
     /// A mark behind everything that was reported so far.
-    pub fn usage_seen(&self, from: &Value) -> Value {
+    pub fn usage_from_now(&self, from: &Value) -> Value {
         json!({"from": from, "seen": self.meter_events.len()})
     }
 

@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
+use super::error::ApiError;
 use super::params::Params;
-use super::refusal::Refusal;
 
 const KEYS_MAX: usize = 50;
 const KEY_CHARS_MAX: usize = 40;
 const VALUE_CHARS_MAX: usize = 500;
 
 /// The pairs of a new object.
-pub(super) fn new(params: &Params) -> Result<Value, Refusal> {
+pub(super) fn new(params: &Params) -> Result<Value, ApiError> {
     check(params)?;
     let pairs = params
         .map("metadata")
@@ -24,7 +24,7 @@ pub(super) fn new(params: &Params) -> Result<Value, Refusal> {
 }
 
 /// The pairs of an object after a change: named ones are set, empty ones go, the rest stays.
-pub(super) fn merged(object: &Value, params: &Params) -> Result<Value, Refusal> {
+pub(super) fn merged(object: &Value, params: &Params) -> Result<Value, ApiError> {
     check(params)?;
     let mut metadata = object["metadata"].clone();
     metadata
@@ -47,7 +47,7 @@ pub(super) fn merge(metadata: &mut Map<String, Value>, params: &Params) {
     }
 }
 
-pub(super) fn check(params: &Params) -> Result<(), Refusal> {
+pub(super) fn check(params: &Params) -> Result<(), ApiError> {
     let pairs = params.map("metadata");
     let fits = |(key, value): &(&str, &str)| {
         key.chars().count() <= KEY_CHARS_MAX && value.chars().count() <= VALUE_CHARS_MAX
@@ -55,7 +55,7 @@ pub(super) fn check(params: &Params) -> Result<(), Refusal> {
     if pairs.len() > KEYS_MAX || !pairs.iter().all(fits) {
         let message = "Metadata can have up to 50 keys, with key names up to 40 characters long and values up to 500 \
                        characters long.";
-        return Err(Refusal::invalid(message));
+        return Err(ApiError::invalid(message));
     }
     Ok(())
 }

@@ -9,10 +9,9 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::meters;
-use super::objects::CUSTOMER;
+use super::error::ApiError;
+use super::objects::{CUSTOMER, METER};
 use super::params::Params;
-use super::refusal::Refusal;
 use super::{State, Stripe};
 
 const URL: &str = "/v1/billing/meter_events";
@@ -96,16 +95,24 @@ impl State {
     }
 }
 
-async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+/// The meter that takes events of this name.
+pub(super) fn active<'a>(state: &'a State, event_name: &str) -> Option<&'a Value> {
+    state
+        .objects
+        .all(METER)
+        .find(|meter| meter["event_name"] == event_name && meter["status"] == "active")
+}
+
+async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, ApiError> {
     let event = read(&stripe, &params)?;
-    let lane = stripe.occupy(format!("meter {} {}", event.event_name, event.customer));
-    let _lane = lane.ok_or_else(Refusal::lock_timeout)?;
+    let lane = stripe.lock_key(format!("meter {} {}", event.event_name, event.customer));
+    let _lane = lane.ok_or_else(ApiError::lock_timeout)?;
     // Let a second call in, so that it can find this one in flight.
     tokio::task::yield_now().await;
     record(&mut stripe.lock(), event)
 }
 
-fn record(state: &mut State, event: MeterEvent) -> Result<Json<Value>, Refusal> {
+fn record(state: &mut State, event: MeterEvent) -> Result<Json<Value>, ApiError> {
     let recent = |known: &&MeterEvent| event.created - known.created < UNIQUE_SECONDS;
     if state
         .meter_events
@@ -117,14 +124,14 @@ fn record(state: &mut State, event: MeterEvent) -> Result<Json<Value>, Refusal> 
             "An event already exists with identifier {}.",
             event.identifier
         );
-        return Err(Refusal::invalid(message).never_retry());
+        return Err(ApiError::invalid(message).never_retry());
     }
     let shape = event.shape();
     state.meter_events.push(event);
     Ok(Json(shape))
 }
 
-fn read(stripe: &Stripe, params: &Params) -> Result<MeterEvent, Refusal> {
+fn read(stripe: &Stripe, params: &Params) -> Result<MeterEvent, ApiError> {
     params.only(&["event_name", "payload", "identifier", "timestamp"])?;
     let event_name = params.required("event_name")?.to_owned();
     let pairs = params.map("payload").into_iter();
@@ -132,13 +139,13 @@ fn read(stripe: &Stripe, params: &Params) -> Result<MeterEvent, Refusal> {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
     if payload.is_empty() {
-        return Err(Refusal::missing_parameter("payload"));
+        return Err(ApiError::missing_parameter("payload"));
     }
     let created = stripe.seconds();
     let mut state = stripe.lock();
-    let meter = meters::active(&state, &event_name);
+    let meter = active(&state, &event_name);
     let meter = meter.ok_or_else(|| {
-        Refusal::invalid(format!(
+        ApiError::invalid(format!(
             "No active meter found for event name {event_name}."
         ))
     })?;
@@ -171,39 +178,39 @@ fn read(stripe: &Stripe, params: &Params) -> Result<MeterEvent, Refusal> {
 }
 
 /// The payload's value under the key a meter's settings name.
-fn entry<'a>(payload: &'a BTreeMap<String, String>, settings: &Value) -> Result<&'a str, Refusal> {
+fn entry<'a>(payload: &'a BTreeMap<String, String>, settings: &Value) -> Result<&'a str, ApiError> {
     let key = settings["event_payload_key"].as_str().unwrap_or_default();
     let value = payload
         .get(key)
         .map(String::as_str)
         .filter(|value| !value.is_empty());
-    value.ok_or_else(|| Refusal::missing_parameter(&format!("payload[{key}]")))
+    value.ok_or_else(|| ApiError::missing_parameter(&format!("payload[{key}]")))
 }
 
-fn value(text: &str) -> Result<i64, Refusal> {
+fn value(text: &str) -> Result<i64, ApiError> {
     let message = format!("Invalid meter event value: {text} is not a whole number.");
     text.parse()
-        .map_err(|_| Refusal::invalid(message).about("payload"))
+        .map_err(|_| ApiError::invalid(message).about("payload"))
 }
 
-fn checked(identifier: &str) -> Result<&str, Refusal> {
+fn checked(identifier: &str) -> Result<&str, ApiError> {
     if (1..=IDENTIFIER_CHARS_MAX).contains(&identifier.chars().count()) {
         return Ok(identifier);
     }
     let message = format!(
         "Invalid string: identifier must have between 1 and {IDENTIFIER_CHARS_MAX} characters"
     );
-    Err(Refusal::invalid(message).about("identifier"))
+    Err(ApiError::invalid(message).about("identifier"))
 }
 
-fn timestamp(params: &Params, now: i64) -> Result<i64, Refusal> {
+fn timestamp(params: &Params, now: i64) -> Result<i64, ApiError> {
     let timestamp = params.integer("timestamp")?.unwrap_or(now);
     if (now - AGE_SECONDS_MAX..=now + AHEAD_SECONDS_MAX).contains(&timestamp) {
         return Ok(timestamp);
     }
     let message =
         "The timestamp must be within the past 35 calendar days or up to 5 minutes in the future.";
-    Err(Refusal::invalid(message).about("timestamp"))
+    Err(ApiError::invalid(message).about("timestamp"))
 }
 
 impl MeterEvent {

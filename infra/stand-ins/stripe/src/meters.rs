@@ -5,10 +5,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
-use super::meter_events::MeterEvent;
+use super::error::ApiError;
+use super::meter_events::{MeterEvent, active};
 use super::objects::{METER, PAGING, list};
 use super::params::Params;
-use super::refusal::Refusal;
 use super::{State, Stripe};
 
 const URL: &str = "/v1/billing/meters";
@@ -44,15 +44,7 @@ impl Stripe {
     }
 }
 
-/// The meter that takes events of this name.
-pub(super) fn active<'a>(state: &'a State, event_name: &str) -> Option<&'a Value> {
-    state
-        .objects
-        .all(METER)
-        .find(|meter| meter["event_name"] == event_name && meter["status"] == "active")
-}
-
-async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, ApiError> {
     params.only(&[
         "display_name",
         "event_name",
@@ -70,12 +62,12 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value
         let message = format!(
             "Invalid default_aggregation[formula]: must be one of count, last, or sum, not {formula}"
         );
-        return Err(Refusal::invalid(message));
+        return Err(ApiError::invalid(message));
     }
     let now = stripe.seconds();
     let mut state = stripe.lock();
     if active(&state, event_name).is_some() {
-        return Err(Refusal::invalid(format!(
+        return Err(ApiError::invalid(format!(
             "An active meter with event name {event_name} already exists."
         )));
     }
@@ -120,11 +112,11 @@ fn blank(
     })
 }
 
-async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     Ok(Json(stripe.lock().objects.find(METER, &id)?.clone()))
 }
 
-async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, Refusal> {
+async fn index(From(stripe): From<Stripe>, params: Params) -> Result<Json<Value>, ApiError> {
     params.only(&[&PAGING[..], &["status"]].concat())?;
     let state = stripe.lock();
     let wanted = |meter: &&Value| {
@@ -143,15 +135,15 @@ async fn rename(
     From(stripe): From<Stripe>,
     Path(id): Path<String>,
     params: Params,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     params.only(&["display_name"])?;
-    let mut desk = stripe.desk();
-    let before = desk.find(METER, &id)?;
+    let mut account = stripe.account();
+    let before = account.find(METER, &id)?;
     let name = params
         .get("display_name")
         .map_or(before["display_name"].clone(), |name| json!(name));
-    let fields = json!({"display_name": name, "updated": desk.now});
-    Ok(Json(desk.update(
+    let fields = json!({"display_name": name, "updated": account.now});
+    Ok(Json(account.update(
         METER,
         &id,
         "billing.meter.updated",
@@ -162,7 +154,7 @@ async fn rename(
 async fn deactivate(
     From(stripe): From<Stripe>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     let now = stripe.seconds();
     set_status(
         &stripe,
@@ -176,7 +168,7 @@ async fn deactivate(
 async fn reactivate(
     From(stripe): From<Stripe>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     set_status(
         &stripe,
         &id,
@@ -192,7 +184,7 @@ fn set_status(
     event: &str,
     status: &str,
     at: Value,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     let now = stripe.seconds();
     let change = |meter: &mut Map<String, Value>| {
         meter.insert("status".to_owned(), json!(status));
@@ -214,7 +206,7 @@ async fn summaries(
     From(stripe): From<Stripe>,
     Path(id): Path<String>,
     params: Params,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, ApiError> {
     params.only(
         &[
             &PAGING[..],
@@ -235,7 +227,7 @@ async fn summaries(
     let start = bound(&params, "start_time", grouping.unwrap_or(MINUTE))?;
     let end = bound(&params, "end_time", grouping.unwrap_or(MINUTE))?;
     if end <= start {
-        return Err(Refusal::invalid("end_time must be after start_time").about("end_time"));
+        return Err(ApiError::invalid("end_time must be after start_time").about("end_time"));
     }
     let state = stripe.lock();
     let meter = state.objects.find(METER, &id)?;
@@ -253,25 +245,25 @@ async fn summaries(
     )?))
 }
 
-fn window_seconds(name: &str) -> Result<i64, Refusal> {
+fn window_seconds(name: &str) -> Result<i64, ApiError> {
     match name {
         "hour" => Ok(HOUR),
         "day" => Ok(DAY),
-        _ => Err(Refusal::invalid(
+        _ => Err(ApiError::invalid(
             "Invalid value_grouping_window: must be one of day or hour",
         )),
     }
 }
 
-fn bound(params: &Params, name: &str, unit: i64) -> Result<i64, Refusal> {
+fn bound(params: &Params, name: &str, unit: i64) -> Result<i64, ApiError> {
     let time = params
         .integer(name)?
-        .ok_or_else(|| Refusal::missing_parameter(name))?;
+        .ok_or_else(|| ApiError::missing_parameter(name))?;
     if time % unit == 0 {
         return Ok(time);
     }
     let message = format!("{name} must align with {unit}-second boundaries.");
-    Err(Refusal::invalid(message).about(name))
+    Err(ApiError::invalid(message).about(name))
 }
 
 fn summary(state: &State, meter: &Value, customer: &str, start: i64, end: i64) -> Option<Value> {

@@ -6,12 +6,12 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
+use super::account::{Account, Answer, answer, text};
 use super::cards::card;
-use super::desk::{Answer, Desk, answer, text};
+use super::error::ApiError;
 use super::metadata;
 use super::objects::{CUSTOMER, METHOD, PAGING, PRIVATE, SUBSCRIPTION, list, shown};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/payment_methods";
 
@@ -27,31 +27,31 @@ pub(super) fn routes() -> Router<Stripe> {
 impl Stripe {
     /// A customer gives a test card, such as `pm_card_visa`, and it becomes the one that invoices are paid with. The
     /// payment method's id.
-    pub fn add_card(&self, customer: &str, test_card: &str) -> Result<String, Refusal> {
-        let mut desk = self.desk();
-        let method = desk.attach(test_card, customer)?;
+    pub fn add_card(&self, customer: &str, test_card: &str) -> Result<String, ApiError> {
+        let mut account = self.account();
+        let method = account.attach(test_card, customer)?;
         let id = text(&method, "id").to_owned();
-        desk.set_default_method(customer, &json!(id))?;
+        account.set_default_method(customer, &json!(id))?;
         Ok(id)
     }
 
     /// A customer takes a card back.
-    pub fn remove_card(&self, payment_method: &str) -> Result<Value, Refusal> {
-        self.desk()
+    pub fn remove_card(&self, payment_method: &str) -> Result<Value, ApiError> {
+        self.account()
             .detach(payment_method)
             .map(|method| shown(&method))
     }
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(METHOD, &id)?)
+    answer(&stripe.account().find(METHOD, &id)?)
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&["metadata"])?;
-    let mut desk = stripe.desk();
-    let metadata = metadata::merged(&desk.find(METHOD, &id)?, &params)?;
-    answer(&desk.update(
+    let mut account = stripe.account();
+    let metadata = metadata::merged(&account.find(METHOD, &id)?, &params)?;
+    answer(&account.update(
         METHOD,
         &id,
         "payment_method.updated",
@@ -75,30 +75,30 @@ async fn of_customer(From(stripe): From<Stripe>, Path(id): Path<String>, params:
 }
 
 fn listed(stripe: &Stripe, customer: &str, url: &str, params: &Params) -> Answer {
-    let desk = stripe.desk();
-    desk.customer(customer)?;
+    let account = stripe.account();
+    account.customer(customer)?;
     let wanted = |method: &Value| {
         method["customer"] == customer
             && params.get("type").is_none_or(|kind| method["type"] == kind)
     };
-    Ok(Json(list(url, params, desk.select(METHOD, wanted))?))
+    Ok(Json(list(url, params, account.select(METHOD, wanted))?))
 }
 
 async fn attach(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&["customer"])?;
-    answer(&stripe.desk().attach(&id, params.required("customer")?)?)
+    answer(&stripe.account().attach(&id, params.required("customer")?)?)
 }
 
 async fn detach(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&[])?;
-    answer(&stripe.desk().detach(&id)?)
+    answer(&stripe.account().detach(&id)?)
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// Attaches a payment method, or a new one made from a test card.
-    pub fn attach(&mut self, id: &str, customer: &str) -> Result<Value, Refusal> {
+    pub fn attach(&mut self, id: &str, customer: &str) -> Result<Value, ApiError> {
         self.customer(customer)
-            .map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
+            .map_err(|_| ApiError::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
         if let Ok(method) = self.find(METHOD, id)
             && method["customer"] == customer
         {
@@ -106,35 +106,35 @@ impl Desk<'_> {
         }
         self.check_attachable(id)?;
         let id = card(id).map_or_else(|| id.to_owned(), |card| self.new_card(card));
-        self.give(&id, &json!(customer))?;
+        self.attach_to(&id, &json!(customer))?;
         self.find(METHOD, &id)
     }
 
     /// Whether a test card, or a payment method, can become a customer's.
-    pub fn check_attachable(&self, id: &str) -> Result<(), Refusal> {
+    pub fn check_attachable(&self, id: &str) -> Result<(), ApiError> {
         if let Some(card) = card(id) {
             let refused = card.decline_code.filter(|_| !card.attaches);
-            return refused.map_or(Ok(()), |code| Err(Refusal::card_declined(code)));
+            return refused.map_or(Ok(()), |code| Err(ApiError::card_declined(code)));
         }
         let method = self.find(METHOD, id)?;
         if method["customer"].is_string() {
             let message =
                 "The payment method you provided has already been attached to a customer.";
-            return Err(Refusal::invalid(message).coded("payment_method_unexpected_state"));
+            return Err(ApiError::invalid(message).coded("payment_method_unexpected_state"));
         }
         if method[PRIVATE]["used"] == true {
             let message = "This PaymentMethod was previously used without being attached to a Customer or was detached \
                            from a Customer, and may not be used again.";
-            return Err(Refusal::invalid(message));
+            return Err(ApiError::invalid(message));
         }
         Ok(())
     }
 
-    pub fn detach(&mut self, id: &str) -> Result<Value, Refusal> {
+    pub fn detach(&mut self, id: &str) -> Result<Value, ApiError> {
         let customer = self.find(METHOD, id)?["customer"].clone();
         let Some(customer) = customer.as_str() else {
             let message = "The payment method you provided is not attached to a customer so detachment is impossible.";
-            return Err(Refusal::invalid(message));
+            return Err(ApiError::invalid(message));
         };
         self.set(METHOD, id, json!({PRIVATE: {"used": true}}))?;
         let method = self.update(
@@ -161,15 +161,15 @@ impl Desk<'_> {
     }
 
     /// A customer who is still there.
-    pub fn customer(&self, id: &str) -> Result<Value, Refusal> {
+    pub fn customer(&self, id: &str) -> Result<Value, ApiError> {
         self.find(CUSTOMER, id)
             .ok()
             .filter(|customer| customer["deleted"] != true)
-            .ok_or_else(|| Refusal::no_such(CUSTOMER.noun, id))
+            .ok_or_else(|| ApiError::no_such(CUSTOMER.noun, id))
     }
 
     /// What a customer's invoices are paid with from now on.
-    pub fn set_default_method(&mut self, customer: &str, method: &Value) -> Result<(), Refusal> {
+    pub fn set_default_method(&mut self, customer: &str, method: &Value) -> Result<(), ApiError> {
         let mut settings = self.customer(customer)?["invoice_settings"].clone();
         settings["default_payment_method"] = method.clone();
         self.update(
@@ -182,7 +182,7 @@ impl Desk<'_> {
     }
 
     /// A payment method that belongs to a customer, named by a parameter.
-    pub fn own_method(&self, customer: &str, method: &str) -> Result<String, Refusal> {
+    pub fn own_method(&self, customer: &str, method: &str) -> Result<String, ApiError> {
         match self.find(METHOD, method) {
             Ok(found) if found["customer"] == customer => Ok(method.to_owned()),
             _ => {
@@ -190,7 +190,7 @@ impl Desk<'_> {
                     "The customer does not have a payment method with the ID {method}. The payment method must be \
                      attached to the customer."
                 );
-                Err(Refusal::parameter(
+                Err(ApiError::parameter(
                     "default_payment_method",
                     "resource_missing",
                     message,

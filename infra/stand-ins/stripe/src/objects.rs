@@ -1,5 +1,4 @@
-//! The shelf of Stripe objects: each kept as the JSON Stripe would answer, found by its `object` kind and id.
-//! Every creation and change leaves an event, as on Stripe.
+//! The Stripe objects, stored as the JSON that Stripe answers, by kind and id. Creations and changes emit events.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +7,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::API_VERSION;
+use super::error::ApiError;
 use super::params::Params;
-use super::refusal::Refusal;
 
-/// A kind of object: its `object` field, and what Stripe calls one in a sentence.
+/// A kind of object: its `object` field, its name in messages and the prefix of its ids.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     pub object: &'static str,
@@ -60,25 +59,25 @@ impl Objects {
         format!("{prefix}_{}", &hash[..24])
     }
 
-    /// Puts a new object on the shelf and leaves its event.
+    /// Adds a new object and emits its event.
     pub fn create(&mut self, kind: Kind, event: &str, object: Value, now: i64) -> Value {
         self.by_kind
             .entry(kind.object.to_owned())
             .or_default()
             .push(object.clone());
-        self.leave_event(event, &object, None, now);
+        self.record_event(event, &object, None, now);
         object
     }
 
-    /// Puts a new object on the shelf of which nobody is told.
-    pub fn shelve(&mut self, kind: Kind, object: Value) {
+    /// Adds a new object without an event.
+    pub fn insert(&mut self, kind: Kind, object: Value) {
         self.by_kind
             .entry(kind.object.to_owned())
             .or_default()
             .push(object);
     }
 
-    /// Changes an object and leaves its event, unless nothing changed.
+    /// Changes an object and emits an event if anything changed.
     pub fn update(
         &mut self,
         kind: Kind,
@@ -86,54 +85,54 @@ impl Objects {
         event: &str,
         now: i64,
         change: impl FnOnce(&mut Map<String, Value>),
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiError> {
         let (before, after) = self.change(kind, id, change)?;
         if before != after {
-            self.leave_event(event, &after, Some(difference(&before, &after)), now);
+            self.record_event(event, &after, Some(difference(&before, &after)), now);
         }
         Ok(after)
     }
 
-    /// Changes an object without an event; what it was before, and what it is now.
+    /// Changes an object without an event. Returns it before and after.
     pub fn change(
         &mut self,
         kind: Kind,
         id: &str,
         change: impl FnOnce(&mut Map<String, Value>),
-    ) -> Result<(Value, Value), Refusal> {
-        let shelf = self.by_kind.entry(kind.object.to_owned()).or_default();
-        let found = shelf
+    ) -> Result<(Value, Value), ApiError> {
+        let list = self.by_kind.entry(kind.object.to_owned()).or_default();
+        let found = list
             .iter_mut()
             .find(|object| object["id"] == id)
             .and_then(Value::as_object_mut);
-        let object = found.ok_or_else(|| Refusal::no_such(kind.noun, id))?;
+        let object = found.ok_or_else(|| ApiError::no_such(kind.noun, id))?;
         let before = Value::Object(object.clone());
         change(object);
         Ok((before, Value::Object(object.clone())))
     }
 
-    /// Leaves an event about an object as it is now, or as it was when it went.
-    pub fn announce(&mut self, event: &str, object: &Value, now: i64) {
-        self.leave_event(event, object, None, now);
+    /// Emits an event about an object, or about one that was just removed.
+    pub fn emit(&mut self, event: &str, object: &Value, now: i64) {
+        self.record_event(event, object, None, now);
     }
 
-    /// Leaves an event about a change that was made before.
-    pub fn announce_change(&mut self, event: &str, before: &Value, after: &Value, now: i64) {
-        self.leave_event(event, after, Some(difference(before, after)), now);
+    /// Emits an event about a change that was already made.
+    pub fn emit_change(&mut self, event: &str, before: &Value, after: &Value, now: i64) {
+        self.record_event(event, after, Some(difference(before, after)), now);
     }
 
-    /// Takes an object off the shelf.
-    pub fn remove(&mut self, kind: Kind, id: &str) -> Result<Value, Refusal> {
-        let shelf = self.by_kind.entry(kind.object.to_owned()).or_default();
-        let at = shelf.iter().position(|object| object["id"] == id);
-        at.map(|at| shelf.remove(at))
-            .ok_or_else(|| Refusal::no_such(kind.noun, id))
+    /// Removes an object.
+    pub fn remove(&mut self, kind: Kind, id: &str) -> Result<Value, ApiError> {
+        let list = self.by_kind.entry(kind.object.to_owned()).or_default();
+        let at = list.iter().position(|object| object["id"] == id);
+        at.map(|at| list.remove(at))
+            .ok_or_else(|| ApiError::no_such(kind.noun, id))
     }
 
-    pub fn find(&self, kind: Kind, id: &str) -> Result<&Value, Refusal> {
+    pub fn find(&self, kind: Kind, id: &str) -> Result<&Value, ApiError> {
         self.all(kind)
             .find(|object| object["id"] == id)
-            .ok_or_else(|| Refusal::no_such(kind.noun, id))
+            .ok_or_else(|| ApiError::no_such(kind.noun, id))
     }
 
     /// Newest first, as Stripe lists them.
@@ -141,8 +140,8 @@ impl Objects {
         self.by_kind.get(kind.object).into_iter().flatten().rev()
     }
 
-    /// The events after the first so many, which count as delivered from now on.
-    pub fn hand_over(&mut self, after: usize) -> Vec<Value> {
+    /// The events after the first `after`, and marks them delivered.
+    pub fn take_events(&mut self, after: usize) -> Vec<Value> {
         let events = self
             .by_kind
             .get_mut(EVENT.object)
@@ -155,7 +154,7 @@ impl Objects {
         taken
     }
 
-    /// Whatever has this id.
+    /// The object with this id, of any kind.
     pub fn any(&self, id: &str) -> Option<&Value> {
         self.by_kind
             .values()
@@ -163,7 +162,7 @@ impl Objects {
             .find(|object| object["id"] == id)
     }
 
-    fn leave_event(&mut self, event: &str, object: &Value, previous: Option<Value>, now: i64) {
+    fn record_event(&mut self, event: &str, object: &Value, previous: Option<Value>, now: i64) {
         let id = self.fresh_id(EVENT.prefix);
         let mut data = json!({"object": shown(object)});
         if let Some(previous) = previous {
@@ -187,12 +186,12 @@ impl Objects {
     }
 }
 
-/// What is kept with an object and only shown on request, or never.
+/// Fields that are stored with an object but shown only on request, or never.
 pub(super) const TIERS: &str = "tiers";
 pub(super) const LINE_ITEMS: &str = "line_items";
 pub(super) const PRIVATE: &str = "_private";
 
-/// An object as Stripe shows it to those who expand nothing.
+/// An object as Stripe shows it without `expand`.
 pub(super) fn shown(object: &Value) -> Value {
     let mut object = object.clone();
     let kind = object["object"].as_str().unwrap_or_default().to_owned();
@@ -212,7 +211,7 @@ pub(super) fn shown(object: &Value) -> Value {
     object
 }
 
-/// What the fields that changed were before; a field that is new was null. Lists are told as a whole.
+/// The previous values of changed fields; null for new ones. Lists are compared as a whole.
 fn difference(before: &Value, after: &Value) -> Value {
     let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else {
         return before.clone();
@@ -247,8 +246,8 @@ const RELATIONS: [Relation; 5] = [
     ("created[lte]", |at, limit| at <= limit),
 ];
 
-/// One page of a list, in Stripe's envelope; of what was created when the parameters say, where they do.
-pub(super) fn list(url: &str, params: &Params, mut items: Vec<Value>) -> Result<Value, Refusal> {
+/// One page of a list in Stripe's envelope, filtered by `created`.
+pub(super) fn list(url: &str, params: &Params, mut items: Vec<Value>) -> Result<Value, ApiError> {
     for (relation, holds) in RELATIONS {
         if let Some(limit) = params.integer(relation)? {
             items.retain(|item| {
@@ -263,7 +262,7 @@ pub(super) fn list(url: &str, params: &Params, mut items: Vec<Value>) -> Result<
         .ok()
         .filter(|limit| (1..=100).contains(limit));
     let size = size.ok_or_else(|| {
-        Refusal::parameter(
+        ApiError::parameter(
             "limit",
             "parameter_invalid_integer",
             "Limit must be an integer between 1 and 100",
@@ -272,7 +271,7 @@ pub(super) fn list(url: &str, params: &Params, mut items: Vec<Value>) -> Result<
     let position = |cursor: &str, param| {
         let found = items.iter().position(|item| item["id"] == cursor);
         found.ok_or_else(|| {
-            Refusal::parameter(
+            ApiError::parameter(
                 param,
                 "resource_missing",
                 format!("No such object: '{cursor}'"),

@@ -1,5 +1,4 @@
-//! Stripe for people: one page with what was sold and paid, meters and their totals, the newest meter events, and the
-//! customers.
+//! The overview page of the account: sales, meters with totals, meter events and customers.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ use serde_json::Value;
 use super::meter_events::{Fate, MeterEvent};
 use super::objects::{CUSTOMER, METER};
 use super::{State, Stripe, dashboard};
-use stand_in_shared::html::{Markup, all, moment, page, table, tag, text};
+use stand_in_shared::html::{Markup, all, heading, moment, page, table, tag, text};
 
 pub(super) fn routes() -> Router<Stripe> {
     Router::new()
@@ -25,7 +24,7 @@ async fn state(From(stripe): From<Stripe>) -> Json<Value> {
 }
 
 async fn overview(From(stripe): From<Stripe>) -> Response {
-    let state = stripe.desk();
+    let state = stripe.account();
     let customers = state.objects.all(CUSTOMER).map(customer_row).collect();
     let events = state.meter_events.iter().rev().map(event_row).collect();
     let sales = dashboard::sales(&state);
@@ -97,7 +96,7 @@ fn event_row(event: &MeterEvent) -> Vec<Markup> {
     let fate = match event.fate {
         Fate::Counted => "",
         Fate::UnknownCustomer => "not counted: no such customer",
-        Fate::Canceled => "not counted: taken back",
+        Fate::Canceled => "not counted: canceled",
     };
     vec![
         moment(event.created * 1000),
@@ -121,8 +120,4 @@ fn customer_row(customer: &Value) -> Vec<Markup> {
 
 fn field(object: &Value, name: &str) -> Markup {
     text(object[name].as_str().unwrap_or_default())
-}
-
-pub(super) fn heading(words: &'static str) -> Markup {
-    tag("h2", text(words))
 }

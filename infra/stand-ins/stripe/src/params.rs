@@ -4,23 +4,23 @@
 use axum::extract::{Form, FromRequest, Request};
 use axum::http::{HeaderValue, header};
 
-use super::refusal::Refusal;
+use super::error::ApiError;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(super) struct Params(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequest<S> for Params {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, Refusal> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, ApiError> {
         // A POST without parameters may leave its content type out.
         request
             .headers_mut()
             .entry(header::CONTENT_TYPE)
             .or_insert(HeaderValue::from_static(FORM));
         let unread = |_| {
-            Refusal::invalid(
+            ApiError::invalid(
                 "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you \
                  have any questions, we can help at https://support.stripe.com/.",
             )
@@ -34,14 +34,14 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 
 impl Params {
     /// Refuses any parameter whose outermost name is not in the list. `expand` changes nothing here.
-    pub fn only(&self, known: &[&str]) -> Result<(), Refusal> {
+    pub fn only(&self, known: &[&str]) -> Result<(), ApiError> {
         let stranger = self.0.iter().find(|(name, _)| {
             let outer = name.split('[').next().unwrap_or_default();
             outer != "expand" && !known.contains(&outer)
         });
         match stranger {
             None => Ok(()),
-            Some((name, _)) => Err(Refusal::parameter(
+            Some((name, _)) => Err(ApiError::parameter(
                 name,
                 "parameter_unknown",
                 format!("Received unknown parameter: {name}"),
@@ -64,36 +64,36 @@ impl Params {
             .map(|(_, value)| value.as_str())
     }
 
-    pub fn required(&self, name: &str) -> Result<&str, Refusal> {
+    pub fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.get(name)
             .filter(|value| !value.is_empty())
-            .ok_or_else(|| Refusal::missing_parameter(name))
+            .ok_or_else(|| ApiError::missing_parameter(name))
     }
 
-    pub fn integer(&self, name: &str) -> Result<Option<i64>, Refusal> {
+    pub fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let parse = |value: &str| {
             let message = format!("Invalid integer: {value}");
             value
                 .parse()
-                .map_err(|_| Refusal::parameter(name, "parameter_invalid_integer", message))
+                .map_err(|_| ApiError::parameter(name, "parameter_invalid_integer", message))
         };
         self.get(name).map(parse).transpose()
     }
 
-    pub fn boolean(&self, name: &str) -> Result<Option<bool>, Refusal> {
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, ApiError> {
         let parse = |value: &str| {
             let message = format!("Invalid boolean: {value}");
             value
                 .parse()
-                .map_err(|_| Refusal::invalid(message).about(name))
+                .map_err(|_| ApiError::invalid(message).about(name))
         };
         self.get(name).map(parse).transpose()
     }
 
     /// One of a few words, if it is given.
-    pub fn word<'a>(&'a self, name: &str, words: &[&str]) -> Result<Option<&'a str>, Refusal> {
+    pub fn word<'a>(&'a self, name: &str, words: &[&str]) -> Result<Option<&'a str>, ApiError> {
         match self.get(name) {
-            Some(value) if !words.contains(&value) => Err(Refusal::invalid(format!(
+            Some(value) if !words.contains(&value) => Err(ApiError::invalid(format!(
                 "Invalid {name}: must be one of {}",
                 words.join(", ")
             ))

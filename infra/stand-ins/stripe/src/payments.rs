@@ -7,11 +7,11 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
+use super::account::{Account, Answer, answer, number, shape, text};
 use super::cards;
-use super::desk::{Answer, Desk, answer, number, shape, text};
+use super::error::ApiError;
 use super::objects::{CHARGE, CUSTOMER, INTENT, Kind, METHOD, PAGING, list};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const INTENTS: &str = "/v1/payment_intents";
 const CHARGES: &str = "/v1/charges";
@@ -33,20 +33,20 @@ pub(super) fn routes() -> Router<Stripe> {
         .route(
             "/v1/payment_intents/{id}",
             get(async |From(stripe): From<Stripe>, Path(id): Path<String>| {
-                answer(&stripe.desk().find(INTENT, &id)?)
+                answer(&stripe.account().find(INTENT, &id)?)
             }),
         )
         .route(
             "/v1/charges/{id}",
             get(async |From(stripe): From<Stripe>, Path(id): Path<String>| {
-                answer(&stripe.desk().find(CHARGE, &id)?)
+                answer(&stripe.account().find(CHARGE, &id)?)
             }),
         )
 }
 
 impl Stripe {
     /// A payment intent as Stripe would answer it.
-    pub fn payment_intent(&self, id: &str) -> Result<Value, Refusal> {
+    pub fn payment_intent(&self, id: &str) -> Result<Value, ApiError> {
         self.read(INTENT, id)
     }
 
@@ -56,10 +56,10 @@ impl Stripe {
     }
 
     /// The bank declines the next try to charge this customer.
-    pub fn fail_next_payment(&self, customer: &str) -> Result<(), Refusal> {
-        let mut desk = self.desk();
-        desk.find(CUSTOMER, customer)?;
-        *desk.declines.entry(customer.to_owned()).or_default() += 1;
+    pub fn fail_next_payment(&self, customer: &str) -> Result<(), ApiError> {
+        let mut account = self.account();
+        account.find(CUSTOMER, customer)?;
+        *account.declines.entry(customer.to_owned()).or_default() += 1;
         Ok(())
     }
 }
@@ -71,11 +71,15 @@ fn index(stripe: &Stripe, kind: Kind, url: &str, params: &Params) -> Answer {
             .into_iter()
             .all(|field| params.get(field).is_none_or(|id| object[field] == id))
     };
-    Ok(Json(list(url, params, stripe.desk().select(kind, wanted))?))
+    Ok(Json(list(
+        url,
+        params,
+        stripe.account().select(kind, wanted),
+    )?))
 }
 
 /// Money to be asked for.
-pub(super) struct Bill {
+pub(super) struct NewPayment {
     pub amount: i64,
     pub currency: Value,
     pub customer: Value,
@@ -90,9 +94,9 @@ pub(super) enum Outcome {
     Declined(&'static str),
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// Asks for money; the intent's id.
-    pub fn ask(&mut self, bill: Bill) -> String {
+    pub fn create_intent(&mut self, bill: NewPayment) -> String {
         let id = self.fresh_id(INTENT);
         let intent = shape(
             &INTENT_NULLS,
@@ -122,13 +126,13 @@ impl Desk<'_> {
     }
 
     /// Charges a payment method for an intent, once.
-    pub fn charge(&mut self, intent: &str, method: &str) -> Result<Outcome, Refusal> {
+    pub fn charge(&mut self, intent: &str, method: &str) -> Result<Outcome, ApiError> {
         let (intent, method) = (self.find(INTENT, intent)?, self.find(METHOD, method)?);
         match self.declined(text(&intent, "customer"), &method) {
             Some(code) => {
                 let charge = self.charge_shape(&intent, &method, Some(code));
                 let charge = self.create(CHARGE, "charge.failed", charge);
-                self.refuse_intent(&intent, &charge, &method, code)?;
+                self.fail_intent(&intent, &charge, &method, code)?;
                 Ok(Outcome::Declined(code))
             }
             None => {
@@ -142,7 +146,7 @@ impl Desk<'_> {
     }
 
     /// Starts a payment that takes days: an intent in processing and a charge that is pending.
-    pub fn charge_slowly(&mut self, intent: &str, method: &str) -> Result<(), Refusal> {
+    pub fn start_delayed_charge(&mut self, intent: &str, method: &str) -> Result<(), ApiError> {
         let (intent, method) = (self.find(INTENT, intent)?, self.find(METHOD, method)?);
         let charge = self.charge_shape(&intent, &method, None);
         let charge = self.create(CHARGE, "charge.pending", charge);
@@ -154,16 +158,16 @@ impl Desk<'_> {
             "status": "processing",
         });
         let intent = self.set(INTENT, text(&intent, "id"), fields)?;
-        self.announce("payment_intent.processing", &intent);
+        self.emit("payment_intent.processing", &intent);
         Ok(())
     }
 
     /// What becomes of a payment that took days.
-    pub fn end_slow_charge(
+    pub fn settle_delayed_charge(
         &mut self,
         intent: &str,
         arrived: Result<(), &'static str>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let intent = self.find(INTENT, intent)?;
         let method = self.find(METHOD, text(&intent, "payment_method"))?;
         let mut charge = self.find(CHARGE, text(&intent, "latest_charge"))?;
@@ -175,12 +179,12 @@ impl Desk<'_> {
                 "The customer's account has insufficient funds to cover this payment.",
             );
             let charge = self.set(CHARGE, &id, charge)?;
-            self.announce("charge.failed", &charge);
-            return self.refuse_intent(&intent, &charge, &method, code);
+            self.emit("charge.failed", &charge);
+            return self.fail_intent(&intent, &charge, &method, code);
         }
         self.collect(&mut charge);
         let charge = self.set(CHARGE, &id, charge)?;
-        self.announce("charge.succeeded", &charge);
+        self.emit("charge.succeeded", &charge);
         self.settle_intent(&intent, &charge, &method)
     }
 
@@ -211,7 +215,7 @@ impl Desk<'_> {
         intent: &Value,
         charge: &Value,
         method: &Value,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let fields = json!({
             "amount_received": number(intent, "amount"),
             "last_payment_error": null,
@@ -221,17 +225,17 @@ impl Desk<'_> {
             "status": "succeeded",
         });
         let intent = self.set(INTENT, text(intent, "id"), fields)?;
-        self.announce("payment_intent.succeeded", &intent);
+        self.emit("payment_intent.succeeded", &intent);
         Ok(())
     }
 
-    fn refuse_intent(
+    fn fail_intent(
         &mut self,
         intent: &Value,
         charge: &Value,
         method: &Value,
         code: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         let fields = json!({
             "last_payment_error": {
                 "charge": charge["id"],
@@ -247,7 +251,7 @@ impl Desk<'_> {
             "status": "requires_payment_method",
         });
         let intent = self.set(INTENT, text(intent, "id"), fields)?;
-        self.announce("payment_intent.payment_failed", &intent);
+        self.emit("payment_intent.payment_failed", &intent);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::desk::{number, text};
+use super::account::{number, text};
 use stand_in_shared::dates::months_after;
 
 const DAY: i64 = 86_400;

@@ -7,11 +7,11 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::Stripe;
-use super::desk::{Answer, Desk, answer, text};
+use super::account::{Account, Answer, answer, text};
+use super::error::ApiError;
 use super::metadata;
 use super::objects::{CUSTOMER, PAGING, PORTAL, PORTAL_SESSION, SUBSCRIPTION, list};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const CONFIGURATIONS: &str = "/v1/billing_portal/configurations";
 
@@ -42,12 +42,12 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         "name",
     ])?;
     if !params.mentions("features") {
-        return Err(Refusal::missing_parameter("features"));
+        return Err(ApiError::missing_parameter("features"));
     }
-    let mut desk = stripe.desk();
-    let mut configuration = blank(&mut desk, metadata::new(&params)?);
+    let mut account = stripe.account();
+    let mut configuration = blank(&mut account, metadata::new(&params)?);
     overlay(&mut configuration, &params, "", &SETTINGS)?;
-    answer(&desk.create(
+    answer(&account.create(
         PORTAL,
         "billing_portal.configuration.created",
         configuration,
@@ -55,13 +55,13 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(PORTAL, &id)?)
+    answer(&stripe.account().find(PORTAL, &id)?)
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&[&SETTINGS[..], &["active", "metadata"]].concat())?;
-    let mut desk = stripe.desk();
-    let before = desk.find(PORTAL, &id)?;
+    let mut account = stripe.account();
+    let before = account.find(PORTAL, &id)?;
     let mut configuration = before.clone();
     overlay(&mut configuration, &params, "", &SETTINGS)?;
     configuration["metadata"] = metadata::merged(&before, &params)?;
@@ -69,9 +69,9 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
         configuration["active"] = json!(active);
     }
     if configuration != before {
-        configuration["updated"] = json!(desk.now);
+        configuration["updated"] = json!(account.now);
     }
-    answer(&desk.update(
+    answer(&account.update(
         PORTAL,
         &id,
         "billing_portal.configuration.updated",
@@ -89,7 +89,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         CONFIGURATIONS,
         &params,
-        stripe.desk().select(PORTAL, wanted),
+        stripe.account().select(PORTAL, wanted),
     )?))
 }
 
@@ -102,36 +102,37 @@ async fn open(From(stripe): From<Stripe>, params: Params) -> Answer {
         "return_url",
     ])?;
     let customer = params.required("customer")?;
-    let mut desk = stripe.desk();
-    desk.customer(customer)
-        .map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
+    let mut account = stripe.account();
+    account
+        .customer(customer)
+        .map_err(|_| ApiError::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
     let Some(id) = params.get("configuration") else {
         let message = "No configuration provided and your test mode default configuration has not been created. \
                        Provide a configuration or create your default by saving your customer portal settings in test \
                        mode at https://dashboard.stripe.com/test/settings/billing/portal.";
-        return Err(Refusal::invalid(message));
+        return Err(ApiError::invalid(message));
     };
-    let found = desk.find(PORTAL, id);
+    let found = account.find(PORTAL, id);
     let configuration =
-        found.map_err(|_| Refusal::no_such_reference(PORTAL.noun, id, "configuration"))?;
+        found.map_err(|_| ApiError::no_such_reference(PORTAL.noun, id, "configuration"))?;
     if configuration["active"] != true {
         return Err(
-            Refusal::invalid("The configuration is inactive and cannot be used.")
+            ApiError::invalid("The configuration is inactive and cannot be used.")
                 .about("configuration"),
         );
     }
-    let flow = flow(&desk, customer, &params.inside("flow_data"))?;
+    let flow = flow(&account, customer, &params.inside("flow_data"))?;
     let return_url = params
         .get("return_url")
         .map_or(configuration["default_return_url"].clone(), |url| {
             json!(url)
         });
-    let id = desk.fresh_id(PORTAL_SESSION);
+    let id = account.fresh_id(PORTAL_SESSION);
     let session = json!({
         "id": id,
         "object": PORTAL_SESSION.object,
         "configuration": configuration["id"],
-        "created": desk.now,
+        "created": account.now,
         "customer": customer,
         "customer_account": null,
         "flow": flow,
@@ -139,12 +140,12 @@ async fn open(From(stripe): From<Stripe>, params: Params) -> Answer {
         "locale": params.get("locale"),
         "on_behalf_of": null,
         "return_url": return_url,
-        "url": format!("{}/portal/{id}", desk.site),
+        "url": format!("{}/portal/{id}", account.site),
     });
-    answer(&desk.create(PORTAL_SESSION, "billing_portal.session.created", session))
+    answer(&account.create(PORTAL_SESSION, "billing_portal.session.created", session))
 }
 
-fn flow(desk: &Desk<'_>, customer: &str, params: &Params) -> Result<Value, Refusal> {
+fn flow(account: &Account<'_>, customer: &str, params: &Params) -> Result<Value, ApiError> {
     let kinds = [
         "payment_method_update",
         "subscription_cancel",
@@ -169,11 +170,11 @@ fn flow(desk: &Desk<'_>, customer: &str, params: &Params) -> Result<Value, Refus
     if kind != "payment_method_update" {
         let at = format!("{kind}[subscription]");
         let id = params.required(&at)?;
-        let own = desk
+        let own = account
             .find(SUBSCRIPTION, id)
             .is_ok_and(|subscription| subscription["customer"] == customer);
         own.then_some(()).ok_or_else(|| {
-            Refusal::no_such_reference(
+            ApiError::no_such_reference(
                 SUBSCRIPTION.noun,
                 id,
                 &format!("flow_data[{kind}][subscription]"),
@@ -192,14 +193,14 @@ const SETTINGS: [&str; 5] = [
     "name",
 ];
 
-fn blank(desk: &mut Desk<'_>, metadata: Value) -> Value {
+fn blank(account: &mut Account<'_>, metadata: Value) -> Value {
     json!({
-        "id": desk.fresh_id(PORTAL),
+        "id": account.fresh_id(PORTAL),
         "object": PORTAL.object,
         "active": true,
         "application": null,
         "business_profile": {"headline": null, "privacy_policy_url": null, "terms_of_service_url": null},
-        "created": desk.now,
+        "created": account.now,
         "default_return_url": null,
         "features": {
             "customer_update": {"allowed_updates": [], "enabled": false},
@@ -226,7 +227,7 @@ fn blank(desk: &mut Desk<'_>, metadata: Value) -> Value {
         "login_page": {"enabled": false, "url": null},
         "metadata": metadata,
         "name": null,
-        "updated": desk.now,
+        "updated": account.now,
     })
 }
 
@@ -236,7 +237,7 @@ fn overlay(
     params: &Params,
     path: &str,
     known: &[&str],
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     for name in known {
         if !params.mentions(name) {
             continue;
@@ -256,11 +257,7 @@ fn overlay(
             inside.only(&known)?;
             overlay(setting, &inside, &path, &known)?;
         } else if setting.is_boolean() {
-            *setting = json!(
-                params
-                    .boolean(name)
-                    .map_err(|refusal| refusal.about(&path))?
-            );
+            *setting = json!(params.boolean(name).map_err(|error| error.about(&path))?);
         } else if setting.is_array() {
             *setting = json!(params.list(name));
         } else {

@@ -7,12 +7,12 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
+use super::account::{Account, Answer, answer, text};
 use super::amounts;
-use super::desk::{Answer, Desk, answer, text};
+use super::error::ApiError;
 use super::metadata;
 use super::objects::{METER, PAGING, PRICE, PRODUCT, list};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/prices";
 const LOOKUP_KEYS_MAX: usize = 10;
@@ -45,15 +45,16 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         params.required("currency")?.to_lowercase(),
         params.required("product")?,
     );
-    let mut desk = stripe.desk();
-    desk.find(PRODUCT, product)
-        .map_err(|_| Refusal::no_such_reference(PRODUCT.noun, product, "product"))?;
+    let mut account = stripe.account();
+    account
+        .find(PRODUCT, product)
+        .map_err(|_| ApiError::no_such_reference(PRODUCT.noun, product, "product"))?;
     let mut price = json!({
         "id": null,
         "object": PRICE.object,
         "active": params.boolean("active")?.unwrap_or(true),
         "billing_scheme": "per_unit",
-        "created": desk.now,
+        "created": account.now,
         "currency": currency,
         "custom_unit_amount": null,
         "livemode": false,
@@ -61,7 +62,7 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         "metadata": metadata::new(&params)?,
         "nickname": params.get("nickname"),
         "product": product,
-        "recurring": recurring(&desk, &params)?,
+        "recurring": recurring(&account, &params)?,
         "tax_behavior": params.get("tax_behavior").unwrap_or("unspecified"),
         "tiers_mode": null,
         "transform_quantity": null,
@@ -70,13 +71,13 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         "unit_amount_decimal": null,
     });
     set_amounts(&mut price, &params)?;
-    price["lookup_key"] = desk.claim_lookup_key(&params, "")?;
-    price["id"] = json!(desk.fresh_id(PRICE));
-    answer(&desk.create(PRICE, "price.created", price))
+    price["lookup_key"] = account.claim_lookup_key(&params, "")?;
+    price["id"] = json!(account.fresh_id(PRICE));
+    answer(&account.create(PRICE, "price.created", price))
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(PRICE, &id)?)
+    answer(&stripe.account().find(PRICE, &id)?)
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
@@ -88,8 +89,8 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
         "tax_behavior",
         "transfer_lookup_key",
     ])?;
-    let mut desk = stripe.desk();
-    let mut price = desk.find(PRICE, &id)?;
+    let mut account = stripe.account();
+    let mut price = account.find(PRICE, &id)?;
     if let Some(active) = params.boolean("active")? {
         price["active"] = json!(active);
     }
@@ -104,9 +105,9 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
         }
     }
     if params.mentions("lookup_key") {
-        price["lookup_key"] = desk.claim_lookup_key(&params, &id)?;
+        price["lookup_key"] = account.claim_lookup_key(&params, &id)?;
     }
-    answer(&desk.update(PRICE, &id, "price.updated", price)?)
+    answer(&account.update(PRICE, &id, "price.updated", price)?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -128,7 +129,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     if keys.len() > LOOKUP_KEYS_MAX {
         let message =
             format!("Array lookup_keys exceeded maximum {LOOKUP_KEYS_MAX} allowed elements.");
-        return Err(Refusal::invalid(message).about("lookup_keys"));
+        return Err(ApiError::invalid(message).about("lookup_keys"));
     }
     let wanted = |price: &Value| {
         let named = |field: &str| params.get(field).is_none_or(|value| price[field] == value);
@@ -142,13 +143,13 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         URL,
         &params,
-        stripe.desk().select(PRICE, wanted),
+        stripe.account().select(PRICE, wanted),
     )?))
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// The lookup key for a price, taken from another one if the caller asks for that.
-    fn claim_lookup_key(&mut self, params: &Params, owner: &str) -> Result<Value, Refusal> {
+    fn claim_lookup_key(&mut self, params: &Params, owner: &str) -> Result<Value, ApiError> {
         let Some(key) = params.get("lookup_key").filter(|key| !key.is_empty()) else {
             return Ok(Value::Null);
         };
@@ -156,7 +157,7 @@ impl Desk<'_> {
             let message = format!(
                 "Invalid string: lookup_key must be at most {LOOKUP_KEY_CHARS_MAX} characters"
             );
-            return Err(Refusal::invalid(message).about("lookup_key"));
+            return Err(ApiError::invalid(message).about("lookup_key"));
         }
         let other = self
             .select(PRICE, |price| {
@@ -169,14 +170,14 @@ impl Desk<'_> {
         let other = text(&other, "id");
         if params.boolean("transfer_lookup_key")? != Some(true) {
             let message = format!("A price (`{other}`) already uses that lookup key.");
-            return Err(Refusal::invalid(message).about("lookup_key"));
+            return Err(ApiError::invalid(message).about("lookup_key"));
         }
         self.update(PRICE, other, "price.updated", json!({"lookup_key": null}))?;
         Ok(json!(key))
     }
 }
 
-fn recurring(desk: &Desk<'_>, params: &Params) -> Result<Value, Refusal> {
+fn recurring(account: &Account<'_>, params: &Params) -> Result<Value, ApiError> {
     if !params.mentions("recurring") {
         return Ok(Value::Null);
     }
@@ -198,15 +199,16 @@ fn recurring(desk: &Desk<'_>, params: &Params) -> Result<Value, Refusal> {
         ("metered", None) => {
             let message =
                 "Metered prices must be backed by a meter. Please specify `recurring[meter]`.";
-            return Err(Refusal::invalid(message).about("recurring[meter]"));
+            return Err(ApiError::invalid(message).about("recurring[meter]"));
         }
         ("licensed", Some(_)) => {
             let message = "`recurring[meter]` can only be set on prices with `recurring[usage_type]=metered`.";
-            return Err(Refusal::invalid(message).about("recurring[meter]"));
+            return Err(ApiError::invalid(message).about("recurring[meter]"));
         }
         (_, Some(meter)) => {
-            desk.find(METER, meter)
-                .map_err(|_| Refusal::no_such_reference(METER.noun, meter, "recurring[meter]"))?;
+            account
+                .find(METER, meter)
+                .map_err(|_| ApiError::no_such_reference(METER.noun, meter, "recurring[meter]"))?;
         }
         (_, None) => {}
     }
@@ -219,7 +221,7 @@ fn recurring(desk: &Desk<'_>, params: &Params) -> Result<Value, Refusal> {
     }))
 }
 
-fn set_amounts(price: &mut Value, params: &Params) -> Result<(), Refusal> {
+fn set_amounts(price: &mut Value, params: &Params) -> Result<(), ApiError> {
     let scheme = params
         .word("billing_scheme", &["per_unit", "tiered"])?
         .unwrap_or("per_unit");
@@ -227,7 +229,7 @@ fn set_amounts(price: &mut Value, params: &Params) -> Result<(), Refusal> {
     if scheme == "tiered" {
         if params.mentions("unit_amount") || params.mentions("unit_amount_decimal") {
             let message = "You cannot specify `unit_amount` when `billing_scheme=tiered`.";
-            return Err(Refusal::invalid(message).about("unit_amount"));
+            return Err(ApiError::invalid(message).about("unit_amount"));
         }
         params.required("tiers_mode")?;
         price["tiers_mode"] = json!(params.word("tiers_mode", &["graduated", "volume"])?);
@@ -236,24 +238,24 @@ fn set_amounts(price: &mut Value, params: &Params) -> Result<(), Refusal> {
     }
     if params.mentions("tiers") || params.mentions("tiers_mode") {
         let message = "You cannot specify `tiers` unless `billing_scheme=tiered`.";
-        return Err(Refusal::invalid(message).about("tiers"));
+        return Err(ApiError::invalid(message).about("tiers"));
     }
     set_amount(price, params, "unit_amount")?;
     if price["unit_amount_decimal"].is_null() {
-        return Err(Refusal::missing_parameter("unit_amount"));
+        return Err(ApiError::missing_parameter("unit_amount"));
     }
     Ok(())
 }
 
 /// `unit_amount` or `unit_amount_decimal`: one is given, both are shown, the whole one only if it is whole.
-fn set_amount(object: &mut Value, params: &Params, field: &str) -> Result<(), Refusal> {
+fn set_amount(object: &mut Value, params: &Params, field: &str) -> Result<(), ApiError> {
     let decimal = format!("{field}_decimal");
     let given = match (params.get(field), params.get(&decimal)) {
         (None, None) => return Ok(()),
         (Some(_), Some(_)) => {
             let message =
                 format!("You may only specify one of these parameters: {field}, {decimal}.");
-            return Err(Refusal::invalid(message).about(field));
+            return Err(ApiError::invalid(message).about(field));
         }
         (Some(given), None) if given.contains('.') => None,
         (Some(given), None) | (None, Some(given)) => amounts::parse(given),
@@ -262,17 +264,17 @@ fn set_amount(object: &mut Value, params: &Params, field: &str) -> Result<(), Re
         let message = format!(
             "Invalid {field}: must be a number of at least 0 with at most 12 decimal places."
         );
-        Refusal::invalid(message).about(field)
+        ApiError::invalid(message).about(field)
     })?;
     object[field] = json!(amounts::whole(units));
     object[decimal] = json!(amounts::format(units));
     Ok(())
 }
 
-fn tiers(params: &Params) -> Result<Value, Refusal> {
+fn tiers(params: &Params) -> Result<Value, ApiError> {
     let rows = params.rows("tiers");
     let Some(last) = rows.len().checked_sub(1) else {
-        return Err(Refusal::missing_parameter("tiers"));
+        return Err(ApiError::missing_parameter("tiers"));
     };
     let (mut tiers, mut reached) = (Vec::new(), 0);
     for (at, row) in rows.iter().enumerate() {
@@ -287,14 +289,14 @@ fn tiers(params: &Params) -> Result<Value, Refusal> {
             "inf" if at == last => None,
             _ if at == last => {
                 return Err(
-                    Refusal::invalid("The last tier must have `up_to` set to `inf`.")
+                    ApiError::invalid("The last tier must have `up_to` set to `inf`.")
                         .about("tiers"),
                 );
             }
             _ => row.integer("up_to")?.filter(|up_to| *up_to > reached),
         };
         if up_to.is_none() && at != last {
-            return Err(Refusal::invalid(
+            return Err(ApiError::invalid(
                 "Each tier's `up_to` must be greater than the one before it.",
             )
             .about("tiers"));
@@ -310,7 +312,7 @@ fn tiers(params: &Params) -> Result<Value, Refusal> {
         set_amount(&mut tier, row, "unit_amount")?;
         set_amount(&mut tier, row, "flat_amount")?;
         if tier["unit_amount_decimal"].is_null() && tier["flat_amount_decimal"].is_null() {
-            return Err(Refusal::missing_parameter(&format!(
+            return Err(ApiError::missing_parameter(&format!(
                 "tiers[{at}][unit_amount]"
             )));
         }

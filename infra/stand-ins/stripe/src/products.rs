@@ -6,11 +6,11 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
-use super::desk::{Answer, answer, text};
+use super::account::{Answer, answer, text};
+use super::error::ApiError;
 use super::metadata;
 use super::objects::{PAGING, PRICE, PRODUCT, list};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/products";
 /// Plain text fields; an empty value clears one.
@@ -40,21 +40,21 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     params.required("name")?;
     let active = params.boolean("active")?.unwrap_or(true);
     let metadata = metadata::new(&params)?;
-    let mut desk = stripe.desk();
+    let mut account = stripe.account();
     let id = match params.get("id").filter(|id| !id.is_empty()) {
-        Some(id) if desk.find(PRODUCT, id).is_ok() => {
+        Some(id) if account.find(PRODUCT, id).is_ok() => {
             return Err(
-                Refusal::invalid("Product already exists.").coded("resource_already_exists")
+                ApiError::invalid("Product already exists.").coded("resource_already_exists")
             );
         }
         Some(id) => id.to_owned(),
-        None => desk.fresh_id(PRODUCT),
+        None => account.fresh_id(PRODUCT),
     };
     let mut product = json!({
         "id": id,
         "object": PRODUCT.object,
         "active": active,
-        "created": desk.now,
+        "created": account.now,
         "default_price": null,
         "description": null,
         "images": params.list("images"),
@@ -67,15 +67,15 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         "tax_code": null,
         "type": "service",
         "unit_label": null,
-        "updated": desk.now,
+        "updated": account.now,
         "url": null,
     });
     texts(&mut product, &params);
-    answer(&desk.create(PRODUCT, "product.created", product))
+    answer(&account.create(PRODUCT, "product.created", product))
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(PRODUCT, &id)?)
+    answer(&stripe.account().find(PRODUCT, &id)?)
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
@@ -86,11 +86,11 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
         ]
         .concat(),
     )?;
-    let mut desk = stripe.desk();
-    let before = desk.find(PRODUCT, &id)?;
+    let mut account = stripe.account();
+    let before = account.find(PRODUCT, &id)?;
     let mut product = before.clone();
     if params.get("name") == Some("") {
-        return Err(Refusal::parameter(
+        return Err(ApiError::parameter(
             "name",
             "parameter_invalid_empty",
             "You passed an empty string for 'name'.",
@@ -104,12 +104,12 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
         .get("default_price")
         .filter(|price| !price.is_empty())
     {
-        let known = desk
+        let known = account
             .find(PRICE, price)
             .is_ok_and(|price| price["product"] == id.as_str());
         known
             .then_some(())
-            .ok_or_else(|| Refusal::no_such_reference(PRICE.noun, price, "default_price"))?;
+            .ok_or_else(|| ApiError::no_such_reference(PRICE.noun, price, "default_price"))?;
         product["default_price"] = json!(price);
     }
     if params.mentions("images") {
@@ -117,9 +117,9 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
     }
     product["metadata"] = metadata::merged(&before, &params)?;
     if product != before {
-        product["updated"] = json!(desk.now);
+        product["updated"] = json!(account.now);
     }
-    answer(&desk.update(PRODUCT, &id, "product.updated", product)?)
+    answer(&account.update(PRODUCT, &id, "product.updated", product)?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -132,23 +132,23 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         URL,
         &params,
-        stripe.desk().select(PRODUCT, wanted),
+        stripe.account().select(PRODUCT, wanted),
     )?))
 }
 
 async fn remove(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    let mut desk = stripe.desk();
-    if desk
+    let mut account = stripe.account();
+    if account
         .objects
         .all(PRICE)
         .any(|price| price["product"] == id.as_str())
     {
         let message =
             "This product cannot be deleted because it has one or more user-created prices.";
-        return Err(Refusal::invalid(message));
+        return Err(ApiError::invalid(message));
     }
-    let product = desk.objects.remove(PRODUCT, &id)?;
-    desk.announce("product.deleted", &product);
+    let product = account.objects.remove(PRODUCT, &id)?;
+    account.emit("product.deleted", &product);
     Ok(Json(
         json!({"id": id, "object": PRODUCT.object, "deleted": true}),
     ))

@@ -7,11 +7,11 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
-use super::desk::{Answer, Desk, answer, number, shape, text};
+use super::account::{Account, Answer, answer, number, shape, text};
+use super::error::ApiError;
 use super::metadata;
 use super::objects::{CHARGE, DISPUTE, INTENT, PAGING, REFUND, list, shown};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/refunds";
 const REASONS: [&str; 3] = ["duplicate", "fraudulent", "requested_by_customer"];
@@ -28,16 +28,19 @@ impl Stripe {
         &self,
         payment_intent: &str,
         amount_minor: Option<i64>,
-    ) -> Result<Value, Refusal> {
-        let mut desk = self.desk();
-        let charge = desk.charge_of(payment_intent)?;
-        desk.refund(&charge, amount_minor, Value::Null, json!({}))
+    ) -> Result<Value, ApiError> {
+        let mut account = self.account();
+        let charge = account.charge_of(payment_intent)?;
+        account
+            .refund(&charge, amount_minor, Value::Null, json!({}))
             .map(|refund| shown(&refund))
     }
 
     /// The bank sends a refund back: it failed, and the charge has given back that much less.
-    pub fn fail_refund(&self, refund: &str) -> Result<Value, Refusal> {
-        self.desk().fail_refund(refund).map(|refund| shown(&refund))
+    pub fn fail_refund(&self, refund: &str) -> Result<Value, ApiError> {
+        self.account()
+            .fail_refund(refund)
+            .map(|refund| shown(&refund))
     }
 
     /// Every refund, failed ones included, oldest first.
@@ -51,29 +54,29 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     let amount = params.integer("amount")?;
     let reason = json!(params.word("reason", &REASONS)?);
     let metadata = metadata::new(&params)?;
-    let mut desk = stripe.desk();
+    let mut account = stripe.account();
     let charge = match (params.get("charge"), params.get("payment_intent")) {
-        (Some(charge), None) => desk
+        (Some(charge), None) => account
             .find(CHARGE, charge)
-            .map_err(|_| Refusal::no_such_reference(CHARGE.noun, charge, "charge"))?,
-        (None, Some(intent)) => desk.charge_of(intent)?,
+            .map_err(|_| ApiError::no_such_reference(CHARGE.noun, charge, "charge"))?,
+        (None, Some(intent)) => account.charge_of(intent)?,
         _ => {
             let message = "One of the following params should be provided for this request: payment_intent or charge.";
-            return Err(Refusal::invalid(message));
+            return Err(ApiError::invalid(message));
         }
     };
-    answer(&desk.refund(&charge, amount, reason, metadata)?)
+    answer(&account.refund(&charge, amount, reason, metadata)?)
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(REFUND, &id)?)
+    answer(&stripe.account().find(REFUND, &id)?)
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&["metadata"])?;
-    let mut desk = stripe.desk();
-    let metadata = metadata::merged(&desk.find(REFUND, &id)?, &params)?;
-    answer(&desk.update(REFUND, &id, "refund.updated", json!({"metadata": metadata}))?)
+    let mut account = stripe.account();
+    let metadata = metadata::merged(&account.find(REFUND, &id)?, &params)?;
+    answer(&account.update(REFUND, &id, "refund.updated", json!({"metadata": metadata}))?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -86,21 +89,21 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         URL,
         &params,
-        stripe.desk().select(REFUND, wanted),
+        stripe.account().select(REFUND, wanted),
     )?))
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// The charge that paid an intent.
-    pub fn charge_of(&self, intent: &str) -> Result<Value, Refusal> {
+    pub fn charge_of(&self, intent: &str) -> Result<Value, ApiError> {
         let found = self.find(INTENT, intent);
-        let found =
-            found.map_err(|_| Refusal::no_such_reference(INTENT.noun, intent, "payment_intent"))?;
+        let found = found
+            .map_err(|_| ApiError::no_such_reference(INTENT.noun, intent, "payment_intent"))?;
         if found["status"] != "succeeded" {
             let message = format!(
                 "This PaymentIntent ({intent}) does not have a successful charge to refund."
             );
-            return Err(Refusal::invalid(message).about("payment_intent"));
+            return Err(ApiError::invalid(message).about("payment_intent"));
         }
         self.find(CHARGE, text(&found, "latest_charge"))
     }
@@ -111,7 +114,7 @@ impl Desk<'_> {
         amount: Option<i64>,
         reason: Value,
         metadata: Value,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiError> {
         let id = text(charge, "id");
         let amount = self.refundable(charge, amount)?;
         let refund = self.refund_shape(charge, amount, reason, metadata);
@@ -133,28 +136,28 @@ impl Desk<'_> {
     }
 
     /// How much is to go back, if that much is left.
-    fn refundable(&self, charge: &Value, amount: Option<i64>) -> Result<i64, Refusal> {
+    fn refundable(&self, charge: &Value, amount: Option<i64>) -> Result<i64, ApiError> {
         let id = text(charge, "id");
         if charge["status"] != "succeeded" {
-            return Err(Refusal::invalid(format!(
+            return Err(ApiError::invalid(format!(
                 "Charge {id} has not succeeded, so it cannot be refunded."
             )));
         }
         let left = number(charge, "amount") - number(charge, "amount_refunded");
         if left == 0 {
             let message = format!("Charge {id} has already been refunded.");
-            return Err(Refusal::invalid(message).coded("charge_already_refunded"));
+            return Err(ApiError::invalid(message).coded("charge_already_refunded"));
         }
         // An inquiry may still be answered by a refund; after a chargeback the money is gone already.
         let gone =
             |dispute: &Value| dispute["charge"] == id && dispute["is_charge_refundable"] == false;
         if !self.select(DISPUTE, gone).is_empty() {
             let message = format!("Charge {id} has been charged back; cannot issue a refund.");
-            return Err(Refusal::invalid(message).coded("charge_disputed"));
+            return Err(ApiError::invalid(message).coded("charge_disputed"));
         }
         let amount = amount.unwrap_or(left);
         if amount < 1 {
-            return Err(Refusal::parameter(
+            return Err(ApiError::parameter(
                 "amount",
                 "parameter_invalid_integer",
                 "Invalid positive integer",
@@ -166,15 +169,17 @@ impl Desk<'_> {
             let message = format!(
                 "Refund amount ({asked}) is greater than unrefunded amount on charge ({left})"
             );
-            return Err(Refusal::invalid(message).about("amount"));
+            return Err(ApiError::invalid(message).about("amount"));
         }
         Ok(amount)
     }
 
-    fn fail_refund(&mut self, id: &str) -> Result<Value, Refusal> {
+    fn fail_refund(&mut self, id: &str) -> Result<Value, ApiError> {
         let refund = self.find(REFUND, id)?;
         if refund["status"] == "failed" {
-            return Err(Refusal::invalid(format!("Refund {id} has failed already.")));
+            return Err(ApiError::invalid(format!(
+                "Refund {id} has failed already."
+            )));
         }
         let charge = text(&refund, "charge");
         let given =
@@ -189,7 +194,7 @@ impl Desk<'_> {
             "failure_reason": "expired_or_canceled_card",
             "status": "failed",
         });
-        self.turn(REFUND, id, &["refund.failed", "refund.updated"], fields)
+        self.update_and_emit(REFUND, id, &["refund.failed", "refund.updated"], fields)
     }
 
     fn refund_shape(

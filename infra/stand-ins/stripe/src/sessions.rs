@@ -7,12 +7,12 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
+use super::account::{Account, Answer, answer, number, shape, text};
 use super::amounts;
-use super::desk::{Answer, Desk, answer, number, shape, text};
+use super::error::ApiError;
 use super::metadata;
 use super::objects::{CUSTOMER, LINE_ITEMS, PAGING, PRICE, PRIVATE, PRODUCT, SESSION, list};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/checkout/sessions";
 const ONE: &str = "/v1/checkout/sessions/{id}";
@@ -78,44 +78,44 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
     let mode = params
         .word("mode", &["payment", "setup", "subscription"])?
         .unwrap_or_default();
-    let mut desk = stripe.desk();
-    let customer = payer(&desk, &params)?;
-    let orders = orders(&desk, &params, mode)?;
-    let data = data(&params, mode, desk.now)?;
-    let mut session = blank(desk.now, mode, &params)?;
+    let mut account = stripe.account();
+    let customer = payer(&account, &params)?;
+    let orders = orders(&account, &params, mode)?;
+    let data = data(&params, mode, account.now)?;
+    let mut session = blank(account.now, mode, &params)?;
     addresses(&mut session, &params)?;
-    session["expires_at"] = json!(expiry(&params, desk.now)?);
+    session["expires_at"] = json!(expiry(&params, account.now)?);
     session["customer"] = json!(params.get("customer"));
-    session["customer_details"] = who(customer.as_ref(), params.get("customer_email"));
+    session["customer_details"] = customer_details(customer.as_ref(), params.get("customer_email"));
     session["metadata"] = metadata::new(&params)?;
     session[PRIVATE] = data;
-    let id = desk.fresh_id(SESSION);
+    let id = account.fresh_id(SESSION);
     session["id"] = json!(id);
     if session["ui_mode"] == "hosted_page" {
-        session["url"] = json!(format!("{}/pay/{id}", desk.site));
+        session["url"] = json!(format!("{}/pay/{id}", account.site));
     } else {
         session["client_secret"] = json!(format!("{id}_secret_test"));
     }
     let items: Vec<Value> = orders
         .into_iter()
-        .map(|order| order.item(&mut desk))
+        .map(|order| order.item(&mut account))
         .collect();
     total(&mut session, &items, &params);
     session[LINE_ITEMS] = Value::Array(items);
     // Nobody is told: Stripe has no event for a session that was only made.
-    desk.objects.shelve(SESSION, session.clone());
+    account.objects.insert(SESSION, session.clone());
     answer(&session)
 }
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(SESSION, &id)?)
+    answer(&stripe.account().find(SESSION, &id)?)
 }
 
 async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&["metadata"])?;
-    let mut desk = stripe.desk();
-    let metadata = metadata::merged(&desk.find(SESSION, &id)?, &params)?;
-    answer(&desk.set(SESSION, &id, json!({"metadata": metadata}))?)
+    let mut account = stripe.account();
+    let metadata = metadata::merged(&account.find(SESSION, &id)?, &params)?;
+    answer(&account.set(SESSION, &id, json!({"metadata": metadata}))?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -132,18 +132,18 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         URL,
         &params,
-        stripe.desk().select(SESSION, wanted),
+        stripe.account().select(SESSION, wanted),
     )?))
 }
 
 async fn expire(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&[])?;
-    answer(&stripe.desk().expire_session(&id)?)
+    answer(&stripe.account().expire_session(&id)?)
 }
 
 async fn line_items(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&PAGING)?;
-    let session = stripe.desk().find(SESSION, &id)?;
+    let session = stripe.account().find(SESSION, &id)?;
     let items = session[LINE_ITEMS].as_array().cloned().unwrap_or_default();
     Ok(Json(list(
         &format!("{URL}/{id}/line_items"),
@@ -161,12 +161,12 @@ struct Order {
 }
 
 impl Order {
-    fn item(self, desk: &mut Desk<'_>) -> Value {
+    fn item(self, account: &mut Account<'_>) -> Value {
         let amount = self
             .quantity
             .map_or(0, |quantity| amounts::cost(&self.price, quantity));
         json!({
-            "id": desk.objects.fresh_id("li"),
+            "id": account.objects.fresh_id("li"),
             "object": "item",
             "adjustable_quantity": null,
             "amount_discount": 0,
@@ -182,57 +182,59 @@ impl Order {
     }
 }
 
-fn orders(desk: &Desk<'_>, params: &Params, mode: &str) -> Result<Vec<Order>, Refusal> {
+fn orders(account: &Account<'_>, params: &Params, mode: &str) -> Result<Vec<Order>, ApiError> {
     let rows = params.rows("line_items");
     if mode == "setup" {
         let message = "You can not pass `line_items` in `setup` mode.";
         return if rows.is_empty() {
             Ok(Vec::new())
         } else {
-            Err(Refusal::invalid(message).about("line_items"))
+            Err(ApiError::invalid(message).about("line_items"))
         };
     }
     if rows.is_empty() || rows.len() > LINE_ITEMS_MAX {
-        return Err(Refusal::missing_parameter("line_items"));
+        return Err(ApiError::missing_parameter("line_items"));
     }
     let orders = rows
         .iter()
         .enumerate()
-        .map(|(at, row)| order(desk, row, &format!("line_items[{at}]")));
-    let orders: Vec<Order> = orders.collect::<Result<_, Refusal>>()?;
+        .map(|(at, row)| order(account, row, &format!("line_items[{at}]")));
+    let orders: Vec<Order> = orders.collect::<Result<_, ApiError>>()?;
     let recurring = |order: &Order| order.price["type"] == "recurring";
     if mode == "payment" && orders.iter().any(recurring) {
         let message = "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode \
                        or use only one-time prices.";
-        return Err(Refusal::invalid(message).about("mode"));
+        return Err(ApiError::invalid(message).about("mode"));
     }
     if mode == "subscription" && !orders.iter().any(recurring) {
         let message = "You must provide at least one recurring price in `subscription` mode when using prices.";
-        return Err(Refusal::invalid(message).about("line_items"));
+        return Err(ApiError::invalid(message).about("line_items"));
     }
     let currency = &orders[0].price["currency"];
     if orders
         .iter()
         .any(|order| order.price["currency"] != *currency)
     {
-        return Err(Refusal::invalid("All prices must have the same currency.").about("line_items"));
+        return Err(
+            ApiError::invalid("All prices must have the same currency.").about("line_items")
+        );
     }
     Ok(orders)
 }
 
-fn order(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Order, Refusal> {
+fn order(account: &Account<'_>, row: &Params, name: &str) -> Result<Order, ApiError> {
     row.only(&["price", "quantity", "adjustable_quantity", "metadata"])?;
     let at = format!("{name}[price]");
     let id = row
         .get("price")
         .filter(|price| !price.is_empty())
-        .ok_or_else(|| Refusal::missing_parameter(&at))?;
-    let price = desk
+        .ok_or_else(|| ApiError::missing_parameter(&at))?;
+    let price = account
         .find(PRICE, id)
-        .map_err(|_| Refusal::no_such_reference(PRICE.noun, id, &at))?;
+        .map_err(|_| ApiError::no_such_reference(PRICE.noun, id, &at))?;
     if price["active"] != true {
         let message = "The price specified is inactive. This field only accepts active prices.";
-        return Err(Refusal::invalid(message).about(&at));
+        return Err(ApiError::invalid(message).about(&at));
     }
     let quantity = row.integer("quantity")?;
     let metered = price["recurring"]["usage_type"] == "metered";
@@ -241,13 +243,13 @@ fn order(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Order, Refusal> {
         let message = format!(
             "Quantity should not be specified where usage_type is `metered`. Remove quantity from `{name}`"
         );
-        return Err(Refusal::invalid(message).about(&at));
+        return Err(ApiError::invalid(message).about(&at));
     }
     if !metered && quantity.is_none_or(|quantity| quantity < 1) {
         let message = format!("Quantity is required. Add `quantity` to `{name}`");
-        return Err(Refusal::invalid(message).about(&at));
+        return Err(ApiError::invalid(message).about(&at));
     }
-    let product = desk.find(PRODUCT, text(&price, "product"))?;
+    let product = account.find(PRODUCT, text(&price, "product"))?;
     Ok(Order {
         price,
         product,
@@ -255,21 +257,22 @@ fn order(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Order, Refusal> {
     })
 }
 
-fn payer(desk: &Desk<'_>, params: &Params) -> Result<Option<Value>, Refusal> {
+fn payer(account: &Account<'_>, params: &Params) -> Result<Option<Value>, ApiError> {
     let Some(id) = params.get("customer") else {
         return Ok(None);
     };
     if params.mentions("customer_email") {
         let message = "You may only specify one of these parameters: customer, customer_email.";
-        return Err(Refusal::invalid(message).about("customer"));
+        return Err(ApiError::invalid(message).about("customer"));
     }
-    desk.customer(id)
+    account
+        .customer(id)
         .map(Some)
-        .map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, id, "customer"))
+        .map_err(|_| ApiError::no_such_reference(CUSTOMER.noun, id, "customer"))
 }
 
 /// What the payment, the subscription or the set-up is to carry. Kept aside until somebody pays.
-fn data(params: &Params, mode: &str, now: i64) -> Result<Value, Refusal> {
+fn data(params: &Params, mode: &str, now: i64) -> Result<Value, ApiError> {
     for (name, its_mode) in [
         ("payment_intent_data", "payment"),
         ("subscription_data", "subscription"),
@@ -277,7 +280,7 @@ fn data(params: &Params, mode: &str, now: i64) -> Result<Value, Refusal> {
     ] {
         if params.mentions(name) && mode != its_mode {
             return Err(
-                Refusal::invalid(format!("You can not pass `{name}` in `{mode}` mode."))
+                ApiError::invalid(format!("You can not pass `{name}` in `{mode}` mode."))
                     .about(name),
             );
         }
@@ -322,7 +325,7 @@ fn data(params: &Params, mode: &str, now: i64) -> Result<Value, Refusal> {
     }))
 }
 
-fn addresses(session: &mut Value, params: &Params) -> Result<(), Refusal> {
+fn addresses(session: &mut Value, params: &Params) -> Result<(), ApiError> {
     let modes = ["elements", "embedded_page", "form", "hosted_page"];
     let ui_mode = params.word("ui_mode", &modes)?.unwrap_or("hosted_page");
     session["ui_mode"] = json!(ui_mode);
@@ -334,7 +337,7 @@ fn addresses(session: &mut Value, params: &Params) -> Result<(), Refusal> {
     if let Some(name) = strange.iter().find(|name| params.mentions(name)) {
         let message =
             format!("The `{name}` parameter is not supported when `ui_mode` is `{ui_mode}`.");
-        return Err(Refusal::invalid(message).about(name));
+        return Err(ApiError::invalid(message).about(name));
     }
     let redirects = params.word(
         "redirect_on_completion",
@@ -346,7 +349,7 @@ fn addresses(session: &mut Value, params: &Params) -> Result<(), Refusal> {
     for name in ["success_url", "cancel_url", "return_url"] {
         if let Some(url) = params.get(name) {
             if !url.starts_with("http://") && !url.starts_with("https://") {
-                return Err(Refusal::parameter(name, "url_invalid", "Not a valid URL"));
+                return Err(ApiError::parameter(name, "url_invalid", "Not a valid URL"));
             }
             session[name] = json!(url);
         }
@@ -354,7 +357,7 @@ fn addresses(session: &mut Value, params: &Params) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn expiry(params: &Params, now: i64) -> Result<i64, Refusal> {
+fn expiry(params: &Params, now: i64) -> Result<i64, ApiError> {
     let Some(at) = params.integer("expires_at")? else {
         return Ok(now + EXPIRES_SECONDS_MAX);
     };
@@ -365,7 +368,7 @@ fn expiry(params: &Params, now: i64) -> Result<i64, Refusal> {
     } else {
         return Ok(at);
     };
-    Err(Refusal::invalid(message).about("expires_at"))
+    Err(ApiError::invalid(message).about("expires_at"))
 }
 
 fn total(session: &mut Value, items: &[Value], params: &Params) {
@@ -395,7 +398,7 @@ fn total(session: &mut Value, items: &[Value], params: &Params) {
 }
 
 /// Who the person is, as far as it is known.
-pub(super) fn who(customer: Option<&Value>, email: Option<&str>) -> Value {
+pub(super) fn customer_details(customer: Option<&Value>, email: Option<&str>) -> Value {
     let known = |field: &str| customer.map_or(Value::Null, |customer| customer[field].clone());
     if customer.is_none() && email.is_none() {
         return Value::Null;
@@ -412,13 +415,13 @@ pub(super) fn who(customer: Option<&Value>, email: Option<&str>) -> Value {
     })
 }
 
-fn blank(now: i64, mode: &str, params: &Params) -> Result<Value, Refusal> {
+fn blank(now: i64, mode: &str, params: &Params) -> Result<Value, ApiError> {
     let reference = params.get("client_reference_id");
     if reference.is_some_and(|reference| reference.chars().count() > REFERENCE_CHARS_MAX) {
         let message = format!(
             "Invalid string: client_reference_id must be at most {REFERENCE_CHARS_MAX} characters"
         );
-        return Err(Refusal::invalid(message).about("client_reference_id"));
+        return Err(ApiError::invalid(message).about("client_reference_id"));
     }
     Ok(shape(
         &NULLS,

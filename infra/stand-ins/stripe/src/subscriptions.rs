@@ -7,13 +7,13 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Stripe;
-use super::billing::Draft;
-use super::cycles::{self, Start, Wanted};
-use super::desk::{Answer, Desk, answer, text};
+use super::account::{Account, Answer, answer, text};
+use super::billing_cycles::{self, NewItem, NewSubscription};
+use super::error::ApiError;
+use super::invoicing::InvoiceDraft;
 use super::metadata;
 use super::objects::{CUSTOMER, PAGING, PRICE, SUBSCRIPTION, list, shown};
 use super::params::Params;
-use super::refusal::Refusal;
 
 const URL: &str = "/v1/subscriptions";
 const UPDATED: &str = "customer.subscription.updated";
@@ -39,7 +39,7 @@ pub(super) fn routes() -> Router<Stripe> {
 
 impl Stripe {
     /// A subscription as Stripe would answer it.
-    pub fn subscription(&self, id: &str) -> Result<Value, Refusal> {
+    pub fn subscription(&self, id: &str) -> Result<Value, ApiError> {
         self.read(SUBSCRIPTION, id)
     }
 
@@ -50,51 +50,51 @@ impl Stripe {
 
     /// The period of a subscription is over, whatever the clock says: the old one's usage and the next one's prices are
     /// invoiced and, if the bank agrees, paid. Ends a subscription that was to end with its period; ends a trial.
-    pub fn roll_period(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk()
+    pub fn roll_period(&self, subscription: &str) -> Result<Value, ApiError> {
+        self.account()
             .roll_period(subscription)
             .map(|subscription| shown(&subscription))
     }
 
     /// The trial is over, whatever the clock says.
-    pub fn end_trial(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk()
+    pub fn end_trial(&self, subscription: &str) -> Result<Value, ApiError> {
+        self.account()
             .end_trial(subscription)
             .map(|subscription| shown(&subscription))
     }
 
     /// Stripe says that a trial is about to end, as it does three days before.
-    pub fn announce_trial_end(&self, subscription: &str) -> Result<(), Refusal> {
-        let mut desk = self.desk();
-        let found = desk.find(SUBSCRIPTION, subscription)?;
-        desk.announce("customer.subscription.trial_will_end", &found);
+    pub fn emit_trial_will_end(&self, subscription: &str) -> Result<(), ApiError> {
+        let mut account = self.account();
+        let found = account.find(SUBSCRIPTION, subscription)?;
+        account.emit("customer.subscription.trial_will_end", &found);
         Ok(())
     }
 
     /// Somebody wishes in the portal that a subscription ends with its period.
-    pub fn cancel_at_period_end(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk()
-            .wish_end(subscription, true)
+    pub fn cancel_at_period_end(&self, subscription: &str) -> Result<Value, ApiError> {
+        self.account()
+            .set_cancel_at_period_end(subscription, true)
             .map(|subscription| shown(&subscription))
     }
 
     /// Somebody takes that wish back.
-    pub fn keep_subscription(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk()
-            .wish_end(subscription, false)
+    pub fn keep_subscription(&self, subscription: &str) -> Result<Value, ApiError> {
+        self.account()
+            .set_cancel_at_period_end(subscription, false)
             .map(|subscription| shown(&subscription))
     }
 
     /// Somebody cancels a subscription at the dashboard, at once; or Stripe does, when all tries to collect failed.
-    pub fn cancel_subscription(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk()
+    pub fn cancel_subscription(&self, subscription: &str) -> Result<Value, ApiError> {
+        self.account()
             .end_subscription(subscription, "cancellation_requested")
             .map(|subscription| shown(&subscription))
     }
 
     /// Nobody paid the first invoice within its 23 hours: the subscription is over before it began.
-    pub fn expire_subscription(&self, subscription: &str) -> Result<Value, Refusal> {
-        self.desk()
+    pub fn expire_subscription(&self, subscription: &str) -> Result<Value, ApiError> {
+        self.account()
             .expire_subscription(subscription)
             .map(|subscription| shown(&subscription))
     }
@@ -123,52 +123,53 @@ async fn create(From(stripe): From<Stripe>, params: Params) -> Answer {
         .word("payment_behavior", &BEHAVIORS)?
         .unwrap_or("allow_incomplete");
     params.word("collection_method", &["charge_automatically"])?;
-    let mut desk = stripe.desk();
-    let found = desk.customer(customer);
+    let mut account = stripe.account();
+    let found = account.customer(customer);
     let found =
-        found.map_err(|_| Refusal::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
-    let method = default_method(&desk, customer, &params)?;
-    let items = wanted_items(&desk, &params)?;
-    let trial_end = trial_end(&params, desk.now)?;
+        found.map_err(|_| ApiError::no_such_reference(CUSTOMER.noun, customer, "customer"))?;
+    let method = default_method(&account, customer, &params)?;
+    let items = wanted_items(&account, &params)?;
+    let trial_end = trial_end(&params, account.now)?;
     let due = trial_end.is_none()
-        && items
-            .iter()
-            .any(|item| item.quantity.is_some_and(|n| desk.cost(&item.price, n) > 0));
+        && items.iter().any(|item| {
+            item.quantity
+                .is_some_and(|n| account.cost(&item.price, n) > 0)
+        });
     if due && behavior != "default_incomplete" {
         let default_method = method
             .as_str()
             .or(found["invoice_settings"]["default_payment_method"].as_str());
         if default_method.is_none() {
-            return Err(Refusal::no_method());
+            return Err(ApiError::no_method());
         }
         if behavior == "error_if_incomplete" {
             let default_method = default_method.map(str::to_owned);
-            desk.try_out(customer, default_method.as_deref())?;
+            account.require_payment(customer, default_method.as_deref())?;
         }
     }
     let missing = params
         .word(MISSING, &["cancel", "create_invoice", "pause"])?
         .unwrap_or("create_invoice");
-    let start = Start {
+    let start = NewSubscription {
         customer: customer.to_owned(),
         items,
-        once: Vec::new(),
+        one_time: Vec::new(),
         method,
         trial_end,
         missing_method: missing.to_owned(),
         metadata: metadata::new(&params)?,
         description: json!(params.get("description")),
         cancel_at_period_end: params.boolean("cancel_at_period_end")?.unwrap_or(false),
-        try_at_once: behavior != "default_incomplete",
+        pay_immediately: behavior != "default_incomplete",
     };
-    let (id, _) = desk.start_subscription(start)?;
-    answer(&desk.find(SUBSCRIPTION, &id)?)
+    let (id, _) = account.start_subscription(start)?;
+    answer(&account.find(SUBSCRIPTION, &id)?)
 }
 
 const MISSING: &str = "trial_settings[end_behavior][missing_payment_method]";
 
 async fn show(From(stripe): From<Stripe>, Path(id): Path<String>) -> Answer {
-    answer(&stripe.desk().find(SUBSCRIPTION, &id)?)
+    answer(&stripe.account().find(SUBSCRIPTION, &id)?)
 }
 
 async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -197,7 +198,7 @@ async fn index(From(stripe): From<Stripe>, params: Params) -> Answer {
     Ok(Json(list(
         URL,
         &params,
-        stripe.desk().select(SUBSCRIPTION, wanted),
+        stripe.account().select(SUBSCRIPTION, wanted),
     )?))
 }
 
@@ -222,49 +223,49 @@ async fn update(From(stripe): From<Stripe>, Path(id): Path<String>, params: Para
     let proration = params
         .word("proration_behavior", &PRORATIONS)?
         .unwrap_or("create_prorations");
-    let mut desk = stripe.desk();
-    let subscription = desk.live(&id)?;
-    let fields = changed_fields(&desk, &subscription, &params)?;
+    let mut account = stripe.account();
+    let subscription = account.live(&id)?;
+    let fields = changed_fields(&account, &subscription, &params)?;
     if params.get("trial_end") == Some("now") && subscription["status"] == "trialing" {
-        desk.update(SUBSCRIPTION, &id, UPDATED, fields)?;
-        return answer(&desk.end_trial(&id)?);
+        account.update(SUBSCRIPTION, &id, UPDATED, fields)?;
+        return answer(&account.end_trial(&id)?);
     }
     let rows = params.rows("items");
     if rows.is_empty() {
-        return answer(&desk.update(SUBSCRIPTION, &id, UPDATED, fields)?);
+        return answer(&account.update(SUBSCRIPTION, &id, UPDATED, fields)?);
     }
-    let at = params.integer("proration_date")?.unwrap_or(desk.now);
-    let change = desk.plan_change(&subscription, &rows, proration != "none", at)?;
+    let at = params.integer("proration_date")?.unwrap_or(account.now);
+    let change = account.preview_change(&subscription, &rows, proration != "none", at)?;
     let at_once = proration == "always_invoice";
     let due = at_once && super::lines::sum(&change.prorations) > 0 || change.new_period.is_some();
     if due && behavior == "error_if_incomplete" {
-        let customer = desk.customer(text(&subscription, "customer"))?;
+        let customer = account.customer(text(&subscription, "customer"))?;
         let method = subscription["default_payment_method"].as_str();
         let method = method.or(customer["invoice_settings"]["default_payment_method"].as_str());
-        desk.try_out(text(&customer, "id"), method)?;
+        account.require_payment(text(&customer, "id"), method)?;
     }
-    answer(&desk.carry_out(&id, change, fields, at_once)?)
+    answer(&account.apply_change(&id, change, fields, at_once)?)
 }
 
 async fn cancel(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&["cancellation_details", "invoice_now", "prorate"])?;
-    let mut desk = stripe.desk();
-    let subscription = desk.live(&id)?;
-    desk.set(
+    let mut account = stripe.account();
+    let subscription = account.live(&id)?;
+    account.set(
         SUBSCRIPTION,
         &id,
         json!({"cancellation_details": cancellation(&subscription, &params)}),
     )?;
     if params.boolean("invoice_now")? == Some(true) {
-        let lines = desk.lines_behind(&subscription, cycles::period(&subscription));
-        return answer(&desk.end_with_invoice(&subscription, lines)?);
+        let lines = account.usage_lines(&subscription, billing_cycles::period(&subscription));
+        return answer(&account.end_with_invoice(&subscription, lines)?);
     }
-    answer(&desk.end_subscription(&id, "cancellation_requested")?)
+    answer(&account.end_subscription(&id, "cancellation_requested")?)
 }
 
 async fn resume(From(stripe): From<Stripe>, Path(id): Path<String>, params: Params) -> Answer {
     params.only(&["billing_cycle_anchor", "proration_behavior"])?;
-    answer(&stripe.desk().resume_subscription(&id)?)
+    answer(&stripe.account().resume_subscription(&id)?)
 }
 
 async fn preview(From(stripe): From<Stripe>, params: Params) -> Answer {
@@ -285,55 +286,55 @@ async fn preview(From(stripe): From<Stripe>, params: Params) -> Answer {
     let proration = details
         .word("proration_behavior", &PRORATIONS)?
         .unwrap_or("create_prorations");
-    let mut desk = stripe.desk();
-    let subscription = desk.live(params.required("subscription")?)?;
-    let at = details.integer("proration_date")?.unwrap_or(desk.now);
-    let change = desk.plan_change(
+    let mut account = stripe.account();
+    let subscription = account.live(params.required("subscription")?)?;
+    let at = details.integer("proration_date")?.unwrap_or(account.now);
+    let change = account.preview_change(
         &subscription,
         &details.rows("items"),
         proration != "none",
         at,
     )?;
-    let old = cycles::period(&subscription);
+    let old = billing_cycles::period(&subscription);
     let mut after = subscription.clone();
     after["items"]["data"] = json!(change.items);
-    let mut lines = cycles::pending(&subscription);
+    let mut lines = billing_cycles::pending(&subscription);
     lines.extend(change.prorations);
     if let Some(new) = change.new_period {
-        lines.extend(desk.lines_ahead(&after, new));
+        lines.extend(account.advance_lines(&after, new));
     } else if proration != "always_invoice" {
         let anchor = subscription["billing_cycle_anchor"]
             .as_i64()
             .unwrap_or_default();
-        let end = super::periods::end(anchor, old.1, &cycles::price(&after));
-        lines.extend(desk.lines_behind(&subscription, old));
-        lines.extend(desk.lines_ahead(&after, (old.1, end)));
+        let end = super::periods::end(anchor, old.1, &billing_cycles::price(&after));
+        lines.extend(account.usage_lines(&subscription, old));
+        lines.extend(account.advance_lines(&after, (old.1, end)));
     }
-    let mut invoice = desk.invoice_shape(Draft {
+    let mut invoice = account.invoice_shape(InvoiceDraft {
         subscription: &after,
         reason: "upcoming",
         lines,
         period: old,
     })?;
-    invoice["id"] = json!(desk.objects.fresh_id("upcoming_in"));
+    invoice["id"] = json!(account.objects.fresh_id("upcoming_in"));
     answer(&invoice)
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// A subscription that has not ended: Stripe does not know an ended one any more when it is to be changed.
-    fn live(&self, id: &str) -> Result<Value, Refusal> {
+    fn live(&self, id: &str) -> Result<Value, ApiError> {
         let found = self.find(SUBSCRIPTION, id)?;
         if found["ended_at"].is_null() {
             Ok(found)
         } else {
-            Err(Refusal::no_such(SUBSCRIPTION.noun, id))
+            Err(ApiError::no_such(SUBSCRIPTION.noun, id))
         }
     }
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// Somebody wishes that a subscription ends with its period, or takes the wish back.
-    pub fn wish_end(&mut self, id: &str, end: bool) -> Result<Value, Refusal> {
+    pub fn set_cancel_at_period_end(&mut self, id: &str, end: bool) -> Result<Value, ApiError> {
         let subscription = self.live(id)?;
         let fields = ending(&subscription, end, self.now);
         self.update(SUBSCRIPTION, id, UPDATED, fields)
@@ -345,7 +346,7 @@ fn ending(subscription: &Value, end: bool, now: i64) -> Value {
     let mut details = subscription["cancellation_details"].clone();
     details["reason"] = json!(end.then_some("cancellation_requested"));
     json!({
-        "cancel_at": end.then_some(cycles::period(subscription).1),
+        "cancel_at": end.then_some(billing_cycles::period(subscription).1),
         "cancel_at_period_end": end,
         "canceled_at": end.then_some(now),
         "cancellation_details": details,
@@ -353,15 +354,15 @@ fn ending(subscription: &Value, end: bool, now: i64) -> Value {
 }
 
 fn changed_fields(
-    desk: &Desk<'_>,
+    account: &Account<'_>,
     subscription: &Value,
     params: &Params,
-) -> Result<Value, Refusal> {
+) -> Result<Value, ApiError> {
     let mut fields = json!({"metadata": metadata::merged(subscription, params)?});
     if let Some(cancel) = params.boolean("cancel_at_period_end")? {
         let mut subscription = subscription.clone();
         subscription["cancellation_details"] = cancellation(&subscription, params);
-        let ending = ending(&subscription, cancel, desk.now);
+        let ending = ending(&subscription, cancel, account.now);
         fields.as_object_mut().into_iter().for_each(|fields| {
             fields.extend(ending.as_object().cloned().unwrap_or_default());
         });
@@ -377,7 +378,7 @@ fn changed_fields(
     }
     if params.mentions("default_payment_method") {
         fields["default_payment_method"] =
-            default_method(desk, text(subscription, "customer"), params)?;
+            default_method(account, text(subscription, "customer"), params)?;
     }
     if let Some(description) = params.get("description") {
         fields["description"] = json!(description);
@@ -387,7 +388,7 @@ fn changed_fields(
     {
         let end = end
             .parse::<i64>()
-            .map_err(|_| Refusal::invalid("Invalid timestamp").about("trial_end"))?;
+            .map_err(|_| ApiError::invalid("Invalid timestamp").about("trial_end"))?;
         let mut items = subscription["items"].clone();
         items["data"]
             .as_array_mut()
@@ -411,18 +412,22 @@ fn cancellation(subscription: &Value, params: &Params) -> Value {
     details
 }
 
-fn default_method(desk: &Desk<'_>, customer: &str, params: &Params) -> Result<Value, Refusal> {
+fn default_method(
+    account: &Account<'_>,
+    customer: &str,
+    params: &Params,
+) -> Result<Value, ApiError> {
     match params
         .get("default_payment_method")
         .filter(|method| !method.is_empty())
     {
-        Some(method) => desk.own_method(customer, method).map(Value::String),
+        Some(method) => account.own_method(customer, method).map(Value::String),
         None => Ok(Value::Null),
     }
 }
 
 /// When a trial ends, if there is to be one.
-pub(super) fn trial_end(params: &Params, now: i64) -> Result<Option<i64>, Refusal> {
+pub(super) fn trial_end(params: &Params, now: i64) -> Result<Option<i64>, ApiError> {
     let end = match (
         params.get("trial_end"),
         params.integer("trial_period_days")?,
@@ -434,24 +439,24 @@ pub(super) fn trial_end(params: &Params, now: i64) -> Result<Option<i64>, Refusa
     };
     match end {
         Some(end) if end < now => {
-            Err(Refusal::invalid("Invalid timestamp: must be in the future").about("trial_end"))
+            Err(ApiError::invalid("Invalid timestamp: must be in the future").about("trial_end"))
         }
         Some(end) if end == now => Ok(None),
         end => Ok(end),
     }
 }
 
-fn wanted_items(desk: &Desk<'_>, params: &Params) -> Result<Vec<Wanted>, Refusal> {
+fn wanted_items(account: &Account<'_>, params: &Params) -> Result<Vec<NewItem>, ApiError> {
     let rows = params.rows("items");
     if rows.is_empty() {
-        return Err(Refusal::missing_parameter("items"));
+        return Err(ApiError::missing_parameter("items"));
     }
     let items = rows
         .iter()
         .enumerate()
-        .map(|(at, row)| wanted(desk, row, &format!("items[{at}]")));
-    let items: Vec<Wanted> = items.collect::<Result<_, Refusal>>()?;
-    let pace = |item: &Wanted| {
+        .map(|(at, row)| wanted(account, row, &format!("items[{at}]")));
+    let items: Vec<NewItem> = items.collect::<Result<_, ApiError>>()?;
+    let pace = |item: &NewItem| {
         let recurring = &item.price["recurring"];
         (
             recurring["interval"].clone(),
@@ -462,23 +467,23 @@ fn wanted_items(desk: &Desk<'_>, params: &Params) -> Result<Vec<Wanted>, Refusal
     if items.iter().any(|item| pace(item) != pace(&items[0])) {
         let message =
             "Currency and interval fields must match across all plans on this subscription.";
-        return Err(Refusal::invalid(message).about("items"));
+        return Err(ApiError::invalid(message).about("items"));
     }
     Ok(items)
 }
 
 /// One item as a row of parameters names it.
-pub(super) fn wanted(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Wanted, Refusal> {
+pub(super) fn wanted(account: &Account<'_>, row: &Params, name: &str) -> Result<NewItem, ApiError> {
     row.only(&["price", "quantity", "metadata"])?;
     let at = format!("{name}[price]");
     let id = row
         .get("price")
         .filter(|id| !id.is_empty())
-        .ok_or_else(|| Refusal::missing_parameter(&at))?;
-    let price = recurring_price(desk, id, &at)?;
+        .ok_or_else(|| ApiError::missing_parameter(&at))?;
+    let price = recurring_price(account, id, &at)?;
     let given = row.integer("quantity")?;
     if price["recurring"]["usage_type"] != "metered" {
-        return Ok(Wanted {
+        return Ok(NewItem {
             price,
             quantity: Some(given.unwrap_or(1)),
             metadata: metadata::new(row)?,
@@ -486,9 +491,9 @@ pub(super) fn wanted(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Wanted
     }
     if given.is_some() {
         let message = format!("You cannot set the quantity for metered plan {id}.");
-        return Err(Refusal::invalid(message).about(&format!("{name}[quantity]")));
+        return Err(ApiError::invalid(message).about(&format!("{name}[quantity]")));
     }
-    Ok(Wanted {
+    Ok(NewItem {
         price,
         quantity: None,
         metadata: metadata::new(row)?,
@@ -496,18 +501,22 @@ pub(super) fn wanted(desk: &Desk<'_>, row: &Params, name: &str) -> Result<Wanted
 }
 
 /// A price that can be subscribed to.
-pub(super) fn recurring_price(desk: &Desk<'_>, id: &str, param: &str) -> Result<Value, Refusal> {
-    let price = desk
+pub(super) fn recurring_price(
+    account: &Account<'_>,
+    id: &str,
+    param: &str,
+) -> Result<Value, ApiError> {
+    let price = account
         .find(PRICE, id)
-        .map_err(|_| Refusal::no_such_reference(PRICE.noun, id, param))?;
+        .map_err(|_| ApiError::no_such_reference(PRICE.noun, id, param))?;
     if price["type"] != "recurring" {
         let message = "The price specified is set to `type=one_time` but this field only accepts prices with \
                        `type=recurring`.";
-        return Err(Refusal::invalid(message).about(param));
+        return Err(ApiError::invalid(message).about(param));
     }
     if price["active"] != true {
         let message = "The price specified is inactive. This field only accepts active prices.";
-        return Err(Refusal::invalid(message).about(param));
+        return Err(ApiError::invalid(message).about(param));
     }
     Ok(price)
 }

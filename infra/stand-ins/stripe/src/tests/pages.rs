@@ -41,7 +41,7 @@ impl Scene {
 #[tokio::test]
 async fn a_person_pays_a_session() {
     let (scene, price) = super::checkout::shop().await;
-    scene.stripe.pages_stand_at("http://127.0.0.1:1/stripe/");
+    scene.stripe.set_site("http://127.0.0.1:1/stripe/");
     let form = format!(
         "mode=payment&line_items[0][price]={price}&line_items[0][quantity]=1\
          &success_url=https://x.example/ok?id={{CHECKOUT_SESSION_ID}}&cancel_url=https://x.example/no"

@@ -173,7 +173,7 @@ async fn a_trial_costs_nothing_and_then_what_it_should() {
     );
     shop.scene
         .stripe
-        .announce_trial_end(id(&subscription))
+        .emit_trial_will_end(id(&subscription))
         .expect("it");
     assert_eq!(shop.scene.told(), ["customer.subscription.trial_will_end"]);
     let active = shop

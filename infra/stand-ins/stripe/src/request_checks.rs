@@ -1,5 +1,5 @@
-//! What happens to every call before its own code runs: the key is checked, an Idempotency-Key is honored, a fault that
-//! was ordered strikes. Results are remembered for a day; what failed validation, or lost against another call, is not.
+//! The middleware of every call: checks the API key, replays a result under an Idempotency-Key, and applies an ordered fault.
+//! Results are stored for a day, except those of failed validation and of conflicts with another call.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request, State as From};
@@ -10,17 +10,17 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::error::ApiError;
 use super::params::Params;
-use super::refusal::Refusal;
 use super::{API_VERSION, Fault, Stripe};
 
 const KEY_LENGTH_MAX: usize = 255;
-const REMEMBERED_SECONDS: i64 = 86_400;
+const RESULT_KEPT_SECONDS: i64 = 86_400;
 
 /// The first result of an Idempotency-Key.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Remembered {
-    asked: String,
+pub(super) struct StoredResult {
+    fingerprinted: String,
     status: u16,
     body: String,
     request_id: String,
@@ -49,16 +49,16 @@ async fn admit(
     request: Request,
     next: Next,
     request_id: &str,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     authorized(request.headers())?;
     let Some(key) = idempotency_key(&request)? else {
         return Ok(run(stripe, request, next).await.0);
     };
-    let (asked, request) = fingerprint(request).await?;
-    let occupied = stripe.occupy(format!("key {key}"));
-    let _occupied = occupied.ok_or_else(|| Refusal::key_in_use(&key))?;
-    if let Some(first) = recalled(stripe, &key) {
-        return first.replayed(&key, &asked);
+    let (fingerprinted, request) = fingerprint(request).await?;
+    let held = stripe.lock_key(format!("key {key}"));
+    let _held = held.ok_or_else(|| ApiError::key_in_use(&key))?;
+    if let Some(first) = stored_result(stripe, &key) {
+        return first.replayed(&key, &fingerprinted);
     }
     let (response, keep) = run(stripe, request, next).await;
     let (head, body) = response.into_parts();
@@ -68,14 +68,14 @@ async fn admit(
     if keep == Keep::Result {
         let text = String::from_utf8_lossy(&body).into_owned();
         let (status, at) = (head.status.as_u16(), stripe.seconds());
-        let result = Remembered {
-            asked,
+        let result = StoredResult {
+            fingerprinted,
             status,
             body: text,
             request_id: request_id.to_owned(),
             at,
         };
-        stripe.lock().remembered.insert(key, result);
+        stripe.lock().stored_results.insert(key, result);
     }
     Ok(Response::from_parts(head, Body::from(body)))
 }
@@ -86,7 +86,7 @@ enum Keep {
     Nothing,
 }
 
-/// Validation, authentication and conflicts refuse a call before it runs, so the key stays free.
+/// Validation, authentication and conflicts refuse a call before it runs, so its key stays unused.
 fn ran(status: StatusCode) -> bool {
     status.is_success() || status.is_server_error() || status == StatusCode::PAYMENT_REQUIRED
 }
@@ -95,7 +95,7 @@ fn ran(status: StatusCode) -> bool {
 async fn run(stripe: &Stripe, request: Request, next: Next) -> (Response, Keep) {
     let internal = StatusCode::INTERNAL_SERVER_ERROR;
     let ordered = stripe.moment().faults.pop_front();
-    let (refusal, keep) = match ordered {
+    let (error, keep) = match ordered {
         None => {
             let response = next.run(request).await;
             let keep = if ran(response.status()) {
@@ -107,32 +107,32 @@ async fn run(stripe: &Stripe, request: Request, next: Next) -> (Response, Keep) 
         }
         Some(Fault::DoneAndFailed) => {
             next.run(request).await;
-            (Refusal::failure(internal), Keep::Result)
+            (ApiError::failure(internal), Keep::Result)
         }
-        Some(Fault::StoredFailure) => (Refusal::failure(internal), Keep::Result),
+        Some(Fault::StoredFailure) => (ApiError::failure(internal), Keep::Result),
         Some(Fault::Status(status)) => (
-            Refusal::failure(StatusCode::from_u16(status).unwrap_or(internal)),
+            ApiError::failure(StatusCode::from_u16(status).unwrap_or(internal)),
             Keep::Nothing,
         ),
-        Some(Fault::LockTimeout) => (Refusal::lock_timeout(), Keep::Nothing),
-        Some(Fault::RateLimit) => (Refusal::rate_limit(), Keep::Nothing),
+        Some(Fault::LockTimeout) => (ApiError::lock_timeout(), Keep::Nothing),
+        Some(Fault::RateLimit) => (ApiError::rate_limit(), Keep::Nothing),
     };
-    (refusal.into_response(), keep)
+    (error.into_response(), keep)
 }
 
-fn recalled(stripe: &Stripe, key: &str) -> Option<Remembered> {
+fn stored_result(stripe: &Stripe, key: &str) -> Option<StoredResult> {
     let now = stripe.seconds();
     let mut state = stripe.lock();
     state
-        .remembered
-        .retain(|_, result| now - result.at < REMEMBERED_SECONDS);
-    state.remembered.get(key).cloned()
+        .stored_results
+        .retain(|_, result| now - result.at < RESULT_KEPT_SECONDS);
+    state.stored_results.get(key).cloned()
 }
 
-impl Remembered {
-    fn replayed(self, key: &str, asked: &str) -> Result<Response, Refusal> {
-        if self.asked != asked {
-            return Err(Refusal::idempotency(format!(
+impl StoredResult {
+    fn replayed(self, key: &str, fingerprinted: &str) -> Result<Response, ApiError> {
+        if self.fingerprinted != fingerprinted {
+            return Err(ApiError::idempotency(format!(
                 "Keys for idempotent requests can only be used with the same parameters they were first used with. \
                  Try using a key other than '{key}' if you meant to execute a different request."
             )));
@@ -149,18 +149,18 @@ impl Remembered {
     }
 }
 
-/// Method, path and parameters in a fixed order: what "the same request" means.
-async fn fingerprint(request: Request) -> Result<(String, Request), Refusal> {
+/// Method, path and parameters in a fixed order, which identify a request.
+async fn fingerprint(request: Request) -> Result<(String, Request), ApiError> {
     let (head, body) = request.into_parts();
-    let unread = |_| Refusal::invalid("The request body could not be read.");
+    let unread = |_| ApiError::invalid("The request body could not be read.");
     let body: Bytes = to_bytes(body, usize::MAX).await.map_err(unread)?;
     let copy = Request::from_parts(head.clone(), Body::from(body.clone()));
     let params = Params::from_request(copy, &()).await?;
-    let asked = format!("{} {} {}", head.method, head.uri.path(), params.canonical());
-    Ok((asked, Request::from_parts(head, Body::from(body))))
+    let fingerprinted = format!("{} {} {}", head.method, head.uri.path(), params.canonical());
+    Ok((fingerprinted, Request::from_parts(head, Body::from(body))))
 }
 
-fn idempotency_key(request: &Request) -> Result<Option<String>, Refusal> {
+fn idempotency_key(request: &Request) -> Result<Option<String>, ApiError> {
     let key = request
         .headers()
         .get("idempotency-key")
@@ -169,7 +169,7 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, Refusal> {
         return Ok(None);
     };
     if key.is_empty() || key.len() > KEY_LENGTH_MAX {
-        return Err(Refusal::idempotency(
+        return Err(ApiError::idempotency(
             "Idempotency keys must have between 1 and 255 characters.",
         ));
     }
@@ -177,12 +177,12 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, Refusal> {
 }
 
 /// `Bearer sk_test_…`, or the same key as the user name of basic authentication.
-fn authorized(headers: &HeaderMap) -> Result<(), Refusal> {
+fn authorized(headers: &HeaderMap) -> Result<(), ApiError> {
     let header = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
     let (scheme, credential) = header.and_then(|value| value.split_once(' ')).ok_or_else(|| {
-        Refusal::unauthorized(
+        ApiError::unauthorized(
             "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer \
              auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').",
         )
@@ -198,7 +198,7 @@ fn authorized(headers: &HeaderMap) -> Result<(), Refusal> {
     } else {
         credential.trim().to_owned()
     };
-    // The message never repeats the key: it may be a real one that went astray.
+    // The message never repeats the key, which may be a real one sent here by mistake.
     let known = |prefix| {
         key.strip_prefix(prefix)
             .is_some_and(|secret: &str| !secret.is_empty())
@@ -206,6 +206,6 @@ fn authorized(headers: &HeaderMap) -> Result<(), Refusal> {
     if known("sk_test_") || known("rk_test_") {
         Ok(())
     } else {
-        Err(Refusal::unauthorized("Invalid API Key provided"))
+        Err(ApiError::unauthorized("Invalid API Key provided"))
     }
 }

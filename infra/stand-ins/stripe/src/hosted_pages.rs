@@ -1,5 +1,5 @@
-//! The pages that Stripe shows to customers: where a session or an invoice is paid, and the portal. Each button is a verb
-//! of the stand-in, so that a person can do by hand what tests do by call.
+//! The pages that Stripe hosts for customers: checkout, invoice and portal. Each button calls the method of the stand-in that
+//! tests call.
 
 use axum::Router;
 use axum::extract::{Path, State as From};
@@ -7,13 +7,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use super::checkout::Settlement;
-use super::desk::{number, text as field};
+use super::Stripe;
+use super::account::{number, text as field};
+use super::checkout_actions::Settlement;
+use super::error::ApiError;
 use super::lines::items;
 use super::objects::{INVOICE, LINE_ITEMS, METHOD, PORTAL_SESSION, SESSION, SUBSCRIPTION};
-use super::refusal::Refusal;
-use super::{Stripe, pages};
-use stand_in_shared::html::{Markup, all, button, classed, link, page, table, tag, text};
+use stand_in_shared::html::{Markup, all, button, classed, heading, link, page, table, tag, text};
 
 pub(super) fn routes() -> Router<Stripe> {
     Router::new()
@@ -25,10 +25,13 @@ pub(super) fn routes() -> Router<Stripe> {
         .route("/portal/{id}/{verb}/{what}", post(manage))
 }
 
-async fn checkout(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn checkout(
+    From(stripe): From<Stripe>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let (session, site) = {
-        let desk = stripe.desk();
-        (desk.find(SESSION, &id)?, desk.site.clone())
+        let account = stripe.account();
+        (account.find(SESSION, &id)?, account.site.clone())
     };
     let to = |verb: &str| format!("{site}/pay/{id}/{verb}");
     let rows = session[LINE_ITEMS]
@@ -38,7 +41,7 @@ async fn checkout(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<
         .map(|item| {
             let quantity = item["quantity"]
                 .as_i64()
-                .map_or("by use".to_owned(), |quantity| quantity.to_string());
+                .map_or("metered".to_owned(), |quantity| quantity.to_string());
             vec![
                 text(field(item, "description")),
                 text(quantity),
@@ -49,16 +52,16 @@ async fn checkout(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<
     if session["status"] == "open" {
         buttons.push(button(&to("now"), "Pay"));
         if session["mode"] == "payment" {
-            buttons.push(button(&to("later"), "Pay by bank, arrives later"));
+            buttons.push(button(&to("later"), "Pay by bank transfer"));
         }
-        buttons.push(button(&to("expire"), "Let it expire"));
+        buttons.push(button(&to("expire"), "Expire"));
         let back = field(&session, "cancel_url");
         if !back.is_empty() {
             buttons.push(link(back, "Back to the shop"));
         }
     } else if session["status"] == "complete" && session["payment_status"] == "unpaid" {
-        buttons.push(button(&to("arrive"), "The money arrives"));
-        buttons.push(button(&to("fail"), "The money never arrives"));
+        buttons.push(button(&to("arrive"), "Complete the transfer"));
+        buttons.push(button(&to("fail"), "Fail the transfer"));
     }
     let body = [
         classed(
@@ -70,11 +73,8 @@ async fn checkout(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<
                 field(&session, "payment_status")
             )),
         ),
-        table(&["what", "how many", "amount"], rows.collect()),
-        tag(
-            "p",
-            all([text("In all: "), money(&session, "amount_total")]),
-        ),
+        table(&["item", "quantity", "amount"], rows.collect()),
+        tag("p", all([text("Total: "), money(&session, "amount_total")])),
         tag("p", all(buttons)),
     ];
     Ok(page("Checkout", all(body)))
@@ -83,31 +83,31 @@ async fn checkout(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<
 async fn pay(
     From(stripe): From<Stripe>,
     Path((id, verb)): Path<(String, String)>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let session = match verb.as_str() {
         "now" => stripe.pay_session(&id)?,
         "later" => stripe.pay_session_later(&id)?,
         "expire" => stripe.expire_session(&id)?,
         "arrive" => stripe.settle_session(&id, Settlement::Paid)?,
         "fail" => stripe.settle_session(&id, Settlement::Failed)?,
-        verb => return Err(Refusal::unknown_address(verb)),
+        verb => return Err(ApiError::unknown_address(verb)),
     };
-    // Stripe leads a customer who has paid back to the shop, under the session's id.
+    // After a payment Stripe redirects to the success URL with the session's id.
     let back = ["success_url", "return_url"]
         .into_iter()
         .filter_map(|url| session[url].as_str())
         .next();
     let to = match back.filter(|_| ["now", "later"].contains(&verb.as_str())) {
         Some(url) => url.replace("{CHECKOUT_SESSION_ID}", &id),
-        None => format!("{}/pay/{id}", stripe.desk().site),
+        None => format!("{}/pay/{id}", stripe.account().site),
     };
     Ok(Redirect::to(&to).into_response())
 }
 
-async fn invoice(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn invoice(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let (invoice, site) = {
-        let desk = stripe.desk();
-        (desk.find(INVOICE, &id)?, desk.site.clone())
+        let account = stripe.account();
+        (account.find(INVOICE, &id)?, account.site.clone())
     };
     let rows = invoice["lines"]["data"].as_array().into_iter().flatten();
     let rows = rows.map(|line| vec![text(field(line, "description")), money(line, "amount")]);
@@ -121,10 +121,10 @@ async fn invoice(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<R
         buttons.map(|(verb, label)| button(&format!("{site}/invoices/{id}/{verb}"), label));
     let body = [
         classed("p", "state", text(field(&invoice, "status"))),
-        table(&["what", "amount"], rows.collect()),
+        table(&["item", "amount"], rows.collect()),
         tag(
             "p",
-            all([text("To be paid: "), money(&invoice, "amount_remaining")]),
+            all([text("Amount due: "), money(&invoice, "amount_remaining")]),
         ),
         if open {
             tag("p", all(buttons))
@@ -141,31 +141,31 @@ async fn invoice(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<R
 async fn settle_invoice(
     From(stripe): From<Stripe>,
     Path((id, verb)): Path<(String, String)>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     match verb.as_str() {
         "pay" => stripe.pay_invoice(&id)?,
         "void" => stripe.void_invoice(&id)?,
-        "give_up" => stripe.give_up_invoice(&id)?,
-        verb => return Err(Refusal::unknown_address(verb)),
+        "give_up" => stripe.mark_uncollectible(&id)?,
+        verb => return Err(ApiError::unknown_address(verb)),
     };
-    Ok(Redirect::to(&format!("{}/invoices/{id}", stripe.desk().site)).into_response())
+    Ok(Redirect::to(&format!("{}/invoices/{id}", stripe.account().site)).into_response())
 }
 
-async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let desk = stripe.desk();
-    let session = desk.find(PORTAL_SESSION, &id)?;
-    let customer = desk.customer(field(&session, "customer"))?;
-    let to = |verb: &str, what: &str| format!("{}/portal/{id}/{verb}/{what}", desk.site);
+async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let account = stripe.account();
+    let session = account.find(PORTAL_SESSION, &id)?;
+    let customer = account.customer(field(&session, "customer"))?;
+    let to = |verb: &str, what: &str| format!("{}/portal/{id}/{verb}/{what}", account.site);
     let own = |object: &Value| object["customer"] == customer["id"];
     let default = &customer["invoice_settings"]["default_payment_method"];
-    let cards = desk.select(METHOD, own).into_iter().map(|method| {
+    let cards = account.select(METHOD, own).into_iter().map(|method| {
         let name = format!(
             "{} •••• {}",
             field(&method["card"], "brand"),
             field(&method["card"], "last4")
         );
         let used = if method["id"] == *default {
-            "pays the invoices"
+            "default"
         } else {
             ""
         };
@@ -175,14 +175,14 @@ async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Re
             button(&to("remove", field(&method, "id")), "Remove"),
         ]
     });
-    let subscriptions = desk
+    let subscriptions = account
         .select(SUBSCRIPTION, own)
         .into_iter()
         .map(|subscription| {
             let id = field(&subscription, "id");
             let ending = subscription["cancel_at_period_end"] == true;
             let (verb, label) = if ending {
-                ("keep", "Keep it")
+                ("keep", "Keep")
             } else {
                 ("cancel", "Cancel at the period's end")
             };
@@ -198,7 +198,7 @@ async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Re
                 wish,
             ]
         });
-    let invoices = desk.select(INVOICE, own).into_iter().map(|invoice| {
+    let invoices = account.select(INVOICE, own).into_iter().map(|invoice| {
         let number = link(
             field(&invoice, "hosted_invoice_url"),
             field(&invoice, "number"),
@@ -210,19 +210,19 @@ async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Re
         ]
     });
     let body = [
-        pages::heading("Subscriptions"),
+        heading("Subscriptions"),
         table(
             &["subscription", "status", "items", ""],
             subscriptions.collect(),
         ),
-        pages::heading("Cards"),
+        heading("Cards"),
         table(&["card", "", ""], cards.collect()),
-        button(&to("add", "pm_card_visa"), "Add a card that pays"),
+        button(&to("add", "pm_card_visa"), "Add a valid card"),
         button(
             &to("add", "pm_card_chargeCustomerFail"),
             "Add a card that is declined",
         ),
-        pages::heading("Invoices"),
+        heading("Invoices"),
         table(&["invoice", "status", "amount"], invoices.collect()),
         session["return_url"]
             .as_str()
@@ -239,25 +239,25 @@ async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Re
 async fn manage(
     From(stripe): From<Stripe>,
     Path((id, verb, what)): Path<(String, String, String)>,
-) -> Result<Response, Refusal> {
-    let mut desk = stripe.desk();
-    let customer = field(&desk.find(PORTAL_SESSION, &id)?, "customer").to_owned();
-    // A portal shows and changes nothing but its customer's.
+) -> Result<Response, ApiError> {
+    let mut account = stripe.account();
+    let customer = field(&account.find(PORTAL_SESSION, &id)?, "customer").to_owned();
+    // A portal session may only change objects of its customer.
     let own = |object: Value| object["customer"] == customer.as_str();
     match verb.as_str() {
         "add" => {
-            let method = desk.attach(&what, &customer)?;
-            desk.set_default_method(&customer, &method["id"])?;
+            let method = account.attach(&what, &customer)?;
+            account.set_default_method(&customer, &method["id"])?;
         }
-        "remove" if own(desk.find(METHOD, &what)?) => {
-            desk.detach(&what)?;
+        "remove" if own(account.find(METHOD, &what)?) => {
+            account.detach(&what)?;
         }
-        "cancel" | "keep" if own(desk.find(SUBSCRIPTION, &what)?) => {
-            desk.wish_end(&what, verb == "cancel")?;
+        "cancel" | "keep" if own(account.find(SUBSCRIPTION, &what)?) => {
+            account.set_cancel_at_period_end(&what, verb == "cancel")?;
         }
-        verb => return Err(Refusal::unknown_address(verb)),
+        verb => return Err(ApiError::unknown_address(verb)),
     }
-    let to = format!("{}/portal/{id}", desk.site);
+    let to = format!("{}/portal/{id}", account.site);
     Ok(Redirect::to(&to).into_response())
 }
 

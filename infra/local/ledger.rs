@@ -1,7 +1,7 @@
-//! The ledger on the command line: whether the books agree, and balances written anew from their entries.
+//! `ledger verify` and `ledger rebuild`.
 //!
-//! Looks at the tables of a local stack (`--data`), which need not run, or at those on AWS that the environment names. Starts
-//! no door. `verify` and `rebuild --check` change nothing.
+//! Reads the tables of a local stack (`--data`), running or not, or the tables on AWS that the environment names. `verify` and
+//! `rebuild --check` change nothing.
 
 use crate::cli::{LedgerCommand, Options};
 use crate::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE, TABLES_FILE, ledger_keys};
@@ -14,39 +14,39 @@ use stand_in_shared::faults::Faults;
 use std::path::Path;
 use store::{Audit, Connection, Rebuilt, Store};
 
-/// Lines about what does not agree; the rest is counted.
+/// The most faults to print; the rest is counted.
 const LINES_MAX: usize = 20;
-/// After so many entries or accounts there is a word about how far it is.
-const TELL_EVERY: u64 = 10_000;
+/// Entries or accounts between two lines of progress.
+const PROGRESS_EVERY: u64 = 10_000;
 
-/// What stands behind the command.
-pub struct Books {
+/// The tables that a command reads.
+pub struct LedgerTables {
     store: Store,
 }
 
-impl Books {
+impl LedgerTables {
     /// Opens the tables that the command line or the environment names.
     pub fn open(options: &Options, env: Env) -> anyhow::Result<Self> {
         let store = match &options.data {
             Some(folder) => embedded(folder)?,
             None => {
-                let explained = "name the tables: --data DIR, or MAIN_TABLE, LEDGER_TABLE, LEDGER_KEY and AWS_…";
+                let explained = "pass --data DIR, or set MAIN_TABLE, LEDGER_TABLE, LEDGER_KEY and AWS_… in the environment";
                 real(env).context(explained)?
             }
         };
         Ok(Self { store })
     }
 
-    /// Does what the command says. `say` gets each line, `tell` how far it is.
+    /// Runs the command. `say` prints a line, `report` prints progress.
     pub async fn run(
         &self,
         command: &LedgerCommand,
         say: &mut dyn FnMut(&str),
-        tell: &(dyn Fn(&str) + Sync),
+        report: &(dyn Fn(&str) + Sync),
     ) -> anyhow::Result<()> {
         let audit = self
             .store
-            .ledger_audit_told(&|audit| progress(audit, tell))
+            .ledger_audit_told(&|audit| progress(audit, report))
             .await?;
         match command {
             LedgerCommand::Verify => verify(&audit, say),
@@ -62,19 +62,19 @@ impl Books {
             let why = match self.store.balance_rebuild(account).await? {
                 Rebuilt::Now => {
                     written += 1;
-                    say(&format!("written: {}", one.words));
+                    say(&format!("rebuilt: {}", one.words));
                     continue;
                 }
                 Rebuilt::Already => continue,
-                Rebuilt::EntriesMissing => "it knows of entries that are not in the ledger",
+                Rebuilt::EntriesMissing => "it counts entries that are missing in the ledger",
                 Rebuilt::EntriesBroken => "its entries cannot be trusted",
             };
-            left.push(format!("the balance of {account} stays as it is: {why}"));
+            left.push(format!("the balance of {account} was not rebuilt: {why}"));
         }
         say(&match written {
-            0 => "No balance was written anew.".to_owned(),
+            0 => "No balance was rebuilt.".to_owned(),
             _ => format!(
-                "{} written anew.",
+                "{} rebuilt.",
                 counted(written, "balance was", "balances were")
             ),
         });
@@ -83,7 +83,7 @@ impl Books {
         }
         list(&left, say);
         bail!(
-            "{} left that a rebuild cannot put right",
+            "{} left that a rebuild cannot repair",
             counted_usize(left.len(), "fault is", "faults are")
         )
     }
@@ -92,7 +92,7 @@ impl Books {
 fn verify(audit: &Audit, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     if audit.faults.is_empty() {
         let agree = match audit.entries {
-            0 => "There are no entries yet".to_owned(),
+            0 => "The ledger has no entries yet".to_owned(),
             1 => "1 entry agrees with its balance".to_owned(),
             entries => {
                 let accounts = counted(audit.accounts, "account", "accounts");
@@ -113,7 +113,7 @@ fn verify(audit: &Audit, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     }
     list(&audit.faults, say);
     bail!(
-        "the books do not agree: {}",
+        "the ledger is inconsistent: {}",
         counted_usize(audit.faults.len(), "fault", "faults")
     )
 }
@@ -129,22 +129,22 @@ fn would_rebuild(audit: &Audit, say: &mut dyn FnMut(&str)) -> anyhow::Result<()>
     let balances = audit.unbalanced.len();
     match (balances, wrong.len() - balances) {
         (0, 0) => {
-            say("Every balance is what its entries add up to; nothing would be written.");
+            say("Every balance equals the sum of its entries; nothing to rebuild.");
             Ok(())
         }
         (_, 0) => bail!(
-            "{} not what the entries add up to",
+            "{} not the sum of its entries",
             counted_usize(balances, "balance is", "balances are")
         ),
         (_, rest) => bail!(
-            "{} not what the entries add up to, and {} that a rebuild cannot put right",
+            "{} not the sum of its entries, and {} that a rebuild cannot repair",
             counted_usize(balances, "balance is", "balances are"),
-            counted_usize(rest, "fault stands", "faults stand"),
+            counted_usize(rest, "fault remains", "faults remain"),
         ),
     }
 }
 
-/// What is wrong besides the balances.
+/// Faults other than wrong balances.
 fn others(audit: &Audit) -> Vec<String> {
     let balance = |fault: &&String| audit.unbalanced.iter().any(|one| one.words == **fault);
     audit
@@ -164,26 +164,26 @@ fn list(lines: &[String], say: &mut dyn FnMut(&str)) {
     }
 }
 
-fn progress(audit: &Audit, tell: &(dyn Fn(&str) + Sync)) {
-    if audit.accounts == 0 && audit.entries.is_multiple_of(TELL_EVERY) {
-        tell(&format!(
+fn progress(audit: &Audit, report: &(dyn Fn(&str) + Sync)) {
+    if audit.accounts == 0 && audit.entries.is_multiple_of(PROGRESS_EVERY) {
+        report(&format!(
             "{} read",
             counted(audit.entries, "entry", "entries")
         ));
-    } else if audit.accounts > 0 && audit.accounts.is_multiple_of(TELL_EVERY) {
-        tell(&format!(
+    } else if audit.accounts > 0 && audit.accounts.is_multiple_of(PROGRESS_EVERY) {
+        report(&format!(
             "{} added up",
             counted(audit.accounts, "account", "accounts")
         ));
     }
 }
 
-/// A local stack's tables. It always digests with the same key.
+/// The tables of a local stack, which always uses the same ledger key.
 fn embedded(folder: &Path) -> anyhow::Result<Store> {
     let file = folder.join(TABLES_FILE);
     if !file.is_file() {
         bail!(
-            "{} has no {TABLES_FILE}; a stack that ran with --data {0} leaves it there",
+            "{} has no {TABLES_FILE}; run a stack with --data {0} first",
             folder.display()
         );
     }
@@ -198,7 +198,7 @@ fn embedded(folder: &Path) -> anyhow::Result<Store> {
     Ok(store.with_ledger(LEDGER_TABLE, ledger_keys(LOCAL_LEDGER_KEY.to_owned())))
 }
 
-/// The tables on AWS, or on whatever the environment calls so.
+/// The tables that the environment names.
 fn real(mut env: Env) -> anyhow::Result<Store> {
     let trust = Trust::from_env(&mut env, Trust::Public);
     let platform = PlatformSettings::read(&mut env);
@@ -212,7 +212,7 @@ fn counted_usize(count: usize, one: &str, several: &str) -> String {
     counted(u64::try_from(count).unwrap_or(u64::MAX), one, several)
 }
 
-/// A number with a word for it: `1 entry`, `1,204 entries`, `no entries`.
+/// A number with its noun: `1 entry`, `1,204 entries`, `no entries`.
 fn counted(count: u64, one: &str, several: &str) -> String {
     match count {
         0 => format!("no {several}"),

@@ -3,7 +3,7 @@
 mod elsewhere;
 
 use super::changes::PRICES_NOTE;
-use super::{Outcome, Push, Wish};
+use super::{Outcome, Push, PushOptions};
 use axum::Router;
 use boot::Env;
 use catalogue::BUILT_IN;
@@ -22,7 +22,7 @@ const HOOK: &str = "https://hooks.example/stripe/webhook";
 const BORN: i64 = 1_795_000_000_000;
 
 /// A Stripe in this process, and what carries requests to it.
-struct Shop {
+struct Scene {
     stripe: Stripe,
     router: Router,
     clock: Arc<AtomicI64>,
@@ -35,7 +35,7 @@ enum Break {
     After,
 }
 
-impl Shop {
+impl Scene {
     fn open() -> Self {
         let clock = Arc::new(AtomicI64::new(BORN));
         let now = Arc::clone(&clock);
@@ -82,14 +82,14 @@ impl Shop {
         dry: bool,
     ) -> Result<(Outcome, String), String> {
         let catalogue = read(text);
-        let wish = Wish {
+        let options = PushOptions {
             webhook_url: Some(HOOK.to_owned()),
         };
         let now = Timestamp::from_millis(self.clock.fetch_add(60_000, Ordering::Relaxed));
         let push = Push {
             api,
             catalogue: &catalogue,
-            wish: &wish,
+            options: &options,
             now,
         };
         let mut said = String::new();
@@ -136,7 +136,7 @@ fn read(text: &str) -> Catalogue {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_push_makes_everything_and_the_second_nothing() {
-    let shop = Shop::open();
+    let shop = Scene::open();
     let (outcome, said) = shop.push(BUILT_IN).await;
     // 2 meters, 12 products, 12 prices, the portal, the endpoint.
     assert_eq!(outcome, Outcome::Applied(28), "{said}");
@@ -152,7 +152,7 @@ async fn the_first_push_makes_everything_and_the_second_nothing() {
     }
     let (outcome, said) = shop.push(BUILT_IN).await;
     assert_eq!(outcome, Outcome::NothingToDo, "{said}");
-    assert!(said.starts_with("nothing to do"), "{said}");
+    assert!(said.starts_with("Stripe is up to date"), "{said}");
     assert_eq!(
         shop.prices("tallyhook_plan_starter").await[0].0,
         Some(2_900)
@@ -161,7 +161,7 @@ async fn the_first_push_makes_everything_and_the_second_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dry_run_writes_nothing() {
-    let shop = Shop::open();
+    let shop = Scene::open();
     let api = shop.api(0, Break::Before);
     let (outcome, said) = shop
         .push_by(&api, BUILT_IN, true)
@@ -179,7 +179,7 @@ async fn a_dry_run_writes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_price_is_a_new_one_and_the_old_one_is_retired_there_and_back_again() {
-    let shop = Shop::open();
+    let shop = Scene::open();
     shop.push(BUILT_IN).await;
     let dearer = BUILT_IN.replace("\"29.00\"", "\"31.00\"");
     // LimitCheck a day, so that Stripe still knows every key.
@@ -204,7 +204,7 @@ async fn a_changed_price_is_a_new_one_and_the_old_one_is_retired_there_and_back_
 
 #[tokio::test(start_paused = true)]
 async fn names_tiers_and_meters_follow_the_catalogue() {
-    let shop = Shop::open();
+    let shop = Scene::open();
     shop.push(BUILT_IN).await;
     for (from, to, changes) in [
         ("name = \"Starter\"", "name = \"Small\"", 1),
@@ -248,7 +248,7 @@ async fn a_push_that_was_stopped_goes_on() {
     for (before, last) in [(None, 28), (Some(BUILT_IN), 7)] {
         for stop in 0..last {
             for how in [Break::Before, Break::After] {
-                let shop = Shop::open();
+                let shop = Scene::open();
                 if let Some(text) = before {
                     shop.push(text).await;
                 }
@@ -256,7 +256,7 @@ async fn a_push_that_was_stopped_goes_on() {
                     .push_by(&shop.api(stop, how), &dearer, false)
                     .await
                     .expect_err("it was stopped");
-                assert!(error.contains("Run it again"), "{error}");
+                assert!(error.contains("Run the command again"), "{error}");
                 let (_, said) = shop.push(&dearer).await;
                 assert_eq!(
                     shop.push(&dearer).await.0,
@@ -286,7 +286,7 @@ async fn a_push_that_was_stopped_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn what_somebody_changed_at_stripe_is_mended() {
-    let shop = Shop::open();
+    let shop = Scene::open();
     shop.push(BUILT_IN).await;
     let pro = "/v1/products/tallyhook_plan_pro";
     elsewhere::post(&shop.router, pro, "active=false").await;
@@ -317,7 +317,7 @@ async fn what_somebody_changed_at_stripe_is_mended() {
     for line in [
         "reactivate meter",
         "update product  tallyhook_plan_pro",
-        "told of 36 events",
+        "for 36 events",
     ] {
         assert!(said.contains(line), "{line} is not in\n{said}");
     }
@@ -327,7 +327,7 @@ async fn what_somebody_changed_at_stripe_is_mended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_price_that_is_not_what_its_key_says_is_replaced() {
-    let shop = Shop::open();
+    let shop = Scene::open();
     shop.push(BUILT_IN).await;
     let (_, key) = shop.prices("tallyhook_pack_1k").await.remove(0);
     let form = format!(
@@ -350,7 +350,7 @@ async fn a_price_that_is_not_what_its_key_says_is_replaced() {
 
 #[tokio::test(start_paused = true)]
 async fn a_meter_that_counts_otherwise_is_said_and_nothing_is_done() {
-    let shop = Shop::open();
+    let shop = Scene::open();
     let form = "event_name=pull_requests&display_name=Pulls&default_aggregation[formula]=count";
     elsewhere::post(&shop.router, "/v1/billing/meters", form).await;
     let error = shop
@@ -365,7 +365,7 @@ async fn a_meter_that_counts_otherwise_is_said_and_nothing_is_done() {
 
 #[tokio::test(start_paused = true)]
 async fn a_product_says_which_prices_it_has() {
-    let shop = Shop::open();
+    let shop = Scene::open();
     shop.push(BUILT_IN).await;
     let api = shop.api(usize::MAX, Break::Before);
     let id = ProductId::parse("tallyhook_plan_payg").expect("an id");

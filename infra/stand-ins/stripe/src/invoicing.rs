@@ -1,25 +1,25 @@
-//! An invoice's life: drafted, finalized, collected; or voided, or given up. What is left of it on the customer's balance
-//! and on its subscription's status happens in the same visit.
+//! The life of an invoice: draft, finalize, collect; or void, or mark uncollectible. Updates the customer's balance and the
+//! status of the subscription with it.
 
 use serde_json::{Value, json};
 
-use super::desk::{Desk, number, text};
+use super::account::{Account, number, text};
+use super::error::ApiError;
 use super::objects::{CUSTOMER, INTENT, INVOICE, INVOICE_PAYMENT, METHOD, SUBSCRIPTION};
-use super::payments::{Bill, Outcome};
-use super::refusal::Refusal;
+use super::payments::{NewPayment, Outcome};
 
 const RETRY_SECONDS: i64 = 3 * 86_400;
 const UPDATED: &str = "customer.subscription.updated";
 
-/// What an invoice is to be for.
-pub(super) struct Draft<'a> {
+/// The parameters of a new invoice.
+pub(super) struct InvoiceDraft<'a> {
     pub subscription: &'a Value,
     pub reason: &'static str,
     pub lines: Vec<Value>,
     pub period: (i64, i64),
 }
 
-/// How an invoice's collection ended.
+/// The result of collecting an invoice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Collected {
     Paid,
@@ -27,16 +27,16 @@ pub(super) enum Collected {
     NoMethod,
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     /// Drafts an invoice, finalizes it and tries to collect it.
-    pub fn invoice(&mut self, draft: Draft<'_>) -> Result<(String, Collected), Refusal> {
+    pub fn invoice(&mut self, draft: InvoiceDraft<'_>) -> Result<(String, Collected), ApiError> {
         let id = self.draft_invoice(draft)?;
         self.finalize_invoice(&id)?;
         let collected = self.collect_invoice(&id, None)?;
         Ok((id, collected))
     }
 
-    pub fn draft_invoice(&mut self, draft: Draft<'_>) -> Result<String, Refusal> {
+    pub fn draft_invoice(&mut self, draft: InvoiceDraft<'_>) -> Result<String, ApiError> {
         let subscription = text(draft.subscription, "id").to_owned();
         let mut invoice = self.invoice_shape(draft)?;
         let id = self.fresh_id(INVOICE);
@@ -52,8 +52,8 @@ impl Desk<'_> {
         Ok(id)
     }
 
-    /// Fixes what is due, and asks for it.
-    pub fn finalize_invoice(&mut self, id: &str) -> Result<(), Refusal> {
+    /// Fixes the amount due and creates the payment.
+    pub fn finalize_invoice(&mut self, id: &str) -> Result<(), ApiError> {
         let invoice = self.find(INVOICE, id)?;
         let customer = self.find(CUSTOMER, text(&invoice, "customer"))?;
         let balance = number(&customer, "balance");
@@ -76,7 +76,7 @@ impl Desk<'_> {
             "status_transitions": transitions,
         });
         let invoice = self.set(INVOICE, id, fields)?;
-        self.announce("invoice.finalized", &invoice);
+        self.emit("invoice.finalized", &invoice);
         let customer_id = text(&customer, "id");
         self.set(
             CUSTOMER,
@@ -94,7 +94,7 @@ impl Desk<'_> {
         if due == 0 {
             return self.settle_invoice(id);
         }
-        let intent = self.ask(Bill {
+        let intent = self.create_intent(NewPayment {
             amount: due,
             currency: invoice["currency"].clone(),
             customer: invoice["customer"].clone(),
@@ -102,16 +102,16 @@ impl Desk<'_> {
             metadata: json!({}),
         });
         let payment = self.invoice_payment_shape(&invoice, &intent, due);
-        self.objects.shelve(INVOICE_PAYMENT, payment);
+        self.objects.insert(INVOICE_PAYMENT, payment);
         Ok(())
     }
 
-    /// Charges what an open invoice asks for: to this payment method, or to the one that is found for it.
+    /// Charges an open invoice to this payment method, or to its default one.
     pub fn collect_invoice(
         &mut self,
         id: &str,
         method: Option<&str>,
-    ) -> Result<Collected, Refusal> {
+    ) -> Result<Collected, ApiError> {
         let invoice = self.find(INVOICE, id)?;
         if invoice["status"] == "paid" {
             return Ok(Collected::Paid);
@@ -131,13 +131,13 @@ impl Desk<'_> {
         if collected == Collected::Paid {
             self.settle_invoice(id)?;
         } else {
-            self.miss_invoice(&invoice)?;
+            self.record_failed_payment(&invoice)?;
         }
         Ok(collected)
     }
 
-    /// An invoice is paid, by money or because nothing was due.
-    pub fn settle_invoice(&mut self, id: &str) -> Result<(), Refusal> {
+    /// Marks an invoice paid, by a payment or because nothing was due.
+    pub fn settle_invoice(&mut self, id: &str) -> Result<(), ApiError> {
         let invoice = self.find(INVOICE, id)?;
         let due = number(&invoice, "amount_due");
         let mut transitions = invoice["status_transitions"].clone();
@@ -153,8 +153,8 @@ impl Desk<'_> {
             "status_transitions": transitions,
         });
         let invoice = self.set(INVOICE, id, fields)?;
-        self.announce("invoice.paid", &invoice);
-        self.announce("invoice.payment_succeeded", &invoice);
+        self.emit("invoice.paid", &invoice);
+        self.emit("invoice.payment_succeeded", &invoice);
         if let Ok(payment) = self.payment_of(id) {
             let fields = json!({
                 "amount_paid": due,
@@ -162,12 +162,12 @@ impl Desk<'_> {
                 "status_transitions": {"canceled_at": null, "paid_at": self.now},
             });
             let payment = self.set(INVOICE_PAYMENT, text(&payment, "id"), fields)?;
-            self.announce("invoice_payment.paid", &payment);
+            self.emit("invoice_payment.paid", &payment);
         }
-        self.recover(subscription_of(&invoice))
+        self.reactivate_if_paid(subscription_of(&invoice))
     }
 
-    pub fn void_invoice(&mut self, id: &str) -> Result<Value, Refusal> {
+    pub fn void_invoice(&mut self, id: &str) -> Result<Value, ApiError> {
         let invoice = self.end_invoice(
             id,
             &["open", "uncollectible"],
@@ -182,7 +182,7 @@ impl Desk<'_> {
                 "status": "canceled",
             });
             let intent = self.set(INTENT, text(&payment["payment"], "payment_intent"), fields)?;
-            self.announce("payment_intent.canceled", &intent);
+            self.emit("payment_intent.canceled", &intent);
             self.set(
                 INVOICE_PAYMENT,
                 text(&payment, "id"),
@@ -192,7 +192,7 @@ impl Desk<'_> {
         Ok(invoice)
     }
 
-    pub fn give_up_invoice(&mut self, id: &str) -> Result<Value, Refusal> {
+    pub fn mark_uncollectible(&mut self, id: &str) -> Result<Value, ApiError> {
         let event = "invoice.marked_uncollectible";
         self.end_invoice(
             id,
@@ -203,15 +203,15 @@ impl Desk<'_> {
         )
     }
 
-    /// The payment that an invoice asked for.
-    pub fn payment_of(&self, invoice: &str) -> Result<Value, Refusal> {
+    /// The payment of an invoice.
+    pub fn payment_of(&self, invoice: &str) -> Result<Value, ApiError> {
         let mut payments = self.select(INVOICE_PAYMENT, |payment| payment["invoice"] == invoice);
         payments
             .pop()
-            .ok_or_else(|| Refusal::no_such(INVOICE_PAYMENT.noun, invoice))
+            .ok_or_else(|| ApiError::no_such(INVOICE_PAYMENT.noun, invoice))
     }
 
-    /// What an invoice would be paid with: its subscription's method, else its customer's.
+    /// The default payment method: of the subscription, else of the customer.
     pub fn method_of_invoice(&self, invoice: &Value) -> Option<String> {
         let subscription = self
             .find(SUBSCRIPTION, subscription_of(invoice))
@@ -229,8 +229,8 @@ impl Desk<'_> {
         known.next().map(str::to_owned)
     }
 
-    /// A try to collect failed.
-    fn miss_invoice(&mut self, invoice: &Value) -> Result<(), Refusal> {
+    /// Records a failed attempt to collect.
+    fn record_failed_payment(&mut self, invoice: &Value) -> Result<(), ApiError> {
         let again = invoice["billing_reason"] != "subscription_create";
         let fields = json!({
             "attempt_count": number(invoice, "attempt_count") + 1,
@@ -238,7 +238,7 @@ impl Desk<'_> {
             "next_payment_attempt": again.then_some(self.now + RETRY_SECONDS),
         });
         let invoice = self.set(INVOICE, text(invoice, "id"), fields)?;
-        self.announce("invoice.payment_failed", &invoice);
+        self.emit("invoice.payment_failed", &invoice);
         let subscription = subscription_of(&invoice);
         let status = self.find(SUBSCRIPTION, subscription)?["status"].clone();
         if again && ["active", "trialing"].iter().any(|live| status == *live) {
@@ -252,8 +252,8 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// A subscription whose invoice is paid is in order again, unless an older one is still open.
-    fn recover(&mut self, subscription: &str) -> Result<(), Refusal> {
+    /// Reactivates a subscription whose invoice was paid, unless another one is open.
+    fn reactivate_if_paid(&mut self, subscription: &str) -> Result<(), ApiError> {
         let Ok(found) = self.find(SUBSCRIPTION, subscription) else {
             return Ok(());
         };
@@ -281,11 +281,11 @@ impl Desk<'_> {
         status: &str,
         moment: &str,
         event: &str,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiError> {
         let invoice = self.find(INVOICE, id)?;
         if !from.iter().any(|from| invoice["status"] == *from) {
             let message = "You can only pass in open invoices. This invoice isn't open.";
-            return Err(Refusal::invalid(message).coded("invoice_not_editable"));
+            return Err(ApiError::invalid(message).coded("invoice_not_editable"));
         }
         let mut transitions = invoice["status_transitions"].clone();
         transitions[moment] = json!(self.now);
@@ -295,7 +295,7 @@ impl Desk<'_> {
             "status": status,
             "status_transitions": transitions,
         });
-        self.turn(INVOICE, id, &[event], fields)
+        self.update_and_emit(INVOICE, id, &[event], fields)
     }
 
     fn invoice_payment_shape(&mut self, invoice: &Value, intent: &str, due: i64) -> Value {

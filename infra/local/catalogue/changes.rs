@@ -1,7 +1,6 @@
-//! What Stripe has, and what it lacks of what the catalogue says. Nothing here changes anything.
+//! Compares Stripe with the catalogue. Only reads.
 
 use super::events::EVENTS;
-use super::push::Wish;
 use catalogue::offers::{Amount, Price, Product, charged_meters};
 use domain::billing::plans::{Catalogue, Interval, Rate};
 use domain::ids::{PriceId, ProductId};
@@ -13,39 +12,53 @@ use stripe_api::{
     UsageType, WebhookEndpoint, api_version,
 };
 
-/// The note on a product that names its prices, by what is behind its id in their keys, so that old ones are found.
+/// The metadata of a product that lists its prices, as suffixes of their lookup keys, so that old ones are found.
 pub const PRICES_NOTE: &str = "tallyhook_prices";
-/// The note on the portal's configuration that says what it was made from.
+/// The metadata of the portal configuration that identifies its content.
 pub const CONTENT_NOTE: &str = "tallyhook_content";
-/// So many products a customer may choose from in Stripe's portal.
+/// Stripe's limit of products in a portal configuration.
 const PORTAL_PRODUCTS_MAX: usize = 10;
 
-/// One thing to be done at Stripe.
+/// What to push besides the catalogue.
+#[derive(Debug, Clone, Default)]
+pub struct PushOptions {
+    /// The webhook endpoint that Stripe sends events to; without it, endpoints stay unchanged.
+    pub webhook_url: Option<String>,
+}
+
+/// One change at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A meter that is not there.
-    MeterCreate { event_name: String, name: String },
-    /// A meter that somebody has switched off.
-    MeterReactivate { id: String, event_name: String },
-    /// A product that is not there.
+    MeterCreate {
+        event_name: String,
+        name: String,
+    },
+    /// A meter that was deactivated.
+    MeterReactivate {
+        id: String,
+        event_name: String,
+    },
     ProductCreate(Product),
-    /// A price that is not there; one that has its key without being it gives it up.
+    /// A new price. It takes the lookup key over from the price that it replaces.
     PriceCreate {
         product: ProductId,
         price: Price,
         replaces: Option<PriceId>,
     },
-    /// A portal's configuration where we have none.
     PortalCreate,
-    /// One that offers something else.
-    PortalUpdate { id: String },
-    /// A price that the catalogue has no longer; who subscribed to it keeps it.
-    PriceRetire { id: PriceId, product: ProductId },
-    /// A product that reads otherwise, or whose prices have changed.
+    PortalUpdate {
+        id: String,
+    },
+    /// A price that left the catalogue; existing subscriptions keep it.
+    PriceRetire {
+        id: PriceId,
+        product: ProductId,
+    },
     ProductUpdate(Product),
-    /// A webhook endpoint that is not there.
-    EndpointCreate { url: String },
-    /// One that is switched off or is not told everything.
+    EndpointCreate {
+        url: String,
+    },
+    /// An endpoint that is disabled or misses events.
     EndpointUpdate {
         id: String,
         url: String,
@@ -67,24 +80,23 @@ impl fmt::Display for Change {
                 "create price    {}: {}",
                 price.lookup_key, price.nickname
             ),
-            Self::PriceRetire { id, product } => write!(f, "retire price    {id} of {product}"),
+            Self::PriceRetire { id, product } => write!(f, "archive price   {id} of {product}"),
             Self::PortalCreate => write!(f, "create portal   configuration"),
             Self::PortalUpdate { id } => write!(f, "update portal   configuration {id}"),
             Self::EndpointCreate { url } => {
-                write!(f, "create endpoint {url}, told of {} events", EVENTS.len())
+                write!(f, "create endpoint {url} for {} events", EVENTS.len())
             }
             Self::EndpointUpdate { url, events, .. } => {
-                write!(f, "update endpoint {url}, told of {} events", events.len())
+                write!(f, "update endpoint {url} for {} events", events.len())
             }
         }
     }
 }
 
-/// What is to be at Stripe, and what is.
-pub struct Shop {
-    /// What the catalogue sells.
+/// The catalogue beside what Stripe has.
+pub struct Comparison {
     pub products: Vec<Product>,
-    /// The meters it charges by, and what people call them.
+    /// Event names of the meters that the catalogue charges by, with display names.
     meters_wanted: BTreeMap<String, String>,
     webhook_url: Option<String>,
     meters: Vec<Meter>,
@@ -94,12 +106,12 @@ pub struct Shop {
     endpoint: Option<WebhookEndpoint>,
 }
 
-impl Shop {
-    /// Looks at everything that a push may have to change.
+impl Comparison {
+    /// Reads everything that a push may change.
     pub async fn look(
         api: &StripeApi,
         catalogue: &Catalogue,
-        wish: &Wish,
+        options: &PushOptions,
     ) -> Result<Self, StripeError> {
         let products = Product::all(catalogue);
         let meters_wanted = charged_meters(catalogue);
@@ -121,7 +133,7 @@ impl Shop {
             .into_iter()
             .filter_map(|price| Some((price.lookup_key.clone()?, price)));
         let portal = api.portal_configuration_list().await?;
-        let endpoint = match &wish.webhook_url {
+        let endpoint = match &options.webhook_url {
             Some(url) => api
                 .webhook_endpoint_list()
                 .await?
@@ -132,7 +144,7 @@ impl Shop {
         Ok(Self {
             products,
             meters_wanted: meters_wanted.collect(),
-            webhook_url: wish.webhook_url.clone(),
+            webhook_url: options.webhook_url.clone(),
             meters: api.meter_list().await?,
             products_there,
             prices_there: prices_there.collect(),
@@ -143,7 +155,7 @@ impl Shop {
         })
     }
 
-    /// What cannot be mended from here, and what to do about it.
+    /// What a push cannot change, and what to do about it.
     pub fn obstacles(&self) -> Vec<String> {
         let other = |meter: &&Meter| {
             meter.status == MeterStatus::Active
@@ -152,8 +164,8 @@ impl Shop {
         };
         let meters = self.meters.iter().filter(other).map(|meter| {
             format!(
-                "meter {} ({}) does not add up `value` by `stripe_customer_id`, and that cannot be changed; deactivate it in \
-                 Stripe's dashboard and run this again",
+                "meter {} ({}) does not sum `value` by `stripe_customer_id`, which cannot be changed; deactivate it in the \
+                 Stripe dashboard and run this command again",
                 meter.event_name, meter.id
             )
         });
@@ -164,8 +176,8 @@ impl Shop {
         let foreign = foreign.map(|endpoint| {
             let speaks = endpoint.api_version.as_deref().unwrap_or("the account's own version");
             format!(
-                "endpoint {} speaks {speaks} and not {}, which cannot be changed; it works as long as Stripe's shapes stay \
-                 alike, or delete it in Stripe's dashboard and run this again",
+                "endpoint {} uses API version {speaks} instead of {}, which cannot be changed; delete it in the Stripe dashboard and \
+                 run this command again, or keep it as long as the versions are compatible",
                 endpoint.id,
                 api_version()
             )
@@ -173,7 +185,7 @@ impl Shop {
         meters.chain(foreign).collect()
     }
 
-    /// What is to be done, in this order.
+    /// The changes, in the order in which they must be made.
     pub fn changes(&self) -> Vec<Change> {
         let mut changes: Vec<_> = self
             .meters_wanted
@@ -211,7 +223,7 @@ impl Shop {
         changes
     }
 
-    /// Ids of the meters that count, by their event names.
+    /// Ids of the active meters, by event name.
     pub fn meter_ids(&self) -> BTreeMap<String, String> {
         let active = self
             .meters
@@ -222,7 +234,7 @@ impl Shop {
             .collect()
     }
 
-    /// Ids of the prices that can stay, by their lookup keys.
+    /// Ids of the prices that stay, by lookup key.
     pub fn price_ids(&self) -> BTreeMap<String, PriceId> {
         let all = self
             .products
@@ -275,7 +287,7 @@ impl Shop {
         })
     }
 
-    /// Whether a price at Stripe is this one: its key says so, and somebody may have changed what the key is on.
+    /// Whether a price at Stripe sells the same; its lookup key may have been moved by hand.
     fn sells(&self, there: &stripe_api::Price, product: &ProductId, price: &Price) -> bool {
         let plain = |text: &Option<String>| text.as_deref().map(|text| trimmed(text).to_owned());
         let comes = |every: Interval, usage: &UsageType| {
@@ -320,7 +332,7 @@ impl Shop {
         same && there.active && there.product == *product
     }
 
-    /// Prices that the product had and has no longer, and those that have a key of its without being what the key says.
+    /// Prices that left the product, and prices that have one of its lookup keys with other content.
     fn retired(&self, product: &Product) -> impl Iterator<Item = Change> {
         let stays: BTreeSet<_> = self.price_ids().into_values().collect();
         let noted = self
@@ -383,7 +395,7 @@ impl Shop {
         if all && endpoint.status == EndpointStatus::Enabled {
             return None;
         }
-        // What somebody else has asked for stays.
+        // Events that others subscribed the endpoint to stay.
         let events = if told.contains("*") {
             told
         } else {
@@ -398,7 +410,7 @@ impl Shop {
     }
 }
 
-/// A decimal without the zeros that say nothing.
+/// A decimal without trailing zeros.
 fn trimmed(decimal: &str) -> &str {
     if decimal.contains('.') {
         decimal.trim_end_matches('0').trim_end_matches('.')
@@ -407,7 +419,7 @@ fn trimmed(decimal: &str) -> &str {
     }
 }
 
-/// The keys of the prices that a product at Stripe says it has.
+/// The lookup keys in the metadata of a product at Stripe.
 fn noted(product: &stripe_api::Product) -> Vec<String> {
     let note = product
         .metadata
@@ -419,7 +431,7 @@ fn noted(product: &stripe_api::Product) -> Vec<String> {
         .collect()
 }
 
-/// What a product is to say of its prices.
+/// The metadata that lists the prices of a product.
 pub fn note(product: &Product) -> String {
     let start = format!("{}_", product.id);
     let ends = product.prices.iter().map(|price| {
@@ -431,8 +443,8 @@ pub fn note(product: &Product) -> String {
     ends.collect::<Vec<_>>().join(" ")
 }
 
-/// What a customer may change to in the portal: plans with one price that comes again, since Stripe's portal changes no
-/// subscription that has several or is metered. None while one of the prices is yet to be made.
+/// The plans that customers may switch to in the portal: those with one recurring price, because the portal cannot change a
+/// subscription with several prices or a metered one. `None` until all their prices exist.
 pub fn offers(
     products: &[Product],
     prices: &BTreeMap<String, PriceId>,
@@ -452,12 +464,12 @@ pub fn offers(
     simple.take(PORTAL_PRODUCTS_MAX).map(offer).collect()
 }
 
-/// What a portal's configuration says, in short; Stripe's answer does not tell.
+/// A digest of a portal configuration, because Stripe's answer does not list its products.
 pub fn content(offers: &[PortalOffer]) -> String {
     digest(&format!("1 {offers:?}"))
 }
 
-/// A text in short, the same for the same.
+/// The first 16 bytes of a SHA-256, in hex.
 pub fn digest(text: &str) -> String {
     Sha256::digest(text)
         .iter()

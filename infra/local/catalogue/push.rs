@@ -1,12 +1,13 @@
-//! Bringing the catalogue to Stripe.
+//! Pushes the catalogue to Stripe.
 //!
-//! Safe to run twice, and to be stopped anywhere: it looks first. Meters, products and prices have a name that Stripe gives
-//! away once, and an idempotency key that follows from their content. The other calls set something to a value, or make
-//! what was just looked for; their keys also say when, since Stripe answers a key from memory for a day, and changing
-//! something back within it would not be done. A price is never edited: a new one takes its place, and the old one is
-//! retired when the new one stands.
+//! A push can be stopped anywhere and run again, because it compares before it changes anything. Meters, products and prices
+//! have unique names at Stripe and idempotency keys derived from their content. The other calls set a value; their keys
+//! include the time, because Stripe replays a key's first answer for a day and would ignore a change back within it. A price
+//! is never edited: a new price replaces it, then the old one is deactivated.
 
-use super::changes::{CONTENT_NOTE, Change, PRICES_NOTE, Shop, content, digest, note, offers};
+use super::changes::{
+    CONTENT_NOTE, Change, Comparison, PRICES_NOTE, PushOptions, content, digest, note, offers,
+};
 use super::events::EVENTS;
 use super::table::columns;
 use anyhow::{Context, bail};
@@ -22,37 +23,26 @@ use stripe_api::{
     StripeApi, StripeError, WebhookEndpointChange, WebhookEndpointOrder, api_version,
 };
 
-/// What is wanted beside the catalogue.
-#[derive(Debug, Clone, Default)]
-pub struct Wish {
-    /// Where Stripe is to knock; its endpoints are left alone without it.
-    pub webhook_url: Option<String>,
-}
-
-/// One push.
+/// One run of `catalogue push`.
 pub struct Push<'a> {
-    /// To this Stripe.
     pub api: &'a StripeApi,
-    /// What is sold.
     pub catalogue: &'a Catalogue,
-    /// What else.
-    pub wish: &'a Wish,
-    /// When.
+    pub options: &'a PushOptions,
     pub now: Timestamp,
 }
 
-/// What came of it.
+/// The result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Stripe had everything.
+    /// Stripe already has everything.
     NothingToDo,
-    /// So many changes are to be made.
+    /// The number of changes that a dry run printed.
     Shown(usize),
-    /// So many were made.
+    /// The number of changes made.
     Applied(usize),
 }
 
-/// Between tries of one call.
+/// The pauses between attempts of one call.
 const WAITS: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -60,39 +50,42 @@ const WAITS: [Duration; 3] = [
 ];
 const OURS: &str = "Tallyhook";
 
-/// What is at Stripe by now.
-struct Made {
+/// The ids of meters and prices that exist at Stripe so far.
+struct Created {
     meters: BTreeMap<String, String>,
     prices: BTreeMap<String, PriceId>,
 }
 
 impl Push<'_> {
-    /// Says what would be done.
+    /// Prints the changes without making them.
     pub async fn show(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<Outcome> {
-        let (shop, changes) = self.look(say).await?;
+        let (comparison, changes) = self.look(say).await?;
         if changes.is_empty() {
-            say(&summary(&shop.products, &shop.price_ids()));
+            say(&summary(&comparison.products, &comparison.price_ids()));
             return Ok(Outcome::NothingToDo);
         }
-        say("Nothing was changed: this is a dry run.");
+        say("Dry run: nothing was changed.");
         Ok(Outcome::Shown(changes.len()))
     }
 
-    /// Says what is to be done and does it.
+    /// Prints the changes and makes them.
     pub async fn apply(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<Outcome> {
-        let (shop, changes) = self.look(say).await?;
-        let mut made = Made {
-            meters: shop.meter_ids(),
-            prices: shop.price_ids(),
+        let (comparison, changes) = self.look(say).await?;
+        let mut created = Created {
+            meters: comparison.meter_ids(),
+            prices: comparison.price_ids(),
         };
         for (at, change) in changes.iter().enumerate() {
-            let done = self.make(change, &shop, &mut made).await;
+            let done = self.make(change, &comparison, &mut created).await;
             let done = done.with_context(|| {
-                format!("stopped at: {change}. Run it again; it goes on from here")
+                format!("cannot {change}. Run the command again to continue from here")
             })?;
             say(&format!("{:>4}/{}  {change}{done}", at + 1, changes.len()));
         }
-        say(&format!("\n{}", summary(&shop.products, &made.prices)));
+        say(&format!(
+            "\n{}",
+            summary(&comparison.products, &created.prices)
+        ));
         Ok(if changes.is_empty() {
             Outcome::NothingToDo
         } else {
@@ -100,10 +93,10 @@ impl Push<'_> {
         })
     }
 
-    async fn look(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<(Shop, Vec<Change>)> {
-        let shop = Shop::look(self.api, self.catalogue, self.wish)
+    async fn look(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<(Comparison, Vec<Change>)> {
+        let comparison = Comparison::look(self.api, self.catalogue, self.options)
             .await
-            .context("cannot see what Stripe has")?;
+            .context("cannot read the current state at Stripe")?;
         let elsewhere = self
             .catalogue
             .plans
@@ -111,11 +104,11 @@ impl Push<'_> {
             .filter(|plan| !plan.prices.is_empty());
         for plan in elsewhere {
             say(&format!(
-                "plan {} is sold by {:?}, which was made elsewhere and is left alone",
+                "plan {} uses the prices {:?}, which are managed elsewhere; they stay unchanged",
                 plan.id, plan.prices
             ));
         }
-        let (blocked, notes): (Vec<_>, Vec<_>) = shop
+        let (blocked, notes): (Vec<_>, Vec<_>) = comparison
             .obstacles()
             .into_iter()
             .partition(|obstacle| obstacle.starts_with("meter"));
@@ -125,31 +118,36 @@ impl Push<'_> {
         if !blocked.is_empty() {
             bail!("{}", blocked.join("\n"));
         }
-        let changes = shop.changes();
+        let changes = comparison.changes();
         if changes.is_empty() {
-            say("nothing to do: Stripe has everything");
+            say("Stripe is up to date; nothing to change.");
         } else {
-            say(&format!("{} to do:", changes.len()));
+            say(&format!("{} changes:", changes.len()));
         }
         for change in &changes {
             say(&format!("  {change}"));
         }
-        Ok((shop, changes))
+        Ok((comparison, changes))
     }
 
-    /// Makes one change. What is to be said of it beside what it is, is the answer.
-    async fn make(&self, change: &Change, shop: &Shop, made: &mut Made) -> anyhow::Result<String> {
+    /// Makes one change and returns what to print after it.
+    async fn make(
+        &self,
+        change: &Change,
+        comparison: &Comparison,
+        created: &mut Created,
+    ) -> anyhow::Result<String> {
         match change {
             Change::MeterCreate { event_name, name } => {
-                let key = fixed(&["meter", event_name, name]);
+                let key = content_key(&["meter", event_name, name]);
                 let meter =
-                    again(async || self.api.meter_create(event_name, name, &key).await).await?;
-                made.meters.insert(event_name.clone(), meter.id);
+                    retry(async || self.api.meter_create(event_name, name, &key).await).await?;
+                created.meters.insert(event_name.clone(), meter.id);
             }
             Change::MeterReactivate { id, event_name } => {
-                let key = self.passing(&["meter", id]);
-                again(async || self.api.meter_reactivate(id, &key).await).await?;
-                made.meters.insert(event_name.clone(), id.clone());
+                let key = self.timed_key(&["meter", id]);
+                retry(async || self.api.meter_reactivate(id, &key).await).await?;
+                created.meters.insert(event_name.clone(), id.clone());
             }
             Change::ProductCreate(product) => self.product_create(product).await?,
             Change::ProductUpdate(product) => self.product_update(product).await?,
@@ -159,26 +157,26 @@ impl Push<'_> {
                 replaces,
             } => {
                 let id = self
-                    .price_create(product, price, replaces.as_ref(), made)
+                    .price_create(product, price, replaces.as_ref(), created)
                     .await?;
-                made.prices.insert(price.lookup_key.clone(), id);
+                created.prices.insert(price.lookup_key.clone(), id);
             }
             Change::PriceRetire { id, .. } => {
-                let key = self.passing(&["price", id.as_str()]);
-                again(async || self.api.price_deactivate(id, &key).await).await?;
+                let key = self.timed_key(&["price", id.as_str()]);
+                retry(async || self.api.price_deactivate(id, &key).await).await?;
             }
-            Change::PortalCreate => self.portal(None, shop, made).await?,
-            Change::PortalUpdate { id } => self.portal(Some(id), shop, made).await?,
+            Change::PortalCreate => self.portal(None, comparison, created).await?,
+            Change::PortalUpdate { id } => self.portal(Some(id), comparison, created).await?,
             Change::EndpointCreate { url } => return self.endpoint_create(url).await,
             Change::EndpointUpdate { id, events, .. } => {
                 let events: Vec<_> = events.iter().map(String::as_str).collect();
-                let key = self.passing(&["endpoint", id]);
+                let key = self.timed_key(&["endpoint", id]);
                 let change = WebhookEndpointChange {
                     url: None,
                     events: Some(&events),
                     disabled: Some(false),
                 };
-                again(async || self.api.webhook_endpoint_update(id, &change, &key).await).await?;
+                retry(async || self.api.webhook_endpoint_update(id, &change, &key).await).await?;
             }
         }
         Ok(String::new())
@@ -192,14 +190,14 @@ impl Push<'_> {
             description: Some(product.description.as_str()).filter(|text| !text.is_empty()),
             metadata: &metadata,
         };
-        let key = fixed(&[
+        let key = content_key(&[
             "product",
             product.id.as_str(),
             &product.name,
             &product.description,
             &note(product),
         ]);
-        again(async || self.api.product_create(&order, &key).await)
+        retry(async || self.api.product_create(&order, &key).await)
             .await
             .map(drop)
     }
@@ -212,8 +210,8 @@ impl Push<'_> {
             active: Some(true),
             metadata: Some(&metadata),
         };
-        let key = self.passing(&["product", product.id.as_str()]);
-        again(async || self.api.product_update(&product.id, &change, &key).await)
+        let key = self.timed_key(&["product", product.id.as_str()]);
+        retry(async || self.api.product_update(&product.id, &change, &key).await)
             .await
             .map(drop)
     }
@@ -223,13 +221,13 @@ impl Push<'_> {
         product: &ProductId,
         price: &Price,
         replaces: Option<&PriceId>,
-        made: &Made,
+        created: &Created,
     ) -> anyhow::Result<PriceId> {
         let meter = match &price.amount {
-            Amount::Metered { meter, .. } => made
+            Amount::Metered { meter, .. } => created
                 .meters
                 .get(meter.as_str())
-                .context("its meter is missing")?
+                .context("the meter of this price is missing")?
                 .as_str(),
             Amount::Once(_) | Amount::Recurring(_) => "",
         };
@@ -247,20 +245,25 @@ impl Push<'_> {
             nickname: Some(&price.nickname),
             metadata: &BTreeMap::new(),
         };
-        let key = fixed(&[
+        let key = content_key(&[
             "price",
             &price.lookup_key,
             meter,
             replaces.map_or("", PriceId::as_str),
         ]);
-        Ok(again(async || self.api.price_create(&order, &key).await)
+        Ok(retry(async || self.api.price_create(&order, &key).await)
             .await?
             .id)
     }
 
-    async fn portal(&self, id: Option<&str>, shop: &Shop, made: &Made) -> anyhow::Result<()> {
-        let offers =
-            offers(&shop.products, &made.prices).context("one of its prices is missing")?;
+    async fn portal(
+        &self,
+        id: Option<&str>,
+        comparison: &Comparison,
+        created: &Created,
+    ) -> anyhow::Result<()> {
+        let offers = offers(&comparison.products, &created.prices)
+            .context("a price of the portal configuration is missing")?;
         let metadata = BTreeMap::from([(CONTENT_NOTE.to_owned(), content(&offers))]);
         let order = PortalOrder {
             name: OURS,
@@ -275,19 +278,19 @@ impl Push<'_> {
         };
         match id {
             Some(id) => {
-                let key = self.passing(&["portal", id]);
-                again(async || self.api.portal_configuration_update(id, &order, &key).await)
+                let key = self.timed_key(&["portal", id]);
+                retry(async || self.api.portal_configuration_update(id, &order, &key).await)
                     .await?;
             }
             None => {
-                let key = self.passing(&["portal", &content(&offers)]);
-                again(async || self.api.portal_configuration_create(&order, &key).await).await?;
+                let key = self.timed_key(&["portal", &content(&offers)]);
+                retry(async || self.api.portal_configuration_create(&order, &key).await).await?;
             }
         }
         Ok(())
     }
 
-    /// Stripe says an endpoint's secret once, so it is said here, to be put where the door finds it.
+    /// Stripe returns the signing secret only once, at creation, so it is printed here.
     async fn endpoint_create(&self, url: &str) -> anyhow::Result<String> {
         let metadata = BTreeMap::new();
         let order = WebhookEndpointOrder {
@@ -297,27 +300,27 @@ impl Push<'_> {
             description: Some(OURS),
             metadata: &metadata,
         };
-        let key = self.passing(&["endpoint", url]);
-        let made = again(async || self.api.webhook_endpoint_create(&order, &key).await).await?;
+        let key = self.timed_key(&["endpoint", url]);
+        let made = retry(async || self.api.webhook_endpoint_create(&order, &key).await).await?;
         let secret = secrecy::ExposeSecret::expose_secret(&made.secret).to_owned();
         Ok(format!(
-            "\n           Keep its secret, which is said only now: STRIPE_WEBHOOK_SECRETS={secret}"
+            "\n           Store its signing secret now; Stripe does not show it again: STRIPE_WEBHOOK_SECRETS={secret}"
         ))
     }
 
-    /// A key for what may be done again at any time.
-    fn passing(&self, parts: &[&str]) -> String {
-        format!("{}-{}", fixed(parts), self.now.millis())
+    /// A key for a call that may be repeated later.
+    fn timed_key(&self, parts: &[&str]) -> String {
+        format!("{}-{}", content_key(parts), self.now.millis())
     }
 }
 
-/// A key that follows from what is to be made, so that making it again is making it once.
-fn fixed(parts: &[&str]) -> String {
+/// A key derived from the content, so that a repeated call creates one object.
+fn content_key(parts: &[&str]) -> String {
     format!("tallyhook-catalogue-{}", digest(&parts.join("\n")))
 }
 
-/// One call, and a few more where Stripe asks to wait or did not answer.
-async fn again<T>(call: impl AsyncFn() -> Result<T, StripeError>) -> Result<T, StripeError> {
+/// Makes a call, and repeats it when Stripe is busy or does not answer.
+async fn retry<T>(call: impl AsyncFn() -> Result<T, StripeError>) -> Result<T, StripeError> {
     for wait in WAITS {
         match call().await {
             Err(error) if matches!(error.retry(), Retry::Soon) && !error.failure_is_stored() => {
@@ -390,9 +393,9 @@ fn amount<'p>(
     }
 }
 
-/// What is sold, by Stripe's ids.
+/// The products and prices with their ids at Stripe.
 fn summary(products: &[Product], prices: &BTreeMap<String, PriceId>) -> String {
-    let mut rows = vec![["product", "price", "how much"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["product", "price", "amount"].map(str::to_owned).to_vec()];
     for product in products {
         if product.prices.is_empty() {
             rows.push(vec![

@@ -1,58 +1,54 @@
-//! What people do at a session's page: pay, pay by a method that takes days, leave it until it expires. Each of these
-//! is one visit to the desk, with all the events that Stripe sends for it.
+//! What people do on a checkout page: pay, pay by bank transfer, let the session expire. Emits the events that Stripe sends.
 
 use serde_json::{Value, json};
 
 use super::Stripe;
+use super::account::{Account, number, shape, text};
+use super::billing_cycles::{NewItem, NewSubscription};
 use super::cards::card;
-use super::cycles::{Start, Wanted};
-use super::desk::{Desk, number, shape, text};
+use super::error::ApiError;
 use super::objects::{CUSTOMER, LINE_ITEMS, METHOD, PRIVATE, SESSION, SETUP, SUBSCRIPTION, shown};
-use super::payments::{Bill, Outcome};
-use super::refusal::Refusal;
+use super::payments::{NewPayment, Outcome};
 use super::{customers, sessions};
 
-/// How a payment that takes days ends.
+/// How a bank transfer ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// The money arrived.
     Paid,
-    /// It never will.
     Failed,
 }
 
 impl Stripe {
-    /// Somebody pays an open session, with the customer's card if there is one. The session as it is afterwards; a
-    /// card that is declined leaves it open.
-    pub fn pay_session(&self, session: &str) -> Result<Value, Refusal> {
-        self.desk()
+    /// Pays an open session, with the customer's card if there is one. A declined card leaves it open.
+    pub fn pay_session(&self, session: &str) -> Result<Value, ApiError> {
+        self.account()
             .pay_session(session)
             .map(|session| shown(&session))
     }
 
-    /// Somebody pays an open session from a bank account: it completes, unpaid until [`Stripe::settle_session`].
-    pub fn pay_session_later(&self, session: &str) -> Result<Value, Refusal> {
-        self.desk()
+    /// Pays an open session by bank transfer: it completes, but is unpaid until [`Stripe::settle_session`].
+    pub fn pay_session_later(&self, session: &str) -> Result<Value, ApiError> {
+        self.account()
             .pay_session_later(session)
             .map(|session| shown(&session))
     }
 
-    /// What becomes of a payment that [`Stripe::pay_session_later`] began.
-    pub fn settle_session(&self, session: &str, settlement: Settlement) -> Result<Value, Refusal> {
-        self.desk()
+    /// Ends a payment that [`Stripe::pay_session_later`] began.
+    pub fn settle_session(&self, session: &str, settlement: Settlement) -> Result<Value, ApiError> {
+        self.account()
             .settle_session(session, settlement)
             .map(|session| shown(&session))
     }
 
-    /// An open session's time is over.
-    pub fn expire_session(&self, session: &str) -> Result<Value, Refusal> {
-        self.desk()
+    /// Expires an open session.
+    pub fn expire_session(&self, session: &str) -> Result<Value, ApiError> {
+        self.account()
             .expire_session(session)
             .map(|session| shown(&session))
     }
 
     /// A checkout session as Stripe would answer it.
-    pub fn session(&self, id: &str) -> Result<Value, Refusal> {
+    pub fn session(&self, id: &str) -> Result<Value, ApiError> {
         self.read(SESSION, id)
     }
 
@@ -62,8 +58,8 @@ impl Stripe {
     }
 }
 
-impl Desk<'_> {
-    pub fn pay_session(&mut self, id: &str) -> Result<Value, Refusal> {
+impl Account<'_> {
+    pub fn pay_session(&mut self, id: &str) -> Result<Value, ApiError> {
         let session = self.open_session(id)?;
         match text(&session, "mode") {
             "setup" => self.set_up(&session),
@@ -72,47 +68,47 @@ impl Desk<'_> {
         }
     }
 
-    pub fn pay_session_later(&mut self, id: &str) -> Result<Value, Refusal> {
+    pub fn pay_session_later(&mut self, id: &str) -> Result<Value, ApiError> {
         let session = self.open_session(id)?;
         if session["mode"] != "payment" || number(&session, "amount_total") == 0 {
-            return Err(Refusal::invalid(
+            return Err(ApiError::invalid(
                 "Only a session in `payment` mode can be paid by a method that takes days.",
             ));
         }
         let customer = self.payer(&session);
         let intent = self.session_intent(&session, &customer)?;
         let account = self.new_bank_account();
-        self.charge_slowly(&intent, &account)?;
+        self.start_delayed_charge(&intent, &account)?;
         self.complete(id, json!({"customer": customer, "payment_intent": intent}))
     }
 
-    pub fn settle_session(&mut self, id: &str, settlement: Settlement) -> Result<Value, Refusal> {
+    pub fn settle_session(&mut self, id: &str, settlement: Settlement) -> Result<Value, ApiError> {
         let session = self.find(SESSION, id)?;
         let intent = text(&session, "payment_intent");
         let waits = self
             .find(super::objects::INTENT, intent)
             .is_ok_and(|intent| intent["status"] == "processing");
         if !waits {
-            return Err(Refusal::invalid(
+            return Err(ApiError::invalid(
                 "No payment of this session is in processing.",
             ));
         }
         match settlement {
             Settlement::Paid => {
-                self.end_slow_charge(intent, Ok(()))?;
+                self.settle_delayed_charge(intent, Ok(()))?;
                 let session = self.set(SESSION, id, json!({"payment_status": "paid"}))?;
-                self.announce("checkout.session.async_payment_succeeded", &session);
+                self.emit("checkout.session.async_payment_succeeded", &session);
                 Ok(session)
             }
             Settlement::Failed => {
-                self.end_slow_charge(intent, Err("insufficient_funds"))?;
-                self.announce("checkout.session.async_payment_failed", &session);
+                self.settle_delayed_charge(intent, Err("insufficient_funds"))?;
+                self.emit("checkout.session.async_payment_failed", &session);
                 Ok(session)
             }
         }
     }
 
-    pub fn expire_session(&mut self, id: &str) -> Result<Value, Refusal> {
+    pub fn expire_session(&mut self, id: &str) -> Result<Value, ApiError> {
         let session = self.find(SESSION, id)?;
         if session["status"] != "open" {
             let message = format!(
@@ -120,31 +116,31 @@ impl Desk<'_> {
                  of `{}`.",
                 text(&session, "status")
             );
-            return Err(Refusal::invalid(message));
+            return Err(ApiError::invalid(message));
         }
         self.close_unpaid(id);
         self.find(SESSION, id)
     }
 
-    /// An open session expires.
+    /// Expires an open session.
     pub fn close_unpaid(&mut self, id: &str) {
         if let Ok(session) = self.set(SESSION, id, json!({"status": "expired", "url": null})) {
-            self.announce("checkout.session.expired", &session);
+            self.emit("checkout.session.expired", &session);
         }
     }
 
-    fn open_session(&self, id: &str) -> Result<Value, Refusal> {
+    fn open_session(&self, id: &str) -> Result<Value, ApiError> {
         let session = self.find(SESSION, id)?;
         if session["status"] == "open" {
             return Ok(session);
         }
-        Err(Refusal::invalid(format!(
+        Err(ApiError::invalid(format!(
             "This Checkout Session has a status of `{}`.",
             text(&session, "status")
         )))
     }
 
-    fn pay_once(&mut self, session: &Value) -> Result<Value, Refusal> {
+    fn pay_once(&mut self, session: &Value) -> Result<Value, ApiError> {
         let id = text(session, "id");
         let customer = self.payer(session);
         if number(session, "amount_total") == 0 {
@@ -153,7 +149,7 @@ impl Desk<'_> {
         let intent = self.session_intent(session, &customer)?;
         let method = self.method_for(&customer);
         if let Outcome::Declined(code) = self.charge(&intent, &method)? {
-            return Err(Refusal::card_declined(code));
+            return Err(ApiError::card_declined(code));
         }
         self.complete(
             id,
@@ -161,30 +157,30 @@ impl Desk<'_> {
         )
     }
 
-    fn subscribe(&mut self, session: &Value) -> Result<Value, Refusal> {
+    fn subscribe(&mut self, session: &Value) -> Result<Value, ApiError> {
         let id = text(session, "id");
         let customer = self.payer(session);
         let customer_id = customer.as_str().unwrap_or_default().to_owned();
         let method = self.method_for(&customer);
-        // The bank says no before there is a subscription; the page asks for another card.
-        self.try_out(&customer_id, Some(&method))?;
+        // A decline comes before the subscription exists; the page asks for another card.
+        self.require_payment(&customer_id, Some(&method))?;
         if self.find(METHOD, &method)?["customer"].is_null() {
-            self.give(&method, &customer)?;
+            self.attach_to(&method, &customer)?;
         }
         let data = &session[PRIVATE];
         let lines = session[LINE_ITEMS].as_array().cloned().unwrap_or_default();
-        let wanted = |line: &Value| Wanted {
+        let wanted = |line: &Value| NewItem {
             price: line["price"].clone(),
             quantity: line["quantity"].as_i64(),
             metadata: json!({}),
         };
-        let (again, once): (Vec<Value>, Vec<Value>) = lines
+        let (recurring_lines, one_time): (Vec<Value>, Vec<Value>) = lines
             .into_iter()
             .partition(|line| line["price"]["type"] == "recurring");
-        let start = Start {
+        let start = NewSubscription {
             customer: customer_id,
-            items: again.iter().map(wanted).collect(),
-            once: once.iter().map(wanted).collect(),
+            items: recurring_lines.iter().map(wanted).collect(),
+            one_time: one_time.iter().map(wanted).collect(),
             method: json!(method),
             trial_end: data["trial_end"].as_i64(),
             missing_method: data["missing_payment_method"]
@@ -194,7 +190,7 @@ impl Desk<'_> {
             metadata: data["metadata"].clone(),
             description: data["description"].clone(),
             cancel_at_period_end: false,
-            try_at_once: true,
+            pay_immediately: true,
         };
         let (subscription, _) = self.start_subscription(start)?;
         let invoice = self.find(SUBSCRIPTION, &subscription)?["latest_invoice"].clone();
@@ -207,7 +203,7 @@ impl Desk<'_> {
         self.complete(id, fields)
     }
 
-    fn set_up(&mut self, session: &Value) -> Result<Value, Refusal> {
+    fn set_up(&mut self, session: &Value) -> Result<Value, ApiError> {
         let customer = self.payer(session);
         let id = self.fresh_id(SETUP);
         let setup = shape(
@@ -229,20 +225,20 @@ impl Desk<'_> {
         );
         self.create(SETUP, "setup_intent.created", setup);
         let method = self.visa();
-        self.give(&method, &customer)?;
+        self.attach_to(&method, &customer)?;
         let setup = self.set(
             SETUP,
             &id,
             json!({"payment_method": method, "status": "succeeded"}),
         )?;
-        self.announce("setup_intent.succeeded", &setup);
+        self.emit("setup_intent.succeeded", &setup);
         self.complete(
             text(session, "id"),
             json!({"customer": customer, "setup_intent": id}),
         )
     }
 
-    /// The session's customer; one is made where the session asks for it.
+    /// The customer of the session, created if the session asks for that.
     pub fn payer(&mut self, session: &Value) -> Value {
         if session["customer"].is_string() || session["customer_creation"] != "always" {
             return session["customer"].clone();
@@ -252,18 +248,18 @@ impl Desk<'_> {
         let mut customer = customers::blank(&id, now);
         customer["email"] = session["customer_details"]["email"].clone();
         self.create(CUSTOMER, "customer.created", customer);
-        // Kept at once, so that a second try after a declined card does not make a second customer.
+        // Saved now, so that a second attempt after a declined card does not create a second customer.
         let _kept = self.set(SESSION, text(session, "id"), json!({"customer": id}));
         json!(id)
     }
 
-    /// The intent of a session: the one of an earlier try, if there was one.
-    fn session_intent(&mut self, session: &Value, customer: &Value) -> Result<String, Refusal> {
+    /// The payment intent of a session, reused after a failed attempt.
+    fn session_intent(&mut self, session: &Value, customer: &Value) -> Result<String, ApiError> {
         let mut data = session[PRIVATE].clone();
         if let Some(intent) = data["intent"].as_str() {
             return Ok(intent.to_owned());
         }
-        let intent = self.ask(Bill {
+        let intent = self.create_intent(NewPayment {
             amount: number(session, "amount_total"),
             currency: session["currency"].clone(),
             customer: customer.clone(),
@@ -275,7 +271,7 @@ impl Desk<'_> {
         Ok(intent)
     }
 
-    /// The customer's own card, or one that nobody keeps.
+    /// The customer's default card, or a new one.
     pub fn method_for(&mut self, customer: &Value) -> String {
         let known = customer
             .as_str()
@@ -299,27 +295,27 @@ impl Desk<'_> {
             .unwrap_or_default()
     }
 
-    /// A payment method becomes a customer's.
-    pub fn give(&mut self, method: &str, customer: &Value) -> Result<(), Refusal> {
+    /// Attaches a payment method to a customer.
+    pub fn attach_to(&mut self, method: &str, customer: &Value) -> Result<(), ApiError> {
         if customer.is_string() {
             let method = self.set(METHOD, method, json!({"customer": customer}))?;
-            self.announce("payment_method.attached", &method);
+            self.emit("payment_method.attached", &method);
         }
         Ok(())
     }
 
-    /// The session is through.
-    pub fn complete(&mut self, id: &str, fields: Value) -> Result<Value, Refusal> {
+    /// Completes a session.
+    pub fn complete(&mut self, id: &str, fields: Value) -> Result<Value, ApiError> {
         let customer = fields["customer"]
             .as_str()
             .and_then(|id| self.find(CUSTOMER, id).ok());
         self.set(SESSION, id, fields)?;
         let mut last = json!({"status": "complete", "url": null});
         if customer.is_some() {
-            last["customer_details"] = sessions::who(customer.as_ref(), None);
+            last["customer_details"] = sessions::customer_details(customer.as_ref(), None);
         }
         let session = self.set(SESSION, id, last)?;
-        self.announce("checkout.session.completed", &session);
+        self.emit("checkout.session.completed", &session);
         Ok(session)
     }
 }

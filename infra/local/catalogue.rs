@@ -1,7 +1,7 @@
-//! The catalogue on the command line: what is sold, and bringing it to Stripe.
+//! `catalogue check` and `catalogue push`.
 //!
-//! `check` reads and prints; it calls nobody. `push` makes Stripe have what the catalogue says, looks before it changes
-//! anything, and can be run again and again: what is there already stays, and where it was stopped it goes on.
+//! `check` prints the catalogue and makes no calls. `push` creates its meters, products and prices at Stripe. It can be
+//! repeated: it compares first, keeps what exists and continues where it was stopped.
 
 mod changes;
 mod events;
@@ -10,7 +10,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use push::{Outcome, Push, Wish};
+pub use changes::PushOptions;
+pub use push::{Outcome, Push};
 
 use crate::cli::{CatalogueCommand, Options};
 use anyhow::{Context, bail};
@@ -21,10 +22,10 @@ use stripe_api::{StripeApi, StripeConfig};
 
 const STRIPE: &str = "https://api.stripe.com";
 const KEY: &str = "STRIPE_SECRET_KEY";
-/// What a Stripe on this machine is told; it lets everybody in.
+/// For a stand-in on this machine, which accepts any test key.
 const KEY_OF_STAND_INS: &str = "sk_test_stand_in";
 
-/// Does what the command says; `say` gets each line.
+/// Runs the command; `say` prints a line.
 pub async fn run(
     command: &CatalogueCommand,
     options: &Options,
@@ -59,13 +60,13 @@ pub async fn run(
                 },
                 outside.web.clone(),
             )?;
-            let wish = Wish {
+            let push_options = PushOptions {
                 webhook_url: webhook_url.clone(),
             };
             let push = Push {
                 api: &api,
                 catalogue: &catalogue,
-                wish: &wish,
+                options: &push_options,
                 now: outside.now(),
             };
             if *dry_run {
@@ -78,12 +79,12 @@ pub async fn run(
     }
 }
 
-/// The catalogue that doors would have with this environment, or all that is wrong with it, a line each.
+/// The catalogue that functions would read with this environment, or all its faults, one a line.
 fn read(file: Option<&Path>, env: &Env) -> anyhow::Result<Catalogue> {
     let file = file
         .map(|path| {
             path.to_str()
-                .context("the file's path is no text")
+                .context("the path of the file is not valid UTF-8")
                 .map(str::to_owned)
         })
         .transpose()?;
@@ -93,7 +94,7 @@ fn read(file: Option<&Path>, env: &Env) -> anyhow::Result<Catalogue> {
     };
     catalogue::from_settings(find).map_err(|errors| {
         let lines: Vec<_> = errors.iter().map(|error| format!("\n  {error}")).collect();
-        anyhow::anyhow!("the catalogue cannot be used:{}", lines.concat())
+        anyhow::anyhow!("the catalogue is invalid:{}", lines.concat())
     })
 }
 
@@ -106,12 +107,14 @@ fn key(url: &str, env: &Env) -> anyhow::Result<String> {
         .any(|host| url.starts_with(host));
     match env.find(KEY) {
         Some(key) if key.starts_with("ssm:") => {
-            bail!("{KEY} is a reference here; give the key itself, sk_… or rk_…")
+            bail!("{KEY} is a reference to Systems Manager; set it to the key itself, sk_… or rk_…")
         }
         Some(key) => Ok(key),
         None if here => Ok(KEY_OF_STAND_INS.to_owned()),
         None => {
-            bail!("{url} needs {KEY} in the environment: a secret or restricted key, sk_… or rk_…")
+            bail!(
+                "set {KEY} in the environment to a secret or restricted key of {url}, sk_… or rk_…"
+            )
         }
     }
 }

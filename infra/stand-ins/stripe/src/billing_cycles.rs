@@ -1,45 +1,47 @@
-//! A subscription's life by the clock: it starts, with or without a trial; its periods roll; it ends. Each step invoices
-//! what is due with it and tells of everything in Stripe's order.
+//! The life of a subscription: start, trial, renewal, end. Each step invoices what is due and emits events in Stripe's order.
 
 use serde_json::{Value, json};
 
-use super::billing::{Collected, Draft};
-use super::desk::{Desk, number, shape, text};
+use super::account::{Account, number, shape, text};
+use super::error::ApiError;
+use super::invoicing::{Collected, InvoiceDraft};
 use super::lines::{Line, items, metered, sum};
 use super::objects::{CUSTOMER, PRIVATE, SUBSCRIPTION, shown};
 use super::periods;
-use super::refusal::Refusal;
 
 const UPDATED: &str = "customer.subscription.updated";
 
-/// A price that somebody subscribes to, or buys along with a subscription.
+/// A price to subscribe to, or to buy once along with a subscription.
 #[derive(Clone)]
-pub(super) struct Wanted {
+pub(super) struct NewItem {
     pub price: Value,
-    /// `None` where usage decides.
+    /// `None` for metered prices.
     pub quantity: Option<i64>,
     pub metadata: Value,
 }
 
-/// What a subscription begins with.
-pub(super) struct Start {
+/// The parameters of a new subscription.
+pub(super) struct NewSubscription {
     pub customer: String,
-    pub items: Vec<Wanted>,
-    /// Bought once, with the first invoice.
-    pub once: Vec<Wanted>,
+    pub items: Vec<NewItem>,
+    /// One-time prices on the first invoice.
+    pub one_time: Vec<NewItem>,
     pub method: Value,
     pub trial_end: Option<i64>,
     pub missing_method: String,
     pub metadata: Value,
     pub description: Value,
     pub cancel_at_period_end: bool,
-    /// Whether the first invoice is tried at once, or waits for somebody to pay it.
-    pub try_at_once: bool,
+    /// Whether to charge the first invoice now or to wait for a payment.
+    pub pay_immediately: bool,
 }
 
-impl Desk<'_> {
-    /// Starts a subscription; its id, and what became of the first invoice.
-    pub fn start_subscription(&mut self, start: Start) -> Result<(String, Collected), Refusal> {
+impl Account<'_> {
+    /// Starts a subscription. Returns its id and the result of its first invoice.
+    pub fn start_subscription(
+        &mut self,
+        start: NewSubscription,
+    ) -> Result<(String, Collected), ApiError> {
         let now = self.now;
         let trial = start.trial_end;
         let first = start
@@ -48,15 +50,15 @@ impl Desk<'_> {
             .map(|wanted| wanted.price.clone())
             .unwrap_or_default();
         let period = (now, trial.unwrap_or_else(|| periods::end(now, now, &first)));
-        let (once, try_at_once) = (start.once.clone(), start.try_at_once);
+        let (one_time, pay_immediately) = (start.one_time.clone(), start.pay_immediately);
         let subscription = self.subscription_shape(start, period);
         let subscription = self.create(SUBSCRIPTION, "customer.subscription.created", subscription);
         let mut lines: Vec<Value> = if trial.is_some() {
             self.trial_lines(&subscription, period)
         } else {
-            self.lines_ahead(&subscription, period)
+            self.advance_lines(&subscription, period)
         };
-        for wanted in &once {
+        for wanted in &one_time {
             let amount = self.cost(&wanted.price, wanted.quantity.unwrap_or(1));
             let (price, quantity) = (&wanted.price, wanted.quantity);
             lines.push(self.line(&Line {
@@ -69,7 +71,7 @@ impl Desk<'_> {
             }));
         }
         let id = text(&subscription, "id").to_owned();
-        let draft = Draft {
+        let draft = InvoiceDraft {
             subscription: &subscription,
             reason: "subscription_create",
             lines,
@@ -77,7 +79,7 @@ impl Desk<'_> {
         };
         let invoice = self.draft_invoice(draft)?;
         self.finalize_invoice(&invoice)?;
-        let waits = !try_at_once && self.payment_of(&invoice).is_ok();
+        let waits = !pay_immediately && self.payment_of(&invoice).is_ok();
         let collected = if waits {
             Collected::NoMethod
         } else {
@@ -86,22 +88,21 @@ impl Desk<'_> {
         Ok((id, collected))
     }
 
-    /// The period is over: what was used is due, the next period begins and is paid; or the subscription ends, if that
-    /// was wished.
-    pub fn roll_period(&mut self, id: &str) -> Result<Value, Refusal> {
+    /// Ends the period: invoices its usage and begins the next one, or ends the subscription if it was cancelled.
+    pub fn roll_period(&mut self, id: &str) -> Result<Value, ApiError> {
         let subscription = self.find(SUBSCRIPTION, id)?;
         let status = text(&subscription, "status");
         if status == "trialing" {
             return self.end_trial(id);
         }
         if !["active", "past_due", "unpaid"].contains(&status) {
-            return Err(Refusal::invalid(format!(
+            return Err(ApiError::invalid(format!(
                 "A subscription that is {status} has no next period."
             )));
         }
         let old = period(&subscription);
         let mut lines = pending(&subscription);
-        lines.extend(self.lines_behind(&subscription, old));
+        lines.extend(self.usage_lines(&subscription, old));
         let ends = subscription["cancel_at"]
             .as_i64()
             .is_some_and(|at| at <= old.1);
@@ -116,18 +117,18 @@ impl Desk<'_> {
                 &price(&subscription),
             ),
         );
-        let mark = self.usage_mark(&subscription, new.0);
+        let mark = self.usage_start(&subscription, new.0);
         let subscription = self.begin_period(&subscription, new, mark, json!({}))?;
-        lines.extend(self.lines_ahead(&subscription, new));
+        lines.extend(self.advance_lines(&subscription, new));
         self.invoice_period(&subscription, lines, old)?;
         self.find(SUBSCRIPTION, id)
     }
 
-    /// The trial is over: paid, or what its settings say where there is nothing to pay with.
-    pub fn end_trial(&mut self, id: &str) -> Result<Value, Refusal> {
+    /// Ends the trial. Without a payment method the trial settings decide.
+    pub fn end_trial(&mut self, id: &str) -> Result<Value, ApiError> {
         let subscription = self.find(SUBSCRIPTION, id)?;
         if subscription["status"] != "trialing" {
-            return Err(Refusal::invalid("This subscription is not in a trial."));
+            return Err(ApiError::invalid("This subscription is not in a trial."));
         }
         if subscription["cancel_at_period_end"] == true {
             return self.end_subscription(id, "cancellation_requested");
@@ -143,37 +144,37 @@ impl Desk<'_> {
             "cancel" if methodless => return self.end_subscription(id, "payment_failed"),
             "pause" if methodless => {
                 let events = [UPDATED, "customer.subscription.paused"];
-                return self.turn_first(id, &events, json!({"status": "paused"}));
+                return self.update_then_emit(id, &events, json!({"status": "paused"}));
             }
             _ => {}
         }
-        // A trial that is ended before its time ends now. What was used in it is free, too.
+        // A trial may end early. Its usage is free either way.
         let (now, planned) = (self.now, number(&subscription, "trial_end"));
         let start = now.min(planned);
         let mark = if now < planned {
-            self.usage_seen(&json!(now))
+            self.usage_from_now(&json!(now))
         } else {
-            self.usage_mark(&subscription, planned)
+            self.usage_start(&subscription, planned)
         };
         let new = (start, periods::end(start, start, &price(&subscription)));
         let fields = json!({"billing_cycle_anchor": start, "status": "active", "trial_end": start});
         let subscription = self.begin_period(&subscription, new, mark, fields)?;
-        let lines = self.lines_ahead(&subscription, new);
+        let lines = self.advance_lines(&subscription, new);
         self.invoice_period(&subscription, lines, new)?;
         self.find(SUBSCRIPTION, id)
     }
 
-    /// A paused subscription begins a new period, once it is paid.
-    pub fn resume_subscription(&mut self, id: &str) -> Result<Value, Refusal> {
+    /// Resumes a paused subscription with a new period, if that is paid.
+    pub fn resume_subscription(&mut self, id: &str) -> Result<Value, ApiError> {
         let subscription = self.find(SUBSCRIPTION, id)?;
         if subscription["status"] != "paused" {
             let message = "This subscription cannot be resumed because it is not paused.";
-            return Err(Refusal::invalid(message));
+            return Err(ApiError::invalid(message));
         }
         let now = self.now;
         let new = (now, periods::end(now, now, &price(&subscription)));
-        let lines = self.lines_ahead(&subscription, new);
-        let draft = Draft {
+        let lines = self.advance_lines(&subscription, new);
+        let draft = InvoiceDraft {
             subscription: &subscription,
             reason: "subscription_update",
             lines,
@@ -184,14 +185,14 @@ impl Desk<'_> {
             return self.find(SUBSCRIPTION, id);
         }
         let fields = json!({"billing_cycle_anchor": now, "status": "active"});
-        let mark = self.usage_seen(&json!(now));
+        let mark = self.usage_from_now(&json!(now));
         let subscription = self.begin_period(&self.find(SUBSCRIPTION, id)?, new, mark, fields)?;
-        self.announce("customer.subscription.resumed", &subscription);
+        self.emit("customer.subscription.resumed", &subscription);
         Ok(subscription)
     }
 
-    /// A subscription ends now.
-    pub fn end_subscription(&mut self, id: &str, reason: &str) -> Result<Value, Refusal> {
+    /// Ends a subscription now.
+    pub fn end_subscription(&mut self, id: &str, reason: &str) -> Result<Value, ApiError> {
         let subscription = self.find(SUBSCRIPTION, id)?;
         let mut details = subscription["cancellation_details"].clone();
         details["reason"] = json!(reason);
@@ -203,15 +204,15 @@ impl Desk<'_> {
             "status": "canceled",
         });
         let subscription = self.set(SUBSCRIPTION, id, fields)?;
-        self.announce("customer.subscription.deleted", &subscription);
+        self.emit("customer.subscription.deleted", &subscription);
         Ok(subscription)
     }
 
-    /// Nobody paid the first invoice in time.
-    pub fn expire_subscription(&mut self, id: &str) -> Result<Value, Refusal> {
+    /// Expires a subscription whose first invoice was not paid in time.
+    pub fn expire_subscription(&mut self, id: &str) -> Result<Value, ApiError> {
         let subscription = self.find(SUBSCRIPTION, id)?;
         if subscription["status"] != "incomplete" {
-            return Err(Refusal::invalid(
+            return Err(ApiError::invalid(
                 "Only a subscription that is incomplete expires.",
             ));
         }
@@ -220,14 +221,14 @@ impl Desk<'_> {
         self.update(SUBSCRIPTION, id, UPDATED, fields)
     }
 
-    /// Puts a subscription's items into a period; its usage counts from the mark.
+    /// Moves the items to a new period, whose usage counts from the mark.
     fn begin_period(
         &mut self,
         subscription: &Value,
         new: (i64, i64),
         mark: Value,
         fields: Value,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiError> {
         let mut data = items(subscription).to_vec();
         for item in &mut data {
             item["current_period_start"] = json!(new.0);
@@ -247,8 +248,8 @@ impl Desk<'_> {
         subscription: &Value,
         lines: Vec<Value>,
         period: (i64, i64),
-    ) -> Result<(), Refusal> {
-        let invoice = self.draft_invoice(Draft {
+    ) -> Result<(), ApiError> {
+        let invoice = self.draft_invoice(InvoiceDraft {
             subscription,
             reason: "subscription_cycle",
             lines,
@@ -266,7 +267,7 @@ impl Desk<'_> {
             "mark_uncollectible" => {
                 self.finalize_invoice(&invoice)?;
                 if self.payment_of(&invoice).is_ok() {
-                    self.give_up_invoice(&invoice)?;
+                    self.mark_uncollectible(&invoice)?;
                 }
                 return Ok(());
             }
@@ -277,16 +278,16 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Ends a subscription and asks for what is left to pay.
+    /// Ends a subscription and invoices the rest.
     pub fn end_with_invoice(
         &mut self,
         subscription: &Value,
         lines: Vec<Value>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiError> {
         let id = text(subscription, "id");
         if sum(&lines) != 0 {
             let period = period(subscription);
-            self.invoice(Draft {
+            self.invoice(InvoiceDraft {
                 subscription,
                 reason: "subscription_cycle",
                 lines,
@@ -296,12 +297,17 @@ impl Desk<'_> {
         self.end_subscription(id, "cancellation_requested")
     }
 
-    /// As `turn`, with what it was before told first.
-    fn turn_first(&mut self, id: &str, events: &[&str], fields: Value) -> Result<Value, Refusal> {
+    /// Like `update_and_emit`, but the first event carries the previous attributes.
+    fn update_then_emit(
+        &mut self,
+        id: &str,
+        events: &[&str],
+        fields: Value,
+    ) -> Result<Value, ApiError> {
         let (first, rest) = events.split_first().unwrap_or((&UPDATED, &[]));
         let subscription = self.update(SUBSCRIPTION, id, first, fields)?;
         rest.iter()
-            .for_each(|event| self.announce(event, &subscription));
+            .for_each(|event| self.emit(event, &subscription));
         Ok(subscription)
     }
 
@@ -326,7 +332,12 @@ impl Desk<'_> {
     }
 
     /// An item of a subscription.
-    pub fn item_shape(&mut self, subscription: &str, wanted: &Wanted, period: (i64, i64)) -> Value {
+    pub fn item_shape(
+        &mut self,
+        subscription: &str,
+        wanted: &NewItem,
+        period: (i64, i64),
+    ) -> Value {
         let price = shown(&wanted.price);
         let recurring = &price["recurring"];
         json!({
@@ -366,7 +377,7 @@ impl Desk<'_> {
         })
     }
 
-    fn subscription_shape(&mut self, start: Start, period: (i64, i64)) -> Value {
+    fn subscription_shape(&mut self, start: NewSubscription, period: (i64, i64)) -> Value {
         let id = self.fresh_id(SUBSCRIPTION);
         let data: Vec<Value> = start
             .items
@@ -419,7 +430,7 @@ impl Desk<'_> {
     }
 }
 
-/// The period that a subscription's items are in.
+/// The current period of a subscription.
 pub(super) fn period(subscription: &Value) -> (i64, i64) {
     items(subscription).first().map_or((0, 0), |item| {
         (
@@ -429,7 +440,7 @@ pub(super) fn period(subscription: &Value) -> (i64, i64) {
     })
 }
 
-/// The price that sets the pace.
+/// The price whose interval is the billing interval.
 pub(super) fn price(subscription: &Value) -> Value {
     items(subscription)
         .first()
@@ -437,7 +448,7 @@ pub(super) fn price(subscription: &Value) -> Value {
         .unwrap_or_default()
 }
 
-/// What an earlier change left for the next invoice.
+/// Lines of earlier changes that the next invoice collects.
 pub(super) fn pending(subscription: &Value) -> Vec<Value> {
     subscription[PRIVATE]["pending"]
         .as_array()

@@ -7,46 +7,46 @@ use std::sync::MutexGuard;
 use axum::Json;
 use serde_json::{Map, Value};
 
+use super::error::ApiError;
 use super::objects::{Kind, SESSION, shown};
-use super::refusal::Refusal;
 use super::{State, Stripe};
 
 /// What a call answers.
-pub(super) type Answer = Result<Json<Value>, Refusal>;
+pub(super) type Answer = Result<Json<Value>, ApiError>;
 
-pub(super) struct Desk<'a> {
+pub(super) struct Account<'a> {
     state: MutexGuard<'a, State>,
     pub now: i64,
     pub site: String,
 }
 
 impl Stripe {
-    /// Opens the desk. What fell due by the clock alone has happened before anybody looks.
-    pub(super) fn desk(&self) -> Desk<'_> {
+    /// Locks the account. Expires overdue checkout sessions first.
+    pub(super) fn account(&self) -> Account<'_> {
         let site = self.moment().site.clone();
-        let mut desk = Desk {
+        let mut account = Account {
             now: self.seconds(),
             site,
             state: self.lock(),
         };
-        desk.expire_overdue();
-        desk
+        account.expire_overdue();
+        account
     }
 
     /// An object as Stripe would answer it.
-    pub(super) fn read(&self, kind: Kind, id: &str) -> Result<Value, Refusal> {
-        self.desk().find(kind, id).map(|object| shown(&object))
+    pub(super) fn read(&self, kind: Kind, id: &str) -> Result<Value, ApiError> {
+        self.account().find(kind, id).map(|object| shown(&object))
     }
 
     /// All objects of a kind, oldest first.
     pub(super) fn read_all(&self, kind: Kind) -> Vec<Value> {
-        let mut all: Vec<Value> = self.desk().objects.all(kind).map(shown).collect();
+        let mut all: Vec<Value> = self.account().objects.all(kind).map(shown).collect();
         all.reverse();
         all
     }
 }
 
-impl Deref for Desk<'_> {
+impl Deref for Account<'_> {
     type Target = State;
 
     fn deref(&self) -> &State {
@@ -54,22 +54,22 @@ impl Deref for Desk<'_> {
     }
 }
 
-impl DerefMut for Desk<'_> {
+impl DerefMut for Account<'_> {
     fn deref_mut(&mut self) -> &mut State {
         &mut self.state
     }
 }
 
-impl Desk<'_> {
+impl Account<'_> {
     pub fn fresh_id(&mut self, kind: Kind) -> String {
         self.objects.fresh_id(kind.prefix)
     }
 
-    pub fn find(&self, kind: Kind, id: &str) -> Result<Value, Refusal> {
+    pub fn find(&self, kind: Kind, id: &str) -> Result<Value, ApiError> {
         self.objects.find(kind, id).cloned()
     }
 
-    /// Newest first, those that are wanted.
+    /// The objects that match, newest first.
     pub fn select(&self, kind: Kind, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         self.objects
             .all(kind)
@@ -78,41 +78,40 @@ impl Desk<'_> {
             .collect()
     }
 
-    /// Puts a new object on its shelf and tells of it.
+    /// Adds a new object and emits its event.
     pub fn create(&mut self, kind: Kind, event: &str, object: Value) -> Value {
         let now = self.now;
         self.objects.create(kind, event, object, now)
     }
 
-    /// Puts fields in place of what an object has, without a word.
-    pub fn set(&mut self, kind: Kind, id: &str, fields: Value) -> Result<Value, Refusal> {
+    /// Sets fields of an object without an event.
+    pub fn set(&mut self, kind: Kind, id: &str, fields: Value) -> Result<Value, ApiError> {
         self.objects
             .change(kind, id, |object| put(object, fields))
             .map(|(_, after)| after)
     }
 
-    /// Puts fields in place of what an object has, and tells of it if that changes anything.
+    /// Sets fields of an object and emits an event if anything changed.
     pub fn update(
         &mut self,
         kind: Kind,
         id: &str,
         event: &str,
         fields: Value,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiError> {
         let now = self.now;
         self.objects
             .update(kind, id, event, now, |object| put(object, fields))
     }
 
-    /// Puts fields in place of what an object has, and tells of it once under each name: the first time as it is, the
-    /// last time with what it was.
-    pub fn turn(
+    /// Sets fields of an object and emits several events. Only the last one carries the previous attributes.
+    pub fn update_and_emit(
         &mut self,
         kind: Kind,
         id: &str,
         events: &[&str],
         fields: Value,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiError> {
         let now = self.now;
         let (before, after) = self
             .objects
@@ -122,15 +121,15 @@ impl Desk<'_> {
         };
         first
             .iter()
-            .for_each(|event| self.objects.announce(event, &after, now));
-        self.objects.announce_change(last, &before, &after, now);
+            .for_each(|event| self.objects.emit(event, &after, now));
+        self.objects.emit_change(last, &before, &after, now);
         Ok(after)
     }
 
-    /// Tells of an object as it is.
-    pub fn announce(&mut self, event: &str, object: &Value) {
+    /// Emits an event about an object.
+    pub fn emit(&mut self, event: &str, object: &Value) {
         let now = self.now;
-        self.objects.announce(event, object, now);
+        self.objects.emit(event, object, now);
     }
 
     fn expire_overdue(&mut self) {
@@ -159,17 +158,17 @@ pub(super) fn answer(object: &Value) -> Answer {
     Ok(Json(shown(object)))
 }
 
-/// A text field; empty where there is none.
+/// A text field; empty if it is missing.
 pub(super) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
     object[field].as_str().unwrap_or_default()
 }
 
-/// A whole number; nothing where there is none.
+/// A whole number; 0 if it is missing.
 pub(super) fn number(object: &Value, field: &str) -> i64 {
     object[field].as_i64().unwrap_or_default()
 }
 
-/// An object from the fields that say something and the names of those that are null.
+/// An object from its fields and the names of those that are null.
 pub(super) fn shape(nulls: &[&str], fields: Value) -> Value {
     let mut object: Map<String, Value> = nulls
         .iter()

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 /// A call or an order that Stripe does not carry out, with its words for why.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct ApiError {
     status: StatusCode,
     error: Value,
     /// What the `stripe-should-retry` header says, where Stripe knows better than the status.
     should_retry: Option<&'static str>,
 }
 
-impl Refusal {
+impl ApiError {
     fn new(status: StatusCode, kind: &str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -151,7 +151,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -162,9 +162,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for ApiError {}
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(json!({"error": self.error}))).into_response();
         if let Some(answer) = self.should_retry {

@@ -1,45 +1,45 @@
-//! What changes in the middle of a period, and what that costs: the unused time of the old comes back, the remaining
-//! time of the new is due. The same arithmetic answers previews, which change nothing.
+//! Changes in the middle of a period: credits the unused time of the old price and charges the remaining time of the new one.
+//! Previews use the same arithmetic.
 
 use serde_json::{Value, json};
 
+use super::account::{Account, number, text};
 use super::amounts::share;
-use super::billing::{Collected, Draft};
-use super::cycles::{self, Wanted};
-use super::desk::{Desk, number, text};
+use super::billing_cycles::{self, NewItem};
+use super::error::ApiError;
+use super::invoicing::{Collected, InvoiceDraft};
 use super::lines::{Line, items, metered};
 use super::objects::{PRIVATE, SUBSCRIPTION};
 use super::params::Params;
 use super::periods;
-use super::refusal::Refusal;
 use super::subscriptions::wanted;
 
-/// A change of items, worked out.
+/// The result of a change of items.
 pub(super) struct Change {
     pub items: Vec<Value>,
     /// Credits and debits.
     pub prorations: Vec<Value>,
-    /// The period that begins now, where the new price keeps another pace.
+    /// The period that begins now, if the billing interval changes.
     pub new_period: Option<(i64, i64)>,
 }
 
-impl Desk<'_> {
-    /// Works a change of items out, as of a moment.
-    pub fn plan_change(
+impl Account<'_> {
+    /// Computes a change of items at a moment.
+    pub fn preview_change(
         &mut self,
         subscription: &Value,
         rows: &[Params],
         prorate: bool,
         at: i64,
-    ) -> Result<Change, Refusal> {
-        let old = cycles::period(subscription);
+    ) -> Result<Change, ApiError> {
+        let old = billing_cycles::period(subscription);
         let mut data = items(subscription).to_vec();
         for (number, row) in rows.iter().enumerate() {
             self.apply_row(subscription, &mut data, row, &format!("items[{number}]"))?;
         }
         if data.is_empty() {
             return Err(
-                Refusal::invalid("A subscription must have at least one active plan.")
+                ApiError::invalid("A subscription must have at least one active plan.")
                     .about("items"),
             );
         }
@@ -50,8 +50,9 @@ impl Desk<'_> {
             )
         };
         let trialing = subscription["status"] == "trialing";
-        let repaced = !trialing && pace(&data[0]["price"]) != pace(&cycles::price(subscription));
-        let new_period = repaced.then(|| (at, periods::end(at, at, &data[0]["price"])));
+        let interval_changed =
+            !trialing && pace(&data[0]["price"]) != pace(&billing_cycles::price(subscription));
+        let new_period = interval_changed.then(|| (at, periods::end(at, at, &data[0]["price"])));
         for item in &mut data {
             let (start, end) = new_period.unwrap_or(old);
             item["current_period_start"] = json!(start);
@@ -63,12 +64,12 @@ impl Desk<'_> {
             let before = items(subscription).to_vec();
             let gone = before
                 .iter()
-                .filter(|item| repaced || !data.iter().any(|other| same(item, other)));
+                .filter(|item| interval_changed || !data.iter().any(|other| same(item, other)));
             let lines: Vec<Value> = gone
                 .filter_map(|item| self.proration(subscription, item, at, old, Side::Unused))
                 .collect();
             prorations.extend(lines);
-            if !repaced {
+            if !interval_changed {
                 let come = data
                     .iter()
                     .filter(|item| !before.iter().any(|other| same(item, other)));
@@ -85,37 +86,37 @@ impl Desk<'_> {
         })
     }
 
-    /// Carries a change out. What it costs is invoiced at once or left for the next invoice.
-    pub fn carry_out(
+    /// Applies a change. Its cost is invoiced now or with the next invoice.
+    pub fn apply_change(
         &mut self,
         id: &str,
         change: Change,
         fields: Value,
         at_once: bool,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, ApiError> {
         let before = self.find(SUBSCRIPTION, id)?;
         let mut list = before["items"].clone();
         list["data"] = Value::Array(change.items);
         let mut fields = fields;
         fields["items"] = list;
-        let mut lines = cycles::pending(&before);
+        let mut lines = billing_cycles::pending(&before);
         lines.extend(change.prorations);
         let invoiced = at_once || change.new_period.is_some();
         let mut private = before[PRIVATE].clone();
         private["pending"] = if invoiced { json!([]) } else { json!(lines) };
         if let Some(new) = change.new_period {
             fields["billing_cycle_anchor"] = json!(new.0);
-            lines.extend(self.lines_behind(&before, cycles::period(&before)));
-            private["usage"] = self.usage_seen(&before[PRIVATE]["usage"]["from"]);
+            lines.extend(self.usage_lines(&before, billing_cycles::period(&before)));
+            private["usage"] = self.usage_from_now(&before[PRIVATE]["usage"]["from"]);
         }
         fields[PRIVATE] = private;
         let after = self.update(SUBSCRIPTION, id, "customer.subscription.updated", fields)?;
-        let period = cycles::period(&after);
+        let period = billing_cycles::period(&after);
         if change.new_period.is_some() {
-            lines.extend(self.lines_ahead(&after, period));
+            lines.extend(self.advance_lines(&after, period));
         }
         if invoiced && !lines.is_empty() {
-            self.invoice(Draft {
+            self.invoice(InvoiceDraft {
                 subscription: &after,
                 reason: "subscription_update",
                 lines,
@@ -126,7 +127,7 @@ impl Desk<'_> {
     }
 
     /// Whether an invoice for this subscription would be paid, without asking the bank.
-    fn foresee(&self, customer: &str, method: Option<&str>) -> Collected {
+    fn predict_payment(&self, customer: &str, method: Option<&str>) -> Collected {
         if self
             .declines
             .get(customer)
@@ -143,16 +144,20 @@ impl Desk<'_> {
         }
     }
 
-    /// As `foresee`, where a decline ends the matter: it was the payment that was ordered to fail.
-    pub fn try_out(&mut self, customer: &str, method: Option<&str>) -> Result<(), Refusal> {
-        match self.foresee(customer, method) {
+    /// Like `predict_payment`, but a decline is an error and uses up an ordered decline.
+    pub fn require_payment(
+        &mut self,
+        customer: &str,
+        method: Option<&str>,
+    ) -> Result<(), ApiError> {
+        match self.predict_payment(customer, method) {
             Collected::Paid => Ok(()),
-            Collected::NoMethod => Err(Refusal::no_method()),
+            Collected::NoMethod => Err(ApiError::no_method()),
             Collected::Declined(code) => {
                 if let Some(ordered) = self.declines.get_mut(customer) {
                     *ordered = ordered.saturating_sub(1);
                 }
-                Err(Refusal::card_declined(code))
+                Err(ApiError::card_declined(code))
             }
         }
     }
@@ -163,7 +168,7 @@ impl Desk<'_> {
         data: &mut Vec<Value>,
         row: &Params,
         name: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         row.only(&[
             "id",
             "price",
@@ -177,14 +182,14 @@ impl Desk<'_> {
             let item = self.item_shape(
                 text(subscription, "id"),
                 &wanted,
-                cycles::period(subscription),
+                billing_cycles::period(subscription),
             );
             data.push(item);
             return Ok(());
         };
         let at = data.iter().position(|item| item["id"] == id);
         let at = at.ok_or_else(|| {
-            Refusal::no_such_reference("subscription item", id, &format!("{name}[id]"))
+            ApiError::no_such_reference("subscription item", id, &format!("{name}[id]"))
         })?;
         if row.boolean("deleted")? == Some(true) {
             data.remove(at);
@@ -193,8 +198,8 @@ impl Desk<'_> {
         let old = data[at].clone();
         let quantity = row.integer("quantity")?;
         let changed = match row.get("price") {
-            // A new price keeps the quantity of the old one where none is given.
-            Some(price) => Wanted {
+            // Without a quantity, the new price keeps that of the old one.
+            Some(price) => NewItem {
                 price: super::subscriptions::recurring_price(
                     self,
                     price,
@@ -203,7 +208,7 @@ impl Desk<'_> {
                 quantity: quantity.or_else(|| old["quantity"].as_i64()).or(Some(1)),
                 metadata: old["metadata"].clone(),
             },
-            None => Wanted {
+            None => NewItem {
                 price: old["price"].clone(),
                 quantity: quantity.or_else(|| old["quantity"].as_i64()),
                 metadata: old["metadata"].clone(),
@@ -212,7 +217,7 @@ impl Desk<'_> {
         let mut item = self.item_shape(
             text(subscription, "id"),
             &changed,
-            cycles::period(subscription),
+            billing_cycles::period(subscription),
         );
         if metered(&item) {
             item["quantity"] = Value::Null;
@@ -261,7 +266,7 @@ enum Side {
     Remaining,
 }
 
-/// Whether nothing about an item changed that costs anything.
+/// Whether two items cost the same.
 fn same(one: &Value, other: &Value) -> bool {
     one["id"] == other["id"]
         && one["price"]["id"] == other["price"]["id"]
