@@ -8,6 +8,8 @@ mod contracts;
 #[cfg(test)]
 mod dependencies;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod functions;
