@@ -2,7 +2,6 @@
 //!
 //! Safe to run twice: the fact that asks for a job makes it once, and a cancellation holds on the version it was decided on.
 
-use crate::order::{self, Placed, Wanted};
 use crate::{Ctx, newcomers, policy};
 use domain::accounts::Payer;
 use domain::ids::JobId;
@@ -13,6 +12,8 @@ use domain::jobs::{CancelOutcome, MovedOn};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use flows::jobs::order::{Placed, Wanted};
+use flows::work;
 use queues::Message;
 use std::time::Duration;
 use store::Advanced;
@@ -42,8 +43,8 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         Payer::Unknown => return newcomers::postpone(ctx, origin, now).await,
         Payer::Inactive => return Ok(Done::Ignored("the App is suspended or uninstalled there")),
     };
-    if order::goes_on(ctx, &account, now).await == Switch::Off {
-        return Ok(order::PAUSED);
+    if work::switch(&ctx.switches, &account, now).await == Switch::Off {
+        return Ok(work::PAUSED);
     }
     let policy = match policy::load(ctx, origin, now).await? {
         Ok(policy) => policy,
@@ -60,7 +61,8 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         retry_of: None,
         agent: Agent::Ours,
     };
-    match order::make(ctx, &account, (origin, &event.issue), wanted, now).await? {
+    let orders = crate::orders(ctx, now);
+    match orders.make(&account, origin, &event.issue, wanted).await? {
         Placed::Made(job) => Ok(Done::Applied(format!("job {job}"))),
         Placed::Joined(job) => Ok(Done::Applied(format!("joined job {job}"))),
         Placed::Refused(job) => Ok(Done::Applied(format!("refused as job {job}"))),

@@ -12,97 +12,86 @@ mod installation;
 mod issue;
 mod marketplace;
 mod newcomers;
-mod order;
 mod policy;
 mod pull_request;
-mod refusal;
 mod requested;
-mod warnings;
 
 pub use config::{Config, Ctx};
 
+use domain::ids::JobId;
 use domain::inbox::events::GithubEvent;
-use domain::inbox::{EventKey, EventRow, EventState, Finish, Source};
-use domain::retry::{Done, Failure, Fate};
-use domain::switches::Switch;
+use domain::inbox::{EventKey, EventRow};
+use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
-use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use flows::act;
+use flows::jobs::order::Orders;
+use queues::{Message, SqsBatchResponse, SqsEvent, consume_with};
 use webhooks::github;
 
 const CONCURRENCY: usize = 10;
 
 /// Acts on a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
-    let act = async |delivered: Delivered| match &delivered.message {
-        Message::Event(key) => on_event(ctx, key).await,
-        Message::Request(id) => requested::handle(ctx, id).await,
-        Message::Work(..)
-        | Message::Comment(_)
-        | Message::Usage(_)
-        | Message::Notice(_)
-        | Message::SignUp(_)
-        | Message::Assist(_) => Ok(Done::Ignored("not an event")),
-    };
-    let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
-        Message::Event(key) => {
-            let fate = ctx
-                .inbox
-                .fail(key, &failure, (ctx.outside.random)(), ctx.outside.now())
-                .await?;
-            Ok((fate, failure))
-        }
-        Message::Request(id) => Ok((requested::fail(ctx, id, &failure).await?, failure)),
-        Message::Work(..)
-        | Message::Comment(_)
-        | Message::Usage(_)
-        | Message::Notice(_)
-        | Message::SignUp(_)
-        | Message::Assist(_) => Ok((Fate::Over, failure)),
-    };
-    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
-}
-
-async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
-    let now = ctx.outside.now();
-    if ctx
-        .switches
-        .switch_now(now, |switches| switches.process(Source::Github))
-        .await
-        == Switch::Off
-    {
-        ctx.inbox.postpone(key, now).await?;
-        return Ok(Done::Waiting("acting on GitHub's events is stopped"));
-    }
-    let Some(event) = ctx.inbox.find(key).await? else {
-        return Ok(Done::Ignored("no such event"));
-    };
-    if event.row.state != EventState::Pending {
-        return Ok(Done::Duplicate);
-    }
-    let done = dispatch(
-        ctx,
-        &event.row,
-        &github::parse(&event.row.name, &event.body)?,
-    )
-    .await?;
-    match Finish::of(&done) {
-        Some(finish) => ctx
-            .inbox
-            .finish(key, &finish, ctx.outside.now())
+    let handle = async |task: Task| match task {
+        Task::Event(key) => {
+            let (inbox, switches, clock) = (&ctx.inbox, &ctx.switches, || ctx.outside.now());
+            act(
+                inbox,
+                switches,
+                clock,
+                &key,
+                async |row: &EventRow, body: &[u8]| dispatch(ctx, row, body).await,
+            )
             .await
-            .map(drop)?,
-        None => ctx.inbox.postpone(key, ctx.outside.now()).await?,
-    }
-    Ok(done)
+        }
+        Task::Request(id) => requested::handle(ctx, &id).await,
+    };
+    let fail = async |task: Task, failure: Failure, _| {
+        let fate = match task {
+            Task::Event(key) => {
+                let (random, now) = ((ctx.outside.random)(), ctx.outside.now());
+                ctx.inbox.fail(&key, &failure, random, now).await?
+            }
+            Task::Request(id) => requested::fail(ctx, &id, &failure).await?,
+        };
+        Ok((fate, failure))
+    };
+    consume_with(&ctx.queues, event, CONCURRENCY, select, handle, fail).await
 }
 
-async fn dispatch(ctx: &Ctx, row: &EventRow, event: &GithubEvent) -> Result<Done, Failure> {
+/// The work that a message of this function names.
+#[derive(Clone)]
+enum Task {
+    Event(EventKey),
+    /// A job that was requested by the API.
+    Request(JobId),
+}
+
+fn select(message: &Message) -> Option<Task> {
+    match message {
+        Message::Event(key) => Some(Task::Event(key.clone())),
+        Message::Request(id) => Some(Task::Request(id.clone())),
+        _ => None,
+    }
+}
+
+async fn dispatch(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failure> {
     let now = ctx.outside.now();
-    match event {
+    match &github::parse(&row.name, body)? {
         GithubEvent::Issue(event) => issue::handle(ctx, event, now).await,
         GithubEvent::PullRequest(event) => pull_request::handle(ctx, event, now).await,
         GithubEvent::Installation(event) => installation::handle(ctx, event, now).await,
         GithubEvent::Marketplace(event) => marketplace::handle(ctx, event, row, now).await,
         GithubEvent::Ignored { .. } => Ok(Done::Ignored("an event we do not act on")),
+    }
+}
+
+fn orders(ctx: &Ctx, now: Timestamp) -> Orders<'_> {
+    Orders {
+        store: &ctx.store,
+        queues: &ctx.queues,
+        catalogue: &ctx.catalogue,
+        dashboard_url: ctx.dashboard_url.as_deref(),
+        now,
     }
 }

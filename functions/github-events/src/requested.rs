@@ -6,8 +6,7 @@
 //!
 //! Safe to run twice: the act behind a request is the fact that makes the job, and the first outcome written stands.
 
-use crate::order::{Placed, Wanted};
-use crate::{Ctx, order, policy};
+use crate::{Ctx, policy};
 use domain::accounts::Payer;
 use domain::ids::JobId;
 use domain::inbox::events::{Issue, Origin};
@@ -15,6 +14,8 @@ use domain::jobs::requests::{Outcome, Request};
 use domain::retry::{ATTEMPTS_MAX, Done, Failure, Fate, Retry, backoff};
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use flows::jobs::order::{Placed, Wanted};
+use flows::work;
 use github_api::{Access, GithubError, IssueKind, IssueState, Place};
 
 /// Acts on a request.
@@ -25,8 +26,8 @@ pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
     if request.outcome.is_some() {
         return Ok(Done::Duplicate);
     }
-    if order::goes_on(ctx, &request.account, ctx.outside.now()).await == Switch::Off {
-        return Ok(order::PAUSED);
+    if work::switch(&ctx.switches, &request.account, ctx.outside.now()).await == Switch::Off {
+        return Ok(work::PAUSED);
     }
     let outcome = act(ctx, &request, ctx.outside.now()).await?;
     ctx.store.request_finish(id, &outcome).await?;
@@ -80,7 +81,10 @@ async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Fa
         agent: request.agent,
     };
     Ok(
-        match order::make(ctx, &request.account, (&origin, &issue), wanted, now).await? {
+        match crate::orders(ctx, now)
+            .make(&request.account, &origin, &issue, wanted)
+            .await?
+        {
             Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => Outcome::Job(job),
             Placed::Closed | Placed::NoAccount => {
                 Outcome::Refused("the account is gone".to_owned())

@@ -5,12 +5,13 @@
 
 use crate::ask::{self, Unusable};
 use crate::budget::Budget;
-use crate::{Ctx, LEASE_MARGIN, NOT_NOW, summary, test_files, worn_out};
+use crate::{Ctx, summary, test_files, worn_out};
 use domain::ids::AssistId;
 use domain::jobs::assists::{Answer, Assist, State, Task, Used};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use flows::work::{self, LEASE_MARGIN, NOT_NOW};
 use serde::de::DeserializeOwned;
 use store::{AssistClaimed, Written};
 
@@ -23,13 +24,9 @@ pub async fn on_assist(ctx: &Ctx, id: &AssistId, deadline: Timestamp) -> Result<
         return Ok(Done::Duplicate);
     }
     let account = &assist.row.facts.account;
-    if ctx
-        .switches
-        .switch_now(ctx.outside.now(), |switches| switches.account(account))
-        .await
-        == Switch::Off
-    {
-        return Ok(Done::Waiting("the account is paused"));
+    let switch = work::switch(&ctx.switches, account, ctx.outside.now());
+    if switch.await == Switch::Off {
+        return Ok(work::PAUSED);
     }
     let Ok(claim) = assist
         .row

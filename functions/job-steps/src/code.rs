@@ -1,13 +1,14 @@
 //! Coding: sees the plan and the files it named; proposes the change.
 
+use crate::Ctx;
 use crate::ask::{Answer, ask};
 use crate::budget::Budget;
 use crate::plan::open;
-use crate::{Ctx, Finish};
 use domain::jobs::pulls::{Change, FileChange, Proposal, Refused};
 use domain::jobs::steps::{Output, Steps, Verdict};
 use domain::jobs::{Coding, Snapshot};
 use domain::retry::Failure;
+use flows::work::Finish;
 use github_api::{FileContent, GithubError, Repository};
 use serde::Deserialize;
 use serde_json::json;

@@ -19,56 +19,53 @@ mod test_files;
 
 pub use config::{Config, Ctx};
 
-use domain::ids::JobId;
+use domain::ids::{AssistId, JobId};
 use domain::jobs::steps::Steps;
-use domain::jobs::{Job, Leasable, Lease, Snapshot, Staged, Transition, Work};
-use domain::retry::{Done, Failure, Fate};
+use domain::jobs::{Job, Leasable, Lease, Snapshot, Staged, Work};
+use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
-use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
-use std::time::Duration;
-use store::{Advanced, Claimed};
+use flows::work::{self, Finish, LEASE_MARGIN, Worked};
+use queues::{Message, SqsBatchResponse, SqsEvent, consume};
 
 /// Model calls are long and costly; Lambda scales by invocations.
 const CONCURRENCY: usize = 1;
-/// A lease outlives the function that holds it by this much.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Acts on a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
-    let act = async |delivered: Delivered| match &delivered.message {
-        Message::Work(work, job) => on_work(ctx, *work, job, deadline).await,
-        Message::Assist(assist) => assists::on_assist(ctx, assist, deadline).await,
-        Message::Event(_)
-        | Message::Request(_)
-        | Message::Comment(_)
-        | Message::Usage(_)
-        | Message::Notice(_)
-        | Message::SignUp(_) => Ok(Done::Ignored("not a step")),
+    let handle = async |task: Task| match task {
+        Task::Step(work, job) => on_work(ctx, work, &job, deadline).await,
+        Task::Assist(assist) => assists::on_assist(ctx, &assist, deadline).await,
     };
-    let fail = async |delivered: Delivered, failure: Failure| {
-        Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
-            failure,
-        ))
-    };
-    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+    let random = || (ctx.outside.random)();
+    consume(&ctx.queues, event, CONCURRENCY, random, select, handle).await
 }
 
-async fn on_work(ctx: &Ctx, work: Work, id: &JobId, deadline: Timestamp) -> Result<Done, Failure> {
+/// The work that a message of this function names.
+#[derive(Clone)]
+enum Task {
+    Step(Work, JobId),
+    Assist(AssistId),
+}
+
+fn select(message: &Message) -> Option<Task> {
+    match message {
+        Message::Work(work, job) => Some(Task::Step(*work, job.clone())),
+        Message::Assist(assist) => Some(Task::Assist(assist.clone())),
+        _ => None,
+    }
+}
+
+async fn on_work(ctx: &Ctx, kind: Work, id: &JobId, deadline: Timestamp) -> Result<Done, Failure> {
     let Some((row, steps)) = ctx.store.job_find_whole(id).await? else {
         return Ok(Done::Ignored("no such job"));
     };
     let account = &row.facts.account;
-    if ctx
-        .switches
-        .switch_now(ctx.outside.now(), |switches| switches.account(account))
-        .await
-        == Switch::Off
-    {
-        return Ok(Done::Waiting("the account is paused"));
+    let switch = work::switch(&ctx.switches, account, ctx.outside.now());
+    if switch.await == Switch::Off {
+        return Ok(work::PAUSED);
     }
-    match (work, row.staged()) {
+    match (kind, row.staged()) {
         (Work::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
         (Work::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
         (Work::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,
@@ -81,7 +78,7 @@ async fn on_work(ctx: &Ctx, work: Work, id: &JobId, deadline: Timestamp) -> Resu
     }
 }
 
-/// Works under a lease: takes it, runs the step, writes what came of it, and says who is next.
+/// Works on a step under a lease, and sends what the job needs next.
 async fn step<S: Leasable>(
     ctx: &Ctx,
     job: Job<S>,
@@ -89,49 +86,28 @@ async fn step<S: Leasable>(
     deadline: Timestamp,
     run: impl AsyncFnOnce(&Ctx, &Snapshot, &Steps) -> Result<Finish<S::Working>, Failure>,
 ) -> Result<Done, Failure> {
-    let Ok(claim) = job.claim(deadline.plus(LEASE_MARGIN), ctx.outside.now()) else {
-        return Ok(NOT_NOW);
-    };
-    let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else {
-        return Ok(Done::Duplicate);
-    };
-    let worked = if lease.row().is_worn_out() {
-        Err(worn_out())
-    } else {
+    let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
+    let until = deadline.plus(LEASE_MARGIN);
+    let run = async |lease: &Lease<S::Working>| {
+        if lease.row().is_worn_out() {
+            return Err(worn_out());
+        }
         run(ctx, lease.row(), steps).await
     };
-    let (transition, failure) = match worked {
-        Ok(finish) => (finish(*lease), None),
-        Err(failure) => (
-            lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()),
-            Some(failure),
-        ),
-    };
-    let Advanced::Applied(row) = ctx.store.job_advance(&transition).await? else {
-        return Ok(Done::Duplicate);
-    };
-    match failure {
-        Some(failure) if row.state.work().is_some() => {
-            Err(failure.due_in(row.wait(ctx.outside.now())))
-        }
-        Some(_) | None => {
-            ctx.queues
-                .send(&next(&row), Some(&row.facts.account))
-                .await?;
+    match work::work(&ctx.store, random, clock, job, until, run).await? {
+        Worked::Moved(row, _) => {
+            let account = &row.facts.account;
+            ctx.queues.send(&next(&row), Some(account)).await?;
             Ok(Done::Applied(row.state.as_str().to_owned()))
         }
+        Worked::Not(done) => Ok(done),
+        Worked::Overtaken => Ok(Done::Duplicate),
     }
 }
-
-/// Somebody works on it, or nobody may yet; when it is due, the sweeper sends it again.
-const NOT_NOW: Done = Done::Ignored("not now");
 
 fn worn_out() -> Failure {
     Failure::never("every try ended without a word; the work may be too large for one step")
 }
-
-/// How a step ends: the move that spends the lease.
-type Finish<W> = Box<dyn FnOnce(Lease<W>) -> Transition + Send>;
 
 fn next(row: &Snapshot) -> Message {
     let id = row.facts.id.clone();

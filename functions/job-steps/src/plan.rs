@@ -1,13 +1,14 @@
 //! Planning: sees the issue and the names of the repository's files; says what to do and which files to look at.
 
+use crate::Ctx;
 use crate::ask::{Answer, ask};
 use crate::budget::Budget;
-use crate::{Ctx, Finish};
 use domain::jobs::Planning;
 use domain::jobs::Snapshot;
 use domain::jobs::pulls::may_touch;
 use domain::jobs::steps::{Output, PLAN_BYTES_MAX, PLAN_FILES_MAX, Plan, Steps, head};
 use domain::retry::Failure;
+use flows::work::Finish;
 use github_api::{Access, GithubError, IssueState, Mode, Repository};
 use serde::Deserialize;
 use serde_json::json;

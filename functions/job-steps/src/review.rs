@@ -1,13 +1,14 @@
 //! Reviewing: sees the issue, the plan and the change as a diff; approves it, sends it back or refuses it.
 
+use crate::Ctx;
 use crate::ask::{Answer, ask};
 use crate::budget::Budget;
 use crate::plan::open;
-use crate::{Ctx, Finish};
 use domain::jobs::pulls::{Change, FileChange};
 use domain::jobs::steps::{NOTES_BYTES_MAX, Output, Review, Steps, Verdict, head};
 use domain::jobs::{Reviewing, Snapshot};
 use domain::retry::Failure;
+use flows::work::Finish;
 use github_api::{FileContent, GithubError, Repository};
 use serde::Deserialize;
 use serde_json::json;

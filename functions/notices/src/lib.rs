@@ -20,9 +20,9 @@ mod wording;
 
 pub use config::{Config, Ctx};
 
-use domain::retry::{Done, Failure, Fate};
+use domain::notices::NoticeKey;
 use domain::time::Timestamp;
-use queues::{Delivered, Message, Queue, SqsBatchResponse, SqsEvent, accept, consume};
+use queues::{Message, Queue, SqsBatchResponse, SqsEvent, accept, consume};
 use std::time::Duration;
 
 /// SES lets new accounts send one mail a second, and others some more.
@@ -38,21 +38,15 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         })
         .await;
     }
-    let act = async |delivered: Delivered| match &delivered.message {
-        Message::Notice(key) => tell::handle(ctx, key, deadline.plus(LEASE_MARGIN)).await,
-        Message::Event(_)
-        | Message::Request(_)
-        | Message::Work(..)
-        | Message::Comment(_)
-        | Message::Usage(_)
-        | Message::SignUp(_)
-        | Message::Assist(_) => Ok(Done::Ignored("nothing to tell a customer")),
-    };
-    let fail = async |delivered: Delivered, failure: Failure| {
-        Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
-            failure,
-        ))
-    };
-    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+    let until = deadline.plus(LEASE_MARGIN);
+    let handle = async |key: NoticeKey| tell::handle(ctx, &key, until).await;
+    let random = || (ctx.outside.random)();
+    consume(&ctx.queues, event, CONCURRENCY, random, select, handle).await
+}
+
+fn select(message: &Message) -> Option<NoticeKey> {
+    match message {
+        Message::Notice(key) => Some(key.clone()),
+        _ => None,
+    }
 }

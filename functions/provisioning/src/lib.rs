@@ -16,7 +16,7 @@ pub use config::{Config, Ctx};
 use domain::accounts::signups::{Newcomer, SignUp, State};
 use domain::retry::{Done, Failure, Fate, Retry};
 use domain::time::Timestamp;
-use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use queues::{Message, SqsBatchResponse, SqsEvent, consume_with};
 use store::{Provisioned, Store};
 use welcome::Welcome;
 
@@ -25,29 +25,26 @@ const CONCURRENCY: usize = 5;
 
 /// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
-    let act = async |delivered: Delivered| match &delivered.message {
-        Message::SignUp(applicant) => on_sign_up(ctx, applicant).await,
-        Message::Event(_)
-        | Message::Request(_)
-        | Message::Work(..)
-        | Message::Comment(_)
-        | Message::Usage(_)
-        | Message::Notice(_)
-        | Message::Assist(_) => Ok(Done::Ignored("not a sign-up")),
-    };
-    let fail = async |delivered: Delivered, failure: Failure| {
-        if let (Message::SignUp(applicant), Retry::Never) = (&delivered.message, &failure.retry) {
+    let handle = async |applicant: Newcomer| on_sign_up(ctx, &applicant).await;
+    let fail = async |applicant: Newcomer, failure: Failure, receives: u32| {
+        if failure.retry == Retry::Never {
+            let applicant = &applicant;
             // An operator has to look at it; retrying would not help.
             let reason = failure.source.to_string();
             let now = ctx.outside.now();
             ctx.store.signup_refuse(applicant, &reason, now).await?;
         }
-        Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
-            failure,
-        ))
+        let fate = Fate::of(failure.retry, receives, (ctx.outside.random)());
+        Ok((fate, failure))
     };
-    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+    consume_with(&ctx.queues, event, CONCURRENCY, select, handle, fail).await
+}
+
+fn select(message: &Message) -> Option<Newcomer> {
+    match message {
+        Message::SignUp(applicant) => Some(applicant.clone()),
+        _ => None,
+    }
 }
 
 async fn on_sign_up(ctx: &Ctx, applicant: &Newcomer) -> Result<Done, Failure> {

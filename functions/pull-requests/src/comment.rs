@@ -1,13 +1,14 @@
 //! The one comment under the issue, edited in place. Whoever tells the issue also owes the customer his mail, so that both
 //! are told of the same, and each once.
 
-use crate::{Ctx, PAUSED, finished, goes_on, repository, wording};
+use crate::{Ctx, finished, repository, wording};
 use domain::ids::{CommentId, JobId};
 use domain::jobs::pulls::hidden_marker;
 use domain::jobs::{CommentState, Snapshot};
 use domain::retry::{Done, Failure, Retry};
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use flows::work;
 use github_api::CommentOrder;
 use store::CommentClaim;
 
@@ -16,8 +17,8 @@ pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Fai
     let Some(row) = ctx.store.job_find(id).await? else {
         return Ok(Done::Ignored("no such job"));
     };
-    if goes_on(ctx, &row).await == Switch::Off {
-        return Ok(PAUSED);
+    if work::switch(&ctx.switches, &row.facts.account, ctx.outside.now()).await == Switch::Off {
+        return Ok(work::PAUSED);
     }
     tell(ctx, &row, until).await
 }
@@ -43,7 +44,7 @@ pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, F
             CommentClaim::Held => return Ok(done),
         }
         // Before the comment, which GitHub may not take for hours, or never.
-        if let Err(failure) = finished::owe(ctx, &row, notice).await {
+        if let Err(failure) = finished::notify(ctx, &row, notice).await {
             ctx.store.comment_release(&row, until).await?;
             return Err(failure);
         }

@@ -5,11 +5,12 @@ use crate::{Ctx, wording};
 use domain::jobs::{CommentState, Snapshot};
 use domain::notices::{Kind, Notice, Topic};
 use domain::retry::Failure;
+use flows::owe;
 use queues::Message;
-use store::NoticeOwed;
 
-/// Owes it, if the job has come so far and somebody wants it. The fact is the job, so another state of it is no news.
-pub async fn owe(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<(), Failure> {
+/// Owes the mail, if the job has ended or was delivered and the account wants such mails. The fact is the job, so a later
+/// state of it owes no second mail.
+pub async fn notify(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<(), Failure> {
     if state == CommentState::Working {
         return Ok(());
     }
@@ -31,12 +32,7 @@ pub async fn owe(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<(), F
         wording::mail(row),
         now,
     );
-    if ctx.store.notice_owe(account, &notice, now).await? == NoticeOwed::Now {
-        ctx.queues
-            .send(&Message::Notice(notice.key(account)), Some(account))
-            .await?;
-    }
-    Ok(())
+    owe::notice(&ctx.store, &ctx.queues, account, &notice, now).await
 }
 
 /// Owes the warning that most of a spend limit is spent, or all of it.

@@ -14,51 +14,40 @@ mod wording;
 
 pub use config::{Config, Ctx};
 
+use domain::ids::JobId;
 use domain::jobs::{Snapshot, Work};
-use domain::retry::{Done, Failure, Fate};
-use domain::switches::Switch;
+use domain::retry::Failure;
 use domain::time::Timestamp;
+use flows::work::LEASE_MARGIN;
 use github_api::{Access, Repository};
-use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
-use std::time::Duration;
+use queues::{Message, SqsBatchResponse, SqsEvent, consume};
 
 const CONCURRENCY: usize = 5;
-/// A lease outlives the function that holds it by this much.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Acts on a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let until = deadline.plus(LEASE_MARGIN);
-    let act = async |delivered: Delivered| match &delivered.message {
-        Message::Work(Work::Pull, job) => open::handle(ctx, job, until).await,
-        Message::Comment(job) => comment::handle(ctx, job, until).await,
-        Message::Work(Work::Plan | Work::Code | Work::Review, _)
-        | Message::Event(_)
-        | Message::Request(_)
-        | Message::Usage(_)
-        | Message::Notice(_)
-        | Message::SignUp(_)
-        | Message::Assist(_) => Ok(Done::Ignored("nothing to write to GitHub")),
+    let handle = async |task: Task| match task {
+        Task::Open(job) => open::handle(ctx, &job, until).await,
+        Task::Comment(job) => comment::handle(ctx, &job, until).await,
     };
-    let fail = async |delivered: Delivered, failure: Failure| {
-        Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
-            failure,
-        ))
-    };
-    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+    let random = || (ctx.outside.random)();
+    consume(&ctx.queues, event, CONCURRENCY, random, select, handle).await
 }
 
-/// What is said of a job that may not go on.
-pub(crate) const PAUSED: Done = Done::Waiting("the account is paused");
+/// The work that a message of this function names.
+#[derive(Clone)]
+enum Task {
+    Open(JobId),
+    Comment(JobId),
+}
 
-/// Whether the job may go on.
-pub(crate) async fn goes_on(ctx: &Ctx, row: &Snapshot) -> Switch {
-    ctx.switches
-        .switch_now(ctx.outside.now(), |switches| {
-            switches.account(&row.facts.account)
-        })
-        .await
+fn select(message: &Message) -> Option<Task> {
+    match message {
+        Message::Work(Work::Pull, job) => Some(Task::Open(job.clone())),
+        Message::Comment(job) => Some(Task::Comment(job.clone())),
+        _ => None,
+    }
 }
 
 /// The job's repository, for writing.

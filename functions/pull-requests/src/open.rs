@@ -1,6 +1,6 @@
 //! From an approved change to an open pull request and a debt to Stripe.
 
-use crate::{Ctx, PAUSED, comment, goes_on, repository, wishes, wording};
+use crate::{Ctx, comment, repository, wishes, wording};
 use domain::ids::JobId;
 use domain::jobs::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
 use domain::jobs::steps::Steps;
@@ -10,17 +10,17 @@ use domain::jobs::{
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
+use flows::work::{self, Finish, Worked};
 use github_api::{CommitOrder, Opened, Pull, PullOrder, Repository};
 use queues::Message;
-use store::{Advanced, Claimed};
 
 /// Opens the job's pull request, once.
 pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Failure> {
     let Some((row, steps)) = ctx.store.job_find_whole(id).await? else {
         return Ok(Done::Ignored("no such job"));
     };
-    if goes_on(ctx, &row).await == Switch::Off {
-        return Ok(PAUSED);
+    if work::switch(&ctx.switches, &row.facts.account, ctx.outside.now()).await == Switch::Off {
+        return Ok(work::PAUSED);
     }
     match row.staged() {
         Staged::Approved(job) => deliver(ctx, job, &steps, until).await,
@@ -35,41 +35,24 @@ async fn deliver<S: Leasable<Working = Opening>>(
     steps: &Steps,
     until: Timestamp,
 ) -> Result<Done, Failure> {
-    // Somebody works on it, or nobody may yet; when it is due, the sweeper sends it again.
-    let Ok(claim) = job.claim(until, ctx.outside.now()) else {
-        return Ok(Done::Ignored("not now"));
+    let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
+    let run = async |lease: &Lease<Opening>| {
+        let pull = pull(ctx, lease, steps).await?;
+        let now = ctx.outside.now();
+        let finish: Finish<Opening> = match pull {
+            Some(Pull { number, url, .. }) => {
+                Box::new(move |lease| lease.opened(PullRef { number, url }, now))
+            }
+            None => Box::new(move |lease| lease.cancelled(now)),
+        };
+        Ok(finish)
     };
-    let Claimed::Yours(lease) = ctx.store.job_claim(claim).await? else {
-        return Ok(Done::Duplicate);
+    let (row, transition) = match work::work(&ctx.store, random, clock, job, until, run).await? {
+        Worked::Moved(row, transition) => (row, transition),
+        Worked::Not(done) => return Ok(done),
+        // A cancellation was requested meanwhile. The next attempt looks up whether there is a pull request now.
+        Worked::Overtaken => return Err(MovedOn.into()),
     };
-    let (transition, failure) = match pull(ctx, &lease, steps).await {
-        Ok(Some(pull)) => (
-            lease.opened(
-                PullRef {
-                    number: pull.number,
-                    url: pull.url,
-                },
-                ctx.outside.now(),
-            ),
-            None,
-        ),
-        Ok(None) => (lease.cancelled(ctx.outside.now()), None),
-        Err(failure) => (
-            lease.failed(&failure, (ctx.outside.random)(), ctx.outside.now()),
-            Some(failure),
-        ),
-    };
-    let row = match ctx.store.job_advance(&transition).await? {
-        Advanced::Applied(row) => row,
-        // Somebody asked to stop meanwhile. Whether there is a pull request now is looked up by the next try.
-        Advanced::Stale => return Err(MovedOn.into()),
-    };
-    match failure {
-        Some(failure) if row.state.work().is_some() => {
-            return Err(failure.due_in(row.wait(ctx.outside.now())));
-        }
-        Some(_) | None => {}
-    }
     for debts in transition.money().debts() {
         ctx.queues
             .send(&Message::Usage(debts), Some(&row.facts.account))

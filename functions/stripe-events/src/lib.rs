@@ -26,95 +26,53 @@ mod subscription;
 pub use config::{Config, Ctx};
 
 use domain::inbox::events::{Mode, StripeEvent};
-use domain::inbox::{EventKey, EventRow, EventState, Finish, Source};
-use domain::retry::{Done, Failure, Fate};
-use domain::switches::Switch;
+use domain::inbox::{EventKey, EventRow};
+use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
-use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use flows::act;
+use queues::{Message, SqsBatchResponse, SqsEvent, consume_with};
 use webhooks::stripe;
 
 const CONCURRENCY: usize = 10;
 
 /// Acts on a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
-    let act = async |delivered: Delivered| match &delivered.message {
-        Message::Event(key) => on_event(ctx, key).await,
-        Message::Request(_)
-        | Message::Work(..)
-        | Message::Comment(_)
-        | Message::Usage(_)
-        | Message::Notice(_)
-        | Message::SignUp(_)
-        | Message::Assist(_) => Ok(Done::Ignored("not an event")),
-    };
-    let fail = async |delivered: Delivered, failure: Failure| match &delivered.message {
-        Message::Event(key) => {
-            let fate = ctx
-                .inbox
-                .fail(key, &failure, (ctx.outside.random)(), ctx.outside.now())
-                .await?;
-            Ok((fate, failure))
-        }
-        Message::Request(_)
-        | Message::Work(..)
-        | Message::Comment(_)
-        | Message::Usage(_)
-        | Message::Notice(_)
-        | Message::SignUp(_)
-        | Message::Assist(_) => Ok((Fate::Over, failure)),
-    };
-    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
-}
-
-async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
-    let now = ctx.outside.now();
-    if ctx
-        .switches
-        .switch_now(now, |switches| switches.process(Source::Stripe))
+    let handle = async |key: EventKey| {
+        let (inbox, switches, clock) = (&ctx.inbox, &ctx.switches, || ctx.outside.now());
+        act(
+            inbox,
+            switches,
+            clock,
+            &key,
+            async |row: &EventRow, body: &[u8]| dispatch(ctx, row, body).await,
+        )
         .await
-        == Switch::Off
-    {
-        ctx.inbox.postpone(key, now).await?;
-        return Ok(Done::Waiting("acting on Stripe's events is stopped"));
-    }
-    let Some(event) = ctx.inbox.find(key).await? else {
-        return Ok(Done::Ignored("no such event"));
     };
-    if event.row.state != EventState::Pending {
-        return Ok(Done::Duplicate);
-    }
-    let done = act(ctx, &event.row, &event.body).await?;
-    match Finish::of(&done) {
-        Some(finish) => ctx
-            .inbox
-            .finish(key, &finish, ctx.outside.now())
-            .await
-            .map(drop)?,
-        None => ctx.inbox.postpone(key, ctx.outside.now()).await?,
-    }
-    Ok(done)
+    let fail = async |key: EventKey, failure: Failure, _| {
+        let (random, now) = ((ctx.outside.random)(), ctx.outside.now());
+        let fate = ctx.inbox.fail(&key, &failure, random, now).await?;
+        Ok((fate, failure))
+    };
+    consume_with(&ctx.queues, event, CONCURRENCY, select, handle, fail).await
 }
 
-async fn act(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failure> {
+fn select(message: &Message) -> Option<EventKey> {
+    match message {
+        Message::Event(key) => Some(key.clone()),
+        _ => None,
+    }
+}
+
+async fn dispatch(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failure> {
     let (envelope, event) = stripe::parse(&row.name, body)?;
-    match envelope {
-        Some(envelope) if is_foreign(ctx, envelope.mode).await? => {
-            tracing::warn!(event.key = %row.key, event.name = row.name, alarm = true,
-                "an event of the mode that STRIPE_SECRET_KEY is not for");
-            Ok(Done::Unattributed("of Stripe's other mode"))
-        }
-        Some(_) | None => dispatch(ctx, &event, row).await,
+    if let Some(envelope) = envelope
+        && is_foreign(ctx, envelope.mode).await?
+    {
+        tracing::warn!(event.key = %row.key, event.name = row.name, alarm = true,
+            "the event is of the mode that STRIPE_SECRET_KEY is not for");
+        return Ok(Done::Unattributed("of Stripe's other mode"));
     }
-}
-
-/// Whether an event is of the mode that our key is not for: play money must not buy credits.
-async fn is_foreign(ctx: &Ctx, mode: Mode) -> Result<bool, Failure> {
-    let ours = ctx.stripe_maybe().await?.and_then(|stripe| stripe.mode());
-    Ok(ours.is_some_and(|ours| ours != mode))
-}
-
-async fn dispatch(ctx: &Ctx, event: &StripeEvent, row: &EventRow) -> Result<Done, Failure> {
-    match event {
+    match &event {
         StripeEvent::Checkout(event) => checkout::handle(ctx, event, row).await,
         StripeEvent::Payment(event) => payment::handle(ctx, event, row).await,
         StripeEvent::Charge(event) => refund::charge(ctx, event).await,
@@ -127,4 +85,10 @@ async fn dispatch(ctx: &Ctx, event: &StripeEvent, row: &EventRow) -> Result<Done
         StripeEvent::Meter(event) => meter::handle(ctx, event).await,
         StripeEvent::Ignored { .. } => Ok(Done::Ignored("an event we do not act on")),
     }
+}
+
+/// Whether an event is of the mode that our key is not for: test money must not buy credits.
+async fn is_foreign(ctx: &Ctx, mode: Mode) -> Result<bool, Failure> {
+    let ours = ctx.stripe_maybe().await?.and_then(|stripe| stripe.mode());
+    Ok(ours.is_some_and(|ours| ours != mode))
 }

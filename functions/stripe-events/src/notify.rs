@@ -8,9 +8,7 @@ use domain::ids::AccountId;
 use domain::notices::{Notice, Topic};
 use domain::retry::Failure;
 use domain::units::{Currency, Money};
-use queues::Message;
 use std::time::Duration;
-use store::NoticeOwed;
 
 /// A trial ends, unless that is no longer so.
 pub async fn trial_ending(
@@ -78,19 +76,9 @@ pub async fn action_required(
     owe(ctx, account, &Notice::new(topic, words, told.as_of)).await
 }
 
-/// Owes a notice and sends its message; where that gets lost, the row is found due.
 async fn owe(ctx: &Ctx, account: &AccountId, notice: &Notice) -> Result<(), Failure> {
-    if ctx
-        .store
-        .notice_owe(account, notice, ctx.outside.now())
-        .await?
-        == NoticeOwed::Now
-    {
-        ctx.queues
-            .send(&Message::Notice(notice.key(account)), Some(account))
-            .await?;
-    }
-    Ok(())
+    let now = ctx.outside.now();
+    flows::owe::notice(&ctx.store, &ctx.queues, account, notice, now).await
 }
 
 /// Whether the invoice has got further than what is told of it.

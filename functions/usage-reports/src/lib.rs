@@ -12,10 +12,10 @@ mod report;
 pub use config::{Config, Ctx};
 
 use domain::billing::usage::Debts;
-use domain::retry::{Done, Failure, Fate};
+use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
-use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use queues::{Message, SqsBatchResponse, SqsEvent, consume};
 use report::Reporter;
 use std::time::Duration;
 use store::ReportClaim;
@@ -29,23 +29,17 @@ const HELD_WAIT: Duration = Duration::from_secs(3);
 
 /// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
-    let act = async |delivered: Delivered| match &delivered.message {
-        Message::Usage(debts) => on_usage(ctx, debts, deadline.plus(LEASE_MARGIN)).await,
-        Message::Event(_)
-        | Message::Request(_)
-        | Message::Work(..)
-        | Message::Comment(_)
-        | Message::Notice(_)
-        | Message::SignUp(_)
-        | Message::Assist(_) => Ok(Done::Ignored("not usage")),
-    };
-    let fail = async |delivered: Delivered, failure: Failure| {
-        Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
-            failure,
-        ))
-    };
-    consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+    let until = deadline.plus(LEASE_MARGIN);
+    let handle = async |debts: Debts| on_usage(ctx, &debts, until).await;
+    let random = || (ctx.outside.random)();
+    consume(&ctx.queues, event, CONCURRENCY, random, select, handle).await
+}
+
+fn select(message: &Message) -> Option<Debts> {
+    match message {
+        Message::Usage(debts) => Some(debts.clone()),
+        _ => None,
+    }
 }
 
 const KEPT: Done = Done::Waiting("billing is off or the account is paused; the usage is kept");

@@ -1,15 +1,15 @@
-//! A batch of messages, each on its own.
+//! A batch of messages, each acted on separately.
 //!
-//! The only place that knows what becomes of a message: it catches panics, bounds concurrency, says each outcome once, and
-//! turns a failure's class into what SQS must do. Work is safe to repeat, so when in doubt the message comes back.
+//! The only code that decides what becomes of a message: it catches panics, bounds concurrency, logs each outcome once, and
+//! turns a failure's class into what SQS must do. Work is safe to repeat, so in doubt the message comes back.
 //!
-//! | the handler says | the message | the row |
+//! | the handler answers | the message | the row |
 //! |---|---|---|
-//! | done, a duplicate, ignored | acknowledged | the handler's business |
-//! | failed, soon | hidden for the wait, reported failed | a try counted |
-//! | failed, after a while | sent anew with a delay, acknowledged | due then |
-//! | failed for good | acknowledged | failed, or the job failed |
-//! | it cannot be read, or its row cannot be written | reported failed, in the end a dead letter | untouched |
+//! | done, a duplicate, ignored | acknowledged | up to the handler |
+//! | failed, `Soon` | hidden for the backoff, reported as failed | an attempt is counted |
+//! | failed, `After` or `Alarm` | sent again with a delay, acknowledged | due then |
+//! | failed, `Never` | acknowledged | failed, or its job failed |
+//! | unreadable, or its row cannot be written | reported as failed; in the end a dead letter | untouched |
 
 use crate::{Message, Queues, SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::sqs::SqsMessage;
@@ -22,15 +22,13 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-/// A message as SQS handed it over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
-    /// The pointer.
-    pub message: Message,
-    /// How often SQS has handed it over, this time included.
-    pub receives: u32,
-    /// Whose share of the queue it took.
-    pub account: Option<AccountId>,
+/// A message as SQS delivered it.
+struct Delivered {
+    message: Message,
+    /// How often SQS has delivered it, this time included.
+    receives: u32,
+    /// The account whose share of the queue it took.
+    account: Option<AccountId>,
 }
 
 /// A handler that panicked: a bug, treated as a failure that may pass.
@@ -45,33 +43,59 @@ impl fmt::Display for Panicked {
 
 impl std::error::Error for Panicked {}
 
-enum Verdict {
+enum Answer {
     Acknowledge,
     Return,
 }
 
-/// Hands every message of a batch to `handle`, at most `concurrency` at once. When that fails, `fail` writes the failure to
-/// the row the message points to and says what shall become of the message.
-pub async fn consume<H, HF, W, WF>(
+/// Consumes a batch whose rows say when they are due: a failed message comes back at about that time.
+///
+/// `select` names the work of a message, or `None` if the message belongs to another function; such a message is logged
+/// and acknowledged here. At most `concurrency` messages are handled at once. `random` spreads the retries.
+pub async fn consume<W, H, HF>(
     queues: &Queues,
     event: SqsEvent,
     concurrency: usize,
+    random: impl Fn() -> u64,
+    select: fn(&Message) -> Option<W>,
     handle: H,
-    fail: W,
 ) -> SqsBatchResponse
 where
-    H: Fn(Delivered) -> HF,
+    W: Clone,
+    H: Fn(W) -> HF,
     HF: Future<Output = Result<Done, Failure>>,
-    W: Fn(Delivered, Failure) -> WF,
-    WF: Future<Output = Result<(Fate, Failure), Failure>>,
+{
+    let random = &random;
+    let fail = async |_: W, failure: Failure, receives: u32| {
+        Ok((Fate::of(failure.retry, receives, random()), failure))
+    };
+    consume_with(queues, event, concurrency, select, handle, fail).await
+}
+
+/// Consumes a batch, and writes each failure with `fail` to the row that its message names. `fail` also gets the number of
+/// receives, and decides whether the message comes back.
+pub async fn consume_with<W, H, HF, F, FF>(
+    queues: &Queues,
+    event: SqsEvent,
+    concurrency: usize,
+    select: fn(&Message) -> Option<W>,
+    handle: H,
+    fail: F,
+) -> SqsBatchResponse
+where
+    W: Clone,
+    H: Fn(W) -> HF,
+    HF: Future<Output = Result<Done, Failure>>,
+    F: Fn(W, Failure, u32) -> FF,
+    FF: Future<Output = Result<(Fate, Failure), Failure>>,
 {
     let (handle, fail) = (&handle, &fail);
     let failed: Vec<Option<String>> = stream::iter(event.records)
         .map(|record| async move {
             let id = record.message_id.clone().unwrap_or_default();
-            match one(queues, record, handle, fail).await {
-                Verdict::Acknowledge => None,
-                Verdict::Return => Some(id),
+            match one(queues, record, select, handle, fail).await {
+                Answer::Acknowledge => None,
+                Answer::Return => Some(id),
             }
         })
         .buffer_unordered(concurrency)
@@ -82,28 +106,41 @@ where
     response
 }
 
-async fn one<H, HF, W, WF>(queues: &Queues, record: SqsMessage, handle: &H, fail: &W) -> Verdict
+async fn one<W, H, HF, F, FF>(
+    queues: &Queues,
+    record: SqsMessage,
+    select: fn(&Message) -> Option<W>,
+    handle: &H,
+    fail: &F,
+) -> Answer
 where
-    H: Fn(Delivered) -> HF,
+    W: Clone,
+    H: Fn(W) -> HF,
     HF: Future<Output = Result<Done, Failure>>,
-    W: Fn(Delivered, Failure) -> WF,
-    WF: Future<Output = Result<(Fate, Failure), Failure>>,
+    F: Fn(W, Failure, u32) -> FF,
+    FF: Future<Output = Result<(Fate, Failure), Failure>>,
 {
     let Some(delivered) = read(&record) else {
         tracing::error!(
             message.id = record.message_id,
-            "a message that is not ours stays in the queue"
+            "a message that is not one of Tallyhook stays in the queue"
         );
-        return Verdict::Return;
+        return Answer::Return;
     };
     let (kind, key) = (delivered.message.kind(), delivered.message.key());
-    let handled = AssertUnwindSafe(handle(delivered.clone()))
-        .catch_unwind()
-        .await;
+    let Some(work) = select(&delivered.message) else {
+        tracing::info!(
+            message.kind = kind,
+            message.key = key,
+            "ignored: the message belongs to another function"
+        );
+        return Answer::Acknowledge;
+    };
+    let handled = AssertUnwindSafe(handle(work.clone())).catch_unwind().await;
     let failure = match handled {
         Ok(Ok(done)) => {
             tracing::info!(message.kind = kind, message.key = key, outcome = ?done, "handled");
-            return Verdict::Acknowledge;
+            return Answer::Acknowledge;
         }
         Ok(Err(failure)) => failure,
         Err(_) => Failure {
@@ -112,18 +149,18 @@ where
         },
     };
     let receipt = record.receipt_handle.unwrap_or_default();
-    match fail(delivered.clone(), failure).await {
+    match fail(work, failure, delivered.receives).await {
         Ok((Fate::Over, failure)) => {
             tracing::error!(message.kind = kind, message.key = key, error = %failure, alarm = true, "given up");
-            Verdict::Acknowledge
+            Answer::Acknowledge
         }
         Ok((Fate::Again(wait), failure)) => {
-            say(kind, &key, &failure);
+            log(kind, &key, &failure);
             again(queues, &delivered, &receipt, failure.retry, wait).await
         }
         Err(failure) => {
-            tracing::warn!(message.kind = kind, message.key = key, error = %failure, "could not write the failure down");
-            Verdict::Return
+            tracing::warn!(message.kind = kind, message.key = key, error = %failure, "could not record the failure");
+            Answer::Return
         }
     }
 }
@@ -145,16 +182,16 @@ fn read(record: &SqsMessage) -> Option<Delivered> {
     })
 }
 
-fn say(kind: &str, key: &str, failure: &Failure) {
+fn log(kind: &str, key: &str, failure: &Failure) {
     match failure.retry {
         Retry::After(_) => {
-            tracing::info!(message.kind = kind, message.key = key, error = %failure, "later")
+            tracing::info!(message.kind = kind, message.key = key, error = %failure, "will retry later")
         }
         Retry::Alarm(_) => {
-            tracing::error!(message.kind = kind, message.key = key, error = %failure, alarm = true, "our set-up is refused");
+            tracing::error!(message.kind = kind, message.key = key, error = %failure, alarm = true, "our credentials or set-up were rejected");
         }
         Retry::Soon | Retry::Never => {
-            tracing::warn!(message.kind = kind, message.key = key, error = %failure, "again")
+            tracing::warn!(message.kind = kind, message.key = key, error = %failure, "will retry")
         }
     }
 }
@@ -165,7 +202,7 @@ async fn again(
     receipt: &str,
     retry: Retry,
     wait: Duration,
-) -> Verdict {
+) -> Answer {
     let Delivered {
         message, account, ..
     } = delivered;
@@ -173,12 +210,12 @@ async fn again(
         Retry::Soon | Retry::Never => queues
             .hide(message.queue(), receipt, wait)
             .await
-            .map(|()| Verdict::Return),
+            .map(|()| Answer::Return),
         Retry::After(_) | Retry::Alarm(_) => queues
             .send_later(message, account.as_ref(), wait)
             .await
-            .map(|()| Verdict::Acknowledge),
+            .map(|()| Answer::Acknowledge),
     };
-    // Where even that fails, the queue's own timeout brings the message back.
-    postponed.unwrap_or(Verdict::Return)
+    // If even that fails, the queue's own visibility timeout brings the message back.
+    postponed.unwrap_or(Answer::Return)
 }

@@ -11,7 +11,7 @@ mod message;
 
 pub use accept::accept;
 pub use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-pub use consume::{Delivered, consume};
+pub use consume::{consume, consume_with};
 pub use error::QueueError;
 pub use message::{BadMessage, Message, Queue};
 

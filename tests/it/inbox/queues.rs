@@ -2,7 +2,7 @@
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World};
-use ::queues::{Delivered, Message, Queue, Queues, SqsBatchResponse, SqsEvent, consume};
+use ::queues::{Message, Queue, Queues, SqsBatchResponse, SqsEvent, consume_with};
 use domain::ids::JobId;
 use domain::inbox::{EventKey, EventState, Source};
 use domain::jobs::{State, Work};
@@ -59,32 +59,31 @@ async fn world_of_words() -> (World, Handled) {
 }
 
 async fn act(queues: &Queues, event: SqsEvent, seen: &Handled) -> SqsBatchResponse {
-    let handle = async |delivered: Delivered| {
-        let key = delivered.message.key();
-        *seen
-            .lock()
-            .expect("nobody panics here")
-            .entry(key.clone())
-            .or_default() += 1;
+    let select = |message: &Message| Some(message.key());
+    let handle = async |key: String| {
+        let times = {
+            let mut seen = seen.lock().expect("nobody panics here");
+            let times = seen.entry(key.clone()).or_default();
+            *times += 1;
+            *times
+        };
         match key.split('-').next() {
             Some("good") => Ok(Done::Applied("it".to_owned())),
             Some("known") => Ok(Done::Duplicate),
             Some("odd") => Ok(Done::Ignored("odd")),
             Some("unlucky") => Err(Unlucky.into()),
-            Some("early") if delivered.receives == 1 => {
-                Err(Failure::after(Duration::from_secs(30), "not yet"))
-            }
+            Some("early") if times == 1 => Err(Failure::after(Duration::from_secs(30), "not yet")),
             Some("lost") => Err(Failure::never("lost")),
             _ => panic!("a bug, on purpose"),
         }
     };
-    let fail = async |delivered: Delivered, failure: Failure| {
-        if delivered.message.key().contains("unwritable") {
+    let fail = async |key: String, failure: Failure, receives: u32| {
+        if key.contains("unwritable") {
             return Err(Failure::from(Unlucky));
         }
-        Ok((Fate::of(failure.retry, delivered.receives, 0), failure))
+        Ok((Fate::of(failure.retry, receives, 0), failure))
     };
-    consume(queues, event, 10, handle, fail).await
+    consume_with(queues, event, 10, select, handle, fail).await
 }
 
 fn records(bodies: &[&str]) -> SqsEvent {

@@ -1,0 +1,38 @@
+//! One recorded event, acted on once: loaded, handed to its function, and finished with the outcome.
+//!
+//! Safe to run twice: an event that is not pending any more is not acted on, what a function does for an event is
+//! conditional itself, and the row is finished only while it is pending.
+
+use domain::inbox::{EventKey, EventRow, EventState, Finish};
+use domain::retry::{Done, Failure};
+use domain::switches::Switch;
+use domain::time::Timestamp;
+use store::{Inbox, Switchboard};
+
+/// Acts on an event with `dispatch`, unless an operator has paused the events of its source.
+pub async fn act(
+    inbox: &Inbox,
+    switches: &Switchboard,
+    clock: impl Fn() -> Timestamp,
+    key: &EventKey,
+    dispatch: impl AsyncFnOnce(&EventRow, &[u8]) -> Result<Done, Failure>,
+) -> Result<Done, Failure> {
+    let now = clock();
+    let process = switches.switch_now(now, |switches| switches.process(key.source()));
+    if process.await == Switch::Off {
+        inbox.postpone(key, now).await?;
+        return Ok(Done::Waiting("event processing is paused"));
+    }
+    let Some(event) = inbox.find(key).await? else {
+        return Ok(Done::Ignored("no such event"));
+    };
+    if event.row.state != EventState::Pending {
+        return Ok(Done::Duplicate);
+    }
+    let done = dispatch(&event.row, &event.body).await?;
+    match Finish::of(&done) {
+        Some(finish) => inbox.finish(key, &finish, clock()).await.map(drop)?,
+        None => inbox.postpone(key, clock()).await?,
+    }
+    Ok(done)
+}

@@ -1,0 +1,4 @@
+//! How jobs begin: ordered, or refused with the reason.
+
+pub mod order;
+mod refuse;

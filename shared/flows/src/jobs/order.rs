@@ -1,0 +1,193 @@
+//! From a granted wish to a job, on the terms of its account's plan.
+//!
+//! Safe to run twice: a fact makes one job, with its hold and its place in the quota, in one transaction. A job that was
+//! made and not sent is due, and a second run finds it and sends it again.
+
+use super::refuse;
+use crate::owe;
+use domain::accounts::Account;
+use domain::billing::entitlements::{Entitlements, entitlements};
+use domain::billing::plans::{Catalogue, Limit, Plan};
+use domain::billing::usage::Meter;
+use domain::ids::{AccountId, JobId};
+use domain::inbox::events::{Issue, Origin};
+use domain::jobs::pulls::PullWishes;
+use domain::jobs::requests::Agent;
+use domain::jobs::steps::Order;
+use domain::jobs::{self, Facts, Funding, Offer, Snapshot, Work};
+use domain::ledger::HoldId;
+use domain::notices::{Notice, Topic, quota_warning};
+use domain::retry::Failure;
+use domain::time::Timestamp;
+use queues::{Message, Queues, Sending};
+use store::{JobCreated, NewJob, Store};
+
+/// What creating a job needs.
+#[derive(Clone, Copy)]
+pub struct Orders<'a> {
+    pub store: &'a Store,
+    pub queues: &'a Queues,
+    pub catalogue: &'a Catalogue,
+    /// Where customers buy credits and plans, for the comments that ask them to.
+    pub dashboard_url: Option<&'a str>,
+    pub now: Timestamp,
+}
+
+/// A wish for a job that the repository's policy or an API key has granted.
+pub struct Wanted {
+    pub id: JobId,
+    /// The fact that asks for it.
+    pub trigger: String,
+    pub wishes: PullWishes,
+    pub retry_of: Option<JobId>,
+    pub agent: Agent,
+}
+
+/// What became of a wish.
+pub enum Placed {
+    Made(JobId),
+    /// The issue already has this job.
+    Joined(JobId),
+    /// It cannot be paid for or billed. This job ended before it began and says why.
+    Refused(JobId),
+    /// The account was closed at this moment: its owner has moved to another one.
+    Closed,
+    NoAccount,
+}
+
+impl Orders<'_> {
+    /// Makes a job of an issue, or a refused one that says what is missing.
+    pub async fn make(
+        &self,
+        account: &AccountId,
+        origin: &Origin,
+        issue: &Issue,
+        wanted: Wanted,
+    ) -> Result<Placed, Failure> {
+        // The owner's Marketplace purchase may have been recorded before the owner had an account.
+        self.store.marketplace_carry(origin.owner).await?;
+        let Some((account, contracts)) = self.store.account_find_whole(account).await? else {
+            return Ok(Placed::NoAccount);
+        };
+        let entitlements = entitlements(self.catalogue, &account, &contracts, self.now)
+            .ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
+        let plan = entitlements.plan;
+        let new = self.new_job(&account, &entitlements, origin, issue, wanted);
+        if let Some(waiting) = self.unbilled(plan, &new.row.facts).await? {
+            return refuse::unbilled(self, new, waiting).await;
+        }
+        let job = match self.store.job_create(&new).await? {
+            JobCreated::OutOfCredits(balance) => {
+                return refuse::out_of_credits(self, plan, new, balance).await;
+            }
+            JobCreated::QuotaUsed => return refuse::quota_used(self, plan, new).await,
+            JobCreated::SpendLimitReached => return refuse::spend_limit_reached(self, new).await,
+            JobCreated::AccountClosed => return Ok(Placed::Closed),
+            JobCreated::Joined(job) => return Ok(Placed::Joined(job)),
+            JobCreated::New => new.row.facts.id.clone(),
+            // An earlier run may have made it and died before it could send. A second message does no harm.
+            JobCreated::Existing(job) => job,
+        };
+        self.warn(plan, &new.row.facts).await?;
+        let sending = |message| Sending {
+            message,
+            account: Some(new.row.facts.account.clone()),
+        };
+        let plan = sending(Message::Work(Work::Plan, job.clone()));
+        let comment = sending(Message::Comment(job.clone()));
+        self.queues.send_all(&[plan, comment]).await?;
+        Ok(Placed::Made(job))
+    }
+
+    fn new_job(
+        &self,
+        account: &Account,
+        entitlements: &Entitlements<'_>,
+        origin: &Origin,
+        issue: &Issue,
+        wanted: Wanted,
+    ) -> NewJob {
+        let offer = Offer::of(self.catalogue, entitlements, &account.customer, self.now);
+        let (offer, row): (_, fn(Facts) -> Snapshot) = match wanted.agent {
+            Agent::Ours => (offer, jobs::queued),
+            Agent::Outside => (offer.outside(), jobs::delegated),
+        };
+        let facts = Facts {
+            id: wanted.id,
+            account: account.id.clone(),
+            installation: origin.installation,
+            repository: origin.repository,
+            owner_login: origin.owner_login.clone(),
+            repository_name: origin.repository_name.clone(),
+            base_branch: origin.default_branch.clone(),
+            issue_number: issue.number,
+            trigger: wanted.trigger,
+            asked_by: origin.sender_login.clone(),
+            retry_of: wanted.retry_of,
+            wishes: wanted.wishes,
+            terms: offer.terms.clone(),
+            created_at: self.now,
+        };
+        let what = format!(
+            "issue #{} of {}/{}",
+            issue.number, origin.owner_login, origin.repository_name
+        );
+        let hold = HoldId::Job(facts.id.clone());
+        NewJob {
+            hold: offer.hold(&facts.account, hold, &what, self.now),
+            row: row(facts),
+            order: Order::of(&issue.title, &issue.body),
+            limit: offer.limit,
+        }
+    }
+
+    /// The number of delivered jobs that wait to be reported to Stripe, if there are too many for another one. Where the
+    /// issue has a job already, no job is made anyhow.
+    async fn unbilled(&self, plan: &Plan, facts: &Facts) -> Result<Option<u64>, Failure> {
+        let (Funding::Metered { counts, .. }, Limit::Of(most)) =
+            (&facts.terms.funding, plan.unbilled_max)
+        else {
+            return Ok(None);
+        };
+        let records = u64::try_from(counts.len()).unwrap_or(u64::MAX).max(1);
+        let count_max = most.saturating_mul(records);
+        let owed = self.store.owed_count(&facts.account, count_max).await?;
+        let waiting = owed / records;
+        if waiting < most {
+            return Ok(None);
+        }
+        let (repository, issue) = (facts.repository, facts.issue_number);
+        let open = self.store.job_find_open(repository, issue).await?;
+        Ok(open.is_none().then_some(waiting))
+    }
+
+    /// Owes the warnings that a new job may cause: a quota nearly used, a low balance.
+    async fn warn(&self, plan: &Plan, facts: &Facts) -> Result<(), Failure> {
+        let (account, now) = (&facts.account, facts.created_at);
+        let meter = Meter::pull_requests();
+        if let Some(Limit::Of(limit)) = plan.quotas.get(&meter).map(|quota| quota.limit) {
+            let period = &facts.terms.period;
+            let used = self.store.quota_used(account, &meter, period).await?;
+            if let Some(topic) = quota_warning(&meter, period, used, limit) {
+                let words = format!(
+                    "{used} of the {limit} pull requests of the plan {} are used.",
+                    plan.name
+                );
+                self.owe(account, &Notice::new(topic, words, now)).await?;
+            }
+        }
+        if matches!(facts.terms.funding, Funding::Prepaid { .. }) {
+            let (balance, grants) = self.store.grants_count(account).await?;
+            if balance.available < self.catalogue.low_balance {
+                let words = format!("{} credits are left to spend.", balance.available);
+                let notice = Notice::new(Topic::LowBalance(grants), words, now);
+                self.owe(account, &notice).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn owe(&self, account: &AccountId, notice: &Notice) -> Result<(), Failure> {
+        owe::notice(self.store, self.queues, account, notice, self.now).await
+    }
+}

@@ -1,0 +1,141 @@
+//! Jobs that cannot be paid for or billed: they end before any work, and the issue says why and what to do.
+
+use super::order::{Orders, Placed};
+use domain::billing::plans::{Limit, Plan};
+use domain::billing::spending::Unit;
+use domain::billing::usage::Meter;
+use domain::jobs::{self, Work};
+use domain::ledger::Balance;
+use domain::notices::{Notice, Topic};
+use domain::retry::Failure;
+use queues::Message;
+use store::{JobCreated, NewJob};
+
+pub(super) async fn out_of_credits(
+    orders: &Orders<'_>,
+    plan: &Plan,
+    new: NewJob,
+    balance: Balance,
+) -> Result<Placed, Failure> {
+    let have = if balance.debt.is_zero() {
+        format!("{} are available", balance.available)
+    } else {
+        format!(
+            "{} are owed because a payment was refunded or disputed",
+            balance.debt
+        )
+    };
+    let reason = format!(
+        "a job on the plan {} reserves {} credits, and {have}.{}",
+        plan.name,
+        plan.budget,
+        pointer(orders, "Top up at")
+    );
+    let facts = &new.row.facts;
+    let (_, grants) = orders.store.grants_count(&facts.account).await?;
+    let topic = Topic::TopUpNeeded(grants);
+    let notice = Notice::new(topic, reason.clone(), facts.created_at);
+    orders.owe(&facts.account, &notice).await?;
+    refuse(orders, new, &reason).await
+}
+
+/// The quota of the period is used up.
+pub(super) async fn quota_used(
+    orders: &Orders<'_>,
+    plan: &Plan,
+    new: NewJob,
+) -> Result<Placed, Failure> {
+    let count = match new.limit {
+        Limit::Of(count) => count.to_string(),
+        Limit::Unlimited => "all".to_owned(),
+    };
+    let next = plan
+        .converts_to
+        .as_ref()
+        .and_then(|id| orders.catalogue.plan(id));
+    let offer = match next {
+        Some(next) => pointer(orders, &format!("Continue with {} at", next.name)),
+        None => pointer(orders, "See your plan at"),
+    };
+    let reason = format!(
+        "the {count} pull requests of the plan {} are used up.{offer}",
+        plan.name
+    );
+    let facts = &new.row.facts;
+    let topic = Topic::QuotaUsed(Meter::pull_requests(), facts.terms.period.clone());
+    let notice = Notice::new(topic, reason.clone(), facts.created_at);
+    orders.owe(&facts.account, &notice).await?;
+    refuse(orders, new, &reason).await
+}
+
+/// The job could cost more than the customer's spend limit leaves.
+pub(super) async fn spend_limit_reached(
+    orders: &Orders<'_>,
+    new: NewJob,
+) -> Result<Placed, Failure> {
+    let facts = &new.row.facts;
+    let spending = facts.terms.spending.as_ref();
+    let (unit, period) = spending.map_or((Unit::Money, ""), |spending| {
+        (spending.unit, spending.period.as_str())
+    });
+    let limit = orders.store.spend_limit_find(&facts.account).await?;
+    let spent = orders
+        .store
+        .spent_find(&facts.account, period, unit)
+        .await?;
+    if let Some(notice) = limit.reached((unit, period), spent, facts.created_at) {
+        orders.owe(&facts.account, &notice).await?;
+    }
+    let words = limit
+        .usage_text(unit, spent)
+        .unwrap_or_else(|| "your spend limit is reached".to_owned());
+    let reason = format!(
+        "{words}; a job could cost more than is left.{} Or ask again in the next billing period.",
+        pointer(orders, "Raise the limit at")
+    );
+    refuse(orders, new, &reason).await
+}
+
+/// Too many delivered jobs wait to be reported to Stripe; another one might never be billed.
+pub(super) async fn unbilled(
+    orders: &Orders<'_>,
+    new: NewJob,
+    waiting: u64,
+) -> Result<Placed, Failure> {
+    let account = &new.row.facts.account;
+    tracing::error!(account.id = %account, usage.owed = waiting, alarm = true, "too much usage waits to be reported to Stripe; new jobs are refused");
+    let reason = format!(
+        "{waiting} pull requests could not be reported to Stripe yet, and new jobs wait until they are. Ask again later."
+    );
+    refuse(orders, new, &reason).await
+}
+
+fn pointer(orders: &Orders<'_>, words: &str) -> String {
+    orders
+        .dashboard_url
+        .map_or_else(String::new, |url| format!(" {words} {url}"))
+}
+
+async fn refuse(orders: &Orders<'_>, new: NewJob, reason: &str) -> Result<Placed, Failure> {
+    let account = new.row.facts.account.clone();
+    let refused = NewJob {
+        row: jobs::refused(new.row.facts, reason),
+        hold: None,
+        ..new
+    };
+    let (message, placed) = match orders.store.job_refuse(&refused).await? {
+        // The same fact has made a job before: perhaps one that could be paid for and was not sent.
+        JobCreated::Existing(job) => (Message::Work(Work::Plan, job.clone()), Placed::Made(job)),
+        JobCreated::New
+        | JobCreated::Joined(_)
+        | JobCreated::OutOfCredits(_)
+        | JobCreated::QuotaUsed
+        | JobCreated::AccountClosed
+        | JobCreated::SpendLimitReached => {
+            let job = refused.row.facts.id;
+            (Message::Comment(job.clone()), Placed::Refused(job))
+        }
+    };
+    orders.queues.send(&message, Some(&account)).await?;
+    Ok(placed)
+}

@@ -1,0 +1,69 @@
+//! One piece of a job's work: leased, run, written down, and on failure given the moment of its next attempt.
+//!
+//! Safe to run twice: only one worker gets the lease, and its outcome is written on the version that the lease was taken
+//! on. A process that dies leaves a lease that expires, and the job's row is due at that moment.
+
+use domain::ids::AccountId;
+use domain::jobs::{Job, Leasable, Lease, Snapshot, Transition};
+use domain::retry::{Done, Failure};
+use domain::switches::Switch;
+use domain::time::Timestamp;
+use std::time::Duration;
+use store::{Advanced, Claimed, Store, Switchboard};
+
+/// A lease outlives the invocation that holds it by this much.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// The answer for an account whose work an operator has paused.
+pub const PAUSED: Done = Done::Waiting("the account is paused");
+
+/// The answer while another worker holds the lease, or the job is not due yet. The sweeper sends the job when it is.
+pub const NOT_NOW: Done = Done::Ignored("not now");
+
+/// Whether an account's work may go on.
+pub async fn switch(switches: &Switchboard, account: &AccountId, now: Timestamp) -> Switch {
+    switches
+        .switch_now(now, |switches| switches.account(account))
+        .await
+}
+
+/// How work ends: the transition that consumes the lease.
+pub type Finish<W> = Box<dyn FnOnce(Lease<W>) -> Transition + Send>;
+
+/// The outcome of working on a job.
+pub enum Worked {
+    /// Nothing was done: another worker is at it, or was.
+    Not(Done),
+    /// The job changed meanwhile, so the outcome was not written.
+    Overtaken,
+    /// The job moved, which may mean that it failed for good.
+    Moved(Box<Snapshot>, Transition),
+}
+
+/// Works on a job under a lease until `until`. A failure that may pass is an `Err`, due when the row is.
+pub async fn work<S: Leasable>(
+    store: &Store,
+    random: impl Fn() -> u64,
+    clock: impl Fn() -> Timestamp,
+    job: Job<S>,
+    until: Timestamp,
+    run: impl AsyncFnOnce(&Lease<S::Working>) -> Result<Finish<S::Working>, Failure>,
+) -> Result<Worked, Failure> {
+    let Ok(claim) = job.claim(until, clock()) else {
+        return Ok(Worked::Not(NOT_NOW));
+    };
+    let Claimed::Yours(lease) = store.job_claim(claim).await? else {
+        return Ok(Worked::Not(Done::Duplicate));
+    };
+    let (transition, failure) = match run(&lease).await {
+        Ok(finish) => (finish(*lease), None),
+        Err(failure) => (lease.failed(&failure, random(), clock()), Some(failure)),
+    };
+    let Advanced::Applied(row) = store.job_advance(&transition).await? else {
+        return Ok(Worked::Overtaken);
+    };
+    match failure {
+        Some(failure) if row.state.work().is_some() => Err(failure.due_in(row.wait(clock()))),
+        Some(_) | None => Ok(Worked::Moved(row, transition)),
+    }
+}
