@@ -11,9 +11,9 @@ use crate::ledger::{NOW, account, reached};
 use domain::accounts::signups::Way;
 use domain::accounts::{Account, NewAccount};
 use domain::ids::{AccountId, ActionId, CustomerId, InstallationId, OwnerId};
+use serde_json::json;
 use stand_in_aws::EmbeddedAws;
 use stand_in_shared::faults::Faults;
-use serde_json::json;
 use store::{AccountCreated, Connection, Store};
 
 /// Plays a story on both stores. The text says which one it is.

@@ -6,6 +6,8 @@
 mod act;
 pub mod jobs;
 pub mod owe;
+#[cfg(feature = "receive")]
+pub mod receive;
 pub mod work;
 
 pub use act::act;

@@ -41,7 +41,7 @@ impl World {
                 .expect("it is recorded");
             let words = self.last_words(number);
             let ended =
-                words.contains("Here is a pull request") || words.contains("could not be told");
+                words.contains("Here is a pull request") || words.contains("could not be reported");
             if event.state != EventState::Pending && ended {
                 return;
             }
@@ -107,7 +107,7 @@ async fn while_stripe_is_out_of_reach_jobs_go_on_to_a_limit_and_nothing_is_lost(
         );
         let words = world.last_words(32);
         assert!(
-            words.contains("Stripe could not be told of 2 pull requests yet; new ones wait"),
+            words.contains("2 pull requests could not be reported to Stripe yet"),
             "{words}"
         );
         assert!(world.open_job_of(32).await.is_none(), "the issue is free");
@@ -153,7 +153,7 @@ async fn with_billing_off_the_limit_holds_and_a_job_that_stands_is_joined() {
     let job = world.open_job_of(31).await.expect("it stands");
     assert_eq!(world.job(&job).await.state, State::PrOpened);
     assert!(
-        !world.last_words(31).contains("could not be told"),
+        !world.last_words(31).contains("could not be reported"),
         "nothing was refused"
     );
     world.asked_for("issues.opened", 32).await;

@@ -49,7 +49,7 @@ async fn assert_refused(world: &World, what: &str, door: Source, request: Reques
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{what}");
     assert_eq!(
         response.body(),
-        "the signature is missing or wrong",
+        "the signature is missing or invalid",
         "{what}"
     );
     assert_eq!(

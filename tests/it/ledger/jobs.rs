@@ -326,7 +326,7 @@ async fn a_trial_counts_to_its_limit_and_asks_to_convert() {
         "{comment}"
     );
     assert!(
-        comment.contains("Go on with Pay as you go at https://tallyhook.test/billing"),
+        comment.contains("Continue with Pay as you go at https://tallyhook.test/billing"),
         "{comment}"
     );
     assert_eq!(

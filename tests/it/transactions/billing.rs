@@ -126,7 +126,10 @@ async fn a_customers_usage_is_counted_once_and_within_the_limit() {
         let recorded = async |n, amount| {
             let limit = Limit::Of(3);
             let (account, record) = (account(1), record(n, amount));
-            store.usage_record(&account, &record, limit).await.expect("an answer")
+            store
+                .usage_record(&account, &record, limit)
+                .await
+                .expect("an answer")
         };
         assert_eq!(recorded(1, 2).await, UsageRecorded::Now, "{on}");
         // As much again would be too much: the act decides.

@@ -50,6 +50,7 @@ const BETWEEN: &[(&str, &[&str])] = &[
     (
         "flows",
         &[
+            "boot",
             "catalogue",
             "domain",
             "github-api",
