@@ -126,7 +126,7 @@ async fn what_stripe_says_of_payments_becomes_one_mail_each() {
         ),
         (
             "invoice.payment_action_required",
-            "A payment waits for your confirmation",
+            "A payment needs your confirmation",
             "has to be confirmed",
         ),
         (

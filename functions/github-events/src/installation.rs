@@ -1,4 +1,4 @@
-//! `installation.created`, `.deleted`, `.suspend`, `.unsuspend`: where the App stands with an owner.
+//! `installation.*`: whether an owner has the App installed and active.
 
 use crate::{Ctx, newcomers};
 use domain::accounts::InstallationState;
@@ -7,7 +7,8 @@ use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use store::InstallationNoted;
 
-/// Notes it; an owner who has just installed the App and has no account is given one. Jobs under way there end by themselves: GitHub refuses their next call.
+/// Records it, and signs up an owner who just installed the App and has no account. Running jobs there end on their own: GitHub
+/// refuses their next call.
 pub async fn handle(ctx: &Ctx, event: &InstallationEvent, now: Timestamp) -> Result<Done, Failure> {
     let state = match event.change {
         InstallationChange::Created | InstallationChange::Unsuspended => InstallationState::Active,
@@ -27,6 +28,6 @@ pub async fn handle(ctx: &Ctx, event: &InstallationEvent, now: Timestamp) -> Res
             event.installation,
             state.as_str()
         )),
-        InstallationNoted::Outdated => Done::Ignored("something newer is known"),
+        InstallationNoted::Outdated => Done::Ignored("a newer state is recorded"),
     })
 }

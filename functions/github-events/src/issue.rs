@@ -35,7 +35,7 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
     }
     let origin = &event.origin;
     if is_ours(origin, ctx.app_id) {
-        return Ok(Done::Ignored("our own doing"));
+        return Ok(Done::Ignored("our own action"));
     }
     let payer = ctx.store.payer_find(origin.owner, origin.installation);
     let account = match payer.await? {

@@ -1,5 +1,4 @@
-//! `marketplace_purchase.purchased`, `.changed`, `.cancelled`, `.pending_change`, `.pending_change_cancelled`: what an owner
-//! has bought of us on GitHub's Marketplace, or will have.
+//! `marketplace_purchase.*`: what an owner has bought on the GitHub Marketplace, or will have.
 
 use crate::{Ctx, newcomers};
 use domain::billing::marketplace::{Purchase, PurchaseState, Rank};
@@ -9,8 +8,8 @@ use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use store::PurchaseNoted;
 
-/// Notes it with the owner and with the account that pays for the owner; who has none gets one. What will be changes nothing yet
-/// and stands in the event's outcome: GitHub tells again when it is.
+/// Records the purchase with the owner and with the account that pays for the owner, and signs up an owner without one. A
+/// pending change is only part of the event's outcome: GitHub sends another event when it takes effect.
 pub async fn handle(
     ctx: &Ctx,
     event: &MarketplaceEvent,
@@ -42,7 +41,7 @@ pub async fn handle(
         rank: Rank::new(event.effective_at, row.received_at, &row.key),
     };
     let noted = ctx.store.marketplace_note(&said).await?;
-    // Also where that was noted before: perhaps by us, who died before the account knew.
+    // Also if it was recorded before: an earlier run may have died before it updated the account.
     let account = ctx.store.marketplace_carry(event.owner).await?;
     if noted == PurchaseNoted::Outdated {
         return Ok(Done::Ignored(
@@ -50,7 +49,7 @@ pub async fn handle(
         ));
     }
     if state == PurchaseState::Active {
-        look_up(ctx, &said);
+        check(ctx, &said);
     }
     let whose = match (account, state) {
         (Some(account), _) => format!("of account {account}"),
@@ -67,9 +66,9 @@ pub async fn handle(
     )))
 }
 
-/// Somebody pays GitHub for what the catalogue does not know, and gets nothing for it.
-fn look_up(ctx: &Ctx, said: &Purchase) {
+/// Raises an alarm if the owner pays GitHub for a plan that the catalogue does not have.
+fn check(ctx: &Ctx, said: &Purchase) {
     if ctx.catalogue.plan_listed(&said.listed).is_none() {
-        tracing::error!(owner.id = %said.owner, listed.id = said.listed.id, alarm = true, "bought on the Marketplace, but no plan of the catalogue says that it is this one");
+        tracing::error!(owner.id = %said.owner, listed.id = said.listed.id, alarm = true, "the Marketplace purchase matches no plan in the catalogue");
     }
 }

@@ -1,7 +1,8 @@
-//! Owners without an account: installing the App is enough to get one, with a trial, and so is buying on the Marketplace.
+//! Owners without an account: installing the App or buying on the Marketplace signs them up, with a trial.
 //!
-//! GitHub's events come in any order, so whichever of a new owner's comes first signs him up, and what asks for a job waits
-//! until there is somebody to pay for it. Signing up is one conditional write; the door `provisioning` does the rest.
+//! GitHub's events arrive in any order, so the first one of a new owner signs the owner up, and an event that asks for a job
+//! waits until there is an account to pay for it. Signing up is one conditional write; the function `provisioning` does the
+//! rest.
 
 use crate::Ctx;
 use domain::accounts::Payer;
@@ -16,11 +17,11 @@ use queues::Message;
 use std::time::Duration;
 use store::SignUpOwed;
 
-/// An event of an owner whose account is being made comes again after so long at first, and later ever more seldom.
+/// How long an event waits while its owner's account is being created: a short time at first, later longer.
 const WAIT_MIN: Duration = Duration::from_secs(5);
 const WAIT_MAX: Duration = Duration::from_secs(900);
 
-/// Signs an owner up who has no account.
+/// Signs up an owner without an account.
 pub async fn welcome(
     ctx: &Ctx,
     owner: OwnerId,
@@ -33,17 +34,17 @@ pub async fn welcome(
     Ok(())
 }
 
-/// What asks for a job before its owner has an account waits for that, if there will be one.
+/// Postpones an event until its owner's account has been provisioned, if it will be.
 pub async fn postpone(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Done, Failure> {
     let (state, since) = match sign_up(ctx, origin.owner, origin.installation, now).await? {
         SignUpOwed::Now => (begins(auto_provision(ctx, now).await), now),
         SignUpOwed::Already(row) => (row.state, row.sign_up.at),
     };
     match state {
-        // Done since we looked for somebody who pays.
+        // `Done` if it was provisioned since the payer was looked up.
         State::Owed | State::Done => {
             let wait = now.since(since).clamp(WAIT_MIN, WAIT_MAX);
-            Err(Failure::after(wait, "the owner's account is being made"))
+            Err(Failure::after(wait, "the owner's account is being created"))
         }
         State::WaitingForApproval => Ok(Done::Ignored(
             "nobody pays for this owner: its sign-up waits for approval",
@@ -54,17 +55,17 @@ pub async fn postpone(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Done
     }
 }
 
-/// As an operator says; where none has said anything, as the settings do.
+/// The operator's switch, or the setting where no operator has set one.
 async fn auto_provision(ctx: &Ctx, now: Timestamp) -> Switch {
     ctx.switches
         .switch_now(now, |switches| switches.auto_provision(ctx.auto_provision))
         .await
 }
 
-/// Signs an owner up who has bought something on the Marketplace and has no account, or is having one made.
+/// Signs up an owner who bought a plan on the Marketplace and has no account yet.
 pub async fn bought(ctx: &Ctx, event: &MarketplaceEvent, now: Timestamp) -> Result<(), Failure> {
     let begun = newcomer(ctx, event.owner, Way::Marketplace, now);
-    // What costs nothing is a plan to begin with, too; what costs stands above the account's own plan while it is paid.
+    // A free listing becomes the account's own plan. A paid one is above the account's own plan while it is paid.
     let free = ctx
         .catalogue
         .plan_listed(&event.listed)
@@ -92,7 +93,7 @@ async fn sign_up(
     owe(ctx, &sign_up, now).await
 }
 
-/// What is known of every owner: he begins with a trial.
+/// The sign-up that every owner begins with: a trial.
 fn newcomer(ctx: &Ctx, owner: OwnerId, way: Way, now: Timestamp) -> SignUp {
     let plan = trial(&ctx.catalogue).map_or(&ctx.catalogue.default_plan, |plan| &plan.id);
     SignUp {

@@ -1,10 +1,10 @@
-//! A job that was asked for by the API: its repository and issue are looked up, then it goes the way of every other.
+//! A job requested by the API: its repository and issue are looked up, then it is ordered like every other.
 //!
-//! Who holds a key of the account with the scope for jobs was given the right to ask by the account itself, so what the
-//! repository's policy says about labels, commands and people does not matter; what it wishes for pull requests does, and a
-//! policy that cannot be read grants nothing here either. Repositories of other accounts look like those that are not there.
+//! A key with the scope for jobs has its account's permission, so the policy's labels, commands and associations do not
+//! matter. Its wishes for pull requests do, and an unreadable policy grants nothing here either. Repositories of other accounts
+//! look like missing ones.
 //!
-//! Safe to run twice: the act behind a request is the fact that makes the job, and the first outcome written stands.
+//! Safe to run twice: the request is the fact that makes the job, and the first outcome written stays.
 
 use crate::{Ctx, policy};
 use domain::accounts::Payer;
@@ -37,7 +37,7 @@ pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
     }))
 }
 
-/// Writes down that a try has failed, and when the next one is; after too many there is none.
+/// Records a failed attempt and the time of the next one, or ends the request after too many.
 pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<Fate, Failure> {
     let tries = ctx
         .store
@@ -48,7 +48,7 @@ pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<Fate, Fail
         Retry::Soon if tries + 1 < ATTEMPTS_MAX => (backoff(tries, (ctx.outside.random)()), 1),
         Retry::After(wait) | Retry::Alarm(wait) => (wait, 0),
         Retry::Soon | Retry::Never => {
-            // The outermost words only: customers read them, and what is below may name our insides.
+            // Only the outermost message: customers read it, and its causes may name internals.
             let why = format!("{}; ask again", failure.source);
             ctx.store.request_finish(id, &Outcome::Refused(why)).await?;
             return Ok(Fate::Over);
@@ -93,7 +93,7 @@ async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Fa
     )
 }
 
-/// Where the issue is, if the account that asks pays for that place; or why there can be no job.
+/// The issue's repository, if the requesting account pays for it; or why there can be no job.
 async fn locate(
     ctx: &Ctx,
     request: &Request,
@@ -166,7 +166,7 @@ async fn issue(
     let found = match found {
         Ok(Some(found)) => found,
         Ok(None) => return Ok(Err(format!("{owner}/{name} has no issue #{number}"))),
-        // The App was taken out of the repository a moment ago, or may not read its issues.
+        // The App was removed from the repository a moment ago, or may not read its issues.
         Err(GithubError::NoAccess { .. } | GithubError::NotThere { .. }) => {
             return Ok(Err(absent(request)));
         }

@@ -1,13 +1,13 @@
-//! A mail came back, or its reader complained: that address is not written to again.
+//! Mutes addresses whose mail bounced or whose reader complained.
 //!
-//! The queue's message is all there is of it. Muting knows the moment at which it came back and only grows, so the same
-//! message twice or a late one does no harm.
+//! The message from SES is the only record. Muting keeps the time of the bounce and only grows, so a duplicate or late message
+//! does no harm.
 
 use crate::Ctx;
 use domain::retry::{Done, Failure};
 use mail_api::Feedback;
 
-/// Acts on what SES says of a mail.
+/// Acts on one message from SES.
 pub async fn handle(ctx: &Ctx, body: &str) -> Result<Done, Failure> {
     let Feedback::Unwelcome { addresses, at } = Feedback::read(body)? else {
         return Ok(Done::Ignored("nothing against an address"));
@@ -17,7 +17,7 @@ pub async fn handle(ctx: &Ctx, body: &str) -> Result<Done, Failure> {
     }
     tracing::warn!(
         mail.muted = addresses.len(),
-        "mail came back, and its address is not written to again"
+        "mail bounced or its reader complained; its addresses are muted"
     );
     Ok(Done::Applied(format!("muted: {}", addresses.len())))
 }

@@ -1,17 +1,14 @@
-//! The door that tells customers by mail what they have to know.
+//! Sends customers the mails that they need.
 //!
-//! Woken by the queue `notices`; a message names an account and a fact, and the fact's notice is told once: to the account's
-//! address, unless it has none, takes no mail, or does not want this kind. Whatever becomes of a notice stands on its row.
+//! Woken by the queue `notices`; a message names an account and a fact, and the fact's notice is mailed once, unless the
+//! account has no address, takes no mail, or does not want this kind. The notice's row keeps the outcome. Also woken by
+//! `mail-events`, into which SES puts its feedback: addresses that bounce or complain are muted. Those messages are SES's own.
 //!
-//! Woken by `mail-events`, too, into which SES puts what became of mails: addresses that mail comes back from, and those of
-//! readers who complain, are muted. That queue's messages are SES's own and no pointers.
-//!
-//! Mail knows no key by which a second call would be the same mail, and nothing can be looked up. So everything is read and
-//! worded before the row is claimed; the claim is written, the mail handed over, and the row ended, with nothing in between.
-//! Messages that come twice, late or to two processes send one mail, since one of them gets the lease. What is left is an
-//! answer that gets lost, and a process that dies within that window: then nobody knows, and `domain::notices::after_doubt`
-//! decides by kind. Where something has to be done (a welcome's link, a failed payment, an empty balance) each such doubt may
-//! at worst send the mail once more; for mere news it is at worst never sent, and the row says that it is unclear.
+//! Mail has no idempotency key, and a sent mail cannot be looked up. So everything is read and worded before the row is
+//! claimed; then the claim is written, the mail is sent, and the row is ended, with nothing in between. Duplicate messages
+//! send one mail, because only one of them gets the lease. A lost answer or a crash within that window leaves a doubt, and
+//! `domain::notices::after_doubt` decides by kind: a mail that asks for something (a welcome link, a failed payment) may be
+//! sent once more; mere news is not, and the row says that the outcome is unclear.
 
 mod config;
 mod feedback;
@@ -25,9 +22,9 @@ use domain::time::Timestamp;
 use queues::{Message, Queue, SqsBatchResponse, SqsEvent, accept, consume};
 use std::time::Duration;
 
-/// SES lets new accounts send one mail a second, and others some more.
+/// SES allows new accounts one mail a second, and others more.
 const CONCURRENCY: usize = 2;
-/// A lease outlives the function that holds it by this much.
+/// A lease outlives the invocation that holds it by this much.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// Acts on a batch of messages.

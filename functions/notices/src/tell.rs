@@ -1,4 +1,4 @@
-//! ReportAction one notice.
+//! Mails one notice, under a lease, once.
 
 use crate::{Ctx, wording};
 use domain::accounts::addresses::MailAddress;
@@ -10,20 +10,20 @@ use mail_api::{Mail, MailError};
 use std::time::Duration;
 use store::{Muted, NoticeClaim, StoreError, Tried, Untold};
 
-/// Tells a notice, unless it has been told, is being told, or cannot be.
+/// Mails a notice, unless that was done, is being done, or cannot be done.
 pub async fn handle(ctx: &Ctx, key: &NoticeKey, until: Timestamp) -> Result<Done, Failure> {
     let Some(kind) = key.kind() else {
-        return Ok(Done::Ignored("no kind of notice"));
+        return Ok(Done::Ignored("an unknown kind of notice"));
     };
-    // Before the claim, so that nothing has to be read while nobody knows yet whether the mail goes out.
+    // Before the claim, so that nothing has to be read between the claim and the mail.
     let way = way(ctx, key, kind).await?;
     let mark = (ctx.outside.random)();
-    let untold =
-        match insist(|| ctx.store.notice_claim(key, mark, until, ctx.outside.now())).await? {
-            NoticeClaim::Yours(untold) => untold,
-            // Whoever holds it tells it, or the row is due again when his lease is over.
-            NoticeClaim::Held | NoticeClaim::Ended => return Ok(Done::Duplicate),
-        };
+    let untold = match retry(|| ctx.store.notice_claim(key, mark, until, ctx.outside.now())).await?
+    {
+        NoticeClaim::Yours(untold) => untold,
+        // The worker that holds the lease sends it, or the row is due again when the lease expires.
+        NoticeClaim::Held | NoticeClaim::Ended => return Ok(Done::Duplicate),
+    };
     match (way, after_doubt(untold.kind, untold.doubts)) {
         (Way::Closed(outcome), _) => end(ctx, &untold, outcome, None).await,
         (Way::Open { .. }, AfterDoubt::Stop) => unclear(ctx, &untold).await,
@@ -31,7 +31,7 @@ pub async fn handle(ctx: &Ctx, key: &NoticeKey, until: Timestamp) -> Result<Done
     }
 }
 
-/// Whether and where a notice can be told.
+/// The addresses of a notice, or why it cannot be mailed.
 enum Way {
     Open { to: MailAddress, from: MailAddress },
     Closed(Outcome),
@@ -71,7 +71,7 @@ async fn send(
     };
     match ctx.mail.send(&mail).await {
         Ok(sent) => {
-            tracing::info!(account.id = %untold.key.account, notice.kind = %untold.kind, mail.id = sent.id, "told by mail");
+            tracing::info!(account.id = %untold.key.account, notice.kind = %untold.kind, mail.id = sent.id, "mailed");
             end(ctx, untold, Outcome::Sent, None).await
         }
         Err(error) => failed(ctx, untold, error).await,
@@ -88,7 +88,7 @@ async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Fa
     }
     match error.retry() {
         Retry::Soon if untold.attempts + 1 >= ATTEMPTS_MAX => {
-            tracing::error!(account.id = %untold.key.account, notice.kind = %untold.kind, alarm = true, "a mail could not be sent for too long and is given up");
+            tracing::error!(account.id = %untold.key.account, notice.kind = %untold.kind, alarm = true, "gave up on a mail after too many attempts");
             end(ctx, untold, Outcome::GivenUp, Some(&error.to_string())).await
         }
         Retry::Soon => {
@@ -99,13 +99,13 @@ async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Fa
             again(ctx, untold, Tried::Postponed, wait, error).await
         }
         Retry::Never => {
-            tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, %error, "a mail that is never taken");
+            tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, %error, "SES refused a mail for good");
             end(ctx, untold, Outcome::Refused, Some(&error.to_string())).await
         }
     }
 }
 
-/// Gives the notice back until then.
+/// Releases the notice until its next attempt.
 async fn again(
     ctx: &Ctx,
     untold: &Untold,
@@ -114,12 +114,12 @@ async fn again(
     error: MailError,
 ) -> Result<Done, Failure> {
     let due_at = ctx.outside.now().plus(wait);
-    insist(|| ctx.store.notice_release(untold, tried, due_at)).await?;
+    retry(|| ctx.store.notice_release(untold, tried, due_at)).await?;
     Err(Failure::from(error).due_in(wait))
 }
 
 async fn unclear(ctx: &Ctx, untold: &Untold) -> Result<Done, Failure> {
-    tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, "nobody knows whether a mail was sent, and it is not sent again");
+    tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, "it is unclear whether a mail was sent; it is not sent again");
     end(ctx, untold, Outcome::Unclear, None).await
 }
 
@@ -129,7 +129,7 @@ async fn end(
     outcome: Outcome,
     why: Option<&str>,
 ) -> Result<Done, Failure> {
-    insist(|| {
+    retry(|| {
         ctx.store
             .notice_end(untold, outcome, why, ctx.outside.now())
     })
@@ -146,20 +146,20 @@ async fn end(
     })
 }
 
-/// Tries of one write around a mail.
-const TRIES_MAX: u32 = 4;
+/// Attempts of one write around a mail.
+const WRITES_MAX: u32 = 4;
 
-/// A write beside a mail that fails makes a doubt, so it is tried some more; each of them may be carried out twice.
-async fn insist<T, F>(write: impl Fn() -> F) -> Result<T, StoreError>
+/// Retries a write around a mail, because its failure would leave a doubt. Each of these writes may be repeated.
+async fn retry<T, F>(write: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let mut tries = 1;
+    let mut attempts = 1;
     loop {
         match write().await {
-            Err(error) if error.retry() == Retry::Soon && tries < TRIES_MAX => {
-                tokio::time::sleep(Duration::from_millis(100) * tries).await;
-                tries += 1;
+            Err(error) if error.retry() == Retry::Soon && attempts < WRITES_MAX => {
+                tokio::time::sleep(Duration::from_millis(100) * attempts).await;
+                attempts += 1;
             }
             answer => return answer,
         }

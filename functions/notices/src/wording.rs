@@ -1,27 +1,25 @@
-//! What customers read in their mail: what happened, what happens next, and what to do.
+//! The texts of mails: what happened, what happens next, and what to do.
 //!
-//! Every mail is said twice, as plain text and as HTML of the same words. What comes from elsewhere (a plan's name, an
-//! invoice's number, a link) enters the HTML escaped and no subject at all.
+//! Every mail is plain text and HTML with the same words. Text from elsewhere (a plan's name, an invoice's number, a link) is
+//! escaped in the HTML and never part of a subject.
 
 use domain::notices::Kind;
 use std::fmt::Write;
 use store::Untold;
 
-/// A mail in words.
 pub struct Worded {
     pub subject: &'static str,
     pub text: String,
     pub html: String,
 }
 
-/// What is said of a kind whoever it is said to.
+/// The fixed texts of a kind.
 struct Frame {
     subject: &'static str,
     /// What happens next; may be empty.
     next: &'static str,
-    /// What to do.
     todo: &'static str,
-    /// What stands on the link.
+    /// The link's label.
     label: &'static str,
 }
 
@@ -40,21 +38,21 @@ const fn frame(kind: Kind) -> Frame {
         ),
         Kind::PaymentFailed => (
             "A payment has failed",
-            "If a later try succeeds, there is nothing you have to do.",
-            "Please look whether your card is still good, and change it if it is not.",
-            "Look at your payment method",
+            "If a later attempt succeeds, you do not have to do anything.",
+            "Please check that your card is still valid, and update it if necessary.",
+            "Check your payment method",
         ),
         Kind::ActionRequired => (
-            "A payment waits for your confirmation",
-            "Until it is confirmed, the invoice stays open.",
-            "Please confirm the payment; your bank asks for it.",
+            "A payment needs your confirmation",
+            "The invoice stays open until you confirm it.",
+            "Please confirm the payment; your bank requires it.",
             "Confirm the payment",
         ),
         Kind::TrialEnding => (
             "Your trial ends soon",
-            "With a payment method, your plan goes on by itself; without one, it rests.",
-            "Please look whether you want to go on, and how you want to pay.",
-            "Look at your plan",
+            "With a payment method, your plan continues automatically; without one, it is suspended.",
+            "Please decide whether you want to continue, and add a payment method if you do.",
+            "Review your plan",
         ),
         Kind::QuotaNearlyUsed => (
             "Most of your quota is used",
@@ -65,38 +63,38 @@ const fn frame(kind: Kind) -> Frame {
         Kind::QuotaUsed => (
             "Your quota is used up",
             "New jobs and calls are refused until the next period begins.",
-            "To go on now, choose a larger plan.",
+            "To continue now, choose a larger plan.",
             "See plans",
         ),
         Kind::LowBalance => (
             "Your balance is low",
-            "Jobs that are under way are paid for; new ones need enough credits at their beginning.",
+            "Jobs that are running are paid for; a new job needs enough credits when it starts.",
             "Top up before the balance runs out.",
             "Top up",
         ),
         Kind::TopUpNeeded => (
             "Credits are used up",
-            "An issue got a comment instead of a pull request, and so will others until there are credits again.",
+            "An issue got a comment instead of a pull request. Other issues will, too, until there are credits again.",
             "Top up, and ask again under the issue.",
             "Top up",
         ),
         Kind::SpendLimitNear => (
-            "Most of your spend limit is spent",
-            "When work could cost more than is left, it is refused until the next billing period begins.",
+            "You are near your spend limit",
+            "Work that could cost more than is left is refused until the next billing period begins.",
             "If you want more done before that, raise the limit.",
             "See what you have spent",
         ),
         Kind::SpendLimitReached => (
             "Your spend limit is reached",
-            "Work that could cost more than is left is refused until the next billing period begins. What is under way goes on.",
-            "To go on now, raise the limit, and ask again.",
+            "Work that could cost more than is left is refused until the next billing period begins. Running work continues.",
+            "To continue now, raise the limit and ask again.",
             "See what you have spent",
         ),
         Kind::JobFinished => (
             "A job has finished",
             "",
-            "Have a look at what became of it.",
-            "Look at your jobs",
+            "You can see the result in your dashboard.",
+            "See your jobs",
         ),
     };
     Frame {
@@ -107,11 +105,10 @@ const fn frame(kind: Kind) -> Frame {
     }
 }
 
-/// The foot of every mail.
-const FOOT: &str = "You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.";
+const FOOT: &str = "You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.";
 const WORDS_CHARS_MAX: usize = 2_000;
 
-/// The mail for a notice. Its own link goes before the dashboard's.
+/// The mail for a notice. A link of its own comes before the dashboard's.
 pub fn mail(untold: &Untold, dashboard_url: Option<&str>) -> Worded {
     let own = untold.link.as_deref();
     worded(
@@ -155,7 +152,7 @@ fn worded(kind: Kind, words: &str, link: Option<&str>, dashboard: Option<&str>) 
     }
 }
 
-/// With a capital at the beginning, and not without end.
+/// Begins with a capital and is cut at a limit.
 fn sentence(words: &str) -> String {
     let mut chars = words.trim().chars().take(WORDS_CHARS_MAX);
     chars.next().map_or_else(String::new, |first| {

@@ -1,5 +1,4 @@
-//! The one comment under the issue, edited in place. Whoever tells the issue also owes the customer his mail, so that both
-//! are told of the same, and each once.
+//! The one comment under the issue, edited in place, and the mail about the same state of the job. Each is made once.
 
 use crate::{Ctx, finished, repository, wording};
 use domain::ids::{CommentId, JobId};
@@ -23,11 +22,11 @@ pub async fn handle(ctx: &Ctx, id: &JobId, until: Timestamp) -> Result<Done, Fai
     tell(ctx, &row, until).await
 }
 
-/// A job that moves on while its comment is being written is told of again, so many times at most in one go.
+/// How often one run writes the comment of a job that keeps moving.
 const TIMES_MAX: u32 = 4;
 
-/// Says what the job's state has to say, unless the comment says it already or somebody is at it. Whoever is at it will
-/// notice that the job has moved on.
+/// Writes the job's state into the comment, unless it is there already or another worker is writing. That worker notices
+/// that the job has moved on.
 pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, Failure> {
     let mut row = row.clone();
     let mut done = Done::Duplicate;
@@ -43,7 +42,7 @@ pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, F
             CommentClaim::Yours => {}
             CommentClaim::Held => return Ok(done),
         }
-        // Before the comment, which GitHub may not take for hours, or never.
+        // Before the comment, which GitHub may refuse for hours or for good.
         if let Err(failure) = finished::notify(ctx, &row, notice).await {
             ctx.store.comment_release(&row, until).await?;
             return Err(failure);
@@ -51,7 +50,7 @@ pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, F
         let comment = match write(ctx, &row, notice).await {
             Ok(comment) => Some(comment),
             Err(failure) if failure.retry == Retry::Never => {
-                tracing::warn!(job.id = %row.facts.id, error = %failure, "GitHub takes no comment there");
+                tracing::warn!(job.id = %row.facts.id, error = %failure, "GitHub refuses a comment there");
                 row.comment
             }
             Err(failure) => {
@@ -59,7 +58,7 @@ pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, F
                 return Err(failure);
             }
         };
-        done = Done::Applied(format!("told: {}", notice.as_str()));
+        done = Done::Applied(format!("commented: {}", notice.as_str()));
         let Some(newer) = ctx.store.comment_told(&row, notice, comment, until).await? else {
             return Ok(done);
         };

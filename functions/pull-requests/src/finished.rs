@@ -1,5 +1,6 @@
-//! The customer's mail of a job: owed once, when the job is delivered or has ended without a pull request, to whoever has
-//! switched such mails on; and the warning that what it has cost may give rise to. What becomes of the pull request later is told under the issue only.
+//! The customer's mail about a job: owed once, when the job is delivered or ends without a pull request, to accounts that have
+//! switched such mails on. Also owes the warning that the job's cost may cause. What becomes of the pull request later is only
+//! commented under the issue.
 
 use crate::{Ctx, wording};
 use domain::jobs::{CommentState, Snapshot};
@@ -16,7 +17,7 @@ pub async fn notify(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<()
     }
     warn(ctx, row).await?;
     let account = &row.facts.account;
-    // Hardly anybody wants it, so nothing is written for the others.
+    // Few accounts want it, so nothing is written for the others.
     if !ctx
         .store
         .account_mail_find(account)
@@ -35,7 +36,7 @@ pub async fn notify(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<()
     owe::notice(&ctx.store, &ctx.queues, account, &notice, now).await
 }
 
-/// Owes the warning that most of a spend limit is spent, or all of it.
+/// Owes the warning that a spend limit is nearly or fully spent.
 async fn warn(ctx: &Ctx, row: &Snapshot) -> Result<(), Failure> {
     let Some(spending) = &row.facts.terms.spending else {
         return Ok(());

@@ -1,9 +1,9 @@
-//! The door that writes to GitHub, and the only one: branches, commits, pull requests, comments.
+//! The only function that writes to GitHub: branches, commits, pull requests and comments.
 //!
-//! Woken by the queue `pulls`; a message names a job and what it owes there. Safe to run twice: every effect has an
-//! identity fixed beforehand (the branch's name, a marker in commit, pull request and comment) and is looked up before it
-//! is made, under a lease, since GitHub would take two comments. What it did is written on the version the lease was
-//! taken on; with the pull request goes the usage that Stripe must be told, in the same transaction.
+//! Woken by the queue `pulls`; a message names a job whose pull request or comment is due. Safe to run twice: every effect
+//! has an identity fixed beforehand (the branch's name, a marker in commit, pull request and comment) and is looked up before
+//! it is made, under a lease, because GitHub would accept two comments. The outcome is written on the version that the lease
+//! was taken on, in one transaction with the usage that is owed to Stripe.
 
 mod comment;
 mod config;

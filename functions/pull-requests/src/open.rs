@@ -62,13 +62,13 @@ async fn deliver<S: Leasable<Working = Opening>>(
     Ok(Done::Applied(row.state.as_str().to_owned()))
 }
 
-/// The pull request, made or found, with what was wished for it; none when the job was cancelled in time.
+/// The pull request, created or found, with its labels and reviewers; `None` if the job was cancelled in time.
 async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option<Pull>, Failure> {
     let row = lease.row();
     let repository = repository(ctx, row).await?;
     let pull = match row.cancel_requested {
         CancelRequest::Asked => made(&repository, &branch(&row.facts.id)).await?,
-        // Another try would be one too many, but an earlier one may have succeeded without a word.
+        // No attempt is left, but an earlier one may have succeeded without an answer.
         CancelRequest::None if row.is_worn_out() => {
             let pull = made(&repository, &branch(&row.facts.id)).await?;
             Some(pull.ok_or_else(|| worn_out(row))?)
@@ -84,12 +84,12 @@ async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option
 fn worn_out(row: &Snapshot) -> Failure {
     let reason = row.reason.clone();
     Failure::never(reason.unwrap_or_else(|| {
-        "the pull request could not be opened; every try ended without a word".into()
+        "the pull request could not be opened; every attempt ended without an answer".into()
     }))
 }
 
-/// The pull request that an earlier try may have made. Without its branch there is none. With it, a list that lags shows
-/// itself on a second look.
+/// The pull request that an earlier attempt may have created. Without its branch there is none. With it, a second look makes
+/// up for a list that lags behind.
 async fn made(repository: &Repository, head_branch: &str) -> Result<Option<Pull>, Failure> {
     let pull = repository.pull_find(head_branch).await?;
     if pull.is_some() || repository.branch_head(head_branch).await?.is_none() {

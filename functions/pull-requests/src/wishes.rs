@@ -1,26 +1,26 @@
-//! What a repository's policy wishes for its pull request: labels and reviewers.
+//! The labels and reviewers that a repository's policy wants for its pull request.
 //!
-//! Granted under the lease and before the job moves on, so no crash loses a wish: the next try asks again, and asking
-//! twice is asking once. A wish that GitHub will not grant, or not for several tries, is let go with a warning. The pull
-//! request is there and shall be recorded; no delivered job fails over a label.
+//! They are set under the lease and before the job moves on, so no crash loses one: the next attempt sets them again, which
+//! changes nothing. A wish that GitHub refuses, or that fails several times, is dropped with a warning, because no delivered
+//! job should fail over a label.
 
 use domain::jobs::Snapshot;
 use domain::retry::{Failure, Retry};
 use github_api::{GithubError, Repository};
 use std::slice;
 
-/// Failed tries of a job after which its wishes may fail as they like; half of what a job has.
-const WISH_TRIES_MAX: u32 = domain::retry::ATTEMPTS_MAX / 2;
+/// Failed attempts of a job after which its wishes are dropped: half of what a job has.
+const WISH_ATTEMPTS_MAX: u32 = domain::retry::ATTEMPTS_MAX / 2;
 
 /// Labels the pull request and asks for its reviews.
 pub async fn grant(repository: &Repository, row: &Snapshot, pull: u64) -> Result<(), Failure> {
     let wishes = &row.facts.wishes;
-    granted_or_let_go(row, repository.labels_ensure(pull, wishes.labels()).await)?;
+    granted_or_dropped(row, repository.labels_ensure(pull, wishes.labels()).await)?;
     match repository.reviewers_request(pull, wishes.reviewers()).await {
-        // One who may not review here spoils the list for the others, so each is asked alone.
+        // One login that may not review here fails the whole list, so each is requested separately.
         Err(GithubError::Refused { .. }) if wishes.reviewers().len() > 1 => {
             for login in wishes.reviewers() {
-                granted_or_let_go(
+                granted_or_dropped(
                     row,
                     repository
                         .reviewers_request(pull, slice::from_ref(login))
@@ -29,17 +29,17 @@ pub async fn grant(repository: &Repository, row: &Snapshot, pull: u64) -> Result
             }
             Ok(())
         }
-        outcome => granted_or_let_go(row, outcome),
+        outcome => granted_or_dropped(row, outcome),
     }
 }
 
-fn granted_or_let_go(row: &Snapshot, outcome: Result<(), GithubError>) -> Result<(), Failure> {
+fn granted_or_dropped(row: &Snapshot, outcome: Result<(), GithubError>) -> Result<(), Failure> {
     let Err(failure) = outcome.map_err(Failure::from) else {
         return Ok(());
     };
-    if failure.retry != Retry::Never && row.attempts < WISH_TRIES_MAX {
+    if failure.retry != Retry::Never && row.attempts < WISH_ATTEMPTS_MAX {
         return Err(failure);
     }
-    tracing::warn!(job.id = %row.facts.id, error = %failure, "a wish of the repository's policy is let go");
+    tracing::warn!(job.id = %row.facts.id, error = %failure, "dropped a wish of the repository's policy");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What people read on GitHub, and in their mail of a job.
+//! The texts that people read on GitHub and in the mail about a job.
 
 use domain::billing::plans::Billable;
 use domain::jobs::pulls::{Proposal, commit_marker, without_mentions};
@@ -14,7 +14,7 @@ pub fn commit_message(row: &Snapshot, proposal: &Proposal) -> String {
     )
 }
 
-/// The mail of a job that is delivered or has ended: what became of it, and what it costs.
+/// The mail about a job that is delivered or has ended: its result and its cost.
 pub fn mail(row: &Snapshot) -> String {
     let Facts {
         owner_login,
@@ -35,7 +35,7 @@ pub fn mail(row: &Snapshot) -> String {
             "It is billed when it is merged".to_owned()
         }
         (Funding::Prepaid { .. }, _) => format!("It costs {} credits", cost_to_customer(row)),
-        (Funding::Metered { .. }, _) => "It is on your bill once".to_owned(),
+        (Funding::Metered { .. }, _) => "It will appear once on your next invoice".to_owned(),
     };
     format!(
         "{issue} got pull request #{}: {}. {cost}. Job {id}.",
@@ -59,17 +59,17 @@ pub fn comment(row: &Snapshot, notice: CommentState) -> String {
     match notice {
         CommentState::Working if row.is_delegated() => {
             format!(
-                "An agent outside is at work on this issue, and its report is waited for. Job `{job}`."
+                "An external agent is working on this issue; waiting for its report. Job `{job}`."
             )
         }
         CommentState::Working => {
             format!("On it: planning, coding and reviewing a change for this issue. Job `{job}`.")
         }
         CommentState::Opened if row.is_delegated() => {
-            format!("Here is a pull request: {pull}. Job `{job}`, billed once.")
+            format!("The pull request is ready: {pull}. Job `{job}`, billed once.")
         }
         CommentState::Opened => {
-            format!("Here is a pull request: {pull}. Job `{job}`, {tokens} tokens, billed once.")
+            format!("The pull request is ready: {pull}. Job `{job}`, {tokens} tokens, billed once.")
         }
         CommentState::Merged => format!("{pull} was merged. Job `{job}`."),
         CommentState::Closed => format!("{pull} was closed without merging. Job `{job}`."),

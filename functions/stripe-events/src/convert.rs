@@ -1,9 +1,9 @@
-//! A trial that becomes a paid plan: whoever is on a plan that converts and leaves a way to pay gets the plan that it
-//! converts to, or the one he asked for when he signed up.
+//! Converts a trial into a paid plan when its customer adds a payment method: the plan that the trial converts to, or the
+//! one that was chosen at sign-up.
 //!
-//! Nobody gets two: what the customer has at Stripe is looked up first, and a subscription of his to anything of ours is
-//! noted instead of another one being made. Its name at Stripe is fixed by account and plan. Who had that plan before and
-//! has ended it is not converted again.
+//! Safe to run twice: the customer's subscriptions on Stripe are looked up first, and one to a plan of ours is recorded instead
+//! of another one being created. The idempotency key is fixed by account and plan. A customer who had that plan before and
+//! ended it is not converted again.
 
 use crate::{Ctx, subscription};
 use catalogue::offers::Product;
@@ -20,14 +20,13 @@ use stripe_api::{
     PriceChoice, StripeApi, StripeError, Subscription, SubscriptionOrder, WhenUnpaid,
 };
 
-/// Until somebody has pushed the catalogue.
+/// How long to wait for the catalogue to be pushed.
 const UNSOLD_WAIT: Duration = Duration::from_secs(3_600);
 
-/// Keys for one conversion: Stripe keeps its own failures with a key, and what it was first asked with; the catalogue may
-/// have changed since.
+/// Idempotency keys of one conversion. Stripe keeps a key's failure and its first parameters, and the catalogue may have
+/// changed since.
 const KEYS_MAX: u32 = 3;
 
-/// What is said of an account that its owner has left.
 const CLOSED: Done = Done::Ignored("the account is closed: its owner has moved to another one");
 
 /// Converts the customer's account if it is on a plan that converts.
@@ -46,16 +45,14 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
         .and_then(|entitlements| ctx.catalogue.plan(entitlements.plan.converts_to.as_ref()?));
     let target = target.map(|usual| wished(ctx, &account).unwrap_or(usual));
     let Some(target) = target else {
-        return Ok(Done::Ignored(
-            "ways to pay are not kept; Stripe is asked for them",
-        ));
+        return Ok(Done::Ignored("payment methods are not kept"));
     };
     let stripe = ctx.stripe().await?;
     let methods = stripe.payment_method_list(customer).await?;
     let Some(method) = methods.first() else {
-        return Ok(Done::Ignored("the way to pay is gone again"));
+        return Ok(Done::Ignored("the payment method was removed again"));
     };
-    // Before Stripe makes anything: a death after that must not find the owner gone.
+    // Before Stripe creates anything: after a crash the owner must still be there.
     if ctx.store.account_begin(&id, ctx.outside.now()).await? == AccountBegun::Closed {
         return Ok(CLOSED);
     }
@@ -66,7 +63,7 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
     subscription::record(ctx, &account.id, &found.as_kept(found.created)).await
 }
 
-/// The plan that was asked for when signing up, where it is still sold and has to be subscribed to.
+/// The plan chosen at sign-up, if it is still sold and needs a subscription.
 fn wished<'a>(ctx: &'a Ctx, account: &Account) -> Option<&'a Plan> {
     let plan = ctx
         .catalogue
@@ -74,7 +71,7 @@ fn wished<'a>(ctx: &'a Ctx, account: &Account) -> Option<&'a Plan> {
     (is_open(plan) && (plan.price.is_some() || plan.pays == Pays::Meters)).then_some(plan)
 }
 
-/// A subscription that stands in the way of another one: any to a plan of ours that is not over, or one that was to this.
+/// A subscription that rules out another one: any active one to a plan of ours, or any former one to this plan.
 async fn of_ours(
     ctx: &Ctx,
     stripe: &StripeApi,
@@ -109,7 +106,7 @@ async fn subscribe(
         customer: &account.customer,
         prices: &prices,
         trial: None,
-        // What costs something at once is paid with what was left for that; it need not be the customer's usual way yet.
+        // An immediate charge uses this method, which need not be the customer's default yet.
         payment_method: plan.price.map(|_| method),
         when_unpaid: WhenUnpaid::Owe,
         metadata: &metadata,
@@ -119,7 +116,7 @@ async fn subscribe(
             .subscription_create(&order, &key(account, plan, attempt))
             .await
         {
-            // With this key it will never be anything else; but another try may have done it meanwhile.
+            // This key will never give another answer, but another attempt may have succeeded meanwhile.
             Err(error)
                 if error.failure_is_stored() || matches!(error, StripeError::KeyReused { .. }) => {}
             answer => return Ok(answer?),

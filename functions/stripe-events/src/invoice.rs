@@ -42,7 +42,7 @@ pub async fn handle(ctx: &Ctx, event: &InvoiceEvent, row: &EventRow) -> Result<D
     Ok(if is_recorded {
         Done::Applied(format!("invoice {} is {}", invoice.id, invoice.status))
     } else {
-        Done::Ignored("something newer is known")
+        Done::Ignored("a newer state is recorded")
     })
 }
 

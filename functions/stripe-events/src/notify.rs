@@ -1,5 +1,5 @@
-//! What a customer has to be told of his invoices and subscriptions, each once; in words without addresses or links, which
-//! stand where the customer has signed in.
+//! The notices about invoices and subscriptions, each sent once. Their words contain no address and no link; customers find
+//! those where they are signed in.
 
 use crate::{Ctx, invoice, subscription};
 use domain::billing::entitlements::plan_of;
@@ -10,7 +10,7 @@ use domain::retry::Failure;
 use domain::units::{Currency, Money};
 use std::time::Duration;
 
-/// A trial ends, unless that is no longer so.
+/// The trial is about to end, unless that has changed.
 pub async fn trial_ending(
     ctx: &Ctx,
     account: &AccountId,
@@ -24,7 +24,7 @@ pub async fn trial_ending(
     };
     let plan = plan_of(&ctx.catalogue, &known).map_or("your plan", |plan| &plan.name);
     let words = format!(
-        "The trial of {plan} ends on {}; from then on it has to be paid for.",
+        "The trial of {plan} ends on {}; after that it has to be paid for.",
         end.day()
     );
     owe(
@@ -35,7 +35,7 @@ pub async fn trial_ending(
     .await
 }
 
-/// A payment has failed, unless the invoice is settled by now.
+/// A payment failed, unless the invoice is settled by now.
 pub async fn payment_failed(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<(), Failure> {
     if is_settled(ctx, account, told).await? {
         return Ok(());
@@ -53,7 +53,7 @@ pub async fn payment_failed(ctx: &Ctx, account: &AccountId, told: &Invoice) -> R
     owe(ctx, account, &Notice::new(topic, words, told.as_of)).await
 }
 
-/// The payer's bank wants to hear from him, unless the invoice is settled by now.
+/// The payer's bank asks for confirmation, unless the invoice is settled by now.
 pub async fn action_required(
     ctx: &Ctx,
     account: &AccountId,
@@ -81,13 +81,13 @@ async fn owe(ctx: &Ctx, account: &AccountId, notice: &Notice) -> Result<(), Fail
     flows::owe::notice(&ctx.store, &ctx.queues, account, notice, now).await
 }
 
-/// Whether the invoice has got further than what is told of it.
+/// Whether the recorded invoice is further along than the event's.
 async fn is_settled(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<bool, Failure> {
     let known = invoice::find(ctx, account, &told.id).await?;
     Ok(known.is_some_and(|known| Invoice::rank(&known.status) > Invoice::rank(&told.status)))
 }
 
-/// What becomes of the plan that the invoice is for. The period that is not paid for began when the invoice was made.
+/// How long the invoice's plan stays active. The unpaid period began when the invoice was created.
 async fn then(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<Option<String>, Failure> {
     let Some(id) = &told.subscription else {
         return Ok(None);
@@ -100,9 +100,9 @@ async fn then(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<Option<S
             .created_at
             .plus(Duration::from_secs(u64::from(plan.grace_days) * 86_400));
         match plan.grace_days {
-            0 => format!("{} rests until it is paid.", plan.name),
+            0 => format!("{} is suspended until the invoice is paid.", plan.name),
             _ => format!(
-                "{} goes on until {}, and rests then until it is paid.",
+                "{} stays active until {}; after that it is suspended until the invoice is paid.",
                 plan.name,
                 until.day()
             ),

@@ -1,4 +1,4 @@
-//! Facts about a payment for credits: kept in whatever order they come, with what they move on the ledger.
+//! Facts about a payment for credits, recorded in any order, with the ledger entries that follow from them.
 
 use crate::Ctx;
 use domain::billing::payments::Fact;
@@ -8,7 +8,7 @@ use domain::retry::{Done, Failure};
 use domain::units::Credits;
 use store::PaymentLearnt;
 
-/// Takes in facts about one payment, and says what they have moved. `source` is the object of Stripe's that tells them.
+/// Records facts about one payment and reports what they moved. `source` is Stripe's object that states them.
 pub async fn facts(
     ctx: &Ctx,
     payment: &PaymentId,
@@ -24,7 +24,7 @@ pub async fn facts(
         {
             PaymentLearnt::News(entries) => news.get_or_insert_with(Vec::new).extend(entries),
             PaymentLearnt::Known => {}
-            // Failed, which wakes somebody: two accounts cannot have bought with one payment.
+            // Fails with an alarm: two accounts cannot have bought with one payment.
             PaymentLearnt::Contradicts(contradiction) => return Err(contradiction.into()),
         }
     }

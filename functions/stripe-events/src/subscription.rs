@@ -13,7 +13,7 @@ use domain::retry::{Done, Failure};
 use std::time::Duration;
 use store::Noted;
 
-const OUTDATED: Done = Done::Ignored("something newer is known");
+const OUTDATED: Done = Done::Ignored("a newer state is recorded");
 /// How long to wait for another event of the same second.
 const TIE_WAIT: Duration = Duration::from_secs(1);
 

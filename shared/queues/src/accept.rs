@@ -1,7 +1,7 @@
-//! A batch of what others have put into a queue of ours: no pointers, so no row says how often they were tried.
+//! A batch of messages that others put into a queue of ours. They name no row, so no row counts their attempts.
 //!
-//! The message is all there is, and the queue keeps it: what fails comes back when its visibility ends, and after the
-//! queue's receives it is a dead letter, which alarms. A body is never logged; others' words are in it.
+//! The queue keeps the message: a failed one comes back when its visibility ends, and after the queue's receives it is a dead
+//! letter, which alarms. A body is never logged, because it contains other people's words.
 
 use crate::consume::Panicked;
 use crate::{SqsBatchResponse, SqsEvent};

@@ -1,4 +1,4 @@
-//! What can go wrong at a queue. A message that could not be sent is never lost: its row owes it.
+//! Errors of SQS. A message that could not be sent is never lost: its row owes it.
 
 use crate::Queue;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// A queue that did not take what it was given.
+/// A call to SQS that failed.
 #[derive(Debug)]
 pub struct QueueError {
     operation: &'static str,
@@ -83,9 +83,13 @@ impl fmt::Display for QueueError {
         match self.kind {
             Kind::Unclear => Ok(()),
             Kind::Denied => {
-                f.write_str(" (denied, or no such queue: see this function's role and settings)")
+                f.write_str(" (denied or no such queue; check this function's role and settings)")
             }
-            Kind::NotOurs => write!(f, " (this function was not given {})", self.queue.setting()),
+            Kind::NotOurs => write!(
+                f,
+                " ({} is not set for this function)",
+                self.queue.setting()
+            ),
         }
     }
 }

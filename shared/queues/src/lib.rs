@@ -1,8 +1,7 @@
-//! The wall to SQS, the only importer of its SDK and of Lambda's SQS events.
+//! The adapter for SQS, the only importer of its SDK and of Lambda's SQS events.
 //!
-//! Owns the messages, sending them, and what becomes of a batch (`consume`). A message is a pointer and nothing more: it
-//! may come twice, late or never, because the row it points to is what owes the work. What others put into a queue of ours is
-//! no message of ours and is taken by `accept`.
+//! Owns the messages, how they are sent, and what becomes of a batch (`consume`). A message is only a pointer: it may come
+//! twice, late or never, because the row that it names owes the work. Messages of others are taken by `accept`.
 
 mod accept;
 mod consume;
@@ -21,18 +20,18 @@ use domain::ids::AccountId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The queues a door may send to, and how they are reached.
+/// The queues that a function may send to.
 #[derive(Clone)]
 pub struct Queues {
     client: Client,
     urls: BTreeMap<Queue, String>,
 }
 
-/// SQS delays a message by this at most; what has to wait longer waits on its row.
+/// The longest delay of SQS; what has to wait longer waits on its row.
 pub const DELAY_MAX: Duration = Duration::from_secs(900);
 const BATCH_MAX: usize = 10;
 
-/// SQS counts in seconds; a message must not come before its time.
+/// SQS counts in seconds; rounding up keeps a message from coming early.
 const fn seconds_up(wait: Duration) -> u128 {
     wait.as_millis().div_ceil(1_000)
 }
@@ -40,9 +39,8 @@ const fn seconds_up(wait: Duration) -> u128 {
 /// A message on its way, with the account whose share of the queue it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sending {
-    /// The pointer.
     pub message: Message,
-    /// Whose it is, where that is known: SQS serves accounts fairly.
+    /// Where it is known: SQS serves accounts fairly.
     pub account: Option<AccountId>,
 }
 
@@ -79,7 +77,7 @@ impl Queues {
         self.send_later(message, account, Duration::ZERO).await
     }
 
-    /// Sends one message that shall not be seen for a while.
+    /// Sends one message that becomes visible after `wait`.
     pub async fn send_later(
         &self,
         message: &Message,
@@ -150,11 +148,11 @@ impl Queues {
         }
     }
 
-    /// Moves a queue's dead letters back to it; they are worked on as if they had just come.
+    /// Moves a queue's dead letters back to it, where they are handled like new messages.
     pub async fn redrive(&self, queue: Queue) -> Result<(), QueueError> {
         let url = self.url(queue)?;
         let arn = self.arn(queue, &format!("{url}-dlq")).await?;
-        // Without a destination SQS moves each letter back to where it came from.
+        // Without a destination SQS moves each letter back to its source.
         self.client
             .start_message_move_task()
             .source_arn(arn)

@@ -1,6 +1,6 @@
-//! What travels through the queues.
+//! The messages of the queues.
 //!
-//! `{"v":1,"kind":…,"key":…}`: which work, on which row. A reader that meets another version or kind leaves the message to
+//! `{"v":1,"kind":…,"key":…}`: which work, on which row. A reader that meets an unknown version or kind leaves the message to
 //! the queue, so readers ship before writers.
 
 use crate::SqsEvent;
@@ -26,15 +26,15 @@ pub enum Queue {
     Code,
     /// Jobs to review.
     Review,
-    /// Jobs that want something written to GitHub.
+    /// Jobs whose pull request or comment is due.
     Pulls,
-    /// Accounts with debts to Stripe.
+    /// Accounts with usage to report to Stripe.
     Usage,
-    /// Customers to be told something.
+    /// Notices to be mailed.
     Notices,
-    /// What the mail's carrier says became of mails. The only one that others put into: its messages are theirs.
+    /// Feedback of SES about mails. The only queue that others put into.
     MailEvents,
-    /// Newcomers to be given an account.
+    /// Sign-ups that need an account.
     Provisioning,
     /// Assists to be worked on.
     Assists,
@@ -56,7 +56,7 @@ impl Queue {
         Self::Assists,
     ];
 
-    /// Those whose messages are pointers of ours.
+    /// Those that contain [`Message`]s.
     pub const OURS: [Self; 10] = [
         Self::GithubEvents,
         Self::StripeEvents,
@@ -133,22 +133,22 @@ impl fmt::Display for Queue {
     }
 }
 
-/// A pointer to owed work.
+/// A pointer to a row that owes work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// Act on a recorded event.
     Event(EventKey),
-    /// Look whether there can be a job that was asked for by the API.
+    /// Create the job that was requested by the API.
     Request(JobId),
-    /// Move a job on.
+    /// Do a job's next step.
     Work(Work, JobId),
-    /// Bring a job's comment up to date.
+    /// Update a job's comment.
     Comment(JobId),
-    /// Tell Stripe what an account owes on a meter.
+    /// Report an account's usage on a meter to Stripe.
     Usage(Debts),
-    /// Tell a customer.
+    /// Mail a notice.
     Notice(NoticeKey),
-    /// Give a newcomer an account.
+    /// Provision an account.
     SignUp(Newcomer),
     /// Work on an assist.
     Assist(AssistId),
@@ -164,13 +164,13 @@ struct Wire<'a> {
     key: std::borrow::Cow<'a, str>,
 }
 
-/// A message that is not one of ours, or of a version we lack.
+/// A text that is not a message of this version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadMessage;
 
 impl fmt::Display for BadMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a message of this version")
+        f.write_str("this is not a message of this version")
     }
 }
 

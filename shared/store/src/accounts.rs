@@ -310,7 +310,7 @@ impl Store {
         Ok(Payer::Account(account))
     }
 
-    /// Notes where an installation stands, unless something newer is known. Uninstalled is final for its number.
+    /// Notes where an installation stands, unless a newer state is recorded. Uninstalled is final for its number.
     pub async fn installation_note(
         &self,
         installation: InstallationId,

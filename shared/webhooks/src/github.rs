@@ -19,7 +19,7 @@ struct Envelope<'a> {
 
 const NAME_BYTES_MAX: usize = 64;
 
-/// Checks who signed a body and which event it is; reads nothing else of it.
+/// Checks who signed a body, and reads the event's name from it.
 pub fn verify(
     secrets: &SigningSecrets,
     headers: &HeaderMap,
@@ -40,10 +40,10 @@ pub fn verify(
 
     let id = header(headers, "x-github-delivery")
         .ok_or(Rejected::BadBody("X-GitHub-Delivery is missing"))?;
-    let id =
-        DeliveryId::parse(id).map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not an id"))?;
+    let id = DeliveryId::parse(id)
+        .map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not a valid id"))?;
     let key = EventKey::parse(Source::Github, id.as_str())
-        .map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not an id"))?;
+        .map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not a valid id"))?;
     let event = header(headers, "x-github-event").filter(|name| is_word(name));
     let event = event.ok_or(Rejected::BadBody("X-GitHub-Event is missing"))?;
     let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(|_| {
@@ -82,7 +82,7 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= NAME_BYTES_MAX && text.bytes().all(plain)
 }
 
-/// What a recorded body says.
+/// Parses a recorded body.
 pub fn parse(name: &str, body: &[u8]) -> Result<GithubEvent, BadPayload> {
     payloads::parse(name, body).map_err(|error| BadPayload::new(name, Some(error)))
 }

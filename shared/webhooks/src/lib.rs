@@ -1,8 +1,8 @@
-//! The inbound contracts of GitHub and Stripe: who signed a body, which event it is, and, later, what it says.
+//! The webhooks of GitHub and Stripe: who signed a body, which event it is, and later what it says.
 //!
 //! The only verifier of inbound signatures, and so the place where a delivery is vouched for. Verifying works on the raw
-//! bytes; reading works on recorded ones and is tolerant: unknown fields and words are no errors, a missing one that we
-//! need is. It never touches the network.
+//! bytes. Parsing works on recorded ones and is tolerant: unknown fields and words are accepted, a missing field that a handler
+//! needs is an error. This crate never uses the network.
 
 pub mod github;
 pub mod signing;
@@ -20,13 +20,12 @@ use std::fmt;
 /// A delivery whose signature holds.
 #[derive(Debug)]
 pub struct Signed {
-    /// The delivery, vouched for.
     pub delivery: Verified<Delivery>,
-    /// Which of the secrets it was signed with, the newest being 0: when the others fall silent they can be retired.
+    /// Which secret signed it, the newest being 0. A secret that signs nothing any more can be retired.
     pub secret_index: usize,
 }
 
-/// A recorded body that does not say what its event has to say.
+/// A recorded body without the fields that its event needs.
 #[derive(Debug)]
 pub struct BadPayload {
     name: String,
@@ -44,7 +43,11 @@ impl BadPayload {
 
 impl fmt::Display for BadPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the body is not what a {} event looks like", self.name)
+        write!(
+            f,
+            "the body does not have the fields of a {} event",
+            self.name
+        )
     }
 }
 

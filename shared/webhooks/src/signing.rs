@@ -6,16 +6,16 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-/// The secrets that are good at the moment, newest first.
+/// The valid secrets, newest first.
 pub struct SigningSecrets(Vec<SecretString>);
 
-/// A list of secrets with nothing in it, or with a blank one: everybody could sign with that.
+/// An empty list of secrets, or one with a blank secret, with which anybody could sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlankSecret;
 
 impl fmt::Display for BlankSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there must be at least one signing secret, and none may be blank")
+        f.write_str("set at least one signing secret; a secret must not be blank")
     }
 }
 
@@ -31,8 +31,8 @@ impl SigningSecrets {
         Ok(Self(secrets.into_iter().map(SecretString::from).collect()))
     }
 
-    /// Which secret made one of these signatures over the parts put together. Every pair is tried in full, so the time
-    /// says nothing about which one held.
+    /// The index of the secret that made one of these signatures over the concatenated parts. Every pair is checked in
+    /// full, so the time reveals nothing about the match.
     pub(crate) fn find(&self, signatures: &[[u8; 32]], parts: &[&[u8]]) -> Option<usize> {
         let mut found = None;
         for (index, secret) in self.0.iter().enumerate() {
@@ -61,10 +61,10 @@ pub fn digest(body: &[u8]) -> Digest {
     Digest(Sha256::digest(body).into())
 }
 
-/// Signatures that one header may carry; more than this nobody sends, and each costs an HMAC.
+/// Signatures that one header may carry. No sender uses more, and each costs an HMAC.
 pub(crate) const SIGNATURES_MAX: usize = 16;
 
-/// A signature in hex, if it is one.
+/// Reads a signature in hex.
 pub(crate) fn signature(hex_text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(hex_text, &mut bytes)
@@ -72,24 +72,24 @@ pub(crate) fn signature(hex_text: &str) -> Option<[u8; 32]> {
         .map(|()| bytes)
 }
 
-/// Why a delivery is not taken.
+/// Why a delivery is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
-    /// No signature, or none that holds. All causes get one answer.
+    /// No signature, or no valid one. All causes get the same answer.
     BadSignature,
-    /// The signature holds, but its time is not now: a replay, or somebody's clock is wrong.
+    /// The signature is valid, but too old or too new: a replay, or a wrong clock.
     OutOfTime {
-        /// Seconds between the signature's time and ours; positive when it is old.
+        /// Positive when the signature is old.
         age_seconds: i64,
     },
-    /// Signed, but not JSON or without the id that every event has.
+    /// Signed, but not JSON, or without the event's id or name.
     BadBody(&'static str),
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadSignature => f.write_str("the signature is missing or wrong"),
+            Self::BadSignature => f.write_str("the signature is missing or invalid"),
             Self::OutOfTime { age_seconds } => {
                 write!(f, "the signature is {age_seconds} seconds old")
             }

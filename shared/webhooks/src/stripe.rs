@@ -1,4 +1,4 @@
-//! Stripe's webhooks: `Stripe-Signature: t=…,v1=…[,v1=…]` over time and body; id and type stand in the body.
+//! Stripe's webhooks: `Stripe-Signature: t=…,v1=…[,v1=…]` over time and body. The body contains id and type.
 
 use crate::signing::{self, SIGNATURES_MAX, SigningSecrets};
 use crate::stripe_payloads as payloads;
@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 pub use payloads::{MeterErrors, Uncounted};
 
-/// A signature is good for this long before and after its time.
+/// A signature is valid for this long before and after its time.
 const TOLERANCE_SECONDS: i64 = 300;
 const TYPE_BYTES_MAX: usize = 100;
 
@@ -25,8 +25,8 @@ struct Envelope<'a> {
     kind: Cow<'a, str>,
 }
 
-/// Checks who signed a body, when, and which event it is; reads nothing else of it. Its age counts here and never again:
-/// a replay from our own log may be as late as it likes.
+/// Checks who signed a body and when, and reads the event's id and type. The age counts only here: a replay from our own log
+/// may be of any age.
 pub fn verify(
     secrets: &SigningSecrets,
     headers: &HeaderMap,
@@ -51,11 +51,11 @@ pub fn verify(
     let envelope: Envelope<'_> = serde_json::from_slice(&body)
         .map_err(|_| Rejected::BadBody("the body is not an event with an id and a type"))?;
     let id = StripeEventId::parse(&envelope.id)
-        .map_err(|_| Rejected::BadBody("the event's id is none of Stripe's"))?;
+        .map_err(|_| Rejected::BadBody("the event's id is not one of Stripe"))?;
     let key = EventKey::parse(Source::Stripe, id.as_str())
-        .map_err(|_| Rejected::BadBody("the event's id is none"))?;
+        .map_err(|_| Rejected::BadBody("the event's id is invalid"))?;
     if !is_type(&envelope.kind) {
-        return Err(Rejected::BadBody("the event's type is none of Stripe's"));
+        return Err(Rejected::BadBody("the event's type is not one of Stripe"));
     }
     let name = envelope.kind.into_owned();
     let digest = signing::digest(&body);
@@ -78,7 +78,7 @@ pub fn verify(
     })
 }
 
-/// The time as it was signed, and every signature of the one scheme we take; none when the header is not of the form.
+/// The signed time and the signatures of the scheme `v1`; `None` if the header is malformed.
 fn read(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
     let mut time = None;
     let mut signatures = Vec::new();
@@ -106,13 +106,12 @@ fn is_type(text: &str) -> bool {
     !text.is_empty() && text.len() <= TYPE_BYTES_MAX && text.bytes().all(plain)
 }
 
-/// What a recorded body says, and the envelope it says it in; without the envelope where the type is one we do not act on,
-/// since nothing of such a body is read.
+/// Parses a recorded body. Without an envelope where the type is not one that is acted on, since such a body is not read.
 pub fn parse(name: &str, body: &[u8]) -> Result<(Option<StripeEnvelope>, StripeEvent), BadPayload> {
     payloads::parse(name, body).map_err(|error| BadPayload::new(name, Some(error)))
 }
 
-/// What Stripe could not count, as the fetched event says it.
+/// Parses the fetched details of a meter error.
 pub fn meter_errors(body: &[u8]) -> Result<MeterErrors, BadPayload> {
     payloads::meter_errors(body).map_err(|error| BadPayload::new("meter error", Some(error)))
 }

@@ -148,7 +148,7 @@ async fn nobody_is_converted_against_his_will() {
     let (state, says) = world.hears(&told[0]).await;
     assert_eq!(
         (state, says.as_str()),
-        (EventState::Ignored, "the way to pay is gone again")
+        (EventState::Ignored, "the payment method was removed again")
     );
     leaves_a_card(&world);
     world.settle().await;

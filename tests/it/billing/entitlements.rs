@@ -172,7 +172,7 @@ async fn a_cancelled_subscription_does_not_come_back() {
         .await;
     assert_eq!(
         (state, says.as_str()),
-        (EventState::Ignored, "something newer is known")
+        (EventState::Ignored, "a newer state is recorded")
     );
     assert_eq!(kept(&world, &account, "1").await.status, Status::Canceled);
     // And one that goes on by its newest event is over all the same when an older one says so.

@@ -175,7 +175,7 @@ async fn whoever_did_not_pay_is_told_once_and_what_happens_next() {
     assert_eq!(
         told[1].1,
         "The payment of 5.00 USD for invoice TALLY-0002 has failed. Stripe will try again. \
-         Starter goes on until 2027-01-27, and rests then until it is paid."
+         Starter stays active until 2027-01-27; after that it is suspended until the invoice is paid."
     );
     assert!(
         told[2].1.ends_with("Stripe will try again."),

@@ -101,7 +101,7 @@ async fn pull_requests_by_meter_stop_at_the_limit() {
         ((1_500, 0), 0)
     );
     assert!(program.works(31).await);
-    assert_eq!(world.subjects(), ["Most of your spend limit is spent"]);
+    assert_eq!(world.subjects(), ["You are near your spend limit"]);
 
     for number in [32, 33] {
         assert!(!program.works(number).await);
@@ -116,7 +116,7 @@ async fn pull_requests_by_meter_stop_at_the_limit() {
     assert_eq!(
         world.subjects(),
         [
-            "Most of your spend limit is spent",
+            "You are near your spend limit",
             "Your spend limit is reached"
         ]
     );
@@ -442,7 +442,7 @@ async fn a_hold_ends_in_the_period_in_which_it_was_made() {
         }
     );
     world.settle().await;
-    assert_eq!(world.subjects(), ["Most of your spend limit is spent"]);
+    assert_eq!(world.subjects(), ["You are near your spend limit"]);
     program.world.done().await;
 }
 

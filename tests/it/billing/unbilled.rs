@@ -40,8 +40,8 @@ impl World {
                 .await
                 .expect("it is recorded");
             let words = self.last_words(number);
-            let ended =
-                words.contains("Here is a pull request") || words.contains("could not be reported");
+            let ended = words.contains("The pull request is ready")
+                || words.contains("could not be reported");
             if event.state != EventState::Pending && ended {
                 return;
             }

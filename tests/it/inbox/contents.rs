@@ -312,7 +312,7 @@ async fn what_passes_the_door_and_makes_no_sense_is_buried_with_its_reason() {
             .assert_outcome(
                 &id,
                 EventState::Failed,
-                "the body is not what a issues.opened event looks like",
+                "the body does not have the fields of a issues.opened event",
             )
             .await;
     }

@@ -186,7 +186,7 @@ async fn a_pull_request_that_is_there_is_delivered_although_it_was_called_off() 
         world.settle().await;
         assert_eq!(world.told_job().await.state, State::PrOpened, "{what}");
         assert!(
-            world.comment().contains("Here is a pull request: #8"),
+            world.comment().contains("The pull request is ready: #8"),
             "{what}: {}",
             world.comment()
         );

@@ -211,7 +211,7 @@ async fn our_comment_is_written_anew_where_somebody_deleted_it() {
     assert!(world.comment().contains("On it"));
     world.change_github(|repository| repository["comments"] = json!({}));
     world.settle().await;
-    assert!(world.comment().contains("Here is a pull request"));
+    assert!(world.comment().contains("The pull request is ready"));
     world.assert_delivered_once();
     world.done().await;
 }
@@ -231,7 +231,7 @@ async fn a_persons_comment_with_our_marker_is_left_alone() {
     let all = world.vendors.github.comments(OWNER, REPOSITORY, 7);
     assert_eq!(all.len(), 2);
     assert_eq!(all[0].body, format!("mine {marker}"));
-    assert!(world.comment().contains("Here is a pull request"));
+    assert!(world.comment().contains("The pull request is ready"));
     world.done().await;
 }
 

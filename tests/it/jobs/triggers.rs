@@ -153,7 +153,7 @@ async fn our_own_doings_are_no_wishes() {
         ("issue_comment.created", "comment"),
     ] {
         let world = World::with(FaultPlan::None, &[]).await;
-        assert_ignored(&world, sample, "our own doing", |event| {
+        assert_ignored(&world, sample, "our own action", |event| {
             event[thing]["performed_via_github_app"] = ours.clone()
         })
         .await;

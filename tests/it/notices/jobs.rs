@@ -26,7 +26,7 @@ async fn a_delivered_job_is_one_mail_that_says_what_it_costs() {
     );
     let sold = Sold::with("mailed-merged", &[merged]);
     for (plan, catalogue, cost) in [
-        ("payg", None, "It is on your bill once."),
+        ("payg", None, "It will appear once on your next invoice."),
         ("trial", None, "It costs nothing."),
         ("credits", None, " credits. Job job_"),
         ("payg", Some(sold.path()), "It is billed when it is merged."),

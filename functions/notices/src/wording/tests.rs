@@ -35,28 +35,28 @@ fn a_welcome() {
     Your dashboard: https://tallyhook.example/billing
 
     Tallyhook
-    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
     "#);
 }
 
 #[test]
 fn a_failed_payment() {
-    let words = "The payment of 29.00 USD for invoice TH-7 has failed. Stripe will try again. Pro goes on until 2026-12-04, and rests then until it is paid.";
+    let words = "The payment of 29.00 USD for invoice TH-7 has failed. Stripe will try again. Pro stays active until 2026-12-04; after that it is suspended until the invoice is paid.";
     assert_snapshot!(text(Kind::PaymentFailed, words, DASHBOARD), @r#"
     Subject: A payment has failed
 
     Hello,
 
-    The payment of 29.00 USD for invoice TH-7 has failed. Stripe will try again. Pro goes on until 2026-12-04, and rests then until it is paid.
+    The payment of 29.00 USD for invoice TH-7 has failed. Stripe will try again. Pro stays active until 2026-12-04; after that it is suspended until the invoice is paid.
 
-    If a later try succeeds, there is nothing you have to do.
+    If a later attempt succeeds, you do not have to do anything.
 
-    Please look whether your card is still good, and change it if it is not.
+    Please check that your card is still valid, and update it if necessary.
 
-    Look at your payment method: https://tallyhook.example/billing
+    Check your payment method: https://tallyhook.example/billing
 
     Tallyhook
-    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
     "#);
 }
 
@@ -65,41 +65,41 @@ fn a_payment_to_confirm() {
     let words =
         "The payment of 29.00 USD for invoice TH-7 has to be confirmed on the invoice's page.";
     assert_snapshot!(text(Kind::ActionRequired, words, DASHBOARD), @r#"
-    Subject: A payment waits for your confirmation
+    Subject: A payment needs your confirmation
 
     Hello,
 
     The payment of 29.00 USD for invoice TH-7 has to be confirmed on the invoice's page.
 
-    Until it is confirmed, the invoice stays open.
+    The invoice stays open until you confirm it.
 
-    Please confirm the payment; your bank asks for it.
+    Please confirm the payment; your bank requires it.
 
     Confirm the payment: https://tallyhook.example/billing
 
     Tallyhook
-    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
     "#);
 }
 
 #[test]
 fn a_trial_that_ends() {
-    let words = "The trial of Pro ends on 2026-12-04; from then on it has to be paid for.";
+    let words = "The trial of Pro ends on 2026-12-04; after that it has to be paid for.";
     assert_snapshot!(text(Kind::TrialEnding, words, DASHBOARD), @r#"
     Subject: Your trial ends soon
 
     Hello,
 
-    The trial of Pro ends on 2026-12-04; from then on it has to be paid for.
+    The trial of Pro ends on 2026-12-04; after that it has to be paid for.
 
-    With a payment method, your plan goes on by itself; without one, it rests.
+    With a payment method, your plan continues automatically; without one, it is suspended.
 
-    Please look whether you want to go on, and how you want to pay.
+    Please decide whether you want to continue, and add a payment method if you do.
 
-    Look at your plan: https://tallyhook.example/billing
+    Review your plan: https://tallyhook.example/billing
 
     Tallyhook
-    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
     "#);
 }
 
@@ -120,7 +120,7 @@ fn a_quota_that_is_nearly_used() {
     See plans: https://tallyhook.example/billing
 
     Tallyhook
-    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
     "#);
 }
 
@@ -136,12 +136,12 @@ fn a_quota_that_is_used() {
 
     New jobs and calls are refused until the next period begins.
 
-    To go on now, choose a larger plan.
+    To continue now, choose a larger plan.
 
     See plans: https://tallyhook.example/billing
 
     Tallyhook
-    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
     "#);
 }
 
@@ -155,14 +155,14 @@ fn a_low_balance() {
 
     40 credits are left to spend.
 
-    Jobs that are under way are paid for; new ones need enough credits at their beginning.
+    Jobs that are running are paid for; a new job needs enough credits when it starts.
 
     Top up before the balance runs out.
 
     Top up: https://tallyhook.example/billing
 
     Tallyhook
-    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
     "#);
 }
 
@@ -176,12 +176,12 @@ fn an_empty_balance() {
 
     A job on the plan Credits reserves 100 credits, and 40 are available.
 
-    An issue got a comment instead of a pull request, and so will others until there are credits again.
+    An issue got a comment instead of a pull request. Other issues will, too, until there are credits again.
 
     Top up, and ask again under the issue.
 
     Tallyhook
-    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
     "#);
 }
 
@@ -195,12 +195,12 @@ fn a_finished_job() {
 
     The job for issue 7 of acme/greeter ended with a pull request.
 
-    Have a look at what became of it.
+    You can see the result in your dashboard.
 
-    Look at your jobs: https://tallyhook.example/billing
+    See your jobs: https://tallyhook.example/billing
 
     Tallyhook
-    You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.
+    You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.
     "#);
 }
 
@@ -217,10 +217,10 @@ fn what_comes_from_elsewhere_stays_text() {
     <!doctype html><html lang="en"><meta charset="utf-8"><title>Your balance is low</title><body style="font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 1rem">
     <p>Hello,</p>
     <p>&lt;b&gt;&quot;Basic&quot; &amp; &#39;more&#39;&lt;/b&gt;</p>
-    <p>Jobs that are under way are paid for; new ones need enough credits at their beginning.</p>
+    <p>Jobs that are running are paid for; a new job needs enough credits when it starts.</p>
     <p>Top up before the balance runs out.</p>
     <p><a href="https://x/?a=1&amp;b=&quot;&gt;&lt;script&gt;">Top up</a></p>
-    <p style="color:#666;font-size:.85em">Tallyhook<br>You get this mail because your address is that of a Tallyhook account. Nobody reads answers to it.</p></body></html>
+    <p style="color:#666;font-size:.85em">Tallyhook<br>You receive this mail because your address belongs to a Tallyhook account. Replies to this address are not monitored.</p></body></html>
     "#);
 }
 
