@@ -12,19 +12,19 @@ use queues::Queue;
 use settings::{EventsSettings, PlatformSettings, QueueSettings};
 use webhooks::github;
 
-const SECRETS: Setting = Setting::required(
-    "GITHUB_WEBHOOK_SECRETS",
-    "The secrets with which GitHub signs webhooks: several separated by commas while they are rotated, the newest first.",
-)
-.with_alias("GITHUB_WEBHOOK_SECRET")
-.secret();
-
 const SENDER: Sender = Sender {
     source: Source::Github,
     name: "GitHub",
     paths: &["/github/webhook"],
     verify: |secrets, headers, body, _| github::verify(secrets, headers, body),
 };
+
+const SECRETS: Setting = Setting::required(
+    "GITHUB_WEBHOOK_SECRETS",
+    "The secrets with which GitHub signs webhooks: several separated by commas while they are rotated, the newest first.",
+)
+.with_alias("GITHUB_WEBHOOK_SECRET")
+.secret();
 
 /// The settings of this function.
 pub struct Config {

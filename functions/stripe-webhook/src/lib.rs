@@ -12,12 +12,13 @@ use queues::Queue;
 use settings::{EventsSettings, PlatformSettings, QueueSettings};
 use webhooks::stripe;
 
-const SECRETS: Setting = Setting::required(
-    "STRIPE_WEBHOOK_SECRETS",
-    "The secrets with which Stripe signs webhooks: several separated by commas while they are rotated, the newest first.",
-)
-.with_alias("STRIPE_WEBHOOK_SECRET")
-.secret();
+/// The first path is documented; the others are those of systems that people migrate from.
+pub const PATHS: [&str; 4] = [
+    "/stripe/webhook",
+    "/webhooks/stripe",
+    "/api/billing/webhook",
+    "/api/stripe/webhook",
+];
 
 const SENDER: Sender = Sender {
     source: Source::Stripe,
@@ -25,6 +26,13 @@ const SENDER: Sender = Sender {
     paths: &PATHS,
     verify: stripe::verify,
 };
+
+const SECRETS: Setting = Setting::required(
+    "STRIPE_WEBHOOK_SECRETS",
+    "The secrets with which Stripe signs webhooks: several separated by commas while they are rotated, the newest first.",
+)
+.with_alias("STRIPE_WEBHOOK_SECRET")
+.secret();
 
 /// The settings of this function.
 pub struct Config {
