@@ -1,12 +1,16 @@
-# Short names for commands that can be typed as they stand.
+# Short names for commands that you can type.
 run *args:
     cargo run -- {{args}}
 test *args:
     cargo test {{args}}
 check:
     cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
-# Each door by itself: built together, a sibling's features would end up in a receiver.
+# One function at a time: built together, a sibling's features would end up in a receiver.
 release:
-    for door in functions/*; do cargo build --release -p "${door#functions/}" || exit 1; done
+    for function in functions/*; do cargo build --release -p "${function#functions/}" || exit 1; done
+tools:
+    .ci/tools
+pages:
+    UPDATE=1 cargo test --test it is_current
 ci:
     .ci/run

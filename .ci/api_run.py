@@ -54,7 +54,7 @@ def main():
             print("=== with a key", flush=True)
             failed = judge(base, folder, SECONDS_WITH_A_KEY, [f"Authorization: Bearer {key}"])
             print("=== without a key", flush=True)
-            # Whoever has no key is told so, however well he asks.
+            # Without a key, every call gets 401, however well-formed it is.
             checks = "negative_data_rejection,positive_data_acceptance,missing_required_header"
             failed |= judge(base, folder, SECONDS_WITHOUT, [], "--exclude-checks", checks)
     finally:

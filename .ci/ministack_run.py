@@ -1,4 +1,4 @@
-"""Real binaries of a receiver, a consumer and a door that wakes by the clock, under ministack. See .ci/ministack.
+"""Real binaries of a receiver, a consumer and a scheduled function, under ministack. See .ci/ministack.
 
 usage: ministack_run.py <ministack> <translated template> <folder of release binaries>
 """
@@ -46,9 +46,9 @@ PARAMETERS = {
 
 def main():
     ministack, template, binaries = sys.argv[1:]
-    for door in REAL:
-        if not pathlib.Path(binaries, door).exists():
-            sys.exit(f"ministack: {binaries}/{door} is missing; cargo build --release -p {door}")
+    for function in REAL:
+        if not pathlib.Path(binaries, function).exists():
+            sys.exit(f"ministack: {binaries}/{function} is missing; cargo build --release -p {function}")
     with running(ministack) as url:
         aws = Aws(url)
         names = deploy(aws, json.loads(pathlib.Path(template).read_text()), binaries, url)
@@ -154,7 +154,7 @@ def deploy(aws, template, binaries, url):
     names, pages = {}, aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
     for page in pages:
         names |= {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in page["StackResourceSummaries"]}
-    # A message nobody can read stays invisible for its queue's full visibility each time; the template's would take half
+    # An unreadable message stays invisible for its queue's full visibility each time; the template's would take half
     # an hour. Everything else is as deployed.
     aws.sqs.set_queue_attributes(QueueUrl=names["StripeEventsQueue"], Attributes={"VisibilityTimeout": "1"})
     return names
@@ -169,9 +169,9 @@ def complete(aws):
     return stack["StackStatus"] == "CREATE_COMPLETE"
 
 
-def zipped(door, binaries):
-    """The door's real binary, or for the doors that are not on trial one that leaves at once."""
-    code = pathlib.Path(binaries, door).read_bytes() if door in REAL else b"#!/bin/sh\nexit 1\n"
+def zipped(function, binaries):
+    """The function's real binary, or for functions that are not tested one that exits at once."""
+    code = pathlib.Path(binaries, function).read_bytes() if function in REAL else b"#!/bin/sh\nexit 1\n"
     entry = zipfile.ZipInfo("bootstrap")
     entry.external_attr = (stat.S_IFREG | 0o755) << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
@@ -188,7 +188,7 @@ def prove(aws, names):
     queue, dlq = names["StripeEventsQueue"], names["StripeEventsDlq"]
     mapping = names["StripeEventsStripeEvents"]
 
-    # Whose the customer is; the consumer finds it there and notes the subscription on the account.
+    # The customer's account, where the consumer finds it and records the subscription.
     whose = {"pk": {"S": f"CUSTOMER#{CUSTOMER}"}, "sk": {"S": "ACCOUNT"}, "account": {"S": ACCOUNT}}
     aws.dynamodb.put_item(TableName=names["MainTable"], Item=whose)
     account = {
@@ -200,7 +200,7 @@ def prove(aws, names):
     }
     aws.dynamodb.put_item(TableName=names["MainTable"], Item=account)
 
-    # Received under the receiver's role: put, queue, answer. The consumer is held back, so that what follows comes to it
+    # Received under the receiver's role: put, queue, answer. The consumer is held back, so the following messages reach it
     # in one batch.
     aws.functions.update_event_source_mapping(UUID=mapping, Enabled=False)
     ids = [f"evt_Ministack{n}" for n in range(1, 5)]
@@ -211,7 +211,7 @@ def prove(aws, names):
     assert row(aws, names, "evt_Forged") is None, "nothing is written for a forged event"
     assert not any(finished(aws, names, id) for id in ids), "nobody acted yet"
 
-    # Among the good ones, one that nobody can read.
+    # One unreadable message among the good ones.
     poison = '{"v":999,"kind":"stripe","key":"evt_Ministack1"}'
     aws.sqs.send_message(QueueUrl=queue, MessageBody=poison)
     aws.functions.update_event_source_mapping(UUID=mapping, Enabled=True)
@@ -222,13 +222,13 @@ def prove(aws, names):
     dead = aws.sqs.receive_message(QueueUrl=dlq, WaitTimeSeconds=1)["Messages"]
     assert [message["Body"] for message in dead] == [poison], f"the wrong message is dead: {dead}"
 
-    # The poison came back again and again; the good ones that came with it did not.
+    # The unreadable message returned repeatedly; the good ones of its batch did not.
     lines = handled(aws)
     assert sorted(lines) == ids, f"handled once each: {sorted(lines)}"
     noted = item(aws, names["MainTable"], f"ACCOUNT#{ACCOUNT}", f"SUBSCRIPTION#{SUBSCRIPTION}")
     assert noted and noted["status"]["S"] == "active", f"the subscription is noted on its account: {noted}"
 
-    # The same event again, after it is finished: welcome, and no second effect.
+    # The same event again, after it is processed: accepted, without a second effect.
     assert deliver(aws, names["StripeWebhook"], ids[0]) == 202, "a duplicate is welcome"
     before = row(aws, names, ids[0])
     eventually("nothing is left of the duplicate", lambda: waiting(aws, queue) == 0)
@@ -237,7 +237,7 @@ def prove(aws, names):
 
 
 def prove_seals(aws, names):
-    """The night: the entries of yesterday are found in every shard of their index, sealed once, and never again."""
+    """The nightly run: it finds yesterday's entries in every shard of their index and seals the day once."""
     table = names["LedgerTable"]
     yesterday = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 24 * 3600 - 3600))
     for n in range(8):

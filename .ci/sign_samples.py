@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Signs the samples in events/api anew after a change of the bodies they carry. Needs nothing but Python.
+"""Signs the samples in events/api again after their bodies change. Needs only Python.
 
 Both use the secret of the samples. Stripe's signature carries a time; --now takes the present one, which a receiver
 accepts for five minutes and which does not belong into a commit.
@@ -34,8 +34,8 @@ def carry(sample, body, signature):
     return sample
 
 
-def rewrite(door, fixture, sign):
-    path = EVENTS / "api" / f"{door}.json"
+def rewrite(function, fixture, sign):
+    path = EVENTS / "api" / f"{function}.json"
     body = (EVENTS / fixture).read_text()
     sample = carry(json.loads(path.read_text()), body, sign(body))
     path.write_text(json.dumps(sample, indent=2, ensure_ascii=False) + "\n")

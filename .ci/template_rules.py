@@ -154,7 +154,7 @@ def roles(stack):
         if len(used.get(role, [])) != 1:
             yield f"{role}: must be the role of exactly one function, is of {used.get(role, [])}"
         if properties.get("ManagedPolicyArns"):
-            yield f"{role}: managed policies allow more than its door does"
+            yield f"{role}: managed policies allow more than its function does"
         if "PermissionsBoundary" not in properties:
             yield f"{role}: takes no permissions boundary"
         for statement in (s for p in properties["Policies"] for s in p["PolicyDocument"]["Statement"]):
@@ -189,7 +189,7 @@ def doors(stack):
     for name in sorted(behind_gateway):
         limit = GITHUB_SECONDS if name.endswith("Webhook") else GATEWAY_SECONDS
         if functions[name]["Timeout"] >= limit:
-            yield f"{name}: whoever asks has gone after {limit} s, it may run {functions[name]['Timeout']} s"
+            yield f"{name}: callers leave after {limit} s, but it can run {functions[name]['Timeout']} s"
 
 
 def tables(stack):

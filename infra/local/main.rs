@@ -3,12 +3,12 @@
 use anyhow::{Context, bail};
 use boot::{Env, LevelFilter, Outside, Trust};
 use clap::Parser;
-use fakes::weather::Weather;
 use local_stack::books::Books;
 use local_stack::cli::{Cli, Command, Options};
 use local_stack::stack::{Parts, Stack, TABLES_FILE};
 use local_stack::world::Vendors;
 use local_stack::{apps, demo, sales, server, vendors_file};
+use stand_in_shared::faults::Faults;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ async fn start(
         .or_insert_with(|| format!("local:{token}"));
     let parts = Parts {
         vendors,
-        weather: Weather::fair(),
+        faults: Faults::none(),
         clock: real.clock,
         random: real.random,
         tables_file: options.data.as_ref().map(|folder| folder.join(TABLES_FILE)),

@@ -9,8 +9,8 @@ use axum::response::{Html, Response};
 use axum::routing::{any, get};
 use bytes::Bytes;
 use domain::inbox::BODY_BYTES_MAX;
-use fakes::mapping::Delivery;
 use http_body_util::{BodyExt, Limited};
+use stand_in_aws::event_source::Delivery;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -88,7 +88,7 @@ async fn work(stack: Arc<Stack>, place: usize, stopped: watch::Receiver<bool>) {
                 &stack.sqs,
                 LOOK_SECONDS,
                 Delivery::Once,
-                &stack.weather,
+                &stack.faults,
                 &stack.now,
             )
             .await;

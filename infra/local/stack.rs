@@ -4,17 +4,17 @@ use crate::world::{APP_ID, CLIENT_ID, CLIENT_SECRET, Vendors};
 use anyhow::Context;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use axum::Router;
-use boot::{Aws, AwsSettings, Clock, Env, Outside, Random, Web};
+use boot::{Aws, AwsSettings, Clock, Env, Outside, Random, Settings, Web};
 use domain::retry::Failure;
 use domain::time::Timestamp;
-use fakes::Now;
-use fakes::aws::EmbeddedAws;
-use fakes::keys::app_key;
-use fakes::mapping::{self, Function, Mapping, SqsClient};
-use fakes::weather::Weather;
-use fakes::web::StandInWeb;
 use queues::Queue;
 use secrecy::SecretString;
+use stand_in_aws::EmbeddedAws;
+use stand_in_aws::event_source::{self, Function, Mapping, SqsClient};
+use stand_in_github::app_key::app_key;
+use stand_in_shared::Now;
+use stand_in_shared::faults::Faults;
+use stand_in_shared::web::StandInWeb;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub struct Parts {
     /// The vendors' stand-ins.
     pub vendors: Vendors,
     /// What goes wrong.
-    pub weather: Weather,
+    pub faults: Faults,
     /// The clock.
     pub clock: Clock,
     /// Random numbers.
@@ -86,7 +86,7 @@ pub struct Stack {
     /// The vendors' stand-ins.
     pub vendors: Vendors,
     /// What goes wrong.
-    pub weather: Weather,
+    pub faults: Faults,
     /// The clock, in milliseconds.
     pub now: Now,
     /// The seam of all doors.
@@ -115,7 +115,7 @@ const RECEIVES_MAX: u32 = 15;
 macro_rules! ctx {
     ($doors:expr, $door:ident) => {
         Arc::new($door::Ctx::connect(
-            $door::Config::read($doors.env())?,
+            $door::Config::load($doors.env())?,
             $doors.outside.clone(),
         ))
     };
@@ -128,7 +128,7 @@ impl Stack {
             .tables_file
             .as_ref()
             .map(|path| path.display().to_string());
-        let aws = EmbeddedAws::open(file.as_deref(), parts.weather.clone())?;
+        let aws = EmbeddedAws::open(file.as_deref(), parts.faults.clone())?;
         let web = Hybrid {
             stand_ins: stand_ins(&parts),
             real: parts.real_web,
@@ -148,7 +148,7 @@ impl Stack {
         connection
             .table_ensure(&schema::LEDGER, LEDGER_TABLE)
             .await?;
-        let sqs = mapping::client(&clients.sdk);
+        let sqs = event_source::client(&clients.sdk);
         let mut settings = settings();
         let mut urls = BTreeMap::new();
         for queue in Queue::ALL {
@@ -178,11 +178,11 @@ impl Stack {
             github_webhook: ctx!(doors, github_webhook),
             stripe_webhook: ctx!(doors, stripe_webhook),
             admin: admin::router(admin::Ctx::connect(
-                admin::Config::read(doors.env())?,
+                admin::Config::load(doors.env())?,
                 outside.clone(),
             )),
             api: api::router(api::Ctx::connect(
-                api::Config::read(doors.env())?,
+                api::Config::load(doors.env())?,
                 outside.clone(),
             )),
             sweeper: ctx!(doors, sweeper),
@@ -195,7 +195,7 @@ impl Stack {
             tables: aws,
             sqs,
             vendors: parts.vendors,
-            weather: parts.weather,
+            faults: parts.faults,
             now: Arc::new(move || clock().millis()),
             outside,
             github_secret,
@@ -229,14 +229,14 @@ impl Stack {
     }
 
     /// Seals what days are over, as the night's schedule does.
-    pub async fn seal(&self) -> Result<reconciliation::Books, Failure> {
+    pub async fn seal(&self) -> Result<reconciliation::Reconciled, Failure> {
         let deadline = self.outside.now().plus(STEP_TIME);
         reconciliation::handle(&self.reconciliation, deadline).await
     }
 }
 
 fn stand_ins(parts: &Parts) -> StandInWeb {
-    StandInWeb::new(parts.weather.clone())
+    StandInWeb::new(parts.faults.clone())
         .host(GITHUB_HOST, parts.vendors.github.router())
         .host(GITHUB_WEB_HOST, parts.vendors.github.pages())
         .host(STRIPE_HOST, parts.vendors.stripe.router())

@@ -1,10 +1,11 @@
 //! The little world in which the demo and the tests play: one organization, one repository, one paying account.
 
-use fakes::github::{GitHub, GitHubConfig, OAuthClient};
-use fakes::mail::MailBox;
-use fakes::model::Model;
-use fakes::stripe::Stripe;
-use fakes::{Now, keys};
+use stand_in_github::app_key::app_key;
+use stand_in_github::{GitHub, GitHubConfig, OAuthClient};
+use stand_in_mail::MailBox;
+use stand_in_model::Model;
+use stand_in_shared::Now;
+use stand_in_stripe::Stripe;
 
 /// GitHub's number for the App.
 pub const APP_ID: u64 = 1234;
@@ -82,7 +83,7 @@ impl Vendors {
         };
         let github = GitHub::new(config);
         github
-            .trust_key(&keys::app_key().public_pem)
+            .trust_key(&app_key().public_pem)
             .expect("a fresh key can be read");
         github.trust_client(OAuthClient {
             client_id: CLIENT_ID.to_owned(),

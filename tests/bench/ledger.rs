@@ -11,9 +11,9 @@ use domain::ledger::{HoldId, Label, Posting, Side};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use domain::units::Credits;
-use fakes::aws::EmbeddedAws;
-use fakes::weather::{Weather, scramble};
-use fakes::yardstick::Yardstick;
+use stand_in_aws::EmbeddedAws;
+use stand_in_aws::baseline::Yardstick;
+use stand_in_shared::faults::{Faults, scramble};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,9 +61,9 @@ async fn main() -> anyhow::Result<()> {
 /// A ledger and a yardstick, each on a store of its own.
 struct Bench {
     store: Store,
-    ledger_weather: Weather,
+    ledger_faults: Faults,
     yardstick: Yardstick,
-    bare_weather: Weather,
+    bare_faults: Faults,
     accounts: Arc<Vec<AccountId>>,
 }
 
@@ -78,15 +78,15 @@ struct Tally {
 
 impl Bench {
     async fn open(conflicts: bool) -> anyhow::Result<Self> {
-        let weather = || {
+        let faults = || {
             if conflicts {
-                Weather::fair().with_conflicts(SEED)
+                Faults::none().with_conflicts(SEED)
             } else {
-                Weather::fair()
+                Faults::none()
             }
         };
-        let (ledger_weather, bare_weather) = (weather(), weather());
-        let ((aws, random), (bare, _)) = (embedded(&ledger_weather)?, embedded(&bare_weather)?);
+        let (ledger_faults, bare_faults) = (faults(), faults());
+        let ((aws, random), (bare, _)) = (embedded(&ledger_faults)?, embedded(&bare_faults)?);
         let ring = KeyRing::read(Some(&KEY.into()))?;
         let keys = Arc::new(
             move || -> Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> {
@@ -107,9 +107,9 @@ impl Bench {
             store: Connection::new(&aws.sdk, None)
                 .store("main", random)
                 .with_ledger("ledger", keys),
-            ledger_weather,
+            ledger_faults,
             yardstick: Yardstick::new(&bare.sdk, "main", "ledger"),
-            bare_weather,
+            bare_faults,
             accounts: Arc::new(accounts),
         })
     }
@@ -127,7 +127,7 @@ impl Bench {
                     let (store, all) = (store.clone(), Arc::clone(&all));
                     async move { posted(&store, gift(&all[whose(n)?], load, n)).await }
                 };
-                tally.run(&self.ledger_weather, first, POSTINGS, one).await
+                tally.run(&self.ledger_faults, first, POSTINGS, one).await
             };
             let yardstick = async |tally: &mut Tally| {
                 let (yard, all) = (self.yardstick.clone(), Arc::clone(&self.accounts));
@@ -143,7 +143,7 @@ impl Bench {
                             .await?)
                     }
                 };
-                tally.run(&self.bare_weather, first, POSTINGS, one).await
+                tally.run(&self.bare_faults, first, POSTINGS, one).await
             };
             if round % 2 == 0 {
                 ledger(&mut ours).await?;
@@ -184,7 +184,7 @@ impl Bench {
                 .await
             }
         };
-        tally.run(&self.ledger_weather, 0, PAIRS, one).await?;
+        tally.run(&self.ledger_faults, 0, PAIRS, one).await?;
         tally.print(
             &format!("pairs of a hold and its settlement on {ACCOUNTS} accounts"),
             "",
@@ -206,7 +206,7 @@ impl Bench {
                 Ok(())
             }
         };
-        tally.run(&self.ledger_weather, 0, READS, one).await?;
+        tally.run(&self.ledger_faults, 0, READS, one).await?;
         tally.print("balances read", "");
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Tally {
     /// Does `count` things by all writers at once.
     async fn run<F>(
         &mut self,
-        weather: &Weather,
+        faults: &Faults,
         first: u64,
         count: u64,
         one: impl Fn(u64) -> F + Clone + Send + 'static,
@@ -242,8 +242,8 @@ impl Tally {
         F: Future<Output = anyhow::Result<()>> + Send,
     {
         let next = Arc::new(AtomicU64::new(first));
-        let (calls, began) = (weather.calls(), Instant::now());
-        // LimitCheck the weather's run, which counts the calls.
+        let (calls, began) = (faults.calls(), Instant::now());
+        // Within `Faults::run`, which counts the calls.
         let all = async {
             let mut writers = JoinSet::new();
             for _ in 0..WRITERS {
@@ -266,12 +266,12 @@ impl Tally {
             }
             anyhow::Ok(())
         };
-        weather
+        faults
             .run(all)
             .await
             .ok_or_else(|| anyhow::anyhow!("nobody dies here"))??;
         self.took += began.elapsed();
-        self.calls += weather.calls() - calls;
+        self.calls += faults.calls() - calls;
         self.done += count;
         Ok(())
     }
@@ -304,7 +304,7 @@ impl Tally {
 }
 
 /// An AWS in memory, and where its random numbers come from.
-fn embedded(weather: &Weather) -> anyhow::Result<(Aws, store::Random)> {
+fn embedded(faults: &Faults) -> anyhow::Result<(Aws, store::Random)> {
     let seed = AtomicU64::new(SEED);
     let random: store::Random = Arc::new(move || {
         seed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| {
@@ -315,7 +315,7 @@ fn embedded(weather: &Weather) -> anyhow::Result<(Aws, store::Random)> {
     let outside = Outside {
         aws: aws_smithy_runtime_api::client::http::SharedHttpClient::new(EmbeddedAws::open(
             None,
-            weather.clone(),
+            faults.clone(),
         )?),
         web: Web::new(tower::service_fn(async |_| {
             Err("nobody calls anybody here".into())

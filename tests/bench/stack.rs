@@ -6,12 +6,12 @@
 
 use domain::inbox::{EventState, Source};
 use domain::time::Timestamp;
-use fakes::weather::Weather;
 use local_stack::signing::github_request;
 use local_stack::stack::{Parts, Stack};
 use local_stack::world::{CUSTOMER, ISSUE_BODY, ISSUE_TITLE, OWNER, REPOSITORY, Vendors};
 use local_stack::{demo, server};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Faults;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -42,7 +42,7 @@ async fn start() -> anyhow::Result<(Arc<Stack>, (tokio::net::TcpListener, String
     vendors.furnish();
     let parts = Parts {
         vendors,
-        weather: Weather::fair(),
+        faults: Faults::none(),
         clock: real.clock,
         random: real.random,
         tables_file: None,
@@ -188,7 +188,7 @@ async fn pending(stack: &Stack) -> anyhow::Result<usize> {
 
 fn store_calls(stack: &Stack) -> usize {
     stack
-        .weather
+        .faults
         .log()
         .iter()
         .filter(|name| name.starts_with("dynamodb"))

@@ -16,8 +16,8 @@ use domain::ledger::{HoldId, Label, Posting, Side};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use domain::units::Credits;
-use fakes::aws::EmbeddedAws;
-use fakes::weather::{Weather, scramble};
+use stand_in_aws::EmbeddedAws;
+use stand_in_shared::faults::{Faults, scramble};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use store::schema;
@@ -28,8 +28,8 @@ const KEY: &str = "a-key-of-the-tests-that-is-long-enough";
 
 /// A store in memory, without any function, whose transactions conflict, drawn from the seed.
 pub async fn books(seed: u64) -> Store {
-    let weather = Weather::fair().with_conflicts(seed);
-    let aws = EmbeddedAws::open(None, weather).expect("memory");
+    let faults = Faults::none().with_conflicts(seed);
+    let aws = EmbeddedAws::open(None, faults).expect("memory");
     reached(aws, seed, |connection| connection).await.1
 }
 

@@ -1,4 +1,4 @@
-//! Customers are told by mail what they have to know: each notice from its cause to one mail, in bad weather.
+//! Customers are told by mail what they have to know: each notice from its cause to one mail, with injected faults.
 
 pub mod bounces;
 pub mod failures;
@@ -7,7 +7,7 @@ pub mod preferences;
 pub mod stops;
 
 use crate::world::money::Sold;
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use ::queues::Message;
 use domain::accounts::addresses::MailAddress;
 use domain::billing::usage::Meter;
@@ -15,8 +15,8 @@ use domain::ids::{AccountId, InvoiceId, JobId, SubscriptionId};
 use domain::notices::{Notice, NoticeKey, Outcome, Topic};
 use domain::switches::Switch;
 use domain::time::Timestamp;
-use fakes::mail::Letter;
 use serde_json::Value;
+use stand_in_mail::Letter;
 use store::AccountChanged;
 
 const ADDRESS: &str = "billing@acme.example";
@@ -103,8 +103,8 @@ impl World {
 }
 
 /// A world whose one account can be written to.
-async fn world(climate: Climate, settings: &[(&str, &str)]) -> (World, AccountId) {
-    let world = World::with(climate, settings).await;
+async fn world(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> (World, AccountId) {
+    let world = World::with(fault_plan, settings).await;
     let account = world.account().await;
     world.reachable(&account).await;
     (world, account)
@@ -136,7 +136,7 @@ async fn what_stripe_says_of_payments_becomes_one_mail_each() {
         ),
     ] {
         let dashboard = [("DASHBOARD_URL", "https://tallyhook.test/billing")];
-        let (world, account) = world(Climate::Bad(201), &dashboard).await;
+        let (world, account) = world(FaultPlan::Seeded(201), &dashboard).await;
         let event = event(sample, |_| {});
         for _ in 0..2 {
             assert!(world.stripe_delivers(&event).await.is_success());
@@ -171,8 +171,12 @@ async fn a_quota_is_warned_of_once_at_four_fifths_and_once_at_the_end() {
         "quotas.pull_requests = { limit = 5,",
     );
     let sold = Sold::with("noticed-teams", &[included]);
-    let (world, account) =
-        World::on_plan(Climate::Bad(202), "teams", &[("CATALOGUE", sold.path())]).await;
+    let (world, account) = World::on_plan(
+        FaultPlan::Seeded(202),
+        "teams",
+        &[("CATALOGUE", sold.path())],
+    )
+    .await;
     world.reachable(&account).await;
     for number in 30..=36 {
         world.issue_opens(number).await;
@@ -187,7 +191,7 @@ async fn a_quota_is_warned_of_once_at_four_fifths_and_once_at_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_balance_is_warned_of_when_it_is_low_and_when_it_does_not_suffice() {
-    let (world, account) = World::on_plan(Climate::Bad(203), "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::Seeded(203), "credits", &[]).await;
     world.reachable(&account).await;
     world.adjusts(&account, "600", "a gift").await;
     world.issue_opens(30).await;
@@ -207,7 +211,7 @@ async fn a_balance_is_warned_of_when_it_is_low_and_when_it_does_not_suffice() {
 #[tokio::test(start_paused = true)]
 async fn a_welcome_has_a_link_that_is_told_once_and_then_forgotten() {
     let (world, account) = world(
-        Climate::Bad(204),
+        FaultPlan::Seeded(204),
         &[("DASHBOARD_URL", "https://tallyhook.test/billing")],
     )
     .await;
@@ -279,9 +283,9 @@ fn every_topic() -> [Topic; 9] {
 
 /// Every message three times and more, at once and out of order: each notice is one mail.
 #[tokio::test(start_paused = true)]
-async fn every_topic_is_one_mail_in_any_weather() {
+async fn every_topic_is_one_mail_whatever_fails() {
     for seed in 1..=12 {
-        let (world, account) = world(Climate::Bad(seed), &[]).await;
+        let (world, account) = world(FaultPlan::Seeded(seed), &[]).await;
         let wanted = domain::notices::Kind::JobFinished;
         world
             .stack

@@ -11,8 +11,8 @@ use crate::ledger::{NOW, account, reached};
 use domain::accounts::signups::Way;
 use domain::accounts::{Account, NewAccount};
 use domain::ids::{AccountId, ActionId, CustomerId, InstallationId, OwnerId};
-use fakes::aws::EmbeddedAws;
-use fakes::weather::Weather;
+use stand_in_aws::EmbeddedAws;
+use stand_in_shared::faults::Faults;
 use serde_json::json;
 use store::{AccountCreated, Connection, Store};
 
@@ -22,7 +22,7 @@ async fn on_both(story: impl AsyncFn(&Connection, &Store, &str)) {
         ("plain", (|plain| plain) as fn(Connection) -> Connection),
         ("with an unrelated item", Connection::with_unrelated_item),
     ] {
-        let aws = EmbeddedAws::open(None, Weather::fair()).expect("memory");
+        let aws = EmbeddedAws::open(None, Faults::none()).expect("memory");
         let (connection, store) = reached(aws, 1, connect).await;
         story(&connection, &store, name).await;
     }
@@ -65,7 +65,7 @@ async fn opened(store: &Store, n: u8) -> AccountId {
 /// Otherwise the stories would prove nothing.
 #[tokio::test]
 async fn the_unrelated_item_is_a_part_of_each_transaction() {
-    let aws = EmbeddedAws::open(None, Weather::fair()).expect("memory");
+    let aws = EmbeddedAws::open(None, Faults::none()).expect("memory");
     let (_, store) = reached(aws.clone(), 1, Connection::with_unrelated_item).await;
     opened(&store, 1).await;
     aws.row_put(

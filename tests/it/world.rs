@@ -1,5 +1,5 @@
-//! A world for one test: every door in one process, one thread, a clock that only moves when nothing else does, and bad
-//! weather unless a test asks for fair.
+//! A world for one test: every door in one process, one thread, a clock that only moves when nothing else does, and
+//! injected faults unless a test asks for none.
 //!
 //! It speaks in verbs. At the end a test calls [`World::done`], which fails if anything was left undone.
 
@@ -19,9 +19,6 @@ use domain::ids::{AccountId, JobId};
 use domain::inbox::{EventKey, EventRow, EventState, Source};
 use domain::jobs::{Snapshot, State};
 use domain::time::Timestamp;
-use fakes::Now;
-use fakes::mapping::{Delivery, Mapping, Turn};
-use fakes::weather::{Weather, scramble};
 use http::{Request, Response, StatusCode};
 use local_stack::signing::{github_request, stripe_request};
 use local_stack::stack::{LOCAL_SECRET, Parts, Stack};
@@ -29,6 +26,9 @@ use local_stack::world::{
     CUSTOMER, INSTALLATION_ID, ISSUE_BODY, ISSUE_TITLE, OWNER, REPOSITORY, Vendors,
 };
 use serde_json::{Value, json};
+use stand_in_aws::event_source::{Delivery, Mapping, Turn};
+use stand_in_shared::Now;
+use stand_in_shared::faults::{Faults, scramble};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -38,13 +38,13 @@ use std::time::Duration;
 pub const BIRTH: i64 = 1_795_210_980_000;
 const BASE: &str = "http://tallyhook.test";
 
-/// How hard the world is.
+/// Which faults the world injects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Climate {
+pub enum FaultPlan {
     /// Every message once, in order, no conflicts.
-    Fair,
+    None,
     /// Every message twice and out of order, transactions that conflict, all drawn from this seed.
-    Bad(u64),
+    Seeded(u64),
 }
 
 /// One world.
@@ -55,27 +55,27 @@ pub struct World {
     pub wire: Wire,
     /// Milliseconds by which every clock but the queues' has been put forward.
     pub skipped: Arc<AtomicI64>,
-    climate: Climate,
+    fault_plan: FaultPlan,
     draws: AtomicU64,
     deliveries: AtomicU64,
     finished: bool,
 }
 
 impl World {
-    /// A furnished world in bad weather, with one paying account.
+    /// A furnished world with injected faults, with one paying account.
     pub async fn start() -> Self {
-        Self::with(Climate::Bad(7), &[]).await
+        Self::with(FaultPlan::Seeded(7), &[]).await
     }
 
-    /// A furnished world with its climate and settings chosen.
-    pub async fn with(climate: Climate, settings: &[(&str, &str)]) -> Self {
-        let world = Self::bare(climate, settings).await;
+    /// A furnished world with its fault_plan and settings chosen.
+    pub async fn with(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> Self {
+        let world = Self::bare(fault_plan, settings).await;
         world.provision().await;
         world
     }
 
     /// A world in which nobody pays yet.
-    pub async fn bare(climate: Climate, settings: &[(&str, &str)]) -> Self {
+    pub async fn bare(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> Self {
         leaks::listen();
         let birth = tokio::time::Instant::now();
         let skipped = Arc::new(AtomicI64::new(0));
@@ -93,18 +93,18 @@ impl World {
         vendors
             .github
             .add_issue(OWNER, REPOSITORY, 7, ISSUE_TITLE, ISSUE_BODY);
-        let weather = match climate {
-            Climate::Fair => Weather::fair(),
-            Climate::Bad(seed) => Weather::fair().with_conflicts(seed),
+        let faults = match fault_plan {
+            FaultPlan::None => Faults::none(),
+            FaultPlan::Seeded(seed) => Faults::none().with_conflicts(seed),
         };
         let settings: BTreeMap<_, _> = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let wire = Wire::new(&vendors, weather.clone(), millis);
+        let wire = Wire::new(&vendors, faults.clone(), millis);
         let parts = Parts {
             vendors: vendors.clone(),
-            weather,
+            faults,
             clock: Arc::new(move || Timestamp::from_millis(clock())),
             random: Arc::new(move || {
                 random
@@ -118,7 +118,7 @@ impl World {
             settings,
         };
         let stack = Stack::start(parts).await.expect("the stack starts");
-        let seed = if let Climate::Bad(seed) = climate {
+        let seed = if let FaultPlan::Seeded(seed) = fault_plan {
             seed
         } else {
             0
@@ -128,7 +128,7 @@ impl World {
             vendors,
             wire,
             skipped,
-            climate,
+            fault_plan,
             draws: AtomicU64::new(seed),
             deliveries: AtomicU64::new(0),
             finished: false,
@@ -199,7 +199,7 @@ impl World {
     /// Any request at GitHub's door; a door that dies gives no answer but a 502.
     pub async fn github_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
         let receive = github_webhook::receive(&self.stack.github_webhook, request);
-        let response = self.stack.weather.run(receive).await.unwrap_or_else(died);
+        let response = self.stack.faults.run(receive).await.unwrap_or_else(died);
         leaks::look("/github/webhook", &response);
         response
     }
@@ -231,12 +231,12 @@ impl World {
             .status()
     }
 
-    /// Stripe hands over what has happened there since, in bad weather each event twice and in any order; how many events.
+    /// Stripe hands over what has happened there since, with injected faults each event twice and in any order; how many events.
     /// What is not taken is handed over again, as Stripe does for days.
     pub async fn stripe_hands_over(&self) -> usize {
         let mut events = self.vendors.stripe.outbox_take();
         let count = events.len();
-        if let Climate::Bad(_) = self.climate {
+        if let FaultPlan::Seeded(_) = self.fault_plan {
             events.extend(events.clone());
             let mut placed: Vec<_> = events
                 .into_iter()
@@ -265,7 +265,7 @@ impl World {
     /// Any request at Stripe's door.
     pub async fn stripe_door(&self, request: Request<bytes::Bytes>) -> Response<bytes::Bytes> {
         let receive = stripe_webhook::receive(&self.stack.stripe_webhook, request);
-        let response = self.stack.weather.run(receive).await.unwrap_or_else(died);
+        let response = self.stack.faults.run(receive).await.unwrap_or_else(died);
         leaks::look("/stripe/webhook", &response);
         response
     }
@@ -312,7 +312,7 @@ impl World {
             self.stack.admin.clone(),
             request.body(body).expect("a request"),
         );
-        let response = self.stack.weather.run(respond).await.unwrap_or_else(died);
+        let response = self.stack.faults.run(respond).await.unwrap_or_else(died);
         leaks::look(path, &response);
         response
     }
@@ -343,7 +343,7 @@ impl World {
             })
             .await;
             // A sweep that dies or meets a fault is cut short; the next one goes on.
-            let _ = self.stack.weather.run(self.stack.sweep()).await;
+            let _ = self.stack.faults.run(self.stack.sweep()).await;
         }
         panic!("the world does not settle: {:?}", self.pending().await);
     }
@@ -360,10 +360,10 @@ impl World {
     /// One look at one queue; how many messages were handed over.
     pub async fn turn(&self, queue: Queue) -> usize {
         let draw = self.draw();
-        let delivery = match self.climate {
-            Climate::Fair => Delivery::Once,
-            Climate::Bad(_) if draw.is_multiple_of(2) => Delivery::TwiceShuffled(draw),
-            Climate::Bad(_) => Delivery::TwiceAtOnce(draw),
+        let delivery = match self.fault_plan {
+            FaultPlan::None => Delivery::Once,
+            FaultPlan::Seeded(_) if draw.is_multiple_of(2) => Delivery::TwiceShuffled(draw),
+            FaultPlan::Seeded(_) => Delivery::TwiceAtOnce(draw),
         };
         // A queue that cannot be reached is looked at again in the next round.
         match self
@@ -372,7 +372,7 @@ impl World {
                 &self.stack.sqs,
                 0,
                 delivery,
-                &self.stack.weather,
+                &self.stack.faults,
                 &self.stack.now,
             )
             .await
@@ -436,7 +436,7 @@ impl World {
 
     /// Messages in a queue: visible, hidden and delayed.
     pub async fn messages(&self, queue_url: &str) -> i64 {
-        fakes::mapping::count(&self.stack.sqs, queue_url)
+        stand_in_aws::event_source::count(&self.stack.sqs, queue_url)
             .await
             .unwrap_or(1)
     }

@@ -60,6 +60,25 @@ impl fmt::Display for By {
     }
 }
 
+/// Extractors for a caller with a scope. A handler names one of them, so the scope is checked before the body is read.
+macro_rules! scoped {
+    ($($name:ident: $scope:ident),+ $(,)?) => {$(
+        pub struct $name(pub Caller);
+
+        impl FromRequestParts<Arc<Ctx>> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, ctx: &Arc<Ctx>) -> Result<Self, ApiError> {
+                let caller = Caller::from_request_parts(parts, ctx).await?;
+                caller.may(Scope::$scope)?;
+                Ok(Self(caller))
+            }
+        }
+    )+};
+}
+
+scoped!(MayRead: Read, MayRecordUsage: Usage, MayRunJobs: Jobs, MayBill: Billing, MayManageKeys: Keys);
+
 impl Caller {
     /// Goes on only if the caller may do this.
     pub fn may(&self, scope: Scope) -> Result<&Self, ApiError> {

@@ -272,7 +272,7 @@ fn expired() -> ApiError {
 }
 
 fn unreadable() -> ApiError {
-    ApiError::behind(&domain::retry::Failure::never(
+    ApiError::failure(&domain::retry::Failure::never(
         "what was kept of a checkout cannot be read",
     ))
 }

@@ -56,7 +56,7 @@ pub async fn report(
             return Ok(reported);
         }
     }
-    Err(ApiError::behind(&Failure::after(
+    Err(ApiError::failure(&Failure::after(
         std::time::Duration::from_secs(1),
         "others move the job at the same time",
     )))

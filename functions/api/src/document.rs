@@ -24,6 +24,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
             `application/problem+json` with a `code` for programs, a `detail` for people and the `request_id` to ask about.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    components(schemas(rest::Problem)),
     modifiers(&Keys),
     security(("key" = []), ("session" = []))
 )]

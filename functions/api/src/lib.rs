@@ -12,7 +12,6 @@ mod checkout_sessions;
 mod config;
 mod delegated;
 mod document;
-mod idempotency;
 mod joining;
 mod memberships;
 mod oauth_state;

@@ -31,9 +31,8 @@ use crate::document::Document;
 use crate::{ApiError, Ctx};
 use axum::Router;
 use axum::routing::{get, post};
-use serde::Serialize;
 use std::sync::Arc;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -131,29 +130,12 @@ pub fn for_browsers() -> Router<Arc<Ctx>> {
 
 /// No such path.
 pub async fn absent() -> ApiError {
-    ApiError::not_found("there is nothing at this path; openapi.json lists what there is")
+    ApiError::not_found(
+        "Nothing exists at this path; see `/api/v1/openapi.json` for the paths that exist.",
+    )
 }
 
 /// A path, but not by this method.
 pub async fn wrong_method() -> ApiError {
     ApiError::method_not_allowed()
-}
-
-/// An error, as every route answers it.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "not_found", "detail": "there is no such job", "request_id": "0f5c1e7a90d4b1c63a58d2f7e6b40911" }))]
-pub struct Problem {
-    /// Always `about:blank`.
-    #[serde(rename = "type")]
-    kind: String,
-    /// The status in words.
-    title: String,
-    /// The status.
-    status: u16,
-    /// What is wrong, for programs.
-    code: String,
-    /// What is wrong and what to do, for people.
-    detail: String,
-    /// What the request is called in our log; also in the header x-request-id.
-    request_id: String,
 }

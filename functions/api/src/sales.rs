@@ -136,7 +136,7 @@ pub fn at_stripe(error: StripeError) -> ApiError {
             ApiError::unprocessable("refused_by_stripe", detail)
         }
         StripeError::KeyReused { .. } => crate::checkout_sessions::key_reused(),
-        other => ApiError::behind(&Failure::from(other)),
+        other => ApiError::failure(&Failure::from(other)),
     }
 }
 

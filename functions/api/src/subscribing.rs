@@ -6,7 +6,6 @@
 
 use crate::caller::Caller;
 use crate::checkout_sessions::{frozen, key, key_reused, thawed};
-use crate::idempotency::Act;
 use crate::routes::checkout::{intent, known, live, subscribed};
 use crate::sales::{self, at_stripe};
 use crate::{ApiError, Ctx};
@@ -16,6 +15,7 @@ use domain::billing::subscriptions::{Contracts, Subscription};
 use domain::ids::{ActionId, PaymentMethodId, SubscriptionId};
 use domain::retry::Failure;
 use domain::time::Timestamp;
+use rest::Act;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -256,7 +256,7 @@ pub async fn act(
 }
 
 fn unreadable() -> ApiError {
-    ApiError::behind(&Failure::never(
+    ApiError::failure(&Failure::never(
         "what was kept of a subscription cannot be read",
     ))
 }

@@ -3,8 +3,8 @@
 use super::*;
 use axum::body::Body;
 use axum::http::{Request, header};
-use fakes::weather::Weather;
-use fakes::web::StandInWeb;
+use stand_in_shared::faults::Faults;
+use stand_in_shared::web::StandInWeb;
 use tower::ServiceExt;
 
 const GITHUB_HOST: &str = "github.stand-in";
@@ -21,7 +21,7 @@ fn visit() -> Visit {
         "http://tallyhook.test",
         Arc::new(|| 1_795_210_980_000),
     );
-    let web = StandInWeb::new(Weather::fair()).host(GITHUB_HOST, vendors.github.router());
+    let web = StandInWeb::new(Faults::none()).host(GITHUB_HOST, vendors.github.router());
     let outside = Outside {
         web: boot::Web::new(web),
         ..Outside::real(Trust::Public).expect("an outside")

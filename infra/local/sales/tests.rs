@@ -10,9 +10,9 @@ use catalogue::BUILT_IN;
 use domain::billing::plans::Catalogue;
 use domain::ids::ProductId;
 use domain::time::Timestamp;
-use fakes::stripe::Stripe;
-use fakes::weather::Weather;
-use fakes::web::StandInWeb;
+use stand_in_shared::faults::Faults;
+use stand_in_shared::web::StandInWeb;
+use stand_in_stripe::Stripe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use stripe_api::{StripeApi, StripeConfig, Web};
@@ -50,7 +50,7 @@ impl Shop {
 
     /// A way to it on which all changes from number `from` on are broken.
     fn api(&self, from: usize, how: Break) -> StripeApi {
-        let web = StandInWeb::new(Weather::fair()).host("stripe.stand-in", self.router.clone());
+        let web = StandInWeb::new(Faults::none()).host("stripe.stand-in", self.router.clone());
         let changes = Arc::new(AtomicUsize::new(0));
         let web = tower::service_fn(move |request: http::Request<bytes::Bytes>| {
             let (web, changes) = (web.clone(), Arc::clone(&changes));

@@ -1,11 +1,11 @@
-//! Cursors: where a listing goes on, as an opaque text.
+//! Cursors: the position after which a listing continues, as an opaque text.
 
 use crate::ApiError;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::time::Timestamp;
 
-/// Behind this row.
+/// The position after this row.
 pub fn write(at: Timestamp, id: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}.{id}", at.millis()))
 }
@@ -24,10 +24,10 @@ pub fn read(text: &str) -> Result<(Timestamp, String), ApiError> {
     ))
 }
 
-/// That a text is no cursor of this listing.
+/// The error for a text that is not a cursor of this listing.
 pub fn bad() -> ApiError {
     ApiError::bad_request(
         "bad_cursor",
-        "take the cursor from next_cursor of the page before",
+        "`cursor` must be the `next_cursor` of the previous page.",
     )
 }

@@ -1,12 +1,34 @@
-//! Errors as people and programs get them: `application/problem+json` with a code, a sentence, and nothing of our insides.
+//! Errors as clients get them: `application/problem+json` with a code, a sentence and the request's id.
+//!
+//! The cause of an error is logged and never shown.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use domain::retry::{Failure, Retryable};
+use domain::retry::{Failure, Retry, Retryable};
 use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
-/// An answer that is an error. Its cause is logged and never shown.
+/// An error as every route answers it.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "type": "about:blank", "title": "Not Found", "status": 404, "code": "not_found", "detail": "There is no such job.", "request_id": "0f5c1e7a90d4b1c63a58d2f7e6b40911" }))]
+pub struct Problem {
+    /// Always `about:blank`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: String,
+    status: u16,
+    /// What is wrong, for programs.
+    code: String,
+    /// What is wrong and what to do, for people.
+    detail: String,
+    /// The id of the request in our log; also in the header `x-request-id`.
+    request_id: String,
+}
+
+/// An answer that is an error.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
@@ -16,66 +38,56 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Something in the request is wrong; `detail` says what to do.
+    /// The request is malformed or out of bounds.
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// Nobody, or nobody we know; `detail` says how to come in.
+    /// The request has no valid credentials.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 
-    /// It has to be paid for first.
+    /// The request needs a payment first.
     pub fn payment_required(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYMENT_REQUIRED, code, detail)
     }
 
-    /// Somebody we know, who may not do this.
+    /// The caller is known and may not do this.
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
 
-    /// There is no such thing.
+    /// The thing does not exist, or belongs to another account.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
-    /// The method does not go with the path.
+    /// The path exists, but not with this method.
     pub fn method_not_allowed() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            "this path takes another method",
+            "This path does not support the request's method.",
         )
     }
 
-    /// It clashes with what is there.
+    /// The request conflicts with the present state.
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// It was there and is no more.
+    /// The thing existed and does not any more.
     pub fn gone(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, code, detail)
     }
 
-    /// The status of the answer.
-    pub const fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    /// What is said to people.
-    pub fn detail(&self) -> &str {
-        &self.detail
-    }
-
-    /// It is understood and cannot be done.
+    /// The request is well-formed and cannot be carried out.
     pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    /// It came too often; it may come again in so many seconds.
+    /// The caller has reached a limit that is lifted after this many seconds.
     pub fn too_many(detail: impl Into<String>, retry_after_seconds: u64) -> Self {
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
         Self {
@@ -84,15 +96,31 @@ impl ApiError {
         }
     }
 
-    /// Something behind this door failed; the cause is logged.
-    pub fn behind(failure: &Failure) -> Self {
-        tracing::error!(error = %failure, "a request could not be served");
-        Self::unavailable()
+    /// Something that this function depends on failed. A retry is invited only where it can help: a failure that no other
+    /// attempt mends is a fault of ours.
+    pub fn failure(failure: &Failure) -> Self {
+        tracing::error!(error = %failure, "failed to serve a request");
+        match failure.retry {
+            Retry::Soon | Retry::After(_) | Retry::Alarm(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The service is temporarily unavailable. Nothing was lost; retry the request.",
+            ),
+            Retry::Never => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "An internal error occurred. Contact support with the `request_id`.",
+            ),
+        }
     }
 
-    fn unavailable() -> Self {
-        let detail = "something behind this door did not answer; nothing was lost, try again";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The sentence that people read.
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -104,7 +132,7 @@ impl ApiError {
         }
     }
 
-    /// The answer to the request of this name.
+    /// The answer to the request with this id.
     pub(crate) fn about(self, request: &str) -> Response {
         let problem = self.problem(Some(request));
         self.answer(problem)
@@ -143,15 +171,38 @@ impl ApiError {
 
 impl<E: Retryable> From<E> for ApiError {
     fn from(error: E) -> Self {
-        Self::behind(&Failure::from(error))
+        Self::failure(&Failure::from(error))
     }
 }
 
 impl IntoResponse for ApiError {
-    /// The answer without its request's name, which [`crate::requests::named`] adds.
+    /// The answer without the request's id, which [`crate::requests::named`] adds.
     fn into_response(self) -> Response {
         let mut response = self.answer(self.problem(None));
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn only_a_failure_that_may_pass_invites_a_retry() {
+        let wait = Duration::from_secs(1);
+        for retry in [Retry::Soon, Retry::After(wait), Retry::Alarm(wait)] {
+            let source = "a throttle".into();
+            let error = ApiError::failure(&Failure { retry, source });
+            assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE, "{retry:?}");
+        }
+        let error = ApiError::failure(&Failure::never("an item cannot be read"));
+        assert_eq!(error.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let detail = error.detail();
+        assert!(
+            !detail.contains("retry") && !detail.contains("item"),
+            "{detail}"
+        );
     }
 }

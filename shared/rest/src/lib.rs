@@ -1,9 +1,14 @@
-//! What every HTTP door answers alike: errors as problems in JSON, request ids, and cursors.
+//! What every HTTP function does alike: extractors, errors as problems in JSON, request ids, idempotency keys and cursors.
 //!
-//! Not a wall: it speaks to nobody and knows the room only for what an error may say.
+//! It calls no vendor, no store and no queue. A rejection of any extractor here is an [`ApiError`], so a malformed request
+//! gets the same kind of answer everywhere.
 
 pub mod cursors;
 mod error;
+mod extract;
+mod idempotency;
 pub mod requests;
 
-pub use error::ApiError;
+pub use error::{ApiError, Problem};
+pub use extract::{Body, Form, Params, Path};
+pub use idempotency::{Act, IdempotencyKey};

@@ -1,7 +1,7 @@
-//! Request ids: what a request is called in its answer, in a problem and in every line that is logged for it.
+//! Request ids: the name of a request in its answer, in a problem and in every line that is logged for it.
 //!
-//! Who asks may name his request himself, if the name is plain and short; all others get a name here. It identifies a
-//! request for people who look for it and proves nothing: nothing is decided by it.
+//! A client may send an id of its own, if it is plain and short; every other request gets one here. The id helps people
+//! find a request. It proves nothing, and nothing is decided by it.
 
 use crate::ApiError;
 use axum::extract::{Request, State};
@@ -11,16 +11,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::sync::Arc;
 use tracing::Instrument;
 
-/// Random numbers, for names.
+/// Random numbers, for ids.
 pub type Random = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// Where the name stands, in the request and in the answer.
+/// The header of the id, in the request and in the answer.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 const NAME_CHARS_MAX: usize = 64;
 const PATH_BYTES_MAX: usize = 200;
 
-/// Names a request, logs how it was answered, and says its name in the answer. The outermost layer of a door.
+/// Gives a request its id, logs how it was answered, and adds the id to the answer. The outermost layer of a function.
 pub async fn named(State(random): State<Random>, request: Request, next: Next) -> Response {
     let name = name_of(request.headers()).map_or_else(
         || format!("{:016x}{:016x}", random(), random()),
@@ -38,7 +38,7 @@ pub async fn named(State(random): State<Random>, request: Request, next: Next) -
     if let Some(problem) = response.extensions_mut().remove::<ApiError>() {
         let headers = std::mem::take(response.headers_mut());
         response = problem.about(&name);
-        // What other layers have said stays said; what the problem says of itself counts.
+        // Headers of other layers stay; those that the problem sets itself win.
         for (header, value) in &headers {
             response
                 .headers_mut()
@@ -55,7 +55,7 @@ pub async fn named(State(random): State<Random>, request: Request, next: Next) -
     response
 }
 
-/// A path as it may be logged: what stands behind these opens something.
+/// A path as it may be logged: without the secret that some paths end with.
 fn discreet(path: &str) -> String {
     let secret = SECRETS_BEHIND
         .into_iter()
@@ -69,7 +69,7 @@ fn discreet(path: &str) -> String {
 /// Paths that carry a secret.
 const SECRETS_BEHIND: [&str; 1] = ["/welcome/"];
 
-/// The request's own name, if it is one that can stand in a log.
+/// The client's own id, if it is safe to log.
 fn name_of(headers: &HeaderMap) -> Option<&str> {
     let name = headers.get(HEADER)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
@@ -81,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_opens_something_is_not_logged() {
+    fn secrets_in_paths_are_not_logged() {
         assert_eq!(discreet("/welcome/canary"), "/welcome/…");
         assert_eq!(discreet("/api/v1/jobs/job_1"), "/api/v1/jobs/job_1");
         assert_eq!(discreet(&"/a".repeat(500)).len(), PATH_BYTES_MAX);
     }
 
     #[test]
-    fn only_plain_short_names_are_taken_over() {
+    fn only_plain_short_ids_are_accepted() {
         let taken = |name: &[u8]| {
             let value = HeaderValue::from_bytes(name).expect("a header may carry it");
             name_of(&HeaderMap::from_iter([(HEADER, value)])).map(str::to_owned)

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 /// How one of the two services behaves.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub enum Weather {
+pub enum Health {
     /// As it should.
     #[default]
-    Fair,
+    Good,
     /// Every call gets a 500 and does nothing.
     Failing,
     /// The next call gets a 500 and does nothing.
@@ -36,9 +36,9 @@ pub struct State {
     /// Bodies of messages, as they came.
     pub messages: Vec<String>,
     /// How DynamoDB behaves.
-    pub table: Weather,
+    pub table: Health,
     /// How SQS behaves.
-    pub queue: Weather,
+    pub queue: Health,
     /// How long a put and a send take.
     pub delays: (Duration, Duration),
     /// Calls so far.
@@ -57,7 +57,7 @@ impl State {
         self.busy + self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Empties table and queue, in fair weather; connections stay.
+    /// Empties table and queue, without faults; connections stay.
     pub fn reset(&mut self, put: Duration, send: Duration) {
         let connections = std::mem::take(&mut self.connections);
         *self = Self {
@@ -159,12 +159,12 @@ impl Aws {
         } else {
             &mut state.queue
         };
-        let weather = *service;
-        if weather != Weather::Failing {
-            *service = Weather::Fair;
+        let health = *service;
+        if health != Health::Failing {
+            *service = Health::Good;
         }
-        let answer = match (weather, target) {
-            (Weather::Failing | Weather::FailingOnce, _) => {
+        let answer = match (health, target) {
+            (Health::Failing | Health::FailingOnce, _) => {
                 (500, json!({ "__type": "InternalServerError" }))
             }
             (_, "DynamoDB_20120810.PutItem") => put(state, &request.body),
@@ -176,7 +176,7 @@ impl Aws {
             ),
         };
         state.end();
-        (weather != Weather::LosingOnce).then(|| (answer.0, answer.1.to_string()))
+        (health != Health::LosingOnce).then(|| (answer.0, answer.1.to_string()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a receiver must do whatever happens: what it answers with a 2xx is stored, and what is stored and unfinished is
 //! queued again by a redelivery.
 
-use crate::aws::Weather;
+use crate::aws::Health;
 use crate::stage::{Run, Stage};
 use crate::webhook::{Coming, Webhook};
 use std::error::Error;
@@ -25,7 +25,7 @@ struct Checks<'a> {
     done: Vec<Check>,
 }
 
-/// Runs all checks on one process, in which each leaves the next an empty table and fair weather.
+/// Runs all checks on one process, in which each leaves the next an empty table and good health.
 pub fn all(stage: &Stage) -> Result<Vec<Check>, Box<dyn Error>> {
     stage.reset(Duration::ZERO, Duration::ZERO);
     let mut checks = Checks {
@@ -104,18 +104,18 @@ impl Checks<'_> {
 
     fn failing(&mut self) -> Result<(), Box<dyn Error>> {
         let one = self.fresh();
-        self.stage.aws().table = Weather::FailingOnce;
+        self.stage.aws().table = Health::FailingOnce;
         self.expect("DynamoDB fails once", &one, Coming::Signed, (202, 1, 1))?;
 
         let one = self.fresh();
-        self.stage.aws().table = Weather::Failing;
+        self.stage.aws().table = Health::Failing;
         self.expect(
             "DynamoDB fails: no 2xx, not queued",
             &one,
             Coming::Signed,
             (503, 0, 0),
         )?;
-        self.stage.aws().table = Weather::Fair;
+        self.stage.aws().table = Health::Good;
         self.expect(
             "then recovers: the redelivery is stored and queued",
             &one,
@@ -124,7 +124,7 @@ impl Checks<'_> {
         )?;
 
         let one = self.fresh();
-        self.stage.aws().table = Weather::LosingOnce;
+        self.stage.aws().table = Health::LosingOnce;
         self.expect(
             "the put's answer is lost",
             &one,
@@ -133,18 +133,18 @@ impl Checks<'_> {
         )?;
 
         let one = self.fresh();
-        self.stage.aws().queue = Weather::FailingOnce;
+        self.stage.aws().queue = Health::FailingOnce;
         self.expect("SQS fails once", &one, Coming::Signed, (202, 1, 1))?;
 
         let one = self.fresh();
-        self.stage.aws().queue = Weather::Failing;
+        self.stage.aws().queue = Health::Failing;
         self.expect(
             "SQS fails after the put: stored, so a 2xx",
             &one,
             Coming::Signed,
             (202, 1, 0),
         )?;
-        self.stage.aws().queue = Weather::Fair;
+        self.stage.aws().queue = Health::Good;
         self.expect(
             "then recovers: the redelivery is queued",
             &one,

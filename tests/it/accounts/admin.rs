@@ -2,7 +2,7 @@
 
 use crate::world::operator::assert_problem;
 use crate::world::verbs::together;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::inbox::EventState;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn wanted(customer: &str, installation: u64) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_is_made_once_a_customer() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let (status, first) = world
         .operator("POST", PATH, Some(&wanted("cus_1", 1)))
         .await;
@@ -63,7 +63,7 @@ async fn an_account_is_made_once_a_customer() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_takes_what_belongs_to_another_account() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let owned = |customer: &str, installation: u64| json!({ "stripe_customer_id": customer, "installation_id": installation, "owner_id": 11 });
     assert_eq!(
         world
@@ -109,8 +109,8 @@ async fn nobody_takes_what_belongs_to_another_account() {
 
 #[tokio::test(start_paused = true)]
 async fn bad_wishes_are_told_what_is_wrong() {
-    let world = World::bare(Climate::Fair, &[]).await;
-    let before = world.stack.weather.log();
+    let world = World::bare(FaultPlan::None, &[]).await;
+    let before = world.stack.faults.log();
     let long = "x".repeat(41);
     for (body, code) in [
         (json!({}), "bad_body"),
@@ -193,7 +193,7 @@ async fn bad_wishes_are_told_what_is_wrong() {
         assert_problem(&format!("{kind:?} {body:?}"), &response, 400, "bad_body");
     }
     assert_eq!(
-        world.stack.weather.log(),
+        world.stack.faults.log(),
         before,
         "nothing reached the store"
     );
@@ -213,10 +213,10 @@ async fn bad_wishes_are_told_what_is_wrong() {
     world.done().await;
 }
 
-/// Ten operators at once, in bad weather: one account, and everybody hears of it in the end.
+/// Ten operators at once, with injected faults: one account, and everybody hears of it in the end.
 #[tokio::test(start_paused = true)]
 async fn ten_at_once_make_one_account() {
-    let world = World::bare(Climate::Bad(91), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(91), &[]).await;
     let ids = together((0..10).map(|_| world.provision())).await;
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     let delivery = world.github_sends("issues.opened").await;
@@ -232,7 +232,7 @@ async fn ten_at_once_make_one_account() {
 /// An owner that is known by its number is known before its installation has said anything.
 #[tokio::test(start_paused = true)]
 async fn an_owner_named_by_an_operator_is_known_at_once() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let body = json!({ "stripe_customer_id": "cus_TallyhookDemo1", "installation_id": 999, "owner_id": 9001 });
     assert_eq!(
         world.operator("POST", PATH, Some(&body)).await.0,

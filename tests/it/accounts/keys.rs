@@ -191,7 +191,7 @@ async fn what_cannot_be_a_key_is_not_looked_up() {
     let program = program("credits", &[]).await;
     let world = &program.world;
     let good = &program.key;
-    let calls = world.stack.weather.calls();
+    let calls = world.stack.faults.calls();
     let shout = good.to_uppercase();
     for key in [
         "",
@@ -212,7 +212,7 @@ async fn what_cannot_be_a_key_is_not_looked_up() {
         );
     }
     assert_eq!(
-        world.stack.weather.calls(),
+        world.stack.faults.calls(),
         calls,
         "nothing was asked of the store"
     );
@@ -228,7 +228,7 @@ async fn what_cannot_be_a_key_is_not_looked_up() {
         );
     }
     assert!(
-        world.stack.weather.calls() <= calls + 1,
+        world.stack.faults.calls() <= calls + 1,
         "a wrong key is remembered as one"
     );
     let (_, absent): (_, Value) = world

@@ -3,11 +3,11 @@
 use crate::world::browser::{SITE, location};
 use crate::world::operator::assert_problem;
 use crate::world::program::{another, program, request, respond};
-use crate::world::{Climate, World};
-use fakes::weather::Moment;
+use crate::world::{FaultPlan, World};
 use http::{StatusCode, header};
 use local_stack::world::{INSTALLATION_ID, OWNER};
 use serde_json::json;
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 const DASHBOARD: &str = "http://tallyhook.test/billing";
@@ -362,10 +362,10 @@ async fn sessions_have_a_limit_of_their_own() {
 
 /// Somebody signs in and the door dies at this call; people begin again. How many calls it took.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
-    let before = world.stack.weather.calls();
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let browser = world.browser();
     let arrived = browser.signs_in("/signin", "acme-owner").await;
@@ -374,7 +374,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         (StatusCode::SEE_OTHER, DASHBOARD),
         "{call:?}"
     );
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     let who = browser.session().await;
     assert_eq!(
         who["accounts"],

@@ -1,6 +1,6 @@
 //! `/api/v1/admin/accounts/{id}/invoices` and `…/quotas`.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 #[tokio::test(start_paused = true)]
 async fn invoices_are_listed_with_where_they_can_be_paid() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let account = world.account().await;
     let path = format!("/api/v1/admin/accounts/{account}/invoices");
     assert_eq!(
@@ -49,7 +49,7 @@ async fn invoices_are_listed_with_where_they_can_be_paid() {
 #[tokio::test(start_paused = true)]
 async fn quotas_say_what_was_used_of_each_meter() {
     for plan in ["payg", "hybrid", "credits", "basic"] {
-        let (world, account) = World::on_plan(Climate::Bad(29), plan, &[]).await;
+        let (world, account) = World::on_plan(FaultPlan::Seeded(29), plan, &[]).await;
         world.adjusts(&account, "100000", "enough").await;
         let delivery = world.github_sends("issues.opened").await;
         world.settle().await;
@@ -82,7 +82,7 @@ async fn quotas_say_what_was_used_of_each_meter() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_of_what_was_not_delivered_are_not_counted() {
-    let (world, account) = World::on_plan(Climate::Bad(31), "payg", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::Seeded(31), "payg", &[]).await;
     world.vendors.model.script(
         "review",
         vec![r#"{"verdict":"reject","notes":"no"}"#.to_owned()],

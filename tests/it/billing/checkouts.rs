@@ -2,14 +2,14 @@
 //! asked; credits come from Stripe's word alone.
 
 use crate::world::program::{Program, program};
-use crate::world::{Climate, World};
-use fakes::stripe::Fault;
-use fakes::weather::Moment;
+use crate::world::{FaultPlan, World};
 use http::StatusCode;
 use local_stack::sales::{Push, Wish};
 use local_stack::stack::STRIPE_HOST;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
+use stand_in_stripe::Fault;
 use stripe_api::{StripeApi, StripeConfig};
 
 const CHECKOUT: &str = "/api/v1/billing/checkout";
@@ -190,18 +190,18 @@ async fn clicks_at_once_come_to_one_session() {
 
 /// One checkout that may die at this call, and its next try; how many calls the first took.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
     world.pushes_the_catalogue().await;
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let body = json!({ "pack": "10k" });
     let _ = world
         .customer_once(&key, "POST", CHECKOUT, "once", Some(&body))
         .await;
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     // The same customer comes again, by the same key or by another.
     let (_, same) = world
         .customer(

@@ -2,13 +2,13 @@
 
 use crate::world::program::program;
 use crate::world::shop::subscribes;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
-use fakes::stripe::Fault;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
+use stand_in_stripe::Fault;
 
 const ATTACHED: &str = "payment_method.attached";
 
@@ -60,8 +60,8 @@ async fn payment_method_addition() {
 }
 
 /// Plays a conversion.
-async fn converts(climate: Climate) {
-    let (world, account) = World::on_plan(climate, "trial", &[]).await;
+async fn converts(fault_plan: FaultPlan) {
+    let (world, account) = World::on_plan(fault_plan, "trial", &[]).await;
     world.pushes_the_catalogue().await;
     leaves_a_card(&world);
     world.settle().await;
@@ -89,7 +89,7 @@ async fn converts(climate: Climate) {
 #[tokio::test(start_paused = true)]
 async fn trial_to_paid_conversion() {
     for seed in 401..406 {
-        converts(Climate::Bad(seed)).await;
+        converts(FaultPlan::Seeded(seed)).await;
     }
 }
 
@@ -97,7 +97,7 @@ async fn trial_to_paid_conversion() {
 #[tokio::test(start_paused = true)]
 async fn a_conversion_whose_key_is_spent_takes_another() {
     for fault in [None, Some(Fault::StoredFailure)] {
-        let (world, account) = World::on_plan(Climate::Bad(413), "trial", &[]).await;
+        let (world, account) = World::on_plan(FaultPlan::Seeded(413), "trial", &[]).await;
         world.pushes_the_catalogue().await;
         let key = format!("convert-{account}-payg-1");
         fault
@@ -116,7 +116,7 @@ async fn a_conversion_whose_key_is_spent_takes_another() {
 /// Who subscribes to something else with the card that he leaves has chosen.
 #[tokio::test(start_paused = true)]
 async fn who_has_chosen_a_plan_keeps_it() {
-    let (world, account) = World::on_plan(Climate::Bad(411), "trial", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::Seeded(411), "trial", &[]).await;
     world.pushes_the_catalogue().await;
     subscribes(&world, CUSTOMER).await;
     let told = world.told(&[ATTACHED]);
@@ -140,7 +140,7 @@ async fn who_has_chosen_a_plan_keeps_it() {
 /// Who has ended the plan is not given it again, and a card that is gone again converts nobody.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_converted_against_his_will() {
-    let (world, _) = World::on_plan(Climate::Bad(412), "trial", &[]).await;
+    let (world, _) = World::on_plan(FaultPlan::Seeded(412), "trial", &[]).await;
     world.pushes_the_catalogue().await;
     let card = leaves_a_card(&world);
     let told = world.told(&[ATTACHED]);
@@ -174,7 +174,7 @@ async fn nobody_is_converted_against_his_will() {
 #[tokio::test(start_paused = true)]
 async fn a_conversion_waits_for_what_it_needs() {
     for settings in [&[("STRIPE_SECRET_KEY", "")][..], &[]] {
-        let (world, _) = World::on_plan(Climate::Fair, "trial", settings).await;
+        let (world, _) = World::on_plan(FaultPlan::None, "trial", settings).await;
         leaves_a_card(&world);
         let told = world.told(&[ATTACHED]);
         assert_eq!(world.stripe_delivers(&told[0]).await, StatusCode::ACCEPTED);

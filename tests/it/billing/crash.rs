@@ -1,9 +1,9 @@
 //! A purchase and what may become of it, with a death at every call: granted once, taken back once, given back once.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
-use fakes::stripe::DisputeStatus;
-use fakes::weather::{Moment, scramble};
+use stand_in_shared::faults::{Moment, scramble};
+use stand_in_stripe::DisputeStatus;
 
 /// What happens at Stripe, what is left of ten thousand credits then, and the kinds of entries it takes.
 struct Story {
@@ -50,17 +50,17 @@ const STORIES: [Story; 3] = [
 ];
 
 /// Plays a story with deaths at these calls, counted from its beginning; how many calls it made.
-async fn play(climate: Climate, story: &Story, deaths: &[(u64, Moment)]) -> u64 {
-    let (world, account) = World::on_plan(climate, "credits", &[]).await;
+async fn play(fault_plan: FaultPlan, story: &Story, deaths: &[(u64, Moment)]) -> u64 {
+    let (world, account) = World::on_plan(fault_plan, "credits", &[]).await;
     let payment = world.buys_a_pack().await;
     (story.happens)(&world, &payment);
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     for (call, moment) in deaths {
-        world.stack.weather.die_at(before + call, *moment);
+        world.stack.faults.crash_at(before + call, *moment);
     }
     world.settle().await;
     ended(&world, &account, story, deaths).await;
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     world.done().await;
     calls
 }
@@ -79,10 +79,10 @@ async fn ended(world: &World, account: &AccountId, story: &Story, deaths: &[(u64
 
 async fn die_everywhere(moment: Moment) {
     for story in &STORIES {
-        let calls = play(Climate::Fair, story, &[]).await;
+        let calls = play(FaultPlan::None, story, &[]).await;
         assert!(calls >= 10, "{}: {calls} calls", story.name);
         for call in 1..=calls {
-            play(Climate::Fair, story, &[(call, moment)]).await;
+            play(FaultPlan::None, story, &[(call, moment)]).await;
         }
         println!(
             "{}: {calls} stop points {moment:?} a call, all passed",
@@ -101,9 +101,9 @@ async fn a_process_may_die_after_any_call_of_a_purchase() {
     die_everywhere(Moment::After).await;
 }
 
-/// Two deaths, anywhere, in bad weather; drawn from seeds.
+/// Two deaths, anywhere, with injected faults; drawn from seeds.
 #[tokio::test(start_paused = true)]
-async fn two_processes_may_die_over_a_purchase_in_bad_weather() {
+async fn two_processes_may_crash_during_a_purchase_with_faults() {
     for seed in 1..=30_u64 {
         for story in &STORIES {
             let side = |draw: u64| {
@@ -118,7 +118,7 @@ async fn two_processes_may_die_over_a_purchase_in_bad_weather() {
                 (1 + first % 60, side(first >> 8)),
                 (1 + second % 120, side(second >> 8)),
             ];
-            play(Climate::Bad(seed), story, &deaths).await;
+            play(FaultPlan::Seeded(seed), story, &deaths).await;
         }
     }
 }

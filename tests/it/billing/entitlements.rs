@@ -3,7 +3,7 @@
 use crate::world::shop::{behind_prefix, subscribes};
 use crate::world::verbs::permutations;
 use crate::world::wire::{ALWAYS, Reply, WIRED};
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::billing::subscriptions::{Status, Subscription};
 use domain::ids::{AccountId, SubscriptionId};
 use domain::inbox::EventState;
@@ -71,7 +71,7 @@ async fn a_subscriptions_events_end_the_same_in_every_order() {
         (UPDATED, 4_000, "past_due"),
         (DELETED, 5_000, "canceled"),
     ];
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     for length in 1..=life.len() {
         ends_as(&world, &life[..length], life[length - 1].2).await;
     }
@@ -113,7 +113,7 @@ async fn what_fell_into_one_second_ends_the_same_in_every_order() {
         ),
     ];
     for settings in [&[][..], &[("STRIPE_SECRET_KEY", "")]] {
-        let world = World::with(Climate::Bad(101), settings).await;
+        let world = World::with(FaultPlan::Seeded(101), settings).await;
         for (life, expected) in lives {
             ends_as(&world, life, expected).await;
         }
@@ -125,7 +125,7 @@ async fn what_fell_into_one_second_ends_the_same_in_every_order() {
 /// Where Stripe can be asked, what it says is what counts, under the second that was in question.
 #[tokio::test(start_paused = true)]
 async fn of_one_second_stripe_is_asked_which_holds() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     let account = world.account().await;
     for (name, order) in [("one", [0, 1]), ("other", [1, 0])] {
         let life: [Said; 2] = [(UPDATED, 1_000, "active"), (UPDATED, 1_000, "past_due")];
@@ -162,7 +162,7 @@ async fn of_one_second_stripe_is_asked_which_holds() {
 /// A subscription that is over stays over, also when something newer about it comes in.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_subscription_does_not_come_back() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let account = world.account().await;
     world
         .hears(&event("1", 0, (DELETED, 1_000, "canceled")))
@@ -188,7 +188,7 @@ async fn a_cancelled_subscription_does_not_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_word_we_do_not_know_changes_no_standing() {
-    let world = World::with(Climate::Bad(104), &[]).await;
+    let world = World::with(FaultPlan::Seeded(104), &[]).await;
     let account = world.account().await;
     world
         .hears(&event("1", 0, (UPDATED, 1_000, "past_due")))
@@ -211,7 +211,7 @@ async fn a_word_we_do_not_know_changes_no_standing() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_event_again_changes_nothing() {
-    let world = World::with(Climate::Bad(102), &[]).await;
+    let world = World::with(FaultPlan::Seeded(102), &[]).await;
     let event = event("1", 0, (UPDATED, 1_000, "active"));
     let first = world.hears(&event).await;
     assert_eq!(world.hears(&event).await, first);
@@ -229,7 +229,7 @@ async fn the_same_event_again_changes_nothing() {
 /// A subscription that really lives at Stripe, from its beginning to its end.
 #[tokio::test(start_paused = true)]
 async fn a_real_subscription_is_kept_as_stripe_has_it() {
-    let world = World::with(Climate::Bad(105), &[]).await;
+    let world = World::with(FaultPlan::Seeded(105), &[]).await;
     let account = world.account().await;
     let id = subscribes(&world, CUSTOMER).await;
     world.settle().await;
@@ -272,7 +272,7 @@ async fn a_real_subscription_is_kept_as_stripe_has_it() {
 /// A trial that is about to end is announced, once, and not if it is over by then.
 #[tokio::test(start_paused = true)]
 async fn a_trial_that_ends_is_announced_once() {
-    let world = World::with(Climate::Bad(106), &[]).await;
+    let world = World::with(FaultPlan::Seeded(106), &[]).await;
     let account = world.account().await;
     let ends = "customer.subscription.trial_will_end";
     for (name, life) in [

@@ -1,7 +1,7 @@
 //! What Stripe says of invoices, in whatever order it says it, and what their payer is told.
 
 use crate::world::verbs::permutations;
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::ids::AccountId;
 use domain::inbox::EventState;
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ async fn an_invoices_events_end_the_same_in_every_order() {
             "uncollectible",
         ),
     ];
-    let world = World::with(Climate::Bad(111), &[]).await;
+    let world = World::with(FaultPlan::Seeded(111), &[]).await;
     let account = world.account().await;
     for (nth, (samples, statuses, expected)) in lives.into_iter().enumerate() {
         for step in [0, 1_000] {
@@ -109,7 +109,7 @@ async fn an_invoices_events_end_the_same_in_every_order() {
 /// And nothing newer makes it unpaid.
 #[tokio::test(start_paused = true)]
 async fn a_paid_invoice_stays_paid() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let account = world.account().await;
     world
         .hears(&event("1", 0, ("invoice.paid", 1_000, "paid")))
@@ -127,7 +127,7 @@ async fn a_paid_invoice_stays_paid() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_did_not_pay_is_told_once_and_what_happens_next() {
-    let world = World::with(Climate::Bad(112), &[]).await;
+    let world = World::with(FaultPlan::Seeded(112), &[]).await;
     let account = world.account().await;
     // Subscribed to a plan that goes on for a week without being paid.
     let mut subscribed = fixture("stripe", "customer.subscription.created");
@@ -188,7 +188,7 @@ async fn whoever_did_not_pay_is_told_once_and_what_happens_next() {
 
 #[tokio::test(start_paused = true)]
 async fn an_invoice_of_nobody_is_none_of_our_business() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let mut nobodys = event("1", 0, ("invoice.paid", 1_000, "paid"));
     nobodys["data"]["object"]["customer"] = Value::Null;
     assert_eq!(world.hears(&nobodys).await.0, EventState::Ignored);

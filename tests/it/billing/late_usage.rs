@@ -2,12 +2,12 @@
 
 use crate::billing::metering::{METER_EVENTS, hours_pass, pending};
 use crate::world::wire::{ALWAYS, WIRED};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::time::Timestamp;
-use fakes::weather::Moment;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -68,8 +68,8 @@ impl World {
 async fn usage_of_a_closed_period_is_told_within_the_present_one() {
     // The second is older than Stripe takes by its own moment.
     for late in [2 * DAY, 40 * DAY] {
-        for climate in [Climate::Fair, Climate::Bad(81)] {
-            let world = pending(climate, &WIRED).await;
+        for fault_plan in [FaultPlan::None, FaultPlan::Seeded(81)] {
+            let world = pending(fault_plan, &WIRED).await;
             world.skip(late);
             world.period_began(2 * HOUR).await;
             let before = world.now().seconds();
@@ -90,7 +90,7 @@ async fn usage_of_a_closed_period_is_told_within_the_present_one() {
 async fn what_its_own_period_still_bills_keeps_its_moment() {
     // Stripe keeps the invoice open for an hour; and a period that had begun before is the usage's own.
     for (late, began) in [(DAY, 30 * MINUTE), (DAY, 2 * DAY)] {
-        let world = pending(Climate::Fair, &WIRED).await;
+        let world = pending(FaultPlan::None, &WIRED).await;
         let used = world.now().seconds();
         world.skip(late);
         world.period_began(began).await;
@@ -106,7 +106,7 @@ async fn what_its_own_period_still_bills_keeps_its_moment() {
 /// The moment is frozen with the first try: whoever tries again says the same, and a look at Stripe's sums looks there.
 #[tokio::test(start_paused = true)]
 async fn what_was_carried_forward_is_looked_for_where_it_was_carried() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     world.skip(2 * DAY);
     world.period_began(2 * HOUR).await;
     let held = world.wire.hold(METER_EVENTS, Moment::After);
@@ -134,7 +134,7 @@ async fn what_was_carried_forward_is_looked_for_where_it_was_carried() {
 /// The same where Stripe never got it: it is sent, with the moment that was frozen.
 #[tokio::test(start_paused = true)]
 async fn a_later_try_says_what_the_first_one_said() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     world.skip(2 * DAY);
     world.period_began(2 * HOUR).await;
     world.wire.cut("stripe.wire", ALWAYS);

@@ -2,7 +2,7 @@
 
 use crate::world::money::Sold;
 use crate::world::verbs::permutations;
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::accounts::signups::Newcomer;
 use domain::ids::{AccountId, OwnerId};
 use domain::inbox::{EventState, Source};
@@ -128,7 +128,7 @@ async fn marketplace_installation() {
         (602, TRYOUT, "trial", 10),
         (603, PLUS, "market_plus", 200),
     ] {
-        let world = World::bare(Climate::Bad(seed), &[("CATALOGUE", sold.path())]).await;
+        let world = World::bare(FaultPlan::Seeded(seed), &[("CATALOGUE", sold.path())]).await;
         let bought = world
             .marketplace_says(OWNER_ID, said("purchased", plan, "2026-11-20"))
             .await;
@@ -177,7 +177,7 @@ async fn marketplace_installation() {
 async fn a_purchase_finds_its_account_at_the_first_issue() {
     let sold = listed("market-late");
     let settings = [("CATALOGUE", sold.path()), ("AUTO_PROVISION", "false")];
-    let (world, account) = World::on_plan(Climate::Bad(611), "payg", &settings).await;
+    let (world, account) = World::on_plan(FaultPlan::Seeded(611), "payg", &settings).await;
     world
         .marketplace_says(OWNER_ID, said("purchased", TEAM, "2026-11-20"))
         .await;
@@ -193,7 +193,7 @@ async fn a_purchase_finds_its_account_at_the_first_issue() {
 #[tokio::test(start_paused = true)]
 async fn no_job_is_billed_by_both() {
     let sold = listed("market-both");
-    let world = World::bare(Climate::Bad(612), &[("CATALOGUE", sold.path())]).await;
+    let world = World::bare(FaultPlan::Seeded(612), &[("CATALOGUE", sold.path())]).await;
     let account = world.account_of(OWNER_ID, CUSTOMER, "payg").await;
     world.one_more(30).await;
     assert_eq!(world.vendors.stripe.total(CUSTOMER, "pull_requests"), 1);
@@ -248,7 +248,7 @@ async fn a_purchase_ends_the_same_in_every_order() {
         (said("purchased", TEAM, "2026-12-28"), "market"),
     ];
     let sold = listed("market-orders");
-    let world = World::bare(Climate::Bad(613), &[("CATALOGUE", sold.path())]).await;
+    let world = World::bare(FaultPlan::Seeded(613), &[("CATALOGUE", sold.path())]).await;
     let mut ends = Vec::new();
     for length in 1..=story.len() {
         for order in permutations(length) {
@@ -294,7 +294,7 @@ async fn a_purchase_ends_the_same_in_every_order() {
 #[tokio::test(start_paused = true)]
 async fn of_one_day_the_last_to_arrive_counts() {
     let sold = listed("market-day");
-    let world = World::bare(Climate::Bad(614), &[("CATALOGUE", sold.path())]).await;
+    let world = World::bare(FaultPlan::Seeded(614), &[("CATALOGUE", sold.path())]).await;
     let account = world.account_of(OWNER_ID, CUSTOMER, "trial").await;
     let mut deliveries = Vec::new();
     for (action, plan, expected) in [
@@ -322,7 +322,7 @@ async fn of_one_day_the_last_to_arrive_counts() {
 /// What the catalogue does not know changes nothing for the account; it is an alarm, and the event says so.
 #[tokio::test(start_paused = true)]
 async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
-    let world = World::bare(Climate::Bad(615), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(615), &[]).await;
     let account = world.account_of(OWNER_ID, CUSTOMER, "payg").await;
     for sample in [
         "purchased",
@@ -349,7 +349,7 @@ async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
 /// What GitHub says of an installation beside its life, and of installations that nobody knows.
 #[tokio::test(start_paused = true)]
 async fn what_is_none_of_our_business_is_listed_as_such() {
-    let world = World::with(Climate::Bad(616), &[("AUTO_PROVISION", "false")]).await;
+    let world = World::with(FaultPlan::Seeded(616), &[("AUTO_PROVISION", "false")]).await;
     let account = json!({ "id": OWNER_ID, "login": OWNER, "type": "Organization" });
     let here =
         json!({ "id": INSTALLATION_ID, "account": account, "updated_at": "2026-11-20T12:00:00Z" });

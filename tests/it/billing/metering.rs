@@ -2,17 +2,18 @@
 
 use crate::world::verbs::together;
 use crate::world::wire::{ALWAYS, WIRED};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
+use boot::Settings as _;
 use domain::billing::usage::{Debts, Meter};
 use domain::ids::UsageId;
 use domain::jobs::{Snapshot, State};
 use domain::time::Timestamp;
-use fakes::mapping::Function;
-use fakes::stripe::Fault;
-use fakes::weather::{Effect, Moment};
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};
 use serde_json::json;
+use stand_in_aws::event_source::Function;
+use stand_in_shared::faults::{Effect, Moment};
+use stand_in_stripe::Fault;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -22,8 +23,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A world in which a pull request has been opened and Stripe has not been told.
-pub async fn pending(climate: Climate, settings: &[(&str, &str)]) -> World {
-    let world = World::with(climate, settings).await;
+pub async fn pending(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> World {
+    let world = World::with(fault_plan, settings).await;
     world.github_sends("issues.opened").await;
     while world.open_job().await.is_none() || world.present_job().await.state != State::PrOpened {
         let mut handed = 0;
@@ -114,8 +115,8 @@ async fn recovers_from_stripe_api_failures() {
         &[Fault::Status(500); 6],
     ];
     for faults in tables {
-        for climate in [Climate::Fair, Climate::Bad(61)] {
-            let world = pending(climate, &[]).await;
+        for fault_plan in [FaultPlan::None, FaultPlan::Seeded(61)] {
+            let world = pending(fault_plan, &[]).await;
             faults
                 .iter()
                 .for_each(|fault| world.vendors.stripe.fail_next(*fault));
@@ -130,10 +131,10 @@ async fn recovers_from_stripe_api_failures() {
 #[tokio::test(start_paused = true)]
 async fn a_report_whose_answer_is_lost_is_not_made_twice() {
     for times in [1, 2, 5] {
-        for climate in [Climate::Fair, Climate::Bad(62)] {
-            let world = pending(climate, &[]).await;
+        for fault_plan in [FaultPlan::None, FaultPlan::Seeded(62)] {
+            let world = pending(fault_plan, &[]).await;
             let on = "POST stripe.stand-in/v1/billing/meter_events".to_owned();
-            world.stack.weather.break_next(fakes::weather::Fault {
+            world.stack.faults.inject(stand_in_shared::faults::Fault {
                 on,
                 times,
                 effect: Effect::AnswerLost,
@@ -147,7 +148,7 @@ async fn a_report_whose_answer_is_lost_is_not_made_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_never_tried_is_simply_sent_however_late() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     world.skip(33 * DAY);
     world.settle().await;
     assert_told_once(&world).await;
@@ -162,7 +163,7 @@ async fn what_was_never_tried_is_simply_sent_however_late() {
 /// counted shows that it was told.
 #[tokio::test(start_paused = true)]
 async fn after_an_outage_what_stripe_has_counted_is_not_sent_again() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     let held = world.wire.hold(METER_EVENTS, Moment::After);
     tokio::select! {
         _ = world.turn(Queue::Usage) => panic!("it is held"),
@@ -187,7 +188,7 @@ async fn after_an_outage_what_stripe_has_counted_is_not_sent_again() {
 /// The report never reached Stripe, which nobody knows after two days; a look shows that it is not counted, so it is sent.
 #[tokio::test(start_paused = true)]
 async fn after_an_outage_what_stripe_has_not_counted_is_sent() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     world.wire.cut("stripe.wire", ALWAYS);
     hours_pass(&world, 48).await;
     let tries = world.wire.heard("stripe.wire").len();
@@ -201,12 +202,12 @@ async fn after_an_outage_what_stripe_has_not_counted_is_sent() {
 /// A first send past the window that is itself lost: the next look must not take it for missing.
 #[tokio::test(start_paused = true)]
 async fn a_late_send_whose_answer_is_lost_is_looked_up_again() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     world.wire.cut("stripe.wire", ALWAYS);
     hours_pass(&world, 30).await;
     world.wire.clear();
     let on = METER_EVENTS.to_owned();
-    world.stack.weather.break_next(fakes::weather::Fault {
+    world.stack.faults.inject(stand_in_shared::faults::Fault {
         on,
         times: 1,
         effect: Effect::AnswerLost,
@@ -218,7 +219,7 @@ async fn a_late_send_whose_answer_is_lost_is_looked_up_again() {
 
 #[tokio::test(start_paused = true)]
 async fn usage_older_than_stripe_takes_is_parked_and_not_lost() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     world.skip(35 * DAY);
     world.settle().await;
     assert_nothing_told(&world).await;
@@ -229,7 +230,7 @@ async fn usage_older_than_stripe_takes_is_parked_and_not_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_meter_stripe_does_not_know_parks_the_usage() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     let meter = world.vendors.stripe.add_meter("pull_requests");
     let request = http::Request::post(format!("/v1/billing/meters/{meter}/deactivate"))
         .header("authorization", "Bearer sk_test_x");
@@ -253,7 +254,7 @@ async fn a_meter_stripe_does_not_know_parks_the_usage() {
 /// Stripe has counted something that nobody here knows of: a person has to look, and nothing is sent meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_count_that_does_not_add_up_is_left_to_a_person() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     world.wire.cut("stripe.wire", ALWAYS);
     hours_pass(&world, 30).await;
     world.wire.clear();
@@ -305,7 +306,7 @@ pub fn billing_on(world: &World) -> Function {
         ("AWS_ACCESS_KEY_ID", "AKIDEMBEDDED"),
         ("AWS_SECRET_ACCESS_KEY", "embedded"),
     ];
-    let Ok(config) = usage_reports::Config::read(boot::Env::of(settings)) else {
+    let Ok(config) = usage_reports::Config::load(boot::Env::of(settings)) else {
         panic!("the settings are complete")
     };
     let ctx = Arc::new(usage_reports::Ctx::connect(
@@ -323,7 +324,7 @@ pub fn billing_on(world: &World) -> Function {
 #[tokio::test(start_paused = true)]
 async fn with_billing_off_the_debt_is_kept_and_told_when_it_is_on() {
     let off = [WIRED[0], WIRED[1], WIRED[2], ("BILLING_ENABLED", "false")];
-    let mut world = pending(Climate::Fair, &off).await;
+    let mut world = pending(FaultPlan::None, &off).await;
     hours_pass(&world, 72).await;
     assert!(
         world.wire.heard("stripe.wire").is_empty(),
@@ -348,7 +349,7 @@ async fn with_billing_off_the_debt_is_kept_and_told_when_it_is_on() {
 
 #[tokio::test(start_paused = true)]
 async fn of_two_workers_one_tells_and_the_other_waits() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     let debts = Debts {
         account: world.account().await,
         meter: Meter::pull_requests(),
@@ -376,7 +377,7 @@ async fn of_two_workers_one_tells_and_the_other_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_dies_while_telling_is_replaced() {
     for moment in [Moment::Before, Moment::After] {
-        let world = pending(Climate::Fair, &WIRED).await;
+        let world = pending(FaultPlan::None, &WIRED).await;
         let held = world.wire.hold(METER_EVENTS, moment);
         tokio::select! {
             _ = world.turn(Queue::Usage) => panic!("it is held"),
@@ -392,8 +393,8 @@ async fn a_worker_that_dies_while_telling_is_replaced() {
 #[tokio::test(start_paused = true)]
 async fn twenty_jobs_of_one_account_are_told_one_after_another() {
     const JOBS: u64 = 20;
-    for climate in [Climate::Fair, Climate::Bad(71)] {
-        let world = World::with(climate, &WIRED).await;
+    for fault_plan in [FaultPlan::None, FaultPlan::Seeded(71)] {
+        let world = World::with(fault_plan, &WIRED).await;
         for n in 0..JOBS {
             world.vendors.github.add_issue(
                 OWNER,

@@ -1,14 +1,14 @@
 //! Credits that are bought: granted once, for what was sold, when it is paid.
 
 use crate::world::shop::{PACK, PRICE, whole};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::PaymentId;
 use domain::inbox::{EventState, Source};
 use domain::ledger::Cause;
-use fakes::stripe::Settlement;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
+use stand_in_stripe::Settlement;
 
 const COMPLETED: &str = "checkout.session.completed";
 const SUCCEEDED: &str = "payment_intent.succeeded";
@@ -16,7 +16,7 @@ const SUCCEEDED: &str = "payment_intent.succeeded";
 #[tokio::test(start_paused = true)]
 async fn a_purchase_is_granted_once() {
     for seed in 121..124 {
-        let world = World::with(Climate::Bad(seed), &[]).await;
+        let world = World::with(FaultPlan::Seeded(seed), &[]).await;
         let account = world.account().await;
         let payment = world.buys_a_pack().await;
         world.settle().await;
@@ -45,7 +45,7 @@ async fn a_purchase_is_granted_once() {
 /// Either event alone will do, and both in either order do no more.
 #[tokio::test(start_paused = true)]
 async fn either_of_its_events_grants_it() {
-    let world = World::with(Climate::Bad(124), &[]).await;
+    let world = World::with(FaultPlan::Seeded(124), &[]).await;
     let account = world.account().await;
     let mut credits = 0;
     for types in [
@@ -83,7 +83,7 @@ async fn either_of_its_events_grants_it() {
 /// What was sold says how much it is: neither what was paid nor what somebody has written on it.
 #[tokio::test(start_paused = true)]
 async fn credits_come_from_the_catalogue_alone() {
-    let world = World::with(Climate::Bad(125), &[]).await;
+    let world = World::with(FaultPlan::Seeded(125), &[]).await;
     let account = world.account().await;
     let (mut credits, mut free) = (0, String::new());
     for (minor, quantity) in [(PRICE, 3), (1, 1), (0, 1)] {
@@ -127,7 +127,7 @@ async fn credits_come_from_the_catalogue_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn money_that_takes_days_is_granted_when_it_has_come() {
-    let world = World::with(Climate::Bad(126), &[]).await;
+    let world = World::with(FaultPlan::Seeded(126), &[]).await;
     let account = world.account().await;
     let stripe = world.vendors.stripe.clone();
     for (settlement, expected) in [(Settlement::Failed, 0), (Settlement::Paid, 10_000)] {
@@ -152,7 +152,7 @@ async fn money_that_takes_days_is_granted_when_it_has_come() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_never_paid_is_never_granted() {
-    let world = World::with(Climate::Bad(127), &[]).await;
+    let world = World::with(FaultPlan::Seeded(127), &[]).await;
     let account = world.account().await;
     let stripe = world.vendors.stripe.clone();
     let price = world.price(PACK, PRICE).await;
@@ -175,7 +175,7 @@ async fn what_is_never_paid_is_never_granted() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_in_the_catalogue_grants_nothing() {
-    let world = World::with(Climate::Bad(128), &[]).await;
+    let world = World::with(FaultPlan::Seeded(128), &[]).await;
     let account = world.account().await;
     let price = world.price("prod_mugs", PRICE).await;
     world.pays(&world.cart(CUSTOMER, &price, 1, &[]).await);
@@ -194,7 +194,7 @@ async fn what_is_not_in_the_catalogue_grants_nothing() {
 /// Without a key nothing is granted and nothing lost: the event waits and says what is missing.
 #[tokio::test(start_paused = true)]
 async fn without_a_key_a_purchase_waits() {
-    let world = World::with(Climate::Fair, &[("STRIPE_SECRET_KEY", "")]).await;
+    let world = World::with(FaultPlan::None, &[("STRIPE_SECRET_KEY", "")]).await;
     let account = world.account().await;
     world.buys_a_pack().await;
     for event in world.told(&[COMPLETED, SUCCEEDED]) {
@@ -214,7 +214,7 @@ async fn without_a_key_a_purchase_waits() {
 #[tokio::test(start_paused = true)]
 async fn an_event_of_stripes_other_mode_moves_nothing() {
     for (key, live) in [("sk_test_local", true), ("rk_live_local", false)] {
-        let world = World::with(Climate::Fair, &[("STRIPE_SECRET_KEY", key)]).await;
+        let world = World::with(FaultPlan::None, &[("STRIPE_SECRET_KEY", key)]).await;
         let account = world.account().await;
         world.buys_a_pack().await;
         for mut event in world.told(&[COMPLETED, SUCCEEDED]) {

@@ -2,12 +2,12 @@
 
 use crate::world::shop::whole;
 use crate::world::verbs::permutations;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::{AccountId, ActionId};
 use domain::inbox::EventState;
 use domain::ledger::{HoldId, Label, Posting};
 use domain::units::Credits;
-use fakes::stripe::DisputeStatus::{
+use stand_in_stripe::DisputeStatus::{
     self, Lost, NeedsResponse, UnderReview, WarningClosed, WarningNeedsResponse, Won,
 };
 use store::Post;
@@ -50,7 +50,7 @@ fn disputed(world: &World, payment: &str, minor: i64, way: &[DisputeStatus]) {
 /// Tells every `stride`-th order of all that was told of a purchase and its story, each of a payment of its own. Of ten
 /// thousand credits `left` must be left each time, and there are never less than none nor more than were bought.
 async fn leaves(seed: u64, story: Story, stride: usize, left: u64) {
-    let world = World::with(Climate::Bad(seed), &[]).await;
+    let world = World::with(FaultPlan::Seeded(seed), &[]).await;
     let account = world.account().await;
     let types: Vec<_> = [BOUGHT].into_iter().chain(REFUND).chain(DISPUTE).collect();
     let mut length = 1;
@@ -234,7 +234,7 @@ async fn spends(world: &World, account: &AccountId, n: u8, amount: Credits) {
 /// Spent credits that are taken back are a debt: nothing can be spent while it stands, and the next purchase pays it first.
 #[tokio::test(start_paused = true)]
 async fn a_refund_of_what_was_spent_is_owed() {
-    let world = World::with(Climate::Bad(143), &[]).await;
+    let world = World::with(FaultPlan::Seeded(143), &[]).await;
     let account = world.account().await;
     let payment = world.buys_a_pack().await;
     world.settle().await;
@@ -258,7 +258,7 @@ async fn a_refund_of_what_was_spent_is_owed() {
 /// Also where a refund is known before its purchase.
 #[tokio::test(start_paused = true)]
 async fn what_was_moved_is_said_in_the_log() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let payment = world.buys_a_pack().await;
     refunded(&world, &payment, 250);
     let told = world.told(&[BOUGHT, "refund.created", "charge.refunded"]);

@@ -2,7 +2,7 @@
 
 use crate::world::shop::{PACK, PRICE};
 use crate::world::wire::{ALWAYS, Reply, WIRED};
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::inbox::EventState::{self, Ignored, Processed};
 use serde_json::json;
 
@@ -126,7 +126,7 @@ const STORY: [(&str, EventState, &str); 35] = [
 
 #[tokio::test(start_paused = true)]
 async fn the_samples_are_understood() {
-    let world = World::with(Climate::Bad(103), &WIRED).await;
+    let world = World::with(FaultPlan::Seeded(103), &WIRED).await;
     let account = world.account().await;
     let price = world.priced(PACK, PRICE, None).await;
     let line = json!({ "id": "li_1", "object": "item", "amount_subtotal": PRICE, "amount_total": PRICE,

@@ -3,7 +3,7 @@
 use crate::billing::metering::pending;
 use crate::world::operator::assert_problem;
 use crate::world::wire::WIRED;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::{AccountId, UsageId};
 use domain::time::Timestamp;
 use http::StatusCode;
@@ -43,8 +43,8 @@ impl World {
 }
 
 /// A world with one record that is older than Stripe takes, and so was stuck.
-async fn stuck(climate: Climate) -> (World, AccountId, Value) {
-    let world = pending(climate, &WIRED).await;
+async fn stuck(fault_plan: FaultPlan) -> (World, AccountId, Value) {
+    let world = pending(fault_plan, &WIRED).await;
     let account = world.account().await;
     world.skip(35 * DAY);
     world.settle().await;
@@ -58,11 +58,11 @@ async fn stuck(climate: Climate) -> (World, AccountId, Value) {
 
 #[tokio::test(start_paused = true)]
 async fn parked_usage_is_told_again_under_a_new_identifier_once() {
-    for climate in [Climate::Fair, Climate::Bad(91)] {
-        let (world, account, record) = stuck(climate).await;
+    for fault_plan in [FaultPlan::None, FaultPlan::Seeded(91)] {
+        let (world, account, record) = stuck(fault_plan).await;
         assert_eq!(
             (&record["reason"], &record["value"]),
-            (&json!("Stripe takes no usage this old"), &json!(1))
+            (&json!("Stripe does not accept usage this old"), &json!(1))
         );
         let id = record["id"].as_str().expect("an id");
         assert_eq!(record["identifier"], format!("{id}-pull_requests"));
@@ -116,7 +116,7 @@ async fn parked_usage_is_told_again_under_a_new_identifier_once() {
 /// What Stripe would not have again is stuck again, and its third telling has a third identifier.
 #[tokio::test(start_paused = true)]
 async fn every_telling_has_an_identifier_of_its_own() {
-    let (world, account, record) = stuck(Climate::Fair).await;
+    let (world, account, record) = stuck(FaultPlan::None).await;
     let id = record["id"].as_str().expect("an id");
     let resend = format!("{}/pull_requests/{id}/resend", path(&account));
     for nth in 2..4 {
@@ -140,7 +140,7 @@ async fn every_telling_has_an_identifier_of_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn usage_that_was_written_off_is_never_told() {
-    let (world, account, record) = stuck(Climate::Fair).await;
+    let (world, account, record) = stuck(FaultPlan::None).await;
     let record = format!(
         "{}/pull_requests/{}",
         path(&account),
@@ -186,7 +186,7 @@ async fn usage_that_was_written_off_is_never_told() {
 
 #[tokio::test(start_paused = true)]
 async fn much_usage_is_paged_without_gaps_or_repeats() {
-    let world = pending(Climate::Fair, &WIRED).await;
+    let world = pending(FaultPlan::None, &WIRED).await;
     let account = world.account().await;
     world.settle().await;
     let mut rows = world.stack.tables.rows("tallyhook-main");
@@ -228,7 +228,7 @@ async fn much_usage_is_paged_without_gaps_or_repeats() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_there_or_not_asked_well_is_said() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let account = world.account().await;
     let id = "use_01hf7yat00zzzzzzzzzzzzzzzz";
     let why = json!({ "reason": "a test" });

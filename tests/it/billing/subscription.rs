@@ -1,11 +1,11 @@
 //! The life of a subscription at the customers' door: begun, changed, cancelled, kept, lost, and never twice.
 
 use crate::billing::checkouts::shop;
-use crate::world::{Climate, World};
-use fakes::weather::Moment;
+use crate::world::{FaultPlan, World};
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 
 const SUBSCRIPTION: &str = "/api/v1/billing/subscription";
 const PREVIEW: &str = "/api/v1/billing/subscription/preview";
@@ -122,20 +122,20 @@ async fn two_wishes_at_once_are_one_subscription() {
 
 /// Subscribing may die at this call; its next try ends in one subscription. How many calls it took.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
     world.pushes_the_catalogue().await;
     let stripe = &world.vendors.stripe;
     stripe.add_card(CUSTOMER, "pm_card_visa").expect("a card");
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let body = json!({ "plan": "starter" });
     let _ = world
         .customer_once(&key, "POST", SUBSCRIPTION, "once", Some(&body))
         .await;
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     let (status, made) = world
         .customer(&key, "POST", SUBSCRIPTION, "once", plan("starter").as_ref())
         .await;
@@ -161,9 +161,9 @@ async fn a_process_may_die_at_any_call_of_subscribing() {
     }
 }
 
-/// A shop in fair weather whose customer has subscribed.
+/// A shop without faults whose customer has subscribed.
 async fn subscribed() -> (World, String) {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
     world.pushes_the_catalogue().await;
     world
@@ -192,12 +192,12 @@ async fn asked_once(
     (method, path, body): (&str, &str, Option<&Value>),
     call: Option<(u64, Moment)>,
 ) -> u64 {
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let _ = world.customer_once(key, method, path, "once", body).await;
-    world.stack.weather.calls() - before
+    world.stack.faults.calls() - before
 }
 
 /// An act on a subscription may die at any call; its next try ends as it should, and our store says so at once.

@@ -3,7 +3,7 @@
 use crate::billing::metering::billing_on;
 use crate::world::money::Sold;
 use crate::world::wire::{ALWAYS, WIRED};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::ids::{JobId, RepositoryId};
 use domain::inbox::{EventState, Source};
@@ -87,11 +87,11 @@ impl World {
 
 #[tokio::test(start_paused = true)]
 async fn while_stripe_is_out_of_reach_jobs_go_on_to_a_limit_and_nothing_is_lost() {
-    for (name, climate) in [("fair", Climate::Fair), ("bad", Climate::Bad(71))] {
+    for (name, fault_plan) in [("fair", FaultPlan::None), ("bad", FaultPlan::Seeded(71))] {
         let sold = two_may_wait(name);
         let [github, stripe, model] = WIRED;
         let world = World::with(
-            climate,
+            fault_plan,
             &[github, stripe, model, ("CATALOGUE", sold.path())],
         )
         .await;
@@ -145,7 +145,7 @@ async fn with_billing_off_the_limit_holds_and_a_job_that_stands_is_joined() {
         ("BILLING_ENABLED", "false"),
         ("CATALOGUE", sold.path()),
     ];
-    let mut world = World::with(Climate::Fair, &settings).await;
+    let mut world = World::with(FaultPlan::None, &settings).await;
     for number in 30..32 {
         world.asked_for("issues.opened", number).await;
     }

@@ -1,7 +1,7 @@
 //! Usage that Stripe had taken and then could not count.
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::billing::usage::{Debts, Meter};
 use domain::ids::UsageId;
 use domain::inbox::EventState;
@@ -10,7 +10,7 @@ use serde_json::json;
 /// F-F6: somebody is woken, and what Stripe names waits for a person; said again, it changes nothing.
 #[tokio::test(start_paused = true)]
 async fn what_was_not_counted_waits_for_a_person() {
-    let world = World::with(Climate::Bad(161), &WIRED).await;
+    let world = World::with(FaultPlan::Seeded(161), &WIRED).await;
     world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_delivered_once();

@@ -1,7 +1,7 @@
 //! Whose an event is: the customer's account, or what an operator says; never what somebody has written on it.
 
 use crate::world::shop::{PACK, PRICE};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::inbox::{EventState, Source};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ const UNKNOWN: &str = "no account has this customer";
 /// whose it is.
 #[tokio::test(start_paused = true)]
 async fn a_strangers_purchase_waits_until_somebody_says_whose_it_is() {
-    let world = World::with(Climate::Bad(151), &[]).await;
+    let world = World::with(FaultPlan::Seeded(151), &[]).await;
     let account = world.account().await;
     world
         .vendors
@@ -68,7 +68,7 @@ async fn attribute(world: &World, event: &Value, account: &str) -> StatusCode {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_becomes_attributable_by_provisioning_its_customer_too() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     for sample in ["invoice.paid", "customer.subscription.created"] {
         let (state, says) = world.hears(&crate::world::fixture("stripe", sample)).await;
         assert_eq!((state, says.as_str()), (EventState::Unattributed, UNKNOWN));
@@ -103,7 +103,7 @@ async fn an_event_becomes_attributable_by_provisioning_its_customer_too() {
 /// What has gone back of a stranger's payment is kept with the payment, so it is known whenever somebody says whose it is.
 #[tokio::test(start_paused = true)]
 async fn a_strangers_refund_is_not_forgotten() {
-    let world = World::with(Climate::Bad(152), &[]).await;
+    let world = World::with(FaultPlan::Seeded(152), &[]).await;
     let account = world.account().await;
     world
         .vendors
@@ -134,7 +134,7 @@ async fn a_strangers_refund_is_not_forgotten() {
 
 #[tokio::test(start_paused = true)]
 async fn a_customer_may_be_expanded_and_must_be_one() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let hear = async |id: &str, customer: Value| {
         let mut event = crate::world::fixture("stripe", "invoice.paid");
         event["id"] = id.into();
@@ -176,7 +176,7 @@ async fn a_customer_may_be_expanded_and_must_be_one() {
 /// A customer who is gone at Stripe leaves his account as it is.
 #[tokio::test(start_paused = true)]
 async fn a_deleted_customers_account_stays() {
-    let world = World::with(Climate::Bad(153), &[]).await;
+    let world = World::with(FaultPlan::Seeded(153), &[]).await;
     let account = world.account().await;
     world.buys_a_pack().await;
     world.settle().await;

@@ -1,10 +1,10 @@
 //! Bodies of every size come back byte for byte, or are refused whole.
 
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::inbox::{BODY_BYTES_MAX, EventState, Source};
 use domain::jobs::State;
-use fakes::weather::{Moment, scramble};
 use http::StatusCode;
+use stand_in_shared::faults::{Moment, scramble};
 
 /// JSON of exactly so many bytes, padded with one letter or with noise that no codec makes much smaller.
 fn json_of(bytes: usize, noisy: bool) -> Vec<u8> {
@@ -37,7 +37,7 @@ async fn raw(world: &World, id: &str) -> Vec<u8> {
 
 #[tokio::test(start_paused = true)]
 async fn bodies_of_every_size_come_back_byte_for_byte() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     const KB: usize = 1024;
     for bytes in [
         29,
@@ -84,7 +84,7 @@ async fn bodies_of_every_size_come_back_byte_for_byte() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_over_the_limit_is_refused_and_nothing_is_written() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.effects().len();
     for bytes in [BODY_BYTES_MAX + 1, 10 * 1024 * 1024, 25 * 1024 * 1024] {
         let body = json_of(bytes, false);
@@ -119,7 +119,7 @@ async fn a_large_body_is_recorded_whole_or_not_at_all() {
         let world = awake().await;
         let before = calls(&world);
         world.github_delivers("star", "large", &body).await;
-        let names = world.stack.weather.log().split_off(before);
+        let names = world.stack.faults.log().split_off(before);
         assert_eq!(
             names.last().map(String::as_str),
             Some("sqs SendMessage"),
@@ -141,7 +141,7 @@ async fn a_large_body_is_recorded_whole_or_not_at_all() {
     for place in 0..puts {
         for moment in [Moment::Before, Moment::After] {
             let world = awake().await;
-            world.stack.weather.die_at(
+            world.stack.faults.crash_at(
                 u64::try_from(calls(&world) + place + 1).expect("few"),
                 moment,
             );
@@ -166,13 +166,13 @@ async fn a_large_body_is_recorded_whole_or_not_at_all() {
 
 /// A world whose receiver knows that webhooks are taken, so that the next one costs what it costs.
 async fn awake() -> World {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     world.github_delivers("ping", "first", b"{}").await;
     world
 }
 
 fn calls(world: &World) -> usize {
-    usize::try_from(world.stack.weather.calls()).expect("few")
+    usize::try_from(world.stack.faults.calls()).expect("few")
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,7 +197,7 @@ async fn an_issue_of_four_megabytes_still_becomes_a_pull_request() {
 
 #[tokio::test(start_paused = true)]
 async fn the_sample_events_come_back_as_they_are() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     for name in ["ping", "pull_request.opened"] {
         let body = serde_json::to_vec_pretty(&fixture("github", name)).expect("JSON");
         let (id, event) = (

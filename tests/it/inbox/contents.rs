@@ -1,7 +1,7 @@
 //! What may stand around and inside a signed body: ids, methods, paths, and JSON as it should not be. Nothing of it is ever
 //! our fault (5xx) or our end (a panic); what cannot be acted on is refused at the door or failed with its reason.
 
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use bytes::Bytes;
 use domain::inbox::EventState;
 use domain::jobs::State;
@@ -39,7 +39,7 @@ fn stripe(world: &World, body: &[u8]) -> Request<Bytes> {
 
 #[tokio::test(start_paused = true)]
 async fn githubs_ids_and_names_are_bounded_and_plain() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.effects().len();
     let long = "a".repeat(3_000);
     let just_too_long = "a".repeat(101);
@@ -106,7 +106,7 @@ async fn githubs_ids_and_names_are_bounded_and_plain() {
 
 #[tokio::test(start_paused = true)]
 async fn stripes_ids_and_types_are_bounded_and_plain() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.effects().len();
     let long = "a".repeat(3_000);
     for body in [
@@ -143,7 +143,7 @@ async fn stripes_ids_and_types_are_bounded_and_plain() {
 
 #[tokio::test(start_paused = true)]
 async fn only_post_to_the_path_opens_a_door() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.effects().len();
     for method in [
         Method::GET,
@@ -212,7 +212,7 @@ async fn only_post_to_the_path_opens_a_door() {
 
 #[tokio::test(start_paused = true)]
 async fn a_signed_body_that_is_no_json_object_is_refused() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let before = world.effects().len();
     let deep = "[".repeat(100_000);
     for body in [

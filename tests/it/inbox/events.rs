@@ -1,7 +1,7 @@
 //! `/api/v1/admin/events`: listing and looking.
 
 use crate::world::operator::assert_problem;
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::inbox::{EventState, Source};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ async fn stars(world: &World, count: usize) {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_log_is_paged_without_gaps_or_repeats_newest_first() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     stars(&world, 120).await;
     for sample in ["customer.subscription.created", "invoice.paid"] {
         world.stripe_sends_changed(sample, |_| {}).await;
@@ -79,7 +79,7 @@ async fn a_long_log_is_paged_without_gaps_or_repeats_newest_first() {
         );
     }
     world.done().await;
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     stars(&world, 50).await;
     assert_eq!(
         pages(&world, "").await.0,
@@ -92,7 +92,7 @@ async fn a_long_log_is_paged_without_gaps_or_repeats_newest_first() {
 /// While one pages, more comes in: what was there at the beginning is still seen once.
 #[tokio::test(start_paused = true)]
 async fn new_events_do_not_disturb_who_is_paging() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     stars(&world, 60).await;
     let (_, first) = world.operator("GET", PATH, None).await;
     for n in 0..5 {
@@ -114,7 +114,7 @@ async fn new_events_do_not_disturb_who_is_paging() {
 
 #[tokio::test(start_paused = true)]
 async fn every_status_can_be_asked_for() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let finished = world.github_sends("issues.opened").await;
     let ignored = world.github_sends("ping").await;
     world
@@ -179,7 +179,7 @@ fn base64(bytes: &[u8]) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn bad_questions_are_told_what_is_wrong() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     stars(&world, 1).await;
     let cursor = |text: &[u8]| format!("cursor={}", base64(text));
     for (query, code) in [
@@ -227,7 +227,7 @@ async fn bad_questions_are_told_what_is_wrong() {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_shows_what_the_log_knows() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let body = serde_json::to_vec(&fixture("github", "issues.opened")).expect("JSON");
     world.github_delivers("issues", "d-1", &body).await;
     let path = format!("{PATH}/github/d-1");
@@ -278,7 +278,7 @@ async fn an_event_shows_what_the_log_knows() {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_nobody_sent_is_not_there() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     stars(&world, 1).await;
     let long = format!("github/{}", "a".repeat(300));
     for event in [

@@ -1,13 +1,13 @@
 //! What the log makes of repeats, forgeries, failures on the way, and events it does not know.
 
 use crate::world::verbs::together;
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault};
 use http::StatusCode;
 use serde_json::json;
+use stand_in_shared::faults::{Effect, Fault};
 use std::time::Duration;
 
 fn body(sample: &str) -> Vec<u8> {
@@ -15,8 +15,8 @@ fn body(sample: &str) -> Vec<u8> {
 }
 
 /// The next calls of a name fail; the SDK tries each of them twice.
-fn break_next(world: &World, on: &str, times: u32, effect: Effect) {
-    world.stack.weather.break_next(Fault {
+fn inject(world: &World, on: &str, times: u32, effect: Effect) {
+    world.stack.faults.inject(Fault {
         on: on.to_owned(),
         times,
         effect,
@@ -25,7 +25,7 @@ fn break_next(world: &World, on: &str, times: u32, effect: Effect) {
 
 #[tokio::test(start_paused = true)]
 async fn a_repeat_of_an_unfinished_event_is_queued_again() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let body = body("issues.opened");
     for sent in 1..=3 {
         assert_eq!(
@@ -45,7 +45,7 @@ async fn a_repeat_of_an_unfinished_event_is_queued_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_repeat_of_a_finished_event_is_taken_and_not_acted_on() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let body = body("issues.opened");
     world.github_delivers("issues", "d-1", &body).await;
     world.settle().await;
@@ -72,8 +72,8 @@ async fn a_repeat_of_a_finished_event_is_taken_and_not_acted_on() {
 /// A hundred at once: one row, one job, and every sender is content.
 #[tokio::test(start_paused = true)]
 async fn handles_duplicate_webhooks() {
-    for climate in [Climate::Fair, Climate::Bad(3)] {
-        let world = World::with(climate, &[]).await;
+    for fault_plan in [FaultPlan::None, FaultPlan::Seeded(3)] {
+        let world = World::with(fault_plan, &[]).await;
         let body = body("issues.opened");
         let answers =
             together((0..100).map(|_| world.github_delivers("issues", "d-1", &body))).await;
@@ -97,9 +97,9 @@ async fn handles_duplicate_webhooks() {
 #[tokio::test(start_paused = true)]
 async fn the_log_names_the_job_that_an_event_made() {
     for lost in [0, 1, 2] {
-        let world = World::with(Climate::Fair, &[]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
         let delivery = world.github_sends("issues.opened").await;
-        break_next(
+        inject(
             &world,
             "dynamodb TransactWriteItems",
             lost,
@@ -117,7 +117,7 @@ async fn the_log_names_the_job_that_an_event_made() {
 
 #[tokio::test(start_paused = true)]
 async fn another_body_under_a_known_id_is_set_aside() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let (real, forged, large) = (
         body("issues.opened"),
         body("issues.closed"),
@@ -188,9 +188,9 @@ async fn another_body_under_a_known_id_is_set_aside() {
 
 #[tokio::test(start_paused = true)]
 async fn without_the_store_nothing_is_taken_and_the_next_delivery_works() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let body = body("issues.opened");
-    break_next(&world, "dynamodb PutItem", 2, Effect::Unreachable);
+    inject(&world, "dynamodb PutItem", 2, Effect::Unreachable);
     assert_eq!(
         world.github_delivers("issues", "d-1", &body).await.status(),
         StatusCode::SERVICE_UNAVAILABLE
@@ -201,7 +201,7 @@ async fn without_the_store_nothing_is_taken_and_the_next_delivery_works() {
         0,
         "what is not stored is not queued"
     );
-    break_next(&world, "dynamodb PutItem", 2, Effect::Unreachable);
+    inject(&world, "dynamodb PutItem", 2, Effect::Unreachable);
     assert_eq!(
         world.stripe_sends_changed("invoice.paid", |_| {}).await,
         StatusCode::SERVICE_UNAVAILABLE
@@ -217,8 +217,8 @@ async fn without_the_store_nothing_is_taken_and_the_next_delivery_works() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_stored_and_not_queued_is_swept_up() {
-    let world = World::with(Climate::Fair, &[]).await;
-    break_next(&world, "sqs SendMessage", 2, Effect::Unreachable);
+    let world = World::with(FaultPlan::None, &[]).await;
+    inject(&world, "sqs SendMessage", 2, Effect::Unreachable);
     world.github_sends("issues.opened").await;
     assert_eq!(world.waiting(Queue::GithubEvents).await, 0);
     world.sweep().await;
@@ -239,9 +239,9 @@ async fn what_is_stored_and_not_queued_is_swept_up() {
 #[tokio::test(start_paused = true)]
 async fn a_put_whose_answer_is_lost_is_recognized() {
     for lost in [1, 2] {
-        let world = World::with(Climate::Fair, &[]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
         let body = body("issues.opened");
-        break_next(&world, "dynamodb PutItem", lost, Effect::AnswerLost);
+        inject(&world, "dynamodb PutItem", lost, Effect::AnswerLost);
         let first = world.github_delivers("issues", "d-1", &body).await.status();
         let expected = if lost == 1 {
             StatusCode::ACCEPTED
@@ -274,8 +274,8 @@ async fn a_put_whose_answer_is_lost_is_recognized() {
 
 #[tokio::test(start_paused = true)]
 async fn two_sweepers_at_once_send_an_event_once() {
-    let world = World::with(Climate::Fair, &[]).await;
-    break_next(&world, "sqs SendMessage", 2, Effect::Unreachable);
+    let world = World::with(FaultPlan::None, &[]).await;
+    inject(&world, "sqs SendMessage", 2, Effect::Unreachable);
     world.github_sends("issues.opened").await;
     world.elapse(Duration::from_secs(60)).await;
     together((0..2).map(|_| world.sweep())).await;
@@ -291,7 +291,7 @@ async fn two_sweepers_at_once_send_an_event_once() {
 
 #[tokio::test(start_paused = true)]
 async fn events_we_do_not_act_on_are_kept_and_ignored() {
-    let world = World::with(Climate::Bad(5), &[]).await;
+    let world = World::with(FaultPlan::Seeded(5), &[]).await;
     for (event, delivery, body) in [
         ("star", "d-star", json!({ "action": "created" })),
         (
@@ -435,7 +435,7 @@ const NAMES: [&str; 60] = [
 /// F-A6: the header is not signed, so whoever has one signed body may send it under any name and any id.
 #[tokio::test(start_paused = true)]
 async fn a_body_under_another_events_name_has_no_effect() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let samples = [
         "issues.opened",
         "issues.labeled",

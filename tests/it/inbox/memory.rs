@@ -4,7 +4,7 @@
 //! the embedded store keeps is SQLite's memory and not counted here.
 
 use crate::world::program::{request, respond};
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::accounts::api_keys::{KeyText, TEST};
 use http::StatusCode;
 use serde_json::json;
@@ -72,11 +72,11 @@ async fn day(world: &World, key: &str, day: usize) {
     }
     // What was found today is not believed tomorrow.
     world.elapse(Duration::from_secs(61)).await;
-    world.stack.weather.forget();
+    world.stack.faults.clear_log();
 }
 
 async fn furnished() -> (World, String) {
-    let (world, account) = World::on_plan(Climate::Fair, "payg", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "payg", &[]).await;
     let key = world.key_of(&account, "the first").await;
     (world, key)
 }

@@ -1,7 +1,7 @@
 //! What becomes of messages: each of a batch on its own, the poison set aside, and what was set aside taken up again.
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::{Delivered, Message, Queue, Queues, SqsBatchResponse, SqsEvent, consume};
 use domain::ids::JobId;
 use domain::inbox::{EventKey, EventState, Source};
@@ -40,7 +40,7 @@ fn event(id: &str) -> Message {
 
 /// A world whose door for GitHub's events does as the ids of its messages say.
 async fn world_of_words() -> (World, Handled) {
-    let mut world = World::bare(Climate::Fair, &[]).await;
+    let mut world = World::bare(FaultPlan::None, &[]).await;
     let handled = Handled::default();
     let (seen, outside) = (Arc::clone(&handled), world.stack.outside.clone());
     let url = world.mapping(Queue::GithubEvents).queue_url.clone();
@@ -188,7 +188,7 @@ async fn what_is_early_comes_back_and_what_is_lost_does_not() {
 /// Messages that are none of ours, beside real work in the same batch.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_becomes_a_dead_letter_and_the_work_beside_it_is_done() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let strange = [
         "",
         "hello",
@@ -226,7 +226,7 @@ async fn what_cannot_be_read_becomes_a_dead_letter_and_the_work_beside_it_is_don
 
 #[tokio::test(start_paused = true)]
 async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
-    let world = World::with(Climate::Bad(81), &[]).await;
+    let world = World::with(FaultPlan::Seeded(81), &[]).await;
     let job = JobId::mint(Timestamp::from_millis(1), [7; 10]);
     let account = world.account().await;
     for message in [
@@ -268,7 +268,7 @@ async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
 /// back.
 #[tokio::test(start_paused = true)]
 async fn dead_letters_are_moved_back_and_done() {
-    let mut world = World::with(Climate::Fair, &[]).await;
+    let mut world = World::with(FaultPlan::None, &[]).await;
     let place = world
         .stack
         .mappings
@@ -339,7 +339,7 @@ async fn dead_letters_are_moved_back_and_done() {
 /// An outage of GitHub while an event waits for its policy: tried, given up, failed with the reason, and replayed.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_tried_in_vain_is_buried_and_not_a_dead_letter() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     world
         .wire
         .answer("GET github.wire", ALWAYS, Reply::status(500, "oops"));

@@ -1,6 +1,6 @@
 //! `POST /api/v1/admin/events/{source}/{id}/replay`: what has been done is not done again, and what could not be done is.
 
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::inbox::{EventState, Source};
 use domain::jobs::State;
 use http::StatusCode;
@@ -16,8 +16,8 @@ async fn replay(world: &World, source: &str, id: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn replaying_a_finished_event_has_no_second_effect() {
-    for climate in [Climate::Fair, Climate::Bad(92)] {
-        let world = World::with(climate, &[]).await;
+    for fault_plan in [FaultPlan::None, FaultPlan::Seeded(92)] {
+        let world = World::with(fault_plan, &[]).await;
         let delivery = world.github_sends("issues.opened").await;
         world.settle().await;
         for later in [0, 80 * 86_400] {
@@ -54,7 +54,7 @@ async fn replaying_a_finished_event_has_no_second_effect() {
 
 #[tokio::test(start_paused = true)]
 async fn replaying_an_ignored_event_works_once_its_reason_is_gone() {
-    let world = World::bare(Climate::Fair, &[("AUTO_PROVISION", "false")]).await;
+    let world = World::bare(FaultPlan::None, &[("AUTO_PROVISION", "false")]).await;
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
     world
@@ -73,7 +73,7 @@ async fn replaying_an_ignored_event_works_once_its_reason_is_gone() {
 /// What was set aside is acted on when a person says so, and only then.
 #[tokio::test(start_paused = true)]
 async fn replaying_a_quarantined_event_acts_on_it() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world
         .github_delivers("issues", "d-1", br#"{"action":"pinned"}"#)
         .await;
@@ -95,7 +95,7 @@ async fn replaying_a_quarantined_event_acts_on_it() {
 /// Replayed while it is pending, or many times at once, an event is still one event.
 #[tokio::test(start_paused = true)]
 async fn replaying_an_owing_event_only_sends_it_sooner() {
-    let world = World::with(Climate::Bad(93), &[]).await;
+    let world = World::with(FaultPlan::Seeded(93), &[]).await;
     let delivery = world.github_sends("issues.opened").await;
     crate::world::verbs::together((0..5).map(|_| replay(&world, "github", &delivery))).await;
     world.settle().await;
@@ -106,7 +106,7 @@ async fn replaying_an_owing_event_only_sends_it_sooner() {
 /// Its age was judged once, when it was received.
 #[tokio::test(start_paused = true)]
 async fn replaying_an_event_of_stripes_ignores_its_age() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     assert_eq!(
         world.stripe_sends_changed("invoice.paid", |_| {}).await,
         StatusCode::ACCEPTED

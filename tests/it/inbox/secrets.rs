@@ -1,7 +1,7 @@
 //! The secrets behind the signatures: several while they roll, none that is blank, and fetched anew within a minute.
 
-use crate::world::{Climate, World};
-use boot::Env;
+use crate::world::{FaultPlan, World};
+use boot::{Env, Settings};
 use local_stack::signing::{github_request, stripe_request};
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn every_listed_secret_is_good_and_no_other() {
         ("GITHUB_WEBHOOK_SECRETS", "newest, older ,oldest"),
         ("STRIPE_WEBHOOK_SECRETS", "newest, older ,oldest"),
     ];
-    let world = World::bare(Climate::Fair, &both).await;
+    let world = World::bare(FaultPlan::None, &both).await;
     for (secret, expected) in [
         ("newest", 202),
         ("older", 202),
@@ -60,7 +60,7 @@ const REFERENCES: [(&str, &str); 2] = [
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_rolls_without_losing_a_webhook() {
-    let world = World::bare(Climate::Fair, &REFERENCES).await;
+    let world = World::bare(FaultPlan::None, &REFERENCES).await;
     world.wire.set_secret("/tallyhook/secrets", "old");
     assert_eq!(answers(&world, "old").await, [202; 2]);
     assert_eq!(answers(&world, "new").await, [401; 2]);
@@ -87,7 +87,7 @@ async fn a_secret_rolls_without_losing_a_webhook() {
 
 #[tokio::test(start_paused = true)]
 async fn secrets_that_cannot_be_fetched_serve_ten_minutes_more() {
-    let world = World::bare(Climate::Fair, &REFERENCES).await;
+    let world = World::bare(FaultPlan::None, &REFERENCES).await;
     world.wire.cut("ssm", 2);
     assert_eq!(
         answers(&world, "old").await,
@@ -114,7 +114,7 @@ async fn secrets_that_cannot_be_fetched_serve_ten_minutes_more() {
 /// With a blank key anybody can sign.
 #[tokio::test(start_paused = true)]
 async fn a_blank_secret_opens_nothing() {
-    let world = World::bare(Climate::Fair, &REFERENCES).await;
+    let world = World::bare(FaultPlan::None, &REFERENCES).await;
     for list in ["", "  ", "good,", ",good", "good, ,other"] {
         world.wire.set_secret("/tallyhook/secrets", list);
         for signed in ["", " ", "good"] {
@@ -153,12 +153,12 @@ fn settings(changed: &str, value: Option<&str>) -> Env {
 #[test]
 fn receivers_do_not_start_without_good_secrets_and_say_which_setting_is_wrong() {
     let github = |name, value| {
-        github_webhook::Config::read(settings(name, value))
+        github_webhook::Config::load(settings(name, value))
             .err()
             .map(|error| error.to_string())
     };
     let stripe = |name, value| {
-        stripe_webhook::Config::read(settings(name, value))
+        stripe_webhook::Config::load(settings(name, value))
             .err()
             .map(|error| error.to_string())
     };
@@ -195,7 +195,7 @@ fn receivers_do_not_start_without_good_secrets_and_say_which_setting_is_wrong() 
 
 #[test]
 fn everything_wrong_with_the_settings_is_said_at_once() {
-    let Err(error) = github_webhook::Config::read(Env::of([("EVENTS_TABLE", " ")])) else {
+    let Err(error) = github_webhook::Config::load(Env::of([("EVENTS_TABLE", " ")])) else {
         panic!("it must not start")
     };
     let said = error.to_string();

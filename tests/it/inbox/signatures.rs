@@ -1,7 +1,7 @@
 //! Who gets past the receivers' doors: every corner of both vendors' signatures. What is refused has touched nothing, and
 //! all causes get one answer.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use bytes::Bytes;
 use domain::inbox::Source;
 use http::{HeaderValue, Request, StatusCode};
@@ -61,7 +61,7 @@ async fn assert_refused(world: &World, what: &str, door: Source, request: Reques
 
 #[tokio::test(start_paused = true)]
 async fn githubs_door_refuses_whatever_is_not_signed_right() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let good = github_signature(LOCAL_SECRET, BODY);
     let hex = good.trim_start_matches("sha256=");
     let long = format!("{good}{}", "0".repeat(20_000));
@@ -130,7 +130,7 @@ async fn githubs_door_refuses_whatever_is_not_signed_right() {
 
 #[tokio::test(start_paused = true)]
 async fn githubs_door_takes_the_right_signature_in_every_spelling() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let good = github_signature(LOCAL_SECRET, BODY);
     let capitals = format!(
         "sha256={}",
@@ -173,7 +173,7 @@ async fn githubs_door_takes_the_right_signature_in_every_spelling() {
 /// The bytes are what is signed: nobody may have mended, trimmed or reformatted them on either side.
 #[tokio::test(start_paused = true)]
 async fn signatures_hold_for_the_raw_bytes_only() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let now = world.stack.outside.now().seconds();
     let with_mark = [b"\xef\xbb\xbf", BODY].concat();
     let with_newline = [BODY, b"\r\n"].concat();
@@ -225,7 +225,7 @@ fn v1(secret: &str, at: i64) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn stripes_door_refuses_whatever_is_not_signed_right_and_now() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let now = world.stack.outside.now().seconds();
     let good = v1(LOCAL_SECRET, now);
     let bad = v1("other-secret", now);
@@ -308,7 +308,7 @@ async fn stripes_door_refuses_whatever_is_not_signed_right_and_now() {
 
 #[tokio::test(start_paused = true)]
 async fn stripes_door_takes_every_form_that_stripe_sends() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let now = world.stack.outside.now().seconds();
     let good = v1(LOCAL_SECRET, now);
     let bad = v1("other-secret", now);

@@ -1,7 +1,7 @@
 //! Work that nobody has a message of: the row is on the list, and the sweeper finds it.
 
 use crate::world::verbs::together;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
 use domain::jobs::State;
@@ -55,7 +55,7 @@ async fn lose_all_messages(world: &World) {
 #[tokio::test(start_paused = true)]
 async fn a_job_nobody_has_a_message_of_goes_on() {
     for passed in 0..=5 {
-        let world = World::with(Climate::Fair, &[]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
         world.github_sends("issues.opened").await;
         for queue in &WAY[..passed] {
             world.turn(*queue).await;
@@ -80,7 +80,7 @@ async fn a_job_nobody_has_a_message_of_goes_on() {
 /// Lost again and again, after every single step.
 #[tokio::test(start_paused = true)]
 async fn a_job_whose_every_message_is_lost_once_goes_on() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     for queue in [WAY.as_slice(), &[Queue::Pulls, Queue::Usage]].concat() {
         lose_all_messages(&world).await;
@@ -100,7 +100,7 @@ async fn a_job_whose_every_message_is_lost_once_goes_on() {
 /// The last word of a job is owed too.
 #[tokio::test(start_paused = true)]
 async fn a_comment_nobody_has_a_message_of_is_written() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.vendors.model.script(
         "review",
         vec![json!({ "verdict": "reject", "notes": "no" }).to_string()],
@@ -122,7 +122,7 @@ async fn a_comment_nobody_has_a_message_of_is_written() {
 #[tokio::test(start_paused = true)]
 async fn many_lost_events_are_swept_up_in_bounded_runs() {
     const EVENTS: usize = 700;
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     for n in 0..EVENTS {
         let body = serde_json::to_vec(&json!({ "action": "created", "n": n })).expect("JSON");
         world
@@ -160,13 +160,13 @@ async fn many_lost_events_are_swept_up_in_bounded_runs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sweeper_with_nothing_to_do_writes_nothing() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     world.settle().await;
     world.elapse(Duration::from_secs(86_400 / 4)).await;
-    let before = world.stack.weather.log().len();
+    let before = world.stack.faults.log().len();
     world.sweep().await;
-    let calls = world.stack.weather.log().split_off(before);
+    let calls = world.stack.faults.log().split_off(before);
     assert!(
         calls.iter().all(|name| name == "dynamodb Query"),
         "{calls:?}"
@@ -178,7 +178,7 @@ async fn a_sweeper_with_nothing_to_do_writes_nothing() {
 /// F-C9: when a door has answered, nothing of its work is still running somewhere.
 #[tokio::test(start_paused = true)]
 async fn no_work_is_left_behind_an_answer() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     world.stripe_sends_changed("invoice.paid", |_| {}).await;
     world.settle().await;

@@ -3,16 +3,16 @@
 
 use crate::world::program::program;
 use crate::world::wire::WIRED;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault};
 use http::StatusCode;
 use local_stack::signing::github_request;
 use local_stack::stack::LOCAL_SECRET;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::{Effect, Fault};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -217,7 +217,7 @@ async fn a_paused_accounts_work_waits_and_goes_on() {
 async fn billing_is_switched_off_and_on_while_it_runs() {
     for setting in ["true", "false"] {
         let settings = [WIRED[0], WIRED[1], WIRED[2], ("BILLING_ENABLED", setting)];
-        let world = World::with(Climate::Fair, &settings).await;
+        let world = World::with(FaultPlan::None, &settings).await;
         world.switch("billing_enabled", false).await;
         world.github_sends("issues.opened").await;
         world.minutes(30).await;
@@ -238,7 +238,7 @@ async fn billing_is_switched_off_and_on_while_it_runs() {
 /// A door that cannot read the switches does what it did; one that never could works.
 #[tokio::test(start_paused = true)]
 async fn switches_that_cannot_be_read_stand_as_they_stood() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     let unreadable = || Fault {
         on: "GetItem".to_owned(),
         effect: Effect::Unreachable,
@@ -252,9 +252,9 @@ async fn switches_that_cannot_be_read_stand_as_they_stood() {
             .await
             .status()
     };
-    world.stack.weather.break_next(unreadable());
+    world.stack.faults.inject(unreadable());
     assert_eq!(send(1).await, StatusCode::ACCEPTED, "never known: taken");
-    world.stack.weather.break_next(Fault {
+    world.stack.faults.inject(Fault {
         times: 0,
         ..unreadable()
     });
@@ -263,7 +263,7 @@ async fn switches_that_cannot_be_read_stand_as_they_stood() {
     world.switch("ingest_github", false).await;
     assert_eq!(send(3).await, StatusCode::SERVICE_UNAVAILABLE);
     world.elapse(MINUTE).await;
-    world.stack.weather.break_next(unreadable());
+    world.stack.faults.inject(unreadable());
     assert_eq!(
         send(4).await,
         StatusCode::SERVICE_UNAVAILABLE,
@@ -283,7 +283,7 @@ async fn a_receiver_that_is_stopped_says_when_to_come_again() {
     let reads = || {
         world
             .stack
-            .weather
+            .faults
             .log()
             .iter()
             .filter(|call| call.contains("GetItem"))
@@ -349,7 +349,7 @@ async fn a_receiver_that_is_stopped_says_when_to_come_again() {
 /// Whether newcomers get their account without a person's word can be changed while everything runs.
 #[tokio::test(start_paused = true)]
 async fn newcomers_wait_while_auto_provision_is_off() {
-    let world = World::bare(Climate::Bad(5), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(5), &[]).await;
     world.switch("auto_provision", false).await;
     world.github_sends("installation.created").await;
     world.settle().await;
@@ -363,7 +363,7 @@ async fn newcomers_wait_while_auto_provision_is_off() {
 
 #[tokio::test(start_paused = true)]
 async fn every_change_is_kept_with_who_and_why() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let (_, all) = world.operator("GET", "/api/v1/admin/switches", None).await;
     let all = all["switches"].as_array().expect("a list").clone();
     assert_eq!(all.len(), 6);

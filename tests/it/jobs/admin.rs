@@ -1,12 +1,12 @@
 //! `/api/v1/admin/jobs`.
 
 use crate::world::operator::assert_problem;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use serde_json::{Value, json};
 
 #[tokio::test(start_paused = true)]
 async fn a_job_shows_all_it_knows() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.vendors.model.script(
         "review",
         vec![json!({ "verdict": "rework", "notes": "mind the comma" }).to_string()],
@@ -113,7 +113,7 @@ async fn a_job_shows_all_it_knows() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_failed_says_why() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let changes = json!([{ "path": "../x", "content": "x" }]);
     world.vendors.model.script(
         "code",
@@ -137,7 +137,7 @@ async fn a_job_that_failed_says_why() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_nobody_has_is_not_there() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     for id in [
         "x",
         "job_",

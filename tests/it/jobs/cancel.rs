@@ -2,13 +2,13 @@
 //! request that is recorded and charged, never anything in between.
 
 use crate::world::wire::WIRED;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::inbox::EventState;
 use domain::jobs::{CancelRequest, State};
-use fakes::weather::{Effect, Fault, Moment};
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
+use stand_in_shared::faults::{Effect, Fault, Moment};
 use std::time::Duration;
 
 /// The queues in the order in which a job passes through them.
@@ -46,13 +46,13 @@ async fn a_job_is_called_off_in_every_state_before_the_last() {
         State::ReviewApproved,
     ];
     for (passed, state) in (1..).zip(states) {
-        let world = World::with(Climate::Fair, &[]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
         job_after(&world, &WAY[..passed]).await;
         assert_eq!(world.present_job().await.state, state);
         let asked = world.vendors.model.calls().len();
         let delivery = close(&world).await;
         world
-            .assert_outcome(&delivery, EventState::Processed, "called job job_")
+            .assert_outcome(&delivery, EventState::Processed, "cancelled job job_")
             .await;
         world.settle().await;
         world
@@ -74,7 +74,7 @@ async fn a_job_is_called_off_between_two_tries_of_a_step() {
         (2, State::Coding),
         (3, State::Reviewing),
     ] {
-        let world = World::with(Climate::Fair, &[]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
         job_after(&world, &WAY[..passed]).await;
         world.vendors.model.fail_next(500);
         world.turn(WAY[passed]).await;
@@ -89,12 +89,12 @@ async fn a_job_is_called_off_between_two_tries_of_a_step() {
     }
 }
 
-/// In bad weather, wherever the closing falls: the job ends cancelled or delivered, and its charge says the same.
+/// With injected faults, wherever the closing falls: the job ends cancelled or delivered, and its charge says the same.
 #[tokio::test(start_paused = true)]
 async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
     let (mut delivered, mut cancelled) = (0, 0);
     for seed in 0..12 {
-        let world = World::with(Climate::Bad(seed + 100), &[]).await;
+        let world = World::with(FaultPlan::Seeded(seed + 100), &[]).await;
         world.github_sends("issues.opened").await;
         for place in 0..seed {
             world
@@ -127,7 +127,7 @@ async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
 #[tokio::test(start_paused = true)]
 async fn a_step_under_way_finds_its_job_called_off() {
     for passed in 1..=3 {
-        let world = World::with(Climate::Fair, &WIRED).await;
+        let world = World::with(FaultPlan::None, &WIRED).await;
         job_after(&world, &WAY[..passed]).await;
         let held = world.wire.hold("model.wire", Moment::After);
         tokio::join!(world.turn(WAY[passed]), async {
@@ -169,7 +169,7 @@ async fn a_pull_request_that_is_there_is_delivered_although_it_was_called_off() 
         ("before the pull request", PULLS, Moment::Before),
         ("after the pull request", PULLS, Moment::After),
     ] {
-        let world = World::with(Climate::Fair, &WIRED).await;
+        let world = World::with(FaultPlan::None, &WIRED).await;
         job_after(&world, &WAY[..4]).await;
         let held = world.wire.hold(on, moment);
         tokio::join!(world.turn(Queue::Pulls), async {
@@ -202,7 +202,7 @@ async fn without_a_pull_request_it_is_called_off_even_so_late() {
         "POST github.wire/repos/acme/greeter/git/refs",
         PULLS,
     ] {
-        let world = World::with(Climate::Fair, &WIRED).await;
+        let world = World::with(FaultPlan::None, &WIRED).await;
         job_after(&world, &WAY[..4]).await;
         world.wire.cut(on, 1);
         world.turn(Queue::Pulls).await;
@@ -225,10 +225,10 @@ async fn without_a_pull_request_it_is_called_off_even_so_late() {
 /// A single look that shows nothing proves nothing.
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_that_does_not_show_yet_is_not_taken_for_none() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     job_after(&world, &WAY[..4]).await;
     let on = "POST github.stand-in/repos/acme/greeter/pulls".to_owned();
-    world.stack.weather.break_next(Fault {
+    world.stack.faults.inject(Fault {
         on,
         times: 1,
         effect: Effect::AnswerLost,
@@ -291,12 +291,12 @@ async fn an_issue_that_is_closed_by_now_is_not_worked_on() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_cancel_the_issue_may_ask_again() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     job_after(&world, &WAY[..2]).await;
     let delivery = world.github_sends("issues.closed").await;
     world.settle().await;
     world
-        .assert_outcome(&delivery, EventState::Processed, "called job")
+        .assert_outcome(&delivery, EventState::Processed, "cancelled job")
         .await;
     world
         .assert_not_delivered(State::Cancelled, "Cancelled")
@@ -314,7 +314,7 @@ async fn after_a_cancel_the_issue_may_ask_again() {
 #[tokio::test(start_paused = true)]
 async fn of_two_moves_from_one_version_one_is_written() {
     use domain::jobs::Staged;
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     job_after(&world, &WAY[..1]).await;
     let seen = world.present_job().await;
     let cancel = || match seen.clone().staged() {

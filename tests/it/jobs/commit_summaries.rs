@@ -2,17 +2,17 @@
 
 use crate::world::program::{Program, program};
 use crate::world::verbs::together;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::jobs::assists::FREE_A_DAY_MAX;
 use domain::ledger::Balance;
 use domain::units::Credits;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use queues::Queue;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 /// A commit that adds one file of two lines, and the path of its summary.
@@ -272,8 +272,8 @@ async fn what_nobody_pays_for_is_bounded_by_the_day() {
 /// anew. One repair is paid for like one answer.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_fails_for_good_costs_nothing() {
-    // In bad weather the model is asked once more for an end that could not be written.
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    // With injected faults the model is asked once more for an end that could not be written.
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let program = Program {
         key: world.key_of(&account, "the first").await,
         world,
@@ -354,17 +354,17 @@ async fn a_paused_account_s_assists_wait() {
 
 /// A death at one call of a prepaid summary: one capture, one answer. How many calls it makes.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
     world.adjusts(&account, "1000", "a gift").await;
     let path = pushed(&world);
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let _ = world.customer_once(&key, "POST", &path, "once", None).await;
     world.settle().await;
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     // Whoever got no answer asks again, by the same key.
     let (status, answer) = world.customer(&key, "POST", &path, "once", None).await;
     assert!(status.is_success(), "{call:?}: {status} {answer}");

@@ -4,13 +4,13 @@
 //! Every outside call of the main journey has a number. The journey is run once for each number and for each side of the
 //! call: the process that makes it dies there, and redelivery and the sweeper have to finish what it left.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
 use domain::jobs::{State, cost_to_customer};
 use domain::ledger::Balance;
 use domain::units::Credits;
-use fakes::weather::{Moment, scramble};
 use http::StatusCode;
+use stand_in_shared::faults::{Moment, scramble};
 
 /// Sends the event as GitHub would, and once more by hand when the receiver died over it.
 async fn deliver(world: &World) -> String {
@@ -39,11 +39,11 @@ enum Pays {
 
 const GIVEN: &str = "1000";
 
-async fn world(climate: Climate, pays: Pays) -> (World, AccountId) {
+async fn world(fault_plan: FaultPlan, pays: Pays) -> (World, AccountId) {
     match pays {
-        Pays::ByMeter => World::on_plan(climate, "payg", &[]).await,
+        Pays::ByMeter => World::on_plan(fault_plan, "payg", &[]).await,
         Pays::FromCredits => {
-            let (world, account) = World::on_plan(climate, "credits", &[]).await;
+            let (world, account) = World::on_plan(fault_plan, "credits", &[]).await;
             world.adjusts(&account, GIVEN, "a gift").await;
             (world, account)
         }
@@ -52,11 +52,11 @@ async fn world(climate: Climate, pays: Pays) -> (World, AccountId) {
 
 /// The outside calls of the journey when nobody dies: the number before its first, and its names.
 async fn calls(pays: Pays) -> (u64, Vec<String>) {
-    let (world, _) = world(Climate::Fair, pays).await;
-    let before = world.stack.weather.calls();
+    let (world, _) = world(FaultPlan::None, pays).await;
+    let before = world.stack.faults.calls();
     deliver(&world).await;
     world.settle().await;
-    let log = world.stack.weather.log();
+    let log = world.stack.faults.log();
     world.done().await;
     (
         before,
@@ -67,10 +67,10 @@ async fn calls(pays: Pays) -> (u64, Vec<String>) {
 }
 
 /// The journey with deaths at these calls.
-async fn journey(climate: Climate, pays: Pays, deaths: &[(u64, Moment)]) {
-    let (world, account) = world(climate, pays).await;
+async fn journey(fault_plan: FaultPlan, pays: Pays, deaths: &[(u64, Moment)]) {
+    let (world, account) = world(fault_plan, pays).await;
     for (call, moment) in deaths {
-        world.stack.weather.die_at(*call, *moment);
+        world.stack.faults.crash_at(*call, *moment);
     }
     let delivery = deliver(&world).await;
     world.settle().await;
@@ -106,12 +106,12 @@ async fn die_everywhere(pays: Pays, moment: Moment) {
     let (before, log) = calls(pays).await;
     assert!(
         log.len() >= 30,
-        "the journey makes its calls through the weather: {log:?}"
+        "the journey makes its calls through the faults: {log:?}"
     );
     for (place, name) in log.iter().enumerate() {
         let call = before + 1 + u64::try_from(place).expect("few calls");
         println!("dying {moment:?} call {call}, {name}");
-        journey(Climate::Fair, pays, &[(call, moment)]).await;
+        journey(FaultPlan::None, pays, &[(call, moment)]).await;
     }
     println!("{} stop points {moment:?} a call, all passed", log.len());
 }
@@ -136,12 +136,12 @@ async fn a_process_may_die_after_any_call_of_a_prepaid_job() {
     die_everywhere(Pays::FromCredits, Moment::After).await;
 }
 
-/// Two deaths, anywhere, in bad weather; drawn from seeds.
+/// Two deaths, anywhere, with injected faults; drawn from seeds.
 #[tokio::test(start_paused = true)]
-async fn two_processes_may_die_in_bad_weather() {
+async fn two_processes_may_crash_with_faults() {
     const WORLDS: u64 = 60;
     for seed in 1..=WORLDS {
-        let climate = Climate::Bad(seed);
+        let fault_plan = FaultPlan::Seeded(seed);
         let (first, second) = (scramble(seed), scramble(seed + WORLDS));
         let side = |draw: u64| {
             if draw.is_multiple_of(2) {
@@ -160,6 +160,6 @@ async fn two_processes_may_die_in_bad_weather() {
         } else {
             Pays::FromCredits
         };
-        journey(climate, pays, &deaths).await;
+        journey(fault_plan, pays, &deaths).await;
     }
 }

@@ -3,13 +3,13 @@
 use crate::world::money::Sold;
 use crate::world::program::{Program, program};
 use crate::world::verbs::together;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::JobId;
 use domain::jobs::State;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 const JOBS: &str = "/api/v1/jobs";
@@ -347,7 +347,8 @@ async fn a_report_moves_its_own_job_and_no_other() {
 
 /// The report may die at this call; its next try delivers the job once. How many calls it took.
 async fn dies_at(plan: &str, sold: &Sold, call: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = World::on_plan(Climate::Fair, plan, &[("CATALOGUE", sold.path())]).await;
+    let (world, account) =
+        World::on_plan(FaultPlan::None, plan, &[("CATALOGUE", sold.path())]).await;
     world.adjusts(&account, "20", "a gift").await;
     let key = world.key_of(&account, "the first").await;
     let (_, asked) = world
@@ -355,14 +356,14 @@ async fn dies_at(plan: &str, sold: &Sold, call: Option<(u64, Moment)>) -> u64 {
         .await;
     world.minutes(3).await;
     let id = asked["id"].as_str().expect("an id");
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let _ = world
         .customer_once(&key, "POST", PHASES, "once", Some(&fixed(id)))
         .await;
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     let (_, answer) = world
         .customer(&key, "POST", PHASES, "once", Some(&fixed(id)))
         .await;

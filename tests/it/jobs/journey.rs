@@ -1,6 +1,6 @@
 //! The main journey: from an issue to a pull request and one charge.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::jobs::State;
 use local_stack::world::{OWNER, REPOSITORY};
 
@@ -61,8 +61,8 @@ async fn gate_a_github_webhook_triggers_the_entire_pipeline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fair_weather_takes_the_same_way() {
-    let world = World::with(Climate::Fair, &[]).await;
+async fn a_run_without_faults_takes_the_same_way() {
+    let world = World::with(FaultPlan::None, &[]).await;
     let delivery = world.github_sends("issues.labeled").await;
     world.settle().await;
     assert_eq!(World::states(&world.job_of(&delivery).await), JOURNEY);

@@ -1,12 +1,12 @@
 //! The model may be anybody's who speaks one of the wires we know.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::jobs::State;
 use std::collections::BTreeSet;
 
 #[tokio::test(start_paused = true)]
 async fn a_job_runs_over_openai_s_wire() {
-    let world = World::with(Climate::Bad(7), &[("MODEL_WIRE", "openai")]).await;
+    let world = World::with(FaultPlan::Seeded(7), &[("MODEL_WIRE", "openai")]).await;
     // One call is turned away for a while and one has no answer to give; the job takes both in its stride.
     world.vendors.model.fail_next(429);
     world.vendors.model.fail_next(503);
@@ -25,7 +25,7 @@ async fn a_job_runs_over_openai_s_wire() {
     );
     let asked: BTreeSet<_> = world
         .stack
-        .weather
+        .faults
         .log()
         .into_iter()
         .filter(|call| call.contains("model.stand-in"))

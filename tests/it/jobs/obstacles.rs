@@ -3,17 +3,17 @@
 
 use crate::jobs::pulls::{REPO, approved, wired};
 use crate::world::wire::Reply;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::inbox::EventState;
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault, Moment};
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY};
 use serde_json::json;
+use stand_in_shared::faults::{Effect, Fault, Moment};
 
 #[tokio::test(start_paused = true)]
 async fn a_branch_of_our_name_that_is_not_ours_ends_the_job() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     approved(&world).await;
     let branch = format!("tallyhook/{}", world.open_job().await.expect("a job"));
     world.change_github(|repository| {
@@ -76,7 +76,7 @@ async fn somebody_elses_pull_request_on_our_branch_ends_the_job() {
 #[tokio::test(start_paused = true)]
 async fn a_base_branch_that_is_gone_ends_the_job() {
     for before_planning in [true, false] {
-        let world = World::with(Climate::Fair, &[]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
         if before_planning {
             world.github_sends("issues.opened").await;
             world.turn(Queue::GithubEvents).await;
@@ -97,7 +97,7 @@ async fn a_base_branch_that_is_gone_ends_the_job() {
 
 #[tokio::test(start_paused = true)]
 async fn a_base_that_moves_on_is_no_obstacle() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     approved(&world).await;
     world
         .vendors
@@ -183,7 +183,7 @@ async fn a_branch_that_is_deleted_between_two_tries_is_made_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn a_permission_that_was_taken_away_ends_the_job() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     approved(&world).await;
     let read = [
         ("contents", "read"),
@@ -211,7 +211,7 @@ async fn a_pull_request_whose_answer_was_lost_is_found_however_long_github_is_aw
         times: 1,
         effect: Effect::AnswerLost,
     };
-    world.stack.weather.break_next(made);
+    world.stack.faults.inject(made);
     world.turn(Queue::Pulls).await;
     assert_eq!(
         world.vendors.github.pulls(OWNER, REPOSITORY).len(),

@@ -2,22 +2,22 @@
 
 use crate::world::verbs::permutations;
 use crate::world::wire::{Reply, WIRED};
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use ::queues::Queue;
 use domain::inbox::{EventState, Source};
 use domain::jobs::State;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY, REPOSITORY_ID};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 fn merged(event: &mut Value) {
     event["pull_request"]["merged"] = true.into();
 }
 
-async fn delivered(climate: Climate) -> World {
-    let world = World::with(climate, &[]).await;
+async fn delivered(fault_plan: FaultPlan) -> World {
+    let world = World::with(fault_plan, &[]).await;
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
@@ -25,13 +25,13 @@ async fn delivered(climate: Climate) -> World {
 
 #[tokio::test(start_paused = true)]
 async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
-    for (climate, merge) in [
-        (Climate::Fair, true),
-        (Climate::Fair, false),
-        (Climate::Bad(21), true),
-        (Climate::Bad(22), false),
+    for (fault_plan, merge) in [
+        (FaultPlan::None, true),
+        (FaultPlan::None, false),
+        (FaultPlan::Seeded(21), true),
+        (FaultPlan::Seeded(22), false),
     ] {
-        let world = delivered(climate).await;
+        let world = delivered(fault_plan).await;
         let job = world.told_job().await;
         let (expected, words) = if merge {
             world.vendors.github.merge_pull(OWNER, REPOSITORY, 8);
@@ -65,7 +65,7 @@ async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_that_is_not_the_jobs_ends_no_job() {
-    let world = delivered(Climate::Fair).await;
+    let world = delivered(FaultPlan::None).await;
     let job = world.told_job().await;
     type Change = fn(&mut Value);
     let changes: [(&str, Change); 6] = [
@@ -107,7 +107,7 @@ async fn a_pull_request_that_is_not_the_jobs_ends_no_job() {
 /// GitHub is quick: a person merges, and its event is here before we have written down what we made.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     world.github_sends("issues.opened").await;
     for queue in [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review] {
         world.turn(queue).await;
@@ -155,7 +155,7 @@ async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_pull_request_frees_the_issue_for_another_job() {
-    let world = delivered(Climate::Bad(31)).await;
+    let world = delivered(FaultPlan::Seeded(31)).await;
     let job = world.told_job().await;
     world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
     world.pull_closed(&job, |_| {}).await;
@@ -196,7 +196,7 @@ async fn installation(world: &World, change: &str, at: &str) -> String {
 /// Whether a wish becomes a job now.
 async fn is_active(world: &World) -> bool {
     let id =
-        900_000 + (world.stack.now)() + i64::try_from(world.stack.weather.calls()).expect("few");
+        900_000 + (world.stack.now)() + i64::try_from(world.stack.faults.calls()).expect("few");
     let delivery = world
         .github_sends_changed("issue_comment.created", |event| {
             event["comment"]["id"] = id.into()
@@ -256,7 +256,7 @@ async fn an_installations_events_may_come_in_any_order() {
     ];
     for (length, active) in [(1, true), (2, false), (3, true), (4, false)] {
         for order in permutations(length) {
-            let world = World::with(Climate::Fair, &[]).await;
+            let world = World::with(FaultPlan::None, &[]).await;
             for place in &order {
                 let (change, at) = life[*place];
                 installation(&world, change, at).await;
@@ -318,7 +318,7 @@ async fn an_app_that_is_removed_or_suspended_in_the_middle_ends_the_job() {
     let way = [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review];
     for passed in 1..=4 {
         for removed in [true, false] {
-            let world = World::with(Climate::Fair, &[]).await;
+            let world = World::with(FaultPlan::None, &[]).await;
             world.github_sends("issues.opened").await;
             for queue in &way[..passed] {
                 world.turn(*queue).await;
@@ -353,7 +353,7 @@ async fn an_app_that_is_removed_or_suspended_in_the_middle_ends_the_job() {
 async fn an_app_that_is_removed_in_the_middle_gives_back_what_was_reserved() {
     for passed in 1..=4 {
         for removed in [true, false] {
-            let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+            let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
             world.adjusts(&account, "1000", "a gift").await;
             world.github_sends("issues.opened").await;
             for queue in &[Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review][..passed] {
@@ -388,7 +388,7 @@ async fn an_app_that_is_removed_in_the_middle_gives_back_what_was_reserved() {
 
 #[tokio::test(start_paused = true)]
 async fn an_archived_repository_gets_no_pull_request() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     let shape = json!({ "id": REPOSITORY_ID, "name": REPOSITORY, "full_name": "acme/greeter", "owner": { "login": OWNER, "id": 9001 },
         "default_branch": "main", "archived": true });
     let details = "GET github.wire/repos/acme/greeter";
@@ -416,7 +416,7 @@ async fn an_archived_repository_gets_no_pull_request() {
 /// F-A10: a token lives an hour; a job that is longer under way gets another one.
 #[tokio::test(start_paused = true)]
 async fn a_job_may_take_longer_than_a_token_lives() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     for queue in [
         Queue::GithubEvents,

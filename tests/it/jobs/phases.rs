@@ -3,15 +3,15 @@
 use crate::world::money::Sold;
 use crate::world::program::{Program, program};
 use crate::world::verbs::together;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
 use domain::jobs::phases::Fix;
 use domain::jobs::{FixPaid, State};
 use domain::ledger::Cause;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 
 const PHASES: &str = "/api/v1/phase-data";
 const JOBS: &str = "/api/v1/jobs";
@@ -472,18 +472,19 @@ async fn reports_are_listed_by_pages_as_they_were_told() {
 
 /// Reporting may die at this call; its next try ends in one charge. How many calls it took.
 async fn dies_at(plan: &str, sold: &Sold, call: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = World::on_plan(Climate::Fair, plan, &[("CATALOGUE", sold.path())]).await;
+    let (world, account) =
+        World::on_plan(FaultPlan::None, plan, &[("CATALOGUE", sold.path())]).await;
     world.adjusts(&account, "20", "a gift").await;
     let key = world.key_of(&account, "the first").await;
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let body = phase("mitigate", "success", 12);
     let _ = world
         .customer_once(&key, "POST", PHASES, "once", Some(&body))
         .await;
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     let (_, answer) = world
         .customer(&key, "POST", PHASES, "once", Some(&body))
         .await;

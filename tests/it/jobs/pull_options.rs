@@ -1,11 +1,11 @@
 //! What a repository's policy wishes for its pull requests: a draft, labels, reviewers.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::jobs::State;
-use fakes::github::PullView;
-use fakes::weather::{Effect, Fault, Moment};
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::json;
+use stand_in_github::PullView;
+use stand_in_shared::faults::{Effect, Fault, Moment};
 
 const WISHES: &str =
     "[pull]\ndraft = true\nlabels = ['tallyhook', 'needs eyes']\nreviewers = ['grace']\n";
@@ -13,8 +13,8 @@ const LABELS: &str = "/labels";
 const REVIEWERS: &str = "/requested_reviewers";
 
 /// A world whose repository has this policy, and in which `grace` may review.
-async fn wishing(climate: Climate, policy: &str) -> World {
-    let world = World::with(climate, &[]).await;
+async fn wishing(fault_plan: FaultPlan, policy: &str) -> World {
+    let world = World::with(fault_plan, &[]).await;
     world
         .vendors
         .github
@@ -46,7 +46,7 @@ async fn delivered(world: &World) -> PullView {
 
 /// The outside calls that wish for something.
 fn wished(world: &World) -> Vec<(u64, String)> {
-    let calls = (1..).zip(world.stack.weather.log());
+    let calls = (1..).zip(world.stack.faults.log());
     calls
         .filter(|(_, call)| call.ends_with(LABELS) || call.ends_with(REVIEWERS))
         .collect()
@@ -59,15 +59,15 @@ fn assert_granted(pull: &PullView) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wishes_are_granted_once_in_bad_weather() {
+async fn wishes_are_granted_once_with_faults() {
     for seed in 1..=3 {
-        let world = wishing(Climate::Bad(seed), WISHES).await;
-        world.stack.weather.break_next(Fault {
+        let world = wishing(FaultPlan::Seeded(seed), WISHES).await;
+        world.stack.faults.inject(Fault {
             on: LABELS.to_owned(),
             times: 1,
             effect: Effect::AnswerLost,
         });
-        world.stack.weather.break_next(Fault {
+        world.stack.faults.inject(Fault {
             on: REVIEWERS.to_owned(),
             times: 1,
             effect: Effect::Unreachable,
@@ -84,7 +84,7 @@ async fn wishes_are_granted_once_in_bad_weather() {
 
 #[tokio::test(start_paused = true)]
 async fn no_wish_is_lost_by_a_death() {
-    let fair = wishing(Climate::Fair, WISHES).await;
+    let fair = wishing(FaultPlan::None, WISHES).await;
     delivered(&fair).await;
     let calls = wished(&fair);
     assert_eq!(
@@ -95,8 +95,8 @@ async fn no_wish_is_lost_by_a_death() {
     fair.done().await;
     for (call, name) in calls {
         for moment in [Moment::Before, Moment::After] {
-            let world = wishing(Climate::Fair, WISHES).await;
-            world.stack.weather.die_at(call, moment);
+            let world = wishing(FaultPlan::None, WISHES).await;
+            world.stack.faults.crash_at(call, moment);
             let pull = delivered(&world).await;
             println!("died {moment:?} {name}");
             assert_granted(&pull);
@@ -111,9 +111,9 @@ async fn no_wish_is_lost_by_a_death() {
 
 #[tokio::test(start_paused = true)]
 async fn who_may_not_review_stops_neither_the_job_nor_the_others() {
-    for climate in [Climate::Fair, Climate::Bad(3)] {
+    for fault_plan in [FaultPlan::None, FaultPlan::Seeded(3)] {
         let world = wishing(
-            climate,
+            fault_plan,
             "[pull]\nlabels = ['bot']\nreviewers = ['stranger', 'grace', 'nobody']\n",
         )
         .await;
@@ -129,8 +129,8 @@ async fn who_may_not_review_stops_neither_the_job_nor_the_others() {
 /// A label is not worth a job: after some tries without an answer, the pull request counts without it.
 #[tokio::test(start_paused = true)]
 async fn a_wish_that_never_comes_through_is_let_go() {
-    let world = wishing(Climate::Fair, WISHES).await;
-    world.stack.weather.break_next(Fault {
+    let world = wishing(FaultPlan::None, WISHES).await;
+    world.stack.faults.inject(Fault {
         on: LABELS.to_owned(),
         times: u32::MAX,
         effect: Effect::Unreachable,
@@ -145,7 +145,7 @@ async fn a_wish_that_never_comes_through_is_let_go() {
 
 #[tokio::test(start_paused = true)]
 async fn where_nothing_is_wished_nobody_is_asked() {
-    let world = wishing(Climate::Fair, "[triggers]\nopened = true\n").await;
+    let world = wishing(FaultPlan::None, "[triggers]\nopened = true\n").await;
     let pull = delivered(&world).await;
     assert_eq!(
         (pull.draft, pull.labels, pull.reviewers),
@@ -158,7 +158,7 @@ async fn where_nothing_is_wished_nobody_is_asked() {
 /// A policy that wishes what cannot be is no policy, and grants nothing.
 #[tokio::test(start_paused = true)]
 async fn impossible_wishes_make_no_job() {
-    let world = wishing(Climate::Fair, "[pull]\nreviewers = ['@grace']\n").await;
+    let world = wishing(FaultPlan::None, "[pull]\nreviewers = ['@grace']\n").await;
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
     world

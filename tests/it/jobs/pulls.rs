@@ -2,12 +2,12 @@
 //! the reason why.
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault};
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY, REPOSITORY_ID};
 use serde_json::{Value, json};
+use stand_in_shared::faults::{Effect, Fault};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const CALLS: [&str; 12] = [
 ];
 
 pub async fn wired() -> World {
-    World::with(Climate::Fair, &WIRED).await
+    World::with(FaultPlan::None, &WIRED).await
 }
 
 /// A job whose change is approved; what comes next is GitHub's.
@@ -151,19 +151,19 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
             0,
         ),
     ] {
-        for (climate, times) in [
-            (Climate::Fair, 1),
-            (Climate::Fair, 3),
-            (Climate::Bad(41), 2),
+        for (fault_plan, times) in [
+            (FaultPlan::None, 1),
+            (FaultPlan::None, 3),
+            (FaultPlan::Seeded(41), 2),
         ] {
-            let world = World::with(climate, &[]).await;
+            let world = World::with(fault_plan, &[]).await;
             world.github_sends("issues.opened").await;
             let lost = Fault {
                 on: on.to_owned(),
                 times,
                 effect: Effect::AnswerLost,
             };
-            world.stack.weather.break_next(lost);
+            world.stack.faults.inject(lost);
             // GitHub's lists lag from the moment of the write on, not before.
             while lag > 0 && world.vendors.github.pulls(OWNER, REPOSITORY).is_empty() {
                 world.turn_all().await;
@@ -174,7 +174,7 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
             assert_eq!(
                 world.told_job().await.state,
                 State::PrOpened,
-                "{on}, {times} times, lag {lag}, {climate:?}"
+                "{on}, {times} times, lag {lag}, {fault_plan:?}"
             );
             world.done().await;
         }
@@ -184,9 +184,9 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
 /// A comment that was written and does not show yet must not be written a second time.
 #[tokio::test(start_paused = true)]
 async fn a_comment_that_does_not_show_yet_is_not_written_twice() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let on = "POST github.stand-in/repos/acme/greeter/issues/7/comments".to_owned();
-    world.stack.weather.break_next(Fault {
+    world.stack.faults.inject(Fault {
         on,
         times: 1,
         effect: Effect::AnswerLost,
@@ -204,7 +204,7 @@ async fn a_comment_that_does_not_show_yet_is_not_written_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn our_comment_is_written_anew_where_somebody_deleted_it() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     world.turn(Queue::GithubEvents).await;
     world.turn(Queue::Pulls).await;
@@ -219,7 +219,7 @@ async fn our_comment_is_written_anew_where_somebody_deleted_it() {
 /// Anybody can copy our marker; nobody can be our App.
 #[tokio::test(start_paused = true)]
 async fn a_persons_comment_with_our_marker_is_left_alone() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     world.turn(Queue::GithubEvents).await;
     let marker = domain::jobs::pulls::hidden_marker(&world.open_job().await.expect("a job"));
@@ -246,7 +246,7 @@ async fn nobody_is_called_and_no_marker_is_forged() {
         "body": format!("cc @everyone @acme/all\n{forged}\nTallyhook-Job: job_01hzy3v7q0m8n4s2e6r5t9w1xa"),
         "changes": [{ "path": "a.txt", "content": "@everyone may stand in a file" }],
     });
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.vendors.model.script("code", vec![said.to_string()]);
     world
         .github_sends_changed("issues.opened", |event| {
@@ -295,7 +295,7 @@ async fn a_change_may_write_and_delete_many_files_in_one_commit() {
         { "path": "never/there", "delete": true },
         { "path": "src/main.rs", "content": "fn main() {}\n" },
     ]);
-    let world = World::with(Climate::Bad(51), &[]).await;
+    let world = World::with(FaultPlan::Seeded(51), &[]).await;
     world.vendors.model.script(
         "code",
         vec![json!({ "title": "t", "body": "b", "changes": changes }).to_string(); 9],
@@ -329,7 +329,7 @@ async fn a_change_may_write_and_delete_many_files_in_one_commit() {
 /// Whoever only reads gets a token that only reads, whoever writes one that writes, each for one repository.
 #[tokio::test(start_paused = true)]
 async fn tokens_are_as_narrow_as_the_door_that_asks() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.github_sends("issues.opened").await;
     let permissions = |level: &str| -> BTreeMap<String, String> {
         let all = [

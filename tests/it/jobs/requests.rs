@@ -1,14 +1,14 @@
 //! Jobs that programs ask for: one job for one act, whatever happens on the way, and none where there may be none.
 
 use crate::world::program::{Program, program};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::ids::AccountId;
 use domain::jobs::State;
-use fakes::weather::{Effect, Fault, Moment};
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::{Effect, Fault, Moment};
 
 const JOBS: &str = "/api/v1/jobs";
 
@@ -408,7 +408,7 @@ async fn only_what_ended_without_a_pull_request_is_tried_again_and_charged_if_de
 async fn a_request_outlives_github_s_bad_hours() {
     let program = program("payg", &[]).await;
     let world = &program.world;
-    world.stack.weather.break_next(Fault {
+    world.stack.faults.inject(Fault {
         on: "/installation".to_owned(),
         times: 6,
         effect: Effect::AnswerLost,
@@ -422,11 +422,11 @@ async fn a_request_outlives_github_s_bad_hours() {
 
 /// Asking may die at this call, or whoever acts on it; there is one job all the same. How many calls it took.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = World::on_plan(Climate::Fair, "payg", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "payg", &[]).await;
     let key = world.key_of(&account, "the first").await;
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let body = wanted("acme/greeter", 7);
     let answered = world
@@ -439,7 +439,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         assert_eq!(status, StatusCode::ACCEPTED, "{call:?}: {answer}");
     }
     world.turn(Queue::GithubEvents).await;
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     world.settle().await;
     let jobs = world.customer(&key, "GET", JOBS, "", None).await.1;
     assert_eq!(

@@ -1,14 +1,14 @@
 //! The steps of a job: what the model may answer, how it may fail, and what becomes of a worker that dies or comes late.
 
 use crate::world::wire::{Reply, WIRED};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
 use domain::jobs::steps::ORDER_BYTES_MAX;
 use domain::jobs::{State, Work};
 use domain::retry::ATTEMPTS_MAX;
-use fakes::weather::Moment;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 fn review(verdict: &str, notes: &str) -> String {
@@ -21,7 +21,7 @@ fn code(changes: Value) -> String {
 }
 
 async fn job_with(step: &str, answers: Vec<String>) -> World {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.vendors.model.script(step, answers);
     world.github_sends("issues.opened").await;
     world.settle().await;
@@ -231,7 +231,7 @@ async fn a_change_that_changes_nothing_ends_the_job() {
         world.done().await;
     }
     // A reviewer that approves an empty diff does not help either.
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.vendors.model.script(
         "code",
         vec![code(json!([{ "path": "README.md", "content": same }]))],
@@ -249,7 +249,7 @@ async fn a_change_that_changes_nothing_ends_the_job() {
 }
 
 async fn world_file(path: &str) -> String {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let text = world
         .vendors
         .github
@@ -279,7 +279,7 @@ async fn the_largest_change_we_make_is_delivered() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_model_is_shown_is_bounded() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     for n in 0..30 {
         let path = format!("{n}/{}", "long".repeat(60));
         world
@@ -336,7 +336,7 @@ async fn what_the_model_is_shown_is_bounded() {
 
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_down_for_good_ends_the_job_and_it_is_told_once() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     world.wire.answer(
         "model.wire",
         crate::world::wire::ALWAYS,
@@ -375,7 +375,7 @@ async fn a_model_that_is_busy_or_refuses_our_key_is_waited_for() {
         (Reply::status(401, "bad key"), 300, many),
         (Reply::status(403, "no rights"), 300, 2),
     ] {
-        let world = World::with(Climate::Fair, &WIRED).await;
+        let world = World::with(FaultPlan::None, &WIRED).await;
         world
             .wire
             .answer("model.wire", u32::try_from(times).expect("few"), reply);
@@ -398,7 +398,7 @@ async fn a_model_that_is_busy_or_refuses_our_key_is_waited_for() {
 /// One job, one limit of a minute, an hour: as many calls as minutes, and not one message more each minute.
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_lasts_is_not_answered_with_a_storm() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     world.wire.answer(
         "model.wire",
         crate::world::wire::ALWAYS,
@@ -427,7 +427,7 @@ async fn a_limit_that_lasts_is_not_answered_with_a_storm() {
 
 #[tokio::test(start_paused = true)]
 async fn a_prompt_the_provider_refuses_ends_the_job() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     world.wire.answer(
         "model.wire",
         1,
@@ -447,7 +447,7 @@ async fn a_prompt_the_provider_refuses_ends_the_job() {
 async fn a_step_whose_sandbox_dies_is_done_by_another() {
     let way = [Queue::Plan, Queue::Code, Queue::Review];
     for (place, step) in ["plan", "code", "review"].into_iter().enumerate() {
-        let world = World::with(Climate::Fair, &WIRED).await;
+        let world = World::with(FaultPlan::None, &WIRED).await;
         world.github_sends("issues.opened").await;
         world.turn(Queue::GithubEvents).await;
         for queue in &way[..place] {
@@ -494,7 +494,7 @@ async fn die_in_a_model_call(world: &World, queue: Queue) {
 
 #[tokio::test(start_paused = true)]
 async fn work_that_kills_every_sandbox_ends_the_job() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     world.github_sends("issues.opened").await;
     world.turn(Queue::GithubEvents).await;
     for _ in 0..ATTEMPTS_MAX {
@@ -542,7 +542,7 @@ async fn late_messages_are_ignored() {
 /// F-C2: a first worker that still runs when a second one has taken over. Its write names a version that is gone.
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_has_lost_its_lease_changes_nothing() {
-    let world = World::with(Climate::Fair, &WIRED).await;
+    let world = World::with(FaultPlan::None, &WIRED).await;
     world.github_sends("issues.opened").await;
     world.turn(Queue::GithubEvents).await;
     world.turn(Queue::Plan).await;

@@ -2,14 +2,14 @@
 
 use crate::world::program::{Program, program, request, respond};
 use crate::world::verbs::together;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::jobs::assists::{FREE_A_DAY_MAX, TEST_BYTES_MAX, TEST_FILES_MAX};
-use fakes::weather::Moment;
 use http::{StatusCode, header};
 use local_stack::stack::MAIN_TABLE;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 
 const ANALYZE: &str = "/api/v1/test-integration/analyze";
 const GENERATE: &str = "/api/v1/test-integration/generate";
@@ -232,7 +232,7 @@ async fn files_out_of_bounds_are_refused() {
 /// A model that strays is asked once more; what strays again is nobody's answer, and the reader sees why.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_strays_is_repaired_once_or_fails() {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let program = Program {
         key: world.key_of(&account, "the first").await,
         world,
@@ -374,17 +374,17 @@ async fn what_is_something_else_looks_absent() {
 
 /// A death at any call leaves one assist with one answer.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let _ = world
         .customer_once(&key, "POST", ANALYZE, "once", Some(&to_score()))
         .await;
     world.settle().await;
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     let (status, answer) = world
         .customer(&key, "POST", ANALYZE, "once", Some(&to_score()))
         .await;

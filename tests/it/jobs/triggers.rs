@@ -1,7 +1,7 @@
 //! What makes an issue a job, and what does not.
 
 use crate::world::verbs::together;
-use crate::world::{Climate, World, fixture};
+use crate::world::{FaultPlan, World, fixture};
 use domain::inbox::{EventState, Source};
 use domain::jobs::State;
 use http::StatusCode;
@@ -50,12 +50,12 @@ async fn an_issue_a_label_and_a_command_each_make_a_job() {
 #[tokio::test(start_paused = true)]
 async fn all_wishes_for_an_issue_are_one_job() {
     const WISHES: [&str; 3] = ["issues.opened", "issues.labeled", "issue_comment.created"];
-    for (first, climate) in [
-        (0, Climate::Fair),
-        (1, Climate::Bad(11)),
-        (2, Climate::Bad(12)),
+    for (first, fault_plan) in [
+        (0, FaultPlan::None),
+        (1, FaultPlan::Seeded(11)),
+        (2, FaultPlan::Seeded(12)),
     ] {
-        let world = World::with(climate, &[]).await;
+        let world = World::with(fault_plan, &[]).await;
         together((0..3).map(|place| world.github_sends(WISHES[(first + place) % 3]))).await;
         world.settle().await;
         world.assert_delivered_once();
@@ -72,7 +72,7 @@ async fn all_wishes_for_an_issue_are_one_job() {
             world.github_sends(wish).await;
         }
         world.settle().await;
-        assert_eq!(world.asked("plan"), 1, "{climate:?}");
+        assert_eq!(world.asked("plan"), 1, "{fault_plan:?}");
         world.assert_delivered_once();
         world.done().await;
     }
@@ -80,7 +80,7 @@ async fn all_wishes_for_an_issue_are_one_job() {
 
 #[tokio::test(start_paused = true)]
 async fn a_label_set_anew_is_a_new_wish_once_the_issue_is_free() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     world.vendors.model.script(
         "review",
         vec![json!({ "verdict": "reject", "notes": "no" }).to_string()],
@@ -102,7 +102,7 @@ async fn a_label_set_anew_is_a_new_wish_once_the_issue_is_free() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_wish_makes_no_job() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     assert_ignored(&world, "issues.labeled", "another label", |event| {
         event["label"]["name"] = "bug".into()
     })
@@ -152,7 +152,7 @@ async fn our_own_doings_are_no_wishes() {
         ("issues.opened", "issue"),
         ("issue_comment.created", "comment"),
     ] {
-        let world = World::with(Climate::Fair, &[]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
         assert_ignored(&world, sample, "our own doing", |event| {
             event[thing]["performed_via_github_app"] = ours.clone()
         })
@@ -169,7 +169,7 @@ async fn our_own_doings_are_no_wishes() {
         world.done().await;
     }
     // Our pull request, seen from the other side, and somebody else's.
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     assert_ignored(
         &world,
         "pull_request.opened",
@@ -189,7 +189,7 @@ async fn our_own_doings_are_no_wishes() {
 async fn a_policy_file_narrows_what_counts() {
     let refused = "the repository's policy does not take wishes from this author";
     let policy = |text: &'static str, sample: &'static str, expected: Option<&'static str>| async move {
-        let world = World::with(Climate::Fair, &[]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
         world
             .vendors
             .github
@@ -266,7 +266,7 @@ async fn a_policy_that_cannot_be_read_grants_nothing() {
         &deep,
         "nul\0l",
     ] {
-        let world = World::with(Climate::Fair, &[]).await;
+        let world = World::with(FaultPlan::None, &[]).await;
         world
             .vendors
             .github
@@ -281,7 +281,7 @@ async fn a_policy_that_cannot_be_read_grants_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn without_somebody_who_pays_there_is_no_job() {
-    let world = World::bare(Climate::Fair, &[("AUTO_PROVISION", "false")]).await;
+    let world = World::bare(FaultPlan::None, &[("AUTO_PROVISION", "false")]).await;
     assert_ignored(
         &world,
         "issues.opened",
@@ -317,7 +317,7 @@ async fn without_somebody_who_pays_there_is_no_job() {
 /// One repository may not wear another's number or name: GitHub's token decides which repository it is.
 #[tokio::test(start_paused = true)]
 async fn a_repository_the_app_may_not_read_gets_no_job() {
-    let world = World::with(Climate::Fair, &[]).await;
+    let world = World::with(FaultPlan::None, &[]).await;
     let elsewhere = |event: &mut Value| event["repository"]["id"] = 5002.into();
     assert_ignored(
         &world,

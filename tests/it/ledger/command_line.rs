@@ -6,10 +6,10 @@ use domain::ids::{AccountId, ActionId};
 use domain::ledger::{Label, Posting, Side};
 use domain::time::Timestamp;
 use domain::units::Credits;
-use fakes::aws::EmbeddedAws;
-use fakes::weather::Weather;
 use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE, TABLES_FILE, ledger_keys};
 use serde_json::{Value, json};
+use stand_in_aws::EmbeddedAws;
+use stand_in_shared::faults::Faults;
 use std::path::PathBuf;
 use std::process::Command;
 use store::Connection;
@@ -79,7 +79,7 @@ impl Folder {
     }
 
     fn tables(&self) -> EmbeddedAws {
-        EmbeddedAws::open(self.0.join(TABLES_FILE).to_str(), Weather::fair()).expect("tables")
+        EmbeddedAws::open(self.0.join(TABLES_FILE).to_str(), Faults::none()).expect("tables")
     }
 
     /// One balance says something else.

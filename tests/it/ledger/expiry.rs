@@ -4,12 +4,12 @@ use super::{hold_id, micros};
 use crate::world::money::Sold;
 use crate::world::shop::whole;
 use crate::world::verbs::together;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
 use domain::ledger::{Label, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
-use fakes::weather::Moment;
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 use store::Post;
 
@@ -25,8 +25,8 @@ fn sold_for(name: &str, days: u32) -> Sold {
     Sold::with(name, &[(PACK, &format!("{PACK}expires_days = {days}\n"))])
 }
 
-async fn world(climate: Climate, sold: &Sold) -> (World, AccountId) {
-    World::on_plan(climate, "credits", &[("CATALOGUE", sold.path())]).await
+async fn world(fault_plan: FaultPlan, sold: &Sold) -> (World, AccountId) {
+    World::on_plan(fault_plan, "credits", &[("CATALOGUE", sold.path())]).await
 }
 
 /// A second later than whatever was before, so that entries have an order.
@@ -78,7 +78,7 @@ async fn night(world: &World) -> (u64, u64) {
 async fn what_nobody_spent_of_a_pack_goes_once() {
     let sold = sold("rest");
     for seed in 301..304 {
-        let (world, account) = world(Climate::Bad(seed), &sold).await;
+        let (world, account) = world(FaultPlan::Seeded(seed), &sold).await;
         world.buys_a_pack().await;
         world.settle().await;
         spends(&world, &account, 1, 4_000).await;
@@ -102,7 +102,7 @@ async fn what_nobody_spent_of_a_pack_goes_once() {
 async fn nights_at_once_let_it_go_once() {
     let sold = sold("at-once");
     for seed in 311..316 {
-        let (world, account) = world(Climate::Bad(seed), &sold).await;
+        let (world, account) = world(FaultPlan::Seeded(seed), &sold).await;
         for n in 0..3 {
             world.buys_a_pack().await;
             world.settle().await;
@@ -138,7 +138,7 @@ async fn nights_at_once_let_it_go_once() {
 #[tokio::test(start_paused = true)]
 async fn an_open_hold_is_waited_for() {
     let sold = sold("held");
-    let (world, account) = world(Climate::Bad(321), &sold).await;
+    let (world, account) = world(FaultPlan::Seeded(321), &sold).await;
     world.buys_a_pack().await;
     world.settle().await;
     holds(&world, &account, 1, 2_500).await;
@@ -166,7 +166,7 @@ async fn an_open_hold_is_waited_for() {
 async fn what_ends_is_spent_before_what_does_not() {
     let sold = sold("order");
     for (spent, left) in [(4_000, 1_000), (10_000, 1_000), (10_400, 600)] {
-        let (world, account) = world(Climate::Bad(331), &sold).await;
+        let (world, account) = world(FaultPlan::Seeded(331), &sold).await;
         world.adjusts(&account, "1000", "a gift").await;
         world.buys_a_pack().await;
         world.settle().await;
@@ -191,7 +191,7 @@ async fn a_refund_after_its_time_takes_what_was_spent_and_no_more() {
         (0, &[1_000], 0),
         (10_000, &[1_000], 10_000),
     ] {
-        let (world, account) = world(Climate::Bad(341), &sold).await;
+        let (world, account) = world(FaultPlan::Seeded(341), &sold).await;
         let payment = world.buys_a_pack().await;
         world.settle().await;
         if spent > 0 {
@@ -222,7 +222,7 @@ async fn a_refund_after_its_time_takes_what_was_spent_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_refund_before_its_time_leaves_less_to_expire() {
     let sold = sold("refund-before");
-    let (world, account) = world(Climate::Bad(351), &sold).await;
+    let (world, account) = world(FaultPlan::Seeded(351), &sold).await;
     let payment = world.buys_a_pack().await;
     world.settle().await;
     spends(&world, &account, 1, 1_000).await;
@@ -257,7 +257,7 @@ async fn a_refund_before_its_time_leaves_less_to_expire() {
 /// Packs without an end never expire.
 #[tokio::test(start_paused = true)]
 async fn without_an_end_nothing_goes() {
-    let (world, account) = World::on_plan(Climate::Bad(361), "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::Seeded(361), "credits", &[]).await;
     world.buys_a_pack().await;
     world.settle().await;
     world.skip(400 * DAY);
@@ -275,19 +275,19 @@ const CALLS: u64 = 6;
 
 /// A night that ends a pack, with a death so many calls before its own end; how many calls a whole night makes.
 async fn dying_night(sold: &Sold, death: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = world(Climate::Fair, sold).await;
+    let (world, account) = world(FaultPlan::None, sold).await;
     night(&world).await;
     world.buys_a_pack().await;
     world.settle().await;
     spends(&world, &account, 1, 4_000).await;
     world.skip(2 * DAY);
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = death {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
-    let run = world.stack.weather.run(world.stack.seal()).await;
+    let run = world.stack.faults.run(world.stack.seal()).await;
     assert_eq!(run.is_none(), death.is_some(), "{death:?}");
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     night(&world).await;
     assert_eq!(world.purse(&account).await, (0, 0), "{death:?}");
     assert_eq!(

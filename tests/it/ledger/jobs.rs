@@ -1,7 +1,7 @@
 //! Jobs and money: what is reserved, what is spent, what comes back, by the plan.
 
 use crate::world::money::{Sold, built_in};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::billing::plans::{PlanId, cost};
 use domain::ids::AccountId;
 use domain::jobs::{State, cost_to_customer};
@@ -23,13 +23,17 @@ fn has(available: Credits, held: u64) -> Balance {
 }
 
 /// A world on the plan `credits` with so many of them.
-async fn prepaid(climate: Climate, credits: &str, settings: &[(&str, &str)]) -> (World, AccountId) {
+async fn prepaid(
+    fault_plan: FaultPlan,
+    credits: &str,
+    settings: &[(&str, &str)],
+) -> (World, AccountId) {
     let settings: Vec<_> = settings
         .iter()
         .copied()
         .chain([("DASHBOARD_URL", "https://tallyhook.test/billing")])
         .collect();
-    let (world, account) = World::on_plan(climate, "credits", &settings).await;
+    let (world, account) = World::on_plan(fault_plan, "credits", &settings).await;
     if credits != "0" {
         assert_eq!(
             world.adjusts(&account, credits, "the first").await.0,
@@ -41,7 +45,7 @@ async fn prepaid(climate: Climate, credits: &str, settings: &[(&str, &str)]) -> 
 
 #[tokio::test(start_paused = true)]
 async fn a_job_reserves_its_budget_and_pays_what_it_used() {
-    let (world, account) = prepaid(Climate::Bad(7), "1000", &[]).await;
+    let (world, account) = prepaid(FaultPlan::Seeded(7), "1000", &[]).await;
     let delivery = world.github_sends("issues.opened").await;
     world.turn(::queues::Queue::GithubEvents).await;
     assert_eq!(
@@ -92,7 +96,7 @@ async fn a_job_reserves_its_budget_and_pays_what_it_used() {
 #[tokio::test(start_paused = true)]
 async fn what_is_not_delivered_costs_nothing() {
     let reject = r#"{"verdict":"reject","notes":"it breaks everything"}"#;
-    let (world, account) = prepaid(Climate::Bad(3), "1000", &[]).await;
+    let (world, account) = prepaid(FaultPlan::Seeded(3), "1000", &[]).await;
     world
         .vendors
         .model
@@ -125,7 +129,7 @@ async fn what_is_not_delivered_costs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn whoever_calls_a_job_off_gets_everything_back() {
     for queues in 1..=4 {
-        let (world, account) = prepaid(Climate::Fair, "1000", &[]).await;
+        let (world, account) = prepaid(FaultPlan::None, "1000", &[]).await;
         world.github_sends("issues.opened").await;
         let way = [
             ::queues::Queue::GithubEvents,
@@ -154,7 +158,7 @@ async fn whoever_calls_a_job_off_gets_everything_back() {
 
 #[tokio::test(start_paused = true)]
 async fn without_enough_credits_there_is_no_work_and_the_issue_says_what_to_do() {
-    let (world, account) = prepaid(Climate::Bad(5), "599.999999", &[]).await;
+    let (world, account) = prepaid(FaultPlan::Seeded(5), "599.999999", &[]).await;
     world.github_sends("issues.opened").await;
     world.settle().await;
     world.assert_nothing_delivered();
@@ -191,7 +195,7 @@ async fn without_enough_credits_there_is_no_work_and_the_issue_says_what_to_do()
 
 #[tokio::test(start_paused = true)]
 async fn as_many_jobs_begin_as_there_are_credits_for() {
-    let (world, account) = prepaid(Climate::Bad(11), "2000", &[]).await;
+    let (world, account) = prepaid(FaultPlan::Seeded(11), "2000", &[]).await;
     let issues = 30..40_u64;
     for number in issues.clone() {
         world.issue_opens(number).await;
@@ -218,7 +222,8 @@ async fn a_budget_that_does_not_suffice_stops_the_work_before_the_model_is_asked
             "pays = \"credits\"\nbudget = 1",
         )],
     );
-    let (world, account) = prepaid(Climate::Bad(2), "1000", &[("CATALOGUE", sold.path())]).await;
+    let (world, account) =
+        prepaid(FaultPlan::Seeded(2), "1000", &[("CATALOGUE", sold.path())]).await;
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
@@ -232,7 +237,7 @@ async fn a_budget_that_does_not_suffice_stops_the_work_before_the_model_is_asked
 #[tokio::test(start_paused = true)]
 async fn a_model_without_a_price_does_no_work_for_credits() {
     let (world, account) = prepaid(
-        Climate::Bad(2),
+        FaultPlan::Seeded(2),
         "1000",
         &[("MODEL_NAME", "a-model-of-tomorrow")],
     )
@@ -256,7 +261,7 @@ async fn where_merging_bills_the_hold_waits_for_it() {
     let sold = Sold::with("merged", &[billed]);
     for (merged, kind) in [(true, "capture"), (false, "release")] {
         let (world, account) =
-            prepaid(Climate::Bad(13), "1000", &[("CATALOGUE", sold.path())]).await;
+            prepaid(FaultPlan::Seeded(13), "1000", &[("CATALOGUE", sold.path())]).await;
         let delivery = world.github_sends("issues.opened").await;
         world.settle().await;
         assert_eq!(
@@ -298,7 +303,7 @@ async fn a_trial_counts_to_its_limit_and_asks_to_convert() {
         ("CATALOGUE", sold.path()),
         ("DASHBOARD_URL", "https://tallyhook.test/billing"),
     ];
-    let (world, account) = World::on_plan(Climate::Bad(17), "trial", &settings).await;
+    let (world, account) = World::on_plan(FaultPlan::Seeded(17), "trial", &settings).await;
     // A job that is not delivered gives its place back.
     world.vendors.model.script(
         "review",
@@ -341,7 +346,7 @@ async fn beyond_what_is_included_work_goes_on_and_is_told_to_stripe() {
     );
     let sold = Sold::with("teams", &[included]);
     let (world, account) =
-        World::on_plan(Climate::Fair, "teams", &[("CATALOGUE", sold.path())]).await;
+        World::on_plan(FaultPlan::None, "teams", &[("CATALOGUE", sold.path())]).await;
     for (count, number) in (1_usize..).zip(30..=36_u64) {
         world.issue_opens(number).await;
         world.settle().await;
@@ -363,7 +368,7 @@ async fn beyond_what_is_included_work_goes_on_and_is_told_to_stripe() {
 /// A plan by tokens tells Stripe the tokens and nothing else.
 #[tokio::test(start_paused = true)]
 async fn a_plan_by_tokens_tells_the_tokens() {
-    let (world, _) = World::on_plan(Climate::Bad(19), "hybrid", &[]).await;
+    let (world, _) = World::on_plan(FaultPlan::Seeded(19), "hybrid", &[]).await;
     let delivery = world.github_sends("issues.opened").await;
     world.settle().await;
     let job = world.job_of(&delivery).await;
@@ -380,7 +385,7 @@ async fn a_plan_by_tokens_tells_the_tokens() {
 #[tokio::test(start_paused = true)]
 async fn every_plan_on_sale_can_do_a_job() {
     for plan in built_in().plans {
-        let (world, account) = World::on_plan(Climate::Fair, plan.id.as_str(), &[]).await;
+        let (world, account) = World::on_plan(FaultPlan::None, plan.id.as_str(), &[]).await;
         world.adjusts(&account, "100000", "enough").await;
         world.github_sends("issues.opened").await;
         world.settle().await;
@@ -399,7 +404,7 @@ async fn every_plan_on_sale_can_do_a_job() {
 /// The operators' correction: once for its key, with a reason, within bounds.
 #[tokio::test(start_paused = true)]
 async fn an_adjustment_is_made_once_for_its_key() {
-    let (world, account) = prepaid(Climate::Bad(23), "0", &[]).await;
+    let (world, account) = prepaid(FaultPlan::Seeded(23), "0", &[]).await;
     let key = |n: u32| format!("key {n}");
     let (status, made) = world.adjusts(&account, "12.5", &key(1)).await;
     assert_eq!(

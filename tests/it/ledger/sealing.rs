@@ -3,13 +3,13 @@
 mod meddling;
 
 use crate::world::verbs::together;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use boot::{Aws, AwsSettings};
 use domain::ids::AccountId;
 use domain::time::Timestamp;
-use fakes::weather::{Effect, Fault, Moment};
 use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, ledger_keys};
-use reconciliation::Books;
+use reconciliation::Reconciled;
+use stand_in_shared::faults::{Effect, Fault, Moment};
 use std::time::Duration;
 use store::{Connection, Sealed, Seals};
 
@@ -18,8 +18,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl World {
     /// The night's schedule, once.
-    pub async fn seal(&self) -> Books {
-        let run = self.stack.weather.run(self.stack.seal()).await;
+    pub async fn seal(&self) -> Reconciled {
+        let run = self.stack.faults.run(self.stack.seal()).await;
         run.expect("nobody dies").expect("the door comes through")
     }
 
@@ -45,17 +45,17 @@ fn seals(world: &World, keys: &str) -> Seals {
     Connection::new(&aws.sdk, None).seals(LEDGER_TABLE, ledger_keys(keys.to_owned()))
 }
 
-fn sealed(days: u64, entries: u64) -> Books {
-    Books {
+fn sealed(days: u64, entries: u64) -> Reconciled {
+    Reconciled {
         days,
         entries,
-        ..Books::default()
+        ..Reconciled::default()
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_day_that_is_over_is_sealed_once() {
-    let (world, account) = World::on_plan(Climate::Bad(3), "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::Seeded(3), "credits", &[]).await;
     assert_eq!(
         world.seal().await,
         sealed(1, 0),
@@ -86,7 +86,7 @@ async fn every_day_that_is_over_is_sealed_once() {
 /// What was begun before midnight may be written after it.
 #[tokio::test(start_paused = true)]
 async fn a_day_is_over_an_hour_after_its_end() {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     world.seal().await;
     world.moves(&account, "late", 1).await;
     world.skip(3 * HOUR);
@@ -99,7 +99,7 @@ async fn a_day_is_over_an_hour_after_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missed_week_is_caught_up() {
-    let (world, account) = World::on_plan(Climate::Bad(5), "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::Seeded(5), "credits", &[]).await;
     world.seal().await;
     for (day, entries) in [2, 0, 1, 0, 0, 4, 1].into_iter().enumerate() {
         world.moves(&account, &format!("day {day}"), entries).await;
@@ -113,7 +113,7 @@ async fn a_missed_week_is_caught_up() {
 /// The first run may come late, too; then it begins with the first entry.
 #[tokio::test(start_paused = true)]
 async fn entries_from_before_the_first_seal_are_sealed() {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     world.moves(&account, "early", 2).await;
     world.skip(10 * DAY);
     assert_eq!(world.seal().await, sealed(10, 2));
@@ -123,7 +123,7 @@ async fn entries_from_before_the_first_seal_are_sealed() {
 
 #[tokio::test(start_paused = true)]
 async fn two_at_once_seal_each_day_once() {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     world.moves(&account, "some", 5).await;
     world.skip(4 * DAY);
     let runs = together([world.seal(), world.seal(), world.seal()]).await;
@@ -141,17 +141,17 @@ async fn two_at_once_seal_each_day_once() {
 #[tokio::test(start_paused = true)]
 async fn a_run_may_die_anywhere() {
     for moment in [Moment::Before, Moment::After] {
-        let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+        let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
         assert_eq!(world.seal().await, sealed(1, 0));
         for call in 1.. {
             world.moves(&account, &format!("day {call}"), 1).await;
             world.skip(DAY);
             world
                 .stack
-                .weather
-                .die_at(world.stack.weather.calls() + call, moment);
-            let run = world.stack.weather.run(world.stack.seal()).await;
-            // Not within a process that the weather could still end.
+                .faults
+                .crash_at(world.stack.faults.calls() + call, moment);
+            let run = world.stack.faults.run(world.stack.seal()).await;
+            // Outside `Faults::run`, where a crash is still planned.
             world.stack.seal().await.expect("the door comes through");
             assert_eq!(
                 world.sealed().await,
@@ -178,17 +178,17 @@ async fn a_store_that_is_away_for_a_while_costs_nothing() {
         (8, Effect::AnswerLost, true),
         (1_000, Effect::Unreachable, false),
     ] {
-        let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+        let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
         world.moves(&account, "some", 1).await;
         world.skip(DAY);
-        world.stack.weather.break_next(Fault {
+        world.stack.faults.inject(Fault {
             on: "dynamodb PutItem".to_owned(),
             times,
             effect,
         });
         let run = world
             .stack
-            .weather
+            .faults
             .run(world.stack.seal())
             .await
             .expect("nobody dies");
@@ -205,7 +205,7 @@ async fn a_store_that_is_away_for_a_while_costs_nothing() {
 /// Time is up long before a year is sealed; what is done is done.
 #[tokio::test(start_paused = true)]
 async fn a_run_ends_before_its_time_is_up() {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     world.moves(&account, "some", 1).await;
     world.skip(DAY);
     let now = world.stack.outside.now();
@@ -222,7 +222,7 @@ async fn a_run_ends_before_its_time_is_up() {
 #[tokio::test(start_paused = true)]
 async fn keys_rotate_and_old_ones_stay() {
     const NEW: &str = "a-new-key-that-is-long-enough-for-this";
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     world.moves(&account, "some", 2).await;
     let yesterday = Timestamp::from_millis(world.stack.outside.now().day_start().millis() - 1);
     let old = seals(&world, LOCAL_LEDGER_KEY);

@@ -6,7 +6,7 @@ use domain::billing::payments::{Dispute, Fact, Phase, Purchase, Refund, RefundOu
 use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use domain::ledger::{Balance, Posting};
 use domain::units::Credits;
-use fakes::weather::scramble;
+use stand_in_shared::faults::scramble;
 use std::collections::BTreeMap;
 use store::{PaymentLearnt, Post, Store};
 

@@ -1,13 +1,13 @@
 //! SES takes what will come back, and says so later: from then on the address is not written to, until an operator says so.
 
 use super::{ADDRESS, address, world};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::ids::AccountId;
 use domain::notices::{Outcome, Topic};
-use fakes::mail::Fate;
-use fakes::weather::{Effect, Fault};
 use serde_json::{Value, json};
+use stand_in_mail::Fate;
+use stand_in_shared::faults::{Effect, Fault};
 use std::time::Duration;
 use store::Muted;
 
@@ -36,7 +36,7 @@ async fn next(world: &World, account: &AccountId, grants: u64) -> Outcome {
 
 #[tokio::test(start_paused = true)]
 async fn an_address_that_bounced_gets_no_second_mail() {
-    let (world, account) = world(Climate::Bad(225), &[]).await;
+    let (world, account) = world(FaultPlan::Seeded(225), &[]).await;
     world.vendors.mail.bounce(ADDRESS);
     assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
     assert_eq!(world.letter().fate, Fate::Bounced);
@@ -52,7 +52,7 @@ async fn ses_s_own_simulator_bounces_and_complains() {
         "complaint@simulator.amazonses.com",
         "success@simulator.amazonses.com",
     ] {
-        let (world, account) = world(Climate::Bad(231), &[]).await;
+        let (world, account) = world(FaultPlan::Seeded(231), &[]).await;
         let body = json!({ "address": to });
         let path = format!("/api/v1/admin/accounts/{account}/mail");
         assert!(
@@ -81,7 +81,7 @@ fn bounce(kind: &str, at: &str) -> Value {
 /// What passes and what arrived mutes nobody; what went through an envelope counts like what did not.
 #[tokio::test(start_paused = true)]
 async fn only_what_is_for_good_mutes() {
-    let (world, account) = world(Climate::Bad(232), &[]).await;
+    let (world, account) = world(FaultPlan::Seeded(232), &[]).await;
     let at = "2026-11-20T21:43:00.000Z";
     for harmless in [
         bounce("Transient", at),
@@ -105,7 +105,7 @@ async fn only_what_is_for_good_mutes() {
 /// An operator writes to an address again; what came back before that stays without effect, however late it is told.
 #[tokio::test(start_paused = true)]
 async fn an_operator_s_word_stands_until_it_bounces_again() {
-    let (world, account) = world(Climate::Bad(233), &[]).await;
+    let (world, account) = world(FaultPlan::Seeded(233), &[]).await;
     let body = json!({ "address": ADDRESS });
     let unmute = async || world.operator("DELETE", MUTED, Some(&body)).await;
     assert_eq!(
@@ -154,14 +154,14 @@ async fn an_operator_s_word_stands_until_it_bounces_again() {
 /// A store that fails keeps the message; what cannot be read, a pointer of ours among it, ends as a dead letter.
 #[tokio::test(start_paused = true)]
 async fn a_message_is_kept_until_it_is_done_or_dead() {
-    let (world, account) = world(Climate::Fair, &[]).await;
+    let (world, account) = world(FaultPlan::None, &[]).await;
     world.vendors.mail.bounce(ADDRESS);
     assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
     world
         .operator("DELETE", MUTED, Some(&json!({ "address": ADDRESS })))
         .await;
     world.skip(Duration::from_secs(60));
-    world.stack.weather.break_next(Fault {
+    world.stack.faults.inject(Fault {
         on: "UpdateItem".to_owned(),
         times: 6,
         effect: Effect::Unreachable,

@@ -1,12 +1,12 @@
 //! Who is not told and why, and what happens while mail does not work.
 
 use super::{ADDRESS, world};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::notices::{Kind, Outcome, Topic};
 use domain::switches::Switch;
-use fakes::mail::Trouble;
-use fakes::weather::{Effect, Fault};
 use serde_json::json;
+use stand_in_mail::Trouble;
+use stand_in_shared::faults::{Effect, Fault};
 
 const MAIL: &str = "mail.stand-in";
 
@@ -77,7 +77,7 @@ async fn whoever_cannot_or_will_not_be_told_is_not_and_the_notice_says_why() {
 
 #[tokio::test(start_paused = true)]
 async fn an_installation_without_a_sender_sends_nothing() {
-    let (world, account) = world(Climate::Bad(211), &[("MAIL_FROM", "")]).await;
+    let (world, account) = world(FaultPlan::Seeded(211), &[("MAIL_FROM", "")]).await;
     world.owes(&account, Topic::Welcome).await;
     world.settle().await;
     assert_eq!(world.outcome_of_one(&account).await, Outcome::NoSender);
@@ -88,7 +88,7 @@ async fn an_installation_without_a_sender_sends_nothing() {
 /// GitHub tells of jobs already.
 #[tokio::test(start_paused = true)]
 async fn jobs_are_told_of_by_mail_only_to_who_wants_it() {
-    let (world, account) = world(Climate::Bad(212), &[]).await;
+    let (world, account) = world(FaultPlan::Seeded(212), &[]).await;
     let job = |n| domain::ids::JobId::mint(domain::time::Timestamp::from_millis(n), [7; 10]);
     world.owes(&account, Topic::JobFinished(job(1))).await;
     world.settle().await;
@@ -108,7 +108,7 @@ async fn jobs_are_told_of_by_mail_only_to_who_wants_it() {
 #[tokio::test(start_paused = true)]
 async fn while_ses_fails_or_throttles_a_mail_waits_and_is_sent_once() {
     for (topic, seed) in [(Topic::TopUpNeeded(1), 221), (Topic::LowBalance(1), 222)] {
-        let (world, account) = world(Climate::Bad(seed), &[]).await;
+        let (world, account) = world(FaultPlan::Seeded(seed), &[]).await;
         for trouble in [
             Trouble::Failing,
             Trouble::Throttled,
@@ -133,7 +133,7 @@ async fn what_ses_never_takes_or_fails_over_for_too_long_is_given_up() {
         (Trouble::Rejected, 1, Outcome::Refused),
         (Trouble::Failing, 12, Outcome::GivenUp),
     ] {
-        let (world, account) = world(Climate::Bad(223), &[]).await;
+        let (world, account) = world(FaultPlan::Seeded(223), &[]).await;
         for _ in 0..times {
             world.vendors.mail.trouble_next(trouble);
         }
@@ -156,7 +156,7 @@ async fn what_ses_never_takes_or_fails_over_for_too_long_is_given_up() {
 /// Our own sender is not verified: nothing is lost, and everything is sent once it is.
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_is_not_verified_holds_mails_back_and_loses_none() {
-    let (world, account) = world(Climate::Bad(224), &[]).await;
+    let (world, account) = world(FaultPlan::Seeded(224), &[]).await;
     world.vendors.mail.verify("somebody@else.example");
     world.owes(&account, Topic::LowBalance(1)).await;
     for _ in 0..50 {
@@ -227,8 +227,8 @@ async fn an_answer_that_is_lost_is_decided_by_what_it_was_about() {
             Outcome::Unclear,
         ),
     ] {
-        let (world, account) = world(Climate::Bad(226), &[]).await;
-        world.stack.weather.break_next(Fault {
+        let (world, account) = world(FaultPlan::Seeded(226), &[]).await;
+        world.stack.faults.inject(Fault {
             on: MAIL.to_owned(),
             times,
             effect,

@@ -2,12 +2,12 @@
 
 use super::world;
 use crate::world::money::Sold;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
 use domain::notices::Kind;
 use domain::switches::Switch;
-use fakes::weather::Moment;
 use local_stack::world::{OWNER, REPOSITORY};
+use stand_in_shared::faults::Moment;
 
 async fn wanted(world: &World, account: &AccountId) {
     let set = world
@@ -35,7 +35,7 @@ async fn a_delivered_job_is_one_mail_that_says_what_it_costs() {
             .map(|path| ("CATALOGUE", path))
             .into_iter()
             .collect();
-        let (world, account) = World::on_plan(Climate::Bad(241), plan, &settings).await;
+        let (world, account) = World::on_plan(FaultPlan::Seeded(241), plan, &settings).await;
         world.reachable(&account).await;
         wanted(&world, &account).await;
         if plan == "credits" {
@@ -63,7 +63,7 @@ async fn a_delivered_job_is_one_mail_that_says_what_it_costs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_ends_without_a_pull_request_is_one_mail_too() {
-    let (world, account) = world(Climate::Bad(242), &[]).await;
+    let (world, account) = world(FaultPlan::Seeded(242), &[]).await;
     wanted(&world, &account).await;
     world.github_sends("issues.opened").await;
     world.turn(::queues::Queue::GithubEvents).await;
@@ -82,7 +82,7 @@ async fn a_job_that_ends_without_a_pull_request_is_one_mail_too() {
 /// GitHub takes no comment any more, since the App is gone: the customer hears of it all the same.
 #[tokio::test(start_paused = true)]
 async fn a_customer_is_told_even_if_the_issue_cannot_be() {
-    let (world, account) = world(Climate::Bad(243), &[]).await;
+    let (world, account) = world(FaultPlan::Seeded(243), &[]).await;
     wanted(&world, &account).await;
     world.github_sends("issues.opened").await;
     world.turn(::queues::Queue::GithubEvents).await;
@@ -97,7 +97,7 @@ async fn a_customer_is_told_even_if_the_issue_cannot_be() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_for_who_does_not_want_it() {
-    let (world, account) = world(Climate::Bad(244), &[]).await;
+    let (world, account) = world(FaultPlan::Seeded(244), &[]).await;
     world.github_sends("issues.opened").await;
     world.settle().await;
     assert_eq!(world.ended(&account).await, [], "no row, not only no mail");
@@ -108,7 +108,7 @@ async fn nothing_is_written_for_who_does_not_want_it() {
 #[tokio::test(start_paused = true)]
 async fn a_process_may_die_between_issue_and_customer() {
     let start = async || {
-        let (world, account) = world(Climate::Fair, &[]).await;
+        let (world, account) = world(FaultPlan::None, &[]).await;
         wanted(&world, &account).await;
         world.github_sends("issues.opened").await;
         for queue in [
@@ -123,7 +123,7 @@ async fn a_process_may_die_between_issue_and_customer() {
     };
     let (world, _) = start().await;
     world.drain(::queues::Queue::Pulls).await;
-    let log = world.stack.weather.log();
+    let log = world.stack.faults.log();
     world.settle().await;
     world.letter();
     world.done().await;
@@ -137,7 +137,7 @@ async fn a_process_may_die_between_issue_and_customer() {
     for call in calls(pulled) + 2..=calls(log.len()) {
         for moment in [Moment::Before, Moment::After] {
             let (world, _) = start().await;
-            world.stack.weather.die_at(call, moment);
+            world.stack.faults.crash_at(call, moment);
             world.settle().await;
             world.letter();
             world.assert_delivered_once();

@@ -2,23 +2,23 @@
 //! twice nor never unless the process died with the mail in its hands.
 
 use super::world;
-use crate::world::Climate;
+use crate::world::FaultPlan;
 use domain::notices::Topic;
-use fakes::weather::{Effect, Fault, Moment};
+use stand_in_shared::faults::{Effect, Fault, Moment};
 
 const MAIL: &str = "POST mail.stand-in/v2/email/outbound-emails";
-/// How the store's calls are named in the weather's log.
+/// How the store's calls are named in `Faults::log`.
 const WRITE: &str = "UpdateItem";
 
 /// The outside calls of telling one notice, and the number before their first.
 async fn calls(topic: &Topic) -> (u64, Vec<String>) {
-    let (world, account) = world(Climate::Fair, &[]).await;
-    let before = world.stack.weather.calls();
+    let (world, account) = world(FaultPlan::None, &[]).await;
+    let before = world.stack.faults.calls();
     world.owes(&account, topic.clone()).await;
     world.settle().await;
     let log = world
         .stack
-        .weather
+        .faults
         .log()
         .into_iter()
         .skip(usize::try_from(before).expect("few calls"))
@@ -29,9 +29,9 @@ async fn calls(topic: &Topic) -> (u64, Vec<String>) {
 }
 
 /// Mails sent by processes of which one died there.
-async fn mails(climate: Climate, topic: &Topic, call: u64, moment: Moment) -> usize {
-    let (world, account) = world(climate, &[]).await;
-    world.stack.weather.die_at(call, moment);
+async fn mails(fault_plan: FaultPlan, topic: &Topic, call: u64, moment: Moment) -> usize {
+    let (world, account) = world(fault_plan, &[]).await;
+    world.stack.faults.crash_at(call, moment);
     world.owes(&account, topic.clone()).await;
     world.settle().await;
     let mails = world.vendors.mail.letters().len();
@@ -66,7 +66,7 @@ async fn a_process_may_die_at_any_call() {
         for (place, name) in log.iter().enumerate() {
             for moment in [Moment::Before, Moment::After] {
                 let call = before + 1 + u64::try_from(place).expect("few calls");
-                let mails = mails(Climate::Fair, &topic, call, moment).await;
+                let mails = mails(FaultPlan::None, &topic, call, moment).await;
                 println!("{} dying {moment:?} {name}: {mails}", topic.kind());
                 let after_claim = place > claimed || (place == claimed && moment == Moment::After);
                 let before_end = place < ended || (place == ended && moment == Moment::Before);
@@ -89,9 +89,9 @@ async fn writes_around_a_mail_may_fail() {
     for topic in [Topic::TopUpNeeded(1), Topic::LowBalance(1)] {
         for effect in [Effect::AnswerLost, Effect::Unreachable] {
             for times in 1..=4 {
-                let (world, account) = world(Climate::Fair, &[]).await;
+                let (world, account) = world(FaultPlan::None, &[]).await;
                 world.owes(&account, topic.clone()).await;
-                world.stack.weather.break_next(Fault {
+                world.stack.faults.inject(Fault {
                     on: WRITE.to_owned(),
                     times,
                     effect,

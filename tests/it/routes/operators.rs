@@ -1,7 +1,7 @@
 //! `/api/v1/admin/…`: operators, and nobody else.
 
 use crate::world::operator::{assert_problem, respond};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
@@ -126,11 +126,11 @@ async fn asked(
 #[tokio::test(start_paused = true)]
 async fn nobody_comes_in_without_an_operators_token() {
     let world = World::bare(
-        Climate::Fair,
+        FaultPlan::None,
         &[("OPERATOR_TOKEN", "ann:one-token, ben:two-token,bare-token")],
     )
     .await;
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     let refused: [Option<&[u8]>; 16] = [
         None,
         Some(b""),
@@ -164,7 +164,7 @@ async fn nobody_comes_in_without_an_operators_token() {
         }
     }
     assert_eq!(
-        world.stack.weather.calls(),
+        world.stack.faults.calls(),
         before,
         "nobody's wishes reach the store"
     );
@@ -176,7 +176,7 @@ async fn nobody_comes_in_without_an_operators_token() {
 async fn every_operator_of_the_list_comes_in() {
     for token in ["one-token", "two-token", "bare-token"] {
         let world = World::bare(
-            Climate::Fair,
+            FaultPlan::None,
             &[(
                 "OPERATOR_TOKEN",
                 "ann:one-token, ben: two-token ,bare-token,",
@@ -207,7 +207,7 @@ async fn every_operator_of_the_list_comes_in() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_withdrawn_is_refused_within_a_minute() {
     let world = World::bare(
-        Climate::Fair,
+        FaultPlan::None,
         &[("OPERATOR_TOKEN", "ssm:/tallyhook/operators")],
     )
     .await;
@@ -241,19 +241,19 @@ async fn a_token_that_is_withdrawn_is_refused_within_a_minute() {
 
 #[tokio::test(start_paused = true)]
 async fn everybody_may_ask_whether_the_door_is_there() {
-    let world = World::bare(Climate::Fair, &[]).await;
-    let before = world.stack.weather.calls();
+    let world = World::bare(FaultPlan::None, &[]).await;
+    let before = world.stack.faults.calls();
     let response = asked(&world, "GET", "/health", None, None).await;
     assert_eq!(response.status(), StatusCode::OK);
     let health: Value = serde_json::from_slice(response.body()).expect("JSON");
     assert_eq!(health["status"], "ok");
-    assert_eq!(world.stack.weather.calls(), before, "it asks nobody else");
+    assert_eq!(world.stack.faults.calls(), before, "it asks nobody else");
     world.done().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn other_paths_and_methods_are_problems_too() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     for path in [
         "/",
         "/api",
@@ -294,7 +294,7 @@ async fn other_paths_and_methods_are_problems_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_nobody_has_cannot_be_redriven() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     for queue in ["x", "Plan", "plan-dlq", "plan%20", "..", "%00"] {
         let response = world
             .admin_door(
@@ -311,15 +311,15 @@ async fn a_queue_nobody_has_cannot_be_redriven() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_is_said_without_details() {
-    use fakes::weather::{Effect, Fault};
-    let world = World::bare(Climate::Fair, &[]).await;
+    use stand_in_shared::faults::{Effect, Fault};
+    let world = World::bare(FaultPlan::None, &[]).await;
     for (method, path, body, _) in routes() {
         let on = if path.contains("queues") {
             "sqs"
         } else {
             "dynamodb"
         };
-        world.stack.weather.break_next(Fault {
+        world.stack.faults.inject(Fault {
             on: on.to_owned(),
             times: 90,
             effect: Effect::Unreachable,

@@ -4,9 +4,9 @@ use crate::world::operator::assert_problem;
 use crate::world::program::{Program, another, program, request, respond};
 use crate::world::verbs::together;
 use bytes::Bytes;
-use fakes::weather::{Effect, Fault};
 use http::{Request, Response};
 use serde_json::json;
+use stand_in_shared::faults::{Effect, Fault};
 use std::time::Duration;
 
 const LIMIT: &[(&str, &str)] = &[("RATE_LIMIT_PER_MINUTE", "20")];
@@ -56,7 +56,7 @@ async fn api_rate_limits_hold() {
         let asked = asked.map(|(key, n)| {
             world
                 .stack
-                .weather
+                .faults
                 .run(api::respond(doors[n % 4].clone(), asks(key)))
         });
         let answers = together(asked)
@@ -117,16 +117,16 @@ async fn answers_say_what_is_left_and_when_it_begins_anew() {
         assert_eq!((answer.status().as_u16(), said), (200, [20, left, 45]));
     }
     for _ in 0..3 {
-        let calls = world.stack.weather.calls();
+        let calls = world.stack.faults.calls();
         let refused = respond(world, asks(&program.key)).await;
         assert_problem("too often", &refused, 429, "too_many_requests");
         assert_eq!(number(&refused, "retry-after"), 45);
         assert!(
-            world.stack.weather.calls() - calls <= 1,
+            world.stack.faults.calls() - calls <= 1,
             "who goes on asking costs next to nothing"
         );
     }
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     for path in ["/api/v1/health", "/api/v1/openapi.json", "/api/v1/plans"] {
         let open = respond(world, request("GET", path, &program.key, &[], "")).await;
         assert!(
@@ -135,7 +135,7 @@ async fn answers_say_what_is_left_and_when_it_begins_anew() {
         );
     }
     assert_eq!(
-        world.stack.weather.calls(),
+        world.stack.faults.calls(),
         before,
         "what is open is not counted and costs nothing"
     );
@@ -186,7 +186,7 @@ async fn reads_stay_open_and_writes_are_refused_while_nobody_can_count() {
         "the key is known"
     );
     let break_count = || {
-        world.stack.weather.break_next(Fault {
+        world.stack.faults.inject(Fault {
             on: "dynamodb UpdateItem".to_owned(),
             times: 10,
             effect: Effect::Unreachable,

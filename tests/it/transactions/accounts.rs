@@ -117,7 +117,8 @@ async fn an_account_keeps_an_admin_and_lets_in_by_a_good_key() {
         assert_eq!(create("other").await, existing, "{on}");
 
         let let_in = async |n, digest: &str| {
-            let let_in = store.member_let_in(&id, "acme", &user(n), digest, NOW);
+            let member = user(n);
+            let let_in = store.member_let_in(&id, "acme", &member, digest, NOW);
             let_in.await.expect("an answer")
         };
         assert_eq!(let_in(2, "one").await, LetIn::Now, "{on}");

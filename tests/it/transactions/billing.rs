@@ -1,8 +1,8 @@
 //! The ledger, payments, usage, purchases and switches.
 
 use super::{act, customer, on_both, opened};
-use crate::ledger::{NOW, account, gift, micros};
 use crate::billing::spending::crowds::{PERIOD, hold, job};
+use crate::ledger::{NOW, account, gift, micros};
 use domain::billing::payments::{Fact, Purchase};
 use domain::billing::plans::Limit;
 use domain::billing::spending::SpendLimit;
@@ -125,8 +125,8 @@ async fn a_customers_usage_is_counted_once_and_within_the_limit() {
         };
         let recorded = async |n, amount| {
             let limit = Limit::Of(3);
-            let recorded = store.usage_record(&account(1), &record(n, amount), limit);
-            recorded.await.expect("an answer")
+            let (account, record) = (account(1), record(n, amount));
+            store.usage_record(&account, &record, limit).await.expect("an answer")
         };
         assert_eq!(recorded(1, 2).await, UsageRecorded::Now, "{on}");
         // As much again would be too much: the act decides.

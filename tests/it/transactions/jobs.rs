@@ -1,8 +1,8 @@
 //! Jobs, assists and reports of agents.
 
 use super::{act, on_both, opened};
-use crate::ledger::{NOW, account, gift, micros};
 use crate::billing::spending::crowds::{PERIOD, job, money};
+use crate::ledger::{NOW, account, gift, micros};
 use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, AssistId};

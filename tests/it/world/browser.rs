@@ -116,7 +116,7 @@ impl Browser<'_> {
         let world = self.world;
         let answered = world
             .stack
-            .weather
+            .faults
             .run(api::respond(world.stack.api.clone(), request))
             .await;
         let died = || {

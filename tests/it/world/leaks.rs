@@ -32,7 +32,7 @@ static STRAY: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Secrets: in no line and in no answer.
 static SECRETS: LazyLock<Vec<Needle>> = LazyLock::new(|| {
-    let key = fakes::keys::app_key().private_pem;
+    let key = stand_in_github::app_key::app_key().private_pem;
     let key = key.lines().nth(5).expect("a key has many lines").to_owned();
     [
         LOCAL_SECRET,

@@ -1,6 +1,6 @@
 //! Verbs of the world about money.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::billing::plans::Catalogue;
 use domain::ids::AccountId;
 use domain::ledger::Balance;
@@ -43,11 +43,11 @@ impl Drop for Sold {
 impl World {
     /// A furnished world whose one account is on this plan.
     pub async fn on_plan(
-        climate: Climate,
+        fault_plan: FaultPlan,
         plan: &str,
         settings: &[(&str, &str)],
     ) -> (Self, AccountId) {
-        let world = Self::bare(climate, settings).await;
+        let world = Self::bare(fault_plan, settings).await;
         let body = json!({ "stripe_customer_id": CUSTOMER, "installation_id": INSTALLATION_ID, "plan": plan });
         let answer = world.insist("POST", "/api/v1/admin/accounts", &body).await;
         (
@@ -110,7 +110,7 @@ impl World {
             .expect("a request");
         let answered = self
             .stack
-            .weather
+            .faults
             .run(admin::respond(self.stack.admin.clone(), request))
             .await;
         let response = answered.expect("nobody dies");

@@ -47,5 +47,5 @@ pub fn assert_problem(what: &str, response: &Response<Bytes>, status: u16, code:
 /// Any request, answered by a process whose calls are counted.
 pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> {
     let respond = admin::respond(world.stack.admin.clone(), request);
-    world.stack.weather.run(respond).await.expect("nobody dies")
+    world.stack.faults.run(respond).await.expect("nobody dies")
 }

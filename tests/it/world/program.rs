@@ -1,6 +1,7 @@
 //! `/api/v1/…`: customers' programs, each for its own account and nobody else's.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
+use boot::Settings as _;
 use bytes::Bytes;
 use domain::ids::AccountId;
 use http::{Request, Response, StatusCode};
@@ -17,7 +18,7 @@ pub struct Program {
 
 /// A program of an account on this plan.
 pub async fn program(plan: &str, settings: &[(&str, &str)]) -> Program {
-    let (world, account) = World::on_plan(Climate::Bad(7), plan, settings).await;
+    let (world, account) = World::on_plan(FaultPlan::Seeded(7), plan, settings).await;
     let key = world.key_of(&account, "the first").await;
     Program {
         world,
@@ -49,7 +50,7 @@ pub async fn respond(world: &World, request: Request<Bytes>) -> Response<Bytes> 
     let path = request.uri().path().to_owned();
     let answered = world
         .stack
-        .weather
+        .faults
         .run(api::respond(world.stack.api.clone(), request))
         .await;
     let response = answered.expect("nobody dies");
@@ -73,7 +74,7 @@ pub fn another(world: &World, settings: &[(&'static str, &'static str)]) -> axum
         ("DASHBOARD_URL", "https://tallyhook.test/billing"),
     ];
     let env = boot::Env::of(usual.into_iter().chain(settings.iter().copied()));
-    let config = api::Config::read(env).expect("whole settings");
+    let config = api::Config::load(env).expect("whole settings");
     api::router(api::Ctx::connect(config, world.stack.outside.clone()))
 }
 
@@ -163,7 +164,7 @@ impl World {
         let request = request.body(body.into()).expect("a request");
         let response = self
             .stack
-            .weather
+            .faults
             .run(api::respond(self.stack.api.clone(), request))
             .await?;
         crate::world::leaks::look(path, &response);

@@ -98,7 +98,7 @@ impl World {
 
     /// The sweeper runs once.
     pub async fn sweep(&self) {
-        let swept = self.stack.weather.run(self.stack.sweep()).await;
+        let swept = self.stack.faults.run(self.stack.sweep()).await;
         swept
             .expect("nobody dies")
             .expect("the sweeper comes through");
@@ -109,7 +109,7 @@ impl World {
     /// What doors have asked of the outside, but for reading a row: writes, listings, messages.
     pub fn effects(&self) -> Vec<String> {
         self.stack
-            .weather
+            .faults
             .log()
             .into_iter()
             .filter(|call| call != "dynamodb GetItem")

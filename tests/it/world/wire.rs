@@ -4,12 +4,12 @@
 //! until it lets go, and see what was called when. The wire also hands out the secrets that settings name by `ssm:`.
 
 use bytes::Bytes;
-use fakes::Now;
-use fakes::weather::{Moment, Weather};
-use fakes::web::{StandInWeb, WebError};
 use http::{Request, Response};
 use local_stack::world::Vendors;
 use serde_json::{Value, json};
+use stand_in_shared::Now;
+use stand_in_shared::faults::{Faults, Moment};
+use stand_in_shared::web::{StandInWeb, WebError};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -136,9 +136,9 @@ impl Held {
 }
 
 impl Wire {
-    /// A wire to these vendors, through this weather.
-    pub fn new(vendors: &Vendors, weather: Weather, now: Now) -> Self {
-        let vendors = StandInWeb::new(weather)
+    /// A wire to these vendors, with these faults.
+    pub fn new(vendors: &Vendors, faults: Faults, now: Now) -> Self {
+        let vendors = StandInWeb::new(faults)
             .host("github.wire", vendors.github.router())
             .host("stripe.wire", vendors.stripe.router())
             .host("model.wire", vendors.model.router());

@@ -1,8 +1,8 @@
-//! Names by which others look for what is tested and logged.
+//! Names that others rely on: of tests and of log targets.
 
-use crate::repository::{doors, read, report, sources};
+use crate::repository::{functions, read, report, sources};
 
-/// What the contract between provisioning and billing is proved by, under the names it gives its tests.
+/// The tests that the contract between provisioning and billing names.
 const PROMISED: [&str; 16] = [
     "provisioning_creates_billing_customer",
     "billing_returns_correct_status",
@@ -22,7 +22,7 @@ const PROMISED: [&str; 16] = [
     "memory_usage_stable",
 ];
 
-/// Whether a function of this name stands in a text under an attribute that makes it a test.
+/// Whether a text has a test function of this name.
 fn is_tested(text: &str, name: &str) -> bool {
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let begins = |line: &str| {
@@ -37,7 +37,7 @@ fn is_tested(text: &str, name: &str) -> bool {
 }
 
 #[test]
-fn promised_tests_stand() {
+fn promised_tests_exist() {
     let journeys: Vec<_> = sources()
         .into_iter()
         .filter(|path| path.starts_with("tests/it/"))
@@ -54,19 +54,19 @@ fn promised_tests_stand() {
     );
 }
 
-/// A door that is missing there logs at `warn` at most, as if it were somebody else's.
+/// A function that is missing from that list logs only warnings and errors, as foreign crates do.
 #[test]
-fn every_door_logs_as_ours() {
+fn every_function_logs_as_ours() {
     let text = read("shared/boot/src/log.rs");
     report(
-        doors()
+        functions()
             .iter()
-            .filter(|door| {
+            .filter(|function| {
                 !text
                     .lines()
-                    .any(|line| line.trim() == format!("\"{}\",", door.replace('-', "_")))
+                    .any(|line| line.trim() == format!("\"{}\",", function.replace('-', "_")))
             })
-            .map(|door| format!("shared/boot/src/log.rs: {door} is not among OURS"))
+            .map(|function| format!("shared/boot/src/log.rs: add {function} to OURS"))
             .collect(),
     );
 }

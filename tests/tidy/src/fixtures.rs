@@ -1,22 +1,45 @@
-//! An event we act on has five parts: fixture, variant, file, match arm and journey. Forget one and this says which.
+//! An event that is acted on has five parts: fixture, variant, file, match arm and journey. These tests name the missing
+//! one.
 
-use crate::repository::{find, names, pascal, read, report};
+use crate::repository::{find, names, read, report};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Whose events, the door that acts on them, and the room's enum of them.
+/// A vendor, the function that acts on its events, and the domain's enum of them.
 const SOURCES: [(&str, &str, &str); 2] = [
     ("github", "github-events", "GithubEvent"),
     ("stripe", "stripe-events", "StripeEvent"),
 ];
 
-/// Several actions of one thing may share a file and a variant, where the outside tells them apart by a word we read.
-const SHARED: [(&str, &str); 2] = [
-    ("installation.", "installation"),
-    ("marketplace_purchase.", "marketplace_purchase"),
+/// The object of an event by the beginning of the event's name: the call that acts on it, and its variant. The first
+/// match counts.
+const OBJECTS: [(&str, &str, &str); 15] = [
+    ("issues.", "issue::handle", "Issue"),
+    ("issue_comment.", "issue::handle", "Issue"),
+    ("pull_request.", "pull_request::handle", "PullRequest"),
+    ("installation.", "installation::handle", "Installation"),
+    (
+        "marketplace_purchase.",
+        "marketplace::handle",
+        "Marketplace",
+    ),
+    ("checkout.session.", "checkout::handle", "Checkout"),
+    ("payment_intent.", "payment::handle", "Payment"),
+    ("charge.refunded", "refund::charge", "Charge"),
+    ("refund.", "refund::handle", "Refund"),
+    ("charge.dispute.", "dispute::handle", "Dispute"),
+    (
+        "customer.subscription.",
+        "subscription::handle",
+        "Subscription",
+    ),
+    ("customer.", "customer::handle", "Customer"),
+    ("invoice.", "invoice::handle", "Invoice"),
+    ("payment_method.", "payment_method::handle", "PaymentMethod"),
+    ("v1.billing.meter.", "meter::handle", "Meter"),
 ];
 
-/// Recorded and ignored: GitHub's hello to a new webhook.
+/// Recorded and ignored: GitHub sends it to a new webhook.
 const NOT_ACTED_ON: [&str; 1] = ["ping"];
 
 fn events(source: &str) -> Vec<String> {
@@ -29,36 +52,36 @@ fn events(source: &str) -> Vec<String> {
         .collect()
 }
 
-/// The file of an event: its vendor's name with `.` written `_`.
-fn module(event: &str) -> String {
-    let shared = SHARED.iter().find(|(prefix, _)| event.starts_with(prefix));
-    shared.map_or_else(
-        || event.replace('.', "_"),
-        |(_, module)| (*module).to_owned(),
-    )
+fn object(event: &str) -> Option<(&'static str, &'static str)> {
+    let found = OBJECTS
+        .iter()
+        .find(|(prefix, _, _)| event.starts_with(prefix));
+    found.map(|(_, call, variant)| (*call, *variant))
 }
 
 #[test]
 fn every_fixture_has_a_file_an_arm_and_a_variant() {
-    let room = read("shared/domain/src/inbox/events.rs");
     let mut faults = Vec::new();
-    for (source, door, name) in SOURCES {
-        let lib = read(format!("functions/{door}/src/lib.rs"));
-        let variants = variants(&room, name);
+    for (source, function, name) in SOURCES {
+        let lib = read(format!("functions/{function}/src/lib.rs"));
+        let named = named(name);
         for event in events(source) {
-            let module = module(&event);
-            if find(format!("functions/{door}/src/{module}.rs")).is_none() {
-                faults.push(format!("{event}: write functions/{door}/src/{module}.rs"));
+            let Some((call, variant)) = object(&event) else {
+                faults.push(format!("{event}: name its object in OBJECTS"));
+                continue;
+            };
+            let file = call.split("::").next().unwrap_or_default();
+            if find(format!("functions/{function}/src/{file}.rs")).is_none() {
+                faults.push(format!("{event}: write functions/{function}/src/{file}.rs"));
             }
-            if !lib.contains(&format!("{module}::handle")) {
+            if !lib.contains(&format!("{name}::{variant}(event) => {call}(")) {
                 faults.push(format!(
-                    "{event}: functions/{door}/src/lib.rs has no arm that calls {module}::handle"
+                    "{event}: functions/{function}/src/lib.rs has no arm {name}::{variant} that calls {call}"
                 ));
             }
-            if !variants.contains(&pascal(&module)) {
+            if !named.contains(&(variant.to_owned(), event.clone())) {
                 faults.push(format!(
-                    "{event}: {name} in shared/domain/src/inbox/events.rs has no variant {}",
-                    pascal(&module)
+                    "{event}: the comment on {name}::{variant} in {EVENTS} does not name it"
                 ));
             }
         }
@@ -68,42 +91,41 @@ fn every_fixture_has_a_file_an_arm_and_a_variant() {
 
 #[test]
 fn every_variant_has_a_fixture() {
-    let room = read("shared/domain/src/inbox/events.rs");
     let mut faults = Vec::new();
     for (source, _, name) in SOURCES {
-        let has: BTreeSet<_> = events(source)
-            .iter()
-            .map(|event| pascal(&module(event)))
-            .collect();
+        let fixtures = events(source);
         faults.extend(
-            variants(&room, name)
-                .difference(&has)
-                .map(|variant| format!("{name}::{variant}: no fixture in events/{source}/")),
+            named(name)
+                .into_iter()
+                .filter(|(_, event)| !fixtures.contains(event))
+                .map(|(variant, event)| {
+                    format!("{name}::{variant}: no fixture events/{source}/{event}.json")
+                }),
         );
     }
     report(faults);
 }
 
-/// The variants of an enum, told by their place: four spaces, a capital.
-fn variants(text: &str, name: &str) -> BTreeSet<String> {
-    let body = text
+const EVENTS: &str = "shared/domain/src/inbox/events.rs";
+
+/// The variants of an enum, each with every event that its comment names.
+fn named(name: &str) -> BTreeSet<(String, String)> {
+    let text = read(EVENTS);
+    let (_, body) = text
         .split_once(&format!("pub enum {name} {{"))
-        .unwrap_or_else(|| panic!("no enum {name}"))
-        .1;
-    let body = body.split_once("\n}").map_or(body, |(body, _)| body);
-    let starts = body.lines().filter(|line| {
-        line.starts_with("    ") && line[4..].starts_with(|c: char| c.is_ascii_uppercase())
-    });
-    starts
-        .map(|line| {
-            line.trim()
-                .split(|c: char| !c.is_alphanumeric())
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
-        .filter(|name| name != "Ignored")
-        .collect()
+        .unwrap_or_else(|| panic!("no enum {name}"));
+    let (body, _) = body.split_once("\n}").expect("the end of the enum");
+    let (mut all, mut comment) = (BTreeSet::new(), Vec::new());
+    for line in body.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            comment.extend(text.split('`').skip(1).step_by(2).map(str::to_owned));
+        } else if let Some((variant, _)) = line.split_once('(') {
+            all.extend(comment.drain(..).map(|event| (variant.to_owned(), event)));
+        } else {
+            comment.clear();
+        }
+    }
+    all
 }
 
 fn json(path: &str) -> Value {
@@ -129,7 +151,7 @@ fn fixtures_are_what_their_names_say() {
                 "events/github/{file}: not an {event}, or its action is not {action}"
             ));
         }
-        // Somebody can buy before he installs anything.
+        // An owner can buy before installing the App.
         let is_bought = event == "marketplace_purchase" && body[event]["account"]["id"] == 9001;
         if event != "ping" && !is_bought && body["installation"]["id"] != 7001 {
             faults.push(format!(
@@ -140,7 +162,7 @@ fn fixtures_are_what_their_names_say() {
     for file in names("events/stripe") {
         let body = json(&format!("events/stripe/{file}"));
         let is_one = body["object"] == "event" && is_of_the_story(&body["data"]);
-        // Thin: without its object, so it is nobody's.
+        // A thin event has no object, so no customer.
         let is_thin =
             body["object"] == "v2.core.event" && file.starts_with("v1.") && body["data"].is_null();
         if body["type"] != file.trim_end_matches(".json") || !(is_one || is_thin) {
@@ -152,7 +174,7 @@ fn fixtures_are_what_their_names_say() {
     report(faults);
 }
 
-/// Whether an object is the customer, is or was the customer's, or is about a payment of his.
+/// Whether an object is the sample's customer, belongs or belonged to it, or is about one of its payments.
 fn is_of_the_story(data: &Value) -> bool {
     let (object, before) = (&data["object"], &data["previous_attributes"]);
     let is_payment = |id: &Value| {
@@ -165,28 +187,28 @@ fn is_of_the_story(data: &Value) -> bool {
         || (object["customer"].is_null() && is_payment(&object["payment_intent"]))
 }
 
-/// The whole HTTP events carry fixtures, byte for byte: their signatures hold for no other bytes.
+/// The HTTP samples carry fixtures byte for byte, because they are signed.
 #[test]
 fn http_samples_carry_the_fixtures() {
-    for (door, fixture) in [
+    for (function, fixture) in [
         ("github-webhook", "github/issues.labeled.json"),
         (
             "stripe-webhook",
             "stripe/customer.subscription.created.json",
         ),
     ] {
-        let sample = json(&format!("events/api/{door}.json"));
+        let sample = json(&format!("events/api/{function}.json"));
         assert_eq!(
             sample["body"],
             read(format!("events/{fixture}")),
-            "sign events/api/{door}.json anew: .ci/sign_samples.py"
+            "sign events/api/{function}.json again with .ci/sign_samples.py"
         );
     }
 }
 
 #[test]
 fn queued_samples_are_pointers() {
-    // The one queue that others put into.
+    // SES, not Tallyhook, sends to this queue.
     let others = ["mail-events"];
     let mut faults = Vec::new();
     for file in names("events/sqs") {
@@ -209,30 +231,28 @@ fn queued_samples_are_pointers() {
                     || pointer["v"] != 1
                     || body.len() > 1024)
             {
-                faults.push(format!("events/sqs/{file}: {body} is no pointer"));
+                faults.push(format!("events/sqs/{file}: {body} is not a pointer"));
             }
             if !record["eventSourceARN"]
                 .as_str()
                 .is_some_and(|arn| arn.ends_with(&format!("-{queue}")))
             {
-                faults.push(format!(
-                    "events/sqs/{file}: says it comes from another queue"
-                ));
+                faults.push(format!("events/sqs/{file}: its ARN names another queue"));
             }
         }
     }
     report(faults);
 }
 
-/// Events that come without being asked for, or from a listing of their own.
+/// Events that GitHub sends without a subscription.
 const UNASKED: [&str; 3] = [
     "installation",
     "installation_repositories",
     "marketplace_purchase",
 ];
 
-/// The manifest of the App asks for the events that are acted on and for what tokens are asked for, and for nothing more but
-/// the places of people in their organizations.
+/// The App's manifest subscribes to the events that are acted on. It asks for the permissions of the tokens, and for
+/// organization members, which sign-in reads.
 #[test]
 fn the_app_asks_for_what_is_used() {
     let manifest = json("infra/github-app.json");

@@ -1,14 +1,18 @@
-//! The architecture as tests: walls, doors, roles, tables, fixtures, sources. They read the repository as it lies there
-//! and build in seconds, so a rule that a sentence in a document would ask for is here instead, and can fail.
+//! The architecture as tests: dependencies, functions, roles, tables, fixtures, sources. They read the repository as files
+//! and build in seconds. A rule is a test here, not a sentence in a document, so that it can fail.
 //!
 //! Every test collects all faults before it fails, one line each, and each line says what to do.
 
 #[cfg(test)]
 mod contracts;
 #[cfg(test)]
-mod doors;
+mod dependencies;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod functions;
+#[cfg(test)]
+mod modules;
 #[cfg(test)]
 mod numbers;
 #[cfg(test)]
@@ -23,5 +27,3 @@ mod sources;
 mod tables;
 #[cfg(test)]
 mod template;
-#[cfg(test)]
-mod walls;

@@ -1,7 +1,7 @@
-//! Numbers and switches in `template.yaml` that have to agree with each other or with AWS. `.ci/template` asserts them once
-//! more on the translated template; here plain `cargo test` sees them.
+//! Numbers and flags in `template.yaml` that must agree with each other or with AWS. `.ci/template` checks the translated
+//! template; `cargo test` checks the source here.
 
-use crate::repository::{doors, pascal, read, report, sources};
+use crate::repository::{functions, pascal, read, report, sources};
 use crate::template::{Template, events, logical, mappings, template};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ const LAMBDA_EVENT_BYTES: i64 = 6 * 1024 * 1024;
 const DLQ_RETENTION_SECONDS: i64 = 14 * 24 * 3600;
 const GITHUB_WAITS_SECONDS: i64 = 10;
 const GATEWAY_WAITS_SECONDS: i64 = 30;
-/// A throttled poll counts as a receive, so a message needs some to spare.
+/// A throttled poll counts as a receive, so a queue needs spare receives.
 const RECEIVES_MIN: i64 = 5;
 
 fn number(value: &Value) -> i64 {
@@ -117,7 +117,7 @@ fn every_queue_has_a_dead_letter_queue() {
 }
 
 #[test]
-fn doors_answer_before_the_visitor_leaves() {
+fn functions_answer_before_the_caller_gives_up() {
     let template = template();
     let mut faults = Vec::new();
     for (name, function) in template
@@ -132,14 +132,15 @@ fn doors_answer_before_the_visitor_leaves() {
         };
         if !(1..waits).contains(&number(&function["Timeout"])) {
             faults.push(format!(
-                "{name}: Timeout must be below the {waits} s that whoever asks waits"
+                "{name}: Timeout must be below the {waits} s that the caller waits"
             ));
         }
     }
     report(faults);
 }
 
-/// A door that sends to the queue that wakes it is a loop on purpose; AWS would stop it. Everybody else is stopped.
+/// A function that sends to the queue that wakes it is an intended loop, which AWS would stop. Every other loop is a mistake
+/// and is stopped.
 #[test]
 fn loops_are_decided() {
     let template = template();
@@ -165,7 +166,7 @@ fn loops_are_decided() {
 }
 
 #[test]
-fn every_door_and_queue_is_watched() {
+fn every_function_and_queue_has_alarms() {
     let template = template();
     let functions: BTreeSet<_> = template
         .functions()
@@ -192,16 +193,14 @@ fn every_door_and_queue_is_watched() {
         ("ApproximateAgeOfOldestMessage", &live),
     ] {
         let watched = watched(&template, metric);
-        faults.extend(
-            wanted.symmetric_difference(&watched).map(|id| {
-                format!("{id}: must have one alarm on {metric}, if it is one to have it")
-            }),
-        );
+        faults.extend(wanted.symmetric_difference(&watched).map(|id| {
+            format!("{id}: must have exactly one alarm on {metric} if it is of the kind to have it")
+        }));
     }
     report(faults);
 }
 
-/// What the alarms on a metric look at. An alarm that tells nobody counts for nothing.
+/// The resources that the alarms on a metric watch. An alarm without the topic does not count.
 fn watched(template: &Template, metric: &str) -> BTreeSet<String> {
     let alarms = template.of("AWS::CloudWatch::Alarm").into_values();
     let mine = alarms.filter(|alarm| {
@@ -212,7 +211,7 @@ fn watched(template: &Template, metric: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_door_s_log_expires_and_is_read() {
+fn every_function_s_log_expires_and_is_counted() {
     let template = template();
     let (groups, filters) = (
         template.of("AWS::Logs::LogGroup"),
@@ -248,7 +247,7 @@ fn every_door_s_log_expires_and_is_read() {
     report(faults);
 }
 
-/// A filter on a log line is worth nothing once somebody rewords the line.
+/// A filter that looks for a log line must find its words in the code.
 #[test]
 fn filters_look_for_lines_that_are_written() {
     let template = template();
@@ -258,23 +257,24 @@ fn filters_look_for_lines_that_are_written() {
             continue;
         };
         let group = logical(&filter["LogGroupName"]);
-        let door = doors()
+        let function = functions()
             .into_iter()
-            .find(|door| pascal(door) + "Logs" == group);
-        let door = door.unwrap_or_else(|| panic!("{id}: {group} is no door's log"));
-        let folder = format!("functions/{door}/");
+            .find(|function| pascal(function) + "Logs" == group);
+        let function =
+            function.unwrap_or_else(|| panic!("{id}: {group} is not the log of a function"));
+        let folder = format!("functions/{function}/");
         if !sources()
             .iter()
             .any(|path| path.starts_with(&folder) && read(path).contains(words))
         {
-            faults.push(format!("{id}: {door} nowhere writes {words}"));
+            faults.push(format!("{id}: {function} never writes {words}"));
         }
     }
     report(faults);
 }
 
-/// What a line must contain: the phrase of a `"phrase"`, the beginning of a `%beginning..pattern%`. A pattern on JSON looks
-/// at fields that `boot` writes, the same for every door.
+/// What a line must contain: the phrase of a `"phrase"`, the beginning of a `%beginning..pattern%`. A JSON pattern looks
+/// at fields that `boot` writes for every function.
 fn words(pattern: &str) -> Option<&str> {
     let phrase = pattern
         .strip_prefix('"')
@@ -288,7 +288,7 @@ fn words(pattern: &str) -> Option<&str> {
 }
 
 #[test]
-fn nothing_secret_stands_in_the_template() {
+fn the_template_has_no_plain_secrets() {
     let template = template();
     let mut faults = Vec::new();
     for (name, function) in template.functions() {
@@ -311,7 +311,7 @@ fn nothing_secret_stands_in_the_template() {
 }
 
 #[test]
-fn everything_runs_on_the_same_platform() {
+fn all_functions_run_on_the_same_platform() {
     let text = read("template.yaml");
     let wanted = [
         "Architectures: [arm64]",
@@ -338,6 +338,6 @@ fn everything_runs_on_the_same_platform() {
         .collect();
     assert!(
         own.is_empty(),
-        "{own:?}: runtime, architecture and handler stand in Globals"
+        "{own:?}: runtime, architecture and handler belong in Globals"
     );
 }

@@ -1,4 +1,4 @@
-//! The repository on disk: folders, texts and manifests, for the rules to look at.
+//! The repository on disk, as the rules read it: folders, texts and manifests.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The text of a file, or `None` where there is none.
+/// The text of a file, if it exists.
 pub fn find(path: impl AsRef<Path>) -> Option<String> {
     std::fs::read_to_string(root().join(path)).ok()
 }
@@ -15,7 +15,7 @@ pub fn read(path: impl AsRef<Path>) -> String {
     find(&path).unwrap_or_else(|| panic!("{} must exist", path.as_ref().display()))
 }
 
-/// Names in a folder, sorted; none where there is no such folder.
+/// Sorted names in a folder; an empty list if the folder does not exist.
 pub fn names(folder: impl AsRef<Path>) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(root().join(folder)) else {
         return Vec::new();
@@ -41,8 +41,8 @@ pub fn packages(folder: &str) -> Vec<String> {
         .collect()
 }
 
-/// The doors: one package each.
-pub fn doors() -> Vec<String> {
+/// The functions of AWS Lambda: one package each.
+pub fn functions() -> Vec<String> {
     packages("functions")
 }
 
@@ -67,7 +67,7 @@ fn collect(folder: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The part of a Rust file that ships: what stands before its tests.
+/// The part of a Rust file that ships: everything before its tests.
 pub fn shipped(text: &str) -> &str {
     text.find("#[cfg(test)]\nmod tests")
         .map_or(text, |at| &text[..at])

@@ -1,7 +1,7 @@
-//! What a door's code does to a table and what its role allows are the same. The code is read as text: which of the
-//! store's functions the door calls, and which of DynamoDB's actions on which table those come down to.
+//! What a function's code does to a table equals what its role allows. The code is read as text: which methods of the store
+//! a function calls, and which DynamoDB actions on which tables these methods use.
 
-use crate::repository::{doors, pascal, read, report, shipped, sources};
+use crate::repository::{functions, pascal, read, report, shipped, sources};
 use crate::template::template;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ type Files = fn(&str) -> bool;
 /// An action, and the table or index it is done to.
 type Right = (String, String);
 
-/// How the code names the table of entries, whoever's own table is another one.
+/// How the code names the ledger's table from a handle with another table.
 const LEDGER: (&str, &str) = ("side.table", "LedgerTable");
 /// How it names a handle's own.
 const OWN: &str = "self.table";
@@ -76,11 +76,11 @@ const OF_TABLE: [(&str, &str); 10] = [
 const HANDLE_CHARS: usize = 4;
 
 /// What takes a place among the open holds or leaves it: only postings that hold or settle come there. Those of jobs and assists do;
-/// those that a door makes itself do if it says so.
+/// those that a function makes itself do if it says so.
 const HOLDS: &str = "hold_item";
 const HOLDING: [&str; 2] = ["Posting::hold(", "Posting::settle("];
 
-pub struct Function {
+pub struct Method {
     pub file: String,
     pub name: String,
     /// Without blanks, so that a chain of calls is one text however it is broken into lines.
@@ -96,17 +96,17 @@ pub struct Call<'a> {
 }
 
 /// The functions of the store's files, by their paths below it.
-pub fn functions(mine: impl Fn(&str) -> bool) -> Vec<Function> {
+pub fn methods(mine: impl Fn(&str) -> bool) -> Vec<Method> {
     let paths = sources()
         .into_iter()
         .filter_map(|path| Some(path.strip_prefix(STORE)?.to_owned()));
     paths
         .filter(|file| !WITHOUT_TABLE.contains(&file.as_str()) && mine(file))
-        .flat_map(|file| functions_in(&file))
+        .flat_map(|file| methods_in(&file))
         .collect()
 }
 
-fn functions_in(file: &str) -> Vec<Function> {
+fn methods_in(file: &str) -> Vec<Method> {
     let text = read(format!("{STORE}{file}"));
     let code: String = shipped(&text)
         .lines()
@@ -118,7 +118,7 @@ fn functions_in(file: &str) -> Vec<Function> {
             .chars()
             .take_while(|c| c.is_alphanumeric() || *c == '_')
             .collect();
-        Function {
+        Method {
             file: file.to_owned(),
             name,
             body: part.split_whitespace().collect(),
@@ -127,7 +127,7 @@ fn functions_in(file: &str) -> Vec<Function> {
     code.split("fn ").skip(1).map(one).collect()
 }
 
-impl Function {
+impl Method {
     /// Every call of the SDK in it.
     pub fn calls(&self, own: &'static str) -> Vec<Call<'_>> {
         let found = CALLS.into_iter().flat_map(|(call, action)| {
@@ -170,14 +170,22 @@ impl Function {
         }
     }
 
-    /// `self.name(` or `name(`; a method of that name on anything else, an iterator's `find` say, is another one.
-    fn uses(&self, name: &str) -> bool {
-        self.body.match_indices(&format!("{name}(")).any(|(at, _)| {
-            let before = &self.body[..at];
-            before.ends_with("self.")
-                || before.ends_with("Self::")
-                || !before.ends_with(|c: char| c.is_alphanumeric() || "_.:".contains(c))
-        }) && !self.body.starts_with(&format!("{name}("))
+    /// The names of the store's functions that it may call: `self.name(`, `Self::name(` or `name(`. A method of that name on
+    /// anything else, such as an iterator's `find`, is another one.
+    fn used(&self) -> BTreeSet<&str> {
+        let named = |c: char| c.is_alphanumeric() || c == '_';
+        let calls = self.body.match_indices('(').skip(1);
+        calls
+            .filter_map(|(at, _)| {
+                let before = &self.body[..at];
+                let start = before.rfind(|c: char| !named(c)).map_or(0, |at| at + 1);
+                let (receiver, name) = before.split_at(start);
+                let is_ours = receiver.ends_with("self.")
+                    || receiver.ends_with("Self::")
+                    || !receiver.ends_with(['.', ':']);
+                (is_ours && !name.is_empty()).then_some(name)
+            })
+            .collect()
     }
 
     fn direct(&self, own: &'static str) -> BTreeSet<Right> {
@@ -202,22 +210,25 @@ impl Function {
 }
 
 /// The rights of every function of a handle, followed through the functions it calls.
-fn rights(functions: &[Function], own: &'static str) -> BTreeMap<String, BTreeSet<Right>> {
+fn rights(methods: &[Method], own: &'static str) -> BTreeMap<String, BTreeSet<Right>> {
+    let names: BTreeSet<_> = methods.iter().map(|method| method.name.as_str()).collect();
     let mut known: BTreeMap<String, BTreeSet<Right>> = BTreeMap::new();
-    for function in functions {
-        known
-            .entry(function.name.clone())
-            .or_default()
-            .extend(function.direct(own));
+    let mut calls: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for method in methods {
+        let rights = known.entry(method.name.clone()).or_default();
+        rights.extend(method.direct(own));
+        let used = method.used();
+        let called = calls.entry(&method.name).or_default();
+        called.extend(used.intersection(&names));
     }
     loop {
         let mut grown = false;
-        for function in functions {
-            let called = functions.iter().filter(|other| function.uses(&other.name));
-            let more: BTreeSet<_> = called
-                .flat_map(|other| known[&other.name].clone())
+        for (name, called) in &calls {
+            let more: Vec<_> = called
+                .iter()
+                .flat_map(|other| known[*other].iter().cloned())
                 .collect();
-            let mine = known.entry(function.name.clone()).or_default();
+            let mine = known.get_mut(*name).expect("each has an entry");
             let before = mine.len();
             mine.extend(more);
             grown |= mine.len() > before;
@@ -228,35 +239,56 @@ fn rights(functions: &[Function], own: &'static str) -> BTreeMap<String, BTreeSe
     }
 }
 
-/// What a door does, by its code without blanks.
-fn needed(code: &str, (handle, own, mine): (&str, &'static str, Files)) -> BTreeSet<Right> {
-    let mut functions = functions(mine);
-    let whole = rights(&functions, own);
-    functions.retain(|function| function.name != HOLDS);
-    let rest = rights(&functions, own);
-    let holds = HOLDING.iter().any(|posting| code.contains(posting));
-    let used = whole
-        .iter()
-        .filter(|(name, _)| code.contains(&format!("{handle}.{name}(")));
-    used.flat_map(|(name, all)| {
-        if holds || ["job_", "assist_"].iter().any(|own| name.starts_with(own)) {
-            all
-        } else {
-            &rest[name]
+/// What the functions of a handle ask for.
+struct Handle {
+    field: &'static str,
+    whole: BTreeMap<String, BTreeSet<Right>>,
+    /// The same without what only holds and settlements ask for.
+    without_holds: BTreeMap<String, BTreeSet<Right>>,
+}
+
+impl Handle {
+    fn of((field, own, mine): (&'static str, &'static str, Files)) -> Self {
+        let mut methods = methods(mine);
+        let whole = rights(&methods, own);
+        methods.retain(|method| method.name != HOLDS);
+        let without_holds = rights(&methods, own);
+        Self {
+            field,
+            whole,
+            without_holds,
         }
-    })
-    .cloned()
-    .collect()
+    }
+
+    /// What a function of AWS needs of it, by its code without blanks.
+    fn needed(&self, code: &str) -> BTreeSet<Right> {
+        let holds = HOLDING.iter().any(|posting| code.contains(posting));
+        let used = self
+            .whole
+            .iter()
+            .filter(|(name, _)| code.contains(&format!("{}.{name}(", self.field)));
+        used.flat_map(|(name, all)| {
+            if holds || ["job_", "assist_"].iter().any(|own| name.starts_with(own)) {
+                all
+            } else {
+                &self.without_holds[name]
+            }
+        })
+        .cloned()
+        .collect()
+    }
 }
 
 #[test]
 fn a_role_allows_what_the_code_does() {
     let granted = crate::roles::granted(&template());
+    let handles = HANDLES.map(Handle::of);
+    let sources = sources();
     let mut faults = Vec::new();
-    for door in doors() {
-        let code: String = sources()
+    for function in functions() {
+        let code: String = sources
             .iter()
-            .filter(|path| path.starts_with(&format!("functions/{door}/src/")))
+            .filter(|path| path.starts_with(&format!("functions/{function}/src/")))
             .flat_map(|path| {
                 shipped(&read(path))
                     .split_whitespace()
@@ -264,11 +296,13 @@ fn a_role_allows_what_the_code_does() {
                     .collect::<Vec<_>>()
             })
             .collect();
-        let needed: BTreeSet<Right> = HANDLES
-            .into_iter()
-            .flat_map(|handle| needed(&code, handle))
+        let needed: BTreeSet<Right> = handles
+            .iter()
+            .flat_map(|handle| handle.needed(&code))
             .collect();
-        let mine = granted.iter().filter(|(name, _, _)| *name == pascal(&door));
+        let mine = granted
+            .iter()
+            .filter(|(name, _, _)| *name == pascal(&function));
         let may: BTreeSet<Right> = mine
             .filter_map(|(_, action, place)| {
                 let place = place
@@ -287,20 +321,19 @@ fn a_role_allows_what_the_code_does() {
                 .is_some_and(|(table, _)| may.contains(&(action.clone(), table.to_owned())))
         };
         let missing = needed.difference(&may).filter(|right| !part(right));
-        faults.extend(
-            missing.map(|(action, place)| format!("{door}: does {action} on {place} and may not")),
-        );
+        faults
+            .extend(missing.map(|(action, place)| {
+                format!("{function}: does {action} on {place} and may not")
+            }));
         let idle = may.difference(&needed);
-        faults.extend(
-            idle.map(|(action, place)| {
-                format!("{door}: may do {action} on {place} and never does")
-            }),
-        );
+        faults.extend(idle.map(|(action, place)| {
+            format!("{function}: may do {action} on {place} and never does")
+        }));
     }
     report(faults);
 }
 
-/// The table of entries only ever grows. No role may change what stands there, and no code tries to.
+/// The ledger is append-only: no role may change an entry, and no code tries to.
 #[test]
 fn the_ledger_is_only_added_to() {
     let may = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"];
@@ -310,13 +343,13 @@ fn the_ledger_is_only_added_to() {
         .filter(|(_, action, place)| {
             place.split('/').next() == Some(LEDGER.1) && !may.contains(&action.as_str())
         })
-        .map(|(door, action, _)| {
-            format!("{door}: {action} on the ledger would change what is written for ever")
+        .map(|(function, action, _)| {
+            format!("{function}: {action} on the ledger would change what is written for ever")
         })
         .collect();
     let reads = ["GetItem", "Query", "Scan"];
     for (_, own, mine) in HANDLES {
-        for function in functions(mine) {
+        for function in methods(mine) {
             let calls = function.calls(own);
             let known = calls.iter().filter(|call| call.table == Some(LEDGER.1));
             faults.extend(
@@ -332,7 +365,7 @@ fn the_ledger_is_only_added_to() {
         }
     }
     for file in WITHOUT_TABLE {
-        let spelling = functions_in(file);
+        let spelling = methods_in(file);
         let put_new = spelling
             .iter()
             .find(|function| function.name == "put_new")
@@ -346,7 +379,7 @@ fn the_ledger_is_only_added_to() {
 
 const NEW: &str = r#".condition_expression("attribute_not_exists(pk)")"#;
 
-/// A put that is refused where something stands.
+/// A put that is refused if the item exists.
 fn is_new(call: &Call<'_>) -> bool {
     call.text.starts_with("put_new(")
         || call.text.starts_with("side.table.put_new(")
@@ -358,7 +391,7 @@ fn is_new(call: &Call<'_>) -> bool {
 fn a_write_that_could_change_the_ledger_is_seen() {
     let changes = |code: &str| {
         let body = format!("name(){{{}}}", code.split_whitespace().collect::<String>());
-        let function = Function {
+        let function = Method {
             file: "some.rs".to_owned(),
             name: "name".to_owned(),
             body,
@@ -396,9 +429,9 @@ fn a_write_that_could_change_the_ledger_is_seen() {
 /// A table under another name would escape every rule here.
 #[test]
 #[should_panic(expected = "on which table")]
-fn a_write_to_a_table_nobody_can_name_is_refused() {
+fn a_write_to_an_unknown_table_is_refused() {
     let body = "name(){put_when(table,item,condition,values)}".to_owned();
-    let function = Function {
+    let function = Method {
         file: "some.rs".to_owned(),
         name: "name".to_owned(),
         body,

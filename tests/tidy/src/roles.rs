@@ -1,332 +1,37 @@
-//! Who may do what on AWS: the table here and the roles in `template.yaml` must be the same, to the action. One more right
-//! or one less fails, so a change of either is a decision and shows in a review.
+//! The roles in `template.yaml` grant exactly the rights of `roles/table.rs`, action by action. A right more or less fails, so
+//! a change of either is a decision that a review sees.
 
-use crate::repository::{doors, pascal, read, report};
+mod table;
+
+use self::table::{ALLOWED, SIGNS_IN};
+use crate::repository::{functions, pascal, report};
 use crate::template::{Template, each, events, logical, mappings, template, texts};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-const LOG: &[&str] = &["logs:CreateLogStream", "logs:PutLogEvents"];
-const CONSUME: &[&str] = &[
-    "sqs:ReceiveMessage",
-    "sqs:DeleteMessage",
-    "sqs:GetQueueAttributes",
-    "sqs:ChangeMessageVisibility",
-];
-const SEND: &[&str] = &["sqs:SendMessage"];
-const REDRIVE: &[&str] = &[
-    "sqs:StartMessageMoveTask",
-    "sqs:ReceiveMessage",
-    "sqs:DeleteMessage",
-    "sqs:GetQueueAttributes",
-];
-/// From one verified sender, by one configuration set.
-const MAIL: &[&str] = &["ses:SendEmail"];
-const SECRET: &[&str] = &["ssm:GetParameters"];
-/// Put and no more: a receiver learns of a duplicate from the row that its refused put returns, and so does whoever posts to
-/// the ledger.
-const ADD: &[&str] = &["dynamodb:PutItem"];
-const GET: &[&str] = &["dynamodb:GetItem"];
-const LIST: &[&str] = &["dynamodb:Query"];
-/// Each write is conditional; transactions ask for the rights of what they contain.
-const UPDATE: &[&str] = &["dynamodb:UpdateItem"];
-/// Who moves jobs or settles usage also takes rows away: OPEN#, OWED# and PARKED#.
-const MOVE: &[&str] = &[
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:DeleteItem",
-];
-/// Who lets people in and closes accounts asks in the same transaction whether what he goes by is still so.
-/// Who begins work that costs something does so only if the customer's limit is what it was read as.
-const CHECK: &[&str] = &["dynamodb:ConditionCheckItem"];
-/// Who pays is looked up under owner and installation in one read.
-const PAYER: &[&str] = &["dynamodb:BatchGetItem"];
-
-/// Door, actions, resources. Secrets are named as in the template, behind `/tallyhook/<stage>/`.
-const ALLOWED: &[(&str, &[&str], &[&str])] = &[
-    ("github-webhook", LOG, &["GithubWebhookLogs"]),
-    ("github-webhook", ADD, &["EventsTable"]),
-    ("github-webhook", GET, &["EventsTable/keys/SWITCH#github"]),
-    ("github-webhook", SEND, &["GithubEventsQueue"]),
-    (
-        "github-webhook",
-        SECRET,
-        &["github-webhook/github-webhook-secrets"],
-    ),
-    ("stripe-webhook", LOG, &["StripeWebhookLogs"]),
-    ("stripe-webhook", ADD, &["EventsTable"]),
-    ("stripe-webhook", GET, &["EventsTable/keys/SWITCH#stripe"]),
-    ("stripe-webhook", SEND, &["StripeEventsQueue"]),
-    (
-        "stripe-webhook",
-        SECRET,
-        &["stripe-webhook/stripe-webhook-secrets"],
-    ),
-    ("github-events", LOG, &["GithubEventsLogs"]),
-    ("github-events", CONSUME, &["GithubEventsQueue"]),
-    (
-        "github-events",
-        SEND,
-        &[
-            "GithubEventsQueue",
-            "PlanQueue",
-            "PullsQueue",
-            "UsageQueue",
-            "NoticesQueue",
-            "ProvisioningQueue",
-        ],
-    ),
-    ("github-events", GET, &["EventsTable"]),
-    ("github-events", LIST, &["EventsTable"]),
-    ("github-events", UPDATE, &["EventsTable"]),
-    ("github-events", GET, &["MainTable"]),
-    ("github-events", LIST, &["MainTable"]),
-    ("github-events", MOVE, &["MainTable"]),
-    ("github-events", PAYER, &["MainTable"]),
-    ("github-events", CHECK, &["MainTable"]),
-    ("github-events", ADD, &["LedgerTable"]),
-    (
-        "github-events",
-        SECRET,
-        &[
-            "github-events/github-private-key",
-            "github-events/ledger-key",
-        ],
-    ),
-    ("stripe-events", LOG, &["StripeEventsLogs"]),
-    ("stripe-events", CONSUME, &["StripeEventsQueue"]),
-    (
-        "stripe-events",
-        SEND,
-        &["StripeEventsQueue", "NoticesQueue"],
-    ),
-    ("stripe-events", GET, &["EventsTable"]),
-    ("stripe-events", LIST, &["EventsTable"]),
-    ("stripe-events", UPDATE, &["EventsTable"]),
-    ("stripe-events", GET, &["MainTable"]),
-    ("stripe-events", LIST, &["MainTable"]),
-    ("stripe-events", MOVE, &["MainTable"]),
-    ("stripe-events", ADD, &["LedgerTable"]),
-    (
-        "stripe-events",
-        SECRET,
-        &[
-            "stripe-events/ledger-key",
-            "stripe-events/stripe-secret-key",
-        ],
-    ),
-    ("job-steps", LOG, &["JobStepsLogs"]),
-    (
-        "job-steps",
-        CONSUME,
-        &["PlanQueue", "CodeQueue", "ReviewQueue", "AssistsQueue"],
-    ),
-    (
-        "job-steps",
-        SEND,
-        &[
-            "PlanQueue",
-            "CodeQueue",
-            "ReviewQueue",
-            "PullsQueue",
-            "AssistsQueue",
-        ],
-    ),
-    ("job-steps", PAYER, &["MainTable"]),
-    ("job-steps", MOVE, &["MainTable"]),
-    ("job-steps", LIST, &["MainTable"]),
-    ("job-steps", ADD, &["LedgerTable"]),
-    (
-        "job-steps",
-        SECRET,
-        &[
-            "job-steps/github-private-key",
-            "job-steps/ledger-key",
-            "job-steps/model-api-key",
-        ],
-    ),
-    ("pull-requests", LOG, &["PullRequestsLogs"]),
-    ("pull-requests", CONSUME, &["PullsQueue"]),
-    (
-        "pull-requests",
-        SEND,
-        &["PullsQueue", "UsageQueue", "NoticesQueue"],
-    ),
-    ("pull-requests", GET, &["MainTable"]),
-    ("pull-requests", MOVE, &["MainTable"]),
-    ("pull-requests", LIST, &["MainTable"]),
-    ("pull-requests", ADD, &["LedgerTable"]),
-    (
-        "pull-requests",
-        SECRET,
-        &[
-            "pull-requests/github-private-key",
-            "pull-requests/ledger-key",
-        ],
-    ),
-    ("usage-reports", LOG, &["UsageReportsLogs"]),
-    ("usage-reports", CONSUME, &["UsageQueue"]),
-    ("usage-reports", SEND, &["UsageQueue"]),
-    ("usage-reports", MOVE, &["MainTable"]),
-    ("usage-reports", LIST, &["MainTable"]),
-    (
-        "usage-reports",
-        SECRET,
-        &["usage-reports/stripe-secret-key"],
-    ),
-    ("notices", LOG, &["NoticesLogs"]),
-    ("notices", CONSUME, &["NoticesQueue", "MailEventsQueue"]),
-    ("notices", SEND, &["NoticesQueue"]),
-    ("notices", GET, &["MainTable"]),
-    ("notices", UPDATE, &["MainTable"]),
-    (
-        "notices",
-        MAIL,
-        &["identity/MailIdentity", "configuration-set/AWS::StackName"],
-    ),
-    ("provisioning", LOG, &["ProvisioningLogs"]),
-    ("provisioning", CONSUME, &["ProvisioningQueue"]),
-    ("provisioning", SEND, &["ProvisioningQueue", "NoticesQueue"]),
-    ("provisioning", GET, &["MainTable"]),
-    ("provisioning", LIST, &["MainTable"]),
-    ("provisioning", ADD, &["MainTable"]),
-    ("provisioning", UPDATE, &["MainTable"]),
-    ("provisioning", SECRET, &["provisioning/stripe-secret-key"]),
-    ("sweeper", LOG, &["SweeperLogs"]),
-    (
-        "sweeper",
-        LIST,
-        &[
-            "EventsTable/index/state",
-            "MainTable/index/due",
-            "MainTable",
-        ],
-    ),
-    ("sweeper", GET, &["EventsTable", "MainTable"]),
-    ("sweeper", UPDATE, &["EventsTable", "MainTable"]),
-    ("sweeper", SEND, QUEUES),
-    ("sweeper", SEND, &["SweeperDlq"]),
-    ("reconciliation", LOG, &["ReconciliationLogs"]),
-    ("reconciliation", GET, &["MainTable"]),
-    ("reconciliation", LIST, &["MainTable"]),
-    ("reconciliation", MOVE, &["MainTable"]),
-    (
-        "reconciliation",
-        LIST,
-        &["LedgerTable", "LedgerTable/index/day"],
-    ),
-    ("reconciliation", ADD, &["LedgerTable"]),
-    ("reconciliation", SEND, &["ReconciliationDlq"]),
-    ("reconciliation", SECRET, &["reconciliation/ledger-key"]),
-    ("api", LOG, &["ApiLogs"]),
-    (
-        "api",
-        SEND,
-        &["GithubEventsQueue", "ProvisioningQueue", "AssistsQueue"],
-    ),
-    ("api", GET, &["MainTable"]),
-    ("api", LIST, &["MainTable"]),
-    ("api", MOVE, &["MainTable"]),
-    ("api", CHECK, &["MainTable"]),
-    (
-        "api",
-        LIST,
-        &["MainTable/index/timeline", "LedgerTable/index/timeline"],
-    ),
-    ("api", GET, &["LedgerTable"]),
-    ("api", ADD, &["LedgerTable"]),
-    (
-        "api",
-        SECRET,
-        &[
-            "api/github-client-secret",
-            "api/ledger-key",
-            "api/stripe-secret-key",
-        ],
-    ),
-    ("admin", LOG, &["AdminLogs"]),
-    ("admin", GET, &["EventsTable"]),
-    ("admin", LIST, &["EventsTable"]),
-    ("admin", UPDATE, &["EventsTable"]),
-    (
-        "admin",
-        ADD,
-        &[
-            "EventsTable/keys/SWITCH#github",
-            "EventsTable/keys/SWITCH#stripe",
-        ],
-    ),
-    ("admin", GET, &["MainTable"]),
-    ("admin", LIST, &["MainTable"]),
-    ("admin", MOVE, &["MainTable"]),
-    (
-        "admin",
-        LIST,
-        &[
-            "EventsTable/index/state",
-            "MainTable/index/timeline",
-            "LedgerTable/index/timeline",
-        ],
-    ),
-    ("admin", ADD, &["LedgerTable"]),
-    ("admin", SEND, QUEUES),
-    ("admin", SEND, &["MailEventsQueue"]),
-    (
-        "admin",
-        REDRIVE,
-        &[
-            "GithubEventsDlq",
-            "StripeEventsDlq",
-            "PlanDlq",
-            "CodeDlq",
-            "ReviewDlq",
-            "PullsDlq",
-            "UsageDlq",
-            "NoticesDlq",
-            "MailEventsDlq",
-            "ProvisioningDlq",
-            "AssistsDlq",
-        ],
-    ),
-    (
-        "admin",
-        SECRET,
-        &["admin/ledger-key", "admin/operator-token"],
-    ),
-];
-
-const QUEUES: &[&str] = &[
-    "GithubEventsQueue",
-    "StripeEventsQueue",
-    "PlanQueue",
-    "CodeQueue",
-    "ReviewQueue",
-    "PullsQueue",
-    "UsageQueue",
-    "NoticesQueue",
-    "ProvisioningQueue",
-    "AssistsQueue",
-];
-
-/// Doors at which people sign in: they know GitHub by the App's client secret and must not hold its key.
-const SIGNS_IN: &[&str] = &["api"];
-
 pub type Right = (String, String, String);
 
 fn allowed() -> BTreeSet<Right> {
-    let rights =
-        |(door, actions, resources): &(&str, &'static [&'static str], &'static [&'static str])| {
-            let door = pascal(door);
-            actions
-                .iter()
-                .flat_map(move |action| {
-                    let door = door.clone();
-                    resources.iter().map(move |resource| {
-                        (door.clone(), (*action).to_owned(), (*resource).to_owned())
-                    })
+    let rights = |(function, actions, resources): &(
+        &str,
+        &'static [&'static str],
+        &'static [&'static str],
+    )| {
+        let function = pascal(function);
+        actions
+            .iter()
+            .flat_map(move |action| {
+                let function = function.clone();
+                resources.iter().map(move |resource| {
+                    (
+                        function.clone(),
+                        (*action).to_owned(),
+                        (*resource).to_owned(),
+                    )
                 })
-                .collect::<Vec<_>>()
-        };
+            })
+            .collect::<Vec<_>>()
+    };
     ALLOWED.iter().flat_map(rights).collect()
 }
 
@@ -347,7 +52,7 @@ pub fn granted(template: &Template) -> BTreeSet<Right> {
             .unwrap_or_else(|| panic!("{role} must be written out"));
         assert!(
             properties.get("ManagedPolicyArns").is_none(),
-            "{role}: managed policies allow more than a door does"
+            "{role}: managed policies allow more than a function needs"
         );
         for statement in each(&properties["Policies"])
             .flat_map(|policy| each(&policy["PolicyDocument"]["Statement"]))
@@ -385,7 +90,7 @@ pub fn granted(template: &Template) -> BTreeSet<Right> {
     rights
 }
 
-/// The partitions of a table that a right is good for; none where it is good for all. No other condition is understood.
+/// The partitions of a table that a right is limited to; empty for the whole table. No other condition is understood.
 fn partitions(condition: &Value) -> Vec<&str> {
     let Some(condition) = condition.as_object() else {
         return Vec::new();
@@ -405,7 +110,7 @@ fn partitions(condition: &Value) -> Vec<&str> {
         "{keys:?}: a condition of another form"
     );
     let keys: Vec<_> = texts(&keys["dynamodb:LeadingKeys"]).collect();
-    assert!(!keys.is_empty(), "a right that is good for nothing");
+    assert!(!keys.is_empty(), "a right without a partition");
     keys
 }
 
@@ -427,8 +132,8 @@ fn place(resource: &Value) -> String {
 #[test]
 fn roles_are_what_the_table_says() {
     let (allowed, granted) = (allowed(), granted(&template()));
-    let line = |what: &str, (door, action, resource): &Right| {
-        format!("{door}: {what} {action} on {resource}")
+    let line = |what: &str, (function, action, resource): &Right| {
+        format!("{function}: {what} {action} on {resource}")
     };
     let extra = granted
         .difference(&allowed)
@@ -451,7 +156,7 @@ fn nothing_is_granted_by_wildcard() {
     );
 }
 
-/// A door is told of exactly the tables, queues and secrets that it may touch.
+/// A function has settings for exactly the tables, queues and secrets that it may use.
 #[test]
 fn a_role_fits_its_settings() {
     let template = template();
@@ -461,7 +166,7 @@ fn a_role_fits_its_settings() {
         let of = |service: &str| -> BTreeSet<String> {
             let mine = granted
                 .iter()
-                .filter(|(door, action, _)| door == name && action.starts_with(service));
+                .filter(|(function, action, _)| function == name && action.starts_with(service));
             mine.map(|(_, _, resource)| resource.split('/').next().unwrap_or_default().to_owned())
                 .filter(|resource| !resource.ends_with("Dlq"))
                 .collect()
@@ -479,7 +184,7 @@ fn a_role_fits_its_settings() {
             mine.map(|(_, value)| logical(&value).replace("ssm:/tallyhook/Stage}/", ""))
                 .collect()
         };
-        for (what, may, told) in [
+        for (what, may, set_up) in [
             ("tables", of("dynamodb:"), set(&["_TABLE"])),
             (
                 "queues to send to",
@@ -492,9 +197,9 @@ fn a_role_fits_its_settings() {
                 set(&["_SECRETS", "_SECRET", "_KEY", "_TOKEN"]),
             ),
         ] {
-            if may != told {
+            if may != set_up {
                 faults.push(format!(
-                    "{name}: its role has {what} {may:?}, its variables have {told:?}"
+                    "{name}: its role has {what} {may:?}, its variables have {set_up:?}"
                 ));
             }
         }
@@ -502,19 +207,19 @@ fn a_role_fits_its_settings() {
     report(faults);
 }
 
-/// What a door's `Cargo.toml` can do, its role allows, and the other way round.
+/// A function's role allows what its adapters can do, and the other way round.
 #[test]
-fn a_role_fits_its_walls() {
+fn a_role_fits_its_adapters() {
     let granted = granted(&template());
     let mut faults = Vec::new();
-    for door in doors() {
-        let manifest = read(format!("functions/{door}/Cargo.toml"));
-        for (wall, right) in [
+    for function in functions() {
+        let known = crate::dependencies::known_by(&function);
+        for (adapter, right) in [
             ("store", "dynamodb:"),
             ("queues", "sqs:"),
             (
                 "github-api",
-                if SIGNS_IN.contains(&door.as_str()) {
+                if SIGNS_IN.contains(&function.as_str()) {
                     "/github-client-secret"
                 } else {
                     "/github-private-key"
@@ -524,22 +229,19 @@ fn a_role_fits_its_walls() {
             ("model-api", "/model-api-key"),
             ("mail-api", "ses:"),
         ] {
-            let knows = manifest.lines().any(|line| {
-                line.starts_with(&format!("{wall}.workspace"))
-                    || line.starts_with(&format!("{wall} ="))
-            });
-            // What becomes of a failed run is Lambda's doing, by the door's role.
+            let knows = known.contains(adapter);
+            // Lambda itself sends failed runs to the dead-letter queue, with the function's role.
             let may = granted.iter().any(|(name, action, place)| {
-                *name == pascal(&door)
+                *name == pascal(&function)
                     && *place != format!("{name}Dlq")
                     && (action.starts_with(right) || place.ends_with(right))
             });
             match (knows, may) {
                 (true, false) => faults.push(format!(
-                    "{door}: its Cargo.toml lists {wall}, its role has nothing of it"
+                    "{function}: it uses {adapter}, its role allows nothing of it"
                 )),
                 (false, true) => faults.push(format!(
-                    "{door}: its role allows {right}, its Cargo.toml does not list {wall}"
+                    "{function}: its role allows {right}, it does not use {adapter}"
                 )),
                 _ => {}
             }
@@ -548,7 +250,7 @@ fn a_role_fits_its_walls() {
     report(faults);
 }
 
-/// A door may consume what wakes it and nothing else.
+/// A function may consume the queues that wake it and no other.
 #[test]
 fn a_role_fits_its_mappings() {
     let template = template();
@@ -558,8 +260,8 @@ fn a_role_fits_its_mappings() {
         let woken_by: BTreeSet<_> = mappings(function).map(|(queue, _)| queue).collect();
         let may: BTreeSet<_> = granted
             .iter()
-            .filter(|(door, action, place)| {
-                door == name && action == "sqs:ReceiveMessage" && place.ends_with("Queue")
+            .filter(|(function, action, place)| {
+                function == name && action == "sqs:ReceiveMessage" && place.ends_with("Queue")
             })
             .map(|right| right.2.clone())
             .collect();
@@ -569,12 +271,12 @@ fn a_role_fits_its_mappings() {
             ));
         }
         let schedules = events(function, "Schedule").count();
-        let catches = granted.iter().any(|(door, action, place)| {
-            door == name && action == "sqs:SendMessage" && *place == format!("{name}Dlq")
+        let catches = granted.iter().any(|(function, action, place)| {
+            function == name && action == "sqs:SendMessage" && *place == format!("{name}Dlq")
         });
         if (schedules > 0) != catches {
             faults.push(format!(
-                "{name}: a scheduled door, and only one, keeps its failed runs in {name}Dlq"
+                "{name}: a scheduled function, and no other, sends failed runs to {name}Dlq"
             ));
         }
     }

@@ -117,7 +117,7 @@ fn indexes_are_the_same_in_code_and_template() {
 }
 
 #[test]
-fn tables_have_the_house_s_keys() {
+fn tables_have_the_usual_keys() {
     let template = template();
     let mut faults = Vec::new();
     for (id, table) in template.of("AWS::DynamoDB::Table") {

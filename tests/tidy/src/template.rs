@@ -68,10 +68,10 @@ impl Template {
         self.of("AWS::Serverless::Function")
     }
 
-    /// A door's variables: its own and everybody's.
+    /// A function's variables: its own and the global ones.
     pub fn variables(&self, function: &Value) -> BTreeMap<String, Value> {
-        let everybody = &self.globals["Function"]["Environment"]["Variables"];
-        [everybody, &function["Environment"]["Variables"]]
+        let global = &self.globals["Function"]["Environment"]["Variables"];
+        [global, &function["Environment"]["Variables"]]
             .into_iter()
             .filter_map(Value::as_object)
             .flatten()
@@ -96,7 +96,7 @@ pub fn events<'a>(function: &'a Value, kind: &'a str) -> impl Iterator<Item = &'
         .map(|event| &event["Properties"])
 }
 
-/// What a value points at: the logical id of a reference, with whatever follows the ARN; any other text as it stands.
+/// What a value refers to: the logical id of a reference, with the rest of the ARN; any other text unchanged.
 pub fn logical(value: &Value) -> String {
     if let Some(id) = value["Ref"]
         .as_str()

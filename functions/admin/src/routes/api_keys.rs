@@ -2,14 +2,14 @@
 
 use crate::operator::Authorized;
 use crate::routes::accounts::existing;
-use crate::routes::credits::action;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use domain::accounts::api_keys::{ApiKey, KeyText, LIVE, Scope, TEST};
 use domain::ids::KeyId;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use rest::IdempotencyKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub async fn create(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    once: IdempotencyKey,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let Json(wanted) =
@@ -54,7 +54,7 @@ pub async fn create(
         "test" => TEST,
         _ => return Err(ApiError::bad_request("bad_mode", "mode is live or test")),
     };
-    let act = action(&headers, &account)?;
+    let act = once.act(&account, "admin/api-keys").id();
     let text = KeyText::mint(prefix, ctx.outside.random_bytes());
     let key = ApiKey {
         id: KeyId::of_act(&act),

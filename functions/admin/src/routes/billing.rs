@@ -51,8 +51,9 @@ pub async fn quotas(
     let (account, contracts) = whole(&ctx, &id).await?;
     let now = ctx.outside.now();
     let entitlements = entitlements(&ctx.catalogue, &account, &contracts, now);
-    let entitlements = entitlements
-        .ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
+    let entitlements = entitlements.ok_or_else(|| {
+        ApiError::failure(&Failure::never("the catalogue lacks its default plan"))
+    })?;
     let plan = entitlements.plan;
     // What is charged or counted and has no quota is counted in the period of the jobs.
     let of_jobs = plan

@@ -8,19 +8,18 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use domain::accounts::operators::Operator;
-use domain::ids::{AccountId, ActionId};
+use domain::ids::AccountId;
 use domain::ledger::{Entry, Kind, Label, Posting, Side};
 use domain::units::{Credits, decimal};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use rest::IdempotencyKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use store::{Cursor, Post};
 
 const PAGE: usize = 50;
 const REASON_CHARS_MAX: usize = 500;
-const KEY_CHARS_MAX: usize = 200;
 /// The most that one adjustment may move; a typing error must not be able to give away more.
 const ADJUSTMENT_MAX: u64 = 1_000_000;
 
@@ -106,7 +105,7 @@ pub async fn adjust(
     Authorized(operator): Authorized,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    once: IdempotencyKey,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let Json(wanted) =
@@ -114,7 +113,7 @@ pub async fn adjust(
     let account = existing(&ctx, &id).await?;
     let (amount, side) = amount(&wanted.amount)?;
     let reason = reason(&wanted.reason)?;
-    let action = action(&headers, &account)?;
+    let action = once.act(&account, "admin/adjustments").id();
     let Operator { name } = operator;
     let label = Label {
         note: reason.to_owned(),
@@ -177,25 +176,4 @@ fn amount(text: &str) -> Result<(Credits, Side), ApiError> {
         return Err(ApiError::bad_request("bad_amount", detail));
     }
     Ok((amount, side))
-}
-
-/// The identity of the act, from its key: the same key on the same account is the same act, whoever sends it again.
-pub fn action(headers: &HeaderMap, account: &AccountId) -> Result<ActionId, ApiError> {
-    let bad = || {
-        let detail = format!(
-            "send a header Idempotency-Key of 1 to {KEY_CHARS_MAX} characters, a new one for each act"
-        );
-        ApiError::bad_request("bad_idempotency_key", detail)
-    };
-    let key = headers
-        .get("idempotency-key")
-        .and_then(|value| value.to_str().ok())
-        .map(str::trim)
-        .ok_or_else(bad)?;
-    if key.is_empty() || key.len() > KEY_CHARS_MAX {
-        return Err(bad());
-    }
-    let digest = Sha256::digest(format!("{account} {key}"));
-    let bytes: [u8; 16] = digest[..16].try_into().map_err(|_| bad())?;
-    Ok(ActionId::of_digest(bytes))
 }

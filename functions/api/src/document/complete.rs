@@ -34,7 +34,7 @@ const TAGS: [(&str, &str); 12] = [
 ];
 
 /// What a status says where a route does not say it better.
-const STATUSES: [(&str, &str); 14] = [
+const STATUSES: [(&str, &str); 15] = [
     ("200", "Done."),
     ("201", "Made."),
     (
@@ -64,8 +64,12 @@ const STATUSES: [(&str, &str); 14] = [
         "Too many for now; go on after `retry-after` seconds.",
     ),
     (
+        "500",
+        "An internal error occurred; contact support with the `request_id`.",
+    ),
+    (
         "503",
-        "Something behind this door did not answer. Nothing was lost; try again.",
+        "The service is temporarily unavailable. Nothing was lost; retry the request.",
     ),
 ];
 
@@ -73,14 +77,14 @@ const STATUSES: [(&str, &str); 14] = [
 const PAGES: &str = "/welcome/";
 
 /// What every caller of a route behind a key can be told.
-const BEHIND_A_KEY: [&str; 4] = ["401", "403", "429", "503"];
+const BEHIND_A_KEY: [&str; 5] = ["401", "403", "429", "500", "503"];
 
 /// Completes the document.
 pub fn complete(document: &mut Value) {
     let tags = TAGS.map(|(name, description)| json!({ "name": name, "description": description }));
     document["tags"] = Value::from(tags.to_vec());
-    document["components"]["parameters"] = json!({ "IdempotencyKey": idempotency_key() });
     document["components"]["headers"] = headers();
+    let mut idempotency_key = Value::Null;
     let Some(paths) = document["paths"].as_object_mut() else {
         return;
     };
@@ -91,19 +95,20 @@ pub fn complete(document: &mut Value) {
                 .replace(['/', '-', '.'], "_")
                 .replace(['{', '}'], "");
             operation["operationId"] = format!("{method}_{name}").into();
-            complete_operation(path, operation);
+            complete_operation(path, operation, &mut idempotency_key);
         }
     }
+    document["components"]["parameters"] = json!({ "IdempotencyKey": idempotency_key });
 }
 
-fn complete_operation(path: &str, operation: &mut Value) {
+fn complete_operation(path: &str, operation: &mut Value, idempotency_key: &mut Value) {
     if operation["description"].is_null() {
         operation["description"] = operation["summary"].clone();
     }
     let open = operation["security"]
         .as_array()
         .is_some_and(|ways| ways.iter().any(|way| *way == json!({})));
-    let asks = complete_parameters(operation);
+    let asks = complete_parameters(operation, idempotency_key);
     if !operation["responses"].is_object() {
         operation["responses"] = json!({});
     }
@@ -128,8 +133,9 @@ fn complete_operation(path: &str, operation: &mut Value) {
     }
 }
 
-/// Says whether anything is asked that can be wrong.
-fn complete_parameters(operation: &mut Value) -> bool {
+/// Completes the parameters and says whether the request has a part that can be malformed. The idempotency key becomes a
+/// reference, and its own description moves to `idempotency_key`.
+fn complete_parameters(operation: &mut Value, idempotency_key: &mut Value) -> bool {
     let mut asks = operation.get("requestBody").is_some();
     for parameter in operation
         .get_mut("parameters")
@@ -138,7 +144,8 @@ fn complete_parameters(operation: &mut Value) -> bool {
         .flatten()
     {
         if parameter["name"] == "idempotency-key" {
-            *parameter = json!({ "$ref": "#/components/parameters/IdempotencyKey" });
+            let reference = json!({ "$ref": "#/components/parameters/IdempotencyKey" });
+            *idempotency_key = std::mem::replace(parameter, reference);
             asks = true;
             continue;
         }
@@ -186,18 +193,6 @@ fn complete_response(status: &str, response: &mut Value, counted: bool) {
         let schema = json!({ "$ref": "#/components/schemas/Problem" });
         response["content"] = json!({ "application/problem+json": { "schema": schema } });
     }
-}
-
-fn idempotency_key() -> Value {
-    json!({
-        "name": "idempotency-key",
-        "in": "header",
-        "required": true,
-        "description": "Your name for this act, a new one for each. The same key on the same route is the same act: sent \
-            again, it is not done again.",
-        "schema": { "type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]([ -~]*[!-~])?$" },
-        "example": "order-4711",
-    })
 }
 
 fn headers() -> Value {

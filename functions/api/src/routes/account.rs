@@ -1,13 +1,11 @@
 //! `GET /api/v1/account`, `…/billing/quota`, `…/billing/invoices`: what an account is, may do and has been asked for.
 
-use crate::caller::Caller;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayRead};
 use crate::routes::spend_limit::{self, SpendingShown};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::accounts::Account;
-use domain::accounts::api_keys::Scope;
 use domain::billing::entitlements::entitlements;
 use domain::billing::entitlements::{Coverage, Entitlements};
 use domain::billing::plans::{Limit, Period};
@@ -42,12 +40,11 @@ pub struct AccountShown {
 
 /// Your account.
 #[utoipa::path(get, path = "/api/v1/account", tag = "account",
-    responses((status = 200, body = AccountShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = AccountShown)))]
 pub async fn account(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<AccountShown>, ApiError> {
-    caller.may(Scope::Read)?;
     let now = ctx.outside.now();
     let found = load(&ctx, &caller, now).await?;
     let Found {
@@ -105,9 +102,11 @@ pub struct QuotaUse {
 
 /// What of each quota of your plan is used in its present period.
 #[utoipa::path(get, path = "/api/v1/billing/quota", tag = "billing",
-    responses((status = 200, body = Quotas), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn quota(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Quotas>, ApiError> {
-    caller.may(Scope::Read)?;
+    responses((status = 200, body = Quotas)))]
+pub async fn quota(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<Quotas>, ApiError> {
     let now = ctx.outside.now();
     let Found {
         account,
@@ -165,12 +164,11 @@ pub struct InvoiceShown {
 
 /// Your invoices, the newest first.
 #[utoipa::path(get, path = "/api/v1/billing/invoices", tag = "billing",
-    responses((status = 200, body = Invoices), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = Invoices)))]
 pub async fn invoices(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<Invoices>, ApiError> {
-    caller.may(Scope::Read)?;
     let invoices = ctx.store.invoice_list(&caller.account).await?;
     Ok(Json(Invoices {
         invoices: invoices.into_iter().map(shown).collect(),
@@ -207,8 +205,9 @@ pub async fn load<'a>(
     let found = ctx.store.account_find_whole(&caller.account).await?;
     let (account, contracts) = found.ok_or_else(|| ApiError::not_found("the account is gone"))?;
     let entitlements = entitlements(&ctx.catalogue, &account, &contracts, now);
-    let entitlements = entitlements
-        .ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
+    let entitlements = entitlements.ok_or_else(|| {
+        ApiError::failure(&Failure::never("the catalogue lacks its default plan"))
+    })?;
     Ok(Found {
         account,
         entitlements,

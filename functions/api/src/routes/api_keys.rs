@@ -1,16 +1,14 @@
 //! `/api/v1/api-keys`: keys of the account's programs.
 
-use crate::caller::Caller;
-use crate::idempotency::{Act, IdempotencyKey};
-use crate::routes::Problem;
+use crate::caller::{Caller, MayManageKeys, MayRead};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::accounts::api_keys::{ApiKey, KeyText, LIVE, Scope, TEST};
 use domain::ids::KeyId;
 use domain::time::Timestamp;
 use http::StatusCode;
+use rest::{Act, Body, IdempotencyKey, Path};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -90,9 +88,11 @@ const OVERLAP_HOURS_MAX: u32 = 720;
 
 /// Your keys, the newest first.
 #[utoipa::path(get, path = "/api/v1/api-keys", tag = "keys",
-    responses((status = 200, body = ApiKeys), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<ApiKeys>, ApiError> {
-    caller.may(Scope::Read)?;
+    responses((status = 200, body = ApiKeys)))]
+pub async fn list(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<ApiKeys>, ApiError> {
     let keys = ctx.store.api_key_list(&caller.account).await?;
     Ok(Json(ApiKeys {
         keys: keys.iter().map(shown).collect(),
@@ -102,18 +102,14 @@ pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Ap
 /// Makes a key. Its text is in the answer and nowhere else; the same
 /// Idempotency-Key makes no second one.
 #[utoipa::path(post, path = "/api/v1/api-keys", tag = "keys", request_body = KeyWanted,
-    params(("idempotency-key" = String, Header, description = "a new one for each key", min_length = 1, max_length = 200)),
-    responses((status = 201, body = KeyMade), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 201, body = KeyMade), (status = 409), (status = 422)))]
 pub async fn create(
-    caller: Caller,
+    MayManageKeys(caller): MayManageKeys,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<KeyWanted>, JsonRejection>,
+    Body(wanted): Body<KeyWanted>,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
-    caller.may(Scope::Keys)?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let scopes = scopes(&caller, &wanted.scopes)?;
     if wanted.name.trim().is_empty() || wanted.name.chars().count() > NAME_CHARS_MAX {
         return Err(ApiError::bad_request(
@@ -139,19 +135,18 @@ pub async fn create(
     let end = wanted
         .expires_in_days
         .map(|days| now.plus(Duration::from_secs(u64::from(days) * 86_400)));
-    let act = once.act(&caller, "api-keys");
+    let act = once.act(&caller.account, "api-keys");
     make(&ctx, &caller, &act, (wanted.name.trim(), scopes, end), now).await
 }
 
 /// Ends a key. It opens nothing after a minute at the latest.
 #[utoipa::path(delete, path = "/api/v1/api-keys/{id}", tag = "keys", params(("id" = String, Path)),
-    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 204)))]
 pub async fn revoke(
-    caller: Caller,
+    MayManageKeys(caller): MayManageKeys,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    caller.may(Scope::Keys)?;
     let (key, digest) = existing(&ctx, &caller, &id).await?;
     ctx.store.api_key_revoke(&digest, ctx.outside.now()).await?;
     tracing::info!(account.id = %caller.account, key.id = %key.id, by = %caller.by, audit = true, "revoked a key");
@@ -160,19 +155,15 @@ pub async fn revoke(
 
 /// Makes a key like this one, and lets this one end after a while in which both open the door.
 #[utoipa::path(post, path = "/api/v1/api-keys/{id}/rotate", tag = "keys", params(("id" = String, Path),
-    ("idempotency-key" = String, Header, description = "a new one for each rotation", min_length = 1, max_length = 200)), request_body = Rotation,
-    responses((status = 201, body = KeyMade), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    IdempotencyKey), request_body = Rotation,
+    responses((status = 201, body = KeyMade), (status = 409)))]
 pub async fn rotate(
-    caller: Caller,
+    MayManageKeys(caller): MayManageKeys,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
     once: IdempotencyKey,
-    body: Result<Json<Rotation>, JsonRejection>,
+    Body(rotation): Body<Rotation>,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
-    caller.may(Scope::Keys)?;
-    let Json(rotation) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     if rotation.overlap_hours > OVERLAP_HOURS_MAX {
         return Err(ApiError::bad_request(
             "bad_overlap",
@@ -187,7 +178,7 @@ pub async fn rotate(
             "this key has ended; make a new one",
         ));
     }
-    let act = once.act(&caller, &format!("api-keys/{}/rotate", old.id));
+    let act = once.act(&caller.account, &format!("api-keys/{}/rotate", old.id));
     let made = make(
         &ctx,
         &caller,

@@ -1,12 +1,10 @@
 //! `GET /api/v1/billing/usage`: what the present period has come to so far.
 
-use crate::caller::Caller;
-use crate::routes::Problem;
+use crate::caller::MayRead;
 use crate::routes::account::{Found, load, period};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::accounts::api_keys::Scope;
 use domain::billing::usage::Meter;
 use domain::ids::AccountId;
 use domain::ledger::Kind;
@@ -53,12 +51,11 @@ const PAGES_MAX: usize = 25;
 
 /// What the present period has come to so far.
 #[utoipa::path(get, path = "/api/v1/billing/usage", tag = "billing",
-    responses((status = 200, body = UsageShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = UsageShown)))]
 pub async fn usage(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<UsageShown>, ApiError> {
-    caller.may(Scope::Read)?;
     let now = ctx.outside.now();
     let Found {
         account,

@@ -1,22 +1,19 @@
 //! `POST /api/v1/billing/checkout`: the way to Stripe's till. It grants nothing; what is paid there is granted when Stripe
 //! says so.
 
-use crate::caller::Caller;
+use crate::caller::MayBill;
 use crate::checkout_sessions;
 use crate::checkout_sessions::{Mode, Order, frozen, key_reused};
-use crate::idempotency::{Act, IdempotencyKey};
-use crate::routes::Problem;
 use crate::sales::{self, page};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use domain::accounts::Account;
-use domain::accounts::api_keys::Scope;
 use domain::billing::entitlements::plan_of;
 use domain::billing::plans::{Pack, Plan};
 use domain::billing::subscriptions::{Status, Subscription};
 use http::StatusCode;
+use rest::{Act, Body, IdempotencyKey};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -65,24 +62,20 @@ enum Wish<'a> {
 /// Begins a checkout. The same Idempotency-Key answers the same session for as long as it is open, and so does another one
 /// for the same thing.
 #[utoipa::path(post, path = "/api/v1/billing/checkout", tag = "billing", request_body = CheckoutWanted,
-    params(("idempotency-key" = String, Header, description = "a new one for each purchase", min_length = 1, max_length = 200)),
-    responses((status = 201, body = CheckoutShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 201, body = CheckoutShown), (status = 409), (status = 422)))]
 pub async fn create(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<CheckoutWanted>, JsonRejection>,
+    Body(wanted): Body<CheckoutWanted>,
 ) -> Result<(StatusCode, Json<CheckoutShown>), ApiError> {
-    caller.may(Scope::Billing)?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let embedded = embedded(wanted.ui.as_deref())?;
     let wish = wish(&ctx, &wanted)?;
     let stripe = ctx.stripe().await?;
     let whole = ctx.store.account_find_whole(&caller.account).await?;
     let (account, contracts) = whole.ok_or_else(|| ApiError::not_found("the account is gone"))?;
-    let act = once.act(&caller, "billing/checkout");
+    let act = once.act(&caller.account, "billing/checkout");
     let what = match &wish {
         Wish::Pack(pack, quantity) => format!("pack {} {quantity} {embedded}", pack.id),
         Wish::Plan(plan) => format!("plan {} {embedded}", plan.id),

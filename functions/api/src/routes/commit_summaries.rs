@@ -1,18 +1,16 @@
 //! `/api/v1/repos/{owner}/{repo}/commits/{sha}/summary`: a commit in words, made from its diff.
 
 use crate::assists::{Wanted, order, paid};
-use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::{Path, State};
-use domain::accounts::api_keys::Scope;
+use axum::extract::State;
 use domain::ids::AssistId;
 use domain::jobs::assists::{
     Answer, Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, State as Stands, Summary, Task,
 };
 use http::{HeaderName, StatusCode, header};
+use rest::{IdempotencyKey, Path};
 use serde::Serialize;
 use std::sync::Arc;
 use store::{SummaryPlace, WholeAssist};
@@ -67,14 +65,12 @@ const TURNS_MAX: usize = 4;
 /// A commit's summary, if one was asked for: the newest.
 #[utoipa::path(get, path = "/api/v1/repos/{owner}/{repo}/commits/{sha}/summary", tag = "commits",
     params(("owner" = String, Path), ("repo" = String, Path), ("sha" = String, Path, description = "the whole commit id")),
-    responses((status = 200, body = CommitSummary), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = CommitSummary), (status = 400)))]
 pub async fn show(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
     Path(named): Path<(String, String, String)>,
 ) -> Result<Json<CommitSummary>, ApiError> {
-    caller.may(Scope::Read)?;
     let commit = commit(&named)?;
     let found = existing_summary(&ctx, &caller, &commit).await?;
     let whole = found.ok_or_else(|| {
@@ -87,21 +83,22 @@ pub async fn show(
 /// failed. It costs the tokens that it takes; credits for the most it can cost are reserved until then.
 #[utoipa::path(post, path = "/api/v1/repos/{owner}/{repo}/commits/{sha}/summary", tag = "commits",
     params(("owner" = String, Path), ("repo" = String, Path), ("sha" = String, Path, description = "the whole commit id"),
-        ("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
+        IdempotencyKey),
     responses((status = 202, body = CommitSummary, description = "it is queued"),
-        (status = 200, body = CommitSummary, description = "it was over before"),
-        (status = 400, body = Problem), (status = 401, body = Problem), (status = 402, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+        (status = 200, body = CommitSummary, description = "it was over before"), (status = 402), (status = 409)))]
 pub async fn create(
-    caller: Caller,
+    MayRunJobs(caller): MayRunJobs,
     State(ctx): State<Arc<Ctx>>,
     Path(named): Path<(String, String, String)>,
     once: IdempotencyKey,
 ) -> Result<Answered, ApiError> {
-    caller.may(Scope::Jobs)?;
     caller.may_begin(&ctx).await?;
     let commit = commit(&named)?;
-    let id = AssistId::of_act(&once.act(&caller, &format!("summary of {commit}")).id());
+    let id = AssistId::of_act(
+        &once
+            .act(&caller.account, &format!("summary of {commit}"))
+            .id(),
+    );
     for _ in 0..TURNS_MAX {
         let stands = existing_summary(&ctx, &caller, &commit).await?;
         let instead_of = match stands {

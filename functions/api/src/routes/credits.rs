@@ -1,16 +1,14 @@
 //! `GET /api/v1/billing/balance` and `…/billing/transactions`: what an account has, and why.
 
-use crate::caller::Caller;
-use crate::routes::Problem;
+use crate::caller::MayRead;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::accounts::api_keys::Scope;
 use domain::ledger::{Entry, Kind};
 use domain::units::decimal;
 use http::header;
-use rest::cursors;
+use rest::{Params, cursors};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -56,12 +54,11 @@ pub struct Transaction {
 
 /// What you have.
 #[utoipa::path(get, path = "/api/v1/billing/balance", tag = "billing",
-    responses((status = 200, body = BalanceShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = BalanceShown)))]
 pub async fn balance(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<BalanceShown>, ApiError> {
-    caller.may(Scope::Read)?;
     let balance = ctx.store.balance_find(&caller.account).await?;
     let recent = ctx.store.entry_list(&caller.account, None, RECENT).await?;
     Ok(Json(BalanceShown {
@@ -100,16 +97,12 @@ pub struct Transactions {
 
 /// Every movement of your credits, the newest first, by pages.
 #[utoipa::path(get, path = "/api/v1/billing/transactions", tag = "billing", params(Filter),
-    responses((status = 200, content((Transactions = "application/json"), (String = "text/csv"))),
-        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, content((Transactions = "application/json"), (String = "text/csv")))))]
 pub async fn transactions(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
-    filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
+    Params(filter): Params<Filter>,
 ) -> Result<Response, ApiError> {
-    caller.may(Scope::Read)?;
-    let Query(filter) =
-        filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let limit = filter.limit.unwrap_or(PAGE);
     if limit == 0 || limit > PAGE_MAX {
         return Err(ApiError::bad_request(

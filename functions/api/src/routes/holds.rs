@@ -1,15 +1,11 @@
 //! `/api/v1/credits/holds`: reserve credits before work of your own, and settle when you know what it took.
 
-use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayRead, MayRecordUsage};
 use crate::routes::account::load;
 use crate::routes::spend_limit;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use domain::accounts::api_keys::Scope;
+use axum::extract::State;
 use domain::billing::plans::{cost, price};
 use domain::billing::spending::{Outlay, Unit, billing_period};
 use domain::billing::usage::Tokens;
@@ -18,6 +14,7 @@ use domain::ledger::{HoldId, Label, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
 use http::StatusCode;
+use rest::{Body, IdempotencyKey, Path};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,9 +108,11 @@ const DESCRIPTION_CHARS_MAX: usize = 200;
 
 /// Your open holds.
 #[utoipa::path(get, path = "/api/v1/credits/holds", tag = "credits",
-    responses((status = 200, body = Holds), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Holds>, ApiError> {
-    caller.may(Scope::Read)?;
+    responses((status = 200, body = Holds)))]
+pub async fn list(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<Holds>, ApiError> {
     let now = ctx.outside.now();
     release_expired(&ctx, &caller, now).await?;
     let holds = ctx.store.hold_list(&caller.account).await?;
@@ -130,20 +129,15 @@ pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Ho
 
 /// Reserves credits. What is reserved cannot be spent otherwise until it is captured or released.
 #[utoipa::path(post, path = "/api/v1/credits/holds", tag = "credits", request_body = HoldWanted,
-    params(("idempotency-key" = String, Header, description = "a new one for each hold", min_length = 1, max_length = 200)),
-    responses((status = 201, body = HoldShown), (status = 200, body = HoldShown, description = "it was made before"),
-        (status = 400, body = Problem), (status = 401, body = Problem), (status = 402, body = Problem),
-        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 201, body = HoldShown), (status = 200, body = HoldShown, description = "it was made before"), (status = 402), (status = 409), (status = 422)))]
 pub async fn create(
-    caller: Caller,
+    MayRecordUsage(caller): MayRecordUsage,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<HoldWanted>, JsonRejection>,
+    Body(wanted): Body<HoldWanted>,
 ) -> Result<(StatusCode, Json<HoldShown>), ApiError> {
-    caller.may(Scope::Usage)?;
     caller.may_begin(&ctx).await?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let amount = amount(&ctx, wanted.credits.as_deref(), wanted.tokens.as_ref())?;
     if amount.is_zero() {
         return Err(ApiError::bad_request(
@@ -160,7 +154,7 @@ pub async fn create(
     let now = ctx.outside.now();
     let period = billing_period(&load(&ctx, &caller, now).await?.entitlements, now).key;
     let end = now.plus(Duration::from_secs(u64::from(seconds)));
-    let id = once.act(&caller, "credits/holds").id();
+    let id = once.act(&caller.account, "credits/holds").id();
     let label = label(&ctx, &caller, wanted.description.as_deref(), "reserved")?;
     let hold = HoldId::Own(id.clone());
     let posting = Posting::hold(&caller.account, hold, (amount, Credits::ZERO), label, now)
@@ -198,34 +192,29 @@ pub async fn create(
 
 /// Spends what was used of a hold; the rest comes back. Said again it answers the same.
 #[utoipa::path(post, path = "/api/v1/credits/holds/{id}/capture", tag = "credits", request_body = Capture,
-    params(("id" = String, Path), ("idempotency-key" = String, Header, description = "a new one for each capture", min_length = 1, max_length = 200)),
-    responses((status = 200, body = Settled), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(("id" = String, Path), IdempotencyKey),
+    responses((status = 200, body = Settled), (status = 409), (status = 422)))]
 pub async fn capture(
-    caller: Caller,
+    MayRecordUsage(caller): MayRecordUsage,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
     _: IdempotencyKey,
-    body: Result<Json<Capture>, JsonRejection>,
+    Body(used): Body<Capture>,
 ) -> Result<Json<Settled>, ApiError> {
-    caller.may(Scope::Usage)?;
-    let Json(used) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let amount = amount(&ctx, used.credits.as_deref(), used.tokens.as_ref())?;
     settle(&ctx, &caller, &id, amount, used.description.as_deref()).await
 }
 
 /// Gives a hold back whole. Said again it answers the same.
 #[utoipa::path(post, path = "/api/v1/credits/holds/{id}/release", tag = "credits",
-    params(("id" = String, Path), ("idempotency-key" = String, Header, description = "a new one for each release", min_length = 1, max_length = 200)),
-    responses((status = 200, body = Settled), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    params(("id" = String, Path), IdempotencyKey),
+    responses((status = 200, body = Settled), (status = 409)))]
 pub async fn release(
-    caller: Caller,
+    MayRecordUsage(caller): MayRecordUsage,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
     _: IdempotencyKey,
 ) -> Result<Json<Settled>, ApiError> {
-    caller.may(Scope::Usage)?;
     settle(&ctx, &caller, &id, Credits::ZERO, None).await
 }
 

@@ -1,18 +1,14 @@
 //! `GET /api/v1/jobs`: what was ordered, how far it is, what it cost. How jobs are asked for stands in `requests`.
 
-use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use domain::accounts::api_keys::Scope;
+use axum::extract::State;
 use domain::ids::JobId;
 use domain::jobs::requests::{Outcome, Request};
 use domain::jobs::{CancelOutcome, Funding, MovedOn, Snapshot, cost_to_customer};
 use http::StatusCode;
-use rest::cursors;
+use rest::{IdempotencyKey, Params, Path, cursors};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Advanced, Cursor};
@@ -76,15 +72,12 @@ pub struct MomentShown {
 
 /// Your jobs, the newest first, by pages.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Filter),
-    responses((status = 200, body = Jobs), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = Jobs)))]
 pub async fn list(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
-    filter: Result<Query<Filter>, QueryRejection>,
+    Params(filter): Params<Filter>,
 ) -> Result<Json<Jobs>, ApiError> {
-    caller.may(Scope::Read)?;
-    let Query(filter) =
-        filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let cursor = filter.cursor.as_deref().map(cursors::read).transpose()?;
     let cursor = cursor.map(Cursor::from);
     let page = ctx
@@ -99,13 +92,12 @@ pub async fn list(
 
 /// One of your jobs, by its own id or by that of the request which led to it.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = JobShown), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = JobShown)))]
 pub async fn show(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Result<Json<JobShown>, ApiError> {
-    caller.may(Scope::Read)?;
     Ok(Json(match find(&ctx, &caller, &id).await? {
         Found::Job(row) => shown(&row),
         Found::Request(request) => requested(&request),
@@ -114,17 +106,14 @@ pub async fn show(
 
 /// Calls a job off. Nothing is billed; a job whose pull request is being opened right now looks first whether there is one.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs",
-    params(("id" = String, Path), ("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
-    responses((status = 202, body = JobShown), (status = 200, body = JobShown, description = "it was over before"),
-        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 409, body = Problem)))]
+    params(("id" = String, Path), IdempotencyKey),
+    responses((status = 202, body = JobShown), (status = 200, body = JobShown, description = "it was over before"), (status = 409)))]
 pub async fn cancel(
-    caller: Caller,
+    MayRunJobs(caller): MayRunJobs,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
     _: IdempotencyKey,
 ) -> Result<(StatusCode, Json<JobShown>), ApiError> {
-    caller.may(Scope::Jobs)?;
     let row = begun(find(&ctx, &caller, &id).await?)?;
     let transition = match row.clone().staged().cancel(REASON, ctx.outside.now()) {
         CancelOutcome::Moved(transition) => transition,

@@ -1,15 +1,14 @@
 //! `/api/v1/members`: the people of an account and what they are to it.
 
-use crate::caller::Caller;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayManageKeys, MayRead};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::accounts::api_keys::{Role, Scope};
 use domain::accounts::members::Member;
 use domain::ids::UserId;
 use http::StatusCode;
+use rest::{Body, Path};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{RoleSet, TakenOut};
@@ -51,9 +50,11 @@ fn role_words() -> ObjectBuilder {
 
 /// The people of your account. Whoever can reach one of its installations on GitHub is one from his first sign-in on.
 #[utoipa::path(get, path = "/api/v1/members", tag = "people",
-    responses((status = 200, body = Members), (status = 401, body = Problem), (status = 403, body = Problem)))]
-pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Members>, ApiError> {
-    caller.may(Scope::Read)?;
+    responses((status = 200, body = Members)))]
+pub async fn list(
+    MayRead(caller): MayRead,
+    State(ctx): State<Arc<Ctx>>,
+) -> Result<Json<Members>, ApiError> {
     let members = ctx.store.member_list(&caller.account).await?;
     Ok(Json(Members {
         members: members.iter().map(shown).collect(),
@@ -63,17 +64,13 @@ pub async fn list(caller: Caller, State(ctx): State<Arc<Ctx>>) -> Result<Json<Me
 /// Gives a member another role. It stays at his next sign-in, whatever he is on GitHub then. Needs everything that an admin
 /// may do; the last admin stays one.
 #[utoipa::path(patch, path = "/api/v1/members/{id}", tag = "people", params(("id" = String, Path)), request_body = RoleWanted,
-    responses((status = 200, body = MemberShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    responses((status = 200, body = MemberShown), (status = 409)))]
 pub async fn change(
-    caller: Caller,
+    MayManageKeys(caller): MayManageKeys,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
-    body: Result<Json<RoleWanted>, JsonRejection>,
+    Body(wanted): Body<RoleWanted>,
 ) -> Result<Json<MemberShown>, ApiError> {
-    caller.may(Scope::Keys)?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let role = Role::parse(&wanted.role).ok_or_else(|| {
         ApiError::bad_request(
             "bad_role",
@@ -101,14 +98,13 @@ pub async fn change(
 /// installations comes back at his next sign-in: take him out there, too. Needs everything that an admin may do; the last
 /// admin stays.
 #[utoipa::path(delete, path = "/api/v1/members/{id}", tag = "people", params(("id" = String, Path)),
-    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+    responses((status = 204),
+        (status = 409)))]
 pub async fn remove(
-    caller: Caller,
+    MayManageKeys(caller): MayManageKeys,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    caller.may(Scope::Keys)?;
     let user = user(&id)?;
     may_all(&caller)?;
     match ctx.store.member_take_out(&caller.account, user).await? {

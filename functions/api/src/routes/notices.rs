@@ -3,14 +3,12 @@
 //! A program may switch kinds on and off. Where the mail goes it may neither read nor change: whoever held a key could lead
 //! the links of a welcome or of a payment to himself. That stays with operators.
 
-use crate::caller::Caller;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayBill, MayRead};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
-use domain::accounts::api_keys::Scope;
 use domain::notices::{self, Kind};
+use rest::Body;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,27 +35,22 @@ pub struct NoticesWanted {
 
 /// What you are told of by mail.
 #[utoipa::path(get, path = "/api/v1/notices", tag = "account",
-    responses((status = 200, body = NoticesShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = NoticesShown)))]
 pub async fn show(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<NoticesShown>, ApiError> {
-    caller.may(Scope::Read)?;
     shown(&ctx, &caller).await
 }
 
 /// Switches kinds of notice on and off.
 #[utoipa::path(patch, path = "/api/v1/notices", tag = "account", request_body = NoticesWanted,
-    responses((status = 200, body = NoticesShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem)))]
+    responses((status = 200, body = NoticesShown)))]
 pub async fn switch(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
-    body: Result<Json<NoticesWanted>, JsonRejection>,
+    Body(wanted): Body<NoticesWanted>,
 ) -> Result<Json<NoticesShown>, ApiError> {
-    caller.may(Scope::Billing)?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let switches = notices::switches(&wanted.kinds)
         .map_err(|error| ApiError::bad_request("bad_kind", error.to_string()))?;
     for (kind, switch) in switches {

@@ -1,20 +1,17 @@
 //! `/api/v1/billing/payment-methods`: how the account pays. Cards are given to Stripe alone.
 
-use crate::caller::Caller;
+use crate::caller::{Caller, MayBill, MayRead};
 use crate::checkout_sessions;
 use crate::checkout_sessions::{Mode, Order};
-use crate::idempotency::IdempotencyKey;
-use crate::routes::Problem;
 use crate::routes::account::load;
 use crate::routes::checkout::{CheckoutShown, embedded, intent, known, shown};
 use crate::sales::{at_stripe, page};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use domain::accounts::api_keys::Scope;
+use axum::extract::State;
 use domain::ids::CustomerId;
 use http::StatusCode;
+use rest::{Body, IdempotencyKey, Path};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use stripe_api::{PaymentMethod, StripeApi};
@@ -51,13 +48,12 @@ pub struct SetupWanted {
 
 /// How your account can pay.
 #[utoipa::path(get, path = "/api/v1/billing/payment-methods", tag = "billing",
-    responses((status = 200, body = PaymentMethods), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 422, body = Problem)))]
+    responses((status = 200, body = PaymentMethods),
+        (status = 422)))]
 pub async fn list(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<PaymentMethods>, ApiError> {
-    caller.may(Scope::Read)?;
     let stripe = ctx.stripe().await?;
     let customer = load(&ctx, &caller, ctx.outside.now())
         .await?
@@ -87,22 +83,18 @@ pub async fn list(
 
 /// Begins a checkout at which the customer gives Stripe a way to pay; nothing is paid.
 #[utoipa::path(post, path = "/api/v1/billing/payment-methods", tag = "billing", request_body = SetupWanted,
-    params(("idempotency-key" = String, Header, description = "a new one for each", min_length = 1, max_length = 200)),
-    responses((status = 201, body = CheckoutShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 201, body = CheckoutShown), (status = 409), (status = 422)))]
 pub async fn add(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<SetupWanted>, JsonRejection>,
+    Body(wanted): Body<SetupWanted>,
 ) -> Result<(StatusCode, Json<CheckoutShown>), ApiError> {
-    caller.may(Scope::Billing)?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let embedded = embedded(wanted.ui.as_deref())?;
     let stripe = ctx.stripe().await?;
     let account = load(&ctx, &caller, ctx.outside.now()).await?.account;
-    let act = once.act(&caller, "billing/payment-methods");
+    let act = once.act(&caller.account, "billing/payment-methods");
     let what = format!("setup {embedded}");
     let order = Order {
         customer: account.customer.to_string(),
@@ -122,18 +114,17 @@ pub async fn add(
 
 /// Takes a way to pay away, for ever.
 #[utoipa::path(delete, path = "/api/v1/billing/payment-methods/{id}", tag = "billing", params(("id" = String, Path),
-    ("idempotency-key" = String, Header, description = "a new one for each", min_length = 1, max_length = 200)),
-    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem)))]
+    IdempotencyKey),
+    responses((status = 204), (status = 422)))]
 pub async fn remove(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
     once: IdempotencyKey,
 ) -> Result<StatusCode, ApiError> {
     let Own { stripe, method, .. } = own(&ctx, &caller, &id).await?;
     let key = once
-        .act(&caller, &format!("billing/payment-methods/{id}"))
+        .act(&caller.account, &format!("billing/payment-methods/{id}"))
         .key();
     stripe
         .payment_method_detach(&method.id, &key)
@@ -145,11 +136,10 @@ pub async fn remove(
 
 /// Makes a way to pay the one that invoices are paid with.
 #[utoipa::path(post, path = "/api/v1/billing/payment-methods/{id}/default", tag = "billing", params(("id" = String, Path),
-    ("idempotency-key" = String, Header, description = "a new one for each", min_length = 1, max_length = 200)),
-    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem)))]
+    IdempotencyKey),
+    responses((status = 204), (status = 422)))]
 pub async fn make_default(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
     once: IdempotencyKey,
@@ -160,7 +150,10 @@ pub async fn make_default(
         method,
     } = own(&ctx, &caller, &id).await?;
     let key = once
-        .act(&caller, &format!("billing/payment-methods/{id}/default"))
+        .act(
+            &caller.account,
+            &format!("billing/payment-methods/{id}/default"),
+        )
         .key();
     stripe
         .payment_method_default_set(&customer, &method.id, &key)
@@ -178,7 +171,6 @@ struct Own {
 
 /// Only the account's own can be touched, by who may buy; everything else looks absent.
 async fn own(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Own, ApiError> {
-    caller.may(Scope::Billing)?;
     let stripe = ctx.stripe().await?;
     let customer = load(ctx, caller, ctx.outside.now()).await?.account.customer;
     let methods = stripe

@@ -3,15 +3,11 @@
 //! A report and what it costs are one transaction, so there is nothing left to be acted on: a fix that was delivered is on
 //! Stripe's bill, in the ledger or in the trial's quota as soon as its report is answered, and once.
 
-use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayRead, MayRecordUsage};
 use crate::routes::account::{Found, load, period};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
-use domain::accounts::api_keys::Scope;
+use axum::extract::State;
 use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::ids::JobId;
@@ -21,7 +17,7 @@ use domain::jobs::repositories::RepositoryName;
 use domain::notices::{Notice, quota_warning};
 use domain::time::Timestamp;
 use http::StatusCode;
-use rest::cursors;
+use rest::{Body, IdempotencyKey, Params, cursors};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -123,19 +119,16 @@ const CLOCK_AHEAD: Duration = Duration::from_secs(300);
 /// whatever order it is reported, and not at all where a job of ours was billed for its issue. It has happened, so it also
 /// counts beyond a quota, and credits that do not suffice are owed: ask `GET /api/v1/billing/quota` before the work.
 #[utoipa::path(post, path = "/api/v1/phase-data", tag = "usage", request_body = PhaseData,
-    params(("idempotency-key" = String, Header, description = "a new one for each report", min_length = 1, max_length = 200)),
+    params(IdempotencyKey),
     responses((status = 201, body = PhaseShown), (status = 200, body = PhaseShown, description = "it was reported before"),
-        (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem, description = "customer_id is not this key's, or the key may not"),
-        (status = 404, body = Problem, description = "there is no such job"), (status = 409, body = Problem)))]
+        (status = 403, description = "customer_id is not this key's, or the key may not"),
+        (status = 404, description = "there is no such job"), (status = 409)))]
 pub async fn report(
-    caller: Caller,
+    MayRecordUsage(caller): MayRecordUsage,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<PhaseData>, JsonRejection>,
+    Body(told): Body<PhaseData>,
 ) -> Result<(StatusCode, Json<PhaseShown>), ApiError> {
-    caller.may(Scope::Usage)?;
-    let Json(told) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let now = ctx.outside.now();
     let found = load(&ctx, &caller, now).await?;
     let Found {
@@ -150,7 +143,12 @@ pub async fn report(
         let detail = "customer_id is not that of this key's account; leave it out, or use a key of that account";
         return Err(ApiError::forbidden("other_customer", detail));
     }
-    let mut report = read(&caller, once.act(&caller, "phase-data").id(), told, now)?;
+    let mut report = read(
+        &caller,
+        once.act(&caller.account, "phase-data").id(),
+        told,
+        now,
+    )?;
     let terms = Offer::of(&ctx.catalogue, entitlements, &account.customer, now).terms;
     let charge = report
         .is_billable(&ctx.catalogue.phase)
@@ -189,15 +187,12 @@ pub async fn report(
 
 /// What was reported, the newest first, by pages.
 #[utoipa::path(get, path = "/api/v1/phase-data", tag = "usage", params(Filter),
-    responses((status = 200, body = Phases), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = Phases)))]
 pub async fn list(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
-    filter: Result<Query<Filter>, QueryRejection>,
+    Params(filter): Params<Filter>,
 ) -> Result<Json<Phases>, ApiError> {
-    caller.may(Scope::Read)?;
-    let Query(filter) =
-        filter.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let cursor = filter
         .cursor
         .as_deref()

@@ -1,15 +1,13 @@
 //! `POST /api/v1/billing/portal`: the way into Stripe's portal, where customers change cards and read invoices.
 
-use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
-use crate::routes::Problem;
+use crate::caller::MayBill;
 use crate::routes::account::load;
 use crate::sales::{at_stripe, page};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::accounts::api_keys::Scope;
 use http::StatusCode;
+use rest::IdempotencyKey;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -26,15 +24,13 @@ const CONFIGURATION: &str = "Tallyhook";
 
 /// Opens Stripe's customer portal for the account.
 #[utoipa::path(post, path = "/api/v1/billing/portal", tag = "billing",
-    params(("idempotency-key" = String, Header, description = "a new one for each visit", min_length = 1, max_length = 200)),
-    responses((status = 201, body = PortalShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 201, body = PortalShown), (status = 422)))]
 pub async fn create(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
 ) -> Result<(StatusCode, Json<PortalShown>), ApiError> {
-    caller.may(Scope::Billing)?;
     let stripe = ctx.stripe().await?;
     let account = load(&ctx, &caller, ctx.outside.now()).await?.account;
     let known = stripe
@@ -44,7 +40,7 @@ pub async fn create(
     let ours = known
         .iter()
         .find(|one| one.active && one.name.as_deref() == Some(CONFIGURATION));
-    let key = once.act(&caller, "billing/portal").key();
+    let key = once.act(&caller.account, "billing/portal").key();
     let back = page(&ctx, "/billing");
     let configuration = ours.map(|one| one.id.as_str());
     let session = stripe

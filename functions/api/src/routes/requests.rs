@@ -3,21 +3,18 @@
 //! This door cannot read GitHub and shall not. So it writes down what was asked, under the id that the job will have, and
 //! the door that reads GitHub acts on it; should the message get lost, the row is found due.
 
-use crate::caller::Caller;
-use crate::idempotency::{Act, IdempotencyKey};
-use crate::routes::Problem;
+use crate::caller::{Caller, MayRunJobs};
 use crate::routes::jobs::{begun, find};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use domain::accounts::api_keys::Scope;
+use axum::extract::State;
 use domain::ids::JobId;
 use domain::jobs::State as JobState;
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::requests::{Agent, Request};
 use http::StatusCode;
 use queues::Message;
+use rest::{Act, Body, IdempotencyKey, Path};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::RequestMade;
@@ -55,19 +52,15 @@ pub struct Requested {
 /// Asks for a job. Its issue is looked up within moments: `GET /api/v1/jobs/{id}` says how far it is, or why there can be
 /// none. The policy file of the repository says how the pull request shall be; who may ask is up to your keys.
 #[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = JobWanted,
-    params(("idempotency-key" = String, Header, description = "a new one for each job", min_length = 1, max_length = 200)),
-    responses((status = 202, body = Requested), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 202, body = Requested), (status = 409), (status = 422)))]
 pub async fn create(
-    caller: Caller,
+    MayRunJobs(caller): MayRunJobs,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<JobWanted>, JsonRejection>,
+    Body(wanted): Body<JobWanted>,
 ) -> Result<(StatusCode, Json<Requested>), ApiError> {
-    caller.may(Scope::Jobs)?;
     caller.may_begin(&ctx).await?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let repository = repository(&wanted.repository)?;
     if wanted.issue == 0 {
         return Err(ApiError::bad_request(
@@ -84,7 +77,7 @@ pub async fn create(
     ask(
         &ctx,
         &caller,
-        &once.act(&caller, "jobs"),
+        &once.act(&caller.account, "jobs"),
         (repository, wanted.issue, agent),
         None,
     )
@@ -94,23 +87,21 @@ pub async fn create(
 /// Tries an issue once more whose job ended without a pull request that stands. It is a new job for the same agent, charged as
 /// any other: only when it delivers.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs",
-    params(("id" = String, Path), ("idempotency-key" = String, Header, description = "a new one for each try", min_length = 1, max_length = 200)),
-    responses((status = 202, body = Requested), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+    params(("id" = String, Path), IdempotencyKey),
+    responses((status = 202, body = Requested), (status = 409)))]
 pub async fn retry(
-    caller: Caller,
+    MayRunJobs(caller): MayRunJobs,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
     once: IdempotencyKey,
 ) -> Result<(StatusCode, Json<Requested>), ApiError> {
-    caller.may(Scope::Jobs)?;
     caller.may_begin(&ctx).await?;
     let row = begun(find(&ctx, &caller, &id).await?)?;
     may_retry(row.state)?;
     let agent = row.agent();
     let facts = row.facts;
     let repository = repository(&format!("{}/{}", facts.owner_login, facts.repository_name))?;
-    let act = once.act(&caller, &format!("jobs/{}/retry", facts.id));
+    let act = once.act(&caller.account, &format!("jobs/{}/retry", facts.id));
     ask(
         &ctx,
         &caller,

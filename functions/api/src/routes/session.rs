@@ -1,19 +1,17 @@
 //! `/api/v1/session`: who is signed in, for which account, and what GitHub has shown him.
 
-use crate::idempotency::IdempotencyKey;
 use crate::rates::Guest;
-use crate::routes::Problem;
 use crate::sessions;
 use crate::sessions::Person;
 use crate::{ApiError, Ctx, joining, owners};
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::response::{IntoResponse, Response};
 use domain::accounts::api_keys::Role;
 use domain::accounts::sessions::Session;
 use domain::ids::{AccountId, InstallationId};
 use http::{StatusCode, header};
+use rest::{Body, IdempotencyKey};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::Finished;
@@ -85,7 +83,7 @@ pub struct InstallationChosen {
 
 /// Who you are, for which account you act and which others you have. For people who are signed in; a key has no session.
 #[utoipa::path(get, path = "/api/v1/session", tag = "people", security(("session" = [])),
-    responses((status = 200, body = SessionShown), (status = 401, body = Problem)))]
+    responses((status = 200, body = SessionShown)))]
 pub async fn show(
     person: Person,
     State(ctx): State<Arc<Ctx>>,
@@ -98,15 +96,12 @@ pub async fn show(
 /// Goes on for another of your accounts. The session gets a new cookie and a new CSRF token; the old ones end, so that a
 /// page that still shows the other account cannot act by mistake.
 #[utoipa::path(put, path = "/api/v1/session/account", tag = "people", request_body = AccountChosen, security(("session" = [])),
-    responses((status = 200, body = SessionShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = SessionShown), (status = 404)))]
 pub async fn choose(
     person: Person,
     State(ctx): State<Arc<Ctx>>,
-    body: Result<Json<AccountChosen>, JsonRejection>,
+    Body(chosen): Body<AccountChosen>,
 ) -> Result<Response, ApiError> {
-    let Json(chosen) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let absent = || ApiError::not_found("you have no such account");
     let account = AccountId::parse(&chosen.account_id).map_err(|_| absent())?;
     let old = &person.session;
@@ -153,9 +148,8 @@ pub async fn choose(
 /// up by mail, say. It has to be a key that may do everything, as the first one; whatever is wrong with it, the answer is
 /// the same. Then choose the account.
 #[utoipa::path(post, path = "/api/v1/session/accounts", tag = "people", request_body = AccountKey, security(("session" = [])),
-    params(("idempotency-key" = String, Header, description = "a new one for each act", min_length = 1, max_length = 200)),
-    responses((status = 200, body = AccountOfMine), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 200, body = AccountOfMine)))]
 pub async fn join(
     person: Person,
     // Secrets that are tried are counted by where they come from, too.
@@ -163,10 +157,10 @@ pub async fn join(
     State(ctx): State<Arc<Ctx>>,
     // Who is let in twice is in, whatever the act is called.
     _: IdempotencyKey,
-    body: Result<Json<AccountKey>, JsonRejection>,
+    body: Result<Body<AccountKey>, ApiError>,
 ) -> Result<Json<AccountOfMine>, ApiError> {
-    // Not in the words of what reads it, which could say the key again.
-    let Json(shown) = body.map_err(|_| {
+    // The reason of the JSON parser could repeat the key.
+    let Body(shown) = body.map_err(|_| {
         ApiError::bad_request("bad_body", "send {\"key\": \"th_…\"} and nothing else")
     })?;
     let joined = joining::join(&ctx, &person, &shown.key).await?;
@@ -181,18 +175,16 @@ pub async fn join(
 /// account of his own by installing the App moves to yours and his own is closed, as long as nothing was done with it.
 #[utoipa::path(post, path = "/api/v1/session/installations", tag = "people", request_body = InstallationChosen,
     security(("session" = [])),
-    params(("idempotency-key" = String, Header, description = "a new one for each act", min_length = 1, max_length = 200)),
-    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 409, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 204),
+        (status = 404), (status = 409)))]
 pub async fn link(
     person: Person,
     State(ctx): State<Arc<Ctx>>,
     // An owner is linked once, whatever the act is called.
     _: IdempotencyKey,
-    body: Result<Json<InstallationChosen>, JsonRejection>,
+    Body(chosen): Body<InstallationChosen>,
 ) -> Result<StatusCode, ApiError> {
-    let Json(chosen) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let no_account = || {
         ApiError::forbidden(
             "no_account",

@@ -12,12 +12,12 @@ use crate::routes::sign_in::{leave, redirect};
 use crate::sessions;
 use crate::sessions::Person;
 use crate::{ApiError, Ctx, joining, owners};
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::accounts::api_keys::Role;
 use domain::ids::{AccountId, InstallationId};
 use http::{HeaderMap, StatusCode};
+use rest::{Form, Params};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -41,10 +41,8 @@ pub struct Installed {
 pub async fn begin(
     State(ctx): State<Arc<Ctx>>,
     headers: HeaderMap,
-    installed: Result<Query<Installed>, QueryRejection>,
+    Params(installed): Params<Installed>,
 ) -> Result<Response, ApiError> {
-    let Query(installed) =
-        installed.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     if let Some(installation) = installed.installation_id {
         let installation = Some(InstallationId::new(installation));
         return leave(
@@ -237,11 +235,10 @@ pub struct Choice {
 pub async fn link(
     State(ctx): State<Arc<Ctx>>,
     headers: HeaderMap,
-    form: Result<Form<Choice>, FormRejection>,
+    form: Result<Form<Choice>, ApiError>,
 ) -> Result<Response, ApiError> {
     let person = signed_in(&ctx, &headers).await?;
-    let Form(choice) =
-        form.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
+    let Form(choice) = form?;
     person.vouched_by(&ctx, &headers, Some(&choice.csrf_token))?;
     let account = AccountId::parse(&choice.account_id)
         .map_err(|_| ApiError::not_found("you have no such account"))?;
@@ -269,11 +266,10 @@ pub async fn join(
     _: Guest,
     State(ctx): State<Arc<Ctx>>,
     headers: HeaderMap,
-    form: Result<Form<AccountKey>, FormRejection>,
+    form: Result<Form<AccountKey>, ApiError>,
 ) -> Result<Response, ApiError> {
     let person = signed_in(&ctx, &headers).await?;
-    let Form(shown) =
-        form.map_err(|_| ApiError::bad_request("bad_body", "send the form as the page has it"))?;
+    let Form(shown) = form?;
     person.vouched_by(&ctx, &headers, Some(&shown.csrf_token))?;
     let (installation, csrf) = (
         shown.installation_id.map(InstallationId::new),

@@ -11,12 +11,12 @@ use crate::routes::setup;
 use crate::sessions;
 use crate::sessions::Person;
 use crate::{ApiError, Ctx};
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::time::Timestamp;
 use github_api::{Exchanged, Visitor};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use rest::{Form, Params};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -31,10 +31,8 @@ pub struct Wish {
 /// Sends a browser to GitHub's consent page.
 pub async fn begin(
     State(ctx): State<Arc<Ctx>>,
-    wish: Result<Query<Wish>, QueryRejection>,
+    Params(wish): Params<Wish>,
 ) -> Result<Response, ApiError> {
-    let Query(wish) =
-        wish.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let within = |path: String| oauth_state::within(&path).map(str::to_owned);
     let bad = || {
         ApiError::bad_request(
@@ -79,10 +77,8 @@ pub struct Back {
 pub async fn callback(
     State(ctx): State<Arc<Ctx>>,
     headers: HeaderMap,
-    back: Result<Query<Back>, QueryRejection>,
+    Params(back): Params<Back>,
 ) -> Result<Response, ApiError> {
-    let Query(back) =
-        back.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let now = ctx.outside.now();
     let github = ctx.sign_in().await?;
     let state = back.state.as_deref().unwrap_or_default();
@@ -158,7 +154,7 @@ pub struct SignOut {
 pub async fn sign_out(
     State(ctx): State<Arc<Ctx>>,
     headers: HeaderMap,
-    form: Result<Form<SignOut>, FormRejection>,
+    form: Result<Form<SignOut>, ApiError>,
 ) -> Result<Response, ApiError> {
     let now = ctx.outside.now();
     if let Some(person) = sessions::person(&ctx, &headers, now).await? {

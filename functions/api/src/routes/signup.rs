@@ -4,13 +4,10 @@
 //! only who reads the mail of an address gets into its account. A sign-up is known by its address, so there is one account
 //! for each, however often and with whatever key it is asked for; what was asked first counts.
 
-use crate::idempotency::IdempotencyKey;
 use crate::rates::Guest;
-use crate::routes::Problem;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{
     SignUp, State as Stands, Way, begins, begins_with, is_open, trial,
@@ -19,6 +16,7 @@ use domain::billing::plans::{Plan, PlanId};
 use domain::ids::AccountId;
 use http::StatusCode;
 use queues::Message;
+use rest::{Body, IdempotencyKey};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::mail_newcomer;
@@ -57,17 +55,15 @@ const LOOKED_AT: &str = "Somebody looks at it first. Then we send a mail to this
 
 /// Asks for an account. What comes next is mailed; the answer is the same for every address.
 #[utoipa::path(post, path = "/api/v1/signup", tag = "sign-up", security(()), request_body = SignUpWanted,
-    params(("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
-    responses((status = 202, body = SignUpTaken), (status = 400, body = Problem), (status = 429, body = Problem),
-        (status = 503, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 202, body = SignUpTaken), (status = 429),
+        (status = 503)))]
 pub async fn create(
     _: Guest,
     State(ctx): State<Arc<Ctx>>,
     _: IdempotencyKey,
-    body: Result<Json<SignUpWanted>, JsonRejection>,
+    Body(wanted): Body<SignUpWanted>,
 ) -> Result<(StatusCode, Json<SignUpTaken>), ApiError> {
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let email = MailAddress::parse(&wanted.email).map_err(|_| {
         ApiError::bad_request(
             "bad_email",

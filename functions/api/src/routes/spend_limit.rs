@@ -1,13 +1,10 @@
 //! `/api/v1/billing/spend-limit`: the most that the account wants to spend in a billing period, and what it has come to.
 
-use crate::caller::Caller;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayBill, MayRead};
 use crate::routes::account::{Found, load};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
-use domain::accounts::api_keys::Scope;
 use domain::billing::entitlements::Entitlements;
 use domain::billing::plans::Pays;
 use domain::billing::spending::{SpendLimit, Unit, billing_period, minor};
@@ -15,6 +12,7 @@ use domain::ids::AccountId;
 use domain::time::Timestamp;
 use domain::units::Credits;
 use domain::units::Money;
+use rest::Body;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -71,28 +69,23 @@ const MINOR_MAX: i64 = 99_999_999;
 
 /// What you want to spend at most, and what the present billing period has come to.
 #[utoipa::path(get, path = "/api/v1/billing/spend-limit", tag = "billing",
-    responses((status = 200, body = SpendingShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = SpendingShown)))]
 pub async fn show(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<SpendingShown>, ApiError> {
-    caller.may(Scope::Read)?;
     now_shown(&ctx, &caller).await
 }
 
 /// Says what you want to spend at most in a billing period. It replaces what you said before. Work that could go beyond it
 /// is refused; what is under way goes on, also where the new limit is below what is spent already.
 #[utoipa::path(put, path = "/api/v1/billing/spend-limit", tag = "billing", request_body = LimitWanted,
-    responses((status = 200, body = SpendingShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem)))]
+    responses((status = 200, body = SpendingShown)))]
 pub async fn set(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
-    body: Result<Json<LimitWanted>, JsonRejection>,
+    Body(wanted): Body<LimitWanted>,
 ) -> Result<Json<SpendingShown>, ApiError> {
-    caller.may(Scope::Billing)?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let bad = |detail: String| ApiError::bad_request("bad_amount", detail);
     if wanted
         .money_minor
@@ -125,12 +118,11 @@ pub async fn set(
 
 /// Takes the limit away.
 #[utoipa::path(delete, path = "/api/v1/billing/spend-limit", tag = "billing",
-    responses((status = 200, body = SpendingShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = SpendingShown)))]
 pub async fn remove(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<SpendingShown>, ApiError> {
-    caller.may(Scope::Billing)?;
     change(&ctx, &caller, &SpendLimit::default()).await
 }
 

@@ -1,21 +1,18 @@
 //! `/api/v1/billing/subscription`: the plan that an account pays for.
 
-use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayBill, MayRead};
 use crate::routes::checkout::{intent, known, live};
 use crate::sales::{self, at_stripe};
 use crate::subscribing::{self, whole};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
-use domain::accounts::api_keys::Scope;
+use axum::extract::State;
 use domain::billing::entitlements::entitlements;
 use domain::billing::entitlements::{Coverage, plan_of};
 use domain::billing::subscriptions::Status;
 use domain::retry::Failure;
 use http::StatusCode;
+use rest::{Body, IdempotencyKey, Params};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use stripe_api::{Cancel, SubscriptionStatus};
@@ -101,33 +98,29 @@ const PREVIEW_SECONDS: i64 = 3_600;
 
 /// Your subscription.
 #[utoipa::path(get, path = "/api/v1/billing/subscription", tag = "billing",
-    responses((status = 200, body = SubscriptionShown), (status = 401, body = Problem), (status = 403, body = Problem)))]
+    responses((status = 200, body = SubscriptionShown)))]
 pub async fn show(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
 ) -> Result<Json<SubscriptionShown>, ApiError> {
-    caller.may(Scope::Read)?;
     shown(&ctx, &caller).await.map(Json)
 }
 
 /// Subscribes to a plan, paid with the account's usual payment method.
 #[utoipa::path(post, path = "/api/v1/billing/subscription", tag = "billing", request_body = PlanWanted,
-    params(("idempotency-key" = String, Header, description = "a new one for each", min_length = 1, max_length = 200)),
-    responses((status = 201, body = SubscriptionShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 402, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 201, body = SubscriptionShown),
+        (status = 402), (status = 409), (status = 422)))]
 pub async fn create(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<PlanWanted>, JsonRejection>,
+    Body(wanted): Body<PlanWanted>,
 ) -> Result<(StatusCode, Json<SubscriptionShown>), ApiError> {
-    caller.may(Scope::Billing)?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let plan = sales::plan(&ctx, &wanted.plan)?;
     let stripe = ctx.stripe().await?;
     let (account, contracts) = whole(&ctx, &caller).await?;
-    let act = once.act(&caller, "billing/subscription");
+    let act = once.act(&caller.account, "billing/subscription");
     let what = format!("subscribe {}", plan.id);
     let begun = match known(&ctx, &account, &act, &what).await? {
         Some(begun) => begun,
@@ -145,16 +138,12 @@ pub async fn create(
 
 /// What a change to another plan would cost now. Nothing is changed.
 #[utoipa::path(post, path = "/api/v1/billing/subscription/preview", tag = "billing", request_body = PlanWanted,
-    responses((status = 200, body = PreviewShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = PreviewShown), (status = 404), (status = 422)))]
 pub async fn preview(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
-    body: Result<Json<PlanWanted>, JsonRejection>,
+    Body(wanted): Body<PlanWanted>,
 ) -> Result<Json<PreviewShown>, ApiError> {
-    caller.may(Scope::Billing)?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let plan = sales::plan(&ctx, &wanted.plan)?;
     let stripe = ctx.stripe().await?;
     let (account, _) = whole(&ctx, &caller).await?;
@@ -189,20 +178,17 @@ pub async fn preview(
 
 /// Changes the plan, or takes a cancellation back.
 #[utoipa::path(patch, path = "/api/v1/billing/subscription", tag = "billing", request_body = ChangeWanted,
-    params(("idempotency-key" = String, Header, description = "a new one for each", min_length = 1, max_length = 200)),
-    responses((status = 200, body = SubscriptionShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 402, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 200, body = SubscriptionShown),
+        (status = 402), (status = 404),
+        (status = 409), (status = 422)))]
 pub async fn update(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<ChangeWanted>, JsonRejection>,
+    Body(wanted): Body<ChangeWanted>,
 ) -> Result<Json<SubscriptionShown>, ApiError> {
-    caller.may(Scope::Billing)?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let act = once.act(&caller, "billing/subscription/change");
+    let act = once.act(&caller.account, "billing/subscription/change");
     match (&wanted.plan, wanted.resume) {
         (Some(plan), None) => {
             let plan = sales::plan(&ctx, plan)?;
@@ -270,17 +256,14 @@ pub async fn update(
 
 /// Cancels the subscription: with its period, or now, which is billed for what was counted until now.
 #[utoipa::path(delete, path = "/api/v1/billing/subscription", tag = "billing", params(End,
-    ("idempotency-key" = String, Header, description = "a new one for each", min_length = 1, max_length = 200)),
-    responses((status = 200, body = SubscriptionShown), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    IdempotencyKey),
+    responses((status = 200, body = SubscriptionShown), (status = 404), (status = 422)))]
 pub async fn cancel(
-    caller: Caller,
+    MayBill(caller): MayBill,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    end: Result<Query<End>, QueryRejection>,
+    Params(end): Params<End>,
 ) -> Result<Json<SubscriptionShown>, ApiError> {
-    caller.may(Scope::Billing)?;
-    let Query(end) = end.map_err(|error| ApiError::bad_request("bad_query", error.body_text()))?;
     let how = match end.when.as_deref() {
         None | Some("period_end") => Cancel::AtPeriodEnd,
         Some("now") => Cancel::NowWithLastInvoice,
@@ -291,7 +274,7 @@ pub async fn cancel(
             ));
         }
     };
-    let act = once.act(&caller, "billing/subscription/cancel");
+    let act = once.act(&caller.account, "billing/subscription/cancel");
     let what = format!("cancel {how:?}");
     let now = ctx.outside.now().seconds();
     subscribing::act(
@@ -315,8 +298,9 @@ pub async fn cancel(
 async fn shown(ctx: &Ctx, caller: &Caller) -> Result<SubscriptionShown, ApiError> {
     let (account, contracts) = whole(ctx, caller).await?;
     let stands = entitlements(&ctx.catalogue, &account, &contracts, ctx.outside.now());
-    let stands = stands
-        .ok_or_else(|| ApiError::behind(&Failure::never("the catalogue lacks its default plan")))?;
+    let stands = stands.ok_or_else(|| {
+        ApiError::failure(&Failure::never("the catalogue lacks its default plan"))
+    })?;
     let subscriptions = contracts.subscriptions;
     let ended = || {
         subscriptions

@@ -1,14 +1,10 @@
 //! `/api/v1/test-integration`: test files scored, and tests put into a file. It comes before a fix is made and is never billed.
 
 use crate::assists::{Wanted, order};
-use crate::caller::Caller;
-use crate::idempotency::IdempotencyKey;
-use crate::routes::Problem;
+use crate::caller::{Caller, MayRead, MayRunJobs};
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use domain::accounts::api_keys::Scope;
+use axum::extract::State;
 use domain::ids::AssistId;
 use domain::jobs::assists::{
     Answer, BadFiles, Integrated, Score, SourceFile, State as Stands, Task, TestAnalysis,
@@ -16,6 +12,7 @@ use domain::jobs::assists::{
 };
 use domain::retry::Failure;
 use http::{HeaderName, StatusCode, header};
+use rest::{Body, IdempotencyKey, Path};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::WholeAssist;
@@ -95,54 +92,45 @@ type Answered = (StatusCode, [(HeaderName, String); 1], Json<TestAssist>);
 /// Scores test files as places for a new test, from 0 to 100 each. It costs nothing; an account has so many of these a day.
 /// What is sent and what comes of it are kept for 30 days.
 #[utoipa::path(post, path = "/api/v1/test-integration/analyze", tag = "tests", request_body = TestsToScore,
-    params(("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
+    params(IdempotencyKey),
     responses((status = 202, body = TestAssist, description = "it is queued"),
         (status = 200, body = TestAssist, description = "it was over before"),
-        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 409, body = Problem)))]
+        (status = 409)))]
 pub async fn analyze(
-    caller: Caller,
+    MayRunJobs(caller): MayRunJobs,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<TestsToScore>, JsonRejection>,
+    Body(wanted): Body<TestsToScore>,
 ) -> Result<Answered, ApiError> {
-    let asked = |wanted: TestsToScore| {
-        TestAnalysis::check(wanted.code.map(sent), all_sent(wanted.tests)).map(Task::TestAnalysis)
-    };
-    ask(&ctx, &caller, &once, body, asked).await
+    let task = TestAnalysis::check(wanted.code.map(sent), all_sent(wanted.tests));
+    ask(&ctx, &caller, &once, task.map(Task::TestAnalysis)).await
 }
 
 /// Puts tests into a test file. It costs nothing; an account has so many of these a day. What is sent and what comes of it are
 /// kept for 30 days.
 #[utoipa::path(post, path = "/api/v1/test-integration/generate", tag = "tests", request_body = TestsToIntegrate,
-    params(("idempotency-key" = String, Header, description = "a new one for each wish", min_length = 1, max_length = 200)),
+    params(IdempotencyKey),
     responses((status = 202, body = TestAssist, description = "it is queued"),
         (status = 200, body = TestAssist, description = "it was over before"),
-        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 409, body = Problem)))]
+        (status = 409)))]
 pub async fn generate(
-    caller: Caller,
+    MayRunJobs(caller): MayRunJobs,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<TestsToIntegrate>, JsonRejection>,
+    Body(wanted): Body<TestsToIntegrate>,
 ) -> Result<Answered, ApiError> {
-    let asked = |wanted: TestsToIntegrate| {
-        TestIntegration::check(sent(wanted.target), all_sent(wanted.tests))
-            .map(Task::TestIntegration)
-    };
-    ask(&ctx, &caller, &once, body, asked).await
+    let task = TestIntegration::check(sent(wanted.target), all_sent(wanted.tests));
+    ask(&ctx, &caller, &once, task.map(Task::TestIntegration)).await
 }
 
 /// How far it is, and what came of it.
 #[utoipa::path(get, path = "/api/v1/test-integration/{id}", tag = "tests", params(("id" = String, Path)),
-    responses((status = 200, body = TestAssist), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem)))]
+    responses((status = 200, body = TestAssist)))]
 pub async fn show(
-    caller: Caller,
+    MayRead(caller): MayRead,
     State(ctx): State<Arc<Ctx>>,
     Path(id): Path<String>,
 ) -> Result<Json<TestAssist>, ApiError> {
-    caller.may(Scope::Read)?;
     let absent = || {
         ApiError::not_found("there is no such analysis or integration; they are kept for 30 days")
     };
@@ -158,21 +146,16 @@ pub async fn show(
     Ok(Json(shown(whole)))
 }
 
-async fn ask<T>(
+async fn ask(
     ctx: &Ctx,
     caller: &Caller,
     once: &IdempotencyKey,
-    body: Result<Json<T>, JsonRejection>,
-    asked: impl FnOnce(T) -> Result<Task, BadFiles>,
+    task: Result<Task, BadFiles>,
 ) -> Result<Answered, ApiError> {
-    caller.may(Scope::Jobs)?;
     caller.may_begin(ctx).await?;
-    let Json(wanted) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
-    let task =
-        asked(wanted).map_err(|error| ApiError::bad_request("bad_files", error.to_string()))?;
+    let task = task.map_err(|error| ApiError::bad_request("bad_files", error.to_string()))?;
     let kind = task.kind().as_str();
-    let id = AssistId::of_act(&once.act(caller, kind).id());
+    let id = AssistId::of_act(&once.act(&caller.account, kind).id());
     let wanted = Wanted {
         id: id.clone(),
         task,
@@ -183,7 +166,7 @@ async fn ask<T>(
     let whole = order(ctx, caller, wanted).await?;
     // Without a place nobody can have taken it.
     let whole = whole
-        .ok_or_else(|| ApiError::behind(&Failure::never("an assist without a place was taken")))?;
+        .ok_or_else(|| ApiError::failure(&Failure::never("an assist without a place was taken")))?;
     tracing::info!(account.id = %caller.account, assist.id = %id, by = %caller.by, audit = true, "asked for tests");
     let status = if whole.row.state == Stands::Queued {
         StatusCode::ACCEPTED

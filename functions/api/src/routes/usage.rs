@@ -1,18 +1,15 @@
 //! `POST /api/v1/usage` and `…/usage/check`: what the account's own service uses, counted against its quotas.
 
-use crate::caller::Caller;
-use crate::idempotency::{Act, IdempotencyKey};
-use crate::routes::Problem;
+use crate::caller::MayRecordUsage;
 use crate::routes::account::{Found, load, period};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
-use domain::accounts::api_keys::Scope;
 use domain::billing::plans::{Limit, MeterKind, Quota};
 use domain::billing::usage::Meter;
 use domain::notices::{Notice, quota_warning};
 use http::StatusCode;
+use rest::{Act, Body, IdempotencyKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,18 +87,14 @@ const METADATA_CHARS_MAX: usize = 100;
 
 /// Records usage that has happened, also beyond a quota. Each record counts once for its Idempotency-Key.
 #[utoipa::path(post, path = "/api/v1/usage", tag = "usage", request_body = Records,
-    params(("idempotency-key" = String, Header, description = "a new one for each record or batch", min_length = 1, max_length = 200)),
-    responses((status = 201, body = Counters), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 201, body = Counters), (status = 409), (status = 422)))]
 pub async fn record(
-    caller: Caller,
+    MayRecordUsage(caller): MayRecordUsage,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<Records>, JsonRejection>,
+    Body(records): Body<Records>,
 ) -> Result<(StatusCode, Json<Counters>), ApiError> {
-    caller.may(Scope::Usage)?;
-    let Json(records) =
-        body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let records = match records {
         Records::One(one) => vec![one],
         Records::Several(Batch(several)) => several,
@@ -119,7 +112,7 @@ pub async fn record(
     let found = load(&ctx, &caller, ctx.outside.now()).await?;
     let mut counters = Vec::new();
     for (place, (used, meter)) in records.iter().zip(meters).enumerate() {
-        let act = once.act(&caller, &format!("usage#{place}"));
+        let act = once.act(&caller.account, &format!("usage#{place}"));
         counters.push(count(&ctx, &found, act, (used, meter), Beyond::Count).await?);
     }
     Ok((StatusCode::CREATED, Json(Counters { counters })))
@@ -127,25 +120,23 @@ pub async fn record(
 
 /// Uses some of a quota if there is as much left, and says so before the work is done.
 #[utoipa::path(post, path = "/api/v1/usage/check", tag = "usage", request_body = Used,
-    params(("idempotency-key" = String, Header, description = "a new one for each use", min_length = 1, max_length = 200)),
-    responses((status = 201, body = Counter), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem, description = "the quota is used up, or the key may not"),
-        (status = 409, body = Problem), (status = 422, body = Problem)))]
+    params(IdempotencyKey),
+    responses((status = 201, body = Counter),
+        (status = 403, description = "the quota is used up, or the key may not"),
+        (status = 409), (status = 422)))]
 pub async fn check(
-    caller: Caller,
+    MayRecordUsage(caller): MayRecordUsage,
     State(ctx): State<Arc<Ctx>>,
     once: IdempotencyKey,
-    body: Result<Json<Used>, JsonRejection>,
+    Body(used): Body<Used>,
 ) -> Result<(StatusCode, Json<Counter>), ApiError> {
-    caller.may(Scope::Usage)?;
     caller.may_begin(&ctx).await?;
-    let Json(used) = body.map_err(|error| ApiError::bad_request("bad_body", error.body_text()))?;
     let meter = check_record(&ctx, &used)?;
     let found = load(&ctx, &caller, ctx.outside.now()).await?;
     let counter = count(
         &ctx,
         &found,
-        once.act(&caller, "usage/check"),
+        once.act(&caller.account, "usage/check"),
         (&used, meter),
         Beyond::Refuse,
     )

@@ -8,16 +8,16 @@
 
 use crate::pages::Page;
 use crate::rates::Guest;
-use crate::routes::Problem;
 use crate::{ApiError, Ctx};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::accounts::api_keys::{ApiKey, KeyText, LIVE, Reveal, RevealToken, Scope, TEST};
 use domain::ids::{ActionId, KeyId};
 use domain::inbox::events::Mode;
 use http::{HeaderMap, StatusCode, header};
+use rest::{IdempotencyKey, Path};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -52,8 +52,8 @@ const ONCE_CHARS_MAX: usize = 200;
 /// Says what the link is good for: a page, or JSON for who asks for that. Changes nothing.
 #[utoipa::path(get, path = "/welcome/{token}", tag = "sign-up", security(()),
     params(("token" = String, Path, description = "What stands in the link that was mailed.")),
-    responses((status = 200, body = Welcome), (status = 404, body = Problem), (status = 410, body = Problem),
-        (status = 429, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 200, body = Welcome), (status = 410),
+        (status = 429), (status = 503)))]
 pub async fn show(
     _: Guest,
     State(ctx): State<Arc<Ctx>>,
@@ -101,9 +101,9 @@ pub async fn show(
 /// Makes the account's first key and shows it. The same Idempotency-Key sees the same key again, another one does not.
 #[utoipa::path(post, path = "/welcome/{token}", tag = "sign-up", security(()),
     params(("token" = String, Path, description = "What stands in the link that was mailed."),
-        ("idempotency-key" = String, Header, description = "a long random text", min_length = 1, max_length = 200)),
-    responses((status = 201, body = FirstKey), (status = 400, body = Problem), (status = 404, body = Problem),
-        (status = 410, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
+        IdempotencyKey),
+    responses((status = 201, body = FirstKey),
+        (status = 410), (status = 429), (status = 503)))]
 pub async fn reveal(
     _: Guest,
     State(ctx): State<Arc<Ctx>>,

@@ -1,7 +1,7 @@
-//! What the outside tells us, in our few variants.
+//! The events of GitHub and Stripe that Tallyhook acts on, by the object they are about.
 //!
-//! `webhooks` turns a recorded body into one of these; a handler never sees a vendor's JSON nor an optional field it
-//! would have to check.
+//! `webhooks` reads a recorded body into one of these. A handler never sees a vendor's JSON or an optional field that it
+//! would have to check. Each variant names its events in full: the list of events to subscribe to is compared with it.
 
 use crate::accounts::addresses::MailAddress;
 use crate::billing::marketplace::Listed;
@@ -16,60 +16,41 @@ use crate::time::Timestamp;
 /// An event from GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GithubEvent {
-    /// `issues.opened`
-    IssuesOpened(IssueEvent),
-    /// `issues.labeled`
-    IssuesLabeled(IssueLabeled),
-    /// `issues.closed`
-    IssuesClosed(IssueEvent),
-    /// `issue_comment.created`
-    IssueCommentCreated(IssueComment),
-    /// `pull_request.opened`
-    PullRequestOpened(PullEvent),
-    /// `pull_request.closed`
-    PullRequestClosed(PullEvent),
-    /// `installation.created`, `.deleted`, `.suspend`, `.unsuspend`
+    /// `issues.opened`, `issues.labeled`, `issues.closed`, `issue_comment.created`
+    Issue(IssueEvent),
+    /// `pull_request.opened`, `pull_request.closed`
+    PullRequest(PullEvent),
+    /// `installation.created`, `installation.deleted`, `installation.suspend`, `installation.unsuspend`
     Installation(InstallationEvent),
-    /// `marketplace_purchase.purchased`, `.changed`, `.cancelled`, `.pending_change`, `.pending_change_cancelled`
-    MarketplacePurchase(MarketplaceEvent),
-    /// Any other, by its full name.
-    Ignored {
-        /// `star.created`, say.
-        name: String,
-    },
+    /// `marketplace_purchase.purchased`, `marketplace_purchase.changed`, `marketplace_purchase.cancelled`,
+    /// `marketplace_purchase.pending_change`, `marketplace_purchase.pending_change_cancelled`
+    Marketplace(MarketplaceEvent),
+    /// Any other event, which is recorded and not read.
+    Ignored { name: String },
 }
 
-/// Where an event comes from.
+/// The repository and the user that an event comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The App's installation.
     pub installation: InstallationId,
-    /// Who owns the repository.
     pub owner: OwnerId,
-    /// Their name, which may change.
+    /// May change.
     pub owner_login: String,
-    /// The repository.
     pub repository: RepositoryId,
-    /// Its name without the owner, which may change.
+    /// Without the owner. May change.
     pub repository_name: String,
-    /// The branch pull requests go to.
     pub default_branch: String,
-    /// Who caused the event.
     pub sender_login: String,
-    /// The App through which the thing was made, if one did.
+    /// The App that created the issue or comment, if one did.
     pub via_app: Option<u64>,
 }
 
 /// An issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
-    /// GitHub's id of it.
     pub id: u64,
-    /// Its number in the repository.
     pub number: u64,
-    /// Its title.
     pub title: String,
-    /// Its text.
     pub body: String,
     /// When it last changed, as GitHub writes it.
     pub updated_at: String,
@@ -80,269 +61,197 @@ pub struct Issue {
 /// Something happened to an issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueEvent {
-    /// Where.
     pub origin: Origin,
-    /// To which issue.
     pub issue: Issue,
+    pub change: IssueChange,
 }
 
-/// An issue got a label.
+/// What happened to an issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IssueLabeled {
-    /// Where.
-    pub origin: Origin,
-    /// Which issue.
-    pub issue: Issue,
-    /// Which label.
-    pub label: String,
+pub enum IssueChange {
+    Opened,
+    /// It got this label.
+    Labeled(String),
+    Closed,
+    Commented(Comment),
 }
 
-/// Somebody commented.
+/// A new comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IssueComment {
-    /// Where.
-    pub origin: Origin,
-    /// On which issue.
-    pub issue: Issue,
-    /// Which comment.
-    pub comment: CommentId,
-    /// What it says.
+pub struct Comment {
+    pub id: CommentId,
     pub text: String,
     /// What its author is to the repository.
     pub author_association: String,
-    /// Whether the "issue" is a pull request, of which GitHub sends the same event.
     pub on: CommentOn,
 }
 
-/// What a comment stands under.
+/// GitHub sends comments on issues and on pull requests as the same event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommentOn {
-    /// An issue.
     Issue,
-    /// A pull request.
     Pull,
 }
 
 /// Something happened to a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullEvent {
-    /// Where.
     pub origin: Origin,
-    /// Its number.
+    pub change: PullChange,
     pub number: u64,
-    /// The branch it comes from.
     pub head_branch: String,
-    /// The repository that branch is in; absent when a fork was deleted.
+    /// The repository that the branch is in; `None` when a fork was deleted.
     pub head_repository: Option<RepositoryId>,
-    /// What became of it.
-    pub fate: PullFate,
+    pub state: PullState,
 }
 
-/// Where a pull request stands.
+/// What happened to a pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PullFate {
-    /// Open.
+pub enum PullChange {
+    Opened,
+    Closed,
+}
+
+/// The state of a pull request when its event was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullState {
     Open,
-    /// Merged.
     Merged,
     /// Closed without merging.
     Closed,
 }
 
-/// The App's entitlements with an owner changed.
+/// An owner installed, removed, suspended or resumed the App.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallationEvent {
-    /// Which installation.
     pub installation: InstallationId,
-    /// Whose.
     pub owner: OwnerId,
-    /// What happened.
     pub change: InstallationChange,
-    /// When GitHub last changed it, where it says so.
+    /// When GitHub last changed it; zero where GitHub does not say.
     pub as_of: Timestamp,
 }
 
 /// What happened to an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstallationChange {
-    /// Installed.
     Created,
-    /// Uninstalled.
     Deleted,
-    /// Suspended.
     Suspended,
-    /// Working again.
     Unsuspended,
 }
 
-/// An owner's purchase on GitHub's Marketplace changed, or will.
+/// An owner's purchase on the GitHub Marketplace changed or will change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarketplaceEvent {
-    /// Whose.
     pub owner: OwnerId,
-    /// Their name, which may change.
+    /// May change.
     pub owner_login: String,
-    /// Whom GitHub bills, where it says so.
+    /// The address that GitHub bills, where it says so.
     pub mail: Option<MailAddress>,
-    /// What happened.
     pub change: MarketplaceChange,
-    /// Which plan of the listing: the one bought, changed to, or cancelled.
+    /// The plan of the listing that was bought, changed to, or cancelled.
     pub listed: Listed,
-    /// From when it holds.
     pub effective_at: Timestamp,
 }
 
 /// What happened to a purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarketplaceChange {
-    /// It was made.
     Purchased,
-    /// It is of another plan now.
     Changed,
-    /// It is over.
     Cancelled,
-    /// It will be of another plan, or be over, which `Changed` or `Cancelled` will tell again.
+    /// It will change or end later; `Changed` or `Cancelled` comes then.
     Pending,
-    /// It stays as it is after all.
+    /// The pending change was withdrawn.
     PendingCancelled,
 }
 
 /// An event from Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StripeEvent {
-    /// `checkout.session.completed`
-    CheckoutSessionCompleted(CheckoutEvent),
-    /// `checkout.session.async_payment_succeeded`
-    CheckoutSessionAsyncPaymentSucceeded(CheckoutEvent),
-    /// `checkout.session.async_payment_failed`
-    CheckoutSessionAsyncPaymentFailed(CheckoutEvent),
-    /// `checkout.session.expired`
-    CheckoutSessionExpired(CheckoutEvent),
-    /// `payment_intent.succeeded`
-    PaymentIntentSucceeded(PaymentEvent),
-    /// `payment_intent.payment_failed`
-    PaymentIntentPaymentFailed(PaymentEvent),
+    /// `checkout.session.completed`, `checkout.session.async_payment_succeeded`,
+    /// `checkout.session.async_payment_failed`, `checkout.session.expired`
+    Checkout(CheckoutEvent),
+    /// `payment_intent.succeeded`, `payment_intent.payment_failed`
+    Payment(PaymentEvent),
     /// `charge.refunded`
-    ChargeRefunded(ChargeEvent),
-    /// `refund.created`
-    RefundCreated(RefundEvent),
-    /// `refund.updated`
-    RefundUpdated(RefundEvent),
-    /// `refund.failed`
-    RefundFailed(RefundEvent),
-    /// `charge.dispute.created`
-    ChargeDisputeCreated(DisputeEvent),
-    /// `charge.dispute.updated`
-    ChargeDisputeUpdated(DisputeEvent),
-    /// `charge.dispute.closed`
-    ChargeDisputeClosed(DisputeEvent),
-    /// `charge.dispute.funds_withdrawn`
-    ChargeDisputeFundsWithdrawn(DisputeEvent),
-    /// `charge.dispute.funds_reinstated`
-    ChargeDisputeFundsReinstated(DisputeEvent),
-    /// `customer.created`
-    CustomerCreated(CustomerEvent),
-    /// `customer.updated`
-    CustomerUpdated(CustomerEvent),
-    /// `customer.deleted`
-    CustomerDeleted(CustomerEvent),
-    /// `customer.subscription.created`
-    CustomerSubscriptionCreated(SubscriptionEvent),
-    /// `customer.subscription.updated`
-    CustomerSubscriptionUpdated(SubscriptionEvent),
-    /// `customer.subscription.deleted`
-    CustomerSubscriptionDeleted(SubscriptionEvent),
-    /// `customer.subscription.paused`
-    CustomerSubscriptionPaused(SubscriptionEvent),
-    /// `customer.subscription.resumed`
-    CustomerSubscriptionResumed(SubscriptionEvent),
-    /// `customer.subscription.trial_will_end`
-    CustomerSubscriptionTrialWillEnd(SubscriptionEvent),
-    /// `invoice.created`
-    InvoiceCreated(InvoiceEvent),
-    /// `invoice.finalized`
-    InvoiceFinalized(InvoiceEvent),
-    /// `invoice.finalization_failed`
-    InvoiceFinalizationFailed(InvoiceEvent),
-    /// `invoice.paid`
-    InvoicePaid(InvoiceEvent),
-    /// `invoice.payment_succeeded`
-    InvoicePaymentSucceeded(InvoiceEvent),
-    /// `invoice.payment_failed`
-    InvoicePaymentFailed(InvoiceEvent),
-    /// `invoice.payment_action_required`
-    InvoicePaymentActionRequired(InvoiceEvent),
-    /// `invoice.voided`
-    InvoiceVoided(InvoiceEvent),
+    Charge(ChargeEvent),
+    /// `refund.created`, `refund.updated`, `refund.failed`
+    Refund(RefundEvent),
+    /// `charge.dispute.created`, `charge.dispute.updated`, `charge.dispute.closed`,
+    /// `charge.dispute.funds_withdrawn`, `charge.dispute.funds_reinstated`
+    Dispute(DisputeEvent),
+    /// `customer.created`, `customer.updated`, `customer.deleted`
+    Customer(CustomerEvent),
+    /// `customer.subscription.created`, `customer.subscription.updated`, `customer.subscription.deleted`,
+    /// `customer.subscription.paused`, `customer.subscription.resumed`, `customer.subscription.trial_will_end`
+    Subscription(SubscriptionEvent),
+    /// `invoice.created`, `invoice.finalized`, `invoice.finalization_failed`, `invoice.paid`,
+    /// `invoice.payment_succeeded`, `invoice.payment_failed`, `invoice.payment_action_required`, `invoice.voided`,
     /// `invoice.marked_uncollectible`
-    InvoiceMarkedUncollectible(InvoiceEvent),
-    /// `payment_method.attached`
-    PaymentMethodAttached(PaymentMethodEvent),
-    /// `payment_method.detached`
-    PaymentMethodDetached(PaymentMethodEvent),
-    /// `v1.billing.meter.error_report_triggered`
-    V1BillingMeterErrorReportTriggered(MeterErrorEvent),
-    /// `v1.billing.meter.no_meter_found`
-    V1BillingMeterNoMeterFound(MeterErrorEvent),
-    /// Any other, by its type.
-    Ignored {
-        /// `charge.updated`, say.
-        name: String,
-    },
+    Invoice(InvoiceEvent),
+    /// `payment_method.attached`, `payment_method.detached`
+    PaymentMethod(PaymentMethodEvent),
+    /// `v1.billing.meter.error_report_triggered`, `v1.billing.meter.no_meter_found`
+    Meter(MeterEvent),
+    /// Any other event, which is recorded and not read.
+    Ignored { name: String },
 }
 
-/// What stands around every event of Stripe's.
+/// The fields that every event of Stripe has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StripeEnvelope {
-    /// When Stripe made it.
     pub created_at: Timestamp,
-    /// Whether it is about money or only a test.
     pub mode: Mode,
 }
 
-/// Stripe's two worlds.
+/// Whether an object of Stripe is real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Nothing costs anything.
     Test,
-    /// Money.
     Live,
+}
+
+/// What happened to a checkout session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckoutChange {
+    /// The customer finished the checkout; the payment may still be on its way.
+    Completed,
+    /// A delayed payment, such as a bank debit, arrived.
+    PaymentSucceeded,
+    /// A delayed payment failed.
+    PaymentFailed,
+    /// Nobody finished the checkout.
+    Expired,
 }
 
 /// Something happened to a checkout session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckoutEvent {
-    /// Which.
+    pub change: CheckoutChange,
     pub session: CheckoutSessionId,
-    /// What it is for.
     pub purpose: CheckoutPurpose,
-    /// Whose, if it has a customer.
     pub customer: Option<CustomerId>,
-    /// Its payment, once there is one.
     pub payment: Option<PaymentId>,
-    /// Whether it is paid.
     pub paid: Paid,
-    /// What was paid or is to be, in minor units, taxes and discounts included.
+    /// The amount to pay in minor units, with taxes and discounts.
     pub total_minor: i64,
-    /// In which currency.
     pub currency: String,
 }
 
 /// What a checkout session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckoutPurpose {
-    /// Buying something once.
     Payment,
-    /// Subscribing; the subscription's own events tell the rest.
+    /// The subscription has events of its own.
     Subscription,
-    /// Leaving a way to pay.
+    /// Saving a payment method.
     Setup,
 }
 
 /// Whether a checkout session is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paid {
-    /// It is.
     Yes,
     /// Not yet, and perhaps never.
     NotYet,
@@ -350,85 +259,135 @@ pub enum Paid {
     NothingDue,
 }
 
-/// Something happened to a payment.
+/// What happened to a payment intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentChange {
+    Succeeded,
+    /// One attempt failed; the payer may make another.
+    Failed,
+}
+
+/// Something happened to a payment intent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentEvent {
-    /// Which.
+    pub change: PaymentChange,
     pub payment: PaymentId,
-    /// Whose, if it has a customer.
     pub customer: Option<CustomerId>,
 }
 
 /// A charge was refunded, in part or in whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeEvent {
-    /// The payment it belongs to.
     pub payment: PaymentId,
-    /// Refunded until now, in minor units.
+    /// The sum of its refunds so far, in minor units.
     pub refunded_minor: i64,
-    /// Its refunds, where the event tells them.
+    /// Its refunds, where the event contains them.
     pub refunds: Vec<(RefundId, Refund)>,
 }
 
 /// Something happened to a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundEvent {
-    /// Of which payment; a refund of nothing we know has none.
     pub payment: PaymentId,
-    /// Which refund.
     pub id: RefundId,
-    /// What it is now.
     pub refund: Refund,
 }
 
 /// Something happened to a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisputeEvent {
-    /// About which payment.
     pub payment: PaymentId,
-    /// Which dispute.
     pub id: DisputeId,
-    /// What it is now.
     pub dispute: Dispute,
+}
+
+/// What happened to a customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CustomerChange {
+    Created,
+    Updated,
+    Deleted,
 }
 
 /// Something happened to a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerEvent {
-    /// Which.
+    pub change: CustomerChange,
     pub customer: CustomerId,
+}
+
+/// What happened to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionChange {
+    /// It was created, whether it is paid yet or not.
+    Created,
+    /// Its status, plan, period or end changed.
+    Updated,
+    /// It ended.
+    Deleted,
+    /// Its trial ended without a payment method.
+    Paused,
+    Resumed,
+    /// Its trial ends in three days, or was cut short.
+    TrialWillEnd,
 }
 
 /// Something happened to a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionEvent {
-    /// Whose.
+    pub change: SubscriptionChange,
     pub customer: CustomerId,
-    /// What it is now.
     pub subscription: Subscription,
+}
+
+/// What happened to an invoice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvoiceChange {
+    /// It was created as a draft.
+    Created,
+    /// It has a number and can be paid.
+    Finalized,
+    /// Stripe could not finalize it: usually an address or a tax setting is missing.
+    FinalizationFailed,
+    /// It was paid, on Stripe or outside of it.
+    Paid,
+    /// It was paid on Stripe; `Paid` comes with it.
+    PaymentSucceeded,
+    /// One attempt to collect failed.
+    PaymentFailed,
+    /// The payer's bank asks the payer to confirm.
+    ActionRequired,
+    Voided,
+    MarkedUncollectible,
 }
 
 /// Something happened to an invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvoiceEvent {
-    /// Whose.
+    pub change: InvoiceChange,
     pub customer: CustomerId,
-    /// What it is now.
     pub invoice: Invoice,
 }
 
-/// A way to pay came or went.
+/// What happened to a payment method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentMethodChange {
+    Attached,
+    Detached,
+}
+
+/// A customer added or removed a payment method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentMethodEvent {
-    /// Whose it is or was.
+    pub change: PaymentMethodChange,
+    /// The customer that has it or had it.
     pub customer: CustomerId,
-    /// Which.
     pub method: PaymentMethodId,
 }
 
-/// Stripe could not count usage that it had taken.
+/// Stripe accepted usage and could not count it. Both events mean the same to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MeterErrorEvent {
-    /// The event, whose particulars have to be fetched.
+pub struct MeterEvent {
+    /// The event's id; its details have to be fetched.
     pub id: StripeEventId,
 }

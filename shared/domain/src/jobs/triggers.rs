@@ -1,7 +1,7 @@
 //! What makes an issue a job: the facts that ask for one, and the repository's policy on them.
 
 use crate::ids::CommentId;
-use crate::inbox::events::{CommentOn, IssueComment, IssueEvent, IssueLabeled, Origin};
+use crate::inbox::events::{Comment, CommentOn, Issue, IssueChange, IssueEvent, Origin};
 use crate::jobs::pulls::PullWishes;
 use crate::switches::Switch;
 
@@ -87,41 +87,47 @@ pub fn is_ours(origin: &Origin, app_id: u64) -> bool {
 }
 
 impl Policy {
-    /// A new issue.
-    pub fn on_opened(&self, event: &IssueEvent) -> Wish {
+    /// Whether a change of an issue asks for a job here.
+    pub fn wish(&self, event: &IssueEvent) -> Wish {
+        match &event.change {
+            IssueChange::Opened => self.on_opened(&event.issue),
+            IssueChange::Labeled(label) => self.on_labeled(&event.issue, label),
+            IssueChange::Commented(comment) => self.on_comment(comment),
+            IssueChange::Closed => Wish::Refused("closing an issue asks for no job"),
+        }
+    }
+
+    fn on_opened(&self, issue: &Issue) -> Wish {
         if self.opened == Switch::Off {
             return Wish::Refused("the repository wants a label or a command");
         }
         self.allowed(
-            &event.issue.author_association,
-            Trigger::Opened {
-                issue_id: event.issue.id,
-            },
+            &issue.author_association,
+            Trigger::Opened { issue_id: issue.id },
         )
     }
 
-    /// A new label. Who may set labels may ask: GitHub gives that right to triagers only.
-    pub fn on_labeled(&self, event: &IssueLabeled) -> Wish {
-        if !event.label.eq_ignore_ascii_case(&self.label) {
+    /// The label's author is not checked: GitHub lets only triagers and above set labels.
+    fn on_labeled(&self, issue: &Issue, label: &str) -> Wish {
+        if !label.eq_ignore_ascii_case(&self.label) {
             return Wish::Refused("another label");
         }
         Wish::Granted(Trigger::Labeled {
             label: self.label.to_ascii_lowercase(),
-            updated_at: event.issue.updated_at.clone(),
-            issue_id: event.issue.id,
+            updated_at: issue.updated_at.clone(),
+            issue_id: issue.id,
         })
     }
 
-    /// A new comment.
-    pub fn on_comment(&self, event: &IssueComment) -> Wish {
-        match (command(&event.text), self.commands, event.on) {
+    fn on_comment(&self, comment: &Comment) -> Wish {
+        match (command(&comment.text), self.commands, comment.on) {
             (None, _, _) => Wish::Refused("no command"),
             (Some(_), Switch::Off, _) => Wish::Refused("the repository takes no commands"),
             (Some(_), Switch::On, CommentOn::Pull) => Wish::Refused("commands are taken on issues"),
             (Some(Command::Fix), Switch::On, CommentOn::Issue) => self.allowed(
-                &event.author_association,
+                &comment.author_association,
                 Trigger::Command {
-                    comment: event.comment,
+                    comment: comment.id,
                 },
             ),
         }

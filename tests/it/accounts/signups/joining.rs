@@ -2,7 +2,7 @@
 
 use super::mails::{ANN, newcomer, wish};
 use super::text;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
 use domain::notices::Outcome;
 use http::StatusCode;
@@ -42,7 +42,7 @@ fn shown(key: &str) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn a_whole_good_key_lets_in_and_no_other() {
-    let world = World::bare(Climate::Bad(51), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(51), &[]).await;
     let (account, key) = world.mailed().await;
     let all = ["read", "usage", "jobs", "billing", "keys"];
     let (_, narrow) = world
@@ -165,7 +165,7 @@ async fn a_whole_good_key_lets_in_and_no_other() {
 /// GitHub has never heard of the account, and takes nobody out of it; another admin may still make him less.
 #[tokio::test(start_paused = true)]
 async fn who_was_let_in_stays_whatever_github_shows_him() {
-    let world = World::bare(Climate::Bad(52), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(52), &[]).await;
     let (account, key) = world.mailed().await;
     for login in ["outsider", "acme-owner"] {
         let browser = world.signed_in(login).await;
@@ -235,7 +235,7 @@ async fn who_was_let_in_stays_whatever_github_shows_him() {
 
 #[tokio::test(start_paused = true)]
 async fn keys_are_not_tried_for_long() {
-    let world = World::bare(Climate::Bad(53), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(53), &[]).await;
     let browser = world.signed_in("outsider").await;
     let wrong = shown(&format!("th_test_{}", "0".repeat(52)));
     let mut answers = Vec::new();

@@ -4,17 +4,17 @@ use super::owners::acme;
 use super::text;
 use crate::world::browser::location;
 use crate::world::leaks;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use bytes::Bytes;
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{Newcomer, State};
 use domain::inbox::{EventState, Source};
 use domain::notices::Outcome;
-use fakes::stripe::Fault;
-use fakes::weather::Moment;
 use http::{Request, Response, StatusCode};
 use local_stack::world::INSTALLATION_ID;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
+use stand_in_stripe::Fault;
 use std::time::Duration;
 use store::mail_newcomer;
 
@@ -53,7 +53,7 @@ impl World {
     /// Any request of a guest, once; nothing when the door dies over it.
     async fn guest_asks(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
         self.stack
-            .weather
+            .faults
             .run(api::respond(self.stack.api.clone(), request))
             .await
     }
@@ -157,7 +157,7 @@ impl World {
 /// The data contract of provisioning and billing: what one is told, the other one has.
 #[tokio::test(start_paused = true)]
 async fn provisioning_creates_billing_customer() {
-    let world = World::bare(Climate::Bad(41), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(41), &[]).await;
     let (status, answer) = world.signs_up("192.0.2.1", &wish(ANN, "teams")).await;
     assert_eq!(
         (status, &answer["status"]),
@@ -200,7 +200,7 @@ async fn provisioning_creates_billing_customer() {
 /// that account pay for its owner, who has got another one meanwhile.
 #[tokio::test(start_paused = true)]
 async fn trial_signup_to_first_fix() {
-    let world = World::bare(Climate::Bad(42), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(42), &[]).await;
     world.signs_up("192.0.2.1", &wish(ANN, "payg")).await;
     world.settle().await;
     let account = world
@@ -293,7 +293,7 @@ async fn trial_signup_to_first_fix() {
 /// A hundred people sign up at once, and one person a hundred times.
 #[tokio::test(start_paused = true)]
 async fn hundred_concurrent_signups() {
-    let world = World::bare(Climate::Bad(43), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(43), &[]).await;
     let different = (0..100).map(|n| {
         (
             format!("198.51.100.{n}"),
@@ -337,7 +337,7 @@ async fn hundred_concurrent_signups() {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_known_cannot_be_told_by_the_answer() {
-    let world = World::bare(Climate::Bad(44), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(44), &[]).await;
     let first = world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
     world.settle().await;
     let calls = |log: &[String]| {
@@ -347,13 +347,13 @@ async fn who_is_known_cannot_be_told_by_the_answer() {
     };
     let mut made = Vec::new();
     for address in [ANN, " ANN@acme.example", "new@acme.example"] {
-        let before = world.stack.weather.log().len();
+        let before = world.stack.faults.log().len();
         assert_eq!(
             world.signs_up("192.0.2.1", &wish(address, "starter")).await,
             first,
             "{address}"
         );
-        made.push(calls(&world.stack.weather.log()[before..]));
+        made.push(calls(&world.stack.faults.log()[before..]));
     }
     assert_eq!(made, [made[0]; 3], "and it takes as long");
     world.settle().await;
@@ -368,7 +368,7 @@ async fn who_is_known_cannot_be_told_by_the_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_sign_up_is_refused_and_too_many_are() {
-    let world = World::bare(Climate::Bad(45), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(45), &[]).await;
     for (body, code) in [
         (json!({ "email": "nobody", "name": "A" }), "bad_email"),
         (json!({ "email": ANN, "name": " " }), "bad_name"),
@@ -427,7 +427,7 @@ async fn what_is_no_sign_up_is_refused_and_too_many_are() {
 
 #[tokio::test(start_paused = true)]
 async fn a_first_key_is_shown_once() {
-    let world = World::bare(Climate::Bad(46), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(46), &[]).await;
     world.signs_up("192.0.2.1", &wish(ANN, "credits")).await;
     world.settle().await;
     let path = world.link_to(ANN);
@@ -510,10 +510,10 @@ async fn a_first_key_is_shown_once() {
 
 /// The whole way, with a death at this call; how many calls it took.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let world = World::bare(Climate::Fair, &[]).await;
-    let before = world.stack.weather.calls();
+    let world = World::bare(FaultPlan::None, &[]).await;
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
     world.settle().await;
@@ -533,7 +533,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         .to_owned();
     let (status, key) = world.reveals(&path, "of this page").await;
     assert_eq!(status, StatusCode::CREATED, "{call:?}: {key}");
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     let secret = key["secret"].as_str().expect("a key");
     let keys = world
         .customer(secret, "GET", "/api/v1/api-keys", "", None)
@@ -565,11 +565,11 @@ async fn a_process_may_die_at_any_call_of_a_sign_up() {
 /// Stripe forgets names after a day. What was made under one is found, and there is no second customer.
 #[tokio::test(start_paused = true)]
 async fn a_customer_whose_answer_was_lost_is_found_days_later() {
-    let world = World::bare(Climate::Fair, &[]).await;
-    world.stack.weather.break_next(fakes::weather::Fault {
+    let world = World::bare(FaultPlan::None, &[]).await;
+    world.stack.faults.inject(stand_in_shared::faults::Fault {
         on: "POST stripe.stand-in".to_owned(),
         times: 1,
-        effect: fakes::weather::Effect::AnswerLost,
+        effect: stand_in_shared::faults::Effect::AnswerLost,
     });
     world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
     world.turn(queues::Queue::Provisioning).await;
@@ -593,7 +593,7 @@ async fn a_customer_whose_answer_was_lost_is_found_days_later() {
 #[tokio::test(start_paused = true)]
 async fn a_customer_that_was_made_by_a_failed_call_is_the_only_one() {
     for fault in [Fault::DoneAndFailed, Fault::StoredFailure] {
-        let world = World::bare(Climate::Bad(49), &[]).await;
+        let world = World::bare(FaultPlan::Seeded(49), &[]).await;
         world.vendors.stripe.fail_next(fault);
         world.signs_up("192.0.2.1", &wish(ANN, "trial")).await;
         world.settle().await;
@@ -608,7 +608,7 @@ async fn a_customer_that_was_made_by_a_failed_call_is_the_only_one() {
 /// Who asked for a plan that has to be paid for gets it once he leaves a way to pay, and not the trial's usual one.
 #[tokio::test(start_paused = true)]
 async fn a_wish_is_what_a_trial_goes_on_to() {
-    let world = World::bare(Climate::Bad(47), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(47), &[]).await;
     world.pushes_the_catalogue().await;
     world.signs_up("192.0.2.1", &wish(ANN, "teams")).await;
     world.settle().await;
@@ -640,7 +640,7 @@ async fn a_wish_is_what_a_trial_goes_on_to() {
 /// While operators look first, nothing happens; then it does, once. Whom they refuse gets nothing.
 #[tokio::test(start_paused = true)]
 async fn sign_ups_wait_for_an_operator_where_that_is_set() {
-    let world = World::bare(Climate::Bad(48), &[("AUTO_PROVISION", "false")]).await;
+    let world = World::bare(FaultPlan::Seeded(48), &[("AUTO_PROVISION", "false")]).await;
     for address in [ANN, "spam@acme.example"] {
         assert_eq!(
             world.signs_up("192.0.2.1", &wish(address, "trial")).await.0,

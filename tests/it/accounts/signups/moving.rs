@@ -6,14 +6,14 @@ use super::text;
 use crate::world::browser::{Browser, location};
 use crate::world::verbs::together;
 use crate::world::wire;
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
 use domain::notices::Outcome;
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER};
 use queues::Queue;
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 const MOVE: &str = "/api/v1/session/installations";
@@ -79,7 +79,7 @@ impl World {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_was_left_opens_nothing() {
-    let world = World::bare(Climate::Bad(61), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(61), &[]).await;
     world.pushes_the_catalogue().await;
     let new = newcomer(&world).await;
     let (left_key, mate) = (
@@ -171,7 +171,7 @@ async fn an_account_that_was_left_opens_nothing() {
 /// A trial whose card has just come is about to be subscribed: its owner stays, also while nobody knows what Stripe made.
 #[tokio::test(start_paused = true)]
 async fn an_owner_whose_account_is_being_subscribed_stays() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     world.pushes_the_catalogue().await;
     let new = newcomer(&world).await;
     let boss = new.acts_for_it(&world, "acme-owner").await;
@@ -188,10 +188,10 @@ async fn an_owner_whose_account_is_being_subscribed_stays() {
         .stripe
         .add_card(customer, "pm_card_visa")
         .expect("a card");
-    world.stack.weather.break_next(fakes::weather::Fault {
+    world.stack.faults.inject(stand_in_shared::faults::Fault {
         on: "POST stripe.stand-in".to_owned(),
         times: 1,
-        effect: fakes::weather::Effect::AnswerLost,
+        effect: stand_in_shared::faults::Effect::AnswerLost,
     });
     world.stripe_hands_over().await;
     world.turn(queues::Queue::StripeEvents).await;
@@ -215,7 +215,7 @@ async fn an_owner_whose_account_is_being_subscribed_stays() {
 #[tokio::test(start_paused = true)]
 async fn an_owner_whose_account_was_used_stays() {
     for (seed, used) in (0..).zip(["a job", "credits", "usage", "a fix", "a purchase"]) {
-        let world = World::bare(Climate::Bad(620 + seed), &[]).await;
+        let world = World::bare(FaultPlan::Seeded(620 + seed), &[]).await;
         world.pushes_the_catalogue().await;
         let new = newcomer(&world).await;
         let key = world.key_of(&new.by_itself, "theirs").await;
@@ -256,7 +256,7 @@ async fn an_owner_whose_account_was_used_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn only_who_runs_both_moves_an_owner() {
-    let world = World::bare(Climate::Bad(63), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(63), &[]).await;
     let new = newcomer(&world).await;
     for (login, status, code) in [
         ("acme-member", 403, "not_an_admin"),
@@ -319,7 +319,7 @@ async fn only_who_runs_both_moves_an_owner() {
 #[tokio::test(start_paused = true)]
 async fn who_is_faster_than_the_event_gets_no_second_account() {
     for (seed, comes_between) in [(64, false), (65, true)] {
-        let world = World::bare(Climate::Bad(seed), &[]).await;
+        let world = World::bare(FaultPlan::Seeded(seed), &[]).await;
         let (mailed, key) = world.mailed().await;
         let browser = world.browser();
         let setup = format!("/setup?installation_id={INSTALLATION_ID}&setup_action=install");
@@ -368,7 +368,7 @@ async fn who_is_faster_than_the_event_gets_no_second_account() {
 /// An issue is opened, and while its job is being made the owner moves: the job is of the account that he has then.
 #[tokio::test(start_paused = true)]
 async fn a_job_does_not_begin_in_an_account_that_is_closed_meanwhile() {
-    let world = World::bare(Climate::Fair, &wire::WIRED).await;
+    let world = World::bare(FaultPlan::None, &wire::WIRED).await;
     let new = newcomer(&world).await;
     let boss = new.acts_for_it(&world, "acme-owner").await;
     world.github_sends("issues.opened").await;
@@ -394,7 +394,7 @@ async fn a_job_does_not_begin_in_an_account_that_is_closed_meanwhile() {
 /// Two moves at once, to the same account and to different ones.
 #[tokio::test(start_paused = true)]
 async fn an_owner_moves_once() {
-    let world = World::bare(Climate::Bad(66), &[]).await;
+    let world = World::bare(FaultPlan::Seeded(66), &[]).await;
     let new = newcomer(&world).await;
     let boss = new.acts_for_it(&world, "acme-owner").await;
     let (body, csrf) = (installation(), boss.csrf().await);
@@ -440,14 +440,14 @@ async fn an_owner_moves_once() {
 
 /// Somebody shows his key and moves the owner, and the door dies at this call of it; how many calls it took.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     let new = newcomer(&world).await;
     let left_key = world.key_of(&new.by_itself, "theirs").await;
     let boss = world.signed_in("acme-owner").await;
     let csrf = boss.csrf().await;
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let (number, account) = (INSTALLATION_ID.to_string(), new.mailed.as_str());
     let joined = boss
@@ -469,7 +469,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         "{call:?}: {}",
         text(&moved)
     );
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     assert_eq!(
         world.moved_to(&new.by_itself).await.as_ref(),
         Some(&new.mailed),

@@ -1,12 +1,12 @@
 //! Installing the App is enough: its owner gets an account with a trial, whichever of his events comes first.
 
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::accounts::signups::{Newcomer, State};
 use domain::ids::OwnerId;
 use domain::inbox::{EventState, Source};
 use domain::notices::Outcome;
-use fakes::weather::Moment;
 use local_stack::world::OWNER_ID;
+use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
 pub fn acme() -> Newcomer {
@@ -15,11 +15,17 @@ pub fn acme() -> Newcomer {
 
 #[tokio::test(start_paused = true)]
 async fn installing_the_app_is_enough_for_a_trial() {
-    for (climate, first) in [
-        (Climate::Bad(31), ["installation.created", "issues.opened"]),
-        (Climate::Bad(32), ["issues.opened", "installation.created"]),
+    for (fault_plan, first) in [
+        (
+            FaultPlan::Seeded(31),
+            ["installation.created", "issues.opened"],
+        ),
+        (
+            FaultPlan::Seeded(32),
+            ["issues.opened", "installation.created"],
+        ),
     ] {
-        let world = World::bare(climate, &[]).await;
+        let world = World::bare(fault_plan, &[]).await;
         for sample in first {
             world.github_sends(sample).await;
         }
@@ -76,7 +82,7 @@ async fn an_owner_who_has_an_account_is_not_signed_up() {
 /// While nobody can be made a customer the sign-up waits, and so does what asks for a job; nothing is lost.
 #[tokio::test(start_paused = true)]
 async fn without_billing_a_sign_up_waits() {
-    let world = World::bare(Climate::Bad(33), &[("BILLING_ENABLED", "false")]).await;
+    let world = World::bare(FaultPlan::Seeded(33), &[("BILLING_ENABLED", "false")]).await;
     world.github_sends("installation.created").await;
     let delivery = world.github_sends("issues.opened").await;
     for _ in 0..40 {
@@ -101,7 +107,7 @@ async fn without_billing_a_sign_up_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_sign_up_waits_while_billing_is_switched_off() {
     for setting in ["true", "false"] {
-        let world = World::bare(Climate::Fair, &[("BILLING_ENABLED", setting)]).await;
+        let world = World::bare(FaultPlan::None, &[("BILLING_ENABLED", setting)]).await;
         world.switch("billing_enabled", false).await;
         world.github_sends("installation.created").await;
         world.minutes(30).await;
@@ -124,7 +130,7 @@ async fn a_sign_up_waits_while_billing_is_switched_off() {
 /// An operator may be faster than the queue, and then his word counts.
 #[tokio::test(start_paused = true)]
 async fn an_operator_s_account_goes_before_a_sign_up() {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     world.github_sends("installation.created").await;
     world.drain(queues::Queue::GithubEvents).await;
     let account = world.provision().await;
@@ -138,9 +144,9 @@ async fn an_operator_s_account_goes_before_a_sign_up() {
 
 /// The journey may die at this call; how many calls it made.
 async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
-    let world = World::bare(Climate::Fair, &[]).await;
+    let world = World::bare(FaultPlan::None, &[]).await;
     if let Some((call, moment)) = call {
-        world.stack.weather.die_at(call, moment);
+        world.stack.faults.crash_at(call, moment);
     }
     let body =
         serde_json::to_vec(&crate::world::fixture("github", "installation.created")).expect("JSON");
@@ -152,7 +158,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         .is_success()
     {}
     world.settle().await;
-    let calls = world.stack.weather.calls();
+    let calls = world.stack.faults.calls();
     world
         .assert_provisioned_once(&acme(), Outcome::Nobody)
         .await;

@@ -1,15 +1,15 @@
 //! Wherever a process dies, what a job was reserved for is spent or given back, once.
 
 use super::{HOLDS, LIMIT};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::billing::spending::{SpendLimit, Spent, Unit};
 use domain::jobs::cost_to_customer;
 use domain::units::Credits;
 use domain::units::{Currency, Money};
-use fakes::weather::Moment;
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
+use stand_in_shared::faults::Moment;
 
 /// How a job is paid for and ends.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ struct Story {
 
 /// Plays it with a death at this call, counted from the beginning; the calls that write transactions.
 async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
-    let (world, account) = World::on_plan(Climate::Fair, story.plan, &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, story.plan, &[]).await;
     world.adjusts(&account, "1000", "a gift").await;
     let currency = Currency::parse("usd").expect("a currency");
     let limit = SpendLimit {
@@ -44,9 +44,9 @@ async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
             .model
             .script("review", vec![reject.to_owned(); 3]);
     }
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = death {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     world.issue_opens(30).await;
     world.settle().await;
@@ -80,7 +80,7 @@ async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
     world.assert_books_agree().await;
     let log = world
         .stack
-        .weather
+        .faults
         .log()
         .into_iter()
         .skip(usize::try_from(before).expect("few"));
@@ -128,7 +128,7 @@ async fn persists(
 
 /// A hold of a customer's own, made and captured by a program that asks again when it gets no answer.
 async fn held(death: Option<(u64, Moment)>) -> u64 {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     let key = world.key_of(&account, "the first").await;
     world.adjusts(&account, "1000", "a gift").await;
     let wanted = json!({ "credits": "600" });
@@ -139,9 +139,9 @@ async fn held(death: Option<(u64, Moment)>) -> u64 {
             .0,
         StatusCode::OK
     );
-    let before = world.stack.weather.calls();
+    let before = world.stack.faults.calls();
     if let Some((call, moment)) = death {
-        world.stack.weather.die_at(before + call, moment);
+        world.stack.faults.crash_at(before + call, moment);
     }
     let (_, hold) = persists(&world, &key, HOLDS, "h", &wanted).await;
     let path = format!("{HOLDS}/{}/capture", hold["id"].as_str().expect("an id"));
@@ -162,7 +162,7 @@ async fn held(death: Option<(u64, Moment)>) -> u64 {
         "{death:?}"
     );
     world.assert_books_agree().await;
-    let calls = world.stack.weather.calls() - before;
+    let calls = world.stack.faults.calls() - before;
     world.done().await;
     calls
 }

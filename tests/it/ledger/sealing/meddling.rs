@@ -1,7 +1,7 @@
 //! Somebody changes the books by hand. Whatever he does, the audit says so, and says where.
 
 use super::{DAY, HOUR};
-use crate::world::{Climate, World};
+use crate::world::{FaultPlan, World};
 use domain::ids::{AccountId, JobId};
 use domain::ledger::{HoldId, Label, Posting};
 use domain::units::Credits;
@@ -63,7 +63,7 @@ async fn faults(world: &World) -> Vec<String> {
 
 /// Three sealed days, with entries on the first two, an unsealed day with entries and an open hold.
 async fn furnished() -> (World, AccountId) {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     for day in 0..2 {
         world.moves(&account, &format!("day {day}"), 2).await;
         world.skip(DAY);
@@ -307,7 +307,7 @@ async fn the_broken_entry_is_named_first() {
 /// The night looks at the day before, too.
 #[tokio::test(start_paused = true)]
 async fn a_sealed_day_that_has_changed_shows_in_the_next_night() {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     world.moves(&account, "some", 2).await;
     world.skip(DAY);
     assert_eq!(world.seal().await, super::sealed(1, 2));
@@ -330,7 +330,7 @@ async fn a_sealed_day_that_has_changed_shows_in_the_next_night() {
 /// A seal that somebody else put where ours belongs stays, and is told of.
 #[tokio::test(start_paused = true)]
 async fn a_seal_that_is_another_is_told_of() {
-    let (world, account) = World::on_plan(Climate::Fair, "credits", &[]).await;
+    let (world, account) = World::on_plan(FaultPlan::None, "credits", &[]).await;
     world.moves(&account, "some", 2).await;
     world.skip(DAY);
     world.seal().await;

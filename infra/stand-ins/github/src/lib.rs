@@ -1,0 +1,180 @@
+//! GitHub, entitlements in: apps and tokens, people who sign in, git, contents, pull requests, issues and their comments.
+//! Owns a whole little GitHub in memory and answers the REST API at its natural paths, in GitHub's JSON and with
+//! GitHub's refusals. Promises what a caller's safety rests on: tokens are as narrow as they were asked for, a second
+//! ref or a second pull request is refused, objects are named by content. Sends no webhooks and knows no forks;
+//! renames in diffs show as one file removed and one added.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State as From};
+use axum::http::HeaderValue;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use jsonwebtoken::DecodingKey;
+use serde_json::Value;
+
+use refusal::Refusal;
+use stand_in_shared::Now;
+use state::State;
+
+mod access;
+pub mod app_key;
+mod apps;
+mod compare;
+mod contents;
+mod diff;
+mod git;
+mod humans;
+mod issues;
+mod manifests;
+mod objects;
+mod pages;
+mod paging;
+mod people;
+mod pulls;
+mod refs;
+mod refusal;
+mod repositories;
+mod shapes;
+mod state;
+#[cfg(test)]
+mod tests;
+mod trees;
+mod views;
+
+pub use people::OAuthClient;
+pub use views::{CommentView, CommitView, PullView, TokenRequest};
+
+/// Which app this GitHub knows, and where its pages are.
+pub struct GitHubConfig {
+    /// The app's id: what a JWT must name as `iss`.
+    pub app_id: u64,
+    /// The app's slug; it acts as `<slug>[bot]`.
+    pub app_slug: String,
+    /// Where [`GitHub::pages`] is mounted, without a slash at the end. Every `html_url` starts with it.
+    pub html_base: String,
+    /// The clock.
+    pub now: Now,
+}
+
+/// A handle on one GitHub; clones share it.
+#[derive(Clone)]
+pub struct GitHub {
+    config: Arc<GitHubConfig>,
+    trusted: Arc<Mutex<Option<DecodingKey>>>,
+    client: Arc<Mutex<Option<OAuthClient>>>,
+    state: Arc<Mutex<State>>,
+}
+
+impl GitHub {
+    /// A GitHub without repositories.
+    pub fn new(config: GitHubConfig) -> Self {
+        Self {
+            config: Arc::new(config),
+            trusted: Arc::default(),
+            client: Arc::default(),
+            state: Arc::default(),
+        }
+    }
+
+    /// From now on a JWT must be signed with the private half of this RSA public key (PEM).
+    pub fn trust_key(&self, pem: &str) -> Result<(), jsonwebtoken::errors::Error> {
+        *self.trusted.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(DecodingKey::from_rsa_pem(pem.as_bytes())?);
+        Ok(())
+    }
+
+    /// The REST API. What GitHub takes as PATCH it takes as POST too, and some clients send that.
+    pub fn router(&self) -> Router {
+        let unknown = async || Refusal::not_found();
+        let repository = Router::new()
+            .merge(repositories::routes())
+            .merge(refs::routes())
+            .merge(objects::routes())
+            .merge(trees::routes())
+            .merge(contents::routes())
+            .merge(compare::routes())
+            .merge(pulls::routes())
+            .merge(issues::routes());
+        Router::new()
+            .merge(apps::routes())
+            .merge(people::api_routes())
+            .merge(manifests::api_routes())
+            .nest("/repos/{owner}/{repository}", repository.clone())
+            .nest("/repositories/{repository_id}", repository)
+            .fallback(unknown)
+            .method_not_allowed_fallback(unknown)
+            .layer(DefaultBodyLimit::disable())
+            .layer(from_fn_with_state(self.clone(), with_headers))
+            .with_state(self.clone())
+    }
+
+    /// Pages for people, to be mounted at `html_base`.
+    pub fn pages(&self) -> Router {
+        pages::routes()
+            .merge(people::page_routes())
+            .merge(manifests::page_routes())
+            .with_state(self.clone())
+    }
+
+    /// Everything it knows, to be kept across a restart.
+    pub fn export(&self) -> Value {
+        serde_json::to_value(&*self.lock()).expect("the state has text keys and no floats")
+    }
+
+    /// Becomes what was exported.
+    pub fn import(&self, exported: Value) -> Result<(), serde_json::Error> {
+        *self.lock() = serde_json::from_value(exported)?;
+        Ok(())
+    }
+
+    /// The next `reads` lists of pull requests or comments do not show the newest one yet, as on the real GitHub
+    /// right after a write.
+    pub fn set_read_lag(&self, reads: u32) {
+        self.lock().read_lag = reads;
+    }
+
+    fn now(&self) -> i64 {
+        (self.config.now)()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trusted(&self) -> Option<DecodingKey> {
+        self.trusted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+const RATE_LIMIT: u64 = 5000;
+const HOUR_SECONDS: i64 = 3600;
+
+/// The headers every answer of GitHub carries.
+async fn with_headers(From(github): From<GitHub>, mut request: Request, next: Next) -> Response {
+    let hour = github.now().div_euclid(1000 * HOUR_SECONDS);
+    let (number, used) = github.lock().count_request(hour);
+    let asked = paging::Asked(request.uri().path().to_owned());
+    request.extensions_mut().insert(asked);
+    let mut response = next.run(request).await;
+    let mut set = |name: &'static str, value: String| {
+        response.headers_mut().insert(
+            name,
+            HeaderValue::from_str(&value).expect("digits and colons"),
+        );
+    };
+    set("x-github-request-id", format!("FA4E:{number:08X}"));
+    set("x-ratelimit-limit", RATE_LIMIT.to_string());
+    set(
+        "x-ratelimit-remaining",
+        RATE_LIMIT.saturating_sub(used).to_string(),
+    );
+    set("x-ratelimit-used", used.to_string());
+    set("x-ratelimit-reset", ((hour + 1) * HOUR_SECONDS).to_string());
+    set("x-ratelimit-resource", "core".to_owned());
+    response
+}

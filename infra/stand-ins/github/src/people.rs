@@ -1,0 +1,421 @@
+//! People who sign in to somebody's app: the consent page, the exchange of its code for a token, and what the person may
+//! ask of himself with it. Who signs in is chosen on the page, since nobody has a password here.
+//!
+//! A code opens once, for ten minutes, and where it was asked for with a challenge only with what that is the digest of. What is wrong with an exchange is said as GitHub says it: with a 200 and an `error`.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequestParts, Path, Query, State as From};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Form, Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::access::credential;
+use super::paging::encoded;
+use super::refusal::Refusal;
+use super::state::{Account, Installation, InstallationStatus, State};
+use super::{GitHub, shapes};
+use stand_in_shared::html::{all, button, page, tag, text};
+
+const CODE_MILLIS: i64 = 600_000;
+const TOKEN_SECONDS: i64 = 28_800;
+
+/// The client that an app is to people: where they may come from and go back to.
+#[derive(Clone)]
+pub struct OAuthClient {
+    /// Its id.
+    pub client_id: String,
+    /// What it proves itself with.
+    pub client_secret: String,
+    /// Where people are sent back to.
+    pub callback_url: String,
+}
+
+/// Somebody's word that an app may know him, or his token.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Pass {
+    user: u64,
+    expires: i64,
+    /// The digest of what its code has to come with.
+    #[serde(default)]
+    challenge: Option<String>,
+}
+
+/// What somebody is in an organization.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Seat {
+    role: String,
+    state: String,
+}
+
+pub(super) fn api_routes() -> Router<GitHub> {
+    Router::new()
+        .route("/user", get(user))
+        .route("/user/installations", get(installations))
+        .route("/user/memberships/orgs/{organization}", get(membership))
+}
+
+pub(super) fn page_routes() -> Router<GitHub> {
+    Router::new()
+        .route("/login/oauth/authorize", get(consent).post(consented))
+        .route("/login/oauth/access_token", post(exchange))
+}
+
+impl GitHub {
+    /// From now on people may sign in to this client.
+    pub fn trust_client(&self, client: OAuthClient) {
+        *self
+            .client
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(client);
+    }
+
+    /// Somebody who can sign in.
+    pub fn add_person(&self, login: &str) -> u64 {
+        let person = Account::person(login);
+        let id = person.id;
+        self.lock().people.entry(id).or_insert(person);
+        id
+    }
+
+    /// Gives a person a role in an organization, `admin` or `member`, or takes him out with `none`. Whoever has people is
+    /// an organization.
+    pub fn set_place(&self, organization: &str, login: &str, role: &str) {
+        let user = self.add_person(login);
+        let mut state = self.lock();
+        let owners = state
+            .repositories
+            .values_mut()
+            .map(|repository| &mut repository.owner);
+        owners
+            .filter(|owner| owner.login == organization)
+            .for_each(|owner| owner.kind = "Organization".to_owned());
+        let owners = state
+            .installations
+            .values_mut()
+            .map(|installation| &mut installation.account);
+        owners
+            .filter(|owner| owner.login == organization)
+            .for_each(|owner| owner.kind = "Organization".to_owned());
+        let seats = state.places.entry(organization.to_owned()).or_default();
+        if role == "none" {
+            seats.remove(&user);
+        } else {
+            seats.insert(
+                user,
+                Seat {
+                    role: role.to_owned(),
+                    state: "active".to_owned(),
+                },
+            );
+        }
+    }
+
+    /// How many tokens of people there are that are still good.
+    pub fn user_tokens(&self) -> Vec<String> {
+        self.lock().user_tokens.keys().cloned().collect()
+    }
+
+    fn client(&self) -> Option<OAuthClient> {
+        self.client
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    client_id: String,
+    state: Option<String>,
+    code_challenge: Option<String>,
+    code_challenge_method: Option<String>,
+    login: Option<String>,
+}
+
+async fn consent(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Response {
+    let Some(client) = github
+        .client()
+        .filter(|client| client.client_id == asked.client_id)
+    else {
+        return (StatusCode::NOT_FOUND, page("Not found", Default::default())).into_response();
+    };
+    let here = format!(
+        "{}/login/oauth/authorize?client_id={}{}&state={}",
+        github.config.html_base,
+        encoded(&client.client_id),
+        challenged(&asked),
+        encoded(asked.state.as_deref().unwrap_or_default())
+    );
+    let state = github.lock();
+    let one = |person: &Account| {
+        button(
+            &format!("{here}&login={}", encoded(&person.login)),
+            format!("Authorize as {}", person.login),
+        )
+    };
+    let people = state.people.values().map(one);
+    let words = format!(
+        "{} would like to know who you are and which installations you can reach.",
+        github.config.app_slug
+    );
+    let body = [
+        tag("p", text(words)),
+        all(people),
+        button(&format!("{here}&login="), "Cancel"),
+    ];
+    page(format!("Sign in to {}", github.config.app_slug), all(body))
+}
+
+/// What of the address says with what a code has to come.
+fn challenged(asked: &Asked) -> String {
+    let part = |name: &str, value: &Option<String>| {
+        value
+            .as_ref()
+            .map(|value| format!("&{name}={}", encoded(value)))
+            .unwrap_or_default()
+    };
+    part("code_challenge", &asked.code_challenge)
+        + &part("code_challenge_method", &asked.code_challenge_method)
+}
+
+async fn consented(From(github): From<GitHub>, Query(asked): Query<Asked>) -> Response {
+    let Some(client) = github
+        .client()
+        .filter(|client| client.client_id == asked.client_id)
+    else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let now = github.now();
+    let mut state = github.lock();
+    let login = asked.login.unwrap_or_default();
+    let person = state
+        .people
+        .values()
+        .find(|person| person.login == login)
+        .map(|person| person.id);
+    let answer = match person {
+        Some(user) => {
+            let challenge = asked
+                .code_challenge
+                .filter(|_| asked.code_challenge_method.as_deref() == Some("S256"));
+            let code = secret(&mut state, "code")[..20].to_owned();
+            state.codes.insert(
+                code.clone(),
+                Pass {
+                    user,
+                    expires: now + CODE_MILLIS,
+                    challenge,
+                },
+            );
+            format!("code={code}")
+        }
+        None => {
+            "error=access_denied&error_description=The+user+has+denied+your+application+access."
+                .to_owned()
+        }
+    };
+    let back = asked
+        .state
+        .map(|state| format!("&state={}", encoded(&state)))
+        .unwrap_or_default();
+    (
+        StatusCode::FOUND,
+        [(
+            header::LOCATION,
+            format!("{}?{answer}{back}", client.callback_url),
+        )],
+    )
+        .into_response()
+}
+
+#[derive(Deserialize)]
+struct Exchange {
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    code: Option<String>,
+    code_verifier: Option<String>,
+}
+
+async fn exchange(
+    From(github): From<GitHub>,
+    headers: HeaderMap,
+    Form(asked): Form<Exchange>,
+) -> Response {
+    let answer = token(&github, &asked);
+    let wants_json = headers
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept == "application/json");
+    if wants_json {
+        return Json(answer).into_response();
+    }
+    let pairs = answer
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| {
+            format!(
+                "{name}={}",
+                encoded(
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                        .as_str()
+                )
+            )
+        });
+    pairs.collect::<Vec<_>>().join("&").into_response()
+}
+
+fn token(github: &GitHub, asked: &Exchange) -> Value {
+    let known = github.client().is_some_and(|client| {
+        asked.client_id.as_ref() == Some(&client.client_id)
+            && asked.client_secret.as_ref() == Some(&client.client_secret)
+    });
+    if !known {
+        return wrong(
+            "incorrect_client_credentials",
+            "The client_id and/or client_secret passed are incorrect.",
+        );
+    }
+    let now = github.now();
+    let mut state = github.lock();
+    let pass = asked
+        .code
+        .as_ref()
+        .and_then(|code| state.codes.remove(code))
+        .filter(|pass| now < pass.expires);
+    let proved = |pass: &Pass| {
+        let digest = |verifier: &String| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
+        pass.challenge.is_none() || pass.challenge == asked.code_verifier.as_ref().map(digest)
+    };
+    let pass = pass.filter(proved);
+    let Some(pass) = pass else {
+        return wrong(
+            "bad_verification_code",
+            "The code passed is incorrect or expired.",
+        );
+    };
+    let token = format!("ghu_{}", secret(&mut state, "token"));
+    state.user_tokens.insert(
+        token.clone(),
+        Pass {
+            user: pass.user,
+            expires: now + TOKEN_SECONDS * 1000,
+            challenge: None,
+        },
+    );
+    json!({
+        "access_token": token,
+        "expires_in": TOKEN_SECONDS,
+        "refresh_token": format!("ghr_{}", secret(&mut state, "refresh")),
+        "refresh_token_expires_in": 15_897_600,
+        "scope": "",
+        "token_type": "bearer",
+    })
+}
+
+fn wrong(error: &str, description: &str) -> Value {
+    json!({
+        "error": error,
+        "error_description": description,
+        "error_uri": format!("https://docs.github.com/apps/managing-oauth-apps/troubleshooting-oauth-app-access-token-request-errors#{error}"),
+    })
+}
+
+fn secret(state: &mut State, what: &str) -> String {
+    let number = state.fresh_id();
+    hex::encode(Sha256::digest(format!("{what} {number}")))
+}
+
+/// Somebody who comes with a token of his own.
+struct AsUser(Account);
+
+impl FromRequestParts<GitHub> for AsUser {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, github: &GitHub) -> Result<Self, Refusal> {
+        let token = credential(&parts.headers)
+            .ok_or_else(|| Refusal::unauthorized("Requires authentication"))?;
+        let now = github.now();
+        let state = github.lock();
+        let pass = state
+            .user_tokens
+            .get(&token)
+            .filter(|pass| now < pass.expires);
+        let person = pass.and_then(|pass| state.people.get(&pass.user)).cloned();
+        person.map(Self).ok_or_else(Refusal::bad_credentials)
+    }
+}
+
+async fn user(AsUser(person): AsUser, From(github): From<GitHub>) -> Json<Value> {
+    Json(shapes::user(&github.config, &person))
+}
+
+#[derive(Deserialize)]
+struct Page {
+    per_page: Option<usize>,
+    page: Option<usize>,
+}
+
+async fn installations(
+    AsUser(person): AsUser,
+    From(github): From<GitHub>,
+    Query(asked): Query<Page>,
+) -> Json<Value> {
+    let state = github.lock();
+    let reached: Vec<_> = state
+        .installations
+        .values()
+        .filter(|one| reaches(&state, &person, one))
+        .collect();
+    let per_page = asked.per_page.unwrap_or(30).clamp(1, 100);
+    let start = (asked.page.unwrap_or(1).max(1) - 1).saturating_mul(per_page);
+    let shown = reached
+        .iter()
+        .skip(start)
+        .take(per_page)
+        .map(|one| shapes::installation(&github.config, one));
+    Json(json!({ "total_count": reached.len(), "installations": shown.collect::<Vec<_>>() }))
+}
+
+/// The owner, the people of an organization and whoever has a place in one of its repositories.
+fn reaches(state: &State, person: &Account, installation: &Installation) -> bool {
+    let owner = &installation.account;
+    let own = owner.id == person.id;
+    let seat = state
+        .places
+        .get(&owner.login)
+        .is_some_and(|seats| seats.contains_key(&person.id));
+    let mut inside = state
+        .repositories
+        .values()
+        .filter(|repository| repository.installation == installation.id);
+    let invited = inside.any(|repository| repository.has_collaborator(&person.login));
+    installation.status != InstallationStatus::Removed && (own || seat || invited)
+}
+
+async fn membership(
+    AsUser(person): AsUser,
+    From(github): From<GitHub>,
+    Path(organization): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let state = github.lock();
+    let seats: Option<&BTreeMap<u64, Seat>> = state.places.get(&organization);
+    let seat = seats
+        .and_then(|seats| seats.get(&person.id))
+        .ok_or_else(Refusal::not_found)?;
+    Ok(Json(json!({
+        "state": seat.state,
+        "role": seat.role,
+        "organization": { "login": organization },
+        "user": shapes::user(&github.config, &person),
+    })))
+}

@@ -1,0 +1,330 @@
+//! GitHub's JSON for people, repositories, issues, pull requests and comments: what its REST API answers, without the
+//! fields nobody reads. Every `url` points below `html_base`, so nothing that follows one leaves for the real GitHub.
+
+use serde_json::{Value, json};
+
+use super::GitHubConfig;
+use super::access::ISSUES;
+use super::state::{
+    Account, Comment, Installation, InstallationStatus, Issue, Pull, Reaction, Repository, Via,
+};
+use stand_in_shared::dates;
+
+pub(super) fn app(config: &GitHubConfig) -> Value {
+    json!({
+        "id": config.app_id,
+        "slug": config.app_slug,
+        "node_id": node("A", config.app_id),
+        "owner": user(config, &Account::person("app-owner")),
+        "name": config.app_slug,
+        "description": null,
+        "external_url": config.html_base,
+        "html_url": format!("{}/apps/{}", config.html_base, config.app_slug),
+        "created_at": dates::iso(0),
+        "updated_at": dates::iso(0),
+        "permissions": {"contents": "write", "issues": "write", "metadata": "read", "pull_requests": "write"},
+        "events": ISSUES,
+    })
+}
+
+pub(super) fn installation(config: &GitHubConfig, installation: &Installation) -> Value {
+    let api = format!("{}/app/installations/{}", api(config), installation.id);
+    let suspended = installation.status == InstallationStatus::Suspended;
+    json!({
+        "id": installation.id,
+        "account": user(config, &installation.account),
+        "access_tokens_url": format!("{api}/access_tokens"),
+        "repositories_url": format!("{}/installation/repositories", self::api(config)),
+        "html_url": format!("{}/settings/installations/{}", config.html_base, installation.id),
+        "app_id": config.app_id,
+        "app_slug": config.app_slug,
+        "target_id": installation.account.id,
+        "target_type": installation.account.kind,
+        "permissions": installation.permissions,
+        "events": ISSUES,
+        "repository_selection": "selected",
+        "created_at": dates::iso(installation.created),
+        "updated_at": dates::iso(installation.created),
+        "suspended_at": suspended.then(|| dates::iso(installation.created)),
+    })
+}
+
+pub(super) fn user(config: &GitHubConfig, account: &Account) -> Value {
+    let api = format!("{}/users/{}", api(config), segment(&account.login));
+    json!({
+        "login": account.login,
+        "id": account.id,
+        "node_id": node("U", account.id),
+        "avatar_url": format!("{}/avatars/{}", config.html_base, account.id),
+        "gravatar_id": "",
+        "url": api,
+        "html_url": format!("{}/{}", config.html_base, segment(&account.login)),
+        "followers_url": format!("{api}/followers"),
+        "following_url": format!("{api}/following"),
+        "gists_url": format!("{api}/gists"),
+        "starred_url": format!("{api}/starred"),
+        "subscriptions_url": format!("{api}/subscriptions"),
+        "organizations_url": format!("{api}/orgs"),
+        "repos_url": format!("{api}/repos"),
+        "events_url": format!("{api}/events"),
+        "received_events_url": format!("{api}/received_events"),
+        "type": account.kind,
+        "site_admin": false,
+    })
+}
+
+pub(super) fn repository(config: &GitHubConfig, repository: &Repository) -> Value {
+    let open = repository
+        .issues
+        .values()
+        .filter(|issue| issue.closed.is_none())
+        .count();
+    json!({
+        "id": repository.id,
+        "node_id": node("R", repository.id),
+        "name": repository.name,
+        "full_name": repository.full_name(),
+        "owner": user(config, &repository.owner),
+        "private": false,
+        "visibility": "public",
+        "html_url": html(config, repository),
+        "url": url(config, repository),
+        "description": null,
+        "default_branch": repository.default_branch,
+        "open_issues_count": open,
+        "has_issues": true,
+        "archived": repository.archived,
+        "created_at": dates::iso(repository.created),
+        "updated_at": dates::iso(repository.created),
+        "pushed_at": dates::iso(repository.created),
+    })
+}
+
+pub(super) fn issue(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> Value {
+    let api = format!("{}/issues/{}", url(config, repository), issue.number);
+    let mut shape = common(config, repository, issue);
+    merge(
+        &mut shape,
+        json!({
+            "url": api,
+            "repository_url": url(config, repository),
+            "labels_url": format!("{api}/labels"),
+            "comments_url": format!("{api}/comments"),
+            "events_url": format!("{api}/events"),
+            "html_url": html_of(config, repository, issue),
+            "state_reason": null,
+            "comments": repository.comments_of(issue.number).len(),
+        }),
+    );
+    if issue.pull.is_some() {
+        let (api, html) = (
+            format!("{}/pulls/{}", url(config, repository), issue.number),
+            html_of(config, repository, issue),
+        );
+        shape["pull_request"] = json!({
+            "url": api,
+            "html_url": html,
+            "diff_url": format!("{html}.diff"),
+            "patch_url": format!("{html}.patch"),
+        });
+    }
+    shape
+}
+
+/// A pull request as lists show it.
+pub(super) fn pull(
+    config: &GitHubConfig,
+    repository: &Repository,
+    issue: &Issue,
+    pull: &Pull,
+) -> Value {
+    let (html, root) = (html_of(config, repository, issue), url(config, repository));
+    let api = format!("{root}/pulls/{}", issue.number);
+    let mut shape = common(config, repository, issue);
+    merge(
+        &mut shape,
+        json!({
+            "url": api,
+            "html_url": html,
+            "diff_url": format!("{html}.diff"),
+            "patch_url": format!("{html}.patch"),
+            "issue_url": format!("{root}/issues/{}", issue.number),
+            "commits_url": format!("{api}/commits"),
+            "review_comments_url": format!("{api}/comments"),
+            "comments_url": format!("{root}/issues/{}/comments", issue.number),
+            "statuses_url": format!("{root}/statuses/{}", pull.head_sha),
+            "head": end(config, repository, &pull.head, &pull.head_sha),
+            "base": end(config, repository, &pull.base, &pull.base_sha),
+            "draft": pull.draft,
+            "merged_at": pull.merged.as_ref().map(|merge| dates::iso(merge.at)),
+            "merge_commit_sha": pull.merged.as_ref().map(|merge| &merge.commit),
+            "requested_reviewers": pull.reviewers.iter().map(|login| user(config, &Account::person(login))).collect::<Vec<_>>(),
+            "requested_teams": [],
+            "auto_merge": null,
+        }),
+    );
+    shape
+}
+
+/// A pull request as it is shown alone.
+pub(super) fn pull_in_full(
+    config: &GitHubConfig,
+    repository: &Repository,
+    issue: &Issue,
+    pull: &Pull,
+) -> Value {
+    let comparison = super::compare::Comparison::of(repository, &pull.base_sha, &pull.head_sha);
+    let changes = comparison.changes(repository);
+    let mut shape = self::pull(config, repository, issue, pull);
+    merge(
+        &mut shape,
+        json!({
+            "merged": pull.merged.is_some(),
+            "merged_by": pull.merged.as_ref().map(|merge| user(config, &merge.by)),
+            "mergeable": issue.closed.is_none().then_some(true),
+            "mergeable_state": if issue.closed.is_none() { "clean" } else { "unknown" },
+            "maintainer_can_modify": false,
+            "comments": repository.comments_of(issue.number).len(),
+            "review_comments": 0,
+            "commits": comparison.ahead.len(),
+            "additions": changes.iter().map(|change| change.additions).sum::<usize>(),
+            "deletions": changes.iter().map(|change| change.deletions).sum::<usize>(),
+            "changed_files": changes.len(),
+        }),
+    );
+    shape
+}
+
+pub(super) fn comment(config: &GitHubConfig, repository: &Repository, comment: &Comment) -> Value {
+    let root = url(config, repository);
+    let on = repository
+        .issues
+        .get(&comment.issue)
+        .map(|issue| html_of(config, repository, issue))
+        .unwrap_or_default();
+    json!({
+        "id": comment.id,
+        "node_id": node("IC", comment.id),
+        "url": format!("{root}/issues/comments/{}", comment.id),
+        "html_url": format!("{on}#issuecomment-{}", comment.id),
+        "issue_url": format!("{root}/issues/{}", comment.issue),
+        "body": comment.body,
+        "user": user(config, &comment.author),
+        "author_association": association(repository, &comment.author),
+        "created_at": dates::iso(comment.created),
+        "updated_at": dates::iso(comment.updated),
+        "performed_via_github_app": via(config, comment.via),
+    })
+}
+
+pub(super) fn label(config: &GitHubConfig, repository: &Repository, name: &str) -> Value {
+    let id = Account::person(name).id;
+    json!({
+        "id": id,
+        "node_id": node("LA", id),
+        "url": format!("{}/labels/{}", url(config, repository), segment(name)),
+        "name": name,
+        "description": null,
+        "color": "ededed",
+        "default": false,
+    })
+}
+
+pub(super) fn reaction(config: &GitHubConfig, reaction: &Reaction) -> Value {
+    json!({
+        "id": reaction.id,
+        "node_id": node("REA", reaction.id),
+        "user": user(config, &reaction.author),
+        "content": reaction.content,
+        "created_at": dates::iso(reaction.created),
+    })
+}
+
+/// A repository's address in the API.
+pub(super) fn url(config: &GitHubConfig, repository: &Repository) -> String {
+    format!("{}/repos/{}", api(config), repository.full_name())
+}
+
+/// A repository's page.
+pub(super) fn html(config: &GitHubConfig, repository: &Repository) -> String {
+    format!("{}/{}", config.html_base, repository.full_name())
+}
+
+/// The page of an issue or a pull request.
+pub(super) fn html_of(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> String {
+    let kind = if issue.pull.is_some() {
+        "pull"
+    } else {
+        "issues"
+    };
+    format!("{}/{kind}/{}", html(config, repository), issue.number)
+}
+
+pub(super) fn node(kind: &str, id: u64) -> String {
+    format!("{kind}_{id}")
+}
+
+fn common(config: &GitHubConfig, repository: &Repository, issue: &Issue) -> Value {
+    json!({
+        "id": issue.id,
+        "node_id": node(if issue.pull.is_some() { "PR" } else { "I" }, issue.id),
+        "number": issue.number,
+        "state": if issue.closed.is_some() { "closed" } else { "open" },
+        "locked": false,
+        "title": issue.title,
+        "body": issue.body,
+        "user": user(config, &issue.author),
+        "labels": issue.labels.iter().map(|name| label(config, repository, name)).collect::<Vec<_>>(),
+        "assignee": null,
+        "assignees": [],
+        "milestone": null,
+        "author_association": association(repository, &issue.author),
+        "created_at": dates::iso(issue.created),
+        "updated_at": dates::iso(issue.updated),
+        "closed_at": issue.closed.map(dates::iso),
+        "performed_via_github_app": via(config, issue.via),
+    })
+}
+
+fn end(config: &GitHubConfig, repository: &Repository, branch: &str, sha: &str) -> Value {
+    json!({
+        "label": format!("{}:{branch}", repository.owner.login),
+        "ref": branch,
+        "sha": sha,
+        "user": user(config, &repository.owner),
+        "repo": self::repository(config, repository),
+    })
+}
+
+fn association(repository: &Repository, author: &Account) -> &'static str {
+    if author.login == repository.owner.login {
+        "OWNER"
+    } else if repository
+        .collaborators
+        .get(&author.login)
+        .is_some_and(|role| role != "read" && role != "none")
+    {
+        "COLLABORATOR"
+    } else {
+        "NONE"
+    }
+}
+
+fn via(config: &GitHubConfig, via: Via) -> Option<Value> {
+    (via == Via::App).then(|| app(config))
+}
+
+fn api(config: &GitHubConfig) -> String {
+    format!("{}/api/v3", config.html_base)
+}
+
+/// A bot's brackets and a label's spaces have no place in a URL.
+fn segment(name: &str) -> String {
+    super::paging::encoded(name)
+}
+
+fn merge(shape: &mut Value, more: Value) {
+    if let (Value::Object(shape), Value::Object(more)) = (shape, more) {
+        shape.extend(more);
+    }
+}

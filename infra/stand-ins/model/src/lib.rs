@@ -1,0 +1,266 @@
+//! The model provider, entitlements in: Anthropic's and OpenAI's wires, one agent behind both, its answers following from
+//! the question.
+//! Owns a tiny, honest "agent": it can plan over a file list, replace one text by another, and approve a diff, so a whole
+//! job runs without a network. Promises the same answer to the same question and a fixed price per character; tests can
+//! put any text before that, invalid JSON included.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::extract::{DefaultBodyLimit, State as From};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use stand_in_shared::html::{all, classed, page, tag, text};
+
+mod answers;
+mod anthropic;
+mod openai;
+#[cfg(test)]
+mod tests;
+
+/// A handle on one model provider; clones share it.
+#[derive(Clone, Default)]
+pub struct Model {
+    state: Arc<Mutex<State>>,
+}
+
+/// One call that was answered with a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallView {
+    /// `plan`, `code` or `review`; empty if the system text names none.
+    pub step: String,
+    /// The model asked for.
+    pub model: String,
+    /// The system text.
+    pub system: String,
+    /// The user's text.
+    pub content: String,
+    /// The text answered.
+    pub answer: String,
+    /// Tokens charged for reading.
+    pub input_tokens: u64,
+    /// Tokens charged for writing.
+    pub output_tokens: u64,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct State {
+    calls: Vec<CallView>,
+    scripts: BTreeMap<String, VecDeque<String>>,
+    failures: VecDeque<u16>,
+    arrived: u64,
+}
+
+impl Model {
+    /// A provider nobody has asked anything yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The API.
+    pub fn router(&self) -> Router {
+        let unknown =
+            async || anthropic::refused(&Refusal::new(StatusCode::NOT_FOUND, "Not found"));
+        Router::new()
+            .route("/v1/messages", post(anthropic::messages))
+            .route("/v1/chat/completions", post(openai::chat_completions))
+            .fallback(unknown)
+            .method_not_allowed_fallback(unknown)
+            .layer(DefaultBodyLimit::disable())
+            .with_state(self.clone())
+    }
+
+    /// A page for people: every call with its answer.
+    pub fn pages(&self) -> Router {
+        let state = async |From(model): From<Self>| Json(model.export());
+        Router::new()
+            .route("/", get(overview))
+            .route("/state.json", get(state))
+            .with_state(self.clone())
+    }
+
+    /// Everything it knows, to be kept across a restart.
+    pub fn export(&self) -> Value {
+        serde_json::to_value(&*self.lock()).expect("the state has text keys and no floats")
+    }
+
+    /// Becomes what was exported.
+    pub fn import(&self, exported: Value) -> Result<(), serde_json::Error> {
+        *self.lock() = serde_json::from_value(exported)?;
+        Ok(())
+    }
+
+    /// The next calls of this step get these texts, as they are, before answers are made up again.
+    pub fn script(&self, step: &str, answers: Vec<String>) {
+        self.lock()
+            .scripts
+            .entry(step.to_owned())
+            .or_default()
+            .extend(answers);
+    }
+
+    /// The next call fails with this status; several orders are filled one call each.
+    pub fn fail_next(&self, status: u16) {
+        self.lock().failures.push_back(status);
+    }
+
+    /// Every call that got a message, in order.
+    pub fn calls(&self) -> Vec<CallView> {
+        self.lock().calls.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A question, whichever wire it came by.
+struct Asked {
+    model: String,
+    system: String,
+    content: String,
+    tokens_max: u64,
+}
+
+/// How an answer ends.
+enum End {
+    Said,
+    CutOff,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    role: String,
+    content: Text,
+}
+
+/// A text, or blocks of text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Plain(String),
+    Blocks(Vec<Block>),
+}
+
+#[derive(Deserialize)]
+struct Block {
+    text: String,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::Plain(String::new())
+    }
+}
+
+impl Text {
+    fn joined(self) -> String {
+        match self {
+            Self::Plain(text) => text,
+            Self::Blocks(blocks) => blocks.into_iter().map(|block| block.text).collect(),
+        }
+    }
+}
+
+impl State {
+    /// Counts a request; its id.
+    fn arrive(&mut self) -> HeaderValue {
+        self.arrived += 1;
+        HeaderValue::from_str(&format!("req_{:014}", self.arrived)).expect("letters and digits")
+    }
+
+    /// Fails if a test has ordered so.
+    fn fail(&mut self) -> Result<(), Refusal> {
+        let Some(status) = self.failures.pop_front() else {
+            return Ok(());
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Err(Refusal::new(status, "ordered by a test"))
+    }
+
+    fn complete(&mut self, asked: Asked) -> (CallView, End) {
+        let Asked {
+            model,
+            system,
+            content,
+            tokens_max,
+        } = asked;
+        let step = system
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("step:"))
+            .map(str::trim)
+            .unwrap_or_default();
+        let scripted = self.scripts.get_mut(step).and_then(VecDeque::pop_front);
+        let whole = scripted.unwrap_or_else(|| answers::made_up(step, &content));
+        let (answer, end) = cut(whole, tokens_max);
+        let call = CallView {
+            step: step.to_owned(),
+            model,
+            input_tokens: tokens(&system) + tokens(&content),
+            output_tokens: tokens(&answer),
+            system,
+            content,
+            answer,
+        };
+        self.calls.push(call.clone());
+        (call, end)
+    }
+}
+
+const CHARS_PER_TOKEN: usize = 4;
+
+fn tokens(text: &str) -> u64 {
+    u64::try_from(text.chars().count().div_ceil(CHARS_PER_TOKEN)).unwrap_or(u64::MAX)
+}
+
+/// An answer longer than it may be ends in the middle of a word, as it would.
+fn cut(text: String, tokens_max: u64) -> (String, End) {
+    if tokens(&text) <= tokens_max {
+        return (text, End::Said);
+    }
+    let chars = usize::try_from(tokens_max)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(CHARS_PER_TOKEN);
+    (text.chars().take(chars).collect(), End::CutOff)
+}
+
+struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+
+    fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+}
+
+async fn overview(From(model): From<Model>) -> Response {
+    let state = model.lock();
+    let calls = state.calls.iter().enumerate().rev().map(|(at, call)| {
+        let title = format!(
+            "{}. {} ({} → {} tokens)",
+            at + 1,
+            call.step,
+            call.input_tokens,
+            call.output_tokens
+        );
+        let parts = [&call.system, &call.content, &call.answer]
+            .map(|part| classed("div", "body", text(part)));
+        all([tag("h2", text(title)), all(parts)])
+    });
+    page("Model calls", all(calls))
+}

@@ -1,0 +1,188 @@
+//! Fault injection: every outside call gets a number here, and may lose its answer, fail to connect, or be the last call of
+//! its process.
+//!
+//! Without faults every call goes through and is only counted. Conflicts are drawn from a seed, so a failing test fails again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
+
+/// On which side of an outside call a process crashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The call is never made.
+    Before,
+    /// The call is made, but the process never sees the answer.
+    After,
+}
+
+/// A fault for the next calls whose name contains a text.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// A part of the call's name, as in [`Faults::log`].
+    pub on: String,
+    /// How many calls it hits.
+    pub times: u32,
+    pub effect: Effect,
+}
+
+/// What a fault does to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The call is made; its answer is lost.
+    AnswerLost,
+    /// The call is not made; the caller sees a broken connection.
+    Unreachable,
+}
+
+/// The caller got no answer.
+#[derive(Debug)]
+pub struct ConnectionLost;
+
+impl std::fmt::Display for ConnectionLost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection was lost")
+    }
+}
+
+impl std::error::Error for ConnectionLost {}
+
+#[derive(Default)]
+struct Inner {
+    running: AtomicU64,
+    count: AtomicU64,
+    log: Mutex<Vec<String>>,
+    crashes: Mutex<Vec<(u64, Moment)>>,
+    crashed: Notify,
+    injected: Mutex<Vec<Fault>>,
+    conflict_seed: AtomicU64,
+}
+
+/// The faults of one stack. Clones share them.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Inner>);
+
+impl Faults {
+    /// Every call goes through.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One in seven transactions meets a conflict, drawn from this seed.
+    pub fn with_conflicts(self, seed: u64) -> Self {
+        self.0.conflict_seed.store(seed | 1, Ordering::Relaxed);
+        self
+    }
+
+    /// A process crashes at call number `call`, counted from one.
+    pub fn crash_at(&self, call: u64, moment: Moment) {
+        self.lock(&self.0.crashes).push((call, moment));
+    }
+
+    /// Injects a fault into the next calls that it fits.
+    pub fn inject(&self, fault: Fault) {
+        self.lock(&self.0.injected).push(fault);
+    }
+
+    /// The number of outside calls that processes have made.
+    pub fn calls(&self) -> u64 {
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// The name of every outside call so far.
+    pub fn log(&self) -> Vec<String> {
+        self.lock(&self.0.log).clone()
+    }
+
+    /// Frees the log, so that a bench that measures memory does not measure it.
+    pub fn clear_log(&self) {
+        *self.lock(&self.0.log) = Vec::new();
+    }
+
+    /// Runs a process until it completes, or returns `None` when it crashes. Only calls made in here are counted and can
+    /// crash.
+    pub async fn run<T>(&self, process: impl Future<Output = T>) -> Option<T> {
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+        let outcome = tokio::select! {
+            outcome = process => Some(outcome),
+            () = self.0.crashed.notified() => None,
+        };
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+        outcome
+    }
+
+    /// Whether the transaction at hand meets a conflict.
+    pub fn conflicts_now(&self) -> bool {
+        let seed = self.0.conflict_seed.load(Ordering::Relaxed);
+        if seed == 0 {
+            return false;
+        }
+        let next = scramble(seed);
+        self.0.conflict_seed.store(next, Ordering::Relaxed);
+        next.is_multiple_of(7)
+    }
+
+    /// Makes one outside call, with the faults that are meant for it.
+    pub async fn apply<T>(
+        &self,
+        name: String,
+        call: impl Future<Output = T>,
+    ) -> Result<T, ConnectionLost> {
+        if self.0.running.load(Ordering::Relaxed) == 0 {
+            return Ok(call.await);
+        }
+        let number = self.0.count.fetch_add(1, Ordering::Relaxed) + 1;
+        self.lock(&self.0.log).push(name.clone());
+        if self.crashes(number, Moment::Before) {
+            self.crash().await;
+        }
+        match self.take_fault(&name) {
+            None => {}
+            Some(Effect::Unreachable) => return Err(ConnectionLost),
+            Some(Effect::AnswerLost) => {
+                call.await;
+                return Err(ConnectionLost);
+            }
+        }
+        let answer = call.await;
+        if self.crashes(number, Moment::After) {
+            self.crash().await;
+        }
+        Ok(answer)
+    }
+
+    fn crashes(&self, number: u64, moment: Moment) -> bool {
+        let mut crashes = self.lock(&self.0.crashes);
+        let place = crashes.iter().position(|crash| *crash == (number, moment));
+        place.map(|place| crashes.swap_remove(place)).is_some()
+    }
+
+    /// Never returns: `run` drops the process at this await.
+    async fn crash(&self) {
+        self.0.crashed.notify_one();
+        std::future::pending::<()>().await;
+    }
+
+    fn take_fault(&self, name: &str) -> Option<Effect> {
+        let mut injected = self.lock(&self.0.injected);
+        let place = injected
+            .iter()
+            .position(|fault| fault.times > 0 && name.contains(&fault.on))?;
+        injected[place].times -= 1;
+        Some(injected[place].effect)
+    }
+
+    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
+        mutex
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The next number of a seeded sequence (SplitMix64).
+pub fn scramble(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

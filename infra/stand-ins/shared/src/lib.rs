@@ -1,0 +1,14 @@
+//! What the stand-ins share: the faults that calls meet, an in-process web of hosts, HTML for their pages, dates.
+//!
+//! A stand-in plays one outside service behind the client that the product uses for the real one. Stand-ins know no crate
+//! of the product, so they cannot share its mistakes, and no Lambda binary links them.
+
+use std::sync::Arc;
+
+pub mod dates;
+pub mod faults;
+pub mod html;
+pub mod web;
+
+/// The clock, passed in: milliseconds since the epoch, UTC.
+pub type Now = Arc<dyn Fn() -> i64 + Send + Sync>;

@@ -1,0 +1,273 @@
+//! The pages that Stripe shows to customers: where a session or an invoice is paid, and the portal. Each button is a verb
+//! of the stand-in, so that a person can do by hand what tests do by call.
+
+use axum::Router;
+use axum::extract::{Path, State as From};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use serde_json::Value;
+
+use super::checkout::Settlement;
+use super::desk::{number, text as field};
+use super::lines::items;
+use super::objects::{INVOICE, LINE_ITEMS, METHOD, PORTAL_SESSION, SESSION, SUBSCRIPTION};
+use super::refusal::Refusal;
+use super::{Stripe, pages};
+use stand_in_shared::html::{Markup, all, button, classed, link, page, table, tag, text};
+
+pub(super) fn routes() -> Router<Stripe> {
+    Router::new()
+        .route("/pay/{id}", get(checkout))
+        .route("/pay/{id}/{verb}", post(pay))
+        .route("/invoices/{id}", get(invoice))
+        .route("/invoices/{id}/{verb}", post(settle_invoice))
+        .route("/portal/{id}", get(portal))
+        .route("/portal/{id}/{verb}/{what}", post(manage))
+}
+
+async fn checkout(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let (session, site) = {
+        let desk = stripe.desk();
+        (desk.find(SESSION, &id)?, desk.site.clone())
+    };
+    let to = |verb: &str| format!("{site}/pay/{id}/{verb}");
+    let rows = session[LINE_ITEMS]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| {
+            let quantity = item["quantity"]
+                .as_i64()
+                .map_or("by use".to_owned(), |quantity| quantity.to_string());
+            vec![
+                text(field(item, "description")),
+                text(quantity),
+                money(item, "amount_total"),
+            ]
+        });
+    let mut buttons = Vec::new();
+    if session["status"] == "open" {
+        buttons.push(button(&to("now"), "Pay"));
+        if session["mode"] == "payment" {
+            buttons.push(button(&to("later"), "Pay by bank, arrives later"));
+        }
+        buttons.push(button(&to("expire"), "Let it expire"));
+        let back = field(&session, "cancel_url");
+        if !back.is_empty() {
+            buttons.push(link(back, "Back to the shop"));
+        }
+    } else if session["status"] == "complete" && session["payment_status"] == "unpaid" {
+        buttons.push(button(&to("arrive"), "The money arrives"));
+        buttons.push(button(&to("fail"), "The money never arrives"));
+    }
+    let body = [
+        classed(
+            "p",
+            "state",
+            text(format!(
+                "{}, {}",
+                field(&session, "status"),
+                field(&session, "payment_status")
+            )),
+        ),
+        table(&["what", "how many", "amount"], rows.collect()),
+        tag(
+            "p",
+            all([text("In all: "), money(&session, "amount_total")]),
+        ),
+        tag("p", all(buttons)),
+    ];
+    Ok(page("Checkout", all(body)))
+}
+
+async fn pay(
+    From(stripe): From<Stripe>,
+    Path((id, verb)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let session = match verb.as_str() {
+        "now" => stripe.pay_session(&id)?,
+        "later" => stripe.pay_session_later(&id)?,
+        "expire" => stripe.expire_session(&id)?,
+        "arrive" => stripe.settle_session(&id, Settlement::Paid)?,
+        "fail" => stripe.settle_session(&id, Settlement::Failed)?,
+        verb => return Err(Refusal::unknown_address(verb)),
+    };
+    // Stripe leads a customer who has paid back to the shop, under the session's id.
+    let back = ["success_url", "return_url"]
+        .into_iter()
+        .filter_map(|url| session[url].as_str())
+        .next();
+    let to = match back.filter(|_| ["now", "later"].contains(&verb.as_str())) {
+        Some(url) => url.replace("{CHECKOUT_SESSION_ID}", &id),
+        None => format!("{}/pay/{id}", stripe.desk().site),
+    };
+    Ok(Redirect::to(&to).into_response())
+}
+
+async fn invoice(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let (invoice, site) = {
+        let desk = stripe.desk();
+        (desk.find(INVOICE, &id)?, desk.site.clone())
+    };
+    let rows = invoice["lines"]["data"].as_array().into_iter().flatten();
+    let rows = rows.map(|line| vec![text(field(line, "description")), money(line, "amount")]);
+    let open = invoice["status"] == "open";
+    let buttons = [
+        ("pay", "Pay"),
+        ("void", "Void"),
+        ("give_up", "Mark as uncollectible"),
+    ];
+    let buttons =
+        buttons.map(|(verb, label)| button(&format!("{site}/invoices/{id}/{verb}"), label));
+    let body = [
+        classed("p", "state", text(field(&invoice, "status"))),
+        table(&["what", "amount"], rows.collect()),
+        tag(
+            "p",
+            all([text("To be paid: "), money(&invoice, "amount_remaining")]),
+        ),
+        if open {
+            tag("p", all(buttons))
+        } else {
+            Markup::default()
+        },
+    ];
+    Ok(page(
+        format!("Invoice {}", field(&invoice, "number")),
+        all(body),
+    ))
+}
+
+async fn settle_invoice(
+    From(stripe): From<Stripe>,
+    Path((id, verb)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    match verb.as_str() {
+        "pay" => stripe.pay_invoice(&id)?,
+        "void" => stripe.void_invoice(&id)?,
+        "give_up" => stripe.give_up_invoice(&id)?,
+        verb => return Err(Refusal::unknown_address(verb)),
+    };
+    Ok(Redirect::to(&format!("{}/invoices/{id}", stripe.desk().site)).into_response())
+}
+
+async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let desk = stripe.desk();
+    let session = desk.find(PORTAL_SESSION, &id)?;
+    let customer = desk.customer(field(&session, "customer"))?;
+    let to = |verb: &str, what: &str| format!("{}/portal/{id}/{verb}/{what}", desk.site);
+    let own = |object: &Value| object["customer"] == customer["id"];
+    let default = &customer["invoice_settings"]["default_payment_method"];
+    let cards = desk.select(METHOD, own).into_iter().map(|method| {
+        let name = format!(
+            "{} •••• {}",
+            field(&method["card"], "brand"),
+            field(&method["card"], "last4")
+        );
+        let used = if method["id"] == *default {
+            "pays the invoices"
+        } else {
+            ""
+        };
+        vec![
+            text(name),
+            text(used),
+            button(&to("remove", field(&method, "id")), "Remove"),
+        ]
+    });
+    let subscriptions = desk
+        .select(SUBSCRIPTION, own)
+        .into_iter()
+        .map(|subscription| {
+            let id = field(&subscription, "id");
+            let ending = subscription["cancel_at_period_end"] == true;
+            let (verb, label) = if ending {
+                ("keep", "Keep it")
+            } else {
+                ("cancel", "Cancel at the period's end")
+            };
+            let wish = if subscription["ended_at"].is_null() {
+                button(&to(verb, id), label)
+            } else {
+                Markup::default()
+            };
+            vec![
+                tag("code", text(id)),
+                text(field(&subscription, "status")),
+                text(items(&subscription).len()),
+                wish,
+            ]
+        });
+    let invoices = desk.select(INVOICE, own).into_iter().map(|invoice| {
+        let number = link(
+            field(&invoice, "hosted_invoice_url"),
+            field(&invoice, "number"),
+        );
+        vec![
+            number,
+            text(field(&invoice, "status")),
+            money(&invoice, "total"),
+        ]
+    });
+    let body = [
+        pages::heading("Subscriptions"),
+        table(
+            &["subscription", "status", "items", ""],
+            subscriptions.collect(),
+        ),
+        pages::heading("Cards"),
+        table(&["card", "", ""], cards.collect()),
+        button(&to("add", "pm_card_visa"), "Add a card that pays"),
+        button(
+            &to("add", "pm_card_chargeCustomerFail"),
+            "Add a card that is declined",
+        ),
+        pages::heading("Invoices"),
+        table(&["invoice", "status", "amount"], invoices.collect()),
+        session["return_url"]
+            .as_str()
+            .map_or_else(Markup::default, |url| {
+                tag("p", link(url, "Back to the shop"))
+            }),
+    ];
+    Ok(page(
+        format!("Billing of {}", field(&customer, "email")),
+        all(body),
+    ))
+}
+
+async fn manage(
+    From(stripe): From<Stripe>,
+    Path((id, verb, what)): Path<(String, String, String)>,
+) -> Result<Response, Refusal> {
+    let mut desk = stripe.desk();
+    let customer = field(&desk.find(PORTAL_SESSION, &id)?, "customer").to_owned();
+    // A portal shows and changes nothing but its customer's.
+    let own = |object: Value| object["customer"] == customer.as_str();
+    match verb.as_str() {
+        "add" => {
+            let method = desk.attach(&what, &customer)?;
+            desk.set_default_method(&customer, &method["id"])?;
+        }
+        "remove" if own(desk.find(METHOD, &what)?) => {
+            desk.detach(&what)?;
+        }
+        "cancel" | "keep" if own(desk.find(SUBSCRIPTION, &what)?) => {
+            desk.wish_end(&what, verb == "cancel")?;
+        }
+        verb => return Err(Refusal::unknown_address(verb)),
+    }
+    let to = format!("{}/portal/{id}", desk.site);
+    Ok(Redirect::to(&to).into_response())
+}
+
+/// An amount of an object in its currency.
+pub(super) fn money(object: &Value, name: &str) -> Markup {
+    let minor = number(object, name);
+    let sign = if minor < 0 { "−" } else { "" };
+    let (whole, part) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
+    text(format!(
+        "{sign}{whole}.{part:02} {}",
+        field(object, "currency").to_uppercase()
+    ))
+}

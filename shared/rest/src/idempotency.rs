@@ -1,0 +1,123 @@
+//! Idempotency keys: the identity of an act, so that a request that is sent again does nothing a second time.
+
+use crate::ApiError;
+use axum::extract::FromRequestParts;
+use domain::ids::{AccountId, ActionId};
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, Required, Type};
+
+const HEADER: &str = "idempotency-key";
+const KEY_CHARS_MAX: usize = 200;
+
+/// The caller's name for one act. The same key on the same account and route is the same act, however often it is sent.
+#[derive(Debug)]
+pub struct IdempotencyKey(String);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let key = parts.headers.get(HEADER).and_then(|key| key.to_str().ok());
+        Self::parse(key.unwrap_or_default()).ok_or_else(|| {
+            let detail = format!(
+                "Send an `Idempotency-Key` header of 1 to {KEY_CHARS_MAX} printable ASCII characters, a new one for each act."
+            );
+            ApiError::bad_request("bad_idempotency_key", detail)
+        })
+    }
+}
+
+impl IdempotencyKey {
+    /// Reads a key; spaces around it do not count.
+    pub fn parse(text: &str) -> Option<Self> {
+        let key = text.trim();
+        let printable = key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        ((1..=KEY_CHARS_MAX).contains(&key.len()) && printable).then(|| Self(key.to_owned()))
+    }
+
+    /// The key as it was sent, without spaces around it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The act that this key identifies for an account on a route.
+    pub fn act(&self, account: &AccountId, route: &str) -> Act {
+        Act(Sha256::digest(format!("{account} {route} {}", self.0)).into())
+    }
+}
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(KEY_CHARS_MAX))
+            .pattern(Some("^[!-~]([ -~]*[!-~])?$"));
+        let parameter = ParameterBuilder::new()
+            .name(HEADER)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::True)
+            .description(Some(
+                "Your name for this act, a new one for each. A request that is sent again with the same key on the same \
+                 route does not repeat the act.",
+            ))
+            .example(Some("order-4711".into()))
+            .schema(Some(schema));
+        vec![parameter.build()]
+    }
+}
+
+/// One act, identified by the digest of its account, route and idempotency key.
+#[derive(Debug)]
+pub struct Act([u8; 32]);
+
+impl Act {
+    /// The id of what the act creates.
+    pub fn id(&self) -> ActionId {
+        let [first @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.0;
+        ActionId::of_digest(first)
+    }
+
+    /// The idempotency key under which a vendor is called for this act.
+    pub fn key(&self) -> String {
+        format!("tallyhook-{}", hex::encode(&self.0[..20]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_short_and_printable() {
+        let long = "x".repeat(KEY_CHARS_MAX + 1);
+        for bad in ["", " ", "a\tb", "é", &long] {
+            assert!(IdempotencyKey::parse(bad).is_none(), "{bad:?}");
+        }
+        for (text, key) in [("a", "a"), (" a b ", "a b"), (&long[1..], &long[1..])] {
+            let parsed = IdempotencyKey::parse(text);
+            assert_eq!(parsed.as_ref().map(IdempotencyKey::as_str), Some(key));
+        }
+    }
+
+    #[test]
+    fn an_act_differs_by_account_route_and_key() {
+        let account =
+            |last: u8| AccountId::mint(domain::time::Timestamp::from_millis(1), [last; 10]);
+        let id = |last: u8, route: &str, key: &str| {
+            let key = IdempotencyKey::parse(key).expect("a key");
+            key.act(&account(last), route).id().to_string()
+        };
+        assert_eq!(id(1, "usage", "k"), id(1, "usage", "k"));
+        for other in [
+            id(2, "usage", "k"),
+            id(1, "holds", "k"),
+            id(1, "usage", "l"),
+        ] {
+            assert_ne!(id(1, "usage", "k"), other);
+        }
+    }
+}
