@@ -1,5 +1,8 @@
 //! The end-to-end tests: journeys through the real functions, the real AWS SDKs and the embedded store.
 
+// The futures of a journey are nested deeper than the default of 128.
+#![recursion_limit = "256"]
+
 mod accounts;
 mod billing;
 mod inbox;

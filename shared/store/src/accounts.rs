@@ -13,6 +13,7 @@ use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::keys::Key;
+use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, put_new};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::accounts::signups::Way;
@@ -132,17 +133,16 @@ impl Store {
         account: &AccountId,
         now: Timestamp,
     ) -> Result<AccountBegun, StoreError> {
-        match self.begun(account, now).call(&self.table).send().await {
-            Ok(_) => Ok(AccountBegun::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+        Ok(
+            match self
+                .table
+                .update("begin something for an account", self.begun(account, now))
+                .await?
             {
-                Ok(AccountBegun::Closed)
-            }
-            Err(error) => Err(StoreError::sdk("begin something for an account", error)),
-        }
+                Updated::Done(()) => AccountBegun::Now,
+                Updated::Refused(_) => AccountBegun::Closed,
+            },
+        )
     }
 
     pub(crate) fn link(&self, key: Key, account: &AccountId) -> Change {
@@ -154,36 +154,18 @@ impl Store {
 
     /// The account, if there is one.
     pub async fn account_find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let get = self
+        let found = self
             .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::account(id).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("read an account", e))?;
-        found.item.as_ref().map(account_of).transpose()
+            .get("read an account", &keys::account(id))
+            .await?;
+        found.as_ref().map(account_of).transpose()
     }
 
     /// What an account's owner has called it when he signed up, if he has.
     pub async fn account_name(&self, id: &AccountId) -> Result<Option<String>, StoreError> {
         const NAME: &str = "read an account's name";
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::account(id).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(NAME, e))?;
+        let found = self.table.get(NAME, &keys::account(id)).await?;
         let name = found
-            .item
             .as_ref()
             .map(|item| Item::new(item, NAME).find_text("name"))
             .transpose()?;
@@ -201,19 +183,8 @@ impl Store {
         id: InstallationId,
     ) -> Result<Option<OwnerId>, StoreError> {
         const FIND: &str = "find an installation's owner";
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::installation(id).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(FIND, e))?;
+        let found = self.table.get(FIND, &keys::installation(id)).await?;
         let owner = found
-            .item
             .as_ref()
             .map(|item| Item::new(item, FIND).find_number("owner_id"))
             .transpose()?;
@@ -239,18 +210,8 @@ impl Store {
     }
 
     async fn account_at(&self, key: Key) -> Result<Option<AccountId>, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find an account", e))?;
-        let named = found.item.filter(|item| item.contains_key("account"));
+        let found = self.table.get("find an account", &key).await?;
+        let named = found.filter(|item| item.contains_key("account"));
         named.map(|item| account_in(&item)).transpose()
     }
 
@@ -305,8 +266,10 @@ impl Store {
         let Some(account) = named.map(account_in).transpose()? else {
             return Ok(Payer::Unknown);
         };
-        self.quietly("link an owner", self.link(owner_key, &account))
-            .await?;
+        self.table
+            .update("link an owner", self.link(owner_key, &account))
+            .await
+            .map(drop)?;
         Ok(Payer::Account(account))
     }
 
@@ -326,17 +289,12 @@ impl Store {
                 "(attribute_not_exists(#as_of) OR #as_of <= :as_of) AND (attribute_not_exists(#state) OR #state <> :deleted)",
                 vec![("deleted", text(InstallationState::Deleted.as_str()))],
             );
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(InstallationNoted::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(InstallationNoted::Outdated)
-            }
-            Err(error) => Err(StoreError::sdk("note an installation", error)),
-        }
+        Ok(
+            match self.table.update("note an installation", change).await? {
+                Updated::Done(()) => InstallationNoted::Now,
+                Updated::Refused(_) => InstallationNoted::Outdated,
+            },
+        )
     }
 }
 

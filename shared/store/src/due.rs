@@ -8,6 +8,7 @@ use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::keys::Key;
+use crate::db::table::{Updated, page};
 use crate::db::tx::Change;
 use domain::accounts::signups::Newcomer;
 use domain::billing::usage::{Debts, Meter};
@@ -64,24 +65,16 @@ impl Store {
     /// Rows whose moment has come, at most `limit` of a shard.
     pub async fn due_list(&self, now: Timestamp, limit: i32) -> Result<Vec<Due>, StoreError> {
         let shards = (0..keys::SHARDS).map(|shard| async move {
-            let found = self
+            let query = self
                 .table
-                .client
                 .query()
-                .table_name(&self.table.name)
                 .index_name("due")
                 .key_condition_expression("dx = :dx AND due_at <= :now")
                 .expression_attribute_values(":dx", text(keys::due_shard(shard)))
                 .expression_attribute_values(":now", time(now))
-                .limit(limit)
-                .send()
-                .await
-                .map_err(|e| StoreError::sdk("list due rows", e))?;
-            found
-                .items()
-                .iter()
-                .map(due_of)
-                .collect::<Result<Vec<_>, _>>()
+                .limit(limit);
+            let found = page("list due rows", query).await?;
+            found.iter().map(due_of).collect::<Result<Vec<_>, _>>()
         });
         Ok(futures::future::try_join_all(shards).await?.concat())
     }
@@ -94,18 +87,8 @@ impl Store {
         switches: &Switches,
         now: Timestamp,
     ) -> Result<Moved, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(due.key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("take a due row", e))?;
-        let Some(attributes) = found.item else {
+        let found = self.table.get("take a due row", &due.key).await?;
+        let Some(attributes) = found else {
             return Ok(Moved::Gone);
         };
         let item = Item::new(&attributes, "take a due row");
@@ -123,17 +106,10 @@ impl Store {
         if moved == Moved::On {
             change = change.set("swept", number(swept + 1));
         }
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(moved),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Moved::Gone)
-            }
-            Err(error) => Err(StoreError::sdk("take a due row", error)),
-        }
+        Ok(match self.table.update("take a due row", change).await? {
+            Updated::Done(()) => moved,
+            Updated::Refused(_) => Moved::Gone,
+        })
     }
 }
 

@@ -13,10 +13,10 @@ use crate::db::item::{Attributes, Item, bytes, number, text, time};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
+use crate::db::table::{Updated, page};
 use crate::db::tx::Change;
 use crate::inbox::bodies::{INLINE_BYTES_MAX, PART_BYTES};
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use domain::ids::AccountId;
 use domain::inbox::Provenance;
 use domain::inbox::{
@@ -79,6 +79,7 @@ pub enum Taken {
     Gone,
 }
 
+const REPLAY: &str = "replay an event";
 const OWING_ATTEMPTS_KEPT: Duration = Duration::from_secs(3_600);
 
 impl Inbox {
@@ -161,26 +162,10 @@ impl Inbox {
 
     /// Puts an item that must not be there; returns the one that is.
     async fn put_new(&self, item: Attributes) -> Result<Option<Attributes>, StoreError> {
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
-            Ok(_) => Ok(None),
-            Err(SdkError::ServiceError(failed)) if failed.err().is_conditional_check_failed_exception() => {
-                match failed.into_err() {
-                    aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(check) => {
-                        Ok(Some(check.item.unwrap_or_default()))
-                    }
-                    _ => Ok(Some(Attributes::new())),
-                }
-            }
-            Err(error) => Err(StoreError::sdk("record an event", error)),
-        }
+        Ok(match self.table.put_new("record an event", item).await? {
+            Updated::Done(()) => None,
+            Updated::Refused(old) => Some(old),
+        })
     }
 
     /// The event, if there is one.
@@ -208,37 +193,22 @@ impl Inbox {
     }
 
     async fn head(&self, key: &EventKey) -> Result<Option<Attributes>, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::event(key).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("read an event", e))?;
-        Ok(found.item)
+        let found = self.table.get("read an event", &keys::event(key)).await?;
+        Ok(found)
     }
 
     async fn parts(&self, key: &EventKey, head: &Item<'_>) -> Result<Vec<u8>, StoreError> {
         let digest: [u8; 32] = head.bytes("d")?.try_into().map_err(|_| head.bad("d"))?;
-        let mut pages = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :body)")
-            .expression_attribute_values(":pk", text(keys::event(key).pk))
-            .expression_attribute_values(":body", text(keys::body_prefix(Digest(digest))))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
         let mut packed = Vec::new();
-        while let Some(part) = pages.next().await {
-            let part = part.map_err(|e| StoreError::sdk("read a body", e))?;
+        for part in self
+            .table
+            .query_prefix(
+                "read a body",
+                keys::event(key).pk,
+                keys::body_prefix(Digest(digest)),
+            )
+            .await?
+        {
             packed.extend_from_slice(Item::new(&part, "read a body").bytes("b")?);
         }
         Ok(packed)
@@ -268,11 +238,10 @@ impl Inbox {
         ) {
             change = change.set("ttl", number(now.plus(KEPT_FOR).seconds()));
         }
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(Finished::Now),
-            Err(error) if is_condition(&error) => Ok(Finished::Already),
-            Err(error) => Err(StoreError::sdk("finish an event", error)),
-        }
+        Ok(match self.table.update("finish an event", change).await? {
+            Updated::Done(()) => Finished::Now,
+            Updated::Refused(_) => Finished::Already,
+        })
     }
 
     /// Writes down that acting on an event failed: when the next try is due, or that there will be none.
@@ -327,17 +296,14 @@ impl Inbox {
         let update = change
             .set("at", time(due_at))
             .when("#sx = :pending", vec![("pending", pending)]);
-        let call = update
-            .call(&self.table)
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
-        match call.send().await {
-            Ok(done) => Ok(
-                Item::new(&done.attributes.unwrap_or_default(), "count a try")
-                    .find_number("t")?
-                    .unwrap_or(0),
-            ),
-            Err(error) if is_condition(&error) => Ok(0),
-            Err(error) => Err(StoreError::sdk("postpone an event", error)),
+        let counted =
+            self.table
+                .update_returning("postpone an event", update, ReturnValue::UpdatedNew);
+        match counted.await? {
+            Updated::Done(row) => Ok(Item::new(&row, "count an attempt")
+                .find_number("t")?
+                .unwrap_or(0)),
+            Updated::Refused(_) => Ok(0),
         }
     }
 
@@ -349,11 +315,9 @@ impl Inbox {
         limit: i32,
     ) -> Result<Vec<DueEvent>, StoreError> {
         let shards = (0..keys::SHARDS).map(|shard| async move {
-            let found = self
+            let query = self
                 .table
-                .client
                 .query()
-                .table_name(&self.table.name)
                 .index_name("state")
                 .key_condition_expression("sx = :sx AND #at <= :now")
                 .expression_attribute_names("#at", "at")
@@ -362,12 +326,9 @@ impl Inbox {
                     text(keys::state_shard(source, EventState::Pending, shard)),
                 )
                 .expression_attribute_values(":now", time(now))
-                .limit(limit)
-                .send()
-                .await
-                .map_err(|e| StoreError::sdk("list due events", e))?;
+                .limit(limit);
+            let found = page("list due events", query).await?;
             found
-                .items()
                 .iter()
                 .map(|item| due_event_of(source, item))
                 .collect::<Result<Vec<_>, _>>()
@@ -396,11 +357,10 @@ impl Inbox {
                 "#sx = :pending AND #at = :was",
                 vec![("pending", pending), ("was", time(due.due_at))],
             );
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(Taken::Now { received_at }),
-            Err(error) if is_condition(&error) => Ok(Taken::Gone),
-            Err(error) => Err(StoreError::sdk("take a due event", error)),
-        }
+        Ok(match self.table.update("take a due event", change).await? {
+            Updated::Done(()) => Taken::Now { received_at },
+            Updated::Refused(_) => Taken::Gone,
+        })
     }
 
     /// Makes an event pending again, whatever became of it; it has to be queued then.
@@ -437,17 +397,12 @@ impl Inbox {
         change: Change,
         key: &EventKey,
     ) -> Result<Option<EventRow>, StoreError> {
-        let call = change
-            .call(&self.table)
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
-        match call.send().await {
-            Ok(done) => row_of(
-                key.clone(),
-                &Item::new(&done.attributes.unwrap_or_default(), "replay an event"),
-            )
-            .map(Some),
-            Err(error) if is_condition(&error) => Ok(None),
-            Err(error) => Err(StoreError::sdk("replay an event", error)),
+        let pending = self
+            .table
+            .update_returning(REPLAY, change, ReturnValue::AllNew);
+        match pending.await? {
+            Updated::Done(row) => row_of(key.clone(), &Item::new(&row, REPLAY)).map(Some),
+            Updated::Refused(_) => Ok(None),
         }
     }
 
@@ -484,9 +439,7 @@ impl Inbox {
     ) -> Result<Vec<Placed<EventKey>>, StoreError> {
         let query = self
             .table
-            .client
             .query()
-            .table_name(&self.table.name)
             .index_name("state")
             .key_condition_expression("sx = :sx AND #at <= :from")
             .expression_attribute_values(":sx", text(sx));
@@ -579,12 +532,4 @@ fn due_event_of(source: Source, attributes: &Attributes) -> Result<DueEvent, Sto
         key,
         due_at: item.time("at")?,
     })
-}
-
-fn is_condition<R>(
-    error: &SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError, R>,
-) -> bool {
-    error
-        .as_service_error()
-        .is_some_and(|e| e.is_conditional_check_failed_exception())
 }

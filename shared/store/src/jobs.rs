@@ -20,8 +20,9 @@ use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
+use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, delete_when, put_new};
-use crate::db::versions::{Write, Written, failed_item};
+use crate::db::versions::{Write, Written};
 use crate::jobs::steps::{step_item, step_of};
 use crate::ledger::Post;
 use crate::ledger::postings::PostingRefused;
@@ -187,24 +188,16 @@ impl Store {
 
     /// Notes that a fact means the job which stands, so that its redelivery does not start another one later.
     async fn job_join(&self, facts: &Facts, job: JobId) -> Result<JobCreated, StoreError> {
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(self.trigger(facts, &job)))
-            .condition_expression("attribute_not_exists(pk)");
-        match put.send().await {
-            Ok(_) => Ok(JobCreated::Joined(job)),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+        Ok(
+            match self
+                .table
+                .put_new("note a fact", self.trigger(facts, &job))
+                .await?
             {
-                Ok(JobCreated::Joined(job))
-            }
-            Err(error) => Err(StoreError::sdk("note a fact", error)),
-        }
+                Updated::Done(()) => JobCreated::Joined(job),
+                Updated::Refused(_) => JobCreated::Joined(job),
+            },
+        )
     }
 
     fn trigger(&self, facts: &Facts, job: &JobId) -> Attributes {
@@ -213,18 +206,8 @@ impl Store {
 
     /// The job, if there is one.
     pub async fn job_find(&self, id: &JobId) -> Result<Option<Snapshot>, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::job(id).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("read a job", e))?;
-        found.item.as_ref().map(snapshot_of).transpose()
+        let found = self.table.get("read a job", &keys::job(id)).await?;
+        found.as_ref().map(snapshot_of).transpose()
     }
 
     /// The job with all its steps, in one strongly consistent read.
@@ -232,20 +215,12 @@ impl Store {
         &self,
         id: &JobId,
     ) -> Result<Option<(Snapshot, Steps)>, StoreError> {
-        let mut pages = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(keys::job(id).pk))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
         let (mut row, mut steps) = (None, Vec::new());
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| StoreError::sdk("read a job", e))?;
+        for item in self
+            .table
+            .query_partition("read a job", keys::job(id).pk)
+            .await?
+        {
             match item
                 .get("sk")
                 .and_then(|sk| sk.as_s().ok())
@@ -267,12 +242,7 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Snapshot>, StoreError> {
         const LIST: &str = "list jobs";
-        let query = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .index_name("timeline");
+        let query = self.table.query().index_name("timeline");
         let found = pages::newest(
             LIST,
             pages::of(query, account.as_str()),
@@ -300,18 +270,8 @@ impl Store {
         issue_number: u64,
     ) -> Result<Option<JobId>, StoreError> {
         let key = keys::open(repository, issue_number);
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find an issue's job", e))?;
-        found.item.as_ref().map(held_by).transpose()
+        let found = self.table.get("find an issue's job", &key).await?;
+        found.as_ref().map(held_by).transpose()
     }
 
     /// Takes the lease of a claim, if the job still is as it was when the claim was made.
@@ -434,10 +394,10 @@ impl Store {
             "#state = :state AND (attribute_not_exists(#commenting_until) OR #commenting_until <= :now) AND (attribute_not_exists(#commented) OR #commented <> :notice)",
             vec![("now", time(now)), ("state", text(row.state.as_str())), ("notice", text(row.state.notice().as_str()))],
         );
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(CommentClaim::Yours),
-            Err(error) => failed_item(MOVE, error).map(|_| CommentClaim::Held),
-        }
+        Ok(match self.table.update(MOVE, change).await? {
+            Updated::Done(()) => CommentClaim::Yours,
+            Updated::Refused(_) => CommentClaim::Held,
+        })
     }
 
     /// Notes what the comment says now, and answers the job as it is by then. A job that owes nothing else leaves the list
@@ -479,10 +439,12 @@ impl Store {
 
     /// Changes a job's row, if the condition holds; the row afterwards.
     async fn job_change(&self, change: Change) -> Result<Option<Snapshot>, StoreError> {
-        let call = change.call(&self.table).return_values(ReturnValue::AllNew);
-        match call.send().await {
-            Ok(done) => done.attributes.as_ref().map(snapshot_of).transpose(),
-            Err(error) => failed_item(MOVE, error).map(|_| None),
+        let changed = self
+            .table
+            .update_returning(MOVE, change, ReturnValue::AllNew);
+        match changed.await? {
+            Updated::Done(row) => snapshot_of(&row).map(Some),
+            Updated::Refused(_) => Ok(None),
         }
     }
 }
@@ -497,7 +459,10 @@ impl Store {
         let change = Change::of(keys::job(&row.facts.id))
             .remove("commenting_until")
             .when("#commenting_until = :mine", vec![("mine", time(until))]);
-        self.quietly("give up a comment", change).await
+        self.table
+            .update("give up a comment", change)
+            .await
+            .map(drop)
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) mod seals;
 use crate::Store;
 use crate::billing::spending::{Reservation, SpendingRefused};
 use crate::db::error::StoreError;
-use crate::db::item::{Attributes, Item, text};
+use crate::db::item::{Attributes, Item};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
@@ -155,18 +155,11 @@ impl Store {
 
     /// What an account has, and how many grants it has had: a warning about a low balance belongs to one of them.
     pub async fn grants_count(&self, account: &AccountId) -> Result<(Balance, u64), StoreError> {
-        let get = self
+        let found = self
             .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::balance(account).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("read a balance", e))?;
-        let Some(attributes) = found.item else {
+            .get("read a balance", &keys::balance(account))
+            .await?;
+        let Some(attributes) = found else {
             return Ok((Balance::default(), 0));
         };
         let item = Item::new(&attributes, "read a balance");
@@ -183,19 +176,8 @@ impl Store {
     ) -> Result<Option<Credits>, StoreError> {
         let side = self.ledger_side("read a hold")?;
         let key = keys::entry(account, &Cause::Hold(hold.clone()).to_string());
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&side.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("read a hold", e))?;
+        let found = side.table.get("read a hold", &key).await?;
         Ok(found
-            .item
             .as_ref()
             .map(|item| entry_of(&Item::new(item, "read a hold")))
             .transpose()?
@@ -209,39 +191,19 @@ impl Store {
         hold: &HoldId,
     ) -> Result<Option<OpenHold>, StoreError> {
         let key = keys::hold(account, hold);
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find a hold", e))?;
-        found.item.as_ref().map(hold_of).transpose()
+        let found = self.table.get("find a hold", &key).await?;
+        found.as_ref().map(hold_of).transpose()
     }
 
     /// The open holds of an account; strongly consistent.
     pub async fn hold_list(&self, account: &AccountId) -> Result<Vec<OpenHold>, StoreError> {
-        let mut pages = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :hold)")
-            .expression_attribute_values(":pk", text(keys::account(account).pk))
-            .expression_attribute_values(":hold", text(keys::HOLD))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
         let mut holds = Vec::new();
-        while let Some(item) = pages.next().await {
-            holds.push(hold_of(
-                &item.map_err(|e| StoreError::sdk("list holds", e))?,
-            )?);
+        for item in self
+            .table
+            .query_prefix("list holds", keys::account(account).pk, keys::HOLD)
+            .await?
+        {
+            holds.push(hold_of(&item)?);
         }
         Ok(holds)
     }
@@ -255,12 +217,7 @@ impl Store {
     ) -> Result<Page<Entry>, StoreError> {
         const LIST: &str = "list entries";
         let side = self.ledger_side(LIST)?;
-        let query = self
-            .table
-            .client
-            .query()
-            .table_name(&side.table.name)
-            .index_name("timeline");
+        let query = side.table.query().index_name("timeline");
         let found = pages::newest(
             LIST,
             pages::of(query, account.as_str()),
@@ -276,21 +233,12 @@ impl Store {
     /// All entries of an account, oldest first; strongly consistent.
     pub async fn entry_all(&self, account: &AccountId) -> Result<Vec<Entry>, StoreError> {
         let side = self.ledger_side("read all entries")?;
-        let mut pages = self
-            .table
-            .client
-            .query()
-            .table_name(&side.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :entry)")
-            .expression_attribute_values(":pk", text(keys::account(account).pk))
-            .expression_attribute_values(":entry", text(keys::ENTRY))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
         let mut entries = Vec::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| StoreError::sdk("read all entries", e))?;
+        for item in side
+            .table
+            .query_prefix("read all entries", keys::account(account).pk, keys::ENTRY)
+            .await?
+        {
             entries.push(entry_of(&Item::new(&item, "read all entries"))?);
         }
         entries.sort_by(|a, b| (a.at, &a.cause).cmp(&(b.at, &b.cause)));

@@ -10,8 +10,8 @@ use crate::Store;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
+use crate::db::table::{Updated, all};
 use crate::db::tx::Change;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::ids::AccountId;
 use domain::jobs::RESEND_AFTER;
@@ -108,24 +108,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<NoticeOwed, StoreError> {
         let item = notice_attributes(account, notice, now);
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)");
-        match put.send().await {
-            Ok(_) => Ok(NoticeOwed::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(NoticeOwed::Already)
-            }
-            Err(error) => Err(StoreError::sdk("owe a notice", error)),
-        }
+        Ok(match self.table.put_new("owe a notice", item).await? {
+            Updated::Done(()) => NoticeOwed::Now,
+            Updated::Refused(_) => NoticeOwed::Already,
+        })
     }
 
     /// Takes the place of the one who tells a notice, until then, and writes down that a try is made. `mark` is the
@@ -146,24 +132,17 @@ impl Store {
             .add("tries", number(1))
             .remove("swept")
             .when("attribute_exists(#dx) AND (attribute_not_exists(#telling_until) OR #telling_until <= :now)", vec![]);
-        let call = change.call(&self.table).return_values(ReturnValue::AllNew);
-        match call.send().await {
-            Ok(done) => {
-                untold(key, mark, &done.attributes.unwrap_or_default()).map(NoticeClaim::Yours)
+        let claimed = self
+            .table
+            .update_returning(TELL, change, ReturnValue::AllNew);
+        Ok(match claimed.await? {
+            Updated::Done(row) => NoticeClaim::Yours(untold(key, mark, &row)?),
+            Updated::Refused(row) if row.get("teller") == Some(&text(&mark)) => {
+                NoticeClaim::Yours(untold(key, mark, &row)?)
             }
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(check)) => {
-                    match &check.item {
-                        Some(item) if item.get("teller") == Some(&text(&mark)) => {
-                            untold(key, mark, item).map(NoticeClaim::Yours)
-                        }
-                        Some(item) if item.contains_key("dx") => Ok(NoticeClaim::Held),
-                        Some(_) | None => Ok(NoticeClaim::Ended),
-                    }
-                }
-                _ => Err(StoreError::sdk(TELL, error)),
-            },
-        }
+            Updated::Refused(row) if row.contains_key("dx") => NoticeClaim::Held,
+            Updated::Refused(_) => NoticeClaim::Ended,
+        })
     }
 
     /// Gives a notice back that could not be told; it is due again then.
@@ -179,7 +158,10 @@ impl Store {
             Tried::Failed => change.add("clear", number(1)).add("attempts", number(1)),
             Tried::InDoubt => change,
         };
-        self.quietly("give back a notice", change).await
+        self.table
+            .update("give back a notice", change)
+            .await
+            .map(drop)
     }
 
     /// Ends a notice: it owes nothing any more, and forgets the link that was good once.
@@ -204,7 +186,7 @@ impl Store {
             .remove("dx")
             .remove("due_at")
             .remove("link");
-        self.quietly("end a notice", change).await
+        self.table.update("end a notice", change).await.map(drop)
     }
 
     /// The row without its teller; whoever is not that any more changes nothing.
@@ -217,20 +199,9 @@ impl Store {
 
     /// An account's notices, newest first.
     pub async fn notice_list(&self, account: &AccountId) -> Result<Vec<NoticeRow>, StoreError> {
-        let mut pages = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :notice)")
-            .expression_attribute_values(":pk", text(keys::account(account).pk))
-            .expression_attribute_values(":notice", text(keys::NOTICE))
-            .into_paginator()
-            .items()
-            .send();
         let mut notices = Vec::new();
-        while let Some(found) = pages.next().await {
-            let found = found.map_err(|e| StoreError::sdk("list notices", e))?;
+        let query = self.table.prefix(keys::account(account).pk, keys::NOTICE);
+        for found in all("list notices", query).await? {
             notices.push(row_of(&Item::new(&found, "list notices"))?);
         }
         notices.sort_by_key(|notice| std::cmp::Reverse(notice.at));

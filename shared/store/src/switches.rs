@@ -8,7 +8,7 @@ use crate::db::cache::Believed;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text, time};
 use crate::db::keys;
-use crate::db::table::Table;
+use crate::db::table::{Table, page};
 use crate::db::tx::{Change, Committed, put_new};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::ids::{AccountId, ActionId};
@@ -118,20 +118,8 @@ impl Switchboard {
 
     /// All that somebody has ever touched.
     pub async fn switch_list(&self) -> Result<Vec<(Which, SwitchRow)>, StoreError> {
-        let mut pages = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(keys::SWITCHES))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
         let mut rows = Vec::new();
-        while let Some(found) = pages.next().await {
-            let found = found.map_err(|error| StoreError::sdk(READ, error))?;
+        for found in self.table.query_partition(READ, keys::SWITCHES).await? {
             let item = Item::new(&found, READ);
             // One that a newer version knows stops nothing here.
             if let Some(which) = which_of(item.text("sk")?) {
@@ -158,22 +146,13 @@ impl Switchboard {
     /// The last changes of a switch, newest first.
     pub async fn switch_changes(&self, which: &Which) -> Result<Vec<SwitchRow>, StoreError> {
         let pk = keys::switched_pk(&which.key());
-        let query = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk");
+        let query = self.table.query().key_condition_expression("pk = :pk");
         let query = query
             .expression_attribute_values(":pk", text(pk))
             .scan_index_forward(false)
             .limit(CHANGES_MAX);
-        let found = query
-            .send()
-            .await
-            .map_err(|error| StoreError::sdk(READ, error))?;
+        let found = page(READ, query).await?;
         found
-            .items()
             .iter()
             .map(|found| row_of(&Item::new(found, READ)))
             .collect()

@@ -6,10 +6,9 @@ use crate::template::template;
 use std::collections::{BTreeMap, BTreeSet};
 
 const STORE: &str = "shared/store/src/";
-/// How a conditional write is spelled. The table it is for is named where it is used.
-const SPELLING: &str = "db/tx.rs";
-/// The files that name no table of their own.
-const WITHOUT_TABLE: [&str; 2] = [SPELLING, "db/table.rs"];
+/// How reads and conditional writes are spelled. The table they are for is named where they are used.
+/// These files name no table of their own.
+const WITHOUT_TABLE: [&str; 2] = ["db/tx.rs", "db/table.rs"];
 
 /// The handles of the store by their fields' names, the table that is their own, and whether a file belongs to them.
 const HANDLES: [(&str, &str, Files); 5] = [
@@ -41,11 +40,10 @@ const LEDGER: (&str, &str) = ("side.table", "LedgerTable");
 const OWN: &str = "self.table";
 
 /// What a call asks for. Of transactions, each item asks for what it does; the store's own ways to write one are known.
-const CALLS: [(&str, &str); 18] = [
+const CALLS: [(&str, &str); 17] = [
     (".get_item()", "GetItem"),
     (".batch_get_item()", "BatchGetItem"),
     (".transact_get_items()", "GetItem"),
-    (".query()", "Query"),
     (".scan()", "Scan"),
     (".put_item()", "PutItem"),
     (".update_item()", "UpdateItem"),
@@ -61,8 +59,21 @@ const CALLS: [(&str, &str); 18] = [
     ("check_when(", "ConditionCheckItem"),
     (".item(", "UpdateItem"),
 ];
-/// An update that is not part of a transaction.
-const UPDATE: &str = ".call(&";
+/// What is asked of one table. The handle of the table precedes the call.
+const OF_TABLE: [(&str, &str); 10] = [
+    (".table.get(", "GetItem"),
+    (".table.get_eventual(", "GetItem"),
+    (".table.query(", "Query"),
+    (".table.query_partition(", "Query"),
+    (".table.query_prefix(", "Query"),
+    (".table.prefix(", "Query"),
+    (".table.update(", "UpdateItem"),
+    (".table.update_returning(", "UpdateItem"),
+    (".table.put_new(", "PutItem"),
+    (".table.delete_existing(", "DeleteItem"),
+];
+/// `self` or `side`.
+const HANDLE_CHARS: usize = 4;
 
 /// What takes a place among the open holds or leaves it: only postings that hold or settle come there. Those of jobs and assists do;
 /// those that a function makes itself do if it says so.
@@ -119,15 +130,21 @@ fn methods_in(file: &str) -> Vec<Method> {
 impl Method {
     /// Every call of the SDK in it.
     pub fn calls(&self, own: &'static str) -> Vec<Call<'_>> {
-        let wanted = CALLS.into_iter().chain([(UPDATE, "UpdateItem")]);
-        let found = wanted.flat_map(|(call, action)| {
+        let found = CALLS.into_iter().flat_map(|(call, action)| {
             self.body
                 .match_indices(call)
                 .map(move |(at, _)| (at, call, action))
         });
+        let of_table = OF_TABLE.into_iter().flat_map(|(call, action)| {
+            self.body
+                .match_indices(call)
+                .map(move |(at, _)| (at.saturating_sub(HANDLE_CHARS), action))
+        });
         found
             .filter(|(at, call, _)| self.is_call(*at, call))
-            .map(|(at, _, action)| self.call(at, action, own))
+            .map(|(at, _, action)| (at, action))
+            .chain(of_table)
+            .map(|(at, action)| self.call(at, action, own))
             .collect()
     }
 
@@ -135,6 +152,7 @@ impl Method {
     fn is_call(&self, at: usize, call: &str) -> bool {
         at > 0
             && !self.body[..at].ends_with("self.")
+            && !self.body[..at].ends_with(".table.")
             && !self.body[at + call.len()..].starts_with(')')
     }
 
@@ -374,13 +392,15 @@ fn the_ledger_is_only_added_to() {
             );
         }
     }
-    let spelling = methods_in(SPELLING);
-    let put_new = spelling
-        .iter()
-        .find(|function| function.name == "put_new")
-        .expect("a put of what is not there yet");
-    if !put_new.body.contains(NEW) {
-        faults.push(format!("{STORE}{SPELLING}: put_new must say {NEW}"));
+    for file in WITHOUT_TABLE {
+        let spelling = methods_in(file);
+        let put_new = spelling
+            .iter()
+            .find(|function| function.name == "put_new")
+            .expect("a put of what is not there yet");
+        if !put_new.body.contains(NEW) {
+            faults.push(format!("{STORE}{file}: put_new must say {NEW}"));
+        }
     }
     report(faults);
 }
@@ -389,7 +409,9 @@ const NEW: &str = r#".condition_expression("attribute_not_exists(pk)")"#;
 
 /// A put that is refused if the item exists.
 fn is_new(call: &Call<'_>) -> bool {
-    call.text.starts_with("put_new(") || (call.action == "PutItem" && call.text.contains(NEW))
+    call.text.starts_with("put_new(")
+        || call.text.starts_with("side.table.put_new(")
+        || (call.action == "PutItem" && call.text.contains(NEW))
 }
 
 /// A rule that cannot fail proves nothing.
@@ -411,7 +433,7 @@ fn a_write_that_could_change_the_ledger_is_seen() {
         "put_when(&side.table, item, condition, values)",
         "delete_when(&side.table, key, condition, values)",
         "change.item(&side.table)",
-        "change.call(&side.table).send()",
+        "side.table.update(OPERATION, change).await",
         "self.client.put_item().table_name(&self.side.table).set_item(item).send()",
         "self.client.update_item().table_name(&side.table).send()",
         "self.client.delete_item().table_name(&side.table).send()",
@@ -422,9 +444,10 @@ fn a_write_that_could_change_the_ledger_is_seen() {
     }
     for code in [
         "put_new(&side.table, item)",
-        "change.call(&self.table).send()",
+        "self.table.update(OPERATION, change).await",
+        "side.table.put_new(OPERATION, item).await",
         "self.client.put_item().table_name(&side.table).condition_expression(\"attribute_not_exists(pk)\").send()",
-        "self.client.query().table_name(&side.table).send()",
+        "side.table.query().send()",
         "put_when(&self.table, item, condition, values)",
     ] {
         assert!(!changes(code), "{code}");

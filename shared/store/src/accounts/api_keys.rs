@@ -2,6 +2,7 @@
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text, texts, time};
+use crate::db::table::{Updated, page};
 use crate::db::tx::{Change, Committed, put_new};
 use crate::db::{digests, keys};
 use crate::{Finished, Store};
@@ -56,17 +57,11 @@ impl Store {
 
     /// The key with this digest, good or not.
     pub async fn api_key_find(&self, digest: &str) -> Result<Option<ApiKey>, StoreError> {
-        let get = self
+        let found = self
             .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::api_key_text(digest).attributes()));
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find a key", e))?;
-        found.item.as_ref().map(key_of).transpose()
+            .get_eventual("find a key", &keys::api_key_text(digest))
+            .await?;
+        found.as_ref().map(key_of).transpose()
     }
 
     /// An account's keys, the newest first.
@@ -80,21 +75,13 @@ impl Store {
     }
 
     async fn key_digests(&self, account: &AccountId) -> Result<Vec<String>, StoreError> {
-        let found = self
+        let query = self
             .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :key)")
-            .expression_attribute_values(":pk", text(keys::account(account).pk))
-            .expression_attribute_values(":key", text(keys::API_KEY))
+            .prefix(keys::account(account).pk, keys::API_KEY)
             .consistent_read(true)
-            .limit(i32::try_from(KEYS_MAX).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("list keys", e))?;
+            .limit(i32::try_from(KEYS_MAX).unwrap_or(i32::MAX));
+        let found = page("list keys", query).await?;
         found
-            .items()
             .iter()
             .map(|item| {
                 Item::new(item, "list keys")
@@ -111,18 +98,8 @@ impl Store {
         id: &KeyId,
     ) -> Result<Option<(ApiKey, String)>, StoreError> {
         let key = keys::api_key(account, id);
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find a key", e))?;
-        let Some(item) = found.item else {
+        let found = self.table.get("find a key", &key).await?;
+        let Some(item) = found else {
             return Ok(None);
         };
         let digest = Item::new(&item, "find a key").text("digest")?.to_owned();
@@ -170,17 +147,10 @@ impl Store {
         operation: &'static str,
         change: Change,
     ) -> Result<Finished, StoreError> {
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(Finished::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Finished::Already)
-            }
-            Err(error) => Err(StoreError::sdk(operation, error)),
-        }
+        Ok(match self.table.update(operation, change).await? {
+            Updated::Done(()) => Finished::Now,
+            Updated::Refused(_) => Finished::Already,
+        })
     }
 }
 

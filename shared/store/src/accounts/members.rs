@@ -6,6 +6,7 @@ use crate::accounts::OPEN;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
+use crate::db::table::page;
 use crate::db::tx::{Change, Committed, check_when, delete_when, put_new, put_when};
 use crate::{Finished, Store};
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -99,15 +100,11 @@ impl Store {
         account: &AccountId,
         user: UserId,
     ) -> Result<Option<Member>, StoreError> {
-        let get = self.table.client.get_item().table_name(&self.table.name);
-        let get = get
-            .set_key(Some(keys::member(account, user).attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find a member", e))?;
-        found.item.as_ref().map(member_of).transpose()
+        let found = self
+            .table
+            .get("find a member", &keys::member(account, user))
+            .await?;
+        found.as_ref().map(member_of).transpose()
     }
 
     /// The people of an account, in no order that means anything.
@@ -142,21 +139,12 @@ impl Store {
         pk: String,
         max: i32,
     ) -> Result<Vec<Attributes>, StoreError> {
-        let query = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .consistent_read(true)
-            .limit(max);
+        let query = self.table.query().consistent_read(true).limit(max);
         let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :member)");
         let query = query.expression_attribute_values(":pk", text(pk));
         let query = query.expression_attribute_values(":member", text(keys::MEMBER));
-        let found = query
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(operation, e))?;
-        Ok(found.items.unwrap_or_default())
+        let found = page(operation, query).await?;
+        Ok(found)
     }
 
     /// Notes what GitHub says a person is to an account, which people know by this name. What he then is.

@@ -144,9 +144,7 @@ impl Store {
         ];
         let mut pages = self
             .table
-            .client
             .query()
-            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .projection_expression("sk")

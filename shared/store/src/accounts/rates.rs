@@ -10,7 +10,7 @@ use crate::db::error::StoreError;
 use crate::db::item::Item;
 use crate::db::item::{Attributes, number};
 use crate::db::keys;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use crate::db::table::{Updated, send_update};
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use domain::time::Timestamp;
 use std::collections::HashMap;
@@ -76,15 +76,9 @@ impl Store {
             .set_expression_attribute_values(Some(owned(values)))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match update.send().await {
-            Ok(done) => counted(&done.attributes.unwrap_or_default(), by).map(RateCounted::Now),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
-                    counted(held.item.as_ref().unwrap_or(&Attributes::new()), by)
-                        .map(RateCounted::UsedUp)
-                }
-                _ => Err(StoreError::sdk(COUNT, error)),
-            },
+        match send_update(COUNT, update).await? {
+            Updated::Done(row) => counted(&row, by).map(RateCounted::Now),
+            Updated::Refused(row) => counted(&row, by).map(RateCounted::UsedUp),
         }
     }
 }

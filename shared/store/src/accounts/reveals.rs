@@ -20,18 +20,8 @@ impl Store {
     /// What is kept of the link with this token, good or not; none when it is long over or never was.
     pub async fn reveal_find(&self, digest: &str) -> Result<Option<Reveal>, StoreError> {
         const FIND: &str = "find a link to a key";
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::reveal(digest).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(FIND, e))?;
-        let Some(attributes) = found.item else {
+        let found = self.table.get(FIND, &keys::reveal(digest)).await?;
+        let Some(attributes) = found else {
             return Ok(None);
         };
         let item = Item::new(&attributes, FIND);

@@ -6,6 +6,7 @@ use crate::accounts::OPEN;
 use crate::accounts::moving::spent;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts, time};
+use crate::db::table::Updated;
 use crate::db::tx::{Committed, check_when, delete_when, put_new};
 use crate::db::{digests, keys};
 use crate::{Finished, Store};
@@ -48,62 +49,37 @@ pub fn session_digest(text: &SessionText) -> String {
 impl Store {
     /// Keeps a new session by the digest of its text.
     pub async fn session_create(&self, session: &Session, digest: &str) -> Result<(), StoreError> {
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(session_attributes(session, digest)));
-        let put = put.condition_expression("attribute_not_exists(pk)");
         // Nobody else has 256 equal bits, so a row that is there is this one: its answer was lost.
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+        Ok(
+            match self
+                .table
+                .put_new("keep a session", session_attributes(session, digest))
+                .await?
             {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::sdk("keep a session", error)),
-        }
+                Updated::Done(()) => (),
+                Updated::Refused(_) => (),
+            },
+        )
     }
 
     /// The session with this digest, good or not.
     pub async fn session_find(&self, digest: &str) -> Result<Option<Session>, StoreError> {
-        let get = self
+        let found = self
             .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::session(digest).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find a session", e))?;
-        found.item.as_ref().map(session_of).transpose()
+            .get("find a session", &keys::session(digest))
+            .await?;
+        found.as_ref().map(session_of).transpose()
     }
 
     /// Ends a session; it opens nothing from then on.
     pub async fn session_end(&self, digest: &str) -> Result<Finished, StoreError> {
-        let delete = self.table.client.delete_item().table_name(&self.table.name);
-        let delete = delete.set_key(Some(keys::session(digest).attributes()));
-        match delete
-            .condition_expression("attribute_exists(pk)")
-            .send()
-            .await
-        {
-            Ok(_) => Ok(Finished::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Finished::Already)
-            }
-            Err(error) => Err(StoreError::sdk("end a session", error)),
-        }
+        let key = keys::session(digest);
+        Ok(
+            match self.table.delete_existing("end a session", &key).await? {
+                Updated::Done(()) => Finished::Now,
+                Updated::Refused(_) => Finished::Already,
+            },
+        )
     }
 
     /// Puts a session in the place of another, unless that has ended meanwhile.
@@ -138,27 +114,10 @@ impl Store {
     ) -> Result<Finished, StoreError> {
         let mut item = keys::state_used(digest).attributes();
         item.insert("ttl".to_owned(), number(forget_at.seconds()));
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(item));
-        match put
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await
-        {
-            Ok(_) => Ok(Finished::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Finished::Already)
-            }
-            Err(error) => Err(StoreError::sdk("note a sign-in", error)),
-        }
+        Ok(match self.table.put_new("note a sign-in", item).await? {
+            Updated::Done(()) => Finished::Now,
+            Updated::Refused(_) => Finished::Already,
+        })
     }
 
     /// Lets an account pay for an owner from now on, on the word of GitHub that a session keeps, which is spent by that.

@@ -12,10 +12,10 @@ use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
+use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, put_new};
 use crate::notices::mailings;
 use crate::notices::notice_attributes;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::api_keys::Reveal;
@@ -97,43 +97,25 @@ impl Store {
         begins: State,
         now: Timestamp,
     ) -> Result<SignUpOwed, StoreError> {
-        let put = self
+        match self
             .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(attributes(sign_up, begins, now)))
-            .condition_expression("attribute_not_exists(pk)");
-        match put.send().await {
-            Ok(_) => Ok(SignUpOwed::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
+            .put_new("owe a sign-up", attributes(sign_up, begins, now))
+            .await?
+        {
+            Updated::Done(()) => Ok(SignUpOwed::Now),
+            Updated::Refused(_) => {
                 let known = self.signup_find(&sign_up.newcomer).await?;
                 let known = known
                     .ok_or_else(|| StoreError::bad_item(READ, &sign_up.newcomer.pointer(), "pk"))?;
                 Ok(SignUpOwed::Already(Box::new(known)))
             }
-            Err(error) => Err(StoreError::sdk("owe a sign-up", error)),
         }
     }
 
     /// A newcomer's sign-up, if there is one.
     pub async fn signup_find(&self, newcomer: &Newcomer) -> Result<Option<SignUpRow>, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::sign_up(newcomer).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(READ, e))?;
-        found.item.as_ref().map(row_of).transpose()
+        let found = self.table.get(READ, &keys::sign_up(newcomer)).await?;
+        found.as_ref().map(row_of).transpose()
     }
 
     /// Writes down that the customer is asked for, before he is: in which round, and since when.
@@ -184,21 +166,12 @@ impl Store {
     }
 
     async fn signup_tried(&self, change: Change) -> Result<Option<Tried>, StoreError> {
-        match change
-            .call(&self.table)
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await
-        {
-            Ok(done) => tried_of(&Item::new(&done.attributes.unwrap_or_default(), READ)),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(StoreError::sdk("begin a customer", error)),
+        let tried = self
+            .table
+            .update_returning("begin a customer", change, ReturnValue::AllNew);
+        match tried.await? {
+            Updated::Done(row) => tried_of(&Item::new(&row, READ)),
+            Updated::Refused(_) => Ok(None),
         }
     }
 
@@ -267,7 +240,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let change = ended(newcomer, State::Done, now).set("account", text(account.as_str()));
-        self.quietly("join a sign-up to an account", change).await
+        self.table
+            .update("join a sign-up to an account", change)
+            .await
+            .map(drop)
     }
 
     /// Writes down why a sign-up that is owed waits.
@@ -275,7 +251,10 @@ impl Store {
         let change = Change::of(keys::sign_up(newcomer))
             .set("why", text(why))
             .when("#state = :owed", vec![("owed", text(State::Owed.as_str()))]);
-        self.quietly("say why a sign-up waits", change).await
+        self.table
+            .update("say why a sign-up waits", change)
+            .await
+            .map(drop)
     }
 
     /// Owes the account of a sign-up that waited for that, or was refused before.
@@ -328,15 +307,10 @@ impl Store {
     }
 
     async fn signup_moved(&self, change: Change) -> Result<SignUpMoved, StoreError> {
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(SignUpMoved::Now),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(held)) => match &held.item {
-                    Some(item) => state_of(&Item::new(item, READ)).map(SignUpMoved::Stays),
-                    None => Ok(SignUpMoved::Unknown),
-                },
-                _ => Err(StoreError::sdk("move a sign-up", error)),
-            },
+        match self.table.update("move a sign-up", change).await? {
+            Updated::Done(()) => Ok(SignUpMoved::Now),
+            Updated::Refused(row) if row.is_empty() => Ok(SignUpMoved::Unknown),
+            Updated::Refused(row) => state_of(&Item::new(&row, READ)).map(SignUpMoved::Stays),
         }
     }
 
@@ -348,12 +322,7 @@ impl Store {
         limit: usize,
     ) -> Result<Page<SignUpRow>, StoreError> {
         const LIST: &str = "list sign-ups";
-        let query = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .index_name("timeline");
+        let query = self.table.query().index_name("timeline");
         let query = pages::of(query, &keys::sign_ups(state));
         let found = pages::newest(LIST, query, (from, limit), |attributes| {
             let item = Item::new(attributes, LIST);

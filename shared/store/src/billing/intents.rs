@@ -7,6 +7,7 @@ use crate::Store;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text, time};
 use crate::db::keys;
+use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, put_new};
 use domain::ids::{AccountId, ActionId};
 use domain::time::Timestamp;
@@ -90,18 +91,11 @@ impl Store {
         account: &AccountId,
         act: &ActionId,
     ) -> Result<Option<Intent>, StoreError> {
-        let get = self
+        let found = self
             .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::intent(account, act).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find an intent", e))?;
-        found.item.as_ref().map(intent_of).transpose()
+            .get("find an intent", &keys::intent(account, act))
+            .await?;
+        found.as_ref().map(intent_of).transpose()
     }
 
     /// Writes down what came of it. The first answer stands.
@@ -117,7 +111,10 @@ impl Store {
                 "attribute_exists(pk) AND attribute_not_exists(#answer)",
                 vec![],
             );
-        self.quietly("finish an intent", change).await
+        self.table
+            .update("finish an intent", change)
+            .await
+            .map(drop)
     }
 
     /// The act that buys this thing now: this one, if there is none yet or `instead_of` did until now.
@@ -136,17 +133,9 @@ impl Store {
                 "attribute_not_exists(#act) OR #act = :before",
                 vec![("before", text(before.as_str()))],
             );
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(act.clone()),
-            Err(error) => match error.as_service_error() {
-                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
-                    held,
-                )) => {
-                    let nothing = Attributes::new();
-                    Item::new(held.item.as_ref().unwrap_or(&nothing), CLAIM).parsed("act", ActionId::parse)
-                }
-                _ => Err(StoreError::sdk(CLAIM, error)),
-            },
+        match self.table.update(CLAIM, change).await? {
+            Updated::Done(()) => Ok(act.clone()),
+            Updated::Refused(held) => Item::new(&held, CLAIM).parsed("act", ActionId::parse),
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::keys::Key;
+use crate::db::table::Updated;
 use crate::db::tx::Change;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use domain::billing::marketplace::{Listed, ListedPrice, Purchase, PurchaseState, Rank};
 use domain::ids::{AccountId, OwnerId};
 
@@ -33,21 +33,13 @@ impl Store {
     /// Notes what an owner has bought, unless something later is known.
     pub async fn marketplace_note(&self, said: &Purchase) -> Result<PurchaseNoted, StoreError> {
         let change = purchase_change(keys::marketplace(said.owner), said);
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(PurchaseNoted::Now),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
-                    let rank = held.item.as_ref().and_then(|item| item.get("rank"));
-                    let same = rank == Some(&text(said.rank.as_str()));
-                    Ok(if same {
-                        PurchaseNoted::Same
-                    } else {
-                        PurchaseNoted::Outdated
-                    })
-                }
-                _ => Err(StoreError::sdk(NOTE, error)),
-            },
-        }
+        Ok(match self.table.update(NOTE, change).await? {
+            Updated::Done(()) => PurchaseNoted::Now,
+            Updated::Refused(known) if known.get("rank") == Some(&text(said.rank.as_str())) => {
+                PurchaseNoted::Same
+            }
+            Updated::Refused(_) => PurchaseNoted::Outdated,
+        })
     }
 
     /// Copies what an owner has bought to the account that pays for the owner, if there is one; whose that is.
@@ -55,24 +47,16 @@ impl Store {
         let Some(account) = self.owner_find(owner).await? else {
             return Ok(None);
         };
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::marketplace(owner).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(CARRY, e))?;
-        if let Some(found) = found.item {
+        let found = self.table.get(CARRY, &keys::marketplace(owner)).await?;
+        if let Some(found) = found {
             let bought = purchase(&Item::new(&found, CARRY), owner)?;
-            self.quietly(
-                CARRY,
-                purchase_change(keys::purchase(&account, owner), &bought),
-            )
-            .await?;
+            self.table
+                .update(
+                    CARRY,
+                    purchase_change(keys::purchase(&account, owner), &bought),
+                )
+                .await
+                .map(drop)?;
         }
         Ok(Some(account))
     }

@@ -99,22 +99,8 @@ impl Store {
 
     /// What is known of a payment; strongly consistent.
     pub async fn payment_find(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::payment(id).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("read a payment", e))?;
-        found
-            .item
-            .as_ref()
-            .map(|item| payment_of(id, item))
-            .transpose()
+        let found = self.table.get("read a payment", &keys::payment(id)).await?;
+        found.as_ref().map(|item| payment_of(id, item)).transpose()
     }
 
     /// The row that says when what was bought ends, for a payment of which that is learnt just now.

@@ -4,6 +4,7 @@ use crate::Store;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
+use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, put_new};
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::billing::plans::Limit;
@@ -34,17 +35,12 @@ impl Store {
                 self.quota_used(account, meter, period).await?,
             ));
         };
-        let call = change
-            .call(&self.table)
-            .return_values(ReturnValue::UpdatedNew);
-        match call.send().await {
-            Ok(done) => used_in(&done.attributes.unwrap_or_default()).map(Counted::Now),
-            Err(error) => match error.as_service_error() {
-                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
-                    held,
-                )) => used_in(held.item.as_ref().unwrap_or(&Attributes::new())).map(Counted::UsedUp),
-                _ => Err(StoreError::sdk("use some of a quota", error)),
-            },
+        let used = self
+            .table
+            .update_returning("use a quota", change, ReturnValue::UpdatedNew);
+        match used.await? {
+            Updated::Done(row) => used_in(&row).map(Counted::Now),
+            Updated::Refused(row) => used_in(&row).map(Counted::UsedUp),
         }
     }
 
@@ -56,18 +52,8 @@ impl Store {
         period: &str,
     ) -> Result<u64, StoreError> {
         let key = keys::count(account, meter, period);
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("read a quota", e))?;
-        found.item.as_ref().map_or(Ok(0), used_in)
+        let found = self.table.get("read a quota", &key).await?;
+        found.as_ref().map_or(Ok(0), used_in)
     }
 }
 

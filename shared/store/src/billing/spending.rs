@@ -155,21 +155,16 @@ impl Store {
         if outlay.tier_deltas.is_empty() {
             return Ok(Vec::new());
         }
-        let mut pages = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :units)")
-            .expression_attribute_values(":pk", text(keys::account(&outlay.account).pk))
-            .expression_attribute_values(":units", text(keys::units_prefix(&outlay.period)))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
         let mut seen = Vec::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| StoreError::sdk(SPEND, e))?;
+        for item in self
+            .table
+            .query_prefix(
+                SPEND,
+                keys::account(&outlay.account).pk,
+                keys::units_prefix(&outlay.period),
+            )
+            .await?
+        {
             let item = Item::new(&item, SPEND);
             seen.push((item.text("sk")?.to_owned(), item.number("used")?));
         }
@@ -179,18 +174,8 @@ impl Store {
     /// The most that an account wants to spend in a period; strongly consistent.
     pub async fn spend_limit_find(&self, account: &AccountId) -> Result<SpendLimit, StoreError> {
         let key = keys::spend_limit(account);
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get.send().await.map_err(|e| StoreError::sdk(READ, e))?;
-        found
-            .item
-            .as_ref()
-            .map_or(Ok(SpendLimit::default()), limit_of)
+        let found = self.table.get(READ, &key).await?;
+        found.as_ref().map_or(Ok(SpendLimit::default()), limit_of)
     }
 
     /// Sets what an account wants to spend at most. What is under way goes on; what begins from now on is measured by it.
@@ -211,9 +196,10 @@ impl Store {
                 limit.credits.map(|credits| number(credits.micros())),
             )
             .set("changed_at", time(at));
-        let set = change.call(&self.table).send().await;
-        set.map(|_| ())
-            .map_err(|e| StoreError::sdk("set a spend limit", e))
+        self.table
+            .update("set a spend limit", change)
+            .await
+            .map(drop)
     }
 
     /// What a period has come to so far; strongly consistent.
@@ -224,22 +210,9 @@ impl Store {
         unit: Unit,
     ) -> Result<Spent, StoreError> {
         let key = keys::outlay(account, period, unit);
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("read what was spent", e))?;
+        let found = self.table.get("read what was spent", &key).await?;
         let nothing = Attributes::new();
-        let item = Item::new(
-            found.item.as_ref().unwrap_or(&nothing),
-            "read what was spent",
-        );
+        let item = Item::new(found.as_ref().unwrap_or(&nothing), "read what was spent");
         let sum = |name| {
             Ok(item
                 .find_number::<i64>(name)?

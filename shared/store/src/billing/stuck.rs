@@ -4,9 +4,10 @@ use crate::billing::usage::{Owed, owed_attributes, usage_of};
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text, time};
 use crate::db::keys;
+use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, delete_when, put_new};
 use crate::{Finished, Store};
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use domain::billing::usage::{Debts, Identifier, Usage};
 use domain::ids::{AccountId, UsageId};
 use domain::time::Timestamp;
@@ -161,7 +162,7 @@ impl Store {
             keys::owed(account, meter, id),
             keys::usage(account, meter, id),
         ] {
-            let Some(found) = self.row(UNBILL, &from).await? else {
+            let Some(found) = self.table.get(UNBILL, &from).await? else {
                 continue;
             };
             if usage_of(&Item::new(&found, UNBILL))?.identifier != *identifier {
@@ -185,7 +186,7 @@ impl Store {
                 return Ok(Unbilled::Now);
             }
         }
-        Ok(if self.row(UNBILL, &stuck).await?.is_some() {
+        Ok(if self.table.get(UNBILL, &stuck).await?.is_some() {
             Unbilled::Already
         } else {
             Unbilled::Unknown
@@ -201,7 +202,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Decided, StoreError> {
         let stuck = keys::stuck(&debts.account, &debts.meter, id);
-        let Some(found) = self.row(RESEND, &stuck).await? else {
+        let Some(found) = self.table.get(RESEND, &stuck).await? else {
             return self.undecided(debts, id).await;
         };
         let row = row_of(&found)?;
@@ -248,23 +249,12 @@ impl Store {
                 "attribute_exists(pk) AND attribute_not_exists(#written_off_at)",
                 vec![],
             );
-        let call = change.call(&self.table);
-        match call
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
-            .send()
-            .await
-        {
-            Ok(done) => {
-                row_of(&done.attributes.unwrap_or_default()).map(|row| Decided::Now(Box::new(row)))
-            }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                self.undecided(debts, id).await
-            }
-            Err(error) => Err(StoreError::sdk(WRITE_OFF, error)),
+        let written = self
+            .table
+            .update_returning(WRITE_OFF, change, ReturnValue::AllNew);
+        match written.await? {
+            Updated::Done(row) => row_of(&row).map(|row| Decided::Now(Box::new(row))),
+            Updated::Refused(_) => self.undecided(debts, id).await,
         }
     }
 
@@ -276,7 +266,7 @@ impl Store {
             (UsageState::Owed, keys::owed(account, meter, id)),
             (UsageState::Reported, keys::usage(account, meter, id)),
         ] {
-            if let Some(found) = self.row("find usage", &key).await? {
+            if let Some(found) = self.table.get("find usage", &key).await? {
                 let written_off = row_of(&found)?.written_off.is_some();
                 return Ok(if written_off {
                     Decided::WrittenOff
@@ -304,12 +294,7 @@ impl Store {
         };
         let found = self
             .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :range)")
-            .expression_attribute_values(":pk", text(keys::account(account).pk))
-            .expression_attribute_values(":range", text(range))
+            .prefix(keys::account(account).pk, range)
             .set_exclusive_start_key(
                 behind.map(|last| at(account, &last.meter, &last.usage).attributes()),
             )
@@ -344,25 +329,6 @@ impl Store {
             Committed::Written => true,
             Committed::Refused(Refusal::Changed, _) => false,
         })
-    }
-
-    async fn row(
-        &self,
-        operation: &'static str,
-        key: &keys::Key,
-    ) -> Result<Option<Attributes>, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        Ok(get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(operation, e))?
-            .item)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::Store;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts, time};
 use crate::db::keys;
+use crate::db::table::Updated;
 use crate::db::tx::Change;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::accounts::Account;
@@ -40,19 +41,21 @@ impl Store {
             "attribute_not_exists(#as_of) OR (#as_of < :as_of AND NOT #status IN (:canceled, :expired))"
         };
         let change = subscription_change(account, said).when(newer, finals());
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(Noted::Now),
-            Err(error) => match error.as_service_error() {
-                Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
-                    held,
-                )) => {
-                    let known = subscription_of(held.item.as_ref().unwrap_or(&Attributes::new()))?;
-                    let tied = known.as_of == said.as_of && known != *said && !known.status.is_final();
-                    Ok(if tied { Noted::Tie(Box::new(known)) } else { Noted::Outdated })
+        Ok(
+            match self.table.update("note a subscription", change).await? {
+                Updated::Done(()) => Noted::Now,
+                Updated::Refused(known) => {
+                    let known = subscription_of(&known)?;
+                    let tied =
+                        known.as_of == said.as_of && known != *said && !known.status.is_final();
+                    if tied {
+                        Noted::Tie(Box::new(known))
+                    } else {
+                        Noted::Outdated
+                    }
                 }
-                _ => Err(StoreError::sdk("note a subscription", error)),
             },
-        }
+        )
     }
 
     /// Writes what Stripe answered when it was asked, unless somebody wrote something else meanwhile.
@@ -95,17 +98,10 @@ impl Store {
     }
 
     async fn note(&self, operation: &'static str, change: Change) -> Result<Noted, StoreError> {
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(Noted::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Noted::Outdated)
-            }
-            Err(error) => Err(StoreError::sdk(operation, error)),
-        }
+        Ok(match self.table.update(operation, change).await? {
+            Updated::Done(()) => Noted::Now,
+            Updated::Refused(_) => Noted::Outdated,
+        })
     }
 
     /// An account with its subscriptions, in one strongly consistent read: what its entitlements is computed from.
@@ -116,9 +112,7 @@ impl Store {
         let (first, last) = keys::STANDING;
         let mut pages = self
             .table
-            .client
             .query()
-            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", text(keys::account(id).pk))
             .expression_attribute_values(":first", text(first))
@@ -146,23 +140,13 @@ impl Store {
 
     /// An account's invoices, newest first.
     pub async fn invoice_list(&self, account: &AccountId) -> Result<Vec<Invoice>, StoreError> {
-        let mut pages = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :invoice)")
-            .expression_attribute_values(":pk", text(keys::account(account).pk))
-            .expression_attribute_values(":invoice", text(keys::INVOICE))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
         let mut invoices = Vec::new();
-        while let Some(item) = pages.next().await {
-            invoices.push(invoice_of(
-                &item.map_err(|e| StoreError::sdk("list invoices", e))?,
-            )?);
+        for item in self
+            .table
+            .query_prefix("list invoices", keys::account(account).pk, keys::INVOICE)
+            .await?
+        {
+            invoices.push(invoice_of(&item)?);
         }
         invoices.sort_by_key(|invoice| std::cmp::Reverse((invoice.created_at, invoice.id.clone())));
         Ok(invoices)

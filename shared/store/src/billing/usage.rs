@@ -6,9 +6,9 @@
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
+use crate::db::table::{Updated, page};
 use crate::db::tx::{Change, Committed, delete_when, put_new};
 use crate::{Finished, Store};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use domain::billing::usage::{Debts, Identifier, Meter, Usage, UsageOf};
 use domain::ids::{AccountId, ActionId, AssistId, CustomerId, JobId, UsageId};
@@ -53,6 +53,7 @@ enum Refusal {
     Gone,
 }
 
+const CLAIM: &str = "claim a report";
 const FREEZE: &str = "freeze a first try";
 /// Told with a moment in a span, be it the usage's own or one that it was carried to.
 const TOLD_WITHIN: &str = "(attribute_not_exists(carried_to) AND usage_at >= :from AND usage_at < :until) OR (carried_to >= :from AND carried_to < :until)";
@@ -71,16 +72,9 @@ impl Store {
                 "attribute_not_exists(#until) OR #until <= :now",
                 vec![("now", time(now))],
             );
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(ReportClaim::Yours),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
-                    let nothing = Attributes::new();
-                    let item = Item::new(held.item.as_ref().unwrap_or(&nothing), "claim a report");
-                    Ok(ReportClaim::Held(item.time("until")?))
-                }
-                _ => Err(StoreError::sdk("claim a report", error)),
-            },
+        match self.table.update(CLAIM, change).await? {
+            Updated::Done(()) => Ok(ReportClaim::Yours),
+            Updated::Refused(held) => Item::new(&held, CLAIM).time("until").map(ReportClaim::Held),
         }
     }
 
@@ -89,25 +83,24 @@ impl Store {
         let change = Change::of(keys::report(&debts.account, &debts.meter))
             .remove("until")
             .when("#until = :mine", vec![("mine", time(until))]);
-        self.quietly("release a report", change).await
+        self.table
+            .update("release a report", change)
+            .await
+            .map(drop)
     }
 
     /// What an account owes on a meter, oldest first; strongly consistent.
     pub async fn owed_list(&self, debts: &Debts, limit: i32) -> Result<Vec<Owed>, StoreError> {
-        let found = self
+        let query = self
             .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :owed)")
-            .expression_attribute_values(":pk", text(keys::account(&debts.account).pk))
-            .expression_attribute_values(":owed", text(keys::owed_prefix(&debts.meter)))
+            .prefix(
+                keys::account(&debts.account).pk,
+                keys::owed_prefix(&debts.meter),
+            )
             .consistent_read(true)
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("list owed usage", e))?;
-        found.items().iter().map(owed_of).collect()
+            .limit(limit);
+        let found = page("list owed usage", query).await?;
+        found.iter().map(owed_of).collect()
     }
 
     /// How many records an account owes on all meters, counted no further than `most`; strongly consistent.
@@ -116,12 +109,7 @@ impl Store {
         while count < most {
             let page = self
                 .table
-                .client
-                .query()
-                .table_name(&self.table.name)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :owed)")
-                .expression_attribute_values(":pk", text(keys::account(account).pk))
-                .expression_attribute_values(":owed", text(keys::OWED))
+                .prefix(keys::account(account).pk, keys::OWED)
                 .select(Select::Count)
                 .consistent_read(true)
                 .limit(i32::try_from(most - count).unwrap_or(i32::MAX))
@@ -157,16 +145,12 @@ impl Store {
                 "attribute_exists(pk) AND attribute_not_exists(#first_attempt)",
                 vec![],
             );
-        let Err(error) = change.call(&self.table).send().await else {
-            (owed.first_attempt, owed.carried_to) = (Some(now), carried_to);
-            return Ok(());
-        };
-        let frozen = match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(check)) => check.item.clone(),
-            _ => None,
-        };
-        let Some(frozen) = frozen else {
-            return Err(StoreError::sdk(FREEZE, error));
+        let frozen = match self.table.update(FREEZE, change).await? {
+            Updated::Done(()) => {
+                (owed.first_attempt, owed.carried_to) = (Some(now), carried_to);
+                return Ok(());
+            }
+            Updated::Refused(frozen) => frozen,
         };
         let item = Item::new(&frozen, FREEZE);
         (owed.first_attempt, owed.carried_to) = (
@@ -227,7 +211,7 @@ impl Store {
             .set("not_before", time(due_at))
             .add("attempts", number(1))
             .when("attribute_exists(pk)", vec![]);
-        self.quietly("postpone usage", change).await
+        self.table.update("postpone usage", change).await.map(drop)
     }
 
     /// Usage that Stripe has been told of with moments in this span.
@@ -272,9 +256,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut pages = self
             .table
-            .client
             .query()
-            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :range)")
             .filter_expression(which)
             .expression_attribute_values(":pk", text(keys::account(&debts.account).pk))
@@ -300,41 +282,11 @@ impl Store {
         id: &UsageId,
     ) -> Result<Option<Timestamp>, StoreError> {
         let key = keys::usage(&debts.account, &debts.meter, id);
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find reported usage", e))?;
+        let found = self.table.get("find reported usage", &key).await?;
         found
-            .item
             .as_ref()
             .map(|item| Item::new(item, "find reported usage").time("reported_at"))
             .transpose()
-    }
-
-    /// A change whose condition says whether it still matters.
-    pub(crate) async fn quietly(
-        &self,
-        operation: &'static str,
-        change: Change,
-    ) -> Result<(), StoreError> {
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(StoreError::sdk(operation, error)),
-        }
     }
 }
 

@@ -1,9 +1,24 @@
-//! One table: its name, and the client that reaches it.
+//! One table: reads, conditional writes of one item, and transactions.
+//!
+//! A condition that fails is an answer and no error: it comes with the item that stood against it. Nothing here names a
+//! table, so a caller's handle decides what a call may reach.
 
-use crate::db::keys;
-use crate::db::tx::{Tx, check_when};
+use crate::db::error::StoreError;
+use crate::db::item::{Attributes, text};
+use crate::db::keys::{self, Key};
+use crate::db::tx::{Change, Tx, check_when};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use std::error::Error;
 
 /// A table as the contexts use it.
 #[derive(Clone)]
@@ -19,6 +34,14 @@ pub(crate) struct Table {
 pub(crate) enum UnrelatedItem {
     Absent,
     First,
+}
+
+/// The result of a conditional write of one item.
+#[must_use]
+pub(crate) enum Updated<T> {
+    Done(T),
+    /// The condition failed: the item that stood against it, empty if there is no such item.
+    Refused(Attributes),
 }
 
 impl Table {
@@ -47,4 +70,198 @@ impl Table {
     fn unrelated(&self) -> TransactWriteItem {
         check_when(self, keys::unrelated(), "attribute_not_exists(pk)", vec![])
     }
+
+    /// The item with this key; strongly consistent.
+    pub(crate) async fn get(
+        &self,
+        operation: &'static str,
+        key: &Key,
+    ) -> Result<Option<Attributes>, StoreError> {
+        self.get_with(operation, key, true).await
+    }
+
+    /// The item with this key, at half the price. It may be some moments old.
+    pub(crate) async fn get_eventual(
+        &self,
+        operation: &'static str,
+        key: &Key,
+    ) -> Result<Option<Attributes>, StoreError> {
+        self.get_with(operation, key, false).await
+    }
+
+    async fn get_with(
+        &self,
+        operation: &'static str,
+        key: &Key,
+        consistent: bool,
+    ) -> Result<Option<Attributes>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .consistent_read(consistent);
+        let found = get.send().await;
+        Ok(found.map_err(|e| StoreError::sdk(operation, e))?.item)
+    }
+
+    /// A query of this table.
+    pub(crate) fn query(&self) -> QueryFluentBuilder {
+        self.client.query().table_name(&self.name)
+    }
+
+    /// All items of a partition; strongly consistent.
+    pub(crate) async fn query_partition(
+        &self,
+        operation: &'static str,
+        pk: impl Into<String>,
+    ) -> Result<Vec<Attributes>, StoreError> {
+        let query = self.query().key_condition_expression("pk = :pk");
+        let query = query.expression_attribute_values(":pk", text(pk));
+        all(operation, query.consistent_read(true)).await
+    }
+
+    /// The items of a partition whose sort keys begin so; strongly consistent.
+    pub(crate) async fn query_prefix(
+        &self,
+        operation: &'static str,
+        pk: impl Into<String>,
+        prefix: impl Into<String>,
+    ) -> Result<Vec<Attributes>, StoreError> {
+        all(operation, self.prefix(pk, prefix).consistent_read(true)).await
+    }
+
+    /// A query of the items of a partition whose sort keys begin so.
+    pub(crate) fn prefix(
+        &self,
+        pk: impl Into<String>,
+        prefix: impl Into<String>,
+    ) -> QueryFluentBuilder {
+        self.query()
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":prefix", text(prefix))
+    }
+
+    /// Changes an item if the condition of the change holds.
+    pub(crate) async fn update(
+        &self,
+        operation: &'static str,
+        change: Change,
+    ) -> Result<Updated<()>, StoreError> {
+        let updated = self.update_returning(operation, change, ReturnValue::None);
+        Ok(match updated.await? {
+            Updated::Done(_) => Updated::Done(()),
+            Updated::Refused(old) => Updated::Refused(old),
+        })
+    }
+
+    /// Changes an item if the condition of the change holds, and returns these values of it.
+    pub(crate) async fn update_returning(
+        &self,
+        operation: &'static str,
+        change: Change,
+        values: ReturnValue,
+    ) -> Result<Updated<Attributes>, StoreError> {
+        send_update(operation, change.call(self).return_values(values)).await
+    }
+
+    /// Puts an item where there is no item yet.
+    pub(crate) async fn put_new(
+        &self,
+        operation: &'static str,
+        item: Attributes,
+    ) -> Result<Updated<()>, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else {
+            return Ok(Updated::Done(()));
+        };
+        let old = |error: &PutItemError| match error {
+            PutItemError::ConditionalCheckFailedException(check) => Some(check.item.clone()),
+            _ => None,
+        };
+        refused(operation, error, old)
+    }
+
+    /// Deletes an item if there is one.
+    pub(crate) async fn delete_existing(
+        &self,
+        operation: &'static str,
+        key: &Key,
+    ) -> Result<Updated<()>, StoreError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .condition_expression("attribute_exists(pk)");
+        let Err(error) = delete.send().await else {
+            return Ok(Updated::Done(()));
+        };
+        let old = |error: &DeleteItemError| match error {
+            DeleteItemError::ConditionalCheckFailedException(check) => Some(check.item.clone()),
+            _ => None,
+        };
+        refused(operation, error, old)
+    }
+}
+
+/// Sends an update.
+pub(crate) async fn send_update(
+    operation: &'static str,
+    update: UpdateItemFluentBuilder,
+) -> Result<Updated<Attributes>, StoreError> {
+    let error = match update.send().await {
+        Ok(done) => return Ok(Updated::Done(done.attributes.unwrap_or_default())),
+        Err(error) => error,
+    };
+    let old = |error: &UpdateItemError| match error {
+        UpdateItemError::ConditionalCheckFailedException(check) => Some(check.item.clone()),
+        _ => None,
+    };
+    refused(operation, error, old)
+}
+
+/// The refusal, if the condition failed, or the error that it was instead.
+fn refused<T, E>(
+    operation: &'static str,
+    error: SdkError<E, HttpResponse>,
+    old: impl FnOnce(&E) -> Option<Option<Attributes>>,
+) -> Result<Updated<T>, StoreError>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    match error.as_service_error().and_then(old) {
+        Some(old) => Ok(Updated::Refused(old.unwrap_or_default())),
+        None => Err(StoreError::sdk(operation, error)),
+    }
+}
+
+/// All items that a query finds.
+pub(crate) async fn all(
+    operation: &'static str,
+    query: QueryFluentBuilder,
+) -> Result<Vec<Attributes>, StoreError> {
+    let mut items = query.into_paginator().items().send();
+    let mut all = Vec::new();
+    while let Some(item) = items.next().await {
+        all.push(item.map_err(|e| StoreError::sdk(operation, e))?);
+    }
+    Ok(all)
+}
+
+/// The items of one page of a query, which has a limit.
+pub(crate) async fn page(
+    operation: &'static str,
+    query: QueryFluentBuilder,
+) -> Result<Vec<Attributes>, StoreError> {
+    let found = query.send().await;
+    let found = found.map_err(|e| StoreError::sdk(operation, e))?;
+    Ok(found.items.unwrap_or_default())
 }

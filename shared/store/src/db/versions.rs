@@ -10,10 +10,9 @@ use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::keys::Key;
+use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed};
 use crate::ledger::postings::{PostingRefused, Postings};
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::plans::Limit;
 use domain::billing::usage::{Meter, Tokens};
@@ -83,9 +82,9 @@ impl Store {
             && write.reservation.items.is_empty()
             && write.postings.items.is_empty();
         let old = if alone {
-            match write.change.call(&self.table).send().await {
-                Ok(_) => return Ok(Some(Written::Now)),
-                Err(error) => failed_item(write.operation, error)?,
+            match self.table.update(write.operation, write.change).await? {
+                Updated::Done(()) => return Ok(Some(Written::Now)),
+                Updated::Refused(old) => old,
             }
         } else {
             match self.write_all(write).await? {
@@ -175,20 +174,4 @@ pub(crate) fn tries_of(item: &Item<'_>) -> Result<Tries, StoreError> {
         not_before: item.find_time("not_before")?,
         due_at: item.find_time("due_at")?,
     })
-}
-
-/// The item that stood against a condition, or the error it really was.
-pub(crate) fn failed_item(
-    operation: &'static str,
-    error: SdkError<UpdateItemError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
-) -> Result<Attributes, StoreError> {
-    match &error {
-        SdkError::ServiceError(failed) => match failed.err() {
-            UpdateItemError::ConditionalCheckFailedException(check) => {
-                Ok(check.item.clone().unwrap_or_default())
-            }
-            _ => Err(StoreError::sdk(operation, error)),
-        },
-        _ => Err(StoreError::sdk(operation, error)),
-    }
 }

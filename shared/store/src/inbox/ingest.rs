@@ -4,9 +4,9 @@
 
 use crate::db::cache::Believed;
 use crate::db::error::StoreError;
-use crate::db::item::{Item, text};
+use crate::db::item::Item;
 use crate::db::keys;
-use crate::db::table::Table;
+use crate::db::table::{Table, page};
 use crate::db::tx::put_new;
 use crate::switches::{
     BELIEVED, SwitchRow, SwitchWord, Switched, attributes, change_of, row_of, switched,
@@ -49,18 +49,11 @@ impl Ingest {
 
     /// How it stands, if anybody has ever touched it.
     pub async fn ingest_find(&self) -> Result<Option<SwitchRow>, StoreError> {
-        let get = self
+        let found = self
             .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::ingest(self.source).attributes()));
-        let found = get
-            .send()
-            .await
-            .map_err(|error| StoreError::sdk(READ, error))?;
+            .get_eventual(READ, &keys::ingest(self.source))
+            .await?;
         found
-            .item
             .map(|item| row_of(&Item::new(&item, READ)))
             .transpose()
     }
@@ -81,20 +74,11 @@ impl Ingest {
     pub async fn ingest_changes(&self) -> Result<Vec<SwitchRow>, StoreError> {
         let query = self
             .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :change)")
-            .expression_attribute_values(":pk", text(keys::ingest(self.source).pk))
-            .expression_attribute_values(":change", text(keys::CHANGE))
+            .prefix(keys::ingest(self.source).pk, keys::CHANGE)
             .scan_index_forward(false)
             .limit(CHANGES_MAX);
-        let found = query
-            .send()
-            .await
-            .map_err(|error| StoreError::sdk(READ, error))?;
+        let found = page(READ, query).await?;
         found
-            .items()
             .iter()
             .map(|found| row_of(&Item::new(found, READ)))
             .collect()

@@ -177,19 +177,8 @@ impl Store {
         commit: &Commit,
     ) -> Result<Option<AssistId>, StoreError> {
         let key = keys::summary(account, commit);
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find a summary", e))?;
+        let found = self.table.get("find a summary", &key).await?;
         found
-            .item
             .as_ref()
             .map(|item| Item::new(item, "find a summary").parsed("assist", AssistId::parse))
             .transpose()
@@ -197,19 +186,8 @@ impl Store {
 
     /// Whose an assist is.
     pub async fn assist_account(&self, id: &AssistId) -> Result<Option<AccountId>, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::assist(id).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(READ, e))?;
+        let found = self.table.get(READ, &keys::assist(id)).await?;
         found
-            .item
             .as_ref()
             .map(|item| Item::new(item, READ).parsed("account", AccountId::parse))
             .transpose()
@@ -217,20 +195,12 @@ impl Store {
 
     /// The assist with what is asked and what came of it, in one strongly consistent read.
     pub async fn assist_find(&self, id: &AssistId) -> Result<Option<WholeAssist>, StoreError> {
-        let mut pages = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(keys::assist(id).pk))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
         let (mut row, mut task, mut answer) = (None, None, None);
-        while let Some(found) = pages.next().await {
-            let found = found.map_err(|e| StoreError::sdk(READ, e))?;
+        for found in self
+            .table
+            .query_partition(READ, keys::assist(id).pk)
+            .await?
+        {
             match Item::new(&found, READ).text("sk")? {
                 keys::ASSIST => row = Some(assist_of(&found)?),
                 keys::TASK => task = Some(task_of(&found)?),

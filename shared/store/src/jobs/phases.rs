@@ -197,12 +197,7 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Report>, StoreError> {
         const LIST: &str = "list phases";
-        let query = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .index_name("timeline");
+        let query = self.table.query().index_name("timeline");
         let query = pages::of(query, &keys::phases_of(account));
         let found = pages::newest(LIST, query, (from, limit), |attributes| {
             let item = Item::new(attributes, LIST);
@@ -224,18 +219,11 @@ impl Store {
         account: &AccountId,
         id: &ActionId,
     ) -> Result<Option<Report>, StoreError> {
-        let get = self
+        let found = self
             .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::phase(account, id).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("read a phase", e))?;
-        found.item.as_ref().map(report_of).transpose()
+            .get("read a phase", &keys::phase(account, id))
+            .await?;
+        found.as_ref().map(report_of).transpose()
     }
 
     /// The fix of a job that is billed, on the row that stands for it: whether a report has been charged for it must be as

@@ -4,6 +4,7 @@ use crate::Store;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
+use crate::db::table::Updated;
 use crate::db::tx::Change;
 use domain::ids::{AccountId, JobId};
 use domain::jobs::RESEND_AFTER;
@@ -27,23 +28,13 @@ const MAKE: &str = "make a request";
 impl Store {
     /// Writes a request down, once for its act.
     pub async fn request_make(&self, request: &Request) -> Result<RequestMade, StoreError> {
-        let put = self
+        match self
             .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(request_attributes(request)));
-        match put
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await
+            .put_new(MAKE, request_attributes(request))
+            .await?
         {
-            Ok(_) => Ok(RequestMade::New),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
+            Updated::Done(()) => Ok(RequestMade::New),
+            Updated::Refused(_) => {
                 let known = self.request_find(&request.id).await?;
                 let known =
                     known.ok_or_else(|| StoreError::bad_item(MAKE, request.id.as_str(), "pk"))?;
@@ -54,24 +45,13 @@ impl Store {
                     RequestMade::ActReused
                 })
             }
-            Err(error) => Err(StoreError::sdk(MAKE, error)),
         }
     }
 
     /// The request, if there is one.
     pub async fn request_find(&self, id: &JobId) -> Result<Option<Request>, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::request(id).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk("find a request", e))?;
-        found.item.as_ref().map(request_of).transpose()
+        let found = self.table.get("find a request", &keys::request(id)).await?;
+        found.as_ref().map(request_of).transpose()
     }
 
     /// Writes down what has come of a request; the first to say so is right.
@@ -87,7 +67,10 @@ impl Store {
             .remove("due_at")
             .remove("swept")
             .when(open, vec![]);
-        self.quietly("finish a request", change).await
+        self.table
+            .update("finish a request", change)
+            .await
+            .map(drop)
     }
 
     /// Says when a request is looked at again after a try that failed; `counted` if the try counts.
@@ -101,7 +84,10 @@ impl Store {
             .set("due_at", time(due_at))
             .add("attempts", number(counted))
             .when("attribute_exists(#due_at)", vec![]);
-        self.quietly("postpone a request", change).await
+        self.table
+            .update("postpone a request", change)
+            .await
+            .map(drop)
     }
 }
 

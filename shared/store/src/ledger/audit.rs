@@ -7,6 +7,7 @@ use crate::Store;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text};
 use crate::db::keys;
+use crate::db::table::Updated;
 use crate::db::tx::Change;
 use crate::ledger::entry_of;
 use crate::ledger::postings::KeyRing;
@@ -317,38 +318,24 @@ impl Store {
                 ],
             ),
         };
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(Rebuilt::Now),
-            Err(error) => Err(StoreError::sdk(REBUILD, error)),
+        match self.table.update(REBUILD, change).await? {
+            Updated::Done(()) => Ok(Rebuilt::Now),
+            Updated::Refused(_) => Err(StoreError::contended(REBUILD)),
         }
     }
 
     async fn balance_item(&self, account: &AccountId) -> Result<Option<Attributes>, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::balance(account).attributes()));
-        Ok(get
-            .consistent_read(true)
-            .send()
+        self.table
+            .get("read a balance", &keys::balance(account))
             .await
-            .map_err(|e| StoreError::sdk("read a balance", e))?
-            .item)
     }
 
     /// What an account's entries add up to, and which holds they leave open; strongly consistent.
     async fn sums_of(&self, account: &AccountId, ring: &KeyRing) -> Result<Total, StoreError> {
         let side = self.ledger_side(AUDIT)?;
-        let mut pages = self
+        let mut pages = side
             .table
-            .client
-            .query()
-            .table_name(&side.table.name)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :entry)")
-            .expression_attribute_values(":pk", text(keys::account(account).pk))
-            .expression_attribute_values(":entry", text(keys::ENTRY))
+            .prefix(keys::account(account).pk, keys::ENTRY)
             .consistent_read(true)
             .into_paginator()
             .items()

@@ -8,6 +8,7 @@ use crate::Store;
 use crate::db::error::StoreError;
 use crate::db::item::{Item, text};
 use crate::db::keys;
+use crate::db::table::page;
 use crate::db::tx::{Committed, delete_when};
 use crate::ledger::postings::Seen;
 use domain::billing::payments::{Learnt, Payment, Purchase};
@@ -65,9 +66,7 @@ impl Store {
     ) -> Result<Vec<Expiring>, StoreError> {
         let query = self
             .table
-            .client
             .query()
-            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND sk < :today")
             .expression_attribute_values(":pk", text(keys::EXPIRES))
             .expression_attribute_values(":today", text(today.day()))
@@ -76,13 +75,13 @@ impl Store {
             )
             .consistent_read(true)
             .limit(limit);
-        let page = query.send().await.map_err(|e| StoreError::sdk(LIST, e))?;
+        let page = page(LIST, query).await?;
         let row = |attributes| {
             let item = Item::new(attributes, LIST);
             let (day, payment) = keys::expiry_of(item.text("sk")?).ok_or_else(|| item.bad("sk"))?;
             Ok(Expiring { day, payment })
         };
-        page.items().iter().map(row).collect()
+        page.iter().map(row).collect()
     }
 
     /// Lets go what is left of a payment's credits. Contention is waited out for a while: it says nothing about them.
@@ -179,18 +178,8 @@ impl Store {
     }
 
     async fn balance_seen(&self, account: &AccountId) -> Result<Seen, StoreError> {
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::balance(account).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(EXPIRE, e))?;
-        let attributes = found.item.unwrap_or_default();
+        let found = self.table.get(EXPIRE, &keys::balance(account)).await?;
+        let attributes = found.unwrap_or_default();
         let item = Item::new(&attributes, EXPIRE);
         Ok(Seen {
             entries: item.number("entries")?,

@@ -8,10 +8,8 @@ use crate::Seals;
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text};
 use crate::db::keys;
+use crate::db::table::Updated;
 use crate::ledger::postings::KeyRing;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use domain::time::Timestamp;
 
 /// What the ledger was on one day.
@@ -122,18 +120,10 @@ impl Seals {
             key: String::new(),
         };
         (seal.key, seal.link) = ring.seal(&seal.parts().each_ref().map(String::as_str));
-        let put = self
-            .side
-            .table
-            .client
-            .put_item()
-            .table_name(&self.side.table.name)
-            .set_item(Some(seal_attributes(&seal)))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let stands = match put.send().await {
-            Ok(_) => return Ok(Sealed::Now(seal)),
-            Err(error) => stands(error)?,
+        let put = self.side.table.put_new(SEAL, seal_attributes(&seal));
+        let stands = match put.await? {
+            Updated::Done(()) => return Ok(Sealed::Now(seal)),
+            Updated::Refused(old) => old,
         };
         let stands = seal_of(&Item::new(&stands, SEAL))?;
         // The key may have been rotated between the two; then the links differ and nothing else.
@@ -164,9 +154,7 @@ impl Seals {
         let found = self
             .side
             .table
-            .client
             .query()
-            .table_name(&self.side.table.name)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::SEALS))
             .scan_index_forward(false)
@@ -189,9 +177,7 @@ impl Seals {
             let mut pages = self
                 .side
                 .table
-                .client
                 .query()
-                .table_name(&self.side.table.name)
                 .index_name("day")
                 .key_condition_expression("#day = :day")
                 .expression_attribute_names("#day", "day")
@@ -211,21 +197,6 @@ impl Seals {
         (self.side.keys)()
             .await
             .map_err(|failure| StoreError::no_key(operation, failure))
-    }
-}
-
-/// The seal that stood in the way of a put, or the error it really was.
-fn stands(
-    error: SdkError<PutItemError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
-) -> Result<Attributes, StoreError> {
-    match &error {
-        SdkError::ServiceError(failed) => match failed.err() {
-            PutItemError::ConditionalCheckFailedException(check) => {
-                Ok(check.item.clone().unwrap_or_default())
-            }
-            _ => Err(StoreError::sdk(SEAL, error)),
-        },
-        _ => Err(StoreError::sdk(SEAL, error)),
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::Store;
 use crate::db::error::StoreError;
 use crate::db::item::{Item, text, time};
+use crate::db::table::Updated;
 use crate::db::tx::Change;
 use crate::db::{digests, keys};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -90,34 +91,17 @@ impl Store {
         change: Change,
     ) -> Result<AccountChanged, StoreError> {
         let change = change.when("attribute_exists(pk)", vec![]);
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(AccountChanged::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(AccountChanged::Unknown)
-            }
-            Err(error) => Err(StoreError::sdk(operation, error)),
-        }
+        Ok(match self.table.update(operation, change).await? {
+            Updated::Done(()) => AccountChanged::Now,
+            Updated::Refused(_) => AccountChanged::Unknown,
+        })
     }
 
     /// Where an account's mail goes, and what it wants.
     pub async fn account_mail_find(&self, account: &AccountId) -> Result<Mailing, StoreError> {
         let operation = "find an account's mail";
-        let get = self
-            .table
-            .client
-            .get_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::account(account).attributes()));
-        let found = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(operation, e))?;
-        let attributes = found.item.unwrap_or_default();
+        let found = self.table.get(operation, &keys::account(account)).await?;
+        let attributes = found.unwrap_or_default();
         let item = Item::new(&attributes, operation);
         let address = item
             .find_text("mail")?
@@ -144,7 +128,7 @@ impl Store {
             "attribute_not_exists(#muted_at) OR #muted_at < :at",
             vec![("at", time(at))],
         );
-        self.quietly("mute an address", change).await
+        self.table.update("mute an address", change).await.map(drop)
     }
 
     /// Sends mail to an address again.
@@ -158,31 +142,20 @@ impl Store {
             "#muted_at > #unmuted_at OR (attribute_exists(#muted_at) AND attribute_not_exists(#unmuted_at))",
             vec![],
         );
-        match change.call(&self.table).send().await {
-            Ok(_) => Ok(Unmuted::Now),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(Unmuted::Already)
-            }
-            Err(error) => Err(StoreError::sdk(operation, error)),
-        }
+        Ok(match self.table.update(operation, change).await? {
+            Updated::Done(()) => Unmuted::Now,
+            Updated::Refused(_) => Unmuted::Already,
+        })
     }
 
     /// Whether mail goes to an address: it does not if it came back later than anybody said that it may be tried again.
     pub async fn mail_muted(&self, address: &MailAddress) -> Result<Muted, StoreError> {
         let operation = "look whether an address is muted";
-        let get = self.table.client.get_item().table_name(&self.table.name);
-        let get = get
-            .set_key(Some(keys::muted(&digest(address)).attributes()))
-            .consistent_read(true);
-        let found = get
-            .send()
-            .await
-            .map_err(|e| StoreError::sdk(operation, e))?;
-        let Some(found) = found.item else {
+        let found = self
+            .table
+            .get(operation, &keys::muted(&digest(address)))
+            .await?;
+        let Some(found) = found else {
             return Ok(Muted::No);
         };
         let item = Item::new(&found, operation);
