@@ -14,10 +14,10 @@ pub mod wire;
 
 use crate::world::wire::Wire;
 use ::queues::Queue;
-use domain::billing::usage::{Debts, Meter};
+use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::{AccountId, JobId};
-use domain::inbox::{EventKey, EventRow, EventState, Source};
-use domain::jobs::{Snapshot, State};
+use domain::inbox::{EventKey, EventRow, EventSource, EventState};
+use domain::jobs::{JobRow, JobState};
 use domain::time::Timestamp;
 use http::{Request, Response, StatusCode};
 use local_stack::signing::{github_request, stripe_request};
@@ -413,7 +413,7 @@ impl World {
         {
             rows.push((format!("{:?}", due.item), due.due_at));
         }
-        for source in Source::ALL {
+        for source in EventSource::ALL {
             for due in self
                 .stack
                 .inbox
@@ -453,7 +453,7 @@ impl World {
     // --- what is to be seen ---
 
     /// What the log says of an event.
-    pub async fn event(&self, source: Source, id: &str) -> Option<EventRow> {
+    pub async fn event(&self, source: EventSource, id: &str) -> Option<EventRow> {
         self.stack
             .inbox
             .find_row(&EventKey::parse(source, id).expect("an id"))
@@ -462,9 +462,9 @@ impl World {
     }
 
     /// The job that an event made, by the outcome on its row.
-    pub async fn job_of(&self, delivery: &str) -> Snapshot {
+    pub async fn job_of(&self, delivery: &str) -> JobRow {
         let row = self
-            .event(Source::Github, delivery)
+            .event(EventSource::Github, delivery)
             .await
             .expect("the event is there");
         let outcome = row.outcome.expect("the event is finished");
@@ -474,13 +474,13 @@ impl World {
     }
 
     /// The job that a branch belongs to.
-    pub async fn job_of_branch(&self, branch: &str) -> Snapshot {
+    pub async fn job_of_branch(&self, branch: &str) -> JobRow {
         let id = branch.strip_prefix("tallyhook/").expect("a branch of ours");
         self.job(&JobId::parse(id).expect("a job's id")).await
     }
 
     /// A job as it is.
-    pub async fn job(&self, id: &JobId) -> Snapshot {
+    pub async fn job(&self, id: &JobId) -> JobRow {
         self.stack
             .store
             .job_find(id)
@@ -490,7 +490,7 @@ impl World {
     }
 
     /// The states a job has been in.
-    pub fn states(job: &Snapshot) -> Vec<State> {
+    pub fn states(job: &JobRow) -> Vec<JobState> {
         job.timeline.iter().map(|moment| moment.state).collect()
     }
 
@@ -501,7 +501,7 @@ impl World {
 
     /// What is owed on the pull request meter.
     pub async fn owed(&self) -> usize {
-        let debts = Debts {
+        let debts = AccountMeter {
             account: self.account().await,
             meter: Meter::pull_requests(),
         };
@@ -562,7 +562,7 @@ impl World {
             "something is left undone"
         );
         assert_eq!(self.dead_letters().await, 0, "there are dead letters");
-        for source in Source::ALL {
+        for source in EventSource::ALL {
             let failed = self
                 .stack
                 .inbox

@@ -2,7 +2,7 @@
 
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use domain::billing::plans::Catalogue;
-use domain::inbox::Source;
+use domain::inbox::EventSource;
 use queues::{Queue, Queues};
 use store::{Connection, Inbox, Ingest, KeyRing, Store, Switchboard};
 
@@ -78,7 +78,7 @@ impl Ctx {
             KeyRing::read(values.first())
         });
         let ingest =
-            Source::ALL.map(|source| connection.ingest(config.events_table.clone(), source));
+            EventSource::ALL.map(|source| connection.ingest(config.events_table.clone(), source));
         let switches = connection.switches(config.main_table.clone());
         let store = connection.store(config.main_table, outside.random.clone());
         Self {
@@ -94,11 +94,11 @@ impl Ctx {
     }
 
     /// The switch of a sender's receiver.
-    pub(crate) fn ingest(&self, source: Source) -> &Ingest {
+    pub(crate) fn ingest(&self, source: EventSource) -> &Ingest {
         let [github, stripe] = &self.ingest;
         match source {
-            Source::Github => github,
-            Source::Stripe => stripe,
+            EventSource::Github => github,
+            EventSource::Stripe => stripe,
         }
     }
 }

@@ -8,10 +8,10 @@ use crate::routes::account::{Found, load};
 use crate::routes::spend_limit;
 use crate::{ApiError, Ctx};
 use domain::billing::plans::{Limit, Plan};
-use domain::billing::spending::Unit;
+use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
 use domain::ids::AssistId;
-use domain::jobs::assists::{Assist, FREE_A_DAY_MAX, Facts, Task};
+use domain::jobs::assists::{Assist, AssistFacts, AssistTask, FREE_A_DAY_MAX};
 use domain::jobs::{Funding, Offer};
 use domain::ledger::HoldId;
 use queues::Message;
@@ -22,7 +22,7 @@ pub struct Wanted {
     /// Its id, which follows from the act.
     pub id: AssistId,
     /// What is asked.
-    pub task: Task,
+    pub task: AssistTask,
     /// The place it takes, where there is one.
     pub place: Option<SummaryPlace>,
     /// What it is for, in words.
@@ -60,7 +60,7 @@ pub async fn order(
     let hold = offer.hold(&account.id, HoldId::Assist(id.clone()), &what, now);
     let free = matches!(offer.terms.funding, Funding::Free);
     let needed = offer.terms.budget.unwrap_or_default();
-    let facts = Facts {
+    let facts = AssistFacts {
         id,
         account: account.id,
         kind: task.kind(),
@@ -106,7 +106,9 @@ pub async fn order(
         AssistCreated::SpendLimitReached => {
             let (unit, period) = spends
                 .as_ref()
-                .map_or((Unit::Money, ""), |(unit, period)| (*unit, period.as_str()));
+                .map_or((SpendUnit::Money, ""), |(unit, period)| {
+                    (*unit, period.as_str())
+                });
             Err(spend_limit::reached(ctx, caller, (unit, period), now).await?)
         }
         AssistCreated::UsedUp => {
@@ -159,7 +161,7 @@ async fn existing(ctx: &Ctx, new: NewAssist) -> Result<WholeAssist, ApiError> {
 }
 
 /// Its row owes the work, so a pointer that cannot be sent costs a minute and no more.
-async fn send(ctx: &Ctx, facts: &Facts) {
+async fn send(ctx: &Ctx, facts: &AssistFacts) {
     let message = Message::Assist(facts.id.clone());
     if let Err(error) = ctx.queues.send(&message, Some(&facts.account)).await {
         tracing::warn!(assist.id = %facts.id, %error, "an assist could not be queued; the sweeper will");

@@ -6,7 +6,7 @@ use crate::sessions::Found;
 use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
 use domain::accounts::api_keys::ApiKey;
 use domain::billing::plans::Catalogue;
-use domain::inbox::events::Mode;
+use domain::inbox::events::StripeMode;
 use domain::switches::Switch;
 use github_api::{SignIn, SignInConfig};
 use queues::{Queue, Queues};
@@ -203,7 +203,7 @@ impl Ctx {
     }
 
     /// In which of Stripe's modes we sell, if we do.
-    pub(crate) async fn stripe_mode(&self) -> Result<Option<Mode>, ApiError> {
+    pub(crate) async fn stripe_mode(&self) -> Result<Option<StripeMode>, ApiError> {
         let Some(stripe) = &self.stripe else {
             return Ok(None);
         };

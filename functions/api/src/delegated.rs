@@ -5,7 +5,7 @@
 
 use crate::{ApiError, Ctx};
 use domain::ids::JobId;
-use domain::jobs::phases::{Charge, Ending, Phase, Report};
+use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult};
 use domain::jobs::{Delegated, Job, PullRef, Staged, Transition};
 use domain::retry::Failure;
 use domain::time::Timestamp;
@@ -18,7 +18,7 @@ const TRIES_MAX: u32 = 4;
 /// `charge` is what it would cost without a job.
 pub async fn report(
     ctx: &Ctx,
-    (report, charge): (&Report, Option<&Charge>),
+    (report, charge): (&PhaseReport, Option<&FixCharge>),
     id: &JobId,
     now: Timestamp,
 ) -> Result<Reported, ApiError> {
@@ -66,7 +66,7 @@ pub async fn report(
 fn brings_about(
     ctx: &Ctx,
     job: Job<Delegated>,
-    report: &Report,
+    report: &PhaseReport,
     now: Timestamp,
 ) -> Result<Option<Transition>, ApiError> {
     if report.is_billable(&ctx.catalogue.phase) {
@@ -81,7 +81,7 @@ fn brings_about(
         );
         return Ok(Some(job.delivered(PullRef { number, url }, now)));
     }
-    let failed = (report.phase, report.ending) == (Phase::Mitigate, Ending::Failure);
+    let failed = (report.phase, report.ending) == (Phase::Mitigate, PhaseResult::Failure);
     Ok(failed.then(|| job.given_up("the agent that it was given to has not managed it", now)))
 }
 

@@ -6,8 +6,8 @@
 
 use crate::{ApiError, Ctx, sessions};
 use domain::accounts::api_keys::Role;
-use domain::accounts::members::{Place, User, role_by_github};
-use domain::accounts::sessions::Shown;
+use domain::accounts::members::{OrgRole, User, role_by_github};
+use domain::accounts::sessions::VisibleInstallation;
 use domain::ids::{AccountId, InstallationId, OwnerId};
 use domain::time::Timestamp;
 use github_api::{OwnerKind, Reached, Visitor};
@@ -24,7 +24,7 @@ pub struct Belongings {
     /// The account of the installation that he came for.
     pub account_here: Option<AccountId>,
     /// What he can reach that has no account yet.
-    pub shown: Vec<Shown>,
+    pub shown: Vec<VisibleInstallation>,
 }
 
 impl Belongings {
@@ -75,7 +75,7 @@ pub async fn refresh(
         }
         let role = role_by_github(user.id, one.owner, place(visitor, &one).await?);
         let Some(account) = account else {
-            shown.push(Shown {
+            shown.push(VisibleInstallation {
                 installation: one.installation,
                 owner: one.owner,
                 login: one.login,
@@ -100,9 +100,9 @@ pub async fn refresh(
     })
 }
 
-async fn place(visitor: &Visitor, one: &Reached) -> Result<Place, ApiError> {
+async fn place(visitor: &Visitor, one: &Reached) -> Result<OrgRole, ApiError> {
     match one.kind {
-        OwnerKind::Person => Ok(Place::Outside),
+        OwnerKind::Person => Ok(OrgRole::Outside),
         OwnerKind::Organization => Ok(visitor.place(&one.login).await?),
     }
 }

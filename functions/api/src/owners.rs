@@ -8,7 +8,7 @@
 use crate::sessions::Person;
 use crate::{ApiError, Ctx};
 use domain::accounts::api_keys::Role;
-use domain::accounts::sessions::Shown;
+use domain::accounts::sessions::VisibleInstallation;
 use domain::ids::{AccountId, InstallationId, OwnerId, UserId};
 use store::{Linked, Move, OwnerMoved, Proof};
 
@@ -47,7 +47,7 @@ pub async fn link(
 async fn link_shown(
     ctx: &Ctx,
     person: &Person,
-    shown: &Shown,
+    shown: &VisibleInstallation,
     account: &AccountId,
 ) -> Result<(), ApiError> {
     let (digest, session) = (person.digest(), &person.session);

@@ -2,7 +2,7 @@
 
 use crate::{ApiError, Ctx};
 use catalogue::offers::Product;
-use domain::billing::plans::{Pack, Plan, PlanId, Sold};
+use domain::billing::plans::{Availability, CreditPack, Plan, PlanId};
 use domain::ids::PriceId;
 use domain::retry::Failure;
 use stripe_api::{PriceChoice, StripeApi, StripeError};
@@ -16,7 +16,7 @@ pub fn plan<'a>(ctx: &'a Ctx, name: &str) -> Result<&'a Plan, ApiError> {
             "plan is the id of one of the plans that /api/v1/plans lists",
         )
     })?;
-    if plan.sold == Sold::ByAgreement {
+    if plan.sold == Availability::ByAgreement {
         let detail = format!(
             "the price of {} is agreed with each customer; talk to us",
             plan.name
@@ -34,7 +34,7 @@ pub fn plan<'a>(ctx: &'a Ctx, name: &str) -> Result<&'a Plan, ApiError> {
 }
 
 /// A pack of credits for sale.
-pub fn pack<'a>(ctx: &'a Ctx, name: &str) -> Result<&'a Pack, ApiError> {
+pub fn pack<'a>(ctx: &'a Ctx, name: &str) -> Result<&'a CreditPack, ApiError> {
     PlanId::parse(name)
         .and_then(|id| ctx.catalogue.pack(&id))
         .ok_or_else(|| {
@@ -66,7 +66,7 @@ pub async fn plan_prices(
 pub async fn pack_price(
     ctx: &Ctx,
     stripe: &StripeApi,
-    pack: &Pack,
+    pack: &CreditPack,
     quantity: u64,
 ) -> Result<Vec<PriceChoice>, ApiError> {
     let now = ctx.outside.now();

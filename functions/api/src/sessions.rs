@@ -9,7 +9,7 @@ use crate::{ApiError, Ctx, rates};
 use axum::extract::FromRequestParts;
 use domain::accounts::api_keys::Role;
 use domain::accounts::members::User;
-use domain::accounts::sessions::{LIFE, Session, SessionText, Shown};
+use domain::accounts::sessions::{LIFE, Session, SessionText, VisibleInstallation};
 use domain::ids::{AccountId, SessionId};
 use domain::time::Timestamp;
 use http::request::Parts;
@@ -178,7 +178,7 @@ pub fn begin(
     ctx: &Ctx,
     user: User,
     account: Option<AccountId>,
-    shown: Vec<Shown>,
+    shown: Vec<VisibleInstallation>,
     now: Timestamp,
 ) -> (Session, SessionText) {
     let id = SessionId::mint(now, ctx.outside.random_bytes());

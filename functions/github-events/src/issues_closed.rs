@@ -2,7 +2,7 @@
 
 use crate::Ctx;
 use domain::inbox::events::IssueEvent;
-use domain::jobs::{CancelOutcome, MovedOn};
+use domain::jobs::{CancelOutcome, ConcurrentMove};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use queues::Message;
@@ -35,6 +35,6 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
                 .await?;
             Ok(Done::Applied(format!("called job {id} off")))
         }
-        Advanced::Stale => Err(MovedOn.into()),
+        Advanced::Stale => Err(ConcurrentMove.into()),
     }
 }

@@ -25,8 +25,8 @@ mod warnings;
 pub use config::{Config, Ctx};
 
 use domain::inbox::events::GithubEvent;
-use domain::inbox::{EventKey, EventRow, EventState, Finish, Source};
-use domain::retry::{Done, Failure, Fate};
+use domain::inbox::{EventKey, EventRow, EventSource, EventState, Finish};
+use domain::retry::{Done, Failure, MessageFate};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
@@ -60,7 +60,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Usage(_)
         | Message::Notice(_)
         | Message::SignUp(_)
-        | Message::Assist(_) => Ok((Fate::Over, failure)),
+        | Message::Assist(_) => Ok((MessageFate::Acknowledge, failure)),
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }
@@ -69,7 +69,7 @@ async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
     let now = ctx.outside.now();
     if ctx
         .switches
-        .switch_now(now, |switches| switches.process(Source::Github))
+        .switch_now(now, |switches| switches.process(EventSource::Github))
         .await
         == Switch::Off
     {

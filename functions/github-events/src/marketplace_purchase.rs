@@ -2,7 +2,7 @@
 //! has bought of us on GitHub's Marketplace, or will have.
 
 use crate::{Ctx, newcomers};
-use domain::billing::marketplace::{Purchase, PurchaseState, Rank};
+use domain::billing::marketplace::{EventRank, MarketplacePurchase, PurchaseState};
 use domain::inbox::EventRow;
 use domain::inbox::events::{MarketplaceChange, MarketplaceEvent};
 use domain::retry::{Done, Failure};
@@ -34,12 +34,12 @@ pub async fn handle(
             )));
         }
     };
-    let said = Purchase {
+    let said = MarketplacePurchase {
         owner: event.owner,
         listed: event.listed.clone(),
         state,
         since: event.effective_at,
-        rank: Rank::new(event.effective_at, row.received_at, &row.key),
+        rank: EventRank::new(event.effective_at, row.received_at, &row.key),
     };
     let noted = ctx.store.marketplace_note(&said).await?;
     // Also where that was noted before: perhaps by us, who died before the account knew.
@@ -68,7 +68,7 @@ pub async fn handle(
 }
 
 /// Somebody pays GitHub for what the catalogue does not know, and gets nothing for it.
-fn look_up(ctx: &Ctx, said: &Purchase) {
+fn look_up(ctx: &Ctx, said: &MarketplacePurchase) {
     if ctx.catalogue.plan_listed(&said.listed).is_none() {
         tracing::error!(owner.id = %said.owner, listed.id = said.listed.id, alarm = true, "bought on the Marketplace, but no plan of the catalogue says that it is this one");
     }

@@ -5,10 +5,10 @@
 
 use crate::Ctx;
 use domain::accounts::Payer;
-use domain::accounts::signups::{Newcomer, SignUp, State, Way, begins, trial};
+use domain::accounts::signups::{Applicant, SignUp, SignUpSource, SignUpState, begins, trial};
 use domain::billing::marketplace::ListedPrice;
 use domain::ids::{AccountId, InstallationId, OwnerId};
-use domain::inbox::events::{MarketplaceEvent, Origin};
+use domain::inbox::events::{EventOrigin, MarketplaceEvent};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -34,21 +34,21 @@ pub async fn welcome(
 }
 
 /// What asks for a job before its owner has an account waits for that, if there will be one.
-pub async fn postpone(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Done, Failure> {
+pub async fn postpone(ctx: &Ctx, origin: &EventOrigin, now: Timestamp) -> Result<Done, Failure> {
     let (state, since) = match sign_up(ctx, origin.owner, origin.installation, now).await? {
         SignUpOwed::Now => (begins(auto_provision(ctx, now).await), now),
         SignUpOwed::Already(row) => (row.state, row.sign_up.at),
     };
     match state {
         // Done since we looked for somebody who pays.
-        State::Owed | State::Done => {
+        SignUpState::Owed | SignUpState::Done => {
             let wait = now.since(since).clamp(WAIT_MIN, WAIT_MAX);
             Err(Failure::after(wait, "the owner's account is being made"))
         }
-        State::WaitingForApproval => Ok(Done::Ignored(
+        SignUpState::WaitingForApproval => Ok(Done::Ignored(
             "nobody pays for this owner: its sign-up waits for approval",
         )),
-        State::Refused => Ok(Done::Ignored(
+        SignUpState::Refused => Ok(Done::Ignored(
             "nobody pays for this owner: its sign-up was refused",
         )),
     }
@@ -63,7 +63,7 @@ async fn auto_provision(ctx: &Ctx, now: Timestamp) -> Switch {
 
 /// Signs an owner up who has bought something on the Marketplace and has no account, or is having one made.
 pub async fn bought(ctx: &Ctx, event: &MarketplaceEvent, now: Timestamp) -> Result<(), Failure> {
-    let begun = newcomer(ctx, event.owner, Way::Marketplace, now);
+    let begun = newcomer(ctx, event.owner, SignUpSource::Marketplace, now);
     // What costs nothing is a plan to begin with, too; what costs stands above the account's own plan while it is paid.
     let free = ctx
         .catalogue
@@ -87,16 +87,16 @@ async fn sign_up(
 ) -> Result<SignUpOwed, Failure> {
     let sign_up = SignUp {
         installation: Some(installation),
-        ..newcomer(ctx, owner, Way::Installation, now)
+        ..newcomer(ctx, owner, SignUpSource::Installation, now)
     };
     owe(ctx, &sign_up, now).await
 }
 
 /// What is known of every owner: he begins with a trial.
-fn newcomer(ctx: &Ctx, owner: OwnerId, way: Way, now: Timestamp) -> SignUp {
+fn newcomer(ctx: &Ctx, owner: OwnerId, way: SignUpSource, now: Timestamp) -> SignUp {
     let plan = trial(&ctx.catalogue).map_or(&ctx.catalogue.default_plan, |plan| &plan.id);
     SignUp {
-        newcomer: Newcomer::Owner(owner),
+        newcomer: Applicant::Owner(owner),
         account: AccountId::mint(now, ctx.outside.random_bytes()),
         way,
         plan: plan.to_string(),

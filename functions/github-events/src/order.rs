@@ -5,12 +5,12 @@ use domain::accounts::Payer;
 use domain::billing::entitlements::entitlements;
 use domain::billing::plans::{Limit, Plan};
 use domain::ids::{AccountId, JobId};
-use domain::inbox::events::{Issue, Origin};
-use domain::jobs::pulls::PullWishes;
+use domain::inbox::events::{EventOrigin, Issue};
+use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
-use domain::jobs::steps::Order;
-use domain::jobs::triggers::{Policy, Wish, is_ours};
-use domain::jobs::{self, Facts, Funding, Offer, Snapshot, Work};
+use domain::jobs::steps::IssueText;
+use domain::jobs::triggers::{Policy, PolicyDecision, is_ours};
+use domain::jobs::{self, Funding, JobFacts, JobRow, JobWork, Offer};
 use domain::ledger::HoldId;
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
@@ -22,9 +22,9 @@ use store::{JobCreated, NewJob};
 /// Makes a job of an issue if its event is not our own echo, somebody pays, and the repository's policy grants the wish.
 pub async fn place(
     ctx: &Ctx,
-    origin: &Origin,
+    origin: &EventOrigin,
     issue: &Issue,
-    wish: impl FnOnce(&Policy) -> Wish,
+    wish: impl FnOnce(&Policy) -> PolicyDecision,
     now: Timestamp,
 ) -> Result<Done, Failure> {
     if is_ours(origin, ctx.app_id) {
@@ -47,15 +47,15 @@ pub async fn place(
         Err(why) => return Ok(Done::Ignored(why)),
     };
     let trigger = match wish(&policy) {
-        Wish::Granted(trigger) => trigger,
-        Wish::Refused(why) => return Ok(Done::Ignored(why)),
+        PolicyDecision::Accept(trigger) => trigger,
+        PolicyDecision::Reject(why) => return Ok(Done::Ignored(why)),
     };
     let wanted = Wanted {
         id: JobId::mint(now, ctx.outside.random_bytes()),
         trigger: trigger.fact(),
         wishes: policy.wishes,
         retry_of: None,
-        agent: Agent::Ours,
+        agent: Agent::Tallyhook,
     };
     Ok(
         match make(ctx, &account, (origin, issue), wanted, now).await? {
@@ -94,7 +94,7 @@ pub struct Wanted {
     /// The fact that asks for it.
     pub trigger: String,
     /// What its pull request shall have.
-    pub wishes: PullWishes,
+    pub wishes: PullOptions,
     /// The job that it tries once more.
     pub retry_of: Option<JobId>,
     /// Who is to work on it.
@@ -119,7 +119,7 @@ pub enum Placed {
 pub async fn make(
     ctx: &Ctx,
     account: &AccountId,
-    (origin, issue): (&Origin, &Issue),
+    (origin, issue): (&EventOrigin, &Issue),
     wanted: Wanted,
     now: Timestamp,
 ) -> Result<Placed, Failure> {
@@ -132,11 +132,11 @@ pub async fn make(
     let entitlements =
         entitlements.ok_or_else(|| Failure::never("the catalogue lacks its default plan"))?;
     let offer = Offer::of(&ctx.catalogue, &entitlements, &account.customer, now);
-    let (offer, row): (_, fn(Facts) -> Snapshot) = match wanted.agent {
-        Agent::Ours => (offer, jobs::queued),
-        Agent::Outside => (offer.outside(), jobs::delegated),
+    let (offer, row): (_, fn(JobFacts) -> JobRow) = match wanted.agent {
+        Agent::Tallyhook => (offer, jobs::queued),
+        Agent::External => (offer.outside(), jobs::delegated),
     };
-    let facts = Facts {
+    let facts = JobFacts {
         id: wanted.id,
         account: account.id,
         installation: origin.installation,
@@ -157,7 +157,7 @@ pub async fn make(
         issue.number, origin.owner_login, origin.repository_name
     );
     let hold = offer.hold(&facts.account, HoldId::Job(facts.id.clone()), &what, now);
-    let order = Order::of(&issue.title, &issue.body);
+    let order = IssueText::of(&issue.title, &issue.body);
     let waiting = unbilled(ctx, entitlements.plan, &facts).await?;
     let new = NewJob {
         row: row(facts),
@@ -173,7 +173,7 @@ pub async fn make(
 
 /// How many delivered jobs wait for Stripe to be told of them, if they are so many that no new one may be made. Where the
 /// issue has a job already, none is made anyhow.
-async fn unbilled(ctx: &Ctx, plan: &Plan, facts: &Facts) -> Result<Option<u64>, Failure> {
+async fn unbilled(ctx: &Ctx, plan: &Plan, facts: &JobFacts) -> Result<Option<u64>, Failure> {
     let (Funding::Metered { counts, .. }, Limit::Of(most)) =
         (&facts.terms.funding, plan.unbilled_max)
     else {
@@ -218,7 +218,7 @@ async fn create(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, Failure> 
     };
     ctx.queues
         .send_all(&[
-            sending(Message::Work(Work::Plan, job.clone())),
+            sending(Message::Work(JobWork::Plan, job.clone())),
             sending(Message::Comment(job.clone())),
         ])
         .await?;

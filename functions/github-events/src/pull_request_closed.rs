@@ -2,8 +2,8 @@
 
 use crate::Ctx;
 use domain::ids::JobId;
-use domain::inbox::events::{PullEvent, PullFate};
-use domain::jobs::{MovedOn, Staged};
+use domain::inbox::events::{PullEvent, PullState};
+use domain::jobs::{ConcurrentMove, Staged};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use queues::{Message, Sending};
@@ -40,8 +40,8 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
         return Ok(Done::Ignored("not the job's pull request"));
     }
     let transition = match (row.staged(), event.fate) {
-        (Staged::Opened(job), PullFate::Merged) => job.merged(now),
-        (Staged::Opened(job), PullFate::Closed) => job.closed(now),
+        (Staged::Opened(job), PullState::Merged) => job.merged(now),
+        (Staged::Opened(job), PullState::Closed) => job.closed(now),
         (Staged::Approved(_) | Staged::Opening(_), _) => {
             return Err(Failure::after(
                 NOT_YET,
@@ -49,7 +49,7 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
             ));
         }
         (Staged::Merged(_) | Staged::Closed(_), _) => return Ok(Done::Duplicate),
-        (_, PullFate::Open) => return Ok(Done::Ignored("the pull request is open")),
+        (_, PullState::Open) => return Ok(Done::Ignored("the pull request is open")),
         (
             Staged::Delegated(_)
             | Staged::Queued(_)
@@ -81,6 +81,6 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
             ctx.queues.send_all(&messages).await?;
             Ok(Done::Applied(format!("job {id} is {}", row.state.as_str())))
         }
-        Advanced::Stale => Err(MovedOn.into()),
+        Advanced::Stale => Err(ConcurrentMove.into()),
     }
 }

@@ -3,8 +3,8 @@
 use crate::order::Placed;
 use crate::{Ctx, warnings};
 use domain::billing::plans::{Limit, Plan};
-use domain::billing::spending::Unit;
-use domain::jobs::{self, Work};
+use domain::billing::spending::SpendUnit;
+use domain::jobs::{self, JobWork};
 use domain::ledger::Balance;
 use domain::notices::{Notice, Topic};
 use domain::retry::Failure;
@@ -72,7 +72,7 @@ pub async fn quota_used(ctx: &Ctx, plan: &Plan, new: NewJob) -> Result<Placed, F
 pub async fn spend_limit_reached(ctx: &Ctx, new: NewJob) -> Result<Placed, Failure> {
     let facts = &new.row.facts;
     let spending = facts.terms.spending.as_ref();
-    let (unit, period) = spending.map_or((Unit::Money, ""), |spending| {
+    let (unit, period) = spending.map_or((SpendUnit::Money, ""), |spending| {
         (spending.unit, spending.period.as_str())
     });
     let limit = ctx.store.spend_limit_find(&facts.account).await?;
@@ -115,7 +115,7 @@ async fn refuse(ctx: &Ctx, new: NewJob, reason: &str) -> Result<Placed, Failure>
     };
     let (message, placed) = match ctx.store.job_refuse(&refused).await? {
         // The very fact has made a job before: perhaps one that could be paid for, and died before it was sent.
-        JobCreated::Existing(job) => (Message::Work(Work::Plan, job.clone()), Placed::Made(job)),
+        JobCreated::Existing(job) => (Message::Work(JobWork::Plan, job.clone()), Placed::Made(job)),
         JobCreated::New
         | JobCreated::Joined(_)
         | JobCreated::OutOfCredits(_)

@@ -10,9 +10,9 @@ use crate::order::{Placed, Wanted};
 use crate::{Ctx, order, policy};
 use domain::accounts::Payer;
 use domain::ids::JobId;
-use domain::inbox::events::{Issue, Origin};
-use domain::jobs::requests::{Outcome, Request};
-use domain::retry::{ATTEMPTS_MAX, Done, Failure, Fate, Retry, backoff};
+use domain::inbox::events::{EventOrigin, Issue};
+use domain::jobs::requests::{JobRequest, RequestOutcome};
+use domain::retry::{ATTEMPTS_MAX, Done, Failure, MessageFate, Retry, backoff};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use github_api::{Access, GithubError, IssueKind, IssueState, Place};
@@ -31,13 +31,13 @@ pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
     let outcome = act(ctx, &request, ctx.outside.now()).await?;
     ctx.store.request_finish(id, &outcome).await?;
     Ok(Done::Applied(match outcome {
-        Outcome::Job(job) => format!("job {job}"),
-        Outcome::Refused(why) => format!("refused: {why}"),
+        RequestOutcome::Job(job) => format!("job {job}"),
+        RequestOutcome::Refused(why) => format!("refused: {why}"),
     }))
 }
 
 /// Writes down that a try has failed, and when the next one is; after too many there is none.
-pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<Fate, Failure> {
+pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<MessageFate, Failure> {
     let tries = ctx
         .store
         .request_find(id)
@@ -49,28 +49,30 @@ pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<Fate, Fail
         Retry::Soon | Retry::Never => {
             // The outermost words only: customers read them, and what is below may name our insides.
             let why = format!("{}; ask again", failure.source);
-            ctx.store.request_finish(id, &Outcome::Refused(why)).await?;
-            return Ok(Fate::Over);
+            ctx.store
+                .request_finish(id, &RequestOutcome::Refused(why))
+                .await?;
+            return Ok(MessageFate::Acknowledge);
         }
     };
     ctx.store
         .request_postpone(id, ctx.outside.now().plus(wait), counted)
         .await?;
-    Ok(Fate::Again(wait))
+    Ok(MessageFate::Retry(wait))
 }
 
-async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Failure> {
+async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestOutcome, Failure> {
     let origin = match locate(ctx, request, now).await? {
         Ok(origin) => origin,
-        Err(why) => return Ok(Outcome::Refused(why)),
+        Err(why) => return Ok(RequestOutcome::Refused(why)),
     };
     let issue = match issue(ctx, request, &origin, now).await? {
         Ok(issue) => issue,
-        Err(why) => return Ok(Outcome::Refused(why)),
+        Err(why) => return Ok(RequestOutcome::Refused(why)),
     };
     let policy = match policy::load(ctx, &origin, now).await? {
         Ok(policy) => policy,
-        Err(why) => return Ok(Outcome::Refused(why.to_owned())),
+        Err(why) => return Ok(RequestOutcome::Refused(why.to_owned())),
     };
     let wanted = Wanted {
         id: request.id.clone(),
@@ -81,9 +83,11 @@ async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Fa
     };
     Ok(
         match order::make(ctx, &request.account, (&origin, &issue), wanted, now).await? {
-            Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => Outcome::Job(job),
+            Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => {
+                RequestOutcome::Job(job)
+            }
             Placed::Closed | Placed::NoAccount => {
-                Outcome::Refused("the account is gone".to_owned())
+                RequestOutcome::Refused("the account is gone".to_owned())
             }
         },
     )
@@ -92,9 +96,9 @@ async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Fa
 /// Where the issue is, if the account that asks pays for that place; or why there can be no job.
 async fn locate(
     ctx: &Ctx,
-    request: &Request,
+    request: &JobRequest,
     now: Timestamp,
-) -> Result<Result<Origin, String>, Failure> {
+) -> Result<Result<EventOrigin, String>, Failure> {
     let github = ctx.github.client().await?;
     let name = &request.repository;
     let found = github
@@ -116,7 +120,7 @@ async fn locate(
             "{name} is archived and takes no pull requests"
         )));
     }
-    Ok(Ok(Origin {
+    Ok(Ok(EventOrigin {
         installation,
         owner: details.owner_id,
         owner_login: details.owner,
@@ -128,7 +132,7 @@ async fn locate(
     }))
 }
 
-fn absent(request: &Request) -> String {
+fn absent(request: &JobRequest) -> String {
     let name = &request.repository;
     format!(
         "{name} is not among this account's repositories. Install the App there, or give it this repository, and ask again"
@@ -138,8 +142,8 @@ fn absent(request: &Request) -> String {
 /// The issue, or why there can be no job for it.
 async fn issue(
     ctx: &Ctx,
-    request: &Request,
-    origin: &Origin,
+    request: &JobRequest,
+    origin: &EventOrigin,
     now: Timestamp,
 ) -> Result<Result<Issue, String>, Failure> {
     let github = ctx.github.client().await?;

@@ -4,14 +4,14 @@ use crate::Ctx;
 use domain::billing::plans::{Limit, Plan};
 use domain::billing::usage::Meter;
 use domain::ids::AccountId;
-use domain::jobs::{Facts, Funding};
+use domain::jobs::{Funding, JobFacts};
 use domain::notices::{Notice, Topic, quota_warning};
 use domain::retry::Failure;
 use queues::Message;
 use store::NoticeOwed;
 
 /// Looks whether the account has to be warned after a job was made.
-pub async fn after(ctx: &Ctx, plan: &Plan, facts: &Facts) -> Result<(), Failure> {
+pub async fn after(ctx: &Ctx, plan: &Plan, facts: &JobFacts) -> Result<(), Failure> {
     let meter = Meter::pull_requests();
     if let Some(Limit::Of(limit)) = plan.quotas.get(&meter).map(|quota| quota.limit) {
         let used = ctx

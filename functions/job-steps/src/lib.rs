@@ -21,8 +21,8 @@ pub use config::{Config, Ctx};
 
 use domain::ids::JobId;
 use domain::jobs::steps::Steps;
-use domain::jobs::{Job, Leasable, Lease, Snapshot, Staged, Transition, Work};
-use domain::retry::{Done, Failure, Fate};
+use domain::jobs::{Job, JobLease, JobRow, JobWork, Leasable, Staged, Transition};
+use domain::retry::{Done, Failure, MessageFate};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
@@ -48,14 +48,19 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            MessageFate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
             failure,
         ))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }
 
-async fn on_work(ctx: &Ctx, work: Work, id: &JobId, deadline: Timestamp) -> Result<Done, Failure> {
+async fn on_work(
+    ctx: &Ctx,
+    work: JobWork,
+    id: &JobId,
+    deadline: Timestamp,
+) -> Result<Done, Failure> {
     let Some((row, steps)) = ctx.store.job_find_whole(id).await? else {
         return Ok(Done::Ignored("no such job"));
     };
@@ -69,11 +74,11 @@ async fn on_work(ctx: &Ctx, work: Work, id: &JobId, deadline: Timestamp) -> Resu
         return Ok(Done::Waiting("the account is paused"));
     }
     match (work, row.staged()) {
-        (Work::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
-        (Work::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
-        (Work::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,
-        (Work::Code, Staged::Coding(job)) => step(ctx, job, &steps, deadline, code::run).await,
-        (Work::Review, Staged::Reviewing(job)) => {
+        (JobWork::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
+        (JobWork::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
+        (JobWork::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,
+        (JobWork::Code, Staged::Coding(job)) => step(ctx, job, &steps, deadline, code::run).await,
+        (JobWork::Review, Staged::Reviewing(job)) => {
             step(ctx, job, &steps, deadline, review::run).await
         }
         // The job has gone on, and this message is late.
@@ -87,7 +92,7 @@ async fn step<S: Leasable>(
     job: Job<S>,
     steps: &Steps,
     deadline: Timestamp,
-    run: impl AsyncFnOnce(&Ctx, &Snapshot, &Steps) -> Result<Finish<S::Working>, Failure>,
+    run: impl AsyncFnOnce(&Ctx, &JobRow, &Steps) -> Result<Finish<S::Working>, Failure>,
 ) -> Result<Done, Failure> {
     let Ok(claim) = job.claim(deadline.plus(LEASE_MARGIN), ctx.outside.now()) else {
         return Ok(NOT_NOW);
@@ -131,9 +136,9 @@ fn worn_out() -> Failure {
 }
 
 /// How a step ends: the move that spends the lease.
-type Finish<W> = Box<dyn FnOnce(Lease<W>) -> Transition + Send>;
+type Finish<W> = Box<dyn FnOnce(JobLease<W>) -> Transition + Send>;
 
-fn next(row: &Snapshot) -> Message {
+fn next(row: &JobRow) -> Message {
     let id = row.facts.id.clone();
     match row.state.work() {
         Some(work) => Message::Work(work, id),

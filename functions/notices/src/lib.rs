@@ -9,7 +9,7 @@
 //! Mail knows no key by which a second call would be the same mail, and nothing can be looked up. So everything is read and
 //! worded before the row is claimed; the claim is written, the mail handed over, and the row ended, with nothing in between.
 //! Messages that come twice, late or to two processes send one mail, since one of them gets the lease. What is left is an
-//! answer that gets lost, and a process that dies within that window: then nobody knows, and `domain::notices::after_doubt`
+//! answer that gets lost, and a process that dies within that window: then nobody knows, and `domain::notices::after_unclear`
 //! decides by kind. Where something has to be done (a welcome's link, a failed payment, an empty balance) each such doubt may
 //! at worst send the mail once more; for mere news it is at worst never sent, and the row says that it is unclear.
 
@@ -20,7 +20,7 @@ mod wording;
 
 pub use config::{Config, Ctx};
 
-use domain::retry::{Done, Failure, Fate};
+use domain::retry::{Done, Failure, MessageFate};
 use domain::time::Timestamp;
 use queues::{Delivered, Message, Queue, SqsBatchResponse, SqsEvent, accept, consume};
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            MessageFate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
             failure,
         ))
     };

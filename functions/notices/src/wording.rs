@@ -3,7 +3,7 @@
 //! Every mail is said twice, as plain text and as HTML of the same words. What comes from elsewhere (a plan's name, an
 //! invoice's number, a link) enters the HTML escaped and no subject at all.
 
-use domain::notices::Kind;
+use domain::notices::NoticeKind;
 use std::fmt::Write;
 use store::Untold;
 
@@ -29,70 +29,70 @@ struct Frame {
     clippy::too_many_lines,
     reason = "one table, with an entry for each kind"
 )]
-const fn frame(kind: Kind) -> Frame {
+const fn frame(kind: NoticeKind) -> Frame {
     let (subject, next, todo, label) = match kind {
-        Kind::Welcome => (
+        NoticeKind::Welcome => (
             "Welcome to Tallyhook",
             "Once the App is installed on GitHub and this account pays there, an issue with the right label or comment becomes a \
              pull request.",
             "Open this page to get your first API key. The link is for you alone; it works once, within seven days.",
             "Get your key",
         ),
-        Kind::PaymentFailed => (
+        NoticeKind::PaymentFailed => (
             "A payment has failed",
             "If a later try succeeds, there is nothing you have to do.",
             "Please look whether your card is still good, and change it if it is not.",
             "Look at your payment method",
         ),
-        Kind::ActionRequired => (
+        NoticeKind::ActionRequired => (
             "A payment waits for your confirmation",
             "Until it is confirmed, the invoice stays open.",
             "Please confirm the payment; your bank asks for it.",
             "Confirm the payment",
         ),
-        Kind::TrialEnding => (
+        NoticeKind::TrialEnding => (
             "Your trial ends soon",
             "With a payment method, your plan goes on by itself; without one, it rests.",
             "Please look whether you want to go on, and how you want to pay.",
             "Look at your plan",
         ),
-        Kind::QuotaNearlyUsed => (
+        NoticeKind::QuotaNearlyUsed => (
             "Most of your quota is used",
             "When it is used up, new jobs and calls are refused until the next period begins.",
             "If you need more before that, choose a larger plan.",
             "See plans",
         ),
-        Kind::QuotaUsed => (
+        NoticeKind::QuotaUsed => (
             "Your quota is used up",
             "New jobs and calls are refused until the next period begins.",
             "To go on now, choose a larger plan.",
             "See plans",
         ),
-        Kind::LowBalance => (
+        NoticeKind::LowBalance => (
             "Your balance is low",
             "Jobs that are under way are paid for; new ones need enough credits at their beginning.",
             "Top up before the balance runs out.",
             "Top up",
         ),
-        Kind::TopUpNeeded => (
+        NoticeKind::TopUpNeeded => (
             "Credits are used up",
             "An issue got a comment instead of a pull request, and so will others until there are credits again.",
             "Top up, and ask again under the issue.",
             "Top up",
         ),
-        Kind::SpendLimitNear => (
+        NoticeKind::SpendLimitNear => (
             "Most of your spend limit is spent",
             "When work could cost more than is left, it is refused until the next billing period begins.",
             "If you want more done before that, raise the limit.",
             "See what you have spent",
         ),
-        Kind::SpendLimitReached => (
+        NoticeKind::SpendLimitReached => (
             "Your spend limit is reached",
             "Work that could cost more than is left is refused until the next billing period begins. What is under way goes on.",
             "To go on now, raise the limit, and ask again.",
             "See what you have spent",
         ),
-        Kind::JobFinished => (
+        NoticeKind::JobFinished => (
             "A job has finished",
             "",
             "Have a look at what became of it.",
@@ -122,7 +122,7 @@ pub fn mail(untold: &Untold, dashboard_url: Option<&str>) -> Worded {
     )
 }
 
-fn worded(kind: Kind, words: &str, link: Option<&str>, dashboard: Option<&str>) -> Worded {
+fn worded(kind: NoticeKind, words: &str, link: Option<&str>, dashboard: Option<&str>) -> Worded {
     let frame = frame(kind);
     let what = sentence(words);
     let said: Vec<&str> = [what.as_str(), frame.next, frame.todo]

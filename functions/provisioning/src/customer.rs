@@ -1,7 +1,7 @@
 //! A newcomer's customer at Stripe: one, whatever becomes of an answer.
 
 use crate::Ctx;
-use domain::accounts::signups::{FOUND_AFTER, Next, SignUp, Tried};
+use domain::accounts::signups::{CustomerCreation, CustomerStep, FOUND_AFTER, SignUp};
 use domain::ids::CustomerId;
 use domain::retry::Failure;
 use domain::time::Timestamp;
@@ -18,12 +18,12 @@ pub async fn ensure(
         return Ok(None);
     };
     match tried.next(now) {
-        Next::Make => make(ctx, stripe, sign_up, tried, now).await,
-        Next::Wait(wait) => Err(Failure::after(
+        CustomerStep::Make => make(ctx, stripe, sign_up, tried, now).await,
+        CustomerStep::Wait(wait) => Err(Failure::after(
             wait,
             "the customer may have been made and not be found yet",
         )),
-        Next::LookUp => look_up(ctx, stripe, sign_up, tried, now).await,
+        CustomerStep::LookUp => look_up(ctx, stripe, sign_up, tried, now).await,
     }
 }
 
@@ -32,7 +32,7 @@ async fn look_up(
     ctx: &Ctx,
     stripe: &StripeApi,
     sign_up: &SignUp,
-    tried: Tried,
+    tried: CustomerCreation,
     now: Timestamp,
 ) -> Result<Option<CustomerId>, Failure> {
     if let Some(customer) = stripe.customer_search(&sign_up.account).await? {
@@ -52,7 +52,7 @@ async fn make(
     ctx: &Ctx,
     stripe: &StripeApi,
     sign_up: &SignUp,
-    tried: Tried,
+    tried: CustomerCreation,
     now: Timestamp,
 ) -> Result<Option<CustomerId>, Failure> {
     let order = CustomerOrder {

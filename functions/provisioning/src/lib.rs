@@ -12,7 +12,7 @@ mod provision;
 
 pub use config::{Config, Ctx};
 
-use domain::retry::{Done, Failure, Fate, Retry};
+use domain::retry::{Done, Failure, MessageFate, Retry};
 use domain::time::Timestamp;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 
@@ -36,7 +36,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
             provision::refuse(ctx, newcomer, &failure).await?;
         }
         Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            MessageFate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
             failure,
         ))
     };

@@ -2,7 +2,7 @@
 
 use crate::{Ctx, customer};
 use domain::accounts::api_keys::{REVEALED_FOR, Reveal, RevealToken};
-use domain::accounts::signups::{Newcomer, SignUp, State};
+use domain::accounts::signups::{Applicant, SignUp, SignUpState};
 use domain::notices::{Notice, Topic};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
@@ -10,18 +10,20 @@ use queues::Message;
 use store::{Provisioned, reveal_digest};
 
 /// Gives the newcomer the account that his sign-up owes.
-pub async fn handle(ctx: &Ctx, newcomer: &Newcomer) -> Result<Done, Failure> {
+pub async fn handle(ctx: &Ctx, newcomer: &Applicant) -> Result<Done, Failure> {
     let Some(row) = ctx.store.signup_find(newcomer).await? else {
         return Ok(Done::Ignored("no such sign-up"));
     };
     match row.state {
-        State::Owed => {}
-        State::Done => {
+        SignUpState::Owed => {}
+        SignUpState::Done => {
             carry(ctx, &row.sign_up).await?;
             return Ok(Done::Duplicate);
         }
-        State::WaitingForApproval => return Ok(Done::Ignored("an operator looks at it first")),
-        State::Refused => return Ok(Done::Ignored("it was refused")),
+        SignUpState::WaitingForApproval => {
+            return Ok(Done::Ignored("an operator looks at it first"));
+        }
+        SignUpState::Refused => return Ok(Done::Ignored("it was refused")),
     }
     let now = ctx.outside.now();
     // Perhaps an operator was faster.
@@ -86,7 +88,7 @@ async fn carry(ctx: &Ctx, sign_up: &SignUp) -> Result<(), Failure> {
 }
 
 /// What can never be provisioned is not tried for ever: a person has to look.
-pub async fn refuse(ctx: &Ctx, newcomer: &Newcomer, failure: &Failure) -> Result<(), Failure> {
+pub async fn refuse(ctx: &Ctx, newcomer: &Applicant, failure: &Failure) -> Result<(), Failure> {
     ctx.store
         .signup_refuse(newcomer, &failure.source.to_string(), ctx.outside.now())
         .await?;

@@ -2,14 +2,14 @@
 //! switched such mails on; and the warning that what it has cost may give rise to. What becomes of the pull request later is told under the issue only.
 
 use crate::{Ctx, wording};
-use domain::jobs::{CommentState, Snapshot};
-use domain::notices::{Kind, Notice, Topic};
+use domain::jobs::{CommentState, JobRow};
+use domain::notices::{Notice, NoticeKind, Topic};
 use domain::retry::Failure;
 use queues::Message;
 use store::NoticeOwed;
 
 /// Owes it, if the job has come so far and somebody wants it. The fact is the job, so another state of it is no news.
-pub async fn owe(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<(), Failure> {
+pub async fn owe(ctx: &Ctx, row: &JobRow, state: CommentState) -> Result<(), Failure> {
     if state == CommentState::Working {
         return Ok(());
     }
@@ -20,7 +20,7 @@ pub async fn owe(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<(), F
         .store
         .account_mail_find(account)
         .await?
-        .switch(Kind::JobFinished)
+        .switch(NoticeKind::JobFinished)
         .is_on()
     {
         return Ok(());
@@ -40,7 +40,7 @@ pub async fn owe(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<(), F
 }
 
 /// Owes the warning that most of a spend limit is spent, or all of it.
-async fn warn(ctx: &Ctx, row: &Snapshot) -> Result<(), Failure> {
+async fn warn(ctx: &Ctx, row: &JobRow) -> Result<(), Failure> {
     let Some(spending) = &row.facts.terms.spending else {
         return Ok(());
     };

@@ -14,8 +14,8 @@ mod wording;
 
 pub use config::{Config, Ctx};
 
-use domain::jobs::{Snapshot, Work};
-use domain::retry::{Done, Failure, Fate};
+use domain::jobs::{JobRow, JobWork};
+use domain::retry::{Done, Failure, MessageFate};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use github_api::{Access, Repository};
@@ -30,9 +30,9 @@ const LEASE_MARGIN: Duration = Duration::from_secs(5);
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let until = deadline.plus(LEASE_MARGIN);
     let act = async |delivered: Delivered| match &delivered.message {
-        Message::Work(Work::Pull, job) => open::handle(ctx, job, until).await,
+        Message::Work(JobWork::Pull, job) => open::handle(ctx, job, until).await,
         Message::Comment(job) => comment::handle(ctx, job, until).await,
-        Message::Work(Work::Plan | Work::Code | Work::Review, _)
+        Message::Work(JobWork::Plan | JobWork::Code | JobWork::Review, _)
         | Message::Event(_)
         | Message::Request(_)
         | Message::Usage(_)
@@ -42,7 +42,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            MessageFate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
             failure,
         ))
     };
@@ -53,7 +53,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
 pub(crate) const PAUSED: Done = Done::Waiting("the account is paused");
 
 /// Whether the job may go on.
-pub(crate) async fn goes_on(ctx: &Ctx, row: &Snapshot) -> Switch {
+pub(crate) async fn goes_on(ctx: &Ctx, row: &JobRow) -> Switch {
     ctx.switches
         .switch_now(ctx.outside.now(), |switches| {
             switches.account(&row.facts.account)
@@ -62,7 +62,7 @@ pub(crate) async fn goes_on(ctx: &Ctx, row: &Snapshot) -> Switch {
 }
 
 /// The job's repository, for writing.
-pub(crate) async fn repository(ctx: &Ctx, row: &Snapshot) -> Result<Repository, Failure> {
+pub(crate) async fn repository(ctx: &Ctx, row: &JobRow) -> Result<Repository, Failure> {
     let facts = &row.facts;
     let github = ctx.github.client().await?;
     let opened = github.repository(

@@ -5,7 +5,7 @@ use domain::ids::JobId;
 use domain::jobs::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
 use domain::jobs::steps::Steps;
 use domain::jobs::{
-    CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged,
+    CancelRequest, ConcurrentMove, Job, JobLease, JobRow, Leasable, Opening, PullRef, Staged,
 };
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
@@ -62,7 +62,7 @@ async fn deliver<S: Leasable<Working = Opening>>(
     let row = match ctx.store.job_advance(&transition).await? {
         Advanced::Applied(row) => row,
         // Somebody asked to stop meanwhile. Whether there is a pull request now is looked up by the next try.
-        Advanced::Stale => return Err(MovedOn.into()),
+        Advanced::Stale => return Err(ConcurrentMove.into()),
     };
     match failure {
         Some(failure) if row.state.work().is_some() => {
@@ -80,7 +80,11 @@ async fn deliver<S: Leasable<Working = Opening>>(
 }
 
 /// The pull request, made or found, with what was wished for it; none when the job was cancelled in time.
-async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option<Pull>, Failure> {
+async fn pull(
+    ctx: &Ctx,
+    lease: &JobLease<Opening>,
+    steps: &Steps,
+) -> Result<Option<Pull>, Failure> {
     let row = lease.row();
     let repository = repository(ctx, row).await?;
     let pull = match row.cancel_requested {
@@ -98,7 +102,7 @@ async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option
     Ok(pull)
 }
 
-fn worn_out(row: &Snapshot) -> Failure {
+fn worn_out(row: &JobRow) -> Failure {
     let reason = row.reason.clone();
     Failure::never(reason.unwrap_or_else(|| {
         "the pull request could not be opened; every try ended without a word".into()
@@ -115,7 +119,7 @@ async fn made(repository: &Repository, head_branch: &str) -> Result<Option<Pull>
     Ok(repository.pull_find(head_branch).await?)
 }
 
-async fn ensured(repository: &Repository, row: &Snapshot, steps: &Steps) -> Result<Pull, Failure> {
+async fn ensured(repository: &Repository, row: &JobRow, steps: &Steps) -> Result<Pull, Failure> {
     let head_branch = branch(&row.facts.id);
     let (proposal, base_sha) = delivered(row, steps)?;
     let commit = CommitOrder {
@@ -141,7 +145,7 @@ async fn ensured(repository: &Repository, row: &Snapshot, steps: &Steps) -> Resu
 }
 
 fn delivered<'a>(
-    row: &'a Snapshot,
+    row: &'a JobRow,
     steps: &'a Steps,
 ) -> Result<(&'a domain::jobs::pulls::Proposal, &'a str), Failure> {
     let proposal = steps

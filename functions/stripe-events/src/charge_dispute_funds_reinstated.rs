@@ -1,12 +1,12 @@
 //! `charge.dispute.funds_reinstated`: the bank has given the money of a dispute back.
 
 use crate::{Ctx, record_payment};
-use domain::billing::payments::Fact;
+use domain::billing::payments::PaymentFact;
 use domain::inbox::events::DisputeEvent;
 use domain::retry::{Done, Failure};
 
 /// Gives back what was taken for it.
 pub async fn handle(ctx: &Ctx, event: &DisputeEvent) -> Result<Done, Failure> {
-    let fact = Fact::Disputed(event.id.clone(), event.dispute);
+    let fact = PaymentFact::Disputed(event.id.clone(), event.dispute);
     record_payment::facts(ctx, &event.payment, &[fact], event.id.as_str()).await
 }

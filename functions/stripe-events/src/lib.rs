@@ -55,9 +55,9 @@ mod v1_billing_meter_no_meter_found;
 
 pub use config::{Config, Ctx};
 
-use domain::inbox::events::{Mode, StripeEvent};
-use domain::inbox::{EventKey, EventRow, EventState, Finish, Source};
-use domain::retry::{Done, Failure, Fate};
+use domain::inbox::events::{StripeEvent, StripeMode};
+use domain::inbox::{EventKey, EventRow, EventSource, EventState, Finish};
+use domain::retry::{Done, Failure, MessageFate};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
@@ -91,7 +91,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         | Message::Usage(_)
         | Message::Notice(_)
         | Message::SignUp(_)
-        | Message::Assist(_) => Ok((Fate::Over, failure)),
+        | Message::Assist(_) => Ok((MessageFate::Acknowledge, failure)),
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
 }
@@ -100,7 +100,7 @@ async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
     let now = ctx.outside.now();
     if ctx
         .switches
-        .switch_now(now, |switches| switches.process(Source::Stripe))
+        .switch_now(now, |switches| switches.process(EventSource::Stripe))
         .await
         == Switch::Off
     {
@@ -138,7 +138,7 @@ async fn act(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failure> {
 }
 
 /// Whether an event is of the mode that our key is not for: play money must not buy credits.
-async fn is_foreign(ctx: &Ctx, mode: Mode) -> Result<bool, Failure> {
+async fn is_foreign(ctx: &Ctx, mode: StripeMode) -> Result<bool, Failure> {
     let ours = ctx.stripe_maybe().await?.and_then(|stripe| stripe.mode());
     Ok(ours.is_some_and(|ours| ours != mode))
 }

@@ -5,7 +5,7 @@
 use crate::{Ctx, purchase};
 use domain::ids::PaymentIntentId;
 use domain::inbox::EventRow;
-use domain::inbox::events::{CheckoutEvent, CheckoutPurpose, Paid, PaymentEvent};
+use domain::inbox::events::{CheckoutEvent, CheckoutPayment, CheckoutPurpose, PaymentEvent};
 use domain::retry::{Done, Failure};
 use stripe_api::{CheckoutSession, PaymentStatus, SessionMode};
 
@@ -38,9 +38,9 @@ fn told(event: &PaymentEvent, session: CheckoutSession) -> CheckoutEvent {
         customer: session.customer.or_else(|| event.customer.clone()),
         payment: Some(event.payment.clone()),
         paid: match session.payment_status {
-            PaymentStatus::Paid => Paid::Yes,
-            PaymentStatus::NoPaymentRequired => Paid::NothingDue,
-            PaymentStatus::Unpaid | PaymentStatus::Other(_) => Paid::NotYet,
+            PaymentStatus::Paid => CheckoutPayment::Paid,
+            PaymentStatus::NoPaymentRequired => CheckoutPayment::NotRequired,
+            PaymentStatus::Unpaid | PaymentStatus::Other(_) => CheckoutPayment::Unpaid,
         },
         total_minor: session.amount_total_minor.unwrap_or(0),
         currency: session.currency.unwrap_or_default(),

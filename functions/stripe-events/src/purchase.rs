@@ -4,10 +4,10 @@
 //! which may be discounted, nor by metadata.
 
 use crate::{Ctx, attribution, record_payment};
-use domain::billing::payments::{Fact, Purchase};
+use domain::billing::payments::{CreditPurchase, PaymentFact};
 use domain::ids::PaymentId;
 use domain::inbox::EventRow;
-use domain::inbox::events::{CheckoutEvent, CheckoutPurpose, Paid};
+use domain::inbox::events::{CheckoutEvent, CheckoutPayment, CheckoutPurpose};
 use domain::retry::{Done, Failure};
 use domain::units::Credits;
 use std::time::Duration;
@@ -27,10 +27,10 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
         (CheckoutPurpose::Subscription | CheckoutPurpose::Setup, _) => {
             return Ok(Done::Ignored("the subscription's own events tell the rest"));
         }
-        (CheckoutPurpose::Payment, Paid::NotYet) => {
+        (CheckoutPurpose::Payment, CheckoutPayment::Unpaid) => {
             return Ok(Done::Applied("not paid yet; nothing granted".to_owned()));
         }
-        (CheckoutPurpose::Payment, Paid::Yes | Paid::NothingDue) => {}
+        (CheckoutPurpose::Payment, CheckoutPayment::Paid | CheckoutPayment::NotRequired) => {}
     }
     let payment = payment_of(event)?;
     if is_bought(ctx, &payment).await? {
@@ -44,7 +44,7 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
         return Ok(attribution::NOBODYS);
     };
     let days = |days| Duration::from_secs(u64::from(days) * 86_400);
-    let purchase = Purchase {
+    let purchase = CreditPurchase {
         account,
         credits: goods.credits,
         paid_minor: event.total_minor,
@@ -58,7 +58,7 @@ pub async fn of_session(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Res
     record_payment::facts(
         ctx,
         &payment,
-        &[Fact::Bought(purchase)],
+        &[PaymentFact::Bought(purchase)],
         event.session.as_str(),
     )
     .await

@@ -2,7 +2,7 @@
 //! has decided: it was delivered and is not billed.
 
 use crate::Ctx;
-use domain::billing::usage::Debts;
+use domain::billing::usage::AccountMeter;
 use domain::ids::JobId;
 use domain::inbox::events::MeterErrorEvent;
 use domain::retry::{Done, Failure, Retry};
@@ -41,7 +41,7 @@ async fn one(ctx: &Ctx, uncounted: &Uncounted) -> Result<Unbilled, Failure> {
     let Some(job) = ctx.store.job_find(&job).await? else {
         return Ok(Unbilled::Unknown);
     };
-    let debts = Debts {
+    let debts = AccountMeter {
         account: job.facts.account,
         meter: identifier.meter.clone(),
     };

@@ -7,7 +7,7 @@
 
 use boot::{Aws, AwsSettings, Env, EnvError, Outside, Secret, SecretError, Secrets, Trust};
 use bytes::Bytes;
-use domain::inbox::{BODY_BYTES_MAX, EventKey, Source};
+use domain::inbox::{BODY_BYTES_MAX, EventKey, EventSource};
 use domain::switches::Switch;
 use http::{Method, Request, Response, StatusCode};
 use queues::{Message, Queue, Queues};
@@ -69,7 +69,7 @@ impl Ctx {
         let aws = Aws::new(config.aws, &outside);
         let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
         Self {
-            ingest: connection.ingest(config.events_table.clone(), Source::Stripe),
+            ingest: connection.ingest(config.events_table.clone(), EventSource::Stripe),
             inbox: connection.inbox(config.events_table),
             queues: Queues::new(
                 &aws.sdk,

@@ -7,7 +7,7 @@
 
 use boot::{Aws, AwsSettings, Env, EnvError, Outside, Trust};
 use domain::ids::JobId;
-use domain::inbox::{OVERDUE_AFTER, Source};
+use domain::inbox::{EventSource, OVERDUE_AFTER};
 use domain::retry::Failure;
 use domain::switches::Switch;
 use domain::switches::Switches;
@@ -116,7 +116,7 @@ async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     let now = ctx.outside.now();
     let (mut sendings, mut waiting) = (Vec::new(), 0);
     // Events of a stopped source stay due as they are: nothing else stands in their list.
-    for source in Source::ALL
+    for source in EventSource::ALL
         .into_iter()
         .filter(|source| switches.process(*source) == Switch::On)
     {
@@ -155,7 +155,7 @@ async fn take_event(ctx: &Ctx, due: DueEvent, now: Timestamp) -> Result<Option<S
 async fn row_messages(
     ctx: &Ctx,
     due: &Due,
-    debts_sent: &mut BTreeSet<domain::billing::usage::Debts>,
+    debts_sent: &mut BTreeSet<domain::billing::usage::AccountMeter>,
 ) -> Result<Vec<Sending>, Failure> {
     match &due.item {
         DueItem::Job(id) => job_messages(ctx, id).await,

@@ -10,7 +10,7 @@ mod report;
 
 pub use config::{Config, Ctx};
 
-use domain::retry::{Done, Failure, Fate};
+use domain::retry::{Done, Failure, MessageFate};
 use domain::time::Timestamp;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((
-            Fate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
+            MessageFate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
             failure,
         ))
     };

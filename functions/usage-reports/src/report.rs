@@ -2,7 +2,9 @@
 
 use crate::Ctx;
 use domain::billing::subscriptions::Subscription;
-use domain::billing::usage::{Debts, ReportAction, Usage, carried_to, may_be_late, report_action};
+use domain::billing::usage::{
+    AccountMeter, ReportAction, Usage, carried_to, may_be_late, report_action,
+};
 use domain::retry::{Done, Failure, Retry, backoff};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -20,7 +22,7 @@ const MINUTE_MILLIS: i64 = 60_000;
 const KEPT: Done = Done::Waiting("billing is off, or the account is paused; the debt is kept");
 
 /// Tells what is owed, as the only one who does for this account and meter.
-pub async fn handle(ctx: &Ctx, debts: &Debts, until: Timestamp) -> Result<Done, Failure> {
+pub async fn handle(ctx: &Ctx, debts: &AccountMeter, until: Timestamp) -> Result<Done, Failure> {
     // The rows stay due, so the sweeper keeps asking and the debt is told once billing is on.
     let Some(stripe) = &ctx.stripe else {
         return Ok(KEPT);
@@ -54,7 +56,7 @@ pub async fn handle(ctx: &Ctx, debts: &Debts, until: Timestamp) -> Result<Done, 
 async fn drain(
     ctx: &Ctx,
     stripe: &StripeApi,
-    debts: &Debts,
+    debts: &AccountMeter,
     until: Timestamp,
 ) -> Result<usize, Failure> {
     let (mut told, mut periods) = (0, Periods::default());
@@ -170,7 +172,7 @@ async fn look_up(ctx: &Ctx, stripe: &StripeApi, owed: &mut Owed) -> Result<(), F
     let counted = stripe
         .usage_total(&meter, &usage.customer, from, last)
         .await?;
-    let debts = Debts {
+    let debts = AccountMeter {
         account: usage.account.clone(),
         meter: usage.meter.clone(),
     };

@@ -3,9 +3,11 @@
 use crate::amounts::{self, BadModelPrice};
 use crate::fields::{Fields, Page, Placed};
 use crate::plans::{Meters, prices};
-use domain::billing::plans::{MeterInfo, MeterKind, ModelPrice, Pack, PhasePredicate, PlanId};
+use domain::billing::plans::{
+    CreditPack, MeterInfo, MeterKind, ModelPrice, PhasePredicate, PlanId,
+};
 use domain::billing::usage::Meter;
-use domain::jobs::phases::{Ending, Phase};
+use domain::jobs::phases::{Phase, PhaseResult};
 use domain::units::Credits;
 use domain::units::{Currency, Money};
 
@@ -70,8 +72,8 @@ pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
 }
 
 /// Credits for sale.
-pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<Pack> {
-    let mut packs: Vec<Pack> = Vec::new();
+pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<CreditPack> {
+    let mut packs: Vec<CreditPack> = Vec::new();
     for (at, (start, table)) in head.tables("pack", PACKS_MAX).into_iter().enumerate() {
         let mut fields = Fields::new(page, format!("pack no. {}", at + 1), start, table, PACK);
         let id = fields.read("id", "a name out of a-z, 0-9, _ and -", PlanId::parse);
@@ -104,7 +106,7 @@ pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<P
             .filter(|days| *days > 0);
         let prices = prices(&mut fields);
         if let Some(id) = id {
-            packs.push(Pack {
+            packs.push(CreditPack {
                 id: id.value,
                 name,
                 credits: credits.map_or(Credits::ZERO, |credits| credits.value),
@@ -182,7 +184,7 @@ pub fn phase(head: &mut Fields<'_>) -> PhasePredicate {
         "\"scan\", \"validate\" or \"mitigate\"",
         Phase::parse,
     );
-    let result = fields.read("result", "\"success\" or \"failure\"", Ending::parse);
+    let result = fields.read("result", "\"success\" or \"failure\"", PhaseResult::parse);
     let phase = PhasePredicate {
         phase: phase.map_or_else(String::new, |phase| phase.value.as_str().to_owned()),
         result: result.map_or_else(String::new, |result| result.value.as_str().to_owned()),

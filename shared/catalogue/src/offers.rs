@@ -4,7 +4,9 @@
 //! Stripe the price that sells what it says, and never another one: a changed price has another key.
 
 use crate::amounts::major;
-use domain::billing::plans::{Catalogue, Interval, Pack, Pays, Plan, Rate, Recurring, Sold, Tier};
+use domain::billing::plans::{
+    Availability, Catalogue, CreditPack, Interval, Pays, Plan, Rate, RateTier, RecurringPrice,
+};
 use domain::billing::usage::Meter;
 use domain::ids::ProductId;
 use domain::units::{Currency, Money};
@@ -42,7 +44,7 @@ pub enum Amount {
     /// So much, once.
     Once(Money),
     /// So much, again and again.
-    Recurring(Recurring),
+    Recurring(RecurringPrice),
     /// For what a meter counts.
     Metered {
         /// The meter.
@@ -68,7 +70,8 @@ impl Product {
     /// What a plan is at Stripe. None where nothing of it is sold there, or where it is sold by prices that were not made
     /// from the catalogue.
     pub fn of_plan(plan: &Plan, currency: Currency) -> Option<Self> {
-        let free = plan.price.is_none() && plan.charges.is_empty() && plan.sold == Sold::Openly;
+        let free =
+            plan.price.is_none() && plan.charges.is_empty() && plan.sold == Availability::Public;
         if free || !plan.prices.is_empty() {
             return None;
         }
@@ -95,7 +98,7 @@ impl Product {
     }
 
     /// What a pack is at Stripe; none where it is sold by prices that were not made from the catalogue.
-    pub fn of_pack(pack: &Pack) -> Option<Self> {
+    pub fn of_pack(pack: &CreditPack) -> Option<Self> {
         if !pack.prices.is_empty() {
             return None;
         }
@@ -160,7 +163,7 @@ impl Amount {
                 rate: Rate::Graduated(tiers),
             } => {
                 let start = format!("{} of {meter}", every.as_str());
-                let end = |tier: &Tier| {
+                let end = |tier: &RateTier| {
                     tier.up_to
                         .map_or("inf".to_owned(), |up_to| up_to.to_string())
                 };
@@ -190,7 +193,7 @@ pub fn rate_text(rate: &Rate, currency: Currency) -> String {
             currency.as_str().to_ascii_uppercase()
         )
     };
-    let tier = |tier: &Tier| match tier.up_to {
+    let tier = |tier: &RateTier| match tier.up_to {
         Some(up_to) => format!("{} up to {up_to}", each(&tier.unit)),
         None => each(&tier.unit),
     };

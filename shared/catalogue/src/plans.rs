@@ -3,8 +3,8 @@
 use crate::amounts;
 use crate::fields::{Fields, Page, Placed};
 use domain::billing::plans::{
-    Beyond, Billable, Charge, Counts, Interval, Limit, MeterInfo, MeterKind, Pays, Plan, PlanId,
-    Quota, Rate, Recurring, Renewal, Sold, Tier,
+    Availability, Billable, Interval, Limit, MeterCharge, MeterInfo, MeterKind, MeteredUnit,
+    OverQuota, Pays, Plan, PlanId, Quota, Rate, RateTier, RecurringPrice, Renewal,
 };
 use domain::billing::usage::Meter;
 use domain::ids::PriceId;
@@ -152,7 +152,7 @@ pub fn price_id(text: &str) -> Result<PriceId, String> {
         .ok_or_else(|| format!("{text:?} is no id of a Stripe price, price_…"))
 }
 
-fn price(fields: &mut Fields<'_>, currency: Currency) -> (Sold, Option<Recurring>) {
+fn price(fields: &mut Fields<'_>, currency: Currency) -> (Availability, Option<RecurringPrice>) {
     let shape = format!(
         "{}, or \"custom\" where it is agreed with each customer",
         amounts::money_shape(currency)
@@ -177,13 +177,13 @@ fn price(fields: &mut Fields<'_>, currency: Currency) -> (Sold, Option<Recurring
         );
     }
     let sold = if price.is_some_and(|price| price.value.is_none()) {
-        Sold::ByAgreement
+        Availability::ByAgreement
     } else {
-        Sold::Openly
+        Availability::Public
     };
     (
         sold,
-        amount.map(|amount| Recurring {
+        amount.map(|amount| RecurringPrice {
             amount,
             every: every.map_or(Interval::Month, |every| every.value),
         }),
@@ -200,9 +200,9 @@ fn pays(text: &str) -> Option<Pays> {
     .find_map(|(word, pays)| (word == text).then_some(pays))
 }
 
-fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<Charge> {
+fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<MeterCharge> {
     let (page, entry) = (fields.page(), fields.entry.clone());
-    let mut found: Vec<Charge> = Vec::new();
+    let mut found: Vec<MeterCharge> = Vec::new();
     for (at, (start, table)) in fields
         .tables("charges", CHARGES_MAX)
         .into_iter()
@@ -232,13 +232,13 @@ fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<
             Some(meter)
         });
         let counts = charge.read("counts", "\"pulls\" or \"tokens\"", |text| match text {
-            "pulls" => Some(Counts::Pulls),
-            "tokens" => Some(Counts::Tokens),
+            "pulls" => Some(MeteredUnit::Pulls),
+            "tokens" => Some(MeteredUnit::Tokens),
             _ => None,
         });
         let rate = rate(&mut charge, currency);
         if let (Some(meter), Some(counts), Some(rate)) = (meter, counts, rate) {
-            found.push(Charge {
+            found.push(MeterCharge {
                 meter,
                 counts: counts.value,
                 rate,
@@ -282,9 +282,9 @@ fn unit(fields: &mut Fields<'_>, currency: Currency) -> Option<String> {
     each.or(thousand).map(|unit| unit.value)
 }
 
-fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<Tier> {
+fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<RateTier> {
     let (page, entry, line) = (charge.page(), charge.entry.clone(), charge.line);
-    let mut tiers: Vec<Tier> = Vec::new();
+    let mut tiers: Vec<RateTier> = Vec::new();
     for (at, (start, table)) in charge.tables("tiers", TIERS_MAX).into_iter().enumerate() {
         let mut tier = Fields::new(
             page,
@@ -315,7 +315,7 @@ fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<Tier> {
             tier.fault(tier.line, "says no price; add each = \"8.00\"");
         }
         let unit = unit(&mut tier, currency);
-        tiers.push(Tier {
+        tiers.push(RateTier {
             up_to: up_to.map(|up_to| up_to.value),
             unit: unit.unwrap_or_default(),
         });
@@ -344,8 +344,8 @@ fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
             Renewal::parse,
         );
         let beyond = quota.read("beyond", "\"refuse\" or \"charge\"", |text| match text {
-            "refuse" => Some(Beyond::Refuse),
-            "charge" => Some(Beyond::Charge),
+            "refuse" => Some(OverQuota::Refuse),
+            "charge" => Some(OverQuota::Charge),
             _ => None,
         });
         if let Some((meter, kind)) = meter {
@@ -372,7 +372,7 @@ fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
                 Quota {
                     limit,
                     renews,
-                    beyond: beyond.map_or(Beyond::Refuse, |beyond| beyond.value),
+                    beyond: beyond.map_or(OverQuota::Refuse, |beyond| beyond.value),
                 },
             );
         }

@@ -7,7 +7,7 @@ pub mod operators;
 pub mod sessions;
 pub mod signups;
 
-use crate::accounts::signups::Way;
+use crate::accounts::signups::SignUpSource;
 use crate::ids::{AccountId, CustomerId, InstallationId, OwnerId};
 use crate::time::Timestamp;
 
@@ -23,7 +23,7 @@ pub struct Account {
     /// The plan its owner asked for when he signed up, where it began with another one.
     pub wish: Option<String>,
     /// By which sign-up it came to be; none where an operator made it.
-    pub way: Option<Way>,
+    pub way: Option<SignUpSource>,
     /// The account to which its owner has moved. From then on it is closed and opens nothing.
     pub moved_to: Option<AccountId>,
     /// Since when.
@@ -34,7 +34,7 @@ impl Account {
     /// Whether it came to be by itself, because the App was installed, and nobody has asked for it: only then can its owner
     /// move to another account.
     pub fn came_by_itself(&self) -> bool {
-        self.way == Some(Way::Installation) && self.is_open()
+        self.way == Some(SignUpSource::Installation) && self.is_open()
     }
 
     /// Whether anybody may act for it.

@@ -13,14 +13,14 @@ use std::time::Duration;
 
 /// Who sends webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
+pub enum EventSource {
     /// GitHub.
     Github,
     /// Stripe.
     Stripe,
 }
 
-impl Source {
+impl EventSource {
     /// Every source, for listings.
     pub const ALL: [Self; 2] = [Self::Github, Self::Stripe];
 
@@ -38,7 +38,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for EventSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -47,7 +47,7 @@ impl fmt::Display for Source {
 /// Which event: its source and its sender's id. A quarantined one carries the digest of its body behind a `#`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKey {
-    source: Source,
+    source: EventSource,
     id: String,
 }
 
@@ -55,7 +55,7 @@ const EVENT_ID_BYTES_MAX: usize = 200;
 
 impl EventKey {
     /// Reads an event's id as it stands in messages and routes.
-    pub fn parse(source: Source, id: &str) -> Result<Self, BadEventId> {
+    pub fn parse(source: EventSource, id: &str) -> Result<Self, BadEventId> {
         let plain = id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_-.#".contains(&byte));
@@ -70,7 +70,7 @@ impl EventKey {
     }
 
     /// Who sent it.
-    pub const fn source(&self) -> Source {
+    pub const fn source(&self) -> EventSource {
         self.source
     }
 

@@ -1,7 +1,7 @@
 //! A job: one issue on its way to one pull request.
 //!
 //! Owns the states and what each needs. A [`Job`] in a stage has only the moves that are legal there (`transitions`), work on it
-//! needs a [`Lease`] (`leases`), and both end in a [`Transition`] that the store writes on the version it came from.
+//! needs a [`JobLease`] (`leases`), and both end in a [`Transition`] that the store writes on the version it came from.
 //! Terminal stages have no moves, so a finished job cannot start again:
 //!
 //! ```compile_fail,E0599
@@ -16,7 +16,7 @@
 //! and a lease cannot be copied:
 //! ```compile_fail,E0599
 //! # use domain::jobs::*;
-//! fn twice(lease: Lease<Coding>) { let _ = lease.clone(); }
+//! fn twice(lease: JobLease<Coding>) { let _ = lease.clone(); }
 //! ```
 
 pub mod assists;
@@ -33,23 +33,23 @@ mod tests;
 mod transitions;
 pub mod triggers;
 
-pub use funding::{FixPaid, Funding, Money, Offer, Terms, cost_to_customer};
-pub use leases::{Claim, Held, Leasable, Lease};
-pub use transitions::{CancelOutcome, Cancellable, MovedOn, Transition};
+pub use funding::{BillingEffect, FixPaid, Funding, Offer, Terms, cost_to_customer};
+pub use leases::{Busy, JobClaim, JobLease, Leasable};
+pub use transitions::{CancelOutcome, Cancellable, ConcurrentMove, Transition};
 
 use crate::billing::usage::Tokens;
 use crate::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
 use crate::jobs::phases::Fix;
-use crate::jobs::pulls::PullWishes;
+use crate::jobs::pulls::PullOptions;
 use crate::time::Timestamp;
 use crate::units::Credits;
+use crate::work::Lifecycle;
 pub use crate::work::RESEND_AFTER;
-use crate::work::Tries;
 use std::time::Duration;
 
 /// Where a job stands, as the store and the wire say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
+pub enum JobState {
     /// Waiting for the word of an agent outside.
     Delegated,
     /// Waiting for a planner.
@@ -78,7 +78,7 @@ pub enum State {
     Cancelled,
 }
 
-impl State {
+impl JobState {
     /// Every state.
     pub const ALL: [Self; 13] = [
         Self::Delegated,
@@ -121,12 +121,12 @@ impl State {
     }
 
     /// Which work is owed in this state, besides the comment that tells of it.
-    pub const fn work(self) -> Option<Work> {
+    pub const fn work(self) -> Option<JobWork> {
         match self {
-            Self::Delegated | Self::Queued | Self::Planning => Some(Work::Plan),
-            Self::Coding => Some(Work::Code),
-            Self::Reviewing => Some(Work::Review),
-            Self::ReviewApproved | Self::PrCreationInitiated => Some(Work::Pull),
+            Self::Delegated | Self::Queued | Self::Planning => Some(JobWork::Plan),
+            Self::Coding => Some(JobWork::Code),
+            Self::Reviewing => Some(JobWork::Review),
+            Self::ReviewApproved | Self::PrCreationInitiated => Some(JobWork::Pull),
             Self::PrOpened
             | Self::Merged
             | Self::Closed
@@ -166,7 +166,7 @@ impl State {
 
 /// The work that moves a job on, each with a queue of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Work {
+pub enum JobWork {
     /// Look at the repository and plan; or look whether the agent outside is still waited for.
     Plan,
     /// Write the change.
@@ -229,7 +229,7 @@ impl CommentState {
 
 /// What never changes in a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct JobFacts {
     /// Its id.
     pub id: JobId,
     /// Who pays.
@@ -253,7 +253,7 @@ pub struct Facts {
     /// The job that this one tries once more.
     pub retry_of: Option<JobId>,
     /// What its pull request shall have, by the repository's policy at that moment.
-    pub wishes: PullWishes,
+    pub wishes: PullOptions,
     /// How it is paid for.
     pub terms: Terms,
     /// When it was made.
@@ -271,20 +271,20 @@ pub struct PullRef {
 
 /// One line of a job's timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
+pub struct TimelineEntry {
     /// The state it entered.
-    pub state: State,
+    pub state: JobState,
     /// When.
     pub at: Timestamp,
 }
 
 /// A job with everything on its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct JobRow {
     /// What never changes.
-    pub facts: Facts,
+    pub facts: JobFacts,
     /// Where it stands.
-    pub state: State,
+    pub state: JobState,
     /// How often it was written; every write names the version it came from.
     pub version: u64,
     /// Until when somebody works on it.
@@ -318,7 +318,7 @@ pub struct Snapshot {
     /// Nobody may work on it before: a limit has to be waited out, or a failed try must not be repeated at once.
     pub not_before: Option<Timestamp>,
     /// Where it has been.
-    pub timeline: Vec<Moment>,
+    pub timeline: Vec<TimelineEntry>,
 }
 
 /// Whether a job past the point of no return was asked to stop.
@@ -330,7 +330,7 @@ pub enum CancelRequest {
     Asked,
 }
 
-impl Snapshot {
+impl JobRow {
     /// The fix that it is to deliver.
     pub fn fix(&self) -> Fix {
         Fix::of_issue(
@@ -341,8 +341,8 @@ impl Snapshot {
     }
 
     /// Who works on it, and how often that has failed.
-    pub const fn tries(&self) -> Tries {
-        Tries {
+    pub const fn tries(&self) -> Lifecycle {
+        Lifecycle {
             attempts: self.attempts,
             lease_until: self.lease_until,
             not_before: self.not_before,
@@ -350,8 +350,8 @@ impl Snapshot {
         }
     }
 
-    fn set_tries(&mut self, tries: Tries) {
-        let Tries {
+    fn set_tries(&mut self, tries: Lifecycle) {
+        let Lifecycle {
             attempts,
             lease_until,
             not_before,
@@ -390,11 +390,11 @@ macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident = $state:ident;)*) => {
         $($(#[$doc])* #[derive(Debug)] pub struct $name;)*
 
-        impl Snapshot {
+        impl JobRow {
             /// The job in its stage, with the moves of that stage.
             pub fn staged(self) -> Staged {
                 match self.state {
-                    $(State::$state => Staged::$name(Job { row: self, stage: std::marker::PhantomData }),)*
+                    $(JobState::$state => Staged::$name(Job { row: self, stage: std::marker::PhantomData }),)*
                 }
             }
         }
@@ -436,30 +436,30 @@ stages! {
     Cancelled = Cancelled;
 }
 
-/// A job in one stage. It can only be had from a [`Snapshot`], and its moves consume it.
+/// A job in one stage. It can only be had from a [`JobRow`], and its moves consume it.
 #[derive(Debug)]
 pub struct Job<S> {
-    row: Snapshot,
+    row: JobRow,
     stage: std::marker::PhantomData<S>,
 }
 
 impl<S> Job<S> {
     /// What stands on its row.
-    pub const fn row(&self) -> &Snapshot {
+    pub const fn row(&self) -> &JobRow {
         &self.row
     }
 
-    fn into_row(self) -> Snapshot {
+    fn into_row(self) -> JobRow {
         self.row
     }
 }
 
 /// A new job, as the store creates it.
-pub fn queued(facts: Facts) -> Snapshot {
+pub fn queued(facts: JobFacts) -> JobRow {
     let at = facts.created_at;
-    Snapshot {
+    JobRow {
         facts,
-        state: State::Queued,
+        state: JobState::Queued,
         version: 1,
         lease_until: None,
         attempts: 0,
@@ -476,22 +476,22 @@ pub fn queued(facts: Facts) -> Snapshot {
         commented: None,
         due_at: Some(at.plus(RESEND_AFTER)),
         not_before: None,
-        timeline: vec![Moment {
-            state: State::Queued,
+        timeline: vec![TimelineEntry {
+            state: JobState::Queued,
             at,
         }],
     }
 }
 
 /// The same of a job that an agent outside works on.
-pub fn delegated(facts: Facts) -> Snapshot {
+pub fn delegated(facts: JobFacts) -> JobRow {
     let at = facts.created_at;
-    let timeline = vec![Moment {
-        state: State::Delegated,
+    let timeline = vec![TimelineEntry {
+        state: JobState::Delegated,
         at,
     }];
-    Snapshot {
-        state: State::Delegated,
+    JobRow {
+        state: JobState::Delegated,
         timeline,
         ..queued(facts)
     }
@@ -499,20 +499,20 @@ pub fn delegated(facts: Facts) -> Snapshot {
 
 /// A job that is over before any work, because something to be had for it is missing: it says so under its issue. What
 /// was not to be had is neither held nor counted.
-pub fn refused(facts: Facts, reason: &str) -> Snapshot {
+pub fn refused(facts: JobFacts, reason: &str) -> JobRow {
     let at = facts.created_at;
     let terms = Terms {
         funding: Funding::Free,
         spending: None,
         ..facts.terms.clone()
     };
-    Snapshot {
-        state: State::Failed,
+    JobRow {
+        state: JobState::Failed,
         reason: Some(reason.to_owned()),
-        timeline: vec![Moment {
-            state: State::Failed,
+        timeline: vec![TimelineEntry {
+            state: JobState::Failed,
             at,
         }],
-        ..queued(Facts { terms, ..facts })
+        ..queued(JobFacts { terms, ..facts })
     }
 }

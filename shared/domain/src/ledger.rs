@@ -126,7 +126,7 @@ impl fmt::Display for HoldId {
 
 /// What kind of movement it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum EntryKind {
     /// Credits were bought or given.
     Grant,
     /// Credits were reserved.
@@ -145,7 +145,7 @@ pub enum Kind {
     Expiry,
 }
 
-impl Kind {
+impl EntryKind {
     /// Every kind.
     pub const ALL: [Self; 8] = [
         Self::Grant,
@@ -186,7 +186,7 @@ pub struct Entry {
     /// Its cause, as text: the identity.
     pub cause: String,
     /// What kind of movement.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// How much it is about, in microcredits: what was granted, held, spent, given back, taken.
     pub amount: Credits,
     /// By how much what is free changed, in microcredits.
@@ -222,7 +222,7 @@ const BALANCE_MAX: i64 = 1_000_000_000_000_000_000;
 
 /// What stands beside the amount of a posting.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Label {
+pub struct EntryDetails {
     /// What people read.
     pub note: String,
     /// What it came from.
@@ -235,12 +235,12 @@ impl Posting {
     fn new(
         account: &AccountId,
         cause: Cause,
-        kind: Kind,
+        kind: EntryKind,
         (amount, free, held): (Credits, i64, i64),
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
-        let Label {
+        let EntryDetails {
             note,
             source,
             priced_by,
@@ -271,13 +271,13 @@ impl Posting {
         account: &AccountId,
         payment: PaymentId,
         amount: Credits,
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         Self::new(
             account,
             Cause::Payment(payment),
-            Kind::Grant,
+            EntryKind::Grant,
             (amount, amount.signed(), 0),
             label,
             at,
@@ -289,7 +289,7 @@ impl Posting {
         account: &AccountId,
         (payment, nth): (PaymentId, u64),
         (before, after): (Credits, Credits),
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Option<Self> {
         let cause = Cause::Reversal(payment, nth);
@@ -298,7 +298,7 @@ impl Posting {
             return Some(Self::new(
                 account,
                 cause,
-                Kind::TakeBack,
+                EntryKind::TakeBack,
                 (more, -more.signed(), 0),
                 label,
                 at,
@@ -309,7 +309,7 @@ impl Posting {
             Self::new(
                 account,
                 cause,
-                Kind::GiveBack,
+                EntryKind::GiveBack,
                 (less, less.signed(), 0),
                 label,
                 at,
@@ -322,11 +322,18 @@ impl Posting {
         account: &AccountId,
         hold: HoldId,
         (amount, overdraft): (Credits, Credits),
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         let moved = (amount, -amount.signed(), amount.signed());
-        let mut posting = Self::new(account, Cause::Hold(hold), Kind::Hold, moved, label, at);
+        let mut posting = Self::new(
+            account,
+            Cause::Hold(hold),
+            EntryKind::Hold,
+            moved,
+            label,
+            at,
+        );
         posting.floor = amount.signed() - overdraft.signed();
         posting
     }
@@ -336,15 +343,15 @@ impl Posting {
         account: &AccountId,
         hold: HoldId,
         (held, used): (Credits, Credits),
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         let used = used.min(held);
         let rest = held.less(used);
         let (kind, amount) = if used.is_zero() {
-            (Kind::Release, held)
+            (EntryKind::Release, held)
         } else {
-            (Kind::Capture, used)
+            (EntryKind::Capture, used)
         };
         Self::new(
             account,
@@ -360,18 +367,18 @@ impl Posting {
     pub fn adjustment(
         account: &AccountId,
         action: ActionId,
-        (amount, side): (Credits, Side),
-        label: Label,
+        (amount, side): (Credits, AdjustmentSide),
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         let free = match side {
-            Side::Credit => amount.signed(),
-            Side::Debit => -amount.signed(),
+            AdjustmentSide::Credit => amount.signed(),
+            AdjustmentSide::Debit => -amount.signed(),
         };
         Self::new(
             account,
             Cause::Adjustment(action),
-            Kind::Adjustment,
+            EntryKind::Adjustment,
             (amount, free, 0),
             label,
             at,
@@ -383,13 +390,13 @@ impl Posting {
         account: &AccountId,
         payment: PaymentId,
         left: Credits,
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         Self::new(
             account,
             Cause::Expiry(payment),
-            Kind::Expiry,
+            EntryKind::Expiry,
             (left, -left.signed(), 0),
             label,
             at,
@@ -398,11 +405,17 @@ impl Posting {
 
     /// A fix that an agent outside has delivered. That has happened, so it may take what is free below nothing: what is
     /// short is owed, and nothing new begins until it is paid.
-    pub fn fix(account: &AccountId, fix: Fix, fee: Credits, label: Label, at: Timestamp) -> Self {
+    pub fn fix(
+        account: &AccountId,
+        fix: Fix,
+        fee: Credits,
+        label: EntryDetails,
+        at: Timestamp,
+    ) -> Self {
         Self::new(
             account,
             Cause::Fix(fix),
-            Kind::Capture,
+            EntryKind::Capture,
             (fee, -fee.signed(), 0),
             label,
             at,
@@ -462,7 +475,7 @@ impl Posting {
 
 /// Which way a correction goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum AdjustmentSide {
     /// The account gets something.
     Credit,
     /// The account loses something.

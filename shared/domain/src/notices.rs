@@ -2,9 +2,9 @@
 //!
 //! A notice belongs to a fact, and a fact is told once: the same warning for the same period, payment or invoice does not
 //! come again, however often the event behind it does. It is told by mail, and a mail has no key by which it could be sent
-//! twice and arrive once; [`after_doubt`] says what happens when nobody knows whether it went out.
+//! twice and arrive once; [`after_unclear`] says what happens when nobody knows whether it went out.
 
-use crate::billing::spending::Unit;
+use crate::billing::spending::SpendUnit;
 use crate::billing::usage::Meter;
 use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId};
 use crate::switches::Switch;
@@ -86,28 +86,28 @@ pub enum Topic {
     /// Something was refused for want of credits, after so many grants.
     TopUpNeeded(u64),
     /// Most of a spend limit is spent, in this period, of a limit of so many millionths.
-    SpendLimitNear(Unit, String, u64),
+    SpendLimitNear(SpendUnit, String, u64),
     /// A spend limit is reached, or something was refused for it.
-    SpendLimitReached(Unit, String, u64),
+    SpendLimitReached(SpendUnit, String, u64),
     /// A job has come to its end.
     JobFinished(JobId),
 }
 
 impl Topic {
     /// The kind, without what it is about.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> NoticeKind {
         match self {
-            Self::Welcome => Kind::Welcome,
-            Self::PaymentFailed(_) => Kind::PaymentFailed,
-            Self::ActionRequired(_) => Kind::ActionRequired,
-            Self::TrialEnding(_) => Kind::TrialEnding,
-            Self::QuotaNearlyUsed(..) => Kind::QuotaNearlyUsed,
-            Self::QuotaUsed(..) => Kind::QuotaUsed,
-            Self::LowBalance(_) => Kind::LowBalance,
-            Self::TopUpNeeded(_) => Kind::TopUpNeeded,
-            Self::SpendLimitNear(..) => Kind::SpendLimitNear,
-            Self::SpendLimitReached(..) => Kind::SpendLimitReached,
-            Self::JobFinished(_) => Kind::JobFinished,
+            Self::Welcome => NoticeKind::Welcome,
+            Self::PaymentFailed(_) => NoticeKind::PaymentFailed,
+            Self::ActionRequired(_) => NoticeKind::ActionRequired,
+            Self::TrialEnding(_) => NoticeKind::TrialEnding,
+            Self::QuotaNearlyUsed(..) => NoticeKind::QuotaNearlyUsed,
+            Self::QuotaUsed(..) => NoticeKind::QuotaUsed,
+            Self::LowBalance(_) => NoticeKind::LowBalance,
+            Self::TopUpNeeded(_) => NoticeKind::TopUpNeeded,
+            Self::SpendLimitNear(..) => NoticeKind::SpendLimitNear,
+            Self::SpendLimitReached(..) => NoticeKind::SpendLimitReached,
+            Self::JobFinished(_) => NoticeKind::JobFinished,
         }
     }
 
@@ -136,7 +136,7 @@ impl Topic {
 
 words! {
     /// A kind of notice: what an account can switch on and off.
-    Kind {
+    NoticeKind {
         /// See [`Topic::Welcome`].
         Welcome = "welcome",
         /// See [`Topic::PaymentFailed`].
@@ -162,7 +162,7 @@ words! {
     }
 }
 
-impl Kind {
+impl NoticeKind {
     /// Whether an account that has said nothing gets such mails. GitHub tells of jobs already.
     pub const fn at_first(self) -> Switch {
         match self {
@@ -201,21 +201,27 @@ impl Kind {
 
 /// A word that names no kind of notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadKind;
+pub struct BadNoticeKind;
 
-impl fmt::Display for BadKind {
+impl fmt::Display for BadNoticeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        let known: Vec<_> = NoticeKind::ALL.iter().map(|kind| kind.as_str()).collect();
         write!(f, "a kind of notice is one of {}", known.join(", "))
     }
 }
 
-impl std::error::Error for BadKind {}
+impl std::error::Error for BadNoticeKind {}
 
 /// Reads which kinds somebody wants switched on and off, by their words.
-pub fn switches(wanted: &BTreeMap<String, bool>) -> Result<Vec<(Kind, Switch)>, BadKind> {
-    let switch =
-        |(word, on): (&String, &bool)| Ok((Kind::parse(word).ok_or(BadKind)?, Switch::from(*on)));
+pub fn switches(
+    wanted: &BTreeMap<String, bool>,
+) -> Result<Vec<(NoticeKind, Switch)>, BadNoticeKind> {
+    let switch = |(word, on): (&String, &bool)| {
+        Ok((
+            NoticeKind::parse(word).ok_or(BadNoticeKind)?,
+            Switch::from(*on),
+        ))
+    };
     wanted.iter().map(switch).collect()
 }
 
@@ -226,7 +232,7 @@ enum Rather {
 
 words! {
     /// How a notice ended.
-    Outcome {
+    NoticeOutcome {
         /// A mail was handed over.
         Sent = "sent",
         /// No address is known.
@@ -248,24 +254,24 @@ words! {
 
 /// Whether a mail is sent after tries of which nobody knows whether they did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterDoubt {
+pub enum AfterUnclear {
     /// It is, once this while has passed since the last one.
-    Again(Duration),
+    Resend(Duration),
     /// It is not.
     Stop,
 }
 
 /// So many tries may end in doubt; each can have sent a mail.
-pub const DOUBTS_MAX: u32 = 5;
+pub const UNCLEAR_SENDS_MAX: u32 = 5;
 /// The wait after a doubt, for each there was: an outage is over by then or soon.
 const DOUBT_WAIT: Duration = Duration::from_secs(300);
 
 /// What to do after `doubts` tries whose answer was lost, or whose process died over them.
-pub fn after_doubt(kind: Kind, doubts: u32) -> AfterDoubt {
+pub fn after_unclear(kind: NoticeKind, doubts: u32) -> AfterUnclear {
     match kind.rather() {
-        _ if doubts == 0 => AfterDoubt::Again(Duration::ZERO),
-        Rather::Twice if doubts < DOUBTS_MAX => AfterDoubt::Again(DOUBT_WAIT * doubts),
-        Rather::Twice | Rather::Never => AfterDoubt::Stop,
+        _ if doubts == 0 => AfterUnclear::Resend(Duration::ZERO),
+        Rather::Twice if doubts < UNCLEAR_SENDS_MAX => AfterUnclear::Resend(DOUBT_WAIT * doubts),
+        Rather::Twice | Rather::Never => AfterUnclear::Stop,
     }
 }
 
@@ -302,8 +308,8 @@ impl NoticeKey {
     }
 
     /// The kind of the fact; none if it is none that this version knows.
-    pub fn kind(&self) -> Option<Kind> {
-        Kind::parse(self.fact.split('#').next()?)
+    pub fn kind(&self) -> Option<NoticeKind> {
+        NoticeKind::parse(self.fact.split('#').next()?)
     }
 }
 
@@ -354,12 +360,12 @@ mod tests {
         let meter = Meter::pull_requests();
         for (used, limit, expected) in [
             (79, 100, None),
-            (80, 100, Some(Kind::QuotaNearlyUsed)),
-            (99, 100, Some(Kind::QuotaNearlyUsed)),
-            (100, 100, Some(Kind::QuotaUsed)),
-            (101, 100, Some(Kind::QuotaUsed)),
-            (1, 1, Some(Kind::QuotaUsed)),
-            (u64::MAX - 1, u64::MAX, Some(Kind::QuotaNearlyUsed)),
+            (80, 100, Some(NoticeKind::QuotaNearlyUsed)),
+            (99, 100, Some(NoticeKind::QuotaNearlyUsed)),
+            (100, 100, Some(NoticeKind::QuotaUsed)),
+            (101, 100, Some(NoticeKind::QuotaUsed)),
+            (1, 1, Some(NoticeKind::QuotaUsed)),
+            (u64::MAX - 1, u64::MAX, Some(NoticeKind::QuotaNearlyUsed)),
         ] {
             let topic = quota_warning(&meter, "2026-11", used, limit);
             assert_eq!(
@@ -384,8 +390,8 @@ mod tests {
             Topic::QuotaUsed(Meter::pull_requests(), "2026-11".to_owned()),
             Topic::LowBalance(3),
             Topic::TopUpNeeded(3),
-            Topic::SpendLimitNear(Unit::Money, "2026-11".to_owned(), 50_000_000),
-            Topic::SpendLimitReached(Unit::Credits, "from-2026-11-17".to_owned(), 0),
+            Topic::SpendLimitNear(SpendUnit::Money, "2026-11".to_owned(), 50_000_000),
+            Topic::SpendLimitReached(SpendUnit::Credits, "from-2026-11-17".to_owned(), 0),
             Topic::JobFinished(job),
         ] {
             let key = NoticeKey {
@@ -410,23 +416,31 @@ mod tests {
     #[test]
     fn what_has_to_be_done_is_rather_told_twice_and_news_rather_never() {
         for (kind, doubts, expected) in [
-            (Kind::Welcome, 0, AfterDoubt::Again(Duration::ZERO)),
-            (Kind::LowBalance, 0, AfterDoubt::Again(Duration::ZERO)),
+            (NoticeKind::Welcome, 0, AfterUnclear::Resend(Duration::ZERO)),
             (
-                Kind::Welcome,
+                NoticeKind::LowBalance,
+                0,
+                AfterUnclear::Resend(Duration::ZERO),
+            ),
+            (
+                NoticeKind::Welcome,
                 1,
-                AfterDoubt::Again(Duration::from_secs(300)),
+                AfterUnclear::Resend(Duration::from_secs(300)),
             ),
             (
-                Kind::PaymentFailed,
+                NoticeKind::PaymentFailed,
                 4,
-                AfterDoubt::Again(Duration::from_secs(1_200)),
+                AfterUnclear::Resend(Duration::from_secs(1_200)),
             ),
-            (Kind::PaymentFailed, 5, AfterDoubt::Stop),
-            (Kind::LowBalance, 1, AfterDoubt::Stop),
-            (Kind::JobFinished, 1, AfterDoubt::Stop),
+            (NoticeKind::PaymentFailed, 5, AfterUnclear::Stop),
+            (NoticeKind::LowBalance, 1, AfterUnclear::Stop),
+            (NoticeKind::JobFinished, 1, AfterUnclear::Stop),
         ] {
-            assert_eq!(after_doubt(kind, doubts), expected, "{kind} after {doubts}");
+            assert_eq!(
+                after_unclear(kind, doubts),
+                expected,
+                "{kind} after {doubts}"
+            );
         }
     }
 

@@ -112,28 +112,28 @@ pub enum Done {
 
 /// What is to happen with a message whose work failed, after its row has been dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum MessageFate {
     /// Try again after this while.
-    Again(Duration),
+    Retry(Duration),
     /// Its row was brought to an end; the message is done with.
-    Over,
+    Acknowledge,
 }
 
-impl Fate {
+impl MessageFate {
     /// The fate of a message whose row says itself when it is due: it comes back at about that time, and what has failed
     /// for good is over. `tries` and `jitter` are those of [`backoff`].
     pub fn of(retry: Retry, tries: u32, jitter: u64) -> Self {
         match retry {
-            Retry::Soon => Self::Again(backoff(tries, jitter)),
-            Retry::After(wait) | Retry::Alarm(wait) => Self::Again(wait),
-            Retry::Never => Self::Over,
+            Retry::Soon => Self::Retry(backoff(tries, jitter)),
+            Retry::After(wait) | Retry::Alarm(wait) => Self::Retry(wait),
+            Retry::Never => Self::Acknowledge,
         }
     }
 }
 
 /// What a try that failed means for the row it was made on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum NextAttempt {
     /// No other try will mend it.
     Over,
     /// It waits until then for what is not its fault; no try is counted.
@@ -142,7 +142,7 @@ pub enum Next {
     Again(Timestamp),
 }
 
-impl Next {
+impl NextAttempt {
     /// By the class of the failure and the tries that failed before. `jitter` is that of [`backoff`].
     pub fn after(failure: &Failure, attempts: u32, jitter: u64, now: Timestamp) -> Self {
         match failure.retry {

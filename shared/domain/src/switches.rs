@@ -4,7 +4,7 @@
 //! door's own settings say what holds where nobody has said anything. Pausing an account stops its work and nothing else.
 
 use crate::ids::AccountId;
-use crate::inbox::Source;
+use crate::inbox::EventSource;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// On or off.
@@ -37,9 +37,9 @@ pub enum SwitchName {
     /// Making accounts of sign-ups without a person's word.
     AutoProvision,
     /// Taking webhooks of a sender.
-    Ingest(Source),
+    Ingest(EventSource),
     /// Acting on a sender's recorded events.
-    Process(Source),
+    Process(EventSource),
 }
 
 impl SwitchName {
@@ -47,10 +47,10 @@ impl SwitchName {
     pub const ALL: [Self; 6] = [
         Self::Billing,
         Self::AutoProvision,
-        Self::Ingest(Source::Github),
-        Self::Ingest(Source::Stripe),
-        Self::Process(Source::Github),
-        Self::Process(Source::Stripe),
+        Self::Ingest(EventSource::Github),
+        Self::Ingest(EventSource::Stripe),
+        Self::Process(EventSource::Github),
+        Self::Process(EventSource::Stripe),
     ];
 
     /// Its name in paths and rows.
@@ -58,10 +58,10 @@ impl SwitchName {
         match self {
             Self::Billing => "billing_enabled",
             Self::AutoProvision => "auto_provision",
-            Self::Ingest(Source::Github) => "ingest_github",
-            Self::Ingest(Source::Stripe) => "ingest_stripe",
-            Self::Process(Source::Github) => "process_github",
-            Self::Process(Source::Stripe) => "process_stripe",
+            Self::Ingest(EventSource::Github) => "ingest_github",
+            Self::Ingest(EventSource::Stripe) => "ingest_stripe",
+            Self::Process(EventSource::Github) => "process_github",
+            Self::Process(EventSource::Stripe) => "process_stripe",
         }
     }
 
@@ -77,17 +77,17 @@ impl SwitchName {
                 "usage is kept, and sign-ups wait, until it is on again; Stripe takes no usage older than 35 days"
             }
             Self::AutoProvision => "sign-ups wait for an operator",
-            Self::Ingest(Source::Github) => {
+            Self::Ingest(EventSource::Github) => {
                 "GitHub's webhooks are answered 503 and not recorded. GitHub does not send them again by itself: \
                  redeliver them at the App's Advanced page or by its API, within three days"
             }
-            Self::Ingest(Source::Stripe) => {
+            Self::Ingest(EventSource::Stripe) => {
                 "Stripe's webhooks are answered 503 and not recorded. Stripe sends them again by itself, for three days"
             }
-            Self::Process(Source::Github) => {
+            Self::Process(EventSource::Github) => {
                 "GitHub's webhooks are recorded and wait; nothing is lost"
             }
-            Self::Process(Source::Stripe) => {
+            Self::Process(EventSource::Stripe) => {
                 "Stripe's webhooks are recorded and wait; nothing is lost"
             }
         }
@@ -132,7 +132,7 @@ impl Switches {
     }
 
     /// Whether a sender's recorded events are acted on.
-    pub fn process(&self, source: Source) -> Switch {
+    pub fn process(&self, source: EventSource) -> Switch {
         self.position(SwitchName::Process(source), Switch::On)
     }
 
@@ -173,11 +173,11 @@ mod tests {
         }
         let paused = untouched
             .clone()
-            .with(SwitchName::Process(Source::Github), Switch::Off);
+            .with(SwitchName::Process(EventSource::Github), Switch::Off);
         assert_eq!(
             (
-                paused.process(Source::Github),
-                paused.process(Source::Stripe)
+                paused.process(EventSource::Github),
+                paused.process(EventSource::Stripe)
             ),
             (Switch::Off, Switch::On)
         );

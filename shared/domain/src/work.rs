@@ -9,7 +9,7 @@ pub const RESEND_AFTER: Duration = Duration::from_secs(60);
 
 /// The part of a row that says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tries {
+pub struct Lifecycle {
     /// Failed tries of the present work.
     pub attempts: u32,
     /// Until when somebody works on it.
@@ -22,12 +22,12 @@ pub struct Tries {
 
 /// Not now: somebody else is at work, or nobody may be. The row says when it is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct Busy {
     /// Until when at most.
     pub until: Timestamp,
 }
 
-impl Tries {
+impl Lifecycle {
     /// Work that is owed and that nobody has tried.
     pub fn owed(now: Timestamp) -> Self {
         Self {
@@ -38,13 +38,13 @@ impl Tries {
 
     /// Takes the work until `until`, unless somebody has it or nobody may. A lease that ran out was a try that failed
     /// without a word.
-    pub fn taken(self, until: Timestamp, now: Timestamp) -> Result<Self, Held> {
+    pub fn taken(self, until: Timestamp, now: Timestamp) -> Result<Self, Busy> {
         if let Some(until) = self
             .lease_until
             .max(self.not_before)
             .filter(|until| *until > now)
         {
-            return Err(Held { until });
+            return Err(Busy { until });
         }
         let attempts = self
             .attempts
@@ -97,16 +97,16 @@ mod tests {
 
     #[test]
     fn one_at_a_time_and_silent_ends_count() {
-        let taken = Tries::owed(at(0))
+        let taken = Lifecycle::owed(at(0))
             .taken(at(10), at(1))
             .expect("nobody has it");
         assert_eq!((taken.attempts, taken.due_at), (0, Some(at(10))));
-        assert_eq!(taken.taken(at(30), at(9)), Err(Held { until: at(10) }));
+        assert_eq!(taken.taken(at(30), at(9)), Err(Busy { until: at(10) }));
         let again = taken.taken(at(30), at(10)).expect("the lease ran out");
         assert_eq!(again.attempts, 1);
         let back = again.given_back(at(40));
         assert_eq!((back.attempts, back.lease_until), (2, None));
-        assert_eq!(back.taken(at(60), at(39)), Err(Held { until: at(40) }));
+        assert_eq!(back.taken(at(60), at(39)), Err(Busy { until: at(40) }));
         assert_eq!(
             back.taken(at(60), at(40))
                 .expect("its time has come")

@@ -10,7 +10,7 @@ use crate::error::GithubError;
 use crate::files::{Mode, Tree};
 use crate::repository::Repository;
 use crate::route::Route;
-use domain::jobs::pulls::{Change, FileChange};
+use domain::jobs::pulls::{FileChange, FileEdit};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -186,11 +186,11 @@ fn entry(file: &FileChange, before: &Tree) -> Option<Value> {
         Some(_) | None => "100644",
     };
     match &file.change {
-        Change::Write(text) => {
+        FileEdit::Write(text) => {
             Some(json!({ "path": file.path, "mode": mode, "type": "blob", "content": text }))
         }
-        Change::Delete if known.is_none() && !before.truncated => None,
-        Change::Delete => {
+        FileEdit::Delete if known.is_none() && !before.truncated => None,
+        FileEdit::Delete => {
             Some(json!({ "path": file.path, "mode": mode, "type": "blob", "sha": null }))
         }
     }
@@ -261,11 +261,11 @@ mod tests {
     fn changes() -> Vec<FileChange> {
         let write = |path: &str| FileChange {
             path: path.to_owned(),
-            change: Change::Write("new".to_owned()),
+            change: FileEdit::Write("new".to_owned()),
         };
         let delete = |path: &str| FileChange {
             path: path.to_owned(),
-            change: Change::Delete,
+            change: FileEdit::Delete,
         };
         vec![
             write("run.sh"),
@@ -407,7 +407,7 @@ mod tests {
     async fn nothing_is_no_commit() {
         let gone = [FileChange {
             path: "never.txt".to_owned(),
-            change: Change::Delete,
+            change: FileEdit::Delete,
         }];
         let peer = Peer::script([missing(HEAD), commit(BASE, "base"), before()]);
         assert!(matches!(

@@ -9,7 +9,7 @@ use crate::error::GithubError;
 use crate::route::Route;
 use crate::{BoxError, Web};
 use bytes::Bytes;
-use domain::accounts::members::{Place, User};
+use domain::accounts::members::{OrgRole, User};
 use domain::ids::{InstallationId, OwnerId, UserId};
 use domain::time::Timestamp;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
@@ -231,15 +231,17 @@ impl Visitor {
     }
 
     /// What he is in an organization; outside, where GitHub does not let us see it.
-    pub async fn place(&self, organization: &str) -> Result<Place, GithubError> {
+    pub async fn place(&self, organization: &str) -> Result<OrgRole, GithubError> {
         let route = Route::new("/user/memberships/orgs/").segment(organization);
         let found: Result<OrganizationMembership, _> =
             self.read("ask for a place in an organization", route).await;
         match found {
-            Ok(found) if found.state != "active" => Ok(Place::Outside),
-            Ok(found) if found.role == "admin" => Ok(Place::Admin),
-            Ok(_) => Ok(Place::Member),
-            Err(GithubError::NotThere { .. } | GithubError::NoAccess { .. }) => Ok(Place::Outside),
+            Ok(found) if found.state != "active" => Ok(OrgRole::Outside),
+            Ok(found) if found.role == "admin" => Ok(OrgRole::Admin),
+            Ok(_) => Ok(OrgRole::Member),
+            Err(GithubError::NotThere { .. } | GithubError::NoAccess { .. }) => {
+                Ok(OrgRole::Outside)
+            }
             Err(error) => Err(error),
         }
     }

@@ -14,7 +14,7 @@
 use crate::{Message, Queues, SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::ids::AccountId;
-use domain::retry::{Done, Failure, Fate, Retry};
+use domain::retry::{Done, Failure, MessageFate, Retry};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use std::fmt;
@@ -63,7 +63,7 @@ where
     H: Fn(Delivered) -> HF,
     HF: Future<Output = Result<Done, Failure>>,
     W: Fn(Delivered, Failure) -> WF,
-    WF: Future<Output = Result<(Fate, Failure), Failure>>,
+    WF: Future<Output = Result<(MessageFate, Failure), Failure>>,
 {
     let (handle, fail) = (&handle, &fail);
     let failed: Vec<Option<String>> = stream::iter(event.records)
@@ -87,7 +87,7 @@ where
     H: Fn(Delivered) -> HF,
     HF: Future<Output = Result<Done, Failure>>,
     W: Fn(Delivered, Failure) -> WF,
-    WF: Future<Output = Result<(Fate, Failure), Failure>>,
+    WF: Future<Output = Result<(MessageFate, Failure), Failure>>,
 {
     let Some(delivered) = read(&record) else {
         tracing::error!(
@@ -113,11 +113,11 @@ where
     };
     let receipt = record.receipt_handle.unwrap_or_default();
     match fail(delivered.clone(), failure).await {
-        Ok((Fate::Over, failure)) => {
+        Ok((MessageFate::Acknowledge, failure)) => {
             tracing::error!(message.kind = kind, message.key = key, error = %failure, alarm = true, "given up");
             Verdict::Acknowledge
         }
-        Ok((Fate::Again(wait), failure)) => {
+        Ok((MessageFate::Retry(wait), failure)) => {
             say(kind, &key, &failure);
             again(queues, &delivered, &receipt, failure.retry, wait).await
         }

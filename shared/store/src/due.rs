@@ -9,8 +9,8 @@ use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::keys::Key;
 use crate::db::tx::Change;
-use domain::accounts::signups::Newcomer;
-use domain::billing::usage::{Debts, Meter};
+use domain::accounts::signups::Applicant;
+use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::{AccountId, AssistId, JobId};
 use domain::notices::NoticeKey;
 use domain::switches::Switch;
@@ -28,11 +28,11 @@ pub enum DueItem {
     /// An assist has to be worked on.
     Assist(AssistId),
     /// Stripe has to be told.
-    Usage(Debts),
+    Usage(AccountMeter),
     /// A customer has to be told.
     Notice(NoticeKey),
     /// A newcomer has to be given an account.
-    SignUp(Newcomer),
+    SignUp(Applicant),
 }
 
 /// A row of the list.
@@ -179,7 +179,7 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
         }));
     }
     let (meter, _) = sk.strip_prefix(keys::OWED)?.split_once('#')?;
-    Some(DueItem::Usage(Debts {
+    Some(DueItem::Usage(AccountMeter {
         account,
         meter: Meter::parse(meter).ok()?,
     }))

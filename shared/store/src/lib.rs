@@ -96,7 +96,11 @@ impl Connection {
     }
 
     /// The switch in this table that says whether a sender's webhooks are taken.
-    pub fn ingest(&self, events_table: impl Into<String>, source: domain::inbox::Source) -> Ingest {
+    pub fn ingest(
+        &self,
+        events_table: impl Into<String>,
+        source: domain::inbox::EventSource,
+    ) -> Ingest {
         Ingest::new(self.client.clone(), events_table.into(), source)
     }
 

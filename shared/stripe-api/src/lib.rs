@@ -61,7 +61,7 @@ pub use webhook_endpoints::{
     WebhookEndpointOrder,
 };
 
-use domain::inbox::events::Mode;
+use domain::inbox::events::StripeMode;
 use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -93,7 +93,7 @@ pub struct StripeConfig {
 pub struct StripeApi {
     url: String,
     authorization: HeaderValue,
-    mode: Option<Mode>,
+    mode: Option<StripeMode>,
     web: Web,
 }
 
@@ -120,16 +120,16 @@ impl StripeApi {
     }
 
     /// In which of Stripe's two worlds its key is good; none if the key does not say.
-    pub const fn mode(&self) -> Option<Mode> {
+    pub const fn mode(&self) -> Option<StripeMode> {
         self.mode
     }
 }
 
 /// `sk_test_…`, `rk_live_…` and so on.
-fn mode_of(key: &str) -> Option<Mode> {
+fn mode_of(key: &str) -> Option<StripeMode> {
     let world = key.split_once('_')?.1;
     let of = |(word, mode)| world.starts_with::<&str>(word).then_some(mode);
-    [("test_", Mode::Test), ("live_", Mode::Live)]
+    [("test_", StripeMode::Test), ("live_", StripeMode::Live)]
         .into_iter()
         .find_map(of)
 }
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn a_key_says_its_mode() {
         for (key, mode) in [
-            ("sk_test_x", Some(Mode::Test)),
-            ("rk_live_x", Some(Mode::Live)),
+            ("sk_test_x", Some(StripeMode::Test)),
+            ("rk_live_x", Some(StripeMode::Live)),
             ("sk_x", None),
             ("test_x", None),
             ("x", None),

@@ -1,11 +1,12 @@
 //! The few fields of GitHub's bodies that we need, as they stand there.
 
 use domain::accounts::addresses::MailAddress;
-use domain::billing::marketplace::{Listed, ListedPrice};
+use domain::billing::marketplace::{ListedPlan, ListedPrice};
 use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
 use domain::inbox::events::{
-    CommentOn, GithubEvent, InstallationChange, InstallationEvent, Issue, IssueComment, IssueEvent,
-    IssueLabeled, MarketplaceChange, MarketplaceEvent, Origin, PullEvent, PullFate,
+    CommentOn, EventOrigin, GithubEvent, InstallationChange, InstallationEvent, Issue,
+    IssueComment, IssueEvent, IssueLabeled, MarketplaceChange, MarketplaceEvent, PullEvent,
+    PullState,
 };
 use domain::time::Timestamp;
 use serde::Deserialize;
@@ -128,7 +129,7 @@ struct OfPurchase {
 #[derive(Deserialize)]
 struct Bought {
     account: Buyer,
-    plan: ListedPlan,
+    plan: PlanOnListing,
 }
 
 #[derive(Deserialize)]
@@ -139,7 +140,7 @@ struct Buyer {
 }
 
 #[derive(Deserialize)]
-struct ListedPlan {
+struct PlanOnListing {
     id: u64,
     name: String,
     #[serde(default)]
@@ -237,9 +238,9 @@ fn issue_comment(body: &[u8]) -> Result<IssueComment, serde_json::Error> {
 fn pull_event(body: &[u8]) -> Result<PullEvent, serde_json::Error> {
     let OfPull { pull_request: pull } = serde_json::from_slice(body)?;
     let fate = match (pull.merged, pull.state.as_str()) {
-        (true, _) => PullFate::Merged,
-        (false, "closed") => PullFate::Closed,
-        (false, _) => PullFate::Open,
+        (true, _) => PullState::Merged,
+        (false, "closed") => PullState::Closed,
+        (false, _) => PullState::Open,
     };
     Ok(PullEvent {
         origin: origin(body, None)?,
@@ -273,7 +274,7 @@ fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde
         effective_date,
         marketplace_purchase: bought,
     } = serde_json::from_slice(body)?;
-    let ListedPlan {
+    let PlanOnListing {
         id,
         name,
         monthly_price_in_cents,
@@ -293,18 +294,18 @@ fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde
         owner_login: bought.account.login,
         mail: mail.and_then(|text| MailAddress::parse(&text).ok()),
         change,
-        listed: Listed { id, name, price },
+        listed: ListedPlan { id, name, price },
         effective_at: effective_date.0,
     }))
 }
 
-fn origin(body: &[u8], via_app: Option<u64>) -> Result<Origin, serde_json::Error> {
+fn origin(body: &[u8], via_app: Option<u64>) -> Result<EventOrigin, serde_json::Error> {
     let Where {
         installation,
         repository,
         sender,
     } = serde_json::from_slice(body)?;
-    Ok(Origin {
+    Ok(EventOrigin {
         installation: InstallationId::new(installation.id),
         owner: OwnerId::new(repository.owner.id),
         owner_login: repository.owner.login,

@@ -14,7 +14,7 @@ pub use meters::{MeterErrors, Uncounted};
 
 use customers::{customer, method};
 use domain::ids::BadId;
-use domain::inbox::events::{Mode, StripeEnvelope, StripeEvent};
+use domain::inbox::events::{StripeEnvelope, StripeEvent, StripeMode};
 use domain::time::Timestamp;
 use meters::thin;
 use payments::{Movement, charge, checkout, dispute, intent, refund};
@@ -128,8 +128,12 @@ struct Around<P = IgnoredAny> {
     previous: Option<P>,
 }
 
-fn mode(livemode: bool) -> Mode {
-    if livemode { Mode::Live } else { Mode::Test }
+fn mode(livemode: bool) -> StripeMode {
+    if livemode {
+        StripeMode::Live
+    } else {
+        StripeMode::Test
+    }
 }
 
 /// Reads the object of an event, and what it comes in.

@@ -4,7 +4,7 @@ use crate::world::program::program;
 use crate::world::shop::subscribes;
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
-use domain::inbox::{EventState, Source};
+use domain::inbox::{EventState, EventSource};
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
@@ -180,7 +180,7 @@ async fn a_conversion_waits_for_what_it_needs() {
         assert_eq!(world.stripe_delivers(&told[0]).await, StatusCode::ACCEPTED);
         world.turn(Queue::StripeEvents).await;
         let row = world
-            .event(Source::Stripe, told[0]["id"].as_str().expect("an id"))
+            .event(EventSource::Stripe, told[0]["id"].as_str().expect("an id"))
             .await
             .expect("it is there");
         assert_eq!((row.state, row.attempts), (EventState::Pending, 0));

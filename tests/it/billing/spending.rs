@@ -6,7 +6,7 @@ mod crowds;
 use crate::world::money::Sold;
 use crate::world::program::{Program, program};
 use ::queues::Queue;
-use domain::billing::spending::{MICROS, Spent, Unit};
+use domain::billing::spending::{MICROS, SpendUnit, Spent};
 use domain::ids::RepositoryId;
 use domain::jobs::cost_to_customer;
 use domain::units::Credits;
@@ -431,7 +431,7 @@ async fn a_hold_ends_in_the_period_in_which_it_was_made() {
     let spent = world
         .stack
         .store
-        .spent_find(&program.account, &before, Unit::Credits)
+        .spent_find(&program.account, &before, SpendUnit::Credits)
         .await
         .expect("an answer");
     assert_eq!(

@@ -72,7 +72,7 @@ async fn whoever_owns_a_job_may_call_it_off() {
     );
     world.settle().await;
     world
-        .assert_not_delivered(domain::jobs::State::Cancelled, "its owner cancelled it")
+        .assert_not_delivered(domain::jobs::JobState::Cancelled, "its owner cancelled it")
         .await;
     assert_eq!(
         program.get("/api/v1/billing/balance").await["balance"],

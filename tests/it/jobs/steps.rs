@@ -4,7 +4,7 @@ use crate::world::wire::{Reply, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
 use domain::jobs::steps::ORDER_BYTES_MAX;
-use domain::jobs::{State, Work};
+use domain::jobs::{JobState, JobWork};
 use domain::retry::ATTEMPTS_MAX;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
@@ -34,17 +34,17 @@ async fn job_with(step: &str, answers: Vec<String>) -> World {
 async fn a_change_that_is_sent_back_once_is_mended_and_delivered() {
     let world = job_with("review", vec![review("rework", "mind the comma")]).await;
     let job = world.told_job().await;
-    assert_eq!((job.state, job.rounds), (State::PrOpened, 1));
+    assert_eq!((job.state, job.rounds), (JobState::PrOpened, 1));
     let [queued, planning, coding, reviewing] = [
-        State::Queued,
-        State::Planning,
-        State::Coding,
-        State::Reviewing,
+        JobState::Queued,
+        JobState::Planning,
+        JobState::Coding,
+        JobState::Reviewing,
     ];
     let [approved, opening, opened] = [
-        State::ReviewApproved,
-        State::PrCreationInitiated,
-        State::PrOpened,
+        JobState::ReviewApproved,
+        JobState::PrCreationInitiated,
+        JobState::PrOpened,
     ];
     let expected = [
         queued, planning, coding, reviewing, coding, reviewing, approved, opening, opened,
@@ -89,7 +89,7 @@ async fn a_change_may_be_sent_back_twice_and_not_thrice() {
     )
     .await;
     world
-        .assert_not_delivered(State::Failed, "the review sent the change back 3 times")
+        .assert_not_delivered(JobState::Failed, "the review sent the change back 3 times")
         .await;
     assert!(
         !world.comment().contains("@all"),
@@ -104,7 +104,7 @@ async fn a_change_may_be_sent_back_twice_and_not_thrice() {
 async fn a_change_that_is_rejected_ends_the_job() {
     let world = job_with("review", vec![review("reject", "It deletes the license.")]).await;
     world
-        .assert_not_delivered(State::Rejected, "It deletes the license.")
+        .assert_not_delivered(JobState::Rejected, "It deletes the license.")
         .await;
     assert_eq!(world.asked("code"), 1);
     world.done().await;
@@ -125,7 +125,7 @@ async fn nonsense_from_the_model_is_asked_again() {
         let world = job_with(step, vec![nonsense.to_owned(), nonsense.to_owned()]).await;
         assert_eq!(
             world.told_job().await.state,
-            State::PrOpened,
+            JobState::PrOpened,
             "{step}: {nonsense}"
         );
         assert_eq!(world.asked(step), 3, "{step}: {nonsense}");
@@ -140,7 +140,7 @@ async fn a_model_that_never_makes_sense_ends_the_job() {
     let words = format!(
         "gave up after {ATTEMPTS_MAX} tries: the model did not answer in the form it was asked for"
     );
-    world.assert_not_delivered(State::Failed, &words).await;
+    world.assert_not_delivered(JobState::Failed, &words).await;
     assert_eq!(
         u32::try_from(world.asked("code")).expect("few"),
         ATTEMPTS_MAX
@@ -157,7 +157,7 @@ async fn an_answer_that_is_cut_off_ends_the_job() {
     .await;
     world
         .assert_not_delivered(
-            State::Failed,
+            JobState::Failed,
             "the model's answer was longer than it may be",
         )
         .await;
@@ -206,7 +206,7 @@ async fn changes_that_we_do_not_make_end_the_job_with_the_reason() {
         (json!([]), "the agent proposed no change"),
     ] {
         let world = job_with("code", vec![code(changes)]).await;
-        world.assert_not_delivered(State::Failed, words).await;
+        world.assert_not_delivered(JobState::Failed, words).await;
         assert_eq!(world.asked("code"), 1, "{words}");
         assert_eq!(
             world.vendors.github.branches(OWNER, REPOSITORY).len(),
@@ -227,7 +227,7 @@ async fn a_change_that_changes_nothing_ends_the_job() {
         let world = job_with("code", vec![code(changes)]).await;
         // The review sees an empty diff and wants rework; the stand-in coder then mends it.
         let job = world.told_job().await;
-        assert_eq!((job.state, job.rounds), (State::PrOpened, 1));
+        assert_eq!((job.state, job.rounds), (JobState::PrOpened, 1));
         world.done().await;
     }
     // A reviewer that approves an empty diff does not help either.
@@ -243,7 +243,7 @@ async fn a_change_that_changes_nothing_ends_the_job() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(State::Failed, "would change nothing")
+        .assert_not_delivered(JobState::Failed, "would change nothing")
         .await;
     world.done().await;
 }
@@ -264,7 +264,7 @@ async fn the_largest_change_we_make_is_delivered() {
     let file = |n: usize| json!({ "path": format!("big/{n}.txt"), "content": "🦀".repeat(256 * 1024 / 4 / 100) });
     let files: Vec<Value> = (0..100).map(file).collect();
     let world = job_with("code", vec![code(json!(files))]).await;
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.told_job().await.state, JobState::PrOpened);
     world.assert_delivered_once();
     let branch = &world.vendors.github.pulls(OWNER, REPOSITORY)[0].head;
     assert!(
@@ -328,7 +328,7 @@ async fn what_the_model_is_shown_is_bounded() {
         6,
         "400 KB of 64 KB files, of the 20 that a plan may name"
     );
-    assert_eq!(world.told_job().await.state, State::PrOpened);
+    assert_eq!(world.told_job().await.state, JobState::PrOpened);
     world.done().await;
 }
 
@@ -347,7 +347,7 @@ async fn a_model_that_is_down_for_good_ends_the_job_and_it_is_told_once() {
     let words = format!(
         "gave up after {ATTEMPTS_MAX} tries: could not ask the model: the provider failed with 500"
     );
-    world.assert_not_delivered(State::Failed, &words).await;
+    world.assert_not_delivered(JobState::Failed, &words).await;
     assert_eq!(
         u32::try_from(world.wire.heard("model.wire").len()).expect("few"),
         ATTEMPTS_MAX
@@ -436,7 +436,7 @@ async fn a_prompt_the_provider_refuses_ends_the_job() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(State::Failed, "refused with 400: prompt is too long")
+        .assert_not_delivered(JobState::Failed, "refused with 400: prompt is too long")
         .await;
     world.done().await;
 }
@@ -504,7 +504,7 @@ async fn work_that_kills_every_sandbox_ends_the_job() {
     }
     world.settle().await;
     world
-        .assert_not_delivered(State::Failed, "every try ended without a word")
+        .assert_not_delivered(JobState::Failed, "every try ended without a word")
         .await;
     assert_eq!(
         u32::try_from(world.asked("plan")).expect("few"),
@@ -521,12 +521,12 @@ async fn late_messages_are_ignored() {
     world.settle().await;
     let job = world.told_job().await;
     let id = &job.facts.id;
-    for work in [Work::Plan, Work::Code, Work::Review, Work::Pull] {
+    for work in [JobWork::Plan, JobWork::Code, JobWork::Review, JobWork::Pull] {
         world.queue_gets(&Message::Work(work, id.clone())).await;
     }
     world.queue_gets(&Message::Comment(id.clone())).await;
     world
-        .queue_gets(&Message::Usage(domain::billing::usage::Debts {
+        .queue_gets(&Message::Usage(domain::billing::usage::AccountMeter {
             account: job.facts.account.clone(),
             meter: domain::billing::usage::Meter::pull_requests(),
         }))
@@ -547,7 +547,7 @@ async fn a_worker_that_has_lost_its_lease_changes_nothing() {
     world.turn(Queue::GithubEvents).await;
     world.turn(Queue::Plan).await;
     let id = world.open_job().await.expect("a job");
-    let late = json!({ "Records": [{ "messageId": "late", "body": Message::Work(Work::Code, id.clone()).to_json(), "attributes": {}, "messageAttributes": {} }] });
+    let late = json!({ "Records": [{ "messageId": "late", "body": Message::Work(JobWork::Code, id.clone()).to_json(), "attributes": {}, "messageAttributes": {} }] });
     let late = serde_json::from_value(late).expect("an event");
     // The sandbox was told a deadline a second away, and hangs in its model call for longer than its lease.
     let deadline = (world.stack.now)() + 1_000;
@@ -559,7 +559,7 @@ async fn a_worker_that_has_lost_its_lease_changes_nothing() {
         world.turn(Queue::Code).await;
         assert_eq!(
             world.present_job().await.state,
-            State::Reviewing,
+            JobState::Reviewing,
             "the second one has taken over and is done"
         );
         held.release();
@@ -569,7 +569,7 @@ async fn a_worker_that_has_lost_its_lease_changes_nothing() {
         "the late one has nothing to report"
     );
     let job = world.present_job().await;
-    assert_eq!((job.state, job.steps), (State::Reviewing, 2));
+    assert_eq!((job.state, job.steps), (JobState::Reviewing, 2));
     world.settle().await;
     assert_eq!(world.asked("code"), 2);
     assert_eq!(

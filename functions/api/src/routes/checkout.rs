@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::accounts::Account;
 use domain::billing::entitlements::plan_of;
-use domain::billing::plans::{Pack, Plan};
+use domain::billing::plans::{CreditPack, Plan};
 use domain::billing::subscriptions::{Status, Subscription};
 use http::StatusCode;
 use rest::{Act, Body, IdempotencyKey};
@@ -55,7 +55,7 @@ pub struct CheckoutShown {
 const QUANTITY_MAX: u64 = 1_000;
 
 enum Wish<'a> {
-    Pack(&'a Pack, u64),
+    Pack(&'a CreditPack, u64),
     Plan(&'a Plan),
 }
 

@@ -5,8 +5,8 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::ids::JobId;
-use domain::jobs::requests::{Outcome, Request};
-use domain::jobs::{CancelOutcome, Funding, MovedOn, Snapshot, cost_to_customer};
+use domain::jobs::requests::{JobRequest, RequestOutcome};
+use domain::jobs::{CancelOutcome, ConcurrentMove, Funding, JobRow, cost_to_customer};
 use http::StatusCode;
 use rest::{IdempotencyKey, Params, Path, cursors};
 use serde::{Deserialize, Serialize};
@@ -129,7 +129,7 @@ pub async fn cancel(
             tracing::info!(account.id = %caller.account, job.id = %row.facts.id, by = %caller.by, audit = true, "called a job off");
             Ok((StatusCode::ACCEPTED, Json(shown(&row))))
         }
-        Advanced::Stale => Err(MovedOn.into()),
+        Advanced::Stale => Err(ConcurrentMove.into()),
     }
 }
 
@@ -138,9 +138,9 @@ const REASON: &str = "its owner cancelled it";
 /// What stands under a job's id.
 pub(crate) enum Found {
     /// The job, or the one that the request with this id joined.
-    Job(Box<Snapshot>),
+    Job(Box<JobRow>),
     /// A request that no job has come of, or not yet.
-    Request(Box<Request>),
+    Request(Box<JobRequest>),
 }
 
 /// Looks under an id, for what is the caller's.
@@ -156,7 +156,7 @@ pub(crate) async fn find(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Found, 
         .await?
         .filter(|request| request.account == caller.account);
     let request = request.ok_or_else(absent)?;
-    if let Some(Outcome::Job(job)) = &request.outcome
+    if let Some(RequestOutcome::Job(job)) = &request.outcome
         && let Some(row) = ctx.store.job_find(job).await?
     {
         return own(row, caller).map(Found::Job).ok_or_else(absent);
@@ -164,12 +164,12 @@ pub(crate) async fn find(ctx: &Ctx, caller: &Caller, id: &str) -> Result<Found, 
     Ok(Found::Request(Box::new(request)))
 }
 
-fn own(row: Snapshot, caller: &Caller) -> Option<Box<Snapshot>> {
+fn own(row: JobRow, caller: &Caller) -> Option<Box<JobRow>> {
     (row.facts.account == caller.account).then(|| Box::new(row))
 }
 
 /// The job, where only a job will do.
-pub(crate) fn begun(found: Found) -> Result<Snapshot, ApiError> {
+pub(crate) fn begun(found: Found) -> Result<JobRow, ApiError> {
     match found {
         Found::Job(row) => Ok(*row),
         Found::Request(request) => Err(match request.outcome {
@@ -186,10 +186,10 @@ pub(crate) fn begun(found: Found) -> Result<Snapshot, ApiError> {
 }
 
 /// A request, as the job that it may become.
-fn requested(request: &Request) -> JobShown {
+fn requested(request: &JobRequest) -> JobShown {
     let (state, reason) = match &request.outcome {
-        Some(Outcome::Refused(why)) => ("REFUSED", Some(why.clone())),
-        Some(Outcome::Job(_)) | None => ("REQUESTED", None),
+        Some(RequestOutcome::Refused(why)) => ("REFUSED", Some(why.clone())),
+        Some(RequestOutcome::Job(_)) | None => ("REQUESTED", None),
     };
     JobShown {
         id: request.id.to_string(),
@@ -210,7 +210,7 @@ fn requested(request: &Request) -> JobShown {
     }
 }
 
-fn shown(row: &Snapshot) -> JobShown {
+fn shown(row: &JobRow) -> JobShown {
     let facts = &row.facts;
     let (paid_by, price) = match facts.terms.funding {
         Funding::Prepaid { .. } => (Some("credits"), Some(cost_to_customer(row).to_string())),

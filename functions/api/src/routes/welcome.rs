@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::accounts::api_keys::{ApiKey, KeyText, LIVE, Reveal, RevealToken, Scope, TEST};
 use domain::ids::{ActionId, KeyId};
-use domain::inbox::events::Mode;
+use domain::inbox::events::StripeMode;
 use http::{HeaderMap, StatusCode, header};
 use rest::{IdempotencyKey, Path};
 use serde::Serialize;
@@ -184,7 +184,7 @@ async fn make(
     reveal: &Reveal,
     once: &str,
 ) -> Result<FirstKey, ApiError> {
-    let live = ctx.stripe_mode().await? == Some(Mode::Live);
+    let live = ctx.stripe_mode().await? == Some(StripeMode::Live);
     let mixed = Sha256::new()
         .chain_update("first key")
         .chain_update(token.expose())

@@ -19,7 +19,7 @@ pub struct User {
 
 /// What somebody is in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum OrgRole {
     /// He runs it.
     Admin,
     /// He belongs to it.
@@ -29,20 +29,20 @@ pub enum Place {
 }
 
 /// What somebody who can reach an owner's installation is to the account that pays for the owner.
-pub fn role_by_github(user: UserId, owner: OwnerId, place: Place) -> Role {
+pub fn role_by_github(user: UserId, owner: OwnerId, place: OrgRole) -> Role {
     if user.get() == owner.get() {
         return Role::Admin;
     }
     match place {
-        Place::Admin => Role::Admin,
-        Place::Member => Role::Member,
-        Place::Outside => Role::Viewer,
+        OrgRole::Admin => Role::Admin,
+        OrgRole::Member => Role::Member,
+        OrgRole::Outside => Role::Viewer,
     }
 }
 
 /// Who gave a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RoleBy {
+pub enum RoleSource {
     /// GitHub's word at the last sign-in.
     Github,
     /// An admin of the account.
@@ -51,7 +51,7 @@ pub enum RoleBy {
     Key,
 }
 
-impl RoleBy {
+impl RoleSource {
     /// The word in the API and on the row.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ pub struct Member {
     /// What he is to it.
     pub role: Role,
     /// Who said so.
-    pub by: RoleBy,
+    pub by: RoleSource,
     /// Since when he is one.
     pub since: Timestamp,
 }
@@ -96,17 +96,17 @@ pub fn refreshed(before: Option<&Member>, user: &User, by_github: Role, now: Tim
     let fresh = || Member {
         user: user.clone(),
         role: by_github,
-        by: RoleBy::Github,
+        by: RoleSource::Github,
         since: now,
     };
     match before {
         None => fresh(),
         Some(before) => match before.by {
-            RoleBy::Hand | RoleBy::Key => Member {
+            RoleSource::Hand | RoleSource::Key => Member {
                 user: user.clone(),
                 ..before.clone()
             },
-            RoleBy::Github => Member {
+            RoleSource::Github => Member {
                 since: before.since,
                 ..fresh()
             },
@@ -117,8 +117,8 @@ pub fn refreshed(before: Option<&Member>, user: &User, by_github: Role, now: Tim
 /// What a member is after an admin has given him a role.
 pub fn given(before: &Member, role: Role) -> Member {
     let by = match before.by {
-        RoleBy::Github | RoleBy::Hand => RoleBy::Hand,
-        RoleBy::Key => RoleBy::Key,
+        RoleSource::Github | RoleSource::Hand => RoleSource::Hand,
+        RoleSource::Key => RoleSource::Key,
     };
     Member {
         role,
@@ -133,7 +133,7 @@ pub fn let_in(before: Option<&Member>, user: &User, now: Timestamp) -> Member {
     Member {
         user: user.clone(),
         role: Role::Admin,
-        by: RoleBy::Key,
+        by: RoleSource::Key,
         since,
     }
 }
@@ -146,10 +146,10 @@ mod tests {
     fn an_owner_is_his_own_admin_and_an_organization_says_the_rest() {
         let owner = OwnerId::new(7);
         for (user, place, role) in [
-            (7, Place::Outside, Role::Admin),
-            (8, Place::Admin, Role::Admin),
-            (8, Place::Member, Role::Member),
-            (8, Place::Outside, Role::Viewer),
+            (7, OrgRole::Outside, Role::Admin),
+            (8, OrgRole::Admin, Role::Admin),
+            (8, OrgRole::Member, Role::Member),
+            (8, OrgRole::Outside, Role::Viewer),
         ] {
             assert_eq!(
                 role_by_github(UserId::new(user), owner, place),
@@ -174,7 +174,7 @@ mod tests {
         );
         let by_hand = Member {
             role: Role::Admin,
-            by: RoleBy::Hand,
+            by: RoleSource::Hand,
             ..second
         };
         assert_eq!(
@@ -198,7 +198,7 @@ mod tests {
             let member = let_in(before, &ann, now);
             assert_eq!(
                 (member.role, member.by, member.since),
-                (Role::Admin, RoleBy::Key, since)
+                (Role::Admin, RoleSource::Key, since)
             );
             assert_eq!(
                 refreshed(Some(&member), &ann, Role::Viewer, now),
@@ -209,12 +209,12 @@ mod tests {
         let less = given(&let_in(None, &ann, now), Role::Viewer);
         assert_eq!(
             (less.role, less.by),
-            (Role::Viewer, RoleBy::Key),
+            (Role::Viewer, RoleSource::Key),
             "he still belongs to it"
         );
-        assert_eq!(given(&viewer, Role::Admin).by, RoleBy::Hand);
-        for by in [RoleBy::Github, RoleBy::Hand, RoleBy::Key] {
-            assert_eq!(RoleBy::parse(by.as_str()), Some(by));
+        assert_eq!(given(&viewer, Role::Admin).by, RoleSource::Hand);
+        for by in [RoleSource::Github, RoleSource::Hand, RoleSource::Key] {
+            assert_eq!(RoleSource::parse(by.as_str()), Some(by));
         }
     }
 }

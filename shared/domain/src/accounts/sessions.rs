@@ -23,14 +23,14 @@ pub struct Session {
     /// The account for which he acts, if he has one.
     pub account: Option<AccountId>,
     /// The installations without an account that GitHub showed him.
-    pub shown: Vec<Shown>,
+    pub shown: Vec<VisibleInstallation>,
     /// Until when.
     pub expires_at: Timestamp,
 }
 
 /// An installation as GitHub showed it to somebody who signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct VisibleInstallation {
     /// Which.
     pub installation: InstallationId,
     /// Whose.

@@ -6,7 +6,7 @@
 //! asked what it has before it is asked for another one.
 
 use crate::accounts::addresses::MailAddress;
-use crate::billing::plans::{Catalogue, Pays, Plan, Sold};
+use crate::billing::plans::{Availability, Catalogue, Pays, Plan};
 use crate::ids::{AccountId, InstallationId, OwnerId};
 use crate::switches::Switch;
 use crate::text::words;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Who wants an account: with this, two sign-ups are one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Newcomer {
+pub enum Applicant {
     /// Whoever reads the mail of an address.
     Mail(AddressDigest),
     /// An owner on GitHub.
@@ -41,17 +41,17 @@ impl AddressDigest {
 
 /// A text that names no newcomer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadNewcomer;
+pub struct BadApplicant;
 
-impl fmt::Display for BadNewcomer {
+impl fmt::Display for BadApplicant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a newcomer is mail# and a digest, or owner# and GitHub's number")
     }
 }
 
-impl std::error::Error for BadNewcomer {}
+impl std::error::Error for BadApplicant {}
 
-impl Newcomer {
+impl Applicant {
     /// As a message and a row's key carry it.
     pub fn pointer(&self) -> String {
         match self {
@@ -61,7 +61,7 @@ impl Newcomer {
     }
 
     /// Reads it back.
-    pub fn parse(text: &str) -> Result<Self, BadNewcomer> {
+    pub fn parse(text: &str) -> Result<Self, BadApplicant> {
         let found = match text.split_once('#') {
             Some(("mail", digest)) => AddressDigest::parse(digest).map(Self::Mail),
             Some(("owner", number)) => number
@@ -73,13 +73,13 @@ impl Newcomer {
         // One text for each, so that no two rows stand for one newcomer.
         found
             .filter(|newcomer| newcomer.pointer() == text)
-            .ok_or(BadNewcomer)
+            .ok_or(BadApplicant)
     }
 }
 
 words! {
     /// Where a sign-up stands.
-    State {
+    SignUpState {
         /// An operator looks at it first.
         WaitingForApproval = "WAITING_FOR_APPROVAL",
         /// The account is to be made.
@@ -93,7 +93,7 @@ words! {
 
 words! {
     /// By which way a newcomer came.
-    Way {
+    SignUpSource {
         /// He asked for it, by mail address.
         Form = "form",
         /// He installed the App.
@@ -107,11 +107,11 @@ words! {
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignUp {
     /// Who.
-    pub newcomer: Newcomer,
+    pub newcomer: Applicant,
     /// The account to be.
     pub account: AccountId,
     /// How he came.
-    pub way: Way,
+    pub way: SignUpSource,
     /// The plan the account begins with.
     pub plan: String,
     /// The plan he wants, where it is another one.
@@ -140,23 +140,23 @@ impl SignUp {
     /// Where GitHub's number is what the newcomer is known by.
     pub const fn owner(&self) -> Option<OwnerId> {
         match self.newcomer {
-            Newcomer::Owner(owner) => Some(owner),
-            Newcomer::Mail(_) => None,
+            Applicant::Owner(owner) => Some(owner),
+            Applicant::Mail(_) => None,
         }
     }
 }
 
 /// Where a new sign-up begins: the one place that decides whether accounts come to be by themselves.
-pub const fn begins(auto_provision: Switch) -> State {
+pub const fn begins(auto_provision: Switch) -> SignUpState {
     match auto_provision {
-        Switch::On => State::Owed,
-        Switch::Off => State::WaitingForApproval,
+        Switch::On => SignUpState::Owed,
+        Switch::Off => SignUpState::WaitingForApproval,
     }
 }
 
 /// Whether a newcomer may choose this plan.
 pub fn is_open(plan: &Plan) -> bool {
-    plan.sold == Sold::Openly
+    plan.sold == Availability::Public
 }
 
 /// What an account of somebody who wants this plan begins with: the plan itself where it works without a way to pay; else a
@@ -182,7 +182,7 @@ pub fn trial(catalogue: &Catalogue) -> Option<&Plan> {
 
 /// A customer's making at Stripe: under which name it is asked for, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tried {
+pub struct CustomerCreation {
     /// How often the name has been a new one.
     pub round: u32,
     /// When it was first asked under this one.
@@ -193,7 +193,7 @@ pub struct Tried {
 
 /// What to do about the customer now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum CustomerStep {
     /// Ask for it under the present name: Stripe makes one, however often it is asked.
     Make,
     /// Wait: asking under the name says nothing, and what was made under it may not be found yet.
@@ -209,18 +209,18 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3_600);
 /// Searching sees what was made after a minute, and after an outage later.
 pub const FOUND_AFTER: Duration = Duration::from_secs(600);
 
-impl Tried {
+impl CustomerCreation {
     /// What to do now.
-    pub fn next(self, now: Timestamp) -> Next {
+    pub fn next(self, now: Timestamp) -> CustomerStep {
         let findable = match self.failed_at {
             Some(failed_at) => failed_at.plus(FOUND_AFTER),
-            None if now.since(self.since) < NAMES_LAST => return Next::Make,
+            None if now.since(self.since) < NAMES_LAST => return CustomerStep::Make,
             None => self.since.plus(FORGOTTEN_AFTER),
         };
         if now < findable {
-            Next::Wait(findable.since(now))
+            CustomerStep::Wait(findable.since(now))
         } else {
-            Next::LookUp
+            CustomerStep::LookUp
         }
     }
 
@@ -238,7 +238,7 @@ mod tests {
     fn a_newcomer_reads_back_by_one_text() {
         let digest = "0a".repeat(32);
         for text in [format!("mail#{digest}"), "owner#9001".to_owned()] {
-            assert_eq!(Newcomer::parse(&text).expect("a newcomer").pointer(), text);
+            assert_eq!(Applicant::parse(&text).expect("a newcomer").pointer(), text);
         }
         for text in [
             "",
@@ -251,28 +251,28 @@ mod tests {
             "owner#1#2",
             "mail#0A",
         ] {
-            assert_eq!(Newcomer::parse(text), Err(BadNewcomer), "{text}");
+            assert_eq!(Applicant::parse(text), Err(BadApplicant), "{text}");
         }
         assert_eq!(
-            Newcomer::parse(&format!("mail#{}", digest.to_uppercase())),
-            Err(BadNewcomer)
+            Applicant::parse(&format!("mail#{}", digest.to_uppercase())),
+            Err(BadApplicant)
         );
     }
 
     #[test]
     fn stripe_is_asked_under_one_name_for_a_day_and_then_looked_through() {
         let since = Timestamp::from_seconds(1_795_000_000);
-        let tried = Tried {
+        let tried = CustomerCreation {
             round: 1,
             since,
             failed_at: None,
         };
         for (hours, expected) in [
-            (0, Next::Make),
-            (22, Next::Make),
-            (23, Next::Wait(Duration::from_secs(3_600))),
-            (24, Next::LookUp),
-            (24 * 30, Next::LookUp),
+            (0, CustomerStep::Make),
+            (22, CustomerStep::Make),
+            (23, CustomerStep::Wait(Duration::from_secs(3_600))),
+            (24, CustomerStep::LookUp),
+            (24 * 30, CustomerStep::LookUp),
         ] {
             assert_eq!(
                 tried.next(since.plus(Duration::from_secs(hours * 3_600))),
@@ -281,14 +281,14 @@ mod tests {
             );
         }
         let failed_at = since.plus(Duration::from_secs(3_600));
-        let failed = Tried {
+        let failed = CustomerCreation {
             failed_at: Some(failed_at),
             ..tried
         };
         for (seconds, expected) in [
-            (0, Next::Wait(FOUND_AFTER)),
-            (599, Next::Wait(Duration::from_secs(1))),
-            (600, Next::LookUp),
+            (0, CustomerStep::Wait(FOUND_AFTER)),
+            (599, CustomerStep::Wait(Duration::from_secs(1))),
+            (600, CustomerStep::LookUp),
         ] {
             assert_eq!(
                 failed.next(failed_at.plus(Duration::from_secs(seconds))),
@@ -299,30 +299,30 @@ mod tests {
         let account = AccountId::mint(since, [7; 10]);
         assert_ne!(
             tried.name(&account),
-            Tried { round: 2, ..tried }.name(&account)
+            CustomerCreation { round: 2, ..tried }.name(&account)
         );
     }
 
     #[test]
     fn words_read_back() {
-        for state in State::ALL {
-            assert_eq!(State::parse(state.as_str()), Some(*state));
+        for state in SignUpState::ALL {
+            assert_eq!(SignUpState::parse(state.as_str()), Some(*state));
         }
-        for way in Way::ALL {
-            assert_eq!(Way::parse(way.as_str()), Some(*way));
+        for way in SignUpSource::ALL {
+            assert_eq!(SignUpSource::parse(way.as_str()), Some(*way));
         }
         assert_eq!(
             (begins(Switch::On), begins(Switch::Off)),
-            (State::Owed, State::WaitingForApproval)
+            (SignUpState::Owed, SignUpState::WaitingForApproval)
         );
     }
 
     #[test]
     fn a_name_is_not_printed() {
         let sign_up = SignUp {
-            newcomer: Newcomer::Owner(OwnerId::new(1)),
+            newcomer: Applicant::Owner(OwnerId::new(1)),
             account: AccountId::mint(Timestamp::from_millis(1), [7; 10]),
-            way: Way::Form,
+            way: SignUpSource::Form,
             plan: "trial".to_owned(),
             wish: None,
             email: MailAddress::parse("canary@acme.example").ok(),

@@ -5,7 +5,7 @@
 //! Stripe does, so that no job is paid for twice; what costs nothing on GitHub comes after it.
 
 use crate::accounts::Account;
-use crate::billing::marketplace::{ListedPrice, Purchase, PurchaseState};
+use crate::billing::marketplace::{ListedPrice, MarketplacePurchase, PurchaseState};
 use crate::billing::plans::{Catalogue, Plan, PlanId, Span};
 use crate::billing::subscriptions::{Contracts, Status, Subscription};
 use crate::time::Timestamp;
@@ -138,9 +138,9 @@ pub fn entitlements<'a>(
 /// does not, the latest of each.
 fn bought<'a>(
     catalogue: &'a Catalogue,
-    purchases: &[Purchase],
+    purchases: &[MarketplacePurchase],
 ) -> Option<(&'a Plan, PurchaseState, ListedPrice)> {
-    let order = |one: &Purchase| {
+    let order = |one: &MarketplacePurchase| {
         (
             one.state == PurchaseState::Active,
             one.listed.price == ListedPrice::Paid,

@@ -11,7 +11,7 @@ use std::fmt;
 
 /// A plan of our listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedPlan {
     /// GitHub's number for it.
     pub id: u64,
     /// Its name on the listing, which may change.
@@ -46,7 +46,7 @@ impl ListedPrice {
     }
 }
 
-impl Listed {
+impl ListedPlan {
     /// Whether a plan of the catalogue means this one, by its name or its number.
     pub fn is(&self, meant: &str) -> bool {
         self.name == meant || meant.parse() == Ok(self.id)
@@ -55,17 +55,17 @@ impl Listed {
 
 /// What an owner has bought, as last told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purchase {
+pub struct MarketplacePurchase {
     /// Who.
     pub owner: OwnerId,
     /// Which plan; of a purchase that was cancelled, the last one.
-    pub listed: Listed,
+    pub listed: ListedPlan,
     /// Whether it stands.
     pub state: PurchaseState,
     /// Since when.
     pub since: Timestamp,
     /// Which event said so.
-    pub rank: Rank,
+    pub rank: EventRank,
 }
 
 /// Whether a purchase stands.
@@ -97,9 +97,9 @@ impl PurchaseState {
 /// How late an event is among those of its owner, as a text that sorts by it: the moment from which it holds, then the one
 /// at which it was recorded, then its id, so that no two are alike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank(String);
+pub struct EventRank(String);
 
-impl Rank {
+impl EventRank {
     /// Of an event that holds from then.
     pub fn new(from: Timestamp, received_at: Timestamp, event: &EventKey) -> Self {
         Self(format!(
@@ -121,7 +121,7 @@ impl Rank {
     }
 }
 
-impl fmt::Display for Rank {
+impl fmt::Display for EventRank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -130,11 +130,11 @@ impl fmt::Display for Rank {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inbox::Source;
+    use crate::inbox::EventSource;
 
-    fn rank(from: i64, received: i64, id: &str) -> Rank {
-        let event = EventKey::parse(Source::Github, id).expect("an id");
-        Rank::new(
+    fn rank(from: i64, received: i64, id: &str) -> EventRank {
+        let event = EventKey::parse(EventSource::Github, id).expect("an id");
+        EventRank::new(
             Timestamp::from_seconds(from),
             Timestamp::from_millis(received),
             &event,
@@ -151,12 +151,12 @@ mod tests {
             rank(1_000_000_000, 1, "a"),
         ];
         assert!(ranks.is_sorted() && ranks.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(Rank::parse(ranks[0].as_str()), ranks[0]);
+        assert_eq!(EventRank::parse(ranks[0].as_str()), ranks[0]);
     }
 
     #[test]
     fn a_plan_is_meant_by_name_or_number() {
-        let listed = Listed {
+        let listed = ListedPlan {
             id: 435,
             name: "Team".to_owned(),
             price: ListedPrice::Paid,

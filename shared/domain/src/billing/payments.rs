@@ -5,7 +5,7 @@
 //! what is posted is the difference to what was taken before.
 
 use crate::ids::{AccountId, DisputeId, PaymentId, RefundId};
-use crate::ledger::{Label, Posting};
+use crate::ledger::{EntryDetails, Posting};
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub struct Payment {
     /// Which.
     pub id: PaymentId,
     /// What was bought with it, once that is known to be paid.
-    pub purchase: Option<Purchase>,
+    pub purchase: Option<CreditPurchase>,
     /// The most that Stripe has ever said to be refunded of it, in minor units.
     pub refunded_minor: i64,
     /// Its refunds, one by one, as far as they were told of.
@@ -28,14 +28,14 @@ pub struct Payment {
     /// How often that has changed.
     pub reversals: u64,
     /// What has gone with its time, once it has.
-    pub expired: Option<Expired>,
+    pub expired: Option<ExpiredCredits>,
     /// How often it was written.
     pub version: u64,
 }
 
 /// What was bought.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purchase {
+pub struct CreditPurchase {
     /// By whom.
     pub account: AccountId,
     /// How much it gave.
@@ -54,7 +54,7 @@ pub struct Purchase {
 
 /// What has gone of a payment's credits with their time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expired {
+pub struct ExpiredCredits {
     /// How much.
     pub credits: Credits,
     /// What had been taken back by then.
@@ -85,16 +85,16 @@ pub struct Dispute {
     /// About how much.
     pub minor: i64,
     /// How far it has got.
-    pub phase: Phase,
+    pub phase: DisputePhase,
     /// Whether the money was ever taken from us.
-    pub withdrawn: Reported,
+    pub withdrawn: Observed,
     /// Whether it was given back to us.
-    pub reinstated: Reported,
+    pub reinstated: Observed,
 }
 
 /// Whether something was ever told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Reported {
+pub enum Observed {
     /// Not yet.
     #[default]
     No,
@@ -104,7 +104,7 @@ pub enum Reported {
 
 /// How far a dispute has got. It never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum DisputePhase {
     /// Somebody asks; no money has moved.
     Inquiry,
     /// The inquiry ended without a dispute.
@@ -117,7 +117,7 @@ pub enum Phase {
     Won,
 }
 
-impl Phase {
+impl DisputePhase {
     /// Every phase.
     pub const ALL: [Self; 5] = [
         Self::Inquiry,
@@ -159,14 +159,14 @@ impl Dispute {
     /// What it keeps from us at this moment.
     const fn disputed_minor(&self) -> i64 {
         let gone = match (self.phase, self.withdrawn) {
-            (Phase::Won, _) => false,
-            (Phase::Open | Phase::Lost, _)
-            | (Phase::Inquiry | Phase::InquiryClosed, Reported::Yes) => true,
-            (Phase::Inquiry | Phase::InquiryClosed, Reported::No) => false,
+            (DisputePhase::Won, _) => false,
+            (DisputePhase::Open | DisputePhase::Lost, _)
+            | (DisputePhase::Inquiry | DisputePhase::InquiryClosed, Observed::Yes) => true,
+            (DisputePhase::Inquiry | DisputePhase::InquiryClosed, Observed::No) => false,
         };
         match (gone, self.reinstated) {
-            (true, Reported::No) => self.minor,
-            (true, Reported::Yes) | (false, _) => 0,
+            (true, Observed::No) => self.minor,
+            (true, Observed::Yes) | (false, _) => 0,
         }
     }
 
@@ -183,9 +183,9 @@ impl Dispute {
 
 /// One thing that Stripe tells of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
+pub enum PaymentFact {
     /// It was paid, and this was bought.
-    Bought(Purchase),
+    Bought(CreditPurchase),
     /// So much of it was refunded by then, in minor units.
     Refunded(i64),
     /// A refund of it was made or has failed.
@@ -196,7 +196,7 @@ pub enum Fact {
 
 /// What follows from a fact.
 #[derive(Debug)]
-pub struct Learnt {
+pub struct PaymentUpdate {
     /// The payment with it.
     pub payment: Payment,
     /// What has to be posted with that.
@@ -240,10 +240,10 @@ impl Payment {
     /// Takes in a fact; none if it says nothing new.
     pub fn learn(
         &self,
-        fact: Fact,
+        fact: PaymentFact,
         source: &str,
         now: Timestamp,
-    ) -> Result<Option<Learnt>, Contradiction> {
+    ) -> Result<Option<PaymentUpdate>, Contradiction> {
         let mut next = self.clone();
         next.note(fact)?;
         if next == *self {
@@ -254,7 +254,7 @@ impl Payment {
         if let Some(bought) = &next.purchase {
             if self.purchase.is_none() {
                 let (note, priced_by) = (bought.what.clone(), bought.priced_by.clone());
-                let label = Label {
+                let label = EntryDetails {
                     note,
                     source: source.to_owned(),
                     priced_by,
@@ -268,7 +268,7 @@ impl Payment {
                 ));
             }
             let target = next.to_be_taken(bought);
-            let label = Label {
+            let label = EntryDetails {
                 note: next.state(),
                 source: source.to_owned(),
                 priced_by: bought.priced_by.clone(),
@@ -282,23 +282,23 @@ impl Payment {
                 next.taken = target;
             }
         }
-        Ok(Some(Learnt {
+        Ok(Some(PaymentUpdate {
             payment: next,
             postings,
         }))
     }
 
     /// Lets go with its time what is left of what was bought; none where nothing was, or it has gone before.
-    pub fn expire(&self, left: Credits, now: Timestamp) -> Option<Learnt> {
+    pub fn expire(&self, left: Credits, now: Timestamp) -> Option<PaymentUpdate> {
         let bought = self.purchase.as_ref().filter(|_| self.expired.is_none())?;
         let note = format!("time is up for what was left of {}", bought.what);
-        let label = Label {
+        let label = EntryDetails {
             note,
             source: self.id.to_string(),
             priced_by: bought.priced_by.clone(),
         };
         let posting = Posting::expiry(&bought.account, self.id.clone(), left, label, now);
-        let expired = Some(Expired {
+        let expired = Some(ExpiredCredits {
             credits: left,
             taken: self.taken,
         });
@@ -307,30 +307,30 @@ impl Payment {
             version: self.version + 1,
             ..self.clone()
         };
-        Some(Learnt {
+        Some(PaymentUpdate {
             payment,
             postings: vec![posting],
         })
     }
 
-    fn note(&mut self, fact: Fact) -> Result<(), Contradiction> {
+    fn note(&mut self, fact: PaymentFact) -> Result<(), Contradiction> {
         match fact {
-            Fact::Bought(purchase) => match &self.purchase {
+            PaymentFact::Bought(purchase) => match &self.purchase {
                 None => self.purchase = Some(purchase),
                 Some(known)
                     if known.account == purchase.account
                         && known.paid_minor == purchase.paid_minor => {}
                 Some(_) => return Err(Contradiction),
             },
-            Fact::Refunded(minor) => self.refunded_minor = self.refunded_minor.max(minor),
-            Fact::Refund(id, refund) => {
+            PaymentFact::Refunded(minor) => self.refunded_minor = self.refunded_minor.max(minor),
+            PaymentFact::Refund(id, refund) => {
                 let known = self.refunds.entry(id).or_insert(refund);
                 *known = Refund {
                     minor: known.minor.max(refund.minor),
                     outcome: known.outcome.max(refund.outcome),
                 };
             }
-            Fact::Disputed(id, dispute) => {
+            PaymentFact::Disputed(id, dispute) => {
                 let known = self.disputes.entry(id).or_insert(dispute);
                 *known = known.and(dispute);
             }
@@ -357,7 +357,7 @@ impl Payment {
 
     /// What has to be taken back by now: the same share of the credits as of the money, and all only for all. What has
     /// gone with its time is not taken a second time: money that goes back afterwards goes back for that first.
-    fn to_be_taken(&self, bought: &Purchase) -> Credits {
+    fn to_be_taken(&self, bought: &CreditPurchase) -> Credits {
         let lost = u128::from(
             self.lost_minor()
                 .clamp(0, bought.paid_minor.max(0))
@@ -373,7 +373,7 @@ impl Payment {
             .and_then(Credits::from_micros)
             .unwrap_or(bought.credits);
         match self.expired {
-            Some(Expired { credits, taken }) => share.less(credits).max(share.min(taken)),
+            Some(ExpiredCredits { credits, taken }) => share.less(credits).max(share.min(taken)),
             None => share,
         }
     }

@@ -12,7 +12,7 @@ pub use pricing::{
     BasisPoints, ModelPrice, TokensBound, answer_bound, cost, price, tokens_of_bytes,
 };
 
-use crate::billing::marketplace::Listed;
+use crate::billing::marketplace::ListedPlan;
 use crate::billing::usage::Meter;
 use crate::ids::{PriceId, ProductId};
 use crate::units::Credits;
@@ -67,7 +67,7 @@ pub struct Catalogue {
     /// What can be subscribed to or simply had.
     pub plans: Vec<Plan>,
     /// Credits for sale.
-    pub packs: Vec<Pack>,
+    pub packs: Vec<CreditPack>,
     /// What models cost.
     pub models: Vec<ModelPrice>,
     /// What is added to the models' cost.
@@ -108,13 +108,13 @@ pub struct Plan {
     /// What people read about it.
     pub description: String,
     /// Who can have it.
-    pub sold: Sold,
+    pub sold: Availability,
     /// What it costs, apart from what is counted; none where it costs nothing or is agreed with each customer.
-    pub price: Option<Recurring>,
+    pub price: Option<RecurringPrice>,
     /// How its jobs are paid for.
     pub pays: Pays,
     /// What a delivered job counts at Stripe, where jobs are paid by meter.
-    pub charges: Vec<Charge>,
+    pub charges: Vec<MeterCharge>,
     /// What a delivered job costs besides its tokens, where jobs are paid in credits.
     pub fee: Credits,
     /// The most one job may cost, in credits; none is no bound.
@@ -152,16 +152,16 @@ impl Plan {
 
 /// Who can have a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sold {
+pub enum Availability {
     /// Everybody, for the price that it says.
-    Openly,
+    Public,
     /// Who has agreed on a price with us.
     ByAgreement,
 }
 
 /// A price that comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recurring {
+pub struct RecurringPrice {
     /// How much.
     pub amount: Money,
     /// How often.
@@ -211,25 +211,25 @@ impl Pays {
 
 /// What one delivered job counts on a meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Charge {
+pub struct MeterCharge {
     /// The meter.
     pub meter: Meter,
     /// How many of it.
-    pub counts: Counts,
+    pub counts: MeteredUnit,
     /// What Stripe asks for them, for making the price there.
     pub rate: Rate,
 }
 
 /// What of a job is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counts {
+pub enum MeteredUnit {
     /// One for the pull request.
     Pulls,
     /// Every token, in and out.
     Tokens,
 }
 
-impl Counts {
+impl MeteredUnit {
     /// The word in the catalogue and on the row.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -252,12 +252,12 @@ pub enum Rate {
     /// Each the same.
     PerUnit(String),
     /// By steps: up to so many, each so much; the last has no end.
-    Graduated(Vec<Tier>),
+    Graduated(Vec<RateTier>),
 }
 
 /// One step of a graduated rate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tier {
+pub struct RateTier {
     /// Up to and with this unit; none for the last.
     pub up_to: Option<u64>,
     /// Each costs this, in minor units.
@@ -314,15 +314,15 @@ pub struct Quota {
     /// When it begins anew.
     pub renews: Renewal,
     /// What happens beyond it.
-    pub beyond: Beyond,
+    pub beyond: OverQuota,
 }
 
 impl Quota {
     /// Where it stops, if it stops.
     pub const fn hard_limit(&self) -> Limit {
         match self.beyond {
-            Beyond::Refuse => self.limit,
-            Beyond::Charge => Limit::Unlimited,
+            OverQuota::Refuse => self.limit,
+            OverQuota::Charge => Limit::Unlimited,
         }
     }
 }
@@ -338,7 +338,7 @@ pub enum Limit {
 
 /// What happens when a quota is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beyond {
+pub enum OverQuota {
     /// No more.
     Refuse,
     /// It goes on, and costs.
@@ -347,7 +347,7 @@ pub enum Beyond {
 
 /// Credits for sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pack {
+pub struct CreditPack {
     /// Its name in the catalogue.
     pub id: PlanId,
     /// What people call it.
@@ -362,7 +362,7 @@ pub struct Pack {
     pub prices: Vec<PriceId>,
 }
 
-impl Pack {
+impl CreditPack {
     /// Its product at Stripe, where it was made from this catalogue.
     pub fn product(&self) -> String {
         format!("tallyhook_pack_{}", self.id)
@@ -376,7 +376,7 @@ impl Catalogue {
     }
 
     /// The pack of this name.
-    pub fn pack(&self, id: &PlanId) -> Option<&Pack> {
+    pub fn pack(&self, id: &PlanId) -> Option<&CreditPack> {
         self.packs.iter().find(|pack| pack.id == *id)
     }
 
@@ -388,7 +388,7 @@ impl Catalogue {
     }
 
     /// The plan that this one of our listing on GitHub's Marketplace means.
-    pub fn plan_listed(&self, listed: &Listed) -> Option<&Plan> {
+    pub fn plan_listed(&self, listed: &ListedPlan) -> Option<&Plan> {
         self.plans.iter().find(|plan| {
             plan.marketplace
                 .as_deref()
@@ -397,7 +397,11 @@ impl Catalogue {
     }
 
     /// The pack that is sold by this price of this product.
-    pub fn pack_sold_by(&self, price: &PriceId, product: Option<&ProductId>) -> Option<&Pack> {
+    pub fn pack_sold_by(
+        &self,
+        price: &PriceId,
+        product: Option<&ProductId>,
+    ) -> Option<&CreditPack> {
         self.packs
             .iter()
             .find(|pack| sells(&pack.prices, &pack.product(), price, product))

@@ -6,7 +6,7 @@
 //! meters, and credits, which come off the balance. What is reported after it has happened is counted and never refused.
 
 use crate::billing::entitlements::Entitlements;
-use crate::billing::plans::{Counts, Period, Rate, Renewal};
+use crate::billing::plans::{MeteredUnit, Period, Rate, Renewal};
 use crate::billing::usage::Meter;
 use crate::ids::AccountId;
 use crate::notices::{Notice, Topic};
@@ -17,14 +17,14 @@ use std::fmt;
 
 /// What spending is counted in. Sums of either are in millionths: of a minor unit, of a credit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unit {
+pub enum SpendUnit {
     /// What Stripe invoices.
     Money,
     /// What comes off the balance.
     Credits,
 }
 
-impl Unit {
+impl SpendUnit {
     /// The word in keys and on rows.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Unit {
     }
 }
 
-impl fmt::Display for Unit {
+impl fmt::Display for SpendUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -61,20 +61,20 @@ pub struct Spending {
     /// The billing period that it is counted in: the one in which it began.
     pub period: String,
     /// What it spends.
-    pub unit: Unit,
+    pub unit: SpendUnit,
     /// What it counts on meters, and what that costs; nothing where it spends credits.
-    pub lines: Vec<Line>,
+    pub lines: Vec<SpendLine>,
     /// What was counted for it when it began. Where a rate has tiers, only the write that begins it knows.
     pub reserved: u64,
 }
 
 /// What a job counts on one meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct SpendLine {
     /// The meter.
     pub meter: Meter,
     /// What of the job.
-    pub counts: Counts,
+    pub counts: MeteredUnit,
     /// How many at most.
     pub most: u64,
     /// At what rate.
@@ -86,27 +86,33 @@ impl Spending {
     pub fn tokens_max(&self) -> Option<u64> {
         self.lines
             .iter()
-            .filter(|line| line.counts == Counts::Tokens)
+            .filter(|line| line.counts == MeteredUnit::Tokens)
             .map(|line| line.most)
             .min()
     }
 
     /// What its beginning does.
-    pub fn begins(&self, account: &AccountId) -> Outlay {
+    pub fn begins(&self, account: &AccountId) -> SpendChange {
         let flat = if self.lines.is_empty() {
             self.reserved
         } else {
             0
         };
-        let outlay = Outlay::of(account, &self.period, self.unit, Stage::Begins).plus(signed(flat));
+        let outlay = SpendChange::of(account, &self.period, self.unit, SpendStage::Begins)
+            .plus(signed(flat));
         self.lines
             .iter()
             .fold(outlay, |outlay, line| outlay.moves(line, 0, line.most))
     }
 
     /// What its end does, given what it counts in the end of each line, or what it cost where there are none.
-    pub fn ends(&self, account: &AccountId, cost: u64, counted: impl Fn(&Line) -> u64) -> Outlay {
-        let stage = Stage::Ends {
+    pub fn ends(
+        &self,
+        account: &AccountId,
+        cost: u64,
+        counted: impl Fn(&SpendLine) -> u64,
+    ) -> SpendChange {
+        let stage = SpendStage::Ends {
             reserved: self.reserved,
         };
         let flat = if self.lines.is_empty() {
@@ -114,20 +120,25 @@ impl Spending {
         } else {
             0
         };
-        let outlay = Outlay::of(account, &self.period, self.unit, stage).plus(flat);
+        let outlay = SpendChange::of(account, &self.period, self.unit, stage).plus(flat);
         self.lines.iter().fold(outlay, |outlay, line| {
             outlay.moves(line, line.most, counted(line))
         })
     }
 
     /// What something does that has happened already.
-    pub fn done(&self, account: &AccountId, cost: u64, counted: impl Fn(&Line) -> u64) -> Outlay {
+    pub fn done(
+        &self,
+        account: &AccountId,
+        cost: u64,
+        counted: impl Fn(&SpendLine) -> u64,
+    ) -> SpendChange {
         let flat = if self.lines.is_empty() {
             signed(cost)
         } else {
             0
         };
-        let outlay = Outlay::of(account, &self.period, self.unit, Stage::Done).plus(flat);
+        let outlay = SpendChange::of(account, &self.period, self.unit, SpendStage::Done).plus(flat);
         self.lines
             .iter()
             .fold(outlay, |outlay, line| outlay.moves(line, 0, counted(line)))
@@ -136,15 +147,15 @@ impl Spending {
 
 /// What a piece of work does to what its account spends in a period, to be written with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outlay {
+pub struct SpendChange {
     /// Whose.
     pub account: AccountId,
     /// In which period.
     pub period: String,
     /// What is spent.
-    pub unit: Unit,
+    pub unit: SpendUnit,
     /// Whether the work begins or ends with it.
-    pub stage: Stage,
+    pub stage: SpendStage,
     /// By how much the sum changes, apart from the tier_deltas.
     pub flat: i64,
     /// What changes on meters whose rates have tiers: what that costs depends on how many there are by then.
@@ -153,7 +164,7 @@ pub struct Outlay {
 
 /// Where the work stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum SpendStage {
     /// It begins, if that is within the limit.
     Begins,
     /// It ends, and what was counted for it is no longer reserved.
@@ -176,8 +187,8 @@ pub struct TierDelta {
     pub units: i64,
 }
 
-impl Outlay {
-    fn of(account: &AccountId, period: &str, unit: Unit, stage: Stage) -> Self {
+impl SpendChange {
+    fn of(account: &AccountId, period: &str, unit: SpendUnit, stage: SpendStage) -> Self {
         Self {
             account: account.clone(),
             period: period.to_owned(),
@@ -190,15 +201,15 @@ impl Outlay {
 
     /// Credits that a customer reserves for work of his own.
     pub fn hold(account: &AccountId, period: &str, amount: Credits) -> Self {
-        Self::of(account, period, Unit::Credits, Stage::Begins).plus(amount.signed())
+        Self::of(account, period, SpendUnit::Credits, SpendStage::Begins).plus(amount.signed())
     }
 
     /// The end of such work.
     pub fn settlement(account: &AccountId, period: &str, (held, used): (Credits, Credits)) -> Self {
-        let stage = Stage::Ends {
+        let stage = SpendStage::Ends {
             reserved: held.micros(),
         };
-        Self::of(account, period, Unit::Credits, stage).plus(used.signed() - held.signed())
+        Self::of(account, period, SpendUnit::Credits, stage).plus(used.signed() - held.signed())
     }
 
     fn plus(self, micros: i64) -> Self {
@@ -208,7 +219,7 @@ impl Outlay {
         }
     }
 
-    fn moves(mut self, line: &Line, from: u64, to: u64) -> Self {
+    fn moves(mut self, line: &SpendLine, from: u64, to: u64) -> Self {
         match &line.rate {
             Rate::PerUnit(_) => {
                 self.plus(signed(line.rate.micros(to)) - signed(line.rate.micros(from)))
@@ -242,33 +253,33 @@ pub struct SpendLimit {
 
 impl SpendLimit {
     /// The limit in a unit, in millionths.
-    pub fn of(&self, unit: Unit) -> Option<u64> {
+    pub fn of(&self, unit: SpendUnit) -> Option<u64> {
         match unit {
-            Unit::Money => Some(
+            SpendUnit::Money => Some(
                 u64::try_from(self.money?.minor)
                     .unwrap_or(0)
                     .saturating_mul(MICROS),
             ),
-            Unit::Credits => self.credits.map(Credits::micros),
+            SpendUnit::Credits => self.credits.map(Credits::micros),
         }
     }
 
     /// A sum as people read it. Parts of a minor unit count as a whole one.
-    fn words(&self, unit: Unit, micros: u64) -> String {
+    fn words(&self, unit: SpendUnit, micros: u64) -> String {
         match (unit, self.money) {
-            (Unit::Money, Some(limit)) => Money {
+            (SpendUnit::Money, Some(limit)) => Money {
                 minor: minor(micros),
                 currency: limit.currency,
             }
             .to_string(),
-            (Unit::Money, None) | (Unit::Credits, _) => {
+            (SpendUnit::Money, None) | (SpendUnit::Credits, _) => {
                 format!("{} credits", crate::units::decimal(signed(micros)))
             }
         }
     }
 
     /// What there is to say of a limit and what was spent.
-    pub fn usage_text(&self, unit: Unit, spent: Spent) -> Option<String> {
+    pub fn usage_text(&self, unit: SpendUnit, spent: Spent) -> Option<String> {
         let limit = self.words(unit, self.of(unit)?);
         let under_way = match spent.reserved {
             0 => String::new(),
@@ -286,7 +297,7 @@ impl SpendLimit {
     /// What the customer has to be told when so much is spent: at four fifths of the limit, and when it is reached.
     pub fn warning(
         &self,
-        (unit, period): (Unit, &str),
+        (unit, period): (SpendUnit, &str),
         spent: Spent,
         now: Timestamp,
     ) -> Option<Notice> {
@@ -307,7 +318,7 @@ impl SpendLimit {
     /// What he has to be told when something was refused.
     pub fn reached(
         &self,
-        (unit, period): (Unit, &str),
+        (unit, period): (SpendUnit, &str),
         spent: Spent,
         now: Timestamp,
     ) -> Option<Notice> {

@@ -3,7 +3,7 @@
 //! Stripe's events come late, doubled and out of order. Each carries the second it was made in; a later one wins, a
 //! subscription that has ended stays so, and of two of the same second Stripe is asked.
 
-use crate::billing::marketplace::Purchase;
+use crate::billing::marketplace::MarketplacePurchase;
 use crate::billing::plans::Span;
 use crate::ids::{InvoiceId, PriceId, ProductId, SubscriptionId};
 use crate::time::Timestamp;
@@ -35,7 +35,7 @@ pub struct Contracts {
     /// At Stripe.
     pub subscriptions: Vec<Subscription>,
     /// On GitHub's Marketplace, by its owners.
-    pub purchases: Vec<Purchase>,
+    pub purchases: Vec<MarketplacePurchase>,
 }
 
 /// One thing subscribed to.

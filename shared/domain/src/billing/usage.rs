@@ -101,7 +101,7 @@ impl std::error::Error for BadMeter {}
 
 /// What was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UsageOf {
+pub enum UsageSource {
     /// A job of ours.
     Job(JobId),
     /// A fix by an agent outside, of which this act told.
@@ -110,7 +110,7 @@ pub enum UsageOf {
     Assist(AssistId),
 }
 
-impl UsageOf {
+impl UsageSource {
     /// The id of the usage, which follows from what was used.
     pub fn usage(&self) -> UsageId {
         match self {
@@ -137,15 +137,15 @@ pub struct Usage {
     /// When it became billable.
     pub at: Timestamp,
     /// What it comes from.
-    pub of: UsageOf,
+    pub of: UsageSource,
     /// What makes two tellings one at Stripe.
-    pub identifier: Identifier,
+    pub identifier: UsageIdentifier,
 }
 
 /// What makes two tellings one at Stripe: unique there for at least 24 hours, at most 100 characters. The first is
 /// `use_…-meter`; a record that Stripe would not have and that is told again as a new one gets `use_…-meter-2` and so on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identifier {
+pub struct UsageIdentifier {
     /// Of which usage.
     pub usage: UsageId,
     /// On which meter.
@@ -153,7 +153,7 @@ pub struct Identifier {
     nth: u32,
 }
 
-impl Identifier {
+impl UsageIdentifier {
     /// A record's first.
     pub const fn first(usage: UsageId, meter: Meter) -> Self {
         Self {
@@ -193,7 +193,7 @@ impl Identifier {
     }
 }
 
-impl fmt::Display for Identifier {
+impl fmt::Display for UsageIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.usage, self.meter)?;
         if self.nth > 1 {
@@ -206,32 +206,32 @@ impl fmt::Display for Identifier {
 /// The pointer of a usage message: one account's debts on one meter, reported one after another, because Stripe takes
 /// one call at a time for a customer and a meter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Debts {
+pub struct AccountMeter {
     /// Who owes.
     pub account: AccountId,
     /// On which meter.
     pub meter: Meter,
 }
 
-impl Debts {
+impl AccountMeter {
     /// As a message carries it.
     pub fn pointer(&self) -> String {
         format!("{}#{}", self.account, self.meter)
     }
 
     /// Reads a message's pointer.
-    pub fn parse(text: &str) -> Result<Self, BadPointer> {
-        let (account, meter) = text.split_once('#').ok_or(BadPointer::Shape)?;
+    pub fn parse(text: &str) -> Result<Self, BadAccountMeter> {
+        let (account, meter) = text.split_once('#').ok_or(BadAccountMeter::Shape)?;
         Ok(Self {
-            account: AccountId::parse(account).map_err(BadPointer::Account)?,
-            meter: Meter::parse(meter).map_err(BadPointer::Meter)?,
+            account: AccountId::parse(account).map_err(BadAccountMeter::Account)?,
+            meter: Meter::parse(meter).map_err(BadAccountMeter::Meter)?,
         })
     }
 }
 
 /// A usage message's pointer that points nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BadPointer {
+pub enum BadAccountMeter {
     /// Not `account#meter`.
     Shape,
     /// The part before `#`.
@@ -240,13 +240,13 @@ pub enum BadPointer {
     Meter(BadMeter),
 }
 
-impl fmt::Display for BadPointer {
+impl fmt::Display for BadAccountMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a usage pointer is an account's id, # and a meter's name")
     }
 }
 
-impl std::error::Error for BadPointer {
+impl std::error::Error for BadAccountMeter {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Shape => None,
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn identifiers_say_which_telling_it_is() {
-        let first = Identifier::first(
+        let first = UsageIdentifier::first(
             UsageId::mint(Timestamp::from_millis(1), [7; 10]),
             Meter::pull_requests(),
         );
@@ -275,25 +275,29 @@ mod tests {
         assert_eq!(second.to_string(), format!("{text}-2"));
         assert_eq!(second.next().to_string(), format!("{text}-3"));
         for one in [first, second] {
-            assert_eq!(Identifier::parse(&one.to_string()), Some(one));
+            assert_eq!(UsageIdentifier::parse(&one.to_string()), Some(one));
         }
         for bad in ["", "-", "use_1-pull_requests", &text.to_uppercase()] {
-            assert_eq!(Identifier::parse(bad), None, "{bad}");
+            assert_eq!(UsageIdentifier::parse(bad), None, "{bad}");
         }
         for end in ["-", "-0", "-1", "-02", "-+2", "-2-3", "-x"] {
-            assert_eq!(Identifier::parse(&format!("{text}{end}")), None, "{end}");
+            assert_eq!(
+                UsageIdentifier::parse(&format!("{text}{end}")),
+                None,
+                "{end}"
+            );
         }
     }
 
     #[test]
     fn pointers_round_trip() {
-        let debts = Debts {
+        let debts = AccountMeter {
             account: AccountId::mint(Timestamp::from_millis(1), [7; 10]),
             meter: Meter::pull_requests(),
         };
-        assert_eq!(Debts::parse(&debts.pointer()), Ok(debts));
+        assert_eq!(AccountMeter::parse(&debts.pointer()), Ok(debts));
         for bad in ["", "#", "acc_#m", "acc_01hf7yat00zzzzzzzzzzzzzzzz#UPPER"] {
-            assert!(Debts::parse(bad).is_err(), "{bad}");
+            assert!(AccountMeter::parse(bad).is_err(), "{bad}");
         }
     }
 }

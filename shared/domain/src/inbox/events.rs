@@ -4,7 +4,7 @@
 //! would have to check.
 
 use crate::accounts::addresses::MailAddress;
-use crate::billing::marketplace::Listed;
+use crate::billing::marketplace::ListedPlan;
 use crate::billing::payments::{Dispute, Refund};
 use crate::billing::subscriptions::{Invoice, Subscription};
 use crate::ids::{
@@ -41,7 +41,7 @@ pub enum GithubEvent {
 
 /// Where an event comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct EventOrigin {
     /// The App's installation.
     pub installation: InstallationId,
     /// Who owns the repository.
@@ -81,7 +81,7 @@ pub struct Issue {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueEvent {
     /// Where.
-    pub origin: Origin,
+    pub origin: EventOrigin,
     /// To which issue.
     pub issue: Issue,
 }
@@ -90,7 +90,7 @@ pub struct IssueEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueLabeled {
     /// Where.
-    pub origin: Origin,
+    pub origin: EventOrigin,
     /// Which issue.
     pub issue: Issue,
     /// Which label.
@@ -101,7 +101,7 @@ pub struct IssueLabeled {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueComment {
     /// Where.
-    pub origin: Origin,
+    pub origin: EventOrigin,
     /// On which issue.
     pub issue: Issue,
     /// Which comment.
@@ -127,7 +127,7 @@ pub enum CommentOn {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullEvent {
     /// Where.
-    pub origin: Origin,
+    pub origin: EventOrigin,
     /// Its number.
     pub number: u64,
     /// The branch it comes from.
@@ -135,12 +135,12 @@ pub struct PullEvent {
     /// The repository that branch is in; absent when a fork was deleted.
     pub head_repository: Option<RepositoryId>,
     /// What became of it.
-    pub fate: PullFate,
+    pub fate: PullState,
 }
 
 /// Where a pull request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PullFate {
+pub enum PullState {
     /// Open.
     Open,
     /// Merged.
@@ -187,7 +187,7 @@ pub struct MarketplaceEvent {
     /// What happened.
     pub change: MarketplaceChange,
     /// Which plan of the listing: the one bought, changed to, or cancelled.
-    pub listed: Listed,
+    pub listed: ListedPlan,
     /// From when it holds.
     pub effective_at: Timestamp,
 }
@@ -297,12 +297,12 @@ pub struct StripeEnvelope {
     /// When Stripe made it.
     pub created_at: Timestamp,
     /// Whether it is about money or only a test.
-    pub mode: Mode,
+    pub mode: StripeMode,
 }
 
 /// Stripe's two worlds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum StripeMode {
     /// Nothing costs anything.
     Test,
     /// Money.
@@ -321,7 +321,7 @@ pub struct CheckoutEvent {
     /// Its payment, once there is one.
     pub payment: Option<PaymentId>,
     /// Whether it is paid.
-    pub paid: Paid,
+    pub paid: CheckoutPayment,
     /// What was paid or is to be, in minor units, taxes and discounts included.
     pub total_minor: i64,
     /// In which currency.
@@ -341,13 +341,12 @@ pub enum CheckoutPurpose {
 
 /// Whether a checkout session is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paid {
-    /// It is.
-    Yes,
-    /// Not yet, and perhaps never.
-    NotYet,
-    /// There was nothing to pay.
-    NothingDue,
+pub enum CheckoutPayment {
+    Paid,
+    /// Not paid yet, and possibly never.
+    Unpaid,
+    /// The session had nothing to pay.
+    NotRequired,
 }
 
 /// Something happened to a payment.

@@ -1,35 +1,37 @@
 //! Assists: small pieces of model work with an answer to read, and no pull request.
 //!
 //! Owns what can be asked, what may be asked with it, and an assist's way from `QUEUED` to `DONE` or `FAILED`. Whoever works
-//! on one has a [`Lease`], which a [`Move`] spends; late writers fail on the version. What an end means for the money
+//! on one has a [`AssistLease`], which a [`AssistTransition`] spends; late writers fail on the version. What an end means for the money
 //! follows from the assist's terms, so that it is written with the end or not at all: an answer is paid for once, and an
 //! assist without one costs nothing.
 
 mod commits;
 mod test_files;
 
-pub use commits::{Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary};
+pub use commits::{
+    CommitRef, DiffStats, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, SummaryText,
+};
 pub use test_files::{
-    BadFiles, Integrated, Score, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis,
+    BadFiles, FileScore, IntegratedFile, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis,
     TestIntegration,
 };
 
-use crate::billing::usage::{Tokens, UsageOf};
+use crate::billing::usage::{Tokens, UsageSource};
 use crate::ids::{AccountId, AssistId};
 use crate::jobs::steps::head;
-use crate::jobs::{Money, Terms};
+use crate::jobs::{BillingEffect, Terms};
 use crate::ledger::HoldId;
-use crate::retry::{ATTEMPTS_MAX, Failure, Next, gave_up};
+use crate::retry::{ATTEMPTS_MAX, Failure, NextAttempt, gave_up};
 use crate::time::Timestamp;
 use crate::units::Credits;
-use crate::work::{Held, Tries};
+use crate::work::{Busy, Lifecycle};
 use std::time::Duration;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
+pub enum AssistTask {
     /// Say in words what a commit changes.
-    CommitSummary(Commit),
+    CommitSummary(CommitRef),
     /// Say how well test files suit.
     TestAnalysis(TestAnalysis),
     /// Put tests into a file.
@@ -38,18 +40,18 @@ pub enum Task {
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum AssistAnswer {
     /// What the commit changes.
-    CommitSummary(Summary),
+    CommitSummary(SummaryText),
     /// The test files, the best first.
-    TestAnalysis(Vec<Score>),
+    TestAnalysis(Vec<FileScore>),
     /// The file with the tests in it.
-    TestIntegration(Integrated),
+    TestIntegration(IntegratedFile),
 }
 
 /// What kind of assist it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum AssistKind {
     /// A commit in words.
     CommitSummary,
     /// Test files with their scores.
@@ -58,7 +60,7 @@ pub enum Kind {
     TestIntegration,
 }
 
-impl Kind {
+impl AssistKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [
         Self::CommitSummary,
@@ -89,20 +91,20 @@ impl Kind {
     }
 }
 
-impl Task {
+impl AssistTask {
     /// Its kind.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> AssistKind {
         match self {
-            Self::CommitSummary(_) => Kind::CommitSummary,
-            Self::TestAnalysis(_) => Kind::TestAnalysis,
-            Self::TestIntegration(_) => Kind::TestIntegration,
+            Self::CommitSummary(_) => AssistKind::CommitSummary,
+            Self::TestAnalysis(_) => AssistKind::TestAnalysis,
+            Self::TestIntegration(_) => AssistKind::TestIntegration,
         }
     }
 }
 
 /// Where an assist stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum AssistState {
     /// It is to be worked on, or is.
     Queued,
     /// It has its answer.
@@ -111,7 +113,7 @@ pub enum State {
     Failed,
 }
 
-impl State {
+impl AssistState {
     /// Every state.
     pub const ALL: [Self; 3] = [Self::Queued, Self::Done, Self::Failed];
 
@@ -132,13 +134,13 @@ impl State {
 
 /// What never changes in an assist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct AssistFacts {
     /// Its id.
     pub id: AssistId,
     /// Whose it is.
     pub account: AccountId,
     /// What kind it is.
-    pub kind: Kind,
+    pub kind: AssistKind,
     /// How it is paid for.
     pub terms: Terms,
     /// When it was asked for.
@@ -147,7 +149,7 @@ pub struct Facts {
 
 /// What the model took for the answer that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Used {
+pub struct ModelUsage {
     /// The model, as its provider named it.
     pub model: String,
     /// What it read and wrote.
@@ -160,15 +162,15 @@ pub struct Used {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assist {
     /// What never changes.
-    pub facts: Facts,
+    pub facts: AssistFacts,
     /// Where it stands.
-    pub state: State,
+    pub state: AssistState,
     /// How often it was written; every write names the version it came from.
     pub version: u64,
     /// Who works on it, and how often that has failed.
-    pub tries: Tries,
+    pub tries: Lifecycle,
     /// What the answer took.
-    pub used: Option<Used>,
+    pub used: Option<ModelUsage>,
     /// Why it failed.
     pub reason: Option<String>,
     /// When it ended.
@@ -182,11 +184,11 @@ const FILES_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 impl Assist {
     /// A new one.
-    pub fn queued(facts: Facts) -> Self {
-        let tries = Tries::owed(facts.created_at);
+    pub fn queued(facts: AssistFacts) -> Self {
+        let tries = Lifecycle::owed(facts.created_at);
         Self {
             facts,
-            state: State::Queued,
+            state: AssistState::Queued,
             version: 1,
             tries,
             used: None,
@@ -196,12 +198,14 @@ impl Assist {
     }
 
     /// Asks for the work until `until`, unless somebody else has it or it is over.
-    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim, Held> {
-        if self.state != State::Queued {
-            return Err(Held { until: now });
+    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<AssistClaim, Busy> {
+        if self.state != AssistState::Queued {
+            return Err(Busy { until: now });
         }
         let tries = self.tries.taken(until, now)?;
-        Ok(Claim(Move::of(self, now).with(|row| row.tries = tries)))
+        Ok(AssistClaim(
+            AssistTransition::of(self, now).with(|row| row.tries = tries),
+        ))
     }
 
     /// What the answer costs whoever pays it.
@@ -224,13 +228,13 @@ impl Assist {
 /// One change of an assist, to be written whole or not at all, and only on the version it came from.
 #[must_use = "a move is nothing until the store has written it"]
 #[derive(Debug)]
-pub struct Move {
+pub struct AssistTransition {
     row: Assist,
-    answer: Option<Answer>,
+    answer: Option<AssistAnswer>,
     now: Timestamp,
 }
 
-impl Move {
+impl AssistTransition {
     fn of(mut row: Assist, now: Timestamp) -> Self {
         row.version += 1;
         Self {
@@ -245,14 +249,14 @@ impl Move {
         self
     }
 
-    fn ending(self, state: State) -> Self {
+    fn ending(self, state: AssistState) -> Self {
         let now = self.now;
         self.with(|row| {
             row.state = state;
             row.ended_at = Some(now);
-            row.tries = Tries {
+            row.tries = Lifecycle {
                 attempts: row.tries.attempts,
-                ..Tries::default()
+                ..Lifecycle::default()
             };
         })
     }
@@ -268,14 +272,14 @@ impl Move {
     }
 
     /// The answer that is kept with it.
-    pub const fn answer(&self) -> Option<&Answer> {
+    pub const fn answer(&self) -> Option<&AssistAnswer> {
         self.answer.as_ref()
     }
 
     /// What it means for the money, to be written with it.
-    pub fn money(&self) -> Money {
+    pub fn money(&self) -> BillingEffect {
         let (row, now) = (&self.row, self.now);
-        let Facts {
+        let AssistFacts {
             id,
             account,
             terms,
@@ -283,8 +287,8 @@ impl Move {
             ..
         } = &row.facts;
         match row.state {
-            State::Queued => Money::Still,
-            State::Done => {
+            AssistState::Queued => BillingEffect::None,
+            AssistState::Done => {
                 let tokens = row
                     .used
                     .as_ref()
@@ -295,16 +299,16 @@ impl Move {
                     kind.as_str(),
                     tokens.input.saturating_add(tokens.output)
                 );
-                Money::Billed {
+                BillingEffect::Billed {
                     capture: terms.settlement(account, row.hold(), row.price(), note, now),
-                    usage: terms.usage(account, &UsageOf::Assist(id.clone()), (0, tokens), now),
+                    usage: terms.usage(account, &UsageSource::Assist(id.clone()), (0, tokens), now),
                     outlay: terms.ends(account, row.price(), (0, tokens)),
                 }
             }
-            State::Failed => {
+            AssistState::Failed => {
                 let why = row.reason.as_deref().unwrap_or("it failed");
                 let note = format!("nothing to pay for {}: {}", kind.as_str(), head(why, 200));
-                Money::GivenBack {
+                BillingEffect::Released {
                     release: terms.settlement(account, row.hold(), Credits::ZERO, note, now),
                     outlay: terms.ends(account, Credits::ZERO, (0, Tokens::default())),
                 }
@@ -313,66 +317,66 @@ impl Move {
     }
 }
 
-/// The wish to work on an assist; the store turns it into a [`Lease`] or says that it came too late.
+/// The wish to work on an assist; the store turns it into a [`AssistLease`] or says that it came too late.
 #[must_use = "a claim is nothing until the store has written it"]
 #[derive(Debug)]
-pub struct Claim(Move);
+pub struct AssistClaim(AssistTransition);
 
-impl Claim {
+impl AssistClaim {
     /// The write that takes the lease.
-    pub const fn write(&self) -> &Move {
+    pub const fn write(&self) -> &AssistTransition {
         &self.0
     }
 
     /// The lease, once that write has succeeded.
-    pub fn granted(self) -> Lease {
-        Lease(self.0.row)
+    pub fn granted(self) -> AssistLease {
+        AssistLease(self.0.row)
     }
 }
 
 /// The right to work. It is spent by the move that ends the work.
 #[must_use = "a lease that is dropped blocks the assist until it runs out"]
 #[derive(Debug)]
-pub struct Lease(Assist);
+pub struct AssistLease(Assist);
 
-impl Lease {
+impl AssistLease {
     /// The assist as it stands under this lease.
     pub const fn row(&self) -> &Assist {
         &self.0
     }
 
     /// Ends it with its answer.
-    pub fn done(self, answer: Answer, used: Used, now: Timestamp) -> Move {
-        let mut ended = Move::of(self.0, now)
-            .ending(State::Done)
+    pub fn done(self, answer: AssistAnswer, used: ModelUsage, now: Timestamp) -> AssistTransition {
+        let mut ended = AssistTransition::of(self.0, now)
+            .ending(AssistState::Done)
             .with(|row| row.used = Some(used));
         ended.answer = Some(answer);
         ended
     }
 
     /// Ends a try that failed, as its class says: the assist fails, waits, or is tried again.
-    pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Move {
+    pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> AssistTransition {
         // The outermost words only: people read them, and what is below may name our insides.
         let reason = failure.source.to_string();
         let tries = self.0.tries;
-        match Next::after(failure, tries.attempts, jitter, now) {
-            Next::Over => self.fail(&reason, now),
-            Next::Later(due_at) => {
-                Move::of(self.0, now).with(|row| row.tries = tries.postponed(due_at))
+        match NextAttempt::after(failure, tries.attempts, jitter, now) {
+            NextAttempt::Over => self.fail(&reason, now),
+            NextAttempt::Later(due_at) => {
+                AssistTransition::of(self.0, now).with(|row| row.tries = tries.postponed(due_at))
             }
-            Next::Again(_) if tries.attempts.saturating_add(1) >= ATTEMPTS_MAX => {
+            NextAttempt::Again(_) if tries.attempts.saturating_add(1) >= ATTEMPTS_MAX => {
                 self.fail(&gave_up(&reason), now)
             }
-            Next::Again(due_at) => {
-                Move::of(self.0, now).with(|row| row.tries = tries.given_back(due_at))
+            NextAttempt::Again(due_at) => {
+                AssistTransition::of(self.0, now).with(|row| row.tries = tries.given_back(due_at))
             }
         }
     }
 
-    fn fail(self, reason: &str, now: Timestamp) -> Move {
+    fn fail(self, reason: &str, now: Timestamp) -> AssistTransition {
         let reason = head(reason, REASON_BYTES_MAX).to_owned();
-        Move::of(self.0, now)
-            .ending(State::Failed)
+        AssistTransition::of(self.0, now)
+            .ending(AssistState::Failed)
             .with(|row| row.reason = Some(reason))
     }
 }

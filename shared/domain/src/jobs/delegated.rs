@@ -3,27 +3,27 @@
 //! agent, which may or may not push the branch that we know.
 
 use super::requests::Agent;
-use super::{Cancellable, Delegated, Job, PullRef, Snapshot, State, Transition};
+use super::{Cancellable, Delegated, Job, JobRow, JobState, PullRef, Transition};
 use crate::time::Timestamp;
 use std::time::Duration;
 
 /// How long an agent is waited for.
 pub(super) const WAITED_FOR: Duration = Duration::from_secs(7 * 86_400);
 
-impl Snapshot {
+impl JobRow {
     /// Whether an agent outside works on it, or did.
     pub fn is_delegated(&self) -> bool {
         self.timeline
             .first()
-            .is_some_and(|moment| moment.state == State::Delegated)
+            .is_some_and(|moment| moment.state == JobState::Delegated)
     }
 
     /// Who works on it.
     pub fn agent(&self) -> Agent {
         if self.is_delegated() {
-            Agent::Outside
+            Agent::External
         } else {
-            Agent::Ours
+            Agent::Tallyhook
         }
     }
 }
@@ -39,7 +39,7 @@ impl Job<Delegated> {
     /// The agent has opened a pull request; the fix is paid for with it.
     pub fn delivered(self, pull: PullRef, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now)
-            .enter(State::PrOpened)
+            .enter(JobState::PrOpened)
             .with(|row| row.pull = Some(pull))
     }
 
@@ -54,7 +54,7 @@ impl Job<Delegated> {
 
     /// There will be none, as the agent says.
     pub fn given_up(self, reason: &str, now: Timestamp) -> Transition {
-        Transition::from(self.into_row(), now).ending(State::Failed, reason)
+        Transition::from(self.into_row(), now).ending(JobState::Failed, reason)
     }
 
     /// There is nothing to do until the agent's time is over.

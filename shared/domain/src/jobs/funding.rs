@@ -4,15 +4,16 @@
 //! plan says; entering it captures what was held or owes Stripe the usage, in the same transaction. Every other end gives
 //! back what was held and what was counted. Since both follow from the states alone, no caller can forget them.
 
-use super::{Snapshot, State};
+use super::{JobRow, JobState};
 use crate::billing::entitlements::Entitlements;
 use crate::billing::plans::{
-    BasisPoints, Billable, Catalogue, Charge, Counts, Limit, Pays, Period, Plan, Quota, price,
+    BasisPoints, Billable, Catalogue, Limit, MeterCharge, MeteredUnit, Pays, Period, Plan, Quota,
+    price,
 };
-use crate::billing::spending::{Line, Outlay, Spending, Unit, billing_period};
-use crate::billing::usage::{Debts, Identifier, Meter, Tokens, Usage, UsageOf};
+use crate::billing::spending::{SpendChange, SpendLine, SpendUnit, Spending, billing_period};
+use crate::billing::usage::{AccountMeter, Meter, Tokens, Usage, UsageIdentifier, UsageSource};
 use crate::ids::{AccountId, CustomerId};
-use crate::ledger::{HoldId, Label, Posting};
+use crate::ledger::{EntryDetails, HoldId, Posting};
 use crate::time::Timestamp;
 use crate::units::Credits;
 
@@ -50,7 +51,7 @@ pub enum Funding {
         /// The account's customer at Stripe.
         customer: CustomerId,
         /// What it counts, and on which meters.
-        counts: Vec<(Meter, Counts)>,
+        counts: Vec<(Meter, MeteredUnit)>,
     },
     /// Nobody pays; it is only counted.
     Free,
@@ -146,9 +147,11 @@ impl Offer {
                     .for_each(|spending| spending.reserved = held.micros());
             }
             Funding::Metered { counts, .. } => {
-                counts.retain(|(_, counts)| *counts == Counts::Tokens);
+                counts.retain(|(_, counts)| *counts == MeteredUnit::Tokens);
                 if let Some(spending) = &mut terms.spending {
-                    spending.lines.retain(|line| line.counts == Counts::Tokens);
+                    spending
+                        .lines
+                        .retain(|line| line.counts == MeteredUnit::Tokens);
                     let lines = spending.lines.iter_mut();
                     lines.for_each(|line| {
                         line.most = line.most.min(most.input.saturating_add(most.output))
@@ -177,10 +180,12 @@ impl Offer {
                     .for_each(|spending| spending.reserved = fee.micros());
             }
             Funding::Metered { counts, .. } => {
-                counts.retain(|(_, counts)| *counts == Counts::Pulls);
+                counts.retain(|(_, counts)| *counts == MeteredUnit::Pulls);
                 let spending = terms.spending.iter_mut();
                 spending.for_each(|spending| {
-                    spending.lines.retain(|line| line.counts == Counts::Pulls)
+                    spending
+                        .lines
+                        .retain(|line| line.counts == MeteredUnit::Pulls)
                 });
             }
             Funding::Free => {}
@@ -207,7 +212,7 @@ impl Offer {
         let Funding::Prepaid { held, .. } = self.terms.funding else {
             return None;
         };
-        let label = Label {
+        let label = EntryDetails {
             note: format!("reserved for {what}"),
             source: hold.to_string(),
             priced_by: self.terms.priced_by.clone(),
@@ -219,9 +224,9 @@ impl Offer {
 /// What a job of a plan spends at most.
 fn spending(plan: &Plan, period: String) -> Option<Spending> {
     let (unit, lines, reserved) = match plan.pays {
-        Pays::Credits => (Unit::Credits, Vec::new(), plan.budget.micros()),
+        Pays::Credits => (SpendUnit::Credits, Vec::new(), plan.budget.micros()),
         Pays::Meters => (
-            Unit::Money,
+            SpendUnit::Money,
             plan.charges
                 .iter()
                 .map(|charge| line(plan, charge))
@@ -238,12 +243,12 @@ fn spending(plan: &Plan, period: String) -> Option<Spending> {
     })
 }
 
-fn line(plan: &Plan, charge: &Charge) -> Line {
+fn line(plan: &Plan, charge: &MeterCharge) -> SpendLine {
     let most = match charge.counts {
-        Counts::Pulls => 1,
-        Counts::Tokens => plan.tokens_max,
+        MeteredUnit::Pulls => 1,
+        MeteredUnit::Tokens => plan.tokens_max,
     };
-    Line {
+    SpendLine {
         meter: charge.meter.clone(),
         counts: charge.counts,
         most,
@@ -280,7 +285,7 @@ impl Terms {
         let Funding::Prepaid { held, .. } = self.funding else {
             return None;
         };
-        let label = Label {
+        let label = EntryDetails {
             note,
             source: hold.to_string(),
             priced_by: self.priced_by.clone(),
@@ -294,10 +299,10 @@ impl Terms {
     }
 
     /// What is counted: of tokens no more than were reserved, as of credits.
-    fn counted(&self, counts: Counts, (pulls, tokens): (u64, Tokens)) -> u64 {
+    fn counted(&self, counts: MeteredUnit, (pulls, tokens): (u64, Tokens)) -> u64 {
         match counts {
-            Counts::Pulls => pulls,
-            Counts::Tokens => {
+            MeteredUnit::Pulls => pulls,
+            MeteredUnit::Tokens => {
                 let taken = tokens.input.saturating_add(tokens.output);
                 self.tokens_max().map_or(taken, |most| taken.min(most))
             }
@@ -305,7 +310,7 @@ impl Terms {
     }
 
     /// What the beginning of the work does to what its account spends: the most that it can come to.
-    pub fn begins(&self, account: &AccountId) -> Option<Outlay> {
+    pub fn begins(&self, account: &AccountId) -> Option<SpendChange> {
         self.spending
             .as_ref()
             .map(|spending| spending.begins(account))
@@ -317,7 +322,7 @@ impl Terms {
         account: &AccountId,
         cost: Credits,
         used: (u64, Tokens),
-    ) -> Option<Outlay> {
+    ) -> Option<SpendChange> {
         let spending = self.spending.as_ref()?;
         let cost = cost.micros().min(spending.reserved);
         Some(spending.ends(account, cost, |line| self.counted(line.counts, used)))
@@ -327,14 +332,14 @@ impl Terms {
     pub(crate) fn usage(
         &self,
         account: &AccountId,
-        of: &UsageOf,
+        of: &UsageSource,
         used: (u64, Tokens),
         now: Timestamp,
     ) -> Vec<Usage> {
         let Funding::Metered { customer, counts } = &self.funding else {
             return Vec::new();
         };
-        let one = |(meter, counts): &(Meter, Counts)| Usage {
+        let one = |(meter, counts): &(Meter, MeteredUnit)| Usage {
             id: of.usage(),
             account: account.clone(),
             meter: meter.clone(),
@@ -342,7 +347,7 @@ impl Terms {
             value: self.counted(*counts, used),
             at: now,
             of: of.clone(),
-            identifier: Identifier::first(of.usage(), meter.clone()),
+            identifier: UsageIdentifier::first(of.usage(), meter.clone()),
         };
         counts
             .iter()
@@ -354,9 +359,9 @@ impl Terms {
 
 /// What a move means for the money.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Money {
+pub enum BillingEffect {
     /// Nothing.
-    Still,
+    None,
     /// The job is billed.
     Billed {
         /// The capture, if it was paid from credits.
@@ -364,67 +369,70 @@ pub enum Money {
         /// What Stripe has to be told, if it is metered.
         usage: Vec<Usage>,
         /// What it has come to of what was counted for it.
-        outlay: Option<Outlay>,
+        outlay: Option<SpendChange>,
     },
     /// The job is not billed and never will be: the hold goes back, and so does its place in the quota.
-    GivenBack {
+    Released {
         /// The release, if something was held.
         release: Option<Posting>,
         /// What was counted for it, taken off again.
-        outlay: Option<Outlay>,
+        outlay: Option<SpendChange>,
     },
 }
 
-impl Money {
+impl BillingEffect {
     /// The credits that move by it: one posting or none.
     pub fn posting(&self) -> &[Posting] {
         match self {
-            Self::Still => None,
+            Self::None => None,
             Self::Billed { capture, .. } => capture.as_ref(),
-            Self::GivenBack { release, .. } => release.as_ref(),
+            Self::Released { release, .. } => release.as_ref(),
         }
         .map_or(&[], std::slice::from_ref)
     }
 
     /// What it does to what the account spends.
-    pub const fn outlay(&self) -> Option<&Outlay> {
+    pub const fn outlay(&self) -> Option<&SpendChange> {
         match self {
-            Self::Still => None,
-            Self::Billed { outlay, .. } | Self::GivenBack { outlay, .. } => outlay.as_ref(),
+            Self::None => None,
+            Self::Billed { outlay, .. } | Self::Released { outlay, .. } => outlay.as_ref(),
         }
     }
 
     /// Which of the account's meters owe Stripe something by it.
-    pub fn debts(&self) -> Vec<Debts> {
+    pub fn debts(&self) -> Vec<AccountMeter> {
         match self {
             Self::Billed { usage, .. } => usage
                 .iter()
-                .map(|usage| Debts {
+                .map(|usage| AccountMeter {
                     account: usage.account.clone(),
                     meter: usage.meter.clone(),
                 })
                 .collect(),
-            Self::Still | Self::GivenBack { .. } => Vec::new(),
+            Self::None | Self::Released { .. } => Vec::new(),
         }
     }
 }
 
 /// What it means that a job has gone from one state to where it is now.
-pub(super) fn money(from: State, row: &Snapshot, now: Timestamp) -> Money {
+pub(super) fn money(from: JobState, row: &JobRow, now: Timestamp) -> BillingEffect {
     let bills = match row.facts.terms.billable {
-        Billable::PrOpened => State::PrOpened,
-        Billable::Merged => State::Merged,
+        Billable::PrOpened => JobState::PrOpened,
+        Billable::Merged => JobState::Merged,
     };
     if from == row.state {
-        return Money::Still;
+        return BillingEffect::None;
     }
     if row.state == bills {
         let (facts, cost, used) = (&row.facts, cost_to_customer(row), (pulls(row), row.tokens));
-        return Money::Billed {
+        return BillingEffect::Billed {
             capture: settlement(row, cost, now),
-            usage: facts
-                .terms
-                .usage(&facts.account, &UsageOf::Job(facts.id.clone()), used, now),
+            usage: facts.terms.usage(
+                &facts.account,
+                &UsageSource::Job(facts.id.clone()),
+                used,
+                now,
+            ),
             outlay: facts.terms.ends(&facts.account, cost, used),
         };
     }
@@ -434,16 +442,16 @@ pub(super) fn money(from: State, row: &Snapshot, now: Timestamp) -> Money {
             row.facts
                 .terms
                 .ends(&row.facts.account, Credits::ZERO, (0, Tokens::default()));
-        return Money::GivenBack {
+        return BillingEffect::Released {
             release: settlement(row, Credits::ZERO, now),
             outlay,
         };
     }
-    Money::Still
+    BillingEffect::None
 }
 
 /// What the work so far comes to for whoever pays it.
-pub fn cost_to_customer(row: &Snapshot) -> Credits {
+pub fn cost_to_customer(row: &JobRow) -> Credits {
     let (markup, fee) = row.facts.terms.funding.surcharge();
     let fee = match row.fix_paid {
         FixPaid::WithJob => fee,
@@ -452,7 +460,7 @@ pub fn cost_to_customer(row: &Snapshot) -> Credits {
     price(row.cost, markup, fee)
 }
 
-fn settlement(row: &Snapshot, used: Credits, now: Timestamp) -> Option<Posting> {
+fn settlement(row: &JobRow, used: Credits, now: Timestamp) -> Option<Posting> {
     let facts = &row.facts;
     facts.terms.settlement(
         &facts.account,
@@ -464,7 +472,7 @@ fn settlement(row: &Snapshot, used: Credits, now: Timestamp) -> Option<Posting> 
 }
 
 /// What the customer reads beside the amount.
-fn receipt(row: &Snapshot, used: Credits) -> String {
+fn receipt(row: &JobRow, used: Credits) -> String {
     let facts = &row.facts;
     let place = format!("{}/{}", facts.owner_login, facts.repository_name);
     match &row.pull {
@@ -491,7 +499,7 @@ fn receipt(row: &Snapshot, used: Credits) -> String {
 }
 
 /// How many pull requests a job counts that delivers.
-fn pulls(row: &Snapshot) -> u64 {
+fn pulls(row: &JobRow) -> u64 {
     match row.fix_paid {
         FixPaid::WithJob => 1,
         FixPaid::Before => 0,

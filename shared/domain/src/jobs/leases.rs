@@ -5,11 +5,11 @@
 //! it saves work and model fees, and lets one writer at a time look up and then create.
 
 use super::{
-    Approved, Coding, Job, Opening, Planning, Queued, Reviewing, Snapshot, State, Transition,
+    Approved, Coding, Job, JobRow, JobState, Opening, Planning, Queued, Reviewing, Transition,
 };
 use crate::time::Timestamp;
-pub use crate::work::Held;
-use crate::work::Tries;
+pub use crate::work::Busy;
+use crate::work::Lifecycle;
 use std::marker::PhantomData;
 
 /// A stage in which work is done under a lease, and the stage that work puts the job in.
@@ -17,51 +17,51 @@ pub trait Leasable {
     /// Where the job is while it is worked on.
     type Working;
     /// The same, as the row says it.
-    const WORKING: State;
+    const WORKING: JobState;
 }
 
 impl Leasable for Queued {
     type Working = Planning;
-    const WORKING: State = State::Planning;
+    const WORKING: JobState = JobState::Planning;
 }
 impl Leasable for Planning {
     type Working = Self;
-    const WORKING: State = State::Planning;
+    const WORKING: JobState = JobState::Planning;
 }
 impl Leasable for Coding {
     type Working = Self;
-    const WORKING: State = State::Coding;
+    const WORKING: JobState = JobState::Coding;
 }
 impl Leasable for Reviewing {
     type Working = Self;
-    const WORKING: State = State::Reviewing;
+    const WORKING: JobState = JobState::Reviewing;
 }
 impl Leasable for Approved {
     type Working = Opening;
-    const WORKING: State = State::PrCreationInitiated;
+    const WORKING: JobState = JobState::PrCreationInitiated;
 }
 impl Leasable for Opening {
     type Working = Self;
-    const WORKING: State = State::PrCreationInitiated;
+    const WORKING: JobState = JobState::PrCreationInitiated;
 }
 
-/// The wish to work on a job; the store turns it into a [`Lease`] or says that it came too late.
+/// The wish to work on a job; the store turns it into a [`JobLease`] or says that it came too late.
 #[must_use = "a claim is nothing until the store has written it"]
 #[derive(Debug)]
-pub struct Claim<W> {
+pub struct JobClaim<W> {
     transition: Transition,
     stage: PhantomData<W>,
 }
 
-impl<W> Claim<W> {
+impl<W> JobClaim<W> {
     /// The write that takes the lease.
     pub const fn transition(&self) -> &Transition {
         &self.transition
     }
 
     /// The lease, once that write has succeeded.
-    pub fn granted(self) -> Lease<W> {
-        Lease {
+    pub fn granted(self) -> JobLease<W> {
+        JobLease {
             row: self.transition.into_row(),
             stage: PhantomData,
         }
@@ -70,14 +70,14 @@ impl<W> Claim<W> {
 
 impl<S: Leasable> Job<S> {
     /// Asks for the work until `until`, unless somebody else has it.
-    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim<S::Working>, Held> {
+    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<JobClaim<S::Working>, Busy> {
         // Tries are those of the present work.
         let attempts = if self.row.state == S::WORKING {
             self.row.attempts
         } else {
             0
         };
-        let taken = Tries {
+        let taken = Lifecycle {
             attempts,
             ..self.row.tries()
         }
@@ -85,7 +85,7 @@ impl<S: Leasable> Job<S> {
         let transition = Transition::from(self.row, now)
             .enter(S::WORKING)
             .with(|row| row.set_tries(taken));
-        Ok(Claim {
+        Ok(JobClaim {
             transition,
             stage: PhantomData,
         })
@@ -95,18 +95,18 @@ impl<S: Leasable> Job<S> {
 /// The right to work. It is spent by the move that ends the work.
 #[must_use = "a lease that is dropped blocks the job until it runs out"]
 #[derive(Debug)]
-pub struct Lease<W> {
-    row: Snapshot,
+pub struct JobLease<W> {
+    row: JobRow,
     stage: PhantomData<W>,
 }
 
-impl<W> Lease<W> {
+impl<W> JobLease<W> {
     /// The job as it stands under this lease.
-    pub const fn row(&self) -> &Snapshot {
+    pub const fn row(&self) -> &JobRow {
         &self.row
     }
 
-    pub(super) fn into_row(self) -> Snapshot {
+    pub(super) fn into_row(self) -> JobRow {
         self.row
     }
 }

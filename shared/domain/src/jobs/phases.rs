@@ -4,13 +4,13 @@
 //! an issue's pull request and an agent's report on the same issue are about the same fix. Whichever comes first is charged
 //! for it; what comes later finds that it has been.
 
-use crate::billing::plans::{Counts, PhasePredicate};
-use crate::billing::spending::Outlay;
-use crate::billing::usage::{Tokens, Usage, UsageOf};
+use crate::billing::plans::{MeteredUnit, PhasePredicate};
+use crate::billing::spending::SpendChange;
+use crate::billing::usage::{Tokens, Usage, UsageSource};
 use crate::ids::{AccountId, ActionId, JobId};
 use crate::jobs::repositories::RepositoryName;
 use crate::jobs::{Funding, Terms};
-use crate::ledger::{Label, Posting};
+use crate::ledger::{EntryDetails, Posting};
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::fmt;
@@ -47,14 +47,14 @@ impl Phase {
 
 /// How a phase ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum PhaseResult {
     /// As it should.
     Success,
     /// Otherwise.
     Failure,
 }
 
-impl Ending {
+impl PhaseResult {
     /// The word on the wire and in the catalogue.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -118,7 +118,7 @@ impl fmt::Display for Fix {
 
 /// One report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct PhaseReport {
     /// The act of reporting.
     pub id: ActionId,
     /// Whose agent it is.
@@ -126,7 +126,7 @@ pub struct Report {
     /// Which phase.
     pub phase: Phase,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: PhaseResult,
     /// In which repository, as the agent wrote it.
     pub repository: RepositoryName,
     /// For which issue, where there is one.
@@ -148,39 +148,39 @@ pub struct Report {
     /// When we were told.
     pub at: Timestamp,
     /// What it means for the money.
-    pub counted: Counted,
+    pub counted: ReportBilling,
 }
 
 /// What a report means for the money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
+pub enum ReportBilling {
     /// The fix is charged with it.
-    Now,
+    Billed,
     /// The fix had been charged before.
-    Before,
+    AlreadyBilled,
     /// It is no delivery of a fix.
-    Never,
+    NotBillable,
 }
 
-impl Counted {
+impl ReportBilling {
     /// The word on the wire and on the row.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Now => "billed",
-            Self::Before => "already_billed",
-            Self::Never => "not_billable",
+            Self::Billed => "billed",
+            Self::AlreadyBilled => "already_billed",
+            Self::NotBillable => "not_billable",
         }
     }
 
     /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Now, Self::Before, Self::Never]
+        [Self::Billed, Self::AlreadyBilled, Self::NotBillable]
             .into_iter()
             .find(|counted| counted.as_str() == text)
     }
 }
 
-impl Report {
+impl PhaseReport {
     /// Whether it tells of a fix delivered, as the catalogue has it.
     pub fn is_billable(&self, predicate: &PhasePredicate) -> bool {
         predicate.holds(self.phase.as_str(), self.ending.as_str())
@@ -198,14 +198,14 @@ impl Report {
     }
 
     /// What the fix costs on these terms. An agent outside pays for its own models, so there is the fix and nothing else.
-    pub fn charge(&self, terms: &Terms) -> Charge {
+    pub fn charge(&self, terms: &Terms) -> FixCharge {
         let posting = match &terms.funding {
             Funding::Prepaid { fee, .. } => self.spent(*fee, &terms.priced_by),
             Funding::Metered { .. } | Funding::Free => None,
         };
         let usage = terms.usage(
             &self.account,
-            &UsageOf::Report(self.id.clone()),
+            &UsageSource::Report(self.id.clone()),
             (1, Tokens::default()),
             self.at,
         );
@@ -214,10 +214,10 @@ impl Report {
                 .as_ref()
                 .map_or(0, |posting| posting.entry().amount.micros());
             spending.done(&self.account, cost, |line| {
-                u64::from(line.counts == Counts::Pulls)
+                u64::from(line.counts == MeteredUnit::Pulls)
             })
         });
-        Charge {
+        FixCharge {
             period: terms.period.clone(),
             posting,
             usage,
@@ -227,7 +227,7 @@ impl Report {
 
     fn spent(&self, fee: Credits, priced_by: &str) -> Option<Posting> {
         let source = self.id.to_string();
-        let label = Label {
+        let label = EntryDetails {
             note: format!("fix of {}", self.fix),
             source,
             priced_by: priced_by.to_owned(),
@@ -238,7 +238,7 @@ impl Report {
 
 /// What goes with a fix that is charged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Charge {
+pub struct FixCharge {
     /// The period whose quota counts it.
     pub period: String,
     /// What it costs in credits, where that is something.
@@ -246,7 +246,7 @@ pub struct Charge {
     /// What Stripe has to be told.
     pub usage: Vec<Usage>,
     /// What it adds to what the account spends.
-    pub outlay: Option<Outlay>,
+    pub outlay: Option<SpendChange>,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 mod wishes;
 
-pub use wishes::{LABEL_CHARS_MAX, LABELS_MAX, PullWishes, REVIEWERS_MAX};
+pub use wishes::{LABEL_CHARS_MAX, LABELS_MAX, PullOptions, REVIEWERS_MAX};
 
 use crate::ids::JobId;
 use std::fmt;
@@ -16,12 +16,12 @@ pub struct FileChange {
     /// Where, relative to the repository's root.
     pub path: String,
     /// What.
-    pub change: Change,
+    pub change: FileEdit,
 }
 
 /// What happens to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum FileEdit {
     /// It has this content afterwards.
     Write(String),
     /// It is gone afterwards.
@@ -48,7 +48,7 @@ pub struct Proposal {
 
 /// Why a proposal is refused. It ends the job, so it says what a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
+pub enum BadProposal {
     /// Nothing would change.
     Empty,
     /// More files than [`FILES_MAX`].
@@ -61,7 +61,7 @@ pub enum Refused {
     Twice(String),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for BadProposal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the agent proposed no change"),
@@ -81,28 +81,28 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for BadProposal {}
 
 impl Proposal {
     /// Takes what the agent wrote, or says why not. Titles and bodies are cut to length, never refused.
-    pub fn check(title: &str, body: &str, changes: Vec<FileChange>) -> Result<Self, Refused> {
+    pub fn check(title: &str, body: &str, changes: Vec<FileChange>) -> Result<Self, BadProposal> {
         if changes.is_empty() {
-            return Err(Refused::Empty);
+            return Err(BadProposal::Empty);
         }
         if changes.len() > FILES_MAX {
-            return Err(Refused::TooManyFiles(changes.len()));
+            return Err(BadProposal::TooManyFiles(changes.len()));
         }
         let bytes: usize = changes.iter().map(|file| content_bytes(&file.change)).sum();
         if bytes > CONTENT_BYTES_MAX {
-            return Err(Refused::TooLarge(bytes));
+            return Err(BadProposal::TooLarge(bytes));
         }
         let mut seen = std::collections::BTreeSet::new();
         for file in &changes {
             if !may_touch(&file.path) {
-                return Err(Refused::Path(file.path.clone()));
+                return Err(BadProposal::Path(file.path.clone()));
             }
             if !seen.insert(file.path.as_str()) {
-                return Err(Refused::Twice(file.path.clone()));
+                return Err(BadProposal::Twice(file.path.clone()));
             }
         }
         Ok(Self {
@@ -128,10 +128,10 @@ impl Proposal {
     }
 }
 
-fn content_bytes(change: &Change) -> usize {
+fn content_bytes(change: &FileEdit) -> usize {
     match change {
-        Change::Write(text) => text.len(),
-        Change::Delete => 0,
+        FileEdit::Write(text) => text.len(),
+        FileEdit::Delete => 0,
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
     fn write(path: &str, text: &str) -> FileChange {
         FileChange {
             path: path.to_owned(),
-            change: Change::Write(text.to_owned()),
+            change: FileEdit::Write(text.to_owned()),
         }
     }
 
@@ -231,7 +231,7 @@ mod tests {
         ] {
             assert_eq!(
                 Proposal::check("t", "b", vec![write(path, "x")]),
-                Err(Refused::Path(path.to_owned())),
+                Err(BadProposal::Path(path.to_owned())),
                 "{path}"
             );
         }
@@ -251,22 +251,22 @@ mod tests {
 
     #[test]
     fn size_and_number_are_bounded() {
-        assert_eq!(Proposal::check("t", "b", vec![]), Err(Refused::Empty));
+        assert_eq!(Proposal::check("t", "b", vec![]), Err(BadProposal::Empty));
         let many = (0..=FILES_MAX)
             .map(|n| write(&format!("f{n}"), ""))
             .collect();
         assert_eq!(
             Proposal::check("t", "b", many),
-            Err(Refused::TooManyFiles(FILES_MAX + 1))
+            Err(BadProposal::TooManyFiles(FILES_MAX + 1))
         );
         let big = "x".repeat(CONTENT_BYTES_MAX + 1);
         assert_eq!(
             Proposal::check("t", "b", vec![write("f", &big)]),
-            Err(Refused::TooLarge(big.len()))
+            Err(BadProposal::TooLarge(big.len()))
         );
         assert_eq!(
             Proposal::check("t", "b", vec![write("f", ""), write("f", "")]),
-            Err(Refused::Twice("f".to_owned()))
+            Err(BadProposal::Twice("f".to_owned()))
         );
     }
 

@@ -10,23 +10,23 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agent {
     /// We do.
-    Ours,
+    Tallyhook,
     /// An agent outside does, and reports.
-    Outside,
+    External,
 }
 
 impl Agent {
     /// The word in the API and on the row.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Ours => "tallyhook",
-            Self::Outside => "external",
+            Self::Tallyhook => "tallyhook",
+            Self::External => "external",
         }
     }
 
     /// Reads the word back.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Ours, Self::Outside]
+        [Self::Tallyhook, Self::External]
             .into_iter()
             .find(|agent| agent.as_str() == word)
     }
@@ -34,7 +34,7 @@ impl Agent {
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct JobRequest {
     /// The id of the job that it may become.
     pub id: JobId,
     /// Who asks, and pays.
@@ -54,19 +54,19 @@ pub struct Request {
     /// Failed tries to act on it.
     pub attempts: u32,
     /// What has come of it, once that is known.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<RequestOutcome>,
 }
 
 /// What has come of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// This job: its own, or the one that the issue had already.
     Job(JobId),
     /// None, and why.
     Refused(String),
 }
 
-impl Request {
+impl JobRequest {
     /// The fact behind it: the act by which it was made, so that the same act never makes two jobs.
     pub fn fact(&self) -> String {
         let kind = if self.retry_of.is_some() {

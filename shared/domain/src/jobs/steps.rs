@@ -9,7 +9,7 @@ use crate::units::Credits;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// What came out.
-    pub output: Output,
+    pub output: StepOutput,
     /// What the model used for it.
     pub tokens: Tokens,
     /// What that cost, before any markup.
@@ -22,11 +22,11 @@ pub struct Step {
 
 /// What a step brings forth.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum StepOutput {
     /// The order itself, kept as the first step: what was asked.
-    Order(Order),
+    Issue(IssueText),
     /// How it shall be done.
-    Plan(Plan),
+    Plan(WorkPlan),
     /// The change.
     Code(Proposal),
     /// The judgment on it.
@@ -35,7 +35,7 @@ pub enum Output {
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub struct IssueText {
     /// The issue's title.
     pub title: String,
     /// The issue's text, cut to [`ORDER_BYTES_MAX`].
@@ -45,7 +45,7 @@ pub struct Order {
 /// Bytes kept of an issue's text.
 pub const ORDER_BYTES_MAX: usize = 64 * 1024;
 
-impl Order {
+impl IssueText {
     /// What an issue asks, within bounds.
     pub fn of(title: &str, body: &str) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Order {
 
 /// How it shall be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct WorkPlan {
     /// In words.
     pub text: String,
     /// The files to look at.
@@ -116,34 +116,34 @@ pub struct Steps(pub Vec<Step>);
 
 impl Steps {
     /// What was asked.
-    pub fn order(&self) -> Option<&Order> {
+    pub fn order(&self) -> Option<&IssueText> {
         self.0.iter().find_map(|step| match &step.output {
-            Output::Order(order) => Some(order),
-            Output::Plan(_) | Output::Code(_) | Output::Review(_) => None,
+            StepOutput::Issue(order) => Some(order),
+            StepOutput::Plan(_) | StepOutput::Code(_) | StepOutput::Review(_) => None,
         })
     }
 
     /// The newest plan.
-    pub fn plan(&self) -> Option<&Plan> {
+    pub fn plan(&self) -> Option<&WorkPlan> {
         self.0.iter().rev().find_map(|step| match &step.output {
-            Output::Plan(plan) => Some(plan),
-            Output::Order(_) | Output::Code(_) | Output::Review(_) => None,
+            StepOutput::Plan(plan) => Some(plan),
+            StepOutput::Issue(_) | StepOutput::Code(_) | StepOutput::Review(_) => None,
         })
     }
 
     /// The newest change.
     pub fn proposal(&self) -> Option<&Proposal> {
         self.0.iter().rev().find_map(|step| match &step.output {
-            Output::Code(proposal) => Some(proposal),
-            Output::Order(_) | Output::Plan(_) | Output::Review(_) => None,
+            StepOutput::Code(proposal) => Some(proposal),
+            StepOutput::Issue(_) | StepOutput::Plan(_) | StepOutput::Review(_) => None,
         })
     }
 
     /// The newest review.
     pub fn review(&self) -> Option<&Review> {
         self.0.iter().rev().find_map(|step| match &step.output {
-            Output::Review(review) => Some(review),
-            Output::Order(_) | Output::Plan(_) | Output::Code(_) => None,
+            StepOutput::Review(review) => Some(review),
+            StepOutput::Issue(_) | StepOutput::Plan(_) | StepOutput::Code(_) => None,
         })
     }
 }

@@ -1,11 +1,12 @@
 //! The moves: from which stage a job may go where, and what goes with it.
 
-use super::steps::{Output, Review, Step, Verdict};
+use super::steps::{Review, Step, StepOutput, Verdict};
 use super::{
-    Approved, CancelRequest, Coding, FixPaid, Job, Lease, Moment, Money, Opened, Opening, Planning,
-    PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, Staged, State,
+    Approved, BillingEffect, CancelRequest, Coding, FixPaid, Job, JobLease, JobRow, JobState,
+    Opened, Opening, Planning, PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing, Staged,
+    TimelineEntry,
 };
-use crate::retry::{ATTEMPTS_MAX, Failure, Next, Retry, Retryable, gave_up};
+use crate::retry::{ATTEMPTS_MAX, Failure, NextAttempt, Retry, Retryable, gave_up};
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::time::Duration;
@@ -14,15 +15,15 @@ use std::time::Duration;
 #[must_use = "a move is nothing until the store has written it"]
 #[derive(Debug)]
 pub struct Transition {
-    from: State,
-    row: Snapshot,
+    from: JobState,
+    row: JobRow,
     step: Option<Step>,
-    entered: Option<Moment>,
+    entered: Option<TimelineEntry>,
     now: Timestamp,
 }
 
 impl Transition {
-    pub(super) fn from(mut row: Snapshot, now: Timestamp) -> Self {
+    pub(super) fn from(mut row: JobRow, now: Timestamp) -> Self {
         let from = row.state;
         row.version += 1;
         Self {
@@ -35,11 +36,11 @@ impl Transition {
     }
 
     /// Enters a state; what belonged to the work in the old one is cleared.
-    pub(super) fn enter(mut self, state: State) -> Self {
+    pub(super) fn enter(mut self, state: JobState) -> Self {
         if self.row.state != state {
             self.row.state = state;
             self.row.attempts = 0;
-            let moment = Moment {
+            let moment = TimelineEntry {
                 state,
                 at: self.now,
             };
@@ -52,7 +53,7 @@ impl Transition {
         self
     }
 
-    pub(super) fn with(mut self, change: impl FnOnce(&mut Snapshot)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut JobRow)) -> Self {
         change(&mut self.row);
         self
     }
@@ -65,17 +66,17 @@ impl Transition {
         self
     }
 
-    pub(super) fn ending(self, state: State, reason: &str) -> Self {
+    pub(super) fn ending(self, state: JobState, reason: &str) -> Self {
         self.enter(state)
             .with(|row| row.reason = Some(super::steps::head(reason, 1_000).to_owned()))
     }
 
-    pub(super) fn into_row(self) -> Snapshot {
+    pub(super) fn into_row(self) -> JobRow {
         self.row
     }
 
     /// The state it leaves.
-    pub const fn from_state(&self) -> State {
+    pub const fn from_state(&self) -> JobState {
         self.from
     }
 
@@ -85,7 +86,7 @@ impl Transition {
     }
 
     /// The row afterwards.
-    pub const fn row(&self) -> &Snapshot {
+    pub const fn row(&self) -> &JobRow {
         &self.row
     }
 
@@ -95,13 +96,13 @@ impl Transition {
     }
 
     /// What it means for the money, to be written with it.
-    pub fn money(&self) -> Money {
+    pub fn money(&self) -> BillingEffect {
         super::funding::money(self.from, &self.row, self.now)
     }
 
     /// The same move of a job whose fix turns out to have been paid for: of it only the tokens are charged.
     pub fn with_fix_paid(&self) -> Self {
-        let row = Snapshot {
+        let row = JobRow {
             fix_paid: FixPaid::Before,
             ..self.row.clone()
         };
@@ -115,23 +116,23 @@ impl Transition {
     }
 
     /// The line it adds to the timeline.
-    pub const fn entered(&self) -> Option<&Moment> {
+    pub const fn entered(&self) -> Option<&TimelineEntry> {
         self.entered.as_ref()
     }
 
     /// Whether the issue becomes free with it.
     pub fn frees_issue(&self) -> bool {
         if self.row.is_delegated() {
-            return self.from == State::Delegated && self.row.state != State::Delegated;
+            return self.from == JobState::Delegated && self.row.state != JobState::Delegated;
         }
         self.row.state.is_over() && !self.from.is_over()
     }
 }
 
-impl<W> Lease<W> {
+impl<W> JobLease<W> {
     /// Ends the job: it cannot be done.
     pub fn fail(self, reason: &str, now: Timestamp) -> Transition {
-        Transition::from(self.into_row(), now).ending(State::Failed, reason)
+        Transition::from(self.into_row(), now).ending(JobState::Failed, reason)
     }
 
     /// Gives the work back after a failed try, to be tried again at `due_at`; after too many tries the job fails. Past the
@@ -142,7 +143,9 @@ impl<W> Lease<W> {
         let state = self.row().state;
         let last = (tries >= ATTEMPTS_MAX).then(|| gave_up(reason));
         match last {
-            Some(reason) if state != State::PrCreationInitiated => return self.fail(&reason, now),
+            Some(reason) if state != JobState::PrCreationInitiated => {
+                return self.fail(&reason, now);
+            }
             Some(_) | None => {}
         }
         Transition::from(self.into_row(), now)
@@ -164,78 +167,78 @@ impl<W> Lease<W> {
     }
 }
 
-impl<W> Lease<W> {
+impl<W> JobLease<W> {
     /// Ends a try that failed, as its class says: the job fails, waits, or is tried again.
     pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Transition {
         // The outermost words only: people read them in the comment, and what is below may name our insides.
         let reason = failure.source.to_string();
-        match Next::after(failure, self.row().attempts, jitter, now) {
-            Next::Over => self.fail(&reason, now),
-            Next::Later(due_at) => self.postpone(due_at, now),
-            Next::Again(due_at) => self.give_back(&reason, due_at, now),
+        match NextAttempt::after(failure, self.row().attempts, jitter, now) {
+            NextAttempt::Over => self.fail(&reason, now),
+            NextAttempt::Later(due_at) => self.postpone(due_at, now),
+            NextAttempt::Again(due_at) => self.give_back(&reason, due_at, now),
         }
     }
 }
 
-impl Lease<Planning> {
+impl JobLease<Planning> {
     /// Cancelled before any work: what was asked for is not wanted any more.
     pub fn cancelled(self, reason: &str, now: Timestamp) -> Transition {
-        Transition::from(self.into_row(), now).ending(State::Cancelled, reason)
+        Transition::from(self.into_row(), now).ending(JobState::Cancelled, reason)
     }
 
     /// Planned, on this commit.
     pub fn planned(self, base_sha: String, step: Step) -> Transition {
         let now = step.at;
         Transition::from(self.into_row(), now)
-            .enter(State::Coding)
+            .enter(JobState::Coding)
             .leaving(step)
             .with(|row| row.base_sha = Some(base_sha))
     }
 }
 
-impl Lease<Coding> {
+impl JobLease<Coding> {
     /// Coded.
     pub fn coded(self, step: Step) -> Transition {
         let now = step.at;
         Transition::from(self.into_row(), now)
-            .enter(State::Reviewing)
+            .enter(JobState::Reviewing)
             .leaving(step)
     }
 }
 
-impl Lease<Reviewing> {
+impl JobLease<Reviewing> {
     /// Reviewed, with whatever verdict the step carries.
     pub fn reviewed(self, review: &Review, step: Step) -> Transition {
         debug_assert!(
-            matches!(&step.output, Output::Review(kept) if kept == review),
+            matches!(&step.output, StepOutput::Review(kept) if kept == review),
             "the step is the review's"
         );
         let now = step.at;
         let rounds = self.row().rounds;
         let transition = Transition::from(self.into_row(), now).leaving(step);
         match review.verdict {
-            Verdict::Approve => transition.enter(State::ReviewApproved),
-            Verdict::Rework if rounds < ROUNDS_MAX => {
-                transition.enter(State::Coding).with(|row| row.rounds += 1)
-            }
+            Verdict::Approve => transition.enter(JobState::ReviewApproved),
+            Verdict::Rework if rounds < ROUNDS_MAX => transition
+                .enter(JobState::Coding)
+                .with(|row| row.rounds += 1),
             Verdict::Rework => transition.ending(
-                State::Failed,
+                JobState::Failed,
                 &format!(
                     "the review sent the change back {} times: {}",
                     rounds + 1,
                     review.notes
                 ),
             ),
-            Verdict::Reject => transition.ending(State::Rejected, &review.notes),
+            Verdict::Reject => transition.ending(JobState::Rejected, &review.notes),
         }
     }
 }
 
-impl Lease<Opening> {
+impl JobLease<Opening> {
     /// Delivered; where that makes it billable, its money moves in the same write.
     pub fn opened(self, pull: PullRef, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now)
-            .enter(State::PrOpened)
+            .enter(JobState::PrOpened)
             .with(|row| {
                 row.pull = Some(pull);
                 if row.cancel_requested == CancelRequest::None {
@@ -251,23 +254,23 @@ impl Lease<Opening> {
             .reason
             .clone()
             .unwrap_or_else(|| "cancelled".to_owned());
-        Transition::from(self.into_row(), now).ending(State::Cancelled, &reason)
+        Transition::from(self.into_row(), now).ending(JobState::Cancelled, &reason)
     }
 }
 
 /// Somebody else moved the job at the same time; what to do now has to be decided anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MovedOn;
+pub struct ConcurrentMove;
 
-impl std::fmt::Display for MovedOn {
+impl std::fmt::Display for ConcurrentMove {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the job was moved by somebody else at the same time")
     }
 }
 
-impl std::error::Error for MovedOn {}
+impl std::error::Error for ConcurrentMove {}
 
-impl Retryable for MovedOn {
+impl Retryable for ConcurrentMove {
     fn retry(&self) -> Retry {
         Retry::Soon
     }
@@ -276,12 +279,12 @@ impl Retryable for MovedOn {
 impl Job<Opened> {
     /// A person merged it.
     pub fn merged(self, now: Timestamp) -> Transition {
-        Transition::from(self.row, now).enter(State::Merged)
+        Transition::from(self.row, now).enter(JobState::Merged)
     }
 
     /// A person closed it.
     pub fn closed(self, now: Timestamp) -> Transition {
-        Transition::from(self.row, now).enter(State::Closed)
+        Transition::from(self.row, now).enter(JobState::Closed)
     }
 }
 
@@ -296,7 +299,7 @@ impl Cancellable for Approved {}
 impl<S: Cancellable> Job<S> {
     /// Calls it off. Whoever works on it finds his version gone.
     pub fn cancel(self, reason: &str, now: Timestamp) -> Transition {
-        Transition::from(self.row, now).ending(State::Cancelled, reason)
+        Transition::from(self.row, now).ending(JobState::Cancelled, reason)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What makes an issue a job: the facts that ask for one, and the repository's policy on them.
 
 use crate::ids::CommentId;
-use crate::inbox::events::{CommentOn, IssueComment, IssueEvent, IssueLabeled, Origin};
-use crate::jobs::pulls::PullWishes;
+use crate::inbox::events::{CommentOn, EventOrigin, IssueComment, IssueEvent, IssueLabeled};
+use crate::jobs::pulls::PullOptions;
 use crate::switches::Switch;
 
 /// The fact that asked for a job. Its key is the job's cause: the same fact never makes a second job.
@@ -57,7 +57,7 @@ pub struct Policy {
     /// Whose wishes count, by author association; empty means everybody's.
     pub associations: Vec<String>,
     /// What the repository's pull requests shall have besides their change.
-    pub wishes: PullWishes,
+    pub wishes: PullOptions,
 }
 
 impl Default for Policy {
@@ -67,30 +67,30 @@ impl Default for Policy {
             label: "tallyhook".to_owned(),
             commands: Switch::On,
             associations: Vec::new(),
-            wishes: PullWishes::default(),
+            wishes: PullOptions::default(),
         }
     }
 }
 
 /// What the policy says to a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
+pub enum PolicyDecision {
     /// Make a job of it.
-    Granted(Trigger),
+    Accept(Trigger),
     /// Do not, and why.
-    Refused(&'static str),
+    Reject(&'static str),
 }
 
 /// Whether an event is the echo of what we did ourselves.
-pub fn is_ours(origin: &Origin, app_id: u64) -> bool {
+pub fn is_ours(origin: &EventOrigin, app_id: u64) -> bool {
     origin.via_app == Some(app_id)
 }
 
 impl Policy {
     /// A new issue.
-    pub fn on_opened(&self, event: &IssueEvent) -> Wish {
+    pub fn on_opened(&self, event: &IssueEvent) -> PolicyDecision {
         if self.opened == Switch::Off {
-            return Wish::Refused("the repository wants a label or a command");
+            return PolicyDecision::Reject("the repository wants a label or a command");
         }
         self.allowed(
             &event.issue.author_association,
@@ -101,11 +101,11 @@ impl Policy {
     }
 
     /// A new label. Who may set labels may ask: GitHub gives that right to triagers only.
-    pub fn on_labeled(&self, event: &IssueLabeled) -> Wish {
+    pub fn on_labeled(&self, event: &IssueLabeled) -> PolicyDecision {
         if !event.label.eq_ignore_ascii_case(&self.label) {
-            return Wish::Refused("another label");
+            return PolicyDecision::Reject("another label");
         }
-        Wish::Granted(Trigger::Labeled {
+        PolicyDecision::Accept(Trigger::Labeled {
             label: self.label.to_ascii_lowercase(),
             updated_at: event.issue.updated_at.clone(),
             issue_id: event.issue.id,
@@ -113,11 +113,13 @@ impl Policy {
     }
 
     /// A new comment.
-    pub fn on_comment(&self, event: &IssueComment) -> Wish {
+    pub fn on_comment(&self, event: &IssueComment) -> PolicyDecision {
         match (command(&event.text), self.commands, event.on) {
-            (None, _, _) => Wish::Refused("no command"),
-            (Some(_), Switch::Off, _) => Wish::Refused("the repository takes no commands"),
-            (Some(_), Switch::On, CommentOn::Pull) => Wish::Refused("commands are taken on issues"),
+            (None, _, _) => PolicyDecision::Reject("no command"),
+            (Some(_), Switch::Off, _) => PolicyDecision::Reject("the repository takes no commands"),
+            (Some(_), Switch::On, CommentOn::Pull) => {
+                PolicyDecision::Reject("commands are taken on issues")
+            }
             (Some(Command::Fix), Switch::On, CommentOn::Issue) => self.allowed(
                 &event.author_association,
                 Trigger::Command {
@@ -127,16 +129,16 @@ impl Policy {
         }
     }
 
-    fn allowed(&self, association: &str, trigger: Trigger) -> Wish {
+    fn allowed(&self, association: &str, trigger: Trigger) -> PolicyDecision {
         if self.associations.is_empty()
             || self
                 .associations
                 .iter()
                 .any(|one| one.eq_ignore_ascii_case(association))
         {
-            Wish::Granted(trigger)
+            PolicyDecision::Accept(trigger)
         } else {
-            Wish::Refused("the repository's policy does not take wishes from this author")
+            PolicyDecision::Reject("the repository's policy does not take wishes from this author")
         }
     }
 }

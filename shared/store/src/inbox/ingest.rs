@@ -12,7 +12,7 @@ use crate::switches::{
 };
 use aws_sdk_dynamodb::Client;
 use domain::ids::ActionId;
-use domain::inbox::Source;
+use domain::inbox::EventSource;
 use domain::switches::Switch;
 use domain::time::Timestamp;
 
@@ -24,12 +24,12 @@ const READ: &str = "read whether webhooks are taken";
 pub struct Ingest {
     client: Client,
     table: String,
-    source: Source,
+    source: EventSource,
     believed: Believed<Switch>,
 }
 
 impl Ingest {
-    pub(crate) fn new(client: Client, table: String, source: Source) -> Self {
+    pub(crate) fn new(client: Client, table: String, source: EventSource) -> Self {
         Self {
             client,
             table,

@@ -10,7 +10,7 @@ use crate::db::item::{Item, text};
 use crate::db::keys;
 use crate::db::tx::delete_when;
 use crate::ledger::postings::Seen;
-use domain::billing::payments::{Learnt, Payment, Purchase};
+use domain::billing::payments::{CreditPurchase, Payment, PaymentUpdate};
 use domain::ids::{AccountId, PaymentId};
 use domain::ledger::{Cause, left_of};
 use domain::time::Timestamp;
@@ -106,7 +106,7 @@ impl Store {
             vec![],
         );
         let (mut items, mut postings) = (vec![done], Vec::new());
-        if let Some(Learnt {
+        if let Some(PaymentUpdate {
             payment,
             postings: posted,
         }) = gone
@@ -148,7 +148,7 @@ impl Store {
             .payment_find(&row.payment)
             .await?
             .ok_or_else(|| wrong("not known"))?;
-        let Some(Purchase { account, .. }) = &payment.purchase else {
+        let Some(CreditPurchase { account, .. }) = &payment.purchase else {
             return Err(wrong("nothing was bought"));
         };
         let seen = self.balance_seen(account).await?;

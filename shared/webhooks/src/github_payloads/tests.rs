@@ -4,7 +4,7 @@ use super::parse;
 use domain::billing::marketplace::ListedPrice;
 use domain::ids::OwnerId;
 use domain::inbox::events::{
-    CommentOn, GithubEvent, InstallationChange, MarketplaceChange, PullFate,
+    CommentOn, GithubEvent, InstallationChange, MarketplaceChange, PullState,
 };
 use domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -112,9 +112,9 @@ fn the_app_that_wrote_is_read_where_it_wrote() {
 #[test]
 fn a_pull_requests_fate_is_read_from_both_words() {
     for (merged, state, expected) in [
-        (json!(true), "closed", PullFate::Merged),
-        (json!(false), "closed", PullFate::Closed),
-        (json!(false), "open", PullFate::Open),
+        (json!(true), "closed", PullState::Merged),
+        (json!(false), "closed", PullState::Closed),
+        (json!(false), "open", PullState::Open),
     ] {
         let pull = json!({ "number": 8, "head": { "ref": "b", "repo": null }, "merged": merged, "state": state });
         let Ok(GithubEvent::PullRequestClosed(event)) = read(

@@ -2,7 +2,7 @@
 //! to be fetched.
 
 use super::{Read, Ref, mode};
-use domain::billing::usage::Identifier;
+use domain::billing::usage::UsageIdentifier;
 use domain::ids::StripeEventId;
 use domain::inbox::events::{MeterErrorEvent, StripeEnvelope, StripeEvent};
 use domain::time::Timestamp;
@@ -66,7 +66,7 @@ pub struct MeterErrors {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncounted {
     /// Which telling of which usage.
-    pub identifier: Identifier,
+    pub identifier: UsageIdentifier,
     /// Why, in Stripe's words.
     pub why: String,
 }
@@ -116,14 +116,14 @@ pub(crate) fn errors(body: &[u8]) -> Result<MeterErrors, serde_json::Error> {
     })
 }
 
-/// One of ours, told by its [`Identifier`]. Who else reports to the same account names his
+/// One of ours, told by its [`UsageIdentifier`]. Who else reports to the same account names his
 /// otherwise.
 fn uncounted(kind: &ErrorType, sample: &Sample) -> Option<Uncounted> {
     let identifier = sample.request.as_ref()?.identifier.as_deref()?;
     let words = [kind.code.as_deref(), sample.error_message.as_deref()];
     let why: Vec<_> = words.into_iter().flatten().collect();
     Some(Uncounted {
-        identifier: Identifier::parse(identifier)?,
+        identifier: UsageIdentifier::parse(identifier)?,
         why: why.join(": ").chars().take(WHY_CHARS_MAX).collect(),
     })
 }

@@ -3,11 +3,11 @@
 //! A payment is known by its payment intent; by its charge where it is so old that it has none.
 
 use super::{Around, Read, Ref, maybe, read};
-use domain::billing::payments::{Dispute, Phase, Refund, RefundOutcome, Reported};
+use domain::billing::payments::{Dispute, DisputePhase, Observed, Refund, RefundOutcome};
 use domain::ids::{CheckoutSessionId, CustomerId, DisputeId, PaymentId, RefundId};
 use domain::inbox::events::{
-    ChargeEvent, CheckoutEvent, CheckoutPurpose, DisputeEvent, Paid, PaymentEvent, RefundEvent,
-    StripeEvent,
+    ChargeEvent, CheckoutEvent, CheckoutPayment, CheckoutPurpose, DisputeEvent, PaymentEvent,
+    RefundEvent, StripeEvent,
 };
 use serde::Deserialize;
 
@@ -89,9 +89,9 @@ pub(super) fn checkout(body: &[u8], is: fn(CheckoutEvent) -> StripeEvent) -> Rea
             _ => return Ok(None),
         };
         let paid = match session.payment_status.as_str() {
-            "paid" => Paid::Yes,
-            "no_payment_required" => Paid::NothingDue,
-            _ => Paid::NotYet,
+            "paid" => CheckoutPayment::Paid,
+            "no_payment_required" => CheckoutPayment::NotRequired,
+            _ => CheckoutPayment::Unpaid,
         };
         Ok(Some(CheckoutEvent {
             session: session.id.parsed(CheckoutSessionId::parse)?,
@@ -173,11 +173,11 @@ pub(super) fn dispute(
             return Ok(None);
         };
         let (withdrawn, reinstated) = match movement {
-            Movement::None => (Reported::No, Reported::No),
-            Movement::Withdrawn => (Reported::Yes, Reported::No),
-            Movement::Reinstated => (Reported::No, Reported::Yes),
+            Movement::None => (Observed::No, Observed::No),
+            Movement::Withdrawn => (Observed::Yes, Observed::No),
+            Movement::Reinstated => (Observed::No, Observed::Yes),
         };
-        let phase = Phase::of_status(&told.status);
+        let phase = DisputePhase::of_status(&told.status);
         let dispute = Dispute {
             minor: told.amount,
             phase,

@@ -7,9 +7,9 @@ use crate::world::leaks;
 use crate::world::{FaultPlan, World};
 use bytes::Bytes;
 use domain::accounts::addresses::MailAddress;
-use domain::accounts::signups::{Newcomer, State};
-use domain::inbox::{EventState, Source};
-use domain::notices::Outcome;
+use domain::accounts::signups::{Applicant, SignUpState};
+use domain::inbox::{EventState, EventSource};
+use domain::notices::NoticeOutcome;
 use http::{Request, Response, StatusCode};
 use local_stack::world::INSTALLATION_ID;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use store::mail_newcomer;
 
 pub const ANN: &str = "ann@acme.example";
 
-pub fn newcomer(address: &str) -> Newcomer {
+pub fn newcomer(address: &str) -> Applicant {
     mail_newcomer(&MailAddress::parse(address).expect("an address"))
 }
 
@@ -166,7 +166,7 @@ async fn provisioning_creates_billing_customer() {
     );
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&newcomer(ANN), NoticeOutcome::Sent)
         .await;
     let customers = world.made_customers();
     assert_eq!(
@@ -204,7 +204,7 @@ async fn trial_signup_to_first_fix() {
     world.signs_up("192.0.2.1", &wish(ANN, "payg")).await;
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&newcomer(ANN), NoticeOutcome::Sent)
         .await;
     let (_, key) = world.reveals(&world.link_to(ANN), "a").await;
     let secret = key["secret"].as_str().expect("a key");
@@ -238,7 +238,7 @@ async fn trial_signup_to_first_fix() {
     world.github_sends("installation.created").await;
     world.settle().await;
     let by_itself = world
-        .assert_provisioned_once(&acme(), Outcome::Nobody)
+        .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
         .await;
     let setup = format!("/setup?installation_id={INSTALLATION_ID}&setup_action=install");
     let page = text(&browser.signs_in(&setup, "acme-owner").await);
@@ -326,7 +326,7 @@ async fn hundred_concurrent_signups() {
     {
         accounts.insert(
             world
-                .assert_provisioned_once(&newcomer(&address), Outcome::Sent)
+                .assert_provisioned_once(&newcomer(&address), NoticeOutcome::Sent)
                 .await
                 .id,
         );
@@ -420,7 +420,7 @@ async fn what_is_no_sign_up_is_refused_and_too_many_are() {
     );
     world.settle().await;
     world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&newcomer(ANN), NoticeOutcome::Sent)
         .await;
     world.done().await;
 }
@@ -544,7 +544,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         "{call:?}"
     );
     world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&newcomer(ANN), NoticeOutcome::Sent)
         .await;
     assert_eq!(world.made_customers().len(), 1, "{call:?}");
     world.done().await;
@@ -578,13 +578,13 @@ async fn a_customer_whose_answer_was_lost_is_found_days_later() {
             world.made_customers().len(),
             world.signup(&newcomer(ANN)).await.state
         ),
-        (1, State::Owed)
+        (1, SignUpState::Owed)
     );
     world.skip(Duration::from_secs(3 * 86_400));
     world.settle().await;
     assert_eq!(world.made_customers().len(), 1);
     world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&newcomer(ANN), NoticeOutcome::Sent)
         .await;
     world.done().await;
 }
@@ -599,7 +599,7 @@ async fn a_customer_that_was_made_by_a_failed_call_is_the_only_one() {
         world.settle().await;
         assert_eq!(world.made_customers().len(), 1, "{fault:?}");
         world
-            .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+            .assert_provisioned_once(&newcomer(ANN), NoticeOutcome::Sent)
             .await;
         world.done().await;
     }
@@ -613,7 +613,7 @@ async fn a_wish_is_what_a_trial_goes_on_to() {
     world.signs_up("192.0.2.1", &wish(ANN, "teams")).await;
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&newcomer(ANN), NoticeOutcome::Sent)
         .await;
     world
         .vendors
@@ -650,7 +650,7 @@ async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     let delivery = world.github_sends("installation.created").await;
     world.settle().await;
     assert_eq!(
-        world.outcome(Source::Github, &delivery).await.0,
+        world.outcome(EventSource::Github, &delivery).await.0,
         EventState::Processed
     );
     assert_eq!(
@@ -720,10 +720,10 @@ async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     );
     world.settle().await;
     world
-        .assert_provisioned_once(&newcomer(ANN), Outcome::Sent)
+        .assert_provisioned_once(&newcomer(ANN), NoticeOutcome::Sent)
         .await;
     world
-        .assert_provisioned_once(&acme(), Outcome::Nobody)
+        .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
         .await;
     assert_eq!(
         act(&ann, "refuse", Some(json!({ "reason": "too late" })))
@@ -734,7 +734,7 @@ async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     let refused = world.signup(&newcomer("spam@acme.example")).await;
     assert_eq!(
         (refused.state, refused.why.as_deref()),
-        (State::Refused, Some("nobody we know"))
+        (SignUpState::Refused, Some("nobody we know"))
     );
     assert_eq!(world.made_customers().len(), 2);
     let (_, listed) = world

@@ -8,7 +8,7 @@ use crate::world::verbs::together;
 use crate::world::wire;
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
-use domain::notices::Outcome;
+use domain::notices::NoticeOutcome;
 use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER};
 use queues::Queue;
@@ -34,7 +34,7 @@ async fn newcomer(world: &World) -> Newcomer {
     world.github_sends("installation.created").await;
     world.settle().await;
     let by_itself = world
-        .assert_provisioned_once(&acme(), Outcome::Nobody)
+        .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
         .await
         .id;
     Newcomer {

@@ -3,7 +3,7 @@
 //! A rate has up to twelve places of a minor unit; the sum is made with all of them and rounded up once, so that what is
 //! counted is never less than what Stripe asks, and by less than a millionth more.
 
-use super::{Rate, Tier};
+use super::{Rate, RateTier};
 use crate::units::decimal_parse;
 
 /// Places that Stripe has.
@@ -47,7 +47,7 @@ impl Rate {
             } else {
                 Some(up_to.parse().ok()?)
             };
-            Some(Tier {
+            Some(RateTier {
                 up_to,
                 unit: unit.to_owned(),
             })
@@ -59,7 +59,7 @@ impl Rate {
     }
 }
 
-fn tier_text(tier: &Tier) -> String {
+fn tier_text(tier: &RateTier) -> String {
     let up_to = tier
         .up_to
         .map_or_else(|| NO_END.to_owned(), |up_to| up_to.to_string());
@@ -70,7 +70,7 @@ fn times(unit: &str, units: u64) -> u128 {
     u128::from(decimal_parse(unit, PLACES).unwrap_or(u64::MAX)) * u128::from(units)
 }
 
-fn graduated(tiers: &[Tier], units: u64) -> u128 {
+fn graduated(tiers: &[RateTier], units: u64) -> u128 {
     let (mut sum, mut below) = (0_u128, 0_u64);
     for tier in tiers {
         let within = tier.up_to.map_or(units, |up_to| units.min(up_to));

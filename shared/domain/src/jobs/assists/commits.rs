@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A commit in a repository, as a customer names it: in small letters, since GitHub does not tell capitals from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
+pub struct CommitRef {
     repository: RepositoryName,
     sha: String,
 }
@@ -16,7 +16,7 @@ pub const SUMMARY_PROMPT_BYTES_MAX: usize = 64 * 1024;
 pub const SUMMARY_TEXT_BYTES_MAX: usize = 16 * 1024;
 const SHA_CHARS: usize = 40;
 
-impl Commit {
+impl CommitRef {
     /// Reads an owner, a repository and a whole commit id; none where one of them cannot be that.
     pub fn parse(owner: &str, repository: &str, sha: &str) -> Option<Self> {
         let hex = sha.len() == SHA_CHARS && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -39,7 +39,7 @@ impl Commit {
 }
 
 /// `owner/repository#sha`, by which one summary is known again.
-impl fmt::Display for Commit {
+impl fmt::Display for CommitRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.repository, self.sha)
     }
@@ -47,16 +47,16 @@ impl fmt::Display for Commit {
 
 /// A commit in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub struct SummaryText {
     /// The words.
     pub text: String,
     /// What they are about.
-    pub diff: DiffFacts,
+    pub diff: DiffStats,
 }
 
 /// What was counted in a diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DiffFacts {
+pub struct DiffStats {
     /// Files it changes.
     pub files: u64,
     /// Lines it adds.
@@ -69,7 +69,7 @@ pub struct DiffFacts {
     pub shown_bytes: u64,
 }
 
-impl DiffFacts {
+impl DiffStats {
     /// Counts a unified diff, as git prints it, of which so much is shown.
     pub fn of(diff: &str, shown_bytes: usize) -> Self {
         let number = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn commits_are_named_in_one_way() {
-        let commit = Commit::parse("Acme", "Greeter.rs", SHA).expect("a commit");
+        let commit = CommitRef::parse("Acme", "Greeter.rs", SHA).expect("a commit");
         assert_eq!(
             commit.to_string(),
             format!("acme/greeter.rs#{}", SHA.to_ascii_lowercase())
@@ -118,7 +118,7 @@ mod tests {
             ("a", "b", "g123456789abcdef0123456789abcdef01234567"),
         ] {
             assert_eq!(
-                Commit::parse(owner, repository, sha),
+                CommitRef::parse(owner, repository, sha),
                 None,
                 "{owner}/{repository} {sha}"
             );
@@ -129,7 +129,7 @@ mod tests {
     fn diffs_are_counted_by_their_hunks() {
         let diff = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n same\n-old\n+++ new\n\
             diff --git a/b b/b\nnew file mode 100644\n--- /dev/null\n+++ b/b\n@@ -0,0 +1 @@\n+b\n";
-        let facts = DiffFacts::of(diff, 10);
+        let facts = DiffStats::of(diff, 10);
         assert_eq!(
             (
                 facts.files,
@@ -139,6 +139,6 @@ mod tests {
             ),
             (2, 2, 1, 10)
         );
-        assert_eq!(DiffFacts::of("", 0), DiffFacts::default());
+        assert_eq!(DiffStats::of("", 0), DiffStats::default());
     }
 }

@@ -39,7 +39,7 @@ pub struct TestIntegration {
 
 /// How well a test file suits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Score {
+pub struct FileScore {
     /// Which one.
     pub path: String,
     /// From 0 to 100.
@@ -50,7 +50,7 @@ pub struct Score {
 
 /// A file with tests put into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Integrated {
+pub struct IntegratedFile {
     /// The file.
     pub file: SourceFile,
     /// Lines that it has more.
@@ -127,10 +127,10 @@ impl TestAnalysis {
     }
 
     /// What a model says of them, if it says one thing of each and of nothing else; the best first.
-    pub fn scored(&self, said: Vec<Score>) -> Option<Vec<Score>> {
+    pub fn scored(&self, said: Vec<FileScore>) -> Option<Vec<FileScore>> {
         let mut open: BTreeSet<&str> = self.tests.iter().map(|file| file.path.as_str()).collect();
         let mut scores = Vec::new();
-        for Score {
+        for FileScore {
             path,
             score,
             reason,
@@ -144,7 +144,7 @@ impl TestAnalysis {
             {
                 return None;
             }
-            scores.push(Score {
+            scores.push(FileScore {
                 path,
                 score,
                 reason,
@@ -235,8 +235,8 @@ mod tests {
         }
     }
 
-    fn score(path: &str, score: u8, reason: &str) -> Score {
-        Score {
+    fn score(path: &str, score: u8, reason: &str) -> FileScore {
+        FileScore {
             path: path.to_owned(),
             score,
             reason: reason.to_owned(),

@@ -1,6 +1,6 @@
 //! What a repository wishes for the pull requests it gets, beyond the change itself.
 //!
-//! [`PullWishes::check`] is the only way to them, so a wish that GitHub could never grant is found when the policy is
+//! [`PullOptions::check`] is the only way to them, so a wish that GitHub could never grant is found when the policy is
 //! read, not when a job is done.
 
 use crate::switches::Switch;
@@ -15,13 +15,13 @@ const LOGIN_CHARS_MAX: usize = 39;
 
 /// What a pull request shall have besides its change. The default wishes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullWishes {
+pub struct PullOptions {
     draft: Switch,
     labels: Vec<String>,
     reviewers: Vec<String>,
 }
 
-impl Default for PullWishes {
+impl Default for PullOptions {
     fn default() -> Self {
         Self {
             draft: Switch::Off,
@@ -31,7 +31,7 @@ impl Default for PullWishes {
     }
 }
 
-impl PullWishes {
+impl PullOptions {
     /// Takes the wishes if they are few and GitHub has such labels and such logins.
     pub fn check(draft: Switch, labels: Vec<String>, reviewers: Vec<String>) -> Option<Self> {
         let few = labels.len() <= LABELS_MAX && reviewers.len() <= REVIEWERS_MAX;
@@ -88,7 +88,7 @@ mod tests {
         let check = |labels, reviewers, fine: bool| {
             let shown = format!("{labels:?} {reviewers:?}");
             assert_eq!(
-                PullWishes::check(Switch::On, labels, reviewers).is_some(),
+                PullOptions::check(Switch::On, labels, reviewers).is_some(),
                 fine,
                 "{shown}"
             );
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn the_default_wishes_nothing() {
         assert_eq!(
-            PullWishes::check(Switch::Off, vec![], vec![]),
-            Some(PullWishes::default())
+            PullOptions::check(Switch::Off, vec![], vec![]),
+            Some(PullOptions::default())
         );
     }
 }
