@@ -6,8 +6,9 @@ use crate::{Ctx, Finish};
 use domain::jobs::JobRow;
 use domain::jobs::Planning;
 use domain::jobs::pulls::may_touch;
-use domain::jobs::steps::{PLAN_BYTES_MAX, PLAN_FILES_MAX, StepOutput, Steps, WorkPlan, head};
+use domain::jobs::steps::{PLAN_BYTES_MAX, PLAN_FILES_MAX, StepOutput, Steps, WorkPlan};
 use domain::retry::Failure;
+use domain::text::truncate;
 use github_api::{Access, GithubError, IssueState, Mode, Repository};
 use serde::Deserialize;
 use serde_json::json;
@@ -72,7 +73,7 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Planni
         .take(PLAN_FILES_MAX)
         .collect();
     let plan = WorkPlan {
-        text: head(&content.plan, PLAN_BYTES_MAX).to_owned(),
+        text: truncate(&content.plan, PLAN_BYTES_MAX).to_owned(),
         files,
     };
     let step = used.step(StepOutput::Plan(plan), ctx.outside.now());

@@ -5,9 +5,10 @@ use crate::budget::Budget;
 use crate::plan::open;
 use crate::{Ctx, Finish};
 use domain::jobs::pulls::{FileChange, FileEdit};
-use domain::jobs::steps::{NOTES_BYTES_MAX, Review, StepOutput, Steps, Verdict, head};
+use domain::jobs::steps::{NOTES_BYTES_MAX, Review, StepOutput, Steps, Verdict};
 use domain::jobs::{JobRow, Reviewing};
 use domain::retry::Failure;
+use domain::text::truncate;
 use github_api::{FileContent, GithubError, Repository};
 use serde::Deserialize;
 use serde_json::json;
@@ -52,14 +53,14 @@ pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Review
     let user = json!({
         "issue": { "number": row.facts.issue_number, "title": order.title, "body": order.body },
         "plan": plan.text,
-        "diff": head(&diff, DIFF_BYTES_MAX),
+        "diff": truncate(&diff, DIFF_BYTES_MAX),
     });
     let Answer { content, used } =
         ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
     let verdict = Verdict::parse(&content.verdict).ok_or(crate::ask::Unusable::NotTheContract)?;
     let review = Review {
         verdict,
-        notes: head(&content.notes, NOTES_BYTES_MAX).to_owned(),
+        notes: truncate(&content.notes, NOTES_BYTES_MAX).to_owned(),
     };
     let step = used.step(StepOutput::Review(review.clone()), ctx.outside.now());
     Ok(Box::new(move |lease| lease.reviewed(&review, step)))

@@ -8,8 +8,8 @@ use domain::jobs::assists::{
     Assist, AssistAnswer, CommitRef, DiffStats, ModelUsage, SUMMARY_PROMPT_BYTES_MAX,
     SUMMARY_TEXT_BYTES_MAX, SummaryText,
 };
-use domain::text::truncate;
 use domain::retry::Failure;
+use domain::text::truncate;
 use github_api::{Access, Place};
 use serde::Deserialize;
 use serde_json::json;
@@ -95,7 +95,7 @@ async fn generate_summary(
         tokens_max: ctx.catalogue.output_reserve,
     };
     let read = |said: Said| {
-        let text = head(said.summary.trim(), SUMMARY_TEXT_BYTES_MAX).to_owned();
+        let text = truncate(said.summary.trim(), SUMMARY_TEXT_BYTES_MAX).to_owned();
         (!text.is_empty()).then_some(text)
     };
     let (text, used) = insist(ctx, row, &question, read).await?;

@@ -9,6 +9,7 @@ pub mod signups;
 
 use crate::accounts::signups::SignUpSource;
 use crate::ids::{AccountId, CustomerId, InstallationId, OwnerId};
+use crate::text::words;
 use crate::time::Timestamp;
 
 /// An account.
@@ -54,25 +55,15 @@ pub enum Payer {
     Inactive,
 }
 
-/// Where the App stands with one installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InstallationState {
-    /// Installed and working.
-    Active,
-    /// Suspended by its owner.
-    Suspended,
-    /// Uninstalled.
-    Deleted,
-}
-
-impl InstallationState {
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Deleted => "deleted",
-        }
+words! {
+    /// Where the App stands with one installation.
+    InstallationState {
+        /// Installed and working.
+        Active = "active",
+        /// Suspended by its owner.
+        Suspended = "suspended",
+        /// Uninstalled.
+        Deleted = "deleted",
     }
 }
 

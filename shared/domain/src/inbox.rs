@@ -7,40 +7,18 @@ pub mod events;
 
 use crate::ids::{AccountId, BadId};
 use crate::retry::Done;
+use crate::text::words;
 use crate::time::Timestamp;
 use std::fmt;
 use std::time::Duration;
 
-/// Who sends webhooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventSource {
-    /// GitHub.
-    Github,
-    /// Stripe.
-    Stripe,
-}
-
-impl EventSource {
-    /// Every source, for listings.
-    pub const ALL: [Self; 2] = [Self::Github, Self::Stripe];
-
-    /// The word in keys, messages and routes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Github => "github",
-            Self::Stripe => "stripe",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.as_str() == text)
-    }
-}
-
-impl fmt::Display for EventSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    /// Who sends webhooks.
+    EventSource {
+        /// GitHub.
+        Github = "github",
+        /// Stripe.
+        Stripe = "stripe",
     }
 }
 
@@ -153,25 +131,15 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// Who vouches for a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provenance {
-    /// The sender's signature over the raw bytes.
-    Signature,
-    /// The sender's API, asked by us.
-    ProviderApi,
-    /// A person with an operator's token.
-    Operator,
-}
-
-impl Provenance {
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signature => "signature",
-            Self::ProviderApi => "provider-api",
-            Self::Operator => "operator",
-        }
+words! {
+    /// Who vouches for a delivery.
+    Provenance {
+        /// The sender's signature over the raw bytes.
+        Signature = "signature",
+        /// The sender's API, asked by us.
+        ProviderApi = "provider-api",
+        /// A person with an operator's token.
+        Operator = "operator",
     }
 }
 
@@ -199,49 +167,21 @@ impl<T> Verified<T> {
     }
 }
 
-/// Where an event stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EventState {
-    /// Nobody has finished it yet.
-    Pending,
-    /// The door that acted finished it.
-    Processed,
-    /// It is none of our business, and why is on the row.
-    Ignored,
-    /// It failed for good and waits for a person.
-    Failed,
-    /// Same id as another event, other body: kept aside, never acted on by itself.
-    Quarantined,
-    /// It should be acted on, and nobody knows for whom: it waits for a person to say so.
-    Unattributed,
-}
-
-impl EventState {
-    /// Every state, for listings.
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Processed,
-        Self::Ignored,
-        Self::Failed,
-        Self::Quarantined,
-        Self::Unattributed,
-    ];
-
-    /// The word in keys and routes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Processed => "processed",
-            Self::Ignored => "ignored",
-            Self::Failed => "failed",
-            Self::Quarantined => "quarantined",
-            Self::Unattributed => "unattributed",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
+words! {
+    /// Where an event stands.
+    EventState {
+        /// Nobody has finished it yet.
+        Pending = "pending",
+        /// The door that acted finished it.
+        Processed = "processed",
+        /// It is none of our business, and why is on the row.
+        Ignored = "ignored",
+        /// It failed for good and waits for a person.
+        Failed = "failed",
+        /// Same id as another event, other body: kept aside, never acted on by itself.
+        Quarantined = "quarantined",
+        /// It should be acted on, and nobody knows for whom: it waits for a person to say so.
+        Unattributed = "unattributed",
     }
 }
 

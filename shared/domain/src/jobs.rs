@@ -20,212 +20,37 @@
 //! ```
 
 pub mod assists;
+mod billing;
 mod delegated;
-mod funding;
+pub mod fixes;
 mod leases;
 pub mod phases;
 pub mod pulls;
 pub mod repositories;
 pub mod requests;
+mod state;
 pub mod steps;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod transitions;
 pub mod triggers;
 
-pub use funding::{BillingEffect, FixPaid, Funding, Offer, Terms, cost_to_customer};
+pub use billing::{BillingEffect, cost_to_customer};
 pub use leases::{Busy, JobClaim, JobLease, Leasable};
+pub use state::{CommentState, JobState, JobWork};
+pub use terms::{Delivered, FixPaid, Funding, Offer, Terms};
 pub use transitions::{CancelOutcome, Cancellable, ConcurrentMove, Transition};
 
 use crate::billing::usage::Tokens;
 use crate::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
-use crate::jobs::phases::Fix;
+use crate::jobs::fixes::Fix;
 use crate::jobs::pulls::PullOptions;
 use crate::time::Timestamp;
 use crate::units::Credits;
 use crate::work::Lifecycle;
 pub use crate::work::RESEND_AFTER;
 use std::time::Duration;
-
-/// Where a job stands, as the store and the wire say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum JobState {
-    /// Waiting for the word of an agent outside.
-    Delegated,
-    /// Waiting for a planner.
-    Queued,
-    /// Being planned.
-    Planning,
-    /// Planned; being coded.
-    Coding,
-    /// Coded; being reviewed.
-    Reviewing,
-    /// Approved; waiting for its pull request.
-    ReviewApproved,
-    /// The pull request is being opened: the point of no return.
-    PrCreationInitiated,
-    /// Delivered.
-    PrOpened,
-    /// The pull request was merged.
-    Merged,
-    /// The pull request was closed without merging.
-    Closed,
-    /// The review would not have it.
-    Rejected,
-    /// It could not be done.
-    Failed,
-    /// Somebody cancelled it.
-    Cancelled,
-}
-
-impl JobState {
-    /// Every state.
-    pub const ALL: [Self; 13] = [
-        Self::Delegated,
-        Self::Queued,
-        Self::Planning,
-        Self::Coding,
-        Self::Reviewing,
-        Self::ReviewApproved,
-        Self::PrCreationInitiated,
-        Self::PrOpened,
-        Self::Merged,
-        Self::Closed,
-        Self::Rejected,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// The word on the wire and in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delegated => "DELEGATED",
-            Self::Queued => "QUEUED",
-            Self::Planning => "PLANNING",
-            Self::Coding => "CODING",
-            Self::Reviewing => "REVIEWING",
-            Self::ReviewApproved => "REVIEW_APPROVED",
-            Self::PrCreationInitiated => "PR_CREATION_INITIATED",
-            Self::PrOpened => "PR_OPENED",
-            Self::Merged => "MERGED",
-            Self::Closed => "CLOSED",
-            Self::Rejected => "REJECTED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-
-    /// Which work is owed in this state, besides the comment that tells of it.
-    pub const fn work(self) -> Option<JobWork> {
-        match self {
-            Self::Delegated | Self::Queued | Self::Planning => Some(JobWork::Plan),
-            Self::Coding => Some(JobWork::Code),
-            Self::Reviewing => Some(JobWork::Review),
-            Self::ReviewApproved | Self::PrCreationInitiated => Some(JobWork::Pull),
-            Self::PrOpened
-            | Self::Merged
-            | Self::Closed
-            | Self::Rejected
-            | Self::Failed
-            | Self::Cancelled => None,
-        }
-    }
-
-    /// What the comment under the issue has to say in this state.
-    pub const fn notice(self) -> CommentState {
-        match self {
-            Self::Delegated
-            | Self::Queued
-            | Self::Planning
-            | Self::Coding
-            | Self::Reviewing
-            | Self::ReviewApproved
-            | Self::PrCreationInitiated => CommentState::Working,
-            Self::PrOpened => CommentState::Opened,
-            Self::Merged => CommentState::Merged,
-            Self::Closed => CommentState::Closed,
-            Self::Rejected => CommentState::Rejected,
-            Self::Failed => CommentState::Failed,
-            Self::Cancelled => CommentState::Cancelled,
-        }
-    }
-
-    /// Whether the issue is free for another job.
-    pub const fn is_over(self) -> bool {
-        matches!(
-            self,
-            Self::Merged | Self::Closed | Self::Rejected | Self::Failed | Self::Cancelled
-        )
-    }
-}
-
-/// The work that moves a job on, each with a queue of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum JobWork {
-    /// Look at the repository and plan; or look whether the agent outside is still waited for.
-    Plan,
-    /// Write the change.
-    Code,
-    /// Judge the change.
-    Review,
-    /// Open the pull request.
-    Pull,
-}
-
-/// What the one comment under the issue says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CommentState {
-    /// We are on it.
-    Working,
-    /// Here is the pull request.
-    Opened,
-    /// It was merged.
-    Merged,
-    /// It was closed.
-    Closed,
-    /// The review would not have it.
-    Rejected,
-    /// It could not be done, and why.
-    Failed,
-    /// It was cancelled, and why.
-    Cancelled,
-}
-
-impl CommentState {
-    /// Every notice.
-    pub const ALL: [Self; 7] = [
-        Self::Working,
-        Self::Opened,
-        Self::Merged,
-        Self::Closed,
-        Self::Rejected,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Working => "working",
-            Self::Opened => "opened",
-            Self::Merged => "merged",
-            Self::Closed => "closed",
-            Self::Rejected => "rejected",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|notice| notice.as_str() == text)
-    }
-}
 
 /// What never changes in a job.
 #[derive(Debug, Clone, PartialEq, Eq)]

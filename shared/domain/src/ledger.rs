@@ -10,7 +10,8 @@ mod lots;
 pub use lots::left_of;
 
 use crate::ids::{AccountId, ActionId, AssistId, JobId, PaymentId};
-use crate::jobs::phases::Fix;
+use crate::jobs::fixes::Fix;
+use crate::text::words;
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::fmt;
@@ -124,57 +125,25 @@ impl fmt::Display for HoldId {
     }
 }
 
-/// What kind of movement it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EntryKind {
-    /// Credits were bought or given.
-    Grant,
-    /// Credits were reserved.
-    Hold,
-    /// Credits were spent; where they had been reserved, the rest came back.
-    Capture,
-    /// Reserved credits came back.
-    Release,
-    /// Granted credits were taken back: a refund, a dispute.
-    TakeBack,
-    /// What was taken back came again: a refund that failed, a dispute that was won.
-    GiveBack,
-    /// An operator put something right.
-    Adjustment,
-    /// Credits have run out of time.
-    Expiry,
-}
-
-impl EntryKind {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::Grant,
-        Self::Hold,
-        Self::Capture,
-        Self::Release,
-        Self::TakeBack,
-        Self::GiveBack,
-        Self::Adjustment,
-        Self::Expiry,
-    ];
-
-    /// The word on the entry.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Grant => "grant",
-            Self::Hold => "hold",
-            Self::Capture => "capture",
-            Self::Release => "release",
-            Self::TakeBack => "take_back",
-            Self::GiveBack => "give_back",
-            Self::Adjustment => "adjustment",
-            Self::Expiry => "expiry",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+words! {
+    /// What kind of movement it is.
+    EntryKind {
+        /// Credits were bought or given.
+        Grant = "grant",
+        /// Credits were reserved.
+        Hold = "hold",
+        /// Credits were spent; where they had been reserved, the rest came back.
+        Capture = "capture",
+        /// Reserved credits came back.
+        Release = "release",
+        /// Granted credits were taken back: a refund, a dispute.
+        TakeBack = "take_back",
+        /// What was taken back came again: a refund that failed, a dispute that was won.
+        GiveBack = "give_back",
+        /// An operator put something right.
+        Adjustment = "adjustment",
+        /// Credits have run out of time.
+        Expiry = "expiry",
     }
 }
 
@@ -220,6 +189,13 @@ pub struct Posting {
 /// No balance goes further than this to either side.
 const BALANCE_MAX: i64 = 1_000_000_000_000_000_000;
 
+/// By how much a posting changes the two sides of a balance, in microcredits.
+struct Movement {
+    amount: Credits,
+    free: i64,
+    held: i64,
+}
+
 /// What stands beside the amount of a posting.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EntryDetails {
@@ -236,7 +212,7 @@ impl Posting {
         account: &AccountId,
         cause: Cause,
         kind: EntryKind,
-        (amount, free, held): (Credits, i64, i64),
+        movement: Movement,
         label: EntryDetails,
         at: Timestamp,
     ) -> Self {
@@ -245,6 +221,7 @@ impl Posting {
             source,
             priced_by,
         } = label;
+        let Movement { amount, free, held } = movement;
         let entry = Entry {
             account: account.clone(),
             cause: cause.to_string(),
@@ -278,7 +255,11 @@ impl Posting {
             account,
             Cause::Payment(payment),
             EntryKind::Grant,
-            (amount, amount.signed(), 0),
+            Movement {
+                amount,
+                free: amount.signed(),
+                held: 0,
+            },
             label,
             at,
         )
@@ -299,7 +280,11 @@ impl Posting {
                 account,
                 cause,
                 EntryKind::TakeBack,
-                (more, -more.signed(), 0),
+                Movement {
+                    amount: more,
+                    free: -more.signed(),
+                    held: 0,
+                },
                 label,
                 at,
             ));
@@ -310,7 +295,11 @@ impl Posting {
                 account,
                 cause,
                 EntryKind::GiveBack,
-                (less, less.signed(), 0),
+                Movement {
+                    amount: less,
+                    free: less.signed(),
+                    held: 0,
+                },
                 label,
                 at,
             )
@@ -325,7 +314,11 @@ impl Posting {
         label: EntryDetails,
         at: Timestamp,
     ) -> Self {
-        let moved = (amount, -amount.signed(), amount.signed());
+        let moved = Movement {
+            amount,
+            free: -amount.signed(),
+            held: amount.signed(),
+        };
         let mut posting = Self::new(
             account,
             Cause::Hold(hold),
@@ -357,7 +350,11 @@ impl Posting {
             account,
             Cause::Settlement(hold),
             kind,
-            (amount, rest.signed(), -held.signed()),
+            Movement {
+                amount,
+                free: rest.signed(),
+                held: -held.signed(),
+            },
             label,
             at,
         )
@@ -379,7 +376,11 @@ impl Posting {
             account,
             Cause::Adjustment(action),
             EntryKind::Adjustment,
-            (amount, free, 0),
+            Movement {
+                amount,
+                free,
+                held: 0,
+            },
             label,
             at,
         )
@@ -397,7 +398,11 @@ impl Posting {
             account,
             Cause::Expiry(payment),
             EntryKind::Expiry,
-            (left, -left.signed(), 0),
+            Movement {
+                amount: left,
+                free: -left.signed(),
+                held: 0,
+            },
             label,
             at,
         )
@@ -416,7 +421,11 @@ impl Posting {
             account,
             Cause::Fix(fix),
             EntryKind::Capture,
-            (fee, -fee.signed(), 0),
+            Movement {
+                amount: fee,
+                free: -fee.signed(),
+                held: 0,
+            },
             label,
             at,
         )

@@ -13,7 +13,7 @@ pub mod ledger;
 pub mod notices;
 pub mod retry;
 pub mod switches;
-mod text;
+pub mod text;
 pub mod time;
 pub mod units;
 pub mod work;

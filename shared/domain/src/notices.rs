@@ -4,12 +4,12 @@
 //! come again, however often the event behind it does. It is told by mail, and a mail has no key by which it could be sent
 //! twice and arrive once; [`after_unclear`] says what happens when nobody knows whether it went out.
 
-use crate::billing::spending::SpendUnit;
 use crate::billing::usage::Meter;
 use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId};
 use crate::switches::Switch;
 use crate::text::words;
 use crate::time::Timestamp;
+use crate::units::SpendUnit;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;

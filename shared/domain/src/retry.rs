@@ -1,7 +1,7 @@
-//! What to do with work that failed: the one trait of the house.
+//! Retry classes: whether and when failed work is attempted again.
 //!
-//! Every wall's error says through [`Retryable`] whether the same attempt may succeed later. `?` turns it into a
-//! [`Failure`], so a handler stays plain and the class cannot get lost on the way to the queue.
+//! Every adapter's error states its class through [`Retryable`]. The `?` operator turns such an error into a [`Failure`],
+//! which carries the class and the cause to the queue.
 
 use crate::time::Timestamp;
 use std::error::Error;

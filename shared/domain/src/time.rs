@@ -61,18 +61,16 @@ impl Timestamp {
         let (year, month, day) = (date.next()??, date.next()??, date.next()??);
         let mut time = time.splitn(3, ':').map(number);
         let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-        if year > 9_999
-            || !(1..=12).contains(&month)
-            || !(1..=31).contains(&day)
-            || hour > 23
-            || minute > 59
-            || second > 60
-        {
+        if year > 9_999 || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 60 {
             return None;
         }
         number(fraction)?;
         let millis = number(format!("{fraction:0<3}").get(..3)?)?;
         let days = days_until(year, month, day);
+        // A day that its month does not have, such as February 31, comes back as another date.
+        if civil(days) != (year, month, day) {
+            return None;
+        }
         let minutes = (days * 24 + hour) * 60 + minute - offset_minutes;
         Some(Self((minutes * 60 + second) * 1_000 + millis))
     }
@@ -127,7 +125,8 @@ fn offset(text: &str) -> Option<(&str, i64)> {
             .filter(|_| part.len() == 2)
             .map(i64::from)
     };
-    Some((time, sign * (number(hours)? * 60 + number(minutes)?)))
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours <= 23 && minutes <= 59).then_some((time, sign * (hours * 60 + minutes)))
 }
 
 const DAY_MILLIS: i64 = 86_400_000;
@@ -214,6 +213,13 @@ mod tests {
             "Z",
             "2000-02-29",
             "2000-13-01T00:00:00Z",
+            "2000-01-00T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-02-31T00:00:00Z",
+            "2026-04-31T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "2000-01-01T00:00:00+24:00",
+            "2000-01-01T00:00:00+01:60",
             "2000-01-01T25:00:00Z",
             "2000-01-01T00:00:00+1:00",
             "2000-01-01T00:00:00*01:00",

@@ -4,7 +4,7 @@ use crate::world::program::program;
 use crate::world::shop::subscribes;
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;

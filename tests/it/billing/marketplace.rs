@@ -5,7 +5,7 @@ use crate::world::verbs::permutations;
 use crate::world::{FaultPlan, World, fixture};
 use domain::accounts::signups::Applicant;
 use domain::ids::{AccountId, OwnerId};
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use domain::notices::NoticeOutcome;
 use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER, OWNER_ID, REPOSITORY};
 use serde_json::{Value, json};
@@ -141,7 +141,10 @@ async fn marketplace_installation() {
             )
             .await;
         let acme = Applicant::Owner(OwnerId::new(OWNER_ID));
-        let account = world.assert_provisioned_once(&acme, NoticeOutcome::Sent).await.id;
+        let account = world
+            .assert_provisioned_once(&acme, NoticeOutcome::Sent)
+            .await
+            .id;
         world.github_sends("installation.created").await;
         world.settle().await;
         assert_eq!(world.payer().await.as_ref(), Some(&account));

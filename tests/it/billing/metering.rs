@@ -25,7 +25,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub async fn pending(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> World {
     let world = World::with(fault_plan, settings).await;
     world.github_sends("issues.opened").await;
-    while world.open_job().await.is_none() || world.present_job().await.state != JobState::PrOpened {
+    while world.open_job().await.is_none() || world.present_job().await.state != JobState::PrOpened
+    {
         let mut handed = 0;
         for queue in Queue::ALL
             .into_iter()

@@ -2,7 +2,7 @@
 
 use crate::world::shop::{PACK, PRICE};
 use crate::world::{FaultPlan, World};
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -84,7 +84,10 @@ async fn an_event_becomes_attributable_by_provisioning_its_customer_too() {
     assert_eq!(status, StatusCode::ACCEPTED);
     world.settle().await;
     assert_eq!(
-        world.outcome(EventSource::Stripe, "evt_TallyhookDemo2").await.0,
+        world
+            .outcome(EventSource::Stripe, "evt_TallyhookDemo2")
+            .await
+            .0,
         EventState::Processed
     );
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Bodies of every size come back byte for byte, or are refused whole.
 
 use crate::world::{FaultPlan, World, fixture};
-use domain::inbox::{BODY_BYTES_MAX, EventState, EventSource};
+use domain::inbox::{BODY_BYTES_MAX, EventSource, EventState};
 use domain::jobs::JobState;
 use http::StatusCode;
 use stand_in_shared::faults::{Moment, scramble};

@@ -3,7 +3,7 @@
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World, fixture};
 use ::queues::Queue;
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use domain::jobs::JobState;
 use http::StatusCode;
 use serde_json::json;
@@ -37,7 +37,10 @@ async fn a_repeat_of_an_unfinished_event_is_queued_again() {
     world.settle().await;
     world.assert_delivered_once();
     assert_eq!(
-        world.logged(EventSource::Github, &EventState::ALL).await.len(),
+        world
+            .logged(EventSource::Github, &EventState::ALL)
+            .await
+            .len(),
         1
     );
     world.done().await;
@@ -84,7 +87,10 @@ async fn handles_duplicate_webhooks() {
         );
         world.settle().await;
         assert_eq!(
-            world.logged(EventSource::Github, &EventState::ALL).await.len(),
+            world
+                .logged(EventSource::Github, &EventState::ALL)
+                .await
+                .len(),
             1
         );
         assert_eq!(world.asked("plan"), 1, "one job, planned once");
@@ -258,7 +264,10 @@ async fn a_put_whose_answer_is_lost_is_recognized() {
         );
         world.settle().await;
         assert_eq!(
-            world.logged(EventSource::Github, &EventState::ALL).await.len(),
+            world
+                .logged(EventSource::Github, &EventState::ALL)
+                .await
+                .len(),
             1
         );
         assert!(

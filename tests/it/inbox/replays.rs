@@ -1,7 +1,7 @@
 //! `POST /api/v1/admin/events/{source}/{id}/replay`: what has been done is not done again, and what could not be done is.
 
 use crate::world::{FaultPlan, World, fixture};
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use domain::jobs::JobState;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -113,14 +113,19 @@ async fn replaying_an_event_of_stripes_ignores_its_age() {
     );
     world.settle().await;
     assert_eq!(
-        world.outcome(EventSource::Stripe, "evt_TallyhookDemo2").await.0,
+        world
+            .outcome(EventSource::Stripe, "evt_TallyhookDemo2")
+            .await
+            .0,
         EventState::Unattributed
     );
     world.provision().await;
     world.skip(Duration::from_secs(60 * 86_400));
     replay(&world, "stripe", "evt_TallyhookDemo2").await;
     world.settle().await;
-    let (state, says) = world.outcome(EventSource::Stripe, "evt_TallyhookDemo2").await;
+    let (state, says) = world
+        .outcome(EventSource::Stripe, "evt_TallyhookDemo2")
+        .await;
     assert!(
         state == EventState::Processed && says.contains("is paid"),
         "{says}"

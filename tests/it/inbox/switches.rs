@@ -5,7 +5,7 @@ use crate::world::program::program;
 use crate::world::wire::WIRED;
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use domain::jobs::JobState;
 use http::StatusCode;
 use local_stack::signing::github_request;

@@ -144,7 +144,11 @@ async fn a_pull_request_that_people_end_between_two_tries_is_recorded_once() {
             })
             .await;
         world.settle().await;
-        let expected = if merge { JobState::Merged } else { JobState::Closed };
+        let expected = if merge {
+            JobState::Merged
+        } else {
+            JobState::Closed
+        };
         assert_eq!(world.told_job().await.state, expected);
         world
             .assert_outcome(&delivery, EventState::Processed, "")

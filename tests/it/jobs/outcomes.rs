@@ -4,7 +4,7 @@ use crate::world::verbs::permutations;
 use crate::world::wire::{Reply, WIRED};
 use crate::world::{FaultPlan, World, fixture};
 use ::queues::Queue;
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use domain::jobs::JobState;
 use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY, REPOSITORY_ID};
@@ -332,7 +332,12 @@ async fn an_app_that_is_removed_or_suspended_in_the_middle_ends_the_job() {
             }
             world.settle().await;
             let job = world.job(&job).await;
-            assert_eq!(job.state, JobState::Failed, "after {passed}, {:?}", job.reason);
+            assert_eq!(
+                job.state,
+                JobState::Failed,
+                "after {passed}, {:?}",
+                job.reason
+            );
             assert!(
                 job.reason
                     .as_deref()

@@ -5,7 +5,7 @@ use crate::world::program::{Program, program};
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
-use domain::jobs::phases::Fix;
+use domain::jobs::fixes::Fix;
 use domain::jobs::{FixPaid, JobState};
 use domain::ledger::Cause;
 use http::StatusCode;

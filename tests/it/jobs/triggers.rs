@@ -2,7 +2,7 @@
 
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World, fixture};
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use domain::jobs::JobState;
 use http::StatusCode;
 use local_stack::world::{APP_ID, OWNER, REPOSITORY};

@@ -528,7 +528,13 @@ async fn saying_it_again_says_the_same() {
     let id = account(1);
     let overdraft = |amount, overdraft| {
         let of = (micros(amount), micros(overdraft));
-        Posting::hold(&id, hold_id(1), of, domain::ledger::EntryDetails::default(), NOW)
+        Posting::hold(
+            &id,
+            hold_id(1),
+            of,
+            domain::ledger::EntryDetails::default(),
+            NOW,
+        )
     };
     assert_eq!(
         store

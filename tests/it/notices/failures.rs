@@ -80,7 +80,10 @@ async fn an_installation_without_a_sender_sends_nothing() {
     let (world, account) = world(FaultPlan::Seeded(211), &[("MAIL_FROM", "")]).await;
     world.owes(&account, Topic::Welcome).await;
     world.settle().await;
-    assert_eq!(world.outcome_of_one(&account).await, NoticeOutcome::NoSender);
+    assert_eq!(
+        world.outcome_of_one(&account).await,
+        NoticeOutcome::NoSender
+    );
     assert_eq!(world.vendors.mail.letters().len(), 0);
     world.done().await;
 }
@@ -92,7 +95,10 @@ async fn jobs_are_told_of_by_mail_only_to_who_wants_it() {
     let job = |n| domain::ids::JobId::mint(domain::time::Timestamp::from_millis(n), [7; 10]);
     world.owes(&account, Topic::JobFinished(job(1))).await;
     world.settle().await;
-    assert_eq!(world.outcome_of_one(&account).await, NoticeOutcome::SwitchedOff);
+    assert_eq!(
+        world.outcome_of_one(&account).await,
+        NoticeOutcome::SwitchedOff
+    );
     let set = world
         .stack
         .store

@@ -9,7 +9,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use domain::accounts::operators::Operator;
 use domain::ids::AccountId;
-use domain::ledger::{Entry, EntryKind, EntryDetails, Posting, AdjustmentSide};
+use domain::ledger::{AdjustmentSide, Entry, EntryDetails, EntryKind, Posting};
 use domain::units::{Credits, decimal};
 use http::StatusCode;
 use rest::IdempotencyKey;
@@ -160,7 +160,9 @@ pub fn reason(text: &str) -> Result<&str, ApiError> {
 fn amount(text: &str) -> Result<(Credits, AdjustmentSide), ApiError> {
     let (digits, side) = text
         .strip_prefix('-')
-        .map_or((text, AdjustmentSide::Credit), |digits| (digits, AdjustmentSide::Debit));
+        .map_or((text, AdjustmentSide::Credit), |digits| {
+            (digits, AdjustmentSide::Debit)
+        });
     let amount = Credits::parse(digits)
         .map_err(|error| ApiError::bad_request("bad_amount", error.to_string()))?;
     if amount.is_zero() {

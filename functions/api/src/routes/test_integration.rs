@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use domain::ids::AssistId;
 use domain::jobs::assists::{
-    AssistAnswer, BadFiles, IntegratedFile, FileScore, SourceFile, AssistState  as Stands, AssistTask, TestAnalysis,
-    TestIntegration,
+    AssistAnswer, AssistState as Stands, AssistTask, BadFiles, FileScore, IntegratedFile,
+    SourceFile, TestAnalysis, TestIntegration,
 };
 use domain::retry::Failure;
 use http::{HeaderName, StatusCode, header};

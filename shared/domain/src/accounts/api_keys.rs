@@ -4,82 +4,41 @@
 //! found by that digest and not by comparing.
 
 use crate::ids::{AccountId, KeyId};
+use crate::text::words;
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-/// One thing that a caller may do for his account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// See everything of the account.
-    Read,
-    /// Record usage, hold and spend credits.
-    Usage,
-    /// Create, cancel and retry jobs; ask for assists.
-    Jobs,
-    /// Buy, subscribe, change how it is paid.
-    Billing,
-    /// Make and revoke keys.
-    Keys,
-}
-
-impl Scope {
-    /// Every scope.
-    pub const ALL: [Self; 5] = [
-        Self::Read,
-        Self::Usage,
-        Self::Jobs,
-        Self::Billing,
-        Self::Keys,
-    ];
-
-    /// The word in the API and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Usage => "usage",
-            Self::Jobs => "jobs",
-            Self::Billing => "billing",
-            Self::Keys => "keys",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+words! {
+    /// One thing that a caller may do for his account.
+    Scope {
+        /// See everything of the account.
+        Read = "read",
+        /// Record usage, hold and spend credits.
+        Usage = "usage",
+        /// Create, cancel and retry jobs; ask for assists.
+        Jobs = "jobs",
+        /// Buy, subscribe, change how it is paid.
+        Billing = "billing",
+        /// Make and revoke keys.
+        Keys = "keys",
     }
 }
 
-/// What a person is to an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Sees.
-    Viewer,
-    /// Works.
-    Member,
-    /// Decides.
-    Admin,
+words! {
+    /// What a person is to an account.
+    Role {
+        /// Sees.
+        Viewer = "viewer",
+        /// Works.
+        Member = "member",
+        /// Decides.
+        Admin = "admin",
+    }
 }
 
 impl Role {
-    /// Every role, the least first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Member, Self::Admin];
-
-    /// The word in the API and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Member => "member",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-
     /// What it may do.
     pub fn scopes(self) -> BTreeSet<Scope> {
         let scopes: &[Scope] = match self {

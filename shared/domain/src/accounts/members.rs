@@ -6,6 +6,7 @@
 
 use crate::accounts::api_keys::Role;
 use crate::ids::{AccountId, OwnerId, UserId};
+use crate::text::words;
 use crate::time::Timestamp;
 
 /// A person on GitHub.
@@ -40,32 +41,15 @@ pub fn role_by_github(user: UserId, owner: OwnerId, place: OrgRole) -> Role {
     }
 }
 
-/// Who gave a role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RoleSource {
-    /// GitHub's word at the last sign-in.
-    Github,
-    /// An admin of the account.
-    Hand,
-    /// The account's key, which he has shown: he belongs to it without GitHub's word. What an admin makes him then, he is.
-    Key,
-}
-
-impl RoleSource {
-    /// The word in the API and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Github => "github",
-            Self::Hand => "hand",
-            Self::Key => "key",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Github, Self::Hand, Self::Key]
-            .into_iter()
-            .find(|by| by.as_str() == text)
+words! {
+    /// Who gave a role.
+    RoleSource {
+        /// GitHub's word at the last sign-in.
+        Github = "github",
+        /// An admin of the account.
+        Hand = "hand",
+        /// The account's key, which he has shown: he belongs to it without GitHub's word. What an admin makes him then, he is.
+        Key = "key",
     }
 }
 

@@ -306,10 +306,10 @@ mod tests {
     #[test]
     fn words_read_back() {
         for state in SignUpState::ALL {
-            assert_eq!(SignUpState::parse(state.as_str()), Some(*state));
+            assert_eq!(SignUpState::parse(state.as_str()), Some(state));
         }
         for way in SignUpSource::ALL {
-            assert_eq!(SignUpSource::parse(way.as_str()), Some(*way));
+            assert_eq!(SignUpSource::parse(way.as_str()), Some(way));
         }
         assert_eq!(
             (begins(Switch::On), begins(Switch::Off)),

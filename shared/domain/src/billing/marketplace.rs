@@ -6,6 +6,7 @@
 
 use crate::ids::OwnerId;
 use crate::inbox::EventKey;
+use crate::text::words;
 use crate::time::Timestamp;
 use std::fmt;
 
@@ -20,29 +21,13 @@ pub struct ListedPlan {
     pub price: ListedPrice,
 }
 
-/// Whether a plan of the listing costs something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListedPrice {
-    /// It does not.
-    Free,
-    /// It does, and GitHub bills it.
-    Paid,
-}
-
-impl ListedPrice {
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Free => "free",
-            Self::Paid => "paid",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Free, Self::Paid]
-            .into_iter()
-            .find(|known| known.as_str() == word)
+words! {
+    /// Whether a plan of the listing costs something.
+    ListedPrice {
+        /// It does not.
+        Free = "free",
+        /// It does, and GitHub bills it.
+        Paid = "paid",
     }
 }
 
@@ -68,29 +53,13 @@ pub struct MarketplacePurchase {
     pub rank: EventRank,
 }
 
-/// Whether a purchase stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PurchaseState {
-    /// It does.
-    Active,
-    /// It was cancelled.
-    Cancelled,
-}
-
-impl PurchaseState {
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Active, Self::Cancelled]
-            .into_iter()
-            .find(|known| known.as_str() == word)
+words! {
+    /// Whether a purchase stands.
+    PurchaseState {
+        /// It does.
+        Active = "active",
+        /// It was cancelled.
+        Cancelled = "cancelled",
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use crate::ledger::{EntryDetails, Posting};
+use crate::text::words;
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::collections::BTreeMap;
@@ -102,47 +103,23 @@ pub enum Observed {
     Yes,
 }
 
-/// How far a dispute has got. It never goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DisputePhase {
-    /// Somebody asks; no money has moved.
-    Inquiry,
-    /// The inquiry ended without a dispute.
-    InquiryClosed,
-    /// Open; the money is with the bank.
-    Open,
-    /// Lost.
-    Lost,
-    /// Won.
-    Won,
+words! {
+    /// How far a dispute has got. It never goes back.
+    DisputePhase {
+        /// Somebody asks; no money has moved.
+        Inquiry = "inquiry",
+        /// The inquiry ended without a dispute.
+        InquiryClosed = "inquiry_closed",
+        /// Open; the money is with the bank.
+        Open = "open",
+        /// Lost.
+        Lost = "lost",
+        /// Won.
+        Won = "won",
+    }
 }
 
 impl DisputePhase {
-    /// Every phase.
-    pub const ALL: [Self; 5] = [
-        Self::Inquiry,
-        Self::InquiryClosed,
-        Self::Open,
-        Self::Lost,
-        Self::Won,
-    ];
-
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Inquiry => "inquiry",
-            Self::InquiryClosed => "inquiry_closed",
-            Self::Open => "open",
-            Self::Lost => "lost",
-            Self::Won => "won",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
-    }
-
     /// Reads Stripe's status; a word that is new counts as open, so that what may be lost is not spent.
     pub fn of_status(status: &str) -> Self {
         match status {

@@ -15,6 +15,7 @@ pub use pricing::{
 use crate::billing::marketplace::ListedPlan;
 use crate::billing::usage::Meter;
 use crate::ids::{PriceId, ProductId};
+use crate::text::words;
 use crate::units::Credits;
 use crate::units::{Currency, Money};
 use std::collections::BTreeMap;
@@ -168,44 +169,25 @@ pub struct RecurringPrice {
     pub every: Interval,
 }
 
-/// How often a plan is paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interval {
-    /// Each month.
-    Month,
-    /// Each year.
-    Year,
-}
-
-impl Interval {
-    /// Stripe's word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Month => "month",
-            Self::Year => "year",
-        }
+words! {
+    /// How often a plan is paid.
+    Interval {
+        /// Each month.
+        Month = "month",
+        /// Each year.
+        Year = "year",
     }
 }
 
-/// How a plan's jobs are paid for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pays {
-    /// From the account's credits, reserved beforehand.
-    Credits,
-    /// By Stripe, which is told what was delivered.
-    Meters,
-    /// Not at all; they are only counted.
-    Nothing,
-}
-
-impl Pays {
-    /// The word in the catalogue.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Credits => "credits",
-            Self::Meters => "meters",
-            Self::Nothing => "nothing",
-        }
+words! {
+    /// How a plan's jobs are paid for.
+    Pays {
+        /// From the account's credits, reserved beforehand.
+        Credits = "credits",
+        /// By Stripe, which is told what was delivered.
+        Meters = "meters",
+        /// Not at all; they are only counted.
+        Nothing = "nothing",
     }
 }
 
@@ -220,29 +202,13 @@ pub struct MeterCharge {
     pub rate: Rate,
 }
 
-/// What of a job is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MeteredUnit {
-    /// One for the pull request.
-    Pulls,
-    /// Every token, in and out.
-    Tokens,
-}
-
-impl MeteredUnit {
-    /// The word in the catalogue and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pulls => "pulls",
-            Self::Tokens => "tokens",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pulls, Self::Tokens]
-            .into_iter()
-            .find(|word| word.as_str() == text)
+words! {
+    /// What of a job is counted.
+    MeteredUnit {
+        /// One for the pull request.
+        Pulls = "pulls",
+        /// Every token, in and out.
+        Tokens = "tokens",
     }
 }
 
@@ -264,29 +230,13 @@ pub struct RateTier {
     pub unit: String,
 }
 
-/// When a job has become billable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Billable {
-    /// When its pull request is open.
-    PrOpened,
-    /// When it is merged.
-    Merged,
-}
-
-impl Billable {
-    /// The word in the catalogue and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PrOpened => "pr_opened",
-            Self::Merged => "merged",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::PrOpened, Self::Merged]
-            .into_iter()
-            .find(|word| word.as_str() == text)
+words! {
+    /// When a job has become billable.
+    Billable {
+        /// When its pull request is open.
+        PrOpened = "pr_opened",
+        /// When it is merged.
+        Merged = "merged",
     }
 }
 

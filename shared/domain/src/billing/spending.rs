@@ -13,39 +13,7 @@ use crate::notices::{Notice, Topic};
 use crate::time::Timestamp;
 use crate::units::Credits;
 use crate::units::Money;
-use std::fmt;
-
-/// What spending is counted in. Sums of either are in millionths: of a minor unit, of a credit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SpendUnit {
-    /// What Stripe invoices.
-    Money,
-    /// What comes off the balance.
-    Credits,
-}
-
-impl SpendUnit {
-    /// The word in keys and on rows.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Money => "money",
-            Self::Credits => "credits",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Money, Self::Credits]
-            .into_iter()
-            .find(|unit| unit.as_str() == text)
-    }
-}
-
-impl fmt::Display for SpendUnit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+pub use crate::units::SpendUnit;
 
 /// Millionths in a minor unit, as in a credit.
 pub const MICROS: u64 = crate::units::MICROS;

@@ -18,10 +18,10 @@ pub use test_files::{
 
 use crate::billing::usage::{Tokens, UsageSource};
 use crate::ids::{AccountId, AssistId};
-use crate::jobs::steps::head;
-use crate::jobs::{BillingEffect, Terms};
+use crate::jobs::{BillingEffect, Delivered, Terms};
 use crate::ledger::HoldId;
 use crate::retry::{ATTEMPTS_MAX, Failure, NextAttempt, gave_up};
+use crate::text::{truncate, words};
 use crate::time::Timestamp;
 use crate::units::Credits;
 use crate::work::{Busy, Lifecycle};
@@ -49,39 +49,19 @@ pub enum AssistAnswer {
     TestIntegration(IntegratedFile),
 }
 
-/// What kind of assist it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AssistKind {
-    /// A commit in words.
-    CommitSummary,
-    /// Test files with their scores.
-    TestAnalysis,
-    /// A file with tests put into it.
-    TestIntegration,
+words! {
+    /// What kind of assist it is.
+    AssistKind {
+        /// A commit in words.
+        CommitSummary = "commit_summary",
+        /// Test files with their scores.
+        TestAnalysis = "test_analysis",
+        /// A file with tests put into it.
+        TestIntegration = "test_integration",
+    }
 }
 
 impl AssistKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [
-        Self::CommitSummary,
-        Self::TestAnalysis,
-        Self::TestIntegration,
-    ];
-
-    /// The word on the row and in answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CommitSummary => "commit_summary",
-            Self::TestAnalysis => "test_analysis",
-            Self::TestIntegration => "test_integration",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-
     /// How long it is kept after its end; a commit's summary stays, since the commit does. Files that were sent do not.
     pub const fn kept_for(self) -> Option<Duration> {
         match self {
@@ -102,33 +82,15 @@ impl AssistTask {
     }
 }
 
-/// Where an assist stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AssistState {
-    /// It is to be worked on, or is.
-    Queued,
-    /// It has its answer.
-    Done,
-    /// It cannot be answered.
-    Failed,
-}
-
-impl AssistState {
-    /// Every state.
-    pub const ALL: [Self; 3] = [Self::Queued, Self::Done, Self::Failed];
-
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "QUEUED",
-            Self::Done => "DONE",
-            Self::Failed => "FAILED",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
+words! {
+    /// Where an assist stands.
+    AssistState {
+        /// It is to be worked on, or is.
+        Queued = "QUEUED",
+        /// It has its answer.
+        Done = "DONE",
+        /// It cannot be answered.
+        Failed = "FAILED",
     }
 }
 
@@ -294,6 +256,7 @@ impl AssistTransition {
                     .as_ref()
                     .map(|used| used.tokens)
                     .unwrap_or_default();
+                let used = Delivered { pulls: 0, tokens };
                 let note = format!(
                     "{}, {} tokens",
                     kind.as_str(),
@@ -301,16 +264,20 @@ impl AssistTransition {
                 );
                 BillingEffect::Billed {
                     capture: terms.settlement(account, row.hold(), row.price(), note, now),
-                    usage: terms.usage(account, &UsageSource::Assist(id.clone()), (0, tokens), now),
-                    outlay: terms.ends(account, row.price(), (0, tokens)),
+                    usage: terms.usage(account, &UsageSource::Assist(id.clone()), used, now),
+                    outlay: terms.ends(account, row.price(), used),
                 }
             }
             AssistState::Failed => {
                 let why = row.reason.as_deref().unwrap_or("it failed");
-                let note = format!("nothing to pay for {}: {}", kind.as_str(), head(why, 200));
+                let note = format!(
+                    "nothing to pay for {}: {}",
+                    kind.as_str(),
+                    truncate(why, 200)
+                );
                 BillingEffect::Released {
                     release: terms.settlement(account, row.hold(), Credits::ZERO, note, now),
-                    outlay: terms.ends(account, Credits::ZERO, (0, Tokens::default())),
+                    outlay: terms.ends(account, Credits::ZERO, Delivered::default()),
                 }
             }
         }
@@ -374,7 +341,7 @@ impl AssistLease {
     }
 
     fn fail(self, reason: &str, now: Timestamp) -> AssistTransition {
-        let reason = head(reason, REASON_BYTES_MAX).to_owned();
+        let reason = truncate(reason, REASON_BYTES_MAX).to_owned();
         AssistTransition::of(self.0, now)
             .ending(AssistState::Failed)
             .with(|row| row.reason = Some(reason))

@@ -8,111 +8,33 @@ use crate::billing::plans::{MeteredUnit, PhasePredicate};
 use crate::billing::spending::SpendChange;
 use crate::billing::usage::{Tokens, Usage, UsageSource};
 use crate::ids::{AccountId, ActionId, JobId};
+use crate::jobs::fixes::Fix;
 use crate::jobs::repositories::RepositoryName;
-use crate::jobs::{Funding, Terms};
+use crate::jobs::{Delivered, Funding, Terms};
 use crate::ledger::{EntryDetails, Posting};
+use crate::text::words;
 use crate::time::Timestamp;
 use crate::units::Credits;
-use std::fmt;
 
-/// Which step of its work an agent reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// It has looked for what is to be fixed.
-    Scan,
-    /// It has shown that something is to be fixed.
-    Validate,
-    /// It has made the fix.
-    Mitigate,
-}
-
-impl Phase {
-    /// Every phase.
-    pub const ALL: [Self; 3] = [Self::Scan, Self::Validate, Self::Mitigate];
-
-    /// The word on the wire and in the catalogue.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Scan => "scan",
-            Self::Validate => "validate",
-            Self::Mitigate => "mitigate",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
+words! {
+    /// Which step of its work an agent reports.
+    Phase {
+        /// It has looked for what is to be fixed.
+        Scan = "scan",
+        /// It has shown that something is to be fixed.
+        Validate = "validate",
+        /// It has made the fix.
+        Mitigate = "mitigate",
     }
 }
 
-/// How a phase ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PhaseResult {
-    /// As it should.
-    Success,
-    /// Otherwise.
-    Failure,
-}
-
-impl PhaseResult {
-    /// The word on the wire and in the catalogue.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Success, Self::Failure]
-            .into_iter()
-            .find(|ending| ending.as_str() == text)
-    }
-}
-
-/// What was put right in an account's repository: the fact that is charged once. LimitCheck an account it is known by the
-/// repository's name, since that is all an agent's report has, and by the issue or by a name that the agent gives it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fix(String);
-
-const FIX_CHARS_MAX: usize = 100;
-
-impl Fix {
-    /// The fix of an issue.
-    pub fn of_issue(owner: &str, repository: &str, number: u64) -> Self {
-        Self(format!(
-            "{}/{}#issue-{number}",
-            owner.to_ascii_lowercase(),
-            repository.to_ascii_lowercase()
-        ))
-    }
-
-    /// A fix for which there is no issue, by the agent's own name of it: up to 100 letters, digits and `. _ : -`.
-    pub fn named(repository: &RepositoryName, name: &str) -> Option<Self> {
-        let plain = name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
-        (plain && !name.is_empty() && name.len() <= FIX_CHARS_MAX)
-            .then(|| Self(format!("{}#fix-{name}", repository.folded())))
-    }
-
-    /// Reads it back.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (repository, what) = text.split_once('#')?;
-        let known = what.starts_with("issue-") || what.starts_with("fix-");
-        (known && repository.contains('/')).then(|| Self(text.to_owned()))
-    }
-
-    /// As it stands in keys: `acme/greeter#issue-12`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Fix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+words! {
+    /// How a phase ended.
+    PhaseResult {
+        /// As it should.
+        Success = "success",
+        /// Otherwise.
+        Failure = "failure",
     }
 }
 
@@ -151,32 +73,15 @@ pub struct PhaseReport {
     pub counted: ReportBilling,
 }
 
-/// What a report means for the money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReportBilling {
-    /// The fix is charged with it.
-    Billed,
-    /// The fix had been charged before.
-    AlreadyBilled,
-    /// It is no delivery of a fix.
-    NotBillable,
-}
-
-impl ReportBilling {
-    /// The word on the wire and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Billed => "billed",
-            Self::AlreadyBilled => "already_billed",
-            Self::NotBillable => "not_billable",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Billed, Self::AlreadyBilled, Self::NotBillable]
-            .into_iter()
-            .find(|counted| counted.as_str() == text)
+words! {
+    /// What a report means for the money.
+    ReportBilling {
+        /// The fix is charged with it.
+        Billed = "billed",
+        /// The fix had been charged before.
+        AlreadyBilled = "already_billed",
+        /// It is no delivery of a fix.
+        NotBillable = "not_billable",
     }
 }
 
@@ -206,7 +111,10 @@ impl PhaseReport {
         let usage = terms.usage(
             &self.account,
             &UsageSource::Report(self.id.clone()),
-            (1, Tokens::default()),
+            Delivered {
+                pulls: 1,
+                tokens: Tokens::default(),
+            },
             self.at,
         );
         let outlay = terms.spending.as_ref().map(|spending| {

@@ -4,31 +4,16 @@
 
 use crate::ids::{AccountId, JobId};
 use crate::jobs::repositories::RepositoryName;
+use crate::text::words;
 use crate::time::Timestamp;
 
-/// Who is to work on a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Agent {
-    /// We do.
-    Tallyhook,
-    /// An agent outside does, and reports.
-    External,
-}
-
-impl Agent {
-    /// The word in the API and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tallyhook => "tallyhook",
-            Self::External => "external",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Tallyhook, Self::External]
-            .into_iter()
-            .find(|agent| agent.as_str() == word)
+words! {
+    /// Who is to work on a job.
+    Agent {
+        /// We do.
+        Tallyhook = "tallyhook",
+        /// An agent outside does, and reports.
+        External = "external",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::billing::usage::Tokens;
 use crate::jobs::pulls::Proposal;
+use crate::text::{truncate, words};
 use crate::time::Timestamp;
 use crate::units::Credits;
 
@@ -49,8 +50,8 @@ impl IssueText {
     /// What an issue asks, within bounds.
     pub fn of(title: &str, body: &str) -> Self {
         Self {
-            title: head(title, 1_000).to_owned(),
-            body: head(body, ORDER_BYTES_MAX).to_owned(),
+            title: truncate(title, 1_000).to_owned(),
+            body: truncate(body, ORDER_BYTES_MAX).to_owned(),
         }
     }
 }
@@ -78,32 +79,15 @@ pub struct Review {
     pub notes: String,
 }
 
-/// What a review comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Good.
-    Approve,
-    /// Once more, with these notes.
-    Rework,
-    /// No good, and will not be.
-    Reject,
-}
-
-impl Verdict {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Approve => "approve",
-            Self::Rework => "rework",
-            Self::Reject => "reject",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Approve, Self::Rework, Self::Reject]
-            .into_iter()
-            .find(|verdict| verdict.as_str() == text)
+words! {
+    /// What a review comes to.
+    Verdict {
+        /// Good.
+        Approve = "approve",
+        /// Once more, with these notes.
+        Rework = "rework",
+        /// No good, and will not be.
+        Reject = "reject",
     }
 }
 
@@ -146,13 +130,4 @@ impl Steps {
             StepOutput::Issue(_) | StepOutput::Plan(_) | StepOutput::Code(_) => None,
         })
     }
-}
-
-/// The beginning of a text, at most `bytes_max` bytes and whole characters.
-pub fn head(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

@@ -68,7 +68,7 @@ impl Transition {
 
     pub(super) fn ending(self, state: JobState, reason: &str) -> Self {
         self.enter(state)
-            .with(|row| row.reason = Some(super::steps::head(reason, 1_000).to_owned()))
+            .with(|row| row.reason = Some(crate::text::truncate(reason, 1_000).to_owned()))
     }
 
     pub(super) fn into_row(self) -> JobRow {
@@ -97,7 +97,7 @@ impl Transition {
 
     /// What it means for the money, to be written with it.
     pub fn money(&self) -> BillingEffect {
-        super::funding::money(self.from, &self.row, self.now)
+        super::billing::effect(self.from, &self.row, self.now)
     }
 
     /// The same move of a job whose fix turns out to have been paid for: of it only the tokens are charged.
@@ -153,7 +153,8 @@ impl<W> JobLease<W> {
             .with(|row| {
                 row.set_tries(row.tries().given_back(due_at));
                 if row.reason.is_none() {
-                    row.reason = last.map(|reason| super::steps::head(&reason, 1_000).to_owned());
+                    row.reason =
+                        last.map(|reason| crate::text::truncate(&reason, 1_000).to_owned());
                 }
             })
     }
@@ -353,7 +354,7 @@ impl Job<Opening> {
             .plus(SHOWS_AFTER);
         Transition::from(self.row, now).with(|row| {
             row.cancel_requested = CancelRequest::Asked;
-            row.reason = Some(super::steps::head(reason, 1_000).to_owned());
+            row.reason = Some(crate::text::truncate(reason, 1_000).to_owned());
             row.due_at = Some(look_at);
             row.not_before = Some(look_at);
         })

@@ -70,7 +70,7 @@ use domain::ids::{
 };
 use domain::inbox::{Digest, EventKey, EventSource, EventState};
 use domain::jobs::assists::CommitRef;
-use domain::jobs::phases::Fix;
+use domain::jobs::fixes::Fix;
 use domain::ledger::HoldId;
 use domain::time::Timestamp;
 

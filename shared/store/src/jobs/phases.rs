@@ -18,7 +18,8 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, ActionId, JobId};
-use domain::jobs::phases::{Fix, FixCharge, Phase, PhaseReport, PhaseResult, ReportBilling};
+use domain::jobs::fixes::Fix;
+use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult, ReportBilling};
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::{BillingEffect, FixPaid, JobRow, Transition};
 

@@ -8,7 +8,7 @@ use crate::world::{FaultPlan, World};
 use bytes::Bytes;
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{Applicant, SignUpState};
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use domain::notices::NoticeOutcome;
 use http::{Request, Response, StatusCode};
 use local_stack::world::INSTALLATION_ID;

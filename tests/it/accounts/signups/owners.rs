@@ -3,7 +3,7 @@
 use crate::world::{FaultPlan, World};
 use domain::accounts::signups::{Applicant, SignUpState};
 use domain::ids::OwnerId;
-use domain::inbox::{EventState, EventSource};
+use domain::inbox::{EventSource, EventState};
 use domain::notices::NoticeOutcome;
 use local_stack::world::OWNER_ID;
 use stand_in_shared::faults::Moment;
@@ -137,7 +137,10 @@ async fn an_operator_s_account_goes_before_a_sign_up() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     let row = world.signup(&acme()).await;
-    assert_eq!((row.state, &row.sign_up.account), (SignUpState::Done, &account));
+    assert_eq!(
+        (row.state, &row.sign_up.account),
+        (SignUpState::Done, &account)
+    );
     world.assert_delivered_once();
     world.done().await;
 }

@@ -2,7 +2,7 @@
 
 use super::{HOLDS, LIMIT};
 use crate::world::{FaultPlan, World};
-use domain::billing::spending::{SpendLimit, Spent, SpendUnit};
+use domain::billing::spending::{SpendLimit, SpendUnit, Spent};
 use domain::jobs::cost_to_customer;
 use domain::units::Credits;
 use domain::units::{Currency, Money};

@@ -1,33 +1,17 @@
 //! Periods: what a quota counts within. A counter belongs to one period by its key, so nothing is ever reset.
 
+use crate::text::words;
 use crate::time::Timestamp;
 
-/// When a quota begins anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renewal {
-    /// With each calendar month, UTC.
-    Month,
-    /// With each period of the subscription; by calendar month while there is none.
-    Subscription,
-    /// Never.
-    Never,
-}
-
-impl Renewal {
-    /// The word in the catalogue.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Month => "month",
-            Self::Subscription => "subscription",
-            Self::Never => "never",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Month, Self::Subscription, Self::Never]
-            .into_iter()
-            .find(|word| word.as_str() == text)
+words! {
+    /// When a quota begins anew.
+    Renewal {
+        /// With each calendar month, UTC.
+        Month = "month",
+        /// With each period of the subscription; by calendar month while there is none.
+        Subscription = "subscription",
+        /// Never.
+        Never = "never",
     }
 }
 

@@ -4,6 +4,7 @@
 //! task alone says whether what a model answers is an answer to it.
 
 use crate::jobs::pulls::may_touch;
+use crate::text::truncate;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -136,7 +137,7 @@ impl TestAnalysis {
             reason,
         } in said
         {
-            let reason = head(reason.trim()).to_owned();
+            let reason = truncate(reason.trim(), REASON_BYTES_MAX).to_owned();
             if !open.remove(path.as_str())
                 || score > SCORE_MAX
                 || reason.is_empty()
@@ -196,7 +197,9 @@ fn check(beside: Option<&SourceFile>, tests: &[SourceFile]) -> Result<(), BadFil
     let mut bytes = 0_usize;
     for file in beside.into_iter().chain(tests) {
         if !may_touch(&file.path) {
-            return Err(BadFiles::Path(head(&file.path).to_owned()));
+            return Err(BadFiles::Path(
+                truncate(&file.path, REASON_BYTES_MAX).to_owned(),
+            ));
         }
         if !seen.insert(file.path.as_str()) {
             return Err(BadFiles::Twice(file.path.clone()));
@@ -218,10 +221,6 @@ fn is_text(text: &str) -> bool {
     !text
         .chars()
         .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-}
-
-fn head(text: &str) -> &str {
-    crate::jobs::steps::head(text, REASON_BYTES_MAX)
 }
 
 #[cfg(test)]

@@ -4,14 +4,13 @@
 //! plan says; entering it captures what was held or owes Stripe the usage, in the same transaction. Every other end gives
 //! back what was held and what was counted. Since both follow from the states alone, no caller can forget them.
 
-use super::{JobRow, JobState};
 use crate::billing::entitlements::Entitlements;
 use crate::billing::plans::{
     BasisPoints, Billable, Catalogue, Limit, MeterCharge, MeteredUnit, Pays, Period, Plan, Quota,
     price,
 };
 use crate::billing::spending::{SpendChange, SpendLine, SpendUnit, Spending, billing_period};
-use crate::billing::usage::{AccountMeter, Meter, Tokens, Usage, UsageIdentifier, UsageSource};
+use crate::billing::usage::{Meter, Tokens, Usage, UsageIdentifier, UsageSource};
 use crate::ids::{AccountId, CustomerId};
 use crate::ledger::{EntryDetails, HoldId, Posting};
 use crate::time::Timestamp;
@@ -55,6 +54,13 @@ pub enum Funding {
     },
     /// Nobody pays; it is only counted.
     Free,
+}
+
+/// What work has delivered, as meters count it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Delivered {
+    pub pulls: u64,
+    pub tokens: Tokens,
 }
 
 /// With what the fix that a job delivers is paid for. The tokens it took are always paid for with the job.
@@ -299,11 +305,11 @@ impl Terms {
     }
 
     /// What is counted: of tokens no more than were reserved, as of credits.
-    fn counted(&self, counts: MeteredUnit, (pulls, tokens): (u64, Tokens)) -> u64 {
+    fn counted(&self, counts: MeteredUnit, used: Delivered) -> u64 {
         match counts {
-            MeteredUnit::Pulls => pulls,
+            MeteredUnit::Pulls => used.pulls,
             MeteredUnit::Tokens => {
-                let taken = tokens.input.saturating_add(tokens.output);
+                let taken = used.tokens.input.saturating_add(used.tokens.output);
                 self.tokens_max().map_or(taken, |most| taken.min(most))
             }
         }
@@ -321,7 +327,7 @@ impl Terms {
         &self,
         account: &AccountId,
         cost: Credits,
-        used: (u64, Tokens),
+        used: Delivered,
     ) -> Option<SpendChange> {
         let spending = self.spending.as_ref()?;
         let cost = cost.micros().min(spending.reserved);
@@ -333,7 +339,7 @@ impl Terms {
         &self,
         account: &AccountId,
         of: &UsageSource,
-        used: (u64, Tokens),
+        used: Delivered,
         now: Timestamp,
     ) -> Vec<Usage> {
         let Funding::Metered { customer, counts } = &self.funding else {
@@ -354,154 +360,5 @@ impl Terms {
             .map(one)
             .filter(|usage| usage.value > 0)
             .collect()
-    }
-}
-
-/// What a move means for the money.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BillingEffect {
-    /// Nothing.
-    None,
-    /// The job is billed.
-    Billed {
-        /// The capture, if it was paid from credits.
-        capture: Option<Posting>,
-        /// What Stripe has to be told, if it is metered.
-        usage: Vec<Usage>,
-        /// What it has come to of what was counted for it.
-        outlay: Option<SpendChange>,
-    },
-    /// The job is not billed and never will be: the hold goes back, and so does its place in the quota.
-    Released {
-        /// The release, if something was held.
-        release: Option<Posting>,
-        /// What was counted for it, taken off again.
-        outlay: Option<SpendChange>,
-    },
-}
-
-impl BillingEffect {
-    /// The credits that move by it: one posting or none.
-    pub fn posting(&self) -> &[Posting] {
-        match self {
-            Self::None => None,
-            Self::Billed { capture, .. } => capture.as_ref(),
-            Self::Released { release, .. } => release.as_ref(),
-        }
-        .map_or(&[], std::slice::from_ref)
-    }
-
-    /// What it does to what the account spends.
-    pub const fn outlay(&self) -> Option<&SpendChange> {
-        match self {
-            Self::None => None,
-            Self::Billed { outlay, .. } | Self::Released { outlay, .. } => outlay.as_ref(),
-        }
-    }
-
-    /// Which of the account's meters owe Stripe something by it.
-    pub fn debts(&self) -> Vec<AccountMeter> {
-        match self {
-            Self::Billed { usage, .. } => usage
-                .iter()
-                .map(|usage| AccountMeter {
-                    account: usage.account.clone(),
-                    meter: usage.meter.clone(),
-                })
-                .collect(),
-            Self::None | Self::Released { .. } => Vec::new(),
-        }
-    }
-}
-
-/// What it means that a job has gone from one state to where it is now.
-pub(super) fn money(from: JobState, row: &JobRow, now: Timestamp) -> BillingEffect {
-    let bills = match row.facts.terms.billable {
-        Billable::PrOpened => JobState::PrOpened,
-        Billable::Merged => JobState::Merged,
-    };
-    if from == row.state {
-        return BillingEffect::None;
-    }
-    if row.state == bills {
-        let (facts, cost, used) = (&row.facts, cost_to_customer(row), (pulls(row), row.tokens));
-        return BillingEffect::Billed {
-            capture: settlement(row, cost, now),
-            usage: facts.terms.usage(
-                &facts.account,
-                &UsageSource::Job(facts.id.clone()),
-                used,
-                now,
-            ),
-            outlay: facts.terms.ends(&facts.account, cost, used),
-        };
-    }
-    let billed_before = from == bills;
-    if row.state.is_over() && !from.is_over() && !billed_before {
-        let outlay =
-            row.facts
-                .terms
-                .ends(&row.facts.account, Credits::ZERO, (0, Tokens::default()));
-        return BillingEffect::Released {
-            release: settlement(row, Credits::ZERO, now),
-            outlay,
-        };
-    }
-    BillingEffect::None
-}
-
-/// What the work so far comes to for whoever pays it.
-pub fn cost_to_customer(row: &JobRow) -> Credits {
-    let (markup, fee) = row.facts.terms.funding.surcharge();
-    let fee = match row.fix_paid {
-        FixPaid::WithJob => fee,
-        FixPaid::Before => Credits::ZERO,
-    };
-    price(row.cost, markup, fee)
-}
-
-fn settlement(row: &JobRow, used: Credits, now: Timestamp) -> Option<Posting> {
-    let facts = &row.facts;
-    facts.terms.settlement(
-        &facts.account,
-        HoldId::Job(facts.id.clone()),
-        used,
-        receipt(row, used),
-        now,
-    )
-}
-
-/// What the customer reads beside the amount.
-fn receipt(row: &JobRow, used: Credits) -> String {
-    let facts = &row.facts;
-    let place = format!("{}/{}", facts.owner_login, facts.repository_name);
-    match &row.pull {
-        Some(pull) if !used.is_zero() => {
-            let tokens = row.tokens.input.saturating_add(row.tokens.output);
-            format!("pull request #{} of {place}, {tokens} tokens", pull.number)
-        }
-        Some(pull) => format!(
-            "nothing to pay: pull request #{} of {place} is {}",
-            pull.number,
-            row.state.as_str()
-        ),
-        None => {
-            let why = row
-                .reason
-                .as_deref()
-                .map_or(row.state.as_str(), |reason| super::steps::head(reason, 200));
-            format!(
-                "nothing to pay for issue #{} of {place}: {why}",
-                facts.issue_number
-            )
-        }
-    }
-}
-
-/// How many pull requests a job counts that delivers.
-fn pulls(row: &JobRow) -> u64 {
-    match row.fix_paid {
-        FixPaid::WithJob => 1,
-        FixPaid::Before => 0,
     }
 }
