@@ -52,111 +52,80 @@ use crate::work::Lifecycle;
 pub use crate::work::RESEND_AFTER;
 use std::time::Duration;
 
-/// What never changes in a job.
+/// The fields of a job that never change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobFacts {
-    /// Its id.
     pub id: JobId,
-    /// Who pays.
     pub account: AccountId,
-    /// Through which installation GitHub is reached.
     pub installation: InstallationId,
-    /// The repository's number.
     pub repository: RepositoryId,
-    /// The owner's name when the job was made.
     pub owner_login: String,
-    /// The repository's name when the job was made.
     pub repository_name: String,
-    /// Where the pull request goes.
     pub base_branch: String,
-    /// The issue's number.
     pub issue_number: u64,
-    /// The fact that asked for the job.
     pub trigger: String,
-    /// Who asked.
     pub asked_by: String,
-    /// The job that this one tries once more.
+    /// The job that this one retries.
     pub retry_of: Option<JobId>,
-    /// What its pull request shall have, by the repository's policy at that moment.
+    /// The options of the pull request, from the repository's policy when the job was created.
     pub wishes: PullOptions,
-    /// How it is paid for.
     pub terms: Terms,
-    /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// The pull request of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullRef {
-    /// Its number.
     pub number: u64,
-    /// Where people see it.
     pub url: String,
 }
 
-/// One line of a job's timeline.
+/// An entry of a job's timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimelineEntry {
-    /// The state it entered.
     pub state: JobState,
-    /// When.
     pub at: Timestamp,
 }
 
-/// A job with everything on its row.
+/// The row of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRow {
-    /// What never changes.
     pub facts: JobFacts,
-    /// Where it stands.
     pub state: JobState,
-    /// How often it was written; every write names the version it came from.
+    /// The number of writes; every write is conditional on the version it started from.
     pub version: u64,
-    /// Until when somebody works on it.
+    /// The end of the current worker's lease.
     pub lease_until: Option<Timestamp>,
-    /// Failed tries of the present work.
     pub attempts: u32,
-    /// How often the review sent it back.
     pub rounds: u32,
-    /// How many steps stand beside it.
     pub steps: u32,
-    /// Tokens used so far.
     pub tokens: Tokens,
-    /// What the models cost so far, before any markup.
+    /// The models' cost so far, before any markup.
     pub cost: Credits,
-    /// With what its fix is paid for.
     pub fix_paid: FixPaid,
-    /// The commit the work is based on.
     pub base_sha: Option<String>,
-    /// The pull request, once there is one.
     pub pull: Option<PullRef>,
-    /// Why it ended as it did, or why it shall be cancelled.
+    /// Why the job ended, or why its cancellation was requested.
     pub reason: Option<String>,
-    /// Asked to stop after the point of no return.
     pub cancel_requested: CancelRequest,
-    /// The comment under the issue.
     pub comment: Option<CommentId>,
-    /// What that comment says by now.
+    /// The state that the comment shows.
     pub commented: Option<CommentState>,
-    /// When the next look at it is due, if anything is owed.
+    /// When the row is next due, if work or the comment is pending.
     pub due_at: Option<Timestamp>,
-    /// Nobody may work on it before: a limit has to be waited out, or a failed try must not be repeated at once.
+    /// Nobody may work on it before this time, because of a rate limit or a failed attempt.
     pub not_before: Option<Timestamp>,
-    /// Where it has been.
     pub timeline: Vec<TimelineEntry>,
 }
 
-/// Whether a job past the point of no return was asked to stop.
+/// Whether cancellation was requested after the point of no return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelRequest {
-    /// No.
     None,
-    /// Yes.
     Asked,
 }
 
 impl JobRow {
-    /// The fix that it is to deliver.
+    /// The fix that the job delivers.
     pub fn fix(&self) -> Fix {
         Fix::of_issue(
             &self.facts.owner_login,
@@ -165,7 +134,7 @@ impl JobRow {
         )
     }
 
-    /// Who works on it, and how often that has failed.
+    /// The lifecycle fields of the row.
     pub const fn tries(&self) -> Lifecycle {
         Lifecycle {
             attempts: self.attempts,
@@ -190,18 +159,18 @@ impl JobRow {
         ) = (attempts, lease_until, not_before, due_at);
     }
 
-    /// Whether the present work has been tried so often that another try would be one too many. Tries that end without a
-    /// word, because the sandbox died, count too.
+    /// Whether the current work has used all its attempts. An attempt whose process died counts
+    /// too.
     pub const fn is_worn_out(&self) -> bool {
         self.tries().is_worn_out()
     }
 
-    /// How long until it is due.
+    /// How long until the row is due.
     pub fn wait(&self, now: Timestamp) -> Duration {
         self.tries().wait(now)
     }
 
-    /// What its comment still has to say, if it does not say so yet.
+    /// The state that the comment should show but does not yet.
     pub fn untold(&self) -> Option<CommentState> {
         let notice = self.state.notice();
         (self.commented != Some(notice)).then_some(notice)
@@ -216,7 +185,7 @@ macro_rules! stages {
         $($(#[$doc])* #[derive(Debug)] pub struct $name;)*
 
         impl JobRow {
-            /// The job in its stage, with the moves of that stage.
+            /// Returns the job in its stage, with that stage's transitions.
             pub fn staged(self) -> Staged {
                 match self.state {
                     $(JobState::$state => Staged::$name(Job { row: self, stage: std::marker::PhantomData }),)*
@@ -224,7 +193,7 @@ macro_rules! stages {
             }
         }
 
-        /// A job in whichever stage it is.
+        /// A job in any stage.
         #[derive(Debug)]
         pub enum Staged {
             $($(#[$doc])* $name(Job<$name>),)*
@@ -233,9 +202,9 @@ macro_rules! stages {
 }
 
 stages! {
-    /// Waiting for the word of an agent outside.
+    /// Waiting for an external agent's report.
     Delegated = Delegated;
-    /// Waiting for a planner.
+    /// Waiting to be planned.
     Queued = Queued;
     /// Being planned.
     Planning = Planning;
@@ -247,7 +216,7 @@ stages! {
     Approved = ReviewApproved;
     /// Getting its pull request.
     Opening = PrCreationInitiated;
-    /// With its pull request.
+    /// Has its pull request.
     Opened = PrOpened;
     /// Merged.
     Merged = Merged;
@@ -261,7 +230,7 @@ stages! {
     Cancelled = Cancelled;
 }
 
-/// A job in one stage. It can only be had from a [`JobRow`], and its moves consume it.
+/// A job in one stage. It comes only from a [`JobRow`], and its transitions consume it.
 #[derive(Debug)]
 pub struct Job<S> {
     row: JobRow,
@@ -269,7 +238,6 @@ pub struct Job<S> {
 }
 
 impl<S> Job<S> {
-    /// What stands on its row.
     pub const fn row(&self) -> &JobRow {
         &self.row
     }
@@ -279,7 +247,7 @@ impl<S> Job<S> {
     }
 }
 
-/// A new job, as the store creates it.
+/// Creates a job for Tallyhook's own agent.
 pub fn queued(facts: JobFacts) -> JobRow {
     let at = facts.created_at;
     JobRow {
@@ -308,7 +276,7 @@ pub fn queued(facts: JobFacts) -> JobRow {
     }
 }
 
-/// The same of a job that an agent outside works on.
+/// Creates a job for an external agent.
 pub fn delegated(facts: JobFacts) -> JobRow {
     let at = facts.created_at;
     let timeline = vec![TimelineEntry {
@@ -322,8 +290,8 @@ pub fn delegated(facts: JobFacts) -> JobRow {
     }
 }
 
-/// A job that is over before any work, because something to be had for it is missing: it says so under its issue. What
-/// was not to be had is neither held nor counted.
+/// Creates a job that failed before any work because something was not available, such as credits.
+/// Its comment says so; nothing is held or counted for it.
 pub fn refused(facts: JobFacts, reason: &str) -> JobRow {
     let at = facts.created_at;
     let terms = Terms {

@@ -1,8 +1,8 @@
-//! What a customer has to be told, apart from what stands on GitHub.
+//! Notices: what customers are sent by mail.
 //!
-//! A notice belongs to a fact, and a fact is told once: the same warning for the same period, payment or invoice does not
-//! come again, however often the event behind it does. It is told by mail, and a mail has no key by which it could be sent
-//! twice and arrive once; [`after_unclear`] says what happens when nobody knows whether it went out.
+//! A notice belongs to a fact and is sent once: the same warning for the same period, payment or
+//! invoice is not repeated, however often its event arrives. Mail has no idempotency key, so a
+//! notice whose sending is unclear follows [`after_unclear`].
 
 use crate::billing::usage::Meter;
 use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId};
@@ -14,21 +14,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// One thing to be told.
+/// One notice to send.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// About what.
     pub topic: Topic,
-    /// What there is to say, beyond the topic.
     pub words: String,
-    /// A link for this customer's eyes only, good once: kept until it is told, and never listed.
+    /// A private, single-use link. It is kept until the notice is sent and is never listed.
     pub link: Option<String>,
-    /// Since when.
     pub at: Timestamp,
 }
 
 impl Notice {
-    /// A notice without a link of its own.
+    /// Creates a notice without a link.
     pub const fn new(topic: Topic, words: String, at: Timestamp) -> Self {
         Self {
             topic,
@@ -38,7 +35,6 @@ impl Notice {
         }
     }
 
-    /// Which it is, in the hands of an account.
     pub fn key(&self, account: &AccountId) -> NoticeKey {
         NoticeKey {
             account: account.clone(),
@@ -46,7 +42,7 @@ impl Notice {
         }
     }
 
-    /// The same with a link that is good once.
+    /// Adds a single-use link.
     #[must_use]
     pub fn with_link(self, link: impl Into<String>) -> Self {
         Self {
@@ -56,7 +52,7 @@ impl Notice {
     }
 }
 
-/// Without the words and the link, which are the customer's.
+/// Omits the text and the link, which are the customer's.
 impl fmt::Debug for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notice")
@@ -66,35 +62,28 @@ impl fmt::Debug for Notice {
     }
 }
 
-/// What a notice is about: with the account, its identity.
+/// The subject of a notice. Together with the account it identifies the notice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
-    /// The account is there and can be used.
     Welcome,
-    /// A payment of an invoice has failed.
     PaymentFailed(InvoiceId),
-    /// An invoice waits for its payer to confirm it.
+    /// The payer has to confirm an invoice.
     ActionRequired(InvoiceId),
-    /// A trial ends soon.
     TrialEnding(SubscriptionId),
-    /// Most of a quota is used, in this period.
+    /// Most of a quota is used in this period.
     QuotaNearlyUsed(Meter, String),
-    /// All of a quota is used, in this period.
     QuotaUsed(Meter, String),
-    /// The balance is low, after so many grants.
     LowBalance(u64),
-    /// Something was refused for want of credits, after so many grants.
+    /// A request was refused for lack of credits, after this many grants.
     TopUpNeeded(u64),
-    /// Most of a spend limit is spent, in this period, of a limit of so many millionths.
+    /// Most of a spend limit is used in this period; the limit is in millionths.
     SpendLimitNear(SpendUnit, String, u64),
-    /// A spend limit is reached, or something was refused for it.
+    /// A spend limit is reached, or a request was refused because of it.
     SpendLimitReached(SpendUnit, String, u64),
-    /// A job has come to its end.
     JobFinished(JobId),
 }
 
 impl Topic {
-    /// The kind, without what it is about.
     pub const fn kind(&self) -> NoticeKind {
         match self {
             Self::Welcome => NoticeKind::Welcome,
@@ -111,7 +100,7 @@ impl Topic {
         }
     }
 
-    /// What tells it from every other notice of its account.
+    /// What distinguishes the notice from others of the account.
     pub fn fact(&self) -> String {
         let kind = self.kind();
         match self {
@@ -135,35 +124,24 @@ impl Topic {
 }
 
 words! {
-    /// A kind of notice: what an account can switch on and off.
+    /// A kind of notice, which an account can switch on and off.
     NoticeKind {
-        /// See [`Topic::Welcome`].
         Welcome = "welcome",
-        /// See [`Topic::PaymentFailed`].
         PaymentFailed = "payment_failed",
-        /// See [`Topic::ActionRequired`].
         ActionRequired = "action_required",
-        /// See [`Topic::TrialEnding`].
         TrialEnding = "trial_ending",
-        /// See [`Topic::QuotaNearlyUsed`].
         QuotaNearlyUsed = "quota_nearly_used",
-        /// See [`Topic::QuotaUsed`].
         QuotaUsed = "quota_used",
-        /// See [`Topic::LowBalance`].
         LowBalance = "low_balance",
-        /// See [`Topic::TopUpNeeded`].
         TopUpNeeded = "top_up_needed",
-        /// See [`Topic::SpendLimitNear`].
         SpendLimitNear = "spend_limit_near",
-        /// See [`Topic::SpendLimitReached`].
         SpendLimitReached = "spend_limit_reached",
-        /// See [`Topic::JobFinished`].
         JobFinished = "job_finished",
     }
 }
 
 impl NoticeKind {
-    /// Whether an account that has said nothing gets such mails. GitHub tells of jobs already.
+    /// The default for accounts without a setting. GitHub already notifies of jobs.
     pub const fn at_first(self) -> Switch {
         match self {
             Self::JobFinished => Switch::Off,
@@ -180,7 +158,7 @@ impl NoticeKind {
         }
     }
 
-    /// What somebody would rather have: the same mail again, or none.
+    /// Which error is the smaller harm: a duplicate mail, or none.
     const fn rather(self) -> Rather {
         match self {
             // Something has to be done, or something stops; a mail too many is the smaller harm.
@@ -199,7 +177,7 @@ impl NoticeKind {
     }
 }
 
-/// A word that names no kind of notice.
+/// A word that is not a kind of notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadNoticeKind;
 
@@ -212,7 +190,7 @@ impl fmt::Display for BadNoticeKind {
 
 impl std::error::Error for BadNoticeKind {}
 
-/// Reads which kinds somebody wants switched on and off, by their words.
+/// Parses which kinds to switch on and off.
 pub fn switches(
     wanted: &BTreeMap<String, bool>,
 ) -> Result<Vec<(NoticeKind, Switch)>, BadNoticeKind> {
@@ -231,42 +209,34 @@ enum Rather {
 }
 
 words! {
-    /// How a notice ended.
     NoticeOutcome {
-        /// A mail was handed over.
         Sent = "sent",
-        /// No address is known.
         Nobody = "nobody_to_tell",
-        /// Mail to the address came back before.
         Muted = "muted",
-        /// The account does not want this kind.
         SwitchedOff = "switched_off",
-        /// This installation sends no mail.
         NoSender = "no_sender",
-        /// The mail was refused, and always would be.
         Refused = "refused",
-        /// Nobody knows whether it went out, and it is not sent again.
+        /// Nobody knows whether the mail was sent, and it is not sent again.
         Unclear = "unclear",
-        /// It could not be sent for so long that it was given up.
+        /// All attempts failed.
         GivenUp = "given_up",
     }
 }
 
-/// Whether a mail is sent after tries of which nobody knows whether they did.
+/// Whether to send again after attempts with unclear results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterUnclear {
-    /// It is, once this while has passed since the last one.
+    /// Send again when this much time has passed since the last attempt.
     Resend(Duration),
-    /// It is not.
     Stop,
 }
 
-/// So many tries may end in doubt; each can have sent a mail.
+/// The most attempts with unclear results; each may have sent a mail.
 pub const UNCLEAR_SENDS_MAX: u32 = 5;
-/// The wait after a doubt, for each there was: an outage is over by then or soon.
+/// The wait per unclear attempt: an outage is over by then, or soon after.
 const DOUBT_WAIT: Duration = Duration::from_secs(300);
 
-/// What to do after `doubts` tries whose answer was lost, or whose process died over them.
+/// Decides after `doubts` attempts whose answer was lost or whose process died.
 pub fn after_unclear(kind: NoticeKind, doubts: u32) -> AfterUnclear {
     match kind.rather() {
         _ if doubts == 0 => AfterUnclear::Resend(Duration::ZERO),
@@ -275,24 +245,23 @@ pub fn after_unclear(kind: NoticeKind, doubts: u32) -> AfterUnclear {
     }
 }
 
-/// Which notice: what a message points to.
+/// Identifies a notice; messages point to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NoticeKey {
-    /// Whose.
     pub account: AccountId,
-    /// About what, as [`Topic::fact`] says it.
+    /// The fact, as [`Topic::fact`] returns it.
     pub fact: String,
 }
 
 const FACT_BYTES_MAX: usize = 200;
 
 impl NoticeKey {
-    /// As a message carries it.
+    /// The text that messages contain.
     pub fn pointer(&self) -> String {
         format!("{}#{}", self.account, self.fact)
     }
 
-    /// Reads a message's pointer.
+    /// Parses a message's pointer.
     pub fn parse(text: &str) -> Result<Self, BadNoticeKey> {
         let (account, fact) = text.split_once('#').ok_or(BadNoticeKey::Shape)?;
         let key = Self {
@@ -307,13 +276,13 @@ impl NoticeKey {
         }
     }
 
-    /// The kind of the fact; none if it is none that this version knows.
+    /// The kind of the fact, or `None` if this version does not know it.
     pub fn kind(&self) -> Option<NoticeKind> {
         NoticeKind::parse(self.fact.split('#').next()?)
     }
 }
 
-/// A notice's pointer that points nowhere.
+/// A malformed pointer to a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadNoticeKey {
     /// Not `account#kind…`.
@@ -337,7 +306,7 @@ impl std::error::Error for BadNoticeKey {
     }
 }
 
-/// Which warning a count gives rise to, if any: at four fifths of a limit, and at the whole.
+/// The warning that a count causes, if any: at four fifths of a limit, and at the limit.
 pub fn quota_warning(meter: &Meter, period: &str, used: u64, limit: u64) -> Option<Topic> {
     let topic = |kind: fn(Meter, String) -> Topic| Some(kind(meter.clone(), period.to_owned()));
     if used >= limit {

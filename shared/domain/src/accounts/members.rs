@@ -1,35 +1,32 @@
-//! People and what they are to accounts: a role that GitHub's word gives, an admin's hand, or the account's key.
+//! Members: the people of an account and their roles.
 //!
-//! GitHub says at each sign-in who belongs to what. A role that was set by hand stays over that; a membership does not: who
-//! can no longer reach an owner's installation is no member of its account. Who has shown the account's key is one whatever
-//! GitHub says, since an account can be there before any owner is.
+//! At each sign-in GitHub says who belongs to what. A role set by an admin overrides GitHub's, but
+//! membership does not: people who can no longer reach an owner's installation are no longer
+//! members of its account. People who have shown the account's key remain members whatever GitHub
+//! says, since an account can exist before any owner does.
 
 use crate::accounts::api_keys::Role;
 use crate::ids::{AccountId, OwnerId, UserId};
 use crate::text::words;
 use crate::time::Timestamp;
 
-/// A person on GitHub.
+/// A GitHub user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// His number, which survives renames.
     pub id: UserId,
-    /// What he is called at the moment.
     pub login: String,
 }
 
-/// What somebody is in an organization.
+/// A person's role in a GitHub organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrgRole {
-    /// He runs it.
     Admin,
-    /// He belongs to it.
     Member,
-    /// He reaches some of its repositories, or has not said yes yet.
+    /// Has access to some repositories, or has not accepted the invitation yet.
     Outside,
 }
 
-/// What somebody who can reach an owner's installation is to the account that pays for the owner.
+/// The account role of a person who can reach the owner's installation.
 pub fn role_by_github(user: UserId, owner: OwnerId, place: OrgRole) -> Role {
     if user.get() == owner.get() {
         return Role::Admin;
@@ -42,40 +39,33 @@ pub fn role_by_github(user: UserId, owner: OwnerId, place: OrgRole) -> Role {
 }
 
 words! {
-    /// Who gave a role.
     RoleSource {
-        /// GitHub's word at the last sign-in.
         Github = "github",
-        /// An admin of the account.
         Hand = "hand",
-        /// The account's key, which he has shown: he belongs to it without GitHub's word. What an admin makes him then, he is.
+        /// The person has shown the account's key, and is a member without GitHub's word. An admin
+        /// may change the role.
         Key = "key",
     }
 }
 
-/// A person of an account.
+/// A member of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
     pub user: User,
-    /// What he is to it.
     pub role: Role,
-    /// Who said so.
     pub by: RoleSource,
-    /// Since when he is one.
     pub since: Timestamp,
 }
 
-/// An account of a person.
+/// An account that a person belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// Which.
     pub account: AccountId,
-    /// What people call it: an owner on GitHub that it pays for, or what its owner has called it.
+    /// The GitHub owner that the account pays for, or a name given to it.
     pub name: String,
 }
 
-/// What a member is after GitHub has said what he is there.
+/// The member after GitHub reported the person's role.
 pub fn refreshed(before: Option<&Member>, user: &User, by_github: Role, now: Timestamp) -> Member {
     let fresh = || Member {
         user: user.clone(),
@@ -98,7 +88,7 @@ pub fn refreshed(before: Option<&Member>, user: &User, by_github: Role, now: Tim
     }
 }
 
-/// What a member is after an admin has given him a role.
+/// The member after an admin set a role.
 pub fn given(before: &Member, role: Role) -> Member {
     let by = match before.by {
         RoleSource::Github | RoleSource::Hand => RoleSource::Hand,
@@ -111,7 +101,7 @@ pub fn given(before: &Member, role: Role) -> Member {
     }
 }
 
-/// What somebody is who has shown a key of the account that may do everything: as much as the key.
+/// The member after showing a key with every scope.
 pub fn let_in(before: Option<&Member>, user: &User, now: Timestamp) -> Member {
     let since = before.map_or(now, |before| before.since);
     Member {

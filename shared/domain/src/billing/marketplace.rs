@@ -1,8 +1,9 @@
-//! What an owner has bought of us on GitHub's Marketplace, where GitHub itself bills it.
+//! Purchases on GitHub's Marketplace, which GitHub bills.
 //!
-//! GitHub tells of it by events that come twice, in any order, or never: it does not send these again. So a purchase is
-//! what the latest of them said. Which is the latest, the moment says from which it holds, then the moment at which it
-//! reached us: both are fixed with the event, so every order of events leads to the same.
+//! GitHub's events may come twice, in any order or never, and are not sent again. A purchase is
+//! therefore what its latest event says. The latest is decided by the effective time and then by
+//! the time of receipt; both are fixed with the event, so every order of events leads to the same
+//! state.
 
 use crate::ids::OwnerId;
 use crate::inbox::EventKey;
@@ -10,66 +11,53 @@ use crate::text::words;
 use crate::time::Timestamp;
 use std::fmt;
 
-/// A plan of our listing.
+/// A plan of our Marketplace listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedPlan {
-    /// GitHub's number for it.
     pub id: u64,
-    /// Its name on the listing, which may change.
     pub name: String,
-    /// Whether GitHub takes money for it.
     pub price: ListedPrice,
 }
 
 words! {
     /// Whether a plan of the listing costs something.
     ListedPrice {
-        /// It does not.
         Free = "free",
-        /// It does, and GitHub bills it.
         Paid = "paid",
     }
 }
 
 impl ListedPlan {
-    /// Whether a plan of the catalogue means this one, by its name or its number.
+    /// Whether a catalogue entry means this plan, by name or by number.
     pub fn is(&self, meant: &str) -> bool {
         self.name == meant || meant.parse() == Ok(self.id)
     }
 }
 
-/// What an owner has bought, as last told.
+/// An owner's purchase, as last reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarketplacePurchase {
-    /// Who.
     pub owner: OwnerId,
-    /// Which plan; of a purchase that was cancelled, the last one.
+    /// The plan; for a cancelled purchase, the last one.
     pub listed: ListedPlan,
-    /// Whether it stands.
     pub state: PurchaseState,
-    /// Since when.
     pub since: Timestamp,
-    /// Which event said so.
     pub rank: EventRank,
 }
 
 words! {
-    /// Whether a purchase stands.
     PurchaseState {
-        /// It does.
         Active = "active",
-        /// It was cancelled.
         Cancelled = "cancelled",
     }
 }
 
-/// How late an event is among those of its owner, as a text that sorts by it: the moment from which it holds, then the one
-/// at which it was recorded, then its id, so that no two are alike.
+/// The order of an owner's events, as a sortable text: the effective time, the time of receipt, and
+/// the id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventRank(String);
 
 impl EventRank {
-    /// Of an event that holds from then.
     pub fn new(from: Timestamp, received_at: Timestamp, event: &EventKey) -> Self {
         Self(format!(
             "{}#{}#{}",
@@ -79,12 +67,10 @@ impl EventRank {
         ))
     }
 
-    /// As it stands on the row.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Reads it back.
     pub fn parse(text: &str) -> Self {
         Self(text.to_owned())
     }

@@ -1,8 +1,8 @@
-//! One payment for credits, with all that may happen to it afterwards.
+//! A payment for credits, its refunds and its disputes.
 //!
-//! Stripe tells of a payment, its refunds and its disputes in any order, and more than once. Everything told is kept as
-//! facts that only grow, so that the order does not matter; what has to be taken back follows from the facts alone, and
-//! what is posted is the difference to what was taken before.
+//! Stripe reports them in any order, and more than once. Everything reported is kept as facts that
+//! only grow, so the order does not matter. What has to be taken back follows from the facts alone;
+//! what is posted is the difference to what was taken back before.
 
 use crate::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use crate::ledger::{EntryDetails, Posting};
@@ -11,116 +11,96 @@ use crate::time::Timestamp;
 use crate::units::Credits;
 use std::collections::BTreeMap;
 
-/// What is known of one payment.
+/// The known facts of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
-    /// Which.
     pub id: PaymentId,
-    /// What was bought with it, once that is known to be paid.
+    /// What was bought, once it is known to be paid.
     pub purchase: Option<CreditPurchase>,
-    /// The most that Stripe has ever said to be refunded of it, in minor units.
+    /// The highest refunded amount that Stripe has reported, in minor units.
     pub refunded_minor: i64,
-    /// Its refunds, one by one, as far as they were told of.
+    /// The refunds that were reported individually.
     pub refunds: BTreeMap<RefundId, Refund>,
-    /// Its disputes.
     pub disputes: BTreeMap<DisputeId, Dispute>,
-    /// What was taken back so far.
+    /// The credits taken back so far.
     pub taken: Credits,
-    /// How often that has changed.
+    /// How often that amount has changed.
     pub reversals: u64,
-    /// What has gone with its time, once it has.
+    /// The credits that expired.
     pub expired: Option<ExpiredCredits>,
-    /// How often it was written.
+    /// The number of writes.
     pub version: u64,
 }
 
-/// What was bought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreditPurchase {
-    /// By whom.
     pub account: AccountId,
-    /// How much it gave.
     pub credits: Credits,
-    /// What was paid, in minor units.
+    /// In minor units.
     pub paid_minor: i64,
-    /// In which currency.
     pub currency: String,
-    /// What it was.
     pub what: String,
-    /// By which version of the catalogue.
+    /// The catalogue version.
     pub priced_by: String,
-    /// When what is left of it goes; none is never.
+    /// When the rest expires, if ever.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What has gone of a payment's credits with their time.
+/// The credits of a payment that expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExpiredCredits {
-    /// How much.
     pub credits: Credits,
     /// What had been taken back by then.
     pub taken: Credits,
 }
 
-/// One refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refund {
-    /// How much.
     pub minor: i64,
-    /// Whether it went through as far as one knows.
     pub outcome: RefundOutcome,
 }
 
-/// What became of a refund. Failing is final.
+/// The outcome of a refund. A failure is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefundOutcome {
-    /// It is under way, or went through.
     Made,
-    /// It failed or was cancelled: the money is back with us.
+    /// It failed or was cancelled; the money is back with us.
     Failed,
 }
 
-/// One dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dispute {
-    /// About how much.
     pub minor: i64,
-    /// How far it has got.
     pub phase: DisputePhase,
-    /// Whether the money was ever taken from us.
+    /// Whether the money was ever withdrawn from us.
     pub withdrawn: Observed,
-    /// Whether it was given back to us.
+    /// Whether the money was returned to us.
     pub reinstated: Observed,
 }
 
-/// Whether something was ever told.
+/// Whether something was ever reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Observed {
-    /// Not yet.
     #[default]
     No,
-    /// It was.
     Yes,
 }
 
 words! {
-    /// How far a dispute has got. It never goes back.
+    /// The phase of a dispute. It never goes back.
     DisputePhase {
-        /// Somebody asks; no money has moved.
+        /// An inquiry; no money has moved.
         Inquiry = "inquiry",
-        /// The inquiry ended without a dispute.
         InquiryClosed = "inquiry_closed",
-        /// Open; the money is with the bank.
         Open = "open",
-        /// Lost.
         Lost = "lost",
-        /// Won.
         Won = "won",
     }
 }
 
 impl DisputePhase {
-    /// Reads Stripe's status; a word that is new counts as open, so that what may be lost is not spent.
+    /// Reads Stripe's status. An unknown word counts as open, so that credits that may be lost are
+    /// not spent.
     pub fn of_status(status: &str) -> Self {
         match status {
             "warning_needs_response" | "warning_under_review" => Self::Inquiry,
@@ -133,7 +113,7 @@ impl DisputePhase {
 }
 
 impl Dispute {
-    /// What it keeps from us at this moment.
+    /// The amount that the dispute keeps from us at present.
     const fn disputed_minor(&self) -> i64 {
         let gone = match (self.phase, self.withdrawn) {
             (DisputePhase::Won, _) => false,
@@ -158,29 +138,26 @@ impl Dispute {
     }
 }
 
-/// One thing that Stripe tells of a payment.
+/// A fact that Stripe reports about a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentFact {
     /// It was paid, and this was bought.
     Bought(CreditPurchase),
-    /// So much of it was refunded by then, in minor units.
+    /// The total refunded so far, in minor units.
     Refunded(i64),
-    /// A refund of it was made or has failed.
+    /// A refund was created or failed.
     Refund(RefundId, Refund),
-    /// It is disputed, or was.
     Disputed(DisputeId, Dispute),
 }
 
 /// What follows from a fact.
 #[derive(Debug)]
 pub struct PaymentUpdate {
-    /// The payment with it.
     pub payment: Payment,
-    /// What has to be posted with that.
     pub postings: Vec<Posting>,
 }
 
-/// Why a fact cannot be true.
+/// A fact that contradicts the known ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction;
 
@@ -199,7 +176,7 @@ impl crate::retry::Retryable for Contradiction {
 }
 
 impl Payment {
-    /// A payment of which nothing is known.
+    /// A payment without any known fact.
     pub const fn unknown(id: PaymentId) -> Self {
         Self {
             id,
@@ -214,7 +191,7 @@ impl Payment {
         }
     }
 
-    /// Takes in a fact; none if it says nothing new.
+    /// Adds a fact. Returns `None` if it changes nothing.
     pub fn learn(
         &self,
         fact: PaymentFact,
@@ -265,7 +242,8 @@ impl Payment {
         }))
     }
 
-    /// Lets go with its time what is left of what was bought; none where nothing was, or it has gone before.
+    /// Expires what is left of the purchase. Returns `None` if nothing was bought or it has expired
+    /// already.
     pub fn expire(&self, left: Credits, now: Timestamp) -> Option<PaymentUpdate> {
         let bought = self.purchase.as_ref().filter(|_| self.expired.is_none())?;
         let note = format!("time is up for what was left of {}", bought.what);

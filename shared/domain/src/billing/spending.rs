@@ -1,9 +1,11 @@
-//! Spending: what an account's billable work comes to in a billing period, and the most that its customer wants that to be.
+//! Spending: what an account's billable work costs in a billing period, and the customer's limit on
+//! it.
 //!
-//! Whatever work may cost at most is counted when it begins, in the write that begins it, and only if it fits below the
-//! limit; when it ends, what it did not cost is taken off again. So the sum of a period is at no moment above the limit,
-//! however many begin at once. Two things are spent, and each is limited in its own unit: money, which Stripe invoices by
-//! meters, and credits, which come off the balance. What is reported after it has happened is counted and never refused.
+//! The most that work can cost is reserved when it starts, in the write that starts it and only if
+//! it fits below the limit. When the work ends, the unused part is released. The sum of a period is
+//! therefore never above the limit, however much work starts at once. Money, which Stripe invoices
+//! by meters, and credits, which come off the balance, have separate limits. Work that is reported
+//! after the fact is counted and never refused.
 
 use crate::billing::entitlements::Entitlements;
 use crate::billing::plans::{MeteredUnit, Period, Rate, Renewal};
@@ -15,42 +17,37 @@ use crate::units::Credits;
 use crate::units::Money;
 pub use crate::units::SpendUnit;
 
-/// Millionths in a minor unit, as in a credit.
 pub const MICROS: u64 = crate::units::MICROS;
 
-/// The period that spending is counted in: the subscription's, which is what an invoice is about, or else the month.
+/// The billing period: the subscription's, which an invoice covers, or else the calendar month.
 pub fn billing_period(entitlements: &Entitlements<'_>, now: Timestamp) -> Period {
     Period::at(Renewal::Subscription, entitlements.period, now)
 }
 
-/// What a job's spending follows from, fixed with its terms.
+/// How a job counts as spending; fixed with its terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spending {
-    /// The billing period that it is counted in: the one in which it began.
+    /// The billing period in which the job started.
     pub period: String,
-    /// What it spends.
     pub unit: SpendUnit,
-    /// What it counts on meters, and what that costs; nothing where it spends credits.
+    /// The metered quantities and their rates; empty if it spends credits.
     pub lines: Vec<SpendLine>,
-    /// What was counted for it when it began. Where a rate has tiers, only the write that begins it knows.
+    /// The amount reserved at the start. If a rate has tiers, only the write that starts the job
+    /// knows it.
     pub reserved: u64,
 }
 
-/// What a job counts on one meter.
+/// A quantity that a job counts on a meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpendLine {
-    /// The meter.
     pub meter: Meter,
-    /// What of the job.
     pub counts: MeteredUnit,
-    /// How many at most.
     pub most: u64,
-    /// At what rate.
     pub rate: Rate,
 }
 
 impl Spending {
-    /// How many tokens the job may take, where they cost money.
+    /// How many tokens the job may use, if they cost money.
     pub fn tokens_max(&self) -> Option<u64> {
         self.lines
             .iter()
@@ -59,7 +56,7 @@ impl Spending {
             .min()
     }
 
-    /// What its beginning does.
+    /// The change when the work starts.
     pub fn begins(&self, account: &AccountId) -> SpendChange {
         let flat = if self.lines.is_empty() {
             self.reserved
@@ -73,7 +70,8 @@ impl Spending {
             .fold(outlay, |outlay, line| outlay.moves(line, 0, line.most))
     }
 
-    /// What its end does, given what it counts in the end of each line, or what it cost where there are none.
+    /// The change when the work ends, from the final quantity of each line, or from the cost if
+    /// there are no lines.
     pub fn ends(
         &self,
         account: &AccountId,
@@ -94,7 +92,7 @@ impl Spending {
         })
     }
 
-    /// What something does that has happened already.
+    /// The change for work that is already done.
     pub fn done(
         &self,
         account: &AccountId,
@@ -113,45 +111,35 @@ impl Spending {
     }
 }
 
-/// What a piece of work does to what its account spends in a period, to be written with it.
+/// A change of an account's spending in a period, written together with the work's transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpendChange {
-    /// Whose.
     pub account: AccountId,
-    /// In which period.
     pub period: String,
-    /// What is spent.
     pub unit: SpendUnit,
-    /// Whether the work begins or ends with it.
     pub stage: SpendStage,
-    /// By how much the sum changes, apart from the tier_deltas.
+    /// The change of the sum, apart from `tier_deltas`.
     pub flat: i64,
-    /// What changes on meters whose rates have tiers: what that costs depends on how many there are by then.
+    /// Changes on meters with tiers, whose cost depends on the count at the time of the write.
     pub tier_deltas: Vec<TierDelta>,
 }
 
-/// Where the work stands.
+/// The stage of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpendStage {
-    /// It begins, if that is within the limit.
+    /// It starts, if that is within the limit.
     Begins,
-    /// It ends, and what was counted for it is no longer reserved.
-    Ends {
-        /// So much was.
-        reserved: u64,
-    },
-    /// It has happened before anybody could be asked.
+    /// It ends, and its reservation is released.
+    Ends { reserved: u64 },
+    /// It was done before it was reported.
     Done,
 }
 
-/// So many units more or fewer on a meter whose rate has tiers.
+/// A change of the count on a meter whose rate has tiers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TierDelta {
-    /// The meter.
     pub meter: Meter,
-    /// Its rate.
     pub rate: Rate,
-    /// How many more.
     pub units: i64,
 }
 
@@ -167,12 +155,12 @@ impl SpendChange {
         }
     }
 
-    /// Credits that a customer reserves for work of his own.
+    /// The change when a customer reserves credits for their own work.
     pub fn hold(account: &AccountId, period: &str, amount: Credits) -> Self {
         Self::of(account, period, SpendUnit::Credits, SpendStage::Begins).plus(amount.signed())
     }
 
-    /// The end of such work.
+    /// The change when that work ends.
     pub fn settlement(account: &AccountId, period: &str, (held, used): (Credits, Credits)) -> Self {
         let stage = SpendStage::Ends {
             reserved: held.micros(),
@@ -205,17 +193,16 @@ impl SpendChange {
     }
 }
 
-/// A sum as a change; what is too large for one is more than anybody owes.
+/// Converts a sum to a change; sums that are too large are clamped.
 pub fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX / 4)
 }
 
-/// The most that a customer wants to spend in a billing period. What is not said has no limit.
+/// The most that a customer wants to spend in a billing period. An absent limit is unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SpendLimit {
-    /// Of what Stripe invoices by meters.
+    /// For what Stripe invoices by meters.
     pub money: Option<Money>,
-    /// Of the balance.
     pub credits: Option<Credits>,
 }
 
@@ -246,7 +233,7 @@ impl SpendLimit {
         }
     }
 
-    /// What there is to say of a limit and what was spent.
+    /// A sentence on the limit and the amount spent.
     pub fn usage_text(&self, unit: SpendUnit, spent: Spent) -> Option<String> {
         let limit = self.words(unit, self.of(unit)?);
         let under_way = match spent.reserved {
@@ -262,7 +249,7 @@ impl SpendLimit {
         ))
     }
 
-    /// What the customer has to be told when so much is spent: at four fifths of the limit, and when it is reached.
+    /// The notice that an amount causes: at four fifths of the limit, and at the limit.
     pub fn warning(
         &self,
         (unit, period): (SpendUnit, &str),
@@ -283,7 +270,7 @@ impl SpendLimit {
         .flatten()
     }
 
-    /// What he has to be told when something was refused.
+    /// The notice that a refusal causes.
     pub fn reached(
         &self,
         (unit, period): (SpendUnit, &str),
@@ -299,17 +286,18 @@ impl SpendLimit {
     }
 }
 
-/// What a period has come to, in millionths.
+/// The spending of a period, in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spent {
-    /// For what has ended.
+    /// For work that has ended.
     pub spent: u64,
-    /// For what is under way, at most.
+    /// For work in progress, at most.
     pub reserved: u64,
 }
 
 impl Spent {
-    /// Of the sum of both, and the part of it that is reserved. While tiers shift, that part may be the larger for a while.
+    /// Splits the sum by the reserved part. While tiers shift, that part may briefly exceed the
+    /// sum.
     pub fn of(used: u64, reserved: u64) -> Self {
         let reserved = reserved.min(used);
         Self {

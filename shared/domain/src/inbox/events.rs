@@ -1,7 +1,7 @@
-//! What the outside tells us, in our few variants.
+//! The events that Tallyhook acts on.
 //!
-//! `webhooks` turns a recorded body into one of these; a handler never sees a vendor's JSON nor an optional field it
-//! would have to check.
+//! The `webhooks` crate parses a recorded body into one of these types, so a handler sees neither a
+//! vendor's JSON nor an optional field that it would have to check.
 
 use crate::accounts::addresses::MailAddress;
 use crate::billing::marketplace::ListedPlan;
@@ -32,178 +32,133 @@ pub enum GithubEvent {
     Installation(InstallationEvent),
     /// `marketplace_purchase.purchased`, `.changed`, `.cancelled`, `.pending_change`, `.pending_change_cancelled`
     MarketplacePurchase(MarketplaceEvent),
-    /// Any other, by its full name.
+    /// Any other event, by its full name.
     Ignored {
-        /// `star.created`, say.
+        /// For example `star.created`.
         name: String,
     },
 }
 
-/// Where an event comes from.
+/// The repository that an event concerns, and who caused it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventOrigin {
-    /// The App's installation.
     pub installation: InstallationId,
-    /// Who owns the repository.
     pub owner: OwnerId,
-    /// Their name, which may change.
     pub owner_login: String,
-    /// The repository.
     pub repository: RepositoryId,
-    /// Its name without the owner, which may change.
     pub repository_name: String,
-    /// The branch pull requests go to.
     pub default_branch: String,
-    /// Who caused the event.
     pub sender_login: String,
-    /// The App through which the thing was made, if one did.
+    /// The App through which the object was created, if any.
     pub via_app: Option<u64>,
 }
 
 /// An issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
-    /// GitHub's id of it.
     pub id: u64,
-    /// Its number in the repository.
     pub number: u64,
-    /// Its title.
     pub title: String,
-    /// Its text.
     pub body: String,
-    /// When it last changed, as GitHub writes it.
+    /// In GitHub's format.
     pub updated_at: String,
-    /// What its author is to the repository: `MEMBER`, `NONE` and so on.
+    /// The author's relation to the repository, such as `MEMBER` or `NONE`.
     pub author_association: String,
 }
 
-/// Something happened to an issue.
+/// A change of an issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueEvent {
-    /// Where.
     pub origin: EventOrigin,
-    /// To which issue.
     pub issue: Issue,
 }
 
-/// An issue got a label.
+/// A label was added to an issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueLabeled {
-    /// Where.
     pub origin: EventOrigin,
-    /// Which issue.
     pub issue: Issue,
-    /// Which label.
     pub label: String,
 }
 
-/// Somebody commented.
+/// A comment was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueComment {
-    /// Where.
     pub origin: EventOrigin,
-    /// On which issue.
     pub issue: Issue,
-    /// Which comment.
     pub comment: CommentId,
-    /// What it says.
     pub text: String,
-    /// What its author is to the repository.
     pub author_association: String,
-    /// Whether the "issue" is a pull request, of which GitHub sends the same event.
+    /// GitHub sends the same event for comments on issues and on pull requests.
     pub on: CommentOn,
 }
 
-/// What a comment stands under.
+/// What a comment belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommentOn {
-    /// An issue.
     Issue,
-    /// A pull request.
     Pull,
 }
 
-/// Something happened to a pull request.
+/// A change of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullEvent {
-    /// Where.
     pub origin: EventOrigin,
-    /// Its number.
     pub number: u64,
-    /// The branch it comes from.
     pub head_branch: String,
-    /// The repository that branch is in; absent when a fork was deleted.
+    /// The repository of the head branch; absent if the fork was deleted.
     pub head_repository: Option<RepositoryId>,
-    /// What became of it.
     pub fate: PullState,
 }
 
-/// Where a pull request stands.
+/// The state of a pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullState {
-    /// Open.
     Open,
-    /// Merged.
     Merged,
-    /// Closed without merging.
     Closed,
 }
 
-/// The App's entitlements with an owner changed.
+/// A change of the App's installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallationEvent {
-    /// Which installation.
     pub installation: InstallationId,
-    /// Whose.
     pub owner: OwnerId,
-    /// What happened.
     pub change: InstallationChange,
-    /// When GitHub last changed it, where it says so.
+    /// The time of GitHub's last change, if known.
     pub as_of: Timestamp,
 }
 
-/// What happened to an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstallationChange {
-    /// Installed.
     Created,
-    /// Uninstalled.
     Deleted,
-    /// Suspended.
     Suspended,
-    /// Working again.
     Unsuspended,
 }
 
-/// An owner's purchase on GitHub's Marketplace changed, or will.
+/// An owner's Marketplace purchase changed, or is scheduled to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarketplaceEvent {
-    /// Whose.
     pub owner: OwnerId,
-    /// Their name, which may change.
     pub owner_login: String,
-    /// Whom GitHub bills, where it says so.
+    /// The address that GitHub bills, if known.
     pub mail: Option<MailAddress>,
-    /// What happened.
     pub change: MarketplaceChange,
-    /// Which plan of the listing: the one bought, changed to, or cancelled.
+    /// The plan bought, changed to or cancelled.
     pub listed: ListedPlan,
-    /// From when it holds.
     pub effective_at: Timestamp,
 }
 
-/// What happened to a purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarketplaceChange {
-    /// It was made.
     Purchased,
-    /// It is of another plan now.
     Changed,
-    /// It is over.
     Cancelled,
-    /// It will be of another plan, or be over, which `Changed` or `Cancelled` will tell again.
+    /// A change or cancellation is scheduled. `Changed` or `Cancelled` follows when it takes
+    /// effect.
     Pending,
-    /// It stays as it is after all.
+    /// The scheduled change was withdrawn.
     PendingCancelled,
 }
 
@@ -284,58 +239,47 @@ pub enum StripeEvent {
     V1BillingMeterErrorReportTriggered(MeterErrorEvent),
     /// `v1.billing.meter.no_meter_found`
     V1BillingMeterNoMeterFound(MeterErrorEvent),
-    /// Any other, by its type.
+    /// Any other event, by its type.
     Ignored {
-        /// `charge.updated`, say.
+        /// For example `charge.updated`.
         name: String,
     },
 }
 
-/// What stands around every event of Stripe's.
+/// The fields that all Stripe events share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StripeEnvelope {
-    /// When Stripe made it.
     pub created_at: Timestamp,
-    /// Whether it is about money or only a test.
     pub mode: StripeMode,
 }
 
-/// Stripe's two worlds.
+/// Stripe's test mode and live mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StripeMode {
-    /// Nothing costs anything.
     Test,
-    /// Money.
     Live,
 }
 
-/// Something happened to a checkout session.
+/// A change of a checkout session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckoutEvent {
-    /// Which.
     pub session: CheckoutSessionId,
-    /// What it is for.
     pub purpose: CheckoutPurpose,
-    /// Whose, if it has a customer.
     pub customer: Option<CustomerId>,
-    /// Its payment, once there is one.
     pub payment: Option<PaymentId>,
-    /// Whether it is paid.
     pub paid: CheckoutPayment,
-    /// What was paid or is to be, in minor units, taxes and discounts included.
+    /// The amount in minor units, including taxes and discounts.
     pub total_minor: i64,
-    /// In which currency.
     pub currency: String,
 }
 
-/// What a checkout session is for.
+/// The purpose of a checkout session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckoutPurpose {
-    /// Buying something once.
+    /// A one-time purchase.
     Payment,
-    /// Subscribing; the subscription's own events tell the rest.
+    /// A subscription; its own events report the rest.
     Subscription,
-    /// Leaving a way to pay.
     Setup,
 }
 
@@ -345,89 +289,72 @@ pub enum CheckoutPayment {
     Paid,
     /// Not paid yet, and possibly never.
     Unpaid,
-    /// The session had nothing to pay.
     NotRequired,
 }
 
-/// Something happened to a payment.
+/// A change of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentEvent {
-    /// Which.
     pub payment: PaymentId,
-    /// Whose, if it has a customer.
     pub customer: Option<CustomerId>,
 }
 
-/// A charge was refunded, in part or in whole.
+/// A charge was refunded, partly or fully.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeEvent {
-    /// The payment it belongs to.
     pub payment: PaymentId,
-    /// Refunded until now, in minor units.
+    /// The amount refunded so far, in minor units.
     pub refunded_minor: i64,
-    /// Its refunds, where the event tells them.
+    /// The refunds, if the event lists them.
     pub refunds: Vec<(RefundId, Refund)>,
 }
 
-/// Something happened to a refund.
+/// A change of a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundEvent {
-    /// Of which payment; a refund of nothing we know has none.
     pub payment: PaymentId,
-    /// Which refund.
     pub id: RefundId,
-    /// What it is now.
     pub refund: Refund,
 }
 
-/// Something happened to a dispute.
+/// A change of a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisputeEvent {
-    /// About which payment.
     pub payment: PaymentId,
-    /// Which dispute.
     pub id: DisputeId,
-    /// What it is now.
     pub dispute: Dispute,
 }
 
-/// Something happened to a customer.
+/// A change of a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerEvent {
-    /// Which.
     pub customer: CustomerId,
 }
 
-/// Something happened to a subscription.
+/// A change of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionEvent {
-    /// Whose.
     pub customer: CustomerId,
-    /// What it is now.
     pub subscription: Subscription,
 }
 
-/// Something happened to an invoice.
+/// A change of an invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvoiceEvent {
-    /// Whose.
     pub customer: CustomerId,
-    /// What it is now.
     pub invoice: Invoice,
 }
 
-/// A way to pay came or went.
+/// A payment method was attached or detached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentMethodEvent {
-    /// Whose it is or was.
     pub customer: CustomerId,
-    /// Which.
     pub method: PaymentMethodId,
 }
 
-/// Stripe could not count usage that it had taken.
+/// Stripe could not count usage that it had accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeterErrorEvent {
-    /// The event, whose particulars have to be fetched.
+    /// The event's id; its details have to be fetched.
     pub id: StripeEventId,
 }

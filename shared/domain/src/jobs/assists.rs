@@ -30,39 +30,30 @@ use std::time::Duration;
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AssistTask {
-    /// Say in words what a commit changes.
     CommitSummary(CommitRef),
-    /// Say how well test files suit.
     TestAnalysis(TestAnalysis),
-    /// Put tests into a file.
     TestIntegration(TestIntegration),
 }
 
-/// What came of it.
+/// The result of an assist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AssistAnswer {
-    /// What the commit changes.
     CommitSummary(SummaryText),
-    /// The test files, the best first.
     TestAnalysis(Vec<FileScore>),
-    /// The file with the tests in it.
     TestIntegration(IntegratedFile),
 }
 
 words! {
-    /// What kind of assist it is.
     AssistKind {
-        /// A commit in words.
         CommitSummary = "commit_summary",
-        /// Test files with their scores.
         TestAnalysis = "test_analysis",
-        /// A file with tests put into it.
         TestIntegration = "test_integration",
     }
 }
 
 impl AssistKind {
-    /// How long it is kept after its end; a commit's summary stays, since the commit does. Files that were sent do not.
+    /// How long an assist is kept after it ends. A commit summary stays, because the commit does;
+    /// files that customers sent do not.
     pub const fn kept_for(self) -> Option<Duration> {
         match self {
             Self::CommitSummary => None,
@@ -72,7 +63,6 @@ impl AssistKind {
 }
 
 impl AssistTask {
-    /// Its kind.
     pub const fn kind(&self) -> AssistKind {
         match self {
             Self::CommitSummary(_) => AssistKind::CommitSummary,
@@ -83,69 +73,53 @@ impl AssistTask {
 }
 
 words! {
-    /// Where an assist stands.
+    /// The state of an assist.
     AssistState {
-        /// It is to be worked on, or is.
         Queued = "QUEUED",
-        /// It has its answer.
         Done = "DONE",
-        /// It cannot be answered.
         Failed = "FAILED",
     }
 }
 
-/// What never changes in an assist.
+/// The fields of an assist that never change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssistFacts {
-    /// Its id.
     pub id: AssistId,
-    /// Whose it is.
     pub account: AccountId,
-    /// What kind it is.
     pub kind: AssistKind,
-    /// How it is paid for.
     pub terms: Terms,
-    /// When it was asked for.
     pub created_at: Timestamp,
 }
 
-/// What the model took for the answer that counts.
+/// What the model used for the answer that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelUsage {
-    /// The model, as its provider named it.
+    /// The name that the provider reported.
     pub model: String,
-    /// What it read and wrote.
     pub tokens: Tokens,
-    /// What that costs before the markup.
     pub cost: Credits,
 }
 
-/// An assist with everything on its row.
+/// The row of an assist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assist {
-    /// What never changes.
     pub facts: AssistFacts,
-    /// Where it stands.
     pub state: AssistState,
-    /// How often it was written; every write names the version it came from.
+    /// The number of writes; every write is conditional on the version it started from.
     pub version: u64,
-    /// Who works on it, and how often that has failed.
     pub tries: Lifecycle,
-    /// What the answer took.
     pub used: Option<ModelUsage>,
-    /// Why it failed.
     pub reason: Option<String>,
-    /// When it ended.
     pub ended_at: Option<Timestamp>,
 }
 
-/// Assists that an account may ask for in a day, UTC, that cost nothing.
+/// How many free assists an account may request per day, UTC.
 pub const FREE_A_DAY_MAX: u64 = 100;
 const REASON_BYTES_MAX: usize = 1_000;
 const FILES_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 impl Assist {
-    /// A new one.
+    /// Creates an assist.
     pub fn queued(facts: AssistFacts) -> Self {
         let tries = Lifecycle::owed(facts.created_at);
         Self {
@@ -159,7 +133,7 @@ impl Assist {
         }
     }
 
-    /// Asks for the work until `until`, unless somebody else has it or it is over.
+    /// Requests the work until `until`. Fails if another worker has it or the assist has ended.
     pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<AssistClaim, Busy> {
         if self.state != AssistState::Queued {
             return Err(Busy { until: now });
@@ -170,14 +144,14 @@ impl Assist {
         ))
     }
 
-    /// What the answer costs whoever pays it.
+    /// The price of the answer for the customer.
     pub fn price(&self) -> Credits {
         self.used
             .as_ref()
             .map_or(Credits::ZERO, |used| self.facts.terms.price(used.cost))
     }
 
-    /// From when on it may be forgotten, if it is over and not for keeping.
+    /// When the assist may be deleted, if it ended and is not kept.
     pub fn forget_at(&self) -> Option<Timestamp> {
         Some(self.ended_at?.plus(self.facts.kind.kept_for()?))
     }
@@ -187,7 +161,7 @@ impl Assist {
     }
 }
 
-/// One change of an assist, to be written whole or not at all, and only on the version it came from.
+/// One change of an assist. The store writes it as a whole, on the version it started from.
 #[must_use = "a move is nothing until the store has written it"]
 #[derive(Debug)]
 pub struct AssistTransition {
@@ -223,22 +197,22 @@ impl AssistTransition {
         })
     }
 
-    /// The row afterwards.
+    /// The row after the change.
     pub const fn row(&self) -> &Assist {
         &self.row
     }
 
-    /// The version it was decided on.
+    /// The version that the change started from.
     pub const fn from_version(&self) -> u64 {
         self.row.version - 1
     }
 
-    /// The answer that is kept with it.
+    /// The answer to store with the change.
     pub const fn answer(&self) -> Option<&AssistAnswer> {
         self.answer.as_ref()
     }
 
-    /// What it means for the money, to be written with it.
+    /// What the change means for the account's money, written in the same transaction.
     pub fn money(&self) -> BillingEffect {
         let (row, now) = (&self.row, self.now);
         let AssistFacts {
@@ -284,7 +258,8 @@ impl AssistTransition {
     }
 }
 
-/// The wish to work on an assist; the store turns it into a [`AssistLease`] or says that it came too late.
+/// A request to work on an assist. The store turns it into an [`AssistLease`] or reports that it
+/// was too late.
 #[must_use = "a claim is nothing until the store has written it"]
 #[derive(Debug)]
 pub struct AssistClaim(AssistTransition);
@@ -295,24 +270,23 @@ impl AssistClaim {
         &self.0
     }
 
-    /// The lease, once that write has succeeded.
+    /// Returns the lease after the write succeeded.
     pub fn granted(self) -> AssistLease {
         AssistLease(self.0.row)
     }
 }
 
-/// The right to work. It is spent by the move that ends the work.
+/// The right to work on an assist. The transition that ends the work consumes it.
 #[must_use = "a lease that is dropped blocks the assist until it runs out"]
 #[derive(Debug)]
 pub struct AssistLease(Assist);
 
 impl AssistLease {
-    /// The assist as it stands under this lease.
     pub const fn row(&self) -> &Assist {
         &self.0
     }
 
-    /// Ends it with its answer.
+    /// Ends the assist with its answer.
     pub fn done(self, answer: AssistAnswer, used: ModelUsage, now: Timestamp) -> AssistTransition {
         let mut ended = AssistTransition::of(self.0, now)
             .ending(AssistState::Done)
@@ -321,7 +295,8 @@ impl AssistLease {
         ended
     }
 
-    /// Ends a try that failed, as its class says: the assist fails, waits, or is tried again.
+    /// Ends a failed attempt according to the failure's class: the assist fails, waits or is
+    /// retried.
     pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> AssistTransition {
         // The outermost words only: people read them, and what is below may name our insides.
         let reason = failure.source.to_string();

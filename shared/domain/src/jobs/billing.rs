@@ -12,31 +12,29 @@ use crate::ledger::{HoldId, Posting};
 use crate::time::Timestamp;
 use crate::units::Credits;
 
-/// What a move means for the money.
+/// What a transition means for the account's money.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BillingEffect {
-    /// Nothing.
     None,
-    /// The job is billed.
     Billed {
-        /// The capture, if it was paid from credits.
+        /// The capture, if the job was paid from credits.
         capture: Option<Posting>,
-        /// What Stripe has to be told, if it is metered.
+        /// What to report to Stripe, if the job is metered.
         usage: Vec<Usage>,
-        /// What it has come to of what was counted for it.
+        /// The correction of the spending from the reserved amount to the actual cost.
         outlay: Option<SpendChange>,
     },
-    /// The job is not billed and never will be: the hold goes back, and so does its place in the quota.
+    /// The job is not billed and never will be: its hold and its place in the quota are released.
     Released {
-        /// The release, if something was held.
+        /// The release, if credits were held.
         release: Option<Posting>,
-        /// What was counted for it, taken off again.
+        /// The removal of the reserved spending.
         outlay: Option<SpendChange>,
     },
 }
 
 impl BillingEffect {
-    /// The credits that move by it: one posting or none.
+    /// The postings to write: at most one.
     pub fn posting(&self) -> &[Posting] {
         match self {
             Self::None => None,
@@ -46,7 +44,7 @@ impl BillingEffect {
         .map_or(&[], std::slice::from_ref)
     }
 
-    /// What it does to what the account spends.
+    /// The change of the account's spending.
     pub const fn outlay(&self) -> Option<&SpendChange> {
         match self {
             Self::None => None,
@@ -54,7 +52,7 @@ impl BillingEffect {
         }
     }
 
-    /// Which of the account's meters owe Stripe something by it.
+    /// The meters on which the account has new usage to report.
     pub fn debts(&self) -> Vec<AccountMeter> {
         match self {
             Self::Billed { usage, .. } => usage
@@ -69,7 +67,7 @@ impl BillingEffect {
     }
 }
 
-/// What it means that a job has gone from one state to where it is now.
+/// What it means that a job went from the state `from` to its present one.
 pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEffect {
     let bills = match row.facts.terms.billable {
         Billable::PrOpened => JobState::PrOpened,
@@ -112,7 +110,7 @@ pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEff
     BillingEffect::None
 }
 
-/// What the work so far comes to for whoever pays it.
+/// What the customer pays for the work so far.
 pub fn cost_to_customer(row: &JobRow) -> Credits {
     let (markup, fee) = row.facts.terms.funding.surcharge();
     let fee = match row.fix_paid {

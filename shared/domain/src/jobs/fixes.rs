@@ -6,8 +6,9 @@
 use crate::jobs::repositories::RepositoryName;
 use std::fmt;
 
-/// What was put right in an account's repository: the fact that is charged once. LimitCheck an account it is known by the
-/// repository's name, since that is all an agent's report has, and by the issue or by a name that the agent gives it.
+/// Something that was put right in an account's repository: the fact that is charged once. Within
+/// an account it is identified by the repository's name, since an agent's report has nothing else,
+/// and by the issue or a name that the agent gives it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fix(String);
 
@@ -23,7 +24,7 @@ impl Fix {
         ))
     }
 
-    /// A fix for which there is no issue, by the agent's own name of it: up to 100 letters, digits and `. _ : -`.
+    /// A fix without an issue, by the agent's name for it: up to 100 letters, digits and `. _ : -`.
     pub fn named(repository: &RepositoryName, name: &str) -> Option<Self> {
         let plain = name
             .bytes()
@@ -32,14 +33,14 @@ impl Fix {
             .then(|| Self(format!("{}#fix-{name}", repository.folded())))
     }
 
-    /// Reads it back.
+    /// Parses a fix written by [`Self::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         let (repository, what) = text.split_once('#')?;
         let known = what.starts_with("issue-") || what.starts_with("fix-");
         (known && repository.contains('/')).then(|| Self(text.to_owned()))
     }
 
-    /// As it stands in keys: `acme/greeter#issue-12`.
+    /// The text used in keys, such as `acme/greeter#issue-12`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

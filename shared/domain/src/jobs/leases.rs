@@ -1,8 +1,9 @@
-//! The right to work on a job for a while.
+//! The right to work on a job for a limited time.
 //!
-//! A lease lasts as long as the function that holds it can live, plus a margin, and stands on the row as a deadline.
-//! Taking one raises the version, so whatever an earlier holder still writes fails. It is not what keeps effects single;
-//! it saves work and model fees, and lets one writer at a time look up and then create.
+//! A lease lasts as long as the function that holds it can run, plus a margin, and is a deadline on
+//! the row. Taking one raises the version, so a write of an earlier holder fails. Leases do not
+//! make effects unique; they save work and model fees, and let one writer at a time look up before
+//! it creates.
 
 use super::{
     Approved, Coding, Job, JobRow, JobState, Opening, Planning, Queued, Reviewing, Transition,
@@ -12,11 +13,11 @@ pub use crate::work::Busy;
 use crate::work::Lifecycle;
 use std::marker::PhantomData;
 
-/// A stage in which work is done under a lease, and the stage that work puts the job in.
+/// A stage whose work needs a lease, and the stage that the work puts the job in.
 pub trait Leasable {
-    /// Where the job is while it is worked on.
+    /// The stage while the job is worked on.
     type Working;
-    /// The same, as the row says it.
+    /// The same as a state of the row.
     const WORKING: JobState;
 }
 
@@ -45,7 +46,8 @@ impl Leasable for Opening {
     const WORKING: JobState = JobState::PrCreationInitiated;
 }
 
-/// The wish to work on a job; the store turns it into a [`JobLease`] or says that it came too late.
+/// A request to work on a job. The store turns it into a [`JobLease`] or reports that it was too
+/// late.
 #[must_use = "a claim is nothing until the store has written it"]
 #[derive(Debug)]
 pub struct JobClaim<W> {
@@ -59,7 +61,7 @@ impl<W> JobClaim<W> {
         &self.transition
     }
 
-    /// The lease, once that write has succeeded.
+    /// Returns the lease after the write succeeded.
     pub fn granted(self) -> JobLease<W> {
         JobLease {
             row: self.transition.into_row(),
@@ -69,7 +71,7 @@ impl<W> JobClaim<W> {
 }
 
 impl<S: Leasable> Job<S> {
-    /// Asks for the work until `until`, unless somebody else has it.
+    /// Requests the work until `until`. Fails if another worker has it.
     pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<JobClaim<S::Working>, Busy> {
         // Tries are those of the present work.
         let attempts = if self.row.state == S::WORKING {
@@ -92,7 +94,7 @@ impl<S: Leasable> Job<S> {
     }
 }
 
-/// The right to work. It is spent by the move that ends the work.
+/// The right to work on a job. The transition that ends the work consumes it.
 #[must_use = "a lease that is dropped blocks the job until it runs out"]
 #[derive(Debug)]
 pub struct JobLease<W> {
@@ -101,7 +103,6 @@ pub struct JobLease<W> {
 }
 
 impl<W> JobLease<W> {
-    /// The job as it stands under this lease.
     pub const fn row(&self) -> &JobRow {
         &self.row
     }

@@ -1,8 +1,8 @@
-//! Phases: what agents outside report of their work on a fix, and when such a report is a fix delivered.
+//! Phases: what external agents report about their work on a fix, and which of these reports is
+//! billable.
 //!
-//! A fix is a business fact: that something in a repository was put right for an account, once. A job of ours that delivers
-//! an issue's pull request and an agent's report on the same issue are about the same fix. Whichever comes first is charged
-//! for it; what comes later finds that it has been.
+//! A job of ours and an agent's report on the same issue are about the same [`Fix`]; the first of
+//! them is charged for it.
 
 use crate::billing::plans::{MeteredUnit, PhasePredicate};
 use crate::billing::spending::SpendChange;
@@ -17,81 +17,63 @@ use crate::time::Timestamp;
 use crate::units::Credits;
 
 words! {
-    /// Which step of its work an agent reports.
     Phase {
-        /// It has looked for what is to be fixed.
+        /// The agent looked for something to fix.
         Scan = "scan",
-        /// It has shown that something is to be fixed.
+        /// The agent confirmed that something needs a fix.
         Validate = "validate",
-        /// It has made the fix.
+        /// The agent made the fix.
         Mitigate = "mitigate",
     }
 }
 
 words! {
-    /// How a phase ended.
     PhaseResult {
-        /// As it should.
         Success = "success",
-        /// Otherwise.
         Failure = "failure",
     }
 }
 
-/// One report.
+/// A report of an external agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhaseReport {
-    /// The act of reporting.
     pub id: ActionId,
-    /// Whose agent it is.
     pub account: AccountId,
-    /// Which phase.
     pub phase: Phase,
-    /// How it ended.
     pub ending: PhaseResult,
-    /// In which repository, as the agent wrote it.
+    /// The name as the agent wrote it.
     pub repository: RepositoryName,
-    /// For which issue, where there is one.
     pub issue_number: Option<u64>,
-    /// For which fix.
     pub fix: Fix,
-    /// The job that the agent was given, where it was given one.
+    /// The job that the agent was given, if any.
     pub job: Option<JobId>,
-    /// The pull request, where there is one.
     pub pull_request: Option<u64>,
-    /// On which commit.
     pub commit: Option<String>,
-    /// By which run of the agent.
+    /// The agent's own id of its run.
     pub run_id: Option<String>,
-    /// What the agent has to say besides, as JSON.
+    /// Further data from the agent, as JSON.
     pub data: Option<String>,
     /// When the phase ended, by the agent's clock.
     pub occurred_at: Timestamp,
-    /// When we were told.
     pub at: Timestamp,
-    /// What it means for the money.
     pub counted: ReportBilling,
 }
 
 words! {
-    /// What a report means for the money.
     ReportBilling {
-        /// The fix is charged with it.
         Billed = "billed",
-        /// The fix had been charged before.
         AlreadyBilled = "already_billed",
-        /// It is no delivery of a fix.
         NotBillable = "not_billable",
     }
 }
 
 impl PhaseReport {
-    /// Whether it tells of a fix delivered, as the catalogue has it.
+    /// Whether the report is of a delivered fix, as the catalogue defines it.
     pub fn is_billable(&self, predicate: &PhasePredicate) -> bool {
         predicate.holds(self.phase.as_str(), self.ending.as_str())
     }
 
-    /// Whether another report of the same act says the same.
+    /// Whether another report of the same action has the same content.
     pub fn says_as(&self, other: &Self) -> bool {
         let told = |report: &Self| Self {
             occurred_at: self.occurred_at,
@@ -102,7 +84,8 @@ impl PhaseReport {
         told(self) == told(other)
     }
 
-    /// What the fix costs on these terms. An agent outside pays for its own models, so there is the fix and nothing else.
+    /// What the fix costs on these terms. An external agent pays for its own models, so only the
+    /// fix is charged.
     pub fn charge(&self, terms: &Terms) -> FixCharge {
         let posting = match &terms.funding {
             Funding::Prepaid { fee, .. } => self.spent(*fee, &terms.priced_by),
@@ -144,16 +127,14 @@ impl PhaseReport {
     }
 }
 
-/// What goes with a fix that is charged.
+/// What is written together with a charged fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FixCharge {
-    /// The period whose quota counts it.
     pub period: String,
-    /// What it costs in credits, where that is something.
+    /// The charge in credits, if any.
     pub posting: Option<Posting>,
-    /// What Stripe has to be told.
+    /// The usage to report to Stripe.
     pub usage: Vec<Usage>,
-    /// What it adds to what the account spends.
     pub outlay: Option<SpendChange>,
 }
 

@@ -1,7 +1,7 @@
-//! The pull request as we intend it: which files change and what it says.
+//! The pull request to open: which files change, and what it says.
 //!
-//! The agent's output is not trusted: [`Proposal::check`] is the only way to a proposal, and it refuses what an issue's
-//! text might have talked the agent into.
+//! An agent's output is not trusted. [`Proposal::check`] is the only way to a proposal, and it
+//! refuses what an issue's text might have persuaded the agent to do.
 
 mod wishes;
 
@@ -10,35 +10,32 @@ pub use wishes::{LABEL_CHARS_MAX, LABELS_MAX, PullOptions, REVIEWERS_MAX};
 use crate::ids::JobId;
 use std::fmt;
 
-/// One file of a proposal.
+/// The change of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileChange {
-    /// Where, relative to the repository's root.
+    /// Relative to the repository's root.
     pub path: String,
-    /// What.
     pub change: FileEdit,
 }
 
-/// What happens to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileEdit {
-    /// It has this content afterwards.
+    /// Replaces the content.
     Write(String),
-    /// It is gone afterwards.
     Delete,
 }
 
-/// Files a proposal may touch.
+/// The most files that a proposal may change.
 pub const FILES_MAX: usize = 100;
-/// Bytes of all new contents together.
+/// The most bytes of new content in a proposal.
 pub const CONTENT_BYTES_MAX: usize = 256 * 1024;
-/// Characters of a pull request's title.
+/// The most characters of a pull request's title.
 pub const TITLE_CHARS_MAX: usize = 200;
-/// Characters of a pull request's body.
+/// The most characters of a pull request's body.
 pub const BODY_CHARS_MAX: usize = 20_000;
 const PATH_BYTES_MAX: usize = 400;
 
-/// What the agent proposes, checked.
+/// A change proposed by the agent, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     title: String,
@@ -46,18 +43,14 @@ pub struct Proposal {
     changes: Vec<FileChange>,
 }
 
-/// Why a proposal is refused. It ends the job, so it says what a person should know.
+/// Why a proposal is refused. It ends the job, so the text is written for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadProposal {
-    /// Nothing would change.
     Empty,
-    /// More files than [`FILES_MAX`].
     TooManyFiles(usize),
-    /// More content than [`CONTENT_BYTES_MAX`].
     TooLarge(usize),
-    /// A path outside the repository, or one we never touch.
+    /// A path outside the repository, or one that agents may not change.
     Path(String),
-    /// The same path twice.
     Twice(String),
 }
 
@@ -84,7 +77,7 @@ impl fmt::Display for BadProposal {
 impl std::error::Error for BadProposal {}
 
 impl Proposal {
-    /// Takes what the agent wrote, or says why not. Titles and bodies are cut to length, never refused.
+    /// Checks the agent's output. Titles and bodies that are too long are truncated.
     pub fn check(title: &str, body: &str, changes: Vec<FileChange>) -> Result<Self, BadProposal> {
         if changes.is_empty() {
             return Err(BadProposal::Empty);
@@ -122,7 +115,6 @@ impl Proposal {
         &self.body
     }
 
-    /// The files.
     pub fn changes(&self) -> &[FileChange] {
         &self.changes
     }
@@ -149,8 +141,9 @@ fn one_line(title: &str) -> String {
     }
 }
 
-/// Whether the agent may read or write this path: inside the repository, and neither git's own files nor the workflows
-/// and settings that would let an issue's author run code with the repository's secrets.
+/// Whether the agent may read or write this path. It must be inside the repository, and neither one
+/// of git's own files nor a workflow or setting that would let an issue's author run code with the
+/// repository's secrets.
 pub fn may_touch(path: &str) -> bool {
     let plain = !path.is_empty()
         && path.len() <= PATH_BYTES_MAX
@@ -169,25 +162,26 @@ fn is(part: &str, name: &str) -> bool {
     part.eq_ignore_ascii_case(name)
 }
 
-/// Where a repository's policy stands. It is read from the base branch only, and never written by an agent.
+/// The path of a repository's policy. It is read from the base branch only, and agents may not
+/// change it.
 pub const POLICY_PATH: &str = ".tallyhook.toml";
 
-/// The branch of a job. Its name is the identity of the effect: a second branch for the job cannot exist.
+/// The branch of a job. The name identifies the effect: a second branch for the job cannot exist.
 pub fn branch(job: &JobId) -> String {
     format!("tallyhook/{job}")
 }
 
-/// The line by which a commit of ours is known again.
+/// The line that identifies a commit of ours.
 pub fn commit_marker(job: &JobId) -> String {
     format!("Tallyhook-Job: {job}")
 }
 
-/// The line, invisible on the page, by which a pull request or comment of ours is known again.
+/// The line, hidden on the page, that identifies a pull request or comment of ours.
 pub fn hidden_marker(job: &JobId) -> String {
     format!("<!-- tallyhook:{job} -->")
 }
 
-/// The body of the pull request: the agent's words and the link that closes the issue.
+/// The body of the pull request: the agent's text and the link that closes the issue.
 pub fn pull_body(issue_number: u64, proposal: &Proposal) -> String {
     format!(
         "{}\n\nCloses #{issue_number}",
@@ -195,8 +189,8 @@ pub fn pull_body(issue_number: u64, proposal: &Proposal) -> String {
     )
 }
 
-/// Text with its `@names` and hidden comments disarmed, so that an agent cannot be talked into mass mentions or into
-/// forging our markers.
+/// Disarms `@names` and HTML comments, so that an agent can neither mention many people nor forge
+/// our markers.
 pub fn without_mentions(text: &str) -> String {
     text.replace("<!--", "&lt;!--").replace('@', "@\u{200b}")
 }

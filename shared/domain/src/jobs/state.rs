@@ -3,39 +3,30 @@
 use crate::text::words;
 
 words! {
-    /// Where a job stands, as the store and the wire say it.
+    /// The state of a job, in the store and in the API.
     JobState {
-        /// Waiting for the word of an agent outside.
         Delegated = "DELEGATED",
-        /// Waiting for a planner.
         Queued = "QUEUED",
-        /// Being planned.
         Planning = "PLANNING",
-        /// Planned; being coded.
         Coding = "CODING",
-        /// Coded; being reviewed.
         Reviewing = "REVIEWING",
-        /// Approved; waiting for its pull request.
         ReviewApproved = "REVIEW_APPROVED",
         /// The pull request is being opened: the point of no return.
         PrCreationInitiated = "PR_CREATION_INITIATED",
-        /// Delivered.
         PrOpened = "PR_OPENED",
-        /// The pull request was merged.
         Merged = "MERGED",
-        /// The pull request was closed without merging.
+        /// The pull request was closed without being merged.
         Closed = "CLOSED",
-        /// The review would not have it.
+        /// The review rejected the change.
         Rejected = "REJECTED",
-        /// It could not be done.
+        /// The work could not be completed.
         Failed = "FAILED",
-        /// Somebody cancelled it.
         Cancelled = "CANCELLED",
     }
 }
 
 impl JobState {
-    /// Which work is owed in this state, besides the comment that tells of it.
+    /// The work that is due in this state, besides the comment.
     pub const fn work(self) -> Option<JobWork> {
         match self {
             Self::Delegated | Self::Queued | Self::Planning => Some(JobWork::Plan),
@@ -51,7 +42,7 @@ impl JobState {
         }
     }
 
-    /// What the comment under the issue has to say in this state.
+    /// What the comment under the issue shows in this state.
     pub const fn notice(self) -> CommentState {
         match self {
             Self::Delegated
@@ -70,7 +61,7 @@ impl JobState {
         }
     }
 
-    /// Whether the issue is free for another job.
+    /// Whether the job has ended, so that the issue is free for another one.
     pub const fn is_over(self) -> bool {
         matches!(
             self,
@@ -79,35 +70,24 @@ impl JobState {
     }
 }
 
-/// The work that moves a job on, each with a queue of its own.
+/// The kinds of work that move a job on; each has a queue of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum JobWork {
-    /// Look at the repository and plan; or look whether the agent outside is still waited for.
+    /// Reads the repository and plans, or checks whether an external agent's time is over.
     Plan,
-    /// Write the change.
     Code,
-    /// Judge the change.
     Review,
-    /// Open the pull request.
     Pull,
 }
 
 words! {
-    /// What the one comment under the issue says.
     CommentState {
-        /// We are on it.
         Working = "working",
-        /// Here is the pull request.
         Opened = "opened",
-        /// It was merged.
         Merged = "merged",
-        /// It was closed.
         Closed = "closed",
-        /// The review would not have it.
         Rejected = "rejected",
-        /// It could not be done, and why.
         Failed = "failed",
-        /// It was cancelled, and why.
         Cancelled = "cancelled",
     }
 }

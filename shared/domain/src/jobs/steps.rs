@@ -1,4 +1,4 @@
-//! What the steps of a job leave behind.
+//! The results of a job's steps.
 
 use crate::billing::usage::Tokens;
 use crate::jobs::pulls::Proposal;
@@ -6,48 +6,39 @@ use crate::text::{truncate, words};
 use crate::time::Timestamp;
 use crate::units::Credits;
 
-/// One finished step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What came out.
     pub output: StepOutput,
-    /// What the model used for it.
     pub tokens: Tokens,
-    /// What that cost, before any markup.
     pub cost: Credits,
-    /// Which model, by the name the provider gave.
+    /// The name that the provider reported.
     pub model: String,
-    /// When it was finished.
     pub at: Timestamp,
 }
 
-/// What a step brings forth.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutput {
-    /// The order itself, kept as the first step: what was asked.
+    /// The issue's text, stored as the first step.
     Issue(IssueText),
-    /// How it shall be done.
     Plan(WorkPlan),
-    /// The change.
     Code(Proposal),
-    /// The judgment on it.
     Review(Review),
 }
 
-/// What was asked.
+/// The text of the issue that asked for the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueText {
-    /// The issue's title.
     pub title: String,
-    /// The issue's text, cut to [`ORDER_BYTES_MAX`].
+    /// Truncated to [`ORDER_BYTES_MAX`].
     pub body: String,
 }
 
-/// Bytes kept of an issue's text.
+/// The most bytes kept of an issue's text.
 pub const ORDER_BYTES_MAX: usize = 64 * 1024;
 
 impl IssueText {
-    /// What an issue asks, within bounds.
+    /// Truncates an issue's title and text.
     pub fn of(title: &str, body: &str) -> Self {
         Self {
             title: truncate(title, 1_000).to_owned(),
@@ -56,50 +47,42 @@ impl IssueText {
     }
 }
 
-/// How it shall be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkPlan {
-    /// In words.
     pub text: String,
-    /// The files to look at.
     pub files: Vec<String>,
 }
 
-/// Bytes kept of a plan.
+/// The most bytes kept of a plan.
 pub const PLAN_BYTES_MAX: usize = 32 * 1024;
-/// Files a plan may name.
+/// The most files that a plan may name.
 pub const PLAN_FILES_MAX: usize = 20;
 
-/// The judgment of a review.
+/// The result of a review.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
-    /// What it comes to.
     pub verdict: Verdict,
-    /// Why.
     pub notes: String,
 }
 
 words! {
-    /// What a review comes to.
     Verdict {
-        /// Good.
         Approve = "approve",
-        /// Once more, with these notes.
+        /// The change needs more work; the notes say what.
         Rework = "rework",
-        /// No good, and will not be.
+        /// The change cannot be accepted.
         Reject = "reject",
     }
 }
 
-/// Bytes kept of a review's notes.
+/// The most bytes kept of a review's notes.
 pub const NOTES_BYTES_MAX: usize = 16 * 1024;
 
-/// The steps of a job, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Steps(pub Vec<Step>);
 
 impl Steps {
-    /// What was asked.
+    /// The issue's text.
     pub fn order(&self) -> Option<&IssueText> {
         self.0.iter().find_map(|step| match &step.output {
             StepOutput::Issue(order) => Some(order),
@@ -107,7 +90,7 @@ impl Steps {
         })
     }
 
-    /// The newest plan.
+    /// The latest plan.
     pub fn plan(&self) -> Option<&WorkPlan> {
         self.0.iter().rev().find_map(|step| match &step.output {
             StepOutput::Plan(plan) => Some(plan),
@@ -115,7 +98,7 @@ impl Steps {
         })
     }
 
-    /// The newest change.
+    /// The latest proposal.
     pub fn proposal(&self) -> Option<&Proposal> {
         self.0.iter().rev().find_map(|step| match &step.output {
             StepOutput::Code(proposal) => Some(proposal),
@@ -123,7 +106,7 @@ impl Steps {
         })
     }
 
-    /// The newest review.
+    /// The latest review.
     pub fn review(&self) -> Option<&Review> {
         self.0.iter().rev().find_map(|step| match &step.output {
             StepOutput::Review(review) => Some(review),

@@ -1,8 +1,7 @@
-//! How a job is paid for, fixed at its creation, and what each of its ends means for the money.
+//! The terms of a job: who pays, from what, and how much at most.
 //!
-//! A job is paid from credits or by a meter or not at all, never by two of them. It becomes billable in one state, which the
-//! plan says; entering it captures what was held or owes Stripe the usage, in the same transaction. Every other end gives
-//! back what was held and what was counted. Since both follow from the states alone, no caller can forget them.
+//! Terms are fixed when the job is created. A job is paid from credits, by a meter or not at all,
+//! and never by two of them.
 
 use crate::billing::entitlements::Entitlements;
 use crate::billing::plans::{
@@ -16,75 +15,66 @@ use crate::ledger::{EntryDetails, HoldId, Posting};
 use crate::time::Timestamp;
 use crate::units::Credits;
 
-/// What a job costs and who pays it.
+/// What a job costs, and who pays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// Where the money comes from.
     pub funding: Funding,
-    /// In which state it has become billable.
+    /// The state in which the job becomes billable.
     pub billable: Billable,
-    /// The most it may cost, in credits; none is no bound.
+    /// The most it may cost, in credits; unlimited if absent.
     pub budget: Option<Credits>,
-    /// The period whose quota it was counted in.
+    /// The period whose quota counts the job.
     pub period: String,
-    /// By which version of the catalogue.
+    /// The version of the catalogue.
     pub priced_by: String,
-    /// What it does to what its account spends; none where it costs nothing.
+    /// What it adds to the account's spending; absent if it costs nothing.
     pub spending: Option<Spending>,
 }
 
 /// Where a job's money comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Funding {
-    /// From credits, reserved before the work.
     Prepaid {
-        /// What is reserved: the most the job can cost.
+        /// The reserved amount: the most that the job can cost.
         held: Credits,
-        /// What is added to the models' cost.
         markup: BasisPoints,
-        /// What the pull request itself costs.
         fee: Credits,
     },
-    /// Stripe is told of it, and bills.
     Metered {
-        /// The account's customer at Stripe.
         customer: CustomerId,
-        /// What it counts, and on which meters.
         counts: Vec<(Meter, MeteredUnit)>,
     },
-    /// Nobody pays; it is only counted.
+    /// Nobody pays; the job is only counted.
     Free,
 }
 
-/// What work has delivered, as meters count it.
+/// What was delivered, as meters count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Delivered {
     pub pulls: u64,
     pub tokens: Tokens,
 }
 
-/// With what the fix that a job delivers is paid for. The tokens it took are always paid for with the job.
+/// What pays for the fix that a job delivers. Its tokens are always paid for with the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FixPaid {
-    /// With the job, if it delivers.
+    /// The job, if it delivers.
     WithJob,
-    /// With an outside agent's report of the same fix, before the job delivered.
+    /// An external agent's earlier report of the same fix.
     Before,
 }
 
-/// What is decided before a job is made: its terms, and what has to be had for it.
+/// What is decided before a job is created: its terms, and what has to be reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// The terms.
     pub terms: Terms,
-    /// How many jobs the period allows.
     pub limit: Limit,
-    /// How far the hold may take the balance below nothing.
+    /// How far the hold may take the available amount below zero.
     pub overdraft: Credits,
 }
 
 impl Offer {
-    /// What an account's entitlements offers at this moment.
+    /// What an account's entitlements offer at `now`.
     pub fn of(
         catalogue: &Catalogue,
         entitlements: &Entitlements<'_>,
@@ -125,9 +115,8 @@ impl Offer {
         }
     }
 
-    /// What it offers an assist: what the model reads and writes is paid for, and there is no fee. A plan that bills no
-    /// tokens has nothing to ask for. Its prompt has at most so many bytes, from which follows the most that it can cost;
-    /// none for one that nobody pays for.
+    /// The offer for an assist: tokens are charged, and there is no fee. A plan that does not bill
+    /// tokens charges nothing. The longest prompt bounds the cost; without one, the assist is free.
     pub fn of_assist(
         catalogue: &Catalogue,
         entitlements: &Entitlements<'_>,
@@ -172,8 +161,8 @@ impl Offer {
         offer
     }
 
-    /// The same for a job that an agent outside works on: the fix is paid for as soon as it is reported, and no tokens are,
-    /// since the agent pays for its own models.
+    /// The offer for a job of an external agent: the fix is charged as soon as it is reported, and
+    /// no tokens are, since the agent pays for its own models.
     pub fn outside(mut self) -> Self {
         let terms = &mut self.terms;
         (terms.billable, terms.budget) = (Billable::PrOpened, None);
@@ -207,7 +196,7 @@ impl Offer {
         self
     }
 
-    /// The hold that has to be had before the work, if the job is paid from credits.
+    /// The hold to place before the work, if the job is paid from credits.
     pub fn hold(
         &self,
         account: &AccountId,
@@ -263,7 +252,7 @@ fn line(plan: &Plan, charge: &MeterCharge) -> SpendLine {
 }
 
 impl Funding {
-    /// What is put on the models' cost, and what the pull request itself costs.
+    /// The markup on the models' cost, and the fee for the pull request.
     pub const fn surcharge(&self) -> (BasisPoints, Credits) {
         match self {
             Self::Prepaid { markup, fee, .. } => (*markup, *fee),
@@ -273,13 +262,13 @@ impl Funding {
 }
 
 impl Terms {
-    /// What work of this cost comes to for whoever pays it, with the fee.
+    /// The price of work with this model cost, including the fee.
     pub fn price(&self, cost: Credits) -> Credits {
         let (markup, fee) = self.funding.surcharge();
         price(cost, markup, fee)
     }
 
-    /// The end of the hold, if there is one: so much was used, and the rest comes back.
+    /// The end of the hold: captures what was used and releases the rest.
     pub(crate) fn settlement(
         &self,
         account: &AccountId,
@@ -299,7 +288,7 @@ impl Terms {
         (!held.is_zero()).then(|| Posting::settle(account, hold, (held, used), label, now))
     }
 
-    /// How many tokens the work may take, where they cost money.
+    /// How many tokens the work may use, if they cost money.
     pub fn tokens_max(&self) -> Option<u64> {
         self.spending.as_ref()?.tokens_max()
     }
@@ -315,14 +304,14 @@ impl Terms {
         }
     }
 
-    /// What the beginning of the work does to what its account spends: the most that it can come to.
+    /// The reservation of spending when work starts: the most that it can cost.
     pub fn begins(&self, account: &AccountId) -> Option<SpendChange> {
         self.spending
             .as_ref()
             .map(|spending| spending.begins(account))
     }
 
-    /// What the end of the work does to what its account spends: what was counted for it, but for what it came to.
+    /// The spending adjustment when work ends: actual cost minus the reserved amount.
     pub(crate) fn ends(
         &self,
         account: &AccountId,
@@ -334,7 +323,7 @@ impl Terms {
         Some(spending.ends(account, cost, |line| self.counted(line.counts, used)))
     }
 
-    /// What Stripe has to be told of so many pull requests and tokens, if they are metered.
+    /// The usage to report to Stripe, if the work is metered.
     pub(crate) fn usage(
         &self,
         account: &AccountId,

@@ -1,4 +1,4 @@
-//! The moves: from which stage a job may go where, and what goes with it.
+//! The transitions: which stage follows which, and what is written with each.
 
 use super::steps::{Review, Step, StepOutput, Verdict};
 use super::{
@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use crate::units::Credits;
 use std::time::Duration;
 
-/// One move of a job, to be written whole or not at all, and only on the version it came from.
+/// One transition of a job. The store writes it as a whole, on the version it started from.
 #[must_use = "a move is nothing until the store has written it"]
 #[derive(Debug)]
 pub struct Transition {
@@ -35,7 +35,7 @@ impl Transition {
         }
     }
 
-    /// Enters a state; what belonged to the work in the old one is cleared.
+    /// Enters a state and clears what belonged to the work of the previous one.
     pub(super) fn enter(mut self, state: JobState) -> Self {
         if self.row.state != state {
             self.row.state = state;
@@ -75,32 +75,33 @@ impl Transition {
         self.row
     }
 
-    /// The state it leaves.
+    /// The state before.
     pub const fn from_state(&self) -> JobState {
         self.from
     }
 
-    /// The version it was decided on.
+    /// The version that the transition started from.
     pub const fn from_version(&self) -> u64 {
         self.row.version - 1
     }
 
-    /// The row afterwards.
+    /// The row after the transition.
     pub const fn row(&self) -> &JobRow {
         &self.row
     }
 
-    /// The step that is kept with it, under the row's new number of steps.
+    /// The step to store, numbered by the row's step count.
     pub const fn step(&self) -> Option<&Step> {
         self.step.as_ref()
     }
 
-    /// What it means for the money, to be written with it.
+    /// What the transition means for the account's money, written in the same transaction.
     pub fn money(&self) -> BillingEffect {
         super::billing::effect(self.from, &self.row, self.now)
     }
 
-    /// The same move of a job whose fix turns out to have been paid for: of it only the tokens are charged.
+    /// The same transition for a job whose fix has already been paid for: only the tokens are
+    /// charged.
     pub fn with_fix_paid(&self) -> Self {
         let row = JobRow {
             fix_paid: FixPaid::Before,
@@ -115,12 +116,12 @@ impl Transition {
         }
     }
 
-    /// The line it adds to the timeline.
+    /// The entry that it adds to the timeline.
     pub const fn entered(&self) -> Option<&TimelineEntry> {
         self.entered.as_ref()
     }
 
-    /// Whether the issue becomes free with it.
+    /// Whether the transition frees the issue for another job.
     pub fn frees_issue(&self) -> bool {
         if self.row.is_delegated() {
             return self.from == JobState::Delegated && self.row.state != JobState::Delegated;
@@ -130,14 +131,14 @@ impl Transition {
 }
 
 impl<W> JobLease<W> {
-    /// Ends the job: it cannot be done.
+    /// Ends the job as failed.
     pub fn fail(self, reason: &str, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now).ending(JobState::Failed, reason)
     }
 
-    /// Gives the work back after a failed try, to be tried again at `due_at`; after too many tries the job fails. Past the
-    /// point of no return counting proves nothing: a try without an answer may have made the pull request, so the last
-    /// reason is kept for whoever looks that up and finds none.
+    /// Returns the work after a failed attempt, to be retried at `due_at`. After too many attempts
+    /// the job fails. Past the point of no return it does not, because an attempt without an answer
+    /// may have opened the pull request; the last reason is kept for the look-up that finds none.
     pub fn give_back(self, reason: &str, due_at: Timestamp, now: Timestamp) -> Transition {
         let tries = self.row().attempts.saturating_add(1);
         let state = self.row().state;
@@ -159,7 +160,7 @@ impl<W> JobLease<W> {
             })
     }
 
-    /// Gives the work back without counting a try: what was missing is not the work's fault.
+    /// Returns the work without counting an attempt: the cause lies outside the work.
     pub fn postpone(self, due_at: Timestamp, now: Timestamp) -> Transition {
         let state = self.row().state;
         Transition::from(self.into_row(), now)
@@ -169,7 +170,7 @@ impl<W> JobLease<W> {
 }
 
 impl<W> JobLease<W> {
-    /// Ends a try that failed, as its class says: the job fails, waits, or is tried again.
+    /// Ends a failed attempt according to the failure's class: the job fails, waits or is retried.
     pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Transition {
         // The outermost words only: people read them in the comment, and what is below may name our insides.
         let reason = failure.source.to_string();
@@ -182,12 +183,12 @@ impl<W> JobLease<W> {
 }
 
 impl JobLease<Planning> {
-    /// Cancelled before any work: what was asked for is not wanted any more.
+    /// Cancels before any work, because the request was withdrawn.
     pub fn cancelled(self, reason: &str, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now).ending(JobState::Cancelled, reason)
     }
 
-    /// Planned, on this commit.
+    /// Records the plan, based on this commit.
     pub fn planned(self, base_sha: String, step: Step) -> Transition {
         let now = step.at;
         Transition::from(self.into_row(), now)
@@ -198,7 +199,6 @@ impl JobLease<Planning> {
 }
 
 impl JobLease<Coding> {
-    /// Coded.
     pub fn coded(self, step: Step) -> Transition {
         let now = step.at;
         Transition::from(self.into_row(), now)
@@ -208,7 +208,7 @@ impl JobLease<Coding> {
 }
 
 impl JobLease<Reviewing> {
-    /// Reviewed, with whatever verdict the step carries.
+    /// Records the review and acts on its verdict.
     pub fn reviewed(self, review: &Review, step: Step) -> Transition {
         debug_assert!(
             matches!(&step.output, StepOutput::Review(kept) if kept == review),
@@ -236,7 +236,7 @@ impl JobLease<Reviewing> {
 }
 
 impl JobLease<Opening> {
-    /// Delivered; where that makes it billable, its money moves in the same write.
+    /// Records the pull request. If that makes the job billable, its money moves in the same write.
     pub fn opened(self, pull: PullRef, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now)
             .enter(JobState::PrOpened)
@@ -248,7 +248,7 @@ impl JobLease<Opening> {
             })
     }
 
-    /// Cancelled in time: a look-up has shown that there is no pull request.
+    /// Cancels after a look-up has shown that there is no pull request.
     pub fn cancelled(self, now: Timestamp) -> Transition {
         let reason = self
             .row()
@@ -259,7 +259,7 @@ impl JobLease<Opening> {
     }
 }
 
-/// Somebody else moved the job at the same time; what to do now has to be decided anew.
+/// Another writer moved the job at the same time; the caller has to decide again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConcurrentMove;
 
@@ -278,18 +278,16 @@ impl Retryable for ConcurrentMove {
 }
 
 impl Job<Opened> {
-    /// A person merged it.
     pub fn merged(self, now: Timestamp) -> Transition {
         Transition::from(self.row, now).enter(JobState::Merged)
     }
 
-    /// A person closed it.
     pub fn closed(self, now: Timestamp) -> Transition {
         Transition::from(self.row, now).enter(JobState::Closed)
     }
 }
 
-/// Stages in which a job may simply be cancelled.
+/// The stages in which a job can be cancelled directly.
 pub trait Cancellable {}
 impl Cancellable for Queued {}
 impl Cancellable for Planning {}
@@ -298,25 +296,25 @@ impl Cancellable for Reviewing {}
 impl Cancellable for Approved {}
 
 impl<S: Cancellable> Job<S> {
-    /// Calls it off. Whoever works on it finds his version gone.
+    /// Cancels the job. A worker that holds its lease fails on the version.
     pub fn cancel(self, reason: &str, now: Timestamp) -> Transition {
         Transition::from(self.row, now).ending(JobState::Cancelled, reason)
     }
 }
 
-/// What calling a job off comes to.
+/// The outcome of a cancellation.
 #[derive(Debug)]
 pub enum CancelOutcome {
-    /// It is cancelled, or asked to stop past the point of no return.
+    /// The job is cancelled, or cancellation is requested past the point of no return.
     Moved(Box<Transition>),
-    /// It has its pull request; that one's own fate decides.
+    /// The job has its pull request, whose state decides.
     Delivered,
-    /// It was over before.
+    /// The job had already ended.
     Over,
 }
 
 impl Staged {
-    /// Calls a job off, wherever it stands.
+    /// Cancels the job, whatever its stage.
     pub fn cancel(self, reason: &str, now: Timestamp) -> CancelOutcome {
         CancelOutcome::Moved(Box::new(match self {
             Self::Delegated(job) => job.cancel(reason, now),
@@ -338,13 +336,14 @@ impl Staged {
     }
 }
 
-/// How long GitHub may take to show everywhere what was made there.
+/// How long GitHub may take to show everywhere what was created.
 const SHOWS_AFTER: Duration = Duration::from_secs(60);
 
 impl Job<Opening> {
-    /// Asks to stop, past the point of no return: whoever opens the pull request looks whether there is one, and decides.
-    /// The lease stays with its holder, whose next write will find this request. What he may still have made shows on
-    /// GitHub a while later, so nobody looks before.
+    /// Requests cancellation past the point of no return: the worker that opens the pull request
+    /// looks whether there is one, and decides. Its lease stays, and its next write finds the
+    /// request. What it may still have created shows on GitHub a little later, so nobody looks
+    /// before.
     pub fn request_cancel(self, reason: &str, now: Timestamp) -> Transition {
         let look_at = self
             .row

@@ -1,36 +1,29 @@
-//! What makes an issue a job: the facts that ask for one, and the repository's policy on them.
+//! Triggers: the facts that request a job, and a repository's policy on them.
 
 use crate::ids::CommentId;
 use crate::inbox::events::{CommentOn, EventOrigin, IssueComment, IssueEvent, IssueLabeled};
 use crate::jobs::pulls::PullOptions;
 use crate::switches::Switch;
 
-/// The fact that asked for a job. Its key is the job's cause: the same fact never makes a second job.
+/// The fact that requested a job. Its key is the job's cause, so one fact never makes a second job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
-    /// An issue was opened.
     Opened {
-        /// Its id.
         issue_id: u64,
     },
-    /// An issue got the label.
     Labeled {
-        /// Which label.
         label: String,
-        /// The issue's `updated_at`: taking the label off and on again is a new wish.
+        /// The issue's `updated_at`: removing the label and adding it again is a new request.
         updated_at: String,
-        /// The issue's id.
         issue_id: u64,
     },
-    /// Somebody gave the command.
     Command {
-        /// In this comment.
         comment: CommentId,
     },
 }
 
 impl Trigger {
-    /// The fact as it stands in keys.
+    /// The fact as keys contain it.
     pub fn fact(&self) -> String {
         match self {
             Self::Opened { issue_id } => format!("issue-{issue_id}"),
@@ -44,19 +37,16 @@ impl Trigger {
     }
 }
 
-/// Which facts a repository accepts. The default accepts a bare new issue, the label and the command; a file in the
-/// repository's base branch can only narrow it, and say how it wishes its pull requests.
+/// Which facts a repository accepts. The default accepts new issues, the label and the command. A
+/// file in the base branch can only restrict this, and set the options of pull requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Whether a new issue is enough by itself.
+    /// Whether a new issue is enough.
     pub opened: Switch,
-    /// The label that asks for a job.
     pub label: String,
-    /// Whether comments may command.
     pub commands: Switch,
-    /// Whose wishes count, by author association; empty means everybody's.
+    /// The author associations whose requests count; empty accepts everybody.
     pub associations: Vec<String>,
-    /// What the repository's pull requests shall have besides their change.
     pub wishes: PullOptions,
 }
 
@@ -72,22 +62,19 @@ impl Default for Policy {
     }
 }
 
-/// What the policy says to a fact.
+/// What the policy decides about a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyDecision {
-    /// Make a job of it.
     Accept(Trigger),
-    /// Do not, and why.
     Reject(&'static str),
 }
 
-/// Whether an event is the echo of what we did ourselves.
+/// Whether our own App caused the event.
 pub fn is_ours(origin: &EventOrigin, app_id: u64) -> bool {
     origin.via_app == Some(app_id)
 }
 
 impl Policy {
-    /// A new issue.
     pub fn on_opened(&self, event: &IssueEvent) -> PolicyDecision {
         if self.opened == Switch::Off {
             return PolicyDecision::Reject("the repository wants a label or a command");
@@ -100,7 +87,7 @@ impl Policy {
         )
     }
 
-    /// A new label. Who may set labels may ask: GitHub gives that right to triagers only.
+    /// Anybody who may set labels may ask: GitHub reserves that right to triagers.
     pub fn on_labeled(&self, event: &IssueLabeled) -> PolicyDecision {
         if !event.label.eq_ignore_ascii_case(&self.label) {
             return PolicyDecision::Reject("another label");
@@ -112,7 +99,6 @@ impl Policy {
         })
     }
 
-    /// A new comment.
     pub fn on_comment(&self, event: &IssueComment) -> PolicyDecision {
         match (command(&event.text), self.commands, event.on) {
             (None, _, _) => PolicyDecision::Reject("no command"),
@@ -143,14 +129,14 @@ impl Policy {
     }
 }
 
-/// What a comment may command.
+/// The commands that a comment can give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// `/tallyhook fix`
     Fix,
 }
 
-/// The command in a comment, if a line of it is one. Quoted lines and code do not count.
+/// Finds the command in a comment. Quoted lines and code do not count.
 pub fn command(text: &str) -> Option<Command> {
     let mut in_code = false;
     for line in text.lines() {

@@ -3,11 +3,9 @@
 use crate::text::words;
 
 words! {
-    /// What spending is counted in. Sums of either are in millionths: of a minor unit, of a credit.
+    /// The unit of spending. Sums are in millionths: of a minor unit or of a credit.
     SpendUnit {
-        /// What Stripe invoices.
         Money = "money",
-        /// What comes off the balance.
         Credits = "credits",
     }
 }

@@ -13,7 +13,6 @@ use std::fmt;
 pub struct SourceFile {
     /// Where, relative to the repository's root.
     pub path: String,
-    /// Its whole content.
     pub content: String,
 }
 
@@ -41,18 +40,15 @@ pub struct TestIntegration {
 /// How well a test file suits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileScore {
-    /// Which one.
     pub path: String,
     /// From 0 to 100.
     pub score: u8,
-    /// Why, in words.
     pub reason: String,
 }
 
 /// A file with tests put into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntegratedFile {
-    /// The file.
     pub file: SourceFile,
     /// Lines that it has more.
     pub lines_added: u64,
@@ -73,7 +69,6 @@ const REASON_BYTES_MAX: usize = 500;
 /// Why files are not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadFiles {
-    /// There is no test file.
     None,
     /// More than [`TEST_FILES_MAX`].
     TooMany(usize),
@@ -81,7 +76,6 @@ pub enum BadFiles {
     TooLarge(usize),
     /// A path that leads out of a repository, or to what is not for tests.
     Path(String),
-    /// The same path twice.
     Twice(String),
     /// It has nothing in it, or control characters.
     Content(String),
