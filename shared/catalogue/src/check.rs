@@ -1,4 +1,4 @@
-//! What has to hold between the entries of a catalogue.
+//! Checks the relations between a catalogue's entries.
 
 use crate::fault::Faults;
 use crate::fields::Placed;
@@ -8,7 +8,7 @@ use domain::billing::usage::Meter;
 use domain::ids::PriceId;
 use std::collections::BTreeMap;
 
-/// Notes whatever does not fit together.
+/// Records every inconsistency.
 pub fn check(
     faults: &Faults,
     plans: &[Read],
@@ -186,7 +186,7 @@ fn circles(plans: &[Read], start: &Plan) -> bool {
     false
 }
 
-/// Notes prices that would sell two things.
+/// Records prices that would sell two things.
 pub fn twice<'p>(
     plans: impl Iterator<Item = &'p Plan>,
     packs: &'p [CreditPack],

@@ -1,4 +1,4 @@
-//! Everything in the file but its plans: meters, packs, models' prices and the words at its head.
+//! Reads everything except plans: meters, packs, models' prices and the settings at the top.
 
 use crate::amounts::{self, BadModelPrice};
 use crate::fields::{Fields, Page, Placed};
@@ -33,7 +33,6 @@ const MODEL: &[(&str, &str)] = &[
 ];
 const PHASE: &[(&str, &str)] = &[("phase", "\"mitigate\""), ("result", "\"success\"")];
 
-/// What is counted.
 pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
     let mut meters = Meters::new();
     for (at, (start, table)) in head.tables("meter", METERS_MAX).into_iter().enumerate() {
@@ -71,7 +70,6 @@ pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
     meters
 }
 
-/// Credits for sale.
 pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<CreditPack> {
     let mut packs: Vec<CreditPack> = Vec::new();
     for (at, (start, table)) in head.tables("pack", PACKS_MAX).into_iter().enumerate() {
@@ -120,7 +118,6 @@ pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<C
     packs
 }
 
-/// What models cost.
 pub fn models(page: Page<'_>, head: &mut Fields<'_>, credits_per_unit: u64) -> Vec<ModelPrice> {
     let mut models: Vec<ModelPrice> = Vec::new();
     for (at, (start, table)) in head.tables("model", MODELS_MAX).into_iter().enumerate() {
@@ -171,7 +168,6 @@ fn per_token(fields: &mut Fields<'_>, name: &'static str, credits_per_unit: u64)
     }
 }
 
-/// Which phases of outside agents are billable.
 pub fn phase(head: &mut Fields<'_>) -> PhasePredicate {
     let Some(mut fields) = head.table("phase", PHASE) else {
         return PhasePredicate {

@@ -1,4 +1,4 @@
-//! One plan, read.
+//! Reads one plan.
 
 use crate::amounts;
 use crate::fields::{Fields, Page, Placed};
@@ -17,12 +17,12 @@ const CHARGES_MAX: usize = 10;
 const TIERS_MAX: usize = 20;
 pub const PRICES_MAX: usize = 20;
 const DAYS_MAX: u32 = 730;
-/// How long a plan goes on by itself after a payment has failed.
+/// The default number of days that a plan continues after a failed payment.
 const GRACE_DAYS: u32 = 7;
-/// Tokens that one job may take where they are charged.
+/// The default limit of tokens for one job, if tokens are charged.
 const TOKENS: u64 = 500_000;
 const TOKENS_MOST: u32 = 100_000_000;
-/// How many delivered jobs may wait for Stripe to be told of them.
+/// The default limit of delivered jobs that are not yet reported to Stripe.
 const UNBILLED: u64 = 500;
 const UNBILLED_MOST: u32 = 10_000;
 
@@ -38,13 +38,13 @@ const NAME: &str = "a name out of a-z, 0-9, _ and -";
 /// The catalogue's meters.
 pub type Meters = BTreeMap<Meter, MeterInfo>;
 
-/// A plan and where it stands.
+/// A plan and its line in the file.
 pub struct Read {
     pub line: usize,
     pub plan: Plan,
 }
 
-/// Reads one plan; none where it has no name to speak of.
+/// Reads a plan. Returns `None` if it has no valid name.
 pub fn read(
     page: Page<'_>,
     at: usize,
@@ -125,7 +125,6 @@ fn credits(fields: &mut Fields<'_>, name: &'static str) -> Credits {
         .map_or(Credits::ZERO, |credits| credits.value)
 }
 
-/// Price ids of Stripe.
 pub fn prices(fields: &mut Fields<'_>) -> Vec<PriceId> {
     let mut ids = Vec::new();
     for Placed { value, line } in fields.texts("prices", PRICES_MAX) {
@@ -137,7 +136,7 @@ pub fn prices(fields: &mut Fields<'_>) -> Vec<PriceId> {
     ids
 }
 
-/// Reads a price's id, and says what somebody has taken for one.
+/// Parses a price id, and names what the text looks like instead.
 pub fn price_id(text: &str) -> Result<PriceId, String> {
     if text.starts_with("prod_") {
         return Err(format!(

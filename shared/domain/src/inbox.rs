@@ -75,7 +75,7 @@ impl fmt::Display for BadEventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "an event's id has 1 to {EVENT_ID_BYTES_MAX} letters, digits or any of _-.#"
+            "an event id has 1 to {EVENT_ID_BYTES_MAX} letters, digits or any of `_-.#`"
         )
     }
 }

@@ -1,19 +1,19 @@
-//! A job: one issue on its way to one pull request.
+//! Jobs: an issue on its way to a pull request.
 //!
-//! Owns the states and what each needs. A [`Job`] in a stage has only the moves that are legal there (`transitions`), work on it
-//! needs a [`JobLease`] (`leases`), and both end in a [`Transition`] that the store writes on the version it came from.
-//! Terminal stages have no moves, so a finished job cannot start again:
+//! A [`Job`] in a stage has only the transitions that are legal there (`transitions`). Work on it
+//! needs a [`JobLease`] (`leases`). Both produce a [`Transition`], which the store writes on the
+//! version it started from. Terminal stages have no transitions, so a finished job cannot restart:
 //!
 //! ```compile_fail,E0599
 //! # use domain::{jobs::*, time::Timestamp};
 //! fn reopen(job: Job<Merged>) { let _ = job.closed(Timestamp::from_millis(0)); }
 //! ```
-//! A move consumes the job, so it cannot move twice:
+//! A transition consumes the job, so it cannot happen twice:
 //! ```compile_fail,E0382
 //! # use domain::{jobs::*, time::Timestamp};
 //! fn both(job: Job<Opened>, now: Timestamp) { let _ = job.merged(now); let _ = job.closed(now); }
 //! ```
-//! and a lease cannot be copied:
+//! A lease cannot be copied:
 //! ```compile_fail,E0599
 //! # use domain::jobs::*;
 //! fn twice(lease: JobLease<Coding>) { let _ = lease.clone(); }

@@ -161,7 +161,7 @@ pub struct Entry {
 
 /// An entry that is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "a posting is nothing until the store has written it"]
+#[must_use = "a posting has no effect until the store has written it"]
 pub struct Posting {
     entry: Entry,
     cause: Cause,

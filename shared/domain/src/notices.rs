@@ -184,7 +184,7 @@ pub struct BadNoticeKind;
 impl fmt::Display for BadNoticeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known: Vec<_> = NoticeKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        write!(f, "a kind of notice is one of {}", known.join(", "))
+        write!(f, "a notice kind must be one of {}", known.join(", "))
     }
 }
 
@@ -293,7 +293,7 @@ pub enum BadNoticeKey {
 
 impl fmt::Display for BadNoticeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a notice's pointer is an account's id, # and a fact that begins with a kind")
+        f.write_str("a notice pointer consists of an account id, `#` and a fact that begins with a notice kind")
     }
 }
 

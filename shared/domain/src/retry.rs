@@ -156,7 +156,7 @@ impl NextAttempt {
 
 /// The reason to store when all attempts are used.
 pub fn gave_up(reason: &str) -> String {
-    format!("gave up after {ATTEMPTS_MAX} tries: {reason}")
+    format!("gave up after {ATTEMPTS_MAX} attempts: {reason}")
 }
 
 /// Attempts on one row before it fails.

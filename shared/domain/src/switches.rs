@@ -66,15 +66,15 @@ impl SwitchName {
     pub const fn while_off(self) -> &'static str {
         match self {
             Self::Billing => {
-                "usage is kept, and sign-ups wait, until it is on again; Stripe takes no usage older than 35 days"
+                "usage is kept, and sign-ups wait, until it is on again; Stripe accepts no usage older than 35 days"
             }
             Self::AutoProvision => "sign-ups wait for an operator",
             Self::Ingest(EventSource::Github) => {
-                "GitHub's webhooks are answered 503 and not recorded. GitHub does not send them again by itself: \
-                 redeliver them at the App's Advanced page or by its API, within three days"
+                "GitHub's webhooks are answered 503 and not recorded. GitHub does not retry: \
+                 redeliver them on the App's Advanced page or through its API, within three days"
             }
             Self::Ingest(EventSource::Stripe) => {
-                "Stripe's webhooks are answered 503 and not recorded. Stripe sends them again by itself, for three days"
+                "Stripe's webhooks are answered 503 and not recorded. Stripe retries for three days"
             }
             Self::Process(EventSource::Github) => {
                 "GitHub's webhooks are recorded and wait; nothing is lost"

@@ -293,7 +293,11 @@ impl Inbox {
                 let tries = self.redue(key, counted, now.plus(RESEND_AFTER)).await?;
                 if tries >= ATTEMPTS_MAX {
                     return self
-                        .bury(key, &format!("gave up after {tries} tries: {failure}"), now)
+                        .bury(
+                            key,
+                            &format!("gave up after {tries} attempts: {failure}"),
+                            now,
+                        )
                         .await;
                 }
                 Ok(MessageFate::Retry(backoff(tries, jitter)))

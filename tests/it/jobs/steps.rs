@@ -138,7 +138,7 @@ async fn nonsense_from_the_model_is_asked_again() {
 async fn a_model_that_never_makes_sense_ends_the_job() {
     let world = job_with("code", vec!["hm".to_owned(); 40]).await;
     let words = format!(
-        "gave up after {ATTEMPTS_MAX} tries: the model did not answer in the form it was asked for"
+        "gave up after {ATTEMPTS_MAX} attempts: the model did not answer in the form it was asked for"
     );
     world.assert_not_delivered(JobState::Failed, &words).await;
     assert_eq!(
@@ -202,7 +202,7 @@ async fn changes_that_we_do_not_make_end_the_job_with_the_reason() {
             json!([{ "path": "a", "content": "🦀".repeat(64 * 1024 + 1) }]),
             "bytes, more than",
         ),
-        (json!(many), "101 files, more than 100"),
+        (json!(many), "101 files; the limit is 100"),
         (json!([]), "the agent proposed no change"),
     ] {
         let world = job_with("code", vec![code(changes)]).await;
@@ -345,7 +345,7 @@ async fn a_model_that_is_down_for_good_ends_the_job_and_it_is_told_once() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     let words = format!(
-        "gave up after {ATTEMPTS_MAX} tries: could not ask the model: the provider failed with 500"
+        "gave up after {ATTEMPTS_MAX} attempts: could not ask the model: the provider failed with 500"
     );
     world.assert_not_delivered(JobState::Failed, &words).await;
     assert_eq!(

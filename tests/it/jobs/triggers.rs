@@ -128,7 +128,7 @@ async fn what_is_no_wish_makes_no_job() {
     assert_ignored(
         &world,
         "issue_comment.created",
-        "commands are taken on issues",
+        "commands work on issues only",
         on_pull,
     )
     .await;
@@ -187,7 +187,7 @@ async fn our_own_doings_are_no_wishes() {
 /// The policy stands in the base branch and can only narrow.
 #[tokio::test(start_paused = true)]
 async fn a_policy_file_narrows_what_counts() {
-    let refused = "the repository's policy does not take wishes from this author";
+    let refused = "the repository's policy does not accept requests from this author";
     let policy = |text: &'static str, sample: &'static str, expected: Option<&'static str>| async move {
         let world = World::with(FaultPlan::None, &[]).await;
         world
@@ -212,7 +212,7 @@ async fn a_policy_file_narrows_what_counts() {
         (
             "[triggers]\nopened = false",
             "issues.opened",
-            Some("wants a label or a command"),
+            Some("requires a label or a command"),
         ),
         ("[triggers]\nopened = false", "issues.labeled", None),
         ("[triggers]\nopened = false", "issue_comment.created", None),
@@ -226,7 +226,7 @@ async fn a_policy_file_narrows_what_counts() {
         (
             "[triggers]\ncommands = false",
             "issue_comment.created",
-            Some("takes no commands"),
+            Some("disables commands"),
         ),
         ("[triggers]\ncommands = false", "issues.labeled", None),
         (

@@ -12,7 +12,7 @@ pub struct BadAddress;
 
 impl fmt::Display for BadAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a mail address, as somebody@example.com")
+        f.write_str("not a mail address such as `somebody@example.com`")
     }
 }
 

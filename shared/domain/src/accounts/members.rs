@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(
             (less.role, less.by),
             (Role::Viewer, RoleSource::Key),
-            "he still belongs to it"
+            "they still belong to it"
         );
         assert_eq!(given(&viewer, Role::Admin).by, RoleSource::Hand);
         for by in [RoleSource::Github, RoleSource::Hand, RoleSource::Key] {

@@ -43,7 +43,7 @@ pub struct BadApplicant;
 
 impl fmt::Display for BadApplicant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a newcomer is mail# and a digest, or owner# and GitHub's number")
+        f.write_str("an applicant is `mail#` and a digest, or `owner#` and GitHub's number")
     }
 }
 

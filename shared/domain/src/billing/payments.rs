@@ -163,7 +163,7 @@ pub struct Contradiction;
 
 impl std::fmt::Display for Contradiction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the payment is known with another buyer or another amount")
+        f.write_str("the payment already has another buyer or another amount")
     }
 }
 
@@ -246,7 +246,7 @@ impl Payment {
     /// already.
     pub fn expire(&self, left: Credits, now: Timestamp) -> Option<PaymentUpdate> {
         let bought = self.purchase.as_ref().filter(|_| self.expired.is_none())?;
-        let note = format!("time is up for what was left of {}", bought.what);
+        let note = format!("the rest of {} expired", bought.what);
         let label = EntryDetails {
             note,
             source: self.id.to_string(),
@@ -338,7 +338,7 @@ impl Payment {
         let disputed: i64 = self.disputes.values().map(Dispute::disputed_minor).sum();
         let refunded = self.lost_minor().saturating_sub(disputed);
         match (refunded, disputed) {
-            (0, 0) => "nothing refunded or disputed any more".to_owned(),
+            (0, 0) => "no longer refunded or disputed".to_owned(),
             (_, 0) => format!("{refunded} refunded, in minor units"),
             (0, _) => format!("{disputed} disputed, in minor units"),
             _ => format!("{refunded} refunded and {disputed} disputed, in minor units"),

@@ -244,7 +244,7 @@ impl SpendLimit {
             ),
         };
         Some(format!(
-            "of the {limit} that you want to spend at most in this billing period, {} are spent{under_way}",
+            "{} of your spend limit of {limit} for this billing period are spent{under_way}",
             self.words(unit, spent.spent)
         ))
     }
@@ -256,7 +256,7 @@ impl SpendLimit {
         spent: Spent,
         now: Timestamp,
     ) -> Option<Notice> {
-        // Who wants to spend nothing is told when something is refused for it.
+        // With a limit of zero, only a refusal causes a notice.
         let limit = self.of(unit).filter(|_| spent.spent > 0)?;
         if spent.spent >= limit {
             return self.reached((unit, period), spent, now);

@@ -88,7 +88,7 @@ impl fmt::Display for BadMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a meter's name has 1 to {METER_CHARS_MAX} characters out of a-z, 0-9 and _"
+            "a meter name has 1 to {METER_CHARS_MAX} of the characters `a-z`, `0-9` and `_`"
         )
     }
 }
@@ -223,7 +223,7 @@ pub enum BadAccountMeter {
 
 impl fmt::Display for BadAccountMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a usage pointer is an account's id, # and a meter's name")
+        f.write_str("a usage pointer consists of an account id, `#` and a meter name")
     }
 }
 

@@ -162,7 +162,7 @@ impl Assist {
 }
 
 /// One change of an assist. The store writes it as a whole, on the version it started from.
-#[must_use = "a move is nothing until the store has written it"]
+#[must_use = "a transition has no effect until the store has written it"]
 #[derive(Debug)]
 pub struct AssistTransition {
     row: Assist,
@@ -260,7 +260,7 @@ impl AssistTransition {
 
 /// A request to work on an assist. The store turns it into an [`AssistLease`] or reports that it
 /// was too late.
-#[must_use = "a claim is nothing until the store has written it"]
+#[must_use = "a claim has no effect until the store has written it"]
 #[derive(Debug)]
 pub struct AssistClaim(AssistTransition);
 
@@ -277,7 +277,7 @@ impl AssistClaim {
 }
 
 /// The right to work on an assist. The transition that ends the work consumes it.
-#[must_use = "a lease that is dropped blocks the assist until it runs out"]
+#[must_use = "a dropped lease blocks the assist until it expires"]
 #[derive(Debug)]
 pub struct AssistLease(Assist);
 

@@ -48,7 +48,7 @@ impl Job<Delegated> {
     pub fn forgotten(self, now: Timestamp) -> Transition {
         let days = WAITED_FOR.as_secs() / 86_400;
         self.given_up(
-            &format!("the agent that it was given to has not reported for {days} days"),
+            &format!("the external agent has not reported for {days} days"),
             now,
         )
     }

@@ -48,7 +48,7 @@ impl Leasable for Opening {
 
 /// A request to work on a job. The store turns it into a [`JobLease`] or reports that it was too
 /// late.
-#[must_use = "a claim is nothing until the store has written it"]
+#[must_use = "a claim has no effect until the store has written it"]
 #[derive(Debug)]
 pub struct JobClaim<W> {
     transition: Transition,
@@ -95,7 +95,7 @@ impl<S: Leasable> Job<S> {
 }
 
 /// The right to work on a job. The transition that ends the work consumes it.
-#[must_use = "a lease that is dropped blocks the job until it runs out"]
+#[must_use = "a dropped lease blocks the job until it expires"]
 #[derive(Debug)]
 pub struct JobLease<W> {
     row: JobRow,

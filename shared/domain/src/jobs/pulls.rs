@@ -59,11 +59,14 @@ impl fmt::Display for BadProposal {
         match self {
             Self::Empty => f.write_str("the agent proposed no change"),
             Self::TooManyFiles(files) => {
-                write!(f, "the agent proposed {files} files, more than {FILES_MAX}")
+                write!(
+                    f,
+                    "the agent proposed {files} files; the limit is {FILES_MAX}"
+                )
             }
             Self::TooLarge(bytes) => write!(
                 f,
-                "the agent proposed {bytes} bytes, more than {CONTENT_BYTES_MAX}"
+                "the agent proposed {bytes} bytes; the limit is {CONTENT_BYTES_MAX}"
             ),
             Self::Path(path) => write!(
                 f,

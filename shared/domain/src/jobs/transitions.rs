@@ -12,7 +12,7 @@ use crate::units::Credits;
 use std::time::Duration;
 
 /// One transition of a job. The store writes it as a whole, on the version it started from.
-#[must_use = "a move is nothing until the store has written it"]
+#[must_use = "a transition has no effect until the store has written it"]
 #[derive(Debug)]
 pub struct Transition {
     from: JobState,
@@ -265,7 +265,7 @@ pub struct ConcurrentMove;
 
 impl std::fmt::Display for ConcurrentMove {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the job was moved by somebody else at the same time")
+        f.write_str("another writer moved the job at the same time")
     }
 }
 

@@ -77,7 +77,7 @@ pub fn is_ours(origin: &EventOrigin, app_id: u64) -> bool {
 impl Policy {
     pub fn on_opened(&self, event: &IssueEvent) -> PolicyDecision {
         if self.opened == Switch::Off {
-            return PolicyDecision::Reject("the repository wants a label or a command");
+            return PolicyDecision::Reject("the repository's policy requires a label or a command");
         }
         self.allowed(
             &event.issue.author_association,
@@ -102,9 +102,11 @@ impl Policy {
     pub fn on_comment(&self, event: &IssueComment) -> PolicyDecision {
         match (command(&event.text), self.commands, event.on) {
             (None, _, _) => PolicyDecision::Reject("no command"),
-            (Some(_), Switch::Off, _) => PolicyDecision::Reject("the repository takes no commands"),
+            (Some(_), Switch::Off, _) => {
+                PolicyDecision::Reject("the repository's policy disables commands")
+            }
             (Some(_), Switch::On, CommentOn::Pull) => {
-                PolicyDecision::Reject("commands are taken on issues")
+                PolicyDecision::Reject("commands work on issues only")
             }
             (Some(Command::Fix), Switch::On, CommentOn::Issue) => self.allowed(
                 &event.author_association,
@@ -124,7 +126,9 @@ impl Policy {
         {
             PolicyDecision::Accept(trigger)
         } else {
-            PolicyDecision::Reject("the repository's policy does not take wishes from this author")
+            PolicyDecision::Reject(
+                "the repository's policy does not accept requests from this author",
+            )
         }
     }
 }

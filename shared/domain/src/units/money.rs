@@ -86,7 +86,7 @@ pub struct NotAddable;
 
 impl fmt::Display for NotAddable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("these amounts have no sum")
+        f.write_str("the amounts have different currencies or their sum overflows")
     }
 }
 

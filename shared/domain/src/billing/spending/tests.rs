@@ -1,4 +1,4 @@
-//! What beginning, ending and reporting do to a period's sum, and what a customer is told of it.
+//! What the start, the end and the report of work do to a period's sum, and the notices they cause.
 
 use super::*;
 use crate::notices::NoticeKind;
@@ -133,8 +133,8 @@ fn four_fifths_and_the_whole_are_told() {
     assert_eq!(near, NoticeKind::SpendLimitNear);
     assert_eq!(
         words,
-        "of the 50.00 USD that you want to spend at most in this billing period, 40.00 USD are spent, and 10.00 USD are \
-         reserved for work under way."
+        "40.00 USD of your spend limit of 50.00 USD for this billing period are spent, and 10.00 USD \
+         are reserved for work under way."
     );
     assert_eq!(
         kind(5_000, 0).expect("a warning").0,

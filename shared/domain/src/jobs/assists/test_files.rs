@@ -87,17 +87,17 @@ impl fmt::Display for BadFiles {
             Self::None => f.write_str("send at least one test file"),
             Self::TooMany(files) => write!(
                 f,
-                "{files} test files are more than {TEST_FILES_MAX}; send fewer at once"
+                "{files} test files are too many; send at most {TEST_FILES_MAX}"
             ),
             Self::TooLarge(bytes) => {
                 write!(
                     f,
-                    "{bytes} bytes of contents are more than {TEST_BYTES_MAX}; send fewer or shorter files"
+                    "{bytes} bytes of content are too many; send at most {TEST_BYTES_MAX}"
                 )
             }
-            Self::Path(path) => write!(f, "{path:?} is no path of a file within a repository"),
+            Self::Path(path) => write!(f, "{path:?} is not a path of a file within the repository"),
             Self::Twice(path) => write!(f, "{path:?} was sent twice"),
-            Self::Content(path) => write!(f, "{path:?} is empty or no plain text"),
+            Self::Content(path) => write!(f, "{path:?} is empty or not plain text"),
         }
     }
 }

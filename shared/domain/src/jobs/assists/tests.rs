@@ -135,6 +135,6 @@ fn tries_are_counted_and_end() {
     assert_eq!(last.row().state, AssistState::Failed);
     assert_eq!(
         last.row().reason.as_deref(),
-        Some("gave up after 12 tries: why")
+        Some("gave up after 12 attempts: why")
     );
 }
