@@ -10,7 +10,7 @@ release:
     for function in functions/*; do cargo build --release -p "${function#functions/}" || exit 1; done
 tools:
     .ci/tools
-docs:
-    cargo run -- docs
+pages:
+    UPDATE=1 cargo test --test it is_current
 ci:
     .ci/run

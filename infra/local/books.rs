@@ -7,11 +7,12 @@ use crate::cli::{LedgerCommand, Options};
 use crate::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE, TABLES_FILE, ledger_keys};
 use anyhow::{Context, bail};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use boot::{Aws, AwsSettings, Env, Outside, Settings, Trust};
+use settings::{LedgerSettings, PlatformSettings};
 use stand_in_aws::EmbeddedAws;
 use stand_in_shared::faults::Faults;
 use std::path::Path;
-use store::{Audit, Connection, KeyRing, Rebuilt, Store};
+use store::{Audit, Connection, Rebuilt, Store};
 
 /// Lines about what does not agree; the rest is counted.
 const LINES_MAX: usize = 20;
@@ -199,20 +200,12 @@ fn embedded(folder: &Path) -> anyhow::Result<Store> {
 
 /// The tables on AWS, or on whatever the environment calls so.
 fn real(mut env: Env) -> anyhow::Result<Store> {
-    let (main, ledger) = (env.text("MAIN_TABLE"), env.text("LEDGER_TABLE"));
-    let key = Secret::read(&mut env, &["LEDGER_KEY"]);
-    let settings = AwsSettings::read(&mut env);
-    env.finish()
-        .map_err(|error: EnvError| anyhow::anyhow!("{error}"))?;
-    let outside =
-        Outside::real(settings.trust(Trust::Public)).map_err(|error| anyhow::anyhow!(error))?;
-    let aws = Aws::new(settings, &outside);
-    let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
-    let secrets = Secrets::new(vec![key], aws, outside.clone());
-    let ring = Keyed::new(secrets, |values| KeyRing::read(values.first()));
-    Ok(connection
-        .store(main, outside.random.clone())
-        .with_ledger(ledger, ring.into_source()))
+    let trust = Trust::from_env(&mut env, Trust::Public);
+    let platform = PlatformSettings::read(&mut env);
+    let ledger = LedgerSettings::read(&mut env);
+    env.finish()?;
+    let outside = Outside::real(trust).map_err(|error| anyhow::anyhow!(error))?;
+    Ok(ledger.connect(&platform.connect(&outside)))
 }
 
 fn counted_usize(count: usize, one: &str, several: &str) -> String {

@@ -187,6 +187,24 @@ const SINGULAR: [(&str, &str); 2] = [
     ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS"),
 ];
 
+/// How the local stack takes a setting from the environment, if it does.
+pub fn local(name: &str) -> Option<String> {
+    let price = catalogue::PRICES.iter().any(|(price, _)| *price == name);
+    if price || OPTIONAL.contains(&name) || name == "RUST_LOG" {
+        return Some("local".to_owned());
+    }
+    CREDENTIALS
+        .iter()
+        .find(|(_, url, groups)| *url == name || groups.iter().any(|names| names[0] == name))
+        .map(|(flag, url, _)| {
+            if *url == name {
+                format!("local: {flag}")
+            } else {
+                format!("local with {flag}")
+            }
+        })
+}
+
 impl Options {
     /// The settings that differ from the local ones, or one line that says what is missing.
     pub fn settings(&self, env: &boot::Env) -> anyhow::Result<BTreeMap<String, String>> {

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod demo;
 pub mod sales;
 pub mod server;
+pub mod settings;
 pub mod signing;
 pub mod stack;
 pub mod vendors_file;

@@ -4,7 +4,7 @@ use crate::world::{APP_ID, CLIENT_ID, CLIENT_SECRET, Vendors};
 use anyhow::Context;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use axum::Router;
-use boot::{Aws, AwsSettings, Clock, Env, Outside, Random, Web};
+use boot::{Aws, AwsSettings, Clock, Env, Outside, Random, Settings, Web};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use queues::Queue;
@@ -115,7 +115,7 @@ const RECEIVES_MAX: u32 = 15;
 macro_rules! ctx {
     ($doors:expr, $door:ident) => {
         Arc::new($door::Ctx::connect(
-            $door::Config::read($doors.env())?,
+            $door::Config::load($doors.env())?,
             $doors.outside.clone(),
         ))
     };
@@ -178,11 +178,11 @@ impl Stack {
             github_webhook: ctx!(doors, github_webhook),
             stripe_webhook: ctx!(doors, stripe_webhook),
             admin: admin::router(admin::Ctx::connect(
-                admin::Config::read(doors.env())?,
+                admin::Config::load(doors.env())?,
                 outside.clone(),
             )),
             api: api::router(api::Ctx::connect(
-                api::Config::read(doors.env())?,
+                api::Config::load(doors.env())?,
                 outside.clone(),
             )),
             sweeper: ctx!(doors, sweeper),
@@ -229,7 +229,7 @@ impl Stack {
     }
 
     /// Seals what days are over, as the night's schedule does.
-    pub async fn seal(&self) -> Result<reconciliation::Books, Failure> {
+    pub async fn seal(&self) -> Result<reconciliation::Reconciled, Failure> {
         let deadline = self.outside.now().plus(STEP_TIME);
         reconciliation::handle(&self.reconciliation, deadline).await
     }

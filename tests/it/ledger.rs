@@ -26,14 +26,22 @@ use store::{Connection, KeyRing, Store};
 pub const NOW: Timestamp = Timestamp::from_millis(crate::world::BIRTH);
 const KEY: &str = "a-key-of-the-tests-that-is-long-enough";
 
-/// Books of their own, without any door: a store in memory, with transactions that conflict, drawn from the seed.
+/// A store in memory, without any function, whose transactions conflict, drawn from the seed.
 pub async fn books(seed: u64) -> Store {
     let faults = Faults::none().with_conflicts(seed);
+    let aws = EmbeddedAws::open(None, faults).expect("memory");
+    reached(aws, seed, |connection| connection).await.1
+}
+
+/// The store in these tables, and the connection to them.
+pub async fn reached(
+    aws: EmbeddedAws,
+    seed: u64,
+    connect: impl Fn(Connection) -> Connection,
+) -> (Connection, Store) {
     let random = AtomicU64::new(seed);
     let outside = Outside {
-        aws: aws_smithy_runtime_api::client::http::SharedHttpClient::new(
-            EmbeddedAws::open(None, faults).expect("memory"),
-        ),
+        aws: aws_smithy_runtime_api::client::http::SharedHttpClient::new(aws),
         web: Web::new(tower::service_fn(async |_| {
             Err("nobody calls anybody here".into())
         })),
@@ -47,15 +55,14 @@ pub async fn books(seed: u64) -> Store {
         }),
     };
     let aws = Aws::new(AwsSettings::embedded(), &outside);
-    let connection = Connection::new(&aws.sdk, None);
-    connection
-        .table_ensure(&schema::MAIN, "main")
-        .await
-        .expect("a table");
-    connection
-        .table_ensure(&schema::LEDGER, "ledger")
-        .await
-        .expect("a table");
+    let connection = connect(Connection::new(&aws.sdk, None));
+    for (table, name) in [
+        (&schema::MAIN, "main"),
+        (&schema::LEDGER, "ledger"),
+        (&schema::EVENTS, "events"),
+    ] {
+        connection.table_ensure(table, name).await.expect("a table");
+    }
     let ring = KeyRing::read(Some(&KEY.into())).expect("a key");
     let keys = Arc::new(
         move || -> std::pin::Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> {
@@ -63,9 +70,10 @@ pub async fn books(seed: u64) -> Store {
             Box::pin(async move { Ok(ring) })
         },
     );
-    connection
+    let store = connection
         .store("main", outside.random.clone())
-        .with_ledger("ledger", keys)
+        .with_ledger("ledger", keys);
+    (connection, store)
 }
 
 pub fn account(n: u8) -> AccountId {

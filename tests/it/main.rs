@@ -7,4 +7,6 @@ mod jobs;
 mod ledger;
 mod notices;
 mod routes;
+mod settings;
+mod transactions;
 mod world;

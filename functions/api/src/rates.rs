@@ -20,8 +20,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::{RateCounted, Requests, Window};
 
-/// Requests of one key or session in a minute, where `RATE_LIMIT_PER_MINUTE` says nothing else.
-pub const PER_KEY: u64 = 600;
 /// An account may ask this many times as often as one key.
 pub const KEYS_WORTH: u64 = 2;
 /// All guests together may ask as often as one key, and no place more often than this part of that.
@@ -195,7 +193,7 @@ impl FromRequestParts<Arc<Ctx>> for Guest {
         let place = parts
             .extensions
             .get::<SourceAddress>()
-            .map_or_else(String::new, |from| from.neighborhood());
+            .map_or_else(String::new, |from| from.network());
         let place = format!("from_{}", hex::encode(&Sha256::digest(place)[..8]));
         let used_up = ctx.rates.has_used_up(&place, window)
             || match ctx

@@ -1,23 +1,20 @@
-//! The door that acts on GitHub's recorded events, a file each.
+//! The function that acts on GitHub's recorded events, a file for each object.
 //!
-//! Woken by the queue `github-events`; a message names an event's row or that of a request by the API, which is acted on
-//! here because this door reads GitHub. It creates jobs, calls them off, notes their pull requests' fate, where the App is
-//! installed and what was bought on the Marketplace, and signs new owners up; of GitHub it only reads. Safe to run twice: a
-//! job is created once per fact, a move holds only on the version it was decided on, and the row is finished once, by this
-//! door and no other.
+//! Woken by the queue `github-events`; a message names the row of an event, or of a job that was requested by the API,
+//! which is acted on here because this function reads GitHub. It creates jobs and cancels them, ends them with their pull
+//! requests, records installations and Marketplace purchases, and signs new owners up. On GitHub it only reads.
+//!
+//! Safe to run twice: a fact creates one job, a move holds on the version it was decided on, and only this function
+//! finishes the row, once.
 
 mod config;
 mod installation;
-mod issue_comment_created;
-mod issues_closed;
-mod issues_labeled;
-mod issues_opened;
-mod marketplace_purchase;
+mod issue;
+mod marketplace;
 mod newcomers;
 mod order;
 mod policy;
-mod pull_request_closed;
-mod pull_request_opened;
+mod pull_request;
 mod refusal;
 mod requested;
 mod warnings;
@@ -102,18 +99,10 @@ async fn on_event(ctx: &Ctx, key: &EventKey) -> Result<Done, Failure> {
 async fn dispatch(ctx: &Ctx, row: &EventRow, event: &GithubEvent) -> Result<Done, Failure> {
     let now = ctx.outside.now();
     match event {
-        GithubEvent::IssuesOpened(event) => issues_opened::handle(ctx, event, now).await,
-        GithubEvent::IssuesLabeled(event) => issues_labeled::handle(ctx, event, now).await,
-        GithubEvent::IssuesClosed(event) => issues_closed::handle(ctx, event, now).await,
-        GithubEvent::IssueCommentCreated(event) => {
-            issue_comment_created::handle(ctx, event, now).await
-        }
-        GithubEvent::PullRequestOpened(event) => pull_request_opened::handle(event),
-        GithubEvent::PullRequestClosed(event) => pull_request_closed::handle(ctx, event, now).await,
+        GithubEvent::Issue(event) => issue::handle(ctx, event, now).await,
+        GithubEvent::PullRequest(event) => pull_request::handle(ctx, event, now).await,
         GithubEvent::Installation(event) => installation::handle(ctx, event, now).await,
-        GithubEvent::MarketplacePurchase(event) => {
-            marketplace_purchase::handle(ctx, event, row, now).await
-        }
+        GithubEvent::Marketplace(event) => marketplace::handle(ctx, event, row, now).await,
         GithubEvent::Ignored { .. } => Ok(Done::Ignored("an event we do not act on")),
     }
 }

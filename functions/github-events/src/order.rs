@@ -1,7 +1,6 @@
 //! From a wish to a job.
 
-use crate::{Ctx, newcomers, refusal, warnings};
-use domain::accounts::Payer;
+use crate::{Ctx, refusal, warnings};
 use domain::billing::entitlements::entitlements;
 use domain::billing::plans::{Limit, Plan};
 use domain::ids::{AccountId, JobId};
@@ -9,73 +8,13 @@ use domain::inbox::events::{EventOrigin, Issue};
 use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
 use domain::jobs::steps::IssueText;
-use domain::jobs::triggers::{Policy, PolicyDecision, is_ours};
 use domain::jobs::{self, Funding, JobFacts, JobRow, JobWork, Offer};
 use domain::ledger::HoldId;
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use queues::{Message, Sending};
-use std::time::Duration;
 use store::{JobCreated, NewJob};
-
-/// Makes a job of an issue if its event is not our own echo, somebody pays, and the repository's policy grants the wish.
-pub async fn place(
-    ctx: &Ctx,
-    origin: &EventOrigin,
-    issue: &Issue,
-    wish: impl FnOnce(&Policy) -> PolicyDecision,
-    now: Timestamp,
-) -> Result<Done, Failure> {
-    if is_ours(origin, ctx.app_id) {
-        return Ok(Done::Ignored("our own doing"));
-    }
-    let account = match ctx
-        .store
-        .payer_find(origin.owner, origin.installation)
-        .await?
-    {
-        Payer::Account(account) => account,
-        Payer::Unknown => return newcomers::postpone(ctx, origin, now).await,
-        Payer::Inactive => return Ok(Done::Ignored("the App is suspended or uninstalled there")),
-    };
-    if goes_on(ctx, &account, now).await == Switch::Off {
-        return Ok(PAUSED);
-    }
-    let policy = match crate::policy::load(ctx, origin, now).await? {
-        Ok(policy) => policy,
-        Err(why) => return Ok(Done::Ignored(why)),
-    };
-    let trigger = match wish(&policy) {
-        PolicyDecision::Accept(trigger) => trigger,
-        PolicyDecision::Reject(why) => return Ok(Done::Ignored(why)),
-    };
-    let wanted = Wanted {
-        id: JobId::mint(now, ctx.outside.random_bytes()),
-        trigger: trigger.fact(),
-        wishes: policy.wishes,
-        retry_of: None,
-        agent: Agent::Tallyhook,
-    };
-    Ok(
-        match make(ctx, &account, (origin, issue), wanted, now).await? {
-            Placed::Made(job) => Done::Applied(format!("job {job}")),
-            Placed::Joined(job) => Done::Applied(format!("joined job {job}")),
-            Placed::Refused(job) => Done::Applied(format!("refused as job {job}")),
-            // Next time the account is found that its owner has moved to.
-            Placed::Closed => {
-                return Err(Failure::after(
-                    MOVED_WAIT,
-                    "the account has just been closed",
-                ));
-            }
-            Placed::NoAccount => Done::Ignored("the account is gone"),
-        },
-    )
-}
-
-/// How long an event waits that met its owner on the way from one account to another.
-const MOVED_WAIT: Duration = Duration::from_secs(1);
 
 /// What is said of a wish that has to wait.
 pub const PAUSED: Done = Done::Waiting("the account is paused");

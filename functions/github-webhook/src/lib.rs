@@ -5,51 +5,46 @@
 //! event log, read the one row there that says whether webhooks are taken, and send to one queue. Safe to run twice: the put is conditional, and a repeat of what nobody has finished is
 //! queued again. A crash after the put loses nothing, since the row itself is on the sweeper's list.
 
-use boot::{Aws, AwsSettings, Env, EnvError, Outside, Secret, SecretError, Secrets, Trust};
+use boot::{Aws, Env, Outside, Secret, SecretError, Secrets, Setting, Settings};
 use bytes::Bytes;
 use domain::inbox::{BODY_BYTES_MAX, EventKey, EventSource};
 use domain::switches::Switch;
 use http::{Method, Request, Response, StatusCode};
 use queues::{Message, Queue, Queues};
 use secrecy::ExposeSecret;
-use store::{Connection, Inbox, Ingest, Recorded, StoreError};
+use settings::{EventsSettings, PlatformSettings, QueueSettings};
+use store::{Inbox, Ingest, Recorded, StoreError};
 use webhooks::{BlankSecret, Rejected, Signed, SigningSecrets, github};
 
-/// The settings of this door.
-///
-/// - `EVENTS_TABLE`: the event log
-/// - `GITHUB_EVENTS_QUEUE_URL`: where pointers go
-/// - `GITHUB_WEBHOOK_SECRETS` (or `GITHUB_WEBHOOK_SECRET`): what GitHub signs with; several, newest first, while rolling
+const SECRETS: Setting = Setting::required(
+    "GITHUB_WEBHOOK_SECRETS",
+    "The secrets with which GitHub signs webhooks: several separated by commas while they are rotated, the newest first.",
+)
+.with_alias("GITHUB_WEBHOOK_SECRET")
+.secret();
+
+/// The settings of this function.
 pub struct Config {
-    events_table: String,
-    queue_url: String,
+    platform: PlatformSettings,
+    events: EventsSettings,
+    queues: QueueSettings,
     secrets: Secret,
-    aws: AwsSettings,
 }
 
-impl Config {
-    /// Reads the settings, or says everything that is wrong with them.
-    pub fn read(mut env: Env) -> Result<Self, EnvError> {
+impl Settings for Config {
+    fn read(env: &mut Env) -> Self {
         let config = Self {
-            events_table: env.text("EVENTS_TABLE"),
-            queue_url: env.text("GITHUB_EVENTS_QUEUE_URL"),
-            secrets: Secret::read(
-                &mut env,
-                &["GITHUB_WEBHOOK_SECRETS", "GITHUB_WEBHOOK_SECRET"],
-            ),
-            aws: AwsSettings::read(&mut env),
+            platform: Settings::read(env),
+            events: Settings::read(env),
+            queues: QueueSettings::read(env, [Queue::GithubEvents]),
+            secrets: Secret::read(env, SECRETS),
         };
         if let Secret::Value(list) = &config.secrets
             && let Err(error) = SigningSecrets::parse(list.expose_secret())
         {
             env.error(format!("GITHUB_WEBHOOK_SECRETS: {error}"));
         }
-        env.finish().map(|()| config)
-    }
-
-    /// Whose certificates this door believes.
-    pub fn trust(&self) -> Trust {
-        self.aws.trust(Trust::Amazon)
+        config
     }
 }
 
@@ -64,20 +59,14 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    /// Joins the walls.
     pub fn connect(config: Config, outside: Outside) -> Self {
-        let aws = Aws::new(config.aws, &outside);
-        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
+        let platform = config.platform.connect(&outside);
         Self {
-            ingest: connection.ingest(config.events_table.clone(), EventSource::Github),
-            inbox: connection.inbox(config.events_table),
-            queues: Queues::new(
-                &aws.sdk,
-                aws.sqs.as_deref(),
-                [(Queue::GithubEvents, config.queue_url)],
-            ),
-            secrets: Secrets::new(vec![config.secrets], aws.clone(), outside.clone()),
-            aws,
+            inbox: config.events.connect(&platform),
+            ingest: config.events.ingest(&platform, EventSource::Github),
+            queues: config.queues.connect(&platform),
+            secrets: platform.secrets(config.secrets),
+            aws: platform.aws,
             outside,
         }
     }

@@ -89,7 +89,7 @@ pub async fn ask<T: DeserializeOwned>(
     user: &serde_json::Value,
     tokens_wanted: u32,
 ) -> Result<Answer<T>, Failure> {
-    let model = ctx.model.client().await?;
+    let model = ctx.model.api.client().await?;
     let user = user.to_string();
     let tokens_max = budget.answer_max(ctx, system.len() + user.len(), tokens_wanted)?;
     let completion = model

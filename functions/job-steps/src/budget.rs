@@ -92,7 +92,7 @@ impl<'a> Budget<'a> {
     pub fn answer_max(&self, ctx: &Ctx, prompt_bytes: usize, wanted: u32) -> Result<u32, Failure> {
         let terms = self.terms;
         let wanted = self.within_tokens(ctx, prompt_bytes, wanted)?;
-        let Some(model) = self.price(ctx, &ctx.model_name)? else {
+        let Some(model) = self.price(ctx, &ctx.model.name)? else {
             return Ok(wanted);
         };
         let Some(budget) = terms.budget else {

@@ -1,90 +1,86 @@
-//! A newcomer's customer at Stripe: one, whatever becomes of an answer.
+//! The applicant's customer at Stripe: exactly one, even if responses get lost.
 
-use crate::Ctx;
+use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{CustomerCreation, CustomerStep, FOUND_AFTER, SignUp};
 use domain::ids::CustomerId;
 use domain::retry::Failure;
 use domain::time::Timestamp;
+use store::Store;
 use stripe_api::{CustomerOrder, StripeApi, StripeError};
 
-/// The customer of the account to be. None when the sign-up is owed no more, or somebody else has just gone on with it.
+/// The customer of the future account. `None` if the sign-up is not owed any more, or if another worker has just continued
+/// with it.
 pub async fn ensure(
-    ctx: &Ctx,
+    store: &Store,
     stripe: &StripeApi,
     sign_up: &SignUp,
     now: Timestamp,
 ) -> Result<Option<CustomerId>, Failure> {
-    let Some(tried) = ctx.store.signup_try(&sign_up.newcomer, now).await? else {
+    let Some(attempt) = store.signup_try(&sign_up.newcomer, now).await? else {
         return Ok(None);
     };
-    match tried.next(now) {
-        CustomerStep::Make => make(ctx, stripe, sign_up, tried, now).await,
+    match attempt.next(now) {
+        CustomerStep::Make => create(store, stripe, sign_up, attempt, now).await,
         CustomerStep::Wait(wait) => Err(Failure::after(
             wait,
-            "the customer may have been made and not be found yet",
+            "the customer may exist, but Stripe's search does not find it yet",
         )),
-        CustomerStep::LookUp => look_up(ctx, stripe, sign_up, tried, now).await,
+        CustomerStep::LookUp => look_up(store, stripe, sign_up, attempt, now).await,
     }
 }
 
-/// The customer that was made after all; else one under a new name.
+/// The customer that an earlier attempt created, or else a new one under another idempotency key.
 async fn look_up(
-    ctx: &Ctx,
+    store: &Store,
     stripe: &StripeApi,
     sign_up: &SignUp,
-    tried: CustomerCreation,
+    attempt: CustomerCreation,
     now: Timestamp,
 ) -> Result<Option<CustomerId>, Failure> {
     if let Some(customer) = stripe.customer_search(&sign_up.account).await? {
         return Ok(Some(customer.id));
     }
-    match ctx
-        .store
-        .signup_try_anew(&sign_up.newcomer, tried, now)
+    match store
+        .signup_try_anew(&sign_up.newcomer, attempt, now)
         .await?
     {
-        Some(anew) => make(ctx, stripe, sign_up, anew, now).await,
+        Some(attempt) => create(store, stripe, sign_up, attempt, now).await,
         None => Ok(None),
     }
 }
 
-async fn make(
-    ctx: &Ctx,
+async fn create(
+    store: &Store,
     stripe: &StripeApi,
     sign_up: &SignUp,
-    tried: CustomerCreation,
+    attempt: CustomerCreation,
     now: Timestamp,
 ) -> Result<Option<CustomerId>, Failure> {
     let order = CustomerOrder {
         account: &sign_up.account,
-        email: sign_up
-            .email
-            .as_ref()
-            .map(domain::accounts::addresses::MailAddress::as_str),
+        email: sign_up.email.as_ref().map(MailAddress::as_str),
         name: sign_up.name.as_deref(),
     };
-    match stripe
-        .customer_create(&order, &tried.name(&sign_up.account))
-        .await
-    {
-        // Under this name it will never be anything else, and nobody knows whether Stripe made it all the same.
+    let key = attempt.name(&sign_up.account);
+    match stripe.customer_create(&order, &key).await {
+        // Stripe repeats this failure for every request under the key, and may have created the customer all the same.
         Err(error) if error.failure_is_stored() => {
-            ctx.store
-                .signup_try_failed(&sign_up.newcomer, tried, now)
+            store
+                .signup_try_failed(&sign_up.newcomer, attempt, now)
                 .await?;
             Err(Failure::after(FOUND_AFTER, error))
         }
-        answer => answer.map(Some).map_err(discreet),
+        result => result.map(Some).map_err(without_address),
     }
 }
 
-/// Stripe's sentence about what it refuses may repeat it, and an address is not for the log.
-fn discreet(error: StripeError) -> Failure {
+/// Stripe's message may repeat the address that it refuses, and an address does not belong in the log.
+fn without_address(error: StripeError) -> Failure {
     match error {
         StripeError::Refused { refusal, .. } => {
             let code = refusal.code.unwrap_or_default();
             Failure::never(format!(
-                "Stripe refuses to make the customer: {} {code}",
+                "Stripe refused to create the customer: {} {code}",
                 refusal.status
             ))
         }

@@ -1,39 +1,46 @@
-//! The door that gives a newcomer an account.
+//! Provisioning: gives every sign-up an account.
 //!
-//! Woken by the queue `provisioning`; a message names a newcomer, and his sign-up owes an account: a customer at Stripe, the
-//! account with all that leads to it, and the welcome with the link to its first key. Safe to run twice, or to die anywhere:
-//! the customer is made under a name that was fixed before, and looked for once Stripe may have forgotten the name, or
-//! has said that it failed; the rest is one transaction that ends the sign-up, so there is one account, one welcome and one link, or none yet.
-//! It makes no key: whoever opens the link has proved that the address is his.
+//! Invoked by the queue `provisioning`. A message names an applicant whose sign-up is owed an account: a customer at Stripe,
+//! the account with everything that leads to it, and the welcome with the link to the first key. Safe to run twice, and to
+//! stop anywhere: the customer is created under an idempotency key that was fixed before, and searched for once Stripe may
+//! have forgotten the key or has reported a failure under it. The rest is one transaction that ends the sign-up, so there is
+//! either one account with one welcome and one link, or none yet. This function creates no API key: opening the link proves
+//! that the address belongs to the applicant.
 
 mod config;
 mod customer;
-mod provision;
+mod welcome;
 
 pub use config::{Config, Ctx};
 
+use domain::accounts::signups::{Applicant, SignUp, SignUpState};
 use domain::retry::{Done, Failure, MessageFate, Retry};
 use domain::time::Timestamp;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use store::{Provisioned, Store};
+use welcome::Welcome;
 
-/// Stripe takes some twenty writes a second of a test account.
+/// Stripe accepts about twenty writes a second for a test account.
 const CONCURRENCY: usize = 5;
 
-/// Acts on a batch of messages.
+/// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
-        Message::SignUp(newcomer) => provision::handle(ctx, newcomer).await,
+        Message::SignUp(applicant) => on_sign_up(ctx, applicant).await,
         Message::Event(_)
         | Message::Request(_)
         | Message::Work(..)
         | Message::Comment(_)
         | Message::Usage(_)
         | Message::Notice(_)
-        | Message::Assist(_) => Ok(Done::Ignored("nobody to give an account to")),
+        | Message::Assist(_) => Ok(Done::Ignored("not a sign-up")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
-        if let (Message::SignUp(newcomer), Retry::Never) = (&delivered.message, &failure.retry) {
-            provision::refuse(ctx, newcomer, &failure).await?;
+        if let (Message::SignUp(applicant), Retry::Never) = (&delivered.message, &failure.retry) {
+            // An operator has to look at it; retrying would not help.
+            let reason = failure.source.to_string();
+            let now = ctx.outside.now();
+            ctx.store.signup_refuse(applicant, &reason, now).await?;
         }
         Ok((
             MessageFate::of(failure.retry, delivered.receives, (ctx.outside.random)()),
@@ -41,4 +48,79 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatc
         ))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+}
+
+async fn on_sign_up(ctx: &Ctx, applicant: &Applicant) -> Result<Done, Failure> {
+    let Some(row) = ctx.store.signup_find(applicant).await? else {
+        return Ok(Done::Ignored("no such sign-up"));
+    };
+    match row.state {
+        SignUpState::Owed => {}
+        SignUpState::Done => {
+            carry_purchase(&ctx.store, &row.sign_up).await?;
+            return Ok(Done::Duplicate);
+        }
+        SignUpState::WaitingForApproval => {
+            return Ok(Done::Ignored("waits for an operator's approval"));
+        }
+        SignUpState::Refused => return Ok(Done::Ignored("it was refused")),
+    }
+    let now = ctx.outside.now();
+    // An operator may have linked the owner to an account in the meantime.
+    if let Some(owner) = row.sign_up.owner()
+        && let Some(account) = ctx.store.owner_find(owner).await?
+    {
+        ctx.store.signup_joined(applicant, &account, now).await?;
+        return Ok(Done::Applied(format!(
+            "account {account} pays for this owner"
+        )));
+    }
+    let billing = ctx
+        .switches
+        .switch_now(now, |switches| switches.billing(ctx.billing))
+        .await;
+    let Some(stripe) = ctx.stripe.as_ref().filter(|_| billing.is_on()) else {
+        // The row stays due, so the sweeper sends it again, and the account is created once billing is on.
+        ctx.store.signup_waits(applicant, "billing is off").await?;
+        return Ok(Done::Waiting("billing is off; the sign-up is kept"));
+    };
+    let stripe = stripe.client().await?;
+    let Some(customer) = customer::ensure(&ctx.store, &stripe, &row.sign_up, now).await? else {
+        return Ok(Done::Duplicate);
+    };
+    let welcome = Welcome::new(&row.sign_up, &ctx.public_url, &ctx.outside);
+    let provisioned = ctx
+        .store
+        .signup_provision(
+            &row.sign_up,
+            customer,
+            &welcome.notice,
+            welcome.reveal(),
+            now,
+        )
+        .await?;
+    match provisioned {
+        Provisioned::Now => {
+            let account = &row.sign_up.account;
+            tracing::info!(account.id = %account, signup.way = row.sign_up.way.as_str(), audit = true, "account provisioned");
+            ctx.queues
+                .send(&Message::Notice(welcome.notice.key(account)), Some(account))
+                .await?;
+            carry_purchase(&ctx.store, &row.sign_up).await?;
+            Ok(Done::Applied(format!("account {account}")))
+        }
+        Provisioned::Already => Ok(Done::Duplicate),
+        Provisioned::Taken(account) => {
+            ctx.store.signup_joined(applicant, &account, now).await?;
+            Ok(Done::Applied(format!("account {account} existed before")))
+        }
+    }
+}
+
+/// Copies what the owner bought before the account existed. If this is lost, the owner's first job does it.
+async fn carry_purchase(store: &Store, sign_up: &SignUp) -> Result<(), Failure> {
+    if let Some(owner) = sign_up.owner() {
+        store.marketplace_carry(owner).await?;
+    }
+    Ok(())
 }

@@ -1,34 +1,34 @@
-//! Credits whose time is up: what nobody has spent of them goes, a payment at a time.
+//! Expiry of credits: takes back what is unspent of each payment whose credits have expired.
 //!
-//! A day's credits can be spent until the day is over. What waits for a hold to end, or could not be read, stays listed for
-//! the next night and keeps nobody else waiting.
+//! Credits can be spent until the end of their last day. A payment that has to wait for a hold, or whose expiry fails, stays
+//! listed for the next night and does not delay the others.
 
-use crate::{Books, Ctx, MARGIN, patiently};
+use crate::{MARGIN, Reconciled, with_retries};
+use boot::Outside;
 use domain::retry::Failure;
 use domain::time::Timestamp;
-use store::{Expiring, Expiry};
+use store::{Expiring, Expiry, Store};
 
-/// Payments that are listed at a time.
+/// Payments in one page.
 const PAGE: i32 = 100;
 
-/// Lets expire what ended on a day before `over`.
-pub async fn run(
-    ctx: &Ctx,
-    books: &mut Books,
+/// Expires the credits whose last day is before `over`.
+pub async fn expire(
+    store: &Store,
+    outside: &Outside,
+    run: &mut Reconciled,
     over: Timestamp,
     deadline: Timestamp,
 ) -> Result<(), Failure> {
     let mut after: Option<Expiring> = None;
     loop {
-        let page = patiently(ctx, || ctx.store.expiry_list(over, after.as_ref(), PAGE)).await?;
+        let page = with_retries(outside, || store.expiry_list(over, after.as_ref(), PAGE)).await?;
         for row in &page {
-            if deadline.since(ctx.outside.now()) <= MARGIN {
-                tracing::warn!(
-                    "no time is left to let more credits expire; the next night goes on"
-                );
+            if deadline.since(outside.now()) <= MARGIN {
+                tracing::warn!("no time is left to expire more credits; the next night continues");
                 return Ok(());
             }
-            one(ctx, books, row).await;
+            one(store, outside, run, row).await;
         }
         after = page.into_iter().last();
         if after.is_none() {
@@ -36,22 +36,22 @@ pub async fn run(
         }
     }
     tracing::info!(
-        reconciliation.expired = books.expired,
-        reconciliation.waiting = books.waiting,
-        "credits whose time is up are gone"
+        reconciliation.expired = run.expired,
+        reconciliation.waiting = run.waiting,
+        "expired credits are taken back"
     );
     Ok(())
 }
 
-async fn one(ctx: &Ctx, books: &mut Books, row: &Expiring) {
-    match patiently(ctx, || ctx.store.payment_expire(row, ctx.outside.now())).await {
+async fn one(store: &Store, outside: &Outside, run: &mut Reconciled, row: &Expiring) {
+    match with_retries(outside, || store.payment_expire(row, outside.now())).await {
         Ok(Expiry::Posted(credits)) => {
-            books.expired += 1;
-            tracing::info!(payment.id = %row.payment, "{credits} credits have expired");
+            run.expired += 1;
+            tracing::info!(payment.id = %row.payment, "{credits} credits expired");
         }
-        Ok(Expiry::Held) => books.waiting += 1,
+        Ok(Expiry::Held) => run.waiting += 1,
         Ok(Expiry::Spent | Expiry::Before) => {}
         Err(failure) => tracing::error!(payment.id = %row.payment, error = %failure, alarm = true,
-            "credits whose time is up could not be taken; the next night tries again"),
+            "expired credits could not be taken back; the next night tries again"),
     }
 }

@@ -1,51 +1,36 @@
-//! The door that closes the books: every day of the ledger that is over gets its seal, and the credits that ended with it
-//! go.
+//! Reconciliation: seals every day of the ledger that is over, and takes back the credits that expired with it.
 //!
-//! Woken every night. Goes on from the last seal, one day after another, so that missed nights are caught up; a day is over
-//! an hour after its end, when nothing of it is still being written. Also looks whether the last sealed day still is what
-//! its seal says, and lets expire what ended on a day that is over (`expiry.rs`). It can add seals and take away what has
-//! expired, and grants nothing. Safe to run twice or at once: a seal is put only where there is none, and one that stands is
-//! compared with what would have been put; credits go with the row that says so, in one transaction.
+//! A schedule invokes it every night. It continues from the last seal, one day after another, which catches up on missed
+//! nights. A day is over one hour after its end, when no entry of it is still being written. It also checks the last sealed
+//! day against its seal. It adds seals and takes back expired credits (`expiry.rs`); it grants nothing. Safe to run twice or
+//! concurrently: a seal is only put where there is no other, and one that exists is compared with the one that would have
+//! been put; credits expire in one transaction with the row that lists them.
 
 mod expiry;
 
-use boot::{Aws, AwsSettings, Env, EnvError, Keyed, Outside, Secret, Secrets, Trust};
+use boot::{Env, Outside, Settings};
 use domain::retry::{Failure, Retry, Retryable, backoff};
 use domain::time::Timestamp;
+use settings::{LedgerSettings, PlatformSettings};
 use std::time::Duration;
-use store::{Checked, Connection, DaySum, KeyRing, Seal, Sealed, Seals, Store, StoreError};
+use store::{Checked, DaySum, Seal, Sealed, Seals, Store, StoreError};
 
-/// The settings of this door.
-///
-/// - `MAIN_TABLE`: balances, payments, and which of them expire
-/// - `LEDGER_TABLE`: the entries of the ledger, and the seals
-/// - `LEDGER_KEY`: the key entries are digested and days are sealed with; several separated by commas, the newest first
+/// The settings of this function.
 pub struct Config {
-    main_table: String,
-    ledger_table: String,
-    ledger_key: Secret,
-    aws: AwsSettings,
+    platform: PlatformSettings,
+    ledger: LedgerSettings,
 }
 
-impl Config {
-    /// Reads the settings, or says everything that is wrong with them.
-    pub fn read(mut env: Env) -> Result<Self, EnvError> {
-        let config = Self {
-            main_table: env.text("MAIN_TABLE"),
-            ledger_table: env.text("LEDGER_TABLE"),
-            ledger_key: Secret::read(&mut env, &["LEDGER_KEY"]),
-            aws: AwsSettings::read(&mut env),
-        };
-        env.finish().map(|()| config)
-    }
-
-    /// Whose certificates this door believes.
-    pub fn trust(&self) -> Trust {
-        self.aws.trust(Trust::Public)
+impl Settings for Config {
+    fn read(env: &mut Env) -> Self {
+        Self {
+            platform: Settings::read(env),
+            ledger: Settings::read(env),
+        }
     }
 }
 
-/// What this door works with.
+/// What this function works with.
 pub struct Ctx {
     seals: Seals,
     store: Store,
@@ -53,114 +38,131 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    /// Joins the walls.
     pub fn connect(config: Config, outside: Outside) -> Self {
-        let aws = Aws::new(config.aws, &outside);
-        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
-        let secrets = Secrets::new(vec![config.ledger_key], aws, outside.clone());
-        let keys = Keyed::new(secrets, |values| KeyRing::read(values.first())).into_source();
-        let store = connection.store(config.main_table, outside.random.clone());
+        let platform = config.platform.connect(&outside);
+        let (store, seals) = config.ledger.connect_with_seals(&platform);
         Self {
-            seals: connection.seals(config.ledger_table.clone(), keys.clone()),
-            store: store.with_ledger(config.ledger_table, keys),
+            seals,
+            store,
             outside,
         }
     }
 }
 
-/// How long after its end a day counts as over.
+/// A day counts as over this long after its end.
 const SETTLED_AFTER: Duration = Duration::from_secs(3_600);
-/// How far back the first day with entries is looked for where nothing was ever sealed.
+/// How far back to look for the first day with entries when there is no seal yet.
 const LOOKBACK_DAYS_MAX: i64 = 60;
-/// Time kept at the end of a run.
+/// Time to keep at the end of a run.
 const MARGIN: Duration = Duration::from_secs(20);
-/// Tries of one call while the store does not answer.
-const TRIES_MAX: u32 = 5;
+/// Attempts of one call while the store is unavailable.
+const ATTEMPTS_MAX: u32 = 5;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What one run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Books {
-    /// Days it has sealed.
+pub struct Reconciled {
+    /// The days that it sealed.
     pub days: u64,
-    /// Entries of those days.
+    /// The entries of those days.
     pub entries: u64,
-    /// Seals that are not what their days' entries make.
+    /// Seals that do not match the entries of their days.
     pub faults: u64,
-    /// Payments of which something was left and has expired.
+    /// Payments whose unspent credits have expired.
     pub expired: u64,
-    /// Payments whose time is up and that wait: of their accounts something is held.
+    /// Payments that have to wait to expire, because their accounts have open holds.
     pub waiting: u64,
 }
 
-/// Seals every day that is over and lets expire what ended with it, or as much of that as there is time for.
-pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Books, Failure> {
-    let mut books = Books::default();
+/// Runs for the schedule. A failure needs no retry of Lambda's: the next night continues.
+pub async fn on_schedule(
+    ctx: &Ctx,
+    _: serde_json::Value,
+    deadline: Timestamp,
+) -> serde_json::Value {
+    match handle(ctx, deadline).await {
+        Ok(run) => {
+            serde_json::json!({ "days": run.days, "expired": run.expired, "faults": run.faults })
+        }
+        Err(failure) => {
+            tracing::error!(error = %failure, alarm = true, "reconciliation stopped early; the next night continues");
+            serde_json::json!({ "error": "stopped early" })
+        }
+    }
+}
+
+/// Seals every day that is over and expires what ended with it, as far as there is time.
+pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Reconciled, Failure> {
+    let mut run = Reconciled::default();
     let end = ctx.outside.now();
     let over =
         Timestamp::from_millis(end.millis().saturating_sub(millis(SETTLED_AFTER))).day_start();
-    seal(ctx, &mut books, over, deadline).await?;
-    expiry::run(ctx, &mut books, over, deadline).await?;
-    Ok(books)
+    seal(ctx, &mut run, over, deadline).await?;
+    expiry::expire(&ctx.store, &ctx.outside, &mut run, over, deadline).await?;
+    Ok(run)
 }
 
 /// Seals one day after another.
 async fn seal(
     ctx: &Ctx,
-    books: &mut Books,
+    run: &mut Reconciled,
     over: Timestamp,
     deadline: Timestamp,
 ) -> Result<(), Failure> {
-    let mut last = patiently(ctx, || ctx.seals.seal_last()).await?;
+    let mut last = with_retries(&ctx.outside, || ctx.seals.seal_last()).await?;
     let mut day = match &last {
         Some(seal) => {
-            if let Checked::Broken(what) = patiently(ctx, || ctx.seals.seal_check(seal)).await? {
-                mismatch(books, seal, what);
+            if let Checked::Broken(what) =
+                with_retries(&ctx.outside, || ctx.seals.seal_check(seal)).await?
+            {
+                mismatch(run, seal, what);
             }
-            seal.next_day()
-                .ok_or_else(|| Failure::never(format!("{} is the seal of no day", seal.day)))?
+            seal.next_day().ok_or_else(|| {
+                Failure::never(format!("the seal of {} has no valid day", seal.day))
+            })?
         }
         None => first_day(ctx, over).await?,
     };
     while day < over && deadline.since(ctx.outside.now()) > MARGIN {
-        let seal = match patiently(ctx, || ctx.seals.day_seal(day, last.as_ref())).await? {
-            Sealed::Now(seal) => {
-                books.days += 1;
-                books.entries += seal.entries;
-                seal
-            }
-            Sealed::Already(seal) => seal,
-            Sealed::Otherwise(seal) => {
-                mismatch(books, &seal, "is another one than its entries make");
-                seal
-            }
-        };
+        let seal =
+            match with_retries(&ctx.outside, || ctx.seals.day_seal(day, last.as_ref())).await? {
+                Sealed::Now(seal) => {
+                    run.days += 1;
+                    run.entries += seal.entries;
+                    seal
+                }
+                Sealed::Already(seal) => seal,
+                Sealed::Otherwise(seal) => {
+                    mismatch(run, &seal, "does not match its entries");
+                    seal
+                }
+            };
         last = Some(seal);
         day = day.next_day();
     }
-    let through = last.as_ref().map_or("no day", |seal| seal.day.as_str());
+    let through = last.as_ref().map_or("-", |seal| seal.day.as_str());
     tracing::info!(
-        reconciliation.days = books.days,
-        reconciliation.entries = books.entries,
-        reconciliation.faults = books.faults,
+        reconciliation.days = run.days,
+        reconciliation.entries = run.entries,
+        reconciliation.faults = run.faults,
         reconciliation.waiting = over.since(day).as_secs() / DAY.as_secs(),
         "the ledger is sealed through {through}"
     );
     Ok(())
 }
 
-fn mismatch(books: &mut Books, seal: &Seal, what: &str) {
-    books.faults += 1;
+fn mismatch(run: &mut Reconciled, seal: &Seal, what: &str) {
+    run.faults += 1;
     tracing::error!(
         alarm = true,
         seal.day = seal.day,
         seal.number = seal.number,
-        "the seal of {} {what}; the ledger's audit says which entry it is",
+        "the seal of {} {what}; run `ledger verify` to find the entry",
         seal.day
     );
 }
 
-/// Where to begin: with the first day that has entries, or else with the last day that is over.
+/// The first day that has entries, or else the last day that is over.
 async fn first_day(ctx: &Ctx, over: Timestamp) -> Result<Timestamp, Failure> {
     let ago = |days: i64| {
         Timestamp::from_millis(
@@ -170,24 +172,24 @@ async fn first_day(ctx: &Ctx, over: Timestamp) -> Result<Timestamp, Failure> {
     };
     for days in (2..=LOOKBACK_DAYS_MAX).rev() {
         let day = ago(days);
-        if patiently(ctx, || ctx.seals.day_sum(day)).await? != DaySum::default() {
+        if with_retries(&ctx.outside, || ctx.seals.day_sum(day)).await? != DaySum::default() {
             return Ok(day);
         }
     }
     Ok(ago(1))
 }
 
-/// Waits out what passes by itself: the next run is a day away.
-async fn patiently<T, F>(ctx: &Ctx, call: impl Fn() -> F) -> Result<T, Failure>
+/// Retries what is likely to succeed soon, because the next run is a day away.
+async fn with_retries<T, F>(outside: &Outside, call: impl Fn() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let mut tries = 0;
+    let mut attempts = 0;
     loop {
         match call().await {
-            Err(error) if error.retry() == Retry::Soon && tries + 1 < TRIES_MAX => {
-                tokio::time::sleep(backoff(tries, (ctx.outside.random)())).await;
-                tries += 1;
+            Err(error) if error.retry() == Retry::Soon && attempts + 1 < ATTEMPTS_MAX => {
+                tokio::time::sleep(backoff(attempts, (outside.random)())).await;
+                attempts += 1;
             }
             other => return Ok(other?),
         }

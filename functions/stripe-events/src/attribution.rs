@@ -1,15 +1,15 @@
-//! Whose an event is: what an operator has said of it, else the account that has its customer. Metadata never decides,
-//! since whoever pays may have written it.
+//! Finds the account that an event is about: the one an operator has named, else the one that has the customer. Metadata
+//! never decides, because the payer may have written it.
 
 use crate::Ctx;
 use domain::ids::{AccountId, CustomerId};
 use domain::inbox::EventRow;
 use domain::retry::{Done, Failure};
 
-/// What an event ends as that nobody can be found for.
-pub const NOBODYS: Done = Done::Unattributed("no account has this customer");
+/// How an event ends whose account is unknown.
+pub const UNATTRIBUTED: Done = Done::Unattributed("no account has this customer");
 
-/// The account an event is about; none wakes somebody, who has to say whose it is.
+/// The account of an event. Where there is none, an alarm asks an operator to attribute the event.
 pub async fn account(
     ctx: &Ctx,
     row: &EventRow,
@@ -25,7 +25,7 @@ pub async fn account(
     if found.is_none() {
         let customer = customer.map_or("-", CustomerId::as_str);
         tracing::warn!(event.key = %row.key, event.name = row.name, customer.id = customer, alarm = true,
-            "an event of a customer without an account; an operator has to attribute it");
+            "no account has the customer of this event; an operator has to attribute it");
     }
     Ok(found)
 }

@@ -5,7 +5,7 @@
 //! noted instead of another one being made. Its name at Stripe is fixed by account and plan. Who had that plan before and
 //! has ended it is not converted again.
 
-use crate::{Ctx, record_state};
+use crate::{Ctx, subscription};
 use catalogue::offers::Product;
 use domain::accounts::Account;
 use domain::accounts::signups::is_open;
@@ -59,16 +59,11 @@ pub async fn customer(ctx: &Ctx, customer: &CustomerId) -> Result<Done, Failure>
     if ctx.store.account_begin(&id, ctx.outside.now()).await? == AccountBegun::Closed {
         return Ok(CLOSED);
     }
-    let subscription = match of_ours(ctx, &stripe, customer, target).await? {
+    let found = match of_ours(ctx, &stripe, customer, target).await? {
         Some(found) => found,
         None => subscribe(ctx, &stripe, &account, target, &method.id).await?,
     };
-    record_state::subscription_of(
-        ctx,
-        &account.id,
-        &subscription.as_kept(subscription.created),
-    )
-    .await
+    subscription::record(ctx, &account.id, &found.as_kept(found.created)).await
 }
 
 /// The plan that was asked for when signing up, where it is still sold and has to be subscribed to.

@@ -1,7 +1,7 @@
 //! What a customer has to be told of his invoices and subscriptions, each once; in words without addresses or links, which
 //! stand where the customer has signed in.
 
-use crate::{Ctx, record_state};
+use crate::{Ctx, invoice, subscription};
 use domain::billing::entitlements::plan_of;
 use domain::billing::subscriptions::{Invoice, Status, Subscription};
 use domain::ids::AccountId;
@@ -18,7 +18,7 @@ pub async fn trial_ending(
     account: &AccountId,
     told: &Subscription,
 ) -> Result<(), Failure> {
-    let Some(known) = record_state::subscription_known(ctx, account, &told.id).await? else {
+    let Some(known) = subscription::find(ctx, account, &told.id).await? else {
         return Ok(());
     };
     let (Status::Trialing, Some(end)) = (&known.status, known.trial_end) else {
@@ -95,7 +95,7 @@ async fn owe(ctx: &Ctx, account: &AccountId, notice: &Notice) -> Result<(), Fail
 
 /// Whether the invoice has got further than what is told of it.
 async fn is_settled(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<bool, Failure> {
-    let known = record_state::invoice_known(ctx, account, &told.id).await?;
+    let known = invoice::find(ctx, account, &told.id).await?;
     Ok(known.is_some_and(|known| Invoice::rank(&known.status) > Invoice::rank(&told.status)))
 }
 
@@ -104,7 +104,7 @@ async fn then(ctx: &Ctx, account: &AccountId, told: &Invoice) -> Result<Option<S
     let Some(id) = &told.subscription else {
         return Ok(None);
     };
-    let Some(subscription) = record_state::subscription_known(ctx, account, id).await? else {
+    let Some(subscription) = subscription::find(ctx, account, id).await? else {
         return Ok(None);
     };
     Ok(plan_of(&ctx.catalogue, &subscription).map(|plan| {

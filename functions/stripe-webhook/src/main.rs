@@ -1,16 +1,13 @@
-//! The Lambda binary of this door.
+//! The Lambda binary of this function.
 
-use boot::runtime::{refuse, serve_webhooks};
-use boot::{Env, Outside, log_to_stdout};
-use stripe_webhook::{Config, Ctx, receive};
+use boot::Trust;
+use boot::runtime::{refuse, serve_webhooks, start};
+use stripe_webhook::{Ctx, receive};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let env = Env::of_process();
-    log_to_stdout(&env);
-    let config = Config::read(env).unwrap_or_else(|error| refuse(&error));
-    let outside = Outside::real(config.trust()).unwrap_or_else(|error| refuse(&error));
-    let ctx = Ctx::connect(config, outside);
+    let (settings, outside) = start(Trust::Amazon);
+    let ctx = Ctx::connect(settings, outside);
     ctx.warm().await.unwrap_or_else(|error| refuse(&error));
     serve_webhooks(|request| receive(&ctx, request))
         .await

@@ -1,11 +1,11 @@
-//! The door that finds work nobody is doing: rows that are due go back to their queues.
+//! The sweeper: sends every row that is due back to its queue.
 //!
-//! Woken every minute. What it finds was recorded and not queued, queued and lost, or taken by a sandbox that died; most
-//! minutes there is nothing. Safe to run twice or at once: taking a row moves its moment on by a conditional write, so of
-//! two sweepers one sends, and what is sent twice is done once. What an operator has stopped is not sent: it goes on waiting,
-//! and is sent within a minute of being allowed again.
+//! A schedule invokes it every minute. A row is due because its message was never sent, was lost, or was taken by a sandbox
+//! that died; in most minutes there is none. Safe to run twice or concurrently: taking a row postpones it with a conditional
+//! write, so only one of two sweepers sends it, and consumers ignore a message that comes twice. Work that an operator has
+//! stopped stays due and is sent within a minute after it is allowed again.
 
-use boot::{Aws, AwsSettings, Env, EnvError, Outside, Trust};
+use boot::{Env, Outside, Settings};
 use domain::ids::JobId;
 use domain::inbox::{EventSource, OVERDUE_AFTER};
 use domain::retry::Failure;
@@ -13,45 +13,31 @@ use domain::switches::Switch;
 use domain::switches::Switches;
 use domain::time::Timestamp;
 use queues::{Message, Queue, Queues, Sending};
+use settings::{EventsSettings, MainSettings, PlatformSettings, QueueSettings};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use store::{Connection, Due, DueEvent, DueItem, Inbox, Moved, Store, Switchboard, Taken};
+use store::{Due, DueEvent, DueItem, Inbox, Moved, Store, Switchboard, Taken};
 
-/// The settings of this door.
-///
-/// - `EVENTS_TABLE`: the event log
-/// - `MAIN_TABLE`: accounts, jobs and usage
-/// - `GITHUB_EVENTS_QUEUE_URL`, `STRIPE_EVENTS_QUEUE_URL`, `PLAN_QUEUE_URL`, `CODE_QUEUE_URL`, `REVIEW_QUEUE_URL`,
-///   `PULLS_QUEUE_URL`, `USAGE_QUEUE_URL`, `NOTICES_QUEUE_URL`, `PROVISIONING_QUEUE_URL`, `ASSISTS_QUEUE_URL`: where work
-///   goes back to
+/// The settings of this function.
 pub struct Config {
-    events_table: String,
-    main_table: String,
-    queue_urls: Vec<(Queue, String)>,
-    aws: AwsSettings,
+    platform: PlatformSettings,
+    events: EventsSettings,
+    main: MainSettings,
+    queues: QueueSettings,
 }
 
-impl Config {
-    /// Reads the settings, or says everything that is wrong with them.
-    pub fn read(mut env: Env) -> Result<Self, EnvError> {
-        let config = Self {
-            events_table: env.text("EVENTS_TABLE"),
-            main_table: env.text("MAIN_TABLE"),
-            queue_urls: Queue::OURS
-                .map(|queue| (queue, env.text(queue.setting())))
-                .into(),
-            aws: AwsSettings::read(&mut env),
-        };
-        env.finish().map(|()| config)
-    }
-
-    /// Whose certificates this door believes.
-    pub fn trust(&self) -> Trust {
-        self.aws.trust(Trust::Public)
+impl Settings for Config {
+    fn read(env: &mut Env) -> Self {
+        Self {
+            platform: Settings::read(env),
+            events: Settings::read(env),
+            main: Settings::read(env),
+            queues: QueueSettings::read(env, Queue::OURS),
+        }
     }
 }
 
-/// What this door works with.
+/// What this function works with.
 pub struct Ctx {
     inbox: Inbox,
     store: Store,
@@ -61,37 +47,50 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    /// Joins the walls.
     pub fn connect(config: Config, outside: Outside) -> Self {
-        let aws = Aws::new(config.aws, &outside);
-        let connection = Connection::new(&aws.sdk, aws.dynamodb.as_deref());
+        let platform = config.platform.connect(&outside);
         Self {
-            inbox: connection.inbox(config.events_table),
-            switches: connection.switches(config.main_table.clone()),
-            store: connection.store(config.main_table, outside.random.clone()),
-            queues: Queues::new(&aws.sdk, aws.sqs.as_deref(), config.queue_urls),
+            inbox: config.events.connect(&platform),
+            store: config.main.connect(&platform),
+            switches: config.main.switches(&platform),
+            queues: config.queues.connect(&platform),
             outside,
         }
     }
 }
 
-/// Rows taken from one shard in one pass.
+/// Rows to take from one shard in one pass.
 const LIMIT: i32 = 25;
-/// Passes in one run; what is left is there in a minute.
+/// Passes in one run; the next run continues.
 const PASSES_MAX: u32 = 20;
-/// Time kept at the end, so that what was taken is also sent.
+/// Time to keep at the end for sending what was taken.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// What one run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// Rows that were due and went back to a queue.
+    /// Messages for rows that were due.
     pub sent: usize,
-    /// Rows that were due and have to wait, because an operator has stopped their work.
+    /// Rows that were due and have to wait because an operator has stopped their work.
     pub waiting: usize,
 }
 
-/// Sweeps until nothing is due or the time is up.
+/// Runs for the schedule. A failure needs no retry of Lambda's: the next sweep continues.
+pub async fn on_schedule(
+    ctx: &Ctx,
+    _: serde_json::Value,
+    deadline: Timestamp,
+) -> serde_json::Value {
+    match handle(ctx, deadline).await {
+        Ok(swept) => serde_json::json!({ "sent": swept.sent }),
+        Err(failure) => {
+            tracing::error!(error = %failure, alarm = true, "the sweep stopped early; the next one continues");
+            serde_json::json!({ "error": "stopped early" })
+        }
+    }
+}
+
+/// Sweeps until nothing is due or the time runs out.
 pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
     let mut swept = Swept::default();
     let switches = ctx.switches.switches_anew(ctx.outside.now()).await;
@@ -103,7 +102,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
             break;
         }
     }
-    // The alarm on this line is how one learns that a queue loses messages or a door dies.
+    // An alarm watches this line: many messages mean that a queue loses them or that a function dies.
     tracing::info!(
         sweeper.sent = swept.sent,
         sweeper.waiting = swept.waiting,
@@ -115,7 +114,7 @@ pub async fn handle(ctx: &Ctx, deadline: Timestamp) -> Result<Swept, Failure> {
 async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     let now = ctx.outside.now();
     let (mut sendings, mut waiting) = (Vec::new(), 0);
-    // Events of a stopped source stay due as they are: nothing else stands in their list.
+    // Events of a stopped source stay due without being postponed, because their list contains nothing else.
     for source in EventSource::ALL
         .into_iter()
         .filter(|source| switches.process(*source) == Switch::On)
@@ -124,10 +123,10 @@ async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
             sendings.extend(take_event(ctx, due, now).await?);
         }
     }
-    let mut debts = BTreeSet::new();
+    let mut meters = BTreeSet::new();
     for due in ctx.store.due_list(now, LIMIT).await? {
         match ctx.store.due_take(&due, switches, now).await? {
-            Moved::On => sendings.extend(row_messages(ctx, &due, &mut debts).await?),
+            Moved::On => sendings.extend(row_messages(ctx, &due, &mut meters).await?),
             Moved::Waiting => waiting += 1,
             Moved::Gone => {}
         }
@@ -144,7 +143,7 @@ async fn take_event(ctx: &Ctx, due: DueEvent, now: Timestamp) -> Result<Option<S
         return Ok(None);
     };
     if now.since(received_at) > OVERDUE_AFTER {
-        tracing::error!(event.key = %due.key, alarm = true, "an event has been pending for 60 days; its body will not be kept");
+        tracing::error!(event.key = %due.key, alarm = true, "an event has been pending for 60 days; its body will expire");
     }
     Ok(Some(Sending {
         message: Message::Event(due.key),
@@ -155,7 +154,7 @@ async fn take_event(ctx: &Ctx, due: DueEvent, now: Timestamp) -> Result<Option<S
 async fn row_messages(
     ctx: &Ctx,
     due: &Due,
-    debts_sent: &mut BTreeSet<domain::billing::usage::AccountMeter>,
+    meters_sent: &mut BTreeSet<domain::billing::usage::AccountMeter>,
 ) -> Result<Vec<Sending>, Failure> {
     match &due.item {
         DueItem::Job(id) => job_messages(ctx, id).await,
@@ -163,8 +162,8 @@ async fn row_messages(
             message: Message::Request(id.clone()),
             account: None,
         }]),
-        // One message tells of all that an account owes on a meter.
-        DueItem::Usage(debts) if debts_sent.insert(debts.clone()) => {
+        // One message covers all usage that an account owes on a meter.
+        DueItem::Usage(debts) if meters_sent.insert(debts.clone()) => {
             let account = Some(debts.account.clone());
             Ok(vec![Sending {
                 message: Message::Usage(debts.clone()),
@@ -193,7 +192,7 @@ async fn row_messages(
     }
 }
 
-/// What a job owes: the work of its state, and its comment if that does not say the state yet.
+/// The messages that a job is due: for the work of its state, and for its comment if that does not show the state yet.
 async fn job_messages(ctx: &Ctx, id: &JobId) -> Result<Vec<Sending>, Failure> {
     let Some(row) = ctx.store.job_find(id).await? else {
         return Ok(Vec::new());

@@ -1,35 +1,43 @@
-//! The door that tells Stripe what is owed.
+//! Usage reports: reports to Stripe what accounts owe.
 //!
-//! Woken by the queue `usage`; a message names an account and a meter, and all that this account owes on it is told, one
-//! record after another, by one worker at a time. Usage whose invoice is closed is carried into the present period. Safe to
-//! run twice: a record's identifier and value are fixed, the first try and the moment it tells are written down before it is
-//! made, and once Stripe may have forgotten the identifier it is asked what it has counted before anything is sent again.
+//! Invoked by the queue `usage`. A message names an account and a meter, and one worker at a time reports all that the
+//! account owes on it, one record after another. Usage whose invoice is closed is carried into the current period. Safe to
+//! run twice: the identifier and the value of a record are fixed; its first attempt and the moment it reports are stored
+//! before the call; and once Stripe may have forgotten the identifier, the function asks what Stripe has counted before it
+//! sends the record again.
 
 mod config;
 mod report;
 
 pub use config::{Config, Ctx};
 
+use domain::billing::usage::AccountMeter;
 use domain::retry::{Done, Failure, MessageFate};
+use domain::switches::Switch;
 use domain::time::Timestamp;
 use queues::{Delivered, Message, SqsBatchResponse, SqsEvent, consume};
+use report::Reporter;
 use std::time::Duration;
+use store::ReportClaim;
 
 const CONCURRENCY: usize = 5;
-/// A place outlives the function that holds it by this much.
+/// A claim outlives the invocation that holds it by this much.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// The longest wait for another worker. It usually finishes in a moment, and records that became due after it listed them
+/// must not wait for its whole claim.
+const HELD_WAIT: Duration = Duration::from_secs(3);
 
-/// Acts on a batch of messages.
+/// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let act = async |delivered: Delivered| match &delivered.message {
-        Message::Usage(debts) => report::handle(ctx, debts, deadline.plus(LEASE_MARGIN)).await,
+        Message::Usage(debts) => on_usage(ctx, debts, deadline.plus(LEASE_MARGIN)).await,
         Message::Event(_)
         | Message::Request(_)
         | Message::Work(..)
         | Message::Comment(_)
         | Message::Notice(_)
         | Message::SignUp(_)
-        | Message::Assist(_) => Ok(Done::Ignored("nothing to tell Stripe")),
+        | Message::Assist(_) => Ok(Done::Ignored("not usage")),
     };
     let fail = async |delivered: Delivered, failure: Failure| {
         Ok((
@@ -38,4 +46,35 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
         ))
     };
     consume(&ctx.queues, event, CONCURRENCY, act, fail).await
+}
+
+const KEPT: Done = Done::Waiting("billing is off or the account is paused; the usage is kept");
+
+async fn on_usage(ctx: &Ctx, debts: &AccountMeter, until: Timestamp) -> Result<Done, Failure> {
+    // The rows stay due, so the sweeper sends them again and they are reported once billing is on.
+    let Some(stripe) = &ctx.stripe else {
+        return Ok(KEPT);
+    };
+    let now = ctx.outside.now();
+    let switch = ctx
+        .switches
+        .switch_now(now, |switches| switches.usage(&debts.account, ctx.billing));
+    if switch.await == Switch::Off {
+        return Ok(KEPT);
+    }
+    let stripe = stripe.client().await?;
+    if let ReportClaim::Held(held) = ctx.store.report_claim(debts, until, now).await? {
+        return Err(Failure::after(
+            held.since(now).min(HELD_WAIT),
+            "another worker reports this account's usage",
+        ));
+    }
+    let reported = Reporter::new(&ctx.store, &stripe, &ctx.outside)
+        .report_all(debts, until)
+        .await;
+    ctx.store.report_release(debts, until).await?;
+    Ok(match reported? {
+        0 => Done::Duplicate,
+        count => Done::Applied(format!("reported {count}")),
+    })
 }

@@ -1,6 +1,6 @@
-//! What Stripe is asked to tell: every type of event that the house acts on.
+//! The types of events that a webhook endpoint on Stripe subscribes to: all that Tallyhook acts on.
 
-/// The types, as a webhook endpoint subscribes to them. Meters' errors are told by another kind of endpoint.
+/// Without the errors of meters, which Stripe sends to another kind of endpoint.
 pub const EVENTS: [&str; 35] = [
     "charge.dispute.closed",
     "charge.dispute.created",
@@ -43,7 +43,7 @@ pub const EVENTS: [&str; 35] = [
 mod tests {
     use super::*;
 
-    /// The room's list of events names each in its comment; Stripe must be asked for exactly those.
+    /// The domain names each event in the comment of its variant.
     #[test]
     fn stripe_is_asked_for_what_is_acted_on() {
         let text = include_str!("../../../shared/domain/src/inbox/events.rs");
@@ -53,7 +53,8 @@ mod tests {
         let (list, _) = list.split_once("\n}").expect("its end");
         let mut acted_on: Vec<_> = list
             .lines()
-            .filter_map(|line| line.trim().strip_prefix("/// `")?.strip_suffix('`'))
+            .filter_map(|line| line.trim().strip_prefix("///"))
+            .flat_map(|comment| comment.split('`').skip(1).step_by(2))
             .filter(|name| name.contains('.') && !name.starts_with("v1."))
             .collect();
         acted_on.sort_unstable();

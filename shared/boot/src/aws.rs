@@ -1,8 +1,10 @@
-//! AWS settings, read the way the SDKs' own tools name them, without the machinery of a credential chain: Lambda gives a
-//! function its credentials in the environment, and so does a developer's shell.
+//! AWS settings and the configuration of its SDKs.
+//!
+//! Settings have the names that AWS's own tools use. There is no credential chain: Lambda puts a function's credentials into
+//! the environment, and so does a developer's shell.
 
 use crate::web::Client;
-use crate::{Env, Outside, Trust};
+use crate::{Env, Outside, Setting, Settings};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
@@ -23,9 +25,40 @@ use bytes::Bytes;
 use domain::time::Timestamp;
 use std::time::{Duration, SystemTime};
 
-/// The AWS settings of a process: `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`,
-/// `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS`, `AWS_ENDPOINT_URL_SSM`, `AWS_CA_BUNDLE`,
-/// `SSL_CERT_FILE`.
+const REGION: Setting =
+    Setting::required("AWS_REGION", "The AWS region. Lambda sets it.").outside_template();
+const ACCESS_KEY_ID: Setting = Setting::required(
+    "AWS_ACCESS_KEY_ID",
+    "The id of the credentials for AWS. Lambda sets it.",
+)
+.outside_template();
+const SECRET_ACCESS_KEY: Setting = Setting::required(
+    "AWS_SECRET_ACCESS_KEY",
+    "The secret of the credentials for AWS. Lambda sets it.",
+)
+.outside_template();
+const SESSION_TOKEN: Setting = Setting::optional(
+    "AWS_SESSION_TOKEN",
+    "The session token of temporary credentials. Lambda sets it.",
+)
+.outside_template();
+const ENDPOINT_URL: Setting = Setting::optional(
+    "AWS_ENDPOINT_URL",
+    "Another address for all AWS services, for example an emulator's.",
+)
+.outside_template();
+const ENDPOINT_URL_DYNAMODB: Setting =
+    Setting::optional("AWS_ENDPOINT_URL_DYNAMODB", "Another address for DynamoDB.")
+        .outside_template();
+const ENDPOINT_URL_SQS: Setting =
+    Setting::optional("AWS_ENDPOINT_URL_SQS", "Another address for SQS.").outside_template();
+const ENDPOINT_URL_SSM: Setting = Setting::optional(
+    "AWS_ENDPOINT_URL_SSM",
+    "Another address for AWS Systems Manager.",
+)
+.outside_template();
+
+/// The AWS settings of a process, named as AWS's own tools name them.
 #[derive(Clone)]
 pub struct AwsSettings {
     region: String,
@@ -33,38 +66,27 @@ pub struct AwsSettings {
     dynamodb: Option<String>,
     sqs: Option<String>,
     ssm: Option<String>,
-    bundle: Option<String>,
 }
 
-/// Where a system keeps its own certificates: Debian's and Amazon Linux's places.
-const SYSTEM_BUNDLES: [&str; 2] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-];
-
-impl AwsSettings {
-    /// Reads the settings; what is missing is noted in `env`.
-    pub fn read(env: &mut Env) -> Self {
-        let region = env.text("AWS_REGION");
-        let key = env.text("AWS_ACCESS_KEY_ID");
-        let secret = env.text("AWS_SECRET_ACCESS_KEY");
-        let token = env.find("AWS_SESSION_TOKEN");
-        let all = env.find("AWS_ENDPOINT_URL");
+impl Settings for AwsSettings {
+    fn read(env: &mut Env) -> Self {
+        let region = env.text(REGION);
+        let key = env.text(ACCESS_KEY_ID);
+        let secret = env.text(SECRET_ACCESS_KEY);
+        let token = env.optional(SESSION_TOKEN);
+        let all = env.optional(ENDPOINT_URL);
         Self {
             region,
             credentials: Credentials::new(key, secret, token, None, "environment"),
-            dynamodb: env
-                .find("AWS_ENDPOINT_URL_DYNAMODB")
-                .or_else(|| all.clone()),
-            sqs: env.find("AWS_ENDPOINT_URL_SQS").or_else(|| all.clone()),
-            ssm: env.find("AWS_ENDPOINT_URL_SSM").or(all),
-            bundle: env
-                .find("AWS_CA_BUNDLE")
-                .or_else(|| env.find("SSL_CERT_FILE")),
+            dynamodb: env.optional(ENDPOINT_URL_DYNAMODB).or_else(|| all.clone()),
+            sqs: env.optional(ENDPOINT_URL_SQS).or_else(|| all.clone()),
+            ssm: env.optional(ENDPOINT_URL_SSM).or(all),
         }
     }
+}
 
-    /// Settings that lead nowhere; behind the seam stands an embedded AWS.
+impl AwsSettings {
+    /// Settings that lead nowhere, for an embedded AWS behind [`Outside`].
     pub fn embedded() -> Self {
         Self {
             region: "us-east-1".to_owned(),
@@ -72,50 +94,30 @@ impl AwsSettings {
             dynamodb: None,
             sqs: None,
             ssm: None,
-            bundle: None,
-        }
-    }
-
-    /// Whom to trust, given whom the door would trust by itself.
-    pub fn trust(&self, usual: Trust) -> Trust {
-        if let Some(path) = &self.bundle {
-            return Trust::File(path.clone());
-        }
-        let custom = [&self.dynamodb, &self.sqs, &self.ssm]
-            .into_iter()
-            .flatten()
-            .any(|url| url.starts_with("https://"));
-        let system = SYSTEM_BUNDLES
-            .iter()
-            .find(|path| std::path::Path::new(path).exists());
-        match (custom, system) {
-            (true, Some(path)) => Trust::File((*path).to_owned()),
-            (true, None) | (false, _) => usual,
         }
     }
 }
 
-/// What the walls to AWS are built on.
+/// What the AWS clients are built from.
 #[derive(Clone)]
 pub struct Aws {
-    /// For the SDKs.
     pub sdk: SdkConfig,
-    /// DynamoDB's address, where it is not the region's.
+    /// The address of DynamoDB, unless it is the region's.
     pub dynamodb: Option<String>,
-    /// SQS's address, where it is not the region's.
+    /// The address of SQS, unless it is the region's.
     pub sqs: Option<String>,
     pub(crate) ssm: String,
     pub(crate) credentials: Credentials,
     pub(crate) region: String,
 }
 
-/// Two attempts fit into the ten seconds in which GitHub wants its answer; queues do the rest of the retrying.
+/// Two attempts fit into the ten seconds that GitHub waits for an answer; queues do the other retries.
 const ATTEMPTS: u32 = 2;
 const ATTEMPT_MAX: Duration = Duration::from_millis(2_500);
 const OPERATION_MAX: Duration = Duration::from_secs(4);
 
 impl Aws {
-    /// Joins settings and the outside.
+    /// Configures the SDKs to use the HTTP client and the clock of `outside`.
     pub fn new(settings: AwsSettings, outside: &Outside) -> Self {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_MAX)
@@ -136,7 +138,7 @@ impl Aws {
             .time_source(SharedTimeSource::new(ClockForAws(outside.clock.clone())))
             .timeout_config(timeouts)
             .retry_config(retries)
-            // Its watchdog task costs every call more than a stalled small answer ever would.
+            // Its watchdog task costs every call more than a stalled small response ever would.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         Self {
@@ -151,14 +153,14 @@ impl Aws {
         }
     }
 
-    /// Opens the connection to SQS while the sandbox starts, so that the first webhook does not wait for handshakes. Whoever
-    /// reads from DynamoDB then has opened that one.
+    /// Opens the connection to SQS while the sandbox starts, to spare the first webhook the handshakes. The first read from
+    /// DynamoDB opens that connection.
     pub async fn warm(&self, outside: &Outside) {
         let url = self
             .sqs
             .clone()
             .unwrap_or_else(|| format!("https://sqs.{}.amazonaws.com", self.region));
-        // Any answer will do: the connection stays in the pool.
+        // Any response will do: the connection stays in the pool.
         if let Ok(request) = http::Request::get(url).body(Bytes::new()) {
             let _ = tower::Service::call(&mut outside.web.clone(), request).await;
         }
@@ -181,7 +183,7 @@ impl TimeSource for ClockForAws {
     }
 }
 
-/// The one HTTP client in the shape the SDKs want.
+/// The one HTTP client, as the SDKs want it.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpClientForAws {
     client: Client,
@@ -211,7 +213,7 @@ impl HttpClientForAws {
         response
             .map(SdkBody::from)
             .try_into()
-            .map_err(|_| ConnectorError::other("an answer with odd headers".into(), None))
+            .map_err(|_| ConnectorError::other("the response has invalid headers".into(), None))
     }
 }
 

@@ -1,15 +1,18 @@
-//! The settings, read once at the start; everything wrong with them is said at once.
+//! The environment, read once at the start. Everything that is wrong with it is reported at once.
 
+use crate::Setting;
+use domain::switches::Switch;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Where settings come from, and what was wrong with them so far.
+/// The values of settings, which settings were read so far, and what was wrong with them.
 pub struct Env {
     values: BTreeMap<String, String>,
-    wrong: Vec<String>,
+    read: Vec<Setting>,
+    errors: Vec<String>,
 }
 
-/// Everything that was wrong, a line each.
+/// Everything that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvError(Vec<String>);
 
@@ -25,7 +28,7 @@ impl Env {
     /// The environment of this process.
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the one reader of the environment"
+        reason = "this is the only reader of the environment"
     )]
     pub fn of_process() -> Self {
         Self::of(std::env::vars_os().filter_map(|(name, value)| {
@@ -41,11 +44,17 @@ impl Env {
             .collect();
         Self {
             values,
-            wrong: Vec::new(),
+            read: Vec::new(),
+            errors: Vec::new(),
         }
     }
 
-    /// A setting that may be absent; blank is absent.
+    /// An environment in which nothing is set.
+    pub fn empty() -> Self {
+        Self::of::<String, String>([])
+    }
+
+    /// The value under a name. A blank value counts as absent.
     pub fn find(&self, name: &str) -> Option<String> {
         self.values
             .get(name)
@@ -53,51 +62,74 @@ impl Env {
             .filter(|value| !value.is_empty())
     }
 
-    /// A setting that must be there.
-    pub fn text(&mut self, name: &'static str) -> String {
-        self.find(name).unwrap_or_else(|| {
-            self.wrong.push(format!("{name} is not set"));
+    /// Records that a setting is read, where its value is found in another way.
+    pub fn record(&mut self, setting: Setting) {
+        if self.read.iter().all(|known| known.name != setting.name) {
+            self.read.push(setting);
+        }
+    }
+
+    /// The value of a setting that may be absent, or its default.
+    pub fn optional(&mut self, setting: Setting) -> Option<String> {
+        self.record(setting);
+        self.find(setting.name)
+            .or_else(|| self.find(setting.alias?))
+            .or_else(|| setting.default.map(str::to_owned))
+    }
+
+    /// The value of a setting that must be present or has a default.
+    pub fn text(&mut self, setting: Setting) -> String {
+        self.optional(setting).unwrap_or_else(|| {
+            self.error(format!("{} is not set", setting.names()));
             String::new()
         })
     }
 
-    /// A setting under the first of several names that is set.
-    pub fn text_of(&mut self, names: &[&'static str]) -> String {
-        names
-            .iter()
-            .find_map(|name| self.find(name))
-            .unwrap_or_else(|| {
-                self.wrong
-                    .push(format!("{} is not set", names.join(" or ")));
-                String::new()
-            })
+    /// The value of a setting that must be present only if another one is.
+    pub fn text_if(&mut self, needed: bool, setting: Setting) -> String {
+        if needed {
+            self.text(setting)
+        } else {
+            self.optional(setting).unwrap_or_default()
+        }
     }
 
-    /// A number under the first of several names that is set.
-    pub fn number_of(&mut self, names: &[&'static str]) -> u64 {
-        let text = self.text_of(names);
+    /// The number of a setting that must be present or has a default.
+    pub fn number(&mut self, setting: Setting) -> u64 {
+        let text = self.text(setting);
         if text.is_empty() {
             return 0;
         }
         text.parse().unwrap_or_else(|_| {
-            self.wrong
-                .push(format!("{} is not a number", names.join(" or ")));
+            self.error(format!("{} is not a number", setting.names()));
             0
         })
     }
 
-    /// Notes something else that is wrong.
-    pub fn error(&mut self, what: impl Into<String>) {
-        self.wrong.push(what.into());
+    /// A switch, which is off only where the value is `false`.
+    pub fn switch(&mut self, setting: Setting) -> Switch {
+        let off = self
+            .optional(setting)
+            .is_some_and(|text| text.eq_ignore_ascii_case("false"));
+        Switch::from(!off)
     }
 
-    /// The verdict on all settings together.
+    /// Notes something else that is wrong.
+    pub fn error(&mut self, what: impl Into<String>) {
+        self.errors.push(what.into());
+    }
+
+    /// Succeeds if nothing was wrong.
     pub fn finish(self) -> Result<(), EnvError> {
-        if self.wrong.is_empty() {
+        if self.errors.is_empty() {
             Ok(())
         } else {
-            Err(EnvError(self.wrong))
+            Err(EnvError(self.errors))
         }
+    }
+
+    pub(crate) fn into_read(self) -> Vec<Setting> {
+        self.read
     }
 }
 
@@ -106,24 +138,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_everything_at_once() {
-        let mut env = Env::of([("B", " "), ("N", "x"), ("D", "d")]);
-        let _ = (
-            env.text("A"),
-            env.text("B"),
-            env.text_of(&["C", "D"]),
-            env.text_of(&["E", "F"]),
-        );
-        let _ = env.number_of(&["N"]);
-        let said = env.finish().expect_err("much is wrong").to_string();
-        for part in [
-            "A is not set",
-            "B is not set",
-            "E or F is not set",
-            "N is not a number",
-        ] {
-            assert!(said.contains(part), "{said}");
+    fn reports_everything_at_once() {
+        const fn required(name: &'static str) -> Setting {
+            Setting::required(name, "A setting.")
         }
-        assert!(!said.contains('D'), "{said}");
+        let mut env = Env::of([("B", " "), ("N", "x"), ("D", "d"), ("I", "FALSE")]);
+        let _ = (
+            env.text(required("A")),
+            env.text(required("B")),
+            env.text(required("E").with_alias("F")),
+            env.number(required("N")),
+            env.text_if(false, required("G")),
+        );
+        let d = env.text(required("C").with_alias("D"));
+        let h = env.text(Setting::optional("H", "A setting.").with_default("h"));
+        let i = env.switch(required("I").with_default("true"));
+        assert_eq!((d.as_str(), h.as_str(), i), ("d", "h", Switch::Off));
+        let names: Vec<_> = env.read.iter().map(|setting| setting.name).collect();
+        assert_eq!(names, ["A", "B", "E", "N", "G", "C", "H", "I"]);
+        assert_eq!(
+            env.finish().expect_err("four are wrong").to_string(),
+            "cannot start: A is not set; B is not set; E or F is not set; N is not a number"
+        );
     }
 }

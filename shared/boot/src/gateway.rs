@@ -1,8 +1,8 @@
-//! HTTP as API Gateway's HTTP APIs and function URLs wrap it: payload format 2.0, read and written as the few fields that
-//! an HTTP request and its answer consist of.
+//! HTTP as API Gateway's HTTP APIs and function URLs wrap it: payload format 2.0, of which only the fields of a request and
+//! a response are read and written.
 //!
-//! By hand and for the receivers alone, since the crate for it knows every gateway and charset there is, and is a tenth
-//! of a receiver; other HTTP doors use that crate.
+//! Only the receivers use it. The `lambda_http` crate knows every gateway and charset, and would be a tenth of a receiver's
+//! size; the other HTTP functions use that crate.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// A request, wrapped.
+/// A wrapped request.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Wrapped {
@@ -33,18 +33,18 @@ pub(crate) struct Wrapped {
 
 #[derive(Deserialize)]
 struct Context {
-    http: About,
+    http: HttpContext,
 }
 
 #[derive(Deserialize)]
-struct About {
+struct HttpContext {
     method: String,
 }
 
-/// An answer, wrapped.
+/// A wrapped response.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Answer {
+pub(crate) struct WrappedResponse {
     status_code: u16,
     headers: BTreeMap<String, String>,
     cookies: Vec<String>,
@@ -52,7 +52,7 @@ pub(crate) struct Answer {
     is_base64_encoded: bool,
 }
 
-/// The gateway sent what is no HTTP request.
+/// The gateway sent something that is not an HTTP request.
 pub(crate) type BadEvent = Box<dyn std::error::Error + Send + Sync>;
 
 impl Wrapped {
@@ -97,8 +97,8 @@ fn uri(path: &str, query: &str) -> Result<Uri, BadEvent> {
     Ok(PathAndQuery::try_from(text)?.into())
 }
 
-/// Wraps an answer: as text where it is one, else in base64.
-pub(crate) fn wrap(response: Response<Bytes>) -> Answer {
+/// Wraps a response. The body is text if it is UTF-8, or else base64.
+pub(crate) fn wrap(response: Response<Bytes>) -> WrappedResponse {
     let (mut head, body) = response.into_parts();
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let cookies = head.headers.get_all(SET_COOKIE).iter().map(text).collect();
@@ -107,7 +107,7 @@ pub(crate) fn wrap(response: Response<Bytes>) -> Answer {
         Ok(text) => (text, false),
         Err(error) => (STANDARD.encode(error.as_bytes()), true),
     };
-    Answer {
+    WrappedResponse {
         status_code: head.status.as_u16(),
         headers: joined(&head.headers),
         cookies,
@@ -116,7 +116,7 @@ pub(crate) fn wrap(response: Response<Bytes>) -> Answer {
     }
 }
 
-/// The format has one value a name; several are one list.
+/// The format has one value for each name, so several values become one list.
 fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
     let list = |name| {
         let values = headers
@@ -179,16 +179,16 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_keeps_its_bytes() {
-        let answer = Response::builder()
+    fn a_response_keeps_its_bytes() {
+        let response = Response::builder()
             .status(202)
             .header("set-cookie", "x=1")
             .header("vary", "a")
             .header("vary", "b");
         let text = wrap(
-            answer
+            response
                 .body(Bytes::from_static(b"recorded"))
-                .expect("an answer"),
+                .expect("a response"),
         );
         assert_eq!(
             (text.status_code, text.body.as_str(), text.is_base64_encoded),

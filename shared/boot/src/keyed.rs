@@ -14,7 +14,7 @@ pub type Source<T> =
 
 type Build<T> = dyn Fn(&[SecretString]) -> Result<T, Failure> + Send + Sync;
 
-/// A client and the secrets it was built from. It is kept as long as they stay the same, with what it caches.
+/// A client and the secrets from which it was built. The client and its caches are kept while the secrets stay the same.
 pub struct Keyed<T> {
     secrets: Secrets,
     build: Box<Build<T>>,
@@ -22,7 +22,7 @@ pub struct Keyed<T> {
 }
 
 impl<T: Clone> Keyed<T> {
-    /// Nothing is built yet.
+    /// Builds nothing before the first use.
     pub fn new<E: Retryable>(
         secrets: Secrets,
         build: impl Fn(&[SecretString]) -> Result<T, E> + Send + Sync + 'static,
@@ -34,7 +34,7 @@ impl<T: Clone> Keyed<T> {
         }
     }
 
-    /// The same as a function, for a wall that asks for what it needs when it needs it.
+    /// The same as a function, for an adapter that does not depend on this crate.
     pub fn into_source(self) -> Source<T>
     where
         T: Send + 'static,

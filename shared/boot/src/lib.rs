@@ -1,6 +1,6 @@
-//! The edge of the process: everything that comes from outside before a door can work.
+//! The edge of the process: everything that a function needs from outside before it can work.
 //!
-//! Owns the environment, the clock, random numbers, secrets, logging, the HTTP client under all walls and the Lambda
+//! Owns the environment, the clock, random numbers, secrets, logging, the HTTP client under all adapters and the Lambda
 //! runtime. It is the only caller of `std::env` and of the clock. [`Outside`] is the seam: on AWS it holds one hyper
 //! client, in tests and on the local stack in-process stand-ins, and nothing else differs.
 
@@ -14,6 +14,7 @@ mod outside;
 #[cfg(any(feature = "receiver", feature = "http", feature = "consumer"))]
 pub mod runtime;
 mod secrets;
+mod settings;
 mod signing;
 mod source;
 mod ssm;
@@ -21,10 +22,11 @@ mod web;
 
 pub use aws::{Aws, AwsSettings};
 pub use env::{Env, EnvError};
-pub use keyed::Keyed;
+pub use keyed::{Keyed, Source};
 pub use log::{log_at, log_to, log_to_stdout};
 pub use outside::{Clock, Outside, Random, Web, WebError};
 pub use secrets::{Secret, SecretError, Secrets};
+pub use settings::{Setting, Settings};
 pub use signing::Sign;
 pub use source::SourceAddress;
 pub use tracing::level_filters::LevelFilter;

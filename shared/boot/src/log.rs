@@ -1,20 +1,26 @@
-//! Logging: one JSON line an event on standard output, where Lambda collects it.
+//! Logging: one JSON line for each event on standard output, where Lambda collects it.
 
-use crate::Env;
+use crate::{Env, Setting};
 use tracing::level_filters::LevelFilter;
 
-/// Starts logging at the level of `RUST_LOG` (`error`, `warn`, `info`, `debug`; info when it is not set or something
-/// else). Walls' own libraries log at `warn` at most: their lines may carry more than we want to keep.
+pub(crate) const LEVEL: Setting = Setting::optional(
+    "RUST_LOG",
+    "The log level: `off`, `error`, `warn`, `info`, `debug` or `trace`. The local stack logs nothing unless it is set.",
+)
+.with_default("info");
+
+/// Starts logging at the level of `RUST_LOG`. Libraries log at `warn` at most, because their lines may contain more than we
+/// want to keep.
 pub fn log_to_stdout(env: &Env) {
     log_at(env, LevelFilter::INFO);
 }
 
-/// The same, with another level where `RUST_LOG` says none.
+/// Logs to standard output, at another level than `info` where `RUST_LOG` is not set or not a level.
 pub fn log_at(env: &Env, otherwise: LevelFilter) {
     log_to(env, otherwise, std::io::stdout);
 }
 
-/// The same lines, written somewhere else.
+/// Writes the same lines somewhere else.
 pub fn log_to<W>(env: &Env, otherwise: LevelFilter, writer: W)
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
@@ -23,7 +29,7 @@ where
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
     let level = env
-        .find("RUST_LOG")
+        .find(LEVEL.name)
         .and_then(|text| text.parse::<LevelFilter>().ok())
         .unwrap_or(otherwise);
     let ours = OURS.iter().map(|target| (*target, level));
@@ -42,10 +48,11 @@ where
         .try_init();
 }
 
-const OURS: [&str; 22] = [
+const OURS: [&str; 23] = [
     "admin",
     "api",
     "boot",
+    "flows",
     "github_api",
     "github_events",
     "github_webhook",

@@ -1,14 +1,14 @@
-//! The seam between a door and the world.
+//! The seam between a function and the world.
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use domain::time::Timestamp;
 use std::sync::Arc;
 
-/// An HTTP request without an answer: refused, lost or too slow. What it did on the other side is unknown.
+/// An HTTP request that got no response: refused, lost or too slow. What it did on the other side is unknown.
 pub type WebError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Whoever carries HTTP requests to vendors: absolute URLs, no redirects, a cap on the answer's size and on the time.
+/// The HTTP client of the vendors' adapters: absolute URLs, no redirects, a limit on the response's size and on the time.
 pub type Web =
     tower::util::BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, WebError>;
 
@@ -18,26 +18,23 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// The only source of random numbers.
 pub type Random = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// Everything a door reaches the world by.
+/// Everything through which a function reaches the world.
 #[derive(Clone)]
 pub struct Outside {
-    /// Under the AWS SDKs.
+    /// The HTTP client of the AWS SDKs.
     pub aws: SharedHttpClient,
-    /// Under every vendor's wall.
+    /// The HTTP client of the vendors' adapters.
     pub web: Web,
-    /// What time it is.
     pub clock: Clock,
-    /// Random numbers.
     pub random: Random,
 }
 
 impl Outside {
-    /// What time it is.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
     }
 
-    /// So many random bytes: ten for a new id, more for a secret.
+    /// `N` random bytes: ten for a new id, more for a secret.
     pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         for part in bytes.chunks_mut(8) {
@@ -47,7 +44,7 @@ impl Outside {
         bytes
     }
 
-    /// The real world, through one HTTP client that trusts whom `trust` says.
+    /// The real world, through one HTTP client.
     pub fn real(trust: crate::Trust) -> Result<Self, WebError> {
         let client = crate::web::Client::new(&trust)?;
         Ok(Self {

@@ -1,13 +1,25 @@
-//! The Lambda runtime, wrapped around a door's own function.
+//! Starting a function, and the Lambda runtime around it.
+
+use crate::{Env, Outside, Settings, Trust, log_to_stdout};
 
 #[cfg(feature = "consumer")]
-pub use events::serve_events;
+pub use events::{run_consumer, serve_events};
 #[cfg(feature = "http")]
-pub use http_doors::serve_http;
+pub use http_functions::{run_http, serve_http};
 #[cfg(feature = "receiver")]
 pub use receivers::serve_webhooks;
 
-/// Says why a door cannot start, in a line of its log, and ends the process.
+/// Starts logging, reads the settings and opens the HTTP client. Ends the process with one log line where that fails.
+pub fn start<S: Settings>(usual: Trust) -> (S, Outside) {
+    let mut env = Env::of_process();
+    log_to_stdout(&env);
+    let trust = Trust::from_env(&mut env, usual);
+    let settings = S::load(env).unwrap_or_else(|error| refuse(&error));
+    let outside = Outside::real(trust).unwrap_or_else(|error| refuse(&error));
+    (settings, outside)
+}
+
+/// Logs why a function cannot start, and ends the process.
 pub fn refuse(error: &dyn std::fmt::Display) -> ! {
     tracing::error!(alarm = true, "{error}");
     std::process::exit(1)
@@ -20,8 +32,8 @@ mod receivers {
     use lambda_runtime::{LambdaEvent, Runtime, service_fn};
     use std::future::Future;
 
-    /// Serves webhooks as API Gateway or a function URL wraps them. Whether the body came as text or base64 is undone here; a
-    /// receiver sees the raw bytes.
+    /// Serves webhooks as API Gateway or a function URL wraps them. A receiver sees the raw bytes of the body, whether they
+    /// came as text or in base64.
     pub async fn serve_webhooks<H, F>(handle: H) -> Result<(), lambda_runtime::Error>
     where
         H: Fn(http::Request<Bytes>) -> F + Sync,
@@ -37,14 +49,29 @@ mod receivers {
 }
 
 #[cfg(feature = "http")]
-mod http_doors {
-    use crate::SourceAddress;
+mod http_functions {
+    use super::{refuse, start};
+    use crate::{Outside, Settings, SourceAddress, Trust};
     use bytes::Bytes;
     use lambda_http::request::RequestContext;
     use lambda_http::{Body, Request, RequestExt, service_fn};
     use std::future::Future;
 
-    /// Where the gateway has seen the request come from.
+    /// Runs an HTTP function for people and their programs: connects it, then serves until the sandbox ends.
+    pub async fn run_http<S: Settings, C: Clone + Sync, F>(
+        connect: impl FnOnce(S, Outside) -> C,
+        respond: impl Fn(C, http::Request<Bytes>) -> F + Sync,
+    ) where
+        F: Future<Output = http::Response<Bytes>> + Send,
+    {
+        let (settings, outside) = start(Trust::Public);
+        let ctx = connect(settings, outside);
+        serve_http(|request| respond(ctx.clone(), request))
+            .await
+            .unwrap_or_else(|error| refuse(&error));
+    }
+
+    /// The address from which the gateway received the request.
     fn source(request: &Request) -> Option<SourceAddress> {
         let RequestContext::ApiGatewayV2(context) = request.request_context_ref()? else {
             return None;
@@ -58,7 +85,7 @@ mod http_doors {
             .map(SourceAddress)
     }
 
-    /// Serves HTTP events of API Gateway or a function URL to a door of people and their programs.
+    /// Serves requests as API Gateway or a function URL wraps them.
     pub async fn serve_http<H, F>(handle: H) -> Result<(), lambda_http::Error>
     where
         H: Fn(http::Request<Bytes>) -> F + Sync,
@@ -90,13 +117,27 @@ mod http_doors {
 
 #[cfg(feature = "consumer")]
 mod events {
+    use super::{refuse, start};
+    use crate::{Outside, Settings, Trust};
     use domain::time::Timestamp;
     use lambda_runtime::{LambdaEvent, service_fn};
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use std::future::Future;
 
-    /// Serves events of a queue or a schedule. The handler learns by when this invocation must be over.
+    /// Runs a function that a queue or a schedule invokes: connects it, then serves until the sandbox ends.
+    pub async fn run_consumer<S: Settings, C, E: DeserializeOwned, R: Serialize>(
+        connect: impl FnOnce(S, Outside) -> C,
+        handle: impl AsyncFn(&C, E, Timestamp) -> R,
+    ) {
+        let (settings, outside) = start(Trust::Public);
+        let ctx = connect(settings, outside);
+        serve_events(|event, deadline| handle(&ctx, event, deadline))
+            .await
+            .unwrap_or_else(|error| refuse(&error));
+    }
+
+    /// Serves events of a queue or a schedule. The handler gets the time by which this invocation must end.
     pub async fn serve_events<E, R, H, F>(handle: H) -> Result<(), lambda_runtime::Error>
     where
         E: DeserializeOwned,
@@ -108,7 +149,7 @@ mod events {
         lambda_runtime::run(service_fn(|event: LambdaEvent<E>| async move {
             let deadline =
                 Timestamp::from_millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
-            // Boxed, since a door's whole future inlined into the runtime's is deeper than the compiler likes.
+            // Boxed, because the whole future of a function inlined into the runtime's nests deeper than the compiler allows.
             Ok::<_, lambda_runtime::Error>(Box::pin(handle(event.payload, deadline)).await)
         }))
         .await

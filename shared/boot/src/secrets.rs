@@ -1,10 +1,10 @@
-//! Secrets: by value on one machine, by reference on AWS.
+//! Secrets: by value on a developer's machine, by reference on AWS.
 //!
-//! A setting that begins with `ssm:` names a parameter; all of a door's are fetched in one call, kept for a minute and
-//! fetched again then by whoever comes first. A refresh that fails keeps the old values for ten minutes and alarms;
-//! after that the door refuses to work rather than to work with secrets that may have been withdrawn.
+//! A setting that begins with `ssm:` names a parameter of Systems Manager. Its value is kept for a minute; the next use
+//! fetches it again. If that fails, an alarm is logged and the old value serves for ten more minutes. Then the function
+//! refuses to work, because the secret may have been revoked.
 
-use crate::{Aws, Env, Outside, ssm};
+use crate::{Aws, Env, Outside, Setting, ssm};
 use domain::retry::{Retry, Retryable};
 use domain::time::Timestamp;
 use secrecy::SecretString;
@@ -14,27 +14,31 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-const FRESH: Duration = Duration::from_secs(60);
-const BEARABLE: Duration = Duration::from_secs(600);
+const FRESH_FOR: Duration = Duration::from_secs(60);
+const STALE_FOR: Duration = Duration::from_secs(600);
 
-/// Where one secret is to be had.
+/// A secret, or where to fetch it.
 #[derive(Clone)]
 pub enum Secret {
-    /// Here.
     Value(SecretString),
-    /// In this parameter of AWS Systems Manager.
+    /// The name of a parameter in Systems Manager.
     Parameter(String),
 }
 
 impl Secret {
-    /// Reads a setting under the first of several names that is set.
-    pub fn read(env: &mut Env, names: &[&'static str]) -> Self {
-        Self::of(env.text_of(names))
+    /// Reads a setting that must be present.
+    pub fn read(env: &mut Env, setting: Setting) -> Self {
+        Self::of(env.text(setting))
+    }
+
+    /// Reads a setting that must be present only if another one is.
+    pub fn read_if(needed: bool, env: &mut Env, setting: Setting) -> Self {
+        Self::of(env.text_if(needed, setting))
     }
 
     /// Reads a setting that may be absent.
-    pub fn find(env: &Env, name: &str) -> Option<Self> {
-        env.find(name).map(Self::of)
+    pub fn optional(env: &mut Env, setting: Setting) -> Option<Self> {
+        env.optional(setting).map(Self::of)
     }
 
     fn of(text: String) -> Self {
@@ -45,7 +49,7 @@ impl Secret {
     }
 }
 
-/// The secrets are not to be had.
+/// Secrets could not be fetched.
 #[derive(Debug)]
 pub struct SecretError {
     source: crate::WebError,
@@ -53,7 +57,7 @@ pub struct SecretError {
 
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("could not fetch the secrets from Systems Manager")
+        f.write_str("could not fetch secrets from Systems Manager")
     }
 }
 
@@ -72,10 +76,10 @@ impl Retryable for SecretError {
 struct Kept {
     values: Arc<Vec<SecretString>>,
     fetched_at: Timestamp,
-    tried_at: Timestamp,
+    attempted_at: Timestamp,
 }
 
-/// The secrets of a door, in the order in which they were named.
+/// Some secrets, in the order in which they were given.
 #[derive(Clone)]
 pub struct Secrets {
     named: Arc<Vec<Secret>>,
@@ -85,7 +89,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Nothing is fetched yet.
+    /// Fetches nothing before the first use.
     pub fn new(named: Vec<Secret>, aws: Aws, outside: Outside) -> Self {
         Self {
             named: Arc::new(named),
@@ -95,13 +99,13 @@ impl Secrets {
         }
     }
 
-    /// The values as they are now, at most a minute old unless they cannot be had.
+    /// The current values, at most a minute old unless they cannot be fetched.
     pub async fn current(&self) -> Result<Arc<Vec<SecretString>>, SecretError> {
         let now = self.outside.now();
-        // Held across the fetch: whoever comes meanwhile waits for it instead of fetching too.
+        // Held across the fetch, so that concurrent callers wait for it instead of fetching, too.
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.as_ref()
-            && now.since(kept.tried_at) < FRESH
+            && now.since(kept.attempted_at) < FRESH_FOR
         {
             return Ok(Arc::clone(&kept.values));
         }
@@ -111,14 +115,14 @@ impl Secrets {
                 *kept = Some(Kept {
                     values: Arc::clone(&values),
                     fetched_at: now,
-                    tried_at: now,
+                    attempted_at: now,
                 });
                 Ok(values)
             }
             Err(source) => match kept.as_mut() {
-                Some(old) if now.since(old.fetched_at) < BEARABLE => {
-                    tracing::error!(error = %source, alarm = true, "secrets could not be refreshed; the old ones still serve");
-                    old.tried_at = now;
+                Some(old) if now.since(old.fetched_at) < STALE_FOR => {
+                    tracing::error!(error = %source, alarm = true, "secrets could not be refreshed; using the old ones");
+                    old.attempted_at = now;
                     Ok(Arc::clone(&old.values))
                 }
                 Some(_) | None => Err(SecretError { source }),
@@ -145,7 +149,7 @@ impl Secrets {
             Secret::Parameter(name) => fetched
                 .get(name)
                 .cloned()
-                .ok_or_else(|| format!("there is no parameter {name}").into()),
+                .ok_or_else(|| format!("Systems Manager has no parameter `{name}`").into()),
         };
         self.named.iter().map(value).collect()
     }

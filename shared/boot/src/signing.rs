@@ -1,4 +1,4 @@
-//! Signing requests to AWS by hand, for the few calls whose SDK would weigh more than the door that makes them.
+//! Signs requests to AWS, for the few calls whose SDK would be larger than the function that makes them.
 
 use crate::{Aws, Outside, WebError};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
@@ -8,12 +8,12 @@ use domain::time::Timestamp;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Signs a request with this process's credentials, at the moment it is asked to.
+/// Signs a request with this process's credentials and the current time.
 pub type Sign =
     Arc<dyn Fn(http::Request<Bytes>) -> Result<http::Request<Bytes>, WebError> + Send + Sync>;
 
 impl Aws {
-    /// Whoever signs requests to one of AWS's services, in our region.
+    /// A signer of requests to a service in the process's region.
     pub fn signer(&self, service: &'static str, outside: &Outside) -> Sign {
         let identity = self.credentials.clone().into();
         let (region, clock) = (self.region.clone(), Arc::clone(&outside.clock));

@@ -1,14 +1,14 @@
-//! Where a request came from.
+//! The address of a client.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The address that a request came from, as the gateway says it beside the request. No header says so: anybody can send one.
+/// The address from which the gateway received a request. It is not read from a header, because a client can send any.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SourceAddress(pub IpAddr);
 
 impl SourceAddress {
-    /// Whoever is behind it: one address, or for IPv6 the network of which one customer has all.
-    pub fn neighborhood(self) -> String {
+    /// The key for rate limits: one address, or for IPv6 the /64 network, which usually belongs to one customer.
+    pub fn network(self) -> String {
         match self.0 {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => match address.to_ipv4_mapped() {
@@ -24,8 +24,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_of_ipv6_is_one_neighbor() {
-        for (address, neighborhood) in [
+    fn an_ipv6_network_counts_as_one_client() {
+        for (address, network) in [
             ("192.0.2.10", "192.0.2.10"),
             ("::ffff:192.0.2.10", "192.0.2.10"),
             ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
@@ -33,7 +33,7 @@ mod tests {
             ("2001:db8:1:3::1", "2001:db8:1:3::"),
         ] {
             let address = SourceAddress(address.parse().expect("an address"));
-            assert_eq!(address.neighborhood(), neighborhood);
+            assert_eq!(address.network(), network);
         }
     }
 }

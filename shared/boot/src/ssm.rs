@@ -1,4 +1,4 @@
-//! One call to AWS Systems Manager, signed by hand: its SDK would weigh more than all the rest of a receiver.
+//! The one call to AWS Systems Manager. Its SDK would be larger than the rest of a receiver.
 
 use crate::{Aws, Outside, WebError};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
-struct Answer {
+struct Response {
     #[serde(rename = "Parameters")]
     parameters: Vec<Parameter>,
 }
@@ -20,7 +20,7 @@ struct Parameter {
     value: String,
 }
 
-/// The values of these parameters, decrypted; at most ten, the limit of one call.
+/// Fetches and decrypts parameters; at most ten, the limit of the call.
 pub(crate) async fn parameters(
     aws: &Aws,
     outside: &Outside,
@@ -36,13 +36,13 @@ pub(crate) async fn parameters(
     let response = tower::Service::call(&mut web, request).await?;
     if !response.status().is_success() {
         return Err(format!(
-            "Systems Manager answered {} for {}",
+            "Systems Manager responded with {} for {}",
             response.status().as_u16(),
             names.join(", ")
         )
         .into());
     }
-    let answer: Answer = serde_json::from_slice(response.body())?;
+    let answer: Response = serde_json::from_slice(response.body())?;
     Ok(answer
         .parameters
         .into_iter()

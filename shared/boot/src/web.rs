@@ -1,9 +1,9 @@
 //! The one HTTP client: hyper over rustls, no redirects, bounded in time and size.
 //!
-//! Receivers trust Amazon's roots alone and carry them in the binary, since reading the system's store costs more than the
-//! rest of a cold start. A custom AWS endpoint is not Amazon's, so then the system's store is read.
+//! Receivers trust only Amazon's roots and carry them in the binary, because reading the system's store costs more than the
+//! rest of a cold start. A custom AWS endpoint has no certificate of Amazon's, so the system's store is read for one.
 
-use crate::WebError;
+use crate::{Env, Setting, WebError};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnector;
@@ -20,17 +20,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// The largest answer anybody may give us.
-const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The largest response that is read.
+const RESPONSE_BYTES_MAX: usize = 32 * 1024 * 1024;
 const CONNECT_MAX: Duration = Duration::from_millis(1_500);
 /// Lambda freezes the process between invocations; a connection idle for longer is not worth trying.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 
-/// How long one request may take. Where that is wrong, a wall puts another `Duration` into the request's extensions: the
-/// one word that walls and this client share without knowing each other.
+/// How long a request may take. An adapter puts another `Duration` into the extensions of a request that needs one, so the
+/// adapters and this client need not know each other.
 const TIME_USUAL: Duration = Duration::from_secs(30);
 
-/// Whose certificates are believed.
+/// The TLS roots that the client trusts.
 #[derive(Debug, Clone)]
 pub enum Trust {
     /// Amazon's own roots, carried in the binary.
@@ -40,6 +40,45 @@ pub enum Trust {
     Public,
     /// The roots in this PEM file.
     File(String),
+}
+
+pub(crate) const CA_BUNDLE: Setting = Setting::optional(
+    "AWS_CA_BUNDLE",
+    "A PEM file with the only certificates to trust.",
+)
+.with_alias("SSL_CERT_FILE")
+.outside_template();
+
+/// The certificate stores of Debian and Amazon Linux.
+const SYSTEM_BUNDLES: [&str; 2] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+];
+const ENDPOINTS: [&str; 4] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_SQS",
+    "AWS_ENDPOINT_URL_SSM",
+];
+
+impl Trust {
+    /// The roots that the environment asks for, or else `usual`. A custom AWS endpoint needs the system's roots.
+    pub fn from_env(env: &mut Env, usual: Self) -> Self {
+        if let Some(path) = env.optional(CA_BUNDLE) {
+            return Self::File(path);
+        }
+        let custom = ENDPOINTS
+            .iter()
+            .filter_map(|name| env.find(name))
+            .any(|url| url.starts_with("https://"));
+        let system = SYSTEM_BUNDLES
+            .iter()
+            .find(|path| std::path::Path::new(path).exists());
+        match (custom, system) {
+            (true, Some(path)) => Self::File((*path).to_owned()),
+            (true, None) | (false, _) => usual,
+        }
+    }
 }
 
 const AMAZON_ROOTS: [&[u8]; 5] = [
@@ -66,11 +105,11 @@ fn roots(trust: &Trust) -> Result<RootCertStore, WebError> {
             for certificate in
                 CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))?
             {
-                // A system's store may hold a certificate that rustls does not take; the others still serve.
+                // A system's store may hold a certificate that rustls does not accept; the others are still of use.
                 let _ = roots.add(certificate.map_err(|error| unreadable(&error))?);
             }
             if roots.is_empty() {
-                return Err(unreadable(&"there is none in it").into());
+                return Err(unreadable(&"the file has no certificate").into());
             }
         }
     }
@@ -86,7 +125,7 @@ fn provider() -> rustls::crypto::CryptoProvider {
     compile_error!("boot needs one of its features: receiver, http or consumer");
 }
 
-/// Hyper with our bounds. Cheap to clone; clones share the connections.
+/// Hyper with our limits. Cheap to clone; clones share the connections.
 #[derive(Clone)]
 pub(crate) struct Client {
     hyper: Hyper<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -133,7 +172,7 @@ impl Client {
         let exchange = async {
             let response = self.hyper.request(request.map(Full::new)).await?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX)
+            let body = Limited::new(body, RESPONSE_BYTES_MAX)
                 .collect()
                 .await?
                 .to_bytes();

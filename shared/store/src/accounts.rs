@@ -9,11 +9,11 @@ pub(crate) mod sessions;
 pub(crate) mod signups;
 
 use crate::Store;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::keys::Key;
-use crate::db::tx::{Change, put_new};
+use crate::db::tx::{Change, Committed, put_new};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use domain::accounts::signups::SignUpSource;
 use domain::accounts::{Account, InstallationState, NewAccount, Payer};
@@ -43,6 +43,14 @@ pub enum AccountCreated {
     Taken(AccountId),
 }
 
+/// What may stand against a new account, in the order in which they decide: a customer that has an account also finds its
+/// installation linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Existing,
+    Taken,
+}
+
 /// Whether what was said of an installation was news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstallationNoted {
@@ -56,34 +64,19 @@ impl Store {
     /// Provisions an account with the ids that lead to it, whole or not at all.
     pub async fn account_create(&self, new: &NewAccount) -> Result<AccountCreated, StoreError> {
         let id = &new.account.id;
-        let mut items = vec![
-            put_new(&self.table, customer_attributes(&new.account)),
-            put_new(&self.table, account_attributes(&new.account)),
-        ];
-        items.extend(self.links(new, id).map(|link| link.item(&self.table)));
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(AccountCreated::New);
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk("create an account", error));
-        };
-        if let Some(held) = condition_failed(reasons.first()) {
-            let existing = account_in(held.item())?;
-            return self.account_link(new, existing).await;
+        let mut tx = self.table.transaction("create an account");
+        tx.add(put_new(&self.table, customer_attributes(&new.account)))
+            .or(Refusal::Existing);
+        tx.add(put_new(&self.table, account_attributes(&new.account)));
+        for link in self.links(new, id) {
+            tx.add(link.item(&self.table)).or(Refusal::Taken);
         }
-        match reasons
-            .iter()
-            .skip(2)
-            .find_map(|reason| condition_failed(Some(reason)))
-        {
-            Some(held) => account_in(held.item()).map(AccountCreated::Taken),
-            None => Err(StoreError::cancelled("create an account", reasons)),
+        match tx.commit().await? {
+            Committed::Written => Ok(AccountCreated::New),
+            Committed::Refused(Refusal::Existing, old) => {
+                self.account_link(new, account_in(&old)?).await
+            }
+            Committed::Refused(Refusal::Taken, old) => account_in(&old).map(AccountCreated::Taken),
         }
     }
 
@@ -93,31 +86,17 @@ impl Store {
         new: &NewAccount,
         account: AccountId,
     ) -> Result<AccountCreated, StoreError> {
-        let items: Vec<_> = self
-            .links(new, &account)
-            .map(|link| link.item(&self.table))
-            .collect();
-        if items.is_empty() {
-            return Ok(AccountCreated::Existing(account));
+        let mut links = self.links(new, &account).peekable();
+        if links.peek().is_none() {
+            return Ok(AccountCreated::Existing(account.clone()));
         }
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(AccountCreated::Existing(account));
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk("link an account", error));
-        };
-        match reasons
-            .iter()
-            .find_map(|reason| condition_failed(Some(reason)))
-        {
-            Some(held) => account_in(held.item()).map(AccountCreated::Taken),
-            None => Err(StoreError::cancelled("link an account", reasons)),
+        let mut tx = self.table.transaction("link an account");
+        for link in links {
+            tx.add(link.item(&self.table)).or(Refusal::Taken);
+        }
+        match tx.commit().await? {
+            Committed::Written => Ok(AccountCreated::Existing(account)),
+            Committed::Refused(_, old) => account_in(&old).map(AccountCreated::Taken),
         }
     }
 
@@ -153,12 +132,7 @@ impl Store {
         account: &AccountId,
         now: Timestamp,
     ) -> Result<AccountBegun, StoreError> {
-        match self
-            .begun(account, now)
-            .call(&self.client, &self.table)
-            .send()
-            .await
-        {
+        match self.begun(account, now).call(&self.table).send().await {
             Ok(_) => Ok(AccountBegun::Now),
             Err(error)
                 if error
@@ -181,9 +155,10 @@ impl Store {
     /// The account, if there is one.
     pub async fn account_find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::account(id).attributes()));
         let found = get
             .consistent_read(true)
@@ -197,9 +172,10 @@ impl Store {
     pub async fn account_name(&self, id: &AccountId) -> Result<Option<String>, StoreError> {
         const NAME: &str = "read an account's name";
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::account(id).attributes()));
         let found = get
             .consistent_read(true)
@@ -226,9 +202,10 @@ impl Store {
     ) -> Result<Option<OwnerId>, StoreError> {
         const FIND: &str = "find an installation's owner";
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::installation(id).attributes()));
         let found = get
             .consistent_read(true)
@@ -263,9 +240,10 @@ impl Store {
 
     async fn account_at(&self, key: Key) -> Result<Option<AccountId>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get
@@ -273,7 +251,7 @@ impl Store {
             .await
             .map_err(|e| StoreError::sdk("find an account", e))?;
         let named = found.item.filter(|item| item.contains_key("account"));
-        named.map(|item| account_in(Some(&item))).transpose()
+        named.map(|item| account_in(&item)).transpose()
     }
 
     /// Who pays for what happens in an installation. The owner decides, since reinstalling makes a new number; an owner
@@ -291,9 +269,10 @@ impl Store {
             .build()
             .map_err(|_| StoreError::bad_item("find a payer", "", "pk"))?;
         let found = self
+            .table
             .client
             .batch_get_item()
-            .request_items(&self.table, keys)
+            .request_items(&self.table.name, keys)
             .send()
             .await;
         let found = found.map_err(|e| StoreError::sdk("find a payer", e))?;
@@ -301,11 +280,11 @@ impl Store {
             .unprocessed_keys()
             .is_some_and(|left| !left.is_empty())
         {
-            return Err(StoreError::cancelled("find a payer", &[]));
+            return Err(StoreError::contended("find a payer"));
         }
         let items = found
             .responses()
-            .and_then(|tables| tables.get(&self.table))
+            .and_then(|tables| tables.get(&self.table.name))
             .map_or(&[][..], Vec::as_slice);
         let at = |key: &Key| {
             items
@@ -320,10 +299,10 @@ impl Store {
             return Ok(Payer::Inactive);
         }
         if let Some(item) = at(&owner_key) {
-            return account_in(Some(item)).map(Payer::Account);
+            return account_in(item).map(Payer::Account);
         }
         let named = at(&installation_key).filter(|item| item.contains_key("account"));
-        let Some(account) = named.map(|item| account_in(Some(item))).transpose()? else {
+        let Some(account) = named.map(account_in).transpose()? else {
             return Ok(Payer::Unknown);
         };
         self.quietly("link an owner", self.link(owner_key, &account))
@@ -347,7 +326,7 @@ impl Store {
                 "(attribute_not_exists(#as_of) OR #as_of <= :as_of) AND (attribute_not_exists(#state) OR #state <> :deleted)",
                 vec![("deleted", text(InstallationState::Deleted.as_str()))],
             );
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(InstallationNoted::Now),
             Err(error)
                 if error
@@ -368,9 +347,8 @@ pub(crate) fn customer_attributes(account: &Account) -> Attributes {
     item
 }
 
-pub(crate) fn account_in(item: Option<&Attributes>) -> Result<AccountId, StoreError> {
-    let nothing = Attributes::new();
-    Item::new(item.unwrap_or(&nothing), "find an account").parsed("account", AccountId::parse)
+pub(crate) fn account_in(item: &Attributes) -> Result<AccountId, StoreError> {
+    Item::new(item, "find an account").parsed("account", AccountId::parse)
 }
 
 pub(crate) fn account_attributes(account: &Account) -> Attributes {

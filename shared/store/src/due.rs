@@ -65,9 +65,10 @@ impl Store {
     pub async fn due_list(&self, now: Timestamp, limit: i32) -> Result<Vec<Due>, StoreError> {
         let shards = (0..keys::SHARDS).map(|shard| async move {
             let found = self
+                .table
                 .client
                 .query()
-                .table_name(&self.table)
+                .table_name(&self.table.name)
                 .index_name("due")
                 .key_condition_expression("dx = :dx AND due_at <= :now")
                 .expression_attribute_values(":dx", text(keys::due_shard(shard)))
@@ -94,9 +95,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Moved, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(due.key.attributes()))
             .consistent_read(true);
         let found = get
@@ -121,7 +123,7 @@ impl Store {
         if moved == Moved::On {
             change = change.set("swept", number(swept + 1));
         }
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(moved),
             Err(error)
                 if error

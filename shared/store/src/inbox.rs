@@ -162,9 +162,10 @@ impl Inbox {
     /// Puts an item that must not be there; returns the one that is.
     async fn put_new(&self, item: Attributes) -> Result<Option<Attributes>, StoreError> {
         let put = self
+            .table
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -208,9 +209,10 @@ impl Inbox {
 
     async fn head(&self, key: &EventKey) -> Result<Option<Attributes>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::event(key).attributes()));
         let found = get
             .consistent_read(true)
@@ -223,9 +225,10 @@ impl Inbox {
     async fn parts(&self, key: &EventKey, head: &Item<'_>) -> Result<Vec<u8>, StoreError> {
         let digest: [u8; 32] = head.bytes("d")?.try_into().map_err(|_| head.bad("d"))?;
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :body)")
             .expression_attribute_values(":pk", text(keys::event(key).pk))
             .expression_attribute_values(":body", text(keys::body_prefix(Digest(digest))))
@@ -265,7 +268,7 @@ impl Inbox {
         ) {
             change = change.set("ttl", number(now.plus(KEPT_FOR).seconds()));
         }
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(Finished::Now),
             Err(error) if is_condition(&error) => Ok(Finished::Already),
             Err(error) => Err(StoreError::sdk("finish an event", error)),
@@ -334,7 +337,7 @@ impl Inbox {
             .set("at", time(due_at))
             .when("#sx = :pending", vec![("pending", pending)]);
         let call = update
-            .call(&self.client, &self.table)
+            .call(&self.table)
             .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew);
         match call.send().await {
             Ok(done) => Ok(
@@ -356,9 +359,10 @@ impl Inbox {
     ) -> Result<Vec<DueEvent>, StoreError> {
         let shards = (0..keys::SHARDS).map(|shard| async move {
             let found = self
+                .table
                 .client
                 .query()
-                .table_name(&self.table)
+                .table_name(&self.table.name)
                 .index_name("state")
                 .key_condition_expression("sx = :sx AND #at <= :now")
                 .expression_attribute_names("#at", "at")
@@ -401,7 +405,7 @@ impl Inbox {
                 "#sx = :pending AND #at = :was",
                 vec![("pending", pending), ("was", time(due.due_at))],
             );
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(Taken::Now { received_at }),
             Err(error) if is_condition(&error) => Ok(Taken::Gone),
             Err(error) => Err(StoreError::sdk("take a due event", error)),
@@ -443,7 +447,7 @@ impl Inbox {
         key: &EventKey,
     ) -> Result<Option<EventRow>, StoreError> {
         let call = change
-            .call(&self.client, &self.table)
+            .call(&self.table)
             .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
         match call.send().await {
             Ok(done) => row_of(
@@ -488,9 +492,10 @@ impl Inbox {
         limit: usize,
     ) -> Result<Vec<Placed<EventKey>>, StoreError> {
         let query = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .index_name("state")
             .key_condition_expression("sx = :sx AND #at <= :from")
             .expression_attribute_values(":sx", text(sx));

@@ -13,17 +13,18 @@ mod rows;
 
 use crate::Store;
 use crate::billing::quotas::{count_change, uncount_change};
-use crate::billing::spending::LimitCheck;
+use crate::billing::spending::SpendingRefused;
 use crate::billing::usage;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
-use crate::db::tx::{Change, delete_when, put_new};
+use crate::db::tx::{Change, Committed, delete_when, put_new};
 use crate::db::versions::{Write, Written, failed_item};
 use crate::jobs::steps::{step_item, step_of};
 use crate::ledger::Post;
+use crate::ledger::postings::PostingRefused;
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use domain::billing::plans::Limit;
 use domain::billing::usage::{Meter, Tokens};
@@ -96,6 +97,18 @@ pub enum CommentClaim {
     Held,
 }
 
+/// What may stand against a new job, in the order in which they decide. The fact comes first: a repeated delivery also
+/// finds its issue taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Existing,
+    Joined,
+    QuotaUsed,
+    AccountClosed,
+    Spending(SpendingRefused),
+    Posting(PostingRefused),
+}
+
 const CREATE: &str = "create a job";
 const MOVE: &str = "move a job";
 
@@ -121,95 +134,66 @@ impl Store {
             .await?;
         let mut row = row_attributes(&new.row);
         row.extend(reservation.reserved());
-        let mut items = vec![
-            put_new(&self.table, self.trigger(facts, &facts.id)),
-            put_new(
-                &self.table,
-                pointer(keys::open(facts.repository, facts.issue_number), &facts.id),
-            ),
-            count.item(&self.table),
-            put_new(&self.table, row),
-            put_new(&self.table, step_item(&facts.id, 0, &order_step(new))?),
-            self.begun(&facts.account, facts.created_at)
-                .item(&self.table),
-        ];
-        let own = items.len();
-        items.extend(reservation.items.clone());
-        let before = items.len();
-        items.extend(postings.items.clone());
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(JobCreated::New);
+        let open = pointer(keys::open(facts.repository, facts.issue_number), &facts.id);
+        let begun = self.begun(&facts.account, facts.created_at);
+        let mut tx = self.table.transaction(CREATE);
+        tx.add(put_new(&self.table, self.trigger(facts, &facts.id)))
+            .or(Refusal::Existing);
+        tx.add(put_new(&self.table, open)).or(Refusal::Joined);
+        tx.add(count.item(&self.table)).or(Refusal::QuotaUsed);
+        tx.add(put_new(&self.table, row));
+        tx.add(put_new(
+            &self.table,
+            step_item(&facts.id, 0, &order_step(new))?,
+        ));
+        tx.add(begun.item(&self.table)).or(Refusal::AccountClosed);
+        tx.join(&reservation.items, Refusal::Spending);
+        tx.join(&postings.items, Refusal::Posting);
+        let (refusal, old) = match tx.commit().await? {
+            Committed::Written => return Ok(JobCreated::New),
+            Committed::Refused(refusal, old) => (refusal, old),
         };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(CREATE, error));
-        };
-        // The fact comes first: a repeated delivery also finds its issue taken.
-        if let Some(held) = condition_failed(reasons.first()) {
-            return held_by(held.item()).map(JobCreated::Existing);
-        }
-        if let Some(held) = condition_failed(reasons.get(1)) {
-            let job = held_by(held.item())?;
-            return self.job_join(facts, job).await;
-        }
-        if condition_failed(reasons.get(2)).is_some() {
-            return Ok(JobCreated::QuotaUsed);
-        }
-        if condition_failed(reasons.get(5)).is_some() {
-            return Ok(JobCreated::AccountClosed);
-        }
-        if reservation.verdict(CREATE, reasons.get(own..before).unwrap_or_default())?
-            == LimitCheck::Beyond
-        {
-            return Ok(JobCreated::SpendLimitReached);
-        }
-        match postings.verdict(reasons.get(before..).unwrap_or_default())? {
-            Some(Post::Insufficient(balance)) => Ok(JobCreated::OutOfCredits(balance)),
-            Some(verdict) => Err(StoreError::inconsistent(
-                CREATE,
-                format!("a new job's hold: {verdict:?}"),
-            )),
-            None => Err(StoreError::cancelled(CREATE, reasons)),
+        match refusal {
+            Refusal::Existing => held_by(&old).map(JobCreated::Existing),
+            Refusal::Joined => self.job_join(facts, held_by(&old)?).await,
+            Refusal::QuotaUsed => Ok(JobCreated::QuotaUsed),
+            Refusal::AccountClosed => Ok(JobCreated::AccountClosed),
+            Refusal::Spending(SpendingRefused::Beyond) => Ok(JobCreated::SpendLimitReached),
+            Refusal::Spending(SpendingRefused::Changed) => Err(StoreError::contended(CREATE)),
+            Refusal::Posting(refused) => match postings.post(refused, &old)? {
+                Post::Insufficient(balance) => Ok(JobCreated::OutOfCredits(balance)),
+                post => Err(StoreError::inconsistent(
+                    CREATE,
+                    format!("a new job's hold: {post:?}"),
+                )),
+            },
         }
     }
 
     /// Creates a job that is over before any work, so that its issue is commented why. It takes no place.
     pub async fn job_refuse(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
         let facts = &new.row.facts;
-        let items = vec![
-            put_new(&self.table, self.trigger(facts, &facts.id)),
-            put_new(&self.table, row_attributes(&new.row)),
-            put_new(&self.table, step_item(&facts.id, 0, &order_step(new))?),
-        ];
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(JobCreated::New);
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(CREATE, error));
-        };
-        match condition_failed(reasons.first()) {
-            Some(held) => held_by(held.item()).map(JobCreated::Existing),
-            None => Err(StoreError::cancelled(CREATE, reasons)),
+        let mut tx = self.table.transaction(CREATE);
+        tx.add(put_new(&self.table, self.trigger(facts, &facts.id)))
+            .or(Refusal::Existing);
+        tx.add(put_new(&self.table, row_attributes(&new.row)));
+        tx.add(put_new(
+            &self.table,
+            step_item(&facts.id, 0, &order_step(new))?,
+        ));
+        match tx.commit().await? {
+            Committed::Written => Ok(JobCreated::New),
+            Committed::Refused(_, old) => held_by(&old).map(JobCreated::Existing),
         }
     }
 
     /// Notes that a fact means the job which stands, so that its redelivery does not start another one later.
     async fn job_join(&self, facts: &JobFacts, job: JobId) -> Result<JobCreated, StoreError> {
         let put = self
+            .table
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_item(Some(self.trigger(facts, &job)))
             .condition_expression("attribute_not_exists(pk)");
         match put.send().await {
@@ -232,9 +216,10 @@ impl Store {
     /// The job, if there is one.
     pub async fn job_find(&self, id: &JobId) -> Result<Option<JobRow>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::job(id).attributes()));
         let found = get
             .consistent_read(true)
@@ -247,9 +232,10 @@ impl Store {
     /// The job with all its steps, in one strongly consistent read.
     pub async fn job_find_whole(&self, id: &JobId) -> Result<Option<(JobRow, Steps)>, StoreError> {
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::job(id).pk))
             .consistent_read(true)
@@ -281,9 +267,10 @@ impl Store {
     ) -> Result<Page<JobRow>, StoreError> {
         const LIST: &str = "list jobs";
         let query = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .index_name("timeline");
         let found = pages::newest(
             LIST,
@@ -313,20 +300,17 @@ impl Store {
     ) -> Result<Option<JobId>, StoreError> {
         let key = keys::open(repository, issue_number);
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get
             .send()
             .await
             .map_err(|e| StoreError::sdk("find an issue's job", e))?;
-        found
-            .item
-            .as_ref()
-            .map(|item| held_by(Some(item)))
-            .transpose()
+        found.item.as_ref().map(held_by).transpose()
     }
 
     /// Takes the lease of a claim, if the job still is as it was when the claim was made.
@@ -360,7 +344,7 @@ impl Store {
             .while_contended(|| self.job_write(&paid, beside(&paid)))
             .await?;
         // Another job was billed for the fix in between; whoever tries again finds it so.
-        advanced.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
+        advanced.ok_or_else(|| StoreError::contended(MOVE))
     }
 
     /// Writes a move; none if its fix is not paid for as the move has it.
@@ -375,12 +359,13 @@ impl Store {
         let write = Write {
             operation: MOVE,
             change: transition_change(transition, &mark),
+            fix: matches!(money, BillingEffect::Billed { .. })
+                .then(|| self.fix_billed(transition.row())),
             companions: self
                 .companions(transition, &money)?
                 .into_iter()
                 .chain(beside)
                 .collect(),
-            contends: matches!(money, BillingEffect::Billed { .. }),
             reservation: self.outlay_end(money.outlay()).await?,
             postings,
         };
@@ -391,7 +376,7 @@ impl Store {
         }))
     }
 
-    /// The items that are written together with a job's row, the fix that it bills in front.
+    /// The items that are written together with a job's row, besides the fix that it bills.
     fn companions(
         &self,
         transition: &Transition,
@@ -399,9 +384,6 @@ impl Store {
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let row = transition.row();
         let mut items = Vec::new();
-        if matches!(money, BillingEffect::Billed { .. }) {
-            items.push(self.fix_billed(row));
-        }
         if let Some(step) = transition.step() {
             items.push(put_new(
                 &self.table,
@@ -452,7 +434,7 @@ impl Store {
             "#state = :state AND (attribute_not_exists(#commenting_until) OR #commenting_until <= :now) AND (attribute_not_exists(#commented) OR #commented <> :notice)",
             vec![("now", time(now)), ("state", text(row.state.as_str())), ("notice", text(row.state.notice().as_str()))],
         );
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(CommentClaim::Yours),
             Err(error) => failed_item(MOVE, error).map(|_| CommentClaim::Held),
         }
@@ -497,9 +479,7 @@ impl Store {
 
     /// Changes a job's row, if the condition holds; the row afterwards.
     async fn job_change(&self, change: Change) -> Result<Option<JobRow>, StoreError> {
-        let call = change
-            .call(&self.client, &self.table)
-            .return_values(ReturnValue::AllNew);
+        let call = change.call(&self.table).return_values(ReturnValue::AllNew);
         match call.send().await {
             Ok(done) => done.attributes.as_ref().map(snapshot_of).transpose(),
             Err(error) => failed_item(MOVE, error).map(|_| None),
@@ -517,9 +497,8 @@ impl Store {
     }
 }
 
-fn held_by(item: Option<&Attributes>) -> Result<JobId, StoreError> {
-    let nothing = Attributes::new();
-    Item::new(item.unwrap_or(&nothing), "find who holds a place").parsed("job", JobId::parse)
+fn held_by(item: &Attributes) -> Result<JobId, StoreError> {
+    Item::new(item, "find who holds a place").parsed("job", JobId::parse)
 }
 
 fn pointer(key: keys::Key, job: &JobId) -> Attributes {

@@ -6,12 +6,14 @@ pub(crate) mod postings;
 pub(crate) mod seals;
 
 use crate::Store;
-use crate::billing::spending::{LimitCheck, Reservation};
-use crate::db::error::{StoreError, cancellation_reasons};
+use crate::billing::spending::{Reservation, SpendingRefused};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
+use crate::db::tx::Committed;
+use crate::ledger::postings::PostingRefused;
 use aws_smithy_async::rt::sleep::AsyncSleep;
 use domain::billing::spending::SpendChange;
 use domain::ids::AccountId;
@@ -53,6 +55,14 @@ pub struct OpenHold {
 }
 
 const POST: &str = "post to the ledger";
+
+/// What may stand against postings, in the order in which they decide: a repeated posting may have reached the limit by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Posting(PostingRefused),
+    Spending(SpendingRefused),
+}
+
 /// Tries of one write while others write to the same rows at the same moment.
 const TRIES_MAX: u32 = 8;
 /// Of the usual backoff, which begins with a second: others are done within milliseconds.
@@ -93,7 +103,7 @@ impl Store {
         .await
     }
 
-    /// Posts with an outlay, which stands behind the postings: whoever repeats himself may have reached his limit by now.
+    /// Posts with an outlay.
     async fn ledger_post_with(
         &self,
         postings: &[Posting],
@@ -103,31 +113,18 @@ impl Store {
         if written.items.is_empty() {
             return Ok(Post::AlreadyPosted);
         }
-        let items = written
-            .items
-            .iter()
-            .chain(&reservation.items)
-            .cloned()
-            .collect();
-        let call = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items));
-        let Err(error) = call.send().await else {
-            return Ok(Post::Posted);
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(POST, error));
-        };
-        let (own, rest) = reasons
-            .split_at_checked(written.items.len())
-            .unwrap_or((reasons, &[]));
-        match written.verdict(own)? {
-            Some(post) => Ok(post),
-            None if reservation.verdict(POST, rest)? == LimitCheck::Beyond => {
+        let mut tx = self.table.transaction(POST);
+        tx.join(&written.items, Refusal::Posting);
+        tx.join(&reservation.items, Refusal::Spending);
+        match tx.commit().await? {
+            Committed::Written => Ok(Post::Posted),
+            Committed::Refused(Refusal::Posting(refused), old) => written.post(refused, &old),
+            Committed::Refused(Refusal::Spending(SpendingRefused::Beyond), _) => {
                 Ok(Post::SpendLimitReached)
             }
-            None => Err(StoreError::cancelled(POST, reasons)),
+            Committed::Refused(Refusal::Spending(SpendingRefused::Changed), _) => {
+                Err(StoreError::contended(POST))
+            }
         }
     }
 
@@ -150,7 +147,7 @@ impl Store {
 
     /// A short while, longer each time and never the same.
     pub(crate) async fn pause(&self, tries: u32) {
-        if let Some(sleep) = self.client.config().sleep_impl() {
+        if let Some(sleep) = self.table.client.config().sleep_impl() {
             sleep.sleep(backoff(tries, (self.random)()) / HASTE).await;
         }
     }
@@ -163,9 +160,10 @@ impl Store {
     /// What an account has, and how many grants it has had: a warning about a low balance belongs to one of them.
     pub async fn grants_count(&self, account: &AccountId) -> Result<(Balance, u64), StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::balance(account).attributes()));
         let found = get
             .consistent_read(true)
@@ -190,9 +188,10 @@ impl Store {
         let side = self.ledger_side("read a hold")?;
         let key = keys::entry(account, &Cause::Hold(hold.clone()).to_string());
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&side.table)
+            .table_name(&side.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get
@@ -215,9 +214,10 @@ impl Store {
     ) -> Result<Option<OpenHold>, StoreError> {
         let key = keys::hold(account, hold);
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get
@@ -230,9 +230,10 @@ impl Store {
     /// The open holds of an account; strongly consistent.
     pub async fn hold_list(&self, account: &AccountId) -> Result<Vec<OpenHold>, StoreError> {
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :hold)")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .expression_attribute_values(":hold", text(keys::HOLD))
@@ -259,9 +260,10 @@ impl Store {
         const LIST: &str = "list entries";
         let side = self.ledger_side(LIST)?;
         let query = self
+            .table
             .client
             .query()
-            .table_name(&side.table)
+            .table_name(&side.table.name)
             .index_name("timeline");
         let found = pages::newest(
             LIST,
@@ -279,9 +281,10 @@ impl Store {
     pub async fn entry_all(&self, account: &AccountId) -> Result<Vec<Entry>, StoreError> {
         let side = self.ledger_side("read all entries")?;
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&side.table)
+            .table_name(&side.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :entry)")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .expression_attribute_values(":entry", text(keys::ENTRY))

@@ -109,9 +109,10 @@ impl Store {
     ) -> Result<NoticeOwed, StoreError> {
         let item = notice_attributes(account, notice, now);
         let put = self
+            .table
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(pk)");
         match put.send().await {
@@ -145,9 +146,7 @@ impl Store {
             .add("tries", number(1))
             .remove("swept")
             .when("attribute_exists(#dx) AND (attribute_not_exists(#telling_until) OR #telling_until <= :now)", vec![]);
-        let call = change
-            .call(&self.client, &self.table)
-            .return_values(ReturnValue::AllNew);
+        let call = change.call(&self.table).return_values(ReturnValue::AllNew);
         match call.send().await {
             Ok(done) => {
                 untold(key, mark, &done.attributes.unwrap_or_default()).map(NoticeClaim::Yours)
@@ -219,9 +218,10 @@ impl Store {
     /// An account's notices, newest first.
     pub async fn notice_list(&self, account: &AccountId) -> Result<Vec<NoticeRow>, StoreError> {
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :notice)")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .expression_attribute_values(":notice", text(keys::NOTICE))

@@ -5,15 +5,12 @@
 //! the message may know better. A change and its record are one transaction, and holds only if it changes anything.
 
 use crate::db::cache::Believed;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text, time};
 use crate::db::keys;
-use crate::db::tx::{Change, put_new};
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::AttributeValue;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use crate::db::table::Table;
+use crate::db::tx::{Change, Committed, put_new};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::ids::{AccountId, ActionId};
 use domain::switches::Switch;
 use domain::switches::{SwitchName, Switches};
@@ -28,7 +25,7 @@ const ANEW: Duration = Duration::from_secs(1);
 const CHANGES_MAX: i32 = 50;
 
 const READ: &str = "read the switches";
-pub(crate) const SET: &str = "switch";
+const SET: &str = "switch";
 
 /// Which switch of those in `main`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,15 +72,13 @@ pub enum Switched {
 
 /// The switches in `main`.
 pub struct Switchboard {
-    client: Client,
-    table: String,
+    table: Table,
     believed: Believed<Switches>,
 }
 
 impl Switchboard {
-    pub(crate) fn new(client: Client, table: String) -> Self {
+    pub(crate) fn new(table: Table) -> Self {
         Self {
-            client,
             table,
             believed: Believed::at_first(Switches::default()),
         }
@@ -124,9 +119,10 @@ impl Switchboard {
     /// All that somebody has ever touched.
     pub async fn switch_list(&self) -> Result<Vec<(Which, SwitchRow)>, StoreError> {
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::SWITCHES))
             .consistent_read(true)
@@ -155,26 +151,18 @@ impl Switchboard {
         let which = which.key();
         let mut kept = keys::switched(&which, word.at, act).attributes();
         kept.extend(attributes(word));
-        let items = [
-            change_of(keys::switch(&which), word).item(&self.table),
-            put_new(&self.table, kept),
-        ];
-        switched(
-            self.client
-                .transact_write_items()
-                .set_transact_items(Some(items.into()))
-                .send()
-                .await,
-        )
+        let switch = change_of(keys::switch(&which), word).item(&self.table);
+        switched(&self.table, switch, put_new(&self.table, kept)).await
     }
 
     /// The last changes of a switch, newest first.
     pub async fn switch_changes(&self, which: &Which) -> Result<Vec<SwitchRow>, StoreError> {
         let pk = keys::switched_pk(&which.key());
         let query = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk");
         let query = query
             .expression_attribute_values(":pk", text(pk))
@@ -229,17 +217,21 @@ pub(crate) fn row_of(item: &Item<'_>) -> Result<SwitchRow, StoreError> {
     })
 }
 
-pub(crate) fn switched<T>(
-    written: Result<T, SdkError<TransactWriteItemsError, HttpResponse>>,
+/// Writes a change of a switch and the record of it.
+pub(crate) async fn switched(
+    table: &Table,
+    switch: TransactWriteItem,
+    record: TransactWriteItem,
 ) -> Result<Switched, StoreError> {
-    let Err(error) = written else {
-        return Ok(Switched::Now);
-    };
-    let Some(reasons) = cancellation_reasons(&error) else {
-        return Err(StoreError::sdk(SET, error));
-    };
-    match condition_failed(reasons.first()) {
-        Some(_) => Ok(Switched::Already),
-        None => Err(StoreError::cancelled(SET, reasons)),
-    }
+    let mut tx = table.transaction(SET);
+    tx.add(switch).or(Unchanged);
+    tx.add(record);
+    Ok(match tx.commit().await? {
+        Committed::Written => Switched::Now,
+        Committed::Refused(Unchanged, _) => Switched::Already,
+    })
 }
+
+/// The switch is in this position already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Unchanged;

@@ -1,16 +1,18 @@
-//! The few fields of GitHub's bodies that we need, as they stand there.
+//! The fields of GitHub's bodies that Tallyhook reads.
+//!
+//! Every body is read once, by the shape of its object. Unknown fields and words are accepted; a missing field that a
+//! handler needs is an error.
 
 use domain::accounts::addresses::MailAddress;
 use domain::billing::marketplace::{ListedPlan, ListedPrice};
 use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
 use domain::inbox::events::{
-    CommentOn, EventOrigin, GithubEvent, InstallationChange, InstallationEvent, Issue,
-    IssueComment, IssueEvent, IssueLabeled, MarketplaceChange, MarketplaceEvent, PullEvent,
-    PullState,
+    Comment, CommentOn, EventOrigin, GithubEvent, InstallationChange, InstallationEvent, Issue,
+    IssueChange, IssueEvent, MarketplaceChange, MarketplaceEvent, PullChange, PullEvent, PullState,
 };
 use domain::time::Timestamp;
-use serde::Deserialize;
 use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 #[derive(Deserialize)]
 struct Id {
@@ -37,13 +39,6 @@ struct Repository {
 }
 
 #[derive(Deserialize)]
-struct Where {
-    installation: Id,
-    repository: Repository,
-    sender: Login,
-}
-
-#[derive(Deserialize)]
 struct IssueBody {
     id: u64,
     number: u64,
@@ -57,7 +52,7 @@ struct IssueBody {
 }
 
 #[derive(Deserialize)]
-struct Comment {
+struct CommentBody {
     id: u64,
     body: String,
     #[serde(default)]
@@ -86,25 +81,22 @@ struct Pull {
     state: String,
 }
 
+/// A body about an issue. Its event says which of the optional parts it has.
 #[derive(Deserialize)]
 struct OfIssue {
+    installation: Id,
+    repository: Repository,
+    sender: Login,
     issue: IssueBody,
-}
-
-#[derive(Deserialize)]
-struct OfLabel {
-    issue: IssueBody,
-    label: Label,
-}
-
-#[derive(Deserialize)]
-struct OfComment {
-    issue: IssueBody,
-    comment: Comment,
+    label: Option<Label>,
+    comment: Option<CommentBody>,
 }
 
 #[derive(Deserialize)]
 struct OfPull {
+    installation: Id,
+    repository: Repository,
+    sender: Login,
     pull_request: Pull,
 }
 
@@ -129,7 +121,7 @@ struct OfPurchase {
 #[derive(Deserialize)]
 struct Bought {
     account: Buyer,
-    plan: PlanOnListing,
+    plan: ListedPlan,
 }
 
 #[derive(Deserialize)]
@@ -140,7 +132,7 @@ struct Buyer {
 }
 
 #[derive(Deserialize)]
-struct PlanOnListing {
+struct ListedPlan {
     id: u64,
     name: String,
     #[serde(default)]
@@ -149,11 +141,11 @@ struct PlanOnListing {
     yearly_price_in_cents: u64,
 }
 
-/// GitHub writes times as text, and in installations sometimes as seconds.
+/// GitHub writes times as text, and those of installations sometimes as seconds.
 struct When(Timestamp);
 
 impl<'de> Deserialize<'de> for When {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
         let at = match (&value, value.as_i64()) {
             (_, Some(seconds)) => Some(Timestamp::from_seconds(seconds)),
@@ -165,108 +157,108 @@ impl<'de> Deserialize<'de> for When {
 }
 
 pub(crate) fn parse(name: &str, body: &[u8]) -> Result<GithubEvent, serde_json::Error> {
-    Ok(match name {
-        "issues.opened" => GithubEvent::IssuesOpened(issue_event(body)?),
-        "issues.closed" => GithubEvent::IssuesClosed(issue_event(body)?),
-        "issues.labeled" => {
-            let of: OfLabel = serde_json::from_slice(body)?;
-            // An issue that an app opened and a person labeled is the person's wish, so no app is noted here.
-            GithubEvent::IssuesLabeled(IssueLabeled {
-                origin: origin(body, None)?,
-                issue: issue(of.issue),
-                label: of.label.name,
-            })
-        }
-        "issue_comment.created" => GithubEvent::IssueCommentCreated(issue_comment(body)?),
-        "pull_request.opened" => GithubEvent::PullRequestOpened(pull_event(body)?),
-        "pull_request.closed" => GithubEvent::PullRequestClosed(pull_event(body)?),
-        "installation.created" => {
-            GithubEvent::Installation(installation(body, InstallationChange::Created)?)
-        }
-        "installation.deleted" => {
-            GithubEvent::Installation(installation(body, InstallationChange::Deleted)?)
-        }
-        "installation.suspend" => {
-            GithubEvent::Installation(installation(body, InstallationChange::Suspended)?)
-        }
-        "installation.unsuspend" => {
-            GithubEvent::Installation(installation(body, InstallationChange::Unsuspended)?)
-        }
-        "marketplace_purchase.purchased" => purchase(body, MarketplaceChange::Purchased)?,
-        "marketplace_purchase.changed" => purchase(body, MarketplaceChange::Changed)?,
-        "marketplace_purchase.cancelled" => purchase(body, MarketplaceChange::Cancelled)?,
-        "marketplace_purchase.pending_change" => purchase(body, MarketplaceChange::Pending)?,
+    match name {
+        "issues.opened" => issue(body, |_| Ok(IssueChange::Opened)),
+        "issues.labeled" => issue(body, labeled),
+        "issues.closed" => issue(body, |_| Ok(IssueChange::Closed)),
+        "issue_comment.created" => issue(body, commented),
+        "pull_request.opened" => pull(body, PullChange::Opened),
+        "pull_request.closed" => pull(body, PullChange::Closed),
+        "installation.created" => installation(body, InstallationChange::Created),
+        "installation.deleted" => installation(body, InstallationChange::Deleted),
+        "installation.suspend" => installation(body, InstallationChange::Suspended),
+        "installation.unsuspend" => installation(body, InstallationChange::Unsuspended),
+        "marketplace_purchase.purchased" => purchase(body, MarketplaceChange::Purchased),
+        "marketplace_purchase.changed" => purchase(body, MarketplaceChange::Changed),
+        "marketplace_purchase.cancelled" => purchase(body, MarketplaceChange::Cancelled),
+        "marketplace_purchase.pending_change" => purchase(body, MarketplaceChange::Pending),
         "marketplace_purchase.pending_change_cancelled" => {
-            purchase(body, MarketplaceChange::PendingCancelled)?
+            purchase(body, MarketplaceChange::PendingCancelled)
         }
-        _ => GithubEvent::Ignored {
+        _ => Ok(GithubEvent::Ignored {
             name: name.to_owned(),
+        }),
+    }
+}
+
+fn issue(
+    body: &[u8],
+    change: impl FnOnce(&mut OfIssue) -> Result<IssueChange, serde_json::Error>,
+) -> Result<GithubEvent, serde_json::Error> {
+    let mut of: OfIssue = serde_json::from_slice(body)?;
+    let change = change(&mut of)?;
+    // The App that wrote is the comment's author, or the issue's where the issue is new or closed. An issue that an App
+    // opened and a person labeled or commented on is that person's request.
+    let app = match &change {
+        IssueChange::Opened | IssueChange::Closed => of.issue.performed_via_github_app,
+        IssueChange::Commented(_) => of
+            .comment
+            .and_then(|comment| comment.performed_via_github_app),
+        IssueChange::Labeled(_) => None,
+    };
+    Ok(GithubEvent::Issue(IssueEvent {
+        origin: origin(of.installation, of.repository, of.sender, app),
+        issue: Issue {
+            id: of.issue.id,
+            number: of.issue.number,
+            title: of.issue.title,
+            body: of.issue.body.unwrap_or_default(),
+            updated_at: of.issue.updated_at,
+            author_association: of.issue.author_association,
         },
-    })
+        change,
+    }))
 }
 
-fn issue_event(body: &[u8]) -> Result<IssueEvent, serde_json::Error> {
-    let of: OfIssue = serde_json::from_slice(body)?;
-    let via_app = of.issue.performed_via_github_app.as_ref().map(|app| app.id);
-    Ok(IssueEvent {
-        origin: origin(body, via_app)?,
-        issue: issue(of.issue),
-    })
+fn labeled(of: &mut OfIssue) -> Result<IssueChange, serde_json::Error> {
+    let label = of.label.take();
+    let label = label.ok_or_else(|| serde_json::Error::missing_field("label"))?;
+    Ok(IssueChange::Labeled(label.name))
 }
 
-fn issue_comment(body: &[u8]) -> Result<IssueComment, serde_json::Error> {
-    let of: OfComment = serde_json::from_slice(body)?;
-    let via_app = of
-        .comment
-        .performed_via_github_app
-        .as_ref()
-        .map(|app| app.id);
-    Ok(IssueComment {
-        origin: origin(body, via_app)?,
-        on: if of.issue.pull_request.is_some() {
-            CommentOn::Pull
-        } else {
-            CommentOn::Issue
+fn commented(of: &mut OfIssue) -> Result<IssueChange, serde_json::Error> {
+    let comment = of.comment.as_mut();
+    let comment = comment.ok_or_else(|| serde_json::Error::missing_field("comment"))?;
+    Ok(IssueChange::Commented(Comment {
+        id: CommentId::new(comment.id),
+        text: std::mem::take(&mut comment.body),
+        author_association: std::mem::take(&mut comment.author_association),
+        on: match of.issue.pull_request {
+            Some(_) => CommentOn::Pull,
+            None => CommentOn::Issue,
         },
-        issue: issue(of.issue),
-        comment: CommentId::new(of.comment.id),
-        text: of.comment.body,
-        author_association: of.comment.author_association,
-    })
+    }))
 }
 
-fn pull_event(body: &[u8]) -> Result<PullEvent, serde_json::Error> {
-    let OfPull { pull_request: pull } = serde_json::from_slice(body)?;
-    let fate = match (pull.merged, pull.state.as_str()) {
+fn pull(body: &[u8], change: PullChange) -> Result<GithubEvent, serde_json::Error> {
+    let of: OfPull = serde_json::from_slice(body)?;
+    let pull = of.pull_request;
+    let state = match (pull.merged, pull.state.as_str()) {
         (true, _) => PullState::Merged,
         (false, "closed") => PullState::Closed,
         (false, _) => PullState::Open,
     };
-    Ok(PullEvent {
-        origin: origin(body, None)?,
+    let head_repository = pull.head.repo.map(|repo| RepositoryId::new(repo.id));
+    Ok(GithubEvent::PullRequest(PullEvent {
+        origin: origin(of.installation, of.repository, of.sender, None),
+        change,
         number: pull.number,
         head_branch: pull.head.branch,
-        head_repository: pull
-            .head
-            .repo
-            .map(|repository| RepositoryId::new(repository.id)),
-        fate,
-    })
+        head_repository,
+        state,
+    }))
 }
 
-fn installation(
-    body: &[u8],
-    change: InstallationChange,
-) -> Result<InstallationEvent, serde_json::Error> {
+fn installation(body: &[u8], change: InstallationChange) -> Result<GithubEvent, serde_json::Error> {
     let OfInstallation { installation } = serde_json::from_slice(body)?;
-    Ok(InstallationEvent {
+    Ok(GithubEvent::Installation(InstallationEvent {
         installation: InstallationId::new(installation.id),
         owner: OwnerId::new(installation.account.id),
         change,
         as_of: installation
             .updated_at
             .map_or(Timestamp::from_millis(0), |when| when.0),
-    })
+    }))
 }
 
 fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde_json::Error> {
@@ -274,7 +266,7 @@ fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde
         effective_date,
         marketplace_purchase: bought,
     } = serde_json::from_slice(body)?;
-    let PlanOnListing {
+    let ListedPlan {
         id,
         name,
         monthly_price_in_cents,
@@ -289,7 +281,7 @@ fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde
         .account
         .organization_billing_email
         .filter(|text| !text.is_empty());
-    Ok(GithubEvent::MarketplacePurchase(MarketplaceEvent {
+    Ok(GithubEvent::Marketplace(MarketplaceEvent {
         owner: OwnerId::new(bought.account.id),
         owner_login: bought.account.login,
         mail: mail.and_then(|text| MailAddress::parse(&text).ok()),
@@ -299,13 +291,8 @@ fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde
     }))
 }
 
-fn origin(body: &[u8], via_app: Option<u64>) -> Result<EventOrigin, serde_json::Error> {
-    let Where {
-        installation,
-        repository,
-        sender,
-    } = serde_json::from_slice(body)?;
-    Ok(EventOrigin {
+fn origin(installation: Id, repository: Repository, sender: Login, app: Option<Id>) -> EventOrigin {
+    EventOrigin {
         installation: InstallationId::new(installation.id),
         owner: OwnerId::new(repository.owner.id),
         owner_login: repository.owner.login,
@@ -313,18 +300,7 @@ fn origin(body: &[u8], via_app: Option<u64>) -> Result<EventOrigin, serde_json::
         repository_name: repository.name,
         default_branch: repository.default_branch,
         sender_login: sender.login,
-        via_app,
-    })
-}
-
-fn issue(body: IssueBody) -> Issue {
-    Issue {
-        id: body.id,
-        number: body.number,
-        title: body.title,
-        body: body.body.unwrap_or_default(),
-        updated_at: body.updated_at,
-        author_association: body.author_association,
+        via_app: app.map(|app| app.id),
     }
 }
 

@@ -1,8 +1,8 @@
-//! The few fields of Stripe's bodies that we need, in the shapes of its API versions from 2020 on.
+//! The fields of Stripe's bodies that Tallyhook reads, in the shapes of its API versions from 2020 on.
 //!
-//! Owns which event is read as what; the shapes stand in files by what they are about. An object that lacks what we would
-//! act on (an invoice of nobody, a refund of nothing) is ignored like an event we do not know; a field of another type than
-//! Stripe's is an error.
+//! This file says which event is about which object; each object's shapes are in a file of their own. An object that lacks
+//! what a handler needs (an invoice without a customer, a refund without a payment) is ignored like an unknown event. A
+//! field of another type than Stripe's is an error.
 
 mod customers;
 mod meters;
@@ -14,7 +14,10 @@ pub use meters::{MeterErrors, Uncounted};
 
 use customers::{customer, method};
 use domain::ids::BadId;
-use domain::inbox::events::{StripeEnvelope, StripeEvent, StripeMode};
+use domain::inbox::events::{
+    CheckoutChange, CustomerChange, InvoiceChange, PaymentChange, PaymentMethodChange,
+    StripeEnvelope, StripeEvent, StripeMode, SubscriptionChange,
+};
 use domain::time::Timestamp;
 use meters::thin;
 use payments::{Movement, charge, checkout, dispute, intent, refund};
@@ -23,10 +26,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use subscriptions::{invoice, subscription};
 
-/// What was read: the envelope, and the event if its object has what we need.
+/// The envelope, and the event if its object has what a handler needs.
 type Read = Result<(StripeEnvelope, Option<StripeEvent>), serde_json::Error>;
 
-/// What a body says; without the envelope where nothing of the body was read.
+/// Reads a body. Without an envelope where the event is not one that is acted on: such a body is not read.
 pub(crate) fn parse(
     name: &str,
     body: &[u8],
@@ -34,74 +37,58 @@ pub(crate) fn parse(
     let ignored = || StripeEvent::Ignored {
         name: name.to_owned(),
     };
-    let Some(read) = of_money(name, body).or_else(|| of_standing(name, body)) else {
+    let Some(read) = of_payments(name, body).or_else(|| of_customers(name, body)) else {
         return Ok((None, ignored()));
     };
     let (envelope, event) = read?;
     Ok((Some(envelope), event.unwrap_or_else(ignored)))
 }
 
-/// Events about payments.
-fn of_money(name: &str, body: &[u8]) -> Option<Read> {
-    use StripeEvent as Is;
+fn of_payments(name: &str, body: &[u8]) -> Option<Read> {
     Some(match name {
-        "checkout.session.completed" => checkout(body, Is::CheckoutSessionCompleted),
+        "checkout.session.completed" => checkout(body, CheckoutChange::Completed),
         "checkout.session.async_payment_succeeded" => {
-            checkout(body, Is::CheckoutSessionAsyncPaymentSucceeded)
+            checkout(body, CheckoutChange::PaymentSucceeded)
         }
-        "checkout.session.async_payment_failed" => {
-            checkout(body, Is::CheckoutSessionAsyncPaymentFailed)
+        "checkout.session.async_payment_failed" => checkout(body, CheckoutChange::PaymentFailed),
+        "checkout.session.expired" => checkout(body, CheckoutChange::Expired),
+        "payment_intent.succeeded" => intent(body, PaymentChange::Succeeded),
+        "payment_intent.payment_failed" => intent(body, PaymentChange::Failed),
+        "charge.refunded" => charge(body),
+        "refund.created" | "refund.updated" | "refund.failed" => refund(body),
+        "charge.dispute.created" | "charge.dispute.updated" | "charge.dispute.closed" => {
+            dispute(body, Movement::None)
         }
-        "checkout.session.expired" => checkout(body, Is::CheckoutSessionExpired),
-        "payment_intent.succeeded" => intent(body, Is::PaymentIntentSucceeded),
-        "payment_intent.payment_failed" => intent(body, Is::PaymentIntentPaymentFailed),
-        "charge.refunded" => charge(body, Is::ChargeRefunded),
-        "refund.created" => refund(body, Is::RefundCreated),
-        "refund.updated" => refund(body, Is::RefundUpdated),
-        "refund.failed" => refund(body, Is::RefundFailed),
-        "charge.dispute.created" => dispute(body, Movement::None, Is::ChargeDisputeCreated),
-        "charge.dispute.updated" => dispute(body, Movement::None, Is::ChargeDisputeUpdated),
-        "charge.dispute.closed" => dispute(body, Movement::None, Is::ChargeDisputeClosed),
-        "charge.dispute.funds_withdrawn" => {
-            dispute(body, Movement::Withdrawn, Is::ChargeDisputeFundsWithdrawn)
-        }
-        "charge.dispute.funds_reinstated" => {
-            dispute(body, Movement::Reinstated, Is::ChargeDisputeFundsReinstated)
-        }
+        "charge.dispute.funds_withdrawn" => dispute(body, Movement::Withdrawn),
+        "charge.dispute.funds_reinstated" => dispute(body, Movement::Reinstated),
         _ => return None,
     })
 }
 
-/// Events about who somebody is to us and what he has subscribed to.
-fn of_standing(name: &str, body: &[u8]) -> Option<Read> {
-    use StripeEvent as Is;
+fn of_customers(name: &str, body: &[u8]) -> Option<Read> {
+    use {InvoiceChange as Invoice, SubscriptionChange as Subscription};
     Some(match name {
-        "customer.created" => customer(body, Is::CustomerCreated),
-        "customer.updated" => customer(body, Is::CustomerUpdated),
-        "customer.deleted" => customer(body, Is::CustomerDeleted),
-        "customer.subscription.created" => subscription(body, Is::CustomerSubscriptionCreated),
-        "customer.subscription.updated" => subscription(body, Is::CustomerSubscriptionUpdated),
-        "customer.subscription.deleted" => subscription(body, Is::CustomerSubscriptionDeleted),
-        "customer.subscription.paused" => subscription(body, Is::CustomerSubscriptionPaused),
-        "customer.subscription.resumed" => subscription(body, Is::CustomerSubscriptionResumed),
-        "customer.subscription.trial_will_end" => {
-            subscription(body, Is::CustomerSubscriptionTrialWillEnd)
-        }
-        "invoice.created" => invoice(body, Is::InvoiceCreated),
-        "invoice.finalized" => invoice(body, Is::InvoiceFinalized),
-        "invoice.finalization_failed" => invoice(body, Is::InvoiceFinalizationFailed),
-        "invoice.paid" => invoice(body, Is::InvoicePaid),
-        "invoice.payment_succeeded" => invoice(body, Is::InvoicePaymentSucceeded),
-        "invoice.payment_failed" => invoice(body, Is::InvoicePaymentFailed),
-        "invoice.payment_action_required" => invoice(body, Is::InvoicePaymentActionRequired),
-        "invoice.voided" => invoice(body, Is::InvoiceVoided),
-        "invoice.marked_uncollectible" => invoice(body, Is::InvoiceMarkedUncollectible),
-        "payment_method.attached" => method(body, Is::PaymentMethodAttached),
-        "payment_method.detached" => method(body, Is::PaymentMethodDetached),
-        "v1.billing.meter.error_report_triggered" => {
-            thin(body, Is::V1BillingMeterErrorReportTriggered)
-        }
-        "v1.billing.meter.no_meter_found" => thin(body, Is::V1BillingMeterNoMeterFound),
+        "customer.created" => customer(body, CustomerChange::Created),
+        "customer.updated" => customer(body, CustomerChange::Updated),
+        "customer.deleted" => customer(body, CustomerChange::Deleted),
+        "customer.subscription.created" => subscription(body, Subscription::Created),
+        "customer.subscription.updated" => subscription(body, Subscription::Updated),
+        "customer.subscription.deleted" => subscription(body, Subscription::Deleted),
+        "customer.subscription.paused" => subscription(body, Subscription::Paused),
+        "customer.subscription.resumed" => subscription(body, Subscription::Resumed),
+        "customer.subscription.trial_will_end" => subscription(body, Subscription::TrialWillEnd),
+        "invoice.created" => invoice(body, Invoice::Created),
+        "invoice.finalized" => invoice(body, Invoice::Finalized),
+        "invoice.finalization_failed" => invoice(body, Invoice::FinalizationFailed),
+        "invoice.paid" => invoice(body, Invoice::Paid),
+        "invoice.payment_succeeded" => invoice(body, Invoice::PaymentSucceeded),
+        "invoice.payment_failed" => invoice(body, Invoice::PaymentFailed),
+        "invoice.payment_action_required" => invoice(body, Invoice::ActionRequired),
+        "invoice.voided" => invoice(body, Invoice::Voided),
+        "invoice.marked_uncollectible" => invoice(body, Invoice::MarkedUncollectible),
+        "payment_method.attached" => method(body, PaymentMethodChange::Attached),
+        "payment_method.detached" => method(body, PaymentMethodChange::Detached),
+        "v1.billing.meter.error_report_triggered" | "v1.billing.meter.no_meter_found" => thin(body),
         _ => return None,
     })
 }
@@ -117,12 +104,12 @@ struct Envelope<T, P> {
 #[serde(bound(deserialize = "T: Deserialize<'de>, P: Deserialize<'de>"))]
 struct Data<T, P> {
     object: T,
-    /// What was there before, of what has changed.
+    /// The former values of the fields that changed.
     #[serde(default)]
     previous_attributes: Option<P>,
 }
 
-/// What a reader of an object is told of the event around it.
+/// The parts of an event that a reader of its object needs.
 struct Around<P = IgnoredAny> {
     as_of: Timestamp,
     previous: Option<P>,
@@ -136,11 +123,10 @@ fn mode(livemode: bool) -> StripeMode {
     }
 }
 
-/// Reads the object of an event, and what it comes in.
-fn read<T: DeserializeOwned, P: DeserializeOwned, E>(
+/// Reads an event by its object.
+fn read<T: DeserializeOwned, P: DeserializeOwned>(
     body: &[u8],
-    is: fn(E) -> StripeEvent,
-    of: impl FnOnce(T, Around<P>) -> Result<Option<E>, serde_json::Error>,
+    of: impl FnOnce(T, Around<P>) -> Result<Option<StripeEvent>, serde_json::Error>,
 ) -> Read {
     let Envelope {
         created,
@@ -160,11 +146,11 @@ fn read<T: DeserializeOwned, P: DeserializeOwned, E>(
             created_at,
             mode: mode(livemode),
         },
-        event.map(is),
+        event,
     ))
 }
 
-/// An object's id, whether it stands alone or was expanded to the object.
+/// An object's id, which Stripe writes alone or within the expanded object.
 struct Ref(String);
 
 impl<'de> Deserialize<'de> for Ref {
@@ -186,7 +172,7 @@ impl Ref {
     }
 }
 
-/// The same where there may be none.
+/// The same for an optional id.
 fn maybe<T>(
     id: Option<&Ref>,
     parse: fn(&str) -> Result<T, BadId>,

@@ -4,6 +4,7 @@ use crate::world::verbs::together;
 use crate::world::wire::{ALWAYS, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
+use boot::Settings as _;
 use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::UsageId;
 use domain::jobs::{JobRow, JobState};
@@ -306,7 +307,7 @@ pub fn billing_on(world: &World) -> Function {
         ("AWS_ACCESS_KEY_ID", "AKIDEMBEDDED"),
         ("AWS_SECRET_ACCESS_KEY", "embedded"),
     ];
-    let Ok(config) = usage_reports::Config::read(boot::Env::of(settings)) else {
+    let Ok(config) = usage_reports::Config::load(boot::Env::of(settings)) else {
         panic!("the settings are complete")
     };
     let ctx = Arc::new(usage_reports::Ctx::connect(

@@ -1,7 +1,7 @@
 //! A customer says what he wants to spend at most in a billing period, and it holds, however he spends it.
 
 mod crash;
-mod crowds;
+pub mod crowds;
 
 use crate::world::money::Sold;
 use crate::world::program::{Program, program};

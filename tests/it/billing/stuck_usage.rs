@@ -62,7 +62,7 @@ async fn parked_usage_is_told_again_under_a_new_identifier_once() {
         let (world, account, record) = stuck(fault_plan).await;
         assert_eq!(
             (&record["reason"], &record["value"]),
-            (&json!("Stripe takes no usage this old"), &json!(1))
+            (&json!("Stripe does not accept usage this old"), &json!(1))
         );
         let id = record["id"].as_str().expect("an id");
         assert_eq!(record["identifier"], format!("{id}-pull_requests"));

@@ -352,7 +352,7 @@ async fn an_event_that_is_tried_in_vain_is_buried_and_not_a_dead_letter() {
         .assert_outcome(
             &delivery,
             EventState::Failed,
-            "gave up after 12 tries: could not read the file",
+            "gave up after 12 attempts: could not read the file",
         )
         .await;
     assert_eq!(

@@ -1,7 +1,7 @@
 //! The secrets behind the signatures: several while they roll, none that is blank, and fetched anew within a minute.
 
 use crate::world::{FaultPlan, World};
-use boot::Env;
+use boot::{Env, Settings};
 use local_stack::signing::{github_request, stripe_request};
 use std::time::Duration;
 
@@ -153,12 +153,12 @@ fn settings(changed: &str, value: Option<&str>) -> Env {
 #[test]
 fn receivers_do_not_start_without_good_secrets_and_say_which_setting_is_wrong() {
     let github = |name, value| {
-        github_webhook::Config::read(settings(name, value))
+        github_webhook::Config::load(settings(name, value))
             .err()
             .map(|error| error.to_string())
     };
     let stripe = |name, value| {
-        stripe_webhook::Config::read(settings(name, value))
+        stripe_webhook::Config::load(settings(name, value))
             .err()
             .map(|error| error.to_string())
     };
@@ -195,7 +195,7 @@ fn receivers_do_not_start_without_good_secrets_and_say_which_setting_is_wrong() 
 
 #[test]
 fn everything_wrong_with_the_settings_is_said_at_once() {
-    let Err(error) = github_webhook::Config::read(Env::of([("EVENTS_TABLE", " ")])) else {
+    let Err(error) = github_webhook::Config::load(Env::of([("EVENTS_TABLE", " ")])) else {
         panic!("it must not start")
     };
     let said = error.to_string();

@@ -52,7 +52,7 @@ async fn a_job_is_called_off_in_every_state_before_the_last() {
         let asked = world.vendors.model.calls().len();
         let delivery = close(&world).await;
         world
-            .assert_outcome(&delivery, EventState::Processed, "called job job_")
+            .assert_outcome(&delivery, EventState::Processed, "cancelled job job_")
             .await;
         world.settle().await;
         world
@@ -296,7 +296,7 @@ async fn after_a_cancel_the_issue_may_ask_again() {
     let delivery = world.github_sends("issues.closed").await;
     world.settle().await;
     world
-        .assert_outcome(&delivery, EventState::Processed, "called job")
+        .assert_outcome(&delivery, EventState::Processed, "cancelled job")
         .await;
     world
         .assert_not_delivered(JobState::Cancelled, "Cancelled")

@@ -8,7 +8,7 @@ use boot::{Aws, AwsSettings};
 use domain::ids::AccountId;
 use domain::time::Timestamp;
 use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, ledger_keys};
-use reconciliation::Books;
+use reconciliation::Reconciled;
 use stand_in_shared::faults::{Effect, Fault, Moment};
 use std::time::Duration;
 use store::{Connection, Sealed, Seals};
@@ -18,7 +18,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl World {
     /// The night's schedule, once.
-    pub async fn seal(&self) -> Books {
+    pub async fn seal(&self) -> Reconciled {
         let run = self.stack.faults.run(self.stack.seal()).await;
         run.expect("nobody dies").expect("the door comes through")
     }
@@ -45,11 +45,11 @@ fn seals(world: &World, keys: &str) -> Seals {
     Connection::new(&aws.sdk, None).seals(LEDGER_TABLE, ledger_keys(keys.to_owned()))
 }
 
-fn sealed(days: u64, entries: u64) -> Books {
-    Books {
+fn sealed(days: u64, entries: u64) -> Reconciled {
+    Reconciled {
         days,
         entries,
-        ..Books::default()
+        ..Reconciled::default()
     }
 }
 

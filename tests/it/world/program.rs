@@ -1,6 +1,7 @@
 //! `/api/v1/…`: customers' programs, each for its own account and nobody else's.
 
 use crate::world::{FaultPlan, World};
+use boot::Settings as _;
 use bytes::Bytes;
 use domain::ids::AccountId;
 use http::{Request, Response, StatusCode};
@@ -73,7 +74,7 @@ pub fn another(world: &World, settings: &[(&'static str, &'static str)]) -> axum
         ("DASHBOARD_URL", "https://tallyhook.test/billing"),
     ];
     let env = boot::Env::of(usual.into_iter().chain(settings.iter().copied()));
-    let config = api::Config::read(env).expect("whole settings");
+    let config = api::Config::load(env).expect("whole settings");
     api::router(api::Ctx::connect(config, world.stack.outside.clone()))
 }
 

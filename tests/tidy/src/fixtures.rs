@@ -1,20 +1,42 @@
-//! An event that Tallyhook acts on has five parts: fixture, variant, file, match arm and journey. These tests name the
-//! missing one.
+//! An event that is acted on has five parts: fixture, variant, file, match arm and journey. These tests name the missing
+//! one.
 
-use crate::repository::{find, names, pascal, read, report};
+use crate::repository::{find, names, read, report};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The source, the function that acts on its events, and the enum of them in the domain.
+/// A vendor, the function that acts on its events, and the domain's enum of them.
 const SOURCES: [(&str, &str, &str); 2] = [
     ("github", "github-events", "GithubEvent"),
     ("stripe", "stripe-events", "StripeEvent"),
 ];
 
-/// Several actions of one object share a file and a variant.
-const SHARED: [(&str, &str); 2] = [
-    ("installation.", "installation"),
-    ("marketplace_purchase.", "marketplace_purchase"),
+/// The object of an event by the beginning of the event's name: the call that acts on it, and its variant. The first
+/// match counts.
+const OBJECTS: [(&str, &str, &str); 15] = [
+    ("issues.", "issue::handle", "Issue"),
+    ("issue_comment.", "issue::handle", "Issue"),
+    ("pull_request.", "pull_request::handle", "PullRequest"),
+    ("installation.", "installation::handle", "Installation"),
+    (
+        "marketplace_purchase.",
+        "marketplace::handle",
+        "Marketplace",
+    ),
+    ("checkout.session.", "checkout::handle", "Checkout"),
+    ("payment_intent.", "payment::handle", "Payment"),
+    ("charge.refunded", "refund::charge", "Charge"),
+    ("refund.", "refund::handle", "Refund"),
+    ("charge.dispute.", "dispute::handle", "Dispute"),
+    (
+        "customer.subscription.",
+        "subscription::handle",
+        "Subscription",
+    ),
+    ("customer.", "customer::handle", "Customer"),
+    ("invoice.", "invoice::handle", "Invoice"),
+    ("payment_method.", "payment_method::handle", "PaymentMethod"),
+    ("v1.billing.meter.", "meter::handle", "Meter"),
 ];
 
 /// Recorded and ignored: GitHub sends it to a new webhook.
@@ -30,38 +52,36 @@ fn events(source: &str) -> Vec<String> {
         .collect()
 }
 
-/// The file of an event: its name with `_` for `.`.
-fn module(event: &str) -> String {
-    let shared = SHARED.iter().find(|(prefix, _)| event.starts_with(prefix));
-    shared.map_or_else(
-        || event.replace('.', "_"),
-        |(_, module)| (*module).to_owned(),
-    )
+fn object(event: &str) -> Option<(&'static str, &'static str)> {
+    let found = OBJECTS
+        .iter()
+        .find(|(prefix, _, _)| event.starts_with(prefix));
+    found.map(|(_, call, variant)| (*call, *variant))
 }
 
 #[test]
 fn every_fixture_has_a_file_an_arm_and_a_variant() {
-    let events_file = read("shared/domain/src/inbox/events.rs");
     let mut faults = Vec::new();
     for (source, function, name) in SOURCES {
         let lib = read(format!("functions/{function}/src/lib.rs"));
-        let variants = variants(&events_file, name);
+        let named = named(name);
         for event in events(source) {
-            let module = module(&event);
-            if find(format!("functions/{function}/src/{module}.rs")).is_none() {
+            let Some((call, variant)) = object(&event) else {
+                faults.push(format!("{event}: name its object in OBJECTS"));
+                continue;
+            };
+            let file = call.split("::").next().unwrap_or_default();
+            if find(format!("functions/{function}/src/{file}.rs")).is_none() {
+                faults.push(format!("{event}: write functions/{function}/src/{file}.rs"));
+            }
+            if !lib.contains(&format!("{name}::{variant}(event) => {call}(")) {
                 faults.push(format!(
-                    "{event}: write functions/{function}/src/{module}.rs"
+                    "{event}: functions/{function}/src/lib.rs has no arm {name}::{variant} that calls {call}"
                 ));
             }
-            if !lib.contains(&format!("{module}::handle")) {
+            if !named.contains(&(variant.to_owned(), event.clone())) {
                 faults.push(format!(
-                    "{event}: functions/{function}/src/lib.rs has no arm that calls {module}::handle"
-                ));
-            }
-            if !variants.contains(&pascal(&module)) {
-                faults.push(format!(
-                    "{event}: {name} in shared/domain/src/inbox/events.rs has no variant {}",
-                    pascal(&module)
+                    "{event}: the comment on {name}::{variant} in {EVENTS} does not name it"
                 ));
             }
         }
@@ -71,42 +91,41 @@ fn every_fixture_has_a_file_an_arm_and_a_variant() {
 
 #[test]
 fn every_variant_has_a_fixture() {
-    let events_file = read("shared/domain/src/inbox/events.rs");
     let mut faults = Vec::new();
     for (source, _, name) in SOURCES {
-        let has: BTreeSet<_> = events(source)
-            .iter()
-            .map(|event| pascal(&module(event)))
-            .collect();
+        let fixtures = events(source);
         faults.extend(
-            variants(&events_file, name)
-                .difference(&has)
-                .map(|variant| format!("{name}::{variant}: no fixture in events/{source}/")),
+            named(name)
+                .into_iter()
+                .filter(|(_, event)| !fixtures.contains(event))
+                .map(|(variant, event)| {
+                    format!("{name}::{variant}: no fixture events/{source}/{event}.json")
+                }),
         );
     }
     report(faults);
 }
 
-/// The variants of an enum: lines that begin with four spaces and a capital.
-fn variants(text: &str, name: &str) -> BTreeSet<String> {
-    let body = text
+const EVENTS: &str = "shared/domain/src/inbox/events.rs";
+
+/// The variants of an enum, each with every event that its comment names.
+fn named(name: &str) -> BTreeSet<(String, String)> {
+    let text = read(EVENTS);
+    let (_, body) = text
         .split_once(&format!("pub enum {name} {{"))
-        .unwrap_or_else(|| panic!("no enum {name}"))
-        .1;
-    let body = body.split_once("\n}").map_or(body, |(body, _)| body);
-    let starts = body.lines().filter(|line| {
-        line.starts_with("    ") && line[4..].starts_with(|c: char| c.is_ascii_uppercase())
-    });
-    starts
-        .map(|line| {
-            line.trim()
-                .split(|c: char| !c.is_alphanumeric())
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
-        .filter(|name| name != "Ignored")
-        .collect()
+        .unwrap_or_else(|| panic!("no enum {name}"));
+    let (body, _) = body.split_once("\n}").expect("the end of the enum");
+    let (mut all, mut comment) = (BTreeSet::new(), Vec::new());
+    for line in body.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            comment.extend(text.split('`').skip(1).step_by(2).map(str::to_owned));
+        } else if let Some((variant, _)) = line.split_once('(') {
+            all.extend(comment.drain(..).map(|event| (variant.to_owned(), event)));
+        } else {
+            comment.clear();
+        }
+    }
+    all
 }
 
 fn json(path: &str) -> Value {

@@ -1,14 +1,10 @@
-//! A folder in `functions/`, a package, a binary and a function in `template.yaml` have one name and the same settings.
+//! A folder in `functions/`, a package, a binary and a function in `template.yaml` have one name. `tests/it/settings.rs`
+//! compares their settings.
 
 use crate::repository::{find, functions, names, pascal, read, report};
 use crate::template::{events, template};
 use serde_json::Value;
 use std::collections::BTreeSet;
-
-/// Set for every function in the template's Globals; `boot` reads them.
-const GLOBAL: [&str; 1] = ["RUST_LOG"];
-/// The only setting whose name is a single word.
-const CATALOGUE: &str = "CATALOGUE";
 
 #[test]
 fn every_folder_is_a_function() {
@@ -75,87 +71,6 @@ fn a_main_only_starts_its_function() {
             })
             .collect(),
     );
-}
-
-#[test]
-fn settings_are_what_the_template_sets() {
-    let template = template();
-    let deployed = template.functions();
-    let mut faults = Vec::new();
-    for folder in functions() {
-        let Some(function) = deployed.get(pascal(&folder).as_str()) else {
-            continue;
-        };
-        let Some(documented) = documented(&folder) else {
-            faults.push(format!(
-                "functions/{folder}: no `struct Config` whose doc comment lists its variables"
-            ));
-            continue;
-        };
-        let set: BTreeSet<_> = template
-            .variables(function)
-            .into_keys()
-            .filter(|name| !GLOBAL.contains(&name.as_str()))
-            .collect();
-        faults.extend(set.difference(&documented).map(|name| {
-            format!("{folder}: the template sets {name}, its Config does not list it")
-        }));
-        faults.extend(
-            documented
-                .difference(&set)
-                .map(|name| format!("{folder}: Config lists {name}, the template does not set it")),
-        );
-    }
-    report(faults);
-}
-
-/// The variables in the doc comments of a function's `Config` and of its fields. In (or `OTHER`), the name in brackets is an
-/// alternative and not counted.
-fn documented(folder: &str) -> Option<BTreeSet<String>> {
-    let files = ["config.rs", "lib.rs"]
-        .iter()
-        .filter_map(|file| find(format!("functions/{folder}/src/{file}")));
-    let text = files
-        .into_iter()
-        .find(|text| text.contains("struct Config"))?;
-    let start = text.find("struct Config")?;
-    let end = text[start..]
-        .find("\n}")
-        .map_or(text.len(), |length| start + length);
-    let mut above: Vec<_> = text[..start]
-        .lines()
-        .rev()
-        .skip(1)
-        .take_while(|line| line.starts_with("///") || line.starts_with("#["))
-        .collect();
-    above.reverse();
-    let comment: Vec<_> = above
-        .into_iter()
-        .chain(text[start..end].lines())
-        .filter_map(|line| line.trim().strip_prefix("///"))
-        .collect();
-    let comment = comment.join(" ");
-    let named = comment.split("(or `").enumerate().flat_map(|(at, part)| {
-        match part.split_once("`)") {
-            Some((_, rest)) if at > 0 => rest.split('`'),
-            _ => part.split('`'),
-        }
-        .skip(1)
-        .step_by(2)
-    });
-    Some(
-        named
-            .filter(|word| is_variable(word))
-            .map(str::to_owned)
-            .collect(),
-    )
-}
-
-fn is_variable(word: &str) -> bool {
-    (word.contains('_') || word == CATALOGUE)
-        && word
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[test]

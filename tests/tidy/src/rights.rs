@@ -6,8 +6,10 @@ use crate::template::template;
 use std::collections::{BTreeMap, BTreeSet};
 
 const STORE: &str = "shared/store/src/";
-/// How a conditional write is spelt; which table it is for stands where it is used.
+/// How a conditional write is spelled. The table it is for is named where it is used.
 const SPELLING: &str = "db/tx.rs";
+/// The files that name no table of their own.
+const WITHOUT_TABLE: [&str; 2] = [SPELLING, "db/table.rs"];
 
 /// The handles of the store by their fields' names, the table that is their own, and whether a file belongs to them.
 const HANDLES: [(&str, &str, Files); 5] = [
@@ -60,7 +62,7 @@ const CALLS: [(&str, &str); 18] = [
     (".item(", "UpdateItem"),
 ];
 /// An update that is sent by itself.
-const UPDATE: &str = ".call(&self.client,";
+const UPDATE: &str = ".call(&";
 
 /// What takes a place among the open holds or leaves it: only postings that hold or settle come there. Those of jobs and assists do;
 /// those that a function makes itself do if it says so.
@@ -88,7 +90,7 @@ pub fn methods(mine: impl Fn(&str) -> bool) -> Vec<Method> {
         .into_iter()
         .filter_map(|path| Some(path.strip_prefix(STORE)?.to_owned()));
     paths
-        .filter(|file| file != SPELLING && mine(file))
+        .filter(|file| !WITHOUT_TABLE.contains(&file.as_str()) && mine(file))
         .flat_map(|file| methods_in(&file))
         .collect()
 }
@@ -381,7 +383,7 @@ fn a_write_that_could_change_the_ledger_is_seen() {
         "put_when(&side.table, item, condition, values)",
         "delete_when(&side.table, key, condition, values)",
         "change.item(&side.table)",
-        "change.call(&self.client, &side.table).send()",
+        "change.call(&side.table).send()",
         "self.client.put_item().table_name(&self.side.table).set_item(item).send()",
         "self.client.update_item().table_name(&side.table).send()",
         "self.client.delete_item().table_name(&side.table).send()",
@@ -392,6 +394,7 @@ fn a_write_that_could_change_the_ledger_is_seen() {
     }
     for code in [
         "put_new(&side.table, item)",
+        "change.call(&self.table).send()",
         "self.client.put_item().table_name(&side.table).condition_expression(\"attribute_not_exists(pk)\").send()",
         "self.client.query().table_name(&side.table).send()",
         "put_when(&self.table, item, condition, values)",

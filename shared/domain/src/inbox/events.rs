@@ -1,7 +1,7 @@
-//! The events that Tallyhook acts on.
+//! The events of GitHub and Stripe that Tallyhook acts on, by the object they are about.
 //!
-//! The `webhooks` crate parses a recorded body into one of these types, so a handler sees neither a
-//! vendor's JSON nor an optional field that it would have to check.
+//! `webhooks` reads a recorded body into one of these. A handler never sees a vendor's JSON or an optional field that it
+//! would have to check. Each variant names its events in full: the list of events to subscribe to is compared with it.
 
 use crate::accounts::addresses::MailAddress;
 use crate::billing::marketplace::ListedPlan;
@@ -16,40 +16,32 @@ use crate::time::Timestamp;
 /// An event from GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GithubEvent {
-    /// `issues.opened`
-    IssuesOpened(IssueEvent),
-    /// `issues.labeled`
-    IssuesLabeled(IssueLabeled),
-    /// `issues.closed`
-    IssuesClosed(IssueEvent),
-    /// `issue_comment.created`
-    IssueCommentCreated(IssueComment),
-    /// `pull_request.opened`
-    PullRequestOpened(PullEvent),
-    /// `pull_request.closed`
-    PullRequestClosed(PullEvent),
-    /// `installation.created`, `.deleted`, `.suspend`, `.unsuspend`
+    /// `issues.opened`, `issues.labeled`, `issues.closed`, `issue_comment.created`
+    Issue(IssueEvent),
+    /// `pull_request.opened`, `pull_request.closed`
+    PullRequest(PullEvent),
+    /// `installation.created`, `installation.deleted`, `installation.suspend`, `installation.unsuspend`
     Installation(InstallationEvent),
-    /// `marketplace_purchase.purchased`, `.changed`, `.cancelled`, `.pending_change`, `.pending_change_cancelled`
-    MarketplacePurchase(MarketplaceEvent),
-    /// Any other event, by its full name.
-    Ignored {
-        /// For example `star.created`.
-        name: String,
-    },
+    /// `marketplace_purchase.purchased`, `marketplace_purchase.changed`, `marketplace_purchase.cancelled`,
+    /// `marketplace_purchase.pending_change`, `marketplace_purchase.pending_change_cancelled`
+    Marketplace(MarketplaceEvent),
+    /// Any other event, which is recorded and not read.
+    Ignored { name: String },
 }
 
-/// The repository that an event concerns, and who caused it.
+/// The repository and the user that an event comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventOrigin {
     pub installation: InstallationId,
     pub owner: OwnerId,
+    /// May change.
     pub owner_login: String,
     pub repository: RepositoryId,
+    /// Without the owner. May change.
     pub repository_name: String,
     pub default_branch: String,
     pub sender_login: String,
-    /// The App through which the object was created, if any.
+    /// The App that created the issue or comment, if one did.
     pub via_app: Option<u64>,
 }
 
@@ -60,75 +52,86 @@ pub struct Issue {
     pub number: u64,
     pub title: String,
     pub body: String,
-    /// In GitHub's format.
+    /// When it last changed, as GitHub writes it.
     pub updated_at: String,
-    /// The author's relation to the repository, such as `MEMBER` or `NONE`.
+    /// What its author is to the repository: `MEMBER`, `NONE` and so on.
     pub author_association: String,
 }
 
-/// A change of an issue.
+/// Something happened to an issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueEvent {
     pub origin: EventOrigin,
     pub issue: Issue,
+    pub change: IssueChange,
 }
 
-/// A label was added to an issue.
+/// What happened to an issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IssueLabeled {
-    pub origin: EventOrigin,
-    pub issue: Issue,
-    pub label: String,
+pub enum IssueChange {
+    Opened,
+    /// It got this label.
+    Labeled(String),
+    Closed,
+    Commented(Comment),
 }
 
-/// A comment was created.
+/// A new comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IssueComment {
-    pub origin: EventOrigin,
-    pub issue: Issue,
-    pub comment: CommentId,
+pub struct Comment {
+    pub id: CommentId,
     pub text: String,
+    /// What its author is to the repository.
     pub author_association: String,
-    /// GitHub sends the same event for comments on issues and on pull requests.
     pub on: CommentOn,
 }
 
-/// What a comment belongs to.
+/// GitHub sends comments on issues and on pull requests as the same event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommentOn {
     Issue,
     Pull,
 }
 
-/// A change of a pull request.
+/// Something happened to a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullEvent {
     pub origin: EventOrigin,
+    pub change: PullChange,
     pub number: u64,
     pub head_branch: String,
-    /// The repository of the head branch; absent if the fork was deleted.
+    /// The repository that the branch is in; `None` when a fork was deleted.
     pub head_repository: Option<RepositoryId>,
-    pub fate: PullState,
+    pub state: PullState,
 }
 
-/// The state of a pull request.
+/// What happened to a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullChange {
+    Opened,
+    Closed,
+}
+
+/// The state of a pull request when its event was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullState {
     Open,
     Merged,
+    /// Closed without merging.
     Closed,
 }
 
-/// A change of the App's installation.
+/// An owner installed, removed, suspended or resumed the App.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallationEvent {
     pub installation: InstallationId,
     pub owner: OwnerId,
     pub change: InstallationChange,
-    /// The time of GitHub's last change, if known.
+    /// When GitHub last changed it; zero where GitHub does not say.
     pub as_of: Timestamp,
 }
 
+/// What happened to an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstallationChange {
     Created,
@@ -137,149 +140,112 @@ pub enum InstallationChange {
     Unsuspended,
 }
 
-/// An owner's Marketplace purchase changed, or is scheduled to change.
+/// An owner's purchase on the GitHub Marketplace changed or will change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarketplaceEvent {
     pub owner: OwnerId,
+    /// May change.
     pub owner_login: String,
-    /// The address that GitHub bills, if known.
+    /// The address that GitHub bills, where it says so.
     pub mail: Option<MailAddress>,
     pub change: MarketplaceChange,
-    /// The plan bought, changed to or cancelled.
+    /// The plan of the listing that was bought, changed to, or cancelled.
     pub listed: ListedPlan,
     pub effective_at: Timestamp,
 }
 
+/// What happened to a purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarketplaceChange {
     Purchased,
     Changed,
     Cancelled,
-    /// A change or cancellation is scheduled. `Changed` or `Cancelled` follows when it takes
-    /// effect.
+    /// It will change or end later; `Changed` or `Cancelled` comes then.
     Pending,
-    /// The scheduled change was withdrawn.
+    /// The pending change was withdrawn.
     PendingCancelled,
 }
 
 /// An event from Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StripeEvent {
-    /// `checkout.session.completed`
-    CheckoutSessionCompleted(CheckoutEvent),
-    /// `checkout.session.async_payment_succeeded`
-    CheckoutSessionAsyncPaymentSucceeded(CheckoutEvent),
-    /// `checkout.session.async_payment_failed`
-    CheckoutSessionAsyncPaymentFailed(CheckoutEvent),
-    /// `checkout.session.expired`
-    CheckoutSessionExpired(CheckoutEvent),
-    /// `payment_intent.succeeded`
-    PaymentIntentSucceeded(PaymentEvent),
-    /// `payment_intent.payment_failed`
-    PaymentIntentPaymentFailed(PaymentEvent),
+    /// `checkout.session.completed`, `checkout.session.async_payment_succeeded`,
+    /// `checkout.session.async_payment_failed`, `checkout.session.expired`
+    Checkout(CheckoutEvent),
+    /// `payment_intent.succeeded`, `payment_intent.payment_failed`
+    Payment(PaymentEvent),
     /// `charge.refunded`
-    ChargeRefunded(ChargeEvent),
-    /// `refund.created`
-    RefundCreated(RefundEvent),
-    /// `refund.updated`
-    RefundUpdated(RefundEvent),
-    /// `refund.failed`
-    RefundFailed(RefundEvent),
-    /// `charge.dispute.created`
-    ChargeDisputeCreated(DisputeEvent),
-    /// `charge.dispute.updated`
-    ChargeDisputeUpdated(DisputeEvent),
-    /// `charge.dispute.closed`
-    ChargeDisputeClosed(DisputeEvent),
-    /// `charge.dispute.funds_withdrawn`
-    ChargeDisputeFundsWithdrawn(DisputeEvent),
-    /// `charge.dispute.funds_reinstated`
-    ChargeDisputeFundsReinstated(DisputeEvent),
-    /// `customer.created`
-    CustomerCreated(CustomerEvent),
-    /// `customer.updated`
-    CustomerUpdated(CustomerEvent),
-    /// `customer.deleted`
-    CustomerDeleted(CustomerEvent),
-    /// `customer.subscription.created`
-    CustomerSubscriptionCreated(SubscriptionEvent),
-    /// `customer.subscription.updated`
-    CustomerSubscriptionUpdated(SubscriptionEvent),
-    /// `customer.subscription.deleted`
-    CustomerSubscriptionDeleted(SubscriptionEvent),
-    /// `customer.subscription.paused`
-    CustomerSubscriptionPaused(SubscriptionEvent),
-    /// `customer.subscription.resumed`
-    CustomerSubscriptionResumed(SubscriptionEvent),
-    /// `customer.subscription.trial_will_end`
-    CustomerSubscriptionTrialWillEnd(SubscriptionEvent),
-    /// `invoice.created`
-    InvoiceCreated(InvoiceEvent),
-    /// `invoice.finalized`
-    InvoiceFinalized(InvoiceEvent),
-    /// `invoice.finalization_failed`
-    InvoiceFinalizationFailed(InvoiceEvent),
-    /// `invoice.paid`
-    InvoicePaid(InvoiceEvent),
-    /// `invoice.payment_succeeded`
-    InvoicePaymentSucceeded(InvoiceEvent),
-    /// `invoice.payment_failed`
-    InvoicePaymentFailed(InvoiceEvent),
-    /// `invoice.payment_action_required`
-    InvoicePaymentActionRequired(InvoiceEvent),
-    /// `invoice.voided`
-    InvoiceVoided(InvoiceEvent),
+    Charge(ChargeEvent),
+    /// `refund.created`, `refund.updated`, `refund.failed`
+    Refund(RefundEvent),
+    /// `charge.dispute.created`, `charge.dispute.updated`, `charge.dispute.closed`,
+    /// `charge.dispute.funds_withdrawn`, `charge.dispute.funds_reinstated`
+    Dispute(DisputeEvent),
+    /// `customer.created`, `customer.updated`, `customer.deleted`
+    Customer(CustomerEvent),
+    /// `customer.subscription.created`, `customer.subscription.updated`, `customer.subscription.deleted`,
+    /// `customer.subscription.paused`, `customer.subscription.resumed`, `customer.subscription.trial_will_end`
+    Subscription(SubscriptionEvent),
+    /// `invoice.created`, `invoice.finalized`, `invoice.finalization_failed`, `invoice.paid`,
+    /// `invoice.payment_succeeded`, `invoice.payment_failed`, `invoice.payment_action_required`, `invoice.voided`,
     /// `invoice.marked_uncollectible`
-    InvoiceMarkedUncollectible(InvoiceEvent),
-    /// `payment_method.attached`
-    PaymentMethodAttached(PaymentMethodEvent),
-    /// `payment_method.detached`
-    PaymentMethodDetached(PaymentMethodEvent),
-    /// `v1.billing.meter.error_report_triggered`
-    V1BillingMeterErrorReportTriggered(MeterErrorEvent),
-    /// `v1.billing.meter.no_meter_found`
-    V1BillingMeterNoMeterFound(MeterErrorEvent),
-    /// Any other event, by its type.
-    Ignored {
-        /// For example `charge.updated`.
-        name: String,
-    },
+    Invoice(InvoiceEvent),
+    /// `payment_method.attached`, `payment_method.detached`
+    PaymentMethod(PaymentMethodEvent),
+    /// `v1.billing.meter.error_report_triggered`, `v1.billing.meter.no_meter_found`
+    Meter(MeterEvent),
+    /// Any other event, which is recorded and not read.
+    Ignored { name: String },
 }
 
-/// The fields that all Stripe events share.
+/// The fields that every event of Stripe has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StripeEnvelope {
     pub created_at: Timestamp,
     pub mode: StripeMode,
 }
 
-/// Stripe's test mode and live mode.
+/// Whether an object of Stripe is real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StripeMode {
     Test,
     Live,
 }
 
-/// A change of a checkout session.
+/// What happened to a checkout session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckoutChange {
+    /// The customer finished the checkout; the payment may still be on its way.
+    Completed,
+    /// A delayed payment, such as a bank debit, arrived.
+    PaymentSucceeded,
+    /// A delayed payment failed.
+    PaymentFailed,
+    /// Nobody finished the checkout.
+    Expired,
+}
+
+/// Something happened to a checkout session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckoutEvent {
+    pub change: CheckoutChange,
     pub session: CheckoutSessionId,
     pub purpose: CheckoutPurpose,
     pub customer: Option<CustomerId>,
     pub payment: Option<PaymentId>,
     pub paid: CheckoutPayment,
-    /// The amount in minor units, including taxes and discounts.
+    /// The amount to pay in minor units, with taxes and discounts.
     pub total_minor: i64,
     pub currency: String,
 }
 
-/// The purpose of a checkout session.
+/// What a checkout session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckoutPurpose {
-    /// A one-time purchase.
     Payment,
-    /// A subscription; its own events report the rest.
+    /// The subscription has events of its own.
     Subscription,
+    /// Saving a payment method.
     Setup,
 }
 
@@ -289,27 +255,37 @@ pub enum CheckoutPayment {
     Paid,
     /// Not paid yet, and possibly never.
     Unpaid,
+    /// The session had nothing to pay.
     NotRequired,
 }
 
-/// A change of a payment.
+/// What happened to a payment intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentChange {
+    Succeeded,
+    /// One attempt failed; the payer may make another.
+    Failed,
+}
+
+/// Something happened to a payment intent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentEvent {
+    pub change: PaymentChange,
     pub payment: PaymentId,
     pub customer: Option<CustomerId>,
 }
 
-/// A charge was refunded, partly or fully.
+/// A charge was refunded, in part or in whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeEvent {
     pub payment: PaymentId,
-    /// The amount refunded so far, in minor units.
+    /// The sum of its refunds so far, in minor units.
     pub refunded_minor: i64,
-    /// The refunds, if the event lists them.
+    /// Its refunds, where the event contains them.
     pub refunds: Vec<(RefundId, Refund)>,
 }
 
-/// A change of a refund.
+/// Something happened to a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundEvent {
     pub payment: PaymentId,
@@ -317,7 +293,7 @@ pub struct RefundEvent {
     pub refund: Refund,
 }
 
-/// A change of a dispute.
+/// Something happened to a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisputeEvent {
     pub payment: PaymentId,
@@ -325,36 +301,93 @@ pub struct DisputeEvent {
     pub dispute: Dispute,
 }
 
-/// A change of a customer.
+/// What happened to a customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CustomerChange {
+    Created,
+    Updated,
+    Deleted,
+}
+
+/// Something happened to a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerEvent {
+    pub change: CustomerChange,
     pub customer: CustomerId,
 }
 
-/// A change of a subscription.
+/// What happened to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionChange {
+    /// It was created, whether it is paid yet or not.
+    Created,
+    /// Its status, plan, period or end changed.
+    Updated,
+    /// It ended.
+    Deleted,
+    /// Its trial ended without a payment method.
+    Paused,
+    Resumed,
+    /// Its trial ends in three days, or was cut short.
+    TrialWillEnd,
+}
+
+/// Something happened to a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionEvent {
+    pub change: SubscriptionChange,
     pub customer: CustomerId,
     pub subscription: Subscription,
 }
 
-/// A change of an invoice.
+/// What happened to an invoice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvoiceChange {
+    /// It was created as a draft.
+    Created,
+    /// It has a number and can be paid.
+    Finalized,
+    /// Stripe could not finalize it: usually an address or a tax setting is missing.
+    FinalizationFailed,
+    /// It was paid, on Stripe or outside of it.
+    CheckoutPayment,
+    /// It was paid on Stripe; `CheckoutPayment` comes with it.
+    PaymentSucceeded,
+    /// One attempt to collect failed.
+    PaymentFailed,
+    /// The payer's bank asks the payer to confirm.
+    ActionRequired,
+    Voided,
+    MarkedUncollectible,
+}
+
+/// Something happened to an invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvoiceEvent {
+    pub change: InvoiceChange,
     pub customer: CustomerId,
     pub invoice: Invoice,
 }
 
-/// A payment method was attached or detached.
+/// What happened to a payment method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentMethodChange {
+    Attached,
+    Detached,
+}
+
+/// A customer added or removed a payment method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentMethodEvent {
+    pub change: PaymentMethodChange,
+    /// The customer that has it or had it.
     pub customer: CustomerId,
     pub method: PaymentMethodId,
 }
 
-/// Stripe could not count usage that it had accepted.
+/// Stripe accepted usage and could not count it. Both events mean the same to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MeterErrorEvent {
+pub struct MeterEvent {
     /// The event's id; its details have to be fetched.
     pub id: StripeEventId,
 }

@@ -385,7 +385,7 @@ fn work_is_given_back_until_it_has_been_tried_often_enough() {
         if expected == JobState::Failed {
             assert_eq!(
                 transition.row().reason.as_deref(),
-                Some("gave up after 12 tries: why")
+                Some("gave up after 12 attempts: why")
             );
         } else {
             assert_eq!(

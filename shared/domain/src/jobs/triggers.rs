@@ -1,29 +1,36 @@
-//! Triggers: the facts that request a job, and a repository's policy on them.
+//! What makes an issue a job: the facts that ask for one, and the repository's policy on them.
 
 use crate::ids::CommentId;
-use crate::inbox::events::{CommentOn, EventOrigin, IssueComment, IssueEvent, IssueLabeled};
+use crate::inbox::events::{Comment, CommentOn, EventOrigin, Issue, IssueChange, IssueEvent};
 use crate::jobs::pulls::PullOptions;
 use crate::switches::Switch;
 
-/// The fact that requested a job. Its key is the job's cause, so one fact never makes a second job.
+/// The fact that asked for a job. Its key is the job's cause: the same fact never makes a second job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
+    /// An issue was opened.
     Opened {
+        /// Its id.
         issue_id: u64,
     },
+    /// An issue got the label.
     Labeled {
+        /// Which label.
         label: String,
-        /// The issue's `updated_at`: removing the label and adding it again is a new request.
+        /// The issue's `updated_at`: taking the label off and on again is a new wish.
         updated_at: String,
+        /// The issue's id.
         issue_id: u64,
     },
+    /// Somebody gave the command.
     Command {
+        /// In this comment.
         comment: CommentId,
     },
 }
 
 impl Trigger {
-    /// The fact as keys contain it.
+    /// The fact as it stands in keys.
     pub fn fact(&self) -> String {
         match self {
             Self::Opened { issue_id } => format!("issue-{issue_id}"),
@@ -37,16 +44,19 @@ impl Trigger {
     }
 }
 
-/// Which facts a repository accepts. The default accepts new issues, the label and the command. A
-/// file in the base branch can only restrict this, and set the options of pull requests.
+/// Which facts a repository accepts. The default accepts a bare new issue, the label and the command; a file in the
+/// repository's base branch can only narrow it, and say how it wishes its pull requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Whether a new issue is enough.
+    /// Whether a new issue is enough by itself.
     pub opened: Switch,
+    /// The label that asks for a job.
     pub label: String,
+    /// Whether comments may command.
     pub commands: Switch,
-    /// The author associations whose requests count; empty accepts everybody.
+    /// Whose wishes count, by author association; empty means everybody's.
     pub associations: Vec<String>,
+    /// What the repository's pull requests shall have besides their change.
     pub wishes: PullOptions,
 }
 
@@ -62,56 +72,64 @@ impl Default for Policy {
     }
 }
 
-/// What the policy decides about a fact.
+/// What the policy says to a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyDecision {
+    /// Make a job of it.
     Accept(Trigger),
+    /// Do not, and why.
     Reject(&'static str),
 }
 
-/// Whether our own App caused the event.
+/// Whether an event is the echo of what we did ourselves.
 pub fn is_ours(origin: &EventOrigin, app_id: u64) -> bool {
     origin.via_app == Some(app_id)
 }
 
 impl Policy {
-    pub fn on_opened(&self, event: &IssueEvent) -> PolicyDecision {
+    /// Whether a change of an issue asks for a job here.
+    pub fn wish(&self, event: &IssueEvent) -> PolicyDecision {
+        match &event.change {
+            IssueChange::Opened => self.on_opened(&event.issue),
+            IssueChange::Labeled(label) => self.on_labeled(&event.issue, label),
+            IssueChange::Commented(comment) => self.on_comment(comment),
+            IssueChange::Closed => PolicyDecision::Reject("closing an issue asks for no job"),
+        }
+    }
+
+    fn on_opened(&self, issue: &Issue) -> PolicyDecision {
         if self.opened == Switch::Off {
             return PolicyDecision::Reject("the repository's policy requires a label or a command");
         }
         self.allowed(
-            &event.issue.author_association,
-            Trigger::Opened {
-                issue_id: event.issue.id,
-            },
+            &issue.author_association,
+            Trigger::Opened { issue_id: issue.id },
         )
     }
 
-    /// Anybody who may set labels may ask: GitHub reserves that right to triagers.
-    pub fn on_labeled(&self, event: &IssueLabeled) -> PolicyDecision {
-        if !event.label.eq_ignore_ascii_case(&self.label) {
+    /// The label's author is not checked: GitHub lets only triagers and above set labels.
+    fn on_labeled(&self, issue: &Issue, label: &str) -> PolicyDecision {
+        if !label.eq_ignore_ascii_case(&self.label) {
             return PolicyDecision::Reject("another label");
         }
         PolicyDecision::Accept(Trigger::Labeled {
             label: self.label.to_ascii_lowercase(),
-            updated_at: event.issue.updated_at.clone(),
-            issue_id: event.issue.id,
+            updated_at: issue.updated_at.clone(),
+            issue_id: issue.id,
         })
     }
 
-    pub fn on_comment(&self, event: &IssueComment) -> PolicyDecision {
-        match (command(&event.text), self.commands, event.on) {
+    fn on_comment(&self, comment: &Comment) -> PolicyDecision {
+        match (command(&comment.text), self.commands, comment.on) {
             (None, _, _) => PolicyDecision::Reject("no command"),
-            (Some(_), Switch::Off, _) => {
-                PolicyDecision::Reject("the repository's policy disables commands")
-            }
+            (Some(_), Switch::Off, _) => PolicyDecision::Reject("the repository's policy disables commands"),
             (Some(_), Switch::On, CommentOn::Pull) => {
                 PolicyDecision::Reject("commands work on issues only")
             }
             (Some(Command::Fix), Switch::On, CommentOn::Issue) => self.allowed(
-                &event.author_association,
+                &comment.author_association,
                 Trigger::Command {
-                    comment: event.comment,
+                    comment: comment.id,
                 },
             ),
         }
@@ -126,21 +144,19 @@ impl Policy {
         {
             PolicyDecision::Accept(trigger)
         } else {
-            PolicyDecision::Reject(
-                "the repository's policy does not accept requests from this author",
-            )
+            PolicyDecision::Reject("the repository's policy does not accept requests from this author")
         }
     }
 }
 
-/// The commands that a comment can give.
+/// What a comment may command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// `/tallyhook fix`
     Fix,
 }
 
-/// Finds the command in a comment. Quoted lines and code do not count.
+/// The command in a comment, if a line of it is one. Quoted lines and code do not count.
 pub fn command(text: &str) -> Option<Command> {
     let mut in_code = false;
     for line in text.lines() {

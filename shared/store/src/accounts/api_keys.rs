@@ -1,8 +1,8 @@
 //! Keys of customers' programs: found by their digest, listed by their account.
 
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text, texts, time};
-use crate::db::tx::{Change, put_new};
+use crate::db::tx::{Change, Committed, put_new};
 use crate::db::{digests, keys};
 use crate::{Finished, Store};
 use domain::accounts::api_keys::{ApiKey, KeyText, Scope};
@@ -17,6 +17,10 @@ pub enum KeyCreated {
     /// A key of this id is there already.
     Existing(Box<ApiKey>),
 }
+
+/// A key of this id is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Existing;
 
 /// What a key's text is known by.
 pub fn key_digest(text: &KeyText) -> String {
@@ -36,29 +40,14 @@ impl Store {
         const CREATE: &str = "create a key";
         let mut listed = keys::api_key(&key.account, &key.id).attributes();
         listed.insert("digest".to_owned(), text(digest));
-        let items = vec![
-            put_new(&self.table, listed),
-            put_new(&self.table, key_attributes(key, digest)),
-        ];
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(KeyCreated::New);
+        let mut tx = self.table.transaction(CREATE);
+        tx.add(put_new(&self.table, listed)).or(Existing);
+        tx.add(put_new(&self.table, key_attributes(key, digest)));
+        let old = match tx.commit().await? {
+            Committed::Written => return Ok(KeyCreated::New),
+            Committed::Refused(Existing, old) => old,
         };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(CREATE, error));
-        };
-        let Some(held) = condition_failed(reasons.first()) else {
-            return Err(StoreError::cancelled(CREATE, reasons));
-        };
-        let nothing = Attributes::new();
-        let digest = Item::new(held.item().unwrap_or(&nothing), CREATE)
-            .text("digest")?
-            .to_owned();
+        let digest = Item::new(&old, CREATE).text("digest")?.to_owned();
         let known = self.api_key_find(&digest).await?;
         known
             .map(|key| KeyCreated::Existing(Box::new(key)))
@@ -68,9 +57,10 @@ impl Store {
     /// The key with this digest, good or not.
     pub async fn api_key_find(&self, digest: &str) -> Result<Option<ApiKey>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::api_key_text(digest).attributes()));
         let found = get
             .send()
@@ -91,9 +81,10 @@ impl Store {
 
     async fn key_digests(&self, account: &AccountId) -> Result<Vec<String>, StoreError> {
         let found = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :key)")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .expression_attribute_values(":key", text(keys::API_KEY))
@@ -121,9 +112,10 @@ impl Store {
     ) -> Result<Option<(ApiKey, String)>, StoreError> {
         let key = keys::api_key(account, id);
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get
@@ -178,7 +170,7 @@ impl Store {
         operation: &'static str,
         change: Change,
     ) -> Result<Finished, StoreError> {
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(Finished::Now),
             Err(error)
                 if error

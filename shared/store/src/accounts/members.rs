@@ -3,10 +3,10 @@
 //! Each change is decided on the row as it is read and written only if the row is still so; otherwise it is decided anew.
 
 use crate::accounts::OPEN;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
-use crate::db::tx::{Change, check_when, delete_when, put_new, put_when};
+use crate::db::tx::{Change, Committed, check_when, delete_when, put_new, put_when};
 use crate::{Finished, Store};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::accounts::api_keys::Role;
@@ -77,6 +77,14 @@ enum Tried {
     Unproved,
 }
 
+/// What may stand against a change, in the order in which they decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Changed,
+    Unproved,
+    LastAdmin,
+}
+
 /// Whether the last admin may be taken away.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
@@ -91,7 +99,7 @@ impl Store {
         account: &AccountId,
         user: UserId,
     ) -> Result<Option<Member>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table);
+        let get = self.table.client.get_item().table_name(&self.table.name);
         let get = get
             .set_key(Some(keys::member(account, user).attributes()))
             .consistent_read(true);
@@ -135,9 +143,10 @@ impl Store {
         max: i32,
     ) -> Result<Vec<Attributes>, StoreError> {
         let query = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .consistent_read(true)
             .limit(max);
         let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :member)");
@@ -181,7 +190,7 @@ impl Store {
                 Tried::Changed | Tried::LastAdmin | Tried::Unproved => {}
             }
         }
-        Err(StoreError::cancelled(CHANGE, &[]))
+        Err(StoreError::contended(CHANGE))
     }
 
     /// Makes a person an admin of an account who has shown a key of it, if at that moment the key is good and the account open.
@@ -225,7 +234,7 @@ impl Store {
                 Tried::Changed | Tried::LastAdmin => {}
             }
         }
-        Err(StoreError::cancelled(CHANGE, &[]))
+        Err(StoreError::contended(CHANGE))
     }
 
     /// Takes a person out of an account, since GitHub shows him none of its owners any more; who has shown its key stays.
@@ -288,7 +297,7 @@ impl Store {
                 Tried::Changed | Tried::Unproved => {}
             }
         }
-        Err(StoreError::cancelled(CHANGE, &[]))
+        Err(StoreError::contended(CHANGE))
     }
 
     /// Gives a member a role by hand; it stays whatever GitHub says. Two admins cannot demote each other at once.
@@ -322,7 +331,7 @@ impl Store {
                 Tried::Changed | Tried::Unproved => {}
             }
         }
-        Err(StoreError::cancelled(CHANGE, &[]))
+        Err(StoreError::contended(CHANGE))
     }
 
     async fn member_try(
@@ -339,60 +348,45 @@ impl Store {
             Next::Becomes(after) => Some(after),
             Next::Goes => None,
         };
-        let mut items = vec![self.member_row(account, user, before.as_ref(), after.as_ref())];
+        let mut tx = self.table.transaction(CHANGE);
+        tx.add(self.member_row(account, user, before.as_ref(), after.as_ref()))
+            .or(Refusal::Changed);
         match (is_admin(before.as_ref()), is_admin(after.as_ref())) {
-            (false, true) => items.push(self.admins_change(account, 1, keep)),
-            (true, false) => items.push(self.admins_change(account, -1, keep)),
+            (false, true) => tx
+                .add(self.admins_change(account, 1, keep))
+                .or(Refusal::LastAdmin),
+            (true, false) => tx
+                .add(self.admins_change(account, -1, keep))
+                .or(Refusal::LastAdmin),
             (false, false) | (true, true) => {}
         }
-        let has_count = items.len() > 1;
         let membership = keys::membership(user, account);
         match (before.is_some(), after.is_some()) {
             (false, true) => {
                 let mut item = membership.attributes();
                 item.insert("name".to_owned(), text(name));
-                items.push(put_new(&self.table, item));
+                tx.add(put_new(&self.table, item));
             }
-            (true, false) => items.push(delete_when(
-                &self.table,
-                membership,
-                "attribute_exists(pk)",
-                vec![],
-            )),
+            (true, false) => {
+                tx.add(delete_when(
+                    &self.table,
+                    membership,
+                    "attribute_exists(pk)",
+                    vec![],
+                ));
+            }
             (true, true) | (false, false) => {}
         }
-        let own = items.len();
-        items.extend(proof);
-        let sent = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await;
-        let Err(error) = sent else {
-            return Ok(Tried::Done);
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(CHANGE, error));
-        };
-        if condition_failed(reasons.first()).is_some() {
-            return Ok(Tried::Changed);
+        for item in proof {
+            tx.add(item).or(Refusal::Unproved);
         }
-        if reasons
-            .iter()
-            .skip(own)
-            .any(|reason| condition_failed(Some(reason)).is_some())
-        {
-            return Ok(Tried::Unproved);
-        }
-        if has_count && condition_failed(reasons.get(1)).is_some() {
-            return Ok(Tried::LastAdmin);
-        }
-        let error = StoreError::cancelled(CHANGE, reasons);
-        if error.is_contended() {
-            Ok(Tried::Changed)
-        } else {
-            Err(error)
+        match tx.commit().await {
+            Ok(Committed::Written) => Ok(Tried::Done),
+            Ok(Committed::Refused(Refusal::Changed, _)) => Ok(Tried::Changed),
+            Ok(Committed::Refused(Refusal::Unproved, _)) => Ok(Tried::Unproved),
+            Ok(Committed::Refused(Refusal::LastAdmin, _)) => Ok(Tried::LastAdmin),
+            Err(error) if error.is_contended() => Ok(Tried::Changed),
+            Err(error) => Err(error),
         }
     }
 

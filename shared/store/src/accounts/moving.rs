@@ -6,10 +6,10 @@
 
 use crate::Store;
 use crate::accounts::{OPEN, moved_to};
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
-use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::error::StoreError;
+use crate::db::item::{Item, number, text, time};
 use crate::db::keys;
-use crate::db::tx::{Change, check_when};
+use crate::db::tx::{Change, Committed, check_when};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::accounts::api_keys::Role;
 use domain::accounts::signups::SignUpSource;
@@ -55,6 +55,16 @@ pub enum OwnerMoved {
     Unproved,
 }
 
+/// What may stand against a move, in the order in which they decide: a repeated move also finds the owner moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    /// The account to leave was closed before, was not made for an installation, or has begun something.
+    NotOpen,
+    HasBalance,
+    Taken,
+    Unproved,
+}
+
 const MOVE: &str = "move an owner";
 
 impl Store {
@@ -71,58 +81,44 @@ impl Store {
                 .when(condition, vec![("from", from.clone())])
                 .item(&self.table)
         };
-        let mut items = vec![
-            close.item(&self.table),
-            check_when(
-                &self.table,
-                keys::balance(&wish.from),
-                "attribute_not_exists(pk)",
-                vec![],
-            ),
-            lead(keys::owner(wish.owner), "#account = :from"),
-            lead(
-                keys::installation(wish.installation),
-                "attribute_not_exists(#account) OR #account = :from",
-            ),
-            check_when(&self.table, keys::account(&wish.to), OPEN, vec![]),
-            self.is_admin(&wish.to, wish.user),
-        ];
-        items.push(match &wish.proof {
+        let nothing_counted = check_when(
+            &self.table,
+            keys::balance(&wish.from),
+            "attribute_not_exists(pk)",
+            vec![],
+        );
+        let open = check_when(&self.table, keys::account(&wish.to), OPEN, vec![]);
+        let proof = match &wish.proof {
             Proof::Admin => self.is_admin(&wish.from, wish.user),
             Proof::Session(digest) => spent(digest, wish.installation).item(&self.table),
-        });
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(OwnerMoved::Now);
         };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(MOVE, error));
-        };
-        let failed = |place: usize| condition_failed(reasons.get(place));
-        if let Some(held) = failed(0) {
-            let nothing = Attributes::new();
-            let stands = moved_to(&Item::new(held.item().unwrap_or(&nothing), MOVE))?;
-            // This very wish, if its answer was lost.
-            return Ok(if stands.as_ref() == Some(&wish.to) {
-                OwnerMoved::Now
-            } else {
-                OwnerMoved::Stays
-            });
+        let mut tx = self.table.transaction(MOVE);
+        tx.add(close.item(&self.table)).or(Refusal::NotOpen);
+        tx.add(nothing_counted).or(Refusal::HasBalance);
+        tx.add(lead(keys::owner(wish.owner), "#account = :from"))
+            .or(Refusal::Taken);
+        tx.add(lead(
+            keys::installation(wish.installation),
+            "attribute_not_exists(#account) OR #account = :from",
+        ))
+        .or(Refusal::Taken);
+        for item in [open, self.is_admin(&wish.to, wish.user), proof] {
+            tx.add(item).or(Refusal::Unproved);
         }
-        if failed(1).is_some() {
-            return Ok(OwnerMoved::Stays);
-        }
-        if failed(2).or(failed(3)).is_some() {
-            return Ok(OwnerMoved::Taken);
-        }
-        match (4..7).find_map(failed) {
-            Some(_) => Ok(OwnerMoved::Unproved),
-            None => Err(StoreError::cancelled(MOVE, reasons)),
+        match tx.commit().await? {
+            Committed::Written => Ok(OwnerMoved::Now),
+            Committed::Refused(Refusal::NotOpen, old) => {
+                let moved_to = moved_to(&Item::new(&old, MOVE))?;
+                // By this very wish, if its answer was lost.
+                Ok(if moved_to.as_ref() == Some(&wish.to) {
+                    OwnerMoved::Now
+                } else {
+                    OwnerMoved::Stays
+                })
+            }
+            Committed::Refused(Refusal::HasBalance, _) => Ok(OwnerMoved::Stays),
+            Committed::Refused(Refusal::Taken, _) => Ok(OwnerMoved::Taken),
+            Committed::Refused(Refusal::Unproved, _) => Ok(OwnerMoved::Unproved),
         }
     }
 
@@ -147,9 +143,10 @@ impl Store {
             keys::NOTICE,
         ];
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .projection_expression("sk")

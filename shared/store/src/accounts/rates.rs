@@ -64,10 +64,9 @@ impl Store {
             (":key", number(limits.key)),
             (":ttl", number(window.end.plus(KEPT_FOR).seconds())),
         ];
-        let update = self
-            .client
+        let update = self.table.client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::rate(whose, window.start).attributes()))
             .update_expression("SET #ttl = :ttl ADD #account :one, #key :one")
             .condition_expression(

@@ -17,9 +17,10 @@ impl Store {
     pub async fn reveal_find(&self, digest: &str) -> Result<Option<Reveal>, StoreError> {
         const FIND: &str = "find a link to a key";
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::reveal(digest).attributes()));
         let found = get
             .consistent_read(true)

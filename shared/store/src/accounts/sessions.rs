@@ -4,9 +4,9 @@
 
 use crate::accounts::OPEN;
 use crate::accounts::moving::spent;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts, time};
-use crate::db::tx::{check_when, delete_when, put_new};
+use crate::db::tx::{Committed, check_when, delete_when, put_new};
 use crate::db::{digests, keys};
 use crate::{Finished, Store};
 use domain::accounts::api_keys::Role;
@@ -28,6 +28,18 @@ pub enum Linked {
     Spent,
 }
 
+/// What may stand against a link, in the order in which they decide: a repeated link also finds its proof spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum NotLinked {
+    Taken,
+    Closed,
+    Spent,
+}
+
+/// The session to be replaced has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ended;
+
 /// What a session's text is known by.
 pub fn session_digest(text: &SessionText) -> String {
     digests::of(text.expose())
@@ -37,9 +49,10 @@ impl Store {
     /// Keeps a new session by the digest of its text.
     pub async fn session_create(&self, session: &Session, digest: &str) -> Result<(), StoreError> {
         let put = self
+            .table
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_item(Some(session_attributes(session, digest)));
         let put = put.condition_expression("attribute_not_exists(pk)");
         // Nobody else has 256 equal bits, so a row that is there is this one: its answer was lost.
@@ -59,9 +72,10 @@ impl Store {
     /// The session with this digest, good or not.
     pub async fn session_find(&self, digest: &str) -> Result<Option<Session>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::session(digest).attributes()));
         let found = get
             .consistent_read(true)
@@ -73,7 +87,7 @@ impl Store {
 
     /// Ends a session; it opens nothing from then on.
     pub async fn session_end(&self, digest: &str) -> Result<Finished, StoreError> {
-        let delete = self.client.delete_item().table_name(&self.table);
+        let delete = self.table.client.delete_item().table_name(&self.table.name);
         let delete = delete.set_key(Some(keys::session(digest).attributes()));
         match delete
             .condition_expression("attribute_exists(pk)")
@@ -100,31 +114,20 @@ impl Store {
         digest: &str,
     ) -> Result<Finished, StoreError> {
         const REPLACE: &str = "replace a session";
-        let items = vec![
-            delete_when(
-                &self.table,
-                keys::session(old),
-                "attribute_exists(pk)",
-                vec![],
-            ),
-            put_new(&self.table, session_attributes(new, digest)),
-        ];
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(Finished::Now);
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(REPLACE, error));
-        };
-        match condition_failed(reasons.first()) {
-            Some(_) => Ok(Finished::Already),
-            None => Err(StoreError::cancelled(REPLACE, reasons)),
-        }
+        let old = keys::session(old);
+        let mut tx = self.table.transaction(REPLACE);
+        tx.add(delete_when(
+            &self.table,
+            old,
+            "attribute_exists(pk)",
+            vec![],
+        ))
+        .or(Ended);
+        tx.add(put_new(&self.table, session_attributes(new, digest)));
+        Ok(match tx.commit().await? {
+            Committed::Written => Finished::Now,
+            Committed::Refused(Ended, _) => Finished::Already,
+        })
     }
 
     /// Notes that a sign-in came back; who comes with the same state once more is told that it was used.
@@ -136,9 +139,10 @@ impl Store {
         let mut item = keys::state_used(digest).attributes();
         item.insert("ttl".to_owned(), number(forget_at.seconds()));
         let put = self
+            .table
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_item(Some(item));
         match put
             .condition_expression("attribute_not_exists(pk)")
@@ -165,45 +169,33 @@ impl Store {
         account: &AccountId,
     ) -> Result<Linked, StoreError> {
         const LINK: &str = "link an owner";
-        let items = vec![
-            spent(digest, shown.installation).item(&self.table),
-            self.link(keys::owner(shown.owner), account)
-                .item(&self.table),
-            self.link(keys::installation(shown.installation), account)
-                .item(&self.table),
-            check_when(&self.table, keys::account(account), OPEN, vec![]),
-        ];
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(Linked::Now);
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(LINK, error));
-        };
-        if [1, 2]
-            .iter()
-            .any(|place| condition_failed(reasons.get(*place)).is_some())
-        {
-            return Ok(Linked::Taken);
+        let mut tx = self.table.transaction(LINK);
+        tx.add(spent(digest, shown.installation).item(&self.table))
+            .or(NotLinked::Spent);
+        for key in [
+            keys::owner(shown.owner),
+            keys::installation(shown.installation),
+        ] {
+            tx.add(self.link(key, account).item(&self.table))
+                .or(NotLinked::Taken);
         }
-        if condition_failed(reasons.get(3)).is_some() {
-            return Ok(Linked::Closed);
+        let account_key = keys::account(account);
+        tx.add(check_when(&self.table, account_key, OPEN, vec![]))
+            .or(NotLinked::Closed);
+        match tx.commit().await? {
+            Committed::Written => Ok(Linked::Now),
+            Committed::Refused(NotLinked::Taken, _) => Ok(Linked::Taken),
+            Committed::Refused(NotLinked::Closed, _) => Ok(Linked::Closed),
+            Committed::Refused(NotLinked::Spent, _) => {
+                // Spent by this very link, if its answer was lost.
+                let now = self.owner_account(shown.owner, shown.installation).await?;
+                Ok(if now.as_ref() == Some(account) {
+                    Linked::Now
+                } else {
+                    Linked::Spent
+                })
+            }
         }
-        if condition_failed(reasons.first()).is_none() {
-            return Err(StoreError::cancelled(LINK, reasons));
-        }
-        // Spent for this very link, if its answer was lost.
-        let stands = self.owner_account(shown.owner, shown.installation).await?;
-        Ok(if stands.as_ref() == Some(account) {
-            Linked::Now
-        } else {
-            Linked::Spent
-        })
     }
 }
 

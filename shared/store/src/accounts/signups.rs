@@ -7,12 +7,12 @@
 use crate::Store;
 use crate::accounts::reveals::reveal_attributes;
 use crate::accounts::{account_attributes, account_in, customer_attributes};
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
-use crate::db::tx::{Change, put_new};
+use crate::db::tx::{Change, Committed, put_new};
 use crate::notices::mailings;
 use crate::notices::notice_attributes;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -80,6 +80,14 @@ pub enum SignUpMoved {
     Unknown,
 }
 
+/// What may stand against a new account, in the order in which they decide: a repeated provisioning also finds its customer
+/// linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Ended,
+    Taken,
+}
+
 const READ: &str = "read a sign-up";
 const PROVISION: &str = "provision an account";
 
@@ -92,9 +100,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<SignUpOwed, StoreError> {
         let put = self
+            .table
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_item(Some(attributes(sign_up, begins, now)))
             .condition_expression("attribute_not_exists(pk)");
         match put.send().await {
@@ -116,9 +125,10 @@ impl Store {
     /// A newcomer's sign-up, if there is one.
     pub async fn signup_find(&self, newcomer: &Applicant) -> Result<Option<SignUpRow>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::sign_up(newcomer).attributes()));
         let found = get
             .consistent_read(true)
@@ -180,7 +190,7 @@ impl Store {
 
     async fn signup_tried(&self, change: Change) -> Result<Option<CustomerCreation>, StoreError> {
         match change
-            .call(&self.client, &self.table)
+            .call(&self.table)
             .return_values(ReturnValue::AllNew)
             .send()
             .await
@@ -233,44 +243,24 @@ impl Store {
                 .as_ref()
                 .map(|name| ("name".to_owned(), text(name))),
         );
-        let mut items = vec![
-            ended(&sign_up.newcomer, SignUpState::Done, now).item(&self.table),
-            put_new(&self.table, profile),
-            put_new(
-                &self.table,
-                notice_attributes(&sign_up.account, welcome, now),
-            ),
-            put_new(&self.table, customer_attributes(&new.account)),
-        ];
-        items.extend(
-            self.links(&new, &sign_up.account)
-                .map(|link| link.item(&self.table)),
-        );
-        items.extend(
-            reveal.map(|(digest, reveal)| put_new(&self.table, reveal_attributes(digest, reveal))),
-        );
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(Provisioned::Now);
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(PROVISION, error));
-        };
-        if condition_failed(reasons.first()).is_some() {
-            return Ok(Provisioned::Already);
+        let mut tx = self.table.transaction(PROVISION);
+        tx.add(ended(&sign_up.newcomer, SignUpState::Done, now).item(&self.table))
+            .or(Refusal::Ended);
+        tx.add(put_new(&self.table, profile));
+        let welcome = notice_attributes(&sign_up.account, welcome, now);
+        tx.add(put_new(&self.table, welcome));
+        tx.add(put_new(&self.table, customer_attributes(&new.account)))
+            .or(Refusal::Taken);
+        for link in self.links(&new, &sign_up.account) {
+            tx.add(link.item(&self.table)).or(Refusal::Taken);
         }
-        match reasons
-            .iter()
-            .skip(3)
-            .find_map(|reason| condition_failed(Some(reason)))
-        {
-            Some(held) => account_in(held.item()).map(Provisioned::Taken),
-            None => Err(StoreError::cancelled(PROVISION, reasons)),
+        if let Some((digest, reveal)) = reveal {
+            tx.add(put_new(&self.table, reveal_attributes(digest, reveal)));
+        }
+        match tx.commit().await? {
+            Committed::Written => Ok(Provisioned::Now),
+            Committed::Refused(Refusal::Ended, _) => Ok(Provisioned::Already),
+            Committed::Refused(Refusal::Taken, old) => account_in(&old).map(Provisioned::Taken),
         }
     }
 
@@ -346,7 +336,7 @@ impl Store {
     }
 
     async fn signup_moved(&self, change: Change) -> Result<SignUpMoved, StoreError> {
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(SignUpMoved::Now),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(held)) => match &held.item {
@@ -367,9 +357,10 @@ impl Store {
     ) -> Result<Page<SignUpRow>, StoreError> {
         const LIST: &str = "list sign-ups";
         let query = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .index_name("timeline");
         let query = pages::of(query, &keys::sign_ups(state));
         let found = pages::newest(LIST, query, (from, limit), |attributes| {

@@ -4,10 +4,10 @@
 //! thing to the act that buys it just now, so that two acts for the same thing at once lead to one.
 
 use crate::Store;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text, time};
 use crate::db::keys;
-use crate::db::tx::{Change, put_new};
+use crate::db::tx::{Change, Committed, put_new};
 use domain::ids::{AccountId, ActionId};
 use domain::time::Timestamp;
 
@@ -33,6 +33,12 @@ pub enum Begun {
     Same(Intent),
     /// The act stands for something else.
     Other,
+}
+
+/// The act has begun before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Begun,
 }
 
 impl Store {
@@ -61,34 +67,20 @@ impl Store {
             ("begun_at", time(intent.begun_at)),
         ];
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        let items = vec![
-            put_new(&self.table, item),
-            self.begun(account, intent.begun_at).item(&self.table),
-        ];
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(Begun::New);
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(BEGIN, error));
-        };
-        match condition_failed(reasons.first()) {
-            Some(held) => {
-                let nothing = Attributes::new();
-                let known = intent_of(held.item().unwrap_or(&nothing))?;
+        let mut tx = self.table.transaction(BEGIN);
+        tx.add(put_new(&self.table, item)).or(Refusal::Begun);
+        // An account that was closed a moment ago begins nothing. The next attempt finds it closed.
+        tx.add(self.begun(account, intent.begun_at).item(&self.table));
+        match tx.commit().await? {
+            Committed::Written => Ok(Begun::New),
+            Committed::Refused(Refusal::Begun, old) => {
+                let known = intent_of(&old)?;
                 Ok(if known.what == intent.what {
                     Begun::Same(known)
                 } else {
                     Begun::Other
                 })
             }
-            // Of an account that was closed a moment ago nothing is begun; whoever asks again finds it closed.
-            None => Err(StoreError::cancelled(BEGIN, reasons)),
         }
     }
 
@@ -99,9 +91,10 @@ impl Store {
         act: &ActionId,
     ) -> Result<Option<Intent>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::intent(account, act).attributes()));
         let found = get
             .consistent_read(true)
@@ -143,7 +136,7 @@ impl Store {
                 "attribute_not_exists(#act) OR #act = :before",
                 vec![("before", text(before.as_str()))],
             );
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(act.clone()),
             Err(error) => match error.as_service_error() {
                 Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(

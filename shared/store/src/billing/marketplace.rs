@@ -38,7 +38,7 @@ impl Store {
         said: &MarketplacePurchase,
     ) -> Result<PurchaseNoted, StoreError> {
         let change = purchase_change(keys::marketplace(said.owner), said);
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(PurchaseNoted::Now),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
@@ -61,9 +61,10 @@ impl Store {
             return Ok(None);
         };
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::marketplace(owner).attributes()));
         let found = get
             .consistent_read(true)

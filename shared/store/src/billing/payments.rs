@@ -4,10 +4,11 @@
 //! between. A fact that was taken in before changes nothing.
 
 use crate::Store;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts, time};
 use crate::db::keys;
-use crate::db::tx::{put_new, put_when};
+use crate::db::tx::{Committed, put_new, put_when};
+use crate::ledger::postings::PostingRefused;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::payments::{
     Contradiction, CreditPurchase, Dispute, DisputePhase, ExpiredCredits, Observed, Payment,
@@ -27,6 +28,14 @@ pub enum PaymentLearnt {
     Known,
     /// It cannot be true.
     Contradicts(Contradiction),
+}
+
+/// What may stand against a fact, in the order in which they decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Changed,
+    Posting(PostingRefused),
+    Expiry,
 }
 
 const LEARN: &str = "take in a payment";
@@ -61,45 +70,40 @@ impl Store {
             Err(contradiction) => return Ok(PaymentLearnt::Contradicts(contradiction)),
         };
         let written = self.postings(LEARN, &learnt.postings).await?;
-        let mut items = vec![self.payment_put(&learnt.payment, known.version)];
-        items.extend(written.items.clone());
-        items.extend(self.expiry_put(&known, &learnt.payment));
-        let call = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items));
-        let Err(error) = call.send().await else {
-            return Ok(PaymentLearnt::News(
+        let mut tx = self.table.transaction(LEARN);
+        tx.add(self.payment_put(&learnt.payment, known.version))
+            .or(Refusal::Changed);
+        tx.join(&written.items, Refusal::Posting);
+        if let Some(expiry) = self.expiry_put(&known, &learnt.payment) {
+            tx.add(expiry).or(Refusal::Expiry);
+        }
+        let wrong = |what: &str| StoreError::inconsistent(LEARN, format!("payment {id}: {what}"));
+        match tx.commit().await? {
+            Committed::Written => Ok(PaymentLearnt::News(
                 learnt
                     .postings
                     .iter()
                     .map(Posting::entry)
                     .cloned()
                     .collect(),
-            ));
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(LEARN, error));
-        };
-        if condition_failed(reasons.first()).is_some() {
-            // Somebody else learnt something meanwhile, or this was written and its answer lost.
-            return Err(StoreError::cancelled(LEARN, reasons));
-        }
-        match written.verdict(reasons.get(1..).unwrap_or_default())? {
-            None => Err(StoreError::cancelled(LEARN, reasons)),
-            Some(verdict) => Err(StoreError::inconsistent(
-                LEARN,
-                format!("payment {id}: {verdict:?}"),
             )),
+            // Another fact was recorded meanwhile, or this one was written and the answer was lost.
+            Committed::Refused(Refusal::Changed, _) => Err(StoreError::contended(LEARN)),
+            Committed::Refused(Refusal::Posting(refused), old) => {
+                let post = written.post(refused, &old)?;
+                Err(wrong(&format!("{post:?}")))
+            }
+            Committed::Refused(Refusal::Expiry, _) => Err(wrong("it expires already")),
         }
     }
 
     /// What is known of a payment; strongly consistent.
     pub async fn payment_find(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::payment(id).attributes()));
         let found = get
             .consistent_read(true)

@@ -1,10 +1,10 @@
 //! What was used of a quota in a period. A counter belongs to one period by its key, so nothing is ever reset.
 
 use crate::Store;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
-use crate::db::tx::{Change, put_new};
+use crate::db::tx::{Change, Committed, put_new};
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
@@ -35,7 +35,7 @@ impl Store {
             ));
         };
         let call = change
-            .call(&self.client, &self.table)
+            .call(&self.table)
             .return_values(ReturnValue::UpdatedNew);
         match call.send().await {
             Ok(done) => used_in(&done.attributes.unwrap_or_default()).map(Counted::Now),
@@ -57,9 +57,10 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let key = keys::count(account, meter, period);
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get
@@ -85,6 +86,13 @@ pub struct UsageRecord {
     pub metadata: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// What may stand against a record, in the order in which they decide: a repeated record also finds the quota used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Recorded,
+    UsedUp,
 }
 
 /// What became of a record.
@@ -114,37 +122,24 @@ impl Store {
         let Some(count) = count_change(account, counted, record.amount, limit) else {
             return Ok(UsageRecorded::UsedUp);
         };
-        let items = vec![
-            put_new(&self.table, record_attributes(account, record)),
-            count.item(&self.table),
-        ];
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(UsageRecorded::Now);
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(RECORD, error));
-        };
-        if let Some(held) = condition_failed(reasons.first()) {
-            let nothing = Attributes::new();
-            let old = Item::new(held.item().unwrap_or(&nothing), RECORD);
-            let same = old.text("meter")? == record.meter.as_str()
-                && old.number::<u64>("amount")? == record.amount;
-            return Ok(if same {
-                UsageRecorded::Already
-            } else {
-                UsageRecorded::ActReused
-            });
+        let mut tx = self.table.transaction(RECORD);
+        tx.add(put_new(&self.table, record_attributes(account, record)))
+            .or(Refusal::Recorded);
+        tx.add(count.item(&self.table)).or(Refusal::UsedUp);
+        match tx.commit().await? {
+            Committed::Written => Ok(UsageRecorded::Now),
+            Committed::Refused(Refusal::Recorded, old) => {
+                let old = Item::new(&old, RECORD);
+                let same = old.text("meter")? == record.meter.as_str()
+                    && old.number::<u64>("amount")? == record.amount;
+                Ok(if same {
+                    UsageRecorded::Already
+                } else {
+                    UsageRecorded::ActReused
+                })
+            }
+            Committed::Refused(Refusal::UsedUp, _) => Ok(UsageRecorded::UsedUp),
         }
-        if condition_failed(reasons.get(1)).is_some() {
-            return Ok(UsageRecorded::UsedUp);
-        }
-        Err(StoreError::cancelled(RECORD, reasons))
     }
 }
 

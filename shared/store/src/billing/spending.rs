@@ -5,13 +5,13 @@
 //! there are, only if they still are as many. What is read before is a guess that these conditions check, so work that
 //! begins at the same moment is counted one after another, and a limit that was lowered holds for whatever begins after.
 
-use crate::db::error::{StoreError, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::tx::{Change, check_when};
 use crate::jobs::terms::RESERVED;
 use crate::{NoticeOwed, Store};
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::billing::spending::{
     SpendChange, SpendLimit, SpendStage, SpendUnit, Spent, TierDelta, signed,
 };
@@ -27,18 +27,17 @@ const READ: &str = "read a spend limit";
 /// An outlay, ready to join a transaction.
 #[derive(Default)]
 pub(crate) struct Reservation {
-    /// Its items; the sum stands first.
-    pub(crate) items: Vec<TransactWriteItem>,
+    pub(crate) items: Vec<(TransactWriteItem, SpendingRefused)>,
     /// By how much the sum changes.
     pub(crate) change: i64,
 }
 
-/// Whether an outlay stood against the transaction that it joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LimitCheck {
-    /// It did not.
-    Limit,
-    /// It would have been more than the customer wants to spend.
+/// What stood against an outlay, in the order in which they decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SpendingRefused {
+    /// Others changed the limit or a count of units meanwhile. This decides nothing; read again.
+    Changed,
+    /// It would be more than the customer wants to spend.
     Beyond,
 }
 
@@ -52,7 +51,7 @@ impl Store {
             return Ok(Reservation::default());
         };
         let limit = self.spend_limit_find(&outlay.account).await?;
-        let mut reservation = self.outlay_end(Some(outlay)).await?;
+        let mut reservation = self.tiers_change(outlay).await?;
         let sum = self.sum_change(outlay, reservation.change);
         let sum = match limit.of(outlay.unit).map(signed) {
             None => sum,
@@ -66,10 +65,11 @@ impl Store {
                 vec![("before", number(most - reservation.change))],
             ),
         };
-        if let Some(first) = reservation.items.first_mut() {
-            *first = sum.item(&self.table);
-        }
-        reservation.items.push(self.unchanged(outlay, &limit));
+        let limit = self.unchanged(outlay, &limit);
+        reservation.items.extend([
+            (sum.item(&self.table), SpendingRefused::Beyond),
+            (limit, SpendingRefused::Changed),
+        ]);
         Ok(reservation)
     }
 
@@ -81,8 +81,17 @@ impl Store {
         let Some(outlay) = outlay else {
             return Ok(Reservation::default());
         };
+        let mut reservation = self.tiers_change(outlay).await?;
+        let sum = self.sum_change(outlay, reservation.change);
+        let sum = (sum.item(&self.table), SpendingRefused::Beyond);
+        reservation.items.push(sum);
+        Ok(reservation)
+    }
+
+    /// The counts of the rates with tiers, and by how much they and the flat part change the sum.
+    async fn tiers_change(&self, outlay: &SpendChange) -> Result<Reservation, StoreError> {
         let seen = self.units_seen(outlay).await?;
-        let (mut change, mut tier_deltas) = (outlay.flat, Vec::new());
+        let (mut change, mut items) = (outlay.flat, Vec::new());
         for tier_delta in &outlay.tier_deltas {
             let key = keys::units(
                 &outlay.account,
@@ -100,15 +109,11 @@ impl Store {
                 Some(before) => ("#used = :before", vec![("before", number(before))]),
                 None => ("attribute_not_exists(#used)", vec![]),
             };
-            tier_deltas.push(
-                Change::of(key)
-                    .set("used", number(after))
-                    .when(still.0, still.1)
-                    .item(&self.table),
-            );
+            let count = Change::of(key)
+                .set("used", number(after))
+                .when(still.0, still.1);
+            items.push((count.item(&self.table), SpendingRefused::Changed));
         }
-        let mut items = vec![self.sum_change(outlay, change).item(&self.table)];
-        items.extend(tier_deltas);
         Ok(Reservation { items, change })
     }
 
@@ -153,9 +158,10 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :units)")
             .expression_attribute_values(":pk", text(keys::account(&outlay.account).pk))
             .expression_attribute_values(":units", text(keys::units_prefix(&outlay.period)))
@@ -176,9 +182,10 @@ impl Store {
     pub async fn spend_limit_find(&self, account: &AccountId) -> Result<SpendLimit, StoreError> {
         let key = keys::spend_limit(account);
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get.send().await.map_err(|e| StoreError::sdk(READ, e))?;
@@ -206,7 +213,7 @@ impl Store {
                 limit.credits.map(|credits| number(credits.micros())),
             )
             .set("changed_at", time(at));
-        let set = change.call(&self.client, &self.table).send().await;
+        let set = change.call(&self.table).send().await;
         set.map(|_| ())
             .map_err(|e| StoreError::sdk("set a spend limit", e))
     }
@@ -220,9 +227,10 @@ impl Store {
     ) -> Result<Spent, StoreError> {
         let key = keys::outlay(account, period, unit);
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get
@@ -265,28 +273,6 @@ impl Reservation {
     /// What was counted for work that begins, as its row keeps it.
     pub(crate) fn reserved(&self) -> Option<(String, AttributeValue)> {
         (!self.items.is_empty()).then(|| (RESERVED.to_owned(), number(self.change)))
-    }
-
-    /// What a cancelled transaction says of the outlay, whose first reason is `reasons[0]`. A limit or a count of units that
-    /// others have changed meanwhile decides nothing.
-    pub(crate) fn verdict(
-        &self,
-        operation: &'static str,
-        reasons: &[CancellationReason],
-    ) -> Result<LimitCheck, StoreError> {
-        let mine = reasons.get(..self.items.len()).unwrap_or(reasons);
-        if mine
-            .iter()
-            .skip(1)
-            .any(|reason| condition_failed(Some(reason)).is_some())
-        {
-            return Err(StoreError::cancelled(operation, &[]));
-        }
-        Ok(if condition_failed(mine.first()).is_some() {
-            LimitCheck::Beyond
-        } else {
-            LimitCheck::Limit
-        })
     }
 }
 

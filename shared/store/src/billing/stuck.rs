@@ -1,10 +1,10 @@
 //! Usage records that Stripe would not have, and what a person decides about them: tell them again as new ones, or never.
 
 use crate::billing::usage::{Owed, owed_attributes, usage_of};
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text, time};
 use crate::db::keys;
-use crate::db::tx::{Change, delete_when, put_new};
+use crate::db::tx::{Change, Committed, delete_when, put_new};
 use crate::{Finished, Store};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::usage::{AccountMeter, Usage, UsageIdentifier};
@@ -104,6 +104,12 @@ pub enum Unbilled {
     Unknown,
 }
 
+/// A condition of a move failed, whichever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Changed,
+}
+
 const LIST: &str = "list usage";
 const UNBILL: &str = "set aside usage that was not counted";
 const RESEND: &str = "owe stuck usage again";
@@ -173,7 +179,7 @@ impl Store {
             let same = vec![("identifier", text(identifier.to_string()))];
             let gone = delete_when(&self.table, from, "#identifier = :identifier", same);
             if self
-                .moved(UNBILL, vec![gone, put_new(&self.table, item)])
+                .moved(UNBILL, [gone, put_new(&self.table, item)])
                 .await?
             {
                 return Ok(Unbilled::Now);
@@ -208,7 +214,7 @@ impl Store {
             identifier: row.usage.identifier.next(),
             ..row.usage
         };
-        let items = vec![
+        let items = [
             delete_when(&self.table, stuck, still, same),
             put_new(&self.table, owed_attributes(&usage, now)),
         ];
@@ -242,7 +248,7 @@ impl Store {
                 "attribute_exists(pk) AND attribute_not_exists(#written_off_at)",
                 vec![],
             );
-        let call = change.call(&self.client, &self.table);
+        let call = change.call(&self.table);
         match call
             .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
             .send()
@@ -297,9 +303,10 @@ impl Store {
             UsageState::Reported => (keys::USAGE, keys::usage),
         };
         let found = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :range)")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .expression_attribute_values(":range", text(range))
@@ -324,31 +331,19 @@ impl Store {
     }
 
     /// Writes a move, unless a condition of it does not hold any more.
-    async fn moved(
+    async fn moved<const N: usize>(
         &self,
         operation: &'static str,
-        items: Vec<TransactWriteItem>,
+        items: [TransactWriteItem; N],
     ) -> Result<bool, StoreError> {
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(true);
-        };
-        match cancellation_reasons(&error) {
-            Some(reasons)
-                if reasons
-                    .iter()
-                    .any(|reason| condition_failed(Some(reason)).is_some()) =>
-            {
-                Ok(false)
-            }
-            Some(reasons) => Err(StoreError::cancelled(operation, reasons)),
-            None => Err(StoreError::sdk(operation, error)),
+        let mut tx = self.table.transaction(operation);
+        for item in items {
+            tx.add(item).or(Refusal::Changed);
         }
+        Ok(match tx.commit().await? {
+            Committed::Written => true,
+            Committed::Refused(Refusal::Changed, _) => false,
+        })
     }
 
     async fn row(
@@ -357,9 +352,10 @@ impl Store {
         key: &keys::Key,
     ) -> Result<Option<Attributes>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         Ok(get

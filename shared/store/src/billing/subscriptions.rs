@@ -40,7 +40,7 @@ impl Store {
             "attribute_not_exists(#as_of) OR (#as_of < :as_of AND NOT #status IN (:canceled, :expired))"
         };
         let change = subscription_change(account, said).when(newer, finals());
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(Noted::Now),
             Err(error) => match error.as_service_error() {
                 Some(aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
@@ -95,7 +95,7 @@ impl Store {
     }
 
     async fn note(&self, operation: &'static str, change: Change) -> Result<Noted, StoreError> {
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(Noted::Now),
             Err(error)
                 if error
@@ -115,9 +115,10 @@ impl Store {
     ) -> Result<Option<(Account, Contracts)>, StoreError> {
         let (first, last) = keys::STANDING;
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", text(keys::account(id).pk))
             .expression_attribute_values(":first", text(first))
@@ -146,9 +147,10 @@ impl Store {
     /// An account's invoices, newest first.
     pub async fn invoice_list(&self, account: &AccountId) -> Result<Vec<Invoice>, StoreError> {
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :invoice)")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .expression_attribute_values(":invoice", text(keys::INVOICE))

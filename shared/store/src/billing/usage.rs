@@ -3,10 +3,10 @@
 //! Stripe takes one call at a time for a customer and a meter, so one worker at a time holds `REPORT#<meter>` and drains
 //! the account's owed records one after another.
 
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
-use crate::db::tx::{Change, delete_when, put_new};
+use crate::db::tx::{Change, Committed, delete_when, put_new};
 use crate::{Finished, Store};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
@@ -47,6 +47,12 @@ pub enum ReportClaim {
     Held(Timestamp),
 }
 
+/// The record is not owed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Gone,
+}
+
 const FREEZE: &str = "freeze a first try";
 /// Told with a moment in a span, be it the usage's own or one that it was carried to.
 const TOLD_WITHIN: &str = "(attribute_not_exists(carried_to) AND usage_at >= :from AND usage_at < :until) OR (carried_to >= :from AND carried_to < :until)";
@@ -65,7 +71,7 @@ impl Store {
                 "attribute_not_exists(#until) OR #until <= :now",
                 vec![("now", time(now))],
             );
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(ReportClaim::Yours),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(held)) => {
@@ -97,9 +103,10 @@ impl Store {
         limit: i32,
     ) -> Result<Vec<Owed>, StoreError> {
         let found = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :owed)")
             .expression_attribute_values(":pk", text(keys::account(&debts.account).pk))
             .expression_attribute_values(":owed", text(keys::owed_prefix(&debts.meter)))
@@ -116,9 +123,10 @@ impl Store {
         let (mut count, mut from) = (0_u64, None);
         while count < most {
             let page = self
+                .table
                 .client
                 .query()
-                .table_name(&self.table)
+                .table_name(&self.table.name)
                 .key_condition_expression("pk = :pk AND begins_with(sk, :owed)")
                 .expression_attribute_values(":pk", text(keys::account(account).pk))
                 .expression_attribute_values(":owed", text(keys::OWED))
@@ -157,7 +165,7 @@ impl Store {
                 "attribute_exists(pk) AND attribute_not_exists(#first_attempt)",
                 vec![],
             );
-        let Err(error) = change.call(&self.client, &self.table).send().await else {
+        let Err(error) = change.call(&self.table).send().await else {
             (owed.first_attempt, owed.carried_to) = (Some(now), carried_to);
             return Ok(());
         };
@@ -204,24 +212,19 @@ impl Store {
         item.extend(to.attributes());
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
         let from = keys::owed(&usage.account, &usage.meter, &usage.id);
-        let items = vec![
-            delete_when(&self.table, from, "attribute_exists(pk)", vec![]),
-            put_new(&self.table, item),
-        ];
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(Finished::Now);
-        };
-        match cancellation_reasons(&error) {
-            Some(reasons) if condition_failed(reasons.first()).is_some() => Ok(Finished::Already),
-            Some(reasons) => Err(StoreError::cancelled("move a usage record", reasons)),
-            None => Err(StoreError::sdk("move a usage record", error)),
-        }
+        let mut tx = self.table.transaction("move a usage record");
+        tx.add(delete_when(
+            &self.table,
+            from,
+            "attribute_exists(pk)",
+            vec![],
+        ))
+        .or(Refusal::Gone);
+        tx.add(put_new(&self.table, item));
+        Ok(match tx.commit().await? {
+            Committed::Written => Finished::Now,
+            Committed::Refused(Refusal::Gone, _) => Finished::Already,
+        })
     }
 
     /// Counts a failed try and sets when the next one is due.
@@ -276,9 +279,10 @@ impl Store {
         (from, until): (Timestamp, Timestamp),
     ) -> Result<u64, StoreError> {
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :range)")
             .filter_expression(which)
             .expression_attribute_values(":pk", text(keys::account(&debts.account).pk))
@@ -305,9 +309,10 @@ impl Store {
     ) -> Result<Option<Timestamp>, StoreError> {
         let key = keys::usage(&debts.account, &debts.meter, id);
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get
@@ -327,7 +332,7 @@ impl Store {
         operation: &'static str,
         change: Change,
     ) -> Result<(), StoreError> {
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(()),
             Err(error)
                 if error

@@ -1,7 +1,6 @@
 //! What can go wrong at the store, and whether to try again.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::CancellationReason;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use domain::retry::{Failure, Retry, Retryable};
@@ -76,6 +75,15 @@ impl StoreError {
     /// Whether an item does not say what it must.
     pub(crate) fn is_bad_item(&self) -> bool {
         matches!(self.kind, Kind::BadItem { .. })
+    }
+
+    /// Others wrote at the same moment, so nothing was decided.
+    pub(crate) const fn contended(operation: &'static str) -> Self {
+        Self {
+            operation,
+            kind: Kind::Contended,
+            source: None,
+        }
     }
 
     pub(crate) fn sdk<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
@@ -173,22 +181,4 @@ impl Retryable for StoreError {
             Kind::Refused | Kind::Inconsistent | Kind::BadItem { .. } => Retry::Never,
         }
     }
-}
-
-/// The reasons of a cancelled transaction, in the order of its items; none if it failed otherwise.
-pub(crate) fn cancellation_reasons(
-    error: &SdkError<TransactWriteItemsError, HttpResponse>,
-) -> Option<&[CancellationReason]> {
-    match error.as_service_error()? {
-        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-            Some(cancelled.cancellation_reasons())
-        }
-        _ => None,
-    }
-}
-
-/// Whether the condition of this item is what cancelled the transaction. Anything else in its place (a conflict, a
-/// throttle) has decided nothing.
-pub(crate) fn condition_failed(reason: Option<&CancellationReason>) -> Option<&CancellationReason> {
-    reason.filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }

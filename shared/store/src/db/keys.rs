@@ -116,6 +116,11 @@ impl Key {
     }
 }
 
+/// A key under which no item is ever written.
+pub(crate) fn unrelated() -> Key {
+    Key::new("UNRELATED".to_owned(), "UNRELATED")
+}
+
 pub(crate) fn event(key: &EventKey) -> Key {
     Key::new(format!("EVENT#{}#{}", key.source(), key.id()), HEAD)
 }

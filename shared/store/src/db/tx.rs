@@ -1,15 +1,151 @@
-//! Conditional writes, without spelling out placeholders.
+//! Conditional writes: the items of transactions, updates of one item, and the transaction that carries what each item's
+//! refusal means.
 //!
-//! An expression names attributes as `#name` and values as `:name`; the names are collected from its text, so that a
+//! An expression names attributes as `#name` and values as `:name`. The names are collected from its text, so that a
 //! reserved word can never slip in and no value is ever part of the text.
+//!
+//! DynamoDB answers a cancelled transaction with one reason for each item, in the order of the items. Only [`Tx::commit`]
+//! knows this order. Everything else names the refusal of an item where the item is added, so that an item may be added or
+//! moved anywhere without a change of any answer.
 
+use crate::db::error::StoreError;
 use crate::db::item::Attributes;
 use crate::db::keys::Key;
+use crate::db::table::Table;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem, Update,
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use std::collections::HashMap;
+
+/// The items of one transaction, each with the refusal that it means.
+///
+/// `R` names the refusals. Where several conditions fail at once, the smallest `R` is the answer, so an enum declares its
+/// refusals in the order in which they decide.
+pub(crate) struct Tx<R> {
+    client: Client,
+    operation: &'static str,
+    entries: Vec<Entry<R>>,
+}
+
+struct Entry<R> {
+    item: TransactWriteItem,
+    refusal: Option<R>,
+}
+
+/// An item that was added a moment ago. Without [`Added::or`], its refusal is a conflict that a later attempt decides.
+pub(crate) struct Added<'t, R>(&'t mut Entry<R>);
+
+impl<R> Added<'_, R> {
+    /// What it means if the item's condition fails.
+    pub(crate) fn or(self, refusal: R) {
+        self.0.refusal = Some(refusal);
+    }
+}
+
+/// The result of a transaction.
+#[must_use]
+pub(crate) enum Committed<R> {
+    Written,
+    /// Nothing was written: the refusal that decides, and the item that stood against it (empty if there is no such item).
+    Refused(R, Attributes),
+}
+
+impl<R: Ord> Tx<R> {
+    pub(crate) fn new(
+        client: Client,
+        operation: &'static str,
+        unrelated: Option<TransactWriteItem>,
+    ) -> Self {
+        let mut new = Self {
+            client,
+            operation,
+            entries: Vec::new(),
+        };
+        new.extend(unrelated);
+        new
+    }
+
+    pub(crate) fn add(&mut self, item: TransactWriteItem) -> Added<'_, R> {
+        Added(self.entries.push_mut(Entry {
+            item,
+            refusal: None,
+        }))
+    }
+
+    /// Adds items whose refusal is a conflict.
+    pub(crate) fn extend(&mut self, items: impl IntoIterator<Item = TransactWriteItem>) {
+        for item in items {
+            self.add(item);
+        }
+    }
+
+    /// Adds items that name refusals of their own, as a part of the refusals of this transaction.
+    pub(crate) fn join<P: Copy>(
+        &mut self,
+        parts: &[(TransactWriteItem, P)],
+        refusal: impl Fn(P) -> R,
+    ) {
+        for (item, part) in parts {
+            self.add(item.clone()).or(refusal(*part));
+        }
+    }
+
+    /// Writes all items or no item.
+    pub(crate) async fn commit(self) -> Result<Committed<R>, StoreError> {
+        let (items, refusals): (Vec<_>, Vec<_>) = self
+            .entries
+            .into_iter()
+            .map(|entry| (entry.item, entry.refusal))
+            .unzip();
+        let call = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items));
+        let Err(error) = call.send().await else {
+            return Ok(Committed::Written);
+        };
+        let Some(reasons) = cancellation_reasons(&error) else {
+            return Err(StoreError::sdk(self.operation, error));
+        };
+        match decide(refusals, reasons) {
+            Some((refusal, old)) => Ok(Committed::Refused(refusal, old)),
+            None => Err(StoreError::cancelled(self.operation, reasons)),
+        }
+    }
+}
+
+/// The reasons of a cancelled transaction; none if it failed otherwise.
+fn cancellation_reasons(
+    error: &SdkError<TransactWriteItemsError, HttpResponse>,
+) -> Option<&[CancellationReason]> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            Some(cancelled.cancellation_reasons())
+        }
+        _ => None,
+    }
+}
+
+/// The smallest refusal of all items whose condition failed, with the item found there. Any other reason (a conflict, a
+/// throttle) decides nothing.
+fn decide<R: Ord>(
+    refusals: Vec<Option<R>>,
+    reasons: &[CancellationReason],
+) -> Option<(R, Attributes)> {
+    refusals
+        .into_iter()
+        .zip(reasons)
+        .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
+        .filter_map(|(refusal, reason)| {
+            Some((refusal?, reason.item().cloned().unwrap_or_default()))
+        })
+        .min_by(|(one, _), (other, _)| one.cmp(other))
+}
 
 /// Values behind `:name`.
 pub(crate) type Values = Vec<(&'static str, AttributeValue)>;
@@ -118,10 +254,10 @@ impl Change {
         .join(" ")
     }
 
-    pub(crate) fn item(self, table: &str) -> TransactWriteItem {
+    pub(crate) fn item(self, table: &Table) -> TransactWriteItem {
         let text = self.text();
         let update = Update::builder()
-            .table_name(table)
+            .table_name(&table.name)
             .set_key(Some(self.key.attributes()))
             .set_expression_attribute_names(Some(names_in(&format!("{text} {}", self.condition))))
             .set_expression_attribute_values((!self.values.is_empty()).then(|| named(self.values)))
@@ -135,13 +271,13 @@ impl Change {
 
     pub(crate) fn call(
         self,
-        client: &aws_sdk_dynamodb::Client,
-        table: &str,
+        table: &Table,
     ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
         let text = self.text();
-        client
+        table
+            .client
             .update_item()
-            .table_name(table)
+            .table_name(&table.name)
             .set_key(Some(self.key.attributes()))
             .set_expression_attribute_names(Some(names_in(&format!("{text} {}", self.condition))))
             .set_expression_attribute_values((!self.values.is_empty()).then(|| named(self.values)))
@@ -152,9 +288,9 @@ impl Change {
 }
 
 /// A put of an item that must not be there yet.
-pub(crate) fn put_new(table: &str, item: Attributes) -> TransactWriteItem {
+pub(crate) fn put_new(table: &Table, item: Attributes) -> TransactWriteItem {
     let put = Put::builder()
-        .table_name(table)
+        .table_name(&table.name)
         .set_item(Some(item))
         .condition_expression("attribute_not_exists(pk)")
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -165,13 +301,13 @@ pub(crate) fn put_new(table: &str, item: Attributes) -> TransactWriteItem {
 
 /// A put that takes the place of the item on which it was decided.
 pub(crate) fn put_when(
-    table: &str,
+    table: &Table,
     item: Attributes,
     condition: &str,
     values: Values,
 ) -> TransactWriteItem {
     let put = Put::builder()
-        .table_name(table)
+        .table_name(&table.name)
         .set_item(Some(item))
         .set_expression_attribute_names(Some(names_in(condition)).filter(|names| !names.is_empty()))
         .set_expression_attribute_values((!values.is_empty()).then(|| named(values)))
@@ -184,13 +320,13 @@ pub(crate) fn put_when(
 
 /// A deletion that holds only under a condition.
 pub(crate) fn delete_when(
-    table: &str,
+    table: &Table,
     key: Key,
     condition: &str,
     values: Values,
 ) -> TransactWriteItem {
     let delete = Delete::builder()
-        .table_name(table)
+        .table_name(&table.name)
         .set_key(Some(key.attributes()))
         .set_expression_attribute_names(Some(names_in(condition)).filter(|names| !names.is_empty()))
         .set_expression_attribute_values((!values.is_empty()).then(|| named(values)))
@@ -203,13 +339,13 @@ pub(crate) fn delete_when(
 
 /// What has to be so for a transaction that does not change it.
 pub(crate) fn check_when(
-    table: &str,
+    table: &Table,
     key: Key,
     condition: &str,
     values: Values,
 ) -> TransactWriteItem {
     let check = ConditionCheck::builder()
-        .table_name(table)
+        .table_name(&table.name)
         .set_key(Some(key.attributes()))
         .set_expression_attribute_names(Some(names_in(condition)).filter(|names| !names.is_empty()))
         .set_expression_attribute_values((!values.is_empty()).then(|| named(values)))

@@ -5,13 +5,13 @@
 
 use crate::Store;
 use crate::billing::quotas::count_change;
-use crate::billing::spending::Reservation;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::billing::spending::{Reservation, SpendingRefused};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::keys::Key;
-use crate::db::tx::Change;
-use crate::ledger::postings::Postings;
+use crate::db::tx::{Change, Committed};
+use crate::ledger::postings::{PostingRefused, Postings};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -30,14 +30,30 @@ pub(crate) struct Write<'a> {
     pub(crate) operation: &'static str,
     /// The row's change, with its condition and its mark.
     pub(crate) change: Change,
-    /// What is written with it.
+    /// The fix that it bills. If the fix is not paid for as the move has it, this is an answer and no error.
+    pub(crate) fix: Option<TransactWriteItem>,
+    /// Other items that are written with it.
     pub(crate) companions: Vec<TransactWriteItem>,
-    /// Whether the first of the companions may stand there already, which is then an answer and no error.
-    pub(crate) contends: bool,
     /// What it does to what its account spends.
     pub(crate) reservation: Reservation,
     /// The credits that move with it.
     pub(crate) postings: Postings<'a>,
+}
+
+/// What may stand against a move, in the order in which they decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Moved,
+    FixPaid,
+    Spending(SpendingRefused),
+    Posting(PostingRefused),
+}
+
+enum AllWritten {
+    Now,
+    FixPaid,
+    /// The row was moved before; this is the row.
+    Moved(Attributes),
 }
 
 /// What became of a move.
@@ -55,65 +71,28 @@ impl Store {
         format!("{:016x}", (self.random)())
     }
 
-    /// Writes a move; one whose mark stands on the row has been written already. None where it contends and the first of
-    /// its companions stands there.
+    /// Writes a move; one whose mark is on the row has been written already. `None` if its fix is not paid for as the move
+    /// has it.
     pub(crate) async fn write_marked(
         &self,
         write: Write<'_>,
         mark: &str,
     ) -> Result<Option<Written>, StoreError> {
-        let Write {
-            operation,
-            change,
-            companions,
-            contends,
-            reservation,
-            postings,
-        } = write;
-        let more: Vec<_> = companions
-            .into_iter()
-            .chain(reservation.items.clone())
-            .chain(postings.items.clone())
-            .collect();
-        let old = if more.is_empty() {
-            match change.call(&self.client, &self.table).send().await {
+        let alone = write.fix.is_none()
+            && write.companions.is_empty()
+            && write.reservation.items.is_empty()
+            && write.postings.items.is_empty();
+        let old = if alone {
+            match write.change.call(&self.table).send().await {
                 Ok(_) => return Ok(Some(Written::Now)),
-                Err(error) => failed_item(operation, error)?,
+                Err(error) => failed_item(write.operation, error)?,
             }
         } else {
-            let items: Vec<_> = std::iter::once(change.item(&self.table))
-                .chain(more)
-                .collect();
-            let Err(error) = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(items))
-                .send()
-                .await
-            else {
-                return Ok(Some(Written::Now));
-            };
-            let Some(reasons) = cancellation_reasons(&error) else {
-                return Err(StoreError::sdk(operation, error));
-            };
-            let Some(held) = condition_failed(reasons.first()) else {
-                if contends && condition_failed(reasons.get(1)).is_some() {
-                    return Ok(None);
-                }
-                let behind = reasons.len().saturating_sub(postings.items.len());
-                let between = behind.saturating_sub(reservation.items.len());
-                reservation.verdict(operation, reasons.get(between..behind).unwrap_or_default())?;
-                return Err(
-                    match postings.verdict(reasons.get(behind..).unwrap_or_default())? {
-                        Some(verdict) => StoreError::inconsistent(
-                            operation,
-                            format!("a settlement: {verdict:?}"),
-                        ),
-                        None => StoreError::cancelled(operation, reasons),
-                    },
-                );
-            };
-            held.item().cloned().unwrap_or_default()
+            match self.write_all(write).await? {
+                AllWritten::Now => return Ok(Some(Written::Now)),
+                AllWritten::FixPaid => return Ok(None),
+                AllWritten::Moved(old) => old,
+            }
         };
         // Our own write, applied although its answer never came.
         let ours = old
@@ -121,6 +100,31 @@ impl Store {
             .and_then(|old| old.as_s().ok())
             .is_some_and(|old| old == mark);
         Ok(Some(if ours { Written::Now } else { Written::Stale }))
+    }
+
+    async fn write_all(&self, write: Write<'_>) -> Result<AllWritten, StoreError> {
+        let operation = write.operation;
+        let mut tx = self.table.transaction(operation);
+        tx.add(write.change.item(&self.table)).or(Refusal::Moved);
+        if let Some(fix) = write.fix {
+            tx.add(fix).or(Refusal::FixPaid);
+        }
+        tx.extend(write.companions);
+        tx.join(&write.reservation.items, Refusal::Spending);
+        tx.join(&write.postings.items, Refusal::Posting);
+        match tx.commit().await? {
+            Committed::Written => Ok(AllWritten::Now),
+            Committed::Refused(Refusal::Moved, old) => Ok(AllWritten::Moved(old)),
+            Committed::Refused(Refusal::FixPaid, _) => Ok(AllWritten::FixPaid),
+            Committed::Refused(Refusal::Spending(_), _) => Err(StoreError::contended(operation)),
+            Committed::Refused(Refusal::Posting(refused), old) => {
+                let post = write.postings.post(refused, &old)?;
+                Err(StoreError::inconsistent(
+                    operation,
+                    format!("a settlement: {post:?}"),
+                ))
+            }
+        }
     }
 
     /// Counts the tokens of work that is billed, however it is paid for: in no quota's way, since they are used.

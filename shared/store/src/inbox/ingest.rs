@@ -6,11 +6,11 @@ use crate::db::cache::Believed;
 use crate::db::error::StoreError;
 use crate::db::item::{Item, text};
 use crate::db::keys;
+use crate::db::table::Table;
 use crate::db::tx::put_new;
 use crate::switches::{
     BELIEVED, SwitchRow, SwitchWord, Switched, attributes, change_of, row_of, switched,
 };
-use aws_sdk_dynamodb::Client;
 use domain::ids::ActionId;
 use domain::inbox::EventSource;
 use domain::switches::Switch;
@@ -22,16 +22,14 @@ const READ: &str = "read whether webhooks are taken";
 
 /// The switch of one sender's receiver.
 pub struct Ingest {
-    client: Client,
-    table: String,
+    table: Table,
     source: EventSource,
     believed: Believed<Switch>,
 }
 
 impl Ingest {
-    pub(crate) fn new(client: Client, table: String, source: EventSource) -> Self {
+    pub(crate) fn new(table: Table, source: EventSource) -> Self {
         Self {
-            client,
             table,
             source,
             believed: Believed::at_first(Switch::On),
@@ -52,9 +50,10 @@ impl Ingest {
     /// How it stands, if anybody has ever touched it.
     pub async fn ingest_find(&self) -> Result<Option<SwitchRow>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::ingest(self.source).attributes()));
         let found = get
             .send()
@@ -74,25 +73,17 @@ impl Ingest {
     ) -> Result<Switched, StoreError> {
         let mut kept = keys::ingest_changed(self.source, word.at, act).attributes();
         kept.extend(attributes(word));
-        let items = [
-            change_of(keys::ingest(self.source), word).item(&self.table),
-            put_new(&self.table, kept),
-        ];
-        switched(
-            self.client
-                .transact_write_items()
-                .set_transact_items(Some(items.into()))
-                .send()
-                .await,
-        )
+        let switch = change_of(keys::ingest(self.source), word).item(&self.table);
+        switched(&self.table, switch, put_new(&self.table, kept)).await
     }
 
     /// The last changes, newest first.
     pub async fn ingest_changes(&self) -> Result<Vec<SwitchRow>, StoreError> {
         let query = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :change)")
             .expression_attribute_values(":pk", text(keys::ingest(self.source).pk))
             .expression_attribute_values(":change", text(keys::CHANGE))

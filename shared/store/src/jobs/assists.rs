@@ -6,15 +6,16 @@ mod parts;
 
 use crate::Store;
 use crate::billing::quotas::count_change;
-use crate::billing::spending::LimitCheck;
+use crate::billing::spending::SpendingRefused;
 use crate::billing::usage;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
-use crate::db::tx::{Change, put_new};
+use crate::db::tx::{Change, Committed, put_new};
 use crate::db::versions::{Write, Written, tries_attributes, tries_change, tries_of};
 use crate::jobs::terms::{terms_attributes, terms_of};
 use crate::ledger::Post;
+use crate::ledger::postings::PostingRefused;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::plans::Limit;
 use domain::billing::usage::{Meter, Tokens};
@@ -87,6 +88,17 @@ pub enum AssistClaimed {
     Stale,
 }
 
+/// What may stand against a new assist, in the order in which they decide. The act comes first: a repeated request also
+/// finds its place taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Existing,
+    Taken,
+    UsedUp,
+    Spending(SpendingRefused),
+    Posting(PostingRefused),
+}
+
 const ASK: &str = "ask for an assist";
 const MOVE: &str = "move an assist";
 const READ: &str = "read an assist";
@@ -105,16 +117,6 @@ impl Store {
             .await?;
         let mut row = row_attributes(&new.row);
         row.extend(reservation.reserved());
-        let mut items = vec![
-            put_new(&self.table, row),
-            put_new(&self.table, task_part(&facts.id, &new.task)?),
-            self.begun(&facts.account, facts.created_at)
-                .item(&self.table),
-        ];
-        let place = new
-            .place
-            .as_ref()
-            .map(|place| self.place_item(facts, place));
         let count = match &new.counts {
             Some((meter, period, limit)) => {
                 match count_change(&facts.account, (meter, period), 1, *limit) {
@@ -124,48 +126,36 @@ impl Store {
             }
             None => None,
         };
-        let place_at = place.map(|item| put_at(&mut items, item));
-        let count_at = count.map(|item| put_at(&mut items, item));
-        let own = items.len();
-        items.extend(reservation.items.clone());
-        let before = items.len();
-        items.extend(postings.items.clone());
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(AssistCreated::New);
+        let begun = self.begun(&facts.account, facts.created_at);
+        let mut tx = self.table.transaction(ASK);
+        tx.add(put_new(&self.table, row)).or(Refusal::Existing);
+        tx.add(put_new(&self.table, task_part(&facts.id, &new.task)?));
+        tx.add(begun.item(&self.table));
+        if let Some(place) = &new.place {
+            tx.add(self.place_item(facts, place)).or(Refusal::Taken);
+        }
+        if let Some(count) = count {
+            tx.add(count).or(Refusal::UsedUp);
+        }
+        tx.join(&reservation.items, Refusal::Spending);
+        tx.join(&postings.items, Refusal::Posting);
+        let (refusal, old) = match tx.commit().await? {
+            Committed::Written => return Ok(AssistCreated::New),
+            Committed::Refused(refusal, old) => (refusal, old),
         };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(ASK, error));
-        };
-        let refused =
-            |at: Option<usize>| at.is_some_and(|at| condition_failed(reasons.get(at)).is_some());
-        // The act comes first: who repeats himself also finds his place taken.
-        if refused(Some(0)) {
-            return Ok(AssistCreated::Existing);
-        }
-        if refused(place_at) {
-            return Ok(AssistCreated::Taken);
-        }
-        if refused(count_at) {
-            return Ok(AssistCreated::UsedUp);
-        }
-        if reservation.verdict(ASK, reasons.get(own..before).unwrap_or_default())?
-            == LimitCheck::Beyond
-        {
-            return Ok(AssistCreated::SpendLimitReached);
-        }
-        match postings.verdict(reasons.get(before..).unwrap_or_default())? {
-            Some(Post::Insufficient(balance)) => Ok(AssistCreated::OutOfCredits(balance)),
-            Some(verdict) => Err(StoreError::inconsistent(
-                ASK,
-                format!("a new assist's hold: {verdict:?}"),
-            )),
-            None => Err(StoreError::cancelled(ASK, reasons)),
+        match refusal {
+            Refusal::Existing => Ok(AssistCreated::Existing),
+            Refusal::Taken => Ok(AssistCreated::Taken),
+            Refusal::UsedUp => Ok(AssistCreated::UsedUp),
+            Refusal::Spending(SpendingRefused::Beyond) => Ok(AssistCreated::SpendLimitReached),
+            Refusal::Spending(SpendingRefused::Changed) => Err(StoreError::contended(ASK)),
+            Refusal::Posting(refused) => match postings.post(refused, &old)? {
+                Post::Insufficient(balance) => Ok(AssistCreated::OutOfCredits(balance)),
+                post => Err(StoreError::inconsistent(
+                    ASK,
+                    format!("a new assist's hold: {post:?}"),
+                )),
+            },
         }
     }
 
@@ -189,9 +179,10 @@ impl Store {
     ) -> Result<Option<AssistId>, StoreError> {
         let key = keys::summary(account, commit);
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true);
         let found = get
@@ -208,9 +199,10 @@ impl Store {
     /// Whose an assist is.
     pub async fn assist_account(&self, id: &AssistId) -> Result<Option<AccountId>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::assist(id).attributes()));
         let found = get
             .consistent_read(true)
@@ -227,9 +219,10 @@ impl Store {
     /// The assist with what is asked and what came of it, in one strongly consistent read.
     pub async fn assist_find(&self, id: &AssistId) -> Result<Option<WholeAssist>, StoreError> {
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::assist(id).pk))
             .consistent_read(true)
@@ -307,19 +300,13 @@ impl Store {
             operation: MOVE,
             change,
             companions,
-            contends: false,
+            fix: None,
             reservation,
             postings,
         };
         let written = self.write_marked(write, &mark).await?;
-        written.ok_or_else(|| StoreError::cancelled(MOVE, &[]))
+        written.ok_or_else(|| StoreError::contended(MOVE))
     }
-}
-
-/// Adds an item to a transaction; its place there.
-fn put_at(items: &mut Vec<TransactWriteItem>, item: TransactWriteItem) -> usize {
-    items.push(item);
-    items.len() - 1
 }
 
 fn row_attributes(row: &Assist) -> Attributes {

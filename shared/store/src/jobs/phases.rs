@@ -5,14 +5,16 @@
 //! most, so that it does not make a second one free.
 
 use crate::billing::quotas::count_change;
+use crate::billing::spending::SpendingRefused;
 use crate::billing::usage;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
 use crate::db::keys;
 use crate::db::pages;
 use crate::db::pages::{Cursor, Page, Placed};
-use crate::db::tx::{Change, put_new};
+use crate::db::tx::{Change, Committed, put_new};
 use crate::ledger::Post;
+use crate::ledger::postings::PostingRefused;
 use crate::{Advanced, Store};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::plans::Limit;
@@ -32,6 +34,16 @@ pub enum Reported {
     Already(Box<PhaseReport>),
     /// The same act had reported something else.
     ActReused,
+}
+
+/// What may stand against a report, in the order in which they decide. The report comes first: a repeated report also finds
+/// the fix charged, by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Reported,
+    FixPaid,
+    Spending(SpendingRefused),
+    Posting(PostingRefused),
 }
 
 const REPORT: &str = "record a phase";
@@ -121,7 +133,6 @@ impl Store {
         report: &PhaseReport,
         charge: Option<&FixCharge>,
     ) -> Result<Option<Reported>, StoreError> {
-        let mut items = vec![put_new(&self.table, report_attributes(report))];
         let posting = charge.and_then(|charge| charge.posting.as_ref());
         let postings = self
             .postings(
@@ -132,67 +143,53 @@ impl Store {
         let reservation = self
             .outlay_end(charge.and_then(|charge| charge.outlay.as_ref()))
             .await?;
+        let mut tx = self.table.transaction(REPORT);
+        tx.add(put_new(&self.table, report_attributes(report)))
+            .or(Refusal::Reported);
         if let Some(charge) = charge {
             let mut fix = keys::fix(&report.account, &report.fix).attributes();
             fix.insert("report".to_owned(), text(report.id.as_str()));
-            items.push(put_new(&self.table, fix));
+            tx.add(put_new(&self.table, fix)).or(Refusal::FixPaid);
             let counted = count_change(
                 &report.account,
                 (&Meter::pull_requests(), &charge.period),
                 1,
                 Limit::Unlimited,
             );
-            items.extend(counted.map(|count| count.item(&self.table)));
-            items.push(self.begun(&report.account, report.at).item(&self.table));
+            tx.extend(counted.map(|count| count.item(&self.table)));
+            tx.add(self.begun(&report.account, report.at).item(&self.table));
             let owed = charge
                 .usage
                 .iter()
                 .map(|record| usage::owed_attributes(record, record.at));
-            items.extend(owed.map(|owed| put_new(&self.table, owed)));
+            tx.extend(owed.map(|owed| put_new(&self.table, owed)));
         }
-        let between = items.len();
-        items.extend(reservation.items.clone());
-        let own = items.len();
-        items.extend(postings.items.clone());
-        let Err(error) = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .send()
-            .await
-        else {
-            return Ok(Some(Reported::Now(report.counted)));
+        tx.join(&reservation.items, Refusal::Spending);
+        tx.join(&postings.items, Refusal::Posting);
+        let (refusal, old) = match tx.commit().await? {
+            Committed::Written => return Ok(Some(Reported::Now(report.counted))),
+            Committed::Refused(refusal, old) => (refusal, old),
         };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(REPORT, error));
-        };
-        // The report comes first: who repeats himself also finds the fix charged, by himself.
-        if let Some(held) = condition_failed(reasons.first()) {
-            let nothing = Attributes::new();
-            let known = report_of(held.item().unwrap_or(&nothing))?;
-            let same = known.says_as(report);
-            return Ok(Some(if same {
-                Reported::Already(Box::new(known))
-            } else {
-                Reported::ActReused
-            }));
+        match refusal {
+            Refusal::Reported => {
+                let known = report_of(&old)?;
+                Ok(Some(if known.says_as(report) {
+                    Reported::Already(Box::new(known))
+                } else {
+                    Reported::ActReused
+                }))
+            }
+            Refusal::FixPaid => Ok(None),
+            Refusal::Spending(_) => Err(StoreError::contended(REPORT)),
+            Refusal::Posting(refused) => {
+                let what = match postings.post(refused, &old)? {
+                    // The balance is as far below zero as a balance can be.
+                    Post::Insufficient(balance) => format!("no room for it: {balance:?}"),
+                    post => format!("a fix's posting: {post:?}"),
+                };
+                Err(StoreError::inconsistent(REPORT, what))
+            }
         }
-        if charge.is_some() && condition_failed(reasons.get(1)).is_some() {
-            return Ok(None);
-        }
-        reservation.verdict(REPORT, reasons.get(between..own).unwrap_or_default())?;
-        Err(
-            match postings.verdict(reasons.get(own..).unwrap_or_default())? {
-                // The balance is as far below nothing as a balance can be.
-                Some(Post::Insufficient(balance)) => {
-                    StoreError::inconsistent(REPORT, format!("no room for it: {balance:?}"))
-                }
-                Some(verdict) => {
-                    StoreError::inconsistent(REPORT, format!("a fix's posting: {verdict:?}"))
-                }
-                None => StoreError::cancelled(REPORT, reasons),
-            },
-        )
     }
 
     /// An account's reports, newest first. They may be listed some moments after they were made.
@@ -204,9 +201,10 @@ impl Store {
     ) -> Result<Page<PhaseReport>, StoreError> {
         const LIST: &str = "list phases";
         let query = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .index_name("timeline");
         let query = pages::of(query, &keys::phases_of(account));
         let found = pages::newest(LIST, query, (from, limit), |attributes| {
@@ -230,9 +228,10 @@ impl Store {
         id: &ActionId,
     ) -> Result<Option<PhaseReport>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::phase(account, id).attributes()));
         let found = get
             .consistent_read(true)

@@ -28,9 +28,10 @@ impl Store {
     /// Writes a request down, once for its act.
     pub async fn request_make(&self, request: &JobRequest) -> Result<RequestMade, StoreError> {
         let put = self
+            .table
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_item(Some(request_attributes(request)));
         match put
             .condition_expression("attribute_not_exists(pk)")
@@ -60,9 +61,10 @@ impl Store {
     /// The request, if there is one.
     pub async fn request_find(&self, id: &JobId) -> Result<Option<JobRequest>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::request(id).attributes()));
         let found = get
             .consistent_read(true)

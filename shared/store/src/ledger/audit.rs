@@ -147,9 +147,10 @@ impl Store {
             BTreeSet::new(),
         );
         let mut pages = self
+            .table
             .client
             .scan()
-            .table_name(&side.table)
+            .table_name(&side.table.name)
             .consistent_read(true)
             .into_paginator()
             .items()
@@ -316,7 +317,7 @@ impl Store {
                 ],
             ),
         };
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(Rebuilt::Now),
             Err(error) => Err(StoreError::sdk(REBUILD, error)),
         }
@@ -324,9 +325,10 @@ impl Store {
 
     async fn balance_item(&self, account: &AccountId) -> Result<Option<Attributes>, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::balance(account).attributes()));
         Ok(get
             .consistent_read(true)
@@ -340,9 +342,10 @@ impl Store {
     async fn sums_of(&self, account: &AccountId, ring: &KeyRing) -> Result<Total, StoreError> {
         let side = self.ledger_side(AUDIT)?;
         let mut pages = self
+            .table
             .client
             .query()
-            .table_name(&side.table)
+            .table_name(&side.table.name)
             .key_condition_expression("pk = :pk AND begins_with(sk, :entry)")
             .expression_attribute_values(":pk", text(keys::account(account).pk))
             .expression_attribute_values(":entry", text(keys::ENTRY))
@@ -385,9 +388,10 @@ impl Store {
 
     async fn accounts_with_balance(&self) -> Result<Vec<AccountId>, StoreError> {
         let mut pages = self
+            .table
             .client
             .scan()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .filter_expression("sk = :balance")
             .expression_attribute_values(":balance", text(keys::BALANCE))
             .projection_expression("pk")

@@ -5,10 +5,10 @@
 //! written in one transaction; whoever comes second finds the row gone.
 
 use crate::Store;
-use crate::db::error::{StoreError, cancellation_reasons, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Item, text};
 use crate::db::keys;
-use crate::db::tx::delete_when;
+use crate::db::tx::{Committed, delete_when};
 use crate::ledger::postings::Seen;
 use domain::billing::payments::{CreditPurchase, Payment, PaymentUpdate};
 use domain::ids::{AccountId, PaymentId};
@@ -39,6 +39,12 @@ pub enum Expiry {
     Before,
 }
 
+/// The row that owed the end is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    Done,
+}
+
 const LIST: &str = "list what expires";
 const EXPIRE: &str = "let credits expire";
 
@@ -58,9 +64,10 @@ impl Store {
         limit: i32,
     ) -> Result<Vec<Expiring>, StoreError> {
         let query = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key_condition_expression("pk = :pk AND sk < :today")
             .expression_attribute_values(":pk", text(keys::EXPIRES))
             .expression_attribute_values(":today", text(today.day()))
@@ -105,38 +112,27 @@ impl Store {
             "attribute_exists(pk)",
             vec![],
         );
-        let (mut items, mut postings) = (vec![done], Vec::new());
+        let mut tx = self.table.transaction(EXPIRE);
+        tx.add(done).or(Refusal::Done);
+        let mut postings = Vec::new();
         if let Some(PaymentUpdate {
             payment,
             postings: posted,
         }) = gone
         {
-            items.push(self.payment_put(&payment, books.payment.version));
+            tx.add(self.payment_put(&payment, books.payment.version));
             postings = posted;
         }
         let written = self
             .postings_if(EXPIRE, &postings, Some(books.seen))
             .await?;
-        items.extend(written.items.clone());
-        let call = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items));
-        let Err(error) = call.send().await else {
-            return Ok(if postings.is_empty() {
-                Expiry::Spent
-            } else {
-                Expiry::Posted(books.left)
-            });
-        };
-        let Some(reasons) = cancellation_reasons(&error) else {
-            return Err(StoreError::sdk(EXPIRE, error));
-        };
-        if condition_failed(reasons.first()).is_some() {
-            return Ok(Expiry::Before);
-        }
-        // Of the payment or of the account something new is known: it has to be read again.
-        Err(StoreError::cancelled(EXPIRE, reasons))
+        // If the payment or the account has changed, both are read again.
+        tx.extend(written.items.into_iter().map(|(item, _)| item));
+        Ok(match tx.commit().await? {
+            Committed::Written if postings.is_empty() => Expiry::Spent,
+            Committed::Written => Expiry::Posted(books.left),
+            Committed::Refused(Refusal::Done, _) => Expiry::Before,
+        })
     }
 
     /// What the account's entries leave of a payment; none while something is held.
@@ -157,7 +153,7 @@ impl Store {
         }
         let entries = self.entry_all(account).await?;
         if u64::try_from(entries.len()) != Ok(seen.entries) {
-            return Err(StoreError::cancelled(EXPIRE, &[]));
+            return Err(StoreError::contended(EXPIRE));
         }
         let mut ends = BTreeMap::new();
         for granted in entries
@@ -184,9 +180,10 @@ impl Store {
 
     async fn balance_seen(&self, account: &AccountId) -> Result<Seen, StoreError> {
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::balance(account).attributes()));
         let found = get
             .consistent_read(true)

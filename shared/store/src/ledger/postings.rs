@@ -5,12 +5,13 @@
 //! so that an entry that is changed, added or taken away by hand shows.
 
 use crate::Store;
-use crate::db::error::{StoreError, condition_failed};
+use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
+use crate::db::table::Table;
 use crate::db::tx::{Change, delete_when, put_new};
 use crate::db::{digests, keys};
 use crate::ledger::{Post, entry_of};
-use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::ledger::{Balance, Cause, Entry, EntryKind, Posting};
 use domain::retry::{Failure, Retry, Retryable};
 use hmac::{Hmac, KeyInit, Mac};
@@ -26,7 +27,7 @@ pub type KeySource =
 
 #[derive(Clone)]
 pub(crate) struct LedgerSide {
-    pub(crate) table: String,
+    pub(crate) table: Table,
     pub(crate) keys: KeySource,
 }
 
@@ -166,7 +167,19 @@ impl LedgerKey {
 /// Postings on one account, ready to join a transaction.
 pub(crate) struct Postings<'a> {
     postings: &'a [Posting],
-    pub(crate) items: Vec<TransactWriteItem>,
+    pub(crate) items: Vec<(TransactWriteItem, PostingRefused)>,
+}
+
+/// Which item of a posting stood against it, in the order in which they decide: a repeated posting may also find too few
+/// credits by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PostingRefused {
+    /// There is an entry for the cause.
+    Cause,
+    /// The balance is too low or too high, or is not the one that was seen.
+    Balance,
+    /// The hold is open already, or there is no such hold.
+    Hold,
 }
 
 /// What was seen of a balance: how many entries it has and what is held.
@@ -216,7 +229,10 @@ impl Store {
             .collect();
         let mut items: Vec<_> = postings
             .iter()
-            .map(|posting| put_new(&side.table, entry_attributes(posting.entry(), key)))
+            .map(|posting| {
+                let entry = put_new(&side.table, entry_attributes(posting.entry(), key));
+                (entry, PostingRefused::Cause)
+            })
             .collect();
         let change = self.balance_change(&first.entry().account, postings, digests.iter().sum());
         let change = match seen {
@@ -229,11 +245,12 @@ impl Store {
             }
             None => change,
         };
-        items.push(change.item(&self.table));
+        items.push((change.item(&self.table), PostingRefused::Balance));
         items.extend(
             postings
                 .iter()
-                .filter_map(|posting| self.hold_item(posting)),
+                .filter_map(|posting| self.hold_item(posting))
+                .map(|hold| (hold, PostingRefused::Hold)),
         );
         Ok(Postings { postings, items })
     }
@@ -313,49 +330,36 @@ impl Store {
 }
 
 impl Postings<'_> {
-    /// What a cancelled transaction says of these postings, whose first reason is `reasons[0]`; none if nothing of theirs
-    /// stood against it. The entry is looked at first: whoever repeats himself may also be short of credits by now.
-    pub(crate) fn verdict(
+    /// What the refusal of one of these postings means, by the item that stood against it.
+    pub(crate) fn post(
         &self,
-        reasons: &[CancellationReason],
-    ) -> Result<Option<Post>, StoreError> {
-        if self.postings.is_empty() {
-            return Ok(None);
-        }
-        let (entries, rest) = reasons
-            .split_at_checked(self.postings.len())
-            .unwrap_or((reasons, &[]));
-        for (posting, reason) in self.postings.iter().zip(entries) {
-            if let Some(failed) = condition_failed(Some(reason)) {
-                let nothing = Attributes::new();
-                let old = entry_of(&Item::new(
-                    failed.item().unwrap_or(&nothing),
-                    "compare an entry",
-                ))?;
-                let new = posting.entry();
-                let same = (old.kind, old.free, old.held) == (new.kind, new.free, new.held);
-                return Ok(Some(if same {
+        refused: PostingRefused,
+        old: &Attributes,
+    ) -> Result<Post, StoreError> {
+        match refused {
+            PostingRefused::Cause => {
+                let old = entry_of(&Item::new(old, "compare an entry"))?;
+                let same = self.postings.iter().map(Posting::entry).any(|new| {
+                    new.cause == old.cause
+                        && (old.kind, old.free, old.held) == (new.kind, new.free, new.held)
+                });
+                Ok(if same {
                     Post::AlreadyPosted
                 } else {
                     Post::CauseReused
-                }));
+                })
             }
+            PostingRefused::Balance => {
+                let item = Item::new(old, "read a balance");
+                let (free, held) = (
+                    item.find_number("free")?.unwrap_or(0),
+                    item.find_number("held")?.unwrap_or(0),
+                );
+                let balance = Balance::of(free, held).ok_or_else(|| item.bad("free"))?;
+                Ok(Post::Insufficient(balance))
+            }
+            PostingRefused::Hold => Ok(Post::NoHold),
         }
-        if let Some(failed) = condition_failed(rest.first()) {
-            let nothing = Attributes::new();
-            let item = Item::new(failed.item().unwrap_or(&nothing), "read a balance");
-            let (free, held) = (
-                item.find_number("free")?.unwrap_or(0),
-                item.find_number("held")?.unwrap_or(0),
-            );
-            let balance = Balance::of(free, held).ok_or_else(|| item.bad("free"))?;
-            return Ok(Some(Post::Insufficient(balance)));
-        }
-        Ok(rest
-            .iter()
-            .skip(1)
-            .any(|reason| condition_failed(Some(reason)).is_some())
-            .then_some(Post::NoHold))
     }
 }
 

@@ -123,9 +123,11 @@ impl Seals {
         };
         (seal.key, seal.link) = ring.seal(&seal.parts().each_ref().map(String::as_str));
         let put = self
+            .side
+            .table
             .client
             .put_item()
-            .table_name(&self.side.table)
+            .table_name(&self.side.table.name)
             .set_item(Some(seal_attributes(&seal)))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -160,9 +162,11 @@ impl Seals {
     /// The day that was sealed last.
     pub async fn seal_last(&self) -> Result<Option<Seal>, StoreError> {
         let found = self
+            .side
+            .table
             .client
             .query()
-            .table_name(&self.side.table)
+            .table_name(&self.side.table.name)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::SEALS))
             .scan_index_forward(false)
@@ -183,9 +187,11 @@ impl Seals {
         let (day, mut sum) = (day.day(), DaySum::default());
         for shard in 0..keys::SHARDS {
             let mut pages = self
+                .side
+                .table
                 .client
                 .query()
-                .table_name(&self.side.table)
+                .table_name(&self.side.table.name)
                 .index_name("day")
                 .key_condition_expression("#day = :day")
                 .expression_attribute_names("#day", "day")

@@ -90,7 +90,7 @@ impl Store {
         change: Change,
     ) -> Result<AccountChanged, StoreError> {
         let change = change.when("attribute_exists(pk)", vec![]);
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(AccountChanged::Now),
             Err(error)
                 if error
@@ -107,9 +107,10 @@ impl Store {
     pub async fn account_mail_find(&self, account: &AccountId) -> Result<Mailing, StoreError> {
         let operation = "find an account's mail";
         let get = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_key(Some(keys::account(account).attributes()));
         let found = get
             .consistent_read(true)
@@ -157,7 +158,7 @@ impl Store {
             "#muted_at > #unmuted_at OR (attribute_exists(#muted_at) AND attribute_not_exists(#unmuted_at))",
             vec![],
         );
-        match change.call(&self.client, &self.table).send().await {
+        match change.call(&self.table).send().await {
             Ok(_) => Ok(Unmuted::Now),
             Err(error)
                 if error
@@ -173,7 +174,7 @@ impl Store {
     /// Whether mail goes to an address: it does not if it came back later than anybody said that it may be tried again.
     pub async fn mail_muted(&self, address: &MailAddress) -> Result<Muted, StoreError> {
         let operation = "look whether an address is muted";
-        let get = self.client.get_item().table_name(&self.table);
+        let get = self.table.client.get_item().table_name(&self.table.name);
         let get = get
             .set_key(Some(keys::muted(&digest(address)).attributes()))
             .consistent_read(true);

@@ -161,8 +161,8 @@ pub(crate) fn chosen(prices: &[PriceChoice]) -> Value {
 mod tests {
     use super::super::tests::{item, subscription};
     use super::*;
-    use domain::ids::PriceId;
     use crate::testing::{MISSING, Peer, Reply};
+    use domain::ids::PriceId;
 
     fn sample() -> Reply {
         Reply::ok(&subscription(&[item("si_1", "price_1", "licensed", json!(1))]).to_string())

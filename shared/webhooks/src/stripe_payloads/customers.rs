@@ -1,8 +1,10 @@
-//! Customers and their ways to pay.
+//! Customers and their payment methods.
 
 use super::{Around, Read, Ref, maybe, read};
 use domain::ids::{CustomerId, PaymentMethodId};
-use domain::inbox::events::{CustomerEvent, PaymentMethodEvent, StripeEvent};
+use domain::inbox::events::{
+    CustomerChange, CustomerEvent, PaymentMethodChange, PaymentMethodEvent, StripeEvent,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -16,30 +18,32 @@ struct Method {
     customer: Option<Ref>,
 }
 
-/// What a way to pay was before.
+/// The former values of a payment method.
 #[derive(Deserialize)]
 struct Before {
     customer: Option<Ref>,
 }
 
-pub(super) fn customer(body: &[u8], is: fn(CustomerEvent) -> StripeEvent) -> Read {
-    read(body, is, |object: Customer, _: Around| {
-        Ok(Some(CustomerEvent {
+pub(super) fn customer(body: &[u8], change: CustomerChange) -> Read {
+    read(body, |object: Customer, _: Around| {
+        Ok(Some(StripeEvent::Customer(CustomerEvent {
+            change,
             customer: object.id.parsed(CustomerId::parse)?,
-        }))
+        })))
     })
 }
 
-/// Whose it is, or, if it is nobody's any more, whose it was.
-pub(super) fn method(body: &[u8], is: fn(PaymentMethodEvent) -> StripeEvent) -> Read {
-    read(body, is, |object: Method, around: Around<Before>| {
+/// A detached payment method has no customer any more; the former one is among the previous attributes.
+pub(super) fn method(body: &[u8], change: PaymentMethodChange) -> Read {
+    read(body, |object: Method, around: Around<Before>| {
         let customer = object.customer.or_else(|| around.previous?.customer);
         let Some(customer) = maybe(customer.as_ref(), CustomerId::parse)? else {
             return Ok(None);
         };
-        Ok(Some(PaymentMethodEvent {
+        Ok(Some(StripeEvent::PaymentMethod(PaymentMethodEvent {
+            change,
             customer,
             method: object.id.parsed(PaymentMethodId::parse)?,
-        }))
+        })))
     })
 }

@@ -1,10 +1,9 @@
-//! Usage that Stripe had taken and then could not count: told by events that come without their particulars, which have
-//! to be fetched.
+//! Usage that Stripe accepted and could not count. Its events are thin: their details have to be fetched.
 
 use super::{Read, Ref, mode};
 use domain::billing::usage::UsageIdentifier;
 use domain::ids::StripeEventId;
-use domain::inbox::events::{MeterErrorEvent, StripeEnvelope, StripeEvent};
+use domain::inbox::events::{MeterEvent, StripeEnvelope, StripeEvent};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde::de::Error;
@@ -53,28 +52,26 @@ struct Request {
     identifier: Option<String>,
 }
 
-/// What Stripe could not count.
+/// The reports that Stripe could not count.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MeterErrors {
-    /// How many reports it was, all in all.
+    /// All of them.
     pub count: u64,
     /// Those of ours that Stripe names; it names samples only.
     pub uncounted: Vec<Uncounted>,
 }
 
-/// One report that was taken and not counted.
+/// One report that was accepted and not counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncounted {
-    /// Which telling of which usage.
     pub identifier: UsageIdentifier,
-    /// Why, in Stripe's words.
+    /// The reason in Stripe's words.
     pub why: String,
 }
 
-/// The most of Stripe's words that are kept.
 const WHY_CHARS_MAX: usize = 200;
 
-pub(super) fn thin(body: &[u8], is: fn(MeterErrorEvent) -> StripeEvent) -> Read {
+pub(super) fn thin(body: &[u8]) -> Read {
     let Thin {
         id,
         created,
@@ -82,7 +79,7 @@ pub(super) fn thin(body: &[u8], is: fn(MeterErrorEvent) -> StripeEvent) -> Read 
     } = serde_json::from_slice(body)?;
     let created_at = Timestamp::parse(&created)
         .ok_or_else(|| serde_json::Error::custom("the event's time is not RFC 3339"))?;
-    let event = MeterErrorEvent {
+    let event = MeterEvent {
         id: id.parsed(StripeEventId::parse)?,
     };
     Ok((
@@ -90,11 +87,11 @@ pub(super) fn thin(body: &[u8], is: fn(MeterErrorEvent) -> StripeEvent) -> Read 
             created_at,
             mode: mode(livemode),
         },
-        Some(is(event)),
+        Some(StripeEvent::Meter(event)),
     ))
 }
 
-/// Reads the particulars of such an event.
+/// Reads the fetched details of such an event.
 pub(crate) fn errors(body: &[u8]) -> Result<MeterErrors, serde_json::Error> {
     let fetched: Fetched = serde_json::from_slice(body)?;
     let Some(reason) = fetched.data.and_then(|data| data.reason) else {
@@ -116,8 +113,7 @@ pub(crate) fn errors(body: &[u8]) -> Result<MeterErrors, serde_json::Error> {
     })
 }
 
-/// One of ours, told by its [`UsageIdentifier`]. Who else reports to the same account names his
-/// otherwise.
+/// A report of ours, recognized by its [`UsageIdentifier`]. Others who report to the same Stripe account use other ones.
 fn uncounted(kind: &ErrorType, sample: &Sample) -> Option<Uncounted> {
     let identifier = sample.request.as_ref()?.identifier.as_deref()?;
     let words = [kind.code.as_deref(), sample.error_message.as_deref()];

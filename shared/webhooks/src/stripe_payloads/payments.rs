@@ -1,13 +1,13 @@
 //! Checkout sessions, payments, refunds and disputes.
 //!
-//! A payment is known by its payment intent; by its charge where it is so old that it has none.
+//! A payment is identified by its payment intent, or by its charge where it is older than payment intents.
 
 use super::{Around, Read, Ref, maybe, read};
 use domain::billing::payments::{Dispute, DisputePhase, Observed, Refund, RefundOutcome};
 use domain::ids::{CheckoutSessionId, CustomerId, DisputeId, PaymentId, RefundId};
 use domain::inbox::events::{
-    ChargeEvent, CheckoutEvent, CheckoutPayment, CheckoutPurpose, DisputeEvent, PaymentEvent,
-    RefundEvent, StripeEvent,
+    ChargeEvent, CheckoutChange, CheckoutEvent, CheckoutPayment, CheckoutPurpose, DisputeEvent,
+    PaymentChange, PaymentEvent, RefundEvent, StripeEvent,
 };
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ struct Charge {
     id: Ref,
     payment_intent: Option<Ref>,
     amount_refunded: i64,
-    /// Up to 2022-08 the event tells them; from 2022-11 on nobody does unless he is asked.
+    /// Part of the event up to API version 2022-08; from 2022-11 on only when expanded.
     refunds: Option<Refunds>,
 }
 
@@ -61,14 +61,11 @@ struct DisputeBody {
     charge: Option<Ref>,
 }
 
-/// What an event says of a dispute by its name alone.
+/// What the name of a dispute's event says about the money. The object itself does not say it.
 #[derive(Clone, Copy)]
 pub(super) enum Movement {
-    /// Nothing about money.
     None,
-    /// It was taken from us.
     Withdrawn,
-    /// It was given back.
     Reinstated,
 }
 
@@ -79,13 +76,13 @@ fn payment(
     maybe(intent.or(charge), PaymentId::parse)
 }
 
-pub(super) fn checkout(body: &[u8], is: fn(CheckoutEvent) -> StripeEvent) -> Read {
-    read(body, is, |session: Session, _: Around| {
+pub(super) fn checkout(body: &[u8], change: CheckoutChange) -> Read {
+    read(body, |session: Session, _: Around| {
         let purpose = match session.mode.as_str() {
             "payment" => CheckoutPurpose::Payment,
             "subscription" => CheckoutPurpose::Subscription,
             "setup" => CheckoutPurpose::Setup,
-            // What is sold in a way that is new to us is not a pack of credits.
+            // A mode that is new to us does not sell a pack of credits.
             _ => return Ok(None),
         };
         let paid = match session.payment_status.as_str() {
@@ -93,7 +90,8 @@ pub(super) fn checkout(body: &[u8], is: fn(CheckoutEvent) -> StripeEvent) -> Rea
             "no_payment_required" => CheckoutPayment::NotRequired,
             _ => CheckoutPayment::Unpaid,
         };
-        Ok(Some(CheckoutEvent {
+        Ok(Some(StripeEvent::Checkout(CheckoutEvent {
+            change,
             session: session.id.parsed(CheckoutSessionId::parse)?,
             purpose,
             customer: maybe(session.customer.as_ref(), CustomerId::parse)?,
@@ -101,22 +99,22 @@ pub(super) fn checkout(body: &[u8], is: fn(CheckoutEvent) -> StripeEvent) -> Rea
             paid,
             total_minor: session.amount_total.unwrap_or(0),
             currency: session.currency.unwrap_or_default(),
-        }))
+        })))
     })
 }
 
-pub(super) fn intent(body: &[u8], is: fn(PaymentEvent) -> StripeEvent) -> Read {
-    read(body, is, |intent: Intent, _: Around| {
-        let customer = maybe(intent.customer.as_ref(), CustomerId::parse)?;
-        Ok(Some(PaymentEvent {
+pub(super) fn intent(body: &[u8], change: PaymentChange) -> Read {
+    read(body, |intent: Intent, _: Around| {
+        Ok(Some(StripeEvent::Payment(PaymentEvent {
+            change,
             payment: intent.id.parsed(PaymentId::parse)?,
-            customer,
-        }))
+            customer: maybe(intent.customer.as_ref(), CustomerId::parse)?,
+        })))
     })
 }
 
-pub(super) fn charge(body: &[u8], is: fn(ChargeEvent) -> StripeEvent) -> Read {
-    read(body, is, |charge: Charge, _: Around| {
+pub(super) fn charge(body: &[u8]) -> Read {
+    read(body, |charge: Charge, _: Around| {
         let refunds = charge
             .refunds
             .map(|refunds| refunds.data)
@@ -127,49 +125,45 @@ pub(super) fn charge(body: &[u8], is: fn(ChargeEvent) -> StripeEvent) -> Read {
             .unwrap_or(&charge.id)
             .parsed(PaymentId::parse)?;
         let refunds = refunds.iter().map(refund_of).collect::<Result<_, _>>()?;
-        Ok(Some(ChargeEvent {
+        Ok(Some(StripeEvent::Charge(ChargeEvent {
             payment,
             refunded_minor: charge.amount_refunded,
             refunds,
-        }))
+        })))
     })
 }
 
-pub(super) fn refund(body: &[u8], is: fn(RefundEvent) -> StripeEvent) -> Read {
-    read(body, is, |told: RefundBody, _: Around| {
-        let Some(payment) = payment(told.payment_intent.as_ref(), told.charge.as_ref())? else {
+pub(super) fn refund(body: &[u8]) -> Read {
+    read(body, |object: RefundBody, _: Around| {
+        let Some(payment) = payment(object.payment_intent.as_ref(), object.charge.as_ref())? else {
             return Ok(None);
         };
-        let (id, refund) = refund_of(&told)?;
-        Ok(Some(RefundEvent {
+        let (id, refund) = refund_of(&object)?;
+        Ok(Some(StripeEvent::Refund(RefundEvent {
             payment,
             id,
             refund,
-        }))
+        })))
     })
 }
 
-fn refund_of(told: &RefundBody) -> Result<(RefundId, Refund), serde_json::Error> {
-    let outcome = match told.status.as_deref() {
+fn refund_of(object: &RefundBody) -> Result<(RefundId, Refund), serde_json::Error> {
+    let outcome = match object.status.as_deref() {
         Some("failed" | "canceled") => RefundOutcome::Failed,
         _ => RefundOutcome::Made,
     };
     Ok((
-        told.id.parsed(RefundId::parse)?,
+        object.id.parsed(RefundId::parse)?,
         Refund {
-            minor: told.amount,
+            minor: object.amount,
             outcome,
         },
     ))
 }
 
-pub(super) fn dispute(
-    body: &[u8],
-    movement: Movement,
-    is: fn(DisputeEvent) -> StripeEvent,
-) -> Read {
-    read(body, is, |told: DisputeBody, _: Around| {
-        let Some(payment) = payment(told.payment_intent.as_ref(), told.charge.as_ref())? else {
+pub(super) fn dispute(body: &[u8], movement: Movement) -> Read {
+    read(body, |object: DisputeBody, _: Around| {
+        let Some(payment) = payment(object.payment_intent.as_ref(), object.charge.as_ref())? else {
             return Ok(None);
         };
         let (withdrawn, reinstated) = match movement {
@@ -177,17 +171,17 @@ pub(super) fn dispute(
             Movement::Withdrawn => (Observed::Yes, Observed::No),
             Movement::Reinstated => (Observed::No, Observed::Yes),
         };
-        let phase = DisputePhase::of_status(&told.status);
+        let phase = DisputePhase::of_status(&object.status);
         let dispute = Dispute {
-            minor: told.amount,
+            minor: object.amount,
             phase,
             withdrawn,
             reinstated,
         };
-        Ok(Some(DisputeEvent {
+        Ok(Some(StripeEvent::Dispute(DisputeEvent {
             payment,
-            id: told.id.parsed(DisputeId::parse)?,
+            id: object.id.parsed(DisputeId::parse)?,
             dispute,
-        }))
+        })))
     })
 }

@@ -4,7 +4,9 @@ use super::{Around, Read, Ref, maybe, read, seconds};
 use domain::billing::plans::Span;
 use domain::billing::subscriptions::{Invoice, Status, Subscription, SubscriptionItem};
 use domain::ids::{CustomerId, InvoiceId, PriceId, ProductId, SubscriptionId};
-use domain::inbox::events::{InvoiceEvent, StripeEvent, SubscriptionEvent};
+use domain::inbox::events::{
+    InvoiceChange, InvoiceEvent, StripeEvent, SubscriptionChange, SubscriptionEvent,
+};
 use domain::time::Timestamp;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -16,7 +18,7 @@ struct SubscriptionBody {
     customer: Ref,
     status: String,
     items: Option<Items>,
-    /// Up to 2025-02; from 2025-03 on the period stands on the items.
+    /// Up to API version 2025-02; from 2025-03 on the items have the period.
     current_period_start: Option<i64>,
     current_period_end: Option<i64>,
     cancel_at: Option<i64>,
@@ -34,14 +36,14 @@ struct Items {
 #[derive(Deserialize)]
 struct Item {
     price: Option<Price>,
-    /// What a price was called, and still is beside it.
+    /// The former name of `price`; newer versions send both.
     plan: Option<Price>,
     quantity: Option<u64>,
     current_period_start: Option<i64>,
     current_period_end: Option<i64>,
 }
 
-/// A price by its id alone, or whole, with its product by its id alone or whole.
+/// A price as its id or as an object, whose product is again an id or an object.
 struct Price {
     id: Ref,
     product: Option<Ref>,
@@ -71,7 +73,7 @@ struct InvoiceBody {
     amount_due: Option<i64>,
     amount_paid: Option<i64>,
     currency: String,
-    /// Up to 2025-02; from 2025-03 on it stands in `parent`.
+    /// Up to API version 2025-02; from 2025-03 on it is within `parent`.
     subscription: Option<Ref>,
     parent: Option<Parent>,
     hosted_invoice_url: Option<String>,
@@ -95,13 +97,12 @@ fn span(start: Option<i64>, end: Option<i64>) -> Option<Span> {
     })
 }
 
-pub(super) fn subscription(body: &[u8], is: fn(SubscriptionEvent) -> StripeEvent) -> Read {
+pub(super) fn subscription(body: &[u8], change: SubscriptionChange) -> Read {
     read(
         body,
-        is,
         |object: SubscriptionBody, Around { as_of, .. }: Around| {
             let items = object.items.map(|items| items.data).unwrap_or_default();
-            // Items may renew at different times; it is paid for until the last of them ends.
+            // Items may renew at different times; the subscription is paid for until the last of them ends.
             let of_items = items
                 .iter()
                 .filter_map(|item| span(item.current_period_start, item.current_period_end));
@@ -124,10 +125,11 @@ pub(super) fn subscription(body: &[u8], is: fn(SubscriptionEvent) -> StripeEvent
                 created_at: seconds(object.created).unwrap_or(as_of),
                 as_of,
             };
-            Ok(Some(SubscriptionEvent {
+            Ok(Some(StripeEvent::Subscription(SubscriptionEvent {
+                change,
                 customer: object.customer.parsed(CustomerId::parse)?,
                 subscription,
-            }))
+            })))
         },
     )
 }
@@ -143,33 +145,33 @@ fn item_of(item: &Item) -> Result<Option<SubscriptionItem>, serde_json::Error> {
     }))
 }
 
-pub(super) fn invoice(body: &[u8], is: fn(InvoiceEvent) -> StripeEvent) -> Read {
-    read(
-        body,
-        is,
-        |object: InvoiceBody, Around { as_of, .. }: Around| {
-            let Some(customer) = maybe(object.customer.as_ref(), CustomerId::parse)? else {
-                return Ok(None);
-            };
-            let in_parent = object
-                .parent
-                .and_then(|parent| parent.subscription_details?.subscription);
-            let invoice = Invoice {
-                id: object.id.parsed(InvoiceId::parse)?,
-                number: object.number,
-                status: object.status.unwrap_or_else(|| "draft".to_owned()),
-                amount_due_minor: object.amount_due.unwrap_or(0),
-                amount_paid_minor: object.amount_paid.unwrap_or(0),
-                currency: object.currency,
-                subscription: maybe(
-                    object.subscription.or(in_parent).as_ref(),
-                    SubscriptionId::parse,
-                )?,
-                url: object.hosted_invoice_url,
-                created_at: seconds(object.created).unwrap_or(as_of),
-                as_of,
-            };
-            Ok(Some(InvoiceEvent { customer, invoice }))
-        },
-    )
+pub(super) fn invoice(body: &[u8], change: InvoiceChange) -> Read {
+    read(body, |object: InvoiceBody, Around { as_of, .. }: Around| {
+        let Some(customer) = maybe(object.customer.as_ref(), CustomerId::parse)? else {
+            return Ok(None);
+        };
+        let in_parent = object
+            .parent
+            .and_then(|parent| parent.subscription_details?.subscription);
+        let invoice = Invoice {
+            id: object.id.parsed(InvoiceId::parse)?,
+            number: object.number,
+            status: object.status.unwrap_or_else(|| "draft".to_owned()),
+            amount_due_minor: object.amount_due.unwrap_or(0),
+            amount_paid_minor: object.amount_paid.unwrap_or(0),
+            currency: object.currency,
+            subscription: maybe(
+                object.subscription.or(in_parent).as_ref(),
+                SubscriptionId::parse,
+            )?,
+            url: object.hosted_invoice_url,
+            created_at: seconds(object.created).unwrap_or(as_of),
+            as_of,
+        };
+        Ok(Some(StripeEvent::Invoice(InvoiceEvent {
+            change,
+            customer,
+            invoice,
+        })))
+    })
 }

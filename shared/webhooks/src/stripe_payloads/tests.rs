@@ -1,4 +1,4 @@
-//! One fact, however an API version of Stripe writes it.
+//! The same fact in the shapes of several versions of Stripe's API.
 
 mod payments;
 mod subscriptions;
@@ -6,19 +6,19 @@ mod subscriptions;
 use super::{meter_errors, parse};
 use domain::ids::{CustomerId, PaymentMethodId, StripeEventId};
 use domain::inbox::events::{
-    MeterErrorEvent, PaymentMethodEvent, StripeEnvelope, StripeEvent, StripeMode,
+    MeterEvent, PaymentMethodChange, PaymentMethodEvent, StripeEnvelope, StripeEvent, StripeMode,
 };
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 
 const SECOND: i64 = 1_795_164_001;
 
-/// What an event of this name says about this object.
-fn told(name: &str, object: &Value) -> Result<StripeEvent, serde_json::Error> {
-    told_of_change(name, object, &json!({}))
+/// Reads an event of this name about this object.
+fn read(name: &str, object: &Value) -> Result<StripeEvent, serde_json::Error> {
+    read_change(name, object, &json!({}))
 }
 
-fn told_of_change(
+fn read_change(
     name: &str,
     object: &Value,
     before: &Value,
@@ -71,7 +71,7 @@ fn the_envelope_says_when_and_in_which_mode() {
 }
 
 #[test]
-fn what_we_do_not_act_on_is_not_read() {
+fn other_events_are_not_read() {
     for name in [
         "charge.updated",
         "customer.subscription.pending_update_applied",
@@ -89,35 +89,39 @@ fn what_we_do_not_act_on_is_not_read() {
 }
 
 #[test]
-fn a_way_to_pay_is_whose_it_is_or_was() {
+fn a_payment_method_keeps_its_former_customer() {
     let method = json!({ "id": "pm_1", "object": "payment_method", "customer": "cus_1" });
     let gone = with(&method, &json!({ "customer": null }));
-    let expected = PaymentMethodEvent {
+    let expected = |change| PaymentMethodEvent {
+        change,
         customer: CustomerId::parse("cus_1").expect("an id"),
         method: PaymentMethodId::parse("pm_1").expect("an id"),
     };
-    let attached = told("payment_method.attached", &method).expect("an event");
+    let attached = read("payment_method.attached", &method).expect("an event");
     assert_eq!(
         attached,
-        StripeEvent::PaymentMethodAttached(expected.clone())
+        StripeEvent::PaymentMethod(expected(PaymentMethodChange::Attached))
     );
     let before = json!({ "customer": "cus_1", "billing_details": { "email": null } });
-    let detached = told_of_change("payment_method.detached", &gone, &before).expect("an event");
-    assert_eq!(detached, StripeEvent::PaymentMethodDetached(expected));
+    let detached = read_change("payment_method.detached", &gone, &before).expect("an event");
+    assert_eq!(
+        detached,
+        StripeEvent::PaymentMethod(expected(PaymentMethodChange::Detached))
+    );
     for before in [
         json!({}),
         json!({ "customer": null }),
         json!({ "metadata": {} }),
     ] {
         assert!(is_ignored(
-            &told_of_change("payment_method.detached", &gone, &before).expect("an event")
+            &read_change("payment_method.detached", &gone, &before).expect("an event")
         ));
     }
-    assert!(told_of_change("payment_method.detached", &gone, &json!({ "customer": 1 })).is_err());
+    assert!(read_change("payment_method.detached", &gone, &json!({ "customer": 1 })).is_err());
 }
 
 #[test]
-fn a_thin_event_has_its_time_in_words() {
+fn a_thin_event_has_its_time_as_text() {
     let thin = |created: Value| {
         let event = json!({ "id": "evt_test_65", "object": "v2.core.event", "created": created, "livemode": true,
             "type": "v1.billing.meter.error_report_triggered",
@@ -137,17 +141,14 @@ fn a_thin_event_has_its_time_in_words() {
         })
     );
     let id = StripeEventId::parse("evt_test_65").expect("an id");
-    assert_eq!(
-        event,
-        StripeEvent::V1BillingMeterErrorReportTriggered(MeterErrorEvent { id })
-    );
+    assert_eq!(event, StripeEvent::Meter(MeterEvent { id }));
     for odd in [json!("yesterday"), json!(1_795_164_001), Value::Null] {
         assert!(thin(odd).is_err());
     }
 }
 
 #[test]
-fn of_usage_that_was_not_counted_ours_is_named() {
+fn only_our_usage_is_taken_from_meter_errors() {
     let ours = "use_01hzy3v7q0m8n4s2e6r5t9w1xa-pull_requests";
     let fetched = json!({ "id": "evt_1", "object": "v2.core.event", "data": {
         "developer_message_summary": "There are 4 invalid events",
@@ -160,7 +161,7 @@ fn of_usage_that_was_not_counted_ours_is_named() {
             { "code": "archived_meter", "error_count": 1, "sample_errors": [{ "error_message": "x".repeat(500),
                 "request": { "identifier": "use_01hzy3v7q0m8n4s2e6r5t9w1xb-tokens" } }] },
         ] }, "validation_start": "2026-11-20T21:00:00Z", "validation_end": "2026-11-20T21:10:00Z" } });
-    let errors = meter_errors(fetched.to_string().as_bytes()).expect("particulars");
+    let errors = meter_errors(fetched.to_string().as_bytes()).expect("details");
     assert_eq!(errors.count, 4);
     let named: Vec<_> = errors
         .uncounted

@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{Advanced, JobCreated, NewJob, Post, Store};
 
-const PERIOD: &str = "2026-11";
+pub const PERIOD: &str = "2026-11";
 
 /// A job for the n-th issue whose pull request costs so much.
-fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
+pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
     let line = SpendLine {
         meter: Meter::pull_requests(),
         counts: MeteredUnit::Pulls,
@@ -89,7 +89,7 @@ async fn opened(store: &Store, id: &AccountId) {
     while store.account_create(&new).await.is_err() {}
 }
 
-fn money(minor: i64) -> SpendLimit {
+pub fn money(minor: i64) -> SpendLimit {
     let currency = Currency::parse("usd").expect("a currency");
     SpendLimit {
         money: Some(Money { minor, currency }),
@@ -215,7 +215,7 @@ async fn of_64_jobs_at_once_as_many_begin_as_the_limit_pays_for() {
     }
 }
 
-fn hold(id: &AccountId, n: u64, amount: Credits) -> (Posting, SpendChange) {
+pub fn hold(id: &AccountId, n: u64, amount: Credits) -> (Posting, SpendChange) {
     let mut digest = [1; 16];
     digest[8..].copy_from_slice(&n.to_be_bytes());
     let hold = HoldId::Own(ActionId::of_digest(digest));

@@ -1,0 +1,101 @@
+//! `issues.*` and `issue_comment.created`: an issue asks for a job, or closing it cancels its job.
+//!
+//! Safe to run twice: the fact that asks for a job makes it once, and a cancellation holds on the version it was decided on.
+
+use crate::order::{self, Placed, Wanted};
+use crate::{Ctx, newcomers, policy};
+use domain::accounts::Payer;
+use domain::ids::JobId;
+use domain::inbox::events::{IssueChange, IssueEvent};
+use domain::jobs::requests::Agent;
+use domain::jobs::triggers::{PolicyDecision, command, is_ours};
+use domain::jobs::{CancelOutcome, ConcurrentMove};
+use domain::retry::{Done, Failure};
+use domain::switches::Switch;
+use domain::time::Timestamp;
+use queues::Message;
+use std::time::Duration;
+use store::Advanced;
+
+/// The reason that a cancelled job gives.
+const CLOSED_REASON: &str = "the issue was closed";
+/// How long an event waits whose owner is just moving to another account.
+const MOVED_WAIT: Duration = Duration::from_secs(1);
+
+/// Creates a job if the event is not our own echo, an account pays, and the repository's policy grants the wish.
+pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Done, Failure> {
+    match &event.change {
+        IssueChange::Closed => return close(ctx, event, now).await,
+        // Most comments are conversation; they need no account and no policy.
+        IssueChange::Commented(comment) if command(&comment.text).is_none() => {
+            return Ok(Done::Ignored("no command"));
+        }
+        IssueChange::Opened | IssueChange::Labeled(_) | IssueChange::Commented(_) => {}
+    }
+    let origin = &event.origin;
+    if is_ours(origin, ctx.app_id) {
+        return Ok(Done::Ignored("our own doing"));
+    }
+    let payer = ctx.store.payer_find(origin.owner, origin.installation);
+    let account = match payer.await? {
+        Payer::Account(account) => account,
+        Payer::Unknown => return newcomers::postpone(ctx, origin, now).await,
+        Payer::Inactive => return Ok(Done::Ignored("the App is suspended or uninstalled there")),
+    };
+    if order::goes_on(ctx, &account, now).await == Switch::Off {
+        return Ok(order::PAUSED);
+    }
+    let policy = match policy::load(ctx, origin, now).await? {
+        Ok(policy) => policy,
+        Err(why) => return Ok(Done::Ignored(why)),
+    };
+    let trigger = match policy.wish(event) {
+        PolicyDecision::Accept(trigger) => trigger,
+        PolicyDecision::Reject(why) => return Ok(Done::Ignored(why)),
+    };
+    let wanted = Wanted {
+        id: JobId::mint(now, ctx.outside.random_bytes()),
+        trigger: trigger.fact(),
+        wishes: policy.wishes,
+        retry_of: None,
+        agent: Agent::Tallyhook,
+    };
+    match order::make(ctx, &account, (origin, &event.issue), wanted, now).await? {
+        Placed::Made(job) => Ok(Done::Applied(format!("job {job}"))),
+        Placed::Joined(job) => Ok(Done::Applied(format!("joined job {job}"))),
+        Placed::Refused(job) => Ok(Done::Applied(format!("refused as job {job}"))),
+        // The next attempt finds the account that the owner has moved to.
+        Placed::Closed => Err(Failure::after(
+            MOVED_WAIT,
+            "the account has just been closed",
+        )),
+        Placed::NoAccount => Ok(Done::Ignored("the account is gone")),
+    }
+}
+
+/// Cancels the issue's job, unless it has its pull request.
+async fn close(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Done, Failure> {
+    let open = ctx
+        .store
+        .job_find_open(event.origin.repository, event.issue.number);
+    let Some(id) = open.await? else {
+        return Ok(Done::Ignored("the issue has no job"));
+    };
+    let Some(row) = ctx.store.job_find(&id).await? else {
+        return Ok(Done::Ignored("the issue has no job"));
+    };
+    let transition = match row.staged().cancel(CLOSED_REASON, now) {
+        CancelOutcome::Moved(transition) => transition,
+        // Merging our pull request closes the issue, too. The event of the pull request ends the job.
+        CancelOutcome::Delivered => return Ok(Done::Ignored("the job has its pull request")),
+        CancelOutcome::Over => return Ok(Done::Duplicate),
+    };
+    match ctx.store.job_advance(&transition).await? {
+        Advanced::Applied(row) => {
+            let message = Message::Comment(id.clone());
+            ctx.queues.send(&message, Some(&row.facts.account)).await?;
+            Ok(Done::Applied(format!("cancelled job {id}")))
+        }
+        Advanced::Stale => Err(ConcurrentMove.into()),
+    }
+}

@@ -1,0 +1,93 @@
+//! `pull_request.*`: a pull request of ours that was merged or closed ends its job.
+//!
+//! Safe to run twice: the job moves on the version it was read with, and a job that has ended stays as it is.
+
+use crate::Ctx;
+use domain::ids::JobId;
+use domain::inbox::events::{PullChange, PullEvent, PullState};
+use domain::jobs::{ConcurrentMove, Staged};
+use domain::retry::{Done, Failure};
+use domain::time::Timestamp;
+use queues::{Message, Sending};
+use std::time::Duration;
+use store::Advanced;
+
+/// GitHub's event may arrive before we have recorded the pull request that it is about.
+const NOT_YET: Duration = Duration::from_secs(20);
+
+/// Ends the job of a pull request that was merged or closed.
+pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done, Failure> {
+    let Some(id) = job_of(event) else {
+        return Ok(Done::Ignored("not a pull request of ours"));
+    };
+    match event.change {
+        // The function that opens a pull request also records it.
+        PullChange::Opened => return Ok(Done::Ignored("our own pull request")),
+        PullChange::Closed => {}
+    }
+    let Some(row) = ctx.store.job_find(&id).await? else {
+        return Ok(Done::Ignored("no such job"));
+    };
+    if row.facts.repository != event.origin.repository {
+        return Ok(Done::Ignored("the job belongs to another repository"));
+    }
+    if row
+        .pull
+        .as_ref()
+        .is_some_and(|pull| pull.number != event.number)
+    {
+        return Ok(Done::Ignored("not the job's pull request"));
+    }
+    let transition = match (row.staged(), event.state) {
+        (Staged::Opened(job), PullState::Merged) => job.merged(now),
+        (Staged::Opened(job), PullState::Closed) => job.closed(now),
+        (Staged::Approved(_) | Staged::Opening(_), _) => {
+            return Err(Failure::after(
+                NOT_YET,
+                "the pull request is not recorded yet",
+            ));
+        }
+        (Staged::Merged(_) | Staged::Closed(_), _) => return Ok(Done::Duplicate),
+        (_, PullState::Open) => return Ok(Done::Ignored("the pull request is open")),
+        (
+            Staged::Delegated(_)
+            | Staged::Queued(_)
+            | Staged::Planning(_)
+            | Staged::Coding(_)
+            | Staged::Reviewing(_)
+            | Staged::Rejected(_)
+            | Staged::Failed(_)
+            | Staged::Cancelled(_),
+            _,
+        ) => return Ok(Done::Ignored("the job has no pull request")),
+    };
+    match ctx.store.job_advance(&transition).await? {
+        Advanced::Applied(row) => {
+            let account = Some(row.facts.account.clone());
+            let sending = |message| Sending {
+                message,
+                account: account.clone(),
+            };
+            let usage = transition
+                .money()
+                .debts()
+                .into_iter()
+                .map(Message::Usage)
+                .map(sending);
+            let messages: Vec<_> = usage
+                .chain([sending(Message::Comment(id.clone()))])
+                .collect();
+            ctx.queues.send_all(&messages).await?;
+            Ok(Done::Applied(format!("job {id} is {}", row.state.as_str())))
+        }
+        Advanced::Stale => Err(ConcurrentMove.into()),
+    }
+}
+
+/// The job whose branch the pull request comes from. A fork's branch of the same name is not ours.
+fn job_of(event: &PullEvent) -> Option<JobId> {
+    if event.head_repository != Some(event.origin.repository) {
+        return None;
+    }
+    JobId::parse(event.head_branch.strip_prefix("tallyhook/")?).ok()
+}

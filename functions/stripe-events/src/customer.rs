@@ -1,0 +1,27 @@
+//! `customer.*`: of a customer only the id is kept, so only a deletion matters.
+
+use crate::Ctx;
+use domain::inbox::events::{CustomerChange, CustomerEvent};
+use domain::retry::{Done, Failure};
+
+/// Raises an alarm when an account's customer was deleted: Stripe cannot undo that. The account keeps its credits and
+/// cannot be billed any more.
+pub async fn handle(ctx: &Ctx, event: &CustomerEvent) -> Result<Done, Failure> {
+    match event.change {
+        CustomerChange::Created => {
+            return Ok(Done::Ignored("accounts are created by signing up"));
+        }
+        CustomerChange::Updated => {
+            return Ok(Done::Ignored("nothing of a customer is kept but its id"));
+        }
+        CustomerChange::Deleted => {}
+    }
+    let Some(account) = ctx.store.customer_find(&event.customer).await? else {
+        return Ok(Done::Ignored("no account has this customer"));
+    };
+    tracing::error!(account.id = %account, customer.id = %event.customer, alarm = true,
+        "an account's customer was deleted on Stripe; the account cannot be billed any more");
+    Ok(Done::Applied(format!(
+        "the customer was deleted on Stripe; account {account} stays"
+    )))
+}

@@ -1,0 +1,54 @@
+//! `v1.billing.meter.*`: Stripe accepted usage and could not count it.
+//!
+//! An alarm is raised, and our records among it are set aside until an operator decides: their work was delivered and is
+//! not billed.
+
+use crate::Ctx;
+use domain::billing::usage::AccountMeter;
+use domain::ids::JobId;
+use domain::inbox::events::MeterEvent;
+use domain::retry::{Done, Failure, Retry};
+use store::Unbilled;
+use webhooks::stripe::{self, Uncounted};
+
+/// Fetches the event's details and sets aside the records that they name.
+pub async fn handle(ctx: &Ctx, event: &MeterEvent) -> Result<Done, Failure> {
+    let found = ctx.stripe().await?.v2_event_find(&event.id).await?;
+    let Some(found) = found else {
+        return Err(Failure {
+            retry: Retry::Soon,
+            source: "Stripe does not have this event".into(),
+        });
+    };
+    let errors = stripe::meter_errors(&found.body)?;
+    tracing::error!(event.id = %event.id, errors.count = errors.count, errors.named = errors.uncounted.len(), alarm = true,
+        "Stripe could not count usage that it had accepted");
+    let mut aside = 0_usize;
+    for uncounted in &errors.uncounted {
+        if set_aside(ctx, uncounted).await? != Unbilled::Unknown {
+            aside += 1;
+        }
+    }
+    Ok(Done::Applied(format!(
+        "Stripe could not count {} reports; {aside} of ours wait for a person",
+        errors.count
+    )))
+}
+
+/// A usage record has the ULID of its job, so the job names the account.
+async fn set_aside(ctx: &Ctx, uncounted: &Uncounted) -> Result<Unbilled, Failure> {
+    let identifier = &uncounted.identifier;
+    let job = JobId::parse(&format!("{}{}", JobId::PREFIX, identifier.usage.ulid()))
+        .map_err(Failure::never)?;
+    let Some(job) = ctx.store.job_find(&job).await? else {
+        return Ok(Unbilled::Unknown);
+    };
+    let debts = AccountMeter {
+        account: job.facts.account,
+        meter: identifier.meter.clone(),
+    };
+    Ok(ctx
+        .store
+        .usage_unbill(&debts, identifier, &uncounted.why, ctx.outside.now())
+        .await?)
+}

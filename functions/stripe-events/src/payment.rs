@@ -1,0 +1,59 @@
+//! `payment_intent.*`: money arrived, for a checkout or for anything else.
+//!
+//! The checkout's own event says the same; whichever comes first grants.
+
+use crate::{Ctx, checkout};
+use domain::ids::PaymentIntentId;
+use domain::inbox::EventRow;
+use domain::inbox::events::{
+    CheckoutChange, CheckoutEvent, CheckoutPayment, CheckoutPurpose, PaymentChange, PaymentEvent,
+};
+use domain::retry::{Done, Failure};
+use stripe_api::{CheckoutSession, PaymentStatus, SessionMode};
+
+/// Grants what was bought, if the payment is one of a checkout.
+pub async fn handle(ctx: &Ctx, event: &PaymentEvent, row: &EventRow) -> Result<Done, Failure> {
+    match event.change {
+        PaymentChange::Succeeded => {}
+        PaymentChange::Failed => {
+            return Ok(Done::Ignored(
+                "a payment attempt failed; nothing was granted",
+            ));
+        }
+    }
+    if checkout::is_bought(ctx, &event.payment).await? {
+        return Ok(Done::Duplicate);
+    }
+    let intent = PaymentIntentId::parse(event.payment.as_str()).map_err(Failure::never)?;
+    match ctx
+        .stripe()
+        .await?
+        .checkout_find_by_payment(&intent)
+        .await?
+    {
+        Some(session) => checkout::grant(ctx, &as_event(event, session), row).await,
+        None => Ok(Done::Ignored("the payment is not one of a checkout")),
+    }
+}
+
+/// The event that the session has of its own.
+fn as_event(event: &PaymentEvent, session: CheckoutSession) -> CheckoutEvent {
+    CheckoutEvent {
+        change: CheckoutChange::Completed,
+        session: session.id,
+        purpose: match session.mode {
+            SessionMode::Payment => CheckoutPurpose::Payment,
+            SessionMode::Setup => CheckoutPurpose::Setup,
+            SessionMode::Subscription | SessionMode::Other(_) => CheckoutPurpose::Subscription,
+        },
+        customer: session.customer.or_else(|| event.customer.clone()),
+        payment: Some(event.payment.clone()),
+        paid: match session.payment_status {
+            PaymentStatus::Paid => CheckoutPayment::Paid,
+            PaymentStatus::NoPaymentRequired => CheckoutPayment::NotRequired,
+            PaymentStatus::Unpaid | PaymentStatus::Other(_) => CheckoutPayment::Unpaid,
+        },
+        total_minor: session.amount_total_minor.unwrap_or(0),
+        currency: session.currency.unwrap_or_default(),
+    }
+}

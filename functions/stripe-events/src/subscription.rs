@@ -1,0 +1,157 @@
+//! `customer.subscription.*`: Stripe's latest word on a subscription.
+//!
+//! An event carries the second it was made in, and an older one changes nothing. Of two events of one second Stripe is
+//! asked which state holds. Where Stripe cannot be asked, the state that is further along in a subscription's life
+//! holds, so that every order of events ends the same.
+
+use crate::{Ctx, attribution, notify};
+use domain::billing::subscriptions::{Status, Subscription};
+use domain::ids::{AccountId, SubscriptionId};
+use domain::inbox::EventRow;
+use domain::inbox::events::{SubscriptionChange, SubscriptionEvent};
+use domain::retry::{Done, Failure};
+use std::time::Duration;
+use store::Noted;
+
+const OUTDATED: Done = Done::Ignored("something newer is known");
+/// How long to wait for another event of the same second.
+const TIE_WAIT: Duration = Duration::from_secs(1);
+
+/// Records the subscription's state, and sends a notice before a trial ends.
+pub async fn handle(ctx: &Ctx, event: &SubscriptionEvent, row: &EventRow) -> Result<Done, Failure> {
+    let Some(account) = attribution::account(ctx, row, Some(&event.customer)).await? else {
+        return Ok(attribution::UNATTRIBUTED);
+    };
+    let done = record(ctx, &account, &event.subscription).await?;
+    match event.change {
+        SubscriptionChange::TrialWillEnd => {
+            notify::trial_ending(ctx, &account, &event.subscription).await?;
+        }
+        SubscriptionChange::Created
+        | SubscriptionChange::Updated
+        | SubscriptionChange::Deleted
+        | SubscriptionChange::Paused
+        | SubscriptionChange::Resumed => {}
+    }
+    Ok(done)
+}
+
+/// Records the state of an account's subscription.
+pub async fn record(
+    ctx: &Ctx,
+    account: &AccountId,
+    subscription: &Subscription,
+) -> Result<Done, Failure> {
+    if let Status::Other(word) = &subscription.status {
+        tracing::error!(subscription.id = %subscription.id, subscription.status = word, account.id = %account, alarm = true,
+            "a subscription has an unknown status; the recorded one stays");
+    }
+    match ctx.store.subscription_note(account, subscription).await? {
+        Noted::Now => Ok(applied(subscription)),
+        // The same event may be acted on twice at once; the second run reports what the first one did.
+        Noted::Outdated => {
+            let recorded = find(ctx, account, &subscription.id).await?;
+            Ok(if recorded.as_ref() == Some(subscription) {
+                applied(subscription)
+            } else {
+                OUTDATED
+            })
+        }
+        Noted::Tie(recorded) => untie(ctx, account, &recorded, subscription).await,
+    }
+}
+
+/// The recorded state of a subscription.
+pub async fn find(
+    ctx: &Ctx,
+    account: &AccountId,
+    id: &SubscriptionId,
+) -> Result<Option<Subscription>, Failure> {
+    let whole = ctx.store.account_find_whole(account).await?;
+    Ok(whole.and_then(|(_, all)| all.subscriptions.into_iter().find(|one| one.id == *id)))
+}
+
+fn applied(subscription: &Subscription) -> Done {
+    Done::Applied(format!(
+        "subscription {} is {}",
+        subscription.id,
+        subscription.status.as_str()
+    ))
+}
+
+/// Decides between two events of one second. The winner is written under that second, so that every newer event still
+/// replaces it.
+async fn untie(
+    ctx: &Ctx,
+    account: &AccountId,
+    recorded: &Subscription,
+    other: &Subscription,
+) -> Result<Done, Failure> {
+    let winner = match ask(ctx, &other.id).await? {
+        Some(asked) => Subscription {
+            as_of: recorded.as_of,
+            ..asked
+        },
+        None => further(recorded, other).clone(),
+    };
+    if winner == *recorded {
+        return Ok(OUTDATED);
+    }
+    match ctx
+        .store
+        .subscription_settle(account, recorded, &winner)
+        .await?
+    {
+        Noted::Now => Ok(applied(&winner)),
+        Noted::Outdated | Noted::Tie(_) => Err(Failure::after(
+            TIE_WAIT,
+            "another event of this subscription was recorded at the same time",
+        )),
+    }
+}
+
+/// The subscription as Stripe has it now, dated by its creation, so that every event since wins over it. `None` where
+/// Stripe cannot be asked or has no such subscription.
+async fn ask(ctx: &Ctx, id: &SubscriptionId) -> Result<Option<Subscription>, Failure> {
+    let Some(stripe) = ctx.stripe_maybe().await? else {
+        return Ok(None);
+    };
+    Ok(stripe
+        .subscription_find(id)
+        .await?
+        .map(|found| found.as_kept(found.created)))
+}
+
+/// Of two states of one second, the one that is further along, whichever came first.
+fn further<'a>(one: &'a Subscription, other: &'a Subscription) -> &'a Subscription {
+    let place = |subscription: &Subscription| {
+        let period = subscription.period.map(|span| (span.end, span.start));
+        (
+            stage(&subscription.status),
+            period,
+            subscription.ends_at,
+            subscription.trial_end,
+            format!("{subscription:?}"),
+        )
+    };
+    if place(one) >= place(other) {
+        one
+    } else {
+        other
+    }
+}
+
+/// How far along its life a status is. An unknown word comes before all others.
+const fn stage(status: &Status) -> u8 {
+    match status {
+        Status::Other(_) => 0,
+        Status::Incomplete => 1,
+        Status::Trialing => 2,
+        Status::Active => 3,
+        Status::PastDue => 4,
+        Status::Unpaid => 5,
+        Status::Paused => 6,
+        Status::IncompleteExpired => 7,
+        Status::Canceled => 8,
+    }
+}

@@ -1,0 +1,38 @@
+//! What every other part is connected through.
+
+use boot::{Aws, AwsSettings, Env, Outside, Secret, Secrets, Settings};
+use store::Connection;
+
+/// The settings of AWS.
+pub struct PlatformSettings(AwsSettings);
+
+impl Settings for PlatformSettings {
+    fn read(env: &mut Env) -> Self {
+        Self(AwsSettings::read(env))
+    }
+}
+
+impl PlatformSettings {
+    pub fn connect(self, outside: &Outside) -> Platform {
+        let aws = Aws::new(self.0, outside);
+        Platform {
+            tables: Connection::new(&aws.sdk, aws.dynamodb.as_deref()),
+            aws,
+            outside: outside.clone(),
+        }
+    }
+}
+
+/// AWS, DynamoDB and the outside.
+pub struct Platform {
+    pub aws: Aws,
+    pub tables: Connection,
+    pub outside: Outside,
+}
+
+impl Platform {
+    /// A secret that is fetched at its first use and kept for a minute.
+    pub fn secrets(&self, secret: Secret) -> Secrets {
+        Secrets::new(vec![secret], self.aws.clone(), self.outside.clone())
+    }
+}

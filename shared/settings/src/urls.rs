@@ -1,0 +1,60 @@
+//! Addresses that people open. They are kept without a slash at their end.
+
+use boot::{Env, Setting, Settings};
+
+const DASHBOARD_URL: Setting = Setting::optional(
+    "DASHBOARD_URL",
+    "The address of the dashboard. Sign-in and checkout return there, comments and mails link to it, and sessions accept \
+     requests from no other site. `api` requires it; comments and mails have no link without it.",
+);
+const PUBLIC_URL: Setting = Setting::required(
+    "PUBLIC_URL",
+    "The public address of the API, for the link in the welcome mail.",
+);
+const GITHUB_WEB_URL: Setting = Setting::optional(
+    "GITHUB_WEB_URL",
+    "The address of GitHub's pages, where people sign in and pull requests are shown.",
+)
+.with_default("https://github.com");
+
+/// Where the dashboard is, if there is one.
+pub struct DashboardUrl(pub Option<String>);
+
+impl Settings for DashboardUrl {
+    fn read(env: &mut Env) -> Self {
+        Self(env.optional(DASHBOARD_URL).map(without_slash))
+    }
+}
+
+impl DashboardUrl {
+    /// The address, for a function that does not start without one.
+    pub fn read_required(env: &mut Env) -> String {
+        let required = Setting {
+            required: true,
+            ..DASHBOARD_URL
+        };
+        without_slash(env.text(required))
+    }
+}
+
+/// Where customers reach the API.
+pub struct PublicUrl(pub String);
+
+impl Settings for PublicUrl {
+    fn read(env: &mut Env) -> Self {
+        Self(without_slash(env.text(PUBLIC_URL)))
+    }
+}
+
+/// Where GitHub's pages are.
+pub struct GithubWebUrl(pub String);
+
+impl Settings for GithubWebUrl {
+    fn read(env: &mut Env) -> Self {
+        Self(without_slash(env.text(GITHUB_WEB_URL)))
+    }
+}
+
+fn without_slash(url: String) -> String {
+    url.trim_end_matches('/').to_owned()
+}

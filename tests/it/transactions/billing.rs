@@ -1,0 +1,260 @@
+//! The ledger, payments, usage, purchases and switches.
+
+use super::{act, customer, on_both, opened};
+use crate::billing::spending::crowds::{PERIOD, hold, job};
+use crate::ledger::{NOW, account, gift, micros};
+use domain::billing::payments::{CreditPurchase, PaymentFact};
+use domain::billing::plans::Limit;
+use domain::billing::spending::SpendLimit;
+use domain::billing::usage::{AccountMeter, Meter, Usage, UsageIdentifier, UsageSource};
+use domain::ids::{AccountId, PaymentId};
+use domain::inbox::EventSource;
+use domain::jobs::{self, PullRef, Staged};
+use domain::ledger::{Balance, EntryDetails, HoldId, Posting};
+use domain::switches::{Switch, SwitchName};
+use domain::units::Credits;
+use std::time::Duration;
+use store::{
+    Advanced, Begun, Decided, Expiring, Expiry, Finished, Intent, Owed, PaymentLearnt, Post, Store,
+    SwitchWord, Switched, Unbilled, UsageRecord, UsageRecorded, UsageState, Which,
+};
+
+#[tokio::test]
+async fn a_posting_says_why_it_is_not_written() {
+    on_both(async |_, store, on| {
+        let id = account(1);
+        let post = async |postings: &[Posting]| {
+            let posted = store.ledger_post(postings).await;
+            posted.expect("an answer")
+        };
+        assert_eq!(post(&[gift(&id, 1, 10)]).await, Post::Posted, "{on}");
+        assert_eq!(post(&[gift(&id, 1, 10)]).await, Post::AlreadyPosted, "{on}");
+        assert_eq!(post(&[gift(&id, 1, 11)]).await, Post::CauseReused, "{on}");
+        // Of several, one that is written stands against all.
+        let both = [gift(&id, 2, 10), gift(&id, 1, 10)];
+        assert_eq!(post(&both).await, Post::AlreadyPosted, "{on}");
+
+        let (first, outlay) = hold(&id, 1, micros(7));
+        let limit = |credits| SpendLimit {
+            money: None,
+            credits: Some(micros(credits)),
+        };
+        let limited = async |credits| {
+            let set = store.spend_limit_set(&id, &limit(credits), NOW).await;
+            set.expect("an answer");
+        };
+        let make = async |(hold, outlay): &(Posting, _)| {
+            let made = store.hold_make(hold, outlay).await;
+            made.expect("an answer")
+        };
+        limited(8).await;
+        let first = (first, outlay);
+        assert_eq!(make(&first).await, Post::Posted, "{on}");
+        // The limit is reached by now, too: the entry decides.
+        assert_eq!(make(&first).await, Post::AlreadyPosted, "{on}");
+        let small = hold(&id, 2, micros(2));
+        assert_eq!(make(&small).await, Post::SpendLimitReached, "{on}");
+        limited(1_000).await;
+        let large = hold(&id, 3, micros(100));
+        let has = Balance {
+            available: micros(3),
+            held: micros(7),
+            debt: Credits::ZERO,
+        };
+        assert_eq!(make(&large).await, Post::Insufficient(has), "{on}");
+        // Neither is within the limit, but the balance decides before the limit does.
+        limited(8).await;
+        assert_eq!(make(&large).await, Post::Insufficient(has), "{on}");
+
+        let nothing = HoldId::Own(act(9));
+        let amounts = (micros(1), micros(1));
+        let end = Posting::settle(&id, nothing, amounts, EntryDetails::default(), NOW);
+        assert_eq!(post(&[end]).await, Post::NoHold, "{on}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_payment_is_recorded_and_expires_once() {
+    on_both(async |_, store, on| {
+        let id = PaymentId::parse("pi_1").expect("an id");
+        let end = NOW.plus(Duration::from_secs(86_400));
+        let bought = PaymentFact::Bought(CreditPurchase {
+            account: account(1),
+            credits: micros(10),
+            paid_minor: 100,
+            currency: "usd".to_owned(),
+            what: "ten".to_owned(),
+            priced_by: "v".to_owned(),
+            expires_at: Some(end),
+        });
+        // Both read that nothing is known; the one that comes second reads again.
+        let (one, other) = tokio::join!(
+            store.payment_learn(&id, &bought, "evt_1", NOW),
+            store.payment_learn(&id, &bought, "evt_1", NOW)
+        );
+        let (one, other) = (one.expect("an answer"), other.expect("an answer"));
+        assert!(matches!(one, PaymentLearnt::News(_)), "{on}: {one:?}");
+        assert_eq!(other, PaymentLearnt::Known, "{on}");
+
+        let later = end.plus(Duration::from_secs(86_400 * 2));
+        let rows = store.expiry_list(later, None, 10).await.expect("rows");
+        let [row]: [Expiring; 1] = rows.try_into().expect("one payment expires");
+        let (one, other) = tokio::join!(
+            store.payment_expire(&row, later),
+            store.payment_expire(&row, later)
+        );
+        assert_eq!(one.expect("an answer"), Expiry::Posted(micros(10)), "{on}");
+        assert_eq!(other.expect("an answer"), Expiry::Before, "{on}");
+        let again = store.payment_expire(&row, later).await;
+        assert_eq!(again.expect("an answer"), Expiry::Before, "{on}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_customers_usage_is_counted_once_and_within_the_limit() {
+    on_both(async |_, store, on| {
+        let record = |n, amount| UsageRecord {
+            act: act(n),
+            meter: Meter::pull_requests(),
+            period: PERIOD.to_owned(),
+            amount,
+            metadata: String::new(),
+            at: NOW,
+        };
+        let recorded = async |n, amount| {
+            let limit = Limit::Of(3);
+            let (account, record) = (account(1), record(n, amount));
+            store
+                .usage_record(&account, &record, limit)
+                .await
+                .expect("an answer")
+        };
+        assert_eq!(recorded(1, 2).await, UsageRecorded::Now, "{on}");
+        // As much again would be too much: the act decides.
+        assert_eq!(recorded(1, 2).await, UsageRecorded::Already, "{on}");
+        assert_eq!(recorded(1, 3).await, UsageRecorded::ActReused, "{on}");
+        assert_eq!(recorded(2, 2).await, UsageRecorded::UsedUp, "{on}");
+    })
+    .await;
+}
+
+/// A job that is delivered and billed: its usage, which is owed by then.
+async fn delivered(store: &Store, id: &AccountId) -> (AccountMeter, Owed) {
+    let mut new = job(id, 1, "1.00");
+    new.row = jobs::delegated(new.row.facts);
+    store.job_create(&new).await.expect("an answer");
+    let Staged::Delegated(job) = new.row.staged() else {
+        panic!("it is delegated");
+    };
+    let pull = PullRef {
+        number: 1,
+        url: "https://github.com/acme/greeter/pull/1".to_owned(),
+    };
+    let advanced = store.job_advance(&job.delivered(pull, NOW)).await;
+    assert!(matches!(advanced, Ok(Advanced::Applied(_))));
+    let debts = AccountMeter {
+        account: id.clone(),
+        meter: Meter::pull_requests(),
+    };
+    let owed = store.owed_list(&debts, 10).await.expect("rows");
+    let [owed]: [Owed; 1] = owed.try_into().expect("one record");
+    (debts, owed)
+}
+
+#[tokio::test]
+async fn a_usage_record_is_in_one_place() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let (debts, owed) = delivered(store, &id).await;
+        let Usage {
+            id: usage,
+            identifier,
+            of: UsageSource::Job(_),
+            ..
+        } = &owed.usage
+        else {
+            panic!("it is of a job");
+        };
+        let customer = customer(1);
+        assert_eq!(owed.usage.customer, customer, "{on}");
+
+        let report = async || store.usage_reported(&owed, NOW).await.expect("an answer");
+        assert_eq!(report().await, Finished::Now, "{on}");
+        assert_eq!(report().await, Finished::Already, "{on}");
+        let park = store.usage_park(&owed, "why", NOW).await;
+        assert_eq!(park.expect("an answer"), Finished::Already, "{on}");
+
+        let unbill = async |identifier: &UsageIdentifier| {
+            let unbilled = store.usage_unbill(&debts, identifier, "why", NOW).await;
+            unbilled.expect("an answer")
+        };
+        // Two that come at once: one moves it.
+        let (one, other) = tokio::join!(unbill(identifier), unbill(identifier));
+        assert_eq!((one, other), (Unbilled::Now, Unbilled::Already), "{on}");
+
+        let (one, other) = tokio::join!(
+            store.usage_resend(&debts, usage, NOW),
+            store.usage_resend(&debts, usage, NOW)
+        );
+        let one = one.expect("an answer");
+        assert!(matches!(one, Decided::Now(_)), "{on}: {one:?}");
+        let other = other.expect("an answer");
+        assert_eq!(other, Decided::NotParked(UsageState::Owed), "{on}");
+        assert_eq!(unbill(identifier).await, Unbilled::Already, "{on}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_act_begins_one_thing() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let intent = |what: &str| Intent {
+            what: what.to_owned(),
+            params: "{}".to_owned(),
+            answer: None,
+            begun_at: NOW,
+        };
+        let begin = async |what: &str| {
+            let begun = store.intent_begin(&id, &act(1), &intent(what)).await;
+            begun.expect("an answer")
+        };
+        assert_eq!(begin("one").await, Begun::New, "{on}");
+        assert_eq!(begin("one").await, Begun::Same(intent("one")), "{on}");
+        assert_eq!(begin("other").await, Begun::Other, "{on}");
+        let nobody = store
+            .intent_begin(&account(9), &act(1), &intent("one"))
+            .await;
+        let error = nobody.expect_err("there is no such account");
+        assert_eq!(
+            error.to_string(),
+            "could not begin an intent (contended)",
+            "{on}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_switch_in_its_position_is_not_switched() {
+    on_both(async |connection, _, on| {
+        let word = SwitchWord {
+            position: Switch::Off,
+            by: "ann".to_owned(),
+            reason: "why".to_owned(),
+            at: NOW,
+        };
+        let switches = connection.switches("main");
+        let which = Which::Named(SwitchName::Billing);
+        let ingest = connection.ingest("events", EventSource::Github);
+        for expected in [Switched::Now, Switched::Already] {
+            let switched = switches.switch_set(&which, &word, &act(1)).await;
+            assert_eq!(switched.expect("an answer"), expected, "{on}");
+            let switched = ingest.ingest_set(&word, &act(1)).await;
+            assert_eq!(switched.expect("an answer"), expected, "{on}");
+        }
+    })
+    .await;
+}

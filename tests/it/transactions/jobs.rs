@@ -1,0 +1,244 @@
+//! Jobs, assists and reports of agents.
+
+use super::{act, on_both, opened};
+use crate::billing::spending::crowds::{PERIOD, job, money};
+use crate::ledger::{NOW, account, gift, micros};
+use domain::billing::plans::Limit;
+use domain::billing::usage::Meter;
+use domain::ids::{AccountId, AssistId};
+use domain::jobs::assists::{Assist, AssistFacts, AssistKind, AssistTask, CommitRef};
+use domain::jobs::phases::{Fix, FixCharge, Phase, PhaseReport, PhaseResult, ReportBilling};
+use domain::jobs::repositories::RepositoryName;
+use domain::jobs::{self, FixPaid, PullRef, Staged};
+use domain::ledger::{Balance, EntryDetails, HoldId, Posting};
+use domain::units::Credits;
+use store::{Advanced, AssistCreated, JobCreated, NewAssist, NewJob, Reported, SummaryPlace};
+
+fn hold(new: &NewJob, amount: u64) -> Option<Posting> {
+    let (id, label) = (
+        HoldId::Job(new.row.facts.id.clone()),
+        EntryDetails::default(),
+    );
+    let amount = (micros(amount), Credits::ZERO);
+    Some(Posting::hold(
+        &new.row.facts.account,
+        id,
+        amount,
+        label,
+        NOW,
+    ))
+}
+
+/// A job for this issue that is told apart by `n`.
+fn job_of_issue(id: &AccountId, n: u64, issue: u64) -> NewJob {
+    let mut new = job(id, n, "1.00");
+    new.row.facts.issue_number = issue;
+    new
+}
+
+#[tokio::test]
+async fn a_new_job_says_why_it_is_none() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let made = async |new: &NewJob| store.job_create(new).await.expect("an answer");
+        let first = job_of_issue(&id, 1, 1);
+        let of_first = first.row.facts.id.clone();
+        assert_eq!(made(&first).await, JobCreated::New, "{on}");
+        // The fact, its issue and its row are all there by now: the fact decides.
+        assert_eq!(
+            made(&first).await,
+            JobCreated::Existing(of_first.clone()),
+            "{on}"
+        );
+        let joined = made(&job_of_issue(&id, 2, 1)).await;
+        assert_eq!(joined, JobCreated::Joined(of_first), "{on}");
+
+        let mut beyond = job_of_issue(&id, 3, 3);
+        beyond.limit = Limit::Of(1);
+        assert_eq!(made(&beyond).await, JobCreated::QuotaUsed, "{on}");
+
+        let closed = made(&job_of_issue(&account(9), 4, 4)).await;
+        assert_eq!(closed, JobCreated::AccountClosed, "{on}");
+
+        let mut poor = job_of_issue(&id, 5, 5);
+        poor.hold = hold(&poor, 7);
+        let nothing = Balance::default();
+        assert_eq!(made(&poor).await, JobCreated::OutOfCredits(nothing), "{on}");
+
+        // Neither is there enough, but the limit decides before the credits do.
+        store
+            .spend_limit_set(&id, &money(100), NOW)
+            .await
+            .expect("an answer");
+        assert_eq!(made(&poor).await, JobCreated::SpendLimitReached, "{on}");
+
+        let mut refused = job_of_issue(&id, 6, 6);
+        refused.row = jobs::refused(refused.row.facts, "why");
+        let refuse = async || store.job_refuse(&refused).await.expect("an answer");
+        assert_eq!(refuse().await, JobCreated::New, "{on}");
+        let existing = JobCreated::Existing(refused.row.facts.id.clone());
+        assert_eq!(refuse().await, existing, "{on}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_move_that_comes_second_is_stale() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let new = job_of_issue(&id, 1, 1);
+        store.job_create(&new).await.expect("an answer");
+        let cancel = async || {
+            let Staged::Queued(job) = new.row.clone().staged() else {
+                panic!("it is queued");
+            };
+            let cancelled = job.cancel("why", NOW);
+            store.job_advance(&cancelled).await.expect("an answer")
+        };
+        assert!(matches!(cancel().await, Advanced::Applied(_)), "{on}");
+        assert_eq!(cancel().await, Advanced::Stale, "{on}");
+    })
+    .await;
+}
+
+fn report(id: &AccountId, n: u8, issue: u64) -> PhaseReport {
+    PhaseReport {
+        id: act(n),
+        account: id.clone(),
+        phase: Phase::Mitigate,
+        ending: PhaseResult::Success,
+        repository: RepositoryName::of("acme", "greeter").expect("a name"),
+        issue_number: Some(issue),
+        fix: Fix::of_issue("acme", "greeter", issue),
+        job: None,
+        pull_request: Some(1),
+        commit: None,
+        run_id: None,
+        data: None,
+        occurred_at: NOW,
+        at: NOW,
+        counted: ReportBilling::NotBillable,
+    }
+}
+
+#[tokio::test]
+async fn a_fix_is_charged_once_whoever_reports_it() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let charge = FixCharge {
+            period: PERIOD.to_owned(),
+            posting: None,
+            usage: vec![],
+            outlay: None,
+        };
+        let record = async |report: &PhaseReport| {
+            let recorded = store.phase_record(report, Some(&charge)).await;
+            recorded.expect("an answer")
+        };
+        let first = report(&id, 1, 1);
+        assert_eq!(
+            record(&first).await,
+            Reported::Now(ReportBilling::Billed),
+            "{on}"
+        );
+        // The fix is charged by now, too: the report decides.
+        let Reported::Already(known) = record(&first).await else {
+            panic!("{on}: it is known");
+        };
+        assert_eq!(known.counted, ReportBilling::Billed, "{on}");
+        let other = PhaseReport {
+            pull_request: Some(2),
+            ..first.clone()
+        };
+        assert_eq!(record(&other).await, Reported::ActReused, "{on}");
+        let second = report(&id, 2, 1);
+        let before = Reported::Now(ReportBilling::AlreadyBilled);
+        assert_eq!(record(&second).await, before, "{on}");
+
+        // The job of that issue finds the fix paid, and is delivered without its price.
+        let mut new = job_of_issue(&id, 1, 1);
+        new.row = jobs::delegated(new.row.facts);
+        assert_eq!(
+            store.job_create(&new).await.expect("an answer"),
+            JobCreated::New,
+            "{on}"
+        );
+        let Staged::Delegated(job) = new.row.staged() else {
+            panic!("it is delegated");
+        };
+        let pull = PullRef {
+            number: 1,
+            url: "https://github.com/acme/greeter/pull/1".to_owned(),
+        };
+        let delivered = store.job_advance(&job.delivered(pull, NOW)).await;
+        let Advanced::Applied(row) = delivered.expect("an answer") else {
+            panic!("{on}: nobody else moved it");
+        };
+        assert_eq!(row.fix_paid, FixPaid::Before, "{on}");
+    })
+    .await;
+}
+
+fn assist(id: &AccountId, n: u8, sha: &str) -> NewAssist {
+    let commit = || CommitRef::parse("acme", "greeter", sha).expect("a commit");
+    let mut terms = job(id, 1, "1.00").row.facts.terms;
+    terms.period = PERIOD.to_owned();
+    let facts = AssistFacts {
+        id: AssistId::mint(NOW, [n; 10]),
+        account: id.clone(),
+        kind: AssistKind::CommitSummary,
+        terms,
+        created_at: NOW,
+    };
+    NewAssist {
+        row: Assist::queued(facts),
+        task: AssistTask::CommitSummary(commit()),
+        place: Some(SummaryPlace {
+            commit: commit(),
+            instead_of: None,
+        }),
+        counts: None,
+        hold: None,
+    }
+}
+
+#[tokio::test]
+async fn a_new_assist_says_why_it_is_none() {
+    on_both(async |_, store, on| {
+        let id = opened(store, 1).await;
+        let ask = async |new: &NewAssist| store.assist_create(new).await.expect("an answer");
+        let shas = ["a", "b", "c", "d"].map(|digit| digit.repeat(40));
+        let first = assist(&id, 1, &shas[0]);
+        assert_eq!(ask(&first).await, AssistCreated::New, "{on}");
+        // Its place is taken by now, too: the act decides.
+        assert_eq!(ask(&first).await, AssistCreated::Existing, "{on}");
+        let second = assist(&id, 2, &shas[0]);
+        assert_eq!(ask(&second).await, AssistCreated::Taken, "{on}");
+
+        let counted = |n, sha: &str| NewAssist {
+            counts: Some((Meter::free_assists(), PERIOD.to_owned(), Limit::Of(1))),
+            ..assist(&id, n, sha)
+        };
+        assert_eq!(ask(&counted(3, &shas[1])).await, AssistCreated::New, "{on}");
+        let used_up = ask(&counted(4, &shas[2])).await;
+        assert_eq!(used_up, AssistCreated::UsedUp, "{on}");
+
+        let mut poor = assist(&id, 5, &shas[3]);
+        let (held, label) = ((micros(7), Credits::ZERO), EntryDetails::default());
+        let hold_id = HoldId::Assist(poor.row.facts.id.clone());
+        poor.hold = Some(Posting::hold(&id, hold_id, held, label, NOW));
+        store
+            .ledger_post(&[gift(&id, 1, 6)])
+            .await
+            .expect("an answer");
+        let balance = store.balance_find(&id).await.expect("an answer");
+        let out = AssistCreated::OutOfCredits(balance);
+        assert_eq!(ask(&poor).await, out, "{on}");
+        store
+            .spend_limit_set(&id, &money(100), NOW)
+            .await
+            .expect("an answer");
+        assert_eq!(ask(&poor).await, AssistCreated::SpendLimitReached, "{on}");
+    })
+    .await;
+}
