@@ -7,10 +7,10 @@ use crate::world::{
 };
 use anyhow::{Context, bail};
 use boot::{Outside, Trust};
-use domain::billing::usage::Debts;
+use domain::billing::usage::AccountMeter;
 use domain::ids::{JobId, UsageId};
-use domain::inbox::{EventKey, EventState, Source};
-use domain::jobs::{CommentState, Funding, Snapshot};
+use domain::inbox::{EventKey, EventSource, EventState};
+use domain::jobs::{CommentState, Funding, JobRow};
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::fmt;
@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(15);
 
 /// The result of the demo.
 pub struct Summary {
-    job: Snapshot,
+    job: JobRow,
     reported: bool,
     received: usize,
     finished: usize,
@@ -109,7 +109,7 @@ pub async fn play(stack: &Stack, base: &str, say: impl Fn(&str)) -> anyhow::Resu
     say(&format!(
         "POST /github/webhook  issues.labeled on {OWNER}/{REPOSITORY}#{number}  202"
     ));
-    let key = EventKey::parse(Source::Github, &delivery)?;
+    let key = EventKey::parse(EventSource::Github, &delivery)?;
     let id = job_of(stack, &key, started).await?;
     let job = follow(stack, &id, started, &say).await?;
     let milliseconds = stack.outside.now().since(started).as_millis();
@@ -176,7 +176,7 @@ async fn follow(
     id: &JobId,
     started: Timestamp,
     say: &impl Fn(&str),
-) -> anyhow::Result<Snapshot> {
+) -> anyhow::Result<JobRow> {
     let mut said = 0;
     loop {
         let row = stack.store.job_find(id).await?.context("the job is gone")?;
@@ -209,13 +209,13 @@ async fn follow(
     }
 }
 
-async fn reported_at(stack: &Stack, row: &Snapshot) -> anyhow::Result<Option<Timestamp>> {
+async fn reported_at(stack: &Stack, row: &JobRow) -> anyhow::Result<Option<Timestamp>> {
     let Funding::Metered { counts, .. } = &row.facts.terms.funding else {
         return Ok(None);
     };
     let mut last = None;
     for (meter, _) in counts {
-        let debts = Debts {
+        let debts = AccountMeter {
             account: row.facts.account.clone(),
             meter: meter.clone(),
         };
@@ -259,7 +259,7 @@ async fn wait(stack: &Stack, started: Timestamp) -> anyhow::Result<()> {
 async fn events(stack: &Stack) -> anyhow::Result<(usize, usize)> {
     const PAGE: usize = 1_000;
     let (mut received, mut pending) = (0, 0);
-    for source in Source::ALL {
+    for source in EventSource::ALL {
         received += stack
             .inbox
             .list(source, &EventState::ALL, None, PAGE)

@@ -7,7 +7,7 @@
 
 use boot::{Aws, AwsSettings, Outside, Web};
 use domain::ids::{AccountId, ActionId, JobId};
-use domain::ledger::{HoldId, Label, Posting, Side};
+use domain::ledger::{AdjustmentSide, EntryDetails, HoldId, Posting};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use domain::units::Credits;
@@ -341,7 +341,7 @@ fn gift(account: &AccountId, load: u8, n: u64) -> Posting {
     Posting::adjustment(
         account,
         ActionId::of_digest(digest),
-        (one, Side::Credit),
+        (one, AdjustmentSide::Credit),
         label("bench"),
         NOW,
     )
@@ -351,10 +351,10 @@ fn credits(micros: u64) -> anyhow::Result<Credits> {
     Credits::from_micros(micros).ok_or_else(|| anyhow::anyhow!("too many credits"))
 }
 
-fn label(source: &str) -> Label {
-    Label {
+fn label(source: &str) -> EntryDetails {
+    EntryDetails {
         source: source.to_owned(),
-        ..Label::default()
+        ..EntryDetails::default()
     }
 }
 

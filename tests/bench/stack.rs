@@ -4,7 +4,7 @@
 //! from the webhook to the reported usage. Prints rates, latencies, memory and store calls; fails when anything is lost or
 //! doubled, never because it is slow.
 
-use domain::inbox::{EventState, Source};
+use domain::inbox::{EventSource, EventState};
 use domain::time::Timestamp;
 use local_stack::signing::github_request;
 use local_stack::stack::{Parts, Stack};
@@ -180,7 +180,7 @@ async fn send(
 async fn pending(stack: &Stack) -> anyhow::Result<usize> {
     Ok(stack
         .inbox
-        .list(Source::Github, &[EventState::Pending], None, 1)
+        .list(EventSource::Github, &[EventState::Pending], None, 1)
         .await?
         .rows
         .len())

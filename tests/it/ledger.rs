@@ -12,7 +12,7 @@ pub mod sequences;
 
 use boot::{Aws, AwsSettings, Outside, Web};
 use domain::ids::{AccountId, ActionId, JobId};
-use domain::ledger::{HoldId, Label, Posting, Side};
+use domain::ledger::{AdjustmentSide, EntryDetails, HoldId, Posting};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use domain::units::Credits;
@@ -96,8 +96,8 @@ pub fn gift(account: &AccountId, n: u64, amount: u64) -> Posting {
     Posting::adjustment(
         account,
         action,
-        (micros(amount), Side::Credit),
-        Label::default(),
+        (micros(amount), AdjustmentSide::Credit),
+        EntryDetails::default(),
         NOW,
     )
 }
@@ -108,8 +108,8 @@ fn fine(account: &AccountId, n: u64, amount: u64) -> Posting {
     Posting::adjustment(
         account,
         action,
-        (micros(amount), Side::Debit),
-        Label::default(),
+        (micros(amount), AdjustmentSide::Debit),
+        EntryDetails::default(),
         NOW,
     )
 }
@@ -124,7 +124,7 @@ fn hold(account: &AccountId, n: u64, amount: u64) -> Posting {
         account,
         hold_id(n),
         (micros(amount), Credits::ZERO),
-        Label::default(),
+        EntryDetails::default(),
         NOW,
     )
 }
@@ -134,7 +134,7 @@ fn settle(account: &AccountId, n: u64, held: u64, used: u64) -> Posting {
         account,
         hold_id(n),
         (micros(held), micros(used)),
-        Label::default(),
+        EntryDetails::default(),
         NOW,
     )
 }

@@ -12,7 +12,7 @@ use ::queues::Message;
 use domain::accounts::addresses::MailAddress;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, InvoiceId, JobId, SubscriptionId};
-use domain::notices::{Notice, NoticeKey, Outcome, Topic};
+use domain::notices::{Notice, NoticeKey, NoticeOutcome, Topic};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use serde_json::Value;
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// Each notice's fact and how it ended, sorted.
-    async fn ended(&self, account: &AccountId) -> Vec<(String, Option<Outcome>)> {
+    async fn ended(&self, account: &AccountId) -> Vec<(String, Option<NoticeOutcome>)> {
         let notices = self
             .stack
             .store
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// How the account's only notice ended.
-    async fn outcome_of_one(&self, account: &AccountId) -> Outcome {
+    async fn outcome_of_one(&self, account: &AccountId) -> NoticeOutcome {
         let ended = self.ended(account).await;
         assert_eq!(ended.len(), 1, "{ended:?}");
         ended[0].1.expect("it has ended")
@@ -159,7 +159,7 @@ async fn each_payment_event_becomes_one_mail() {
             "{}",
             letter.reference
         );
-        assert_eq!(world.outcome_of_one(&account).await, Outcome::Sent);
+        assert_eq!(world.outcome_of_one(&account).await, NoticeOutcome::Sent);
         world.done().await;
     }
 }
@@ -286,7 +286,7 @@ fn every_topic() -> [Topic; 9] {
 async fn every_topic_is_one_mail_with_and_without_faults() {
     for seed in 1..=12 {
         let (world, account) = world(FaultPlan::Seeded(seed), &[]).await;
-        let wanted = domain::notices::Kind::JobFinished;
+        let wanted = domain::notices::NoticeKind::JobFinished;
         world
             .stack
             .store
@@ -303,7 +303,7 @@ async fn every_topic_is_one_mail_with_and_without_faults() {
         assert!(
             ended
                 .iter()
-                .all(|(_, outcome)| *outcome == Some(Outcome::Sent)),
+                .all(|(_, outcome)| *outcome == Some(NoticeOutcome::Sent)),
             "seed {seed}: {ended:?}"
         );
         let mut references: Vec<_> = world

@@ -8,7 +8,7 @@ mod billing;
 mod jobs;
 
 use crate::ledger::{NOW, account, reached};
-use domain::accounts::signups::Way;
+use domain::accounts::signups::SignUpSource;
 use domain::accounts::{Account, NewAccount};
 use domain::ids::{AccountId, ActionId, CustomerId, InstallationId, OwnerId};
 use serde_json::json;
@@ -44,7 +44,7 @@ fn new_account(n: u8) -> NewAccount {
             customer: customer(n),
             plan: "payg".to_owned(),
             wish: None,
-            way: Some(Way::Installation),
+            way: Some(SignUpSource::Installation),
             moved_to: None,
             created_at: NOW,
         },

@@ -16,10 +16,10 @@ pub mod wire;
 
 use crate::world::wire::Wire;
 use ::queues::Queue;
-use domain::billing::usage::{Debts, Meter};
+use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::{AccountId, JobId};
-use domain::inbox::{EventKey, EventRow, EventState, Source};
-use domain::jobs::{Snapshot, State};
+use domain::inbox::{EventKey, EventRow, EventSource, EventState};
+use domain::jobs::{JobRow, JobState};
 use domain::time::Timestamp;
 use http::{Request, Response, StatusCode};
 use local_stack::signing::{github_request, stripe_request};
@@ -253,7 +253,7 @@ impl World {
         {
             rows.push((format!("{:?}", due.item), due.due_at));
         }
-        for source in Source::ALL {
+        for source in EventSource::ALL {
             for due in self
                 .stack
                 .inbox
@@ -304,7 +304,7 @@ impl World {
             "something is left undone"
         );
         assert_eq!(self.dead_letters().await, 0, "there are dead letters");
-        for source in Source::ALL {
+        for source in EventSource::ALL {
             let failed = self
                 .stack
                 .inbox

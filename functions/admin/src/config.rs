@@ -2,7 +2,7 @@
 
 use boot::{Env, Outside, Secret, Secrets, Setting, Settings};
 use domain::billing::plans::Catalogue;
-use domain::inbox::Source;
+use domain::inbox::EventSource;
 use queues::{Queue, Queues};
 use settings::{
     CatalogueSettings, EventsSettings, LedgerSettings, PlatformSettings, QueueSettings,
@@ -57,7 +57,7 @@ impl Ctx {
             inbox: config.events.connect(&platform),
             store: config.ledger.connect(&platform),
             switches: config.ledger.switches(&platform),
-            ingest: Source::ALL.map(|source| config.events.ingest(&platform, source)),
+            ingest: EventSource::ALL.map(|source| config.events.ingest(&platform, source)),
             queues: config.queues.connect(&platform),
             tokens: platform.secrets(config.operator_token),
             catalogue: config.catalogue.0,
@@ -66,11 +66,11 @@ impl Ctx {
     }
 
     /// The switch of a sender's receiver.
-    pub(crate) fn ingest(&self, source: Source) -> &Ingest {
+    pub(crate) fn ingest(&self, source: EventSource) -> &Ingest {
         let [github, stripe] = &self.ingest;
         match source {
-            Source::Github => github,
-            Source::Stripe => stripe,
+            EventSource::Github => github,
+            EventSource::Stripe => stripe,
         }
     }
 }

@@ -3,7 +3,7 @@
 use boot::{Env, Keyed, Outside, Setting, Settings};
 use domain::accounts::api_keys::ApiKey;
 use domain::billing::plans::Catalogue;
-use domain::inbox::events::Mode;
+use domain::inbox::events::StripeMode;
 use domain::switches::Switch;
 use flows::accounts::rates::Rates;
 use flows::accounts::sessions::Found;
@@ -107,7 +107,7 @@ impl Ctx {
     }
 
     /// Stripe's mode, if Stripe is set up.
-    pub(crate) async fn stripe_mode(&self) -> Result<Option<Mode>, ApiError> {
+    pub(crate) async fn stripe_mode(&self) -> Result<Option<StripeMode>, ApiError> {
         let Some(stripe) = &self.stripe else {
             return Ok(None);
         };

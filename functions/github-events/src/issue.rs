@@ -7,8 +7,8 @@ use domain::accounts::Payer;
 use domain::ids::JobId;
 use domain::inbox::events::{IssueChange, IssueEvent};
 use domain::jobs::requests::Agent;
-use domain::jobs::triggers::{Wish, command, is_ours};
-use domain::jobs::{CancelOutcome, MovedOn};
+use domain::jobs::triggers::{PolicyDecision, command, is_ours};
+use domain::jobs::{CancelOutcome, ConcurrentMove};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -51,15 +51,15 @@ pub async fn handle(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Don
         Err(why) => return Ok(Done::Ignored(why)),
     };
     let trigger = match policy.wish(event) {
-        Wish::Granted(trigger) => trigger,
-        Wish::Refused(why) => return Ok(Done::Ignored(why)),
+        PolicyDecision::Accept(trigger) => trigger,
+        PolicyDecision::Reject(why) => return Ok(Done::Ignored(why)),
     };
     let wanted = Wanted {
         id: JobId::mint(now, ctx.outside.random_bytes()),
         trigger: trigger.fact(),
         wishes: policy.wishes,
         retry_of: None,
-        agent: Agent::Ours,
+        agent: Agent::Tallyhook,
     };
     let orders = crate::orders(ctx, now);
     match orders.make(&account, origin, &event.issue, wanted).await? {
@@ -98,6 +98,6 @@ async fn close(ctx: &Ctx, event: &IssueEvent, now: Timestamp) -> Result<Done, Fa
             ctx.queues.send(&message, Some(&row.facts.account)).await?;
             Ok(Done::Applied(format!("cancelled job {id}")))
         }
-        Advanced::Stale => Err(MovedOn.into()),
+        Advanced::Stale => Err(ConcurrentMove.into()),
     }
 }

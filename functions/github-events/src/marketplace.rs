@@ -1,7 +1,7 @@
 //! `marketplace_purchase.*`: what an owner has bought on the GitHub Marketplace, or will have.
 
 use crate::{Ctx, newcomers};
-use domain::billing::marketplace::{Purchase, PurchaseState, Rank};
+use domain::billing::marketplace::{EventRank, MarketplacePurchase, PurchaseState};
 use domain::inbox::EventRow;
 use domain::inbox::events::{MarketplaceChange, MarketplaceEvent};
 use domain::retry::{Done, Failure};
@@ -33,12 +33,12 @@ pub async fn handle(
             )));
         }
     };
-    let said = Purchase {
+    let said = MarketplacePurchase {
         owner: event.owner,
         listed: event.listed.clone(),
         state,
         since: event.effective_at,
-        rank: Rank::new(event.effective_at, row.received_at, &row.key),
+        rank: EventRank::new(event.effective_at, row.received_at, &row.key),
     };
     let noted = ctx.store.marketplace_note(&said).await?;
     // Also if it was recorded before: an earlier run may have died before it updated the account.
@@ -67,7 +67,7 @@ pub async fn handle(
 }
 
 /// Raises an alarm if the owner pays GitHub for a plan that the catalogue does not have.
-fn check(ctx: &Ctx, said: &Purchase) {
+fn check(ctx: &Ctx, said: &MarketplacePurchase) {
     if ctx.catalogue.plan_listed(&said.listed).is_none() {
         tracing::error!(owner.id = %said.owner, listed.id = said.listed.id, alarm = true, "the Marketplace purchase matches no plan in the catalogue");
     }

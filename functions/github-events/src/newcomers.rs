@@ -6,10 +6,10 @@
 
 use crate::Ctx;
 use domain::accounts::Payer;
-use domain::accounts::signups::{Newcomer, SignUp, State, Way, begins, trial};
+use domain::accounts::signups::{Applicant, SignUp, SignUpSource, SignUpState, begins, trial};
 use domain::billing::marketplace::ListedPrice;
 use domain::ids::{AccountId, InstallationId, OwnerId};
-use domain::inbox::events::{MarketplaceEvent, Origin};
+use domain::inbox::events::{EventOrigin, MarketplaceEvent};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -35,21 +35,21 @@ pub async fn welcome(
 }
 
 /// Postpones an event until its owner's account has been provisioned, if it will be.
-pub async fn postpone(ctx: &Ctx, origin: &Origin, now: Timestamp) -> Result<Done, Failure> {
+pub async fn postpone(ctx: &Ctx, origin: &EventOrigin, now: Timestamp) -> Result<Done, Failure> {
     let (state, since) = match sign_up(ctx, origin.owner, origin.installation, now).await? {
         SignUpOwed::Now => (begins(auto_provision(ctx, now).await), now),
         SignUpOwed::Already(row) => (row.state, row.sign_up.at),
     };
     match state {
         // `Done` if it was provisioned since the payer was looked up.
-        State::Owed | State::Done => {
+        SignUpState::Owed | SignUpState::Done => {
             let wait = now.since(since).clamp(WAIT_MIN, WAIT_MAX);
             Err(Failure::after(wait, "the owner's account is being created"))
         }
-        State::WaitingForApproval => Ok(Done::Ignored(
+        SignUpState::WaitingForApproval => Ok(Done::Ignored(
             "nobody pays for this owner: its sign-up waits for approval",
         )),
-        State::Refused => Ok(Done::Ignored(
+        SignUpState::Refused => Ok(Done::Ignored(
             "nobody pays for this owner: its sign-up was refused",
         )),
     }
@@ -64,7 +64,7 @@ async fn auto_provision(ctx: &Ctx, now: Timestamp) -> Switch {
 
 /// Signs up an owner who bought a plan on the Marketplace and has no account yet.
 pub async fn bought(ctx: &Ctx, event: &MarketplaceEvent, now: Timestamp) -> Result<(), Failure> {
-    let begun = newcomer(ctx, event.owner, Way::Marketplace, now);
+    let begun = newcomer(ctx, event.owner, SignUpSource::Marketplace, now);
     // A free listing becomes the account's own plan. A paid one is above the account's own plan while it is paid.
     let free = ctx
         .catalogue
@@ -88,16 +88,16 @@ async fn sign_up(
 ) -> Result<SignUpOwed, Failure> {
     let sign_up = SignUp {
         installation: Some(installation),
-        ..newcomer(ctx, owner, Way::Installation, now)
+        ..newcomer(ctx, owner, SignUpSource::Installation, now)
     };
     owe(ctx, &sign_up, now).await
 }
 
 /// The sign-up that every owner begins with: a trial.
-fn newcomer(ctx: &Ctx, owner: OwnerId, way: Way, now: Timestamp) -> SignUp {
+fn newcomer(ctx: &Ctx, owner: OwnerId, way: SignUpSource, now: Timestamp) -> SignUp {
     let plan = trial(&ctx.catalogue).map_or(&ctx.catalogue.default_plan, |plan| &plan.id);
     SignUp {
-        newcomer: Newcomer::Owner(owner),
+        newcomer: Applicant::Owner(owner),
         account: AccountId::mint(now, ctx.outside.random_bytes()),
         way,
         plan: plan.to_string(),

@@ -14,8 +14,8 @@
 //! ```
 
 use crate::Ctx;
-use domain::inbox::events::Origin;
-use domain::jobs::pulls::{POLICY_PATH, PullWishes};
+use domain::inbox::events::EventOrigin;
+use domain::jobs::pulls::{POLICY_PATH, PullOptions};
 use domain::jobs::triggers::Policy;
 use domain::retry::Failure;
 use domain::switches::Switch;
@@ -53,7 +53,7 @@ struct Pull {
 /// The policy, or why there can be no job. A policy that cannot be read grants nothing: it was meant to narrow.
 pub async fn load(
     ctx: &Ctx,
-    origin: &Origin,
+    origin: &EventOrigin,
     now: Timestamp,
 ) -> Result<Result<Policy, &'static str>, Failure> {
     match read(ctx, origin, now).await {
@@ -79,7 +79,7 @@ enum Unreadable {
 
 async fn read(
     ctx: &Ctx,
-    origin: &Origin,
+    origin: &EventOrigin,
     now: Timestamp,
 ) -> Result<Option<FileContent>, Unreadable> {
     let github = ctx.github.client().await.map_err(Unreadable::Key)?;
@@ -109,7 +109,7 @@ fn parse(text: &str) -> Option<Policy> {
         commands: switch(triggers.commands),
         label,
         associations: triggers.associations,
-        wishes: PullWishes::check(pull.draft.into(), pull.labels, pull.reviewers)?,
+        wishes: PullOptions::check(pull.draft.into(), pull.labels, pull.reviewers)?,
     })
 }
 
@@ -147,7 +147,7 @@ mod tests {
         );
         assert_eq!(
             Policy {
-                wishes: PullWishes::default(),
+                wishes: PullOptions::default(),
                 ..policy
             },
             Policy::default()

@@ -5,7 +5,7 @@
 use crate::Ctx;
 use domain::ids::JobId;
 use domain::inbox::events::{PullChange, PullEvent, PullState};
-use domain::jobs::{MovedOn, Staged};
+use domain::jobs::{ConcurrentMove, Staged};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
 use queues::{Message, Sending};
@@ -80,7 +80,7 @@ pub async fn handle(ctx: &Ctx, event: &PullEvent, now: Timestamp) -> Result<Done
             ctx.queues.send_all(&messages).await?;
             Ok(Done::Applied(format!("job {id} is {}", row.state.as_str())))
         }
-        Advanced::Stale => Err(MovedOn.into()),
+        Advanced::Stale => Err(ConcurrentMove.into()),
     }
 }
 

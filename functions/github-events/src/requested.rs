@@ -9,9 +9,9 @@
 use crate::{Ctx, policy};
 use domain::accounts::Payer;
 use domain::ids::JobId;
-use domain::inbox::events::{Issue, Origin};
-use domain::jobs::requests::{Outcome, Request};
-use domain::retry::{ATTEMPTS_MAX, Done, Failure, Fate, Retry, backoff};
+use domain::inbox::events::{EventOrigin, Issue};
+use domain::jobs::requests::{JobRequest, RequestOutcome};
+use domain::retry::{ATTEMPTS_MAX, Done, Failure, MessageFate, Retry, backoff};
 use domain::switches::Switch;
 use domain::time::Timestamp;
 use flows::jobs::order::{Placed, Wanted};
@@ -32,13 +32,13 @@ pub async fn handle(ctx: &Ctx, id: &JobId) -> Result<Done, Failure> {
     let outcome = act(ctx, &request, ctx.outside.now()).await?;
     ctx.store.request_finish(id, &outcome).await?;
     Ok(Done::Applied(match outcome {
-        Outcome::Job(job) => format!("job {job}"),
-        Outcome::Refused(why) => format!("refused: {why}"),
+        RequestOutcome::Job(job) => format!("job {job}"),
+        RequestOutcome::Refused(why) => format!("refused: {why}"),
     }))
 }
 
 /// Records a failed attempt and the time of the next one, or ends the request after too many.
-pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<Fate, Failure> {
+pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<MessageFate, Failure> {
     let tries = ctx
         .store
         .request_find(id)
@@ -50,28 +50,30 @@ pub async fn fail(ctx: &Ctx, id: &JobId, failure: &Failure) -> Result<Fate, Fail
         Retry::Soon | Retry::Never => {
             // Only the outermost message: customers read it, and its causes may name internals.
             let why = format!("{}; ask again", failure.source);
-            ctx.store.request_finish(id, &Outcome::Refused(why)).await?;
-            return Ok(Fate::Over);
+            ctx.store
+                .request_finish(id, &RequestOutcome::Refused(why))
+                .await?;
+            return Ok(MessageFate::Acknowledge);
         }
     };
     ctx.store
         .request_postpone(id, ctx.outside.now().plus(wait), counted)
         .await?;
-    Ok(Fate::Again(wait))
+    Ok(MessageFate::Retry(wait))
 }
 
-async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Failure> {
+async fn act(ctx: &Ctx, request: &JobRequest, now: Timestamp) -> Result<RequestOutcome, Failure> {
     let origin = match locate(ctx, request, now).await? {
         Ok(origin) => origin,
-        Err(why) => return Ok(Outcome::Refused(why)),
+        Err(why) => return Ok(RequestOutcome::Refused(why)),
     };
     let issue = match issue(ctx, request, &origin, now).await? {
         Ok(issue) => issue,
-        Err(why) => return Ok(Outcome::Refused(why)),
+        Err(why) => return Ok(RequestOutcome::Refused(why)),
     };
     let policy = match policy::load(ctx, &origin, now).await? {
         Ok(policy) => policy,
-        Err(why) => return Ok(Outcome::Refused(why.to_owned())),
+        Err(why) => return Ok(RequestOutcome::Refused(why.to_owned())),
     };
     let wanted = Wanted {
         id: request.id.clone(),
@@ -85,9 +87,11 @@ async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Fa
             .make(&request.account, &origin, &issue, wanted)
             .await?
         {
-            Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => Outcome::Job(job),
+            Placed::Made(job) | Placed::Joined(job) | Placed::Refused(job) => {
+                RequestOutcome::Job(job)
+            }
             Placed::Closed | Placed::NoAccount => {
-                Outcome::Refused("the account is gone".to_owned())
+                RequestOutcome::Refused("the account is gone".to_owned())
             }
         },
     )
@@ -96,9 +100,9 @@ async fn act(ctx: &Ctx, request: &Request, now: Timestamp) -> Result<Outcome, Fa
 /// The issue's repository, if the requesting account pays for it; or why there can be no job.
 async fn locate(
     ctx: &Ctx,
-    request: &Request,
+    request: &JobRequest,
     now: Timestamp,
-) -> Result<Result<Origin, String>, Failure> {
+) -> Result<Result<EventOrigin, String>, Failure> {
     let github = ctx.github.client().await?;
     let name = &request.repository;
     let found = github
@@ -120,7 +124,7 @@ async fn locate(
             "{name} is archived and takes no pull requests"
         )));
     }
-    Ok(Ok(Origin {
+    Ok(Ok(EventOrigin {
         installation,
         owner: details.owner_id,
         owner_login: details.owner,
@@ -132,7 +136,7 @@ async fn locate(
     }))
 }
 
-fn absent(request: &Request) -> String {
+fn absent(request: &JobRequest) -> String {
     let name = &request.repository;
     format!(
         "{name} is not among this account's repositories. Install the App there, or give it this repository, and ask again"
@@ -142,8 +146,8 @@ fn absent(request: &Request) -> String {
 /// The issue, or why there can be no job for it.
 async fn issue(
     ctx: &Ctx,
-    request: &Request,
-    origin: &Origin,
+    request: &JobRequest,
+    origin: &EventOrigin,
     now: Timestamp,
 ) -> Result<Result<Issue, String>, Failure> {
     let github = ctx.github.client().await?;

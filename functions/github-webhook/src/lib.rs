@@ -5,7 +5,7 @@
 
 use boot::{Env, Outside, Secret, Setting, Settings};
 use bytes::Bytes;
-use domain::inbox::Source;
+use domain::inbox::EventSource;
 use flows::receive::{Receiver, Sender, check};
 use http::{Request, Response};
 use queues::Queue;
@@ -13,7 +13,7 @@ use settings::{EventsSettings, PlatformSettings, QueueSettings};
 use webhooks::github;
 
 const SENDER: Sender = Sender {
-    source: Source::Github,
+    source: EventSource::Github,
     name: "GitHub",
     paths: &["/github/webhook"],
     verify: |secrets, headers, body, _| github::verify(secrets, headers, body),

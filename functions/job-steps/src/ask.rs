@@ -7,7 +7,7 @@ use crate::Ctx;
 use crate::budget::Budget;
 use domain::billing::usage::Tokens;
 use domain::jobs::assists;
-use domain::jobs::steps::{Output, Step};
+use domain::jobs::steps::{Step, StepOutput};
 use domain::retry::{Failure, Retry, Retryable};
 use domain::time::Timestamp;
 use domain::units::Credits;
@@ -32,8 +32,8 @@ pub struct Used {
 
 impl Used {
     /// The same, as an assist keeps it.
-    pub fn of_assist(self) -> assists::Used {
-        assists::Used {
+    pub fn of_assist(self) -> assists::ModelUsage {
+        assists::ModelUsage {
             model: self.model,
             tokens: self.tokens,
             cost: self.cost,
@@ -41,7 +41,7 @@ impl Used {
     }
 
     /// The step that used it.
-    pub fn step(self, output: Output, at: Timestamp) -> Step {
+    pub fn step(self, output: StepOutput, at: Timestamp) -> Step {
         Step {
             output,
             tokens: self.tokens,

@@ -7,7 +7,7 @@ use crate::ask::{self, Unusable};
 use crate::budget::Budget;
 use crate::{Ctx, summary, test_files, worn_out};
 use domain::ids::AssistId;
-use domain::jobs::assists::{Answer, Assist, State, Task, Used};
+use domain::jobs::assists::{Assist, AssistAnswer, AssistState, AssistTask, ModelUsage};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -20,7 +20,7 @@ pub async fn on_assist(ctx: &Ctx, id: &AssistId, deadline: Timestamp) -> Result<
     let Some(assist) = ctx.store.assist_find(id).await? else {
         return Ok(Done::Ignored("no such assist"));
     };
-    if assist.row.state != State::Queued {
+    if assist.row.state != AssistState::Queued {
         return Ok(Done::Duplicate);
     }
     let account = &assist.row.facts.account;
@@ -55,7 +55,7 @@ pub async fn on_assist(ctx: &Ctx, id: &AssistId, deadline: Timestamp) -> Result<
     }
     let row = write.row();
     match failure {
-        Some(failure) if row.state == State::Queued => {
+        Some(failure) if row.state == AssistState::Queued => {
             Err(failure.due_in(row.tries.wait(ctx.outside.now())))
         }
         // What Stripe is owed for it is owed by its row, and the sweeper has it told.
@@ -63,11 +63,15 @@ pub async fn on_assist(ctx: &Ctx, id: &AssistId, deadline: Timestamp) -> Result<
     }
 }
 
-async fn run(ctx: &Ctx, row: &Assist, task: &Task) -> Result<(Answer, Used), Failure> {
+async fn run(
+    ctx: &Ctx,
+    row: &Assist,
+    task: &AssistTask,
+) -> Result<(AssistAnswer, ModelUsage), Failure> {
     match task {
-        Task::CommitSummary(commit) => summary::run(ctx, row, commit).await,
-        Task::TestAnalysis(asked) => test_files::analyze(ctx, row, asked).await,
-        Task::TestIntegration(asked) => test_files::integrate(ctx, row, asked).await,
+        AssistTask::CommitSummary(commit) => summary::run(ctx, row, commit).await,
+        AssistTask::TestAnalysis(asked) => test_files::analyze(ctx, row, asked).await,
+        AssistTask::TestIntegration(asked) => test_files::integrate(ctx, row, asked).await,
     }
 }
 
@@ -87,7 +91,7 @@ pub async fn insist<S: DeserializeOwned, A>(
     row: &Assist,
     question: &Question<'_>,
     read: impl Fn(S) -> Option<A>,
-) -> Result<(A, Used), Failure> {
+) -> Result<(A, ModelUsage), Failure> {
     for _ in 0..2 {
         let budget = Budget::of_assist(row);
         match ask::ask::<S>(

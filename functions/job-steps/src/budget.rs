@@ -9,7 +9,7 @@ use domain::billing::plans::{
 };
 use domain::billing::usage::Tokens;
 use domain::jobs::assists::Assist;
-use domain::jobs::{Funding, Snapshot, Terms};
+use domain::jobs::{Funding, JobRow, Terms};
 use domain::retry::{Failure, Retry, Retryable};
 use domain::units::Credits;
 use std::fmt;
@@ -60,7 +60,7 @@ pub struct Budget<'a> {
 
 impl<'a> Budget<'a> {
     /// What is left to a job.
-    pub const fn of_job(row: &'a Snapshot) -> Self {
+    pub const fn of_job(row: &'a JobRow) -> Self {
         Self {
             terms: &row.facts.terms,
             spent: row.cost,

@@ -4,9 +4,9 @@ use crate::Ctx;
 use crate::ask::{Answer, ask};
 use crate::budget::Budget;
 use crate::plan::open;
-use domain::jobs::pulls::{Change, FileChange, Proposal, Refused};
-use domain::jobs::steps::{Output, Steps, Verdict};
-use domain::jobs::{Coding, Snapshot};
+use domain::jobs::pulls::{BadProposal, FileChange, FileEdit, Proposal};
+use domain::jobs::steps::{StepOutput, Steps, Verdict};
+use domain::jobs::{Coding, JobRow};
 use domain::retry::Failure;
 use flows::work::Finish;
 use github_api::{FileContent, GithubError, Repository};
@@ -39,7 +39,7 @@ struct SaidChange {
 }
 
 /// Writes the change.
-pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Coding>, Failure> {
+pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Coding>, Failure> {
     let order = steps
         .order()
         .ok_or_else(|| Failure::never("the job has no order"))?;
@@ -70,24 +70,24 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Codi
     let Answer { content, used } =
         ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
     let proposal = proposal(content).map_err(Failure::never)?;
-    let step = used.step(Output::Code(proposal), ctx.outside.now());
+    let step = used.step(StepOutput::Code(proposal), ctx.outside.now());
     Ok(Box::new(move |lease| lease.coded(step)))
 }
 
-fn proposal(said: Said) -> Result<Proposal, Refused> {
+fn proposal(said: Said) -> Result<Proposal, BadProposal> {
     let changes = said
         .changes
         .into_iter()
         .map(|file| match (file.content, file.delete) {
             (Some(content), false) => Ok(FileChange {
                 path: file.path,
-                change: Change::Write(content),
+                change: FileEdit::Write(content),
             }),
             (None, true) => Ok(FileChange {
                 path: file.path,
-                change: Change::Delete,
+                change: FileEdit::Delete,
             }),
-            (None, false) | (Some(_), true) => Err(Refused::Path(file.path)),
+            (None, false) | (Some(_), true) => Err(BadProposal::Path(file.path)),
         });
     Proposal::check(&said.title, &said.body, changes.collect::<Result<_, _>>()?)
 }

@@ -21,7 +21,7 @@ pub use config::{Config, Ctx};
 
 use domain::ids::{AssistId, JobId};
 use domain::jobs::steps::Steps;
-use domain::jobs::{Job, Leasable, Lease, Snapshot, Staged, Work};
+use domain::jobs::{Job, JobLease, JobRow, JobWork, Leasable, Staged};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -44,7 +44,7 @@ pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatch
 /// The work that a message of this function names.
 #[derive(Clone)]
 enum Task {
-    Step(Work, JobId),
+    Step(JobWork, JobId),
     Assist(AssistId),
 }
 
@@ -56,7 +56,12 @@ fn select(message: &Message) -> Option<Task> {
     }
 }
 
-async fn on_work(ctx: &Ctx, kind: Work, id: &JobId, deadline: Timestamp) -> Result<Done, Failure> {
+async fn on_work(
+    ctx: &Ctx,
+    kind: JobWork,
+    id: &JobId,
+    deadline: Timestamp,
+) -> Result<Done, Failure> {
     let Some((row, steps)) = ctx.store.job_find_whole(id).await? else {
         return Ok(Done::Ignored("no such job"));
     };
@@ -66,11 +71,11 @@ async fn on_work(ctx: &Ctx, kind: Work, id: &JobId, deadline: Timestamp) -> Resu
         return Ok(work::PAUSED);
     }
     match (kind, row.staged()) {
-        (Work::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
-        (Work::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
-        (Work::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,
-        (Work::Code, Staged::Coding(job)) => step(ctx, job, &steps, deadline, code::run).await,
-        (Work::Review, Staged::Reviewing(job)) => {
+        (JobWork::Plan, Staged::Delegated(job)) => delegated::look(ctx, job).await,
+        (JobWork::Plan, Staged::Queued(job)) => step(ctx, job, &steps, deadline, plan::run).await,
+        (JobWork::Plan, Staged::Planning(job)) => step(ctx, job, &steps, deadline, plan::run).await,
+        (JobWork::Code, Staged::Coding(job)) => step(ctx, job, &steps, deadline, code::run).await,
+        (JobWork::Review, Staged::Reviewing(job)) => {
             step(ctx, job, &steps, deadline, review::run).await
         }
         // The job has gone on, and this message is late.
@@ -84,11 +89,11 @@ async fn step<S: Leasable>(
     job: Job<S>,
     steps: &Steps,
     deadline: Timestamp,
-    run: impl AsyncFnOnce(&Ctx, &Snapshot, &Steps) -> Result<Finish<S::Working>, Failure>,
+    run: impl AsyncFnOnce(&Ctx, &JobRow, &Steps) -> Result<Finish<S::Working>, Failure>,
 ) -> Result<Done, Failure> {
     let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
     let until = deadline.plus(LEASE_MARGIN);
-    let run = async |lease: &Lease<S::Working>| {
+    let run = async |lease: &JobLease<S::Working>| {
         if lease.row().is_worn_out() {
             return Err(worn_out());
         }
@@ -109,7 +114,7 @@ fn worn_out() -> Failure {
     Failure::never("every try ended without a word; the work may be too large for one step")
 }
 
-fn next(row: &Snapshot) -> Message {
+fn next(row: &JobRow) -> Message {
     let id = row.facts.id.clone();
     match row.state.work() {
         Some(work) => Message::Work(work, id),

@@ -3,11 +3,12 @@
 use crate::Ctx;
 use crate::ask::{Answer, ask};
 use crate::budget::Budget;
+use domain::jobs::JobRow;
 use domain::jobs::Planning;
-use domain::jobs::Snapshot;
 use domain::jobs::pulls::may_touch;
-use domain::jobs::steps::{Output, PLAN_BYTES_MAX, PLAN_FILES_MAX, Plan, Steps, head};
+use domain::jobs::steps::{PLAN_BYTES_MAX, PLAN_FILES_MAX, StepOutput, Steps, WorkPlan};
 use domain::retry::Failure;
+use domain::text::truncate;
 use flows::work::Finish;
 use github_api::{Access, GithubError, IssueState, Mode, Repository};
 use serde::Deserialize;
@@ -29,7 +30,7 @@ struct Said {
 }
 
 /// Plans a job on the present head of its base branch.
-pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Planning>, Failure> {
+pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Planning>, Failure> {
     let order = steps
         .order()
         .ok_or_else(|| Failure::never("the job has no order"))?;
@@ -72,16 +73,16 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Plan
         .filter(|path| paths.contains(path))
         .take(PLAN_FILES_MAX)
         .collect();
-    let plan = Plan {
-        text: head(&content.plan, PLAN_BYTES_MAX).to_owned(),
+    let plan = WorkPlan {
+        text: truncate(&content.plan, PLAN_BYTES_MAX).to_owned(),
         files,
     };
-    let step = used.step(Output::Plan(plan), ctx.outside.now());
+    let step = used.step(StepOutput::Plan(plan), ctx.outside.now());
     Ok(Box::new(move |lease| lease.planned(base_sha, step)))
 }
 
 /// The job's repository, for reading.
-pub async fn open(ctx: &Ctx, row: &Snapshot) -> Result<Repository, Failure> {
+pub async fn open(ctx: &Ctx, row: &JobRow) -> Result<Repository, Failure> {
     let facts = &row.facts;
     let github = ctx.github.client().await?;
     let opened = github.repository(

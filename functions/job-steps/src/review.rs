@@ -4,10 +4,11 @@ use crate::Ctx;
 use crate::ask::{Answer, ask};
 use crate::budget::Budget;
 use crate::plan::open;
-use domain::jobs::pulls::{Change, FileChange};
-use domain::jobs::steps::{NOTES_BYTES_MAX, Output, Review, Steps, Verdict, head};
-use domain::jobs::{Reviewing, Snapshot};
+use domain::jobs::pulls::{FileChange, FileEdit};
+use domain::jobs::steps::{NOTES_BYTES_MAX, Review, StepOutput, Steps, Verdict};
+use domain::jobs::{JobRow, Reviewing};
 use domain::retry::Failure;
+use domain::text::truncate;
 use flows::work::Finish;
 use github_api::{FileContent, GithubError, Repository};
 use serde::Deserialize;
@@ -30,7 +31,7 @@ struct Said {
 }
 
 /// Reviews the newest change.
-pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Reviewing>, Failure> {
+pub async fn run(ctx: &Ctx, row: &JobRow, steps: &Steps) -> Result<Finish<Reviewing>, Failure> {
     let order = steps
         .order()
         .ok_or_else(|| Failure::never("the job has no order"))?;
@@ -53,16 +54,16 @@ pub async fn run(ctx: &Ctx, row: &Snapshot, steps: &Steps) -> Result<Finish<Revi
     let user = json!({
         "issue": { "number": row.facts.issue_number, "title": order.title, "body": order.body },
         "plan": plan.text,
-        "diff": head(&diff, DIFF_BYTES_MAX),
+        "diff": truncate(&diff, DIFF_BYTES_MAX),
     });
     let Answer { content, used } =
         ask::<Said>(ctx, &Budget::of_job(row), CONTRACT, &user, TOKENS_MAX).await?;
     let verdict = Verdict::parse(&content.verdict).ok_or(crate::ask::Unusable::NotTheContract)?;
     let review = Review {
         verdict,
-        notes: head(&content.notes, NOTES_BYTES_MAX).to_owned(),
+        notes: truncate(&content.notes, NOTES_BYTES_MAX).to_owned(),
     };
-    let step = used.step(Output::Review(review.clone()), ctx.outside.now());
+    let step = used.step(StepOutput::Review(review.clone()), ctx.outside.now());
     Ok(Box::new(move |lease| lease.reviewed(&review, step)))
 }
 
@@ -81,8 +82,8 @@ async fn file_diff(
         Err(error) => return Err(error.into()),
     };
     let new = match &file.change {
-        Change::Write(content) => content.as_str(),
-        Change::Delete => "",
+        FileEdit::Write(content) => content.as_str(),
+        FileEdit::Delete => "",
     };
     let (before, after) = (format!("a/{}", file.path), format!("b/{}", file.path));
     Ok(TextDiff::from_lines(old.as_str(), new)

@@ -7,7 +7,7 @@
 //! Mail has no idempotency key, and a sent mail cannot be looked up. So everything is read and worded before the row is
 //! claimed; then the claim is written, the mail is sent, and the row is ended, with nothing in between. Duplicate messages
 //! send one mail, because only one of them gets the lease. A lost answer or a crash within that window leaves a doubt, and
-//! `domain::notices::after_doubt` decides by kind: a mail that asks for something (a welcome link, a failed payment) may be
+//! `domain::notices::after_unclear` decides by kind: a mail that asks for something (a welcome link, a failed payment) may be
 //! sent once more; mere news is not, and the row says that the outcome is unclear.
 
 mod config;

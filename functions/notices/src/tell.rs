@@ -2,7 +2,7 @@
 
 use crate::{Ctx, wording};
 use domain::accounts::addresses::MailAddress;
-use domain::notices::{AfterDoubt, Kind, NoticeKey, Outcome, after_doubt};
+use domain::notices::{AfterUnclear, NoticeKey, NoticeKind, NoticeOutcome, after_unclear};
 use domain::retry::{ATTEMPTS_MAX, Done, Failure, Retry, Retryable, backoff};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -24,32 +24,32 @@ pub async fn handle(ctx: &Ctx, key: &NoticeKey, until: Timestamp) -> Result<Done
         // The worker that holds the lease sends it, or the row is due again when the lease expires.
         NoticeClaim::Held | NoticeClaim::Ended => return Ok(Done::Duplicate),
     };
-    match (way, after_doubt(untold.kind, untold.doubts)) {
+    match (way, after_unclear(untold.kind, untold.doubts)) {
         (Way::Closed(outcome), _) => end(ctx, &untold, outcome, None).await,
-        (Way::Open { .. }, AfterDoubt::Stop) => unclear(ctx, &untold).await,
-        (Way::Open { to, from }, AfterDoubt::Again(_)) => send(ctx, &untold, &to, &from).await,
+        (Way::Open { .. }, AfterUnclear::Stop) => unclear(ctx, &untold).await,
+        (Way::Open { to, from }, AfterUnclear::Resend(_)) => send(ctx, &untold, &to, &from).await,
     }
 }
 
 /// The addresses of a notice, or why it cannot be mailed.
 enum Way {
     Open { to: MailAddress, from: MailAddress },
-    Closed(Outcome),
+    Closed(NoticeOutcome),
 }
 
-async fn way(ctx: &Ctx, key: &NoticeKey, kind: Kind) -> Result<Way, Failure> {
+async fn way(ctx: &Ctx, key: &NoticeKey, kind: NoticeKind) -> Result<Way, Failure> {
     let mailing = ctx.store.account_mail_find(&key.account).await?;
     if mailing.switch(kind) == Switch::Off {
-        return Ok(Way::Closed(Outcome::SwitchedOff));
+        return Ok(Way::Closed(NoticeOutcome::SwitchedOff));
     }
     let Some(to) = mailing.address else {
-        return Ok(Way::Closed(Outcome::Nobody));
+        return Ok(Way::Closed(NoticeOutcome::Nobody));
     };
     let Some(from) = ctx.from.clone() else {
-        return Ok(Way::Closed(Outcome::NoSender));
+        return Ok(Way::Closed(NoticeOutcome::NoSender));
     };
     Ok(match ctx.store.mail_muted(&to).await? {
-        Muted::Yes => Way::Closed(Outcome::Muted),
+        Muted::Yes => Way::Closed(NoticeOutcome::Muted),
         Muted::No => Way::Open { to, from },
     })
 }
@@ -72,7 +72,7 @@ async fn send(
     match ctx.mail.send(&mail).await {
         Ok(sent) => {
             tracing::info!(account.id = %untold.key.account, notice.kind = %untold.kind, mail.id = sent.id, "mailed");
-            end(ctx, untold, Outcome::Sent, None).await
+            end(ctx, untold, NoticeOutcome::Sent, None).await
         }
         Err(error) => failed(ctx, untold, error).await,
     }
@@ -81,15 +81,21 @@ async fn send(
 /// What a mail that was not sent, or perhaps was, leads to.
 async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Failure> {
     if error.is_doubt() {
-        return match after_doubt(untold.kind, untold.doubts + 1) {
-            AfterDoubt::Stop => unclear(ctx, untold).await,
-            AfterDoubt::Again(wait) => again(ctx, untold, Tried::InDoubt, wait, error).await,
+        return match after_unclear(untold.kind, untold.doubts + 1) {
+            AfterUnclear::Stop => unclear(ctx, untold).await,
+            AfterUnclear::Resend(wait) => again(ctx, untold, Tried::InDoubt, wait, error).await,
         };
     }
     match error.retry() {
         Retry::Soon if untold.attempts + 1 >= ATTEMPTS_MAX => {
             tracing::error!(account.id = %untold.key.account, notice.kind = %untold.kind, alarm = true, "gave up on a mail after too many attempts");
-            end(ctx, untold, Outcome::GivenUp, Some(&error.to_string())).await
+            end(
+                ctx,
+                untold,
+                NoticeOutcome::GivenUp,
+                Some(&error.to_string()),
+            )
+            .await
         }
         Retry::Soon => {
             let wait = backoff(untold.attempts, (ctx.outside.random)());
@@ -100,7 +106,13 @@ async fn failed(ctx: &Ctx, untold: &Untold, error: MailError) -> Result<Done, Fa
         }
         Retry::Never => {
             tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, %error, "SES refused a mail for good");
-            end(ctx, untold, Outcome::Refused, Some(&error.to_string())).await
+            end(
+                ctx,
+                untold,
+                NoticeOutcome::Refused,
+                Some(&error.to_string()),
+            )
+            .await
         }
     }
 }
@@ -120,13 +132,13 @@ async fn again(
 
 async fn unclear(ctx: &Ctx, untold: &Untold) -> Result<Done, Failure> {
     tracing::warn!(account.id = %untold.key.account, notice.kind = %untold.kind, "it is unclear whether a mail was sent; it is not sent again");
-    end(ctx, untold, Outcome::Unclear, None).await
+    end(ctx, untold, NoticeOutcome::Unclear, None).await
 }
 
 async fn end(
     ctx: &Ctx,
     untold: &Untold,
-    outcome: Outcome,
+    outcome: NoticeOutcome,
     why: Option<&str>,
 ) -> Result<Done, Failure> {
     retry(|| {
@@ -135,14 +147,14 @@ async fn end(
     })
     .await?;
     Ok(match outcome {
-        Outcome::Sent => Done::Applied(format!("told: {}", untold.kind)),
-        Outcome::Nobody
-        | Outcome::Muted
-        | Outcome::SwitchedOff
-        | Outcome::NoSender
-        | Outcome::Refused
-        | Outcome::Unclear
-        | Outcome::GivenUp => Done::Applied(format!("not told: {outcome}")),
+        NoticeOutcome::Sent => Done::Applied(format!("told: {}", untold.kind)),
+        NoticeOutcome::Nobody
+        | NoticeOutcome::Muted
+        | NoticeOutcome::SwitchedOff
+        | NoticeOutcome::NoSender
+        | NoticeOutcome::Refused
+        | NoticeOutcome::Unclear
+        | NoticeOutcome::GivenUp => Done::Applied(format!("not told: {outcome}")),
     })
 }
 

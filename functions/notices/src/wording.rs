@@ -3,7 +3,7 @@
 //! Every mail is plain text and HTML with the same words. Text from elsewhere (a plan's name, an invoice's number, a link) is
 //! escaped in the HTML and never part of a subject.
 
-use domain::notices::Kind;
+use domain::notices::NoticeKind;
 use std::fmt::Write;
 use store::Untold;
 
@@ -27,70 +27,70 @@ struct Frame {
     clippy::too_many_lines,
     reason = "one table, with an entry for each kind"
 )]
-const fn frame(kind: Kind) -> Frame {
+const fn frame(kind: NoticeKind) -> Frame {
     let (subject, next, todo, label) = match kind {
-        Kind::Welcome => (
+        NoticeKind::Welcome => (
             "Welcome to Tallyhook",
             "Once the App is installed on GitHub and this account pays there, an issue with the right label or comment becomes a \
              pull request.",
             "Open this page to get your first API key. The link is for you alone; it works once, within seven days.",
             "Get your key",
         ),
-        Kind::PaymentFailed => (
+        NoticeKind::PaymentFailed => (
             "A payment has failed",
             "If a later attempt succeeds, you do not have to do anything.",
             "Please check that your card is still valid, and update it if necessary.",
             "Check your payment method",
         ),
-        Kind::ActionRequired => (
+        NoticeKind::ActionRequired => (
             "A payment needs your confirmation",
             "The invoice stays open until you confirm it.",
             "Please confirm the payment; your bank requires it.",
             "Confirm the payment",
         ),
-        Kind::TrialEnding => (
+        NoticeKind::TrialEnding => (
             "Your trial ends soon",
             "With a payment method, your plan continues automatically; without one, it is suspended.",
             "Please decide whether you want to continue, and add a payment method if you do.",
             "Review your plan",
         ),
-        Kind::QuotaNearlyUsed => (
+        NoticeKind::QuotaNearlyUsed => (
             "Most of your quota is used",
             "When it is used up, new jobs and calls are refused until the next period begins.",
             "If you need more before that, choose a larger plan.",
             "See plans",
         ),
-        Kind::QuotaUsed => (
+        NoticeKind::QuotaUsed => (
             "Your quota is used up",
             "New jobs and calls are refused until the next period begins.",
             "To continue now, choose a larger plan.",
             "See plans",
         ),
-        Kind::LowBalance => (
+        NoticeKind::LowBalance => (
             "Your balance is low",
             "Jobs that are running are paid for; a new job needs enough credits when it starts.",
             "Top up before the balance runs out.",
             "Top up",
         ),
-        Kind::TopUpNeeded => (
+        NoticeKind::TopUpNeeded => (
             "Credits are used up",
             "An issue got a comment instead of a pull request. Other issues will, too, until there are credits again.",
             "Top up, and ask again under the issue.",
             "Top up",
         ),
-        Kind::SpendLimitNear => (
+        NoticeKind::SpendLimitNear => (
             "You are near your spend limit",
             "Work that could cost more than is left is refused until the next billing period begins.",
             "If you want more done before that, raise the limit.",
             "See what you have spent",
         ),
-        Kind::SpendLimitReached => (
+        NoticeKind::SpendLimitReached => (
             "Your spend limit is reached",
             "Work that could cost more than is left is refused until the next billing period begins. Running work continues.",
             "To continue now, raise the limit and ask again.",
             "See what you have spent",
         ),
-        Kind::JobFinished => (
+        NoticeKind::JobFinished => (
             "A job has finished",
             "",
             "You can see the result in your dashboard.",
@@ -119,7 +119,7 @@ pub fn mail(untold: &Untold, dashboard_url: Option<&str>) -> Worded {
     )
 }
 
-fn worded(kind: Kind, words: &str, link: Option<&str>, dashboard: Option<&str>) -> Worded {
+fn worded(kind: NoticeKind, words: &str, link: Option<&str>, dashboard: Option<&str>) -> Worded {
     let frame = frame(kind);
     let what = sentence(words);
     let said: Vec<&str> = [what.as_str(), frame.next, frame.todo]

@@ -1,7 +1,7 @@
 //! The applicant's customer at Stripe: exactly one, even if responses get lost.
 
 use domain::accounts::addresses::MailAddress;
-use domain::accounts::signups::{FOUND_AFTER, Next, SignUp, Tried};
+use domain::accounts::signups::{CustomerCreation, CustomerStep, FOUND_AFTER, SignUp};
 use domain::ids::CustomerId;
 use domain::retry::Failure;
 use domain::time::Timestamp;
@@ -20,12 +20,12 @@ pub async fn ensure(
         return Ok(None);
     };
     match attempt.next(now) {
-        Next::Make => create(store, stripe, sign_up, attempt, now).await,
-        Next::Wait(wait) => Err(Failure::after(
+        CustomerStep::Make => create(store, stripe, sign_up, attempt, now).await,
+        CustomerStep::Wait(wait) => Err(Failure::after(
             wait,
             "the customer may exist, but Stripe's search does not find it yet",
         )),
-        Next::LookUp => look_up(store, stripe, sign_up, attempt, now).await,
+        CustomerStep::LookUp => look_up(store, stripe, sign_up, attempt, now).await,
     }
 }
 
@@ -34,7 +34,7 @@ async fn look_up(
     store: &Store,
     stripe: &StripeApi,
     sign_up: &SignUp,
-    attempt: Tried,
+    attempt: CustomerCreation,
     now: Timestamp,
 ) -> Result<Option<CustomerId>, Failure> {
     if let Some(customer) = stripe.customer_search(&sign_up.account).await? {
@@ -53,7 +53,7 @@ async fn create(
     store: &Store,
     stripe: &StripeApi,
     sign_up: &SignUp,
-    attempt: Tried,
+    attempt: CustomerCreation,
     now: Timestamp,
 ) -> Result<Option<CustomerId>, Failure> {
     let order = CustomerOrder {

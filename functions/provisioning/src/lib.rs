@@ -13,9 +13,9 @@ mod welcome;
 
 pub use config::{Config, Ctx};
 
-use domain::accounts::signups::{Newcomer, SignUp, State};
-use domain::inbox::events::Mode;
-use domain::retry::{Done, Failure, Fate, Retry};
+use domain::accounts::signups::{Applicant, SignUp, SignUpState};
+use domain::inbox::events::StripeMode;
+use domain::retry::{Done, Failure, MessageFate, Retry};
 use domain::time::Timestamp;
 use queues::{Message, SqsBatchResponse, SqsEvent, consume_with};
 use store::{Provisioned, Store};
@@ -26,39 +26,41 @@ const CONCURRENCY: usize = 5;
 
 /// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, _deadline: Timestamp) -> SqsBatchResponse {
-    let handle = async |applicant: Newcomer| on_sign_up(ctx, &applicant).await;
-    let fail = async |applicant: Newcomer, failure: Failure, receives: u32| {
+    let handle = async |applicant: Applicant| on_sign_up(ctx, &applicant).await;
+    let fail = async |applicant: Applicant, failure: Failure, receives: u32| {
         if failure.retry == Retry::Never {
             // An operator has to look at it; retrying would not help.
             let reason = failure.source.to_string();
             let now = ctx.outside.now();
             ctx.store.signup_refuse(&applicant, &reason, now).await?;
         }
-        let fate = Fate::of(failure.retry, receives, (ctx.outside.random)());
+        let fate = MessageFate::of(failure.retry, receives, (ctx.outside.random)());
         Ok((fate, failure))
     };
     consume_with(&ctx.queues, event, CONCURRENCY, select, handle, fail).await
 }
 
-fn select(message: &Message) -> Option<Newcomer> {
+fn select(message: &Message) -> Option<Applicant> {
     match message {
         Message::SignUp(applicant) => Some(applicant.clone()),
         _ => None,
     }
 }
 
-async fn on_sign_up(ctx: &Ctx, applicant: &Newcomer) -> Result<Done, Failure> {
+async fn on_sign_up(ctx: &Ctx, applicant: &Applicant) -> Result<Done, Failure> {
     let Some(row) = ctx.store.signup_find(applicant).await? else {
         return Ok(Done::Ignored("no such sign-up"));
     };
     match row.state {
-        State::Owed => {}
-        State::Done => {
+        SignUpState::Owed => {}
+        SignUpState::Done => {
             carry_purchase(&ctx.store, &row.sign_up).await?;
             return Ok(Done::Duplicate);
         }
-        State::WaitingForApproval => return Ok(Done::Ignored("waits for an operator's approval")),
-        State::Refused => return Ok(Done::Ignored("it was refused")),
+        SignUpState::WaitingForApproval => {
+            return Ok(Done::Ignored("waits for an operator's approval"));
+        }
+        SignUpState::Refused => return Ok(Done::Ignored("it was refused")),
     }
     let now = ctx.outside.now();
     // An operator may have linked the owner to an account in the meantime.
@@ -85,7 +87,7 @@ async fn on_sign_up(ctx: &Ctx, applicant: &Newcomer) -> Result<Done, Failure> {
     };
     let welcome = Welcome::new(
         &row.sign_up,
-        stripe.mode().unwrap_or(Mode::Test),
+        stripe.mode().unwrap_or(StripeMode::Test),
         &ctx.public_url,
         &ctx.outside,
     );

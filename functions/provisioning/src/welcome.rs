@@ -3,7 +3,7 @@
 use boot::Outside;
 use domain::accounts::api_keys::{REVEALED_FOR, Reveal, RevealToken};
 use domain::accounts::signups::SignUp;
-use domain::inbox::events::Mode;
+use domain::inbox::events::StripeMode;
 use domain::notices::{Notice, Topic};
 use store::reveal_digest;
 
@@ -17,7 +17,7 @@ pub struct Welcome {
 }
 
 impl Welcome {
-    pub fn new(sign_up: &SignUp, mode: Mode, public_url: &str, outside: &Outside) -> Self {
+    pub fn new(sign_up: &SignUp, mode: StripeMode, public_url: &str, outside: &Outside) -> Self {
         let now = outside.now();
         // The text contains no address and no link: the link is stored apart and removed once the mail is sent.
         let notice = Notice::new(Topic::Welcome, text(sign_up), now);

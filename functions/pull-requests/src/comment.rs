@@ -3,7 +3,7 @@
 use crate::{Ctx, finished, repository, wording};
 use domain::ids::{CommentId, JobId};
 use domain::jobs::pulls::hidden_marker;
-use domain::jobs::{CommentState, Snapshot};
+use domain::jobs::{CommentState, JobRow};
 use domain::retry::{Done, Failure, Retry};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -27,7 +27,7 @@ const TIMES_MAX: u32 = 4;
 
 /// Writes the job's state into the comment, unless it is there already or another worker is writing. That worker notices
 /// that the job has moved on.
-pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, Failure> {
+pub async fn tell(ctx: &Ctx, row: &JobRow, until: Timestamp) -> Result<Done, Failure> {
     let mut row = row.clone();
     let mut done = Done::Duplicate;
     for _ in 0..TIMES_MAX {
@@ -67,7 +67,7 @@ pub async fn tell(ctx: &Ctx, row: &Snapshot, until: Timestamp) -> Result<Done, F
     Ok(done)
 }
 
-async fn write(ctx: &Ctx, row: &Snapshot, notice: CommentState) -> Result<CommentId, Failure> {
+async fn write(ctx: &Ctx, row: &JobRow, notice: CommentState) -> Result<CommentId, Failure> {
     let order = CommentOrder {
         issue: row.facts.issue_number,
         known: row.comment,

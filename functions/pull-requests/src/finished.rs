@@ -3,15 +3,15 @@
 //! commented under the issue.
 
 use crate::{Ctx, wording};
-use domain::jobs::{CommentState, Snapshot};
-use domain::notices::{Kind, Notice, Topic};
+use domain::jobs::{CommentState, JobRow};
+use domain::notices::{Notice, NoticeKind, Topic};
 use domain::retry::Failure;
 use flows::owe;
 use queues::Message;
 
 /// Owes the mail, if the job has ended or was delivered and the account wants such mails. The fact is the job, so a later
 /// state of it owes no second mail.
-pub async fn notify(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<(), Failure> {
+pub async fn notify(ctx: &Ctx, row: &JobRow, state: CommentState) -> Result<(), Failure> {
     if state == CommentState::Working {
         return Ok(());
     }
@@ -22,7 +22,7 @@ pub async fn notify(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<()
         .store
         .account_mail_find(account)
         .await?
-        .switch(Kind::JobFinished)
+        .switch(NoticeKind::JobFinished)
         .is_on()
     {
         return Ok(());
@@ -37,7 +37,7 @@ pub async fn notify(ctx: &Ctx, row: &Snapshot, state: CommentState) -> Result<()
 }
 
 /// Owes the warning that a spend limit is nearly or fully spent.
-async fn warn(ctx: &Ctx, row: &Snapshot) -> Result<(), Failure> {
+async fn warn(ctx: &Ctx, row: &JobRow) -> Result<(), Failure> {
     let Some(spending) = &row.facts.terms.spending else {
         return Ok(());
     };

@@ -15,7 +15,7 @@ mod wording;
 pub use config::{Config, Ctx};
 
 use domain::ids::JobId;
-use domain::jobs::{Snapshot, Work};
+use domain::jobs::{JobRow, JobWork};
 use domain::retry::Failure;
 use domain::time::Timestamp;
 use flows::work::LEASE_MARGIN;
@@ -44,14 +44,14 @@ enum Task {
 
 fn select(message: &Message) -> Option<Task> {
     match message {
-        Message::Work(Work::Pull, job) => Some(Task::Open(job.clone())),
+        Message::Work(JobWork::Pull, job) => Some(Task::Open(job.clone())),
         Message::Comment(job) => Some(Task::Comment(job.clone())),
         _ => None,
     }
 }
 
 /// The job's repository, for writing.
-pub(crate) async fn repository(ctx: &Ctx, row: &Snapshot) -> Result<Repository, Failure> {
+pub(crate) async fn repository(ctx: &Ctx, row: &JobRow) -> Result<Repository, Failure> {
     let facts = &row.facts;
     let github = ctx.github.client().await?;
     let opened = github.repository(

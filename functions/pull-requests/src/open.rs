@@ -5,7 +5,7 @@ use domain::ids::JobId;
 use domain::jobs::pulls::{branch, commit_marker, hidden_marker, pull_body, without_mentions};
 use domain::jobs::steps::Steps;
 use domain::jobs::{
-    CancelRequest, Job, Leasable, Lease, MovedOn, Opening, PullRef, Snapshot, Staged,
+    CancelRequest, ConcurrentMove, Job, JobLease, JobRow, Leasable, Opening, PullRef, Staged,
 };
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
@@ -36,7 +36,7 @@ async fn deliver<S: Leasable<Working = Opening>>(
     until: Timestamp,
 ) -> Result<Done, Failure> {
     let (random, clock) = (|| (ctx.outside.random)(), || ctx.outside.now());
-    let run = async |lease: &Lease<Opening>| {
+    let run = async |lease: &JobLease<Opening>| {
         let pull = pull(ctx, lease, steps).await?;
         let now = ctx.outside.now();
         let finish: Finish<Opening> = match pull {
@@ -51,7 +51,7 @@ async fn deliver<S: Leasable<Working = Opening>>(
         Worked::Moved(row, transition) => (row, transition),
         Worked::Not(done) => return Ok(done),
         // A cancellation was requested meanwhile. The next attempt looks up whether there is a pull request now.
-        Worked::Overtaken => return Err(MovedOn.into()),
+        Worked::Overtaken => return Err(ConcurrentMove.into()),
     };
     for debts in transition.money().debts() {
         ctx.queues
@@ -63,7 +63,11 @@ async fn deliver<S: Leasable<Working = Opening>>(
 }
 
 /// The pull request, created or found, with its labels and reviewers; `None` if the job was cancelled in time.
-async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option<Pull>, Failure> {
+async fn pull(
+    ctx: &Ctx,
+    lease: &JobLease<Opening>,
+    steps: &Steps,
+) -> Result<Option<Pull>, Failure> {
     let row = lease.row();
     let repository = repository(ctx, row).await?;
     let pull = match row.cancel_requested {
@@ -81,7 +85,7 @@ async fn pull(ctx: &Ctx, lease: &Lease<Opening>, steps: &Steps) -> Result<Option
     Ok(pull)
 }
 
-fn worn_out(row: &Snapshot) -> Failure {
+fn worn_out(row: &JobRow) -> Failure {
     let reason = row.reason.clone();
     Failure::never(reason.unwrap_or_else(|| {
         "the pull request could not be opened; every attempt ended without an answer".into()
@@ -98,7 +102,7 @@ async fn made(repository: &Repository, head_branch: &str) -> Result<Option<Pull>
     Ok(repository.pull_find(head_branch).await?)
 }
 
-async fn ensured(repository: &Repository, row: &Snapshot, steps: &Steps) -> Result<Pull, Failure> {
+async fn ensured(repository: &Repository, row: &JobRow, steps: &Steps) -> Result<Pull, Failure> {
     let head_branch = branch(&row.facts.id);
     let (proposal, base_sha) = delivered(row, steps)?;
     let commit = CommitOrder {
@@ -124,7 +128,7 @@ async fn ensured(repository: &Repository, row: &Snapshot, steps: &Steps) -> Resu
 }
 
 fn delivered<'a>(
-    row: &'a Snapshot,
+    row: &'a JobRow,
     steps: &'a Steps,
 ) -> Result<(&'a domain::jobs::pulls::Proposal, &'a str), Failure> {
     let proposal = steps

@@ -4,7 +4,7 @@
 //! changes nothing. A wish that GitHub refuses, or that fails several times, is dropped with a warning, because no delivered
 //! job should fail over a label.
 
-use domain::jobs::Snapshot;
+use domain::jobs::JobRow;
 use domain::retry::{Failure, Retry};
 use github_api::{GithubError, Repository};
 use std::slice;
@@ -13,7 +13,7 @@ use std::slice;
 const WISH_ATTEMPTS_MAX: u32 = domain::retry::ATTEMPTS_MAX / 2;
 
 /// Labels the pull request and asks for its reviews.
-pub async fn grant(repository: &Repository, row: &Snapshot, pull: u64) -> Result<(), Failure> {
+pub async fn grant(repository: &Repository, row: &JobRow, pull: u64) -> Result<(), Failure> {
     let wishes = &row.facts.wishes;
     granted_or_dropped(row, repository.labels_ensure(pull, wishes.labels()).await)?;
     match repository.reviewers_request(pull, wishes.reviewers()).await {
@@ -33,7 +33,7 @@ pub async fn grant(repository: &Repository, row: &Snapshot, pull: u64) -> Result
     }
 }
 
-fn granted_or_dropped(row: &Snapshot, outcome: Result<(), GithubError>) -> Result<(), Failure> {
+fn granted_or_dropped(row: &JobRow, outcome: Result<(), GithubError>) -> Result<(), Failure> {
     let Err(failure) = outcome.map_err(Failure::from) else {
         return Ok(());
     };

@@ -2,10 +2,10 @@
 
 use domain::billing::plans::Billable;
 use domain::jobs::pulls::{Proposal, commit_marker, without_mentions};
-use domain::jobs::{CommentState, Facts, Funding, Snapshot, State, cost_to_customer};
+use domain::jobs::{CommentState, Funding, JobFacts, JobRow, JobState, cost_to_customer};
 
 /// The commit: a subject, the issue it is for, and the job.
-pub fn commit_message(row: &Snapshot, proposal: &Proposal) -> String {
+pub fn commit_message(row: &JobRow, proposal: &Proposal) -> String {
     format!(
         "{}\n\nRefs #{}\n\n{}",
         without_mentions(proposal.title()),
@@ -15,8 +15,8 @@ pub fn commit_message(row: &Snapshot, proposal: &Proposal) -> String {
 }
 
 /// The mail about a job that is delivered or has ended: its result and its cost.
-pub fn mail(row: &Snapshot) -> String {
-    let Facts {
+pub fn mail(row: &JobRow) -> String {
+    let JobFacts {
         owner_login,
         repository_name,
         issue_number,
@@ -31,7 +31,7 @@ pub fn mail(row: &Snapshot) -> String {
     };
     let cost = match (&terms.funding, terms.billable) {
         (Funding::Free, _) => "It costs nothing".to_owned(),
-        (_, Billable::Merged) if row.state != State::Merged => {
+        (_, Billable::Merged) if row.state != JobState::Merged => {
             "It is billed when it is merged".to_owned()
         }
         (Funding::Prepaid { .. }, _) => format!("It costs {} credits", cost_to_customer(row)),
@@ -44,7 +44,7 @@ pub fn mail(row: &Snapshot) -> String {
 }
 
 /// The comment under the issue.
-pub fn comment(row: &Snapshot, notice: CommentState) -> String {
+pub fn comment(row: &JobRow, notice: CommentState) -> String {
     let job = &row.facts.id;
     let reason = row
         .reason

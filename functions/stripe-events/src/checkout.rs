@@ -4,10 +4,10 @@
 //! since it may be discounted, and neither does metadata.
 
 use crate::{Ctx, attribution, record_payment};
-use domain::billing::payments::{Fact, Purchase};
+use domain::billing::payments::{CreditPurchase, PaymentFact};
 use domain::ids::PaymentId;
 use domain::inbox::EventRow;
-use domain::inbox::events::{CheckoutChange, CheckoutEvent, CheckoutPurpose, Paid};
+use domain::inbox::events::{CheckoutChange, CheckoutEvent, CheckoutPayment, CheckoutPurpose};
 use domain::retry::{Done, Failure};
 use domain::units::Credits;
 use std::time::Duration;
@@ -40,10 +40,10 @@ pub async fn grant(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<D
         (CheckoutPurpose::Subscription | CheckoutPurpose::Setup, _) => {
             return Ok(Done::Ignored("the subscription has events of its own"));
         }
-        (CheckoutPurpose::Payment, Paid::NotYet) => {
+        (CheckoutPurpose::Payment, CheckoutPayment::Unpaid) => {
             return Ok(Done::Applied("not paid yet; nothing granted".to_owned()));
         }
-        (CheckoutPurpose::Payment, Paid::Yes | Paid::NothingDue) => {}
+        (CheckoutPurpose::Payment, CheckoutPayment::Paid | CheckoutPayment::NotRequired) => {}
     }
     let payment = payment_of(event)?;
     if is_bought(ctx, &payment).await? {
@@ -57,7 +57,7 @@ pub async fn grant(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<D
         return Ok(attribution::UNATTRIBUTED);
     };
     let days = |days| Duration::from_secs(u64::from(days) * 86_400);
-    let purchase = Purchase {
+    let purchase = CreditPurchase {
         account,
         credits: goods.credits,
         paid_minor: event.total_minor,
@@ -71,7 +71,7 @@ pub async fn grant(ctx: &Ctx, event: &CheckoutEvent, row: &EventRow) -> Result<D
     record_payment::facts(
         ctx,
         &payment,
-        &[Fact::Bought(purchase)],
+        &[PaymentFact::Bought(purchase)],
         event.session.as_str(),
     )
     .await

@@ -4,12 +4,12 @@
 //! from all facts together (`domain::billing::payments`), so the order of the events does not matter.
 
 use crate::{Ctx, record_payment};
-use domain::billing::payments::Fact;
+use domain::billing::payments::PaymentFact;
 use domain::inbox::events::DisputeEvent;
 use domain::retry::{Done, Failure};
 
 /// Takes the payment's credits back or returns them, as the dispute now stands.
 pub async fn handle(ctx: &Ctx, event: &DisputeEvent) -> Result<Done, Failure> {
-    let fact = Fact::Disputed(event.id.clone(), event.dispute);
+    let fact = PaymentFact::Disputed(event.id.clone(), event.dispute);
     record_payment::facts(ctx, &event.payment, &[fact], event.id.as_str()).await
 }

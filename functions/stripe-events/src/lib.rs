@@ -25,7 +25,7 @@ mod subscription;
 
 pub use config::{Config, Ctx};
 
-use domain::inbox::events::{Mode, StripeEvent};
+use domain::inbox::events::{StripeEvent, StripeMode};
 use domain::inbox::{EventKey, EventRow};
 use domain::retry::{Done, Failure};
 use domain::time::Timestamp;
@@ -88,7 +88,7 @@ async fn dispatch(ctx: &Ctx, row: &EventRow, body: &[u8]) -> Result<Done, Failur
 }
 
 /// Whether an event is of the mode that our key is not for: test money must not buy credits.
-async fn is_foreign(ctx: &Ctx, mode: Mode) -> Result<bool, Failure> {
+async fn is_foreign(ctx: &Ctx, mode: StripeMode) -> Result<bool, Failure> {
     let ours = ctx.stripe_maybe().await?.and_then(|stripe| stripe.mode());
     Ok(ours.is_some_and(|ours| ours != mode))
 }

@@ -4,7 +4,7 @@
 //! not billed.
 
 use crate::Ctx;
-use domain::billing::usage::Debts;
+use domain::billing::usage::AccountMeter;
 use domain::ids::JobId;
 use domain::inbox::events::MeterEvent;
 use domain::retry::{Done, Failure, Retry};
@@ -43,7 +43,7 @@ async fn set_aside(ctx: &Ctx, uncounted: &Uncounted) -> Result<Unbilled, Failure
     let Some(job) = ctx.store.job_find(&job).await? else {
         return Ok(Unbilled::Unknown);
     };
-    let debts = Debts {
+    let debts = AccountMeter {
         account: job.facts.account,
         meter: identifier.meter.clone(),
     };

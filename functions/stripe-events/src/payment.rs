@@ -6,7 +6,7 @@ use crate::{Ctx, checkout};
 use domain::ids::PaymentIntentId;
 use domain::inbox::EventRow;
 use domain::inbox::events::{
-    CheckoutChange, CheckoutEvent, CheckoutPurpose, Paid, PaymentChange, PaymentEvent,
+    CheckoutChange, CheckoutEvent, CheckoutPayment, CheckoutPurpose, PaymentChange, PaymentEvent,
 };
 use domain::retry::{Done, Failure};
 use stripe_api::{CheckoutSession, PaymentStatus, SessionMode};
@@ -49,9 +49,9 @@ fn as_event(event: &PaymentEvent, session: CheckoutSession) -> CheckoutEvent {
         customer: session.customer.or_else(|| event.customer.clone()),
         payment: Some(event.payment.clone()),
         paid: match session.payment_status {
-            PaymentStatus::Paid => Paid::Yes,
-            PaymentStatus::NoPaymentRequired => Paid::NothingDue,
-            PaymentStatus::Unpaid | PaymentStatus::Other(_) => Paid::NotYet,
+            PaymentStatus::Paid => CheckoutPayment::Paid,
+            PaymentStatus::NoPaymentRequired => CheckoutPayment::NotRequired,
+            PaymentStatus::Unpaid | PaymentStatus::Other(_) => CheckoutPayment::Unpaid,
         },
         total_minor: session.amount_total_minor.unwrap_or(0),
         currency: session.currency.unwrap_or_default(),

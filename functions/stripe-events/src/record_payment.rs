@@ -1,9 +1,9 @@
 //! Facts about a payment for credits, recorded in any order, with the ledger entries that follow from them.
 
 use crate::Ctx;
-use domain::billing::payments::Fact;
+use domain::billing::payments::PaymentFact;
 use domain::ids::PaymentId;
-use domain::ledger::{Entry, Kind};
+use domain::ledger::{Entry, EntryKind};
 use domain::retry::{Done, Failure};
 use domain::units::Credits;
 use store::PaymentLearnt;
@@ -12,7 +12,7 @@ use store::PaymentLearnt;
 pub async fn facts(
     ctx: &Ctx,
     payment: &PaymentId,
-    facts: &[Fact],
+    facts: &[PaymentFact],
     source: &str,
 ) -> Result<Done, Failure> {
     let mut news = None;
@@ -45,12 +45,16 @@ fn said(payment: &PaymentId, entries: &[Entry]) -> String {
     format!("{} for payment {payment}", words.join(", "))
 }
 
-fn moved(kind: Kind, amount: Credits) -> String {
+fn moved(kind: EntryKind, amount: Credits) -> String {
     match kind {
-        Kind::Grant => format!("granted {amount} credits"),
-        Kind::TakeBack => format!("took {amount} credits back"),
-        Kind::GiveBack => format!("gave {amount} credits back"),
-        Kind::Hold | Kind::Capture | Kind::Release | Kind::Adjustment | Kind::Expiry => {
+        EntryKind::Grant => format!("granted {amount} credits"),
+        EntryKind::TakeBack => format!("took {amount} credits back"),
+        EntryKind::GiveBack => format!("gave {amount} credits back"),
+        EntryKind::Hold
+        | EntryKind::Capture
+        | EntryKind::Release
+        | EntryKind::Adjustment
+        | EntryKind::Expiry => {
             format!("posted {} of {amount} credits", kind.as_str())
         }
     }

@@ -3,13 +3,13 @@
 //! Both are facts about one payment, so their order does not matter. A refund that failed gives the credits back.
 
 use crate::{Ctx, record_payment};
-use domain::billing::payments::Fact;
+use domain::billing::payments::PaymentFact;
 use domain::inbox::events::{ChargeEvent, RefundEvent};
 use domain::retry::{Done, Failure};
 
 /// Takes the credits of one refund back, or returns them if the refund failed.
 pub async fn handle(ctx: &Ctx, event: &RefundEvent) -> Result<Done, Failure> {
-    let fact = Fact::Refund(event.id.clone(), event.refund);
+    let fact = PaymentFact::Refund(event.id.clone(), event.refund);
     record_payment::facts(ctx, &event.payment, &[fact], event.id.as_str()).await
 }
 
@@ -18,9 +18,9 @@ pub async fn charge(ctx: &Ctx, event: &ChargeEvent) -> Result<Done, Failure> {
     let refunds = event
         .refunds
         .iter()
-        .map(|(id, refund)| Fact::Refund(id.clone(), *refund));
+        .map(|(id, refund)| PaymentFact::Refund(id.clone(), *refund));
     let facts: Vec<_> = refunds
-        .chain([Fact::Refunded(event.refunded_minor)])
+        .chain([PaymentFact::Refunded(event.refunded_minor)])
         .collect();
     record_payment::facts(ctx, &event.payment, &facts, event.payment.as_str()).await
 }

@@ -5,7 +5,7 @@
 
 use boot::{Env, Outside, Secret, Setting, Settings};
 use bytes::Bytes;
-use domain::inbox::Source;
+use domain::inbox::EventSource;
 use flows::receive::{Receiver, Sender, check};
 use http::{Request, Response};
 use queues::Queue;
@@ -21,7 +21,7 @@ pub const PATHS: [&str; 4] = [
 ];
 
 const SENDER: Sender = Sender {
-    source: Source::Stripe,
+    source: EventSource::Stripe,
     name: "Stripe",
     paths: &PATHS,
     verify: stripe::verify,

@@ -7,7 +7,7 @@
 
 use boot::{Env, Outside, Settings};
 use domain::ids::JobId;
-use domain::inbox::{OVERDUE_AFTER, Source};
+use domain::inbox::{EventSource, OVERDUE_AFTER};
 use domain::retry::Failure;
 use domain::switches::Switch;
 use domain::switches::Switches;
@@ -115,7 +115,7 @@ async fn pass(ctx: &Ctx, switches: &Switches) -> Result<Swept, Failure> {
     let now = ctx.outside.now();
     let (mut sendings, mut waiting) = (Vec::new(), 0);
     // Events of a stopped source stay due without being postponed, because their list contains nothing else.
-    for source in Source::ALL
+    for source in EventSource::ALL
         .into_iter()
         .filter(|source| switches.process(*source) == Switch::On)
     {
@@ -154,7 +154,7 @@ async fn take_event(ctx: &Ctx, due: DueEvent, now: Timestamp) -> Result<Option<S
 async fn row_messages(
     ctx: &Ctx,
     due: &Due,
-    meters_sent: &mut BTreeSet<domain::billing::usage::Debts>,
+    meters_sent: &mut BTreeSet<domain::billing::usage::AccountMeter>,
 ) -> Result<Vec<Sending>, Failure> {
     match &due.item {
         DueItem::Job(id) => job_messages(ctx, id).await,

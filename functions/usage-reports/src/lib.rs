@@ -11,7 +11,7 @@ mod report;
 
 pub use config::{Config, Ctx};
 
-use domain::billing::usage::Debts;
+use domain::billing::usage::AccountMeter;
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -30,12 +30,12 @@ const HELD_WAIT: Duration = Duration::from_secs(3);
 /// Handles a batch of messages.
 pub async fn handle(ctx: &Ctx, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
     let until = deadline.plus(LEASE_MARGIN);
-    let handle = async |debts: Debts| on_usage(ctx, &debts, until).await;
+    let handle = async |debts: AccountMeter| on_usage(ctx, &debts, until).await;
     let random = || (ctx.outside.random)();
     consume(&ctx.queues, event, CONCURRENCY, random, select, handle).await
 }
 
-fn select(message: &Message) -> Option<Debts> {
+fn select(message: &Message) -> Option<AccountMeter> {
     match message {
         Message::Usage(debts) => Some(debts.clone()),
         _ => None,
@@ -44,7 +44,7 @@ fn select(message: &Message) -> Option<Debts> {
 
 const KEPT: Done = Done::Waiting("billing is off or the account is paused; the usage is kept");
 
-async fn on_usage(ctx: &Ctx, debts: &Debts, until: Timestamp) -> Result<Done, Failure> {
+async fn on_usage(ctx: &Ctx, debts: &AccountMeter, until: Timestamp) -> Result<Done, Failure> {
     // The rows stay due, so the sweeper sends them again and they are reported once billing is on.
     let Some(stripe) = &ctx.stripe else {
         return Ok(KEPT);

@@ -2,7 +2,9 @@
 
 use boot::Outside;
 use domain::billing::subscriptions::Subscription;
-use domain::billing::usage::{Debts, ReportAction, Usage, carried_to, may_be_late, report_action};
+use domain::billing::usage::{
+    AccountMeter, ReportAction, Usage, carried_to, may_be_late, report_action,
+};
 use domain::retry::{Failure, Retry, backoff};
 use domain::time::Timestamp;
 use std::time::Duration;
@@ -35,7 +37,11 @@ impl<'a> Reporter<'a> {
     }
 
     /// Reports one batch after another while there is time, and returns how many records it reported.
-    pub async fn report_all(&mut self, debts: &Debts, until: Timestamp) -> Result<usize, Failure> {
+    pub async fn report_all(
+        &mut self,
+        debts: &AccountMeter,
+        until: Timestamp,
+    ) -> Result<usize, Failure> {
         let mut reported = 0;
         loop {
             let mut batch = self.store.owed_list(debts, BATCH).await?;
@@ -132,7 +138,7 @@ impl<'a> Reporter<'a> {
             .stripe
             .usage_total(&meter, &usage.customer, from, last)
             .await?;
-        let debts = Debts {
+        let debts = AccountMeter {
             account: usage.account.clone(),
             meter: usage.meter.clone(),
         };

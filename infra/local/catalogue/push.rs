@@ -12,7 +12,7 @@ use super::events::EVENTS;
 use super::table::columns;
 use anyhow::{Context, bail};
 use catalogue::offers::{Amount, Price, Product};
-use domain::billing::plans::{Catalogue, Interval, Rate, Tier};
+use domain::billing::plans::{Catalogue, Interval, Rate, RateTier};
 use domain::ids::{PriceId, ProductId};
 use domain::retry::{Retry, Retryable};
 use domain::time::Timestamp;
@@ -340,7 +340,7 @@ fn interval(every: Interval) -> stripe_api::Interval {
 }
 
 fn tiers(amount: &Amount) -> Vec<stripe_api::Tier> {
-    let tier = |tier: &Tier| stripe_api::Tier {
+    let tier = |tier: &RateTier| stripe_api::Tier {
         up_to: tier.up_to,
         unit_amount_minor_decimal: Some(tier.unit.clone()),
         flat_amount_minor_decimal: None,

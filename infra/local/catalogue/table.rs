@@ -1,7 +1,9 @@
 //! What is sold, as a table for people.
 
 use catalogue::offers::Amount;
-use domain::billing::plans::{Catalogue, Limit, MeterKind, Pays, Plan, Quota, Renewal, Sold};
+use domain::billing::plans::{
+    Availability, Catalogue, Limit, MeterKind, Pays, Plan, Quota, Renewal,
+};
 use domain::units::Credits;
 use domain::units::Currency;
 
@@ -87,9 +89,9 @@ pub fn columns(rows: &[Vec<String>]) -> String {
 
 fn price(plan: &Plan, currency: Currency) -> String {
     match (plan.sold, plan.price) {
-        (Sold::ByAgreement, _) => "agreed with each customer".to_owned(),
-        (Sold::Openly, None) => "–".to_owned(),
-        (Sold::Openly, Some(price)) => Amount::Recurring(price).text(currency),
+        (Availability::ByAgreement, _) => "agreed with each customer".to_owned(),
+        (Availability::Public, None) => "–".to_owned(),
+        (Availability::Public, Some(price)) => Amount::Recurring(price).text(currency),
     }
 }
 
@@ -104,7 +106,7 @@ fn jobs(plan: &Plan, currency: Currency) -> String {
             plan.fee, plan.budget
         ),
         Pays::Meters => {
-            let text = |charge: &domain::billing::plans::Charge| {
+            let text = |charge: &domain::billing::plans::MeterCharge| {
                 let (meter, every) = (
                     charge.meter.clone(),
                     domain::billing::plans::Interval::Month,

@@ -1,19 +1,18 @@
-//! Amounts as a person writes them, in quoted decimals, and as the house keeps them, in whole numbers of small units.
+//! Amounts: from the quoted decimals that people write to whole numbers of small units.
 
 use domain::billing::plans::BasisPoints;
 use domain::units::decimal_parse;
 use domain::units::{Currency, Money};
 
-/// Places of a minor unit that Stripe takes.
+/// The decimal places of a minor unit that Stripe supports.
 const RATE_PLACES_MAX: usize = 12;
-/// The most that Stripe takes for one amount.
+/// The largest single amount that Stripe accepts.
 const MINOR_MAX: u64 = 99_999_999;
-/// Digits of an amount that anybody could mean.
+/// The most digits of any sensible amount.
 const DIGITS_MAX: usize = 30;
-/// What two decimals of three digits before the point come to.
+/// The largest markup, in basis points.
 const MARKUP_MAX: u64 = 99_999;
 
-/// How money is written in a currency.
 pub fn money_shape(currency: Currency) -> String {
     match currency.decimals() {
         0 => format!("a whole number of {currency} in quotes, as \"500\""),
@@ -39,15 +38,15 @@ pub fn markup(text: &str) -> Option<BasisPoints> {
     u32::try_from(points).ok().map(BasisPoints)
 }
 
-/// What a model's price cannot be.
+/// Why a model's price is invalid.
 pub enum BadModelPrice {
-    /// No decimal with at most six places.
+    /// Not a decimal with at most six places.
     Unreadable,
-    /// A token would cost less than can be counted.
+    /// A token would cost less than a microcredit.
     TooFine,
 }
 
-/// Microcredits for one token, of a price for a thousand of them in the currency's major unit.
+/// Microcredits for one token, from a price in major units for a thousand tokens.
 pub fn per_token(text: &str, credits_per_unit: u64) -> Result<u64, BadModelPrice> {
     let millionths = decimal_parse(text, 6).ok_or(BadModelPrice::Unreadable)?;
     // A millionth of the unit is `credits_per_unit` microcredits.
@@ -61,7 +60,7 @@ pub fn per_token(text: &str, credits_per_unit: u64) -> Result<u64, BadModelPrice
     }
 }
 
-/// A rate in minor units, as Stripe writes it, of one in the major unit for 10^`per` units.
+/// Stripe's rate in minor units, from a rate in major units for 10^`per` units.
 pub fn rate(text: &str, currency: Currency, per: usize) -> Option<String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -92,7 +91,7 @@ pub fn rate(text: &str, currency: Currency, per: usize) -> Option<String> {
     }
 }
 
-/// An amount in minor units as people read it, in the currency's major unit.
+/// Formats an amount in minor units in the currency's major unit.
 pub fn major(minor: &str, currency: Currency) -> String {
     let (whole, fraction) = minor.split_once('.').unwrap_or((minor, ""));
     let places = currency.decimals();

@@ -1,18 +1,18 @@
-//! What has to hold between the entries of a catalogue.
+//! Checks the relations between a catalogue's entries.
 
 use crate::fault::Faults;
 use crate::fields::Placed;
 use crate::plans::Read;
-use domain::billing::plans::{Beyond, ModelPrice, Pack, Pays, Plan, PlanId, Sold};
+use domain::billing::plans::{Availability, CreditPack, ModelPrice, OverQuota, Pays, Plan, PlanId};
 use domain::billing::usage::Meter;
 use domain::ids::PriceId;
 use std::collections::BTreeMap;
 
-/// Notes whatever does not fit together.
+/// Records every inconsistency.
 pub fn check(
     faults: &Faults,
     plans: &[Read],
-    packs: &[Pack],
+    packs: &[CreditPack],
     models: &[ModelPrice],
     default_plan: Option<&Placed<PlanId>>,
 ) {
@@ -90,7 +90,7 @@ fn find<'p>(plans: &'p [Read], id: &PlanId) -> Option<&'p Plan> {
 }
 
 fn costs(plan: &Plan) -> bool {
-    plan.price.is_some() || plan.sold == Sold::ByAgreement
+    plan.price.is_some() || plan.sold == Availability::ByAgreement
 }
 
 /// Whether a plan says what the way in which its jobs are paid needs, and no more.
@@ -136,7 +136,7 @@ fn payment(plan: &Plan, models: &[ModelPrice], fault: &impl Fn(String)) {
     for (meter, _) in plan
         .quotas
         .iter()
-        .filter(|(meter, quota)| quota.beyond == Beyond::Charge && !charged(meter))
+        .filter(|(meter, quota)| quota.beyond == OverQuota::Charge && !charged(meter))
     {
         fault(format!(
             "beyond its quota of {meter} it goes on, but {meter} is not charged; add a charge or refuse"
@@ -186,10 +186,10 @@ fn circles(plans: &[Read], start: &Plan) -> bool {
     false
 }
 
-/// Notes prices that would sell two things.
+/// Records prices that would sell two things.
 pub fn twice<'p>(
     plans: impl Iterator<Item = &'p Plan>,
-    packs: &'p [Pack],
+    packs: &'p [CreditPack],
     fault: &impl Fn(&str, String),
 ) {
     let sold = plans

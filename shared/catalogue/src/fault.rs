@@ -1,16 +1,14 @@
-//! What is wrong with a catalogue: all of it at once, each with its place and its remedy.
+//! The faults of a catalogue, all at once, each with its place and remedy.
 
 use std::cell::RefCell;
 use std::fmt;
 
-/// One thing that is wrong.
+/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogueError {
-    /// The line of the file, where there is one.
     pub line: Option<usize>,
-    /// The entry, as `plan teams`, or the setting.
+    /// The entry, such as `plan teams`, or the setting.
     pub entry: String,
-    /// What is wrong with it and what to do.
     pub what: String,
 }
 
@@ -23,12 +21,11 @@ impl fmt::Display for CatalogueError {
     }
 }
 
-/// Everything that is wrong with a catalogue, in the order of its lines.
+/// All faults of a catalogue, by line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogueErrors(Vec<CatalogueError>);
 
 impl CatalogueErrors {
-    /// One at a time.
     pub fn iter(&self) -> impl Iterator<Item = &CatalogueError> {
         self.0.iter()
     }
@@ -46,7 +43,7 @@ impl fmt::Display for CatalogueErrors {
 
 impl std::error::Error for CatalogueErrors {}
 
-/// Where readers of a catalogue leave what they find wrong, so that the first fault does not hide the rest.
+/// Collects faults, so that the first one does not hide the rest.
 #[derive(Default)]
 pub struct Faults(RefCell<Vec<CatalogueError>>);
 
@@ -54,7 +51,7 @@ pub struct Faults(RefCell<Vec<CatalogueError>>);
 const FAULTS_MAX: usize = 100;
 
 impl Faults {
-    /// Notes one fault.
+    /// Records a fault.
     pub fn note(&self, line: Option<usize>, entry: &str, what: impl Into<String>) {
         let mut faults = self.0.borrow_mut();
         if faults.len() < FAULTS_MAX {
@@ -66,7 +63,7 @@ impl Faults {
         }
     }
 
-    /// The value, if nothing was wrong.
+    /// Returns the value if there was no fault.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, CatalogueErrors> {
         let mut faults = self.0.into_inner();
         match value {

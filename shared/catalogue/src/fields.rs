@@ -1,5 +1,5 @@
-//! The fields of one entry, read one by one. Whatever is missing, misshapen or unknown is noted with its line, and reading
-//! goes on with nothing in its place.
+//! Reads the fields of one entry. Missing, malformed and unknown fields are recorded with their
+//! line, and reading continues.
 
 use crate::amounts;
 use crate::fault::Faults;
@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 const TEXT_CHARS_MAX: usize = 500;
 const NAME_CHARS_MAX: usize = 100;
 
-/// The file, for telling lines.
+/// The file, for line numbers.
 #[derive(Clone, Copy)]
 pub struct Page<'t> {
     pub text: &'t str,
@@ -30,25 +30,23 @@ impl Page<'_> {
     }
 }
 
-/// A value and the line that it stands on.
+/// A value and its line.
 pub struct Placed<T> {
     pub value: T,
     pub line: usize,
 }
 
-/// One entry's fields.
+/// The fields of an entry.
 pub struct Fields<'t> {
     page: Page<'t>,
-    /// What faults call it.
     pub entry: String,
-    /// Where it begins.
     pub line: usize,
     values: BTreeMap<String, Spanned<DeValue<'t>>>,
     asked: Vec<&'static str>,
 }
 
 impl<'t> Fields<'t> {
-    /// A table's fields. `must` names those that have to be there, each with an example.
+    /// Creates the fields of a table. `must` names the required fields, each with an example.
     pub fn new(
         page: Page<'t>,
         entry: String,
@@ -79,17 +77,17 @@ impl<'t> Fields<'t> {
         fields
     }
 
-    /// Calls the entry by its own name from here on.
+    /// Sets the entry's name for later faults.
     pub fn rename(&mut self, entry: String) {
         self.entry = entry;
     }
 
-    /// Notes what is wrong at a line.
+    /// Records a fault.
     pub fn fault(&self, line: usize, what: impl Into<String>) {
         self.page.faults.note(Some(line), &self.entry, what);
     }
 
-    /// Whether a field is there, read or not.
+    /// Whether the field is present, read or not.
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }
@@ -100,7 +98,7 @@ impl<'t> Fields<'t> {
         Some((self.page.line(value.span().start), value.into_inner()))
     }
 
-    /// A text that is not blank.
+    /// Reads a non-blank text.
     pub fn text(&mut self, name: &'static str) -> Option<Placed<String>> {
         let (line, value) = self.take(name)?;
         let Some(text) = value.as_str() else {
@@ -125,7 +123,7 @@ impl<'t> Fields<'t> {
         })
     }
 
-    /// A text that something can be read from; `shape` says what it looks like.
+    /// Reads a text and parses it; `shape` describes the expected form.
     pub fn read<T>(
         &mut self,
         name: &'static str,
@@ -146,7 +144,6 @@ impl<'t> Fields<'t> {
         })
     }
 
-    /// A whole number.
     pub fn whole(&mut self, name: &'static str) -> Option<Placed<u64>> {
         let (line, value) = self.take(name)?;
         let number = value
@@ -161,7 +158,7 @@ impl<'t> Fields<'t> {
         number.map(|value| Placed { value, line })
     }
 
-    /// A whole number that is not too large.
+    /// Reads a whole number up to `most`.
     pub fn small(&mut self, name: &'static str, most: u32) -> Option<u32> {
         let number = self.whole(name)?;
         let small = u32::try_from(number.value)
@@ -173,7 +170,7 @@ impl<'t> Fields<'t> {
         small
     }
 
-    /// An amount of credits, as a whole number or as a quoted decimal.
+    /// Reads an amount of credits, as a whole number or a quoted decimal.
     pub fn credits(&mut self, name: &'static str) -> Option<Placed<Credits>> {
         let (line, value) = self.take(name)?;
         let text = value
@@ -189,13 +186,12 @@ impl<'t> Fields<'t> {
         }
     }
 
-    /// An amount of money, as a quoted decimal of the currency's major unit.
+    /// Reads an amount of money, as a quoted decimal in the currency's major unit.
     pub fn money(&mut self, name: &'static str, currency: Currency) -> Option<Placed<Money>> {
         let shape = amounts::money_shape(currency);
         self.read(name, &shape, |text| amounts::money(text, currency))
     }
 
-    /// A list of texts.
     pub fn texts(&mut self, name: &'static str, most: usize) -> Vec<Placed<String>> {
         let Some((line, value)) = self.take(name) else {
             return Vec::new();
@@ -229,7 +225,7 @@ impl<'t> Fields<'t> {
         texts
     }
 
-    /// A table whose names are the file's own.
+    /// Reads a table whose keys are free names.
     pub fn named(&mut self, name: &'static str) -> Vec<(String, usize, DeTable<'t>)> {
         let Some((line, value)) = self.take(name) else {
             return Vec::new();
@@ -255,7 +251,6 @@ impl<'t> Fields<'t> {
         found
     }
 
-    /// One table.
     pub fn table(&mut self, name: &'static str, must: &[(&'static str, &str)]) -> Option<Self> {
         let start = self.values.get(name).map_or(0, |value| value.span().start);
         let (line, value) = self.take(name)?;
@@ -266,7 +261,7 @@ impl<'t> Fields<'t> {
         Some(Self::new(self.page, name.to_owned(), start, table, must))
     }
 
-    /// A list of tables, each with where it begins.
+    /// Reads a list of tables, each with its line.
     pub fn tables(&mut self, name: &'static str, most: usize) -> Vec<(usize, DeTable<'t>)> {
         let Some((line, value)) = self.take(name) else {
             return Vec::new();
@@ -295,7 +290,7 @@ impl<'t> Fields<'t> {
         tables
     }
 
-    /// Notes every field that nobody asked for.
+    /// Records every field that was not read.
     pub fn close(self) {
         for (name, value) in &self.values {
             let line = self.page.line(value.span().start);
@@ -309,7 +304,6 @@ impl<'t> Fields<'t> {
         }
     }
 
-    /// The file this is read from.
     pub const fn page(&self) -> Page<'t> {
         self.page
     }

@@ -1,11 +1,13 @@
-//! Everything in the file but its plans: meters, packs, models' prices and the words at its head.
+//! Reads everything except plans: meters, packs, models' prices and the settings at the top.
 
 use crate::amounts::{self, BadModelPrice};
 use crate::fields::{Fields, Page, Placed};
 use crate::plans::{Meters, prices};
-use domain::billing::plans::{MeterInfo, MeterKind, ModelPrice, Pack, PhasePredicate, PlanId};
+use domain::billing::plans::{
+    CreditPack, MeterInfo, MeterKind, ModelPrice, PhasePredicate, PlanId,
+};
 use domain::billing::usage::Meter;
-use domain::jobs::phases::{Ending, Phase};
+use domain::jobs::phases::{Phase, PhaseResult};
 use domain::units::Credits;
 use domain::units::{Currency, Money};
 
@@ -31,7 +33,6 @@ const MODEL: &[(&str, &str)] = &[
 ];
 const PHASE: &[(&str, &str)] = &[("phase", "\"mitigate\""), ("result", "\"success\"")];
 
-/// What is counted.
 pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
     let mut meters = Meters::new();
     for (at, (start, table)) in head.tables("meter", METERS_MAX).into_iter().enumerate() {
@@ -69,9 +70,8 @@ pub fn meters(page: Page<'_>, head: &mut Fields<'_>) -> Meters {
     meters
 }
 
-/// Credits for sale.
-pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<Pack> {
-    let mut packs: Vec<Pack> = Vec::new();
+pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<CreditPack> {
+    let mut packs: Vec<CreditPack> = Vec::new();
     for (at, (start, table)) in head.tables("pack", PACKS_MAX).into_iter().enumerate() {
         let mut fields = Fields::new(page, format!("pack no. {}", at + 1), start, table, PACK);
         let id = fields.read("id", "a name out of a-z, 0-9, _ and -", PlanId::parse);
@@ -104,7 +104,7 @@ pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<P
             .filter(|days| *days > 0);
         let prices = prices(&mut fields);
         if let Some(id) = id {
-            packs.push(Pack {
+            packs.push(CreditPack {
                 id: id.value,
                 name,
                 credits: credits.map_or(Credits::ZERO, |credits| credits.value),
@@ -118,7 +118,6 @@ pub fn packs(page: Page<'_>, head: &mut Fields<'_>, currency: Currency) -> Vec<P
     packs
 }
 
-/// What models cost.
 pub fn models(page: Page<'_>, head: &mut Fields<'_>, credits_per_unit: u64) -> Vec<ModelPrice> {
     let mut models: Vec<ModelPrice> = Vec::new();
     for (at, (start, table)) in head.tables("model", MODELS_MAX).into_iter().enumerate() {
@@ -169,7 +168,6 @@ fn per_token(fields: &mut Fields<'_>, name: &'static str, credits_per_unit: u64)
     }
 }
 
-/// Which phases of outside agents are billable.
 pub fn phase(head: &mut Fields<'_>) -> PhasePredicate {
     let Some(mut fields) = head.table("phase", PHASE) else {
         return PhasePredicate {
@@ -182,7 +180,7 @@ pub fn phase(head: &mut Fields<'_>) -> PhasePredicate {
         "\"scan\", \"validate\" or \"mitigate\"",
         Phase::parse,
     );
-    let result = fields.read("result", "\"success\" or \"failure\"", Ending::parse);
+    let result = fields.read("result", "\"success\" or \"failure\"", PhaseResult::parse);
     let phase = PhasePredicate {
         phase: phase.map_or_else(String::new, |phase| phase.value.as_str().to_owned()),
         result: result.map_or_else(String::new, |result| result.value.as_str().to_owned()),

@@ -1,8 +1,10 @@
-//! The catalogue: what is sold and for how much, read from one TOML file into `domain::billing::plans`.
+//! The catalogue: what is sold and at what price, read from one TOML file into
+//! `domain::billing::plans`.
 //!
-//! Owns the file's language and is its only reader. Promises that a catalogue that comes out is whole: what its entries
-//! name exists, every plan can be paid for, no amount was rounded. Whatever is wrong with a file is said at once, each with
-//! its line and what to do. It never calls anybody and never changes the file; `infra/local` brings it to Stripe.
+//! This crate is the only reader of the file. A catalogue that it returns is consistent: referenced
+//! entries exist, every plan can be paid for, and no amount was rounded. All faults of a file are
+//! reported at once, each with its line and its remedy. The crate sends no request and never
+//! changes the file; `infra/local` creates the catalogue at Stripe.
 
 mod amounts;
 mod check;
@@ -25,10 +27,9 @@ use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::DeTable;
 
-/// The catalogue that counts where no other is named.
+/// The catalogue that is used unless another one is named.
 pub const BUILT_IN: &str = include_str!("../../../catalogue.toml");
 
-/// The built-in catalogue.
 pub fn built_in() -> Catalogue {
     parse(BUILT_IN).expect("the built-in catalogue is whole; a test says so")
 }
@@ -45,7 +46,7 @@ const HEAD: &[(&str, &str)] = &[
     ("default_plan", "\"payg\""),
 ];
 
-/// Reads a catalogue, or says everything that is wrong with it.
+/// Parses a catalogue, or returns all of its faults.
 pub fn parse(text: &str) -> Result<Catalogue, CatalogueErrors> {
     let faults = Faults::default();
     if text.len() > FILE_BYTES_MAX {

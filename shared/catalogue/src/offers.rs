@@ -1,55 +1,45 @@
-//! What Stripe has to know of a catalogue: products, each with its prices.
+//! The objects that Stripe needs for a catalogue: products and their prices.
 //!
-//! A price's lookup key is its product's id and a digest of what the price means. So whoever has the catalogue can find at
-//! Stripe the price that sells what it says, and never another one: a changed price has another key.
+//! A price's lookup key is its product's id and a digest of the price's meaning. The catalogue
+//! therefore finds exactly the prices that sell what it says; a changed price has another key.
 
 use crate::amounts::major;
-use domain::billing::plans::{Catalogue, Interval, Pack, Pays, Plan, Rate, Recurring, Sold, Tier};
+use domain::billing::plans::{
+    Availability, Catalogue, CreditPack, Interval, Pays, Plan, Rate, RateTier, RecurringPrice,
+};
 use domain::billing::usage::Meter;
 use domain::ids::ProductId;
 use domain::units::{Currency, Money};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// Something that is sold at Stripe.
+/// A product at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Product {
-    /// Its id there.
     pub id: ProductId,
-    /// What customers read.
     pub name: String,
-    /// What customers read below it; may be empty.
+    /// The text below the product's name; may be empty.
     pub description: String,
-    /// What belongs to it: all of a plan's prices are subscribed to together. None where they are agreed on with each
+    /// All prices of a plan are subscribed to together. Empty if they are agreed on with each
     /// customer.
     pub prices: Vec<Price>,
 }
 
-/// One price of a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    /// By which Stripe finds it.
     pub lookup_key: String,
-    /// What operators read.
     pub nickname: String,
-    /// How much.
     pub amount: Amount,
 }
 
-/// What a price asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Amount {
-    /// So much, once.
+    /// A single payment.
     Once(Money),
-    /// So much, again and again.
-    Recurring(Recurring),
-    /// For what a meter counts.
+    Recurring(RecurringPrice),
     Metered {
-        /// The meter.
         meter: Meter,
-        /// How often it is invoiced.
         every: Interval,
-        /// How much for it.
         rate: Rate,
     },
 }
@@ -57,7 +47,6 @@ pub enum Amount {
 const DIGEST_BYTES: usize = 6;
 
 impl Product {
-    /// What its prices are found by.
     pub fn lookup_keys(&self) -> Vec<&str> {
         self.prices
             .iter()
@@ -65,10 +54,11 @@ impl Product {
             .collect()
     }
 
-    /// What a plan is at Stripe. None where nothing of it is sold there, or where it is sold by prices that were not made
-    /// from the catalogue.
+    /// The product of a plan. Returns `None` if nothing of it is sold at Stripe, or if its prices
+    /// were not created from the catalogue.
     pub fn of_plan(plan: &Plan, currency: Currency) -> Option<Self> {
-        let free = plan.price.is_none() && plan.charges.is_empty() && plan.sold == Sold::Openly;
+        let free =
+            plan.price.is_none() && plan.charges.is_empty() && plan.sold == Availability::Public;
         if free || !plan.prices.is_empty() {
             return None;
         }
@@ -94,8 +84,8 @@ impl Product {
         })
     }
 
-    /// What a pack is at Stripe; none where it is sold by prices that were not made from the catalogue.
-    pub fn of_pack(pack: &Pack) -> Option<Self> {
+    /// The product of a pack. Returns `None` if its prices were not created from the catalogue.
+    pub fn of_pack(pack: &CreditPack) -> Option<Self> {
         if !pack.prices.is_empty() {
             return None;
         }
@@ -113,7 +103,6 @@ impl Product {
         })
     }
 
-    /// Everything that Stripe sells of a catalogue.
     pub fn all(catalogue: &Catalogue) -> Vec<Self> {
         let plans = catalogue
             .plans
@@ -160,7 +149,7 @@ impl Amount {
                 rate: Rate::Graduated(tiers),
             } => {
                 let start = format!("{} of {meter}", every.as_str());
-                let end = |tier: &Tier| {
+                let end = |tier: &RateTier| {
                     tier.up_to
                         .map_or("inf".to_owned(), |up_to| up_to.to_string())
                 };
@@ -171,7 +160,7 @@ impl Amount {
         }
     }
 
-    /// What it says to a person.
+    /// The description for people.
     pub fn text(&self, currency: Currency) -> String {
         match self {
             Self::Once(money) => money.to_string(),
@@ -181,7 +170,7 @@ impl Amount {
     }
 }
 
-/// What a rate says to a person: `15.00 USD each`, `0.00 USD each up to 60, then 8.00 USD each`.
+/// The description of a rate: `15.00 USD each`, `0.00 USD each up to 60, then 8.00 USD each`.
 pub fn rate_text(rate: &Rate, currency: Currency) -> String {
     let each = |unit: &str| {
         format!(
@@ -190,7 +179,7 @@ pub fn rate_text(rate: &Rate, currency: Currency) -> String {
             currency.as_str().to_ascii_uppercase()
         )
     };
-    let tier = |tier: &Tier| match tier.up_to {
+    let tier = |tier: &RateTier| match tier.up_to {
         Some(up_to) => format!("{} up to {up_to}", each(&tier.unit)),
         None => each(&tier.unit),
     };
@@ -200,7 +189,7 @@ pub fn rate_text(rate: &Rate, currency: Currency) -> String {
     }
 }
 
-/// The meters that Stripe has to have, by their event names, with what people call them: those that some plan charges.
+/// The meters that some plan charges, by event name, with their display names.
 pub fn charged_meters(catalogue: &Catalogue) -> BTreeMap<&Meter, &str> {
     let charged = catalogue.plans.iter().flat_map(|plan| &plan.charges);
     charged

@@ -1,10 +1,10 @@
-//! One plan, read.
+//! Reads one plan.
 
 use crate::amounts;
 use crate::fields::{Fields, Page, Placed};
 use domain::billing::plans::{
-    Beyond, Billable, Charge, Counts, Interval, Limit, MeterInfo, MeterKind, Pays, Plan, PlanId,
-    Quota, Rate, Recurring, Renewal, Sold, Tier,
+    Availability, Billable, Interval, Limit, MeterCharge, MeterInfo, MeterKind, MeteredUnit,
+    OverQuota, Pays, Plan, PlanId, Quota, Rate, RateTier, RecurringPrice, Renewal,
 };
 use domain::billing::usage::Meter;
 use domain::ids::PriceId;
@@ -17,12 +17,12 @@ const CHARGES_MAX: usize = 10;
 const TIERS_MAX: usize = 20;
 pub const PRICES_MAX: usize = 20;
 const DAYS_MAX: u32 = 730;
-/// How long a plan goes on by itself after a payment has failed.
+/// The default number of days that a plan continues after a failed payment.
 const GRACE_DAYS: u32 = 7;
-/// Tokens that one job may take where they are charged.
+/// The default limit of tokens for one job, if tokens are charged.
 const TOKENS: u64 = 500_000;
 const TOKENS_MOST: u32 = 100_000_000;
-/// How many delivered jobs may wait for Stripe to be told of them.
+/// The default limit of delivered jobs that are not yet reported to Stripe.
 const UNBILLED: u64 = 500;
 const UNBILLED_MOST: u32 = 10_000;
 
@@ -38,13 +38,13 @@ const NAME: &str = "a name out of a-z, 0-9, _ and -";
 /// The catalogue's meters.
 pub type Meters = BTreeMap<Meter, MeterInfo>;
 
-/// A plan and where it stands.
+/// A plan and its line in the file.
 pub struct Read {
     pub line: usize,
     pub plan: Plan,
 }
 
-/// Reads one plan; none where it has no name to speak of.
+/// Reads a plan. Returns `None` if it has no valid name.
 pub fn read(
     page: Page<'_>,
     at: usize,
@@ -125,7 +125,6 @@ fn credits(fields: &mut Fields<'_>, name: &'static str) -> Credits {
         .map_or(Credits::ZERO, |credits| credits.value)
 }
 
-/// Price ids of Stripe.
 pub fn prices(fields: &mut Fields<'_>) -> Vec<PriceId> {
     let mut ids = Vec::new();
     for Placed { value, line } in fields.texts("prices", PRICES_MAX) {
@@ -137,7 +136,7 @@ pub fn prices(fields: &mut Fields<'_>) -> Vec<PriceId> {
     ids
 }
 
-/// Reads a price's id, and says what somebody has taken for one.
+/// Parses a price id, and names what the text looks like instead.
 pub fn price_id(text: &str) -> Result<PriceId, String> {
     if text.starts_with("prod_") {
         return Err(format!(
@@ -152,7 +151,7 @@ pub fn price_id(text: &str) -> Result<PriceId, String> {
         .ok_or_else(|| format!("{text:?} is no id of a Stripe price, price_…"))
 }
 
-fn price(fields: &mut Fields<'_>, currency: Currency) -> (Sold, Option<Recurring>) {
+fn price(fields: &mut Fields<'_>, currency: Currency) -> (Availability, Option<RecurringPrice>) {
     let shape = format!(
         "{}, or \"custom\" where it is agreed with each customer",
         amounts::money_shape(currency)
@@ -177,13 +176,13 @@ fn price(fields: &mut Fields<'_>, currency: Currency) -> (Sold, Option<Recurring
         );
     }
     let sold = if price.is_some_and(|price| price.value.is_none()) {
-        Sold::ByAgreement
+        Availability::ByAgreement
     } else {
-        Sold::Openly
+        Availability::Public
     };
     (
         sold,
-        amount.map(|amount| Recurring {
+        amount.map(|amount| RecurringPrice {
             amount,
             every: every.map_or(Interval::Month, |every| every.value),
         }),
@@ -200,9 +199,9 @@ fn pays(text: &str) -> Option<Pays> {
     .find_map(|(word, pays)| (word == text).then_some(pays))
 }
 
-fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<Charge> {
+fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<MeterCharge> {
     let (page, entry) = (fields.page(), fields.entry.clone());
-    let mut found: Vec<Charge> = Vec::new();
+    let mut found: Vec<MeterCharge> = Vec::new();
     for (at, (start, table)) in fields
         .tables("charges", CHARGES_MAX)
         .into_iter()
@@ -232,13 +231,13 @@ fn charges(fields: &mut Fields<'_>, currency: Currency, meters: &Meters) -> Vec<
             Some(meter)
         });
         let counts = charge.read("counts", "\"pulls\" or \"tokens\"", |text| match text {
-            "pulls" => Some(Counts::Pulls),
-            "tokens" => Some(Counts::Tokens),
+            "pulls" => Some(MeteredUnit::Pulls),
+            "tokens" => Some(MeteredUnit::Tokens),
             _ => None,
         });
         let rate = rate(&mut charge, currency);
         if let (Some(meter), Some(counts), Some(rate)) = (meter, counts, rate) {
-            found.push(Charge {
+            found.push(MeterCharge {
                 meter,
                 counts: counts.value,
                 rate,
@@ -282,9 +281,9 @@ fn unit(fields: &mut Fields<'_>, currency: Currency) -> Option<String> {
     each.or(thousand).map(|unit| unit.value)
 }
 
-fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<Tier> {
+fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<RateTier> {
     let (page, entry, line) = (charge.page(), charge.entry.clone(), charge.line);
-    let mut tiers: Vec<Tier> = Vec::new();
+    let mut tiers: Vec<RateTier> = Vec::new();
     for (at, (start, table)) in charge.tables("tiers", TIERS_MAX).into_iter().enumerate() {
         let mut tier = Fields::new(
             page,
@@ -315,7 +314,7 @@ fn tiers(charge: &mut Fields<'_>, currency: Currency) -> Vec<Tier> {
             tier.fault(tier.line, "says no price; add each = \"8.00\"");
         }
         let unit = unit(&mut tier, currency);
-        tiers.push(Tier {
+        tiers.push(RateTier {
             up_to: up_to.map(|up_to| up_to.value),
             unit: unit.unwrap_or_default(),
         });
@@ -344,8 +343,8 @@ fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
             Renewal::parse,
         );
         let beyond = quota.read("beyond", "\"refuse\" or \"charge\"", |text| match text {
-            "refuse" => Some(Beyond::Refuse),
-            "charge" => Some(Beyond::Charge),
+            "refuse" => Some(OverQuota::Refuse),
+            "charge" => Some(OverQuota::Charge),
             _ => None,
         });
         if let Some((meter, kind)) = meter {
@@ -372,7 +371,7 @@ fn quotas(fields: &mut Fields<'_>, meters: &Meters) -> BTreeMap<Meter, Quota> {
                 Quota {
                     limit,
                     renews,
-                    beyond: beyond.map_or(Beyond::Refuse, |beyond| beyond.value),
+                    beyond: beyond.map_or(OverQuota::Refuse, |beyond| beyond.value),
                 },
             );
         }

@@ -1,7 +1,8 @@
-//! The catalogue as a door's settings name it.
+//! The catalogue that a function's settings name.
 //!
-//! `CATALOGUE` is the path of a file; without it, the built-in one counts. Prices at Stripe that were not made from the
-//! catalogue come by the names that older set-ups use. Blank settings count as absent.
+//! `CATALOGUE` is the path of a file; without it the built-in catalogue is used. Prices at Stripe
+//! that were not created from the catalogue come from legacy settings. Blank settings count as
+//! absent.
 
 use crate::check::twice;
 use crate::fault::{CatalogueErrors, Faults};
@@ -9,10 +10,10 @@ use crate::plans::price_id;
 use crate::{BUILT_IN, parse};
 use domain::billing::plans::{Catalogue, PlanId};
 
-/// The setting that names the file.
+/// The setting with the file's path.
 pub const FILE: &str = "CATALOGUE";
 
-/// Settings that give a plan a price, and which plan.
+/// Settings that give a plan a price, and that plan.
 pub const PRICES: [(&str, &str); 6] = [
     ("STRIPE_STARTER_PRICE_ID", "starter"),
     ("STRIPE_PROFESSIONAL_PRICE_ID", "professional"),
@@ -25,7 +26,8 @@ pub const PRICES: [(&str, &str); 6] = [
 const SECRET: &str = "STRIPE_SECRET_KEY";
 const PUBLISHABLE: &str = "STRIPE_PUBLISHABLE_KEY";
 
-/// The catalogue that the settings ask for. Its version is the file's: prices that settings add change no amount.
+/// Reads the catalogue that the settings name. Prices from settings do not change its version,
+/// since they change no amount.
 pub fn from_settings(find: impl Fn(&str) -> Option<String>) -> Result<Catalogue, CatalogueErrors> {
     let find = |name: &str| {
         find(name)

@@ -1,7 +1,7 @@
 //! What the built-in catalogue sells, and what is said of files that cannot be right.
 
 use super::*;
-use domain::billing::plans::{Interval, Limit, Pays, Plan, Rate, Renewal, Sold};
+use domain::billing::plans::{Availability, Interval, Limit, Pays, Plan, Rate, Renewal};
 use domain::billing::usage::Meter;
 
 fn built_in() -> Catalogue {
@@ -104,7 +104,7 @@ fn the_built_in_catalogue_sells_what_is_promised() {
         assert_eq!(plan.pays, pays, "{id}");
         assert_eq!(limits(plan), quotas, "{id}");
         assert_eq!(
-            plan.sold == Sold::ByAgreement,
+            plan.sold == Availability::ByAgreement,
             id.starts_with("enterprise"),
             "{id}"
         );

@@ -1,4 +1,4 @@
-//! Accounts: who pays and owns things, and how GitHub's and Stripe's ids lead to them.
+//! Accounts: who pays and owns things, and how ids from GitHub and Stripe lead to them.
 
 pub mod addresses;
 pub mod api_keys;
@@ -7,34 +7,31 @@ pub mod operators;
 pub mod sessions;
 pub mod signups;
 
-use crate::accounts::signups::Way;
+use crate::accounts::signups::SignUpSource;
 use crate::ids::{AccountId, CustomerId, InstallationId, OwnerId};
+use crate::text::words;
 use crate::time::Timestamp;
 
-/// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its id.
     pub id: AccountId,
-    /// Its customer at Stripe, for ever.
     pub customer: CustomerId,
-    /// The plan it is on, by its name in the catalogue.
+    /// The plan's name in the catalogue.
     pub plan: String,
-    /// The plan its owner asked for when he signed up, where it began with another one.
+    /// The plan that the owner asked for, if the account started with another one.
     pub wish: Option<String>,
-    /// By which sign-up it came to be; none where an operator made it.
-    pub way: Option<Way>,
-    /// The account to which its owner has moved. From then on it is closed and opens nothing.
+    /// The sign-up that created the account; absent if an operator did.
+    pub way: Option<SignUpSource>,
+    /// The account to which the owner has moved. From then on this account is closed.
     pub moved_to: Option<AccountId>,
-    /// Since when.
     pub created_at: Timestamp,
 }
 
 impl Account {
-    /// Whether it came to be by itself, because the App was installed, and nobody has asked for it: only then can its owner
+    /// Whether installing the App created the account, without a request. Only then may its owner
     /// move to another account.
     pub fn came_by_itself(&self) -> bool {
-        self.way == Some(Way::Installation) && self.is_open()
+        self.way == Some(SignUpSource::Installation) && self.is_open()
     }
 
     /// Whether anybody may act for it.
@@ -43,46 +40,29 @@ impl Account {
     }
 }
 
-/// What an installation's events lead to.
+/// The account that pays for an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payer {
-    /// This account.
     Account(AccountId),
-    /// No account has been provisioned for this owner.
+    /// No account is provisioned for the owner.
     Unknown,
-    /// The App is suspended or gone there.
     Inactive,
 }
 
-/// Where the App stands with one installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InstallationState {
-    /// Installed and working.
-    Active,
-    /// Suspended by its owner.
-    Suspended,
-    /// Uninstalled.
-    Deleted,
-}
-
-impl InstallationState {
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Deleted => "deleted",
-        }
+words! {
+    /// The state of the App's installation.
+    InstallationState {
+        Active = "active",
+        Suspended = "suspended",
+        Deleted = "deleted",
     }
 }
 
-/// What is known when an account is provisioned.
+/// The data of an account that is about to be provisioned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount {
-    /// The account to be.
     pub account: Account,
-    /// Where the App is installed, where it is.
     pub installation: Option<InstallationId>,
-    /// Whose installation that is, where it is known already; else the first event tells.
+    /// The owner of the installation, if known; otherwise the first event says it.
     pub owner: Option<OwnerId>,
 }

@@ -1,4 +1,4 @@
-//! What is sold, what an account may do, and what is billed.
+//! Plans, entitlements, payments and usage.
 
 pub mod entitlements;
 pub mod marketplace;

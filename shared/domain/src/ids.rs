@@ -1,12 +1,13 @@
-//! Every identifier of the house, in one registry.
+//! All identifiers.
 //!
-//! Ours are a prefix and a lower-case ULID, so they sort by birth; they are minted from a moment and random bytes that
-//! `boot` hands in. Vendors' ids can only be parsed. None of them dereferences to text or comes from text unchecked.
+//! Tallyhook's own ids are a prefix and a lower-case ULID, so they sort by creation; they are made
+//! from a moment and random bytes that the caller provides. Vendors' ids can only be parsed. No id
+//! is made from text without a check.
 
 use crate::time::Timestamp;
 use std::fmt;
 
-/// Why a text is not the id it was taken for.
+/// A text that is not a valid id of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadId {
     kind: &'static str,
@@ -51,15 +52,15 @@ macro_rules! ours {
         pub struct $name(String);
 
         impl $name {
-            /// What every id of this kind begins with.
+            /// The prefix of ids of this kind.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A new id, from a moment and ten random bytes.
+            /// Creates an id from a moment and ten random bytes.
             pub fn mint(at: Timestamp, random: [u8; 10]) -> Self {
                 Self(format!("{}{}", Self::PREFIX, ulid(at, random)))
             }
 
-            /// Reads an id back.
+            /// Parses an id.
             pub fn parse(text: &str) -> Result<Self, BadId> {
                 match text.strip_prefix(Self::PREFIX) {
                     Some(rest) if is_ulid(rest) => Ok(Self(text.to_owned())),
@@ -67,12 +68,11 @@ macro_rules! ours {
                 }
             }
 
-            /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// The part behind the prefix.
+            /// The part after the prefix.
             pub fn ulid(&self) -> &str {
                 &self.0[Self::PREFIX.len()..]
             }
@@ -99,7 +99,7 @@ macro_rules! vendor_text {
         pub struct $name(String);
 
         impl $name {
-            /// Reads an id as the vendor sends it: bounded, plain characters only.
+            /// Parses an id as the vendor sends it, with bounded length and plain characters.
             pub fn parse(text: &str) -> Result<Self, BadId> {
                 let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
                 if plain && text.starts_with($prefix) && text.len() > $prefix.len() && text.len() <= $max {
@@ -109,7 +109,6 @@ macro_rules! vendor_text {
                 }
             }
 
-            /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -136,12 +135,10 @@ macro_rules! vendor_number {
         pub struct $name(u64);
 
         impl $name {
-            /// Takes the vendor's number.
             pub const fn new(number: u64) -> Self {
                 Self(number)
             }
 
-            /// The vendor's number.
             pub const fn get(self) -> u64 {
                 self.0
             }
@@ -162,58 +159,50 @@ macro_rules! vendor_number {
 }
 
 ours! {
-    /// Who pays and owns things.
     AccountId = "acc_";
-    /// One act of an operator that moves money.
     ActionId = "act_";
-    /// A key of a customer's programs.
     KeyId = "key_";
-    /// A small piece of model work with an answer to read.
+    /// A small piece of model work.
     AssistId = "erd_";
-    /// One order: an issue that is to become a pull request.
+    /// A job: an issue that becomes a pull request.
     JobId = "job_";
-    /// A person's being signed in, on one browser.
+    /// A person's session in one browser.
     SessionId = "ses_";
-    /// One billable fact that Stripe must be told.
+    /// One billable fact to report to Stripe.
     UsageId = "use_";
 }
 
 vendor_text! {
-    /// Stripe's id of a charge; other ways to pay than cards have other prefixes than `ch_`.
+    /// Stripe's id of a charge; only card charges start with `ch_`.
     ChargeId = "", 100;
-    /// Stripe's id of a checkout session.
     CheckoutSessionId = "cs_", 255;
-    /// Stripe's id of an account's customer.
     CustomerId = "cus_", 64;
-    /// The `X-GitHub-Delivery` of one webhook.
+    /// The `X-GitHub-Delivery` header of a webhook.
     DeliveryId = "", 100;
     /// Stripe's id of a dispute, `dp_…` or `du_…`.
     DisputeId = "d", 64;
-    /// Stripe's id of an invoice.
     InvoiceId = "in_", 64;
-    /// What a payment is known by: Stripe's id of the payment intent; of the charge, where it is so old that it has none; of
-    /// the checkout session, where nothing was to be paid.
+    /// Identifies a payment: Stripe's id of the payment intent, of the charge if it is too old to
+    /// have one, or of the checkout session if nothing was to be paid.
     PaymentId = "", 255;
-    /// Stripe's id of one payment, whatever it is for.
+    /// Stripe's id of a payment intent.
     PaymentIntentId = "pi_", 100;
-    /// Stripe's id of a way to pay: `pm_…`, or `card_…` and others from older times.
+    /// Stripe's id of a payment method: `pm_…`, or `card_…` and others for older ones.
     PaymentMethodId = "", 100;
-    /// Stripe's id of a price; whoever made it may have chosen it.
+    /// Stripe's id of a price; its creator may have chosen it.
     PriceId = "", 255;
-    /// Stripe's id of a product; whoever made it may have chosen it.
+    /// Stripe's id of a product; its creator may have chosen it.
     ProductId = "", 255;
     /// Stripe's id of a refund, `re_…`, `pyr_…` and others.
     RefundId = "", 64;
-    /// Stripe's id of an event.
     StripeEventId = "evt_", 100;
-    /// Stripe's id of a subscription.
     SubscriptionId = "sub_", 64;
 }
 
 vendor_number! {
     /// GitHub's number for a comment.
     CommentId;
-    /// GitHub's number for one installation of the App; reinstalling makes a new one.
+    /// GitHub's number for an installation of the App; reinstalling creates a new one.
     InstallationId;
     /// GitHub's number for a user or organization that owns repositories; it survives renames.
     OwnerId;
@@ -224,7 +213,7 @@ vendor_number! {
 }
 
 impl ActionId {
-    /// An act that is known by a key has an id that follows from it, so that it cannot be done twice.
+    /// Derives the id from an idempotency key's digest, so that the action cannot happen twice.
     pub fn of_digest(digest: [u8; 16]) -> Self {
         let [a, b, c, d, e, f, random @ ..] = digest;
         let millis = [a, b, c, d, e, f]
@@ -235,38 +224,39 @@ impl ActionId {
 }
 
 impl AssistId {
-    /// An assist has the ULID of the act that asked for it, so that the act cannot ask for two.
+    /// Derives the id from the action that requests the assist, so that one action makes one
+    /// assist.
     pub fn of_act(act: &ActionId) -> Self {
         Self(format!("{}{}", Self::PREFIX, act.ulid()))
     }
 }
 
 impl KeyId {
-    /// A key has the ULID of the act that made it, so that the act cannot make two.
+    /// Derives the id from the action that creates the key, so that one action makes one key.
     pub fn of_act(act: &ActionId) -> Self {
         Self(format!("{}{}", Self::PREFIX, act.ulid()))
     }
 }
 
 impl JobId {
-    /// A job that is asked for by the API has the ULID of the act that asks, so that the act cannot make two.
+    /// Derives the id from the action that requests the job, so that one action makes one job.
     pub fn of_act(act: &ActionId) -> Self {
         Self(format!("{}{}", Self::PREFIX, act.ulid()))
     }
 }
 
 impl UsageId {
-    /// The usage that a report of an agent tells of has the ULID of the act of reporting.
+    /// Derives the id from the action of reporting.
     pub fn of_act(act: &ActionId) -> Self {
         Self(format!("{}{}", Self::PREFIX, act.ulid()))
     }
 
-    /// The usage of a job has the job's own ULID: the fact is the job, so it has no second id to be minted twice.
+    /// Derives the id from the job: the job is the fact, so it has one usage.
     pub fn of_job(job: &JobId) -> Self {
         Self(format!("{}{}", Self::PREFIX, job.ulid()))
     }
 
-    /// The usage of an assist, likewise.
+    /// Derives the id from the assist.
     pub fn of_assist(assist: &AssistId) -> Self {
         Self(format!("{}{}", Self::PREFIX, assist.ulid()))
     }

@@ -1,61 +1,38 @@
-//! The event log: what a recorded webhook is and how it ends.
+//! The event log: what a recorded webhook is, and how it ends.
 //!
-//! An event is recorded once, under the id its sender gave it, and stays pending until the door that acted on it finishes
-//! it. Only a body that somebody vouched for can be recorded: see [`Verified`].
+//! An event is recorded once, under the id that its sender gave it, and stays pending until the
+//! function that acted on it finishes it. Only a body whose origin was verified can be recorded;
+//! see [`Verified`].
 
 pub mod events;
 
 use crate::ids::{AccountId, BadId};
 use crate::retry::Done;
+use crate::text::words;
 use crate::time::Timestamp;
 use std::fmt;
 use std::time::Duration;
 
-/// Who sends webhooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// GitHub.
-    Github,
-    /// Stripe.
-    Stripe,
-}
-
-impl Source {
-    /// Every source, for listings.
-    pub const ALL: [Self; 2] = [Self::Github, Self::Stripe];
-
-    /// The word in keys, messages and routes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Github => "github",
-            Self::Stripe => "stripe",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.as_str() == text)
+words! {
+    EventSource {
+        Github = "github",
+        Stripe = "stripe",
     }
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Which event: its source and its sender's id. A quarantined one carries the digest of its body behind a `#`.
+/// Identifies an event by its source and the sender's id. The id of a quarantined event ends with
+/// `#` and the digest of its body.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKey {
-    source: Source,
+    source: EventSource,
     id: String,
 }
 
 const EVENT_ID_BYTES_MAX: usize = 200;
 
 impl EventKey {
-    /// Reads an event's id as it stands in messages and routes.
-    pub fn parse(source: Source, id: &str) -> Result<Self, BadEventId> {
+    /// Parses an event id from a message or a route.
+    pub fn parse(source: EventSource, id: &str) -> Result<Self, BadEventId> {
         let plain = id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_-.#".contains(&byte));
@@ -69,12 +46,10 @@ impl EventKey {
         }
     }
 
-    /// Who sent it.
-    pub const fn source(&self) -> Source {
+    pub const fn source(&self) -> EventSource {
         self.source
     }
 
-    /// Its id.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -92,7 +67,7 @@ impl fmt::Display for EventKey {
     }
 }
 
-/// An event's id that is none.
+/// A text that is not an event id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadEventId;
 
@@ -100,7 +75,7 @@ impl fmt::Display for BadEventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "an event's id has 1 to {EVENT_ID_BYTES_MAX} letters, digits or any of _-.#"
+            "an event id has 1 to {EVENT_ID_BYTES_MAX} letters, digits or any of `_-.#`"
         )
     }
 }
@@ -129,15 +104,12 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// One webhook as it arrived: the exact bytes, and what its envelope says of them.
+/// A webhook as it arrived: the exact bytes, and what the envelope says about them.
 pub struct Delivery {
-    /// Which event.
     pub key: EventKey,
     /// The vendor's name for it: `issues` (GitHub's header) or `invoice.paid` (Stripe's type).
     pub name: String,
-    /// The body, byte for byte.
     pub body: Vec<u8>,
-    /// Its digest.
     pub digest: Digest,
 }
 
@@ -153,29 +125,16 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// Who vouches for a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provenance {
-    /// The sender's signature over the raw bytes.
-    Signature,
-    /// The sender's API, asked by us.
-    ProviderApi,
-    /// A person with an operator's token.
-    Operator,
-}
-
-impl Provenance {
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signature => "signature",
-            Self::ProviderApi => "provider-api",
-            Self::Operator => "operator",
-        }
+words! {
+    Provenance {
+        Signature = "signature",
+        /// The sender's API, which we asked.
+        ProviderApi = "provider-api",
+        Operator = "operator",
     }
 }
 
-/// Something that somebody vouched for. `vouch` may be called only where the vouching happens; clippy sees to that.
+/// A value whose origin was verified. Clippy restricts `vouch` to the places that verify.
 #[derive(Debug)]
 pub struct Verified<T> {
     inner: T,
@@ -183,112 +142,67 @@ pub struct Verified<T> {
 }
 
 impl<T> Verified<T> {
-    /// States who vouches.
+    /// States how the origin of `inner` was verified.
     pub const fn vouch(inner: T, provenance: Provenance) -> Self {
         Self { inner, provenance }
     }
 
-    /// What was vouched for.
     pub const fn get(&self) -> &T {
         &self.inner
     }
 
-    /// By whom.
     pub const fn provenance(&self) -> Provenance {
         self.provenance
     }
 }
 
-/// Where an event stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EventState {
-    /// Nobody has finished it yet.
-    Pending,
-    /// The door that acted finished it.
-    Processed,
-    /// It is none of our business, and why is on the row.
-    Ignored,
-    /// It failed for good and waits for a person.
-    Failed,
-    /// Same id as another event, other body: kept aside, never acted on by itself.
-    Quarantined,
-    /// It should be acted on, and nobody knows for whom: it waits for a person to say so.
-    Unattributed,
-}
-
-impl EventState {
-    /// Every state, for listings.
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Processed,
-        Self::Ignored,
-        Self::Failed,
-        Self::Quarantined,
-        Self::Unattributed,
-    ];
-
-    /// The word in keys and routes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Processed => "processed",
-            Self::Ignored => "ignored",
-            Self::Failed => "failed",
-            Self::Quarantined => "quarantined",
-            Self::Unattributed => "unattributed",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
+words! {
+    /// The state of an event.
+    EventState {
+        Pending = "pending",
+        Processed = "processed",
+        /// Tallyhook does not act on it; the row says why.
+        Ignored = "ignored",
+        Failed = "failed",
+        /// Another event has the same id and a different body. It is kept aside and acted on only
+        /// by an operator.
+        Quarantined = "quarantined",
+        /// It must be acted on, but its account is unknown; an operator has to name the account.
+        Unattributed = "unattributed",
     }
 }
 
-/// What the log says of one event, without its body.
+/// An event's row in the log, without its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRow {
-    /// Which event.
     pub key: EventKey,
-    /// The vendor's name for it.
     pub name: String,
-    /// Where it stands.
     pub state: EventState,
-    /// Who vouched for it.
     pub provenance: String,
-    /// When it was recorded.
     pub received_at: Timestamp,
-    /// The moment it is listed under: when it is due while it owes, when it was recorded afterwards.
+    /// The position in listings: the due time while the event is pending, the time of receipt
+    /// afterwards.
     pub listed_at: Timestamp,
-    /// When it was finished, ignored or failed.
     pub processed_at: Option<Timestamp>,
-    /// What became of it, in words.
     pub outcome: Option<String>,
-    /// How often acting on it failed.
     pub attempts: u32,
-    /// Whose it is, where a person has said so.
+    /// The account that an operator attributed it to.
     pub account: Option<AccountId>,
-    /// SHA-256 of its body, in hex.
     pub digest: String,
-    /// The length of its body.
     pub body_bytes: u64,
 }
 
 /// How an event ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finish {
-    /// Acted on.
     Processed(String),
-    /// Not ours to act on.
     Ignored(String),
-    /// Given up.
     Failed(String),
-    /// Kept until somebody says whose it is.
     Unattributed(String),
 }
 
 impl Finish {
-    /// How an event ends of which this came; it does not, while it has to wait.
+    /// Derives the end from a handler's result. Returns `None` while the event has to wait.
     pub fn of(done: &Done) -> Option<Self> {
         match done {
             Done::Applied(what) => Some(Self::Processed(what.clone())),
@@ -299,7 +213,6 @@ impl Finish {
         }
     }
 
-    /// The state it leads to.
     pub const fn state(&self) -> EventState {
         match self {
             Self::Processed(_) => EventState::Processed,
@@ -309,7 +222,7 @@ impl Finish {
         }
     }
 
-    /// What stands on the row.
+    /// The text that the row keeps.
     pub fn outcome(&self) -> &str {
         match self {
             Self::Processed(why)
@@ -320,12 +233,13 @@ impl Finish {
     }
 }
 
-/// The largest body a receiver takes. Lambda's own limit of 6 MB includes the envelope, in which a JSON body grows by its
-/// quotation marks; 5 MiB is what still comes through.
+/// The largest body that a receiver accepts. Lambda limits the envelope to 6 MB, and quoting makes
+/// a JSON body grow inside it; 5 MiB still fits.
 pub const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
-/// How long an event may lie unqueued or unfinished before the sweeper sends it again.
+/// The time after which the sweeper sends a pending event again.
 pub const RESEND_AFTER: Duration = Duration::from_secs(60);
-/// An event that still owes at this age wakes somebody: a body that stands apart is kept for [`KEPT_FOR`] and no longer.
+/// The age at which a pending event raises an alarm. A body stored apart from its row is kept for
+/// [`KEPT_FOR`] only.
 pub const OVERDUE_AFTER: Duration = Duration::from_secs(60 * 86_400);
 /// How long a finished event is kept.
 pub const KEPT_FOR: Duration = Duration::from_secs(90 * 86_400);

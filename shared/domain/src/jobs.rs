@@ -1,337 +1,131 @@
-//! A job: one issue on its way to one pull request.
+//! Jobs: an issue on its way to a pull request.
 //!
-//! Owns the states and what each needs. A [`Job`] in a stage has only the moves that are legal there (`transitions`), work on it
-//! needs a [`Lease`] (`leases`), and both end in a [`Transition`] that the store writes on the version it came from.
-//! Terminal stages have no moves, so a finished job cannot start again:
+//! A [`Job`] in a stage has only the transitions that are legal there (`transitions`). Work on it
+//! needs a [`JobLease`] (`leases`). Both produce a [`Transition`], which the store writes on the
+//! version it started from. Terminal stages have no transitions, so a finished job cannot restart:
 //!
 //! ```compile_fail,E0599
 //! # use domain::{jobs::*, time::Timestamp};
 //! fn reopen(job: Job<Merged>) { let _ = job.closed(Timestamp::from_millis(0)); }
 //! ```
-//! A move consumes the job, so it cannot move twice:
+//! A transition consumes the job, so it cannot happen twice:
 //! ```compile_fail,E0382
 //! # use domain::{jobs::*, time::Timestamp};
 //! fn both(job: Job<Opened>, now: Timestamp) { let _ = job.merged(now); let _ = job.closed(now); }
 //! ```
-//! and a lease cannot be copied:
+//! A lease cannot be copied:
 //! ```compile_fail,E0599
 //! # use domain::jobs::*;
-//! fn twice(lease: Lease<Coding>) { let _ = lease.clone(); }
+//! fn twice(lease: JobLease<Coding>) { let _ = lease.clone(); }
 //! ```
 
 pub mod assists;
+mod billing;
 mod delegated;
-mod funding;
+pub mod fixes;
 mod leases;
 pub mod phases;
 pub mod pulls;
 pub mod repositories;
 pub mod requests;
+mod state;
 pub mod steps;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod transitions;
 pub mod triggers;
 
-pub use funding::{FixPaid, Funding, Money, Offer, Terms, cost_to_customer};
-pub use leases::{Claim, Held, Leasable, Lease};
-pub use transitions::{CancelOutcome, Cancellable, MovedOn, Transition};
+pub use billing::{BillingEffect, cost_to_customer};
+pub use leases::{Busy, JobClaim, JobLease, Leasable};
+pub use state::{CommentState, JobState, JobWork};
+pub use terms::{Delivered, FixPaid, Funding, Offer, Terms};
+pub use transitions::{CancelOutcome, Cancellable, ConcurrentMove, Transition};
 
 use crate::billing::usage::Tokens;
 use crate::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
-use crate::jobs::phases::Fix;
-use crate::jobs::pulls::PullWishes;
+use crate::jobs::fixes::Fix;
+use crate::jobs::pulls::PullOptions;
 use crate::time::Timestamp;
 use crate::units::Credits;
+use crate::work::Lifecycle;
 pub use crate::work::RESEND_AFTER;
-use crate::work::Tries;
 use std::time::Duration;
 
-/// Where a job stands, as the store and the wire say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// Waiting for the word of an agent outside.
-    Delegated,
-    /// Waiting for a planner.
-    Queued,
-    /// Being planned.
-    Planning,
-    /// Planned; being coded.
-    Coding,
-    /// Coded; being reviewed.
-    Reviewing,
-    /// Approved; waiting for its pull request.
-    ReviewApproved,
-    /// The pull request is being opened: the point of no return.
-    PrCreationInitiated,
-    /// Delivered.
-    PrOpened,
-    /// The pull request was merged.
-    Merged,
-    /// The pull request was closed without merging.
-    Closed,
-    /// The review would not have it.
-    Rejected,
-    /// It could not be done.
-    Failed,
-    /// Somebody cancelled it.
-    Cancelled,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 13] = [
-        Self::Delegated,
-        Self::Queued,
-        Self::Planning,
-        Self::Coding,
-        Self::Reviewing,
-        Self::ReviewApproved,
-        Self::PrCreationInitiated,
-        Self::PrOpened,
-        Self::Merged,
-        Self::Closed,
-        Self::Rejected,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// The word on the wire and in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delegated => "DELEGATED",
-            Self::Queued => "QUEUED",
-            Self::Planning => "PLANNING",
-            Self::Coding => "CODING",
-            Self::Reviewing => "REVIEWING",
-            Self::ReviewApproved => "REVIEW_APPROVED",
-            Self::PrCreationInitiated => "PR_CREATION_INITIATED",
-            Self::PrOpened => "PR_OPENED",
-            Self::Merged => "MERGED",
-            Self::Closed => "CLOSED",
-            Self::Rejected => "REJECTED",
-            Self::Failed => "FAILED",
-            Self::Cancelled => "CANCELLED",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-
-    /// Which work is owed in this state, besides the comment that tells of it.
-    pub const fn work(self) -> Option<Work> {
-        match self {
-            Self::Delegated | Self::Queued | Self::Planning => Some(Work::Plan),
-            Self::Coding => Some(Work::Code),
-            Self::Reviewing => Some(Work::Review),
-            Self::ReviewApproved | Self::PrCreationInitiated => Some(Work::Pull),
-            Self::PrOpened
-            | Self::Merged
-            | Self::Closed
-            | Self::Rejected
-            | Self::Failed
-            | Self::Cancelled => None,
-        }
-    }
-
-    /// What the comment under the issue has to say in this state.
-    pub const fn notice(self) -> CommentState {
-        match self {
-            Self::Delegated
-            | Self::Queued
-            | Self::Planning
-            | Self::Coding
-            | Self::Reviewing
-            | Self::ReviewApproved
-            | Self::PrCreationInitiated => CommentState::Working,
-            Self::PrOpened => CommentState::Opened,
-            Self::Merged => CommentState::Merged,
-            Self::Closed => CommentState::Closed,
-            Self::Rejected => CommentState::Rejected,
-            Self::Failed => CommentState::Failed,
-            Self::Cancelled => CommentState::Cancelled,
-        }
-    }
-
-    /// Whether the issue is free for another job.
-    pub const fn is_over(self) -> bool {
-        matches!(
-            self,
-            Self::Merged | Self::Closed | Self::Rejected | Self::Failed | Self::Cancelled
-        )
-    }
-}
-
-/// The work that moves a job on, each with a queue of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Work {
-    /// Look at the repository and plan; or look whether the agent outside is still waited for.
-    Plan,
-    /// Write the change.
-    Code,
-    /// Judge the change.
-    Review,
-    /// Open the pull request.
-    Pull,
-}
-
-/// What the one comment under the issue says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CommentState {
-    /// We are on it.
-    Working,
-    /// Here is the pull request.
-    Opened,
-    /// It was merged.
-    Merged,
-    /// It was closed.
-    Closed,
-    /// The review would not have it.
-    Rejected,
-    /// It could not be done, and why.
-    Failed,
-    /// It was cancelled, and why.
-    Cancelled,
-}
-
-impl CommentState {
-    /// Every notice.
-    pub const ALL: [Self; 7] = [
-        Self::Working,
-        Self::Opened,
-        Self::Merged,
-        Self::Closed,
-        Self::Rejected,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Working => "working",
-            Self::Opened => "opened",
-            Self::Merged => "merged",
-            Self::Closed => "closed",
-            Self::Rejected => "rejected",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|notice| notice.as_str() == text)
-    }
-}
-
-/// What never changes in a job.
+/// The fields of a job that never change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// Its id.
+pub struct JobFacts {
     pub id: JobId,
-    /// Who pays.
     pub account: AccountId,
-    /// Through which installation GitHub is reached.
     pub installation: InstallationId,
-    /// The repository's number.
     pub repository: RepositoryId,
-    /// The owner's name when the job was made.
     pub owner_login: String,
-    /// The repository's name when the job was made.
     pub repository_name: String,
-    /// Where the pull request goes.
     pub base_branch: String,
-    /// The issue's number.
     pub issue_number: u64,
-    /// The fact that asked for the job.
     pub trigger: String,
-    /// Who asked.
     pub asked_by: String,
-    /// The job that this one tries once more.
+    /// The job that this one retries.
     pub retry_of: Option<JobId>,
-    /// What its pull request shall have, by the repository's policy at that moment.
-    pub wishes: PullWishes,
-    /// How it is paid for.
+    /// The options of the pull request, from the repository's policy when the job was created.
+    pub wishes: PullOptions,
     pub terms: Terms,
-    /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// The pull request of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullRef {
-    /// Its number.
     pub number: u64,
-    /// Where people see it.
     pub url: String,
 }
 
-/// One line of a job's timeline.
+/// An entry of a job's timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
-    /// The state it entered.
-    pub state: State,
-    /// When.
+pub struct TimelineEntry {
+    pub state: JobState,
     pub at: Timestamp,
 }
 
-/// A job with everything on its row.
+/// The row of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// What never changes.
-    pub facts: Facts,
-    /// Where it stands.
-    pub state: State,
-    /// How often it was written; every write names the version it came from.
+pub struct JobRow {
+    pub facts: JobFacts,
+    pub state: JobState,
+    /// The number of writes; every write is conditional on the version it started from.
     pub version: u64,
-    /// Until when somebody works on it.
+    /// The end of the current worker's lease.
     pub lease_until: Option<Timestamp>,
-    /// Failed tries of the present work.
     pub attempts: u32,
-    /// How often the review sent it back.
     pub rounds: u32,
-    /// How many steps stand beside it.
     pub steps: u32,
-    /// Tokens used so far.
     pub tokens: Tokens,
-    /// What the models cost so far, before any markup.
+    /// The models' cost so far, before any markup.
     pub cost: Credits,
-    /// With what its fix is paid for.
     pub fix_paid: FixPaid,
-    /// The commit the work is based on.
     pub base_sha: Option<String>,
-    /// The pull request, once there is one.
     pub pull: Option<PullRef>,
-    /// Why it ended as it did, or why it shall be cancelled.
+    /// Why the job ended, or why its cancellation was requested.
     pub reason: Option<String>,
-    /// Asked to stop after the point of no return.
     pub cancel_requested: CancelRequest,
-    /// The comment under the issue.
     pub comment: Option<CommentId>,
-    /// What that comment says by now.
+    /// The state that the comment shows.
     pub commented: Option<CommentState>,
-    /// When the next look at it is due, if anything is owed.
+    /// When the row is next due, if work or the comment is pending.
     pub due_at: Option<Timestamp>,
-    /// Nobody may work on it before: a limit has to be waited out, or a failed try must not be repeated at once.
+    /// Nobody may work on it before this time, because of a rate limit or a failed attempt.
     pub not_before: Option<Timestamp>,
-    /// Where it has been.
-    pub timeline: Vec<Moment>,
+    pub timeline: Vec<TimelineEntry>,
 }
 
-/// Whether a job past the point of no return was asked to stop.
+/// Whether cancellation was requested after the point of no return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelRequest {
-    /// No.
     None,
-    /// Yes.
     Asked,
 }
 
-impl Snapshot {
-    /// The fix that it is to deliver.
+impl JobRow {
+    /// The fix that the job delivers.
     pub fn fix(&self) -> Fix {
         Fix::of_issue(
             &self.facts.owner_login,
@@ -340,9 +134,9 @@ impl Snapshot {
         )
     }
 
-    /// Who works on it, and how often that has failed.
-    pub const fn tries(&self) -> Tries {
-        Tries {
+    /// The lifecycle fields of the row.
+    pub const fn tries(&self) -> Lifecycle {
+        Lifecycle {
             attempts: self.attempts,
             lease_until: self.lease_until,
             not_before: self.not_before,
@@ -350,8 +144,8 @@ impl Snapshot {
         }
     }
 
-    fn set_tries(&mut self, tries: Tries) {
-        let Tries {
+    fn set_tries(&mut self, tries: Lifecycle) {
+        let Lifecycle {
             attempts,
             lease_until,
             not_before,
@@ -365,18 +159,18 @@ impl Snapshot {
         ) = (attempts, lease_until, not_before, due_at);
     }
 
-    /// Whether the present work has been tried so often that another try would be one too many. Tries that end without a
-    /// word, because the sandbox died, count too.
+    /// Whether the current work has used all its attempts. An attempt whose process died counts
+    /// too.
     pub const fn is_worn_out(&self) -> bool {
         self.tries().is_worn_out()
     }
 
-    /// How long until it is due.
+    /// How long until the row is due.
     pub fn wait(&self, now: Timestamp) -> Duration {
         self.tries().wait(now)
     }
 
-    /// What its comment still has to say, if it does not say so yet.
+    /// The state that the comment should show but does not yet.
     pub fn untold(&self) -> Option<CommentState> {
         let notice = self.state.notice();
         (self.commented != Some(notice)).then_some(notice)
@@ -390,16 +184,16 @@ macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident = $state:ident;)*) => {
         $($(#[$doc])* #[derive(Debug)] pub struct $name;)*
 
-        impl Snapshot {
-            /// The job in its stage, with the moves of that stage.
+        impl JobRow {
+            /// Returns the job in its stage, with that stage's transitions.
             pub fn staged(self) -> Staged {
                 match self.state {
-                    $(State::$state => Staged::$name(Job { row: self, stage: std::marker::PhantomData }),)*
+                    $(JobState::$state => Staged::$name(Job { row: self, stage: std::marker::PhantomData }),)*
                 }
             }
         }
 
-        /// A job in whichever stage it is.
+        /// A job in any stage.
         #[derive(Debug)]
         pub enum Staged {
             $($(#[$doc])* $name(Job<$name>),)*
@@ -408,9 +202,9 @@ macro_rules! stages {
 }
 
 stages! {
-    /// Waiting for the word of an agent outside.
+    /// Waiting for an external agent's report.
     Delegated = Delegated;
-    /// Waiting for a planner.
+    /// Waiting to be planned.
     Queued = Queued;
     /// Being planned.
     Planning = Planning;
@@ -422,7 +216,7 @@ stages! {
     Approved = ReviewApproved;
     /// Getting its pull request.
     Opening = PrCreationInitiated;
-    /// With its pull request.
+    /// Has its pull request.
     Opened = PrOpened;
     /// Merged.
     Merged = Merged;
@@ -436,30 +230,29 @@ stages! {
     Cancelled = Cancelled;
 }
 
-/// A job in one stage. It can only be had from a [`Snapshot`], and its moves consume it.
+/// A job in one stage. It comes only from a [`JobRow`], and its transitions consume it.
 #[derive(Debug)]
 pub struct Job<S> {
-    row: Snapshot,
+    row: JobRow,
     stage: std::marker::PhantomData<S>,
 }
 
 impl<S> Job<S> {
-    /// What stands on its row.
-    pub const fn row(&self) -> &Snapshot {
+    pub const fn row(&self) -> &JobRow {
         &self.row
     }
 
-    fn into_row(self) -> Snapshot {
+    fn into_row(self) -> JobRow {
         self.row
     }
 }
 
-/// A new job, as the store creates it.
-pub fn queued(facts: Facts) -> Snapshot {
+/// Creates a job for Tallyhook's own agent.
+pub fn queued(facts: JobFacts) -> JobRow {
     let at = facts.created_at;
-    Snapshot {
+    JobRow {
         facts,
-        state: State::Queued,
+        state: JobState::Queued,
         version: 1,
         lease_until: None,
         attempts: 0,
@@ -476,43 +269,43 @@ pub fn queued(facts: Facts) -> Snapshot {
         commented: None,
         due_at: Some(at.plus(RESEND_AFTER)),
         not_before: None,
-        timeline: vec![Moment {
-            state: State::Queued,
+        timeline: vec![TimelineEntry {
+            state: JobState::Queued,
             at,
         }],
     }
 }
 
-/// The same of a job that an agent outside works on.
-pub fn delegated(facts: Facts) -> Snapshot {
+/// Creates a job for an external agent.
+pub fn delegated(facts: JobFacts) -> JobRow {
     let at = facts.created_at;
-    let timeline = vec![Moment {
-        state: State::Delegated,
+    let timeline = vec![TimelineEntry {
+        state: JobState::Delegated,
         at,
     }];
-    Snapshot {
-        state: State::Delegated,
+    JobRow {
+        state: JobState::Delegated,
         timeline,
         ..queued(facts)
     }
 }
 
-/// A job that is over before any work, because something to be had for it is missing: it says so under its issue. What
-/// was not to be had is neither held nor counted.
-pub fn refused(facts: Facts, reason: &str) -> Snapshot {
+/// Creates a job that failed before any work because something was not available, such as credits.
+/// Its comment says so; nothing is held or counted for it.
+pub fn refused(facts: JobFacts, reason: &str) -> JobRow {
     let at = facts.created_at;
     let terms = Terms {
         funding: Funding::Free,
         spending: None,
         ..facts.terms.clone()
     };
-    Snapshot {
-        state: State::Failed,
+    JobRow {
+        state: JobState::Failed,
         reason: Some(reason.to_owned()),
-        timeline: vec![Moment {
-            state: State::Failed,
+        timeline: vec![TimelineEntry {
+            state: JobState::Failed,
             at,
         }],
-        ..queued(Facts { terms, ..facts })
+        ..queued(JobFacts { terms, ..facts })
     }
 }

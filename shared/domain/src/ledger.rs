@@ -1,33 +1,34 @@
-//! The ledger: every movement of credits, each with the reason why it happened once and cannot happen again.
+//! The ledger: every movement of credits, with the reason that identifies it.
 //!
-//! Owns what a movement is and what it does to a balance. Promises that nothing moves without a [`Cause`], which is the
-//! business fact and the entry's identity: the same fact cannot post twice, and another amount under it is an error. An
-//! account has what is `free` and what is `held`; free below nothing is debt, so whatever comes in pays it first and no
-//! hold passes while it stands. A hold is resolved once: captured in whole or in part, or released.
+//! Every entry has a [`Cause`], which is the business fact and the entry's key, so one fact cannot
+//! post twice, and another amount under the same cause is an error. An account has an available and
+//! a held amount. A negative available amount is debt: incoming credits pay it first, and no hold
+//! passes while it exists. A hold is resolved once, by a capture in whole or in part, or by a
+//! release.
 
 mod lots;
 
 pub use lots::left_of;
 
 use crate::ids::{AccountId, ActionId, AssistId, JobId, PaymentId};
-use crate::jobs::phases::Fix;
+use crate::jobs::fixes::Fix;
+use crate::text::words;
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::fmt;
 
-/// What an account has.
+/// The balance of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Balance {
-    /// What it can spend.
     pub available: Credits,
-    /// What is reserved for work under way.
     pub held: Credits,
-    /// What it owes, because what it had spent was taken back.
+    /// What the account owes because credits that it had spent were taken back.
     pub debt: Credits,
 }
 
 impl Balance {
-    /// Reads the two sums of an account, in microcredits; none if they are none that a balance can have.
+    /// Builds a balance from the two sums of an account, in microcredits. Returns `None` if the
+    /// sums cannot form a valid balance.
     pub fn of(free: i64, held: i64) -> Option<Self> {
         let side = Credits::from_micros;
         let held = side(u64::try_from(held).ok()?)?;
@@ -48,19 +49,18 @@ impl Balance {
 /// Why credits move: the business fact, and the identity of the entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
-    /// A payment was made for them.
+    /// Credits were paid for.
     Payment(PaymentId),
-    /// What was paid has come to be refunded or disputed otherwise than before, for the n-th time.
+    /// The refunded or disputed part of a payment changed for the n-th time.
     Reversal(PaymentId, u64),
-    /// Work was begun.
+    /// Credits were reserved for work.
     Hold(HoldId),
-    /// That work has ended.
+    /// That work ended.
     Settlement(HoldId),
-    /// An operator wished it.
     Adjustment(ActionId),
-    /// What was left of a payment's credits has expired.
+    /// The rest of a payment's credits expired.
     Expiry(PaymentId),
-    /// An agent outside has delivered this fix.
+    /// An external agent delivered this fix.
     Fix(Fix),
 }
 
@@ -69,7 +69,7 @@ impl Cause {
     const REVERSAL: &str = "REVERSAL";
     const EXPIRY: &str = "EXPIRY";
 
-    /// The payment that an entry with this cause was a grant for.
+    /// Returns the payment if `cause` is that of a grant.
     pub fn granted_for(cause: &str) -> Option<PaymentId> {
         let (kind, id) = cause.split_once('#')?;
         (kind == Self::PAYMENT)
@@ -95,16 +95,14 @@ impl fmt::Display for Cause {
 /// What credits are held for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HoldId {
-    /// A job.
     Job(JobId),
-    /// An assist.
     Assist(AssistId),
-    /// Work that a customer does by himself.
+    /// The customer's own work.
     Own(ActionId),
 }
 
 impl HoldId {
-    /// Reads a hold's name.
+    /// Parses a hold id.
     pub fn parse(text: &str) -> Option<Self> {
         let job = JobId::parse(text).map(Self::Job);
         let assist = || AssistId::parse(text).map(Self::Assist);
@@ -124,110 +122,73 @@ impl fmt::Display for HoldId {
     }
 }
 
-/// What kind of movement it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Credits were bought or given.
-    Grant,
-    /// Credits were reserved.
-    Hold,
-    /// Credits were spent; where they had been reserved, the rest came back.
-    Capture,
-    /// Reserved credits came back.
-    Release,
-    /// Granted credits were taken back: a refund, a dispute.
-    TakeBack,
-    /// What was taken back came again: a refund that failed, a dispute that was won.
-    GiveBack,
-    /// An operator put something right.
-    Adjustment,
-    /// Credits have run out of time.
-    Expiry,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::Grant,
-        Self::Hold,
-        Self::Capture,
-        Self::Release,
-        Self::TakeBack,
-        Self::GiveBack,
-        Self::Adjustment,
-        Self::Expiry,
-    ];
-
-    /// The word on the entry.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Grant => "grant",
-            Self::Hold => "hold",
-            Self::Capture => "capture",
-            Self::Release => "release",
-            Self::TakeBack => "take_back",
-            Self::GiveBack => "give_back",
-            Self::Adjustment => "adjustment",
-            Self::Expiry => "expiry",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+words! {
+    EntryKind {
+        Grant = "grant",
+        Hold = "hold",
+        /// Credits were spent; unused held credits came back.
+        Capture = "capture",
+        Release = "release",
+        /// Granted credits were taken back after a refund or a dispute.
+        TakeBack = "take_back",
+        /// Credits that were taken back returned: a refund failed, or a dispute was won.
+        GiveBack = "give_back",
+        Adjustment = "adjustment",
+        Expiry = "expiry",
     }
 }
 
-/// One movement, as it stands in the ledger for ever.
+/// One immutable movement in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Whose.
     pub account: AccountId,
-    /// Its cause, as text: the identity.
+    /// The cause as text, which is the entry's key.
     pub cause: String,
-    /// What kind of movement.
-    pub kind: Kind,
-    /// How much it is about, in microcredits: what was granted, held, spent, given back, taken.
+    pub kind: EntryKind,
+    /// The amount granted, held, captured, released or taken back.
     pub amount: Credits,
-    /// By how much what is free changed, in microcredits.
+    /// The change of the available amount, in microcredits.
     pub free: i64,
-    /// By how much what is held changed, in microcredits.
+    /// The change of the held amount, in microcredits.
     pub held: i64,
-    /// When.
     pub at: Timestamp,
-    /// What people read.
     pub note: String,
-    /// What it came from: an object of Stripe's, an operator, a job.
+    /// The origin: an object at Stripe, an operator or a job.
     pub source: String,
-    /// By which version of the catalogue the amount was computed; empty where none was.
+    /// The catalogue version that priced the amount; empty if none did.
     pub priced_by: String,
 }
 
-/// A movement that is to be.
+/// An entry that is to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "a posting is nothing until the store has written it"]
+#[must_use = "a posting has no effect until the store has written it"]
 pub struct Posting {
     entry: Entry,
     cause: Cause,
-    /// Free must not be below this before it.
+    /// The lowest available amount, before the entry, that permits it.
     floor: i64,
-    /// Until when a hold stands that nobody settles.
+    /// When anybody may release an unsettled hold.
     until: Option<Timestamp>,
-    /// The billing period in whose spending a customer's own hold is counted.
+    /// The billing period in whose spending a customer's own hold counts.
     counted_in: Option<String>,
 }
 
-/// No balance goes further than this to either side.
+/// The bound of a balance in either direction.
 const BALANCE_MAX: i64 = 1_000_000_000_000_000_000;
 
-/// What stands beside the amount of a posting.
+/// The changes that a posting makes, in microcredits.
+struct Movement {
+    amount: Credits,
+    free: i64,
+    held: i64,
+}
+
+/// The descriptive fields of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Label {
-    /// What people read.
+pub struct EntryDetails {
     pub note: String,
-    /// What it came from.
     pub source: String,
-    /// By which version of the catalogue the amount was computed; empty where none was.
+    /// The catalogue version that priced the amount; empty if none did.
     pub priced_by: String,
 }
 
@@ -235,16 +196,17 @@ impl Posting {
     fn new(
         account: &AccountId,
         cause: Cause,
-        kind: Kind,
-        (amount, free, held): (Credits, i64, i64),
-        label: Label,
+        kind: EntryKind,
+        movement: Movement,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
-        let Label {
+        let EntryDetails {
             note,
             source,
             priced_by,
         } = label;
+        let Movement { amount, free, held } = movement;
         let entry = Entry {
             account: account.clone(),
             cause: cause.to_string(),
@@ -266,30 +228,35 @@ impl Posting {
         }
     }
 
-    /// Credits that were paid for.
+    /// Grants credits that were paid for.
     pub fn grant(
         account: &AccountId,
         payment: PaymentId,
         amount: Credits,
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         Self::new(
             account,
             Cause::Payment(payment),
-            Kind::Grant,
-            (amount, amount.signed(), 0),
+            EntryKind::Grant,
+            Movement {
+                amount,
+                free: amount.signed(),
+                held: 0,
+            },
             label,
             at,
         )
     }
 
-    /// What of a payment's credits is taken back, more than before or less; none when nothing changes.
+    /// Adjusts what is taken back of a payment's credits from `before` to `after`. Returns `None`
+    /// if they are equal.
     pub fn reversal(
         account: &AccountId,
         (payment, nth): (PaymentId, u64),
         (before, after): (Credits, Credits),
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Option<Self> {
         let cause = Cause::Reversal(payment, nth);
@@ -298,8 +265,12 @@ impl Posting {
             return Some(Self::new(
                 account,
                 cause,
-                Kind::TakeBack,
-                (more, -more.signed(), 0),
+                EntryKind::TakeBack,
+                Movement {
+                    amount: more,
+                    free: -more.signed(),
+                    held: 0,
+                },
                 label,
                 at,
             ));
@@ -309,124 +280,161 @@ impl Posting {
             Self::new(
                 account,
                 cause,
-                Kind::GiveBack,
-                (less, less.signed(), 0),
+                EntryKind::GiveBack,
+                Movement {
+                    amount: less,
+                    free: less.signed(),
+                    held: 0,
+                },
                 label,
                 at,
             )
         })
     }
 
-    /// Credits reserved for work. What is free may go below nothing by `overdraft` and no further.
+    /// Reserves credits for work. The available amount may fall below zero by at most `overdraft`.
     pub fn hold(
         account: &AccountId,
         hold: HoldId,
         (amount, overdraft): (Credits, Credits),
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
-        let moved = (amount, -amount.signed(), amount.signed());
-        let mut posting = Self::new(account, Cause::Hold(hold), Kind::Hold, moved, label, at);
+        let moved = Movement {
+            amount,
+            free: -amount.signed(),
+            held: amount.signed(),
+        };
+        let mut posting = Self::new(
+            account,
+            Cause::Hold(hold),
+            EntryKind::Hold,
+            moved,
+            label,
+            at,
+        );
         posting.floor = amount.signed() - overdraft.signed();
         posting
     }
 
-    /// The end of a hold: what was used is spent, at most what was held, and the rest comes back.
+    /// Ends a hold: spends what was used, at most what was held, and releases the rest.
     pub fn settle(
         account: &AccountId,
         hold: HoldId,
         (held, used): (Credits, Credits),
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         let used = used.min(held);
         let rest = held.less(used);
         let (kind, amount) = if used.is_zero() {
-            (Kind::Release, held)
+            (EntryKind::Release, held)
         } else {
-            (Kind::Capture, used)
+            (EntryKind::Capture, used)
         };
         Self::new(
             account,
             Cause::Settlement(hold),
             kind,
-            (amount, rest.signed(), -held.signed()),
+            Movement {
+                amount,
+                free: rest.signed(),
+                held: -held.signed(),
+            },
             label,
             at,
         )
     }
 
-    /// An operator's correction, to either side.
+    /// Corrects a balance by hand, in either direction.
     pub fn adjustment(
         account: &AccountId,
         action: ActionId,
-        (amount, side): (Credits, Side),
-        label: Label,
+        (amount, side): (Credits, AdjustmentSide),
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         let free = match side {
-            Side::Credit => amount.signed(),
-            Side::Debit => -amount.signed(),
+            AdjustmentSide::Credit => amount.signed(),
+            AdjustmentSide::Debit => -amount.signed(),
         };
         Self::new(
             account,
             Cause::Adjustment(action),
-            Kind::Adjustment,
-            (amount, free, 0),
+            EntryKind::Adjustment,
+            Movement {
+                amount,
+                free,
+                held: 0,
+            },
             label,
             at,
         )
     }
 
-    /// What is left of a payment's credits, gone with their time.
+    /// Removes the rest of a payment's credits when they expire.
     pub fn expiry(
         account: &AccountId,
         payment: PaymentId,
         left: Credits,
-        label: Label,
+        label: EntryDetails,
         at: Timestamp,
     ) -> Self {
         Self::new(
             account,
             Cause::Expiry(payment),
-            Kind::Expiry,
-            (left, -left.signed(), 0),
+            EntryKind::Expiry,
+            Movement {
+                amount: left,
+                free: -left.signed(),
+                held: 0,
+            },
             label,
             at,
         )
     }
 
-    /// A fix that an agent outside has delivered. That has happened, so it may take what is free below nothing: what is
-    /// short is owed, and nothing new begins until it is paid.
-    pub fn fix(account: &AccountId, fix: Fix, fee: Credits, label: Label, at: Timestamp) -> Self {
+    /// Charges a fix that an external agent delivered. The fix already exists, so the available
+    /// amount may fall below zero; nothing new starts until that debt is paid.
+    pub fn fix(
+        account: &AccountId,
+        fix: Fix,
+        fee: Credits,
+        label: EntryDetails,
+        at: Timestamp,
+    ) -> Self {
         Self::new(
             account,
             Cause::Fix(fix),
-            Kind::Capture,
-            (fee, -fee.signed(), 0),
+            EntryKind::Capture,
+            Movement {
+                amount: fee,
+                free: -fee.signed(),
+                held: 0,
+            },
             label,
             at,
         )
     }
 
-    /// The entry it becomes.
     pub const fn entry(&self) -> &Entry {
         &self.entry
     }
 
-    /// The same hold, which may be released from this moment on if nobody has settled it. A job's hold has none: it ends
-    /// with its job.
+    /// Lets anybody release the hold from `end` on. A job's hold has no such time: it ends with its
+    /// job.
     pub fn until(mut self, end: Timestamp) -> Self {
         self.until = Some(end);
         self
     }
 
-    /// From when on it may be released by anybody.
+    /// When anybody may release the hold.
     pub const fn stands_until(&self) -> Option<Timestamp> {
         self.until
     }
 
-    /// The same hold, counted in the spending of this billing period. A job's hold has none: its terms say it.
+    /// Counts the hold in the spending of `period`. A job's hold is counted through its terms
+    /// instead.
     pub fn counted_in(self, period: &str) -> Self {
         Self {
             counted_in: Some(period.to_owned()),
@@ -434,17 +442,16 @@ impl Posting {
         }
     }
 
-    /// In the spending of which period it is counted.
+    /// The billing period in whose spending the hold counts.
     pub fn counts_in(&self) -> Option<&str> {
         self.counted_in.as_deref()
     }
 
-    /// The fact behind it.
     pub const fn cause(&self) -> &Cause {
         &self.cause
     }
 
-    /// Between which bounds what is free must be before it.
+    /// The bounds that the available amount must be within before the entry.
     pub const fn bounds(&self) -> (i64, i64) {
         let high = if self.entry.free > 0 {
             BALANCE_MAX - self.entry.free
@@ -460,11 +467,9 @@ impl Posting {
     }
 }
 
-/// Which way a correction goes.
+/// The direction of a correction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The account gets something.
+pub enum AdjustmentSide {
     Credit,
-    /// The account loses something.
     Debit,
 }

@@ -1,8 +1,8 @@
-//! The room: what Tallyhook decides, in its own words.
+//! Tallyhook's domain: ids, units, rules and state machines.
 //!
-//! Owns the ids, units, rules and state machines. It promises that nothing here does anything: no IO, no async, no clock,
-//! no random numbers, no serialization and no dependency. Time and randomness come in as arguments; what is to be done
-//! goes out as values that only the walls can carry out.
+//! The crate does no I/O and has no async code, clock, randomness, serialization or dependency.
+//! Time and random numbers come in as arguments. What is to be done goes out as values that only
+//! the adapters can carry out.
 
 pub mod accounts;
 pub mod billing;
@@ -14,7 +14,7 @@ pub mod notices;
 pub mod refusal;
 pub mod retry;
 pub mod switches;
-mod text;
+pub mod text;
 pub mod time;
 pub mod units;
 pub mod work;

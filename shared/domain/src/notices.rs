@@ -1,34 +1,31 @@
-//! What a customer has to be told, apart from what stands on GitHub.
+//! Notices: what customers are sent by mail.
 //!
-//! A notice belongs to a fact, and a fact is told once: the same warning for the same period, payment or invoice does not
-//! come again, however often the event behind it does. It is told by mail, and a mail has no key by which it could be sent
-//! twice and arrive once; [`after_doubt`] says what happens when nobody knows whether it went out.
+//! A notice belongs to a fact and is sent once: the same warning for the same period, payment or
+//! invoice is not repeated, however often its event arrives. Mail has no idempotency key, so a
+//! notice whose sending is unclear follows [`after_unclear`].
 
-use crate::billing::spending::Unit;
 use crate::billing::usage::Meter;
 use crate::ids::{AccountId, BadId, InvoiceId, JobId, SubscriptionId};
 use crate::switches::Switch;
 use crate::text::words;
 use crate::time::Timestamp;
+use crate::units::SpendUnit;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// One thing to be told.
+/// One notice to send.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// About what.
     pub topic: Topic,
-    /// What there is to say, beyond the topic.
     pub words: String,
-    /// A link for this customer's eyes only, good once: kept until it is told, and never listed.
+    /// A private, single-use link. It is kept until the notice is sent and is never listed.
     pub link: Option<String>,
-    /// Since when.
     pub at: Timestamp,
 }
 
 impl Notice {
-    /// A notice without a link of its own.
+    /// Creates a notice without a link.
     pub const fn new(topic: Topic, words: String, at: Timestamp) -> Self {
         Self {
             topic,
@@ -38,7 +35,6 @@ impl Notice {
         }
     }
 
-    /// Which it is, in the hands of an account.
     pub fn key(&self, account: &AccountId) -> NoticeKey {
         NoticeKey {
             account: account.clone(),
@@ -46,7 +42,7 @@ impl Notice {
         }
     }
 
-    /// The same with a link that is good once.
+    /// Adds a single-use link.
     #[must_use]
     pub fn with_link(self, link: impl Into<String>) -> Self {
         Self {
@@ -56,7 +52,7 @@ impl Notice {
     }
 }
 
-/// Without the words and the link, which are the customer's.
+/// Omits the text and the link, which are the customer's.
 impl fmt::Debug for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notice")
@@ -66,52 +62,45 @@ impl fmt::Debug for Notice {
     }
 }
 
-/// What a notice is about: with the account, its identity.
+/// The subject of a notice. Together with the account it identifies the notice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
-    /// The account is there and can be used.
     Welcome,
-    /// A payment of an invoice has failed.
     PaymentFailed(InvoiceId),
-    /// An invoice waits for its payer to confirm it.
+    /// The payer has to confirm an invoice.
     ActionRequired(InvoiceId),
-    /// A trial ends soon.
     TrialEnding(SubscriptionId),
-    /// Most of a quota is used, in this period.
+    /// Most of a quota is used in this period.
     QuotaNearlyUsed(Meter, String),
-    /// All of a quota is used, in this period.
     QuotaUsed(Meter, String),
-    /// The balance is low, after so many grants.
     LowBalance(u64),
-    /// Something was refused for want of credits, after so many grants.
+    /// A request was refused for lack of credits, after this many grants.
     TopUpNeeded(u64),
-    /// Most of a spend limit is spent, in this period, of a limit of so many millionths.
-    SpendLimitNear(Unit, String, u64),
-    /// A spend limit is reached, or something was refused for it.
-    SpendLimitReached(Unit, String, u64),
-    /// A job has come to its end.
+    /// Most of a spend limit is used in this period; the limit is in millionths.
+    SpendLimitNear(SpendUnit, String, u64),
+    /// A spend limit is reached, or a request was refused because of it.
+    SpendLimitReached(SpendUnit, String, u64),
     JobFinished(JobId),
 }
 
 impl Topic {
-    /// The kind, without what it is about.
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> NoticeKind {
         match self {
-            Self::Welcome => Kind::Welcome,
-            Self::PaymentFailed(_) => Kind::PaymentFailed,
-            Self::ActionRequired(_) => Kind::ActionRequired,
-            Self::TrialEnding(_) => Kind::TrialEnding,
-            Self::QuotaNearlyUsed(..) => Kind::QuotaNearlyUsed,
-            Self::QuotaUsed(..) => Kind::QuotaUsed,
-            Self::LowBalance(_) => Kind::LowBalance,
-            Self::TopUpNeeded(_) => Kind::TopUpNeeded,
-            Self::SpendLimitNear(..) => Kind::SpendLimitNear,
-            Self::SpendLimitReached(..) => Kind::SpendLimitReached,
-            Self::JobFinished(_) => Kind::JobFinished,
+            Self::Welcome => NoticeKind::Welcome,
+            Self::PaymentFailed(_) => NoticeKind::PaymentFailed,
+            Self::ActionRequired(_) => NoticeKind::ActionRequired,
+            Self::TrialEnding(_) => NoticeKind::TrialEnding,
+            Self::QuotaNearlyUsed(..) => NoticeKind::QuotaNearlyUsed,
+            Self::QuotaUsed(..) => NoticeKind::QuotaUsed,
+            Self::LowBalance(_) => NoticeKind::LowBalance,
+            Self::TopUpNeeded(_) => NoticeKind::TopUpNeeded,
+            Self::SpendLimitNear(..) => NoticeKind::SpendLimitNear,
+            Self::SpendLimitReached(..) => NoticeKind::SpendLimitReached,
+            Self::JobFinished(_) => NoticeKind::JobFinished,
         }
     }
 
-    /// What tells it from every other notice of its account.
+    /// What distinguishes the notice from others of the account.
     pub fn fact(&self) -> String {
         let kind = self.kind();
         match self {
@@ -135,35 +124,24 @@ impl Topic {
 }
 
 words! {
-    /// A kind of notice: what an account can switch on and off.
-    Kind {
-        /// See [`Topic::Welcome`].
+    /// A kind of notice, which an account can switch on and off.
+    NoticeKind {
         Welcome = "welcome",
-        /// See [`Topic::PaymentFailed`].
         PaymentFailed = "payment_failed",
-        /// See [`Topic::ActionRequired`].
         ActionRequired = "action_required",
-        /// See [`Topic::TrialEnding`].
         TrialEnding = "trial_ending",
-        /// See [`Topic::QuotaNearlyUsed`].
         QuotaNearlyUsed = "quota_nearly_used",
-        /// See [`Topic::QuotaUsed`].
         QuotaUsed = "quota_used",
-        /// See [`Topic::LowBalance`].
         LowBalance = "low_balance",
-        /// See [`Topic::TopUpNeeded`].
         TopUpNeeded = "top_up_needed",
-        /// See [`Topic::SpendLimitNear`].
         SpendLimitNear = "spend_limit_near",
-        /// See [`Topic::SpendLimitReached`].
         SpendLimitReached = "spend_limit_reached",
-        /// See [`Topic::JobFinished`].
         JobFinished = "job_finished",
     }
 }
 
-impl Kind {
-    /// Whether an account that has said nothing gets such mails. GitHub tells of jobs already.
+impl NoticeKind {
+    /// The default for accounts without a setting. GitHub already notifies of jobs.
     pub const fn at_first(self) -> Switch {
         match self {
             Self::JobFinished => Switch::Off,
@@ -180,7 +158,7 @@ impl Kind {
         }
     }
 
-    /// What somebody would rather have: the same mail again, or none.
+    /// Which error is the smaller harm: a duplicate mail, or none.
     const fn rather(self) -> Rather {
         match self {
             // Something has to be done, or something stops; a mail too many is the smaller harm.
@@ -199,23 +177,29 @@ impl Kind {
     }
 }
 
-/// A word that names no kind of notice.
+/// A word that is not a kind of notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadKind;
+pub struct BadNoticeKind;
 
-impl fmt::Display for BadKind {
+impl fmt::Display for BadNoticeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-        write!(f, "a kind of notice is one of {}", known.join(", "))
+        let known: Vec<_> = NoticeKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        write!(f, "a notice kind must be one of {}", known.join(", "))
     }
 }
 
-impl std::error::Error for BadKind {}
+impl std::error::Error for BadNoticeKind {}
 
-/// Reads which kinds somebody wants switched on and off, by their words.
-pub fn switches(wanted: &BTreeMap<String, bool>) -> Result<Vec<(Kind, Switch)>, BadKind> {
-    let switch =
-        |(word, on): (&String, &bool)| Ok((Kind::parse(word).ok_or(BadKind)?, Switch::from(*on)));
+/// Parses which kinds to switch on and off.
+pub fn switches(
+    wanted: &BTreeMap<String, bool>,
+) -> Result<Vec<(NoticeKind, Switch)>, BadNoticeKind> {
+    let switch = |(word, on): (&String, &bool)| {
+        Ok((
+            NoticeKind::parse(word).ok_or(BadNoticeKind)?,
+            Switch::from(*on),
+        ))
+    };
     wanted.iter().map(switch).collect()
 }
 
@@ -225,68 +209,59 @@ enum Rather {
 }
 
 words! {
-    /// How a notice ended.
-    Outcome {
-        /// A mail was handed over.
+    NoticeOutcome {
         Sent = "sent",
-        /// No address is known.
         Nobody = "nobody_to_tell",
-        /// Mail to the address came back before.
         Muted = "muted",
-        /// The account does not want this kind.
         SwitchedOff = "switched_off",
-        /// This installation sends no mail.
         NoSender = "no_sender",
-        /// The mail was refused, and always would be.
         Refused = "refused",
-        /// Nobody knows whether it went out, and it is not sent again.
+        /// Nobody knows whether the mail was sent, and it is not sent again.
         Unclear = "unclear",
-        /// It could not be sent for so long that it was given up.
+        /// All attempts failed.
         GivenUp = "given_up",
     }
 }
 
-/// Whether a mail is sent after tries of which nobody knows whether they did.
+/// Whether to send again after attempts with unclear results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterDoubt {
-    /// It is, once this while has passed since the last one.
-    Again(Duration),
-    /// It is not.
+pub enum AfterUnclear {
+    /// Send again when this much time has passed since the last attempt.
+    Resend(Duration),
     Stop,
 }
 
-/// So many tries may end in doubt; each can have sent a mail.
-pub const DOUBTS_MAX: u32 = 5;
-/// The wait after a doubt, for each there was: an outage is over by then or soon.
+/// The most attempts with unclear results; each may have sent a mail.
+pub const UNCLEAR_SENDS_MAX: u32 = 5;
+/// The wait per unclear attempt: an outage is over by then, or soon after.
 const DOUBT_WAIT: Duration = Duration::from_secs(300);
 
-/// What to do after `doubts` tries whose answer was lost, or whose process died over them.
-pub fn after_doubt(kind: Kind, doubts: u32) -> AfterDoubt {
+/// Decides after `doubts` attempts whose answer was lost or whose process died.
+pub fn after_unclear(kind: NoticeKind, doubts: u32) -> AfterUnclear {
     match kind.rather() {
-        _ if doubts == 0 => AfterDoubt::Again(Duration::ZERO),
-        Rather::Twice if doubts < DOUBTS_MAX => AfterDoubt::Again(DOUBT_WAIT * doubts),
-        Rather::Twice | Rather::Never => AfterDoubt::Stop,
+        _ if doubts == 0 => AfterUnclear::Resend(Duration::ZERO),
+        Rather::Twice if doubts < UNCLEAR_SENDS_MAX => AfterUnclear::Resend(DOUBT_WAIT * doubts),
+        Rather::Twice | Rather::Never => AfterUnclear::Stop,
     }
 }
 
-/// Which notice: what a message points to.
+/// Identifies a notice; messages point to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NoticeKey {
-    /// Whose.
     pub account: AccountId,
-    /// About what, as [`Topic::fact`] says it.
+    /// The fact, as [`Topic::fact`] returns it.
     pub fact: String,
 }
 
 const FACT_BYTES_MAX: usize = 200;
 
 impl NoticeKey {
-    /// As a message carries it.
+    /// The text that messages contain.
     pub fn pointer(&self) -> String {
         format!("{}#{}", self.account, self.fact)
     }
 
-    /// Reads a message's pointer.
+    /// Parses a message's pointer.
     pub fn parse(text: &str) -> Result<Self, BadNoticeKey> {
         let (account, fact) = text.split_once('#').ok_or(BadNoticeKey::Shape)?;
         let key = Self {
@@ -301,13 +276,13 @@ impl NoticeKey {
         }
     }
 
-    /// The kind of the fact; none if it is none that this version knows.
-    pub fn kind(&self) -> Option<Kind> {
-        Kind::parse(self.fact.split('#').next()?)
+    /// The kind of the fact, or `None` if this version does not know it.
+    pub fn kind(&self) -> Option<NoticeKind> {
+        NoticeKind::parse(self.fact.split('#').next()?)
     }
 }
 
-/// A notice's pointer that points nowhere.
+/// A malformed pointer to a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadNoticeKey {
     /// Not `account#kind…`.
@@ -318,7 +293,7 @@ pub enum BadNoticeKey {
 
 impl fmt::Display for BadNoticeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a notice's pointer is an account's id, # and a fact that begins with a kind")
+        f.write_str("a notice pointer consists of an account id, `#` and a fact that begins with a notice kind")
     }
 }
 
@@ -331,7 +306,7 @@ impl std::error::Error for BadNoticeKey {
     }
 }
 
-/// Which warning a count gives rise to, if any: at four fifths of a limit, and at the whole.
+/// The warning that a count causes, if any: at four fifths of a limit, and at the limit.
 pub fn quota_warning(meter: &Meter, period: &str, used: u64, limit: u64) -> Option<Topic> {
     let topic = |kind: fn(Meter, String) -> Topic| Some(kind(meter.clone(), period.to_owned()));
     if used >= limit {
@@ -354,12 +329,12 @@ mod tests {
         let meter = Meter::pull_requests();
         for (used, limit, expected) in [
             (79, 100, None),
-            (80, 100, Some(Kind::QuotaNearlyUsed)),
-            (99, 100, Some(Kind::QuotaNearlyUsed)),
-            (100, 100, Some(Kind::QuotaUsed)),
-            (101, 100, Some(Kind::QuotaUsed)),
-            (1, 1, Some(Kind::QuotaUsed)),
-            (u64::MAX - 1, u64::MAX, Some(Kind::QuotaNearlyUsed)),
+            (80, 100, Some(NoticeKind::QuotaNearlyUsed)),
+            (99, 100, Some(NoticeKind::QuotaNearlyUsed)),
+            (100, 100, Some(NoticeKind::QuotaUsed)),
+            (101, 100, Some(NoticeKind::QuotaUsed)),
+            (1, 1, Some(NoticeKind::QuotaUsed)),
+            (u64::MAX - 1, u64::MAX, Some(NoticeKind::QuotaNearlyUsed)),
         ] {
             let topic = quota_warning(&meter, "2026-11", used, limit);
             assert_eq!(
@@ -384,8 +359,8 @@ mod tests {
             Topic::QuotaUsed(Meter::pull_requests(), "2026-11".to_owned()),
             Topic::LowBalance(3),
             Topic::TopUpNeeded(3),
-            Topic::SpendLimitNear(Unit::Money, "2026-11".to_owned(), 50_000_000),
-            Topic::SpendLimitReached(Unit::Credits, "from-2026-11-17".to_owned(), 0),
+            Topic::SpendLimitNear(SpendUnit::Money, "2026-11".to_owned(), 50_000_000),
+            Topic::SpendLimitReached(SpendUnit::Credits, "from-2026-11-17".to_owned(), 0),
             Topic::JobFinished(job),
         ] {
             let key = NoticeKey {
@@ -410,23 +385,31 @@ mod tests {
     #[test]
     fn what_has_to_be_done_is_rather_told_twice_and_news_rather_never() {
         for (kind, doubts, expected) in [
-            (Kind::Welcome, 0, AfterDoubt::Again(Duration::ZERO)),
-            (Kind::LowBalance, 0, AfterDoubt::Again(Duration::ZERO)),
+            (NoticeKind::Welcome, 0, AfterUnclear::Resend(Duration::ZERO)),
             (
-                Kind::Welcome,
+                NoticeKind::LowBalance,
+                0,
+                AfterUnclear::Resend(Duration::ZERO),
+            ),
+            (
+                NoticeKind::Welcome,
                 1,
-                AfterDoubt::Again(Duration::from_secs(300)),
+                AfterUnclear::Resend(Duration::from_secs(300)),
             ),
             (
-                Kind::PaymentFailed,
+                NoticeKind::PaymentFailed,
                 4,
-                AfterDoubt::Again(Duration::from_secs(1_200)),
+                AfterUnclear::Resend(Duration::from_secs(1_200)),
             ),
-            (Kind::PaymentFailed, 5, AfterDoubt::Stop),
-            (Kind::LowBalance, 1, AfterDoubt::Stop),
-            (Kind::JobFinished, 1, AfterDoubt::Stop),
+            (NoticeKind::PaymentFailed, 5, AfterUnclear::Stop),
+            (NoticeKind::LowBalance, 1, AfterUnclear::Stop),
+            (NoticeKind::JobFinished, 1, AfterUnclear::Stop),
         ] {
-            assert_eq!(after_doubt(kind, doubts), expected, "{kind} after {doubts}");
+            assert_eq!(
+                after_unclear(kind, doubts),
+                expected,
+                "{kind} after {doubts}"
+            );
         }
     }
 

@@ -1,43 +1,45 @@
-//! What to do with work that failed: the one trait of the house.
+//! Retry classes: whether and when failed work is attempted again.
 //!
-//! Every wall's error says through [`Retryable`] whether the same attempt may succeed later. `?` turns it into a
-//! [`Failure`], so a handler stays plain and the class cannot get lost on the way to the queue.
+//! Every adapter's error states its class through [`Retryable`]. The `?` operator turns such an error into a [`Failure`],
+//! which carries the class and the cause to the queue.
 
 use crate::time::Timestamp;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// How a failed piece of work is to be tried again.
+/// When failed work may be attempted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// The next attempt may well succeed: a throttle, a timeout, a conflict.
     Soon,
-    /// Not before this much time has passed: a rate limit, a lease of somebody else, a thing that is not there yet.
+    /// Not before this much time has passed: a rate limit, another worker's lease, an object that
+    /// is not visible yet.
     After(Duration),
-    /// Like [`Retry::After`], but the cause is our own credentials or set-up, so somebody must be woken.
+    /// Like [`Retry::After`], but the cause is our own credentials or configuration, so an operator
+    /// is alerted.
     Alarm(Duration),
-    /// Never: the same input will fail the same way.
+    /// The same input fails the same way.
     Never,
 }
 
-/// An error that knows whether trying again makes sense. Implement it with a match that has no wildcard.
+/// An error that knows whether another attempt makes sense. Implement it with a match without a
+/// wildcard.
 pub trait Retryable: Error + Send + Sync + 'static {
     /// The class of this error.
     fn retry(&self) -> Retry;
 }
 
-/// A failed piece of work on its way to the queue: the class and the cause.
+/// Failed work on its way to the queue: the class and the cause.
 #[derive(Debug)]
 pub struct Failure {
-    /// What the queue shall do.
     pub retry: Retry,
-    /// Why; logged once, at the boundary, with its whole chain.
+    /// The cause; logged once, at the boundary, with its whole chain.
     pub source: Box<dyn Error + Send + Sync>,
 }
 
 impl Failure {
-    /// A failure that no other attempt will mend.
+    /// A failure that no other attempt resolves.
     pub fn never(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             retry: Retry::Never,
@@ -53,7 +55,7 @@ impl Failure {
         }
     }
 
-    /// The same failure of work whose row has been given its moment: the message comes back then.
+    /// The same failure after the row was given its due time: the message returns then.
     #[must_use]
     pub fn due_in(self, wait: Duration) -> Self {
         let retry = match self.retry {
@@ -67,7 +69,7 @@ impl Failure {
         }
     }
 
-    /// The causes, outermost first, in one line.
+    /// The causes in one line, outermost first.
     pub fn chain(&self) -> String {
         let mut text = self.source.to_string();
         let mut next = self.source.source();
@@ -95,55 +97,54 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What a handler did with a message.
+/// The result of handling a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
-    /// It acted, and what came of it. "The job failed" is an answer too, not an error.
+    /// It acted; the text says with what result. "The job failed" is a result too, not an error.
     Applied(String),
-    /// Somebody had already done it.
     Duplicate,
-    /// We do not act on this, and why.
+    /// Tallyhook does not act on this; the text says why.
     Ignored(&'static str),
-    /// It is about money or a promise, and nobody knows whose. A person has to say so; then it is acted on.
+    /// It concerns money, but the account is unknown. After an operator names the account, it is
+    /// acted on.
     Unattributed(&'static str),
-    /// An operator has stopped this kind of work. The row goes on pending it, and the sweeper sends it once it may go on.
+    /// An operator has stopped this kind of work. The row stays pending, and the sweeper sends it
+    /// when the work may continue.
     Waiting(&'static str),
 }
 
-/// What is to happen with a message whose work failed, after its row has been dealt with.
+/// What to do with a message whose work failed, after its row has been updated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// Try again after this while.
-    Again(Duration),
-    /// Its row was brought to an end; the message is done with.
-    Over,
+pub enum MessageFate {
+    Retry(Duration),
+    /// The row has ended; the message is done.
+    Acknowledge,
 }
 
-impl Fate {
-    /// The fate of a message whose row says itself when it is due: it comes back at about that time, and what has failed
-    /// for good is over. `tries` and `jitter` are those of [`backoff`].
+impl MessageFate {
+    /// The fate of a message whose row holds its own due time. `tries` and `jitter` are those of
+    /// [`backoff`].
     pub fn of(retry: Retry, tries: u32, jitter: u64) -> Self {
         match retry {
-            Retry::Soon => Self::Again(backoff(tries, jitter)),
-            Retry::After(wait) | Retry::Alarm(wait) => Self::Again(wait),
-            Retry::Never => Self::Over,
+            Retry::Soon => Self::Retry(backoff(tries, jitter)),
+            Retry::After(wait) | Retry::Alarm(wait) => Self::Retry(wait),
+            Retry::Never => Self::Acknowledge,
         }
     }
 }
 
-/// What a try that failed means for the row it was made on.
+/// What a failed attempt means for its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// No other try will mend it.
+pub enum NextAttempt {
     Over,
-    /// It waits until then for what is not its fault; no try is counted.
+    /// It waits until then for an external cause; no attempt is counted.
     Later(Timestamp),
-    /// It is tried again then; a try is counted.
     Again(Timestamp),
 }
 
-impl Next {
-    /// By the class of the failure and the tries that failed before. `jitter` is that of [`backoff`].
+impl NextAttempt {
+    /// Derives it from the failure's class and the number of failed attempts. `jitter` is that of
+    /// [`backoff`].
     pub fn after(failure: &Failure, attempts: u32, jitter: u64, now: Timestamp) -> Self {
         match failure.retry {
             Retry::Never => Self::Over,
@@ -153,16 +154,17 @@ impl Next {
     }
 }
 
-/// What is said of work that was tried too often.
+/// The reason to store when all attempts are used.
 pub fn gave_up(reason: &str) -> String {
-    format!("gave up after {ATTEMPTS_MAX} tries: {reason}")
+    format!("gave up after {ATTEMPTS_MAX} attempts: {reason}")
 }
 
-/// Attempts on one row before it is failed for a human to look at.
+/// Attempts on one row before it fails.
 pub const ATTEMPTS_MAX: u32 = 12;
 
-/// The wait before attempt `attempt + 1`: one second, doubled each time, at most fifteen minutes. `jitter` is any random
-/// number; up to a quarter of the wait is taken off by it, so that failures of one cause do not come back together.
+/// The wait before attempt `attempt + 1`: one second, doubled each time, at most fifteen minutes.
+/// `jitter` is any random number; it shortens the wait by up to a quarter, so that failures with
+/// one cause do not return together.
 pub fn backoff(attempt: u32, jitter: u64) -> Duration {
     let full = 1_000_u64.saturating_mul(1 << attempt.min(10)).min(900_000);
     Duration::from_millis(full - jitter % (full / 4))

@@ -1,18 +1,16 @@
-//! Switches: what an operator can stop at once, and start again, without a deployment.
+//! Switches: what an operator can stop and start without a deployment.
 //!
-//! Owns the list of them and what each stops. Everything is on unless somebody has switched it off; for two of them the
-//! door's own settings say what holds where nobody has said anything. Pausing an account stops its work and nothing else.
+//! Everything is on unless an operator has switched it off. Two switches take their default from
+//! the function's settings. Pausing an account stops its work and nothing else.
 
 use crate::ids::AccountId;
-use crate::inbox::Source;
+use crate::inbox::EventSource;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
-    /// On.
     On,
-    /// Off.
     Off,
 }
 
@@ -23,78 +21,72 @@ impl From<bool> for Switch {
 }
 
 impl Switch {
-    /// Whether it is on, for those who can only say true and false.
     pub const fn is_on(self) -> bool {
         matches!(self, Self::On)
     }
 }
 
-/// What can be switched, for all accounts.
+/// A switch that affects all accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SwitchName {
-    /// ReportAction Stripe of usage.
     Billing,
-    /// Making accounts of sign-ups without a person's word.
+    /// Creating accounts from sign-ups without an operator's approval.
     AutoProvision,
-    /// Taking webhooks of a sender.
-    Ingest(Source),
-    /// Acting on a sender's recorded events.
-    Process(Source),
+    Ingest(EventSource),
+    Process(EventSource),
 }
 
 impl SwitchName {
-    /// All of them, as they are listed.
     pub const ALL: [Self; 6] = [
         Self::Billing,
         Self::AutoProvision,
-        Self::Ingest(Source::Github),
-        Self::Ingest(Source::Stripe),
-        Self::Process(Source::Github),
-        Self::Process(Source::Stripe),
+        Self::Ingest(EventSource::Github),
+        Self::Ingest(EventSource::Stripe),
+        Self::Process(EventSource::Github),
+        Self::Process(EventSource::Stripe),
     ];
 
-    /// Its name in paths and rows.
+    /// The name in paths and rows.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Billing => "billing_enabled",
             Self::AutoProvision => "auto_provision",
-            Self::Ingest(Source::Github) => "ingest_github",
-            Self::Ingest(Source::Stripe) => "ingest_stripe",
-            Self::Process(Source::Github) => "process_github",
-            Self::Process(Source::Stripe) => "process_stripe",
+            Self::Ingest(EventSource::Github) => "ingest_github",
+            Self::Ingest(EventSource::Stripe) => "ingest_stripe",
+            Self::Process(EventSource::Github) => "process_github",
+            Self::Process(EventSource::Stripe) => "process_stripe",
         }
     }
 
-    /// The switch of a name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|name| name.as_str() == text)
     }
 
-    /// What is so while it is off, for who thinks of touching it.
+    /// The effect while it is off, for operators about to use it.
     pub const fn while_off(self) -> &'static str {
         match self {
             Self::Billing => {
-                "usage is kept, and sign-ups wait, until it is on again; Stripe takes no usage older than 35 days"
+                "usage is kept, and sign-ups wait, until it is on again; Stripe accepts no usage older than 35 days"
             }
             Self::AutoProvision => "sign-ups wait for an operator",
-            Self::Ingest(Source::Github) => {
-                "GitHub's webhooks are answered 503 and not recorded. GitHub does not send them again by itself: \
-                 redeliver them at the App's Advanced page or by its API, within three days"
+            Self::Ingest(EventSource::Github) => {
+                "GitHub's webhooks are answered 503 and not recorded. GitHub does not retry: \
+                 redeliver them on the App's Advanced page or through its API, within three days"
             }
-            Self::Ingest(Source::Stripe) => {
-                "Stripe's webhooks are answered 503 and not recorded. Stripe sends them again by itself, for three days"
+            Self::Ingest(EventSource::Stripe) => {
+                "Stripe's webhooks are answered 503 and not recorded. Stripe retries for three days"
             }
-            Self::Process(Source::Github) => {
+            Self::Process(EventSource::Github) => {
                 "GitHub's webhooks are recorded and wait; nothing is lost"
             }
-            Self::Process(Source::Stripe) => {
+            Self::Process(EventSource::Stripe) => {
                 "Stripe's webhooks are recorded and wait; nothing is lost"
             }
         }
     }
 }
 
-/// How all switches stand, as far as somebody has touched them.
+/// The positions of all switches that an operator has used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Switches {
     set: BTreeMap<SwitchName, Switch>,
@@ -102,46 +94,46 @@ pub struct Switches {
 }
 
 impl Switches {
-    /// Notes how a switch stands.
+    /// Sets a switch.
     #[must_use]
     pub fn with(mut self, name: SwitchName, position: Switch) -> Self {
         self.set.insert(name, position);
         self
     }
 
-    /// Notes that an account is paused.
+    /// Pauses an account.
     #[must_use]
     pub fn with_paused(mut self, account: AccountId) -> Self {
         self.paused.insert(account);
         self
     }
 
-    /// How a switch stands; where nobody has touched it, as the settings say.
+    /// The position of a switch, or the setting if no operator has used it.
     pub fn position(&self, name: SwitchName, setting: Switch) -> Switch {
         self.set.get(&name).copied().unwrap_or(setting)
     }
 
-    /// Whether Stripe is told of usage and of newcomers.
+    /// Whether usage and customers are sent to Stripe.
     pub fn billing(&self, setting: Switch) -> Switch {
         self.position(SwitchName::Billing, setting)
     }
 
-    /// Whether accounts are made of sign-ups.
+    /// Whether accounts are created from sign-ups automatically.
     pub fn auto_provision(&self, setting: Switch) -> Switch {
         self.position(SwitchName::AutoProvision, setting)
     }
 
     /// Whether a sender's recorded events are acted on.
-    pub fn process(&self, source: Source) -> Switch {
+    pub fn process(&self, source: EventSource) -> Switch {
         self.position(SwitchName::Process(source), Switch::On)
     }
 
-    /// Whether Stripe is told of an account's usage.
+    /// Whether an account's usage is reported to Stripe.
     pub fn usage(&self, account: &AccountId, setting: Switch) -> Switch {
         Switch::from(self.account(account).is_on() && self.billing(setting).is_on())
     }
 
-    /// Whether an account's work goes on.
+    /// Whether an account's work continues.
     pub fn account(&self, account: &AccountId) -> Switch {
         Switch::from(!self.paused.contains(account))
     }
@@ -173,11 +165,11 @@ mod tests {
         }
         let paused = untouched
             .clone()
-            .with(SwitchName::Process(Source::Github), Switch::Off);
+            .with(SwitchName::Process(EventSource::Github), Switch::Off);
         assert_eq!(
             (
-                paused.process(Source::Github),
-                paused.process(Source::Stripe)
+                paused.process(EventSource::Github),
+                paused.process(EventSource::Stripe)
             ),
             (Switch::Off, Switch::On)
         );

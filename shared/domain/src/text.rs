@@ -1,24 +1,27 @@
-//! Enumerations whose variants are words: in rows, in bodies and for people alike.
+//! Text helpers: enums whose variants are words, and truncation.
 
-/// An enumeration with a word for each variant, both written once.
+/// Declares an enum whose variants each have a fixed word, used in rows, messages and the API.
+///
+/// The enum gets `ALL`, `as_str`, `parse` and `Display`, so that a word is written once.
+#[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name { $($(#[$what])* $variant,)* }
 
         impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// Every variant, in the order of declaration.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
 
-            /// The word.
+            /// Returns the variant's word.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
 
-            /// Reads the word back.
+            /// Parses a word written by [`Self::as_str`].
             pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == word)
+                Self::ALL.into_iter().find(|known| known.as_str() == word)
             }
         }
 
@@ -30,4 +33,31 @@ macro_rules! words {
     };
 }
 
-pub(crate) use words;
+pub use words;
+
+/// Returns the longest prefix of `text` that has at most `bytes_max` bytes and ends between characters.
+pub fn truncate(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truncation_keeps_characters_whole() {
+        for (text, bytes_max, expected) in [
+            ("", 3, ""),
+            ("abc", 3, "abc"),
+            ("abcd", 3, "abc"),
+            ("aé", 2, "a"),
+            ("é", 0, ""),
+        ] {
+            assert_eq!(
+                truncate(text, bytes_max),
+                expected,
+                "{text:?} at {bytes_max}"
+            );
+        }
+    }
+}

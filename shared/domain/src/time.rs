@@ -1,7 +1,7 @@
-//! Time as Tallyhook keeps it: milliseconds UTC in a signed integer.
+//! Time: milliseconds UTC in a signed integer.
 //!
-//! There is no clock here; `now` always comes in as an argument. Sort keys carry 13 digits, TTL attributes seconds, and
-//! what people see is RFC 3339.
+//! There is no clock here; `now` always comes in as an argument. Sort keys use 13 digits, TTL
+//! attributes use seconds, and people see RFC 3339.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,27 +11,22 @@ use std::time::Duration;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since 1970.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// From seconds since 1970, as vendors send them.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000))
     }
 
-    /// Milliseconds since 1970.
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since 1970, for TTL attributes and vendors.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000)
     }
 
-    /// This moment and a while.
     #[must_use]
     pub fn plus(self, wait: Duration) -> Self {
         Self(
@@ -40,12 +35,13 @@ impl Timestamp {
         )
     }
 
-    /// How long from `earlier` until this moment; nothing when it is not later.
+    /// The time from `earlier` until this moment; zero if it is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads RFC 3339, with or without fractions of a second: `2026-11-20T21:23:00Z`, `2026-11-20T22:23:00.000+01:00`.
+    /// Parses RFC 3339 with or without fractions of a second, such as `2026-11-20T21:23:00Z` or
+    /// `2026-11-20T22:23:00.000+01:00`.
     pub fn parse(text: &str) -> Option<Self> {
         let (date, rest) = text.split_once('T')?;
         let (time, offset_minutes) = match rest.strip_suffix('Z') {
@@ -61,40 +57,36 @@ impl Timestamp {
         let (year, month, day) = (date.next()??, date.next()??, date.next()??);
         let mut time = time.splitn(3, ':').map(number);
         let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-        if year > 9_999
-            || !(1..=12).contains(&month)
-            || !(1..=31).contains(&day)
-            || hour > 23
-            || minute > 59
-            || second > 60
-        {
+        if year > 9_999 || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 60 {
             return None;
         }
         number(fraction)?;
         let millis = number(format!("{fraction:0<3}").get(..3)?)?;
         let days = days_until(year, month, day);
+        // A day that its month does not have, such as February 31, comes back as another date.
+        if civil(days) != (year, month, day) {
+            return None;
+        }
         let minutes = (days * 24 + hour) * 60 + minute - offset_minutes;
         Some(Self((minutes * 60 + second) * 1_000 + millis))
     }
 
-    /// The day it falls on, as `2026-11-20`.
+    /// The date, such as `2026-11-20`.
     pub fn day(self) -> String {
         let (year, month, day) = civil(self.0.div_euclid(DAY_MILLIS));
         format!("{year:04}-{month:02}-{day:02}")
     }
 
-    /// The first moment of its day.
     pub const fn day_start(self) -> Self {
         Self(self.0.div_euclid(DAY_MILLIS) * DAY_MILLIS)
     }
 
-    /// The first moment of the day after.
     #[must_use]
     pub const fn next_day(self) -> Self {
         Self(self.day_start().0 + DAY_MILLIS)
     }
 
-    /// The first moment of its calendar month, and of the next one.
+    /// The first moment of the calendar month, and of the next one.
     pub fn month(self) -> (Self, Self) {
         let (year, month, _) = civil(self.0.div_euclid(DAY_MILLIS));
         let next = if month == 12 {
@@ -106,7 +98,7 @@ impl Timestamp {
         (first((year, month)), first(next))
     }
 
-    /// Thirteen digits, so that text sorts as time does (from 1970 to the year 2286).
+    /// Thirteen digits, so that text sorts as time does, from 1970 to 2286.
     pub fn sort_key(self) -> String {
         format!("{:013}", self.0.max(0))
     }
@@ -127,7 +119,8 @@ fn offset(text: &str) -> Option<(&str, i64)> {
             .filter(|_| part.len() == 2)
             .map(i64::from)
     };
-    Some((time, sign * (number(hours)? * 60 + number(minutes)?)))
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours <= 23 && minutes <= 59).then_some((time, sign * (hours * 60 + minutes)))
 }
 
 const DAY_MILLIS: i64 = 86_400_000;
@@ -214,6 +207,13 @@ mod tests {
             "Z",
             "2000-02-29",
             "2000-13-01T00:00:00Z",
+            "2000-01-00T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-02-31T00:00:00Z",
+            "2026-04-31T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "2000-01-01T00:00:00+24:00",
+            "2000-01-01T00:00:00+01:60",
             "2000-01-01T25:00:00Z",
             "2000-01-01T00:00:00+1:00",
             "2000-01-01T00:00:00*01:00",

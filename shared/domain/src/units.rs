@@ -2,6 +2,8 @@
 
 mod credits;
 mod money;
+mod spend_unit;
 
 pub use credits::{BadCredits, Credits, MICROS, decimal, decimal_parse};
 pub use money::{Currency, Money, NotAddable};
+pub use spend_unit::SpendUnit;

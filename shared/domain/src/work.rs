@@ -1,34 +1,32 @@
-//! Who works on a row, until when, and how often that has failed: the same for jobs and for assists.
+//! The lifecycle of a row with work to do: lease, attempts, and when it is due.
 
 use crate::retry::ATTEMPTS_MAX;
 use crate::time::Timestamp;
 use std::time::Duration;
 
-/// How long owed work may lie before the sweeper sends it again.
+/// The time after which the sweeper sends pending work again.
 pub const RESEND_AFTER: Duration = Duration::from_secs(60);
 
-/// The part of a row that says so.
+/// The lifecycle fields of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tries {
-    /// Failed tries of the present work.
+pub struct Lifecycle {
     pub attempts: u32,
-    /// Until when somebody works on it.
+    /// The end of the current worker's lease.
     pub lease_until: Option<Timestamp>,
-    /// Nobody may work on it before.
     pub not_before: Option<Timestamp>,
-    /// When the next look at it is due, if anything is owed.
+    /// When the row is next due, if work is pending.
     pub due_at: Option<Timestamp>,
 }
 
-/// Not now: somebody else is at work, or nobody may be. The row says when it is due.
+/// The work is leased, or may not start yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// Until when at most.
+pub struct Busy {
+    /// When it is available at the latest.
     pub until: Timestamp,
 }
 
-impl Tries {
-    /// Work that is owed and that nobody has tried.
+impl Lifecycle {
+    /// New work that nobody has attempted.
     pub fn owed(now: Timestamp) -> Self {
         Self {
             due_at: Some(now.plus(RESEND_AFTER)),
@@ -36,15 +34,14 @@ impl Tries {
         }
     }
 
-    /// Takes the work until `until`, unless somebody has it or nobody may. A lease that ran out was a try that failed
-    /// without a word.
-    pub fn taken(self, until: Timestamp, now: Timestamp) -> Result<Self, Held> {
+    /// Takes the lease until `until`. A lease that expired counts as a failed attempt.
+    pub fn taken(self, until: Timestamp, now: Timestamp) -> Result<Self, Busy> {
         if let Some(until) = self
             .lease_until
             .max(self.not_before)
             .filter(|until| *until > now)
         {
-            return Err(Held { until });
+            return Err(Busy { until });
         }
         let attempts = self
             .attempts
@@ -57,7 +54,7 @@ impl Tries {
         })
     }
 
-    /// Given back until then; no try is counted.
+    /// Returns the work until `due_at` without counting an attempt.
     pub const fn postponed(self, due_at: Timestamp) -> Self {
         Self {
             lease_until: None,
@@ -67,7 +64,7 @@ impl Tries {
         }
     }
 
-    /// Given back until then after a try that failed.
+    /// Returns the work until `due_at` after a failed attempt.
     pub const fn given_back(self, due_at: Timestamp) -> Self {
         Self {
             attempts: self.attempts.saturating_add(1),
@@ -75,12 +72,12 @@ impl Tries {
         }
     }
 
-    /// Whether it has been tried so often that another try would be one too many.
+    /// Whether all attempts are used.
     pub const fn is_worn_out(&self) -> bool {
         self.attempts >= ATTEMPTS_MAX
     }
 
-    /// How long until it is due.
+    /// How long until the row is due.
     pub fn wait(&self, now: Timestamp) -> Duration {
         self.due_at
             .map_or(Duration::ZERO, |due_at| due_at.since(now))
@@ -97,16 +94,16 @@ mod tests {
 
     #[test]
     fn one_at_a_time_and_silent_ends_count() {
-        let taken = Tries::owed(at(0))
+        let taken = Lifecycle::owed(at(0))
             .taken(at(10), at(1))
             .expect("nobody has it");
         assert_eq!((taken.attempts, taken.due_at), (0, Some(at(10))));
-        assert_eq!(taken.taken(at(30), at(9)), Err(Held { until: at(10) }));
+        assert_eq!(taken.taken(at(30), at(9)), Err(Busy { until: at(10) }));
         let again = taken.taken(at(30), at(10)).expect("the lease ran out");
         assert_eq!(again.attempts, 1);
         let back = again.given_back(at(40));
         assert_eq!((back.attempts, back.lease_until), (2, None));
-        assert_eq!(back.taken(at(60), at(39)), Err(Held { until: at(40) }));
+        assert_eq!(back.taken(at(60), at(39)), Err(Busy { until: at(40) }));
         assert_eq!(
             back.taken(at(60), at(40))
                 .expect("its time has come")

@@ -6,7 +6,7 @@
 
 use boot::{Aws, Outside, Secret, SecretError, Secrets};
 use bytes::Bytes;
-use domain::inbox::{BODY_BYTES_MAX, EventKey, Source};
+use domain::inbox::{BODY_BYTES_MAX, EventKey, EventSource};
 use domain::retry::Failure;
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -18,7 +18,7 @@ use webhooks::{BlankSecret, Rejected, Signed, SigningSecrets};
 
 /// What one sender does in its own way.
 pub struct Sender {
-    pub source: Source,
+    pub source: EventSource,
     pub name: &'static str,
     /// The first one is documented, the others are those of systems that people migrate from.
     pub paths: &'static [&'static str],

@@ -4,7 +4,7 @@
 //! on. A process that dies leaves a lease that expires, and the job's row is due at that moment.
 
 use domain::ids::AccountId;
-use domain::jobs::{Job, Leasable, Lease, Snapshot, Transition};
+use domain::jobs::{Job, JobLease, JobRow, Leasable, Transition};
 use domain::retry::{Done, Failure};
 use domain::switches::Switch;
 use domain::time::Timestamp;
@@ -28,7 +28,7 @@ pub async fn switch(switches: &Switchboard, account: &AccountId, now: Timestamp)
 }
 
 /// How work ends: the transition that consumes the lease.
-pub type Finish<W> = Box<dyn FnOnce(Lease<W>) -> Transition + Send>;
+pub type Finish<W> = Box<dyn FnOnce(JobLease<W>) -> Transition + Send>;
 
 /// The outcome of working on a job.
 pub enum Worked {
@@ -37,7 +37,7 @@ pub enum Worked {
     /// The job changed meanwhile, so the outcome was not written.
     Overtaken,
     /// The job moved, which may mean that it failed for good.
-    Moved(Box<Snapshot>, Transition),
+    Moved(Box<JobRow>, Transition),
 }
 
 /// Works on a job under a lease until `until`. A failure that may pass is an `Err`, due when the row is.
@@ -47,7 +47,7 @@ pub async fn work<S: Leasable>(
     clock: impl Fn() -> Timestamp,
     job: Job<S>,
     until: Timestamp,
-    run: impl AsyncFnOnce(&Lease<S::Working>) -> Result<Finish<S::Working>, Failure>,
+    run: impl AsyncFnOnce(&JobLease<S::Working>) -> Result<Finish<S::Working>, Failure>,
 ) -> Result<Worked, Failure> {
     let Ok(claim) = job.claim(until, clock()) else {
         return Ok(Worked::Not(NOT_NOW));

@@ -1,11 +1,12 @@
-//! From GitHub's refusals to our errors: the one place that knows its statuses, headers and rate limits.
+//! Maps GitHub's responses to errors: the only place that knows its status codes, headers and rate
+//! limits.
 
 use crate::error::GithubError;
 use domain::time::Timestamp;
 use octocrab::GitHubError;
 use std::time::Duration;
 
-/// GitHub: without `Retry-After`, wait at least a minute after a secondary limit.
+/// GitHub's rule: without `Retry-After`, wait at least a minute after a secondary limit.
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
 const LIMIT_SECONDS_MAX: u64 = 86_400;
 const MESSAGE_CHARS_MAX: usize = 300;

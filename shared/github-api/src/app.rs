@@ -1,6 +1,6 @@
-//! The App's identity: its id and key, and the JWTs they make.
+//! The App's identity: its id and key, and the JWTs made from them.
 //!
-//! Nothing else in the house can sign as the App. The clock is the caller's.
+//! Nothing else can sign as the App. The caller provides the time.
 
 use crate::error::GithubError;
 use domain::time::Timestamp;
@@ -10,10 +10,9 @@ use serde::Serialize;
 
 /// GitHub's clock may be behind ours.
 const BACKDATED_SECONDS: i64 = 60;
-/// GitHub takes at most ten minutes.
+/// GitHub accepts at most ten minutes.
 const LIFE_SECONDS: i64 = 540;
 
-/// Who we are to GitHub.
 pub(crate) struct App {
     pub id: u64,
     key: EncodingKey,
@@ -27,7 +26,7 @@ struct Claims {
 }
 
 impl App {
-    /// Takes the key, whose newlines may have come through an environment variable as `\n`, and tries it once.
+    /// Parses the key, in which `\n` may stand for newlines, and signs once as a check.
     pub fn parse(id: u64, private_key_pem: &SecretString) -> Result<Self, GithubError> {
         let pem = SecretString::from(private_key_pem.expose_secret().replace("\\n", "\n"));
         let key = EncodingKey::from_rsa_pem(pem.expose_secret().trim().as_bytes())
@@ -37,7 +36,7 @@ impl App {
         Ok(app)
     }
 
-    /// A short proof that we are the App.
+    /// Creates a short-lived proof of the App's identity.
     pub fn jwt(&self, now: Timestamp) -> Result<SecretString, GithubError> {
         let claims = Claims {
             iss: self.id.to_string(),

@@ -1,4 +1,4 @@
-//! Branches: where one stands, and how a new one begins.
+//! Branches: their heads, and creating them.
 
 use crate::call::Call;
 use crate::error::GithubError;
@@ -7,16 +7,11 @@ use crate::route::Route;
 use serde::Deserialize;
 use serde_json::json;
 
-/// How the creation of a branch went.
+/// The result of creating a branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BranchCreated {
-    /// It begins now.
     Created,
-    /// It was there before.
-    AlreadyThere {
-        /// Where it stands.
-        sha: String,
-    },
+    AlreadyThere { sha: String },
 }
 
 #[derive(Deserialize)]
@@ -30,7 +25,7 @@ struct ObjectShape {
 }
 
 impl Repository {
-    /// The commit a branch stands at.
+    /// The commit at the branch's head.
     pub async fn branch_head(&self, branch: &str) -> Result<Option<String>, GithubError> {
         let route = Route::new("/git/ref/heads/").path(branch);
         let answer = self.send_for(Call::get("read the branch", route)).await?;
@@ -39,7 +34,7 @@ impl Repository {
             .transpose()
     }
 
-    /// Begins a branch at a commit, unless it is there.
+    /// Creates a branch at a commit unless it exists.
     pub async fn branch_create(
         &self,
         branch: &str,

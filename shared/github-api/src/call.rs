@@ -1,6 +1,7 @@
-//! One request to GitHub and its answer, on octocrab, over the house's [`Web`].
+//! One request to GitHub and its response, on octocrab, over [`Web`].
 //!
-//! It sends once. Nothing here repeats, follows or sleeps: octocrab's own retries would repeat writes.
+//! A request is sent once. Nothing here retries, follows redirects or sleeps: octocrab's own
+//! retries would repeat writes.
 
 use crate::error::GithubError;
 use crate::route::Route;
@@ -16,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// One request, before it has a token.
+/// A request before it has a token.
 pub(crate) struct Call {
     pub operation: &'static str,
     method: Method,
@@ -28,7 +29,7 @@ pub(crate) struct Call {
 const JSON: &str = "application/vnd.github+json";
 const DIFF: &str = "application/vnd.github.diff";
 
-/// What a successful request brought.
+/// A successful response.
 pub(crate) struct Answer {
     operation: &'static str,
     pub headers: HeaderMap,
@@ -46,7 +47,7 @@ impl Call {
         }
     }
 
-    /// What it changes, as git prints it.
+    /// A request for a diff in git's format.
     pub fn get_diff(operation: &'static str, route: Route) -> Self {
         Self {
             accept: DIFF,
@@ -94,12 +95,12 @@ impl Call {
         }
     }
 
-    /// Whether it changes nothing, so that it may be repeated blindly.
+    /// Whether it only reads, so that it may be repeated.
     pub fn only_reads(&self) -> bool {
         self.method == Method::GET
     }
 
-    /// Sends it below `prefix`, with the token that `crab` carries.
+    /// Sends it below `prefix` with the token of `crab`.
     pub async fn send(
         &self,
         crab: &Octocrab,
@@ -130,7 +131,7 @@ impl Call {
 }
 
 impl Answer {
-    /// The body as `T`. The reader's own words are not kept, because they quote what they stumbled over.
+    /// Parses the body. The parser's message is dropped, because it quotes the body.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, GithubError> {
         serde_json::from_slice(&self.body).map_err(|error| {
             let place = format!(
@@ -147,13 +148,13 @@ impl Answer {
 }
 
 impl Answer {
-    /// The body as text; what is not UTF-8 in it is replaced.
+    /// The body as text; invalid UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
-/// An octocrab without a token, whose transport is the house's. Its queue lives on the runtime it is made on.
+/// An octocrab client without a token over our transport. Its queue belongs to the current runtime.
 pub(crate) fn crab_over(web: Web, base: Uri) -> Octocrab {
     let service = tower::service_fn(move |request: Request<OctoBody>| {
         let web = web.clone();

@@ -1,6 +1,7 @@
-//! One comment per issue and marker, written anew each time it changes.
+//! One comment per issue and marker, which is replaced when its text changes.
 //!
-//! Ours is what our App wrote with our marker: anybody can copy a marker, nobody our App's id.
+//! Ours is the comment that our App wrote with our marker. Anybody can copy a marker, but not our
+//! App's id.
 
 use crate::call::Call;
 use crate::error::GithubError;
@@ -13,19 +14,17 @@ use http::header::LINK;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A comment as we want it.
+/// A comment to write.
 pub struct CommentOrder<'a> {
-    /// The issue's or pull request's number.
     pub issue: u64,
-    /// The comment, if it is known.
+    /// The comment's id, if it is known.
     pub known: Option<CommentId>,
-    /// Markdown.
     pub body: &'a str,
-    /// The text by which it is known again; it is added to the body.
+    /// The text that identifies it; it is added to the body.
     pub marker: &'a str,
 }
 
-/// Pages of a hundred that are searched: the first, and then from the newest backwards.
+/// The pages of a hundred that are searched: the first, then from the newest backwards.
 const PAGES_MAX: u64 = 6;
 
 #[derive(Deserialize)]
@@ -41,7 +40,7 @@ struct AppShape {
 }
 
 impl Repository {
-    /// Sees to it that the issue has this comment with this body.
+    /// Ensures that the issue has this comment with this body.
     pub async fn comment_ensure(&self, order: &CommentOrder<'_>) -> Result<CommentId, GithubError> {
         let text = marked(order.body, order.marker);
         let body = json!({ "body": text });
@@ -102,7 +101,7 @@ impl Repository {
         Ok(None)
     }
 
-    /// Ours on one page, and the number of the last page.
+    /// Our comment on one page, and the number of the last page.
     async fn comment_page(
         &self,
         order: &CommentOrder<'_>,

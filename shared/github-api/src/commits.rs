@@ -1,8 +1,8 @@
 //! One atomic commit on a branch of its own.
 //!
-//! Its identity is the branch's name, and on it the marker: a line in the commit's message. Author, committer and date
-//! are fixed by the order, so a repeat makes the same objects and even the same commit id; only the last call, which
-//! creates the branch, can be seen by anybody.
+//! Its identity is the branch's name, and the marker in the commit's message. Author, committer and
+//! date are fixed by the order, so a repeat creates the same objects and the same commit id. Only
+//! the last request, which creates the branch, has a visible effect.
 
 use crate::branches::BranchCreated;
 use crate::call::Call;
@@ -10,44 +10,31 @@ use crate::error::GithubError;
 use crate::files::{Mode, Tree};
 use crate::repository::Repository;
 use crate::route::Route;
-use domain::jobs::pulls::{Change, FileChange};
+use domain::jobs::pulls::{FileChange, FileEdit};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A commit as we want it.
+/// A commit to create.
 pub struct CommitOrder<'a> {
-    /// The new branch.
     pub branch: &'a str,
-    /// The commit it grows from.
     pub base_sha: &'a str,
-    /// What changes.
     pub changes: &'a [FileChange],
-    /// What is said about it.
     pub message: &'a str,
-    /// The line by which it is known again; it is added to the message.
+    /// The line that identifies it; it is added to the message.
     pub marker: &'a str,
-    /// Its date. The same in every attempt.
     pub authored_at: Timestamp,
 }
 
-/// How a commit went.
+/// The result of creating a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
-    /// It is made now.
-    Created {
-        /// Its id.
-        sha: String,
-    },
-    /// It was made before.
-    AlreadyThere {
-        /// Its id.
-        sha: String,
-    },
+    Created { sha: String },
+    AlreadyThere { sha: String },
 }
 
 const AUTHOR_NAME: &str = "Tallyhook";
-/// A domain that nobody can own, so the commits are attributed to no person.
+/// Nobody can own this domain, so the commits are attributed to no person.
 const AUTHOR_EMAIL: &str = "noreply@tallyhook.invalid";
 
 #[derive(Deserialize)]
@@ -62,7 +49,7 @@ struct ShaShape {
 }
 
 impl Repository {
-    /// Sees to it that the branch exists with this commit at its head.
+    /// Ensures that the branch exists with this commit at its head.
     pub async fn commit_ensure(&self, order: &CommitOrder<'_>) -> Result<Committed, GithubError> {
         if let Some(head) = self.branch_head(order.branch).await? {
             return self.commit_adopt(order, head).await;
@@ -85,7 +72,7 @@ impl Repository {
         }
     }
 
-    /// Takes the branch's head for ours if it says so.
+    /// Accepts the branch's head if it carries our marker.
     async fn commit_adopt(
         &self,
         order: &CommitOrder<'_>,
@@ -116,8 +103,8 @@ impl Repository {
         answer.map(|answer| answer.read()).transpose()
     }
 
-    /// The base's tree with the changes in it. Contents go along in one call: a blob each would soon meet GitHub's limit
-    /// of 80 new things a minute.
+    /// Creates the base's tree with the changes. The contents go into one request: a blob for each
+    /// would soon reach GitHub's limit of 80 new objects a minute.
     async fn tree_create(
         &self,
         order: &CommitOrder<'_>,
@@ -186,11 +173,11 @@ fn entry(file: &FileChange, before: &Tree) -> Option<Value> {
         Some(_) | None => "100644",
     };
     match &file.change {
-        Change::Write(text) => {
+        FileEdit::Write(text) => {
             Some(json!({ "path": file.path, "mode": mode, "type": "blob", "content": text }))
         }
-        Change::Delete if known.is_none() && !before.truncated => None,
-        Change::Delete => {
+        FileEdit::Delete if known.is_none() && !before.truncated => None,
+        FileEdit::Delete => {
             Some(json!({ "path": file.path, "mode": mode, "type": "blob", "sha": null }))
         }
     }
@@ -261,11 +248,11 @@ mod tests {
     fn changes() -> Vec<FileChange> {
         let write = |path: &str| FileChange {
             path: path.to_owned(),
-            change: Change::Write("new".to_owned()),
+            change: FileEdit::Write("new".to_owned()),
         };
         let delete = |path: &str| FileChange {
             path: path.to_owned(),
-            change: Change::Delete,
+            change: FileEdit::Delete,
         };
         vec![
             write("run.sh"),
@@ -407,7 +394,7 @@ mod tests {
     async fn nothing_is_no_commit() {
         let gone = [FileChange {
             path: "never.txt".to_owned(),
-            change: Change::Delete,
+            change: FileEdit::Delete,
         }];
         let peer = Peer::script([missing(HEAD), commit(BASE, "base"), before()]);
         assert!(matches!(

@@ -1,11 +1,12 @@
-//! What a commit changes.
+//! The diffs of commits.
 
 use crate::call::Call;
 use crate::route::Route;
 use crate::{GithubError, Repository};
 
 impl Repository {
-    /// What a commit changes against its first parent, as git prints it; none if there is no such commit.
+    /// The diff of a commit against its first parent in git's format, or `None` if there is no such
+    /// commit.
     pub async fn commit_diff(&self, sha: &str) -> Result<Option<String>, GithubError> {
         let call = Call::get_diff(
             "read the commit's diff",

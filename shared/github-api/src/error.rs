@@ -1,121 +1,93 @@
-//! What can go wrong at GitHub, and whether trying again makes sense.
+//! The errors of GitHub requests, and whether to retry.
 //!
-//! Every variant names the operation or the thing. Vendors' messages are kept, cut to length; bodies are not.
+//! Every variant names the operation or the object. GitHub's messages are truncated; bodies are
+//! never kept.
 
 use domain::retry::{Retry, Retryable};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Why GitHub did not do what it was asked.
+/// Why a request to GitHub failed.
 #[derive(Debug)]
 pub enum GithubError {
-    /// The configured key cannot sign.
     PrivateKey,
-    /// The configured URL is none.
+    /// The configured URL is invalid.
     Url,
-    /// No answer, or none that could be read: it may have been done.
+    /// No readable response: the request may have been carried out.
     Unclear {
-        /// What was asked, as "create the commit".
+        /// The operation, such as "create the commit".
         operation: &'static str,
-        /// What the wire said.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// GitHub failed on its side.
     Unavailable {
-        /// What was asked.
         operation: &'static str,
-        /// The answer's status.
         status: u16,
     },
-    /// Somebody else changes the same thing at this moment.
+    /// Another writer changes the same object at this moment.
     Conflict {
-        /// What was asked.
         operation: &'static str,
-        /// GitHub's words.
         message: String,
     },
-    /// GitHub says that it exists and does not show it yet.
+    /// GitHub reports that the object exists but does not show it yet.
     Unsettled {
-        /// What was asked.
         operation: &'static str,
     },
-    /// The installation's token was refused before a write; the next attempt has a new one and looks first.
+    /// The token was refused before a write. The next attempt has a new token and looks up first.
     TokenRefused {
-        /// What was asked.
         operation: &'static str,
     },
-    /// Too many calls.
     Limited {
-        /// What was asked.
         operation: &'static str,
-        /// How long GitHub wants to be left alone.
         wait: Duration,
     },
-    /// GitHub does not know our App by its key.
+    /// GitHub rejects the App's key.
     Credentials {
-        /// What was asked.
         operation: &'static str,
-        /// GitHub's words.
         message: String,
     },
-    /// The installation does not let us: removed, suspended, without this repository or this permission. It ends the
-    /// job, not the App.
+    /// The installation lacks access: it was removed or suspended, or has no permission for this
+    /// repository. This fails the job, not the App.
     NoAccess {
-        /// What was asked.
         operation: &'static str,
-        /// GitHub's words.
         message: String,
     },
-    /// The thing asked for is not there.
+    /// The object does not exist.
     NotThere {
-        /// What was asked.
         operation: &'static str,
     },
-    /// It has another address now, and that one did not answer either.
+    /// The object has moved, and the new address did not answer either.
     Moved {
-        /// What was asked.
         operation: &'static str,
     },
-    /// GitHub cannot do this, whenever it is asked.
+    /// GitHub rejects the request permanently.
     Refused {
-        /// What was asked.
         operation: &'static str,
-        /// The answer's status.
         status: u16,
-        /// GitHub's words.
         message: String,
     },
-    /// A branch of our name holds somebody else's commit.
+    /// A branch with our name holds a commit that is not ours.
     BranchTaken {
-        /// Its name.
         branch: String,
     },
-    /// Somebody else's pull request stands on our branch.
+    /// Our branch has a pull request that is not ours.
     PullTaken {
-        /// The branch's name.
         branch: String,
     },
-    /// What the work was based on, a commit or a branch, is gone.
+    /// The base commit or branch no longer exists.
     BaseGone {
-        /// The commit or the branch.
         base: String,
     },
-    /// There is nothing to commit, or nothing to pull.
+    /// The change is empty.
     NoChanges {
-        /// The branch's name.
         branch: String,
     },
-    /// A file is not what the writer took it for.
+    /// The file's content is not the expected one.
     FileChanged {
-        /// Its path.
         path: String,
     },
-    /// A file is larger than we read.
     FileTooLarge {
-        /// Its path.
         path: String,
-        /// Its size.
         bytes: u64,
     },
 }
@@ -191,7 +163,7 @@ impl Error for GithubError {
 }
 
 impl GithubError {
-    /// Whether GitHub refused with these words, in whatever case.
+    /// Whether GitHub's message contains these words, in any case.
     pub(crate) fn says(&self, words: &str) -> bool {
         matches!(self, Self::Refused { message, .. } if message.to_ascii_lowercase().contains(words))
     }

@@ -1,4 +1,4 @@
-//! Reading files: what a commit holds, and one file's content.
+//! Reading files: the tree of a commit, and the content of a file.
 
 use crate::call::Call;
 use crate::error::GithubError;
@@ -9,56 +9,44 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
 
-/// The files of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
-    /// Files and links; neither directories nor submodules.
+    /// Files and links, without directories and submodules.
     pub entries: Vec<TreeEntry>,
-    /// Whether GitHub left some out because they are too many.
+    /// Whether GitHub omitted entries because there are too many.
     pub truncated: bool,
 }
 
-/// A file in a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeEntry {
-    /// Where, relative to the root.
+    /// Relative to the root.
     pub path: String,
-    /// What kind.
     pub mode: Mode,
-    /// Its content's id.
     pub sha: String,
-    /// Its length in bytes.
     pub size: u64,
 }
 
-/// What kind of file.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// A plain one.
     File,
-    /// One that may be run.
     Executable,
-    /// One that stands for another; its content is the other's path.
+    /// A symbolic link; its content is the target's path.
     Link,
 }
 
-/// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Its content's id.
     pub sha: String,
-    /// What is in it.
     pub content: FileContent,
 }
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Clone, PartialEq, Eq)]
 pub enum FileContent {
     /// UTF-8 without a zero byte.
     Text(String),
-    /// Anything else.
     Binary {
-        /// As it is.
         bytes: Vec<u8>,
     },
 }
@@ -101,7 +89,6 @@ struct BlobShape {
 }
 
 impl Repository {
-    /// All files of a commit.
     pub async fn tree_list(&self, commit_sha: &str) -> Result<Tree, GithubError> {
         let route = Route::new("/git/trees/")
             .segment(commit_sha)
@@ -122,7 +109,7 @@ impl Repository {
         })
     }
 
-    /// One file at a branch, tag or commit; nothing where there is none, or a directory.
+    /// A file at a branch, tag or commit, or `None` if the path is absent or a directory.
     pub async fn file_load(&self, path: &str, git_ref: &str) -> Result<Option<File>, GithubError> {
         let route = contents(path).query("ref", git_ref);
         let Some(answer) = self.send_for(Call::get(READ, route)).await? else {
@@ -223,7 +210,7 @@ impl FileContent {
     }
 }
 
-/// Without the content, which is a customer's.
+/// Omits the content, which is a customer's.
 impl fmt::Debug for FileContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

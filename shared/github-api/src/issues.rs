@@ -1,4 +1,4 @@
-//! Issues, as they are now, and their labels. A pull request is an issue here too.
+//! Issues as they are now, and their labels. A pull request counts as an issue.
 
 use crate::call::Call;
 use crate::route::Route;
@@ -7,34 +7,26 @@ use domain::inbox::events::Issue;
 use serde::Deserialize;
 use serde_json::json;
 
-/// Whether an issue still wants to be worked on.
+/// Whether an issue is still open for work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IssueState {
-    /// It does.
     Open,
-    /// Somebody closed it.
     Closed,
-    /// It was deleted or moved away.
+    /// It was deleted or transferred.
     Gone,
 }
 
-/// What stands behind an issue's number.
+/// What an issue number refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IssueKind {
-    /// An issue.
     Issue,
-    /// A pull request.
     Pull,
 }
 
-/// An issue as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueFound {
-    /// What it says.
     pub issue: Issue,
-    /// Where it stands.
     pub state: IssueState,
-    /// What it is.
     pub kind: IssueKind,
 }
 
@@ -66,7 +58,8 @@ fn state_of(state: &str) -> IssueState {
 }
 
 impl Repository {
-    /// Where an issue stands. Events may come late or in the wrong order, so before work begins the issue itself is asked.
+    /// The state of an issue. Events may come late or out of order, so the issue itself is read
+    /// before work starts.
     pub async fn issue_state(&self, number: u64) -> Result<IssueState, GithubError> {
         let Some(answer) = self
             .send_for(Call::get(
@@ -81,7 +74,7 @@ impl Repository {
         Ok(state_of(&shape.state))
     }
 
-    /// An issue as it is now, for who has only its number.
+    /// An issue by its number.
     pub async fn issue_find(&self, number: u64) -> Result<Option<IssueFound>, GithubError> {
         let call = Call::get("read the issue", Route::new("/issues/").number(number));
         let Some(answer) = self.send_for(call).await? else {
@@ -106,8 +99,8 @@ impl Repository {
         }))
     }
 
-    /// Sees to it that an issue or pull request has these labels, besides those it has. GitHub makes the ones that the
-    /// repository does not know yet; without any, nobody is asked.
+    /// Ensures that an issue or pull request has these labels besides its own. GitHub creates
+    /// unknown labels; without labels nothing is sent.
     pub async fn labels_ensure(&self, number: u64, labels: &[String]) -> Result<(), GithubError> {
         if labels.is_empty() {
             return Ok(());

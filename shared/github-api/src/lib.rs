@@ -1,13 +1,15 @@
-//! The wall to GitHub: what Tallyhook reads from and writes to a customer's repository.
+//! The GitHub client: what Tallyhook reads from and writes to a customer's repository.
 //!
-//! Owns the App's key, the tokens it mints and GitHub's shapes, and is the only importer of octocrab. Promises that a
-//! token opens one repository for one [`Access`] and is never printed; that every call is sent once, except that a read
-//! is repeated with a fresh token after a 401, and any call at a repository's new address after a redirect, since
-//! neither was carried out; and that nothing here reads a clock.
+//! The crate owns the App's key, the tokens made with it and GitHub's formats, and is the only
+//! importer of octocrab. A token opens one repository for one [`Access`] and is never printed.
+//! Every request is sent once, with two exceptions that were certainly not carried out: a read is
+//! repeated with a new token after a 401, and any request at a repository's new address after a
+//! redirect. Nothing here reads a clock.
 //!
-//! Safe to run twice, because what is written has a name that was fixed before: a branch, a marker. `*_ensure` looks for
-//! that name first, adopts what it finds, and looks again when GitHub says that it exists. After an unclear answer it
-//! fails with [`Retry::Soon`](domain::retry::Retry::Soon), and the next attempt looks.
+//! Writes are safe to repeat, because each has a name that was fixed before: a branch or a marker.
+//! The `*_ensure` functions look for that name first, adopt what they find, and look again if
+//! GitHub says that it exists. After an unclear answer they fail with
+//! [`Retry::Soon`](domain::retry::Retry::Soon), and the next attempt looks.
 
 mod answers;
 mod app;
@@ -49,8 +51,8 @@ use secrecy::SecretString;
 use sessions::{Scope, Sessions};
 use std::sync::Arc;
 
-/// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
-/// the call was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
+/// whether the request was carried out.
 pub type Web = tower::util::BoxCloneSyncService<
     http::Request<bytes::Bytes>,
     http::Response<bytes::Bytes>,
@@ -59,42 +61,37 @@ pub type Web = tower::util::BoxCloneSyncService<
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Which GitHub, and who we are there.
+/// The configuration of the client.
 pub struct GithubConfig {
-    /// `https://api.github.com`, or another one.
+    /// For example `https://api.github.com`.
     pub url: String,
-    /// The App's id.
     pub app_id: u64,
-    /// The App's private key, a PEM file's text; `\n` may stand for its newlines.
+    /// The App's private key as PEM text, in which `\n` may stand for newlines.
     pub private_key_pem: SecretString,
 }
 
 /// What a token may do with its repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
-    /// Read contents, issues and pull requests.
     Read,
-    /// Write them.
     Write,
 }
 
-/// A repository that was looked for by its name.
+/// A repository that was found by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The installation that lets us in.
     pub installation: InstallationId,
-    /// What GitHub says about it.
     pub details: Details,
 }
 
-/// GitHub, as our App sees it. Clones share their tokens.
+/// The client for GitHub as the App. Clones share their tokens.
 #[derive(Clone)]
 pub struct GithubApi {
     sessions: Arc<Sessions>,
 }
 
 impl GithubApi {
-    /// A client; it tries the key, but calls nobody.
+    /// Creates the client. It checks the key and sends no request.
     pub fn new(config: GithubConfig, web: Web) -> Result<Self, GithubError> {
         let base: Uri = config.url.parse().map_err(|_| GithubError::Url)?;
         if base.scheme().is_none() || base.authority().is_none() {
@@ -106,8 +103,8 @@ impl GithubApi {
         })
     }
 
-    /// Opens one repository, with a token of its own that is minted where none is at hand. `owner` and `name` may be old
-    /// ones: `repository` decides.
+    /// Opens a repository with its own token, which is created if none is cached. `owner` and
+    /// `name` may be outdated: `repository` decides.
     pub async fn repository(
         &self,
         installation: InstallationId,
@@ -132,8 +129,8 @@ impl GithubApi {
         ))
     }
 
-    /// Looks for a repository by its name alone, and for the installation that lets us in; none where the App has no place
-    /// there, which GitHub does not tell from a repository that does not exist.
+    /// Finds a repository and its installation by name. Returns `None` if the App is not installed
+    /// there, which GitHub does not distinguish from a missing repository.
     pub async fn repository_find(
         &self,
         owner: &str,

@@ -1,7 +1,7 @@
-//! An App made from its manifest: what GitHub hands out for the code it sends back, once.
+//! Apps created from a manifest: exchanges the code that GitHub sends back for the App's secrets.
 //!
-//! Needs no App's key, since it brings one. A code opens once, so after an unclear answer the App is there and its key is
-//! not: make it a new key by hand, or the App anew.
+//! No App key is needed. A code works once, so after an unclear answer the App exists without its
+//! key: create a new key by hand, or a new App.
 
 use crate::Web;
 use crate::call::{Call, crab_over};
@@ -15,29 +15,23 @@ use serde_json::json;
 
 const CONVERT: &str = "take the new App";
 
-/// An App that has just been made, with all of its secrets.
+/// A new App with all its secrets.
 #[derive(Deserialize)]
 pub struct NewApp {
-    /// Its number.
     pub id: u64,
-    /// What it is called in addresses.
     pub slug: String,
-    /// Its page.
     pub html_url: String,
-    /// What people sign in to.
     pub client_id: String,
-    /// What that is proven with.
     #[serde(deserialize_with = "secret")]
     pub client_secret: SecretString,
-    /// What its webhooks are signed with; none where it has no webhook.
+    /// Absent if the App has no webhook.
     #[serde(deserialize_with = "secret_maybe")]
     pub webhook_secret: Option<SecretString>,
-    /// Its private key.
     #[serde(rename = "pem", deserialize_with = "secret")]
     pub private_key_pem: SecretString,
 }
 
-/// Takes the App that was made from a manifest, by the code that GitHub sent back with its maker.
+/// Exchanges the code of a manifest for the new App.
 pub async fn app_take(
     url: &str,
     code: &str,

@@ -8,52 +8,38 @@ use domain::switches::Switch;
 use serde::Deserialize;
 use serde_json::json;
 
-/// A pull request as we want it.
+/// A pull request to open.
 pub struct PullOrder<'a> {
-    /// The branch with the changes.
     pub head_branch: &'a str,
-    /// The branch they are for.
     pub base_branch: &'a str,
-    /// One line.
     pub title: &'a str,
-    /// Markdown.
     pub body: &'a str,
-    /// The text by which it is known again; it is added to the body.
+    /// The text that identifies it; it is added to the body.
     pub marker: &'a str,
-    /// Whether it is opened as a draft, where the repository has such.
+    /// Whether it opens as a draft, if the repository supports drafts.
     pub draft: Switch,
 }
 
-/// A pull request as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pull {
-    /// Its number in the repository.
     pub number: u64,
-    /// Its page.
     pub url: String,
-    /// What became of it.
     pub state: PullState,
-    /// The commit its branch stood at.
     pub head_sha: String,
 }
 
-/// What became of a pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullState {
-    /// Nothing yet.
     Open,
-    /// Somebody closed it without merging.
     Closed,
-    /// It was merged.
     Merged,
 }
 
-/// How opening a pull request went.
+/// The result of opening a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
-    /// It is open now.
     Created(Pull),
-    /// It was opened before; by now it may be closed or merged.
+    /// It existed already; it may be closed or merged by now.
     AlreadyThere(Pull),
 }
 
@@ -75,7 +61,7 @@ struct HeadShape {
 }
 
 impl Repository {
-    /// Sees to it that our branch has our pull request, open or not.
+    /// Ensures that our branch has our pull request, open or not.
     pub async fn pull_ensure(&self, order: &PullOrder<'_>) -> Result<Opened, GithubError> {
         let ours = |pulls: &[PullShape]| {
             pulls
@@ -114,7 +100,7 @@ impl Repository {
         Err(error)
     }
 
-    /// The newest pull request from a branch of this repository, whoever opened it.
+    /// The newest pull request from a branch of this repository, by any author.
     pub async fn pull_find(&self, head_branch: &str) -> Result<Option<Pull>, GithubError> {
         Ok(self
             .pull_list(head_branch)
@@ -123,7 +109,7 @@ impl Repository {
             .map(PullShape::pull))
     }
 
-    /// Newest first. A branch has a few at most, so the first page is all.
+    /// Newest first. A branch has few, so the first page is enough.
     async fn pull_list(&self, head_branch: &str) -> Result<Vec<PullShape>, GithubError> {
         let head = format!("{}:{head_branch}", self.owner());
         let route = Route::new("/pulls")
@@ -139,7 +125,8 @@ impl Repository {
         Ok(pulls)
     }
 
-    /// Private repositories have no drafts on GitHub's smaller plans; there it is opened as an ordinary one.
+    /// Private repositories on GitHub's smaller plans have no drafts; an ordinary pull request is
+    /// opened there.
     async fn pull_create(&self, order: &PullOrder<'_>) -> Result<Pull, GithubError> {
         match self.pull_create_as(order, order.draft).await {
             Err(error)
@@ -193,7 +180,7 @@ impl PullShape {
     }
 }
 
-/// A text with its marker, below it unless it is in it.
+/// Appends the marker unless the text contains it.
 pub(crate) fn marked(body: &str, marker: &str) -> String {
     if body.contains(marker) {
         body.to_owned()

@@ -1,4 +1,4 @@
-//! One open repository: what it is, who may do what in it, and the one way in which calls to it are sent.
+//! An open repository: its details, permissions, and the only way to send requests to it.
 
 use crate::call::{Answer, Call};
 use crate::error::GithubError;
@@ -9,7 +9,7 @@ use domain::time::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// A repository, open with a token of its own.
+/// A repository with its own token.
 #[derive(Clone)]
 pub struct Repository {
     sessions: Arc<Sessions>,
@@ -19,28 +19,19 @@ pub struct Repository {
     now: Timestamp,
 }
 
-/// What GitHub says about a repository.
+/// A repository's details at GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Details {
-    /// Its number.
     pub id: RepositoryId,
-    /// Its owner's login.
     pub owner: String,
-    /// Its owner's number.
     pub owner_id: OwnerId,
-    /// Its name below the owner.
     pub name: String,
     /// `owner/name`.
     pub full_name: String,
-    /// The branch that pull requests go to.
     pub default_branch: String,
-    /// Whether it is read-only.
     pub archived: bool,
-    /// Whether only some may see it.
     pub private: bool,
-    /// Its page.
     pub html_url: String,
-    /// Its size on GitHub's disks.
     pub size_kb: u64,
 }
 
@@ -88,7 +79,7 @@ fn reading() -> Call {
     Call::get("read the repository", Route::new(""))
 }
 
-/// What GitHub says about the repository of this name, to whoever may see it.
+/// The details of a repository by name, if the token may see it.
 pub(crate) async fn details_of(
     crab: &octocrab::Octocrab,
     owner: &str,
@@ -119,7 +110,6 @@ impl Repository {
         }
     }
 
-    /// What GitHub says about it.
     pub async fn details(&self) -> Result<Details, GithubError> {
         Ok(self
             .send(reading())
@@ -128,8 +118,8 @@ impl Repository {
             .into())
     }
 
-    /// Sends a call with this repository's token. A refused token is dropped; a read then goes out once more with a
-    /// fresh one, while a write is left to the next attempt, which looks first.
+    /// Sends a request with this repository's token. A refused token is dropped. A read is then
+    /// sent once more with a new token; a write is left to the next attempt, which looks up first.
     pub(crate) async fn send(&self, call: Call) -> Result<Answer, GithubError> {
         let session = self.sessions.session(self.scope, self.now).await?;
         let refused = match self.send_to_address(&call, &session.crab).await {
@@ -144,7 +134,7 @@ impl Repository {
         self.send_to_address(&call, &session.crab).await
     }
 
-    /// As [`send`](Self::send), where the thing may be absent.
+    /// Like [`send`](Self::send), for an object that may be absent.
     pub(crate) async fn send_for(&self, call: Call) -> Result<Option<Answer>, GithubError> {
         match self.send(call).await {
             Ok(answer) => Ok(Some(answer)),
@@ -153,7 +143,7 @@ impl Repository {
         }
     }
 
-    /// Names change and are redirected, which says that nothing was done; the number stays.
+    /// A rename redirects, which means that nothing was done; the number stays the same.
     async fn send_to_address(
         &self,
         call: &Call,
@@ -168,7 +158,7 @@ impl Repository {
         }
     }
 
-    /// The owner's login, as it was opened.
+    /// The owner's login when the repository was opened.
     pub(crate) fn owner(&self) -> &str {
         &self.owner
     }

@@ -1,4 +1,4 @@
-//! Asking people to review a pull request.
+//! Requesting reviews of a pull request.
 
 use crate::call::Call;
 use crate::route::Route;
@@ -6,9 +6,9 @@ use crate::{GithubError, Repository};
 use serde_json::json;
 
 impl Repository {
-    /// Asks for these people's reviews, by login. Who has been asked stays asked; without any, nobody is.
+    /// Requests reviews from these logins. Earlier requests stay; without logins nothing is sent.
     ///
-    /// GitHub takes all of them or none: where one may not review here, it refuses the whole list.
+    /// GitHub accepts all of them or none: if one may not review, it rejects the whole list.
     pub async fn reviewers_request(&self, pull: u64, logins: &[String]) -> Result<(), GithubError> {
         if logins.is_empty() {
             return Ok(());

@@ -1,8 +1,9 @@
-//! The path and query of a request, percent-encoded as it grows, so that no name can become a path of its own.
+//! The path and query of a request, percent-encoded as it is built, so that a name cannot change
+//! the path.
 
 use std::fmt::Write;
 
-/// What follows the host. Fixed text goes in as it is, everything else encoded.
+/// The part after the host. Fixed text is added as it is, everything else is encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route(String);
 
@@ -21,19 +22,18 @@ impl Route {
         self
     }
 
-    /// One segment: a slash in it does not divide.
+    /// Adds one segment; a slash in it is encoded.
     pub fn segment(mut self, text: &str) -> Self {
         encode(&mut self.0, text);
         self
     }
 
-    /// A number is a segment that needs no encoding.
     pub fn number(mut self, number: u64) -> Self {
         self.0.push_str(&number.to_string());
         self
     }
 
-    /// A file's path or a branch's name: its slashes do divide.
+    /// Adds a file path or branch name, whose slashes separate segments.
     pub fn path(mut self, path: &str) -> Self {
         for (place, segment) in path.split('/').enumerate() {
             if place > 0 {
@@ -52,7 +52,6 @@ impl Route {
         self
     }
 
-    /// This route below another.
     pub fn below(&self, prefix: &Self) -> Self {
         Self(format!("{}{}", prefix.0, self.0))
     }

@@ -1,7 +1,7 @@
-//! Changes of single files through the contents API, a commit each.
+//! Changes of single files through the contents API, one commit each.
 //!
-//! A job's change is one commit, made by `commit_ensure`; these are for what is not a job. They too can be run twice: a
-//! file that is already as it should be is an answer.
+//! A job's change is one commit, made by `commit_ensure`; these functions serve everything else.
+//! They can be repeated: a file that already has the wanted content is a result, not an error.
 
 use crate::call::Call;
 use crate::error::GithubError;
@@ -11,56 +11,35 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A file as we want it on a branch.
+/// A file to write on a branch.
 pub struct FileOrder<'a> {
-    /// The branch.
     pub branch: &'a str,
-    /// Where, relative to the root.
+    /// Relative to the root.
     pub path: &'a str,
-    /// What is in it.
     pub content: &'a str,
-    /// What is said about it.
     pub message: &'a str,
 }
 
-/// A file that shall go from a branch.
+/// A file to delete from a branch.
 pub struct FileDelete<'a> {
-    /// The branch.
     pub branch: &'a str,
-    /// Where, relative to the root.
+    /// Relative to the root.
     pub path: &'a str,
-    /// The content we take it to have.
     pub sha: &'a str,
-    /// What is said about it.
     pub message: &'a str,
 }
 
-/// How writing a file went.
+/// The result of writing a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Saved {
-    /// It is written now.
-    Written {
-        /// Its content's id.
-        sha: String,
-        /// The commit that wrote it.
-        commit_sha: String,
-    },
-    /// It had this content already.
-    AlreadyThere {
-        /// Its content's id.
-        sha: String,
-    },
+    Written { sha: String, commit_sha: String },
+    AlreadyThere { sha: String },
 }
 
-/// How deleting a file went.
+/// The result of deleting a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deleted {
-    /// It is gone now.
-    Deleted {
-        /// The commit that took it away.
-        commit_sha: String,
-    },
-    /// It was gone already.
+    Deleted { commit_sha: String },
     AlreadyGone,
 }
 
@@ -76,12 +55,12 @@ struct ShaShape {
 }
 
 impl Repository {
-    /// Writes a file that is not there yet.
+    /// Creates a file.
     pub async fn file_create(&self, order: &FileOrder<'_>) -> Result<Saved, GithubError> {
         self.file_save("create the file", order, json!({})).await
     }
 
-    /// Writes a file anew whose content still is `sha`.
+    /// Replaces a file whose content still is `sha`.
     pub async fn file_update(
         &self,
         order: &FileOrder<'_>,
@@ -127,7 +106,7 @@ impl Repository {
         }
     }
 
-    /// Takes away a file whose content still is what the order says.
+    /// Deletes a file whose content is still the expected one.
     pub async fn file_delete(&self, order: &FileDelete<'_>) -> Result<Deleted, GithubError> {
         let body = json!({ "branch": order.branch, "message": order.message, "sha": order.sha });
         match self

@@ -1,6 +1,8 @@
-//! Installation tokens: each for one repository and one kind of access, kept until shortly before it expires.
+//! Installation tokens, each for one repository and one kind of access, cached until shortly before
+//! they expire.
 //!
-//! Who asks while a token is being fetched waits for that one. Tokens live in this instance only and are never printed.
+//! A caller that asks while a token is being fetched waits for that one. Tokens live in this
+//! process only and are never printed.
 
 use crate::app::App;
 use crate::call::{Call, crab_over};
@@ -18,7 +20,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// What one token is good for.
+/// What a token grants.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Scope {
     pub installation: InstallationId,
@@ -26,13 +28,13 @@ pub(crate) struct Scope {
     pub access: Access,
 }
 
-/// An octocrab that carries a token.
+/// An octocrab client with a token.
 pub(crate) struct Session {
     pub crab: Octocrab,
     expires_at: Timestamp,
 }
 
-/// All tokens of one instance.
+/// All tokens of this process.
 pub(crate) struct Sessions {
     pub app: App,
     base: Uri,
@@ -43,11 +45,11 @@ pub(crate) struct Sessions {
 
 type Slot = Arc<tokio::sync::Mutex<Option<Arc<Session>>>>;
 
-/// A token is renewed when it has less than this left.
+/// A token is renewed when less than this remains.
 const MARGIN: Duration = Duration::from_secs(300);
-/// What GitHub's tokens live, where the answer does not say.
+/// The lifetime of GitHub's tokens, if the response does not say it.
 const LIFE: Duration = Duration::from_secs(3_600);
-/// A sandbox that has seen this many repositories starts afresh.
+/// The cache is cleared when it holds this many repositories.
 const SLOTS_MAX: usize = 500;
 
 const OPEN: &str = "open the repository";
@@ -63,7 +65,7 @@ struct Minted {
     expires_at: Option<String>,
 }
 
-/// A secret from the moment it is read.
+/// Wraps the token while it is deserialized, so that it is never printed.
 #[derive(Deserialize)]
 #[serde(from = "String")]
 struct SecretText(SecretString);
@@ -85,7 +87,7 @@ impl Sessions {
         }
     }
 
-    /// A session with at least [`MARGIN`] left.
+    /// Returns a session with at least [`MARGIN`] left.
     pub async fn session(&self, scope: Scope, now: Timestamp) -> Result<Arc<Session>, GithubError> {
         let slot = self.slot(scope);
         let mut held = slot.lock().await;
@@ -100,7 +102,7 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Drops a session that GitHub refused, unless somebody has replaced it already.
+    /// Drops a session that GitHub refused, unless it has been replaced.
     pub async fn forget(&self, scope: Scope, refused: &Arc<Session>) {
         let slot = self.slot(scope);
         let mut held = slot.lock().await;
@@ -115,7 +117,7 @@ impl Sessions {
         Arc::clone(slots.entry(scope).or_default())
     }
 
-    /// The installation that a repository of this name is in; none where the App has no place there.
+    /// The installation for a repository name, or `None` if the App is not installed there.
     pub async fn installation_of(
         &self,
         owner: &str,
@@ -133,7 +135,7 @@ impl Sessions {
         }
     }
 
-    /// A session for reading the repository of this name, whose number nobody has told us yet. It is not kept.
+    /// A session for reading a repository whose number is unknown. It is not cached.
     pub async fn session_named(
         &self,
         installation: InstallationId,

@@ -1,15 +1,16 @@
-//! People who sign in: GitHub's consent page, the exchange of its code, and what the person may read about himself.
+//! Sign-in with GitHub: the consent page, the exchange of its code, and what the person may read
+//! about themselves.
 //!
-//! Works with the App's client id and secret alone, so that a door for people does not hold the App's key. The person's
-//! token lives in a [`Visitor`] and goes with it: it is never stored and never printed. Every call is sent once; a code
-//! opens once, so after an unclear answer the person signs in again.
+//! Only the App's client id and secret are used, so a function for people does not hold the App's
+//! key. The person's token lives in a [`Visitor`]; it is never stored and never printed. Every
+//! request is sent once. A code works once, so after an unclear answer the person signs in again.
 
 use crate::call::{Call, crab_over};
 use crate::error::GithubError;
 use crate::route::Route;
 use crate::{BoxError, Web};
 use bytes::Bytes;
-use domain::accounts::members::{Place, User};
+use domain::accounts::members::{OrgRole, User};
 use domain::ids::{InstallationId, OwnerId, UserId};
 use domain::time::Timestamp;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
@@ -22,24 +23,22 @@ use tower::ServiceExt;
 
 const EXCHANGE: &str = "exchange a sign-in's code";
 const PAGE: usize = 100;
-/// Installations of one person; more are not looked at.
+/// The most pages of one person's installations.
 const PAGES_MAX: u64 = 5;
-/// How long to stay away where GitHub does not say.
+/// How long to wait if GitHub does not say it.
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
 
-/// Which GitHub people come from, and who we are there.
+/// The configuration of sign-in.
 pub struct SignInConfig {
-    /// `https://api.github.com`, or another one.
+    /// For example `https://api.github.com`.
     pub url: String,
-    /// `https://github.com`, or another one: where its pages are.
+    /// For example `https://github.com`.
     pub web_url: String,
-    /// The App's client id.
     pub client_id: String,
-    /// The App's client secret.
     pub client_secret: SecretString,
 }
 
-/// GitHub, as people sign in with it.
+/// A client for signing people in.
 #[derive(Clone)]
 pub struct SignIn {
     base: Uri,
@@ -49,44 +48,37 @@ pub struct SignIn {
     web: Web,
 }
 
-/// What came of a code.
+/// The result of exchanging a code.
 pub enum Exchanged {
-    /// Its owner is here.
     In(Visitor),
-    /// It is wrong, too old or was used before.
+    /// The code is wrong, expired or already used.
     Refused,
 }
 
-/// GitHub, as somebody sees it who has just signed in.
+/// GitHub as seen by a person who has just signed in.
 pub struct Visitor {
     crab: Octocrab,
     now: Timestamp,
 }
 
-/// An installation that somebody can reach.
+/// An installation that the person can access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reached {
-    /// Which.
     pub installation: InstallationId,
-    /// Whose.
     pub owner: OwnerId,
-    /// What the owner is called.
     pub login: String,
-    /// What kind of owner he is.
     pub kind: OwnerKind,
 }
 
-/// What kind of owner an installation has.
+/// The kind of an installation's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnerKind {
-    /// A person.
     Person,
-    /// An organization, whose members have places in it.
     Organization,
 }
 
 impl SignIn {
-    /// A client; it calls nobody.
+    /// Creates the client without a request.
     pub fn new(config: SignInConfig, web: Web) -> Result<Self, GithubError> {
         let absolute = |url: &str| {
             let uri: Uri = url.parse().map_err(|_| GithubError::Url)?;
@@ -108,8 +100,8 @@ impl SignIn {
         })
     }
 
-    /// Where GitHub asks a person whether he wants to come in. He comes back to the callback that the App has there, with a
-    /// code that opens only with what the challenge is the digest of.
+    /// The URL of GitHub's consent page. It returns to the App's callback with a code that only the
+    /// challenge's verifier can exchange.
     pub fn authorize_url(&self, state: &str, challenge: &str) -> String {
         let query = Route::new("/login/oauth/authorize")
             .query("client_id", &self.client_id)
@@ -119,7 +111,7 @@ impl SignIn {
         format!("{}{}", self.web_url, query.as_str())
     }
 
-    /// Takes a code for the person behind it, once, with what its challenge was made of.
+    /// Exchanges a code for the person, once, with the challenge's verifier.
     pub async fn exchange(
         &self,
         code: &str,
@@ -199,7 +191,7 @@ fn refused(error: Option<String>) -> Result<Exchanged, GithubError> {
 }
 
 impl Visitor {
-    /// Who it is.
+    /// The person.
     pub async fn user(&self) -> Result<User, GithubError> {
         let person: Person = self.read("ask who signs in", Route::new("/user")).await?;
         Ok(User {
@@ -208,7 +200,7 @@ impl Visitor {
         })
     }
 
-    /// The installations of the App that he can reach.
+    /// The App's installations that the person can access.
     pub async fn installations(&self) -> Result<Vec<Reached>, GithubError> {
         let mut reached = Vec::new();
         for page in 1..=PAGES_MAX {
@@ -230,16 +222,18 @@ impl Visitor {
         Ok(reached)
     }
 
-    /// What he is in an organization; outside, where GitHub does not let us see it.
-    pub async fn place(&self, organization: &str) -> Result<Place, GithubError> {
+    /// The person's role in an organization; `Outside` if GitHub does not show it.
+    pub async fn place(&self, organization: &str) -> Result<OrgRole, GithubError> {
         let route = Route::new("/user/memberships/orgs/").segment(organization);
         let found: Result<OrganizationMembership, _> =
             self.read("ask for a place in an organization", route).await;
         match found {
-            Ok(found) if found.state != "active" => Ok(Place::Outside),
-            Ok(found) if found.role == "admin" => Ok(Place::Admin),
-            Ok(_) => Ok(Place::Member),
-            Err(GithubError::NotThere { .. } | GithubError::NoAccess { .. }) => Ok(Place::Outside),
+            Ok(found) if found.state != "active" => Ok(OrgRole::Outside),
+            Ok(found) if found.role == "admin" => Ok(OrgRole::Admin),
+            Ok(_) => Ok(OrgRole::Member),
+            Err(GithubError::NotThere { .. } | GithubError::NoAccess { .. }) => {
+                Ok(OrgRole::Outside)
+            }
             Err(error) => Err(error),
         }
     }
@@ -262,7 +256,7 @@ struct Answer {
     error: Option<String>,
 }
 
-/// A text that is never printed.
+/// A token that is never printed.
 #[derive(Deserialize)]
 #[serde(from = "String")]
 struct Token(SecretString);
@@ -293,7 +287,7 @@ struct Installation {
 #[derive(Deserialize)]
 struct Owner {
     id: u64,
-    /// An enterprise has none, and no repositories.
+    /// Enterprises have none.
     login: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,

@@ -1,4 +1,4 @@
-//! What can go wrong at SES, and whether trying again makes sense.
+//! The errors of SES requests, and whether to retry.
 
 use bytes::Bytes;
 use domain::accounts::addresses::MailAddress;
@@ -9,52 +9,44 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a mail was not sent, or why nobody knows.
+/// Why a mail was not sent, or why that is unknown.
 #[derive(Debug)]
 pub enum MailError {
-    /// The configured URL is none.
+    /// The configured URL is invalid.
     Url,
-    /// The request could not be signed.
     Unsigned,
-    /// No answer: it may have been sent.
     Unclear {
-        /// What the wire said.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// SES failed on its side and did not take it.
+    /// SES failed and did not accept the mail.
     Unavailable {
-        /// The answer's status.
         status: u16,
     },
-    /// Too many mails, in this second or on this day.
+    /// Too many mails in this second or on this day.
     Limited {
-        /// How long to wait.
         wait: Duration,
     },
-    /// SES does not let us send: our credentials or rights, our sender's address, or the whole of our sending.
+    /// SES does not let us send: our credentials, permissions, sender address or account are the
+    /// cause.
     Ours {
-        /// The answer's status.
         status: u16,
-        /// SES's word for it.
         code: String,
     },
-    /// SES will not take this mail, whenever it is sent.
+    /// SES rejects this mail permanently.
     Refused {
-        /// The answer's status.
         status: u16,
-        /// SES's word for it.
         code: String,
     },
 }
 
-/// Until somebody has mended our rights or our sender.
+/// Until an operator has fixed our permissions or sender.
 const OURS_WAIT: Duration = Duration::from_secs(300);
-/// Until there is room again: the rate is one of a second, the quota one of 24 hours that rolls.
+/// The rate limit is per second; the quota is per rolling 24 hours.
 const RATE_WAIT: Duration = Duration::from_secs(5);
 const QUOTA_WAIT: Duration = Duration::from_secs(900);
 const CODE_BYTES_MAX: usize = 64;
 
-/// What SES calls too much, at this moment and in the whole.
+/// SES's codes for limits, of the rate and of the quota.
 const THROTTLED: [&str; 4] = [
     "TooManyRequestsException",
     "ThrottlingException",
@@ -62,7 +54,7 @@ const THROTTLED: [&str; 4] = [
     "RequestLimitExceeded",
 ];
 const QUOTA: &str = "LimitExceededException";
-/// What it says of us rather than of the mail.
+/// SES's codes that concern our account rather than the mail.
 const OURS: [&str; 11] = [
     "AccessDeniedException",
     "AccountSuspendedException",
@@ -79,7 +71,7 @@ const OURS: [&str; 11] = [
 const REJECTED: &str = "MessageRejected";
 
 impl MailError {
-    /// The mail may have gone out.
+    /// Whether the mail may have been sent.
     pub const fn is_doubt(&self) -> bool {
         matches!(self, Self::Unclear { .. })
     }
@@ -96,14 +88,14 @@ impl Retryable for MailError {
     }
 }
 
-/// SES's sentences quote addresses: they are looked at and go no further.
+/// SES's messages quote addresses: they are inspected and never passed on.
 #[derive(Deserialize)]
 struct Said {
     #[serde(alias = "Message", default)]
     message: String,
 }
 
-/// What an answer says that is no success.
+/// Parses a response that is not a success.
 pub(crate) fn refusal(response: &Response<Bytes>, from: &MailAddress) -> MailError {
     let status = response.status().as_u16();
     let header = |name| {

@@ -1,8 +1,8 @@
-//! What SES says afterwards of mails that it took: that they came back, or that somebody complained.
+//! SES's feedback on accepted mails: bounces and complaints.
 //!
-//! It says so in two shapes, by the events of a configuration set (`eventType`) and by the older notifications of an
-//! identity (`notificationType`), and SNS may have put an envelope around either. Nothing of it is ever printed, not even
-//! of what cannot be read: addresses are what it is about.
+//! SES sends it in two formats: events of a configuration set (`eventType`) and older notifications
+//! of an identity (`notificationType`). SNS may wrap either in an envelope. Nothing of it is ever
+//! printed, not even of unreadable feedback, because it contains addresses.
 
 use domain::accounts::addresses::MailAddress;
 use domain::retry::{Retry, Retryable};
@@ -11,21 +11,19 @@ use serde::Deserialize;
 use std::error::Error;
 use std::fmt;
 
-/// What SES says of a mail.
+/// Feedback on a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feedback {
-    /// Whoever is written to again at these addresses does not get it, or does not want it.
+    /// Mail to these addresses bounces or is unwanted.
     Unwelcome {
-        /// To whom the mail went.
         addresses: Vec<MailAddress>,
-        /// Since when.
         at: Timestamp,
     },
-    /// Nothing that keeps anybody from being written to again: it was delivered, or is only late.
+    /// Feedback that does not prevent further mail: the mail was delivered or is delayed.
     Harmless,
 }
 
-/// What SES does not say so.
+/// A text that is not SES feedback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadFeedback;
 
@@ -80,15 +78,15 @@ struct Recipient {
     email_address: String,
 }
 
-/// What SES sends in plain words, once, when it is told where to send.
+/// The plain text that SES sends once when feedback is configured.
 const GREETING: &str = "Successfully validated SNS topic";
-/// The mail did not arrive and never will.
+/// The mail will never arrive.
 const PERMANENT: &str = "Permanent";
-/// A complaint that takes one back: the mail was in the wrong folder.
+/// A complaint that is taken back: the mail was in the wrong folder.
 const WELCOME: &str = "not-spam";
 
 impl Feedback {
-    /// Reads what came by SNS.
+    /// Parses a message from SNS.
     pub fn read(body: &str) -> Result<Self, BadFeedback> {
         let envelope: Option<Envelope> = serde_json::from_str(body).ok();
         let said = envelope.as_ref().map_or(body, |envelope| &envelope.message);

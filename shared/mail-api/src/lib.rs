@@ -1,10 +1,11 @@
-//! The wall to mail: Amazon SES, version 2 of its API, one mail a call.
+//! Mail through Amazon SES (API version 2), one mail a call.
 //!
-//! Owns the request, what SES answers to it, and what SES says of a mail afterwards (`feedback.rs`); whoever signs requests to AWS is handed in. Promises one try per call, and
-//! that no address, subject or body is ever printed, SES's own sentences included, since they quote addresses.
+//! The crate owns the request, SES's response, and SES's later feedback on a mail (`feedback.rs`).
+//! The caller provides the function that signs requests. Each call is one attempt, and no address,
+//! subject or body is ever printed; that includes SES's messages, which quote addresses.
 //!
-//! Never safe to run twice: SES knows no key by which a second call would be the same mail. [`MailError::is_doubt`] says
-//! when a mail may have gone out although nobody was told so; whoever sends decides beforehand what that leads to.
+//! Sending is never safe to repeat: SES has no idempotency key. [`MailError::is_doubt`] tells when
+//! a mail may have been sent without an answer; the caller decides beforehand what follows.
 
 mod error;
 mod feedback;
@@ -24,11 +25,11 @@ use std::fmt;
 use std::sync::Arc;
 use tower::ServiceExt;
 
-/// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
-/// the call was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
+/// whether the request was carried out.
 pub type Web = tower::util::BoxCloneSyncService<Request<Bytes>, Response<Bytes>, BoxError>;
 
-/// Whoever signs a request for SES.
+/// Signs a request for SES.
 pub type Sign = Arc<dyn Fn(Request<Bytes>) -> Result<Request<Bytes>, BoxError> + Send + Sync>;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -36,39 +37,33 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// SES in one region.
 #[derive(Clone)]
 pub struct MailApi {
-    /// None where the configured URL is none.
+    /// Absent if the configured URL is invalid.
     address: Option<Uri>,
     sign: Sign,
     web: Web,
-    /// SES's name for what becomes of our mails being told; none where nobody is told.
+    /// The SES configuration set that publishes feedback, if any.
     configuration_set: Option<String>,
 }
 
 /// A mail.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail<'a> {
-    /// To whom.
     pub to: &'a MailAddress,
-    /// From whom; SES must have verified it.
     pub from: &'a MailAddress,
-    /// Its subject.
     pub subject: &'a str,
-    /// Its body as plain text.
     pub text: &'a str,
-    /// The same as HTML.
     pub html: &'a str,
-    /// By what the mail is found again in SES's own records; nobody is in it.
+    /// Identifies the mail in SES's records, without personal data.
     pub reference: &'a str,
 }
 
-/// A mail that SES has taken.
+/// A mail that SES accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// SES's id for it, if it gave one.
     pub id: Option<String>,
 }
 
-/// Where mails are taken, below the configured URL.
+/// The path below the configured URL.
 const PATH: &str = "/v2/email/outbound-emails";
 const UTF_8: &str = "UTF-8";
 const TAG_BYTES_MAX: usize = 256;
@@ -81,7 +76,8 @@ struct Answer {
 }
 
 impl MailApi {
-    /// A client; it calls nobody. The URL is `https://email.<region>.amazonaws.com`, or another one.
+    /// Creates the client without a request. The URL is `https://email.<region>.amazonaws.com` or
+    /// another one.
     pub fn new(url: &str, sign: Sign, web: Web) -> Self {
         let address: Option<Uri> = format!("{}{PATH}", url.trim_end_matches('/')).parse().ok();
         let address = address.filter(|uri| uri.scheme().is_some() && uri.authority().is_some());
@@ -93,7 +89,7 @@ impl MailApi {
         }
     }
 
-    /// The same, and what becomes of its mails is told as this configuration set says.
+    /// Publishes feedback through this configuration set.
     #[must_use]
     pub fn with_configuration_set(self, name: Option<String>) -> Self {
         Self {
@@ -102,7 +98,7 @@ impl MailApi {
         }
     }
 
-    /// Hands a mail over, once.
+    /// Sends a mail, once.
     pub async fn send(&self, mail: &Mail<'_>) -> Result<Sent, MailError> {
         let address = self.address.clone().ok_or(MailError::Url)?;
         let request = Request::post(address)
@@ -159,7 +155,7 @@ fn tag(reference: &str) -> String {
     reference.chars().take(TAG_BYTES_MAX).map(plain).collect()
 }
 
-/// Without address, subject and body, which are a customer's.
+/// Omits the address, subject and body, which are personal data.
 impl fmt::Debug for Mail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mail")

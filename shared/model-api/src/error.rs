@@ -1,4 +1,4 @@
-//! What can go wrong at the model, and whether trying again makes sense.
+//! The errors of model requests, and whether to retry.
 
 use domain::retry::{Retry, Retryable};
 use std::error::Error;
@@ -8,47 +8,37 @@ use std::time::Duration;
 /// Why the model did not reply.
 #[derive(Debug)]
 pub enum ModelError {
-    /// The configured URL is none.
+    /// The configured URL is invalid.
     Url,
-    /// The configured key cannot be one.
     ApiKey,
-    /// No answer: it may have been paid for.
     Unclear {
-        /// What the wire said.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// An answer in another shape than the API's.
     Malformed {
-        /// What was wrong with it; no part of it.
+        /// The cause, without any part of the response.
         why: String,
     },
-    /// The provider is overloaded, or failed on its side.
+    /// The provider is overloaded or failed.
     Unavailable {
-        /// The answer's status.
         status: u16,
-        /// How long it wants to be left alone.
         wait: Option<Duration>,
     },
-    /// The provider takes no more from us for a while.
+    /// The provider limits our requests.
     Limited {
-        /// How long.
         wait: Duration,
     },
-    /// The provider does not serve our key: wrong, without rights or credit, or for a model it does not have.
+    /// The provider rejects our key: it is wrong, lacks permission or credit, or its model does not
+    /// exist.
     Credentials {
-        /// The answer's status.
         status: u16,
-        /// The provider's words.
         message: String,
     },
-    /// The provider cannot take this prompt, whenever it is sent.
+    /// The provider rejects this prompt permanently.
     Refused {
-        /// The answer's status.
         status: u16,
-        /// The provider's words.
         message: String,
     },
-    /// The model will not answer this.
+    /// The model refuses to answer.
     Declined,
 }
 

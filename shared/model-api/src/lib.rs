@@ -1,10 +1,11 @@
-//! The wall to the model: one prompt, one reply, its tokens.
+//! The model: one prompt, one reply, its tokens.
 //!
-//! Owns the provider's key and its [`Wire`] (Anthropic's Messages API or OpenAI's Chat Completions, at whatever URL speaks
-//! it). Promises one try per call, a bounded answer, and that neither key, prompt nor reply is ever printed. Decides
-//! nothing about what is asked or what the reply is worth.
+//! The crate owns the provider's key and its [`Wire`]: Anthropic's Messages API or OpenAI's Chat
+//! Completions, at any URL that speaks it. Each call is one attempt with a bounded answer, and
+//! neither key, prompt nor reply is ever printed. What is asked, and what a reply is worth, is
+//! decided elsewhere.
 //!
-//! Running it twice costs twice and does nothing else; a step's lease is what keeps that rare.
+//! Repeating a call only costs its fee twice; the lease of a step makes that rare.
 
 mod error;
 mod wire;
@@ -20,8 +21,8 @@ use std::fmt;
 use std::time::Duration;
 use tower::ServiceExt;
 
-/// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
-/// the call was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
+/// whether the request was carried out.
 pub type Web = tower::util::BoxCloneSyncService<
     http::Request<bytes::Bytes>,
     http::Response<bytes::Bytes>,
@@ -30,19 +31,16 @@ pub type Web = tower::util::BoxCloneSyncService<
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Which model, and who we are there.
+/// The configuration of the client.
 pub struct ModelConfig {
-    /// `https://api.anthropic.com`, or another one.
+    /// For example `https://api.anthropic.com`.
     pub url: String,
-    /// The language spoken there.
     pub wire: Wire,
-    /// The key.
     pub api_key: SecretString,
-    /// The model's name.
     pub model: String,
 }
 
-/// The model.
+/// The client for the model.
 #[derive(Clone)]
 pub struct ModelApi {
     wire: Wire,
@@ -52,43 +50,37 @@ pub struct ModelApi {
     web: Web,
 }
 
-/// What the model is asked.
+/// A prompt.
 pub struct Prompt<'a> {
-    /// What it is to be and to obey; may be empty.
+    /// The system prompt; may be empty.
     pub system: &'a str,
-    /// What it is to answer.
     pub user: &'a str,
-    /// How long its reply may get.
     pub tokens_max: u32,
 }
 
-/// What it replied.
+/// A reply.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Completion {
-    /// The reply.
     pub text: String,
-    /// The model that gave it, by its full name.
+    /// The model's full name.
     pub model: String,
-    /// What it cost.
     pub tokens: Tokens,
-    /// Whether that is all of it.
     pub stop: Stop,
 }
 
-/// Why a reply ends.
+/// Why the reply ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// The model had nothing to add.
     Finished,
-    /// There was no more room.
+    /// The token limit was reached.
     CutOff,
 }
 
-/// How long an answer may take; the functions that ask have five minutes.
+/// How long an answer may take; the calling functions have five minutes.
 const ANSWER_MAX: Duration = Duration::from_secs(240);
 
 impl ModelApi {
-    /// A client; it calls nobody.
+    /// Creates the client without a request.
     pub fn new(config: ModelConfig, web: Web) -> Result<Self, ModelError> {
         let address = format!("{}{}", config.url.trim_end_matches('/'), config.wire.path());
         let address: Uri = address.parse().map_err(|_| ModelError::Url)?;
@@ -105,7 +97,7 @@ impl ModelApi {
         })
     }
 
-    /// Asks once.
+    /// Sends one request.
     pub async fn complete(&self, prompt: &Prompt<'_>) -> Result<Completion, ModelError> {
         let mut request = Request::new(self.wire.question(&self.model, prompt));
         *request.method_mut() = Method::POST;
@@ -145,7 +137,7 @@ fn headers(wire: Wire, key: &str) -> Result<HeaderMap, ModelError> {
     Ok(headers)
 }
 
-/// Without the text, which is a customer's.
+/// Omits the text, which is a customer's.
 impl fmt::Debug for Completion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = format_args!("{} bytes", self.text.len());

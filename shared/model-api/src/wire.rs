@@ -1,4 +1,4 @@
-//! The languages in which providers are spoken to, and what they have in common: how they refuse.
+//! The providers' protocols, and their common error format.
 
 mod anthropic;
 mod openai;
@@ -12,17 +12,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 
-/// Which language a provider speaks.
+/// A provider's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wire {
-    /// Anthropic's Messages API.
     Anthropic,
-    /// OpenAI's Chat Completions API.
     OpenAi,
 }
 
 impl Wire {
-    /// Every wire.
     pub const ALL: [Self; 2] = [Self::Anthropic, Self::OpenAi];
 
     /// The word in the settings.
@@ -33,12 +30,11 @@ impl Wire {
         }
     }
 
-    /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|wire| wire.as_str() == text)
     }
 
-    /// Where questions go, below the provider's URL.
+    /// The path below the provider's URL.
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Anthropic => anthropic::PATH,
@@ -46,7 +42,7 @@ impl Wire {
         }
     }
 
-    /// The headers that differ from wire to wire; one of them shows the key.
+    /// The headers that differ between protocols; one of them contains the key.
     pub(crate) fn headers(self, key: &str) -> Vec<(&'static str, String)> {
         match self {
             Self::Anthropic => anthropic::headers(key),
@@ -63,7 +59,7 @@ impl Wire {
         Bytes::from(body.to_string())
     }
 
-    /// Reads a success.
+    /// Parses a success.
     pub(crate) fn completion(self, body: &[u8]) -> Result<Completion, ModelError> {
         let completion = match self {
             Self::Anthropic => anthropic::completion(body),
@@ -76,11 +72,11 @@ impl Wire {
     }
 }
 
-/// Where the provider sets a limit without saying for how long.
+/// The wait if the provider limits requests without saying for how long.
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
 const RETRY_AFTER_SECONDS_MAX: u64 = 86_400;
 const MESSAGE_CHARS_MAX: usize = 300;
-/// OpenAI's words for an empty purse; they stand as the error's code, its type, or both.
+/// OpenAI's words for an exhausted budget, found in the error's code, its type, or both.
 const PURSE_CODES: [&str; 3] = [
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -112,7 +108,7 @@ impl ErrorShape {
     }
 }
 
-/// Reads what is no success, the provider's or a gateway's. All of them refuse in the same shape.
+/// Parses an error of the provider or of a gateway. All use the same format.
 pub(crate) fn refusal(response: &Response<Bytes>) -> ModelError {
     let status = response.status().as_u16();
     let error = serde_json::from_slice::<ErrorBody>(response.body())

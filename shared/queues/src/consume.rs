@@ -14,7 +14,7 @@
 use crate::{Message, Queues, SqsBatchResponse, SqsEvent};
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::ids::AccountId;
-use domain::retry::{Done, Failure, Fate, Retry};
+use domain::retry::{Done, Failure, MessageFate, Retry};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use std::fmt;
@@ -67,7 +67,7 @@ where
 {
     let random = &random;
     let fail = async |_: W, failure: Failure, receives: u32| {
-        Ok((Fate::of(failure.retry, receives, random()), failure))
+        Ok((MessageFate::of(failure.retry, receives, random()), failure))
     };
     consume_with(queues, event, concurrency, select, handle, fail).await
 }
@@ -87,7 +87,7 @@ where
     H: Fn(W) -> HF,
     HF: Future<Output = Result<Done, Failure>>,
     F: Fn(W, Failure, u32) -> FF,
-    FF: Future<Output = Result<(Fate, Failure), Failure>>,
+    FF: Future<Output = Result<(MessageFate, Failure), Failure>>,
 {
     let (handle, fail) = (&handle, &fail);
     let failed: Vec<Option<String>> = stream::iter(event.records)
@@ -118,7 +118,7 @@ where
     H: Fn(W) -> HF,
     HF: Future<Output = Result<Done, Failure>>,
     F: Fn(W, Failure, u32) -> FF,
-    FF: Future<Output = Result<(Fate, Failure), Failure>>,
+    FF: Future<Output = Result<(MessageFate, Failure), Failure>>,
 {
     let Some(delivered) = read(&record) else {
         tracing::error!(
@@ -150,11 +150,11 @@ where
     };
     let receipt = record.receipt_handle.unwrap_or_default();
     match fail(work, failure, delivered.receives).await {
-        Ok((Fate::Over, failure)) => {
+        Ok((MessageFate::Acknowledge, failure)) => {
             tracing::error!(message.kind = kind, message.key = key, error = %failure, alarm = true, "given up");
             Answer::Acknowledge
         }
-        Ok((Fate::Again(wait), failure)) => {
+        Ok((MessageFate::Retry(wait), failure)) => {
             log(kind, &key, &failure);
             again(queues, &delivered, &receipt, failure.retry, wait).await
         }

@@ -4,11 +4,11 @@
 //! the queue, so readers ship before writers.
 
 use crate::SqsEvent;
-use domain::accounts::signups::Newcomer;
-use domain::billing::usage::Debts;
+use domain::accounts::signups::Applicant;
+use domain::billing::usage::AccountMeter;
 use domain::ids::{AssistId, JobId};
-use domain::inbox::{EventKey, Source};
-use domain::jobs::Work;
+use domain::inbox::{EventKey, EventSource};
+use domain::jobs::JobWork;
 use domain::notices::NoticeKey;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -141,15 +141,15 @@ pub enum Message {
     /// Create the job that was requested by the API.
     Request(JobId),
     /// Do a job's next step.
-    Work(Work, JobId),
+    Work(JobWork, JobId),
     /// Update a job's comment.
     Comment(JobId),
     /// Report an account's usage on a meter to Stripe.
-    Usage(Debts),
+    Usage(AccountMeter),
     /// Mail a notice.
     Notice(NoticeKey),
     /// Provision an account.
-    SignUp(Newcomer),
+    SignUp(Applicant),
     /// Work on an assist.
     Assist(AssistId),
 }
@@ -181,14 +181,14 @@ impl Message {
     pub const fn queue(&self) -> Queue {
         match self {
             Self::Event(key) => match key.source() {
-                Source::Github => Queue::GithubEvents,
-                Source::Stripe => Queue::StripeEvents,
+                EventSource::Github => Queue::GithubEvents,
+                EventSource::Stripe => Queue::StripeEvents,
             },
             Self::Request(_) => Queue::GithubEvents,
-            Self::Work(Work::Plan, _) => Queue::Plan,
-            Self::Work(Work::Code, _) => Queue::Code,
-            Self::Work(Work::Review, _) => Queue::Review,
-            Self::Work(Work::Pull, _) | Self::Comment(_) => Queue::Pulls,
+            Self::Work(JobWork::Plan, _) => Queue::Plan,
+            Self::Work(JobWork::Code, _) => Queue::Code,
+            Self::Work(JobWork::Review, _) => Queue::Review,
+            Self::Work(JobWork::Pull, _) | Self::Comment(_) => Queue::Pulls,
             Self::Usage(_) => Queue::Usage,
             Self::Notice(_) => Queue::Notices,
             Self::SignUp(_) => Queue::Provisioning,
@@ -201,10 +201,10 @@ impl Message {
         match self {
             Self::Event(key) => key.source().as_str(),
             Self::Request(_) => "request",
-            Self::Work(Work::Plan, _) => "plan",
-            Self::Work(Work::Code, _) => "code",
-            Self::Work(Work::Review, _) => "review",
-            Self::Work(Work::Pull, _) => "pull",
+            Self::Work(JobWork::Plan, _) => "plan",
+            Self::Work(JobWork::Code, _) => "code",
+            Self::Work(JobWork::Review, _) => "review",
+            Self::Work(JobWork::Pull, _) => "pull",
             Self::Comment(_) => "comment",
             Self::Usage(_) => "usage",
             Self::Notice(_) => "notice",
@@ -248,21 +248,21 @@ impl Message {
                 .map_err(|_| BadMessage)
         };
         match wire.kind.as_ref() {
-            "github" => event(Source::Github),
-            "stripe" => event(Source::Stripe),
+            "github" => event(EventSource::Github),
+            "stripe" => event(EventSource::Stripe),
             "request" => job().map(Self::Request),
-            "plan" => job().map(|job| Self::Work(Work::Plan, job)),
-            "code" => job().map(|job| Self::Work(Work::Code, job)),
-            "review" => job().map(|job| Self::Work(Work::Review, job)),
-            "pull" => job().map(|job| Self::Work(Work::Pull, job)),
+            "plan" => job().map(|job| Self::Work(JobWork::Plan, job)),
+            "code" => job().map(|job| Self::Work(JobWork::Code, job)),
+            "review" => job().map(|job| Self::Work(JobWork::Review, job)),
+            "pull" => job().map(|job| Self::Work(JobWork::Pull, job)),
             "comment" => job().map(Self::Comment),
-            "usage" => Debts::parse(&wire.key)
+            "usage" => AccountMeter::parse(&wire.key)
                 .map(Self::Usage)
                 .map_err(|_| BadMessage),
             "notice" => NoticeKey::parse(&wire.key)
                 .map(Self::Notice)
                 .map_err(|_| BadMessage),
-            "signup" => Newcomer::parse(&wire.key)
+            "signup" => Applicant::parse(&wire.key)
                 .map(Self::SignUp)
                 .map_err(|_| BadMessage),
             "assist" => AssistId::parse(&wire.key)

@@ -2,7 +2,7 @@
 
 use crate::Platform;
 use boot::{Env, Keyed, Secret, Setting, Settings, Source};
-use domain::inbox::Source as Sender;
+use domain::inbox::EventSource as Sender;
 use store::{Inbox, Ingest, KeyRing, Seals, Store, Switchboard};
 
 const EVENTS_TABLE: Setting = Setting::required(

@@ -16,7 +16,7 @@ use crate::db::keys::Key;
 use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, put_new};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use domain::accounts::signups::Way;
+use domain::accounts::signups::SignUpSource;
 use domain::accounts::{Account, InstallationState, NewAccount, Payer};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
 use domain::time::Timestamp;
@@ -348,7 +348,7 @@ pub(crate) fn account_of(attributes: &Attributes) -> Result<Account, StoreError>
         wish: item.find_text("wish")?.map(str::to_owned),
         way: item
             .find_text("way")?
-            .map(|word| Way::parse(word).ok_or_else(|| item.bad("way")))
+            .map(|word| SignUpSource::parse(word).ok_or_else(|| item.bad("way")))
             .transpose()?,
         moved_to: moved_to(&item)?,
         created_at: item.time("created_at")?,

@@ -10,8 +10,8 @@ use crate::db::keys;
 use crate::db::keys::Key;
 use crate::db::table::{Updated, page};
 use crate::db::tx::Change;
-use domain::accounts::signups::Newcomer;
-use domain::billing::usage::{Debts, Meter};
+use domain::accounts::signups::Applicant;
+use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::{AccountId, AssistId, JobId};
 use domain::notices::NoticeKey;
 use domain::switches::Switch;
@@ -29,11 +29,11 @@ pub enum DueItem {
     /// An assist has to be worked on.
     Assist(AssistId),
     /// Stripe has to be told.
-    Usage(Debts),
+    Usage(AccountMeter),
     /// A customer has to be told.
     Notice(NoticeKey),
     /// A newcomer has to be given an account.
-    SignUp(Newcomer),
+    SignUp(Applicant),
 }
 
 /// A row of the list.
@@ -157,7 +157,7 @@ fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
         }));
     }
     let (meter, _) = sk.strip_prefix(keys::OWED)?.split_once('#')?;
-    Some(DueItem::Usage(Debts {
+    Some(DueItem::Usage(AccountMeter {
         account,
         meter: Meter::parse(meter).ok()?,
     }))

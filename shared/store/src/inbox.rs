@@ -20,10 +20,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use domain::ids::AccountId;
 use domain::inbox::Provenance;
 use domain::inbox::{
-    Delivery, Digest, EventKey, EventRow, EventState, Finish, KEPT_FOR, RESEND_AFTER, Source,
+    Delivery, Digest, EventKey, EventRow, EventSource, EventState, Finish, KEPT_FOR, RESEND_AFTER,
     Verified,
 };
-use domain::retry::{ATTEMPTS_MAX, Failure, Fate, Retry, backoff};
+use domain::retry::{ATTEMPTS_MAX, Failure, MessageFate, Retry, backoff};
 use domain::time::Timestamp;
 use std::time::Duration;
 
@@ -221,7 +221,7 @@ impl Inbox {
         finish: &Finish,
         now: Timestamp,
     ) -> Result<Finished, StoreError> {
-        let outcome = domain::jobs::steps::head(finish.outcome(), 200);
+        let outcome = domain::text::truncate(finish.outcome(), 200);
         let mut change = Change::of(keys::event(key))
             .set("sx", text(keys::state(key, finish.state())))
             .set_expression("#at = #rx", vec![])
@@ -251,13 +251,13 @@ impl Inbox {
         failure: &Failure,
         jitter: u64,
         now: Timestamp,
-    ) -> Result<Fate, StoreError> {
+    ) -> Result<MessageFate, StoreError> {
         match failure.retry {
             Retry::Never => self.bury(key, &failure.chain(), now).await,
             Retry::After(wait) | Retry::Alarm(wait) => {
                 self.redue(key, Change::of(keys::event(key)), now.plus(wait))
                     .await?;
-                Ok(Fate::Again(wait))
+                Ok(MessageFate::Retry(wait))
             }
             Retry::Soon => {
                 // The count decides; the moment is set with the wait of the first try and the queue's own count does the rest.
@@ -265,10 +265,14 @@ impl Inbox {
                 let tries = self.redue(key, counted, now.plus(RESEND_AFTER)).await?;
                 if tries >= ATTEMPTS_MAX {
                     return self
-                        .bury(key, &format!("gave up after {tries} tries: {failure}"), now)
+                        .bury(
+                            key,
+                            &format!("gave up after {tries} attempts: {failure}"),
+                            now,
+                        )
                         .await;
                 }
-                Ok(Fate::Again(backoff(tries, jitter)))
+                Ok(MessageFate::Retry(backoff(tries, jitter)))
             }
         }
     }
@@ -280,10 +284,15 @@ impl Inbox {
             .map(drop)
     }
 
-    async fn bury(&self, key: &EventKey, why: &str, now: Timestamp) -> Result<Fate, StoreError> {
+    async fn bury(
+        &self,
+        key: &EventKey,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<MessageFate, StoreError> {
         self.finish(key, &Finish::Failed(why.to_owned()), now)
             .await?;
-        Ok(Fate::Over)
+        Ok(MessageFate::Acknowledge)
     }
 
     async fn redue(
@@ -310,7 +319,7 @@ impl Inbox {
     /// Pending events whose moment has come, at most `limit` of a shard.
     pub async fn due_list(
         &self,
-        source: Source,
+        source: EventSource,
         now: Timestamp,
         limit: i32,
     ) -> Result<Vec<DueEvent>, StoreError> {
@@ -409,7 +418,7 @@ impl Inbox {
     /// The log of one source and state, newest first.
     pub async fn list(
         &self,
-        source: Source,
+        source: EventSource,
         states: &[EventState],
         from: Option<&Cursor>,
         limit: usize,
@@ -432,7 +441,7 @@ impl Inbox {
     /// What one partition has behind the cursor.
     async fn newest(
         &self,
-        source: Source,
+        source: EventSource,
         sx: String,
         from: Option<&Cursor>,
         limit: usize,
@@ -525,7 +534,7 @@ fn owing_again(key: &EventKey, now: Timestamp) -> Change {
         .remove("ttl")
 }
 
-fn due_event_of(source: Source, attributes: &Attributes) -> Result<DueEvent, StoreError> {
+fn due_event_of(source: EventSource, attributes: &Attributes) -> Result<DueEvent, StoreError> {
     let item = Item::new(attributes, "list events");
     let key = keys::event_of(source, item.text("pk")?).ok_or_else(|| item.bad("pk"))?;
     Ok(DueEvent {

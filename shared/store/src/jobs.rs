@@ -30,8 +30,10 @@ use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
 use domain::billing::plans::Limit;
 use domain::billing::usage::{Meter, Tokens};
 use domain::ids::{AccountId, CommentId, JobId, RepositoryId};
-use domain::jobs::steps::{Order, Output, Step, Steps};
-use domain::jobs::{Claim, CommentState, Facts, FixPaid, Lease, Money, Snapshot, Transition};
+use domain::jobs::steps::{IssueText, Step, StepOutput, Steps};
+use domain::jobs::{
+    BillingEffect, CommentState, FixPaid, JobClaim, JobFacts, JobLease, JobRow, Transition,
+};
 use domain::ledger::{Balance, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
@@ -41,9 +43,9 @@ use std::sync::LazyLock;
 /// A job that is to be.
 pub struct NewJob {
     /// Its row.
-    pub row: Snapshot,
+    pub row: JobRow,
     /// What was asked; it becomes the job's first step.
-    pub order: Order,
+    pub order: IssueText,
     /// How many jobs its period allows.
     pub limit: Limit,
     /// What has to be reserved for it, if it is paid from credits.
@@ -73,7 +75,7 @@ pub enum JobCreated {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advanced {
     /// Written; the job as it is now.
-    Applied(Box<Snapshot>),
+    Applied(Box<JobRow>),
     /// Somebody else moved the job first.
     Stale,
 }
@@ -82,7 +84,7 @@ pub enum Advanced {
 #[derive(Debug)]
 pub enum Claimed<W> {
     /// The work is yours.
-    Yours(Box<Lease<W>>),
+    Yours(Box<JobLease<W>>),
     /// Somebody else moved the job first.
     Stale,
 }
@@ -187,7 +189,7 @@ impl Store {
     }
 
     /// Notes that a fact means the job which stands, so that its redelivery does not start another one later.
-    async fn job_join(&self, facts: &Facts, job: JobId) -> Result<JobCreated, StoreError> {
+    async fn job_join(&self, facts: &JobFacts, job: JobId) -> Result<JobCreated, StoreError> {
         Ok(
             match self
                 .table
@@ -200,21 +202,18 @@ impl Store {
         )
     }
 
-    fn trigger(&self, facts: &Facts, job: &JobId) -> Attributes {
+    fn trigger(&self, facts: &JobFacts, job: &JobId) -> Attributes {
         pointer(keys::trigger(facts.repository, &facts.trigger), job)
     }
 
     /// The job, if there is one.
-    pub async fn job_find(&self, id: &JobId) -> Result<Option<Snapshot>, StoreError> {
+    pub async fn job_find(&self, id: &JobId) -> Result<Option<JobRow>, StoreError> {
         let found = self.table.get("read a job", &keys::job(id)).await?;
         found.as_ref().map(snapshot_of).transpose()
     }
 
     /// The job with all its steps, in one strongly consistent read.
-    pub async fn job_find_whole(
-        &self,
-        id: &JobId,
-    ) -> Result<Option<(Snapshot, Steps)>, StoreError> {
+    pub async fn job_find_whole(&self, id: &JobId) -> Result<Option<(JobRow, Steps)>, StoreError> {
         let (mut row, mut steps) = (None, Vec::new());
         for item in self
             .table
@@ -240,7 +239,7 @@ impl Store {
         account: &AccountId,
         from: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<Snapshot>, StoreError> {
+    ) -> Result<Page<JobRow>, StoreError> {
         const LIST: &str = "list jobs";
         let query = self.table.query().index_name("timeline");
         let found = pages::newest(
@@ -275,7 +274,7 @@ impl Store {
     }
 
     /// Takes the lease of a claim, if the job still is as it was when the claim was made.
-    pub async fn job_claim<W>(&self, claim: Claim<W>) -> Result<Claimed<W>, StoreError> {
+    pub async fn job_claim<W>(&self, claim: JobClaim<W>) -> Result<Claimed<W>, StoreError> {
         Ok(match self.job_advance(claim.transition()).await? {
             Advanced::Applied(_) => Claimed::Yours(Box::new(claim.granted())),
             Advanced::Stale => Claimed::Stale,
@@ -320,7 +319,8 @@ impl Store {
         let write = Write {
             operation: MOVE,
             change: transition_change(transition, &mark),
-            fix: matches!(money, Money::Billed { .. }).then(|| self.fix_billed(transition.row())),
+            fix: matches!(money, BillingEffect::Billed { .. })
+                .then(|| self.fix_billed(transition.row())),
             companions: self
                 .companions(transition, &money)?
                 .into_iter()
@@ -340,7 +340,7 @@ impl Store {
     fn companions(
         &self,
         transition: &Transition,
-        money: &Money,
+        money: &BillingEffect,
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let row = transition.row();
         let mut items = Vec::new();
@@ -351,8 +351,8 @@ impl Store {
             ));
         }
         match money {
-            Money::Still => {}
-            Money::Billed { usage, .. } => {
+            BillingEffect::None => {}
+            BillingEffect::Billed { usage, .. } => {
                 items.extend(
                     usage
                         .iter()
@@ -363,7 +363,7 @@ impl Store {
                     items.push(self.place_returned(row));
                 }
             }
-            Money::GivenBack { .. } => items.push(self.place_returned(row)),
+            BillingEffect::Released { .. } => items.push(self.place_returned(row)),
         }
         if transition.frees_issue() {
             let open = keys::open(row.facts.repository, row.facts.issue_number);
@@ -379,14 +379,14 @@ impl Store {
     }
 
     /// Gives back the place in the quota that a job took.
-    fn place_returned(&self, row: &Snapshot) -> TransactWriteItem {
+    fn place_returned(&self, row: &JobRow) -> TransactWriteItem {
         uncount_change(&row.facts.account, &PULLS, &row.facts.terms.period, 1).item(&self.table)
     }
 
     /// Asks to write the job's comment until `until`; one at a time, since GitHub would take two.
     pub async fn comment_claim(
         &self,
-        row: &Snapshot,
+        row: &JobRow,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<CommentClaim, StoreError> {
@@ -404,11 +404,11 @@ impl Store {
     /// of due rows with it. Without a comment, GitHub will not have one there, and it is owed no longer.
     pub async fn comment_told(
         &self,
-        row: &Snapshot,
+        row: &JobRow,
         notice: CommentState,
         comment: Option<CommentId>,
         until: Timestamp,
-    ) -> Result<Option<Snapshot>, StoreError> {
+    ) -> Result<Option<JobRow>, StoreError> {
         let commented = |condition: &str, values| {
             let change = Change::of(keys::job(&row.facts.id))
                 .set("commented", text(notice.as_str()))
@@ -438,7 +438,7 @@ impl Store {
     }
 
     /// Changes a job's row, if the condition holds; the row afterwards.
-    async fn job_change(&self, change: Change) -> Result<Option<Snapshot>, StoreError> {
+    async fn job_change(&self, change: Change) -> Result<Option<JobRow>, StoreError> {
         let changed = self
             .table
             .update_returning(MOVE, change, ReturnValue::AllNew);
@@ -451,11 +451,7 @@ impl Store {
 
 impl Store {
     /// Gives up the wish to write the comment, after a try that failed.
-    pub async fn comment_release(
-        &self,
-        row: &Snapshot,
-        until: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub async fn comment_release(&self, row: &JobRow, until: Timestamp) -> Result<(), StoreError> {
         let change = Change::of(keys::job(&row.facts.id))
             .remove("commenting_until")
             .when("#commenting_until = :mine", vec![("mine", time(until))]);
@@ -478,7 +474,7 @@ fn pointer(key: keys::Key, job: &JobId) -> Attributes {
 
 fn order_step(new: &NewJob) -> Step {
     Step {
-        output: Output::Order(new.order.clone()),
+        output: StepOutput::Issue(new.order.clone()),
         tokens: Tokens::default(),
         cost: Credits::ZERO,
         model: String::new(),

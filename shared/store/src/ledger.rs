@@ -15,9 +15,9 @@ use crate::db::pages::{Cursor, Page, Placed};
 use crate::db::tx::Committed;
 use crate::ledger::postings::PostingRefused;
 use aws_smithy_async::rt::sleep::AsyncSleep;
-use domain::billing::spending::Outlay;
+use domain::billing::spending::SpendChange;
 use domain::ids::AccountId;
-use domain::ledger::{Balance, Cause, Entry, HoldId, Kind, Posting};
+use domain::ledger::{Balance, Cause, Entry, EntryKind, HoldId, Posting};
 use domain::retry::backoff;
 use domain::time::Timestamp;
 use domain::units::Credits;
@@ -76,7 +76,11 @@ impl Store {
     }
 
     /// Posts a hold of a customer's own work, if that is within what he wants to spend.
-    pub async fn hold_make(&self, hold: &Posting, outlay: &Outlay) -> Result<Post, StoreError> {
+    pub async fn hold_make(
+        &self,
+        hold: &Posting,
+        outlay: &SpendChange,
+    ) -> Result<Post, StoreError> {
         self.while_contended(|| async {
             let reservation = self.outlay_begin(Some(outlay)).await?;
             self.ledger_post_with(std::slice::from_ref(hold), reservation)
@@ -89,7 +93,7 @@ impl Store {
     pub async fn hold_settle(
         &self,
         end: &Posting,
-        outlay: Option<&Outlay>,
+        outlay: Option<&SpendChange>,
     ) -> Result<Post, StoreError> {
         self.while_contended(|| async {
             let reservation = self.outlay_end(outlay).await?;
@@ -255,7 +259,7 @@ pub(crate) fn entry_of(item: &Item<'_>) -> Result<Entry, StoreError> {
             .strip_prefix(keys::ENTRY)
             .ok_or_else(|| item.bad("sk"))?
             .to_owned(),
-        kind: item.parsed("kind", |text| Kind::parse(text).ok_or(()))?,
+        kind: item.parsed("kind", |text| EntryKind::parse(text).ok_or(()))?,
         amount: item.parsed_number("amount", Credits::from_micros)?,
         free: item.number("free")?,
         held: item.number("held")?,

@@ -15,7 +15,7 @@ use crate::db::tx::Change;
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::ids::AccountId;
 use domain::jobs::RESEND_AFTER;
-use domain::notices::{Kind, Notice, NoticeKey, Outcome};
+use domain::notices::{Notice, NoticeKey, NoticeKind, NoticeOutcome};
 use domain::time::Timestamp;
 use std::fmt;
 
@@ -40,7 +40,7 @@ pub struct NoticeRow {
     /// Since when.
     pub at: Timestamp,
     /// How it ended and when, once it has.
-    pub ended: Option<(Outcome, Timestamp)>,
+    pub ended: Option<(NoticeOutcome, Timestamp)>,
     /// Why it ended so, where there is more to say.
     pub why: Option<String>,
 }
@@ -62,7 +62,7 @@ pub struct Untold {
     /// Which.
     pub key: NoticeKey,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: NoticeKind,
     /// What there is to say.
     pub words: String,
     /// A link that is good once.
@@ -168,7 +168,7 @@ impl Store {
     pub async fn notice_end(
         &self,
         untold: &Untold,
-        outcome: Outcome,
+        outcome: NoticeOutcome,
         why: Option<&str>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -176,7 +176,7 @@ impl Store {
             .handed_back(untold)
             .set("outcome", text(outcome.as_str()))
             .set("ended_at", time(now));
-        let change = if outcome == Outcome::Sent {
+        let change = if outcome == NoticeOutcome::Sent {
             change.set("told_at", time(now))
         } else {
             change
@@ -239,7 +239,7 @@ fn untold(key: &NoticeKey, mark: String, attributes: &Attributes) -> Result<Unto
     let count = |name| item.find_number::<u32>(name).map(Option::unwrap_or_default);
     Ok(Untold {
         key: key.clone(),
-        kind: Kind::parse(item.text("kind")?).ok_or_else(|| item.bad("kind"))?,
+        kind: NoticeKind::parse(item.text("kind")?).ok_or_else(|| item.bad("kind"))?,
         words: item.text("words")?.to_owned(),
         link: item.find_text("link")?.map(str::to_owned),
         first_attempt: item.time("first_attempt")?,
@@ -254,7 +254,7 @@ fn untold(key: &NoticeKey, mark: String, attributes: &Attributes) -> Result<Unto
 fn row_of(item: &Item<'_>) -> Result<NoticeRow, StoreError> {
     let outcome = item
         .find_text("outcome")?
-        .map(|word| Outcome::parse(word).ok_or_else(|| item.bad("outcome")));
+        .map(|word| NoticeOutcome::parse(word).ok_or_else(|| item.bad("outcome")));
     Ok(NoticeRow {
         kind: item.text("kind")?.to_owned(),
         fact: item

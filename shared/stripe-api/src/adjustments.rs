@@ -1,17 +1,15 @@
-//! Taking back what was reported: within a day, and never on an invoice that is final.
+//! Cancelling reported usage: within a day, and never on a final invoice.
 
 use crate::StripeApi;
 use crate::error::StripeError;
-use crate::fields::words;
+use crate::fields::open_words;
 use serde::Deserialize;
 use serde_json::json;
 
-words! {
-    /// How far taking back has come.
+open_words! {
+    /// The status of a cancellation.
     AdjustmentStatus {
-        /// Stripe is at it.
         Pending = "pending",
-        /// It is done.
         Complete = "complete",
     }
 }
@@ -24,7 +22,7 @@ struct Adjustment {
 const ADJUST: &str = "take the usage back";
 
 impl StripeApi {
-    /// Takes back one report, by the identifier it was made with.
+    /// Cancels a report by its identifier.
     pub async fn meter_event_adjust(
         &self,
         event_name: &str,

@@ -1,8 +1,8 @@
-//! The ways to ask Stripe: read, find, list, write. What is asked goes out as a form nested by brackets, what comes back
-//! is read into small shapes of our own.
+//! The kinds of requests to Stripe: read, find, list, write.
 //!
-//! Generated answers would make a whole checkout session, with everything it may contain, out of the six fields somebody
-//! needs, and would lose it all over a field that has changed.
+//! A request is a form with bracketed names; a response is read into a small type of our own.
+//! Generated types would read a whole checkout session for the six fields that somebody needs, and
+//! fail on any field that has changed.
 
 use crate::error::StripeError;
 use crate::transport::{Family, Operation};
@@ -12,23 +12,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
-/// What one page may hold at most.
+/// The most items on one page.
 const PAGE_ITEMS: u64 = 100;
-/// A list that goes on after so many pages is not one we should read to its end.
+/// A list with more pages than this is not read.
 const PAGES_MAX: usize = 20;
 const KEY_BYTES_MAX: usize = 255;
 
-/// A part of a list, in Stripe's order.
+/// A page of a list, in Stripe's order.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Page<T> {
-    /// What is on it.
     pub data: Vec<T>,
-    /// Whether the list goes on behind the last of them.
+    /// Whether more items follow.
     pub has_more: bool,
 }
 
 impl Operation<'_> {
-    /// Reads what is there.
+    /// Reads an existing object.
     pub async fn read<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -37,7 +36,7 @@ impl Operation<'_> {
         self.parse(&self.fetch(Family::V1, path, query).await?)
     }
 
-    /// Reads what may be there.
+    /// Reads an object that may be absent.
     pub async fn find<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -49,7 +48,7 @@ impl Operation<'_> {
         }
     }
 
-    /// The same, as it came.
+    /// Like `find`, without parsing.
     pub async fn find_bytes(
         &self,
         family: Family,
@@ -79,7 +78,7 @@ impl Operation<'_> {
         Err(self.unaskable("the list is too long"))
     }
 
-    /// Changes something, under the caller's key.
+    /// Writes with the caller's idempotency key.
     pub async fn write<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -89,7 +88,7 @@ impl Operation<'_> {
         self.parse(&self.write_bytes(path, form, key).await?)
     }
 
-    /// The same, with the answer as it came.
+    /// Like `write`, without parsing.
     pub async fn write_bytes(
         &self,
         path: &[&str],
@@ -103,7 +102,7 @@ impl Operation<'_> {
         self.exchange(Family::V1, request, Some(key)).await
     }
 
-    /// Asks a question that Stripe takes as a POST; it changes nothing.
+    /// Sends a POST that only reads.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -113,7 +112,7 @@ impl Operation<'_> {
         self.parse(&self.exchange(Family::V1, request, None).await?)
     }
 
-    /// Deletes, which needs no key: the second time there is nothing left.
+    /// Deletes an object. It needs no idempotency key: the second call finds nothing.
     pub async fn delete<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -133,7 +132,7 @@ impl Operation<'_> {
         self.exchange(family, request, None).await
     }
 
-    /// The reader's own words are not kept, because they quote what they stumbled over.
+    /// The parser's message is dropped, because it quotes the body.
     pub fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, StripeError> {
         serde_json::from_slice(body).map_err(|error| StripeError::Malformed {
             why: format!(
@@ -184,7 +183,7 @@ impl Operation<'_> {
     }
 }
 
-/// What is not there is nothing, and no error.
+/// Turns "missing" into `None`.
 pub(crate) fn unless_missing<T>(answer: Result<T, StripeError>) -> Result<Option<T>, StripeError> {
     match answer {
         Ok(there) => Ok(Some(there)),

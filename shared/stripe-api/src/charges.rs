@@ -1,4 +1,4 @@
-//! Charges: money that came in, and how much of it went back.
+//! Charges: money received, and how much of it was refunded.
 
 use crate::StripeApi;
 use crate::error::StripeError;
@@ -8,42 +8,31 @@ use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-/// A charge as Stripe has it.
+/// A charge at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Charge {
-    /// Its id.
     #[serde(deserialize_with = "id")]
     pub id: ChargeId,
-    /// The payment it is a part of.
     #[serde(default, deserialize_with = "id_maybe")]
     pub payment_intent: Option<PaymentIntentId>,
-    /// Who paid.
     #[serde(default, deserialize_with = "id_maybe")]
     pub customer: Option<CustomerId>,
-    /// How much.
     #[serde(rename = "amount")]
     pub amount_minor: i64,
-    /// How much of it went back.
     #[serde(rename = "amount_refunded")]
     pub amount_refunded_minor: i64,
-    /// In lower case.
     pub currency: String,
-    /// Whether all of it went back.
     pub refunded: bool,
-    /// Whether the payer has disputed it.
     #[serde(default)]
     pub disputed: bool,
-    /// When it was made.
     #[serde(deserialize_with = "moment")]
     pub created: Timestamp,
-    /// Whether the money is real.
     pub livemode: bool,
 }
 
 const FIND: &str = "find the charge";
 
 impl StripeApi {
-    /// A charge as it is now.
     pub async fn charge_find(&self, id: &ChargeId) -> Result<Option<Charge>, StripeError> {
         self.to(FIND)
             .find(&["charges", id.as_str()], json!({}))

@@ -1,4 +1,4 @@
-//! Checkout sessions: Stripe's page on which somebody pays, and what became of it. `orders.rs` makes them.
+//! Checkout sessions: Stripe's payment page, and its result. `orders.rs` creates them.
 
 mod orders;
 
@@ -7,7 +7,7 @@ pub use orders::{CheckoutMode, CheckoutOrder, CheckoutUi};
 use crate::StripeApi;
 use crate::calls::Page;
 use crate::error::StripeError;
-use crate::fields::{id, id_maybe, moment, or_empty, secret, words};
+use crate::fields::{id, id_maybe, moment, open_words, or_empty, secret};
 use crate::prices::Price;
 use domain::ids::{CheckoutSessionId, CustomerId, PaymentIntentId, SubscriptionId};
 use domain::time::Timestamp;
@@ -16,105 +16,83 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// A session as Stripe has it.
+/// A checkout session at Stripe.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CheckoutSession {
-    /// Its id.
     #[serde(deserialize_with = "id")]
     pub id: CheckoutSessionId,
-    /// Where a hosted one is; absent once it is over.
+    /// The hosted page; absent once the session has ended.
     #[serde(default)]
     pub url: Option<String>,
-    /// What a page of ours shows an embedded one with.
+    /// For showing an embedded session on a page of ours.
     #[serde(default, deserialize_with = "secret")]
     pub client_secret: Option<SecretString>,
-    /// How far it has come.
     #[serde(default)]
     pub status: Option<SessionStatus>,
-    /// Whether it is paid. A complete session may be unpaid for days, where the bank is slow.
+    /// A complete session may be unpaid for days if the bank is slow.
     pub payment_status: PaymentStatus,
-    /// What it is for.
     pub mode: SessionMode,
-    /// The payment it has led to, in mode payment.
+    /// The payment, in mode `payment`.
     #[serde(default, deserialize_with = "id_maybe")]
     pub payment_intent: Option<PaymentIntentId>,
-    /// The subscription it has led to, in mode subscription.
+    /// The subscription, in mode `subscription`.
     #[serde(default, deserialize_with = "id_maybe")]
     pub subscription: Option<SubscriptionId>,
-    /// Whose it is.
     #[serde(default, deserialize_with = "id_maybe")]
     pub customer: Option<CustomerId>,
-    /// Our name for it.
+    /// Our reference.
     #[serde(default)]
     pub client_reference_id: Option<String>,
-    /// Our notes on it.
     #[serde(default, deserialize_with = "or_empty")]
     pub metadata: BTreeMap<String, String>,
     /// Before taxes and discounts.
     #[serde(default, rename = "amount_subtotal")]
     pub amount_subtotal_minor: Option<i64>,
-    /// What is paid.
     #[serde(default, rename = "amount_total")]
     pub amount_total_minor: Option<i64>,
     /// In lower case.
     #[serde(default)]
     pub currency: Option<String>,
-    /// When it was made.
     #[serde(deserialize_with = "moment")]
     pub created: Timestamp,
-    /// Until when it can be completed.
     #[serde(deserialize_with = "moment")]
     pub expires_at: Timestamp,
-    /// Whether the money is real.
     pub livemode: bool,
 }
 
-/// One thing that a session sells.
+/// A line item of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Line {
-    /// Its id.
     pub id: String,
-    /// At what price, and with it which product.
     pub price: Price,
-    /// How many; absent where a meter counts.
+    /// Absent for metered prices.
     #[serde(default)]
     pub quantity: Option<u64>,
     /// Before taxes and discounts.
     #[serde(rename = "amount_subtotal")]
     pub amount_subtotal_minor: i64,
-    /// After them.
+    /// After taxes and discounts.
     #[serde(rename = "amount_total")]
     pub amount_total_minor: i64,
-    /// In lower case.
     pub currency: String,
 }
 
-words! {
-    /// How far a session has come.
+open_words! {
+    /// The status of a session.
     SessionStatus {
-        /// Somebody may be at it.
         Open = "open",
-        /// Somebody has gone through with it; whether it is paid is another question.
+        /// The customer completed it; it may still be unpaid.
         Complete = "complete",
-        /// It is over without.
         Expired = "expired",
     }
-    /// Whether a session is paid.
     PaymentStatus {
-        /// It is.
         Paid = "paid",
-        /// It is not, or not yet.
         Unpaid = "unpaid",
-        /// There is nothing to pay now.
         NoPaymentRequired = "no_payment_required",
     }
-    /// What a session is for.
     SessionMode {
-        /// One payment.
         Payment = "payment",
-        /// A subscription.
         Subscription = "subscription",
-        /// A way to pay later.
         Setup = "setup",
     }
 }
@@ -125,7 +103,6 @@ const LIST_OPEN: &str = "list the customer's open checkout sessions";
 const LINES: &str = "list what the checkout session sells";
 
 impl StripeApi {
-    /// A session as it is now.
     pub async fn checkout_find(
         &self,
         id: &CheckoutSessionId,
@@ -135,7 +112,7 @@ impl StripeApi {
             .await
     }
 
-    /// The session that has led to a payment.
+    /// The session that led to a payment.
     pub async fn checkout_find_by_payment(
         &self,
         payment: &PaymentIntentId,
@@ -148,7 +125,7 @@ impl StripeApi {
         Ok(page.data.into_iter().next())
     }
 
-    /// The sessions that a customer could still complete, the newest first.
+    /// A customer's open sessions, newest first.
     pub async fn checkout_list_open(
         &self,
         customer: &CustomerId,
@@ -164,7 +141,7 @@ impl StripeApi {
             .await
     }
 
-    /// All that a session sells.
+    /// All line items of a session.
     pub async fn checkout_lines(&self, id: &CheckoutSessionId) -> Result<Vec<Line>, StripeError> {
         let path = ["checkout", "sessions", id.as_str(), "line_items"];
         self.to(LINES)

@@ -1,4 +1,4 @@
-//! Customers: an account's counterpart at Stripe, one for ever.
+//! Customers: the permanent counterpart of an account at Stripe.
 
 use crate::StripeApi;
 use crate::calls::Page;
@@ -9,47 +9,38 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// The note by which a customer is known as an account's.
+/// The metadata key with the account's id.
 pub const ACCOUNT_NOTE: &str = "tallyhook_account";
 
-/// A customer to be made.
+/// A customer to create.
 pub struct CustomerOrder<'a> {
-    /// Whose counterpart it is.
     pub account: &'a AccountId,
-    /// Where Stripe sends its mail.
     pub email: Option<&'a str>,
-    /// What invoices call it.
     pub name: Option<&'a str>,
 }
 
-/// What is to be another than it was; what is absent stays.
+/// The fields to change; absent ones stay.
 #[derive(Default)]
 pub struct CustomerChange<'a> {
-    /// Where Stripe sends its mail.
     pub email: Option<&'a str>,
-    /// What invoices call it.
     pub name: Option<&'a str>,
 }
 
-/// A customer as Stripe has it.
+/// A customer at Stripe.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Shape")]
 pub struct Customer {
-    /// Its id.
     pub id: CustomerId,
-    /// Deleted at Stripe: its id stays, nothing else does.
+    /// Stripe keeps only the id of a deleted customer.
     pub deleted: bool,
-    /// Where Stripe sends its mail.
     pub email: Option<String>,
-    /// What invoices call it.
     pub name: Option<String>,
-    /// What invoices are paid with.
     pub default_payment_method: Option<PaymentMethodId>,
-    /// Whose counterpart it is, if we said so.
+    /// The account, if its id is in the metadata.
     pub account: Option<AccountId>,
 }
 
-/// A person's words are not for the log.
+/// Omits personal data.
 impl std::fmt::Debug for Customer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Customer")
@@ -101,7 +92,8 @@ const SEARCH: &str = "look for the customer";
 const UPDATE: &str = "update the customer";
 
 impl StripeApi {
-    /// Makes a customer. The key should be of the account alone, so that an account cannot get two.
+    /// Creates a customer. The key should depend on the account alone, so that an account cannot
+    /// get two.
     pub async fn customer_create(
         &self,
         order: &CustomerOrder<'_>,
@@ -116,7 +108,6 @@ impl StripeApi {
         Ok(customer.id)
     }
 
-    /// Changes a customer.
     pub async fn customer_update(
         &self,
         id: &CustomerId,
@@ -131,8 +122,8 @@ impl StripeApi {
         Ok(())
     }
 
-    /// The customer that was made for an account, if there is one. Stripe's search lags behind by a minute, and more when it
-    /// is not well, so it is no answer about what was made just now.
+    /// Finds the customer of an account. Stripe's search lags by a minute, and by more during an
+    /// outage, so it says nothing about very recent customers.
     pub async fn customer_search(
         &self,
         account: &AccountId,
@@ -149,7 +140,7 @@ impl StripeApi {
             .min_by(|a, b| a.id.cmp(&b.id)))
     }
 
-    /// A customer as it is now; one that was deleted is found as such.
+    /// A customer by id; a deleted one is returned as such.
     pub async fn customer_find(&self, id: &CustomerId) -> Result<Option<Customer>, StripeError> {
         self.to(FIND)
             .find(&["customers", id.as_str()], json!({}))

@@ -1,4 +1,4 @@
-//! What can go wrong at Stripe, and whether trying again makes sense.
+//! The errors of Stripe requests, and whether to retry.
 
 use domain::retry::{Retry, Retryable};
 use std::error::Error;
@@ -6,92 +6,74 @@ use std::fmt;
 use std::time::Duration;
 use stripe_client_core::StripeClientErr;
 
-/// Why Stripe did not do what it was asked.
+/// Why a request to Stripe failed.
 #[derive(Debug)]
 pub enum StripeError {
-    /// The configured URL is none.
+    /// The configured URL is invalid.
     Url,
-    /// The configured key cannot be one.
     SecretKey,
-    /// No answer: it may have been done.
     Unclear {
-        /// What was asked, as "report the usage".
+        /// The operation, such as "report the usage".
         operation: &'static str,
-        /// What the wire said.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Stripe did it, and answered in another shape than its API's version has.
+    /// Stripe carried it out, but the response does not have the expected shape.
     Malformed {
-        /// What was wrong with it; no part of it.
+        /// The cause, without any part of the response.
         why: String,
     },
-    /// Stripe failed on its side.
     Unavailable {
-        /// What was asked.
         operation: &'static str,
-        /// What it said.
         refusal: Refusal,
     },
-    /// Too many calls, or another one on the same thing at this moment.
+    /// Too many requests, or another one on the same object at this moment.
     Busy {
-        /// What was asked.
         operation: &'static str,
-        /// What it said.
         refusal: Refusal,
     },
-    /// Stripe does not let our key do this.
+    /// The key lacks the permission.
     Credentials {
-        /// What was asked.
         operation: &'static str,
-        /// What it said.
         refusal: Refusal,
     },
-    /// Stripe cannot do this, whenever it is asked.
+    /// Stripe rejects the request permanently.
     Refused {
-        /// What was asked.
         operation: &'static str,
-        /// What it said.
         refusal: Refusal,
     },
-    /// The idempotency key was used before, for something else: whoever fixed it has changed what it stands for.
+    /// The idempotency key was used before for a different request.
     KeyReused {
-        /// What was asked.
         operation: &'static str,
-        /// What it said.
         refusal: Refusal,
     },
-    /// Stripe cannot be asked this.
     Unaskable {
-        /// What was asked.
         operation: &'static str,
-        /// Why not.
         why: &'static str,
     },
 }
 
-/// An answer that is not a success.
+/// A response that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Its status.
     pub status: u16,
-    /// Stripe's word for the error; where it has none, its word for the kind.
+    /// Stripe's error code, or the error type if there is none.
     pub code: Option<String>,
-    /// Whose fault Stripe says it is, as far as that matters.
+    /// What the error concerns, as far as that matters.
     pub fault: Fault,
-    /// Stripe's sentence, cut to length; empty where the answer was not Stripe's.
+    /// Stripe's message, truncated; empty if the response is not Stripe's.
     pub message: String,
-    /// By which Stripe finds it in its log.
+    /// Identifies the request in Stripe's log.
     pub request_id: Option<String>,
-    /// How long to wait.
     pub retry_after: Option<Duration>,
-    /// Whether Stripe thinks that another try makes sense.
+    /// Stripe's advice on retrying.
     pub advice: Option<Advice>,
-    /// Whether it is the stored answer to an earlier call with the same key.
+    /// Whether it is the stored response to an earlier request with the same key.
     pub origin: Origin,
 }
 
 impl Refusal {
-    /// What the path names is not there. A page without Stripe's word for it does not say that.
+    /// Whether the object in the path does not exist. A page without Stripe's error code does not
+    /// count.
     pub(crate) fn is_of_missing(&self) -> bool {
         // The second word is that of /v2.
         self.status == 404 && matches!(self.code.as_deref(), Some("resource_missing" | "not_found"))
@@ -106,32 +88,26 @@ impl Refusal {
     }
 }
 
-/// Whose fault a refusal is.
+/// What a refusal concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The idempotency key's.
     Key,
-    /// The card's, or its holder's.
     Card,
-    /// Anybody else's.
     Other,
 }
 
-/// What `Stripe-Should-Retry` says.
+/// The value of `Stripe-Should-Retry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Advice {
-    /// Try again.
     Retry,
-    /// Do not.
     Stop,
 }
 
-/// Where an answer comes from.
+/// Where a response comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// From this call.
     Fresh,
-    /// From an earlier call with the same idempotency key.
+    /// An earlier request with the same idempotency key.
     Replayed,
 }
 
@@ -153,7 +129,7 @@ impl Retryable for StripeError {
 }
 
 impl StripeError {
-    /// What Stripe said, if it said something.
+    /// Stripe's response, if there was one.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Unavailable { refusal, .. }
@@ -169,18 +145,18 @@ impl StripeError {
         }
     }
 
-    /// The key stands for another call already.
+    /// Whether the idempotency key stands for another request.
     pub fn key_reused(&self) -> bool {
         matches!(self, Self::KeyReused { .. })
     }
 
-    /// A failure of Stripe's that is stored with its key: with this key it will never be anything else, so look up whether
-    /// it was done, and take a new key if it was not.
+    /// Whether Stripe stored a failure with the key. The key will never return anything else, so
+    /// look up whether the request was carried out, and use a new key if it was not.
     pub fn failure_is_stored(&self) -> bool {
         matches!(self, Self::Unavailable { refusal, .. } if refusal.origin == Origin::Replayed)
     }
 
-    /// The bank or the card's holder is the cause, not we.
+    /// Whether the bank or the cardholder is the cause.
     pub fn card_declined(&self) -> bool {
         self.refusal().is_some_and(Refusal::is_of_card)
     }
@@ -200,7 +176,7 @@ impl StripeError {
     }
 }
 
-/// async-stripe's readers report here, and they read successes only.
+/// async-stripe's parsers report here; they parse successes only.
 impl StripeClientErr for StripeError {
     fn deserialize_err(msg: impl fmt::Display) -> Self {
         Self::Malformed {

@@ -1,5 +1,5 @@
-//! Events: what Stripe wanted to tell us, asked for instead of awaited. Their bytes are kept as they came, since whoever
-//! reads them later reads them as a webhook's.
+//! Events, fetched instead of received. Their bytes are kept unchanged, because they are parsed
+//! later as a webhook's body.
 
 use crate::StripeApi;
 use crate::calls::Page;
@@ -13,16 +13,15 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-/// An event, unread but for its id.
+/// An event, parsed only for its id.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawEvent {
-    /// Its id.
     pub id: StripeEventId,
-    /// All of it, as JSON.
+    /// The whole event as JSON.
     pub body: Bytes,
 }
 
-/// A payload is not for the log.
+/// Omits the payload.
 impl std::fmt::Debug for RawEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RawEvent")
@@ -32,20 +31,20 @@ impl std::fmt::Debug for RawEvent {
     }
 }
 
-/// Which events, and which of them on this page. Stripe lists the newest first.
+/// A filter and a page of events. Stripe lists the newest first.
 #[derive(Debug, Clone, Copy)]
 pub struct EventFilter<'a> {
-    /// Of these types, at most twenty; of all where there are none.
+    /// At most twenty types; empty for all.
     pub types: &'a [&'a str],
     /// Not before this second.
     pub created_from: Option<Timestamp>,
-    /// Only those that some endpoint has not taken.
+    /// Only events that some endpoint has not accepted.
     pub undelivered: bool,
-    /// The page of those that are newer than this one.
+    /// The page of events newer than this one.
     pub ending_before: Option<&'a StripeEventId>,
-    /// The page of those that are older than this one.
+    /// The page of events older than this one.
     pub starting_after: Option<&'a StripeEventId>,
-    /// How many on a page, from 1 to 100.
+    /// From 1 to 100.
     pub limit: u64,
 }
 
@@ -66,13 +65,13 @@ impl StripeApi {
             .await
     }
 
-    /// An event of the kind that comes without its object.
+    /// A thin event, which comes without its object.
     pub async fn v2_event_find(&self, id: &StripeEventId) -> Result<Option<RawEvent>, StripeError> {
         self.event_of(FIND_THIN, Family::V2, &["core", "events", id.as_str()])
             .await
     }
 
-    /// A page of the last thirty days' events.
+    /// A page of the events of the last thirty days.
     pub async fn event_list(
         &self,
         filter: &EventFilter<'_>,

@@ -1,4 +1,5 @@
-//! Fields as Stripe writes them: ids or the whole object, seconds, words that may be newer than this code.
+//! Fields in Stripe's formats: ids or whole objects, seconds, and words that may be newer than this
+//! code.
 
 use domain::ids::{
     ChargeId, CheckoutSessionId, CustomerId, InvoiceId, PaymentIntentId, PaymentMethodId, PriceId,
@@ -9,7 +10,7 @@ use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Number;
 
-/// What stands for an object elsewhere.
+/// An id that can stand for an object.
 pub(crate) trait Reference: Sized {
     fn of(text: &str) -> Option<Self>;
 }
@@ -42,7 +43,7 @@ enum Shape {
     Whole { id: String },
 }
 
-/// An id, or the object that has it.
+/// An id, or the object with that id.
 pub(crate) fn id<'de, D: Deserializer<'de>, T: Reference>(deserializer: D) -> Result<T, D::Error> {
     match Shape::deserialize(deserializer)? {
         Shape::Id(id) | Shape::Whole { id } => {
@@ -51,7 +52,7 @@ pub(crate) fn id<'de, D: Deserializer<'de>, T: Reference>(deserializer: D) -> Re
     }
 }
 
-/// The same, or nothing.
+/// Like `id`, or absent.
 pub(crate) fn id_maybe<'de, D: Deserializer<'de>, T: Reference>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -68,33 +69,33 @@ pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Times
     i64::deserialize(deserializer).map(Timestamp::from_seconds)
 }
 
-/// The same, or nothing.
+/// Like `moment`, or absent.
 pub(crate) fn moment_maybe<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Timestamp>, D::Error> {
     Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_seconds))
 }
 
-/// What is empty where Stripe writes nothing.
+/// The default if Stripe writes `null`.
 pub(crate) fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Whether there is anything.
+/// Whether the field has a value.
 pub(crate) fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Option::<serde::de::IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
-/// A text nobody may print.
+/// A text that is never printed.
 pub(crate) fn secret<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
-/// A decimal, as the text it is; a number would be its own text.
+/// A decimal as text, from a text or a number.
 pub(crate) fn decimal<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
@@ -112,15 +113,14 @@ pub(crate) fn decimal<'de, D: Deserializer<'de>>(
     )
 }
 
-/// Enums of Stripe's words, with room for words that are newer than this code.
-macro_rules! words {
+/// Declares enums of Stripe's words, with `Other` for words that are newer than this code.
+macro_rules! open_words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
         #[serde(from = "String")]
         pub enum $name {
             $($(#[$word_doc])* $word,)*
-            /// A word that is newer than this code.
             Other(String),
         }
 
@@ -145,7 +145,7 @@ macro_rules! words {
     )*};
 }
 
-pub(crate) use words;
+pub(crate) use open_words;
 
 #[cfg(test)]
 mod tests {
@@ -193,8 +193,7 @@ mod tests {
         assert!(thing.pause);
     }
 
-    words! {
-        /// A color.
+    open_words! {
         Color { /// Red.
             Red = "red", }
     }

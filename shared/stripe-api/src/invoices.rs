@@ -1,72 +1,56 @@
-//! Invoices: what a customer was billed, and where it can read it.
+//! Invoices.
 
 use crate::StripeApi;
 use crate::calls::Page;
 use crate::error::StripeError;
-use crate::fields::{id, id_maybe, moment, words};
+use crate::fields::{id, id_maybe, moment, open_words};
 use domain::ids::{CustomerId, InvoiceId, SubscriptionId};
 use domain::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
-/// An invoice as Stripe has it.
+/// An invoice at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Invoice {
-    /// Its id.
     #[serde(deserialize_with = "id")]
     pub id: InvoiceId,
-    /// Its number, once it is final.
+    /// Set once the invoice is final.
     #[serde(default)]
     pub number: Option<String>,
-    /// How it stands.
     #[serde(default)]
     pub status: Option<InvoiceStatus>,
-    /// Whose it is.
     #[serde(default, deserialize_with = "id_maybe")]
     pub customer: Option<CustomerId>,
-    /// For which subscription, if for one.
     #[serde(default, rename = "parent", deserialize_with = "subscription_of")]
     pub subscription: Option<SubscriptionId>,
-    /// What was to be paid.
     #[serde(rename = "amount_due")]
     pub amount_due_minor: i64,
-    /// What was paid.
     #[serde(rename = "amount_paid")]
     pub amount_paid_minor: i64,
-    /// What is still to be paid.
     #[serde(rename = "amount_remaining")]
     pub amount_remaining_minor: i64,
-    /// In lower case.
     pub currency: String,
-    /// When it was made.
     #[serde(deserialize_with = "moment")]
     pub created: Timestamp,
-    /// From when on things were put on it.
     #[serde(deserialize_with = "moment")]
     pub period_start: Timestamp,
-    /// Until when.
     #[serde(deserialize_with = "moment")]
     pub period_end: Timestamp,
-    /// Where the customer can read and pay it, once it is final.
+    /// The page to read and pay it, once it is final.
     #[serde(default)]
     pub hosted_invoice_url: Option<String>,
-    /// The same on paper.
+    /// The PDF.
     #[serde(default)]
     pub invoice_pdf: Option<String>,
 }
 
-words! {
-    /// How an invoice stands.
+open_words! {
     InvoiceStatus {
-        /// It may still change.
         Draft = "draft",
-        /// It is to be paid.
         Open = "open",
-        /// It is paid.
         Paid = "paid",
-        /// Nobody expects that it will be.
         Uncollectible = "uncollectible",
-        /// It was a mistake.
+        /// It was issued by mistake.
         Void = "void",
     }
 }
@@ -93,14 +77,13 @@ const FIND: &str = "find the invoice";
 const LIST: &str = "list the customer's invoices";
 
 impl StripeApi {
-    /// An invoice as it is now.
     pub async fn invoice_find(&self, id: &InvoiceId) -> Result<Option<Invoice>, StripeError> {
         self.to(FIND)
             .find(&["invoices", id.as_str()], json!({}))
             .await
     }
 
-    /// A page of a customer's invoices, the newest first, from 1 to 100.
+    /// A page of a customer's invoices, newest first, with 1 to 100 items.
     pub async fn invoice_list(
         &self,
         customer: &CustomerId,

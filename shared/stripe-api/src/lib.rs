@@ -1,14 +1,16 @@
-//! The wall to Stripe: what is sold and to whom, what was paid, what is to be billed and what has been counted.
+//! The Stripe client: products, customers, payments, subscriptions and usage.
 //!
-//! Owns the secret key, the wire (async-stripe's requests on a transport of our own, because its client hides statuses and
-//! makes up its keys) and is the only importer of async-stripe. Promises one try per call, the pinned API version, and
-//! that the key is never printed. What it reads it reads leniently: words that are newer than this code are kept, fields it
-//! does not know are left.
+//! The crate owns the secret key and the transport (async-stripe's requests on a transport of our
+//! own, because its client hides status codes and invents idempotency keys), and is the only
+//! importer of async-stripe. Each call is one attempt in the pinned API version, and the key is
+//! never printed. Responses are read leniently: words that are newer than this code are kept, and
+//! unknown fields are ignored.
 //!
-//! Safe to run twice: whoever changes something at Stripe fixes the idempotency key beforehand and hands it in, and a
-//! report's identifier is its key and Stripe's own key for the event; "already exists" is an answer. Stripe forgets keys
-//! after a day, and keeps its own failures with them ([`StripeError::failure_is_stored`]): look up what is older, as
-//! [`StripeApi::usage_total`] does for debts.
+//! Writes are safe to repeat: the caller fixes the idempotency key beforehand, and a usage report's
+//! identifier is its key and Stripe's own key for the event. "Already exists" is an answer. Stripe
+//! forgets keys after a day and stores its own failures with them
+//! ([`StripeError::failure_is_stored`]), so older writes have to be looked up, as
+//! [`StripeApi::usage_total`] does for usage.
 
 mod adjustments;
 mod calls;
@@ -61,12 +63,12 @@ pub use webhook_endpoints::{
     WebhookEndpointOrder,
 };
 
-use domain::inbox::events::Mode;
+use domain::inbox::events::StripeMode;
 use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The house's way out: absolute URLs in, no redirects followed, time and size bounded. Its errors leave open whether
-/// the call was carried out.
+/// The HTTP transport: absolute URLs, no redirects, bounded time and size. Its errors do not say
+/// whether the request was carried out.
 pub type Web = tower::util::BoxCloneSyncService<
     http::Request<bytes::Bytes>,
     http::Response<bytes::Bytes>,
@@ -75,30 +77,29 @@ pub type Web = tower::util::BoxCloneSyncService<
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The version of Stripe's API that this wall speaks; what Stripe tells us should be in it, too.
+/// The version of Stripe's API that this crate uses; webhooks should use it too.
 pub fn api_version() -> &'static str {
     stripe_shared::version::VERSION.as_str()
 }
 
-/// Which Stripe, and who we are there.
+/// The configuration of the client.
 pub struct StripeConfig {
-    /// `https://api.stripe.com`, or another one.
+    /// For example `https://api.stripe.com`.
     pub url: String,
-    /// The secret or restricted key.
     pub secret_key: SecretString,
 }
 
-/// Stripe, as our account sees it.
+/// The client for Stripe.
 #[derive(Clone)]
 pub struct StripeApi {
     url: String,
     authorization: HeaderValue,
-    mode: Option<Mode>,
+    mode: Option<StripeMode>,
     web: Web,
 }
 
 impl StripeApi {
-    /// A client; it calls nobody.
+    /// Creates the client without a request.
     pub fn new(config: StripeConfig, web: Web) -> Result<Self, StripeError> {
         let base: Uri = config.url.parse().map_err(|_| StripeError::Url)?;
         if base.scheme().is_none() || base.authority().is_none() {
@@ -119,17 +120,17 @@ impl StripeApi {
         })
     }
 
-    /// In which of Stripe's two worlds its key is good; none if the key does not say.
-    pub const fn mode(&self) -> Option<Mode> {
+    /// The mode of the key, or `None` if the key does not say it.
+    pub const fn mode(&self) -> Option<StripeMode> {
         self.mode
     }
 }
 
 /// `sk_test_…`, `rk_live_…` and so on.
-fn mode_of(key: &str) -> Option<Mode> {
+fn mode_of(key: &str) -> Option<StripeMode> {
     let world = key.split_once('_')?.1;
     let of = |(word, mode)| world.starts_with::<&str>(word).then_some(mode);
-    [("test_", Mode::Test), ("live_", Mode::Live)]
+    [("test_", StripeMode::Test), ("live_", StripeMode::Live)]
         .into_iter()
         .find_map(of)
 }
@@ -158,8 +159,8 @@ mod tests {
     #[test]
     fn a_key_says_its_mode() {
         for (key, mode) in [
-            ("sk_test_x", Some(Mode::Test)),
-            ("rk_live_x", Some(Mode::Live)),
+            ("sk_test_x", Some(StripeMode::Test)),
+            ("rk_live_x", Some(StripeMode::Live)),
             ("sk_x", None),
             ("test_x", None),
             ("x", None),

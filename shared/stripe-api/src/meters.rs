@@ -2,7 +2,7 @@
 
 use crate::StripeApi;
 use crate::error::StripeError;
-use crate::fields::words;
+use crate::fields::open_words;
 use domain::ids::CustomerId;
 use domain::time::Timestamp;
 use serde::Deserialize;
@@ -11,28 +11,22 @@ use stripe_billing::BillingMeterStatus;
 use stripe_billing::billing_meter::ListBillingMeter;
 use stripe_billing::billing_meter_event_summary::ListIdBillingMeterEventSummary;
 
-/// A meter as Stripe has it. The names of a report's fields and the way they are added up are fixed for ever.
+/// A meter at Stripe. The names of a report's fields and the aggregation never change.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Shape")]
 pub struct Meter {
-    /// Its id.
     pub id: String,
-    /// What it counts.
     pub event_name: String,
-    /// What customers read.
     pub display_name: String,
-    /// Whether it counts.
     pub status: MeterStatus,
-    /// Whether it adds up what we report, as [`StripeApi::usage_report`] writes it.
+    /// Whether it sums what [`StripeApi::usage_report`] reports.
     pub sums_our_reports: bool,
 }
 
-words! {
-    /// Whether a meter counts.
+open_words! {
     MeterStatus {
-        /// It does.
         Active = "active",
-        /// It does not, and no new price can have it.
+        /// New prices cannot use it.
         Inactive = "inactive",
     }
 }
@@ -66,9 +60,9 @@ impl From<Shape> for Meter {
     }
 }
 
-/// Who is billed, in a report.
+/// The field of a report that names the customer.
 pub(crate) const CUSTOMER_FIELD: &str = "stripe_customer_id";
-/// How much, in a report.
+/// The field of a report with the value.
 pub(crate) const VALUE_FIELD: &str = "value";
 
 const CREATE: &str = "create the meter";
@@ -108,14 +102,14 @@ impl StripeApi {
         })
     }
 
-    /// All meters, inactive ones too.
+    /// All meters, including inactive ones.
     pub async fn meter_list(&self) -> Result<Vec<Meter>, StripeError> {
         self.to(LIST)
             .list(&["billing", "meters"], json!({}), |meter: &Meter| &meter.id)
             .await
     }
 
-    /// Makes a meter that adds up what we report. Stripe allows one active meter for an event name.
+    /// Creates a meter that sums our reports. Stripe allows one active meter for an event name.
     pub async fn meter_create(
         &self,
         event_name: &str,
@@ -134,22 +128,21 @@ impl StripeApi {
             .await
     }
 
-    /// Lets a meter count no more; what is reported to it afterwards is refused.
+    /// Deactivates a meter; Stripe rejects later reports to it.
     pub async fn meter_deactivate(&self, id: &str, key: &str) -> Result<Meter, StripeError> {
         self.to(DEACTIVATE)
             .write(&["billing", "meters", id, "deactivate"], json!({}), key)
             .await
     }
 
-    /// Lets a meter count again.
     pub async fn meter_reactivate(&self, id: &str, key: &str) -> Result<Meter, StripeError> {
         self.to(REACTIVATE)
             .write(&["billing", "meters", id, "reactivate"], json!({}), key)
             .await
     }
 
-    /// What a meter has counted for a customer from the minute of `from` to the end of the minute of `until`. Stripe
-    /// counts some time after it has taken a report.
+    /// What a meter has counted for a customer, from the minute of `from` to the end of the minute
+    /// of `until`. Stripe counts some time after it accepted a report.
     pub async fn usage_total(
         &self,
         meter: &str,

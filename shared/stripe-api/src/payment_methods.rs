@@ -1,4 +1,4 @@
-//! Ways to pay: which a customer has, and which is its usual one.
+//! Payment methods of a customer, and the default one.
 
 use crate::StripeApi;
 use crate::customers::Customer;
@@ -9,37 +9,32 @@ use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-/// A way to pay as Stripe has it.
+/// A payment method at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PaymentMethod {
-    /// Its id.
     #[serde(deserialize_with = "id")]
     pub id: PaymentMethodId,
-    /// Stripe's word for its kind, as `card`.
+    /// Stripe's type, such as `card`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Whose it is; nobody's once it was detached.
+    /// Absent once it is detached.
     #[serde(default, deserialize_with = "id_maybe")]
     pub customer: Option<CustomerId>,
-    /// What its holder knows it by, if it is a card.
+    /// The card's details, if it is one.
     #[serde(default)]
     pub card: Option<Card>,
-    /// When it was made.
     #[serde(deserialize_with = "moment")]
     pub created: Timestamp,
 }
 
-/// What a card's holder knows it by.
+/// The details that identify a card to its holder.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Card {
-    /// Stripe's word for whose it is, as `visa`.
+    /// The brand, such as `visa`.
     pub brand: String,
-    /// Its last four digits.
     #[serde(default)]
     pub last4: Option<String>,
-    /// The month after which it is over.
     pub exp_month: u32,
-    /// The year of that month.
     pub exp_year: u32,
 }
 
@@ -48,7 +43,7 @@ const LIST: &str = "list the customer's payment methods";
 const SET_DEFAULT: &str = "set the customer's usual payment method";
 
 impl StripeApi {
-    /// All ways to pay that a customer has.
+    /// All payment methods of a customer.
     pub async fn payment_method_list(
         &self,
         customer: &CustomerId,
@@ -61,7 +56,7 @@ impl StripeApi {
             .await
     }
 
-    /// Takes a way to pay from its customer, for ever.
+    /// Detaches a payment method permanently.
     pub async fn payment_method_detach(
         &self,
         id: &PaymentMethodId,
@@ -72,7 +67,7 @@ impl StripeApi {
             .await
     }
 
-    /// Makes a way to pay the one that invoices are paid with.
+    /// Sets the default payment method for invoices.
     pub async fn payment_method_default_set(
         &self,
         customer: &CustomerId,

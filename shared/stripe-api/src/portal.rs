@@ -1,4 +1,4 @@
-//! The customer portal: Stripe's pages on which a customer changes what it has, and what it may change there.
+//! The customer portal: Stripe's pages for customers, and what they allow.
 
 use crate::StripeApi;
 use crate::error::StripeError;
@@ -9,10 +9,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// A way into the portal.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct PortalSession {
-    /// Where it is. Whoever has it is in, so it goes to the customer and nowhere else.
+    /// Anybody with the URL is signed in, so it goes to the customer only.
     pub url: String,
 }
 
@@ -22,63 +21,48 @@ impl std::fmt::Debug for PortalSession {
     }
 }
 
-/// A configuration as Stripe has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PortalConfiguration {
-    /// Its id.
     pub id: String,
-    /// What operators call it.
+    /// The name for operators.
     #[serde(default)]
     pub name: Option<String>,
-    /// Whether it can be used.
     pub active: bool,
-    /// Whether sessions have it that ask for none.
+    /// Whether sessions without a configuration use it.
     pub is_default: bool,
-    /// Our notes on it.
     #[serde(default, deserialize_with = "or_empty")]
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What a customer may do in the portal. It may always see its invoices, and change how it pays and what its invoices say
-/// of it.
+/// What a customer may do in the portal. Customers may always see invoices, and change payment
+/// methods and invoice details.
 pub struct PortalOrder<'a> {
-    /// What operators call it.
     pub name: &'a str,
-    /// What customers read.
     pub headline: Option<&'a str>,
-    /// Where the privacy policy is.
     pub privacy_url: Option<&'a str>,
-    /// Where the terms are.
     pub terms_url: Option<&'a str>,
-    /// Where a customer goes afterwards.
     pub return_url: Option<&'a str>,
-    /// How it may leave.
     pub cancel: PortalCancel,
-    /// What it may change to; nothing where it may not.
+    /// The products to switch between; empty forbids it.
     pub offers: &'a [PortalOffer],
-    /// How a change in the middle of a period is billed.
+    /// How a change within a period is billed.
     pub proration: Proration,
-    /// Our notes on it.
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-/// How a customer may leave by itself.
+/// How a customer may cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortalCancel {
-    /// Not at all.
     Off,
-    /// When what it has paid for is over.
+    /// At the end of the paid period.
     AtPeriodEnd,
-    /// At once.
     Immediately,
 }
 
-/// A product that a customer may change to.
+/// A product that a customer may switch to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortalOffer {
-    /// Which.
     pub product: ProductId,
-    /// At which prices.
     pub prices: Vec<PriceId>,
 }
 
@@ -89,7 +73,7 @@ const UPDATE: &str = "update the portal's configuration";
 const CONFIGURATIONS: [&str; 2] = ["billing_portal", "configurations"];
 
 impl StripeApi {
-    /// Opens the portal for a customer; without a configuration, as the default one says.
+    /// Creates a portal session; without a configuration the default one is used.
     pub async fn portal_session_create(
         &self,
         customer: &CustomerId,
@@ -103,7 +87,7 @@ impl StripeApi {
             .await
     }
 
-    /// All configurations, inactive ones too.
+    /// All configurations, including inactive ones.
     pub async fn portal_configuration_list(&self) -> Result<Vec<PortalConfiguration>, StripeError> {
         self.to(LIST)
             .list(
@@ -114,7 +98,6 @@ impl StripeApi {
             .await
     }
 
-    /// Makes a configuration.
     pub async fn portal_configuration_create(
         &self,
         order: &PortalOrder<'_>,
@@ -125,7 +108,7 @@ impl StripeApi {
             .await
     }
 
-    /// Makes a configuration say what the order says.
+    /// Updates a configuration to match the order.
     pub async fn portal_configuration_update(
         &self,
         id: &str,

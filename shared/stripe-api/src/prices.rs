@@ -1,108 +1,91 @@
-//! Prices: what something costs, once or again and again. A price's amount never changes; a new one takes its lookup key.
+//! Prices. A price's amount never changes; a new price takes over its lookup key.
 
 use crate::StripeApi;
 use crate::error::StripeError;
-use crate::fields::{decimal, id, or_empty, words};
-use crate::subscriptions::PriceChoice;
+use crate::fields::{decimal, id, open_words, or_empty};
 use domain::ids::{PriceId, ProductId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// A price as Stripe has it.
+mod choice;
+
+pub use choice::PriceChoice;
+
+/// A price at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Price {
-    /// Its id.
     #[serde(deserialize_with = "id")]
     pub id: PriceId,
-    /// Of what.
     #[serde(deserialize_with = "id")]
     pub product: ProductId,
-    /// What it is looked up by.
     #[serde(default)]
     pub lookup_key: Option<String>,
-    /// In lower case.
     pub currency: String,
-    /// Absent where it is a fraction or depends on the amount.
+    /// Absent if it has a fraction or depends on the quantity.
     #[serde(default, rename = "unit_amount")]
     pub unit_amount_minor: Option<i64>,
-    /// The same with its fraction, in minor units.
+    /// Like `unit_amount_minor`, with its fraction.
     #[serde(default, rename = "unit_amount_decimal", deserialize_with = "decimal")]
     pub unit_amount_minor_decimal: Option<String>,
-    /// How it comes again; absent when it is paid once.
+    /// Absent for one-time prices.
     #[serde(default)]
     pub recurring: Option<Recurring>,
-    /// The tiers, where they were asked for.
+    /// Present if they were requested.
     #[serde(default, deserialize_with = "or_empty")]
     pub tiers: Vec<Tier>,
-    /// How the tiers are applied.
     #[serde(default)]
     pub tiers_mode: Option<TiersMode>,
-    /// Whether something can still be sold at it.
+    /// Whether new sales can use it.
     #[serde(default = "yes")]
     pub active: bool,
-    /// What operators call it.
+    /// The name for operators.
     #[serde(default)]
     pub nickname: Option<String>,
-    /// Our notes on it.
     #[serde(default, deserialize_with = "or_empty")]
     pub metadata: BTreeMap<String, String>,
 }
 
-/// How a price comes again.
+/// The billing interval of a price.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Recurring {
-    /// Which stretch of time.
     pub interval: Interval,
-    /// How many of them.
     #[serde(default = "one")]
     pub interval_count: u64,
-    /// Whether it is paid for having or for using.
+    /// Licensed or metered.
     #[serde(default = "licensed")]
     pub usage_type: UsageType,
-    /// What counts the use.
     #[serde(default, deserialize_with = "crate::fields::id_maybe")]
     pub meter: Option<String>,
 }
 
-/// What units cost up to a bound.
+/// A tier of a graduated price.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Tier {
-    /// The last unit it is for; none in the last tier.
+    /// The last unit of the tier; absent for the last tier.
     #[serde(default)]
     pub up_to: Option<u64>,
-    /// For each unit, in minor units.
+    /// In minor units.
     #[serde(default, rename = "unit_amount_decimal", deserialize_with = "decimal")]
     pub unit_amount_minor_decimal: Option<String>,
-    /// For entering the tier, in minor units.
+    /// The fee for entering the tier, in minor units.
     #[serde(default, rename = "flat_amount_decimal", deserialize_with = "decimal")]
     pub flat_amount_minor_decimal: Option<String>,
 }
 
-words! {
-    /// A stretch of time.
+open_words! {
     Interval {
-        /// A day.
         Day = "day",
-        /// A week.
         Week = "week",
-        /// A month.
         Month = "month",
-        /// A year.
         Year = "year",
     }
-    /// What a recurring price is paid for.
     UsageType {
-        /// For having so many.
         Licensed = "licensed",
-        /// For what a meter counts.
         Metered = "metered",
     }
-    /// How tiers are applied.
     TiersMode {
-        /// Each unit at its own tier's price.
         Graduated = "graduated",
-        /// All units at the last tier's price.
         Volume = "volume",
     }
 }
@@ -119,69 +102,52 @@ fn licensed() -> UsageType {
     UsageType::Licensed
 }
 
-/// A price to be made.
+/// A price to create.
 pub struct PriceOrder<'a> {
-    /// Of what.
     pub product: &'a ProductId,
-    /// In lower case.
     pub currency: &'a str,
-    /// What it is looked up by.
     pub lookup_key: &'a str,
-    /// Whether another price may lose that key to it.
+    /// Whether it takes the lookup key from another price.
     pub transfer: KeyTransfer,
-    /// How much.
     pub amount: Amount<'a>,
-    /// What operators call it.
     pub nickname: Option<&'a str>,
-    /// Our notes on it.
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-/// What becomes of another price with the same lookup key.
+/// What happens to another price with the same lookup key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyTransfer {
-    /// It keeps the key, and the new price is refused.
+    /// The other price keeps the key, and Stripe rejects the new one.
     Never,
-    /// It loses the key to the new price.
     IfTaken,
 }
 
-/// How much something costs. Decimals are minor units with at most twelve places, as text.
+/// The amount of a price. Decimals are texts in minor units with at most twelve places.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Amount<'a> {
-    /// Paid once.
     Once {
-        /// For each.
         unit_minor: i64,
     },
-    /// Paid again and again for having so many.
     Licensed {
-        /// For each.
         unit_minor: i64,
-        /// How often.
         interval: Interval,
     },
-    /// Paid for what a meter counts, every unit the same.
+    /// Metered, with the same amount for every unit.
     PerUnit {
-        /// For each.
         unit_minor_decimal: &'a str,
-        /// How often.
         interval: Interval,
-        /// The meter's id.
         meter: &'a str,
     },
-    /// Paid for what a meter counts, each unit at its tier's price.
+    /// Metered, with the amount of each unit's tier.
     Graduated {
-        /// From the first unit on; the last one has no bound.
+        /// From the first unit; the last tier has no end.
         tiers: &'a [Tier],
-        /// How often.
         interval: Interval,
-        /// The meter's id.
         meter: &'a str,
     },
 }
 
-/// How many keys Stripe looks up at once.
+/// How many lookup keys Stripe accepts in one request.
 const LOOKUP_KEYS_MAX: usize = 10;
 const CREATE: &str = "create the price";
 const DEACTIVATE: &str = "deactivate the price";
@@ -189,7 +155,7 @@ const FIND: &str = "find the price";
 const LIST: &str = "list the prices";
 
 impl Price {
-    /// One of it, or as many as a meter counts.
+    /// The choice of one unit, or of a metered quantity.
     pub fn choice(self) -> PriceChoice {
         let metered = self
             .recurring
@@ -202,9 +168,9 @@ impl Price {
 }
 
 impl StripeApi {
-    /// What is sold just now under these ids, or, where a catalogue gives none, under these lookup keys. None unless it is
-    /// for sale: every key must have its price, but of several ids some may be of prices that are only kept for those who
-    /// have them.
+    /// The active prices with these ids or, if there are none, with these lookup keys. Returns
+    /// `None` unless they can be sold: every key needs a price, but some ids may be of prices kept
+    /// for existing customers only.
     pub async fn price_choices(
         &self,
         ids: &[PriceId],
@@ -222,7 +188,7 @@ impl StripeApi {
         Ok(whole.then(|| found.into_iter().map(Price::choice).collect()))
     }
 
-    /// The prices that have these lookup keys, inactive ones too, with their tiers.
+    /// The prices with these lookup keys, including inactive ones, with their tiers.
     pub async fn price_list_by_lookup_keys(
         &self,
         keys: &[&str],
@@ -239,14 +205,13 @@ impl StripeApi {
         Ok(all)
     }
 
-    /// A price, with its tiers.
+    /// A price with its tiers.
     pub async fn price_find(&self, id: &PriceId) -> Result<Option<Price>, StripeError> {
         self.to(FIND)
             .find(&["prices", id.as_str()], json!({ "expand": ["tiers"] }))
             .await
     }
 
-    /// Makes a price.
     pub async fn price_create(
         &self,
         order: &PriceOrder<'_>,
@@ -263,7 +228,7 @@ impl StripeApi {
         self.to(CREATE).write(&["prices"], form, key).await
     }
 
-    /// Nothing new is sold at this price any more; who has it keeps it.
+    /// Stops new sales at this price; existing customers keep it.
     pub async fn price_deactivate(&self, id: &PriceId, key: &str) -> Result<Price, StripeError> {
         self.to(DEACTIVATE)
             .write(&["prices", id.as_str()], json!({ "active": false }), key)
@@ -310,252 +275,4 @@ fn tier(tier: &Tier) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{MISSING, Peer, Reply};
-
-    fn price(id: &str) -> Value {
-        json!({ "id": id, "object": "price", "active": true, "billing_scheme": "tiered", "currency": "eur",
-            "lookup_key": "pulls", "product": "prod_1", "metadata": {}, "nickname": null, "tiers_mode": "graduated",
-            "type": "recurring", "unit_amount": null, "unit_amount_decimal": null,
-            "recurring": { "interval": "month", "interval_count": 1, "meter": "mtr_1", "usage_type": "metered" },
-            "tiers": [
-                { "up_to": 10, "unit_amount": 0, "unit_amount_decimal": "0", "flat_amount": null, "flat_amount_decimal": null },
-                { "up_to": null, "unit_amount": null, "unit_amount_decimal": "12.5", "flat_amount": 100, "flat_amount_decimal": "100" },
-            ] })
-    }
-
-    async fn ordered(amount: Amount<'_>) -> Vec<String> {
-        let peer = Peer::script([Reply::ok(&price("price_1").to_string())]);
-        let product = ProductId::parse("prod_1").expect("an id");
-        let metadata = BTreeMap::from([("plan".to_owned(), "team".to_owned())]);
-        let order = PriceOrder {
-            product: &product,
-            currency: "eur",
-            lookup_key: "pulls",
-            transfer: KeyTransfer::IfTaken,
-            amount,
-            nickname: None,
-            metadata: &metadata,
-        };
-        let made = peer
-            .api()
-            .price_create(&order, "price-1")
-            .await
-            .expect("a price");
-        assert_eq!(made.id.as_str(), "price_1");
-        let heard = &peer.heard()[0];
-        assert_eq!(
-            (
-                heard.line.as_str(),
-                heard.header("idempotency-key").as_str()
-            ),
-            ("POST /v1/prices", "price-1")
-        );
-        let shared = [
-            "currency=",
-            "expand",
-            "lookup_key=",
-            "metadata[plan]=team",
-            "product=",
-            "transfer_lookup_key=true",
-        ];
-        let (shared, own): (Vec<_>, Vec<_>) = heard
-            .fields()
-            .into_iter()
-            .partition(|field| shared.iter().any(|start| field.starts_with(start)));
-        assert_eq!(shared.len(), 6);
-        own.into_iter().map(str::to_owned).collect()
-    }
-
-    #[tokio::test]
-    async fn amounts_are_written_as_stripe_takes_them() {
-        let month = || Interval::Month;
-        assert_eq!(
-            ordered(Amount::Once { unit_minor: 2000 }).await,
-            ["unit_amount=2000"]
-        );
-        assert_eq!(
-            ordered(Amount::Licensed {
-                unit_minor: 900,
-                interval: Interval::Year
-            })
-            .await,
-            [
-                "recurring[interval]=year",
-                "recurring[usage_type]=licensed",
-                "unit_amount=900"
-            ]
-        );
-        assert_eq!(
-            ordered(Amount::PerUnit {
-                unit_minor_decimal: "0.15",
-                interval: month(),
-                meter: "mtr_1"
-            })
-            .await,
-            [
-                "recurring[interval]=month",
-                "recurring[meter]=mtr_1",
-                "recurring[usage_type]=metered",
-                "unit_amount_decimal=0.15"
-            ]
-        );
-        let tiers: Price = serde_json::from_value(price("price_1")).expect("a price");
-        assert_eq!(
-            ordered(Amount::Graduated {
-                tiers: &tiers.tiers,
-                interval: month(),
-                meter: "mtr_1"
-            })
-            .await,
-            [
-                "billing_scheme=tiered",
-                "recurring[interval]=month",
-                "recurring[meter]=mtr_1",
-                "recurring[usage_type]=metered",
-                "tiers[0][unit_amount_decimal]=0",
-                "tiers[0][up_to]=10",
-                "tiers[1][flat_amount_decimal]=100",
-                "tiers[1][unit_amount_decimal]=12.5",
-                "tiers[1][up_to]=inf",
-                "tiers_mode=graduated"
-            ]
-        );
-    }
-
-    #[tokio::test]
-    async fn lookup_keys_go_ten_at_a_time() {
-        let page = |id| Reply::ok(&json!({ "data": [price(id)], "has_more": false }).to_string());
-        let peer = Peer::script([page("price_1"), page("price_2")]);
-        let keys: Vec<_> = (0..11).map(|n| format!("k{n}")).collect();
-        let keys: Vec<_> = keys.iter().map(String::as_str).collect();
-        let prices = peer
-            .api()
-            .price_list_by_lookup_keys(&keys)
-            .await
-            .expect("prices");
-        assert_eq!(
-            peer.heard()[1].line,
-            "GET /v1/prices?expand[0]=data.tiers&limit=100&lookup_keys[0]=k10"
-        );
-        assert_eq!(
-            prices
-                .iter()
-                .map(|price| price.id.as_str())
-                .collect::<Vec<_>>(),
-            ["price_1", "price_2"]
-        );
-        assert_eq!(prices[0].tiers_mode, Some(TiersMode::Graduated));
-        assert_eq!(
-            prices[0].tiers[1].unit_amount_minor_decimal.as_deref(),
-            Some("12.5")
-        );
-        assert_eq!(
-            prices[0]
-                .recurring
-                .clone()
-                .expect("it comes again")
-                .meter
-                .as_deref(),
-            Some("mtr_1")
-        );
-    }
-
-    #[tokio::test]
-    async fn prices_are_found_and_retired() {
-        let mut plain = price("price_1");
-        for field in ["tiers", "tiers_mode", "recurring", "nickname", "metadata"] {
-            plain.as_object_mut().expect("an object").remove(field);
-        }
-        plain["active"] = json!(false);
-        let plain = plain.to_string();
-        let peer = Peer::script([
-            Reply::ok(&plain),
-            Reply::with(404, &[], MISSING),
-            Reply::ok(&plain),
-        ]);
-        let id = PriceId::parse("price_1").expect("an id");
-        let found = peer
-            .api()
-            .price_find(&id)
-            .await
-            .expect("an answer")
-            .expect("a price");
-        assert_eq!(
-            peer.heard()[0].line,
-            "GET /v1/prices/price_1?expand[0]=tiers"
-        );
-        assert_eq!(
-            (found.recurring, found.tiers, found.active),
-            (None, vec![], false)
-        );
-        assert_eq!(peer.api().price_find(&id).await.expect("an answer"), None);
-        peer.api()
-            .price_deactivate(&id, "k")
-            .await
-            .expect("a price");
-        assert_eq!(peer.heard()[2].line, "POST /v1/prices/price_1");
-        assert_eq!(peer.heard()[2].fields(), ["active=false"]);
-    }
-
-    #[tokio::test]
-    async fn all_keys_must_be_sold_and_one_of_several_ids() {
-        let one = |id: &str, active: bool| {
-            let mut price = price(id);
-            price["active"] = json!(active);
-            price
-        };
-        let page = |prices: Vec<Value>| {
-            let list =
-                json!({ "object": "list", "data": prices, "has_more": false, "url": "/v1/prices" });
-            Reply::ok(&list.to_string())
-        };
-        let keys = |peer: Peer| async move {
-            let found = peer
-                .api()
-                .price_choices(&[], &["a", "b"])
-                .await
-                .expect("an answer");
-            found.map(|found| {
-                found
-                    .into_iter()
-                    .map(|one| (one.price.to_string(), one.quantity))
-                    .collect::<Vec<_>>()
-            })
-        };
-        let both = vec![("price_1".to_owned(), None), ("price_2".to_owned(), None)];
-        assert_eq!(
-            keys(Peer::script([page(vec![
-                one("price_1", true),
-                one("price_2", true)
-            ])]))
-            .await,
-            Some(both)
-        );
-        assert_eq!(
-            keys(Peer::script([page(vec![
-                one("price_1", true),
-                one("price_2", false)
-            ])]))
-            .await,
-            None
-        );
-        assert_eq!(keys(Peer::script([page(vec![])])).await, None);
-        let ids = ["price_1", "price_2"].map(|id| PriceId::parse(id).expect("an id"));
-        for (first, second, sold) in [(true, true, 2), (false, true, 1), (false, false, 0)] {
-            let reply = |id, active| Reply::ok(&one(id, active).to_string());
-            let peer = Peer::script([reply("price_1", first), reply("price_2", second)]);
-            let found = peer
-                .api()
-                .price_choices(&ids, &[])
-                .await
-                .expect("an answer");
-            assert_eq!(
-                found.map_or(0, |found| found.len()),
-                sold,
-                "{first} {second}"
-            );
-        }
-    }
-}
+mod tests;

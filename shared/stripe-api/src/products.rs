@@ -1,4 +1,4 @@
-//! Products: what is sold. Their ids are ours to choose, so that making one twice cannot make two.
+//! Products. We choose their ids, so creating one twice makes one.
 
 use crate::StripeApi;
 use crate::error::StripeError;
@@ -8,46 +8,36 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// A product as Stripe has it.
+/// A product at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Product {
-    /// Its id.
     #[serde(deserialize_with = "id")]
     pub id: ProductId,
-    /// What customers read.
     pub name: String,
-    /// What customers read below it.
+    /// The text below the product's name.
     #[serde(default)]
     pub description: Option<String>,
-    /// Whether it is sold.
     pub active: bool,
-    /// Our notes on it.
     #[serde(default, deserialize_with = "or_empty")]
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A product to be made.
+/// A product to create.
 pub struct ProductOrder<'a> {
-    /// Its id.
     pub id: &'a ProductId,
-    /// What customers read.
     pub name: &'a str,
-    /// What customers read below it.
     pub description: Option<&'a str>,
-    /// Our notes on it.
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-/// What is to be another than it was; what is absent stays.
+/// The fields to change; absent ones stay.
 #[derive(Default)]
 pub struct ProductChange<'a> {
-    /// What customers read.
     pub name: Option<&'a str>,
-    /// What customers read below it; empty for nothing.
+    /// Empty removes it.
     pub description: Option<&'a str>,
-    /// Whether it is sold.
     pub active: Option<bool>,
-    /// Notes to be added; an empty one takes its name away.
+    /// Metadata to add; an empty value removes its key.
     pub metadata: Option<&'a BTreeMap<String, String>>,
 }
 
@@ -56,14 +46,13 @@ const FIND: &str = "find the product";
 const UPDATE: &str = "update the product";
 
 impl StripeApi {
-    /// A product as it is now.
     pub async fn product_find(&self, id: &ProductId) -> Result<Option<Product>, StripeError> {
         self.to(FIND)
             .find(&["products", id.as_str()], json!({}))
             .await
     }
 
-    /// Makes a product; it is refused where its id is taken.
+    /// Creates a product. Stripe rejects an id that exists.
     pub async fn product_create(
         &self,
         order: &ProductOrder<'_>,
@@ -78,7 +67,6 @@ impl StripeApi {
         self.to(CREATE).write(&["products"], form, key).await
     }
 
-    /// Changes a product.
     pub async fn product_update(
         &self,
         id: &ProductId,

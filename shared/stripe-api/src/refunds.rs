@@ -1,78 +1,59 @@
-//! Refunds: money that goes back.
+//! Refunds.
 
 use crate::StripeApi;
 use crate::error::StripeError;
-use crate::fields::{id, id_maybe, moment, or_empty, words};
+use crate::fields::{id, id_maybe, moment, open_words, or_empty};
 use domain::ids::{ChargeId, PaymentIntentId, RefundId};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// A refund as Stripe has it.
+/// A refund at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Refund {
-    /// Its id.
     #[serde(deserialize_with = "id")]
     pub id: RefundId,
-    /// How much.
     #[serde(rename = "amount")]
     pub amount_minor: i64,
-    /// In lower case.
     pub currency: String,
-    /// Whether the money is on its way. One that has succeeded may still fail.
+    /// A succeeded refund may still fail later.
     #[serde(default)]
     pub status: Option<RefundStatus>,
-    /// Of which payment.
     #[serde(default, deserialize_with = "id_maybe")]
     pub payment_intent: Option<PaymentIntentId>,
-    /// Of which charge.
     #[serde(default, deserialize_with = "id_maybe")]
     pub charge: Option<ChargeId>,
-    /// Why.
     #[serde(default)]
     pub reason: Option<RefundReason>,
-    /// When it was made.
     #[serde(deserialize_with = "moment")]
     pub created: Timestamp,
-    /// Our notes on it.
     #[serde(default, deserialize_with = "or_empty")]
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A refund to be made.
+/// A refund to create.
 pub struct RefundOrder<'a> {
-    /// Of which payment.
     pub payment: &'a PaymentIntentId,
-    /// How much; without, all that is left of it.
     pub amount_minor: Option<i64>,
-    /// Why.
     pub reason: Option<RefundReason>,
-    /// Our notes on it.
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-words! {
-    /// Whether the money is on its way.
+open_words! {
     RefundStatus {
-        /// It is not yet.
         Pending = "pending",
-        /// The payer has to do something.
+        /// The payer has to act.
         RequiresAction = "requires_action",
-        /// It is.
         Succeeded = "succeeded",
-        /// It came back.
         Failed = "failed",
-        /// Somebody stopped it.
         Canceled = "canceled",
     }
-    /// Why money goes back.
     RefundReason {
-        /// It was paid twice.
+        /// The payment was a duplicate.
         Duplicate = "duplicate",
-        /// Somebody else paid with it; Stripe blocks that card.
+        /// The payment was fraudulent; Stripe blocks the card.
         Fraudulent = "fraudulent",
-        /// The customer asked.
         RequestedByCustomer = "requested_by_customer",
     }
 }
@@ -82,7 +63,7 @@ const FIND: &str = "find the refund";
 const LIST: &str = "list the payment's refunds";
 
 impl StripeApi {
-    /// Gives money back.
+    /// Creates a refund.
     pub async fn refund_create(
         &self,
         order: &RefundOrder<'_>,
@@ -97,14 +78,13 @@ impl StripeApi {
         self.to(CREATE).write(&["refunds"], form, key).await
     }
 
-    /// A refund as it is now.
     pub async fn refund_find(&self, id: &RefundId) -> Result<Option<Refund>, StripeError> {
         self.to(FIND)
             .find(&["refunds", id.as_str()], json!({}))
             .await
     }
 
-    /// All refunds of a payment, those too that were made elsewhere.
+    /// All refunds of a payment, including those created elsewhere.
     pub async fn refund_list(&self, payment: &PaymentIntentId) -> Result<Vec<Refund>, StripeError> {
         let query = json!({ "payment_intent": payment.as_str() });
         self.to(LIST)

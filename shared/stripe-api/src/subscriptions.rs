@@ -1,5 +1,4 @@
-//! Subscriptions: what a customer has, and until when. `orders.rs` makes and ends them, `changes.rs` changes what they are
-//! for.
+//! Subscriptions. `orders.rs` creates and cancels them; `changes.rs` changes their items.
 
 mod changes;
 mod orders;
@@ -11,7 +10,7 @@ pub use orders::{Cancel, MethodMissing, PriceChoice, SubscriptionOrder, Trial, W
 use crate::StripeApi;
 use crate::calls::Page;
 use crate::error::StripeError;
-use crate::fields::{id, id_maybe, is_there, moment, moment_maybe, or_empty, words};
+use crate::fields::{id, id_maybe, is_there, moment, moment_maybe, open_words, or_empty};
 use crate::prices::Price;
 use domain::billing::plans::Span;
 use domain::billing::subscriptions as kept;
@@ -22,87 +21,65 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// A subscription as Stripe has it.
+/// A subscription at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Subscription {
-    /// Its id.
     #[serde(deserialize_with = "id")]
     pub id: SubscriptionId,
-    /// Whose it is.
     #[serde(deserialize_with = "id")]
     pub customer: CustomerId,
-    /// How it stands.
     pub status: SubscriptionStatus,
-    /// What it is for.
     #[serde(deserialize_with = "items")]
     pub items: Vec<SubscriptionItem>,
-    /// Whether it ends with its period.
     #[serde(default)]
     pub cancel_at_period_end: bool,
-    /// When it is going to end.
     #[serde(default, deserialize_with = "moment_maybe")]
     pub cancel_at: Option<Timestamp>,
-    /// When somebody said that it shall end.
+    /// When cancellation was requested.
     #[serde(default, deserialize_with = "moment_maybe")]
     pub canceled_at: Option<Timestamp>,
-    /// When it ended.
     #[serde(default, deserialize_with = "moment_maybe")]
     pub ended_at: Option<Timestamp>,
-    /// Until when it is tried for nothing.
     #[serde(default, deserialize_with = "moment_maybe")]
     pub trial_end: Option<Timestamp>,
-    /// Whether somebody has told Stripe not to collect for now. [`SubscriptionStatus::Paused`] is another thing.
+    /// Whether collection is paused by hand. [`SubscriptionStatus::Paused`] is different.
     #[serde(default, rename = "pause_collection", deserialize_with = "is_there")]
     pub collection_paused: bool,
-    /// What it is paid with; absent where the customer's usual way serves.
+    /// Absent if the customer's default method is used.
     #[serde(default, deserialize_with = "id_maybe")]
     pub default_payment_method: Option<PaymentMethodId>,
-    /// When it was made.
     #[serde(deserialize_with = "moment")]
     pub created: Timestamp,
-    /// Our notes on it.
     #[serde(default, deserialize_with = "or_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// Whether the money is real.
     pub livemode: bool,
 }
 
-/// One thing that a subscription is for.
+/// An item of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SubscriptionItem {
-    /// Its id.
     pub id: String,
-    /// At what price, and with it which product, and whether a meter counts.
+    /// The price, with its product and usage type.
     pub price: Price,
-    /// How many; absent where a meter counts.
+    /// Absent for metered prices.
     #[serde(default)]
     pub quantity: Option<u64>,
-    /// When its period began.
     #[serde(rename = "current_period_start", deserialize_with = "moment")]
     pub period_start: Timestamp,
-    /// When its period ends.
     #[serde(rename = "current_period_end", deserialize_with = "moment")]
     pub period_end: Timestamp,
 }
 
-words! {
-    /// How a subscription stands.
+open_words! {
     SubscriptionStatus {
-        /// The first payment is still awaited.
         Incomplete = "incomplete",
-        /// It never came.
+        /// The first payment never arrived.
         IncompleteExpired = "incomplete_expired",
-        /// Tried for nothing.
         Trialing = "trialing",
-        /// As it should be.
         Active = "active",
-        /// A payment failed, and is tried again.
         PastDue = "past_due",
-        /// A payment failed for good.
         Unpaid = "unpaid",
-        /// Its trial ended without a way to pay.
         Paused = "paused",
-        /// It is over.
         Canceled = "canceled",
     }
 }
@@ -121,7 +98,7 @@ fn items<'de, D: serde::Deserializer<'de>>(
 }
 
 impl Subscription {
-    /// What we keep of it, as an event of that moment would tell it.
+    /// The form in which the store keeps it, as an event at `as_of` would report it.
     pub fn as_kept(&self, as_of: Timestamp) -> kept::Subscription {
         // Items may renew at different times; it is paid for until the last of them ends.
         let spans = self.items.iter().map(|item| Span {
@@ -154,7 +131,7 @@ const FIND: &str = "find the subscription";
 const LIST: &str = "list the customer's subscriptions";
 
 impl StripeApi {
-    /// A subscription as it is now; one that is over can still be found.
+    /// A subscription by id, including an ended one.
     pub async fn subscription_find(
         &self,
         id: &SubscriptionId,
@@ -164,7 +141,7 @@ impl StripeApi {
             .await
     }
 
-    /// All subscriptions of a customer, those that are over too.
+    /// All subscriptions of a customer, including ended ones.
     pub async fn subscription_list(
         &self,
         customer: &CustomerId,

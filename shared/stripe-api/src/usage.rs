@@ -1,4 +1,4 @@
-//! ReportAction Stripe of usage, so that telling twice is telling once.
+//! Reporting usage. The identifier makes repeated reports one.
 
 use crate::StripeApi;
 use crate::error::{Origin, Refusal, StripeError};
@@ -9,33 +9,28 @@ use std::collections::HashMap;
 use stripe_billing::billing_meter_event::CreateBillingMeterEvent;
 use stripe_client_core::{IdempotencyKey, RequestStrategy, StripeRequest};
 
-/// One billable fact, as frozen at its birth.
+/// One billable fact, unchanged since its creation.
 pub struct UsageReport<'a> {
-    /// The meter's event name.
     pub event_name: &'a str,
-    /// Who is billed.
     pub customer: &'a CustomerId,
-    /// How many.
     pub value: u64,
-    /// What makes two tellings one; at most 100 characters.
+    /// Makes repeated reports one; at most 100 characters.
     pub identifier: &'a str,
-    /// When it became billable.
     pub timestamp: Timestamp,
 }
 
-/// How telling went.
+/// The result of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reported {
-    /// Stripe has taken it. Whether it counts it is decided later.
+    /// Stripe accepted it; whether it counts is decided later.
     Accepted,
-    /// Stripe had taken it before.
     AlreadyThere,
 }
 
 const OPERATION: &str = "report the usage";
 
 impl StripeApi {
-    /// Tells Stripe of one fact.
+    /// Reports one fact.
     pub async fn usage_report(&self, report: &UsageReport<'_>) -> Result<Reported, StripeError> {
         let key = IdempotencyKey::new(report.identifier).map_err(|_| StripeError::Unaskable {
             operation: OPERATION,

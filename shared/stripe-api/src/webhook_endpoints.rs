@@ -1,75 +1,59 @@
-//! Webhook endpoints: where Stripe knocks, and the secret it signs with, which it says once.
+//! Webhook endpoints: where Stripe sends events, and the signing secret, which it shows once.
 
 use crate::StripeApi;
 use crate::error::StripeError;
-use crate::fields::{or_empty, secret, words};
+use crate::fields::{open_words, or_empty, secret};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// An endpoint as Stripe has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct WebhookEndpoint {
-    /// Its id.
     pub id: String,
-    /// Where it knocks.
     pub url: String,
-    /// Of what it tells; `*` stands for nearly everything.
+    /// The event types; `*` means nearly all.
     pub enabled_events: Vec<String>,
-    /// Whether it knocks.
     pub status: EndpointStatus,
-    /// In which shape it tells; absent for the account's own.
+    /// Absent for the account's default version.
     #[serde(default)]
     pub api_version: Option<String>,
-    /// What operators call it.
+    /// The description for operators.
     #[serde(default)]
     pub description: Option<String>,
-    /// Our notes on it.
     #[serde(default, deserialize_with = "or_empty")]
     pub metadata: BTreeMap<String, String>,
 }
 
-/// An endpoint with the secret it signs with.
+/// A new endpoint with its signing secret.
 #[derive(Debug, Clone)]
 pub struct NewWebhookEndpoint {
-    /// What was made.
     pub endpoint: WebhookEndpoint,
-    /// What only this answer, and its repetitions with the same key, say.
+    /// Only this response, and its replays with the same key, contain the secret.
     pub secret: SecretString,
 }
 
-/// An endpoint to be made.
 pub struct WebhookEndpointOrder<'a> {
-    /// Where to knock.
     pub url: &'a str,
-    /// Of what to tell.
     pub events: &'a [&'a str],
-    /// In which shape, as [`crate::api_version`].
+    /// The version returned by [`crate::api_version`].
     pub api_version: &'a str,
-    /// What operators call it.
     pub description: Option<&'a str>,
-    /// Our notes on it.
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-/// What is to be another than it was; what is absent stays. An endpoint's version cannot change.
+/// The fields to change; absent ones stay. An endpoint's version cannot change.
 #[derive(Default)]
 pub struct WebhookEndpointChange<'a> {
-    /// Where to knock.
     pub url: Option<&'a str>,
-    /// Of what to tell.
     pub events: Option<&'a [&'a str]>,
-    /// Whether to knock.
     pub disabled: Option<bool>,
 }
 
-words! {
-    /// Whether Stripe knocks.
+open_words! {
     EndpointStatus {
-        /// It does.
         Enabled = "enabled",
-        /// It does not: somebody has said so, or nobody ever answered.
+        /// It is disabled by hand, or because it never answered.
         Disabled = "disabled",
     }
 }
@@ -85,7 +69,6 @@ const LIST: &str = "list the webhook endpoints";
 const UPDATE: &str = "update the webhook endpoint";
 
 impl StripeApi {
-    /// All endpoints.
     pub async fn webhook_endpoint_list(&self) -> Result<Vec<WebhookEndpoint>, StripeError> {
         self.to(LIST)
             .list(
@@ -96,7 +79,7 @@ impl StripeApi {
             .await
     }
 
-    /// Makes an endpoint. Two may have the same URL, so look first.
+    /// Creates an endpoint. Stripe allows two with one URL, so look up first.
     pub async fn webhook_endpoint_create(
         &self,
         order: &WebhookEndpointOrder<'_>,
@@ -121,7 +104,6 @@ impl StripeApi {
         Ok(NewWebhookEndpoint { endpoint, secret })
     }
 
-    /// Changes an endpoint.
     pub async fn webhook_endpoint_update(
         &self,
         id: &str,

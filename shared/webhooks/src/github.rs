@@ -6,7 +6,7 @@ use crate::signing::{self, SigningSecrets};
 use crate::{BadPayload, Rejected, Signed};
 use domain::ids::DeliveryId;
 use domain::inbox::events::GithubEvent;
-use domain::inbox::{Delivery, EventKey, Provenance, Source, Verified};
+use domain::inbox::{Delivery, EventKey, EventSource, Provenance, Verified};
 use http::HeaderMap;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -42,7 +42,7 @@ pub fn verify(
         .ok_or(Rejected::BadBody("X-GitHub-Delivery is missing"))?;
     let id = DeliveryId::parse(id)
         .map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not a valid id"))?;
-    let key = EventKey::parse(Source::Github, id.as_str())
+    let key = EventKey::parse(EventSource::Github, id.as_str())
         .map_err(|_| Rejected::BadBody("X-GitHub-Delivery is not a valid id"))?;
     let event = header(headers, "x-github-event").filter(|name| is_word(name));
     let event = event.ok_or(Rejected::BadBody("X-GitHub-Event is missing"))?;

@@ -4,11 +4,11 @@
 //! handler needs is an error.
 
 use domain::accounts::addresses::MailAddress;
-use domain::billing::marketplace::{Listed, ListedPrice};
+use domain::billing::marketplace::{ListedPlan, ListedPrice};
 use domain::ids::{CommentId, InstallationId, OwnerId, RepositoryId};
 use domain::inbox::events::{
-    Comment, CommentOn, GithubEvent, InstallationChange, InstallationEvent, Issue, IssueChange,
-    IssueEvent, MarketplaceChange, MarketplaceEvent, Origin, PullChange, PullEvent, PullState,
+    Comment, CommentOn, EventOrigin, GithubEvent, InstallationChange, InstallationEvent, Issue,
+    IssueChange, IssueEvent, MarketplaceChange, MarketplaceEvent, PullChange, PullEvent, PullState,
 };
 use domain::time::Timestamp;
 use serde::de::Error;
@@ -121,7 +121,7 @@ struct OfPurchase {
 #[derive(Deserialize)]
 struct Bought {
     account: Buyer,
-    plan: ListedPlan,
+    plan: PlanBody,
 }
 
 #[derive(Deserialize)]
@@ -132,7 +132,7 @@ struct Buyer {
 }
 
 #[derive(Deserialize)]
-struct ListedPlan {
+struct PlanBody {
     id: u64,
     name: String,
     #[serde(default)]
@@ -266,7 +266,7 @@ fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde
         effective_date,
         marketplace_purchase: bought,
     } = serde_json::from_slice(body)?;
-    let ListedPlan {
+    let PlanBody {
         id,
         name,
         monthly_price_in_cents,
@@ -286,13 +286,13 @@ fn purchase(body: &[u8], change: MarketplaceChange) -> Result<GithubEvent, serde
         owner_login: bought.account.login,
         mail: mail.and_then(|text| MailAddress::parse(&text).ok()),
         change,
-        listed: Listed { id, name, price },
+        listed: ListedPlan { id, name, price },
         effective_at: effective_date.0,
     }))
 }
 
-fn origin(installation: Id, repository: Repository, sender: Login, app: Option<Id>) -> Origin {
-    Origin {
+fn origin(installation: Id, repository: Repository, sender: Login, app: Option<Id>) -> EventOrigin {
+    EventOrigin {
         installation: InstallationId::new(installation.id),
         owner: OwnerId::new(repository.owner.id),
         owner_login: repository.owner.login,

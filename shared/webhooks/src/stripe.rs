@@ -5,7 +5,7 @@ use crate::stripe_payloads as payloads;
 use crate::{BadPayload, Rejected, Signed};
 use domain::ids::StripeEventId;
 use domain::inbox::events::{StripeEnvelope, StripeEvent};
-use domain::inbox::{Delivery, EventKey, Provenance, Source, Verified};
+use domain::inbox::{Delivery, EventKey, EventSource, Provenance, Verified};
 use domain::time::Timestamp;
 use http::HeaderMap;
 use serde::Deserialize;
@@ -52,7 +52,7 @@ pub fn verify(
         .map_err(|_| Rejected::BadBody("the body is not an event with an id and a type"))?;
     let id = StripeEventId::parse(&envelope.id)
         .map_err(|_| Rejected::BadBody("the event's id is not one of Stripe"))?;
-    let key = EventKey::parse(Source::Stripe, id.as_str())
+    let key = EventKey::parse(EventSource::Stripe, id.as_str())
         .map_err(|_| Rejected::BadBody("the event's id is invalid"))?;
     if !is_type(&envelope.kind) {
         return Err(Rejected::BadBody("the event's type is not one of Stripe"));

@@ -15,8 +15,8 @@ pub use meters::{MeterErrors, Uncounted};
 use customers::{customer, method};
 use domain::ids::BadId;
 use domain::inbox::events::{
-    CheckoutChange, CustomerChange, InvoiceChange, Mode, PaymentChange, PaymentMethodChange,
-    StripeEnvelope, StripeEvent, SubscriptionChange,
+    CheckoutChange, CustomerChange, InvoiceChange, PaymentChange, PaymentMethodChange,
+    StripeEnvelope, StripeEvent, StripeMode, SubscriptionChange,
 };
 use domain::time::Timestamp;
 use meters::thin;
@@ -115,8 +115,12 @@ struct Around<P = IgnoredAny> {
     previous: Option<P>,
 }
 
-fn mode(livemode: bool) -> Mode {
-    if livemode { Mode::Live } else { Mode::Test }
+fn mode(livemode: bool) -> StripeMode {
+    if livemode {
+        StripeMode::Live
+    } else {
+        StripeMode::Test
+    }
 }
 
 /// Reads an event by its object.

@@ -7,10 +7,10 @@ mod owners;
 
 use crate::world::World;
 use bytes::Bytes;
-use domain::accounts::signups::{Newcomer, State};
+use domain::accounts::signups::{Applicant, SignUpState};
 use domain::accounts::{Account, Payer};
 use domain::ids::{AccountId, InstallationId, OwnerId};
-use domain::notices::Outcome;
+use domain::notices::NoticeOutcome;
 use http::Response;
 use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER_ID};
 use serde_json::Value;
@@ -30,7 +30,7 @@ impl World {
     }
 
     /// The sign-up of an applicant.
-    pub async fn signup(&self, applicant: &Newcomer) -> SignUpRow {
+    pub async fn signup(&self, applicant: &Applicant) -> SignUpRow {
         self.stack
             .store
             .signup_find(applicant)
@@ -55,11 +55,15 @@ impl World {
     }
 
     /// One customer, one account and one welcome have come of the sign-up.
-    pub async fn assert_provisioned_once(&self, applicant: &Newcomer, welcome: Outcome) -> Account {
+    pub async fn assert_provisioned_once(
+        &self,
+        applicant: &Applicant,
+        welcome: NoticeOutcome,
+    ) -> Account {
         let row = self.signup(applicant).await;
         assert_eq!(
             (row.state, row.sign_up.email, row.sign_up.name),
-            (State::Done, None, None)
+            (SignUpState::Done, None, None)
         );
         let found = self
             .stack

@@ -5,7 +5,7 @@ use crate::world::program::program;
 use crate::world::shop::subscribes;
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
-use domain::inbox::{EventState, Source};
+use domain::inbox::{EventSource, EventState};
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
 use serde_json::Value;
@@ -183,7 +183,7 @@ async fn a_conversion_waits_for_what_it_needs() {
         assert_eq!(world.stripe_delivers(&sent[0]).await, StatusCode::ACCEPTED);
         world.turn(Queue::StripeEvents).await;
         let row = world
-            .event(Source::Stripe, sent[0]["id"].as_str().expect("an id"))
+            .event(EventSource::Stripe, sent[0]["id"].as_str().expect("an id"))
             .await
             .expect("it is there");
         assert_eq!((row.state, row.attempts), (EventState::Pending, 0));

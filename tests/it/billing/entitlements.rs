@@ -219,7 +219,7 @@ async fn the_same_event_again_changes_nothing() {
     assert_eq!(world.acts_on(&event).await, first);
     assert_eq!(
         world
-            .logged(domain::inbox::Source::Stripe, &EventState::ALL)
+            .logged(domain::inbox::EventSource::Stripe, &EventState::ALL)
             .await
             .len(),
         1

@@ -3,10 +3,10 @@
 use crate::world::money::Sold;
 use crate::world::verbs::permutations;
 use crate::world::{FaultPlan, World, fixture};
-use domain::accounts::signups::Newcomer;
+use domain::accounts::signups::Applicant;
 use domain::ids::{AccountId, OwnerId};
-use domain::inbox::{EventState, Source};
-use domain::notices::Outcome;
+use domain::inbox::{EventSource, EventState};
+use domain::notices::NoticeOutcome;
 use local_stack::world::{CUSTOMER, INSTALLATION_ID, OWNER, OWNER_ID, REPOSITORY};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -141,8 +141,11 @@ async fn marketplace_installation() {
                 "for owner 9001, who signs up with it",
             )
             .await;
-        let acme = Newcomer::Owner(OwnerId::new(OWNER_ID));
-        let account = world.assert_provisioned_once(&acme, Outcome::Sent).await.id;
+        let acme = Applicant::Owner(OwnerId::new(OWNER_ID));
+        let account = world
+            .assert_provisioned_once(&acme, NoticeOutcome::Sent)
+            .await
+            .id;
         world.github_sends("installation.created").await;
         world.settle().await;
         assert_eq!(world.payer().await.as_ref(), Some(&account));
@@ -339,7 +342,7 @@ async fn a_plan_that_the_catalogue_does_not_mean_changes_nothing() {
             .github_sends(&format!("marketplace_purchase.{sample}"))
             .await;
         world.settle().await;
-        let (state, words) = world.outcome(Source::Github, &delivery).await;
+        let (state, words) = world.outcome(EventSource::Github, &delivery).await;
         assert!(
             state == EventState::Processed && words.contains("owner 9001"),
             "{sample}: {words}"

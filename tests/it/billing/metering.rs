@@ -6,9 +6,9 @@ use crate::world::wire::{ALWAYS, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
 use boot::Settings as _;
-use domain::billing::usage::{Debts, Meter};
+use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::UsageId;
-use domain::jobs::{Snapshot, State};
+use domain::jobs::{JobRow, JobState};
 use domain::time::Timestamp;
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};
 use serde_json::json;
@@ -27,7 +27,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub async fn pending(fault_plan: FaultPlan, settings: &[(&str, &str)]) -> World {
     let world = World::with(fault_plan, settings).await;
     world.github_sends("issues.opened").await;
-    while world.open_job().await.is_none() || world.present_job().await.state != State::PrOpened {
+    while world.open_job().await.is_none() || world.present_job().await.state != JobState::PrOpened
+    {
         let mut handed = 0;
         for queue in Queue::ALL
             .into_iter()
@@ -64,7 +65,7 @@ async fn assert_reported_once(world: &World) {
     let opened = job
         .timeline
         .iter()
-        .find(|moment| moment.state == State::PrOpened)
+        .find(|moment| moment.state == JobState::PrOpened)
         .expect("it was opened")
         .at;
     assert_eq!(
@@ -81,7 +82,7 @@ async fn assert_reported_once(world: &World) {
 }
 
 /// What operators see.
-async fn reported_at(world: &World, job: &Snapshot) -> serde_json::Value {
+async fn reported_at(world: &World, job: &JobRow) -> serde_json::Value {
     let shown = world.shown_job(&job.facts.id).await;
     let usage = &shown["payment"]["usage"][0];
     assert_eq!(usage["meter"], "pull_requests", "{shown}");
@@ -357,7 +358,7 @@ async fn with_billing_off_usage_is_kept_and_reported_when_it_is_on() {
 #[tokio::test(start_paused = true)]
 async fn of_two_workers_one_reports_and_the_other_waits() {
     let world = pending(FaultPlan::None, &WIRED).await;
-    let debts = Debts {
+    let debts = AccountMeter {
         account: world.account().await,
         meter: Meter::pull_requests(),
     };

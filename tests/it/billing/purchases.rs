@@ -3,7 +3,7 @@
 use crate::world::shop::{PACK, PRICE, whole};
 use crate::world::{FaultPlan, World};
 use domain::ids::PaymentId;
-use domain::inbox::{EventState, Source};
+use domain::inbox::{EventSource, EventState};
 use domain::ledger::Cause;
 use http::StatusCode;
 use local_stack::world::CUSTOMER;
@@ -201,7 +201,7 @@ async fn without_a_key_a_purchase_waits() {
         assert_eq!(world.stripe_delivers(&event).await, StatusCode::ACCEPTED);
         world.turn(::queues::Queue::StripeEvents).await;
         let row = world
-            .event(Source::Stripe, event["id"].as_str().expect("an id"))
+            .event(EventSource::Stripe, event["id"].as_str().expect("an id"))
             .await
             .expect("it is there");
         assert_eq!((row.state, row.attempts), (EventState::Pending, 0));

@@ -6,7 +6,7 @@ use crate::world::verbs::permutations;
 use crate::world::{FaultPlan, World};
 use domain::ids::{AccountId, ActionId};
 use domain::inbox::EventState;
-use domain::ledger::{HoldId, Label, Posting};
+use domain::ledger::{EntryDetails, HoldId, Posting};
 use domain::units::Credits;
 use stand_in_stripe::DisputeStatus::{
     self, Lost, NeedsResponse, UnderReview, WarningClosed, WarningNeedsResponse, Won,
@@ -206,7 +206,7 @@ fn hold(world: &World, account: &AccountId, n: u8, amount: Credits) -> Posting {
         account,
         HoldId::Own(action(n)),
         (amount, Credits::ZERO),
-        Label::default(),
+        EntryDetails::default(),
         now,
     )
 }
@@ -225,7 +225,7 @@ async fn spends(world: &World, account: &AccountId, n: u8, amount: Credits) {
         account,
         HoldId::Own(action(n)),
         (amount, amount),
-        Label::default(),
+        EntryDetails::default(),
         now,
     );
     assert_eq!(

@@ -8,7 +8,7 @@ pub mod crowds;
 use crate::world::money::Sold;
 use crate::world::program::{Program, program};
 use ::queues::Queue;
-use domain::billing::spending::{MICROS, Spent, Unit};
+use domain::billing::spending::{MICROS, SpendUnit, Spent};
 use domain::ids::RepositoryId;
 use domain::jobs::cost_to_customer;
 use domain::units::Credits;

@@ -7,8 +7,8 @@ use crate::world::wire::{ALWAYS, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::ids::{JobId, RepositoryId};
-use domain::inbox::{EventState, Source};
-use domain::jobs::State;
+use domain::inbox::{EventSource, EventState};
+use domain::jobs::JobState;
 use local_stack::world::{OWNER, REPOSITORY, REPOSITORY_ID};
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ impl World {
         let delivery = self.github_sends_changed(sample, change).await;
         for _ in 0..200 {
             let event = self
-                .event(Source::Github, &delivery)
+                .event(EventSource::Github, &delivery)
                 .await
                 .expect("it is recorded");
             let words = self.last_words(number);
@@ -153,7 +153,7 @@ async fn with_billing_off_the_limit_holds_and_an_open_job_is_joined() {
     }
     world.asked_for("issue_comment.created", 31).await;
     let job = world.open_job_of(31).await.expect("it is open");
-    assert_eq!(world.job(&job).await.state, State::PrOpened);
+    assert_eq!(world.job(&job).await.state, JobState::PrOpened);
     assert!(
         !world.last_words(31).contains("could not be reported"),
         "nothing was refused"

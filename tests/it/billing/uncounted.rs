@@ -2,7 +2,7 @@
 
 use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World, fixture};
-use domain::billing::usage::{Debts, Meter};
+use domain::billing::usage::{AccountMeter, Meter};
 use domain::ids::UsageId;
 use domain::inbox::EventState;
 use serde_json::json;
@@ -17,7 +17,7 @@ async fn what_was_not_counted_waits_for_a_person() {
     world.assert_delivered_once();
     let job = world.commented_job().await;
     let usage = UsageId::of_job(&job.facts.id);
-    let debts = Debts {
+    let debts = AccountMeter {
         account: job.facts.account.clone(),
         meter: Meter::pull_requests(),
     };

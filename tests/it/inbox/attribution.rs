@@ -3,7 +3,7 @@
 
 use crate::world::shop::{PACK, PRICE};
 use crate::world::{FaultPlan, World};
-use domain::inbox::{EventState, Source};
+use domain::inbox::{EventSource, EventState};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn an_unattributed_purchase_waits_for_an_operator() {
         world.settle().await;
         let id = event["id"].as_str().expect("an id");
         assert_eq!(
-            world.outcome(Source::Stripe, id).await.0,
+            world.outcome(EventSource::Stripe, id).await.0,
             EventState::Processed
         );
         assert_eq!(world.purse(&account).await, (10_000, 0));
@@ -87,7 +87,10 @@ async fn an_event_becomes_attributable_by_provisioning_its_customer_too() {
     assert_eq!(status, StatusCode::ACCEPTED);
     world.settle().await;
     assert_eq!(
-        world.outcome(Source::Stripe, "evt_TallyhookDemo2").await.0,
+        world
+            .outcome(EventSource::Stripe, "evt_TallyhookDemo2")
+            .await
+            .0,
         EventState::Processed
     );
     assert_eq!(

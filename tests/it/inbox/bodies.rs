@@ -1,8 +1,8 @@
 //! Bodies of every size come back byte for byte, or are refused whole.
 
 use crate::world::{FaultPlan, World, fixture};
-use domain::inbox::{BODY_BYTES_MAX, EventState, Source};
-use domain::jobs::State;
+use domain::inbox::{BODY_BYTES_MAX, EventSource, EventState};
+use domain::jobs::JobState;
 use http::StatusCode;
 use stand_in_shared::faults::{Moment, scramble};
 
@@ -59,7 +59,7 @@ async fn bodies_of_every_size_come_back_byte_for_byte() {
             );
             assert!(raw(&world, &id).await == body, "{id} is not what was sent");
             let row = world
-                .event(Source::Github, &id)
+                .event(EventSource::Github, &id)
                 .await
                 .expect("it is recorded");
             assert_eq!(row.body_bytes, u64::try_from(bytes).expect("small"));
@@ -74,7 +74,7 @@ async fn bodies_of_every_size_come_back_byte_for_byte() {
     world.settle().await;
     assert_eq!(
         world
-            .logged(Source::Github, &[EventState::Ignored])
+            .logged(EventSource::Github, &[EventState::Ignored])
             .await
             .len(),
         16
@@ -150,7 +150,7 @@ async fn a_large_body_is_recorded_whole_or_not_at_all() {
             assert_eq!(first, StatusCode::BAD_GATEWAY, "put {place} {moment:?}");
             let head_is_there = place + 1 == puts && moment == Moment::After;
             assert_eq!(
-                world.event(Source::Github, "large").await.is_some(),
+                world.event(EventSource::Github, "large").await.is_some(),
                 head_is_there,
                 "put {place} {moment:?}"
             );
@@ -191,7 +191,7 @@ async fn an_issue_of_four_megabytes_still_becomes_a_pull_request() {
         })
         .await;
     world.settle().await;
-    assert_eq!(world.commented_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, JobState::PrOpened);
     world.assert_delivered_once();
     assert!(raw(&world, &delivery).await.len() > 4 * 1024 * 1024);
     world.done().await;

@@ -5,7 +5,7 @@
 use crate::world::{FaultPlan, World, fixture};
 use bytes::Bytes;
 use domain::inbox::EventState;
-use domain::jobs::State;
+use domain::jobs::JobState;
 use http::{HeaderValue, Method, Request, StatusCode};
 use local_stack::signing::{github_signature, stripe_signature};
 use local_stack::stack::LOCAL_SECRET;
@@ -362,7 +362,7 @@ async fn naughty_words_travel_as_data() {
         })
         .await;
     world.settle().await;
-    assert_eq!(world.commented_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, JobState::PrOpened);
     world.assert_delivered_once();
     let pull = &world.vendors.github.pulls(OWNER, REPOSITORY)[0];
     assert!(

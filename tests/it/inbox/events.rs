@@ -2,7 +2,7 @@
 
 use crate::world::operator::assert_problem;
 use crate::world::{FaultPlan, World, fixture};
-use domain::inbox::{EventState, Source};
+use domain::inbox::{EventSource, EventState};
 use http::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -304,7 +304,10 @@ async fn an_unknown_event_is_not_found() {
         }
     }
     assert_eq!(
-        world.logged(Source::Github, &EventState::ALL).await.len(),
+        world
+            .logged(EventSource::Github, &EventState::ALL)
+            .await
+            .len(),
         1
     );
     world.done().await;

@@ -3,7 +3,7 @@
 
 use crate::world::verbs::together;
 use crate::world::{World, fixture};
-use domain::inbox::{EventState, Source};
+use domain::inbox::{EventSource, EventState};
 use http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
@@ -52,11 +52,11 @@ async fn thousand_webhooks_a_minute() {
     world.settle().await;
     for n in 0..1000 {
         let event = match n % 4 {
-            0 | 1 => world.event(Source::Github, &of(n)).await,
+            0 | 1 => world.event(EventSource::Github, &of(n)).await,
             2 => continue,
             _ => {
                 world
-                    .event(Source::Stripe, &format!("evt_load{n:04}"))
+                    .event(EventSource::Stripe, &format!("evt_load{n:04}"))
                     .await
             }
         };

@@ -3,8 +3,8 @@
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World, fixture};
 use ::queues::Queue;
-use domain::inbox::{EventState, Source};
-use domain::jobs::State;
+use domain::inbox::{EventSource, EventState};
+use domain::jobs::JobState;
 use http::StatusCode;
 use serde_json::json;
 use stand_in_shared::faults::{Effect, Fault};
@@ -37,7 +37,10 @@ async fn a_repeat_of_an_unfinished_event_is_queued_again() {
     world.settle().await;
     world.assert_delivered_once();
     assert_eq!(
-        world.logged(Source::Github, &EventState::ALL).await.len(),
+        world
+            .logged(EventSource::Github, &EventState::ALL)
+            .await
+            .len(),
         1
     );
     world.done().await;
@@ -50,7 +53,7 @@ async fn a_repeat_of_a_finished_event_is_taken_and_not_acted_on() {
     world.github_delivers("issues", "d-1", &body).await;
     world.settle().await;
     let before = world
-        .event(Source::Github, "d-1")
+        .event(EventSource::Github, "d-1")
         .await
         .expect("it is there");
     assert_eq!(before.state, EventState::Processed);
@@ -61,7 +64,7 @@ async fn a_repeat_of_a_finished_event_is_taken_and_not_acted_on() {
     );
     assert_eq!(world.waiting(Queue::GithubEvents).await, 0);
     assert_eq!(
-        world.event(Source::Github, "d-1").await,
+        world.event(EventSource::Github, "d-1").await,
         Some(before),
         "the row is as it was"
     );
@@ -84,7 +87,10 @@ async fn handles_duplicate_webhooks() {
         );
         world.settle().await;
         assert_eq!(
-            world.logged(Source::Github, &EventState::ALL).await.len(),
+            world
+                .logged(EventSource::Github, &EventState::ALL)
+                .await
+                .len(),
             1
         );
         assert_eq!(world.asked("plan"), 1, "one job, planned once");
@@ -129,7 +135,7 @@ async fn another_body_under_a_known_id_is_set_aside() {
         if settled_before {
             world.settle().await;
         }
-        let before = world.event(Source::Github, &id).await;
+        let before = world.event(EventSource::Github, &id).await;
         for other in [&forged, &large, &forged] {
             let answer = world.github_delivers("issues", &id, other).await;
             assert_eq!(
@@ -139,7 +145,7 @@ async fn another_body_under_a_known_id_is_set_aside() {
             );
         }
         assert_eq!(
-            world.event(Source::Github, &id).await,
+            world.event(EventSource::Github, &id).await,
             before,
             "the first one counts"
         );
@@ -154,7 +160,7 @@ async fn another_body_under_a_known_id_is_set_aside() {
     }
     world.settle().await;
     let aside = world
-        .logged(Source::Github, &[EventState::Quarantined])
+        .logged(EventSource::Github, &[EventState::Quarantined])
         .await;
     assert_eq!(
         aside.len(),
@@ -179,7 +185,7 @@ async fn another_body_under_a_known_id_is_set_aside() {
     }
     assert_eq!(
         world.commented_job().await.state,
-        State::PrOpened,
+        JobState::PrOpened,
         "nothing set aside was acted on"
     );
     world.assert_delivered_once();
@@ -195,7 +201,7 @@ async fn without_the_store_nothing_is_taken_and_the_next_delivery_works() {
         world.github_delivers("issues", "d-1", &body).await.status(),
         StatusCode::SERVICE_UNAVAILABLE
     );
-    assert!(world.event(Source::Github, "d-1").await.is_none());
+    assert!(world.event(EventSource::Github, "d-1").await.is_none());
     assert_eq!(
         world.waiting(Queue::GithubEvents).await,
         0,
@@ -258,12 +264,15 @@ async fn a_put_whose_answer_is_lost_is_recognized() {
         );
         world.settle().await;
         assert_eq!(
-            world.logged(Source::Github, &EventState::ALL).await.len(),
+            world
+                .logged(EventSource::Github, &EventState::ALL)
+                .await
+                .len(),
             1
         );
         assert!(
             world
-                .logged(Source::Github, &[EventState::Quarantined])
+                .logged(EventSource::Github, &[EventState::Quarantined])
                 .await
                 .is_empty()
         );
@@ -461,7 +470,7 @@ async fn a_body_under_another_events_name_has_no_effect() {
     world.settle().await;
     let acted_on = world
         .logged(
-            Source::Github,
+            EventSource::Github,
             &[EventState::Processed, EventState::Pending],
         )
         .await;

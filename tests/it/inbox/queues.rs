@@ -4,9 +4,9 @@ use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue, Queues, SqsBatchResponse, SqsEvent, consume_with};
 use domain::ids::JobId;
-use domain::inbox::{EventKey, EventState, Source};
-use domain::jobs::{State, Work};
-use domain::retry::{Done, Failure, Fate, Retry, Retryable};
+use domain::inbox::{EventKey, EventSource, EventState};
+use domain::jobs::{JobState, JobWork};
+use domain::retry::{Done, Failure, MessageFate, Retry, Retryable};
 use domain::time::Timestamp;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ impl Retryable for Unlucky {
 }
 
 fn event(id: &str) -> Message {
-    Message::Event(EventKey::parse(Source::Github, id).expect("an id"))
+    Message::Event(EventKey::parse(EventSource::Github, id).expect("an id"))
 }
 
 /// A world whose function for GitHub's events does what the ids of its messages say.
@@ -81,7 +81,7 @@ async fn act(queues: &Queues, event: SqsEvent, seen: &Handled) -> SqsBatchRespon
         if key.contains("unwritable") {
             return Err(Failure::from(Unlucky));
         }
-        Ok((Fate::of(failure.retry, receives, 0), failure))
+        Ok((MessageFate::of(failure.retry, receives, 0), failure))
     };
     consume_with(queues, event, 10, select, handle, fail).await
 }
@@ -234,12 +234,12 @@ async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
     let account = world.account().await;
     for message in [
         event("d-nobody"),
-        Message::Event(EventKey::parse(Source::Stripe, "evt_nobody").expect("an id")),
+        Message::Event(EventKey::parse(EventSource::Stripe, "evt_nobody").expect("an id")),
         Message::Request(job.clone()),
-        Message::Work(Work::Plan, job.clone()),
-        Message::Work(Work::Code, job.clone()),
-        Message::Work(Work::Review, job.clone()),
-        Message::Work(Work::Pull, job.clone()),
+        Message::Work(JobWork::Plan, job.clone()),
+        Message::Work(JobWork::Code, job.clone()),
+        Message::Work(JobWork::Review, job.clone()),
+        Message::Work(JobWork::Pull, job.clone()),
         Message::Comment(job.clone()),
         Message::Notice(domain::notices::NoticeKey {
             account: account.clone(),
@@ -249,7 +249,7 @@ async fn messages_that_point_nowhere_or_went_astray_are_let_go() {
             Timestamp::from_millis(1),
             [7; 10],
         )),
-        Message::Usage(domain::billing::usage::Debts {
+        Message::Usage(domain::billing::usage::AccountMeter {
             account,
             meter: domain::billing::usage::Meter::pull_requests(),
         }),
@@ -304,7 +304,7 @@ async fn dead_letters_are_moved_back_and_done() {
         (1, 0)
     );
     assert_eq!(
-        world.outcome(Source::Github, &delivery).await.0,
+        world.outcome(EventSource::Github, &delivery).await.0,
         EventState::Pending
     );
 
@@ -318,7 +318,7 @@ async fn dead_letters_are_moved_back_and_done() {
     assert_eq!(world.dead_letters().await, 0);
     world.drain(Queue::GithubEvents).await;
     assert_eq!(
-        world.outcome(Source::Github, &delivery).await.0,
+        world.outcome(EventSource::Github, &delivery).await.0,
         EventState::Processed
     );
     world.settle().await;
@@ -370,7 +370,7 @@ async fn an_event_without_attempts_left_fails_and_is_no_dead_letter() {
         .await;
     assert_eq!(status, StatusCode::ACCEPTED);
     world.settle().await;
-    assert_eq!(world.commented_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, JobState::PrOpened);
     world.assert_delivered_once();
     world.done().await;
 }

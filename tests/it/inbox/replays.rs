@@ -1,8 +1,8 @@
 //! `POST /api/v1/admin/events/{source}/{id}/replay`: what has been done is not done again, and what could not be done is.
 
 use crate::world::{FaultPlan, World, fixture};
-use domain::inbox::{EventState, Source};
-use domain::jobs::State;
+use domain::inbox::{EventSource, EventState};
+use domain::jobs::JobState;
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -25,10 +25,10 @@ async fn replaying_a_finished_event_has_no_second_effect() {
             replay(&world, "github", &delivery).await;
             world.settle().await;
             assert_eq!(
-                world.outcome(Source::Github, &delivery).await.0,
+                world.outcome(EventSource::Github, &delivery).await.0,
                 EventState::Processed
             );
-            assert_eq!(world.commented_job().await.state, State::PrOpened);
+            assert_eq!(world.commented_job().await.state, JobState::PrOpened);
             assert_eq!(
                 world.vendors.model.calls().len(),
                 3,
@@ -45,7 +45,7 @@ async fn replaying_a_finished_event_has_no_second_effect() {
         world.settle().await;
         assert_eq!(
             (world.commented_job().await.state, world.open_job().await),
-            (State::Closed, None)
+            (JobState::Closed, None)
         );
         assert_eq!(world.vendors.github.pulls("acme", "greeter").len(), 1);
         world.done().await;
@@ -83,7 +83,7 @@ async fn replaying_a_quarantined_event_acts_on_it() {
     world.settle().await;
     assert_eq!(world.open_job().await, None);
     let aside = world
-        .logged(Source::Github, &[EventState::Quarantined])
+        .logged(EventSource::Github, &[EventState::Quarantined])
         .await;
     replay(&world, "github", &aside[0].key.id().replace('#', "%23")).await;
     world.settle().await;
@@ -113,14 +113,19 @@ async fn replaying_an_event_of_stripes_ignores_its_age() {
     );
     world.settle().await;
     assert_eq!(
-        world.outcome(Source::Stripe, "evt_TallyhookDemo2").await.0,
+        world
+            .outcome(EventSource::Stripe, "evt_TallyhookDemo2")
+            .await
+            .0,
         EventState::Unattributed
     );
     world.provision().await;
     world.skip(Duration::from_secs(60 * 86_400));
     replay(&world, "stripe", "evt_TallyhookDemo2").await;
     world.settle().await;
-    let (state, says) = world.outcome(Source::Stripe, "evt_TallyhookDemo2").await;
+    let (state, says) = world
+        .outcome(EventSource::Stripe, "evt_TallyhookDemo2")
+        .await;
     assert!(
         state == EventState::Processed && says.contains("is paid"),
         "{says}"

@@ -130,7 +130,7 @@ async fn a_blank_secret_opens_nothing() {
     assert_eq!(
         world
             .logged(
-                domain::inbox::Source::Github,
+                domain::inbox::EventSource::Github,
                 &domain::inbox::EventState::ALL
             )
             .await,

@@ -3,7 +3,7 @@
 
 use crate::world::{FaultPlan, World};
 use bytes::Bytes;
-use domain::inbox::Source;
+use domain::inbox::EventSource;
 use http::{HeaderValue, Request, StatusCode};
 use local_stack::signing::{github_signature, stripe_signature};
 use local_stack::stack::LOCAL_SECRET;
@@ -40,11 +40,11 @@ fn star(delivery: &str, signatures: Headers<'_>, body: &[u8]) -> Request<Bytes> 
 }
 
 /// One refusal: 401, one text, and not a single call to store or queue.
-async fn assert_refused(world: &World, what: &str, receiver: Source, request: Request<Bytes>) {
+async fn assert_refused(world: &World, what: &str, receiver: EventSource, request: Request<Bytes>) {
     let before = world.effects().len();
     let response = match receiver {
-        Source::Github => world.github_receives(request).await,
-        Source::Stripe => world.stripe_receives(request).await,
+        EventSource::Github => world.github_receives(request).await,
+        EventSource::Stripe => world.stripe_receives(request).await,
     };
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{what}");
     assert_eq!(
@@ -123,7 +123,13 @@ async fn bad_github_signatures_are_refused() {
         ),
     ];
     for (what, signatures) in &table {
-        assert_refused(&world, what, Source::Github, star("d-1", signatures, BODY)).await;
+        assert_refused(
+            &world,
+            what,
+            EventSource::Github,
+            star("d-1", signatures, BODY),
+        )
+        .await;
     }
     world.done().await;
 }
@@ -161,7 +167,7 @@ async fn github_signatures_are_accepted_in_every_spelling() {
         assert_eq!(response.status(), StatusCode::ACCEPTED, "{delivery}");
         assert_eq!(
             world
-                .event(Source::Github, delivery)
+                .event(EventSource::Github, delivery)
                 .await
                 .expect("it is recorded")
                 .name,
@@ -200,14 +206,14 @@ async fn signatures_hold_for_the_raw_bytes_only() {
             &[("x-hub-signature-256", signature.as_bytes())],
             sent,
         );
-        assert_refused(&world, what, Source::Github, request).await;
+        assert_refused(&world, what, EventSource::Github, request).await;
         let signature = stripe_signature(LOCAL_SECRET, signed, now);
         let request = post(
             "/stripe/webhook",
             &[("stripe-signature", signature.as_bytes())],
             sent,
         );
-        assert_refused(&world, what, Source::Stripe, request).await;
+        assert_refused(&world, what, EventSource::Stripe, request).await;
     }
     world.done().await;
 }
@@ -276,7 +282,7 @@ async fn bad_or_late_stripe_signatures_are_refused() {
             &[("stripe-signature", header.as_bytes())],
             EVENT,
         );
-        assert_refused(&world, what, Source::Stripe, request).await;
+        assert_refused(&world, what, EventSource::Stripe, request).await;
     }
     let right = format!("t={now},v1={good}");
     for (what, headers) in [
@@ -300,7 +306,7 @@ async fn bad_or_late_stripe_signatures_are_refused() {
         assert_refused(
             &world,
             what,
-            Source::Stripe,
+            EventSource::Stripe,
             post("/stripe/webhook", headers, EVENT),
         )
         .await;
@@ -380,7 +386,7 @@ async fn every_form_of_stripe_s_signatures_is_accepted() {
     }
     assert_eq!(
         world
-            .event(Source::Stripe, "evt_1")
+            .event(EventSource::Stripe, "evt_1")
             .await
             .expect("it is recorded")
             .name,

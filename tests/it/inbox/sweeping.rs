@@ -3,8 +3,8 @@
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
-use domain::inbox::{EventState, Source};
-use domain::jobs::State;
+use domain::inbox::{EventSource, EventState};
+use domain::jobs::JobState;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::json;
 use std::time::Duration;
@@ -65,7 +65,7 @@ async fn a_job_without_a_message_continues() {
         world.assert_delivered_once();
         assert_eq!(
             world.commented_job().await.state,
-            State::PrOpened,
+            JobState::PrOpened,
             "after {passed}"
         );
         assert_eq!(
@@ -113,7 +113,7 @@ async fn a_comment_without_a_message_is_written() {
     assert_eq!(world.comments(), Vec::<String>::new());
     world.settle().await;
     world
-        .assert_not_delivered(State::Rejected, "did not accept the change")
+        .assert_not_delivered(JobState::Rejected, "did not accept the change")
         .await;
     world.done().await;
 }
@@ -151,7 +151,7 @@ async fn many_lost_events_are_swept_up_in_bounded_runs() {
     assert_eq!(status, http::StatusCode::OK);
     assert!(
         world
-            .logged(Source::Github, &[EventState::Pending])
+            .logged(EventSource::Github, &[EventState::Pending])
             .await
             .is_empty()
     );

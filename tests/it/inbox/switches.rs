@@ -5,8 +5,8 @@ use crate::world::program::program;
 use crate::world::wire::WIRED;
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
-use domain::inbox::{EventState, Source};
-use domain::jobs::State;
+use domain::inbox::{EventSource, EventState};
+use domain::jobs::JobState;
 use http::StatusCode;
 use local_stack::signing::github_request;
 use local_stack::stack::LOCAL_SECRET;
@@ -79,7 +79,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
     world.minutes(90).await;
     world.assert_nothing_delivered();
     let waiting = world
-        .event(Source::Github, &issue)
+        .event(EventSource::Github, &issue)
         .await
         .expect("it is recorded");
     assert_eq!(
@@ -89,7 +89,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
     );
     assert_eq!(
         world
-            .logged(Source::Stripe, &[EventState::Pending])
+            .logged(EventSource::Stripe, &[EventState::Pending])
             .await
             .len(),
         1
@@ -108,7 +108,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
     world.minutes(2).await;
     assert_ne!(
         world
-            .event(Source::Github, &issue)
+            .event(EventSource::Github, &issue)
             .await
             .expect("it is there")
             .state,
@@ -117,7 +117,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
     );
     assert_eq!(
         world
-            .logged(Source::Stripe, &[EventState::Pending])
+            .logged(EventSource::Stripe, &[EventState::Pending])
             .await
             .len(),
         0
@@ -126,7 +126,7 @@ async fn a_source_that_is_stopped_is_recorded_and_waits() {
     world.assert_delivered_once();
     assert_ne!(
         world
-            .event(Source::Github, &first)
+            .event(EventSource::Github, &first)
             .await
             .expect("it is there")
             .state,
@@ -158,11 +158,11 @@ async fn a_paused_accounts_work_waits_and_continues() {
     let job = world.job_of(&begun).await;
     assert_eq!(
         (job.state, job.attempts),
-        (State::Queued, 0),
+        (JobState::Queued, 0),
         "no try was counted"
     );
     let waiting = world
-        .event(Source::Github, &asked)
+        .event(EventSource::Github, &asked)
         .await
         .expect("it is recorded");
     assert_eq!((waiting.state, waiting.attempts), (EventState::Pending, 0));
@@ -198,12 +198,12 @@ async fn a_paused_accounts_work_waits_and_continues() {
     world.minutes(2).await;
     assert_ne!(
         world.job_of(&begun).await.state,
-        State::Queued,
+        JobState::Queued,
         "it continues within a minute"
     );
     world.settle().await;
     for delivery in [begun, asked] {
-        assert_eq!(world.job_of(&delivery).await.state, State::PrOpened);
+        assert_eq!(world.job_of(&delivery).await.state, JobState::PrOpened);
     }
     let (status, _) = program
         .ask("POST", "/api/v1/credits/holds", Some(&hold))
@@ -327,7 +327,7 @@ async fn a_receiver_that_is_stopped_says_when_to_come_again() {
     );
     assert_eq!(
         world
-            .logged(Source::Github, &[EventState::Pending])
+            .logged(EventSource::Github, &[EventState::Pending])
             .await
             .len(),
         50,

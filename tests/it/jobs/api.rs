@@ -77,7 +77,7 @@ async fn the_owner_of_a_job_may_cancel_it() {
     );
     world.settle().await;
     world
-        .assert_not_delivered(domain::jobs::State::Cancelled, "its owner cancelled it")
+        .assert_not_delivered(domain::jobs::JobState::Cancelled, "its owner cancelled it")
         .await;
     assert_eq!(
         program.get("/api/v1/billing/balance").await["balance"],

@@ -5,7 +5,7 @@ use crate::world::wire::WIRED;
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::inbox::EventState;
-use domain::jobs::{CancelRequest, State};
+use domain::jobs::{CancelRequest, JobState};
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use stand_in_shared::faults::{Effect, Fault, Moment};
@@ -40,10 +40,10 @@ async fn close(world: &World) -> String {
 #[tokio::test(start_paused = true)]
 async fn a_job_is_cancelled_in_every_state_before_the_last() {
     let states = [
-        State::Queued,
-        State::Coding,
-        State::Reviewing,
-        State::ReviewApproved,
+        JobState::Queued,
+        JobState::Coding,
+        JobState::Reviewing,
+        JobState::ReviewApproved,
     ];
     for (passed, state) in (1..).zip(states) {
         let world = World::with(FaultPlan::None, &[]).await;
@@ -56,7 +56,7 @@ async fn a_job_is_cancelled_in_every_state_before_the_last() {
             .await;
         world.settle().await;
         world
-            .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
+            .assert_not_delivered(JobState::Cancelled, "Cancelled: the issue was closed")
             .await;
         assert_eq!(
             world.vendors.model.calls().len(),
@@ -70,9 +70,9 @@ async fn a_job_is_cancelled_in_every_state_before_the_last() {
 #[tokio::test(start_paused = true)]
 async fn a_job_is_cancelled_between_two_attempts_of_a_step() {
     for (passed, state) in [
-        (1, State::Planning),
-        (2, State::Coding),
-        (3, State::Reviewing),
+        (1, JobState::Planning),
+        (2, JobState::Coding),
+        (3, JobState::Reviewing),
     ] {
         let world = World::with(FaultPlan::None, &[]).await;
         job_after(&world, &WAY[..passed]).await;
@@ -83,7 +83,7 @@ async fn a_job_is_cancelled_between_two_attempts_of_a_step() {
         close(&world).await;
         world.settle().await;
         world
-            .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
+            .assert_not_delivered(JobState::Cancelled, "Cancelled: the issue was closed")
             .await;
         world.done().await;
     }
@@ -104,13 +104,13 @@ async fn a_closing_that_falls_anywhere_leaves_no_half_of_a_job() {
         world.github_sends("issues.closed").await;
         world.settle().await;
         match world.commented_job().await.state {
-            State::PrOpened => {
+            JobState::PrOpened => {
                 world.assert_delivered_once();
                 delivered += 1;
             }
             _ => {
                 world
-                    .assert_not_delivered(State::Cancelled, "Cancelled")
+                    .assert_not_delivered(JobState::Cancelled, "Cancelled")
                     .await;
                 cancelled += 1;
             }
@@ -142,7 +142,7 @@ async fn a_step_under_way_finds_its_job_cancelled() {
         });
         world.settle().await;
         world
-            .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
+            .assert_not_delivered(JobState::Cancelled, "Cancelled: the issue was closed")
             .await;
         assert_eq!(
             world
@@ -151,7 +151,7 @@ async fn a_step_under_way_finds_its_job_cancelled() {
                 .timeline
                 .last()
                 .map(|moment| moment.state),
-            Some(State::Cancelled)
+            Some(JobState::Cancelled)
         );
         world.done().await;
     }
@@ -179,13 +179,17 @@ async fn a_pull_request_that_is_there_is_delivered_although_it_was_cancelled() {
             let job = world.present_job().await;
             assert_eq!(
                 (job.state, job.cancel_requested),
-                (State::PrCreationInitiated, CancelRequest::Asked),
+                (JobState::PrCreationInitiated, CancelRequest::Asked),
                 "{what}"
             );
             held.release();
         });
         world.settle().await;
-        assert_eq!(world.commented_job().await.state, State::PrOpened, "{what}");
+        assert_eq!(
+            world.commented_job().await.state,
+            JobState::PrOpened,
+            "{what}"
+        );
         assert!(
             world.comment().contains("The pull request is ready: #8"),
             "{what}: {}",
@@ -210,13 +214,13 @@ async fn without_a_pull_request_it_is_cancelled_even_so_late() {
         let job = world.present_job().await;
         assert_eq!(
             (job.state, job.attempts),
-            (State::PrCreationInitiated, 1),
+            (JobState::PrCreationInitiated, 1),
             "{on}"
         );
         close(&world).await;
         world.settle().await;
         world
-            .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
+            .assert_not_delivered(JobState::Cancelled, "Cancelled: the issue was closed")
             .await;
         world.done().await;
     }
@@ -245,7 +249,7 @@ async fn a_pull_request_that_is_not_listed_yet_is_not_taken_for_missing() {
     world.settle().await;
     assert_eq!(
         world.commented_job().await.state,
-        State::PrOpened,
+        JobState::PrOpened,
         "a pull request that exists is recorded and charged"
     );
     world.assert_delivered_once();
@@ -266,7 +270,7 @@ async fn closing_the_issue_of_a_delivered_job_changes_nothing() {
             "the job has its pull request",
         )
         .await;
-    assert_eq!(world.commented_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, JobState::PrOpened);
     world.assert_delivered_once();
     world.done().await;
 }
@@ -284,7 +288,7 @@ async fn an_issue_that_is_closed_by_now_is_not_worked_on() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(State::Cancelled, "Cancelled: the issue was closed")
+        .assert_not_delivered(JobState::Cancelled, "Cancelled: the issue was closed")
         .await;
     assert!(world.vendors.model.calls().is_empty());
     world.done().await;
@@ -300,12 +304,12 @@ async fn after_a_cancel_the_issue_may_ask_again() {
         .assert_outcome(&delivery, EventState::Processed, "cancelled job")
         .await;
     world
-        .assert_not_delivered(State::Cancelled, "Cancelled")
+        .assert_not_delivered(JobState::Cancelled, "Cancelled")
         .await;
     world.elapse(Duration::from_secs(3_600)).await;
     let again = world.github_sends("issue_comment.created").await;
     world.settle().await;
-    assert_eq!(world.job_of(&again).await.state, State::PrOpened);
+    assert_eq!(world.job_of(&again).await.state, JobState::PrOpened);
     assert_eq!(world.vendors.github.pulls(OWNER, REPOSITORY).len(), 1);
     assert_eq!(world.comments().len(), 2, "one comment for each job");
     world.done().await;
@@ -336,7 +340,7 @@ async fn of_two_moves_from_one_version_one_is_written() {
     let after = world.job(&seen.facts.id).await;
     assert_eq!(
         (after.state, after.version),
-        (State::Cancelled, seen.version + 1)
+        (JobState::Cancelled, seen.version + 1)
     );
     assert!(matches!(
         store.job_claim(claim).await.expect("an answer"),

@@ -7,7 +7,7 @@
 
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
-use domain::jobs::{State, cost_to_customer};
+use domain::jobs::{JobState, cost_to_customer};
 use domain::ledger::Balance;
 use domain::units::Credits;
 use http::StatusCode;
@@ -77,7 +77,11 @@ async fn journey(fault_plan: FaultPlan, pays: Pays, deaths: &[(u64, Moment)]) {
     world.settle().await;
     let open = world.vendors.github.pulls("acme", "greeter").remove(0);
     let job = world.job_of_branch(&open.head).await;
-    assert_eq!(job.state, State::PrOpened, "after {deaths:?} of {delivery}");
+    assert_eq!(
+        job.state,
+        JobState::PrOpened,
+        "after {deaths:?} of {delivery}"
+    );
     assert_eq!(job.pull.as_ref().map(|pull| pull.number), Some(open.number));
     match pays {
         Pays::ByMeter => world.assert_delivered_once(),

@@ -5,7 +5,7 @@ use crate::world::program::{Program, program};
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World};
 use domain::ids::JobId;
-use domain::jobs::State;
+use domain::jobs::JobState;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ impl Program {
         self.ask("POST", PHASES, Some(body)).await
     }
 
-    async fn state(&self, id: &str) -> State {
+    async fn state(&self, id: &str) -> JobState {
         let id = JobId::parse(id).expect("an id");
         self.world
             .stack
@@ -105,7 +105,7 @@ async fn an_outside_agent_s_job_is_delivered_by_its_report_and_paid_from_its_hol
             "{answer}"
         );
     }
-    assert_eq!(program.state(&id).await, State::Delegated);
+    assert_eq!(program.state(&id).await, JobState::Delegated);
     let (status, answer) = program
         .send_report(&report(&id, "mitigate", "success"))
         .await;
@@ -167,7 +167,7 @@ async fn an_outside_agent_s_job_is_delivered_by_its_report_and_paid_from_its_hol
     world.minutes(3).await;
     assert_eq!(
         program.state(later["id"].as_str().expect("an id")).await,
-        State::Delegated
+        JobState::Delegated
     );
     world
         .github_sends_changed("pull_request.closed", |event| {
@@ -178,7 +178,7 @@ async fn an_outside_agent_s_job_is_delivered_by_its_report_and_paid_from_its_hol
         })
         .await;
     world.minutes(3).await;
-    assert_eq!(program.state(&id).await, State::Merged);
+    assert_eq!(program.state(&id).await, JobState::Merged);
     program.world.abandoned();
 }
 
@@ -268,7 +268,7 @@ async fn a_job_whose_agent_fails_or_falls_silent_costs_nothing() {
         );
         assert_eq!(
             (program.balance().await, program.state(&id).await),
-            ((json!("5"), json!("0")), State::Failed)
+            ((json!("5"), json!("0")), JobState::Failed)
         );
         assert_eq!(program.get("/api/v1/account").await["current_usage"], 1);
         world.assert_ledger_agrees().await;
@@ -329,7 +329,7 @@ async fn a_report_moves_its_own_job_and_no_other() {
         .ask("POST", &format!("{JOBS}/{id}/cancel"), None)
         .await;
     assert!(status.is_success(), "{status}");
-    assert_eq!(program.state(&id).await, State::Cancelled);
+    assert_eq!(program.state(&id).await, JobState::Cancelled);
     let (_, ours) = program
         .ask(
             "POST",

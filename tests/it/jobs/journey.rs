@@ -1,17 +1,17 @@
 //! The main journey: from an issue to a pull request and one charge.
 
 use crate::world::{FaultPlan, World};
-use domain::jobs::State;
+use domain::jobs::JobState;
 use local_stack::world::{ISSUE_TITLE, OWNER, REPOSITORY};
 
-const JOURNEY: [State; 7] = [
-    State::Queued,
-    State::Planning,
-    State::Coding,
-    State::Reviewing,
-    State::ReviewApproved,
-    State::PrCreationInitiated,
-    State::PrOpened,
+const JOURNEY: [JobState; 7] = [
+    JobState::Queued,
+    JobState::Planning,
+    JobState::Coding,
+    JobState::Reviewing,
+    JobState::ReviewApproved,
+    JobState::PrCreationInitiated,
+    JobState::PrOpened,
 ];
 
 /// The gate of the first source document: a simulated `issues.opened` goes through the whole pipeline, and job, pull
@@ -23,7 +23,7 @@ async fn gate_a_github_webhook_triggers_the_entire_pipeline() {
     world.settle().await;
 
     let job = world.job_of(&delivery).await;
-    assert_eq!(job.state, State::PrOpened);
+    assert_eq!(job.state, JobState::PrOpened);
     assert_eq!(World::states(&job), JOURNEY);
     let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
     let pull = job.pull.expect("the job has its pull request");

@@ -1,7 +1,7 @@
 //! The model may be anybody's who speaks one of the wires we know.
 
 use crate::world::{FaultPlan, World};
-use domain::jobs::State;
+use domain::jobs::JobState;
 use std::collections::BTreeSet;
 
 #[tokio::test(start_paused = true)]
@@ -13,7 +13,7 @@ async fn a_job_runs_over_openai_s_wire() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     let job = world.commented_job().await;
-    assert_eq!(job.state, State::PrOpened);
+    assert_eq!(job.state, JobState::PrOpened);
     let calls = world.vendors.model.calls();
     let counted = calls.iter().fold((0, 0), |(read, wrote), call| {
         (read + call.input_tokens, wrote + call.output_tokens)

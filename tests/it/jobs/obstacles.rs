@@ -6,7 +6,7 @@ use crate::world::wire::Reply;
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::inbox::EventState;
-use domain::jobs::State;
+use domain::jobs::JobState;
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY};
 use serde_json::json;
 use stand_in_shared::faults::{Effect, Fault, Moment};
@@ -26,7 +26,7 @@ async fn a_branch_of_our_name_that_is_not_ours_ends_the_job() {
         .push_file(OWNER, REPOSITORY, &branch, "strange.txt", "not ours");
     world.settle().await;
     world
-        .assert_not_delivered(State::Failed, "holds a commit that is not ours")
+        .assert_not_delivered(JobState::Failed, "holds a commit that is not ours")
         .await;
     assert_eq!(
         world
@@ -60,7 +60,7 @@ async fn a_foreign_pull_request_on_our_branch_ends_the_job() {
     });
     world.settle().await;
     let job = world.commented_job().await;
-    assert_eq!(job.state, State::Failed);
+    assert_eq!(job.state, JobState::Failed);
     assert!(
         world
             .comment()
@@ -89,7 +89,7 @@ async fn a_base_branch_that_is_gone_ends_the_job() {
             .delete_branch(OWNER, REPOSITORY, "main");
         world.settle().await;
         world
-            .assert_not_delivered(State::Failed, "the base main is gone")
+            .assert_not_delivered(JobState::Failed, "the base main is gone")
             .await;
         world.done().await;
     }
@@ -104,7 +104,7 @@ async fn a_base_that_moves_on_is_no_obstacle() {
         .github
         .push_file(OWNER, REPOSITORY, "main", "src/main.rs", "fn main() {}\n");
     world.settle().await;
-    assert_eq!(world.commented_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, JobState::PrOpened);
     let head = &world.vendors.github.pulls(OWNER, REPOSITORY)[0].head;
     let old = world
         .vendors
@@ -144,7 +144,11 @@ async fn a_pull_request_that_people_end_between_two_tries_is_recorded_once() {
             })
             .await;
         world.settle().await;
-        let expected = if merge { State::Merged } else { State::Closed };
+        let expected = if merge {
+            JobState::Merged
+        } else {
+            JobState::Closed
+        };
         assert_eq!(world.commented_job().await.state, expected);
         world
             .assert_outcome(&delivery, EventState::Processed, "")
@@ -176,7 +180,7 @@ async fn a_branch_that_is_deleted_between_two_attempts_is_made_again() {
         .github
         .delete_branch(OWNER, REPOSITORY, &branch);
     world.settle().await;
-    assert_eq!(world.commented_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, JobState::PrOpened);
     world.assert_delivered_once();
     world.done().await;
 }
@@ -195,7 +199,7 @@ async fn a_permission_that_was_taken_away_ends_the_job() {
     let job = world.open_job().await.expect("a job");
     world.settle().await;
     let job = world.job(&job).await;
-    assert_eq!(job.state, State::Failed, "{:?}", job.reason);
+    assert_eq!(job.state, JobState::Failed, "{:?}", job.reason);
     world.assert_nothing_delivered();
     world.done().await;
 }
@@ -226,6 +230,6 @@ async fn a_pull_request_whose_answer_was_lost_is_found_however_long_github_is_aw
     world.settle().await;
     world.assert_delivered_once();
     let job = world.commented_job().await;
-    assert_eq!((job.state, job.reason), (State::PrOpened, None));
+    assert_eq!((job.state, job.reason), (JobState::PrOpened, None));
     world.done().await;
 }

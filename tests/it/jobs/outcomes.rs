@@ -4,8 +4,8 @@ use crate::world::verbs::permutations;
 use crate::world::wire::{Reply, WIRED};
 use crate::world::{FaultPlan, World, fixture};
 use ::queues::Queue;
-use domain::inbox::{EventState, Source};
-use domain::jobs::State;
+use domain::inbox::{EventSource, EventState};
+use domain::jobs::JobState;
 use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY, REPOSITORY_ID};
 use serde_json::{Value, json};
@@ -36,11 +36,11 @@ async fn a_merge_and_a_closing_end_the_job_and_edit_its_comment() {
         let (expected, words) = if merge {
             world.vendors.github.merge_pull(OWNER, REPOSITORY, 8);
             world.pull_closed(&job, merged).await;
-            (State::Merged, "#8 was merged")
+            (JobState::Merged, "#8 was merged")
         } else {
             world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
             world.pull_closed(&job, |_| {}).await;
-            (State::Closed, "#8 was closed without merging")
+            (JobState::Closed, "#8 was closed without merging")
         };
         world.settle().await;
         assert_eq!(world.commented_job().await.state, expected);
@@ -92,9 +92,13 @@ async fn a_pull_request_that_is_not_the_jobs_ends_no_job() {
     for (what, change) in changes {
         let delivery = world.pull_closed(&job, change).await;
         world.settle().await;
-        let (state, says) = world.outcome(Source::Github, &delivery).await;
+        let (state, says) = world.outcome(EventSource::Github, &delivery).await;
         assert_eq!(state, EventState::Ignored, "{what}: {says}");
-        assert_eq!(world.commented_job().await.state, State::PrOpened, "{what}");
+        assert_eq!(
+            world.commented_job().await.state,
+            JobState::PrOpened,
+            "{what}"
+        );
     }
     let delivery = world.pull_closed(&job, merged).await;
     world.settle().await;
@@ -121,22 +125,22 @@ async fn an_event_that_comes_before_its_pull_request_is_recorded_waits() {
         let delivery = world.pull_closed(&world.present_job().await, merged).await;
         world.turn(Queue::GithubEvents).await;
         assert_eq!(
-            world.outcome(Source::Github, &delivery).await.0,
+            world.outcome(EventSource::Github, &delivery).await.0,
             EventState::Pending,
             "not yet"
         );
         held.release();
         delivery
     });
-    assert_eq!(world.present_job().await.state, State::PrOpened);
+    assert_eq!(world.present_job().await.state, JobState::PrOpened);
     world.settle().await;
     world
         .assert_outcome(&delivery, EventState::Processed, "")
         .await;
-    assert_eq!(world.commented_job().await.state, State::Merged);
+    assert_eq!(world.commented_job().await.state, JobState::Merged);
     assert_eq!(
         world
-            .event(Source::Github, &delivery)
+            .event(EventSource::Github, &delivery)
             .await
             .expect("it is there")
             .attempts,
@@ -203,7 +207,7 @@ async fn is_active(world: &World) -> bool {
         })
         .await;
     world.settle().await;
-    let (state, says) = world.outcome(Source::Github, &delivery).await;
+    let (state, says) = world.outcome(EventSource::Github, &delivery).await;
     assert!(
         state == EventState::Processed || says.contains("suspended or uninstalled"),
         "{says}"
@@ -332,7 +336,12 @@ async fn an_app_that_is_removed_or_suspended_in_the_middle_ends_the_job() {
             }
             world.settle().await;
             let job = world.job(&job).await;
-            assert_eq!(job.state, State::Failed, "after {passed}, {:?}", job.reason);
+            assert_eq!(
+                job.state,
+                JobState::Failed,
+                "after {passed}, {:?}",
+                job.reason
+            );
             assert!(
                 job.reason
                     .as_deref()
@@ -408,7 +417,7 @@ async fn an_archived_repository_gets_no_pull_request() {
         1
     );
     world
-        .assert_not_delivered(State::Failed, "the repository is archived")
+        .assert_not_delivered(JobState::Failed, "the repository is archived")
         .await;
     assert!(world.vendors.model.calls().is_empty());
     world.done().await;
@@ -451,7 +460,7 @@ async fn the_samples_of_pull_requests_are_understood() {
     world.settle().await;
     assert_eq!(
         world
-            .logged(Source::Github, &[EventState::Ignored])
+            .logged(EventSource::Github, &[EventState::Ignored])
             .await
             .len(),
         2

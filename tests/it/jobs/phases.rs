@@ -7,8 +7,8 @@ use crate::world::program::{Program, program};
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
-use domain::jobs::phases::Fix;
-use domain::jobs::{FixPaid, State};
+use domain::jobs::fixes::Fix;
+use domain::jobs::{FixPaid, JobState};
 use domain::ledger::Cause;
 use http::StatusCode;
 use local_stack::world::{CUSTOMER, OWNER, REPOSITORY};
@@ -195,7 +195,10 @@ async fn a_fix_that_was_reported_first_is_not_billed_with_its_job() {
         })
         .await;
     world.settle().await;
-    assert_eq!(world.job_of_branch(&pull.head).await.state, State::Closed);
+    assert_eq!(
+        world.job_of_branch(&pull.head).await.state,
+        JobState::Closed
+    );
     let (status, again) = program
         .ask(
             "POST",

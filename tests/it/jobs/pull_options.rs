@@ -1,7 +1,7 @@
 //! What a repository's policy requests for its pull requests: a draft, labels, reviewers.
 
 use crate::world::{FaultPlan, World};
-use domain::jobs::State;
+use domain::jobs::JobState;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::json;
 use stand_in_github::PullView;
@@ -39,7 +39,7 @@ async fn delivered(world: &World) -> PullView {
     let job = world.commented_job().await;
     assert_eq!(
         (job.state, job.pull.map(|pull| pull.number)),
-        (State::PrOpened, Some(pulls[0].number))
+        (JobState::PrOpened, Some(pulls[0].number))
     );
     pulls[0].clone()
 }

@@ -4,7 +4,7 @@
 use crate::world::wire::{ALWAYS, Reply, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
-use domain::jobs::State;
+use domain::jobs::JobState;
 use local_stack::world::{INSTALLATION_ID, OWNER, REPOSITORY, REPOSITORY_ID};
 use serde_json::{Value, json};
 use stand_in_shared::faults::{Effect, Fault};
@@ -39,7 +39,7 @@ pub async fn approved(world: &World) {
     for queue in [Queue::GithubEvents, Queue::Plan, Queue::Code, Queue::Review] {
         world.turn(queue).await;
     }
-    assert_eq!(world.present_job().await.state, State::ReviewApproved);
+    assert_eq!(world.present_job().await.state, JobState::ReviewApproved);
 }
 
 /// F-E5: a function that GitHub tells to back off waits exactly as long, and then continues.
@@ -65,7 +65,7 @@ async fn a_limit_on_any_call_is_waited_out() {
             world.assert_delivered_once();
             assert_eq!(
                 world.commented_job().await.state,
-                State::PrOpened,
+                JobState::PrOpened,
                 "{what} on {on}"
             );
             let heard = world.wire.heard(on.trim_end_matches('$'));
@@ -124,7 +124,11 @@ async fn a_failure_of_githubs_on_any_call_is_tried_again() {
             world.wire.answer(on, 2, reply);
             world.github_sends("issues.opened").await;
             world.settle().await;
-            assert_eq!(world.commented_job().await.state, State::PrOpened, "{on}");
+            assert_eq!(
+                world.commented_job().await.state,
+                JobState::PrOpened,
+                "{on}"
+            );
             world.assert_delivered_once();
             world.done().await;
         }
@@ -173,7 +177,7 @@ async fn a_write_whose_answer_is_lost_is_found_and_not_repeated() {
             world.assert_delivered_once();
             assert_eq!(
                 world.commented_job().await.state,
-                State::PrOpened,
+                JobState::PrOpened,
                 "{on}, {times} times, lag {lag}, {fault_plan:?}"
             );
             world.done().await;
@@ -395,7 +399,7 @@ async fn a_github_that_takes_no_pull_request_ends_the_job_unbilled() {
     world.settle().await;
     world
         .assert_not_delivered(
-            State::Failed,
+            JobState::Failed,
             "gave up after 12 tries: could not open the pull request",
         )
         .await;

@@ -4,7 +4,7 @@ use crate::world::program::{Program, program};
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::ids::AccountId;
-use domain::jobs::State;
+use domain::jobs::JobState;
 use http::StatusCode;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
@@ -451,7 +451,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     );
     assert_eq!(
         jobs["jobs"][0]["state"],
-        State::PrOpened.as_str(),
+        JobState::PrOpened.as_str(),
         "{call:?}"
     );
     world.assert_delivered_once();

@@ -6,7 +6,7 @@ use crate::world::wire::{Reply, WIRED};
 use crate::world::{FaultPlan, World};
 use ::queues::{Message, Queue};
 use domain::jobs::steps::ORDER_BYTES_MAX;
-use domain::jobs::{State, Work};
+use domain::jobs::{JobState, JobWork};
 use domain::retry::ATTEMPTS_MAX;
 use local_stack::world::{OWNER, REPOSITORY};
 use serde_json::{Value, json};
@@ -36,17 +36,17 @@ async fn job_with(step: &str, answers: Vec<String>) -> World {
 async fn a_change_that_is_sent_back_once_is_corrected_and_delivered() {
     let world = job_with("review", vec![review("rework", "mind the comma")]).await;
     let job = world.commented_job().await;
-    assert_eq!((job.state, job.rounds), (State::PrOpened, 1));
+    assert_eq!((job.state, job.rounds), (JobState::PrOpened, 1));
     let [queued, planning, coding, reviewing] = [
-        State::Queued,
-        State::Planning,
-        State::Coding,
-        State::Reviewing,
+        JobState::Queued,
+        JobState::Planning,
+        JobState::Coding,
+        JobState::Reviewing,
     ];
     let [approved, opening, opened] = [
-        State::ReviewApproved,
-        State::PrCreationInitiated,
-        State::PrOpened,
+        JobState::ReviewApproved,
+        JobState::PrCreationInitiated,
+        JobState::PrOpened,
     ];
     let expected = [
         queued, planning, coding, reviewing, coding, reviewing, approved, opening, opened,
@@ -91,7 +91,7 @@ async fn a_change_may_be_sent_back_twice_and_not_three_times() {
     )
     .await;
     world
-        .assert_not_delivered(State::Failed, "the review sent the change back 3 times")
+        .assert_not_delivered(JobState::Failed, "the review sent the change back 3 times")
         .await;
     assert!(
         !world.comment().contains("@all"),
@@ -106,7 +106,7 @@ async fn a_change_may_be_sent_back_twice_and_not_three_times() {
 async fn a_change_that_is_rejected_ends_the_job() {
     let world = job_with("review", vec![review("reject", "It deletes the license.")]).await;
     world
-        .assert_not_delivered(State::Rejected, "It deletes the license.")
+        .assert_not_delivered(JobState::Rejected, "It deletes the license.")
         .await;
     assert_eq!(world.asked("code"), 1);
     world.done().await;
@@ -127,7 +127,7 @@ async fn nonsense_from_the_model_is_asked_again() {
         let world = job_with(step, vec![nonsense.to_owned(), nonsense.to_owned()]).await;
         assert_eq!(
             world.commented_job().await.state,
-            State::PrOpened,
+            JobState::PrOpened,
             "{step}: {nonsense}"
         );
         assert_eq!(world.asked(step), 3, "{step}: {nonsense}");
@@ -142,7 +142,7 @@ async fn a_model_that_never_makes_sense_ends_the_job() {
     let words = format!(
         "gave up after {ATTEMPTS_MAX} tries: the model did not answer in the form it was asked for"
     );
-    world.assert_not_delivered(State::Failed, &words).await;
+    world.assert_not_delivered(JobState::Failed, &words).await;
     assert_eq!(
         u32::try_from(world.asked("code")).expect("few"),
         ATTEMPTS_MAX
@@ -159,7 +159,7 @@ async fn an_answer_that_is_cut_off_ends_the_job() {
     .await;
     world
         .assert_not_delivered(
-            State::Failed,
+            JobState::Failed,
             "the model's answer was longer than it may be",
         )
         .await;
@@ -208,7 +208,7 @@ async fn changes_that_we_do_not_make_end_the_job_with_the_reason() {
         (json!([]), "the agent proposed no change"),
     ] {
         let world = job_with("code", vec![code(changes)]).await;
-        world.assert_not_delivered(State::Failed, words).await;
+        world.assert_not_delivered(JobState::Failed, words).await;
         assert_eq!(world.asked("code"), 1, "{words}");
         assert_eq!(
             world.vendors.github.branches(OWNER, REPOSITORY).len(),
@@ -229,7 +229,7 @@ async fn a_change_that_changes_nothing_ends_the_job() {
         let world = job_with("code", vec![code(changes)]).await;
         // The review sees an empty diff and requests changes; the stand-in coder then corrects it.
         let job = world.commented_job().await;
-        assert_eq!((job.state, job.rounds), (State::PrOpened, 1));
+        assert_eq!((job.state, job.rounds), (JobState::PrOpened, 1));
         world.done().await;
     }
     // A reviewer that approves an empty diff does not help either.
@@ -245,7 +245,7 @@ async fn a_change_that_changes_nothing_ends_the_job() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(State::Failed, "would change nothing")
+        .assert_not_delivered(JobState::Failed, "would change nothing")
         .await;
     world.done().await;
 }
@@ -266,7 +266,7 @@ async fn the_largest_change_we_make_is_delivered() {
     let file = |n: usize| json!({ "path": format!("big/{n}.txt"), "content": "🦀".repeat(256 * 1024 / 4 / 100) });
     let files: Vec<Value> = (0..100).map(file).collect();
     let world = job_with("code", vec![code(json!(files))]).await;
-    assert_eq!(world.commented_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, JobState::PrOpened);
     world.assert_delivered_once();
     let branch = &world.vendors.github.pulls(OWNER, REPOSITORY)[0].head;
     assert!(
@@ -330,7 +330,7 @@ async fn what_the_model_is_shown_is_bounded() {
         6,
         "400 KB of 64 KB files, of the 20 that a plan may name"
     );
-    assert_eq!(world.commented_job().await.state, State::PrOpened);
+    assert_eq!(world.commented_job().await.state, JobState::PrOpened);
     world.done().await;
 }
 
@@ -349,7 +349,7 @@ async fn a_model_that_stays_down_ends_the_job_with_one_comment() {
     let words = format!(
         "gave up after {ATTEMPTS_MAX} tries: could not ask the model: the provider failed with 500"
     );
-    world.assert_not_delivered(State::Failed, &words).await;
+    world.assert_not_delivered(JobState::Failed, &words).await;
     assert_eq!(
         u32::try_from(world.wire.heard("model.wire").len()).expect("few"),
         ATTEMPTS_MAX
@@ -438,7 +438,7 @@ async fn a_prompt_the_provider_refuses_ends_the_job() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(State::Failed, "refused with 400: prompt is too long")
+        .assert_not_delivered(JobState::Failed, "refused with 400: prompt is too long")
         .await;
     world.done().await;
 }

@@ -2,8 +2,8 @@
 
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World, fixture};
-use domain::inbox::{EventState, Source};
-use domain::jobs::State;
+use domain::inbox::{EventSource, EventState};
+use domain::jobs::JobState;
 use http::StatusCode;
 use local_stack::world::{APP_ID, OWNER, REPOSITORY};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn sent(
 ) -> (EventState, String) {
     let delivery = world.github_sends_changed(sample, change).await;
     world.settle().await;
-    world.outcome(Source::Github, &delivery).await
+    world.outcome(EventSource::Github, &delivery).await
 }
 
 /// Asserts that a changed sample makes no job, for a reason that contains these words.
@@ -38,7 +38,7 @@ async fn an_issue_a_label_and_a_command_each_make_a_job() {
         let job = world.commented_job().await;
         assert_eq!(
             (job.state, job.facts.asked_by.as_str()),
-            (State::PrOpened, "acme-dev"),
+            (JobState::PrOpened, "acme-dev"),
             "{sample}"
         );
         world.assert_delivered_once();
@@ -60,14 +60,14 @@ async fn all_requests_for_an_issue_are_one_job() {
         together((0..3).map(|place| world.github_sends(WISHES[(first + place) % 3]))).await;
         world.settle().await;
         world.assert_delivered_once();
-        assert_eq!(world.commented_job().await.state, State::PrOpened);
+        assert_eq!(world.commented_job().await.state, JobState::PrOpened);
 
         // The issue becomes free, and still none of the three starts another job when it is delivered again.
         let job = world.commented_job().await;
         world.vendors.github.close_pull(OWNER, REPOSITORY, 8);
         world.pull_closed(&job, |_| {}).await;
         world.settle().await;
-        assert_eq!(world.commented_job().await.state, State::Closed);
+        assert_eq!(world.commented_job().await.state, JobState::Closed);
         assert_eq!(world.open_job().await, None);
         for wish in WISHES {
             world.github_sends(wish).await;
@@ -88,7 +88,7 @@ async fn a_label_set_again_is_a_new_request_once_the_issue_is_free() {
     );
     world.github_sends("issues.labeled").await;
     world.settle().await;
-    assert_eq!(world.commented_job().await.state, State::Rejected);
+    assert_eq!(world.commented_job().await.state, JobState::Rejected);
     let later = |event: &mut Value| event["issue"]["updated_at"] = "2026-11-20T09:30:00Z".into();
     let (_, says) = sent(&world, "issues.labeled", later).await;
     assert!(says.starts_with("job job_"), "{says}");
@@ -203,7 +203,7 @@ async fn a_policy_file_narrows_what_counts() {
                     EventState::Processed,
                     "{text} {sample}"
                 );
-                assert_eq!(world.commented_job().await.state, State::PrOpened);
+                assert_eq!(world.commented_job().await.state, JobState::PrOpened);
             }
         }
         world.done().await;
@@ -339,7 +339,7 @@ async fn a_repository_the_app_may_not_read_gets_no_job() {
 }
 
 /// The sample of `pull_request.closed`, for a job's pull request.
-pub fn pull_closed(job: &domain::jobs::Snapshot) -> Value {
+pub fn pull_closed(job: &domain::jobs::JobRow) -> Value {
     let mut event = fixture("github", "pull_request.closed");
     event["pull_request"]["head"]["ref"] = format!("tallyhook/{}", job.facts.id).into();
     event["pull_request"]["merged"] = false.into();
@@ -350,7 +350,7 @@ impl World {
     /// GitHub says that a job's pull request was closed, unmerged unless that is changed.
     pub async fn pull_closed(
         &self,
-        job: &domain::jobs::Snapshot,
+        job: &domain::jobs::JobRow,
         change: impl FnOnce(&mut Value),
     ) -> String {
         let mut event = pull_closed(job);

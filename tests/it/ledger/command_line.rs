@@ -3,7 +3,7 @@
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use boot::{Aws, AwsSettings, Outside, Trust};
 use domain::ids::{AccountId, ActionId};
-use domain::ledger::{Label, Posting, Side};
+use domain::ledger::{AdjustmentSide, EntryDetails, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
 use local_stack::stack::{LEDGER_TABLE, LOCAL_LEDGER_KEY, MAIN_TABLE, TABLES_FILE, ledger_keys};
@@ -57,13 +57,13 @@ impl Folder {
                 digest[8..].copy_from_slice(&n.to_be_bytes());
                 let amount = (
                     Credits::from_micros(1_000_000).expect("an amount"),
-                    Side::Credit,
+                    AdjustmentSide::Credit,
                 );
                 let posting = Posting::adjustment(
                     &id,
                     ActionId::of_digest(digest),
                     amount,
-                    Label::default(),
+                    EntryDetails::default(),
                     NOW,
                 );
                 store.ledger_post(&[posting]).await.expect("an answer");

@@ -6,7 +6,7 @@ use crate::world::shop::whole;
 use crate::world::verbs::together;
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
-use domain::ledger::{Label, Posting};
+use domain::ledger::{EntryDetails, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
 use stand_in_shared::faults::Moment;
@@ -48,7 +48,7 @@ async fn posts(world: &World, posting: impl FnOnce(Timestamp) -> Posting) {
 async fn holds(world: &World, account: &AccountId, n: u64, credits: u64) {
     let amounts = (whole(credits), Credits::ZERO);
     posts(world, |now| {
-        Posting::hold(account, hold_id(n), amounts, Label::default(), now)
+        Posting::hold(account, hold_id(n), amounts, EntryDetails::default(), now)
     })
     .await;
 }
@@ -56,7 +56,7 @@ async fn holds(world: &World, account: &AccountId, n: u64, credits: u64) {
 async fn settles(world: &World, account: &AccountId, n: u64, held: u64, used: u64) {
     let amounts = (whole(held), whole(used));
     posts(world, |now| {
-        Posting::settle(account, hold_id(n), amounts, Label::default(), now)
+        Posting::settle(account, hold_id(n), amounts, EntryDetails::default(), now)
     })
     .await;
     world.skip(Duration::from_secs(1));

@@ -4,7 +4,7 @@ use crate::world::money::{Sold, built_in};
 use crate::world::{FaultPlan, World};
 use domain::billing::plans::{PlanId, cost};
 use domain::ids::AccountId;
-use domain::jobs::{State, cost_to_customer};
+use domain::jobs::{JobState, cost_to_customer};
 use domain::ledger::Balance;
 use domain::units::Credits;
 use http::StatusCode;
@@ -57,7 +57,7 @@ async fn a_job_reserves_its_budget_and_pays_what_it_used() {
     world.settle().await;
 
     let job = world.job_of(&delivery).await;
-    assert_eq!(job.state, State::PrOpened);
+    assert_eq!(job.state, JobState::PrOpened);
     let model = built_in();
     let model = model.model("stand-in-1").expect("the stand-in has a price");
     assert_eq!(
@@ -104,7 +104,7 @@ async fn what_is_not_delivered_costs_nothing() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(State::Rejected, "it breaks everything")
+        .assert_not_delivered(JobState::Rejected, "it breaks everything")
         .await;
     assert_eq!(world.balance(&account).await, has(whole(1_000), 0));
     assert_eq!(
@@ -144,7 +144,7 @@ async fn a_cancelled_job_gives_everything_back() {
         world.github_sends("issues.closed").await;
         world.settle().await;
         world
-            .assert_not_delivered(State::Cancelled, "the issue was closed")
+            .assert_not_delivered(JobState::Cancelled, "the issue was closed")
             .await;
         assert_eq!(
             world.balance(&account).await,
@@ -227,7 +227,7 @@ async fn a_budget_that_is_too_small_stops_the_work_before_the_model_is_asked() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(State::Failed, "the budget of 1 credits does not suffice")
+        .assert_not_delivered(JobState::Failed, "the budget of 1 credits does not suffice")
         .await;
     assert_eq!(world.vendors.model.calls().len(), 0);
     assert_eq!(world.balance(&account).await, has(whole(1_000), 0));
@@ -245,7 +245,10 @@ async fn a_model_without_a_price_does_no_work_for_credits() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     world
-        .assert_not_delivered(State::Failed, "no price for the model a-model-of-tomorrow")
+        .assert_not_delivered(
+            JobState::Failed,
+            "no price for the model a-model-of-tomorrow",
+        )
         .await;
     assert_eq!(world.balance(&account).await, has(whole(1_000), 0));
     world.done().await;
@@ -282,7 +285,11 @@ async fn where_merging_bills_the_hold_waits_for_it() {
         let job = world.job_of(&delivery).await;
         assert_eq!(
             job.state,
-            if merged { State::Merged } else { State::Closed }
+            if merged {
+                JobState::Merged
+            } else {
+                JobState::Closed
+            }
         );
         assert_eq!(world.kinds(&account).await, ["adjustment", "hold", kind]);
         assert_eq!(world.balance(&account).await.held, Credits::ZERO);

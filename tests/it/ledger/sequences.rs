@@ -4,7 +4,9 @@ mod payments;
 
 use super::{NOW, account, books, fine, gift, hold, hold_id, micros, settle};
 use crate::world::verbs::together;
-use domain::billing::payments::{Dispute, Fact, Phase, Purchase, Refund, RefundOutcome, Reported};
+use domain::billing::payments::{
+    CreditPurchase, Dispute, DisputePhase, Observed, PaymentFact, Refund, RefundOutcome,
+};
 use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use domain::ledger::{Balance, Posting};
 use domain::units::Credits;

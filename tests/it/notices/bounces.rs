@@ -5,7 +5,7 @@ use super::{ADDRESS, address, world};
 use crate::world::{FaultPlan, World};
 use ::queues::Queue;
 use domain::ids::AccountId;
-use domain::notices::{Outcome, Topic};
+use domain::notices::{NoticeOutcome, Topic};
 use serde_json::{Value, json};
 use stand_in_mail::Fate;
 use stand_in_shared::faults::{Effect, Fault};
@@ -24,7 +24,7 @@ async fn muted(world: &World) -> Muted {
 }
 
 /// How the next mail to the account ends.
-async fn next(world: &World, account: &AccountId, grants: u64) -> Outcome {
+async fn next(world: &World, account: &AccountId, grants: u64) -> NoticeOutcome {
     let key = world.owes(account, Topic::TopUpNeeded(grants)).await;
     world.settle().await;
     let ended = world.ended(account).await;
@@ -39,9 +39,9 @@ async fn next(world: &World, account: &AccountId, grants: u64) -> Outcome {
 async fn an_address_that_bounced_gets_no_second_mail() {
     let (world, account) = world(FaultPlan::Seeded(225), &[]).await;
     world.vendors.mail.bounce(ADDRESS);
-    assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
+    assert_eq!(next(&world, &account, 1).await, NoticeOutcome::Sent);
     assert_eq!(world.letter().fate, Fate::Bounced);
-    assert_eq!(next(&world, &account, 2).await, Outcome::Muted);
+    assert_eq!(next(&world, &account, 2).await, NoticeOutcome::Muted);
     world.letter();
     world.done().await;
 }
@@ -63,11 +63,11 @@ async fn ses_s_own_simulator_bounces_and_complains() {
                 .0
                 .is_success()
         );
-        assert_eq!(next(&world, &account, 1).await, Outcome::Sent, "{to}");
+        assert_eq!(next(&world, &account, 1).await, NoticeOutcome::Sent, "{to}");
         let expected = if to.starts_with("success") {
-            Outcome::Sent
+            NoticeOutcome::Sent
         } else {
-            Outcome::Muted
+            NoticeOutcome::Muted
         };
         assert_eq!(next(&world, &account, 2).await, expected, "{to}");
         world.done().await;
@@ -92,14 +92,14 @@ async fn only_what_is_for_good_mutes() {
             .queue_gets_text(Queue::MailEvents, &harmless.to_string())
             .await;
     }
-    assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
+    assert_eq!(next(&world, &account, 1).await, NoticeOutcome::Sent);
     let wrapped = json!({ "Type": "Notification", "Message": bounce("Permanent", at).to_string() });
     world
         .queue_gets_text(Queue::MailEvents, &wrapped.to_string())
         .await;
     world.settle().await;
     assert_eq!(muted(&world).await, Muted::Yes);
-    assert_eq!(next(&world, &account, 2).await, Outcome::Muted);
+    assert_eq!(next(&world, &account, 2).await, NoticeOutcome::Muted);
     world.done().await;
 }
 
@@ -115,7 +115,7 @@ async fn an_unmuted_address_stays_unmuted_until_it_bounces_again() {
         "nothing is known of it"
     );
     world.vendors.mail.bounce(ADDRESS);
-    assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
+    assert_eq!(next(&world, &account, 1).await, NoticeOutcome::Sent);
     assert_eq!(muted(&world).await, Muted::Yes);
     world.skip(Duration::from_secs(60));
     let (status, answer) = unmute().await;
@@ -137,7 +137,7 @@ async fn an_unmuted_address_stays_unmuted_until_it_bounces_again() {
     );
     // It does not arrive now, either.
     world.skip(Duration::from_secs(60));
-    assert_eq!(next(&world, &account, 2).await, Outcome::Sent);
+    assert_eq!(next(&world, &account, 2).await, NoticeOutcome::Sent);
     assert_eq!(muted(&world).await, Muted::Yes);
     for (body, code) in [
         (json!({ "address": "nobody" }), "bad_address"),
@@ -158,7 +158,7 @@ async fn an_unmuted_address_stays_unmuted_until_it_bounces_again() {
 async fn a_message_is_kept_until_it_is_done_or_dead() {
     let (world, account) = world(FaultPlan::None, &[]).await;
     world.vendors.mail.bounce(ADDRESS);
-    assert_eq!(next(&world, &account, 1).await, Outcome::Sent);
+    assert_eq!(next(&world, &account, 1).await, NoticeOutcome::Sent);
     world
         .operator("DELETE", MUTED, Some(&json!({ "address": ADDRESS })))
         .await;

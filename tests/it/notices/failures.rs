@@ -2,7 +2,7 @@
 
 use super::{ADDRESS, world};
 use crate::world::{FaultPlan, World};
-use domain::notices::{Kind, Outcome, Topic};
+use domain::notices::{NoticeKind, NoticeOutcome, Topic};
 use domain::switches::Switch;
 use serde_json::json;
 use stand_in_mail::Trouble;
@@ -17,7 +17,7 @@ async fn unreachable_and_unwilling_customers_get_no_mail_and_the_notice_says_why
     let account = world.account().await;
     world.owes(&account, Topic::TopUpNeeded(0)).await;
     world.settle().await;
-    assert_eq!(world.outcome_of_one(&account).await, Outcome::Nobody);
+    assert_eq!(world.outcome_of_one(&account).await, NoticeOutcome::Nobody);
     // From then on the address is known: what is over stays over, and what is new is sent.
     world.reachable(&account).await;
     world.owes(&account, Topic::TopUpNeeded(0)).await;
@@ -29,14 +29,14 @@ async fn unreachable_and_unwilling_customers_get_no_mail_and_the_notice_says_why
     // Not this kind, and then again.
     let store = &world.stack.store;
     store
-        .account_notices_set(&account, Kind::LowBalance, Switch::Off)
+        .account_notices_set(&account, NoticeKind::LowBalance, Switch::Off)
         .await
         .expect("the store answers");
     world.owes(&account, Topic::LowBalance(1)).await;
     world.owes(&account, Topic::TopUpNeeded(2)).await;
     world.settle().await;
     store
-        .account_notices_set(&account, Kind::LowBalance, Switch::On)
+        .account_notices_set(&account, NoticeKind::LowBalance, Switch::On)
         .await
         .expect("the store answers");
     world.owes(&account, Topic::LowBalance(2)).await;
@@ -61,12 +61,12 @@ async fn unreachable_and_unwilling_customers_get_no_mail_and_the_notice_says_why
     assert_eq!(world.subjects().len(), 3);
     let ended = world.ended(&account).await;
     let expected = [
-        ("low_balance#1", Outcome::SwitchedOff),
-        ("low_balance#2", Outcome::Sent),
-        ("top_up_needed#0", Outcome::Nobody),
-        ("top_up_needed#1", Outcome::Sent),
-        ("top_up_needed#2", Outcome::Sent),
-        ("top_up_needed#3", Outcome::Muted),
+        ("low_balance#1", NoticeOutcome::SwitchedOff),
+        ("low_balance#2", NoticeOutcome::Sent),
+        ("top_up_needed#0", NoticeOutcome::Nobody),
+        ("top_up_needed#1", NoticeOutcome::Sent),
+        ("top_up_needed#2", NoticeOutcome::Sent),
+        ("top_up_needed#3", NoticeOutcome::Muted),
     ];
     assert_eq!(
         ended,
@@ -80,7 +80,10 @@ async fn an_installation_without_a_sender_sends_nothing() {
     let (world, account) = world(FaultPlan::Seeded(211), &[("MAIL_FROM", "")]).await;
     world.owes(&account, Topic::Welcome).await;
     world.settle().await;
-    assert_eq!(world.outcome_of_one(&account).await, Outcome::NoSender);
+    assert_eq!(
+        world.outcome_of_one(&account).await,
+        NoticeOutcome::NoSender
+    );
     assert_eq!(world.vendors.mail.letters().len(), 0);
     world.done().await;
 }
@@ -92,11 +95,14 @@ async fn job_mails_are_only_for_customers_who_want_them() {
     let job = |n| domain::ids::JobId::mint(domain::time::Timestamp::from_millis(n), [7; 10]);
     world.owes(&account, Topic::JobFinished(job(1))).await;
     world.settle().await;
-    assert_eq!(world.outcome_of_one(&account).await, Outcome::SwitchedOff);
+    assert_eq!(
+        world.outcome_of_one(&account).await,
+        NoticeOutcome::SwitchedOff
+    );
     let set = world
         .stack
         .store
-        .account_notices_set(&account, Kind::JobFinished, Switch::On)
+        .account_notices_set(&account, NoticeKind::JobFinished, Switch::On)
         .await;
     set.expect("the store answers");
     world.owes(&account, Topic::JobFinished(job(2))).await;
@@ -122,7 +128,7 @@ async fn while_ses_fails_or_throttles_a_mail_waits_and_is_sent_once() {
         world.owes(&account, topic).await;
         world.settle().await;
         world.letter();
-        assert_eq!(world.outcome_of_one(&account).await, Outcome::Sent);
+        assert_eq!(world.outcome_of_one(&account).await, NoticeOutcome::Sent);
         world.done().await;
     }
 }
@@ -130,8 +136,8 @@ async fn while_ses_fails_or_throttles_a_mail_waits_and_is_sent_once() {
 #[tokio::test(start_paused = true)]
 async fn what_ses_never_takes_or_fails_over_for_too_long_is_given_up() {
     for (trouble, times, outcome) in [
-        (Trouble::Rejected, 1, Outcome::Refused),
-        (Trouble::Failing, 12, Outcome::GivenUp),
+        (Trouble::Rejected, 1, NoticeOutcome::Refused),
+        (Trouble::Failing, 12, NoticeOutcome::GivenUp),
     ] {
         let (world, account) = world(FaultPlan::Seeded(223), &[]).await;
         for _ in 0..times {
@@ -183,49 +189,49 @@ async fn an_answer_that_is_lost_is_decided_by_what_it_was_about() {
             Effect::AnswerLost,
             1,
             2,
-            Outcome::Sent,
+            NoticeOutcome::Sent,
         ),
         (
             Topic::TopUpNeeded(1),
             Effect::Unreachable,
             1,
             1,
-            Outcome::Sent,
+            NoticeOutcome::Sent,
         ),
         (
             Topic::TopUpNeeded(1),
             Effect::Unreachable,
             4,
             1,
-            Outcome::Sent,
+            NoticeOutcome::Sent,
         ),
         (
             Topic::TopUpNeeded(1),
             Effect::Unreachable,
             5,
             0,
-            Outcome::Unclear,
+            NoticeOutcome::Unclear,
         ),
         (
             Topic::TopUpNeeded(1),
             Effect::AnswerLost,
             50,
             5,
-            Outcome::Unclear,
+            NoticeOutcome::Unclear,
         ),
         (
             Topic::LowBalance(1),
             Effect::AnswerLost,
             1,
             1,
-            Outcome::Unclear,
+            NoticeOutcome::Unclear,
         ),
         (
             Topic::LowBalance(1),
             Effect::Unreachable,
             1,
             0,
-            Outcome::Unclear,
+            NoticeOutcome::Unclear,
         ),
     ] {
         let (world, account) = world(FaultPlan::Seeded(226), &[]).await;

@@ -5,7 +5,7 @@ use super::world;
 use crate::world::money::Sold;
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
-use domain::notices::Kind;
+use domain::notices::NoticeKind;
 use domain::switches::Switch;
 use local_stack::world::{OWNER, REPOSITORY};
 use stand_in_shared::faults::Moment;
@@ -14,7 +14,7 @@ async fn wanted(world: &World, account: &AccountId) {
     let set = world
         .stack
         .store
-        .account_notices_set(account, Kind::JobFinished, Switch::On)
+        .account_notices_set(account, NoticeKind::JobFinished, Switch::On)
         .await;
     set.expect("the store answers");
 }

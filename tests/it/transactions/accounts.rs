@@ -4,8 +4,8 @@ use super::{customer, new_account, on_both, opened};
 use crate::ledger::{NOW, account, gift};
 use domain::accounts::api_keys::{ApiKey, Role};
 use domain::accounts::members::User;
-use domain::accounts::sessions::{Session, Shown};
-use domain::accounts::signups::{Newcomer, SignUp, State, Way};
+use domain::accounts::sessions::{Session, VisibleInstallation};
+use domain::accounts::signups::{Applicant, SignUp, SignUpSource, SignUpState};
 use domain::ids::{AccountId, InstallationId, KeyId, OwnerId, SessionId, UserId};
 use domain::notices::{Notice, Topic};
 use std::collections::BTreeSet;
@@ -38,9 +38,9 @@ async fn an_account_is_made_once() {
 
 fn sign_up(n: u8) -> SignUp {
     SignUp {
-        newcomer: Newcomer::Owner(OwnerId::new(n.into())),
+        newcomer: Applicant::Owner(OwnerId::new(n.into())),
         account: account(n),
-        way: Way::Installation,
+        way: SignUpSource::Installation,
         plan: "payg".to_owned(),
         wish: None,
         email: None,
@@ -57,7 +57,7 @@ async fn a_sign_up_gets_one_account() {
         let provision = async |n: u8, of: u8| {
             let sign_up = sign_up(n);
             store
-                .signup_owe(&sign_up, State::Owed, NOW)
+                .signup_owe(&sign_up, SignUpState::Owed, NOW)
                 .await
                 .expect("an answer");
             let provisioned = store.signup_provision(&sign_up, customer(of), &welcome, None, NOW);
@@ -139,7 +139,7 @@ async fn an_account_keeps_an_admin_and_lets_in_by_a_good_key() {
 }
 
 fn session(shown: &[u64]) -> Session {
-    let shown = shown.iter().map(|n| Shown {
+    let shown = shown.iter().map(|n| VisibleInstallation {
         installation: InstallationId::new(*n),
         owner: OwnerId::new(*n),
         login: "acme".to_owned(),
@@ -170,7 +170,7 @@ async fn a_session_is_replaced_once_and_its_proof_is_spent_once() {
         assert_eq!(replace().await, Finished::Now, "{on}");
         assert_eq!(replace().await, Finished::Already, "{on}");
 
-        let link = async |digest: &str, shown: &Shown, to: &AccountId| {
+        let link = async |digest: &str, shown: &VisibleInstallation, to: &AccountId| {
             let linked = store.owner_link(digest, shown, to).await;
             linked.expect("an answer")
         };

@@ -3,14 +3,14 @@
 use super::{act, customer, on_both, opened};
 use crate::billing::spending::crowds::{PERIOD, hold, job};
 use crate::ledger::{NOW, account, gift, micros};
-use domain::billing::payments::{Fact, Purchase};
+use domain::billing::payments::{CreditPurchase, PaymentFact};
 use domain::billing::plans::Limit;
 use domain::billing::spending::SpendLimit;
-use domain::billing::usage::{Debts, Identifier, Meter, Usage, UsageOf};
+use domain::billing::usage::{AccountMeter, Meter, Usage, UsageIdentifier, UsageSource};
 use domain::ids::{AccountId, PaymentId};
-use domain::inbox::Source;
+use domain::inbox::EventSource;
 use domain::jobs::{self, PullRef, Staged};
-use domain::ledger::{Balance, HoldId, Label, Posting};
+use domain::ledger::{Balance, EntryDetails, HoldId, Posting};
 use domain::switches::{Switch, SwitchName};
 use domain::units::Credits;
 use std::time::Duration;
@@ -68,7 +68,7 @@ async fn a_posting_says_why_it_is_not_written() {
 
         let nothing = HoldId::Own(act(9));
         let amounts = (micros(1), micros(1));
-        let end = Posting::settle(&id, nothing, amounts, Label::default(), NOW);
+        let end = Posting::settle(&id, nothing, amounts, EntryDetails::default(), NOW);
         assert_eq!(post(&[end]).await, Post::NoHold, "{on}");
     })
     .await;
@@ -79,7 +79,7 @@ async fn a_payment_is_recorded_and_expires_once() {
     on_both(async |_, store, on| {
         let id = PaymentId::parse("pi_1").expect("an id");
         let end = NOW.plus(Duration::from_secs(86_400));
-        let bought = Fact::Bought(Purchase {
+        let bought = PaymentFact::Bought(CreditPurchase {
             account: account(1),
             credits: micros(10),
             paid_minor: 100,
@@ -141,7 +141,7 @@ async fn a_customers_usage_is_counted_once_and_within_the_limit() {
 }
 
 /// A job that is delivered and billed: its usage, which is owed by then.
-async fn delivered(store: &Store, id: &AccountId) -> (Debts, Owed) {
+async fn delivered(store: &Store, id: &AccountId) -> (AccountMeter, Owed) {
     let mut new = job(id, 1, "1.00");
     new.row = jobs::delegated(new.row.facts);
     store.job_create(&new).await.expect("an answer");
@@ -154,7 +154,7 @@ async fn delivered(store: &Store, id: &AccountId) -> (Debts, Owed) {
     };
     let advanced = store.job_advance(&job.delivered(pull, NOW)).await;
     assert!(matches!(advanced, Ok(Advanced::Applied(_))));
-    let debts = Debts {
+    let debts = AccountMeter {
         account: id.clone(),
         meter: Meter::pull_requests(),
     };
@@ -171,7 +171,7 @@ async fn a_usage_record_is_in_one_place() {
         let Usage {
             id: usage,
             identifier,
-            of: UsageOf::Job(_),
+            of: UsageSource::Job(_),
             ..
         } = &owed.usage
         else {
@@ -186,7 +186,7 @@ async fn a_usage_record_is_in_one_place() {
         let park = store.usage_park(&owed, "why", NOW).await;
         assert_eq!(park.expect("an answer"), Finished::Already, "{on}");
 
-        let unbill = async |identifier: &Identifier| {
+        let unbill = async |identifier: &UsageIdentifier| {
             let unbilled = store.usage_unbill(&debts, identifier, "why", NOW).await;
             unbilled.expect("an answer")
         };
@@ -248,7 +248,7 @@ async fn a_switch_in_its_position_is_not_switched() {
         };
         let switches = connection.switches("main");
         let which = Which::Named(SwitchName::Billing);
-        let ingest = connection.ingest("events", Source::Github);
+        let ingest = connection.ingest("events", EventSource::Github);
         for expected in [Switched::Now, Switched::Already] {
             let switched = switches.switch_set(&which, &word, &act(1)).await;
             assert_eq!(switched.expect("an answer"), expected, "{on}");

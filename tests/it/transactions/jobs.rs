@@ -6,16 +6,20 @@ use crate::ledger::{NOW, account, gift, micros};
 use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, AssistId};
-use domain::jobs::assists::{Assist, Commit, Facts, Kind, Task};
-use domain::jobs::phases::{Charge, Counted, Ending, Fix, Phase, Report};
+use domain::jobs::assists::{Assist, AssistFacts, AssistKind, AssistTask, CommitRef};
+use domain::jobs::fixes::Fix;
+use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult, ReportBilling};
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::{self, FixPaid, PullRef, Staged};
-use domain::ledger::{Balance, HoldId, Label, Posting};
+use domain::ledger::{Balance, EntryDetails, HoldId, Posting};
 use domain::units::Credits;
 use store::{Advanced, AssistCreated, JobCreated, NewAssist, NewJob, Reported, SummaryPlace};
 
 fn hold(new: &NewJob, amount: u64) -> Option<Posting> {
-    let (id, label) = (HoldId::Job(new.row.facts.id.clone()), Label::default());
+    let (id, label) = (
+        HoldId::Job(new.row.facts.id.clone()),
+        EntryDetails::default(),
+    );
     let amount = (micros(amount), Credits::ZERO);
     Some(Posting::hold(
         &new.row.facts.account,
@@ -98,12 +102,12 @@ async fn a_move_that_comes_second_is_stale() {
     .await;
 }
 
-fn report(id: &AccountId, n: u8, issue: u64) -> Report {
-    Report {
+fn report(id: &AccountId, n: u8, issue: u64) -> PhaseReport {
+    PhaseReport {
         id: act(n),
         account: id.clone(),
         phase: Phase::Mitigate,
-        ending: Ending::Success,
+        ending: PhaseResult::Success,
         repository: RepositoryName::of("acme", "greeter").expect("a name"),
         issue_number: Some(issue),
         fix: Fix::of_issue("acme", "greeter", issue),
@@ -114,7 +118,7 @@ fn report(id: &AccountId, n: u8, issue: u64) -> Report {
         data: None,
         occurred_at: NOW,
         at: NOW,
-        counted: Counted::Never,
+        counted: ReportBilling::NotBillable,
     }
 }
 
@@ -122,30 +126,34 @@ fn report(id: &AccountId, n: u8, issue: u64) -> Report {
 async fn a_fix_is_charged_once_by_any_reporter() {
     on_both(async |_, store, on| {
         let id = opened(store, 1).await;
-        let charge = Charge {
+        let charge = FixCharge {
             period: PERIOD.to_owned(),
             posting: None,
             usage: vec![],
             outlay: None,
         };
-        let record = async |report: &Report| {
+        let record = async |report: &PhaseReport| {
             let recorded = store.phase_record(report, Some(&charge)).await;
             recorded.expect("an answer")
         };
         let first = report(&id, 1, 1);
-        assert_eq!(record(&first).await, Reported::Now(Counted::Now), "{on}");
+        assert_eq!(
+            record(&first).await,
+            Reported::Now(ReportBilling::Billed),
+            "{on}"
+        );
         // The fix is charged by now, too: the report decides.
         let Reported::Already(known) = record(&first).await else {
             panic!("{on}: it is known");
         };
-        assert_eq!(known.counted, Counted::Now, "{on}");
-        let other = Report {
+        assert_eq!(known.counted, ReportBilling::Billed, "{on}");
+        let other = PhaseReport {
             pull_request: Some(2),
             ..first.clone()
         };
         assert_eq!(record(&other).await, Reported::ActReused, "{on}");
         let second = report(&id, 2, 1);
-        let before = Reported::Now(Counted::Before);
+        let before = Reported::Now(ReportBilling::AlreadyBilled);
         assert_eq!(record(&second).await, before, "{on}");
 
         // The job of that issue finds the fix paid, and is delivered without its price.
@@ -173,19 +181,19 @@ async fn a_fix_is_charged_once_by_any_reporter() {
 }
 
 fn assist(id: &AccountId, n: u8, sha: &str) -> NewAssist {
-    let commit = || Commit::parse("acme", "greeter", sha).expect("a commit");
+    let commit = || CommitRef::parse("acme", "greeter", sha).expect("a commit");
     let mut terms = job(id, 1, "1.00").row.facts.terms;
     terms.period = PERIOD.to_owned();
-    let facts = Facts {
+    let facts = AssistFacts {
         id: AssistId::mint(NOW, [n; 10]),
         account: id.clone(),
-        kind: Kind::CommitSummary,
+        kind: AssistKind::CommitSummary,
         terms,
         created_at: NOW,
     };
     NewAssist {
         row: Assist::queued(facts),
-        task: Task::CommitSummary(commit()),
+        task: AssistTask::CommitSummary(commit()),
         place: Some(SummaryPlace {
             commit: commit(),
             instead_of: None,
@@ -217,7 +225,7 @@ async fn a_new_assist_says_why_it_is_none() {
         assert_eq!(used_up, AssistCreated::UsedUp, "{on}");
 
         let mut poor = assist(&id, 5, &shas[3]);
-        let (held, label) = ((micros(7), Credits::ZERO), Label::default());
+        let (held, label) = ((micros(7), Credits::ZERO), EntryDetails::default());
         let hold_id = HoldId::Assist(poor.row.facts.id.clone());
         poor.hold = Some(Posting::hold(&id, hold_id, held, label, NOW));
         store

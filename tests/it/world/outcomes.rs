@@ -4,7 +4,7 @@ use super::*;
 
 impl World {
     /// What the log says of an event.
-    pub async fn event(&self, source: Source, id: &str) -> Option<EventRow> {
+    pub async fn event(&self, source: EventSource, id: &str) -> Option<EventRow> {
         self.stack
             .inbox
             .find_row(&EventKey::parse(source, id).expect("an id"))
@@ -13,9 +13,9 @@ impl World {
     }
 
     /// The job that an event made, by the outcome on its row.
-    pub async fn job_of(&self, delivery: &str) -> Snapshot {
+    pub async fn job_of(&self, delivery: &str) -> JobRow {
         let row = self
-            .event(Source::Github, delivery)
+            .event(EventSource::Github, delivery)
             .await
             .expect("the event is there");
         let outcome = row.outcome.expect("the event is finished");
@@ -25,7 +25,7 @@ impl World {
     }
 
     /// The job that a branch belongs to.
-    pub async fn job_of_branch(&self, branch: &str) -> Snapshot {
+    pub async fn job_of_branch(&self, branch: &str) -> JobRow {
         let id = branch
             .strip_prefix("tallyhook/")
             .expect("a branch of Tallyhook");
@@ -33,7 +33,7 @@ impl World {
     }
 
     /// The current job.
-    pub async fn job(&self, id: &JobId) -> Snapshot {
+    pub async fn job(&self, id: &JobId) -> JobRow {
         self.stack
             .store
             .job_find(id)
@@ -43,7 +43,7 @@ impl World {
     }
 
     /// The states a job has been in.
-    pub fn states(job: &Snapshot) -> Vec<State> {
+    pub fn states(job: &JobRow) -> Vec<JobState> {
         job.timeline.iter().map(|moment| moment.state).collect()
     }
 
@@ -54,7 +54,7 @@ impl World {
 
     /// What is owed on the pull request meter.
     pub async fn owed(&self) -> usize {
-        let debts = Debts {
+        let debts = AccountMeter {
             account: self.account().await,
             meter: Meter::pull_requests(),
         };

@@ -3,7 +3,7 @@
 use crate::world::World;
 use ::queues::Queue;
 use domain::ids::AccountId;
-use domain::inbox::{EventState, Source};
+use domain::inbox::{EventSource, EventState};
 use domain::units::Credits;
 use http::{Request, StatusCode};
 use local_stack::world::CUSTOMER;
@@ -159,7 +159,7 @@ impl World {
     pub async fn acts_on(&self, event: &Value) -> (EventState, String) {
         assert_eq!(self.stripe_delivers(event).await, StatusCode::ACCEPTED);
         self.drain(Queue::StripeEvents).await;
-        self.outcome(Source::Stripe, event["id"].as_str().expect("an id"))
+        self.outcome(EventSource::Stripe, event["id"].as_str().expect("an id"))
             .await
     }
 

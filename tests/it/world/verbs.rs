@@ -3,8 +3,8 @@
 use crate::world::World;
 use ::queues::{Message, Queue};
 use domain::ids::{JobId, RepositoryId};
-use domain::inbox::{EventState, Source};
-use domain::jobs::{Snapshot, State};
+use domain::inbox::{EventSource, EventState};
+use domain::jobs::{JobRow, JobState};
 use local_stack::world::{OWNER, REPOSITORY, REPOSITORY_ID};
 use serde_json::Value;
 use std::future::Future;
@@ -117,14 +117,14 @@ impl World {
     }
 
     /// How an event ended, or that it has not.
-    pub async fn outcome(&self, source: Source, id: &str) -> (EventState, String) {
+    pub async fn outcome(&self, source: EventSource, id: &str) -> (EventState, String) {
         let row = self.event(source, id).await.expect("the event is there");
         (row.state, row.outcome.unwrap_or_default())
     }
 
     /// Asserts how a GitHub event ended: its state, and a part of its outcome.
     pub async fn assert_outcome(&self, delivery: &str, state: EventState, words: &str) {
-        let (is, says) = self.outcome(Source::Github, delivery).await;
+        let (is, says) = self.outcome(EventSource::Github, delivery).await;
         assert!(
             is == state && says.contains(words),
             "{delivery} is {is:?}: {says:?}; expected {state:?}: {words:?}"
@@ -134,7 +134,7 @@ impl World {
     /// The log's rows of a source in some states, at most a hundred.
     pub async fn logged(
         &self,
-        source: Source,
+        source: EventSource,
         states: &[EventState],
     ) -> Vec<domain::inbox::EventRow> {
         self.stack
@@ -162,7 +162,7 @@ impl World {
     }
 
     /// The job that the only comment names.
-    pub async fn commented_job(&self) -> Snapshot {
+    pub async fn commented_job(&self) -> JobRow {
         let comment = self.comment();
         let id = comment
             .split("<!-- tallyhook:")
@@ -183,7 +183,7 @@ impl World {
     }
 
     /// The job that the issue has now, in full.
-    pub async fn present_job(&self) -> Snapshot {
+    pub async fn present_job(&self) -> JobRow {
         self.job(&self.open_job().await.expect("the issue has a job"))
             .await
     }
@@ -199,7 +199,7 @@ impl World {
     }
 
     /// The job ended without a pull request: nothing is billed, the one comment says why, and the issue is free.
-    pub async fn assert_not_delivered(&self, state: State, words: &str) {
+    pub async fn assert_not_delivered(&self, state: JobState, words: &str) {
         self.assert_nothing_delivered();
         let comment = self.comment();
         assert!(

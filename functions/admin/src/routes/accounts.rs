@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use domain::accounts::{Account, NewAccount};
 use domain::billing::entitlements::Coverage;
 use domain::billing::entitlements::entitlements;
-use domain::billing::marketplace::Purchase;
+use domain::billing::marketplace::MarketplacePurchase;
 use domain::billing::plans::PlanId;
 use domain::billing::subscriptions::{Contracts, Subscription};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
@@ -166,7 +166,7 @@ fn subscription(subscription: &Subscription) -> Value {
 }
 
 /// What an owner has bought on GitHub's Marketplace.
-fn purchase(purchase: &Purchase) -> Value {
+fn purchase(purchase: &MarketplacePurchase) -> Value {
     json!({
         "owner_id": purchase.owner.get(),
         "listed_plan": purchase.listed.name,

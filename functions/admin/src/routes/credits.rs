@@ -9,7 +9,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use domain::accounts::operators::Operator;
 use domain::ids::AccountId;
-use domain::ledger::{Entry, Kind, Label, Posting, Side};
+use domain::ledger::{AdjustmentSide, Entry, EntryDetails, EntryKind, Posting};
 use domain::units::{Credits, decimal};
 use http::StatusCode;
 use rest::IdempotencyKey;
@@ -71,8 +71,8 @@ pub async fn ledger(
 
 fn shown(entry: &Entry) -> Value {
     let side = match entry.kind {
-        Kind::Hold => "hold",
-        Kind::Release => "release",
+        EntryKind::Hold => "hold",
+        EntryKind::Release => "release",
         _ if entry.free.saturating_add(entry.held) < 0 => "debit",
         _ => "credit",
     };
@@ -115,7 +115,7 @@ pub async fn adjust(
     let reason = reason(&wanted.reason)?;
     let action = once.act(&account, "admin/adjustments").id();
     let Operator { name } = operator;
-    let label = Label {
+    let label = EntryDetails {
         note: reason.to_owned(),
         source: format!("operator {name}"),
         priced_by: String::new(),
@@ -157,10 +157,12 @@ pub fn reason(text: &str) -> Result<&str, ApiError> {
     Ok(reason)
 }
 
-fn amount(text: &str) -> Result<(Credits, Side), ApiError> {
+fn amount(text: &str) -> Result<(Credits, AdjustmentSide), ApiError> {
     let (digits, side) = text
         .strip_prefix('-')
-        .map_or((text, Side::Credit), |digits| (digits, Side::Debit));
+        .map_or((text, AdjustmentSide::Credit), |digits| {
+            (digits, AdjustmentSide::Debit)
+        });
     let amount = Credits::parse(digits)
         .map_err(|error| ApiError::bad_request("bad_amount", error.to_string()))?;
     if amount.is_zero() {

@@ -8,7 +8,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use domain::ids::AccountId;
-use domain::inbox::{EventKey, EventRow, EventState, Source};
+use domain::inbox::{EventKey, EventRow, EventSource, EventState};
 use http::{StatusCode, header};
 use queues::Message;
 use serde::Deserialize;
@@ -38,9 +38,9 @@ pub async fn list(
     })?;
     let sources =
         match filter.source.as_deref() {
-            None | Some("") => Source::ALL.to_vec(),
+            None | Some("") => EventSource::ALL.to_vec(),
             Some(text) => {
-                vec![Source::parse(text).ok_or_else(|| {
+                vec![EventSource::parse(text).ok_or_else(|| {
                     ApiError::bad_request("bad_source", "source is github or stripe")
                 })?]
             }
@@ -166,7 +166,7 @@ pub async fn attribute(
         .account_find(&account)
         .await?
         .ok_or_else(unknown)?;
-    let key = key(Source::Stripe.as_str(), &id)?;
+    let key = key(EventSource::Stripe.as_str(), &id)?;
     let known = ctx.inbox.find_row(&key).await?.ok_or_else(absent)?;
     let settled = |row: &EventRow| {
         ApiError::conflict(
@@ -188,7 +188,7 @@ pub async fn attribute(
 }
 
 fn key(source: &str, id: &str) -> Result<EventKey, ApiError> {
-    Source::parse(source)
+    EventSource::parse(source)
         .and_then(|source| EventKey::parse(source, id).ok())
         .ok_or_else(absent)
 }

@@ -4,11 +4,11 @@ use crate::operator::Authorized;
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::billing::usage::Debts;
+use domain::billing::usage::AccountMeter;
 use domain::ids::{JobId, UsageId};
-use domain::jobs::pulls::{Change, branch};
-use domain::jobs::steps::{Output, Step, Steps};
-use domain::jobs::{Funding, Snapshot, cost_to_customer};
+use domain::jobs::pulls::{FileEdit, branch};
+use domain::jobs::steps::{Step, StepOutput, Steps};
+use domain::jobs::{Funding, JobRow, cost_to_customer};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub async fn show(
 }
 
 /// How a job is paid for, and whether Stripe has been told where it bills.
-async fn payment(ctx: &Ctx, row: &Snapshot) -> Result<Value, ApiError> {
+async fn payment(ctx: &Ctx, row: &JobRow) -> Result<Value, ApiError> {
     let terms = &row.facts.terms;
     let mut payment = json!({
         "billable": terms.billable.as_str(),
@@ -46,7 +46,7 @@ async fn payment(ctx: &Ctx, row: &Snapshot) -> Result<Value, ApiError> {
         Funding::Metered { counts, .. } => {
             let mut usage = Vec::new();
             for (meter, _) in counts {
-                let debts = Debts {
+                let debts = AccountMeter {
                     account: row.facts.account.clone(),
                     meter: meter.clone(),
                 };
@@ -63,7 +63,7 @@ async fn payment(ctx: &Ctx, row: &Snapshot) -> Result<Value, ApiError> {
     Ok(payment)
 }
 
-fn shown(row: &Snapshot, steps: &Steps) -> Value {
+fn shown(row: &JobRow, steps: &Steps) -> Value {
     let facts = &row.facts;
     json!({
         "id": facts.id.as_str(),
@@ -90,12 +90,12 @@ fn shown(row: &Snapshot, steps: &Steps) -> Value {
 
 fn step(step: &Step) -> Value {
     let (kind, output) = match &step.output {
-        Output::Order(order) => ("order", json!({ "title": order.title, "body": order.body })),
-        Output::Plan(plan) => ("plan", json!({ "text": plan.text, "files": plan.files })),
-        Output::Code(proposal) => {
+        StepOutput::Issue(order) => ("order", json!({ "title": order.title, "body": order.body })),
+        StepOutput::Plan(plan) => ("plan", json!({ "text": plan.text, "files": plan.files })),
+        StepOutput::Code(proposal) => {
             let changes = proposal.changes().iter().map(|file| match &file.change {
-                Change::Write(content) => json!({ "path": file.path, "content": content }),
-                Change::Delete => json!({ "path": file.path, "delete": true }),
+                FileEdit::Write(content) => json!({ "path": file.path, "content": content }),
+                FileEdit::Delete => json!({ "path": file.path, "delete": true }),
             });
             let changes: Vec<_> = changes.collect();
             (
@@ -103,7 +103,7 @@ fn step(step: &Step) -> Value {
                 json!({ "title": proposal.title(), "body": proposal.body(), "changes": changes }),
             )
         }
-        Output::Review(review) => (
+        StepOutput::Review(review) => (
             "review",
             json!({ "verdict": review.verdict.as_str(), "notes": review.notes }),
         ),

@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use domain::accounts::addresses::MailAddress;
-use domain::notices::{self, Kind};
+use domain::notices::{self, NoticeKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -90,13 +90,13 @@ pub async fn show(
 
 async fn shown(ctx: &Ctx, id: &domain::ids::AccountId) -> Result<Json<Value>, ApiError> {
     let mailing = ctx.store.account_mail_find(id).await?;
-    let kind = |kind: &Kind| {
+    let kind = |kind: &NoticeKind| {
         (
             kind.as_str().to_owned(),
             Value::from(mailing.switch(*kind).is_on()),
         )
     };
-    let kinds: Map<_, _> = Kind::ALL.iter().map(kind).collect();
+    let kinds: Map<_, _> = NoticeKind::ALL.iter().map(kind).collect();
     Ok(Json(
         json!({ "has_address": mailing.address.is_some(), "kinds": kinds }),
     ))

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use domain::accounts::addresses::MailAddress;
-use domain::accounts::signups::{Newcomer, State as Stands};
+use domain::accounts::signups::{Applicant, SignUpState as Stands};
 use queues::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -129,8 +129,8 @@ pub async fn refuse(
     Ok(Json(json!({ "id": id, "state": Stands::Refused.as_str() })))
 }
 
-fn read(id: &str) -> Result<Newcomer, ApiError> {
-    Newcomer::parse(id).map_err(|_| absent())
+fn read(id: &str) -> Result<Applicant, ApiError> {
+    Applicant::parse(id).map_err(|_| absent())
 }
 
 fn absent() -> ApiError {

@@ -8,7 +8,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use domain::billing::usage::{Debts, Identifier, Meter, UsageOf};
+use domain::billing::usage::{AccountMeter, Meter, UsageIdentifier, UsageSource};
 use domain::ids::UsageId;
 use http::StatusCode;
 use queues::Message;
@@ -41,7 +41,7 @@ pub async fn list(
         state.ok_or_else(|| ApiError::bad_request("bad_state", "state is owed, stuck or told"))?;
     let behind = filter.cursor.as_deref().map(cursors::read).transpose()?;
     let behind = behind
-        .map(|(_, text)| Identifier::parse(&text).ok_or_else(cursors::bad))
+        .map(|(_, text)| UsageIdentifier::parse(&text).ok_or_else(cursors::bad))
         .transpose()?;
     let account = existing(&ctx, &id).await?;
     let page = ctx
@@ -113,13 +113,13 @@ pub async fn write_off(
 async fn named(
     ctx: &Ctx,
     (account, meter, usage): (String, String, String),
-) -> Result<(Debts, UsageId), ApiError> {
+) -> Result<(AccountMeter, UsageId), ApiError> {
     let (meter, usage) = (
         Meter::parse(&meter).map_err(|_| absent())?,
         UsageId::parse(&usage).map_err(|_| absent())?,
     );
     Ok((
-        Debts {
+        AccountMeter {
             account: existing(ctx, &account).await?,
             meter,
         },
@@ -152,9 +152,9 @@ fn absent() -> ApiError {
 fn shown(state: UsageState, row: &UsageRow) -> Value {
     let usage = &row.usage;
     let (job, report, assist) = match &usage.of {
-        UsageOf::Job(job) => (Some(job.as_str()), None, None),
-        UsageOf::Report(act) => (None, Some(act.as_str()), None),
-        UsageOf::Assist(assist) => (None, None, Some(assist.as_str())),
+        UsageSource::Job(job) => (Some(job.as_str()), None, None),
+        UsageSource::Report(act) => (None, Some(act.as_str()), None),
+        UsageSource::Assist(assist) => (None, None, Some(assist.as_str())),
     };
     let when = |at: Option<domain::time::Timestamp>| at.map(|at| at.to_string());
     json!({

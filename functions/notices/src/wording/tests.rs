@@ -3,7 +3,7 @@
 use super::*;
 use insta::assert_snapshot;
 
-fn text(kind: Kind, words: &str, link: Option<&str>) -> String {
+fn text(kind: NoticeKind, words: &str, link: Option<&str>) -> String {
     let mail = worded(kind, words, link, None);
     format!("Subject: {}\n\n{}", mail.subject, mail.text)
 }
@@ -14,7 +14,7 @@ const DASHBOARD: Option<&str> = Some("https://tallyhook.example/billing");
 fn a_welcome() {
     let words = "the account of acme is ready.";
     let mail = worded(
-        Kind::Welcome,
+        NoticeKind::Welcome,
         words,
         Some("https://tallyhook.example/welcome/once"),
         DASHBOARD,
@@ -42,7 +42,7 @@ fn a_welcome() {
 #[test]
 fn a_failed_payment() {
     let words = "The payment of 29.00 USD for invoice TH-7 has failed. Stripe will try again. Pro stays active until 2026-12-04; after that it is suspended until the invoice is paid.";
-    assert_snapshot!(text(Kind::PaymentFailed, words, DASHBOARD), @r#"
+    assert_snapshot!(text(NoticeKind::PaymentFailed, words, DASHBOARD), @r#"
     Subject: A payment has failed
 
     Hello,
@@ -64,7 +64,7 @@ fn a_failed_payment() {
 fn a_payment_to_confirm() {
     let words =
         "The payment of 29.00 USD for invoice TH-7 has to be confirmed on the invoice's page.";
-    assert_snapshot!(text(Kind::ActionRequired, words, DASHBOARD), @r#"
+    assert_snapshot!(text(NoticeKind::ActionRequired, words, DASHBOARD), @r#"
     Subject: A payment needs your confirmation
 
     Hello,
@@ -85,7 +85,7 @@ fn a_payment_to_confirm() {
 #[test]
 fn a_trial_that_ends() {
     let words = "The trial of Pro ends on 2026-12-04; after that it has to be paid for.";
-    assert_snapshot!(text(Kind::TrialEnding, words, DASHBOARD), @r#"
+    assert_snapshot!(text(NoticeKind::TrialEnding, words, DASHBOARD), @r#"
     Subject: Your trial ends soon
 
     Hello,
@@ -106,7 +106,7 @@ fn a_trial_that_ends() {
 #[test]
 fn a_quota_that_is_nearly_used() {
     let words = "8 of the 10 pull requests of the plan Basic are used.";
-    assert_snapshot!(text(Kind::QuotaNearlyUsed, words, DASHBOARD), @r#"
+    assert_snapshot!(text(NoticeKind::QuotaNearlyUsed, words, DASHBOARD), @r#"
     Subject: Most of your quota is used
 
     Hello,
@@ -127,7 +127,7 @@ fn a_quota_that_is_nearly_used() {
 #[test]
 fn a_quota_that_is_used() {
     let words = "10 of the 10 pull requests of the plan Basic are used.";
-    assert_snapshot!(text(Kind::QuotaUsed, words, DASHBOARD), @r#"
+    assert_snapshot!(text(NoticeKind::QuotaUsed, words, DASHBOARD), @r#"
     Subject: Your quota is used up
 
     Hello,
@@ -148,7 +148,7 @@ fn a_quota_that_is_used() {
 #[test]
 fn a_low_balance() {
     let words = "40 credits are left to spend.";
-    assert_snapshot!(text(Kind::LowBalance, words, DASHBOARD), @r#"
+    assert_snapshot!(text(NoticeKind::LowBalance, words, DASHBOARD), @r#"
     Subject: Your balance is low
 
     Hello,
@@ -169,7 +169,7 @@ fn a_low_balance() {
 #[test]
 fn an_empty_balance() {
     let words = "a job on the plan Credits reserves 100 credits, and 40 are available.";
-    assert_snapshot!(text(Kind::TopUpNeeded, words, None), @r#"
+    assert_snapshot!(text(NoticeKind::TopUpNeeded, words, None), @r#"
     Subject: Credits are used up
 
     Hello,
@@ -188,7 +188,7 @@ fn an_empty_balance() {
 #[test]
 fn a_finished_job() {
     let words = "The job for issue 7 of acme/greeter ended with a pull request.";
-    assert_snapshot!(text(Kind::JobFinished, words, DASHBOARD), @r#"
+    assert_snapshot!(text(NoticeKind::JobFinished, words, DASHBOARD), @r#"
     Subject: A job has finished
 
     Hello,
@@ -208,7 +208,7 @@ fn a_finished_job() {
 fn what_comes_from_elsewhere_stays_text() {
     let words = "<b>\"Basic\" & 'more'</b>";
     let mail = worded(
-        Kind::LowBalance,
+        NoticeKind::LowBalance,
         words,
         Some("https://x/?a=1&b=\"><script>"),
         None,

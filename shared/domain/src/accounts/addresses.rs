@@ -1,30 +1,31 @@
-//! Where mail goes.
+//! Mail addresses.
 
 use std::fmt;
 
-/// An address for mail: somebody's personal data, so it is never printed.
+/// A mail address. It is personal data and is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailAddress(String);
 
-/// A text that is no address to send mail to; no part of it is in here.
+/// A text that is not a mail address. The error contains no part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadAddress;
 
 impl fmt::Display for BadAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a mail address, as somebody@example.com")
+        f.write_str("not a mail address such as `somebody@example.com`")
     }
 }
 
 impl std::error::Error for BadAddress {}
 
-/// As long as SMTP lets a path be, and the part before the `@`.
+/// The SMTP limits for a path and for its local part.
 const BYTES_MAX: usize = 254;
 const LOCAL_BYTES_MAX: usize = 64;
 
 impl MailAddress {
-    /// Reads an address: one recipient, in plain characters, without a name or anything else that a mail's head could take
-    /// for more than one address. Domains beyond ASCII come in their `xn--` form.
+    /// Parses a single recipient in plain characters, without a display name or anything that a
+    /// mail header could read as several addresses. International domains must be in their `xn--`
+    /// form.
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@').ok_or(BadAddress)?;
@@ -47,12 +48,12 @@ impl MailAddress {
         }
     }
 
-    /// The address, for whoever sends to it or keeps it.
+    /// Returns the address, for sending and storing.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// By what an address is known again: nobody's mailbox differs from another's by capitals alone.
+    /// The form for comparisons: mailboxes do not differ by case alone.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }

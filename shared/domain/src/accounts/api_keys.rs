@@ -1,87 +1,38 @@
-//! Who may act for an account: keys for programs, and what each may do.
+//! API keys, and what each may do.
 //!
-//! A key is 256 random bits behind a prefix that says what it is. Only its digest is kept, so nobody can read it back; it is
-//! found by that digest and not by comparing.
+//! A key is 256 random bits after a prefix that names its kind. Only the digest is kept, and keys
+//! are found by it, so nobody can read a key back.
 
 use crate::ids::{AccountId, KeyId};
-use crate::inbox::events::Mode;
+use crate::inbox::events::StripeMode;
+use crate::text::words;
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-/// One thing that a caller may do for his account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// See everything of the account.
-    Read,
-    /// Record usage, hold and spend credits.
-    Usage,
-    /// Create, cancel and retry jobs; ask for assists.
-    Jobs,
-    /// Buy, subscribe, change how it is paid.
-    Billing,
-    /// Make and revoke keys.
-    Keys,
-}
-
-impl Scope {
-    /// Every scope.
-    pub const ALL: [Self; 5] = [
-        Self::Read,
-        Self::Usage,
-        Self::Jobs,
-        Self::Billing,
-        Self::Keys,
-    ];
-
-    /// The word in the API and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Usage => "usage",
-            Self::Jobs => "jobs",
-            Self::Billing => "billing",
-            Self::Keys => "keys",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+words! {
+    /// A permission of an API key.
+    Scope {
+        Read = "read",
+        Usage = "usage",
+        /// Create, cancel and retry jobs; request assists.
+        Jobs = "jobs",
+        Billing = "billing",
+        Keys = "keys",
     }
 }
 
-/// What a person is to an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Sees.
-    Viewer,
-    /// Works.
-    Member,
-    /// Decides.
-    Admin,
+words! {
+    Role {
+        Viewer = "viewer",
+        Member = "member",
+        Admin = "admin",
+    }
 }
 
 impl Role {
-    /// Every role, the least first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Member, Self::Admin];
-
-    /// The word in the API and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Member => "member",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-
-    /// What it may do.
+    /// The scopes that the role includes.
     pub fn scopes(self) -> BTreeSet<Scope> {
         let scopes: &[Scope] = match self {
             Self::Viewer => &[Scope::Read],
@@ -92,59 +43,50 @@ impl Role {
     }
 }
 
-/// A key, without the key.
+/// The record of an API key, without the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// What it is known by.
     pub id: KeyId,
-    /// Whose it is.
     pub account: AccountId,
-    /// What its owner calls it.
     pub name: String,
-    /// What it may do.
     pub scopes: BTreeSet<Scope>,
-    /// How it begins, so that its owner knows it again.
+    /// The beginning of the key, for recognition.
     pub hint: String,
-    /// Since when.
     pub created_at: Timestamp,
-    /// Until when, if not for ever.
     pub expires_at: Option<Timestamp>,
-    /// Since when it is revoked, if it is.
     pub revoked_at: Option<Timestamp>,
-    /// The day it was last used on.
     pub last_used_on: Option<String>,
 }
 
 impl ApiKey {
-    /// Whether it opens anything at this moment.
+    /// Whether the key is valid at `now`.
     pub fn is_good(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// Whether it may do everything, and so proves that the account is its bearer's.
+    /// Whether the key has every scope, and so proves ownership of the account.
     pub fn is_whole(&self) -> bool {
         Scope::ALL.iter().all(|scope| self.scopes.contains(scope))
     }
 }
 
-/// The text of a key: shown once, kept by its owner alone.
+/// The secret of an API key. It is shown once.
 pub struct KeyText(String);
 
-/// How keys begin that are for money.
+/// The prefix of keys for live mode.
 pub const LIVE: &str = "th_live_";
-/// How keys begin that are for tests.
+/// The prefix of keys for test mode.
 pub const TEST: &str = "th_test_";
 const SECRET_BYTES: usize = 32;
 const HINT_CHARS: usize = 13;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 impl KeyText {
-    /// A key of these random bytes.
     pub fn mint(prefix: &str, random: [u8; SECRET_BYTES]) -> Self {
         Self(format!("{prefix}{}", secret_text(random)))
     }
 
-    /// Reads what somebody sends; none if it cannot be a key, so that nothing needs to be looked up.
+    /// Parses a key. Returns `None` without a look-up if the text cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text
             .strip_prefix(LIVE)
@@ -152,12 +94,12 @@ impl KeyText {
         is_secret_text(rest).then(|| Self(text.to_owned()))
     }
 
-    /// The text itself, for its digest and for showing it once.
+    /// Returns the secret, for its digest and for showing it once.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// How it begins.
+    /// The beginning of the key.
     pub fn hint(&self) -> String {
         format!("{}…", &self.0[..HINT_CHARS])
     }
@@ -179,7 +121,7 @@ pub(crate) fn secret_text(random: [u8; SECRET_BYTES]) -> String {
     text
 }
 
-/// Whether a text has the form of 256 bits.
+/// Whether the text has the form of 256 bits.
 pub(crate) fn is_secret_text(text: &str) -> bool {
     text.len() == SECRET_BYTES * 8 / 5 + 1 && text.bytes().all(|byte| ALPHABET.contains(&byte))
 }
@@ -191,21 +133,21 @@ fn letter(digit: u32) -> char {
         .map_or('0', |letter| char::from(*letter))
 }
 
-/// What stands in a link that shows an account its first key: mailed to its owner, and kept by nobody else.
+/// The token in the link that shows an account its first key. It is mailed to the owner and not
+/// stored.
 pub struct RevealToken(String);
 
 impl RevealToken {
-    /// A token of these random bytes.
     pub fn mint(random: [u8; SECRET_BYTES]) -> Self {
         Self(secret_text(random))
     }
 
-    /// Reads what stands in a link; none if it cannot be a token.
+    /// Parses a token. Returns `None` if the text cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         is_secret_text(text).then(|| Self(text.to_owned()))
     }
 
-    /// The text itself, for its digest and the link.
+    /// Returns the token, for its digest and the link.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -217,21 +159,20 @@ impl fmt::Debug for RevealToken {
     }
 }
 
-/// What is kept of a link that shows a first key. The key's text comes from the token, this salt and what the asker's own
-/// page holds: neither who reads the tables nor who reads the mail later has all three.
+/// What is stored for a link that shows a first key. The key derives from the token, this salt and
+/// a value of the visitor's own page, so neither a reader of the tables nor a later reader of the
+/// mail has all three.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reveal {
-    /// Whose key.
     pub account: AccountId,
-    /// What the token is mixed with.
     pub salt: [u8; SECRET_BYTES],
-    /// Until when the link is good.
+    /// When the link expires.
     pub until: Timestamp,
     /// Whether the key is a live or a test one: as Stripe's mode was when the account was made.
-    pub mode: Mode,
+    pub mode: StripeMode,
 }
 
-/// How long such a link is good.
+/// How long the link is valid.
 pub const REVEALED_FOR: Duration = Duration::from_secs(7 * 86_400);
 
 impl fmt::Debug for Reveal {

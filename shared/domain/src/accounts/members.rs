@@ -1,112 +1,86 @@
-//! People and what they are to accounts: a role that GitHub's word gives, an admin's hand, or the account's key.
+//! Members: the people of an account and their roles.
 //!
-//! GitHub says at each sign-in who belongs to what. A role that was set by hand stays over that; a membership does not: who
-//! can no longer reach an owner's installation is no member of its account. Who has shown the account's key is one whatever
-//! GitHub says, since an account can be there before any owner is.
+//! At each sign-in GitHub says who belongs to what. A role set by an admin overrides GitHub's, but
+//! membership does not: people who can no longer reach an owner's installation are no longer
+//! members of its account. People who have shown the account's key remain members whatever GitHub
+//! says, since an account can exist before any owner does.
 
 use crate::accounts::api_keys::Role;
 use crate::ids::{AccountId, OwnerId, UserId};
+use crate::text::words;
 use crate::time::Timestamp;
 
-/// A person on GitHub.
+/// A GitHub user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// His number, which survives renames.
     pub id: UserId,
-    /// What he is called at the moment.
     pub login: String,
 }
 
-/// What somebody is in an organization.
+/// A person's role in a GitHub organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// He runs it.
+pub enum OrgRole {
     Admin,
-    /// He belongs to it.
     Member,
-    /// He reaches some of its repositories, or has not said yes yet.
+    /// Has access to some repositories, or has not accepted the invitation yet.
     Outside,
 }
 
-/// What somebody who can reach an owner's installation is to the account that pays for the owner.
-pub fn role_by_github(user: UserId, owner: OwnerId, place: Place) -> Role {
+/// The account role of a person who can reach the owner's installation.
+pub fn role_by_github(user: UserId, owner: OwnerId, place: OrgRole) -> Role {
     if user.get() == owner.get() {
         return Role::Admin;
     }
     match place {
-        Place::Admin => Role::Admin,
-        Place::Member => Role::Member,
-        Place::Outside => Role::Viewer,
+        OrgRole::Admin => Role::Admin,
+        OrgRole::Member => Role::Member,
+        OrgRole::Outside => Role::Viewer,
     }
 }
 
-/// Who gave a role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RoleBy {
-    /// GitHub's word at the last sign-in.
-    Github,
-    /// An admin of the account.
-    Hand,
-    /// The account's key, which he has shown: he belongs to it without GitHub's word. What an admin makes him then, he is.
-    Key,
-}
-
-impl RoleBy {
-    /// The word in the API and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Github => "github",
-            Self::Hand => "hand",
-            Self::Key => "key",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Github, Self::Hand, Self::Key]
-            .into_iter()
-            .find(|by| by.as_str() == text)
+words! {
+    RoleSource {
+        Github = "github",
+        Hand = "hand",
+        /// The person has shown the account's key, and is a member without GitHub's word. An admin
+        /// may change the role.
+        Key = "key",
     }
 }
 
-/// A person of an account.
+/// A member of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
     pub user: User,
-    /// What he is to it.
     pub role: Role,
-    /// Who said so.
-    pub by: RoleBy,
-    /// Since when he is one.
+    pub by: RoleSource,
     pub since: Timestamp,
 }
 
-/// An account of a person.
+/// An account that a person belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// Which.
     pub account: AccountId,
-    /// What people call it: an owner on GitHub that it pays for, or what its owner has called it.
+    /// The GitHub owner that the account pays for, or a name given to it.
     pub name: String,
 }
 
-/// What a member is after GitHub has said what he is there.
+/// The member after GitHub reported the person's role.
 pub fn refreshed(before: Option<&Member>, user: &User, by_github: Role, now: Timestamp) -> Member {
     let fresh = || Member {
         user: user.clone(),
         role: by_github,
-        by: RoleBy::Github,
+        by: RoleSource::Github,
         since: now,
     };
     match before {
         None => fresh(),
         Some(before) => match before.by {
-            RoleBy::Hand | RoleBy::Key => Member {
+            RoleSource::Hand | RoleSource::Key => Member {
                 user: user.clone(),
                 ..before.clone()
             },
-            RoleBy::Github => Member {
+            RoleSource::Github => Member {
                 since: before.since,
                 ..fresh()
             },
@@ -114,11 +88,11 @@ pub fn refreshed(before: Option<&Member>, user: &User, by_github: Role, now: Tim
     }
 }
 
-/// What a member is after an admin has given him a role.
+/// The member after an admin set a role.
 pub fn given(before: &Member, role: Role) -> Member {
     let by = match before.by {
-        RoleBy::Github | RoleBy::Hand => RoleBy::Hand,
-        RoleBy::Key => RoleBy::Key,
+        RoleSource::Github | RoleSource::Hand => RoleSource::Hand,
+        RoleSource::Key => RoleSource::Key,
     };
     Member {
         role,
@@ -127,13 +101,13 @@ pub fn given(before: &Member, role: Role) -> Member {
     }
 }
 
-/// What somebody is who has shown a key of the account that may do everything: as much as the key.
+/// The member after showing a key with every scope.
 pub fn let_in(before: Option<&Member>, user: &User, now: Timestamp) -> Member {
     let since = before.map_or(now, |before| before.since);
     Member {
         user: user.clone(),
         role: Role::Admin,
-        by: RoleBy::Key,
+        by: RoleSource::Key,
         since,
     }
 }
@@ -146,10 +120,10 @@ mod tests {
     fn an_owner_is_his_own_admin_and_an_organization_says_the_rest() {
         let owner = OwnerId::new(7);
         for (user, place, role) in [
-            (7, Place::Outside, Role::Admin),
-            (8, Place::Admin, Role::Admin),
-            (8, Place::Member, Role::Member),
-            (8, Place::Outside, Role::Viewer),
+            (7, OrgRole::Outside, Role::Admin),
+            (8, OrgRole::Admin, Role::Admin),
+            (8, OrgRole::Member, Role::Member),
+            (8, OrgRole::Outside, Role::Viewer),
         ] {
             assert_eq!(
                 role_by_github(UserId::new(user), owner, place),
@@ -174,7 +148,7 @@ mod tests {
         );
         let by_hand = Member {
             role: Role::Admin,
-            by: RoleBy::Hand,
+            by: RoleSource::Hand,
             ..second
         };
         assert_eq!(
@@ -198,7 +172,7 @@ mod tests {
             let member = let_in(before, &ann, now);
             assert_eq!(
                 (member.role, member.by, member.since),
-                (Role::Admin, RoleBy::Key, since)
+                (Role::Admin, RoleSource::Key, since)
             );
             assert_eq!(
                 refreshed(Some(&member), &ann, Role::Viewer, now),
@@ -209,12 +183,12 @@ mod tests {
         let less = given(&let_in(None, &ann, now), Role::Viewer);
         assert_eq!(
             (less.role, less.by),
-            (Role::Viewer, RoleBy::Key),
-            "he still belongs to it"
+            (Role::Viewer, RoleSource::Key),
+            "they still belong to it"
         );
-        assert_eq!(given(&viewer, Role::Admin).by, RoleBy::Hand);
-        for by in [RoleBy::Github, RoleBy::Hand, RoleBy::Key] {
-            assert_eq!(RoleBy::parse(by.as_str()), Some(by));
+        assert_eq!(given(&viewer, Role::Admin).by, RoleSource::Hand);
+        for by in [RoleSource::Github, RoleSource::Hand, RoleSource::Key] {
+            assert_eq!(RoleSource::parse(by.as_str()), Some(by));
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Who may act for the house.
+//! Operators of Tallyhook.
 
-/// A person (or program) that proved to hold an operator's token; only the admin door's extractor makes one.
+/// A person or program that presented an operator's token. Only the extractor of `admin` creates
+/// one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
-    /// The name before the colon of their token, which stands in the audit log.
+    /// The name before the colon of the token, which the audit log records.
     pub name: String,
 }

@@ -1,7 +1,8 @@
 //! Sessions: people who are signed in.
 //!
-//! A session is for one person and one account and never changes: who chooses another account gets another session. So what
-//! is remembered of one for a while can be too old in one way only: it may have ended since.
+//! A session belongs to one person and one account and never changes; choosing another account
+//! creates another session. A cached session can therefore be stale in one way only: it may have
+//! ended.
 
 use crate::accounts::api_keys::{Role, is_secret_text, secret_text};
 use crate::accounts::members::User;
@@ -10,59 +11,53 @@ use crate::time::Timestamp;
 use std::fmt;
 use std::time::Duration;
 
-/// How long somebody stays signed in.
+/// How long a session lasts.
 pub const LIFE: Duration = Duration::from_secs(14 * 86_400);
 
-/// Somebody who is signed in.
+/// A signed-in person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// What it is called in logs. It opens nothing.
+    /// The id used in logs. It grants nothing.
     pub id: SessionId,
-    /// Who.
     pub user: User,
-    /// The account for which he acts, if he has one.
+    /// The account that the person acts for, if any.
     pub account: Option<AccountId>,
-    /// The installations without an account that GitHub showed him.
-    pub shown: Vec<Shown>,
-    /// Until when.
+    /// The installations without an account that GitHub listed for the person.
+    pub shown: Vec<VisibleInstallation>,
     pub expires_at: Timestamp,
 }
 
-/// An installation as GitHub showed it to somebody who signed in.
+/// An installation that GitHub listed for a person at sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
-    /// Which.
+pub struct VisibleInstallation {
     pub installation: InstallationId,
-    /// Whose.
     pub owner: OwnerId,
-    /// What the owner is called.
     pub login: String,
-    /// What the person would be to the owner's account.
+    /// The role that the person would have in the owner's account.
     pub role: Role,
 }
 
 impl Session {
-    /// Whether it opens anything at this moment.
+    /// Whether the session is valid at `now`.
     pub fn is_good(&self, now: Timestamp) -> bool {
         now < self.expires_at
     }
 }
 
-/// The text of a session: 256 random bits that only its browser has.
+/// The secret of a session: 256 random bits that only the browser has.
 pub struct SessionText(String);
 
 impl SessionText {
-    /// A session of these random bytes.
     pub fn mint(random: [u8; 32]) -> Self {
         Self(secret_text(random))
     }
 
-    /// Reads what somebody sends; none if it cannot be a session, so that nothing needs to be looked up.
+    /// Parses a session's secret. Returns `None` without a look-up if the text cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         is_secret_text(text).then(|| Self(text.to_owned()))
     }
 
-    /// The text itself, for its digest and its cookie.
+    /// Returns the secret, for its digest and the cookie.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,12 +1,12 @@
-//! Sign-ups: from a wish to an account that works, once for each newcomer.
+//! Sign-ups: from a request to a working account, once for each applicant.
 //!
-//! A newcomer is known by the digest of his mail address, or by GitHub's number where the App was installed or bought for an
-//! owner. Whatever Stripe is told is fixed when the sign-up is first written, before anybody is told, so that whoever takes
-//! it up again says the same. Where Stripe's answer was lost, the same name says the same for a day; after that Stripe is
-//! asked what it has before it is asked for another one.
+//! An applicant is identified by the digest of a mail address, or by GitHub's number if the App was
+//! installed or bought for an owner. Everything sent to Stripe is fixed when the sign-up is first
+//! written, so a repeated attempt sends the same. If Stripe's answer is lost, the same idempotency
+//! key is good for a day; after that Stripe is searched before another customer is created.
 
 use crate::accounts::addresses::MailAddress;
-use crate::billing::plans::{Catalogue, Pays, Plan, Sold};
+use crate::billing::plans::{Availability, Catalogue, Pays, Plan};
 use crate::ids::{AccountId, InstallationId, OwnerId};
 use crate::switches::Switch;
 use crate::text::words;
@@ -14,23 +14,21 @@ use crate::time::Timestamp;
 use std::fmt;
 use std::time::Duration;
 
-/// Who wants an account: with this, two sign-ups are one.
+/// Identifies who wants an account; it makes repeated sign-ups one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Newcomer {
-    /// Whoever reads the mail of an address.
+pub enum Applicant {
     Mail(AddressDigest),
-    /// An owner on GitHub.
     Owner(OwnerId),
 }
 
-/// The SHA-256 of a folded mail address, in hexadecimal digits.
+/// The SHA-256 of a folded mail address, in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AddressDigest(String);
 
 const DIGEST_CHARS: usize = 64;
 
 impl AddressDigest {
-    /// Reads a digest; none if it cannot be one.
+    /// Parses a digest.
     pub fn parse(text: &str) -> Option<Self> {
         let plain = text
             .bytes()
@@ -39,20 +37,20 @@ impl AddressDigest {
     }
 }
 
-/// A text that names no newcomer.
+/// A text that does not identify an applicant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadNewcomer;
+pub struct BadApplicant;
 
-impl fmt::Display for BadNewcomer {
+impl fmt::Display for BadApplicant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a newcomer is mail# and a digest, or owner# and GitHub's number")
+        f.write_str("an applicant is `mail#` and a digest, or `owner#` and GitHub's number")
     }
 }
 
-impl std::error::Error for BadNewcomer {}
+impl std::error::Error for BadApplicant {}
 
-impl Newcomer {
-    /// As a message and a row's key carry it.
+impl Applicant {
+    /// The text in messages and keys.
     pub fn pointer(&self) -> String {
         match self {
             Self::Mail(AddressDigest(digest)) => format!("mail#{digest}"),
@@ -60,8 +58,8 @@ impl Newcomer {
         }
     }
 
-    /// Reads it back.
-    pub fn parse(text: &str) -> Result<Self, BadNewcomer> {
+    /// Parses a text written by [`Self::pointer`].
+    pub fn parse(text: &str) -> Result<Self, BadApplicant> {
         let found = match text.split_once('#') {
             Some(("mail", digest)) => AddressDigest::parse(digest).map(Self::Mail),
             Some(("owner", number)) => number
@@ -73,60 +71,45 @@ impl Newcomer {
         // One text for each, so that no two rows stand for one newcomer.
         found
             .filter(|newcomer| newcomer.pointer() == text)
-            .ok_or(BadNewcomer)
+            .ok_or(BadApplicant)
     }
 }
 
 words! {
-    /// Where a sign-up stands.
-    State {
-        /// An operator looks at it first.
+    /// The state of a sign-up.
+    SignUpState {
         WaitingForApproval = "WAITING_FOR_APPROVAL",
-        /// The account is to be made.
         Owed = "OWED",
-        /// There is an account.
         Done = "DONE",
-        /// There is none, and none is made.
         Refused = "REFUSED",
     }
 }
 
 words! {
-    /// By which way a newcomer came.
-    Way {
-        /// He asked for it, by mail address.
+    /// How an applicant came.
+    SignUpSource {
+        /// The sign-up form, by mail address.
         Form = "form",
-        /// He installed the App.
         Installation = "installation",
-        /// He bought it at GitHub's Marketplace.
         Marketplace = "marketplace",
     }
 }
 
-/// A sign-up as it was first said; none of it changes.
+/// A sign-up as it was first written; none of it changes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignUp {
-    /// Who.
-    pub newcomer: Newcomer,
-    /// The account to be.
+    pub newcomer: Applicant,
     pub account: AccountId,
-    /// How he came.
-    pub way: Way,
-    /// The plan the account begins with.
+    pub way: SignUpSource,
     pub plan: String,
-    /// The plan he wants, where it is another one.
     pub wish: Option<String>,
-    /// Where his mail goes.
     pub email: Option<MailAddress>,
-    /// What he is called.
     pub name: Option<String>,
-    /// Where the App is installed.
     pub installation: Option<InstallationId>,
-    /// Since when.
     pub at: Timestamp,
 }
 
-/// Without the name, which is a person's.
+/// Omits the name, which is personal data.
 impl fmt::Debug for SignUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignUp")
@@ -137,30 +120,31 @@ impl fmt::Debug for SignUp {
 }
 
 impl SignUp {
-    /// Where GitHub's number is what the newcomer is known by.
+    /// The GitHub owner, if that identifies the applicant.
     pub const fn owner(&self) -> Option<OwnerId> {
         match self.newcomer {
-            Newcomer::Owner(owner) => Some(owner),
-            Newcomer::Mail(_) => None,
+            Applicant::Owner(owner) => Some(owner),
+            Applicant::Mail(_) => None,
         }
     }
 }
 
-/// Where a new sign-up begins: the one place that decides whether accounts come to be by themselves.
-pub const fn begins(auto_provision: Switch) -> State {
+/// The initial state of a sign-up: the only place that decides whether accounts are created
+/// automatically.
+pub const fn begins(auto_provision: Switch) -> SignUpState {
     match auto_provision {
-        Switch::On => State::Owed,
-        Switch::Off => State::WaitingForApproval,
+        Switch::On => SignUpState::Owed,
+        Switch::Off => SignUpState::WaitingForApproval,
     }
 }
 
-/// Whether a newcomer may choose this plan.
+/// Whether an applicant may choose this plan.
 pub fn is_open(plan: &Plan) -> bool {
-    plan.sold == Sold::Openly
+    plan.sold == Availability::Public
 }
 
-/// What an account of somebody who wants this plan begins with: the plan itself where it works without a way to pay; else a
-/// trial, which goes on to what was wanted; else what is left when the plan has lapsed.
+/// The plan that an account starts with if its owner wants `wanted`: that plan if it needs no
+/// payment method, else a trial that leads to it, else what remains when the plan lapses.
 pub fn begins_with<'a>(catalogue: &'a Catalogue, wanted: &'a Plan) -> &'a Plan {
     let is_free = |plan: &&Plan| plan.price.is_none() && plan.pays != Pays::Meters && is_open(plan);
     if is_free(&wanted) {
@@ -173,58 +157,58 @@ pub fn begins_with<'a>(catalogue: &'a Catalogue, wanted: &'a Plan) -> &'a Plan {
         .unwrap_or(wanted)
 }
 
-/// The plan for who wants to try first: the first that costs nothing and leads to another one.
+/// The trial: the first plan that costs nothing and leads to another one.
 pub fn trial(catalogue: &Catalogue) -> Option<&Plan> {
     let is_trial =
         |plan: &&Plan| plan.pays == Pays::Nothing && plan.converts_to.is_some() && is_open(plan);
     catalogue.plans.iter().find(is_trial)
 }
 
-/// A customer's making at Stripe: under which name it is asked for, and since when.
+/// The attempts to create a customer at Stripe: under which idempotency key, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tried {
-    /// How often the name has been a new one.
+pub struct CustomerCreation {
+    /// The number of the idempotency key.
     pub round: u32,
-    /// When it was first asked under this one.
+    /// When this key was first used.
     pub since: Timestamp,
-    /// When Stripe said that it failed, which it will say of this name from then on, whatever it made.
+    /// When Stripe reported a failure. Stripe repeats that answer for this key, whatever it
+    /// created.
     pub failed_at: Option<Timestamp>,
 }
 
-/// What to do about the customer now.
+/// What to do next about the customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Ask for it under the present name: Stripe makes one, however often it is asked.
+pub enum CustomerStep {
+    /// Create it under the present key: Stripe creates one, however often it is asked.
     Make,
-    /// Wait: asking under the name says nothing, and what was made under it may not be found yet.
+    /// Wait: the key gives no answer, and search may not find the customer yet.
     Wait(Duration),
-    /// Look whether there is one; only if not, ask under a new name.
+    /// Search for the customer; only if there is none, create it under a new key.
     LookUp,
 }
 
-/// Stripe keeps names for a day at least; this much of it is used.
+/// Stripe keeps idempotency keys for a day at least; this is the part used.
 const NAMES_LAST: Duration = Duration::from_secs(23 * 3_600);
-/// By then a name that was asked for is forgotten, or its customer made long ago.
+/// By then a key is forgotten, or its customer was created long ago.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3_600);
-/// Searching sees what was made after a minute, and after an outage later.
+/// Stripe's search shows new objects after a minute, and later after an outage.
 pub const FOUND_AFTER: Duration = Duration::from_secs(600);
 
-impl Tried {
-    /// What to do now.
-    pub fn next(self, now: Timestamp) -> Next {
+impl CustomerCreation {
+    pub fn next(self, now: Timestamp) -> CustomerStep {
         let findable = match self.failed_at {
             Some(failed_at) => failed_at.plus(FOUND_AFTER),
-            None if now.since(self.since) < NAMES_LAST => return Next::Make,
+            None if now.since(self.since) < NAMES_LAST => return CustomerStep::Make,
             None => self.since.plus(FORGOTTEN_AFTER),
         };
         if now < findable {
-            Next::Wait(findable.since(now))
+            CustomerStep::Wait(findable.since(now))
         } else {
-            Next::LookUp
+            CustomerStep::LookUp
         }
     }
 
-    /// By what Stripe knows the making of an account's customer.
+    /// The idempotency key for creating the account's customer.
     pub fn name(self, account: &AccountId) -> String {
         format!("customer-{account}-{}", self.round)
     }
@@ -238,7 +222,7 @@ mod tests {
     fn a_newcomer_reads_back_by_one_text() {
         let digest = "0a".repeat(32);
         for text in [format!("mail#{digest}"), "owner#9001".to_owned()] {
-            assert_eq!(Newcomer::parse(&text).expect("a newcomer").pointer(), text);
+            assert_eq!(Applicant::parse(&text).expect("a newcomer").pointer(), text);
         }
         for text in [
             "",
@@ -251,28 +235,28 @@ mod tests {
             "owner#1#2",
             "mail#0A",
         ] {
-            assert_eq!(Newcomer::parse(text), Err(BadNewcomer), "{text}");
+            assert_eq!(Applicant::parse(text), Err(BadApplicant), "{text}");
         }
         assert_eq!(
-            Newcomer::parse(&format!("mail#{}", digest.to_uppercase())),
-            Err(BadNewcomer)
+            Applicant::parse(&format!("mail#{}", digest.to_uppercase())),
+            Err(BadApplicant)
         );
     }
 
     #[test]
     fn stripe_is_asked_under_one_name_for_a_day_and_then_looked_through() {
         let since = Timestamp::from_seconds(1_795_000_000);
-        let tried = Tried {
+        let tried = CustomerCreation {
             round: 1,
             since,
             failed_at: None,
         };
         for (hours, expected) in [
-            (0, Next::Make),
-            (22, Next::Make),
-            (23, Next::Wait(Duration::from_secs(3_600))),
-            (24, Next::LookUp),
-            (24 * 30, Next::LookUp),
+            (0, CustomerStep::Make),
+            (22, CustomerStep::Make),
+            (23, CustomerStep::Wait(Duration::from_secs(3_600))),
+            (24, CustomerStep::LookUp),
+            (24 * 30, CustomerStep::LookUp),
         ] {
             assert_eq!(
                 tried.next(since.plus(Duration::from_secs(hours * 3_600))),
@@ -281,14 +265,14 @@ mod tests {
             );
         }
         let failed_at = since.plus(Duration::from_secs(3_600));
-        let failed = Tried {
+        let failed = CustomerCreation {
             failed_at: Some(failed_at),
             ..tried
         };
         for (seconds, expected) in [
-            (0, Next::Wait(FOUND_AFTER)),
-            (599, Next::Wait(Duration::from_secs(1))),
-            (600, Next::LookUp),
+            (0, CustomerStep::Wait(FOUND_AFTER)),
+            (599, CustomerStep::Wait(Duration::from_secs(1))),
+            (600, CustomerStep::LookUp),
         ] {
             assert_eq!(
                 failed.next(failed_at.plus(Duration::from_secs(seconds))),
@@ -299,30 +283,30 @@ mod tests {
         let account = AccountId::mint(since, [7; 10]);
         assert_ne!(
             tried.name(&account),
-            Tried { round: 2, ..tried }.name(&account)
+            CustomerCreation { round: 2, ..tried }.name(&account)
         );
     }
 
     #[test]
     fn words_read_back() {
-        for state in State::ALL {
-            assert_eq!(State::parse(state.as_str()), Some(*state));
+        for state in SignUpState::ALL {
+            assert_eq!(SignUpState::parse(state.as_str()), Some(state));
         }
-        for way in Way::ALL {
-            assert_eq!(Way::parse(way.as_str()), Some(*way));
+        for way in SignUpSource::ALL {
+            assert_eq!(SignUpSource::parse(way.as_str()), Some(way));
         }
         assert_eq!(
             (begins(Switch::On), begins(Switch::Off)),
-            (State::Owed, State::WaitingForApproval)
+            (SignUpState::Owed, SignUpState::WaitingForApproval)
         );
     }
 
     #[test]
     fn a_name_is_not_printed() {
         let sign_up = SignUp {
-            newcomer: Newcomer::Owner(OwnerId::new(1)),
+            newcomer: Applicant::Owner(OwnerId::new(1)),
             account: AccountId::mint(Timestamp::from_millis(1), [7; 10]),
-            way: Way::Form,
+            way: SignUpSource::Form,
             plan: "trial".to_owned(),
             wish: None,
             email: MailAddress::parse("canary@acme.example").ok(),

@@ -1,11 +1,12 @@
-//! What an account may do at a moment: its plan, and whether that is paid for.
+//! Entitlements: an account's plan at a moment, and whether it is paid for.
 //!
-//! Computed each time from what Stripe and GitHub last said, so there is nothing to go stale. One table decides by Stripe's
-//! status; of several subscriptions the best counts, so that nobody has two quotas. What GitHub bills comes before all that
-//! Stripe does, so that no job is paid for twice; what costs nothing on GitHub comes after it.
+//! They are computed each time from the last known state at Stripe and GitHub, so nothing can be
+//! stale. One table decides by Stripe's status; of several subscriptions the best counts, so that
+//! nobody has two quotas. A plan that GitHub bills comes before Stripe's, so that no job is paid
+//! for twice; a free plan on GitHub comes after it.
 
 use crate::accounts::Account;
-use crate::billing::marketplace::{ListedPrice, Purchase, PurchaseState};
+use crate::billing::marketplace::{ListedPrice, MarketplacePurchase, PurchaseState};
 use crate::billing::plans::{Catalogue, Plan, PlanId, Span};
 use crate::billing::subscriptions::{Contracts, Status, Subscription};
 use crate::time::Timestamp;
@@ -15,31 +16,26 @@ use std::time::Duration;
 /// What an account may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entitlements<'a> {
-    /// By which plan.
     pub plan: &'a Plan,
-    /// Whether it is paid for.
     pub coverage: Coverage,
-    /// Stripe's word for the subscription that counts, if there is one.
+    /// The status of the subscription that counts, if there is one.
     pub status: Option<Status>,
-    /// That subscription's period.
     pub period: Option<Span>,
 }
 
 /// Whether a plan is paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
-    /// It is, or costs nothing.
     Full,
-    /// A payment has failed; it goes on for a while.
+    /// A payment failed; the plan continues for a limited time.
     Grace {
-        /// Until then.
         until: Timestamp,
     },
-    /// What was subscribed to has lapsed; the plan is what is left.
+    /// The subscription lapsed; the plan is the fallback.
     Lapsed,
 }
 
-/// What Stripe's status means for the service.
+/// What a status at Stripe means for the service.
 enum Meaning {
     Serve,
     ServeForAWhile,
@@ -69,7 +65,7 @@ const fn rank(status: &Status) -> u8 {
     }
 }
 
-/// What the account may do now; none if the catalogue lacks even its default plan.
+/// The account's entitlements at `now`, or `None` if the catalogue lacks its default plan.
 pub fn entitlements<'a>(
     catalogue: &'a Catalogue,
     account: &Account,
@@ -138,9 +134,9 @@ pub fn entitlements<'a>(
 /// does not, the latest of each.
 fn bought<'a>(
     catalogue: &'a Catalogue,
-    purchases: &[Purchase],
+    purchases: &[MarketplacePurchase],
 ) -> Option<(&'a Plan, PurchaseState, ListedPrice)> {
-    let order = |one: &Purchase| {
+    let order = |one: &MarketplacePurchase| {
         (
             one.state == PurchaseState::Active,
             one.listed.price == ListedPrice::Paid,
@@ -162,7 +158,7 @@ fn after_purchase<'a>(catalogue: &'a Catalogue, over: &'a Plan, own: &'a Plan) -
         .unwrap_or(own)
 }
 
-/// The plan that a subscription's items sell; the first that is known.
+/// The first known plan that the subscription's items sell.
 pub fn plan_of<'a>(catalogue: &'a Catalogue, subscription: &Subscription) -> Option<&'a Plan> {
     subscription
         .items

@@ -1,106 +1,63 @@
-//! What an owner has bought of us on GitHub's Marketplace, where GitHub itself bills it.
+//! Purchases on GitHub's Marketplace, which GitHub bills.
 //!
-//! GitHub tells of it by events that come twice, in any order, or never: it does not send these again. So a purchase is
-//! what the latest of them said. Which is the latest, the moment says from which it holds, then the moment at which it
-//! reached us: both are fixed with the event, so every order of events leads to the same.
+//! GitHub's events may come twice, in any order or never, and are not sent again. A purchase is
+//! therefore what its latest event says. The latest is decided by the effective time and then by
+//! the time of receipt; both are fixed with the event, so every order of events leads to the same
+//! state.
 
 use crate::ids::OwnerId;
 use crate::inbox::EventKey;
+use crate::text::words;
 use crate::time::Timestamp;
 use std::fmt;
 
-/// A plan of our listing.
+/// A plan of our Marketplace listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// GitHub's number for it.
+pub struct ListedPlan {
     pub id: u64,
-    /// Its name on the listing, which may change.
     pub name: String,
-    /// Whether GitHub takes money for it.
     pub price: ListedPrice,
 }
 
-/// Whether a plan of the listing costs something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListedPrice {
-    /// It does not.
-    Free,
-    /// It does, and GitHub bills it.
-    Paid,
-}
-
-impl ListedPrice {
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Free => "free",
-            Self::Paid => "paid",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Free, Self::Paid]
-            .into_iter()
-            .find(|known| known.as_str() == word)
+words! {
+    /// Whether a plan of the listing costs something.
+    ListedPrice {
+        Free = "free",
+        Paid = "paid",
     }
 }
 
-impl Listed {
-    /// Whether a plan of the catalogue means this one, by its name or its number.
+impl ListedPlan {
+    /// Whether a catalogue entry means this plan, by name or by number.
     pub fn is(&self, meant: &str) -> bool {
         self.name == meant || meant.parse() == Ok(self.id)
     }
 }
 
-/// What an owner has bought, as last told.
+/// An owner's purchase, as last reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purchase {
-    /// Who.
+pub struct MarketplacePurchase {
     pub owner: OwnerId,
-    /// Which plan; of a purchase that was cancelled, the last one.
-    pub listed: Listed,
-    /// Whether it stands.
+    /// The plan; for a cancelled purchase, the last one.
+    pub listed: ListedPlan,
     pub state: PurchaseState,
-    /// Since when.
     pub since: Timestamp,
-    /// Which event said so.
-    pub rank: Rank,
+    pub rank: EventRank,
 }
 
-/// Whether a purchase stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PurchaseState {
-    /// It does.
-    Active,
-    /// It was cancelled.
-    Cancelled,
-}
-
-impl PurchaseState {
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Active, Self::Cancelled]
-            .into_iter()
-            .find(|known| known.as_str() == word)
+words! {
+    PurchaseState {
+        Active = "active",
+        Cancelled = "cancelled",
     }
 }
 
-/// How late an event is among those of its owner, as a text that sorts by it: the moment from which it holds, then the one
-/// at which it was recorded, then its id, so that no two are alike.
+/// The order of an owner's events, as a sortable text: the effective time, the time of receipt, and
+/// the id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank(String);
+pub struct EventRank(String);
 
-impl Rank {
-    /// Of an event that holds from then.
+impl EventRank {
     pub fn new(from: Timestamp, received_at: Timestamp, event: &EventKey) -> Self {
         Self(format!(
             "{}#{}#{}",
@@ -110,18 +67,16 @@ impl Rank {
         ))
     }
 
-    /// As it stands on the row.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Reads it back.
     pub fn parse(text: &str) -> Self {
         Self(text.to_owned())
     }
 }
 
-impl fmt::Display for Rank {
+impl fmt::Display for EventRank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -130,11 +85,11 @@ impl fmt::Display for Rank {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inbox::Source;
+    use crate::inbox::EventSource;
 
-    fn rank(from: i64, received: i64, id: &str) -> Rank {
-        let event = EventKey::parse(Source::Github, id).expect("an id");
-        Rank::new(
+    fn rank(from: i64, received: i64, id: &str) -> EventRank {
+        let event = EventKey::parse(EventSource::Github, id).expect("an id");
+        EventRank::new(
             Timestamp::from_seconds(from),
             Timestamp::from_millis(received),
             &event,
@@ -151,12 +106,12 @@ mod tests {
             rank(1_000_000_000, 1, "a"),
         ];
         assert!(ranks.is_sorted() && ranks.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(Rank::parse(ranks[0].as_str()), ranks[0]);
+        assert_eq!(EventRank::parse(ranks[0].as_str()), ranks[0]);
     }
 
     #[test]
     fn a_plan_is_meant_by_name_or_number() {
-        let listed = Listed {
+        let listed = ListedPlan {
             id: 435,
             name: "Team".to_owned(),
             price: ListedPrice::Paid,

@@ -1,149 +1,106 @@
-//! One payment for credits, with all that may happen to it afterwards.
+//! A payment for credits, its refunds and its disputes.
 //!
-//! Stripe tells of a payment, its refunds and its disputes in any order, and more than once. Everything told is kept as
-//! facts that only grow, so that the order does not matter; what has to be taken back follows from the facts alone, and
-//! what is posted is the difference to what was taken before.
+//! Stripe reports them in any order, and more than once. Everything reported is kept as facts that
+//! only grow, so the order does not matter. What has to be taken back follows from the facts alone;
+//! what is posted is the difference to what was taken back before.
 
 use crate::ids::{AccountId, DisputeId, PaymentId, RefundId};
-use crate::ledger::{Label, Posting};
+use crate::ledger::{EntryDetails, Posting};
+use crate::text::words;
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::collections::BTreeMap;
 
-/// What is known of one payment.
+/// The known facts of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
-    /// Which.
     pub id: PaymentId,
-    /// What was bought with it, once that is known to be paid.
-    pub purchase: Option<Purchase>,
-    /// The most that Stripe has ever said to be refunded of it, in minor units.
+    /// What was bought, once it is known to be paid.
+    pub purchase: Option<CreditPurchase>,
+    /// The highest refunded amount that Stripe has reported, in minor units.
     pub refunded_minor: i64,
-    /// Its refunds, one by one, as far as they were told of.
+    /// The refunds that were reported individually.
     pub refunds: BTreeMap<RefundId, Refund>,
-    /// Its disputes.
     pub disputes: BTreeMap<DisputeId, Dispute>,
-    /// What was taken back so far.
+    /// The credits taken back so far.
     pub taken: Credits,
-    /// How often that has changed.
+    /// How often that amount has changed.
     pub reversals: u64,
-    /// What has gone with its time, once it has.
-    pub expired: Option<Expired>,
-    /// How often it was written.
+    /// The credits that expired.
+    pub expired: Option<ExpiredCredits>,
+    /// The number of writes.
     pub version: u64,
 }
 
-/// What was bought.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Purchase {
-    /// By whom.
+pub struct CreditPurchase {
     pub account: AccountId,
-    /// How much it gave.
     pub credits: Credits,
-    /// What was paid, in minor units.
+    /// In minor units.
     pub paid_minor: i64,
-    /// In which currency.
     pub currency: String,
-    /// What it was.
     pub what: String,
-    /// By which version of the catalogue.
+    /// The catalogue version.
     pub priced_by: String,
-    /// When what is left of it goes; none is never.
+    /// When the rest expires, if ever.
     pub expires_at: Option<Timestamp>,
 }
 
-/// What has gone of a payment's credits with their time.
+/// The credits of a payment that expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expired {
-    /// How much.
+pub struct ExpiredCredits {
     pub credits: Credits,
     /// What had been taken back by then.
     pub taken: Credits,
 }
 
-/// One refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refund {
-    /// How much.
     pub minor: i64,
-    /// Whether it went through as far as one knows.
     pub outcome: RefundOutcome,
 }
 
-/// What became of a refund. Failing is final.
+/// The outcome of a refund. A failure is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefundOutcome {
-    /// It is under way, or went through.
     Made,
-    /// It failed or was cancelled: the money is back with us.
+    /// It failed or was cancelled; the money is back with us.
     Failed,
 }
 
-/// One dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dispute {
-    /// About how much.
     pub minor: i64,
-    /// How far it has got.
-    pub phase: Phase,
-    /// Whether the money was ever taken from us.
-    pub withdrawn: Reported,
-    /// Whether it was given back to us.
-    pub reinstated: Reported,
+    pub phase: DisputePhase,
+    /// Whether the money was ever withdrawn from us.
+    pub withdrawn: Observed,
+    /// Whether the money was returned to us.
+    pub reinstated: Observed,
 }
 
-/// Whether something was ever told.
+/// Whether something was ever reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Reported {
-    /// Not yet.
+pub enum Observed {
     #[default]
     No,
-    /// It was.
     Yes,
 }
 
-/// How far a dispute has got. It never goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
-    /// Somebody asks; no money has moved.
-    Inquiry,
-    /// The inquiry ended without a dispute.
-    InquiryClosed,
-    /// Open; the money is with the bank.
-    Open,
-    /// Lost.
-    Lost,
-    /// Won.
-    Won,
+words! {
+    /// The phase of a dispute. It never goes back.
+    DisputePhase {
+        /// An inquiry; no money has moved.
+        Inquiry = "inquiry",
+        InquiryClosed = "inquiry_closed",
+        Open = "open",
+        Lost = "lost",
+        Won = "won",
+    }
 }
 
-impl Phase {
-    /// Every phase.
-    pub const ALL: [Self; 5] = [
-        Self::Inquiry,
-        Self::InquiryClosed,
-        Self::Open,
-        Self::Lost,
-        Self::Won,
-    ];
-
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Inquiry => "inquiry",
-            Self::InquiryClosed => "inquiry_closed",
-            Self::Open => "open",
-            Self::Lost => "lost",
-            Self::Won => "won",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
-    }
-
-    /// Reads Stripe's status; a word that is new counts as open, so that what may be lost is not spent.
+impl DisputePhase {
+    /// Reads Stripe's status. An unknown word counts as open, so that credits that may be lost are
+    /// not spent.
     pub fn of_status(status: &str) -> Self {
         match status {
             "warning_needs_response" | "warning_under_review" => Self::Inquiry,
@@ -156,17 +113,17 @@ impl Phase {
 }
 
 impl Dispute {
-    /// What it keeps from us at this moment.
+    /// The amount that the dispute keeps from us at present.
     const fn disputed_minor(&self) -> i64 {
         let gone = match (self.phase, self.withdrawn) {
-            (Phase::Won, _) => false,
-            (Phase::Open | Phase::Lost, _)
-            | (Phase::Inquiry | Phase::InquiryClosed, Reported::Yes) => true,
-            (Phase::Inquiry | Phase::InquiryClosed, Reported::No) => false,
+            (DisputePhase::Won, _) => false,
+            (DisputePhase::Open | DisputePhase::Lost, _)
+            | (DisputePhase::Inquiry | DisputePhase::InquiryClosed, Observed::Yes) => true,
+            (DisputePhase::Inquiry | DisputePhase::InquiryClosed, Observed::No) => false,
         };
         match (gone, self.reinstated) {
-            (true, Reported::No) => self.minor,
-            (true, Reported::Yes) | (false, _) => 0,
+            (true, Observed::No) => self.minor,
+            (true, Observed::Yes) | (false, _) => 0,
         }
     }
 
@@ -181,35 +138,32 @@ impl Dispute {
     }
 }
 
-/// One thing that Stripe tells of a payment.
+/// A fact that Stripe reports about a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
+pub enum PaymentFact {
     /// It was paid, and this was bought.
-    Bought(Purchase),
-    /// So much of it was refunded by then, in minor units.
+    Bought(CreditPurchase),
+    /// The total refunded so far, in minor units.
     Refunded(i64),
-    /// A refund of it was made or has failed.
+    /// A refund was created or failed.
     Refund(RefundId, Refund),
-    /// It is disputed, or was.
     Disputed(DisputeId, Dispute),
 }
 
 /// What follows from a fact.
 #[derive(Debug)]
-pub struct Learnt {
-    /// The payment with it.
+pub struct PaymentUpdate {
     pub payment: Payment,
-    /// What has to be posted with that.
     pub postings: Vec<Posting>,
 }
 
-/// Why a fact cannot be true.
+/// A fact that contradicts the known ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction;
 
 impl std::fmt::Display for Contradiction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the payment is known with another buyer or another amount")
+        f.write_str("the payment already has another buyer or another amount")
     }
 }
 
@@ -222,7 +176,7 @@ impl crate::retry::Retryable for Contradiction {
 }
 
 impl Payment {
-    /// A payment of which nothing is known.
+    /// A payment without any known fact.
     pub const fn unknown(id: PaymentId) -> Self {
         Self {
             id,
@@ -237,13 +191,13 @@ impl Payment {
         }
     }
 
-    /// Takes in a fact; none if it says nothing new.
+    /// Adds a fact. Returns `None` if it changes nothing.
     pub fn learn(
         &self,
-        fact: Fact,
+        fact: PaymentFact,
         source: &str,
         now: Timestamp,
-    ) -> Result<Option<Learnt>, Contradiction> {
+    ) -> Result<Option<PaymentUpdate>, Contradiction> {
         let mut next = self.clone();
         next.note(fact)?;
         if next == *self {
@@ -254,7 +208,7 @@ impl Payment {
         if let Some(bought) = &next.purchase {
             if self.purchase.is_none() {
                 let (note, priced_by) = (bought.what.clone(), bought.priced_by.clone());
-                let label = Label {
+                let label = EntryDetails {
                     note,
                     source: source.to_owned(),
                     priced_by,
@@ -268,7 +222,7 @@ impl Payment {
                 ));
             }
             let target = next.to_be_taken(bought);
-            let label = Label {
+            let label = EntryDetails {
                 note: next.state(),
                 source: source.to_owned(),
                 priced_by: bought.priced_by.clone(),
@@ -282,23 +236,24 @@ impl Payment {
                 next.taken = target;
             }
         }
-        Ok(Some(Learnt {
+        Ok(Some(PaymentUpdate {
             payment: next,
             postings,
         }))
     }
 
-    /// Lets go with its time what is left of what was bought; none where nothing was, or it has gone before.
-    pub fn expire(&self, left: Credits, now: Timestamp) -> Option<Learnt> {
+    /// Expires what is left of the purchase. Returns `None` if nothing was bought or it has expired
+    /// already.
+    pub fn expire(&self, left: Credits, now: Timestamp) -> Option<PaymentUpdate> {
         let bought = self.purchase.as_ref().filter(|_| self.expired.is_none())?;
-        let note = format!("time is up for what was left of {}", bought.what);
-        let label = Label {
+        let note = format!("the rest of {} expired", bought.what);
+        let label = EntryDetails {
             note,
             source: self.id.to_string(),
             priced_by: bought.priced_by.clone(),
         };
         let posting = Posting::expiry(&bought.account, self.id.clone(), left, label, now);
-        let expired = Some(Expired {
+        let expired = Some(ExpiredCredits {
             credits: left,
             taken: self.taken,
         });
@@ -307,30 +262,30 @@ impl Payment {
             version: self.version + 1,
             ..self.clone()
         };
-        Some(Learnt {
+        Some(PaymentUpdate {
             payment,
             postings: vec![posting],
         })
     }
 
-    fn note(&mut self, fact: Fact) -> Result<(), Contradiction> {
+    fn note(&mut self, fact: PaymentFact) -> Result<(), Contradiction> {
         match fact {
-            Fact::Bought(purchase) => match &self.purchase {
+            PaymentFact::Bought(purchase) => match &self.purchase {
                 None => self.purchase = Some(purchase),
                 Some(known)
                     if known.account == purchase.account
                         && known.paid_minor == purchase.paid_minor => {}
                 Some(_) => return Err(Contradiction),
             },
-            Fact::Refunded(minor) => self.refunded_minor = self.refunded_minor.max(minor),
-            Fact::Refund(id, refund) => {
+            PaymentFact::Refunded(minor) => self.refunded_minor = self.refunded_minor.max(minor),
+            PaymentFact::Refund(id, refund) => {
                 let known = self.refunds.entry(id).or_insert(refund);
                 *known = Refund {
                     minor: known.minor.max(refund.minor),
                     outcome: known.outcome.max(refund.outcome),
                 };
             }
-            Fact::Disputed(id, dispute) => {
+            PaymentFact::Disputed(id, dispute) => {
                 let known = self.disputes.entry(id).or_insert(dispute);
                 *known = known.and(dispute);
             }
@@ -357,7 +312,7 @@ impl Payment {
 
     /// What has to be taken back by now: the same share of the credits as of the money, and all only for all. What has
     /// gone with its time is not taken a second time: money that goes back afterwards goes back for that first.
-    fn to_be_taken(&self, bought: &Purchase) -> Credits {
+    fn to_be_taken(&self, bought: &CreditPurchase) -> Credits {
         let lost = u128::from(
             self.lost_minor()
                 .clamp(0, bought.paid_minor.max(0))
@@ -373,7 +328,7 @@ impl Payment {
             .and_then(Credits::from_micros)
             .unwrap_or(bought.credits);
         match self.expired {
-            Some(Expired { credits, taken }) => share.less(credits).max(share.min(taken)),
+            Some(ExpiredCredits { credits, taken }) => share.less(credits).max(share.min(taken)),
             None => share,
         }
     }
@@ -383,7 +338,7 @@ impl Payment {
         let disputed: i64 = self.disputes.values().map(Dispute::disputed_minor).sum();
         let refunded = self.lost_minor().saturating_sub(disputed);
         match (refunded, disputed) {
-            (0, 0) => "nothing refunded or disputed any more".to_owned(),
+            (0, 0) => "no longer refunded or disputed".to_owned(),
             (_, 0) => format!("{refunded} refunded, in minor units"),
             (0, _) => format!("{disputed} disputed, in minor units"),
             _ => format!("{refunded} refunded and {disputed} disputed, in minor units"),

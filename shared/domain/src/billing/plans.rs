@@ -1,7 +1,8 @@
-//! Plans: what is sold, for how much, and what it allows.
+//! Plans: what is sold, at what price, and what it allows.
 //!
-//! The catalogue comes from outside, checked; everything here is a reading of it. Prices of work are computed in `pricing`,
-//! what an account may do at a moment in `billing::entitlements`, what a quota counts in `periods`, what units cost in `rates`.
+//! The catalogue is read and checked elsewhere; this module interprets it. `pricing` computes the
+//! price of work, `billing::entitlements` what an account may do, `periods` what a quota counts
+//! within, and `rates` what units cost.
 
 mod periods;
 mod pricing;
@@ -12,9 +13,10 @@ pub use pricing::{
     BasisPoints, ModelPrice, TokensBound, answer_bound, cost, price, tokens_of_bytes,
 };
 
-use crate::billing::marketplace::Listed;
+use crate::billing::marketplace::ListedPlan;
 use crate::billing::usage::Meter;
 use crate::ids::{PriceId, ProductId};
+use crate::text::words;
 use crate::units::Credits;
 use crate::units::{Currency, Money};
 use std::collections::BTreeMap;
@@ -27,7 +29,7 @@ pub struct PlanId(String);
 const PLAN_CHARS_MAX: usize = 40;
 
 impl PlanId {
-    /// Reads a plan's name: lower-case letters, digits, `_` and `-`.
+    /// Parses a name of lower-case letters, digits, `_` and `-`.
     pub fn parse(text: &str) -> Option<Self> {
         let plain =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
@@ -35,7 +37,6 @@ impl PlanId {
             .then(|| Self(text.to_owned()))
     }
 
-    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -56,273 +57,181 @@ impl fmt::Debug for PlanId {
 /// Everything that is sold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
-    /// Changes whenever anything in it does; stands on every entry whose amount comes from it.
+    /// Changes with every change of the catalogue; every entry priced by it records it.
     pub version: String,
-    /// What its prices are in.
     pub currency: Currency,
-    /// The plan of who has no other.
+    /// The plan of accounts without another one.
     pub default_plan: PlanId,
-    /// What is counted.
     pub meters: BTreeMap<Meter, MeterInfo>,
-    /// What can be subscribed to or simply had.
     pub plans: Vec<Plan>,
-    /// Credits for sale.
-    pub packs: Vec<Pack>,
-    /// What models cost.
+    pub packs: Vec<CreditPack>,
     pub models: Vec<ModelPrice>,
-    /// What is added to the models' cost.
     pub markup: BasisPoints,
-    /// Output tokens that an estimate reckons with.
+    /// The output tokens that an estimate assumes.
     pub output_reserve: u32,
-    /// Below this a customer is warned.
     pub low_balance: Credits,
-    /// Which reported phases of outside agents are billable.
+    /// Which reported phases of external agents are billable.
     pub phase: PhasePredicate,
 }
 
-/// One thing that is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeterInfo {
-    /// What people call it.
     pub name: String,
-    /// Whether it adds up over a period or says how many there are.
     pub kind: MeterKind,
 }
 
 /// How a meter counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeterKind {
-    /// Uses add up until the period is over.
+    /// Adds up until the period ends.
     Counter,
-    /// So many exist at a time: seats, agents.
     Level,
 }
 
-/// One plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Its name in the catalogue.
     pub id: PlanId,
-    /// What people call it.
     pub name: String,
-    /// What people read about it.
     pub description: String,
-    /// Who can have it.
-    pub sold: Sold,
-    /// What it costs, apart from what is counted; none where it costs nothing or is agreed with each customer.
-    pub price: Option<Recurring>,
-    /// How its jobs are paid for.
+    pub sold: Availability,
+    /// The fixed price; absent if the plan is free or priced by agreement.
+    pub price: Option<RecurringPrice>,
     pub pays: Pays,
-    /// What a delivered job counts at Stripe, where jobs are paid by meter.
-    pub charges: Vec<Charge>,
-    /// What a delivered job costs besides its tokens, where jobs are paid in credits.
+    /// What a delivered job counts at Stripe, if jobs are paid by meter.
+    pub charges: Vec<MeterCharge>,
+    /// What a delivered job costs besides its tokens, if jobs are paid in credits.
     pub fee: Credits,
-    /// The most one job may cost, in credits; none is no bound.
+    /// The most that one job may cost, in credits; zero means no limit.
     pub budget: Credits,
-    /// When a job has become billable.
     pub billable: Billable,
-    /// What it allows.
     pub quotas: BTreeMap<Meter, Quota>,
-    /// Days it can be tried before it costs.
     pub trial_days: u32,
-    /// Days it goes on after a payment has failed.
+    /// How many days the plan continues after a failed payment.
     pub grace_days: u32,
-    /// The most tokens that one job may take, where they are charged.
+    /// The most tokens that one job may use, if tokens are charged.
     pub tokens_max: u64,
-    /// How far below nothing a hold may take the balance.
+    /// How far a hold may take the available amount below zero.
     pub overdraft: Credits,
-    /// How many delivered jobs may wait for Stripe to be told of them before no new one is made.
+    /// How many delivered jobs may be unreported to Stripe before new ones are refused.
     pub unbilled_max: Limit,
-    /// Where its customers go when it has lapsed.
+    /// The plan after this one has lapsed.
     pub fallback: Option<PlanId>,
-    /// What to offer when its quota is used up; who leaves a way to pay is subscribed to it.
+    /// The plan to offer when the quota is used up. Customers who add a payment method are
+    /// subscribed to it.
     pub converts_to: Option<PlanId>,
-    /// Its prices at Stripe, where they were not made from this catalogue.
+    /// The prices at Stripe that were not created from this catalogue.
     pub prices: Vec<PriceId>,
-    /// The plan of our listing on GitHub's Marketplace that means this one, by its name or number there.
+    /// The name or number of this plan in our listing on GitHub's Marketplace.
     pub marketplace: Option<String>,
 }
 
 impl Plan {
-    /// Its product at Stripe, where it was made from this catalogue.
+    /// The product at Stripe that is created from this catalogue.
     pub fn product(&self) -> String {
         format!("tallyhook_plan_{}", self.id)
     }
 }
 
-/// Who can have a plan.
+/// Who can choose a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sold {
-    /// Everybody, for the price that it says.
-    Openly,
-    /// Who has agreed on a price with us.
+pub enum Availability {
+    Public,
+    /// Customers who have agreed on a price with us.
     ByAgreement,
 }
 
-/// A price that comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recurring {
-    /// How much.
+pub struct RecurringPrice {
     pub amount: Money,
-    /// How often.
     pub every: Interval,
 }
 
-/// How often a plan is paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interval {
-    /// Each month.
-    Month,
-    /// Each year.
-    Year,
-}
-
-impl Interval {
-    /// Stripe's word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Month => "month",
-            Self::Year => "year",
-        }
+words! {
+    Interval {
+        Month = "month",
+        Year = "year",
     }
 }
 
-/// How a plan's jobs are paid for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pays {
-    /// From the account's credits, reserved beforehand.
-    Credits,
-    /// By Stripe, which is told what was delivered.
-    Meters,
-    /// Not at all; they are only counted.
-    Nothing,
-}
-
-impl Pays {
-    /// The word in the catalogue.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Credits => "credits",
-            Self::Meters => "meters",
-            Self::Nothing => "nothing",
-        }
+words! {
+    Pays {
+        /// From the account's credits, reserved in advance.
+        Credits = "credits",
+        /// By Stripe, from reported usage.
+        Meters = "meters",
+        /// Not at all; jobs are only counted.
+        Nothing = "nothing",
     }
 }
 
-/// What one delivered job counts on a meter.
+/// What a delivered job counts on a meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Charge {
-    /// The meter.
+pub struct MeterCharge {
     pub meter: Meter,
-    /// How many of it.
-    pub counts: Counts,
-    /// What Stripe asks for them, for making the price there.
+    pub counts: MeteredUnit,
+    /// What Stripe charges for them; used to create the price.
     pub rate: Rate,
 }
 
-/// What of a job is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counts {
-    /// One for the pull request.
-    Pulls,
-    /// Every token, in and out.
-    Tokens,
-}
-
-impl Counts {
-    /// The word in the catalogue and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pulls => "pulls",
-            Self::Tokens => "tokens",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pulls, Self::Tokens]
-            .into_iter()
-            .find(|word| word.as_str() == text)
+words! {
+    MeteredUnit {
+        Pulls = "pulls",
+        Tokens = "tokens",
     }
 }
 
-/// What a meter's units cost, in minor units with up to twelve places, as Stripe writes them.
+/// What a meter's units cost, in minor units with up to twelve places, in Stripe's format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rate {
-    /// Each the same.
     PerUnit(String),
-    /// By steps: up to so many, each so much; the last has no end.
-    Graduated(Vec<Tier>),
+    /// By tiers; the last has no end.
+    Graduated(Vec<RateTier>),
 }
 
-/// One step of a graduated rate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tier {
-    /// Up to and with this unit; none for the last.
+pub struct RateTier {
+    /// The last unit of the tier; absent for the last tier.
     pub up_to: Option<u64>,
-    /// Each costs this, in minor units.
+    /// The price of each unit, in minor units.
     pub unit: String,
 }
 
-/// When a job has become billable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Billable {
-    /// When its pull request is open.
-    PrOpened,
-    /// When it is merged.
-    Merged,
-}
-
-impl Billable {
-    /// The word in the catalogue and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PrOpened => "pr_opened",
-            Self::Merged => "merged",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::PrOpened, Self::Merged]
-            .into_iter()
-            .find(|word| word.as_str() == text)
+words! {
+    /// When a job becomes billable.
+    Billable {
+        PrOpened = "pr_opened",
+        Merged = "merged",
     }
 }
 
-/// Which phase of an outside agent is billable: this phase with this result.
+/// The billable phase of an external agent, with its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhasePredicate {
-    /// As `mitigate`.
+    /// For example `mitigate`.
     pub phase: String,
-    /// As `success`.
+    /// For example `success`.
     pub result: String,
 }
 
 impl PhasePredicate {
-    /// Whether a reported phase is billable.
     pub fn holds(&self, phase: &str, result: &str) -> bool {
         self.phase == phase && self.result == result
     }
 }
 
-/// How much of something a plan allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quota {
-    /// How much in a period.
     pub limit: Limit,
-    /// When it begins anew.
     pub renews: Renewal,
-    /// What happens beyond it.
-    pub beyond: Beyond,
+    pub beyond: OverQuota,
 }
 
 impl Quota {
-    /// Where it stops, if it stops.
+    /// The limit at which requests are refused.
     pub const fn hard_limit(&self) -> Limit {
         match self.beyond {
-            Beyond::Refuse => self.limit,
-            Beyond::Charge => Limit::Unlimited,
+            OverQuota::Refuse => self.limit,
+            OverQuota::Charge => Limit::Unlimited,
         }
     }
 }
@@ -330,65 +239,56 @@ impl Quota {
 /// A quota's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// As much as one likes; written as 0.
+    /// Written as 0.
     Unlimited,
-    /// So many.
     Of(u64),
 }
 
-/// What happens when a quota is used up.
+/// What happens beyond a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beyond {
-    /// No more.
+pub enum OverQuota {
     Refuse,
-    /// It goes on, and costs.
     Charge,
 }
 
-/// Credits for sale.
+/// A pack of credits for sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pack {
-    /// Its name in the catalogue.
+pub struct CreditPack {
     pub id: PlanId,
-    /// What people call it.
     pub name: String,
-    /// How many credits.
     pub credits: Credits,
-    /// For how much.
     pub price: Money,
-    /// Days until what is left of it is gone; none is never.
+    /// How many days until the rest expires, if ever.
     pub expires_days: Option<u32>,
-    /// Its prices at Stripe, where they were not made from this catalogue.
+    /// The prices at Stripe that were not created from this catalogue.
     pub prices: Vec<PriceId>,
 }
 
-impl Pack {
-    /// Its product at Stripe, where it was made from this catalogue.
+impl CreditPack {
+    /// The product at Stripe that is created from this catalogue.
     pub fn product(&self) -> String {
         format!("tallyhook_pack_{}", self.id)
     }
 }
 
 impl Catalogue {
-    /// The plan of this name.
     pub fn plan(&self, id: &PlanId) -> Option<&Plan> {
         self.plans.iter().find(|plan| plan.id == *id)
     }
 
-    /// The pack of this name.
-    pub fn pack(&self, id: &PlanId) -> Option<&Pack> {
+    pub fn pack(&self, id: &PlanId) -> Option<&CreditPack> {
         self.packs.iter().find(|pack| pack.id == *id)
     }
 
-    /// The plan that is sold by this price of this product.
+    /// The plan that this price or product sells.
     pub fn plan_sold_by(&self, price: &PriceId, product: Option<&ProductId>) -> Option<&Plan> {
         self.plans
             .iter()
             .find(|plan| sells(&plan.prices, &plan.product(), price, product))
     }
 
-    /// The plan that this one of our listing on GitHub's Marketplace means.
-    pub fn plan_listed(&self, listed: &Listed) -> Option<&Plan> {
+    /// The plan that this plan of our Marketplace listing means.
+    pub fn plan_listed(&self, listed: &ListedPlan) -> Option<&Plan> {
         self.plans.iter().find(|plan| {
             plan.marketplace
                 .as_deref()
@@ -396,8 +296,12 @@ impl Catalogue {
         })
     }
 
-    /// The pack that is sold by this price of this product.
-    pub fn pack_sold_by(&self, price: &PriceId, product: Option<&ProductId>) -> Option<&Pack> {
+    /// The pack that this price or product sells.
+    pub fn pack_sold_by(
+        &self,
+        price: &PriceId,
+        product: Option<&ProductId>,
+    ) -> Option<&CreditPack> {
         self.packs
             .iter()
             .find(|pack| sells(&pack.prices, &pack.product(), price, product))

@@ -1,112 +1,84 @@
-//! Spending: what an account's billable work comes to in a billing period, and the most that its customer wants that to be.
+//! Spending: what an account's billable work costs in a billing period, and the customer's limit on
+//! it.
 //!
-//! Whatever work may cost at most is counted when it begins, in the write that begins it, and only if it fits below the
-//! limit; when it ends, what it did not cost is taken off again. So the sum of a period is at no moment above the limit,
-//! however many begin at once. Two things are spent, and each is limited in its own unit: money, which Stripe invoices by
-//! meters, and credits, which come off the balance. What is reported after it has happened is counted and never refused.
+//! The most that work can cost is reserved when it starts, in the write that starts it and only if
+//! it fits below the limit. When the work ends, the unused part is released. The sum of a period is
+//! therefore never above the limit, however much work starts at once. Money, which Stripe invoices
+//! by meters, and credits, which come off the balance, have separate limits. Work that is reported
+//! after the fact is counted and never refused.
 
 use crate::billing::entitlements::Entitlements;
-use crate::billing::plans::{Counts, Period, Rate, Renewal};
+use crate::billing::plans::{MeteredUnit, Period, Rate, Renewal};
 use crate::billing::usage::Meter;
 use crate::ids::AccountId;
 use crate::notices::{Notice, Topic};
 use crate::time::Timestamp;
 use crate::units::Credits;
 use crate::units::Money;
-use std::fmt;
+pub use crate::units::SpendUnit;
 
-/// What spending is counted in. Sums of either are in millionths: of a minor unit, of a credit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unit {
-    /// What Stripe invoices.
-    Money,
-    /// What comes off the balance.
-    Credits,
-}
-
-impl Unit {
-    /// The word in keys and on rows.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Money => "money",
-            Self::Credits => "credits",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Money, Self::Credits]
-            .into_iter()
-            .find(|unit| unit.as_str() == text)
-    }
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Millionths in a minor unit, as in a credit.
 pub const MICROS: u64 = crate::units::MICROS;
 
-/// The period that spending is counted in: the subscription's, which is what an invoice is about, or else the month.
+/// The billing period: the subscription's, which an invoice covers, or else the calendar month.
 pub fn billing_period(entitlements: &Entitlements<'_>, now: Timestamp) -> Period {
     Period::at(Renewal::Subscription, entitlements.period, now)
 }
 
-/// What a job's spending follows from, fixed with its terms.
+/// How a job counts as spending; fixed with its terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spending {
-    /// The billing period that it is counted in: the one in which it began.
+    /// The billing period in which the job started.
     pub period: String,
-    /// What it spends.
-    pub unit: Unit,
-    /// What it counts on meters, and what that costs; nothing where it spends credits.
-    pub lines: Vec<Line>,
-    /// What was counted for it when it began. Where a rate has tiers, only the write that begins it knows.
+    pub unit: SpendUnit,
+    /// The metered quantities and their rates; empty if it spends credits.
+    pub lines: Vec<SpendLine>,
+    /// The amount reserved at the start. If a rate has tiers, only the write that starts the job
+    /// knows it.
     pub reserved: u64,
 }
 
-/// What a job counts on one meter.
+/// A quantity that a job counts on a meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// The meter.
+pub struct SpendLine {
     pub meter: Meter,
-    /// What of the job.
-    pub counts: Counts,
-    /// How many at most.
+    pub counts: MeteredUnit,
     pub most: u64,
-    /// At what rate.
     pub rate: Rate,
 }
 
 impl Spending {
-    /// How many tokens the job may take, where they cost money.
+    /// How many tokens the job may use, if they cost money.
     pub fn tokens_max(&self) -> Option<u64> {
         self.lines
             .iter()
-            .filter(|line| line.counts == Counts::Tokens)
+            .filter(|line| line.counts == MeteredUnit::Tokens)
             .map(|line| line.most)
             .min()
     }
 
-    /// What its beginning does.
-    pub fn begins(&self, account: &AccountId) -> Outlay {
+    /// The change when the work starts.
+    pub fn begins(&self, account: &AccountId) -> SpendChange {
         let flat = if self.lines.is_empty() {
             self.reserved
         } else {
             0
         };
-        let outlay = Outlay::of(account, &self.period, self.unit, Stage::Begins).plus(signed(flat));
+        let outlay = SpendChange::of(account, &self.period, self.unit, SpendStage::Begins)
+            .plus(signed(flat));
         self.lines
             .iter()
             .fold(outlay, |outlay, line| outlay.moves(line, 0, line.most))
     }
 
-    /// What its end does, given what it counts in the end of each line, or what it cost where there are none.
-    pub fn ends(&self, account: &AccountId, cost: u64, counted: impl Fn(&Line) -> u64) -> Outlay {
-        let stage = Stage::Ends {
+    /// The change when the work ends, from the final quantity of each line, or from the cost if
+    /// there are no lines.
+    pub fn ends(
+        &self,
+        account: &AccountId,
+        cost: u64,
+        counted: impl Fn(&SpendLine) -> u64,
+    ) -> SpendChange {
+        let stage = SpendStage::Ends {
             reserved: self.reserved,
         };
         let flat = if self.lines.is_empty() {
@@ -114,70 +86,65 @@ impl Spending {
         } else {
             0
         };
-        let outlay = Outlay::of(account, &self.period, self.unit, stage).plus(flat);
+        let outlay = SpendChange::of(account, &self.period, self.unit, stage).plus(flat);
         self.lines.iter().fold(outlay, |outlay, line| {
             outlay.moves(line, line.most, counted(line))
         })
     }
 
-    /// What something does that has happened already.
-    pub fn done(&self, account: &AccountId, cost: u64, counted: impl Fn(&Line) -> u64) -> Outlay {
+    /// The change for work that is already done.
+    pub fn done(
+        &self,
+        account: &AccountId,
+        cost: u64,
+        counted: impl Fn(&SpendLine) -> u64,
+    ) -> SpendChange {
         let flat = if self.lines.is_empty() {
             signed(cost)
         } else {
             0
         };
-        let outlay = Outlay::of(account, &self.period, self.unit, Stage::Done).plus(flat);
+        let outlay = SpendChange::of(account, &self.period, self.unit, SpendStage::Done).plus(flat);
         self.lines
             .iter()
             .fold(outlay, |outlay, line| outlay.moves(line, 0, counted(line)))
     }
 }
 
-/// What a piece of work does to what its account spends in a period, to be written with it.
+/// A change of an account's spending in a period, written together with the work's transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outlay {
-    /// Whose.
+pub struct SpendChange {
     pub account: AccountId,
-    /// In which period.
     pub period: String,
-    /// What is spent.
-    pub unit: Unit,
-    /// Whether the work begins or ends with it.
-    pub stage: Stage,
-    /// By how much the sum changes, apart from the tier_deltas.
+    pub unit: SpendUnit,
+    pub stage: SpendStage,
+    /// The change of the sum, apart from `tier_deltas`.
     pub flat: i64,
-    /// What changes on meters whose rates have tiers: what that costs depends on how many there are by then.
+    /// Changes on meters with tiers, whose cost depends on the count at the time of the write.
     pub tier_deltas: Vec<TierDelta>,
 }
 
-/// Where the work stands.
+/// The stage of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// It begins, if that is within the limit.
+pub enum SpendStage {
+    /// It starts, if that is within the limit.
     Begins,
-    /// It ends, and what was counted for it is no longer reserved.
-    Ends {
-        /// So much was.
-        reserved: u64,
-    },
-    /// It has happened before anybody could be asked.
+    /// It ends, and its reservation is released.
+    Ends { reserved: u64 },
+    /// It was done before it was reported.
     Done,
 }
 
-/// So many units more or fewer on a meter whose rate has tiers.
+/// A change of the count on a meter whose rate has tiers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TierDelta {
-    /// The meter.
     pub meter: Meter,
-    /// Its rate.
     pub rate: Rate,
-    /// How many more.
     pub units: i64,
 }
 
-impl Outlay {
-    fn of(account: &AccountId, period: &str, unit: Unit, stage: Stage) -> Self {
+impl SpendChange {
+    fn of(account: &AccountId, period: &str, unit: SpendUnit, stage: SpendStage) -> Self {
         Self {
             account: account.clone(),
             period: period.to_owned(),
@@ -188,17 +155,17 @@ impl Outlay {
         }
     }
 
-    /// Credits that a customer reserves for work of his own.
+    /// The change when a customer reserves credits for their own work.
     pub fn hold(account: &AccountId, period: &str, amount: Credits) -> Self {
-        Self::of(account, period, Unit::Credits, Stage::Begins).plus(amount.signed())
+        Self::of(account, period, SpendUnit::Credits, SpendStage::Begins).plus(amount.signed())
     }
 
-    /// The end of such work.
+    /// The change when that work ends.
     pub fn settlement(account: &AccountId, period: &str, (held, used): (Credits, Credits)) -> Self {
-        let stage = Stage::Ends {
+        let stage = SpendStage::Ends {
             reserved: held.micros(),
         };
-        Self::of(account, period, Unit::Credits, stage).plus(used.signed() - held.signed())
+        Self::of(account, period, SpendUnit::Credits, stage).plus(used.signed() - held.signed())
     }
 
     fn plus(self, micros: i64) -> Self {
@@ -208,7 +175,7 @@ impl Outlay {
         }
     }
 
-    fn moves(mut self, line: &Line, from: u64, to: u64) -> Self {
+    fn moves(mut self, line: &SpendLine, from: u64, to: u64) -> Self {
         match &line.rate {
             Rate::PerUnit(_) => {
                 self.plus(signed(line.rate.micros(to)) - signed(line.rate.micros(from)))
@@ -226,49 +193,48 @@ impl Outlay {
     }
 }
 
-/// A sum as a change; what is too large for one is more than anybody owes.
+/// Converts a sum to a change; sums that are too large are clamped.
 pub fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX / 4)
 }
 
-/// The most that a customer wants to spend in a billing period. What is not said has no limit.
+/// The most that a customer wants to spend in a billing period. An absent limit is unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SpendLimit {
-    /// Of what Stripe invoices by meters.
+    /// For what Stripe invoices by meters.
     pub money: Option<Money>,
-    /// Of the balance.
     pub credits: Option<Credits>,
 }
 
 impl SpendLimit {
     /// The limit in a unit, in millionths.
-    pub fn of(&self, unit: Unit) -> Option<u64> {
+    pub fn of(&self, unit: SpendUnit) -> Option<u64> {
         match unit {
-            Unit::Money => Some(
+            SpendUnit::Money => Some(
                 u64::try_from(self.money?.minor)
                     .unwrap_or(0)
                     .saturating_mul(MICROS),
             ),
-            Unit::Credits => self.credits.map(Credits::micros),
+            SpendUnit::Credits => self.credits.map(Credits::micros),
         }
     }
 
     /// A sum as people read it. Parts of a minor unit count as a whole one.
-    fn words(&self, unit: Unit, micros: u64) -> String {
+    fn words(&self, unit: SpendUnit, micros: u64) -> String {
         match (unit, self.money) {
-            (Unit::Money, Some(limit)) => Money {
+            (SpendUnit::Money, Some(limit)) => Money {
                 minor: minor(micros),
                 currency: limit.currency,
             }
             .to_string(),
-            (Unit::Money, None) | (Unit::Credits, _) => {
+            (SpendUnit::Money, None) | (SpendUnit::Credits, _) => {
                 format!("{} credits", crate::units::decimal(signed(micros)))
             }
         }
     }
 
-    /// What there is to say of a limit and what was spent.
-    pub fn usage_text(&self, unit: Unit, spent: Spent) -> Option<String> {
+    /// A sentence on the limit and the amount spent.
+    pub fn usage_text(&self, unit: SpendUnit, spent: Spent) -> Option<String> {
         let limit = self.words(unit, self.of(unit)?);
         let under_way = match spent.reserved {
             0 => String::new(),
@@ -278,19 +244,19 @@ impl SpendLimit {
             ),
         };
         Some(format!(
-            "of the {limit} that you want to spend at most in this billing period, {} are spent{under_way}",
+            "{} of your spend limit of {limit} for this billing period are spent{under_way}",
             self.words(unit, spent.spent)
         ))
     }
 
-    /// What the customer has to be told when so much is spent: at four fifths of the limit, and when it is reached.
+    /// The notice that an amount causes: at four fifths of the limit, and at the limit.
     pub fn warning(
         &self,
-        (unit, period): (Unit, &str),
+        (unit, period): (SpendUnit, &str),
         spent: Spent,
         now: Timestamp,
     ) -> Option<Notice> {
-        // Who wants to spend nothing is told when something is refused for it.
+        // With a limit of zero, only a refusal causes a notice.
         let limit = self.of(unit).filter(|_| spent.spent > 0)?;
         if spent.spent >= limit {
             return self.reached((unit, period), spent, now);
@@ -304,10 +270,10 @@ impl SpendLimit {
         .flatten()
     }
 
-    /// What he has to be told when something was refused.
+    /// The notice that a refusal causes.
     pub fn reached(
         &self,
-        (unit, period): (Unit, &str),
+        (unit, period): (SpendUnit, &str),
         spent: Spent,
         now: Timestamp,
     ) -> Option<Notice> {
@@ -320,17 +286,18 @@ impl SpendLimit {
     }
 }
 
-/// What a period has come to, in millionths.
+/// The spending of a period, in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spent {
-    /// For what has ended.
+    /// For work that has ended.
     pub spent: u64,
-    /// For what is under way, at most.
+    /// For work in progress, at most.
     pub reserved: u64,
 }
 
 impl Spent {
-    /// Of the sum of both, and the part of it that is reserved. While tiers shift, that part may be the larger for a while.
+    /// Splits the sum by the reserved part. While tiers shift, that part may briefly exceed the
+    /// sum.
     pub fn of(used: u64, reserved: u64) -> Self {
         let reserved = reserved.min(used);
         Self {

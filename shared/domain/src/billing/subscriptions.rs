@@ -1,79 +1,64 @@
-//! What Stripe last said about an account's subscriptions and invoices.
+//! The last known state of an account's subscriptions and invoices.
 //!
-//! Stripe's events come late, doubled and out of order. Each carries the second it was made in; a later one wins, a
-//! subscription that has ended stays so, and of two of the same second Stripe is asked.
+//! Stripe's events may come late, twice and out of order. Each carries the second of its creation,
+//! and a later one wins. A subscription that has ended stays ended. For two events of the same
+//! second, Stripe is asked.
 
-use crate::billing::marketplace::Purchase;
+use crate::billing::marketplace::MarketplacePurchase;
 use crate::billing::plans::Span;
 use crate::ids::{InvoiceId, PriceId, ProductId, SubscriptionId};
 use crate::time::Timestamp;
 
-/// A subscription, as Stripe tells it.
+/// A subscription at Stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// Which.
     pub id: SubscriptionId,
-    /// Where it stands.
     pub status: Status,
-    /// What is subscribed to.
     pub items: Vec<SubscriptionItem>,
-    /// The period it is in, where Stripe says it.
+    /// The current period, if Stripe reports one.
     pub period: Option<Span>,
-    /// When it will end, if somebody has cancelled it.
+    /// When it will end, if it was cancelled.
     pub ends_at: Option<Timestamp>,
-    /// When it must be paid for, while it is being tried.
     pub trial_end: Option<Timestamp>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When Stripe said all this.
     pub as_of: Timestamp,
 }
 
-/// What an account has agreed to pay for, wherever it is billed.
+/// What an account has agreed to pay for, at Stripe and on GitHub's Marketplace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contracts {
-    /// At Stripe.
     pub subscriptions: Vec<Subscription>,
-    /// On GitHub's Marketplace, by its owners.
-    pub purchases: Vec<Purchase>,
+    pub purchases: Vec<MarketplacePurchase>,
 }
 
-/// One thing subscribed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionItem {
-    /// By which price.
     pub price: PriceId,
-    /// Which product, where Stripe says it.
     pub product: Option<ProductId>,
-    /// How many; metered ones have none.
+    /// Metered items have none.
     pub quantity: Option<u64>,
 }
 
-/// Where a subscription stands, in Stripe's words.
+/// The status of a subscription, in Stripe's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// Paid.
     Active,
-    /// Being tried.
     Trialing,
-    /// A payment has failed and is tried again.
+    /// A payment failed and is retried.
     PastDue,
-    /// Payments have failed for good.
     Unpaid,
-    /// The trial is over and nobody pays.
     Paused,
-    /// The first payment has not come.
+    /// The first payment is outstanding.
     Incomplete,
-    /// The first payment never came.
+    /// The first payment never arrived.
     IncompleteExpired,
-    /// Over.
     Canceled,
-    /// A word that Stripe has added since this was written.
+    /// A word that is newer than this code.
     Other(String),
 }
 
 impl Status {
-    /// Every word we know.
+    /// The known words.
     pub const KNOWN: [Self; 8] = [
         Self::Active,
         Self::Trialing,
@@ -85,7 +70,6 @@ impl Status {
         Self::Canceled,
     ];
 
-    /// Stripe's word.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Active => "active",
@@ -100,7 +84,6 @@ impl Status {
         }
     }
 
-    /// Reads Stripe's word.
     pub fn parse(text: &str) -> Self {
         Self::KNOWN
             .into_iter()
@@ -114,33 +97,29 @@ impl Status {
     }
 }
 
-/// An invoice, as one event tells it.
+/// An invoice, as an event reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
-    /// Which.
     pub id: InvoiceId,
-    /// The number that stands on it, once it is final.
+    /// Set once the invoice is final.
     pub number: Option<String>,
-    /// Stripe's word: `open`, `paid` and so on.
+    /// Stripe's word, such as `open` or `paid`.
     pub status: String,
-    /// What was asked, in minor units.
+    /// In minor units.
     pub amount_due_minor: i64,
-    /// What was paid, in minor units.
+    /// In minor units.
     pub amount_paid_minor: i64,
-    /// In which currency.
     pub currency: String,
-    /// For which subscription, if for one.
     pub subscription: Option<SubscriptionId>,
-    /// Where its payer sees it.
+    /// The page for the payer.
     pub url: Option<String>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When the event was made.
+    /// When the event was created.
     pub as_of: Timestamp,
 }
 
 impl Invoice {
-    /// How far along its life a status is; an invoice never goes back.
+    /// The order of statuses; an invoice never goes back.
     pub fn rank(status: &str) -> u8 {
         match status {
             "draft" => 0,

@@ -1,8 +1,8 @@
-//! What is counted and what Stripe must be told.
+//! Usage: what is counted and reported to Stripe.
 //!
-//! A usage record is born in the same transaction as the state that makes it billable. From then on its customer, meter
-//! and value never change, nor its identifier and the moment it is told with once Stripe may have heard of it, so that
-//! report_action Stripe twice is report_action it once.
+//! A usage record is created in the transaction that makes its work billable. Its customer, meter
+//! and value never change. Its identifier and timestamp stay the same once Stripe may have received
+//! them, so reporting twice counts once.
 
 mod reporting;
 
@@ -12,17 +12,14 @@ use crate::ids::{AccountId, ActionId, AssistId, BadId, CustomerId, JobId, UsageI
 use crate::time::Timestamp;
 use std::fmt;
 
-/// Tokens a model took in and gave out, as the provider counted them.
+/// Input and output tokens, as the provider counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tokens {
-    /// Tokens of the prompt.
     pub input: u64,
-    /// Tokens of the answer.
     pub output: u64,
 }
 
 impl Tokens {
-    /// Both counts with another call's added.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -32,14 +29,14 @@ impl Tokens {
     }
 }
 
-/// The name of a meter, as Stripe and the catalogue know it: an open set, so a name and not an enum.
+/// The name of a meter at Stripe and in the catalogue. The set is open, so it is not an enum.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Meter(String);
 
 const METER_CHARS_MAX: usize = 40;
 
 impl Meter {
-    /// Pull requests opened, the meter of the main journey.
+    /// Opened pull requests.
     pub fn pull_requests() -> Self {
         Self("pull_requests".to_owned())
     }
@@ -49,12 +46,12 @@ impl Meter {
         Self("tokens".to_owned())
     }
 
-    /// Assists that cost nothing, of which an account has so many a day.
+    /// Free assists, which have a daily limit.
     pub fn free_assists() -> Self {
         Self("free_assists".to_owned())
     }
 
-    /// Reads a meter's name: lower-case letters, digits and underscores.
+    /// Parses a name of lower-case letters, digits and underscores.
     pub fn parse(text: &str) -> Result<Self, BadMeter> {
         let plain = text
             .bytes()
@@ -66,7 +63,6 @@ impl Meter {
         }
     }
 
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -84,7 +80,7 @@ impl fmt::Debug for Meter {
     }
 }
 
-/// A meter's name that is none.
+/// A text that is not a meter's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadMeter;
 
@@ -92,7 +88,7 @@ impl fmt::Display for BadMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a meter's name has 1 to {METER_CHARS_MAX} characters out of a-z, 0-9 and _"
+            "a meter name has 1 to {METER_CHARS_MAX} of the characters `a-z`, `0-9` and `_`"
         )
     }
 }
@@ -101,17 +97,15 @@ impl std::error::Error for BadMeter {}
 
 /// What was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UsageOf {
-    /// A job of ours.
+pub enum UsageSource {
     Job(JobId),
-    /// A fix by an agent outside, of which this act told.
+    /// An external agent's fix, reported by this action.
     Report(ActionId),
-    /// An assist.
     Assist(AssistId),
 }
 
-impl UsageOf {
-    /// The id of the usage, which follows from what was used.
+impl UsageSource {
+    /// The id of the usage, derived from its source.
     pub fn usage(&self) -> UsageId {
         match self {
             Self::Job(job) => UsageId::of_job(job),
@@ -121,40 +115,30 @@ impl UsageOf {
     }
 }
 
-/// One billable fact, frozen at its birth.
+/// One billable fact, unchanged after its creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    /// Its id; unique within the meter.
     pub id: UsageId,
-    /// Who is billed.
     pub account: AccountId,
-    /// By which meter.
     pub meter: Meter,
-    /// Who that is at Stripe.
     pub customer: CustomerId,
-    /// How many.
     pub value: u64,
-    /// When it became billable.
     pub at: Timestamp,
-    /// What it comes from.
-    pub of: UsageOf,
-    /// What makes two tellings one at Stripe.
-    pub identifier: Identifier,
+    pub of: UsageSource,
+    pub identifier: UsageIdentifier,
 }
 
-/// What makes two tellings one at Stripe: unique there for at least 24 hours, at most 100 characters. The first is
-/// `use_…-meter`; a record that Stripe would not have and that is told again as a new one gets `use_…-meter-2` and so on.
+/// Makes repeated reports one at Stripe, which keeps identifiers for at least 24 hours. The first
+/// is `use_…-meter`; a record that Stripe rejected and that is reported again gets `use_…-meter-2`
+/// and so on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identifier {
-    /// Of which usage.
+pub struct UsageIdentifier {
     pub usage: UsageId,
-    /// On which meter.
     pub meter: Meter,
     nth: u32,
 }
 
-impl Identifier {
-    /// A record's first.
+impl UsageIdentifier {
     pub const fn first(usage: UsageId, meter: Meter) -> Self {
         Self {
             usage,
@@ -163,7 +147,6 @@ impl Identifier {
         }
     }
 
-    /// The one after this.
     #[must_use]
     pub fn next(&self) -> Self {
         Self {
@@ -172,7 +155,8 @@ impl Identifier {
         }
     }
 
-    /// Reads an identifier of ours; whoever else reports to the same Stripe account names his otherwise.
+    /// Parses an identifier of ours. Other programs that report to the same Stripe account use
+    /// other formats.
     pub fn parse(text: &str) -> Option<Self> {
         let (usage, rest) = text.split_once('-')?;
         let (meter, nth) = match rest.split_once('-') {
@@ -193,7 +177,7 @@ impl Identifier {
     }
 }
 
-impl fmt::Display for Identifier {
+impl fmt::Display for UsageIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.usage, self.meter)?;
         if self.nth > 1 {
@@ -203,50 +187,47 @@ impl fmt::Display for Identifier {
     }
 }
 
-/// The pointer of a usage message: one account's debts on one meter, reported one after another, because Stripe takes
-/// one call at a time for a customer and a meter.
+/// The pointer of a usage message. The usage of an account on a meter is reported sequentially,
+/// because Stripe accepts one call at a time for a customer and meter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Debts {
-    /// Who owes.
+pub struct AccountMeter {
     pub account: AccountId,
-    /// On which meter.
     pub meter: Meter,
 }
 
-impl Debts {
-    /// As a message carries it.
+impl AccountMeter {
+    /// The text that messages contain.
     pub fn pointer(&self) -> String {
         format!("{}#{}", self.account, self.meter)
     }
 
-    /// Reads a message's pointer.
-    pub fn parse(text: &str) -> Result<Self, BadPointer> {
-        let (account, meter) = text.split_once('#').ok_or(BadPointer::Shape)?;
+    /// Parses a message's pointer.
+    pub fn parse(text: &str) -> Result<Self, BadAccountMeter> {
+        let (account, meter) = text.split_once('#').ok_or(BadAccountMeter::Shape)?;
         Ok(Self {
-            account: AccountId::parse(account).map_err(BadPointer::Account)?,
-            meter: Meter::parse(meter).map_err(BadPointer::Meter)?,
+            account: AccountId::parse(account).map_err(BadAccountMeter::Account)?,
+            meter: Meter::parse(meter).map_err(BadAccountMeter::Meter)?,
         })
     }
 }
 
-/// A usage message's pointer that points nowhere.
+/// A malformed pointer of a usage message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BadPointer {
+pub enum BadAccountMeter {
     /// Not `account#meter`.
     Shape,
     /// The part before `#`.
     Account(BadId),
-    /// The part after it.
     Meter(BadMeter),
 }
 
-impl fmt::Display for BadPointer {
+impl fmt::Display for BadAccountMeter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a usage pointer is an account's id, # and a meter's name")
+        f.write_str("a usage pointer consists of an account id, `#` and a meter name")
     }
 }
 
-impl std::error::Error for BadPointer {
+impl std::error::Error for BadAccountMeter {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Shape => None,
@@ -262,7 +243,7 @@ mod tests {
 
     #[test]
     fn identifiers_say_which_telling_it_is() {
-        let first = Identifier::first(
+        let first = UsageIdentifier::first(
             UsageId::mint(Timestamp::from_millis(1), [7; 10]),
             Meter::pull_requests(),
         );
@@ -275,25 +256,29 @@ mod tests {
         assert_eq!(second.to_string(), format!("{text}-2"));
         assert_eq!(second.next().to_string(), format!("{text}-3"));
         for one in [first, second] {
-            assert_eq!(Identifier::parse(&one.to_string()), Some(one));
+            assert_eq!(UsageIdentifier::parse(&one.to_string()), Some(one));
         }
         for bad in ["", "-", "use_1-pull_requests", &text.to_uppercase()] {
-            assert_eq!(Identifier::parse(bad), None, "{bad}");
+            assert_eq!(UsageIdentifier::parse(bad), None, "{bad}");
         }
         for end in ["-", "-0", "-1", "-02", "-+2", "-2-3", "-x"] {
-            assert_eq!(Identifier::parse(&format!("{text}{end}")), None, "{end}");
+            assert_eq!(
+                UsageIdentifier::parse(&format!("{text}{end}")),
+                None,
+                "{end}"
+            );
         }
     }
 
     #[test]
     fn pointers_round_trip() {
-        let debts = Debts {
+        let debts = AccountMeter {
             account: AccountId::mint(Timestamp::from_millis(1), [7; 10]),
             meter: Meter::pull_requests(),
         };
-        assert_eq!(Debts::parse(&debts.pointer()), Ok(debts));
+        assert_eq!(AccountMeter::parse(&debts.pointer()), Ok(debts));
         for bad in ["", "#", "acc_#m", "acc_01hf7yat00zzzzzzzzzzzzzzzz#UPPER"] {
-            assert!(Debts::parse(bad).is_err(), "{bad}");
+            assert!(AccountMeter::parse(bad).is_err(), "{bad}");
         }
     }
 }

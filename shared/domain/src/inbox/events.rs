@@ -4,7 +4,7 @@
 //! would have to check. Each variant names its events in full: the list of events to subscribe to is compared with it.
 
 use crate::accounts::addresses::MailAddress;
-use crate::billing::marketplace::Listed;
+use crate::billing::marketplace::ListedPlan;
 use crate::billing::payments::{Dispute, Refund};
 use crate::billing::subscriptions::{Invoice, Subscription};
 use crate::ids::{
@@ -31,7 +31,7 @@ pub enum GithubEvent {
 
 /// The repository and the user that an event comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct EventOrigin {
     pub installation: InstallationId,
     pub owner: OwnerId,
     /// May change.
@@ -61,7 +61,7 @@ pub struct Issue {
 /// Something happened to an issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueEvent {
-    pub origin: Origin,
+    pub origin: EventOrigin,
     pub issue: Issue,
     pub change: IssueChange,
 }
@@ -96,7 +96,7 @@ pub enum CommentOn {
 /// Something happened to a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullEvent {
-    pub origin: Origin,
+    pub origin: EventOrigin,
     pub change: PullChange,
     pub number: u64,
     pub head_branch: String,
@@ -150,7 +150,7 @@ pub struct MarketplaceEvent {
     pub mail: Option<MailAddress>,
     pub change: MarketplaceChange,
     /// The plan of the listing that was bought, changed to, or cancelled.
-    pub listed: Listed,
+    pub listed: ListedPlan,
     pub effective_at: Timestamp,
 }
 
@@ -202,12 +202,12 @@ pub enum StripeEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StripeEnvelope {
     pub created_at: Timestamp,
-    pub mode: Mode,
+    pub mode: StripeMode,
 }
 
 /// Whether an object of Stripe is real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum StripeMode {
     Test,
     Live,
 }
@@ -233,7 +233,7 @@ pub struct CheckoutEvent {
     pub purpose: CheckoutPurpose,
     pub customer: Option<CustomerId>,
     pub payment: Option<PaymentId>,
-    pub paid: Paid,
+    pub paid: CheckoutPayment,
     /// The amount to pay in minor units, with taxes and discounts.
     pub total_minor: i64,
     pub currency: String,
@@ -251,12 +251,12 @@ pub enum CheckoutPurpose {
 
 /// Whether a checkout session is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paid {
-    Yes,
-    /// Not yet, and perhaps never.
-    NotYet,
-    /// There was nothing to pay.
-    NothingDue,
+pub enum CheckoutPayment {
+    Paid,
+    /// Not paid yet, and possibly never.
+    Unpaid,
+    /// The session had nothing to pay.
+    NotRequired,
 }
 
 /// What happened to a payment intent.

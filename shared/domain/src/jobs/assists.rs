@@ -1,86 +1,59 @@
 //! Assists: small pieces of model work with an answer to read, and no pull request.
 //!
 //! Owns what can be asked, what may be asked with it, and an assist's way from `QUEUED` to `DONE` or `FAILED`. Whoever works
-//! on one has a [`Lease`], which a [`Move`] spends; late writers fail on the version. What an end means for the money
+//! on one has a [`AssistLease`], which a [`AssistTransition`] spends; late writers fail on the version. What an end means for the money
 //! follows from the assist's terms, so that it is written with the end or not at all: an answer is paid for once, and an
 //! assist without one costs nothing.
 
 mod commits;
 mod test_files;
 
-pub use commits::{Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, Summary};
+pub use commits::{
+    CommitRef, DiffStats, SUMMARY_PROMPT_BYTES_MAX, SUMMARY_TEXT_BYTES_MAX, SummaryText,
+};
 pub use test_files::{
-    BadFiles, Integrated, Score, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis,
+    BadFiles, FileScore, IntegratedFile, SourceFile, TEST_BYTES_MAX, TEST_FILES_MAX, TestAnalysis,
     TestIntegration,
 };
 
-use crate::billing::usage::{Tokens, UsageOf};
+use crate::billing::usage::{Tokens, UsageSource};
 use crate::ids::{AccountId, AssistId};
-use crate::jobs::steps::head;
-use crate::jobs::{Money, Terms};
+use crate::jobs::{BillingEffect, Delivered, Terms};
 use crate::ledger::HoldId;
-use crate::retry::{ATTEMPTS_MAX, Failure, Next, gave_up};
+use crate::retry::{ATTEMPTS_MAX, Failure, NextAttempt, gave_up};
+use crate::text::{truncate, words};
 use crate::time::Timestamp;
 use crate::units::Credits;
-use crate::work::{Held, Tries};
+use crate::work::{Busy, Lifecycle};
 use std::time::Duration;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
-    /// Say in words what a commit changes.
-    CommitSummary(Commit),
-    /// Say how well test files suit.
+pub enum AssistTask {
+    CommitSummary(CommitRef),
     TestAnalysis(TestAnalysis),
-    /// Put tests into a file.
     TestIntegration(TestIntegration),
 }
 
-/// What came of it.
+/// The result of an assist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// What the commit changes.
-    CommitSummary(Summary),
-    /// The test files, the best first.
-    TestAnalysis(Vec<Score>),
-    /// The file with the tests in it.
-    TestIntegration(Integrated),
+pub enum AssistAnswer {
+    CommitSummary(SummaryText),
+    TestAnalysis(Vec<FileScore>),
+    TestIntegration(IntegratedFile),
 }
 
-/// What kind of assist it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A commit in words.
-    CommitSummary,
-    /// Test files with their scores.
-    TestAnalysis,
-    /// A file with tests put into it.
-    TestIntegration,
+words! {
+    AssistKind {
+        CommitSummary = "commit_summary",
+        TestAnalysis = "test_analysis",
+        TestIntegration = "test_integration",
+    }
 }
 
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [
-        Self::CommitSummary,
-        Self::TestAnalysis,
-        Self::TestIntegration,
-    ];
-
-    /// The word on the row and in answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CommitSummary => "commit_summary",
-            Self::TestAnalysis => "test_analysis",
-            Self::TestIntegration => "test_integration",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-
-    /// How long it is kept after its end; a commit's summary stays, since the commit does. Files that were sent do not.
+impl AssistKind {
+    /// How long an assist is kept after it ends. A commit summary stays, because the commit does;
+    /// files that customers sent do not.
     pub const fn kept_for(self) -> Option<Duration> {
         match self {
             Self::CommitSummary => None,
@@ -89,104 +62,69 @@ impl Kind {
     }
 }
 
-impl Task {
-    /// Its kind.
-    pub const fn kind(&self) -> Kind {
+impl AssistTask {
+    pub const fn kind(&self) -> AssistKind {
         match self {
-            Self::CommitSummary(_) => Kind::CommitSummary,
-            Self::TestAnalysis(_) => Kind::TestAnalysis,
-            Self::TestIntegration(_) => Kind::TestIntegration,
+            Self::CommitSummary(_) => AssistKind::CommitSummary,
+            Self::TestAnalysis(_) => AssistKind::TestAnalysis,
+            Self::TestIntegration(_) => AssistKind::TestIntegration,
         }
     }
 }
 
-/// Where an assist stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is to be worked on, or is.
-    Queued,
-    /// It has its answer.
-    Done,
-    /// It cannot be answered.
-    Failed,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 3] = [Self::Queued, Self::Done, Self::Failed];
-
-    /// The word on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "QUEUED",
-            Self::Done => "DONE",
-            Self::Failed => "FAILED",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
+words! {
+    /// The state of an assist.
+    AssistState {
+        Queued = "QUEUED",
+        Done = "DONE",
+        Failed = "FAILED",
     }
 }
 
-/// What never changes in an assist.
+/// The fields of an assist that never change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// Its id.
+pub struct AssistFacts {
     pub id: AssistId,
-    /// Whose it is.
     pub account: AccountId,
-    /// What kind it is.
-    pub kind: Kind,
-    /// How it is paid for.
+    pub kind: AssistKind,
     pub terms: Terms,
-    /// When it was asked for.
     pub created_at: Timestamp,
 }
 
-/// What the model took for the answer that counts.
+/// What the model used for the answer that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Used {
-    /// The model, as its provider named it.
+pub struct ModelUsage {
+    /// The name that the provider reported.
     pub model: String,
-    /// What it read and wrote.
     pub tokens: Tokens,
-    /// What that costs before the markup.
     pub cost: Credits,
 }
 
-/// An assist with everything on its row.
+/// The row of an assist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assist {
-    /// What never changes.
-    pub facts: Facts,
-    /// Where it stands.
-    pub state: State,
-    /// How often it was written; every write names the version it came from.
+    pub facts: AssistFacts,
+    pub state: AssistState,
+    /// The number of writes; every write is conditional on the version it started from.
     pub version: u64,
-    /// Who works on it, and how often that has failed.
-    pub tries: Tries,
-    /// What the answer took.
-    pub used: Option<Used>,
-    /// Why it failed.
+    pub tries: Lifecycle,
+    pub used: Option<ModelUsage>,
     pub reason: Option<String>,
-    /// When it ended.
     pub ended_at: Option<Timestamp>,
 }
 
-/// Assists that an account may ask for in a day, UTC, that cost nothing.
+/// How many free assists an account may request per day, UTC.
 pub const FREE_A_DAY_MAX: u64 = 100;
 const REASON_BYTES_MAX: usize = 1_000;
 const FILES_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 impl Assist {
-    /// A new one.
-    pub fn queued(facts: Facts) -> Self {
-        let tries = Tries::owed(facts.created_at);
+    /// Creates an assist.
+    pub fn queued(facts: AssistFacts) -> Self {
+        let tries = Lifecycle::owed(facts.created_at);
         Self {
             facts,
-            state: State::Queued,
+            state: AssistState::Queued,
             version: 1,
             tries,
             used: None,
@@ -195,23 +133,25 @@ impl Assist {
         }
     }
 
-    /// Asks for the work until `until`, unless somebody else has it or it is over.
-    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim, Held> {
-        if self.state != State::Queued {
-            return Err(Held { until: now });
+    /// Requests the work until `until`. Fails if another worker has it or the assist has ended.
+    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<AssistClaim, Busy> {
+        if self.state != AssistState::Queued {
+            return Err(Busy { until: now });
         }
         let tries = self.tries.taken(until, now)?;
-        Ok(Claim(Move::of(self, now).with(|row| row.tries = tries)))
+        Ok(AssistClaim(
+            AssistTransition::of(self, now).with(|row| row.tries = tries),
+        ))
     }
 
-    /// What the answer costs whoever pays it.
+    /// The price of the answer for the customer.
     pub fn price(&self) -> Credits {
         self.used
             .as_ref()
             .map_or(Credits::ZERO, |used| self.facts.terms.price(used.cost))
     }
 
-    /// From when on it may be forgotten, if it is over and not for keeping.
+    /// When the assist may be deleted, if it ended and is not kept.
     pub fn forget_at(&self) -> Option<Timestamp> {
         Some(self.ended_at?.plus(self.facts.kind.kept_for()?))
     }
@@ -221,16 +161,16 @@ impl Assist {
     }
 }
 
-/// One change of an assist, to be written whole or not at all, and only on the version it came from.
-#[must_use = "a move is nothing until the store has written it"]
+/// One change of an assist. The store writes it as a whole, on the version it started from.
+#[must_use = "a transition has no effect until the store has written it"]
 #[derive(Debug)]
-pub struct Move {
+pub struct AssistTransition {
     row: Assist,
-    answer: Option<Answer>,
+    answer: Option<AssistAnswer>,
     now: Timestamp,
 }
 
-impl Move {
+impl AssistTransition {
     fn of(mut row: Assist, now: Timestamp) -> Self {
         row.version += 1;
         Self {
@@ -245,37 +185,37 @@ impl Move {
         self
     }
 
-    fn ending(self, state: State) -> Self {
+    fn ending(self, state: AssistState) -> Self {
         let now = self.now;
         self.with(|row| {
             row.state = state;
             row.ended_at = Some(now);
-            row.tries = Tries {
+            row.tries = Lifecycle {
                 attempts: row.tries.attempts,
-                ..Tries::default()
+                ..Lifecycle::default()
             };
         })
     }
 
-    /// The row afterwards.
+    /// The row after the change.
     pub const fn row(&self) -> &Assist {
         &self.row
     }
 
-    /// The version it was decided on.
+    /// The version that the change started from.
     pub const fn from_version(&self) -> u64 {
         self.row.version - 1
     }
 
-    /// The answer that is kept with it.
-    pub const fn answer(&self) -> Option<&Answer> {
+    /// The answer to store with the change.
+    pub const fn answer(&self) -> Option<&AssistAnswer> {
         self.answer.as_ref()
     }
 
-    /// What it means for the money, to be written with it.
-    pub fn money(&self) -> Money {
+    /// What the change means for the account's money, written in the same transaction.
+    pub fn money(&self) -> BillingEffect {
         let (row, now) = (&self.row, self.now);
-        let Facts {
+        let AssistFacts {
             id,
             account,
             terms,
@@ -283,96 +223,102 @@ impl Move {
             ..
         } = &row.facts;
         match row.state {
-            State::Queued => Money::Still,
-            State::Done => {
+            AssistState::Queued => BillingEffect::None,
+            AssistState::Done => {
                 let tokens = row
                     .used
                     .as_ref()
                     .map(|used| used.tokens)
                     .unwrap_or_default();
+                let used = Delivered { pulls: 0, tokens };
                 let note = format!(
                     "{}, {} tokens",
                     kind.as_str(),
                     tokens.input.saturating_add(tokens.output)
                 );
-                Money::Billed {
+                BillingEffect::Billed {
                     capture: terms.settlement(account, row.hold(), row.price(), note, now),
-                    usage: terms.usage(account, &UsageOf::Assist(id.clone()), (0, tokens), now),
-                    outlay: terms.ends(account, row.price(), (0, tokens)),
+                    usage: terms.usage(account, &UsageSource::Assist(id.clone()), used, now),
+                    outlay: terms.ends(account, row.price(), used),
                 }
             }
-            State::Failed => {
+            AssistState::Failed => {
                 let why = row.reason.as_deref().unwrap_or("it failed");
-                let note = format!("nothing to pay for {}: {}", kind.as_str(), head(why, 200));
-                Money::GivenBack {
+                let note = format!(
+                    "nothing to pay for {}: {}",
+                    kind.as_str(),
+                    truncate(why, 200)
+                );
+                BillingEffect::Released {
                     release: terms.settlement(account, row.hold(), Credits::ZERO, note, now),
-                    outlay: terms.ends(account, Credits::ZERO, (0, Tokens::default())),
+                    outlay: terms.ends(account, Credits::ZERO, Delivered::default()),
                 }
             }
         }
     }
 }
 
-/// The wish to work on an assist; the store turns it into a [`Lease`] or says that it came too late.
-#[must_use = "a claim is nothing until the store has written it"]
+/// A request to work on an assist. The store turns it into an [`AssistLease`] or reports that it
+/// was too late.
+#[must_use = "a claim has no effect until the store has written it"]
 #[derive(Debug)]
-pub struct Claim(Move);
+pub struct AssistClaim(AssistTransition);
 
-impl Claim {
+impl AssistClaim {
     /// The write that takes the lease.
-    pub const fn write(&self) -> &Move {
+    pub const fn write(&self) -> &AssistTransition {
         &self.0
     }
 
-    /// The lease, once that write has succeeded.
-    pub fn granted(self) -> Lease {
-        Lease(self.0.row)
+    /// Returns the lease after the write succeeded.
+    pub fn granted(self) -> AssistLease {
+        AssistLease(self.0.row)
     }
 }
 
-/// The right to work. It is spent by the move that ends the work.
-#[must_use = "a lease that is dropped blocks the assist until it runs out"]
+/// The right to work on an assist. The transition that ends the work consumes it.
+#[must_use = "a dropped lease blocks the assist until it expires"]
 #[derive(Debug)]
-pub struct Lease(Assist);
+pub struct AssistLease(Assist);
 
-impl Lease {
-    /// The assist as it stands under this lease.
+impl AssistLease {
     pub const fn row(&self) -> &Assist {
         &self.0
     }
 
-    /// Ends it with its answer.
-    pub fn done(self, answer: Answer, used: Used, now: Timestamp) -> Move {
-        let mut ended = Move::of(self.0, now)
-            .ending(State::Done)
+    /// Ends the assist with its answer.
+    pub fn done(self, answer: AssistAnswer, used: ModelUsage, now: Timestamp) -> AssistTransition {
+        let mut ended = AssistTransition::of(self.0, now)
+            .ending(AssistState::Done)
             .with(|row| row.used = Some(used));
         ended.answer = Some(answer);
         ended
     }
 
-    /// Ends a try that failed, as its class says: the assist fails, waits, or is tried again.
-    pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Move {
+    /// Ends a failed attempt according to the failure's class: the assist fails, waits or is
+    /// retried.
+    pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> AssistTransition {
         // The outermost words only: people read them, and what is below may name our insides.
         let reason = failure.source.to_string();
         let tries = self.0.tries;
-        match Next::after(failure, tries.attempts, jitter, now) {
-            Next::Over => self.fail(&reason, now),
-            Next::Later(due_at) => {
-                Move::of(self.0, now).with(|row| row.tries = tries.postponed(due_at))
+        match NextAttempt::after(failure, tries.attempts, jitter, now) {
+            NextAttempt::Over => self.fail(&reason, now),
+            NextAttempt::Later(due_at) => {
+                AssistTransition::of(self.0, now).with(|row| row.tries = tries.postponed(due_at))
             }
-            Next::Again(_) if tries.attempts.saturating_add(1) >= ATTEMPTS_MAX => {
+            NextAttempt::Again(_) if tries.attempts.saturating_add(1) >= ATTEMPTS_MAX => {
                 self.fail(&gave_up(&reason), now)
             }
-            Next::Again(due_at) => {
-                Move::of(self.0, now).with(|row| row.tries = tries.given_back(due_at))
+            NextAttempt::Again(due_at) => {
+                AssistTransition::of(self.0, now).with(|row| row.tries = tries.given_back(due_at))
             }
         }
     }
 
-    fn fail(self, reason: &str, now: Timestamp) -> Move {
-        let reason = head(reason, REASON_BYTES_MAX).to_owned();
-        Move::of(self.0, now)
-            .ending(State::Failed)
+    fn fail(self, reason: &str, now: Timestamp) -> AssistTransition {
+        let reason = truncate(reason, REASON_BYTES_MAX).to_owned();
+        AssistTransition::of(self.0, now)
+            .ending(AssistState::Failed)
             .with(|row| row.reason = Some(reason))
     }
 }

@@ -1,67 +1,69 @@
-//! The right to work on a job for a while.
+//! The right to work on a job for a limited time.
 //!
-//! A lease lasts as long as the function that holds it can live, plus a margin, and stands on the row as a deadline.
-//! Taking one raises the version, so whatever an earlier holder still writes fails. It is not what keeps effects single;
-//! it saves work and model fees, and lets one writer at a time look up and then create.
+//! A lease lasts as long as the function that holds it can run, plus a margin, and is a deadline on
+//! the row. Taking one raises the version, so a write of an earlier holder fails. Leases do not
+//! make effects unique; they save work and model fees, and let one writer at a time look up before
+//! it creates.
 
 use super::{
-    Approved, Coding, Job, Opening, Planning, Queued, Reviewing, Snapshot, State, Transition,
+    Approved, Coding, Job, JobRow, JobState, Opening, Planning, Queued, Reviewing, Transition,
 };
 use crate::time::Timestamp;
-pub use crate::work::Held;
-use crate::work::Tries;
+pub use crate::work::Busy;
+use crate::work::Lifecycle;
 use std::marker::PhantomData;
 
-/// A stage in which work is done under a lease, and the stage that work puts the job in.
+/// A stage whose work needs a lease, and the stage that the work puts the job in.
 pub trait Leasable {
-    /// Where the job is while it is worked on.
+    /// The stage while the job is worked on.
     type Working;
-    /// The same, as the row says it.
-    const WORKING: State;
+    /// The same as a state of the row.
+    const WORKING: JobState;
 }
 
 impl Leasable for Queued {
     type Working = Planning;
-    const WORKING: State = State::Planning;
+    const WORKING: JobState = JobState::Planning;
 }
 impl Leasable for Planning {
     type Working = Self;
-    const WORKING: State = State::Planning;
+    const WORKING: JobState = JobState::Planning;
 }
 impl Leasable for Coding {
     type Working = Self;
-    const WORKING: State = State::Coding;
+    const WORKING: JobState = JobState::Coding;
 }
 impl Leasable for Reviewing {
     type Working = Self;
-    const WORKING: State = State::Reviewing;
+    const WORKING: JobState = JobState::Reviewing;
 }
 impl Leasable for Approved {
     type Working = Opening;
-    const WORKING: State = State::PrCreationInitiated;
+    const WORKING: JobState = JobState::PrCreationInitiated;
 }
 impl Leasable for Opening {
     type Working = Self;
-    const WORKING: State = State::PrCreationInitiated;
+    const WORKING: JobState = JobState::PrCreationInitiated;
 }
 
-/// The wish to work on a job; the store turns it into a [`Lease`] or says that it came too late.
-#[must_use = "a claim is nothing until the store has written it"]
+/// A request to work on a job. The store turns it into a [`JobLease`] or reports that it was too
+/// late.
+#[must_use = "a claim has no effect until the store has written it"]
 #[derive(Debug)]
-pub struct Claim<W> {
+pub struct JobClaim<W> {
     transition: Transition,
     stage: PhantomData<W>,
 }
 
-impl<W> Claim<W> {
+impl<W> JobClaim<W> {
     /// The write that takes the lease.
     pub const fn transition(&self) -> &Transition {
         &self.transition
     }
 
-    /// The lease, once that write has succeeded.
-    pub fn granted(self) -> Lease<W> {
-        Lease {
+    /// Returns the lease after the write succeeded.
+    pub fn granted(self) -> JobLease<W> {
+        JobLease {
             row: self.transition.into_row(),
             stage: PhantomData,
         }
@@ -69,15 +71,15 @@ impl<W> Claim<W> {
 }
 
 impl<S: Leasable> Job<S> {
-    /// Asks for the work until `until`, unless somebody else has it.
-    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<Claim<S::Working>, Held> {
+    /// Requests the work until `until`. Fails if another worker has it.
+    pub fn claim(self, until: Timestamp, now: Timestamp) -> Result<JobClaim<S::Working>, Busy> {
         // Tries are those of the present work.
         let attempts = if self.row.state == S::WORKING {
             self.row.attempts
         } else {
             0
         };
-        let taken = Tries {
+        let taken = Lifecycle {
             attempts,
             ..self.row.tries()
         }
@@ -85,28 +87,27 @@ impl<S: Leasable> Job<S> {
         let transition = Transition::from(self.row, now)
             .enter(S::WORKING)
             .with(|row| row.set_tries(taken));
-        Ok(Claim {
+        Ok(JobClaim {
             transition,
             stage: PhantomData,
         })
     }
 }
 
-/// The right to work. It is spent by the move that ends the work.
-#[must_use = "a lease that is dropped blocks the job until it runs out"]
+/// The right to work on a job. The transition that ends the work consumes it.
+#[must_use = "a dropped lease blocks the job until it expires"]
 #[derive(Debug)]
-pub struct Lease<W> {
-    row: Snapshot,
+pub struct JobLease<W> {
+    row: JobRow,
     stage: PhantomData<W>,
 }
 
-impl<W> Lease<W> {
-    /// The job as it stands under this lease.
-    pub const fn row(&self) -> &Snapshot {
+impl<W> JobLease<W> {
+    pub const fn row(&self) -> &JobRow {
         &self.row
     }
 
-    pub(super) fn into_row(self) -> Snapshot {
+    pub(super) fn into_row(self) -> JobRow {
         self.row
     }
 }

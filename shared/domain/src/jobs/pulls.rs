@@ -1,44 +1,41 @@
-//! The pull request as we intend it: which files change and what it says.
+//! The pull request to open: which files change, and what it says.
 //!
-//! The agent's output is not trusted: [`Proposal::check`] is the only way to a proposal, and it refuses what an issue's
-//! text might have talked the agent into.
+//! An agent's output is not trusted. [`Proposal::check`] is the only way to a proposal, and it
+//! refuses what an issue's text might have persuaded the agent to do.
 
 mod wishes;
 
-pub use wishes::{LABEL_CHARS_MAX, LABELS_MAX, PullWishes, REVIEWERS_MAX};
+pub use wishes::{LABEL_CHARS_MAX, LABELS_MAX, PullOptions, REVIEWERS_MAX};
 
 use crate::ids::JobId;
 use std::fmt;
 
-/// One file of a proposal.
+/// The change of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileChange {
-    /// Where, relative to the repository's root.
+    /// Relative to the repository's root.
     pub path: String,
-    /// What.
-    pub change: Change,
+    pub change: FileEdit,
 }
 
-/// What happens to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// It has this content afterwards.
+pub enum FileEdit {
+    /// Replaces the content.
     Write(String),
-    /// It is gone afterwards.
     Delete,
 }
 
-/// Files a proposal may touch.
+/// The most files that a proposal may change.
 pub const FILES_MAX: usize = 100;
-/// Bytes of all new contents together.
+/// The most bytes of new content in a proposal.
 pub const CONTENT_BYTES_MAX: usize = 256 * 1024;
-/// Characters of a pull request's title.
+/// The most characters of a pull request's title.
 pub const TITLE_CHARS_MAX: usize = 200;
-/// Characters of a pull request's body.
+/// The most characters of a pull request's body.
 pub const BODY_CHARS_MAX: usize = 20_000;
 const PATH_BYTES_MAX: usize = 400;
 
-/// What the agent proposes, checked.
+/// A change proposed by the agent, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     title: String,
@@ -46,31 +43,30 @@ pub struct Proposal {
     changes: Vec<FileChange>,
 }
 
-/// Why a proposal is refused. It ends the job, so it says what a person should know.
+/// Why a proposal is refused. It ends the job, so the text is written for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
-    /// Nothing would change.
+pub enum BadProposal {
     Empty,
-    /// More files than [`FILES_MAX`].
     TooManyFiles(usize),
-    /// More content than [`CONTENT_BYTES_MAX`].
     TooLarge(usize),
-    /// A path outside the repository, or one we never touch.
+    /// A path outside the repository, or one that agents may not change.
     Path(String),
-    /// The same path twice.
     Twice(String),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for BadProposal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the agent proposed no change"),
             Self::TooManyFiles(files) => {
-                write!(f, "the agent proposed {files} files, more than {FILES_MAX}")
+                write!(
+                    f,
+                    "the agent proposed {files} files; the limit is {FILES_MAX}"
+                )
             }
             Self::TooLarge(bytes) => write!(
                 f,
-                "the agent proposed {bytes} bytes, more than {CONTENT_BYTES_MAX}"
+                "the agent proposed {bytes} bytes; the limit is {CONTENT_BYTES_MAX}"
             ),
             Self::Path(path) => write!(
                 f,
@@ -81,28 +77,28 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for BadProposal {}
 
 impl Proposal {
-    /// Takes what the agent wrote, or says why not. Titles and bodies are cut to length, never refused.
-    pub fn check(title: &str, body: &str, changes: Vec<FileChange>) -> Result<Self, Refused> {
+    /// Checks the agent's output. Titles and bodies that are too long are truncated.
+    pub fn check(title: &str, body: &str, changes: Vec<FileChange>) -> Result<Self, BadProposal> {
         if changes.is_empty() {
-            return Err(Refused::Empty);
+            return Err(BadProposal::Empty);
         }
         if changes.len() > FILES_MAX {
-            return Err(Refused::TooManyFiles(changes.len()));
+            return Err(BadProposal::TooManyFiles(changes.len()));
         }
         let bytes: usize = changes.iter().map(|file| content_bytes(&file.change)).sum();
         if bytes > CONTENT_BYTES_MAX {
-            return Err(Refused::TooLarge(bytes));
+            return Err(BadProposal::TooLarge(bytes));
         }
         let mut seen = std::collections::BTreeSet::new();
         for file in &changes {
             if !may_touch(&file.path) {
-                return Err(Refused::Path(file.path.clone()));
+                return Err(BadProposal::Path(file.path.clone()));
             }
             if !seen.insert(file.path.as_str()) {
-                return Err(Refused::Twice(file.path.clone()));
+                return Err(BadProposal::Twice(file.path.clone()));
             }
         }
         Ok(Self {
@@ -122,16 +118,15 @@ impl Proposal {
         &self.body
     }
 
-    /// The files.
     pub fn changes(&self) -> &[FileChange] {
         &self.changes
     }
 }
 
-fn content_bytes(change: &Change) -> usize {
+fn content_bytes(change: &FileEdit) -> usize {
     match change {
-        Change::Write(text) => text.len(),
-        Change::Delete => 0,
+        FileEdit::Write(text) => text.len(),
+        FileEdit::Delete => 0,
     }
 }
 
@@ -149,8 +144,9 @@ fn one_line(title: &str) -> String {
     }
 }
 
-/// Whether the agent may read or write this path: inside the repository, and neither git's own files nor the workflows
-/// and settings that would let an issue's author run code with the repository's secrets.
+/// Whether the agent may read or write this path. It must be inside the repository, and neither one
+/// of git's own files nor a workflow or setting that would let an issue's author run code with the
+/// repository's secrets.
 pub fn may_touch(path: &str) -> bool {
     let plain = !path.is_empty()
         && path.len() <= PATH_BYTES_MAX
@@ -169,25 +165,26 @@ fn is(part: &str, name: &str) -> bool {
     part.eq_ignore_ascii_case(name)
 }
 
-/// Where a repository's policy stands. It is read from the base branch only, and never written by an agent.
+/// The path of a repository's policy. It is read from the base branch only, and agents may not
+/// change it.
 pub const POLICY_PATH: &str = ".tallyhook.toml";
 
-/// The branch of a job. Its name is the identity of the effect: a second branch for the job cannot exist.
+/// The branch of a job. The name identifies the effect: a second branch for the job cannot exist.
 pub fn branch(job: &JobId) -> String {
     format!("tallyhook/{job}")
 }
 
-/// The line by which a commit of ours is known again.
+/// The line that identifies a commit of ours.
 pub fn commit_marker(job: &JobId) -> String {
     format!("Tallyhook-Job: {job}")
 }
 
-/// The line, invisible on the page, by which a pull request or comment of ours is known again.
+/// The line, hidden on the page, that identifies a pull request or comment of ours.
 pub fn hidden_marker(job: &JobId) -> String {
     format!("<!-- tallyhook:{job} -->")
 }
 
-/// The body of the pull request: the agent's words and the link that closes the issue.
+/// The body of the pull request: the agent's text and the link that closes the issue.
 pub fn pull_body(issue_number: u64, proposal: &Proposal) -> String {
     format!(
         "{}\n\nCloses #{issue_number}",
@@ -195,8 +192,8 @@ pub fn pull_body(issue_number: u64, proposal: &Proposal) -> String {
     )
 }
 
-/// Text with its `@names` and hidden comments disarmed, so that an agent cannot be talked into mass mentions or into
-/// forging our markers.
+/// Disarms `@names` and HTML comments, so that an agent can neither mention many people nor forge
+/// our markers.
 pub fn without_mentions(text: &str) -> String {
     text.replace("<!--", "&lt;!--").replace('@', "@\u{200b}")
 }
@@ -208,7 +205,7 @@ mod tests {
     fn write(path: &str, text: &str) -> FileChange {
         FileChange {
             path: path.to_owned(),
-            change: Change::Write(text.to_owned()),
+            change: FileEdit::Write(text.to_owned()),
         }
     }
 
@@ -231,7 +228,7 @@ mod tests {
         ] {
             assert_eq!(
                 Proposal::check("t", "b", vec![write(path, "x")]),
-                Err(Refused::Path(path.to_owned())),
+                Err(BadProposal::Path(path.to_owned())),
                 "{path}"
             );
         }
@@ -251,22 +248,22 @@ mod tests {
 
     #[test]
     fn size_and_number_are_bounded() {
-        assert_eq!(Proposal::check("t", "b", vec![]), Err(Refused::Empty));
+        assert_eq!(Proposal::check("t", "b", vec![]), Err(BadProposal::Empty));
         let many = (0..=FILES_MAX)
             .map(|n| write(&format!("f{n}"), ""))
             .collect();
         assert_eq!(
             Proposal::check("t", "b", many),
-            Err(Refused::TooManyFiles(FILES_MAX + 1))
+            Err(BadProposal::TooManyFiles(FILES_MAX + 1))
         );
         let big = "x".repeat(CONTENT_BYTES_MAX + 1);
         assert_eq!(
             Proposal::check("t", "b", vec![write("f", &big)]),
-            Err(Refused::TooLarge(big.len()))
+            Err(BadProposal::TooLarge(big.len()))
         );
         assert_eq!(
             Proposal::check("t", "b", vec![write("f", ""), write("f", "")]),
-            Err(Refused::Twice("f".to_owned()))
+            Err(BadProposal::Twice("f".to_owned()))
         );
     }
 

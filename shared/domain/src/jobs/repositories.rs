@@ -1,8 +1,8 @@
-//! Repositories as people name them. GitHub's number is what a repository is known by; its name may change.
+//! Repository names. A repository's identity is GitHub's number; its name may change.
 
 use std::fmt;
 
-/// `owner/name`, as it was said.
+/// A name of the form `owner/name`, in its original case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepositoryName {
     owner: String,
@@ -13,7 +13,7 @@ const OWNER_CHARS_MAX: usize = 60;
 const NAME_CHARS_MAX: usize = 100;
 
 impl RepositoryName {
-    /// Reads `owner/name`, of the characters that GitHub allows.
+    /// Parses `owner/name`, in the characters that GitHub allows.
     pub fn parse(text: &str) -> Option<Self> {
         let (owner, name) = text.split_once('/')?;
         Self::of(owner, name)
@@ -34,17 +34,15 @@ impl RepositoryName {
         })
     }
 
-    /// The part before the slash.
     pub fn owner(&self) -> &str {
         &self.owner
     }
 
-    /// The part behind it.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The same in the one form in which names are compared: GitHub does not tell capitals from small letters.
+    /// The lower-case form for comparisons: GitHub ignores case.
     #[must_use]
     pub fn folded(&self) -> Self {
         Self {

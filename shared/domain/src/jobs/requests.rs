@@ -1,73 +1,49 @@
-//! A request: a wish for a job that came by the API, before anybody has looked whether there can be one.
+//! A request for a job that came through the API, before GitHub was asked whether the job is
+//! possible.
 //!
-//! It has the id of the job that it may become. Who reads GitHub acts on it, and what has come of it is final.
+//! It has the id of the job that it may become. The function that reads GitHub decides it once; the
+//! outcome is final.
 
 use crate::ids::{AccountId, JobId};
 use crate::jobs::repositories::RepositoryName;
+use crate::text::words;
 use crate::time::Timestamp;
 
-/// Who is to work on a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Agent {
-    /// We do.
-    Ours,
-    /// An agent outside does, and reports.
-    Outside,
-}
-
-impl Agent {
-    /// The word in the API and on the row.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ours => "tallyhook",
-            Self::Outside => "external",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Ours, Self::Outside]
-            .into_iter()
-            .find(|agent| agent.as_str() == word)
+words! {
+    Agent {
+        Tallyhook = "tallyhook",
+        External = "external",
     }
 }
 
-/// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// The id of the job that it may become.
+pub struct JobRequest {
     pub id: JobId,
-    /// Who asks, and pays.
     pub account: AccountId,
-    /// In which repository.
     pub repository: RepositoryName,
-    /// For which issue.
     pub issue_number: u64,
-    /// Who is to work on it.
     pub agent: Agent,
-    /// By which key.
+    /// The API key that made the request.
     pub asked_by: String,
-    /// The job that it tries once more.
+    /// The job that it retries.
     pub retry_of: Option<JobId>,
-    /// When.
     pub at: Timestamp,
-    /// Failed tries to act on it.
     pub attempts: u32,
-    /// What has come of it, once that is known.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<RequestOutcome>,
 }
 
-/// What has come of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// This job: its own, or the one that the issue had already.
+pub enum RequestOutcome {
+    /// The job: its own, or the one that the issue already had.
     Job(JobId),
-    /// None, and why.
+    /// The reason for the refusal.
     Refused(String),
 }
 
-impl Request {
-    /// The fact behind it: the act by which it was made, so that the same act never makes two jobs.
+impl JobRequest {
+    /// The fact behind the request: the action that made it, so that one action never makes two
+    /// jobs.
     pub fn fact(&self) -> String {
         let kind = if self.retry_of.is_some() {
             "retry"
@@ -77,7 +53,7 @@ impl Request {
         format!("{kind}-{}", self.id.ulid())
     }
 
-    /// Whether another request of the same act asks for the same.
+    /// Whether another request of the same action asks for the same.
     pub fn asks_for(&self, other: &Self) -> bool {
         self.repository == other.repository
             && self.issue_number == other.issue_number

@@ -1,158 +1,116 @@
-//! What the steps of a job leave behind.
+//! The results of a job's steps.
 
 use crate::billing::usage::Tokens;
 use crate::jobs::pulls::Proposal;
+use crate::text::{truncate, words};
 use crate::time::Timestamp;
 use crate::units::Credits;
 
-/// One finished step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What came out.
-    pub output: Output,
-    /// What the model used for it.
+    pub output: StepOutput,
     pub tokens: Tokens,
-    /// What that cost, before any markup.
     pub cost: Credits,
-    /// Which model, by the name the provider gave.
+    /// The name that the provider reported.
     pub model: String,
-    /// When it was finished.
     pub at: Timestamp,
 }
 
-/// What a step brings forth.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// The order itself, kept as the first step: what was asked.
-    Order(Order),
-    /// How it shall be done.
-    Plan(Plan),
-    /// The change.
+pub enum StepOutput {
+    /// The issue's text, stored as the first step.
+    Issue(IssueText),
+    Plan(WorkPlan),
     Code(Proposal),
-    /// The judgment on it.
     Review(Review),
 }
 
-/// What was asked.
+/// The text of the issue that asked for the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
-    /// The issue's title.
+pub struct IssueText {
     pub title: String,
-    /// The issue's text, cut to [`ORDER_BYTES_MAX`].
+    /// Truncated to [`ORDER_BYTES_MAX`].
     pub body: String,
 }
 
-/// Bytes kept of an issue's text.
+/// The most bytes kept of an issue's text.
 pub const ORDER_BYTES_MAX: usize = 64 * 1024;
 
-impl Order {
-    /// What an issue asks, within bounds.
+impl IssueText {
+    /// Truncates an issue's title and text.
     pub fn of(title: &str, body: &str) -> Self {
         Self {
-            title: head(title, 1_000).to_owned(),
-            body: head(body, ORDER_BYTES_MAX).to_owned(),
+            title: truncate(title, 1_000).to_owned(),
+            body: truncate(body, ORDER_BYTES_MAX).to_owned(),
         }
     }
 }
 
-/// How it shall be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// In words.
+pub struct WorkPlan {
     pub text: String,
-    /// The files to look at.
     pub files: Vec<String>,
 }
 
-/// Bytes kept of a plan.
+/// The most bytes kept of a plan.
 pub const PLAN_BYTES_MAX: usize = 32 * 1024;
-/// Files a plan may name.
+/// The most files that a plan may name.
 pub const PLAN_FILES_MAX: usize = 20;
 
-/// The judgment of a review.
+/// The result of a review.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Review {
-    /// What it comes to.
     pub verdict: Verdict,
-    /// Why.
     pub notes: String,
 }
 
-/// What a review comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Good.
-    Approve,
-    /// Once more, with these notes.
-    Rework,
-    /// No good, and will not be.
-    Reject,
-}
-
-impl Verdict {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Approve => "approve",
-            Self::Rework => "rework",
-            Self::Reject => "reject",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Approve, Self::Rework, Self::Reject]
-            .into_iter()
-            .find(|verdict| verdict.as_str() == text)
+words! {
+    Verdict {
+        Approve = "approve",
+        /// The change needs more work; the notes say what.
+        Rework = "rework",
+        /// The change cannot be accepted.
+        Reject = "reject",
     }
 }
 
-/// Bytes kept of a review's notes.
+/// The most bytes kept of a review's notes.
 pub const NOTES_BYTES_MAX: usize = 16 * 1024;
 
-/// The steps of a job, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Steps(pub Vec<Step>);
 
 impl Steps {
-    /// What was asked.
-    pub fn order(&self) -> Option<&Order> {
+    /// The issue's text.
+    pub fn order(&self) -> Option<&IssueText> {
         self.0.iter().find_map(|step| match &step.output {
-            Output::Order(order) => Some(order),
-            Output::Plan(_) | Output::Code(_) | Output::Review(_) => None,
+            StepOutput::Issue(order) => Some(order),
+            StepOutput::Plan(_) | StepOutput::Code(_) | StepOutput::Review(_) => None,
         })
     }
 
-    /// The newest plan.
-    pub fn plan(&self) -> Option<&Plan> {
+    /// The latest plan.
+    pub fn plan(&self) -> Option<&WorkPlan> {
         self.0.iter().rev().find_map(|step| match &step.output {
-            Output::Plan(plan) => Some(plan),
-            Output::Order(_) | Output::Code(_) | Output::Review(_) => None,
+            StepOutput::Plan(plan) => Some(plan),
+            StepOutput::Issue(_) | StepOutput::Code(_) | StepOutput::Review(_) => None,
         })
     }
 
-    /// The newest change.
+    /// The latest proposal.
     pub fn proposal(&self) -> Option<&Proposal> {
         self.0.iter().rev().find_map(|step| match &step.output {
-            Output::Code(proposal) => Some(proposal),
-            Output::Order(_) | Output::Plan(_) | Output::Review(_) => None,
+            StepOutput::Code(proposal) => Some(proposal),
+            StepOutput::Issue(_) | StepOutput::Plan(_) | StepOutput::Review(_) => None,
         })
     }
 
-    /// The newest review.
+    /// The latest review.
     pub fn review(&self) -> Option<&Review> {
         self.0.iter().rev().find_map(|step| match &step.output {
-            Output::Review(review) => Some(review),
-            Output::Order(_) | Output::Plan(_) | Output::Code(_) => None,
+            StepOutput::Review(review) => Some(review),
+            StepOutput::Issue(_) | StepOutput::Plan(_) | StepOutput::Code(_) => None,
         })
     }
-}
-
-/// The beginning of a text, at most `bytes_max` bytes and whole characters.
-pub fn head(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

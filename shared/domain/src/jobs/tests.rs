@@ -3,13 +3,13 @@
 //! What is not listed here cannot be written down either: the stages have no method for it, and that the ends have none at
 //! all is shown by the examples in the module's head that do not compile.
 
-use super::steps::{Order, Output, Plan, Review, Step, Verdict};
+use super::steps::{IssueText, Review, Step, StepOutput, Verdict, WorkPlan};
 use super::*;
-use crate::billing::plans::{BasisPoints, Billable, Counts};
+use crate::billing::plans::{BasisPoints, Billable, MeteredUnit};
 use crate::billing::usage::Tokens;
-use crate::billing::usage::{Meter, UsageOf};
+use crate::billing::usage::{Meter, UsageSource};
 use crate::ids::CustomerId;
-use crate::jobs::pulls::{Change, FileChange, Proposal, PullWishes};
+use crate::jobs::pulls::{FileChange, FileEdit, Proposal, PullOptions};
 use crate::retry::{ATTEMPTS_MAX, Failure, Retry, Retryable};
 use crate::units::MICROS;
 use std::collections::BTreeSet;
@@ -20,8 +20,8 @@ const BORN: Timestamp = Timestamp::from_millis(1_795_210_980_000);
 const NOW: Timestamp = Timestamp::from_millis(1_795_210_990_000);
 const UNTIL: Timestamp = Timestamp::from_millis(1_795_211_290_000);
 
-fn facts() -> Facts {
-    Facts {
+fn facts() -> JobFacts {
+    JobFacts {
         id: JobId::mint(BORN, [1; 10]),
         account: AccountId::mint(BORN, [2; 10]),
         installation: InstallationId::new(1),
@@ -36,7 +36,7 @@ fn facts() -> Facts {
         terms: Terms {
             funding: Funding::Metered {
                 customer: CustomerId::parse("cus_1").expect("an id"),
-                counts: vec![(Meter::pull_requests(), Counts::Pulls)],
+                counts: vec![(Meter::pull_requests(), MeteredUnit::Pulls)],
             },
             billable: Billable::PrOpened,
             budget: None,
@@ -44,19 +44,19 @@ fn facts() -> Facts {
             priced_by: "v1".to_owned(),
             spending: None,
         },
-        wishes: PullWishes::default(),
+        wishes: PullOptions::default(),
         created_at: BORN,
     }
 }
 
 /// A job that has got to a state, with attempts and rounds behind it.
-fn at(state: State) -> Snapshot {
-    let new = if state == State::Delegated {
+fn at(state: JobState) -> JobRow {
+    let new = if state == JobState::Delegated {
         delegated(facts())
     } else {
         queued(facts())
     };
-    Snapshot {
+    JobRow {
         state,
         version: 9,
         attempts: 3,
@@ -66,7 +66,7 @@ fn at(state: State) -> Snapshot {
     }
 }
 
-fn step(output: Output) -> Step {
+fn step(output: StepOutput) -> Step {
     Step {
         output,
         tokens: Tokens {
@@ -82,7 +82,7 @@ fn step(output: Output) -> Step {
 fn proposal() -> Proposal {
     let change = FileChange {
         path: "a".to_owned(),
-        change: Change::Write("x".to_owned()),
+        change: FileEdit::Write("x".to_owned()),
     };
     Proposal::check("t", "b", vec![change]).expect("a proposal")
 }
@@ -92,7 +92,7 @@ fn review(verdict: Verdict) -> (Review, Step) {
         verdict,
         notes: "n".to_owned(),
     };
-    (review.clone(), step(Output::Review(review)))
+    (review.clone(), step(StepOutput::Review(review)))
 }
 
 #[derive(Debug)]
@@ -126,12 +126,12 @@ fn failures() -> [Failure; 4] {
 
 /// What one move comes to.
 struct Seen {
-    from_state: State,
+    from_state: JobState,
     from_version: u64,
-    row: Snapshot,
-    entered: Option<State>,
+    row: JobRow,
+    entered: Option<JobState>,
     step: Option<Step>,
-    money: Money,
+    money: BillingEffect,
     frees_issue: bool,
 }
 
@@ -148,7 +148,7 @@ fn seen(transition: &Transition) -> Seen {
 }
 
 /// What a lease may always do, whatever work it is for.
-fn any_lease<W>(lease: impl Fn() -> Lease<W>) -> Vec<Seen> {
+fn any_lease<W>(lease: impl Fn() -> JobLease<W>) -> Vec<Seen> {
     let mut moves = vec![
         lease().fail("f", NOW),
         lease().give_back("g", UNTIL, NOW),
@@ -162,13 +162,13 @@ fn any_lease<W>(lease: impl Fn() -> Lease<W>) -> Vec<Seen> {
     moves.iter().map(seen).collect()
 }
 
-fn lease<S: Leasable>(job: Job<S>) -> Lease<S::Working> {
+fn lease<S: Leasable>(job: Job<S>) -> JobLease<S::Working> {
     job.claim(UNTIL, NOW).expect("nobody holds it").granted()
 }
 
 /// Everything that can happen to a job in a state. A claim is a move too; a lease's moves start from where the claim has
 /// put the job.
-fn moves(row: &Snapshot) -> Vec<Seen> {
+fn moves(row: &JobRow) -> Vec<Seen> {
     macro_rules! job {
         ($stage:ident) => {
             || match row.clone().staged() {
@@ -199,7 +199,7 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
         Staged::Planning(job) => {
             let (again, plan) = (
                 job!(Planning),
-                Plan {
+                WorkPlan {
                     text: "p".to_owned(),
                     files: vec![],
                 },
@@ -207,7 +207,7 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
             let mut moves = any_lease(|| lease(again()));
             moves.push(seen(&lease(again()).cancelled("c", NOW)));
             moves.push(seen(
-                &lease(again()).planned("sha".to_owned(), step(Output::Plan(plan))),
+                &lease(again()).planned("sha".to_owned(), step(StepOutput::Plan(plan))),
             ));
             moves.extend([seen(&job.cancel("c", NOW)), claimed(again())]);
             moves
@@ -215,7 +215,9 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
         Staged::Coding(job) => {
             let again = job!(Coding);
             let mut moves = any_lease(|| lease(again()));
-            moves.push(seen(&lease(again()).coded(step(Output::Code(proposal())))));
+            moves.push(seen(
+                &lease(again()).coded(step(StepOutput::Code(proposal()))),
+            ));
             moves.extend([seen(&job.cancel("c", NOW)), claimed(again())]);
             moves
         }
@@ -256,8 +258,8 @@ fn moves(row: &Snapshot) -> Vec<Seen> {
 }
 
 /// All edges, to other states and to the same one.
-const EDGES: [(State, &[State]); 13] = {
-    use State::*;
+const EDGES: [(JobState, &[JobState]); 13] = {
+    use JobState::*;
     [
         (Delegated, &[Delegated, PrOpened, Failed, Cancelled]),
         (Queued, &[Planning, Cancelled]),
@@ -291,7 +293,7 @@ const EDGES: [(State, &[State]); 13] = {
 #[test]
 fn there_are_the_listed_edges_and_no_others() {
     for (state, expected) in EDGES {
-        let found: BTreeSet<State> = moves(&at(state))
+        let found: BTreeSet<JobState> = moves(&at(state))
             .iter()
             .map(|seen| seen.row.state)
             .collect();
@@ -304,7 +306,7 @@ fn there_are_the_listed_edges_and_no_others() {
     }
     assert_eq!(
         EDGES.map(|(state, _)| state),
-        State::ALL,
+        JobState::ALL,
         "the list is whole"
     );
 }
@@ -312,7 +314,7 @@ fn there_are_the_listed_edges_and_no_others() {
 /// What every move has in common, whatever it is.
 #[test]
 fn every_move_is_one_version_one_line_and_its_own_company() {
-    for state in State::ALL {
+    for state in JobState::ALL {
         for seen in moves(&at(state)) {
             let (row, to) = (&seen.row, seen.row.state);
             let what = format!("{} to {}", state.as_str(), to.as_str());
@@ -326,11 +328,11 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
                 "{what}"
             );
             assert_eq!(
-                matches!(seen.money, Money::Billed { .. }),
-                to == State::PrOpened,
+                matches!(seen.money, BillingEffect::Billed { .. }),
+                to == JobState::PrOpened,
                 "{what}: charged with the pull request and never else"
             );
-            let reported = state == State::Delegated && to == State::PrOpened;
+            let reported = state == JobState::Delegated && to == JobState::PrOpened;
             assert_eq!(
                 seen.frees_issue,
                 to.is_over() || reported,
@@ -341,7 +343,10 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
                 row.due_at.is_some(),
                 "{what}: it owes at least its comment, and so it is on the list"
             );
-            let has_reason = matches!(to, State::Failed | State::Rejected | State::Cancelled);
+            let has_reason = matches!(
+                to,
+                JobState::Failed | JobState::Rejected | JobState::Cancelled
+            );
             assert_eq!(
                 row.reason.is_some(),
                 has_reason || row.cancel_requested == CancelRequest::Asked,
@@ -364,23 +369,23 @@ fn every_move_is_one_version_one_line_and_its_own_company() {
 #[test]
 fn work_is_given_back_until_it_has_been_tried_often_enough() {
     for (attempts, expected) in [
-        (0, State::Coding),
-        (ATTEMPTS_MAX - 2, State::Coding),
-        (ATTEMPTS_MAX - 1, State::Failed),
+        (0, JobState::Coding),
+        (ATTEMPTS_MAX - 2, JobState::Coding),
+        (ATTEMPTS_MAX - 1, JobState::Failed),
     ] {
-        let row = Snapshot {
+        let row = JobRow {
             attempts,
-            ..at(State::Coding)
+            ..at(JobState::Coding)
         };
         let Staged::Coding(job) = row.staged() else {
             panic!("coding")
         };
         let transition = lease(job).give_back("why", UNTIL, NOW);
         assert_eq!(transition.row().state, expected, "after {attempts}");
-        if expected == State::Failed {
+        if expected == JobState::Failed {
             assert_eq!(
                 transition.row().reason.as_deref(),
-                Some("gave up after 12 tries: why")
+                Some("gave up after 12 attempts: why")
             );
         } else {
             assert_eq!(
@@ -389,7 +394,7 @@ fn work_is_given_back_until_it_has_been_tried_often_enough() {
             );
         }
     }
-    let Staged::Coding(job) = at(State::Coding).staged() else {
+    let Staged::Coding(job) = at(JobState::Coding).staged() else {
         panic!("coding")
     };
     assert_eq!(
@@ -402,7 +407,7 @@ fn work_is_given_back_until_it_has_been_tried_often_enough() {
 /// Whatever message comes: a limit is waited out, and a failed try is not repeated at once.
 #[test]
 fn postponed_work_is_not_begun_before_its_moment() {
-    let Staged::Coding(job) = at(State::Coding).staged() else {
+    let Staged::Coding(job) = at(JobState::Coding).staged() else {
         panic!("coding")
     };
     let waiting = lease(job).postpone(UNTIL, NOW).row().clone();
@@ -418,9 +423,9 @@ fn postponed_work_is_not_begun_before_its_moment() {
 
 #[test]
 fn a_lease_keeps_others_away_until_it_runs_out() {
-    let held = Snapshot {
+    let held = JobRow {
         lease_until: Some(UNTIL),
-        ..at(State::Coding)
+        ..at(JobState::Coding)
     };
     let claim = |now| match held.clone().staged() {
         Staged::Coding(job) => job.claim(UNTIL.plus(Duration::from_secs(300)), now),
@@ -439,7 +444,7 @@ fn a_lease_keeps_others_away_until_it_runs_out() {
         taken.row().lease_until,
         "when it runs out, the row is due"
     );
-    let Staged::Coding(job) = at(State::Coding).staged() else {
+    let Staged::Coding(job) = at(JobState::Coding).staged() else {
         panic!("coding")
     };
     assert_eq!(
@@ -452,13 +457,13 @@ fn a_lease_keeps_others_away_until_it_runs_out() {
 #[test]
 fn a_review_may_send_back_so_often() {
     for (rounds, expected) in [
-        (0, State::Coding),
-        (ROUNDS_MAX - 1, State::Coding),
-        (ROUNDS_MAX, State::Failed),
+        (0, JobState::Coding),
+        (ROUNDS_MAX - 1, JobState::Coding),
+        (ROUNDS_MAX, JobState::Failed),
     ] {
-        let Staged::Reviewing(job) = (Snapshot {
+        let Staged::Reviewing(job) = (JobRow {
             rounds,
-            ..at(State::Reviewing)
+            ..at(JobState::Reviewing)
         })
         .staged() else {
             panic!("reviewing")
@@ -473,7 +478,7 @@ fn a_review_may_send_back_so_often() {
 /// Asking to stop while the pull request is being opened takes nobody's lease away.
 #[test]
 fn asking_to_stop_leaves_the_work_to_its_holder() {
-    let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else {
+    let Staged::Opening(job) = at(JobState::PrCreationInitiated).staged() else {
         panic!("opening")
     };
     let working = lease(job).row().clone();
@@ -485,7 +490,7 @@ fn asking_to_stop_leaves_the_work_to_its_holder() {
     assert_eq!(
         (row.state, row.cancel_requested, row.reason.as_deref()),
         (
-            State::PrCreationInitiated,
+            JobState::PrCreationInitiated,
             CancelRequest::Asked,
             Some("why")
         )
@@ -505,7 +510,7 @@ fn asking_to_stop_leaves_the_work_to_its_holder() {
 
 #[test]
 fn a_usage_record_is_born_with_its_pull_request() {
-    let Staged::Opening(job) = at(State::PrCreationInitiated).staged() else {
+    let Staged::Opening(job) = at(JobState::PrCreationInitiated).staged() else {
         panic!("opening")
     };
     let transition = lease(job).opened(
@@ -515,7 +520,7 @@ fn a_usage_record_is_born_with_its_pull_request() {
         },
         NOW,
     );
-    let Money::Billed {
+    let BillingEffect::Billed {
         capture: None,
         usage,
         ..
@@ -528,7 +533,7 @@ fn a_usage_record_is_born_with_its_pull_request() {
     };
     assert_eq!(
         (usage.of.clone(), usage.value, usage.at),
-        (UsageOf::Job(facts().id), 1, NOW)
+        (UsageSource::Job(facts().id), 1, NOW)
     );
     assert_eq!(
         usage.identifier.to_string(),
@@ -539,8 +544,8 @@ fn a_usage_record_is_born_with_its_pull_request() {
 
 #[test]
 fn words_are_read_back() {
-    for state in State::ALL {
-        assert_eq!(State::parse(state.as_str()), Some(state));
+    for state in JobState::ALL {
+        assert_eq!(JobState::parse(state.as_str()), Some(state));
         assert_eq!(
             state.is_over(),
             moves(&at(state)).is_empty(),
@@ -548,19 +553,19 @@ fn words_are_read_back() {
             state.as_str()
         );
         assert!(
-            state.is_over() || state == State::PrOpened || state.work().is_some(),
+            state.is_over() || state == JobState::PrOpened || state.work().is_some(),
             "{} owes work",
             state.as_str()
         );
     }
     for notice in CommentState::ALL {
         assert_eq!(CommentState::parse(notice.as_str()), Some(notice));
-        assert!(State::ALL.iter().any(|state| state.notice() == notice));
+        assert!(JobState::ALL.iter().any(|state| state.notice() == notice));
     }
     for word in ["", "queued", "PR_OPENED ", "OPENED"] {
-        assert_eq!(State::parse(word), None, "{word:?}");
+        assert_eq!(JobState::parse(word), None, "{word:?}");
     }
-    let order = Order::of(&"ü".repeat(2_000), &"🦀".repeat(100_000));
+    let order = IssueText::of(&"ü".repeat(2_000), &"🦀".repeat(100_000));
     assert_eq!(
         (order.title.len(), order.body.len()),
         (1_000, steps::ORDER_BYTES_MAX),
@@ -571,7 +576,7 @@ fn words_are_read_back() {
 const HELD: u64 = 600;
 
 /// A job in a state, paid from credits, that has cost so many of them so far.
-fn prepaid(state: State, billable: Billable, cost: u64) -> Snapshot {
+fn prepaid(state: JobState, billable: Billable, cost: u64) -> JobRow {
     let held = Credits::whole(HELD).expect("an amount");
     let funding = Funding::Prepaid {
         held,
@@ -588,10 +593,10 @@ fn prepaid(state: State, billable: Billable, cost: u64) -> Snapshot {
         number: 8,
         url: "u".to_owned(),
     })
-    .filter(|_| state == State::PrOpened);
+    .filter(|_| state == JobState::PrOpened);
     let cost = Credits::whole(cost).expect("an amount");
-    Snapshot {
-        facts: Facts {
+    JobRow {
+        facts: JobFacts {
             terms,
             ..row.facts.clone()
         },
@@ -602,13 +607,13 @@ fn prepaid(state: State, billable: Billable, cost: u64) -> Snapshot {
 }
 
 /// What a move gives back and spends of the hold, in microcredits; nothing where it leaves the hold alone.
-fn settled(money: &Money) -> Option<(u64, u64)> {
+fn settled(money: &BillingEffect) -> Option<(u64, u64)> {
     let posting = match money {
-        Money::Still => return None,
-        Money::Billed {
+        BillingEffect::None => return None,
+        BillingEffect::Billed {
             capture: posting, ..
         }
-        | Money::GivenBack {
+        | BillingEffect::Released {
             release: posting, ..
         } => posting.as_ref()?,
     };
@@ -623,12 +628,12 @@ fn settled(money: &Money) -> Option<(u64, u64)> {
 #[test]
 fn every_way_out_settles_a_hold_once() {
     for billable in [Billable::PrOpened, Billable::Merged] {
-        for state in State::ALL {
+        for state in JobState::ALL {
             for seen in moves(&prepaid(state, billable, 100)) {
                 let to = seen.row.state;
                 let bills = match billable {
-                    Billable::PrOpened => State::PrOpened,
-                    Billable::Merged => State::Merged,
+                    Billable::PrOpened => JobState::PrOpened,
+                    Billable::Merged => JobState::Merged,
                 };
                 let expected = match (seen.from_state, to) {
                     (from, to) if from == to => None,
@@ -659,7 +664,7 @@ fn nobody_pays_more_than_was_reserved() {
         (10_000, HELD * MICROS),
     ] {
         let Staged::Opening(job) =
-            prepaid(State::PrCreationInitiated, Billable::PrOpened, cost).staged()
+            prepaid(JobState::PrCreationInitiated, Billable::PrOpened, cost).staged()
         else {
             panic!("opening")
         };
@@ -680,7 +685,7 @@ fn nobody_pays_more_than_was_reserved() {
 
 #[test]
 fn a_fix_that_was_paid_for_costs_its_tokens_only() {
-    let mut row = prepaid(State::PrCreationInitiated, Billable::PrOpened, 100);
+    let mut row = prepaid(JobState::PrCreationInitiated, Billable::PrOpened, 100);
     let held = Credits::whole(HELD).expect("an amount");
     let fee = Credits::whole(15).expect("an amount");
     row.facts.terms.funding = Funding::Prepaid {
@@ -715,10 +720,13 @@ fn a_fix_that_was_paid_for_costs_its_tokens_only() {
 
 #[test]
 fn a_metered_job_tells_every_meter_what_it_counts() {
-    let mut row = at(State::PrCreationInitiated);
+    let mut row = at(JobState::PrCreationInitiated);
     let counts = vec![
-        (Meter::pull_requests(), Counts::Pulls),
-        (Meter::parse("tokens").expect("a meter"), Counts::Tokens),
+        (Meter::pull_requests(), MeteredUnit::Pulls),
+        (
+            Meter::parse("tokens").expect("a meter"),
+            MeteredUnit::Tokens,
+        ),
     ];
     let customer = CustomerId::parse("cus_1").expect("an id");
     row.facts.terms.funding = Funding::Metered { customer, counts };
@@ -726,7 +734,7 @@ fn a_metered_job_tells_every_meter_what_it_counts() {
         input: 30,
         output: 12,
     };
-    let opened = |row: &Snapshot| {
+    let opened = |row: &JobRow| {
         let Staged::Opening(job) = row.clone().staged() else {
             panic!("opening")
         };
@@ -740,7 +748,7 @@ fn a_metered_job_tells_every_meter_what_it_counts() {
             )
             .money()
         {
-            Money::Billed {
+            BillingEffect::Billed {
                 capture: None,
                 usage,
                 ..

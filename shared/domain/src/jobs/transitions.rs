@@ -1,28 +1,29 @@
-//! The moves: from which stage a job may go where, and what goes with it.
+//! The transitions: which stage follows which, and what is written with each.
 
-use super::steps::{Output, Review, Step, Verdict};
+use super::steps::{Review, Step, StepOutput, Verdict};
 use super::{
-    Approved, CancelRequest, Coding, FixPaid, Job, Lease, Moment, Money, Opened, Opening, Planning,
-    PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing, Snapshot, Staged, State,
+    Approved, BillingEffect, CancelRequest, Coding, FixPaid, Job, JobLease, JobRow, JobState,
+    Opened, Opening, Planning, PullRef, Queued, RESEND_AFTER, ROUNDS_MAX, Reviewing, Staged,
+    TimelineEntry,
 };
-use crate::retry::{ATTEMPTS_MAX, Failure, Next, Retry, Retryable, gave_up};
+use crate::retry::{ATTEMPTS_MAX, Failure, NextAttempt, Retry, Retryable, gave_up};
 use crate::time::Timestamp;
 use crate::units::Credits;
 use std::time::Duration;
 
-/// One move of a job, to be written whole or not at all, and only on the version it came from.
-#[must_use = "a move is nothing until the store has written it"]
+/// One transition of a job. The store writes it as a whole, on the version it started from.
+#[must_use = "a transition has no effect until the store has written it"]
 #[derive(Debug)]
 pub struct Transition {
-    from: State,
-    row: Snapshot,
+    from: JobState,
+    row: JobRow,
     step: Option<Step>,
-    entered: Option<Moment>,
+    entered: Option<TimelineEntry>,
     now: Timestamp,
 }
 
 impl Transition {
-    pub(super) fn from(mut row: Snapshot, now: Timestamp) -> Self {
+    pub(super) fn from(mut row: JobRow, now: Timestamp) -> Self {
         let from = row.state;
         row.version += 1;
         Self {
@@ -34,12 +35,12 @@ impl Transition {
         }
     }
 
-    /// Enters a state; what belonged to the work in the old one is cleared.
-    pub(super) fn enter(mut self, state: State) -> Self {
+    /// Enters a state and clears what belonged to the work of the previous one.
+    pub(super) fn enter(mut self, state: JobState) -> Self {
         if self.row.state != state {
             self.row.state = state;
             self.row.attempts = 0;
-            let moment = Moment {
+            let moment = TimelineEntry {
                 state,
                 at: self.now,
             };
@@ -52,7 +53,7 @@ impl Transition {
         self
     }
 
-    pub(super) fn with(mut self, change: impl FnOnce(&mut Snapshot)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut JobRow)) -> Self {
         change(&mut self.row);
         self
     }
@@ -65,43 +66,44 @@ impl Transition {
         self
     }
 
-    pub(super) fn ending(self, state: State, reason: &str) -> Self {
+    pub(super) fn ending(self, state: JobState, reason: &str) -> Self {
         self.enter(state)
-            .with(|row| row.reason = Some(super::steps::head(reason, 1_000).to_owned()))
+            .with(|row| row.reason = Some(crate::text::truncate(reason, 1_000).to_owned()))
     }
 
-    pub(super) fn into_row(self) -> Snapshot {
+    pub(super) fn into_row(self) -> JobRow {
         self.row
     }
 
-    /// The state it leaves.
-    pub const fn from_state(&self) -> State {
+    /// The state before.
+    pub const fn from_state(&self) -> JobState {
         self.from
     }
 
-    /// The version it was decided on.
+    /// The version that the transition started from.
     pub const fn from_version(&self) -> u64 {
         self.row.version - 1
     }
 
-    /// The row afterwards.
-    pub const fn row(&self) -> &Snapshot {
+    /// The row after the transition.
+    pub const fn row(&self) -> &JobRow {
         &self.row
     }
 
-    /// The step that is kept with it, under the row's new number of steps.
+    /// The step to store, numbered by the row's step count.
     pub const fn step(&self) -> Option<&Step> {
         self.step.as_ref()
     }
 
-    /// What it means for the money, to be written with it.
-    pub fn money(&self) -> Money {
-        super::funding::money(self.from, &self.row, self.now)
+    /// What the transition means for the account's money, written in the same transaction.
+    pub fn money(&self) -> BillingEffect {
+        super::billing::effect(self.from, &self.row, self.now)
     }
 
-    /// The same move of a job whose fix turns out to have been paid for: of it only the tokens are charged.
+    /// The same transition for a job whose fix has already been paid for: only the tokens are
+    /// charged.
     pub fn with_fix_paid(&self) -> Self {
-        let row = Snapshot {
+        let row = JobRow {
             fix_paid: FixPaid::Before,
             ..self.row.clone()
         };
@@ -114,35 +116,37 @@ impl Transition {
         }
     }
 
-    /// The line it adds to the timeline.
-    pub const fn entered(&self) -> Option<&Moment> {
+    /// The entry that it adds to the timeline.
+    pub const fn entered(&self) -> Option<&TimelineEntry> {
         self.entered.as_ref()
     }
 
-    /// Whether the issue becomes free with it.
+    /// Whether the transition frees the issue for another job.
     pub fn frees_issue(&self) -> bool {
         if self.row.is_delegated() {
-            return self.from == State::Delegated && self.row.state != State::Delegated;
+            return self.from == JobState::Delegated && self.row.state != JobState::Delegated;
         }
         self.row.state.is_over() && !self.from.is_over()
     }
 }
 
-impl<W> Lease<W> {
-    /// Ends the job: it cannot be done.
+impl<W> JobLease<W> {
+    /// Ends the job as failed.
     pub fn fail(self, reason: &str, now: Timestamp) -> Transition {
-        Transition::from(self.into_row(), now).ending(State::Failed, reason)
+        Transition::from(self.into_row(), now).ending(JobState::Failed, reason)
     }
 
-    /// Gives the work back after a failed try, to be tried again at `due_at`; after too many tries the job fails. Past the
-    /// point of no return counting proves nothing: a try without an answer may have made the pull request, so the last
-    /// reason is kept for whoever looks that up and finds none.
+    /// Returns the work after a failed attempt, to be retried at `due_at`. After too many attempts
+    /// the job fails. Past the point of no return it does not, because an attempt without an answer
+    /// may have opened the pull request; the last reason is kept for the look-up that finds none.
     pub fn give_back(self, reason: &str, due_at: Timestamp, now: Timestamp) -> Transition {
         let tries = self.row().attempts.saturating_add(1);
         let state = self.row().state;
         let last = (tries >= ATTEMPTS_MAX).then(|| gave_up(reason));
         match last {
-            Some(reason) if state != State::PrCreationInitiated => return self.fail(&reason, now),
+            Some(reason) if state != JobState::PrCreationInitiated => {
+                return self.fail(&reason, now);
+            }
             Some(_) | None => {}
         }
         Transition::from(self.into_row(), now)
@@ -150,12 +154,13 @@ impl<W> Lease<W> {
             .with(|row| {
                 row.set_tries(row.tries().given_back(due_at));
                 if row.reason.is_none() {
-                    row.reason = last.map(|reason| super::steps::head(&reason, 1_000).to_owned());
+                    row.reason =
+                        last.map(|reason| crate::text::truncate(&reason, 1_000).to_owned());
                 }
             })
     }
 
-    /// Gives the work back without counting a try: what was missing is not the work's fault.
+    /// Returns the work without counting an attempt: the cause lies outside the work.
     pub fn postpone(self, due_at: Timestamp, now: Timestamp) -> Transition {
         let state = self.row().state;
         Transition::from(self.into_row(), now)
@@ -164,78 +169,77 @@ impl<W> Lease<W> {
     }
 }
 
-impl<W> Lease<W> {
-    /// Ends a try that failed, as its class says: the job fails, waits, or is tried again.
+impl<W> JobLease<W> {
+    /// Ends a failed attempt according to the failure's class: the job fails, waits or is retried.
     pub fn failed(self, failure: &Failure, jitter: u64, now: Timestamp) -> Transition {
         // The outermost words only: people read them in the comment, and what is below may name our insides.
         let reason = failure.source.to_string();
-        match Next::after(failure, self.row().attempts, jitter, now) {
-            Next::Over => self.fail(&reason, now),
-            Next::Later(due_at) => self.postpone(due_at, now),
-            Next::Again(due_at) => self.give_back(&reason, due_at, now),
+        match NextAttempt::after(failure, self.row().attempts, jitter, now) {
+            NextAttempt::Over => self.fail(&reason, now),
+            NextAttempt::Later(due_at) => self.postpone(due_at, now),
+            NextAttempt::Again(due_at) => self.give_back(&reason, due_at, now),
         }
     }
 }
 
-impl Lease<Planning> {
-    /// Cancelled before any work: what was asked for is not wanted any more.
+impl JobLease<Planning> {
+    /// Cancels before any work, because the request was withdrawn.
     pub fn cancelled(self, reason: &str, now: Timestamp) -> Transition {
-        Transition::from(self.into_row(), now).ending(State::Cancelled, reason)
+        Transition::from(self.into_row(), now).ending(JobState::Cancelled, reason)
     }
 
-    /// Planned, on this commit.
+    /// Records the plan, based on this commit.
     pub fn planned(self, base_sha: String, step: Step) -> Transition {
         let now = step.at;
         Transition::from(self.into_row(), now)
-            .enter(State::Coding)
+            .enter(JobState::Coding)
             .leaving(step)
             .with(|row| row.base_sha = Some(base_sha))
     }
 }
 
-impl Lease<Coding> {
-    /// Coded.
+impl JobLease<Coding> {
     pub fn coded(self, step: Step) -> Transition {
         let now = step.at;
         Transition::from(self.into_row(), now)
-            .enter(State::Reviewing)
+            .enter(JobState::Reviewing)
             .leaving(step)
     }
 }
 
-impl Lease<Reviewing> {
-    /// Reviewed, with whatever verdict the step carries.
+impl JobLease<Reviewing> {
+    /// Records the review and acts on its verdict.
     pub fn reviewed(self, review: &Review, step: Step) -> Transition {
         debug_assert!(
-            matches!(&step.output, Output::Review(kept) if kept == review),
+            matches!(&step.output, StepOutput::Review(kept) if kept == review),
             "the step is the review's"
         );
         let now = step.at;
         let rounds = self.row().rounds;
         let transition = Transition::from(self.into_row(), now).leaving(step);
         match review.verdict {
-            Verdict::Approve => transition.enter(State::ReviewApproved),
-            Verdict::Rework if rounds < ROUNDS_MAX => {
-                transition.enter(State::Coding).with(|row| row.rounds += 1)
-            }
+            Verdict::Approve => transition.enter(JobState::ReviewApproved),
+            Verdict::Rework if rounds < ROUNDS_MAX => transition
+                .enter(JobState::Coding)
+                .with(|row| row.rounds += 1),
             Verdict::Rework => transition.ending(
-                State::Failed,
+                JobState::Failed,
                 &format!(
                     "the review sent the change back {} times: {}",
                     rounds + 1,
                     review.notes
                 ),
             ),
-            Verdict::Reject => transition.ending(State::Rejected, &review.notes),
+            Verdict::Reject => transition.ending(JobState::Rejected, &review.notes),
         }
     }
 }
 
-impl Lease<Opening> {
-    /// Delivered; where that makes it billable, its money moves in the same write.
+impl JobLease<Opening> {
+    /// Records the pull request. If that makes the job billable, its money moves in the same write.
     pub fn opened(self, pull: PullRef, now: Timestamp) -> Transition {
         Transition::from(self.into_row(), now)
-            .enter(State::PrOpened)
+            .enter(JobState::PrOpened)
             .with(|row| {
                 row.pull = Some(pull);
                 if row.cancel_requested == CancelRequest::None {
@@ -244,48 +248,46 @@ impl Lease<Opening> {
             })
     }
 
-    /// Cancelled in time: a look-up has shown that there is no pull request.
+    /// Cancels after a look-up has shown that there is no pull request.
     pub fn cancelled(self, now: Timestamp) -> Transition {
         let reason = self
             .row()
             .reason
             .clone()
             .unwrap_or_else(|| "cancelled".to_owned());
-        Transition::from(self.into_row(), now).ending(State::Cancelled, &reason)
+        Transition::from(self.into_row(), now).ending(JobState::Cancelled, &reason)
     }
 }
 
-/// Somebody else moved the job at the same time; what to do now has to be decided anew.
+/// Another writer moved the job at the same time; the caller has to decide again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MovedOn;
+pub struct ConcurrentMove;
 
-impl std::fmt::Display for MovedOn {
+impl std::fmt::Display for ConcurrentMove {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the job was moved by somebody else at the same time")
+        f.write_str("another writer moved the job at the same time")
     }
 }
 
-impl std::error::Error for MovedOn {}
+impl std::error::Error for ConcurrentMove {}
 
-impl Retryable for MovedOn {
+impl Retryable for ConcurrentMove {
     fn retry(&self) -> Retry {
         Retry::Soon
     }
 }
 
 impl Job<Opened> {
-    /// A person merged it.
     pub fn merged(self, now: Timestamp) -> Transition {
-        Transition::from(self.row, now).enter(State::Merged)
+        Transition::from(self.row, now).enter(JobState::Merged)
     }
 
-    /// A person closed it.
     pub fn closed(self, now: Timestamp) -> Transition {
-        Transition::from(self.row, now).enter(State::Closed)
+        Transition::from(self.row, now).enter(JobState::Closed)
     }
 }
 
-/// Stages in which a job may simply be cancelled.
+/// The stages in which a job can be cancelled directly.
 pub trait Cancellable {}
 impl Cancellable for Queued {}
 impl Cancellable for Planning {}
@@ -294,25 +296,25 @@ impl Cancellable for Reviewing {}
 impl Cancellable for Approved {}
 
 impl<S: Cancellable> Job<S> {
-    /// Calls it off. Whoever works on it finds his version gone.
+    /// Cancels the job. A worker that holds its lease fails on the version.
     pub fn cancel(self, reason: &str, now: Timestamp) -> Transition {
-        Transition::from(self.row, now).ending(State::Cancelled, reason)
+        Transition::from(self.row, now).ending(JobState::Cancelled, reason)
     }
 }
 
-/// What calling a job off comes to.
+/// The outcome of a cancellation.
 #[derive(Debug)]
 pub enum CancelOutcome {
-    /// It is cancelled, or asked to stop past the point of no return.
+    /// The job is cancelled, or cancellation is requested past the point of no return.
     Moved(Box<Transition>),
-    /// It has its pull request; that one's own fate decides.
+    /// The job has its pull request, whose state decides.
     Delivered,
-    /// It was over before.
+    /// The job had already ended.
     Over,
 }
 
 impl Staged {
-    /// Calls a job off, wherever it stands.
+    /// Cancels the job, whatever its stage.
     pub fn cancel(self, reason: &str, now: Timestamp) -> CancelOutcome {
         CancelOutcome::Moved(Box::new(match self {
             Self::Delegated(job) => job.cancel(reason, now),
@@ -334,13 +336,14 @@ impl Staged {
     }
 }
 
-/// How long GitHub may take to show everywhere what was made there.
+/// How long GitHub may take to show everywhere what was created.
 const SHOWS_AFTER: Duration = Duration::from_secs(60);
 
 impl Job<Opening> {
-    /// Asks to stop, past the point of no return: whoever opens the pull request looks whether there is one, and decides.
-    /// The lease stays with its holder, whose next write will find this request. What he may still have made shows on
-    /// GitHub a while later, so nobody looks before.
+    /// Requests cancellation past the point of no return: the worker that opens the pull request
+    /// looks whether there is one, and decides. Its lease stays, and its next write finds the
+    /// request. What it may still have created shows on GitHub a little later, so nobody looks
+    /// before.
     pub fn request_cancel(self, reason: &str, now: Timestamp) -> Transition {
         let look_at = self
             .row
@@ -350,7 +353,7 @@ impl Job<Opening> {
             .plus(SHOWS_AFTER);
         Transition::from(self.row, now).with(|row| {
             row.cancel_requested = CancelRequest::Asked;
-            row.reason = Some(super::steps::head(reason, 1_000).to_owned());
+            row.reason = Some(crate::text::truncate(reason, 1_000).to_owned());
             row.due_at = Some(look_at);
             row.not_before = Some(look_at);
         })

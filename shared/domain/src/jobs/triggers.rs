@@ -1,8 +1,8 @@
 //! What makes an issue a job: the facts that ask for one, and the repository's policy on them.
 
 use crate::ids::CommentId;
-use crate::inbox::events::{Comment, CommentOn, Issue, IssueChange, IssueEvent, Origin};
-use crate::jobs::pulls::PullWishes;
+use crate::inbox::events::{Comment, CommentOn, EventOrigin, Issue, IssueChange, IssueEvent};
+use crate::jobs::pulls::PullOptions;
 use crate::switches::Switch;
 
 /// The fact that asked for a job. Its key is the job's cause: the same fact never makes a second job.
@@ -57,7 +57,7 @@ pub struct Policy {
     /// Whose wishes count, by author association; empty means everybody's.
     pub associations: Vec<String>,
     /// What the repository's pull requests shall have besides their change.
-    pub wishes: PullWishes,
+    pub wishes: PullOptions,
 }
 
 impl Default for Policy {
@@ -67,39 +67,39 @@ impl Default for Policy {
             label: "tallyhook".to_owned(),
             commands: Switch::On,
             associations: Vec::new(),
-            wishes: PullWishes::default(),
+            wishes: PullOptions::default(),
         }
     }
 }
 
 /// What the policy says to a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
+pub enum PolicyDecision {
     /// Make a job of it.
-    Granted(Trigger),
+    Accept(Trigger),
     /// Do not, and why.
-    Refused(&'static str),
+    Reject(&'static str),
 }
 
 /// Whether an event is the echo of what we did ourselves.
-pub fn is_ours(origin: &Origin, app_id: u64) -> bool {
+pub fn is_ours(origin: &EventOrigin, app_id: u64) -> bool {
     origin.via_app == Some(app_id)
 }
 
 impl Policy {
     /// Whether a change of an issue asks for a job here.
-    pub fn wish(&self, event: &IssueEvent) -> Wish {
+    pub fn wish(&self, event: &IssueEvent) -> PolicyDecision {
         match &event.change {
             IssueChange::Opened => self.on_opened(&event.issue),
             IssueChange::Labeled(label) => self.on_labeled(&event.issue, label),
             IssueChange::Commented(comment) => self.on_comment(comment),
-            IssueChange::Closed => Wish::Refused("closing an issue asks for no job"),
+            IssueChange::Closed => PolicyDecision::Reject("closing an issue asks for no job"),
         }
     }
 
-    fn on_opened(&self, issue: &Issue) -> Wish {
+    fn on_opened(&self, issue: &Issue) -> PolicyDecision {
         if self.opened == Switch::Off {
-            return Wish::Refused("the repository wants a label or a command");
+            return PolicyDecision::Reject("the repository's policy requires a label or a command");
         }
         self.allowed(
             &issue.author_association,
@@ -108,22 +108,26 @@ impl Policy {
     }
 
     /// The label's author is not checked: GitHub lets only triagers and above set labels.
-    fn on_labeled(&self, issue: &Issue, label: &str) -> Wish {
+    fn on_labeled(&self, issue: &Issue, label: &str) -> PolicyDecision {
         if !label.eq_ignore_ascii_case(&self.label) {
-            return Wish::Refused("another label");
+            return PolicyDecision::Reject("another label");
         }
-        Wish::Granted(Trigger::Labeled {
+        PolicyDecision::Accept(Trigger::Labeled {
             label: self.label.to_ascii_lowercase(),
             updated_at: issue.updated_at.clone(),
             issue_id: issue.id,
         })
     }
 
-    fn on_comment(&self, comment: &Comment) -> Wish {
+    fn on_comment(&self, comment: &Comment) -> PolicyDecision {
         match (command(&comment.text), self.commands, comment.on) {
-            (None, _, _) => Wish::Refused("no command"),
-            (Some(_), Switch::Off, _) => Wish::Refused("the repository takes no commands"),
-            (Some(_), Switch::On, CommentOn::Pull) => Wish::Refused("commands are taken on issues"),
+            (None, _, _) => PolicyDecision::Reject("no command"),
+            (Some(_), Switch::Off, _) => {
+                PolicyDecision::Reject("the repository's policy disables commands")
+            }
+            (Some(_), Switch::On, CommentOn::Pull) => {
+                PolicyDecision::Reject("commands work on issues only")
+            }
             (Some(Command::Fix), Switch::On, CommentOn::Issue) => self.allowed(
                 &comment.author_association,
                 Trigger::Command {
@@ -133,16 +137,18 @@ impl Policy {
         }
     }
 
-    fn allowed(&self, association: &str, trigger: Trigger) -> Wish {
+    fn allowed(&self, association: &str, trigger: Trigger) -> PolicyDecision {
         if self.associations.is_empty()
             || self
                 .associations
                 .iter()
                 .any(|one| one.eq_ignore_ascii_case(association))
         {
-            Wish::Granted(trigger)
+            PolicyDecision::Accept(trigger)
         } else {
-            Wish::Refused("the repository's policy does not take wishes from this author")
+            PolicyDecision::Reject(
+                "the repository's policy does not accept requests from this author",
+            )
         }
     }
 }

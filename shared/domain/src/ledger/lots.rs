@@ -1,8 +1,10 @@
-//! Lots: whose credits are still there, so that with their time only those go that nobody has spent.
+//! Lots: which credits are left, so that expiry removes only unspent ones.
 //!
-//! The ledger keeps one balance; where its credits came from is read from the entries. Whatever comes in is a lot, and pays
-//! what is owed first. Whatever goes is taken from the lot that ends soonest, from those without an end last, and of two
-//! from the older one; what is taken back of a payment, from its own lot first. So a customer loses as little as can be.
+//! The ledger keeps one balance; the origin of its credits is derived from the entries. Each
+//! incoming amount is a lot, after it has paid any debt. An outgoing amount is taken from the lot
+//! that expires first, then from lots that never expire, and from the older of two equal lots. What
+//! is taken back of a payment comes from the payment's own lot first. This order costs the customer
+//! the least.
 
 use super::{Cause, Entry};
 use crate::ids::PaymentId;
@@ -10,8 +12,9 @@ use crate::time::Timestamp;
 use crate::units::Credits;
 use std::collections::BTreeMap;
 
-/// What is left of a payment's credits and goes with its time, after these entries, oldest first, of its account. `ends`
-/// says when the credits of the account's payments end; those that it does not name never do.
+/// Returns the rest of a payment's credits that expires with it, given the account's entries,
+/// oldest first. `ends` holds the expiry of each payment; payments that it does not name never
+/// expire.
 pub fn left_of(
     entries: &[Entry],
     ends: &BTreeMap<PaymentId, Timestamp>,
@@ -27,7 +30,7 @@ pub fn left_of(
     })
 }
 
-/// What is there by what it came from, oldest first, none of it empty.
+/// The lots that are left, oldest first; no lot is empty.
 #[derive(Debug, Default)]
 struct Lots(Vec<Lot>);
 

@@ -1,7 +1,8 @@
-//! Credits: the house's own unit of account, in whole microcredits.
+//! Credits: Tallyhook's unit of account, in whole microcredits.
 //!
-//! Fine enough that one token of the cheapest model costs a whole number of them. An amount is never negative and never so
-//! large that sums of a balance could overflow; there is no arithmetic but the checked kind.
+//! A microcredit is small enough that one token of the cheapest model costs a whole number of them.
+//! An amount is never negative, and never so large that the sums of a balance could overflow. All
+//! arithmetic is checked.
 
 use std::fmt;
 
@@ -13,12 +14,11 @@ pub const MICROS: u64 = 1_000_000;
 pub struct Credits(u64);
 
 impl Credits {
-    /// None.
     pub const ZERO: Self = Self(0);
-    /// The most that one amount can be: a thousand million credits.
+    /// The largest amount: a billion credits.
     pub const MAX: Self = Self(1_000_000_000 * MICROS);
 
-    /// So many microcredits, if that is not too many.
+    /// Returns `None` if the amount is too large.
     pub const fn from_micros(micros: u64) -> Option<Self> {
         if micros <= Self::MAX.0 {
             Some(Self(micros))
@@ -27,7 +27,7 @@ impl Credits {
         }
     }
 
-    /// So many whole credits, if that is not too many.
+    /// Returns `None` if the amount is too large.
     pub const fn whole(credits: u64) -> Option<Self> {
         match credits.checked_mul(MICROS) {
             Some(micros) => Self::from_micros(micros),
@@ -35,23 +35,21 @@ impl Credits {
         }
     }
 
-    /// In microcredits.
     pub const fn micros(self) -> u64 {
         self.0
     }
 
-    /// In microcredits, as one side of a balance moves by it.
+    /// The amount in microcredits, as a change of a balance.
     pub const fn signed(self) -> i64 {
         // MAX is far below what an i64 holds.
         self.0.cast_signed()
     }
 
-    /// Whether it is none.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// The sum, if it is an amount.
+    /// The sum, or `None` if it is too large.
     pub const fn checked_add(self, other: Self) -> Option<Self> {
         match self.0.checked_add(other.0) {
             Some(micros) => Self::from_micros(micros),
@@ -59,7 +57,7 @@ impl Credits {
         }
     }
 
-    /// The difference, if there is enough.
+    /// The difference, or `None` if `other` is larger.
     pub const fn checked_sub(self, other: Self) -> Option<Self> {
         match self.0.checked_sub(other.0) {
             Some(micros) => Some(Self(micros)),
@@ -67,20 +65,20 @@ impl Credits {
         }
     }
 
-    /// The difference, or none where there is not enough.
+    /// The difference, or zero if `other` is larger.
     #[must_use]
     pub const fn less(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// Reads a decimal number of credits with at most six places.
+    /// Parses a decimal number of credits with at most six places.
     pub fn parse(text: &str) -> Result<Self, BadCredits> {
         let micros = decimal_parse(text, 6).ok_or(BadCredits)?;
         Self::from_micros(micros).ok_or(BadCredits)
     }
 }
 
-/// Reads a plain decimal number without a sign, as a whole number of its `places`-th decimal.
+/// Parses an unsigned decimal number as a whole number of units of its `places`-th decimal.
 pub fn decimal_parse(text: &str, places: usize) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -100,7 +98,7 @@ pub fn decimal_parse(text: &str, places: usize) -> Option<u64> {
         .checked_add(fraction)
 }
 
-/// A signed number of microcredits as people read it: credits with at most six places.
+/// Formats microcredits as credits with at most six places.
 pub fn decimal(micros: i64) -> String {
     let sign = if micros < 0 { "-" } else { "" };
     let (whole, fraction) = (
@@ -126,7 +124,7 @@ impl fmt::Debug for Credits {
     }
 }
 
-/// A text that is no amount of credits.
+/// A text that is not an amount of credits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadCredits;
 

@@ -1,13 +1,13 @@
-//! Money as Stripe counts it: whole minor units of one currency.
+//! Money in whole minor units of one currency, as Stripe counts it.
 
 use std::fmt;
 
-/// A currency, by its three lower-case letters.
+/// A currency, by its three-letter code in lower case.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
 impl Currency {
-    /// Reads three letters, in either case.
+    /// Parses a three-letter code in either case.
     pub fn parse(text: &str) -> Option<Self> {
         let letters: [u8; 3] = text.as_bytes().try_into().ok()?;
         letters
@@ -16,12 +16,11 @@ impl Currency {
             .then(|| Self(letters.map(|letter| letter.to_ascii_lowercase())))
     }
 
-    /// The letters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("???")
     }
 
-    /// How many minor units make a major one, as powers of ten.
+    /// The number of decimal places between minor and major units.
     pub fn decimals(&self) -> usize {
         match &self.0 {
             b"bif" | b"clp" | b"djf" | b"gnf" | b"jpy" | b"kmf" | b"krw" | b"mga" | b"pyg"
@@ -49,12 +48,11 @@ impl fmt::Debug for Currency {
 pub struct Money {
     /// In minor units: cents, or whole yen.
     pub minor: i64,
-    /// Of which currency.
     pub currency: Currency,
 }
 
 impl Money {
-    /// The sum, if both are of one currency and it can be counted.
+    /// The sum, if both have one currency and it does not overflow.
     pub fn checked_add(self, other: Self) -> Result<Self, NotAddable> {
         if self.currency != other.currency {
             return Err(NotAddable);
@@ -82,13 +80,13 @@ impl fmt::Display for Money {
     }
 }
 
-/// Two amounts that have no sum: of two currencies, or too large.
+/// Two amounts without a sum: of two currencies, or too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAddable;
 
 impl fmt::Display for NotAddable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("these amounts have no sum")
+        f.write_str("the amounts have different currencies or their sum overflows")
     }
 }
 

@@ -6,8 +6,8 @@
 
 use crate::accounts::sessions::is_open;
 use domain::accounts::api_keys::Role;
-use domain::accounts::members::{Place, User, role_by_github};
-use domain::accounts::sessions::Shown;
+use domain::accounts::members::{OrgRole, User, role_by_github};
+use domain::accounts::sessions::VisibleInstallation;
 use domain::ids::{AccountId, InstallationId, OwnerId};
 use domain::refusal::FlowError;
 use domain::time::Timestamp;
@@ -25,7 +25,7 @@ pub struct Belongings {
     /// The account of the installation that led them here.
     pub account_here: Option<AccountId>,
     /// Installations that they can reach and that have no account yet.
-    pub shown: Vec<Shown>,
+    pub shown: Vec<VisibleInstallation>,
 }
 
 impl Belongings {
@@ -76,7 +76,7 @@ pub async fn refresh(
         }
         let role = role_by_github(user.id, one.owner, place(visitor, &one).await?);
         let Some(account) = account else {
-            shown.push(Shown {
+            shown.push(VisibleInstallation {
                 installation: one.installation,
                 owner: one.owner,
                 login: one.login,
@@ -101,9 +101,9 @@ pub async fn refresh(
     })
 }
 
-async fn place(visitor: &Visitor, one: &Reached) -> Result<Place, FlowError> {
+async fn place(visitor: &Visitor, one: &Reached) -> Result<OrgRole, FlowError> {
     match one.kind {
-        OwnerKind::Person => Ok(Place::Outside),
+        OwnerKind::Person => Ok(OrgRole::Outside),
         OwnerKind::Organization => Ok(visitor.place(&one.login).await?),
     }
 }

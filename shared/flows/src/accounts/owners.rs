@@ -7,7 +7,7 @@
 
 use crate::accounts::sessions::Person;
 use domain::accounts::api_keys::Role;
-use domain::accounts::sessions::Shown;
+use domain::accounts::sessions::VisibleInstallation;
 use domain::ids::{AccountId, InstallationId, OwnerId, UserId};
 use domain::refusal::{FlowError, Refusal};
 use domain::time::Timestamp;
@@ -56,7 +56,7 @@ pub async fn link(
 async fn link_shown(
     store: &Store,
     person: &Person,
-    shown: &Shown,
+    shown: &VisibleInstallation,
     account: &AccountId,
     now: Timestamp,
 ) -> Result<Revoked, FlowError> {

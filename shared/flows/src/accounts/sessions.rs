@@ -6,7 +6,7 @@
 use crate::cache::Cache;
 use domain::accounts::api_keys::Role;
 use domain::accounts::members::User;
-use domain::accounts::sessions::{LIFE, Session, SessionText, Shown};
+use domain::accounts::sessions::{LIFE, Session, SessionText, VisibleInstallation};
 use domain::ids::{AccountId, SessionId};
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
@@ -101,7 +101,7 @@ pub fn start(
     fresh: Fresh,
     user: User,
     account: Option<AccountId>,
-    shown: Vec<Shown>,
+    shown: Vec<VisibleInstallation>,
     now: Timestamp,
 ) -> (Session, SessionText) {
     let session = Session {

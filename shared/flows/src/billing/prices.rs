@@ -3,7 +3,7 @@
 use crate::billing::Shop;
 use crate::billing::intents::key_reused;
 use catalogue::offers::Product;
-use domain::billing::plans::{Catalogue, Pack, Plan, PlanId, Sold};
+use domain::billing::plans::{Availability, Catalogue, CreditPack, Plan, PlanId};
 use domain::ids::PriceId;
 use domain::refusal::{FlowError, Refusal};
 use stripe_api::{PriceChoice, StripeApi, StripeError};
@@ -17,7 +17,7 @@ pub fn plan<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a Plan, Refusa
             "`plan` must be the id of a plan that `GET /api/v1/plans` lists.",
         )
     })?;
-    if plan.sold == Sold::ByAgreement {
+    if plan.sold == Availability::ByAgreement {
         let detail = format!(
             "The price of {} is agreed with each customer; contact sales.",
             plan.name
@@ -35,7 +35,7 @@ pub fn plan<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a Plan, Refusa
 }
 
 /// A pack of credits for sale.
-pub fn pack<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a Pack, Refusal> {
+pub fn pack<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a CreditPack, Refusal> {
     PlanId::parse(name)
         .and_then(|id| catalogue.pack(&id))
         .ok_or_else(|| {
@@ -61,7 +61,7 @@ pub async fn plan_prices(shop: &Shop<'_>, plan: &Plan) -> Result<Vec<PriceChoice
 /// The price of a pack, with its quantity.
 pub async fn pack_price(
     shop: &Shop<'_>,
-    pack: &Pack,
+    pack: &CreditPack,
     quantity: u64,
 ) -> Result<Vec<PriceChoice>, FlowError> {
     let now = shop.now;

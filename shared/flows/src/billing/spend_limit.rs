@@ -1,6 +1,6 @@
 //! The refusal of work that an account's spend limit does not allow, and the mail that goes with it.
 
-use domain::billing::spending::Unit;
+use domain::billing::spending::SpendUnit;
 use domain::ids::AccountId;
 use domain::refusal::Refusal;
 use domain::time::Timestamp;
@@ -10,7 +10,7 @@ use store::{Store, StoreError};
 pub async fn reached(
     store: &Store,
     account: &AccountId,
-    unit: Unit,
+    unit: SpendUnit,
     period: &str,
     now: Timestamp,
 ) -> Result<Refusal, StoreError> {

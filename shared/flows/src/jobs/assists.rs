@@ -6,10 +6,10 @@
 use crate::accounts::{Entitled, load};
 use crate::billing::spend_limit;
 use domain::billing::plans::{Catalogue, Limit, Plan};
-use domain::billing::spending::Unit;
+use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, AssistId};
-use domain::jobs::assists::{Assist, FREE_A_DAY_MAX, Facts, Task};
+use domain::jobs::assists::{Assist, AssistFacts, AssistTask, FREE_A_DAY_MAX};
 use domain::jobs::{Funding, Offer};
 use domain::ledger::HoldId;
 use domain::refusal::{FlowError, Grounds, Refusal};
@@ -30,7 +30,7 @@ pub struct Desk<'a> {
 pub struct Wanted {
     /// It follows from the act.
     pub id: AssistId,
-    pub task: Task,
+    pub task: AssistTask,
     /// The place that only one assist takes.
     pub place: Option<SummaryPlace>,
     /// The purpose, in words.
@@ -74,7 +74,7 @@ pub async fn order(
     let hold = offer.hold(&account.id, HoldId::Assist(id.clone()), &what, now);
     let free = matches!(offer.terms.funding, Funding::Free);
     let needed = offer.terms.budget.unwrap_or_default();
-    let facts = Facts {
+    let facts = AssistFacts {
         id,
         account: account.id.clone(),
         kind: task.kind(),
@@ -120,7 +120,9 @@ pub async fn order(
         AssistCreated::SpendLimitReached => {
             let (unit, period) = spends
                 .as_ref()
-                .map_or((Unit::Money, ""), |(unit, period)| (*unit, period.as_str()));
+                .map_or((SpendUnit::Money, ""), |(unit, period)| {
+                    (*unit, period.as_str())
+                });
             Err(
                 spend_limit::reached(desk.store, &account.id, unit, period, now)
                     .await?
@@ -177,7 +179,7 @@ async fn existing(store: &Store, new: NewAssist) -> Result<WholeAssist, FlowErro
 }
 
 /// The row is due anyway, so a pointer that cannot be sent costs a minute and no more.
-async fn send(queues: &Queues, facts: &Facts) {
+async fn send(queues: &Queues, facts: &AssistFacts) {
     let message = Message::Assist(facts.id.clone());
     if let Err(error) = queues.send(&message, Some(&facts.account)).await {
         tracing::warn!(assist.id = %facts.id, %error, "could not queue an assist; the sweeper will");

@@ -10,11 +10,11 @@ use domain::billing::entitlements::{Entitlements, entitlements};
 use domain::billing::plans::{Catalogue, Limit, Plan};
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, JobId};
-use domain::inbox::events::{Issue, Origin};
-use domain::jobs::pulls::PullWishes;
+use domain::inbox::events::{EventOrigin, Issue};
+use domain::jobs::pulls::PullOptions;
 use domain::jobs::requests::Agent;
-use domain::jobs::steps::Order;
-use domain::jobs::{self, Facts, Funding, Offer, Snapshot, Work};
+use domain::jobs::steps::IssueText;
+use domain::jobs::{self, Funding, JobFacts, JobRow, JobWork, Offer};
 use domain::ledger::HoldId;
 use domain::notices::{Notice, Topic, quota_warning};
 use domain::retry::Failure;
@@ -38,7 +38,7 @@ pub struct Wanted {
     pub id: JobId,
     /// The fact that asks for it.
     pub trigger: String,
-    pub wishes: PullWishes,
+    pub wishes: PullOptions,
     pub retry_of: Option<JobId>,
     pub agent: Agent,
 }
@@ -60,7 +60,7 @@ impl Orders<'_> {
     pub async fn make(
         &self,
         account: &AccountId,
-        origin: &Origin,
+        origin: &EventOrigin,
         issue: &Issue,
         wanted: Wanted,
     ) -> Result<Placed, Failure> {
@@ -93,7 +93,7 @@ impl Orders<'_> {
             message,
             account: Some(new.row.facts.account.clone()),
         };
-        let plan = sending(Message::Work(Work::Plan, job.clone()));
+        let plan = sending(Message::Work(JobWork::Plan, job.clone()));
         let comment = sending(Message::Comment(job.clone()));
         self.queues.send_all(&[plan, comment]).await?;
         Ok(Placed::Made(job))
@@ -103,16 +103,16 @@ impl Orders<'_> {
         &self,
         account: &Account,
         entitlements: &Entitlements<'_>,
-        origin: &Origin,
+        origin: &EventOrigin,
         issue: &Issue,
         wanted: Wanted,
     ) -> NewJob {
         let offer = Offer::of(self.catalogue, entitlements, &account.customer, self.now);
-        let (offer, row): (_, fn(Facts) -> Snapshot) = match wanted.agent {
-            Agent::Ours => (offer, jobs::queued),
-            Agent::Outside => (offer.outside(), jobs::delegated),
+        let (offer, row): (_, fn(JobFacts) -> JobRow) = match wanted.agent {
+            Agent::Tallyhook => (offer, jobs::queued),
+            Agent::External => (offer.outside(), jobs::delegated),
         };
-        let facts = Facts {
+        let facts = JobFacts {
             id: wanted.id,
             account: account.id.clone(),
             installation: origin.installation,
@@ -136,14 +136,14 @@ impl Orders<'_> {
         NewJob {
             hold: offer.hold(&facts.account, hold, &what, self.now),
             row: row(facts),
-            order: Order::of(&issue.title, &issue.body),
+            order: IssueText::of(&issue.title, &issue.body),
             limit: offer.limit,
         }
     }
 
     /// The number of delivered jobs that wait to be reported to Stripe, if there are too many for another one. Where the
     /// issue has a job already, no job is made anyhow.
-    async fn unbilled(&self, plan: &Plan, facts: &Facts) -> Result<Option<u64>, Failure> {
+    async fn unbilled(&self, plan: &Plan, facts: &JobFacts) -> Result<Option<u64>, Failure> {
         let (Funding::Metered { counts, .. }, Limit::Of(most)) =
             (&facts.terms.funding, plan.unbilled_max)
         else {
@@ -162,7 +162,7 @@ impl Orders<'_> {
     }
 
     /// Owes the warnings that a new job may cause: a quota nearly used, a low balance.
-    async fn warn(&self, plan: &Plan, facts: &Facts) -> Result<(), Failure> {
+    async fn warn(&self, plan: &Plan, facts: &JobFacts) -> Result<(), Failure> {
         let (account, now) = (&facts.account, facts.created_at);
         let meter = Meter::pull_requests();
         if let Some(Limit::Of(limit)) = plan.quotas.get(&meter).map(|quota| quota.limit) {

@@ -2,9 +2,9 @@
 
 use super::order::{Orders, Placed};
 use domain::billing::plans::{Limit, Plan};
-use domain::billing::spending::Unit;
+use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
-use domain::jobs::{self, Work};
+use domain::jobs::{self, JobWork};
 use domain::ledger::Balance;
 use domain::notices::{Notice, Topic};
 use domain::retry::Failure;
@@ -75,7 +75,7 @@ pub(super) async fn spend_limit_reached(
 ) -> Result<Placed, Failure> {
     let facts = &new.row.facts;
     let spending = facts.terms.spending.as_ref();
-    let (unit, period) = spending.map_or((Unit::Money, ""), |spending| {
+    let (unit, period) = spending.map_or((SpendUnit::Money, ""), |spending| {
         (spending.unit, spending.period.as_str())
     });
     let limit = orders.store.spend_limit_find(&facts.account).await?;
@@ -125,7 +125,7 @@ async fn refuse(orders: &Orders<'_>, new: NewJob, reason: &str) -> Result<Placed
     };
     let (message, placed) = match orders.store.job_refuse(&refused).await? {
         // The same fact has made a job before: perhaps one that could be paid for and was not sent.
-        JobCreated::Existing(job) => (Message::Work(Work::Plan, job.clone()), Placed::Made(job)),
+        JobCreated::Existing(job) => (Message::Work(JobWork::Plan, job.clone()), Placed::Made(job)),
         JobCreated::New
         | JobCreated::Joined(_)
         | JobCreated::OutOfCredits(_)

@@ -161,28 +161,28 @@ async fn a_place_in_an_organization_is_what_github_says_or_the_least() {
         (
             200,
             json!({ "state": "active", "role": "admin" }),
-            Place::Admin,
+            OrgRole::Admin,
         ),
         (
             200,
             json!({ "state": "active", "role": "member" }),
-            Place::Member,
+            OrgRole::Member,
         ),
         (
             200,
             json!({ "state": "active", "role": "billing_manager" }),
-            Place::Member,
+            OrgRole::Member,
         ),
         (
             200,
             json!({ "state": "pending", "role": "admin" }),
-            Place::Outside,
+            OrgRole::Outside,
         ),
-        (404, json!({ "message": "Not Found" }), Place::Outside),
+        (404, json!({ "message": "Not Found" }), OrgRole::Outside),
         (
             403,
             json!({ "message": "Resource not accessible by integration" }),
-            Place::Outside,
+            OrgRole::Outside,
         ),
     ] {
         let (visitor, _) = visitor(vec![(status, answer.clone())]).await;

@@ -11,7 +11,7 @@ use crate::db::tx::{Change, Committed, check_when, delete_when, put_new, put_whe
 use crate::{Finished, Store};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::accounts::api_keys::Role;
-use domain::accounts::members::{Member, Membership, RoleBy, User, given, let_in, refreshed};
+use domain::accounts::members::{Member, Membership, RoleSource, User, given, let_in, refreshed};
 use domain::ids::{AccountId, UserId};
 use domain::time::Timestamp;
 
@@ -232,7 +232,7 @@ impl Store {
         user: UserId,
     ) -> Result<Left, StoreError> {
         match self.member_find(account, user).await? {
-            Some(member) if member.by == RoleBy::Key => Ok(Left::Stays(member.role)),
+            Some(member) if member.by == RoleSource::Key => Ok(Left::Stays(member.role)),
             Some(_) => self.member_remove(account, user).await.map(|_| Left::Gone),
             None => Ok(Left::Gone),
         }
@@ -431,7 +431,7 @@ fn member_of(attributes: &Attributes) -> Result<Member, StoreError> {
             login: item.text("login")?.to_owned(),
         },
         role: Role::parse(item.text("role")?).ok_or_else(|| item.bad("role"))?,
-        by: RoleBy::parse(item.text("role_by")?).ok_or_else(|| item.bad("role_by"))?,
+        by: RoleSource::parse(item.text("role_by")?).ok_or_else(|| item.bad("role_by"))?,
         since: item.time("since")?,
     })
 }

@@ -12,7 +12,7 @@ use crate::db::keys;
 use crate::db::tx::{Change, Committed, check_when};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use domain::accounts::api_keys::Role;
-use domain::accounts::signups::Way;
+use domain::accounts::signups::SignUpSource;
 use domain::ids::{AccountId, InstallationId, OwnerId, UserId};
 use domain::time::Timestamp;
 
@@ -73,7 +73,7 @@ impl Store {
         let (from, to) = (text(wish.from.as_str()), text(wish.to.as_str()));
         let close = Change::of(keys::account(&wish.from)).set("moved_to", to.clone()).set("closed_at", time(now)).when(
             "#way = :installation AND attribute_not_exists(#moved_to) AND attribute_not_exists(#begun_at)",
-            vec![("installation", text(Way::Installation.as_str()))],
+            vec![("installation", text(SignUpSource::Installation.as_str()))],
         );
         let lead = |key, condition: &str| {
             Change::of(key)

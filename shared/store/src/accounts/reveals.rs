@@ -6,7 +6,7 @@ use crate::db::item::{Attributes, Item, bytes, number, text, time};
 use crate::db::{digests, keys};
 use domain::accounts::api_keys::{Reveal, RevealToken};
 use domain::ids::AccountId;
-use domain::inbox::events::Mode;
+use domain::inbox::events::StripeMode;
 
 const LIVE: &str = "live";
 const TEST: &str = "test";
@@ -33,8 +33,8 @@ impl Store {
                 .map_err(|_| item.bad("salt"))?,
             until: item.time("until")?,
             mode: match item.text("mode")? {
-                LIVE => Mode::Live,
-                TEST => Mode::Test,
+                LIVE => StripeMode::Live,
+                TEST => StripeMode::Test,
                 _ => return Err(item.bad("mode")),
             },
         }))
@@ -51,8 +51,8 @@ pub(crate) fn reveal_attributes(digest: &str, reveal: &Reveal) -> Attributes {
         (
             "mode",
             text(match reveal.mode {
-                Mode::Live => LIVE,
-                Mode::Test => TEST,
+                StripeMode::Live => LIVE,
+                StripeMode::Test => TEST,
             }),
         ),
         // Who comes some days late still reads that the link is over, and not that there never was one.

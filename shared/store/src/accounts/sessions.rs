@@ -12,7 +12,7 @@ use crate::db::{digests, keys};
 use crate::{Finished, Store};
 use domain::accounts::api_keys::Role;
 use domain::accounts::members::User;
-use domain::accounts::sessions::{Session, SessionText, Shown};
+use domain::accounts::sessions::{Session, SessionText, VisibleInstallation};
 use domain::ids::{AccountId, InstallationId, OwnerId, SessionId, UserId};
 use domain::time::Timestamp;
 
@@ -124,7 +124,7 @@ impl Store {
     pub async fn owner_link(
         &self,
         digest: &str,
-        shown: &Shown,
+        shown: &VisibleInstallation,
         account: &AccountId,
     ) -> Result<Linked, StoreError> {
         const LINK: &str = "link an owner";
@@ -194,7 +194,8 @@ fn session_of(attributes: &Attributes) -> Result<Session, StoreError> {
         .map(AccountId::parse)
         .transpose()
         .map_err(|_| item.bad("account"))?;
-    let shown: Option<Vec<Shown>> = item.texts("shown")?.into_iter().map(shown_of).collect();
+    let shown: Option<Vec<VisibleInstallation>> =
+        item.texts("shown")?.into_iter().map(shown_of).collect();
     let mut shown = shown.ok_or_else(|| item.bad("shown"))?;
     let spent = attributes
         .get("spent")
@@ -213,9 +214,9 @@ fn session_of(attributes: &Attributes) -> Result<Session, StoreError> {
     })
 }
 
-fn shown_of(text: &str) -> Option<Shown> {
+fn shown_of(text: &str) -> Option<VisibleInstallation> {
     let mut words = text.splitn(4, ' ');
-    Some(Shown {
+    Some(VisibleInstallation {
         installation: InstallationId::new(words.next()?.parse().ok()?),
         owner: OwnerId::new(words.next()?.parse().ok()?),
         role: Role::parse(words.next()?)?,

@@ -19,7 +19,9 @@ use crate::notices::notice_attributes;
 use aws_sdk_dynamodb::types::ReturnValue;
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::api_keys::Reveal;
-use domain::accounts::signups::{AddressDigest, Newcomer, SignUp, State, Tried, Way};
+use domain::accounts::signups::{
+    AddressDigest, Applicant, CustomerCreation, SignUp, SignUpSource, SignUpState,
+};
 use domain::accounts::{Account, NewAccount};
 use domain::ids::{AccountId, CustomerId, InstallationId};
 use domain::jobs::RESEND_AFTER;
@@ -27,9 +29,9 @@ use domain::notices::Notice;
 use domain::time::Timestamp;
 
 /// Who an address stands for.
-pub fn mail_newcomer(address: &MailAddress) -> Newcomer {
+pub fn mail_newcomer(address: &MailAddress) -> Applicant {
     let digest = AddressDigest::parse(&mailings::digest(address));
-    Newcomer::Mail(digest.expect("a SHA-256 in hexadecimal digits"))
+    Applicant::Mail(digest.expect("a SHA-256 in hexadecimal digits"))
 }
 
 /// A sign-up and what has come of it.
@@ -38,9 +40,9 @@ pub struct SignUpRow {
     /// What was said first.
     pub sign_up: SignUp,
     /// Where it stands.
-    pub state: State,
+    pub state: SignUpState,
     /// The making of its customer, once that has begun.
-    pub tried: Option<Tried>,
+    pub tried: Option<CustomerCreation>,
     /// Why it stands so, where there is more to say.
     pub why: Option<String>,
     /// When it came to its end, once it has.
@@ -73,7 +75,7 @@ pub enum SignUpMoved {
     /// It stands so now.
     Now,
     /// It does not move from where it stands.
-    Stays(State),
+    Stays(SignUpState),
     /// There is no such sign-up.
     Unknown,
 }
@@ -94,7 +96,7 @@ impl Store {
     pub async fn signup_owe(
         &self,
         sign_up: &SignUp,
-        begins: State,
+        begins: SignUpState,
         now: Timestamp,
     ) -> Result<SignUpOwed, StoreError> {
         match self
@@ -113,7 +115,7 @@ impl Store {
     }
 
     /// A newcomer's sign-up, if there is one.
-    pub async fn signup_find(&self, newcomer: &Newcomer) -> Result<Option<SignUpRow>, StoreError> {
+    pub async fn signup_find(&self, newcomer: &Applicant) -> Result<Option<SignUpRow>, StoreError> {
         let found = self.table.get(READ, &keys::sign_up(newcomer)).await?;
         found.as_ref().map(row_of).transpose()
     }
@@ -121,9 +123,9 @@ impl Store {
     /// Writes down that the customer is asked for, before he is: in which round, and since when.
     pub async fn signup_try(
         &self,
-        newcomer: &Newcomer,
+        newcomer: &Applicant,
         now: Timestamp,
-    ) -> Result<Option<Tried>, StoreError> {
+    ) -> Result<Option<CustomerCreation>, StoreError> {
         let change = Change::of(keys::sign_up(newcomer))
             .set_expression(
                 "#tried_at = if_not_exists(#tried_at, :now)",
@@ -133,17 +135,20 @@ impl Store {
                 "#round = if_not_exists(#round, :one)",
                 vec![("one", number(1))],
             )
-            .when("#state = :owed", vec![("owed", text(State::Owed.as_str()))]);
+            .when(
+                "#state = :owed",
+                vec![("owed", text(SignUpState::Owed.as_str()))],
+            );
         self.signup_tried(change).await
     }
 
     /// A new round begins, unless somebody has begun one already.
     pub async fn signup_try_anew(
         &self,
-        newcomer: &Newcomer,
-        was: Tried,
+        newcomer: &Applicant,
+        was: CustomerCreation,
         now: Timestamp,
-    ) -> Result<Option<Tried>, StoreError> {
+    ) -> Result<Option<CustomerCreation>, StoreError> {
         let change = Change::of(keys::sign_up(newcomer))
             .set("tried_at", time(now))
             .set("round", number(was.round + 1))
@@ -154,10 +159,10 @@ impl Store {
     /// Writes down that Stripe's failure is what this round's name stands for, unless a new round has begun already.
     pub async fn signup_try_failed(
         &self,
-        newcomer: &Newcomer,
-        was: Tried,
+        newcomer: &Applicant,
+        was: CustomerCreation,
         now: Timestamp,
-    ) -> Result<Option<Tried>, StoreError> {
+    ) -> Result<Option<CustomerCreation>, StoreError> {
         let change = Change::of(keys::sign_up(newcomer)).set_expression(
             "#failed_at = if_not_exists(#failed_at, :now)",
             vec![("now", time(now))],
@@ -165,7 +170,7 @@ impl Store {
         self.signup_tried(in_round(change, was)).await
     }
 
-    async fn signup_tried(&self, change: Change) -> Result<Option<Tried>, StoreError> {
+    async fn signup_tried(&self, change: Change) -> Result<Option<CustomerCreation>, StoreError> {
         let tried = self
             .table
             .update_returning("begin a customer", change, ReturnValue::AllNew);
@@ -212,7 +217,7 @@ impl Store {
                 .map(|name| ("name".to_owned(), text(name))),
         );
         let mut tx = self.table.transaction(PROVISION);
-        tx.add(ended(&sign_up.newcomer, State::Done, now).item(&self.table))
+        tx.add(ended(&sign_up.newcomer, SignUpState::Done, now).item(&self.table))
             .or(Refusal::Ended);
         tx.add(put_new(&self.table, profile));
         let welcome = notice_attributes(&sign_up.account, welcome, now);
@@ -235,11 +240,11 @@ impl Store {
     /// Ends a sign-up whose newcomer has an account by another way.
     pub async fn signup_joined(
         &self,
-        newcomer: &Newcomer,
+        newcomer: &Applicant,
         account: &AccountId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let change = ended(newcomer, State::Done, now).set("account", text(account.as_str()));
+        let change = ended(newcomer, SignUpState::Done, now).set("account", text(account.as_str()));
         self.table
             .update("join a sign-up to an account", change)
             .await
@@ -247,10 +252,13 @@ impl Store {
     }
 
     /// Writes down why a sign-up that is owed waits.
-    pub async fn signup_waits(&self, newcomer: &Newcomer, why: &str) -> Result<(), StoreError> {
+    pub async fn signup_waits(&self, newcomer: &Applicant, why: &str) -> Result<(), StoreError> {
         let change = Change::of(keys::sign_up(newcomer))
             .set("why", text(why))
-            .when("#state = :owed", vec![("owed", text(State::Owed.as_str()))]);
+            .when(
+                "#state = :owed",
+                vec![("owed", text(SignUpState::Owed.as_str()))],
+            );
         self.table
             .update("say why a sign-up waits", change)
             .await
@@ -260,14 +268,14 @@ impl Store {
     /// Owes the account of a sign-up that waited for that, or was refused before.
     pub async fn signup_approve(
         &self,
-        newcomer: &Newcomer,
+        newcomer: &Applicant,
         now: Timestamp,
     ) -> Result<SignUpMoved, StoreError> {
         let key = keys::sign_up(newcomer);
         let due = keys::due(&key);
         let change = Change::of(key)
-            .set("state", text(State::Owed.as_str()))
-            .set("owner", text(keys::sign_ups(State::Owed)))
+            .set("state", text(SignUpState::Owed.as_str()))
+            .set("owner", text(keys::sign_ups(SignUpState::Owed)))
             .set("dx", text(due))
             .set("due_at", time(now.plus(RESEND_AFTER)))
             .remove("why")
@@ -275,8 +283,8 @@ impl Store {
             .when(
                 "#state = :waiting OR #state = :refused",
                 vec![
-                    ("waiting", text(State::WaitingForApproval.as_str())),
-                    ("refused", text(State::Refused.as_str())),
+                    ("waiting", text(SignUpState::WaitingForApproval.as_str())),
+                    ("refused", text(SignUpState::Refused.as_str())),
                 ],
             );
         self.signup_moved(change).await
@@ -285,13 +293,13 @@ impl Store {
     /// Refuses a sign-up that has no account yet; it owes nothing any more.
     pub async fn signup_refuse(
         &self,
-        newcomer: &Newcomer,
+        newcomer: &Applicant,
         why: &str,
         now: Timestamp,
     ) -> Result<SignUpMoved, StoreError> {
         let change = Change::of(keys::sign_up(newcomer))
-            .set("state", text(State::Refused.as_str()))
-            .set("owner", text(keys::sign_ups(State::Refused)))
+            .set("state", text(SignUpState::Refused.as_str()))
+            .set("owner", text(keys::sign_ups(SignUpState::Refused)))
             .set("ended_at", time(now))
             .set("why", text(why))
             .remove("dx")
@@ -299,8 +307,8 @@ impl Store {
             .when(
                 "#state = :waiting OR #state = :owed",
                 vec![
-                    ("waiting", text(State::WaitingForApproval.as_str())),
-                    ("owed", text(State::Owed.as_str())),
+                    ("waiting", text(SignUpState::WaitingForApproval.as_str())),
+                    ("owed", text(SignUpState::Owed.as_str())),
                 ],
             );
         self.signup_moved(change).await
@@ -317,7 +325,7 @@ impl Store {
     /// Sign-ups that stand so, the newest first. They may be listed some moments after they came to stand so.
     pub async fn signup_list(
         &self,
-        state: State,
+        state: SignUpState,
         from: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<SignUpRow>, StoreError> {
@@ -345,7 +353,7 @@ impl Store {
 }
 
 /// An owed sign-up comes to its end, and forgets whose it was.
-fn ended(newcomer: &Newcomer, state: State, now: Timestamp) -> Change {
+fn ended(newcomer: &Applicant, state: SignUpState, now: Timestamp) -> Change {
     Change::of(keys::sign_up(newcomer))
         .set("state", text(state.as_str()))
         .set("owner", text(keys::sign_ups(state)))
@@ -355,10 +363,13 @@ fn ended(newcomer: &Newcomer, state: State, now: Timestamp) -> Change {
         .remove("email")
         .remove("name")
         .remove("why")
-        .when("#state = :owed", vec![("owed", text(State::Owed.as_str()))])
+        .when(
+            "#state = :owed",
+            vec![("owed", text(SignUpState::Owed.as_str()))],
+        )
 }
 
-fn attributes(sign_up: &SignUp, state: State, now: Timestamp) -> Attributes {
+fn attributes(sign_up: &SignUp, state: SignUpState, now: Timestamp) -> Attributes {
     let key = keys::sign_up(&sign_up.newcomer);
     let mut item = key.attributes();
     let mut more = vec![
@@ -383,7 +394,7 @@ fn attributes(sign_up: &SignUp, state: State, now: Timestamp) -> Attributes {
             .installation
             .map(|installation| ("installation", number(installation))),
     );
-    if state == State::Owed {
+    if state == SignUpState::Owed {
         more.extend([
             ("dx", text(keys::due(&key))),
             ("due_at", time(now.plus(RESEND_AFTER))),
@@ -396,24 +407,24 @@ fn attributes(sign_up: &SignUp, state: State, now: Timestamp) -> Attributes {
     item
 }
 
-fn state_of(item: &Item<'_>) -> Result<State, StoreError> {
-    item.parsed("state", |word| State::parse(word).ok_or(()))
+fn state_of(item: &Item<'_>) -> Result<SignUpState, StoreError> {
+    item.parsed("state", |word| SignUpState::parse(word).ok_or(()))
 }
 
 /// The change, while the sign-up is owed and still in this round.
-fn in_round(change: Change, was: Tried) -> Change {
+fn in_round(change: Change, was: CustomerCreation) -> Change {
     let values = vec![
-        ("owed", text(State::Owed.as_str())),
+        ("owed", text(SignUpState::Owed.as_str())),
         ("was", number(was.round)),
     ];
     change.when("#state = :owed AND #round = :was", values)
 }
 
-fn tried_of(item: &Item<'_>) -> Result<Option<Tried>, StoreError> {
+fn tried_of(item: &Item<'_>) -> Result<Option<CustomerCreation>, StoreError> {
     let Some(since) = item.find_time("tried_at")? else {
         return Ok(None);
     };
-    Ok(Some(Tried {
+    Ok(Some(CustomerCreation {
         round: item.number("round")?,
         since,
         failed_at: item.find_time("failed_at")?,
@@ -429,7 +440,7 @@ fn row_of(attributes: &Attributes) -> Result<SignUpRow, StoreError> {
     let sign_up = SignUp {
         newcomer: keys::sign_up_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         account: item.parsed("account", AccountId::parse)?,
-        way: item.parsed("way", |word| Way::parse(word).ok_or(()))?,
+        way: item.parsed("way", |word| SignUpSource::parse(word).ok_or(()))?,
         plan: item.text("plan")?.to_owned(),
         wish: owned("wish")?,
         email: email.transpose()?,

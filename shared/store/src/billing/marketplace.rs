@@ -12,7 +12,9 @@ use crate::db::keys;
 use crate::db::keys::Key;
 use crate::db::table::Updated;
 use crate::db::tx::Change;
-use domain::billing::marketplace::{Listed, ListedPrice, Purchase, PurchaseState, Rank};
+use domain::billing::marketplace::{
+    EventRank, ListedPlan, ListedPrice, MarketplacePurchase, PurchaseState,
+};
 use domain::ids::{AccountId, OwnerId};
 
 /// Whether what was said of a purchase was news.
@@ -31,7 +33,10 @@ const CARRY: &str = "carry a purchase to its account";
 
 impl Store {
     /// Notes what an owner has bought, unless something later is known.
-    pub async fn marketplace_note(&self, said: &Purchase) -> Result<PurchaseNoted, StoreError> {
+    pub async fn marketplace_note(
+        &self,
+        said: &MarketplacePurchase,
+    ) -> Result<PurchaseNoted, StoreError> {
         let change = purchase_change(keys::marketplace(said.owner), said);
         Ok(match self.table.update(NOTE, change).await? {
             Updated::Done(()) => PurchaseNoted::Now,
@@ -62,7 +67,7 @@ impl Store {
     }
 }
 
-fn purchase_change(key: Key, said: &Purchase) -> Change {
+fn purchase_change(key: Key, said: &MarketplacePurchase) -> Change {
     Change::of(key)
         .set("rank", text(said.rank.as_str()))
         .set("listed", number(said.listed.id))
@@ -73,22 +78,22 @@ fn purchase_change(key: Key, said: &Purchase) -> Change {
         .when("attribute_not_exists(#rank) OR #rank < :rank", vec![])
 }
 
-fn purchase(item: &Item<'_>, owner: OwnerId) -> Result<Purchase, StoreError> {
-    Ok(Purchase {
+fn purchase(item: &Item<'_>, owner: OwnerId) -> Result<MarketplacePurchase, StoreError> {
+    Ok(MarketplacePurchase {
         owner,
-        listed: Listed {
+        listed: ListedPlan {
             id: item.number("listed")?,
             name: item.text("name")?.to_owned(),
             price: item.parsed("price", |word| ListedPrice::parse(word).ok_or(()))?,
         },
         state: item.parsed("state", |word| PurchaseState::parse(word).ok_or(()))?,
         since: item.time("since")?,
-        rank: Rank::parse(item.text("rank")?),
+        rank: EventRank::parse(item.text("rank")?),
     })
 }
 
 /// A copy that stands with an account.
-pub(crate) fn purchase_of(attributes: &Attributes) -> Result<Purchase, StoreError> {
+pub(crate) fn purchase_of(attributes: &Attributes) -> Result<MarketplacePurchase, StoreError> {
     let item = Item::new(attributes, "read a purchase");
     let owner = keys::purchase_of(item.text("sk")?).ok_or_else(|| item.bad("sk"))?;
     purchase(&item, owner)

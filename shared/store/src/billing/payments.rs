@@ -11,8 +11,8 @@ use crate::db::tx::{Committed, put_new, put_when};
 use crate::ledger::postings::PostingRefused;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::payments::{
-    Contradiction, Dispute, Expired, Fact, Payment, Phase, Purchase, Refund, RefundOutcome,
-    Reported,
+    Contradiction, CreditPurchase, Dispute, DisputePhase, ExpiredCredits, Observed, Payment,
+    PaymentFact, Refund, RefundOutcome,
 };
 use domain::ids::{AccountId, DisputeId, PaymentId, RefundId};
 use domain::ledger::{Entry, Posting};
@@ -45,7 +45,7 @@ impl Store {
     pub async fn payment_learn(
         &self,
         id: &PaymentId,
-        fact: &Fact,
+        fact: &PaymentFact,
         source: &str,
         now: Timestamp,
     ) -> Result<PaymentLearnt, StoreError> {
@@ -56,7 +56,7 @@ impl Store {
     async fn payment_learn_once(
         &self,
         id: &PaymentId,
-        fact: &Fact,
+        fact: &PaymentFact,
         source: &str,
         now: Timestamp,
     ) -> Result<PaymentLearnt, StoreError> {
@@ -140,7 +140,7 @@ fn payment_attributes(payment: &Payment) -> Attributes {
         };
         format!("{id} {} {outcome}", refund.minor)
     };
-    let told = |told: Reported| if told == Reported::Yes { "yes" } else { "no" };
+    let told = |told: Observed| if told == Observed::Yes { "yes" } else { "no" };
     let dispute = |(id, dispute): (&DisputeId, &Dispute)| {
         let Dispute {
             minor,
@@ -180,7 +180,7 @@ fn payment_attributes(payment: &Payment) -> Attributes {
                 .map(|end| ("expires_at".to_owned(), time(end))),
         );
     }
-    if let Some(Expired { credits, taken }) = payment.expired {
+    if let Some(ExpiredCredits { credits, taken }) = payment.expired {
         let more = [
             ("expired", number(credits.micros())),
             ("expired_taken", number(taken.micros())),
@@ -204,7 +204,7 @@ fn payment_of(id: &PaymentId, attributes: &Attributes) -> Result<Payment, StoreE
         .collect::<Option<_>>();
     let purchase = match item.find_text("account")? {
         None => None,
-        Some(account) => Some(Purchase {
+        Some(account) => Some(CreditPurchase {
             account: AccountId::parse(account).map_err(|_| item.bad("account"))?,
             credits: item.parsed_number("credits", Credits::from_micros)?,
             paid_minor: item.number("paid_minor")?,
@@ -216,7 +216,7 @@ fn payment_of(id: &PaymentId, attributes: &Attributes) -> Result<Payment, StoreE
     };
     let expired = match item.find_number("expired")? {
         None => None,
-        Some(micros) => Some(Expired {
+        Some(micros) => Some(ExpiredCredits {
             credits: Credits::from_micros(micros).ok_or_else(|| item.bad("expired"))?,
             taken: item.parsed_number("expired_taken", Credits::from_micros)?,
         }),
@@ -248,14 +248,14 @@ fn refund_of(line: &str) -> Option<(RefundId, Refund)> {
 
 fn dispute_of(line: &str) -> Option<(DisputeId, Dispute)> {
     let told = |word: &str| match word {
-        "yes" => Some(Reported::Yes),
-        "no" => Some(Reported::No),
+        "yes" => Some(Observed::Yes),
+        "no" => Some(Observed::No),
         _ => None,
     };
     let mut words = line.split(' ');
     let id = DisputeId::parse(words.next()?).ok()?;
     let minor = words.next()?.parse().ok()?;
-    let phase = Phase::parse(words.next()?)?;
+    let phase = DisputePhase::parse(words.next()?)?;
     Some((
         id,
         Dispute {

@@ -12,7 +12,9 @@ use crate::db::tx::{Change, check_when};
 use crate::jobs::terms::RESERVED;
 use crate::{NoticeOwed, Store};
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
-use domain::billing::spending::{Outlay, SpendLimit, Spent, Stage, TierDelta, Unit, signed};
+use domain::billing::spending::{
+    SpendChange, SpendLimit, SpendStage, SpendUnit, Spent, TierDelta, signed,
+};
 use domain::ids::AccountId;
 use domain::notices::Notice;
 use domain::time::Timestamp;
@@ -43,7 +45,7 @@ impl Store {
     /// The items with which work begins, if that is within the limit.
     pub(crate) async fn outlay_begin(
         &self,
-        outlay: Option<&Outlay>,
+        outlay: Option<&SpendChange>,
     ) -> Result<Reservation, StoreError> {
         let Some(outlay) = outlay else {
             return Ok(Reservation::default());
@@ -74,7 +76,7 @@ impl Store {
     /// The items with which work ends, or tells that it has been done: whatever the limit is, it is counted.
     pub(crate) async fn outlay_end(
         &self,
-        outlay: Option<&Outlay>,
+        outlay: Option<&SpendChange>,
     ) -> Result<Reservation, StoreError> {
         let Some(outlay) = outlay else {
             return Ok(Reservation::default());
@@ -87,7 +89,7 @@ impl Store {
     }
 
     /// The counts of the rates with tiers, and by how much they and the flat part change the sum.
-    async fn tiers_change(&self, outlay: &Outlay) -> Result<Reservation, StoreError> {
+    async fn tiers_change(&self, outlay: &SpendChange) -> Result<Reservation, StoreError> {
         let seen = self.units_seen(outlay).await?;
         let (mut change, mut items) = (outlay.flat, Vec::new());
         for tier_delta in &outlay.tier_deltas {
@@ -115,11 +117,11 @@ impl Store {
         Ok(Reservation { items, change })
     }
 
-    fn sum_change(&self, outlay: &Outlay, change: i64) -> Change {
+    fn sum_change(&self, outlay: &SpendChange, change: i64) -> Change {
         let reserved = match outlay.stage {
-            Stage::Begins => change,
-            Stage::Ends { reserved } => -signed(reserved),
-            Stage::Done => 0,
+            SpendStage::Begins => change,
+            SpendStage::Ends { reserved } => -signed(reserved),
+            SpendStage::Done => 0,
         };
         Change::of(keys::outlay(&outlay.account, &outlay.period, outlay.unit))
             .add("used", number(change))
@@ -127,31 +129,31 @@ impl Store {
     }
 
     /// The limit, as long as it is what was read.
-    fn unchanged(&self, outlay: &Outlay, limit: &SpendLimit) -> TransactWriteItem {
+    fn unchanged(&self, outlay: &SpendChange, limit: &SpendLimit) -> TransactWriteItem {
         let key = keys::spend_limit(&outlay.account);
         let (condition, seen) = match outlay.unit {
-            Unit::Money => (
+            SpendUnit::Money => (
                 "#money = :seen",
                 limit.money.map(|money| number(money.minor)),
             ),
-            Unit::Credits => (
+            SpendUnit::Credits => (
                 "#credits = :seen",
                 limit.credits.map(|credits| number(credits.micros())),
             ),
         };
         match (seen, outlay.unit) {
             (Some(seen), _) => check_when(&self.table, key, condition, vec![("seen", seen)]),
-            (None, Unit::Money) => {
+            (None, SpendUnit::Money) => {
                 check_when(&self.table, key, "attribute_not_exists(#money)", vec![])
             }
-            (None, Unit::Credits) => {
+            (None, SpendUnit::Credits) => {
                 check_when(&self.table, key, "attribute_not_exists(#credits)", vec![])
             }
         }
     }
 
     /// How many units each rate with tiers has come to; strongly consistent.
-    async fn units_seen(&self, outlay: &Outlay) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn units_seen(&self, outlay: &SpendChange) -> Result<Vec<(String, u64)>, StoreError> {
         if outlay.tier_deltas.is_empty() {
             return Ok(Vec::new());
         }
@@ -207,7 +209,7 @@ impl Store {
         &self,
         account: &AccountId,
         period: &str,
-        unit: Unit,
+        unit: SpendUnit,
     ) -> Result<Spent, StoreError> {
         let key = keys::outlay(account, period, unit);
         let found = self.table.get("read what was spent", &key).await?;
@@ -225,7 +227,7 @@ impl Store {
     pub async fn spend_warn(
         &self,
         account: &AccountId,
-        (unit, period): (Unit, &str),
+        (unit, period): (SpendUnit, &str),
         now: Timestamp,
     ) -> Result<Option<Notice>, StoreError> {
         let limit = self.spend_limit_find(account).await?;

@@ -8,7 +8,7 @@ use crate::db::table::Updated;
 use crate::db::tx::{Change, Committed, delete_when, put_new};
 use crate::{Finished, Store};
 use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem};
-use domain::billing::usage::{Debts, Identifier, Usage};
+use domain::billing::usage::{AccountMeter, Usage, UsageIdentifier};
 use domain::ids::{AccountId, UsageId};
 use domain::time::Timestamp;
 
@@ -78,7 +78,7 @@ pub struct UsagePage {
     /// The records.
     pub rows: Vec<UsageRow>,
     /// Behind which record the next page begins, if there is one.
-    pub next: Option<Identifier>,
+    pub next: Option<UsageIdentifier>,
 }
 
 /// What became of a decision about a stuck record.
@@ -150,12 +150,12 @@ impl Store {
     /// What has been told anew since is left alone. Safe to repeat.
     pub async fn usage_unbill(
         &self,
-        debts: &Debts,
-        identifier: &Identifier,
+        debts: &AccountMeter,
+        identifier: &UsageIdentifier,
         reason: &str,
         now: Timestamp,
     ) -> Result<Unbilled, StoreError> {
-        let (Debts { account, meter }, id) = (debts, &identifier.usage);
+        let (AccountMeter { account, meter }, id) = (debts, &identifier.usage);
         let stuck = keys::stuck(account, meter, id);
         // In the order in which a record goes from one to the other, so that it is not missed on its way.
         for from in [
@@ -197,7 +197,7 @@ impl Store {
     /// decided anew, too, and nothing of it has been tried.
     pub async fn usage_resend(
         &self,
-        debts: &Debts,
+        debts: &AccountMeter,
         id: &UsageId,
         now: Timestamp,
     ) -> Result<Decided, StoreError> {
@@ -236,7 +236,7 @@ impl Store {
     /// Notes that a stuck record is never told.
     pub async fn usage_write_off(
         &self,
-        debts: &Debts,
+        debts: &AccountMeter,
         id: &UsageId,
         word: &WriteOff,
     ) -> Result<Decided, StoreError> {
@@ -259,8 +259,8 @@ impl Store {
     }
 
     /// Where a record stands about which nothing was decided.
-    async fn undecided(&self, debts: &Debts, id: &UsageId) -> Result<Decided, StoreError> {
-        let Debts { account, meter } = debts;
+    async fn undecided(&self, debts: &AccountMeter, id: &UsageId) -> Result<Decided, StoreError> {
+        let AccountMeter { account, meter } = debts;
         for (state, key) in [
             (UsageState::Stuck, keys::stuck(account, meter, id)),
             (UsageState::Owed, keys::owed(account, meter, id)),
@@ -283,7 +283,7 @@ impl Store {
         &self,
         account: &AccountId,
         state: UsageState,
-        behind: Option<&Identifier>,
+        behind: Option<&UsageIdentifier>,
         limit: i32,
     ) -> Result<UsagePage, StoreError> {
         type At = fn(&AccountId, &domain::billing::usage::Meter, &UsageId) -> keys::Key;

@@ -10,7 +10,7 @@ use crate::db::table::{Updated, page};
 use crate::db::tx::{Change, Committed, delete_when, put_new};
 use crate::{Finished, Store};
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
-use domain::billing::usage::{Debts, Identifier, Meter, Usage, UsageOf};
+use domain::billing::usage::{AccountMeter, Meter, Usage, UsageIdentifier, UsageSource};
 use domain::ids::{AccountId, ActionId, AssistId, CustomerId, JobId, UsageId};
 use domain::time::Timestamp;
 
@@ -62,7 +62,7 @@ impl Store {
     /// Takes the place of the one who reports an account's debts on a meter.
     pub async fn report_claim(
         &self,
-        debts: &Debts,
+        debts: &AccountMeter,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<ReportClaim, StoreError> {
@@ -79,7 +79,11 @@ impl Store {
     }
 
     /// Gives the place up again.
-    pub async fn report_release(&self, debts: &Debts, until: Timestamp) -> Result<(), StoreError> {
+    pub async fn report_release(
+        &self,
+        debts: &AccountMeter,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
         let change = Change::of(keys::report(&debts.account, &debts.meter))
             .remove("until")
             .when("#until = :mine", vec![("mine", time(until))]);
@@ -90,7 +94,11 @@ impl Store {
     }
 
     /// What an account owes on a meter, oldest first; strongly consistent.
-    pub async fn owed_list(&self, debts: &Debts, limit: i32) -> Result<Vec<Owed>, StoreError> {
+    pub async fn owed_list(
+        &self,
+        debts: &AccountMeter,
+        limit: i32,
+    ) -> Result<Vec<Owed>, StoreError> {
         let query = self
             .table
             .prefix(
@@ -217,7 +225,7 @@ impl Store {
     /// Usage that Stripe has been told of with moments in this span.
     pub async fn usage_total(
         &self,
-        debts: &Debts,
+        debts: &AccountMeter,
         from: Timestamp,
         until: Timestamp,
     ) -> Result<u64, StoreError> {
@@ -233,7 +241,7 @@ impl Store {
     /// Usage that Stripe may have been told of with moments in this span: it was tried, and is owed still.
     pub async fn tried_total(
         &self,
-        debts: &Debts,
+        debts: &AccountMeter,
         from: Timestamp,
         until: Timestamp,
     ) -> Result<u64, StoreError> {
@@ -249,7 +257,7 @@ impl Store {
 
     async fn total(
         &self,
-        debts: &Debts,
+        debts: &AccountMeter,
         range: String,
         which: &str,
         (from, until): (Timestamp, Timestamp),
@@ -278,7 +286,7 @@ impl Store {
     /// When Stripe was told of a record, if it was.
     pub async fn usage_find(
         &self,
-        debts: &Debts,
+        debts: &AccountMeter,
         id: &UsageId,
     ) -> Result<Option<Timestamp>, StoreError> {
         let key = keys::usage(&debts.account, &debts.meter, id);
@@ -292,9 +300,9 @@ impl Store {
 
 pub(crate) fn usage_attributes(usage: &Usage) -> Attributes {
     let of = match &usage.of {
-        UsageOf::Job(job) => ("job", text(job.as_str())),
-        UsageOf::Report(act) => ("report", text(act.as_str())),
-        UsageOf::Assist(assist) => ("assist", text(assist.as_str())),
+        UsageSource::Job(job) => ("job", text(job.as_str())),
+        UsageSource::Report(act) => ("report", text(act.as_str())),
+        UsageSource::Assist(assist) => ("assist", text(assist.as_str())),
     };
     let attributes: [(&str, AttributeValue); 6] = [
         ("customer", text(usage.customer.as_str())),
@@ -348,12 +356,12 @@ pub(crate) fn usage_of(item: &Item<'_>) -> Result<Usage, StoreError> {
         value: item.number("value")?,
         at: item.time("usage_at")?,
         of: if item.find_text("report")?.is_some() {
-            UsageOf::Report(item.parsed("report", ActionId::parse)?)
+            UsageSource::Report(item.parsed("report", ActionId::parse)?)
         } else if item.find_text("assist")?.is_some() {
-            UsageOf::Assist(item.parsed("assist", AssistId::parse)?)
+            UsageSource::Assist(item.parsed("assist", AssistId::parse)?)
         } else {
-            UsageOf::Job(item.parsed("job", JobId::parse)?)
+            UsageSource::Job(item.parsed("job", JobId::parse)?)
         },
-        identifier: item.parsed("identifier", |text| Identifier::parse(text).ok_or(()))?,
+        identifier: item.parsed("identifier", |text| UsageIdentifier::parse(text).ok_or(()))?,
     })
 }

@@ -63,7 +63,11 @@ impl Connection {
     }
 
     /// The switch in this table that says whether the webhooks of a source are accepted.
-    pub fn ingest(&self, events_table: impl Into<String>, source: domain::inbox::Source) -> Ingest {
+    pub fn ingest(
+        &self,
+        events_table: impl Into<String>,
+        source: domain::inbox::EventSource,
+    ) -> Ingest {
         Ingest::new(self.table(events_table), source)
     }
 

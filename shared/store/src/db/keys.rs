@@ -61,16 +61,16 @@
 //! Index `day` (ledger): `day` = `<day>#<shard>`, `at`: the entries of a day, for its seal.
 
 use crate::db::item::{Attributes, text};
-use domain::accounts::signups::{Newcomer, State};
-use domain::billing::spending::Unit;
+use domain::accounts::signups::{Applicant, SignUpState};
+use domain::billing::spending::SpendUnit;
 use domain::billing::usage::Meter;
 use domain::ids::{
     AccountId, ActionId, AssistId, CustomerId, InstallationId, InvoiceId, JobId, KeyId, OwnerId,
     PaymentId, RepositoryId, SubscriptionId, UsageId, UserId,
 };
-use domain::inbox::{Digest, EventKey, EventState, Source};
-use domain::jobs::assists::Commit;
-use domain::jobs::phases::Fix;
+use domain::inbox::{Digest, EventKey, EventSource, EventState};
+use domain::jobs::assists::CommitRef;
+use domain::jobs::fixes::Fix;
 use domain::ledger::HoldId;
 use domain::time::Timestamp;
 
@@ -125,7 +125,7 @@ pub(crate) fn event(key: &EventKey) -> Key {
     Key::new(format!("EVENT#{}#{}", key.source(), key.id()), HEAD)
 }
 
-pub(crate) fn event_of(source: Source, pk: &str) -> Option<EventKey> {
+pub(crate) fn event_of(source: EventSource, pk: &str) -> Option<EventKey> {
     EventKey::parse(
         source,
         pk.strip_prefix("EVENT#")?
@@ -150,7 +150,7 @@ pub(crate) fn state(key: &EventKey, state: EventState) -> String {
     state_shard(key.source(), state, shard(key.id()))
 }
 
-pub(crate) fn state_shard(source: Source, state: EventState, shard: u32) -> String {
+pub(crate) fn state_shard(source: EventSource, state: EventState, shard: u32) -> String {
     format!("{source}#{}#{shard}", state.as_str())
 }
 
@@ -224,7 +224,7 @@ pub(crate) fn spend_limit(account: &AccountId) -> Key {
 }
 
 /// What an account spends in a billing period.
-pub(crate) fn outlay(account: &AccountId, period: &str, unit: Unit) -> Key {
+pub(crate) fn outlay(account: &AccountId, period: &str, unit: SpendUnit) -> Key {
     Key::new(account_pk(account), format!("OUTLAY#{period}#{unit}"))
 }
 
@@ -337,16 +337,16 @@ pub(crate) fn state_used(digest: &str) -> Key {
 
 pub(crate) const SIGN_UP: &str = "SIGNUP";
 
-pub(crate) fn sign_up(newcomer: &Newcomer) -> Key {
+pub(crate) fn sign_up(newcomer: &Applicant) -> Key {
     Key::new(format!("{SIGN_UP}#{}", newcomer.pointer()), SIGN_UP)
 }
 
-pub(crate) fn sign_up_of(pk: &str) -> Option<Newcomer> {
-    Newcomer::parse(pk.strip_prefix(SIGN_UP)?.strip_prefix('#')?).ok()
+pub(crate) fn sign_up_of(pk: &str) -> Option<Applicant> {
+    Applicant::parse(pk.strip_prefix(SIGN_UP)?.strip_prefix('#')?).ok()
 }
 
 /// The partition of index `timeline` for sign-ups that stand so.
-pub(crate) fn sign_ups(state: State) -> String {
+pub(crate) fn sign_ups(state: SignUpState) -> String {
     format!("{SIGN_UP}S#{}", state.as_str())
 }
 
@@ -380,12 +380,12 @@ pub(crate) fn switched_pk(which: &str) -> String {
 }
 
 /// A receiver's switch, in the `events` table.
-pub(crate) fn ingest(source: Source) -> Key {
+pub(crate) fn ingest(source: EventSource) -> Key {
     Key::new(format!("SWITCH#{source}"), "SWITCH")
 }
 
 /// One change of a receiver's switch.
-pub(crate) fn ingest_changed(source: Source, at: Timestamp, act: &ActionId) -> Key {
+pub(crate) fn ingest_changed(source: EventSource, at: Timestamp, act: &ActionId) -> Key {
     change(ingest(source).pk, at, act)
 }
 
@@ -488,7 +488,7 @@ pub(crate) fn assist_part(id: &AssistId, part: &'static str) -> Key {
 }
 
 /// The assist that summarizes a commit for an account.
-pub(crate) fn summary(account: &AccountId, commit: &Commit) -> Key {
+pub(crate) fn summary(account: &AccountId, commit: &CommitRef) -> Key {
     Key::new(format!("SUMMARY#{account}#{commit}"), "SUMMARY")
 }
 

@@ -18,7 +18,7 @@ use domain::billing::plans::Limit;
 use domain::billing::usage::{Meter, Tokens};
 use domain::ids::AccountId;
 use domain::jobs::Terms;
-use domain::work::Tries;
+use domain::work::Lifecycle;
 use std::sync::LazyLock;
 
 /// The meter on which the tokens of paid work are counted.
@@ -147,7 +147,7 @@ impl Store {
 }
 
 /// The part of a row's change that says who works on it. What the sweeper noted is forgotten with it.
-pub(crate) fn tries_change(change: Change, key: &Key, tries: Tries) -> Change {
+pub(crate) fn tries_change(change: Change, key: &Key, tries: Lifecycle) -> Change {
     change
         .set("attempts", number(tries.attempts))
         .set_or_remove("dx", tries.due_at.map(|_| text(keys::due(key))))
@@ -158,7 +158,7 @@ pub(crate) fn tries_change(change: Change, key: &Key, tries: Tries) -> Change {
 }
 
 /// The same of a new row.
-pub(crate) fn tries_attributes(key: &Key, tries: Tries) -> Attributes {
+pub(crate) fn tries_attributes(key: &Key, tries: Lifecycle) -> Attributes {
     let mut item = Attributes::from([("attempts".to_owned(), number(tries.attempts))]);
     if let Some(due_at) = tries.due_at {
         item.insert("dx".to_owned(), text(keys::due(key)));
@@ -167,8 +167,8 @@ pub(crate) fn tries_attributes(key: &Key, tries: Tries) -> Attributes {
     item
 }
 
-pub(crate) fn tries_of(item: &Item<'_>) -> Result<Tries, StoreError> {
-    Ok(Tries {
+pub(crate) fn tries_of(item: &Item<'_>) -> Result<Lifecycle, StoreError> {
+    Ok(Lifecycle {
         attempts: item.number("attempts")?,
         lease_until: item.find_time("lease_until")?,
         not_before: item.find_time("not_before")?,

@@ -5,7 +5,7 @@
 //! cost; how one is made stands in `dictionaries/`. None is ever changed or removed.
 
 use crate::db::error::StoreError;
-use domain::inbox::{BODY_BYTES_MAX, Source};
+use domain::inbox::{BODY_BYTES_MAX, EventSource};
 use std::io;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use zstd::bulk::{Compressor, Decompressor};
@@ -58,15 +58,15 @@ pub(crate) fn pack(text: &[u8]) -> (u32, Vec<u8>) {
 }
 
 /// The same for a body that this vendor sent.
-pub(crate) fn pack_from(source: Source, body: &[u8]) -> (u32, Vec<u8>) {
+pub(crate) fn pack_from(source: EventSource, body: &[u8]) -> (u32, Vec<u8>) {
     static OF_GITHUB: Known = LazyLock::new(|| known(GITHUB));
     static OF_STRIPE: Known = LazyLock::new(|| known(STRIPE));
     if body.len() > KNOWN_BYTES_MAX {
         return pack(body);
     }
     let (codec, known) = match source {
-        Source::Github => (GITHUB, &OF_GITHUB),
-        Source::Stripe => (STRIPE, &OF_STRIPE),
+        EventSource::Github => (GITHUB, &OF_GITHUB),
+        EventSource::Stripe => (STRIPE, &OF_STRIPE),
     };
     smaller(
         body,
@@ -134,8 +134,8 @@ mod tests {
         ] {
             for (codec, packed) in [
                 pack(body),
-                pack_from(Source::Github, body),
-                pack_from(Source::Stripe, body),
+                pack_from(EventSource::Github, body),
+                pack_from(EventSource::Stripe, body),
             ] {
                 assert!(packed.len() <= body.len());
                 assert_eq!(unpack(codec, &packed, body.len()).expect("unpacks"), body);
@@ -143,7 +143,14 @@ mod tests {
         }
         assert!(unpack(ZSTD, b"no zstd", 7).is_err());
         assert!(unpack(GITHUB, b"no zstd", 7).is_err());
-        assert!(unpack(STRIPE, &pack_from(Source::Github, ISSUE).1, ISSUE.len()).is_err());
+        assert!(
+            unpack(
+                STRIPE,
+                &pack_from(EventSource::Github, ISSUE).1,
+                ISSUE.len()
+            )
+            .is_err()
+        );
         assert!(unpack(9, b"", 0).is_err());
         assert!(unpack(RAW, b"ab", 3).is_err());
     }
@@ -158,8 +165,8 @@ mod tests {
             .map(|line| line.trim_start().replacen("\": ", "\":", 1))
             .collect();
         for (source, codec, body) in [
-            (Source::Github, GITHUB, issue.as_bytes()),
-            (Source::Stripe, STRIPE, INVOICE),
+            (EventSource::Github, GITHUB, issue.as_bytes()),
+            (EventSource::Stripe, STRIPE, INVOICE),
         ] {
             let (by, packed) = pack_from(source, body);
             assert_eq!(by, codec);

@@ -12,7 +12,7 @@ use crate::switches::{
     BELIEVED, SwitchRow, SwitchWord, Switched, attributes, change_of, row_of, switched,
 };
 use domain::ids::ActionId;
-use domain::inbox::Source;
+use domain::inbox::EventSource;
 use domain::switches::Switch;
 use domain::time::Timestamp;
 
@@ -23,12 +23,12 @@ const READ: &str = "read whether webhooks are taken";
 /// The switch of one sender's receiver.
 pub struct Ingest {
     table: Table,
-    source: Source,
+    source: EventSource,
     believed: Believed<Switch>,
 }
 
 impl Ingest {
-    pub(crate) fn new(table: Table, source: Source) -> Self {
+    pub(crate) fn new(table: Table, source: EventSource) -> Self {
         Self {
             table,
             source,

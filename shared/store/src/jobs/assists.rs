@@ -20,9 +20,10 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::plans::Limit;
 use domain::billing::usage::{Meter, Tokens};
 use domain::ids::{AccountId, AssistId};
-use domain::jobs::Money;
+use domain::jobs::BillingEffect;
 use domain::jobs::assists::{
-    Answer, Assist, Claim, Commit, Facts, Kind, Lease, Move, State, Task, Used,
+    Assist, AssistAnswer, AssistClaim, AssistFacts, AssistKind, AssistLease, AssistState,
+    AssistTask, AssistTransition, CommitRef, ModelUsage,
 };
 use domain::ledger::{Balance, Posting};
 use domain::units::Credits;
@@ -33,7 +34,7 @@ pub struct NewAssist {
     /// Its row.
     pub row: Assist,
     /// What is asked.
-    pub task: Task,
+    pub task: AssistTask,
     /// The place it takes, where there is one for what it asks.
     pub place: Option<SummaryPlace>,
     /// What it counts on, in which period, and how far; none where it is paid for.
@@ -45,7 +46,7 @@ pub struct NewAssist {
 /// The one place of a commit's summary.
 pub struct SummaryPlace {
     /// Of which commit.
-    pub commit: Commit,
+    pub commit: CommitRef,
     /// The assist that it takes the place of, since that one has failed.
     pub instead_of: Option<AssistId>,
 }
@@ -73,16 +74,16 @@ pub struct WholeAssist {
     /// Its row.
     pub row: Assist,
     /// What is asked.
-    pub task: Task,
+    pub task: AssistTask,
     /// What came of it.
-    pub answer: Option<Answer>,
+    pub answer: Option<AssistAnswer>,
 }
 
 /// What became of a claim.
 #[derive(Debug)]
 pub enum AssistClaimed {
     /// The work is yours.
-    Yours(Box<Lease>),
+    Yours(Box<AssistLease>),
     /// Somebody else moved the assist first.
     Stale,
 }
@@ -158,7 +159,7 @@ impl Store {
         }
     }
 
-    fn place_item(&self, facts: &Facts, place: &SummaryPlace) -> TransactWriteItem {
+    fn place_item(&self, facts: &AssistFacts, place: &SummaryPlace) -> TransactWriteItem {
         let change = Change::of(keys::summary(&facts.account, &place.commit))
             .set("assist", text(facts.id.as_str()));
         let change = match &place.instead_of {
@@ -174,7 +175,7 @@ impl Store {
     pub async fn summary_find(
         &self,
         account: &AccountId,
-        commit: &Commit,
+        commit: &CommitRef,
     ) -> Result<Option<AssistId>, StoreError> {
         let key = keys::summary(account, commit);
         let found = self.table.get("find a summary", &key).await?;
@@ -214,7 +215,7 @@ impl Store {
     }
 
     /// Takes the lease of a claim, if the assist still is as it was when the claim was made.
-    pub async fn assist_claim(&self, claim: Claim) -> Result<AssistClaimed, StoreError> {
+    pub async fn assist_claim(&self, claim: AssistClaim) -> Result<AssistClaimed, StoreError> {
         Ok(match self.assist_advance(claim.write()).await? {
             Written::Now => AssistClaimed::Yours(Box::new(claim.granted())),
             Written::Stale => AssistClaimed::Stale,
@@ -224,11 +225,11 @@ impl Store {
 
 impl Store {
     /// Writes a move with everything that belongs to it: the answer, and what it means for the money.
-    pub async fn assist_advance(&self, write: &Move) -> Result<Written, StoreError> {
+    pub async fn assist_advance(&self, write: &AssistTransition) -> Result<Written, StoreError> {
         self.while_contended(|| self.assist_write(write)).await
     }
 
-    async fn assist_write(&self, write: &Move) -> Result<Written, StoreError> {
+    async fn assist_write(&self, write: &AssistTransition) -> Result<Written, StoreError> {
         let mark = self.mark();
         let (facts, money) = (&write.row().facts, write.money());
         let mut companions = Vec::new();
@@ -244,7 +245,7 @@ impl Store {
                 .set("ttl", ttl)
                 .item(&self.table)
         }));
-        if let Money::Billed { capture, usage, .. } = &money {
+        if let BillingEffect::Billed { capture, usage, .. } = &money {
             companions.extend(
                 usage
                     .iter()
@@ -295,7 +296,7 @@ fn row_attributes(row: &Assist) -> Attributes {
     item
 }
 
-fn move_change(write: &Move, mark: &str) -> Change {
+fn move_change(write: &AssistTransition, mark: &str) -> Change {
     let row = write.row();
     let key = keys::assist(&row.facts.id);
     let change = tries_change(Change::of(key.clone()), &key, row.tries)
@@ -319,8 +320,8 @@ fn move_change(write: &Move, mark: &str) -> Change {
 
 fn assist_of(attributes: &Attributes) -> Result<Assist, StoreError> {
     let item = Item::new(attributes, READ);
-    let used = |model: &str| -> Result<Used, StoreError> {
-        Ok(Used {
+    let used = |model: &str| -> Result<ModelUsage, StoreError> {
+        Ok(ModelUsage {
             model: model.to_owned(),
             tokens: Tokens {
                 input: item.number("tokens_in")?,
@@ -330,14 +331,14 @@ fn assist_of(attributes: &Attributes) -> Result<Assist, StoreError> {
         })
     };
     Ok(Assist {
-        facts: Facts {
+        facts: AssistFacts {
             id: keys::assist_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
             account: item.parsed("account", AccountId::parse)?,
-            kind: item.parsed("kind", |word| Kind::parse(word).ok_or(()))?,
+            kind: item.parsed("kind", |word| AssistKind::parse(word).ok_or(()))?,
             terms: terms_of(&item)?,
             created_at: item.time("created_at")?,
         },
-        state: item.parsed("state", |word| State::parse(word).ok_or(()))?,
+        state: item.parsed("state", |word| AssistState::parse(word).ok_or(()))?,
         version: item.number("version")?,
         tries: tries_of(&item)?,
         used: item.find_text("model")?.map(used).transpose()?,

@@ -20,17 +20,18 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, ActionId, JobId};
-use domain::jobs::phases::{Charge, Counted, Ending, Fix, Phase, Report};
+use domain::jobs::fixes::Fix;
+use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult, ReportBilling};
 use domain::jobs::repositories::RepositoryName;
-use domain::jobs::{FixPaid, Money, Snapshot, Transition};
+use domain::jobs::{BillingEffect, FixPaid, JobRow, Transition};
 
 /// What became of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reported {
     /// It is there now, and counts so.
-    Now(Counted),
+    Now(ReportBilling),
     /// The same act had reported the same; this is what stands.
-    Already(Box<Report>),
+    Already(Box<PhaseReport>),
     /// The same act had reported something else.
     ActReused,
 }
@@ -52,12 +53,12 @@ impl Store {
     /// cannot be refused any more: it counts beyond the quota, and what credits do not suffice for is owed.
     pub async fn phase_record(
         &self,
-        report: &Report,
-        charge: Option<&Charge>,
+        report: &PhaseReport,
+        charge: Option<&FixCharge>,
     ) -> Result<Reported, StoreError> {
         if let Some(charge) = charge {
-            let report = Report {
-                counted: Counted::Now,
+            let report = PhaseReport {
+                counted: ReportBilling::Billed,
                 ..report.clone()
             };
             if let Some(reported) = self
@@ -68,11 +69,11 @@ impl Store {
             }
         }
         let counted = if charge.is_some() {
-            Counted::Before
+            ReportBilling::AlreadyBilled
         } else {
-            Counted::Never
+            ReportBilling::NotBillable
         };
-        let report = Report {
+        let report = PhaseReport {
             counted,
             ..report.clone()
         };
@@ -86,16 +87,18 @@ impl Store {
     /// else has moved the job first.
     pub async fn phase_move(
         &self,
-        report: &Report,
+        report: &PhaseReport,
         transition: &Transition,
     ) -> Result<Option<Reported>, StoreError> {
         let told = |written: &Transition| {
             let counted = match (written.money(), written.row().fix_paid) {
-                (Money::Billed { .. }, FixPaid::WithJob) => Counted::Now,
-                (Money::Billed { .. }, FixPaid::Before) => Counted::Before,
-                (Money::Still | Money::GivenBack { .. }, _) => Counted::Never,
+                (BillingEffect::Billed { .. }, FixPaid::WithJob) => ReportBilling::Billed,
+                (BillingEffect::Billed { .. }, FixPaid::Before) => ReportBilling::AlreadyBilled,
+                (BillingEffect::None | BillingEffect::Released { .. }, _) => {
+                    ReportBilling::NotBillable
+                }
             };
-            Report {
+            PhaseReport {
                 counted,
                 ..report.clone()
             }
@@ -112,9 +115,9 @@ impl Store {
     }
 
     /// What the act of a report has said before, if it has said anything.
-    pub async fn phase_known(&self, report: &Report) -> Result<Option<Reported>, StoreError> {
+    pub async fn phase_known(&self, report: &PhaseReport) -> Result<Option<Reported>, StoreError> {
         let known = self.phase_find(&report.account, &report.id).await?;
-        let same = |known: Report| {
+        let same = |known: PhaseReport| {
             if known.says_as(report) {
                 Reported::Already(Box::new(known))
             } else {
@@ -127,8 +130,8 @@ impl Store {
     /// Writes it so; none if the fix had been charged before.
     async fn phase_write(
         &self,
-        report: &Report,
-        charge: Option<&Charge>,
+        report: &PhaseReport,
+        charge: Option<&FixCharge>,
     ) -> Result<Option<Reported>, StoreError> {
         let posting = charge.and_then(|charge| charge.posting.as_ref());
         let postings = self
@@ -195,7 +198,7 @@ impl Store {
         account: &AccountId,
         from: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Page<Report>, StoreError> {
+    ) -> Result<Page<PhaseReport>, StoreError> {
         const LIST: &str = "list phases";
         let query = self.table.query().index_name("timeline");
         let query = pages::of(query, &keys::phases_of(account));
@@ -218,7 +221,7 @@ impl Store {
         &self,
         account: &AccountId,
         id: &ActionId,
-    ) -> Result<Option<Report>, StoreError> {
+    ) -> Result<Option<PhaseReport>, StoreError> {
         let found = self
             .table
             .get("read a phase", &keys::phase(account, id))
@@ -228,7 +231,7 @@ impl Store {
 
     /// The fix of a job that is billed, on the row that stands for it: whether a report has been charged for it must be as
     /// the job's row has it. A second job of the same issue is a fix of its own.
-    pub(crate) fn fix_billed(&self, row: &Snapshot) -> TransactWriteItem {
+    pub(crate) fn fix_billed(&self, row: &JobRow) -> TransactWriteItem {
         let condition = match row.fix_paid {
             FixPaid::WithJob => "attribute_not_exists(#report) OR attribute_exists(#job)",
             FixPaid::Before => "attribute_exists(#report) AND attribute_not_exists(#job)",
@@ -240,7 +243,7 @@ impl Store {
     }
 }
 
-fn report_attributes(report: &Report) -> Attributes {
+fn report_attributes(report: &PhaseReport) -> Attributes {
     let mut item = keys::phase(&report.account, &report.id).attributes();
     let more = [
         // `owner` and `at` are the keys of index `timeline`.
@@ -282,14 +285,14 @@ fn report_attributes(report: &Report) -> Attributes {
     item
 }
 
-fn report_of(attributes: &Attributes) -> Result<Report, StoreError> {
+fn report_of(attributes: &Attributes) -> Result<PhaseReport, StoreError> {
     let item = Item::new(attributes, "read a phase");
     let word = |name| Ok::<_, StoreError>(item.find_text(name)?.map(str::to_owned));
-    Ok(Report {
+    Ok(PhaseReport {
         id: keys::phase_of(item.text("sk")?).ok_or_else(|| item.bad("sk"))?,
         account: keys::account_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         phase: item.parsed("phase", |word| Phase::parse(word).ok_or(()))?,
-        ending: item.parsed("ending", |word| Ending::parse(word).ok_or(()))?,
+        ending: item.parsed("ending", |word| PhaseResult::parse(word).ok_or(()))?,
         repository: item.parsed("repository", |text| RepositoryName::parse(text).ok_or(()))?,
         issue_number: item.find_number("issue_number")?,
         fix: item.parsed("fix", |text| Fix::parse(text).ok_or(()))?,
@@ -304,6 +307,6 @@ fn report_of(attributes: &Attributes) -> Result<Report, StoreError> {
         data: word("data")?,
         occurred_at: item.time("occurred_at")?,
         at: item.time("at")?,
-        counted: item.parsed("counted", |word| Counted::parse(word).ok_or(()))?,
+        counted: item.parsed("counted", |word| ReportBilling::parse(word).ok_or(()))?,
     })
 }

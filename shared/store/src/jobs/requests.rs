@@ -9,7 +9,7 @@ use crate::db::tx::Change;
 use domain::ids::{AccountId, JobId};
 use domain::jobs::RESEND_AFTER;
 use domain::jobs::repositories::RepositoryName;
-use domain::jobs::requests::{Agent, Outcome, Request};
+use domain::jobs::requests::{Agent, JobRequest, RequestOutcome};
 use domain::time::Timestamp;
 
 /// What became of a request that was to be written down.
@@ -18,7 +18,7 @@ pub enum RequestMade {
     /// It is there now.
     New,
     /// The same act had asked for the same; this is how far that is.
-    Same(Box<Request>),
+    Same(Box<JobRequest>),
     /// The same act had asked for something else.
     ActReused,
 }
@@ -27,7 +27,7 @@ const MAKE: &str = "make a request";
 
 impl Store {
     /// Writes a request down, once for its act.
-    pub async fn request_make(&self, request: &Request) -> Result<RequestMade, StoreError> {
+    pub async fn request_make(&self, request: &JobRequest) -> Result<RequestMade, StoreError> {
         match self
             .table
             .put_new(MAKE, request_attributes(request))
@@ -49,17 +49,21 @@ impl Store {
     }
 
     /// The request, if there is one.
-    pub async fn request_find(&self, id: &JobId) -> Result<Option<Request>, StoreError> {
+    pub async fn request_find(&self, id: &JobId) -> Result<Option<JobRequest>, StoreError> {
         let found = self.table.get("find a request", &keys::request(id)).await?;
         found.as_ref().map(request_of).transpose()
     }
 
     /// Writes down what has come of a request; the first to say so is right.
-    pub async fn request_finish(&self, id: &JobId, outcome: &Outcome) -> Result<(), StoreError> {
+    pub async fn request_finish(
+        &self,
+        id: &JobId,
+        outcome: &RequestOutcome,
+    ) -> Result<(), StoreError> {
         let change = Change::of(keys::request(id));
         let change = match outcome {
-            Outcome::Job(job) => change.set("became", text(job.as_str())),
-            Outcome::Refused(why) => change.set("refused", text(why)),
+            RequestOutcome::Job(job) => change.set("became", text(job.as_str())),
+            RequestOutcome::Refused(why) => change.set("refused", text(why)),
         };
         let open = "attribute_exists(pk) AND attribute_not_exists(#became) AND attribute_not_exists(#refused)";
         let change = change
@@ -91,7 +95,7 @@ impl Store {
     }
 }
 
-fn request_attributes(request: &Request) -> Attributes {
+fn request_attributes(request: &JobRequest) -> Attributes {
     let key = keys::request(&request.id);
     let mut item = key.attributes();
     let more = [
@@ -105,7 +109,7 @@ fn request_attributes(request: &Request) -> Attributes {
         ("due_at", time(request.at.plus(RESEND_AFTER))),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));
-    if request.agent == Agent::Outside {
+    if request.agent == Agent::External {
         item.insert("agent".to_owned(), text(request.agent.as_str()));
     }
     item.extend(
@@ -117,7 +121,7 @@ fn request_attributes(request: &Request) -> Attributes {
     item
 }
 
-fn request_of(attributes: &Attributes) -> Result<Request, StoreError> {
+fn request_of(attributes: &Attributes) -> Result<JobRequest, StoreError> {
     let item = Item::new(attributes, "read a request");
     let job = |name: &'static str| {
         let found = item.find_text(name)?.map(JobId::parse).transpose();
@@ -129,20 +133,20 @@ fn request_of(attributes: &Attributes) -> Result<Request, StoreError> {
     );
     let refused = item
         .find_text("refused")?
-        .map(|why| Outcome::Refused(why.to_owned()));
-    Ok(Request {
+        .map(|why| RequestOutcome::Refused(why.to_owned()));
+    Ok(JobRequest {
         id: keys::job_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         account: item.parsed("account", AccountId::parse)?,
         repository: repository.ok_or_else(|| item.bad("repository_name"))?,
         issue_number: item.number("issue_number")?,
         agent: item
             .find_text("agent")?
-            .map_or(Some(Agent::Ours), Agent::parse)
+            .map_or(Some(Agent::Tallyhook), Agent::parse)
             .ok_or_else(|| item.bad("agent"))?,
         asked_by: item.text("asked_by")?.to_owned(),
         retry_of: job("retry_of")?,
         at: item.time("asked_at")?,
         attempts: item.find_number("attempts")?.unwrap_or(0),
-        outcome: job("became")?.map(Outcome::Job).or(refused),
+        outcome: job("became")?.map(RequestOutcome::Job).or(refused),
     })
 }

@@ -9,12 +9,13 @@ use crate::jobs::terms::{terms_attributes, terms_of};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::billing::usage::Tokens;
 use domain::ids::{AccountId, CommentId, InstallationId, JobId, RepositoryId};
-use domain::jobs::pulls::PullWishes;
+use domain::jobs::pulls::PullOptions;
 use domain::jobs::{
-    CancelRequest, CommentState, Facts, FixPaid, Moment, PullRef, Snapshot, State, Transition,
+    CancelRequest, CommentState, FixPaid, JobFacts, JobRow, JobState, PullRef, TimelineEntry,
+    Transition,
 };
 use domain::time::Timestamp;
-use domain::work::Tries;
+use domain::work::Lifecycle;
 
 pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
     let row = transition.row();
@@ -56,24 +57,24 @@ pub(super) fn transition_change(transition: &Transition, mark: &str) -> Change {
     change
 }
 
-const fn asked(row: &Snapshot) -> bool {
+const fn asked(row: &JobRow) -> bool {
     matches!(row.cancel_requested, CancelRequest::Asked)
 }
 
-fn moment_text(moment: &Moment) -> String {
+fn moment_text(moment: &TimelineEntry) -> String {
     format!("{}@{}", moment.state.as_str(), moment.at.millis())
 }
 
-fn moment_of(text: &str) -> Option<Moment> {
+fn moment_of(text: &str) -> Option<TimelineEntry> {
     let (state, at) = text.split_once('@')?;
-    Some(Moment {
-        state: State::parse(state)?,
+    Some(TimelineEntry {
+        state: JobState::parse(state)?,
         at: Timestamp::from_millis(at.parse().ok()?),
     })
 }
 
 /// A new job's item.
-pub(super) fn row_attributes(row: &Snapshot) -> Attributes {
+pub(super) fn row_attributes(row: &JobRow) -> Attributes {
     let facts = &row.facts;
     let key = keys::job(&facts.id);
     let mut item = key.attributes();
@@ -111,7 +112,7 @@ pub(super) fn row_attributes(row: &Snapshot) -> Attributes {
 }
 
 /// Only what is wished for stands there, so a job without wishes looks like one from before there were any.
-fn wish_attributes(wishes: &PullWishes) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+fn wish_attributes(wishes: &PullOptions) -> impl Iterator<Item = (&'static str, AttributeValue)> {
     let listed = |list: &[String]| (!list.is_empty()).then(|| texts(list.iter().cloned()));
     [
         (
@@ -125,7 +126,7 @@ fn wish_attributes(wishes: &PullWishes) -> impl Iterator<Item = (&'static str, A
     .filter_map(|(name, value)| Some((name, value?)))
 }
 
-pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreError> {
+pub(super) fn snapshot_of(attributes: &Attributes) -> Result<JobRow, StoreError> {
     let item = Item::new(attributes, "read a job");
     let pull = match (
         item.find_number("pull_number")?,
@@ -138,16 +139,16 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => return Err(item.bad("pull_url")),
     };
-    let Tries {
+    let Lifecycle {
         attempts,
         lease_until,
         not_before,
         due_at,
     } = tries_of(&item)?;
     let moments = item.texts("timeline")?.into_iter().map(moment_of);
-    Ok(Snapshot {
+    Ok(JobRow {
         facts: facts_of(&item)?,
-        state: State::parse(item.text("state")?).ok_or_else(|| item.bad("state"))?,
+        state: JobState::parse(item.text("state")?).ok_or_else(|| item.bad("state"))?,
         version: item.number("version")?,
         lease_until,
         attempts,
@@ -184,9 +185,9 @@ pub(super) fn snapshot_of(attributes: &Attributes) -> Result<Snapshot, StoreErro
     })
 }
 
-fn wishes_of(item: &Item<'_>) -> Result<PullWishes, StoreError> {
+fn wishes_of(item: &Item<'_>) -> Result<PullOptions, StoreError> {
     let listed = |name| Ok(item.texts(name)?.into_iter().map(str::to_owned).collect());
-    PullWishes::check(
+    PullOptions::check(
         item.switch("draft")?,
         listed("labels")?,
         listed("reviewers")?,
@@ -194,8 +195,8 @@ fn wishes_of(item: &Item<'_>) -> Result<PullWishes, StoreError> {
     .ok_or_else(|| item.bad("labels"))
 }
 
-fn facts_of(item: &Item<'_>) -> Result<Facts, StoreError> {
-    Ok(Facts {
+fn facts_of(item: &Item<'_>) -> Result<JobFacts, StoreError> {
+    Ok(JobFacts {
         id: keys::job_of(item.text("pk")?).ok_or_else(|| item.bad("pk"))?,
         account: item.parsed("owner", AccountId::parse)?,
         installation: InstallationId::new(item.number("installation")?),

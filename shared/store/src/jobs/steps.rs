@@ -6,15 +6,15 @@ use crate::db::keys;
 use crate::inbox::bodies;
 use domain::billing::usage::Tokens;
 use domain::ids::JobId;
-use domain::jobs::pulls::{Change, FileChange, Proposal};
-use domain::jobs::steps::{Order, Output, Plan, Review, Step, Verdict};
+use domain::jobs::pulls::{FileChange, FileEdit, Proposal};
+use domain::jobs::steps::{IssueText, Review, Step, StepOutput, Verdict, WorkPlan};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Wire {
-    Order {
+    Issue {
         title: String,
         body: String,
     },
@@ -40,22 +40,22 @@ struct WireChange {
     content: Option<String>,
 }
 
-fn wire(output: &Output) -> Wire {
+fn wire(output: &StepOutput) -> Wire {
     match output {
-        Output::Order(order) => Wire::Order {
+        StepOutput::Issue(order) => Wire::Issue {
             title: order.title.clone(),
             body: order.body.clone(),
         },
-        Output::Plan(plan) => Wire::Plan {
+        StepOutput::Plan(plan) => Wire::Plan {
             text: plan.text.clone(),
             files: plan.files.clone(),
         },
-        Output::Code(proposal) => Wire::Code {
+        StepOutput::Code(proposal) => Wire::Code {
             title: proposal.title().to_owned(),
             body: proposal.body().to_owned(),
             changes: proposal.changes().iter().map(wire_change).collect(),
         },
-        Output::Review(review) => Wire::Review {
+        StepOutput::Review(review) => Wire::Review {
             verdict: review.verdict.as_str().to_owned(),
             notes: review.notes.clone(),
         },
@@ -64,8 +64,8 @@ fn wire(output: &Output) -> Wire {
 
 fn wire_change(file: &FileChange) -> WireChange {
     let content = match &file.change {
-        Change::Write(content) => Some(content.clone()),
-        Change::Delete => None,
+        FileEdit::Write(content) => Some(content.clone()),
+        FileEdit::Delete => None,
     };
     WireChange {
         path: file.path.clone(),
@@ -73,10 +73,10 @@ fn wire_change(file: &FileChange) -> WireChange {
     }
 }
 
-fn output(wire: Wire) -> Option<Output> {
+fn output(wire: Wire) -> Option<StepOutput> {
     Some(match wire {
-        Wire::Order { title, body } => Output::Order(Order { title, body }),
-        Wire::Plan { text, files } => Output::Plan(Plan { text, files }),
+        Wire::Issue { title, body } => StepOutput::Issue(IssueText { title, body }),
+        Wire::Plan { text, files } => StepOutput::Plan(WorkPlan { text, files }),
         Wire::Code {
             title,
             body,
@@ -84,11 +84,11 @@ fn output(wire: Wire) -> Option<Output> {
         } => {
             let changes = changes.into_iter().map(|file| FileChange {
                 path: file.path,
-                change: file.content.map_or(Change::Delete, Change::Write),
+                change: file.content.map_or(FileEdit::Delete, FileEdit::Write),
             });
-            Output::Code(Proposal::check(&title, &body, changes.collect()).ok()?)
+            StepOutput::Code(Proposal::check(&title, &body, changes.collect()).ok()?)
         }
-        Wire::Review { verdict, notes } => Output::Review(Review {
+        Wire::Review { verdict, notes } => StepOutput::Review(Review {
             verdict: Verdict::parse(&verdict)?,
             notes,
         }),

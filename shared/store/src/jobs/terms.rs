@@ -3,8 +3,8 @@
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts};
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::billing::plans::{BasisPoints, Billable, Counts, Rate};
-use domain::billing::spending::{Line, Spending, Unit};
+use domain::billing::plans::{BasisPoints, Billable, MeteredUnit, Rate};
+use domain::billing::spending::{SpendLine, SpendUnit, Spending};
 use domain::billing::usage::Meter;
 use domain::ids::CustomerId;
 use domain::jobs::{Funding, Terms};
@@ -78,7 +78,7 @@ pub(crate) fn terms_of(item: &Item<'_>) -> Result<Terms, StoreError> {
 pub(crate) const RESERVED: &str = "reserved";
 
 fn spending_attributes(spending: &Spending) -> [(&'static str, AttributeValue); 4] {
-    let line = |line: &Line| {
+    let line = |line: &SpendLine| {
         format!(
             "{} {} {} {}",
             line.meter,
@@ -103,9 +103,9 @@ fn spending_of(item: &Item<'_>) -> Result<Option<Spending>, StoreError> {
     let line = |line: &str| {
         let mut words = line.split(' ');
         let mut word = || words.next();
-        Some(Line {
+        Some(SpendLine {
             meter: Meter::parse(word()?).ok()?,
-            counts: Counts::parse(word()?)?,
+            counts: MeteredUnit::parse(word()?)?,
             most: word()?.parse().ok()?,
             rate: Rate::parse(word()?)?,
         })
@@ -117,7 +117,7 @@ fn spending_of(item: &Item<'_>) -> Result<Option<Spending>, StoreError> {
         .collect::<Option<_>>();
     Ok(Some(Spending {
         period: period.to_owned(),
-        unit: item.parsed("spends", |word| Unit::parse(word).ok_or(()))?,
+        unit: item.parsed("spends", |word| SpendUnit::parse(word).ok_or(()))?,
         lines: lines.ok_or_else(|| item.bad("lines"))?,
         reserved: item.number(RESERVED)?,
     }))
@@ -127,10 +127,10 @@ const PREPAID: &str = "prepaid";
 const METERED: &str = "metered";
 const FREE: &str = "free";
 
-fn counts_of(item: &Item<'_>) -> Result<Vec<(Meter, Counts)>, StoreError> {
+fn counts_of(item: &Item<'_>) -> Result<Vec<(Meter, MeteredUnit)>, StoreError> {
     let one = |line: &str| {
         let (meter, counts) = line.split_once(' ')?;
-        Some((Meter::parse(meter).ok()?, Counts::parse(counts)?))
+        Some((Meter::parse(meter).ok()?, MeteredUnit::parse(counts)?))
     };
     item.texts("counts")?
         .into_iter()

@@ -13,7 +13,7 @@ use crate::ledger::entry_of;
 use crate::ledger::postings::KeyRing;
 use crate::ledger::seals::{DaySum, Seal, seal_of};
 use domain::ids::AccountId;
-use domain::ledger::Kind;
+use domain::ledger::EntryKind;
 use domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -116,7 +116,7 @@ impl fmt::Display for Sums {
 struct Read {
     account: AccountId,
     cause: String,
-    kind: Kind,
+    kind: EntryKind,
     sums: Sums,
     day: String,
     fault: Option<String>,
@@ -357,10 +357,13 @@ impl Store {
             // Holds come before their settlements in the order of the keys.
             let (_, hold) = read.cause.split_once('#').unwrap_or_default();
             match read.kind {
-                Kind::Hold => _ = holds.insert(hold.to_owned(), read.sums.held.unsigned_abs()),
-                Kind::Capture | Kind::Release => _ = holds.remove(hold),
-                Kind::Grant | Kind::TakeBack | Kind::GiveBack | Kind::Adjustment | Kind::Expiry => {
-                }
+                EntryKind::Hold => _ = holds.insert(hold.to_owned(), read.sums.held.unsigned_abs()),
+                EntryKind::Capture | EntryKind::Release => _ = holds.remove(hold),
+                EntryKind::Grant
+                | EntryKind::TakeBack
+                | EntryKind::GiveBack
+                | EntryKind::Adjustment
+                | EntryKind::Expiry => {}
             }
         }
         Ok(Total {
@@ -406,7 +409,7 @@ fn read(item: &Item<'_>, ring: &KeyRing) -> Result<Read, StoreError> {
         Some(_) => None,
     };
     let fault = fault.map(|fault| format!("entry {} of {} {fault}", entry.cause, entry.account));
-    let grants = u64::from(entry.kind == Kind::Grant);
+    let grants = u64::from(entry.kind == EntryKind::Grant);
     Ok(Read {
         sums: Sums {
             free: entry.free,

@@ -11,7 +11,7 @@ use crate::db::keys;
 use crate::db::table::page;
 use crate::db::tx::{Committed, delete_when};
 use crate::ledger::postings::Seen;
-use domain::billing::payments::{Learnt, Payment, Purchase};
+use domain::billing::payments::{CreditPurchase, Payment, PaymentUpdate};
 use domain::ids::{AccountId, PaymentId};
 use domain::ledger::{Cause, left_of};
 use domain::time::Timestamp;
@@ -114,7 +114,7 @@ impl Store {
         let mut tx = self.table.transaction(EXPIRE);
         tx.add(done).or(Refusal::Done);
         let mut postings = Vec::new();
-        if let Some(Learnt {
+        if let Some(PaymentUpdate {
             payment,
             postings: posted,
         }) = gone
@@ -143,7 +143,7 @@ impl Store {
             .payment_find(&row.payment)
             .await?
             .ok_or_else(|| wrong("not known"))?;
-        let Some(Purchase { account, .. }) = &payment.purchase else {
+        let Some(CreditPurchase { account, .. }) = &payment.purchase else {
             return Err(wrong("nothing was bought"));
         };
         let seen = self.balance_seen(account).await?;

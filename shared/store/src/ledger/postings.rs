@@ -12,7 +12,7 @@ use crate::db::tx::{Change, delete_when, put_new};
 use crate::db::{digests, keys};
 use crate::ledger::{Post, entry_of};
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use domain::ledger::{Balance, Cause, Entry, Kind, Posting};
+use domain::ledger::{Balance, Cause, Entry, EntryKind, Posting};
 use domain::retry::{Failure, Retry, Retryable};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -271,7 +271,7 @@ impl Store {
         }
         let grants = postings
             .iter()
-            .filter(|posting| posting.entry().kind == Kind::Grant)
+            .filter(|posting| posting.entry().kind == EntryKind::Grant)
             .count();
         let within = "#free BETWEEN :low AND :high";
         // An account without a balance has nothing.

@@ -13,7 +13,7 @@ use crate::db::{digests, keys};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::accounts::addresses::MailAddress;
 use domain::ids::AccountId;
-use domain::notices::Kind;
+use domain::notices::NoticeKind;
 use domain::switches::Switch;
 use domain::time::Timestamp;
 
@@ -22,12 +22,12 @@ use domain::time::Timestamp;
 pub struct Mailing {
     /// The address, if one is known.
     pub address: Option<MailAddress>,
-    switches: Vec<(Kind, Switch)>,
+    switches: Vec<(NoticeKind, Switch)>,
 }
 
 impl Mailing {
     /// Whether the account is to be told of this kind.
-    pub fn switch(&self, kind: Kind) -> Switch {
+    pub fn switch(&self, kind: NoticeKind) -> Switch {
         let chosen = self.switches.iter().find(|(known, _)| *known == kind);
         chosen.map_or_else(|| kind.at_first(), |(_, switch)| *switch)
     }
@@ -76,7 +76,7 @@ impl Store {
     pub async fn account_notices_set(
         &self,
         account: &AccountId,
-        kind: Kind,
+        kind: NoticeKind,
         switch: Switch,
     ) -> Result<AccountChanged, StoreError> {
         let change = Change::of(keys::account(account))
@@ -107,7 +107,7 @@ impl Store {
             .find_text("mail")?
             .map(|text| MailAddress::parse(text).map_err(|_| item.bad("mail")));
         let mut switches = Vec::new();
-        for kind in Kind::ALL
+        for kind in NoticeKind::ALL
             .iter()
             .copied()
             .filter(|kind| attributes.contains_key(attribute(*kind)))
@@ -173,18 +173,18 @@ pub(crate) fn digest(address: &MailAddress) -> String {
 }
 
 /// Where an account's profile says whether it wants a kind.
-const fn attribute(kind: Kind) -> &'static str {
+const fn attribute(kind: NoticeKind) -> &'static str {
     match kind {
-        Kind::Welcome => "notices_welcome",
-        Kind::PaymentFailed => "notices_payment_failed",
-        Kind::ActionRequired => "notices_action_required",
-        Kind::TrialEnding => "notices_trial_ending",
-        Kind::QuotaNearlyUsed => "notices_quota_nearly_used",
-        Kind::QuotaUsed => "notices_quota_used",
-        Kind::LowBalance => "notices_low_balance",
-        Kind::TopUpNeeded => "notices_top_up_needed",
-        Kind::SpendLimitNear => "notices_spend_limit_near",
-        Kind::SpendLimitReached => "notices_spend_limit_reached",
-        Kind::JobFinished => "notices_job_finished",
+        NoticeKind::Welcome => "notices_welcome",
+        NoticeKind::PaymentFailed => "notices_payment_failed",
+        NoticeKind::ActionRequired => "notices_action_required",
+        NoticeKind::TrialEnding => "notices_trial_ending",
+        NoticeKind::QuotaNearlyUsed => "notices_quota_nearly_used",
+        NoticeKind::QuotaUsed => "notices_quota_used",
+        NoticeKind::LowBalance => "notices_low_balance",
+        NoticeKind::TopUpNeeded => "notices_top_up_needed",
+        NoticeKind::SpendLimitNear => "notices_spend_limit_near",
+        NoticeKind::SpendLimitReached => "notices_spend_limit_reached",
+        NoticeKind::JobFinished => "notices_job_finished",
     }
 }

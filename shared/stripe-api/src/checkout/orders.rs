@@ -1,4 +1,4 @@
-//! Making a checkout session, and ending one early.
+//! Creating and expiring checkout sessions.
 
 use super::CheckoutSession;
 use crate::StripeApi;
@@ -8,55 +8,40 @@ use domain::ids::{CheckoutSessionId, CustomerId, PriceId};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// A session to be made.
+/// A session to create.
 pub struct CheckoutOrder<'a> {
-    /// Whose it is.
     pub customer: &'a CustomerId,
-    /// What it is for.
     pub mode: CheckoutMode<'a>,
-    /// Where it is shown.
     pub ui: CheckoutUi<'a>,
-    /// Our name for it; it comes back as `client_reference_id`.
+    /// Our reference, returned as `client_reference_id`.
     pub reference: &'a str,
-    /// Our notes on it, and on the payment, subscription or setup that it leads to.
+    /// Metadata for the session and for the payment, subscription or setup that it leads to.
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-/// What a session is for.
+/// The mode of a session.
 pub enum CheckoutMode<'a> {
-    /// One payment.
     Payment {
-        /// At what price.
         price: &'a PriceId,
-        /// How many.
         quantity: u64,
     },
-    /// A subscription.
     Subscription {
-        /// At what prices.
         prices: &'a [PriceChoice],
-        /// What it begins with.
         trial: Option<Trial>,
     },
-    /// A way to pay later.
     Setup {
-        /// In which currency it will be used, in lower case.
+        /// In lower case.
         currency: &'a str,
     },
 }
 
-/// Where a session is shown. Stripe writes the session's id where a URL says `{CHECKOUT_SESSION_ID}`.
+/// Where a session is shown. Stripe replaces `{CHECKOUT_SESSION_ID}` in a URL.
 pub enum CheckoutUi<'a> {
-    /// On Stripe's page.
     Hosted {
-        /// Where the customer goes when it is complete.
         success_url: &'a str,
-        /// Where the customer goes who does not want to.
         cancel_url: &'a str,
     },
-    /// LimitCheck a page of ours.
     Embedded {
-        /// Where the customer goes when it is complete.
         return_url: &'a str,
     },
 }
@@ -65,7 +50,8 @@ const CREATE: &str = "create the checkout session";
 const EXPIRE: &str = "expire the checkout session";
 
 impl StripeApi {
-    /// Makes a session. That it exists means nothing; that its customer comes back means nothing; its payment status does.
+    /// Creates a session. Neither its existence nor the customer's return proves anything; its
+    /// payment status does.
     pub async fn checkout_create(
         &self,
         order: &CheckoutOrder<'_>,
@@ -76,7 +62,7 @@ impl StripeApi {
             .await
     }
 
-    /// Ends an open session; Stripe refuses it for any other.
+    /// Expires an open session. Stripe rejects it for any other.
     pub async fn checkout_expire(
         &self,
         id: &CheckoutSessionId,

@@ -1,8 +1,9 @@
-//! Changing what a subscription is for, and asking beforehand what that would cost.
+//! Changing a subscription's items, and previewing the cost.
 //!
-//! Stripe wants to be told what becomes of each item. [`Subscription::changes_to`] works that out from what is there, so it
-//! says nothing once the change is made: look up, work out, and send what is left. A second try after a lost answer then
-//! sends nothing, where sending the same again would take other items for its own.
+//! Stripe needs the change of each item. [`Subscription::changes_to`] derives these from the
+//! present items, so it is empty once the change is made: look up, derive, and send the rest. A
+//! second attempt after a lost answer then sends nothing, where repeating the first request could
+//! change the wrong items.
 
 use super::{PriceChoice, Subscription, WhenUnpaid};
 use crate::StripeApi;
@@ -14,51 +15,37 @@ use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What becomes of one item.
+/// The change of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemChange {
-    /// A new one.
     Add(PriceChoice),
-    /// Another number of the same.
-    Count {
-        /// The item's id.
-        item: String,
-        /// How many.
-        quantity: u64,
-    },
-    /// It goes.
-    Remove {
-        /// The item's id.
-        item: String,
-    },
+    Count { item: String, quantity: u64 },
+    Remove { item: String },
 }
 
-/// A change of what a subscription is for.
+/// A change of a subscription's items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionChange {
-    /// What becomes of its items; those that are not named stay.
+    /// Items that are not named stay.
     pub items: Vec<ItemChange>,
-    /// How the rest of the period is billed.
     pub proration: Proration,
-    /// From when on; one moment for preview and change makes them cost the same.
+    /// The proration time; the same for preview and change makes them cost the same.
     pub proration_at: Option<Timestamp>,
-    /// What becomes of the change if it has to be paid at once and is not.
+    /// What happens if an immediate payment fails.
     pub when_unpaid: WhenUnpaid,
 }
 
-/// How a change in the middle of a period is billed.
+/// How a change within a period is billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proration {
-    /// Not at all.
     None,
-    /// The difference comes with the next invoice.
+    /// The difference is on the next invoice.
     NextInvoice,
-    /// The difference is invoiced at once.
+    /// The difference is invoiced immediately.
     AtOnce,
 }
 
 impl Proration {
-    /// Stripe's word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -69,7 +56,7 @@ impl Proration {
 }
 
 impl Subscription {
-    /// What has to become of the items so that the subscription is for these prices and nothing else. Nothing, if it is.
+    /// The changes that leave the subscription with exactly these prices; empty if it has them.
     pub fn changes_to(&self, prices: &[PriceChoice]) -> Vec<ItemChange> {
         let mut changes = Vec::new();
         for item in &self.items {
@@ -97,40 +84,33 @@ impl Subscription {
     }
 }
 
-/// What an invoice would say.
+/// The preview of an invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Preview {
-    /// What would have to be paid, after what the customer has to its credit.
+    /// The amount due after the customer's credit.
     #[serde(rename = "amount_due")]
     pub amount_due_minor: i64,
-    /// What it would come to before that.
+    /// The amount before the customer's credit.
     #[serde(rename = "total")]
     pub total_minor: i64,
-    /// In lower case.
     pub currency: String,
-    /// For what; the first of them, where there are very many.
+    /// The first lines, if there are very many.
     pub lines: Page<PreviewLine>,
 }
 
-/// A line of what an invoice would say.
+/// A line of an invoice preview.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "LineShape")]
 pub struct PreviewLine {
-    /// How much; less than nothing for what is given back.
+    /// Negative for refunds.
     pub amount_minor: i64,
-    /// For what, as customers read it.
     pub description: Option<String>,
-    /// At what price.
     pub price: Option<PriceId>,
-    /// Of what.
     pub product: Option<ProductId>,
-    /// How many.
     pub quantity: Option<u64>,
-    /// From when on.
     pub period_start: Timestamp,
-    /// Until when.
     pub period_end: Timestamp,
-    /// Whether it is for a part of a period, because of a change.
+    /// Whether it is for part of a period, because of a change.
     pub proration: bool,
 }
 
@@ -189,7 +169,6 @@ const CHANGE: &str = "change the subscription";
 const PREVIEW: &str = "preview the subscription's change";
 
 impl StripeApi {
-    /// Changes what a subscription is for.
     pub async fn subscription_change(
         &self,
         id: &SubscriptionId,
@@ -203,7 +182,7 @@ impl StripeApi {
             .await
     }
 
-    /// What the next invoice would say after a change; with [`Proration::AtOnce`], the invoice that would come at once.
+    /// The next invoice after a change; with [`Proration::AtOnce`], the immediate invoice.
     pub async fn subscription_preview(
         &self,
         id: &SubscriptionId,

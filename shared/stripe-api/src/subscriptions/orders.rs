@@ -1,39 +1,29 @@
-//! Making a subscription, ending it, and taking the end back.
+//! Creating a subscription, cancelling it, and undoing the cancellation.
 
 use super::Subscription;
 use crate::StripeApi;
 use crate::calls::unless_missing;
 use crate::error::StripeError;
-use domain::ids::{CustomerId, PaymentMethodId, PriceId, SubscriptionId};
+pub use crate::prices::PriceChoice;
+use domain::ids::{CustomerId, PaymentMethodId, SubscriptionId};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// A price somebody wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PriceChoice {
-    /// Which.
-    pub price: PriceId,
-    /// How many; nothing where a meter counts, which Stripe insists on.
-    pub quantity: Option<u64>,
-}
-
-/// What a subscription begins with.
+/// A trial at the start of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trial {
-    /// How long; one at least.
+    /// At least one.
     pub days: u32,
-    /// What happens at its end if there is no way to pay.
+    /// What happens at its end without a payment method.
     pub method_missing: MethodMissing,
 }
 
-/// What happens at the end of a trial if there is no way to pay.
+/// What happens at the end of a trial without a payment method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MethodMissing {
-    /// The subscription goes on and owes.
     Invoice,
-    /// It waits, as [`super::SubscriptionStatus::Paused`], until it is resumed.
+    /// It becomes [`super::SubscriptionStatus::Paused`] until it is resumed.
     Pause,
-    /// It is over.
     Cancel,
 }
 
@@ -48,12 +38,11 @@ impl Trial {
     }
 }
 
-/// What becomes of a change that has to be paid at once and is not.
+/// What happens if an immediate payment fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenUnpaid {
-    /// Stripe refuses it ([`StripeError::card_declined`]) and nothing has changed.
+    /// Stripe rejects the request ([`StripeError::card_declined`]), and nothing changes.
     Refuse,
-    /// It stands and owes.
     Owe,
 }
 
@@ -66,30 +55,26 @@ impl WhenUnpaid {
     }
 }
 
-/// A subscription to be made.
+/// A subscription to create.
 pub struct SubscriptionOrder<'a> {
-    /// Whose it is.
     pub customer: &'a CustomerId,
-    /// What it is for.
     pub prices: &'a [PriceChoice],
-    /// What it begins with.
     pub trial: Option<Trial>,
-    /// What it is paid with; without, as the customer pays usually.
+    /// Absent for the customer's default method.
     pub payment_method: Option<&'a PaymentMethodId>,
-    /// What becomes of it if the first invoice is not paid.
+    /// What happens if the first invoice is not paid.
     pub when_unpaid: WhenUnpaid,
-    /// Our notes on it.
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-/// How a subscription ends.
+/// How a subscription is cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancel {
-    /// When what was paid for is over.
+    /// At the end of the paid period.
     AtPeriodEnd,
-    /// At once. What meters have counted since the last invoice is never billed.
+    /// Immediately. Metered usage since the last invoice is never billed.
     Now,
-    /// At once, with a last invoice over what meters have counted.
+    /// Immediately, with a last invoice for metered usage.
     NowWithLastInvoice,
 }
 
@@ -99,7 +84,6 @@ const UNCANCEL: &str = "keep the subscription";
 const RESUME: &str = "resume the subscription";
 
 impl StripeApi {
-    /// Makes a subscription.
     pub async fn subscription_create(
         &self,
         order: &SubscriptionOrder<'_>,
@@ -117,8 +101,8 @@ impl StripeApi {
         self.to(CREATE).write(&["subscriptions"], form, key).await
     }
 
-    /// Ends a subscription; nothing where there is none any more. Ending it at once is a deletion, which takes no key and
-    /// needs none.
+    /// Cancels a subscription. Returns `None` if there is none. Immediate cancellation is a DELETE,
+    /// which needs no idempotency key.
     pub async fn subscription_cancel(
         &self,
         id: &SubscriptionId,
@@ -142,7 +126,7 @@ impl StripeApi {
         })
     }
 
-    /// Takes back that a subscription ends with its period.
+    /// Undoes the cancellation at the period's end.
     pub async fn subscription_uncancel(
         &self,
         id: &SubscriptionId,
@@ -178,6 +162,7 @@ mod tests {
     use super::super::tests::{item, subscription};
     use super::*;
     use crate::testing::{MISSING, Peer, Reply};
+    use domain::ids::PriceId;
 
     fn sample() -> Reply {
         Reply::ok(&subscription(&[item("si_1", "price_1", "licensed", json!(1))]).to_string())

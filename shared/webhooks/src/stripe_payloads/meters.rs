@@ -1,7 +1,7 @@
 //! Usage that Stripe accepted and could not count. Its events are thin: their details have to be fetched.
 
 use super::{Read, Ref, mode};
-use domain::billing::usage::Identifier;
+use domain::billing::usage::UsageIdentifier;
 use domain::ids::StripeEventId;
 use domain::inbox::events::{MeterEvent, StripeEnvelope, StripeEvent};
 use domain::time::Timestamp;
@@ -64,7 +64,7 @@ pub struct MeterErrors {
 /// One report that was accepted and not counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncounted {
-    pub identifier: Identifier,
+    pub identifier: UsageIdentifier,
     /// The reason in Stripe's words.
     pub why: String,
 }
@@ -113,13 +113,13 @@ pub(crate) fn errors(body: &[u8]) -> Result<MeterErrors, serde_json::Error> {
     })
 }
 
-/// A report of ours, recognized by its [`Identifier`]. Others who report to the same Stripe account use other ones.
+/// A report of ours, recognized by its [`UsageIdentifier`]. Others who report to the same Stripe account use other ones.
 fn uncounted(kind: &ErrorType, sample: &Sample) -> Option<Uncounted> {
     let identifier = sample.request.as_ref()?.identifier.as_deref()?;
     let words = [kind.code.as_deref(), sample.error_message.as_deref()];
     let why: Vec<_> = words.into_iter().flatten().collect();
     Some(Uncounted {
-        identifier: Identifier::parse(identifier)?,
+        identifier: UsageIdentifier::parse(identifier)?,
         why: why.join(": ").chars().take(WHY_CHARS_MAX).collect(),
     })
 }

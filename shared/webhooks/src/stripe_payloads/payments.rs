@@ -3,11 +3,11 @@
 //! A payment is identified by its payment intent, or by its charge where it is older than payment intents.
 
 use super::{Around, Read, Ref, maybe, read};
-use domain::billing::payments::{Dispute, Phase, Refund, RefundOutcome, Reported};
+use domain::billing::payments::{Dispute, DisputePhase, Observed, Refund, RefundOutcome};
 use domain::ids::{CheckoutSessionId, CustomerId, DisputeId, PaymentId, RefundId};
 use domain::inbox::events::{
-    ChargeEvent, CheckoutChange, CheckoutEvent, CheckoutPurpose, DisputeEvent, Paid, PaymentChange,
-    PaymentEvent, RefundEvent, StripeEvent,
+    ChargeEvent, CheckoutChange, CheckoutEvent, CheckoutPayment, CheckoutPurpose, DisputeEvent,
+    PaymentChange, PaymentEvent, RefundEvent, StripeEvent,
 };
 use serde::Deserialize;
 
@@ -86,9 +86,9 @@ pub(super) fn checkout(body: &[u8], change: CheckoutChange) -> Read {
             _ => return Ok(None),
         };
         let paid = match session.payment_status.as_str() {
-            "paid" => Paid::Yes,
-            "no_payment_required" => Paid::NothingDue,
-            _ => Paid::NotYet,
+            "paid" => CheckoutPayment::Paid,
+            "no_payment_required" => CheckoutPayment::NotRequired,
+            _ => CheckoutPayment::Unpaid,
         };
         Ok(Some(StripeEvent::Checkout(CheckoutEvent {
             change,
@@ -167,11 +167,11 @@ pub(super) fn dispute(body: &[u8], movement: Movement) -> Read {
             return Ok(None);
         };
         let (withdrawn, reinstated) = match movement {
-            Movement::None => (Reported::No, Reported::No),
-            Movement::Withdrawn => (Reported::Yes, Reported::No),
-            Movement::Reinstated => (Reported::No, Reported::Yes),
+            Movement::None => (Observed::No, Observed::No),
+            Movement::Withdrawn => (Observed::Yes, Observed::No),
+            Movement::Reinstated => (Observed::No, Observed::Yes),
         };
-        let phase = Phase::of_status(&object.status);
+        let phase = DisputePhase::of_status(&object.status);
         let dispute = Dispute {
             minor: object.amount,
             phase,

@@ -6,7 +6,7 @@ mod subscriptions;
 use super::{meter_errors, parse};
 use domain::ids::{CustomerId, PaymentMethodId, StripeEventId};
 use domain::inbox::events::{
-    MeterEvent, Mode, PaymentMethodChange, PaymentMethodEvent, StripeEnvelope, StripeEvent,
+    MeterEvent, PaymentMethodChange, PaymentMethodEvent, StripeEnvelope, StripeEvent, StripeMode,
 };
 use domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn is_ignored(event: &StripeEvent) -> bool {
 
 #[test]
 fn the_envelope_says_when_and_in_which_mode() {
-    for (live, mode) in [(false, Mode::Test), (true, Mode::Live)] {
+    for (live, mode) in [(false, StripeMode::Test), (true, StripeMode::Live)] {
         let body =
             json!({ "created": SECOND, "livemode": live, "data": { "object": { "id": "cus_1" } } })
                 .to_string();
@@ -137,7 +137,7 @@ fn a_thin_event_has_its_time_as_text() {
         envelope,
         Some(StripeEnvelope {
             created_at,
-            mode: Mode::Live
+            mode: StripeMode::Live
         })
     );
     let id = StripeEventId::parse("evt_test_65").expect("an id");

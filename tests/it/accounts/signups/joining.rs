@@ -4,7 +4,7 @@ use super::mails::{ANN, applicant, sign_up_body};
 use super::text;
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
-use domain::notices::Outcome;
+use domain::notices::NoticeOutcome;
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -17,7 +17,7 @@ impl World {
         self.signs_up("192.0.2.1", &sign_up_body(ANN, "payg")).await;
         self.settle().await;
         let account = self
-            .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
+            .assert_provisioned_once(&applicant(ANN), NoticeOutcome::Sent)
             .await
             .id;
         let (_, key) = self.reveals(&self.link_to(ANN), "a").await;

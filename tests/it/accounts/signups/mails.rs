@@ -10,9 +10,9 @@ use crate::world::leaks;
 use crate::world::{FaultPlan, World};
 use bytes::Bytes;
 use domain::accounts::addresses::MailAddress;
-use domain::accounts::signups::{Newcomer, State};
-use domain::inbox::{EventState, Source};
-use domain::notices::Outcome;
+use domain::accounts::signups::{Applicant, SignUpState};
+use domain::inbox::{EventSource, EventState};
+use domain::notices::NoticeOutcome;
 use http::{Request, Response, StatusCode};
 use local_stack::world::INSTALLATION_ID;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use store::mail_newcomer;
 
 pub const ANN: &str = "ann@acme.example";
 
-pub fn applicant(address: &str) -> Newcomer {
+pub fn applicant(address: &str) -> Applicant {
     mail_newcomer(&MailAddress::parse(address).expect("an address"))
 }
 
@@ -168,7 +168,7 @@ async fn provisioning_creates_billing_customer() {
     );
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), NoticeOutcome::Sent)
         .await;
     let customers = world.made_customers();
     assert_eq!(
@@ -209,7 +209,7 @@ async fn trial_signup_to_first_fix() {
         .await;
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), NoticeOutcome::Sent)
         .await;
     let (_, key) = world.reveals(&world.link_to(ANN), "a").await;
     let secret = key["secret"].as_str().expect("a key");
@@ -243,7 +243,7 @@ async fn trial_signup_to_first_fix() {
     world.github_sends("installation.created").await;
     world.settle().await;
     let automatic = world
-        .assert_provisioned_once(&acme(), Outcome::Nobody)
+        .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
         .await;
     let setup = format!("/setup?installation_id={INSTALLATION_ID}&setup_action=install");
     let page = text(&browser.signs_in(&setup, "acme-owner").await);
@@ -331,7 +331,7 @@ async fn hundred_concurrent_signups() {
     {
         accounts.insert(
             world
-                .assert_provisioned_once(&applicant(&address), Outcome::Sent)
+                .assert_provisioned_once(&applicant(&address), NoticeOutcome::Sent)
                 .await
                 .id,
         );
@@ -436,7 +436,7 @@ async fn a_trial_converts_to_the_requested_plan() {
         .await;
     world.settle().await;
     let account = world
-        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), NoticeOutcome::Sent)
         .await;
     world
         .vendors

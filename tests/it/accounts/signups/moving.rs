@@ -11,7 +11,7 @@ use crate::world::verbs::together;
 use crate::world::wire;
 use crate::world::{FaultPlan, World};
 use domain::ids::AccountId;
-use domain::notices::Outcome;
+use domain::notices::NoticeOutcome;
 use http::StatusCode;
 use local_stack::world::{INSTALLATION_ID, OWNER};
 use queues::Queue;
@@ -37,7 +37,7 @@ async fn applicant(world: &World) -> Applicant {
     world.github_sends("installation.created").await;
     world.settle().await;
     let automatic = world
-        .assert_provisioned_once(&acme(), Outcome::Nobody)
+        .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
         .await
         .id;
     Applicant {

@@ -2,16 +2,16 @@
 //! comes first.
 
 use crate::world::{FaultPlan, World};
-use domain::accounts::signups::{Newcomer, State};
+use domain::accounts::signups::{Applicant, SignUpState};
 use domain::ids::OwnerId;
-use domain::inbox::{EventState, Source};
-use domain::notices::Outcome;
+use domain::inbox::{EventSource, EventState};
+use domain::notices::NoticeOutcome;
 use local_stack::world::OWNER_ID;
 use stand_in_shared::faults::Moment;
 use std::time::Duration;
 
-pub fn acme() -> Newcomer {
-    Newcomer::Owner(OwnerId::new(OWNER_ID))
+pub fn acme() -> Applicant {
+    Applicant::Owner(OwnerId::new(OWNER_ID))
 }
 
 #[tokio::test(start_paused = true)]
@@ -32,7 +32,7 @@ async fn installing_the_app_is_enough_for_a_trial() {
         }
         world.settle().await;
         let account = world
-            .assert_provisioned_once(&acme(), Outcome::Nobody)
+            .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
             .await;
         assert_eq!(
             (account.plan.as_str(), account.wish.as_deref()),
@@ -56,7 +56,7 @@ async fn installing_the_app_is_enough_for_a_trial() {
         world.settle().await;
         assert_eq!(world.made_customers().len(), 1);
         world
-            .assert_provisioned_once(&acme(), Outcome::Nobody)
+            .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
             .await;
         world.done().await;
     }
@@ -95,10 +95,10 @@ async fn without_billing_a_sign_up_waits() {
     let row = world.signup(&acme()).await;
     assert_eq!(
         (row.state, row.why.as_deref()),
-        (State::Owed, Some("billing is off"))
+        (SignUpState::Owed, Some("billing is off"))
     );
     assert_eq!(
-        world.outcome(Source::Github, &delivery).await.0,
+        world.outcome(EventSource::Github, &delivery).await.0,
         EventState::Pending
     );
     assert_eq!(world.made_customers().len(), 0);
@@ -116,14 +116,14 @@ async fn a_sign_up_waits_while_billing_is_switched_off() {
         let row = world.signup(&acme()).await;
         assert_eq!(
             (row.state, row.why.as_deref()),
-            (State::Owed, Some("billing is off")),
+            (SignUpState::Owed, Some("billing is off")),
             "{setting}"
         );
         assert_eq!(world.made_customers().len(), 0, "{setting}");
         world.switch("billing_enabled", true).await;
         world.settle().await;
         world
-            .assert_provisioned_once(&acme(), Outcome::Nobody)
+            .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
             .await;
         world.done().await;
     }
@@ -139,7 +139,10 @@ async fn an_operator_s_account_goes_before_a_sign_up() {
     world.github_sends("issues.opened").await;
     world.settle().await;
     let row = world.signup(&acme()).await;
-    assert_eq!((row.state, &row.sign_up.account), (State::Done, &account));
+    assert_eq!(
+        (row.state, &row.sign_up.account),
+        (SignUpState::Done, &account)
+    );
     world.assert_delivered_once();
     world.done().await;
 }
@@ -162,7 +165,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
     world.settle().await;
     let calls = world.stack.faults.calls();
     world
-        .assert_provisioned_once(&acme(), Outcome::Nobody)
+        .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
         .await;
     assert_eq!(world.made_customers().len(), 1, "{call:?}");
     world.done().await;

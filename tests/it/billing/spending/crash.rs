@@ -2,7 +2,7 @@
 
 use super::{HOLDS, LIMIT};
 use crate::world::{FaultPlan, World};
-use domain::billing::spending::{SpendLimit, Spent, Unit};
+use domain::billing::spending::{SpendLimit, SpendUnit, Spent};
 use domain::jobs::cost_to_customer;
 use domain::units::Credits;
 use domain::units::{Currency, Money};
@@ -54,13 +54,13 @@ async fn play(story: Story, death: Option<(u64, Moment)>) -> Vec<u64> {
     let pulls = world.vendors.github.pulls(OWNER, REPOSITORY);
     assert_eq!(pulls.len(), usize::from(story.delivered), "{what}");
     let unit = if story.plan == "credits" {
-        Unit::Credits
+        SpendUnit::Credits
     } else {
-        Unit::Money
+        SpendUnit::Money
     };
     let cost = match pulls.first() {
         None => 0,
-        Some(_) if unit == Unit::Money => 1_500_000_000,
+        Some(_) if unit == SpendUnit::Money => 1_500_000_000,
         Some(pull) => cost_to_customer(&world.job_of_branch(&pull.head).await).micros(),
     };
     let found = world
@@ -150,7 +150,7 @@ async fn held(death: Option<(u64, Moment)>) -> u64 {
     let spent = world
         .stack
         .store
-        .spent_find(&account, "2026-11", Unit::Credits)
+        .spent_find(&account, "2026-11", SpendUnit::Credits)
         .await
         .expect("an answer");
     assert_eq!(

@@ -129,7 +129,7 @@ async fn a_hold_ends_in_the_period_in_which_it_was_made() {
     let spent = world
         .stack
         .store
-        .spent_find(&program.account, &before, Unit::Credits)
+        .spent_find(&program.account, &before, SpendUnit::Credits)
         .await
         .expect("an answer");
     assert_eq!(

@@ -2,14 +2,16 @@
 
 use crate::ledger::{NOW, account, books, gift, micros};
 use domain::accounts::{Account, NewAccount};
-use domain::billing::plans::{Billable, Counts, Limit, Rate};
-use domain::billing::spending::{Line, MICROS, Outlay, SpendLimit, Spending, Spent, Unit};
+use domain::billing::plans::{Billable, Limit, MeteredUnit, Rate};
+use domain::billing::spending::{
+    MICROS, SpendChange, SpendLimit, SpendLine, SpendUnit, Spending, Spent,
+};
 use domain::billing::usage::Meter;
 use domain::ids::{AccountId, ActionId, CustomerId, InstallationId, JobId, RepositoryId};
-use domain::jobs::pulls::PullWishes;
-use domain::jobs::steps::Order;
-use domain::jobs::{self, Facts, Funding, Staged, Terms};
-use domain::ledger::{HoldId, Label, Posting};
+use domain::jobs::pulls::PullOptions;
+use domain::jobs::steps::IssueText;
+use domain::jobs::{self, Funding, JobFacts, Staged, Terms};
+use domain::ledger::{EntryDetails, HoldId, Posting};
 use domain::units::Credits;
 use domain::units::{Currency, Money};
 use std::sync::Arc;
@@ -20,21 +22,21 @@ pub const PERIOD: &str = "2026-11";
 
 /// A job for the n-th issue whose pull request has this price.
 pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
-    let line = Line {
+    let line = SpendLine {
         meter: Meter::pull_requests(),
-        counts: Counts::Pulls,
+        counts: MeteredUnit::Pulls,
         most: 1,
         rate: Rate::parse(rate).expect("a rate"),
     };
     let spending = Spending {
         period: PERIOD.to_owned(),
-        unit: Unit::Money,
+        unit: SpendUnit::Money,
         lines: vec![line],
         reserved: 0,
     };
     let customer = CustomerId::parse("cus_1").expect("an id");
     let [a, b, c, d, e, f, g, h] = n.to_be_bytes();
-    let facts = Facts {
+    let facts = JobFacts {
         id: JobId::mint(NOW, [a, b, c, d, e, f, g, h, 0, 0]),
         account: account.clone(),
         installation: InstallationId::new(1),
@@ -46,11 +48,11 @@ pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
         trigger: format!("issue-{n}"),
         asked_by: "ann".to_owned(),
         retry_of: None,
-        wishes: PullWishes::default(),
+        wishes: PullOptions::default(),
         terms: Terms {
             funding: Funding::Metered {
                 customer,
-                counts: vec![(Meter::pull_requests(), Counts::Pulls)],
+                counts: vec![(Meter::pull_requests(), MeteredUnit::Pulls)],
             },
             billable: Billable::PrOpened,
             budget: None,
@@ -62,7 +64,7 @@ pub fn job(account: &AccountId, n: u64, rate: &str) -> NewJob {
     };
     NewJob {
         row: jobs::queued(facts),
-        order: Order::of("t", "b"),
+        order: IssueText::of("t", "b"),
         limit: Limit::Unlimited,
         hold: None,
     }
@@ -158,7 +160,7 @@ async fn cancelled(store: &Store, ids: &[JobId]) {
     }
 }
 
-async fn spent(store: &Store, account: &AccountId, unit: Unit) -> Spent {
+async fn spent(store: &Store, account: &AccountId, unit: SpendUnit) -> Spent {
     store
         .spent_find(account, PERIOD, unit)
         .await
@@ -187,7 +189,7 @@ async fn of_64_jobs_at_once_as_many_begin_as_the_limit_pays_for() {
         let won = made(&store, &id, 0..64, rate).await;
         assert_eq!(won.len(), usize::from(fit), "at {rate} of {minor}");
         let whole = Rate::parse(rate).expect("a rate").micros(u64::from(fit));
-        let all = spent(&store, &id, Unit::Money).await;
+        let all = spent(&store, &id, SpendUnit::Money).await;
         assert_eq!(
             all,
             Spent {
@@ -202,24 +204,30 @@ async fn of_64_jobs_at_once_as_many_begin_as_the_limit_pays_for() {
         cancelled(&store, &won[..half]).await;
         let again = made(&store, &id, 64..128, rate).await;
         assert_eq!(again.len(), half, "at {rate} of {minor}");
-        let all = spent(&store, &id, Unit::Money).await;
+        let all = spent(&store, &id, SpendUnit::Money).await;
         assert_eq!(all.spent + all.reserved, whole, "at {rate} of {minor}");
         cancelled(&store, &[&won[half..], &again].concat()).await;
         assert_eq!(
-            spent(&store, &id, Unit::Money).await,
+            spent(&store, &id, SpendUnit::Money).await,
             Spent::default(),
             "at {rate} of {minor}"
         );
     }
 }
 
-pub fn hold(id: &AccountId, n: u64, amount: Credits) -> (Posting, Outlay) {
+pub fn hold(id: &AccountId, n: u64, amount: Credits) -> (Posting, SpendChange) {
     let mut digest = [1; 16];
     digest[8..].copy_from_slice(&n.to_be_bytes());
     let hold = HoldId::Own(ActionId::of_digest(digest));
-    let posting =
-        Posting::hold(id, hold, (amount, Credits::ZERO), Label::default(), NOW).counted_in(PERIOD);
-    (posting, Outlay::hold(id, PERIOD, amount))
+    let posting = Posting::hold(
+        id,
+        hold,
+        (amount, Credits::ZERO),
+        EntryDetails::default(),
+        NOW,
+    )
+    .counted_in(PERIOD);
+    (posting, SpendChange::hold(id, PERIOD, amount))
 }
 
 /// Once a lower limit has been answered, nothing begins beyond it any more, whatever was read before.
@@ -259,20 +267,20 @@ async fn a_limit_that_is_lowered_among_64_holds_for_all_that_begin_after() {
                 })
             })
             .collect();
-        while spent(&store, &id, Unit::Credits).await.reserved < 70 {
+        while spent(&store, &id, SpendUnit::Credits).await.reserved < 70 {
             tokio::task::yield_now().await;
         }
         store
             .spend_limit_set(&id, &none(70), NOW)
             .await
             .expect("an answer");
-        let at_once = spent(&store, &id, Unit::Credits).await.reserved;
+        let at_once = spent(&store, &id, SpendUnit::Credits).await.reserved;
         lowered.store(true, Ordering::Relaxed);
         let mut won = 0;
         for task in tasks {
             won += u64::from(task.await.expect("no thread panics"));
         }
-        let all = spent(&store, &id, Unit::Credits).await;
+        let all = spent(&store, &id, SpendUnit::Credits).await;
         assert_eq!(
             all,
             Spent {

@@ -63,7 +63,7 @@ async fn work_that_kills_every_sandbox_ends_the_job() {
     }
     world.settle().await;
     world
-        .assert_not_delivered(State::Failed, "every try ended without a word")
+        .assert_not_delivered(JobState::Failed, "every try ended without a word")
         .await;
     assert_eq!(
         u32::try_from(world.asked("plan")).expect("few"),
@@ -80,12 +80,12 @@ async fn late_messages_are_ignored() {
     world.settle().await;
     let job = world.commented_job().await;
     let id = &job.facts.id;
-    for work in [Work::Plan, Work::Code, Work::Review, Work::Pull] {
+    for work in [JobWork::Plan, JobWork::Code, JobWork::Review, JobWork::Pull] {
         world.queue_gets(&Message::Work(work, id.clone())).await;
     }
     world.queue_gets(&Message::Comment(id.clone())).await;
     world
-        .queue_gets(&Message::Usage(domain::billing::usage::Debts {
+        .queue_gets(&Message::Usage(domain::billing::usage::AccountMeter {
             account: job.facts.account.clone(),
             meter: domain::billing::usage::Meter::pull_requests(),
         }))
@@ -106,7 +106,7 @@ async fn a_worker_that_has_lost_its_lease_changes_nothing() {
     world.turn(Queue::GithubEvents).await;
     world.turn(Queue::Plan).await;
     let id = world.open_job().await.expect("a job");
-    let late = json!({ "Records": [{ "messageId": "late", "body": Message::Work(Work::Code, id.clone()).to_json(), "attributes": {}, "messageAttributes": {} }] });
+    let late = json!({ "Records": [{ "messageId": "late", "body": Message::Work(JobWork::Code, id.clone()).to_json(), "attributes": {}, "messageAttributes": {} }] });
     let late = serde_json::from_value(late).expect("an event");
     // The deadline is one second away, and the model call takes longer than the lease.
     let deadline = (world.stack.now)() + 1_000;
@@ -118,7 +118,7 @@ async fn a_worker_that_has_lost_its_lease_changes_nothing() {
         world.turn(Queue::Code).await;
         assert_eq!(
             world.present_job().await.state,
-            State::Reviewing,
+            JobState::Reviewing,
             "the second one has taken over and is done"
         );
         held.release();
@@ -128,7 +128,7 @@ async fn a_worker_that_has_lost_its_lease_changes_nothing() {
         "the late one has nothing to report"
     );
     let job = world.present_job().await;
-    assert_eq!((job.state, job.steps), (State::Reviewing, 2));
+    assert_eq!((job.state, job.steps), (JobState::Reviewing, 2));
     world.settle().await;
     assert_eq!(world.asked("code"), 2);
     assert_eq!(

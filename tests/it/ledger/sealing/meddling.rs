@@ -3,7 +3,7 @@
 use super::{DAY, HOUR};
 use crate::world::{FaultPlan, World};
 use domain::ids::{AccountId, JobId};
-use domain::ledger::{HoldId, Label, Posting};
+use domain::ledger::{EntryDetails, HoldId, Posting};
 use domain::units::Credits;
 use local_stack::stack::{LEDGER_TABLE, MAIN_TABLE};
 use serde_json::{Value, json};
@@ -74,7 +74,13 @@ async fn furnished() -> (World, AccountId) {
     let now = world.stack.outside.now();
     let held = Credits::from_micros(500_000).expect("an amount");
     let hold = HoldId::Job(JobId::mint(now, [7; 10]));
-    let posting = Posting::hold(&account, hold, (held, Credits::ZERO), Label::default(), now);
+    let posting = Posting::hold(
+        &account,
+        hold,
+        (held, Credits::ZERO),
+        EntryDetails::default(),
+        now,
+    );
     assert_eq!(
         world
             .stack

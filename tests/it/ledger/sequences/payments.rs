@@ -6,8 +6,8 @@ const GRANTED: u64 = 10_000;
 
 const PAID: i64 = 1_000;
 
-fn bought() -> Fact {
-    Fact::Bought(Purchase {
+fn bought() -> PaymentFact {
+    PaymentFact::Bought(CreditPurchase {
         account: account(1),
         credits: micros(GRANTED),
         paid_minor: PAID,
@@ -18,16 +18,22 @@ fn bought() -> Fact {
     })
 }
 
-fn refund(n: u64, minor: i64, outcome: RefundOutcome) -> Fact {
-    Fact::Refund(
+fn refund(n: u64, minor: i64, outcome: RefundOutcome) -> PaymentFact {
+    PaymentFact::Refund(
         RefundId::parse(&format!("re_{n}")).expect("an id"),
         Refund { minor, outcome },
     )
 }
 
-fn disputed(n: u64, minor: i64, phase: Phase, withdrawn: Reported, reinstated: Reported) -> Fact {
+fn disputed(
+    n: u64,
+    minor: i64,
+    phase: DisputePhase,
+    withdrawn: Observed,
+    reinstated: Observed,
+) -> PaymentFact {
     let id = DisputeId::parse(&format!("dp_{n}")).expect("an id");
-    Fact::Disputed(
+    PaymentFact::Disputed(
         id,
         Dispute {
             minor,
@@ -39,23 +45,23 @@ fn disputed(n: u64, minor: i64, phase: Phase, withdrawn: Reported, reinstated: R
 }
 
 /// A name, Stripe's events about one payment, and the credits that remain in the end.
-type Story = (&'static str, Vec<Fact>, u64);
+type Story = (&'static str, Vec<PaymentFact>, u64);
 
 fn refunds() -> Vec<Story> {
     use RefundOutcome::{Failed, Made};
     let parts = vec![
         bought(),
         refund(1, 100, Made),
-        Fact::Refunded(100),
+        PaymentFact::Refunded(100),
         refund(2, 150, Made),
-        Fact::Refunded(250),
+        PaymentFact::Refunded(250),
     ];
     let failed = vec![
         bought(),
         refund(1, 600, Made),
-        Fact::Refunded(600),
+        PaymentFact::Refunded(600),
         refund(2, 400, Made),
-        Fact::Refunded(PAID),
+        PaymentFact::Refunded(PAID),
         refund(2, 400, Failed),
     ];
     vec![
@@ -63,12 +69,16 @@ fn refunds() -> Vec<Story> {
         ("refunded by parts", parts, 7_500),
         (
             "refunded whole",
-            vec![bought(), refund(1, PAID, Made), Fact::Refunded(PAID)],
+            vec![bought(), refund(1, PAID, Made), PaymentFact::Refunded(PAID)],
             0,
         ),
         (
             "an old API version reports sums only",
-            vec![bought(), Fact::Refunded(300), Fact::Refunded(700)],
+            vec![
+                bought(),
+                PaymentFact::Refunded(300),
+                PaymentFact::Refunded(700),
+            ],
             3_000,
         ),
         ("one refund failed", failed, 4_000),
@@ -76,13 +86,13 @@ fn refunds() -> Vec<Story> {
 }
 
 fn disputes() -> Vec<Story> {
-    use Phase::{Inquiry, InquiryClosed, Lost, Open, Won};
-    use Reported::{No, Yes};
+    use DisputePhase::{Inquiry, InquiryClosed, Lost, Open, Won};
+    use Observed::{No, Yes};
     let one = |phase, withdrawn, reinstated| disputed(1, PAID, phase, withdrawn, reinstated);
     let after_a_refund = vec![
         bought(),
         refund(1, 400, RefundOutcome::Made),
-        Fact::Refunded(400),
+        PaymentFact::Refunded(400),
         disputed(1, PAID, Open, Yes, No),
     ];
     let two = vec![
@@ -242,7 +252,7 @@ async fn a_refund_of_what_was_spent_is_a_debt_that_the_next_purchase_pays() {
         .await
         .expect("an answer");
     store
-        .payment_learn(&first, &Fact::Refunded(PAID), "evt_2", NOW)
+        .payment_learn(&first, &PaymentFact::Refunded(PAID), "evt_2", NOW)
         .await
         .expect("an answer");
     let of = |available, held, debt| Balance {
@@ -279,21 +289,21 @@ async fn a_payment_has_one_buyer() {
         .payment_learn(&payment, &bought(), "evt_1", NOW)
         .await
         .expect("an answer");
-    let Fact::Bought(purchase) = bought() else {
+    let PaymentFact::Bought(purchase) = bought() else {
         panic!("bought")
     };
     for other in [
-        Purchase {
+        CreditPurchase {
             account: account(2),
             ..purchase.clone()
         },
-        Purchase {
+        CreditPurchase {
             paid_minor: PAID + 1,
             ..purchase.clone()
         },
     ] {
         let learnt = store
-            .payment_learn(&payment, &Fact::Bought(other), "evt_2", NOW)
+            .payment_learn(&payment, &PaymentFact::Bought(other), "evt_2", NOW)
             .await
             .expect("an answer");
         assert!(
@@ -322,7 +332,13 @@ async fn saying_it_again_says_the_same() {
     let id = account(1);
     let overdraft = |amount, overdraft| {
         let of = (micros(amount), micros(overdraft));
-        Posting::hold(&id, hold_id(1), of, domain::ledger::Label::default(), NOW)
+        Posting::hold(
+            &id,
+            hold_id(1),
+            of,
+            domain::ledger::EntryDetails::default(),
+            NOW,
+        )
     };
     assert_eq!(
         store

@@ -205,7 +205,7 @@ async fn make(
     (name, scopes, expires_at): Wish<'_>,
     now: Timestamp,
 ) -> Result<(StatusCode, Json<KeyMade>), ApiError> {
-    let live = ctx.stripe_mode().await? == Some(domain::inbox::events::Mode::Live);
+    let live = ctx.stripe_mode().await? == Some(domain::inbox::events::StripeMode::Live);
     let text = KeyText::mint(if live { LIVE } else { TEST }, ctx.outside.random_bytes());
     let key = ApiKey {
         id: KeyId::of_act(&act.id()),

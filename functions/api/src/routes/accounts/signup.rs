@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::accounts::addresses::MailAddress;
 use domain::accounts::signups::{
-    SignUp, State as Stands, Way, begins, begins_with, is_open, trial,
+    SignUp, SignUpSource, SignUpState as Stands, begins, begins_with, is_open, trial,
 };
 use domain::billing::plans::{Plan, PlanId};
 use domain::ids::AccountId;
@@ -86,7 +86,7 @@ pub async fn create(
     let sign_up = SignUp {
         newcomer: mail_newcomer(&email),
         account: AccountId::mint(now, ctx.outside.random_bytes()),
-        way: Way::Form,
+        way: SignUpSource::Form,
         plan: first.id.to_string(),
         wish: (first.id != plan.id).then(|| plan.id.to_string()),
         email: Some(email),

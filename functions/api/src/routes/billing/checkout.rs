@@ -5,7 +5,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::accounts::Account;
-use domain::billing::plans::{Catalogue, Pack, Plan};
+use domain::billing::plans::{Catalogue, CreditPack, Plan};
 use domain::billing::subscriptions::Subscription;
 use flows::billing::checkout_sessions::{Mode, Order, session};
 use flows::billing::subscriptions::{already_subscribed, live};
@@ -52,7 +52,7 @@ pub struct CheckoutShown {
 const QUANTITY_MAX: u64 = 1_000;
 
 enum Wish<'a> {
-    Pack(&'a Pack, u64),
+    Pack(&'a CreditPack, u64),
     Plan(&'a Plan),
 }
 

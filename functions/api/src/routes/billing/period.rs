@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::billing::usage::Meter;
 use domain::ids::AccountId;
-use domain::ledger::Kind;
+use domain::ledger::EntryKind;
 use domain::time::Timestamp;
 use domain::units::Credits;
 use flows::accounts::{Entitled, load};
@@ -116,7 +116,7 @@ async fn spent(
             if since.is_some_and(|since| entry.at < since) {
                 return Ok((sum, true));
             }
-            if entry.kind == Kind::Capture {
+            if entry.kind == EntryKind::Capture {
                 sum = sum.checked_add(entry.amount).unwrap_or(Credits::MAX);
             }
         }

@@ -4,7 +4,9 @@ use crate::Ctx;
 use axum::Json;
 use axum::extract::State;
 use catalogue::offers;
-use domain::billing::plans::{Beyond, Charge, Limit, Pack, Pays, Plan, Quota, Rate, Sold};
+use domain::billing::plans::{
+    Availability, CreditPack, Limit, MeterCharge, OverQuota, Pays, Plan, Quota, Rate,
+};
 use domain::units::Credits;
 use domain::units::{Currency, Money};
 use serde::Serialize;
@@ -148,7 +150,7 @@ fn plan(plan: &Plan, currency: Currency) -> PlanShown {
             .collect(),
         fee: from_credits(plan.fee),
         budget: from_credits(plan.budget).filter(|_| !plan.budget.is_zero()),
-        by_agreement: plan.sold == Sold::ByAgreement,
+        by_agreement: plan.sold == Availability::ByAgreement,
         trial_days: plan.trial_days,
         quotas: plan
             .quotas
@@ -158,7 +160,7 @@ fn plan(plan: &Plan, currency: Currency) -> PlanShown {
     }
 }
 
-fn charge(charge: &Charge, currency: Currency) -> ChargeShown {
+fn charge(charge: &MeterCharge, currency: Currency) -> ChargeShown {
     let tier = |up_to, unit: &str| TierShown {
         up_to,
         each_minor: unit.to_owned(),
@@ -184,11 +186,11 @@ fn shown(quota: &Quota) -> QuotaShown {
     QuotaShown {
         limit,
         renews: quota.renews.as_str(),
-        goes_on: quota.beyond == Beyond::Charge,
+        goes_on: quota.beyond == OverQuota::Charge,
     }
 }
 
-fn pack(pack: &Pack) -> PackShown {
+fn pack(pack: &CreditPack) -> PackShown {
     PackShown {
         id: pack.id.to_string(),
         name: pack.name.clone(),

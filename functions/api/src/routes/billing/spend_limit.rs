@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::billing::entitlements::Entitlements;
 use domain::billing::plans::Pays;
-use domain::billing::spending::{SpendLimit, Unit, billing_period, minor};
+use domain::billing::spending::{SpendLimit, SpendUnit, billing_period, minor};
 use domain::ids::AccountId;
 use domain::time::Timestamp;
 use domain::units::Credits;
@@ -170,9 +170,11 @@ pub async fn shown(
 ) -> Result<SpendingShown, ApiError> {
     let period = billing_period(entitlements, now);
     let limit = store.spend_limit_find(account).await?;
-    let money = store.spent_find(account, &period.key, Unit::Money).await?;
+    let money = store
+        .spent_find(account, &period.key, SpendUnit::Money)
+        .await?;
     let credits = store
-        .spent_find(account, &period.key, Unit::Credits)
+        .spent_find(account, &period.key, SpendUnit::Credits)
         .await?;
     let decimal = |micros| {
         Credits::from_micros(micros)
@@ -181,8 +183,8 @@ pub async fn shown(
     };
     Ok(SpendingShown {
         jobs_spend: match entitlements.plan.pays {
-            Pays::Meters => Some(Unit::Money.as_str()),
-            Pays::Credits => Some(Unit::Credits.as_str()),
+            Pays::Meters => Some(SpendUnit::Money.as_str()),
+            Pays::Credits => Some(SpendUnit::Credits.as_str()),
             Pays::Nothing => None,
         },
         resets_at: period.end.map(|end| end.to_string()),

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use domain::ids::{AccountId, AssistId};
 use domain::jobs::assists::{
-    Answer, Commit, DiffFacts, SUMMARY_PROMPT_BYTES_MAX, State as Stands, Summary, Task,
+    AssistAnswer, AssistState as Stands, AssistTask, CommitRef, DiffStats,
+    SUMMARY_PROMPT_BYTES_MAX, SummaryText,
 };
 use flows::jobs::assists::{Wanted, order, paid};
 use http::{HeaderName, StatusCode, header};
@@ -110,7 +111,7 @@ pub async fn create(
         };
         let wanted = Wanted {
             id: id.clone(),
-            task: Task::CommitSummary(commit.clone()),
+            task: AssistTask::CommitSummary(commit.clone()),
             place: Some(SummaryPlace {
                 commit: commit.clone(),
                 instead_of,
@@ -129,8 +130,8 @@ pub async fn create(
     ))
 }
 
-fn commit((owner, repository, sha): &(String, String, String)) -> Result<Commit, ApiError> {
-    Commit::parse(owner, repository, sha).ok_or_else(|| {
+fn commit((owner, repository, sha): &(String, String, String)) -> Result<CommitRef, ApiError> {
+    CommitRef::parse(owner, repository, sha).ok_or_else(|| {
         let detail =
             "The path must name the owner, the repository and the whole commit id of 40 hexadecimal digits.";
         ApiError::bad_request("bad_commit", detail)
@@ -140,7 +141,7 @@ fn commit((owner, repository, sha): &(String, String, String)) -> Result<Commit,
 async fn existing_summary(
     store: &Store,
     account: &AccountId,
-    commit: &Commit,
+    commit: &CommitRef,
 ) -> Result<Option<WholeAssist>, ApiError> {
     let Some(id) = store.summary_find(account, commit).await? else {
         return Ok(None);
@@ -148,7 +149,7 @@ async fn existing_summary(
     Ok(store.assist_find(&id).await?)
 }
 
-fn answered(whole: &WholeAssist, commit: &Commit) -> Answered {
+fn answered(whole: &WholeAssist, commit: &CommitRef) -> Answered {
     let status = if whole.row.state == Stands::Queued {
         StatusCode::ACCEPTED
     } else {
@@ -166,11 +167,13 @@ fn answered(whole: &WholeAssist, commit: &Commit) -> Answered {
     )
 }
 
-fn shown(whole: &WholeAssist, commit: &Commit) -> CommitSummary {
+fn shown(whole: &WholeAssist, commit: &CommitRef) -> CommitSummary {
     let row = &whole.row;
     let said = match &whole.answer {
-        Some(Answer::CommitSummary(Summary { text, diff })) => Some((text.clone(), counted(*diff))),
-        Some(Answer::TestAnalysis(_) | Answer::TestIntegration(_)) | None => None,
+        Some(AssistAnswer::CommitSummary(SummaryText { text, diff })) => {
+            Some((text.clone(), counted(*diff)))
+        }
+        Some(AssistAnswer::TestAnalysis(_) | AssistAnswer::TestIntegration(_)) | None => None,
     };
     let (summary, diff) = said.unzip();
     let tokens = row
@@ -197,8 +200,8 @@ fn shown(whole: &WholeAssist, commit: &Commit) -> CommitSummary {
     }
 }
 
-const fn counted(diff: DiffFacts) -> Diff {
-    let DiffFacts {
+const fn counted(diff: DiffStats) -> Diff {
+    let DiffStats {
         files,
         additions,
         deletions,

@@ -5,7 +5,7 @@
 
 use crate::{ApiError, Ctx};
 use domain::ids::JobId;
-use domain::jobs::phases::{Charge, Ending, Phase, Report};
+use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult};
 use domain::jobs::{Delegated, Job, PullRef, Staged, Transition};
 use domain::retry::Failure;
 use domain::time::Timestamp;
@@ -18,7 +18,7 @@ const ATTEMPTS_MAX: u32 = 4;
 /// Records a report on a job, with the move that it causes. `charge` is what the report costs without a job.
 pub async fn report(
     ctx: &Ctx,
-    (report, charge): (&Report, Option<&Charge>),
+    (report, charge): (&PhaseReport, Option<&FixCharge>),
     id: &JobId,
     now: Timestamp,
 ) -> Result<Reported, ApiError> {
@@ -67,7 +67,7 @@ pub async fn report(
 fn move_of(
     ctx: &Ctx,
     job: Job<Delegated>,
-    report: &Report,
+    report: &PhaseReport,
     now: Timestamp,
 ) -> Result<Option<Transition>, ApiError> {
     if report.is_billable(&ctx.catalogue.phase) {
@@ -82,7 +82,7 @@ fn move_of(
         );
         return Ok(Some(job.delivered(PullRef { number, url }, now)));
     }
-    let failed = (report.phase, report.ending) == (Phase::Mitigate, Ending::Failure);
+    let failed = (report.phase, report.ending) == (Phase::Mitigate, PhaseResult::Failure);
     Ok(failed.then(|| job.given_up("the external agent reported a failure", now)))
 }
 
@@ -92,7 +92,7 @@ pub fn absent() -> ApiError {
 }
 
 /// Sends the job's messages. A message that is lost costs a minute: the rows are due, and the sweeper finds them.
-async fn send(ctx: &Ctx, report: &Report, id: &JobId, transition: &Transition) {
+async fn send(ctx: &Ctx, report: &PhaseReport, id: &JobId, transition: &Transition) {
     let account = Some(&report.account);
     let usage = transition.money().debts().into_iter().map(Message::Usage);
     for message in usage.chain([Message::Comment(id.clone())]) {

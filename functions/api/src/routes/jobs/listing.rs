@@ -5,8 +5,8 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::ids::{AccountId, JobId};
-use domain::jobs::requests::{Outcome, Request};
-use domain::jobs::{CancelOutcome, Funding, MovedOn, Snapshot, cost_to_customer};
+use domain::jobs::requests::{JobRequest, RequestOutcome};
+use domain::jobs::{CancelOutcome, ConcurrentMove, Funding, JobRow, cost_to_customer};
 use http::StatusCode;
 use queues::{Message, Queues};
 use rest::{IdempotencyKey, Params, Path, cursors};
@@ -130,12 +130,12 @@ pub async fn cancel(
             send_comment(&ctx.queues, &row).await;
             Ok((StatusCode::ACCEPTED, Json(shown(&row))))
         }
-        Advanced::Stale => Err(MovedOn.into()),
+        Advanced::Stale => Err(ConcurrentMove.into()),
     }
 }
 
 /// Brings the job's comment up to date. A message that is lost costs a minute: the row is due, and the sweeper finds it.
-async fn send_comment(queues: &Queues, row: &Snapshot) {
+async fn send_comment(queues: &Queues, row: &JobRow) {
     let message = Message::Comment(row.facts.id.clone());
     if let Err(error) = queues.send(&message, Some(&row.facts.account)).await {
         tracing::warn!(job.id = %row.facts.id, %error, "could not queue the comment of a job; the sweeper will");
@@ -147,9 +147,9 @@ const REASON: &str = "its owner cancelled it";
 /// What a job's id names.
 pub(crate) enum Found {
     /// The job, or the one that the request with this id joined.
-    Job(Box<Snapshot>),
+    Job(Box<JobRow>),
     /// A request that has no job, or none yet.
-    Request(Box<Request>),
+    Request(Box<JobRequest>),
 }
 
 /// Finds the account's job or request with an id.
@@ -164,7 +164,7 @@ pub(crate) async fn find(store: &Store, account: &AccountId, id: &str) -> Result
         .await?
         .filter(|request| request.account == *account);
     let request = request.ok_or_else(absent)?;
-    if let Some(Outcome::Job(job)) = &request.outcome
+    if let Some(RequestOutcome::Job(job)) = &request.outcome
         && let Some(row) = store.job_find(job).await?
     {
         return own(row, account).map(Found::Job).ok_or_else(absent);
@@ -172,12 +172,12 @@ pub(crate) async fn find(store: &Store, account: &AccountId, id: &str) -> Result
     Ok(Found::Request(Box::new(request)))
 }
 
-fn own(row: Snapshot, account: &AccountId) -> Option<Box<Snapshot>> {
+fn own(row: JobRow, account: &AccountId) -> Option<Box<JobRow>> {
     (row.facts.account == *account).then(|| Box::new(row))
 }
 
 /// The job, if there is one.
-pub(crate) fn begun(found: Found) -> Result<Snapshot, ApiError> {
+pub(crate) fn begun(found: Found) -> Result<JobRow, ApiError> {
     match found {
         Found::Job(row) => Ok(*row),
         Found::Request(request) => Err(match request.outcome {
@@ -194,10 +194,10 @@ pub(crate) fn begun(found: Found) -> Result<Snapshot, ApiError> {
 }
 
 /// A request, as the job that it may become.
-fn requested(request: &Request) -> JobShown {
+fn requested(request: &JobRequest) -> JobShown {
     let (state, reason) = match &request.outcome {
-        Some(Outcome::Refused(why)) => ("REFUSED", Some(why.clone())),
-        Some(Outcome::Job(_)) | None => ("REQUESTED", None),
+        Some(RequestOutcome::Refused(why)) => ("REFUSED", Some(why.clone())),
+        Some(RequestOutcome::Job(_)) | None => ("REQUESTED", None),
     };
     JobShown {
         id: request.id.to_string(),
@@ -218,7 +218,7 @@ fn requested(request: &Request) -> JobShown {
     }
 }
 
-fn shown(row: &Snapshot) -> JobShown {
+fn shown(row: &JobRow) -> JobShown {
     let facts = &row.facts;
     let (paid_by, price) = match facts.terms.funding {
         Funding::Prepaid { .. } => (Some("credits"), Some(cost_to_customer(row).to_string())),

@@ -13,7 +13,8 @@ use domain::billing::plans::Limit;
 use domain::billing::usage::Meter;
 use domain::ids::JobId;
 use domain::jobs::Offer;
-use domain::jobs::phases::{Counted, Ending, Fix, Phase, Report};
+use domain::jobs::fixes::Fix;
+use domain::jobs::phases::{Phase, PhaseReport, PhaseResult, ReportBilling};
 use domain::jobs::repositories::RepositoryName;
 use domain::notices::{Notice, quota_warning};
 use domain::time::Timestamp;
@@ -173,7 +174,7 @@ pub async fn report(
             return Err(ApiError::conflict("idempotency_key_reused", detail));
         }
     };
-    if report.counted == Counted::Now {
+    if report.counted == ReportBilling::Billed {
         tracing::info!(account.id = %account.id, report.id = %report.id, by = %caller.by, audit = true, "a fix was reported");
         warn(&ctx, &found, now).await?;
         // What a job spends is counted by the job's own terms, and warned of with its mail.
@@ -215,7 +216,7 @@ fn read(
     id: domain::ids::ActionId,
     told: PhaseData,
     now: Timestamp,
-) -> Result<Report, ApiError> {
+) -> Result<PhaseReport, ApiError> {
     let bad = |code, detail: &str| ApiError::bad_request(code, detail);
     let phase = Phase::parse(&told.phase).ok_or_else(|| {
         bad(
@@ -223,7 +224,7 @@ fn read(
             "`phase` must be `scan`, `validate` or `mitigate`.",
         )
     })?;
-    let ending = Ending::parse(&told.status)
+    let ending = PhaseResult::parse(&told.status)
         .ok_or_else(|| bad("bad_status", "`status` must be `success` or `failure`."))?;
     let repository = RepositoryName::parse(&told.repository).ok_or_else(|| {
         bad(
@@ -274,7 +275,7 @@ fn read(
                 "`occurred_at` must be a past time in RFC 3339.",
             )
         })?;
-    Ok(Report {
+    Ok(PhaseReport {
         id,
         account: caller.account.clone(),
         phase,
@@ -294,7 +295,7 @@ fn read(
         data,
         occurred_at,
         at: now,
-        counted: Counted::Never,
+        counted: ReportBilling::NotBillable,
     })
 }
 
@@ -333,7 +334,7 @@ async fn warn(
     Ok(())
 }
 
-fn shown(report: &Report) -> PhaseShown {
+fn shown(report: &PhaseReport) -> PhaseShown {
     PhaseShown {
         id: report.id.to_string(),
         phase: report.phase.as_str(),

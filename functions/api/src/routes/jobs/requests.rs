@@ -9,9 +9,9 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::ids::JobId;
-use domain::jobs::State as JobState;
+use domain::jobs::JobState;
 use domain::jobs::repositories::RepositoryName;
-use domain::jobs::requests::{Agent, Request};
+use domain::jobs::requests::{Agent, JobRequest};
 use http::StatusCode;
 use queues::Message;
 use rest::{Act, Body, IdempotencyKey, Path};
@@ -71,7 +71,7 @@ pub async fn create(
     let agent = wanted
         .agent
         .as_deref()
-        .map_or(Some(Agent::Ours), Agent::parse);
+        .map_or(Some(Agent::Tallyhook), Agent::parse);
     let agent = agent.ok_or_else(|| {
         ApiError::bad_request("bad_agent", "`agent` must be `tallyhook` or `external`.")
     })?;
@@ -157,7 +157,7 @@ async fn ask(
     (repository, issue_number, agent): (RepositoryName, u64, Agent),
     retry_of: Option<JobId>,
 ) -> Result<(StatusCode, Json<Requested>), ApiError> {
-    let request = Request {
+    let request = JobRequest {
         id: JobId::of_act(&act.id()),
         account: caller.account.clone(),
         repository,

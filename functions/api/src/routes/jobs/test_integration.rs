@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use domain::ids::AssistId;
 use domain::jobs::assists::{
-    Answer, BadFiles, Integrated, Score, SourceFile, State as Stands, Task, TestAnalysis,
-    TestIntegration,
+    AssistAnswer, AssistState as Stands, AssistTask, BadFiles, FileScore, IntegratedFile,
+    SourceFile, TestAnalysis, TestIntegration,
 };
 use domain::retry::Failure;
 use flows::jobs::assists::{Wanted, order};
@@ -103,7 +103,7 @@ pub async fn analyze(
     Body(wanted): Body<TestsToScore>,
 ) -> Result<Answered, ApiError> {
     let task = TestAnalysis::check(wanted.code.map(sent), all_sent(wanted.tests));
-    ask(&ctx, &caller, &once, task.map(Task::TestAnalysis)).await
+    ask(&ctx, &caller, &once, task.map(AssistTask::TestAnalysis)).await
 }
 
 /// Puts tests into a test file. It is free; an account has a number of these a day. Input and result are
@@ -120,7 +120,7 @@ pub async fn generate(
     Body(wanted): Body<TestsToIntegrate>,
 ) -> Result<Answered, ApiError> {
     let task = TestIntegration::check(sent(wanted.target), all_sent(wanted.tests));
-    ask(&ctx, &caller, &once, task.map(Task::TestIntegration)).await
+    ask(&ctx, &caller, &once, task.map(AssistTask::TestIntegration)).await
 }
 
 /// The state and the result of an analysis or integration.
@@ -141,7 +141,7 @@ pub async fn show(
         .await?
         .filter(|whole| whole.row.facts.account == caller.account);
     let whole = found
-        .filter(|whole| !matches!(whole.task, Task::CommitSummary(_)))
+        .filter(|whole| !matches!(whole.task, AssistTask::CommitSummary(_)))
         .ok_or_else(absent)?;
     Ok(Json(shown(whole)))
 }
@@ -150,7 +150,7 @@ async fn ask(
     ctx: &Ctx,
     caller: &Caller,
     once: &IdempotencyKey,
-    task: Result<Task, BadFiles>,
+    task: Result<AssistTask, BadFiles>,
 ) -> Result<Answered, ApiError> {
     caller.may_begin(ctx).await?;
     let task = task.map_err(|error| ApiError::bad_request("bad_files", error.to_string()))?;
@@ -192,8 +192,8 @@ fn shown(whole: WholeAssist) -> TestAssist {
     let row = whole.row;
     let (mut scores, mut integrated) = (None, None);
     match whole.answer {
-        Some(Answer::TestAnalysis(found)) => {
-            let one = |Score {
+        Some(AssistAnswer::TestAnalysis(found)) => {
+            let one = |FileScore {
                            path,
                            score,
                            reason,
@@ -204,14 +204,14 @@ fn shown(whole: WholeAssist) -> TestAssist {
             };
             scores = Some(found.into_iter().map(one).collect());
         }
-        Some(Answer::TestIntegration(made)) => integrated = Some(made),
-        Some(Answer::CommitSummary(_)) | None => {}
+        Some(AssistAnswer::TestIntegration(made)) => integrated = Some(made),
+        Some(AssistAnswer::CommitSummary(_)) | None => {}
     }
-    let lines = |Integrated {
+    let lines = |IntegratedFile {
                      lines_added,
                      lines_removed,
                      ..
-                 }: &Integrated| (*lines_added, *lines_removed);
+                 }: &IntegratedFile| (*lines_added, *lines_removed);
     let (lines_added, lines_removed) = integrated.as_ref().map(lines).unzip();
     TestAssist {
         id: row.facts.id.to_string(),
@@ -219,7 +219,7 @@ fn shown(whole: WholeAssist) -> TestAssist {
         state: row.state.as_str(),
         scores,
         file: integrated.map(
-            |Integrated {
+            |IntegratedFile {
                  file: SourceFile { path, content },
                  ..
              }| FileContent { path, content },

@@ -5,7 +5,7 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::ledger::{Entry, Kind};
+use domain::ledger::{Entry, EntryKind};
 use domain::units::decimal;
 use http::header;
 use rest::{Params, cursors};
@@ -150,9 +150,9 @@ pub async fn transactions(
     }
 }
 
-fn kind(word: &str) -> Result<Kind, ApiError> {
-    Kind::parse(word).ok_or_else(|| {
-        let known = Kind::ALL.map(Kind::as_str).join(", ");
+fn kind(word: &str) -> Result<EntryKind, ApiError> {
+    EntryKind::parse(word).ok_or_else(|| {
+        let known = EntryKind::ALL.map(EntryKind::as_str).join(", ");
         ApiError::bad_request("bad_kind", format!("`kind` must be one of {known}."))
     })
 }
@@ -190,8 +190,8 @@ fn field(text: &str) -> String {
 
 fn shown(entry: &Entry) -> Transaction {
     let side = match entry.kind {
-        Kind::Hold => "hold",
-        Kind::Release => "release",
+        EntryKind::Hold => "hold",
+        EntryKind::Release => "release",
         _ if entry.free.saturating_add(entry.held) < 0 => "debit",
         _ => "credit",
     };

@@ -5,10 +5,10 @@ use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
 use domain::billing::plans::{cost, price};
-use domain::billing::spending::{Outlay, Unit, billing_period};
+use domain::billing::spending::{SpendChange, SpendUnit, billing_period};
 use domain::billing::usage::Tokens;
 use domain::ids::ActionId;
-use domain::ledger::{HoldId, Label, Posting};
+use domain::ledger::{EntryDetails, HoldId, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
 use flows::accounts::load;
@@ -166,7 +166,7 @@ pub async fn create(
     let posting = Posting::hold(&caller.account, hold, (amount, Credits::ZERO), label, now)
         .until(end)
         .counted_in(&period);
-    let outlay = Outlay::hold(&caller.account, &period, amount);
+    let outlay = SpendChange::hold(&caller.account, &period, amount);
     let mut post = ctx.store.hold_make(&posting, &outlay).await?;
     let short = matches!(post, Post::Insufficient(_) | Post::SpendLimitReached);
     if short && release_expired(&ctx, &caller, now).await? > 0 {
@@ -190,8 +190,13 @@ pub async fn create(
             Err(ApiError::payment_required("insufficient_credits", detail))
         }
         Post::SpendLimitReached => {
-            let refusal =
-                spend_limit::reached(&ctx.store, &caller.account, Unit::Credits, &period, now);
+            let refusal = spend_limit::reached(
+                &ctx.store,
+                &caller.account,
+                SpendUnit::Credits,
+                &period,
+                now,
+            );
             Err(refusal.await?.into())
         }
         Post::NoHold => Err(no_hold()),
@@ -251,7 +256,7 @@ async fn settle(
         .and_then(|open| open.period);
     let outlay = period
         .as_deref()
-        .map(|period| Outlay::settlement(&caller.account, period, (held, used)));
+        .map(|period| SpendChange::settlement(&caller.account, period, (held, used)));
     let now = ctx.outside.now();
     let posting = Posting::settle(&caller.account, hold, (held, used), label, now);
     let settled = || Settled {
@@ -262,7 +267,7 @@ async fn settle(
     let post = ctx.store.hold_settle(&posting, outlay.as_ref()).await?;
     if let (Post::Posted, Some(period)) = (post, &period) {
         ctx.store
-            .spend_warn(&caller.account, (Unit::Credits, period), now)
+            .spend_warn(&caller.account, (SpendUnit::Credits, period), now)
             .await?;
     }
     match post {
@@ -280,14 +285,14 @@ async fn release_expired(ctx: &Ctx, caller: &Caller, now: Timestamp) -> Result<u
     let mut released = 0;
     for open in ctx.store.hold_list(&caller.account).await? {
         if open.until.is_some_and(|end| end <= now) {
-            let label = Label {
+            let label = EntryDetails {
                 note: "expired".to_owned(),
-                ..Label::default()
+                ..EntryDetails::default()
             };
             let settled = (open.amount, Credits::ZERO);
             let outlay = open
                 .period
-                .map(|period| Outlay::settlement(&caller.account, &period, settled));
+                .map(|period| SpendChange::settlement(&caller.account, &period, settled));
             let posting = Posting::settle(&caller.account, open.hold, settled, label, now);
             ctx.store.hold_settle(&posting, outlay.as_ref()).await?;
             released += 1;
@@ -330,7 +335,7 @@ fn amount(
 }
 
 fn head(text: &str) -> &str {
-    domain::jobs::steps::head(text, 100)
+    domain::text::truncate(text, 100)
 }
 
 fn label(
@@ -338,7 +343,7 @@ fn label(
     caller: &Caller,
     description: Option<&str>,
     usual: &str,
-) -> Result<Label, ApiError> {
+) -> Result<EntryDetails, ApiError> {
     let note = description.map_or(usual, str::trim);
     if note.chars().count() > DESCRIPTION_CHARS_MAX || note.chars().any(char::is_control) {
         let detail = format!(
@@ -347,7 +352,7 @@ fn label(
         return Err(ApiError::bad_request("bad_description", detail));
     }
     let source = caller.by.to_string();
-    Ok(Label {
+    Ok(EntryDetails {
         note: note.to_owned(),
         source,
         priced_by: ctx.catalogue.version.clone(),

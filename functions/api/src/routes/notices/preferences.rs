@@ -7,7 +7,7 @@ use crate::caller::{Caller, MayBill, MayRead};
 use crate::{ApiError, Ctx};
 use axum::Json;
 use axum::extract::State;
-use domain::notices::{self, Kind};
+use domain::notices::{self, NoticeKind};
 use rest::Body;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ pub async fn switch(
 
 async fn shown(ctx: &Ctx, caller: &Caller) -> Result<Json<NoticesShown>, ApiError> {
     let mailing = ctx.store.account_mail_find(&caller.account).await?;
-    let kinds = Kind::ALL
+    let kinds = NoticeKind::ALL
         .iter()
         .map(|kind| (kind.as_str().to_owned(), mailing.switch(*kind).is_on()));
     Ok(Json(NoticesShown {

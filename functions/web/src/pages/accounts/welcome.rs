@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::accounts::api_keys::{ApiKey, KeyText, LIVE, Reveal, RevealToken, Scope, TEST};
 use domain::ids::{ActionId, KeyId};
-use domain::inbox::events::Mode;
+use domain::inbox::events::StripeMode;
 use http::{HeaderMap, StatusCode, header};
 use rest::pages::Page;
 use rest::welcome::{FirstKey, Welcome};
@@ -144,8 +144,8 @@ async fn make(
         .chain_update(reveal.salt)
         .chain_update(once.as_str());
     let prefix = match reveal.mode {
-        Mode::Live => LIVE,
-        Mode::Test => TEST,
+        StripeMode::Live => LIVE,
+        StripeMode::Test => TEST,
     };
     let text = KeyText::mint(prefix, mixed.finalize().into());
     let key = ApiKey {

@@ -1,11 +1,13 @@
 //! A table over everything Stripe can say of a subscription, and what is left when one has lapsed.
 
 use super::*;
-use crate::billing::marketplace::{Listed, Rank};
-use crate::billing::plans::{BasisPoints, Billable, Limit, Pays, PhasePredicate, PlanId, Sold};
+use crate::billing::marketplace::{EventRank, ListedPlan};
+use crate::billing::plans::{
+    Availability, BasisPoints, Billable, Limit, Pays, PhasePredicate, PlanId,
+};
 use crate::billing::subscriptions::SubscriptionItem;
 use crate::ids::{AccountId, CustomerId, OwnerId, PriceId, ProductId, SubscriptionId};
-use crate::inbox::{EventKey, Source};
+use crate::inbox::{EventKey, EventSource};
 use crate::units::Credits;
 use crate::units::Currency;
 use std::collections::BTreeMap;
@@ -22,7 +24,7 @@ fn plan(name: &str, fallback: Option<&str>) -> Plan {
         id: id(name),
         name: name.to_owned(),
         description: String::new(),
-        sold: Sold::Openly,
+        sold: Availability::Public,
         price: None,
         pays: Pays::Nothing,
         charges: vec![],
@@ -120,7 +122,7 @@ fn seen(own: &str, subscriptions: &[Subscription], now: Timestamp) -> (String, C
 fn seen_with(
     own: &str,
     subscriptions: &[Subscription],
-    purchases: &[Purchase],
+    purchases: &[MarketplacePurchase],
     now: Timestamp,
 ) -> (String, Coverage) {
     let catalogue = catalogue();
@@ -140,19 +142,19 @@ fn purchase(
     price: ListedPrice,
     state: PurchaseState,
     said: i64,
-) -> Purchase {
-    let event = EventKey::parse(Source::Github, "d").expect("an id");
-    let listed = Listed {
+) -> MarketplacePurchase {
+    let event = EventKey::parse(EventSource::Github, "d").expect("an id");
+    let listed = ListedPlan {
         id: 1,
         name: format!("listed {plan}"),
         price,
     };
-    Purchase {
+    MarketplacePurchase {
         owner: OwnerId::new(owner),
         listed,
         state,
         since: day(said),
-        rank: Rank::new(day(said), day(said), &event),
+        rank: EventRank::new(day(said), day(said), &event),
     }
 }
 

@@ -12,10 +12,10 @@ fn account(n: u8) -> AccountId {
     AccountId::mint(NOW, [n; 10])
 }
 
-fn bought(micros: u64, paid_minor: i64) -> Fact {
+fn bought(micros: u64, paid_minor: i64) -> PaymentFact {
     let (currency, what, priced_by) = ("usd".to_owned(), "credits".to_owned(), "v1".to_owned());
     let (account, credits, expires_at) = (account(1), credits(micros), None);
-    Fact::Bought(Purchase {
+    PaymentFact::Bought(CreditPurchase {
         account,
         credits,
         paid_minor,
@@ -26,15 +26,20 @@ fn bought(micros: u64, paid_minor: i64) -> Fact {
     })
 }
 
-fn refund(id: &str, minor: i64, outcome: RefundOutcome) -> Fact {
-    Fact::Refund(
+fn refund(id: &str, minor: i64, outcome: RefundOutcome) -> PaymentFact {
+    PaymentFact::Refund(
         RefundId::parse(id).expect("an id"),
         Refund { minor, outcome },
     )
 }
 
-fn dispute(minor: i64, phase: Phase, withdrawn: Reported, reinstated: Reported) -> Fact {
-    Fact::Disputed(
+fn dispute(
+    minor: i64,
+    phase: DisputePhase,
+    withdrawn: Observed,
+    reinstated: Observed,
+) -> PaymentFact {
+    PaymentFact::Disputed(
         DisputeId::parse("dp_1").expect("an id"),
         Dispute {
             minor,
@@ -46,7 +51,7 @@ fn dispute(minor: i64, phase: Phase, withdrawn: Reported, reinstated: Reported) 
 }
 
 /// Tells facts one after another; what has moved of the account's credits after each.
-fn told<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> (Payment, Vec<i64>) {
+fn told<'a>(facts: impl IntoIterator<Item = &'a PaymentFact>) -> (Payment, Vec<i64>) {
     let mut payment = Payment::unknown(PaymentId::parse("pi_1").expect("an id"));
     let (mut free, mut path) = (0, Vec::new());
     for fact in facts {
@@ -67,7 +72,7 @@ fn told<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> (Payment, Vec<i64>) {
 }
 
 /// Every order of a few facts.
-fn orders(facts: &[Fact]) -> Vec<Vec<Fact>> {
+fn orders(facts: &[PaymentFact]) -> Vec<Vec<PaymentFact>> {
     let Some((first, rest)) = facts.split_first() else {
         return vec![Vec::new()];
     };
@@ -84,21 +89,21 @@ fn orders(facts: &[Fact]) -> Vec<Vec<Fact>> {
 
 #[test]
 fn every_order_ends_the_same_and_never_below_nothing() {
-    use {Phase::*, RefundOutcome::*, Reported::*};
+    use {DisputePhase::*, Observed::*, RefundOutcome::*};
     let stories = [
         (
             vec![
                 refund("re_1", 100, Made),
-                Fact::Refunded(100),
+                PaymentFact::Refunded(100),
                 refund("re_2", 400, Made),
-                Fact::Refunded(500),
+                PaymentFact::Refunded(500),
             ],
             500,
         ),
         (
             vec![
                 refund("re_1", 600, Made),
-                Fact::Refunded(600),
+                PaymentFact::Refunded(600),
                 refund("re_1", 600, Failed),
             ],
             1_000,
@@ -123,7 +128,7 @@ fn every_order_ends_the_same_and_never_below_nothing() {
             vec![
                 dispute(500, Inquiry, No, No),
                 dispute(500, InquiryClosed, No, No),
-                Fact::Refunded(250),
+                PaymentFact::Refunded(250),
             ],
             750,
         ),
@@ -153,7 +158,7 @@ fn the_same_share_of_the_credits_goes_as_of_the_money() {
         (1_000, 1, 999),
         (1_000, 0, 1_000),
     ] {
-        let (payment, path) = told(&[bought(1_000, paid), Fact::Refunded(refunded)]);
+        let (payment, path) = told(&[bought(1_000, paid), PaymentFact::Refunded(refunded)]);
         assert_eq!(
             (path.last(), payment.taken),
             (Some(&left), credits(1_000 - left.unsigned_abs())),
@@ -161,7 +166,7 @@ fn the_same_share_of_the_credits_goes_as_of_the_money() {
         );
     }
     assert_eq!(
-        told(&[bought(1_000, 0), Fact::Refunded(5)]).1.last(),
+        told(&[bought(1_000, 0), PaymentFact::Refunded(5)]).1.last(),
         Some(&1_000),
         "a gift has no money to go back"
     );
@@ -170,32 +175,34 @@ fn the_same_share_of_the_credits_goes_as_of_the_money() {
 #[test]
 fn another_buyer_or_amount_is_a_contradiction() {
     let (payment, _) = told(&[bought(1_000, 500)]);
-    let Fact::Bought(purchase) = bought(1_000, 500) else {
+    let PaymentFact::Bought(purchase) = bought(1_000, 500) else {
         panic!("bought")
     };
     for other in [
-        Purchase {
+        CreditPurchase {
             account: account(2),
             ..purchase.clone()
         },
-        Purchase {
+        CreditPurchase {
             paid_minor: 501,
             ..purchase.clone()
         },
     ] {
         assert_eq!(
-            payment.learn(Fact::Bought(other), "evt_2", NOW).err(),
+            payment
+                .learn(PaymentFact::Bought(other), "evt_2", NOW)
+                .err(),
             Some(Contradiction)
         );
     }
-    let renamed = Purchase {
+    let renamed = CreditPurchase {
         what: "other words".to_owned(),
         priced_by: "v2".to_owned(),
         ..purchase
     };
     assert!(
         payment
-            .learn(Fact::Bought(renamed), "evt_2", NOW)
+            .learn(PaymentFact::Bought(renamed), "evt_2", NOW)
             .expect("no contradiction")
             .is_none(),
         "the first stands"
@@ -205,19 +212,19 @@ fn another_buyer_or_amount_is_a_contradiction() {
 #[test]
 fn stripe_s_words_for_a_dispute_have_their_phases() {
     for (word, phase) in [
-        ("warning_needs_response", Phase::Inquiry),
-        ("warning_under_review", Phase::Inquiry),
-        ("warning_closed", Phase::InquiryClosed),
-        ("needs_response", Phase::Open),
-        ("under_review", Phase::Open),
-        ("won", Phase::Won),
-        ("lost", Phase::Lost),
-        ("a word of tomorrow", Phase::Open),
+        ("warning_needs_response", DisputePhase::Inquiry),
+        ("warning_under_review", DisputePhase::Inquiry),
+        ("warning_closed", DisputePhase::InquiryClosed),
+        ("needs_response", DisputePhase::Open),
+        ("under_review", DisputePhase::Open),
+        ("won", DisputePhase::Won),
+        ("lost", DisputePhase::Lost),
+        ("a word of tomorrow", DisputePhase::Open),
     ] {
-        assert_eq!(Phase::of_status(word), phase, "{word}");
+        assert_eq!(DisputePhase::of_status(word), phase, "{word}");
     }
-    for phase in Phase::ALL {
-        assert_eq!(Phase::parse(phase.as_str()), Some(phase));
+    for phase in DisputePhase::ALL {
+        assert_eq!(DisputePhase::parse(phase.as_str()), Some(phase));
     }
 }
 
@@ -235,7 +242,7 @@ fn what_has_gone_with_its_time_is_not_taken_again() {
         (300, 400, 300, 1_000, -300),
     ] {
         let mut facts = vec![bought(1_000, 1_000)];
-        facts.extend((before > 0).then_some(Fact::Refunded(before)));
+        facts.extend((before > 0).then_some(PaymentFact::Refunded(before)));
         let (payment, path) = told(&facts);
         let free = path.last().expect("a grant") - spent;
         let learnt = payment
@@ -250,7 +257,7 @@ fn what_has_gone_with_its_time_is_not_taken_again() {
         assert!(learnt.payment.expire(credits(gone), NOW).is_none(), "once");
         let told = learnt
             .payment
-            .learn(Fact::Refunded(after), "evt_2", NOW)
+            .learn(PaymentFact::Refunded(after), "evt_2", NOW)
             .expect("no contradiction");
         let moved = told.map_or(0, |told| {
             told.postings

@@ -1,58 +1,37 @@
-//! Periods: what a quota counts within. A counter belongs to one period by its key, so nothing is ever reset.
+//! Periods: what a quota counts within. A counter's key names its period, so nothing is ever reset.
 
+use crate::text::words;
 use crate::time::Timestamp;
 
-/// When a quota begins anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renewal {
-    /// With each calendar month, UTC.
-    Month,
-    /// With each period of the subscription; by calendar month while there is none.
-    Subscription,
-    /// Never.
-    Never,
-}
-
-impl Renewal {
-    /// The word in the catalogue.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Month => "month",
-            Self::Subscription => "subscription",
-            Self::Never => "never",
-        }
-    }
-
-    /// Reads the word back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Month, Self::Subscription, Self::Never]
-            .into_iter()
-            .find(|word| word.as_str() == text)
+words! {
+    Renewal {
+        /// With each calendar month, UTC.
+        Month = "month",
+        /// With each period of the subscription, or with each calendar month without one.
+        Subscription = "subscription",
+        Never = "never",
     }
 }
 
-/// From one moment until just before another.
+/// A half-open interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Its first moment.
     pub start: Timestamp,
-    /// The first moment after it.
     pub end: Timestamp,
 }
 
-/// One period of a quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Period {
-    /// What tells it from every other: `2026-11`, `from-2026-11-17`, `ever`.
+    /// The identity: `2026-11`, `from-2026-11-17` or `ever`.
     pub key: String,
-    /// When it began; none for one that always was.
+    /// Absent if it always existed.
     pub start: Option<Timestamp>,
-    /// When the next one begins, where that is known.
+    /// When the next one starts, if known.
     pub end: Option<Timestamp>,
 }
 
 impl Period {
-    /// The period that `now` falls in, given what Stripe last said of the subscription's.
+    /// The period that contains `now`, given the last known period of the subscription.
     pub fn at(renews: Renewal, subscribed: Option<Span>, now: Timestamp) -> Self {
         match (renews, subscribed) {
             (Renewal::Never, _) => Self {

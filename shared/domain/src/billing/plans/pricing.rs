@@ -1,7 +1,7 @@
-//! What work costs: the models' prices exactly, the markup once.
+//! What work costs: the models' exact prices, and the markup once.
 //!
-//! A model's price is a whole number of microcredits a token, so costs add up without rounding. [`price`] puts the markup
-//! on the sum and rounds up, and is the only place that rounds.
+//! A model's price is a whole number of microcredits a token, so costs add up without rounding.
+//! [`price`] adds the markup to the sum and rounds up; nothing else rounds.
 
 use crate::billing::plans::Catalogue;
 use crate::billing::usage::Tokens;
@@ -13,25 +13,25 @@ pub struct BasisPoints(pub u32);
 
 const WHOLE: u128 = 10_000;
 
-/// What one model costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelPrice {
-    /// Its name, without the date that providers append.
+    /// The name without the date that providers append.
     pub model: String,
-    /// Microcredits for a token of the prompt.
+    /// Microcredits for an input token.
     pub input: u64,
-    /// Microcredits for a token of the answer.
+    /// Microcredits for an output token.
     pub output: u64,
 }
 
-/// What so many tokens cost before the markup; none when it is more than an amount can be.
+/// The cost of the tokens before the markup, or `None` if it is too large.
 pub fn cost(tokens: Tokens, model: &ModelPrice) -> Option<Credits> {
     let input = tokens.input.checked_mul(model.input)?;
     let output = tokens.output.checked_mul(model.output)?;
     Credits::from_micros(input.checked_add(output)?)
 }
 
-/// What a customer pays for work of this cost, rounded up to the microcredit; at most what an amount can be.
+/// The customer's price for work of this cost, rounded up to the microcredit and clamped to the
+/// largest amount.
 pub fn price(cost: Credits, markup: BasisPoints, fee: Credits) -> Credits {
     let marked = (u128::from(cost.micros()) * (WHOLE + u128::from(markup.0))).div_ceil(WHOLE);
     let marked = u64::try_from(marked).ok().and_then(Credits::from_micros);
@@ -40,22 +40,23 @@ pub fn price(cost: Credits, markup: BasisPoints, fee: Credits) -> Credits {
         .unwrap_or(Credits::MAX)
 }
 
-/// Tokens a text can come to at most. Two bytes a token is more than any prose or code has needed.
+/// The most tokens that a text can have. Two bytes a token is more than any prose or code has
+/// needed.
 pub fn tokens_of_bytes(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX).div_ceil(2)
 }
 
-/// How many tokens an answer may have.
+/// How long an answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokensBound {
-    /// So many.
     AtMost(u32),
-    /// What is left of the budget does not pay for the prompt and a usable answer.
+    /// The rest of the budget does not pay for the prompt and a usable answer.
     TooPoor,
 }
 
 impl Catalogue {
-    /// The price of the model that a provider names, which may append a date to it; the longest name that fits counts.
+    /// The price of a model by the name that a provider reports, which may end with a date. The
+    /// longest matching name counts.
     pub fn model(&self, named: &str) -> Option<&ModelPrice> {
         let fits = |model: &&ModelPrice| match named.strip_prefix(model.model.as_str()) {
             Some("") => true,
@@ -70,8 +71,8 @@ impl Catalogue {
 }
 
 impl Catalogue {
-    /// The most that one call of any model can cost a customer: a prompt of so many bytes, and the longest answer that is
-    /// reckoned with.
+    /// The most that one call of any model can cost a customer, given the prompt's length and the
+    /// longest answer.
     pub fn call_max(&self, prompt_bytes: usize) -> Credits {
         let tokens = self.call_tokens_max(prompt_bytes);
         let most = self
@@ -82,7 +83,7 @@ impl Catalogue {
         price(most.unwrap_or_default(), self.markup, Credits::ZERO)
     }
 
-    /// The most tokens that such a call takes.
+    /// The most tokens that such a call uses.
     pub fn call_tokens_max(&self, prompt_bytes: usize) -> Tokens {
         Tokens {
             input: tokens_of_bytes(prompt_bytes),
@@ -100,7 +101,8 @@ fn is_date(text: &str) -> bool {
             .all(|byte| byte.is_ascii_digit() || byte == b'-')
 }
 
-/// How long an answer may be so that the job stays within its budget, given what it has cost and the prompt to come.
+/// How long an answer may be so that the job stays within its budget, given its cost so far and the
+/// next prompt.
 pub fn answer_bound(
     budget: Credits,
     terms: (BasisPoints, Credits),

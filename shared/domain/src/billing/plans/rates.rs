@@ -1,21 +1,21 @@
-//! What so many units cost at a rate, in whole millionths of a minor unit.
+//! What units cost at a rate, in whole millionths of a minor unit.
 //!
-//! A rate has up to twelve places of a minor unit; the sum is made with all of them and rounded up once, so that what is
-//! counted is never less than what Stripe asks, and by less than a millionth more.
+//! A rate has up to twelve places of a minor unit. The sum uses all of them and is rounded up once,
+//! so the counted amount is never less than Stripe's, and at most a millionth more.
 
-use super::{Rate, Tier};
+use super::{Rate, RateTier};
 use crate::units::decimal_parse;
 
-/// Places that Stripe has.
+/// The places that Stripe supports.
 const PLACES: usize = 12;
-/// Of those, what a millionth does not show.
+/// The part of them below a millionth.
 const BELOW: u128 = 1_000_000;
-/// More than anybody owes: it leaves room for sums.
+/// A bound above any real sum, with room for additions.
 const MICROS_MAX: u64 = 100_000_000_000_000_000;
 const NO_END: &str = "inf";
 
 impl Rate {
-    /// What the first so many units cost together, in millionths of a minor unit.
+    /// The cost of the first `units` units, in millionths of a minor unit.
     pub fn micros(&self, units: u64) -> u64 {
         let exact = match self {
             Self::PerUnit(unit) => times(unit, units),
@@ -26,7 +26,7 @@ impl Rate {
             .min(MICROS_MAX)
     }
 
-    /// As it stands on a row.
+    /// The text on a row.
     pub fn text(&self) -> String {
         match self {
             Self::PerUnit(unit) => unit.clone(),
@@ -34,7 +34,7 @@ impl Rate {
         }
     }
 
-    /// Reads it back.
+    /// Parses a text written by [`Self::text`].
     pub fn parse(text: &str) -> Option<Self> {
         if !text.contains(':') {
             return decimal_parse(text, PLACES).map(|_| Self::PerUnit(text.to_owned()));
@@ -47,7 +47,7 @@ impl Rate {
             } else {
                 Some(up_to.parse().ok()?)
             };
-            Some(Tier {
+            Some(RateTier {
                 up_to,
                 unit: unit.to_owned(),
             })
@@ -59,7 +59,7 @@ impl Rate {
     }
 }
 
-fn tier_text(tier: &Tier) -> String {
+fn tier_text(tier: &RateTier) -> String {
     let up_to = tier
         .up_to
         .map_or_else(|| NO_END.to_owned(), |up_to| up_to.to_string());
@@ -70,7 +70,7 @@ fn times(unit: &str, units: u64) -> u128 {
     u128::from(decimal_parse(unit, PLACES).unwrap_or(u64::MAX)) * u128::from(units)
 }
 
-fn graduated(tiers: &[Tier], units: u64) -> u128 {
+fn graduated(tiers: &[RateTier], units: u64) -> u128 {
     let (mut sum, mut below) = (0_u128, 0_u64);
     for tier in tiers {
         let within = tier.up_to.map_or(units, |up_to| units.min(up_to));

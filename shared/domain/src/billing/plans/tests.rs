@@ -7,9 +7,9 @@ fn price(id: &str) -> PriceId {
     PriceId::parse(id).expect("a price")
 }
 
-fn pack(id: &str, prices: &[&str]) -> Pack {
+fn pack(id: &str, prices: &[&str]) -> CreditPack {
     let currency = Currency::parse("usd").expect("a currency");
-    Pack {
+    CreditPack {
         id: PlanId::parse(id).expect("a name"),
         name: id.to_owned(),
         credits: Credits::MAX,

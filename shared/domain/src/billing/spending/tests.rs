@@ -1,7 +1,7 @@
-//! What beginning, ending and reporting do to a period's sum, and what a customer is told of it.
+//! What the start, the end and the report of work do to a period's sum, and the notices they cause.
 
 use super::*;
-use crate::notices::Kind;
+use crate::notices::NoticeKind;
 use crate::units::Currency;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_210_980_000);
@@ -10,13 +10,13 @@ fn account() -> AccountId {
     AccountId::mint(NOW, [1; 10])
 }
 
-fn line(counts: Counts, most: u64, rate: &str) -> Line {
-    let meter = if counts == Counts::Pulls {
+fn line(counts: MeteredUnit, most: u64, rate: &str) -> SpendLine {
+    let meter = if counts == MeteredUnit::Pulls {
         Meter::pull_requests()
     } else {
         Meter::tokens()
     };
-    Line {
+    SpendLine {
         meter,
         counts,
         most,
@@ -24,10 +24,10 @@ fn line(counts: Counts, most: u64, rate: &str) -> Line {
     }
 }
 
-fn money(lines: Vec<Line>) -> Spending {
+fn money(lines: Vec<SpendLine>) -> Spending {
     Spending {
         period: "2026-11".to_owned(),
-        unit: Unit::Money,
+        unit: SpendUnit::Money,
         lines,
         reserved: 7,
     }
@@ -36,16 +36,16 @@ fn money(lines: Vec<Line>) -> Spending {
 #[test]
 fn what_was_counted_is_taken_off_but_for_what_it_came_to() {
     let spending = money(vec![
-        line(Counts::Pulls, 1, "1500"),
-        line(Counts::Tokens, 10_000, "0.0018"),
+        line(MeteredUnit::Pulls, 1, "1500"),
+        line(MeteredUnit::Tokens, 10_000, "0.0018"),
     ]);
     let begins = spending.begins(&account());
     assert_eq!(
         (begins.stage, begins.flat),
-        (Stage::Begins, 1_500_000_000 + 18_000_000)
+        (SpendStage::Begins, 1_500_000_000 + 18_000_000)
     );
-    let counted = |line: &Line| {
-        if line.counts == Counts::Pulls {
+    let counted = |line: &SpendLine| {
+        if line.counts == MeteredUnit::Pulls {
             1
         } else {
             1_000
@@ -54,7 +54,7 @@ fn what_was_counted_is_taken_off_but_for_what_it_came_to() {
     let billed = spending.ends(&account(), 0, counted);
     assert_eq!(
         (billed.stage, billed.flat),
-        (Stage::Ends { reserved: 7 }, -16_200_000)
+        (SpendStage::Ends { reserved: 7 }, -16_200_000)
     );
     assert_eq!(
         spending.ends(&account(), 0, |_| 0).flat,
@@ -62,15 +62,15 @@ fn what_was_counted_is_taken_off_but_for_what_it_came_to() {
         "nothing is left of what came to nothing"
     );
     let done = spending.done(&account(), 0, |line| {
-        u64::from(line.counts == Counts::Pulls)
+        u64::from(line.counts == MeteredUnit::Pulls)
     });
-    assert_eq!((done.stage, done.flat), (Stage::Done, 1_500_000_000));
+    assert_eq!((done.stage, done.flat), (SpendStage::Done, 1_500_000_000));
 }
 
 #[test]
 fn tiers_are_climbed_and_not_priced_beforehand() {
-    let spending = money(vec![line(Counts::Pulls, 1, "60:0,inf:800")]);
-    let tier_deltas = |outlay: Outlay| {
+    let spending = money(vec![line(MeteredUnit::Pulls, 1, "60:0,inf:800")]);
+    let tier_deltas = |outlay: SpendChange| {
         (
             outlay.flat,
             outlay
@@ -96,7 +96,7 @@ fn tiers_are_climbed_and_not_priced_beforehand() {
 fn credits_are_counted_as_they_are_held() {
     let spending = Spending {
         period: "p".to_owned(),
-        unit: Unit::Credits,
+        unit: SpendUnit::Credits,
         lines: Vec::new(),
         reserved: 600,
     };
@@ -121,7 +121,7 @@ fn four_fifths_and_the_whole_are_told() {
             reserved: reserved * MICROS,
         };
         limit
-            .warning((Unit::Money, "2026-11"), spent, NOW)
+            .warning((SpendUnit::Money, "2026-11"), spent, NOW)
             .map(|notice| (notice.topic.kind(), notice.words))
     };
     assert_eq!(
@@ -130,19 +130,19 @@ fn four_fifths_and_the_whole_are_told() {
         "what is only reserved may come back"
     );
     let (near, words) = kind(4_000, 1_000).expect("a warning");
-    assert_eq!(near, Kind::SpendLimitNear);
+    assert_eq!(near, NoticeKind::SpendLimitNear);
     assert_eq!(
         words,
-        "of the 50.00 USD that you want to spend at most in this billing period, 40.00 USD are spent, and 10.00 USD are \
-         reserved for work under way."
+        "40.00 USD of your spend limit of 50.00 USD for this billing period are spent, and 10.00 USD \
+         are reserved for work under way."
     );
     assert_eq!(
         kind(5_000, 0).expect("a warning").0,
-        Kind::SpendLimitReached
+        NoticeKind::SpendLimitReached
     );
     assert!(
         limit
-            .warning((Unit::Credits, "2026-11"), Spent::of(u64::MAX, 0), NOW)
+            .warning((SpendUnit::Credits, "2026-11"), Spent::of(u64::MAX, 0), NOW)
             .is_none(),
         "no limit there"
     );
@@ -151,16 +151,16 @@ fn four_fifths_and_the_whole_are_told() {
         ..SpendLimit::default()
     };
     assert!(
-        none.warning((Unit::Credits, "p"), Spent::default(), NOW)
+        none.warning((SpendUnit::Credits, "p"), Spent::default(), NOW)
             .is_none(),
         "nothing was spent, as he wished"
     );
     let told = none
-        .reached((Unit::Credits, "p"), Spent::default(), NOW)
+        .reached((SpendUnit::Credits, "p"), Spent::default(), NOW)
         .expect("a notice");
     assert_eq!(
         told.topic.kind(),
-        Kind::SpendLimitReached,
+        NoticeKind::SpendLimitReached,
         "something was refused"
     );
 }
@@ -178,7 +178,7 @@ fn parts_of_a_minor_unit_show_as_a_whole_one() {
             reserved: 5
         }
     );
-    for unit in [Unit::Money, Unit::Credits] {
-        assert_eq!(Unit::parse(unit.as_str()), Some(unit));
+    for unit in [SpendUnit::Money, SpendUnit::Credits] {
+        assert_eq!(SpendUnit::parse(unit.as_str()), Some(unit));
     }
 }

@@ -1,38 +1,41 @@
-//! How to tell Stripe of usage: with which moment, and whether it has to be asked first what it has counted.
+//! How to report usage to Stripe: with which timestamp, and whether to look up first what Stripe
+//! has counted.
 
 use crate::billing::subscriptions::{Status, Subscription};
 use crate::time::Timestamp;
 use std::time::Duration;
 
-/// What to do about a usage record that is still owed to Stripe.
+/// What to do with a usage record that is not reported yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportAction {
-    /// Send it; Stripe still knows the identifier if we sent it before.
+    /// Send it; Stripe still knows the identifier if it was sent before.
     Send,
-    /// Stripe may have forgotten the identifier: ask what it has counted before sending.
+    /// Stripe may have forgotten the identifier: look up what it has counted before sending.
     LookUp,
-    /// Stripe takes no timestamp this old; a human has to bill it another way.
+    /// Stripe rejects timestamps this old; an operator has to bill it in another way.
     TooOld,
 }
 
-/// Stripe promises to know an identifier for 24 hours; an hour is kept as margin.
+/// Stripe keeps identifiers for 24 hours; an hour is kept as a margin.
 const IDENTIFIER_KNOWN: Duration = Duration::from_secs(23 * 3_600);
-/// Stripe takes timestamps of the past 35 days; a day is kept as margin.
+/// Stripe accepts timestamps of the past 35 days; a day is kept as a margin.
 const TIMESTAMP_TAKEN: Duration = Duration::from_secs(34 * 86_400);
 
-/// Stripe keeps a period's invoice open for an hour after the period has ended, for usage that comes late.
+/// Stripe keeps a period's invoice open for an hour after the period, for late usage.
 const INVOICE_OPEN: Duration = Duration::from_secs(3_600);
 
-/// Whether usage is old enough to belong to a closed period; only then its account's subscriptions need to be looked at.
+/// Whether usage is old enough to belong to a closed period. Only then do the account's
+/// subscriptions matter.
 pub fn may_be_late(at: Timestamp, now: Timestamp) -> bool {
     now.since(at) > INVOICE_OPEN
 }
 
-/// The moment to tell usage with that became billable `at` and that Stripe would bill no more at that moment, because the
-/// invoice of its period is closed: it is carried forward into the present period. None where its own moment will do.
+/// The timestamp to report usage with that became billable `at`, if the invoice of its period is
+/// closed: Stripe would no longer bill it there, so it is carried into the present period. Returns
+/// `None` if its own timestamp is still good.
 ///
-/// This is asked before the first try and never after, when Stripe may have counted the usage already. What was used while a
-/// subscription was being tried is free, and is not carried to where it would cost.
+/// The caller asks before the first attempt and never after it, when Stripe may have counted the
+/// usage already. Usage during a trial is free and is not carried to where it would cost.
 pub fn carried_to(
     at: Timestamp,
     subscriptions: &[Subscription],
@@ -58,7 +61,7 @@ pub fn carried_to(
         .then_some(now)
 }
 
-/// How to tell Stripe of a record that is told with the moment `at` and was first sent at `first_attempt`.
+/// How to report a record with the timestamp `at` that was first sent at `first_attempt`.
 pub fn report_action(
     at: Timestamp,
     first_attempt: Option<Timestamp>,

@@ -1,23 +1,23 @@
-//! Commit summaries: which commit, and what is said of it.
+//! Commit summaries: which commit, and the summary of its diff.
 
 use crate::jobs::repositories::RepositoryName;
 use std::fmt;
 
-/// A commit in a repository, as a customer names it: in small letters, since GitHub does not tell capitals from them.
+/// A commit in a repository, in lower case, since GitHub ignores case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
+pub struct CommitRef {
     repository: RepositoryName,
     sha: String,
 }
 
-/// Bytes of the prompt that a summary is made from, so that what it can cost at most is known beforehand.
+/// The most bytes of a summary's prompt, which bounds its cost in advance.
 pub const SUMMARY_PROMPT_BYTES_MAX: usize = 64 * 1024;
-/// Bytes kept of a summary.
+/// The most bytes kept of a summary.
 pub const SUMMARY_TEXT_BYTES_MAX: usize = 16 * 1024;
 const SHA_CHARS: usize = 40;
 
-impl Commit {
-    /// Reads an owner, a repository and a whole commit id; none where one of them cannot be that.
+impl CommitRef {
+    /// Parses an owner, a repository and a full commit id.
     pub fn parse(owner: &str, repository: &str, sha: &str) -> Option<Self> {
         let hex = sha.len() == SHA_CHARS && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
         let repository = RepositoryName::of(owner, repository)?.folded();
@@ -27,50 +27,42 @@ impl Commit {
         })
     }
 
-    /// The repository.
     pub const fn repository(&self) -> &RepositoryName {
         &self.repository
     }
 
-    /// The commit's id.
     pub fn sha(&self) -> &str {
         &self.sha
     }
 }
 
-/// `owner/repository#sha`, by which one summary is known again.
-impl fmt::Display for Commit {
+/// `owner/repository#sha`, which identifies a summary.
+impl fmt::Display for CommitRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.repository, self.sha)
     }
 }
 
-/// A commit in words.
+/// The summary of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
-    /// The words.
+pub struct SummaryText {
     pub text: String,
-    /// What they are about.
-    pub diff: DiffFacts,
+    pub diff: DiffStats,
 }
 
-/// What was counted in a diff.
+/// The counts of a diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DiffFacts {
-    /// Files it changes.
+pub struct DiffStats {
     pub files: u64,
-    /// Lines it adds.
     pub additions: u64,
-    /// Lines it takes away.
     pub deletions: u64,
-    /// Its length.
     pub bytes: u64,
-    /// How much of it the model was shown, from its beginning.
+    /// How many bytes of it the model saw, from the beginning.
     pub shown_bytes: u64,
 }
 
-impl DiffFacts {
-    /// Counts a unified diff, as git prints it, of which so much is shown.
+impl DiffStats {
+    /// Counts a unified diff in git's format, of which the model sees `shown_bytes`.
     pub fn of(diff: &str, shown_bytes: usize) -> Self {
         let number = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
         let mut facts = Self {
@@ -103,7 +95,7 @@ mod tests {
 
     #[test]
     fn commits_are_named_in_one_way() {
-        let commit = Commit::parse("Acme", "Greeter.rs", SHA).expect("a commit");
+        let commit = CommitRef::parse("Acme", "Greeter.rs", SHA).expect("a commit");
         assert_eq!(
             commit.to_string(),
             format!("acme/greeter.rs#{}", SHA.to_ascii_lowercase())
@@ -118,7 +110,7 @@ mod tests {
             ("a", "b", "g123456789abcdef0123456789abcdef01234567"),
         ] {
             assert_eq!(
-                Commit::parse(owner, repository, sha),
+                CommitRef::parse(owner, repository, sha),
                 None,
                 "{owner}/{repository} {sha}"
             );
@@ -129,7 +121,7 @@ mod tests {
     fn diffs_are_counted_by_their_hunks() {
         let diff = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,2 +1,2 @@\n same\n-old\n+++ new\n\
             diff --git a/b b/b\nnew file mode 100644\n--- /dev/null\n+++ b/b\n@@ -0,0 +1 @@\n+b\n";
-        let facts = DiffFacts::of(diff, 10);
+        let facts = DiffStats::of(diff, 10);
         assert_eq!(
             (
                 facts.files,
@@ -139,6 +131,6 @@ mod tests {
             ),
             (2, 2, 1, 10)
         );
-        assert_eq!(DiffFacts::of("", 0), DiffFacts::default());
+        assert_eq!(DiffStats::of("", 0), DiffStats::default());
     }
 }

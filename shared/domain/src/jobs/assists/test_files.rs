@@ -4,6 +4,7 @@
 //! task alone says whether what a model answers is an answer to it.
 
 use crate::jobs::pulls::may_touch;
+use crate::text::truncate;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -12,7 +13,6 @@ use std::fmt;
 pub struct SourceFile {
     /// Where, relative to the repository's root.
     pub path: String,
-    /// Its whole content.
     pub content: String,
 }
 
@@ -39,19 +39,16 @@ pub struct TestIntegration {
 
 /// How well a test file suits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Score {
-    /// Which one.
+pub struct FileScore {
     pub path: String,
     /// From 0 to 100.
     pub score: u8,
-    /// Why, in words.
     pub reason: String,
 }
 
 /// A file with tests put into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Integrated {
-    /// The file.
+pub struct IntegratedFile {
     pub file: SourceFile,
     /// Lines that it has more.
     pub lines_added: u64,
@@ -72,7 +69,6 @@ const REASON_BYTES_MAX: usize = 500;
 /// Why files are not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadFiles {
-    /// There is no test file.
     None,
     /// More than [`TEST_FILES_MAX`].
     TooMany(usize),
@@ -80,7 +76,6 @@ pub enum BadFiles {
     TooLarge(usize),
     /// A path that leads out of a repository, or to what is not for tests.
     Path(String),
-    /// The same path twice.
     Twice(String),
     /// It has nothing in it, or control characters.
     Content(String),
@@ -92,17 +87,17 @@ impl fmt::Display for BadFiles {
             Self::None => f.write_str("send at least one test file"),
             Self::TooMany(files) => write!(
                 f,
-                "{files} test files are more than {TEST_FILES_MAX}; send fewer at once"
+                "{files} test files are too many; send at most {TEST_FILES_MAX}"
             ),
             Self::TooLarge(bytes) => {
                 write!(
                     f,
-                    "{bytes} bytes of contents are more than {TEST_BYTES_MAX}; send fewer or shorter files"
+                    "{bytes} bytes of content are too many; send at most {TEST_BYTES_MAX}"
                 )
             }
-            Self::Path(path) => write!(f, "{path:?} is no path of a file within a repository"),
+            Self::Path(path) => write!(f, "{path:?} is not a path of a file within the repository"),
             Self::Twice(path) => write!(f, "{path:?} was sent twice"),
-            Self::Content(path) => write!(f, "{path:?} is empty or no plain text"),
+            Self::Content(path) => write!(f, "{path:?} is empty or not plain text"),
         }
     }
 }
@@ -127,16 +122,16 @@ impl TestAnalysis {
     }
 
     /// What a model says of them, if it says one thing of each and of nothing else; the best first.
-    pub fn scored(&self, said: Vec<Score>) -> Option<Vec<Score>> {
+    pub fn scored(&self, said: Vec<FileScore>) -> Option<Vec<FileScore>> {
         let mut open: BTreeSet<&str> = self.tests.iter().map(|file| file.path.as_str()).collect();
         let mut scores = Vec::new();
-        for Score {
+        for FileScore {
             path,
             score,
             reason,
         } in said
         {
-            let reason = head(reason.trim()).to_owned();
+            let reason = truncate(reason.trim(), REASON_BYTES_MAX).to_owned();
             if !open.remove(path.as_str())
                 || score > SCORE_MAX
                 || reason.is_empty()
@@ -144,7 +139,7 @@ impl TestAnalysis {
             {
                 return None;
             }
-            scores.push(Score {
+            scores.push(FileScore {
                 path,
                 score,
                 reason,
@@ -196,7 +191,9 @@ fn check(beside: Option<&SourceFile>, tests: &[SourceFile]) -> Result<(), BadFil
     let mut bytes = 0_usize;
     for file in beside.into_iter().chain(tests) {
         if !may_touch(&file.path) {
-            return Err(BadFiles::Path(head(&file.path).to_owned()));
+            return Err(BadFiles::Path(
+                truncate(&file.path, REASON_BYTES_MAX).to_owned(),
+            ));
         }
         if !seen.insert(file.path.as_str()) {
             return Err(BadFiles::Twice(file.path.clone()));
@@ -220,10 +217,6 @@ fn is_text(text: &str) -> bool {
         .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
 
-fn head(text: &str) -> &str {
-    crate::jobs::steps::head(text, REASON_BYTES_MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,8 +228,8 @@ mod tests {
         }
     }
 
-    fn score(path: &str, score: u8, reason: &str) -> Score {
-        Score {
+    fn score(path: &str, score: u8, reason: &str) -> FileScore {
+        FileScore {
             path: path.to_owned(),
             score,
             reason: reason.to_owned(),

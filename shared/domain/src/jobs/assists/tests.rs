@@ -16,10 +16,10 @@ fn credits(whole: u64) -> Credits {
 
 fn assist() -> Assist {
     let held = credits(10);
-    Assist::queued(Facts {
+    Assist::queued(AssistFacts {
         id: AssistId::mint(NOW, [1; 10]),
         account: AccountId::mint(NOW, [2; 10]),
-        kind: Kind::CommitSummary,
+        kind: AssistKind::CommitSummary,
         terms: Terms {
             funding: Funding::Prepaid {
                 held,
@@ -36,7 +36,7 @@ fn assist() -> Assist {
     })
 }
 
-fn lease() -> Lease {
+fn lease() -> AssistLease {
     assist().claim(UNTIL, NOW).expect("nobody has it").granted()
 }
 
@@ -49,11 +49,11 @@ fn failure(retry: Retry) -> Failure {
 
 #[test]
 fn an_answer_is_paid_for_and_the_rest_comes_back() {
-    let answer = Answer::CommitSummary(Summary {
+    let answer = AssistAnswer::CommitSummary(SummaryText {
         text: "words".to_owned(),
-        diff: DiffFacts::default(),
+        diff: DiffStats::default(),
     });
-    let used = Used {
+    let used = ModelUsage {
         model: "m".to_owned(),
         tokens: Tokens {
             input: 3,
@@ -64,9 +64,9 @@ fn an_answer_is_paid_for_and_the_rest_comes_back() {
     let done = lease().done(answer, used, NOW);
     assert_eq!(
         (done.row().state, done.row().tries.due_at),
-        (State::Done, None)
+        (AssistState::Done, None)
     );
-    let Money::Billed {
+    let BillingEffect::Billed {
         capture: Some(capture),
         usage,
         ..
@@ -77,7 +77,7 @@ fn an_answer_is_paid_for_and_the_rest_comes_back() {
     let entry = capture.entry();
     assert_eq!(
         (entry.kind, entry.amount, entry.free),
-        (ledger::Kind::Capture, credits(6), credits(4).signed())
+        (ledger::EntryKind::Capture, credits(6), credits(4).signed())
     );
     assert_eq!(entry.cause, format!("SETTLEMENT#{}", assist().facts.id));
     assert!(usage.is_empty());
@@ -88,9 +88,9 @@ fn without_an_answer_nothing_is_paid() {
     let failed = lease().failed(&failure(Retry::Never), 0, NOW);
     assert_eq!(
         (failed.row().state, failed.row().reason.as_deref()),
-        (State::Failed, Some("why"))
+        (AssistState::Failed, Some("why"))
     );
-    let Money::GivenBack {
+    let BillingEffect::Released {
         release: Some(release),
         ..
     } = failed.money()
@@ -99,7 +99,7 @@ fn without_an_answer_nothing_is_paid() {
     };
     assert_eq!(
         (release.entry().kind, release.entry().free),
-        (ledger::Kind::Release, credits(10).signed())
+        (ledger::EntryKind::Release, credits(10).signed())
     );
 }
 
@@ -109,10 +109,10 @@ fn tries_are_counted_and_end() {
     let later = lease().failed(&failure(Retry::After(wait)), 0, NOW);
     assert_eq!(
         (later.row().state, later.row().tries.attempts),
-        (State::Queued, 0)
+        (AssistState::Queued, 0)
     );
     assert_eq!(later.row().tries.due_at, Some(NOW.plus(wait)));
-    assert_eq!(later.money(), Money::Still);
+    assert_eq!(later.money(), BillingEffect::None);
     let mut row = assist();
     for tries in 1..ATTEMPTS_MAX {
         let now = row.tries.not_before.unwrap_or(NOW);
@@ -121,7 +121,10 @@ fn tries_are_counted_and_end() {
             .expect("its time has come")
             .granted();
         row = lease.failed(&failure(Retry::Soon), 0, now).row().clone();
-        assert_eq!((row.state, row.tries.attempts), (State::Queued, tries));
+        assert_eq!(
+            (row.state, row.tries.attempts),
+            (AssistState::Queued, tries)
+        );
     }
     let now = row.tries.not_before.expect("it waits");
     let last = row
@@ -129,9 +132,9 @@ fn tries_are_counted_and_end() {
         .expect("its time has come")
         .granted();
     let last = last.failed(&failure(Retry::Soon), 0, now);
-    assert_eq!(last.row().state, State::Failed);
+    assert_eq!(last.row().state, AssistState::Failed);
     assert_eq!(
         last.row().reason.as_deref(),
-        Some("gave up after 12 tries: why")
+        Some("gave up after 12 attempts: why")
     );
 }

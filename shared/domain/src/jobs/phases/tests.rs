@@ -1,16 +1,16 @@
 //! Which reports are billable, what a fix is known by, and what it costs.
 
 use super::*;
-use crate::billing::plans::{BasisPoints, Billable, Counts};
+use crate::billing::plans::{BasisPoints, Billable, MeteredUnit};
 use crate::billing::usage::Meter;
 use crate::ids::CustomerId;
 use crate::ledger::Cause;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_210_980_000);
 
-fn report(phase: Phase, ending: Ending) -> Report {
+fn report(phase: Phase, ending: PhaseResult) -> PhaseReport {
     let repository = RepositoryName::parse("Acme/Greeter").expect("a name");
-    Report {
+    PhaseReport {
         id: ActionId::mint(NOW, [1; 10]),
         account: AccountId::mint(NOW, [2; 10]),
         phase,
@@ -25,7 +25,7 @@ fn report(phase: Phase, ending: Ending) -> Report {
         data: None,
         occurred_at: NOW,
         at: NOW,
-        counted: Counted::Never,
+        counted: ReportBilling::NotBillable,
     }
 }
 
@@ -40,12 +40,12 @@ fn which_reports_are_billable_stands_in_the_catalogue() {
         result: "failure".to_owned(),
     };
     for (phase, ending, default, other) in [
-        (Phase::Scan, Ending::Success, false, false),
-        (Phase::Scan, Ending::Failure, false, false),
-        (Phase::Validate, Ending::Success, false, false),
-        (Phase::Validate, Ending::Failure, false, true),
-        (Phase::Mitigate, Ending::Success, true, false),
-        (Phase::Mitigate, Ending::Failure, false, false),
+        (Phase::Scan, PhaseResult::Success, false, false),
+        (Phase::Scan, PhaseResult::Failure, false, false),
+        (Phase::Validate, PhaseResult::Success, false, false),
+        (Phase::Validate, PhaseResult::Failure, false, true),
+        (Phase::Mitigate, PhaseResult::Success, true, false),
+        (Phase::Mitigate, PhaseResult::Failure, false, false),
     ] {
         let report = report(phase, ending);
         assert_eq!(
@@ -88,7 +88,7 @@ fn a_fix_is_known_again_however_it_is_written() {
 
 #[test]
 fn a_fix_is_paid_for_in_the_plan_s_way() {
-    let report = report(Phase::Mitigate, Ending::Success);
+    let report = report(Phase::Mitigate, PhaseResult::Success);
     let terms = |funding| Terms {
         funding,
         billable: Billable::PrOpened,
@@ -117,8 +117,8 @@ fn a_fix_is_paid_for_in_the_plan_s_way() {
     assert_eq!(report.charge(&terms(prepaid(Credits::ZERO))).posting, None);
     let customer = CustomerId::parse("cus_1").expect("an id");
     let counts = vec![
-        (Meter::pull_requests(), Counts::Pulls),
-        (Meter::tokens(), Counts::Tokens),
+        (Meter::pull_requests(), MeteredUnit::Pulls),
+        (Meter::tokens(), MeteredUnit::Tokens),
     ];
     let charge = report.charge(&terms(Funding::Metered { customer, counts }));
     assert_eq!(charge.posting, None);

@@ -1,27 +1,27 @@
-//! What a repository wishes for the pull requests it gets, beyond the change itself.
+//! The options of a repository's pull requests, besides the change itself.
 //!
-//! [`PullWishes::check`] is the only way to them, so a wish that GitHub could never grant is found when the policy is
-//! read, not when a job is done.
+//! [`PullOptions::check`] is the only way to create them, so an option that GitHub does not support
+//! is found when the policy is read, not when a job ends.
 
 use crate::switches::Switch;
 
-/// Labels one may wish for.
+/// The most labels.
 pub const LABELS_MAX: usize = 10;
-/// Characters of a label, as GitHub limits them.
+/// The most characters of a label, which is GitHub's limit.
 pub const LABEL_CHARS_MAX: usize = 50;
-/// Reviewers one may wish for.
+/// The most reviewers.
 pub const REVIEWERS_MAX: usize = 10;
 const LOGIN_CHARS_MAX: usize = 39;
 
-/// What a pull request shall have besides its change. The default wishes nothing.
+/// Labels, reviewers and draft state. The default sets none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullWishes {
+pub struct PullOptions {
     draft: Switch,
     labels: Vec<String>,
     reviewers: Vec<String>,
 }
 
-impl Default for PullWishes {
+impl Default for PullOptions {
     fn default() -> Self {
         Self {
             draft: Switch::Off,
@@ -31,8 +31,8 @@ impl Default for PullWishes {
     }
 }
 
-impl PullWishes {
-    /// Takes the wishes if they are few and GitHub has such labels and such logins.
+impl PullOptions {
+    /// Returns `None` if there are too many, or if GitHub does not allow such a label or login.
     pub fn check(draft: Switch, labels: Vec<String>, reviewers: Vec<String>) -> Option<Self> {
         let few = labels.len() <= LABELS_MAX && reviewers.len() <= REVIEWERS_MAX;
         let fine = few
@@ -45,17 +45,15 @@ impl PullWishes {
         })
     }
 
-    /// Whether it is opened as a draft.
     pub const fn draft(&self) -> Switch {
         self.draft
     }
 
-    /// The labels it gets.
     pub fn labels(&self) -> &[String] {
         &self.labels
     }
 
-    /// Whose review is asked for, by login.
+    /// The logins of the people asked for a review.
     pub fn reviewers(&self) -> &[String] {
         &self.reviewers
     }
@@ -88,7 +86,7 @@ mod tests {
         let check = |labels, reviewers, fine: bool| {
             let shown = format!("{labels:?} {reviewers:?}");
             assert_eq!(
-                PullWishes::check(Switch::On, labels, reviewers).is_some(),
+                PullOptions::check(Switch::On, labels, reviewers).is_some(),
                 fine,
                 "{shown}"
             );
@@ -132,8 +130,8 @@ mod tests {
     #[test]
     fn the_default_wishes_nothing() {
         assert_eq!(
-            PullWishes::check(Switch::Off, vec![], vec![]),
-            Some(PullWishes::default())
+            PullOptions::check(Switch::Off, vec![], vec![]),
+            Some(PullOptions::default())
         );
     }
 }

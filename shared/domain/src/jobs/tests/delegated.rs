@@ -39,8 +39,8 @@ fn an_outside_agent_s_job_pays_for_the_fix_and_for_no_tokens() {
             .funding
     };
     let (pulls, tokens) = (
-        (Meter::pull_requests(), Counts::Pulls),
-        (Meter::tokens(), Counts::Tokens),
+        (Meter::pull_requests(), MeteredUnit::Pulls),
+        (Meter::tokens(), MeteredUnit::Tokens),
     );
     let Funding::Metered { counts, .. } = metered(vec![pulls.clone(), tokens.clone()]) else {
         panic!("metered")
@@ -52,7 +52,7 @@ fn an_outside_agent_s_job_pays_for_the_fix_and_for_no_tokens() {
 /// Its issue may have another job by the time that its pull request is merged.
 #[test]
 fn a_delegated_job_frees_its_issue_once() {
-    let Staged::Delegated(job) = at(State::Delegated).staged() else {
+    let Staged::Delegated(job) = at(JobState::Delegated).staged() else {
         panic!("delegated")
     };
     assert_eq!(job.until(), facts().created_at.plus(WAITED_FOR));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ids::{AccountId, ActionId, JobId};
-use crate::ledger::{HoldId, Label, Posting, Side};
+use crate::ledger::{AdjustmentSide, EntryDetails, HoldId, Posting};
 
 const NOW: i64 = 1_795_210_980_000;
 
@@ -46,7 +46,7 @@ enum Moves {
 }
 
 fn entry(n: usize, moves: Moves) -> Entry {
-    let (account, label) = (account(), Label::default());
+    let (account, label) = (account(), EntryDetails::default());
     let n = i64::try_from(n).expect("few");
     let action = ActionId::of_digest([u8::try_from(n).expect("few"); 16]);
     let nth = n.unsigned_abs();
@@ -61,14 +61,14 @@ fn entry(n: usize, moves: Moves) -> Entry {
         Moves::Given(amount) => Posting::adjustment(
             &account,
             action,
-            (micros(amount), Side::Credit),
+            (micros(amount), AdjustmentSide::Credit),
             label,
             at(n),
         ),
         Moves::Fined(amount) => Posting::adjustment(
             &account,
             action,
-            (micros(amount), Side::Debit),
+            (micros(amount), AdjustmentSide::Debit),
             label,
             at(n),
         ),

@@ -6,8 +6,8 @@ use crate::db::keys;
 use crate::jobs::steps::{packed, unpacked};
 use domain::ids::AssistId;
 use domain::jobs::assists::{
-    Answer, Commit, DiffFacts, Integrated, Score, SourceFile, Summary, Task, TestAnalysis,
-    TestIntegration,
+    AssistAnswer, AssistTask, CommitRef, DiffStats, FileScore, IntegratedFile, SourceFile,
+    SummaryText, TestAnalysis, TestIntegration,
 };
 use serde::{Deserialize, Serialize};
 
@@ -78,18 +78,18 @@ enum WireAnswer {
     },
 }
 
-pub(super) fn task_part(id: &AssistId, task: &Task) -> Result<Attributes, StoreError> {
+pub(super) fn task_part(id: &AssistId, task: &AssistTask) -> Result<Attributes, StoreError> {
     let wire = match task {
-        Task::CommitSummary(commit) => WireTask::CommitSummary {
+        AssistTask::CommitSummary(commit) => WireTask::CommitSummary {
             owner: commit.repository().owner().to_owned(),
             repository: commit.repository().name().to_owned(),
             sha: commit.sha().to_owned(),
         },
-        Task::TestAnalysis(asked) => WireTask::TestAnalysis {
+        AssistTask::TestAnalysis(asked) => WireTask::TestAnalysis {
             code: asked.code().map(WireFile::from),
             tests: wired(asked.tests()),
         },
-        Task::TestIntegration(asked) => WireTask::TestIntegration {
+        AssistTask::TestIntegration(asked) => WireTask::TestIntegration {
             target: asked.target().into(),
             tests: wired(asked.tests()),
         },
@@ -97,30 +97,30 @@ pub(super) fn task_part(id: &AssistId, task: &Task) -> Result<Attributes, StoreE
     part(id, keys::TASK, &wire)
 }
 
-pub(super) fn task_of(attributes: &Attributes) -> Result<Task, StoreError> {
+pub(super) fn task_of(attributes: &Attributes) -> Result<AssistTask, StoreError> {
     let item = Item::new(attributes, "read what an assist is asked");
     Ok(match unpacked(&item)? {
         WireTask::CommitSummary {
             owner,
             repository,
             sha,
-        } => Task::CommitSummary(
-            Commit::parse(&owner, &repository, &sha).ok_or_else(|| item.bad("b"))?,
+        } => AssistTask::CommitSummary(
+            CommitRef::parse(&owner, &repository, &sha).ok_or_else(|| item.bad("b"))?,
         ),
-        WireTask::TestAnalysis { code, tests } => Task::TestAnalysis(
+        WireTask::TestAnalysis { code, tests } => AssistTask::TestAnalysis(
             TestAnalysis::check(code.map(SourceFile::from), read(tests))
                 .map_err(|_| item.bad("b"))?,
         ),
-        WireTask::TestIntegration { target, tests } => Task::TestIntegration(
+        WireTask::TestIntegration { target, tests } => AssistTask::TestIntegration(
             TestIntegration::check(target.into(), read(tests)).map_err(|_| item.bad("b"))?,
         ),
     })
 }
 
-pub(super) fn answer_part(id: &AssistId, answer: &Answer) -> Result<Attributes, StoreError> {
+pub(super) fn answer_part(id: &AssistId, answer: &AssistAnswer) -> Result<Attributes, StoreError> {
     let wire = match answer {
-        Answer::CommitSummary(Summary { text, diff }) => {
-            let DiffFacts {
+        AssistAnswer::CommitSummary(SummaryText { text, diff }) => {
+            let DiffStats {
                 files,
                 additions,
                 deletions,
@@ -136,12 +136,12 @@ pub(super) fn answer_part(id: &AssistId, answer: &Answer) -> Result<Attributes, 
                 shown_bytes,
             }
         }
-        Answer::TestAnalysis(scores) => {
-            let wired = |Score {
+        AssistAnswer::TestAnalysis(scores) => {
+            let wired = |FileScore {
                              path,
                              score,
                              reason,
-                         }: &Score| WireScore {
+                         }: &FileScore| WireScore {
                 path: path.clone(),
                 score: *score,
                 reason: reason.clone(),
@@ -150,7 +150,7 @@ pub(super) fn answer_part(id: &AssistId, answer: &Answer) -> Result<Attributes, 
                 scores: scores.iter().map(wired).collect(),
             }
         }
-        Answer::TestIntegration(Integrated {
+        AssistAnswer::TestIntegration(IntegratedFile {
             file,
             lines_added,
             lines_removed,
@@ -163,7 +163,7 @@ pub(super) fn answer_part(id: &AssistId, answer: &Answer) -> Result<Attributes, 
     part(id, keys::ANSWER, &wire)
 }
 
-pub(super) fn answer_of(attributes: &Attributes) -> Result<Answer, StoreError> {
+pub(super) fn answer_of(attributes: &Attributes) -> Result<AssistAnswer, StoreError> {
     let item = Item::new(attributes, "read what came of an assist");
     Ok(match unpacked(&item)? {
         WireAnswer::CommitSummary {
@@ -173,9 +173,9 @@ pub(super) fn answer_of(attributes: &Attributes) -> Result<Answer, StoreError> {
             deletions,
             bytes,
             shown_bytes,
-        } => Answer::CommitSummary(Summary {
+        } => AssistAnswer::CommitSummary(SummaryText {
             text,
-            diff: DiffFacts {
+            diff: DiffStats {
                 files,
                 additions,
                 deletions,
@@ -188,18 +188,18 @@ pub(super) fn answer_of(attributes: &Attributes) -> Result<Answer, StoreError> {
                             path,
                             score,
                             reason,
-                        }| Score {
+                        }| FileScore {
                 path,
                 score,
                 reason,
             };
-            Answer::TestAnalysis(scores.into_iter().map(read).collect())
+            AssistAnswer::TestAnalysis(scores.into_iter().map(read).collect())
         }
         WireAnswer::TestIntegration {
             file,
             lines_added,
             lines_removed,
-        } => Answer::TestIntegration(Integrated {
+        } => AssistAnswer::TestIntegration(IntegratedFile {
             file: file.into(),
             lines_added,
             lines_removed,

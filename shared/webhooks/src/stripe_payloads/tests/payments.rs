@@ -1,9 +1,9 @@
 //! Checkout sessions, payments, refunds and disputes in every shape.
 
 use super::{is_ignored, read, with};
-use domain::billing::payments::{Phase, RefundOutcome, Reported};
+use domain::billing::payments::{DisputePhase, Observed, RefundOutcome};
 use domain::ids::{CustomerId, PaymentId};
-use domain::inbox::events::{CheckoutEvent, CheckoutPurpose, Paid, StripeEvent};
+use domain::inbox::events::{CheckoutEvent, CheckoutPayment, CheckoutPurpose, StripeEvent};
 use serde_json::{Value, json};
 
 fn session(more: &Value) -> Result<StripeEvent, serde_json::Error> {
@@ -22,10 +22,10 @@ fn checkout(more: &Value) -> CheckoutEvent {
 #[test]
 fn a_session_says_whether_it_is_paid() {
     for (word, paid) in [
-        ("paid", Paid::Yes),
-        ("unpaid", Paid::NotYet),
-        ("no_payment_required", Paid::NothingDue),
-        ("of_tomorrow", Paid::NotYet),
+        ("paid", CheckoutPayment::Paid),
+        ("unpaid", CheckoutPayment::Unpaid),
+        ("no_payment_required", CheckoutPayment::NotRequired),
+        ("of_tomorrow", CheckoutPayment::Unpaid),
     ] {
         assert_eq!(
             checkout(&json!({ "payment_status": word })).paid,
@@ -175,53 +175,65 @@ fn a_dispute_has_a_phase_and_its_event_names_the_movement_of_money() {
         (
             "created",
             "needs_response",
-            Phase::Open,
-            Reported::No,
-            Reported::No,
+            DisputePhase::Open,
+            Observed::No,
+            Observed::No,
         ),
         (
             "created",
             "warning_needs_response",
-            Phase::Inquiry,
-            Reported::No,
-            Reported::No,
+            DisputePhase::Inquiry,
+            Observed::No,
+            Observed::No,
         ),
         (
             "updated",
             "warning_under_review",
-            Phase::Inquiry,
-            Reported::No,
-            Reported::No,
+            DisputePhase::Inquiry,
+            Observed::No,
+            Observed::No,
         ),
         (
             "updated",
             "of_tomorrow",
-            Phase::Open,
-            Reported::No,
-            Reported::No,
+            DisputePhase::Open,
+            Observed::No,
+            Observed::No,
         ),
         (
             "closed",
             "warning_closed",
-            Phase::InquiryClosed,
-            Reported::No,
-            Reported::No,
+            DisputePhase::InquiryClosed,
+            Observed::No,
+            Observed::No,
         ),
-        ("closed", "won", Phase::Won, Reported::No, Reported::No),
-        ("closed", "lost", Phase::Lost, Reported::No, Reported::No),
+        (
+            "closed",
+            "won",
+            DisputePhase::Won,
+            Observed::No,
+            Observed::No,
+        ),
+        (
+            "closed",
+            "lost",
+            DisputePhase::Lost,
+            Observed::No,
+            Observed::No,
+        ),
         (
             "funds_withdrawn",
             "needs_response",
-            Phase::Open,
-            Reported::Yes,
-            Reported::No,
+            DisputePhase::Open,
+            Observed::Yes,
+            Observed::No,
         ),
         (
             "funds_reinstated",
             "won",
-            Phase::Won,
-            Reported::No,
-            Reported::Yes,
+            DisputePhase::Won,
+            Observed::No,
+            Observed::Yes,
         ),
     ] {
         let name = format!("charge.dispute.{name}");

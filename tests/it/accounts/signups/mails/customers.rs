@@ -42,7 +42,7 @@ async fn dies_at(call: Option<(u64, Moment)>) -> u64 {
         "{call:?}"
     );
     world
-        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), NoticeOutcome::Sent)
         .await;
     assert_eq!(world.made_customers().len(), 1, "{call:?}");
     world.done().await;
@@ -79,13 +79,13 @@ async fn a_customer_whose_answer_was_lost_is_found_days_later() {
             world.made_customers().len(),
             world.signup(&applicant(ANN)).await.state
         ),
-        (1, State::Owed)
+        (1, SignUpState::Owed)
     );
     world.skip(Duration::from_secs(3 * 86_400));
     world.settle().await;
     assert_eq!(world.made_customers().len(), 1);
     world
-        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), NoticeOutcome::Sent)
         .await;
     world.done().await;
 }
@@ -102,7 +102,7 @@ async fn a_customer_that_was_made_by_a_failed_call_is_the_only_one() {
         world.settle().await;
         assert_eq!(world.made_customers().len(), 1, "{fault:?}");
         world
-            .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
+            .assert_provisioned_once(&applicant(ANN), NoticeOutcome::Sent)
             .await;
         world.done().await;
     }

@@ -105,7 +105,7 @@ async fn what_is_no_sign_up_is_refused_and_too_many_are() {
     );
     world.settle().await;
     world
-        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), NoticeOutcome::Sent)
         .await;
     world.done().await;
 }
@@ -126,7 +126,7 @@ async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     let delivery = world.github_sends("installation.created").await;
     world.settle().await;
     assert_eq!(
-        world.outcome(Source::Github, &delivery).await.0,
+        world.outcome(EventSource::Github, &delivery).await.0,
         EventState::Processed
     );
     assert_eq!(
@@ -196,10 +196,10 @@ async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     );
     world.settle().await;
     world
-        .assert_provisioned_once(&applicant(ANN), Outcome::Sent)
+        .assert_provisioned_once(&applicant(ANN), NoticeOutcome::Sent)
         .await;
     world
-        .assert_provisioned_once(&acme(), Outcome::Nobody)
+        .assert_provisioned_once(&acme(), NoticeOutcome::Nobody)
         .await;
     assert_eq!(
         act(&ann, "refuse", Some(json!({ "reason": "too late" })))
@@ -210,7 +210,7 @@ async fn sign_ups_wait_for_an_operator_where_that_is_set() {
     let refused = world.signup(&applicant("spam@acme.example")).await;
     assert_eq!(
         (refused.state, refused.why.as_deref()),
-        (State::Refused, Some("nobody we know"))
+        (SignUpState::Refused, Some("nobody we know"))
     );
     assert_eq!(world.made_customers().len(), 2);
     let (_, listed) = world

@@ -1,0 +1,166 @@
+//! What a job's transition means for the account's money.
+//!
+//! A job becomes billable in one state, which its terms name. Entering that state captures the hold or records the usage
+//! for Stripe; every other end releases the hold and the reserved spending. Both follow from the two states alone, and the
+//! store writes them in the transaction that moves the job, so no caller can forget them.
+
+use super::{Delivered, FixPaid, JobRow, JobState};
+use crate::billing::plans::{Billable, price};
+use crate::billing::spending::SpendChange;
+use crate::billing::usage::{AccountMeter, Usage, UsageSource};
+use crate::ledger::{HoldId, Posting};
+use crate::time::Timestamp;
+use crate::units::Credits;
+
+/// What a transition means for the account's money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BillingEffect {
+    None,
+    Billed {
+        /// The capture, if the job was paid from credits.
+        capture: Option<Posting>,
+        /// What to report to Stripe, if the job is metered.
+        usage: Vec<Usage>,
+        /// The correction of the spending from the reserved amount to the actual cost.
+        outlay: Option<SpendChange>,
+    },
+    /// The job is not billed and never will be: its hold and its place in the quota are released.
+    Released {
+        /// The release, if credits were held.
+        release: Option<Posting>,
+        /// The removal of the reserved spending.
+        outlay: Option<SpendChange>,
+    },
+}
+
+impl BillingEffect {
+    /// The postings to write: at most one.
+    pub fn posting(&self) -> &[Posting] {
+        match self {
+            Self::None => None,
+            Self::Billed { capture, .. } => capture.as_ref(),
+            Self::Released { release, .. } => release.as_ref(),
+        }
+        .map_or(&[], std::slice::from_ref)
+    }
+
+    /// The change of the account's spending.
+    pub const fn outlay(&self) -> Option<&SpendChange> {
+        match self {
+            Self::None => None,
+            Self::Billed { outlay, .. } | Self::Released { outlay, .. } => outlay.as_ref(),
+        }
+    }
+
+    /// The meters on which the account has new usage to report.
+    pub fn debts(&self) -> Vec<AccountMeter> {
+        match self {
+            Self::Billed { usage, .. } => usage
+                .iter()
+                .map(|usage| AccountMeter {
+                    account: usage.account.clone(),
+                    meter: usage.meter.clone(),
+                })
+                .collect(),
+            Self::None | Self::Released { .. } => Vec::new(),
+        }
+    }
+}
+
+/// What it means that a job went from the state `from` to its present one.
+pub(super) fn effect(from: JobState, row: &JobRow, now: Timestamp) -> BillingEffect {
+    let bills = match row.facts.terms.billable {
+        Billable::PrOpened => JobState::PrOpened,
+        Billable::Merged => JobState::Merged,
+    };
+    if from == row.state {
+        return BillingEffect::None;
+    }
+    if row.state == bills {
+        let (facts, cost, used) = (
+            &row.facts,
+            cost_to_customer(row),
+            Delivered {
+                pulls: pulls(row),
+                tokens: row.tokens,
+            },
+        );
+        return BillingEffect::Billed {
+            capture: settlement(row, cost, now),
+            usage: facts.terms.usage(
+                &facts.account,
+                &UsageSource::Job(facts.id.clone()),
+                used,
+                now,
+            ),
+            outlay: facts.terms.ends(&facts.account, cost, used),
+        };
+    }
+    let billed_before = from == bills;
+    if row.state.is_over() && !from.is_over() && !billed_before {
+        let outlay = row
+            .facts
+            .terms
+            .ends(&row.facts.account, Credits::ZERO, Delivered::default());
+        return BillingEffect::Released {
+            release: settlement(row, Credits::ZERO, now),
+            outlay,
+        };
+    }
+    BillingEffect::None
+}
+
+/// What the customer pays for the work so far.
+pub fn cost_to_customer(row: &JobRow) -> Credits {
+    let (markup, fee) = row.facts.terms.funding.surcharge();
+    let fee = match row.fix_paid {
+        FixPaid::WithJob => fee,
+        FixPaid::Before => Credits::ZERO,
+    };
+    price(row.cost, markup, fee)
+}
+
+fn settlement(row: &JobRow, used: Credits, now: Timestamp) -> Option<Posting> {
+    let facts = &row.facts;
+    facts.terms.settlement(
+        &facts.account,
+        HoldId::Job(facts.id.clone()),
+        used,
+        receipt(row, used),
+        now,
+    )
+}
+
+/// What the customer reads beside the amount.
+fn receipt(row: &JobRow, used: Credits) -> String {
+    let facts = &row.facts;
+    let place = format!("{}/{}", facts.owner_login, facts.repository_name);
+    match &row.pull {
+        Some(pull) if !used.is_zero() => {
+            let tokens = row.tokens.input.saturating_add(row.tokens.output);
+            format!("pull request #{} of {place}, {tokens} tokens", pull.number)
+        }
+        Some(pull) => format!(
+            "nothing to pay: pull request #{} of {place} is {}",
+            pull.number,
+            row.state.as_str()
+        ),
+        None => {
+            let why = row.reason.as_deref().map_or(row.state.as_str(), |reason| {
+                crate::text::truncate(reason, 200)
+            });
+            format!(
+                "nothing to pay for issue #{} of {place}: {why}",
+                facts.issue_number
+            )
+        }
+    }
+}
+
+/// How many pull requests a job counts that delivers.
+fn pulls(row: &JobRow) -> u64 {
+    match row.fix_paid {
+        FixPaid::WithJob => 1,
+        FixPaid::Before => 0,
+    }
+}
