@@ -2,6 +2,7 @@
 
 mod accounts;
 mod billing;
+mod generated;
 mod inbox;
 mod jobs;
 mod ledger;
