@@ -5,6 +5,7 @@
 
 mod accounts;
 mod billing;
+mod generated;
 mod inbox;
 mod jobs;
 mod ledger;

@@ -1,0 +1,334 @@
+//! The pages that are generated from the code: docs/settings.md from the settings types, docs/routes.md from the API's
+//! OpenAPI document. `UPDATE=1 cargo test --test it is_current` writes them.
+//!
+//! The routes of webhooks, browsers and operators are in no document, so they are listed here. A test compares the routes of
+//! operators with the function that has them.
+
+use local_stack::settings;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+#[test]
+fn the_settings_page_is_current() {
+    current("docs/settings.md", &settings_page());
+}
+
+#[test]
+fn the_routes_page_is_current() {
+    current("docs/routes.md", &routes_page());
+}
+
+fn current(path: &str, expected: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if boot::Env::of_process().find("UPDATE").is_some() {
+        std::fs::write(&file, expected).expect("a writable file");
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{path} is out of date; run `UPDATE=1 cargo test --test it is_current`"
+    );
+}
+
+const ROUTES_HEAD: &str = "\
+# Routes
+
+A test writes this page from the API's OpenAPI document and from `tests/it/generated.rs`: `UPDATE=1 cargo test --test it is_current`.
+
+## Webhooks
+
+Receivers answer in plain text: 202 when the event is recorded, 400, 401, 413 or 503 otherwise.
+
+| route | caller |
+|---|---|
+| `POST /github/webhook` | GitHub |
+| `POST /stripe/webhook`, also `/webhooks/stripe`, `/api/billing/webhook`, `/api/stripe/webhook` | Stripe |
+| `GET /health` | anyone; answers 200 and the version |
+
+## Browsers
+
+| route | what it does |
+|---|---|
+| `GET /signin`, `GET /signin/callback` | signs in with GitHub |
+| `POST /signout` | ends the session |
+| `GET /setup`, `POST /setup` | shows and chooses which account pays for a GitHub owner |
+| `POST /setup/account` | makes a person the admin of the account whose key they enter |
+| `GET /welcome/{token}`, `POST /welcome/{token}` | a page that shows an account's first key once |
+
+## The API
+
+Send a key as `Authorization: Bearer th_live_…`, or a session cookie with the CSRF token. `/api/v1/docs` shows every route with an
+example, `/api/v1/openapi.json` is the OpenAPI document.
+
+- **Idempotency keys.** Routes marked with \u{2020} need an `Idempotency-Key` of 1 to 200 plain characters. The same key on the same route is
+  the same request, however often it arrives.
+- **Cursors.** Lists have pages. Pass `next_cursor` as `cursor` until there is none.
+- **Errors** are `application/problem+json` with a `code` for programs and a `detail` for people.
+- **Request ids.** Every answer has an `x-request-id`; send a plain one of at most 64 characters to choose it.
+- **Rate limits.** `ratelimit-limit`, `-remaining` and `-reset` show where you are; beyond the limit an answer is 429 with `retry-after`.
+- There is no CORS: pages of other sites cannot call the API.
+
+```sh
+curl \"$URL/api/v1/billing/balance\" -H \"Authorization: Bearer $KEY\"
+curl -X POST \"$URL/api/v1/credits/holds\" -H \"Authorization: Bearer $KEY\" -H \"Idempotency-Key: order-4711\" \\
+  -H \"Content-Type: application/json\" -d '{\"credits\":\"12.5\",\"description\":\"a summary\"}'
+```
+";
+
+const OPERATORS_HEAD: &str = "
+`/api/billing/…`, `/plans`, `/billing/plans`, `/subscription`, `/invoices` and `/usage` are other paths to some of these.
+
+## Operators
+
+Operators send `Authorization: Bearer <token>`, the part of `OPERATOR_TOKEN` after the colon. Lists have 50 items a page and a `cursor`.
+
+| route | what it does |
+|---|---|
+";
+
+/// The routes of `functions/admin`.
+const OPERATORS: [(&str, &str); 31] = [
+    (
+        "POST /api/v1/admin/accounts",
+        "creates an account: `stripe_customer_id`, `installation_id`, optional `owner_id` and `plan`; 201 new, 200 if the customer has one, 409 if something belongs to another account",
+    ),
+    ("GET /api/v1/admin/accounts/{id}", "shows an account"),
+    (
+        "GET /api/v1/admin/accounts/{id}/balance",
+        "shows `available`, `held` and `debt`, in credits",
+    ),
+    (
+        "GET /api/v1/admin/accounts/{id}/ledger",
+        "lists entries, newest first",
+    ),
+    (
+        "POST /api/v1/admin/accounts/{id}/adjustments",
+        "posts `amount` (credits, negative to take) with a `reason`; needs an `Idempotency-Key`",
+    ),
+    (
+        "GET /api/v1/admin/accounts/{id}/invoices",
+        "lists invoices, newest first",
+    ),
+    (
+        "GET /api/v1/admin/accounts/{id}/quotas",
+        "shows what is used of each quota (a limit of 0 is none), in which period",
+    ),
+    (
+        "GET /api/v1/admin/accounts/{id}/usage",
+        "lists usage records; `state` is `owed`, `stuck` or `reported`",
+    ),
+    (
+        "POST /api/v1/admin/accounts/{id}/usage/{meter}/{usage}/resend",
+        "reports a stuck record again, under a new identifier",
+    ),
+    (
+        "POST /api/v1/admin/accounts/{id}/usage/{meter}/{usage}/write-off",
+        "decides with a `reason` that a stuck record is never reported",
+    ),
+    (
+        "POST /api/v1/admin/accounts/{id}/api-keys",
+        "creates an account's first key and shows it once; needs an `Idempotency-Key`",
+    ),
+    (
+        "GET /api/v1/admin/accounts/{id}/notices",
+        "lists notices and what became of each",
+    ),
+    (
+        "GET /api/v1/admin/accounts/{id}/mail",
+        "shows whether the account has an address, and which kinds of mail it gets",
+    ),
+    (
+        "PUT /api/v1/admin/accounts/{id}/mail",
+        "sets `address` (empty for none) and `kinds`, for example `{\"low_balance\":false}`",
+    ),
+    (
+        "DELETE /api/v1/admin/mail/muted",
+        "unmutes the `address` in the body",
+    ),
+    (
+        "GET /api/v1/admin/accounts/{id}/paused",
+        "shows whether the account's work is stopped",
+    ),
+    (
+        "PUT /api/v1/admin/accounts/{id}/paused",
+        "stops or continues it: `{\"paused\":true,\"reason\":…}`",
+    ),
+    ("GET /api/v1/admin/switches", "lists the switches"),
+    (
+        "GET /api/v1/admin/switches/{name}",
+        "shows a switch and its changes",
+    ),
+    (
+        "PUT /api/v1/admin/switches/{name}",
+        "turns it: `{\"on\":false,\"reason\":…}`",
+    ),
+    (
+        "GET /api/v1/admin/events",
+        "lists events, newest first; `source` is `github` or `stripe`, `status` is `pending`, `processed`, `ignored`, `failed`, `quarantined` or `unattributed`",
+    ),
+    (
+        "GET /api/v1/admin/events/{source}/{id}",
+        "shows an event without its body",
+    ),
+    (
+        "GET /api/v1/admin/events/{source}/{id}/raw",
+        "returns the exact bytes that arrived",
+    ),
+    (
+        "POST /api/v1/admin/events/{source}/{id}/replay",
+        "acts on the event again",
+    ),
+    (
+        "POST /api/v1/admin/events/stripe/{id}/attribute",
+        "names the `account` of an unattributed event",
+    ),
+    (
+        "GET /api/v1/admin/jobs/{id}",
+        "shows a job: state, steps with their tokens, timeline, pull request, usage",
+    ),
+    (
+        "GET /api/v1/admin/signups",
+        "lists sign-ups; `state`, by default those that wait for approval",
+    ),
+    (
+        "POST /api/v1/admin/signups/{id}/approve",
+        "creates the account",
+    ),
+    (
+        "POST /api/v1/admin/signups/{id}/refuse",
+        "refuses it with a `reason`",
+    ),
+    (
+        "POST /api/v1/admin/queues/{queue}/redrive",
+        "moves a queue's dead letters back",
+    ),
+    ("GET /health", "answers 200 and the version"),
+];
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+fn routes_page() -> String {
+    let mut page = ROUTES_HEAD.to_owned();
+    let document = api::document();
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (path, methods) in document["paths"].as_object().into_iter().flatten() {
+        for method in METHODS {
+            let operation = &methods[method];
+            if operation.is_object() {
+                let tag = operation["tags"][0].as_str().unwrap_or("other");
+                groups
+                    .entry(tag)
+                    .or_default()
+                    .push(route(method, path, operation));
+            }
+        }
+    }
+    for (tag, rows) in groups {
+        let _ = write!(page, "\n### {tag}\n\n| route | what it does |\n|---|---|\n");
+        page.extend(rows);
+    }
+    page.push_str(OPERATORS_HEAD);
+    for (route, what) in OPERATORS {
+        let _ = writeln!(page, "| `{route}` | {what} |");
+    }
+    page
+}
+
+fn route(method: &str, path: &str, operation: &Value) -> String {
+    let what = operation["summary"].as_str().unwrap_or_default();
+    let once = operation["parameters"]
+        .as_array()
+        .is_some_and(|parameters| {
+            parameters.iter().any(|parameter| {
+                parameter["$ref"]
+                    .as_str()
+                    .is_some_and(|name| name.ends_with("IdempotencyKey"))
+                    || parameter["name"] == "idempotency-key"
+            })
+        });
+    format!(
+        "| `{} {path}`{} | {} |\n",
+        method.to_uppercase(),
+        if once { " \u{2020}" } else { "" },
+        cell(what)
+    )
+}
+
+/// A text that stays in one cell of a table.
+fn cell(text: &str) -> String {
+    text.split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace('|', "\\|")
+}
+
+const SETTINGS_HEAD: &str = "\
+# Settings
+
+A test writes this page from the settings types: `UPDATE=1 cargo test --test it is_current`.
+
+`template.yaml` sets all of them on Lambda. A function checks its settings when it starts and reports everything that is missing or
+malformed at once. A blank setting counts as missing. If a setting has two names, the first that is set counts.
+
+A *secret* is the value itself or a reference `ssm:/name/of/parameter`, which is fetched at first use and again after 60 s.
+
+The local stack sets everything itself. It reads the settings marked *local* from the environment, some only with the flag that replaces
+the stand-in (`--github-url`, `--stripe-url`, `--model-url`). [.env.example](../.env.example) has the same list to copy.
+";
+
+fn settings_page() -> String {
+    let mut page = SETTINGS_HEAD.to_owned();
+    let functions = settings::by_function().len();
+    let mut group = "";
+    for entry in settings::all() {
+        if entry.group != group {
+            group = entry.group;
+            let _ = write!(
+                page,
+                "\n## {group}\n\n| setting | read by | value | description |\n|---|---|---|---|\n"
+            );
+        }
+        let setting = &entry.setting;
+        let alias = setting.alias;
+        let alias = alias.map_or_else(String::new, |alias| format!(" or `{alias}`"));
+        let mut value = vec![match setting.default {
+            _ if setting.required => "required".to_owned(),
+            Some(default) => format!("default `{default}`"),
+            None => "optional".to_owned(),
+        }];
+        value.extend(setting.secret.then(|| "*secret*".to_owned()));
+        value.extend(entry.local.map(|local| format!("*{local}*")));
+        let readers = if entry.functions.len() == functions {
+            "all functions".to_owned()
+        } else {
+            entry.functions.join(", ")
+        };
+        let _ = writeln!(
+            page,
+            "| `{}`{alias} | {readers} | {} | {} |",
+            setting.name,
+            value.join(", "),
+            cell(setting.description)
+        );
+    }
+    page
+}
+
+#[test]
+fn every_route_of_operators_is_listed() {
+    let listed: Vec<_> = OPERATORS
+        .iter()
+        .filter_map(|(route, _)| route.split_once(' ').map(|(_, path)| path))
+        .collect();
+    let code = include_str!("../../functions/admin/src/lib.rs");
+    let routes: Vec<_> = code
+        .split('"')
+        .filter(|text| text.starts_with("/api/v1/admin/"))
+        .collect();
+    assert!(routes.len() > 20, "{routes:?}");
+    for route in &routes {
+        assert!(listed.contains(route), "{route} is not in OPERATORS");
+    }
+}
