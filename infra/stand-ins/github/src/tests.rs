@@ -49,7 +49,7 @@ fn scene() -> Scene {
         now: Arc::new(move || clock.load(Ordering::Relaxed)),
     });
     let files = [
-        ("README.md", "# Widget\n\nColour: red\n"),
+        ("README.md", "# Widget\n\nColor: red\n"),
         ("src/lib.rs", "pub fn one() -> u8 {\n    1\n}\n"),
     ];
     github.add_repository(INSTALLATION, 5, "acme", WIDGET, "widget", "main", &files);

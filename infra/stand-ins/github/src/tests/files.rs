@@ -18,7 +18,7 @@ async fn files_and_folders_are_read_at_a_revision() {
     let content = file["content"].as_str().expect("content").replace('\n', "");
     assert_eq!(
         BASE64_STANDARD.decode(content).expect("base64"),
-        b"# Widget\n\nColour: red\n"
+        b"# Widget\n\nColor: red\n"
     );
     for path in [
         "/repos/acme/widget/contents",

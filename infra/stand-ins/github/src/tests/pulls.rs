@@ -16,7 +16,7 @@ async fn a_second_pull_request_for_a_branch_is_refused_in_githubs_words() {
     let scene = scene();
     let token = scene.token(json!({})).await;
     let sha = scene
-        .branch(&token, "bot/3", "README.md", "# Widget\n\nColour: blue\n")
+        .branch(&token, "bot/3", "README.md", "# Widget\n\nColor: blue\n")
         .await;
     let pull = opened(&scene, &token, "bot/3").await;
     assert_eq!(
@@ -244,7 +244,7 @@ async fn a_comparison_starts_where_the_two_parted() {
     let scene = scene();
     let token = scene.token(json!({})).await;
     scene
-        .branch(&token, "bot/3", "README.md", "# Widget\n\nColour: blue\n")
+        .branch(&token, "bot/3", "README.md", "# Widget\n\nColor: blue\n")
         .await;
     scene
         .github
