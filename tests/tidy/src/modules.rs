@@ -8,7 +8,6 @@ use toml::{Table, Value};
 /// The most files that may import each other in a circle.
 const CIRCLE_MAX: usize = 3;
 
-
 /// A module's path below its crate: `["jobs", "leases"]`.
 type Module = Vec<String>;
 
