@@ -2,6 +2,7 @@
 //! template; `cargo test` checks the source here.
 
 use crate::repository::{functions, pascal, read, report, sources};
+use crate::rights::{code_of, solid};
 use crate::template::{Template, events, logical, mappings, template};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -251,6 +252,7 @@ fn every_function_s_log_expires_and_is_counted() {
 #[test]
 fn filters_look_for_lines_that_are_written() {
     let template = template();
+    let sources = sources();
     let mut faults = Vec::new();
     for (id, filter) in template.of("AWS::Logs::MetricFilter") {
         let Some(words) = words(filter["FilterPattern"].as_str().unwrap_or_default()) else {
@@ -262,11 +264,7 @@ fn filters_look_for_lines_that_are_written() {
             .find(|function| pascal(function) + "Logs" == group);
         let function =
             function.unwrap_or_else(|| panic!("{id}: {group} is not the log of a function"));
-        let folder = format!("functions/{function}/");
-        if !sources()
-            .iter()
-            .any(|path| path.starts_with(&folder) && read(path).contains(words))
-        {
+        if !code_of(&function, &sources).contains(&solid(words)) {
             faults.push(format!("{id}: {function} never writes {words}"));
         }
     }

@@ -19,7 +19,6 @@ const BANNED: &[Banned] = &[
     ("errands", "assists", &[]),
     ("weather", "faults", &[]),
     ("climate", "fault plan", &[]),
-    ("visitor", "caller", &[]),
     ("newcomer", "applicant, or new contributor", &[]),
     ("newcomers", "applicants, or new contributors", &[]),
     ("stranger", "unknown caller, or unattributed", &[]),

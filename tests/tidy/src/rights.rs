@@ -281,9 +281,22 @@ impl Handle {
 
 const FLOWS: &str = "shared/flows/src/";
 
-/// A file's code without blanks.
-fn solid(path: &str) -> String {
-    shipped(&read(path)).split_whitespace().collect()
+/// A text without blanks, so that it is the same however it is broken into lines.
+pub fn solid(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+fn solid_file(path: &str) -> String {
+    solid(shipped(&read(path)))
+}
+
+/// The code of a function and of the flows that it uses, without blanks.
+pub fn code_of(function: &str, sources: &[String]) -> String {
+    let folder = format!("functions/{function}/src/");
+    let own = sources.iter().filter(|path| path.starts_with(&folder));
+    let mut code: String = own.map(|path| solid_file(path)).collect();
+    code.push_str(&flows_of(&code, sources));
+    code
 }
 
 /// The flows that a function's code imports, and those that they import in turn. A flow is a file, and `use` names it.
@@ -301,7 +314,7 @@ fn flows_of(code: &str, sources: &[String]) -> String {
         for path in sources.iter().filter(|path| path.starts_with(FLOWS)) {
             let name = path.rsplit('/').next().unwrap_or_default();
             if named.contains(name.trim_end_matches(".rs")) && found.insert(path.clone()) {
-                let flow = solid(path);
+                let flow = solid_file(path);
                 whole.push_str(&flow);
                 open.push(("usecrate::", flow));
             }
@@ -317,13 +330,7 @@ fn a_role_allows_what_the_code_does() {
     let sources = sources();
     let mut faults = Vec::new();
     for function in functions() {
-        let folder = format!("functions/{function}/src/");
-        let mut code: String = sources
-            .iter()
-            .filter(|path| path.starts_with(&folder))
-            .map(|path| solid(path))
-            .collect();
-        code.push_str(&flows_of(&code, &sources));
+        let code = code_of(&function, &sources);
         let needed: BTreeSet<Right> = handles
             .iter()
             .flat_map(|handle| handle.needed(&code))
