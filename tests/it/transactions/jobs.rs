@@ -68,7 +68,7 @@ async fn a_new_job_says_why_it_is_none() {
 
         // Neither is there enough, but the limit decides before the credits do.
         store
-            .spend_limit_set(&id, &money(100), NOW)
+            .spend_limit_set(&id, &money(1), NOW)
             .await
             .expect("an answer");
         assert_eq!(made(&poor).await, JobCreated::SpendLimitReached, "{on}");
@@ -236,7 +236,7 @@ async fn a_new_assist_says_why_it_is_none() {
         let out = AssistCreated::OutOfCredits(balance);
         assert_eq!(ask(&poor).await, out, "{on}");
         store
-            .spend_limit_set(&id, &money(100), NOW)
+            .spend_limit_set(&id, &money(1), NOW)
             .await
             .expect("an answer");
         assert_eq!(ask(&poor).await, AssistCreated::SpendLimitReached, "{on}");
