@@ -27,6 +27,53 @@ pub fn router(ctx: Ctx) -> Router {
     let names = middleware::from_fn_with_state(ctx.outside.random.clone(), rest::requests::named);
     Router::new()
         .route("/health", get(routes::health::show))
+        .merge(accounts())
+        .route("/api/v1/admin/mail/muted", delete(routes::mail::unmute))
+        .route("/api/v1/admin/switches", get(routes::switches::list))
+        .route(
+            "/api/v1/admin/switches/{name}",
+            get(routes::switches::show).put(routes::switches::change),
+        )
+        .route("/api/v1/admin/events", get(routes::events::list))
+        .route(
+            "/api/v1/admin/events/{source}/{id}",
+            get(routes::events::show),
+        )
+        .route(
+            "/api/v1/admin/events/{source}/{id}/raw",
+            get(routes::events::raw),
+        )
+        .route(
+            "/api/v1/admin/events/{source}/{id}/replay",
+            post(routes::events::replay),
+        )
+        .route(
+            "/api/v1/admin/events/stripe/{id}/attribute",
+            post(routes::events::attribute),
+        )
+        .route("/api/v1/admin/jobs/{id}", get(routes::jobs::show))
+        .route("/api/v1/admin/signups", get(routes::signups::list))
+        .route(
+            "/api/v1/admin/signups/{id}/approve",
+            post(routes::signups::approve),
+        )
+        .route(
+            "/api/v1/admin/signups/{id}/refuse",
+            post(routes::signups::refuse),
+        )
+        .route(
+            "/api/v1/admin/queues/{queue}/redrive",
+            post(routes::queues::redrive),
+        )
+        .fallback(routes::absent)
+        .method_not_allowed_fallback(routes::wrong_method)
+        .layer(names)
+        .with_state(Arc::new(ctx))
+}
+
+/// The routes of one account.
+fn accounts() -> Router<Arc<Ctx>> {
+    Router::new()
         .route("/api/v1/admin/accounts", post(routes::accounts::create))
         .route("/api/v1/admin/accounts/{id}", get(routes::accounts::show))
         .route(
@@ -73,51 +120,10 @@ pub fn router(ctx: Ctx) -> Router {
             "/api/v1/admin/accounts/{id}/mail",
             get(routes::mail::show).put(routes::mail::change),
         )
-        .route("/api/v1/admin/mail/muted", delete(routes::mail::unmute))
         .route(
             "/api/v1/admin/accounts/{id}/paused",
             get(routes::switches::pause_show).put(routes::switches::pause),
         )
-        .route("/api/v1/admin/switches", get(routes::switches::list))
-        .route(
-            "/api/v1/admin/switches/{name}",
-            get(routes::switches::show).put(routes::switches::change),
-        )
-        .route("/api/v1/admin/events", get(routes::events::list))
-        .route(
-            "/api/v1/admin/events/{source}/{id}",
-            get(routes::events::show),
-        )
-        .route(
-            "/api/v1/admin/events/{source}/{id}/raw",
-            get(routes::events::raw),
-        )
-        .route(
-            "/api/v1/admin/events/{source}/{id}/replay",
-            post(routes::events::replay),
-        )
-        .route(
-            "/api/v1/admin/events/stripe/{id}/attribute",
-            post(routes::events::attribute),
-        )
-        .route("/api/v1/admin/jobs/{id}", get(routes::jobs::show))
-        .route("/api/v1/admin/signups", get(routes::signups::list))
-        .route(
-            "/api/v1/admin/signups/{id}/approve",
-            post(routes::signups::approve),
-        )
-        .route(
-            "/api/v1/admin/signups/{id}/refuse",
-            post(routes::signups::refuse),
-        )
-        .route(
-            "/api/v1/admin/queues/{queue}/redrive",
-            post(routes::queues::redrive),
-        )
-        .fallback(routes::absent)
-        .method_not_allowed_fallback(routes::wrong_method)
-        .layer(names)
-        .with_state(Arc::new(ctx))
 }
 
 /// Answers one request.

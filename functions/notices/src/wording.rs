@@ -23,10 +23,6 @@ struct Frame {
     label: &'static str,
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one table, with an entry for each kind"
-)]
 const fn frame(kind: NoticeKind) -> Frame {
     let (subject, next, todo, label) = match kind {
         NoticeKind::Welcome => (

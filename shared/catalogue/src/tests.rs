@@ -26,6 +26,7 @@ fn limits(plan: &Plan) -> Vec<(&str, u64)> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 fn the_built_in_catalogue_sells_what_is_promised() {
     let catalogue = built_in();
     for (id, price_minor, pays, quotas) in [
@@ -342,6 +343,7 @@ fn faults_of_charges() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 fn faults_of_plans() {
     broken(&[
         (

@@ -37,7 +37,7 @@ pub enum Worked {
     /// The job changed meanwhile, so the outcome was not written.
     Overtaken,
     /// The job moved, which may mean that it failed for good.
-    Moved(Box<JobRow>, Transition),
+    Moved(Box<JobRow>, Box<Transition>),
 }
 
 /// Works on a job under a lease until `until`. A failure that may pass is an `Err`, due when the row is.
@@ -64,6 +64,6 @@ pub async fn work<S: Leasable>(
     };
     match failure {
         Some(failure) if row.state.work().is_some() => Err(failure.due_in(row.wait(clock()))),
-        Some(_) | None => Ok(Worked::Moved(row, transition)),
+        Some(_) | None => Ok(Worked::Moved(row, Box::new(transition))),
     }
 }

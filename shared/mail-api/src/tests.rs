@@ -100,6 +100,7 @@ async fn what_was_taken_is_sent_whatever_the_answer_looks_like() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 async fn every_refusal_has_its_class_and_names_nobody() {
     let (after, alarm) = (
         |seconds| Retry::After(Duration::from_secs(seconds)),

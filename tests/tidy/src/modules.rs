@@ -192,7 +192,8 @@ fn expand(
         while let Some(c) = text.next_if(|c| c.is_alphanumeric() || *c == '_') {
             word.push(c);
         }
-        if !word.is_empty() && !(word == "self" && path.len() > before.len()) {
+        let is_group_itself = word == "self" && path.len() > before.len();
+        if !word.is_empty() && !is_group_itself {
             path.push(word);
         }
         if text.next_if_eq(&':').is_some() {

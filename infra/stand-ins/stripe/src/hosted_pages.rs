@@ -158,72 +158,26 @@ async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Re
     let to = |verb: &str, what: &str| format!("{}/portal/{id}/{verb}/{what}", account.site);
     let own = |object: &Value| object["customer"] == customer["id"];
     let default = &customer["invoice_settings"]["default_payment_method"];
-    let cards = account.select(METHOD, own).into_iter().map(|method| {
-        let name = format!(
-            "{} •••• {}",
-            field(&method["card"], "brand"),
-            field(&method["card"], "last4")
-        );
-        let used = if method["id"] == *default {
-            "default"
-        } else {
-            ""
-        };
-        vec![
-            text(name),
-            text(used),
-            button(&to("remove", field(&method, "id")), "Remove"),
-        ]
+    let rows = |kind, row: &dyn Fn(&Value) -> Vec<Markup>| -> Vec<Vec<Markup>> {
+        account.select(kind, own).iter().map(row).collect()
+    };
+    let cards = rows(METHOD, &|method| card_row(method, default, &to));
+    let subscriptions = rows(SUBSCRIPTION, &|subscription| {
+        subscription_row(subscription, &to)
     });
-    let subscriptions = account
-        .select(SUBSCRIPTION, own)
-        .into_iter()
-        .map(|subscription| {
-            let id = field(&subscription, "id");
-            let ending = subscription["cancel_at_period_end"] == true;
-            let (verb, label) = if ending {
-                ("keep", "Keep")
-            } else {
-                ("cancel", "Cancel at the period's end")
-            };
-            let wish = if subscription["ended_at"].is_null() {
-                button(&to(verb, id), label)
-            } else {
-                Markup::default()
-            };
-            vec![
-                tag("code", text(id)),
-                text(field(&subscription, "status")),
-                text(items(&subscription).len()),
-                wish,
-            ]
-        });
-    let invoices = account.select(INVOICE, own).into_iter().map(|invoice| {
-        let number = link(
-            field(&invoice, "hosted_invoice_url"),
-            field(&invoice, "number"),
-        );
-        vec![
-            number,
-            text(field(&invoice, "status")),
-            money(&invoice, "total"),
-        ]
-    });
+    let invoices = rows(INVOICE, &invoice_row);
     let body = [
         heading("Subscriptions"),
-        table(
-            &["subscription", "status", "items", ""],
-            subscriptions.collect(),
-        ),
+        table(&["subscription", "status", "items", ""], subscriptions),
         heading("Cards"),
-        table(&["card", "", ""], cards.collect()),
+        table(&["card", "", ""], cards),
         button(&to("add", "pm_card_visa"), "Add a valid card"),
         button(
             &to("add", "pm_card_chargeCustomerFail"),
             "Add a card that is declined",
         ),
         heading("Invoices"),
-        table(&["invoice", "status", "amount"], invoices.collect()),
+        table(&["invoice", "status", "amount"], invoices),
         session["return_url"]
             .as_str()
             .map_or_else(Markup::default, |url| {
@@ -234,6 +188,58 @@ async fn portal(From(stripe): From<Stripe>, Path(id): Path<String>) -> Result<Re
         format!("Billing of {}", field(&customer, "email")),
         all(body),
     ))
+}
+
+/// A card of the portal, with a button that removes it.
+fn card_row(method: &Value, default: &Value, to: &dyn Fn(&str, &str) -> String) -> Vec<Markup> {
+    let card = &method["card"];
+    let used = if method["id"] == *default {
+        "default"
+    } else {
+        ""
+    };
+    vec![
+        text(format!(
+            "{} •••• {}",
+            field(card, "brand"),
+            field(card, "last4")
+        )),
+        text(used),
+        button(&to("remove", field(method, "id")), "Remove"),
+    ]
+}
+
+/// A subscription of the portal, with a button that cancels it or keeps it.
+fn subscription_row(subscription: &Value, to: &dyn Fn(&str, &str) -> String) -> Vec<Markup> {
+    let id = field(subscription, "id");
+    let ending = subscription["cancel_at_period_end"] == true;
+    let (verb, label) = if ending {
+        ("keep", "Keep")
+    } else {
+        ("cancel", "Cancel at the period's end")
+    };
+    let action = if subscription["ended_at"].is_null() {
+        button(&to(verb, id), label)
+    } else {
+        Markup::default()
+    };
+    vec![
+        tag("code", text(id)),
+        text(field(subscription, "status")),
+        text(items(subscription).len()),
+        action,
+    ]
+}
+
+fn invoice_row(invoice: &Value) -> Vec<Markup> {
+    vec![
+        link(
+            field(invoice, "hosted_invoice_url"),
+            field(invoice, "number"),
+        ),
+        text(field(invoice, "status")),
+        money(invoice, "total"),
+    ]
 }
 
 async fn manage(

@@ -168,6 +168,7 @@ fn lease<S: Leasable>(job: Job<S>) -> JobLease<S::Working> {
 
 /// Everything that can happen to a job in a state. A claim is a move too; a lease's moves start from where the claim has
 /// put the job.
+#[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 fn moves(row: &JobRow) -> Vec<Seen> {
     macro_rules! job {
         ($stage:ident) => {

@@ -11,9 +11,10 @@ use domain::billing::usage::Meter;
 use domain::ids::{AccountId, AssistId};
 use domain::jobs::assists::{Assist, AssistFacts, AssistTask, FREE_A_DAY_MAX};
 use domain::jobs::{Funding, Offer};
-use domain::ledger::HoldId;
+use domain::ledger::{Balance, HoldId};
 use domain::refusal::{FlowError, Grounds, Refusal};
 use domain::time::Timestamp;
+use domain::units::Credits;
 use queues::{Message, Queues};
 use store::{AssistCreated, NewAssist, Store, SummaryPlace, WholeAssist};
 
@@ -111,36 +112,35 @@ pub async fn order(
         AssistCreated::Existing => existing(desk.store, new).await.map(Some),
         AssistCreated::Taken => Ok(None),
         AssistCreated::OutOfCredits(balance) => {
-            let detail = format!(
-                "Up to {needed} credits are reserved for {what}, and {} are available; top up at {}.",
-                balance.available, desk.dashboard_url
-            );
-            Err(Refusal::payment_required("insufficient_credits", detail).into())
+            let url = desk.dashboard_url;
+            Err(out_of_credits(needed, &what, balance, url).into())
         }
         AssistCreated::SpendLimitReached => {
-            let (unit, period) = spends
-                .as_ref()
-                .map_or((SpendUnit::Money, ""), |(unit, period)| {
-                    (*unit, period.as_str())
-                });
-            Err(
-                spend_limit::reached(desk.store, &account.id, unit, period, now)
-                    .await?
-                    .into(),
-            )
+            let (unit, period) = spends.unwrap_or((SpendUnit::Money, String::new()));
+            let refusal = spend_limit::reached(desk.store, &account.id, unit, &period, now);
+            Err(refusal.await?.into())
         }
-        AssistCreated::UsedUp => {
-            let free_at = now.next_day();
-            let detail = format!(
-                "An account has {FREE_A_DAY_MAX} free assists a day; the next ones are available at {free_at}."
-            );
-            let retry_after_seconds = free_at.since(now).as_secs().saturating_add(1);
-            let grounds = Grounds::TooMany {
-                retry_after_seconds,
-            };
-            Err(Refusal::new(grounds, "too_many_requests", detail).into())
-        }
+        AssistCreated::UsedUp => Err(used_up(now).into()),
     }
+}
+
+fn out_of_credits(needed: Credits, what: &str, balance: Balance, url: &str) -> Refusal {
+    let detail = format!(
+        "Up to {needed} credits are reserved for {what}, and {} are available; top up at {url}.",
+        balance.available
+    );
+    Refusal::payment_required("insufficient_credits", detail)
+}
+
+fn used_up(now: Timestamp) -> Refusal {
+    let free_at = now.next_day();
+    let detail = format!(
+        "An account has {FREE_A_DAY_MAX} free assists a day; the next ones are available at {free_at}."
+    );
+    let grounds = Grounds::TooMany {
+        retry_after_seconds: free_at.since(now).as_secs().saturating_add(1),
+    };
+    Refusal::new(grounds, "too_many_requests", detail)
 }
 
 /// While usage cannot be reported to Stripe, an account gets no more work than its plan allows unbilled.

@@ -50,16 +50,10 @@ impl Store {
     /// Keeps a new session by the digest of its text.
     pub async fn session_create(&self, session: &Session, digest: &str) -> Result<(), StoreError> {
         // Nobody else has 256 equal bits, so a row that is there is this one: its answer was lost.
-        Ok(
-            match self
-                .table
-                .put_new("keep a session", session_attributes(session, digest))
-                .await?
-            {
-                Updated::Done(()) => (),
-                Updated::Refused(_) => (),
-            },
-        )
+        let row = session_attributes(session, digest);
+        match self.table.put_new("keep a session", row).await? {
+            Updated::Done(()) | Updated::Refused(_) => Ok(()),
+        }
     }
 
     /// The session with this digest, good or not.

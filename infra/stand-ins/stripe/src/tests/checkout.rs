@@ -23,6 +23,7 @@ pub(super) async fn session(scene: &Scene, price: &str, more: &str) -> Value {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 async fn a_pack_is_paid_and_everybody_is_told() {
     let (scene, price) = shop().await;
     let more = "&customer=cus_1&client_reference_id=acc_7&metadata[order]=o1&payment_intent_data[metadata][order]=o1";
@@ -242,6 +243,7 @@ async fn a_declined_card_leaves_the_session_open() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 async fn a_session_that_makes_no_sense_is_refused() {
     let (scene, price) = shop().await;
     let monthly = scene

@@ -159,6 +159,7 @@ fn purchase(
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story or table of cases")]
 fn what_github_bills_comes_before_stripe_and_what_is_free_after_it() {
     use ListedPrice::{Free, Paid};
     use PurchaseState::{Active, Cancelled};

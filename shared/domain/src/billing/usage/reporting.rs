@@ -106,6 +106,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one story or table of cases")]
     fn usage_of_a_closed_period_is_carried_into_the_present_one() {
         let hour = |n: i64| Timestamp::from_seconds(n * 3_600);
         let subscribed = |status: &str, trial_end: Option<i64>| Subscription {
