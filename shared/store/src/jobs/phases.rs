@@ -231,8 +231,9 @@ impl Store {
         found.as_ref().map(report_of).transpose()
     }
 
-    /// The fix of a job that is billed, on the row that stands for it: whether a report has been charged for it must be as
-    /// the job's row has it. A second job of the same issue is a fix of its own.
+    /// Records a billed job on the row of its fix. The condition checks that this row agrees with
+    /// the job's row on whether a report was already charged for the fix. A second job of the same
+    /// issue is a fix of its own.
     pub(crate) fn fix_billed(&self, row: &JobRow) -> TransactWriteItem {
         let condition = match row.fix_paid {
             FixPaid::WithJob => "attribute_not_exists(#report) OR attribute_exists(#job)",

@@ -38,7 +38,7 @@ pub(crate) struct LedgerSide {
 pub struct KeyRing(Arc<Vec<LedgerKey>>);
 
 struct LedgerKey {
-    /// What tells it from the others without telling what it is.
+    /// Identifies the key without revealing it.
     name: String,
     key: SecretSlice<u8>,
 }
