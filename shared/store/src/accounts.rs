@@ -27,7 +27,7 @@ use domain::time::Timestamp;
 pub enum AccountBegun {
     /// It may. From now on, the account's owner can no longer move.
     Now,
-    /// The account is closed or gone.
+    /// The account is closed or does not exist.
     Closed,
 }
 
@@ -155,7 +155,6 @@ impl Store {
         )
     }
 
-    /// Reads an account.
     pub async fn account_find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
         let found = self
             .table
@@ -194,7 +193,6 @@ impl Store {
         Ok(owner.flatten().map(OwnerId::new))
     }
 
-    /// Finds the account of a Stripe customer.
     pub async fn customer_find(&self, id: &CustomerId) -> Result<Option<AccountId>, StoreError> {
         self.account_at(keys::customer(id)).await
     }

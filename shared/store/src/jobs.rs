@@ -209,7 +209,6 @@ impl Store {
         pointer(keys::trigger(facts.repository, &facts.trigger), job)
     }
 
-    /// Reads a job.
     pub async fn job_find(&self, id: &JobId) -> Result<Option<JobRow>, StoreError> {
         let found = self.table.get("read a job", &keys::job(id)).await?;
         found.as_ref().map(snapshot_of).transpose()

@@ -19,9 +19,9 @@ use domain::switches::{SwitchName, Switches};
 use domain::time::Timestamp;
 use std::time::Duration;
 
-/// How long a position of on is cached.
+/// How long positions are cached.
 pub(crate) const BELIEVED: Duration = Duration::from_secs(60);
-/// How long a position of off is cached: long enough for one batch of messages.
+/// The maximum age of a position that stops work: long enough for one batch of messages.
 const ANEW: Duration = Duration::from_secs(1);
 /// The number of changes of a switch to list.
 const CHANGES_MAX: i32 = 50;

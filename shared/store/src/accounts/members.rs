@@ -96,7 +96,6 @@ enum Keep {
 }
 
 impl Store {
-    /// Finds a member of an account.
     pub async fn member_find(
         &self,
         account: &AccountId,
@@ -117,7 +116,6 @@ impl Store {
         found.iter().map(member_of).collect()
     }
 
-    /// Lists the accounts of a user.
     pub async fn membership_list(&self, user: UserId) -> Result<Vec<Membership>, StoreError> {
         const LIST: &str = "list memberships";
         let nobody = AccountId::mint(Timestamp::default(), [0; 10]);

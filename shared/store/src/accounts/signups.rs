@@ -115,7 +115,6 @@ impl Store {
         }
     }
 
-    /// Reads an applicant's sign-up.
     pub async fn signup_find(&self, newcomer: &Applicant) -> Result<Option<SignUpRow>, StoreError> {
         let found = self.table.get(READ, &keys::sign_up(newcomer)).await?;
         found.as_ref().map(row_of).transpose()

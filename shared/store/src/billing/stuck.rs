@@ -36,7 +36,6 @@ impl UsageState {
         }
     }
 
-    /// Parses the word.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }

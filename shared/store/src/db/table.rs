@@ -214,7 +214,6 @@ impl Table {
     }
 }
 
-/// Sends an update.
 pub(crate) async fn send_update(
     operation: &'static str,
     update: UpdateItemFluentBuilder,

@@ -23,7 +23,7 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use std::collections::HashMap;
 
-/// The items of one transaction, each with the refusal it stands for.
+/// The items of one transaction, each with the refusal it maps to.
 ///
 /// `R` names the refusals. If several conditions fail at once, the smallest `R` is the result, so
 /// an enum declares its refusals in order of precedence.

@@ -89,7 +89,6 @@ fn smaller(text: &[u8], codec: u32, packed: io::Result<Vec<u8>>) -> (u32, Vec<u8
     }
 }
 
-/// Decompresses a body.
 pub(crate) fn unpack(codec: u32, packed: &[u8], bytes: usize) -> Result<Vec<u8>, StoreError> {
     let bad = |why| StoreError::bad_item("read a body", why, "b");
     // The length comes from the row. No row may make us allocate more than a body can need.

@@ -185,7 +185,6 @@ impl Store {
             .transpose()
     }
 
-    /// Returns the account of an assist.
     pub async fn assist_account(&self, id: &AssistId) -> Result<Option<AccountId>, StoreError> {
         let found = self.table.get(READ, &keys::assist(id)).await?;
         found

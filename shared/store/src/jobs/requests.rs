@@ -49,7 +49,6 @@ impl Store {
         }
     }
 
-    /// Reads a request.
     pub async fn request_find(&self, id: &JobId) -> Result<Option<JobRequest>, StoreError> {
         let found = self.table.get("find a request", &keys::request(id)).await?;
         found.as_ref().map(request_of).transpose()

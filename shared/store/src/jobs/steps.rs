@@ -108,7 +108,6 @@ pub(crate) fn packed<T: Serialize>(document: &T, whose: &str) -> Result<Attribut
     Ok(parts.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-/// Unpacks the document.
 pub(crate) fn unpacked<T: DeserializeOwned>(item: &Item<'_>) -> Result<T, StoreError> {
     let json = bodies::unpack(item.number("c")?, item.bytes("b")?, item.number("len")?)?;
     serde_json::from_slice(&json).map_err(|_| item.bad("b"))

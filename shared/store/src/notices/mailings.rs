@@ -18,7 +18,7 @@ use domain::notices::NoticeKind;
 use domain::switches::Switch;
 use domain::time::Timestamp;
 
-/// An account's mail address and the notices it has turned off.
+/// An account's mail address and notice settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mailing {
     /// The address, if one is known.
