@@ -1,12 +1,12 @@
 //! The DynamoDB client, the only crate that imports the AWS SDK for DynamoDB. It owns every table,
 //! key, condition, and reader.
 //!
-//! Every write is conditional and reports what it found, so no write depends on an earlier read and
-//! every write is safe to repeat. Naming: noun first, then verb; `find_` may return nothing,
-//! `load_` must find its item, and `list_` returns pages. There is one handle per role: [`Inbox`]
-//! for receivers (the `events` table only), [`Store`] for jobs and accounts (`main`, and `ledger`
-//! if credits move), and [`Seals`] for sealing the ledger's days (`ledger` only). The switches are
-//! [`Ingest`] in `events` and [`Switchboard`] in `main`.
+//! No write depends on an earlier read: each write is conditional, and its result says what it
+//! found. Naming: noun first, then verb; `find_` may return nothing, `load_` must find its item, and
+//! `list_` returns pages. There is one handle per role: [`Inbox`] for receivers (the `events` table
+//! only), [`Store`] for jobs and accounts (`main`, and `ledger` if credits move), and [`Seals`] for
+//! sealing the ledger's days (`ledger` only). The switches are [`Ingest`] in `events` and
+//! [`Switchboard`] in `main`.
 
 mod accounts;
 mod billing;

@@ -1,5 +1,5 @@
 //! Usage to report to Stripe: a record is in one key range while it is owed, and in another once it
-//! is reported. A record leaves the owed range once, so a repeated call changes nothing.
+//! is reported. A record leaves the owed range once, so repeating a move changes nothing.
 //!
 //! Stripe accepts one call at a time for each customer and meter, so one worker at a time holds
 //! `REPORT#<meter>` and reports the account's owed records one after another.

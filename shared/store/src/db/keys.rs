@@ -31,7 +31,7 @@
 //! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
 //! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | an open hold | account |
 //! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | the used part of a quota | account |
-//! | main | `ACCOUNT#<id>` | `LIMIT` | the customer's spend limit for a billing period | account |
+//! | main | `ACCOUNT#<id>` | `LIMIT` | the customer's spend limit per billing period | account |
 //! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#<unit>` | the amount spent and reserved in a billing period | account |
 //! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#on#<meter>#<rate>` | the units counted at a tiered rate | account and period |
 //! | main | `ACCOUNT#<id>` | `USED#<act>` | a customer's own usage record, once per action | account |
