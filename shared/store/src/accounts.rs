@@ -1,4 +1,5 @@
-//! Accounts, and the ids of GitHub and Stripe that lead to them.
+//! Accounts, and the GitHub and Stripe ids that map to them. Links are conditional, so a repeated
+//! call changes nothing.
 
 pub(crate) mod api_keys;
 pub(crate) mod members;
@@ -21,48 +22,48 @@ use domain::accounts::{Account, InstallationState, NewAccount, Payer};
 use domain::ids::{AccountId, CustomerId, InstallationId, OwnerId};
 use domain::time::Timestamp;
 
-/// Whether something may be begun for an account.
+/// Whether the account may start new work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountBegun {
-    /// It may, and the account's owner moves no more.
+    /// It may. From now on, the account's owner can no longer move.
     Now,
-    /// The account is closed or gone.
+    /// The account is closed or does not exist.
     Closed,
 }
 
-/// What is so of an account for which somebody may act.
+/// The condition for an account that exists and is not closed.
 pub(crate) const OPEN: &str = "attribute_exists(pk) AND attribute_not_exists(#moved_to)";
 
-/// What became of a new account.
+/// The result of creating an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountCreated {
-    /// There is a new account.
+    /// The account was created.
     New,
-    /// The customer has that account already, and the installation now leads to it.
+    /// The customer already has that account, and the installation is now linked to it.
     Existing(AccountId),
-    /// The installation or owner leads to that other account.
+    /// The installation or owner is already linked to that other account.
     Taken(AccountId),
 }
 
-/// What may stand against a new account, in the order in which they decide: a customer that has an account also finds its
-/// installation linked.
+/// Reasons to refuse a new account, in order of precedence. `Existing` comes first, because a
+/// customer with an account also finds its installation linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Existing,
     Taken,
 }
 
-/// Whether what was said of an installation was news.
+/// The result of recording an installation's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstallationNoted {
-    /// Written.
+    /// The state was written.
     Now,
-    /// Something newer was known.
+    /// A newer state was already recorded.
     Outdated,
 }
 
 impl Store {
-    /// Provisions an account with the ids that lead to it, whole or not at all.
+    /// Creates an account with all ids that map to it, in one transaction.
     pub async fn account_create(&self, new: &NewAccount) -> Result<AccountCreated, StoreError> {
         let id = &new.account.id;
         let mut tx = self.table.transaction("create an account");
@@ -81,7 +82,7 @@ impl Store {
         }
     }
 
-    /// A known customer with one more installation or owner: several may share an account.
+    /// Links one more installation or owner to a known customer's account; several can share one.
     async fn account_link(
         &self,
         new: &NewAccount,
@@ -101,7 +102,7 @@ impl Store {
         }
     }
 
-    /// What leads to an account from GitHub, once it does.
+    /// Builds the links from GitHub ids to an account.
     pub(crate) fn links<'a>(
         &'a self,
         new: &NewAccount,
@@ -116,8 +117,9 @@ impl Store {
             .map(|key| self.link(key, account))
     }
 
-    /// Notes that an account has begun something that is its own for ever, a job, an assist, a purchase or a fix: from then on its owner
-    /// moves no more. One that is closed begins nothing.
+    /// Records that an account has started something that permanently belongs to it: a job, an
+    /// assist, a purchase, or a fix. From then on, the account's owner can no longer move. A closed
+    /// account cannot start anything.
     pub(crate) fn begun(&self, account: &AccountId, now: Timestamp) -> Change {
         Change::of(keys::account(account))
             .set_expression(
@@ -127,7 +129,8 @@ impl Store {
             .when(OPEN, vec![])
     }
 
-    /// Notes the same by itself, before something is made for an account elsewhere.
+    /// Records the same in a write of its own, before something is created for the account
+    /// elsewhere.
     pub async fn account_begin(
         &self,
         account: &AccountId,
@@ -152,7 +155,6 @@ impl Store {
         )
     }
 
-    /// The account, if there is one.
     pub async fn account_find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
         let found = self
             .table
@@ -161,7 +163,7 @@ impl Store {
         found.as_ref().map(account_of).transpose()
     }
 
-    /// What an account's owner has called it when he signed up, if he has.
+    /// Reads the name that an account's owner entered at sign-up, if they did.
     pub async fn account_name(&self, id: &AccountId) -> Result<Option<String>, StoreError> {
         const NAME: &str = "read an account's name";
         let found = self.table.get(NAME, &keys::account(id)).await?;
@@ -172,12 +174,12 @@ impl Store {
         Ok(name.flatten().map(str::to_owned))
     }
 
-    /// Who pays for an owner, wherever the App is installed, if somebody does.
+    /// Finds the account that pays for an owner, wherever the App is installed.
     pub async fn owner_find(&self, id: OwnerId) -> Result<Option<AccountId>, StoreError> {
         self.account_at(keys::owner(id)).await
     }
 
-    /// Who on GitHub has an installation, once one of its events has said so.
+    /// Finds the GitHub owner of an installation, once an event has named it.
     pub async fn installation_owner(
         &self,
         id: InstallationId,
@@ -191,13 +193,12 @@ impl Store {
         Ok(owner.flatten().map(OwnerId::new))
     }
 
-    /// Whose a customer is.
     pub async fn customer_find(&self, id: &CustomerId) -> Result<Option<AccountId>, StoreError> {
         self.account_at(keys::customer(id)).await
     }
 
-    /// The account that pays for an owner, whatever state his installation is in; one that was named for the installation
-    /// counts where the owner has none.
+    /// Finds the account that pays for an owner, whatever the state of their installation. If the
+    /// owner has no account, the account named for the installation applies.
     pub async fn owner_account(
         &self,
         owner: OwnerId,
@@ -215,8 +216,9 @@ impl Store {
         named.map(|item| account_in(&item)).transpose()
     }
 
-    /// Who pays for what happens in an installation. The owner decides, since reinstalling makes a new number; an owner
-    /// not seen before is known by the installation that an operator named, and remembered.
+    /// Finds the account that pays for activity in an installation. The owner decides, because
+    /// reinstalling the App creates a new installation number. If the owner has no link yet, the
+    /// account that an operator named for the installation applies, and the owner is linked to it.
     pub async fn payer_find(
         &self,
         owner: OwnerId,
@@ -273,7 +275,8 @@ impl Store {
         Ok(Payer::Account(account))
     }
 
-    /// Notes where an installation stands, unless a newer state is recorded. Uninstalled is final for its number.
+    /// Records the state of an installation, unless a newer state is recorded. Uninstalled is final
+    /// for an installation number.
     pub async fn installation_note(
         &self,
         installation: InstallationId,
@@ -298,7 +301,7 @@ impl Store {
     }
 }
 
-/// What leads from a customer to its account.
+/// Builds the row that maps a customer to its account.
 pub(crate) fn customer_attributes(account: &Account) -> Attributes {
     let mut item = keys::customer(&account.customer).attributes();
     item.insert("account".to_owned(), text(account.id.as_str()));
@@ -331,7 +334,7 @@ pub(crate) fn account_attributes(account: &Account) -> Attributes {
     item
 }
 
-/// To which account the owner of this one has moved.
+/// Reads the account that the owner of this one moved to.
 pub(crate) fn moved_to(item: &Item<'_>) -> Result<Option<AccountId>, StoreError> {
     item.find_text("moved_to")?
         .map(AccountId::parse)

@@ -1,4 +1,5 @@
-//! Usage, quotas, spending, and what Stripe and GitHub's Marketplace said about payments and subscriptions.
+//! Usage, quotas, spending, and the payments and subscriptions known from Stripe and the GitHub
+//! Marketplace.
 
 pub(crate) mod intents;
 pub(crate) mod marketplace;

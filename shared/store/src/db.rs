@@ -1,4 +1,5 @@
-//! What every context needs to speak to DynamoDB: keys, items, conditional writes, transactions, paging, errors.
+//! DynamoDB primitives shared by every module: keys, items, conditional writes, transactions,
+//! paging, and errors.
 
 pub(crate) mod cache;
 pub(crate) mod client;

@@ -1,7 +1,8 @@
-//! The to-do list: index `due`, sparse and sharded.
+//! The list of due work: index `due`, sparse and sharded.
 //!
-//! The index may lag, so what it names is only a hint: taking a row is a strong write on the row itself, conditional on
-//! the moment the index gave, and of two sweepers that try, one wins.
+//! The index may lag, so its rows are only hints. Taking a row is a conditional write on the row
+//! itself, based on the due time from the index. If two sweepers try to take the same row, one
+//! wins.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -19,50 +20,48 @@ use domain::switches::Switches;
 use domain::time::Timestamp;
 use std::time::Duration;
 
-/// What is due.
+/// A piece of due work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DueItem {
-    /// A job has to be looked at.
+    /// A job to advance.
     Job(JobId),
-    /// A request for a job has to be acted on.
+    /// A request for a job to process.
     Request(JobId),
-    /// An assist has to be worked on.
+    /// An assist to work on.
     Assist(AssistId),
-    /// Stripe has to be told.
+    /// Usage to report to Stripe.
     Usage(AccountMeter),
-    /// A customer has to be told.
+    /// A notice to send to a customer.
     Notice(NoticeKey),
-    /// A newcomer has to be given an account.
+    /// An applicant who needs an account.
     SignUp(Applicant),
 }
 
-/// A row of the list.
+/// A due row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// What.
     pub item: DueItem,
-    /// Since when.
     pub due_at: Timestamp,
     key: Key,
 }
 
-/// Whether a due row was ours to take.
+/// Whether this call took a due row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moved {
-    /// Its moment was moved on; send it.
+    /// The due time was moved forward; the caller must queue the row.
     On,
-    /// An operator has stopped it: it is looked at again in a minute.
+    /// An operator paused the work. The row is checked again in a minute.
     Waiting,
-    /// It was done, or taken by another.
+    /// The work is done, or another caller took the row.
     Gone,
 }
 
 const WAIT_MAX_DOUBLINGS: u32 = 6;
-/// Work that is stopped goes on this soon after it may.
+/// How soon paused work is checked again.
 const WAIT_WHILE_STOPPED: Duration = Duration::from_secs(60);
 
 impl Store {
-    /// Rows whose moment has come, at most `limit` of a shard.
+    /// Lists rows that are due, at most `limit` from each shard.
     pub async fn due_list(&self, now: Timestamp, limit: i32) -> Result<Vec<Due>, StoreError> {
         let shards = (0..keys::SHARDS).map(|shard| async move {
             let query = self
@@ -79,8 +78,9 @@ impl Store {
         Ok(futures::future::try_join_all(shards).await?.concat())
     }
 
-    /// Takes a due row on: moves its moment, doubling the wait each time nobody has moved the row in between. What an
-    /// operator has stopped is moved as well, so that it does not stand before what may go on, but no further each time.
+    /// Takes a due row: moves its due time forward, and doubles the wait each time the row has not
+    /// changed in between. The due time of paused work also moves, so that it does not block other
+    /// work in the list, but its wait does not grow.
     pub async fn due_take(
         &self,
         due: &Due,
@@ -113,7 +113,8 @@ impl Store {
     }
 }
 
-/// Whether the work that a row owes may go on. Customers are told of what has happened, whatever is stopped.
+/// Whether the work of a row may continue. Notices about what has happened are sent even if
+/// everything is paused.
 fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, StoreError> {
     Ok(match &due.item {
         DueItem::Job(_) => switches.account(&item.parsed("owner", AccountId::parse)?),
@@ -121,7 +122,8 @@ fn goes_on(due: &Due, item: &Item<'_>, switches: &Switches) -> Result<Switch, St
         DueItem::Request(_) | DueItem::Assist(_) => {
             switches.account(&item.parsed("account", AccountId::parse)?)
         }
-        // Who signs up has no account yet, and whether he gets one without a person's word was decided when he came.
+        // An applicant has no account yet, and whether they need an operator's approval was decided
+        // when they signed up.
         DueItem::SignUp(_) | DueItem::Notice(_) => Switch::On,
     })
 }
@@ -140,7 +142,7 @@ fn due_of(attributes: &Attributes) -> Result<Due, StoreError> {
     })
 }
 
-/// What a row in index `due` owes, told by its key.
+/// Derives the work that a row in index `due` owes from its key.
 fn due_item(pk: &str, sk: &str) -> Option<DueItem> {
     match sk {
         keys::JOB => return keys::job_of(pk).map(DueItem::Job),

@@ -1,8 +1,9 @@
 //! The event log: record once, act, finish once.
 //!
-//! Recording is one conditional put (bodies that stand apart come first, so a head never points at nothing). What the put
-//! finds in its place tells a repeat from a forgery, without a read. An pending event stands in index `state` under the
-//! moment it is due; leaving the state is what takes it off the list.
+//! Recording is one conditional put. Body parts stored separately are written first, so a head
+//! never points to a missing body. If the put fails, the existing item shows whether the delivery
+//! is a repeat or a forgery, without another read. A pending event is listed in index `state` at
+//! the time it is due; a change of state removes it from that list.
 
 pub(crate) mod bodies;
 pub(crate) mod ingest;
@@ -27,55 +28,53 @@ use domain::retry::{ATTEMPTS_MAX, Failure, MessageFate, Retry, backoff};
 use domain::time::Timestamp;
 use std::time::Duration;
 
-/// What became of a delivery.
+/// The result of recording a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {
-    /// It is new.
+    /// The event is new.
     New,
-    /// It was there, and nobody has finished it: it has to be queued again.
+    /// The event exists and is still pending, so it has to be queued again.
     Pending,
-    /// It was there, and is done with.
+    /// The event exists and is no longer pending.
     Settled,
-    /// Another body stands under its id; this one is kept aside under the given key.
+    /// Another body is already stored under this id. The new one is quarantined under the given
+    /// key.
     Quarantined(EventKey),
 }
 
 /// A recorded event with its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What the log says of it.
     pub row: EventRow,
-    /// The exact bytes.
+    /// The exact bytes of the body.
     pub body: Vec<u8>,
 }
 
-/// Whether the finish was ours.
+/// Whether this call finished the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finished {
-    /// Written now.
+    /// This call finished the event.
     Now,
-    /// It was finished before.
+    /// The event was already finished.
     Already,
 }
 
-/// An pending event and when it was due, as the index says.
+/// A pending event and the time it was due, as listed in the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueEvent {
-    /// Which.
     pub key: EventKey,
-    /// Since when it is due.
     pub due_at: Timestamp,
 }
 
-/// Whether a due event was ours to take.
+/// Whether this call took a due event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// Its moment was moved on; send it.
+    /// The due time was moved forward; the caller must queue the event.
     Now {
-        /// How long it has been here.
+        /// When the event was received.
         received_at: Timestamp,
     },
-    /// It was done, or taken by another.
+    /// The event is no longer pending, or another caller took it.
     Gone,
 }
 
@@ -83,7 +82,7 @@ const REPLAY: &str = "replay an event";
 const OWING_ATTEMPTS_KEPT: Duration = Duration::from_secs(3_600);
 
 impl Inbox {
-    /// Records a delivery that somebody vouched for.
+    /// Records a verified delivery.
     pub async fn record(
         &self,
         verified: &Verified<Delivery>,
@@ -138,7 +137,8 @@ impl Inbox {
         Ok(Recorded::Quarantined(key))
     }
 
-    /// Puts the parts of a body that is too large for its head; returns what the head has to say of the body.
+    /// Puts the parts of a body that is too large for its head. Returns the body attributes of the
+    /// head.
     async fn put_body(
         &self,
         delivery: &Delivery,
@@ -160,7 +160,7 @@ impl Inbox {
         Ok(head)
     }
 
-    /// Puts an item that must not be there; returns the one that is.
+    /// Puts an item that must not exist yet. Returns the existing item if there is one.
     async fn put_new(&self, item: Attributes) -> Result<Option<Attributes>, StoreError> {
         Ok(match self.table.put_new("record an event", item).await? {
             Updated::Done(()) => None,
@@ -168,7 +168,7 @@ impl Inbox {
         })
     }
 
-    /// The event, if there is one.
+    /// Reads an event with its body.
     pub async fn find(&self, key: &EventKey) -> Result<Option<Event>, StoreError> {
         let Some(head) = self.head(key).await? else {
             return Ok(None);
@@ -184,7 +184,7 @@ impl Inbox {
         Ok(Some(Event { row, body }))
     }
 
-    /// What the log says of an event, without its body.
+    /// Reads an event without its body.
     pub async fn find_row(&self, key: &EventKey) -> Result<Option<EventRow>, StoreError> {
         let Some(head) = self.head(key).await? else {
             return Ok(None);
@@ -214,7 +214,7 @@ impl Inbox {
         Ok(packed)
     }
 
-    /// Finishes an pending event; only the door that acted on it calls this.
+    /// Finishes a pending event. Only the function that acted on it calls this.
     pub async fn finish(
         &self,
         key: &EventKey,
@@ -231,7 +231,7 @@ impl Inbox {
                 "#sx = :pending",
                 vec![("pending", text(keys::state(key, EventState::Pending)))],
             );
-        // What waits for a person stays until he has looked at it.
+        // An event that waits for an operator is kept until they have looked at it.
         if !matches!(
             finish.state(),
             EventState::Failed | EventState::Unattributed
@@ -244,7 +244,8 @@ impl Inbox {
         })
     }
 
-    /// Writes down that acting on an event failed: when the next try is due, or that there will be none.
+    /// Records that acting on an event failed: sets when the next attempt is due, or marks the
+    /// event as failed.
     pub async fn fail(
         &self,
         key: &EventKey,
@@ -260,7 +261,8 @@ impl Inbox {
                 Ok(MessageFate::Retry(wait))
             }
             Retry::Soon => {
-                // The count decides; the moment is set with the wait of the first try and the queue's own count does the rest.
+                // The stored count decides when to give up. The due time always uses the first
+                // attempt's wait; the queue's own redelivery handles the rest.
                 let counted = Change::of(keys::event(key)).add("t", number(1));
                 let tries = self.redue(key, counted, now.plus(RESEND_AFTER)).await?;
                 if tries >= ATTEMPTS_MAX {
@@ -277,7 +279,8 @@ impl Inbox {
         }
     }
 
-    /// Puts an event off that may not be acted on now. It is no failure, so no try is counted.
+    /// Postpones an event that cannot be processed now. This is not a failure, so it does not count
+    /// as an attempt.
     pub async fn postpone(&self, key: &EventKey, now: Timestamp) -> Result<(), StoreError> {
         self.redue(key, Change::of(keys::event(key)), now.plus(RESEND_AFTER))
             .await
@@ -316,7 +319,7 @@ impl Inbox {
         }
     }
 
-    /// Pending events whose moment has come, at most `limit` of a shard.
+    /// Lists pending events that are due, at most `limit` from each shard.
     pub async fn due_list(
         &self,
         source: EventSource,
@@ -345,7 +348,8 @@ impl Inbox {
         Ok(futures::future::try_join_all(shards).await?.concat())
     }
 
-    /// Takes a due event on: moves its moment, doubling the wait, if nobody else has. Of two sweepers one wins.
+    /// Takes a due event: moves its due time forward and doubles the wait, unless another caller
+    /// did so first. Of two concurrent sweepers, one wins.
     pub async fn due_take(&self, due: &DueEvent, now: Timestamp) -> Result<Taken, StoreError> {
         let Some(head) = self.head(&due.key).await? else {
             return Ok(Taken::Gone);
@@ -372,7 +376,7 @@ impl Inbox {
         })
     }
 
-    /// Makes an event pending again, whatever became of it; it has to be queued then.
+    /// Makes an event pending again, whatever its state. The caller must then queue it.
     pub async fn replay(
         &self,
         key: &EventKey,
@@ -385,7 +389,8 @@ impl Inbox {
         .await
     }
 
-    /// Says whose an event is and makes it pending again; none if there is no such event or it is somebody else's by now.
+    /// Assigns an event to an account and makes it pending again. Returns `None` if the event does
+    /// not exist or already belongs to another account.
     pub async fn attribute(
         &self,
         key: &EventKey,
@@ -415,7 +420,7 @@ impl Inbox {
         }
     }
 
-    /// The log of one source and state, newest first.
+    /// Lists the events of one source in these states, newest first.
     pub async fn list(
         &self,
         source: EventSource,
@@ -438,7 +443,7 @@ impl Inbox {
         })
     }
 
-    /// What one partition has behind the cursor.
+    /// Reads one partition of the index after the cursor.
     async fn newest(
         &self,
         source: EventSource,
@@ -483,7 +488,7 @@ fn head_attributes(
         ("len", number(delivery.body.len())),
     ];
     head.extend(more.map(|(name, value)| (name.to_owned(), value)));
-    // A signature is the rule; only what is not the rule is written down.
+    // A signature is the normal case, so only other provenances are stored.
     if provenance != Provenance::Signature {
         head.insert("p".to_owned(), text(provenance.as_str()));
     }

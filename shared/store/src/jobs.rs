@@ -1,7 +1,8 @@
-//! Jobs: created once per fact, moved only by transitions, each written on the version it came from.
+//! Jobs. Each fact creates a job at most once, and each transition is written on the version that
+//! it started from, so a repeated call changes nothing.
 //!
-//! A write whose answer was lost leaves its mark (`w`, a random number) on the row, so that its writer knows it again
-//! instead of taking its own success for somebody else's.
+//! A write leaves a mark (`w`, a random number) on the row. If the response is lost, the writer
+//! recognizes its own write by the mark and does not mistake it for another writer's.
 
 pub(crate) mod assists;
 pub(crate) mod phases;
@@ -40,66 +41,66 @@ use domain::units::Credits;
 use rows::{row_attributes, snapshot_of, transition_change};
 use std::sync::LazyLock;
 
-/// A job that is to be.
+/// A job to create.
 pub struct NewJob {
-    /// Its row.
     pub row: JobRow,
-    /// What was asked; it becomes the job's first step.
+    /// The issue text, which becomes the job's first step.
     pub order: IssueText,
-    /// How many jobs its period allows.
+    /// The number of jobs that its period allows.
     pub limit: Limit,
-    /// What has to be reserved for it, if it is paid from credits.
+    /// The hold to place for it, if it is paid from credits.
     pub hold: Option<Posting>,
 }
 
-/// What became of a wish for a job.
+/// The result of creating a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobCreated {
-    /// There is a new job.
+    /// The job was created.
     New,
-    /// This very fact made that job before.
+    /// This fact created that job earlier.
     Existing(JobId),
-    /// The issue has that job already; the fact is noted to mean it.
+    /// The issue already has that job. The fact now points to it.
     Joined(JobId),
-    /// There are not enough credits; nothing was made.
+    /// There are not enough credits; nothing was created.
     OutOfCredits(Balance),
-    /// The period's jobs are used up; nothing was made.
+    /// The quota of the period is used up; nothing was created.
     QuotaUsed,
-    /// The account is closed, since its owner has moved to another one; nothing was made.
+    /// The account is closed because its owner moved to another one; nothing was created.
     AccountClosed,
-    /// It could cost more than the customer still wants to spend in this billing period; nothing was made.
+    /// The job could cost more than what is left of the customer's spend limit for this billing
+    /// period; nothing was created.
     SpendLimitReached,
 }
 
-/// What became of a move.
+/// The result of a transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advanced {
-    /// Written; the job as it is now.
+    /// Written. Contains the job after the transition.
     Applied(Box<JobRow>),
-    /// Somebody else moved the job first.
+    /// Another writer moved the job first.
     Stale,
 }
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Claimed<W> {
-    /// The work is yours.
+    /// The caller holds the lease.
     Yours(Box<JobLease<W>>),
-    /// Somebody else moved the job first.
+    /// Another writer moved the job first.
     Stale,
 }
 
-/// What became of the wish to write the comment.
+/// The result of claiming a job's comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommentClaim {
-    /// Write it.
+    /// The caller may write the comment.
     Yours,
-    /// Somebody is at it, or it is written.
+    /// Another caller is writing the comment, or it is already written.
     Held,
 }
 
-/// What may stand against a new job, in the order in which they decide. The fact comes first: a repeated delivery also
-/// finds its issue taken.
+/// Reasons to refuse a new job, in order of precedence. `Existing` comes first, because a repeated
+/// delivery also finds that its issue already has a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Existing,
@@ -113,12 +114,12 @@ enum Refusal {
 const CREATE: &str = "create a job";
 const MOVE: &str = "move a job";
 
-/// The meter on which every job takes its place in a quota.
+/// The meter that counts every job against a quota.
 static PULLS: LazyLock<Meter> = LazyLock::new(Meter::pull_requests);
 
 impl Store {
-    /// Creates a job: the fact, the issue's place, the row, the order, its place in the quota, what it may spend and its
-    /// hold, whole or not at all.
+    /// Creates a job in one transaction: the fact, the issue's current job, the row, the first
+    /// step, its count in the quota, its reserved spending, and its hold.
     pub async fn job_create(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
         self.while_contended(|| self.job_create_once(new)).await
     }
@@ -171,7 +172,8 @@ impl Store {
         }
     }
 
-    /// Creates a job that is over before any work, so that its issue is commented why. It takes no place.
+    /// Creates a job that has already ended, so that a comment on its issue explains why. It does
+    /// not count against the quota.
     pub async fn job_refuse(&self, new: &NewJob) -> Result<JobCreated, StoreError> {
         let facts = &new.row.facts;
         let mut tx = self.table.transaction(CREATE);
@@ -188,7 +190,8 @@ impl Store {
         }
     }
 
-    /// Notes that a fact means the job which stands, so that its redelivery does not start another one later.
+    /// Records that a fact belongs to the existing job, so that a redelivery does not start another
+    /// job later.
     async fn job_join(&self, facts: &JobFacts, job: JobId) -> Result<JobCreated, StoreError> {
         Ok(
             match self
@@ -206,13 +209,12 @@ impl Store {
         pointer(keys::trigger(facts.repository, &facts.trigger), job)
     }
 
-    /// The job, if there is one.
     pub async fn job_find(&self, id: &JobId) -> Result<Option<JobRow>, StoreError> {
         let found = self.table.get("read a job", &keys::job(id)).await?;
         found.as_ref().map(snapshot_of).transpose()
     }
 
-    /// The job with all its steps, in one strongly consistent read.
+    /// Reads a job with all its steps, in one strongly consistent query.
     pub async fn job_find_whole(&self, id: &JobId) -> Result<Option<(JobRow, Steps)>, StoreError> {
         let (mut row, mut steps) = (None, Vec::new());
         for item in self
@@ -233,7 +235,7 @@ impl Store {
         Ok(row.map(|row| (row, Steps(steps))))
     }
 
-    /// An account's jobs, newest first. They may be listed some moments after they were made.
+    /// Lists an account's jobs, newest first. A new job can take a moment to appear.
     pub async fn job_list(
         &self,
         account: &AccountId,
@@ -262,7 +264,7 @@ impl Store {
         })
     }
 
-    /// The job an issue has now.
+    /// Finds the current job of an issue.
     pub async fn job_find_open(
         &self,
         repository: RepositoryId,
@@ -273,7 +275,7 @@ impl Store {
         found.as_ref().map(held_by).transpose()
     }
 
-    /// Takes the lease of a claim, if the job still is as it was when the claim was made.
+    /// Takes the lease of a claim, if the job is unchanged since the claim was made.
     pub async fn job_claim<W>(&self, claim: JobClaim<W>) -> Result<Claimed<W>, StoreError> {
         Ok(match self.job_advance(claim.transition()).await? {
             Advanced::Applied(_) => Claimed::Yours(Box::new(claim.granted())),
@@ -281,13 +283,13 @@ impl Store {
         })
     }
 
-    /// Writes a move with everything that belongs to it. Where the fix that it bills turns out to have been paid for, it is
-    /// the same move at less cost.
+    /// Writes a transition with everything that belongs to it. If the fix that it bills turns out
+    /// to be paid already, writes the same transition at a lower cost.
     pub async fn job_advance(&self, transition: &Transition) -> Result<Advanced, StoreError> {
         self.job_advance_with(transition, |_| None).await
     }
 
-    /// The same, with an item that tells of the move as it is written.
+    /// Writes a transition, together with an item built from the transition as it is written.
     pub(crate) async fn job_advance_with(
         &self,
         transition: &Transition,
@@ -303,11 +305,12 @@ impl Store {
         let advanced = self
             .while_contended(|| self.job_write(&paid, beside(&paid)))
             .await?;
-        // Another job was billed for the fix in between; whoever tries again finds it so.
+        // Another job was billed for the fix in between. A later attempt reads the new state.
         advanced.ok_or_else(|| StoreError::contended(MOVE))
     }
 
-    /// Writes a move; none if its fix is not paid for as the move has it.
+    /// Writes a transition. Returns `None` if the stored payment state of its fix differs from what
+    /// the transition assumes.
     async fn job_write(
         &self,
         transition: &Transition,
@@ -336,7 +339,8 @@ impl Store {
         }))
     }
 
-    /// The items that are written together with a job's row, besides the fix that it bills.
+    /// Builds the items that are written together with a job's row, except for the fix that it
+    /// bills.
     fn companions(
         &self,
         transition: &Transition,
@@ -378,12 +382,13 @@ impl Store {
         Ok(items)
     }
 
-    /// Gives back the place in the quota that a job took.
+    /// Returns the job's count to the quota.
     fn place_returned(&self, row: &JobRow) -> TransactWriteItem {
         uncount_change(&row.facts.account, &PULLS, &row.facts.terms.period, 1).item(&self.table)
     }
 
-    /// Asks to write the job's comment until `until`; one at a time, since GitHub would take two.
+    /// Claims the job's comment until `until`. Only one caller at a time may write it, because
+    /// GitHub would accept two comments.
     pub async fn comment_claim(
         &self,
         row: &JobRow,
@@ -400,8 +405,9 @@ impl Store {
         })
     }
 
-    /// Notes what the comment says now, and answers the job as it is by then. A job that owes nothing else leaves the list
-    /// of due rows with it. Without a comment, GitHub will not have one there, and it is owed no longer.
+    /// Records what the comment says now, and returns the job after the change. If the job owes
+    /// nothing else, the same write removes it from the due rows. If there is no comment, GitHub
+    /// does not allow one there, and the comment is no longer owed.
     pub async fn comment_told(
         &self,
         row: &JobRow,
@@ -428,7 +434,7 @@ impl Store {
             if let Some(settled) = self.job_change(last).await? {
                 return Ok(Some(settled));
             }
-            // The job moved on while we wrote; the newer state owes words of its own.
+            // The job moved on during our write, and its newer state needs a comment of its own.
         }
         self.job_change(commented(
             "#commenting_until = :until",
@@ -437,7 +443,7 @@ impl Store {
         .await
     }
 
-    /// Changes a job's row, if the condition holds; the row afterwards.
+    /// Changes a job's row if the condition holds, and returns the row after the change.
     async fn job_change(&self, change: Change) -> Result<Option<JobRow>, StoreError> {
         let changed = self
             .table
@@ -450,7 +456,7 @@ impl Store {
 }
 
 impl Store {
-    /// Gives up the wish to write the comment, after a try that failed.
+    /// Releases the claim on the comment after a failed attempt.
     pub async fn comment_release(&self, row: &JobRow, until: Timestamp) -> Result<(), StoreError> {
         let change = Change::of(keys::job(&row.facts.id))
             .remove("commenting_until")

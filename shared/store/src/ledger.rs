@@ -1,4 +1,6 @@
-//! The ledger: posting, balances, listings. How a posting becomes items is in `postings`.
+//! The ledger: posting, balances, and listings. Each posting has a cause, and a cause is posted at
+//! most once, so a repeated posting changes nothing. `postings` turns a posting into transaction
+//! items.
 
 pub(crate) mod audit;
 pub(crate) mod expiries;
@@ -22,60 +24,60 @@ use domain::retry::backoff;
 use domain::time::Timestamp;
 use domain::units::Credits;
 
-/// What became of a posting.
+/// The result of a posting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Post {
-    /// Written.
+    /// The posting was written.
     Posted,
-    /// The same had been written before.
+    /// The same posting was already written.
     AlreadyPosted,
-    /// Something else had been written for the same cause.
+    /// A different posting was already written for the same cause.
     CauseReused,
-    /// There is not enough.
+    /// There are not enough credits.
     Insufficient(Balance),
     /// There is no such hold of that amount, or it has ended.
     NoHold,
-    /// It is more than the customer still wants to spend in this billing period.
+    /// The posting exceeds what is left of the customer's spend limit for this billing period.
     SpendLimitReached,
 }
 
-/// A hold that is open.
+/// An open hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenHold {
-    /// For what.
     pub hold: HoldId,
-    /// How much.
     pub amount: Credits,
-    /// Since when.
     pub held_at: Timestamp,
-    /// From when on it may be released although nobody has settled it.
+    /// When the hold may be released even if it has not been settled.
     pub until: Option<Timestamp>,
-    /// In the spending of which period it is counted, where it is a customer's own.
+    /// The billing period in which its spending counts, for a hold that the customer placed.
     pub period: Option<String>,
 }
 
 const POST: &str = "post to the ledger";
 
-/// What may stand against postings, in the order in which they decide: a repeated posting may have reached the limit by now.
+/// Reasons to refuse postings, in order of precedence. A posting refusal comes first, because a
+/// repeated posting may have reached the spend limit in the meantime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Posting(PostingRefused),
     Spending(SpendingRefused),
 }
 
-/// Tries of one write while others write to the same rows at the same moment.
+/// Attempts of one write while concurrent writes touch the same rows.
 const TRIES_MAX: u32 = 8;
-/// Of the usual backoff, which begins with a second: others are done within milliseconds.
+/// Divides the usual backoff, which starts at one second: concurrent writes finish within
+/// milliseconds.
 const HASTE: u32 = 100;
 
 impl Store {
-    /// Posts to one account, all or nothing. Contention is waited out for a while: it says nothing about the balance.
+    /// Posts to one account, all or nothing. Retries on contention for a while, because contention
+    /// says nothing about the balance.
     pub async fn ledger_post(&self, postings: &[Posting]) -> Result<Post, StoreError> {
         self.while_contended(|| self.ledger_post_with(postings, Reservation::default()))
             .await
     }
 
-    /// Posts a hold of a customer's own work, if that is within what he wants to spend.
+    /// Posts a hold for a customer's own work, if it is within their spend limit.
     pub async fn hold_make(
         &self,
         hold: &Posting,
@@ -89,7 +91,7 @@ impl Store {
         .await
     }
 
-    /// Posts the end of such a hold, with what it has come to of what was counted for it.
+    /// Posts the end of such a hold, and adjusts the reserved spending to the actual amount.
     pub async fn hold_settle(
         &self,
         end: &Posting,
@@ -103,7 +105,7 @@ impl Store {
         .await
     }
 
-    /// Posts with an outlay.
+    /// Posts together with a change of the spending.
     async fn ledger_post_with(
         &self,
         postings: &[Posting],
@@ -128,7 +130,7 @@ impl Store {
         }
     }
 
-    /// Writes again while others write to the same rows at the same moment.
+    /// Retries a write while concurrent writes touch the same rows.
     pub(crate) async fn while_contended<T, W: Future<Output = Result<T, StoreError>>>(
         &self,
         write: impl Fn() -> W,
@@ -145,19 +147,20 @@ impl Store {
         }
     }
 
-    /// A short while, longer each time and never the same.
+    /// Waits briefly, longer after each attempt, with random jitter.
     pub(crate) async fn pause(&self, tries: u32) {
         if let Some(sleep) = self.table.client.config().sleep_impl() {
             sleep.sleep(backoff(tries, (self.random)()) / HASTE).await;
         }
     }
 
-    /// What an account has; strongly consistent.
+    /// Reads the balance of an account; strongly consistent.
     pub async fn balance_find(&self, account: &AccountId) -> Result<Balance, StoreError> {
         Ok(self.grants_count(account).await?.0)
     }
 
-    /// What an account has, and how many grants it has had: a warning about a low balance belongs to one of them.
+    /// Reads the balance of an account and the number of its grants. A low-balance warning belongs
+    /// to one grant.
     pub async fn grants_count(&self, account: &AccountId) -> Result<(Balance, u64), StoreError> {
         let found = self
             .table
@@ -172,7 +175,7 @@ impl Store {
         Ok((balance, item.find_number("grants")?.unwrap_or(0)))
     }
 
-    /// What a hold has reserved, open or settled; none if there never was such a hold.
+    /// Returns the amount of a hold, open or settled. Returns `None` if the hold never existed.
     pub async fn hold_amount(
         &self,
         account: &AccountId,
@@ -188,7 +191,7 @@ impl Store {
             .map(|entry| entry.amount))
     }
 
-    /// A hold, while it is open.
+    /// Finds an open hold.
     pub async fn hold_find(
         &self,
         account: &AccountId,
@@ -199,7 +202,7 @@ impl Store {
         found.as_ref().map(hold_of).transpose()
     }
 
-    /// The open holds of an account; strongly consistent.
+    /// Lists the open holds of an account; strongly consistent.
     pub async fn hold_list(&self, account: &AccountId) -> Result<Vec<OpenHold>, StoreError> {
         let mut holds = Vec::new();
         for item in self
@@ -212,7 +215,7 @@ impl Store {
         Ok(holds)
     }
 
-    /// An account's entries, newest first. They may be listed some moments after they were written.
+    /// Lists an account's entries, newest first. A new entry can take a moment to appear.
     pub async fn entry_list(
         &self,
         account: &AccountId,
@@ -234,7 +237,7 @@ impl Store {
         Ok(pages::page(found.await?, limit))
     }
 
-    /// All entries of an account, oldest first; strongly consistent.
+    /// Reads all entries of an account, oldest first; strongly consistent.
     pub async fn entry_all(&self, account: &AccountId) -> Result<Vec<Entry>, StoreError> {
         let side = self.ledger_side("read all entries")?;
         let mut entries = Vec::new();

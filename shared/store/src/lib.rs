@@ -1,11 +1,12 @@
-//! The wall to DynamoDB, the only importer of its SDK.
+//! The DynamoDB client, the only crate that imports the AWS SDK for DynamoDB. It owns every table,
+//! key, condition, and reader.
 //!
-//! Owns every table, key, condition and reading. Promises that no write depends on an earlier read: each is conditional and
-//! says in its outcome what it found. Naming: noun first, then verb; `find_` may be absent, `load_` must exist, `list_`
-//! pages. Three handles, because three roles: receivers hold an [`Inbox`] (the `events` table) and nothing else; who moves
-//! jobs and accounts holds a [`Store`] (the `main` table, and where credits move the `ledger`); who seals the ledger's days
-//! holds [`Seals`] (the `ledger` table alone). Beside them stand the switches: [`Ingest`] in `events`, [`Switchboard`] in
-//! `main`.
+//! No write depends on an earlier read: each write is conditional, and its result says what it
+//! found. Naming: noun first, then verb; `find_` may return nothing, `load_` must find its item, and
+//! `list_` returns pages. There is one handle per role: [`Inbox`] for receivers (the `events` table
+//! only), [`Store`] for jobs and accounts (`main`, and `ledger` if credits move), and [`Seals`] for
+//! sealing the ledger's days (`ledger` only). The switches are [`Ingest`] in `events` and
+//! [`Switchboard`] in `main`.
 
 mod accounts;
 mod billing;

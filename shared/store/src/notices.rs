@@ -1,8 +1,9 @@
-//! Notices: what customers have to be told, each once.
+//! Notices to customers, each sent once.
 //!
-//! A mail cannot be taken back or looked up, so a try is written down before it is made (`notice_claim`), with a lease and
-//! the mark of whoever makes it. What surely came to nothing is counted as `clear` when the row is given back; a try that is
-//! neither clear nor told is a doubt, whether its answer was lost or its process died.
+//! A mail cannot be recalled or looked up, so an attempt is recorded before it is made
+//! (`notice_claim`), with a lease and the mark of the sender. When the row is released, an attempt
+//! that certainly sent nothing is counted as `clear`. An attempt that is neither clear nor sent is
+//! in doubt, whether its response was lost or its process died.
 
 pub(crate) mod mailings;
 
@@ -22,61 +23,57 @@ use std::fmt;
 /// Whether a notice is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoticeOwed {
-    /// Written; it will be told.
+    /// The notice was written and will be sent.
     Now,
-    /// That fact has its notice.
+    /// The fact already has its notice.
     Already,
 }
 
-/// A notice as it is listed.
+/// A notice in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoticeRow {
-    /// Its kind.
     pub kind: String,
-    /// What it is about.
+    /// The fact that it reports.
     pub fact: String,
-    /// What it says.
+    /// The text of the notice.
     pub words: String,
-    /// Since when.
     pub at: Timestamp,
-    /// How it ended and when, once it has.
+    /// The outcome and its time, once it has one.
     pub ended: Option<(NoticeOutcome, Timestamp)>,
-    /// Why it ended so, where there is more to say.
+    /// The reason for the outcome, if there is more to say.
     pub why: Option<String>,
 }
 
-/// What became of the wish to tell.
+/// The result of claiming a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoticeClaim {
-    /// Tell it.
+    /// The caller must send the notice.
     Yours(Untold),
-    /// Somebody else does.
+    /// Another caller is sending it.
     Held,
-    /// There is nothing to tell: it has ended, or never was.
+    /// There is nothing to send: the notice has ended, or never existed.
     Ended,
 }
 
-/// A notice in the hands of whoever tells it.
+/// A notice claimed by its sender.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Untold {
-    /// Which.
     pub key: NoticeKey,
-    /// Its kind.
     pub kind: NoticeKind,
-    /// What there is to say.
+    /// The text of the notice.
     pub words: String,
-    /// A link that is good once.
+    /// A link that can be used once.
     pub link: Option<String>,
-    /// When it was first tried; it does not change.
+    /// When the first attempt was made; this never changes.
     pub first_attempt: Timestamp,
-    /// Tries before this one of which nobody knows whether they sent a mail.
+    /// The number of earlier attempts that may or may not have sent a mail.
     pub doubts: u32,
-    /// Tries before this one that failed on the other side.
+    /// The number of earlier attempts that failed on the mail provider's side.
     pub attempts: u32,
     mark: String,
 }
 
-/// Without the words and the link, which are the customer's.
+/// Omits the text and the link, which belong to the customer.
 impl fmt::Debug for Untold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Untold")
@@ -86,21 +83,21 @@ impl fmt::Debug for Untold {
     }
 }
 
-/// How far a try came that did not end the notice.
+/// The result of an attempt that did not end the notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tried {
-    /// Nothing was sent, and it was no fault of the mail's: a throttle, our credentials.
+    /// Nothing was sent, and the mail was not the cause: a throttle, or our credentials.
     Postponed,
-    /// Nothing was sent: the other side failed.
+    /// Nothing was sent, because the mail provider failed.
     Failed,
-    /// Nobody knows.
+    /// It is unknown whether a mail was sent.
     InDoubt,
 }
 
 const TELL: &str = "tell a notice";
 
 impl Store {
-    /// Owes a customer a notice, once for its fact.
+    /// Creates a notice for a customer, once per fact.
     pub async fn notice_owe(
         &self,
         account: &AccountId,
@@ -114,8 +111,8 @@ impl Store {
         })
     }
 
-    /// Takes the place of the one who tells a notice, until then, and writes down that a try is made. `mark` is the
-    /// taker's own: with the same one, a claim whose answer was lost is taken for granted.
+    /// Claims a notice until `until`, and records that an attempt is made. `mark` identifies the
+    /// caller: if the response to a claim was lost, repeating it with the same mark succeeds.
     pub async fn notice_claim(
         &self,
         key: &NoticeKey,
@@ -145,7 +142,7 @@ impl Store {
         })
     }
 
-    /// Gives a notice back that could not be told; it is due again then.
+    /// Releases a notice that could not be sent, and sets when it is due again.
     pub async fn notice_release(
         &self,
         untold: &Untold,
@@ -164,7 +161,7 @@ impl Store {
             .map(drop)
     }
 
-    /// Ends a notice: it owes nothing any more, and forgets the link that was good once.
+    /// Ends a notice. It is no longer due, and its one-time link is removed.
     pub async fn notice_end(
         &self,
         untold: &Untold,
@@ -189,7 +186,7 @@ impl Store {
         self.table.update("end a notice", change).await.map(drop)
     }
 
-    /// The row without its teller; whoever is not that any more changes nothing.
+    /// Removes the sender from the row, if the caller still is the sender.
     fn handed_back(&self, untold: &Untold) -> Change {
         Change::of(keys::notice(&untold.key.account, &untold.key.fact))
             .remove("telling_until")
@@ -197,7 +194,7 @@ impl Store {
             .when("#teller = :mark", vec![("mark", text(&untold.mark))])
     }
 
-    /// An account's notices, newest first.
+    /// Lists an account's notices, newest first.
     pub async fn notice_list(&self, account: &AccountId) -> Result<Vec<NoticeRow>, StoreError> {
         let mut notices = Vec::new();
         let query = self.table.prefix(keys::account(account).pk, keys::NOTICE);
@@ -209,7 +206,7 @@ impl Store {
     }
 }
 
-/// A notice that is owed from now on.
+/// Builds the item of a new notice.
 pub(crate) fn notice_attributes(
     account: &AccountId,
     notice: &Notice,

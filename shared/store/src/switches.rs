@@ -1,8 +1,10 @@
-//! How the switches stand, who has switched them, and why.
+//! The positions of the switches, and who changed them and why.
 //!
-//! All but the receivers' stand side by side in one partition, with the accounts that are paused, so that a door learns of
-//! all by one query. That something is on is believed for a minute; that it is off is asked anew, since whoever has sent
-//! the message may know better. A change and its record are one transaction, and holds only if it changes anything.
+//! All switches except the receivers' are in one partition together with the paused accounts, so a
+//! function reads everything with one query. A position of on is cached for a minute. A position of
+//! off is re-read after a second, because the sender of a message may already know a newer
+//! position. A change and its record are one transaction, which is written only if it changes the
+//! position.
 
 use crate::db::cache::Believed;
 use crate::db::error::StoreError;
@@ -17,22 +19,22 @@ use domain::switches::{SwitchName, Switches};
 use domain::time::Timestamp;
 use std::time::Duration;
 
-/// How long what was read is believed.
+/// How long positions are cached.
 pub(crate) const BELIEVED: Duration = Duration::from_secs(60);
-/// The same for what stops work: long enough for one batch of messages.
+/// The maximum age of a position that stops work: long enough for one batch of messages.
 const ANEW: Duration = Duration::from_secs(1);
-/// Changes of one switch that are shown.
+/// The number of changes of a switch to list.
 const CHANGES_MAX: i32 = 50;
 
 const READ: &str = "read the switches";
 const SET: &str = "switch";
 
-/// Which switch of those in `main`.
+/// A switch in the `main` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
-    /// One for all accounts.
+    /// A switch for all accounts.
     Named(SwitchName),
-    /// The one that pauses an account; off is paused.
+    /// The switch that pauses an account. Off means paused.
     Account(AccountId),
 }
 
@@ -45,32 +47,29 @@ impl Which {
     }
 }
 
-/// An operator's word about a switch.
+/// An operator's change of a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwitchWord {
-    /// How it is to stand.
     pub position: Switch,
-    /// Who says so.
     pub by: String,
-    /// Why.
     pub reason: String,
-    /// When.
     pub at: Timestamp,
 }
 
-/// How a switch stands since when, by whose word. It is the last change, and each change before it looks the same.
+/// The current position of a switch, since when, and by whom. It is the latest change; earlier
+/// changes have the same form.
 pub type SwitchRow = SwitchWord;
 
-/// What became of a word.
+/// The result of setting a switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switched {
-    /// It stands as said from now on.
+    /// The position was changed.
     Now,
-    /// It stood so before.
+    /// The switch was already in this position.
     Already,
 }
 
-/// The switches in `main`.
+/// The switches in the `main` table.
 pub struct Switchboard {
     table: Table,
     believed: Believed<Switches>,
@@ -84,7 +83,7 @@ impl Switchboard {
         }
     }
 
-    /// Whether something may go on.
+    /// Returns whether something may continue.
     pub async fn switch_now(&self, now: Timestamp, of: impl Fn(&Switches) -> Switch) -> Switch {
         let believed = of(&self
             .believed
@@ -96,7 +95,7 @@ impl Switchboard {
         }
     }
 
-    /// All of them, as they stand.
+    /// Reads all switches, at most a second old.
     pub async fn switches_anew(&self, now: Timestamp) -> Switches {
         self.believed
             .now(now, ANEW, async || self.switch_read().await)
@@ -116,12 +115,12 @@ impl Switchboard {
             .fold(Switches::default(), with))
     }
 
-    /// All that somebody has ever touched.
+    /// Lists every switch that was ever set.
     pub async fn switch_list(&self) -> Result<Vec<(Which, SwitchRow)>, StoreError> {
         let mut rows = Vec::new();
         for found in self.table.query_partition(READ, keys::SWITCHES).await? {
             let item = Item::new(&found, READ);
-            // One that a newer version knows stops nothing here.
+            // A switch that only a newer version knows is ignored here.
             if let Some(which) = which_of(item.text("sk")?) {
                 rows.push((which, row_of(&item)?));
             }
@@ -129,7 +128,7 @@ impl Switchboard {
         Ok(rows)
     }
 
-    /// Switches, and keeps who has and why.
+    /// Sets a switch, and records who changed it and why.
     pub async fn switch_set(
         &self,
         which: &Which,
@@ -143,7 +142,7 @@ impl Switchboard {
         switched(&self.table, switch, put_new(&self.table, kept)).await
     }
 
-    /// The last changes of a switch, newest first.
+    /// Lists the latest changes of a switch, newest first.
     pub async fn switch_changes(&self, which: &Which) -> Result<Vec<SwitchRow>, StoreError> {
         let pk = keys::switched_pk(&which.key());
         let query = self.table.query().key_condition_expression("pk = :pk");
@@ -166,7 +165,7 @@ fn which_of(sk: &str) -> Option<Which> {
     }
 }
 
-/// The switch itself, if the word changes it.
+/// Builds the change of the switch itself; the condition requires that the position changes.
 pub(crate) fn change_of(key: keys::Key, word: &SwitchWord) -> Change {
     Change::of(key)
         .set("on", AttributeValue::Bool(word.position.is_on()))
@@ -196,7 +195,7 @@ pub(crate) fn row_of(item: &Item<'_>) -> Result<SwitchRow, StoreError> {
     })
 }
 
-/// Writes a change of a switch and the record of it.
+/// Writes a change of a switch together with its record.
 pub(crate) async fn switched(
     table: &Table,
     switch: TransactWriteItem,
@@ -211,6 +210,6 @@ pub(crate) async fn switched(
     })
 }
 
-/// The switch is in this position already.
+/// The switch is already in this position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Unchanged;

@@ -1,4 +1,5 @@
-//! Keys of customers' programs: found by their digest, listed by their account.
+//! API keys: found by the digest of their text, and listed by account. Every change is conditional,
+//! so a repeated call changes nothing.
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, text, texts, time};
@@ -10,29 +11,29 @@ use domain::accounts::api_keys::{ApiKey, KeyText, Scope};
 use domain::ids::{AccountId, KeyId};
 use domain::time::Timestamp;
 
-/// What became of a new key.
+/// The result of creating a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyCreated {
-    /// There is a new key.
+    /// The key was created.
     New,
-    /// A key of this id is there already.
+    /// A key with this id already exists.
     Existing(Box<ApiKey>),
 }
 
-/// A key of this id is there already.
+/// A key with this id already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Existing;
 
-/// What a key's text is known by.
+/// Returns the digest that identifies a key.
 pub fn key_digest(text: &KeyText) -> String {
     digests::of(text.expose())
 }
 
-/// Keys of one account; more are of no use and cost listings.
+/// The maximum number of keys of an account. More are not useful and make listings expensive.
 pub const KEYS_MAX: usize = 100;
 
 impl Store {
-    /// Keeps a new key by the digest of its text.
+    /// Stores a new key under the digest of its text.
     pub async fn api_key_create(
         &self,
         key: &ApiKey,
@@ -55,7 +56,7 @@ impl Store {
             .ok_or_else(|| StoreError::bad_item(CREATE, &digest, "pk"))
     }
 
-    /// The key with this digest, good or not.
+    /// Finds the key with this digest, valid or not.
     pub async fn api_key_find(&self, digest: &str) -> Result<Option<ApiKey>, StoreError> {
         let found = self
             .table
@@ -64,7 +65,7 @@ impl Store {
         found.as_ref().map(key_of).transpose()
     }
 
-    /// An account's keys, the newest first.
+    /// Lists an account's keys, newest first.
     pub async fn api_key_list(&self, account: &AccountId) -> Result<Vec<ApiKey>, StoreError> {
         let mut found = Vec::new();
         for digest in self.key_digests(account).await? {
@@ -91,7 +92,7 @@ impl Store {
             .collect()
     }
 
-    /// An account's key by its id.
+    /// Finds an account's key by its id.
     pub async fn api_key_load(
         &self,
         account: &AccountId,
@@ -106,7 +107,7 @@ impl Store {
         Ok(self.api_key_find(&digest).await?.map(|key| (key, digest)))
     }
 
-    /// Revokes a key; it opens nothing from then on.
+    /// Revokes a key. It grants no access from then on.
     pub async fn api_key_revoke(
         &self,
         digest: &str,
@@ -121,7 +122,7 @@ impl Store {
         self.key_change("revoke a key", change).await
     }
 
-    /// Lets a key end at a moment, if it would not end before.
+    /// Sets when a key expires, unless it expires earlier.
     pub async fn api_key_expire(
         &self,
         digest: &str,
@@ -133,7 +134,7 @@ impl Store {
         self.key_change("let a key end", change).await
     }
 
-    /// Notes that a key was used on a day, once a day.
+    /// Records the day on which a key was used, once per day.
     pub async fn api_key_used(&self, digest: &str, day: &str) -> Result<Finished, StoreError> {
         let change = Change::of(keys::api_key_text(digest)).set("last_used_on", text(day)).when(
             "attribute_exists(pk) AND (attribute_not_exists(#last_used_on) OR #last_used_on < :last_used_on)",

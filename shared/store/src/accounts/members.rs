@@ -1,6 +1,8 @@
-//! People of accounts: a row on either side and the count of admins, changed together or not at all.
+//! Members of accounts: a row on each side and the count of admins, changed in one transaction.
 //!
-//! Each change is decided on the row as it is read and written only if the row is still so; otherwise it is decided anew.
+//! Each change is based on the row that was read, and is written only if the row has not changed
+//! since. Otherwise the row is read and the change is decided again, so a repeated call changes
+//! nothing.
 
 use crate::accounts::OPEN;
 use crate::db::error::StoreError;
@@ -16,61 +18,61 @@ use domain::ids::{AccountId, UserId};
 use domain::time::Timestamp;
 
 const CHANGE: &str = "change a member";
-/// Others may change the same row meanwhile, but not for ever.
+/// Concurrent changes of the same row end soon, so the attempts are limited.
 const TRIES_MAX: u32 = 8;
-/// People of one account; more are not listed.
+/// The maximum number of members listed for an account.
 pub const MEMBERS_MAX: i32 = 500;
-/// Accounts of one person; more are not listed.
+/// The maximum number of accounts listed for a user.
 const MEMBERSHIPS_MAX: i32 = 100;
 
-/// What became of the wish to give a member a role.
+/// The result of setting a member's role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoleSet {
-    /// He has it.
+    /// The member has the role.
     Now(Member),
-    /// He is the only admin, and an account needs one.
+    /// The member is the only admin, and an account needs one.
     LastAdmin,
     /// There is no such member.
     Absent,
 }
 
-/// What became of the wish to take a member out.
+/// The result of removing a member by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenOut {
-    /// He is none any more.
+    /// The member was removed.
     Now,
-    /// He is the only admin, and an account needs one.
+    /// The member is the only admin, and an account needs one.
     LastAdmin,
     /// There is no such member.
     Absent,
 }
 
-/// What became of the wish to take somebody out who is not shown by GitHub any more.
+/// The result of removing a member for whom GitHub no longer shows any of the account's owners.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Left {
-    /// He is no member.
+    /// The user is not a member.
     Gone,
-    /// He has shown the account's key, so he stays one as this.
+    /// The member presented the account's API key before, so they keep this role.
     Stays(Role),
 }
 
-/// What became of a key that was shown.
+/// The result of joining an account with an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LetIn {
-    /// Who showed it is an admin of the account.
+    /// The user is now an admin of the account.
     Now,
-    /// The key or the account had ended meanwhile.
+    /// The key or the account has ended in the meantime.
     Ended,
 }
 
-/// What a member shall be, decided on what he is.
+/// The next state of a member, decided from the current one.
 enum Next {
     Stays,
     Becomes(Member),
     Goes,
 }
 
-/// What became of one try.
+/// The result of one attempt.
 enum Tried {
     Done,
     Changed,
@@ -78,7 +80,7 @@ enum Tried {
     Unproved,
 }
 
-/// What may stand against a change, in the order in which they decide.
+/// Reasons to refuse a change, in order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Changed,
@@ -86,7 +88,7 @@ enum Refusal {
     LastAdmin,
 }
 
-/// Whether the last admin may be taken away.
+/// Whether the last admin may be removed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     OneAdmin,
@@ -94,7 +96,6 @@ enum Keep {
 }
 
 impl Store {
-    /// A person of an account.
     pub async fn member_find(
         &self,
         account: &AccountId,
@@ -107,7 +108,7 @@ impl Store {
         found.as_ref().map(member_of).transpose()
     }
 
-    /// The people of an account, in no order that means anything.
+    /// Lists the members of an account, in no particular order.
     pub async fn member_list(&self, account: &AccountId) -> Result<Vec<Member>, StoreError> {
         let found = self
             .list_members("list members", keys::members(account).pk, MEMBERS_MAX)
@@ -115,7 +116,6 @@ impl Store {
         found.iter().map(member_of).collect()
     }
 
-    /// The accounts of a person.
     pub async fn membership_list(&self, user: UserId) -> Result<Vec<Membership>, StoreError> {
         const LIST: &str = "list memberships";
         let nobody = AccountId::mint(Timestamp::default(), [0; 10]);
@@ -147,7 +147,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Notes what GitHub says a person is to an account, which people know by this name. What he then is.
+    /// Records the role that GitHub gives a user for an account, under the name that users know the
+    /// account by. Returns the resulting role.
     pub async fn member_refresh(
         &self,
         account: &AccountId,
@@ -181,7 +182,8 @@ impl Store {
         Err(StoreError::contended(CHANGE))
     }
 
-    /// Makes a person an admin of an account who has shown a key of it, if at that moment the key is good and the account open.
+    /// Makes a user an admin of an account after they presented one of its API keys. Requires that
+    /// the key is valid and the account is open at that moment.
     pub async fn member_let_in(
         &self,
         account: &AccountId,
@@ -225,7 +227,8 @@ impl Store {
         Err(StoreError::contended(CHANGE))
     }
 
-    /// Takes a person out of an account, since GitHub shows him none of its owners any more; who has shown its key stays.
+    /// Removes a user from an account because GitHub no longer shows them any of its owners. A user
+    /// who presented the account's API key stays.
     pub async fn member_leave(
         &self,
         account: &AccountId,
@@ -238,7 +241,7 @@ impl Store {
         }
     }
 
-    /// Takes a person out of an account, the last admin, too.
+    /// Removes a user from an account, even the last admin.
     pub async fn member_remove(
         &self,
         account: &AccountId,
@@ -252,7 +255,7 @@ impl Store {
         )
     }
 
-    /// Takes a person out of an account by hand, unless he is its last admin.
+    /// Removes a user from an account by hand, unless they are its last admin.
     pub async fn member_take_out(
         &self,
         account: &AccountId,
@@ -288,7 +291,8 @@ impl Store {
         Err(StoreError::contended(CHANGE))
     }
 
-    /// Gives a member a role by hand; it stays whatever GitHub says. Two admins cannot demote each other at once.
+    /// Sets a member's role by hand; later GitHub data does not change it. Two admins cannot demote
+    /// each other at the same time.
     pub async fn member_role_set(
         &self,
         account: &AccountId,

@@ -1,8 +1,9 @@
-//! An owner moves from the account that came to be by itself to one that somebody has.
+//! Moves an owner from an automatically created account to an account that a user already has.
 //!
-//! Installing the App gives its owner an account, also where whoever installed it has signed up by mail before. Such an account
-//! can be left as long as nothing is in it: no job, assist, fix or purchase, and no credits. What begins such a thing says so on the
-//! account's row (`Store::begun`), and the move closes that very row; so one of both comes first, and the other one finds it so.
+//! Installing the App creates an account for its owner, even if the installer signed up by mail
+//! before. The owner can leave such an account while it is empty: no job, assist, fix, or purchase,
+//! and no credits. Whatever starts such a thing records it on the account's row (`Store::begun`),
+//! and the move closes the same row, so one of the two comes first and the other one sees it.
 
 use crate::Store;
 use crate::accounts::{OPEN, moved_to};
@@ -16,49 +17,53 @@ use domain::accounts::signups::SignUpSource;
 use domain::ids::{AccountId, InstallationId, OwnerId, UserId};
 use domain::time::Timestamp;
 
-/// An owner and the accounts that he leaves and comes to.
+/// An owner, the account they leave, and the account they join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
-    /// Who.
     pub owner: OwnerId,
-    /// Where the App is installed.
+    /// The owner's installation of the App.
     pub installation: InstallationId,
-    /// The account that has come to be by itself.
+    /// The automatically created account.
     pub from: AccountId,
-    /// The account that somebody has.
+    /// The account that the user already has.
     pub to: AccountId,
-    /// The person who says so, an admin of `to`.
+    /// The user who requests the move, an admin of `to`.
     pub user: UserId,
-    /// Why he may say so for `from`.
+    /// Why the user may decide for `from`.
     pub proof: Proof,
 }
 
-/// Why somebody may say which account pays for an owner.
+/// Why a user may decide which account pays for an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
-    /// He is an admin of the owner's present account.
+    /// The user is an admin of the owner's current account.
     Admin,
-    /// GitHub's word that he runs the owner, which the session with this digest keeps and which is spent by this.
+    /// GitHub confirmed that the user manages the owner. The session with this digest keeps this
+    /// proof, and the move uses it up.
     Session(String),
 }
 
-/// What became of the wish to move an owner.
+/// The result of moving an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnerMoved {
-    /// He belongs to the other account now, or did already, and the one that he left is closed.
+    /// The owner belongs to the other account now, or already did, and their previous account is
+    /// closed.
     Now,
-    /// The account is not one that came by itself, or has begun something.
+    /// The account was not created automatically, or it has already started something.
     Stays,
-    /// Somebody else pays for the owner by now.
+    /// Another account pays for the owner by now.
     Taken,
-    /// The person is no admin any more, his proof was used before, or the account to come to is closed.
+    /// The user is no longer an admin, their proof was already used, or the target account is
+    /// closed.
     Unproved,
 }
 
-/// What may stand against a move, in the order in which they decide: a repeated move also finds the owner moved.
+/// Reasons to refuse a move, in order of precedence. `NotOpen` comes first, because a repeated move
+/// also finds the owner moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
-    /// The account to leave was closed before, was not made for an installation, or has begun something.
+    /// The account to leave is already closed, was not created for an installation, or has started
+    /// something.
     NotOpen,
     HasBalance,
     Taken,
@@ -68,7 +73,7 @@ enum Refusal {
 const MOVE: &str = "move an owner";
 
 impl Store {
-    /// Moves an owner to another account and closes the one that he leaves, whole or not at all.
+    /// Moves an owner to another account and closes the previous one, in one transaction.
     pub async fn owner_move(&self, wish: &Move, now: Timestamp) -> Result<OwnerMoved, StoreError> {
         let (from, to) = (text(wish.from.as_str()), text(wish.to.as_str()));
         let close = Change::of(keys::account(&wish.from)).set("moved_to", to.clone()).set("closed_at", time(now)).when(
@@ -109,7 +114,7 @@ impl Store {
             Committed::Written => Ok(OwnerMoved::Now),
             Committed::Refused(Refusal::NotOpen, old) => {
                 let moved_to = moved_to(&Item::new(&old, MOVE))?;
-                // By this very wish, if its answer was lost.
+                // This same move closed it, if its response was lost.
                 Ok(if moved_to.as_ref() == Some(&wish.to) {
                     OwnerMoved::Now
                 } else {
@@ -132,7 +137,7 @@ impl Store {
         )
     }
 
-    /// Whether an account has nothing but its own rows: people, keys, and what it was told.
+    /// Checks whether an account has only its own rows: members, keys, and notices.
     pub async fn account_is_unused(&self, account: &AccountId) -> Result<bool, StoreError> {
         const LOOK: &str = "look into an account";
         let of_its_own = [
@@ -162,12 +167,12 @@ impl Store {
                 return Ok(false);
             }
         }
-        // What was made for it before accounts said so themselves.
+        // Finds jobs created before accounts recorded that they had started something.
         Ok(self.job_list(account, None, 1).await?.rows.is_empty())
     }
 }
 
-/// GitHub's word of an installation that a session keeps is good once.
+/// Uses up the proof of an installation that a session keeps. Each proof can be used once.
 pub(crate) fn spent(digest: &str, installation: InstallationId) -> Change {
     Change::of(keys::session(digest)).add("spent", AttributeValue::Ns(vec![installation.to_string()])).when(
         "attribute_exists(pk) AND (attribute_not_exists(#spent) OR NOT contains(#spent, :installation))",

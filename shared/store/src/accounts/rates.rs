@@ -1,9 +1,10 @@
-//! How often an account and each of its keys and sessions have asked in a window of time.
+//! Request counts of accounts, and of each of their keys and sessions, in a window of time.
 //!
-//! One item a window and account counts both, so that a request costs one conditional update, counted or refused, and no
-//! two processes can both take the last place. A window belongs to its item by its key, so nothing is ever reset; what is
-//! over is taken away by its `ttl`. An update whose answer was lost and that the SDK sends again counts twice: a caller may
-//! lose a place that way, and never wins one.
+//! One item per window and account holds both counts, so a request costs one conditional update
+//! whether it is accepted or refused, and two processes cannot both take the last slot. The window
+//! is part of the key, so counts are never reset; `ttl` deletes old items. If the response to an
+//! update is lost and the SDK sends it again, the request counts twice: a caller can lose a slot
+//! this way, but never gain one.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -17,39 +18,41 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 const COUNT: &str = "count a request";
-/// How long a window's item outlives it.
+/// How long the item of a window is kept after the window ends.
 const KEPT_FOR: Duration = Duration::from_secs(300);
 
-/// A window of time, by its beginning and its end.
+/// A window of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// The first moment of it.
+    /// The first moment of the window.
     pub start: Timestamp,
-    /// The first moment after it.
+    /// The first moment after the window.
     pub end: Timestamp,
 }
 
-/// So many requests of an account and of one of its keys: what there may be in a window, or what there were.
+/// Request counts of an account and of one of its keys in a window: either the limits or the actual
+/// counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requests {
-    /// Of the account, by whatever key or session.
+    /// All requests of the account, with any key or session.
     pub account: u64,
-    /// Of the key or session.
+    /// The requests of one key or session.
     pub key: u64,
 }
 
-/// What became of the wish to count a request.
+/// The result of counting a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateCounted {
-    /// Counted; so many by now.
+    /// The request was counted. Contains the counts after it.
     Now(Requests),
-    /// One of the limits is reached; so many were counted, and this one was not.
+    /// A limit is reached, and the request was not counted. Contains the counts so far.
     UsedUp(Requests),
 }
 
 impl Store {
-    /// Counts a request for an account, or for a person without one, by a key or a session in a window, unless one of the
-    /// limits is reached. What is open to everybody is counted the same way: all guests as one account, each by where he comes from.
+    /// Counts a request of an account, or of a user without one, by a key or a session in a window,
+    /// unless a limit is reached. Requests to public routes are counted the same way: all guests
+    /// share one account, and each guest is identified by their address.
     pub async fn rate_count(
         &self,
         whose: &str,

@@ -1,4 +1,5 @@
-//! Links that show an account its first key: known by the digest of their token, which nobody keeps.
+//! Links that reveal an account's first API key. A link is found by the digest of its token, and
+//! the token is not stored.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -11,13 +12,14 @@ use domain::inbox::events::StripeMode;
 const LIVE: &str = "live";
 const TEST: &str = "test";
 
-/// What a token is known by.
+/// Returns the digest that identifies a token.
 pub fn reveal_digest(token: &RevealToken) -> String {
     digests::of(token.expose())
 }
 
 impl Store {
-    /// What is kept of the link with this token, good or not; none when it is long over or never was.
+    /// Finds the link with this digest, valid or not. Returns `None` if it expired long ago or
+    /// never existed.
     pub async fn reveal_find(&self, digest: &str) -> Result<Option<Reveal>, StoreError> {
         const FIND: &str = "find a link to a key";
         let found = self.table.get(FIND, &keys::reveal(digest)).await?;
@@ -41,7 +43,7 @@ impl Store {
     }
 }
 
-/// A link that is good from now on.
+/// Builds the item of a new link.
 pub(crate) fn reveal_attributes(digest: &str, reveal: &Reveal) -> Attributes {
     let mut item = keys::reveal(digest).attributes();
     let more = [
@@ -55,7 +57,8 @@ pub(crate) fn reveal_attributes(digest: &str, reveal: &Reveal) -> Attributes {
                 StripeMode::Test => TEST,
             }),
         ),
-        // Who comes some days late still reads that the link is over, and not that there never was one.
+        // A visitor who comes some days late still learns that the link has expired, not that it
+        // never existed.
         ("ttl", number(reveal.until.plus(KEPT_FOR).seconds())),
     ];
     item.extend(more.map(|(name, value)| (name.to_owned(), value)));

@@ -1,6 +1,7 @@
-//! Sessions of people, found by the digests of their cookies; and what proves a sign-in, used once.
+//! User sessions, found by the digests of their cookies, and single-use sign-in states and proofs.
 //!
-//! A session's row is put once and never changed but for the proofs that were spent of it. Signing out takes it away.
+//! A session's row is written once. Afterwards only the list of its used proofs changes. Signing
+//! out deletes the row.
 
 use crate::accounts::OPEN;
 use crate::accounts::moving::spent;
@@ -16,20 +17,20 @@ use domain::accounts::sessions::{Session, SessionText, VisibleInstallation};
 use domain::ids::{AccountId, InstallationId, OwnerId, SessionId, UserId};
 use domain::time::Timestamp;
 
-/// What became of the wish to have an owner's jobs paid by an account.
+/// The result of linking an owner to an account that pays for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Linked {
-    /// They are from now on, or were already.
+    /// The account pays for the owner now, or already did.
     Now,
-    /// They are paid by another account.
+    /// Another account pays for the owner.
     Taken,
-    /// There is no such account any more.
+    /// The account no longer exists or is closed.
     Closed,
-    /// The session has ended, or this proof of it was used before.
+    /// The session has ended, or this proof was already used.
     Spent,
 }
 
-/// What may stand against a link, in the order in which they decide: a repeated link also finds its proof spent.
+/// Reasons to refuse a link, in order of precedence. A repeated link also finds its proof used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum NotLinked {
     Taken,
@@ -37,26 +38,27 @@ enum NotLinked {
     Spent,
 }
 
-/// The session to be replaced has ended.
+/// The session to replace has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Ended;
 
-/// What a session's text is known by.
+/// Returns the digest that identifies a session.
 pub fn session_digest(text: &SessionText) -> String {
     digests::of(text.expose())
 }
 
 impl Store {
-    /// Keeps a new session by the digest of its text.
+    /// Stores a new session under the digest of its text.
     pub async fn session_create(&self, session: &Session, digest: &str) -> Result<(), StoreError> {
-        // Nobody else has 256 equal bits, so a row that is there is this one: its answer was lost.
+        // Two sessions never share 256 random bits, so an existing row is this session, written by
+        // a call whose response was lost.
         let row = session_attributes(session, digest);
         match self.table.put_new("keep a session", row).await? {
             Updated::Done(()) | Updated::Refused(_) => Ok(()),
         }
     }
 
-    /// The session with this digest, good or not.
+    /// Finds the session with this digest, valid or not.
     pub async fn session_find(&self, digest: &str) -> Result<Option<Session>, StoreError> {
         let found = self
             .table
@@ -65,7 +67,7 @@ impl Store {
         found.as_ref().map(session_of).transpose()
     }
 
-    /// Ends a session; it opens nothing from then on.
+    /// Ends a session. It grants no access from then on.
     pub async fn session_end(&self, digest: &str) -> Result<Finished, StoreError> {
         let key = keys::session(digest);
         Ok(
@@ -76,7 +78,7 @@ impl Store {
         )
     }
 
-    /// Puts a session in the place of another, unless that has ended meanwhile.
+    /// Replaces a session with another, unless it has ended in the meantime.
     pub async fn session_replace(
         &self,
         old: &str,
@@ -100,7 +102,8 @@ impl Store {
         })
     }
 
-    /// Notes that a sign-in came back; who comes with the same state once more is told that it was used.
+    /// Records that a sign-in state was used. A second use of the same state returns
+    /// [`Finished::Already`].
     pub async fn state_use(
         &self,
         digest: &str,
@@ -114,7 +117,8 @@ impl Store {
         })
     }
 
-    /// Lets an account pay for an owner from now on, on the word of GitHub that a session keeps, which is spent by that.
+    /// Lets an account pay for an owner, based on the GitHub proof that a session keeps. The link
+    /// uses up the proof.
     pub async fn owner_link(
         &self,
         digest: &str,
@@ -140,7 +144,7 @@ impl Store {
             Committed::Refused(NotLinked::Taken, _) => Ok(Linked::Taken),
             Committed::Refused(NotLinked::Closed, _) => Ok(Linked::Closed),
             Committed::Refused(NotLinked::Spent, _) => {
-                // Spent by this very link, if its answer was lost.
+                // This same link used the proof, if its response was lost.
                 let now = self.owner_account(shown.owner, shown.installation).await?;
                 Ok(if now.as_ref() == Some(account) {
                     Linked::Now

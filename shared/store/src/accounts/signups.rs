@@ -1,8 +1,9 @@
-//! Sign-ups: one row for each newcomer, which owes his account until there is one.
+//! Sign-ups: one row for each applicant, due until the applicant has an account.
 //!
-//! What is said first stands: a second sign-up of the same newcomer changes nothing. The account, what leads to it, its
-//! welcome and the link in it come to be in one transaction, on the row that owed them, so there is all of it once or
-//! nothing. From then on the row knows no address and no name any more; the account does.
+//! The first sign-up of an applicant is kept, and a second one changes nothing. One transaction
+//! ends the sign-up and creates the account, its links, the welcome notice, and the reveal link in
+//! it, so all of it exists once or none of it. After that, the address and the name are removed
+//! from the row and kept only on the account.
 
 use crate::Store;
 use crate::accounts::reveals::reveal_attributes;
@@ -28,60 +29,59 @@ use domain::jobs::RESEND_AFTER;
 use domain::notices::Notice;
 use domain::time::Timestamp;
 
-/// Who an address stands for.
+/// Returns the applicant of a mail address.
 pub fn mail_newcomer(address: &MailAddress) -> Applicant {
     let digest = AddressDigest::parse(&mailings::digest(address));
     Applicant::Mail(digest.expect("a SHA-256 in hexadecimal digits"))
 }
 
-/// A sign-up and what has come of it.
+/// A sign-up and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignUpRow {
-    /// What was said first.
+    /// The first sign-up of the applicant.
     pub sign_up: SignUp,
-    /// Where it stands.
     pub state: SignUpState,
-    /// The making of its customer, once that has begun.
+    /// The creation of its Stripe customer, once that has started.
     pub tried: Option<CustomerCreation>,
-    /// Why it stands so, where there is more to say.
+    /// The reason for the state, if there is more to say.
     pub why: Option<String>,
-    /// When it came to its end, once it has.
+    /// When it ended, once it has.
     pub ended_at: Option<Timestamp>,
 }
 
 /// Whether a sign-up is new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignUpOwed {
-    /// Written now.
+    /// The sign-up was written.
     Now,
-    /// The newcomer has signed up before; what he said then stands.
+    /// The applicant signed up before. Contains the earlier sign-up, which still applies.
     Already(Box<SignUpRow>),
 }
 
-/// What became of the wish to make an account.
+/// The result of provisioning an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Provisioned {
-    /// There is one now, and its welcome is owed.
+    /// The account was created, and its welcome notice is due.
     Now,
-    /// The sign-up was not owed any more.
+    /// The sign-up was no longer owed.
     Already,
-    /// The customer, installation or owner leads to that other account.
+    /// The customer, installation, or owner is already linked to that other account.
     Taken(AccountId),
 }
 
-/// What became of the wish to move a sign-up.
+/// The result of changing a sign-up's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignUpMoved {
-    /// It stands so now.
+    /// The state was changed.
     Now,
-    /// It does not move from where it stands.
+    /// The state does not allow this change.
     Stays(SignUpState),
     /// There is no such sign-up.
     Unknown,
 }
 
-/// What may stand against a new account, in the order in which they decide: a repeated provisioning also finds its customer
-/// linked.
+/// Reasons to refuse a new account, in order of precedence. `Ended` comes first, because a repeated
+/// provisioning also finds its customer linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Ended,
@@ -92,7 +92,8 @@ const READ: &str = "read a sign-up";
 const PROVISION: &str = "provision an account";
 
 impl Store {
-    /// Writes a newcomer's sign-up down, once; it begins where [`domain::accounts::signups::begins`] says.
+    /// Records an applicant's sign-up, once. [`domain::accounts::signups::begins`] determines its
+    /// first state.
     pub async fn signup_owe(
         &self,
         sign_up: &SignUp,
@@ -114,13 +115,13 @@ impl Store {
         }
     }
 
-    /// A newcomer's sign-up, if there is one.
     pub async fn signup_find(&self, newcomer: &Applicant) -> Result<Option<SignUpRow>, StoreError> {
         let found = self.table.get(READ, &keys::sign_up(newcomer)).await?;
         found.as_ref().map(row_of).transpose()
     }
 
-    /// Writes down that the customer is asked for, before he is: in which round, and since when.
+    /// Records an attempt to create the Stripe customer before the attempt is made: its round, and
+    /// the time of the first attempt.
     pub async fn signup_try(
         &self,
         newcomer: &Applicant,
@@ -142,7 +143,7 @@ impl Store {
         self.signup_tried(change).await
     }
 
-    /// A new round begins, unless somebody has begun one already.
+    /// Starts a new round, unless another caller already has.
     pub async fn signup_try_anew(
         &self,
         newcomer: &Applicant,
@@ -156,7 +157,8 @@ impl Store {
         self.signup_tried(in_round(change, was)).await
     }
 
-    /// Writes down that Stripe's failure is what this round's name stands for, unless a new round has begun already.
+    /// Records that Stripe stores a failure under the idempotency key of this round, unless a new
+    /// round has started.
     pub async fn signup_try_failed(
         &self,
         newcomer: &Applicant,
@@ -180,7 +182,8 @@ impl Store {
         }
     }
 
-    /// Makes the account that a sign-up owes, with what leads to it, its welcome and the link in that, and ends the sign-up.
+    /// Creates the account of a sign-up, its links, the welcome notice, and the reveal link in it,
+    /// and ends the sign-up.
     pub async fn signup_provision(
         &self,
         sign_up: &SignUp,
@@ -237,7 +240,7 @@ impl Store {
         }
     }
 
-    /// Ends a sign-up whose newcomer has an account by another way.
+    /// Ends a sign-up whose applicant got an account another way.
     pub async fn signup_joined(
         &self,
         newcomer: &Applicant,
@@ -251,7 +254,7 @@ impl Store {
             .map(drop)
     }
 
-    /// Writes down why a sign-up that is owed waits.
+    /// Records why an owed sign-up is waiting.
     pub async fn signup_waits(&self, newcomer: &Applicant, why: &str) -> Result<(), StoreError> {
         let change = Change::of(keys::sign_up(newcomer))
             .set("why", text(why))
@@ -265,7 +268,8 @@ impl Store {
             .map(drop)
     }
 
-    /// Owes the account of a sign-up that waited for that, or was refused before.
+    /// Approves a sign-up that was waiting for approval or was refused, so that its account is
+    /// owed.
     pub async fn signup_approve(
         &self,
         newcomer: &Applicant,
@@ -290,7 +294,7 @@ impl Store {
         self.signup_moved(change).await
     }
 
-    /// Refuses a sign-up that has no account yet; it owes nothing any more.
+    /// Refuses a sign-up that has no account yet. It is no longer due.
     pub async fn signup_refuse(
         &self,
         newcomer: &Applicant,
@@ -322,7 +326,7 @@ impl Store {
         }
     }
 
-    /// Sign-ups that stand so, the newest first. They may be listed some moments after they came to stand so.
+    /// Lists the sign-ups in a state, newest first. A changed sign-up can take a moment to appear.
     pub async fn signup_list(
         &self,
         state: SignUpState,
@@ -352,7 +356,7 @@ impl Store {
     }
 }
 
-/// An owed sign-up comes to its end, and forgets whose it was.
+/// Ends an owed sign-up, and removes the applicant's personal data.
 fn ended(newcomer: &Applicant, state: SignUpState, now: Timestamp) -> Change {
     Change::of(keys::sign_up(newcomer))
         .set("state", text(state.as_str()))
@@ -411,7 +415,7 @@ fn state_of(item: &Item<'_>) -> Result<SignUpState, StoreError> {
     item.parsed("state", |word| SignUpState::parse(word).ok_or(()))
 }
 
-/// The change, while the sign-up is owed and still in this round.
+/// Applies the change only while the sign-up is owed and still in this round.
 fn in_round(change: Change, was: CustomerCreation) -> Change {
     let values = vec![
         ("owed", text(SignUpState::Owed.as_str())),

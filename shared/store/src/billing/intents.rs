@@ -1,7 +1,9 @@
-//! What customers asked to have made at Stripe: written down, with everything Stripe is told, before Stripe is.
+//! Customers' requests to create something at Stripe. Each is recorded with all parameters before
+//! Stripe is called.
 //!
-//! So whoever takes an act up again says the same thing under the same name, and Stripe makes one. A cart leads from a
-//! thing to the act that buys it just now, so that two acts for the same thing at once lead to one.
+//! Whoever resumes an action therefore sends the same request under the same idempotency key, and
+//! Stripe creates only one object. A cart row maps an item to the action that is currently buying
+//! it, so that two concurrent actions for the same item lead to one purchase.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -12,38 +14,39 @@ use crate::db::tx::{Change, Committed, put_new};
 use domain::ids::{AccountId, ActionId};
 use domain::time::Timestamp;
 
-/// What an act asked for.
+/// The request of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// What tells it from other wishes: what was asked, as the caller said it.
+    /// The caller's request, which distinguishes it from others.
     pub what: String,
-    /// What Stripe is told, fixed when it was first asked.
+    /// The parameters for Stripe, fixed by the first attempt.
     pub params: String,
-    /// What came of it, once that is known.
+    /// The result, once it is known.
     pub answer: Option<String>,
-    /// When it was first asked.
+    /// When the request was first made.
     pub begun_at: Timestamp,
 }
 
-/// What became of the wish to begin.
+/// The result of starting an intent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
-    /// It begins now.
+    /// The intent was recorded.
     New,
-    /// The act has begun with this before; its parameters count, not those of now.
+    /// The same action already recorded this request. The stored parameters apply, not the new
+    /// ones.
     Same(Intent),
-    /// The act stands for something else.
+    /// The action already belongs to a different request.
     Other,
 }
 
-/// The act has begun before.
+/// The action was already started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Begun,
 }
 
 impl Store {
-    /// Writes down what an act is going to ask of Stripe, if it has not been written down before.
+    /// Records what an action is going to request from Stripe, unless it is already recorded.
     pub async fn intent_begin(
         &self,
         account: &AccountId,
@@ -70,7 +73,8 @@ impl Store {
         item.extend(more.map(|(name, value)| (name.to_owned(), value)));
         let mut tx = self.table.transaction(BEGIN);
         tx.add(put_new(&self.table, item)).or(Refusal::Begun);
-        // An account that was closed a moment ago begins nothing. The next attempt finds it closed.
+        // A closed account cannot start anything. If it was closed a moment ago, this is a
+        // conflict, and the next attempt finds the account closed.
         tx.add(self.begun(account, intent.begun_at).item(&self.table));
         match tx.commit().await? {
             Committed::Written => Ok(Begun::New),
@@ -85,7 +89,7 @@ impl Store {
         }
     }
 
-    /// What an act asked for, if it did.
+    /// Finds the request of an action.
     pub async fn intent_find(
         &self,
         account: &AccountId,
@@ -98,7 +102,7 @@ impl Store {
         found.as_ref().map(intent_of).transpose()
     }
 
-    /// Writes down what came of it. The first answer stands.
+    /// Records the result. The first result is final.
     pub async fn intent_done(
         &self,
         account: &AccountId,
@@ -117,7 +121,8 @@ impl Store {
             .map(drop)
     }
 
-    /// The act that buys this thing now: this one, if there is none yet or `instead_of` did until now.
+    /// Claims an item for this action and returns the action that is buying it. The claim succeeds
+    /// if no action holds the item, or if `instead_of` does.
     pub async fn cart_claim(
         &self,
         account: &AccountId,

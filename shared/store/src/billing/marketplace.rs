@@ -1,9 +1,11 @@
-//! What owners have bought on GitHub's Marketplace.
+//! Owners' purchases on the GitHub Marketplace.
 //!
-//! It is learnt of an owner, who may have no account yet, so it stands with the owner; and an account's entitlements is one
-//! read, so a copy stands with the account (`marketplace_carry`). Both know the rank of the event they came from, and only
-//! a later one is written over it: doubled and late events change nothing, and two copiers do not undo each other. Whoever
-//! links an owner to an account carries afterwards, whoever notes a purchase does too; so one of both sees the other's write.
+//! A purchase is stored under its owner, who may not have an account yet. An account's entitlements
+//! come from a single read, so a copy is stored under the account (`marketplace_carry`). Both rows
+//! keep the rank of their event, and only a later event overwrites them: duplicate and late events
+//! change nothing, and concurrent copies do not undo each other. Linking an owner to an account and
+//! recording a purchase both end with the copy, so at least one of two concurrent writers sees the
+//! other's write.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -17,14 +19,14 @@ use domain::billing::marketplace::{
 };
 use domain::ids::{AccountId, OwnerId};
 
-/// Whether what was said of a purchase was news.
+/// The result of recording a purchase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PurchaseNoted {
-    /// Written.
+    /// The purchase was written.
     Now,
-    /// This very thing was known.
+    /// The same event was already recorded.
     Same,
-    /// Something later was known.
+    /// A later event was already recorded.
     Outdated,
 }
 
@@ -32,7 +34,7 @@ const NOTE: &str = "note a purchase";
 const CARRY: &str = "carry a purchase to its account";
 
 impl Store {
-    /// Notes what an owner has bought, unless something later is known.
+    /// Records an owner's purchase, unless a later one is already recorded.
     pub async fn marketplace_note(
         &self,
         said: &MarketplacePurchase,
@@ -47,7 +49,8 @@ impl Store {
         })
     }
 
-    /// Copies what an owner has bought to the account that pays for the owner, if there is one; whose that is.
+    /// Copies an owner's purchase to the account that pays for the owner, if there is one. Returns
+    /// that account.
     pub async fn marketplace_carry(&self, owner: OwnerId) -> Result<Option<AccountId>, StoreError> {
         let Some(account) = self.owner_find(owner).await? else {
             return Ok(None);
@@ -92,7 +95,7 @@ fn purchase(item: &Item<'_>, owner: OwnerId) -> Result<MarketplacePurchase, Stor
     })
 }
 
-/// A copy that stands with an account.
+/// Reads the copy stored under an account.
 pub(crate) fn purchase_of(attributes: &Attributes) -> Result<MarketplacePurchase, StoreError> {
     let item = Item::new(attributes, "read a purchase");
     let owner = keys::purchase_of(item.text("sk")?).ok_or_else(|| item.bad("sk"))?;

@@ -1,7 +1,8 @@
-//! Payments for credits: what is known of each, and what follows from it, written in one transaction.
+//! Payments for credits: what is known about each, and the postings that follow from it, written in
+//! one transaction.
 //!
-//! What is known decides what has to be posted, so the row is read, and both are written only if nobody wrote it in
-//! between. A fact that was taken in before changes nothing.
+//! The stored payment decides what to post, so the row is read first. Both are written only if
+//! nobody changed the row in between. A fact that was already recorded changes nothing.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -19,18 +20,18 @@ use domain::ledger::{Entry, Posting};
 use domain::time::Timestamp;
 use domain::units::Credits;
 
-/// What came of a fact about a payment.
+/// The result of recording a fact about a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentLearnt {
-    /// It was news; these entries were posted with it, perhaps none.
+    /// The fact is new. Contains the entries posted with it, possibly none.
     News(Vec<Entry>),
-    /// It was known.
+    /// The fact was already known.
     Known,
-    /// It cannot be true.
+    /// The fact contradicts what is known.
     Contradicts(Contradiction),
 }
 
-/// What may stand against a fact, in the order in which they decide.
+/// Reasons to refuse a fact, in order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Changed,
@@ -41,7 +42,7 @@ enum Refusal {
 const LEARN: &str = "take in a payment";
 
 impl Store {
-    /// Takes in a fact about a payment, with what has to be posted for it.
+    /// Records a fact about a payment, together with the postings that follow from it.
     pub async fn payment_learn(
         &self,
         id: &PaymentId,
@@ -87,7 +88,8 @@ impl Store {
                     .cloned()
                     .collect(),
             )),
-            // Another fact was recorded meanwhile, or this one was written and the answer was lost.
+            // Another fact was recorded in the meantime, or this one was written and its response
+            // was lost.
             Committed::Refused(Refusal::Changed, _) => Err(StoreError::contended(LEARN)),
             Committed::Refused(Refusal::Posting(refused), old) => {
                 let post = written.post(refused, &old)?;
@@ -97,13 +99,14 @@ impl Store {
         }
     }
 
-    /// What is known of a payment; strongly consistent.
+    /// Reads what is known about a payment; strongly consistent.
     pub async fn payment_find(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
         let found = self.table.get("read a payment", &keys::payment(id)).await?;
         found.as_ref().map(|item| payment_of(id, item)).transpose()
     }
 
-    /// The row that says when what was bought ends, for a payment of which that is learnt just now.
+    /// Builds the row with the expiry day of the purchase, if this fact is the one that revealed
+    /// the purchase.
     fn expiry_put(&self, known: &Payment, learnt: &Payment) -> Option<TransactWriteItem> {
         let bought = learnt
             .purchase

@@ -1,4 +1,4 @@
-//! What was used of a quota in a period. A counter belongs to one period by its key, so nothing is ever reset.
+//! Quota counters. The period is part of a counter's key, so counters are never reset.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -12,17 +12,17 @@ use domain::billing::usage::Meter;
 use domain::ids::{AccountId, ActionId};
 use domain::time::Timestamp;
 
-/// What became of the wish to use some of a quota.
+/// The result of using a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted {
-    /// Counted; so many by now.
+    /// Counted. Contains the amount used after this call.
     Now(u64),
-    /// That would be more than there is; so many are used.
+    /// The amount would exceed the limit. Contains the amount used so far.
     UsedUp(u64),
 }
 
 impl Store {
-    /// Uses some of a quota, if there is as much left.
+    /// Uses part of a quota, if enough is left.
     pub async fn quota_use(
         &self,
         account: &AccountId,
@@ -44,7 +44,7 @@ impl Store {
         }
     }
 
-    /// What was used of a quota; strongly consistent.
+    /// Returns the used amount of a quota; strongly consistent.
     pub async fn quota_used(
         &self,
         account: &AccountId,
@@ -57,45 +57,42 @@ impl Store {
     }
 }
 
-/// What a customer records of his usage.
+/// A usage record from a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRecord {
-    /// The act, by which it is recorded once.
+    /// The action; it is recorded once.
     pub act: ActionId,
-    /// What was used.
     pub meter: Meter,
-    /// In which period.
     pub period: String,
-    /// How many.
     pub amount: u64,
-    /// What the customer says of it, as JSON; empty where he says nothing.
+    /// The customer's metadata as JSON; empty if they sent none.
     pub metadata: String,
-    /// When.
     pub at: Timestamp,
 }
 
-/// What may stand against a record, in the order in which they decide: a repeated record also finds the quota used.
+/// Reasons to refuse a record, in order of precedence. `Recorded` comes first, because a repeated
+/// record also finds the quota used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Recorded,
     UsedUp,
 }
 
-/// What became of a record.
+/// The result of recording usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageRecorded {
-    /// Recorded and counted.
+    /// The usage was recorded and counted.
     Now,
-    /// It had been recorded before.
+    /// The usage was already recorded.
     Already,
-    /// The act had recorded something else before.
+    /// The action already recorded a different usage.
     ActReused,
-    /// That would be more than the limit; nothing was counted.
+    /// The amount would exceed the limit; nothing was counted.
     UsedUp,
 }
 
 impl Store {
-    /// Records usage and counts it, once for the act and within the limit, whole or not at all.
+    /// Records usage and counts it in one transaction, once per action and within the limit.
     pub async fn usage_record(
         &self,
         account: &AccountId,
@@ -104,7 +101,8 @@ impl Store {
     ) -> Result<UsageRecorded, StoreError> {
         const RECORD: &str = "record usage";
         let counted = (&record.meter, record.period.as_str());
-        // An act that was recorded is known again, however much is used by now.
+        // `Recorded` takes precedence, so a repeated action is recognized even if the quota is used
+        // up by now.
         let Some(count) = count_change(account, counted, record.amount, limit) else {
             return Ok(UsageRecorded::UsedUp);
         };
@@ -142,7 +140,7 @@ fn record_attributes(account: &AccountId, record: &UsageRecord) -> Attributes {
     item
 }
 
-/// Counts, if that is within the limit; none if it never can be.
+/// Counts an amount if it fits the limit. Returns `None` if it can never fit.
 pub(crate) fn count_change(
     account: &AccountId,
     (meter, period): (&Meter, &str),
@@ -162,7 +160,7 @@ pub(crate) fn count_change(
     }
 }
 
-/// Gives back what was counted and not delivered.
+/// Returns an amount that was counted but not delivered.
 pub(crate) fn uncount_change(
     account: &AccountId,
     meter: &Meter,

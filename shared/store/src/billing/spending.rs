@@ -1,9 +1,10 @@
-//! What accounts spend in a billing period, and the most they want to.
+//! What accounts spend in a billing period, and their spend limits.
 //!
-//! An outlay is written with the work that it is for, in one transaction: the sum of the period, only if it stays within the
-//! limit when work begins; the limit, only if it still is what it was read as; and for each rate with tiers how many units
-//! there are, only if they still are as many. What is read before is a guess that these conditions check, so work that
-//! begins at the same moment is counted one after another, and a limit that was lowered holds for whatever begins after.
+//! An outlay is written in the same transaction as its work, under three conditions. When work
+//! begins, the sum of the period must stay within the limit, and the limit must be the one that was
+//! read. For each tiered rate, the unit count must be the one that was read. The conditions check
+//! the earlier reads, so concurrent work is counted one after another, and a lowered limit applies
+//! to all work that begins later.
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
@@ -28,21 +29,22 @@ const READ: &str = "read a spend limit";
 #[derive(Default)]
 pub(crate) struct Reservation {
     pub(crate) items: Vec<(TransactWriteItem, SpendingRefused)>,
-    /// By how much the sum changes.
+    /// The change of the sum.
     pub(crate) change: i64,
 }
 
-/// What stood against an outlay, in the order in which they decide.
+/// Reasons to refuse an outlay, in order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SpendingRefused {
-    /// Others changed the limit or a count of units meanwhile. This decides nothing; read again.
+    /// Another writer changed the limit or a unit count in the meantime. This decides nothing; read
+    /// again.
     Changed,
-    /// It would be more than the customer wants to spend.
+    /// The outlay would exceed the customer's spend limit.
     Beyond,
 }
 
 impl Store {
-    /// The items with which work begins, if that is within the limit.
+    /// Builds the items for work that begins, if it fits the limit.
     pub(crate) async fn outlay_begin(
         &self,
         outlay: Option<&SpendChange>,
@@ -55,7 +57,8 @@ impl Store {
         let sum = self.sum_change(outlay, reservation.change);
         let sum = match limit.of(outlay.unit).map(signed) {
             None => sum,
-            // Nothing counted yet is as good as none, if there is room for it at all.
+            // A missing row counts as zero, which is acceptable only if the change itself fits the
+            // limit.
             Some(most) if most >= reservation.change => {
                 let before = vec![("before", number(most - reservation.change))];
                 sum.when("attribute_not_exists(#used) OR #used <= :before", before)
@@ -73,7 +76,8 @@ impl Store {
         Ok(reservation)
     }
 
-    /// The items with which work ends, or tells that it has been done: whatever the limit is, it is counted.
+    /// Builds the items for work that ends or is reported as done. The amount is counted whatever
+    /// the limit is.
     pub(crate) async fn outlay_end(
         &self,
         outlay: Option<&SpendChange>,
@@ -88,7 +92,8 @@ impl Store {
         Ok(reservation)
     }
 
-    /// The counts of the rates with tiers, and by how much they and the flat part change the sum.
+    /// Builds the unit counts of the tiered rates, and computes how much they and the flat part
+    /// change the sum.
     async fn tiers_change(&self, outlay: &SpendChange) -> Result<Reservation, StoreError> {
         let seen = self.units_seen(outlay).await?;
         let (mut change, mut items) = (outlay.flat, Vec::new());
@@ -128,7 +133,7 @@ impl Store {
             .add("reserved", number(reserved))
     }
 
-    /// The limit, as long as it is what was read.
+    /// Checks that the limit is still the one that was read.
     fn unchanged(&self, outlay: &SpendChange, limit: &SpendLimit) -> TransactWriteItem {
         let key = keys::spend_limit(&outlay.account);
         let (condition, seen) = match outlay.unit {
@@ -152,7 +157,7 @@ impl Store {
         }
     }
 
-    /// How many units each rate with tiers has come to; strongly consistent.
+    /// Reads the unit count of each tiered rate; strongly consistent.
     async fn units_seen(&self, outlay: &SpendChange) -> Result<Vec<(String, u64)>, StoreError> {
         if outlay.tier_deltas.is_empty() {
             return Ok(Vec::new());
@@ -173,14 +178,15 @@ impl Store {
         Ok(seen)
     }
 
-    /// The most that an account wants to spend in a period; strongly consistent.
+    /// Reads the spend limit of an account; strongly consistent.
     pub async fn spend_limit_find(&self, account: &AccountId) -> Result<SpendLimit, StoreError> {
         let key = keys::spend_limit(account);
         let found = self.table.get(READ, &key).await?;
         found.as_ref().map_or(Ok(SpendLimit::default()), limit_of)
     }
 
-    /// Sets what an account wants to spend at most. What is under way goes on; what begins from now on is measured by it.
+    /// Sets the spend limit of an account. Work in progress continues; the limit applies to work
+    /// that begins from now on.
     pub async fn spend_limit_set(
         &self,
         account: &AccountId,
@@ -204,7 +210,7 @@ impl Store {
             .map(drop)
     }
 
-    /// What a period has come to so far; strongly consistent.
+    /// Reads the spending of a period so far; strongly consistent.
     pub async fn spent_find(
         &self,
         account: &AccountId,
@@ -223,7 +229,8 @@ impl Store {
         Ok(Spent::of(sum("used")?, sum("reserved")?))
     }
 
-    /// Owes the warning that a period's spending gives rise to, if there is a limit and it does; what is new of it.
+    /// Creates the warning that a period's spending calls for, if the account has a limit. Returns
+    /// the warning if it is new.
     pub async fn spend_warn(
         &self,
         account: &AccountId,
@@ -243,7 +250,7 @@ impl Store {
 }
 
 impl Reservation {
-    /// What was counted for work that begins, as its row keeps it.
+    /// The reserved amount of work that begins, as an attribute of its row.
     pub(crate) fn reserved(&self) -> Option<(String, AttributeValue)> {
         (!self.items.is_empty()).then(|| (RESERVED.to_owned(), number(self.change)))
     }

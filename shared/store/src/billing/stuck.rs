@@ -1,4 +1,6 @@
-//! Usage records that Stripe would not have, and what a person decides about them: tell them again as new ones, or never.
+//! Stuck usage: records that Stripe rejected, and an operator's decision about each: report it
+//! again as a new record, or write it off. Every move is conditional, so a repeated call changes
+//! nothing.
 
 use crate::billing::usage::{Owed, owed_attributes, usage_of};
 use crate::db::error::StoreError;
@@ -12,22 +14,20 @@ use domain::billing::usage::{AccountMeter, Usage, UsageIdentifier};
 use domain::ids::{AccountId, UsageId};
 use domain::time::Timestamp;
 
-/// Where a usage record stands.
+/// The state of a usage record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageState {
-    /// Stripe must still be told.
+    /// The record must still be reported to Stripe.
     Owed,
-    /// A person has to decide, or has decided that it is never told.
+    /// An operator has to decide, or has written the record off.
     Stuck,
-    /// Stripe has been told.
+    /// The record was reported to Stripe.
     Reported,
 }
 
 impl UsageState {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Owed, Self::Stuck, Self::Reported];
 
-    /// The word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Owed => "owed",
@@ -36,76 +36,70 @@ impl UsageState {
         }
     }
 
-    /// Reads the word back.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 
-/// A usage record and what has become of it.
+/// A usage record and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRow {
-    /// The record.
     pub usage: Usage,
-    /// The moment it is told with, where that is not its own.
+    /// The timestamp it is reported with, if that differs from its own.
     pub carried_to: Option<Timestamp>,
     /// When it was first sent, while it is owed.
     pub first_attempt: Option<Timestamp>,
-    /// When Stripe was told.
+    /// When it was reported to Stripe.
     pub reported_at: Option<Timestamp>,
-    /// When it was set aside.
+    /// When it became stuck.
     pub parked_at: Option<Timestamp>,
-    /// Why it was.
+    /// Why it became stuck.
     pub reason: Option<String>,
-    /// That it is never told, and who said so.
+    /// Set if the record will never be reported, with who decided so.
     pub written_off: Option<WriteOff>,
 }
 
-/// A person's word that a record is never told.
+/// An operator's decision that a record is never reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteOff {
-    /// When.
     pub at: Timestamp,
-    /// Who.
     pub by: String,
-    /// Why.
     pub reason: String,
 }
 
-/// Some of an account's usage records, by meter and newest first.
+/// One page of an account's usage records, by meter and newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsagePage {
-    /// The records.
     pub rows: Vec<UsageRow>,
-    /// Behind which record the next page begins, if there is one.
+    /// The record after which the next page begins, if there is one.
     pub next: Option<UsageIdentifier>,
 }
 
-/// What became of a decision about a stuck record.
+/// The result of a decision about a stuck record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decided {
-    /// It is done; the record by now.
+    /// The decision was applied. Contains the record after it.
     Now(Box<UsageRow>),
-    /// It was written off before.
+    /// The record was already written off.
     WrittenOff,
-    /// The record is there and nobody has to decide about it.
+    /// The record exists but is not stuck.
     NotParked(UsageState),
     /// There is no such record.
     Unknown,
 }
 
-/// What became of the wish to set aside usage that Stripe had taken and then could not count.
+/// The result of setting aside usage that Stripe accepted and later could not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unbilled {
-    /// It waits for a person now.
+    /// The record is now stuck.
     Now,
-    /// It did so before.
+    /// The record was already stuck, or has been reported again.
     Already,
     /// There is no such record.
     Unknown,
 }
 
-/// A condition of a move failed, whichever it is.
+/// A condition of the move failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Changed,
@@ -115,7 +109,7 @@ const LIST: &str = "list usage";
 const UNBILL: &str = "set aside usage that was not counted";
 const RESEND: &str = "owe stuck usage again";
 const WRITE_OFF: &str = "write stuck usage off";
-/// Of a record that is set aside after it was told, what stays on it.
+/// The attributes to keep on a record that becomes stuck after it was reported.
 const KEPT: [&str; 8] = [
     "customer",
     "meter",
@@ -128,7 +122,7 @@ const KEPT: [&str; 8] = [
 ];
 
 impl Store {
-    /// Sets a record aside until a person has decided about it, with the reason beside it.
+    /// Marks a record as stuck until an operator has decided about it, and stores the reason.
     pub async fn usage_park(
         &self,
         owed: &Owed,
@@ -145,9 +139,10 @@ impl Store {
         .await
     }
 
-    /// Sets a record aside of which Stripe has said afterwards that this telling was not counted, with the reason beside
-    /// it. It may still stand in the owed range, where the telling has not been written down yet; that is given up then.
-    /// What has been told anew since is left alone. Safe to repeat.
+    /// Marks a record as stuck after Stripe said that it did not count this report, and stores the
+    /// reason. The record may still be in the owed range if the report has not been recorded yet;
+    /// in that case it is no longer owed. A record that has been sent again under another
+    /// identifier since is left alone. Safe to repeat.
     pub async fn usage_unbill(
         &self,
         debts: &AccountMeter,
@@ -157,7 +152,8 @@ impl Store {
     ) -> Result<Unbilled, StoreError> {
         let (AccountMeter { account, meter }, id) = (debts, &identifier.usage);
         let stuck = keys::stuck(account, meter, id);
-        // In the order in which a record goes from one to the other, so that it is not missed on its way.
+        // The order in which a record moves from one range to the other, so that a record in
+        // transit is not missed.
         for from in [
             keys::owed(account, meter, id),
             keys::usage(account, meter, id),
@@ -193,8 +189,9 @@ impl Store {
         })
     }
 
-    /// Owes a stuck record again, under a new identifier: Stripe knows the old one. Whether it is carried forward is
-    /// decided anew, too, and nothing of it has been tried.
+    /// Makes a stuck record owed again, under a new identifier because Stripe knows the old one.
+    /// The record starts over: it has no attempts, and whether it is carried forward is decided
+    /// again.
     pub async fn usage_resend(
         &self,
         debts: &AccountMeter,
@@ -233,7 +230,7 @@ impl Store {
         self.undecided(debts, id).await
     }
 
-    /// Notes that a stuck record is never told.
+    /// Writes off a stuck record, so that it is never reported.
     pub async fn usage_write_off(
         &self,
         debts: &AccountMeter,
@@ -258,7 +255,7 @@ impl Store {
         }
     }
 
-    /// Where a record stands about which nothing was decided.
+    /// Finds the state of a record for which no decision was applied.
     async fn undecided(&self, debts: &AccountMeter, id: &UsageId) -> Result<Decided, StoreError> {
         let AccountMeter { account, meter } = debts;
         for (state, key) in [
@@ -278,7 +275,7 @@ impl Store {
         Ok(Decided::Unknown)
     }
 
-    /// An account's usage records in a state, by meter and newest first; strongly consistent.
+    /// Lists an account's usage records in a state, by meter and newest first; strongly consistent.
     pub async fn usage_list(
         &self,
         account: &AccountId,
@@ -315,7 +312,7 @@ impl Store {
         Ok(UsagePage { rows, next })
     }
 
-    /// Writes a move, unless a condition of it does not hold any more.
+    /// Writes a move. Returns `false` if one of its conditions no longer holds.
     async fn moved<const N: usize>(
         &self,
         operation: &'static str,

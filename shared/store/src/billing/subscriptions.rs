@@ -1,7 +1,8 @@
-//! What Stripe last said of subscriptions and invoices.
+//! The last known state of subscriptions and invoices at Stripe.
 //!
-//! Each row keeps the second of the event it came from. A later one wins, an earlier one changes nothing, and of two of the
-//! same second nobody can say which is newer, so Stripe has to be asked.
+//! Each row keeps the timestamp, in seconds, of the event that it came from. A later event wins,
+//! and an earlier one changes nothing. If two events have the same second, their order is unknown,
+//! so the caller has to ask Stripe.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -16,25 +17,26 @@ use domain::billing::subscriptions::{Contracts, Invoice, Status, Subscription, S
 use domain::ids::{AccountId, InvoiceId, PriceId, ProductId, SubscriptionId};
 use domain::time::Timestamp;
 
-/// Whether what was said was news.
+/// The result of recording an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Noted {
-    /// Written.
+    /// The event was written.
     Now,
-    /// Something newer was known, or this very thing.
+    /// A newer event, or this same event, was already recorded.
     Outdated,
-    /// Something else of the same second is known: which of both is newer, only Stripe can say.
+    /// A different event of the same second is already recorded. Only Stripe can say which one is
+    /// newer.
     Tie(Box<Subscription>),
 }
 
 impl Store {
-    /// Notes what an event says of a subscription.
+    /// Records the subscription in an event.
     pub async fn subscription_note(
         &self,
         account: &AccountId,
         said: &Subscription,
     ) -> Result<Noted, StoreError> {
-        // What ends a subscription ends it, however late it is told.
+        // A final status ends the subscription, however late its event arrives.
         let newer = if said.status.is_final() {
             "attribute_not_exists(#as_of) OR NOT #status IN (:canceled, :expired)"
         } else {
@@ -58,7 +60,7 @@ impl Store {
         )
     }
 
-    /// Writes what Stripe answered when it was asked, unless somebody wrote something else meanwhile.
+    /// Writes Stripe's answer, unless the row changed in the meantime.
     pub async fn subscription_settle(
         &self,
         account: &AccountId,
@@ -74,8 +76,8 @@ impl Store {
         self.note("settle a subscription", change).await
     }
 
-    /// Notes what an event says of an invoice. LimitCheck a second the status that is further along stands, and it never goes
-    /// back.
+    /// Records the invoice in an event. The status that is further along wins, and a status never
+    /// goes back.
     pub async fn invoice_note(
         &self,
         account: &AccountId,
@@ -104,7 +106,8 @@ impl Store {
         })
     }
 
-    /// An account with its subscriptions, in one strongly consistent read: what its entitlements is computed from.
+    /// Reads an account with its subscriptions and purchases, in one strongly consistent query. Its
+    /// entitlements are computed from these.
     pub async fn account_find_whole(
         &self,
         id: &AccountId,
@@ -138,7 +141,7 @@ impl Store {
         Ok(account.map(|account| (account, contracts)))
     }
 
-    /// An account's invoices, newest first.
+    /// Lists an account's invoices, newest first.
     pub async fn invoice_list(&self, account: &AccountId) -> Result<Vec<Invoice>, StoreError> {
         let mut invoices = Vec::new();
         for item in self
@@ -160,7 +163,7 @@ fn finals() -> Vec<(&'static str, AttributeValue)> {
     ]
 }
 
-/// A status that is new to us is not written over one that we know.
+/// An unknown status does not overwrite a known one.
 fn subscription_change(account: &AccountId, said: &Subscription) -> Change {
     let change = Change::of(keys::subscription(account, &said.id));
     let change = match &said.status {

@@ -1,7 +1,8 @@
-//! Usage that Stripe must be told: owed in one key range, told in another.
+//! Usage to report to Stripe: a record is in one key range while it is owed, and in another once it
+//! is reported. A record leaves the owed range once, so repeating a move changes nothing.
 //!
-//! Stripe takes one call at a time for a customer and a meter, so one worker at a time holds `REPORT#<meter>` and drains
-//! the account's owed records one after another.
+//! Stripe accepts one call at a time for each customer and meter, so one worker at a time holds
+//! `REPORT#<meter>` and reports the account's owed records one after another.
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, time};
@@ -14,40 +15,39 @@ use domain::billing::usage::{AccountMeter, Meter, Usage, UsageIdentifier, UsageS
 use domain::ids::{AccountId, ActionId, AssistId, CustomerId, JobId, UsageId};
 use domain::time::Timestamp;
 
-/// A usage record that is owed, and how far the telling got.
+/// An owed usage record, and the progress of reporting it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owed {
-    /// The record.
     pub usage: Usage,
     /// When it was first sent, if it was.
     pub first_attempt: Option<Timestamp>,
-    /// The moment it is told with instead of its own, since its period is closed; frozen with the first try.
+    /// The timestamp to report instead of the record's own, because the record's period is closed.
+    /// Fixed by the first attempt.
     pub carried_to: Option<Timestamp>,
-    /// When it is due.
     pub due_at: Timestamp,
-    /// Nobody may send it before.
+    /// The earliest time to send it again.
     pub not_before: Option<Timestamp>,
-    /// Failed tries.
+    /// The number of failed attempts.
     pub attempts: u32,
 }
 
 impl Owed {
-    /// The moment it is told with.
+    /// Returns the timestamp to report.
     pub fn moment(&self) -> Timestamp {
         self.carried_to.unwrap_or(self.usage.at)
     }
 }
 
-/// What became of the wish to report.
+/// The result of claiming the reporting lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReportClaim {
-    /// Report.
+    /// The caller may report.
     Yours,
-    /// Somebody else does, until then at most.
+    /// Another worker holds the lease, at most until then.
     Held(Timestamp),
 }
 
-/// The record is not owed any more.
+/// The record is no longer owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Gone,
@@ -55,11 +55,12 @@ enum Refusal {
 
 const CLAIM: &str = "claim a report";
 const FREEZE: &str = "freeze a first try";
-/// Told with a moment in a span, be it the usage's own or one that it was carried to.
+/// Matches records reported with a timestamp in a span, either the usage's own or the one it was
+/// carried to.
 const TOLD_WITHIN: &str = "(attribute_not_exists(carried_to) AND usage_at >= :from AND usage_at < :until) OR (carried_to >= :from AND carried_to < :until)";
 
 impl Store {
-    /// Takes the place of the one who reports an account's debts on a meter.
+    /// Claims the lease to report an account's owed usage on a meter.
     pub async fn report_claim(
         &self,
         debts: &AccountMeter,
@@ -78,7 +79,7 @@ impl Store {
         }
     }
 
-    /// Gives the place up again.
+    /// Releases the lease.
     pub async fn report_release(
         &self,
         debts: &AccountMeter,
@@ -93,7 +94,7 @@ impl Store {
             .map(drop)
     }
 
-    /// What an account owes on a meter, oldest first; strongly consistent.
+    /// Lists an account's owed usage on a meter, oldest first; strongly consistent.
     pub async fn owed_list(
         &self,
         debts: &AccountMeter,
@@ -111,7 +112,7 @@ impl Store {
         found.iter().map(owed_of).collect()
     }
 
-    /// How many records an account owes on all meters, counted no further than `most`; strongly consistent.
+    /// Counts the records that an account owes on all meters, up to `most`; strongly consistent.
     pub async fn owed_count(&self, account: &AccountId, most: u64) -> Result<u64, StoreError> {
         let (mut count, mut from) = (0_u64, None);
         while count < most {
@@ -134,8 +135,8 @@ impl Store {
         Ok(count)
     }
 
-    /// Freezes the moment of the first try and the moment that usage is told with, before the try is made. Where a try was
-    /// made before, what was frozen then holds.
+    /// Fixes the time of the first attempt and the timestamp to report, before the attempt is made.
+    /// If an earlier attempt already fixed them, those values apply.
     pub async fn owed_attempt(
         &self,
         owed: &mut Owed,
@@ -168,7 +169,8 @@ impl Store {
         Ok(())
     }
 
-    /// Records that Stripe has been told: the record leaves the owed range and enters the told one.
+    /// Records that usage was reported to Stripe: moves the record from the owed range to the
+    /// reported range.
     pub async fn usage_reported(
         &self,
         owed: &Owed,
@@ -211,7 +213,7 @@ impl Store {
         })
     }
 
-    /// Counts a failed try and sets when the next one is due.
+    /// Counts a failed attempt and sets when the next one is due.
     pub async fn owed_postpone(&self, owed: &Owed, due_at: Timestamp) -> Result<(), StoreError> {
         let usage = &owed.usage;
         let change = Change::of(keys::owed(&usage.account, &usage.meter, &usage.id))
@@ -222,7 +224,7 @@ impl Store {
         self.table.update("postpone usage", change).await.map(drop)
     }
 
-    /// Usage that Stripe has been told of with moments in this span.
+    /// Sums the usage reported to Stripe with timestamps in this span.
     pub async fn usage_total(
         &self,
         debts: &AccountMeter,
@@ -238,7 +240,8 @@ impl Store {
         .await
     }
 
-    /// Usage that Stripe may have been told of with moments in this span: it was tried, and is owed still.
+    /// Sums the usage that may have reached Stripe with timestamps in this span: it was sent, but
+    /// is still owed.
     pub async fn tried_total(
         &self,
         debts: &AccountMeter,
@@ -283,7 +286,7 @@ impl Store {
         Ok(total)
     }
 
-    /// When Stripe was told of a record, if it was.
+    /// Finds when a record was reported to Stripe, if it was.
     pub async fn usage_find(
         &self,
         debts: &AccountMeter,
@@ -317,7 +320,7 @@ pub(crate) fn usage_attributes(usage: &Usage) -> Attributes {
         .into()
 }
 
-/// The item of a record that becomes owed now.
+/// Builds the item of a new owed record.
 pub(crate) fn owed_attributes(usage: &Usage, born: Timestamp) -> Attributes {
     let key = keys::owed(&usage.account, &usage.meter, &usage.id);
     let mut item = usage_attributes(usage);
@@ -342,7 +345,7 @@ fn owed_of(attributes: &Attributes) -> Result<Owed, StoreError> {
     })
 }
 
-/// A record, wherever it stands.
+/// Reads a record from any of the ranges.
 pub(crate) fn usage_of(item: &Item<'_>) -> Result<Usage, StoreError> {
     let (_, id) = item
         .text("sk")?

@@ -1,12 +1,12 @@
-//! A value that is read again now and then, by one for all who ask meanwhile.
+//! A cached value that is re-read once it is too old. Concurrent callers share one read.
 
 use crate::db::error::StoreError;
 use domain::time::Timestamp;
 use futures::lock::Mutex;
 use std::time::Duration;
 
-/// What was read last. While it cannot be read anew it stays as it was, or as it was given at first: a switch must never be
-/// what stops the house.
+/// The last value read. If a read fails, the cache keeps the previous value (or the initial one),
+/// because a failed read of a switch must never stop the service.
 pub(crate) struct Believed<T>(Mutex<Kept<T>>);
 
 struct Kept<T> {
@@ -15,7 +15,7 @@ struct Kept<T> {
 }
 
 impl<T: Clone> Believed<T> {
-    /// Nothing has been read yet.
+    /// Starts with this value; nothing has been read yet.
     pub(crate) fn at_first(value: T) -> Self {
         Self(Mutex::new(Kept {
             value,
@@ -23,14 +23,15 @@ impl<T: Clone> Believed<T> {
         }))
     }
 
-    /// The value, read anew if the last try is this old.
+    /// Returns the value. Reads it again if the last attempt is at least `age_max` old.
     pub(crate) async fn now(
         &self,
         now: Timestamp,
         age_max: Duration,
         read: impl AsyncFnOnce() -> Result<T, StoreError>,
     ) -> T {
-        // Held across the read: whoever comes meanwhile waits for it instead of reading too.
+        // The lock is held across the read, so concurrent callers wait for this read instead of
+        // starting their own.
         let mut kept = self.0.lock().await;
         if kept
             .tried_at

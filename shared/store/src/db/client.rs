@@ -1,7 +1,8 @@
-//! How a function reaches DynamoDB: one connection, and one handle for each role that a function may have.
+//! The connection to DynamoDB, and one handle for each role a function can have.
 //!
-//! A receiver holds an [`Inbox`] and an [`Ingest`]. A function that moves jobs and accounts holds a [`Store`]; if it moves
-//! credits, the store also has the ledger. The function that seals the days of the ledger holds [`Seals`].
+//! A receiver holds an [`Inbox`] and an [`Ingest`]. A function that moves jobs and accounts holds a
+//! [`Store`]; if it moves credits, the store also has the ledger. The function that seals the
+//! ledger's days holds [`Seals`].
 
 use crate::db::table::{Table, UnrelatedItem};
 use crate::ledger::postings::{KeySource, LedgerSide};
@@ -9,10 +10,10 @@ use crate::{Ingest, Switchboard};
 use aws_sdk_dynamodb::Client;
 use std::sync::Arc;
 
-/// Random numbers from outside. A write marks its row with one, so that it recognizes itself if its answer was lost.
+/// A source of random numbers. A write marks its row with one, so that it can recognize itself if
+/// the response was lost.
 pub type Random = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// A connection to DynamoDB.
 #[derive(Clone)]
 pub struct Connection {
     pub(crate) client: Client,
@@ -20,7 +21,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Builds the client from the AWS settings of the process. `endpoint` replaces the endpoint of the region.
+    /// Builds the client from the AWS settings of the process. `endpoint` overrides the endpoint of
+    /// the region.
     pub fn new(aws: &aws_types::SdkConfig, endpoint: Option<&str>) -> Self {
         let mut config = aws_sdk_dynamodb::config::Builder::from(aws);
         if let Some(url) = endpoint {
@@ -32,8 +34,8 @@ impl Connection {
         }
     }
 
-    /// The same connection, whose transactions all begin with an item that has nothing to do with them. No answer may
-    /// depend on it: a test compares the answers of both.
+    /// Returns the same connection, except that every transaction begins with an unrelated item. No
+    /// result may depend on that item: a test compares the results of both connections.
     #[must_use]
     pub fn with_unrelated_item(self) -> Self {
         Self {
@@ -46,14 +48,14 @@ impl Connection {
         Table::new(self.client.clone(), name.into(), self.unrelated_item)
     }
 
-    /// The event log in this table.
+    /// Opens the event log in this table.
     pub fn inbox(&self, events_table: impl Into<String>) -> Inbox {
         Inbox {
             table: self.table(events_table),
         }
     }
 
-    /// Accounts, jobs and usage in this table.
+    /// Opens the accounts, jobs, and usage in this table.
     pub fn store(&self, main_table: impl Into<String>, random: Random) -> Store {
         Store {
             table: self.table(main_table),
@@ -62,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// The switch in this table that says whether the webhooks of a source are accepted.
+    /// Opens the switch in this table that controls whether webhooks from a source are accepted.
     pub fn ingest(
         &self,
         events_table: impl Into<String>,
@@ -71,12 +73,12 @@ impl Connection {
         Ingest::new(self.table(events_table), source)
     }
 
-    /// All other switches, in this table.
+    /// Opens all other switches in this table.
     pub fn switches(&self, main_table: impl Into<String>) -> Switchboard {
         Switchboard::new(self.table(main_table))
     }
 
-    /// The days of the ledger in this table, sealed with the newest of these keys.
+    /// Opens the days of the ledger in this table. The newest of these keys seals them.
     pub fn seals(&self, ledger_table: impl Into<String>, keys: KeySource) -> Seals {
         Seals {
             side: LedgerSide {
@@ -99,7 +101,7 @@ pub struct Inbox {
     pub(crate) table: Table,
 }
 
-/// Accounts, jobs and usage, in the `main` table.
+/// Accounts, jobs, and usage, in the `main` table.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) table: Table,
@@ -108,7 +110,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// The same store for a function that moves credits, with the table of entries and the keys that digest them.
+    /// Returns the same store for a function that moves credits, with the table of entries and the
+    /// keys that digest the entries.
     #[must_use]
     pub fn with_ledger(self, ledger_table: impl Into<String>, keys: KeySource) -> Self {
         let table = self.table.beside(ledger_table.into());

@@ -1,8 +1,8 @@
-//! What secrets and addresses are known by, which nobody can read back.
+//! Digests that identify secrets and addresses without making them readable.
 
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of a text, in hexadecimal digits.
+/// Returns the SHA-256 of a text in hexadecimal digits.
 pub(crate) fn of(text: &str) -> String {
     Sha256::digest(text)
         .iter()

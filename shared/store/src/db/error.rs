@@ -1,4 +1,4 @@
-//! What can go wrong at the store, and whether to try again.
+//! Store errors, and whether to retry after each.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::CancellationReason;
@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// A store operation that did not give an answer one could decide on.
+/// A store operation that failed without a result the caller can act on.
 #[derive(Debug)]
 pub struct StoreError {
     operation: &'static str,
@@ -18,19 +18,20 @@ pub struct StoreError {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    /// Too many requests, or two transactions on one item: nothing was decided.
+    /// Throttling, or two transactions on the same item. Nothing was written.
     Contended,
-    /// No answer, or a server's error: it may have been applied.
+    /// No response, or a server error. The write may have been applied.
     Unclear,
-    /// Our credentials or rights.
+    /// Our credentials or permissions were rejected.
     Denied,
-    /// The request is wrong: a bug, or a table that is not there.
+    /// The request is invalid: a bug, or a missing table.
     Refused,
-    /// The ledger's key is not to be had, or this door has none.
+    /// The ledger key is unavailable, or this function has none.
     NoKey(Retry),
-    /// An entry that can only be there with its job, is there without: a bug, or somebody's hand in the tables.
+    /// An entry exists without the job it must be written with: a bug, or a manual edit of the
+    /// tables.
     Inconsistent,
-    /// An item does not say what it must.
+    /// A required attribute of an item is missing or invalid.
     BadItem {
         key: String,
         attribute: &'static str,
@@ -49,7 +50,7 @@ impl StoreError {
         }
     }
 
-    /// The ledger's key is not to be had.
+    /// The ledger key is unavailable.
     pub(crate) fn no_key(operation: &'static str, failure: Failure) -> Self {
         Self {
             operation,
@@ -58,7 +59,7 @@ impl StoreError {
         }
     }
 
-    /// What was found cannot be.
+    /// The stored data contradicts itself.
     pub(crate) fn inconsistent(operation: &'static str, what: String) -> Self {
         Self {
             operation,
@@ -67,17 +68,17 @@ impl StoreError {
         }
     }
 
-    /// Whether nothing was decided because others wrote at the same moment.
+    /// Whether the operation failed because of concurrent writes, so that nothing was written.
     pub(crate) fn is_contended(&self) -> bool {
         self.kind == Kind::Contended
     }
 
-    /// Whether an item does not say what it must.
+    /// Whether a required attribute of an item is missing or invalid.
     pub(crate) fn is_bad_item(&self) -> bool {
         matches!(self.kind, Kind::BadItem { .. })
     }
 
-    /// Others wrote at the same moment, so nothing was decided.
+    /// Concurrent writes made the operation fail, so nothing was written.
     pub(crate) const fn contended(operation: &'static str) -> Self {
         Self {
             operation,
@@ -111,7 +112,8 @@ impl StoreError {
         }
     }
 
-    /// A cancelled transaction in which no condition of ours failed: a conflict or a throttle of one of its items.
+    /// A cancelled transaction in which none of our conditions failed: one of its items hit a
+    /// conflict or a throttle.
     pub(crate) fn cancelled(operation: &'static str, reasons: &[CancellationReason]) -> Self {
         let codes: Vec<&str> = reasons
             .iter()

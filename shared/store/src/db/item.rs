@@ -1,4 +1,4 @@
-//! Reading and writing attributes, with errors that name the item and the attribute.
+//! Reads and writes attributes, with errors that name the item and the attribute.
 
 use crate::db::error::StoreError;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -31,7 +31,7 @@ pub(crate) fn texts(values: impl IntoIterator<Item = String>) -> AttributeValue 
     AttributeValue::L(values.into_iter().map(AttributeValue::S).collect())
 }
 
-/// An item that is being read, with the operation to name when it is not what it should be.
+/// An item being read, with the operation to name in errors.
 pub(crate) struct Item<'a> {
     attributes: &'a Attributes,
     operation: &'static str,
@@ -45,7 +45,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The error that says which attribute is wrong.
+    /// Returns the error that names the invalid attribute.
     pub(crate) fn bad(&self, attribute: &'static str) -> StoreError {
         let part = |name| {
             self.attributes
@@ -128,7 +128,7 @@ impl<'a> Item<'a> {
             .ok_or_else(|| self.bad(attribute))
     }
 
-    /// A switch; where it is absent, it is off.
+    /// Reads a switch. An absent attribute means off.
     pub(crate) fn switch(&self, attribute: &'static str) -> Result<Switch, StoreError> {
         let Some(value) = self.attributes.get(attribute) else {
             return Ok(Switch::Off);
@@ -153,7 +153,7 @@ impl<'a> Item<'a> {
             .collect()
     }
 
-    /// A number read by a parser of the room.
+    /// Reads a number with a parser from the domain.
     pub(crate) fn parsed_number<N: std::str::FromStr, T>(
         &self,
         attribute: &'static str,
@@ -162,13 +162,13 @@ impl<'a> Item<'a> {
         parse(self.number(attribute)?).ok_or_else(|| self.bad(attribute))
     }
 
-    /// An amount of credits; where it is absent, it is none.
+    /// Reads an amount of credits. An absent attribute means zero.
     pub(crate) fn find_credits(&self, attribute: &'static str) -> Result<Credits, StoreError> {
         let micros = self.find_number(attribute)?.unwrap_or(0);
         Credits::from_micros(micros).ok_or_else(|| self.bad(attribute))
     }
 
-    /// An attribute read by a parser of the room.
+    /// Reads a text with a parser from the domain.
     pub(crate) fn parsed<T, E>(
         &self,
         attribute: &'static str,

@@ -1,64 +1,65 @@
-//! Every key of every table; nothing else formats one.
+//! Every key of every table. No other module formats keys.
 //!
 //! | table | pk | sk | what | read by |
 //! |---|---|---|---|---|
 //! | events | `EVENT#<source>#<id>` | `HEAD` | a recorded webhook | its id; index `state` |
 //! | events | `EVENT#<source>#<id>` | `BODY#<digest>#<nn>` | its body, when it does not fit in the head | its id |
-//! | events | `SWITCH#<source>` | `SWITCH` | whether a sender's webhooks are taken | its sender |
-//! | events | `SWITCH#<source>` | `CHANGE#<at>#<act>` | who has switched it, and why | its sender |
-//! | main | `SWITCHES` | `<switch>`, `ACCOUNT#<id>` | how another switch stands, and whether an account is paused | all of them |
-//! | main | `SWITCHED#<switch>` | `CHANGE#<at>#<act>` | who has switched it, and why | the switch |
-//! | main | `ACCOUNT#<id>` | `PROFILE` | an account, since when it has begun anything, and to which other one its owner has moved | its id |
-//! | main | `ACCOUNT#<id>` | `SUBSCRIPTION#<sub>` | what Stripe last said of a subscription | account |
-//! | main | `ACCOUNT#<id>` | `INVOICE#<in>` | what Stripe last said of an invoice | account |
-//! | main | `ACCOUNT#<id>` | `OWED#<meter>#<usage>` | a usage record Stripe must still be told | account and meter; index `due` |
-//! | main | `ACCOUNT#<id>` | `USAGE#<meter>#<usage>` | one Stripe has been told | account and meter |
-//! | main | `ACCOUNT#<id>` | `STUCK#<meter>#<usage>` | one a person has to decide about | account and meter |
-//! | main | `ACCOUNT#<id>` | `REPORT#<meter>` | who is telling Stripe just now | account and meter |
+//! | events | `SWITCH#<source>` | `SWITCH` | whether a source's webhooks are accepted | its source |
+//! | events | `SWITCH#<source>` | `CHANGE#<at>#<act>` | who changed the switch, and why | its source |
+//! | main | `SWITCHES` | `<switch>`, `ACCOUNT#<id>` | the position of another switch, and whether an account is paused | all of them |
+//! | main | `SWITCHED#<switch>` | `CHANGE#<at>#<act>` | who changed the switch, and why | the switch |
+//! | main | `ACCOUNT#<id>` | `PROFILE` | an account, since when it has started anything, and the account its owner moved to | its id |
+//! | main | `ACCOUNT#<id>` | `SUBSCRIPTION#<sub>` | the last known state of a subscription at Stripe | account |
+//! | main | `ACCOUNT#<id>` | `INVOICE#<in>` | the last known state of an invoice at Stripe | account |
+//! | main | `ACCOUNT#<id>` | `OWED#<meter>#<usage>` | a usage record that is owed to Stripe | account and meter; index `due` |
+//! | main | `ACCOUNT#<id>` | `USAGE#<meter>#<usage>` | a usage record that was reported to Stripe | account and meter |
+//! | main | `ACCOUNT#<id>` | `STUCK#<meter>#<usage>` | a stuck usage record, which needs an operator's decision | account and meter |
+//! | main | `ACCOUNT#<id>` | `REPORT#<meter>` | the lease of the function that is reporting to Stripe | account and meter |
 //! | main | `JOB#<id>` | `JOB` | a job | its id; indexes `due`, `timeline` |
-//! | main | `JOB#<id>` | `REQUEST` | what was asked by the API, and what came of it | its id; index `due` until then |
-//! | main | `JOB#<id>` | `STEP#<nn>` | what a step of it left | with the job |
+//! | main | `JOB#<id>` | `REQUEST` | an API request, and its result | its id; index `due` until it has a result |
+//! | main | `JOB#<id>` | `STEP#<nn>` | the output of a step | with the job |
 //! | main | `ASSIST#<id>` | `ASSIST` | an assist | its id; index `due` |
-//! | main | `ASSIST#<id>` | `TASK`, `ANSWER` | what it was asked, what came of it | with the assist |
+//! | main | `ASSIST#<id>` | `TASK`, `ANSWER` | its task and its answer | with the assist |
 //! | main | `SUMMARY#<account>#<commit>` | `SUMMARY` | the assist that summarizes a commit for an account | the commit |
-//! | main | `TRIGGER#<repository>#<fact>` | `JOB` | the job a fact has made, for ever | the fact |
-//! | main | `OPEN#<repository>#<issue>` | `JOB` | the job an issue has now | the issue |
-//! | main | `OWNER#<n>` | `ACCOUNT` | who pays for an owner | GitHub's number |
-//! | main | `OWNER#<n>` | `MARKETPLACE` | what an owner has bought on GitHub's Marketplace | GitHub's number |
-//! | main | `ACCOUNT#<id>` | `PURCHASE#<owner>` | the same with the account that pays for the owner | account |
-//! | main | `INSTALLATION#<n>` | `ACCOUNT` | whose an installation is, and where it stands | GitHub's number |
-//! | main | `CUSTOMER#<cus>` | `ACCOUNT` | whose a customer is | Stripe's id |
+//! | main | `TRIGGER#<repository>#<fact>` | `JOB` | the job that a fact created, kept forever | the fact |
+//! | main | `OPEN#<repository>#<issue>` | `JOB` | the current job of an issue | the issue |
+//! | main | `OWNER#<n>` | `ACCOUNT` | the account that pays for an owner | GitHub's number |
+//! | main | `OWNER#<n>` | `MARKETPLACE` | an owner's purchase on the GitHub Marketplace | GitHub's number |
+//! | main | `ACCOUNT#<id>` | `PURCHASE#<owner>` | the same purchase, under the account that pays for the owner | account |
+//! | main | `INSTALLATION#<n>` | `ACCOUNT` | the account of an installation, and the installation's state | GitHub's number |
+//! | main | `CUSTOMER#<cus>` | `ACCOUNT` | the account of a customer | Stripe's id |
 //! | main | `ACCOUNT#<id>` | `BALANCE` | the sums of an account's entries | account |
-//! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | a hold that is open | account |
-//! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | what was used of a quota | account |
-//! | main | `ACCOUNT#<id>` | `LIMIT` | the most that a customer wants to spend in a billing period | account |
-//! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#<unit>` | what was spent and is reserved in a billing period | account |
-//! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#on#<meter>#<rate>` | how many units of a rate with tiers it has come to | account and period |
-//! | main | `ACCOUNT#<id>` | `USED#<act>` | what a customer recorded of his usage, once for the act | account |
-//! | main | `ACCOUNT#<id>` | `PHASE#<act>` | what an agent outside has reported | account; index `timeline` under `<account>#phases` |
-//! | main | `ACCOUNT#<id>` | `FIX#<repository>#<issue or name>` | a fix that was charged, and with what: a report, a job or both | account |
-//! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | something the customer has to be told, once | account; index `due` until it has ended |
-//! | main | `MUTED#<digest>` | `MUTED` | an address that takes no mail | the address's digest |
-//! | main | `ACCOUNT#<id>` | `APIKEY#<key>` | where a key of the account is | account |
-//! | main | `ACCOUNT#<id>` | `INTENT#<act>` | what a customer asked to have made at Stripe, and what came of it | account |
-//! | main | `ACCOUNT#<id>` | `CART#<what>` | the act whose checkout session stands for this thing now | account |
-//! | main | `APIKEY#<digest>` | `APIKEY` | a key, by the digest of its text | the text's digest |
-//! | main | `RATE#<account or user>#<window>` | `RATE` | how often it and its keys and sessions have asked in a minute, or guests (`guests`) and each address; expires | whose and minute |
-//! | main | `ACCOUNT#<id>` | `MEMBER#<user>` | a person of the account, and his role | account |
-//! | main | `ACCOUNT#<id>` | `MEMBERS` | how many admins the account has | account |
-//! | main | `USER#<n>` | `MEMBER#<account>` | an account of a person | GitHub's number |
-//! | main | `SESSION#<digest>` | `SESSION` | somebody who is signed in, by the digest of his cookie; expires | the cookie's digest |
-//! | main | `STATE#<digest>` | `STATE` | a sign-in that came back from GitHub, once; expires | the state's digest |
-//! | main | `SIGNUP#<newcomer>` | `SIGNUP` | who wants an account, and what came of it | the newcomer; indexes `due`, `timeline` by state |
-//! | main | `REVEAL#<digest>` | `REVEAL` | whose first key a link shows, by the digest of its token; expires | the digest |
-//! | main | `PAYMENT#<payment>` | `PAYMENT` | all that is known of a payment for credits | Stripe's id |
-//! | main | `EXPIRES` | `<day>#<payment>` | a payment whose credits end on a day | the day |
-//! | ledger | `ACCOUNT#<id>` | `ENTRY#<cause>` | one movement of credits, for ever | cause; indexes `timeline`, `day` |
-//! | ledger | `SEALS` | `SEAL#<day>` | what the ledger was on a day, chained to the day before | the day |
+//! | main | `ACCOUNT#<id>` | `HOLD#<hold>` | an open hold | account |
+//! | main | `ACCOUNT#<id>` | `COUNT#<meter>#<period>` | the used part of a quota | account |
+//! | main | `ACCOUNT#<id>` | `LIMIT` | the customer's spend limit per billing period | account |
+//! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#<unit>` | the amount spent and reserved in a billing period | account |
+//! | main | `ACCOUNT#<id>` | `OUTLAY#<period>#on#<meter>#<rate>` | the units counted at a tiered rate | account and period |
+//! | main | `ACCOUNT#<id>` | `USED#<act>` | a customer's own usage record, once per action | account |
+//! | main | `ACCOUNT#<id>` | `PHASE#<act>` | a report from an external agent | account; index `timeline` under `<account>#phases` |
+//! | main | `ACCOUNT#<id>` | `FIX#<repository>#<issue or name>` | a fix that was charged, and by what: a report, a job, or both | account |
+//! | main | `ACCOUNT#<id>` | `NOTICE#<fact>` | a notice to the customer, sent once | account; index `due` until it has ended |
+//! | main | `MUTED#<digest>` | `MUTED` | an address that receives no mail | the address's digest |
+//! | main | `ACCOUNT#<id>` | `APIKEY#<key>` | the location of one of the account's API keys | account |
+//! | main | `ACCOUNT#<id>` | `INTENT#<act>` | a customer's request to create something at Stripe, and its result | account |
+//! | main | `ACCOUNT#<id>` | `CART#<what>` | the action whose checkout session is current for this item | account |
+//! | main | `APIKEY#<digest>` | `APIKEY` | an API key, by the digest of its text | the text's digest |
+//! | main | `RATE#<account or user>#<window>` | `RATE` | the requests in one minute of an account or user (with its keys and sessions), of all guests (`guests`), or of one address; expires | subject and minute |
+//! | main | `ACCOUNT#<id>` | `MEMBER#<user>` | a member of the account, and their role | account |
+//! | main | `ACCOUNT#<id>` | `MEMBERS` | the number of admins of the account | account |
+//! | main | `USER#<n>` | `MEMBER#<account>` | an account of a user | GitHub's number |
+//! | main | `SESSION#<digest>` | `SESSION` | a signed-in session, by the digest of its cookie; expires | the cookie's digest |
+//! | main | `STATE#<digest>` | `STATE` | a sign-in state that came back from GitHub, accepted once; expires | the state's digest |
+//! | main | `SIGNUP#<applicant>` | `SIGNUP` | a sign-up for an account, and its result | the applicant; indexes `due`, `timeline` by state |
+//! | main | `REVEAL#<digest>` | `REVEAL` | the account whose first API key a link reveals, by the digest of its token; expires | the digest |
+//! | main | `PAYMENT#<payment>` | `PAYMENT` | everything known about a payment for credits | Stripe's id |
+//! | main | `EXPIRES` | `<day>#<payment>` | a payment whose credits expire on a day | the day |
+//! | ledger | `ACCOUNT#<id>` | `ENTRY#<cause>` | one movement of credits, kept forever | cause; indexes `timeline`, `day` |
+//! | ledger | `SEALS` | `SEAL#<day>` | the state of the ledger on a day, chained to the previous day | the day |
 //!
-//! Index `state` (events): `sx` = `<source>#<state>#<shard>`, `at`: when it is due while it owes, when it came afterwards.
-//! Index `due` (main, sparse): `dx` = `due#<shard>`, `due_at`. Index `timeline` (main, ledger): `owner`, `at`.
-//! Index `day` (ledger): `day` = `<day>#<shard>`, `at`: the entries of a day, for its seal.
+//! Index `state` (events): `sx` = `<source>#<state>#<shard>`; `at` is when the event is due while
+//! it is pending, and when it was received afterwards. Index `due` (main, sparse): `dx` =
+//! `due#<shard>`, `due_at`. Index `timeline` (main, ledger): `owner`, `at`. Index `day` (ledger):
+//! `day` = `<day>#<shard>`, `at`: the entries of a day, for its seal.
 
 use crate::db::item::{Attributes, text};
 use domain::accounts::signups::{Applicant, SignUpState};
@@ -74,7 +75,7 @@ use domain::jobs::fixes::Fix;
 use domain::ledger::HoldId;
 use domain::time::Timestamp;
 
-/// Shards of an index partition, so that no single one carries every write.
+/// The shards of an index partition, so that no single partition takes every write.
 pub(crate) const SHARDS: u32 = 8;
 
 pub(crate) const HEAD: &str = "HEAD";
@@ -87,15 +88,15 @@ pub(crate) const ANSWER: &str = "ANSWER";
 pub(crate) const ACCOUNT: &str = "ACCOUNT";
 pub(crate) const MARKETPLACE: &str = "MARKETPLACE";
 pub(crate) const PAYMENT: &str = "PAYMENT";
-/// What every entry's sort key begins with.
+/// The prefix of every entry's sort key.
 pub(crate) const ENTRY: &str = "ENTRY#";
-/// What every open hold's sort key begins with.
+/// The prefix of every open hold's sort key.
 pub(crate) const HOLD: &str = "HOLD#";
 pub(crate) const SEALS: &str = "SEALS";
 pub(crate) const SEAL: &str = "SEAL#";
 pub(crate) const BALANCE: &str = "BALANCE";
 
-/// Where one item stands.
+/// The key of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) pk: String,
@@ -135,7 +136,8 @@ pub(crate) fn event_of(source: EventSource, pk: &str) -> Option<EventKey> {
     .ok()
 }
 
-/// What all parts of a body begin with: bodies of one id but other bytes stand apart.
+/// The prefix of all parts of a body. It contains the digest, so bodies with the same id but
+/// different bytes stay separate.
 pub(crate) fn body_prefix(digest: Digest) -> String {
     let digest = digest.to_string();
     format!("BODY#{}#", &digest[..16])
@@ -158,12 +160,13 @@ pub(crate) fn due_shard(shard: u32) -> String {
     format!("due#{shard}")
 }
 
-/// The partition of index `due` for whatever stands at this key.
+/// The partition of index `due` for the item with this key.
 pub(crate) fn due(key: &Key) -> String {
     due_shard(shard(&key.pk))
 }
 
-/// FNV-1a: spreads well enough, and is the same on every machine and for ever.
+/// FNV-1a: it spreads keys well enough, and its result is the same on every machine and never
+/// changes.
 fn shard(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
@@ -190,14 +193,15 @@ pub(crate) fn invoice(account: &AccountId, id: &InvoiceId) -> Key {
     Key::new(account_pk(account), format!("INVOICE#{id}"))
 }
 
-/// The range of an account's items that says what it may do: its profile, its owners' purchases and its subscriptions. (The
-/// few `REPORT#` rows between them come along. Whatever there are many of must begin with another letter.)
+/// The sort key range that decides an account's entitlements: its profile, its owners' purchases,
+/// and its subscriptions. The range also returns the few `REPORT#` rows in between. Items that can
+/// be numerous must have a prefix outside this range.
 pub(crate) const STANDING: (&str, &str) = (PROFILE, "SUBSCRIPTION~");
 pub(crate) const SUBSCRIPTION: &str = "SUBSCRIPTION#";
 pub(crate) const INVOICE: &str = "INVOICE#";
 pub(crate) const PURCHASE: &str = "PURCHASE#";
 
-/// What an owner of the account has bought.
+/// A purchase by an owner of the account.
 pub(crate) fn purchase(account: &AccountId, owner: OwnerId) -> Key {
     Key::new(account_pk(account), format!("{PURCHASE}{owner}"))
 }
@@ -218,17 +222,18 @@ pub(crate) fn count(account: &AccountId, meter: &Meter, period: &str) -> Key {
     Key::new(account_pk(account), format!("COUNT#{meter}#{period}"))
 }
 
-/// The most that an account wants to spend.
+/// The spend limit of an account.
 pub(crate) fn spend_limit(account: &AccountId) -> Key {
     Key::new(account_pk(account), "LIMIT")
 }
 
-/// What an account spends in a billing period.
+/// What an account spent and reserved in a billing period.
 pub(crate) fn outlay(account: &AccountId, period: &str, unit: SpendUnit) -> Key {
     Key::new(account_pk(account), format!("OUTLAY#{period}#{unit}"))
 }
 
-/// What all counts of units with tiers begin with in a period. A rate is in its key, since prices and plans may change.
+/// The prefix of all counts of tiered units in a period. The rate is part of the key, because
+/// prices and plans can change.
 pub(crate) fn units_prefix(period: &str) -> String {
     format!("OUTLAY#{period}#on#")
 }
@@ -246,19 +251,19 @@ pub(crate) fn notice(account: &AccountId, fact: &str) -> Key {
 
 pub(crate) const NOTICE: &str = "NOTICE#";
 
-/// An address that takes no mail, by the digest of the address.
+/// An address that receives no mail, by its digest.
 pub(crate) fn muted(digest: &str) -> Key {
     Key::new(format!("MUTED#{digest}"), "MUTED")
 }
 
-/// What a customer recorded of his usage, once for the act.
+/// A usage record of a customer, once per action.
 pub(crate) fn record(account: &AccountId, act: &ActionId) -> Key {
     Key::new(account_pk(account), format!("USED#{act}"))
 }
 
 const PHASE: &str = "PHASE#";
 
-/// What an agent has reported.
+/// A report from an external agent.
 pub(crate) fn phase(account: &AccountId, act: &ActionId) -> Key {
     Key::new(account_pk(account), format!("{PHASE}{act}"))
 }
@@ -267,7 +272,8 @@ pub(crate) fn phase_of(sk: &str) -> Option<ActionId> {
     ActionId::parse(sk.strip_prefix(PHASE)?).ok()
 }
 
-/// The partition of index `timeline` for an account's reports: apart from its jobs, since there may be many.
+/// The partition of index `timeline` for an account's reports. It is separate from the partition of
+/// its jobs, because there can be many reports.
 pub(crate) fn phases_of(account: &AccountId) -> String {
     format!("{account}#phases")
 }
@@ -277,29 +283,30 @@ pub(crate) fn fix(account: &AccountId, fix: &Fix) -> Key {
     Key::new(account_pk(account), format!("FIX#{fix}"))
 }
 
-/// What an act asked to have made at Stripe.
+/// An action's request to create something at Stripe.
 pub(crate) fn intent(account: &AccountId, act: &ActionId) -> Key {
     Key::new(account_pk(account), format!("INTENT#{act}"))
 }
 
-/// The act that buys this thing just now.
+/// The action whose checkout session is current for this item.
 pub(crate) fn cart(account: &AccountId, what: &str) -> Key {
     Key::new(account_pk(account), format!("CART#{what}"))
 }
 
 pub(crate) const API_KEY: &str = "APIKEY#";
 
-/// Where a key of an account is.
+/// The location of an API key, within its account.
 pub(crate) fn api_key(account: &AccountId, id: &KeyId) -> Key {
     Key::new(account_pk(account), format!("{API_KEY}{id}"))
 }
 
-/// A key, by the digest of its text.
+/// An API key, by the digest of its text.
 pub(crate) fn api_key_text(digest: &str) -> Key {
     Key::new(format!("{API_KEY}{digest}"), "APIKEY")
 }
 
-/// How often an account, a person without one, or all guests have asked in the window that begins then.
+/// The request count of an account, a user without one, or all guests, in the window that begins at
+/// `start`.
 pub(crate) fn rate(whose: &str, start: Timestamp) -> Key {
     Key::new(format!("RATE#{whose}#{}", start.seconds()), "RATE")
 }
@@ -307,17 +314,17 @@ pub(crate) fn rate(whose: &str, start: Timestamp) -> Key {
 pub(crate) const MEMBER: &str = "MEMBER#";
 pub(crate) const MEMBERS: &str = "MEMBERS";
 
-/// A person of an account.
+/// A member of an account.
 pub(crate) fn member(account: &AccountId, user: UserId) -> Key {
     Key::new(account_pk(account), format!("{MEMBER}{user}"))
 }
 
-/// How many admins an account has.
+/// The number of admins of an account.
 pub(crate) fn members(account: &AccountId) -> Key {
     Key::new(account_pk(account), MEMBERS)
 }
 
-/// An account of a person.
+/// An account of a user.
 pub(crate) fn membership(user: UserId, account: &AccountId) -> Key {
     Key::new(format!("USER#{user}"), format!("{MEMBER}{account}"))
 }
@@ -330,7 +337,7 @@ pub(crate) fn session(digest: &str) -> Key {
     Key::new(format!("SESSION#{digest}"), "SESSION")
 }
 
-/// A sign-in that came back.
+/// A sign-in state that was already used.
 pub(crate) fn state_used(digest: &str) -> Key {
     Key::new(format!("STATE#{digest}"), "STATE")
 }
@@ -345,27 +352,27 @@ pub(crate) fn sign_up_of(pk: &str) -> Option<Applicant> {
     Applicant::parse(pk.strip_prefix(SIGN_UP)?.strip_prefix('#')?).ok()
 }
 
-/// The partition of index `timeline` for sign-ups that stand so.
+/// The partition of index `timeline` for sign-ups in this state.
 pub(crate) fn sign_ups(state: SignUpState) -> String {
     format!("{SIGN_UP}S#{}", state.as_str())
 }
 
-/// Whose first key a token shows.
+/// The account whose first API key a token reveals.
 pub(crate) fn reveal(digest: &str) -> Key {
     Key::new(format!("REVEAL#{digest}"), "REVEAL")
 }
 
-/// What every switch but the receivers' stands under.
+/// The partition of every switch except the receivers'.
 pub(crate) const SWITCHES: &str = "SWITCHES";
-/// What each change of a switch begins with.
+/// The prefix of each change of a switch.
 pub(crate) const CHANGE: &str = "CHANGE#";
 
-/// A switch: by its name, or by the account that it pauses.
+/// A switch, by its name or by the account that it pauses.
 pub(crate) fn switch(which: &str) -> Key {
     Key::new(SWITCHES.to_owned(), which)
 }
 
-/// What a switch is called that pauses an account.
+/// The name of the switch that pauses an account.
 pub(crate) fn switch_of(account: &AccountId) -> String {
     account_pk(account)
 }
@@ -399,7 +406,7 @@ pub(crate) fn payment(id: &PaymentId) -> Key {
 
 pub(crate) const EXPIRES: &str = "EXPIRES";
 
-/// A payment whose credits end on a day.
+/// A payment whose credits expire on a day.
 pub(crate) fn expiry(day: &str, payment: &PaymentId) -> Key {
     Key::new(EXPIRES.to_owned(), format!("{day}#{payment}"))
 }
@@ -428,7 +435,7 @@ pub(crate) fn seal(day: &str) -> Key {
     Key::new(SEALS.to_owned(), format!("{SEAL}{day}"))
 }
 
-/// What every owed record's sort key begins with, every told one's and every stuck one's.
+/// The sort key prefixes of owed, reported, and stuck usage records.
 pub(crate) const OWED: &str = "OWED#";
 pub(crate) const USAGE: &str = "USAGE#";
 pub(crate) const STUCK: &str = "STUCK#";
@@ -461,7 +468,7 @@ pub(crate) fn job(id: &JobId) -> Key {
     Key::new(format!("JOB#{id}"), JOB)
 }
 
-/// What was asked for under a job's id.
+/// The API request made under a job's id.
 pub(crate) fn request(id: &JobId) -> Key {
     Key::new(job(id).pk, REQUEST)
 }
@@ -482,7 +489,7 @@ pub(crate) fn assist_of(pk: &str) -> Option<AssistId> {
     AssistId::parse(pk.strip_prefix("ASSIST#")?).ok()
 }
 
-/// What an assist was asked, or what came of it.
+/// The task or the answer of an assist.
 pub(crate) fn assist_part(id: &AssistId, part: &'static str) -> Key {
     Key::new(assist(id).pk, part)
 }
@@ -504,7 +511,7 @@ pub(crate) fn owner(id: OwnerId) -> Key {
     Key::new(format!("OWNER#{id}"), ACCOUNT)
 }
 
-/// What an owner has bought.
+/// A purchase by an owner on the Marketplace.
 pub(crate) fn marketplace(owner: OwnerId) -> Key {
     Key::new(format!("OWNER#{owner}"), MARKETPLACE)
 }

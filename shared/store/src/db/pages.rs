@@ -1,7 +1,8 @@
-//! Listings by pages, the newest first.
+//! Paged listings, newest first.
 //!
-//! An index orders rows by their moment alone: those of one moment come in any order. So a page is read to the end of the
-//! moment at which it is full, ordered by moment and id, and cut there; the next one begins behind its last row.
+//! An index orders rows only by timestamp, so rows with the same timestamp come in any order. When
+//! a page is full, the query therefore continues to the end of that timestamp. The rows are then
+//! sorted by timestamp and id and cut to the page size. The next page begins after the last row.
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, number, text};
@@ -9,12 +10,12 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use domain::time::Timestamp;
 use std::ops::ControlFlow;
 
-/// Behind which row a listing goes on.
+/// The position after which a listing continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// Its moment.
+    /// The timestamp of the row.
     pub at: Timestamp,
-    /// What tells it from others of that moment.
+    /// The id that distinguishes the row from others with the same timestamp.
     pub id: String,
 }
 
@@ -24,16 +25,15 @@ impl From<(Timestamp, String)> for Cursor {
     }
 }
 
-/// Some rows, the newest first.
+/// One page of rows, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows.
     pub rows: Vec<T>,
-    /// Where the next page begins, if there is one.
+    /// The position after which the next page continues, if there is one.
     pub next: Option<Cursor>,
 }
 
-/// A row in its place.
+/// A row with its position.
 pub(crate) struct Placed<T> {
     pub(crate) place: Cursor,
     pub(crate) row: T,
@@ -48,7 +48,7 @@ impl<T> Placed<T> {
     }
 }
 
-/// The same query of all that an owner (an account, or a listing) has in an index `timeline`, up to the cursor.
+/// Limits a query of a `timeline` index to one owner (an account or a listing), up to the cursor.
 pub(crate) fn of(query: QueryFluentBuilder, owner: &str) -> QueryFluentBuilder {
     query
         .key_condition_expression("#owner = :owner AND #at <= :from")
@@ -56,8 +56,9 @@ pub(crate) fn of(query: QueryFluentBuilder, owner: &str) -> QueryFluentBuilder {
         .expression_attribute_values(":owner", text(owner))
 }
 
-/// What a query finds behind the cursor: `limit` rows and one more, if there are so many, and whatever else is of the last
-/// one's moment. The query names its partition; its sort key is `#at`.
+/// Reads what a query finds after the cursor: `limit` rows and one more, if there are that many,
+/// plus all other rows with the timestamp of the last one. The query sets the partition; its sort
+/// key is `#at`.
 pub(crate) async fn newest<T>(
     operation: &'static str,
     query: QueryFluentBuilder,
@@ -87,7 +88,7 @@ pub(crate) async fn newest<T>(
     Ok(found)
 }
 
-/// Takes one more, unless there is enough and it is older.
+/// Adds one row, unless there are enough rows and this one is older than the last.
 fn take<T>(
     found: &mut Vec<Placed<T>>,
     one: Placed<T>,
@@ -106,7 +107,7 @@ fn take<T>(
     ControlFlow::Continue(())
 }
 
-/// The newest of what was found, at most `limit`.
+/// Returns the newest of the rows found, at most `limit`.
 pub(crate) fn page<T>(mut found: Vec<Placed<T>>, limit: usize) -> Page<T> {
     found.sort_by(|a, b| order(&b.place).cmp(&order(&a.place)));
     let more = found.len() > limit;
@@ -126,7 +127,7 @@ fn order(place: &Cursor) -> (Timestamp, &str) {
 mod tests {
     use super::*;
 
-    /// All pages of rows that an index has in this order.
+    /// Collects all pages of an index whose rows come in this order.
     fn paged(index: &[(i64, &str)], limit: usize) -> Vec<String> {
         let (mut rows, mut from): (Vec<String>, Option<Cursor>) = (Vec::new(), None);
         loop {

@@ -1,9 +1,10 @@
-//! The tables as code, for whoever has to create them: the local stack and the tests. `template.yaml` says the same for
-//! AWS, and `tests/tidy` compares the two.
+//! The tables as code, for the local stack and the tests, which have to create them.
+//! `template.yaml` declares the same tables for AWS, and `tests/tidy` compares the two.
 //!
-//! Changing an item: *old reader, new data*: readers ignore attributes they do not know and keep them, since writes are
-//! updates of single attributes. *New reader, old data*: a new attribute is optional when read. *Old writer, new data*: a
-//! word an old version does not know (a state, say) makes it refuse the item and leave it to the queue.
+//! Rules for changing an item. *Old reader, new data*: readers ignore attributes they do not know,
+//! and keep them, because writes update single attributes. *New reader, old data*: a new attribute
+//! is optional when read. *Old writer, new data*: if an old version meets a word it does not know
+//! (a state, for example), it rejects the item and leaves it to the queue.
 
 use crate::{Connection, StoreError};
 use aws_sdk_dynamodb::types::{
@@ -14,21 +15,19 @@ use std::collections::BTreeSet;
 
 /// One index.
 pub struct Index {
-    /// Its name.
     pub name: &'static str,
-    /// Its partition key, a text.
+    /// The partition key, a string.
     pub hash: &'static str,
-    /// Its sort key, a number.
+    /// The sort key, a number.
     pub range: &'static str,
-    /// Attributes it repeats besides the keys.
+    /// Attributes projected in addition to the keys.
     pub include: &'static [&'static str],
 }
 
-/// One table; the keys are `pk` and `sk`, both texts, and expiry stands in `ttl`.
+/// One table. The keys are `pk` and `sk`, both strings; the expiry is in `ttl`.
 pub struct Table {
-    /// Its logical name.
+    /// The logical name.
     pub name: &'static str,
-    /// Its indexes.
     pub indexes: &'static [Index],
 }
 
@@ -43,7 +42,7 @@ pub const EVENTS: Table = Table {
     }],
 };
 
-/// Accounts, jobs and usage.
+/// Accounts, jobs, and usage.
 pub const MAIN: Table = Table {
     name: "main",
     indexes: &[
@@ -62,7 +61,8 @@ pub const MAIN: Table = Table {
     ],
 };
 
-/// Entries and seals. What people list is repeated whole in the index: an entry is small, and costs one unit either way.
+/// Entries and seals. The index projects everything that customers list: an entry is small, and
+/// costs one unit either way.
 pub const LEDGER: Table = Table {
     name: "ledger",
     indexes: &[
@@ -90,7 +90,7 @@ pub const LEDGER: Table = Table {
 };
 
 impl Connection {
-    /// Creates a table under this name, unless it is there already.
+    /// Creates a table with this name, unless it already exists.
     pub async fn table_ensure(&self, table: &Table, name: &str) -> Result<(), StoreError> {
         let mut create = self
             .client

@@ -1,7 +1,7 @@
 //! One table: reads, conditional writes of one item, and transactions.
 //!
-//! A condition that fails is an answer and no error: it comes with the item that stood against it. Nothing here names a
-//! table, so a caller's handle decides what a call may reach.
+//! A failed condition is a result, not an error: it comes with the item that failed it. Nothing
+//! here names a table, so the caller's handle decides what a call can reach.
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, text};
@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use std::error::Error;
 
-/// A table as the contexts use it.
+/// A table handle.
 #[derive(Clone)]
 pub(crate) struct Table {
     pub(crate) client: Client,
@@ -29,7 +29,7 @@ pub(crate) struct Table {
     unrelated_item: UnrelatedItem,
 }
 
-/// Whether each transaction begins with an item that has nothing to do with it.
+/// Whether each transaction begins with an unrelated item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UnrelatedItem {
     Absent,
@@ -40,7 +40,8 @@ pub(crate) enum UnrelatedItem {
 #[must_use]
 pub(crate) enum Updated<T> {
     Done(T),
-    /// The condition failed: the item that stood against it, empty if there is no such item.
+    /// The condition failed. Contains the item that failed it, or is empty if there is no such
+    /// item.
     Refused(Attributes),
 }
 
@@ -53,12 +54,12 @@ impl Table {
         }
     }
 
-    /// Another table on the same connection.
+    /// Returns another table on the same connection.
     pub(crate) fn beside(&self, name: String) -> Self {
         Self::new(self.client.clone(), name, self.unrelated_item)
     }
 
-    /// An empty transaction. `operation` names it in errors.
+    /// Starts an empty transaction. `operation` names it in errors.
     pub(crate) fn transaction<R: Ord>(&self, operation: &'static str) -> Tx<R> {
         let unrelated = match self.unrelated_item {
             UnrelatedItem::Absent => None,
@@ -71,7 +72,7 @@ impl Table {
         check_when(self, keys::unrelated(), "attribute_not_exists(pk)", vec![])
     }
 
-    /// The item with this key; strongly consistent.
+    /// Reads the item with this key; strongly consistent.
     pub(crate) async fn get(
         &self,
         operation: &'static str,
@@ -80,7 +81,7 @@ impl Table {
         self.get_with(operation, key, true).await
     }
 
-    /// The item with this key, at half the price. It may be some moments old.
+    /// Reads the item with this key at half the price. The result may be slightly stale.
     pub(crate) async fn get_eventual(
         &self,
         operation: &'static str,
@@ -105,12 +106,12 @@ impl Table {
         Ok(found.map_err(|e| StoreError::sdk(operation, e))?.item)
     }
 
-    /// A query of this table.
+    /// Starts a query of this table.
     pub(crate) fn query(&self) -> QueryFluentBuilder {
         self.client.query().table_name(&self.name)
     }
 
-    /// All items of a partition; strongly consistent.
+    /// Reads all items of a partition; strongly consistent.
     pub(crate) async fn query_partition(
         &self,
         operation: &'static str,
@@ -121,7 +122,7 @@ impl Table {
         all(operation, query.consistent_read(true)).await
     }
 
-    /// The items of a partition whose sort keys begin so; strongly consistent.
+    /// Reads the items of a partition whose sort keys begin with the prefix; strongly consistent.
     pub(crate) async fn query_prefix(
         &self,
         operation: &'static str,
@@ -131,7 +132,7 @@ impl Table {
         all(operation, self.prefix(pk, prefix).consistent_read(true)).await
     }
 
-    /// A query of the items of a partition whose sort keys begin so.
+    /// Starts a query of the items of a partition whose sort keys begin with the prefix.
     pub(crate) fn prefix(
         &self,
         pk: impl Into<String>,
@@ -156,7 +157,8 @@ impl Table {
         })
     }
 
-    /// Changes an item if the condition of the change holds, and returns these values of it.
+    /// Changes an item if the condition of the change holds, and returns the requested values of
+    /// it.
     pub(crate) async fn update_returning(
         &self,
         operation: &'static str,
@@ -166,7 +168,7 @@ impl Table {
         send_update(operation, change.call(self).return_values(values)).await
     }
 
-    /// Puts an item where there is no item yet.
+    /// Puts an item, unless one already exists with its key.
     pub(crate) async fn put_new(
         &self,
         operation: &'static str,
@@ -189,7 +191,7 @@ impl Table {
         refused(operation, error, old)
     }
 
-    /// Deletes an item if there is one.
+    /// Deletes an item if it exists.
     pub(crate) async fn delete_existing(
         &self,
         operation: &'static str,
@@ -212,7 +214,6 @@ impl Table {
     }
 }
 
-/// Sends an update.
 pub(crate) async fn send_update(
     operation: &'static str,
     update: UpdateItemFluentBuilder,
@@ -228,7 +229,7 @@ pub(crate) async fn send_update(
     refused(operation, error, old)
 }
 
-/// The refusal, if the condition failed, or the error that it was instead.
+/// Returns the refusal if the condition failed, or the error otherwise.
 fn refused<T, E>(
     operation: &'static str,
     error: SdkError<E, HttpResponse>,
@@ -243,7 +244,7 @@ where
     }
 }
 
-/// All items that a query finds.
+/// Reads all items that a query finds.
 pub(crate) async fn all(
     operation: &'static str,
     query: QueryFluentBuilder,
@@ -256,7 +257,7 @@ pub(crate) async fn all(
     Ok(all)
 }
 
-/// The items of one page of a query, which has a limit.
+/// Reads one page of a query that has a limit.
 pub(crate) async fn page(
     operation: &'static str,
     query: QueryFluentBuilder,

@@ -1,12 +1,13 @@
-//! Conditional writes: the items of transactions, updates of one item, and the transaction that carries what each item's
-//! refusal means.
+//! Conditional writes: the items of transactions, updates of one item, and transactions that know
+//! what each item's failed condition means.
 //!
-//! An expression names attributes as `#name` and values as `:name`. The names are collected from its text, so that a
-//! reserved word can never slip in and no value is ever part of the text.
+//! An expression names attributes as `#name` and values as `:name`. The names are collected from
+//! the text of the expression, so reserved words are always escaped and no value is ever part of
+//! the text.
 //!
-//! DynamoDB answers a cancelled transaction with one reason for each item, in the order of the items. Only [`Tx::commit`]
-//! knows this order. Everything else names the refusal of an item where the item is added, so that an item may be added or
-//! moved anywhere without a change of any answer.
+//! DynamoDB reports a cancelled transaction with one reason for each item, in the order of the
+//! items. Only [`Tx::commit`] depends on this order. Callers name the refusal of an item where they
+//! add the item, so items can be added or reordered without changing any result.
 
 use crate::db::error::StoreError;
 use crate::db::item::Attributes;
@@ -22,10 +23,10 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use std::collections::HashMap;
 
-/// The items of one transaction, each with the refusal that it means.
+/// The items of one transaction, each with the refusal it maps to.
 ///
-/// `R` names the refusals. Where several conditions fail at once, the smallest `R` is the answer, so an enum declares its
-/// refusals in the order in which they decide.
+/// `R` names the refusals. If several conditions fail at once, the smallest `R` is the result, so
+/// an enum declares its refusals in order of precedence.
 pub(crate) struct Tx<R> {
     client: Client,
     operation: &'static str,
@@ -37,11 +38,12 @@ struct Entry<R> {
     refusal: Option<R>,
 }
 
-/// An item that was added a moment ago. Without [`Added::or`], its refusal is a conflict that a later attempt decides.
+/// An item that was just added. Without [`Added::or`], its refusal is a conflict, and a later
+/// attempt decides.
 pub(crate) struct Added<'t, R>(&'t mut Entry<R>);
 
 impl<R> Added<'_, R> {
-    /// What it means if the item's condition fails.
+    /// Sets the refusal to return if the item's condition fails.
     pub(crate) fn or(self, refusal: R) {
         self.0.refusal = Some(refusal);
     }
@@ -51,7 +53,8 @@ impl<R> Added<'_, R> {
 #[must_use]
 pub(crate) enum Committed<R> {
     Written,
-    /// Nothing was written: the refusal that decides, and the item that stood against it (empty if there is no such item).
+    /// Nothing was written. Contains the refusal that takes precedence and the item that failed the
+    /// condition (empty if there is no such item).
     Refused(R, Attributes),
 }
 
@@ -84,7 +87,7 @@ impl<R: Ord> Tx<R> {
         }
     }
 
-    /// Adds items that name refusals of their own, as a part of the refusals of this transaction.
+    /// Adds items with their own refusals, and maps these to the refusals of this transaction.
     pub(crate) fn join<P: Copy>(
         &mut self,
         parts: &[(TransactWriteItem, P)],
@@ -95,7 +98,7 @@ impl<R: Ord> Tx<R> {
         }
     }
 
-    /// Writes all items or no item.
+    /// Writes all items or none.
     pub(crate) async fn commit(self) -> Result<Committed<R>, StoreError> {
         let (items, refusals): (Vec<_>, Vec<_>) = self
             .entries
@@ -119,7 +122,7 @@ impl<R: Ord> Tx<R> {
     }
 }
 
-/// The reasons of a cancelled transaction; none if it failed otherwise.
+/// Returns the reasons of a cancelled transaction, or `None` if it failed for another cause.
 fn cancellation_reasons(
     error: &SdkError<TransactWriteItemsError, HttpResponse>,
 ) -> Option<&[CancellationReason]> {
@@ -131,8 +134,8 @@ fn cancellation_reasons(
     }
 }
 
-/// The smallest refusal of all items whose condition failed, with the item found there. Any other reason (a conflict, a
-/// throttle) decides nothing.
+/// Returns the smallest refusal among the items whose condition failed, with the item found there.
+/// Any other reason (a conflict, a throttle) decides nothing.
 fn decide<R: Ord>(
     refusals: Vec<Option<R>>,
     reasons: &[CancellationReason],
@@ -147,7 +150,7 @@ fn decide<R: Ord>(
         .min_by(|(one, _), (other, _)| one.cmp(other))
 }
 
-/// Values behind `:name`.
+/// The values of an expression, by `:name`.
 pub(crate) type Values = Vec<(&'static str, AttributeValue)>;
 
 fn names_in(text: &str) -> HashMap<String, String> {
@@ -190,14 +193,14 @@ impl Change {
         }
     }
 
-    /// `attribute = value`
+    /// Adds `attribute = value`.
     pub(crate) fn set(mut self, attribute: &'static str, value: AttributeValue) -> Self {
         self.sets.push(format!("#{attribute} = :{attribute}"));
         self.values.push((attribute, value));
         self
     }
 
-    /// `attribute = value`, or no attribute at all.
+    /// Adds `attribute = value`, or removes the attribute if there is no value.
     pub(crate) fn set_or_remove(
         self,
         attribute: &'static str,
@@ -209,7 +212,7 @@ impl Change {
         }
     }
 
-    /// Any other assignment.
+    /// Adds any other assignment.
     pub(crate) fn set_expression(mut self, assignment: &str, values: Values) -> Self {
         self.sets.push(assignment.to_owned());
         self.values.extend(values);
@@ -227,14 +230,14 @@ impl Change {
         self
     }
 
-    /// Only if.
+    /// Applies the update only if the condition holds.
     pub(crate) fn when(mut self, condition: &str, values: Values) -> Self {
         condition.clone_into(&mut self.condition);
         self.values.extend(values);
         self
     }
 
-    /// Only if this, too.
+    /// Adds a further condition.
     pub(crate) fn and(mut self, condition: &str, values: Values) -> Self {
         self.condition = format!("({}) AND ({condition})", self.condition);
         self.values.extend(values);
@@ -287,7 +290,7 @@ impl Change {
     }
 }
 
-/// A put of an item that must not be there yet.
+/// Puts an item that must not exist yet.
 pub(crate) fn put_new(table: &Table, item: Attributes) -> TransactWriteItem {
     let put = Put::builder()
         .table_name(&table.name)
@@ -299,7 +302,7 @@ pub(crate) fn put_new(table: &Table, item: Attributes) -> TransactWriteItem {
     TransactWriteItem::builder().put(put).build()
 }
 
-/// A put that takes the place of the item on which it was decided.
+/// Replaces the item on which the decision was based.
 pub(crate) fn put_when(
     table: &Table,
     item: Attributes,
@@ -318,7 +321,7 @@ pub(crate) fn put_when(
     TransactWriteItem::builder().put(put).build()
 }
 
-/// A deletion that holds only under a condition.
+/// Deletes an item if the condition holds.
 pub(crate) fn delete_when(
     table: &Table,
     key: Key,
@@ -337,7 +340,7 @@ pub(crate) fn delete_when(
     TransactWriteItem::builder().delete(delete).build()
 }
 
-/// What has to be so for a transaction that does not change it.
+/// Checks a condition on an item that the transaction does not change.
 pub(crate) fn check_when(
     table: &Table,
     key: Key,

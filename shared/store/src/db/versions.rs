@@ -1,7 +1,8 @@
-//! Moves of rows that have a version, with all that belongs to them: the same for jobs and for assists.
+//! Transitions of versioned rows, with everything written together with them. Jobs and assists
+//! share this code.
 //!
-//! A write whose answer was lost leaves its mark (`w`, a random number) on the row, so that its writer knows it again
-//! instead of taking its own success for somebody else's.
+//! A write leaves a mark (`w`, a random number) on the row. If the response is lost, the writer
+//! recognizes its own write by the mark and does not mistake it for another writer's.
 
 use crate::Store;
 use crate::billing::quotas::count_change;
@@ -21,25 +22,26 @@ use domain::jobs::Terms;
 use domain::work::Lifecycle;
 use std::sync::LazyLock;
 
-/// The meter on which the tokens of paid work are counted.
+/// The meter that counts the tokens of paid work.
 static TOKENS: LazyLock<Meter> = LazyLock::new(Meter::tokens);
 
-/// One move, to be written whole or not at all.
+/// One transition, written whole or not at all.
 pub(crate) struct Write<'a> {
     pub(crate) operation: &'static str,
-    /// The row's change, with its condition and its mark.
+    /// The change of the row, with its condition and its mark.
     pub(crate) change: Change,
-    /// The fix that it bills. If the fix is not paid for as the move has it, this is an answer and no error.
+    /// The fix that it bills. If the stored payment state of the fix differs from what the
+    /// transition assumes, the result is `None`, not an error.
     pub(crate) fix: Option<TransactWriteItem>,
-    /// Other items that are written with it.
+    /// Other items written in the same transaction.
     pub(crate) companions: Vec<TransactWriteItem>,
-    /// What it does to what its account spends.
+    /// The change to the spending of the account.
     pub(crate) reservation: Reservation,
-    /// The credits that move with it.
+    /// The credits that move with the transition.
     pub(crate) postings: Postings<'a>,
 }
 
-/// What may stand against a move, in the order in which they decide.
+/// Reasons to refuse a transition, in order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Moved,
@@ -51,27 +53,27 @@ enum Refusal {
 enum AllWritten {
     Now,
     FixPaid,
-    /// The row was moved before; this is the row.
+    /// Another write moved the row first. Contains the row as found.
     Moved(Attributes),
 }
 
-/// What became of a move.
+/// The result of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// Written.
     Now,
-    /// Somebody else moved the row first.
+    /// Another writer moved the row first.
     Stale,
 }
 
 impl Store {
-    /// What a writer knows its own write by.
+    /// Returns a new mark by which a writer recognizes its own write.
     pub(crate) fn mark(&self) -> String {
         format!("{:016x}", (self.random)())
     }
 
-    /// Writes a move; one whose mark is on the row has been written already. `None` if its fix is not paid for as the move
-    /// has it.
+    /// Writes a transition. If the row already carries the mark, the transition was written before.
+    /// Returns `None` if the stored payment state of its fix differs from what the transition
+    /// assumes.
     pub(crate) async fn write_marked(
         &self,
         write: Write<'_>,
@@ -93,7 +95,7 @@ impl Store {
                 AllWritten::Moved(old) => old,
             }
         };
-        // Our own write, applied although its answer never came.
+        // Our own write: it was applied, but its response was lost.
         let ours = old
             .get("w")
             .and_then(|old| old.as_s().ok())
@@ -126,7 +128,8 @@ impl Store {
         }
     }
 
-    /// Counts the tokens of work that is billed, however it is paid for: in no quota's way, since they are used.
+    /// Counts the tokens of billed work, however it is funded. No quota can refuse them, because
+    /// they are already used.
     pub(crate) fn tokens_count(
         &self,
         account: &AccountId,
@@ -146,7 +149,7 @@ impl Store {
     }
 }
 
-/// The part of a row's change that says who works on it. What the sweeper noted is forgotten with it.
+/// Adds the lifecycle of a row to its change. Also removes the sweeper's note (`swept`).
 pub(crate) fn tries_change(change: Change, key: &Key, tries: Lifecycle) -> Change {
     change
         .set("attempts", number(tries.attempts))
@@ -157,7 +160,7 @@ pub(crate) fn tries_change(change: Change, key: &Key, tries: Lifecycle) -> Chang
         .remove("swept")
 }
 
-/// The same of a new row.
+/// Returns the lifecycle attributes of a new row.
 pub(crate) fn tries_attributes(key: &Key, tries: Lifecycle) -> Attributes {
     let mut item = Attributes::from([("attempts".to_owned(), number(tries.attempts))]);
     if let Some(due_at) = tries.due_at {

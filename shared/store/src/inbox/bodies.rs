@@ -1,8 +1,9 @@
-//! Bodies of webhooks, small on disk and byte-equal on reading.
+//! Webhook bodies: compressed when stored, byte-equal when read.
 //!
-//! The codec's number stands beside every body. A number is for ever: 0 is raw, 1 is zstd, and 1000 + n is zstd with
-//! dictionary n. Webhooks consist of names and addresses that are the same in all of them, so a dictionary halves what they
-//! cost; how one is made stands in `dictionaries/`. None is ever changed or removed.
+//! Each body is stored with the number of its codec. A number never changes its meaning: 0 is raw,
+//! 1 is zstd, and 1000 + n is zstd with dictionary n. Webhooks repeat the same names and addresses,
+//! so a dictionary halves their storage cost; `dictionaries/` explains how to build one. A
+//! dictionary is never changed or removed.
 
 use crate::db::error::StoreError;
 use domain::inbox::{BODY_BYTES_MAX, EventSource};
@@ -16,15 +17,16 @@ pub(crate) const ZSTD: u32 = 1;
 const GITHUB: u32 = 1000;
 const STRIPE: u32 = 1001;
 
-/// A body up to this size stands in the head. With the head's other attributes that is two write units, and so is
-/// finishing it; a larger body would be paid for twice, so it stands apart.
+/// A body up to this size is stored in the head. With the head's other attributes, recording takes
+/// two write units, and so does finishing. A larger body in the head would be paid for twice, so it
+/// is stored in separate items.
 pub(crate) const INLINE_BYTES_MAX: usize = 1_800;
-/// One part of a body that stands apart, below DynamoDB's 400 KB an item.
+/// The size of one separate part, below DynamoDB's limit of 400 KB per item.
 pub(crate) const PART_BYTES: usize = 380 * 1024;
 const LEVEL: i32 = 3;
 
-/// What a dictionary costs in time is little beside a write unit, so it is searched well; but a body much larger than the
-/// dictionary has its own words, and would take its time.
+/// The time to search a dictionary costs little compared with a write unit, so the level is high. A
+/// body much larger than the dictionary gains little from it and would take long to compress.
 const KNOWN_LEVEL: i32 = 9;
 const KNOWN_BYTES_MAX: usize = 128 * 1024;
 
@@ -36,14 +38,16 @@ const fn dictionary(codec: u32) -> Option<&'static [u8]> {
     }
 }
 
-/// A compressor that has read its dictionary; that takes longer than most bodies do, so it is kept.
+/// A compressor with its dictionary loaded. Loading takes longer than compressing most bodies, so
+/// the compressor is kept.
 type Known = LazyLock<Mutex<Compressor<'static>>>;
 
 fn known(codec: u32) -> Mutex<Compressor<'static>> {
     let compressor =
         Compressor::with_dictionary(KNOWN_LEVEL, dictionary(codec).unwrap_or_default()).and_then(
             |mut zstd| {
-                // Tables of this size serve bodies of this size as well as the level's own, which take a megabyte.
+                // Tables of this size work as well for bodies of this size as the level's default
+                // tables, which take a megabyte.
                 zstd.set_parameter(CParameter::HashLog(15))?;
                 zstd.set_parameter(CParameter::ChainLog(15))?;
                 Ok(zstd)
@@ -52,12 +56,12 @@ fn known(codec: u32) -> Mutex<Compressor<'static>> {
     Mutex::new(compressor.expect("there is memory for a compressor"))
 }
 
-/// The smaller of the text as it is and the text compressed.
+/// Compresses a text. Returns it uncompressed if that is smaller.
 pub(crate) fn pack(text: &[u8]) -> (u32, Vec<u8>) {
     smaller(text, ZSTD, zstd::bulk::compress(text, LEVEL))
 }
 
-/// The same for a body that this vendor sent.
+/// Compresses a body from this source with the source's dictionary.
 pub(crate) fn pack_from(source: EventSource, body: &[u8]) -> (u32, Vec<u8>) {
     static OF_GITHUB: Known = LazyLock::new(|| known(GITHUB));
     static OF_STRIPE: Known = LazyLock::new(|| known(STRIPE));
@@ -85,10 +89,9 @@ fn smaller(text: &[u8], codec: u32, packed: io::Result<Vec<u8>>) -> (u32, Vec<u8
     }
 }
 
-/// The body again.
 pub(crate) fn unpack(codec: u32, packed: &[u8], bytes: usize) -> Result<Vec<u8>, StoreError> {
     let bad = |why| StoreError::bad_item("read a body", why, "b");
-    // The length comes from the row; no row may make us reserve more than a body can have.
+    // The length comes from the row. No row may make us allocate more than a body can need.
     if bytes > BODY_BYTES_MAX {
         return Err(bad("longer than any body"));
     }
@@ -155,10 +158,11 @@ mod tests {
         assert!(unpack(RAW, b"ab", 3).is_err());
     }
 
-    /// A write unit is 1,024 bytes of a head, of which some 160 are not the body's, and finishing adds some 80.
+    /// A write unit is 1,024 bytes. About 160 bytes of a head are not the body's, and finishing
+    /// adds about 80.
     #[test]
     fn a_usual_webhook_is_one_write_unit_all_its_life() {
-        // GitHub sends no blanks; Stripe sends its bodies as they stand in the file.
+        // GitHub sends no whitespace; Stripe sends its bodies formatted as in the file.
         let text = str::from_utf8(ISSUE).expect("JSON is text");
         let issue: String = text
             .lines()

@@ -1,6 +1,8 @@
-//! Whether a sender's webhooks are taken: one small row in the `events` table, which is all that a receiver may reach.
+//! Whether webhooks from a source are accepted: one small row in the `events` table, the only table
+//! that a receiver can access.
 //!
-//! A receiver reads it at most once a minute, and together with its secrets, so that no webhook waits for it.
+//! A receiver reads the row at most once a minute, together with its secrets, so no webhook waits
+//! for it.
 
 use crate::db::cache::Believed;
 use crate::db::error::StoreError;
@@ -16,11 +18,11 @@ use domain::inbox::EventSource;
 use domain::switches::Switch;
 use domain::time::Timestamp;
 
-/// Changes that are shown.
+/// The number of changes to list.
 const CHANGES_MAX: i32 = 50;
 const READ: &str = "read whether webhooks are taken";
 
-/// The switch of one sender's receiver.
+/// The switch of one source's receiver.
 pub struct Ingest {
     table: Table,
     source: EventSource,
@@ -36,7 +38,7 @@ impl Ingest {
         }
     }
 
-    /// Whether webhooks are taken, at most a minute old.
+    /// Returns whether webhooks are accepted. The value is at most a minute old.
     pub async fn ingest_now(&self, now: Timestamp) -> Switch {
         let read = async || {
             Ok(self
@@ -47,7 +49,7 @@ impl Ingest {
         self.believed.now(now, BELIEVED, read).await
     }
 
-    /// How it stands, if anybody has ever touched it.
+    /// Reads the switch. Returns `None` if it was never set.
     pub async fn ingest_find(&self) -> Result<Option<SwitchRow>, StoreError> {
         let found = self
             .table
@@ -58,7 +60,7 @@ impl Ingest {
             .transpose()
     }
 
-    /// Switches, and keeps who has and why.
+    /// Sets the switch, and records who changed it and why.
     pub async fn ingest_set(
         &self,
         word: &SwitchWord,
@@ -70,7 +72,7 @@ impl Ingest {
         switched(&self.table, switch, put_new(&self.table, kept)).await
     }
 
-    /// The last changes, newest first.
+    /// Lists the latest changes, newest first.
     pub async fn ingest_changes(&self) -> Result<Vec<SwitchRow>, StoreError> {
         let query = self
             .table

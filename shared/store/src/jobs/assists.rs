@@ -1,6 +1,8 @@
-//! Assists: asked for once, moved only by moves, each written on the version it came from.
+//! Assists. Each action creates an assist at most once, and each transition is written on the
+//! version that it started from, so a repeated call changes nothing.
 //!
-//! What is asked and what comes of it stand beside the row, so that a lease does not write them again.
+//! The task and the answer are stored next to the row, so that taking a lease does not rewrite
+//! them.
 
 mod parts;
 
@@ -29,67 +31,64 @@ use domain::ledger::{Balance, Posting};
 use domain::units::Credits;
 use parts::{answer_of, answer_part, task_of, task_part};
 
-/// An assist that is to be.
+/// An assist to create.
 pub struct NewAssist {
-    /// Its row.
     pub row: Assist,
-    /// What is asked.
     pub task: AssistTask,
-    /// The place it takes, where there is one for what it asks.
+    /// The commit whose summary it is, if it summarizes a commit.
     pub place: Option<SummaryPlace>,
-    /// What it counts on, in which period, and how far; none where it is paid for.
+    /// The meter, the period, and the limit that it counts against. `None` if the assist is paid
+    /// for.
     pub counts: Option<(Meter, String, Limit)>,
-    /// What has to be reserved for it, if it is paid from credits.
+    /// The hold to place for it, if it is paid from credits.
     pub hold: Option<Posting>,
 }
 
-/// The one place of a commit's summary.
+/// The single summary of a commit.
 pub struct SummaryPlace {
-    /// Of which commit.
     pub commit: CommitRef,
-    /// The assist that it takes the place of, since that one has failed.
+    /// The failed assist that this one replaces.
     pub instead_of: Option<AssistId>,
 }
 
-/// What became of the wish for an assist.
+/// The result of creating an assist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AssistCreated {
-    /// It is queued.
+    /// The assist is queued.
     New,
-    /// This very act has asked before.
+    /// This action already created the assist.
     Existing,
-    /// Somebody else has taken the place.
+    /// Another caller already created the summary.
     Taken,
-    /// There are not enough credits; nothing was made.
+    /// There are not enough credits; nothing was created.
     OutOfCredits(Balance),
-    /// So many were asked for in this period; nothing was made.
+    /// The limit of this period is reached; nothing was created.
     UsedUp,
-    /// It could cost more than the customer still wants to spend in this billing period; nothing was made.
+    /// The assist could cost more than what is left of the customer's spend limit for this billing
+    /// period; nothing was created.
     SpendLimitReached,
 }
 
-/// An assist with what stands beside it.
+/// An assist with its task and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WholeAssist {
-    /// Its row.
     pub row: Assist,
-    /// What is asked.
     pub task: AssistTask,
-    /// What came of it.
+    /// The answer, once there is one.
     pub answer: Option<AssistAnswer>,
 }
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum AssistClaimed {
-    /// The work is yours.
+    /// The caller holds the lease.
     Yours(Box<AssistLease>),
-    /// Somebody else moved the assist first.
+    /// Another writer moved the assist first.
     Stale,
 }
 
-/// What may stand against a new assist, in the order in which they decide. The act comes first: a repeated request also
-/// finds its place taken.
+/// Reasons to refuse a new assist, in order of precedence. `Existing` comes first, because a
+/// repeated request also finds that its summary is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Existing,
@@ -104,7 +103,8 @@ const MOVE: &str = "move an assist";
 const READ: &str = "read an assist";
 
 impl Store {
-    /// Asks for an assist: the row, what is asked, its place, what it counts and its hold, whole or not at all.
+    /// Creates an assist in one transaction: the row, the task, the summary's pointer, its count,
+    /// its reserved spending, and its hold.
     pub async fn assist_create(&self, new: &NewAssist) -> Result<AssistCreated, StoreError> {
         self.while_contended(|| self.assist_create_once(new)).await
     }
@@ -171,7 +171,7 @@ impl Store {
         change.item(&self.table)
     }
 
-    /// The assist that summarizes a commit for an account, if one was asked for.
+    /// Finds the assist that summarizes a commit for an account.
     pub async fn summary_find(
         &self,
         account: &AccountId,
@@ -185,7 +185,6 @@ impl Store {
             .transpose()
     }
 
-    /// Whose an assist is.
     pub async fn assist_account(&self, id: &AssistId) -> Result<Option<AccountId>, StoreError> {
         let found = self.table.get(READ, &keys::assist(id)).await?;
         found
@@ -194,7 +193,7 @@ impl Store {
             .transpose()
     }
 
-    /// The assist with what is asked and what came of it, in one strongly consistent read.
+    /// Reads an assist with its task and its answer, in one strongly consistent query.
     pub async fn assist_find(&self, id: &AssistId) -> Result<Option<WholeAssist>, StoreError> {
         let (mut row, mut task, mut answer) = (None, None, None);
         for found in self
@@ -214,7 +213,7 @@ impl Store {
         Ok(Some(WholeAssist { row, task, answer }))
     }
 
-    /// Takes the lease of a claim, if the assist still is as it was when the claim was made.
+    /// Takes the lease of a claim, if the assist is unchanged since the claim was made.
     pub async fn assist_claim(&self, claim: AssistClaim) -> Result<AssistClaimed, StoreError> {
         Ok(match self.assist_advance(claim.write()).await? {
             Written::Now => AssistClaimed::Yours(Box::new(claim.granted())),
@@ -224,7 +223,7 @@ impl Store {
 }
 
 impl Store {
-    /// Writes a move with everything that belongs to it: the answer, and what it means for the money.
+    /// Writes a transition with everything that belongs to it: the answer and the billing.
     pub async fn assist_advance(&self, write: &AssistTransition) -> Result<Written, StoreError> {
         self.while_contended(|| self.assist_write(write)).await
     }
@@ -239,7 +238,7 @@ impl Store {
             item.extend(ttl.clone().map(|ttl| ("ttl".to_owned(), ttl)));
             companions.push(put_new(&self.table, item));
         }
-        // What was sent goes with what came of it.
+        // The task expires together with the answer.
         companions.extend(ttl.map(|ttl| {
             Change::of(keys::assist_part(&facts.id, keys::TASK))
                 .set("ttl", ttl)

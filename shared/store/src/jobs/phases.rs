@@ -1,8 +1,9 @@
-//! What agents outside report, and the row that stands for a fix: whoever writes it first is charged for it.
+//! Reports from external agents, and the row that represents a fix: whichever write creates the row
+//! first is charged for the fix.
 //!
-//! A report, the fix, its place in the quota and its money are one transaction. A job's billing writes the same row (see
-//! `jobs`), so a fix is charged with one of them, whatever their order; and a report takes the place of one job's delivery at
-//! most, so that it does not make a second one free.
+//! One transaction writes the report, the fix, its count in the quota, and its money. A job's
+//! billing writes the same fix row (see `jobs`), so exactly one of the two is charged, in either
+//! order. A report covers the delivery of at most one job, so it does not make a second job free.
 
 use crate::billing::quotas::count_change;
 use crate::billing::spending::SpendingRefused;
@@ -25,19 +26,19 @@ use domain::jobs::phases::{FixCharge, Phase, PhaseReport, PhaseResult, ReportBil
 use domain::jobs::repositories::RepositoryName;
 use domain::jobs::{BillingEffect, FixPaid, JobRow, Transition};
 
-/// What became of a report.
+/// The result of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reported {
-    /// It is there now, and counts so.
+    /// The report was recorded, with this billing.
     Now(ReportBilling),
-    /// The same act had reported the same; this is what stands.
+    /// The same action already made this report. Contains the stored report.
     Already(Box<PhaseReport>),
-    /// The same act had reported something else.
+    /// The same action already made a different report.
     ActReused,
 }
 
-/// What may stand against a report, in the order in which they decide. The report comes first: a repeated report also finds
-/// the fix charged, by itself.
+/// Reasons to refuse a report, in order of precedence. `Reported` comes first, because a repeated
+/// report also finds that its own fix is already charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Reported,
@@ -49,8 +50,9 @@ enum Refusal {
 const REPORT: &str = "record a phase";
 
 impl Store {
-    /// Records a report, with what it costs if it tells of a fix that nobody has been charged for. What has been delivered
-    /// cannot be refused any more: it counts beyond the quota, and what credits do not suffice for is owed.
+    /// Records a report. If it reports a fix that has not been charged yet, charges for the fix.
+    /// Delivered work cannot be refused any more: it counts even beyond the quota, and if the
+    /// credits are insufficient, the rest is owed.
     pub async fn phase_record(
         &self,
         report: &PhaseReport,
@@ -83,8 +85,8 @@ impl Store {
         reported.ok_or_else(|| StoreError::bad_item(REPORT, report.id.as_str(), "pk"))
     }
 
-    /// Records a report together with the move of a delegated job that it brings about, which has the money; none if somebody
-    /// else has moved the job first.
+    /// Records a report together with the transition of a delegated job that it causes; the
+    /// transition carries the money. Returns `None` if another writer moved the job first.
     pub async fn phase_move(
         &self,
         report: &PhaseReport,
@@ -114,7 +116,7 @@ impl Store {
         })
     }
 
-    /// What the act of a report has said before, if it has said anything.
+    /// Returns the result for a report whose action has reported before, if it has.
     pub async fn phase_known(&self, report: &PhaseReport) -> Result<Option<Reported>, StoreError> {
         let known = self.phase_find(&report.account, &report.id).await?;
         let same = |known: PhaseReport| {
@@ -127,7 +129,7 @@ impl Store {
         Ok(known.map(same))
     }
 
-    /// Writes it so; none if the fix had been charged before.
+    /// Writes a report with this billing. Returns `None` if the fix was already charged.
     async fn phase_write(
         &self,
         report: &PhaseReport,
@@ -183,7 +185,7 @@ impl Store {
             Refusal::Spending(_) => Err(StoreError::contended(REPORT)),
             Refusal::Posting(refused) => {
                 let what = match postings.post(refused, &old)? {
-                    // The balance is as far below zero as a balance can be.
+                    // The balance is already as far below zero as a balance can be.
                     Post::Insufficient(balance) => format!("no room for it: {balance:?}"),
                     post => format!("a fix's posting: {post:?}"),
                 };
@@ -192,7 +194,7 @@ impl Store {
         }
     }
 
-    /// An account's reports, newest first. They may be listed some moments after they were made.
+    /// Lists an account's reports, newest first. A new report can take a moment to appear.
     pub async fn phase_list(
         &self,
         account: &AccountId,
@@ -229,8 +231,9 @@ impl Store {
         found.as_ref().map(report_of).transpose()
     }
 
-    /// The fix of a job that is billed, on the row that stands for it: whether a report has been charged for it must be as
-    /// the job's row has it. A second job of the same issue is a fix of its own.
+    /// Records a billed job on the row of its fix. The condition checks that this row agrees with
+    /// the job's row on whether a report was already charged for the fix. A second job of the same
+    /// issue is a fix of its own.
     pub(crate) fn fix_billed(&self, row: &JobRow) -> TransactWriteItem {
         let condition = match row.fix_paid {
             FixPaid::WithJob => "attribute_not_exists(#report) OR attribute_exists(#job)",

@@ -1,4 +1,5 @@
-//! What was asked for by the API: written down before it is looked at, due until something has come of it.
+//! Job requests from the API: each is recorded before it is processed, once per action, and stays
+//! due until it has an outcome.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -12,21 +13,21 @@ use domain::jobs::repositories::RepositoryName;
 use domain::jobs::requests::{Agent, JobRequest, RequestOutcome};
 use domain::time::Timestamp;
 
-/// What became of a request that was to be written down.
+/// The result of recording a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestMade {
-    /// It is there now.
+    /// The request was recorded.
     New,
-    /// The same act had asked for the same; this is how far that is.
+    /// The same action already made this request. Contains the stored request.
     Same(Box<JobRequest>),
-    /// The same act had asked for something else.
+    /// The same action already made a different request.
     ActReused,
 }
 
 const MAKE: &str = "make a request";
 
 impl Store {
-    /// Writes a request down, once for its act.
+    /// Records a request, once per action.
     pub async fn request_make(&self, request: &JobRequest) -> Result<RequestMade, StoreError> {
         match self
             .table
@@ -48,13 +49,12 @@ impl Store {
         }
     }
 
-    /// The request, if there is one.
     pub async fn request_find(&self, id: &JobId) -> Result<Option<JobRequest>, StoreError> {
         let found = self.table.get("find a request", &keys::request(id)).await?;
         found.as_ref().map(request_of).transpose()
     }
 
-    /// Writes down what has come of a request; the first to say so is right.
+    /// Records the outcome of a request. The first outcome is final.
     pub async fn request_finish(
         &self,
         id: &JobId,
@@ -77,7 +77,8 @@ impl Store {
             .map(drop)
     }
 
-    /// Says when a request is looked at again after a try that failed; `counted` if the try counts.
+    /// Sets when a request is processed again after a failed attempt. `counted` is added to its
+    /// number of attempts.
     pub async fn request_postpone(
         &self,
         id: &JobId,

@@ -1,4 +1,4 @@
-//! A job's row, as it stands in its item.
+//! How a job's row is stored as an item.
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts, time};
@@ -73,7 +73,7 @@ fn moment_of(text: &str) -> Option<TimelineEntry> {
     })
 }
 
-/// A new job's item.
+/// Builds the item of a new job.
 pub(super) fn row_attributes(row: &JobRow) -> Attributes {
     let facts = &row.facts;
     let key = keys::job(&facts.id);
@@ -111,7 +111,8 @@ pub(super) fn row_attributes(row: &JobRow) -> Attributes {
     item
 }
 
-/// Only what is wished for stands there, so a job without wishes looks like one from before there were any.
+/// Stores only the options that are set, so a job without options looks like a job from before
+/// options existed.
 fn wish_attributes(wishes: &PullOptions) -> impl Iterator<Item = (&'static str, AttributeValue)> {
     let listed = |list: &[String]| (!list.is_empty()).then(|| texts(list.iter().cloned()));
     [

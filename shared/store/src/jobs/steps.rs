@@ -1,4 +1,4 @@
-//! What steps leave, as it stands in items: one compressed JSON document each.
+//! How the outputs of steps are stored as items: one compressed JSON document each.
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, bytes, number, text, time};
@@ -36,7 +36,7 @@ enum Wire {
 #[derive(Serialize, Deserialize)]
 struct WireChange {
     path: String,
-    /// Absent when the file is to go.
+    /// Absent if the file is deleted.
     content: Option<String>,
 }
 
@@ -95,7 +95,7 @@ fn output(wire: Wire) -> Option<StepOutput> {
     })
 }
 
-/// What a document is kept as: one compressed JSON text.
+/// Packs a document into one compressed JSON text.
 pub(crate) fn packed<T: Serialize>(document: &T, whose: &str) -> Result<Attributes, StoreError> {
     let json = serde_json::to_vec(document)
         .map_err(|_| StoreError::bad_item("keep a document", whose, "b"))?;
@@ -108,7 +108,6 @@ pub(crate) fn packed<T: Serialize>(document: &T, whose: &str) -> Result<Attribut
     Ok(parts.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-/// The document again.
 pub(crate) fn unpacked<T: DeserializeOwned>(item: &Item<'_>) -> Result<T, StoreError> {
     let json = bodies::unpack(item.number("c")?, item.bytes("b")?, item.number("len")?)?;
     serde_json::from_slice(&json).map_err(|_| item.bad("b"))

@@ -1,4 +1,4 @@
-//! A job's terms, as they stand on its row.
+//! How a job's terms are stored on its row.
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item, number, text, texts};
@@ -74,7 +74,7 @@ pub(crate) fn terms_of(item: &Item<'_>) -> Result<Terms, StoreError> {
     })
 }
 
-/// What was counted for a job when it began.
+/// The amount reserved for a job when it started.
 pub(crate) const RESERVED: &str = "reserved";
 
 fn spending_attributes(spending: &Spending) -> [(&'static str, AttributeValue); 4] {
@@ -95,7 +95,7 @@ fn spending_attributes(spending: &Spending) -> [(&'static str, AttributeValue); 
     ]
 }
 
-/// Jobs from before there was a count have none.
+/// Jobs created before spending was counted have no spending.
 fn spending_of(item: &Item<'_>) -> Result<Option<Spending>, StoreError> {
     let Some(period) = item.find_text("spent_in")? else {
         return Ok(None);

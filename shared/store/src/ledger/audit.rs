@@ -1,7 +1,8 @@
-//! The audit: whether the ledger is what it was written as, and whether every balance is what its entries add up to.
+//! The audit: checks that every ledger entry is unchanged, and that every balance equals the sum of
+//! its entries.
 //!
-//! Reads everything and changes nothing; [`Store::balance_rebuild`] alone writes, and only a balance whose entries have not
-//! moved on meanwhile.
+//! The audit reads everything and changes nothing. Only [`Store::balance_rebuild`] writes, and only
+//! if the entries of the balance have not changed in the meantime.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -18,52 +19,50 @@ use domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What an audit has found.
+/// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Audit {
-    /// Accounts that have entries or a balance.
+    /// The number of accounts that have entries or a balance.
     pub accounts: u64,
-    /// Entries.
     pub entries: u64,
-    /// Days that were sealed.
+    /// The number of sealed days.
     pub seals: u64,
-    /// Entries of days that no seal covers yet.
+    /// The number of entries on days without a seal.
     pub unsealed: u64,
-    /// What does not agree, in words; the first is the first that was met.
+    /// Descriptions of all mismatches, in the order in which they were found.
     pub faults: Vec<String>,
-    /// Balances that are not what their entries add up to. Each is one of the faults.
+    /// Balances that differ from the sum of their entries. Each is also one of the faults.
     pub unbalanced: Vec<Unbalanced>,
 }
 
-/// A balance that is not what its entries add up to.
+/// A balance that differs from the sum of its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unbalanced {
-    /// Whose.
     pub account: AccountId,
-    /// What it is, and what it should be.
+    /// The balance as it is, and as it should be.
     pub words: String,
 }
 
-/// What became of the wish to write a balance anew.
+/// The result of rebuilding a balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rebuilt {
-    /// Written.
+    /// The balance was rewritten.
     Now,
-    /// It was what its entries add up to.
+    /// The balance already equals the sum of its entries.
     Already,
-    /// It knows of entries that are not there. Which of the two is wrong nobody can say from here.
+    /// The balance counts more entries than exist. Nothing here shows which of the two is wrong.
     EntriesMissing,
-    /// An entry is not what it was written as, so its sum proves nothing.
+    /// An entry was changed after it was written, so the sum of the entries proves nothing.
     EntriesBroken,
 }
 
-/// Two ways in which an account can be wrong.
+/// The two kinds of account mismatch.
 enum Wrong {
     Balance(String),
     Holds(String),
 }
 
-/// What an account's entries add up to.
+/// The sums of an account's entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Sums {
     free: i64,
@@ -86,13 +85,13 @@ impl Sums {
     }
 }
 
-/// What all of an account's entries come to.
+/// The totals of all entries of an account.
 #[derive(Default)]
 struct Total {
     sums: Sums,
-    /// The holds they leave open, with their amounts.
+    /// The holds that the entries leave open, with their amounts.
     holds: BTreeMap<String, u64>,
-    /// Whether one of them is not what it was written as.
+    /// Whether an entry was changed after it was written.
     broken: bool,
 }
 
@@ -112,7 +111,7 @@ impl fmt::Display for Sums {
     }
 }
 
-/// One entry as it stands, with the digest beside it.
+/// One entry as stored, with its digest.
 struct Read {
     account: AccountId,
     cause: String,
@@ -123,7 +122,7 @@ struct Read {
 }
 
 const AUDIT: &str = "audit the ledger";
-/// Looks at an account whose entries go on being written.
+/// The number of times to re-read an account while its entries keep changing.
 const LOOKS_MAX: u32 = 5;
 
 impl Store {
@@ -132,7 +131,7 @@ impl Store {
         self.ledger_audit_told(&|_| {}).await
     }
 
-    /// The same, and tells what was seen so far after every entry and every account.
+    /// Runs the same audit, and reports progress after every entry and every account.
     pub async fn ledger_audit_told(
         &self,
         tell: &(dyn Fn(&Audit) + Sync),
@@ -211,7 +210,7 @@ impl Store {
         for seal in seals {
             let day = days.get(&seal.day).copied().unwrap_or_default();
             let follows = match before {
-                // Whoever takes away the first seals would have to make all others anew.
+                // Anyone who removes the first seals would have to forge all later ones.
                 None => seal.number == 1 && seal.previous.is_empty(),
                 Some(before) => {
                     let next = before.next_day().map(Timestamp::day);
@@ -243,7 +242,8 @@ impl Store {
         }
     }
 
-    /// What is wrong with an account's balance or its open holds. Entries that are written while one looks are waited out.
+    /// Checks an account's balance and its open holds. Reads again if entries were written in the
+    /// meantime.
     async fn audit_account(
         &self,
         account: &AccountId,
@@ -283,7 +283,7 @@ impl Store {
         Ok(fault)
     }
 
-    /// Writes an account's balance anew from its entries, if nothing says that they are not all of them.
+    /// Rewrites an account's balance from its entries, unless entries are missing or changed.
     pub async fn balance_rebuild(&self, account: &AccountId) -> Result<Rebuilt, StoreError> {
         const REBUILD: &str = "rebuild a balance";
         let side = self.ledger_side(REBUILD)?;
@@ -330,7 +330,7 @@ impl Store {
             .await
     }
 
-    /// What an account's entries add up to, and which holds they leave open; strongly consistent.
+    /// Sums an account's entries and finds the holds they leave open; strongly consistent.
     async fn sums_of(&self, account: &AccountId, ring: &KeyRing) -> Result<Total, StoreError> {
         let side = self.ledger_side(AUDIT)?;
         let mut pages = side
@@ -354,7 +354,7 @@ impl Store {
             sums.digest_sum = sums.digest_sum.saturating_add(read.sums.digest_sum);
             sums.grants += read.sums.grants;
             broken |= read.fault.is_some();
-            // Holds come before their settlements in the order of the keys.
+            // In key order, holds come before their settlements.
             let (_, hold) = read.cause.split_once('#').unwrap_or_default();
             match read.kind {
                 EntryKind::Hold => _ = holds.insert(hold.to_owned(), read.sums.held.unsigned_abs()),

@@ -1,8 +1,9 @@
-//! Credits whose time is up: which payments have such, and what is left of them gone, once.
+//! Credit expiry: lists payments whose credits have expired, and removes what is left of them once.
 //!
-//! What is left of a payment is read from all entries of its account, so it is taken only if none has come since, and only
-//! while nothing is held: what a hold will spend nobody knows yet. Entry, balance, payment and the row that owed it are
-//! written in one transaction; whoever comes second finds the row gone.
+//! The rest of a payment is computed from all entries of its account. So it is removed only if no
+//! entry was added since, and only while nothing is held, because the amount that a hold will spend
+//! is not known yet. One transaction writes the entry, the balance, and the payment, and deletes
+//! the expiry row. A second attempt finds the row gone.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -18,29 +19,28 @@ use domain::time::Timestamp;
 use domain::units::Credits;
 use std::collections::BTreeMap;
 
-/// A payment whose credits end on a day.
+/// A payment whose credits expire on a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expiring {
-    /// The day, as `2026-11-20`.
+    /// The day, for example `2026-11-20`.
     pub day: String,
-    /// Which payment.
     pub payment: PaymentId,
 }
 
-/// What became of a payment's credits whose time is up.
+/// The result of expiring a payment's credits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// So much was left and is gone.
+    /// This amount was left and has been removed.
     Posted(Credits),
     /// Nothing was left.
     Spent,
-    /// Something of the account is held, so that what is left is not known yet.
+    /// The account has open holds, so the remaining amount is not known yet.
     Held,
-    /// Somebody else has seen to it.
+    /// Another caller already expired the credits.
     Before,
 }
 
-/// The row that owed the end is gone.
+/// The expiry row is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Refusal {
     Done,
@@ -49,7 +49,7 @@ enum Refusal {
 const LIST: &str = "list what expires";
 const EXPIRE: &str = "let credits expire";
 
-/// What decides how much goes.
+/// The data that determines how much expires.
 struct Books {
     payment: Payment,
     seen: Seen,
@@ -57,7 +57,7 @@ struct Books {
 }
 
 impl Store {
-    /// Payments whose credits end on a day before this one, behind `after`; at most `limit`.
+    /// Lists payments whose credits expire before today, after the row `after`; at most `limit`.
     pub async fn expiry_list(
         &self,
         today: Timestamp,
@@ -84,7 +84,8 @@ impl Store {
         page.iter().map(row).collect()
     }
 
-    /// Lets go what is left of a payment's credits. Contention is waited out for a while: it says nothing about them.
+    /// Expires what is left of a payment's credits. Retries on contention for a while, because
+    /// contention says nothing about the credits.
     pub async fn payment_expire(
         &self,
         row: &Expiring,
@@ -125,7 +126,7 @@ impl Store {
         let written = self
             .postings_if(EXPIRE, &postings, Some(books.seen))
             .await?;
-        // If the payment or the account has changed, both are read again.
+        // If the payment or the account has changed, the next attempt reads both again.
         tx.extend(written.items.into_iter().map(|(item, _)| item));
         Ok(match tx.commit().await? {
             Committed::Written if postings.is_empty() => Expiry::Spent,
@@ -134,7 +135,8 @@ impl Store {
         })
     }
 
-    /// What the account's entries leave of a payment; none while something is held.
+    /// Computes what is left of a payment from the account's entries. Returns `None` while
+    /// something is held.
     async fn expiry_books(&self, row: &Expiring) -> Result<Option<Books>, StoreError> {
         let wrong = |what: &str| {
             StoreError::inconsistent(EXPIRE, format!("payment {}: {what}", row.payment))

@@ -1,8 +1,9 @@
-//! Postings as the items of a transaction: entries, the balance, and the rows of open holds.
+//! Turns postings into transaction items: entries, the balance, and the rows of open holds.
 //!
-//! An entry and what it does to the balance are written together or not at all, with no read before: the entry only if its
-//! cause is new, the balance only if it has enough. With each entry a keyed digest of it is added to a sum on the balance,
-//! so that an entry that is changed, added or taken away by hand shows.
+//! An entry and its effect on the balance are written together or not at all, without a read
+//! before. The entry requires that its cause is new, and the balance requires enough credits, so a
+//! repeated posting changes nothing. Each entry also adds its keyed digest to a sum on the balance,
+//! so an entry that is changed, added, or removed by hand is detected.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -21,7 +22,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// Fetches the keys that entries are digested with.
+/// Fetches the keys that digest entries.
 pub type KeySource =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<KeyRing, Failure>> + Send>> + Send + Sync>;
 
@@ -31,17 +32,18 @@ pub(crate) struct LedgerSide {
     pub(crate) keys: KeySource,
 }
 
-/// The keys that entries are digested with, newest first. Entries say which it was, so old ones are never thrown away.
+/// The keys that digest entries, newest first. Each entry names its key, so old keys must never be
+/// discarded.
 #[derive(Clone)]
 pub struct KeyRing(Arc<Vec<LedgerKey>>);
 
 struct LedgerKey {
-    /// What tells it from the others without telling what it is.
+    /// Identifies the key without revealing it.
     name: String,
     key: SecretSlice<u8>,
 }
 
-/// A setting that holds no key.
+/// The setting contains no usable key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadLedgerKey;
 
@@ -96,18 +98,19 @@ impl KeyRing {
         self.0.iter().find(|key| key.name == name)
     }
 
-    /// The digest of an entry by the key of this name; none if there is no such key.
+    /// Returns the digest of an entry with the named key, or `None` if there is no such key.
     pub(crate) fn digest(&self, key: &str, entry: &Entry) -> Option<u128> {
         self.named(key).map(|key| key.digest(entry))
     }
 
-    /// A keyed digest of anything else, in hex, by the newest key, and that key's name.
+    /// Returns a keyed digest of other data, in hexadecimal, with the newest key. The name of the
+    /// key comes first.
     pub(crate) fn seal(&self, parts: &[&str]) -> (String, String) {
         let key = self.newest();
         (key.name.clone(), key.mac(parts))
     }
 
-    /// The same by the key of this name.
+    /// Returns the same digest with the named key.
     pub(crate) fn seal_by(&self, name: &str, parts: &[&str]) -> Option<String> {
         self.named(name).map(|key| key.mac(parts))
     }
@@ -118,7 +121,8 @@ impl LedgerKey {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret())
             .expect("a key of any length will do");
         for part in parts {
-            // The length before each part, so that no two lists of parts look the same.
+            // Each part is preceded by its length, so that no two lists of parts produce the same
+            // input.
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(part.as_bytes());
         }
@@ -132,7 +136,8 @@ impl LedgerKey {
             .collect()
     }
 
-    /// 96 bits, so that a thousand million of them still add up within the 38 digits of a number.
+    /// Uses 96 bits, so that the sum of a billion digests still fits in the 38 digits of a DynamoDB
+    /// number.
     fn digest(&self, entry: &Entry) -> u128 {
         let numbers = [
             entry.amount.micros().to_string(),
@@ -170,19 +175,19 @@ pub(crate) struct Postings<'a> {
     pub(crate) items: Vec<(TransactWriteItem, PostingRefused)>,
 }
 
-/// Which item of a posting stood against it, in the order in which they decide: a repeated posting may also find too few
-/// credits by now.
+/// The item that refused a posting, in order of precedence. `Cause` comes first, because a repeated
+/// posting may also find too few credits by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PostingRefused {
-    /// There is an entry for the cause.
+    /// An entry already exists for the cause.
     Cause,
-    /// The balance is too low or too high, or is not the one that was seen.
+    /// The balance is too low or too high, or has changed since it was read.
     Balance,
-    /// The hold is open already, or there is no such hold.
+    /// The hold is already open, or it does not exist.
     Hold,
 }
 
-/// What was seen of a balance: how many entries it has and what is held.
+/// The state of a balance when it was read: the number of entries and the amount held.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
     pub(crate) entries: u64,
@@ -196,7 +201,7 @@ impl Store {
         })
     }
 
-    /// The items that write these postings, all on one account.
+    /// Builds the items that write these postings, all on one account.
     pub(crate) async fn postings<'a>(
         &self,
         operation: &'static str,
@@ -205,7 +210,8 @@ impl Store {
         self.postings_if(operation, postings, None).await
     }
 
-    /// The same, for postings that follow from what was seen of the account: they are written only if that is still so.
+    /// Builds the items of postings that depend on a balance that was read. They are written only
+    /// if the balance has not changed since.
     pub(crate) async fn postings_if<'a>(
         &self,
         operation: &'static str,
@@ -274,7 +280,7 @@ impl Store {
             .filter(|posting| posting.entry().kind == EntryKind::Grant)
             .count();
         let within = "#free BETWEEN :low AND :high";
-        // An account without a balance has nothing.
+        // An account without a balance row has zero credits.
         let condition = if low <= 0 && high >= 0 {
             format!("attribute_not_exists(#free) OR {within}")
         } else {
@@ -330,7 +336,7 @@ impl Store {
 }
 
 impl Postings<'_> {
-    /// What the refusal of one of these postings means, by the item that stood against it.
+    /// Returns what a refused posting means, based on the item that refused it.
     pub(crate) fn post(
         &self,
         refused: PostingRefused,

@@ -1,8 +1,9 @@
-//! Seals: what the ledger was on each day, chained to the day before.
+//! Seals: the state of the ledger on each day, chained to the previous day.
 //!
-//! A day's seal holds how many entries the day had and the sum of their digests, and a keyed digest over that and the seal
-//! before it. So nobody can change, add or take away an entry of a sealed day without making every seal since anew, and
-//! the key for that is in no table.
+//! A day's seal holds the number of the day's entries, the sum of their digests, and a keyed digest
+//! of these and the previous seal. Changing, adding, or removing an entry of a sealed day would
+//! require forging every later seal, and the key for that is not in any table. A sealed day keeps
+//! its seal, so sealing it again changes nothing.
 
 use crate::Seals;
 use crate::db::error::StoreError;
@@ -12,56 +13,53 @@ use crate::db::table::Updated;
 use crate::ledger::postings::KeyRing;
 use domain::time::Timestamp;
 
-/// What the ledger was on one day.
+/// The state of the ledger on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal {
-    /// Which day, as `2026-11-20`.
+    /// The day, for example `2026-11-20`.
     pub day: String,
-    /// How many days have been sealed with it.
+    /// The position in the chain, starting with 1.
     pub number: u64,
-    /// How many entries the day had.
     pub entries: u64,
-    /// The sum of their digests.
+    /// The sum of the digests of the day's entries.
     pub digest_sum: u128,
-    /// The link of the day before; empty for the first.
+    /// The link of the previous day; empty for the first seal.
     pub previous: String,
-    /// The digest over all this.
+    /// The keyed digest of all fields above.
     pub link: String,
-    /// By which key.
+    /// The name of the key of the link.
     pub key: String,
 }
 
-/// What became of the wish to seal a day.
+/// The result of sealing a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sealed {
-    /// Written.
+    /// The seal was written.
     Now(Seal),
-    /// The day has this very seal.
+    /// The day already has this seal.
     Already(Seal),
-    /// The day has a seal, and it is another one than its entries make.
+    /// The day already has a seal that does not match its entries.
     Otherwise(Seal),
 }
 
-/// Whether a day still is what its seal says.
+/// Whether a day still matches its seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
-    /// It is.
+    /// The day matches its seal.
     Holds,
-    /// It is not, and what is wrong.
+    /// The day does not match its seal. Contains the reason.
     Broken(&'static str),
 }
 
-/// How many entries there are, and the sum of their digests.
+/// The number of entries and the sum of their digests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DaySum {
-    /// How many.
     pub entries: u64,
-    /// Their digests' sum.
     pub digest_sum: u128,
 }
 
 impl Seal {
-    /// Whether its link is what its parts make by the key it names.
+    /// Whether the link matches the other fields and the named key.
     pub fn holds(&self, ring: &KeyRing) -> bool {
         let parts = self.parts();
         ring.seal_by(&self.key, &parts.each_ref().map(String::as_str))
@@ -69,12 +67,12 @@ impl Seal {
             == Some(&self.link)
     }
 
-    /// The first moment of the day that has to be sealed next.
+    /// Returns the start of the next day to seal.
     pub fn next_day(&self) -> Option<Timestamp> {
         Timestamp::parse(&format!("{}T00:00:00Z", self.day)).map(Timestamp::next_day)
     }
 
-    /// What does not agree with these entries of its day; none if all does.
+    /// Returns what does not match the entries of the day, or `None` if everything matches.
     pub(crate) fn fault(&self, ring: &KeyRing, day: DaySum) -> Option<&'static str> {
         if !self.holds(ring) {
             return Some("is not what its parts make by its key");
@@ -99,7 +97,7 @@ const CHECK: &str = "check a seal";
 const LAST: &str = "find the last seal";
 
 impl Seals {
-    /// Seals a day behind the one that was sealed last. A day that has its seal keeps it.
+    /// Seals the day after the last sealed one. A day that already has a seal keeps it.
     pub async fn day_seal(
         &self,
         day: Timestamp,
@@ -126,7 +124,7 @@ impl Seals {
             Updated::Refused(old) => old,
         };
         let stands = seal_of(&Item::new(&stands, SEAL))?;
-        // The key may have been rotated between the two; then the links differ and nothing else.
+        // The key may have been rotated between the two writes. In that case only the links differ.
         let same = stands.parts() == seal.parts() && stands.holds(&ring);
         Ok(if same {
             Sealed::Already(stands)
@@ -135,7 +133,7 @@ impl Seals {
         })
     }
 
-    /// Whether a day still is what its seal says.
+    /// Checks whether a day still matches its seal.
     pub async fn seal_check(&self, seal: &Seal) -> Result<Checked, StoreError> {
         let ring = self.ring(CHECK).await?;
         let Some(next) = seal.next_day() else {
@@ -149,7 +147,7 @@ impl Seals {
             .map_or(Checked::Holds, Checked::Broken))
     }
 
-    /// The day that was sealed last.
+    /// Finds the latest seal.
     pub async fn seal_last(&self) -> Result<Option<Seal>, StoreError> {
         let found = self
             .side
@@ -170,7 +168,7 @@ impl Seals {
             .transpose()
     }
 
-    /// What the entries of a day add up to. They may be listed some moments after they were written.
+    /// Sums the entries of a day. A new entry can take a moment to appear.
     pub async fn day_sum(&self, day: Timestamp) -> Result<DaySum, StoreError> {
         let (day, mut sum) = (day.day(), DaySum::default());
         for shard in 0..keys::SHARDS {

@@ -1,8 +1,9 @@
-//! Where an account's mail goes, what it wants to be told of, and the addresses that take no mail.
+//! An account's mail address and notice settings, and the addresses that receive no mail.
 //!
-//! Mail to an address that came back once is not sent again, whoever's address it is; it is kept as its digest, since all
-//! that is ever asked is whether it is one of them. When it came back and when an operator said that it may be tried again
-//! both stand there, each the latest, so that neither a doubled nor a late word of the one undoes the other.
+//! Mail to an address that bounced once is not sent again, whichever account has the address. The
+//! address is stored as a digest, because it is only ever compared. The row keeps both the latest
+//! bounce and the latest time that an operator unmuted the address, so duplicate and late bounces
+//! do not undo the operator's decision, and the reverse.
 
 use crate::Store;
 use crate::db::error::StoreError;
@@ -17,7 +18,7 @@ use domain::notices::NoticeKind;
 use domain::switches::Switch;
 use domain::time::Timestamp;
 
-/// Where an account's mail goes, and what it does not want.
+/// An account's mail address and notice settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mailing {
     /// The address, if one is known.
@@ -26,7 +27,7 @@ pub struct Mailing {
 }
 
 impl Mailing {
-    /// Whether the account is to be told of this kind.
+    /// Whether the account receives notices of this kind.
     pub fn switch(&self, kind: NoticeKind) -> Switch {
         let chosen = self.switches.iter().find(|(known, _)| *known == kind);
         chosen.map_or_else(|| kind.at_first(), |(_, switch)| *switch)
@@ -36,32 +37,32 @@ impl Mailing {
 /// Whether there was an account to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountChanged {
-    /// It says so now.
+    /// The account was changed.
     Now,
     /// There is no such account.
     Unknown,
 }
 
-/// Whether an address took no mail before.
+/// Whether an address was muted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unmuted {
-    /// It was muted, and is not any more.
+    /// The address was muted, and no longer is.
     Now,
-    /// It was not.
+    /// The address was not muted.
     Already,
 }
 
-/// Whether mail goes to an address.
+/// Whether an address is muted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Muted {
-    /// It does not: mail to it came back.
+    /// Mail to the address bounced, so no mail is sent to it.
     Yes,
-    /// Nothing is known against it.
+    /// Mail is sent to the address.
     No,
 }
 
 impl Store {
-    /// Says where an account's mail goes; to nobody without an address.
+    /// Sets an account's mail address. Without an address, the account receives no mail.
     pub async fn account_mail_set(
         &self,
         account: &AccountId,
@@ -72,7 +73,7 @@ impl Store {
         self.account_change("set an account's mail", change).await
     }
 
-    /// Says whether an account is to be told of a kind.
+    /// Sets whether an account receives notices of a kind.
     pub async fn account_notices_set(
         &self,
         account: &AccountId,
@@ -97,7 +98,7 @@ impl Store {
         })
     }
 
-    /// Where an account's mail goes, and what it wants.
+    /// Reads an account's mail address and notice settings.
     pub async fn account_mail_find(&self, account: &AccountId) -> Result<Mailing, StoreError> {
         let operation = "find an account's mail";
         let found = self.table.get(operation, &keys::account(account)).await?;
@@ -120,8 +121,8 @@ impl Store {
         })
     }
 
-    /// Sends no more mail to an address, since mail to it came back at that moment. What is older than the word of an
-    /// operator that it may be written to again changes nothing.
+    /// Mutes an address because mail to it bounced at this time. A bounce older than an operator's
+    /// unmute has no effect.
     pub async fn mail_mute(&self, address: &MailAddress, at: Timestamp) -> Result<(), StoreError> {
         let change = Change::of(keys::muted(&digest(address))).set("muted_at", time(at));
         let change = change.when(
@@ -131,7 +132,7 @@ impl Store {
         self.table.update("mute an address", change).await.map(drop)
     }
 
-    /// Sends mail to an address again.
+    /// Unmutes an address.
     pub async fn mail_unmute(
         &self,
         address: &MailAddress,
@@ -148,7 +149,7 @@ impl Store {
         })
     }
 
-    /// Whether mail goes to an address: it does not if it came back later than anybody said that it may be tried again.
+    /// Checks whether an address is muted: it is if its last bounce is later than the last unmute.
     pub async fn mail_muted(&self, address: &MailAddress) -> Result<Muted, StoreError> {
         let operation = "look whether an address is muted";
         let found = self
@@ -167,12 +168,12 @@ impl Store {
     }
 }
 
-/// What an address is known by, however it is written.
+/// Returns the digest that identifies an address, independent of how it is written.
 pub(crate) fn digest(address: &MailAddress) -> String {
     digests::of(&address.folded())
 }
 
-/// Where an account's profile says whether it wants a kind.
+/// The profile attribute that stores whether an account wants notices of a kind.
 const fn attribute(kind: NoticeKind) -> &'static str {
     match kind {
         NoticeKind::Welcome => "notices_welcome",

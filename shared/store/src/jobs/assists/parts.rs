@@ -1,4 +1,4 @@
-//! What assists are asked and what comes of them, as it stands in items: one compressed JSON document each.
+//! How the tasks and answers of assists are stored as items: one compressed JSON document each.
 
 use crate::db::error::StoreError;
 use crate::db::item::{Attributes, Item};
