@@ -1,4 +1,5 @@
-//! A repository's policy: `.tallyhook.toml` in its base branch, and only there, so that no pull request can change it.
+//! Reads a repository's policy, `.tallyhook.toml`. Only the file in the base branch counts, so that
+//! no pull request can change the policy.
 //!
 //! ```toml
 //! [triggers]
@@ -50,7 +51,8 @@ struct Pull {
     reviewers: Vec<String>,
 }
 
-/// The policy, or why there can be no job. A policy that cannot be read grants nothing: it was meant to narrow.
+/// Returns the policy, or why there can be no job. A policy that cannot be read allows nothing,
+/// because its author meant to restrict jobs.
 pub async fn load(
     ctx: &Ctx,
     origin: &EventOrigin,
