@@ -1,4 +1,4 @@
-//! Maintains the one comment under the issue, edited in place, and sends the mail about the same
+//! Maintains the one comment under the issue, edited in place, and queues the mail about the same
 //! state of the job. Each is created once.
 
 use crate::{Ctx, finished, repository, wording};
@@ -43,7 +43,7 @@ pub async fn tell(ctx: &Ctx, row: &JobRow, until: Timestamp) -> Result<Done, Fai
             CommentClaim::Yours => {}
             CommentClaim::Held => return Ok(done),
         }
-        // Sends the mail before the comment, which GitHub may refuse for hours or for good.
+        // Runs before the comment, which GitHub may refuse for hours or for good.
         if let Err(failure) = finished::notify(ctx, &row, notice).await {
             ctx.store.comment_release(&row, until).await?;
             return Err(failure);

@@ -9,8 +9,8 @@ use domain::retry::Failure;
 use flows::owe;
 use queues::Message;
 
-/// Records the mail as owed if the job has ended or was delivered and the account wants such mail.
-/// The notice's key is the job, so a later state of the job creates no second mail.
+/// Records and queues the mail if the job has ended or was delivered and the account wants such
+/// mail. The notice's key is the job, so a later state of the job creates no second mail.
 pub async fn notify(ctx: &Ctx, row: &JobRow, state: CommentState) -> Result<(), Failure> {
     if state == CommentState::Working {
         return Ok(());
@@ -36,7 +36,7 @@ pub async fn notify(ctx: &Ctx, row: &JobRow, state: CommentState) -> Result<(), 
     owe::notice(&ctx.store, &ctx.queues, account, &notice, now).await
 }
 
-/// Records the warning that a spend limit is nearly or fully used as owed.
+/// Records the notice that a spend limit is nearly or fully used, and queues it.
 async fn warn(ctx: &Ctx, row: &JobRow) -> Result<(), Failure> {
     let Some(spending) = &row.facts.terms.spending else {
         return Ok(());

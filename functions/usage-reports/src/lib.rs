@@ -1,10 +1,11 @@
-//! Usage reports: reports to Stripe what accounts owe.
+//! Usage reports: reports the usage that accounts owe to Stripe.
 //!
-//! Invoked by the queue `usage`. A message names an account and a meter, and one worker at a time reports all that the
-//! account owes on it, one record after another. Usage whose invoice is closed is carried into the current period. Safe to
-//! run twice: the identifier and the value of a record are fixed; its first attempt and the moment it reports are stored
-//! before the call; and once Stripe may have forgotten the identifier, the function asks what Stripe has counted before it
-//! sends the record again.
+//! Invoked by the queue `usage`. A message names an account and a meter. One worker at a time
+//! reports everything that the account owes on the meter, one record after another. Usage whose
+//! invoice is closed is carried into the current period. Safe to run twice: the identifier and the
+//! value of a record are fixed, and its first attempt and the moment that it reports are stored
+//! before the call. Once Stripe may have forgotten the identifier, the function asks what Stripe
+//! has counted before it sends the record again.
 
 mod config;
 mod report;
@@ -23,8 +24,8 @@ use store::ReportClaim;
 const CONCURRENCY: usize = 5;
 /// A claim outlives the invocation that holds it by this much.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// The longest wait for another worker. It usually finishes in a moment, and records that became due after it listed them
-/// must not wait for its whole claim.
+/// The longest wait for another worker. That worker usually finishes in a moment, and records that
+/// became due after it listed them must not wait for its whole claim.
 const HELD_WAIT: Duration = Duration::from_secs(3);
 
 /// Handles a batch of messages.

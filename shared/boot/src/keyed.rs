@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// A function that fetches something.
+/// An asynchronous function that returns a value, such as a client.
 pub type Source<T> =
     Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>> + Send + Sync>;
 
@@ -22,7 +22,7 @@ pub struct Keyed<T> {
 }
 
 impl<T: Clone> Keyed<T> {
-    /// Builds nothing before the first use.
+    /// Creates the holder. Nothing is built before the first use.
     pub fn new<E: Retryable>(
         secrets: Secrets,
         build: impl Fn(&[SecretString]) -> Result<T, E> + Send + Sync + 'static,
@@ -34,7 +34,7 @@ impl<T: Clone> Keyed<T> {
         }
     }
 
-    /// The same as a function, for an adapter that does not depend on this crate.
+    /// Converts it to a function, for an adapter that does not depend on this crate.
     pub fn into_source(self) -> Source<T>
     where
         T: Send + 'static,
@@ -46,7 +46,7 @@ impl<T: Clone> Keyed<T> {
         })
     }
 
-    /// The client for the secrets as they are now.
+    /// Returns the client for the current secrets.
     pub async fn client(&self) -> Result<T, Failure> {
         let current = self
             .secrets

@@ -13,7 +13,7 @@ pub type Sign =
     Arc<dyn Fn(http::Request<Bytes>) -> Result<http::Request<Bytes>, WebError> + Send + Sync>;
 
 impl Aws {
-    /// A signer of requests to a service in the process's region.
+    /// Returns a signer of requests to a service in the process's region.
     pub fn signer(&self, service: &'static str, outside: &Outside) -> Sign {
         let identity = self.credentials.clone().into();
         let (region, clock) = (self.region.clone(), Arc::clone(&outside.clock));

@@ -20,7 +20,7 @@ struct Parameter {
     value: String,
 }
 
-/// Fetches and decrypts parameters; at most ten, the limit of the call.
+/// Fetches and decrypts parameters, ten at most, which is the limit of the call.
 pub(crate) async fn parameters(
     aws: &Aws,
     outside: &Outside,
